@@ -1,0 +1,79 @@
+"""Checks of arguments: each names the argument and raises before anything is sent."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Collection
+
+from .errors import ArgumentTypeError, ArgumentValueError
+
+__all__ = ["a_bool", "a_number", "a_string", "an_id", "an_integer", "one_of"]
+
+
+def a_string(name: str, value: object, *, empty: bool = False, longest: int | None = None) -> str:
+    """Return ``value`` if it is a string, not empty unless allowed, at most ``longest`` characters."""
+    if not isinstance(value, str):
+        raise ArgumentTypeError(f"{name} must be a string, not {type(value).__name__}")
+    if not value and not empty:
+        raise ArgumentValueError(f"{name} must not be empty")
+    if longest is not None and len(value) > longest:
+        raise ArgumentValueError(
+            f"{name} has {len(value)} characters; at most {longest} are allowed"
+        )
+    return value
+
+
+def an_integer(
+    name: str, value: object, *, least: int | None = None, most: int | None = None
+) -> int:
+    """Return ``value`` if it is an int (no bool) within the bounds."""
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise ArgumentTypeError(f"{name} must be an int, not {type(value).__name__}")
+    _within(name, value, least, most)
+    return value
+
+
+def a_number(
+    name: str, value: object, *, least: float | None = None, most: float | None = None
+) -> float:
+    """Return ``value`` as a float if it is a finite number (no bool) within the bounds."""
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        raise ArgumentTypeError(f"{name} must be a number, not {type(value).__name__}")
+    if not math.isfinite(value):
+        raise ArgumentValueError(f"{name} must be finite, not {value}")
+    _within(name, value, least, most)
+    return float(value)
+
+
+def a_bool(name: str, value: object) -> bool:
+    """Return ``value`` if it is a bool."""
+    if not isinstance(value, bool):
+        raise ArgumentTypeError(f"{name} must be a bool, not {type(value).__name__}")
+    return value
+
+
+def an_id(name: str, value: object) -> str:
+    """Return ``value`` if it is an opaque id: a non-empty string without spaces, slashes or controls."""
+    text = a_string(name, value)
+    if any(
+        character.isspace() or not character.isprintable() or character in "/?#,@"
+        for character in text
+    ):
+        raise ArgumentValueError(f"{name} is not an id: {text!r}")
+    return text
+
+
+def one_of(name: str, value: object, choices: Collection[object]) -> object:
+    """Return ``value`` if it is one of ``choices``."""
+    if value not in choices:
+        raise ArgumentValueError(
+            f"{name} must be one of {sorted(map(str, choices))}, not {value!r}"
+        )
+    return value
+
+
+def _within(name: str, value: float, least: float | None, most: float | None) -> None:
+    if least is not None and value < least:
+        raise ArgumentValueError(f"{name} must be at least {least}, not {value}")
+    if most is not None and value > most:
+        raise ArgumentValueError(f"{name} must be at most {most}, not {value}")

@@ -1,0 +1,235 @@
+"""Config: credentials, endpoints, TLS, and every time-out and bound in one place."""
+
+from __future__ import annotations
+
+import ipaddress
+import os
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import urlsplit
+
+from attrs import Attribute, evolve, field, frozen
+
+from . import checks
+from .errors import ArgumentTypeError, ArgumentValueError
+
+__all__ = ["Config", "Limits", "ReconnectPolicy", "Timeouts"]
+
+
+def _seconds(instance: object, attribute: Attribute[float], value: object) -> None:
+    checks.a_number(attribute.name, value, least=0.001)
+
+
+def _count(instance: object, attribute: Attribute[int], value: object) -> None:
+    checks.an_integer(attribute.name, value, least=1)
+
+
+def _bool(instance: object, attribute: Attribute[bool], value: object) -> None:
+    checks.a_bool(attribute.name, value)
+
+
+def _string(instance: object, attribute: Attribute[str], value: object) -> None:
+    checks.a_string(attribute.name, value)
+
+
+def _optional_string(instance: object, attribute: Attribute[str | None], value: object) -> None:
+    if value is not None:
+        checks.a_string(attribute.name, value)
+
+
+def _path(value: Any) -> Any:
+    return os.fspath(value) if isinstance(value, os.PathLike) else value
+
+
+@frozen(kw_only=True)
+class Timeouts:
+    """Every default time-out, in seconds; each call that waits takes its own ``timeout=`` as well."""
+
+    connect: float = field(default=10.0, validator=_seconds)
+    """To resolve, connect and finish the TLS handshake with the chat server."""
+    login: float = field(default=30.0, validator=_seconds)
+    """For ``chat.login()`` as a whole, and for each later attempt of a reconnection."""
+    iq: float = field(default=10.0, validator=_seconds)
+    """For the answer to an IQ request (ping, last activity, lists)."""
+    join: float = field(default=10.0, validator=_seconds)
+    """To join a room."""
+    acknowledgement: float = field(default=30.0, validator=_seconds)
+    """For the server's acknowledgement of a message: the default of a send handle's ``result()``."""
+    send: float = field(default=10.0, validator=_seconds)
+    """For room in the outbound buffer."""
+    rest_connect: float = field(default=5.0, validator=_seconds)
+    """To connect to the REST API."""
+    rest_read: float = field(default=30.0, validator=_seconds)
+    """For the REST API to answer, and between two pieces of its answer."""
+    liveness_interval: float = field(default=30.0, validator=_seconds)
+    """Without a sign of life for this long, the chat server is asked for one."""
+    liveness_answer: float = field(default=15.0, validator=_seconds)
+    """How long the chat server may take to answer before the link counts as dead."""
+    logout: float = field(default=5.0, validator=_seconds)
+    """For ``chat.logout()`` and ``chat.destroy()``."""
+    exit: float = field(default=2.0, validator=_seconds)
+    """For all chat connections together when the interpreter exits."""
+    slow_callback: float = field(default=5.0, validator=_seconds)
+    """A receiver that runs for longer is named in a warning."""
+
+
+@frozen(kw_only=True)
+class ReconnectPolicy:
+    """When a lost link is made again: attempt n waits ``U[0.5, 1.5] x min(max_delay, delay x 2^(n-1))``.
+
+    ``max_attempts``: 0 disables reconnection, None never gives up. ``delay`` and ``max_delay`` are
+    seconds. The count of attempts starts anew once the connection has been ready for
+    ``reset_after`` seconds. (Guide: ``totalReconnections`` and ``reconnectionTimeout``.)
+    """
+
+    max_attempts: int | None = field(default=5)
+    delay: float = field(default=5.0, validator=_seconds)
+    max_delay: float = field(default=60.0, validator=_seconds)
+    reset_after: float = field(default=10.0, validator=_seconds)
+
+    @max_attempts.validator
+    def _check_max_attempts(self, attribute: Attribute[int | None], value: object) -> None:
+        if value is not None:
+            checks.an_integer("max_attempts", value, least=0)
+
+
+@frozen(kw_only=True)
+class Limits:
+    """Every bound on memory: what is beyond it waits, is refused or ends the stream, by name."""
+
+    stanza_bytes: int = field(default=1_048_576, validator=_count)
+    """The largest stanza accepted from the server; a larger one ends the stream."""
+    stanza_depth: int = field(default=64, validator=_count)
+    """The deepest nesting of elements accepted in a stanza."""
+    queued_events: int = field(default=10_000, validator=_count)
+    """Events that wait for receivers."""
+    queued_bytes: int = field(default=33_554_432, validator=_count)
+    """Bytes of stanzas that wait for receivers."""
+    outbound_stanzas: int = field(default=1_000, validator=_count)
+    """Stanzas that wait for the link or for the server's acknowledgement."""
+    outbound_bytes: int = field(default=16_777_216, validator=_count)
+    """Bytes of stanzas that wait for the link or for the server's acknowledgement."""
+
+
+_ENVIRONMENT = {
+    "app_id": "CONNECTYCUBE_APP_ID",
+    "auth_key": "CONNECTYCUBE_AUTH_KEY",
+    "auth_secret": "CONNECTYCUBE_AUTH_SECRET",
+    "api_url": "CONNECTYCUBE_API_URL",
+    "chat_host": "CONNECTYCUBE_CHAT_HOST",
+    "chat_port": "CONNECTYCUBE_CHAT_PORT",
+    "ca_file": "CONNECTYCUBE_CA_FILE",
+}
+
+
+@frozen(kw_only=True)
+class Config:
+    """One application's credentials, endpoints and policies; immutable, shared freely by threads.
+
+    ``app_id`` (int) and ``auth_key`` come from the admin panel; ``auth_secret`` only where session
+    requests must be signed. ``ca_file`` replaces the system's certificate authorities for both REST
+    and chat. ``chat_host`` is the XMPP domain, the address and the name in the certificate.
+    """
+
+    app_id: int = field()
+    auth_key: str = field(validator=_string, repr=False)
+    auth_secret: str | None = field(default=None, validator=_optional_string, repr=False)
+    api_url: str = field(default="https://api.connectycube.com")
+    chat_host: str = field(default="chat.connectycube.com")
+    chat_port: int = field(default=5223)
+    ca_file: str | None = field(default=None, converter=_path)
+    workers: int = field(default=1, validator=_count)
+    """Dispatcher threads that call receivers; order holds within a conversation whatever the number."""
+    auto_delivered: bool = field(default=True, validator=_bool)
+    """Whether a markable message is answered with 'delivered' by itself."""
+    timeouts: Timeouts = field(factory=Timeouts)
+    reconnect: ReconnectPolicy = field(factory=ReconnectPolicy)
+    limits: Limits = field(factory=Limits)
+
+    @app_id.validator
+    def _check_app_id(self, attribute: Attribute[int], value: object) -> None:
+        checks.an_integer("app_id", value, least=1)
+
+    @api_url.validator
+    def _check_api_url(self, attribute: Attribute[str], value: object) -> None:
+        text = checks.a_string("api_url", value)
+        try:
+            parts = urlsplit(text)
+            host, _ = parts.hostname, parts.port
+        except ValueError as error:
+            raise ArgumentValueError(f"api_url is not a URL: {error}") from None
+        if parts.scheme not in ("http", "https") or not host:
+            raise ArgumentValueError(f"api_url must be an http(s) URL with a host, not {text!r}")
+        if parts.username or parts.password or parts.query or parts.fragment:
+            raise ArgumentValueError(
+                "api_url must hold neither credentials nor a query nor a fragment"
+            )
+        if parts.scheme == "http" and not _is_loopback(host):
+            raise ArgumentValueError(
+                f"api_url is plain http to {host}: only loopback addresses may be spoken to without TLS"
+            )
+
+    @chat_host.validator
+    def _check_chat_host(self, attribute: Attribute[str], value: object) -> None:
+        text = checks.a_string("chat_host", value)
+        if any(character.isspace() or character in "/@:<>&\"'" for character in text):
+            raise ArgumentValueError(f"chat_host must be a bare host name, not {text!r}")
+
+    @chat_port.validator
+    def _check_chat_port(self, attribute: Attribute[int], value: object) -> None:
+        checks.an_integer("chat_port", value, least=1, most=65535)
+
+    @ca_file.validator
+    def _check_ca_file(self, attribute: Attribute[str | None], value: object) -> None:
+        if value is not None and not os.path.isfile(checks.a_string("ca_file", value)):
+            raise ArgumentValueError(f"ca_file is not a file: {value!r}")
+
+    @timeouts.validator
+    @reconnect.validator
+    @limits.validator
+    def _check_table(self, attribute: Attribute[object], value: object) -> None:
+        expected = {"timeouts": Timeouts, "reconnect": ReconnectPolicy, "limits": Limits}
+        if not isinstance(value, expected[attribute.name]):
+            raise ArgumentTypeError(
+                f"{attribute.name} must be a {expected[attribute.name].__name__}, "
+                f"not {type(value).__name__}"
+            )
+
+    @classmethod
+    def from_env(cls, environ: Mapping[str, str] | None = None, **overrides: Any) -> Config:
+        """Read the CONNECTYCUBE_* variables; keyword arguments take precedence.
+
+        Variables: CONNECTYCUBE_APP_ID and _AUTH_KEY (required), _AUTH_SECRET, _API_URL, _CHAT_HOST,
+        _CHAT_PORT, _CA_FILE. An empty variable counts as absent.
+
+        Raises ArgumentValueError that names the variable which is missing or wrong.
+        """
+        source = os.environ if environ is None else environ
+        values: dict[str, Any] = dict(overrides)
+        for name, variable in _ENVIRONMENT.items():
+            text = source.get(variable, "")
+            if name in values or not text:
+                continue
+            if name in ("app_id", "chat_port"):
+                if not text.isascii() or not text.isdigit():
+                    raise ArgumentValueError(f"{variable} must be a whole number, not {text!r}")
+                values[name] = int(text)
+            else:
+                values[name] = text
+        for name in ("app_id", "auth_key"):
+            if name not in values:
+                raise ArgumentValueError(f"{_ENVIRONMENT[name]} is not set (or pass {name}=…)")
+        return cls(**values)
+
+    def replace(self, **changes: Any) -> Config:
+        """Return a copy with some fields changed, checked like a new one."""
+        return evolve(self, **changes)
+
+
+def _is_loopback(host: str) -> bool:
+    if host == "localhost" or host.endswith(".localhost"):
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False

@@ -1,0 +1,281 @@
+"""Everything this package raises, as one tree.
+
+::
+
+    ConnectyCubeError
+    ├── ArgumentTypeError              also TypeError: an argument of the wrong type; nothing was sent
+    ├── ArgumentValueError             also ValueError: an argument with a wrong value; nothing was sent
+    ├── ApiError                       a REST call did not succeed
+    │   ├── ApiNetworkError            no answer: name, connection or TLS
+    │   ├── ApiTimeoutError            also TimeoutError: no answer in time
+    │   └── ApiResponseError           the service answered: status, messages, retry_after
+    │       ├── CredentialsError       401: log in (again)
+    │       ├── PermissionDeniedError  403: this user may not
+    │       ├── NotFoundError          404: no such thing
+    │       ├── ValidationError        400, 422: the request has to change
+    │       ├── RateLimitError         429: wait `retry_after` seconds
+    │       ├── ServerError            5xx: try later
+    │       └── UnexpectedResponseError  an answer that is not what the documentation promises
+    └── ChatError                      the real-time connection
+        ├── NotConnectedError          the call needs a connection that is logged in
+        │   └── ForkedError            this process is a fork: log in again
+        ├── ConnectionLostError        the link could not be made, or ended
+        │   ├── HostUnknownError       the host name has no address
+        │   ├── ConnectionRefusedByHostError  nobody listens there, or the host is out of reach
+        │   ├── TlsError               the peer does not speak TLS, or speaks it badly
+        │   │   └── CertificateError   its certificate is expired, unknown or of another host
+        │   ├── ConnectTimeoutError    also TimeoutError: no link in time
+        │   ├── LivenessError          also TimeoutError: the peer stopped answering
+        │   ├── StreamError            the server ended the stream with a condition
+        │   ├── StreamProtocolError    the server sent what no stream may hold
+        │   └── QueueOverflowError     receivers were too slow; what was not taken over comes again
+        ├── AuthenticationError        the chat server refused the credentials
+        ├── StanzaError                one request or message was refused: condition, text
+        ├── SendQueueFullError         also TimeoutError: no room in the outbound buffer in time
+        ├── OutcomeUnknownError        nobody can know whether the message arrived
+        ├── ChatTimeoutError           also TimeoutError: a wait ended before its event
+        │   └── LoginTimeoutError      login did not finish in time
+        └── CallbackContextError       the call is not allowed inside a callback
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+__all__ = [
+    "ApiError",
+    "ApiNetworkError",
+    "ApiResponseError",
+    "ApiTimeoutError",
+    "ArgumentTypeError",
+    "ArgumentValueError",
+    "AuthenticationError",
+    "CallbackContextError",
+    "CertificateError",
+    "ChatError",
+    "ChatTimeoutError",
+    "ConnectTimeoutError",
+    "ConnectionLostError",
+    "ConnectionRefusedByHostError",
+    "ConnectyCubeError",
+    "CredentialsError",
+    "ForkedError",
+    "HostUnknownError",
+    "LivenessError",
+    "LoginTimeoutError",
+    "NotConnectedError",
+    "NotFoundError",
+    "OutcomeUnknownError",
+    "PermissionDeniedError",
+    "QueueOverflowError",
+    "RateLimitError",
+    "SendQueueFullError",
+    "ServerError",
+    "StanzaError",
+    "StreamError",
+    "StreamProtocolError",
+    "TlsError",
+    "UnexpectedResponseError",
+    "ValidationError",
+]
+
+
+class ConnectyCubeError(Exception):
+    """The root of everything this package raises."""
+
+
+class ArgumentTypeError(ConnectyCubeError, TypeError):
+    """An argument has the wrong type; the message names it and nothing was sent."""
+
+
+class ArgumentValueError(ConnectyCubeError, ValueError):
+    """An argument has a wrong value; the message names it and nothing was sent."""
+
+
+# --- REST ---------------------------------------------------------------------------------------
+
+
+class ApiError(ConnectyCubeError):
+    """A REST call did not succeed; ``method`` and ``url`` say which (without secrets)."""
+
+    def __init__(self, message: str, *, method: str, url: str) -> None:
+        super().__init__(message)
+        self.method = method
+        self.url = url
+
+
+class ApiNetworkError(ApiError):
+    """No answer arrived: the name is unknown, the connection failed or TLS did."""
+
+
+class ApiTimeoutError(ApiError, TimeoutError):
+    """No answer arrived in time."""
+
+
+class ApiResponseError(ApiError):
+    """The service answered with an error.
+
+    ``status`` is the HTTP status, ``messages`` the service's own words, ``retry_after`` the seconds
+    it asks to wait (or None).
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        method: str,
+        url: str,
+        status: int,
+        messages: Sequence[str] = (),
+        retry_after: float | None = None,
+    ) -> None:
+        super().__init__(message, method=method, url=url)
+        self.status = status
+        self.messages = tuple(messages)
+        self.retry_after = retry_after
+
+
+class CredentialsError(ApiResponseError):
+    """401: there is no session, it has ended, or login and password do not match."""
+
+
+class PermissionDeniedError(ApiResponseError):
+    """403: the user of this session may not do that."""
+
+
+class NotFoundError(ApiResponseError):
+    """404: there is no such thing."""
+
+
+class ValidationError(ApiResponseError):
+    """400 or 422: the service refuses the request as it is."""
+
+
+class RateLimitError(ApiResponseError):
+    """429: too many requests; wait ``retry_after`` seconds."""
+
+
+class ServerError(ApiResponseError):
+    """5xx: the service failed; trying later may help."""
+
+
+class UnexpectedResponseError(ApiResponseError):
+    """The answer is not what the documentation promises: not JSON, cut off, or of another shape."""
+
+
+# --- chat ---------------------------------------------------------------------------------------
+
+
+class ChatError(ConnectyCubeError):
+    """The root of what the real-time connection raises."""
+
+
+class NotConnectedError(ChatError):
+    """The call needs a chat connection that is logged in; call ``chat.login()`` first."""
+
+
+class ForkedError(NotConnectedError):
+    """This process is a fork of the one that logged in; call ``chat.login()`` here."""
+
+
+class ConnectionLostError(ChatError):
+    """The link to the chat server could not be made, or it ended."""
+
+
+class HostUnknownError(ConnectionLostError):
+    """The chat host's name has no address."""
+
+
+class ConnectionRefusedByHostError(ConnectionLostError):
+    """Nobody listens on the chat port, or the host is out of reach."""
+
+
+class TlsError(ConnectionLostError):
+    """The peer does not speak TLS, or the handshake failed; no credential was sent."""
+
+
+class CertificateError(TlsError):
+    """The server's certificate is expired, not trusted or of another host; no credential was sent."""
+
+
+class ConnectTimeoutError(ConnectionLostError, TimeoutError):
+    """The link was not ready in time."""
+
+
+class LivenessError(ConnectionLostError, TimeoutError):
+    """The server did not answer a liveness request in time: the link counts as dead."""
+
+
+class StreamError(ConnectionLostError):
+    """The server ended the stream; ``condition`` is RFC 6120's word for why (4.9.3)."""
+
+    def __init__(self, message: str, *, condition: str) -> None:
+        super().__init__(message)
+        self.condition = condition
+
+
+class StreamProtocolError(ConnectionLostError):
+    """The server sent what no XMPP stream may hold: bad XML, a DTD, a stanza beyond the limits."""
+
+
+class QueueOverflowError(ConnectionLostError):
+    """Receivers were slower than the messages that came; the link was closed to slow the server.
+
+    ``receiver`` names the one that was running. What was not taken over is sent again after the
+    reconnect.
+    """
+
+    def __init__(self, message: str, *, receiver: str | None) -> None:
+        super().__init__(message)
+        self.receiver = receiver
+
+
+class AuthenticationError(ChatError):
+    """The chat server refused the credentials; ``condition`` is the SASL word for why."""
+
+    def __init__(self, message: str, *, condition: str) -> None:
+        super().__init__(message)
+        self.condition = condition
+
+
+class StanzaError(ChatError):
+    """The server or the peer refused one request or message.
+
+    ``condition`` is the defined condition of RFC 6120 (8.3.3), ``type`` its error type, ``text`` the
+    peer's words and ``code`` the legacy number; the last three may be None.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        condition: str,
+        type: str | None = None,
+        text: str | None = None,
+        code: int | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.condition = condition
+        self.type = type
+        self.text = text
+        self.code = code
+
+
+class SendQueueFullError(ChatError, TimeoutError):
+    """The outbound buffer had no room before the deadline; the message was not accepted."""
+
+
+class OutcomeUnknownError(ChatError):
+    """The link ended and nobody can know whether the message had arrived."""
+
+
+class ChatTimeoutError(ChatError, TimeoutError):
+    """A wait ended before its event; the wait changed nothing."""
+
+
+class LoginTimeoutError(ChatTimeoutError):
+    """Login did not finish in time; nothing goes on in the background."""
+
+
+class CallbackContextError(ChatError, RuntimeError):
+    """The call would wait for the callback it was made in."""

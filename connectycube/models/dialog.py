@@ -1,0 +1,87 @@
+"""Dialogs and what a message needs to know of one."""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from attrs import field, frozen
+
+from .fields import as_bool, as_int, as_ints, as_mapping, as_string, as_strings, as_time, read, wire
+
+__all__ = ["Dialog", "DialogRef", "DialogType"]
+
+
+class DialogType(enum.IntEnum):
+    """The four kinds of dialog, with the service's numbers. (Guide: Dialogs.)"""
+
+    BROADCAST = 1
+    GROUP = 2
+    PRIVATE = 3
+    PUBLIC = 4
+
+
+def _dialog_type(value: Any) -> DialogType | None:
+    number = as_int(value)
+    return DialogType(number) if number in tuple(DialogType) else None
+
+
+@frozen(kw_only=True, slots=True)
+class DialogRef:
+    """Where a message goes or came from: all that a send needs.
+
+    ``id`` is the dialog's id (None where a private message did not name it), ``type`` its kind and
+    ``peer_id`` the other user of a private dialog (None for the others).
+    """
+
+    id: str | None = wire("_id", as_string)
+    type: DialogType | None = wire("type", _dialog_type)
+    peer_id: int | None = field(default=None)
+
+    @classmethod
+    def private(cls, user_id: int, dialog_id: str | None = None) -> DialogRef:
+        """Refer to the private dialog with a user."""
+        return DialogRef(id=dialog_id, type=DialogType.PRIVATE, peer_id=user_id)
+
+
+@frozen(kw_only=True, slots=True)
+class Dialog(DialogRef):
+    """A dialog as the service describes it; it is a :class:`DialogRef`, so it can be sent to.
+
+    ``user_id`` owns it. ``unread_messages_count`` and the ``last_message…`` fields are as of the
+    request. Times are aware datetimes.
+    """
+
+    name: str | None = wire("name", as_string)
+    description: str | None = wire("description", as_string)
+    photo: str | None = wire("photo", as_string)
+    user_id: int | None = wire("user_id", as_int)
+    xmpp_room_jid: str | None = wire("xmpp_room_jid", as_string)
+    occupants_ids: tuple[int, ...] = wire("occupants_ids", as_ints, default=())
+    occupants_count: int | None = wire("occupants_count", as_int)
+    admins_ids: tuple[int, ...] = wire("admins_ids", as_ints, default=())
+    pinned_messages_ids: tuple[str, ...] = wire("pinned_messages_ids", as_strings, default=())
+    last_message: str | None = wire("last_message", as_string)
+    last_message_id: str | None = wire("last_message_id", as_string)
+    last_message_date_sent: datetime | None = wire("last_message_date_sent", as_time)
+    last_message_user_id: int | None = wire("last_message_user_id", as_int)
+    last_message_status: str | None = wire("last_message_status", as_string)
+    unread_messages_count: int | None = wire("unread_messages_count", as_int)
+    data: Mapping[str, Any] | None = wire("data", as_mapping)
+    extensions: Mapping[str, Any] | None = wire("extensions", as_mapping)
+    permissions: Mapping[str, Any] | None = wire("permissions", as_mapping)
+    is_muted: bool | None = wire("is_muted", as_bool)
+    created_at: datetime | None = wire("created_at", as_time)
+    updated_at: datetime | None = wire("updated_at", as_time)
+    extra: Mapping[str, Any] = field(factory=dict)
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any], me: int | None = None) -> Dialog:
+        """Decode the service's dialog object; ``me`` (my user id) tells who the peer is."""
+        peer: int | None = None
+        if _dialog_type(data.get("type")) is DialogType.PRIVATE and me is not None:
+            others = [user for user in as_ints(data.get("occupants_ids")) or () if user != me]
+            peer = others[0] if len(others) == 1 else None
+        return read(cls, data, peer_id=peer)

@@ -1,0 +1,81 @@
+"""Users and sessions."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from attrs import field, frozen
+
+from .fields import as_bool, as_int, as_mapping, as_string, as_strings, as_time, read, wire
+
+__all__ = ["Session", "User"]
+
+
+def _tags(value: Any) -> tuple[str, ...] | None:
+    if isinstance(value, str):
+        return tuple(tag for tag in (part.strip() for part in value.split(",")) if tag)
+    return as_strings(value)
+
+
+@frozen(kw_only=True, slots=True)
+class User:
+    """A user of the application; fields the service left out are None. (Guide: Users.)
+
+    ``avatar`` is the uid of a file, ``custom_data`` the application's own text, times are aware.
+    """
+
+    id: int | None = wire("id", as_int)
+    login: str | None = wire("login", as_string)
+    email: str | None = wire("email", as_string)
+    full_name: str | None = wire("full_name", as_string)
+    phone: str | None = wire("phone", as_string)
+    website: str | None = wire("website", as_string)
+    avatar: str | None = wire("avatar", as_string)
+    custom_data: str | None = wire("custom_data", as_string)
+    external_id: str | None = wire("external_id", as_string)
+    facebook_id: str | None = wire("facebook_id", as_string)
+    twitter_id: str | None = wire("twitter_id", as_string)
+    tags: tuple[str, ...] = wire("user_tags", _tags, default=())
+    timezone: int | None = wire("timezone", as_int)
+    is_guest: bool | None = wire("is_guest", as_bool)
+    created_at: datetime | None = wire("created_at", as_time)
+    updated_at: datetime | None = wire("updated_at", as_time)
+    last_request_at: datetime | None = wire("last_request_at", as_time)
+    extra: Mapping[str, Any] = field(factory=dict)
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> User:
+        """Decode the service's user object, bare or wrapped in ``{"user": …}``."""
+        inner = data.get("user")
+        return read(cls, inner if isinstance(inner, dict) else data)
+
+
+def _user(value: Any) -> User | None:
+    return User.from_json(value) if isinstance(value, dict) else None
+
+
+@frozen(kw_only=True, slots=True)
+class Session:
+    """A session of the REST API; its ``token`` is also a password for the chat. (Guide: Authentication.)
+
+    ``user_id`` and ``user`` are None for a session of the application alone. ``expires_at`` is what
+    the service last said in ``CB-Token-ExpirationDate``; None means unknown, which counts as valid.
+    """
+
+    id: str | None = wire("id", as_string)
+    token: str | None = wire("token", as_string, repr=False)
+    application_id: int | None = wire("application_id", as_int)
+    user_id: int | None = wire("user_id", as_int)
+    user: User | None = wire("user", _user)
+    created_at: datetime | None = wire("created_at", as_time)
+    updated_at: datetime | None = wire("updated_at", as_time)
+    expires_at: datetime | None = field(default=None)
+    extra: Mapping[str, Any] = field(factory=dict, repr=False)
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any], expires_at: datetime | None = None) -> Session:
+        """Decode the service's session object, bare or wrapped in ``{"session": …}``."""
+        inner = data.get("session")
+        return read(cls, as_mapping(inner) or data, expires_at=expires_at)
