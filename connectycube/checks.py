@@ -20,6 +20,10 @@ def a_string(name: str, value: object, *, empty: bool = False, longest: int | No
         raise ArgumentValueError(
             f"{name} has {len(value)} characters; at most {longest} are allowed"
         )
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        raise ArgumentValueError(f"{name} holds half a surrogate pair, which UTF-8 cannot carry") from None
     return value
 
 
@@ -55,7 +59,7 @@ def a_bool(name: str, value: object) -> bool:
 def an_id(name: str, value: object) -> str:
     """Return ``value`` if it is an opaque id: a non-empty string without spaces, slashes or controls."""
     text = a_string(name, value)
-    if any(
+    if text in (".", "..") or any(
         character.isspace() or not character.isprintable() or character in "/?#,@"
         for character in text
     ):
