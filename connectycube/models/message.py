@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from attrs import field, frozen
+from attrs import field, fields, frozen
 
 from .dialog import DialogRef
 from .fields import (
@@ -49,6 +49,16 @@ class Attachment:
     def from_json(cls, data: Mapping[str, Any]) -> Attachment:
         """Decode the service's attachment object."""
         return read(cls, data)
+
+    def to_json(self) -> dict[str, Any]:
+        """Encode it for the service; ``id`` and ``uid`` stand for each other, as clients read either."""
+        data = {
+            entry.metadata["wire"]: getattr(self, entry.name)
+            for entry in fields(type(self))
+            if "wire" in entry.metadata
+        }
+        data["id"], data["uid"] = self.id or self.uid, self.uid or self.id
+        return {name: value for name, value in data.items() if value is not None}
 
 
 def _attachments(value: Any) -> tuple[Attachment, ...] | None:
