@@ -1,0 +1,202 @@
+"""What callers pass, as what the service understands; each check names its argument."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Mapping
+from datetime import datetime
+
+from attrs import field, frozen
+
+from .. import checks
+from ..errors import ArgumentTypeError, ArgumentValueError
+from ..models import DialogRef, DialogType, Message, User
+
+__all__ = [
+    "Listing",
+    "a_dialog",
+    "a_dialog_id",
+    "a_text_filter",
+    "a_time",
+    "a_time_filter",
+    "a_type_filter",
+    "a_user_id",
+    "an_id_filter",
+    "an_integer_filter",
+]
+
+
+def a_user_id(name: str, value: object) -> int:
+    """Return the id of a user, given as an int or a User."""
+    if isinstance(value, User):
+        value = value.id
+        if value is None:
+            raise ArgumentValueError(f"{name} is a user without an id")
+    return checks.an_integer(name, value, least=1)
+
+
+def a_dialog(name: str, value: object) -> DialogRef:
+    """Return what is known of a dialog that is given as an id, a dialog or one of its messages."""
+    if isinstance(value, DialogRef):
+        return value
+    if isinstance(value, Message):
+        known = value.dialog or DialogRef()
+        return DialogRef(id=known.id or value.dialog_id, type=known.type, peer_id=known.peer_id)
+    if not isinstance(value, str):
+        raise ArgumentTypeError(
+            f"{name} must be a dialog's id, a Dialog or a Message, not {type(value).__name__}"
+        )
+    return DialogRef(id=checks.an_id(name, value))
+
+
+def a_dialog_id(name: str, value: object) -> str:
+    """Return the id of a dialog that is given as an id, a dialog or one of its messages."""
+    dialog = a_dialog(name, value)
+    if dialog.id is None:
+        raise ArgumentValueError(f"{name} is a dialog without an id")
+    return checks.an_id(name, dialog.id)
+
+
+def a_time(name: str, value: object, whole: Callable[[float], int] | None = None) -> int:
+    """Return unix seconds, given as such or as an aware datetime.
+
+    The service counts whole seconds. ``whole`` (math.floor, math.ceil) rounds; without it a fraction
+    is an error.
+    """
+    if isinstance(value, datetime):
+        if value.tzinfo is None or value.utcoffset() is None:
+            raise ArgumentValueError(
+                f"{name} is a naive datetime: it does not say in which time zone"
+            )
+        seconds = value.timestamp()
+    elif isinstance(value, (int, float)) and not isinstance(value, bool):
+        seconds = checks.a_number(name, value)
+    else:
+        raise ArgumentTypeError(
+            f"{name} must be an aware datetime or unix seconds, not {type(value).__name__}"
+        )
+    if whole is None and not seconds.is_integer():
+        raise ArgumentValueError(f"{name} has fractions of a second; the service has none")
+    return (whole or int)(seconds)
+
+
+# --- look-ups -----------------------------------------------------------------------------------
+
+_OPERATORS = {
+    "lt": "lt",
+    "lte": "lte",
+    "gt": "gt",
+    "gte": "gte",
+    "ne": "ne",
+    "in": "in",
+    "nin": "nin",
+    "all": "all",
+    "contains": "ctn",
+}
+_LISTS = ("in", "nin", "all")
+_ROUNDING: Mapping[str, Callable[[float], int]] = {
+    # towards the wider answer: no record is lost between two whole seconds
+    "lt": math.ceil,
+    "lte": math.ceil,
+    "gt": math.floor,
+    "gte": math.floor,
+}
+
+Reader = Callable[[str, object, str], "str | int"]
+"""Checks one value of a look-up: (argument's name, value, operator or "")."""
+
+
+def an_id_filter(name: str, value: object, operator: str) -> str:
+    """Read an id, or a model that has one."""
+    return checks.an_id(name, getattr(value, "id", value))
+
+
+def an_integer_filter(name: str, value: object, operator: str) -> int:
+    """Read an int, a member of an enumeration of ints, or a user."""
+    return checks.an_integer(name, value.id if isinstance(value, User) else value)
+
+
+def a_text_filter(name: str, value: object, operator: str) -> str:
+    """Read text; in a list the service separates values with commas, so they may hold none."""
+    text = checks.a_string(name, value)
+    if operator in _LISTS and "," in text:
+        raise ArgumentValueError(f"{name} must not hold a comma: {text!r}")
+    return text
+
+
+def a_time_filter(name: str, value: object, operator: str) -> int:
+    """Read an aware datetime or unix seconds."""
+    return a_time(name, value, _ROUNDING.get(operator))
+
+
+def a_type_filter(name: str, value: object, operator: str) -> int:
+    """Read a dialog type."""
+    checks.one_of(name, value, tuple(DialogType))
+    return int(checks.an_integer(name, value))
+
+
+@frozen
+class Listing:
+    """What one list of the service can be asked for: the fields to look up and to sort by.
+
+    ``fields`` maps our names to the service's and to how a value is checked; ``nested`` are fields whose
+    keys are the application's (``extensions__location="Lima"``).
+    """
+
+    fields: Mapping[str, tuple[str, Reader]]
+    sortable: tuple[str, ...]
+    nested: tuple[str, ...] = field(default=())
+
+    def query(
+        self,
+        lookups: Mapping[str, object],
+        *,
+        limit: int | None = None,
+        skip: int | None = None,
+        sort: str | None = None,
+    ) -> list[tuple[str, str | int]]:
+        """Return the query's pairs; raises ArgumentTypeError or ArgumentValueError, naming the argument."""
+        pairs = [self._pair(name, value) for name, value in lookups.items()]
+        if limit is not None:
+            pairs.append(("limit", checks.an_integer("limit", limit, least=1)))
+        if skip is not None:
+            pairs.append(("skip", checks.an_integer("skip", skip, least=0)))
+        if sort is not None:
+            pairs.append(self._order(sort))
+        return pairs
+
+    def _order(self, sort: object) -> tuple[str, str]:
+        text = checks.a_string("sort", sort)
+        name = text.removeprefix("-")
+        checks.one_of("sort (without its minus)", name, self.sortable)
+        return ("sort_desc" if text.startswith("-") else "sort_asc", name)
+
+    def _pair(self, argument: str, value: object) -> tuple[str, str | int]:
+        wire, reader, operator = self._resolve(argument)
+        key = f"{wire}[{_OPERATORS[operator]}]" if operator else wire
+        if operator in _LISTS:
+            if isinstance(value, (str, bytes)) or not isinstance(value, Iterable):
+                raise ArgumentTypeError(
+                    f"{argument} must be a list of values, not {type(value).__name__}"
+                )
+            values = [str(reader(argument, entry, operator)) for entry in value]
+            if not values:
+                raise ArgumentValueError(f"{argument} must not be empty")
+            return key, ",".join(values)
+        return key, reader(argument, value, operator)
+
+    def _resolve(self, argument: str) -> tuple[str, Reader, str]:
+        name, *rest = argument.split("__")
+        if name in self.nested and rest and rest[0]:
+            wire = f"{name}[{rest.pop(0)}]"
+            reader: Reader = a_text_filter
+        elif name in self.fields:
+            wire, reader = self.fields[name]
+        else:
+            known = ", ".join(sorted({*self.fields, *self.nested}))
+            raise ArgumentTypeError(f"{argument} is no argument; fields to look up are: {known}")
+        operator = rest.pop(0) if rest else ""
+        if rest or (operator and operator not in _OPERATORS):
+            known = ", ".join(_OPERATORS)
+            raise ArgumentTypeError(f"{argument} has no such look-up; there are: {known}")
+        return wire, reader, operator

@@ -1,0 +1,336 @@
+"""HTTP over pooled connections: one request, one bounded answer, one deadline, two kinds of failure.
+
+requests' ``HTTPAdapter`` is used on its own, without a ``requests.Session``: a session would keep cookies,
+read .netrc and the proxy variables of the environment, and follow redirects with our headers. The adapter
+does none of that, and its urllib3 pool may be used by any number of threads.
+"""
+
+from __future__ import annotations
+
+import http.client
+import io
+import os
+import socket
+import ssl
+import threading
+import time
+import weakref
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import requests
+import urllib3
+from attrs import frozen
+from requests.adapters import HTTPAdapter
+from urllib3.connection import HTTPConnection, HTTPSConnection
+from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
+
+from ..errors import ApiError, ApiNetworkError, ApiTimeoutError, ArgumentValueError
+from .redact import redact_url
+
+__all__ = ["Deadline", "Http", "Reply"]
+
+_ANSWER_BYTES = 33_554_432  # a page of a thousand long messages is a tenth of this
+_ERROR_BYTES = 65_536
+_PIECE_BYTES = 65_536
+_IDLE_CONNECTIONS = 32
+
+
+class Deadline:
+    """The moment by which a call has to be done, and the longest silence it bears; all in seconds."""
+
+    __slots__ = ("_end", "_silence", "seconds")
+
+    def __init__(self, seconds: float, *, silence: float | None = None) -> None:
+        self.seconds = seconds
+        self._silence = seconds if silence is None else silence
+        self._end = time.monotonic() + seconds
+
+    def remaining(self) -> float:
+        """Return the seconds that are left, never less than 0."""
+        return max(0.0, self._end - time.monotonic())
+
+    def step(self) -> float:
+        """Return the seconds that the next wait for the network may take; raises TimeoutError at 0."""
+        left = self.remaining()
+        if left <= 0:
+            raise TimeoutError("the deadline has passed")
+        return min(left, self._silence)
+
+
+@frozen(kw_only=True)
+class Reply:
+    """What came back; ``fault`` is empty or why the body is not whole: late, cut off, too large."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+    fault: str
+
+
+class Http:
+    """A pool of connections; every method may be called from any thread.
+
+    ``tls`` says whether the pool speaks https; certificates are verified against ``ca_file`` or else
+    the system's authorities. A forked child starts with an empty pool: the sockets it inherited are
+    closed without a byte. Looking up a host's name cannot be interrupted: the deadline does not cover it.
+
+    Raises ArgumentValueError if ``ca_file`` cannot be read.
+    """
+
+    def __init__(self, *, tls: bool, ca_file: str | None = None) -> None:
+        self._context = _tls_context(ca_file) if tls else None
+        self._adapter = _Adapter(self._context)
+        _pools.add(self)
+
+    def exchange(
+        self,
+        method: str,
+        url: str,
+        *,
+        headers: Mapping[str, str],
+        body: bytes | None,
+        deadline: Deadline,
+        connect: float,
+    ) -> Reply:
+        """Send one request and read its answer, whatever its status; redirects are not followed.
+
+        ``connect`` bounds the seconds to connect, ``deadline`` everything. Raises ApiNetworkError or
+        ApiTimeoutError when no answer came.
+        """
+        failure: ApiError
+        try:
+            request = requests.PreparedRequest()
+            request.prepare(method=method, url=url, headers=headers, data=body)
+            _call.deadline = deadline
+            step = deadline.step()
+            response = self._adapter.send(request, stream=True, timeout=(min(connect, step), step))
+        except _FAILURES as error:
+            failure = _failure(method, url, error, deadline)
+        else:
+            return _read(response)
+        # Raised here and not in the handler: no traceback shall carry the request with its secrets.
+        raise failure
+
+    def close(self) -> None:
+        """Close the idle connections; a later call opens new ones."""
+        self._adapter.close()
+
+    def _forget_connections(self) -> None:
+        self._adapter = _Adapter(self._context)
+
+
+_pools: weakref.WeakSet[Http] = weakref.WeakSet()
+_sockets: weakref.WeakSet[socket.socket] = weakref.WeakSet()
+
+
+def _after_fork_in_child() -> None:
+    for inherited in list(_sockets):
+        descriptor = inherited.detach()  # close() would wait for readers that this process lacks
+        if descriptor >= 0:
+            os.close(descriptor)
+    for pool in list(_pools):
+        pool._forget_connections()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork_in_child)
+
+
+def _tls_context(ca_file: str | None) -> ssl.SSLContext:
+    try:
+        return ssl.create_default_context(cafile=ca_file)
+    except OSError as error:  # ssl.SSLError is one
+        raise ArgumentValueError(
+            f"ca_file holds no certificates that can be read: {ca_file!r} ({error.strerror})"
+        ) from None
+
+
+def _read(response: requests.Response) -> Reply:
+    most = _ANSWER_BYTES if 200 <= response.status_code < 300 else _ERROR_BYTES
+    body = bytearray()
+    fault = "cut off"
+    try:
+        for piece in response.raw.stream(_PIECE_BYTES, decode_content=True):
+            body += piece
+            if len(body) > most:
+                fault = "too large"
+                break
+        else:
+            fault = ""
+            response.raw.release_conn()  # an empty body does not do it by itself
+    except _FAILURES as error:
+        fault = "late" if _is_timeout(error) else "cut off"
+    finally:
+        if fault:
+            response.raw.close()
+    return Reply(
+        status=response.status_code, headers=response.headers, body=bytes(body[:most]), fault=fault
+    )
+
+
+# --- connections with a deadline ----------------------------------------------------------------
+
+
+class _Call(threading.local):
+    """The deadline of the call that this thread makes.
+
+    urllib3 hands a connection to one thread at a time, so the thread's deadline is the connection's.
+    """
+
+    deadline = Deadline(0.0)
+
+
+_call = _Call()
+
+
+class _Timed:
+    """Wraps a connection's socket, once it is connected, so that it keeps to the deadline."""
+
+    sock: Any
+
+    def connect(self) -> None:
+        super().connect()  # type: ignore[misc]
+        _sockets.add(self.sock)
+        self.sock = _Socket(self.sock)
+
+
+class _Connection(_Timed, HTTPConnection):
+    pass
+
+
+class _TlsConnection(_Timed, HTTPSConnection):
+    pass
+
+
+class _Pool(HTTPConnectionPool):
+    ConnectionCls = _Connection
+
+
+class _TlsPool(HTTPSConnectionPool):
+    ConnectionCls = _TlsConnection
+
+
+class _Adapter(HTTPAdapter):
+    """An adapter whose connections keep to the deadline and verify with our TLS context."""
+
+    def __init__(self, context: ssl.SSLContext | None) -> None:
+        self._context = context
+        super().__init__(pool_connections=1, pool_maxsize=_IDLE_CONNECTIONS)
+
+    def init_poolmanager(self, *args: Any, **options: Any) -> None:
+        if self._context is not None:
+            options["ssl_context"] = self._context
+        super().init_poolmanager(*args, **options)
+        self.poolmanager.pool_classes_by_scheme = {"http": _Pool, "https": _TlsPool}
+
+    def cert_verify(self, conn: object, url: str, verify: object, cert: object) -> None:
+        """Leave the TLS context as it is; requests would add its own bundle of authorities."""
+
+
+class _Socket:
+    """A socket on which no wait lasts longer than the deadline of the call allows.
+
+    urllib3's own time-outs bound each wait but not their sum: a byte now and then would go on for ever.
+    """
+
+    def __init__(self, sock: socket.socket) -> None:
+        self._sock = sock
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._sock, name)
+
+    def settimeout(self, seconds: float | None) -> None:
+        """Ignore what urllib3 wants: the deadline decides."""
+
+    def sendall(self, data: bytes) -> None:
+        rest = memoryview(data)
+        while rest:
+            self._sock.settimeout(_call.deadline.step())
+            rest = rest[self._sock.send(rest) :]
+
+    def makefile(self, mode: str, buffering: int = io.DEFAULT_BUFFER_SIZE) -> io.BufferedReader:
+        return io.BufferedReader(_Reader(self._sock))
+
+
+class _Reader(io.RawIOBase):
+    def __init__(self, sock: socket.socket) -> None:
+        self._sock = sock
+        self._file = sock.makefile("rb", buffering=0)  # keeps the socket open while it is read
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int | None:
+        self._sock.settimeout(_call.deadline.step())
+        return self._file.readinto(buffer)
+
+    def close(self) -> None:
+        self._file.close()
+        super().close()
+
+
+# --- what went wrong ----------------------------------------------------------------------------
+
+_FAILURES = (
+    requests.RequestException,
+    urllib3.exceptions.HTTPError,
+    http.client.HTTPException,
+    OSError,  # requests' own errors are some, ssl's and socket's others
+)
+
+
+def _failure(method: str, url: str, error: Exception, deadline: Deadline) -> ApiError:
+    url = redact_url(url)
+    if _is_timeout(error):
+        late = f"{method} {url}: no answer within {deadline.seconds:g} s"
+        return ApiTimeoutError(late, method=method, url=url)
+    return ApiNetworkError(f"{method} {url}: {_reason(error)}", method=method, url=url)
+
+
+def _is_timeout(error: Exception) -> bool:
+    timeouts = (TimeoutError, requests.Timeout, urllib3.exceptions.ReadTimeoutError)
+    return any(isinstance(cause, timeouts) for cause in _causes(error))
+
+
+def _reason(error: Exception) -> str:
+    """Say what happened; only in words of the system, for requests' own texts hold headers and URLs."""
+    for cause in reversed(list(_causes(error))):
+        words = _words(cause)
+        if words:
+            return words
+    return f"the exchange failed ({type(error).__name__})"
+
+
+def _words(cause: BaseException) -> str | None:
+    words = None
+    if isinstance(cause, ssl.SSLCertVerificationError):
+        words = f"the server's certificate is not accepted: {cause.verify_message}"
+    elif isinstance(cause, ssl.SSLError):
+        words = f"TLS failed: {cause.reason or cause.strerror}"
+    elif isinstance(cause, socket.gaierror):
+        words = "the host name has no address"
+    elif isinstance(cause, http.client.RemoteDisconnected):
+        words = "the server closed the connection without an answer"
+    elif isinstance(cause, http.client.HTTPException):
+        words = f"the answer is not HTTP ({type(cause).__name__})"
+    elif isinstance(cause, OSError):
+        words = cause.strerror
+    return words
+
+
+def _causes(error: BaseException) -> Iterator[BaseException]:
+    """Yield the error and all that it wraps, however the libraries did it, the outermost first."""
+    seen: set[int] = set()
+    waiting: list[object] = [error]
+    while waiting:
+        cause = waiting.pop(0)
+        if isinstance(cause, BaseException) and id(cause) not in seen:
+            seen.add(id(cause))
+            yield cause
+            waiting += [
+                getattr(cause, "reason", None),
+                cause.__cause__,
+                cause.__context__,
+                *cause.args,
+            ]

@@ -1,0 +1,119 @@
+"""The session that all calls share, and its renewal: one flight for all threads."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from concurrent.futures import Future, wait
+from datetime import datetime, timezone
+
+from attrs import evolve
+
+from ..errors import ApiTimeoutError
+from ..models import Session
+from .http import Deadline
+
+__all__ = ["Renewal", "SessionState"]
+
+Renewal = Callable[[Deadline], Session]
+"""Makes a session like the one that has ended, within the deadline."""
+
+
+class SessionState:
+    """The current session; every method may be called from any thread."""
+
+    def __init__(self) -> None:
+        self._session: Session | None = None
+        self._renewal: Renewal | None = None
+        self.unlock_after_fork()
+
+    def unlock_after_fork(self) -> None:
+        """Replace the lock, which another thread of the parent may have held, and drop its flight."""
+        self._lock = threading.Lock()
+        self._flight: Future[None] | None = None
+
+    @property
+    def session(self) -> Session | None:
+        """The current session, or None."""
+        return self._session
+
+    def adopt(self, session: Session, renewal: Renewal | None = None) -> None:
+        """Make ``session`` the current one; ``renewal`` makes another like it when it has ended."""
+        with self._lock:
+            self._session = session
+            self._renewal = renewal
+
+    def forget(self, session: Session) -> None:
+        """Drop the current session if it still is this one (by its token)."""
+        with self._lock:
+            if self._is_current(session):
+                self._session = self._renewal = None
+
+    def expires(self, session: Session, moment: datetime | None) -> None:
+        """Note what the service last said about the end of this session."""
+        with self._lock:
+            if self._session is not None and self._is_current(session):
+                self._session = evolve(self._session, expires_at=moment)
+
+    def has_expired(self) -> bool:
+        """Say whether the current session has ended by our clock; an unknown end counts as valid."""
+        session = self._session
+        if session is None or session.expires_at is None:
+            return False
+        return session.expires_at <= datetime.now(timezone.utc)
+
+    def renew(self, stale: Session, deadline: Deadline) -> Session | None:
+        """Return a live session of the same user in place of ``stale``, or None if there can be none.
+
+        However many threads ask, one session is made; the others wait for it, each to its own deadline,
+        and share its failure. When the thread that makes it runs out of time, another one tries.
+
+        Raises what the renewal raises, and TimeoutError.
+        """
+        while True:
+            with self._lock:
+                session, renewal, flight = self._session, self._renewal, self._flight
+                if session is None or session.user_id != stale.user_id:
+                    return None  # logged out meanwhile, or somebody else logged in
+                if session.token != stale.token:
+                    return session
+                if renewal is None:
+                    return None
+                leading = flight is None
+                if flight is None:
+                    flight = self._flight = Future()
+            if leading:
+                self._fly(flight, renewal, stale, deadline)
+            else:
+                _follow(flight, deadline)
+
+    def _fly(
+        self, flight: Future[None], renewal: Renewal, stale: Session, deadline: Deadline
+    ) -> None:
+        failure: Exception | None = None
+        try:
+            session = renewal(deadline)
+            with self._lock:
+                if self._is_current(stale):
+                    self._session = session
+        except Exception as error:
+            failure = error
+            raise
+        finally:
+            with self._lock:
+                if self._flight is flight:
+                    self._flight = None
+            if failure is None or isinstance(failure, ApiTimeoutError):
+                flight.set_result(None)
+            else:
+                flight.set_exception(failure)
+
+    def _is_current(self, session: Session) -> bool:
+        return self._session is not None and self._session.token == session.token
+
+
+def _follow(flight: Future[None], deadline: Deadline) -> None:
+    wait([flight], timeout=deadline.remaining())
+    if not flight.done():
+        raise TimeoutError("the session was not renewed in time")
+    flight.result()
