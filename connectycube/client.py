@@ -1,0 +1,179 @@
+"""ConnectyCube: one user's view of the service, over REST and in real time."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from types import TracebackType
+from typing import Any
+
+import attrs
+
+from .config import Config
+from .errors import ArgumentTypeError, ArgumentValueError
+from .models import Session, User
+from .rest.dialogs import Dialogs
+from .rest.messages import Messages
+from .rest.sessions import Sessions
+from .rest.transport import Transport
+from .rest.users import Users
+
+__all__ = ["ConnectyCube"]
+
+
+class ConnectyCube:
+    """One user of a ConnectyCube application; every method may be called from any thread.
+
+    Make it with ``app_id``, ``auth_key`` and other fields of :class:`Config`, with ``config=``, or with
+    :meth:`from_env`. Nothing is sent and no thread starts before the first call. It is a context manager
+    that closes.
+
+    Raises ArgumentTypeError and ArgumentValueError, naming the argument.
+    """
+
+    def __init__(self, *, config: Config | None = None, **fields: Any) -> None:
+        self._config = _config_of(config, fields)
+        self._transport = Transport(self._config)
+        self._sessions = Sessions(self._transport)
+        self._users = Users(self._transport)
+        self._dialogs = Dialogs(self._transport)
+        self._messages = Messages(self._transport)
+
+    @classmethod
+    def from_env(cls, **overrides: Any) -> ConnectyCube:
+        """Make a client from the CONNECTYCUBE_* variables; fields of Config take precedence.
+
+        Raises ArgumentValueError that names the variable which is missing or wrong.
+        """
+        return cls(config=Config.from_env(**overrides))
+
+    def __repr__(self) -> str:
+        user = self.user
+        who = f"user {user.id}" if user is not None else "no user"
+        return f"<ConnectyCube app {self._config.app_id} at {self._config.api_url}, {who}>"
+
+    @property
+    def config(self) -> Config:
+        """The configuration: credentials, endpoints, time-outs and bounds."""
+        return self._config
+
+    # --- the session ----------------------------------------------------------------------------
+
+    @property
+    def session(self) -> Session | None:
+        """The current REST session, or None."""
+        return self._transport.session
+
+    @property
+    def user(self) -> User | None:
+        """The user of the current session, as of its creation, or None."""
+        session = self._transport.session
+        return _user_of(session) if session is not None else None
+
+    def login(
+        self,
+        *,
+        login: str | None = None,
+        email: str | None = None,
+        password: str,
+        timeout: float | None = None,
+    ) -> User:
+        """Create a session of the user with this login or email, and return the user.
+
+        An earlier session is replaced, and stays alive at the service. ``timeout`` is seconds.
+
+        Raises ArgumentTypeError, ArgumentValueError, CredentialsError for a wrong password, ApiError.
+        Source: server API, "Create session token".
+        """
+        session = self._sessions.create(
+            login=login, email=email, password=password, timeout=timeout
+        )
+        return _user_of(session) or User()
+
+    def logout(self, *, timeout: float | None = None) -> None:
+        """End the session at the service; nothing happens if there is none.
+
+        ``timeout`` is seconds. Raises ApiError, and the session stays.
+        Source: server API, "Destroy session".
+        """
+        self._sessions.destroy(timeout=timeout)
+
+    # --- what the service offers ----------------------------------------------------------------
+
+    @property
+    def sessions(self) -> Sessions:
+        """Sessions: create, info, destroy."""
+        return self._sessions
+
+    @property
+    def users(self) -> Users:
+        """Users: create, get."""
+        return self._users
+
+    @property
+    def dialogs(self) -> Dialogs:
+        """Dialogs: create_private, list, count."""
+        return self._dialogs
+
+    @property
+    def messages(self) -> Messages:
+        """Messages: list, count, create."""
+        return self._messages
+
+    # --- what the chat needs of REST ------------------------------------------------------------
+
+    def _chat_credentials(self, *, refused: str | None = None) -> tuple[int, str]:
+        """Return the user's id and the token, which is a password for the chat.
+
+        ``refused`` is a token that the chat server did not accept: the session is renewed if it still has
+        that one, and also if it has expired by our clock.
+        """
+        session = self._transport.live_session(refused=refused)
+        if session is None or session.user_id is None or session.token is None:
+            raise ArgumentValueError(
+                "user_id and password are needed: there is no session of a user (or call login() first)"
+            )
+        return session.user_id, session.token
+
+    def _stored_ids(self, dialog_id: str, ids: Collection[str]) -> set[str]:
+        """Return those of the message ids that the dialog's history holds."""
+        return self._messages.stored_ids(dialog_id, ids)
+
+    # --- the end --------------------------------------------------------------------------------
+
+    def close(self) -> None:
+        """Close the connections. The session stays alive at the service: see :meth:`logout`."""
+        self._transport.close()
+
+    def __enter__(self) -> ConnectyCube:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+
+def _config_of(config: object, fields: dict[str, Any]) -> Config:
+    if config is not None:
+        if not isinstance(config, Config):
+            raise ArgumentTypeError(f"config must be a Config, not {type(config).__name__}")
+        if fields:
+            raise ArgumentTypeError(f"give config or {', '.join(sorted(fields))}, and not both")
+        return config
+    known = {entry.name for entry in attrs.fields(Config)}
+    for name in fields:
+        if name not in known:
+            raise ArgumentTypeError(f"{name} is no field of Config")
+    for name in ("app_id", "auth_key"):
+        if name not in fields:
+            raise ArgumentTypeError(f"{name} is missing")
+    return Config(**fields)
+
+
+def _user_of(session: Session) -> User | None:
+    if session.user is not None:
+        return session.user
+    return User(id=session.user_id) if session.user_id else None
