@@ -1,0 +1,1 @@
+"""What the tests share: guards, real components, the TLS certificates, the wire peers."""
