@@ -24,6 +24,7 @@ from attrs import frozen
 from requests.adapters import HTTPAdapter
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
+from urllib3.util.connection import create_connection
 
 from ..errors import ApiError, ApiNetworkError, ApiTimeoutError, ArgumentValueError
 from .redact import redact_url
@@ -185,9 +186,28 @@ _call = _Call()
 
 
 class _Timed:
-    """Wraps a connection's socket, once it is connected, so that it keeps to the deadline."""
+    """Keeps a connection to the deadline, while it is made and from then on."""
 
+    host: str
+    port: int
+    timeout: Any
+    socket_options: Any
     sock: Any
+
+    def _new_conn(self) -> socket.socket:
+        """Connect to the first address that answers; urllib3 would give each of them the whole time."""
+        failure: OSError = socket.gaierror("no address")
+        for *_, address in socket.getaddrinfo(self.host, self.port, type=socket.SOCK_STREAM):
+            step = min(self.timeout, _call.deadline.step())
+            try:
+                numeric = (str(address[0]), self.port)
+                sock = create_connection(numeric, step, socket_options=self.socket_options)
+            except OSError as error:
+                failure = error
+            else:
+                sock.settimeout(min(self.timeout, _call.deadline.step()))  # for the TLS handshake
+                return sock
+        raise failure
 
     def connect(self) -> None:
         super().connect()  # type: ignore[misc]

@@ -151,7 +151,12 @@ class Transport:
         return f"{url}?{pairs}" if pairs else url
 
     def _exchange(self, request: _Request, session: Session | None, deadline: Deadline) -> Reply:
-        headers = {"Accept": "application/json", "Accept-Encoding": "gzip", "CB-SDK": _sdk()}
+        headers = {
+            "Accept": "application/json",
+            "Accept-Encoding": "gzip",
+            "CB-SDK": f"Python {_version()}",
+            "User-Agent": f"connectycube-python/{_version()}",
+        }
         if request.content is not None:
             headers["Content-Type"] = "application/json"
         if session is not None and session.token is not None:
@@ -225,11 +230,11 @@ def expiry_of(text: str) -> datetime | None:
 
 
 @functools.cache
-def _sdk() -> str:
+def _version() -> str:
     try:
-        return f"Python {importlib.metadata.version('connectycube')}"
+        return importlib.metadata.version("connectycube")
     except importlib.metadata.PackageNotFoundError:
-        return "Python unknown"
+        return "unknown"
 
 
 def _header(name: str, value: str) -> str:
