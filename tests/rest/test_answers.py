@@ -1,0 +1,239 @@
+import json
+from email.utils import formatdate
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from requests.structures import CaseInsensitiveDict
+
+from connectycube.errors import (
+    ApiResponseError,
+    ApiTimeoutError,
+    CredentialsError,
+    NotFoundError,
+    PermissionDeniedError,
+    RateLimitError,
+    ServerError,
+    UnexpectedResponseError,
+    ValidationError,
+)
+from connectycube.rest.answers import answer_of
+from connectycube.rest.http import Reply
+
+URL = "https://api.example/chat/Dialog"
+
+
+def reply(status=200, body=b"", headers=(), fault=""):
+    if not isinstance(body, bytes):
+        body = json.dumps(body).encode()
+    return Reply(status=status, headers=CaseInsensitiveDict(headers), body=body, fault=fault)
+
+
+def answered(*arguments, secrets=(), **options):
+    return answer_of(reply(*arguments, **options), "GET", URL, secrets)
+
+
+def refused(*arguments, secrets=(), **options):
+    with pytest.raises(ApiResponseError) as caught:
+        answered(*arguments, secrets=secrets, **options)
+    return caught.value
+
+
+@pytest.mark.parametrize(
+    ("status", "cls"),
+    [
+        (301, UnexpectedResponseError),
+        (304, UnexpectedResponseError),
+        (400, ValidationError),
+        (401, CredentialsError),
+        (403, PermissionDeniedError),
+        (404, NotFoundError),
+        (409, ApiResponseError),
+        (413, ApiResponseError),
+        (422, ValidationError),
+        (429, RateLimitError),
+        (500, ServerError),
+        (503, ServerError),
+        (599, ServerError),
+    ],
+)
+def test_each_status_has_its_error(status, cls):
+    error = refused(status)
+    assert type(error) is cls
+    assert (error.status, error.method, error.url) == (status, "GET", URL)
+    assert str(status) in str(error) and URL in str(error)
+
+
+@pytest.mark.parametrize(
+    ("body", "messages"),
+    [
+        ({"errors": {"base": ["Forbidden. Need user."]}}, ("Forbidden. Need user.",)),
+        ({"errors": {"login": ["is taken", "is short"]}}, ("login: is taken", "login: is short")),
+        ({"errors": {"base": "one", "email": "bad"}}, ("one", "email: bad")),
+        ({"errors": ["a", "b"]}, ("a", "b")),
+        ({"errors": "a"}, ("a",)),
+        ({"error": "a"}, ("a",)),
+        ({"message": "a", "code": 3}, ("a",)),
+        (["a", 5, None, {"base": ["b"]}], ("a", "b")),
+        ("a string", ("a string",)),
+        ({"errors": None}, ()),
+        ({"errors": {"base": [None, 5, {}, []]}}, ()),
+        (b"", ()),
+        (b"plain\n  words", ("plain words",)),
+        (b"<!DOCTYPE html><p>token", ()),
+        (b"\xff\xfe\x00", ("\ufffd\ufffd\x00",)),
+        (b'{"errors": {"base": ["cut', ('{"errors": {"base": ["cut',)),
+        (b"[" * 100_000, ("[" * 500,)),
+    ],
+)
+def test_messages_are_read_from_any_error_body(body, messages):
+    assert refused(422, body).messages == messages
+
+
+def test_error_without_body_says_so():
+    assert "did not say why" in str(refused(500))
+
+
+def test_messages_are_bounded():
+    error = refused(422, {"errors": ["x" * 10_000] * 1_000})
+    assert len(error.messages) == 20
+    assert set(map(len, error.messages)) == {500}
+    assert len(str(error)) < 12_000
+
+
+def test_deeply_nested_errors_do_not_exhaust_the_stack():
+    body = b'{"errors":' + b"[" * 400 + b'"deep"' + b"]" * 400 + b"}"
+    assert refused(422, body).messages == ()
+
+
+def test_secrets_are_masked_in_messages():
+    error = refused(
+        401, {"errors": ["bad token T0K", "password hunter2"]}, secrets=["T0K", "hunter2"]
+    )
+    assert error.messages == ("bad token ***", "password ***")
+    assert "T0K" not in str(error) and "hunter2" not in str(error)
+
+
+def test_a_cut_off_refusal_is_still_the_refusal():
+    assert type(refused(503, b'{"errors"', fault="cut off")) is ServerError
+
+
+@pytest.mark.parametrize(
+    ("value", "seconds"),
+    [
+        ("7", 7.0),
+        (" 2.5 ", 2.5),
+        ("-3", 0.0),
+        ("nan", None),
+        ("inf", None),
+        ("soon", None),
+        ("", None),
+        ("Thu, 99 Foo 2026", None),
+        (formatdate(1_000_000_030, usegmt=True), 30.0),
+        (formatdate(999_999_000, usegmt=True), 0.0),
+    ],
+)
+def test_retry_after_is_seconds_whatever_its_form(value, seconds):
+    headers = {"Retry-After": value, "Date": formatdate(1_000_000_000, usegmt=True)}
+    assert refused(429, headers=headers).retry_after == seconds
+
+
+def test_retry_after_date_counts_from_our_clock_without_a_date():
+    error = refused(503, headers={"Retry-After": formatdate(usegmt=True)})
+    assert 0 <= error.retry_after < 2
+
+
+VALUES = st.text(alphabet="0123456789 :,+-.eGMTadnSubFoct", max_size=30)
+
+
+@given(VALUES, VALUES)
+def test_no_header_value_breaks_the_error(retry_after, date):
+    error = refused(429, headers={"Retry-After": retry_after, "Date": date})
+    assert error.retry_after is None or error.retry_after >= 0
+
+
+# --- successes
+
+
+@pytest.mark.parametrize("status", [200, 201, 202, 204, 206])
+@pytest.mark.parametrize("body", [b"", b" ", b"\r\n"])
+def test_an_empty_success_is_no_data(status, body):
+    assert answered(status, body).data is None
+
+
+@pytest.mark.parametrize("fault", ["cut off", "too large"])
+def test_a_success_that_is_not_whole_is_unexpected(fault):
+    error = refused(200, b'{"a": 1}', fault=fault)
+    assert type(error) is UnexpectedResponseError
+    assert fault in str(error)
+
+
+def test_a_success_that_is_not_whole_in_time_is_a_timeout():
+    with pytest.raises(ApiTimeoutError, match="in time"):
+        answered(200, b"{", fault="late")
+
+
+@pytest.mark.parametrize(
+    "body", [b"<html>", b'{"a": ', b"\xff\xfe\xfd", b"[" * 100_000, b"9" * 100_000, b"{} x"]
+)
+def test_what_is_not_json_is_unexpected(body):
+    error = refused(200, body)
+    assert type(error) is UnexpectedResponseError
+    assert "not JSON" in str(error)
+
+
+@pytest.mark.parametrize(
+    ("body", "shape"),
+    [
+        ([], "a list"),
+        ("x", "a string"),
+        (5, "a number"),
+        (True, "a number or boolean"),
+        (b"", "nothing"),
+    ],
+)
+def test_another_shape_than_an_object_is_named(body, shape):
+    with pytest.raises(UnexpectedResponseError, match=f"object was expected, not {shape}"):
+        answered(200, body).object()
+
+
+@pytest.mark.parametrize("body", [{}, {"items": None}, {"items": {}}, {"items": 5}])
+def test_a_page_without_a_list_of_items_is_not_an_empty_page(body):
+    with pytest.raises(UnexpectedResponseError, match="list of items"):
+        answered(200, body).page(dict)
+
+
+def test_a_page_keeps_its_numbers_and_its_objects():
+    page = answered(
+        200,
+        {"items": [{"a": 1}, None, "x", {"b": 2}], "total_entries": "4", "skip": 0, "limit": None},
+    ).page(dict)
+    assert page.items == ({"a": 1}, {"b": 2})
+    assert (page.total_entries, page.skip, page.limit) == (4, 0, None)
+
+
+def test_a_count_is_read():
+    assert answered(200, {"items": {"count": 12}}).count() == 12
+
+
+@pytest.mark.parametrize("body", [{}, {"items": []}, {"items": {"count": None}}, {"items": {}}])
+def test_a_count_that_is_missing_is_unexpected(body):
+    with pytest.raises(UnexpectedResponseError, match="count"):
+        answered(200, body).count()
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(), inner, max_size=4),
+    max_leaves=12,
+)
+
+
+@given(st.integers(300, 599), JSON)
+def test_any_refusal_is_an_api_response_error(status, body):
+    assert refused(status, body).status == status
+
+
+@given(st.integers(300, 599), st.binary(max_size=200))
+def test_any_bytes_of_a_refusal_are_an_api_response_error(status, body):
+    assert refused(status, body).status == status

@@ -1,0 +1,49 @@
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from connectycube.rest.redact import MASK, redact_text, redact_url, secrets_in
+
+
+@pytest.mark.parametrize(
+    ("url", "redacted"),
+    [
+        ("https://h/blobs/u?token=abc", "https://h/blobs/u?token=***"),
+        (
+            "https://h/x?limit=5&user[password]=p&skip=1",
+            "https://h/x?limit=5&user[password]=***&skip=1",
+        ),
+        ("https://h/x?keys%5Btoken%5D=p", "https://h/x?keys%5Btoken%5D=***"),
+        (
+            "https://h/x?AUTH_KEY=p&auth-key=q&authkey=r",
+            "https://h/x?AUTH_KEY=***&auth-key=***&authkey=***",
+        ),
+        ("https://me:pw@h:8080/x?a=1#token=f", "https://h:8080/x?a=1"),
+        ("https://h/chat/Message?count=1", "https://h/chat/Message?count=1"),
+        ("https://h/x?token", "https://h/x?token"),
+    ],
+)
+def test_url_keeps_everything_but_secret_values(url, redacted):
+    assert redact_url(url) == redacted
+
+
+def test_secrets_are_found_at_any_depth():
+    body = {
+        "auth_key": "k",
+        "application_id": "1",
+        "user": {"login": "bob", "password": "p"},
+        "keys": {"token": "t", "secret": "s"},
+        "list": [{"access_token": "a"}, "token"],
+        "signature": "x",
+    }
+    assert set(secrets_in(body)) == {"k", "p", "t", "s", "a", "x"}
+
+
+def test_a_secret_that_holds_another_is_masked_whole():
+    assert redact_text("the abcdef and abc", ["abc", "abcdef", ""]) == f"the {MASK} and {MASK}"
+
+
+@given(st.text(), st.lists(st.text(alphabet="abcXYZ09", min_size=2), max_size=4))
+def test_no_secret_is_left(text, secrets):
+    redacted = redact_text(text + "".join(secrets) + text, secrets)
+    assert not any(secret in redacted for secret in secrets)
