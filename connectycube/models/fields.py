@@ -106,18 +106,20 @@ def as_bool(value: Any) -> bool | None:
 
 def as_time(value: Any) -> datetime | None:
     """ISO 8601 text or unix time (seconds; above 1e11 milliseconds) as an aware datetime in UTC."""
+    number = as_float(value)
     try:
-        if isinstance(value, str) and not value.isdigit():
-            moment = datetime.fromisoformat(value.strip().replace("Z", "+00:00"))
-            if moment.tzinfo is None:
-                moment = moment.replace(tzinfo=timezone.utc)
-            return moment.astimezone(timezone.utc)
-        number = as_float(value)
-        if number is None:
+        if number is not None:
+            return EPOCH + timedelta(
+                seconds=number / 1000 if number > _MILLISECONDS_FROM else number
+            )
+        if not isinstance(value, str):
             return None
-        return EPOCH + timedelta(seconds=number / 1000 if number > _MILLISECONDS_FROM else number)
+        moment = datetime.fromisoformat(value.strip().replace("Z", "+00:00"))
     except (ValueError, OverflowError):
         return None
+    if moment.tzinfo is None:
+        return moment.replace(tzinfo=timezone.utc)
+    return moment.astimezone(timezone.utc)
 
 
 def as_ints(value: Any) -> tuple[int, ...] | None:

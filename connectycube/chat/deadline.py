@@ -1,0 +1,32 @@
+"""One deadline that passes through every step of a call."""
+
+from __future__ import annotations
+
+import time
+
+from .. import checks
+
+__all__ = ["Deadline"]
+
+
+class Deadline:
+    """A point on the monotonic clock, ``timeout`` seconds from now; None never comes."""
+
+    __slots__ = ("at",)
+
+    def __init__(self, timeout: float | None) -> None:
+        self.at = None if timeout is None else time.monotonic() + timeout
+
+    @classmethod
+    def of(cls, timeout: float | None, default: float) -> Deadline:
+        """A deadline from a call's ``timeout`` argument (seconds; None: ``default``)."""
+        return cls(default if timeout is None else checks.a_number("timeout", timeout, least=0))
+
+    def remaining(self) -> float | None:
+        """Seconds left, at least 0.0; None if it never comes."""
+        return None if self.at is None else max(0.0, self.at - time.monotonic())
+
+    @property
+    def expired(self) -> bool:
+        """Whether it has come."""
+        return self.at is not None and time.monotonic() >= self.at

@@ -1,0 +1,184 @@
+"""Calls receivers on worker threads: in order within a conversation, behind a bounded queue."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Hashable
+
+from attrs import define, field
+
+from ..config import Limits
+from .deadline import Deadline
+
+__all__ = ["Dispatcher", "Task"]
+
+logger = logging.getLogger("connectycube.chat")
+
+
+@define(eq=False)
+class Task:
+    """One call to make: ``run()`` on a worker, in order with the others of its ``lane``.
+
+    ``size`` counts towards the bound on bytes. A task with a ``merge_key`` may be replaced by a
+    newer one of the same key, or dropped, when the queue is full.
+    """
+
+    run: Callable[[], None]
+    lane: Hashable = field(default=None)
+    size: int = field(default=0)
+    merge_key: Hashable = field(default=None)
+
+
+class Dispatcher:
+    """Worker threads around a queue with one lane a conversation.
+
+    A lane is worked by one worker at a time, so its order holds with any number of workers; lanes
+    with work take turns. Threads start with ``start()`` and end after ``stop()`` once the queue is
+    empty. ``on_low_water`` is called, on a worker and without a lock, each time the queue has fallen to
+    half of its bounds after it was full.
+    """
+
+    def __init__(
+        self, name: str, workers: int, limits: Limits, on_low_water: Callable[[], None]
+    ) -> None:
+        self._name = name
+        self._workers = workers
+        self._limits = limits
+        self._on_low_water = on_low_water
+        self._changed = threading.Condition()
+        self._lanes: dict[Hashable, deque[Task]] = {}
+        self._turns: deque[Hashable] = deque()  # lanes with work that no worker is at
+        self._mergeable: dict[Hashable, Task] = {}
+        self._threads: set[threading.Thread] = set()
+        self._running: dict[int, Task] = {}  # by thread identifier
+        self._stopping = True
+        self._was_full = False
+        self.queued = 0
+        self.queued_bytes = 0
+        self.merged = 0
+        """Fleeting events that were merged or dropped because the queue was full."""
+        self.receivers: dict[int, tuple[str, float]] = {}
+        """What runs now: by thread identifier the receiver's name and since when (monotonic)."""
+
+    def start(self) -> None:
+        """Start the workers that are not running yet."""
+        with self._changed:
+            self._stopping = False
+            self._threads = {thread for thread in self._threads if thread.is_alive()}
+            for number in range(len(self._threads), self._workers):
+                thread = threading.Thread(
+                    target=self._work, name=f"{self._name}-dispatcher-{number + 1}", daemon=True
+                )
+                self._threads.add(thread)
+                thread.start()
+
+    def stop(self) -> None:
+        """Let the workers end once the queue is empty."""
+        with self._changed:
+            self._stopping = True
+            self._changed.notify_all()
+
+    def join(self, deadline: Deadline) -> bool:
+        """Wait until all workers but the calling one have ended; whether they have."""
+        for thread in list(self._threads):
+            if thread is not threading.current_thread():
+                thread.join(deadline.remaining())
+        return not any(
+            thread.is_alive()
+            for thread in self._threads
+            if thread is not threading.current_thread()
+        )
+
+    def is_worker(self) -> bool:
+        """Whether the calling thread is one of the workers."""
+        return threading.current_thread() in self._threads
+
+    def put(self, task: Task, *, bounded: bool = True) -> bool:
+        """Queue a task; False if the queue is full and the task is neither unbounded nor mergeable."""
+        with self._changed:
+            if bounded and not self._has_room(task.size):
+                self._was_full = True
+                if task.merge_key is None:
+                    return False
+                self.merged += 1
+                queued = self._mergeable.get(task.merge_key)
+                if queued is not None:
+                    queued.run = task.run
+                return True
+            lane = self._lanes.get(task.lane)
+            if lane is None:
+                lane = self._lanes[task.lane] = deque()
+                self._turns.append(task.lane)
+                self._changed.notify()
+            lane.append(task)
+            if task.merge_key is not None:
+                self._mergeable[task.merge_key] = task
+            self.queued += 1
+            self.queued_bytes += task.size
+            return True
+
+    def slowest_receiver(self) -> str | None:
+        """The name of the receiver that has been running for the longest time, or None."""
+        running = sorted(self.receivers.values(), key=lambda entry: entry[1])
+        return running[0][0] if running else None
+
+    def note_receiver(self, name: str | None) -> None:
+        """Remember which receiver the calling worker is in (None: no longer in one)."""
+        if name is None:
+            self.receivers.pop(threading.get_ident(), None)
+        else:
+            self.receivers[threading.get_ident()] = (name, time.monotonic())
+
+    def _has_room(self, size: int) -> bool:
+        return not self.queued or (
+            self.queued < self._limits.queued_events
+            and self.queued_bytes + size <= self._limits.queued_bytes
+        )
+
+    def _work(self) -> None:
+        while True:
+            with self._changed:
+                while not self._turns:
+                    if self._stopping:
+                        self._threads.discard(threading.current_thread())
+                        # Another worker may wait for a turn of a lane that this one has ended.
+                        self._changed.notify_all()
+                        return
+                    self._changed.wait()
+                key = self._turns.popleft()
+                task = self._take(key)
+                low_water = self._is_low_water()
+            if low_water:
+                self._on_low_water()
+            try:
+                task.run()
+            except BaseException:
+                logger.exception("a dispatcher task raised")
+            del task
+            with self._changed:
+                if self._lanes[key]:
+                    self._turns.append(key)
+                    self._changed.notify()
+                else:
+                    del self._lanes[key]
+
+    def _take(self, key: Hashable) -> Task:
+        task = self._lanes[key].popleft()
+        self.queued -= 1
+        self.queued_bytes -= task.size
+        if task.merge_key is not None and self._mergeable.get(task.merge_key) is task:
+            del self._mergeable[task.merge_key]
+        return task
+
+    def _is_low_water(self) -> bool:
+        if (
+            self._was_full
+            and self.queued <= self._limits.queued_events // 2
+            and self.queued_bytes <= self._limits.queued_bytes // 2
+        ):
+            self._was_full = False
+            return True
+        return False

@@ -1,0 +1,597 @@
+"""The connection thread: the one place where the core meets sockets, the clock and other threads.
+
+One mutex guards the core, the link and their order on the wire. It is held for short steps only:
+never while waiting, never while user code runs. Whoever changes what the connection thread should be
+waiting for wakes it.
+"""
+
+from __future__ import annotations
+
+import atexit
+import logging
+import os
+import random
+import ssl
+import threading
+import time
+import weakref
+from collections import defaultdict
+from collections.abc import Callable, Collection, Iterable
+from typing import Any
+
+from ..config import Config
+from ..errors import (
+    ChatError,
+    ChatTimeoutError,
+    ConnectionLostError,
+    ForkedError,
+    LoginTimeoutError,
+    NotConnectedError,
+    QueueOverflowError,
+    SendQueueFullError,
+)
+from ..models import ChatState, DialogRef, StateChange
+from .deadline import Deadline
+from .dispatcher import Dispatcher, Task
+from .handle import SendHandle
+from .link import AttemptAbandoned, Link, Waker, open_link, tls_context, wait_for
+from .protocol.core import Core, Lookup, Settled
+from .protocol.messages import Delivery
+from .protocol.outbox import Submission
+from .protocol.requests import Answer
+from .protocol.stream import Credentials
+
+__all__ = ["Driver", "new_id"]
+
+logger = logging.getLogger("connectycube.chat")
+
+StoredIds = Callable[[DialogRef, Collection[str]], Collection[str]]
+_READS_A_ROUND = 16  # before other work gets its turn, however much the server sends
+
+
+def new_id() -> str:
+    """A new id in the form the service uses for messages: 24 hexadecimal digits, time first."""
+    return f"{int(time.time()) & 0xFFFFFFFF:08x}{os.urandom(8).hex()}"
+
+
+class Attempt:
+    """One login that any number of threads wait for."""
+
+    def __init__(self, user_id: int) -> None:
+        self.user_id = user_id
+        self.done = False
+        self.error: Exception | None = None
+
+
+class Request:
+    """The ticket of one IQ: the thread that waits for its answer."""
+
+    def __init__(self) -> None:
+        self.answer: Answer | None = None
+        self.event = threading.Event()
+
+
+class Driver:
+    """Runs the core of one chat connection on a thread of its own.
+
+    ``deliver(delivery)`` is called on dispatcher workers, ``password()`` before each later login,
+    ``stored_ids(dialog, ids)`` on a short-lived thread when a session could not be resumed.
+    """
+
+    def __init__(
+        self,
+        config: Config,
+        name: str,
+        deliver: Callable[[Delivery], None],
+        stored_ids: StoredIds | None,
+    ) -> None:
+        self._config = config
+        self._name = name
+        self._deliver = deliver
+        self._stored_ids = stored_ids
+        self._forked = False
+        self._begin()
+        _live.add(self)
+
+    def _begin(self) -> None:
+        """Make everything that a forked child must not share with its parent."""
+        self._mutex = threading.Lock()
+        self._changed = threading.Condition(self._mutex)
+        self.core = Core(self._config, new_id=new_id, random=random.random)
+        self.dispatcher = Dispatcher(
+            self._name, self._config.workers, self._config.limits, self._drained
+        )
+        self._link: Link | None = None
+        self._waker: Waker | None = None
+        self._thread: threading.Thread | None = None
+        self._generation = 0
+        self._attempt: Attempt | None = None
+        self._context: ssl.SSLContext | None = None
+        self._password: Callable[[], str] | None = None
+        self._sleeps_until: float | None = None
+        self._handles: set[SendHandle] = set()
+
+    # --- for any thread ---
+
+    @property
+    def state(self) -> ChatState:
+        """The connection's state."""
+        return self.core.state
+
+    def check_usable(self) -> None:
+        """Raise ForkedError in a forked child that has not logged in itself."""
+        if self._forked:
+            raise ForkedError(
+                "this process was forked from the one that logged in: call chat.login() here"
+            )
+
+    def login(
+        self, credentials: Credentials, password: Callable[[], str] | None, deadline: Deadline
+    ) -> None:
+        """Become ready as that user, or raise; threads that do so at once share one attempt."""
+        self._forked = False
+        self._context = self._context or tls_context(self._config)
+        with self._mutex:
+            self._wait(lambda: self.core.state is not ChatState.CLOSING, deadline)
+            attempt = self._join_attempt(credentials)
+            if attempt is None:
+                return
+            if attempt is not self._attempt:
+                self._attempt = attempt
+                self._password = password
+                until = deadline.at if deadline.at is not None else float("inf")
+                self.core.login(credentials, time.monotonic(), until)
+                self._start_thread()
+                leads = True
+            else:
+                leads = False
+            try:
+                self._changed.wait_for(lambda: attempt.done, deadline.remaining())
+            finally:
+                if not attempt.done and leads:
+                    self._abandon_attempt(attempt)
+            if not attempt.done:
+                raise LoginTimeoutError("the login of another thread did not finish in time")
+            if attempt.error is not None:
+                raise attempt.error
+
+    def _join_attempt(self, credentials: Credentials) -> Attempt | None:
+        """The attempt to wait for; None if there is nothing to wait for. The mutex is held."""
+        if self.core.state in (ChatState.IDLE, ChatState.CLOSED):
+            return Attempt(credentials.user_id)
+        assert self.core.credentials is not None
+        if self.core.credentials.user_id != credentials.user_id:
+            raise ChatError(
+                f"user {self.core.credentials.user_id} is logged in to the chat: log out first"
+            )
+        if self.core.is_ready:
+            return None
+        if self._attempt is None or self._attempt.done:
+            self._attempt = Attempt(credentials.user_id)
+        self.core.relogin(time.monotonic())
+        self._after_command()
+        return self._attempt
+
+    def _abandon_attempt(self, attempt: Attempt) -> None:
+        now = time.monotonic()
+        self.core.close(now, now)
+        attempt.done = True
+        attempt.error = LoginTimeoutError("the chat login did not finish in time")
+        self._after_command()
+
+    def relogin(self) -> None:
+        """Ask for an attempt now; returns at once."""
+        self.check_usable()
+        with self._mutex:
+            if self.core.credentials is None:
+                raise NotConnectedError("nobody has logged in to the chat yet")
+            was_closed = self.core.state is ChatState.CLOSED
+            self.core.relogin(time.monotonic())
+            if was_closed:
+                self._start_thread()
+            self._after_command()
+
+    def logout(self, deadline: Deadline) -> None:
+        """End the connection in any state, within the deadline."""
+        if self._forked:
+            return
+        with self._mutex:
+            now = time.monotonic()
+            self.core.close(now, deadline.at if deadline.at is not None else now)
+            self._after_command()
+            thread = self._thread
+            closed = self._wait_closed(deadline)
+            if not closed:
+                # Its thread is stuck where nothing can interrupt it: leave it behind.
+                self._generation += 1
+                self.core.abort(None)
+                self._after_command()
+                self.dispatcher.stop()
+        if thread is not None:
+            thread.join(deadline.remaining())
+        if not self.dispatcher.is_worker():
+            self.dispatcher.join(deadline)
+
+    def reset(self) -> None:
+        """Go from CLOSED back to IDLE, knowing nobody."""
+        with self._mutex:
+            if self.core.state is ChatState.CLOSED:
+                self.core.reset()
+                self._after_command()
+
+    def _wait_closed(self, deadline: Deadline) -> bool:
+        closed = (ChatState.IDLE, ChatState.CLOSED)
+        return self._changed.wait_for(lambda: self.core.state in closed, deadline.remaining())
+
+    def wait_until(self, condition: Callable[[], bool], deadline: Deadline) -> bool:
+        """Wait until ``condition()``, which may look at the core, is true; whether it became so."""
+        with self._mutex:
+            return self._changed.wait_for(condition, deadline.remaining())
+
+    def wait_until_ready(self, deadline: Deadline) -> None:
+        """Wait until messages flow; raise if that cannot happen any more, or not in time."""
+        self.check_usable()
+        with self._mutex:
+            self._wait_ready(deadline)
+
+    def _wait_ready(self, deadline: Deadline) -> None:
+        over = (ChatState.IDLE, ChatState.CLOSED, ChatState.CLOSING)
+        self._wait(lambda: self.core.is_ready or self.core.state in over, deadline)
+        if not self.core.is_ready:
+            reason = self.core.closed_reason
+            raise reason or NotConnectedError(
+                f"the chat connection is {self.core.state.value}: call chat.login() first"
+            )
+
+    def _wait(self, condition: Callable[[], bool], deadline: Deadline) -> None:
+        if not self._changed.wait_for(condition, deadline.remaining()):
+            raise ChatTimeoutError(f"the chat connection is still {self.core.state.value}")
+
+    def submit(self, submission: Submission, data: bytes, deadline: Deadline) -> None:
+        """Send a message through the outbound buffer; wait for room until the deadline."""
+        self.check_usable()
+        with self._mutex:
+            while not self.core.has_room(len(data)):
+                self._check_open()
+                if not self._changed.wait(deadline.remaining()):
+                    raise SendQueueFullError(
+                        "the outbound buffer had no room in time: the server does not keep up"
+                    )
+            self.core.submit(submission, data, time.monotonic())
+            self._handles.add(submission.ticket)
+            self._after_command()
+
+    def _check_open(self) -> None:
+        if self.core.state in (ChatState.IDLE, ChatState.CLOSED, ChatState.CLOSING):
+            raise NotConnectedError(
+                f"the chat connection is {self.core.state.value}: call chat.login() first"
+            )
+
+    def command(self, action: Callable[[Core, float], Any]) -> Any:
+        """Do something short with the core, from any thread."""
+        self.check_usable()
+        with self._mutex:
+            result = action(self.core, time.monotonic())
+            self._after_command()
+            return result
+
+    def request(self, kind: str, to: str | None, payload: str, deadline: Deadline) -> Any:
+        """Send an IQ once ready and return the answer's Node, or raise what it says."""
+        self.check_usable()
+        request = Request()
+        with self._mutex:
+            self._wait_ready(deadline)
+            request_id = self.core.request(kind, to, payload, request, time.monotonic())
+            self._after_command()
+        if not request.event.wait(deadline.remaining()):
+            with self._mutex:
+                self.core.forget_request(request_id)
+            if request.answer is None:
+                raise ChatTimeoutError("the chat server did not answer the request in time")
+        assert request.answer is not None
+        if request.answer.error is not None:
+            raise request.answer.error
+        return request.answer.node
+
+    def queue_done_callbacks(self, handle: SendHandle, callbacks: Iterable[Any], lane: str) -> None:
+        """Have a handle's callbacks run on a dispatcher worker, in their conversation's order."""
+        for callback in callbacks:
+            self.dispatcher.put(Task(lambda c=callback: handle.run(c), lane), bounded=False)  # type: ignore[misc]
+
+    # --- with the mutex held ---
+
+    def _after_command(self) -> None:
+        """Hand over what a command brought, write what can be written, wake who must know."""
+        self._hand_over()
+        if self._link is not None and self.core.outgoing:
+            try:
+                self._write(self._link)
+            except ConnectionLostError:
+                self._wake()  # the connection thread will meet the same end and deal with it
+        deadline = self.core.next_deadline
+        if (
+            self.core.outgoing
+            or not self.core.wants_link
+            or self._link is None
+            or (
+                deadline is not None
+                and (self._sleeps_until is None or deadline < self._sleeps_until)
+            )
+        ):
+            self._wake()
+
+    def _wake(self) -> None:
+        if self._waker is not None and threading.current_thread() is not self._thread:
+            self._waker.wake()
+
+    def _write(self, link: Link) -> None:
+        outgoing = self.core.outgoing
+        while outgoing:
+            written = link.send(outgoing)
+            if not written:
+                return
+            del outgoing[:written]
+
+    def _hand_over(self) -> None:
+        """Pass the core's outputs on, in order; none of this runs user code."""
+        while outputs := self.core.take_outputs():
+            refused: list[Delivery] = []
+            for output in outputs:
+                if isinstance(output, Delivery):
+                    if (refused and output.sequence is not None) or not self._queue(output):
+                        refused.append(output)
+                elif isinstance(output, Settled):
+                    handle = output.submission.ticket
+                    self._handles.discard(handle)
+                    self.queue_done_callbacks(
+                        handle, handle.settle(output.error), output.submission.conversation
+                    )
+                elif isinstance(output, Answer):
+                    output.ticket.answer = output
+                    output.ticket.event.set()
+                else:
+                    self._look_up(output)
+            if refused:
+                name = self.dispatcher.slowest_receiver()
+                error = QueueOverflowError(
+                    f"{self.dispatcher.queued} events wait for receivers"
+                    f" (now running: {name or 'none'}); the link is closed until they catch up",
+                    receiver=name,
+                )
+                logger.warning("%s: %s", self._name, error)
+                self.core.overflowed(refused, error, time.monotonic())
+            else:
+                self.core.taken_over(time.monotonic())
+            self._changed.notify_all()
+
+    def _queue(self, delivery: Delivery) -> bool:
+        if isinstance(delivery.event, StateChange):
+            self._note_state(delivery.event)
+        task = Task(
+            lambda: self._deliver(delivery),
+            delivery.conversation,
+            delivery.size,
+            (delivery.conversation, delivery.signal) if delivery.fleeting else None,
+        )
+        return self.dispatcher.put(task, bounded=delivery.sequence is not None)
+
+    def _note_state(self, change: StateChange) -> None:
+        reason = f": {change.reason}" if change.reason else ""
+        logger.info("%s: %s -> %s%s", self._name, change.previous.value, change.state.value, reason)
+        attempt = self._attempt
+        if attempt is None or attempt.done:
+            return
+        if change.state in (ChatState.READY, ChatState.RESUMED):
+            attempt.done = True
+        elif change.state is ChatState.CLOSED:
+            attempt.done = True
+            attempt.error = change.reason or NotConnectedError("logged out during the login")
+
+    def _start_thread(self) -> None:
+        self._generation += 1
+        self.dispatcher.start()
+        waker = self._waker = Waker()
+        self._thread = threading.Thread(
+            target=self._run,
+            args=(self._generation, waker),
+            name=f"{self._name}-connection",
+            daemon=True,
+        )
+        self._thread.start()
+
+    def _look_up(self, lookup: Lookup) -> None:
+        threading.Thread(
+            target=self._run_look_up,
+            args=(self.core, lookup),
+            name=f"{self._name}-history",
+            daemon=True,
+        ).start()
+
+    # --- the history thread ---
+
+    def _run_look_up(self, core: Core, lookup: Lookup) -> None:
+        found: frozenset[str] | None = None
+        try:
+            found = self._ask_history(lookup)
+        except Exception as error:  # noqa: BLE001 - whatever the callable raises, the answer is "unknown"
+            logger.warning("%s: history could not be asked what had arrived: %s", self._name, error)
+        with self._mutex:
+            if core is self.core:
+                core.looked_up(lookup, found, time.monotonic())
+                self._after_command()
+
+    def _ask_history(self, lookup: Lookup) -> frozenset[str] | None:
+        if self._stored_ids is None:
+            return None
+        dialogs: dict[DialogRef, list[str]] = defaultdict(list)
+        for submission in lookup.submissions:
+            assert submission.message.id is not None
+            dialogs[submission.dialog].append(submission.message.id)
+        found: set[str] = set()
+        for dialog, ids in dialogs.items():
+            found |= set(self._stored_ids(dialog, ids))
+        return frozenset(found)
+
+    # --- the dispatcher's workers ---
+
+    def _drained(self) -> None:
+        with self._mutex:
+            self.core.drained(time.monotonic())
+            self._after_command()
+
+    # --- the connection thread ---
+
+    def _run(self, generation: int, waker: Waker) -> None:
+        link: Link | None = None
+        try:
+            while True:
+                with self._mutex:
+                    if generation != self._generation:
+                        return
+                    self.core.tick(time.monotonic())
+                    self._hand_over()
+                    if self.core.state in (ChatState.IDLE, ChatState.CLOSED):
+                        return
+                    if link is not None and not self.core.has_stream:
+                        self._link = None
+                        link.close()
+                        link = None
+                    wants_link = self.core.wants_link
+                if link is None and wants_link:
+                    link = self._connect(generation, waker)
+                else:
+                    self._serve(link, waker)
+        except BaseException as error:
+            logger.exception("%s: the connection thread failed", self._name)
+            self._give_up(generation, error)
+        finally:
+            self._leave(generation, link, waker)
+
+    def _connect(self, generation: int, waker: Waker) -> Link | None:
+        def is_wanted() -> bool:
+            with self._mutex:
+                return generation == self._generation and self.core.wants_link
+
+        assert self._context is not None
+        with self._mutex:
+            until = self.core.attempt_deadline
+            renew = self._password if self.core.is_reconnecting else None
+        try:
+            if renew is not None:
+                self._renew_password(renew)
+            timeout = self._config.timeouts.connect
+            if until is not None:
+                timeout = min(timeout, max(0.0, until - time.monotonic()))
+            link = open_link(self._config, self._context, Deadline(timeout), waker, is_wanted)
+        except AttemptAbandoned:
+            return None
+        except ConnectionLostError as error:
+            with self._mutex:
+                if generation == self._generation:
+                    self.core.link_lost(error, time.monotonic())
+                    self._hand_over()
+            return None
+        with self._mutex:
+            if generation != self._generation or not self.core.wants_link:
+                link.close()
+                return None
+            self._link = link
+            self.core.link_up(time.monotonic())
+        return link
+
+    def _renew_password(self, renew: Callable[[], str]) -> None:
+        try:
+            password = renew()
+        except Exception as error:
+            raise ConnectionLostError(f"no password for the chat: {error}") from error
+        with self._mutex:
+            assert self.core.credentials is not None
+            self.core.credentials = Credentials(
+                self.core.credentials.user_id, password, self.core.credentials.resource
+            )
+
+    def _serve(self, link: Link | None, waker: Waker) -> None:
+        """Wait for something to do; read and write what can be."""
+        with self._mutex:
+            deadline = self._sleeps_until = self.core.next_deadline
+            write = link is not None and (bool(self.core.outgoing) or link.wants_write)
+        timeout = None if deadline is None else max(0.0, deadline - time.monotonic())
+        sock = link.sock if link is not None else None
+        readable, writable = wait_for(sock, waker, timeout, read=True, write=write)
+        if link is None or not (readable or writable):
+            return
+        with self._mutex:
+            try:
+                self._read(link)
+                self._write(link)
+            except ConnectionLostError as error:
+                self.core.link_lost(error, time.monotonic())
+            self._hand_over()
+
+    def _read(self, link: Link) -> None:
+        for _ in range(_READS_A_ROUND):
+            data = link.receive()
+            if data is None:
+                return
+            self.core.receive(data, time.monotonic())
+            self._hand_over()
+            if not self.core.has_stream:
+                return
+            self._write(link)
+
+    def _give_up(self, generation: int, error: BaseException) -> None:
+        """A defect of ours must not leave anybody waiting."""
+        with self._mutex:
+            if generation == self._generation:
+                self.core.abort(ChatError(f"the connection thread failed: {error!r}"))
+                self._hand_over()
+
+    def _leave(self, generation: int, link: Link | None, waker: Waker) -> None:
+        with self._mutex:
+            if link is not None:
+                link.close()
+            if generation == self._generation:
+                self._link = self._waker = None
+                # Receivers still get what was taken over; the workers end once they have.
+                self.dispatcher.stop()
+            waker.close()
+            self._changed.notify_all()
+
+    # --- forks and the end of the process ---
+
+    def after_fork_in_child(self) -> None:
+        """Let go of everything shared with the parent, without a byte on the wire."""
+        link, waker, handles = self._link, self._waker, self._handles
+        had_connection = self.core.state is not ChatState.IDLE
+        if link is not None:
+            link.close_in_child()
+        if waker is not None:
+            waker.close()
+        self._begin()
+        if had_connection:
+            self._forked = True
+            self.core.start_closed(ForkedError("this process is a fork"))
+            for handle in handles:
+                handle.settle_in_child(ForkedError("the message was sent by the parent process"))
+
+
+_live: weakref.WeakSet[Driver] = weakref.WeakSet()
+
+
+def _after_fork_in_child() -> None:
+    for driver in list(_live):
+        driver.after_fork_in_child()
+
+
+def _at_exit() -> None:
+    """End every connection politely, all together within the shortest of their exit time-outs."""
+    drivers = [d for d in list(_live) if d.state not in (ChatState.IDLE, ChatState.CLOSED)]
+    if drivers:
+        deadline = Deadline(min(driver._config.timeouts.exit for driver in drivers))
+        for driver in drivers:
+            driver.logout(deadline)
+
+
+atexit.register(_at_exit)
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork_in_child)

@@ -1,0 +1,116 @@
+"""What ``send_message`` returns: the future of a message's outcome."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable
+
+from ..errors import ChatTimeoutError
+from ..models import Message
+from .deadline import Deadline
+
+__all__ = ["SendHandle"]
+
+logger = logging.getLogger("connectycube.chat")
+
+DoneCallback = Callable[["SendHandle"], object]
+
+
+class SendHandle:
+    """The outcome of a message: sent, failed or unknown; shaped like ``concurrent.futures.Future``.
+
+    *Sent* means that the server has acknowledged the message (XEP-0198), the guide's status 'sent'.
+    Every method may be called from any thread, also inside a callback.
+    """
+
+    __slots__ = ("_callbacks", "_default_timeout", "_done", "_error", "_lock", "message")
+
+    def __init__(self, message: Message, default_timeout: float) -> None:
+        self.message = message
+        self._default_timeout = default_timeout
+        self._error: Exception | None = None
+        self._callbacks: list[DoneCallback] = []
+        self._renew_locks()
+
+    @property
+    def id(self) -> str:
+        """The message's id, the same at the server, at the recipient and in history."""
+        assert self.message.id is not None
+        return self.message.id
+
+    def done(self) -> bool:
+        """Whether the outcome is known (or known to be unknowable)."""
+        return self._done.is_set()
+
+    def result(self, timeout: float | None = None) -> Message:
+        """Wait until the server has acknowledged the message, and return it as it was sent.
+
+        ``timeout`` is in seconds (None: ``Config.timeouts.acknowledgement``). Raises
+        ChatTimeoutError when it passes, which changes nothing; StanzaError if the message was
+        refused; OutcomeUnknownError if nobody can know; NotConnectedError or ConnectionLostError if
+        it was never written.
+        """
+        error = self.exception(timeout)
+        if error is not None:
+            raise error
+        return self.message
+
+    def exception(self, timeout: float | None = None) -> Exception | None:
+        """Wait for the outcome and return its error, or None if the message was sent.
+
+        ``timeout`` and ChatTimeoutError as for :meth:`result`.
+        """
+        if not self._done.wait(Deadline.of(timeout, self._default_timeout).remaining()):
+            raise ChatTimeoutError(f"message {self.id} has not been acknowledged yet")
+        return self._error
+
+    def add_done_callback(self, callback: DoneCallback) -> None:
+        """Call ``callback(handle)`` when the outcome is known, on a dispatcher worker.
+
+        If it is known already, ``callback`` is called at once in this thread. An exception in it is
+        logged and goes no further.
+        """
+        with self._lock:
+            if not self._done.is_set():
+                self._callbacks.append(callback)
+                return
+        self.run(callback)
+
+    def run(self, callback: DoneCallback) -> None:
+        """Call one callback; what it raises is logged."""
+        try:
+            callback(self)
+        except Exception:
+            logger.exception("a done-callback of message %s raised", self.id)
+
+    def settle(self, error: Exception | None) -> list[DoneCallback]:
+        """Set the outcome once and return the callbacks to run; for the connection alone."""
+        with self._lock:
+            if self._done.is_set():
+                return []
+            self._error = error
+            self._done.set()
+            callbacks, self._callbacks = self._callbacks, []
+            return callbacks
+
+    def settle_in_child(self, error: Exception) -> None:
+        """Set the outcome in a forked child, where the locks may be held by threads that are gone."""
+        was_done = self._done.is_set()
+        self._renew_locks()
+        self._callbacks = []
+        if was_done:
+            self._done.set()
+        else:
+            self.settle(error)
+
+    def _renew_locks(self) -> None:
+        self._lock = threading.Lock()
+        self._done = threading.Event()
+
+    def __repr__(self) -> str:
+        if not self.done():
+            outcome = "pending"
+        else:
+            outcome = "sent" if self._error is None else type(self._error).__name__
+        return f"<SendHandle {self.id} {outcome}>"

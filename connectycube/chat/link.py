@@ -1,0 +1,277 @@
+"""A verified TLS connection, non-blocking, and how it is made within a deadline."""
+
+from __future__ import annotations
+
+import errno
+import selectors
+import socket
+import ssl
+import threading
+from collections.abc import Callable
+from typing import Any
+
+from ..config import Config
+from ..errors import (
+    CertificateError,
+    ConnectionLostError,
+    ConnectionRefusedByHostError,
+    ConnectTimeoutError,
+    HostUnknownError,
+    TlsError,
+)
+from .deadline import Deadline
+
+__all__ = ["AttemptAbandoned", "Link", "Waker", "open_link", "tls_context", "wait_for"]
+
+# A selector without a file descriptor of its own: nothing to leak, nothing shared with a fork.
+_Selector: Any = getattr(selectors, "PollSelector", selectors.SelectSelector)
+_PIECE = 65_536
+
+
+class AttemptAbandoned(Exception):
+    """Nobody wants the link any more."""
+
+
+class Waker:
+    """Wakes the thread that waits on it, from any other thread."""
+
+    def __init__(self) -> None:
+        self._reader, self._writer = socket.socketpair()
+        self._reader.setblocking(False)
+        self._writer.setblocking(False)
+
+    def fileno(self) -> int:
+        """What to wait on."""
+        return self._reader.fileno()
+
+    def wake(self) -> None:
+        """Wake the waiting thread, now or when it waits next."""
+        try:
+            self._writer.send(b"\0")
+        except OSError:
+            pass  # full: it will wake anyway; closed: nobody waits any more
+
+    def drain(self) -> None:
+        """Forget the wake-ups so far."""
+        try:
+            while self._reader.recv(4096):
+                pass
+        except OSError:
+            pass
+
+    def close(self) -> None:
+        """Release both ends."""
+        self._reader.close()
+        self._writer.close()
+
+
+def wait_for(
+    sock: socket.socket | None, waker: Waker, timeout: float | None, *, read: bool, write: bool
+) -> tuple[bool, bool]:
+    """Wait for the socket or the waker; return whether the socket can be read and written."""
+    with _Selector() as selector:
+        selector.register(waker.fileno(), selectors.EVENT_READ)
+        events = (selectors.EVENT_READ if read else 0) | (selectors.EVENT_WRITE if write else 0)
+        if sock is not None and events:
+            selector.register(sock, events)
+        ready = selector.select(timeout)
+    readable = writable = False
+    for key, mask in ready:
+        if key.fileobj is sock:
+            readable = bool(mask & selectors.EVENT_READ)
+            writable = bool(mask & selectors.EVENT_WRITE)
+        else:
+            waker.drain()
+    return readable, writable
+
+
+def tls_context(config: Config) -> ssl.SSLContext:
+    """The one TLS policy: chain and host name verified, TLS 1.2 or newer."""
+    try:
+        context = ssl.create_default_context(cafile=config.ca_file)
+    except (OSError, ssl.SSLError) as error:
+        raise TlsError(
+            f"cannot read the certificate authorities of {config.ca_file}: {error}"
+        ) from None
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    return context
+
+
+class Link:
+    """One TLS connection to the chat server; its owner lets one thread at a time use it."""
+
+    def __init__(self, sock: ssl.SSLSocket) -> None:
+        self.sock = sock
+        self.wants_write = False  # TLS itself has something to write before it can go on
+
+    def receive(self) -> bytes | None:
+        """Return the bytes that are there, None if there are none.
+
+        Raises ConnectionLostError when the link has ended. An end that is not an end of the XMPP
+        stream is a lost link, however polite: a reset under TLS may look like one.
+        """
+        self.wants_write = False
+        try:
+            data = self.sock.recv(_PIECE)
+        except ssl.SSLWantReadError:
+            return None
+        except ssl.SSLWantWriteError:
+            self.wants_write = True
+            return None
+        except OSError as error:
+            raise ConnectionLostError(
+                f"the link to the chat server broke: {_words(error)}"
+            ) from None
+        if not data:
+            raise ConnectionLostError(
+                "the link to the chat server ended without an end of the stream"
+            )
+        return data
+
+    def send(self, data: bytearray) -> int:
+        """Write what can be written now from the front of ``data``; return how many bytes.
+
+        Raises ConnectionLostError when the link has ended.
+        """
+        try:
+            return self.sock.send(data[:_PIECE])
+        except (ssl.SSLWantReadError, ssl.SSLWantWriteError):
+            return 0
+        except OSError as error:
+            raise ConnectionLostError(
+                f"the link to the chat server broke: {_words(error)}"
+            ) from None
+
+    def close(self) -> None:
+        """Close the link, with TLS's good-bye if it can be said at once."""
+        try:
+            self.sock.unwrap()
+        except (OSError, ValueError):
+            pass
+        self.sock.close()
+
+    def close_in_child(self) -> None:
+        """Close a forked child's copy of the socket without a byte on the wire."""
+        socket.close(self.sock.detach())
+
+
+def open_link(
+    config: Config,
+    context: ssl.SSLContext,
+    deadline: Deadline,
+    waker: Waker,
+    is_wanted: Callable[[], bool],
+) -> Link:
+    """Resolve, connect and shake hands; each address gets its share of the time.
+
+    Raises a ConnectionLostError that tells the cause, or AttemptAbandoned as soon as the waker was
+    woken and ``is_wanted()`` is false. Nothing was sent to a server that could not be verified.
+    """
+    host, port = config.chat_host, config.chat_port
+    addresses = _resolve(host, port, deadline, waker, is_wanted)
+    error: ConnectionLostError | None = None
+    for position, (family, address) in enumerate(addresses):
+        left = deadline.remaining()
+        share = None if left is None else left / (len(addresses) - position)
+        try:
+            return _open_address(family, address, host, context, Deadline(share), waker, is_wanted)
+        except ConnectionLostError as failure:
+            # The most telling failure wins: a server that answered, however badly, over silence.
+            if error is None or isinstance(failure, TlsError):
+                error = failure
+    assert error is not None
+    raise error
+
+
+def _resolve(
+    host: str, port: int, deadline: Deadline, waker: Waker, is_wanted: Callable[[], bool]
+) -> list[tuple[int, Any]]:
+    # getaddrinfo cannot be interrupted, so a thread of its own may outlive the deadline with it.
+    found: list[Any] = []
+
+    def resolve() -> None:
+        try:
+            found.append(socket.getaddrinfo(host, port, type=socket.SOCK_STREAM))
+        except (OSError, UnicodeError) as error:
+            found.append(error)
+        waker.wake()
+
+    threading.Thread(target=resolve, name=f"connectycube-resolve-{host}", daemon=True).start()
+    while not found:
+        wait_for(None, waker, deadline.remaining(), read=False, write=False)
+        if not is_wanted():
+            raise AttemptAbandoned
+        if deadline.expired and not found:
+            raise ConnectTimeoutError(f"no address was found for {host} in time")
+    if isinstance(found[0], Exception) or not found[0]:
+        raise HostUnknownError(f"the chat host {host!r} has no address: {found[0]}")
+    return list(dict.fromkeys((entry[0], entry[4]) for entry in found[0]))
+
+
+def _open_address(
+    family: int,
+    address: Any,
+    host: str,
+    context: ssl.SSLContext,
+    deadline: Deadline,
+    waker: Waker,
+    is_wanted: Callable[[], bool],
+) -> Link:
+    where = f"{address[0]} port {address[1]}"
+
+    def wait(sock: socket.socket, *, read: bool, write: bool, phase: str) -> None:
+        while True:
+            ready = wait_for(sock, waker, deadline.remaining(), read=read, write=write)
+            if not is_wanted():
+                raise AttemptAbandoned
+            if any(ready):
+                return
+            if deadline.expired:
+                raise ConnectTimeoutError(f"{where} did not {phase} in time")
+
+    sock = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        sock.setblocking(False)
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        code = sock.connect_ex(address)
+        if code == errno.EINPROGRESS:
+            wait(sock, read=False, write=True, phase="accept the connection")
+            code = sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+        if code:
+            raise ConnectionRefusedByHostError(
+                f"cannot connect to {where}: {errno.errorcode[code]}"
+            )
+        secured = context.wrap_socket(sock, server_hostname=host, do_handshake_on_connect=False)
+        sock = secured
+        _shake_hands(secured, host, where, wait)
+        return Link(secured)
+    except BaseException as error:
+        sock.close()
+        if isinstance(error, OSError) and not isinstance(error, ConnectionLostError):
+            raise ConnectionLostError(f"cannot connect to {where}: {_words(error)}") from None
+        raise
+
+
+def _shake_hands(sock: ssl.SSLSocket, host: str, where: str, wait: Callable[..., None]) -> None:
+    while True:
+        try:
+            sock.do_handshake()
+            return
+        except ssl.SSLWantReadError:
+            wait(sock, read=True, write=False, phase="complete the TLS handshake")
+        except ssl.SSLWantWriteError:
+            wait(sock, read=False, write=True, phase="complete the TLS handshake")
+        except ssl.SSLCertVerificationError as error:
+            raise CertificateError(
+                f"the certificate of {where} is not valid for {host}: {error.verify_message}"
+            ) from None
+        except ssl.SSLError as error:
+            raise TlsError(
+                f"{where} does not speak TLS as expected: {error.reason or _words(error)}"
+            ) from None
+        except OSError as error:
+            raise TlsError(f"{where} ended the TLS handshake: {_words(error)}") from None
+
+
+def _words(error: OSError) -> str:
+    return error.strerror or str(error) or type(error).__name__

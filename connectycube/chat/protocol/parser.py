@@ -1,0 +1,242 @@
+"""Bytes of an XMPP stream in, its first-level elements out: one parser, one set of limits.
+
+A ``<message/>`` of the client namespace becomes a :class:`MessageStanza` straight from the parser's
+events; every other first-level element becomes an xmpppy Node. What RFC 6120 (section 11) forbids, and
+what is larger or deeper than the limits, ends the stream.
+"""
+
+from __future__ import annotations
+
+from typing import Any, TypeAlias
+from xml.parsers import expat
+
+from ...errors import StreamProtocolError
+from . import namespaces as ns
+from .nodes import Node, add_text, attach, new_node
+
+__all__ = ["Item", "MessageStanza", "StreamEnd", "StreamParser", "StreamStart"]
+
+_STREAM = f"{ns.STREAM} stream"
+_MESSAGE = f"{ns.CLIENT} message"
+_BODY = f"{ns.CLIENT} body"
+_PIECE = 65_536  # bytes given to expat at once: bounds what one call can produce beyond the limit
+
+
+class StreamStart:
+    """The peer's stream header."""
+
+    __slots__ = ("attributes",)
+
+    def __init__(self, attributes: dict[str, str]) -> None:
+        self.attributes = attributes
+
+
+class StreamEnd:
+    """The peer's end of the stream."""
+
+    __slots__ = ()
+
+
+class MessageStanza:
+    """A message stanza as it was read: attributes, body, extraParams and everything else as Nodes.
+
+    ``params`` maps names to text or, nested, to dicts; ``attachments`` are the attributes of its
+    attachment elements; ``others`` maps "namespace name" to the first child Node of that kind.
+    ``size`` is in bytes.
+    """
+
+    __slots__ = ("attachments", "attributes", "body", "others", "params", "size")
+
+    def __init__(self, attributes: dict[str, str]) -> None:
+        self.attributes = attributes
+        self.body: str | None = None
+        self.params: dict[str, Any] = {}
+        self.attachments: list[dict[str, str]] = []
+        self.others: dict[str, Any] = {}
+        self.size = 0
+
+
+Item: TypeAlias = StreamStart | StreamEnd | MessageStanza | Node
+
+
+class StreamParser:
+    """An incremental parser of one stream; a restarted stream needs a new one.
+
+    ``stanza_bytes`` and ``stanza_depth`` bound each first-level element.
+    """
+
+    def __init__(self, *, stanza_bytes: int, stanza_depth: int) -> None:
+        self._stanza_bytes = stanza_bytes
+        self._stanza_depth = stanza_depth
+        self._items: list[Item] = []
+        self._fed = 0  # bytes
+        self._began = 0  # where what is not complete yet began, in bytes
+        self._depth = 0  # open elements, the stream itself included
+        self._message = MessageStanza({})
+        self._open: list[Any] = []  # Nodes under construction, outermost first
+        self._text: list[str] = []
+        self._params: list[dict[str, Any]] = []  # dicts under construction inside extraParams
+        self._expat = parser = expat.ParserCreate("UTF-8", " ")
+        parser.buffer_text = True
+        if hasattr(parser, "SetReparseDeferralEnabled"):
+            # Deferral would hold a complete stanza back until more bytes arrive.
+            parser.SetReparseDeferralEnabled(False)
+        parser.StartDoctypeDeclHandler = self._forbid("a document type declaration")
+        parser.CommentHandler = self._forbid("a comment")
+        parser.ProcessingInstructionHandler = self._forbid("a processing instruction")
+        self._use(self._stream_start, self._stream_end, self._stream_text)
+
+    def feed(self, data: bytes, items: list[Item]) -> None:
+        """Parse ``data`` and append what it completes to ``items``.
+
+        Raises StreamProtocolError for what may not be in a stream; ``items`` then holds what was
+        complete before. The parser cannot be used afterwards.
+        """
+        self._items = items
+        try:
+            for start in range(0, len(data), _PIECE):
+                piece = data[start : start + _PIECE]
+                self._fed += len(piece)
+                self._expat.Parse(piece, False)
+                if self._fed - self._began > self._stanza_bytes:
+                    self._refuse_size()
+        except expat.ExpatError as error:
+            raise StreamProtocolError(f"the server sent bad XML: {error}") from None
+
+    # What follows runs inside expat. Nothing there may raise except to end the stream.
+
+    def _use(self, start: Any, end: Any, text: Any) -> None:
+        self._expat.StartElementHandler = start
+        self._expat.EndElementHandler = end
+        self._expat.CharacterDataHandler = text
+
+    def _forbid(self, what: str) -> Any:
+        def refuse(*_: object) -> None:
+            raise StreamProtocolError(f"the server sent {what}, which XMPP forbids")
+
+        return refuse
+
+    def _refuse_size(self) -> None:
+        raise StreamProtocolError(
+            f"the server sent a stanza of more than {self._stanza_bytes} bytes"
+        )
+
+    def _enter(self) -> int:
+        self._depth += 1
+        if self._depth > self._stanza_depth:
+            raise StreamProtocolError(
+                f"the server sent elements nested deeper than {self._stanza_depth}"
+            )
+        return self._depth
+
+    # Outside of stanzas
+
+    def _stream_start(self, name: str, attributes: dict[str, str]) -> None:
+        if self._enter() == 1:
+            if name != _STREAM:
+                raise StreamProtocolError(f"the server opened {name!r} instead of an XMPP stream")
+            self._items.append(StreamStart(attributes))
+            return
+        if name == _MESSAGE:
+            self._message = MessageStanza(attributes)
+            self._use(self._message_start, self._message_end, None)
+        else:
+            self._begin_node(name, attributes)
+
+    def _stream_end(self, name: str) -> None:
+        self._depth -= 1
+        self._items.append(StreamEnd())
+
+    def _stream_text(self, data: str) -> None:
+        if data.strip():
+            raise StreamProtocolError("the server sent text between stanzas, which XMPP forbids")
+        self._began = self._expat.CurrentByteIndex
+
+    def _complete(self, item: Item) -> int:
+        began, self._began = self._began, self._expat.CurrentByteIndex
+        size = self._began - began
+        if size > self._stanza_bytes:
+            self._refuse_size()
+        self._items.append(item)
+        self._use(self._stream_start, self._stream_end, self._stream_text)
+        return size
+
+    # In a message
+
+    def _message_start(self, name: str, attributes: dict[str, str]) -> None:
+        self._enter()
+        if name == _BODY and self._message.body is None:
+            self._text = []
+            self._use(self._skipped_start, self._body_end, self._text.append)
+        elif name.endswith(" extraParams"):
+            self._params = [self._message.params]
+            self._text = []
+            self._use(self._param_start, self._param_end, self._add_param_text)
+        else:
+            self._begin_node(name, attributes)
+
+    def _message_end(self, name: str) -> None:
+        self._depth -= 1
+        self._message.size = self._complete(self._message)
+
+    def _back_to_message(self) -> None:
+        self._use(self._message_start, self._message_end, None)
+
+    def _skipped_start(self, name: str, attributes: dict[str, str]) -> None:
+        self._enter()
+
+    def _body_end(self, name: str) -> None:
+        self._depth -= 1
+        if self._depth == 2:
+            self._message.body = "".join(self._text)
+            self._back_to_message()
+
+    def _param_start(self, name: str, attributes: dict[str, str]) -> None:
+        self._enter()
+        if name.endswith(" attachment"):
+            self._message.attachments.append(attributes)
+        self._params.append({})
+        self._text = []
+
+    def _add_param_text(self, data: str) -> None:
+        self._text.append(data)
+
+    def _param_end(self, name: str) -> None:
+        self._depth -= 1
+        inner = self._params.pop()
+        if not self._params:  # extraParams itself
+            self._back_to_message()
+        elif not name.endswith(" attachment"):
+            self._params[-1][name.rpartition(" ")[2]] = inner or "".join(self._text)
+        self._text = []
+
+    # In a Node, first-level or inside a message
+
+    def _begin_node(self, name: str, attributes: dict[str, str]) -> None:
+        self._open = [_node(name, attributes)]
+        self._use(self._node_start, self._node_end, self._node_text)
+
+    def _node_start(self, name: str, attributes: dict[str, str]) -> None:
+        self._enter()
+        node = _node(name, attributes)
+        attach(self._open[-1], node)
+        self._open.append(node)
+
+    def _node_text(self, data: str) -> None:
+        add_text(self._open[-1], data)
+
+    def _node_end(self, name: str) -> None:
+        self._depth -= 1
+        node = self._open.pop()
+        if self._open:
+            return
+        if self._depth == 1:
+            self._complete(node)
+        else:
+            self._message.others.setdefault(name, node)
+            self._back_to_message()
+
+
+def _node(name: str, attributes: dict[str, str]) -> Any:
+    namespace, _, local = name.rpartition(" ")
+    return new_node(local, namespace, attributes)

@@ -1,0 +1,359 @@
+"""One XMPP stream over one link, from the header to the point where stanzas may flow.
+
+RFC 6120 (stream, SASL, bind), RFC 6121's legacy session, XEP-0198 (resume, enable). Bytes in; bytes
+and :data:`StreamEvent` s out. A stream lives as long as its link: what comes late from an old link meets
+an old stream.
+"""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
+
+from attrs import field, frozen
+
+from ...config import Limits
+from ...errors import (
+    AuthenticationError,
+    ConnectionLostError,
+    StreamError,
+    StreamProtocolError,
+)
+from . import namespaces as ns
+from .addresses import Addresses
+from .markup import attribute
+from .nodes import Node, child, children
+from .parser import Item, MessageStanza, StreamEnd, StreamParser, StreamStart
+
+__all__ = [
+    "Authenticated",
+    "Bound",
+    "Credentials",
+    "Nonza",
+    "NotResumed",
+    "Resumable",
+    "Resumed",
+    "Stanza",
+    "Stream",
+    "StreamEvent",
+]
+
+
+@frozen
+class Credentials:
+    """Who logs in, with which password (or session token), as which resource."""
+
+    user_id: int
+    password: str = field(repr=False)
+    resource: str
+
+
+@frozen
+class Resumable:
+    """What it takes to resume a stream-managed session: its id, and how many stanzas were handled."""
+
+    id: str
+    handled: int
+
+
+@frozen
+class Authenticated:
+    """The server accepted the credentials."""
+
+
+@frozen
+class NotResumed:
+    """The server does not know the session any more; ``handled`` is its count, if it still knows."""
+
+    handled: int | None
+
+
+@frozen
+class Resumed:
+    """The session goes on; the server has handled ``handled`` of our stanzas."""
+
+    handled: int
+
+
+@frozen
+class Bound:
+    """A new session has begun under the full JID ``jid``.
+
+    ``managed`` says whether stanzas are counted and acknowledged (XEP-0198), ``resume_id`` is what a
+    later stream can resume it by.
+    """
+
+    jid: str
+    managed: bool
+    resume_id: str | None
+
+
+@frozen
+class Stanza:
+    """A message, presence or IQ from the server."""
+
+    item: Any
+
+
+@frozen
+class Nonza:
+    """A stream management element: ``r`` or ``a`` (then with its ``h``)."""
+
+    name: str
+    h: int | None
+
+
+StreamEvent = Authenticated | NotResumed | Resumed | Bound | Stanza | Nonza
+_Events = Iterable[StreamEvent]
+_STANZA_NAMES = frozenset({"message", "presence", "iq"})
+
+
+class Stream:
+    """The negotiation of one stream; afterwards a sieve for its first-level elements."""
+
+    def __init__(
+        self,
+        addresses: Addresses,
+        credentials: Credentials,
+        resumable: Resumable | None,
+        limits: Limits,
+        new_id: Callable[[], str],
+    ) -> None:
+        self._addresses = addresses
+        self._credentials = credentials
+        self._resumable = resumable
+        self._limits = limits
+        self._new_id = new_id
+        self._bind_id = self._session_id = ""
+        self._jid = ""
+        self._session_needed = self._managed = False
+        self.output: list[str] = []
+        self._open(self._features_to_authenticate)
+
+    def receive(self, data: bytes) -> Iterator[StreamEvent]:
+        """Yield what ``data`` brings.
+
+        Raises, after what came before the fault: ConnectionLostError and its kind for an end of the
+        stream, AuthenticationError for refused credentials.
+        """
+        parser, items, fault = self._parser, list[Item](), None
+        try:
+            parser.feed(data, items)
+        except StreamProtocolError as error:
+            fault = error
+        for item in items:
+            if parser is not self._parser:
+                break  # the stream was restarted; the rest belonged to the old one
+            yield from self._take(item)
+        if fault is not None:
+            raise fault
+
+    def _take(self, item: Item) -> _Events:
+        if isinstance(item, StreamEnd):
+            raise ConnectionLostError("the server closed the stream")
+        if isinstance(item, Node) and item.namespace == ns.STREAM and item.name == "error":
+            raise _stream_error(item)
+        return self._expected(item)
+
+    # --- the steps, in their order ---
+
+    def _open(self, then: Callable[[Item], _Events]) -> None:
+        self._parser = StreamParser(
+            stanza_bytes=self._limits.stanza_bytes, stanza_depth=self._limits.stanza_depth
+        )
+        self._after_header = then
+        self._expected: Callable[[Item], _Events] = self._header
+        self.output.append(
+            "<?xml version='1.0'?>"
+            f'<stream:stream to="{attribute(self._addresses.host)}" version="1.0"'
+            f' xmlns="{ns.CLIENT}" xmlns:stream="{ns.STREAM}">'
+        )
+
+    def _header(self, item: Item) -> _Events:
+        if not isinstance(item, StreamStart):
+            raise _unexpected(item, "its stream header")
+        self._expected = self._after_header
+        return ()
+
+    def _features_to_authenticate(self, item: Item) -> _Events:
+        mechanisms = child(_features(item), "mechanisms", ns.SASL)
+        offered = [kid.getData() for kid in children(mechanisms)] if mechanisms else []
+        if "PLAIN" not in offered:
+            raise AuthenticationError(
+                f"the server offers {', '.join(offered) or 'no mechanism'}, not PLAIN",
+                condition="invalid-mechanism",
+            )
+        user = self._addresses.user(self._credentials.user_id).partition("@")[0]
+        initial = base64.b64encode(f"\0{user}\0{self._credentials.password}".encode()).decode()
+        self.output.append(f'<auth xmlns="{ns.SASL}" mechanism="PLAIN">{initial}</auth>')
+        self._expected = self._sasl
+        return ()
+
+    def _sasl(self, item: Item) -> _Events:
+        if isinstance(item, Node) and item.namespace == ns.SASL:
+            if item.name == "success":
+                self._open(self._features)
+                return (Authenticated(),)
+            if item.name == "failure":
+                raise _sasl_error(item)
+        raise _unexpected(item, "the outcome of the authentication")
+
+    def _features(self, item: Item) -> _Events:
+        features = _features(item)
+        self._managed = child(features, "sm", ns.STREAM_MANAGEMENT) is not None
+        session = child(features, "session", ns.SESSION)
+        self._session_needed = (
+            session is not None and child(session, "optional", ns.SESSION) is None
+        )
+        if self._managed and self._resumable is not None:
+            self.output.append(
+                f'<resume xmlns="{ns.STREAM_MANAGEMENT}" h="{self._resumable.handled}"'
+                f' previd="{attribute(self._resumable.id)}"/>'
+            )
+            self._expected = self._resume
+        else:
+            self._send_bind()
+            if self._resumable is not None:
+                return (NotResumed(None),)
+        return ()
+
+    def _resume(self, item: Item) -> _Events:
+        if isinstance(item, Node) and item.namespace == ns.STREAM_MANAGEMENT:
+            if item.name == "resumed":
+                self._expected = self._established
+                return (Resumed(_count(item, required=True) or 0),)
+            if item.name == "failed":
+                self._send_bind()
+                return (NotResumed(_count(item)),)
+        raise _unexpected(item, "the outcome of the resumption")
+
+    def _send_bind(self) -> None:
+        self._bind_id = self._new_id()
+        self.output.append(
+            f'<iq type="set" id="{self._bind_id}"><bind xmlns="{ns.BIND}">'
+            f"<resource>{attribute(self._credentials.resource)}</resource></bind></iq>"
+        )
+        self._expected = self._bind
+
+    def _bind(self, item: Item) -> _Events:
+        if not _answers(item, self._bind_id):
+            return _stanza(item, "the outcome of the resource binding")
+        bind = child(_result(item, "bind a resource"), "bind", ns.BIND)
+        jid = child(bind, "jid", ns.BIND) if bind else None
+        self._jid = (jid.getData() if jid else "").strip()
+        if not self._jid:
+            raise StreamProtocolError("the server bound a resource without saying its JID")
+        if self._session_needed:
+            self._session_id = self._new_id()
+            self.output.append(
+                f'<iq type="set" id="{self._session_id}"><session xmlns="{ns.SESSION}"/></iq>'
+            )
+            self._expected = self._session
+            return ()
+        return self._enable()
+
+    def _session(self, item: Item) -> _Events:
+        if not _answers(item, self._session_id):
+            return _stanza(item, "the outcome of the session request")
+        _result(item, "begin a session")
+        return self._enable()
+
+    def _enable(self) -> _Events:
+        if self._managed:
+            self.output.append(f'<enable xmlns="{ns.STREAM_MANAGEMENT}" resume="true"/>')
+            self._expected = self._enabled
+            return ()
+        self._expected = self._established
+        return (Bound(self._jid, managed=False, resume_id=None),)
+
+    def _enabled(self, item: Item) -> _Events:
+        if isinstance(item, Node) and item.namespace == ns.STREAM_MANAGEMENT:
+            if item.name == "enabled":
+                self._expected = self._established
+                resumes = item.attrs.get("resume") in ("true", "1")
+                return (Bound(self._jid, True, item.attrs.get("id") if resumes else None),)
+            if item.name == "failed":
+                self._expected = self._established
+                return (Bound(self._jid, managed=False, resume_id=None),)
+        return _stanza(item, "the outcome of enabling stream management")
+
+    def _established(self, item: Item) -> _Events:
+        if isinstance(item, Node) and item.namespace == ns.STREAM_MANAGEMENT:
+            if item.name in ("r", "a"):
+                return (Nonza(item.name, _count(item, required=item.name == "a")),)
+            raise _unexpected(item, "a stanza")
+        return _stanza(item, "a stanza")
+
+
+def _features(item: Item) -> Any:
+    if isinstance(item, Node) and item.namespace == ns.STREAM and item.name == "features":
+        return item
+    raise _unexpected(item, "its stream features")
+
+
+def _stanza(item: Item, awaited: str) -> _Events:
+    if isinstance(item, MessageStanza) or (
+        isinstance(item, Node) and item.namespace == ns.CLIENT and item.name in _STANZA_NAMES
+    ):
+        return (Stanza(item),)
+    raise _unexpected(item, awaited)
+
+
+def _answers(item: Item, request_id: str) -> bool:
+    return (
+        isinstance(item, Node)
+        and item.name == "iq"
+        and item.attrs.get("id") == request_id
+        and item.attrs.get("type") in ("result", "error")
+    )
+
+
+def _result(item: Any, action: str) -> Any:
+    if item.attrs.get("type") == "result":
+        return item
+    error = child(item, "error", ns.CLIENT)
+    reason = child(error, None, ns.STANZAS) if error else None
+    condition = reason.name if reason else "undefined-condition"
+    raise StreamError(f"the server refused to {action}: {condition}", condition=condition)
+
+
+def _count(item: Any, required: bool = False) -> int | None:
+    """Read the ``h`` of a stream management element: a number below 2^32. (XEP-0198.)"""
+    text = item.attrs.get("h")
+    if text is None and not required:
+        return None
+    if text is None or not (text.isascii() and text.isdigit()) or int(text[:20]) >= 2**32:
+        raise StreamProtocolError(f"the server sent <{item.name}/> with h={text!r}")
+    return int(text)
+
+
+def _stream_error(item: Any) -> StreamError:
+    """RFC 6120, 4.9."""
+    reason = next((kid for kid in children(item) if kid.name != "text"), None)
+    words = child(item, "text", ns.STREAMS)
+    condition = reason.name if reason else "undefined-condition"
+    detail = f" ({words.getData()[:200]})" if words and words.getData() else ""
+    return StreamError(f"the server ended the stream: {condition}{detail}", condition=condition)
+
+
+def _sasl_error(item: Any) -> Exception:
+    """RFC 6120, 6.5."""
+    reason = next((kid for kid in children(item) if kid.name != "text"), None)
+    condition = reason.name if reason else "not-authorized"
+    words = child(item, "text", ns.SASL)
+    detail = f" ({words.getData()[:200]})" if words and words.getData() else ""
+    if condition == "temporary-auth-failure":
+        return StreamError(f"the server cannot authenticate now{detail}", condition=condition)
+    return AuthenticationError(
+        f"the chat server refused the user id and password: {condition}{detail}",
+        condition=condition,
+    )
+
+
+def _unexpected(item: Item, awaited: str) -> StreamProtocolError:
+    if isinstance(item, Node):
+        name = f"<{item.name} xmlns={item.namespace!r}>"
+    else:
+        name = {MessageStanza: "a message", StreamStart: "a stream header"}[type(item)]
+    return StreamProtocolError(f"the server sent {name} instead of {awaited}")

@@ -1,0 +1,64 @@
+"""Calling receivers, each on its own: what one raises does not reach the others."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable
+from typing import Any
+
+from ..models import CallbackFailure
+from .dispatcher import Dispatcher
+from .signals import Signal, name_of
+
+__all__ = ["call_receivers"]
+
+logger = logging.getLogger("connectycube.chat")
+
+
+def call_receivers(
+    chat: Any,
+    signal: Signal,
+    event: Any,
+    callback_failed: Signal,
+    dispatcher: Dispatcher,
+    slow: float,
+) -> None:
+    """Call every receiver of ``signal`` with ``event``, in order.
+
+    A receiver that raises is logged and reported to ``callback_failed``, whose own failures are only
+    logged. One that takes longer than ``slow`` seconds is named in a warning.
+    """
+    for receiver in signal.receivers_for(chat):
+        error = _call(receiver, chat, signal, event, dispatcher, slow)
+        if error is None or signal is callback_failed:
+            continue
+        failure = CallbackFailure(
+            receiver=name_of(receiver), signal=signal.name, event=event, error=error
+        )
+        for reporter in callback_failed.receivers_for(chat):
+            _call(reporter, chat, callback_failed, failure, dispatcher, slow)
+
+
+def _call(
+    receiver: Callable[..., Any],
+    chat: Any,
+    signal: Signal,
+    event: Any,
+    dispatcher: Dispatcher,
+    slow: float,
+) -> BaseException | None:
+    name = name_of(receiver)
+    dispatcher.note_receiver(name)
+    began = time.monotonic()
+    try:
+        receiver(chat, event)
+    except BaseException as error:  # also SystemExit: it would end the worker, not the program
+        logger.exception("receiver %s of %s raised", name, signal.name)
+        return error
+    finally:
+        dispatcher.note_receiver(None)
+        took = time.monotonic() - began
+        if took > slow:
+            logger.warning("receiver %s of %s took %.1f seconds", name, signal.name, took)
+    return None
