@@ -370,7 +370,7 @@ class Chat:
 
     def _send_chat_state(self, name: str, dialog: DialogRef) -> None:
         data = encode_chat_state(name, self._addresses.user(self._peer(dialog)))
-        self._driver.command(lambda core, now: core.send_fleeting(data, now))
+        self._driver.command(lambda core, _: core.send_fleeting(data))
 
     def _signals(self) -> list[Signal]:
         return [value for value in vars(self).values() if isinstance(value, Signal)]

@@ -252,7 +252,7 @@ class Driver:
         self.check_usable()
         with self._mutex:
             while not self.core.has_room(len(data)):
-                self._check_open()
+                self.core.check_open()
                 if not self._changed.wait(deadline.remaining()):
                     raise SendQueueFullError(
                         "the outbound buffer had no room in time: the server does not keep up"
@@ -260,12 +260,6 @@ class Driver:
             self.core.submit(submission, data, time.monotonic())
             self._handles.add(submission.ticket)
             self._after_command()
-
-    def _check_open(self) -> None:
-        if self.core.state in (ChatState.IDLE, ChatState.CLOSED, ChatState.CLOSING):
-            raise NotConnectedError(
-                f"the chat connection is {self.core.state.value}: call chat.login() first"
-            )
 
     def command(self, action: Callable[[Core, float], Any]) -> Any:
         """Do something short with the core, from any thread."""
@@ -281,7 +275,7 @@ class Driver:
         request = Request()
         with self._mutex:
             self._wait_ready(deadline)
-            request_id = self.core.request(kind, to, payload, request, time.monotonic())
+            request_id = self.core.request(kind, to, payload, request)
             self._after_command()
         if not request.event.wait(deadline.remaining()):
             with self._mutex:

@@ -1,0 +1,435 @@
+"""What outlives a link: stanzas sent and not acknowledged, received and not yet handled. (XEP-0198.)
+
+The session counts both ways, says what became of every message, and decides what is sent again after
+a session could not be resumed. Links, attempts and states are the core's business.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from attrs import define, evolve, frozen
+
+from ...config import Config
+from ...errors import ConnectionLostError, OutcomeUnknownError
+from ...models import Message, MessageFailure, MessageSent
+from . import namespaces as ns
+from .addresses import Addresses
+from .liveness import Liveness
+from .markup import attribute
+from .messages import Delivery, decode, encode_marker
+from .nodes import child
+from .outbox import Outbound, Outbox, Submission
+from .parser import MessageStanza
+from .repetitions import Repetitions
+from .requests import Answer, PendingRequests
+from .stream import Bound, Nonza, Resumable
+
+__all__ = ["Counters", "Lookup", "Output", "Session", "Settled"]
+
+_MODULUS = 2**32  # XEP-0198: counts wrap
+
+
+@frozen
+class Settled:
+    """The outcome of a submission: acknowledged by the server, or ``error``."""
+
+    submission: Submission
+    error: Exception | None = None
+
+
+@frozen
+class Lookup:
+    """A question to history: which of these messages does it hold? Answer with ``looked_up``."""
+
+    submissions: tuple[Submission, ...]
+
+
+Output = Delivery | Settled | Answer | Lookup
+
+
+@define
+class Counters:
+    """What happened without an event of its own; for diagnosis."""
+
+    repeated: int = 0
+    """Messages that had been seen before and were not delivered again."""
+    not_understood: int = 0
+    """Stanzas that mean nothing to this package."""
+    unclaimed_answers: int = 0
+    """IQ answers that nobody waited for, or from the wrong sender."""
+    fleeting_dropped: int = 0
+    """Typing events that were not sent because the link was down."""
+
+
+class Session:
+    """One user's session with the server, through any number of links.
+
+    Bytes to be written go to ``outgoing``, what happened to ``outputs``. While ``flowing`` is false
+    (no link, or not ready) messages wait.
+    """
+
+    def __init__(self, config: Config, addresses: Addresses, new_id: Callable[[], str]) -> None:
+        self._config = config
+        self._addresses = addresses
+        self._server_names = frozenset({None, config.chat_host})
+        self._new_id = new_id
+        self.me = 0
+        self.jid: str | None = None
+        self.outgoing = bytearray()
+        self.outputs: list[Output] = []
+        self.counters = Counters()
+        self.liveness = Liveness(config.timeouts.liveness_interval, config.timeouts.liveness_answer)
+        self.flowing = False
+        self._outbox = Outbox(config.limits)
+        self._requests = PendingRequests()
+        self._repetitions = Repetitions()
+        self._looking_up: list[Outbound] = []
+        self._managed = False
+        self._resume_id: str | None = None
+        self._received = 0  # stanzas from the server
+        self._handled = 0  # those of them that were taken over
+        self._answer_due = False
+        self._asked_at = 0  # how much was sent when the server was last asked
+        self._barrier: str | None = None  # the ping that asks, where nothing is counted
+        self._to_mark: list[tuple[int, Message]] = []
+
+    @property
+    def resumable(self) -> Resumable | None:
+        """What a new stream needs to go on with this session, or None."""
+        return Resumable(self._resume_id, self._handled) if self._resume_id else None
+
+    @property
+    def unfinished(self) -> int:
+        """How many stanzas wait for the link or for the server's acknowledgement."""
+        return len(self._outbox) + len(self._looking_up)
+
+    def write(self, data: str | bytes) -> None:
+        """Append to the bytes to be written."""
+        self.outgoing += data.encode() if isinstance(data, str) else data
+
+    def report(self, signal: str, event: Any, conversation: str | None = None) -> None:
+        """Emit an event that did not come from a stanza."""
+        self.outputs.append(Delivery(signal=signal, event=event, conversation=conversation))
+
+    # --- its life ---
+
+    def begin(self, bound: Bound, now: float) -> None:
+        """A new session; what the old one left is dealt with first."""
+        self.lose(exact=False)
+        self.jid = bound.jid
+        self._managed, self._resume_id = bound.managed, bound.resume_id
+        self._received = self._handled = 0
+        self._send_now(b"<presence/>")
+        self._flow(now)
+
+    def resume(self, h: int, now: float) -> None:
+        """The session goes on: replay what the server has not handled, before anything new."""
+        self._settle(self._outbox.acknowledge(h))
+        for outbound in self._outbox.unacknowledged:
+            self.write(outbound.data)
+        self._flow(now)
+
+    def _flow(self, now: float) -> None:
+        self._barrier = None
+        self.flowing = True
+        self.liveness.start(now)
+        self.flush(now)
+
+    def pause(self) -> None:
+        """The link is gone."""
+        self.flowing = False
+        self.outgoing.clear()
+        self.liveness.stop()
+
+    def cannot_resume(self) -> None:
+        """Do not attempt to resume this session again."""
+        self._resume_id = None
+
+    def not_resumed(self, h: int | None) -> None:
+        """The server does not know the session any more; ``h`` is its count if it still has that."""
+        if h is not None:
+            self._settle(self._outbox.acknowledge(h))
+        self.lose(exact=h is not None)
+
+    def lose(self, exact: bool) -> None:
+        """The session is gone; ``exact``: everything left in the outbox was not handled."""
+        self._resume_id = None
+        self._answer_due = False
+        self.outputs += self._requests.fail(
+            ConnectionLostError("the session ended before the answer came")
+        )
+        left = [o for o in self._outbox.begin_session() if not o.session_only]
+        if exact:
+            self._outbox.put_back(left)
+            return
+        doubtful = []
+        for outbound in left:
+            if outbound.submission is None:
+                continue  # a marker: nobody can know, and nobody waits
+            if outbound.submission.in_history:
+                doubtful.append(outbound)
+            else:
+                self._failed(outbound.submission, _unknown())
+        if doubtful:
+            self._looking_up += doubtful
+            self.outputs.append(Lookup(tuple(o.submission for o in doubtful if o.submission)))
+
+    def looked_up(self, asked: Lookup, found: frozenset[str] | None, now: float) -> None:
+        """History's answer: the ids it holds, or None if it could not be read.
+
+        What it holds had arrived; what it lacks is sent again, before anything newer.
+        """
+        ours = {id(submission) for submission in asked.submissions}
+        answered = [o for o in self._looking_up if id(o.submission) in ours]
+        self._looking_up = [o for o in self._looking_up if id(o.submission) not in ours]
+        again = []
+        for outbound in answered:
+            submission = outbound.submission
+            assert submission is not None
+            if found is None:
+                self._failed(submission, _unknown())
+            elif submission.message.id in found:
+                self._sent(submission)
+            else:
+                again.append(outbound)
+        self._outbox.put_back(again)
+        self.flush(now)
+
+    def end(self, reason: Exception) -> None:
+        """Nothing goes on: tell every waiter the truth."""
+        self.pause()
+        self._resume_id = None
+        self.outputs += self._requests.fail(reason)
+        left = [*self._looking_up, *self._outbox.clear()]
+        self._looking_up = []
+        for outbound in left:
+            if outbound.submission is not None:
+                self._failed(outbound.submission, _unknown() if outbound.attempted else reason)
+
+    # --- what we send ---
+
+    def has_room(self, size: int) -> bool:
+        """Whether a message of ``size`` bytes fits into the outbound buffer."""
+        return self._outbox.has_room(size)
+
+    def submit(self, submission: Submission, data: bytes, now: float) -> None:
+        """Send a chat message, now or once the link is there."""
+        self._outbox.add(Outbound(data, submission))
+        self.flush(now)
+
+    def send_marker(self, name: str, message: Message, now: float) -> None:
+        """Tell a message's sender that it was 'received' or 'displayed', now or later."""
+        assert message.sender_id is not None and message.id is not None
+        to = self._addresses.user(message.sender_id)
+        data = encode_marker(name, message.id, message.dialog_id, to, self._new_id())
+        self._outbox.add(Outbound(data))
+        self.flush(now)
+
+    def send_fleeting(self, data: bytes) -> None:
+        """Send what has no meaning later: it is dropped while the link is down."""
+        if self.flowing:
+            self._send_now(data)
+        else:
+            self.counters.fleeting_dropped += 1
+
+    def request(self, kind: str, to: str | None, payload: str, ticket: Any) -> str:
+        """Send an IQ and return its id; the :class:`Answer` carries ``ticket``."""
+        assert self.jid is not None
+        request_id = self._new_id()
+        target = f' to="{attribute(to)}"' if to is not None else ""
+        self._requests.add(request_id, to, self.jid, ticket)
+        self._send_now(f'<iq type="{kind}" id="{request_id}"{target}>{payload}</iq>'.encode())
+        return request_id
+
+    def forget_request(self, request_id: str) -> None:
+        """Nobody waits for that answer any more."""
+        self._requests.forget(request_id)
+
+    def flush(self, now: float) -> None:
+        """Write what waits, unless it must stay behind messages that history is asked about."""
+        if not self.flowing or self._looking_up:
+            return
+        for outbound in self._outbox.take():
+            self.write(outbound.data)
+        self.ask_if_needed(now)
+
+    def _send_now(self, data: bytes) -> None:
+        """Write a stanza that belongs to this session only: counted, never sent again later."""
+        self._outbox.add_written(Outbound(data, session_only=True))
+        self.write(data)
+
+    # --- acknowledgements ---
+
+    def ask_if_needed(self, now: float) -> None:
+        """Ask for an acknowledgement if something awaits one and no question is on its way."""
+        if self._outbox.unacknowledged and not self.liveness.waiting:
+            self.ask(now)
+
+    def ask(self, now: float) -> None:
+        """Ask the server how far it is: by XEP-0198 or, where nothing is counted, by a ping.
+
+        A server handles a client's stanzas in order (RFC 6120, 10.1), so the answer to a ping
+        covers everything before it.
+        """
+        self._asked_at = self._outbox.sent
+        self.liveness.asked(now)
+        if self._managed:
+            self.write(f'<r xmlns="{ns.STREAM_MANAGEMENT}"/>')
+        else:
+            self._barrier = self._new_id()
+            self.write(
+                f'<iq type="get" id="{self._barrier}" to="{attribute(self._addresses.host)}">'
+                f'<ping xmlns="{ns.PING}"/></iq>'
+            )
+
+    def say_goodbye(self) -> None:
+        """Write the end of the stream, and nothing after it."""
+        self.answer()  # so that the server knows what was handled and keeps only the rest
+        self.write("</stream:stream>")
+        self.flowing = False
+
+    def answer(self) -> None:
+        """Tell the server how many of its stanzas were handled."""
+        self._answer_due = False
+        if self._managed:
+            self.write(f'<a xmlns="{ns.STREAM_MANAGEMENT}" h="{self._handled}"/>')
+
+    def receive_nonza(self, nonza: Nonza, now: float) -> None:
+        """Take a request for an acknowledgement, or one."""
+        if nonza.name == "r":
+            self._answer_due = True  # answered once what came before it is handed over
+        elif nonza.h is not None:
+            self._acknowledged(nonza.h, now)
+
+    def _acknowledged(self, h: int, now: float) -> None:
+        self._settle(self._outbox.acknowledge(h))
+        self.liveness.answered(now)
+        if self._outbox.sent != self._asked_at:
+            # Written since the question. Without this test a server whose count stands still
+            # would be asked again and again.
+            self.ask_if_needed(now)
+
+    def _settle(self, acknowledged: list[Outbound]) -> None:
+        for outbound in acknowledged:
+            if outbound.submission is not None:
+                self._sent(outbound.submission)
+
+    def _sent(self, submission: Submission) -> None:
+        message = submission.message
+        assert message.id is not None
+        self.outputs.append(Settled(submission))
+        self.report(
+            "message_sent",
+            MessageSent(message_id=message.id, dialog=submission.dialog, message=message),
+            submission.conversation,
+        )
+
+    def _failed(self, submission: Submission, error: Exception) -> None:
+        self.outputs.append(Settled(submission, error))
+        self.report(
+            "message_failed",
+            MessageFailure(
+                message_id=submission.message.id, dialog_id=submission.dialog.id, error=error
+            ),
+            submission.conversation,
+        )
+
+    # --- what we receive ---
+
+    def receive_stanza(self, item: Any, now: float) -> None:
+        """Count a stanza and emit what it means."""
+        self._received = (self._received + 1) % _MODULUS
+        if isinstance(item, MessageStanza):
+            self._receive_message(item)
+        elif item.name == "iq":
+            self._receive_iq(item, now)
+        else:
+            self.counters.not_understood += 1
+
+    def _receive_iq(self, iq: Any, now: float) -> None:
+        kind, request_id = iq.attrs.get("type"), iq.attrs.get("id")
+        if kind in ("get", "set") and request_id:
+            self._answer_iq(iq, request_id, kind)
+        elif request_id == self._barrier and iq.attrs.get("from") in self._server_names:
+            self._barrier = None
+            self._acknowledged(self._asked_at, now)
+        elif (answer := self._requests.answer(iq)) is not None:
+            self.outputs.append(answer)
+        else:
+            self.counters.unclaimed_answers += 1
+
+    def _receive_message(self, stanza: MessageStanza) -> None:
+        delivery = decode(stanza, self._addresses, self.me)
+        if delivery is None:
+            self.counters.not_understood += 1
+            return
+        if delivery.key is not None and not self._repetitions.is_new(delivery.key):
+            self.counters.repeated += 1
+            return
+        event = delivery.event
+        if isinstance(event, MessageFailure):
+            self._refused(event)
+        elif isinstance(event, Message) and event.markable and event.id and not event.own:
+            self._to_mark.append((self._received, event))
+        self.outputs.append(evolve(delivery, sequence=self._received))
+
+    def _refused(self, failure: MessageFailure) -> None:
+        """An error came back for a message of ours: that is its outcome, if it has none yet."""
+        for outbound in self._outbox.unacknowledged:
+            submission = outbound.submission
+            if submission is not None and submission.message.id == failure.message_id:
+                outbound.submission = None
+                self.outputs.append(Settled(submission, failure.error))
+                return
+
+    def _answer_iq(self, iq: Any, request_id: str, kind: str) -> None:
+        if not self.flowing:
+            return  # a reply now would be missing from one side's count
+        sender = iq.attrs.get("from")
+        to = f' to="{attribute(sender)}"' if sender else ""
+        if kind == "get" and child(iq, "ping", ns.PING) is not None:
+            reply = f'<iq type="result" id="{attribute(request_id)}"{to}/>'
+        else:
+            self.counters.not_understood += 1
+            reply = (
+                f'<iq type="error" id="{attribute(request_id)}"{to}><error type="cancel">'
+                f'<service-unavailable xmlns="{ns.STANZAS}"/></error></iq>'
+            )
+        self._send_now(reply.encode())
+
+    def taken_over(self, now: float) -> None:
+        """All outputs were handed over: say 'delivered' and acknowledge."""
+        self._handled = self._received
+        self._mark_delivered(None, now)
+        if self._answer_due and self.flowing:
+            self.answer()
+
+    def overflowed(self, refused: Sequence[Delivery], now: float) -> None:
+        """There was no room for ``refused``, the newest deliveries.
+
+        Only what came before them counts as handled, so the server sends them again.
+        """
+        first = refused[0].sequence
+        assert first is not None
+        self._handled = (first - 1) % _MODULUS
+        self._mark_delivered(first, now)
+        for delivery in refused:
+            if delivery.key is not None:
+                self._repetitions.forget(delivery.key)
+
+    def _mark_delivered(self, limit: int | None, now: float) -> None:
+        marks, self._to_mark = self._to_mark, []
+        for sequence, message in marks:
+            if self._config.auto_delivered and (limit is None or _before(sequence, limit)):
+                self.send_marker("received", message, now)
+
+
+def _unknown() -> OutcomeUnknownError:
+    return OutcomeUnknownError("the connection ended before the server acknowledged the message")
+
+
+def _before(sequence: int, limit: int) -> bool:
+    """Whether ``sequence`` comes before ``limit`` on a counter that wraps at 2^32."""
+    return 0 < (limit - sequence) % _MODULUS < _MODULUS // 2
