@@ -8,6 +8,7 @@ field claims is kept in ``extra``.
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta, timezone
 from typing import Any, TypeVar
@@ -30,6 +31,7 @@ __all__ = [
 
 Model = TypeVar("Model")
 EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
+_INTEGER = re.compile(r"-?[0-9]{1,30}")
 _MILLISECONDS_FROM = 1e11  # as seconds this is the year 5138, so anything above counts milliseconds
 
 
@@ -82,6 +84,8 @@ def as_int(value: Any) -> int | None:
         return None
     if isinstance(value, int):
         return value
+    if isinstance(value, str) and _INTEGER.fullmatch(value):
+        return int(value)  # a float would round what has more than 15 digits
     number = as_float(value)
     return int(number) if number is not None and number.is_integer() else None
 
@@ -115,11 +119,11 @@ def as_time(value: Any) -> datetime | None:
         if not isinstance(value, str):
             return None
         moment = datetime.fromisoformat(value.strip().replace("Z", "+00:00"))
+        if moment.tzinfo is None:
+            return moment.replace(tzinfo=timezone.utc)
+        return moment.astimezone(timezone.utc)
     except (ValueError, OverflowError):
         return None
-    if moment.tzinfo is None:
-        return moment.replace(tzinfo=timezone.utc)
-    return moment.astimezone(timezone.utc)
 
 
 def as_ints(value: Any) -> tuple[int, ...] | None:
