@@ -1,0 +1,109 @@
+from datetime import datetime, timedelta, timezone
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from connectycube.models import fields
+
+from .damage import JSON
+
+READERS = [
+    fields.as_bool,
+    fields.as_float,
+    fields.as_int,
+    fields.as_ints,
+    fields.as_mapping,
+    fields.as_string,
+    fields.as_strings,
+    fields.as_time,
+]
+UTC = timezone.utc
+
+
+@pytest.mark.parametrize("reader", READERS)
+@given(value=JSON)
+def test_no_json_makes_a_reader_raise(reader, value):
+    reader(value)
+
+
+@pytest.mark.parametrize(
+    ("value", "read"),
+    [
+        (5, 5),
+        ("5", 5),
+        (5.0, 5),
+        ("-5", -5),
+        ("5.0", 5),
+        (5.5, None),
+        (True, None),
+        ("x", None),
+        ([], None),
+    ],
+)
+def test_as_int(value, read):
+    assert fields.as_int(value) == read
+    assert type(fields.as_int(value)) is type(read)
+
+
+@given(st.integers(-(10**29), 10**29))
+def test_an_int_as_text_keeps_every_digit(number):
+    assert fields.as_int(str(number)) == number
+
+
+@pytest.mark.parametrize(
+    ("value", "read"),
+    [
+        (1, True),
+        ("1", True),
+        ("true", True),
+        (True, True),
+        (0, False),
+        ("0", False),
+        ("false", False),
+        (None, None),
+        (2, None),
+        ("yes", None),
+        ([], None),
+        ({}, None),
+    ],
+)
+def test_as_bool(value, read):
+    assert fields.as_bool(value) is read
+
+
+@pytest.mark.parametrize(
+    ("value", "read"),
+    [("a", "a"), ("", ""), (5, "5"), (1.5, "1.5"), (True, None), (None, None), ([], None)],
+)
+def test_as_string(value, read):
+    assert fields.as_string(value) == read
+
+
+@pytest.mark.parametrize(
+    ("value", "read"),
+    [
+        ("2018-12-05T11:58:02Z", datetime(2018, 12, 5, 11, 58, 2, tzinfo=UTC)),
+        ("2018-12-05T11:58:02.123Z", datetime(2018, 12, 5, 11, 58, 2, 123000, tzinfo=UTC)),
+        ("2018-12-05T13:58:02+02:00", datetime(2018, 12, 5, 11, 58, 2, tzinfo=UTC)),
+        ("2018-12-05 11:58:02", datetime(2018, 12, 5, 11, 58, 2, tzinfo=UTC)),
+        (1544010993, datetime(2018, 12, 5, 11, 56, 33, tzinfo=UTC)),
+        ("1544010993", datetime(2018, 12, 5, 11, 56, 33, tzinfo=UTC)),
+        (1544010993000, datetime(2018, 12, 5, 11, 56, 33, tzinfo=UTC)),
+        (1544010993.5, datetime(2018, 12, 5, 11, 56, 33, 500000, tzinfo=UTC)),
+        ("0001-01-01T00:00:00+14:00", None),
+        ("yesterday", None),
+        (True, None),
+        (1e300, None),
+    ],
+)
+def test_as_time_is_aware_and_in_utc(value, read):
+    moment = fields.as_time(value)
+    assert moment == read
+    assert moment is None or moment.utcoffset() == timedelta(0)
+
+
+def test_lists_leave_out_what_is_none():
+    assert fields.as_ints([1, "2", None, "x", 3.0]) == (1, 2, 3)
+    assert fields.as_strings(["a", None, 5, []]) == ("a", "5")
+    assert fields.as_ints("1,2") is None
