@@ -4,18 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from types import TracebackType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import attrs
 
 from .config import Config
 from .errors import ArgumentTypeError, ArgumentValueError
-from .models import Session, User
+from .models import DialogRef, Session, User
 from .rest.dialogs import Dialogs
 from .rest.messages import Messages
 from .rest.sessions import Sessions
 from .rest.transport import Transport
 from .rest.users import Users
+
+if TYPE_CHECKING:
+    from .chat import Chat
 
 __all__ = ["ConnectyCube"]
 
@@ -37,6 +40,8 @@ class ConnectyCube:
         self._users = Users(self._transport)
         self._dialogs = Dialogs(self._transport)
         self._messages = Messages(self._transport)
+        self._chat: Chat | None = None
+        self._first_chat: dict[str, Chat] = {}
 
     @classmethod
     def from_env(cls, **overrides: Any) -> ConnectyCube:
@@ -119,29 +124,44 @@ class ConnectyCube:
         """Messages: list, count, create."""
         return self._messages
 
-    # --- what the chat needs of REST ------------------------------------------------------------
+    # --- real time ------------------------------------------------------------------------------
 
-    def _chat_credentials(self, *, refused: str | None = None) -> tuple[int, str]:
-        """Return the user's id and the token, which is a password for the chat.
+    @property
+    def chat(self) -> Chat:
+        """The real-time connection of this user; made on first use, connected by ``chat.login()``."""
+        if self._chat is None:
+            from .chat import Chat
 
-        ``refused`` is a token that the chat server did not accept: the session is renewed if it still has
-        that one, and also if it has expired by our clock.
-        """
-        session = self._transport.live_session(refused=refused)
+            made = Chat(
+                self._config,
+                session_credentials=self._chat_credentials,
+                stored_ids=self._stored_ids,
+            )
+            # Of two threads that get here at once one wins; a lock might be held across a fork.
+            self._chat = self._first_chat.setdefault("chat", made)
+        return self._chat
+
+    def _chat_credentials(self) -> tuple[User, str]:
+        """Return the session's user and its token, which is a password for the chat."""
+        session = self._transport.live_session()
         if session is None or session.user_id is None or session.token is None:
             raise ArgumentValueError(
                 "user_id and password are needed: there is no session of a user (or call login() first)"
             )
-        return session.user_id, session.token
+        return _user_of(session) or User(id=session.user_id), session.token
 
-    def _stored_ids(self, dialog_id: str, ids: Collection[str]) -> set[str]:
+    def _stored_ids(self, dialog: DialogRef, ids: Collection[str]) -> set[str]:
         """Return those of the message ids that the dialog's history holds."""
-        return self._messages.stored_ids(dialog_id, ids)
+        if dialog.id is None and dialog.peer_id is not None:
+            dialog = self._dialogs.create_private(dialog.peer_id)
+        return self._messages.stored_ids(dialog.id or "", ids)
 
     # --- the end --------------------------------------------------------------------------------
 
     def close(self) -> None:
-        """Close the connections. The session stays alive at the service: see :meth:`logout`."""
+        """Close the connections, the chat's too. The session stays alive: see :meth:`logout`."""
+        if self._chat is not None:
+            self._chat.destroy()
         self._transport.close()
 
     def __enter__(self) -> ConnectyCube:
