@@ -195,8 +195,9 @@ class Listing:
         else:
             known = ", ".join(sorted({*self.fields, *self.nested}))
             raise ArgumentTypeError(f"{argument} is no argument; fields to look up are: {known}")
-        operator = rest.pop(0) if rest else ""
-        if rest or (operator and operator not in _OPERATORS):
+        if not rest:
+            return wire, reader, ""
+        if len(rest) > 1 or rest[0] not in _OPERATORS:
             known = ", ".join(_OPERATORS)
             raise ArgumentTypeError(f"{argument} has no such look-up; there are: {known}")
-        return wire, reader, operator
+        return wire, reader, rest[0]

@@ -7,9 +7,12 @@ import re
 from collections.abc import Collection, Iterable
 from typing import Any
 
+from attrs import evolve
+
 from .. import checks
 from ..errors import ArgumentTypeError, ArgumentValueError
 from ..models import Attachment, DialogRef, DialogType, Message, Page, User
+from ..models.fields import as_string
 from .arguments import (
     Listing,
     a_dialog,
@@ -163,7 +166,9 @@ class Messages:
         for name, value in custom.items():
             content[_custom_name(name)] = _custom_value(name, value)
         answer = self._transport.call("POST", _PATH, body=content, timeout=timeout)
-        return Message.from_json(answer.object(), dialog=place)
+        data = answer.object()
+        known = evolve(place, id=place.id or as_string(data.get("chat_dialog_id")))
+        return Message.from_json(data, dialog=known)
 
     def stored_ids(
         self, dialog_id: str, ids: Collection[str], *, timeout: float | None = None
