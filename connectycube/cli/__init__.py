@@ -1,0 +1,67 @@
+"""The command line: ``connectycube <command>``.
+
+A command is a module of this package with ``add_arguments(parser)`` and ``run(arguments) -> int``; it is
+imported when it is called, so that ``--help`` is quick.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import sys
+from collections.abc import Sequence
+from importlib.metadata import version
+
+from connectycube.errors import ConnectyCubeError
+
+__all__ = ["COMMANDS", "main"]
+
+COMMANDS = {
+    "demo": "watch two people talk, on an emulator, for a few seconds",
+    "emulator": "run a ConnectyCube on this machine",
+}
+"""Each command, which is also the name of its module, and what it does."""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run a command; return the exit code: 0 done, 1 failed, 2 wrong arguments."""
+    words = list(sys.argv[1:] if argv is None else argv)
+    parser = _parser()
+    chosen = parser.parse_args(words[:1])
+    if chosen.command is None:
+        parser.print_help()
+        return 2
+    return _run(chosen.command, words[1:])
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="connectycube", description="ConnectyCube chat, on the command line."
+    )
+    parser.add_argument("--version", action="version", version=f"connectycube {_version()}")
+    commands = parser.add_subparsers(dest="command", metavar="command", title="commands")
+    for name, help_text in COMMANDS.items():
+        # The command reads its own arguments, --help included, once its module is loaded.
+        commands.add_parser(name, help=help_text, add_help=False)
+    return parser
+
+
+def _version() -> str:
+    return version("connectycube")
+
+
+def _run(command: str, words: Sequence[str]) -> int:
+    module = importlib.import_module(f"{__name__}.{command}")
+    parser = argparse.ArgumentParser(
+        prog=f"connectycube {command}", description=module.__doc__, formatter_class=_Formatter
+    )
+    module.add_arguments(parser)
+    try:
+        return int(module.run(parser.parse_args(words)))
+    except (ConnectyCubeError, OSError) as error:
+        print(f"connectycube {command}: {error}", file=sys.stderr)
+        return 1
+
+
+class _Formatter(argparse.RawDescriptionHelpFormatter):
+    """Keeps the paragraphs of a module's docstring."""

@@ -1,0 +1,120 @@
+"""Run a ConnectyCube on this machine until SIGINT or SIGTERM.
+
+Standard output gets one `export` line a variable, quoted for the shell, and then the line `ready`. The
+command goes on running, so send its output to a file and read that:
+
+    connectycube emulator > emulator.env &
+    until grep -qx ready emulator.env; do sleep 0.1; done
+    eval "$(grep '^export ' emulator.env)"
+"""
+
+from __future__ import annotations
+
+import argparse
+import ipaddress
+import os
+import shlex
+import signal
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from connectycube.emulator import Emulator
+
+__all__ = ["add_arguments", "run"]
+
+_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the options."""
+    for name, meaning in (("api", "REST API"), ("chat", "chat server")):
+        parser.add_argument(
+            f"--{name}-port",
+            type=_port,
+            default=0,
+            metavar="N",
+            help=f"port of the {meaning} (default: a free one)",
+        )
+    parser.add_argument("--app-id", type=int, default=1, metavar="N", help="default: 1")
+    parser.add_argument("--auth-key", default="key", metavar="KEY", help="default: key")
+    parser.add_argument(
+        "--auth-secret", metavar="SECRET", help="verify the signatures of session requests with it"
+    )
+    parser.add_argument("--domain", default="localhost", help="XMPP domain (default: localhost)")
+    parser.add_argument(
+        "--host",
+        default="127.0.0.1",
+        help="address to listen on (default: 127.0.0.1, this machine)",
+    )
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Run the emulator; return 0 after SIGINT or SIGTERM."""
+    try:
+        from connectycube.emulator import Emulator
+    except ModuleNotFoundError as error:
+        if error.name not in ("aiohttp", "trustme"):
+            raise
+        print(
+            f"connectycube emulator: {error.name} is missing: pip install 'connectycube[emulator]'",
+            file=sys.stderr,
+        )
+        return 1
+    with _signals() as asked_to_stop:
+        with Emulator(**vars(arguments)) as emulator:
+            if _announce(emulator):
+                asked_to_stop.wait()
+        return 0
+
+
+@contextmanager
+def _signals() -> Iterator[threading.Event]:
+    asked_to_stop = threading.Event()
+    before = {number: signal.getsignal(number) for number in _SIGNALS}
+    for number in _SIGNALS:
+        signal.signal(number, lambda *_: asked_to_stop.set())
+    try:
+        yield asked_to_stop
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _announce(emulator: Emulator) -> bool:
+    """Say where it is; False if nobody reads it."""
+    loopback = _is_loopback(emulator.host)
+    reach = "this machine only" if loopback else f"reachable at {emulator.host}"
+    print(f"This is an emulator of ConnectyCube, {reach}; Ctrl-C ends it.", file=sys.stderr)
+    if not loopback:
+        print(
+            f"Warning: {emulator.host} is not a loopback address: others can reach the emulator, "
+            "whose REST API is not encrypted.",
+            file=sys.stderr,
+        )
+    lines = [
+        f"export {name}={shlex.quote(value)}" for name, value in emulator.environment().items()
+    ]
+    try:
+        print("\n".join([*lines, "ready"]), flush=True)
+    except BrokenPipeError:
+        # Whoever wanted the variables is gone; keep the interpreter from complaining at exit too.
+        sys.stdout = open(os.devnull, "w")  # noqa: SIM115
+        return False
+    return True
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def _port(text: str) -> int:
+    if not text.isascii() or not text.isdigit() or int(text) > 65535:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a port (0 to 65535)")
+    return int(text)

@@ -1,0 +1,12 @@
+"""A ConnectyCube on your own machine: REST and chat, no account.
+
+It is the other side of the wire and shares no code with the client::
+
+    with Emulator() as emulator:
+        alice = emulator.add_user("alice", "secret")
+        config = emulator.config()
+"""
+
+from .emulator import Emulator
+
+__all__ = ["Emulator"]

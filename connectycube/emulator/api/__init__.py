@@ -1,0 +1,7 @@
+"""The REST side of the emulator: ``Api`` answers a ``Request`` with a ``Reply``."""
+
+from . import dialogs, messages, sessions, users  # noqa: F401  (they fill the table of routes)
+from .request import Reply, Request
+from .routing import ROUTES, Api
+
+__all__ = ["ROUTES", "Api", "Reply", "Request"]

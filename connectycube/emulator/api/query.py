@@ -1,0 +1,159 @@
+"""Query: the filters, order and page of a list request, as SQL.
+
+A filter is ``field=value`` or ``field[operator]=value``. (Server documentation: Chat API, Retrieve
+chat dialogs and Retrieve messages.)
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime, timezone
+from typing import Any
+
+from attrs import frozen
+
+from ..refusal import Refusal
+
+__all__ = ["Column", "ListQuery", "integer", "text", "time"]
+
+_DEFAULT_LIMIT = 100
+_MOST = 2**63 - 1
+_NAME = re.compile(r"([\w.]+)(?:\[(\w+)\])?(?:\[\])?")
+_COMPARISONS = {"lt": "<", "lte": "<=", "gt": ">", "gte": ">=", "ne": "IS NOT", "eq": "="}
+_LISTS = ("in", "nin", "all")
+
+
+def text(value: str) -> str:
+    """Read a value that is a string."""
+    return value
+
+
+def integer(value: str) -> int:
+    """Read a value that is a whole number."""
+    number = int(value)
+    if abs(number) > _MOST:
+        raise ValueError("out of range")
+    return number
+
+
+def time(value: str) -> float:
+    """Read a time: unix seconds or ISO 8601, UTC where it names no zone."""
+    try:
+        return float(value)
+    except ValueError:
+        pass
+    # datetime.fromisoformat reads neither "Z" nor every number of decimals before Python 3.11
+    moment = datetime.fromisoformat(re.sub(r"\.\d+", "", value).replace("Z", "+00:00"))
+    return (moment if moment.tzinfo else moment.replace(tzinfo=timezone.utc)).timestamp()
+
+
+@frozen
+class Column:
+    """A field that can be filtered: its SQL expression and how to read a value.
+
+    ``template`` frames the comparison where the field is one of many values of a row.
+    """
+
+    expression: str
+    read: Callable[[str], Any]
+    template: str = "{}"
+
+    def condition(self, name: str, operator: str, values: Sequence[str]) -> tuple[str, list[Any]]:
+        """Return the SQL and the values of one filter."""
+        if operator in _LISTS:
+            values = [part.strip() for value in values for part in value.split(",")]
+        try:
+            read = [self.read(value) for value in values]
+        except (ValueError, OverflowError):
+            raise Refusal.invalid(name, f"has a wrong value: {', '.join(values)}") from None
+        return self.template.format(self._comparison(name, operator, len(read))), read
+
+    def _comparison(self, name: str, operator: str, count: int) -> str:
+        marks = ", ".join("?" * count)
+        if operator in _COMPARISONS:
+            return " AND ".join([f"{self.expression} {_COMPARISONS[operator]} ?"] * count)
+        if operator == "in":
+            return f"{self.expression} IN ({marks})"
+        if operator == "nin":
+            return f"{self.expression} NOT IN ({marks})"
+        if operator == "all":
+            return " AND ".join([f"{self.expression} = ?"] * count)
+        if operator == "ctn":
+            return " AND ".join([f"instr({self.expression}, ?) > 0"] * count)
+        raise Refusal.invalid(name, f"has an unknown operator: {operator}")
+
+
+@frozen(kw_only=True)
+class ListQuery:
+    """What a list request asks for; ``where`` is SQL with ``values``, ``order`` is SQL."""
+
+    where: str
+    values: list[Any]
+    order: str
+    limit: int
+    skip: int
+    count: bool
+    options: Mapping[str, str]
+
+    @classmethod
+    def parse(
+        cls,
+        parameters: Sequence[tuple[str, str]],
+        *,
+        columns: Mapping[str, Column],
+        sortable: Mapping[str, str],
+        default_order: str,
+        options: Sequence[str] = (),
+    ) -> ListQuery:
+        """Read the parameters; ``options`` are names that belong to the endpoint itself."""
+        known = {"limit", "skip", "count", "sort_asc", "sort_desc", *options}
+        plain = {name: value for name, value in parameters if name in known}
+        filters: dict[tuple[str, str], list[str]] = {}
+        for name, value in parameters:
+            if name not in known:
+                filters.setdefault(_filter(name, columns), []).append(value)
+        where, values = ["1"], []
+        for (name, operator), given in filters.items():
+            sql, read = columns[name].condition(name, operator, given)
+            where.append(f"({sql})")
+            values += read
+        return cls(
+            where=" AND ".join(where),
+            values=values,
+            order=_order(plain, sortable, default_order),
+            limit=_number(plain, "limit", _DEFAULT_LIMIT),
+            skip=_number(plain, "skip", 0),
+            count=plain.get("count") in ("1", "true"),
+            options=plain,
+        )
+
+    def page(self, items: list[Any], **more: Any) -> dict[str, Any]:
+        """Write a page of results."""
+        return {**more, "skip": self.skip, "limit": self.limit, "items": items}
+
+
+def _filter(name: str, columns: Mapping[str, Column]) -> tuple[str, str]:
+    found = _NAME.fullmatch(name)
+    if found is None or found[1] not in columns:
+        raise Refusal.invalid(name, "is not a parameter of this list that the emulator knows")
+    return found[1], found[2] or "eq"
+
+
+def _number(plain: Mapping[str, str], name: str, default: int) -> int:
+    value = plain.get(name)
+    if value is None:
+        return default
+    if not value.isascii() or not value.isdigit() or int(value) > _MOST:
+        raise Refusal.invalid(name, "must be a whole number, 0 or more")
+    return int(value)
+
+
+def _order(plain: Mapping[str, str], sortable: Mapping[str, str], default: str) -> str:
+    for name, direction in (("sort_asc", "ASC"), ("sort_desc", "DESC")):
+        if name in plain:
+            expressions = sortable.get(plain[name])
+            if expressions is None:
+                raise Refusal.invalid(name, f"must be {' or '.join(sortable)}")
+            return expressions.replace("{}", direction)
+    return default

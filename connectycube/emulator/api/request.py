@@ -1,0 +1,100 @@
+"""Request and Reply: one exchange of the REST API, without any HTTP library."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import parse_qsl
+
+from attrs import field, frozen
+
+from ..refusal import Refusal
+
+__all__ = ["Reply", "Request"]
+
+_FORM = "application/x-www-form-urlencoded"
+
+
+@frozen(kw_only=True)
+class Request:
+    """What a client asks. Names of headers are lower case; ``query`` is the text after ``?``."""
+
+    method: str
+    path: str
+    query: str = ""
+    headers: Mapping[str, str] = field(factory=dict, repr=False)
+    body: bytes = field(default=b"", repr=False)
+
+    def parameters(self) -> list[tuple[str, str]]:
+        """Return the query's names and values, percent-decoded, in their order."""
+        try:
+            return parse_qsl(self.query, keep_blank_values=True, errors="strict")
+        except (UnicodeDecodeError, ValueError) as error:
+            raise Refusal(400, f"The query string is malformed: {error}") from None
+
+    def json(self) -> dict[str, Any]:
+        """Return the body as an object; a form counts as one, and no body as an empty one."""
+        if not self.body.strip():
+            return {}
+        content_type = self.headers.get("content-type", "").split(";")[0].strip().lower()
+        if content_type == _FORM and not self.body.lstrip().startswith(b"{"):
+            return self._form()
+        try:
+            value = json.loads(self.body, parse_constant=_no_constant)
+            json.dumps(value, ensure_ascii=False).encode()  # half a surrogate pair is no text
+        except (ValueError, RecursionError) as error:
+            raise Refusal(400, f"The body is not JSON: {error}") from None
+        if not isinstance(value, dict):
+            raise Refusal(400, f"The body must be a JSON object, not {type(value).__name__}")
+        return value
+
+    def _form(self) -> dict[str, Any]:
+        result: dict[str, Any] = {}
+        try:
+            pairs = parse_qsl(self.body.decode("ascii"), keep_blank_values=True, errors="strict")
+        except (UnicodeDecodeError, ValueError) as error:
+            raise Refusal(400, f"The form is malformed: {error}") from None
+        for name, value in pairs:
+            _put(result, name, value)
+        return result
+
+
+def _no_constant(name: str) -> None:
+    raise ValueError(f"{name} is not JSON")
+
+
+def _put(target: dict[str, Any], name: str, value: str) -> None:
+    # user[login]=x is {"user": {"login": "x"}}
+    outer, bracket, rest = name.partition("[")
+    if not bracket:
+        target[name] = value
+        return
+    for inner in rest.rstrip("]").split("]["):
+        step = target.setdefault(outer, {})
+        if not isinstance(step, dict):
+            raise Refusal(400, f"The form gives {outer} both as a value and as an object")
+        target, outer = step, inner
+    target[outer] = value
+
+
+@frozen(kw_only=True)
+class Reply:
+    """The answer: ``content`` is written as JSON; None is an empty body."""
+
+    status: int = 200
+    content: Any = None
+    headers: Mapping[str, str] = field(factory=dict)
+
+    @classmethod
+    def refused(cls, refusal: Refusal) -> Reply:
+        """The answer that says no."""
+        return cls(
+            status=refusal.status, content={"errors": refusal.errors}, headers=refusal.headers
+        )
+
+    def body(self) -> bytes:
+        """Return the content's bytes."""
+        if self.content is None:
+            return b""
+        return json.dumps(self.content, ensure_ascii=False).encode("utf-8", "replace")

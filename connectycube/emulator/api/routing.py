@@ -1,0 +1,149 @@
+"""Routing: the table of REST endpoints, and what every request goes through before its handler."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from enum import Enum
+from urllib.parse import unquote
+
+from attrs import frozen
+
+from ..accounts import Accounts
+from ..clock import expiration_date
+from ..conversations import ChatDelivery, Conversations
+from ..refusal import Refusal
+from ..store import Row, Store
+from .request import Reply, Request
+
+__all__ = ["ROUTES", "Api", "Auth", "Call", "Route", "route"]
+
+
+class Auth(Enum):
+    """What a request must show."""
+
+    NOTHING = "nothing"
+    KEY = "a session, or the application's authorization key"
+    SESSION = "a session"
+    USER = "a session with a user"
+
+
+Handler = Callable[["Call"], Reply]
+
+
+@frozen(kw_only=True)
+class Route:
+    """One row of the table; the parts of ``pattern`` in braces are the handler's arguments.
+
+    ``inferred`` says what of the answer the documentation leaves open.
+    """
+
+    method: str
+    pattern: str
+    auth: Auth
+    handler: Handler
+    inferred: str | None
+
+    def match(self, path: str) -> dict[str, str] | None:
+        """Return the arguments, if this route's pattern is that of ``path``."""
+        expression = re.sub(r"\\{(\w+)\\}", r"(?P<\1>[^/]+)", re.escape(self.pattern))
+        found = re.fullmatch(expression, path)
+        return found.groupdict() if found else None
+
+
+ROUTES: list[Route] = []
+"""Every endpoint that is implemented; of two that match, the first is taken."""
+
+
+def route(
+    method: str, pattern: str, auth: Auth, *, inferred: str | None = None
+) -> Callable[[Handler], Handler]:
+    """Put a handler into the table."""
+
+    def register(handler: Handler) -> Handler:
+        ROUTES.append(
+            Route(method=method, pattern=pattern, auth=auth, handler=handler, inferred=inferred)
+        )
+        return handler
+
+    return register
+
+
+@frozen(kw_only=True)
+class Call:
+    """One request on its way through its handler."""
+
+    api: Api
+    request: Request
+    arguments: dict[str, str]
+    session: Row | None
+
+    @property
+    def user_id(self) -> int:
+        """The user of the session, in handlers of Auth.USER."""
+        assert self.session is not None
+        return int(self.session["user_id"])
+
+
+@frozen(kw_only=True)
+class Api:
+    """The REST API as a function from Request to Reply."""
+
+    store: Store
+    accounts: Accounts
+    conversations: Conversations
+    chat: ChatDelivery
+
+    def handle(self, request: Request) -> Reply:
+        """Answer one request; whatever is wrong with it becomes the service's error body."""
+        try:
+            return self._handle(request)
+        except Refusal as refusal:
+            return Reply.refused(refusal)
+
+    def _handle(self, request: Request) -> Reply:
+        found, arguments = _find(request)
+        session = self._authorize(found.auth, request)
+        call = Call(api=self, request=request, arguments=arguments, session=session)
+        reply = found.handler(call)
+        if session is None:
+            return reply
+        expires = {"CB-Token-ExpirationDate": expiration_date(session["expires_at"])}
+        return Reply(
+            status=reply.status, content=reply.content, headers={**expires, **reply.headers}
+        )
+
+    def _authorize(self, auth: Auth, request: Request) -> Row | None:
+        token, key = (request.headers.get(name, "") for name in ("cb-token", "cb-authkey"))
+        if auth is Auth.NOTHING:
+            return None
+        if auth is Auth.KEY and key and not token:
+            self.accounts.check_auth_key(key)
+            return None
+        session = self.accounts.session(token)
+        if auth is Auth.USER and session["user_id"] is None:
+            raise Refusal(403, "Forbidden. Need user.")
+        return session
+
+
+def _find(request: Request) -> tuple[Route, dict[str, str]]:
+    try:
+        path = unquote(request.path, errors="strict").strip("/")
+    except UnicodeDecodeError:
+        raise Refusal(400, "The path is not UTF-8") from None
+    path = path.removesuffix(".json")
+    allowed = []
+    for candidate in ROUTES:
+        arguments = candidate.match(path)
+        if arguments is not None:
+            if candidate.method == request.method:
+                return candidate, arguments
+            allowed.append(candidate.method)
+    if allowed:
+        raise Refusal(
+            405,
+            f"The emulator does not implement {request.method} /{path}, "
+            f"only {', '.join(sorted(set(allowed)))}",
+            headers={"Allow": ", ".join(sorted(set(allowed)))},
+        )
+    raise Refusal(501, f"The emulator does not implement {request.method} /{path}")

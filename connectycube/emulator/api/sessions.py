@@ -1,0 +1,51 @@
+"""REST: sessions. (Server documentation: Auth API.)"""
+
+from __future__ import annotations
+
+from ..clock import expiration_date
+from .request import Reply
+from .routing import Auth, Call, route
+
+
+@route("POST", "session", Auth.NOTHING, inferred="statuses of refused parameters")
+def create_session(call: Call) -> Reply:
+    """Make a session."""
+    accounts = call.api.accounts
+    session = accounts.create_session(call.request.json())
+    return Reply(
+        status=201,
+        content={"session": accounts.session_json(session)},
+        headers={"CB-Token-ExpirationDate": expiration_date(session["expires_at"])},
+    )
+
+
+@route("GET", "session", Auth.SESSION)
+def get_session(call: Call) -> Reply:
+    """Describe the session."""
+    assert call.session is not None
+    return Reply(content={"session": call.api.accounts.session_json(call.session)})
+
+
+@route("DELETE", "session", Auth.SESSION)
+def destroy_session(call: Call) -> Reply:
+    """End the session."""
+    assert call.session is not None
+    call.api.accounts.destroy_session(call.session)
+    return Reply()
+
+
+@route("POST", "login", Auth.SESSION, inferred="202, as the service did before SDK 3.0")
+def log_in(call: Call) -> Reply:
+    """Make the session one of a user."""
+    assert call.session is not None
+    accounts = call.api.accounts
+    user = accounts.log_in(call.session, call.request.json())
+    return Reply(status=202, content={"user": accounts.user_json(user)})
+
+
+@route("DELETE", "login", Auth.SESSION)
+def log_out(call: Call) -> Reply:
+    """Make the session one of the application alone."""
+    assert call.session is not None
+    call.api.accounts.log_out(call.session)
+    return Reply()

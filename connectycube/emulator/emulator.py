@@ -1,0 +1,395 @@
+"""Emulator: starts and stops the service, and is the hand that reaches into it from a program."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shutil
+import ssl
+import tempfile
+import threading
+from collections.abc import Callable
+from concurrent.futures import Future
+from concurrent.futures import TimeoutError as FutureTimeoutError
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import trustme
+
+from connectycube import checks
+
+from .accounts import Accounts
+from .api import Api
+from .api.http import HttpServer
+from .clock import Clock, SystemClock
+from .conversations import Conversations
+from .settings import Settings
+from .store import Store
+from .xmpp import Exchange, TcpServer
+
+if TYPE_CHECKING:
+    from connectycube.config import Config
+
+__all__ = ["Emulator"]
+
+T = TypeVar("T")
+
+_START_SECONDS = 10.0
+_STOP_SECONDS = 5.0
+_CALL_SECONDS = 10.0
+
+
+class Emulator:
+    """A ConnectyCube for one application: REST over HTTP, chat over direct TLS, state in memory.
+
+    ``api_port`` and ``chat_port`` 0 take free ports. The keyword arguments after them are fields of
+    ``Settings``. Nothing happens before ``start()`` or ``with``. Every method may be called from any
+    thread; those that reach into the running service raise RuntimeError while it is not running.
+    """
+
+    def __init__(
+        self,
+        *,
+        app_id: int = 1,
+        auth_key: str = "key",
+        auth_secret: str | None = None,
+        domain: str = "localhost",
+        host: str = "127.0.0.1",
+        api_port: int = 0,
+        chat_port: int = 0,
+        clock: Clock | None = None,
+        **behaviour: Any,
+    ) -> None:
+        self._settings = Settings(
+            app_id=app_id,
+            auth_key=auth_key,
+            auth_secret=auth_secret,
+            domain=domain,
+            **behaviour,
+        )
+        self._host = checks.a_string("host", host)
+        self._ports = (
+            checks.an_integer("api_port", api_port, least=0, most=65535),
+            checks.an_integer("chat_port", chat_port, least=0, most=65535),
+        )
+        self._clock: Clock = clock or SystemClock()
+        self._lock = threading.Lock()
+        self._running: _Running | None = None
+        self._authority: trustme.CA | None = None
+        self._directory: str | None = None
+
+    # --- life -------------------------------------------------------------------------------------
+
+    def start(self) -> Emulator:
+        """Start the service and return when it accepts connections; nothing if it runs already.
+
+        After ``stop()`` it starts on the same ports, with the same certificate authority and without
+        any data. Raises OSError when a port is taken.
+        """
+        with self._lock:
+            if self._running is None:
+                context = self._make_certificate()
+                try:
+                    self._running = _Running(
+                        self._settings, self._clock, self._host, self._ports, context
+                    )
+                except BaseException:
+                    self._remove_certificate()
+                    raise
+                self._ports = self._running.ports
+        return self
+
+    def stop(self) -> None:
+        """Stop the service: clients get a system-shutdown stream error. Nothing if it does not run.
+
+        Returns within a few seconds; no thread, socket or file is left.
+        """
+        with self._lock:
+            running, self._running = self._running, None
+            if running is not None:
+                try:
+                    running.stop()
+                finally:
+                    self._remove_certificate()
+
+    def __enter__(self) -> Emulator:
+        return self.start()
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.stop()
+
+    def __repr__(self) -> str:
+        state = f"{self.api_url} chat {self.chat_port}" if self._running else "not running"
+        return f"<Emulator app {self.app_id}: {state}>"
+
+    def _make_certificate(self) -> ssl.SSLContext:
+        if self._authority is None:
+            self._authority = trustme.CA()
+        names = dict.fromkeys((self._settings.domain, self._host, "localhost", "127.0.0.1", "::1"))
+        certificate = self._authority.issue_cert(*(name for name in names if name != "0.0.0.0"))
+        context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+        certificate.configure_cert(context)
+        if self._directory is None:
+            self._directory = tempfile.mkdtemp(prefix="connectycube-emulator-")
+        else:
+            os.mkdir(self._directory, 0o700)
+        self._authority.cert_pem.write_to_path(self.ca_file)
+        return context
+
+    def _remove_certificate(self) -> None:
+        if self._directory is not None:
+            shutil.rmtree(self._directory, ignore_errors=True)
+
+    # --- where it is ------------------------------------------------------------------------------
+
+    @property
+    def app_id(self) -> int:
+        """The application's id."""
+        return self._settings.app_id
+
+    @property
+    def auth_key(self) -> str:
+        """The application's authorization key."""
+        return self._settings.auth_key
+
+    @property
+    def auth_secret(self) -> str | None:
+        """The application's authorization secret, if it has one."""
+        return self._settings.auth_secret
+
+    @property
+    def domain(self) -> str:
+        """The chat server's domain."""
+        return self._settings.domain
+
+    @property
+    def host(self) -> str:
+        """The address it listens on."""
+        return self._host
+
+    @property
+    def api_port(self) -> int:
+        """The port of the REST API; 0 before the first start unless one was given."""
+        return self._ports[0]
+
+    @property
+    def chat_port(self) -> int:
+        """The port of the chat server; 0 before the first start unless one was given."""
+        return self._ports[1]
+
+    @property
+    def api_url(self) -> str:
+        """The address of the REST API."""
+        host = f"[{self._host}]" if ":" in self._host else self._host
+        return f"http://{host}:{self.api_port}"
+
+    @property
+    def ca_file(self) -> str:
+        """The file with the certificate authority that clients have to trust; it exists while running."""
+        if self._directory is None:
+            raise RuntimeError("the emulator has not been started")
+        return os.path.join(self._directory, "ca.pem")
+
+    def config(self, **overrides: Any) -> Config:
+        """Return a Config that points here, certificate verification on."""
+        from connectycube.config import Config
+
+        values: dict[str, Any] = {
+            "app_id": self.app_id,
+            "auth_key": self.auth_key,
+            "auth_secret": self.auth_secret,
+            "api_url": self.api_url,
+            "chat_host": self.domain,
+            "chat_port": self.chat_port,
+            "ca_file": self.ca_file,
+        }
+        return Config(**{**values, **overrides})
+
+    def environment(self) -> dict[str, str]:
+        """Return the variables that ``Config.from_env()`` reads."""
+        secret = {} if self.auth_secret is None else {"CONNECTYCUBE_AUTH_SECRET": self.auth_secret}
+        return {
+            "CONNECTYCUBE_APP_ID": str(self.app_id),
+            "CONNECTYCUBE_AUTH_KEY": self.auth_key,
+            **secret,
+            "CONNECTYCUBE_API_URL": self.api_url,
+            "CONNECTYCUBE_CHAT_HOST": self.domain,
+            "CONNECTYCUBE_CHAT_PORT": str(self.chat_port),
+            "CONNECTYCUBE_CA_FILE": self.ca_file,
+        }
+
+    # --- reaching in ------------------------------------------------------------------------------
+
+    def add_user(self, login: str, password: str, **fields: Any) -> int:
+        """Make a user and return the id; ``fields`` are those of a sign-up (full_name, email, …)."""
+        wanted = {**fields, "login": login, "password": password}
+        return self._call(lambda service: int(service.accounts.sign_up(wanted)["id"]))
+
+    def messages(self, dialog_id: str) -> list[dict[str, Any]]:
+        """Return a dialog's stored messages in the order they arrived, with the names REST gives them.
+
+        Reading marks nothing as read.
+        """
+
+        def read(service: _Service) -> list[dict[str, Any]]:
+            rows = service.store.messages(dialog_id)
+            return [service.conversations.message_json(row, row["sender_id"]) for row in rows]
+
+        return self._call(read)
+
+    def private_dialog(self, user_id: int, other_id: int) -> str | None:
+        """Return the id of the private dialog of two users, None if there is none yet."""
+        pair = f"{min(user_id, other_id)}-{max(user_id, other_id)}"
+
+        def read(service: _Service) -> str | None:
+            row = service.store.private_dialog(pair)
+            return None if row is None else str(row["id"])
+
+        return self._call(read)
+
+    def sessions(self, user_id: int | None = None) -> list[dict[str, Any]]:
+        """Return the chat sessions of a user, or all: user_id, resource, connected, available.
+
+        A session that is not connected waits to be resumed.
+        """
+        return self._call(
+            lambda service: [
+                {
+                    "user_id": session.user_id,
+                    "resource": session.resource,
+                    "connected": session.link is not None,
+                    "available": session.presence is not None,
+                }
+                for session in service.exchange.sessions(user_id)
+            ]
+        )
+
+    def cut(self, user_id: int | None = None) -> int:
+        """Reset the chat connections of a user, or all; return how many.
+
+        Sessions stay and can be resumed. When this returns, the emulator knows the links as lost.
+        """
+        return self._call(lambda service: service.exchange.cut(user_id))
+
+    def forget_sessions(self, user_id: int | None = None) -> int:
+        """Drop the chat sessions that wait to be resumed, of a user or all; return how many.
+
+        As after a restart of the server: a resumption fails with item-not-found and without ``h``.
+        """
+        return self._call(lambda service: service.exchange.forget(user_id))
+
+    def _call(self, work: Callable[[_Service], T]) -> T:
+        running = self._running
+        if running is None:
+            raise RuntimeError("the emulator is not running")
+        return running.call(work)
+
+
+class _Service:
+    """The parts of a running service; to be touched on the loop's thread alone."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        clock: Clock,
+        context: ssl.SSLContext,
+        loop: asyncio.AbstractEventLoop,
+    ) -> None:
+        self.store = Store()
+        self.accounts = Accounts(self.store, settings, clock)
+        self.conversations = Conversations(self.store, settings, clock)
+        self.exchange = Exchange(
+            settings, clock, self.store, self.accounts, self.conversations, loop.call_later
+        )
+        api = Api(
+            store=self.store,
+            accounts=self.accounts,
+            conversations=self.conversations,
+            chat=self.exchange,
+        )
+        self.http = HttpServer(api, body_bytes=settings.body_bytes)
+        self.tcp = TcpServer(self.exchange, context)
+
+    async def start(self, host: str, ports: tuple[int, int]) -> tuple[int, int]:
+        return await self.http.start(host, ports[0]), await self.tcp.start(host, ports[1])
+
+    async def stop(self) -> None:
+        try:
+            self.exchange.shut_down()
+            await asyncio.gather(self.http.stop(), self.tcp.stop())
+        finally:
+            self.store.close()
+
+
+class _Running:
+    """One run of the service, from a thread with its loop to the end of both."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        clock: Clock,
+        host: str,
+        ports: tuple[int, int],
+        context: ssl.SSLContext,
+    ) -> None:
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._run, name="connectycube-emulator", daemon=True)
+        self._service = _Service(settings, clock, context, self._loop)
+        self._thread.start()
+        try:
+            start = asyncio.run_coroutine_threadsafe(self._service.start(host, ports), self._loop)
+            self.ports = start.result(_START_SECONDS)
+        except BaseException:
+            self.stop()
+            raise
+
+    def _run(self) -> None:
+        asyncio.set_event_loop(self._loop)
+        try:
+            self._loop.run_forever()
+        finally:
+            self._end()
+
+    def _end(self) -> None:
+        left = asyncio.all_tasks(self._loop)
+        for task in left:
+            task.cancel()
+        self._loop.run_until_complete(asyncio.gather(*left, return_exceptions=True))
+        self._loop.run_until_complete(self._loop.shutdown_asyncgens())
+        asyncio.set_event_loop(None)
+        self._loop.close()
+
+    def call(self, work: Callable[[_Service], T]) -> T:
+        """Run something on the loop's thread and return what it returns or raises."""
+        if threading.current_thread() is self._thread:
+            return work(self._service)
+        future: Future[T] = Future()
+
+        def run() -> None:
+            try:
+                future.set_result(work(self._service))
+            except BaseException as error:  # noqa: BLE001  (it belongs to the caller)
+                future.set_exception(error)
+
+        try:
+            self._loop.call_soon_threadsafe(run)
+            return future.result(_CALL_SECONDS)
+        except FutureTimeoutError:
+            raise RuntimeError("the emulator did not answer in time, or is stopping") from None
+        except RuntimeError as error:
+            if self._loop.is_closed():
+                raise RuntimeError("the emulator is not running") from error
+            raise
+
+    def stop(self) -> None:
+        """End the service, its loop and its thread."""
+        try:
+            asyncio.run_coroutine_threadsafe(self._service.stop(), self._loop).result(_STOP_SECONDS)
+        finally:
+            self._loop.call_soon_threadsafe(self._loop.stop)
+            self._thread.join(_STOP_SECONDS)

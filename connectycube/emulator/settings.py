@@ -1,0 +1,89 @@
+"""Settings: who the emulated application is, and how the emulated service behaves."""
+
+from __future__ import annotations
+
+from attrs import Attribute, field, frozen
+
+from connectycube import checks
+from connectycube.errors import ArgumentValueError
+
+__all__ = ["Settings"]
+
+
+def _string(instance: object, attribute: Attribute[str], value: object) -> None:
+    checks.a_string(attribute.name, value)
+
+
+def _bool(instance: object, attribute: Attribute[bool], value: object) -> None:
+    checks.a_bool(attribute.name, value)
+
+
+def _count(instance: object, attribute: Attribute[int], value: object) -> None:
+    checks.an_integer(attribute.name, value, least=1)
+
+
+def _seconds(instance: object, attribute: Attribute[float], value: object) -> None:
+    checks.a_number(attribute.name, value, least=0.0)
+
+
+@frozen(kw_only=True)
+class Settings:
+    """One application on one emulator; immutable. Times are seconds, sizes bytes."""
+
+    app_id: int = field(default=1, validator=_count)
+    auth_key: str = field(default="key", validator=_string, repr=False)
+    auth_secret: str | None = field(default=None, repr=False)
+    domain: str = field(default="localhost")
+
+    # How the service behaves, where applications or releases of the service differ.
+    require_signature: bool = field(default=False, validator=_bool)
+    """Refuse session requests that are not signed, as the service did before SDK 3.0."""
+    create_users_on_login: bool = field(default=True, validator=_bool)
+    """Make the user when a session is asked for with an unknown login (the application's default)."""
+    offline_messages: bool = field(default=False, validator=_bool)
+    """Keep messages for a user without any connection and deliver them, with a delay element, later."""
+    session_seconds: float = field(default=7200.0, validator=_seconds)
+    """How long a REST session lives after its last request."""
+    resume_seconds: float = field(default=300.0, validator=_seconds)
+    """How long an XMPP session whose link was lost can be resumed."""
+
+    # Bounds: what is beyond them ends one connection or session, never the emulator.
+    stanza_bytes: int = field(default=1_048_576, validator=_count)
+    stanza_depth: int = field(default=64, validator=_count)
+    body_bytes: int = field(default=10_485_760, validator=_count)
+    """The largest REST request."""
+    unsent_bytes: int = field(default=8_388_608, validator=_count)
+    """What may wait for a client that does not read before its link is cut."""
+    unacknowledged_stanzas: int = field(default=50_000, validator=_count)
+    """What a session keeps for a client that does not acknowledge before the session ends."""
+    handshake_seconds: float = field(default=30.0, validator=_seconds)
+    """How long a client may take from TCP connect to a bound resource."""
+
+    @auth_secret.validator
+    def _check_secret(self, attribute: Attribute[str | None], value: object) -> None:
+        if value is not None:
+            checks.a_string("auth_secret", value)
+
+    @require_signature.validator
+    def _check_require_signature(self, attribute: Attribute[bool], value: bool) -> None:
+        if value and self.auth_secret is None:
+            raise ArgumentValueError("require_signature needs an auth_secret to verify with")
+
+    @domain.validator
+    def _check_domain(self, attribute: Attribute[str], value: object) -> None:
+        text = checks.a_string("domain", value)
+        if any(character.isspace() or character in "/@:<>&\"'" for character in text):
+            raise ArgumentValueError(f"domain must be a bare host name, not {text!r}")
+
+    @property
+    def muc_domain(self) -> str:
+        """The domain of the rooms."""
+        return f"muc.{self.domain}"
+
+    def room_jid(self, dialog_id: str) -> str:
+        """Return the JID of a dialog's room."""
+        return f"{self.app_id}_{dialog_id}@{self.muc_domain}"
+
+    def user_jid(self, user_id: int) -> str:
+        """Return the bare JID of a user."""
+        return f"{user_id}-{self.app_id}@{self.domain}"

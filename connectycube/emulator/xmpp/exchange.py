@@ -1,0 +1,217 @@
+"""Exchange: who is connected, and how a stanza finds those it is for. No I/O."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, Protocol
+
+from ..accounts import Accounts
+from ..clock import Clock
+from ..conversations import Conversations
+from ..settings import Settings
+from ..store import Row, Store
+from . import messages, presence, requests
+from .element import Element
+from .parser import StreamFault
+from .session import Link, Session
+from .stanza import error_reply
+
+if TYPE_CHECKING:
+    from .stream import Stream
+
+__all__ = ["Exchange", "Timer"]
+
+# For how many sessions that are gone <failed/> can still tell what was handled.
+_MOST_REMEMBERED = 10_000
+
+
+class Timer(Protocol):
+    """Something that was scheduled."""
+
+    def cancel(self) -> None:
+        """Let it not happen."""
+
+
+Schedule = Callable[[float, Callable[[], None]], Timer]
+
+
+class Exchange:
+    """The chat server: sessions by user, and the rules that move stanzas between them."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        clock: Clock,
+        store: Store,
+        accounts: Accounts,
+        conversations: Conversations,
+        schedule: Schedule,
+    ) -> None:
+        self.settings = settings
+        self.clock = clock
+        self.store = store
+        self.accounts = accounts
+        self.conversations = conversations
+        self.schedule = schedule
+        self.streams: set[Stream] = set()
+        self._sessions: dict[int, dict[str, Session]] = {}
+        self._resumable: dict[str, Session] = {}
+        self._expiry: dict[str, Timer] = {}
+        self._handled: OrderedDict[str, tuple[int, int]] = OrderedDict()
+
+    # --- sessions ---------------------------------------------------------------------------------
+
+    def bind(self, user_id: int, resource: str, link: Link) -> Session:
+        """Make the session of a resource; an older one of the same full JID ends."""
+        older = self.session(user_id, resource)
+        if older is not None:
+            older.end_link(StreamFault("conflict", "The same resource connected again"))
+            self.end_session(older)
+        session = Session(user_id, self.settings.user_jid(user_id), resource, link)
+        self._sessions.setdefault(user_id, {})[resource] = session
+        return session
+
+    def session(self, user_id: int, resource: str) -> Session | None:
+        """Return the session of a full JID, also one that waits to be resumed."""
+        return self._sessions.get(user_id, {}).get(resource)
+
+    def sessions(self, user_id: int | None = None) -> list[Session]:
+        """Return the sessions of a user, or all."""
+        if user_id is not None:
+            return list(self._sessions.get(user_id, {}).values())
+        return [session for user in self._sessions.values() for session in user.values()]
+
+    def end_session(self, session: Session, *, remember: bool = True) -> None:
+        """Forget a session; messages its client never acknowledged get the offline rule."""
+        if self.session(session.user_id, session.resource) is not session:
+            return
+        resources = self._sessions[session.user_id]
+        del resources[session.resource]
+        if not resources:
+            del self._sessions[session.user_id]
+        if session.presence is not None:
+            presence.become_unavailable(self, session)
+        management = session.management
+        if management is None:
+            return
+        if management.resumable:
+            self._resumable.pop(management.id, None)
+            self._stop_expiry(management.id)
+            if remember:
+                self._handled[management.id] = (session.user_id, management.handled)
+            while len(self._handled) > _MOST_REMEMBERED:
+                self._handled.popitem(last=False)
+        for stanza in management.unacknowledged:
+            messages.undelivered(self, session.user_id, stanza)
+
+    # --- resumption (XEP-0198) ----------------------------------------------------------------------
+
+    def offer_resumption(self, session: Session) -> None:
+        """Let a session be found by its id in stream management."""
+        assert session.management is not None
+        self._resumable[session.management.id] = session
+
+    def link_lost(self, session: Session) -> None:
+        """Keep a session for its client to resume, or end it if it cannot be."""
+        session.link = None
+        management = session.management
+        if management is None or not management.resumable:
+            self.end_session(session)
+            return
+        self._stop_expiry(management.id)
+        self._expiry[management.id] = self.schedule(
+            self.settings.resume_seconds, lambda: self.end_session(session)
+        )
+
+    def resumable(self, user_id: int, previous: str) -> Session | int | None:
+        """Return the session with this id; else what it had handled, None if that is not known."""
+        session = self._resumable.get(previous)
+        if session is not None and session.user_id == user_id:
+            return session
+        owner, handled = self._handled.get(previous, (None, None))
+        return handled if owner == user_id else None
+
+    def resumed(self, session: Session) -> None:
+        """Note that a session has a link again."""
+        assert session.management is not None
+        self._stop_expiry(session.management.id)
+
+    def forget(self, user_id: int | None) -> int:
+        """Drop the sessions that wait to be resumed as a restarted server would; return how many."""
+        self._handled.clear()
+        waiting = [session for session in self.sessions(user_id) if session.link is None]
+        for session in waiting:
+            self.end_session(session, remember=False)
+        return len(waiting)
+
+    def _stop_expiry(self, management_id: str) -> None:
+        timer = self._expiry.pop(management_id, None)
+        if timer is not None:
+            timer.cancel()
+
+    # --- routing ------------------------------------------------------------------------------------
+
+    def handle(self, session: Session, stanza: Element) -> None:
+        """Handle a stanza of a client."""
+        stanza = stanza.replace(**{"from": session.jid})
+        if stanza.name == "message":
+            messages.handle(self, session, stanza)
+        elif stanza.name == "iq":
+            requests.handle(self, session, stanza)
+        else:
+            presence.handle(self, session, stanza)
+
+    def send(self, session: Session, stanza: Element) -> None:
+        """Send to one session; a client that does not acknowledge loses its session at the bound."""
+        session.send(stanza)
+        management = session.management
+        if management is not None and management.backlog > self.settings.unacknowledged_stanzas:
+            session.end_link(StreamFault("resource-constraint", "Too much is not acknowledged"))
+            self.end_session(session)
+
+    def send_all(self, sessions: Iterable[Session], stanza: Element) -> int:
+        """Send to some sessions; return how many."""
+        chosen = list(sessions)
+        for session in chosen:
+            self.send(session, stanza)
+        return len(chosen)
+
+    def reply(self, session: Session, stanza: Element) -> None:
+        """Send an answer of the server to the session that asked."""
+        self.send(session, stanza.replace(to=session.jid))
+
+    def refuse(self, session: Session, stanza: Element, condition: str, text: str) -> None:
+        """Answer a stanza with an error; an error or a result is never answered."""
+        if stanza.get("type") not in ("error", "result"):
+            self.reply(session, error_reply(stanza, condition, text))
+
+    def receivers(self, user_id: int) -> list[Session]:
+        """Return the sessions that a message to a user's bare JID reaches."""
+        return [session for session in self.sessions(user_id) if session.receives_messages]
+
+    # --- the REST side ------------------------------------------------------------------------------
+
+    def send_to_chat(self, dialog: Row, message: Row, *, markable: bool) -> None:
+        """Deliver a message that REST stored. (ChatDelivery.)"""
+        messages.from_rest(self, dialog, message, markable=markable)
+
+    # --- faults -------------------------------------------------------------------------------------
+
+    def cut(self, user_id: int | None) -> int:
+        """Abort the links of a user, or all; return how many."""
+        streams = [
+            stream for stream in self.streams if user_id is None or stream.user_id == user_id
+        ]
+        for stream in streams:
+            stream.cut()
+        return len(streams)
+
+    def shut_down(self) -> None:
+        """Tell every client that the server goes away, and forget the sessions."""
+        for stream in list(self.streams):
+            stream.fail(StreamFault("system-shutdown", "The emulator stops"))
+        for timer in self._expiry.values():
+            timer.cancel()
+        self._expiry.clear()
+        self._sessions.clear()

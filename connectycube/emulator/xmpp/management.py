@@ -1,0 +1,80 @@
+"""StreamManagement: what XEP-0198 counts and keeps for one session."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable
+
+from . import namespaces as ns
+from .element import Element
+from .parser import StreamFault
+
+__all__ = ["StreamManagement", "counter"]
+
+_WRAP = 1 << 32
+
+
+def counter(text: str | None) -> int | None:
+    """Read an ``h`` attribute; None if it is not one."""
+    if text is None or not text.isascii() or not text.isdigit() or len(text) > 10:
+        return None
+    value = int(text)
+    return value if value < _WRAP else None
+
+
+class StreamManagement:
+    """Counts stanzas both ways, modulo 2^32, and keeps what the client has not acknowledged."""
+
+    def __init__(self, session_id: str, *, resumable: bool) -> None:
+        self.id = session_id
+        self.resumable = resumable
+        self.handled = 0
+        """Stanzas of the client that were handled."""
+        self.request_pending = False
+        """Whether the client still owes an answer to <r/>."""
+        self._sent = 0
+        self._unacknowledged: deque[Element] = deque()
+
+    def count_handled(self) -> None:
+        """Note that a stanza of the client was handled."""
+        self.handled = (self.handled + 1) % _WRAP
+
+    def keep(self, stanza: Element) -> None:
+        """Keep a stanza that is sent until it is acknowledged."""
+        self._sent = (self._sent + 1) % _WRAP
+        self._unacknowledged.append(stanza)
+
+    @property
+    def unacknowledged(self) -> Iterable[Element]:
+        """What was sent and is not acknowledged, oldest first."""
+        return tuple(self._unacknowledged)
+
+    @property
+    def backlog(self) -> int:
+        """How many stanzas are not acknowledged."""
+        return len(self._unacknowledged)
+
+    def acknowledge(self, handled: int) -> None:
+        """Forget what the client says it has handled; it cannot have handled more than was sent."""
+        pending = (self._sent - handled) % _WRAP
+        if pending > len(self._unacknowledged):
+            raise HandledCountTooHigh(handled, self._sent)
+        while len(self._unacknowledged) > pending:
+            self._unacknowledged.popleft()
+
+    def answer(self) -> Element:
+        """Return <a/>, which tells the client what was handled."""
+        return Element("a", ns.STREAM_MANAGEMENT, {"h": str(self.handled)})
+
+
+class HandledCountTooHigh(StreamFault):
+    """The client acknowledged stanzas that were never sent, or took an acknowledgement back."""
+
+    def __init__(self, handled: int, sent: int) -> None:
+        details = Element(
+            "handled-count-too-high",
+            ns.STREAM_MANAGEMENT,
+            {"h": str(handled), "send-count": str(sent)},
+        )
+        text = f"You acknowledged {handled} of {sent} stanzas"
+        super().__init__("undefined-condition", text, details)

@@ -1,0 +1,154 @@
+"""Requests: the table of IQ requests the server answers, and how the others travel."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from attrs import frozen
+
+from . import namespaces as ns
+from .element import Element
+from .session import Session
+from .stanza import Jid, Refused, result_reply, user_of
+
+if TYPE_CHECKING:
+    from .exchange import Exchange
+
+__all__ = ["REQUESTS", "RequestKind", "handle"]
+
+Handler = Callable[["Exchange", Session, Element, Element], Element | None]
+
+
+@frozen(kw_only=True)
+class RequestKind:
+    """One row of the table; ``feature`` is what disco#info says of it."""
+
+    type: str
+    name: str
+    namespace: str
+    handler: Handler
+    feature: str | None
+
+
+REQUESTS: dict[tuple[str, str, str], RequestKind] = {}
+"""Requests to the server, or to the user's own account, by type, name and namespace."""
+
+
+def request(
+    type: str, name: str, namespace: str, *, feature: str | None = None
+) -> Callable[[Handler], Handler]:
+    """Put a handler into the table; it returns the result's payload or raises Refused."""
+
+    def register(handler: Handler) -> Handler:
+        REQUESTS[type, name, namespace] = RequestKind(
+            type=type, name=name, namespace=namespace, handler=handler, feature=feature
+        )
+        return handler
+
+    return register
+
+
+def handle(exchange: Exchange, session: Session, stanza: Element) -> None:
+    """Answer or forward an IQ. (RFC 6120, 8.2.3; RFC 6121, 8.5.)"""
+    kind, payload = stanza.get("type"), list(stanza.elements())
+    if kind not in ("get", "set", "result", "error") or not stanza.get("id"):
+        exchange.refuse(session, stanza, "bad-request", "An IQ needs an id and a type")
+        return
+    if kind in ("get", "set") and len(payload) != 1:
+        exchange.refuse(session, stanza, "bad-request", "A request holds exactly one element")
+        return
+    to = stanza.get("to")
+    jid = Jid.parse(to) if to is not None else None
+    if to is not None and jid is None:
+        exchange.refuse(session, stanza, "jid-malformed", f"{to} is not a JID")
+    elif to in (None, exchange.settings.domain, session.bare_jid):
+        if kind in ("get", "set"):
+            _answer(exchange, session, stanza, payload[0])
+    elif jid is not None:
+        _forward(exchange, session, stanza, jid)
+
+
+def _answer(exchange: Exchange, session: Session, stanza: Element, payload: Element) -> None:
+    found = REQUESTS.get((stanza.get("type") or "", payload.name, payload.namespace))
+    if found is None:
+        exchange.refuse(session, stanza, "service-unavailable", _not_implemented(stanza, payload))
+        return
+    try:
+        answer = found.handler(exchange, session, stanza, payload)
+    except Refused as refused:
+        exchange.refuse(session, stanza, refused.condition, refused.text)
+        return
+    exchange.reply(session, result_reply(stanza, *(() if answer is None else (answer,))))
+
+
+def _forward(exchange: Exchange, session: Session, stanza: Element, jid: Jid) -> None:
+    settings = exchange.settings
+    if jid.domain not in (settings.domain.lower(), settings.muc_domain.lower()):
+        exchange.refuse(session, stanza, "remote-server-not-found", f"{jid.domain} is not here")
+        return
+    user_id = user_of(jid, settings)
+    if user_id is not None and jid.resource is not None:
+        other = exchange.session(user_id, jid.resource)
+        if other is not None:
+            exchange.send(other, stanza)
+        else:
+            exchange.refuse(session, stanza, "service-unavailable", "Nobody is connected there")
+        return
+    for payload in stanza.elements():
+        exchange.refuse(session, stanza, "service-unavailable", _not_implemented(stanza, payload))
+        return
+
+
+def _not_implemented(stanza: Element, payload: Element) -> str:
+    return (
+        f"The emulator does not implement IQ {stanza.get('type')} of <{payload.name}/> in "
+        f"{payload.namespace} to {stanza.get('to') or 'the server'}"
+    )
+
+
+# --- the table --------------------------------------------------------------------------------------
+
+
+@request("set", "session", ns.SESSION)
+def _session(*_: object) -> None:
+    return None
+
+
+@request("get", "ping", ns.PING, feature=ns.PING)
+def _ping(*_: object) -> None:
+    return None
+
+
+@request("set", "enable", ns.CARBONS, feature=ns.CARBONS)
+def _enable_carbons(_: Exchange, session: Session, *__: object) -> None:
+    session.carbons = True
+
+
+@request("set", "disable", ns.CARBONS, feature=ns.CARBONS)
+def _disable_carbons(_: Exchange, session: Session, *__: object) -> None:
+    session.carbons = False
+
+
+@request("get", "query", ns.DISCO_INFO, feature=ns.DISCO_INFO)
+def _information(exchange: Exchange, session: Session, stanza: Element, query: Element) -> Element:
+    account = stanza.get("to") == session.bare_jid
+    identity = ("account", "registered") if account else ("server", "im")
+    features = sorted({kind.feature for kind in REQUESTS.values() if kind.feature is not None})
+    return Element(
+        "query",
+        ns.DISCO_INFO,
+        {"node": query.get("node")},
+        Element("identity", ns.DISCO_INFO, {"category": identity[0], "type": identity[1]}),
+        *(Element("feature", ns.DISCO_INFO, {"var": feature}) for feature in features),
+    )
+
+
+@request("get", "query", ns.DISCO_ITEMS, feature=ns.DISCO_ITEMS)
+def _items(exchange: Exchange, session: Session, stanza: Element, query: Element) -> Element:
+    return Element("query", ns.DISCO_ITEMS, {"node": query.get("node")})
+
+
+@request("set", "bind", ns.BIND)
+def _bind_again(*_: object) -> Element:
+    raise Refused("not-allowed", "This stream has its resource already")

@@ -1,0 +1,125 @@
+"""Session: one bound resource of a user; with stream management it outlives its link."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from . import namespaces as ns
+from .element import Element
+from .management import StreamManagement
+from .parser import StreamFault
+
+__all__ = ["Link", "Session"]
+
+
+class Link(Protocol):
+    """The transport under a stream, as the protocol sees it. No method blocks or raises."""
+
+    def open(self, attributes: dict[str, str]) -> None:
+        """Write the opening tag of our side."""
+
+    def restart(self) -> None:
+        """Expect a new stream header from the peer."""
+
+    def send(self, element: Element) -> None:
+        """Write an element."""
+
+    def close(self) -> None:
+        """Write the closing tag and end the connection once everything is written."""
+
+    def abort(self) -> None:
+        """End the connection at once, as a reset."""
+
+
+class Session:
+    """What the server knows of one resource.
+
+    ``link`` is None while the session waits to be resumed; ``presence`` is None while the resource is
+    not available.
+    """
+
+    def __init__(self, user_id: int, bare_jid: str, resource: str, link: Link) -> None:
+        self.user_id = user_id
+        self.resource = resource
+        self.bare_jid = bare_jid
+        self.jid = f"{bare_jid}/{resource}"
+        self.link: Link | None = link
+        self.presence: Element | None = None
+        self.priority = 0
+        self.carbons = False
+        self.management: StreamManagement | None = None
+
+    def __repr__(self) -> str:
+        return f"<Session {self.jid}>"
+
+    @property
+    def receives_messages(self) -> bool:
+        """Whether messages to the bare JID reach this resource. (RFC 6121, 8.5.2.1.1.)"""
+        return self.presence is not None and self.priority >= 0
+
+    @property
+    def resumable(self) -> bool:
+        """Whether this session may outlive its link."""
+        return self.management is not None and self.management.resumable
+
+    def send(self, stanza: Element) -> None:
+        """Send a stanza, or keep it for the client that resumes."""
+        if self.management is not None:
+            self.management.keep(stanza)
+        if self.link is not None:
+            self.link.send(stanza)
+            self.request_acknowledgement()
+
+    def request_acknowledgement(self) -> None:
+        """Ask what the client has handled, unless it owes an answer to that already."""
+        management = self.management
+        if self.link is None or management is None or management.request_pending:
+            return
+        if management.backlog:
+            management.request_pending = True
+            self.link.send(Element("r", ns.STREAM_MANAGEMENT))
+
+    def acknowledge(self, handled: int) -> None:
+        """Take the client's answer; ask again while something is left."""
+        if self.management is not None:
+            self.management.acknowledge(handled)
+            self.management.request_pending = False
+            self.request_acknowledgement()
+
+    def resume(self, link: Link) -> None:
+        """Go on over another link: replay what the client has not handled."""
+        management = self.management
+        assert management is not None
+        self.link = link
+        link.send(
+            Element(
+                "resumed",
+                ns.STREAM_MANAGEMENT,
+                {"previd": management.id, "h": str(management.handled)},
+            )
+        )
+        for stanza in management.unacknowledged:
+            link.send(stanza)
+        management.request_pending = False
+        self.request_acknowledgement()
+
+    def end_link(self, fault: StreamFault | None = None) -> None:
+        """End the link, if there is one, with a stream error if there is a fault."""
+        link, self.link = self.link, None
+        if link is not None:
+            if fault is not None:
+                link.send(stream_error(fault))
+            link.close()
+
+
+def stream_error(fault: StreamFault) -> Element:
+    """Write a fault as the stream error that ends the stream. (RFC 6120, 4.9.)"""
+    details = () if fault.details is None else (fault.details,)
+    return Element(
+        "error",
+        ns.STREAM,
+        None,
+        Element(fault.condition, ns.STREAM_ERRORS),
+        Element("text", ns.STREAM_ERRORS, None, fault.text),
+        *details,
+    )

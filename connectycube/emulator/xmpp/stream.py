@@ -1,0 +1,357 @@
+"""Stream: the server's side of one XMPP stream, from the header to the end, without I/O.
+
+Header, SASL, bind or resume (RFC 6120, XEP-0198); stanzas of a bound stream go to the exchange. TCP and
+WebSocket links share this class.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import logging
+import secrets
+from collections.abc import Sequence
+from enum import Enum, auto
+from typing import TYPE_CHECKING
+
+from . import namespaces as ns
+from .element import Element
+from .management import StreamManagement, counter
+from .parser import StreamClosed, StreamEvent, StreamFault, StreamHeader
+from .session import Link, Session, stream_error
+from .stanza import Jid, error_reply, is_stanza, result_reply, user_of
+
+if TYPE_CHECKING:
+    from .exchange import Exchange
+
+__all__ = ["Stream"]
+
+_log = logging.getLogger(__name__)
+
+_MOST_ATTEMPTS = 3
+_LONGEST_RESOURCE = 1023
+
+
+class Phase(Enum):
+    """How far a stream has come."""
+
+    HEADER = auto()
+    AUTHENTICATING = auto()
+    BINDING = auto()
+    BOUND = auto()
+    CLOSED = auto()
+
+
+class Stream:
+    """One stream of one client. The link calls ``receive`` and, at its end, ``lost``."""
+
+    def __init__(self, exchange: Exchange, link: Link) -> None:
+        self._exchange = exchange
+        self._link = link
+        self._phase = Phase.HEADER
+        self._header_sent = False
+        self._restarted = False
+        self._attempts = 0
+        self.user_id: int | None = None
+        self.session: Session | None = None
+        self._timer = exchange.schedule(exchange.settings.handshake_seconds, self._too_slow)
+        exchange.streams.add(self)
+
+    # --- what the link calls ----------------------------------------------------------------------
+
+    def receive(self, events: Sequence[StreamEvent], fault: StreamFault | None) -> None:
+        """Handle what arrived, then the fault that ends the stream."""
+        self._restarted = False
+        try:
+            for event in events:
+                if self._phase is Phase.CLOSED:
+                    return
+                if self._restarted:
+                    raise StreamFault("policy-violation", "Wait for <success/> before a new stream")
+                self._handle(event)
+            if fault is not None:
+                raise fault
+        except StreamFault as found:
+            self.fail(found)
+        except Exception:  # noqa: BLE001  (one broken stanza may end its stream, never the emulator)
+            _log.exception("the emulator failed on a stanza of user %s", self.user_id)
+            self.fail(StreamFault("internal-server-error", "The emulator failed; its log says why"))
+
+    def lost(self) -> None:
+        """Note that the link has ended, whoever ended it."""
+        if self._leave() and self.session is not None and self.session.link is self._link:
+            self._exchange.link_lost(self.session)
+
+    def fail(self, fault: StreamFault) -> None:
+        """End the stream with a stream error; what the peer did wrong does not end its session."""
+        if not self._leave():
+            return
+        self._open()
+        session = self.session
+        self._link.send(stream_error(fault))
+        self._link.close()
+        if session is not None and session.link is self._link:
+            self._exchange.link_lost(session)
+
+    def cut(self) -> None:
+        """Abort the link, as a network that fails would."""
+        self._link.abort()
+        self.lost()
+
+    def _leave(self) -> bool:
+        if self._phase is Phase.CLOSED:
+            return False
+        self._phase = Phase.CLOSED
+        self._timer.cancel()
+        self._exchange.streams.discard(self)
+        return True
+
+    def _too_slow(self) -> None:
+        self.fail(StreamFault("connection-timeout", "No resource was bound in time"))
+
+    # --- events -----------------------------------------------------------------------------------
+
+    def _handle(self, event: StreamEvent) -> None:
+        if isinstance(event, StreamHeader):
+            self._take_header(event)
+        elif isinstance(event, StreamClosed):
+            self._take_end()
+        elif is_stanza(event):
+            self._take_stanza(event)
+        elif event.namespace == ns.SASL:
+            self._take_sasl(event)
+        elif event.namespace == ns.STREAM_MANAGEMENT:
+            self._take_management(event)
+        elif event.name in ("message", "presence", "iq"):
+            raise StreamFault("invalid-namespace", f"A stanza is in {event.namespace!r}")
+        else:
+            raise StreamFault("unsupported-stanza-type", f"<{event.name}/> is not known here")
+
+    def _take_end(self) -> None:
+        session = self.session
+        self._leave()
+        self._link.close()
+        if session is not None and session.link is self._link:
+            session.link = None
+            self._exchange.end_session(session)
+
+    def _take_header(self, header: StreamHeader) -> None:
+        self._open()
+        element = header.element
+        if element.namespace != ns.STREAM or header.content_namespace != ns.CLIENT:
+            raise StreamFault("invalid-namespace", "Expected a stream of jabber:client")
+        if element.name != "stream":
+            raise StreamFault("bad-format", "Expected <stream:stream>")
+        domain = self._exchange.settings.domain
+        if (element.get("to") or domain).lower() != domain.lower():
+            raise StreamFault("host-unknown", f"This is {domain}")
+        if not (element.get("version") or "").startswith("1."):
+            raise StreamFault("unsupported-version", "Only XMPP 1.0 is spoken here")
+        authenticated = self.user_id is not None
+        self._phase = Phase.BINDING if authenticated else Phase.AUTHENTICATING
+        self._link.send(_features_bound() if authenticated else _features_plain())
+
+    def _open(self) -> None:
+        if not self._header_sent:
+            self._header_sent = True
+            self._link.open(
+                {
+                    "from": self._exchange.settings.domain,
+                    "id": secrets.token_hex(16),
+                    "version": "1.0",
+                    f"{{{ns.XML}}}lang": "en",
+                }
+            )
+
+    # --- SASL (RFC 6120, section 6; RFC 4616) -------------------------------------------------------
+
+    def _take_sasl(self, element: Element) -> None:
+        if self._phase is not Phase.AUTHENTICATING:
+            raise StreamFault("policy-violation", "This stream is authenticated already")
+        if element.name == "abort":
+            self._refuse("aborted", "You aborted")
+        elif element.name != "auth":
+            self._refuse("malformed-request", f"<{element.name}/> was not expected")
+        elif element.get("mechanism") != "PLAIN":
+            self._refuse("invalid-mechanism", "PLAIN is the only mechanism here")
+        else:
+            self._authenticate(element.text.strip())
+
+    def _authenticate(self, encoded: str) -> None:
+        try:
+            raw = base64.b64decode(encoded, validate=True)
+        except (binascii.Error, ValueError):
+            self._refuse("incorrect-encoding", "This is not base64")
+            return
+        try:
+            authzid, authcid, password = raw.decode().split("\0")
+        except ValueError:
+            self._refuse("malformed-request", "Expected authzid NUL authcid NUL password in UTF-8")
+            return
+        user_id = self._user(authzid, authcid)
+        if user_id is None or not self._exchange.accounts.check_chat_password(user_id, password):
+            self._refuse("not-authorized", "User or password are wrong")
+            return
+        self.user_id = user_id
+        self._link.send(Element("success", ns.SASL))
+        self._header_sent = False
+        self._phase = Phase.HEADER
+        self._restarted = True
+        self._link.restart()
+
+    def _user(self, authzid: str, authcid: str) -> int | None:
+        settings = self._exchange.settings
+        user_id = user_of(Jid(authcid, settings.domain.lower(), None), settings)
+        if authzid:
+            jid = Jid.parse(authzid)
+            if jid is None or jid.resource is not None or user_of(jid, settings) != user_id:
+                return None
+        return user_id
+
+    def _refuse(self, condition: str, text: str) -> None:
+        failure = Element(
+            "failure",
+            ns.SASL,
+            None,
+            Element(condition, ns.SASL),
+            Element("text", ns.SASL, None, text),
+        )
+        self._link.send(failure)
+        self._attempts += 1
+        if self._attempts >= _MOST_ATTEMPTS:
+            raise StreamFault("policy-violation", "Too many failed attempts to authenticate")
+
+    # --- stream management (XEP-0198) ---------------------------------------------------------------
+
+    def _take_management(self, element: Element) -> None:
+        handlers = {
+            "enable": self._enable,
+            "resume": self._resume,
+            "r": self._answer,
+            "a": self._acknowledged,
+        }
+        handler = handlers.get(element.name)
+        if handler is None or self.user_id is None or self._phase is Phase.HEADER:
+            self._link.send(_failed("unexpected-request"))
+        else:
+            handler(element)
+
+    def _enable(self, element: Element) -> None:
+        session = self.session
+        if session is None or session.management is not None:
+            self._link.send(_failed("unexpected-request"))
+            return
+        seconds = int(self._exchange.settings.resume_seconds)
+        resumable = element.get("resume") in ("true", "1") and seconds > 0
+        session.management = StreamManagement(secrets.token_urlsafe(18), resumable=resumable)
+        attributes = {}
+        if resumable:
+            attributes = {"id": session.management.id, "resume": "true", "max": str(seconds)}
+            self._exchange.offer_resumption(session)
+        self._link.send(Element("enabled", ns.STREAM_MANAGEMENT, attributes))
+
+    def _resume(self, element: Element) -> None:
+        handled, previous = counter(element.get("h")), element.get("previd")
+        if self.session is not None:
+            self._link.send(_failed("unexpected-request"))
+        elif handled is None or not previous:
+            self._link.send(_failed("bad-request"))
+        else:
+            assert self.user_id is not None
+            found = self._exchange.resumable(self.user_id, previous)
+            if isinstance(found, Session):
+                self._go_on(found, handled)
+            else:
+                self._link.send(_failed("item-not-found", handled=found))
+
+    def _go_on(self, session: Session, handled: int) -> None:
+        assert session.management is not None
+        session.management.acknowledge(handled)
+        session.end_link(StreamFault("conflict", "The session was resumed on another connection"))
+        self._exchange.resumed(session)
+        self._become(session)
+        session.resume(self._link)
+
+    def _answer(self, _: Element) -> None:
+        if self.session is None or self.session.management is None:
+            self._link.send(_failed("unexpected-request"))
+        else:
+            self._link.send(self.session.management.answer())
+
+    def _acknowledged(self, element: Element) -> None:
+        handled = counter(element.get("h"))
+        if self.session is None or self.session.management is None:
+            self._link.send(_failed("unexpected-request"))
+        elif handled is None:
+            raise StreamFault("bad-format", "<a/> needs h, a number below 2^32")
+        else:
+            self.session.acknowledge(handled)
+
+    # --- stanzas ------------------------------------------------------------------------------------
+
+    def _take_stanza(self, stanza: Element) -> None:
+        session = self.session
+        if session is None:
+            self._take_early_stanza(stanza)
+            return
+        if session.management is not None:
+            session.management.count_handled()
+        claimed = stanza.get("from")
+        if claimed is not None and claimed not in (session.jid, session.bare_jid):
+            raise StreamFault("invalid-from", f"You are {session.jid}")
+        self._exchange.handle(session, stanza)
+
+    def _take_early_stanza(self, stanza: Element) -> None:
+        if self.user_id is None:
+            raise StreamFault("not-authorized", "Authenticate first")
+        bind = stanza.child("bind", ns.BIND)
+        if stanza.name == "iq" and stanza.get("type") == "set" and bind is not None:
+            self._bind(stanza, bind)
+        elif stanza.get("type") not in ("error", "result"):
+            self._link.send(
+                error_reply(stanza, "not-authorized", "You must bind the resource first")
+            )
+
+    def _bind(self, request: Element, bind: Element) -> None:
+        assert self.user_id is not None
+        wanted = bind.child("resource")
+        resource = (wanted.text.strip() if wanted is not None else "") or secrets.token_hex(16)
+        if len(resource.encode()) > _LONGEST_RESOURCE:
+            self._link.send(error_reply(request, "bad-request", "The resource is too long"))
+            return
+        session = self._exchange.bind(self.user_id, resource, self._link)
+        self._become(session)
+        jid = Element("jid", ns.BIND, None, session.jid)
+        reply = result_reply(request, Element("bind", ns.BIND, None, jid))
+        self._link.send(reply.replace(to=session.jid))
+
+    def _become(self, session: Session) -> None:
+        self._timer.cancel()
+        self.session = session
+        self._phase = Phase.BOUND
+
+
+def _features_plain() -> Element:
+    mechanism = Element("mechanism", ns.SASL, None, "PLAIN")
+    return Element("features", ns.STREAM, None, Element("mechanisms", ns.SASL, None, mechanism))
+
+
+def _features_bound() -> Element:
+    return Element(
+        "features",
+        ns.STREAM,
+        None,
+        Element("bind", ns.BIND),
+        # old clients wait for it, RFC 6121 made it optional
+        Element("session", ns.SESSION, None, Element("optional", ns.SESSION)),
+        Element("sm", ns.STREAM_MANAGEMENT),
+    )
+
+
+def _failed(condition: str, *, handled: int | None = None) -> Element:
+    return Element(
+        "failed",
+        ns.STREAM_MANAGEMENT,
+        {"h": None if handled is None else str(handled)},
+        Element(condition, ns.STANZA_ERRORS),
+    )

@@ -1,0 +1,159 @@
+"""TCP: XMPP over direct TLS on asyncio."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import ssl
+import struct
+
+from . import namespaces as ns
+from .element import Element
+from .exchange import Exchange
+from .parser import StreamParser
+from .stream import Stream
+
+__all__ = ["TcpServer"]
+
+_HANDSHAKE_SECONDS = 10.0
+_CLOSE_SECONDS = 2.0
+_STOP_SECONDS = 0.5
+_RESET_ON_CLOSE = struct.pack("ii", 1, 0)
+_FOOTER = "</stream:stream>"
+
+
+class TcpServer:
+    """Accepts connections for an exchange; to be used on one event loop."""
+
+    def __init__(self, exchange: Exchange, context: ssl.SSLContext) -> None:
+        self._exchange = exchange
+        self._context = context
+        self._server: asyncio.Server | None = None
+        self.links: set[TcpLink] = set()
+
+    async def start(self, host: str, port: int) -> int:
+        """Listen; return the port, a free one if ``port`` is 0."""
+        self._server = await asyncio.get_running_loop().create_server(
+            lambda: TcpLink(self, self._exchange),
+            host,
+            port,
+            ssl=self._context,
+            ssl_handshake_timeout=_HANDSHAKE_SECONDS,
+        )
+        return int(self._server.sockets[0].getsockname()[1])
+
+    async def stop(self) -> None:
+        """Stop listening; links have a moment to write what is left, then are aborted."""
+        if self._server is None:
+            return
+        self._server.close()
+        deadline = asyncio.get_running_loop().time() + _STOP_SECONDS
+        while self.links and asyncio.get_running_loop().time() < deadline:
+            await asyncio.sleep(0.01)
+        for link in list(self.links):
+            link.abort()
+        await asyncio.sleep(0)
+        await self._server.wait_closed()
+
+
+class TcpLink(asyncio.Protocol):
+    """One connection: framing of the stream, bounded writing. (Link.)"""
+
+    def __init__(self, server: TcpServer, exchange: Exchange) -> None:
+        self._server = server
+        self._exchange = exchange
+        self._loop = asyncio.get_running_loop()
+        self._outgoing: list[str] = []
+        self._outgoing_size = 0
+        self._flush_scheduled = False
+        self._closing = False
+
+    # --- asyncio ----------------------------------------------------------------------------------
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Begin a stream."""
+        assert isinstance(transport, asyncio.Transport)
+        self._transport = transport
+        self._server.links.add(self)
+        self.restart()
+        self._stream = Stream(self._exchange, self)
+
+    def data_received(self, data: bytes) -> None:
+        """Hand what arrived to the stream."""
+        if not self._closing:
+            self._stream.receive(*self._parser.feed(data))
+
+    def eof_received(self) -> None:
+        """Let the connection end: TLS cannot be half closed."""
+
+    def connection_lost(self, error: Exception | None) -> None:
+        """Tell the stream."""
+        self._closing = True
+        self._server.links.discard(self)
+        self._stream.lost()
+
+    # --- Link -------------------------------------------------------------------------------------
+
+    def restart(self) -> None:
+        """Expect a new stream header from the peer."""
+        settings = self._exchange.settings
+        self._parser = StreamParser(
+            max_bytes=settings.stanza_bytes, max_depth=settings.stanza_depth
+        )
+
+    def open(self, attributes: dict[str, str]) -> None:
+        """Write the stream header."""
+        header = Element("stream:stream", ns.CLIENT, {"xmlns:stream": ns.STREAM, **attributes})
+        self._write("<?xml version='1.0'?>" + header.to_xml()[:-2] + ">")
+
+    def send(self, element: Element) -> None:
+        """Write an element."""
+        if element.namespace == ns.STREAM:  # the prefix is declared, and clients expect it
+            prefixed = Element(f"stream:{element.name}", ns.CLIENT, None, *element.children)
+            self._write(prefixed.to_xml(ns.CLIENT))
+        else:
+            self._write(element.to_xml(ns.CLIENT))
+
+    def close(self) -> None:
+        """Write the end of the stream and close the connection once it is written."""
+        if self._closing:
+            return
+        self._write(_FOOTER)
+        self._flush()
+        self._closing = True
+        self._transport.close()
+        self._loop.call_later(_CLOSE_SECONDS, self._transport.abort)
+
+    def abort(self) -> None:
+        """Reset the connection."""
+        self._closing = True
+        self._outgoing.clear()
+        raw = self._transport.get_extra_info("socket")
+        if raw is not None and raw.fileno() >= 0:
+            raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_ON_CLOSE)
+        self._transport.abort()
+
+    # --- writing: what one turn of the loop produces is one write -----------------------------------
+
+    def _write(self, text: str) -> None:
+        if self._closing:
+            return
+        self._outgoing.append(text)
+        self._outgoing_size += len(text)
+        if not self._flush_scheduled:
+            self._flush_scheduled = True
+            self._loop.call_soon(self._flush)
+        if self._outgoing_size > self._exchange.settings.unsent_bytes:
+            self._flush()
+
+    def _flush(self) -> None:
+        self._flush_scheduled = False
+        if not self._outgoing or self._closing:
+            return
+        data = "".join(self._outgoing).encode()
+        self._outgoing.clear()
+        self._outgoing_size = 0
+        self._transport.write(data)
+        if self._transport.get_write_buffer_size() > self._exchange.settings.unsent_bytes:
+            # The client does not read. What it misses waits in its session, if it can resume one.
+            self.abort()
