@@ -103,9 +103,8 @@ class Connection:
             self.expect_end(timeout=1.0)
 
     def fin(self) -> None:
-        """Send FIN without close_notify."""
-        with contextlib.suppress(OSError):
-            self._socket.shutdown(socket.SHUT_WR)
+        """Send FIN without close_notify; what the client still sends can be read."""
+        _shut_down(self._socket, socket.SHUT_WR)
 
     def reset(self) -> None:
         """Send RST."""
@@ -198,8 +197,7 @@ class ScriptedServer:
         with self._changed:
             self._closing = True
             for used in [*self._sockets, *(connection._socket for connection in self.connections)]:
-                with contextlib.suppress(OSError):
-                    used.shutdown(socket.SHUT_RDWR)
+                _shut_down(used, socket.SHUT_RDWR)
         with contextlib.suppress(OSError):  # wakes the thread in accept()
             socket.create_connection((self.host, self.port), timeout=1).close()
         for thread in self._threads:
@@ -309,6 +307,12 @@ class _HandshakeFailed(Exception):
 def stay_silent(conn: Connection) -> None:
     """A script: read what comes, answer nothing."""
     conn.expect_end()
+
+
+def _shut_down(used: socket.socket, how: int) -> None:
+    """Shut TCP down beneath TLS: SSLSocket.shutdown would make later reads return ciphertext."""
+    with contextlib.suppress(OSError):
+        socket.socket.shutdown(used, how)
 
 
 def attribute(element: str, name: str) -> str:
