@@ -1,0 +1,86 @@
+import inspect
+import re
+
+import pytest
+
+from connectycube import errors
+
+CLASSES = [getattr(errors, name) for name in errors.__all__]
+
+
+def make(cls):
+    """An instance with every argument that its constructor asks for."""
+    known = {
+        "method": "GET",
+        "url": "https://h/x",
+        "status": 500,
+        "condition": "policy-violation",
+        "receiver": "answer",
+    }
+    takes = inspect.getfullargspec(cls.__init__)
+    needed = {name: known[name] for name in set(takes.kwonlyargs) - set(takes.kwonlydefaults or ())}
+    return cls("what happened", **needed)
+
+
+def drawn_tree():
+    """The tree in the module's docstring as {name: (parent's name, what is said of it)}."""
+    tree, parents = {}, {}
+    for line in errors.__doc__.splitlines():
+        found = re.match(r"    (?P<branch>[│├└─ ]*)(?P<name>[A-Z]\w+)(?P<said>.*)", line)
+        if found:
+            depth = len(found["branch"]) // 4
+            parents[depth] = found["name"]
+            tree[found["name"]] = (parents.get(depth - 1), found["said"])
+    return tree
+
+
+def test_every_public_name_is_an_error_of_ours():
+    assert errors.__all__ == sorted(errors.__all__)
+    for cls in CLASSES:
+        assert issubclass(cls, errors.ConnectyCubeError)
+
+
+def test_the_drawn_tree_is_the_real_one():
+    tree = drawn_tree()
+    assert sorted(tree) == errors.__all__
+    for name, (parent, _) in tree.items():
+        ours = [
+            base.__name__
+            for base in getattr(errors, name).__bases__
+            if base.__module__ == errors.__name__
+        ]
+        assert ours == ([parent] if parent else []), name
+
+
+def test_the_drawn_tree_tells_which_builtins_they_are():
+    for name, (_, said) in drawn_tree().items():
+        for builtin in re.findall(r"also (\w+)", said):
+            assert issubclass(getattr(errors, name), getattr(__import__("builtins"), builtin)), name
+    timeouts = {name for name in errors.__all__ if issubclass(getattr(errors, name), TimeoutError)}
+    drawn = {name for name, (_, said) in drawn_tree().items() if "also TimeoutError" in said}
+    assert timeouts - drawn == {"LoginTimeoutError"}
+
+
+@pytest.mark.parametrize("cls", CLASSES, ids=errors.__all__)
+def test_each_error_says_what_happened(cls):
+    assert str(make(cls)) == "what happened"
+
+
+def test_a_response_error_carries_what_the_service_said():
+    error = errors.RateLimitError(
+        "slow down",
+        method="POST",
+        url="https://h/x",
+        status=429,
+        messages=["a", "b"],
+        retry_after=2.5,
+    )
+    assert (error.method, error.url, error.status) == ("POST", "https://h/x", 429)
+    assert (error.messages, error.retry_after) == (("a", "b"), 2.5)
+
+
+def test_what_the_service_did_not_say_is_empty():
+    error = make(errors.ServerError)
+    assert (error.messages, error.retry_after) == ((), None)
+    stanza = errors.StanzaError("no", condition="forbidden")
+    assert (stanza.type, stanza.text, stanza.code) == (None, None, None)
