@@ -2,10 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
+import pytest
+
+from connectycube.emulator import Emulator
+
 pytest_plugins = [
     "tests.support.hanging",
     "tests.support.leaks",
     "tests.support.network",
     "tests.support.referees",
     "tests.support.certificates",
+    "tests.interop.fixtures",
 ]
+
+
+@pytest.fixture
+def emulator() -> Iterator[Emulator]:
+    """A running emulator for this test alone, without users."""
+    with Emulator() as running:
+        yield running

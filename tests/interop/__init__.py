@@ -1,0 +1,1 @@
+"""Independent witnesses: servers and clients that others wrote."""
