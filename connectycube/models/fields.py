@@ -110,18 +110,18 @@ def as_bool(value: Any) -> bool | None:
 
 def as_time(value: Any) -> datetime | None:
     """ISO 8601 text or unix time (seconds; above 1e11 milliseconds) as an aware datetime in UTC."""
-    number = as_float(value)
     try:
-        if number is not None:
-            return EPOCH + timedelta(
-                seconds=number / 1000 if number > _MILLISECONDS_FROM else number
-            )
-        if not isinstance(value, str):
+        if (
+            isinstance(value, str) and "-" in value[1:]
+        ):  # a date; a number before 1970 begins with it
+            moment = datetime.fromisoformat(value.strip().replace("Z", "+00:00"))
+            if moment.tzinfo is None:
+                return moment.replace(tzinfo=timezone.utc)
+            return moment.astimezone(timezone.utc)
+        number = as_float(value)
+        if number is None:
             return None
-        moment = datetime.fromisoformat(value.strip().replace("Z", "+00:00"))
-        if moment.tzinfo is None:
-            return moment.replace(tzinfo=timezone.utc)
-        return moment.astimezone(timezone.utc)
+        return EPOCH + timedelta(seconds=number / 1000 if number > _MILLISECONDS_FROM else number)
     except (ValueError, OverflowError):
         return None
 
@@ -130,14 +130,14 @@ def as_ints(value: Any) -> tuple[int, ...] | None:
     """A list of integers; what is none is left out."""
     if not isinstance(value, list):
         return None
-    return tuple(number for number in map(as_int, value) if number is not None)
+    return tuple([number for number in map(as_int, value) if number is not None])
 
 
 def as_strings(value: Any) -> tuple[str, ...] | None:
     """A list of strings; what is none is left out."""
     if not isinstance(value, list):
         return None
-    return tuple(text for text in map(as_string, value) if text is not None)
+    return tuple([text for text in map(as_string, value) if text is not None])
 
 
 def as_mapping(value: Any) -> dict[str, Any] | None:
