@@ -8,6 +8,7 @@ an old stream.
 from __future__ import annotations
 
 import base64
+import re
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
@@ -323,7 +324,8 @@ def _count(item: Any, required: bool = False) -> int | None:
     text = item.attrs.get("h")
     if text is None and not required:
         return None
-    if text is None or not (text.isascii() and text.isdigit()) or int(text[:20]) >= 2**32:
+    # Ten digits hold every such number; int() itself would refuse thousands with an error of its own.
+    if text is None or not re.fullmatch("[0-9]{1,10}", text) or int(text) >= 2**32:
         raise StreamProtocolError(f"the server sent <{item.name}/> with h={text!r}")
     return int(text)
 
