@@ -68,6 +68,7 @@ class StreamParser:
     def __init__(self, *, stanza_bytes: int, stanza_depth: int) -> None:
         self._stanza_bytes = stanza_bytes
         self._stanza_depth = stanza_depth
+        self._deepest = stanza_depth + 1  # the stream itself is one level
         self._items: list[Item] = []
         self._fed = 0  # bytes
         self._began = 0  # where what is not complete yet began, in bytes
@@ -123,7 +124,7 @@ class StreamParser:
 
     def _enter(self) -> int:
         self._depth += 1
-        if self._depth > self._stanza_depth:
+        if self._depth > self._deepest:
             raise StreamProtocolError(
                 f"the server sent elements nested deeper than {self._stanza_depth}"
             )
@@ -193,7 +194,7 @@ class StreamParser:
 
     def _param_start(self, name: str, attributes: dict[str, str]) -> None:
         self._enter()
-        if name.endswith(" attachment"):
+        if len(self._params) == 1 and name.endswith(" attachment"):
             self._message.attachments.append(attributes)
         self._params.append({})
         self._text = []
@@ -206,7 +207,7 @@ class StreamParser:
         inner = self._params.pop()
         if not self._params:  # extraParams itself
             self._back_to_message()
-        elif not name.endswith(" attachment"):
+        elif len(self._params) > 1 or not name.endswith(" attachment"):
             self._params[-1][name.rpartition(" ")[2]] = inner or "".join(self._text)
         self._text = []
 
