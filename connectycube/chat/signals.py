@@ -4,27 +4,40 @@ from __future__ import annotations
 
 import functools
 import inspect
+import itertools
+import os
 import threading
+import weakref
 from collections.abc import Callable, Iterator
+from operator import itemgetter
 from typing import Any, TypeVar
 
 import blinker
 
 from ..errors import ArgumentTypeError
 
-__all__ = ["Signal", "name_of"]
+__all__ = ["Signal", "check_callback", "name_of"]
 
 Receiver = TypeVar("Receiver", bound=Callable[..., Any])
 
 
-class _InOrder(dict[Any, None]):
-    """The part of a set's interface that blinker uses, in the order of insertion."""
+_numbers = itertools.count()
+
+
+class _InOrder(dict[Any, int]):
+    """The part of a set's interface that blinker uses, in the order of insertion, unions included."""
 
     def add(self, item: Any) -> None:
-        self[item] = None
+        self.setdefault(item, next(_numbers))
 
     def discard(self, item: Any) -> None:
         self.pop(item, None)
+
+    def __or__(self, other: Any) -> Any:
+        first = {
+            item: min(number, other.get(item, number)) for item, number in {**other, **self}.items()
+        }
+        return dict(sorted(first.items(), key=itemgetter(1)))
 
 
 class Signal(blinker.Signal):
@@ -42,25 +55,17 @@ class Signal(blinker.Signal):
         super().__init__(doc)
         self.name = name
         self._lock = threading.RLock()  # a weak receiver may be collected while it is held
+        _live.add(self)
 
     def connect(
         self, receiver: Receiver, sender: Any = blinker.ANY, weak: bool = False
     ) -> Receiver:
         """Have ``receiver(chat, event)`` called for every event; returns ``receiver``.
 
-        Raises ArgumentTypeError if it is not callable or is a coroutine function.
+        One that is connected already keeps its place. Raises ArgumentTypeError if it is not
+        callable or is a coroutine function.
         """
-        if not callable(receiver):
-            raise ArgumentTypeError(f"receiver must be callable, not {type(receiver).__name__}")
-        inner: Any = receiver
-        while isinstance(inner, functools.partial):
-            inner = inner.func
-        if inspect.iscoroutinefunction(inner) or inspect.iscoroutinefunction(
-            getattr(inner, "__call__", None)  # noqa: B004
-        ):
-            raise ArgumentTypeError(
-                f"receiver {name_of(receiver)} is a coroutine function; this SDK calls plain functions"
-            )
+        check_callback("receiver", receiver)
         with self._lock:
             return super().connect(receiver, sender, weak)
 
@@ -81,6 +86,15 @@ class Signal(blinker.Signal):
         with self._lock:
             self._clear_state()
 
+    def _disconnect(self, receiver_id: Any, sender_id: Any) -> None:
+        # Also what blinker calls, on any thread, when a weak receiver was collected.
+        with self._lock:
+            super()._disconnect(receiver_id, sender_id)
+            if not self._by_receiver.get(receiver_id):
+                # It was connected to one sender alone; blinker would hold it for ever.
+                self._by_receiver.pop(receiver_id, None)
+                self.receivers.pop(receiver_id, None)
+
     def renew_lock(self) -> None:
         """Replace the lock in a forked child: a thread that is gone may hold the old one."""
         self._lock = threading.RLock()
@@ -89,9 +103,35 @@ class Signal(blinker.Signal):
         return f"<Signal {self.name}>"
 
 
+def check_callback(name: str, value: object) -> None:
+    """Raise ArgumentTypeError, naming the argument, unless ``value`` can be called and run its code."""
+    if not callable(value):
+        raise ArgumentTypeError(f"{name} must be callable, not {type(value).__name__}")
+    inner: Any = value
+    while isinstance(inner, functools.partial):
+        inner = inner.func
+    for function in (inner, getattr(inner, "__call__", None)):  # noqa: B004
+        if inspect.iscoroutinefunction(function) or inspect.isasyncgenfunction(function):
+            raise ArgumentTypeError(
+                f"{name} {name_of(value)} is a coroutine function; this SDK calls plain functions"
+            )
+
+
 def name_of(receiver: Any) -> str:
     """How a receiver is called in logs and errors: module and qualified name."""
     while isinstance(receiver, functools.partial):
         receiver = receiver.func
     name = getattr(receiver, "__qualname__", None) or type(receiver).__qualname__
     return f"{getattr(receiver, '__module__', None) or '?'}.{name}"
+
+
+_live: weakref.WeakSet[Signal] = weakref.WeakSet()
+
+
+def _after_fork_in_child() -> None:
+    for signal in list(_live):
+        signal.renew_lock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork_in_child)
