@@ -5,10 +5,12 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 
 from ..errors import ChatTimeoutError
 from ..models import Message
 from .deadline import Deadline
+from .signals import check_callback
 
 __all__ = ["SendHandle"]
 
@@ -24,11 +26,25 @@ class SendHandle:
     Every method may be called from any thread, also inside a callback.
     """
 
-    __slots__ = ("_callbacks", "_default_timeout", "_done", "_error", "_lock", "message")
+    __slots__ = (
+        "_needing_link",
+        "_callbacks",
+        "_default_timeout",
+        "_done",
+        "_error",
+        "_lock",
+        "message",
+    )
 
-    def __init__(self, message: Message, default_timeout: float) -> None:
+    def __init__(
+        self,
+        message: Message,
+        default_timeout: float,
+        needing_link: Callable[[], AbstractContextManager[None]],
+    ) -> None:
         self.message = message
         self._default_timeout = default_timeout
+        self._needing_link = needing_link
         self._error: Exception | None = None
         self._callbacks: list[DoneCallback] = []
         self._renew_locks()
@@ -61,7 +77,11 @@ class SendHandle:
 
         ``timeout`` and ChatTimeoutError as for :meth:`result`.
         """
-        if not self._done.wait(Deadline.of(timeout, self._default_timeout).remaining()):
+        deadline = Deadline.of(timeout, self._default_timeout)
+        if not self._done.is_set():
+            with self._needing_link():
+                self._done.wait(deadline.remaining())
+        if not self._done.is_set():
             raise ChatTimeoutError(f"message {self.id} has not been acknowledged yet")
         return self._error
 
@@ -69,8 +89,10 @@ class SendHandle:
         """Call ``callback(handle)`` when the outcome is known, on a dispatcher worker.
 
         If it is known already, ``callback`` is called at once in this thread. An exception in it is
-        logged and goes no further.
+        logged and goes no further. Raises ArgumentTypeError if ``callback`` is not callable or is a
+        coroutine function.
         """
+        check_callback("callback", callback)
         with self._lock:
             if not self._done.is_set():
                 self._callbacks.append(callback)
