@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 
 from .. import checks
@@ -23,8 +24,10 @@ class Deadline:
         return cls(default if timeout is None else checks.a_number("timeout", timeout, least=0))
 
     def remaining(self) -> float | None:
-        """Seconds left, at least 0.0; None if it never comes."""
-        return None if self.at is None else max(0.0, self.at - time.monotonic())
+        """Seconds left, at least 0.0 and at most what a lock can wait; None if it never comes."""
+        if self.at is None:
+            return None
+        return min(max(0.0, self.at - time.monotonic()), threading.TIMEOUT_MAX)
 
     @property
     def expired(self) -> bool:
