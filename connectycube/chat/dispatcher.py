@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import threading
 import time
@@ -52,8 +53,8 @@ class Dispatcher:
         self._lanes: dict[Hashable, deque[Task]] = {}
         self._turns: deque[Hashable] = deque()  # lanes with work that no worker is at
         self._mergeable: dict[Hashable, Task] = {}
-        self._threads: set[threading.Thread] = set()
-        self._running: dict[int, Task] = {}  # by thread identifier
+        self._threads: set[threading.Thread] = set()  # also those about to end
+        self._working = 0  # without those
         self._stopping = True
         self._was_full = False
         self.queued = 0
@@ -68,12 +69,15 @@ class Dispatcher:
         with self._changed:
             self._stopping = False
             self._threads = {thread for thread in self._threads if thread.is_alive()}
-            for number in range(len(self._threads), self._workers):
+            while self._working < self._workers:
                 thread = threading.Thread(
-                    target=self._work, name=f"{self._name}-dispatcher-{number + 1}", daemon=True
+                    target=self._work,
+                    name=f"{self._name}-dispatcher-{self._working + 1}",
+                    daemon=True,
                 )
-                self._threads.add(thread)
                 thread.start()
+                self._threads.add(thread)
+                self._working += 1
 
     def stop(self) -> None:
         """Let the workers end once the queue is empty."""
@@ -83,14 +87,11 @@ class Dispatcher:
 
     def join(self, deadline: Deadline) -> bool:
         """Wait until all workers but the calling one have ended; whether they have."""
-        for thread in list(self._threads):
-            if thread is not threading.current_thread():
-                thread.join(deadline.remaining())
-        return not any(
-            thread.is_alive()
-            for thread in self._threads
-            if thread is not threading.current_thread()
-        )
+        with self._changed:
+            others = self._threads - {threading.current_thread()}
+        for thread in others:
+            thread.join(deadline.remaining())
+        return not any(thread.is_alive() for thread in others)
 
     def is_worker(self) -> bool:
         """Whether the calling thread is one of the workers."""
@@ -143,30 +144,25 @@ class Dispatcher:
             with self._changed:
                 while not self._turns:
                     if self._stopping:
-                        self._threads.discard(threading.current_thread())
-                        # Another worker may wait for a turn of a lane that this one has ended.
-                        self._changed.notify_all()
+                        self._working -= 1
                         return
                     self._changed.wait()
-                key = self._turns.popleft()
-                task = self._take(key)
+                lane = self._turns.popleft()
+                task = self._take(lane)
                 low_water = self._is_low_water()
             if low_water:
-                self._on_low_water()
-            try:
-                task.run()
-            except BaseException:
-                logger.exception("a dispatcher task raised")
-            del task
+                _run(self._on_low_water)
+            _run(task.run)
+            del task  # an idle worker keeps no event alive
             with self._changed:
-                if self._lanes[key]:
-                    self._turns.append(key)
+                if self._lanes[lane]:
+                    self._turns.append(lane)
                     self._changed.notify()
                 else:
-                    del self._lanes[key]
+                    del self._lanes[lane]
 
-    def _take(self, key: Hashable) -> Task:
-        task = self._lanes[key].popleft()
+    def _take(self, lane: Hashable) -> Task:
+        task = self._lanes[lane].popleft()
         self.queued -= 1
         self.queued_bytes -= task.size
         if task.merge_key is not None and self._mergeable.get(task.merge_key) is task:
@@ -182,3 +178,12 @@ class Dispatcher:
             self._was_full = False
             return True
         return False
+
+
+def _run(call: Callable[[], None]) -> None:
+    """Make a call of a worker, which goes on whatever the call raises."""
+    try:
+        call()
+    except BaseException:
+        with contextlib.suppress(Exception):  # an application's log filter may raise as well
+            logger.exception("a dispatcher task raised")
