@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import os
 import selectors
 import socket
 import ssl
@@ -26,6 +27,7 @@ __all__ = ["AttemptAbandoned", "Link", "Waker", "open_link", "tls_context", "wai
 # A selector without a file descriptor of its own: nothing to leak, nothing shared with a fork.
 _Selector: Any = getattr(selectors, "PollSelector", selectors.SelectSelector)
 _PIECE = 65_536
+_LONGEST_WAIT = 86_400.0  # seconds; poll() takes no more than 2^31 milliseconds
 
 
 class AttemptAbandoned(Exception):
@@ -74,7 +76,7 @@ def wait_for(
         events = (selectors.EVENT_READ if read else 0) | (selectors.EVENT_WRITE if write else 0)
         if sock is not None and events:
             selector.register(sock, events)
-        ready = selector.select(timeout)
+        ready = selector.select(None if timeout is None else min(timeout, _LONGEST_WAIT))
     readable = writable = False
     for key, mask in ready:
         if key.fileobj is sock:
@@ -192,7 +194,7 @@ def _resolve(
     def resolve() -> None:
         try:
             found.append(socket.getaddrinfo(host, port, type=socket.SOCK_STREAM))
-        except (OSError, UnicodeError) as error:
+        except (OSError, ValueError) as error:  # ValueError: not a name at all
             found.append(error)
         waker.wake()
 
@@ -203,8 +205,10 @@ def _resolve(
             raise AttemptAbandoned
         if deadline.expired and not found:
             raise ConnectTimeoutError(f"no address was found for {host} in time")
-    if isinstance(found[0], Exception) or not found[0]:
+    if isinstance(found[0], Exception):
         raise HostUnknownError(f"the chat host {host!r} has no address: {found[0]}")
+    if not found[0]:
+        raise HostUnknownError(f"the chat host {host!r} has no address")
     return list(dict.fromkeys((entry[0], entry[4]) for entry in found[0]))
 
 
@@ -227,10 +231,11 @@ def _open_address(
             if any(ready):
                 return
             if deadline.expired:
-                raise ConnectTimeoutError(f"{where} did not {phase} in time")
+                raise ConnectTimeoutError(f"{where} did not {phase} in time") from None
 
-    sock = socket.socket(family, socket.SOCK_STREAM)
+    sock: socket.socket | None = None
     try:
+        sock = socket.socket(family, socket.SOCK_STREAM)
         sock.setblocking(False)
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         code = sock.connect_ex(address)
@@ -238,15 +243,14 @@ def _open_address(
             wait(sock, read=False, write=True, phase="accept the connection")
             code = sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
         if code:
-            raise ConnectionRefusedByHostError(
-                f"cannot connect to {where}: {errno.errorcode[code]}"
-            )
+            raise ConnectionRefusedByHostError(f"cannot connect to {where}: {os.strerror(code)}")
         secured = context.wrap_socket(sock, server_hostname=host, do_handshake_on_connect=False)
         sock = secured
         _shake_hands(secured, host, where, wait)
         return Link(secured)
     except BaseException as error:
-        sock.close()
+        if sock is not None:
+            sock.close()
         if isinstance(error, OSError) and not isinstance(error, ConnectionLostError):
             raise ConnectionLostError(f"cannot connect to {where}: {_words(error)}") from None
         raise
