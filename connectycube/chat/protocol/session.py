@@ -352,7 +352,7 @@ class Session:
         kind, request_id = iq.attrs.get("type"), iq.attrs.get("id")
         if kind in ("get", "set") and request_id:
             self._answer_iq(iq, request_id, kind)
-        elif request_id == self._barrier and iq.attrs.get("from") in self._server_names:
+        elif request_id and request_id == self._barrier and iq.attrs.get("from") in self._server_names:
             self._barrier = None
             self._acknowledged(self._asked_at, now)
         elif (answer := self._requests.answer(iq)) is not None:
