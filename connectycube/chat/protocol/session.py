@@ -264,7 +264,7 @@ class Session:
 
     def ask_if_needed(self, now: float) -> None:
         """Ask for an acknowledgement if something awaits one and no question is on its way."""
-        if self._outbox.unacknowledged and not self.liveness.waiting:
+        if self.flowing and self._outbox.unacknowledged and not self.liveness.waiting:
             self.ask(now)
 
     def ask(self, now: float) -> None:
@@ -289,6 +289,7 @@ class Session:
         self.answer()  # so that the server knows what was handled and keeps only the rest
         self.write("</stream:stream>")
         self.flowing = False
+        self.liveness.stop()
 
     def answer(self) -> None:
         """Tell the server how many of its stanzas were handled."""
