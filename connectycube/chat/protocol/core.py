@@ -172,6 +172,9 @@ class Core:
     def login(self, credentials: Credentials, now: float, deadline: float) -> None:
         """Begin the one attempt that ``chat.login()`` is; its failure ends in CLOSED."""
         self.credentials = credentials
+        if self._session.me not in (0, credentials.user_id):
+            # What is left of one user's session, say a late 'delivered', is not for another's.
+            self._session = Session(self._config, self._addresses, self._new_id)
         self._session.me = credentials.user_id
         self._first_login = True
         self._begin(ChatState.CONNECTING, deadline)
