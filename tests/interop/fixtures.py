@@ -7,8 +7,10 @@ from typing import Any
 
 import pytest
 
+from connectycube.emulator import Emulator
 from tests.support.certificates import Certificates
 
+from .javascript_peer import JavaScriptPeer
 from .prosody import Prosody
 from .slixmpp_peer import SlixmppPeer
 
@@ -35,18 +37,66 @@ def own_prosody(
 
 @pytest.fixture
 def slixmpp_on() -> Iterator[Callable[..., SlixmppPeer]]:
-    """``slixmpp_on(server, user, …)``: a new account on a prosody, and slixmpp logged in to it.
+    """``slixmpp_on(server, user, …)``: a new account on a prosody or an emulator, slixmpp logged in to it.
 
-    Peers are logged out when the test ends.
+    On prosody ``user`` is the JID's local part, on the emulator a login (the JID's local part follows from
+    the id it gets). Peers are logged out when the test ends.
     """
     peers: list[SlixmppPeer] = []
 
-    def log_in(server: Prosody, user: str, **options: Any) -> SlixmppPeer:
-        jid = server.add_user(user, PASSWORD)
-        options = {"host": server.host, "port": server.port, "ca_file": server.ca_file, **options}
+    def log_in(server: Prosody | Emulator, user: str, **options: Any) -> SlixmppPeer:
+        if isinstance(server, Emulator):
+            jid = f"{server.add_user(user, PASSWORD)}-{server.app_id}@{server.domain}"
+            port = server.chat_port
+        else:
+            jid = server.add_user(user, PASSWORD)
+            port = server.port
+        options = {"host": server.host, "port": port, "ca_file": server.ca_file, **options}
         peer = SlixmppPeer(jid, PASSWORD, **options)
         peer.start()
         peers.append(peer)
+        return peer
+
+    yield log_in
+    for peer in peers:
+        peer.stop()
+
+
+@pytest.fixture
+def javascript_on() -> Iterator[Callable[..., JavaScriptPeer]]:
+    """``javascript_on(server, user, …)``: as ``slixmpp_on``, with the official JavaScript SDK.
+
+    On prosody, which has no REST API, ``user`` must read ``{user_id}-{app_id}``. With ``user=None`` the SDK
+    is started and nobody logs in.
+    """
+    peers: list[JavaScriptPeer] = []
+
+    def log_in(server: Prosody | Emulator, user: str | None, **options: Any) -> JavaScriptPeer:
+        if isinstance(server, Emulator):
+            peer = JavaScriptPeer(
+                **{
+                    "app_id": server.app_id,
+                    "auth_key": server.auth_key,
+                    "api_url": server.api_url,
+                    "chat_host": server.domain,
+                    "chat_port": server.chat_port,
+                    "ca_file": server.ca_file,
+                    **options,
+                }
+            )
+        else:
+            app_id = int(user.partition("-")[2]) if user else 1
+            peer = JavaScriptPeer(
+                **{"app_id": app_id, "chat_port": server.port, "ca_file": server.ca_file, **options}
+            )
+        peers.append(peer)
+        peer.start()
+        if isinstance(server, Emulator) and user:
+            server.add_user(user, PASSWORD)
+            peer.log_in(user, PASSWORD)
+        elif user:
+            server.add_user(user, PASSWORD)
+            peer.connect(int(user.partition("-")[0]), PASSWORD)
         return peer
 
     yield log_in
