@@ -55,8 +55,8 @@ class Chat:
     logged and reported to ``callback_failed``; the others still run.
 
     **When receivers are slow** events wait in a bounded queue (``Config.limits``). When it is full,
-    typing events are merged; then the link is closed until the queue has fallen to half, and the
-    server sends again what was not taken over.
+    typing events are merged; then the link is closed until the queue has fallen to half (or a blocking
+    call needs it), and the server sends again what was not taken over.
 
     Signals and their events: ``message_received`` (:class:`Message`), ``message_sent``
     (:class:`MessageSent`), ``message_failed`` (:class:`MessageFailure`), ``message_delivered`` and
@@ -262,7 +262,7 @@ class Chat:
         ready = self._prepare(message, dialog, clean)
         to = self._addresses.user(peer_id)
         data = encode_message(ready, to)
-        handle = SendHandle(ready, self._config.timeouts.acknowledgement)
+        handle = SendHandle(ready, self._config.timeouts.acknowledgement, self._driver.needing_link)
         reference = DialogRef.private(peer_id, dialog.id)
         self._driver.submit(Submission(ready, reference, to, handle), data, deadline)
         return handle
@@ -352,7 +352,7 @@ class Chat:
         user_id = self._user.id if self._user is not None else None
         return evolve(
             message,
-            id=message.id or new_id(),
+            id=new_id() if message.id is None else message.id,
             body=body,
             date_sent=message.date_sent or datetime.now(timezone.utc).replace(microsecond=0),
             dialog_id=dialog.id,

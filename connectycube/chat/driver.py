@@ -16,7 +16,8 @@ import threading
 import time
 import weakref
 from collections import defaultdict
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from ..config import Config
@@ -231,8 +232,27 @@ class Driver:
     def wait_until_ready(self, deadline: Deadline) -> None:
         """Wait until messages flow; raise if that cannot happen any more, or not in time."""
         self.check_usable()
-        with self._mutex:
+        with self.needing_link(), self._mutex:
             self._wait_ready(deadline)
+
+    @contextmanager
+    def needing_link(self) -> Iterator[None]:
+        """Around a wait for what only the link can bring.
+
+        Meanwhile slow receivers do not keep it closed: one of them may be the caller.
+        """
+        if self._forked:
+            yield
+            return
+        with self._mutex:
+            core = self.core
+            core.need_link(time.monotonic())
+            self._after_command()
+        try:
+            yield
+        finally:
+            with self._mutex:
+                core.release_link()
 
     def _wait_ready(self, deadline: Deadline) -> None:
         over = (ChatState.IDLE, ChatState.CLOSED, ChatState.CLOSING)
@@ -250,16 +270,26 @@ class Driver:
     def submit(self, submission: Submission, data: bytes, deadline: Deadline) -> None:
         """Send a message through the outbound buffer; wait for room until the deadline."""
         self.check_usable()
+        while not self._submit_if_room(submission, data):
+            with self.needing_link(), self._mutex:
+                self._changed.wait_for(
+                    lambda: self.core.has_room(len(data)) or not self.core.is_open,
+                    deadline.remaining(),
+                )
+            if deadline.expired:
+                raise SendQueueFullError(
+                    "the outbound buffer had no room in time: the server does not keep up"
+                )
+
+    def _submit_if_room(self, submission: Submission, data: bytes) -> bool:
         with self._mutex:
-            while not self.core.has_room(len(data)):
-                self.core.check_open()
-                if not self._changed.wait(deadline.remaining()):
-                    raise SendQueueFullError(
-                        "the outbound buffer had no room in time: the server does not keep up"
-                    )
+            self.core.check_open()
+            if not self.core.has_room(len(data)):
+                return False
             self.core.submit(submission, data, time.monotonic())
             self._handles.add(submission.ticket)
             self._after_command()
+            return True
 
     def command(self, action: Callable[[Core, float], Any]) -> Any:
         """Do something short with the core, from any thread."""
@@ -273,16 +303,16 @@ class Driver:
         """Send an IQ once ready and return the answer's Node, or raise what it says."""
         self.check_usable()
         request = Request()
-        with self._mutex:
-            self._wait_ready(deadline)
-            request_id = self.core.request(kind, to, payload, request)
-            self._after_command()
-        if not request.event.wait(deadline.remaining()):
+        with self.needing_link():
             with self._mutex:
-                self.core.forget_request(request_id)
-            if request.answer is None:
-                raise ChatTimeoutError("the chat server did not answer the request in time")
-        assert request.answer is not None
+                self._wait_ready(deadline)
+                request_id = self.core.request(kind, to, payload, request)
+                self._after_command()
+            if not request.event.wait(deadline.remaining()):
+                with self._mutex:
+                    self.core.forget_request(request_id)
+        if request.answer is None:
+            raise ChatTimeoutError("the chat server did not answer the request in time")
         if request.answer.error is not None:
             raise request.answer.error
         return request.answer.node
@@ -346,17 +376,18 @@ class Driver:
                 else:
                     self._look_up(output)
             if refused:
-                name = self.dispatcher.slowest_receiver()
-                error = QueueOverflowError(
-                    f"{self.dispatcher.queued} events wait for receivers"
-                    f" (now running: {name or 'none'}); the link is closed until they catch up",
-                    receiver=name,
-                )
-                logger.warning("%s: %s", self._name, error)
-                self.core.overflowed(refused, error, time.monotonic())
+                self.core.overflowed(refused, self._overflow_error(), time.monotonic())
             else:
                 self.core.taken_over(time.monotonic())
             self._changed.notify_all()
+
+    def _overflow_error(self) -> QueueOverflowError:
+        name = self.dispatcher.slowest_receiver()
+        return QueueOverflowError(
+            f"{self.dispatcher.queued} events wait for receivers (now running: {name or 'none'});"
+            " what did not fit is fetched again when they have caught up",
+            receiver=name,
+        )
 
     def _queue(self, delivery: Delivery) -> bool:
         if isinstance(delivery.event, StateChange):
@@ -430,7 +461,7 @@ class Driver:
 
     def _drained(self) -> None:
         with self._mutex:
-            self.core.drained(time.monotonic())
+            self.core.drained(self._overflow_error(), time.monotonic())
             self._after_command()
 
     # --- the connection thread ---

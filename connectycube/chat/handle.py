@@ -27,12 +27,12 @@ class SendHandle:
     """
 
     __slots__ = (
-        "_needing_link",
         "_callbacks",
         "_default_timeout",
         "_done",
         "_error",
         "_lock",
+        "_needing_link",
         "message",
     )
 

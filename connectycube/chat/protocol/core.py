@@ -88,7 +88,8 @@ class Core:
         self._failed_resumes = 0
         self._attempt_deadline: float | None = None
         self._retry_at: float | None = None
-        self._held = False  # the reconnection waits for the receivers
+        self._held = False  # after an overflow the reconnection waits for the receivers
+        self._needed = 0  # … unless so many callers wait for the link
         self._closing_deadline: float | None = None
         self._end_sent = False
 
@@ -120,6 +121,11 @@ class Core:
     def has_stream(self) -> bool:
         """Whether the link is in use; one without a stream is to be closed."""
         return self._stream is not None
+
+    @property
+    def is_deaf(self) -> bool:
+        """Whether deliveries from this link have to be refused because an earlier one was."""
+        return self._session.has_hole
 
     @property
     def is_reconnecting(self) -> bool:
@@ -235,7 +241,6 @@ class Core:
         was_ready = self.is_ready
         self._machine.go(ChatState.CLOSING)
         self._retry_at = self._attempt_deadline = None
-        self._held = False
         if not was_ready:
             self._finish(None)
             return
@@ -304,18 +309,36 @@ class Core:
     def overflowed(
         self, refused: Sequence[Delivery], error: QueueOverflowError, now: float
     ) -> None:
-        """There was no room for ``refused``, the newest deliveries: no link until ``drained``."""
-        self._session.overflowed(refused, now)
-        if self.wants_link:
+        """There was no room for ``refused``, the newest deliveries: close the link until ``drained``.
+
+        Unless somebody needs the link: then it stays, deaf for deliveries.
+        """
+        self._session.refuse(refused)
+        self._session.taken_over(now)
+        if self.wants_link and not self._needed:
             self._held = True
             self._end_link(error, now)
 
-    def drained(self, now: float) -> None:
-        """The receivers have caught up after an overflow."""
+    def need_link(self, now: float) -> None:
+        """Somebody begins to wait for what only a link can bring, perhaps inside the slow receiver."""
+        self._needed += 1
         if self._held:
             self._held = False
-            if self.state is ChatState.FORCE_CLOSED:
-                self._retry_at = now
+            self._retry_at = now
+            self.tick(now)
+
+    def release_link(self) -> None:
+        """Somebody waits no longer."""
+        self._needed -= 1
+
+    def drained(self, error: QueueOverflowError, now: float) -> None:
+        """The receivers have caught up after an overflow: fetch what they missed."""
+        if self._held:
+            self._held = False
+            self._retry_at = now
+        elif self.is_ready and self._session.has_hole:
+            self._end_link(error, now)
+            self._retry_at = now
 
     def tick(self, now: float) -> None:
         """Do what has become due."""

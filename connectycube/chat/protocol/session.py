@@ -90,6 +90,7 @@ class Session:
         self._resume_id: str | None = None
         self._received = 0  # stanzas from the server
         self._handled = 0  # those of them that were taken over
+        self._hole: int | None = None  # the first stanza there was no room for
         self._answer_due = False
         self._asked_at = 0  # how much was sent when the server was last asked
         self._barrier: str | None = None  # the ping that asks, where nothing is counted
@@ -127,12 +128,14 @@ class Session:
     def resume(self, h: int, now: float) -> None:
         """The session goes on: replay what the server has not handled, before anything new."""
         self._settle(self._outbox.acknowledge(h))
+        self._received = self._handled  # the server sends the rest again
         for outbound in self._outbox.unacknowledged:
             self.write(outbound.data)
         self._flow(now)
 
     def _flow(self, now: float) -> None:
         self._barrier = None
+        self._hole = None
         self.flowing = True
         self.liveness.start(now)
         self.flush(now)
@@ -353,7 +356,11 @@ class Session:
         kind, request_id = iq.attrs.get("type"), iq.attrs.get("id")
         if kind in ("get", "set") and request_id:
             self._answer_iq(iq, request_id, kind)
-        elif request_id and request_id == self._barrier and iq.attrs.get("from") in self._server_names:
+        elif (
+            request_id
+            and request_id == self._barrier
+            and iq.attrs.get("from") in self._server_names
+        ):
             self._barrier = None
             self._acknowledged(self._asked_at, now)
         elif (answer := self._requests.answer(iq)) is not None:
@@ -401,36 +408,36 @@ class Session:
         self._send_now(reply.encode())
 
     def taken_over(self, now: float) -> None:
-        """All outputs were handed over: say 'delivered' and acknowledge."""
-        self._handled = self._received
-        self._mark_delivered(None, now)
+        """All outputs that found room were handed over: say 'delivered' and acknowledge."""
+        self._handled = self._received if self._hole is None else (self._hole - 1) % _MODULUS
+        marks, self._to_mark = self._to_mark, []
+        for sequence, message in marks:
+            if self._config.auto_delivered and self._is_before_hole(sequence):
+                self.send_marker("received", message, now)
         if self._answer_due and self.flowing:
             self.answer()
 
-    def overflowed(self, refused: Sequence[Delivery], now: float) -> None:
-        """There was no room for ``refused``, the newest deliveries.
+    def refuse(self, refused: Sequence[Delivery]) -> None:
+        """There was no room for these, the newest deliveries: act as if they had not arrived.
 
-        Only what came before them counts as handled, so the server sends them again.
+        Nothing from the first of them on counts as handled, so the server sends it all again on the
+        next link.
         """
-        first = refused[0].sequence
-        assert first is not None
-        self._handled = (first - 1) % _MODULUS
-        self._mark_delivered(first, now)
+        if self._hole is None:
+            self._hole = refused[0].sequence
         for delivery in refused:
             if delivery.key is not None:
                 self._repetitions.forget(delivery.key)
 
-    def _mark_delivered(self, limit: int | None, now: float) -> None:
-        marks, self._to_mark = self._to_mark, []
-        for sequence, message in marks:
-            if self._config.auto_delivered and (limit is None or _before(sequence, limit)):
-                self.send_marker("received", message, now)
+    @property
+    def has_hole(self) -> bool:
+        """Whether deliveries were refused on this link, and all later ones have to be."""
+        return self._hole is not None
+
+    def _is_before_hole(self, sequence: int) -> bool:
+        # The count wraps at 2^32, so "before" means: less than half of it away.
+        return self._hole is None or 0 < (self._hole - sequence) % _MODULUS < _MODULUS // 2
 
 
 def _unknown() -> OutcomeUnknownError:
     return OutcomeUnknownError("the connection ended before the server acknowledged the message")
-
-
-def _before(sequence: int, limit: int) -> bool:
-    """Whether ``sequence`` comes before ``limit`` on a counter that wraps at 2^32."""
-    return 0 < (limit - sequence) % _MODULUS < _MODULUS // 2

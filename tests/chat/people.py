@@ -1,0 +1,109 @@
+"""Users with chat connections for tests, and a way to wait for what their signals say."""
+
+from __future__ import annotations
+
+import itertools
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from connectycube import Chat, ChatState, Config, ReconnectPolicy, Signal, User
+from connectycube.emulator import Emulator
+
+PATIENCE = 10.0
+FAST = ReconnectPolicy(max_attempts=None, delay=0.02, max_delay=0.2)
+_numbers = itertools.count(1)
+
+
+class Events:
+    """What the given signals of a chat said, in order: (signal name, event)."""
+
+    def __init__(self, *signals: Signal) -> None:
+        self.all: list[tuple[str, Any]] = []
+        self._changed = threading.Condition()  # re-entrant: conditions may call our methods
+        for signal in signals:
+            signal.connect(self._recorder(signal.name))
+
+    def _recorder(self, name: str) -> Callable[[Chat, Any], None]:
+        def record(chat: Chat, event: Any) -> None:
+            with self._changed:
+                self.all.append((name, event))
+                self._changed.notify_all()
+
+        return record
+
+    def of(self, name: str) -> list[Any]:
+        """The events of one signal."""
+        with self._changed:
+            return [event for signal, event in self.all if signal == name]
+
+    def wait(self, condition: Callable[[Events], Any], timeout: float = PATIENCE) -> Any:
+        """Wait until ``condition(self)`` is true; return it."""
+        found: list[Any] = []
+
+        def check() -> bool:
+            found[:] = [condition(self)]
+            return bool(found[0])
+
+        with self._changed:
+            if not self._changed.wait_for(check, timeout):
+                raise TimeoutError(f"waited {timeout} s; so far: {self.all}")
+        return found[0]
+
+    def wait_for(self, name: str, count: int = 1, timeout: float = PATIENCE) -> list[Any]:
+        """Wait until a signal has spoken ``count`` times; return its events."""
+        self.wait(lambda events: len(events.of(name)) >= count, timeout)
+        return self.of(name)
+
+
+class Person:
+    """A user of the emulator with a chat connection and everything it said."""
+
+    def __init__(self, emulator: Emulator, **options: Any) -> None:
+        self.password = "correct horse"
+        self.id = emulator.add_user(f"person{next(_numbers)}", self.password)
+        options.setdefault("reconnect", FAST)
+        self.config: Config = emulator.config(**options)
+        self.chat = Chat(self.config)
+        self.events = Events(
+            self.chat.message_received,
+            self.chat.message_sent,
+            self.chat.message_failed,
+            self.chat.message_delivered,
+            self.chat.message_read,
+            self.chat.typing_started,
+            self.chat.typing_stopped,
+            self.chat.state_changed,
+            self.chat.callback_failed,
+        )
+
+    def login(self) -> User:
+        """Log in to the chat."""
+        return self.chat.login(self.id, self.password)
+
+    @property
+    def states(self) -> list[ChatState]:
+        """The states entered so far, as the receivers saw them."""
+        return [change.state for change in self.events.of("state_changed")]
+
+    def wait_for_state(self, state: ChatState, count: int = 1) -> Any:
+        """Wait until the state was entered ``count`` times; return the last of these changes."""
+
+        def entered(events: Events) -> Any:
+            changes = [e for e in events.of("state_changed") if e.state is state]
+            return changes[count - 1] if len(changes) >= count else None
+
+        return self.events.wait(entered)
+
+
+@contextmanager
+def logged_in(*people: Person) -> Iterator[None]:
+    """Log everybody in, and out at the end."""
+    try:
+        for person in people:
+            person.login()
+        yield
+    finally:
+        for person in people:
+            person.chat.logout()
