@@ -1,0 +1,587 @@
+"""A chat server, a network and a clock without I/O, to run the core against.
+
+The server reads its half of the stream with xml.etree and counts stanzas by itself (XEP-0198), so a mistake
+of the core in counting or in writing XML cannot repeat itself here. The world around both plays the driver:
+it carries bytes, hands outputs over, opens and cuts links, and is the only one who knows what time it is.
+"""
+
+from __future__ import annotations
+
+import base64
+import itertools
+from collections import deque
+from collections.abc import Callable, Iterator
+from typing import Any
+from xml.etree import ElementTree
+
+from connectycube.chat.protocol.addresses import Addresses
+from connectycube.chat.protocol.core import Core
+from connectycube.chat.protocol.messages import Delivery, encode_message
+from connectycube.chat.protocol.outbox import Submission
+from connectycube.chat.protocol.requests import Answer
+from connectycube.chat.protocol.session import Lookup, Settled
+from connectycube.chat.protocol.stream import Credentials
+from connectycube.config import Config
+from connectycube.errors import ConnectionLostError, QueueOverflowError
+from connectycube.models import ChatState, DialogRef, Message
+from connectycube.models.fields import EPOCH
+
+HOST = "chat.example"
+ADDRESSES = Addresses(7, HOST)
+ALICE, BOB = 1001, 1002
+PASSWORD = "s3cret"
+SM = "urn:xmpp:sm:3"
+SASL = "urn:ietf:params:xml:ns:xmpp-sasl"
+BIND = "urn:ietf:params:xml:ns:xmpp-bind"
+MARKERS = "urn:xmpp:chat-markers:0"
+STREAM_HEADER = (
+    "<?xml version='1.0'?><stream:stream xmlns='jabber:client' xml:lang='en' id='s1' version='1.0'"
+    f" xmlns:stream='http://etherx.jabber.org/streams' from='{HOST}'>"
+)
+
+
+def config(**changes: Any) -> Config:
+    """A configuration for the simulated host, with the default time-outs."""
+    values: dict[str, Any] = {"app_id": 7, "auth_key": "k", "chat_host": HOST}
+    return Config(**values | changes)
+
+
+def text_message(number: int, *, markable: bool = True, sender: int = BOB, to: int = ALICE) -> str:
+    """A chat stanza as the server relays it; its id and body say ``number``."""
+    marked = f"<markable xmlns='{MARKERS}'/>" if markable else ""
+    return (
+        f"<message from='{ADDRESSES.user(sender)}/phone' to='{ADDRESSES.user(to)}' type='chat'"
+        f" id='{number:024x}'><body>{number}</body><extraParams><dialog_id>d1</dialog_id>"
+        f"<save_to_history>1</save_to_history></extraParams>{marked}</message>"
+    )
+
+
+class ServerSession:
+    """What the server keeps of one session: counts, and the stanzas the client has not acknowledged."""
+
+    def __init__(self, resume_id: str | None, managed: bool) -> None:
+        self.resume_id = resume_id
+        self.managed = managed
+        self.handled = 0
+        self.acknowledged = 0
+        self.unacknowledged: deque[str] = deque()
+        self.link: ServerLink | None = None
+
+    def acknowledge(self, h: int) -> None:
+        """Forget what the client has handled; a client that claims more is at fault."""
+        for _ in range((h - self.acknowledged) % 2**32):
+            assert self.unacknowledged, f"the client acknowledged {h}, more than it was sent"
+            self.unacknowledged.popleft()
+        self.acknowledged = h
+
+
+class Server:
+    """The account, its history and sessions. Attributes are the faults and habits a test chooses.
+
+    ``replies`` replaces the server's answer to an element by literal XML ("" for silence), by the
+    element's name: header, features, auth, bind, session, enable, resume, r, ping.
+    """
+
+    def __init__(self) -> None:
+        self.managed = True
+        self.resumable = True
+        self.says_h_when_failed = True
+        self.answers_questions = True
+        self.session_feature = ""
+        self.replies: dict[str, str] = {}
+        self.sessions: dict[str, ServerSession] = {}
+        self.session: ServerSession | None = None
+        self.forgotten: dict[str, int] = {}
+        self.stanzas: list[ElementTree.Element] = []
+        self.offline: deque[str] = deque()
+        self.links = self.questions = 0
+        self.first_count = 0
+        self._numbers = itertools.count(1)
+
+    # --- what tests do and look at ---
+
+    def send(self, stanza: str) -> None:
+        """Relay a stanza to the client: now, on resumption, or at its next login."""
+        if self.session is None:
+            self.offline.append(stanza)
+            return
+        self.session.unacknowledged.append(stanza)
+        if self.session.link is not None:
+            self.session.link.output += stanza.encode()
+
+    def write(self, xml: str) -> None:
+        """Write ``xml`` to the client's link as it is, uncounted."""
+        assert self.session is not None and self.session.link is not None
+        self.session.link.output += xml.encode()
+
+    def acknowledge(self) -> None:
+        """Say how many stanzas were handled, without having been asked."""
+        assert self.session is not None
+        self.write(f"<a xmlns='{SM}' h='{self.session.handled}'/>")
+
+    def ask(self) -> None:
+        """Ask the client how far it is."""
+        self.write(f"<r xmlns='{SM}'/>")
+
+    def forget_sessions(self) -> None:
+        """Restart: no session can be resumed, what was not acknowledged is delivered anew."""
+        for session in self.sessions.values():
+            assert session.resume_id is not None
+            self.forgotten[session.resume_id] = session.handled
+            self._store(session)
+        self.sessions.clear()
+        if self.session is not None and self.session.link is not None:
+            self.session.link.close()
+        self.session = None
+
+    def _store(self, session: ServerSession) -> None:
+        self.offline.extendleft(reversed([s for s in session.unacknowledged if "<message" in s]))
+        session.unacknowledged.clear()
+
+    def messages(self) -> list[str]:
+        """The ids of the chat messages handled, in order, each as often as it was handled."""
+        return [
+            stanza.attrib["id"]
+            for stanza in self.stanzas
+            if stanza.find("{jabber:client}body") is not None
+        ]
+
+    def delivered(self) -> list[str]:
+        """The ids of messages that the client said 'delivered' for, in order."""
+        markers = (stanza.find(f"{{{MARKERS}}}received") for stanza in self.stanzas)
+        return [marker.attrib["id"] for marker in markers if marker is not None]
+
+    def named(self, name: str) -> list[ElementTree.Element]:
+        """The stanzas handled that have this name."""
+        return [stanza for stanza in self.stanzas if stanza.tag == f"{{jabber:client}}{name}"]
+
+    # --- what links ask ---
+
+    def new_session(self) -> ServerSession:
+        """Begin a session in place of the one before."""
+        if self.session is not None:
+            self._store(self.session)
+            self.sessions.pop(self.session.resume_id or "", None)
+        resume_id = f"sm-{next(self._numbers)}" if self.managed and self.resumable else None
+        session = self.session = ServerSession(resume_id, self.managed)
+        session.handled = session.acknowledged = self.first_count
+        if resume_id is not None:
+            self.sessions[resume_id] = session
+        return session
+
+    def link_ended(self, session: ServerSession) -> None:
+        """A link is gone; a session that cannot be resumed goes with it."""
+        session.link = None
+        if session is self.session and session.resume_id not in self.sessions:
+            if session.managed:  # without counting, what was written counts as delivered
+                self._store(session)
+            self.session = None
+
+
+class ServerLink:
+    """The server's side of one connection."""
+
+    def __init__(self, server: Server) -> None:
+        self.server = server
+        self.output = bytearray()
+        self.session: ServerSession | None = None
+        self.elements: list[ElementTree.Element] = []
+        self.ended = False
+        self._authenticated = False
+        self._counting = False
+        self._bound = ""
+        server.links += 1
+        self._new_stream()
+
+    def _new_stream(self) -> None:
+        self._parser: Any = ElementTree.XMLPullParser(["start", "end"])
+        self._root: ElementTree.Element | None = None
+        self._depth = 0
+
+    def feed(self, data: bytes) -> None:
+        """Take bytes from the client."""
+        if self.ended:
+            return
+        parser = self._parser
+        parser.feed(data)
+        if hasattr(parser, "flush"):
+            parser.flush()
+        for event, element in parser.read_events():
+            self._depth += 1 if event == "start" else -1
+            if event == "start" and self._depth == 1:
+                self._root = element
+                self._reply("header", STREAM_HEADER)
+                self._reply("features", self._features())
+            elif event == "end" and self._depth == 1:
+                assert self._root is not None
+                self._root.remove(element)
+                self.elements.append(element)
+                self._element(element)
+            elif event == "end" and self._depth == 0:
+                self._write("</stream:stream>")
+                self.close()
+                if self.session is not None and self.session.resume_id is not None:
+                    self.server.sessions.pop(self.session.resume_id, None)
+                    self.server.link_ended(self.session)
+            if self.ended:
+                return
+
+    def close(self) -> None:
+        """Read nothing any more; what was written is still on its way."""
+        self.ended = True
+
+    def _write(self, xml: str) -> None:
+        self.output += xml.encode()
+
+    def _reply(self, to: str, xml: str, request_id: str = "") -> bool:
+        """Write the usual reply, or the test's; whether it was the usual one."""
+        chosen = self.server.replies.get(to, xml)
+        self._write(chosen.replace("{id}", request_id))
+        if "</stream:stream>" in chosen:
+            self.close()
+        return chosen is xml
+
+    def _features(self) -> str:
+        if not self._authenticated:
+            inner = (
+                f"<mechanisms xmlns='{SASL}'><mechanism>SCRAM-SHA-1</mechanism>"
+                "<mechanism>PLAIN</mechanism></mechanisms>"
+            )
+        else:
+            management = f"<sm xmlns='{SM}'/>" if self.server.managed else ""
+            inner = f"<bind xmlns='{BIND}'/>{management}{self.server.session_feature}"
+        return f"<stream:features>{inner}</stream:features>"
+
+    def _element(self, element: ElementTree.Element) -> None:
+        namespace, _, name = element.tag[1:].partition("}")
+        if namespace == "jabber:client":
+            self._stanza(element)
+        elif namespace == SASL:
+            self._authenticate(element)
+        elif name == "resume":
+            self._resume(element)
+        elif name == "enable":
+            self._enable()
+        elif name == "r":
+            self.server.questions += 1
+            assert self.session is not None
+            if self.server.answers_questions:
+                self._reply("r", f"<a xmlns='{SM}' h='{self.session.handled}'/>")
+        elif name == "a":
+            assert self.session is not None
+            self.session.acknowledge(int(element.attrib["h"]))
+        else:
+            raise AssertionError(f"the client sent {element.tag}")
+
+    def _authenticate(self, element: ElementTree.Element) -> None:
+        assert element.attrib["mechanism"] == "PLAIN"
+        _, user, password = base64.b64decode(element.text or "").decode().split("\0")
+        good = user == f"{ALICE}-7" and password == PASSWORD
+        failure = f"<failure xmlns='{SASL}'><not-authorized/></failure></stream:stream>"
+        if self._reply("auth", f"<success xmlns='{SASL}'/>" if good else failure) and good:
+            self._authenticated = True
+            self._new_stream()
+
+    def _resume(self, element: ElementTree.Element) -> None:
+        previous = element.attrib["previd"]
+        session = self.server.sessions.get(previous)
+        if session is None:
+            h = self.server.forgotten.get(previous)
+            known = f" h='{h}'" if self.server.says_h_when_failed and h is not None else ""
+            self._reply("resume", f"<failed xmlns='{SM}'{known}><item-not-found/></failed>")
+            return
+        if not self._reply(
+            "resume", f"<resumed xmlns='{SM}' previd='{previous}' h='{session.handled}'/>"
+        ):
+            return
+        session.acknowledge(int(element.attrib["h"]))
+        self._attach(session)
+        self._counting = True
+        for stanza in session.unacknowledged:
+            self._write(stanza)
+
+    def _attach(self, session: ServerSession) -> None:
+        if session.link is not None:
+            session.link.close()
+        session.link, self.session = self, session
+
+    def _enable(self) -> None:
+        self._attach(self.server.new_session())
+        assert self.session is not None
+        resumes = f" resume='true' id='{self.session.resume_id}'" if self.session.resume_id else ""
+        if self._reply("enable", f"<enabled xmlns='{SM}'{resumes}/>"):
+            self._counting = True
+
+    def _stanza(self, stanza: ElementTree.Element) -> None:
+        name = stanza.tag.rpartition("}")[2]
+        assert name in ("message", "presence", "iq"), stanza.tag
+        if self._counting:
+            assert self.session is not None
+            self.session.handled = (self.session.handled + 1) % 2**32
+        if self.session is not None:
+            self.server.stanzas.append(stanza)
+        if name == "iq" and stanza.attrib["type"] in ("get", "set"):
+            self._iq(stanza)
+        elif name == "presence" and not stanza.attrib:
+            while self.server.offline:
+                self.server.send(self.server.offline.popleft())
+
+    def _iq(self, stanza: ElementTree.Element) -> None:
+        request_id, payload = stanza.attrib["id"], stanza[0]
+        kind = payload.tag.rpartition("}")[2]
+        result = f"<iq type='result' id='{request_id}' from='{HOST}'"
+        if kind == "bind":
+            resource = payload.findtext(f"{{{BIND}}}resource")
+            self._bound = f"{ADDRESSES.user(ALICE)}/{resource}"
+            if not self.server.managed:
+                self._attach(self.server.new_session())
+            answer = f"{result}><bind xmlns='{BIND}'><jid>{self._bound}</jid></bind></iq>"
+        else:
+            answer = f"{result}/>"
+        if kind == "ping" and not self.server.answers_questions:
+            return
+        if self._counting and self.session is not None:
+            self.server.send(self.server.replies.get(kind, answer).replace("{id}", request_id))
+        else:
+            self._reply(kind, answer, request_id)
+
+
+class Link:
+    """One connection with the bytes that are on their way in both directions."""
+
+    def __init__(self, server: Server) -> None:
+        self.remote = ServerLink(server)
+        self.to_server = bytearray()
+
+    @property
+    def to_client(self) -> bytearray:
+        """What the server has written and the client has not read."""
+        return self.remote.output
+
+
+class World:
+    """The core under test, its server, the links between them, and time.
+
+    ``room`` is how many events the receivers' queue takes before it is full (None: any number).
+    ``survives`` says how many of the bytes on their way to the server still arrive when the client ends
+    a link.
+    """
+
+    def __init__(
+        self,
+        server: Server | None = None,
+        settings: Config | None = None,
+        *,
+        random: Callable[[], float] = lambda: 0.5,
+    ) -> None:
+        self.server = server or Server()
+        self.config = settings or config()
+        self._ids = (f"own{number}" for number in itertools.count(1))
+        self.core = Core(self.config, new_id=lambda: next(self._ids), random=random)
+        self.now = 1000.0
+        self.link: Link | None = None
+        self.reachable = True
+        self.room: int | None = None
+        self.queued = 0
+        self.survives: Callable[[int], int] = lambda size: size
+        self.looks_up: Callable[[Lookup], frozenset[str] | None] | None = self.truth
+        self.deliveries: list[Delivery] = []
+        self.settled: list[Settled] = []
+        self.answers: list[Answer] = []
+        self.lookups: list[Lookup] = []
+        self.submissions: list[Submission] = []
+
+    # --- what happened ---
+
+    @property
+    def states(self) -> list[ChatState]:
+        """Every state entered, in order."""
+        return [event.state for event in self.events("state_changed")]
+
+    def events(self, signal: str) -> list[Any]:
+        """The events of one signal, in order."""
+        return [d.event for d in self.deliveries if d.signal == signal]
+
+    @property
+    def received(self) -> list[int]:
+        """The numbers of the messages received, in order."""
+        return [int(message.body) for message in self.events("message_received")]
+
+    @property
+    def sent(self) -> list[str]:
+        """The ids that 'sent' was reported for, in order."""
+        return [event.message_id for event in self.events("message_sent")]
+
+    def outcome(self, submission: Submission) -> Any:
+        """What a submission came to: "sent", the error's class, or None while it is open."""
+        found = [settled for settled in self.settled if settled.submission is submission]
+        assert len(found) <= 1, "settled more than once"
+        return None if not found else "sent" if found[0].error is None else type(found[0].error)
+
+    # --- what tests do ---
+
+    def login(self, *, settle: bool = True, password: str = PASSWORD, user: int = ALICE) -> None:
+        """Log in with a deadline 30 s ahead."""
+        self.core.login(Credentials(user, password, "laptop"), self.now, self.now + 30)
+        self.after()
+        if settle:
+            self.settle()
+
+    def send(self, number: int, **changes: Any) -> Submission:
+        """Submit a message whose id and body say ``number``."""
+        message = Message(id=f"{number:024x}", body=str(number), date_sent=EPOCH, **changes)
+        dialog = DialogRef.private(BOB)
+        submission = Submission(message, dialog, ADDRESSES.user(BOB), ticket=number)
+        data = encode_message(message, ADDRESSES.user(BOB))
+        self.core.submit(submission, data, self.now)
+        self.submissions.append(submission)
+        self.after()
+        return submission
+
+    def request(self, ticket: Any, to: str | None = HOST) -> str:
+        """Send an IQ."""
+        request_id = self.core.request("get", to, '<ping xmlns="urn:xmpp:ping"/>', ticket)
+        self.after()
+        return request_id
+
+    def close(self, timeout: float = 5.0, *, settle: bool = True) -> None:
+        """Log out."""
+        self.core.close(self.now, self.now + timeout)
+        self.after()
+        if settle:
+            self.settle()
+
+    def settle(self) -> None:
+        """Let links be made and bytes travel until nothing moves."""
+        for _ in range(1000):
+            if not (self.connect() or self.upstream() or self.downstream()):
+                return
+        raise AssertionError("client and server never come to rest")
+
+    def advance(self, seconds: float, *, settle: bool = True) -> None:
+        """Let time pass, doing everything that becomes due on the way."""
+        target = self.now + seconds
+        for _ in range(10_000):
+            deadline = self.core.next_deadline
+            if deadline is None or deadline > target:
+                break
+            self.now = max(self.now, deadline)
+            self.core.tick(self.now)
+            self.after()
+            if settle:
+                self.settle()
+        else:
+            raise AssertionError(f"something is always due: {self.core.next_deadline}")
+        self.now = target
+
+    def connect(self) -> bool:
+        """Do what the driver does for a core that wants a link; whether it did anything."""
+        if self.link is not None or not self.core.wants_link:
+            return False
+        if self.reachable:
+            self.link = Link(self.server)
+            self.core.link_up(self.now)
+        else:
+            self.core.link_lost(ConnectionLostError("nobody there"), self.now)
+        self.after()
+        return True
+
+    def upstream(self, most: int | None = None) -> bool:
+        """Carry at most so many bytes to the server; whether there were any."""
+        if self.link is None or not self.link.to_server:
+            return False
+        data = bytes(self.link.to_server[:most])
+        del self.link.to_server[: len(data)]
+        self.link.remote.feed(data)
+        return True
+
+    def downstream(self, most: int | None = None) -> bool:
+        """Carry at most so many bytes to the client; whether anything happened."""
+        link = self.link
+        if link is None:
+            return False
+        if not link.to_client:
+            if link.remote.ended:
+                self.cut()
+                return True
+            return False
+        data = bytes(link.to_client[:most])
+        del link.to_client[: len(data)]
+        self.core.receive(data, self.now)
+        self.after()
+        return True
+
+    def cut(self, up: int = 0, down: int = 0) -> None:
+        """Cut the link; so many bytes on their way to the server and to the client still arrive."""
+        link = self.link
+        assert link is not None
+        if up:
+            self.upstream(up)
+        if down:
+            self.downstream(down)
+        if self.link is link:
+            self._drop_link()
+            self.core.link_lost(ConnectionLostError("cut"), self.now)
+            self.after()
+
+    def drain(self) -> None:
+        """The receivers have caught up."""
+        self.queued = 0
+        self.core.drained(QueueOverflowError("full", receiver=None), self.now)
+        self.after()
+
+    def truth(self, lookup: Lookup) -> frozenset[str]:
+        """What history holds of the messages asked for."""
+        return frozenset(self.server.messages()) & {s.message.id for s in lookup.submissions}
+
+    def answer_lookups(self) -> None:
+        """Tell the core what history says, for every question so far."""
+        while self.lookups and self.looks_up is not None:
+            lookup = self.lookups.pop(0)
+            self.core.looked_up(lookup, self.looks_up(lookup), self.now)
+            self.after()
+
+    # --- what the driver does ---
+
+    def after(self) -> None:
+        """Hand over the outputs, write what can be written, drop a link that nobody uses."""
+        while outputs := self.core.take_outputs():
+            refused = list(self._hand_over(outputs))
+            if refused:
+                error = QueueOverflowError("full", receiver=None)
+                self.core.overflowed(refused, error, self.now)
+            else:
+                self.core.taken_over(self.now)
+        link = self.link
+        if link is not None:
+            link.to_server += self.core.outgoing
+            self.core.outgoing.clear()
+            if not self.core.has_stream:
+                self.upstream(self.survives(len(link.to_server)))
+                self._drop_link()
+
+    def _hand_over(self, outputs: list[Any]) -> Iterator[Delivery]:
+        """Take the outputs; yield the deliveries there was no room for, and all behind them."""
+        full = self.core.is_deaf
+        for output in outputs:
+            if isinstance(output, Delivery):
+                if output.sequence is not None:
+                    full = full or (self.room is not None and self.queued >= self.room)
+                    if full:
+                        yield output
+                        continue
+                    self.queued += 1
+                self.deliveries.append(output)
+            elif isinstance(output, Settled):
+                self.settled.append(output)
+            elif isinstance(output, Answer):
+                self.answers.append(output)
+            else:
+                self.lookups.append(output)
+
+    def _drop_link(self) -> None:
+        link, self.link = self.link, None
+        assert link is not None
+        link.remote.close()
+        if link.remote.session is not None and link.remote.session.link is link.remote:
+            self.server.link_ended(link.remote.session)

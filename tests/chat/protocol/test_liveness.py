@@ -1,0 +1,74 @@
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from connectycube.chat.protocol.liveness import Liveness
+
+
+def started(now: float = 100.0) -> Liveness:
+    liveness = Liveness(interval=30, answer=15)
+    liveness.start(now)
+    return liveness
+
+
+def test_without_a_link_nothing_is_ever_due() -> None:
+    liveness = Liveness(30, 15)
+    assert liveness.deadline is None
+    assert not liveness.is_due(1e9) and not liveness.is_dead(1e9)
+
+
+def test_a_request_is_due_after_the_interval() -> None:
+    liveness = started()
+    assert liveness.deadline == 130
+    assert not liveness.is_due(129.9)
+    assert liveness.is_due(130)
+    assert not liveness.is_dead(1e9), "silence alone is no proof, nobody asked"
+
+
+def test_an_unanswered_request_means_a_dead_link_after_the_time_out() -> None:
+    liveness = started()
+    liveness.asked(130)
+    assert liveness.waiting and liveness.deadline == 145
+    assert not liveness.is_due(144.9) and not liveness.is_dead(144.9)
+    assert liveness.is_dead(145)
+
+
+def test_an_answer_starts_the_interval_anew() -> None:
+    liveness = started()
+    liveness.asked(130)
+    liveness.answered(140)
+    assert not liveness.waiting
+    assert liveness.deadline == 170
+    assert not liveness.is_dead(1e9)
+
+
+def test_stopping_forgets_the_request() -> None:
+    liveness = started()
+    liveness.asked(130)
+    liveness.stop()
+    assert liveness.deadline is None and not liveness.waiting
+    assert not liveness.is_due(1e9) and not liveness.is_dead(1e9)
+    liveness.start(1000)
+    assert liveness.deadline == 1030
+
+
+@given(st.lists(st.tuples(st.sampled_from(["wait", "answer"]), st.floats(0.01, 100)), max_size=30))
+def test_whoever_looks_at_each_deadline_asks_or_ends_and_never_spins(
+    steps: list[tuple[str, float]],
+) -> None:
+    liveness, now = started(0.0), 0.0
+    for step, seconds in steps:
+        before = liveness.deadline
+        assert before is not None
+        if step == "wait":
+            now = max(now, before)
+            if liveness.is_dead(now):
+                return
+            assert liveness.is_due(now)
+            liveness.asked(now)
+        else:
+            now = min(now + seconds, before)
+            liveness.answered(now)
+        after = liveness.deadline
+        assert after is not None and after > now

@@ -1,0 +1,56 @@
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from connectycube.chat.protocol.repetitions import Repetitions
+
+keys = st.tuples(st.sampled_from("ab"), st.integers(0, 2), st.sampled_from("xy"))
+
+
+def test_a_key_is_new_once() -> None:
+    seen = Repetitions()
+    assert seen.is_new(("c", 1, "m"))
+    assert not seen.is_new(("c", 1, "m"))
+
+
+def test_conversation_sender_and_id_all_count() -> None:
+    seen = Repetitions()
+    assert all(
+        seen.is_new(key) for key in [("c", 1, "m"), ("d", 1, "m"), ("c", 2, "m"), ("c", 1, "n")]
+    )
+
+
+def test_a_forgotten_key_is_new_again() -> None:
+    seen = Repetitions()
+    seen.is_new(("c", 1, "m"))
+    seen.forget(("c", 1, "m"))
+    assert seen.is_new(("c", 1, "m"))
+    seen.forget(("unknown", 1, "m"))
+
+
+def test_the_window_holds_the_most_recently_seen() -> None:
+    seen = Repetitions(window=2)
+    for name in "aba":
+        seen.is_new((name, 1, "m"))
+    assert seen.is_new(("c", 1, "m"))  # pushes out b, seen longer ago than a
+    assert not seen.is_new(("a", 1, "m"))
+    assert seen.is_new(("b", 1, "m"))
+
+
+@given(st.lists(keys, max_size=60))
+def test_within_the_window_it_is_a_set(sequence: list[tuple[str, int, str]]) -> None:
+    seen, model = Repetitions(window=12), set[tuple[str, int, str]]()
+    for key in sequence:
+        assert seen.is_new(key) == (key not in model)
+        model.add(key)
+
+
+@given(st.lists(keys, max_size=60), st.integers(1, 5))
+def test_it_never_remembers_more_than_the_window(
+    sequence: list[tuple[str, int, str]], window: int
+) -> None:
+    seen, recent = Repetitions(window), list[tuple[str, int, str]]()
+    for key in sequence:
+        assert seen.is_new(key) == (key not in recent)
+        recent = [*(other for other in recent if other != key), key][-window:]
