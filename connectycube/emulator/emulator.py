@@ -8,6 +8,7 @@ import shutil
 import ssl
 import tempfile
 import threading
+import weakref
 from collections.abc import Callable
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as FutureTimeoutError
@@ -136,6 +137,8 @@ class Emulator:
         certificate.configure_cert(context)
         if self._directory is None:
             self._directory = tempfile.mkdtemp(prefix="connectycube-emulator-")
+            # for programs that end without stop()
+            weakref.finalize(self, shutil.rmtree, self._directory, ignore_errors=True)
         else:
             os.mkdir(self._directory, 0o700)
         self._authority.cert_pem.write_to_path(self.ca_file)
@@ -360,6 +363,7 @@ class _Running:
         for task in left:
             task.cancel()
         self._loop.run_until_complete(asyncio.gather(*left, return_exceptions=True))
+        self._loop.run_until_complete(_settle())
         self._loop.run_until_complete(self._loop.shutdown_asyncgens())
         asyncio.set_event_loop(None)
         self._loop.close()
@@ -393,3 +397,9 @@ class _Running:
         finally:
             self._loop.call_soon_threadsafe(self._loop.stop)
             self._thread.join(_STOP_SECONDS)
+
+
+async def _settle() -> None:
+    # A transport that is aborted closes its socket a turn or two of the loop later.
+    for _ in range(5):
+        await asyncio.sleep(0)

@@ -37,6 +37,7 @@ class HttpServer:
         if self._server is not None:
             self._server.close()
         if self._protocols is not None:
+            self._protocols.pre_shutdown()  # ends the connections that are idle
             await self._protocols.shutdown(_SHUTDOWN_SECONDS)
         if self._server is not None:
             await self._server.wait_closed()
