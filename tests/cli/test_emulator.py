@@ -1,0 +1,167 @@
+from __future__ import annotations
+
+import os
+import shlex
+import signal
+import socket
+import subprocess
+import sys
+import time
+
+import pytest
+import requests
+
+from connectycube import cli
+from connectycube.config import Config
+
+COMMAND = [sys.executable, "-m", "connectycube"]
+
+
+class Process:
+    """``connectycube emulator`` with these arguments, read up to its line ``ready``."""
+
+    def __init__(self, *arguments):
+        self.process = subprocess.Popen(
+            [*COMMAND, "emulator", *arguments],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        self.lines = []
+        while not self.lines or self.lines[-1] != "ready":
+            line = self.process.stdout.readline()
+            if not line:
+                raise AssertionError(self.process.communicate()[1])
+            self.lines.append(line.rstrip("\n"))
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        if self.process.poll() is None:
+            self.end(signal.SIGTERM)
+        self.process.communicate(timeout=10)
+
+    def end(self, number):
+        self.process.send_signal(number)
+        return self.process.wait(10)
+
+
+def evaluated(lines):
+    """Return the environment that a shell has after it has evaluated the export lines."""
+    script = "\n".join(line for line in lines if line.startswith("export "))
+    shown = subprocess.run(
+        ["sh", "-c", f'eval "$1"; exec {shlex.quote(sys.executable)} -c "$2"', "sh", script, _SHOW],
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=30,
+        env={"PATH": os.environ["PATH"]},
+    )
+    return dict(item.split("=", 1) for item in shown.stdout.split("\0") if item)
+
+
+_SHOW = (
+    "import os, sys; sys.stdout.write('\\0'.join("
+    "f'{k}={v}' for k, v in os.environ.items() if k.startswith('CONNECTYCUBE_')))"
+)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_it_says_where_it_is_works_and_ends_cleanly(number):
+    with Process() as running:
+        config = Config.from_env(evaluated(running.lines))
+        answer = requests.post(
+            f"{config.api_url}/session",
+            json={"application_id": config.app_id, "auth_key": config.auth_key},
+            timeout=5,
+        )
+        assert answer.status_code == 201
+        socket.create_connection((config.chat_host, config.chat_port), 5).close()
+        began = time.monotonic()
+        assert running.end(number) == 0
+        assert time.monotonic() - began < 3
+        assert not os.path.exists(config.ca_file)
+        rest, errors = running.process.communicate(timeout=10)
+    assert rest == ""
+    assert "emulator" in errors
+    assert len(errors.splitlines()) == 1
+
+
+def test_options_reach_the_emulator_and_are_quoted_for_the_shell():
+    secret = "a b'c\"$HOME`x`"
+    with Process("--app-id", "9", "--auth-key", "$k", "--auth-secret", secret) as running:
+        environment = evaluated(running.lines)
+    assert environment["CONNECTYCUBE_APP_ID"] == "9"
+    assert environment["CONNECTYCUBE_AUTH_KEY"] == "$k"
+    assert environment["CONNECTYCUBE_AUTH_SECRET"] == secret
+
+
+def test_only_exports_and_ready_are_on_standard_output():
+    with Process() as running:
+        *exports, last = running.lines
+    assert last == "ready"
+    assert all(line.startswith("export CONNECTYCUBE_") for line in exports)
+
+
+def test_address_beyond_this_machine_is_warned_about():
+    with Process("--host", "0.0.0.0") as running:
+        running.end(signal.SIGTERM)
+        assert "Warning" in running.process.communicate()[1]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "said"),
+    [
+        (["--api-port", "70000"], 2, "70000"),
+        (["--app-id", "x"], 2, "x"),
+        (["--app-id", "0"], 1, "app_id"),
+        (["--host", "256.1.1.1"], 1, "connectycube emulator:"),
+        (["--nonsense"], 2, "--nonsense"),
+    ],
+)
+def test_wrong_arguments_are_one_clear_error(arguments, code, said):
+    done = subprocess.run(
+        [*COMMAND, "emulator", *arguments], capture_output=True, text=True, timeout=30
+    )
+    assert (done.returncode, done.stdout) == (code, "")
+    assert said in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("missing", ["aiohttp", "trustme"])
+def test_missing_extra_is_named(missing, tmp_path):
+    (tmp_path / f"{missing}.py").write_text(f"raise ModuleNotFoundError('gone', name={missing!r})")
+    done = subprocess.run(
+        [*COMMAND, "emulator"],
+        capture_output=True,
+        text=True,
+        timeout=30,
+        env={**os.environ, "PYTHONPATH": str(tmp_path)},
+    )
+    assert done.returncode == 1
+    assert done.stderr == (
+        f"connectycube emulator: {missing} is missing: pip install 'connectycube[emulator]'\n"
+    )
+
+
+def test_version_and_help_load_no_command(capsys):
+    for option in ("--version", "--help"):
+        with pytest.raises(SystemExit) as ended:
+            cli.main([option])
+        assert ended.value.code == 0
+    shown = capsys.readouterr().out
+    assert "connectycube 0." in shown
+    assert all(name in shown for name in cli.COMMANDS)
+    code = (
+        "import sys; from connectycube import cli\n"
+        "try: cli.main(['--help'])\n"
+        "finally: print([n for n in sys.modules if n in ('aiohttp', 'requests', 'xmpp')])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=30)
+    assert done.stdout.splitlines()[-1] == "[]"
+
+
+def test_no_command_prints_the_help_and_is_wrong(capsys):
+    assert cli.main([]) == 2
+    assert "emulator" in capsys.readouterr().out

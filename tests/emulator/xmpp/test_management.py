@@ -1,0 +1,72 @@
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from connectycube.emulator.xmpp.element import Element
+from connectycube.emulator.xmpp.management import (
+    HandledCountTooHigh,
+    StreamManagement,
+    counter,
+)
+
+TOP = 2**32
+
+
+def make(sent=0):
+    management = StreamManagement("id", resumable=True)
+    management._sent = sent
+    return management
+
+
+@given(
+    st.integers(0, TOP - 1),
+    st.lists(st.tuples(st.integers(0, 5), st.integers(0, 5)), max_size=20),
+)
+def test_counts_hold_across_the_wrap(start, steps):
+    management, kept = make(sent=start), []
+    handled = start
+    for sends, acknowledged in steps:
+        for _ in range(sends):
+            stanza = Element("message", "jabber:client")
+            kept.append(stanza)
+            management.keep(stanza)
+        acknowledged = min(acknowledged, len(kept))
+        handled = (handled + acknowledged) % TOP
+        del kept[:acknowledged]
+        management.acknowledge(handled)
+        assert list(management.unacknowledged) == kept
+
+
+@pytest.mark.parametrize("start", [0, 7, TOP - 1])
+def test_more_than_was_sent_is_refused_and_changes_nothing(start):
+    management = make(sent=start)
+    management.keep(Element("message", "jabber:client"))
+    with pytest.raises(HandledCountTooHigh):
+        management.acknowledge((start + 2) % TOP)
+    assert management.backlog == 1
+
+
+def test_acknowledgement_cannot_be_taken_back():
+    management = make()
+    for _ in range(2):
+        management.keep(Element("message", "jabber:client"))
+    management.acknowledge(2)
+    with pytest.raises(HandledCountTooHigh):
+        management.acknowledge(1)
+
+
+def test_own_count_wraps():
+    management = make()
+    management.handled = TOP - 1
+    management.count_handled()
+    assert management.answer().get("h") == "0"
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [("0", 0), (str(TOP - 1), TOP - 1), (str(TOP), None), ("-1", None), ("", None), (None, None)],
+)
+def test_counter_reads_what_is_one(text, value):
+    assert counter(text) == value
