@@ -1,19 +1,19 @@
 import functools
 import gc
 import os
-import signal as process_signals
 import sys
 import threading
-import warnings
 import weakref
 
 import blinker
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from connectycube.chat.signals import Signal, check_callback, name_of
 from connectycube.errors import ArgumentTypeError
+
+from .forking import holds_in_child
 
 
 class Chat:
@@ -136,6 +136,7 @@ def test_a_receiver_connected_anew_comes_last(signal, chat):
     assert list(signal.receivers_for(chat)) == [other, plain]
 
 
+@settings(deadline=None)
 @given(
     st.lists(
         st.tuples(
@@ -361,16 +362,12 @@ def test_a_forked_child_can_connect_although_a_thread_of_the_parent_held_the_loc
     holder = threading.Thread(target=hold)
     holder.start()
     assert held.wait(10)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DeprecationWarning)  # 3.12: a fork beside threads
-        child = os.fork()
-    if child == 0:
-        process_signals.setitimer(process_signals.ITIMER_REAL, 0)
-        process_signals.signal(process_signals.SIGALRM, process_signals.SIG_DFL)
-        process_signals.alarm(10)  # ends a child that hangs
+
+    def connects():
         signal.connect(plain)
-        os._exit(0 if list(signal.receivers_for(chat)) == [plain] else 1)
-    _, status = os.waitpid(child, 0)
+        return list(signal.receivers_for(chat)) == [plain]
+
+    connected = holds_in_child(connects)
     release.set()
     holder.join()
-    assert os.waitstatus_to_exitcode(status) == 0
+    assert connected
