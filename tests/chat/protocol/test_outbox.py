@@ -1,0 +1,194 @@
+from __future__ import annotations
+
+from collections import deque
+
+import pytest
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+
+from connectycube.chat.protocol.outbox import Outbound, Outbox, Submission
+from connectycube.config import Limits
+from connectycube.errors import StreamProtocolError
+from connectycube.models import DialogRef, Message
+
+
+def outbox(*, stanzas: int = 3, size: int = 100) -> Outbox:
+    return Outbox(Limits(outbound_stanzas=stanzas, outbound_bytes=size))
+
+
+def filled(*data: bytes) -> Outbox:
+    """An outbox whose stanzas were all written."""
+    box = outbox()
+    for each in data:
+        box.add(Outbound(each))
+    list(box.take())
+    return box
+
+
+def names(stanzas: object) -> list[bytes]:
+    return [stanza.data for stanza in stanzas]  # type: ignore[attr-defined]
+
+
+def test_stanzas_are_taken_in_order_and_marked_as_attempted() -> None:
+    box = outbox()
+    box.add(Outbound(b"a"))
+    box.add(Outbound(b"b"))
+    assert not any(stanza.attempted for stanza in box)
+    taken = list(box.take())
+    assert names(taken) == [b"a", b"b"]
+    assert all(stanza.attempted for stanza in taken)
+    assert not box.waiting and names(box.unacknowledged) == [b"a", b"b"]
+
+
+def test_what_is_written_at_once_counts_before_what_waits() -> None:
+    box = outbox()
+    box.add(Outbound(b"waiting"))
+    box.add_written(Outbound(b"now"))
+    assert names(box) == [b"now", b"waiting"]
+    assert box.sent == 1
+
+
+def test_acknowledging_returns_what_the_server_has_handled_since() -> None:
+    box = filled(b"a", b"b", b"c")
+    assert names(box.acknowledge(2)) == [b"a", b"b"]
+    assert names(box.acknowledge(2)) == []
+    assert box.sent == 3
+    assert names(box.acknowledge(3)) == [b"c"]
+
+
+@pytest.mark.parametrize(("acknowledged", "h"), [(0, 4), (2, 1), (3, 4), (0, 2**32 - 1), (3, 0)])
+def test_a_count_beyond_what_was_sent_or_going_back_is_refused(acknowledged: int, h: int) -> None:
+    box = filled(b"a", b"b", b"c")
+    box.acknowledge(acknowledged)
+    with pytest.raises(StreamProtocolError, match=f"acknowledged {h} stanzas, more than the 3"):
+        box.acknowledge(h)
+    assert len(box) == 3 - acknowledged
+
+
+def test_the_count_wraps_at_two_to_the_32() -> None:
+    box = outbox()
+    box._acknowledged = 2**32 - 2
+    for each in (b"a", b"b", b"c"):
+        box.add(Outbound(each))
+    list(box.take())
+    assert box.sent == 1
+    assert names(box.acknowledge(2**32 - 1)) == [b"a"]
+    assert names(box.acknowledge(1)) == [b"b", b"c"]
+
+
+def test_a_new_session_counts_from_zero_and_returns_what_is_left_in_order() -> None:
+    box = filled(b"a", b"b", b"c")
+    box.acknowledge(1)
+    assert names(box.begin_session()) == [b"b", b"c"]
+    assert box.sent == 0 and not len(box)
+
+
+def test_what_is_put_back_goes_first_and_was_not_attempted() -> None:
+    box = filled(b"a", b"b")
+    box.add(Outbound(b"c"))
+    left = box.begin_session()
+    box.put_back(left)
+    assert names(box.waiting) == [b"a", b"b", b"c"]
+    assert not any(stanza.attempted for stanza in box)
+
+
+def test_clear_returns_everything_in_order() -> None:
+    box = filled(b"a", b"b")
+    box.add(Outbound(b"c"))
+    assert names(box.clear()) == [b"a", b"b", b"c"]
+    assert not len(box) and box.has_room(100)
+
+
+def test_there_is_room_up_to_the_bound_on_stanzas() -> None:
+    box = filled(b"a", b"b")
+    assert box.has_room(1)
+    box.add(Outbound(b"c"))
+    assert not box.has_room(1)
+    box.acknowledge(1)
+    assert box.has_room(1)
+
+
+def test_there_is_room_up_to_the_bound_on_bytes() -> None:
+    box = filled(b"x" * 60)
+    assert box.has_room(40) and not box.has_room(41)
+
+
+def test_an_empty_outbox_takes_a_stanza_of_any_size() -> None:
+    assert outbox().has_room(10**9)
+
+
+@pytest.mark.parametrize(
+    ("message", "in_history"),
+    [
+        (Message(), True),
+        (Message(save_to_history=False), False),
+        (Message(destroy_after=5), False),
+    ],
+)
+def test_a_submission_knows_whether_history_will_hold_it(
+    message: Message, in_history: bool
+) -> None:
+    assert Submission(message, DialogRef.private(1), "c").in_history is in_history
+
+
+class OutboxAgainstModel(RuleBasedStateMachine):
+    """The outbox next to two plain lists and a count that starts just below the wrap."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.box = outbox(stanzas=8, size=50)
+        self.waiting: deque[bytes] = deque()
+        self.written: deque[bytes] = deque()
+        self.acknowledged = self.box._acknowledged = 2**32 - 3
+        self.number = 0
+
+    @rule(size=st.integers(1, 12))
+    def add(self, size: int) -> None:
+        self.number += 1
+        data = b"%d" % self.number * size
+        everything = [*self.written, *self.waiting]
+        room = not everything or (
+            len(everything) < 8 and sum(map(len, everything)) + len(data) <= 50
+        )
+        assert self.box.has_room(len(data)) == room
+        if room:
+            self.box.add(Outbound(data))
+            self.waiting.append(data)
+
+    @rule()
+    def take(self) -> None:
+        assert names(self.box.take()) == list(self.waiting)
+        self.written += self.waiting
+        self.waiting.clear()
+
+    @rule(share=st.floats(0, 1))
+    def acknowledge(self, share: float) -> None:
+        count = int(share * len(self.written))
+        self.acknowledged = (self.acknowledged + count) % 2**32
+        expected = [self.written.popleft() for _ in range(count)]
+        assert names(self.box.acknowledge(self.acknowledged)) == expected
+
+    @rule(beyond=st.integers(1, 2**31))
+    def acknowledge_too_much(self, beyond: int) -> None:
+        with pytest.raises(StreamProtocolError):
+            self.box.acknowledge((self.acknowledged + len(self.written) + beyond) % 2**32)
+
+    @precondition(lambda self: self.written)
+    @rule(again=st.booleans())
+    def new_session(self, again: bool) -> None:
+        left = self.box.begin_session()
+        assert names(left) == list(self.written)
+        self.acknowledged = 0
+        if again:
+            self.box.put_back(left)
+            self.waiting.extendleft(reversed(self.written))
+        self.written.clear()
+
+    @invariant()
+    def same(self) -> None:
+        assert names(self.box) == [*self.written, *self.waiting]
+        assert self.box.sent == (self.acknowledged + len(self.written)) % 2**32
+        assert self.box._bytes == sum(map(len, [*self.written, *self.waiting]))
+
+
+TestOutboxAgainstModel = OutboxAgainstModel.TestCase
