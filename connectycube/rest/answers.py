@@ -9,7 +9,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping
 from email.utils import parsedate_to_datetime
 from typing import Any, TypeVar
 
-from attrs import frozen
+from attrs import field, frozen
 
 from ..errors import (
     ApiResponseError,
@@ -51,7 +51,7 @@ class Answer:
     url: str
     status: int
     headers: Mapping[str, str]
-    data: Any
+    data: Any = field(repr=False)
 
     def object(self) -> dict[str, Any]:
         """Return the answer if it is a JSON object; raises UnexpectedResponseError otherwise."""

@@ -20,7 +20,7 @@ from typing import Any
 
 import requests
 import urllib3
-from attrs import frozen
+from attrs import field, frozen
 from requests.adapters import HTTPAdapter
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
@@ -65,7 +65,7 @@ class Reply:
 
     status: int
     headers: Mapping[str, str]
-    body: bytes
+    body: bytes = field(repr=False)
     fault: str
 
 
@@ -159,7 +159,6 @@ def _read(response: requests.Response) -> Reply:
                 break
         else:
             fault = ""
-            response.raw.release_conn()  # an empty body does not do it by itself
     except _FAILURES as error:
         fault = "late" if _is_timeout(error) else "cut off"
     finally:

@@ -34,7 +34,7 @@ Query = Iterable[tuple[str, str | int]]
 _log = logging.getLogger("connectycube.rest")
 
 
-@frozen(kw_only=True)
+@frozen(kw_only=True, repr=False)  # it holds secrets
 class _Request:
     method: str
     url: str

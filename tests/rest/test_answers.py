@@ -90,6 +90,11 @@ def test_messages_are_read_from_any_error_body(body, messages):
     assert refused(422, body).messages == messages
 
 
+def test_reprs_do_not_show_what_was_answered():
+    body = {"session": {"token": "T0K"}}
+    assert "T0K" not in repr(reply(200, body)) + repr(answered(200, body))
+
+
 def test_error_without_body_says_so():
     assert "did not say why" in str(refused(500))
 
