@@ -64,6 +64,7 @@ class SlixmppPeer:
         self._ca_file = str(ca_file)
         self._stream_management = stream_management
         self._ready: Future[None] = Future()
+        self._transport: asyncio.Transport | None = None
 
     def __enter__(self) -> SlixmppPeer:
         self.start()
@@ -204,7 +205,8 @@ class SlixmppPeer:
         client.add_event_handler("session_start", self._on_session_start)
         client.add_event_handler("sm_enabled", self._on_ready)
         client.add_event_handler("session_resumed", lambda _: self.links.put("resumed"))
-        client.add_event_handler("disconnected", lambda _: self.links.put("disconnected"))
+        client.add_event_handler("tls_success", self._on_tls)
+        client.add_event_handler("disconnected", self._on_disconnected)
         client.add_event_handler(
             "failed_all_auth", lambda _: self._refuse("the password was refused")
         )
@@ -214,6 +216,17 @@ class SlixmppPeer:
         for tag, mailbox in (("message", self.messages), ("presence", self.presences)):
             matcher = MatchXPath(f"{{jabber:client}}{tag}")
             client.register_handler(Callback(f"every {tag}", matcher, mailbox.put))
+
+    def _on_tls(self, event: Any) -> None:
+        self._transport = self._client.transport
+
+    def _on_disconnected(self, event: Any) -> None:
+        if (
+            self._transport is not None
+        ):  # Python 3.10 complains of a TLS transport that was lost, not closed
+            self._transport.close()
+            self._transport = None
+        self.links.put("disconnected")
 
     def _on_session_start(self, event: Any) -> None:
         self._client.send_presence()
