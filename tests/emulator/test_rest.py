@@ -12,15 +12,9 @@ import requests
 from connectycube.emulator import Emulator
 from connectycube.errors import ArgumentValueError
 
+from .conftest import ManualClock
+
 NO_SESSION = {"errors": {"base": ["Required session does not exist"]}}
-
-
-class ManualClock:
-    def __init__(self) -> None:
-        self.now = 1_700_000_000.0
-
-    def time(self) -> float:
-        return self.now
 
 
 def session_request(emulator, **more):

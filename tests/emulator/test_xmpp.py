@@ -16,6 +16,7 @@ from connectycube.emulator import Emulator
 from tests.support.waiting import wait_until
 
 from .client import CLIENT, SASL, SM, STANZAS, STREAM, STREAMS, Client, chat, condition, param
+from .conftest import ManualClock, Rest
 
 MARKERS = "urn:xmpp:chat-markers:0"
 BODY = f"{CLIENT}body"
@@ -125,7 +126,7 @@ class TestStream:
                 client.log_in(user)
                 for _ in range(5):
                     client.send(" " * 3_000)
-                    assert client.sync() == []
+                assert client.sync() == []
 
     def test_stanzas_split_anywhere_arrive_whole(self, connect, alice):
         client = connect().log_in(alice)
@@ -162,6 +163,18 @@ class TestAuthentication:
             client.open()
             failure = client.authenticate(alice, password)
             assert next(child.tag for child in failure) == f"{SASL}not-authorized"
+
+    def test_token_opens_no_longer_than_it_lives(self):
+        clock = ManualClock()
+        with Emulator(clock=clock) as emulator:
+            user = emulator.add_user("alice", "secret")
+            with Rest(emulator, "alice").http as http:
+                token = str(http.headers["CB-Token"])
+            for later, answer in ((7100, "success"), (101, "failure")):
+                clock.now += later
+                with Client(emulator) as client:
+                    client.open()
+                    assert client.authenticate(user, token).tag == f"{SASL}{answer}"
 
     @pytest.mark.parametrize(
         ("authzid", "answer"),
@@ -392,6 +405,16 @@ class TestMessages:
         receivers = [connect().log_in(bob) for _ in range(3)]
         sender.send(chat(bob))
         assert [receiver.message().findtext(BODY) for receiver in receivers] == ["hello"] * 3
+
+    def test_message_to_oneself_reaches_ones_resources_and_makes_no_dialog(
+        self, emulator, connect, alice
+    ):
+        one, other = connect().log_in(alice), connect().log_in(alice)
+        one.send(chat(alice, "note"))
+        for client in (one, other):
+            message = client.message()
+            assert (message.findtext(BODY), message.get("type")) == ("note", "chat")
+        assert emulator.private_dialog(alice, alice) is None
 
     def test_full_jid_reaches_one_resource_and_any_when_it_is_gone(self, connect, alice, bob):
         sender = connect().log_in(alice)
@@ -705,19 +728,27 @@ class TestStreamManagement:
         assert answer[0].tag == f"{STANZAS}item-not-found"
         assert client.bind()
 
-    def test_expired_session_is_item_not_found_with_h(self, bob):
+    @pytest.mark.parametrize(
+        ("who", "forget", "expected"),
+        [("owner", False, "1"), ("owner", True, None), ("another", False, None)],
+    )
+    def test_expired_session_is_item_not_found_with_h_for_its_user(self, who, forget, expected):
         with Emulator(resume_seconds=1) as emulator:
-            user = emulator.add_user("alice", "secret")
+            owner, another = (emulator.add_user(name, "secret") for name in ("alice", "bob"))
             with Client(emulator) as client, Client(emulator) as again:
-                client.log_in(user)
+                client.log_in(owner)
                 previous = client.enable()
                 client.sync()
-                emulator.cut(user)
-                wait_until(lambda: not emulator.sessions(user), 5)
-                again.authenticated(user)
+                emulator.cut(owner)
+                wait_until(lambda: not emulator.sessions(owner), 5)
+                if forget:
+                    emulator.forget_sessions(another)
+                    emulator.forget_sessions(owner)
+                again.authenticated(owner if who == "owner" else another)
                 again.send(f"<resume xmlns='urn:xmpp:sm:3' previd='{previous}' h='0'/>")
                 failed = again.find(f"{SM}failed")
-        assert failed.get("h") == "1"
+        assert failed[0].tag == f"{STANZAS}item-not-found"
+        assert failed.get("h") == expected
 
     def test_h_beyond_what_was_sent_is_a_stream_error(self, emulator, connect, alice):
         client = connect().log_in(alice)

@@ -139,7 +139,9 @@ class Exchange:
 
     def forget(self, user_id: int | None) -> int:
         """Drop the sessions that wait to be resumed as a restarted server would; return how many."""
-        self._handled.clear()
+        for management_id, (owner, _) in list(self._handled.items()):
+            if user_id in (None, owner):
+                del self._handled[management_id]
         waiting = [session for session in self.sessions(user_id) if session.link is None]
         for session in waiting:
             self.end_session(session, remember=False)
