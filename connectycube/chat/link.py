@@ -194,7 +194,7 @@ def _resolve(
     def resolve() -> None:
         try:
             found.append(socket.getaddrinfo(host, port, type=socket.SOCK_STREAM))
-        except (OSError, ValueError) as error:  # ValueError: not a name at all
+        except Exception as error:  # noqa: BLE001 - whatever a resolver raises ends the wait for it
             found.append(error)
         waker.wake()
 
@@ -238,14 +238,16 @@ def _open_address(
         sock = socket.socket(family, socket.SOCK_STREAM)
         sock.setblocking(False)
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        code = sock.connect_ex(address)
+        # Before it connects: wrapping one that was reset meanwhile would leave it open (CPython 3.11).
+        sock = secured = context.wrap_socket(
+            sock, server_hostname=host, do_handshake_on_connect=False
+        )
+        code = secured.connect_ex(address)
         if code == errno.EINPROGRESS:
-            wait(sock, read=False, write=True, phase="accept the connection")
-            code = sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+            wait(secured, read=False, write=True, phase="accept the connection")
+            code = secured.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
         if code:
             raise ConnectionRefusedByHostError(f"cannot connect to {where}: {os.strerror(code)}")
-        secured = context.wrap_socket(sock, server_hostname=host, do_handshake_on_connect=False)
-        sock = secured
         _shake_hands(secured, host, where, wait)
         return Link(secured)
     except BaseException as error:
