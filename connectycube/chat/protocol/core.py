@@ -295,6 +295,8 @@ class Core:
                 if self._stream is not stream:
                     return
             self._write_stream_output()
+            if not self._session.outputs:
+                self.taken_over(now)  # a bare request for an acknowledgement hands nothing over
         except (ConnectionLostError, AuthenticationError) as error:
             if self.state is ChatState.AUTHENTICATED:
                 # The server ended the stream over our attempt to resume: the same would follow.
