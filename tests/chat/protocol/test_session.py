@@ -1,0 +1,707 @@
+"""What outlives a link: acknowledgements, replay, history, IQs, 'delivered'; against a simulated server."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from connectycube.chat.protocol.messages import encode_chat_state
+from connectycube.config import Timeouts
+from connectycube.errors import (
+    ConnectionLostError,
+    NotConnectedError,
+    OutcomeUnknownError,
+    StanzaError,
+)
+from connectycube.models import ChatState, Message
+
+from .simulated import (
+    ADDRESSES,
+    ALICE,
+    BOB,
+    HOST,
+    MARKERS,
+    PASSWORD,
+    SM,
+    Server,
+    config,
+    text_message,
+)
+from .world import World
+
+BOB_JID = ADDRESSES.user(BOB)
+
+
+def ids(*numbers: int) -> list[str]:
+    return [f"{number:024x}" for number in numbers]
+
+
+def ready(server: Server | None = None, **settings: Any) -> World:
+    """A world whose user is logged in."""
+    world = World(server, config(**settings))
+    world.login()
+    assert world.core.state is ChatState.READY
+    return world
+
+
+def reconnect(world: World) -> None:
+    """Let the next attempt happen now."""
+    world.core.relogin(world.now)
+    world.after()
+    world.settle()
+
+
+# --- acknowledgements -----------------------------------------------------------------------------
+
+
+def test_a_message_is_sent_once_the_server_has_acknowledged_it() -> None:
+    world = ready()
+    world.server.answers_questions = False
+    submission = world.send(1)
+    world.settle()
+    assert world.server.messages() == ids(1)
+    assert world.outcome(submission) is None and world.core.unfinished
+    world.server.acknowledge()
+    world.settle()
+    assert world.outcome(submission) == "sent"
+    assert world.sent == ids(1) and not world.core.unfinished
+
+
+def test_sent_is_reported_once_for_each_message_and_in_order() -> None:
+    world = ready()
+    for number in range(1, 51):
+        world.send(number)
+        if number % 7 == 0:
+            world.settle()
+    world.settle()
+    assert world.sent == world.server.messages() == ids(*range(1, 51))
+    assert {world.outcome(submission) for submission in world.submissions} == {"sent"}
+
+
+def test_messages_sent_before_the_connection_is_ready_wait_and_flow_in_order() -> None:
+    world = World()
+    world.login(settle=False)
+    world.send(1)
+    world.send(2)
+    world.settle()
+    assert world.server.messages() == ids(1, 2)
+    assert world.sent == ids(1, 2)
+
+
+def test_one_question_covers_all_messages_written_before_it() -> None:
+    world = ready()
+    world.settle()
+    before = world.server.questions
+    for number in range(100):
+        world.send(number)
+    world.settle()
+    # The first message asks; what was written behind that question needs one more.
+    assert world.server.questions - before == 2
+    assert len(world.sent) == 100
+
+
+def test_a_server_whose_count_stands_still_is_not_asked_again_and_again() -> None:
+    world = ready()
+    world.server.replies["r"] = f"<a xmlns='{SM}' h='1'/>"  # the presence, and nothing since
+    world.send(1)
+    before = world.server.questions
+    world.settle()
+    assert world.server.questions - before == 1
+    world.advance(300)
+    assert world.server.questions - before == 1 + 300 // 30
+    assert world.sent == []
+
+
+def test_acknowledging_more_than_was_sent_ends_the_link_and_a_new_session_sorts_it_out() -> None:
+    world = ready()
+    world.send(1)
+    world.settle()
+    assert world.server.session is not None
+    world.server.session.handled += 5
+    world.server.acknowledge()
+    world.settle()
+    assert world.states[-1] is ChatState.FORCE_CLOSED
+    assert "more than" in str(world.events("state_changed")[-1].reason)
+    world.send(2)
+    world.advance(60)  # the resumption meets the same count, so a new session follows
+    assert world.core.state is ChatState.READY
+    assert world.sent == ids(1, 2)
+    assert world.server.messages() == ids(1, 2)
+
+
+def test_both_counts_wrap_at_two_to_the_32() -> None:
+    world = ready()
+    session = world.server.session
+    assert session is not None
+    world.server.answers_questions = False
+    start = 2**32 - 3
+    session.handled = session.acknowledged = start
+    world.core._session._outbox._acknowledged = start
+    world.core._session._received = world.core._session._handled = start
+    for number in range(1, 8):
+        world.send(number)
+        world.server.send(text_message(100 + number))
+    world.settle()
+    world.server.ask()
+    world.settle()
+    assert session.acknowledged == 4
+    assert session.handled == 11  # 7 messages, 7 times 'delivered'
+    world.server.acknowledge()
+    world.settle()
+    assert world.sent == ids(*range(1, 8))
+    world.send(8)
+    world.cut()
+    reconnect(world)
+    assert world.core.state is ChatState.RESUMED
+    world.server.acknowledge()
+    world.settle()
+    assert world.sent == ids(*range(1, 9))
+
+
+@pytest.mark.parametrize("managed", [True, False])
+def test_without_stream_management_a_ping_acknowledges_what_came_before_it(managed: bool) -> None:
+    server = Server()
+    server.managed = managed
+    world = ready(server)
+    for number in (1, 2, 3):
+        world.send(number)
+    world.settle()
+    assert world.sent == ids(1, 2, 3)
+    pings = [iq for iq in server.named("iq") if iq[0].tag == "{urn:xmpp:ping}ping"]
+    assert bool(pings) != managed
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        f"<iq type='result' from='{BOB_JID}' id='{{id}}'/>",
+        "<iq type='result' from='evil.example' id='{id}'/>",
+        f"<iq type='result' from='{HOST}'/>",
+        f"<iq type='result' from='{HOST}' id=''/>",
+        f"<iq type='result' from='{HOST}' id='other'/>",
+        f"<iq from='{HOST}'/>",
+    ],
+)
+def test_only_the_servers_answer_to_that_ping_acknowledges(answer: str) -> None:
+    server = Server()
+    server.managed = False
+    server.replies["ping"] = answer
+    world = ready(server)
+    world.send(1)
+    world.settle()
+    assert world.sent == [] and world.core.unfinished
+    assert world.core.counters.unclaimed_answers >= 1
+
+
+@pytest.mark.parametrize("attributes", ["", f" from='{HOST}'"])
+def test_an_answer_without_an_id_acknowledges_nothing(attributes: str) -> None:
+    world = ready()
+    world.server.answers_questions = False
+    world.send(1)
+    world.settle()
+    world.server.send(f"<iq type='result'{attributes}/>")
+    world.settle()
+    assert world.sent == [] and world.core.is_ready
+
+
+def test_a_refused_ping_acknowledges_too() -> None:
+    server = Server()
+    server.managed = False
+    server.replies["ping"] = f"<iq type='error' from='{HOST}' id='{{id}}'><error code='503'/></iq>"
+    world = ready(server)
+    world.send(1)
+    world.settle()
+    assert world.sent == ids(1)
+
+
+def test_our_count_is_told_when_asked_and_only_of_what_was_taken_over() -> None:
+    world = ready()
+    world.server.send(text_message(1))
+    world.server.ask()
+    world.server.send(text_message(2))
+    world.settle()
+    session = world.server.session
+    assert session is not None
+    assert (
+        session.acknowledged == 2
+    )  # answered behind the whole batch, when all of it was taken over
+    world.server.send(text_message(3))
+    world.settle()
+    assert session.acknowledged == 2 and len(session.unacknowledged) == 1
+    world.close()
+    assert session.acknowledged == 3, "the good-bye tells the rest"
+
+
+def test_a_question_that_comes_alone_is_answered_at_once() -> None:
+    world = ready()
+    world.server.send(text_message(1))
+    world.settle()
+    world.server.ask()
+    world.settle()
+    session = world.server.session
+    assert session is not None and session.acknowledged == 1
+
+
+def test_nothing_is_acknowledged_before_it_was_taken_over() -> None:
+    world = ready()
+    world.server.send(text_message(1))
+    world.server.ask()
+    assert world.link is not None
+    data = bytes(world.link.to_client)
+    world.link.to_client.clear()
+    world.core.receive(data, world.now)
+    assert b"<a " not in world.core.outgoing and b"received" not in world.core.outgoing
+    world.core.take_outputs()
+    world.core.taken_over(world.now)
+    assert b'<a xmlns="urn:xmpp:sm:3" h="1"/>' in world.core.outgoing
+    assert b"<received " in world.core.outgoing
+
+
+# --- resumption -----------------------------------------------------------------------------------
+
+
+def test_a_resumed_session_replays_what_is_missing_in_order_before_anything_new() -> None:
+    world = ready()
+    world.server.answers_questions = False
+    for number in (1, 2, 3, 4):
+        world.send(number)
+    assert world.link is not None
+    half = bytes(world.link.to_server).find(ids(3)[0].encode())
+    world.cut(up=half)
+    assert world.server.messages() == ids(1, 2)
+    world.send(5)
+    reconnect(world)
+    assert world.states[-1] is ChatState.RESUMED
+    assert world.sent == ids(1, 2), "the resumption's count acknowledges as well"
+    assert world.server.messages() == ids(1, 2, 3, 4, 5)
+    world.server.acknowledge()
+    world.settle()
+    assert world.sent == ids(1, 2, 3, 4, 5)
+
+
+@pytest.mark.parametrize("up", range(0, 700, 41))
+def test_wherever_the_link_is_cut_nothing_is_lost_or_doubled(up: int) -> None:
+    world = ready()
+    for number in (1, 2, 3):
+        world.send(number)
+        world.server.send(text_message(10 + number))
+    world.cut(up=up, down=up // 2)
+    reconnect(world)
+    assert world.server.messages() == world.sent == ids(1, 2, 3)
+    assert world.received == [11, 12, 13]
+
+
+def test_what_the_server_sent_meanwhile_arrives_with_the_resumption() -> None:
+    world = ready()
+    world.cut()
+    for number in (1, 2):
+        world.server.send(text_message(number))
+    reconnect(world)
+    assert world.received == [1, 2]
+    assert world.server.delivered() == ids(1, 2)
+
+
+def test_a_session_is_resumed_through_many_links() -> None:
+    world = ready()
+    for number in range(1, 21):
+        world.send(number)
+        world.server.send(text_message(100 + number))
+        world.cut(up=number * 13, down=number * 7)
+        reconnect(world)
+        assert world.core.state is ChatState.RESUMED
+    assert world.server.messages() == world.sent == ids(*range(1, 21))
+    assert world.received == list(range(101, 121))
+    assert sorted(world.server.delivered()) == ids(*range(101, 121))
+
+
+def test_an_iq_under_way_survives_the_resumption() -> None:
+    world = ready()
+    world.request("ticket")
+    world.cut()
+    assert world.answers == []
+    reconnect(world)
+    assert [(answer.ticket, answer.error) for answer in world.answers] == [("ticket", None)]
+
+
+# --- failed resumption ----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("arrived", [0, 1, 2, 3])
+def test_a_failed_resumption_with_a_count_resends_exactly_the_rest(arrived: int) -> None:
+    world = ready()
+    world.server.answers_questions = False
+    for number in (1, 2, 3):
+        world.send(number)
+    assert world.link is not None
+    end = (bytes(world.link.to_server) + ids(arrived + 1)[0].encode()).find(
+        ids(arrived + 1)[0].encode()
+    )
+    world.cut(up=end)
+    assert world.server.messages() == ids(*range(1, arrived + 1))
+    world.server.forget_sessions()
+    world.server.answers_questions = True
+    world.send(4)
+    world.looks_up = None
+    reconnect(world)
+    assert world.states[-1] is ChatState.READY
+    assert world.lookups == [], "the count says everything, history need not be asked"
+    assert world.server.messages() == world.sent == ids(1, 2, 3, 4)
+
+
+@pytest.mark.parametrize("arrived", [0, 1, 3])
+@pytest.mark.parametrize("managed_again", [True, False])
+def test_a_failed_resumption_without_a_count_asks_history_and_resends_what_it_lacks(
+    arrived: int, managed_again: bool
+) -> None:
+    world = ready()
+    world.server.says_h_when_failed = False
+    for number in (1, 2, 3):
+        world.send(number)
+    assert world.link is not None
+    end = (bytes(world.link.to_server) + ids(arrived + 1)[0].encode()).find(
+        ids(arrived + 1)[0].encode()
+    )
+    world.cut(up=end)
+    world.server.forget_sessions()
+    world.server.managed = managed_again
+    reconnect(world)
+    world.send(4)
+    world.settle()
+    assert world.server.messages() == ids(*range(1, arrived + 1)), "all wait for history's answer"
+    (lookup,) = world.lookups
+    assert [submission.message.id for submission in lookup.submissions] == ids(1, 2, 3)
+    world.answer_lookups()
+    world.settle()
+    assert world.server.messages() == world.sent == ids(1, 2, 3, 4)
+
+
+def test_when_history_cannot_be_read_the_outcome_is_unknown_and_nothing_is_sent_again() -> None:
+    world = ready()
+    world.server.says_h_when_failed = False
+    submission = world.send(1)
+    world.cut()
+    world.server.forget_sessions()
+    reconnect(world)
+    later = world.send(2)
+    world.looks_up = lambda lookup: None
+    world.answer_lookups()
+    world.settle()
+    assert world.outcome(submission) is OutcomeUnknownError
+    assert world.outcome(later) == "sent"
+    assert world.server.messages() == ids(2)
+    (failure,) = world.events("message_failed")
+    assert failure.message_id == ids(1)[0] and isinstance(failure.error, OutcomeUnknownError)
+
+
+@pytest.mark.parametrize("changes", [{"save_to_history": False}, {"destroy_after": 5}])
+def test_what_history_cannot_show_ends_as_unknown_without_asking(changes: dict[str, Any]) -> None:
+    world = ready()
+    world.server.says_h_when_failed = False
+    submission = world.send(1, **changes)
+    world.cut()
+    world.server.forget_sessions()
+    reconnect(world)
+    assert world.outcome(submission) is OutcomeUnknownError
+    assert world.lookups == [] and world.server.messages() == []
+
+
+@pytest.mark.parametrize("changes", [{"save_to_history": False}, {"destroy_after": 5}])
+def test_with_a_count_even_those_are_resent(changes: dict[str, Any]) -> None:
+    world = ready()
+    submission = world.send(1, **changes)
+    world.cut()
+    world.server.forget_sessions()
+    reconnect(world)
+    assert world.outcome(submission) == "sent"
+
+
+def test_messages_that_were_never_written_need_no_history() -> None:
+    world = ready()
+    world.server.says_h_when_failed = False
+    world.settle()
+    world.cut()
+    world.send(1)
+    world.server.forget_sessions()
+    reconnect(world)
+    assert world.lookups == [] and world.sent == ids(1)
+
+
+def test_the_link_may_be_lost_again_while_history_is_asked() -> None:
+    world = ready()
+    world.server.says_h_when_failed = False
+    world.send(1)
+    world.cut()
+    world.server.forget_sessions()
+    reconnect(world)
+    world.send(2)
+    world.cut()
+    world.answer_lookups()
+    assert world.sent == [] and world.server.messages() == []
+    reconnect(world)
+    assert world.server.messages() == world.sent == ids(1, 2)
+
+
+def test_an_iq_under_way_fails_with_its_session() -> None:
+    world = ready()
+    world.request("ticket")
+    world.cut()
+    world.server.forget_sessions()
+    reconnect(world)
+    (answer,) = world.answers
+    assert answer.ticket == "ticket" and isinstance(answer.error, ConnectionLostError)
+
+
+def test_what_was_delivered_but_not_acknowledged_is_not_delivered_again_in_the_new_session() -> (
+    None
+):
+    world = ready()
+    world.server.send(text_message(1))
+    world.settle()
+    world.cut()
+    world.server.forget_sessions()
+    world.server.send(text_message(2))
+    reconnect(world)
+    assert world.received == [1, 2]
+    assert world.core.counters.repeated == 1
+    assert world.server.delivered() == ids(1, 2)
+
+
+# --- what came to an end ----------------------------------------------------------------------------
+
+
+def test_at_the_end_what_may_have_left_is_unknown_and_what_never_left_has_failed() -> None:
+    world = ready(timeouts=Timeouts())
+    world.server.answers_questions = False
+    attempted = world.send(1)
+    world.cut()
+    waiting = world.send(2)
+    world.core.abort(None)
+    world.after()
+    assert world.outcome(attempted) is OutcomeUnknownError
+    assert world.outcome(waiting) is NotConnectedError
+    assert not world.core.unfinished
+
+
+def test_nothing_of_one_users_session_goes_out_in_anothers_name() -> None:
+    world = ready()
+    world.close(settle=False)
+    assert world.link is not None
+    # The last message comes with the end of the stream, so its 'delivered' finds no link any more.
+    data = bytes(world.link.to_client) + text_message(1).encode() + b"</stream:stream>"
+    world.core.receive(data, world.now)
+    world.after()
+    assert world.received == [1] and world.core.state is ChatState.CLOSED
+    world.login(user=BOB, settle=False)
+    assert world.core.unfinished == 0
+    assert world.core.jid is None
+
+
+# --- refusals of messages -------------------------------------------------------------------------
+
+
+def refusal(number: int) -> str:
+    return (
+        f"<message from='{BOB_JID}' to='{ADDRESSES.user(ALICE)}' type='error' id='{number:024x}'>"
+        "<error type='auth'><forbidden xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/></error></message>"
+    )
+
+
+def test_an_error_before_the_acknowledgement_is_the_messages_outcome() -> None:
+    world = ready()
+    world.server.answers_questions = False
+    submission, other = world.send(1), world.send(2)
+    world.settle()
+    world.server.send(refusal(1))
+    world.settle()
+    assert world.outcome(submission) is StanzaError
+    world.server.acknowledge()
+    world.settle()
+    assert world.outcome(submission) is StanzaError, "acknowledged later, but refused"
+    assert world.outcome(other) == "sent"
+    assert world.sent == ids(2)
+    (failure,) = world.events("message_failed")
+    assert (failure.message_id, failure.condition) == (ids(1)[0], "forbidden")
+
+
+def test_an_error_after_the_acknowledgement_is_an_event_of_its_own() -> None:
+    world = ready()
+    submission = world.send(1)
+    world.settle()
+    world.server.send(refusal(1))
+    world.settle()
+    assert world.outcome(submission) == "sent"
+    (failure,) = world.events("message_failed")
+    assert failure.message_id == ids(1)[0]
+
+
+def test_an_error_for_an_unknown_message_changes_no_outcome() -> None:
+    world = ready()
+    world.server.answers_questions = False
+    submission = world.send(1)
+    world.settle()
+    world.server.send(refusal(99))
+    world.settle()
+    assert world.outcome(submission) is None
+    assert [failure.message_id for failure in world.events("message_failed")] == ids(99)
+
+
+# --- IQs --------------------------------------------------------------------------------------------
+
+
+def test_a_request_gets_the_answer_of_whom_it_went_to() -> None:
+    world = ready()
+    world.server.replies["ping"] = ""
+    request_id = world.request("ticket")
+    world.settle()
+    world.server.send(f"<iq type='result' id='{request_id}' from='{BOB_JID}'/>")
+    world.server.send(
+        f"<message type='chat' id='{request_id}' from='{BOB_JID}'><body>1</body></message>"
+    )
+    world.settle()
+    assert world.answers == [] and world.core.counters.unclaimed_answers == 1
+    world.server.send(f"<iq type='result' id='{request_id}' from='{HOST}'/>")
+    world.settle()
+    assert [answer.ticket for answer in world.answers] == ["ticket"]
+
+
+def test_a_forgotten_request_is_not_answered() -> None:
+    world = ready()
+    request_id = world.request("ticket")
+    world.core.forget_request(request_id)
+    world.settle()
+    assert world.answers == [] and world.core.counters.unclaimed_answers == 1
+    assert not len(world.core._session._requests)
+
+
+@pytest.mark.parametrize(
+    ("attributes", "payload", "kind"),
+    [
+        (f" from='{HOST}'", "<ping xmlns='urn:xmpp:ping'/>", "result"),
+        ("", "<ping xmlns='urn:xmpp:ping'/>", "result"),
+        (f" from='{BOB_JID}/x&amp;y'", "<ping xmlns='urn:xmpp:ping'/>", "result"),
+        (f" from='{HOST}'", "<query xmlns='jabber:iq:version'/>", "error"),
+        ("", "", "error"),
+    ],
+)
+def test_requests_to_us_are_answered(attributes: str, payload: str, kind: str) -> None:
+    world = ready()
+    world.server.send(f"<iq type='get' id='q&amp;1'{attributes}>{payload}</iq>")
+    world.settle()
+    reply = world.server.named("iq")[-1]
+    assert (reply.attrib["id"], reply.attrib["type"]) == ("q&1", kind)
+    expected = {"": None, f" from='{HOST}'": HOST}.get(attributes, f"{BOB_JID}/x&y")
+    assert reply.attrib.get("to") == expected
+    unavailable = "{urn:ietf:params:xml:ns:xmpp-stanzas}service-unavailable"
+    assert (reply.find(f".//{unavailable}") is not None) == (kind == "error")
+
+
+def test_a_set_of_ping_is_no_ping() -> None:
+    world = ready()
+    world.server.send("<iq type='set' id='1'><ping xmlns='urn:xmpp:ping'/></iq>")
+    world.settle()
+    assert world.server.named("iq")[-1].attrib["type"] == "error"
+
+
+# --- 'delivered' and typing -----------------------------------------------------------------------
+
+
+def test_a_markable_message_of_somebody_else_is_answered_with_delivered_once() -> None:
+    world = ready()
+    world.server.send(text_message(1))
+    world.server.send(text_message(1))
+    world.settle()
+    assert world.received == [1]
+    (marker,) = world.server.named("message")
+    assert marker.attrib["to"] == BOB_JID and marker.attrib["type"] == "chat"
+    received = marker.find(f"{{{MARKERS}}}received")
+    assert received is not None and received.attrib["id"] == ids(1)[0]
+    assert marker.findtext(".//{jabber:client}dialog_id") == "d1"
+
+
+@pytest.mark.parametrize(
+    "stanza",
+    [
+        text_message(1, markable=False),
+        text_message(1, sender=ALICE, to=BOB),
+        text_message(1).replace("type='chat'", "type='error'"),
+        text_message(1).replace("type='chat'", "type='headline'"),
+        f"<message from='{BOB_JID}' type='chat'><body>1</body><markable xmlns='{MARKERS}'/></message>",
+        f"<message from='{BOB_JID}' type='chat' id='x'><received xmlns='{MARKERS}' id='1'/></message>",
+    ],
+    ids=["not markable", "own", "error", "headline", "without id", "a marker"],
+)
+def test_nothing_else_is_answered_with_delivered(stanza: str) -> None:
+    world = ready()
+    world.server.send(stanza)
+    world.settle()
+    assert world.server.delivered() == []
+
+
+def test_delivered_can_be_turned_off() -> None:
+    world = ready(auto_delivered=False)
+    world.server.send(text_message(1))
+    world.settle()
+    assert world.received == [1] and world.server.delivered() == []
+
+
+def test_delivered_by_hand_waits_for_the_link() -> None:
+    world = ready(auto_delivered=False)
+    world.cut()
+    message = Message(id="m1", sender_id=BOB, dialog_id="d1")
+    world.core.send_marker("displayed", message, world.now)
+    reconnect(world)
+    (stanza,) = world.server.named("message")
+    assert stanza.find(f"{{{MARKERS}}}displayed") is not None
+
+
+def test_typing_is_dropped_while_the_link_is_down() -> None:
+    world = ready()
+    composing = encode_chat_state("composing", BOB_JID)
+    world.core.send_fleeting(composing)
+    world.after()
+    world.settle()
+    assert len(world.server.named("message")) == 1
+    world.cut()
+    world.core.send_fleeting(composing)
+    reconnect(world)
+    assert len(world.server.named("message")) == 1
+    assert world.core.counters.fleeting_dropped == 1
+
+
+def test_typing_under_way_when_the_session_was_lost_is_not_sent_again() -> None:
+    world = ready()
+    world.core.send_fleeting(encode_chat_state("composing", BOB_JID))
+    world.after()
+    world.cut()
+    world.server.forget_sessions()
+    reconnect(world)
+    assert world.server.named("message") == []
+
+
+# --- what is not understood -----------------------------------------------------------------------
+
+
+def test_what_means_nothing_is_counted_and_acknowledged() -> None:
+    world = ready()
+    for stanza in (
+        "<presence from='x@y'/>",
+        "<message type='headline'/>",
+        "<iq type='result' id='q'/>",
+    ):
+        world.server.send(stanza)
+    world.server.ask()
+    world.settle()
+    session = world.server.session
+    assert session is not None and session.acknowledged == 3
+    assert world.core.counters.not_understood == 2
+    assert world.core.counters.unclaimed_answers == 1
+
+
+def test_the_password_is_in_nothing_that_is_told() -> None:
+    world = ready()
+    world.send(1)
+    world.cut()
+    reconnect(world)
+    told = repr((world.deliveries, world.settled, world.answers, world.core.credentials))
+    assert PASSWORD not in told
