@@ -41,6 +41,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 __all__ = [
     "ApiError",
@@ -81,7 +82,20 @@ __all__ = [
 
 
 class ConnectyCubeError(Exception):
-    """The root of everything this package raises."""
+    """The root of everything this package raises; all of them can be pickled and copied."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # Exception's own way calls the class with `args` alone, without the keywords it may need.
+        return _rebuilt, (type(self), self.args, self.__dict__)
+
+
+def _rebuilt(
+    kind: type[ConnectyCubeError], args: tuple[Any, ...], attributes: dict[str, Any]
+) -> ConnectyCubeError:
+    error = kind.__new__(kind)
+    error.args = args
+    error.__dict__.update(attributes)
+    return error
 
 
 class ArgumentTypeError(ConnectyCubeError, TypeError):

@@ -1,4 +1,6 @@
+import copy
 import inspect
+import pickle
 import re
 
 import pytest
@@ -84,3 +86,12 @@ def test_what_the_service_did_not_say_is_empty():
     assert (error.messages, error.retry_after) == ((), None)
     stanza = errors.StanzaError("no", condition="forbidden")
     assert (stanza.type, stanza.text, stanza.code) == (None, None, None)
+
+
+@pytest.mark.parametrize("cls", CLASSES, ids=errors.__all__)
+@pytest.mark.parametrize("travel", [copy.copy, lambda error: pickle.loads(pickle.dumps(error))])
+def test_an_error_survives_the_way_to_another_process(cls, travel):
+    error = make(cls)
+    arrived = travel(error)
+    assert type(arrived) is cls
+    assert (str(arrived), vars(arrived)) == (str(error), vars(error))
