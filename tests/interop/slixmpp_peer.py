@@ -186,6 +186,8 @@ class SlixmppPeer:
         asyncio.set_event_loop(self._loop)
         try:
             self._loop.run_forever()
+            if self._transport is not None:
+                self._transport.abort()
             tasks = asyncio.all_tasks(self._loop)
             for task in tasks:
                 task.cancel()
