@@ -51,6 +51,7 @@ class ServerSession:
     def __init__(self, resume_id: str | None, managed: bool) -> None:
         self.resume_id = resume_id
         self.managed = managed
+        self.available = False  # until its first presence
         self.handled = 0
         self.acknowledged = 0
         self.unacknowledged: deque[str] = deque()
@@ -91,9 +92,14 @@ class Server:
 
     def send(self, stanza: str) -> None:
         """Relay a stanza to the client: now, on resumption, or at its next login."""
-        if self.session is None:
+        if self.session is None or not self.session.available:
             self.offline.append(stanza)
-            return
+        else:
+            self.push(stanza)
+
+    def push(self, stanza: str) -> None:
+        """Send a stanza in the session, whether or not it is available for messages."""
+        assert self.session is not None
         self.session.unacknowledged.append(stanza)
         if self.session.link is not None:
             self.session.link.output += stanza.encode()
@@ -312,8 +318,10 @@ class ServerLink:
         if name == "iq" and stanza.attrib["type"] in ("get", "set"):
             self._iq(stanza)
         elif name == "presence" and not stanza.attrib:
+            assert self.session is not None
+            self.session.available = True
             while self.server.offline:
-                self.server.send(self.server.offline.popleft())
+                self.server.push(self.server.offline.popleft())
 
     def _iq(self, stanza: ElementTree.Element) -> None:
         request_id, payload = stanza.attrib["id"], stanza[0]
@@ -330,7 +338,7 @@ class ServerLink:
         if kind == "ping" and not self.server.answers_questions:
             return
         if self._counting and self.session is not None:
-            self.server.send(self.server.replies.get(kind, answer).replace("{id}", request_id))
+            self.server.push(self.server.replies.get(kind, answer).replace("{id}", request_id))
         else:
             self._reply(kind, answer, request_id)
 

@@ -126,6 +126,8 @@ class World:
     def advance(self, seconds: float, *, settle: bool = True) -> None:
         """Let time pass, doing everything that becomes due on the way."""
         target = self.now + seconds
+        if settle:
+            self.settle()
         for _ in range(10_000):
             deadline = self.core.next_deadline
             if deadline is None or deadline > target:
