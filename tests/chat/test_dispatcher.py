@@ -70,11 +70,24 @@ class Gate:
         self.release.set()
 
 
-def wait_until_idle(dispatcher, workers=1):
-    """Return when the workers have done everything that was queued before."""
+def wait_until(condition):
+    """Wait for what no event tells."""
+    deadline = Deadline(WAIT)
+    while not condition():
+        assert not deadline.expired
+        threading.Event().wait(0.002)
+
+
+def wait_until_idle(dispatcher):
+    """Return when everything that was queued has been done."""
+    wait_until(lambda: not dispatcher._lanes)
+
+
+def meet(dispatcher, workers):
+    """Return when so many workers were in a task at the same time."""
     together = threading.Barrier(workers + 1)
     for number in range(workers):
-        dispatcher.put(Task(lambda: together.wait(WAIT), ("idle", number)), bounded=False)
+        assert dispatcher.put(Task(lambda: together.wait(WAIT), ("meeting", number)))
     together.wait(WAIT)
 
 
@@ -101,17 +114,13 @@ def test_a_lane_keeps_its_order_and_is_worked_by_one_worker_at_a_time(dispatcher
     for number in range(200):
         for lane in range(5):
             assert dispatcher.put(task(lane, number))
-    wait_until_idle(dispatcher, workers)
+    wait_until_idle(dispatcher)
     assert overlaps == []
     assert done == {lane: list(range(200)) for lane in range(5)}
 
 
 def test_lanes_run_at_the_same_time_when_there_are_workers(dispatchers):
-    dispatcher = dispatchers(4)
-    together = threading.Barrier(5)
-    for lane in range(4):
-        assert dispatcher.put(Task(lambda: together.wait(WAIT), lane))
-    together.wait(WAIT)  # passes only if all four are in it at once
+    meet(dispatchers(4), 4)
 
 
 def test_one_lane_does_not_run_at_the_same_time_although_workers_are_idle(dispatchers):
@@ -119,7 +128,7 @@ def test_one_lane_does_not_run_at_the_same_time_although_workers_are_idle(dispat
     second = threading.Event()
     with Gate(dispatcher, "lane"):
         assert dispatcher.put(Task(second.set, "lane"))
-        wait_until_idle(dispatcher, 3)
+        meet(dispatcher, 3)
         assert not second.is_set()
     assert second.wait(WAIT)
 
@@ -129,7 +138,7 @@ def test_tasks_without_a_lane_share_one(dispatchers):
     done = []
     for number in range(100):
         assert dispatcher.put(Task(lambda number=number: done.append(number)))
-    wait_until_idle(dispatcher, 4)
+    wait_until_idle(dispatcher)
     assert done == list(range(100))
 
 
@@ -451,12 +460,9 @@ def test_started_while_stopping_it_has_all_its_workers_again_and_no_more(dispatc
         dispatcher.stop()
         assert not dispatcher.join(Deadline(0.01))
         dispatcher.start()
-        together = threading.Barrier(3)  # two workers and this thread: the third is at the gate
-        for lane in range(2):
-            assert dispatcher.put(Task(lambda: together.wait(WAIT), lane))
-        together.wait(WAIT)
+        meet(dispatcher, 2)  # the third is at the gate
         gate.release.set()
-    wait_until_idle(dispatcher, 3)
+        meet(dispatcher, 3)
     assert len(threads_of(dispatcher)) == 3
 
 
@@ -468,7 +474,7 @@ def test_any_change_between_starting_and_stopping_loses_nothing(dispatchers):
         (dispatcher.stop if number % 2 else dispatcher.start)()
         assert len(threads_of(dispatcher)) <= 6  # those that are about to end included
     dispatcher.start()
-    wait_until_idle(dispatcher, 3)
+    wait_until_idle(dispatcher)
     assert sorted(done) == list(range(300))
     for lane in range(5):
         assert [n for n in done if n % 5 == lane] == list(range(lane, 300, 5))
@@ -505,14 +511,6 @@ def test_join_in_a_task_waits_for_the_other_workers_alone(dispatchers):
     assert dispatcher.put(Task(stop_and_join))
     wait_until(lambda: joined)
     assert joined == [True]
-
-
-def wait_until(condition):
-    """Wait for what no event tells."""
-    deadline = Deadline(WAIT)
-    while not condition():
-        assert not deadline.expired
-        threading.Event().wait(0.002)
 
 
 def test_a_worker_knows_that_it_is_one_and_nobody_else_is(dispatchers):
@@ -552,7 +550,7 @@ def test_a_thread_that_cannot_be_started_leaves_the_dispatcher_usable(dispatcher
         dispatcher.start()
     monkeypatch.undo()
     dispatcher.start()
-    wait_until_idle(dispatcher, 2)
+    meet(dispatcher, 2)
     assert len(threads_of(dispatcher)) == 2
 
 
@@ -625,7 +623,7 @@ def test_the_slowest_receiver_is_the_one_that_has_been_running_for_the_longest(d
     assert dispatcher.slowest_receiver() == "second"
     gates[2].set()
     gates[1].set()
-    wait_until_idle(dispatcher, 3)
+    wait_until_idle(dispatcher)
     assert dispatcher.slowest_receiver() is None
     assert dispatcher.receivers == {}
 

@@ -628,6 +628,9 @@ def linked(certificates, connect):
         link = connect(listener.getsockname()[1], host="127.0.0.1")
         with accepting.result(WAIT) as server:
             server.settimeout(WAIT)
+            assert (
+                link.receive() is None
+            )  # TLS's session tickets: unread, they would turn FIN into RST
             yield link, server
 
 
@@ -819,7 +822,7 @@ def test_close_does_not_wait_for_a_peer_that_does_not_read(linked):
 def test_a_childs_copy_is_closed_without_a_byte(linked):
     link, server = linked
     link.close_in_child()
-    with pytest.raises(ssl.SSLEOFError):
+    with pytest.raises((ssl.SSLEOFError, ConnectionResetError)):  # but no close_notify
         server.recv(100)
 
 
