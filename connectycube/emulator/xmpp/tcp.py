@@ -104,6 +104,10 @@ class _Acceptor(asyncio.Protocol):
     def drop(self) -> None:
         """End the connection at once."""
         self._task.cancel()
+        # Python 3.10 leaves the TLS side of a handshake that failed open, out of reach, and warns of it.
+        tls = getattr(self._transport.get_protocol(), "_app_transport", None)
+        if tls is not None:
+            tls.abort()
         self._transport.abort()
         self._ended()
 
@@ -149,6 +153,7 @@ class TcpLink(asyncio.Protocol):
         self._closing = True
         self._ended()
         if self._stream is not None:
+            self._transport.abort()  # Python 3.10 counts it as open until it is told
             self._stream.lost()
 
     # --- Link -------------------------------------------------------------------------------------
