@@ -123,11 +123,6 @@ class Core:
         return self._stream is not None
 
     @property
-    def is_deaf(self) -> bool:
-        """Whether deliveries from this link have to be refused because an earlier one was."""
-        return self._session.has_hole
-
-    @property
     def is_reconnecting(self) -> bool:
         """Whether this attempt follows a lost link."""
         return not self._first_login

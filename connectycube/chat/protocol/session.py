@@ -373,13 +373,15 @@ class Session:
         if delivery is None:
             self.counters.not_understood += 1
             return
-        if delivery.key is not None and not self._repetitions.is_new(delivery.key):
-            self.counters.repeated += 1
-            return
         event = delivery.event
         if isinstance(event, MessageFailure):
             self._refused(event)
-        elif isinstance(event, Message) and event.markable and event.id and not event.own:
+        if self._hole is not None:
+            return  # it comes again on the next link, in its place behind what was refused
+        if delivery.key is not None and not self._repetitions.is_new(delivery.key):
+            self.counters.repeated += 1
+            return
+        if isinstance(event, Message) and event.markable and event.id and not event.own:
             self._to_mark.append((self._received, event))
         self.outputs.append(evolve(delivery, sequence=self._received))
 
@@ -431,7 +433,7 @@ class Session:
 
     @property
     def has_hole(self) -> bool:
-        """Whether deliveries were refused on this link, and all later ones have to be."""
+        """Whether a delivery was refused on this link, which brings no more deliveries since."""
         return self._hole is not None
 
     def _is_before_hole(self, sequence: int) -> bool:
