@@ -25,8 +25,9 @@ from ..models import (
     User,
 )
 from .deadline import Deadline
-from .driver import Driver, StoredIds, new_id
+from .driver import Driver, new_id
 from .handle import SendHandle
+from .handover import StoredIds
 from .protocol import markup
 from .protocol import namespaces as ns
 from .protocol.addresses import Addresses

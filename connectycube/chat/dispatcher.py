@@ -31,6 +31,8 @@ class Task:
     lane: Hashable = field(default=None)
     size: int = field(default=0)
     merge_key: Hashable = field(default=None)
+    counts: bool = field(default=True, init=False)
+    """Whether it takes up room: what cannot be refused takes none from what can."""
 
 
 class Dispatcher:
@@ -58,6 +60,7 @@ class Dispatcher:
         self._stopping = True
         self._was_full = False
         self.queued = 0
+        """Tasks in the queue that count towards its bound."""
         self.queued_bytes = 0
         self.merged = 0
         """Fleeting events that were merged or dropped because the queue was full."""
@@ -117,8 +120,10 @@ class Dispatcher:
             lane.append(task)
             if task.merge_key is not None:
                 self._mergeable[task.merge_key] = task
-            self.queued += 1
-            self.queued_bytes += task.size
+            task.counts = bounded
+            if bounded:
+                self.queued += 1
+                self.queued_bytes += task.size
             return True
 
     def slowest_receiver(self) -> str | None:
@@ -163,8 +168,9 @@ class Dispatcher:
 
     def _take(self, lane: Hashable) -> Task:
         task = self._lanes[lane].popleft()
-        self.queued -= 1
-        self.queued_bytes -= task.size
+        if task.counts:
+            self.queued -= 1
+            self.queued_bytes -= task.size
         if task.merge_key is not None and self._mergeable.get(task.merge_key) is task:
             del self._mergeable[task.merge_key]
         return task

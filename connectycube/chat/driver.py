@@ -7,16 +7,13 @@ waiting for wakes it.
 
 from __future__ import annotations
 
-import atexit
 import logging
 import os
 import random
 import ssl
 import threading
 import time
-import weakref
-from collections import defaultdict
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -28,25 +25,24 @@ from ..errors import (
     ForkedError,
     LoginTimeoutError,
     NotConnectedError,
-    QueueOverflowError,
     SendQueueFullError,
 )
-from ..models import ChatState, DialogRef, StateChange
+from ..models import ChatState, StateChange
 from .deadline import Deadline
-from .dispatcher import Dispatcher, Task
-from .handle import SendHandle
+from .dispatcher import Dispatcher
+from .handover import HandOver, Request, StoredIds, ask_history
 from .link import AttemptAbandoned, Link, Waker, open_link, tls_context, wait_for
-from .protocol.core import Core, Lookup, Settled
+from .processes import look_after
+from .protocol.core import Core
 from .protocol.messages import Delivery
 from .protocol.outbox import Submission
-from .protocol.requests import Answer
+from .protocol.session import Lookup
 from .protocol.stream import Credentials
 
 __all__ = ["Driver", "new_id"]
 
 logger = logging.getLogger("connectycube.chat")
 
-StoredIds = Callable[[DialogRef, Collection[str]], Collection[str]]
 _READS_A_ROUND = 16  # before other work gets its turn, however much the server sends
 
 
@@ -62,14 +58,6 @@ class Attempt:
         self.user_id = user_id
         self.done = False
         self.error: Exception | None = None
-
-
-class Request:
-    """The ticket of one IQ: the thread that waits for its answer."""
-
-    def __init__(self) -> None:
-        self.answer: Answer | None = None
-        self.event = threading.Event()
 
 
 class Driver:
@@ -92,7 +80,7 @@ class Driver:
         self._stored_ids = stored_ids
         self._forked = False
         self._begin()
-        _live.add(self)
+        look_after(self)
 
     def _begin(self) -> None:
         """Make everything that a forked child must not share with its parent."""
@@ -102,6 +90,7 @@ class Driver:
         self.dispatcher = Dispatcher(
             self._name, self._config.workers, self._config.limits, self._drained
         )
+        self._outlet = HandOver(self.dispatcher, self._deliver, self._note_state, self._look_up)
         self._link: Link | None = None
         self._waker: Waker | None = None
         self._thread: threading.Thread | None = None
@@ -110,7 +99,6 @@ class Driver:
         self._context: ssl.SSLContext | None = None
         self._password: Callable[[], str] | None = None
         self._sleeps_until: float | None = None
-        self._handles: set[SendHandle] = set()
 
     # --- for any thread ---
 
@@ -118,6 +106,16 @@ class Driver:
     def state(self) -> ChatState:
         """The connection's state."""
         return self.core.state
+
+    @property
+    def is_closed(self) -> bool:
+        """Whether there is nothing to end."""
+        return self.core.state in (ChatState.IDLE, ChatState.CLOSED)
+
+    @property
+    def exit_timeout(self) -> float:
+        """The seconds it may take when the interpreter exits."""
+        return self._config.timeouts.exit
 
     def check_usable(self) -> None:
         """Raise ForkedError in a forked child that has not logged in itself."""
@@ -287,7 +285,7 @@ class Driver:
             if not self.core.has_room(len(data)):
                 return False
             self.core.submit(submission, data, time.monotonic())
-            self._handles.add(submission.ticket)
+            self._outlet.unsettled.add(submission.ticket)
             self._after_command()
             return True
 
@@ -316,11 +314,6 @@ class Driver:
         if request.answer.error is not None:
             raise request.answer.error
         return request.answer.node
-
-    def queue_done_callbacks(self, handle: SendHandle, callbacks: Iterable[Any], lane: str) -> None:
-        """Have a handle's callbacks run on a dispatcher worker, in their conversation's order."""
-        for callback in callbacks:
-            self.dispatcher.put(Task(lambda c=callback: handle.run(c), lane), bounded=False)  # type: ignore[misc]
 
     # --- with the mutex held ---
 
@@ -357,48 +350,8 @@ class Driver:
             del outgoing[:written]
 
     def _hand_over(self) -> None:
-        """Pass the core's outputs on, in order; none of this runs user code."""
-        while outputs := self.core.take_outputs():
-            refused: list[Delivery] = []
-            for output in outputs:
-                if isinstance(output, Delivery):
-                    if (refused and output.sequence is not None) or not self._queue(output):
-                        refused.append(output)
-                elif isinstance(output, Settled):
-                    handle = output.submission.ticket
-                    self._handles.discard(handle)
-                    self.queue_done_callbacks(
-                        handle, handle.settle(output.error), output.submission.conversation
-                    )
-                elif isinstance(output, Answer):
-                    output.ticket.answer = output
-                    output.ticket.event.set()
-                else:
-                    self._look_up(output)
-            if refused:
-                self.core.overflowed(refused, self._overflow_error(), time.monotonic())
-            else:
-                self.core.taken_over(time.monotonic())
+        if self._outlet.pass_on(self.core):
             self._changed.notify_all()
-
-    def _overflow_error(self) -> QueueOverflowError:
-        name = self.dispatcher.slowest_receiver()
-        return QueueOverflowError(
-            f"{self.dispatcher.queued} events wait for receivers (now running: {name or 'none'});"
-            " what did not fit is fetched again when they have caught up",
-            receiver=name,
-        )
-
-    def _queue(self, delivery: Delivery) -> bool:
-        if isinstance(delivery.event, StateChange):
-            self._note_state(delivery.event)
-        task = Task(
-            lambda: self._deliver(delivery),
-            delivery.conversation,
-            delivery.size,
-            (delivery.conversation, delivery.signal) if delivery.fleeting else None,
-        )
-        return self.dispatcher.put(task, bounded=delivery.sequence is not None)
 
     def _note_state(self, change: StateChange) -> None:
         reason = f": {change.reason}" if change.reason else ""
@@ -435,33 +388,17 @@ class Driver:
     # --- the history thread ---
 
     def _run_look_up(self, core: Core, lookup: Lookup) -> None:
-        found: frozenset[str] | None = None
-        try:
-            found = self._ask_history(lookup)
-        except Exception as error:  # noqa: BLE001 - whatever the callable raises, the answer is "unknown"
-            logger.warning("%s: history could not be asked what had arrived: %s", self._name, error)
+        found = ask_history(lookup, self._stored_ids)
         with self._mutex:
             if core is self.core:
                 core.looked_up(lookup, found, time.monotonic())
                 self._after_command()
 
-    def _ask_history(self, lookup: Lookup) -> frozenset[str] | None:
-        if self._stored_ids is None:
-            return None
-        dialogs: dict[DialogRef, list[str]] = defaultdict(list)
-        for submission in lookup.submissions:
-            assert submission.message.id is not None
-            dialogs[submission.dialog].append(submission.message.id)
-        found: set[str] = set()
-        for dialog, ids in dialogs.items():
-            found |= set(self._stored_ids(dialog, ids))
-        return frozenset(found)
-
     # --- the dispatcher's workers ---
 
     def _drained(self) -> None:
         with self._mutex:
-            self.core.drained(self._overflow_error(), time.monotonic())
+            self.core.drained(self._outlet.overflow_error(), time.monotonic())
             self._after_command()
 
     # --- the connection thread ---
@@ -586,7 +523,7 @@ class Driver:
 
     def after_fork_in_child(self) -> None:
         """Let go of everything shared with the parent, without a byte on the wire."""
-        link, waker, handles = self._link, self._waker, self._handles
+        link, waker, handles = self._link, self._waker, self._outlet.unsettled
         had_connection = self.core.state is not ChatState.IDLE
         if link is not None:
             link.close_in_child()
@@ -598,25 +535,3 @@ class Driver:
             self.core.start_closed(ForkedError("this process is a fork"))
             for handle in handles:
                 handle.settle_in_child(ForkedError("the message was sent by the parent process"))
-
-
-_live: weakref.WeakSet[Driver] = weakref.WeakSet()
-
-
-def _after_fork_in_child() -> None:
-    for driver in list(_live):
-        driver.after_fork_in_child()
-
-
-def _at_exit() -> None:
-    """End every connection politely, all together within the shortest of their exit time-outs."""
-    drivers = [d for d in list(_live) if d.state not in (ChatState.IDLE, ChatState.CLOSED)]
-    if drivers:
-        deadline = Deadline(min(driver._config.timeouts.exit for driver in drivers))
-        for driver in drivers:
-            driver.logout(deadline)
-
-
-atexit.register(_at_exit)
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_after_fork_in_child)

@@ -547,16 +547,19 @@ def test_order_within_a_conversation_is_kept(emulator, workers):
 def test_with_one_worker_and_a_full_queue_blocking_calls_inside_a_callback_return(emulator):
     bot = Person(emulator, limits=Limits(queued_events=3))
     alice = Person(emulator)
-    go = threading.Event()
+    inside, go = threading.Event(), threading.Event()
     outcomes = []
 
     @bot.chat.message_received.connect
     def slow(chat, message):
+        inside.set()
         go.wait(PATIENCE)
         outcomes.append((chat.ping(PATIENCE) >= 0, chat.reply(message, "yes").result(PATIENCE)))
 
     with logged_in(bot, alice):
-        handles = [alice.chat.send_private(bot.id, str(number)) for number in range(30)]
+        handles = [alice.chat.send_private(bot.id, "0")]
+        assert inside.wait(PATIENCE)
+        handles += [alice.chat.send_private(bot.id, str(number)) for number in range(1, 30)]
         wait_until(lambda: bot.chat.state is S.FORCE_CLOSED, PATIENCE)
         go.set()
         alice.events.wait_for("message_received", 30)

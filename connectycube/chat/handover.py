@@ -1,0 +1,124 @@
+"""Handing over what the core says: events to the dispatcher, outcomes and answers to who waits."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections import defaultdict
+from collections.abc import Callable, Collection
+
+from ..errors import QueueOverflowError
+from ..models import DialogRef, StateChange
+from .dispatcher import Dispatcher, Task
+from .handle import DoneCallback, SendHandle
+from .protocol.core import Core
+from .protocol.messages import Delivery
+from .protocol.requests import Answer
+from .protocol.session import Lookup, Settled
+
+__all__ = ["HandOver", "Request", "StoredIds", "ask_history"]
+
+logger = logging.getLogger("connectycube.chat")
+
+StoredIds = Callable[[DialogRef, Collection[str]], Collection[str]]
+"""Which of the messages with these ids a dialog's history holds."""
+
+
+class Request:
+    """The ticket of one IQ: the thread that waits for its answer."""
+
+    def __init__(self) -> None:
+        self.answer: Answer | None = None
+        self.event = threading.Event()
+
+
+class HandOver:
+    """Where the core's outputs go; none of it runs user code or waits for anything.
+
+    ``deliver(delivery)`` will be called on a dispatcher worker; ``state_changed(change)`` and
+    ``look_up(lookup)`` are called at once.
+    """
+
+    def __init__(
+        self,
+        dispatcher: Dispatcher,
+        deliver: Callable[[Delivery], None],
+        state_changed: Callable[[StateChange], None],
+        look_up: Callable[[Lookup], None],
+    ) -> None:
+        self._dispatcher = dispatcher
+        self._deliver = deliver
+        self._state_changed = state_changed
+        self._look_up = look_up
+        self.unsettled: set[SendHandle] = set()
+
+    def pass_on(self, core: Core) -> bool:
+        """Pass everything the core has said on, in order; whether there was anything."""
+        anything = False
+        while outputs := core.take_outputs():
+            anything = True
+            refused: list[Delivery] = []
+            for output in outputs:
+                if isinstance(output, Delivery):
+                    if (refused and output.sequence is not None) or not self._queue(output):
+                        refused.append(output)
+                elif isinstance(output, Settled):
+                    self._settle(output)
+                elif isinstance(output, Answer):
+                    output.ticket.answer = output
+                    output.ticket.event.set()
+                else:
+                    self._look_up(output)
+            if refused:
+                core.overflowed(refused, self.overflow_error(), time.monotonic())
+            else:
+                core.taken_over(time.monotonic())
+        return anything
+
+    def overflow_error(self) -> QueueOverflowError:
+        """Why the link is closed when the queue is full, or made anew when it has drained."""
+        name = self._dispatcher.slowest_receiver()
+        return QueueOverflowError(
+            f"{self._dispatcher.queued} events wait for receivers (now running: {name or 'none'});"
+            " what did not fit is fetched again when they have caught up",
+            receiver=name,
+        )
+
+    def _queue(self, delivery: Delivery) -> bool:
+        if isinstance(delivery.event, StateChange):
+            self._state_changed(delivery.event)
+        task = Task(
+            lambda: self._deliver(delivery),
+            delivery.conversation,
+            delivery.size,
+            (delivery.conversation, delivery.signal) if delivery.fleeting else None,
+        )
+        return self._dispatcher.put(task, bounded=delivery.sequence is not None)
+
+    def _settle(self, settled: Settled) -> None:
+        handle: SendHandle = settled.submission.ticket
+        self.unsettled.discard(handle)
+        for callback in handle.settle(settled.error):
+            self._queue_callback(handle, callback, settled.submission.conversation)
+
+    def _queue_callback(self, handle: SendHandle, callback: DoneCallback, lane: str) -> None:
+        self._dispatcher.put(Task(lambda: handle.run(callback), lane), bounded=False)
+
+
+def ask_history(lookup: Lookup, stored_ids: StoredIds | None) -> frozenset[str] | None:
+    """Ask which messages of the lookup history holds; None if that cannot be known."""
+    if stored_ids is None:
+        return None
+    dialogs: dict[DialogRef, list[str]] = defaultdict(list)
+    for submission in lookup.submissions:
+        assert submission.message.id is not None
+        dialogs[submission.dialog].append(submission.message.id)
+    found: set[str] = set()
+    try:
+        for dialog, ids in dialogs.items():
+            found |= set(stored_ids(dialog, ids))
+    except Exception as error:  # noqa: BLE001 - whatever the callable raises, nobody can know
+        logger.warning("history could not be asked what had arrived: %s", error)
+        return None
+    return frozenset(found)
