@@ -34,6 +34,7 @@ class Schedule:
         self.world = World(server, config(reconnect=policy), random=chance)
         self.world.survives = lambda size: self.random.randint(0, size)
         self.world.room = self.random.choice([None, 3, 10])
+        self.link_needed = False
         self.inbound: list[int] = []
         self.saved: set[str] = set()
 
@@ -69,8 +70,10 @@ class Schedule:
             world.settle()
         elif choice < 89:
             world.answer_lookups()
+        elif choice < 91:
+            world.drain(random.choice([1, 2, None]))
         elif choice < 92:
-            world.drain()
+            self._need_link()
         elif choice < 94:
             world.server.answers_questions = random.random() < 0.7
         elif choice < 96:
@@ -99,6 +102,14 @@ class Schedule:
             up = self.random.randint(0, len(link.to_server))
             self.world.cut(up, self.random.randint(0, len(link.to_client)))
 
+    def _need_link(self) -> None:
+        if self.link_needed:
+            self.world.core.release_link()
+        else:
+            self.world.core.need_link(self.world.now)
+            self.world.after()
+        self.link_needed = not self.link_needed
+
     def _ask_or_restart(self) -> None:
         session = self.world.server.session
         if session is not None and session.link is not None and session.managed:
@@ -117,9 +128,11 @@ class Schedule:
     def _heal(self) -> None:
         world = self.world
         world.reachable, world.room, world.server.answers_questions = True, None, True
-        if world.core.state is ChatState.CLOSED:
-            world.login()
-        for _ in range(4):
+        if self.link_needed:
+            self._need_link()
+        for _ in range(5):
+            if world.core.state is ChatState.CLOSED:
+                world.login()
             world.drain()
             world.answer_lookups()
             world.advance(61)

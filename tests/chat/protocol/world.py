@@ -48,6 +48,7 @@ class World:
         self.reachable = True
         self.room: int | None = None
         self.queued = 0
+        self._was_full = False
         self.survives: Callable[[int], int] = lambda size: size
         self.looks_up: Callable[[Lookup], frozenset[str] | None] | None = self.truth
         self.deliveries: list[Delivery] = []
@@ -191,11 +192,13 @@ class World:
             self.core.link_lost(ConnectionLostError("cut"), self.now)
             self.after()
 
-    def drain(self) -> None:
-        """The receivers have caught up."""
-        self.queued = 0
-        self.core.drained(QueueOverflowError("full", receiver=None), self.now)
-        self.after()
+    def drain(self, most: int | None = None) -> None:
+        """Receivers take events from the queue; the core is told when a full one is down to half."""
+        self.queued -= self.queued if most is None else min(most, self.queued)
+        if self._was_full and (self.room is None or self.queued <= self.room // 2):
+            self._was_full = False
+            self.core.drained(QueueOverflowError("full", receiver=None), self.now)
+            self.after()
 
     def truth(self, lookup: Lookup) -> frozenset[str]:
         """What history holds of the messages asked for."""
@@ -229,11 +232,12 @@ class World:
 
     def _hand_over(self, outputs: list[Any]) -> Iterator[Delivery]:
         """Take the outputs; yield the deliveries there was no room for, and all behind them."""
-        full = self.core.is_deaf
+        full = False
         for output in outputs:
             if isinstance(output, Delivery):
                 if output.sequence is not None:
                     full = full or (self.room is not None and self.queued >= self.room)
+                    self._was_full = self._was_full or full
                     if full:
                         yield output
                         continue
