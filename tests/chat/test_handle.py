@@ -1,6 +1,9 @@
+import gc
 import logging
 import os
+import sys
 import threading
+import weakref
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, nullcontext
 
@@ -206,6 +209,50 @@ def test_a_callback_that_cannot_run_is_refused_when_it_is_added(handle, callback
     assert handle.settle(None) == []
 
 
+def test_a_settled_handle_keeps_no_callback(handle):
+    class Bot:
+        def callback(self, handle):
+            """What an application holds in a callback."""
+
+    bot = Bot()
+    reference = weakref.ref(bot)
+    handle.add_done_callback(bot.callback)
+    settle(handle)
+    del bot
+    gc.collect()
+    assert reference() is None
+
+
+def test_an_outcome_that_comes_while_a_callback_is_being_added_does_not_lose_it(handle):
+    called = []
+    settling = threading.Thread(target=settle, args=(handle,))
+
+    class Settling(threading.Event):
+        """Has the outcome come just after the callback's adder has seen that there is none."""
+
+        def is_set(self):
+            answer = super().is_set()
+            if not settling.ident:
+                settling.start()
+                settling.join(0.05)  # ends in time only if nothing holds it up
+            return answer
+
+    handle._done = Settling()
+    handle.add_done_callback(called.append)
+    settling.join()
+    assert called == [handle]
+
+
+@pytest.fixture
+def impatient_threads():
+    """Threads that take turns as often as the interpreter lets them."""
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    yield
+    sys.setswitchinterval(before)
+
+
+@pytest.mark.usefixtures("impatient_threads")
 def test_whoever_adds_and_whoever_settles_each_callback_runs_exactly_once():
     with ThreadPoolExecutor(4) as pool:
         for round_number in range(150):

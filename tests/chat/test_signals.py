@@ -283,6 +283,16 @@ def test_a_signal_shows_its_name_and_explains_itself(signal):
     assert signal.__doc__ == "A message arrived."
 
 
+@pytest.fixture
+def impatient_threads():
+    """Threads that take turns as often as the interpreter lets them."""
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    yield
+    sys.setswitchinterval(before)
+
+
+@pytest.mark.usefixtures("impatient_threads")
 def test_threads_connect_and_disconnect_while_others_call_and_receivers_are_collected(signal, chat):
     errors = []
     thrown = []
@@ -333,6 +343,34 @@ def test_threads_connect_and_disconnect_while_others_call_and_receivers_are_coll
     assert thrown == []
     assert list(signal.receivers_for(chat)) == anchors
     assert len(signal.receivers) == len(anchors)
+
+
+def test_every_change_and_look_waits_for_the_one_that_is_under_way(signal, chat):
+    signal.connect(plain)
+    bot = Bot()
+    signal.connect(bot.answer, weak=True)
+    bots = [bot]
+    del bot
+    actions = [
+        lambda: signal.connect(Bot()),
+        lambda: signal.disconnect(plain),
+        lambda: list(signal.receivers_for(chat)),
+        bots.clear,  # the weak receiver is collected
+        signal.disconnect_all,
+    ]
+    done = threading.Semaphore(0)
+
+    def perform(action):
+        action()
+        done.release()
+
+    threads = [threading.Thread(target=perform, args=(action,)) for action in actions]
+    with signal._lock:
+        for thread in threads:
+            thread.start()
+        assert not done.acquire(timeout=0.05)
+    for thread in threads:
+        thread.join()
 
 
 def test_looking_at_the_receivers_holds_no_lock_while_they_run(signal, chat):
