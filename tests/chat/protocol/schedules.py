@@ -27,14 +27,13 @@ class Schedule:
         server = Server()
         server.managed = chance() < 0.85
         server.says_h_when_failed = chance() < 0.5
-        server.first_count = 0
         self.keeps_sessions = chance() < 0.4
         self.stays_logged_in = chance() < 0.6
         policy = ReconnectPolicy(max_attempts=None)
         self.world = World(server, config(reconnect=policy), random=chance)
         self.world.survives = lambda size: self.random.randint(0, size)
         self.world.room = self.random.choice([None, 3, 10])
-        self.link_needed = False
+        self.link_needed = self.inbound_complete = False
         self.inbound: list[int] = []
         self.saved: set[str] = set()
 
@@ -140,8 +139,6 @@ class Schedule:
         self.inbound_complete = True
 
     # --- what must hold ---
-
-    inbound_complete = False
 
     def problems(self) -> list[str]:
         """Every promise that was broken."""

@@ -85,7 +85,6 @@ class Server:
         self.stanzas: list[ElementTree.Element] = []
         self.offline: deque[str] = deque()
         self.links = self.questions = 0
-        self.first_count = 0
         self._numbers = itertools.count(1)
 
     # --- what tests do and look at ---
@@ -159,7 +158,6 @@ class Server:
             self.sessions.pop(self.session.resume_id or "", None)
         resume_id = f"sm-{next(self._numbers)}" if self.managed and self.resumable else None
         session = self.session = ServerSession(resume_id, self.managed)
-        session.handled = session.acknowledged = self.first_count
         if resume_id is not None:
             self.sessions[resume_id] = session
         return session

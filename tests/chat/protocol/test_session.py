@@ -467,6 +467,24 @@ def test_what_was_delivered_but_not_acknowledged_is_not_delivered_again_in_the_n
     assert world.server.delivered() == ids(1, 2)
 
 
+@pytest.mark.parametrize("h", [99, 2**32 - 1])
+def test_a_count_beyond_what_was_sent_in_a_failed_resumption_is_not_believed(h: int) -> None:
+    world = ready()
+    world.send(1)
+    world.cut()
+    world.server.forgotten = (
+        {world.server.session.resume_id or "": h} if world.server.session else {}
+    )
+    world.server.sessions.clear()
+    reconnect(world)
+    assert world.core.state is ChatState.FORCE_CLOSED and world.sent == []
+    reconnect(world)
+    assert world.core.state is ChatState.READY
+    world.answer_lookups()
+    world.settle()
+    assert world.server.messages() == world.sent == ids(1)
+
+
 # --- what came to an end ----------------------------------------------------------------------------
 
 
