@@ -28,7 +28,7 @@ witnesses:
 
 lint: venv
 	@.venv/bin/ruff check --quiet
-	@.venv/bin/ruff format --check --quiet
+	@.venv/bin/ruff format --check --quiet --exclude '*.md'
 	@.venv/bin/mypy --no-error-summary
 
 clean:
