@@ -23,7 +23,9 @@ def a_string(name: str, value: object, *, empty: bool = False, longest: int | No
     try:
         value.encode()
     except UnicodeEncodeError:
-        raise ArgumentValueError(f"{name} holds half a surrogate pair, which UTF-8 cannot carry") from None
+        raise ArgumentValueError(
+            f"{name} holds half a surrogate pair, which UTF-8 cannot carry"
+        ) from None
     return value
 
 

@@ -18,13 +18,16 @@ PACKAGE = Path(connectycube.__file__).parent
 MOST_LINES = 600
 
 BASE = {"errors", "checks"}
-VALUES = BASE | {"config", "models"}
+TOOLS = {"deadline", "tls"}
+VALUES = BASE | TOOLS | {"config", "models"}
 PUBLIC = {"connectycube", "connectycube.emulator", "connectycube.errors", "connectycube.testing"}
 
 # The parts of the package, and which others each may import. What is not named here may import none.
 MAY_KNOW: dict[str, set[str]] = {
     "errors": set(),
     "checks": {"errors"},
+    "deadline": BASE,
+    "tls": BASE,
     "config": BASE,
     "models": BASE,
     "rest": VALUES,

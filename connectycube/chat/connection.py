@@ -11,6 +11,7 @@ from attrs import evolve
 
 from .. import checks
 from ..config import Config
+from ..deadline import Deadline
 from ..errors import (
     ArgumentTypeError,
     ArgumentValueError,
@@ -24,7 +25,6 @@ from ..models import (
     Message,
     User,
 )
-from .deadline import Deadline
 from .driver import Driver, new_id
 from .handle import SendHandle
 from .handover import StoredIds

@@ -12,7 +12,7 @@ from collections.abc import Callable, Hashable
 from attrs import define, field
 
 from ..config import Limits
-from .deadline import Deadline
+from ..deadline import Deadline
 
 __all__ = ["Dispatcher", "Task"]
 

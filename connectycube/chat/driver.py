@@ -18,6 +18,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from ..config import Config
+from ..deadline import Deadline
 from ..errors import (
     ChatError,
     ChatTimeoutError,
@@ -28,10 +29,10 @@ from ..errors import (
     SendQueueFullError,
 )
 from ..models import ChatState, StateChange
-from .deadline import Deadline
+from ..tls import client_context
 from .dispatcher import Dispatcher
 from .handover import HandOver, Request, StoredIds, ask_history
-from .link import AttemptAbandoned, Link, Waker, open_link, tls_context, wait_for
+from .link import AttemptAbandoned, Link, Waker, open_link, wait_for
 from .processes import look_after
 from .protocol.core import Core
 from .protocol.messages import Delivery
@@ -129,7 +130,7 @@ class Driver:
     ) -> None:
         """Become ready as that user, or raise; threads that do so at once share one attempt."""
         self._forked = False
-        self._context = self._context or tls_context(self._config)
+        self._context = self._context or client_context(self._config.ca_file)
         with self._mutex:
             self._wait(lambda: self.core.state is not ChatState.CLOSING, deadline)
             attempt = self._join_attempt(credentials)

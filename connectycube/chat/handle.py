@@ -7,9 +7,9 @@ import threading
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 
+from ..deadline import Deadline
 from ..errors import ChatTimeoutError
 from ..models import Message
-from .deadline import Deadline
 from .signals import check_callback
 
 __all__ = ["SendHandle"]

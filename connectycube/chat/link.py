@@ -12,6 +12,7 @@ from collections.abc import Callable
 from typing import Any
 
 from ..config import Config
+from ..deadline import Deadline
 from ..errors import (
     CertificateError,
     ConnectionLostError,
@@ -20,9 +21,8 @@ from ..errors import (
     HostUnknownError,
     TlsError,
 )
-from .deadline import Deadline
 
-__all__ = ["AttemptAbandoned", "Link", "Waker", "open_link", "tls_context", "wait_for"]
+__all__ = ["AttemptAbandoned", "Link", "Waker", "open_link", "wait_for"]
 
 # A selector without a file descriptor of its own: nothing to leak, nothing shared with a fork.
 _Selector: Any = getattr(selectors, "PollSelector", selectors.SelectSelector)
@@ -85,18 +85,6 @@ def wait_for(
         else:
             waker.drain()
     return readable, writable
-
-
-def tls_context(config: Config) -> ssl.SSLContext:
-    """The one TLS policy: chain and host name verified, TLS 1.2 or newer."""
-    try:
-        context = ssl.create_default_context(cafile=config.ca_file)
-    except (OSError, ssl.SSLError) as error:
-        raise TlsError(
-            f"cannot read the certificate authorities of {config.ca_file}: {error}"
-        ) from None
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
-    return context
 
 
 class Link:

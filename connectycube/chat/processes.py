@@ -7,7 +7,7 @@ import os
 import weakref
 from typing import Protocol
 
-from .deadline import Deadline
+from ..deadline import Deadline
 
 __all__ = ["Resident", "look_after"]
 

@@ -13,7 +13,6 @@ import os
 import socket
 import ssl
 import threading
-import time
 import weakref
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -26,10 +25,12 @@ from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.util.connection import create_connection
 
-from ..errors import ApiError, ApiNetworkError, ApiTimeoutError, ArgumentValueError
+from ..deadline import Deadline
+from ..errors import ApiError, ApiNetworkError, ApiTimeoutError
+from ..tls import client_context
 from .redact import redact_url
 
-__all__ = ["Deadline", "Http", "Reply"]
+__all__ = ["CallDeadline", "Http", "Reply"]
 
 _ANSWER_BYTES = 33_554_432  # a page of a thousand long messages is a tenth of this
 _ERROR_BYTES = 65_536
@@ -37,24 +38,20 @@ _PIECE_BYTES = 65_536
 _IDLE_CONNECTIONS = 32
 
 
-class Deadline:
+class CallDeadline(Deadline):
     """The moment by which a call has to be done, and the longest silence it bears; all in seconds."""
 
-    __slots__ = ("_end", "_silence", "seconds")
+    __slots__ = ("_silence", "seconds")
 
     def __init__(self, seconds: float, *, silence: float | None = None) -> None:
+        super().__init__(seconds)
         self.seconds = seconds
         self._silence = seconds if silence is None else silence
-        self._end = time.monotonic() + seconds
-
-    def remaining(self) -> float:
-        """Return the seconds that are left, never less than 0."""
-        return max(0.0, self._end - time.monotonic())
 
     def step(self) -> float:
         """Return the seconds that the next wait for the network may take; raises TimeoutError at 0."""
         left = self.remaining()
-        if left <= 0:
+        if not left:
             raise TimeoutError("the deadline has passed")
         return min(left, self._silence)
 
@@ -80,7 +77,7 @@ class Http:
     """
 
     def __init__(self, *, tls: bool, ca_file: str | None = None) -> None:
-        self._context = _tls_context(ca_file) if tls else None
+        self._context = client_context(ca_file) if tls else None
         self._adapter = _Adapter(self._context)
         _pools.add(self)
 
@@ -91,7 +88,7 @@ class Http:
         *,
         headers: Mapping[str, str],
         body: bytes | None,
-        deadline: Deadline,
+        deadline: CallDeadline,
         connect: float,
     ) -> Reply:
         """Send one request and read its answer, whatever its status; redirects are not followed.
@@ -138,15 +135,6 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_after_fork_in_child)
 
 
-def _tls_context(ca_file: str | None) -> ssl.SSLContext:
-    try:
-        return ssl.create_default_context(cafile=ca_file)
-    except OSError as error:  # ssl.SSLError is one
-        raise ArgumentValueError(
-            f"ca_file holds no certificates that can be read: {ca_file!r} ({error.strerror})"
-        ) from None
-
-
 def _read(response: requests.Response) -> Reply:
     most = _ANSWER_BYTES if 200 <= response.status_code < 300 else _ERROR_BYTES
     body = bytearray()
@@ -178,7 +166,7 @@ class _Call(threading.local):
     urllib3 hands a connection to one thread at a time, so the thread's deadline is the connection's.
     """
 
-    deadline = Deadline(0.0)
+    deadline = CallDeadline(0.0)
 
 
 _call = _Call()
@@ -299,7 +287,7 @@ _FAILURES = (
 )
 
 
-def _failure(method: str, url: str, error: Exception, deadline: Deadline) -> ApiError:
+def _failure(method: str, url: str, error: Exception, deadline: CallDeadline) -> ApiError:
     url = redact_url(url)
     if _is_timeout(error):
         late = f"{method} {url}: no answer within {deadline.seconds:g} s"

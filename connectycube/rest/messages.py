@@ -23,7 +23,7 @@ from .arguments import (
     an_id_filter,
     an_integer_filter,
 )
-from .http import Deadline
+from .http import CallDeadline
 from .transport import Transport
 
 __all__ = ["MESSAGES", "Messages"]
@@ -186,7 +186,7 @@ class Messages:
             found |= self._stored(dialog_id, wanted[start : start + _IDS_PER_QUERY], deadline)
         return found
 
-    def _stored(self, dialog_id: str, ids: Collection[str], deadline: Deadline) -> set[str]:
+    def _stored(self, dialog_id: str, ids: Collection[str], deadline: CallDeadline) -> set[str]:
         query: list[tuple[str, str | int]] = [
             ("chat_dialog_id", dialog_id),
             ("_id[in]", ",".join(ids)),

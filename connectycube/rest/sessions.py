@@ -15,7 +15,7 @@ from .. import checks
 from ..errors import ArgumentValueError, CredentialsError
 from ..models import Session
 from .answers import Answer
-from .http import Deadline
+from .http import CallDeadline
 from .transport import Transport, expiry_of
 
 __all__ = ["Sessions", "signature_of"]
@@ -49,7 +49,7 @@ class Sessions:
         if (login, email, password) != (None, None, None):
             user = _credentials(login=login, email=email, password=password)
 
-        def renewal(deadline: Deadline) -> Session:
+        def renewal(deadline: CallDeadline) -> Session:
             return self._create(user, deadline)
 
         session = renewal(self._transport.deadline(timeout))
@@ -79,7 +79,7 @@ class Sessions:
             pass  # the service has ended it before us
         self._transport.forget(session)
 
-    def _create(self, user: Mapping[str, str] | None, deadline: Deadline) -> Session:
+    def _create(self, user: Mapping[str, str] | None, deadline: CallDeadline) -> Session:
         config = self._transport.config
         body: dict[str, Any] = {
             "application_id": str(config.app_id),

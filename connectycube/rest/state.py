@@ -11,11 +11,11 @@ from attrs import evolve
 
 from ..errors import ApiTimeoutError
 from ..models import Session
-from .http import Deadline
+from .http import CallDeadline
 
 __all__ = ["Renewal", "SessionState"]
 
-Renewal = Callable[[Deadline], Session]
+Renewal = Callable[[CallDeadline], Session]
 """Makes a session like the one that has ended, within the deadline."""
 
 
@@ -62,7 +62,7 @@ class SessionState:
             return False
         return session.expires_at <= datetime.now(timezone.utc)
 
-    def renew(self, stale: Session, deadline: Deadline) -> Session | None:
+    def renew(self, stale: Session, deadline: CallDeadline) -> Session | None:
         """Return a live session of the same user in place of ``stale``, or None if there can be none.
 
         However many threads ask, one session is made; the others wait for it, each to its own deadline,
@@ -88,7 +88,7 @@ class SessionState:
                 _follow(flight, deadline)
 
     def _fly(
-        self, flight: Future[None], renewal: Renewal, stale: Session, deadline: Deadline
+        self, flight: Future[None], renewal: Renewal, stale: Session, deadline: CallDeadline
     ) -> None:
         failure: Exception | None = None
         try:
@@ -112,7 +112,7 @@ class SessionState:
         return self._session is not None and self._session.token == session.token
 
 
-def _follow(flight: Future[None], deadline: Deadline) -> None:
+def _follow(flight: Future[None], deadline: CallDeadline) -> None:
     wait([flight], timeout=deadline.remaining())
     if not flight.done():
         raise TimeoutError("the session was not renewed in time")

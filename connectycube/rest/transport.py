@@ -22,7 +22,7 @@ from ..errors import ApiError, ApiTimeoutError, ArgumentValueError
 from ..models import Session
 from ..models.fields import as_time
 from .answers import Answer, answer_of
-from .http import Deadline, Http, Reply
+from .http import CallDeadline, Http, Reply
 from .redact import redact_url, secrets_in
 from .state import Renewal, SessionState
 
@@ -100,7 +100,7 @@ class Transport:
         query: Query = (),
         body: Mapping[str, Any] | None = None,
         headers: Mapping[str, str] | None = None,
-        timeout: float | Deadline | None = None,
+        timeout: float | CallDeadline | None = None,
         with_session: bool = True,
         renew: bool = True,
     ) -> Answer:
@@ -132,14 +132,14 @@ class Transport:
         secrets = () if reply.status < 300 else self._secrets(session, body)
         return answer_of(reply, method, redact_url(request.url), secrets)
 
-    def deadline(self, timeout: float | Deadline | None) -> Deadline:
+    def deadline(self, timeout: float | CallDeadline | None) -> CallDeadline:
         """Return the deadline for a call that was given ``timeout`` (seconds, or None for the default)."""
-        if isinstance(timeout, Deadline):
+        if isinstance(timeout, CallDeadline):
             return timeout
         if timeout is not None:
-            return Deadline(checks.a_number("timeout", timeout, least=0.001))
+            return CallDeadline(checks.a_number("timeout", timeout, least=0.001))
         times = self._config.timeouts
-        return Deadline(times.rest_connect + times.rest_read, silence=times.rest_read)
+        return CallDeadline(times.rest_connect + times.rest_read, silence=times.rest_read)
 
     def close(self) -> None:
         """Close the idle connections; the session lives on, and a later call opens new connections."""
@@ -150,7 +150,9 @@ class Transport:
         pairs = urlencode(list(query), quote_via=quote)
         return f"{url}?{pairs}" if pairs else url
 
-    def _exchange(self, request: _Request, session: Session | None, deadline: Deadline) -> Reply:
+    def _exchange(
+        self, request: _Request, session: Session | None, deadline: CallDeadline
+    ) -> Reply:
         headers = {
             "Accept": "application/json",
             "Accept-Encoding": "gzip",
@@ -190,7 +192,7 @@ class Transport:
             )
         return reply
 
-    def _renewed(self, stale: Session, request: _Request, deadline: Deadline) -> Session | None:
+    def _renewed(self, stale: Session, request: _Request, deadline: CallDeadline) -> Session | None:
         try:
             return self._state.renew(stale, deadline)
         except ApiError:

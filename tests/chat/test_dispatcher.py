@@ -11,9 +11,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from connectycube.chat.deadline import Deadline
 from connectycube.chat.dispatcher import Dispatcher, Task
 from connectycube.config import Limits
+from connectycube.deadline import Deadline
 
 WAIT = 10.0
 NAMES = (f"of-test-{number}" for number in itertools.count())
@@ -208,18 +208,21 @@ def test_an_empty_queue_takes_a_task_of_any_size(dispatchers):
     wait_until_idle(dispatcher)
 
 
-def test_an_unbounded_put_is_always_accepted_and_counts(dispatchers):
+def test_an_unbounded_put_is_always_accepted_and_takes_no_room_from_the_others(dispatchers):
     dispatcher = dispatchers(events=2, size=10)
     done = []
     with Gate(dispatcher):
         for number in range(50):
             task = Task(lambda number=number: done.append(number), size=10)
             assert dispatcher.put(task, bounded=False)
-        assert dispatcher.queued == 50
-        assert dispatcher.queued_bytes == 500
+        assert (dispatcher.queued, dispatcher.queued_bytes) == (0, 0)
+        assert dispatcher.put(Task(lambda: done.append("bounded"), size=5))
+        assert dispatcher.put(Task(lambda: done.append("bounded"), size=5))
         assert not dispatcher.put(Task(int))
+        assert dispatcher.put(Task(lambda: done.append("unbounded"), size=5), bounded=False)
     wait_until_idle(dispatcher)
-    assert done == list(range(50))
+    assert done == [*range(50), "bounded", "bounded", "unbounded"]
+    assert (dispatcher.queued, dispatcher.queued_bytes) == (0, 0)
 
 
 # --- fleeting events ------------------------------------------------------------------------------
@@ -670,14 +673,18 @@ class Model:
 
     def __init__(self, events, size):
         self.bounds = events, size
-        self.queue = []  # [lane, size, merge key, label]
+        self.queue = []  # [lane, size, merge key, label, bounded]
         self.merged = 0
 
+    @property
+    def counted(self):
+        return [size for _, size, _, _, bounded in self.queue if bounded]
+
     def put(self, lane, size, key, bounded, label):
-        total = sum(entry[1] for entry in self.queue)
-        full = self.queue and (len(self.queue) >= self.bounds[0] or total + size > self.bounds[1])
+        counted = self.counted
+        full = counted and (len(counted) >= self.bounds[0] or sum(counted) + size > self.bounds[1])
         if not bounded or not full:
-            self.queue.append([lane, size, key, label])
+            self.queue.append([lane, size, key, label, bounded])
             return True
         if key is None:
             return False
@@ -690,7 +697,7 @@ class Model:
 
     def run(self):
         lanes = defaultdict(deque)
-        for lane, _, _, label in self.queue:
+        for lane, _, _, label, _ in self.queue:
             lanes[lane].append(label)
         turns = deque(lanes)
         while turns:
@@ -708,8 +715,8 @@ def test_any_sequence_of_puts_is_accepted_merged_and_run_as_the_rule_says(puts, 
         task = Task(lambda label=label: done.append(label), lane, weight, key)
         expected = model.put(lane, weight, key, bounded, label)
         assert dispatcher.put(task, bounded=bounded) is expected
-        assert dispatcher.queued == len(model.queue)
-        assert dispatcher.queued_bytes == sum(entry[1] for entry in model.queue)
+        assert dispatcher.queued == len(model.counted)
+        assert dispatcher.queued_bytes == sum(model.counted)
     dispatcher.start()
     finish(dispatcher)
     assert done == list(model.run())

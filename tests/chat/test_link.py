@@ -15,16 +15,15 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from connectycube.chat.deadline import Deadline
 from connectycube.chat.link import (
     AttemptAbandoned,
     Link,
     Waker,
     open_link,
-    tls_context,
     wait_for,
 )
 from connectycube.config import Config
+from connectycube.deadline import Deadline
 from connectycube.errors import (
     CertificateError,
     ConnectionLostError,
@@ -33,6 +32,7 @@ from connectycube.errors import (
     HostUnknownError,
     TlsError,
 )
+from connectycube.tls import client_context
 from tests.faults.scripted import ScriptedServer, stay_silent
 from tests.support.certificates import HOST, REFUSED
 
@@ -60,7 +60,9 @@ def connect(certificates):
             config = config_for(certificates, port, host)
             if waker is None:
                 waker = stack.enter_context(contextlib.closing(Waker()))
-            link = open_link(config, tls_context(config), Deadline(timeout), waker, is_wanted)
+            link = open_link(
+                config, client_context(config.ca_file), Deadline(timeout), waker, is_wanted
+            )
             stack.callback(link.close)
             return link
 
@@ -143,32 +145,6 @@ def assert_only_a_client_hello(data):
     assert data[5] == 1  # ClientHello
     long = [kind for kind, length in records(data) if length > LONGEST_ALERT]
     assert long == [HANDSHAKE]
-
-
-# --- the TLS policy ---------------------------------------------------------------------------------
-
-
-def test_the_policy_verifies_chain_and_host_name_and_speaks_no_old_tls(certificates):
-    context = tls_context(config_for(certificates, 1))
-    assert context.verify_mode is ssl.CERT_REQUIRED
-    assert context.check_hostname
-    assert context.minimum_version is ssl.TLSVersion.TLSv1_2
-
-
-def test_the_authorities_of_the_config_replace_those_of_the_system(certificates):
-    context = tls_context(config_for(certificates, 1))
-    assert len(context.get_ca_certs()) == 1
-
-
-def test_a_file_without_authorities_is_named(tmp_path):
-    path = tmp_path / "no-authorities.pem"
-    path.write_text("nothing of the kind")
-    config = Config(app_id=1, auth_key="k", ca_file=path)
-    with pytest.raises(TlsError, match=r"certificate authorities of .*no-authorities\.pem: "):
-        tls_context(config)
-    path.unlink()
-    with pytest.raises(TlsError, match=r"no-authorities\.pem: .*No such file"):
-        tls_context(config)
 
 
 # --- making the link ------------------------------------------------------------------------------

@@ -11,7 +11,7 @@ import pytest
 
 from connectycube.errors import ApiNetworkError, ApiTimeoutError, ArgumentValueError
 from connectycube.rest import http
-from connectycube.rest.http import Deadline, Http
+from connectycube.rest.http import CallDeadline, Http
 from tests.support.certificates import REFUSED
 
 from .server import ScriptedServer, answer, reset
@@ -34,7 +34,7 @@ def get(
         url,
         headers=headers or {},
         body=body,
-        deadline=Deadline(seconds, silence=silence),
+        deadline=CallDeadline(seconds, silence=silence),
         connect=connect,
     )
 
@@ -360,7 +360,7 @@ def test_a_host_that_does_not_accept_ends_at_the_connect_time_out(pool):
 
 
 def test_after_the_deadline_nothing_is_sent(pool, server):
-    deadline = Deadline(0.001)
+    deadline = CallDeadline(0.001)
     threading.Event().wait(0.01)
     with pytest.raises(ApiTimeoutError):
         pool.exchange("GET", server.url, headers={}, body=None, deadline=deadline, connect=5)
@@ -375,7 +375,7 @@ def test_a_connection_that_was_late_is_not_used_again(pool, server):
 
 
 def test_a_deadline_counts_down_and_never_below_zero():
-    deadline = Deadline(0.01)
+    deadline = CallDeadline(0.01)
     assert 0 < deadline.step() <= 0.01
     threading.Event().wait(0.02)
     assert deadline.remaining() == 0.0
@@ -479,14 +479,14 @@ def test_close_leaves_no_connection_and_a_later_call_opens_one(pool, server):
 FORK = textwrap.dedent(
     """
     import os, sys, threading
-    from connectycube.rest.http import Deadline, Http
+    from connectycube.rest.http import CallDeadline, Http
 
     url = sys.argv[1]
     pool = Http(tls=False)
 
     def get(path):
         reply = pool.exchange(
-            "GET", url + path, headers={}, body=None, deadline=Deadline(10), connect=5
+            "GET", url + path, headers={}, body=None, deadline=CallDeadline(10), connect=5
         )
         return reply.body
 

@@ -5,7 +5,7 @@ import pytest
 
 from connectycube.errors import ApiTimeoutError, CredentialsError
 from connectycube.models import Session
-from connectycube.rest.http import Deadline
+from connectycube.rest.http import CallDeadline
 from connectycube.rest.state import SessionState
 
 OLD = Session(token="old", user_id=1)
@@ -52,30 +52,30 @@ def join(threads):
 
 
 def test_a_renewed_session_is_the_current_one(state):
-    assert state.renew(OLD, Deadline(1)) == NEW
+    assert state.renew(OLD, CallDeadline(1)) == NEW
     assert state.session == NEW
 
 
 def test_who_comes_late_gets_the_session_that_another_renewed(state):
-    state.renew(OLD, Deadline(1))
+    state.renew(OLD, CallDeadline(1))
     state.adopt(NEW, refusing(AssertionError("renewed twice")))
-    assert state.renew(OLD, Deadline(1)) == NEW
+    assert state.renew(OLD, CallDeadline(1)) == NEW
 
 
 def test_without_a_renewal_there_is_none(state):
     state.adopt(OLD)
-    assert state.renew(OLD, Deadline(1)) is None
+    assert state.renew(OLD, CallDeadline(1)) is None
 
 
 def test_after_logout_there_is_none(state):
     state.forget(OLD)
     assert state.session is None
-    assert state.renew(OLD, Deadline(1)) is None
+    assert state.renew(OLD, CallDeadline(1)) is None
 
 
 def test_the_session_of_another_user_is_not_taken_for_mine(state):
     state.adopt(Session(token="other", user_id=2))
-    assert state.renew(OLD, Deadline(1)) is None
+    assert state.renew(OLD, CallDeadline(1)) is None
 
 
 def test_forget_leaves_a_newer_session_alone(state):
@@ -95,7 +95,7 @@ def test_many_threads_make_one_flight(state):
         return NEW
 
     state.adopt(OLD, renewal)
-    threads, results = in_threads(20, lambda: state.renew(OLD, Deadline(10)))
+    threads, results = in_threads(20, lambda: state.renew(OLD, CallDeadline(10)))
     assert entered.wait(10)
     release.set()
     join(threads)
@@ -113,13 +113,13 @@ def test_waiting_threads_share_the_failure(state):
         raise error
 
     state.adopt(OLD, renewal)
-    first, failed_first = in_threads(1, lambda: state.renew(OLD, Deadline(10)))
+    first, failed_first = in_threads(1, lambda: state.renew(OLD, CallDeadline(10)))
     assert entered.wait(10)
     started = threading.Barrier(6)
 
     def follow():
         started.wait(10)
-        return state.renew(OLD, Deadline(10))
+        return state.renew(OLD, CallDeadline(10))
 
     followers, failed = in_threads(5, follow)
     started.wait(10)
@@ -133,9 +133,9 @@ def test_waiting_threads_share_the_failure(state):
 def test_after_a_failure_the_next_call_tries_again(state):
     state.adopt(OLD, refusing(api_timeout()))
     with pytest.raises(ApiTimeoutError):
-        state.renew(OLD, Deadline(1))
+        state.renew(OLD, CallDeadline(1))
     state.adopt(OLD, lambda deadline: NEW)
-    assert state.renew(OLD, Deadline(1)) == NEW
+    assert state.renew(OLD, CallDeadline(1)) == NEW
 
 
 def test_when_the_leader_runs_out_of_time_a_follower_tries(state):
@@ -151,9 +151,9 @@ def test_when_the_leader_runs_out_of_time_a_follower_tries(state):
         return NEW
 
     state.adopt(OLD, renewal)
-    leader, led = in_threads(1, lambda: state.renew(OLD, Deadline(10)))
+    leader, led = in_threads(1, lambda: state.renew(OLD, CallDeadline(10)))
     assert entered.wait(10)
-    follower, followed = in_threads(1, lambda: state.renew(OLD, Deadline(10)))
+    follower, followed = in_threads(1, lambda: state.renew(OLD, CallDeadline(10)))
     release.set()
     join(leader + follower)
     assert isinstance(led[0], ApiTimeoutError)
@@ -170,10 +170,10 @@ def test_a_follower_waits_to_its_own_deadline_only(state):
         return NEW
 
     state.adopt(OLD, renewal)
-    leader, led = in_threads(1, lambda: state.renew(OLD, Deadline(10)))
+    leader, led = in_threads(1, lambda: state.renew(OLD, CallDeadline(10)))
     assert entered.wait(10)
     with pytest.raises(TimeoutError, match="not renewed in time"):
-        state.renew(OLD, Deadline(0.05))
+        state.renew(OLD, CallDeadline(0.05))
     release.set()
     join(leader)
     assert led == [NEW]
@@ -185,22 +185,22 @@ def test_a_logout_during_the_flight_stays(state):
         return NEW
 
     state.adopt(OLD, renewal)
-    assert state.renew(OLD, Deadline(1)) is None
+    assert state.renew(OLD, CallDeadline(1)) is None
     assert state.session is None
 
 
 def test_an_interrupt_in_the_flight_frees_the_others(state):
     state.adopt(OLD, refusing(KeyboardInterrupt()))
     with pytest.raises(KeyboardInterrupt):
-        state.renew(OLD, Deadline(1))
+        state.renew(OLD, CallDeadline(1))
     state.adopt(OLD, lambda deadline: NEW)
-    assert state.renew(OLD, Deadline(1)) == NEW
+    assert state.renew(OLD, CallDeadline(1)) == NEW
 
 
 def test_after_a_fork_a_lock_held_by_the_parent_and_its_flight_are_gone(state):
     state._lock.acquire()
     state.unlock_after_fork()
-    assert state.renew(OLD, Deadline(1)) == NEW
+    assert state.renew(OLD, CallDeadline(1)) == NEW
 
 
 @pytest.mark.parametrize(("seconds", "expired"), [(-1, True), (60, False)])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 
-from .. import checks
+from . import checks
 
 __all__ = ["Deadline"]
 

@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from connectycube.chat import deadline as module
-from connectycube.chat.deadline import Deadline
+from connectycube import deadline as module
+from connectycube.deadline import Deadline
 from connectycube.errors import ArgumentTypeError, ArgumentValueError
 
 SECONDS = st.floats(min_value=0, max_value=1e6)
