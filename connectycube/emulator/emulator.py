@@ -324,9 +324,11 @@ class _Service:
     async def stop(self) -> None:
         try:
             self.exchange.shut_down()
-            await asyncio.gather(self.http.stop(), self.tcp.stop())
-        finally:
-            self.store.close()
+        finally:  # whatever a client's last moment breaks, no socket stays open
+            try:
+                await asyncio.gather(self.http.stop(), self.tcp.stop())
+            finally:
+                self.store.close()
 
 
 class _Running:

@@ -218,6 +218,12 @@ class TcpLink(asyncio.Protocol):
         self._outgoing.clear()
         self._outgoing_size = 0
         self._transport.write(data)
-        if self._transport.get_write_buffer_size() > self._exchange.settings.unsent_bytes:
+        if self._unsent() > self._exchange.settings.unsent_bytes:
             # The client does not read. What it misses waits in its session, if it can resume one.
             self.abort()
+
+    def _unsent(self) -> int:
+        try:
+            return self._transport.get_write_buffer_size()
+        except AttributeError:  # Python 3.10 raises it when the connection was lost a moment ago
+            return 0
