@@ -5,12 +5,13 @@
 #
 #   make venv    the virtual environment both share, in .venv
 #   make lint    style and types alone
+#   make docs    the documentation, in docs/_build/html
 #   make clean   remove what these commands made
 
 PYTHON ?= python3
 export PYTHON
 
-.PHONY: demo test venv lint witnesses clean
+.PHONY: demo test venv lint docs witnesses clean
 
 demo: venv
 	@.venv/bin/connectycube demo
@@ -31,6 +32,11 @@ lint: venv
 	@.venv/bin/ruff format --check --quiet --exclude '*.md'
 	@.venv/bin/mypy --no-error-summary
 
+docs: venv
+	@.venv/bin/python docs/generate.py
+	@.venv/bin/sphinx-build -W --keep-going -q -b html docs docs/_build/html
+	@echo docs/_build/html/index.html
+
 clean:
-	@rm -rf .venv .cache .mypy_cache .pytest_cache .ruff_cache .hypothesis build dist *.egg-info
+	@rm -rf .venv .cache .mypy_cache .pytest_cache .ruff_cache .hypothesis build dist docs/_build *.egg-info
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,282 @@
+"""Write into the pages what the code says: tables of states, time-outs, limits, look-ups, endpoints.
+
+Each part stands between two comments in its page. ``python docs/generate.py`` rewrites all of them, and
+``tests/test_docs.py`` fails when a page says something else than the code.
+"""
+
+from __future__ import annotations
+
+import ast
+import itertools
+import re
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import attrs
+
+from connectycube import ChatState, Config, Limits, ReconnectPolicy, Timeouts, config, errors
+from connectycube.chat.protocol.states import READY_STATES, TRANSITIONS
+from connectycube.emulator import settings as emulator_settings
+from connectycube.emulator.api.routing import ROUTES
+from connectycube.emulator.settings import Settings
+from connectycube.emulator.xmpp.requests import REQUESTS
+from connectycube.rest import arguments
+from connectycube.rest.dialogs import DIALOGS
+from connectycube.rest.messages import MESSAGES
+
+FOLDER = Path(__file__).parent
+_S = ChatState
+
+MEANINGS = {
+    _S.IDLE: "Nobody has logged in, or `destroy()` was called.",
+    _S.CONNECTING: "The first attempt of a login: resolve, connect, TLS, authenticate.",
+    _S.AUTHENTICATED: "The server took the credentials; the session is being set up.",
+    _S.AUTHENTICATION_FAILURE: "The server refused the credentials. CLOSED follows at once.",
+    _S.READY: "A new session: messages flow.",
+    _S.RESUMED: "The old session goes on after a lost link: messages flow.",
+    _S.FORCE_CLOSED: "The link was lost, or could not be made. `reason` says why.",
+    _S.RECONNECTING: "An attempt to come back is under way.",
+    _S.CLOSING: "`logout()`: the server gets time to acknowledge what was sent.",
+    _S.CLOSED: "Nothing goes on: after `logout()`, a permanent error or the last attempt.",
+}
+"""What each state means to an application."""
+
+COURSES = {
+    "login": (_S.IDLE, _S.CONNECTING, _S.AUTHENTICATED, _S.READY),
+    "wrong password": (_S.IDLE, _S.CONNECTING, _S.AUTHENTICATION_FAILURE, _S.CLOSED),
+    "server out of reach at login": (_S.IDLE, _S.CONNECTING, _S.FORCE_CLOSED, _S.CLOSED),
+    "link lost, session resumed": (
+        *(_S.READY, _S.FORCE_CLOSED, _S.RECONNECTING, _S.AUTHENTICATED, _S.RESUMED),
+    ),
+    "link lost, session gone": (
+        *(_S.READY, _S.FORCE_CLOSED, _S.RECONNECTING, _S.AUTHENTICATED, _S.READY),
+    ),
+    "an attempt fails": (_S.FORCE_CLOSED, _S.RECONNECTING, _S.FORCE_CLOSED),
+    "no attempt is left": (_S.RECONNECTING, _S.FORCE_CLOSED, _S.CLOSED),
+    "logout": (_S.READY, _S.CLOSING, _S.CLOSED),
+    "login again": (_S.CLOSED, _S.CONNECTING, _S.AUTHENTICATED, _S.READY),
+    "relogin()": (_S.CLOSED, _S.RECONNECTING, _S.AUTHENTICATED, _S.READY),
+    "destroy()": (_S.READY, _S.CLOSING, _S.CLOSED, _S.IDLE),
+}
+"""The ways through the states that applications meet; each step must be one of the table's."""
+
+POLICY = {
+    "max_attempts": "Attempts before CLOSED. 0: none. None: for ever.",
+    "delay": "Seconds before the first attempt, on average. Each later one waits twice as long.",
+    "max_delay": "The longest of these waits, in seconds, on average.",
+    "reset_after": "After so many seconds of being ready the count of attempts starts anew.",
+}
+"""What the fields of ReconnectPolicy mean."""
+
+
+# --- the parts ----------------------------------------------------------------------------------
+
+
+def courses() -> str:
+    """Draw the ways through the states, as text."""
+    width = max(map(len, COURSES))
+    lines = []
+    for name, states in COURSES.items():
+        for before, after in itertools.pairwise(states):
+            if after not in TRANSITIONS[before]:
+                raise ValueError(f"{name}: {before.name} cannot become {after.name}")
+        lines.append(f"{name:<{width}}  {' → '.join(state.name for state in states)}")
+    return "\n".join(["```text", *lines, "```"])
+
+
+def states() -> str:
+    """Write every state, what it means and what may follow."""
+    rows = []
+    for state in ChatState:
+        name = f"**{state.name}**" if state in READY_STATES else state.name
+        following = [after.name for after in ChatState if after in TRANSITIONS[state]]
+        rows.append((name, MEANINGS[state], ", ".join(following)))
+    return _table(("state", "meaning", "may be followed by"), rows)
+
+
+def timeouts() -> str:
+    """Write every time-out with its default."""
+    return _fields(Timeouts, config, "seconds")
+
+
+def limits() -> str:
+    """Write every bound with its default."""
+    return _fields(Limits, config, "default")
+
+
+def policy() -> str:
+    """Write the fields of the reconnection's policy."""
+    return _fields(ReconnectPolicy, config, "default", POLICY)
+
+
+def configuration() -> str:
+    """Write the fields of Config, their environment variables and defaults."""
+    variables = config._ENVIRONMENT
+    rows = [
+        (f"`{entry.name}`", _code(variables.get(entry.name, "")), _default(entry))
+        for entry in attrs.fields(Config)
+    ]
+    return _table(("field", "environment", "default"), rows)
+
+
+def lookups() -> str:
+    """Write what the lists of dialogs and messages can be asked for."""
+    rows = []
+    for name, listing in (("dialogs", DIALOGS), ("messages", MESSAGES)):
+        fields = [*listing.fields, *(f"{nested}__<key>" for nested in listing.nested)]
+        rows.append((f"`cube.{name}`", _codes(fields), _codes(listing.sortable)))
+    return _table(("list", "fields to look up", "to sort by"), rows)
+
+
+def operators() -> str:
+    """Write Django's words and what goes over the wire."""
+    meanings = {
+        "lt": "less than",
+        "lte": "less than or equal",
+        "gt": "greater than",
+        "gte": "greater than or equal",
+        "ne": "not equal",
+        "in": "one of a list",
+        "nin": "none of a list",
+        "all": "all of a list",
+        "contains": "contains this text",
+    }
+    rows = [
+        (f"`__{word}`", meanings[word], f"`field[{wire}]=`")
+        for word, wire in arguments._OPERATORS.items()
+    ]
+    return _table(("look-up", "meaning", "sent as"), [("(none)", "equal", "`field=`"), *rows])
+
+
+def error_tree() -> str:
+    """Draw the exceptions as a tree."""
+    tree = (errors.__doc__ or "").partition("::\n")[2]
+    lines = [line.removeprefix("    ") for line in tree.strip("\n").splitlines()]
+    return "\n".join(["```text", *lines, "```"])
+
+
+def endpoints() -> str:
+    """Write the REST endpoints of the emulator."""
+    rows = [
+        (f"`{entry.method} /{entry.pattern}`", entry.auth.value, entry.inferred or "")
+        for entry in sorted(ROUTES, key=lambda entry: (entry.pattern, entry.method))
+    ]
+    return _table(("endpoint", "needs", "inferred"), rows)
+
+
+def requests() -> str:
+    """Write the IQ requests that the emulator answers."""
+    rows = [
+        (f"`{entry.type}`", f"`<{entry.name}/>`", f"`{entry.namespace}`")
+        for entry in REQUESTS.values()
+    ]
+    return _table(("type", "element", "namespace"), rows)
+
+
+def switches() -> str:
+    """Write what can be set on an emulator."""
+    return _fields(Settings, emulator_settings, "default", _SWITCHES)
+
+
+_SWITCHES = {
+    "app_id": "The application's id.",
+    "auth_key": "The application's authorization key.",
+    "auth_secret": "Signatures of session requests are verified with it.",
+    "domain": "The XMPP domain; rooms are at `muc.` in front of it.",
+    "stanza_bytes": "The largest stanza taken from a client.",
+    "stanza_depth": "The deepest nesting taken from a client.",
+}
+
+
+PARTS: dict[str, dict[str, Callable[[], str]]] = {
+    "chat.md": {
+        "courses": courses,
+        "states": states,
+        "policy": policy,
+        "timeouts": timeouts,
+        "limits": limits,
+    },
+    "rest.md": {"configuration": configuration, "lookups": lookups, "operators": operators},
+    "emulator.md": {"endpoints": endpoints, "requests": requests, "switches": switches},
+    "api.md": {"errors": error_tree},
+}
+"""Which page holds which parts."""
+
+
+# --- how they are written -----------------------------------------------------------------------
+
+
+def _table(head: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
+    lines = [head, tuple("---" for _ in head), *rows]
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
+
+
+def _fields(cls: type, module: Any, value: str, meanings: dict[str, str] | None = None) -> str:
+    known = {**dict(_attribute_docs(module, cls.__name__)), **(meanings or {})}
+    rows = [
+        (f"`{entry.name}`", _default(entry), known[entry.name])
+        for entry in attrs.fields(cls)  # type: ignore[misc]
+    ]
+    return _table(("field", value, "meaning"), rows)
+
+
+def _attribute_docs(module: Any, name: str) -> Iterator[tuple[str, str]]:
+    """Yield the fields of a class and the sentences below them in its source."""
+    tree = ast.parse(Path(module.__file__).read_text(encoding="utf-8"))
+    body = next(
+        node.body for node in tree.body if isinstance(node, ast.ClassDef) and node.name == name
+    )
+    for field, below in itertools.pairwise(body):
+        if isinstance(field, ast.AnnAssign) and isinstance(below, ast.Expr):
+            text = ast.literal_eval(below.value)
+            yield ast.unparse(field.target), " ".join(text.split()).replace("``", "`")
+
+
+def _default(entry: Any) -> str:
+    default = entry.default
+    if default is attrs.NOTHING:
+        return "(required)"
+    if isinstance(default, attrs.Factory):  # type: ignore[arg-type]
+        return f"`{default.factory.__name__}()`"
+    if isinstance(default, float):
+        return f"{default:g}"
+    if isinstance(default, int) and not isinstance(default, bool):
+        return f"{default:,}" if default > 9_999 else str(default)
+    return "None" if default is None else f"`{default}`"
+
+
+def _code(text: str) -> str:
+    return f"`{text}`" if text else ""
+
+
+def _codes(names: Any) -> str:
+    return ", ".join(f"`{name}`" for name in names)
+
+
+def filled(text: str, name: str, part: str) -> str:
+    """Return a page's text with the part of that name in its place."""
+    begin, end = f"<!-- {name}: made by docs/generate.py -->", f"<!-- {name}: end -->"
+    pattern = re.compile(f"{re.escape(begin)}\n.*?{re.escape(end)}", re.DOTALL)
+    if len(pattern.findall(text)) != 1:
+        raise ValueError(f"there must be one place for {name}")
+    return pattern.sub(lambda _: f"{begin}\n\n{part}\n\n{end}", text)
+
+
+def generated(page: str, text: str) -> str:
+    """Return a page's text with all its parts as the code says."""
+    for name, part in PARTS[page].items():
+        text = filled(text, name, part())
+    return text
+
+
+def main() -> None:
+    """Rewrite the pages."""
+    for page in PARTS:
+        path = FOLDER / page
+        text = path.read_text(encoding="utf-8")
+        path.write_text(generated(page, text), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
