@@ -483,13 +483,23 @@ def test_any_change_between_starting_and_stopping_loses_nothing(dispatchers):
         assert [n for n in done if n % 5 == lane] == list(range(lane, 300, 5))
 
 
-def test_once_join_says_so_no_worker_is_left():
-    for _ in range(60):
-        dispatcher = make(3)
-        dispatcher.start()
-        dispatcher.stop()
-        assert dispatcher.join(Deadline(WAIT))
-        assert threads_of(dispatcher) == []
+def test_join_waits_for_workers_that_are_about_to_end_too(dispatchers, monkeypatch):
+    original, at_the_end, release = threading.Thread.run, threading.Semaphore(0), threading.Event()
+
+    def run(thread):
+        original(thread)
+        at_the_end.release()
+        assert release.wait(WAIT)
+
+    monkeypatch.setattr(threading.Thread, "run", run)
+    dispatcher = dispatchers(2)
+    dispatcher.stop()
+    assert at_the_end.acquire(timeout=WAIT)
+    assert at_the_end.acquire(timeout=WAIT)
+    assert not dispatcher.join(Deadline(0.02))
+    release.set()
+    assert dispatcher.join(Deadline(WAIT))
+    assert threads_of(dispatcher) == []
 
 
 def test_join_is_bounded_and_says_whether_the_workers_have_ended(dispatchers):
