@@ -18,6 +18,7 @@ from connectycube.config import Config
 HOST = "chat.example"
 ADDRESSES = Addresses(7, HOST)
 ALICE, BOB = 1001, 1002
+BOB_JID = ADDRESSES.user(BOB)
 PASSWORD = "s3cret"
 SM = "urn:xmpp:sm:3"
 SASL = "urn:ietf:params:xml:ns:xmpp-sasl"
@@ -42,6 +43,14 @@ def text_message(number: int, *, markable: bool = True, sender: int = BOB, to: i
         f"<message from='{ADDRESSES.user(sender)}/phone' to='{ADDRESSES.user(to)}' type='chat'"
         f" id='{number:024x}'><body>{number}</body><extraParams><dialog_id>d1</dialog_id>"
         f"<save_to_history>1</save_to_history></extraParams>{marked}</message>"
+    )
+
+
+def refusal(number: int) -> str:
+    """The error that comes back for our message of that number."""
+    return (
+        f"<message from='{BOB_JID}' to='{ADDRESSES.user(ALICE)}' type='error' id='{number:024x}'>"
+        "<error type='auth'><forbidden xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/></error></message>"
     )
 
 

@@ -256,3 +256,30 @@ class World:
         link.remote.close()
         if link.remote.session is not None and link.remote.session.link is link.remote:
             self.server.link_ended(link.remote.session)
+
+
+def ids(*numbers: int) -> list[str]:
+    return [f"{number:024x}" for number in numbers]
+
+
+def ready(server: Server | None = None, **settings: Any) -> World:
+    """A world whose user is logged in."""
+    world = World(server, config(**settings))
+    world.login()
+    assert world.core.state is ChatState.READY
+    return world
+
+
+def reconnect(world: World) -> None:
+    """Let the next attempt happen now."""
+    world.core.relogin(world.now)
+    world.after()
+    world.settle()
+
+
+def closed_reason(world: World) -> Any:
+    """Why the connection is closed, once it is clear that nothing goes on."""
+    assert world.core.state is ChatState.CLOSED
+    assert world.states[-1] is ChatState.CLOSED and world.core.next_deadline is None
+    assert not world.core.wants_link and world.link is None
+    return world.core.closed_reason
