@@ -15,6 +15,7 @@ from typing import Any
 
 import attrs
 
+import connectycube
 from connectycube import ChatState, Config, Limits, ReconnectPolicy, Timeouts, config, errors
 from connectycube.chat.protocol.states import READY_STATES, TRANSITIONS
 from connectycube.emulator import settings as emulator_settings
@@ -189,6 +190,34 @@ _SWITCHES = {
 }
 
 
+def rooms() -> str:
+    """Draw the package as a tree, each part in its own words."""
+    package = Path(connectycube.__file__).parent
+    lines = ["connectycube/"]
+    for path in sorted(package.iterdir(), key=lambda path: (path.is_dir(), path.name)):
+        if path.suffix == ".py" or (path / "__init__.py").exists():
+            lines.append(_room(path, 1))
+        if path.name == "chat":
+            lines.append(_room(path / "protocol", 2))
+    return "\n".join(["```text", *lines, "```"])
+
+
+def _room(path: Path, depth: int) -> str:
+    name = f"{path.name}/" if path.is_dir() else path.name
+    words = _words(path / "__init__.py" if path.is_dir() else path)
+    return f"{'  ' * depth + name:<17}{words.partition('; see')[0].rstrip('.').replace('``', '')}"
+
+
+def chat_modules() -> str:
+    """Write what each module of the chat is, in its own words."""
+    return _modules("chat")
+
+
+def protocol_modules() -> str:
+    """Write what each module of the core is, in its own words."""
+    return _modules("chat/protocol")
+
+
 PARTS: dict[str, dict[str, Callable[[], str]]] = {
     "chat.md": {
         "courses": courses,
@@ -200,6 +229,11 @@ PARTS: dict[str, dict[str, Callable[[], str]]] = {
     "rest.md": {"configuration": configuration, "lookups": lookups, "operators": operators},
     "emulator.md": {"endpoints": endpoints, "requests": requests, "switches": switches},
     "api.md": {"errors": error_tree},
+    "design.md": {
+        "rooms": rooms,
+        "protocol_modules": protocol_modules,
+        "chat_modules": chat_modules,
+    },
 }
 """Which page holds which parts."""
 
@@ -210,6 +244,20 @@ PARTS: dict[str, dict[str, Callable[[], str]]] = {
 def _table(head: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
     lines = [head, tuple("---" for _ in head), *rows]
     return "\n".join("| " + " | ".join(line) + " |" for line in lines)
+
+
+def _modules(folder: str) -> str:
+    rows = []
+    for path in sorted(Path(connectycube.__file__).parent.joinpath(folder).glob("*.py")):
+        if path.stem != "__init__":
+            rows.append((f"`{path.stem}`", _markdown(_words(path))))
+    return _table((f"module of `{folder}/`", "in its own words"), rows)
+
+
+def _words(path: Path) -> str:
+    """Read the first sentence of a module's docstring."""
+    text = ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) or ""
+    return " ".join(text.partition("\n\n")[0].split())
 
 
 def _fields(cls: type, module: Any, value: str, meanings: dict[str, str] | None = None) -> str:
@@ -230,7 +278,12 @@ def _attribute_docs(module: Any, name: str) -> Iterator[tuple[str, str]]:
     for field, below in itertools.pairwise(body):
         if isinstance(field, ast.AnnAssign) and isinstance(below, ast.Expr):
             text = ast.literal_eval(below.value)
-            yield ast.unparse(field.target), " ".join(text.split()).replace("``", "`")
+            yield ast.unparse(field.target), _markdown(" ".join(text.split()))
+
+
+def _markdown(text: str) -> str:
+    """Turn the little markup of docstrings into that of Markdown."""
+    return re.sub(r":\w+:`([^`]+)`", r"`\1`", text.replace("``", "`"))
 
 
 def _default(entry: Any) -> str:
