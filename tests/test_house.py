@@ -18,7 +18,7 @@ PACKAGE = Path(connectycube.__file__).parent
 MOST_LINES = 600
 
 BASE = {"errors", "checks"}
-TOOLS = {"deadline", "tls"}
+TOOLS = {"deadline", "eagerxml", "forks", "tls"}
 VALUES = BASE | TOOLS | {"config", "models"}
 PUBLIC = {"connectycube", "connectycube.emulator", "connectycube.errors", "connectycube.testing"}
 
@@ -27,13 +27,15 @@ MAY_KNOW: dict[str, set[str]] = {
     "errors": set(),
     "checks": {"errors"},
     "deadline": BASE,
+    "eagerxml": set(),
+    "forks": set(),
     "tls": BASE,
     "config": BASE,
     "models": BASE,
     "rest": VALUES,
     "chat": VALUES,
     "client": VALUES | {"rest", "chat"},
-    "emulator": BASE | {"config"},
+    "emulator": BASE | {"config", "eagerxml"},
     "__init__": VALUES | {"rest", "chat", "client"},
 }
 # Parts that use what the package shows to everybody, as an application would.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import secrets
 from collections.abc import Callable
 from datetime import datetime, timezone
@@ -23,6 +24,7 @@ from ..models import (
     DialogRef,
     DialogType,
     Message,
+    StateChange,
     User,
 )
 from .driver import Driver, new_id
@@ -38,6 +40,8 @@ from .receivers import call_receivers
 from .signals import Signal
 
 __all__ = ["Chat"]
+
+logger = logging.getLogger("connectycube.chat")
 
 SessionCredentials = Callable[[], "tuple[User, str]"]
 _CLOSED = (ChatState.IDLE, ChatState.CLOSED)
@@ -378,6 +382,8 @@ class Chat:
 
     def _deliver(self, delivery: Delivery) -> None:
         """Call the receivers of one event; runs on a dispatcher worker."""
+        if isinstance(delivery.event, StateChange):
+            self._log(delivery.event)
         signal: Signal = getattr(self, delivery.signal)
         call_receivers(
             self,
@@ -387,6 +393,11 @@ class Chat:
             self._driver.dispatcher,
             self._config.timeouts.slow_callback,
         )
+
+    def _log(self, change: StateChange) -> None:
+        # Here and not where the state changes: a log handler may call the chat, and no lock is held.
+        reason = f": {change.reason}" if change.reason else ""
+        logger.info("%s: %s -> %s%s", self, change.previous.value, change.state.value, reason)
 
     def __repr__(self) -> str:
         who = f" as user {self._user.id}" if self._user is not None else ""

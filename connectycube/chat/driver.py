@@ -28,12 +28,13 @@ from ..errors import (
     NotConnectedError,
     SendQueueFullError,
 )
+from ..forks import replaced_in_child
 from ..models import ChatState, StateChange
 from ..tls import client_context
 from .dispatcher import Dispatcher
+from .exit import ended_at_exit
 from .handover import HandOver, Request, StoredIds, ask_history
 from .link import AttemptAbandoned, Link, Waker, open_link, wait_for
-from .processes import look_after
 from .protocol.core import Core
 from .protocol.messages import Delivery
 from .protocol.outbox import Submission
@@ -81,7 +82,8 @@ class Driver:
         self._stored_ids = stored_ids
         self._forked = False
         self._begin()
-        look_after(self)
+        replaced_in_child(self)
+        ended_at_exit(self)
 
     def _begin(self) -> None:
         """Make everything that a forked child must not share with its parent."""
@@ -129,8 +131,8 @@ class Driver:
         self, credentials: Credentials, password: Callable[[], str] | None, deadline: Deadline
     ) -> None:
         """Become ready as that user, or raise; threads that do so at once share one attempt."""
-        self._forked = False
         self._context = self._context or client_context(self._config.ca_file)
+        self._forked = False
         with self._mutex:
             self._wait(lambda: self.core.state is not ChatState.CLOSING, deadline)
             attempt = self._join_attempt(credentials)
@@ -151,7 +153,7 @@ class Driver:
                 if not attempt.done and leads:
                     self._abandon_attempt(attempt)
             if not attempt.done:
-                raise LoginTimeoutError("the login of another thread did not finish in time")
+                raise LoginTimeoutError("the connection did not become ready in time")
             if attempt.error is not None:
                 raise attempt.error
 
@@ -270,14 +272,14 @@ class Driver:
         """Send a message through the outbound buffer; wait for room until the deadline."""
         self.check_usable()
         while not self._submit_if_room(submission, data):
+            if deadline.expired:
+                raise SendQueueFullError(
+                    "the outbound buffer had no room in time: the server does not keep up"
+                )
             with self.needing_link(), self._mutex:
                 self._changed.wait_for(
                     lambda: self.core.has_room(len(data)) or not self.core.is_open,
                     deadline.remaining(),
-                )
-            if deadline.expired:
-                raise SendQueueFullError(
-                    "the outbound buffer had no room in time: the server does not keep up"
                 )
 
     def _submit_if_room(self, submission: Submission, data: bytes) -> bool:
@@ -307,7 +309,9 @@ class Driver:
                 self._wait_ready(deadline)
                 request_id = self.core.request(kind, to, payload, request)
                 self._after_command()
-            if not request.event.wait(deadline.remaining()):
+            try:
+                request.event.wait(deadline.remaining())
+            finally:
                 with self._mutex:
                     self.core.forget_request(request_id)
         if request.answer is None:
@@ -355,8 +359,6 @@ class Driver:
             self._changed.notify_all()
 
     def _note_state(self, change: StateChange) -> None:
-        reason = f": {change.reason}" if change.reason else ""
-        logger.info("%s: %s -> %s%s", self._name, change.previous.value, change.state.value, reason)
         attempt = self._attempt
         if attempt is None or attempt.done:
             return

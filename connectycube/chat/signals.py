@@ -5,9 +5,7 @@ from __future__ import annotations
 import functools
 import inspect
 import itertools
-import os
 import threading
-import weakref
 from collections.abc import Callable, Iterator
 from operator import itemgetter
 from typing import Any, TypeVar
@@ -15,6 +13,7 @@ from typing import Any, TypeVar
 import blinker
 
 from ..errors import ArgumentTypeError
+from ..forks import replaced_in_child
 
 __all__ = ["Signal", "check_callback", "name_of"]
 
@@ -55,7 +54,7 @@ class Signal(blinker.Signal):
         super().__init__(doc)
         self.name = name
         self._lock = threading.RLock()  # a weak receiver may be collected while it is held
-        _live.add(self)
+        replaced_in_child(self)
 
     def connect(
         self, receiver: Receiver, sender: Any = blinker.ANY, weak: bool = False
@@ -95,7 +94,7 @@ class Signal(blinker.Signal):
                 self._by_receiver.pop(receiver_id, None)
                 self.receivers.pop(receiver_id, None)
 
-    def renew_lock(self) -> None:
+    def after_fork_in_child(self) -> None:
         """Replace the lock in a forked child: a thread that is gone may hold the old one."""
         self._lock = threading.RLock()
 
@@ -123,15 +122,3 @@ def name_of(receiver: Any) -> str:
         receiver = receiver.func
     name = getattr(receiver, "__qualname__", None) or type(receiver).__qualname__
     return f"{getattr(receiver, '__module__', None) or '?'}.{name}"
-
-
-_live: weakref.WeakSet[Signal] = weakref.WeakSet()
-
-
-def _after_fork_in_child() -> None:
-    for signal in list(_live):
-        signal.renew_lock()
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_after_fork_in_child)

@@ -27,6 +27,7 @@ from urllib3.util.connection import create_connection
 
 from ..deadline import Deadline
 from ..errors import ApiError, ApiNetworkError, ApiTimeoutError
+from ..forks import replaced_in_child
 from ..tls import client_context
 from .redact import redact_url
 
@@ -79,7 +80,7 @@ class Http:
     def __init__(self, *, tls: bool, ca_file: str | None = None) -> None:
         self._context = client_context(ca_file) if tls else None
         self._adapter = _Adapter(self._context)
-        _pools.add(self)
+        replaced_in_child(self)
 
     def exchange(
         self,
@@ -114,25 +115,18 @@ class Http:
         """Close the idle connections; a later call opens new ones."""
         self._adapter.close()
 
-    def _forget_connections(self) -> None:
+    def after_fork_in_child(self) -> None:
+        """Close the inherited sockets without a byte and begin with an empty pool."""
+        for inherited in list(_sockets):
+            descriptor = (
+                inherited.detach()
+            )  # close() would wait for readers that this process lacks
+            if descriptor >= 0:
+                os.close(descriptor)
         self._adapter = _Adapter(self._context)
 
 
-_pools: weakref.WeakSet[Http] = weakref.WeakSet()
 _sockets: weakref.WeakSet[socket.socket] = weakref.WeakSet()
-
-
-def _after_fork_in_child() -> None:
-    for inherited in list(_sockets):
-        descriptor = inherited.detach()  # close() would wait for readers that this process lacks
-        if descriptor >= 0:
-            os.close(descriptor)
-    for pool in list(_pools):
-        pool._forget_connections()
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_after_fork_in_child)
 
 
 def _read(response: requests.Response) -> Reply:

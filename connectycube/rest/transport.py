@@ -6,9 +6,7 @@ import functools
 import importlib.metadata
 import json
 import logging
-import os
 import time
-import weakref
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
@@ -19,6 +17,7 @@ from attrs import frozen
 from .. import checks
 from ..config import Config
 from ..errors import ApiError, ApiTimeoutError, ArgumentValueError
+from ..forks import replaced_in_child
 from ..models import Session
 from ..models.fields import as_time
 from .answers import Answer, answer_of
@@ -58,7 +57,7 @@ class Transport:
         self._base = config.api_url.rstrip("/")
         self._state = SessionState()
         self._http = Http(tls=self._base.lower().startswith("https:"), ca_file=config.ca_file)
-        _transports.add(self)
+        replaced_in_child(self)
 
     def __repr__(self) -> str:
         return f"<Transport {self._base}>"
@@ -210,20 +209,9 @@ class Transport:
         known = [self._config.auth_key, self._config.auth_secret, session and session.token]
         return [secret for secret in (*known, *secrets_in(body)) if secret]
 
-    def _unlock_after_fork(self) -> None:
+    def after_fork_in_child(self) -> None:
+        """Replace the locks: threads that are gone may hold them."""
         self._state.unlock_after_fork()
-
-
-_transports: weakref.WeakSet[Transport] = weakref.WeakSet()
-
-
-def _after_fork_in_child() -> None:
-    for transport in list(_transports):
-        transport._unlock_after_fork()
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_after_fork_in_child)
 
 
 def expiry_of(text: str) -> datetime | None:

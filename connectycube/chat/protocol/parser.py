@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import Any, TypeAlias
 from xml.parsers import expat
 
+from ...eagerxml import EagerFeeder
 from ...errors import StreamProtocolError
 from . import namespaces as ns
 from .nodes import Node, add_text, attach, new_node
@@ -79,9 +80,7 @@ class StreamParser:
         self._params: list[dict[str, Any]] = []  # dicts under construction inside extraParams
         self._expat = parser = expat.ParserCreate("UTF-8", " ")
         parser.buffer_text = True
-        if hasattr(parser, "SetReparseDeferralEnabled"):
-            # Deferral would hold a complete stanza back until more bytes arrive.
-            parser.SetReparseDeferralEnabled(False)
+        self._feeder = EagerFeeder(parser, lambda: self._depth == 1)
         parser.StartDoctypeDeclHandler = self._forbid("a document type declaration")
         parser.CommentHandler = self._forbid("a comment")
         parser.ProcessingInstructionHandler = self._forbid("a processing instruction")
@@ -98,7 +97,7 @@ class StreamParser:
             for start in range(0, len(data), _PIECE):
                 piece = data[start : start + _PIECE]
                 self._fed += len(piece)
-                self._expat.Parse(piece, False)
+                self._feeder.feed(piece)
                 if self._fed - self._began > self._stanza_bytes:
                     self._refuse_size()
         except expat.ExpatError as error:

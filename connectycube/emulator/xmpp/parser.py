@@ -10,6 +10,8 @@ from xml.parsers import expat
 
 from attrs import frozen
 
+from connectycube.eagerxml import EagerFeeder
+
 from . import namespaces as ns
 from .element import Element
 
@@ -68,14 +70,12 @@ class StreamParser:
         self._fed = 0
         self._boundary = 0
         self._parser = self._make_parser()
+        self._feeder = EagerFeeder(self._parser, lambda: self._in_stream and not self._open)
 
     def _make_parser(self) -> expat.XMLParserType:
         parser = expat.ParserCreate("UTF-8", _SEPARATOR)
         parser.buffer_text = True
         parser.buffer_size = 65_536
-        if hasattr(parser, "SetReparseDeferralEnabled"):
-            # expat 2.6 would hold complete stanzas back until more bytes come
-            parser.SetReparseDeferralEnabled(False)
         parser.StartElementHandler = self._start
         parser.EndElementHandler = self._end
         parser.CharacterDataHandler = self._characters
@@ -95,7 +95,7 @@ class StreamParser:
         fault = None
         try:
             self._fed += len(data)
-            self._parser.Parse(data, False)
+            self._feeder.feed(data)
             if self._fed - self._boundary > self._max_bytes:
                 raise self._too_large()
         except StreamFault as found:
