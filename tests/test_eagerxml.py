@@ -33,7 +33,7 @@ class Reader:
         parser = expat.ParserCreate("UTF-8")
         parser.StartElementHandler = self._start
         parser.EndElementHandler = self._end
-        self.feeder = EagerFeeder(parser, lambda: self.depth == 1)
+        self.feeder = EagerFeeder(parser, lambda: self.depth <= 1)
         if hold_back:
             self.feeder.hold_back()
 

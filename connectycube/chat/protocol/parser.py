@@ -80,7 +80,7 @@ class StreamParser:
         self._params: list[dict[str, Any]] = []  # dicts under construction inside extraParams
         self._expat = parser = expat.ParserCreate("UTF-8", " ")
         parser.buffer_text = True
-        self._feeder = EagerFeeder(parser, lambda: self._depth == 1)
+        self._feeder = EagerFeeder(parser, lambda: self._depth <= 1)
         parser.StartDoctypeDeclHandler = self._forbid("a document type declaration")
         parser.CommentHandler = self._forbid("a comment")
         parser.ProcessingInstructionHandler = self._forbid("a processing instruction")

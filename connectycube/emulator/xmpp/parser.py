@@ -70,7 +70,7 @@ class StreamParser:
         self._fed = 0
         self._boundary = 0
         self._parser = self._make_parser()
-        self._feeder = EagerFeeder(self._parser, lambda: self._in_stream and not self._open)
+        self._feeder = EagerFeeder(self._parser, lambda: not self._open)
 
     def _make_parser(self) -> expat.XMLParserType:
         parser = expat.ParserCreate("UTF-8", _SEPARATOR)
