@@ -223,7 +223,7 @@ def test_a_lost_link_is_made_again_and_the_session_resumed() -> None:
         stream_error("reset"),
         "<!-- x -->",
         "x",
-        "<<",
+        "</x>",
     ],
 )
 def test_any_end_that_is_not_ours_and_not_permanent_is_reconnected(end: str) -> None:
