@@ -37,7 +37,7 @@ from tests.faults.scripted import ScriptedServer, stay_silent
 from tests.support.certificates import HOST, REFUSED
 
 WAIT = 10.0
-HANDSHAKE, ALERT, APPLICATION_DATA = 22, 21, 23
+HANDSHAKE = 22  # the type of a TLS record
 LONGEST_ALERT = 32  # bytes of a record; whatever is longer could carry something
 
 
