@@ -31,7 +31,7 @@ from connectycube.cli import emulator as emulator_command
 from connectycube.emulator import Emulator
 from tests.chat.people import FAST, PATIENCE, Events, Person, logged_in
 from tests.support.waiting import wait_until
-from tests.test_house import MAY_KNOW
+from tests.test_house import MAY_KNOW, OUTSIDERS
 
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
@@ -281,6 +281,40 @@ def test_a_test_file_of_the_pages_passes(block, tmp_path):
     assert f"{block.code.count('def test_')} passed" in done.stdout
 
 
+SHELL = [
+    pytest.param(found["code"], id=page.name)
+    for page in PAGES
+    for found in _BLOCK.finditer(page.read_text(encoding="utf-8"))
+    if found["language"] == "sh" and "connectycube emulator" in found["code"]
+]
+
+
+@pytest.mark.skipif(os.name != "posix", reason="this is for a POSIX shell")
+@pytest.mark.parametrize("code", SHELL)
+def test_the_shell_commands_start_an_emulator_that_a_program_finds(code, tmp_path):
+    (tmp_path / "my_bot.py").write_text(
+        "from connectycube import ConnectyCube\n"
+        "with ConnectyCube.from_env() as cube:\n"
+        "    print('session of', cube.login(login='alice', password='a password').login)\n"
+        "    print('state', cube.chat.login() and cube.chat.state.name)\n"
+    )
+    programs = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
+    done = subprocess.run(
+        ["sh", "-e", "-c", f'{code}\nkill "$!"\nwait "$!"'],
+        cwd=tmp_path,
+        env={"PATH": programs, "PYTHONPATH": str(ROOT), "HOME": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        timeout=30,
+    )
+    assert done.stdout == "session of alice\nstate READY\n", done.stderr
+    assert done.returncode == 0
+
+
+def test_both_pages_about_the_emulator_show_its_command():
+    assert [parameter.id for parameter in SHELL] == ["README.md", "emulator.md"]
+
+
 @blocks("excerpt")
 def test_an_excerpt_is_at_least_python(block):
     compile(block.code, block.place, "exec")
@@ -394,8 +428,12 @@ def test_the_members_of_the_emulator_are_named():
 
 
 def test_the_rules_of_the_house_are_told_of_every_room():
-    told = {name for row in rows(DOCS / "design.md", "The rooms") for name in row[0].split(", ")}
-    assert told == {f"`{room}`" for room in {*MAY_KNOW, "cli"} - {"__init__"}}
+    table = rows(DOCS / "design.md", "The rooms")
+    told = {name.strip("`") for row in table for name in row[0].split(", ")}
+    folders = {
+        path.parent.name for path in Path(connectycube.__file__).parent.glob("*/__init__.py")
+    }
+    assert folders <= told <= {*MAY_KNOW, *OUTSIDERS}
 
 
 def test_files_that_the_pages_name_exist():
