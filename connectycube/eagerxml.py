@@ -14,8 +14,9 @@ from xml.parsers.expat import XMLParserType
 
 __all__ = ["EagerFeeder", "WholeTags"]
 
-_QUOTE_OR_END = re.compile(rb"[\"'>]")
-_CDATA = b"<![CDATA["
+_QUOTE_OR_END = re.compile(rb"[\"'<>]")
+_SECTIONS = {b"<![CDATA[": b"]]>", b"<!--": b"-->", b"<?": b"?>"}
+"""What is no tag: how it begins, and what ends it."""
 
 
 class EagerFeeder:
@@ -56,8 +57,8 @@ class EagerFeeder:
 class WholeTags:
     """Holds back the unfinished tag at the end of the data so far, and the text before it.
 
-    It knows just enough of XML to tell where a tag ends: quotes, CDATA sections and processing
-    instructions. From a comment or a document type on it holds nothing back: those are for the parser to
+    It knows just enough of XML to tell where a tag ends: quotes, CDATA sections, comments and
+    processing instructions. From what no tag can be on it holds nothing back: that is for the parser to
     refuse.
     """
 
@@ -106,22 +107,22 @@ class WholeTags:
             self._begin_tag(found)
             return False
         self._position = found + len(until)
-        whole = until in (b"?>", b"]]>")
+        whole = until in _SECTIONS.values()
         self._until = b"<" if whole else None
         return whole
 
     def _begin_tag(self, start: int) -> None:
         self._position = start
-        opening = bytes(self._data[start : start + len(_CDATA)])
-        if len(opening) > 1 and not _CDATA.startswith(opening):
-            if opening.startswith(b"<!"):
-                self._passes = True
+        rest = bytes(self._data[start : start + max(map(len, _SECTIONS))])
+        for opening, closing in _SECTIONS.items():
+            if rest.startswith(opening):
+                self._position += len(opening)
+                self._until = closing
                 return
-            self._position = start + 1
-            self._until = b"?>" if opening.startswith(b"<?") else None
-        elif opening == _CDATA:
-            self._position = start + len(_CDATA)
-            self._until = b"]]>"
+            if opening.startswith(rest):
+                return  # too little is there to tell
+        self._position += 1
+        self._until = None
 
     def _tag_step(self) -> bool:
         """Inside a tag: look for its end or for a quotation; whether the tag ends there."""
@@ -130,6 +131,9 @@ class WholeTags:
             self._position = len(self._data)
             return False
         self._position = found.end()
+        if found.group() == b"<":
+            self._passes = True
+            return False
         ends = found.group() == b">"
         self._until = b"<" if ends else found.group()
         return ends
