@@ -88,8 +88,11 @@ class WholeTags:
 
     def take_text(self) -> bytes:
         """Return the text that is held back behind the last whole tag, if no tag has begun."""
-        in_text = self._until == b"<" and b"<" not in self._data
-        return self._cut(len(self._data)) if in_text else b""
+        if self._until != b"<" or b"<" in self._data:
+            return b""
+        reference = self._data.rfind(b"&")
+        is_open = reference >= 0 and b";" not in self._data[reference:]
+        return self._cut(reference if is_open else len(self._data))
 
     def _cut(self, end: int) -> bytes:
         taken = bytes(self._data[:end])

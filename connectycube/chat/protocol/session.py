@@ -389,7 +389,11 @@ class Session:
         """An error came back for a message of ours: that is its outcome, if it has none yet."""
         for outbound in self._outbox.unacknowledged:
             submission = outbound.submission
-            if submission is not None and submission.message.id == failure.message_id:
+            if (
+                submission is not None
+                and submission.message.id == failure.message_id
+                and failure.user_id in (None, submission.dialog.peer_id)  # None: the server itself
+            ):
                 outbound.submission = None
                 self.outputs.append(Settled(submission, failure.error))
                 return

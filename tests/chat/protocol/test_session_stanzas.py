@@ -53,6 +53,21 @@ def test_an_error_after_the_acknowledgement_is_an_event_of_its_own() -> None:
     assert failure.message_id == ids(1)[0]
 
 
+def test_an_error_from_a_stranger_does_not_decide_about_a_message() -> None:
+    world = ready()
+    world.server.answers_questions = False
+    submission = world.send(1)
+    world.settle()
+    stranger = refusal(1).replace(BOB_JID.partition("/")[0], f"666-1@{HOST}")
+    assert "666-1" in stranger
+    world.server.send(stranger)
+    world.settle()
+    assert world.outcome(submission) is None
+    world.server.acknowledge()
+    world.settle()
+    assert world.outcome(submission) == "sent"
+
+
 def test_an_error_for_an_unknown_message_changes_no_outcome() -> None:
     world = ready()
     world.server.answers_questions = False
