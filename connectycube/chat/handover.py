@@ -16,6 +16,7 @@ from .protocol.core import Core
 from .protocol.messages import Delivery
 from .protocol.requests import Answer
 from .protocol.session import Lookup, Settled
+from .signals import name_of
 
 __all__ = ["HandOver", "Request", "StoredIds", "ask_history"]
 
@@ -92,7 +93,7 @@ class HandOver:
             lambda: self._deliver(delivery),
             delivery.conversation,
             delivery.size,
-            (delivery.conversation, delivery.signal) if delivery.fleeting else None,
+            delivery.merge_key,
         )
         return self._dispatcher.put(task, bounded=delivery.sequence is not None)
 
@@ -103,7 +104,14 @@ class HandOver:
             self._queue_callback(handle, callback, settled.submission.conversation)
 
     def _queue_callback(self, handle: SendHandle, callback: DoneCallback, lane: str) -> None:
-        self._dispatcher.put(Task(lambda: handle.run(callback), lane), bounded=False)
+        def run() -> None:
+            self._dispatcher.note_receiver(name_of(callback))
+            try:
+                handle.run(callback)
+            finally:
+                self._dispatcher.note_receiver(None)
+
+        self._dispatcher.put(Task(run, lane), bounded=False)
 
 
 def ask_history(lookup: Lookup, stored_ids: StoredIds | None) -> frozenset[str] | None:

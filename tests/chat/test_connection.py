@@ -589,17 +589,45 @@ def test_a_cut_link_is_resumed_and_what_was_sent_meanwhile_arrives(emulator, ali
     assert alice.states[2:6] == [S.READY, S.FORCE_CLOSED, S.RECONNECTING, S.AUTHENTICATED]
 
 
-def test_a_session_that_cannot_be_resumed_is_replaced_and_unsent_messages_arrive(
-    emulator, alice, bob
-):
-    with logged_in(alice, bob):
-        emulator.cut(alice.id)
-        alice.wait_for_state(S.FORCE_CLOSED)
-        emulator.forget_sessions(alice.id)
-        handle = alice.chat.send_private(bob.id, "still here")
-        alice.wait_for_state(S.READY, 2)
-        assert handle.result(PATIENCE).body == "still here"
-        assert bob.events.wait_for("message_received")[0].body == "still here"
+def test_a_session_that_cannot_be_resumed_is_replaced_and_unsent_messages_arrive(emulator, bob):
+    with FaultProxy("localhost", emulator.chat_port) as proxy:
+        eve = Person(emulator, chat_port=proxy.port)
+        with logged_in(eve, bob):
+            proxy.refuse()
+            emulator.cut(eve.id)
+            eve.wait_for_state(S.FORCE_CLOSED)
+            emulator.forget_sessions(eve.id)
+            handle = eve.chat.send_private(bob.id, "still here")
+            proxy.accept()
+            eve.wait_for_state(S.READY, 2)
+            assert handle.result(PATIENCE).body == "still here"
+            assert bob.events.wait_for("message_received")[0].body == "still here"
+
+
+def test_typing_that_waits_for_a_slow_receiver_is_merged_to_the_newest(emulator, alice):
+    bot = Person(emulator, limits=Limits(queued_events=1))
+    inside, go = threading.Event(), threading.Event()
+
+    @bot.chat.message_received.connect
+    def slow(chat, message):
+        if message.body == "wait":
+            inside.set()
+            go.wait(PATIENCE)
+
+    with logged_in(bot, alice):
+        alice.chat.send_private(bot.id, "wait")
+        assert inside.wait(PATIENCE)
+        dialog = DialogRef.private(bot.id)
+        for _ in range(5):
+            alice.chat.send_typing(dialog)
+            alice.chat.send_stop_typing(dialog)
+        alice.chat.ping()
+        wait_until(lambda: bot.chat._driver.dispatcher.merged >= 9, PATIENCE)
+        go.set()
+        alice.chat.send_private(bot.id, "done").result(PATIENCE)
+        bot.events.wait_for("message_received", 2)
+        assert len(bot.events.of("typing_stopped")) == 1
+        assert bot.events.of("typing_started") == []
 
 
 def test_attempts_end_and_the_reason_is_final(emulator):

@@ -173,7 +173,8 @@ class Delivery:
     """One event on its way to the receivers of one signal.
 
     ``conversation`` is the lane that keeps its order (None: the lane of what has none), ``size`` its
-    bytes on the wire, ``fleeting`` marks what may be merged or dropped when receivers are slow,
+    bytes on the wire. Of events with the same ``merge_key`` only the newest matters, so they may be
+    merged when receivers are slow; without a key an event must be delivered.
     ``sequence`` is the stanza's place in the session (None for what did not come from a stanza) and
     ``key`` tells repetitions apart.
     """
@@ -182,7 +183,7 @@ class Delivery:
     event: Any
     conversation: str | None = field(default=None)
     size: int = field(default=0)
-    fleeting: bool = field(default=False)
+    merge_key: tuple[str, ...] | None = field(default=None)
     sequence: int | None = field(default=None)
     key: tuple[str, int, str] | None = field(default=None)
 
@@ -248,7 +249,7 @@ def _typing(signal: str) -> Decoder:
             event=Typing(user_id=user_id),
             conversation=bare(sender),
             size=stanza.size,
-            fleeting=True,
+            merge_key=("typing", bare(sender)),
         )
 
     return decode_typing

@@ -490,7 +490,7 @@ def test_markers_and_chat_states_are_events_of_their_own(
     assert delivery is not None
     assert (delivery.signal, delivery.event) == (signal, expected)
     assert delivery.conversation == "1002-7@chat.example"
-    assert delivery.fleeting == isinstance(expected, Typing)
+    assert (delivery.merge_key is not None) == isinstance(expected, Typing)
     assert delivery.key is None
 
 
@@ -552,7 +552,7 @@ def test_an_error_is_a_failure_that_names_the_message(
     assert (failure.message_id, failure.dialog_id, failure.user_id) == (ID, "d", BOB)
     assert (failure.condition, failure.text) == (condition, text)
     assert delivery.conversation == "1002-7@chat.example"
-    assert not delivery.fleeting
+    assert delivery.merge_key is None
 
 
 @pytest.mark.parametrize("sender", ["", "from='chat.example'", "from='somebody@else/x'"])
