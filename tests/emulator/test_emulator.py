@@ -26,7 +26,7 @@ from .client import HEADER, Client, chat
 
 SOURCES = sorted(Path(connectycube.emulator.__file__).parent.rglob("*.py"))
 FORBIDDEN = {"xmpp", "slixmpp", "requests", "blinker"}
-ALLOWED_OWN = {"errors", "config", "checks", "emulator"}
+ALLOWED_OWN = {"errors", "config", "checks", "emulator", "eagerxml"}
 
 
 def imported(path):
