@@ -11,10 +11,13 @@ makes it something else::
 
 from __future__ import annotations
 
+import contextlib
 import importlib.util
 import itertools
 import os
 import re
+import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -315,16 +318,22 @@ def test_the_shell_commands_start_an_emulator_that_a_program_finds(code, tmp_pat
         "    print('state', cube.chat.login() and cube.chat.state.name)\n"
     )
     programs = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
-    done = subprocess.run(
+    assert shutil.which("connectycube", path=programs), "the package is not installed"
+    with subprocess.Popen(
         ["sh", "-e", "-c", f'{code}\nkill "$!"\nwait "$!"'],
         cwd=tmp_path,
         env={"PATH": programs, "PYTHONPATH": str(ROOT), "HOME": str(tmp_path)},
-        capture_output=True,
-        text=True,
-        timeout=30,
-    )
-    assert done.stdout == "session of alice\nstate READY\n", done.stderr
-    assert done.returncode == 0
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        start_new_session=True,
+    ) as shell:
+        try:
+            out, err = shell.communicate(timeout=30)
+        finally:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(shell.pid, signal.SIGKILL)  # the emulator, if the shell did not end it
+    assert out.decode() == "session of alice\nstate READY\n", err.decode()
+    assert shell.returncode == 0
 
 
 def test_both_pages_about_the_emulator_show_its_command():
