@@ -8,14 +8,12 @@ Times are unix seconds.
 from __future__ import annotations
 
 import json
-import sqlite3
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-__all__ = ["Row", "Store"]
+from .database import Database, Row
 
-Row = dict[str, Any]
+__all__ = ["Row", "Store"]
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS users (
@@ -71,41 +69,16 @@ class Store:
     """The tables and the statements on them."""
 
     def __init__(self, path: str = ":memory:") -> None:
-        self._db = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
-        self._db.row_factory = sqlite3.Row
-        self._db.execute("PRAGMA journal_mode = WAL")
-        self._db.execute("PRAGMA synchronous = NORMAL")
-        self._db.executescript(_SCHEMA)
+        self.database = Database(path)
+        self.database.create(_SCHEMA)
+        self._db = self.database.connection
+        self._one, self._all = self.database.one, self.database.all
+        self._count, self._insert = self.database.count, self.database.insert
+        self._transaction = self.database.transaction
 
     def close(self) -> None:
         """Close the database."""
         self._db.close()
-
-    @contextmanager
-    def _transaction(self) -> Iterator[None]:
-        self._db.execute("BEGIN")
-        try:
-            yield
-        except BaseException:
-            self._db.execute("ROLLBACK")
-            raise
-        self._db.execute("COMMIT")
-
-    def _one(self, statement: str, *values: Any) -> Row | None:
-        row = self._db.execute(statement, values).fetchone()
-        return None if row is None else dict(row)
-
-    def _all(self, statement: str, values: Sequence[Any] = ()) -> list[Row]:
-        return [dict(row) for row in self._db.execute(statement, values)]
-
-    def _insert(
-        self, table: str, values: Mapping[str, Any], *, verb: str = "INSERT"
-    ) -> sqlite3.Cursor:
-        names = ", ".join(values)
-        marks = ", ".join("?" * len(values))
-        return self._db.execute(
-            f"{verb} INTO {table} ({names}) VALUES ({marks})", tuple(values.values())
-        )
 
     # --- users ----------------------------------------------------------------------------------
 
@@ -298,11 +271,6 @@ class Store:
     def count_messages(self, dialog_id: str, where: str, values: Sequence[Any]) -> int:
         """Return how many messages a dialog has."""
         return self._count("messages m", f"m.dialog_id = ? AND {where}", (dialog_id, *values))
-
-    def _count(self, tables: str, where: str, values: Sequence[Any]) -> int:
-        return int(
-            self._db.execute(f"SELECT count(*) FROM {tables} WHERE {where}", values).fetchone()[0]
-        )
 
     def _add_receipts(self, rows: Sequence[Row]) -> None:
         by_id = {row["id"]: row for row in rows}
