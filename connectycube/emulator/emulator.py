@@ -24,6 +24,7 @@ from .api import Api
 from .api.http import HttpServer
 from .clock import Clock, SystemClock
 from .conversations import Conversations
+from .pushes import Push, Pushes
 from .settings import Settings
 from .store import Store
 from .xmpp import Exchange, TcpServer
@@ -286,6 +287,11 @@ class Emulator:
         """
         return self._call(lambda service: service.exchange.forget(user_id))
 
+    @property
+    def pushes(self) -> list[Push]:
+        """The push notifications that the service would have sent, oldest first."""
+        return self._call(lambda service: service.pushes.sent)
+
     def _call(self, work: Callable[[_Service], T]) -> T:
         running = self._running
         if running is None:
@@ -304,6 +310,7 @@ class _Service:
         loop: asyncio.AbstractEventLoop,
     ) -> None:
         self.store = Store()
+        self.pushes = Pushes(self.store.database, clock)
         self.accounts = Accounts(self.store, settings, clock)
         self.conversations = Conversations(self.store, settings, clock)
         self.exchange = Exchange(
@@ -314,6 +321,7 @@ class _Service:
             accounts=self.accounts,
             conversations=self.conversations,
             chat=self.exchange,
+            pushes=self.pushes,
         )
         self.http = HttpServer(api, body_bytes=settings.body_bytes)
         self.tcp = TcpServer(self.exchange, context)

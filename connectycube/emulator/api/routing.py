@@ -12,6 +12,7 @@ from attrs import frozen
 from ..accounts import Accounts
 from ..clock import expiration_date
 from ..conversations import ChatDelivery, Conversations
+from ..pushes import Pushes
 from ..refusal import Refusal
 from ..store import Row, Store
 from .request import Reply, Request
@@ -93,6 +94,7 @@ class Api:
     accounts: Accounts
     conversations: Conversations
     chat: ChatDelivery
+    pushes: Pushes
 
     def handle(self, request: Request) -> Reply:
         """Answer one request; whatever is wrong with it becomes the service's error body."""
