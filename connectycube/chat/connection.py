@@ -19,6 +19,7 @@ from ..errors import (
     CallbackContextError,
     NotConnectedError,
 )
+from ..forks import replaced_in_child
 from ..models import (
     ChatState,
     DialogRef,
@@ -45,6 +46,10 @@ logger = logging.getLogger("connectycube.chat")
 
 SessionCredentials = Callable[[], "tuple[User, str]"]
 _CLOSED = (ChatState.IDLE, ChatState.CLOSED)
+
+
+def _new_resource() -> str:
+    return f"python-{secrets.token_hex(16)}"
 
 
 class Chat:
@@ -80,11 +85,12 @@ class Chat:
         self._config = config
         self._session_credentials = session_credentials
         self._addresses = Addresses(config.app_id, config.chat_host)
-        self._resource = f"python-{secrets.token_hex(16)}"
+        self._resource = _new_resource()
         self._user: User | None = None
         self._driver = Driver(
-            config, f"connectycube-{self._resource[7:15]}", self._deliver, stored_ids
+            config, f"connectycube-{self._resource[-8:]}", self._deliver, stored_ids
         )
+        replaced_in_child(self)
         self.message_received = Signal("message_received", "A message of somebody else arrived.")
         self.message_sent = Signal("message_sent", "The server acknowledged a message of ours.")
         self.message_failed = Signal("message_failed", "A message of ours failed, or may have.")
@@ -259,7 +265,8 @@ class Chat:
         ``Config.timeouts.send``), then raises SendQueueFullError.
 
         Raises ArgumentTypeError or ArgumentValueError, naming the argument, before anything is
-        sent; characters that XML forbids are refused unless ``clean=True`` replaces them by U+FFFD.
+        sent; characters that XML forbids are refused, in the body unless ``clean=True`` replaces them
+        by U+FFFD.
         NotConnectedError in IDLE and CLOSED.
         """
         deadline = Deadline.of(timeout, self._config.timeouts.send)
@@ -324,6 +331,10 @@ class Chat:
         self._send_chat_state("paused", dialog)
 
     # --- inside ---
+
+    def after_fork_in_child(self) -> None:
+        """Take a resource of one's own: with the parent's, the server would end the parent's session."""
+        self._resource = _new_resource()
 
     def _peer(self, dialog: DialogRef) -> int:
         if not isinstance(dialog, DialogRef):

@@ -20,12 +20,16 @@ from typing import Any
 from ..config import Config
 from ..deadline import Deadline
 from ..errors import (
+    ArgumentValueError,
+    AuthenticationError,
     ChatError,
     ChatTimeoutError,
     ConnectionLostError,
+    CredentialsError,
     ForkedError,
     LoginTimeoutError,
     NotConnectedError,
+    PermissionDeniedError,
     SendQueueFullError,
 )
 from ..forks import replaced_in_child
@@ -450,7 +454,7 @@ class Driver:
             link = open_link(self._config, self._context, Deadline(timeout), waker, is_wanted)
         except AttemptAbandoned:
             return None
-        except ConnectionLostError as error:
+        except (ConnectionLostError, AuthenticationError) as error:
             with self._mutex:
                 if generation == self._generation:
                     self.core.link_lost(error, time.monotonic())
@@ -467,6 +471,11 @@ class Driver:
     def _renew_password(self, renew: Callable[[], str]) -> None:
         try:
             password = renew()
+        except (ArgumentValueError, CredentialsError, PermissionDeniedError) as error:
+            # There is no session any more, and no later attempt will find one.
+            raise AuthenticationError(
+                f"no password for the chat: {error}", condition="credentials-expired"
+            ) from error
         except Exception as error:
             raise ConnectionLostError(f"no password for the chat: {error}") from error
         with self._mutex:

@@ -177,7 +177,7 @@ def child():
         except ForkedError as error:
             print("ForkedError", "log" in str(error))
     chat.logout()
-    chat.login(int(sys.argv[1]), sys.argv[2], resource="child")
+    chat.login(int(sys.argv[1]), sys.argv[2])
     chat.send_private(int(sys.argv[3]), "from the child").result(5)
     print("child", chat.ping() < 5, pending.done())
     chat.logout()
@@ -225,7 +225,7 @@ for thread in threads:
     thread.start()
 
 def child():
-    chat.login(int(sys.argv[1]), sys.argv[2], resource=f"child{os.getpid()}")
+    chat.login(int(sys.argv[1]), sys.argv[2])
     chat.ping(5)
     chat.logout()
 

@@ -27,11 +27,11 @@ _ASCII_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.\-]*\Z")
 _MARKUP = re.compile(r"[\s<>/&:='\"!?\x00]")
 
 
-def check_text(name: str, value: object) -> str:
+def check_text(name: str, value: object, *, remedy: str = "") -> str:
     """Return ``value`` if it is a string that XML can carry.
 
     Raises ArgumentTypeError or ArgumentValueError that names the argument ``name``, the first
-    forbidden character and its position.
+    forbidden character and its position; ``remedy`` ends its message.
     """
     if not isinstance(value, str):
         raise ArgumentTypeError(f"{name} must be a string, not {type(value).__name__}")
@@ -39,7 +39,7 @@ def check_text(name: str, value: object) -> str:
     if found:
         raise ArgumentValueError(
             f"{name} holds U+{ord(found.group()):04X} at position {found.start()}, which XML forbids"
-            " (clean=True replaces such characters)"
+            f"{remedy}"
         )
     return value
 

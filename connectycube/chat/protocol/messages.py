@@ -38,6 +38,7 @@ RESERVED = frozenset(
 )
 """Names in extraParams that have a meaning of their own and cannot be custom parameters."""
 
+_CLEAN = " (clean=True replaces such characters)"
 _DELIVERED = f"{ns.CHAT_MARKERS} received"
 _READ = f"{ns.CHAT_MARKERS} displayed"
 _MARKABLE = f"{ns.CHAT_MARKERS} markable"
@@ -60,7 +61,7 @@ def encode_message(message: Message, to: str) -> bytes:
     """
     parts = [
         f'<message to="{attribute(to)}" type="chat" id="{_id("id", message.id)}">',
-        f"<body>{text(check_text('body', message.body or ''))}</body>",
+        f"<body>{text(check_text('body', message.body or '', remedy=_CLEAN))}</body>",
         f'<extraParams xmlns="{ns.CLIENT}">',
         f"<date_sent>{_seconds(message.date_sent)}</date_sent>",
     ]
