@@ -6,12 +6,13 @@
 #   make venv    the virtual environment both share, in .venv
 #   make lint    style and types alone
 #   make docs    the documentation, in docs/_build/html
+#   make bench   what calls cost, in CPU and memory, beside their goals; also in build/bench.json
 #   make clean   remove what these commands made
 
 PYTHON ?= python3
 export PYTHON
 
-.PHONY: demo test venv lint docs witnesses clean
+.PHONY: demo test venv lint docs bench witnesses clean
 
 demo: venv
 	@.venv/bin/connectycube demo
@@ -23,6 +24,9 @@ venv: .venv/ready
 
 .venv/ready: setup.cfg setup.py .ci/install
 	@.ci/install venv
+
+bench: venv
+	@.venv/bin/python -m tests.bench
 
 witnesses:
 	@.ci/install witnesses

@@ -1,0 +1,77 @@
+"""``python -m tests.bench [TOPIC …]``: run the topics, print a table, write build/bench.json.
+
+The file is a list of {name, peer, value, goal}: ratios (or megabytes, as the table says) that should not
+be exceeded. A topic that fails costs its own rows and the exit status 1; a goal that is missed is shown and
+costs nothing, since a busy machine may be the reason.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import traceback
+from collections.abc import Sequence
+from pathlib import Path
+
+from . import decoding, rest_calls  # noqa: F401  (they register their topics)
+from .registry import TOPICS, Row
+
+RESULTS = Path(__file__).parents[2] / "build" / "bench.json"
+
+
+def main() -> int:
+    """Run what was asked for; return 1 if a topic failed."""
+    parser = argparse.ArgumentParser(prog="python -m tests.bench", description="Measure.")
+    parser.add_argument("topics", nargs="*", metavar="TOPIC", help=f"of {', '.join(TOPICS)}")
+    wanted = parser.parse_args().topics or list(TOPICS)
+    for name in wanted:
+        if name not in TOPICS:
+            parser.error(f"there is no topic {name!r}, only {', '.join(TOPICS)}")
+    rows, failed = _measured(wanted)
+    write(RESULTS, rows)
+    for name in failed:
+        print(f"{name} failed", file=sys.stderr)
+    return 1 if failed else 0
+
+
+def _measured(wanted: Sequence[str]) -> tuple[list[Row], list[str]]:
+    rows: list[Row] = []
+    failed = []
+    print(line("", "measured against", "value", "goal", ""))
+    for name in wanted:
+        try:
+            found = TOPICS[name]()
+        except Exception:
+            traceback.print_exc()
+            failed.append(name)
+            continue
+        rows += found
+        for row in found:
+            print(formatted(row), flush=True)
+    return rows, failed
+
+
+def formatted(row: Row) -> str:
+    """One row of the table."""
+    verdict = "" if row.reached else "missed"
+    value, goal = (f"{number:.2f} {row.unit}" for number in (row.value, row.goal))
+    return line(row.name, row.peer, value, goal, verdict)
+
+
+def line(name: str, peer: str, value: str, goal: str, verdict: str) -> str:
+    return f"{name:32} {peer:24} {value:>10} {goal:>10}  {verdict}".rstrip()
+
+
+def write(path: Path, rows: Sequence[Row]) -> None:
+    """Write the results for other programs."""
+    path.parent.mkdir(exist_ok=True)
+    entries = [
+        {"name": row.name, "peer": row.peer, "value": round(row.value, 3), "goal": row.goal}
+        for row in rows
+    ]
+    path.write_text(json.dumps(entries, indent=2) + "\n")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

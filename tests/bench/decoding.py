@@ -1,0 +1,57 @@
+"""CPU of a page of 100 messages from its bytes to models, beside json.loads of the same bytes."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+import requests
+
+from connectycube import ConnectyCube
+from connectycube.rest.http import Reply
+
+from .measuring import cpu_ratio
+from .registry import Row, topic
+from .service import Place, logged_in, service
+
+_MESSAGES = 100
+_CALLS = 100
+_GOAL = 3.0
+
+
+@topic("decoding")
+def decoding() -> Sequence[Row]:
+    """Let messages.list read a page that is there already: all it does but the exchange itself."""
+    with service(messages=_MESSAGES) as place, logged_in(place) as cube:
+        body = _page(place, cube)
+        cube._transport._http = _Canned(cube._transport._http, body)
+
+        def ours() -> Sequence[object]:
+            return cube.messages.list(place.dialog, mark_as_read=False)
+
+        assert len(ours()) == len(json.loads(body)["items"]) == _MESSAGES
+        value = cpu_ratio(ours, lambda: json.loads(body), calls=_CALLS)
+    return [Row(name="decode 100 messages", peer="json.loads", value=value, goal=_GOAL)]
+
+
+def _page(place: Place, cube: ConnectyCube) -> bytes:
+    response = requests.get(
+        f"{place.config.api_url}/chat/Message",
+        params={"chat_dialog_id": place.dialog, "mark_as_read": 0},
+        headers={"CB-Token": cube.session.token},
+        timeout=30,
+    )
+    response.raise_for_status()
+    return response.content
+
+
+class _Canned:
+    """Stands where the pool of connections was and answers everything with the same bytes."""
+
+    def __init__(self, pool: Any, body: bytes) -> None:
+        self._reply = Reply(status=200, headers={}, body=body, fault="")
+        self.close = pool.close
+
+    def exchange(self, *args: object, **options: object) -> Reply:
+        return self._reply

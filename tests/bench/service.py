@@ -1,0 +1,94 @@
+"""The emulator in a process of its own, so that its CPU and memory are not the client's."""
+
+from __future__ import annotations
+
+import multiprocessing
+from collections.abc import Iterator
+from contextlib import contextmanager
+from multiprocessing.connection import Connection
+
+from attrs import frozen
+
+from connectycube import Config, ConnectyCube
+from connectycube.emulator import Emulator
+from connectycube.emulator.conversations import Draft
+
+__all__ = ["PASSWORD", "Place", "logged_in", "service"]
+
+PASSWORD = "a password"
+_FIRST_SENT = 1_700_000_000
+_SECONDS_BETWEEN = 7
+_BATCH = 1_000
+_TEXT = "Message {}: wie gesagt, we meet at six in front of the café. Здравствуй! 🚀 "
+
+
+@frozen(kw_only=True)
+class Place:
+    """A running emulator with the users alice and bob and their private dialog."""
+
+    config: Config
+    alice: int
+    bob: int
+    dialog: str
+
+
+@contextmanager
+def service(*, messages: int = 0) -> Iterator[Place]:
+    """Run an emulator whose private dialog of alice and bob holds so many messages of bob."""
+    context = multiprocessing.get_context("spawn")
+    ours, theirs = context.Pipe()
+    process = context.Process(target=_serve, args=(theirs, messages), daemon=True)
+    process.start()
+    theirs.close()
+    try:
+        yield ours.recv()
+    finally:
+        ours.close()
+        process.join()
+
+
+@contextmanager
+def logged_in(place: Place) -> Iterator[ConnectyCube]:
+    """Log in as alice over REST."""
+    with ConnectyCube(config=place.config) as cube:
+        cube.login(login="alice", password=PASSWORD)
+        yield cube
+
+
+def _serve(pipe: Connection, messages: int) -> None:
+    with Emulator() as emulator:
+        alice, bob = (emulator.add_user(name, PASSWORD) for name in ("alice", "bob"))
+        dialog = _fill(emulator, alice, bob, messages)
+        pipe.send(Place(config=emulator.config(), alice=alice, bob=bob, dialog=dialog))
+        try:
+            pipe.recv()
+        except EOFError:  # the benchmark is done
+            pass
+
+
+def _fill(emulator: Emulator, reader: int, writer: int, count: int) -> str:
+    """Store messages without the service's own ways in: 100,000 requests would take minutes."""
+
+    def store(first: int, last: int) -> str:
+        def write(parts) -> str:
+            row = parts.conversations.private_dialog(reader, writer)
+            for number in range(first, last):
+                parts.conversations.add_message(row, writer, _draft(number))
+            return str(row["id"])
+
+        return emulator._call(write)
+
+    dialog = store(0, 0)
+    for first in range(0, count, _BATCH):
+        store(first, min(first + _BATCH, count))
+    return dialog
+
+
+def _draft(number: int) -> Draft:
+    picture = {"type": "image", "uid": f"{number:032x}", "name": "six.png", "size": 48213}
+    return Draft(
+        body=_TEXT.format(number) * (1 + number % 3),
+        date_sent=_FIRST_SENT + number * _SECONDS_BETWEEN,
+        attachments=[picture] if number % 10 == 0 else [],
+        custom={"colour": "blue", "number": str(number)} if number % 4 == 0 else {},
+    )
