@@ -9,11 +9,13 @@
 // The call "init" also sets the listeners. {"$base64": "…"} in arguments stands for a Buffer. The process
 // ends when its input ends.
 
+import http from "node:http";
 import { createRequire } from "node:module";
 import path from "node:path";
 import readline from "node:readline";
 
 console.log = console.info = console.debug = console.error; // standard output is ours
+http.globalAgent = new http.Agent({ keepAlive: false }); // no idle connection outlives a test
 
 const require = createRequire(path.join(path.resolve(process.argv[2]), "peer.cjs"));
 const module = require("connectycube");
