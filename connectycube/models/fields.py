@@ -7,6 +7,7 @@ field claims is kept in ``extra``.
 
 from __future__ import annotations
 
+import functools
 import math
 import re
 from collections.abc import Callable, Mapping
@@ -26,13 +27,15 @@ __all__ = [
     "as_strings",
     "as_time",
     "read",
+    "reader_of",
     "wire",
 ]
 
 Model = TypeVar("Model")
+Entry = TypeVar("Entry")
 EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 _INTEGER = re.compile(r"-?[0-9]{1,30}")
-_MILLISECONDS_FROM = 1e11  # as seconds this is the year 5138, so anything above counts milliseconds
+_MILLISECONDS_FROM = 100_000_000_000  # as seconds this is the year 5138: it counts milliseconds
 
 
 def wire(name: str, reader: Callable[[Any], Any], *, default: Any = None, **options: Any) -> Any:
@@ -45,28 +48,67 @@ def read(cls: type[Model], data: Mapping[str, Any], into: str = "extra", **known
 
     What no field claims lands in the field that ``into`` names.
     """
-    table = _TABLES.get(cls)
-    if table is None:
-        table = _TABLES[cls] = {
-            entry.metadata["wire"]: (entry.alias, entry.metadata["reader"])
-            for entry in attrs.fields(cls)  # type: ignore[arg-type]
-            if "wire" in entry.metadata
-        }
-    values: dict[str, Any] = known
-    extra: dict[str, Any] = {}
-    for key, value in data.items():
-        entry = table.get(key)
-        if entry is None:
-            extra[key] = value
-        elif value is not None:
-            understood = entry[1](value)
-            if understood is not None:
-                values[entry[0]] = understood
-    values[into] = extra
-    return cls(**values)
+    made: Model = reader_of(cls, into)(data, **known)
+    return made
 
 
-_TABLES: dict[type, dict[str, tuple[str, Callable[[Any], Any]]]] = {}
+@functools.cache
+def reader_of(cls: type[Any], into: str = "extra") -> Callable[..., Any]:
+    """Make the function that :func:`read` calls, for those who read many of a ``cls``.
+
+    A page holds hundreds of values, and a loop over a table of fields takes three times as long. For a
+    class with the fields ``id`` (a string), ``own`` (not from JSON) and ``extra`` the function is::
+
+        def reader(data, *, own=default1):
+            get = data.get
+            made = new(cls)
+            v = get(wire0)
+            if type(v) is not type0 and v is not None: v = read0(v)
+            if v is None: v = default0
+            set0(made, v)
+            set1(made, own)
+            set2(made, {} if wires.issuperset(data) else others(data, wires))
+            return made
+
+    The attributes' slots are filled directly, so such a class must have no converters, validators or
+    hooks of attrs.
+    """
+    names: dict[str, Any] = {"cls": cls, "new": object.__new__, "others": _others}
+    parameters, lines, wires = ["data"], [], set()
+    for number, entry in enumerate(attrs.fields(cls)):
+        names[f"set{number}"] = getattr(cls, entry.name).__set__
+        names[f"default{number}"] = entry.default
+        if "wire" in entry.metadata:
+            wires.add(entry.metadata["wire"])
+            lines += _lines_of(number, entry, names)
+        elif entry.name == into:
+            lines.append(
+                f"set{number}(made, {{}} if wires.issuperset(data) else others(data, wires))"
+            )
+        else:
+            default = "" if entry.default is attrs.NOTHING else f"=default{number}"
+            parameters.append(entry.alias + default)
+            lines.append(f"set{number}(made, {entry.alias})")
+    names["wires"] = frozenset(wires)
+    body = ["get = data.get", "made = new(cls)", *lines, "return made"]
+    exec("\n    ".join([f"def reader({', '.join(parameters)}):", *body]), names)
+    made: Callable[..., Any] = names["reader"]
+    return made
+
+
+def _lines_of(number: int, entry: attrs.Attribute[Any], names: dict[str, Any]) -> list[str]:
+    names[f"wire{number}"] = entry.metadata["wire"]
+    names[f"read{number}"] = entry.metadata["reader"]
+    names[f"type{number}"] = as_it_is = _AS_THEY_ARE.get(entry.metadata["reader"])
+    check = f"type(v) is not type{number} and v is not None" if as_it_is else "v is not None"
+    lines = [f"v = get(wire{number})", f"if {check}: v = read{number}(v)"]
+    if entry.default is not None:
+        lines.append(f"if v is None: v = default{number}")
+    return [*lines, f"set{number}(made, v)"]
+
+
+def _others(data: Mapping[str, Any], wires: frozenset[str]) -> dict[str, Any]:
+    return {key: value for key, value in data.items() if key not in wires}
 
 
 def as_string(value: Any) -> str | None:
@@ -103,21 +145,18 @@ def as_float(value: Any) -> float | None:
 
 def as_bool(value: Any) -> bool | None:
     """true/false, 1/0, and both as text."""
-    if value in (True, "1", "true"):
-        return True
-    return False if value in (False, "0", "false") else None
+    if value == 0 or value in ("0", "false"):
+        return False
+    return True if value in (1, "1", "true") else None
 
 
 def as_time(value: Any) -> datetime | None:
     """ISO 8601 text or unix time (seconds; above 1e11 milliseconds) as an aware datetime in UTC."""
     try:
-        if (
-            isinstance(value, str) and "-" in value[1:]
-        ):  # a date; a number before 1970 begins with it
-            moment = datetime.fromisoformat(value.strip().replace("Z", "+00:00"))
-            if moment.tzinfo is None:
-                return moment.replace(tzinfo=timezone.utc)
-            return moment.astimezone(timezone.utc)
+        if isinstance(value, str) and "-" in value[1:]:  # a number before 1970 begins with it
+            return _moment_of(value)
+        if type(value) is int and 0 <= value <= _MILLISECONDS_FROM:
+            return _from_seconds(value, timezone.utc)
         number = as_float(value)
         if number is None:
             return None
@@ -126,20 +165,49 @@ def as_time(value: Any) -> datetime | None:
         return None
 
 
+def _moment_of(text: str) -> datetime:
+    if text[-1] == "Z":  # a letter that Python 3.10 does not know
+        return _from_text(text[:-1] + "+00:00")
+    moment = _from_text(text.strip().replace("Z", "+00:00"))
+    if moment.tzinfo is None:
+        return moment.replace(tzinfo=timezone.utc)
+    return moment.astimezone(timezone.utc)
+
+
+_from_text = datetime.fromisoformat
+_from_seconds = datetime.fromtimestamp
+
+
 def as_ints(value: Any) -> tuple[int, ...] | None:
     """A list of integers; what is none is left out."""
-    if not isinstance(value, list):
-        return None
-    return tuple([number for number in map(as_int, value) if number is not None])
+    return _all_read(value, int, as_int)
 
 
 def as_strings(value: Any) -> tuple[str, ...] | None:
     """A list of strings; what is none is left out."""
+    return _all_read(value, str, as_string)
+
+
+def _all_read(
+    value: Any, as_it_is: type[Entry], reader: Callable[[Any], Entry | None]
+) -> tuple[Entry, ...] | None:
     if not isinstance(value, list):
         return None
-    return tuple([text for text in map(as_string, value) if text is not None])
+    for entry in value:
+        if type(entry) is not as_it_is:
+            return tuple([read for read in map(reader, value) if read is not None])
+    return tuple(value)
 
 
 def as_mapping(value: Any) -> dict[str, Any] | None:
     """A JSON object as it is."""
     return value if isinstance(value, dict) else None
+
+
+_AS_THEY_ARE: Mapping[Callable[[Any], Any], type] = {
+    # what JSON gives is mostly of the right type already; then no reader is called
+    as_string: str,
+    as_int: int,
+    as_bool: bool,
+    as_mapping: dict,
+}

@@ -62,6 +62,8 @@ class Attachment:
 
 
 def _attachments(value: Any) -> tuple[Attachment, ...] | None:
+    if not value:
+        return None
     if isinstance(value, dict):  # {"0": {…}, "1": {…}}, as some clients write them
         value = list(value.values())
     if not isinstance(value, list):

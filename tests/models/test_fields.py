@@ -1,5 +1,6 @@
 from datetime import datetime, timedelta, timezone
 
+import attrs
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -107,3 +108,50 @@ def test_lists_leave_out_what_is_none():
     assert fields.as_ints([1, "2", None, "x", 3.0]) == (1, 2, 3)
     assert fields.as_strings(["a", None, 5, []]) == ("a", "5")
     assert fields.as_ints("1,2") is None
+
+
+# --- read
+
+
+@attrs.frozen(kw_only=True, slots=True)
+class Thing:
+    """A model with all that a model may have."""
+
+    name: str | None = fields.wire("n-a.me", fields.as_string)
+    numbers: tuple = fields.wire("numbers", fields.as_ints, default=())
+    moment: datetime | None = fields.wire("moment", fields.as_time)
+    owner: str = attrs.field()
+    own: bool = attrs.field(default=False)
+    rest: dict = attrs.field(factory=dict)
+
+
+def test_a_model_is_read_like_one_that_is_built():
+    data = {"n-a.me": 5, "numbers": [1, "2"], "moment": 0, "other": [1], "own": True}
+    assert fields.read(Thing, data, into="rest", owner="me") == Thing(
+        name="5",
+        numbers=(1, 2),
+        moment=fields.EPOCH,
+        owner="me",
+        own=False,
+        rest={"other": [1], "own": True},
+    )
+
+
+@pytest.mark.parametrize("data", [{}, {"n-a.me": None, "numbers": None, "moment": None}])
+def test_absent_and_null_fields_have_their_defaults(data):
+    assert fields.read(Thing, data, into="rest", owner="me", own=True) == Thing(
+        owner="me", own=True
+    )
+
+
+def test_what_no_field_claims_is_not_shared_between_objects():
+    first, second = (fields.read(Thing, {}, into="rest", owner="me") for _ in range(2))
+    first.rest["a"] = 1
+    assert second.rest == {}
+
+
+def test_a_field_that_must_be_known_is_missed_by_name():
+    with pytest.raises(TypeError, match="owner"):
+        fields.read(Thing, {}, into="rest")
+    with pytest.raises(TypeError, match="colour"):
+        fields.read(Thing, {}, into="rest", owner="me", colour="red")
