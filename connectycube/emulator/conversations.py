@@ -8,15 +8,16 @@ from typing import Any, Protocol
 
 from attrs import field, frozen
 
-from .clock import Clock, iso_time
+from .clock import Clock
+from .conversation_json import VIEWED, ConversationJson
+from .conversation_store import ConversationStore
 from .identifiers import ObjectIds, is_object_id
 from .refusal import Refusal
+from .roles import BROADCAST, GROUP, PRIVATE, PUBLIC, Action, Role, require
 from .settings import Settings
 from .store import Row, Store
 
-__all__ = ["BROADCAST", "GROUP", "PRIVATE", "PUBLIC", "Conversations", "Draft"]
-
-BROADCAST, GROUP, PRIVATE, PUBLIC = 1, 2, 3, 4
+__all__ = ["BROADCAST", "GROUP", "PRIVATE", "PUBLIC", "ChatDelivery", "Conversations", "Draft"]
 
 # A time beyond this (the year 5138 in seconds) can only mean milliseconds, as some clients send them.
 _MILLISECONDS_ABOVE = 10**11
@@ -35,18 +36,36 @@ class Draft:
 
 
 class ChatDelivery(Protocol):
-    """What sends a message that came by REST to the chat."""
+    """What shows a change that came by REST to those who are connected to the chat."""
 
     def send_to_chat(self, dialog: Row, message: Row, *, markable: bool) -> None:
         """Deliver a stored message to the connections of those it is for."""
+
+    def show_edit(self, dialog: Row, message: Row, body: str) -> None:
+        """Tell the others that a message has a new body."""
+
+    def show_deletion(self, dialog: Row, message: Row, user_id: int) -> None:
+        """Tell the others that a user deleted a message for everybody."""
+
+    def show_reaction(
+        self, dialog: Row, message: Row, user_id: int, *, add: str | None, remove: str | None
+    ) -> None:
+        """Tell everybody in the dialog that a user's reaction changed."""
+
+    def send_system_message(
+        self, sender: int, recipient: int, message_id: str, params: Mapping[str, Any]
+    ) -> None:
+        """Deliver a system message."""
 
 
 class Conversations:
     """The rules for dialogs and messages. A dialog or message is a row of the store."""
 
     def __init__(self, store: Store, settings: Settings, clock: Clock) -> None:
-        self._store = store
-        self._settings = settings
+        self.store = ConversationStore(store.database)
+        self.json = ConversationJson(self.store, store, settings)
+        self._users = store
+        self.settings = settings
         self._clock = clock
         self._ids = ObjectIds()
 
@@ -54,59 +73,101 @@ class Conversations:
         """Return a fresh dialog or message id."""
         return self._ids.new(self._clock.time())
 
+    def now(self) -> int:
+        """Return unix seconds."""
+        return int(self._clock.time())
+
     # --- dialogs --------------------------------------------------------------------------------
 
-    def private_dialog(self, creator: int, other: int) -> Row:
-        """Return the private dialog of two users; there is one a pair, made when first asked for."""
+    def private_dialog(self, creator: int, other: int, **values: Any) -> Row:
+        """Return the private dialog of two users; there is one a pair, made when first asked for.
+
+        ``values`` are columns of a new one.
+        """
         pair = f"{min(creator, other)}-{max(creator, other)}"
-        row = self._store.private_dialog(pair)
+        row = self.store.private_dialog(pair)
         if row is None:
             if creator == other:
                 raise Refusal.invalid("occupants_ids", "must hold a user other than yourself")
-            if self._store.user(other) is None:
-                raise Refusal(404, f"User {other} does not exist")
-            self._add_dialog(PRIVATE, creator, [creator, other], pair=pair)
-            row = self._store.private_dialog(pair)
-            assert row is not None
+            self.check_users([other])
+            return self.add_dialog(PRIVATE, creator, [creator, other], pair=pair, **values)
         return row
 
-    def _add_dialog(self, kind: int, creator: int, occupants: Sequence[int], **values: Any) -> str:
-        now = int(self._clock.time())
+    def add_dialog(
+        self,
+        kind: int,
+        owner: int,
+        occupants: Sequence[int],
+        *,
+        admins: Sequence[int] = (),
+        **values: Any,
+    ) -> Row:
+        """Make a dialog; ``values`` are its other columns."""
+        now = self.now()
         dialog_id = self.new_id()
-        self._store.add_dialog(
-            {
-                "id": dialog_id,
-                "type": kind,
-                "user_id": creator,
-                "extra": "{}",
-                "created_at": now,
-                "updated_at": now,
-                **values,
-            },
-            occupants,
-        )
-        return dialog_id
+        columns = {
+            "id": dialog_id,
+            "type": kind,
+            "user_id": owner,
+            "extra": "{}",
+            "created_at": now,
+            "updated_at": now,
+            **values,
+        }
+        self.store.add_dialog(columns, occupants, admins)
+        return self.dialog(dialog_id)
 
-    def dialog_for(self, user_id: int, dialog_id: str) -> Row:
-        """Return a dialog that this user may read and write."""
-        row = self._store.dialog(dialog_id)
+    def check_users(self, user_ids: Sequence[int]) -> None:
+        """Refuse users that do not exist."""
+        for user_id in user_ids:
+            if self._users.user(user_id) is None:
+                raise Refusal(404, f"User {user_id} does not exist")
+
+    def dialog(self, dialog_id: str) -> Row:
+        """Return the dialog with this id, whoever asks."""
+        row = self.store.dialog(dialog_id)
         if row is None:
             raise Refusal(404, f"Dialog {dialog_id} does not exist")
-        if not self._store.is_occupant(dialog_id, user_id):
-            raise Refusal(403, f"You are not an occupant of dialog {dialog_id}")
         return row
 
+    def dialog_for(self, user_id: int, dialog_id: str, action: Action | None = None) -> Row:
+        """Return a dialog that this user is in, and in which the user may do ``action``."""
+        row = self.dialog(dialog_id)
+        role = self.role(row, user_id)
+        if role is Role.NOBODY:
+            raise Refusal(403, f"You are not an occupant of dialog {dialog_id}")
+        if action is not None:
+            require(role, action, row["type"])
+        return row
+
+    def role(self, dialog: Row, user_id: int) -> Role:
+        """Return what a user is in a dialog; an owner who has left it is nobody there."""
+        occupant = self.store.occupant(dialog["id"], user_id)
+        if occupant is None:
+            return Role.REGULAR if dialog["type"] == BROADCAST else Role.NOBODY
+        if dialog["type"] == PRIVATE:
+            return Role.REGULAR
+        if dialog["user_id"] == user_id:
+            return Role.OWNER
+        return Role.ADMIN if occupant["admin"] else Role.REGULAR
+
+    def members(self, dialog: Row) -> list[int]:
+        """Return those whom a dialog's messages are for."""
+        if dialog["type"] == BROADCAST:
+            return self._users.user_ids()
+        return [row["user_id"] for row in self.store.occupants(dialog["id"])]
+
     def others(self, dialog: Row, user_id: int) -> list[int]:
-        """Return the occupants of a dialog but one."""
-        occupants = self._store.occupants(dialog["id"])
-        return [row["user_id"] for row in occupants if row["user_id"] != user_id]
+        """Return those whom a dialog's messages are for, but one."""
+        return [member for member in self.members(dialog) if member != user_id]
 
     # --- messages -------------------------------------------------------------------------------
 
     def add_message(self, dialog: Row, sender: int, draft: Draft) -> Row | None:
         """Store a message and count it as unread for the others; None if its id is stored already."""
-        now = int(self._clock.time())
-        others = self.others(dialog, sender)
+        now = self.now()
+        # Messages that are only viewed get a receipt when somebody views them.
+        others = [] if dialog["type"] in VIEWED else self.others(dialog, sender)
         values = {
             "id": draft.id if is_object_id(draft.id) else self.new_id(),
             "dialog_id": dialog["id"],
@@ -119,89 +180,26 @@ class Conversations:
             "attachments": json.dumps(list(draft.attachments)),
             "custom": json.dumps(dict(draft.custom)),
         }
-        if not self._store.add_message(values, others):
+        if not self.store.add_message(values, others):
             return None
-        return self._store.message(values["id"])
+        return self.store.message(values["id"])
+
+    def message_for(self, user_id: int, message_id: str) -> tuple[Row, Row]:
+        """Return a message that this user may see, and its dialog."""
+        message = self.store.message(message_id)
+        if message is None or self.store.is_removed(message_id, user_id):
+            raise Refusal(404, f"Message {message_id} does not exist")
+        return message, self.dialog_for(user_id, message["dialog_id"])
 
     def mark(self, user_id: int, message_ids: Sequence[str], *, read: bool) -> None:
         """Note that messages were delivered to, or read by, a user they are for."""
-        self._store.mark(message_ids, user_id, read=read, now=int(self._clock.time()))
+        self.store.mark(message_ids, user_id, read=read, now=self.now())
 
     # --- JSON -----------------------------------------------------------------------------------
 
-    def dialogs_json(self, rows: Sequence[Row], user_id: int) -> list[dict[str, Any]]:
-        """Write dialogs as the service does for one of their users."""
-        unread = self._store.unread_counts(user_id, [row["id"] for row in rows])
-        return [self._dialog_json(row, user_id, unread.get(row["id"], 0)) for row in rows]
-
-    def _dialog_json(self, row: Row, user_id: int, unread: int) -> dict[str, Any]:
-        occupants = self._store.occupants(row["id"])
-        private = row["type"] == PRIVATE
-        extra = json.loads(row["extra"])
-        return {
-            "_id": row["id"],
-            "type": row["type"],
-            "user_id": row["user_id"],
-            "name": self._private_name(occupants, user_id) if private else row["name"],
-            "description": row["description"],
-            "photo": row["photo"],
-            "occupants_ids": [occupant["user_id"] for occupant in occupants],
-            "admins_ids": [occupant["user_id"] for occupant in occupants if occupant["admin"]],
-            "pinned_messages_ids": extra.get("pinned_messages_ids", []),
-            "xmpp_room_jid": None if private else self._settings.room_jid(row["id"]),
-            "last_message": row["last_message"],
-            "last_message_id": row["last_message_id"],
-            "last_message_user_id": row["last_message_user_id"],
-            "last_message_date_sent": row["last_message_date_sent"],
-            "last_message_status": self._last_status(row, user_id),
-            "unread_messages_count": unread,
-            "extensions": extra.get("extensions"),
-            "permissions": extra.get("permissions"),
-            "created_at": iso_time(row["created_at"]),
-            "updated_at": iso_time(row["updated_at"]),
-        }
-
-    def _private_name(self, occupants: Sequence[Row], user_id: int) -> str | None:
-        # Inferred: the documentation only says that a name given for a private dialog is ignored.
-        for occupant in occupants:
-            if occupant["user_id"] != user_id:
-                other = self._store.user(occupant["user_id"])
-                if other is not None:
-                    return str(other["fields"].get("full_name") or other["login"] or other["email"])
-        return None
-
-    def _last_status(self, row: Row, user_id: int) -> str | None:
-        if row["last_message_id"] is None or row["last_message_user_id"] != user_id:
-            return None
-        receipts = [
-            receipt
-            for receipt in self._store.receipts(row["last_message_id"])
-            if receipt["user_id"] != user_id
-        ]
-        if any(receipt["read"] for receipt in receipts):
-            return "read"
-        return "delivered" if any(receipt["delivered"] for receipt in receipts) else "sent"
-
-    def message_json(self, row: Row, user_id: int) -> dict[str, Any]:
-        """Write a message with its receipts as the service does for one of its readers."""
-        return {
-            **row["custom"],
-            "_id": row["id"],
-            "chat_dialog_id": row["dialog_id"],
-            "message": row["message"],
-            "date_sent": row["date_sent"],
-            "sender_id": row["sender_id"],
-            "recipient_id": row["recipient_id"],
-            "attachments": row["attachments"],
-            "delivered_ids": row["delivered_ids"],
-            "read_ids": row["read_ids"],
-            # Inferred: the documentation shows the field and does not explain it.
-            "read": int(user_id != row["sender_id"] and user_id in row["read_ids"]),
-            "views_count": 0,
-            "reactions": None,
-            "created_at": iso_time(row["created_at"]),
-            "updated_at": iso_time(row["updated_at"]),
-        }
+    def dialog_json(self, dialog_id: str, user_id: int) -> dict[str, Any]:
+        """Write a dialog, as it is now, for one of its users."""
+        return self.json.dialogs([self.dialog(dialog_id)], user_id)[0]
 
 
 def seconds(text: Any) -> int | None:

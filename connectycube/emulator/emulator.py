@@ -9,7 +9,7 @@ import ssl
 import tempfile
 import threading
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as FutureTimeoutError
 from types import TracebackType
@@ -23,7 +23,7 @@ from .accounts import Accounts
 from .api import Api
 from .api.http import HttpServer
 from .clock import Clock, SystemClock
-from .conversations import Conversations
+from .conversations import BROADCAST, Conversations
 from .pushes import Push, Pushes
 from .settings import Settings
 from .store import Store
@@ -234,6 +234,36 @@ class Emulator:
         wanted = {**fields, "login": login, "password": password}
         return self._call(lambda service: int(service.accounts.sign_up(wanted)["id"]))
 
+    def add_broadcast_dialog(
+        self,
+        name: str,
+        owner_id: int,
+        *,
+        admins_ids: Sequence[int] = (),
+        description: str | None = None,
+        photo: str | None = None,
+    ) -> str:
+        """Make a broadcast dialog, as the admin panel does, and return the id.
+
+        Every user may read it; the owner and the admins may write.
+        """
+
+        def add(service: _Service) -> str:
+            conversations = service.conversations
+            conversations.check_users([owner_id, *admins_ids])
+            dialog = conversations.add_dialog(
+                BROADCAST,
+                owner_id,
+                [owner_id],
+                admins=admins_ids,
+                name=name,
+                description=description,
+                photo=photo,
+            )
+            return str(dialog["id"])
+
+        return self._call(add)
+
     def messages(self, dialog_id: str) -> list[dict[str, Any]]:
         """Return a dialog's stored messages in the order they arrived, with the names REST gives them.
 
@@ -241,8 +271,11 @@ class Emulator:
         """
 
         def read(service: _Service) -> list[dict[str, Any]]:
-            rows = service.store.messages(dialog_id)
-            return [service.conversations.message_json(row, row["sender_id"]) for row in rows]
+            conversations = service.conversations
+            return [
+                conversations.json.messages([row], row["sender_id"])[0]
+                for row in conversations.store.messages(dialog_id)
+            ]
 
         return self._call(read)
 
@@ -251,7 +284,7 @@ class Emulator:
         pair = f"{min(user_id, other_id)}-{max(user_id, other_id)}"
 
         def read(service: _Service) -> str | None:
-            row = service.store.private_dialog(pair)
+            row = service.conversations.store.private_dialog(pair)
             return None if row is None else str(row["id"])
 
         return self._call(read)
@@ -314,7 +347,13 @@ class _Service:
         self.accounts = Accounts(self.store, settings, clock)
         self.conversations = Conversations(self.store, settings, clock)
         self.exchange = Exchange(
-            settings, clock, self.store, self.accounts, self.conversations, loop.call_later
+            settings,
+            clock,
+            self.store,
+            self.accounts,
+            self.conversations,
+            self.pushes,
+            loop.call_later,
         )
         api = Api(
             store=self.store,

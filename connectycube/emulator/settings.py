@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from attrs import Attribute, field, frozen
 
 from connectycube import checks
-from connectycube.errors import ArgumentValueError
+from connectycube.errors import ArgumentTypeError, ArgumentValueError
 
 __all__ = ["Settings"]
 
@@ -26,6 +28,19 @@ def _seconds(instance: object, attribute: Attribute[float], value: object) -> No
     checks.a_number(attribute.name, value, least=0.0)
 
 
+def _three_names(
+    instance: object, attribute: Attribute[Sequence[str] | None], value: object
+) -> None:
+    if value is None:
+        return
+    if isinstance(value, str) or not isinstance(value, Sequence):
+        raise ArgumentTypeError(f"{attribute.name} must be a sequence of names, not {value!r}")
+    for name in value:
+        checks.a_string(attribute.name, name)
+    if len(value) > 3:
+        raise ArgumentValueError(f"{attribute.name} must not have more than three names")
+
+
 @frozen(kw_only=True)
 class Settings:
     """One application on one emulator; immutable. Times are seconds, sizes bytes."""
@@ -40,6 +55,8 @@ class Settings:
     """Refuse session requests that are not signed, as the service did before SDK 3.0."""
     create_users_on_login: bool = field(default=True, validator=_bool)
     """Make the user when a session is asked for with an unknown login (the application's default)."""
+    dialog_extensions: Sequence[str] | None = field(default=None, validator=_three_names)
+    """The fields that ``extensions`` of dialogs may have, others are ignored; None: any three."""
     offline_messages: bool = field(default=False, validator=_bool)
     """Keep messages for a user without any connection and deliver them, with a delay element, later."""
     session_seconds: float = field(default=7200.0, validator=_seconds)

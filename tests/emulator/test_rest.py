@@ -233,7 +233,8 @@ class TestDialogs:
             ({"type": 3, "occupants_ids": ["x"]}, 422),
             ({"type": 3, "occupants_ids": [999]}, 404),
             ({"type": 9, "occupants_ids": [2]}, 422),
-            ({"type": 2, "occupants_ids": [2], "name": "g"}, 501),
+            ({"type": 2, "occupants_ids": [2]}, 422),
+            ({"type": 1, "occupants_ids": [2], "name": "b"}, 403),
         ],
     )
     def test_bad_requests_are_refused(self, rest, alice, bob, body, status):

@@ -1,6 +1,12 @@
 """The REST side of the emulator: ``Api`` answers a ``Request`` with a ``Reply``."""
 
-from . import dialogs, messages, sessions, users  # noqa: F401  (they fill the table of routes)
+from . import (  # noqa: F401  (they fill the table of routes)
+    dialogs,
+    messages,
+    search,
+    sessions,
+    users,
+)
 from .request import Reply, Request
 from .routing import ROUTES, Api
 

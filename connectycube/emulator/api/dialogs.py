@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-from ..conversations import PRIVATE
+from .. import deletions, dialog_rules
+from ..conversations import BROADCAST
 from ..refusal import Refusal
+from .fields import flag, words
 from .query import Column, ListQuery, integer, text, time
 from .request import Reply
 from .routing import Auth, Call, route
@@ -23,20 +23,25 @@ _SORTABLE = {
 }
 
 
+def _extension(name: str) -> Column:
+    return Column(f"json_extract(d.extra, '$.extensions.\"{name}\"')", text)
+
+
 @route("GET", "chat/Dialog", Auth.USER, inferred="default order: newest message first")
 def list_dialogs(call: Call) -> Reply:
     """List the dialogs of the user."""
     query = ListQuery.parse(
         call.request.parameters(),
         columns=_COLUMNS,
+        nested={"extensions": _extension},
         sortable=_SORTABLE,
         default_order=_SORTABLE["last_message_date_sent"].replace("{}", "DESC"),
     )
-    store = call.api.store
-    total = store.count_dialogs_of(call.user_id, query.where, query.values)
+    conversations = call.api.conversations
+    total = conversations.store.count_dialogs_of(call.user_id, query.where, query.values)
     if query.count:
         return Reply(content={"items": {"count": total}})
-    rows = store.dialogs_of(
+    rows = conversations.store.dialogs_of(
         call.user_id,
         query.where,
         query.values,
@@ -44,34 +49,132 @@ def list_dialogs(call: Call) -> Reply:
         limit=query.limit,
         skip=query.skip,
     )
-    items = call.api.conversations.dialogs_json(rows, call.user_id)
+    items = conversations.json.dialogs(rows, call.user_id)
     return Reply(content=query.page(items, total_entries=total))
 
 
-@route("POST", "chat/Dialog", Auth.USER, inferred="201 also for a private dialog that exists")
+@route(
+    "POST",
+    "chat/Dialog",
+    Auth.USER,
+    inferred="201 also for a private dialog that exists; 404 for unknown occupants",
+)
 def create_dialog(call: Call) -> Reply:
-    """Make a dialog; of two users there is one private dialog, whoever asks."""
-    body = call.request.json()
-    if "type" not in body:
-        raise Refusal.invalid("type", "is required")
-    if str(body["type"]) in ("1", "2", "4"):
-        raise Refusal(501, f"The emulator does not implement dialogs of type {body['type']}")
-    if str(body["type"]) != str(PRIVATE):
-        raise Refusal.invalid("type", "must be 1, 2, 3 or 4")
-    others = [user_id for user_id in _ids(body.get("occupants_ids")) if user_id != call.user_id]
-    if len(others) != 1:
-        raise Refusal.invalid("occupants_ids", "of a private dialog must hold one other user")
+    """Make a group, private or public dialog."""
     conversations = call.api.conversations
-    dialog = conversations.private_dialog(call.user_id, others[0])
-    return Reply(status=201, content=conversations.dialogs_json([dialog], call.user_id)[0])
+    row = dialog_rules.create(conversations, call.user_id, call.request.json())
+    return Reply(status=201, content=conversations.dialog_json(row["id"], call.user_id))
 
 
-def _ids(value: Any) -> list[int]:
-    # a list, or one string "1, 2" as the JavaScript SDK writes it
-    if value is None:
-        raise Refusal.invalid("occupants_ids", "is required")
-    parts = value if isinstance(value, list) else str(value).split(",")
-    try:
-        return list(dict.fromkeys(integer(str(part).strip()) for part in parts))
-    except ValueError:
-        raise Refusal.invalid("occupants_ids", "must be a list of user ids") from None
+@route(
+    "PUT",
+    "chat/Dialog/{id}",
+    Auth.USER,
+    inferred="who changes extensions, data and permissions; extensions are replaced, data is merged",
+)
+def update_dialog(call: Call) -> Reply:
+    """Change a dialog."""
+    dialog_rules.update(
+        call.api.conversations, call.user_id, call.arguments["id"], call.request.json()
+    )
+    return _dialog(call)
+
+
+@route("PUT", "chat/Dialog/{id}/admins", Auth.USER, inferred="admins must be occupants")
+def change_admins(call: Call) -> Reply:
+    """Add and remove admins."""
+    dialog_rules.change_admins(
+        call.api.conversations, call.user_id, call.arguments["id"], call.request.json()
+    )
+    return _dialog(call)
+
+
+@route("POST", "chat/Dialog/{id}/subscribe", Auth.USER, inferred="200 also for a subscriber")
+@route("POST", "chat/dialog/{id}/subscribe", Auth.USER, inferred="200 also for a subscriber")
+def subscribe(call: Call) -> Reply:
+    """Join a public dialog."""
+    dialog_rules.subscribe(call.api.conversations, call.user_id, call.arguments["id"])
+    return _dialog(call)
+
+
+@route("DELETE", "chat/Dialog/{id}/subscribe", Auth.USER, inferred="403 for one who is not in")
+@route("DELETE", "chat/dialog/{id}/subscribe", Auth.USER, inferred="403 for one who is not in")
+def unsubscribe(call: Call) -> Reply:
+    """Leave a public dialog."""
+    dialog_rules.unsubscribe(call.api.conversations, call.user_id, call.arguments["id"])
+    return Reply()
+
+
+@route("GET", "chat/Dialog/{id}/occupants", Auth.USER, inferred="occupants only may ask")
+def list_occupants(call: Call) -> Reply:
+    """List the users of a dialog."""
+    query = ListQuery.parse(
+        call.request.parameters(), columns={}, sortable={}, default_order="user_id"
+    )
+    conversations, store = call.api.conversations, call.api.store
+    dialog = conversations.dialog_for(call.user_id, call.arguments["id"])
+    if dialog["type"] == BROADCAST:
+        user_ids = store.user_ids(limit=query.limit, skip=query.skip)
+    else:
+        rows = conversations.store.occupants(dialog["id"], limit=query.limit, skip=query.skip)
+        user_ids = [row["user_id"] for row in rows]
+    users = [user for user in map(store.user, user_ids) if user is not None]
+    return Reply(content={"items": [call.api.accounts.user_json(user) for user in users]})
+
+
+@route("GET", "chat/Dialog/{id}/notifications", Auth.USER)
+def get_notifications(call: Call) -> Reply:
+    """Tell whether the user gets pushes from a dialog."""
+    conversations = call.api.conversations
+    dialog = conversations.dialog_for(call.user_id, call.arguments["id"])
+    wanted = conversations.store.preference(dialog["id"], call.user_id, "notifications")
+    return Reply(content={"notifications": {"enabled": 1 if wanted is None else wanted}})
+
+
+@route("PUT", "chat/Dialog/{id}/notifications", Auth.USER)
+def set_notifications(call: Call) -> Reply:
+    """Turn the user's pushes from a dialog on or off."""
+    enabled = str(call.request.json().get("enabled"))
+    if enabled not in ("0", "1"):
+        raise Refusal.invalid("enabled", "must be 0 or 1")
+    conversations = call.api.conversations
+    dialog = conversations.dialog_for(call.user_id, call.arguments["id"])
+    conversations.store.set_preference(dialog["id"], call.user_id, "notifications", enabled == "1")
+    return Reply(content={"notifications": {"enabled": int(enabled)}})
+
+
+@route("DELETE", "chat/Dialog/clearHistory/{id}", Auth.USER)
+def clear_history(call: Call) -> Reply:
+    """Delete all messages of a dialog, for the user or (force) for everybody."""
+    deletions.clear_history(
+        call.api.conversations, call.user_id, call.arguments["id"], force=forced(call)
+    )
+    return Reply()
+
+
+@route(
+    "DELETE",
+    "chat/Dialog/{ids}",
+    Auth.USER,
+    inferred="without force one leaves a group, and a private dialog is hidden until its next message",
+)
+def delete_dialogs(call: Call) -> Reply:
+    """Delete dialogs, for the user or (force) for everybody; one id is answered without a body."""
+    force = forced(call)
+
+    def delete(dialog_id: str) -> None:
+        deletions.delete_dialog(call.api.conversations, call.user_id, dialog_id, force=force)
+
+    if "," in call.arguments["ids"]:
+        return Reply(content=deletions.delete_each(words(call.arguments["ids"]), delete))
+    delete(call.arguments["ids"])
+    return Reply()
+
+
+def forced(call: Call) -> bool:
+    """Whether a deletion is for everybody; clients say so in the query or in a form."""
+    return flag({**call.request.json(), **dict(call.request.parameters())}.get("force"))
+
+
+def _dialog(call: Call) -> Reply:
+    return Reply(content=call.api.conversations.dialog_json(call.arguments["id"], call.user_id))

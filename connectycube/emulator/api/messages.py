@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
+from .. import deletions
 from ..conversations import Draft, seconds
 from ..refusal import Refusal
+from ..roles import Action
 from ..store import Row
+from .dialogs import forced
+from .fields import flag, words
 from .query import Column, ListQuery, integer, text, time
 from .request import Reply
 from .routing import Auth, Call, route
@@ -50,8 +55,14 @@ _RESERVED = frozenset(
 )
 
 
+_PREVIEW = 20
+
+
 @route(
-    "GET", "chat/Message", Auth.USER, inferred="items show the statuses before the call's marking"
+    "GET",
+    "chat/Message",
+    Auth.USER,
+    inferred="items show the statuses before the call's marking; a preview marks nothing",
 )
 def list_messages(call: Call) -> Reply:
     """List the messages of a dialog, and mark them as read unless mark_as_read=0."""
@@ -60,29 +71,66 @@ def list_messages(call: Call) -> Reply:
         columns=_COLUMNS,
         sortable=_SORTABLE,
         default_order=_SORTABLE["date_sent"].replace("{}", "ASC"),
-        options=("chat_dialog_id", "mark_as_read"),
+        options=("chat_dialog_id", "mark_as_read", "preview"),
     )
     dialog_id = query.options.get("chat_dialog_id")
     if not dialog_id:
         raise Refusal.invalid("chat_dialog_id", "is required")
-    conversations, store = call.api.conversations, call.api.store
+    if flag(query.options.get("preview")):
+        return _preview(call, dialog_id, query)
+    conversations = call.api.conversations
     conversations.dialog_for(call.user_id, dialog_id)
     if query.count:
-        count = store.count_messages(dialog_id, query.where, query.values)
+        count = conversations.store.count_messages(
+            dialog_id, query.where, query.values, reader=call.user_id
+        )
         return Reply(content={"items": {"count": count}})
-    rows = store.messages(
+    rows = conversations.store.messages(
         dialog_id,
         query.where,
         query.values,
+        reader=call.user_id,
         order=query.order,
         limit=query.limit,
         skip=query.skip,
     )
     if query.options.get("mark_as_read") not in ("0", "false"):
         conversations.mark(call.user_id, [row["id"] for row in rows], read=True)
-    return Reply(
-        content=query.page([conversations.message_json(row, call.user_id) for row in rows])
+    return Reply(content=query.page(conversations.json.messages(rows, call.user_id)))
+
+
+def _preview(call: Call, dialog_id: str, query: ListQuery) -> Reply:
+    # The documentation: the last 20 for whoever is no member; skip, limit and sort are ignored.
+    conversations = call.api.conversations
+    permissions = json.loads(conversations.dialog(dialog_id)["extra"]).get("permissions")
+    if not (permissions or {}).get("allow_preview"):
+        raise Refusal(403, f"Dialog {dialog_id} does not allow a preview")
+    rows = conversations.store.messages(
+        dialog_id,
+        query.where,
+        query.values,
+        reader=call.user_id,
+        order="m.date_sent DESC, m.seq DESC",
+        limit=_PREVIEW,
     )
+    items = conversations.json.messages(rows[::-1], call.user_id)
+    return Reply(content={"skip": 0, "limit": _PREVIEW, "items": items})
+
+
+@route("GET", "chat/Message/unread", Auth.USER, inferred="dialogs of others are left out")
+def count_unread(call: Call) -> Reply:
+    """Count the user's unread messages: all, or those of some dialogs and their sum."""
+    conversations = call.api.conversations
+    counts = conversations.store.unread_counts(call.user_id)
+    given = dict(call.request.parameters()).get("chat_dialog_ids")
+    if not given:
+        return Reply(content={"total": sum(counts.values())})
+    wanted = {
+        dialog_id: counts.get(dialog_id, 0)
+        for dialog_id in words(given)
+        if conversations.store.occupant(dialog_id, call.user_id) is not None
+    }
+    return Reply(content={"total": sum(wanted.values()), **wanted})
 
 
 @route("POST", "chat/Message", Auth.USER, inferred="a date_sent that is given is kept")
@@ -90,32 +138,159 @@ def create_message(call: Call) -> Reply:
     """Store a message and, with send_to_chat=1, deliver it."""
     body = call.request.json()
     conversations = call.api.conversations
-    dialog = _dialog(call, body)
     draft = Draft(
         body=_body(body),
         date_sent=seconds(body.get("date_sent")),
         attachments=_attachments(body.get("attachments")),
         custom={name: value for name, value in body.items() if name not in _RESERVED},
     )
+    dialog = _dialog(call, body)
     stored = conversations.add_message(dialog, call.user_id, draft)
     assert stored is not None
-    message = call.api.store.messages(dialog["id"], "m.id = ?", [stored["id"]])[0]
-    if _flag(body.get("send_to_chat")):
-        call.api.chat.send_to_chat(dialog, message, markable=_flag(body.get("markable")))
-    return Reply(status=201, content=conversations.message_json(message, call.user_id))
+    message = _whole(call, stored)
+    if flag(body.get("send_to_chat")):
+        call.api.chat.send_to_chat(dialog, message, markable=flag(body.get("markable")))
+    return Reply(status=201, content=conversations.json.messages([message], call.user_id)[0])
+
+
+def _whole(call: Call, message: Row) -> Row:
+    store = call.api.conversations.store
+    return store.messages(message["dialog_id"], "m.id = ?", [message["id"]])[0]
 
 
 def _dialog(call: Call, body: dict[str, Any]) -> Row:
     conversations = call.api.conversations
     if body.get("chat_dialog_id"):
-        return conversations.dialog_for(call.user_id, str(body["chat_dialog_id"]))
+        return conversations.dialog_for(call.user_id, str(body["chat_dialog_id"]), Action.WRITE)
     if not body.get("recipient_id"):
         raise Refusal(422, "chat_dialog_id or recipient_id is required")
+    return conversations.private_dialog(call.user_id, _recipient(body, "recipient_id"))
+
+
+def _recipient(body: dict[str, Any], name: str) -> int:
     try:
-        recipient = integer(str(body["recipient_id"]))
+        return integer(str(body.get(name)))
     except ValueError:
-        raise Refusal.invalid("recipient_id", "must be a user id") from None
-    return conversations.private_dialog(call.user_id, recipient)
+        raise Refusal.invalid(name, "must be a user id") from None
+
+
+@route("PUT", "chat/Message", Auth.USER, inferred="without ids the body of messages cannot be set")
+def update_all_messages(call: Call) -> Reply:
+    """Mark every message of a dialog as read or delivered."""
+    body = call.request.json()
+    dialog = _dialog_of_update(call, body)
+    if body.get("message") is not None:
+        raise Refusal.invalid("message", "can be set for messages that are named by id only")
+    read, _ = _statuses(body)
+    store = call.api.conversations.store
+    ids = [row["id"] for row in store.messages(dialog["id"], reader=call.user_id)]
+    call.api.conversations.mark(call.user_id, ids, read=read)
+    return Reply()
+
+
+@route("PUT", "chat/Message/{ids}", Auth.USER, inferred="one unknown id refuses the whole call")
+def update_messages(call: Call) -> Reply:
+    """Set a message's body or its status for the user."""
+    body = call.request.json()
+    dialog = _dialog_of_update(call, body)
+    conversations, chat = call.api.conversations, call.api.chat
+    new_body = _body(body)
+    read, delivered = _statuses(body, needed=new_body is None)
+    found = [
+        conversations.message_for(call.user_id, one)[0] for one in words(call.arguments["ids"])
+    ]
+    for message in found:
+        if message["dialog_id"] != dialog["id"]:
+            raise Refusal(404, f"Message {message['id']} is not in dialog {dialog['id']}")
+        if new_body is not None and message["sender_id"] != call.user_id:
+            raise Refusal(403, f"Message {message['id']} is not yours: its body cannot be set")
+    if read or delivered:
+        conversations.mark(call.user_id, [message["id"] for message in found], read=read)
+    if new_body is not None:
+        for message in found:
+            values = {"message": new_body, "updated_at": conversations.now()}
+            conversations.store.update_message(message["id"], values)
+            chat.show_edit(dialog, message, new_body)
+    return Reply()
+
+
+def _dialog_of_update(call: Call, body: dict[str, Any]) -> Row:
+    if not body.get("chat_dialog_id"):
+        raise Refusal.invalid("chat_dialog_id", "is required")
+    return call.api.conversations.dialog_for(call.user_id, str(body["chat_dialog_id"]))
+
+
+def _statuses(body: dict[str, Any], *, needed: bool = True) -> tuple[bool, bool]:
+    read, delivered = flag(body.get("read")), flag(body.get("delivered"))
+    if needed and not read and not delivered:
+        raise Refusal(422, "There is nothing to update: read=1, delivered=1 or message is required")
+    return read, delivered
+
+
+@route(
+    "DELETE",
+    "chat/Message/{ids}",
+    Auth.USER,
+    inferred="WrongPermissions also for dialogs that the user is not in",
+)
+def delete_messages(call: Call) -> Reply:
+    """Delete messages, for the user or (force) for everybody."""
+    force = forced(call)
+    api = call.api
+
+    def delete(message_id: str) -> None:
+        deletions.delete_message(api.conversations, api.chat, call.user_id, message_id, force=force)
+
+    return Reply(content=deletions.delete_each(words(call.arguments["ids"]), delete))
+
+
+@route("POST", "chat/Message/system", Auth.USER, inferred="status 201")
+def send_system_message(call: Call) -> Reply:
+    """Send a system message to a user who is connected."""
+    body = call.request.json()
+    if not body.get("recipientId"):
+        raise Refusal.invalid("recipientId", "is required")
+    recipient = _recipient(body, "recipientId")
+    call.api.conversations.check_users([recipient])
+    params = {name: value for name, value in body.items() if name != "recipientId"}
+    message_id = call.api.conversations.new_id()
+    call.api.chat.send_system_message(call.user_id, recipient, message_id, params)
+    content = {"messageId": message_id, "recipientId": recipient, "extensionParams": params}
+    return Reply(status=201, content=content)
+
+
+@route(
+    "PUT",
+    "chat/Message/{id}/reactions",
+    Auth.USER,
+    inferred="another reaction of the user takes the place of the first",
+)
+def change_reaction(call: Call) -> Reply:
+    """Set or take back the user's reaction."""
+    body = call.request.json()
+    add, remove = (_reaction(body, name) for name in ("add", "remove"))
+    if add is None and remove is None:
+        raise Refusal(422, "add or remove is required")
+    conversations = call.api.conversations
+    message, dialog = conversations.message_for(call.user_id, call.arguments["id"])
+    if conversations.store.react(message["id"], call.user_id, add=add, remove=remove):
+        conversations.store.update_message(message["id"], {"updated_at": conversations.now()})
+        call.api.chat.show_reaction(dialog, message, call.user_id, add=add, remove=remove)
+    return Reply()
+
+
+@route("GET", "chat/Message/{id}/reactions", Auth.USER)
+def list_reactions(call: Call) -> Reply:
+    """Tell who reacted how."""
+    message, _ = call.api.conversations.message_for(call.user_id, call.arguments["id"])
+    return Reply(content=_whole(call, message)["reactions"])
+
+
+def _reaction(body: dict[str, Any], name: str) -> str | None:
+    value = body.get(name)
+    if value is not None and (not isinstance(value, str) or not value):
+        raise Refusal.invalid(name, "must be a string that is not empty")
+    return value
 
 
 def _body(body: dict[str, Any]) -> str | None:
@@ -131,7 +306,3 @@ def _attachments(value: Any) -> list[dict[str, Any]]:
     if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
         raise Refusal.invalid("attachments", "must hold objects")
     return entries
-
-
-def _flag(value: Any) -> bool:
-    return value in (1, "1", True, "true")

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timezone
+from types import MappingProxyType
 from typing import Any
 
 from attrs import frozen
@@ -20,7 +21,18 @@ __all__ = ["Column", "ListQuery", "integer", "text", "time"]
 _DEFAULT_LIMIT = 100
 _MOST = 2**63 - 1
 _NAME = re.compile(r"([\w.]+)(?:\[(\w+)\])?(?:\[\])?")
-_COMPARISONS = {"lt": "<", "lte": "<=", "gt": ">", "gte": ">=", "ne": "IS NOT", "eq": "="}
+_NESTED_NAME = re.compile(r"(\w+)\[([\w-]+)\](?:\[(\w+)\])?(?:\[\])?")
+# What is true of each value; a row with many values of a field fulfils it with any of them.
+_EACH = {
+    "eq": "{} = ?",
+    "ne": "{} IS ?",
+    "lt": "{} < ?",
+    "lte": "{} <= ?",
+    "gt": "{} > ?",
+    "gte": "{} >= ?",
+    "all": "{} = ?",
+    "ctn": "instr({}, ?) > 0",
+}
 _LISTS = ("in", "nin", "all")
 
 
@@ -67,21 +79,18 @@ class Column:
             read = [self.read(value) for value in values]
         except (ValueError, OverflowError):
             raise Refusal.invalid(name, f"has a wrong value: {', '.join(values)}") from None
-        return self.template.format(self._comparison(name, operator, len(read))), read
+        return self._comparison(name, operator, len(read)), read
 
     def _comparison(self, name: str, operator: str, count: int) -> str:
-        marks = ", ".join("?" * count)
-        if operator in _COMPARISONS:
-            return " AND ".join([f"{self.expression} {_COMPARISONS[operator]} ?"] * count)
-        if operator == "in":
-            return f"{self.expression} IN ({marks})"
-        if operator == "nin":
-            return f"{self.expression} NOT IN ({marks})"
-        if operator == "all":
-            return " AND ".join([f"{self.expression} = ?"] * count)
-        if operator == "ctn":
-            return " AND ".join([f"instr({self.expression}, ?) > 0"] * count)
-        raise Refusal.invalid(name, f"has an unknown operator: {operator}")
+        if operator in ("in", "nin"):
+            marks = ", ".join("?" * count)
+            # IS TRUE: what has no value is not in a list, so it passes "nin".
+            sql = self.template.format(f"({self.expression} IN ({marks})) IS TRUE")
+            return f"NOT ({sql})" if operator == "nin" else sql
+        if operator not in _EACH:
+            raise Refusal.invalid(name, f"has an unknown operator: {operator}")
+        one = self.template.format(_EACH[operator].format(self.expression))
+        return " AND ".join([f"NOT ({one})" if operator == "ne" else one] * count)
 
 
 @frozen(kw_only=True)
@@ -105,17 +114,22 @@ class ListQuery:
         sortable: Mapping[str, str],
         default_order: str,
         options: Sequence[str] = (),
+        nested: Mapping[str, Callable[[str], Column]] = MappingProxyType({}),
     ) -> ListQuery:
-        """Read the parameters; ``options`` are names that belong to the endpoint itself."""
+        """Read the parameters; ``options`` are names that belong to the endpoint itself.
+
+        ``nested`` makes the column of ``field[key]`` or ``field[key][operator]``.
+        """
         known = {"limit", "skip", "count", "sort_asc", "sort_desc", *options}
         plain = {name: value for name, value in parameters if name in known}
         filters: dict[tuple[str, str], list[str]] = {}
+        found = dict(columns)
         for name, value in parameters:
             if name not in known:
-                filters.setdefault(_filter(name, columns), []).append(value)
+                filters.setdefault(_filter(name, found, nested), []).append(value)
         where, values = ["1"], []
         for (name, operator), given in filters.items():
-            sql, read = columns[name].condition(name, operator, given)
+            sql, read = found[name].condition(name, operator, given)
             where.append(f"({sql})")
             values += read
         return cls(
@@ -133,7 +147,14 @@ class ListQuery:
         return {**more, "skip": self.skip, "limit": self.limit, "items": items}
 
 
-def _filter(name: str, columns: Mapping[str, Column]) -> tuple[str, str]:
+def _filter(
+    name: str, columns: dict[str, Column], nested: Mapping[str, Callable[[str], Column]]
+) -> tuple[str, str]:
+    inner = _NESTED_NAME.fullmatch(name)
+    if inner is not None and inner[1] in nested:
+        field = f"{inner[1]}[{inner[2]}]"
+        columns[field] = nested[inner[1]](inner[2])
+        return field, inner[3] or "eq"
     found = _NAME.fullmatch(name)
     if found is None or found[1] not in columns:
         raise Refusal.invalid(name, "is not a parameter of this list that the emulator knows")

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING, Protocol
+from collections.abc import Callable, Iterable, Mapping
+from typing import TYPE_CHECKING, Any, Protocol
 
 from ..accounts import Accounts
 from ..clock import Clock
 from ..conversations import Conversations
+from ..pushes import Pushes
 from ..settings import Settings
 from ..store import Row, Store
-from . import messages, presence, requests
+from . import from_rest, messages, presence, requests
 from .element import Element
 from .parser import StreamFault
 from .session import Link, Session
@@ -46,6 +47,7 @@ class Exchange:
         store: Store,
         accounts: Accounts,
         conversations: Conversations,
+        pushes: Pushes,
         schedule: Schedule,
     ) -> None:
         self.settings = settings
@@ -53,6 +55,7 @@ class Exchange:
         self.store = store
         self.accounts = accounts
         self.conversations = conversations
+        self.pushes = pushes
         self.schedule = schedule
         self.streams: set[Stream] = set()
         self._sessions: dict[int, dict[str, Session]] = {}
@@ -196,7 +199,27 @@ class Exchange:
 
     def send_to_chat(self, dialog: Row, message: Row, *, markable: bool) -> None:
         """Deliver a message that REST stored. (ChatDelivery.)"""
-        messages.from_rest(self, dialog, message, markable=markable)
+        from_rest.message(self, dialog, message, markable=markable)
+
+    def show_edit(self, dialog: Row, message: Row, body: str) -> None:
+        """Tell the others that a message has a new body. (ChatDelivery.)"""
+        from_rest.edit(self, dialog, message, body)
+
+    def show_deletion(self, dialog: Row, message: Row, user_id: int) -> None:
+        """Tell the others that a user deleted a message for everybody. (ChatDelivery.)"""
+        from_rest.deletion(self, dialog, message, user_id)
+
+    def show_reaction(
+        self, dialog: Row, message: Row, user_id: int, *, add: str | None, remove: str | None
+    ) -> None:
+        """Tell everybody in the dialog that a user's reaction changed. (ChatDelivery.)"""
+        from_rest.reaction(self, dialog, message, user_id, add=add, remove=remove)
+
+    def send_system_message(
+        self, sender: int, recipient: int, message_id: str, params: Mapping[str, Any]
+    ) -> None:
+        """Deliver a system message. (ChatDelivery.)"""
+        from_rest.system_message(self, sender, recipient, message_id, params)
 
     # --- faults -------------------------------------------------------------------------------------
 

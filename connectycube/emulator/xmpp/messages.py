@@ -11,12 +11,12 @@ from collections.abc import Callable, Mapping
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 
-from ..conversations import PRIVATE, Draft, seconds
+from ..conversations import Draft, seconds
 from ..identifiers import is_object_id
 from ..refusal import Refusal
-from ..store import Row
 from . import namespaces as ns
-from .element import Element, clean_text, is_name
+from .element import Element
+from .notifications import notify
 from .parser import parse
 from .session import Session
 from .stanza import Jid, Refused, extra_params, user_of
@@ -24,7 +24,7 @@ from .stanza import Jid, Refused, extra_params, user_of
 if TYPE_CHECKING:
     from .exchange import Exchange
 
-__all__ = ["KINDS", "deliver_offline", "from_rest", "handle", "undelivered"]
+__all__ = ["KINDS", "deliver_offline", "handle", "relay", "undelivered"]
 
 # Parameters of a message that are the protocol's own, not the application's.
 _RESERVED = frozenset(
@@ -60,12 +60,13 @@ def _handle(exchange: Exchange, session: Session, stanza: Element) -> None:
         raise Refused("service-unavailable", "Group chat goes to a room, this is a user")
     if kind == "chat":
         stanza = _treatment(stanza)(exchange, session, stanza, recipient)
-    _relay(exchange, stanza, recipient, jid.resource)
+    relay(exchange, stanza, recipient, jid.resource)
     if kind == "chat" and recipient != session.user_id:
         _copy_to_own(exchange, session, stanza)
 
 
-def _relay(exchange: Exchange, stanza: Element, recipient: int, resource: str | None) -> None:
+def relay(exchange: Exchange, stanza: Element, recipient: int, resource: str | None = None) -> None:
+    """Send a message to a user's resource, or to all that receive messages."""
     kind = stanza.get("type") or "normal"
     if resource is not None:
         only = exchange.session(recipient, resource)
@@ -115,7 +116,7 @@ def _take_marker(exchange: Exchange, session: Session, stanza: Element, recipien
         if marker.namespace != ns.CHAT_MARKERS or marker.name not in ("received", "displayed"):
             continue
         message_id = marker.get("id")
-        message = exchange.store.message(message_id) if message_id else None
+        message = exchange.conversations.store.message(message_id) if message_id else None
         if message is None:
             continue
         read = marker.name == "displayed"
@@ -134,23 +135,26 @@ def _take_content(exchange: Exchange, session: Session, stanza: Element, recipie
         raise Refused("service-unavailable", refusal.sentence) from None
     params = extra_params(stanza)
     given = _values(params)
-    message_id = stanza.get("id")
-    if not is_object_id(message_id):
-        message_id = conversations.new_id()
+    given_id = stanza.get("id")
+    message_id = given_id if given_id and is_object_id(given_id) else conversations.new_id()
     date_sent = seconds(given.get("date_sent"))
     if date_sent is None:
         date_sent = int(exchange.clock.time())
     destroyed = stanza.child("destroy", ns.SELF_DESTROY) is not None
+    child = stanza.child("body")
+    body = child.text if child is not None else None
+    is_new = True
     if given.get("save_to_history") in ("1", "true") and not destroyed:
-        body = stanza.child("body")
         draft = Draft(
             id=message_id,
-            body=body.text if body is not None else None,
+            body=body,
             date_sent=date_sent,
             attachments=_attachments(params),
             custom={name: value for name, value in given.items() if name not in _RESERVED},
         )
-        conversations.add_message(dialog, session.user_id, draft)
+        is_new = conversations.add_message(dialog, session.user_id, draft) is not None
+    if is_new:
+        notify(exchange, dialog, session.user_id, message_id, body, given)
     added = {"dialog_id": dialog["id"], "message_id": message_id}
     if not given.get("date_sent"):
         added["date_sent"] = str(date_sent)
@@ -214,63 +218,3 @@ def deliver_offline(exchange: Exchange, session: Session) -> None:
         stamp = f"{moment:%Y-%m-%dT%H:%M:%S}.{moment.microsecond // 1000:03d}Z"
         delay = Element("delay", ns.DELAY, {"from": exchange.settings.domain, "stamp": stamp})
         exchange.send(session, stanza.replace(*stanza.children, delay))
-
-
-# --- messages that come by REST -----------------------------------------------------------------------
-
-
-def from_rest(exchange: Exchange, dialog: Row, message: Row, *, markable: bool) -> None:
-    """Deliver a stored message with ``send_to_chat`` to everyone in its private dialog but the sender."""
-    if dialog["type"] != PRIVATE:
-        return
-    settings = exchange.settings
-    recipient = message["recipient_id"]
-    stanza = Element(
-        "message",
-        ns.CLIENT,
-        {
-            "from": settings.user_jid(message["sender_id"]),
-            "to": settings.user_jid(recipient),
-            "type": "chat",
-            "id": message["id"],
-        },
-        Element("body", ns.CLIENT, None, clean_text(message["message"] or "")),
-        _stored_params(message),
-        *([Element("markable", ns.CHAT_MARKERS)] if markable else []),
-    )
-    _relay(exchange, stanza, recipient, None)
-
-
-def _stored_params(message: Row) -> Element:
-    own = {
-        "save_to_history": "1",
-        "date_sent": message["date_sent"],
-        "dialog_id": message["dialog_id"],
-        "message_id": message["id"],
-    }
-    params = [_param(name, value) for name, value in {**message["custom"], **own}.items()]
-    attachments = [
-        Element(
-            "attachment",
-            ns.CLIENT,
-            {
-                name: clean_text(str(value))
-                for name, value in attachment.items()
-                if is_name(name) and value is not None
-            },
-        )
-        for attachment in message["attachments"]
-    ]
-    return Element(
-        "extraParams", ns.CLIENT, None, *(param for param in params if param), *attachments
-    )
-
-
-def _param(name: str, value: Any) -> Element | None:
-    # JSON allows names that no element can have; those stay in history only.
-    if not is_name(name) or value is None:
-        return None
-    if isinstance(value, dict):
-        inner = [_param(key, entry) for key, entry in value.items()]
-        return Element(name, ns.CLIENT, None, *(entry for entry in inner if entry is not None))
-    return Element(name, ns.CLIENT, None, clean_text(str(value)))

@@ -1,0 +1,107 @@
+"""REST: search. (Server documentation: Chat API, Global search.)"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ..conversations import PRIVATE, Conversations
+from ..refusal import Refusal
+from ..store import Row
+from .fields import words
+from .query import time
+from .request import Reply
+from .routing import Auth, Call, route
+
+_LEAST_TEXT = 5
+_MOST_DIALOGS = 10
+_MOST_RESULTS = 100
+_SPAN_SECONDS = 92 * 86_400  # no three months are longer
+_KNOWN = frozenset(("search_text", "chat_dialog_ids", "start_date", "end_date", "limit"))
+
+
+@route(
+    "GET",
+    "chat/search",
+    Auth.USER,
+    inferred="three months are 92 days; dates are those of messages; users are those with whom one"
+    " has a private dialog, by full_name; newest first",
+)
+def search(call: Call) -> Reply:
+    """Find messages by text, dialogs and users by name; upper and lower case differ."""
+    given = dict(call.request.parameters())
+    for unknown in given.keys() - _KNOWN:
+        raise Refusal.invalid(unknown, "is not a parameter of the search")
+    wanted = given.get("search_text", "")
+    if len(wanted) < _LEAST_TEXT:
+        raise Refusal.invalid("search_text", "must have more than 4 characters")
+    limit = _limit(given.get("limit"))
+    ids = words(given.get("chat_dialog_ids", ""))
+    if len(ids) > _MOST_DIALOGS:
+        raise Refusal.invalid("chat_dialog_ids", f"must not hold more than {_MOST_DIALOGS} ids")
+    dates, bounds = _dates(given)
+    chosen = f"d.id IN ({', '.join('?' * len(ids))})" if ids else "1"
+    conversations = call.api.conversations
+    messages = conversations.store.search_messages(
+        call.user_id,
+        f"instr(m.message, ?) > 0 AND {chosen} AND {dates}",
+        [wanted, *ids, *bounds],
+        limit=limit,
+    )
+    dialogs = conversations.store.dialogs_of(
+        call.user_id,
+        f"instr(d.name, ?) > 0 AND {chosen}",
+        [wanted, *ids],
+        order="d.updated_at DESC, d.id DESC",
+        limit=limit,
+    )
+    return Reply(
+        content={
+            "results": {
+                "dialogs": conversations.json.dialogs(dialogs, call.user_id),
+                "messages": conversations.json.messages(messages, call.user_id),
+                "users": _users(call, wanted, limit),
+            }
+        }
+    )
+
+
+def _users(call: Call, wanted: str, limit: int) -> list[dict[str, Any]]:
+    found = [
+        user
+        for user in map(call.api.store.user, _partners(call.api.conversations, call.user_id))
+        if user is not None and wanted in (user["fields"].get("full_name") or "")
+    ]
+    return [call.api.accounts.user_json(user) for user in found[:limit]]
+
+
+def _partners(conversations: Conversations, user_id: int) -> list[int]:
+    private: list[Row] = conversations.store.dialogs_of(user_id, "d.type = ?", [PRIVATE])
+    return [partner for dialog in private for partner in conversations.others(dialog, user_id)]
+
+
+def _limit(given: str | None) -> int:
+    if given is None:
+        return _MOST_RESULTS
+    if not given.isascii() or not given.isdigit() or not 1 <= int(given[:9]) <= _MOST_RESULTS:
+        raise Refusal.invalid("limit", f"must be a whole number from 1 to {_MOST_RESULTS}")
+    return int(given)
+
+
+def _dates(given: dict[str, str]) -> tuple[str, list[float]]:
+    start, end = (_moment(name, given.get(name)) for name in ("start_date", "end_date"))
+    if start is not None and end is None:
+        raise Refusal.invalid("end_date", "is required with start_date")
+    if start is not None and end is not None and not 0 <= start - end <= _SPAN_SECONDS:
+        raise Refusal.invalid(
+            "end_date", "must be before start_date, the newer bound, by not more than 3 months"
+        )
+    bounds = {"m.date_sent <= ?": start, "m.date_sent >= ?": end}
+    used = {sql: moment for sql, moment in bounds.items() if moment is not None}
+    return " AND ".join(["1", *used]), list(used.values())
+
+
+def _moment(name: str, value: str | None) -> float | None:
+    try:
+        return None if value is None else time(value)
+    except (ValueError, OverflowError):
+        raise Refusal.invalid(name, "must be a time like 2016-03-23T17:00:42Z") from None

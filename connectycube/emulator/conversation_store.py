@@ -1,0 +1,449 @@
+"""Conversation store: the tables of dialogs and messages, and the statements on them.
+
+The rules are elsewhere. ``where`` and ``order`` are our own SQL, on ``d`` for dialogs and ``m`` for
+messages. Times are unix seconds.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from .database import Database, Row
+
+__all__ = ["ConversationStore"]
+
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS dialogs (
+    id TEXT PRIMARY KEY, type INTEGER NOT NULL, user_id INTEGER NOT NULL,
+    pair TEXT UNIQUE, -- "lower id-higher id" of a private dialog
+    name TEXT, description TEXT, photo TEXT,
+    extra TEXT NOT NULL, -- JSON: pinned_messages_ids, extensions, permissions, data
+    created_at INTEGER NOT NULL, updated_at INTEGER NOT NULL,
+    last_message TEXT, last_message_id TEXT, last_message_user_id INTEGER,
+    last_message_date_sent INTEGER
+);
+CREATE INDEX IF NOT EXISTS broadcasts ON dialogs (type) WHERE type = 1;
+CREATE TABLE IF NOT EXISTS occupants ( -- of a broadcast: owner and admins alone
+    dialog_id TEXT NOT NULL, user_id INTEGER NOT NULL, admin INTEGER NOT NULL DEFAULT 0,
+    PRIMARY KEY (dialog_id, user_id)
+) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS occupants_of_user ON occupants (user_id, dialog_id);
+CREATE TABLE IF NOT EXISTS preferences ( -- of one user for one dialog; no row: the defaults
+    dialog_id TEXT NOT NULL, user_id INTEGER NOT NULL,
+    notifications INTEGER NOT NULL DEFAULT 1,
+    hidden INTEGER NOT NULL DEFAULT 0, -- deleted for this user, until the next message
+    PRIMARY KEY (dialog_id, user_id)
+) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS messages (
+    seq INTEGER PRIMARY KEY AUTOINCREMENT, -- the order of arrival, which settles equal date_sent
+    id TEXT UNIQUE NOT NULL, dialog_id TEXT NOT NULL,
+    sender_id INTEGER NOT NULL, recipient_id INTEGER NOT NULL,
+    message TEXT, date_sent INTEGER NOT NULL,
+    created_at INTEGER NOT NULL, updated_at INTEGER NOT NULL,
+    attachments TEXT NOT NULL, custom TEXT NOT NULL
+);
+CREATE INDEX IF NOT EXISTS messages_of_dialog ON messages (dialog_id, date_sent, seq);
+CREATE TABLE IF NOT EXISTS receipts ( -- whom a message is for, sender included, or who has seen it
+    message_id TEXT NOT NULL, user_id INTEGER NOT NULL, dialog_id TEXT NOT NULL,
+    delivered INTEGER NOT NULL, read INTEGER NOT NULL,
+    PRIMARY KEY (message_id, user_id)
+) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS unread ON receipts (user_id, dialog_id) WHERE read = 0;
+CREATE TABLE IF NOT EXISTS removals ( -- messages deleted for one user alone
+    user_id INTEGER NOT NULL, message_id TEXT NOT NULL, dialog_id TEXT NOT NULL,
+    PRIMARY KEY (user_id, message_id)
+) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS reactions (
+    message_id TEXT NOT NULL, user_id INTEGER NOT NULL, type TEXT NOT NULL,
+    PRIMARY KEY (message_id, user_id)
+) WITHOUT ROWID;
+"""
+
+# SQLite's default bound on variables is 999 in old builds.
+_MOST_VARIABLES = 900
+
+_DIALOGS_OF = (
+    "(d.id IN (SELECT dialog_id FROM occupants WHERE user_id = ?) OR d.type = 1)"
+    " AND NOT EXISTS (SELECT 1 FROM preferences p"
+    " WHERE p.dialog_id = d.id AND p.user_id = ? AND p.hidden)"
+)
+_NOT_REMOVED = "NOT EXISTS (SELECT 1 FROM removals r WHERE r.user_id = ? AND r.message_id = m.id)"
+_BELONGING_TO_MESSAGES = ("receipts", "removals", "reactions")
+
+
+class ConversationStore:
+    """Dialogs, occupants, messages, receipts and reactions."""
+
+    def __init__(self, database: Database) -> None:
+        self._db = database
+        database.create(_SCHEMA)
+
+    # --- dialogs --------------------------------------------------------------------------------
+
+    def add_dialog(
+        self, values: Mapping[str, Any], occupants: Iterable[int], admins: Iterable[int] = ()
+    ) -> bool:
+        """Insert a dialog with its occupants; return False when the pair has its dialog already."""
+        with self._db.transaction():
+            if self._db.insert("dialogs", values, verb="INSERT OR IGNORE").rowcount == 0:
+                return False
+            self._set_occupants(values["id"], occupants)
+            self._set_admins(values["id"], admins, True)
+        return True
+
+    def update_dialog(
+        self,
+        dialog_id: str,
+        values: Mapping[str, Any],
+        *,
+        add: Iterable[int] = (),
+        remove: Sequence[int] = (),
+        add_admins: Iterable[int] = (),
+        remove_admins: Iterable[int] = (),
+    ) -> None:
+        """Change columns, occupants and admins of a dialog; an admin becomes an occupant."""
+        with self._db.transaction():
+            self._db.update("dialogs", dialog_id, values)
+            self._set_occupants(dialog_id, add)
+            self._set_admins(dialog_id, remove_admins, False)
+            self._set_admins(dialog_id, add_admins, True)
+            for user_id in remove:
+                for table in ("occupants", "preferences"):
+                    self._db.run(
+                        f"DELETE FROM {table} WHERE dialog_id = ? AND user_id = ?",
+                        dialog_id,
+                        user_id,
+                    )
+
+    def _set_occupants(self, dialog_id: str, user_ids: Iterable[int]) -> None:
+        self._db.connection.executemany(
+            "INSERT OR IGNORE INTO occupants (dialog_id, user_id) VALUES (?, ?)",
+            [(dialog_id, user_id) for user_id in user_ids],
+        )
+
+    def _set_admins(self, dialog_id: str, user_ids: Iterable[int], admin: bool) -> None:
+        user_ids = list(user_ids)
+        if admin:
+            self._set_occupants(dialog_id, user_ids)
+        self._db.connection.executemany(
+            "UPDATE occupants SET admin = ? WHERE dialog_id = ? AND user_id = ?",
+            [(admin, dialog_id, user_id) for user_id in user_ids],
+        )
+
+    def delete_dialog(self, dialog_id: str) -> None:
+        """Delete a dialog with everything in it."""
+        with self._db.transaction():
+            self._delete_messages("dialog_id = ?", (dialog_id,))
+            for table in ("occupants", "preferences"):
+                self._db.run(f"DELETE FROM {table} WHERE dialog_id = ?", dialog_id)
+            self._db.run("DELETE FROM dialogs WHERE id = ?", dialog_id)
+
+    def dialog(self, dialog_id: str) -> Row | None:
+        """Return the dialog with this id."""
+        return self._db.one("SELECT * FROM dialogs WHERE id = ?", dialog_id)
+
+    def private_dialog(self, pair: str) -> Row | None:
+        """Return the private dialog of this pair of users."""
+        return self._db.one("SELECT * FROM dialogs WHERE pair = ?", pair)
+
+    def occupants(self, dialog_id: str, *, limit: int = -1, skip: int = 0) -> list[Row]:
+        """Return user_id and admin of each occupant."""
+        return self._db.all(
+            "SELECT user_id, admin FROM occupants WHERE dialog_id = ? ORDER BY user_id"
+            " LIMIT ? OFFSET ?",
+            (dialog_id, limit, skip),
+        )
+
+    def occupant(self, dialog_id: str, user_id: int) -> Row | None:
+        """Return user_id and admin of an occupant; None if the user is not in this dialog."""
+        return self._db.one(
+            "SELECT user_id, admin FROM occupants WHERE dialog_id = ? AND user_id = ?",
+            dialog_id,
+            user_id,
+        )
+
+    def dialogs_of(
+        self,
+        user_id: int,
+        where: str = "1",
+        values: Sequence[Any] = (),
+        *,
+        order: str = "d.id",
+        limit: int = -1,
+        skip: int = 0,
+    ) -> list[Row]:
+        """Return a page of the dialogs that this user's list shows."""
+        return self._db.all(
+            f"SELECT d.* FROM dialogs d WHERE {_DIALOGS_OF} AND {where}"
+            f" ORDER BY {order} LIMIT ? OFFSET ?",
+            (user_id, user_id, *values, limit, skip),
+        )
+
+    def count_dialogs_of(self, user_id: int, where: str, values: Sequence[Any]) -> int:
+        """Return how many dialogs this user's list shows."""
+        return self._db.count(
+            "dialogs d", f"{_DIALOGS_OF} AND {where}", (user_id, user_id, *values)
+        )
+
+    # --- preferences ----------------------------------------------------------------------------
+
+    def preference(self, dialog_id: str, user_id: int, name: str) -> int | None:
+        """Return a user's preference for a dialog; None if it was never set."""
+        row = self._db.one(
+            "SELECT * FROM preferences WHERE dialog_id = ? AND user_id = ?", dialog_id, user_id
+        )
+        return None if row is None else int(row[name])
+
+    def set_preference(self, dialog_id: str, user_id: int, name: str, value: bool) -> None:
+        """Set a user's preference for a dialog."""
+        self._db.run(
+            f"INSERT INTO preferences (dialog_id, user_id, {name}) VALUES (?, ?, ?)"
+            f" ON CONFLICT (dialog_id, user_id) DO UPDATE SET {name} = excluded.{name}",
+            dialog_id,
+            user_id,
+            value,
+        )
+
+    def muted_by(self, dialog_id: str) -> set[int]:
+        """Return who wants no notifications from a dialog."""
+        rows = self._db.all(
+            "SELECT user_id FROM preferences WHERE dialog_id = ? AND NOT notifications",
+            (dialog_id,),
+        )
+        return {row["user_id"] for row in rows}
+
+    # --- messages -------------------------------------------------------------------------------
+
+    def add_message(self, values: Mapping[str, Any], recipients: Iterable[int]) -> bool:
+        """Insert a message; return False when a message with this id is stored already.
+
+        Those who had deleted its dialog for themselves see it again.
+        """
+        sender, dialog_id = values["sender_id"], values["dialog_id"]
+        with self._db.transaction():
+            if self._db.insert("messages", values, verb="INSERT OR IGNORE").rowcount == 0:
+                return False
+            self._db.connection.executemany(
+                "INSERT INTO receipts VALUES (?, ?, ?, ?, ?)",
+                [
+                    (values["id"], user_id, dialog_id, own, own)
+                    for user_id in {sender, *recipients}
+                    for own in (user_id == sender,)
+                ],
+            )
+            self._set_last_message(dialog_id, values, updated_at=values["updated_at"])
+            self._db.run("UPDATE preferences SET hidden = 0 WHERE dialog_id = ?", dialog_id)
+        return True
+
+    def _set_last_message(
+        self, dialog_id: str, message: Row | Mapping[str, Any] | None, **values: Any
+    ) -> None:
+        of = message or dict.fromkeys(("message", "id", "sender_id", "date_sent"))
+        self._db.update(
+            "dialogs",
+            dialog_id,
+            {
+                "last_message": of["message"],
+                "last_message_id": of["id"],
+                "last_message_user_id": of["sender_id"],
+                "last_message_date_sent": of["date_sent"],
+                **values,
+            },
+        )
+
+    def update_message(self, message_id: str, values: Mapping[str, Any]) -> None:
+        """Change columns of a message; its dialog shows a new body if the message is the last."""
+        with self._db.transaction():
+            self._db.update("messages", message_id, values)
+            if "message" in values:
+                self._db.run(
+                    "UPDATE dialogs SET last_message = ? WHERE last_message_id = ?",
+                    values["message"],
+                    message_id,
+                )
+
+    def message(self, message_id: str) -> Row | None:
+        """Return the message with this id, without its receipts."""
+        return self._db.one("SELECT * FROM messages WHERE id = ?", message_id)
+
+    def messages(
+        self,
+        dialog_id: str,
+        where: str = "1",
+        values: Sequence[Any] = (),
+        *,
+        reader: int | None = None,
+        order: str = "seq",
+        limit: int = -1,
+        skip: int = 0,
+    ) -> list[Row]:
+        """Return a page of a dialog's messages with ``delivered_ids``, ``read_ids`` and ``reactions``.
+
+        Without those that ``reader`` has deleted for himself or herself.
+        """
+        return self._whole(
+            self._db.all(
+                f"SELECT m.* FROM messages m WHERE m.dialog_id = ? AND {_NOT_REMOVED} AND {where}"
+                f" ORDER BY {order} LIMIT ? OFFSET ?",
+                (dialog_id, reader, *values, limit, skip),
+            )
+        )
+
+    def count_messages(
+        self, dialog_id: str, where: str, values: Sequence[Any], *, reader: int | None = None
+    ) -> int:
+        """Return how many messages of a dialog ``messages`` would give."""
+        return self._db.count(
+            "messages m",
+            f"m.dialog_id = ? AND {_NOT_REMOVED} AND {where}",
+            (dialog_id, reader, *values),
+        )
+
+    def search_messages(
+        self, user_id: int, where: str, values: Sequence[Any], *, limit: int
+    ) -> list[Row]:
+        """Return messages of all dialogs that this user's list shows, newest first."""
+        return self._whole(
+            self._db.all(
+                f"SELECT m.* FROM messages m JOIN dialogs d ON d.id = m.dialog_id"
+                f" WHERE {_DIALOGS_OF} AND {_NOT_REMOVED} AND {where}"
+                " ORDER BY m.date_sent DESC, m.seq DESC LIMIT ?",
+                (user_id, user_id, user_id, *values, limit),
+            )
+        )
+
+    def is_removed(self, message_id: str, user_id: int) -> bool:
+        """Whether this user has deleted a message for himself or herself."""
+        return bool(
+            self._db.count("removals", "user_id = ? AND message_id = ?", (user_id, message_id))
+        )
+
+    def remove_messages(self, user_id: int, dialog_id: str, message_id: str | None = None) -> None:
+        """Hide a message, or all that a dialog has now, from one user."""
+        self._db.run(
+            "INSERT OR IGNORE INTO removals SELECT ?, id, dialog_id FROM messages"
+            " WHERE dialog_id = ? AND coalesce(id = ?, 1)",
+            user_id,
+            dialog_id,
+            message_id,
+        )
+
+    def delete_messages(self, dialog_id: str, message_id: str | None = None) -> None:
+        """Delete a message, or all of a dialog, for everybody; the dialog shows the last that is left."""
+        with self._db.transaction():
+            self._delete_messages("dialog_id = ? AND coalesce(id = ?, 1)", (dialog_id, message_id))
+            last = self._db.one(
+                "SELECT * FROM messages WHERE dialog_id = ? ORDER BY seq DESC LIMIT 1", dialog_id
+            )
+            self._set_last_message(dialog_id, last)
+
+    def _delete_messages(self, where: str, values: Sequence[Any]) -> None:
+        for table in _BELONGING_TO_MESSAGES:
+            self._db.run(
+                f"DELETE FROM {table} WHERE message_id IN (SELECT id FROM messages WHERE {where})",
+                *values,
+            )
+        self._db.run(f"DELETE FROM messages WHERE {where}", *values)
+
+    def _whole(self, rows: list[Row]) -> list[Row]:
+        by_id = {row["id"]: row for row in rows}
+        for row in rows:
+            row["attachments"] = json.loads(row["attachments"])
+            row["custom"] = json.loads(row["custom"])
+            row["delivered_ids"], row["read_ids"], row["reactions"] = [], [], {}
+        for receipt in self._of_messages("receipts", list(by_id)):
+            row = by_id[receipt["message_id"]]
+            if receipt["delivered"]:
+                row["delivered_ids"].append(receipt["user_id"])
+            if receipt["read"]:
+                row["read_ids"].append(receipt["user_id"])
+        for reaction in self._of_messages("reactions", list(by_id)):
+            reactions = by_id[reaction["message_id"]]["reactions"]
+            reactions.setdefault(reaction["type"], []).append(reaction["user_id"])
+        return rows
+
+    def _of_messages(self, table: str, message_ids: Sequence[str]) -> Iterable[Row]:
+        for ids in _slices(message_ids):
+            marks = ", ".join("?" * len(ids))
+            yield from self._db.all(
+                f"SELECT * FROM {table} WHERE message_id IN ({marks}) ORDER BY user_id", ids
+            )
+
+    # --- receipts -------------------------------------------------------------------------------
+
+    def mark(self, message_ids: Sequence[str], user_id: int, *, read: bool, now: int) -> None:
+        """Note that messages were delivered to a user, and read if ``read``; what is known stays.
+
+        Messages of dialogs that the user is not in are left as they are.
+        """
+        column = "read" if read else "delivered"
+        for ids in _slices(message_ids):
+            marks = ", ".join("?" * len(ids))
+            changed = self._db.all(
+                "SELECT m.id FROM messages m JOIN dialogs d ON d.id = m.dialog_id"
+                " LEFT JOIN receipts r ON r.message_id = m.id AND r.user_id = ?"
+                f" WHERE m.id IN ({marks}) AND NOT coalesce(r.{column}, 0)"
+                " AND (d.type = 1 OR EXISTS (SELECT 1 FROM occupants o"
+                " WHERE o.dialog_id = d.id AND o.user_id = ?))",
+                (user_id, *ids, user_id),
+            )
+            if changed:
+                self._mark([row["id"] for row in changed], user_id, read=read, now=now)
+
+    def _mark(self, ids: Sequence[str], user_id: int, *, read: bool, now: int) -> None:
+        marks = ", ".join("?" * len(ids))
+        with self._db.transaction():
+            self._db.run(
+                "INSERT INTO receipts SELECT id, ?, dialog_id, 1, ? FROM messages"
+                f" WHERE id IN ({marks})"
+                " ON CONFLICT (message_id, user_id)"
+                " DO UPDATE SET delivered = 1, read = max(read, excluded.read)",
+                user_id,
+                read,
+                *ids,
+            )
+            self._db.run(f"UPDATE messages SET updated_at = ? WHERE id IN ({marks})", now, *ids)
+
+    def unread_counts(self, user_id: int) -> dict[str, int]:
+        """Return the number of unread messages by dialog; dialogs without any are left out."""
+        rows = self._db.all(
+            "SELECT dialog_id, count(*) AS n FROM receipts r WHERE user_id = ? AND read = 0"
+            " AND dialog_id IN (SELECT dialog_id FROM occupants WHERE user_id = ?)"
+            " AND NOT EXISTS (SELECT 1 FROM removals x"
+            " WHERE x.user_id = r.user_id AND x.message_id = r.message_id) GROUP BY dialog_id",
+            (user_id, user_id),
+        )
+        return {row["dialog_id"]: row["n"] for row in rows}
+
+    def receipts(self, message_id: str) -> list[Row]:
+        """Return user_id, delivered and read of everyone a message is for."""
+        return self._db.all("SELECT * FROM receipts WHERE message_id = ?", (message_id,))
+
+    # --- reactions ------------------------------------------------------------------------------
+
+    def react(self, message_id: str, user_id: int, *, add: str | None, remove: str | None) -> bool:
+        """Take back a reaction of a user and set another; return False when nothing changed."""
+        with self._db.transaction():
+            changed = self._db.run(
+                "DELETE FROM reactions WHERE message_id = ? AND user_id = ? AND type = ?",
+                message_id,
+                user_id,
+                remove,
+            )
+            if add is not None:
+                changed += self._db.run(
+                    "INSERT INTO reactions VALUES (?, ?, ?) ON CONFLICT (message_id, user_id)"
+                    " DO UPDATE SET type = excluded.type WHERE type != excluded.type",
+                    message_id,
+                    user_id,
+                    add,
+                )
+        return changed > 0
+
+
+def _slices(items: Sequence[str]) -> Iterable[Sequence[str]]:
+    return (
+        items[start : start + _MOST_VARIABLES] for start in range(0, len(items), _MOST_VARIABLES)
+    )

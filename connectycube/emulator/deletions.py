@@ -1,0 +1,109 @@
+"""Deletions: of dialogs, history and messages, for oneself or (``force``) for everybody.
+
+(Server documentation: Chat API, Delete dialog, Clear dialog history, Delete message.)
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from .conversations import GROUP, PRIVATE, PUBLIC, ChatDelivery, Conversations
+from .refusal import Refusal
+from .roles import Action, Role, may, require
+from .store import Row
+
+__all__ = ["Outcomes", "clear_history", "delete_dialog", "delete_each", "delete_message"]
+
+Outcomes = dict[str, dict[str, list[str]]]
+
+
+def delete_each(ids: Sequence[str], delete: Callable[[str], None]) -> Outcomes:
+    """Delete one after the other and sort the ids by what came of it."""
+    outcomes: Outcomes = {
+        name: {"ids": []} for name in ("SuccessfullyDeleted", "NotFound", "WrongPermissions")
+    }
+    for one in dict.fromkeys(ids):
+        try:
+            delete(one)
+        except Refusal as refusal:
+            outcome = "NotFound" if refusal.status == 404 else "WrongPermissions"
+        else:
+            outcome = "SuccessfullyDeleted"
+        outcomes[outcome]["ids"].append(one)
+    return outcomes
+
+
+def delete_dialog(
+    conversations: Conversations, user_id: int, dialog_id: str, *, force: bool
+) -> None:
+    """Delete a dialog.
+
+    Without ``force`` a user leaves a group or public dialog, and a private or broadcast dialog is
+    hidden, its history gone for this user, until its next message. (Inferred: the documentation says
+    that it is removed for this user only.)
+    """
+    dialog = conversations.dialog(dialog_id)
+    if force:
+        _require_for_all(conversations, dialog, user_id)
+        conversations.store.delete_dialog(dialog_id)
+        return
+    conversations.dialog_for(user_id, dialog_id)
+    if dialog["type"] in (GROUP, PUBLIC):
+        conversations.store.update_dialog(dialog_id, {"id": dialog_id}, remove=[user_id])
+    else:
+        conversations.store.remove_messages(user_id, dialog_id)
+        conversations.store.set_preference(dialog_id, user_id, "hidden", True)
+
+
+def clear_history(
+    conversations: Conversations, user_id: int, dialog_id: str, *, force: bool
+) -> None:
+    """Delete every message of a dialog."""
+    dialog = conversations.dialog(dialog_id)
+    if force:
+        _require_for_all(conversations, dialog, user_id)
+        conversations.store.delete_messages(dialog_id)
+        _unpin(conversations, dialog, None)
+    else:
+        conversations.dialog_for(user_id, dialog_id)
+        conversations.store.remove_messages(user_id, dialog_id)
+
+
+def _require_for_all(conversations: Conversations, dialog: Row, user_id: int) -> None:
+    role = conversations.role(dialog, user_id)
+    if dialog["user_id"] == user_id and dialog["type"] != PRIVATE:
+        role = Role.OWNER  # also one who has left
+    require(role, Action.DELETE_FOR_ALL, dialog["type"])
+
+
+def delete_message(
+    conversations: Conversations,
+    chat: ChatDelivery,
+    user_id: int,
+    message_id: str,
+    *,
+    force: bool,
+) -> None:
+    """Delete a message; with ``force`` everybody who is connected learns it."""
+    message, dialog = conversations.message_for(user_id, message_id)
+    role, kind = conversations.role(dialog, user_id), dialog["type"]
+    require(role, Action.DELETE_OWN_MESSAGES, kind)
+    if not force:
+        conversations.store.remove_messages(user_id, dialog["id"], message_id)
+        return
+    if message["sender_id"] != user_id and not may(role, Action.DELETE_ANY_MESSAGE, kind):
+        raise Refusal(403, f"Message {message_id} is not yours")
+    conversations.store.delete_messages(dialog["id"], message_id)
+    _unpin(conversations, dialog, message_id)
+    chat.show_deletion(dialog, message, user_id)
+
+
+def _unpin(conversations: Conversations, dialog: Row, message_id: str | None) -> None:
+    extra: dict[str, Any] = json.loads(dialog["extra"])
+    pinned = extra.get("pinned_messages_ids", [])
+    left = [] if message_id is None else [one for one in pinned if one != message_id]
+    if left != pinned:
+        extra["pinned_messages_ids"] = left
+        conversations.store.update_dialog(dialog["id"], {"extra": json.dumps(extra)})

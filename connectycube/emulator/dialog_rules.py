@@ -1,0 +1,326 @@
+"""Dialog rules: making and changing dialogs. (Server documentation: Chat API, Create and Update a dialog.)
+
+A request's body is an object as it came; what is wrong with it is refused by the field's name.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from .conversations import BROADCAST, GROUP, PRIVATE, PUBLIC, Conversations
+from .refusal import Refusal
+from .roles import Action, require
+from .store import Row
+
+__all__ = ["change_admins", "create", "subscribe", "unsubscribe", "update"]
+
+_MOST_ADMINS = 5
+_MOST_EXTENSIONS = 3
+_LARGEST_ID = 2**63 - 1
+
+# What of the documented model a client may send back and only the service sets.
+_READ_ONLY = frozenset(
+    (
+        "_id",
+        "created_at",
+        "last_message",
+        "last_message_date_sent",
+        "last_message_id",
+        "last_message_status",
+        "last_message_user_id",
+        "occupants_count",
+        "unread_messages_count",
+        "updated_at",
+        "user_id",
+        "xmpp_room_jid",
+    )
+)
+_TEXTS = ("name", "description", "photo")
+_DESCRIPTIVE = (*_TEXTS, "extensions", "data")
+_LISTS = ("occupants_ids", "admins_ids", "pinned_messages_ids")
+_CREATABLE = {"type", *_DESCRIPTIVE, *_LISTS, "permissions"}
+_UPDATABLE = {"type", *_DESCRIPTIVE, "permissions", "push_all", "pull_all"}
+
+
+# --- make -----------------------------------------------------------------------------------------
+
+
+def create(conversations: Conversations, user_id: int, body: Mapping[str, Any]) -> Row:
+    """Make a dialog; of two users there is one private dialog, whoever asks."""
+    _check_names(body, _CREATABLE)
+    kind = str(body.get("type", ""))
+    if not kind:
+        raise Refusal.invalid("type", "is required")
+    if kind == str(BROADCAST):
+        raise Refusal(
+            403, "A broadcast dialog cannot be made by this call, only in the admin panel"
+        )
+    if kind == str(PRIVATE):
+        return _create_private(conversations, user_id, body)
+    if kind not in (str(GROUP), str(PUBLIC)):
+        raise Refusal.invalid("type", "must be 1, 2, 3 or 4")
+    return _create_room(conversations, user_id, int(kind), body)
+
+
+def _create_private(conversations: Conversations, user_id: int, body: Mapping[str, Any]) -> Row:
+    occupants = _required_ids(body)
+    others = [occupant for occupant in occupants if occupant != user_id]
+    if len(others) != 1:
+        raise Refusal.invalid("occupants_ids", "of a private dialog must hold one other user")
+    columns = _columns(conversations, body, {}, kind=PRIVATE)
+    dialog = conversations.private_dialog(user_id, others[0], **columns)
+    conversations.store.set_preference(dialog["id"], user_id, "hidden", False)
+    return dialog
+
+
+def _create_room(
+    conversations: Conversations,
+    user_id: int,
+    kind: int,
+    body: Mapping[str, Any],
+) -> Row:
+    if not body.get("name"):
+        raise Refusal.invalid("name", "is required")
+    occupants = _required_ids(body) if kind == GROUP else _ids("occupants_ids", body)
+    admins = _ids("admins_ids", body)
+    if len(admins) > _MOST_ADMINS:
+        raise Refusal.invalid("admins_ids", f"must not hold more than {_MOST_ADMINS} users")
+    conversations.check_users([*occupants, *admins])
+    columns = _columns(conversations, body, {}, kind=kind)
+    return conversations.add_dialog(kind, user_id, [user_id, *occupants], admins=admins, **columns)
+
+
+def _required_ids(body: Mapping[str, Any]) -> list[int]:
+    occupants = _ids("occupants_ids", body)
+    if not occupants:
+        raise Refusal.invalid("occupants_ids", "is required")
+    return occupants
+
+
+# --- change ---------------------------------------------------------------------------------------
+
+
+def update(
+    conversations: Conversations,
+    user_id: int,
+    dialog_id: str,
+    body: Mapping[str, Any],
+) -> None:
+    """Change what the user's role allows; all of it or nothing."""
+    dialog = conversations.dialog_for(user_id, dialog_id)
+    _check_names(body, _UPDATABLE)
+    push, pull = _lists(body, "push_all"), _lists(body, "pull_all")
+    if not push and not pull and not any(name in body for name in (*_DESCRIPTIVE, "permissions")):
+        raise Refusal(422, "There is nothing to update")
+    _check_rights(conversations, dialog, user_id, body, push, pull)
+    extra = json.loads(dialog["extra"])
+    _pin(conversations, dialog, extra, push, pull)
+    columns = _columns(conversations, body, extra, kind=dialog["type"])
+    add = _ids("occupants_ids", push)
+    remove = _ids("occupants_ids", pull)
+    conversations.check_users(add)
+    add_admins, remove_admins = _admins(conversations, dialog, push, pull)
+    conversations.store.update_dialog(
+        dialog["id"],
+        {**columns, "updated_at": conversations.now()},
+        add=add,
+        remove=remove,
+        add_admins=add_admins,
+        remove_admins=remove_admins,
+    )
+
+
+def _check_rights(
+    conversations: Conversations,
+    dialog: Row,
+    user_id: int,
+    body: Mapping[str, Any],
+    push: Mapping[str, Any],
+    pull: Mapping[str, Any],
+) -> None:
+    kind, role = dialog["type"], conversations.role(dialog, user_id)
+    changes = {**push, **pull}
+    wanted = {
+        Action.DESCRIBE: any(name in body for name in _DESCRIPTIVE),
+        Action.CHANGE_PERMISSIONS: "permissions" in body,
+        Action.PIN: "pinned_messages_ids" in changes,
+        Action.CHANGE_ADMINS: "admins_ids" in changes,
+        Action.ADD_OCCUPANTS: "occupants_ids" in push,
+    }
+    for action, is_wanted in wanted.items():
+        if is_wanted:
+            require(role, action, kind)
+    for other in _ids("occupants_ids", pull):
+        _check_removal(conversations, dialog, user_id, other)
+
+
+def _check_removal(conversations: Conversations, dialog: Row, user_id: int, other: int) -> None:
+    role, kind = conversations.role(dialog, user_id), dialog["type"]
+    if other == user_id and kind in (GROUP, PUBLIC):
+        return  # whoever is in may leave
+    require(role, Action.REMOVE_OCCUPANTS, kind)
+    # Inferred: nobody removes those who are not below oneself.
+    if conversations.role(dialog, other) >= role:
+        raise Refusal(403, f"You may not remove user {other} from this dialog")
+
+
+def change_admins(
+    conversations: Conversations, user_id: int, dialog_id: str, body: Mapping[str, Any]
+) -> None:
+    """Add and remove admins; the owner alone may, and there are five at most."""
+    dialog = conversations.dialog_for(user_id, dialog_id, Action.CHANGE_ADMINS)
+    push, pull = _lists(body, "push_all"), _lists(body, "pull_all")
+    if not push.get("admins_ids") and not pull.get("admins_ids"):
+        raise Refusal(422, "push_all or pull_all with admins_ids is required")
+    add, remove = _admins(conversations, dialog, push, pull)
+    now = conversations.now()
+    conversations.store.update_dialog(
+        dialog_id, {"updated_at": now}, add_admins=add, remove_admins=remove
+    )
+
+
+def _admins(
+    conversations: Conversations, dialog: Row, push: Mapping[str, Any], pull: Mapping[str, Any]
+) -> tuple[list[int], list[int]]:
+    add, remove = _ids("admins_ids", push), _ids("admins_ids", pull)
+    conversations.check_users(add)
+    occupants = conversations.store.occupants(dialog["id"])
+    inside = {row["user_id"] for row in occupants} | set(_ids("occupants_ids", push))
+    outside = [user_id for user_id in add if user_id not in inside]
+    if outside and dialog["type"] != BROADCAST:
+        raise Refusal.invalid("admins_ids", f"holds users that are not occupants: {outside}")
+    admins = {row["user_id"] for row in occupants if row["admin"]}
+    if len((admins - set(remove)) | set(add)) > _MOST_ADMINS:
+        raise Refusal.invalid("admins_ids", f"must not hold more than {_MOST_ADMINS} users")
+    return add, remove
+
+
+def subscribe(conversations: Conversations, user_id: int, dialog_id: str) -> None:
+    """Make the user an occupant of a public dialog."""
+    dialog = _public(conversations, dialog_id)
+    conversations.store.update_dialog(dialog["id"], {"id": dialog["id"]}, add=[user_id])
+
+
+def unsubscribe(conversations: Conversations, user_id: int, dialog_id: str) -> None:
+    """Let the user leave a public dialog."""
+    _public(conversations, dialog_id)
+    conversations.dialog_for(user_id, dialog_id)
+    conversations.store.update_dialog(dialog_id, {"id": dialog_id}, remove=[user_id])
+
+
+def _public(conversations: Conversations, dialog_id: str) -> Row:
+    dialog = conversations.dialog(dialog_id)
+    if dialog["type"] != PUBLIC:
+        raise Refusal(422, "Only public dialogs (type 4) have subscribers")
+    return dialog
+
+
+# --- read the fields ------------------------------------------------------------------------------
+
+
+def _check_names(body: Mapping[str, Any], known: set[str]) -> None:
+    unknown = [name for name in body if name not in known and name not in _READ_ONLY]
+    if unknown:
+        raise Refusal(422, errors={name: ["is not a field of a dialog"] for name in unknown})
+
+
+def _columns(
+    conversations: Conversations, body: Mapping[str, Any], extra: dict[str, Any], *, kind: int
+) -> dict[str, Any]:
+    # The documentation: name and photo are ignored for private dialogs.
+    names = ("description",) if kind == PRIVATE else _TEXTS
+    columns: dict[str, Any] = {}
+    for name in names:
+        if name in body:
+            columns[name] = _text(name, body[name])
+    allowed = conversations.settings.dialog_extensions
+    if "extensions" in body:
+        extra["extensions"] = _extensions(body["extensions"], allowed)
+    if "permissions" in body:
+        extra["permissions"] = _permissions(body["permissions"])
+    if "data" in body:
+        extra["data"] = {**(extra.get("data") or {}), **_object("data", body["data"])}
+    return {**columns, "extra": json.dumps(extra)}
+
+
+def _text(name: str, value: Any) -> str | None:
+    if value is not None and not isinstance(value, str):
+        raise Refusal.invalid(name, "must be a string")
+    if name == "name" and not value:
+        raise Refusal.invalid("name", "must not be empty")
+    return value
+
+
+def _object(name: str, value: Any) -> dict[str, Any]:
+    if not isinstance(value, dict):
+        raise Refusal.invalid(name, "must be an object")
+    return value
+
+
+def _extensions(value: Any, allowed: Sequence[str] | None) -> dict[str, str] | None:
+    if value is None:
+        return None
+    given = _object("extensions", value)
+    kept = {
+        name: _cast(entry) for name, entry in given.items() if allowed is None or name in allowed
+    }
+    if len(kept) > _MOST_EXTENSIONS:
+        raise Refusal.invalid("extensions", f"must not hold more than {_MOST_EXTENSIONS} fields")
+    return kept
+
+
+def _cast(value: Any) -> str:
+    # Inferred: what is no string becomes its JSON.
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+
+
+def _permissions(value: Any) -> dict[str, bool] | None:
+    if value is None:
+        return None
+    given = _object("permissions", value)
+    unknown = given.keys() - {"allow_preview"}
+    if unknown:
+        raise Refusal.invalid("permissions", f"does not know {', '.join(sorted(unknown))}")
+    return {name: entry in (True, 1, "1", "true") for name, entry in given.items()}
+
+
+def _lists(body: Mapping[str, Any], name: str) -> dict[str, Any]:
+    lists = _object(name, body[name]) if body.get(name) is not None else {}
+    for unknown in lists.keys() - set(_LISTS):
+        raise Refusal.invalid(name, f"does not take {unknown}")
+    return {field: entries for field, entries in lists.items() if _parts(entries)}
+
+
+def _parts(value: Any) -> list[str]:
+    # a list, or one string "1, 2" as the JavaScript SDK writes it
+    parts = value if isinstance(value, list) else [] if value is None else str(value).split(",")
+    return [text for text in (str(part).strip() for part in parts) if text]
+
+
+def _ids(name: str, fields: Mapping[str, Any]) -> list[int]:
+    parts = _parts(fields.get(name))
+    if not all(
+        part.isascii() and part.isdigit() and 0 < int(part[:20]) <= _LARGEST_ID for part in parts
+    ):
+        raise Refusal.invalid(name, "must be a list of user ids")
+    return list(dict.fromkeys(int(part) for part in parts))
+
+
+def _pin(
+    conversations: Conversations,
+    dialog: Row,
+    extra: dict[str, Any],
+    push: Mapping[str, Any],
+    pull: Mapping[str, Any],
+) -> None:
+    add, remove = _parts(push.get("pinned_messages_ids")), _parts(pull.get("pinned_messages_ids"))
+    for message_id in add:
+        message = conversations.store.message(message_id)
+        if message is None or message["dialog_id"] != dialog["id"]:
+            raise Refusal.invalid("pinned_messages_ids", f"{message_id} is not in this dialog")
+    pinned = [*extra.get("pinned_messages_ids", []), *add]
+    extra["pinned_messages_ids"] = [
+        message_id for message_id in dict.fromkeys(pinned) if message_id not in remove
+    ]

@@ -1,0 +1,149 @@
+"""From REST: what happened over REST, as the stanzas that show it to those who are connected.
+
+Only the two of a private dialog can be reached: the emulator has no rooms yet. (Server documentation:
+Chat API, Create a message, Delete message, Message reactions; Real-time API.)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from ..conversations import PRIVATE
+from ..store import Row
+from . import namespaces as ns
+from .element import Element, clean_text, is_name
+from .messages import relay
+from .notifications import notify
+
+if TYPE_CHECKING:
+    from .exchange import Exchange
+
+__all__ = ["deletion", "edit", "message", "reaction", "system_message"]
+
+
+def message(exchange: Exchange, dialog: Row, stored: Row, *, markable: bool) -> None:
+    """Deliver a stored message to everyone in its private dialog but the sender."""
+    sender = stored["sender_id"]
+    body = Element("body", ns.CLIENT, None, clean_text(stored["message"] or ""))
+    marks = [Element("markable", ns.CHAT_MARKERS)] if markable else []
+    _to_other(exchange, dialog, sender, stored["id"], body, _stored_params(stored), *marks)
+    notify(exchange, dialog, sender, stored["id"], stored["message"], stored["custom"])
+
+
+def edit(exchange: Exchange, dialog: Row, stored: Row, body: str) -> None:
+    """Send the new body of a message, as its sender's client would. (Inferred.)"""
+    is_last = dialog["last_message_id"] == stored["id"]
+    attributes = {"id": stored["id"], "last": "true" if is_last else "false"}
+    _to_other(
+        exchange,
+        dialog,
+        stored["sender_id"],
+        exchange.conversations.new_id(),
+        Element("body", ns.CLIENT, None, clean_text(body)),
+        Element("replace", ns.CORRECTION, attributes),
+        _dialog_param(dialog),
+    )
+
+
+def deletion(exchange: Exchange, dialog: Row, stored: Row, user_id: int) -> None:
+    """Ask to remove a message that was deleted for everybody."""
+    remove = Element("remove", ns.DELETION, {"id": stored["id"]})
+    new_id = exchange.conversations.new_id()
+    _to_other(exchange, dialog, user_id, new_id, remove, _dialog_param(dialog))
+
+
+def reaction(
+    exchange: Exchange,
+    dialog: Row,
+    stored: Row,
+    user_id: int,
+    *,
+    add: str | None,
+    remove: str | None,
+) -> None:
+    """Send a change of a reaction to both sides, other devices of the user included."""
+    if dialog["type"] != PRIVATE:
+        return
+    changes = [
+        Element("reaction", ns.CLIENT, {name: "true", "type": clean_text(value)})
+        for name, value in (("add", add), ("remove", remove))
+        if value is not None
+    ]
+    attributes = {"user_id": str(user_id), "message_id": stored["id"]}
+    reactions = Element("reactions", ns.CLIENT, attributes, *changes)
+    new_id = exchange.conversations.new_id()
+    for member in exchange.conversations.members(dialog):
+        _send(exchange, user_id, member, "chat", new_id, _dialog_param(dialog), reactions)
+
+
+def system_message(
+    exchange: Exchange, sender: int, recipient: int, message_id: str, params: Mapping[str, Any]
+) -> None:
+    """Deliver a system message to a user."""
+    values = {**params, "moduleIdentifier": "SystemNotifications"}
+    written = [_param(name, value) for name, value in values.items()]
+    extra = Element("extraParams", ns.CLIENT, None, *(param for param in written if param))
+    _send(exchange, sender, recipient, "headline", message_id, extra)
+
+
+def _to_other(
+    exchange: Exchange, dialog: Row, sender: int, stanza_id: str, *children: Element
+) -> None:
+    if dialog["type"] == PRIVATE:
+        for recipient in exchange.conversations.others(dialog, sender):
+            _send(exchange, sender, recipient, "chat", stanza_id, *children)
+
+
+def _send(
+    exchange: Exchange, sender: int, recipient: int, kind: str, stanza_id: str, *children: Element
+) -> None:
+    settings = exchange.settings
+    attributes = {
+        "from": settings.user_jid(sender),
+        "to": settings.user_jid(recipient),
+        "type": kind,
+        "id": stanza_id,
+    }
+    relay(exchange, Element("message", ns.CLIENT, attributes, *children), recipient)
+
+
+def _dialog_param(dialog: Row) -> Element:
+    return Element(
+        "extraParams", ns.CLIENT, None, Element("dialog_id", ns.CLIENT, None, dialog["id"])
+    )
+
+
+def _stored_params(message: Row) -> Element:
+    own = {
+        "save_to_history": "1",
+        "date_sent": message["date_sent"],
+        "dialog_id": message["dialog_id"],
+        "message_id": message["id"],
+    }
+    params = [_param(name, value) for name, value in {**message["custom"], **own}.items()]
+    attachments = [
+        Element(
+            "attachment",
+            ns.CLIENT,
+            {
+                name: clean_text(str(value))
+                for name, value in attachment.items()
+                if is_name(name) and value is not None
+            },
+        )
+        for attachment in message["attachments"]
+    ]
+    return Element(
+        "extraParams", ns.CLIENT, None, *(param for param in params if param), *attachments
+    )
+
+
+def _param(name: str, value: Any) -> Element | None:
+    # JSON allows names that no element can have; those stay in history only.
+    if not is_name(name) or value is None:
+        return None
+    if isinstance(value, dict):
+        inner = [_param(key, entry) for key, entry in value.items()]
+        return Element(name, ns.CLIENT, None, *(entry for entry in inner if entry is not None))
+    return Element(name, ns.CLIENT, None, clean_text(str(value)))
