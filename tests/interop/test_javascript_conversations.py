@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
-from tests.interop.javascript_people import NO_SUCH_ID, OBJECT_ID, person_at
+from tests.interop.javascript_people import NO_SUCH_ID, OBJECT_ID, fresh, person_at
 
 pytestmark = pytest.mark.referee("javascript")
 
@@ -45,6 +47,126 @@ def test_a_page_of_dialogs_and_its_filters(service, alice, bob):
     assert listed(alice, count=1)["items"]["count"] == 2
     skipped = listed(alice, limit=1, skip=1, sort_desc="last_message_date_sent")
     assert (len(skipped["items"]), skipped["skip"], skipped["limit"]) == (1, 1, 1)
+
+
+def group(person, *others, type=2, **more):
+    wanted = {"type": type, "name": "Friends", "occupants_ids": [other.id for other in others]}
+    return person.call("chat.dialog.create", {**wanted, **more})
+
+
+def public(person, **more):
+    return person.call("chat.dialog.create", {"type": 4, "name": "Everybody", **more})
+
+
+def test_a_group_with_all_that_can_be_said_of_it(service, alice, bob):
+    wanted = {"description": "who we are", "photo": "a uid", "admins_ids": [bob.id]}
+    made = group(alice, bob, **wanted)
+    assert OBJECT_ID.fullmatch(made["_id"])
+    assert (made["type"], made["name"], made["user_id"]) == (2, "Friends", alice.id)
+    assert (made["description"], made["photo"]) == ("who we are", "a uid")
+    assert sorted(made["occupants_ids"]) == sorted([alice.id, bob.id])
+    assert bob.id in made["admins_ids"]
+    room = f"{service.app_id}_{made['_id']}@muc.{service.domain}"
+    assert made["xmpp_room_jid"] == room
+    assert listed(bob)["items"][0]["_id"] == made["_id"]
+    assert listed(bob, name=made["name"])["total_entries"] == 1
+    assert listed(bob, name={"ctn": "riend"})["total_entries"] == 1
+
+
+def test_a_group_changes_name_people_and_pins(service, alice, bob):
+    other = person_at(service, bob.peer)
+    dialog = group(alice, bob)
+    message = say(alice, dialog, "pin this")
+    changed = alice.call(
+        "chat.dialog.update",
+        dialog["_id"],
+        {
+            "name": "Old friends",
+            "description": "still here",
+            "push_all": {"occupants_ids": [other.id], "pinned_messages_ids": [message["_id"]]},
+        },
+    )
+    assert (changed["name"], changed["description"]) == ("Old friends", "still here")
+    assert sorted(changed["occupants_ids"]) == sorted([alice.id, bob.id, other.id])
+    assert changed["pinned_messages_ids"] == [message["_id"]]
+    removal = {"pull_all": {"occupants_ids": [other.id], "pinned_messages_ids": [message["_id"]]}}
+    changed = alice.call("chat.dialog.update", dialog["_id"], removal)
+    assert sorted(changed["occupants_ids"]) == sorted([alice.id, bob.id])
+    assert changed["pinned_messages_ids"] == []
+    assert listed(other)["total_entries"] == 0
+
+
+def test_who_is_no_admin_removes_nobody(service, alice, bob):
+    other = person_at(service, alice.peer)
+    dialog = group(other, alice, bob)
+    removal = {"pull_all": {"occupants_ids": [other.id]}}
+    assert bob.refused("chat.dialog.update", dialog["_id"], removal)[0] == 403
+
+
+def test_the_owner_alone_makes_and_unmakes_admins(alice, bob):
+    dialog = group(alice, bob)
+    assert bob.refused("chat.dialog.addAdmins", dialog["_id"], [bob.id])[0] == 403
+    changed = alice.call("chat.dialog.addAdmins", dialog["_id"], [bob.id])
+    assert changed["_id"] == dialog["_id"]
+    assert bob.id in changed["admins_ids"]
+    changed = alice.call("chat.dialog.removeAdmins", dialog["_id"], [bob.id])
+    assert bob.id not in changed["admins_ids"]
+
+
+def test_a_dialog_is_deleted_for_oneself_or_by_force_for_all(alice, bob):
+    first, second = private(alice, bob), group(alice, bob)
+    bob.call("chat.dialog.delete", second["_id"])
+    assert [item["_id"] for item in listed(bob)["items"]] == [first["_id"]]
+    assert listed(alice)["total_entries"] == 2
+    alice.call("chat.dialog.delete", first["_id"], {"force": 1})
+    assert listed(bob)["total_entries"] == 0
+    assert [item["_id"] for item in listed(alice)["items"]] == [second["_id"]]
+
+
+def test_deleting_several_dialogs_tells_which_were_deleted(alice, bob):
+    mine, theirs = group(alice, bob), group(bob, alice)
+    answer = alice.call(
+        "chat.dialog.delete", [mine["_id"], theirs["_id"], NO_SUCH_ID], {"force": 1}
+    )
+    assert answer["SuccessfullyDeleted"]["ids"] == [mine["_id"]]
+    assert answer["NotFound"]["ids"] == [NO_SUCH_ID]
+    assert answer["WrongPermissions"]["ids"] == [theirs["_id"]]
+
+
+def test_clearing_the_history_is_for_oneself(alice, bob):
+    dialog = group(alice, bob)
+    say(alice, dialog, "soon forgotten")
+    bob.call("chat.dialog.clearHistory", dialog["_id"])
+    assert history(bob, dialog)["items"] == []
+    assert len(history(alice, dialog)["items"]) == 1
+
+
+def test_a_public_dialog_is_joined_left_and_shows_who_is_there(alice, bob):
+    dialog = public(alice, description="come in")
+    assert (dialog["type"], dialog["name"]) == (4, "Everybody")
+    assert listed(bob)["total_entries"] == 0
+    joined = bob.call("chat.dialog.subscribe", dialog["_id"])
+    assert (joined["_id"], joined["type"]) == (dialog["_id"], 4)
+    assert joined["occupants_count"] == 2
+    assert [item["_id"] for item in listed(bob)["items"]] == [dialog["_id"]]
+    there = alice.call("chat.dialog.getPublicOccupants", dialog["_id"], {"limit": 10})
+    people = {user["id"]: user["full_name"] for user in there["items"]}
+    names = {person.id: f"The {person.login}" for person in (alice, bob)}
+    assert people == names
+    one = alice.call("chat.dialog.getPublicOccupants", dialog["_id"], {"limit": 1, "skip": 1})
+    assert len(one["items"]) == 1
+    bob.call("chat.dialog.unsubscribe", dialog["_id"])
+    assert listed(bob)["total_entries"] == 0
+
+
+def test_notifications_of_a_dialog_are_on_until_one_turns_them_off(alice, bob):
+    dialog = group(alice, bob)
+    get, update = (f"chat.dialog.{verb}NotificationsSettings" for verb in ("get", "update"))
+    assert bob.call(get, dialog["_id"]) == {"notifications": {"enabled": 1}}
+    assert bob.call(update, dialog["_id"], False) == {"notifications": {"enabled": 0}}
+    assert bob.call(get, dialog["_id"]) == {"notifications": {"enabled": 0}}
+    assert alice.call(get, dialog["_id"]) == {"notifications": {"enabled": 1}}
+    assert bob.call(update, dialog["_id"], True) == {"notifications": {"enabled": 1}}
 
 
 # --- messages -----------------------------------------------------------------------------------
@@ -122,3 +244,103 @@ def test_a_stranger_reads_nothing_of_a_dialog(service, alice, bob):
     assert stranger.refused("chat.message.list", query)[0] == 403
     assert stranger.refused("chat.message.create", {**query, "message": "hello"})[0] == 403
     assert alice.refused("chat.message.list", {"chat_dialog_id": NO_SUCH_ID})[0] == 404
+
+
+def test_a_message_is_edited_and_marked(alice, bob):
+    dialog = private(alice, bob)
+    first, second = say(alice, dialog, "frist"), say(alice, dialog, "second")
+    place = {"chat_dialog_id": dialog["_id"]}
+    alice.call("chat.message.update", first["_id"], {**place, "message": "first"})
+    bob.call("chat.message.update", first["_id"], {**place, "delivered": 1})
+    items = history(alice, dialog)["items"]
+    assert [item["message"] for item in items] == ["first", "second"]
+    assert bob.id in items[0]["delivered_ids"]
+    assert bob.id not in items[1]["delivered_ids"]
+    bob.call("chat.message.update", f"{first['_id']},{second['_id']}", {**place, "read": 1})
+    assert all(bob.id in item["read_ids"] for item in history(alice, dialog)["items"])
+
+
+def test_a_whole_dialog_is_marked_as_read(alice, bob):
+    dialog = private(alice, bob)
+    for number in range(3):
+        say(alice, dialog, f"number {number}")
+    bob.call("chat.message.update", "", {"chat_dialog_id": dialog["_id"], "read": 1})
+    assert listed(bob)["items"][0]["unread_messages_count"] == 0
+    assert all(bob.id in item["read_ids"] for item in history(alice, dialog)["items"])
+
+
+def test_the_words_of_another_are_not_for_editing(alice, bob):
+    dialog = private(alice, bob)
+    message = say(alice, dialog, "my own words")
+    change = {"chat_dialog_id": dialog["_id"], "message": "never said"}
+    assert bob.refused("chat.message.update", message["_id"], change)[0] == 403
+
+
+def deleted(person, ids, *params):
+    return json.loads(person.call("chat.message.delete", ids, *params))
+
+
+def test_a_message_is_deleted_for_oneself_or_for_all(alice, bob):
+    dialog = private(alice, bob)
+    first, second = say(alice, dialog, "first"), say(alice, dialog, "second")
+    answer = deleted(alice, [first["_id"], NO_SUCH_ID])
+    assert answer["SuccessfullyDeleted"]["ids"] == [first["_id"]]
+    assert answer["NotFound"]["ids"] == [NO_SUCH_ID]
+    assert answer["WrongPermissions"]["ids"] == []
+    assert [item["message"] for item in history(alice, dialog)["items"]] == ["second"]
+    assert [item["message"] for item in history(bob, dialog)["items"]] == ["first", "second"]
+    assert deleted(bob, second["_id"], {"force": 1})["WrongPermissions"]["ids"] == [second["_id"]]
+    answer = deleted(alice, second["_id"], {"force": 1})
+    assert answer["SuccessfullyDeleted"]["ids"] == [second["_id"]]
+    assert [item["message"] for item in history(bob, dialog)["items"]] == ["first"]
+
+
+def test_unread_messages_are_counted_together_and_by_dialog(alice, bob):
+    one, other = private(alice, bob), group(alice, bob)
+    for dialog, count in ((one, 2), (other, 3)):
+        for number in range(count):
+            say(alice, dialog, f"number {number}")
+    assert bob.call("chat.message.unreadCount")["total"] == 5
+    counts = bob.call("chat.message.unreadCount", {"chat_dialog_ids": [one["_id"], other["_id"]]})
+    assert counts == {"total": 5, one["_id"]: 2, other["_id"]: 3}
+
+
+def test_reactions_are_one_a_user_and_can_be_changed_and_taken_back(alice, bob):
+    message = say(alice, private(alice, bob), "what do you think?")["_id"]
+    alice.call("chat.message.addReaction", message, "👍")
+    bob.call("chat.message.addReaction", message, "👍")
+    found = alice.call("chat.message.listReactions", message)
+    assert {name: sorted(ids) for name, ids in found.items()} == {"👍": sorted([alice.id, bob.id])}
+    bob.call("chat.message.updateReaction", message, "🚀", "👍")
+    found = alice.call("chat.message.listReactions", message)
+    assert found == {"👍": [alice.id], "🚀": [bob.id]}
+    alice.call("chat.message.removeReaction", message, "👍")
+    assert bob.call("chat.message.listReactions", message) == {"🚀": [bob.id]}
+
+
+def test_a_system_message_over_rest(alice, bob):
+    extra = {"needToUpdate": "1", "place": {"city": "Köln"}}
+    answer = alice.call("chat.message.createSystem", {"recipientId": bob.id, **extra})
+    assert OBJECT_ID.fullmatch(answer["messageId"])
+    assert answer["recipientId"] == bob.id
+    assert answer["extensionParams"] == extra
+
+
+def test_a_search_finds_messages_and_dialogs(alice, bob):
+    word = f"needle{fresh()}"
+    dialog = group(alice, bob, name=f"About {word}")
+    message = say(alice, dialog, f"in the haystack a {word} hides")
+    say(alice, dialog, "nothing to see here")
+    results = bob.call("chat.search", {"search_text": word, "limit": 10})["results"]
+    assert [item["_id"] for item in results["messages"]] == [message["_id"]]
+    assert [item["_id"] for item in results["dialogs"]] == [dialog["_id"]]
+    assert isinstance(results["users"], list)
+    narrowed = {"search_text": word, "chat_dialog_ids": [dialog["_id"], NO_SUCH_ID]}
+    results = bob.call("chat.search", narrowed)["results"]
+    assert [item["_id"] for item in results["messages"]] == [message["_id"]]
+
+
+def test_a_search_for_too_little_or_over_too_long_is_refused(alice):
+    assert alice.refused("chat.search", {"search_text": "four"})[0] in (400, 422)
+    year = {"start_date": "2024-12-31T00:00:00.000Z", "end_date": "2024-01-01T00:00:00.000Z"}
+    assert alice.refused("chat.search", {"search_text": "a needle", **year})[0] in (400, 422)
