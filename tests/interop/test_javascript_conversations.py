@@ -6,7 +6,8 @@ import json
 
 import pytest
 
-from tests.interop.javascript_people import NO_SUCH_ID, OBJECT_ID, fresh, person_at
+from tests.interop.fixtures import PASSWORD
+from tests.interop.javascript_people import NO_SUCH_ID, OBJECT_ID, fresh, peer_on, person_at
 
 pytestmark = pytest.mark.referee("javascript")
 
@@ -167,6 +168,41 @@ def test_notifications_of_a_dialog_are_on_until_one_turns_them_off(alice, bob):
     assert bob.call(get, dialog["_id"]) == {"notifications": {"enabled": 0}}
     assert alice.call(get, dialog["_id"]) == {"notifications": {"enabled": 1}}
     assert bob.call(update, dialog["_id"], True) == {"notifications": {"enabled": 1}}
+
+
+def test_a_dialog_has_at_most_five_admins(service, alice):
+    others = [service.add_user(f"admin-{fresh()}", PASSWORD) for _ in range(6)]
+    dialog = alice.call(
+        "chat.dialog.create", {"type": 2, "name": "Chiefs", "occupants_ids": others}
+    )
+    changed = alice.call("chat.dialog.addAdmins", dialog["_id"], others[:5])
+    assert set(others[:5]) <= set(changed["admins_ids"])
+    assert alice.refused("chat.dialog.addAdmins", dialog["_id"], others[5:])[0] in (400, 403, 422)
+
+
+def test_a_public_dialog_can_be_previewed_when_it_allows_that(alice, bob):
+    dialog = public(alice, permissions={"allow_preview": True})
+    assert dialog["permissions"] == {"allow_preview": True}
+    say(alice, dialog, "look inside")
+    page = history(bob, dialog, preview=1)
+    assert [item["message"] for item in page["items"]] == ["look inside"]
+    hidden = public(alice)
+    query = {"chat_dialog_id": hidden["_id"], "preview": 1}
+    assert bob.refused("chat.message.list", query)[0] == 403
+
+
+def test_a_broadcast_dialog_is_seen_by_all_and_written_by_its_admins(emulator):
+    # On an emulator of its own: everybody has this dialog.
+    with peer_on(emulator) as peer:
+        owner = person_at(emulator, peer)
+        dialog_id = emulator.add_broadcast_dialog("News", owner.id)
+        news = say(owner, {"_id": dialog_id}, "we are open")
+        reader = person_at(emulator, peer)
+        (dialog,) = listed(reader)["items"]
+        assert (dialog["_id"], dialog["type"], dialog["name"]) == (dialog_id, 1, "News")
+        assert [item["_id"] for item in history(reader, dialog)["items"]] == [news["_id"]]
+        answer = {"chat_dialog_id": dialog_id, "message": "are you?"}
+        assert reader.refused("chat.message.create", answer)[0] == 403
 
 
 # --- messages -----------------------------------------------------------------------------------
@@ -344,3 +380,65 @@ def test_a_search_for_too_little_or_over_too_long_is_refused(alice):
     assert alice.refused("chat.search", {"search_text": "four"})[0] in (400, 422)
     year = {"start_date": "2024-12-31T00:00:00.000Z", "end_date": "2024-01-01T00:00:00.000Z"}
     assert alice.refused("chat.search", {"search_text": "a needle", **year})[0] in (400, 422)
+
+
+# --- what REST shows to those who are in the chat -----------------------------------------------
+
+
+@pytest.fixture
+def bob_online(bob):
+    """Bob, in the chat as well."""
+    bob.peer.connect(bob.id, PASSWORD)
+    yield bob
+    bob.call("chat.disconnect")
+    bob.peer.user_id = 0
+
+
+def test_a_message_over_rest_reaches_the_chat_when_it_is_told_to(alice, bob_online):
+    dialog = private(alice, bob_online)
+    say(alice, dialog, "for the history alone")
+    picture = {"type": "image", "uid": "a uid", "size": "123"}
+    sent = say(alice, dialog, "Grüße & 👋", send_to_chat=1, attachments=[picture], colour="blue")
+    sender, message = bob_online.peer.wait_for_event("onMessageListener")
+    assert sender == alice.id
+    assert (message["id"], message["body"]) == (sent["_id"], sent["message"])
+    assert (message["dialog_id"], message["type"]) == (dialog["_id"], "chat")
+    assert message["extension"]["colour"] == "blue"
+    assert message["extension"]["date_sent"] == str(sent["date_sent"])
+    assert message["extension"]["attachments"] == [{**picture, "size": 123}]
+
+
+def test_an_edit_over_rest_reaches_the_chat(alice, bob_online):
+    dialog = private(alice, bob_online)
+    sent = say(alice, dialog, "frist")
+    change = {"chat_dialog_id": dialog["_id"], "message": "first"}
+    alice.call("chat.message.update", sent["_id"], change)
+    seen = bob_online.peer.wait_for_event("onMessageUpdateListener")
+    assert seen[:5] == [sent["_id"], True, "first", dialog["_id"], alice.id]
+
+
+def test_a_deletion_for_all_reaches_the_chat(alice, bob_online):
+    dialog = private(alice, bob_online)
+    sent = say(alice, dialog, "never mind")
+    deleted(alice, sent["_id"], {"force": 1})
+    seen = bob_online.peer.wait_for_event("onMessageDeleteListener")
+    assert seen == [sent["_id"], dialog["_id"], alice.id]
+
+
+def test_a_reaction_reaches_the_chat(alice, bob_online):
+    dialog = private(alice, bob_online)
+    sent = say(bob_online, dialog, "what do you think?")
+    alice.call("chat.message.updateReaction", sent["_id"], "👍")
+    seen = bob_online.peer.wait_for_event("onMessageReactionsListener")
+    assert seen == [sent["_id"], alice.id, dialog["_id"], "👍", None]
+    alice.call("chat.message.updateReaction", sent["_id"], "🚀", "👍")
+    seen = bob_online.peer.wait_for_event("onMessageReactionsListener")
+    assert seen == [sent["_id"], alice.id, dialog["_id"], "🚀", "👍"]
+
+
+def test_a_system_message_over_rest_reaches_the_chat(alice, bob_online):
+    extra = {"needToUpdate": "1", "place": {"city": "Köln"}}
+    answer = alice.call("chat.message.createSystem", {"recipientId": bob_online.id, **extra})
+    (seen,) = bob_online.peer.wait_for_event("onSystemMessageListener")
+    assert (seen["id"], seen["userId"]) == (answer["messageId"], alice.id)
+    assert seen["extension"] == extra
