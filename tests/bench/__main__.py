@@ -65,7 +65,7 @@ def line(name: str, peer: str, value: str, goal: str, verdict: str) -> str:
 
 def write(path: Path, rows: Sequence[Row]) -> None:
     """Write the results for other programs."""
-    path.parent.mkdir(exist_ok=True)
+    path.parent.mkdir(parents=True, exist_ok=True)
     entries = [
         {"name": row.name, "peer": row.peer, "value": round(row.value, 3), "goal": row.goal}
         for row in rows
