@@ -31,7 +31,8 @@ class ConversationJson:
 
     def dialogs(self, rows: Sequence[Row], user_id: int) -> list[dict[str, Any]]:
         """Write dialogs for one user."""
-        unread = self._conversations.unread_counts(user_id)
+        only = rows[0]["id"] if len(rows) == 1 else None
+        unread = self._conversations.unread_counts(user_id, only)
         return [self._dialog(row, user_id, unread.get(row["id"], 0)) for row in rows]
 
     def _dialog(self, row: Row, user_id: int, unread: int) -> dict[str, Any]:

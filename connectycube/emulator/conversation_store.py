@@ -314,6 +314,11 @@ class ConversationStore:
             )
         )
 
+    def message_ids(self, dialog_id: str) -> list[str]:
+        """Return the ids of all messages of a dialog."""
+        rows = self._db.all("SELECT id FROM messages WHERE dialog_id = ?", (dialog_id,))
+        return [row["id"] for row in rows]
+
     def is_removed(self, message_id: str, user_id: int) -> bool:
         """Whether this user has deleted a message for himself or herself."""
         return bool(
@@ -406,14 +411,15 @@ class ConversationStore:
             )
             self._db.run(f"UPDATE messages SET updated_at = ? WHERE id IN ({marks})", now, *ids)
 
-    def unread_counts(self, user_id: int) -> dict[str, int]:
-        """Return the number of unread messages by dialog; dialogs without any are left out."""
+    def unread_counts(self, user_id: int, dialog_id: str | None = None) -> dict[str, int]:
+        """Return the number of unread messages by dialog, or of one; those without any are left out."""
         rows = self._db.all(
             "SELECT dialog_id, count(*) AS n FROM receipts r WHERE user_id = ? AND read = 0"
-            " AND dialog_id IN (SELECT dialog_id FROM occupants WHERE user_id = ?)"
+            f" AND dialog_id {'IN' if dialog_id is None else '= ? AND dialog_id IN'}"
+            " (SELECT dialog_id FROM occupants WHERE user_id = ?)"
             " AND NOT EXISTS (SELECT 1 FROM removals x"
             " WHERE x.user_id = r.user_id AND x.message_id = r.message_id) GROUP BY dialog_id",
-            (user_id, user_id),
+            (user_id, *(() if dialog_id is None else (dialog_id,)), user_id),
         )
         return {row["dialog_id"]: row["n"] for row in rows}
 

@@ -182,9 +182,8 @@ def update_all_messages(call: Call) -> Reply:
     if body.get("message") is not None:
         raise Refusal.invalid("message", "can be set for messages that are named by id only")
     read, _ = _statuses(body)
-    store = call.api.conversations.store
-    ids = [row["id"] for row in store.messages(dialog["id"], reader=call.user_id)]
-    call.api.conversations.mark(call.user_id, ids, read=read)
+    conversations = call.api.conversations
+    conversations.mark(call.user_id, conversations.store.message_ids(dialog["id"]), read=read)
     return Reply()
 
 

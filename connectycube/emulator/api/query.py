@@ -6,6 +6,7 @@ chat dialogs and Retrieve messages.)
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timezone
@@ -52,9 +53,13 @@ def integer(value: str) -> int:
 def time(value: str) -> float:
     """Read a time: unix seconds or ISO 8601, UTC where it names no zone."""
     try:
-        return float(value)
+        number = float(value)
     except ValueError:
         pass
+    else:
+        if not math.isfinite(number):
+            raise ValueError("no time")
+        return number
     # datetime.fromisoformat reads neither "Z" nor every number of decimals before Python 3.11
     moment = datetime.fromisoformat(re.sub(r"\.\d+", "", value).replace("Z", "+00:00"))
     return (moment if moment.tzinfo else moment.replace(tzinfo=timezone.utc)).timestamp()
@@ -165,7 +170,7 @@ def _number(plain: Mapping[str, str], name: str, default: int) -> int:
     value = plain.get(name)
     if value is None:
         return default
-    if not value.isascii() or not value.isdigit() or int(value) > _MOST:
+    if not value.isascii() or not value.isdigit() or len(value) > 19 or int(value) > _MOST:
         raise Refusal.invalid(name, "must be a whole number, 0 or more")
     return int(value)
 

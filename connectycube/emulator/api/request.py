@@ -42,7 +42,8 @@ class Request:
             return self._form()
         try:
             value = json.loads(self.body, parse_constant=_no_constant)
-            json.dumps(value, ensure_ascii=False).encode()  # half a surrogate pair is no text
+            # Neither half a surrogate pair nor a number like 1e999 can be written again.
+            json.dumps(value, ensure_ascii=False, allow_nan=False).encode()
         except (ValueError, RecursionError) as error:
             raise Refusal(400, f"The body is not JSON: {error}") from None
         if not isinstance(value, dict):
