@@ -3,38 +3,47 @@
 from __future__ import annotations
 
 import hashlib
-import hmac
+import json
 import re
 import secrets
 import sqlite3
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from .application import Application, same_text, whole_number
 from .clock import Clock, iso_time
+from .identities import IDENTIFYING_FIELD, accept_every_token, identity_keys
 from .refusal import Refusal
 from .settings import Settings
 from .store import Row, Store
 
-__all__ = ["Accounts"]
+__all__ = ["USER_COLUMNS", "Accounts"]
 
-_FIELDS = (
+_TEXTS = (
     "full_name",
     "phone",
     "website",
-    "external_user_id",
     "external_id",
     "facebook_id",
     "twitter_id",
-    "blob_id",
     "custom_data",
     "avatar",
-    "user_tags",
-    "timezone",
 )
+_NUMBERS = ("external_user_id", "blob_id", "timezone")
+_FIELDS = (*_TEXTS, *_NUMBERS, "user_tags")
+# Ids of other systems, which some clients write as numbers.
+_FOREIGN_IDS = ("external_id", "facebook_id", "twitter_id")
+_MOST_TAGS = 5
 # A few hundred microseconds: an emulator's users are not worth an attack, but its speed matters.
 _PBKDF2_ROUNDS = 500
 _EMAIL = re.compile(r"[^@\s]+@[^@\s]+\.[^@\s]+")
-_DIGESTS = {40: hashlib.sha1, 64: hashlib.sha256}
+
+USER_COLUMNS: dict[str, str] = {
+    **{name: name for name in ("id", "login", "email", "created_at", "updated_at")},
+    "last_request_at": "last_request_at",
+    **{name: f"json_extract(fields, '$.{name}')" for name in _FIELDS},
+}
+"""The SQL expression of each field of a user."""
 
 
 class Accounts:
@@ -42,43 +51,66 @@ class Accounts:
 
     def __init__(self, store: Store, settings: Settings, clock: Clock) -> None:
         self._store = store
+        self._db = store.database
         self._settings = settings
         self._clock = clock
+        self._forgetters: list[Callable[[int], None]] = []
+        self.application = Application(settings)
+        self.reset_emails: list[str] = []
+        self.list_users_v1 = settings.list_users_v1
 
     # --- users ----------------------------------------------------------------------------------
 
     def sign_up(self, fields: Mapping[str, Any]) -> Row:
         """Make a user of login and/or email, password and optional fields; return it."""
-        login, email, password = (_text(fields, name) for name in ("login", "email", "password"))
-        self._check_new(login, email, password)
-        kept = {name: fields[name] for name in _FIELDS if fields.get(name) is not None}
-        if "tag_list" in fields:
-            kept["user_tags"] = _tags(fields["tag_list"])
+        if _text(fields, "login") is None and _text(fields, "email") is None:
+            raise Refusal(422, "login or email is required")
+        if _text(fields, "password") is None:
+            raise Refusal.invalid("password", "is required")
+        return self._add(fields)
+
+    def _add(self, fields: Mapping[str, Any], **more: Any) -> Row:
+        login, email, password = self._check_credentials(fields)
+        kept = {name: value for name, value in self._kept(fields).items() if value is not None}
         try:
             user_id = self._store.add_user(
                 login=login,
                 email=email,
                 password=_hash(password) if password is not None else None,
                 now=int(self._clock.time()),
-                fields=kept,
+                fields={**kept, **more},
             )
         except sqlite3.IntegrityError as error:
-            taken = "email" if "users.email" in str(error) else "login"
-            raise Refusal.invalid(taken, "has already been taken") from None
+            raise _taken(error) from None
         return self.user(user_id)
 
-    def _check_new(self, login: str | None, email: str | None, password: str | None) -> None:
+    def _check_credentials(
+        self, fields: Mapping[str, Any]
+    ) -> tuple[str | None, str | None, str | None]:
+        login, email, password = (_text(fields, name) for name in ("login", "email", "password"))
         errors: dict[str, list[str]] = {}
-        if login is None and email is None:
-            errors["base"] = ["login or email is required"]
         if login is not None and not 3 <= len(login) <= 70:
             errors["login"] = ["must have 3 to 70 characters"]
         if email is not None and not _EMAIL.fullmatch(email):
             errors["email"] = ["is not an email address"]
-        if password is None:
-            errors["password"] = ["is required"]
         if errors:
             raise Refusal(422, errors=errors)
+        return login, email, password
+
+    def _kept(self, fields: Mapping[str, Any], user_id: int | None = None) -> dict[str, Any]:
+        # what of a request is kept in the column of optional fields; None empties a field
+        kept: dict[str, Any] = {}
+        for name in _FIELDS:
+            if name in fields and name != "user_tags":
+                kept[name] = _optional(fields, name)
+        if "tag_list" in fields or "user_tags" in fields:
+            kept["user_tags"] = _tags(fields.get("tag_list", fields.get("user_tags")))
+        for name in _FOREIGN_IDS:
+            if kept.get(name) is not None and any(
+                row["id"] != user_id for row in self.users_with(name, [kept[name]])
+            ):
+                raise Refusal.invalid(name, "has already been taken")
+        return kept
 
     def user(self, user_id: int) -> Row:
         """Return the user with this id."""
@@ -87,27 +119,143 @@ class Accounts:
             raise Refusal(404, f"User {user_id} does not exist")
         return row
 
-    def user_by(self, field: str, value: str) -> Row:
-        """Return the user with this login or email."""
-        row = self._store.user_by(field, value)
-        if row is None:
+    def user_by(self, field: str, value: Any) -> Row:
+        """Return the one user with this value of a field."""
+        rows = self.users_with(field, [value])
+        if not rows:
             raise Refusal(404, f"No user has the {field} {value!r}")
-        return row
+        return rows[0]
 
-    def authenticate(self, credentials: Mapping[str, Any], *, create: bool) -> Row:
-        """Return the user whose login or email and password these are; make one if ``create``."""
-        login, email, password = (
-            _text(credentials, name) for name in ("login", "email", "password")
+    def users_with(self, field: str, values: Sequence[Any]) -> list[Row]:
+        """Return the users whose field has one of these values, by id."""
+        # one variable, however many values: SQLite bounds the number of variables
+        wanted = "(SELECT value FROM json_each(?))"
+        return self.find(f"{USER_COLUMNS[field]} IN {wanted}", [json.dumps(list(values))])
+
+    def all_users(self) -> list[Row]:
+        """Return every user, by id."""
+        return self.find("1")
+
+    def find(
+        self,
+        where: str,
+        values: Sequence[Any] = (),
+        *,
+        order: str = "id",
+        limit: int = -1,
+        skip: int = 0,
+    ) -> list[Row]:
+        """Return the users that fulfil a condition; ``where`` and ``order`` are our own SQL."""
+        rows = self._db.all(
+            f"SELECT * FROM users WHERE {where} ORDER BY {order} LIMIT ? OFFSET ?",
+            (*values, limit, skip),
         )
-        if (login is None and email is None) or password is None:
+        return [{**row, "fields": json.loads(row["fields"])} for row in rows]
+
+    def count(self, where: str, values: Sequence[Any] = ()) -> int:
+        """Return how many users fulfil a condition."""
+        return self._db.count("users", where, values)
+
+    def update(self, user_id: int, fields: Mapping[str, Any]) -> Row:
+        """Change a user's fields; a new password needs the old one."""
+        user = self.user(user_id)
+        changes: dict[str, Any] = {}
+        login, email, password = self._check_credentials(fields)
+        for name, value in (("login", login), ("email", email)):
+            if name in fields:
+                changes[name] = value
+        if {"login", "email"} & changes.keys() and not any(
+            {**user, **changes}[name] for name in ("login", "email")
+        ):
+            raise Refusal(422, "login or email is required")
+        if password is not None:
+            self._check_old_password(user, _text(fields, "old_password"))
+            changes["password"] = _hash(password)
+        kept = {**user["fields"], **self._kept(fields, user_id)}
+        changes["fields"] = json.dumps({k: v for k, v in kept.items() if v is not None})
+        changes["updated_at"] = int(self._clock.time())
+        try:
+            self._db.update("users", user_id, changes)
+        except sqlite3.IntegrityError as error:
+            raise _taken(error) from None
+        return self.user(user_id)
+
+    def _check_old_password(self, user: Row, old: str | None) -> None:
+        # a user of a social network has none, and sets the first one
+        if user["password"] is None:
+            return
+        if old is None:
+            raise Refusal.invalid("old_password", "is required for a new password")
+        if not _verify(old, user["password"]):
+            raise Refusal.invalid("old_password", "is not the user's password")
+
+    def on_delete(self, forget: Callable[[int], None]) -> None:
+        """Call ``forget(user_id)`` for each user that is deleted."""
+        self._forgetters.append(forget)
+
+    def delete_user(self, user_id: int) -> None:
+        """Delete a user, the user's sessions, and what others keep about the user."""
+        for forget in self._forgetters:
+            forget(user_id)
+        self._db.run("DELETE FROM sessions WHERE user_id = ?", user_id)
+        self._db.run("DELETE FROM users WHERE id = ?", user_id)
+
+    def reset_password(self, email: str) -> None:
+        """Send the email with the reset link: ``reset_emails`` notes to whom."""
+        self.user_by("email", email)
+        self.reset_emails.append(email)
+
+    # --- who somebody is --------------------------------------------------------------------------
+
+    def authenticate(self, request: Mapping[str, Any], *, create: bool) -> Row:
+        """Return the user whose login or email and password these are; make one if ``create``.
+
+        With a custom identity provider, a login may be a token of that provider.
+        """
+        login, email, password = (_text(request, name) for name in ("login", "email", "password"))
+        provider = self._settings.identity_provider
+        if login is None and email is None:
+            raise Refusal(422, "login or email, and password are required")
+        if password is None and (provider is None or login is None):
             raise Refusal(422, "login or email, and password are required")
         field, value = ("login", login) if login is not None else ("email", email)
         row = self._store.user_by(field, value or "")
+        if row is not None and password is not None and _verify(password, row["password"]):
+            return row
+        if provider is not None and login is not None:
+            return self._of_identity_provider(provider(login))
         if row is None and create:
-            return self.sign_up(credentials)
-        if row is None or not _verify(password, row["password"]):
-            raise Refusal(401, "Unauthorized: login, email or password are wrong")
-        return row
+            return self.sign_up(request)
+        raise Refusal(401, "Unauthorized: login, email or password are wrong")
+
+    def _of_identity_provider(self, identity: Mapping[str, Any] | None) -> Row:
+        if identity is None:
+            raise Refusal(
+                401, "Unauthorized: the custom identity provider does not know this login"
+            )
+        external_id = str(identity["uid"])
+        known = self.users_with("external_id", [external_id])
+        if known:
+            return known[0]
+        fields = {name: value for name, value in identity.items() if name != "uid"}
+        return self._add({**fields, "external_id": external_id})
+
+    def _of_provider(self, request: Mapping[str, Any]) -> Row:
+        provider, keys = identity_keys(request)
+        identity = (self._settings.social_identity or accept_every_token)(provider, keys)
+        if identity is None:
+            raise Refusal(401, f"Unauthorized: {provider} does not know these keys")
+        field = IDENTIFYING_FIELD[provider]
+        known = self.users_with(field, [str(identity[field])])
+        if known:
+            return known[0]
+        if not self._settings.create_users_on_login:
+            raise Refusal(401, f"Unauthorized: no user belongs to these keys of {provider}")
+        return self._add(identity)
+
+    def _guest(self, request: Mapping[str, Any]) -> Row:
+        login = f"guest_login_{secrets.token_hex(18).upper()}"
+        return self._add({"login": login, "full_name": request.get("full_name")}, is_guest=True)
 
     def check_chat_password(self, user_id: int, secret: str) -> bool:
         """Whether ``secret`` lets this user into the chat: the password, or a live session token."""
@@ -127,50 +275,68 @@ class Accounts:
 
     def create_session(self, request: Mapping[str, Any]) -> Row:
         """Make a session for the application, or for one of its users."""
-        self._check_application(request)
-        user_id = None
+        self.application.check_request(request)
         credentials = request.get("user")
-        if "provider" in request:
-            raise Refusal(501, f"The emulator does not implement provider {request['provider']!r}")
-        if credentials is not None:
-            if not isinstance(credentials, dict):
-                raise Refusal.invalid("user", "must be an object")
-            if "guest" in credentials:
-                raise Refusal(501, "The emulator does not implement guest sessions")
-            create = self._settings.create_users_on_login
-            user_id = self.authenticate(credentials, create=create)["id"]
-        return self._add_session(user_id, request)
+        if credentials is not None and not isinstance(credentials, dict):
+            raise Refusal.invalid("user", "must be an object")
+        self._end_expired()
+        if request.get("provider") is not None:
+            return self._add_session(self._of_provider(request), request)
+        if credentials is None:
+            return self._add_session(None, request)
+        if credentials.get("guest") in (1, "1", True, "true"):
+            return self._add_session(self._guest(credentials), request)
+        create = self._settings.create_users_on_login
+        return self._add_session(self.authenticate(credentials, create=create), request)
 
-    def _add_session(self, user_id: int | None, request: Mapping[str, Any]) -> Row:
+    def _add_session(self, user: Row | None, request: Mapping[str, Any]) -> Row:
         now = self._clock.time()
-        self._store.delete_expired_sessions(now)
         token = secrets.token_hex(20)
+        guest = user is not None and bool(user["fields"].get("is_guest"))
+        lives = self._settings.guest_seconds if guest else self._settings.session_seconds
         self._store.add_session(
             token=token,
-            user_id=user_id,
-            ts=_integer(request.get("timestamp")) or int(now),
+            user_id=None if user is None else user["id"],
+            guest=guest,
+            ts=_small(whole_number(request.get("timestamp"))) or int(now),
             nonce=str(request.get("nonce", "")) or None,
             created_at=int(now),
             updated_at=int(now),
-            expires_at=now + self._settings.session_seconds,
+            expires_at=now + lives,
         )
         return self.session(token)
 
+    def _end_expired(self) -> None:
+        now = self._clock.time()
+        for row in self._db.all(
+            "SELECT user_id FROM sessions WHERE guest AND expires_at <= ?", (now,)
+        ):
+            self.delete_user(row["user_id"])
+        self._store.delete_expired_sessions(now)
+
     def session(self, token: str) -> Row:
-        """Return the live session of this token, its life prolonged: every request does that."""
+        """Return the live session of this token, its life prolonged: every request does that.
+
+        A guest's session is not prolonged; the guest ends with it.
+        """
         now = self._clock.time()
         row = self._store.session(token) if token else None
         if row is None or row["expires_at"] <= now:
+            self._end_expired()
             raise Refusal.no_session()
-        row["expires_at"] = now + self._settings.session_seconds
-        self._store.update_session(token, expires_at=row["expires_at"])
+        if not row["guest"]:
+            row["expires_at"] = now + self._settings.session_seconds
+            self._store.update_session(token, expires_at=row["expires_at"])
         if row["user_id"] is not None:
             self._store.touch_user(row["user_id"], int(now))
         return row
 
-    def log_in(self, session: Row, credentials: Mapping[str, Any]) -> Row:
+    def log_in(self, session: Row, request: Mapping[str, Any]) -> Row:
         """Make a session the session of a user; return the user."""
-        user = self.authenticate(credentials, create=False)
+        if request.get("provider") is not None:
+            user = self._of_provider(request)
+        else:
+            user = self.authenticate(request, create=False)
         self._change_user(session, user["id"])
         return user
 
@@ -186,45 +352,25 @@ class Accounts:
         """End a session."""
         self._store.delete_session(session["token"])
 
-    # --- the application ------------------------------------------------------------------------
+    def destroy_session_of(self, user_id: int, session_id: int) -> None:
+        """End the session with this id, which must be one of the user's."""
+        changed = self._db.run(
+            "DELETE FROM sessions WHERE id = ? AND user_id = ?", session_id, user_id
+        )
+        if not changed:
+            raise Refusal(404, f"Session {session_id} does not exist")
 
-    def check_auth_key(self, key: str) -> None:
-        """Refuse a key that is not the application's."""
-        if not _same(key, self._settings.auth_key):
-            raise Refusal(401, "CB-AuthKey is not this application's authorization key")
-
-    def _check_application(self, request: Mapping[str, Any]) -> None:
-        missing = [name for name in ("application_id", "auth_key") if not request.get(name)]
-        if missing:
-            raise Refusal(422, errors={name: ["is required"] for name in missing})
-        if str(request["application_id"]) != str(self._settings.app_id):
-            raise Refusal.invalid("application_id", "is not that of an application")
-        if not _same(str(request["auth_key"]), self._settings.auth_key):
-            raise Refusal.invalid("auth_key", "is not this application's authorization key")
-        self._check_signature(request)
-
-    def _check_signature(self, request: Mapping[str, Any]) -> None:
-        signature, secret = request.get("signature"), self._settings.auth_secret
-        if signature is None:
-            if self._settings.require_signature:
-                raise Refusal.invalid("signature", "is required")
-            return
-        for name in ("timestamp", "nonce"):
-            if _integer(request.get(name)) is None:
-                raise Refusal.invalid(name, "must be a whole number in a signed request")
-        if secret is None:
-            return
-        digest = _DIGESTS.get(len(str(signature)))
-        if digest is None:
-            raise Refusal.invalid("signature", "must be 40 (SHA-1) or 64 (SHA-256) hex digits")
-        expected = hmac.new(secret.encode(), _signed_text(request).encode(), digest).hexdigest()
-        if not _same(str(signature).lower(), expected):
-            raise Refusal.invalid("signature", "is not that of these parameters")
+    def destroy_other_sessions(self, session: Row) -> None:
+        """End all sessions of the session's user but this one."""
+        self._db.run(
+            "DELETE FROM sessions WHERE user_id = ? AND id != ?", session["user_id"], session["id"]
+        )
 
     # --- JSON -----------------------------------------------------------------------------------
 
     def user_json(self, user: Row) -> dict[str, Any]:
         """Write a user as the service does."""
+        guest = {"is_guest": True} if user["fields"].get("is_guest") else {}
         return {
             "id": user["id"],
             "login": user["login"],
@@ -233,6 +379,7 @@ class Accounts:
             "updated_at": iso_time(user["updated_at"]),
             "last_request_at": iso_time(user["last_request_at"]),
             **{name: user["fields"].get(name) for name in _FIELDS},
+            **guest,
         }
 
     def session_json(self, session: Row) -> dict[str, Any]:
@@ -243,13 +390,18 @@ class Accounts:
             "application_id": self._settings.app_id,
             "token": session["token"],
             "ts": session["ts"],
-            "nonce": _integer(session["nonce"]),
+            "nonce": whole_number(session["nonce"]),
             "created_at": iso_time(session["created_at"]),
             "updated_at": iso_time(session["updated_at"]),
         }
         if session["user_id"] is not None:
             answer["user"] = self.user_json(self.user(session["user_id"]))
         return answer
+
+
+def _taken(error: sqlite3.IntegrityError) -> Refusal:
+    field = "email" if "users.email" in str(error) else "login"
+    return Refusal.invalid(field, "has already been taken")
 
 
 def _hash(password: str) -> str:
@@ -261,18 +413,12 @@ def _verify(password: str, stored: str | None) -> bool:
     if stored is None:
         return False
     salt, _, derived = stored.partition(":")
-    return _same(_derive(password, bytes.fromhex(salt)), derived)
+    return same_text(_derive(password, bytes.fromhex(salt)), derived)
 
 
 def _derive(password: str, salt: bytes) -> str:
     secret = password.encode("utf-8", "surrogatepass")
     return hashlib.pbkdf2_hmac("sha256", secret, salt, _PBKDF2_ROUNDS).hex()
-
-
-def _same(one: str, other: str) -> bool:
-    return hmac.compare_digest(
-        one.encode("utf-8", "surrogatepass"), other.encode("utf-8", "surrogatepass")
-    )
 
 
 def _text(fields: Mapping[str, Any], name: str) -> str | None:
@@ -284,31 +430,30 @@ def _text(fields: Mapping[str, Any], name: str) -> str | None:
     return value
 
 
-def _tags(value: Any) -> str | None:
-    tags = value if isinstance(value, list) else str(value).split(",")
-    return ",".join(str(tag).strip() for tag in tags) or None
-
-
-def _integer(value: Any) -> int | None:
-    try:
-        return int(value)
-    except (TypeError, ValueError):
+def _optional(fields: Mapping[str, Any], name: str) -> str | int | None:
+    value = fields[name]
+    if value is None or value == "":
         return None
+    if name in _FOREIGN_IDS and type(value) is int:
+        return str(value)
+    if name in _NUMBERS:
+        number = _small(whole_number(value))
+        if number is None:
+            raise Refusal.invalid(name, "must be a whole number")
+        return number
+    return _text(fields, name)
 
 
-def _signed_text(request: Mapping[str, Any]) -> str:
-    pairs = sorted(
-        pair
-        for name, value in request.items()
-        if name != "signature"
-        for pair in _pairs(name, value)
-    )
-    return "&".join(f"{name}={value}" for name, value in pairs)
+def _small(number: int | None) -> int | None:
+    # what a column holds
+    return number if number is not None and abs(number) < 2**63 else None
 
 
-def _pairs(name: str, value: Any) -> Iterator[tuple[str, str]]:
-    if isinstance(value, dict):
-        for key, inner in value.items():
-            yield from _pairs(f"{name}[{key}]", inner)
-    else:
-        yield name, str(value)
+def _tags(value: Any) -> str | None:
+    if value is None:
+        return None
+    parts = value if isinstance(value, list) else str(value).split(",")
+    tags = list(dict.fromkeys(tag for tag in (str(part).strip() for part in parts) if tag))
+    if len(tags) > _MOST_TAGS:
+        raise Refusal.invalid("tag_list", f"must have at most {_MOST_TAGS} tags")
+    return ",".join(tags) or None

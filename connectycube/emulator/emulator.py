@@ -20,12 +20,16 @@ import trustme
 from connectycube import checks
 
 from .accounts import Accounts
+from .address_book import AddressBook
 from .api import Api
 from .api.http import HttpServer
 from .clock import Clock, SystemClock
 from .conversations import BROADCAST, Conversations
+from .events import Events
 from .pushes import Push, Pushes
+from .records import Records
 from .settings import Settings
+from .storage import Bucket, BucketServer, Files
 from .store import Store
 from .xmpp import Exchange, TcpServer
 
@@ -36,17 +40,21 @@ __all__ = ["Emulator"]
 
 T = TypeVar("T")
 
+_Ports = tuple[int, int, int]
+
 _START_SECONDS = 10.0
 _STOP_SECONDS = 5.0
 _CALL_SECONDS = 10.0
 
 
 class Emulator:
-    """A ConnectyCube for one application: REST over HTTP, chat over direct TLS, state in memory.
+    """A ConnectyCube for one application: REST and files over HTTP, chat over direct TLS.
 
-    ``api_port`` and ``chat_port`` 0 take free ports. The keyword arguments after them are fields of
-    ``Settings``. Nothing happens before ``start()`` or ``with``. Every method may be called from any
-    thread; those that reach into the running service raise RuntimeError while it is not running.
+    Its state is in memory, but for files' bytes, which are in a temporary folder until it stops.
+    ``api_port``, ``chat_port`` and ``storage_port`` 0 take free ports. The keyword arguments after them
+    are fields of ``Settings``. Nothing happens before ``start()`` or ``with``. Every method may be
+    called from any thread; those that reach into the running service raise RuntimeError while it is
+    not running.
     """
 
     def __init__(
@@ -59,6 +67,7 @@ class Emulator:
         host: str = "127.0.0.1",
         api_port: int = 0,
         chat_port: int = 0,
+        storage_port: int = 0,
         clock: Clock | None = None,
         **behaviour: Any,
     ) -> None:
@@ -73,6 +82,7 @@ class Emulator:
         self._ports = (
             checks.an_integer("api_port", api_port, least=0, most=65535),
             checks.an_integer("chat_port", chat_port, least=0, most=65535),
+            checks.an_integer("storage_port", storage_port, least=0, most=65535),
         )
         self._clock: Clock = clock or SystemClock()
         self._lock = threading.Lock()
@@ -93,7 +103,12 @@ class Emulator:
                 context = self._make_certificate()
                 try:
                     self._running = _Running(
-                        self._settings, self._clock, self._host, self._ports, context
+                        self._settings,
+                        self._clock,
+                        self._host,
+                        self._ports,
+                        context,
+                        os.path.join(os.path.dirname(self.ca_file), "bucket"),
                     )
                 except BaseException:
                     self._remove_certificate()
@@ -189,8 +204,17 @@ class Emulator:
     @property
     def api_url(self) -> str:
         """The address of the REST API."""
-        host = f"[{self._host}]" if ":" in self._host else self._host
-        return f"http://{host}:{self.api_port}"
+        return _origin(self._host, self.api_port)
+
+    @property
+    def storage_port(self) -> int:
+        """The port of the storage bucket; 0 before the first start unless one was given."""
+        return self._ports[2]
+
+    @property
+    def storage_url(self) -> str:
+        """The address of the storage bucket: files are uploaded to and downloaded from it."""
+        return _origin(self._host, self.storage_port)
 
     @property
     def ca_file(self) -> str:
@@ -321,6 +345,11 @@ class Emulator:
         return self._call(lambda service: service.exchange.forget(user_id))
 
     @property
+    def reset_emails(self) -> list[str]:
+        """The addresses that emails with a link to reset a password would have been sent to."""
+        return self._call(lambda service: list(service.accounts.reset_emails))
+
+    @property
     def pushes(self) -> list[Push]:
         """The push notifications that the service would have sent, oldest first."""
         return self._call(lambda service: service.pushes.sent)
@@ -340,6 +369,7 @@ class _Service:
         settings: Settings,
         clock: Clock,
         context: ssl.SSLContext,
+        bucket_directory: str,
         loop: asyncio.AbstractEventLoop,
     ) -> None:
         self.store = Store()
@@ -355,25 +385,45 @@ class _Service:
             self.pushes,
             loop.call_later,
         )
+        self.bucket = Bucket(bucket_directory, clock)
+        database, address_book = self.store.database, AddressBook(self.store.database)
         api = Api(
             store=self.store,
             accounts=self.accounts,
             conversations=self.conversations,
             chat=self.exchange,
             pushes=self.pushes,
+            events=Events(database, clock, self.pushes, settings.app_id),
+            files=Files(database, clock, self.bucket),
+            address_book=address_book,
+            records=Records(database, clock),
+            online=self._online,
         )
+        self.accounts.on_delete(self.pushes.forget_user)
+        self.accounts.on_delete(address_book.forget_user)
         self.http = HttpServer(api, body_bytes=settings.body_bytes)
         self.tcp = TcpServer(self.exchange, context)
+        self.storage = BucketServer(self.bucket)
 
-    async def start(self, host: str, ports: tuple[int, int]) -> tuple[int, int]:
-        return await self.http.start(host, ports[0]), await self.tcp.start(host, ports[1])
+    def _online(self) -> list[int]:
+        sessions = self.exchange.sessions()
+        return sorted({session.user_id for session in sessions if session.link is not None})
+
+    async def start(self, host: str, ports: _Ports) -> _Ports:
+        started = (
+            await self.http.start(host, ports[0]),
+            await self.tcp.start(host, ports[1]),
+            await self.storage.start(host, ports[2]),
+        )
+        self.bucket.url = _origin(host, started[2])
+        return started
 
     async def stop(self) -> None:
         try:
             self.exchange.shut_down()
         finally:  # whatever a client's last moment breaks, no socket stays open
             try:
-                await asyncio.gather(self.http.stop(), self.tcp.stop())
+                await asyncio.gather(self.http.stop(), self.tcp.stop(), self.storage.stop())
             finally:
                 self.store.close()
 
@@ -386,12 +436,13 @@ class _Running:
         settings: Settings,
         clock: Clock,
         host: str,
-        ports: tuple[int, int],
+        ports: _Ports,
         context: ssl.SSLContext,
+        bucket_directory: str,
     ) -> None:
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._run, name="connectycube-emulator", daemon=True)
-        self._service = _Service(settings, clock, context, self._loop)
+        self._service = _Service(settings, clock, context, bucket_directory, self._loop)
         self._thread.start()
         try:
             start = asyncio.run_coroutine_threadsafe(self._service.start(host, ports), self._loop)
@@ -446,6 +497,12 @@ class _Running:
         finally:
             self._loop.call_soon_threadsafe(self._loop.stop)
             self._thread.join(_STOP_SECONDS)
+
+
+def _origin(host: str, port: int) -> str:
+    # 0.0.0.0 is where to listen, not where to go
+    name = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)
+    return f"http://[{name}]:{port}" if ":" in name else f"http://{name}:{port}"
 
 
 async def _settle() -> None:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 from attrs import Attribute, field, frozen
 
 from connectycube import checks
 from connectycube.errors import ArgumentTypeError, ArgumentValueError
+
+from .identities import SocialIdentity
 
 __all__ = ["Settings"]
 
@@ -57,10 +60,20 @@ class Settings:
     """Make the user when a session is asked for with an unknown login (the application's default)."""
     dialog_extensions: Sequence[str] | None = field(default=None, validator=_three_names)
     """The fields that ``extensions`` of dialogs may have, others are ignored; None: any three."""
+    list_users_v1: bool = field(default=True, validator=_bool)
+    """Answer GET /users, which newer applications of the service forbid."""
+    social_identity: SocialIdentity | None = field(default=None, repr=False)
+    """Takes provider and keys of a social network or Firebase; returns a user's fields, or None to refuse."""
+    identity_provider: Callable[[str], Mapping[str, Any] | None] | None = field(
+        default=None, repr=False
+    )
+    """The custom identity provider: takes a token (sent as login); returns fields with ``uid``, or None."""
     offline_messages: bool = field(default=False, validator=_bool)
     """Keep messages for a user without any connection and deliver them, with a delay element, later."""
     session_seconds: float = field(default=7200.0, validator=_seconds)
     """How long a REST session lives after its last request."""
+    guest_seconds: float = field(default=86_400.0, validator=_seconds)
+    """How long a guest and the guest's session live, whatever they do."""
     resume_seconds: float = field(default=300.0, validator=_seconds)
     """How long an XMPP session whose link was lost can be resumed."""
 
@@ -85,6 +98,12 @@ class Settings:
     def _check_require_signature(self, attribute: Attribute[bool], value: bool) -> None:
         if value and self.auth_secret is None:
             raise ArgumentValueError("require_signature needs an auth_secret to verify with")
+
+    @social_identity.validator
+    @identity_provider.validator
+    def _check_callable(self, attribute: Attribute[Any], value: object) -> None:
+        if value is not None and not callable(value):
+            raise ArgumentTypeError(f"{attribute.name} must be callable, not {value!r}")
 
     @domain.validator
     def _check_domain(self, attribute: Attribute[str], value: object) -> None:

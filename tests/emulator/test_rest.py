@@ -147,11 +147,6 @@ class TestSessions:
         assert answer.status_code == 422
         assert list(answer.json()["errors"]) == list(change)
 
-    def test_what_is_not_implemented_is_named(self, emulator):
-        answer = session_request(emulator, provider="facebook", keys={"token": "x"})
-        assert answer.status_code == 501
-        assert "facebook" in answer.json()["errors"]["base"][0]
-
 
 class TestUsers:
     def test_sign_up_with_the_key_and_look_up(self, emulator, rest):

@@ -1,8 +1,12 @@
 """The REST side of the emulator: ``Api`` answers a ``Request`` with a ``Reply``."""
 
 from . import (  # noqa: F401  (they fill the table of routes)
+    address_book,
+    custom_objects,
     dialogs,
+    files,
     messages,
+    push,
     search,
     sessions,
     users,

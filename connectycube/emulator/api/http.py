@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 
 from aiohttp import web
 
+from ..listener import Listener
 from ..refusal import Refusal
 from . import Api, Reply, Request
 
@@ -14,35 +14,17 @@ __all__ = ["HttpServer"]
 
 _log = logging.getLogger(__name__)
 
-_SHUTDOWN_SECONDS = 0.5
 
-
-class HttpServer:
-    """Serves an Api; to be used on one event loop."""
+class HttpServer(Listener):
+    """Serves an Api."""
 
     def __init__(self, api: Api, *, body_bytes: int) -> None:
+        super().__init__()
         self._api = api
         self._body_bytes = body_bytes
-        self._server: asyncio.Server | None = None
-        self._protocols: web.Server | None = None
 
-    async def start(self, host: str, port: int) -> int:
-        """Listen; return the port, a free one if ``port`` is 0."""
-        self._protocols = web.Server(self._handle, access_log=None)
-        self._server = await asyncio.get_running_loop().create_server(self._protocols, host, port)
-        return int(self._server.sockets[0].getsockname()[1])
-
-    async def stop(self) -> None:
-        """Stop listening and close every connection."""
-        if self._server is not None:
-            self._server.close()
-        if self._protocols is not None:
-            self._protocols.pre_shutdown()  # ends the connections that are idle
-            await self._protocols.shutdown(_SHUTDOWN_SECONDS)
-        if self._server is not None:
-            await self._server.wait_closed()
-
-    async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
+    async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
+        """Answer one request."""
         try:
             reply = await self._reply(request)
         except Refusal as refusal:

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from enum import Enum
 from urllib.parse import unquote
 
 from attrs import frozen
 
 from ..accounts import Accounts
+from ..address_book import AddressBook
 from ..clock import expiration_date
 from ..conversations import ChatDelivery, Conversations
+from ..events import Events
 from ..pushes import Pushes
+from ..records import Records
 from ..refusal import Refusal
+from ..storage import Files
 from ..store import Row, Store
 from .request import Reply, Request
 
@@ -24,6 +28,7 @@ class Auth(Enum):
     """What a request must show."""
 
     NOTHING = "nothing"
+    OPTIONAL = "nothing, or a session in the header or as the parameter token"
     KEY = "a session, or the application's authorization key"
     SESSION = "a session"
     USER = "a session with a user"
@@ -95,6 +100,12 @@ class Api:
     conversations: Conversations
     chat: ChatDelivery
     pushes: Pushes
+    events: Events
+    files: Files
+    address_book: AddressBook
+    records: Records
+    online: Callable[[], Sequence[int]]
+    """The ids of the users who are connected to the chat."""
 
     def handle(self, request: Request) -> Reply:
         """Answer one request; whatever is wrong with it becomes the service's error body."""
@@ -120,12 +131,20 @@ class Api:
         if auth is Auth.NOTHING:
             return None
         if auth is Auth.KEY and key and not token:
-            self.accounts.check_auth_key(key)
+            self.accounts.application.check_auth_key(key)
             return None
+        if auth is Auth.OPTIONAL:
+            return self._session_if_any(token or dict(request.parameters()).get("token", ""))
         session = self.accounts.session(token)
         if auth is Auth.USER and session["user_id"] is None:
             raise Refusal(403, "Forbidden. Need user.")
         return session
+
+    def _session_if_any(self, token: str) -> Row | None:
+        try:
+            return self.accounts.session(token)
+        except Refusal:
+            return None
 
 
 def _find(request: Request) -> tuple[Route, dict[str, str]]:

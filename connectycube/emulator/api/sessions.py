@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ..clock import expiration_date
+from .fields import identifier
 from .request import Reply
 from .routing import Auth, Call, route
 
@@ -31,6 +32,24 @@ def destroy_session(call: Call) -> Reply:
     """End the session."""
     assert call.session is not None
     call.api.accounts.destroy_session(call.session)
+    return Reply()
+
+
+@route(
+    "DELETE", "session/list", Auth.USER, inferred="not documented; the session of the call stays"
+)
+def destroy_other_sessions(call: Call) -> Reply:
+    """End the user's other sessions."""
+    assert call.session is not None
+    call.api.accounts.destroy_other_sessions(call.session)
+    return Reply()
+
+
+@route("DELETE", "session/{id}", Auth.USER, inferred="not documented; the user's own sessions")
+def destroy_session_by_id(call: Call) -> Reply:
+    """End one of the user's sessions."""
+    session_id = identifier(call.arguments["id"], "Session")
+    call.api.accounts.destroy_session_of(call.user_id, session_id)
     return Reply()
 
 

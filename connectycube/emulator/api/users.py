@@ -2,20 +2,85 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from ..refusal import Refusal
-from .query import integer
+from .fields import flag, identifier, object_of, page, words
+from .query import ListQuery
 from .request import Reply
 from .routing import Auth, Call, route
+from .user_search import order_v1, search_v1, search_v2
+
+_MOST_EXTERNAL = 2**63
 
 
 @route("POST", "users", Auth.KEY, inferred="words and status of refused fields")
 def sign_up(call: Call) -> Reply:
     """Make a user."""
-    fields = call.request.json().get("user")
-    if not isinstance(fields, dict):
-        raise Refusal.invalid("user", "is required and must be an object")
     accounts = call.api.accounts
-    return Reply(status=201, content={"user": accounts.user_json(accounts.sign_up(fields))})
+    user = accounts.sign_up(object_of(call.request.json(), "user"))
+    return Reply(status=201, content={"user": accounts.user_json(user)})
+
+
+# --- find -----------------------------------------------------------------------------------------
+
+
+@route("GET", "users/v2", Auth.SESSION, inferred="start_with sees no difference of case")
+def list_users(call: Call) -> Reply:
+    """Search users."""
+    search = search_v2(call.request.parameters())
+    accounts = call.api.accounts
+    rows = accounts.find(
+        search.where, search.values, order=search.order, limit=search.limit, skip=search.skip
+    )
+    return Reply(
+        content={
+            "limit": search.limit,
+            "skip": search.skip,
+            "total_entries": accounts.count(search.where, search.values),
+            "items": [accounts.user_json(row) for row in rows],
+        }
+    )
+
+
+@route("GET", "users", Auth.SESSION, inferred="403 where the application forbids it")
+def list_users_v1(call: Call) -> Reply:
+    """Search users, the old way."""
+    if not call.api.accounts.list_users_v1:
+        raise Refusal(403, "Users retrieving forbidden in admin panel, application settings.")
+    parameters = call.request.parameters()
+    filters = [value for name, value in parameters if name.startswith("filter[")]
+    where, values = search_v1(filters)
+    return _page(call, where, values, order=order_v1(dict(parameters).get("order")))
+
+
+@route("GET", "users/by_full_name", Auth.SESSION, inferred="the whole name, in any case")
+def by_full_name(call: Call) -> Reply:
+    """Find users by full name."""
+    where = "lower(json_extract(fields, '$.full_name')) = lower(?)"
+    return _page(call, where, [_required(call, "full_name")])
+
+
+@route("GET", "users/by_tags", Auth.SESSION)
+def by_tags(call: Call) -> Reply:
+    """Find the users who have one of several tags."""
+    tags = words(_required(call, "tags"))
+    search = search_v2([("user_tags[in][]", tag) for tag in tags or [""]])
+    return _page(call, search.where, search.values)
+
+
+def _page(call: Call, where: str, values: list[Any], *, order: str = "id") -> Reply:
+    number, per_page = page(dict(call.request.parameters()))
+    accounts = call.api.accounts
+    rows = accounts.find(where, values, order=order, limit=per_page, skip=(number - 1) * per_page)
+    return Reply(
+        content={
+            "current_page": number,
+            "per_page": per_page,
+            "total_entries": accounts.count(where, values),
+            "items": [{"user": accounts.user_json(row)} for row in rows],
+        }
+    )
 
 
 @route("GET", "users/by_login", Auth.SESSION)
@@ -30,23 +95,142 @@ def by_email(call: Call) -> Reply:
     return _by(call, "email")
 
 
+@route("GET", "users/by_facebook_id", Auth.SESSION)
+def by_facebook_id(call: Call) -> Reply:
+    """Find a user by Facebook id."""
+    return _by(call, "facebook_id")
+
+
+@route("GET", "users/by_twitter_id", Auth.SESSION)
+def by_twitter_id(call: Call) -> Reply:
+    """Find a user by Twitter id."""
+    return _by(call, "twitter_id")
+
+
+@route("GET", "users/by_phone", Auth.SESSION, inferred="not documented; the Flutter SDK's path")
+def by_phone(call: Call) -> Reply:
+    """Find a user by phone number."""
+    return _by(call, "phone")
+
+
+@route("GET", "users/phone", Auth.SESSION, inferred="not documented; the JavaScript SDK's path")
+def phone(call: Call) -> Reply:
+    """Find a user by phone number."""
+    return _by(call, "phone")
+
+
 def _by(call: Call, field: str) -> Reply:
-    value = dict(call.request.parameters()).get(field)
-    if not value:
-        raise Refusal.invalid(field, "is required")
     accounts = call.api.accounts
-    return Reply(content={"user": accounts.user_json(accounts.user_by(field, value))})
+    return Reply(
+        content={"user": accounts.user_json(accounts.user_by(field, _required(call, field)))}
+    )
+
+
+def _required(call: Call, name: str) -> str:
+    value = dict(call.request.parameters()).get(name)
+    if not value:
+        raise Refusal.invalid(name, "is required")
+    return value
+
+
+@route("GET", "users/external/{id}", Auth.SESSION, inferred="external_id or external_user_id")
+def by_external_id(call: Call) -> Reply:
+    """Find a user by the id in another system."""
+    accounts = call.api.accounts
+    return Reply(content={"user": accounts.user_json(accounts.user(_external(call)))})
+
+
+def _external(call: Call) -> int:
+    external_id, accounts = call.arguments["id"], call.api.accounts
+    found = accounts.users_with("external_id", [external_id])
+    if not found and external_id.isascii() and external_id.isdigit():
+        number = int(external_id[:20])
+        if number < _MOST_EXTERNAL:
+            found = accounts.users_with("external_user_id", [number])
+    if not found:
+        raise Refusal(404, f"No user has the external id {external_id!r}")
+    return int(found[0]["id"])
+
+
+@route("GET", "users/online", Auth.SESSION, inferred="not documented; the JavaScript SDK's call")
+def list_online(call: Call) -> Reply:
+    """List, or count, the users who are connected to the chat."""
+    parameters = dict(call.request.parameters())
+    ids = call.api.online()
+    if flag(parameters.get("count")):
+        return Reply(content={"count": len(ids)})
+    query = ListQuery.parse(
+        [("skip" if name == "offset" else name, value) for name, value in parameters.items()],
+        columns={},
+        sortable={},
+        default_order="",
+    )
+    accounts = call.api.accounts
+    rows = accounts.users_with("id", ids[query.skip : query.skip + query.limit])
+    return Reply(content={"users": [accounts.user_json(row) for row in rows]})
+
+
+# --- passwords ------------------------------------------------------------------------------------
+
+
+@route("GET", "users/password/reset", Auth.KEY, inferred="404 for an unknown address")
+def reset_password(call: Call) -> Reply:
+    """Send a user the email with a link to set a new password."""
+    call.api.accounts.reset_password(_required(call, "email"))
+    return Reply()
+
+
+@route(
+    "POST", "users/password/reset", Auth.KEY, inferred="not documented; the JavaScript SDK's call"
+)
+def reset_password_by_post(call: Call) -> Reply:
+    """Send a user the email with a link to set a new password."""
+    email = call.request.json().get("email")
+    if not isinstance(email, str) or not email:
+        raise Refusal.invalid("email", "is required and must be a string")
+    call.api.accounts.reset_password(email)
+    return Reply()
+
+
+# --- one user -------------------------------------------------------------------------------------
 
 
 @route("GET", "users/{id}", Auth.SESSION)
 def get_user(call: Call) -> Reply:
     """Find a user by id."""
-    text = call.arguments["id"]
-    if not text.isascii() or not text.isdigit():
-        raise Refusal(501, f"The emulator does not implement GET /users/{text}")
-    try:
-        user_id = integer(text)
-    except ValueError:
-        raise Refusal(404, f"User {text} does not exist") from None
+    name = call.arguments["id"]
+    if not name.isascii() or not name.isdigit():
+        raise Refusal(501, f"The emulator does not implement GET /users/{name}")
     accounts = call.api.accounts
-    return Reply(content={"user": accounts.user_json(accounts.user(user_id))})
+    return Reply(content={"user": accounts.user_json(accounts.user(identifier(name, "User")))})
+
+
+@route("PUT", "users/{id}", Auth.USER, inferred="403 for a user other than one's own")
+def update_user(call: Call) -> Reply:
+    """Change the session's user."""
+    _check_own(call, identifier(call.arguments["id"], "User"))
+    accounts = call.api.accounts
+    user = accounts.update(call.user_id, object_of(call.request.json(), "user"))
+    return Reply(content={"user": accounts.user_json(user)})
+
+
+@route("DELETE", "users/external/{id}", Auth.USER)
+def delete_user_by_external_id(call: Call) -> Reply:
+    """Delete the session's user."""
+    _check_own(call, _external(call))
+    call.api.accounts.delete_user(call.user_id)
+    return Reply()
+
+
+@route("DELETE", "users/{id}", Auth.USER)
+def delete_user(call: Call) -> Reply:
+    """Delete the session's user."""
+    _check_own(call, identifier(call.arguments["id"], "User"))
+    call.api.accounts.delete_user(call.user_id)
+    return Reply()
+
+
+def _check_own(call: Call, user_id: int) -> None:
+    call.api.accounts.user(user_id)
+    if user_id != call.user_id:
+        raise Refusal(403, "Forbidden. Users can change and delete their own account only.")

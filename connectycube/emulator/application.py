@@ -1,0 +1,92 @@
+"""Application: whether a request comes from the application, by its key and its signature.
+
+(Server documentation: Auth API; the signature is that of SDKs before 3.0.)
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from .refusal import Refusal
+from .settings import Settings
+
+__all__ = ["Application", "same_text", "whole_number"]
+
+_DIGESTS = {40: hashlib.sha1, 64: hashlib.sha256}
+
+
+class Application:
+    """Checks the application's credentials."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+
+    def check_auth_key(self, key: str) -> None:
+        """Refuse a key that is not the application's."""
+        if not same_text(key, self._settings.auth_key):
+            raise Refusal(401, "CB-AuthKey is not this application's authorization key")
+
+    def check_request(self, request: Mapping[str, Any]) -> None:
+        """Refuse a session request that is not the application's, or wrongly signed."""
+        missing = [name for name in ("application_id", "auth_key") if not request.get(name)]
+        if missing:
+            raise Refusal(422, errors={name: ["is required"] for name in missing})
+        if str(request["application_id"]) != str(self._settings.app_id):
+            raise Refusal.invalid("application_id", "is not that of an application")
+        if not same_text(str(request["auth_key"]), self._settings.auth_key):
+            raise Refusal.invalid("auth_key", "is not this application's authorization key")
+        self._check_signature(request)
+
+    def _check_signature(self, request: Mapping[str, Any]) -> None:
+        signature, secret = request.get("signature"), self._settings.auth_secret
+        if signature is None:
+            if self._settings.require_signature:
+                raise Refusal.invalid("signature", "is required")
+            return
+        for name in ("timestamp", "nonce"):
+            if whole_number(request.get(name)) is None:
+                raise Refusal.invalid(name, "must be a whole number in a signed request")
+        if secret is None:
+            return
+        digest = _DIGESTS.get(len(str(signature)))
+        if digest is None:
+            raise Refusal.invalid("signature", "must be 40 (SHA-1) or 64 (SHA-256) hex digits")
+        expected = hmac.new(secret.encode(), _signed_text(request).encode(), digest).hexdigest()
+        if not same_text(str(signature).lower(), expected):
+            raise Refusal.invalid("signature", "is not that of these parameters")
+
+
+def same_text(one: str, other: str) -> bool:
+    """Compare secrets in constant time."""
+    return hmac.compare_digest(
+        one.encode("utf-8", "surrogatepass"), other.encode("utf-8", "surrogatepass")
+    )
+
+
+def whole_number(value: Any) -> int | None:
+    """Read a whole number that may come as a string; None if it is none."""
+    try:
+        return int(value)
+    except (TypeError, ValueError, OverflowError):
+        return None
+
+
+def _signed_text(request: Mapping[str, Any]) -> str:
+    pairs = sorted(
+        pair
+        for name, value in request.items()
+        if name != "signature"
+        for pair in _pairs(name, value)
+    )
+    return "&".join(f"{name}={value}" for name, value in pairs)
+
+
+def _pairs(name: str, value: Any) -> Iterator[tuple[str, str]]:
+    if isinstance(value, dict):
+        for key, inner in value.items():
+            yield from _pairs(f"{name}[{key}]", inner)
+    else:
+        yield name, str(value)

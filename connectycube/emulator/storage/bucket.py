@@ -1,0 +1,215 @@
+"""Bucket: objects in a folder, and the signed forms and links that let a client reach them.
+
+It stands for Amazon S3: a form with a policy uploads one object, a signed link downloads one. The
+signatures are this bucket's own; a client passes them on as they are. (Server documentation: Storage
+API; Amazon S3: "Browser-Based Uploads Using POST", "Authenticating Requests: Using Query Parameters".)
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import contextlib
+import hmac
+import json
+import os
+import secrets
+import tempfile
+from collections.abc import Mapping
+from datetime import datetime, timezone
+from typing import Any
+from urllib.parse import quote, urlencode
+
+from attrs import frozen
+
+from ..clock import Clock, iso_time
+
+__all__ = ["MOST_BYTES", "Bucket", "BucketRefusal", "StoredObject"]
+
+MOST_BYTES = 100 * 1024 * 1024
+_NAME = "cb-shared-s3"
+_UPLOAD_SECONDS = 3600
+_DOWNLOAD_SECONDS = 604_800
+_NOT_IN_POLICY = frozenset(("policy", "x-amz-signature", "file"))
+
+
+class BucketRefusal(Exception):
+    """The bucket refuses a request; ``code`` is S3's word for why."""
+
+    def __init__(self, status: int, code: str, message: str) -> None:
+        super().__init__(message)
+        self.status = status
+        self.code = code
+
+
+@frozen(kw_only=True)
+class StoredObject:
+    """An object: where its bytes are, and what it was uploaded with."""
+
+    path: str
+    size: int
+    etag: str
+    content_type: str
+    public: bool
+
+
+class Bucket:
+    """The objects by key. ``url`` is set once the server listens."""
+
+    def __init__(self, directory: str, clock: Clock) -> None:
+        self._directory = directory
+        self._clock = clock
+        self._secret = secrets.token_bytes(32)
+        self._objects: dict[str, StoredObject] = {}
+        self.name = _NAME
+        self.url = ""
+
+    # --- what the service hands out -----------------------------------------------------------------
+
+    def upload_url(self, key: str, content_type: str, *, public: bool) -> tuple[str, float]:
+        """Return the address of the upload form, its fields as the query, and when it expires."""
+        now = self._clock.time()
+        expires = now + _UPLOAD_SECONDS
+        day = _moment(now)
+        fields = {
+            "Content-Type": content_type,
+            "Expires": f"{datetime.fromtimestamp(int(expires), timezone.utc):%a, %d %b %Y %H:%M:%S GMT}",
+            "acl": "public-read" if public else "authenticated-read",
+            "key": key,
+            "success_action_status": "201",
+            "x-amz-algorithm": "AWS4-HMAC-SHA256",
+            "x-amz-credential": f"EMULATOR/{day[:8]}/us-east-1/s3/aws4_request",
+            "x-amz-date": day,
+        }
+        policy = base64.b64encode(
+            json.dumps(
+                {
+                    "expiration": iso_time(expires),
+                    "conditions": [
+                        {"bucket": self.name},
+                        *({name: value} for name, value in fields.items()),
+                        ["content-length-range", 0, MOST_BYTES],
+                    ],
+                }
+            ).encode()
+        ).decode()
+        signed = {**fields, "policy": policy, "x-amz-signature": self._sign(policy)}
+        return f"{self._address()}?{urlencode(sorted(signed.items()), quote_via=quote)}", expires
+
+    def download_url(self, key: str) -> str:
+        """Return a link to an object that works without any other credential, for a week."""
+        day = _moment(self._clock.time())
+        query = {
+            "X-Amz-Algorithm": "AWS4-HMAC-SHA256",
+            "X-Amz-Date": day,
+            "X-Amz-Expires": str(_DOWNLOAD_SECONDS),
+            "X-Amz-SignedHeaders": "host",
+            "X-Amz-Signature": self._sign(f"GET {key} {day} {_DOWNLOAD_SECONDS}"),
+        }
+        return f"{self._address()}/{key}?{urlencode(query, quote_via=quote)}"
+
+    def _address(self) -> str:
+        return f"{self.url}/{self.name}"
+
+    def _sign(self, text: str) -> str:
+        return hmac.new(self._secret, text.encode("utf-8", "surrogatepass"), "sha256").hexdigest()
+
+    # --- uploads ------------------------------------------------------------------------------------
+
+    def check_form(self, fields: Mapping[str, str]) -> int:
+        """Hold the fields of an upload to their policy; return the most bytes it lets in."""
+        for name in ("key", "policy", "x-amz-signature"):
+            if name not in fields:
+                raise BucketRefusal(403, "AccessDenied", f"The form has no field {name}")
+        if not hmac.compare_digest(
+            self._sign(fields["policy"]).encode(),
+            fields["x-amz-signature"].encode("utf-8", "surrogatepass"),
+        ):
+            raise BucketRefusal(403, "SignatureDoesNotMatch", "The policy's signature is wrong")
+        policy = _read_policy(fields["policy"])
+        expires = datetime.fromisoformat(policy["expiration"].replace("Z", "+00:00")).timestamp()
+        if expires <= self._clock.time():
+            raise _against_policy("Policy expired.")
+        return self._check_conditions(policy["conditions"], fields)
+
+    def _check_conditions(self, conditions: list[Any], fields: Mapping[str, str]) -> int:
+        most = MOST_BYTES
+        expected = {}
+        for condition in conditions:
+            if isinstance(condition, dict):
+                expected.update(condition)
+            else:
+                most = int(condition[2])
+        expected.pop("bucket")
+        for name, value in expected.items():
+            if fields.get(name) != value:
+                raise _against_policy(f"Policy Condition failed: {name} must be {value!r}")
+        for name in fields.keys() - expected.keys() - _NOT_IN_POLICY:
+            if not name.startswith("x-ignore-"):
+                raise _against_policy(f"Extra input fields: {name}")
+        return most
+
+    def new_file(self) -> tuple[int, str]:
+        """Return a descriptor and the path of an empty file to write an upload to."""
+        os.makedirs(self._directory, 0o700, exist_ok=True)
+        return tempfile.mkstemp(dir=self._directory, prefix="object-")
+
+    def keep(self, key: str, stored: StoredObject) -> None:
+        """Make a file that was written the object of a key, in place of what was there."""
+        self.delete(key)
+        self._objects[key] = stored
+
+    def location(self, key: str) -> str:
+        """Return the address of an object."""
+        return f"{self._address()}/{key}"
+
+    # --- objects ------------------------------------------------------------------------------------
+
+    def object(self, key: str) -> StoredObject | None:
+        """Return the object of a key."""
+        return self._objects.get(key)
+
+    def delete(self, key: str) -> None:
+        """Delete the object of a key, if there is one."""
+        stored = self._objects.pop(key, None)
+        if stored is not None:
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(stored.path)
+
+    def open_to(self, key: str, query: Mapping[str, str]) -> StoredObject:
+        """Return the object of a key if it is public, or the query is that of a link that is valid."""
+        stored = self._objects.get(key)
+        signature = query.get("X-Amz-Signature")
+        if signature is None:
+            if stored is None or not stored.public:
+                raise BucketRefusal(403, "AccessDenied", "Access Denied")
+            return stored
+        day, lives = query.get("X-Amz-Date", ""), query.get("X-Amz-Expires", "")
+        if not hmac.compare_digest(
+            self._sign(f"GET {key} {day} {lives}").encode(),
+            signature.encode("utf-8", "surrogatepass"),
+        ):
+            raise BucketRefusal(403, "SignatureDoesNotMatch", "The link's signature is wrong")
+        made = datetime.strptime(day, "%Y%m%dT%H%M%SZ").replace(tzinfo=timezone.utc)
+        if made.timestamp() + int(lives) <= self._clock.time():
+            raise BucketRefusal(403, "AccessDenied", "Request has expired")
+        if stored is None:
+            raise BucketRefusal(404, "NoSuchKey", "The specified key does not exist.")
+        return stored
+
+
+def _moment(seconds: float) -> str:
+    return f"{datetime.fromtimestamp(int(seconds), timezone.utc):%Y%m%dT%H%M%SZ}"
+
+
+def _read_policy(text: str) -> dict[str, Any]:
+    try:
+        policy = json.loads(base64.b64decode(text, validate=True))
+    except (binascii.Error, ValueError):
+        raise BucketRefusal(400, "InvalidPolicyDocument", "The policy is no JSON") from None
+    assert isinstance(policy, dict)  # it bears our own signature
+    return policy
+
+
+def _against_policy(message: str) -> BucketRefusal:
+    return BucketRefusal(403, "AccessDenied", f"Invalid according to Policy: {message}")

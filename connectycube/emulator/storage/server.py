@@ -1,0 +1,159 @@
+"""Bucket server: the bucket on a port of its own, so that clients meet a second origin."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import os
+from xml.sax.saxutils import escape
+
+from aiohttp import BodyPartReader, web
+from aiohttp.multipart import MultipartReader
+
+from ..listener import Listener
+from .bucket import Bucket, BucketRefusal, StoredObject
+
+__all__ = ["BucketServer"]
+
+_log = logging.getLogger(__name__)
+
+_CHUNK = 262_144
+_MOST_FIELD_BYTES = 20_480
+
+
+class BucketServer(Listener):
+    """Takes upload forms and serves objects; bytes go from socket to file and back in pieces."""
+
+    def __init__(self, bucket: Bucket) -> None:
+        super().__init__()
+        self._bucket = bucket
+
+    async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
+        """Answer one request."""
+        try:
+            return await self._answer(request)
+        except BucketRefusal as refusal:
+            return _error(refusal)
+        except ConnectionError:  # the client has gone; nobody reads the answer
+            raise
+        except Exception:  # noqa: BLE001  (it must neither end the server nor reach the client)
+            _log.exception("the bucket failed on %s %s", request.method, request.rel_url.raw_path)
+            return _error(
+                BucketRefusal(500, "InternalError", "The bucket failed; its log says why")
+            )
+
+    async def _answer(self, request: web.BaseRequest) -> web.StreamResponse:
+        bucket, _, key = request.rel_url.path.lstrip("/").partition("/")
+        if bucket != self._bucket.name:
+            raise BucketRefusal(404, "NoSuchBucket", "The specified bucket does not exist")
+        if request.method == "POST" and not key:
+            return await self._upload(request)
+        if request.method in ("GET", "HEAD") and key:
+            return await self._download(request, key)
+        raise BucketRefusal(405, "MethodNotAllowed", "The method is not allowed here")
+
+    # --- upload -------------------------------------------------------------------------------------
+
+    async def _upload(self, request: web.BaseRequest) -> web.Response:
+        if request.content_type != "multipart/form-data":
+            raise BucketRefusal(412, "PreconditionFailed", "The form must be multipart/form-data")
+        try:
+            fields, part = await self._fields(await request.multipart())
+            most = self._bucket.check_form(fields)
+            stored = await self._receive(part, most, fields)
+        except (ValueError, AssertionError, RuntimeError) as error:  # what aiohttp raises for such
+            raise BucketRefusal(400, "MalformedPOSTRequest", f"The form: {error}") from None
+        self._bucket.keep(fields["key"], stored)
+        return _uploaded(self._bucket, fields["key"], stored)
+
+    async def _fields(self, form: MultipartReader) -> tuple[dict[str, str], BodyPartReader]:
+        # What comes after the file is not read, as S3 does: fields there count as missing.
+        fields: dict[str, str] = {}
+        while (part := await form.next()) is not None:
+            if not isinstance(part, BodyPartReader) or part.name is None:
+                raise BucketRefusal(400, "MalformedPOSTRequest", "A part of the form has no name")
+            if part.name == "file":
+                return fields, part
+            fields[part.name] = await _text(part)
+        raise BucketRefusal(400, "InvalidArgument", "POST requires exactly one file upload")
+
+    async def _receive(
+        self, part: BodyPartReader, most: int, fields: dict[str, str]
+    ) -> StoredObject:
+        descriptor, path = self._bucket.new_file()
+        digest, size = hashlib.md5(usedforsecurity=False), 0
+        try:
+            with open(descriptor, "wb") as file:
+                while chunk := await part.read_chunk(_CHUNK):
+                    size += len(chunk)
+                    if size > most:
+                        raise BucketRefusal(400, "EntityTooLarge", "The file is too large")
+                    digest.update(chunk)
+                    file.write(chunk)
+            if not part.at_eof():
+                raise BucketRefusal(400, "IncompleteBody", "The form ended before its file")
+        except BaseException:
+            os.unlink(path)
+            raise
+        return StoredObject(
+            path=path,
+            size=size,
+            etag=digest.hexdigest(),
+            content_type=fields["Content-Type"],
+            public=fields["acl"] == "public-read",
+        )
+
+    # --- download -----------------------------------------------------------------------------------
+
+    async def _download(self, request: web.BaseRequest, key: str) -> web.StreamResponse:
+        if "Authorization" in request.headers:
+            raise BucketRefusal(400, "InvalidArgument", "Only one auth mechanism allowed")
+        stored = self._bucket.open_to(key, request.rel_url.query)
+        response = web.StreamResponse(
+            headers={"Content-Type": stored.content_type, "ETag": f'"{stored.etag}"'}
+        )
+        response.content_length = stored.size
+        await response.prepare(request)
+        if request.method == "GET":
+            with open(stored.path, "rb") as file:
+                while chunk := file.read(_CHUNK):
+                    await response.write(chunk)
+        await response.write_eof()
+        return response
+
+
+async def _text(part: BodyPartReader) -> str:
+    value = bytearray()
+    while chunk := await part.read_chunk(_CHUNK):
+        value += chunk
+        if len(value) > _MOST_FIELD_BYTES:
+            raise BucketRefusal(400, "MaxPostPreDataLengthExceeded", "A field is too long")
+    return value.decode("utf-8")
+
+
+def _uploaded(bucket: Bucket, key: str, stored: StoredObject) -> web.Response:
+    location = escape(bucket.location(key))
+    return _xml(
+        201,
+        f"<PostResponse><Location>{location}</Location><Bucket>{bucket.name}</Bucket>"
+        f'<Key>{escape(key)}</Key><ETag>"{stored.etag}"</ETag></PostResponse>',
+    )
+
+
+def _error(refusal: BucketRefusal) -> web.Response:
+    response = _xml(
+        refusal.status,
+        f"<Error><Code>{refusal.code}</Code><Message>{escape(str(refusal))}</Message></Error>",
+    )
+    response.force_close()  # the rest of a body that was refused is not waited for
+    return response
+
+
+def _xml(status: int, text: str) -> web.Response:
+    document = f'<?xml version="1.0" encoding="UTF-8"?>\n{text}'
+    return web.Response(
+        status=status,
+        body=document.encode("utf-8", "replace"),
+        content_type="application/xml",
+        charset="utf-8",
+    )
