@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import base64
+import json
+import urllib.error
+import urllib.request
+
 import pytest
 
 from tests.interop.fixtures import PASSWORD
@@ -61,6 +66,34 @@ def test_log_in_to_a_session_of_the_application_and_out_again(bob, nobody):
     assert nobody.call("getSession")["user_id"] == 0
 
 
+def test_a_guest_session_makes_a_user(nobody):
+    session = nobody.call("createSession", {"guest": "1", "full_name": "Wandering Soul"})
+    assert session["user_id"] == session["user"]["id"] > 0
+    assert session["user"]["full_name"] == "Wandering Soul"
+    assert session["user"]["is_guest"] is True
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"provider": "facebook", "keys": {"token": "facebook's token"}},
+        {
+            "provider": "firebase_phone",
+            "firebase_phone": {"project_id": "a-project", "access_token": "firebase's token"},
+        },
+        {
+            "provider": "firebase_email",
+            "firebase_email": {"project_id": "a-project", "access_token": "firebase's token"},
+        },
+    ],
+    ids=lambda given: given["provider"],
+)
+def test_an_identity_of_another_provider_is_one_user(nobody, given):
+    session = nobody.call("createSession", given)
+    assert session["user_id"] == session["user"]["id"] > 0
+    assert nobody.call("createSession", given)["user_id"] == session["user_id"]
+
+
 # --- users --------------------------------------------------------------------------------------
 
 
@@ -102,3 +135,255 @@ def test_one_user_by_login_or_email(service, alice):
 def test_a_user_who_does_not_exist_is_not_found(alice):
     assert alice.refused("users.get", NOBODY)[0] == 404
     assert alice.refused("users.get", {"login": "nobody at all"})[0] == 404
+
+
+def test_a_user_changes_fields_and_the_password(alice):
+    wanted = {"full_name": "Alice Cooper", "website": "https://example.com", "phone": "4412345678"}
+    user = alice.call("users.update", {**wanted, "custom_data": "free text"})["user"]
+    assert user["id"] == alice.id
+    assert {name: user[name] for name in wanted} == wanted
+    assert user["custom_data"] == "free text"
+    new = {"password": "another password", "old_password": PASSWORD}
+    alice.call("users.update", new)
+    assert alice.refused("createSession", {"login": alice.login, "password": PASSWORD})[0] == 401
+    session = alice.call("createSession", {"login": alice.login, "password": new["password"]})
+    assert session["user_id"] == alice.id
+
+
+def test_a_user_who_deletes_itself_is_gone(alice, bob):
+    alice.call("users.delete")
+    assert bob.refused("users.get", alice.id)[0] == 404
+
+
+def test_users_by_the_filters_of_version_2(alice, bob):
+    def found(**query):
+        page = alice.call("users.getV2", query)
+        return [user["id"] for user in page["items"]]
+
+    page = alice.call("users.getV2", {"id": alice.id})
+    assert (page["total_entries"], len(page["items"])) == (1, 1)
+    assert page["items"][0]["login"] == alice.login
+    assert {"limit", "skip"} <= page.keys()
+    assert sorted(found(id={"in": [alice.id, bob.id]})) == sorted([alice.id, bob.id])
+    both = {"in": [alice.id, bob.id]}
+    by_login = sorted([alice, bob], key=lambda person: person.login)
+    assert found(id=both, sort_asc="login") == [person.id for person in by_login]
+    assert found(id=both, sort_desc="login") == [person.id for person in by_login[::-1]]
+    assert found(id=both, sort_asc="id", limit=1, offset=1) == [max(alice.id, bob.id)]
+    assert found(login=bob.login) == [bob.id]
+    assert found(id=both, created_at={"gt": "2001-01-01T00:00:00Z"}) != []
+    assert alice.id in found(full_name={"start_with": f"The {alice.login}"})
+
+
+def test_a_search_without_a_field_of_its_own_is_refused(alice):
+    assert alice.refused("users.getV2", {"limit": 3})[0] in (400, 422)
+
+
+def test_users_by_tag(service, alice):
+    tag = f"tag{fresh()}"
+    tagged = service.add_user(f"person-{tag}", PASSWORD, tag_list=[tag, "others"])
+    page = alice.call("users.getV2", {"user_tags": {"in": [tag]}})
+    assert [user["id"] for user in page["items"]] == [tagged]
+    assert tag in page["items"][0]["user_tags"]
+    page = alice.call("users.get", {"tags": tag})
+    assert [item["user"]["id"] for item in page["items"]] == [tagged]
+
+
+def test_users_by_the_calls_of_version_1(service, alice, bob):
+    number = fresh()
+    known = {
+        "full_name": f"Unusual Name {number}",
+        "facebook_id": f"facebook-{number}",
+        "twitter_id": f"twitter-{number}",
+        "phone": f"44123456{number:04d}",
+        "external_id": f"external-{number}",
+    }
+    user_id = service.add_user(f"person-known-{number}", PASSWORD, **known)
+    for key in ("facebook_id", "twitter_id", "phone"):
+        assert alice.call("users.get", {key: known[key]})["user"]["id"] == user_id, key
+    external = alice.call("users.get", {"external": known["external_id"]})
+    assert external["user"]["id"] == user_id
+    page = alice.call("users.get", {"full_name": known["full_name"]})
+    assert [item["user"]["id"] for item in page["items"]] == [user_id]
+    wanted = {"field": "id", "param": "in", "value": [alice.id, bob.id]}
+    page = alice.call("users.get", {"filter": wanted, "page": 1, "per_page": 10})
+    assert {item["user"]["id"] for item in page["items"]} == {alice.id, bob.id}
+    assert (page["current_page"], page["per_page"], page["total_entries"]) == (1, 10, 2)
+
+
+def test_a_reset_of_the_password_is_taken(service, nobody):
+    email = f"person-{fresh()}@example.com"
+    service.add_user(email, PASSWORD, email=email)
+    nobody.call("createSession")
+    nobody.call("users.resetPassword", email)
+
+
+def test_nobody_is_online_without_the_chat(alice):
+    assert alice.call("users.getOnlineCount") == {"count": 0}
+    assert alice.call("users.listOnline", {"limit": 5})["users"] == []
+
+
+# --- files --------------------------------------------------------------------------------------
+
+CONTENT = bytes(range(256)) * 40
+
+
+def upload(person, **more):
+    file = {"$base64": base64.b64encode(CONTENT).decode()}
+    wanted = {"name": "a cat.png", "file": file, "type": "image/png", "size": len(CONTENT)}
+    return person.call("storage.createAndUpload", {**wanted, **more})
+
+
+def downloaded(url):
+    with urllib.request.urlopen(url, timeout=10) as answer:
+        return answer.read()
+
+
+def test_an_uploaded_file_is_described_and_downloaded(alice, bob):
+    blob = upload(alice, public=False)
+    assert (blob["name"], blob["content_type"], blob["public"]) == ("a cat.png", "image/png", False)
+    assert blob["uid"]
+    described = alice.call("storage.getInfo", blob["id"])["blob"]
+    assert (described["id"], described["uid"]) == (blob["id"], blob["uid"])
+    assert (described["name"], described["size"]) == ("a cat.png", len(CONTENT))
+    assert downloaded(alice.call("storage.privateUrl", blob["uid"])) == CONTENT
+    found = bob.call("storage.getFileObject", blob["uid"], {"download_url": 1})["blob"]
+    assert (found["id"], found["size"]) == (blob["id"], len(CONTENT))
+
+
+def test_a_public_file_needs_no_session_and_a_private_one_does(alice):
+    shown, hidden = upload(alice, public=True), upload(alice, public=False)
+    assert downloaded(alice.call("storage.publicUrl", shown["uid"])) == CONTENT
+    with pytest.raises(urllib.error.HTTPError) as refusal:
+        downloaded(alice.call("storage.publicUrl", hidden["uid"]))
+    refusal.value.close()
+    assert refusal.value.code in (401, 403)
+
+
+def test_own_files_are_listed_and_deleted(alice, bob):
+    blobs = [upload(alice) for _ in range(2)]
+    upload(bob)
+    page = alice.call("storage.list", {"page": 1, "per_page": 10})
+    assert {item["blob"]["id"] for item in page["items"]} == {blob["id"] for blob in blobs}
+    assert (page["current_page"], page["per_page"], page["total_entries"]) == (1, 10, 2)
+    alice.call("storage.delete", blobs[0]["id"])
+    assert alice.refused("storage.getInfo", blobs[0]["id"])[0] == 404
+    page = alice.call("storage.list")
+    assert [item["blob"]["id"] for item in page["items"]] == [blobs[1]["id"]]
+
+
+def test_a_file_without_a_name_or_a_type_is_refused(alice):
+    assert alice.refused("storage.create", {"name": "", "content_type": "image/png"})[0] == 422
+    assert alice.refused("storage.create", {"name": "a cat.png"})[0] == 422
+
+
+# --- push notifications -------------------------------------------------------------------------
+
+
+def subscribe(person, udid, channel="gcm", platform="android"):
+    wanted = {
+        "notification_channel": channel,
+        "device": {"platform": platform, "udid": udid},
+        "push_token": {
+            "environment": "development",
+            "client_identification_sequence": f"token of {udid} of {person.login}",
+            "bundle_identifier": "com.example.app",
+        },
+    }
+    return person.call("pushnotifications.subscriptions.create", wanted)
+
+
+def test_a_device_is_subscribed_listed_and_unsubscribed(alice, bob):
+    made = subscribe(alice, "phone")
+    assert len(made) == 1
+    subscription = made[0]["subscription"]
+    assert subscription["notification_channel"] == {"name": "gcm"}
+    assert subscription["device"] == {"udid": "phone", "platform": {"name": "android"}}
+    subscribe(alice, "tablet", "apns", "ios")
+    subscribe(bob, "watch")
+    found = alice.call("pushnotifications.subscriptions.list")
+    assert [item["subscription"]["device"]["udid"] for item in found] == ["phone", "tablet"]
+    alice.call("pushnotifications.subscriptions.delete", subscription["id"])
+    found = alice.call("pushnotifications.subscriptions.list")
+    assert [item["subscription"]["device"]["udid"] for item in found] == ["tablet"]
+
+
+def test_an_event_is_pushed_to_the_devices_of_its_users(service, alice, bob):
+    subscribe(bob, "watch")
+    payload = {"message": "Grüße 👋", "ios_badge": 2}
+    encoded = alice.call("pushnotifications.base64Encode", json.dumps(payload))
+    wanted = {
+        "notification_type": "push",
+        "user": {"ids": [bob.id]},
+        "environment": "development",
+        "message": encoded,
+    }
+    made = alice.call("pushnotifications.events.create", wanted)
+    event = made[0]["event"]
+    assert (event["user_id"], event["application_id"]) == (alice.id, service.app_id)
+    assert (event["environment"], event["message"]) == ("development", encoded)
+    sent = [push for push in service.pushes if push.user_id == bob.id]
+    assert [(push.udid, push.channel, push.payload) for push in sent] == [("watch", "gcm", payload)]
+
+
+def test_a_message_for_a_user_who_is_offline_is_pushed_unless_it_is_silent(service, alice, bob):
+    subscribe(bob, "watch")
+    message = {"recipient_id": bob.id, "send_to_chat": 1}
+    alice.call("chat.message.create", {**message, "message": "are you there?"})
+    alice.call("chat.message.create", {**message, "message": "never mind", "silent": 1})
+    sent = [push for push in service.pushes if push.user_id == bob.id]
+    assert [(push.cause, push.udid) for push in sent] == [("message", "watch")]
+    assert "are you there?" in json.dumps(sent[0].payload)
+
+
+def test_an_event_for_nobody_or_without_a_message_is_refused(alice):
+    event = {"notification_type": "push", "environment": "development", "message": "e30="}
+    assert alice.refused("pushnotifications.events.create", event)[0] == 422
+    event = {**event, "user": {"ids": str(alice.id)}, "message": ""}
+    assert alice.refused("pushnotifications.events.create", event)[0] == 422
+
+
+# --- the address book ---------------------------------------------------------------------------
+
+
+def contacts(person, *udid):
+    found = person.call("addressbook.get", *udid)
+    return {contact["phone"]: contact["name"] for contact in found}
+
+
+def test_contacts_are_uploaded_changed_and_removed(alice):
+    book = [{"name": "Ann", "phone": "4412345601"}, {"name": "Ben", "phone": "4412345602"}]
+    answer = alice.call("addressbook.uploadAddressBook", book)
+    assert answer == {"created": 2, "updated": 0, "deleted": 0, "rejected": {}}
+    assert contacts(alice) == {"4412345601": "Ann", "4412345602": "Ben"}
+    change = [
+        {"name": "Anna", "phone": "4412345601"},
+        {"phone": "4412345602", "destroy": 1},
+        {"name": "Short", "phone": "12"},
+    ]
+    answer = alice.call("addressbook.uploadAddressBook", change)
+    assert (answer["created"], answer["updated"], answer["deleted"]) == (0, 1, 1)
+    assert list(answer["rejected"]) == ["2"]
+    assert contacts(alice) == {"4412345601": "Anna"}
+    alice.call("addressbook.uploadAddressBook", book[1:], {"force": 1})
+    assert contacts(alice) == {"4412345602": "Ben"}
+
+
+def test_a_device_has_an_address_book_of_its_own(alice):
+    book = [{"name": "Ann", "phone": "4412345601"}]
+    alice.call("addressbook.uploadAddressBook", book, {"udid": "phone"})
+    assert contacts(alice, "phone") == {"4412345601": "Ann"}
+    assert contacts(alice, "tablet") == {}
+
+
+def test_contacts_who_are_users_are_found(service, alice):
+    number = f"44987654{fresh():04d}"
+    user_id = service.add_user(f"person-{number}", PASSWORD, phone=number, full_name="Carol C.")
+    book = [{"name": "My Carol", "phone": number}, {"name": "Nobody", "phone": "4400000000"}]
+    alice.call("addressbook.uploadAddressBook", book)
+    compact = alice.call("addressbook.getRegisteredUsers", True)["items"]
+    short = {"id": user_id, "phone": number, "address_book_name": "My Carol"}
+    assert compact == [{"user": short}]
+    full = alice.call("addressbook.getRegisteredUsers", {"compact": 0})["items"][0]["user"]
+    assert {name: full[name] for name in short} == short
+    assert full["full_name"] == "Carol C."
