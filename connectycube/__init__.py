@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from .chat import Chat, SendHandle, Signal
     from .client import ConnectyCube
-    from .config import Config, Limits, ReconnectPolicy, Timeouts
+    from .config import Config, Exchange, Limits, ReconnectPolicy, RetryPolicy, Timeouts
     from .errors import (
         ApiError,
         ApiNetworkError,
@@ -46,17 +46,24 @@ if TYPE_CHECKING:
         ValidationError,
     )
     from .models import (
+        AddressBookResult,
         Attachment,
         CallbackFailure,
         ChatState,
+        Contact,
+        CustomObject,
+        DeleteResult,
         Dialog,
         DialogRef,
         DialogType,
+        File,
         Message,
         MessageFailure,
         MessageSent,
         MessageStatus,
         Page,
+        PushEvent,
+        PushSubscription,
         Session,
         StateChange,
         Typing,
@@ -64,6 +71,7 @@ if TYPE_CHECKING:
     )
 
 _ROOM_OF = {
+    "AddressBookResult": "models",
     "ApiError": "errors",
     "ApiNetworkError": "errors",
     "ApiResponseError": "errors",
@@ -85,10 +93,15 @@ _ROOM_OF = {
     "ConnectionRefusedByHostError": "errors",
     "ConnectyCube": "client",
     "ConnectyCubeError": "errors",
+    "Contact": "models",
     "CredentialsError": "errors",
+    "CustomObject": "models",
+    "DeleteResult": "models",
     "Dialog": "models",
     "DialogRef": "models",
     "DialogType": "models",
+    "Exchange": "config",
+    "File": "models",
     "ForkedError": "errors",
     "HostUnknownError": "errors",
     "Limits": "config",
@@ -103,9 +116,12 @@ _ROOM_OF = {
     "OutcomeUnknownError": "errors",
     "Page": "models",
     "PermissionDeniedError": "errors",
+    "PushEvent": "models",
+    "PushSubscription": "models",
     "QueueOverflowError": "errors",
     "RateLimitError": "errors",
     "ReconnectPolicy": "config",
+    "RetryPolicy": "config",
     "SendHandle": "chat",
     "SendQueueFullError": "errors",
     "ServerError": "errors",
@@ -125,6 +141,7 @@ _ROOM_OF = {
 """The room of each public name; a room is loaded when one of its names is first used."""
 
 __all__ = [
+    "AddressBookResult",
     "ApiError",
     "ApiNetworkError",
     "ApiResponseError",
@@ -146,10 +163,15 @@ __all__ = [
     "ConnectionRefusedByHostError",
     "ConnectyCube",
     "ConnectyCubeError",
+    "Contact",
     "CredentialsError",
+    "CustomObject",
+    "DeleteResult",
     "Dialog",
     "DialogRef",
     "DialogType",
+    "Exchange",
+    "File",
     "ForkedError",
     "HostUnknownError",
     "Limits",
@@ -164,9 +186,12 @@ __all__ = [
     "OutcomeUnknownError",
     "Page",
     "PermissionDeniedError",
+    "PushEvent",
+    "PushSubscription",
     "QueueOverflowError",
     "RateLimitError",
     "ReconnectPolicy",
+    "RetryPolicy",
     "SendHandle",
     "SendQueueFullError",
     "ServerError",

@@ -7,7 +7,7 @@ from collections.abc import Collection
 
 from .errors import ArgumentTypeError, ArgumentValueError
 
-__all__ = ["a_bool", "a_number", "a_string", "an_id", "an_integer", "one_of"]
+__all__ = ["a_bool", "a_callable", "a_number", "a_string", "an_id", "an_integer", "one_of"]
 
 
 def a_string(name: str, value: object, *, empty: bool = False, longest: int | None = None) -> str:
@@ -56,6 +56,12 @@ def a_bool(name: str, value: object) -> bool:
     if not isinstance(value, bool):
         raise ArgumentTypeError(f"{name} must be a bool, not {type(value).__name__}")
     return value
+
+
+def a_callable(name: str, value: object) -> None:
+    """Refuse a ``value`` that cannot be called."""
+    if not callable(value):
+        raise ArgumentTypeError(f"{name} must be callable, not {type(value).__name__}")
 
 
 def an_id(name: str, value: object) -> str:

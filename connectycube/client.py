@@ -8,13 +8,18 @@ from typing import TYPE_CHECKING, Any
 
 import attrs
 
+from . import checks
 from .config import Config
 from .errors import ArgumentTypeError, ArgumentValueError
-from .models import DialogRef, Session, User
+from .models import CustomObject, DialogRef, Message, Session, User
+from .rest.address_book import AddressBook
+from .rest.custom_objects import CustomObjects
 from .rest.dialogs import Dialogs
+from .rest.files import Files
 from .rest.messages import Messages
+from .rest.push import Push
 from .rest.sessions import Sessions
-from .rest.transport import Transport
+from .rest.transport import ApplicationRenewal, Transport
 from .rest.users import Users
 
 if TYPE_CHECKING:
@@ -30,26 +35,47 @@ class ConnectyCube:
     :meth:`from_env`. Nothing is sent and no thread starts before the first call. It is a context manager
     that closes.
 
+    ``renew_session`` is called when the session has ended, in the thread of the call that noticed, with
+    the old Session; it returns a new token, a Session, or None (then it may have called ``login``). Without
+    it a session of :meth:`login` is made again with the same credentials.
+
     Raises ArgumentTypeError and ArgumentValueError, naming the argument.
     """
 
-    def __init__(self, *, config: Config | None = None, **fields: Any) -> None:
+    def __init__(
+        self,
+        *,
+        config: Config | None = None,
+        renew_session: ApplicationRenewal | None = None,
+        **fields: Any,
+    ) -> None:
         self._config = _config_of(config, fields)
-        self._transport = Transport(self._config)
+        self._become(Transport(self._config, renew_session=renew_session))
+
+    def _become(self, transport: Transport) -> None:
+        self._transport = transport
         self._sessions = Sessions(self._transport)
         self._users = Users(self._transport)
         self._dialogs = Dialogs(self._transport)
         self._messages = Messages(self._transport)
+        self._files = Files(self._transport)
+        self._push = Push(self._transport)
+        self._address_book = AddressBook(self._transport)
+        self._custom_objects = CustomObjects(self._transport)
         self._chat: Chat | None = None
         self._first_chat: dict[str, Chat] = {}
 
     @classmethod
-    def from_env(cls, **overrides: Any) -> ConnectyCube:
+    def from_env(
+        cls, *, renew_session: ApplicationRenewal | None = None, **overrides: Any
+    ) -> ConnectyCube:
         """Make a client from the CONNECTYCUBE_* variables; fields of Config take precedence.
+
+        ``renew_session`` is the same as for the class itself.
 
         Raises ArgumentValueError that names the variable which is missing or wrong.
         """
-        return cls(config=Config.from_env(**overrides))
+        return cls(config=Config.from_env(**overrides), renew_session=renew_session)
 
     def __repr__(self) -> str:
         user = self.user
@@ -79,20 +105,77 @@ class ConnectyCube:
         *,
         login: str | None = None,
         email: str | None = None,
-        password: str,
+        password: str | None = None,
+        provider: str | None = None,
+        guest: bool = False,
+        full_name: str | None = None,
         timeout: float | None = None,
+        **keys: str,
     ) -> User:
-        """Create a session of the user with this login or email, and return the user.
+        """Create a session of a user, and return the user.
 
-        An earlier session is replaced, and stays alive at the service. ``timeout`` is seconds.
+        The user is named by ``login`` or ``email`` with ``password``; by ``provider`` with its keys (see
+        :meth:`Sessions.create <connectycube.rest.sessions.Sessions.create>`); or is a ``guest``, made for
+        a day, with a ``full_name``. An earlier session is replaced, and stays alive at the service.
+        ``timeout`` is seconds.
 
         Raises ArgumentTypeError, ArgumentValueError, CredentialsError for a wrong password, ApiError.
         Source: server API, "Create session token".
         """
+        if provider is None and not guest and login is None and email is None:
+            raise ArgumentValueError("give login or email with password, a provider, or guest=True")
         session = self._sessions.create(
-            login=login, email=email, password=password, timeout=timeout
+            login=login,
+            email=email,
+            password=password,
+            provider=provider,
+            guest=guest,
+            full_name=full_name,
+            timeout=timeout,
+            **keys,
         )
         return _user_of(session) or User()
+
+    def for_user(
+        self, *, renew_session: ApplicationRenewal | None = None, **credentials: Any
+    ) -> ConnectyCube:
+        """Return another client that shares this one's connections, logged in with ``credentials``.
+
+        The arguments are those of :meth:`login`, and ``renew_session``. This client's session stays as it
+        is; closing the other one leaves the connections open.
+
+        Raises what :meth:`login` raises.
+        """
+        other = self._sibling(renew_session)
+        other.login(**credentials)
+        return other
+
+    def with_token(
+        self,
+        token: str,
+        *,
+        user_id: int | None = None,
+        renew_session: ApplicationRenewal | None = None,
+    ) -> ConnectyCube:
+        """Return another client that shares this one's connections, with a session that exists already.
+
+        Nothing is sent. ``user_id`` spares the question to the service that the chat would need.
+        Without ``renew_session`` the end of the session is a CredentialsError.
+
+        Raises ArgumentTypeError, ArgumentValueError.
+        """
+        checks.a_string("token", token)
+        if user_id is not None:
+            checks.an_integer("user_id", user_id, least=1)
+        other = self._sibling(renew_session)
+        other._transport.adopt(Session(token=token, user_id=user_id))
+        return other
+
+    def _sibling(self, renew_session: ApplicationRenewal | None) -> ConnectyCube:
+        other = type(self).__new__(type(self))
+        other._config = self._config
+        other._become(Transport(self._config, renew_session=renew_session, share=self._transport))
+        return other
 
     def logout(self, *, timeout: float | None = None) -> None:
         """End the session at the service; nothing happens if there is none.
@@ -106,12 +189,12 @@ class ConnectyCube:
 
     @property
     def sessions(self) -> Sessions:
-        """Sessions: create, info, destroy."""
+        """Sessions: create, info, destroy, destroy_others."""
         return self._sessions
 
     @property
     def users(self) -> Users:
-        """Users: create, get."""
+        """Users: create, update, delete, reset_password, get, get_by, list, iter."""
         return self._users
 
     @property
@@ -123,6 +206,46 @@ class ConnectyCube:
     def messages(self) -> Messages:
         """Messages: list, count, create."""
         return self._messages
+
+    @property
+    def files(self) -> Files:
+        """Files: upload, download, get, list, iter, update, delete, private_url, public_url."""
+        return self._files
+
+    @property
+    def push(self) -> Push:
+        """Push notifications: subscribe, subscriptions, unsubscribe, send_event."""
+        return self._push
+
+    @property
+    def address_book(self) -> AddressBook:
+        """The address book: upload, get, registered_users."""
+        return self._address_book
+
+    @property
+    def custom_objects(self) -> CustomObjects:
+        """Custom objects: create, get, list, iter, count, update, delete, permissions."""
+        return self._custom_objects
+
+    def report_user(
+        self, user: int | User, reason: str, *, timeout: float | None = None
+    ) -> CustomObject:
+        """Report a user to the moderators: a record of class UserReports, which the application has.
+
+        ``timeout`` is seconds. Raises ArgumentTypeError, ArgumentValueError, NotFoundError, ApiError.
+        Guide: Moderation, "Report user".
+        """
+        return self._custom_objects.report_user(user, reason, timeout=timeout)
+
+    def report_message(
+        self, message: str | Message, reason: str, *, timeout: float | None = None
+    ) -> CustomObject:
+        """Report a message to the moderators: a record of class MessageReports, which the application has.
+
+        ``timeout`` is seconds. Raises ArgumentTypeError, ArgumentValueError, NotFoundError, ApiError.
+        Guide: Moderation, "Report message".
+        """
+        return self._custom_objects.report_message(message, reason, timeout=timeout)
 
     # --- real time ------------------------------------------------------------------------------
 
@@ -143,8 +266,8 @@ class ConnectyCube:
 
     def _chat_credentials(self) -> tuple[User, str]:
         """Return the session's user and its token, which is a password for the chat."""
-        session = self._transport.live_session()
-        if session is None or session.user_id is None or session.token is None:
+        session = self._sessions.identify()
+        if session is None or not session.user_id or session.token is None:
             raise ArgumentValueError(
                 "user_id and password are needed: there is no session of a user (or call login() first)"
             )

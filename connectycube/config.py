@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import ipaddress
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
 from attrs import Attribute, evolve, field, frozen
 
 from . import checks
-from .errors import ArgumentTypeError, ArgumentValueError
+from .errors import ApiError, ArgumentTypeError, ArgumentValueError
 
-__all__ = ["Config", "Limits", "ReconnectPolicy", "Timeouts"]
+__all__ = ["Config", "Exchange", "Limits", "ReconnectPolicy", "RetryPolicy", "Timeouts"]
 
 
 def _seconds(instance: object, attribute: Attribute[float], value: object) -> None:
@@ -61,6 +61,8 @@ class Timeouts:
     """To connect to the REST API."""
     rest_read: float = field(default=30.0, validator=_seconds)
     """For the REST API to answer, and between two pieces of its answer."""
+    rest_transfer: float = field(default=600.0, validator=_seconds)
+    """To upload or download one file as a whole."""
     liveness_interval: float = field(default=30.0, validator=_seconds)
     """Without a sign of life for this long, the chat server is asked for one."""
     liveness_answer: float = field(default=15.0, validator=_seconds)
@@ -91,6 +93,42 @@ class ReconnectPolicy:
     def _check_max_attempts(self, attribute: Attribute[int | None], value: object) -> None:
         if value is not None:
             checks.an_integer("max_attempts", value, least=0)
+
+
+@frozen(kw_only=True)
+class RetryPolicy:
+    """When a REST request is sent again: try n waits ``U[0.5, 1.5] x min(max_delay, delay x 2^(n-1))``.
+
+    Only what cannot do harm is repeated: any request whose connection was never made or that was
+    answered 429, and GET and DELETE without an answer or answered 502, 503 or 504. ``Retry-After``
+    takes the place of the wait. Nothing is repeated that would have to wait beyond the call's deadline.
+    ``max_retries`` 0 disables it; ``delay`` and ``max_delay`` are seconds.
+    """
+
+    max_retries: int = field(default=2)
+    delay: float = field(default=0.5, validator=_seconds)
+    max_delay: float = field(default=8.0, validator=_seconds)
+
+    @max_retries.validator
+    def _check_max_retries(self, attribute: Attribute[int], value: object) -> None:
+        checks.an_integer("max_retries", value, least=0)
+
+
+@frozen(kw_only=True)
+class Exchange:
+    """One request and its answer, as ``on_exchange`` sees it; no secrets are in it.
+
+    ``status`` is None where no answer came, and ``error`` says why; ``seconds`` is how long it took,
+    ``bytes_received`` the size of the answer's body, ``attempt`` 1 or more after a retry.
+    """
+
+    method: str
+    url: str
+    status: int | None = None
+    seconds: float
+    bytes_received: int = 0
+    attempt: int = 1
+    error: ApiError | None = None
 
 
 @frozen(kw_only=True)
@@ -138,6 +176,12 @@ class Config:
     chat_host: str = field(default="chat.connectycube.com")
     chat_port: int = field(default=5223)
     ca_file: str | None = field(default=None, converter=_path)
+    proxy: str | None = field(default=None, repr=False)
+    """The HTTP proxy of all REST requests, ``http://[user:password@]host:port``."""
+    retry: RetryPolicy = field(factory=RetryPolicy)
+    """Which REST requests are sent again, and when."""
+    on_exchange: Callable[[Exchange], None] | None = field(default=None, repr=False)
+    """Called after each REST request, in the thread that made it; what it raises is logged."""
     workers: int = field(default=1, validator=_count)
     """Dispatcher threads that call receivers; order holds within a conversation whatever the number."""
     auto_delivered: bool = field(default=True, validator=_bool)
@@ -164,7 +208,7 @@ class Config:
             raise ArgumentValueError(
                 "api_url must hold neither credentials nor a query nor a fragment"
             )
-        if parts.scheme == "http" and not _is_loopback(host):
+        if parts.scheme == "http" and not is_loopback(host):
             raise ArgumentValueError(
                 f"api_url is plain http to {host}: only loopback addresses may be spoken to without TLS"
             )
@@ -184,11 +228,35 @@ class Config:
         if value is not None and not os.path.isfile(checks.a_string("ca_file", value)):
             raise ArgumentValueError(f"ca_file is not a file: {value!r}")
 
+    @proxy.validator
+    def _check_proxy(self, attribute: Attribute[str | None], value: object) -> None:
+        if value is None:
+            return
+        text = checks.a_string("proxy", value)  # not repeated in errors: it may hold a password
+        try:
+            parts = urlsplit(text)
+            usable = parts.scheme == "http" and parts.hostname and parts.port != 0
+        except ValueError:
+            usable = False
+        if not usable or parts.path.strip("/") or parts.query or parts.fragment:
+            raise ArgumentValueError("proxy must look like http://[user:password@]host:port")
+
+    @on_exchange.validator
+    def _check_on_exchange(self, attribute: Attribute[object], value: object) -> None:
+        if value is not None:
+            checks.a_callable("on_exchange", value)
+
     @timeouts.validator
+    @retry.validator
     @reconnect.validator
     @limits.validator
     def _check_table(self, attribute: Attribute[object], value: object) -> None:
-        expected = {"timeouts": Timeouts, "reconnect": ReconnectPolicy, "limits": Limits}
+        expected = {
+            "timeouts": Timeouts,
+            "retry": RetryPolicy,
+            "reconnect": ReconnectPolicy,
+            "limits": Limits,
+        }
         if not isinstance(value, expected[attribute.name]):
             raise ArgumentTypeError(
                 f"{attribute.name} must be a {expected[attribute.name].__name__}, "
@@ -226,7 +294,7 @@ class Config:
         return evolve(self, **changes)
 
 
-def _is_loopback(host: str) -> bool:
+def is_loopback(host: str) -> bool:
     if host == "localhost" or host.endswith(".localhost"):
         return True
     try:

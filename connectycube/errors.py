@@ -116,6 +116,8 @@ class ApiError(ConnectyCubeError):
         super().__init__(message)
         self.method = method
         self.url = url
+        self.never_connected = False
+        """Whether it is certain that nothing was sent: no connection could be made."""
 
 
 class ApiNetworkError(ApiError):

@@ -142,6 +142,53 @@ def test_its_repr_tells_who_it_is_and_no_secret(cube, server):
         assert secret not in repr(vars(cube)) + repr(cube.config) + repr(cube.session)
 
 
+# --- other users
+
+
+def test_another_users_client_shares_the_connections(cube, server):
+    server.play(answer(201, SESSION), answer(200, {"user": {"id": 9}}), answer(200, {"user": {}}))
+    other = cube.for_user(login="bob", password="p")
+    assert (other.user.id, cube.session) == (5, None)
+    assert other.users.get(9).id == 9
+    other.close()
+    cube.users.get(9)
+    assert server.connections == 1
+    assert "cb-token" not in server.requests[2].headers
+
+
+def test_a_session_that_exists_already_is_used(cube, server):
+    server.play(answer(200, {"user": {"id": 9}}), refusal(401, "gone"))
+    other = cube.with_token("theirs")
+    assert server.connections == 0
+    other.users.get(9)
+    assert server.requests[0].headers["cb-token"] == "theirs"
+    with pytest.raises(CredentialsError):
+        other.users.get(9)
+    other.close()
+
+
+def test_a_session_by_token_can_be_renewed_by_the_application(cube, server):
+    server.play(refusal(401, "gone"), answer(200, {"user": {"id": 9}}))
+    other = cube.with_token("old", user_id=5, renew_session=lambda session: "new")
+    assert other.users.get(9).id == 9
+    assert (other.session.token, other.user) == ("new", User(id=5))
+
+
+def test_the_chat_asks_whose_token_it_is_once(cube, server):
+    server.play(answer(200, SESSION))
+    other = cube.with_token("theirs")
+    for _ in range(2):
+        assert other._chat_credentials() == (User(id=5, login="bob"), "theirs")
+    assert [request.path for request in server.requests] == ["/session"]
+    assert cube.with_token("theirs", user_id=5)._chat_credentials() == (User(id=5), "theirs")
+
+
+@pytest.mark.parametrize("arguments", [{"token": ""}, {"token": 5}, {"token": "t", "user_id": 0}])
+def test_wrong_tokens_are_refused(cube, server, arguments):
+    with pytest.raises((ArgumentTypeError, ArgumentValueError), match=next(reversed(arguments))):
+        cube.with_token(**arguments)
+
+
 # --- what the chat needs
 
 
@@ -187,5 +234,5 @@ def test_as_a_context_manager_it_closes(server):
     server.play(answer(201, SESSION))
     with ConnectyCube(app_id=7, auth_key="k", api_url=server.url) as cube:
         cube.login(login="bob", password="p")
-        assert cube._transport._http._adapter.poolmanager.pools.keys()
-    assert not cube._transport._http._adapter.poolmanager.pools.keys()
+        assert cube._transport._origins.of(server.url)._adapter.poolmanager.pools.keys()
+    assert not cube._transport._origins.of(server.url)._adapter.poolmanager.pools.keys()

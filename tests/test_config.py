@@ -26,6 +26,7 @@ def test_the_time_outs_are_those_of_the_table():
         "send": 10,
         "rest_connect": 5,
         "rest_read": 30,
+        "rest_transfer": 600,
         "liveness_interval": 30,
         "liveness_answer": 15,
         "logout": 5,

@@ -483,7 +483,10 @@ def test_every_public_name_is_in_the_reference_once():
 def test_every_resource_of_a_client_is_in_the_reference():
     text = (DOCS / "api.md").read_text(encoding="utf-8")
     with ConnectyCube(app_id=1, auth_key="key") as cube:
-        for resource in (cube.sessions, cube.users, cube.dialogs, cube.messages):
+        for resource in (
+            *(cube.sessions, cube.users, cube.dialogs, cube.messages),
+            *(cube.files, cube.push, cube.address_book, cube.custom_objects),
+        ):
             cls = type(resource)
             assert f".. autoclass:: {cls.__module__}.{cls.__qualname__}()\n" in text
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import builtins
 import json
 import math
 import time
@@ -27,7 +28,7 @@ from ..models.page import Page
 from .http import Reply
 from .redact import redact_text
 
-__all__ = ["Answer", "answer_of"]
+__all__ = ["Answer", "answer_of", "retry_after"]
 
 Item = TypeVar("Item")
 
@@ -67,14 +68,23 @@ class Answer:
         """
         data = self.object()
         items = data.get("items")
-        if not isinstance(items, list):
+        if not isinstance(items, builtins.list):
             raise self.unexpected(f"a list of items was expected, not {_shape(items)}")
         return Page(
             items=tuple(read(item) for item in items if isinstance(item, dict)),
             total_entries=as_int(data.get("total_entries")),
-            skip=as_int(data.get("skip")),
-            limit=as_int(data.get("limit")),
+            skip=_skipped(data),
+            limit=as_int(data.get("limit", data.get("per_page"))),
         )
+
+    def list(self, read: Callable[[dict[str, Any]], Item]) -> tuple[Item, ...]:
+        """Return the answer as a tuple if it is a JSON list; what is no object in it is left out.
+
+        Raises UnexpectedResponseError otherwise.
+        """
+        if not isinstance(self.data, builtins.list):
+            raise self.unexpected(f"a list was expected, not {_shape(self.data)}")
+        return tuple([read(item) for item in self.data if isinstance(item, dict)])
 
     def count(self) -> int:
         """Return the number in the answer to ``count=1``; raises UnexpectedResponseError without one."""
@@ -116,6 +126,14 @@ def answer_of(reply: Reply, method: str, url: str, secrets: Collection[str]) -> 
     return Answer(method=method, url=url, status=reply.status, headers=reply.headers, data=data)
 
 
+def _skipped(data: Mapping[str, Any]) -> int | None:
+    """Return how many items came before this page, also where the service counts in pages."""
+    page, size = as_int(data.get("current_page")), as_int(data.get("per_page"))
+    if page is not None and size is not None:
+        return (page - 1) * size
+    return as_int(data.get("skip"))
+
+
 _NOT_JSON = object()
 
 
@@ -150,7 +168,7 @@ def _refusal(reply: Reply, method: str, url: str, secrets: Collection[str]) -> A
         url=url,
         status=reply.status,
         messages=messages,
-        retry_after=_retry_after(reply.headers),
+        retry_after=retry_after(reply.headers),
     )
 
 
@@ -189,7 +207,7 @@ def _plain_text(body: bytes) -> Iterator[str]:
         yield text
 
 
-def _retry_after(headers: Mapping[str, str]) -> float | None:
+def retry_after(headers: Mapping[str, str]) -> float | None:
     """Read Retry-After, seconds or a date (RFC 9110, 10.2.3); a date counts from the server's Date."""
     text = headers.get("Retry-After", "").strip()
     try:

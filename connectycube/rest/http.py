@@ -1,5 +1,7 @@
 """HTTP over pooled connections: one request, one bounded answer, one deadline, two kinds of failure.
 
+A success may also be streamed into a sink, and a body be read piece by piece: files are never held whole.
+
 requests' ``HTTPAdapter`` is used on its own, without a ``requests.Session``: a session would keep cookies,
 read .netrc and the proxy variables of the environment, and follow redirects with our headers. The adapter
 does none of that, and its urllib3 pool may be used by any number of threads.
@@ -10,12 +12,13 @@ from __future__ import annotations
 import http.client
 import io
 import os
+import re
 import socket
 import ssl
 import threading
 import weakref
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import Any, Protocol
 
 import requests
 import urllib3
@@ -31,12 +34,13 @@ from ..forks import replaced_in_child
 from ..tls import client_context
 from .redact import redact_url
 
-__all__ = ["CallDeadline", "Http", "Reply"]
+__all__ = ["Body", "CallDeadline", "Http", "Reply", "Sink"]
 
 _ANSWER_BYTES = 33_554_432  # a page of a thousand long messages is a tenth of this
 _ERROR_BYTES = 65_536
 _PIECE_BYTES = 65_536
 _IDLE_CONNECTIONS = 32
+_HOSTS = 4  # the API's and those of the storage
 
 
 class CallDeadline(Deadline):
@@ -59,27 +63,54 @@ class CallDeadline(Deadline):
 
 @frozen(kw_only=True)
 class Reply:
-    """What came back; ``fault`` is empty or why the body is not whole: late, cut off, too large."""
+    """What came back; ``fault`` is empty or why the body is not whole: late, cut off, too large.
+
+    ``received`` counts the bytes that came, also those that a sink took.
+    """
 
     status: int
     headers: Mapping[str, str]
     body: bytes = field(repr=False)
     fault: str
+    received: int = 0
+
+
+class Body(Protocol):
+    """A body that is read while it is sent; ``len()`` is its size in bytes."""
+
+    def __len__(self) -> int: ...
+
+    def __iter__(self) -> Iterator[bytes]: ...
+
+    def read(self, size: int = -1) -> bytes:
+        """Return the next piece, of at most ``size`` bytes; empty at the end."""
+
+
+class Sink(Protocol):
+    """Takes the body of a success piece by piece; what it raises reaches the caller."""
+
+    def begin(self, headers: Mapping[str, str]) -> None:
+        """Prepare for a body; ``headers`` are the answer's."""
+
+    def write(self, piece: bytes) -> None:
+        """Take the next piece."""
 
 
 class Http:
     """A pool of connections; every method may be called from any thread.
 
     ``tls`` says whether the pool speaks https; certificates are verified against ``ca_file`` or else
-    the system's authorities. A forked child starts with an empty pool: the sockets it inherited are
-    closed without a byte. Looking up a host's name cannot be interrupted: the deadline does not cover it.
+    the system's authorities. ``proxy`` is the URL of an HTTP proxy. A forked child starts with an empty
+    pool: the sockets it inherited are closed without a byte. Looking up a host's name cannot be
+    interrupted: the deadline does not cover it.
 
     Raises ArgumentValueError if ``ca_file`` cannot be read.
     """
 
-    def __init__(self, *, tls: bool, ca_file: str | None = None) -> None:
+    def __init__(self, *, tls: bool, ca_file: str | None = None, proxy: str | None = None) -> None:
         self._context = client_context(ca_file) if tls else None
         self._adapter = _Adapter(self._context)
+        self._proxies = None if proxy is None else {"http": proxy, "https": proxy}
         replaced_in_child(self)
 
     def exchange(
@@ -88,26 +119,34 @@ class Http:
         url: str,
         *,
         headers: Mapping[str, str],
-        body: bytes | None,
+        body: bytes | Body | None,
         deadline: CallDeadline,
         connect: float,
+        sink: Sink | None = None,
     ) -> Reply:
         """Send one request and read its answer, whatever its status; redirects are not followed.
 
-        ``connect`` bounds the seconds to connect, ``deadline`` everything. Raises ApiNetworkError or
+        ``connect`` bounds the seconds to connect, ``deadline`` everything. The body of a success goes
+        to ``sink``, where there is one, and the reply's is empty. Raises ApiNetworkError or
         ApiTimeoutError when no answer came.
         """
         failure: ApiError
+        # What reads the body or takes the answer is the application's and may make calls of its own.
+        outer, _call.deadline, _call.connecting = _call.deadline, deadline, False
         try:
             request = requests.PreparedRequest()
             request.prepare(method=method, url=url, headers=headers, data=body)
-            _call.deadline = deadline
             step = deadline.step()
-            response = self._adapter.send(request, stream=True, timeout=(min(connect, step), step))
+            response = self._adapter.send(
+                request, stream=True, timeout=(min(connect, step), step), proxies=self._proxies
+            )
         except _FAILURES as error:
             failure = _failure(method, url, error, deadline)
+            failure.never_connected = _call.connecting
         else:
-            return _read(response)
+            return _read(response, sink)
+        finally:
+            _call.deadline = outer
         # Raised here and not in the handler: no traceback shall carry the request with its secrets.
         raise failure
 
@@ -129,38 +168,72 @@ class Http:
 _sockets: weakref.WeakSet[socket.socket] = weakref.WeakSet()
 
 
-def _read(response: requests.Response) -> Reply:
-    most = _ANSWER_BYTES if 200 <= response.status_code < 300 else _ERROR_BYTES
-    body = bytearray()
-    fault = "cut off"
+def _read(response: requests.Response, sink: Sink | None) -> Reply:
+    success = 200 <= response.status_code < 300
+    memory = _Memory(_ANSWER_BYTES if success else _ERROR_BYTES)
+    target: Sink = sink if sink is not None and success else memory
+    fault, received = "cut off", 0
+    pieces = response.raw.stream(_PIECE_BYTES, decode_content=True)
     try:
-        for piece in response.raw.stream(_PIECE_BYTES, decode_content=True):
-            body += piece
-            if len(body) > most:
+        target.begin(response.headers)
+        while True:
+            try:
+                piece = next(pieces, None)
+            except _FAILURES as error:
+                fault = "late" if _is_timeout(error) else "cut off"
+                break
+            if piece is None:
+                fault = ""
+                break
+            received += len(piece)
+            target.write(piece)  # outside the handler: the sink's errors are not the network's
+            if memory.full:
                 fault = "too large"
                 break
-        else:
-            fault = ""
-    except _FAILURES as error:
-        fault = "late" if _is_timeout(error) else "cut off"
     finally:
         if fault:
             response.raw.close()
     return Reply(
-        status=response.status_code, headers=response.headers, body=bytes(body[:most]), fault=fault
+        status=response.status_code,
+        headers=response.headers,
+        body=memory.content(),
+        fault=fault,
+        received=received,
     )
+
+
+class _Memory:
+    """Keeps at most so many bytes of an answer."""
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._taken = bytearray()
+
+    def begin(self, headers: Mapping[str, str]) -> None:
+        """Nothing has to be prepared."""
+
+    def write(self, piece: bytes) -> None:
+        self._taken += piece
+
+    @property
+    def full(self) -> bool:
+        return len(self._taken) > self._most
+
+    def content(self) -> bytes:
+        return bytes(self._taken[: self._most])
 
 
 # --- connections with a deadline ----------------------------------------------------------------
 
 
 class _Call(threading.local):
-    """The deadline of the call that this thread makes.
+    """The deadline of the call that this thread makes, and whether it has no connection yet.
 
     urllib3 hands a connection to one thread at a time, so the thread's deadline is the connection's.
     """
 
     deadline = CallDeadline(0.0)
+    connecting = False
 
 
 _call = _Call()
@@ -177,6 +250,7 @@ class _Timed:
 
     def _new_conn(self) -> socket.socket:
         """Connect to the first address that answers; urllib3 would give each of them the whole time."""
+        _call.connecting = True
         failure: OSError = socket.gaierror("no address")
         for *_, address in socket.getaddrinfo(self.host, self.port, type=socket.SOCK_STREAM):
             step = min(self.timeout, _call.deadline.step())
@@ -186,6 +260,7 @@ class _Timed:
             except OSError as error:
                 failure = error
             else:
+                _call.connecting = False
                 sock.settimeout(min(self.timeout, _call.deadline.step()))  # for the TLS handshake
                 return sock
         raise failure
@@ -212,18 +287,28 @@ class _TlsPool(HTTPSConnectionPool):
     ConnectionCls = _TlsConnection
 
 
+_POOLS = {"http": _Pool, "https": _TlsPool}
+
+
 class _Adapter(HTTPAdapter):
     """An adapter whose connections keep to the deadline and verify with our TLS context."""
 
     def __init__(self, context: ssl.SSLContext | None) -> None:
         self._context = context
-        super().__init__(pool_connections=1, pool_maxsize=_IDLE_CONNECTIONS)
+        super().__init__(pool_connections=_HOSTS, pool_maxsize=_IDLE_CONNECTIONS)
 
     def init_poolmanager(self, *args: Any, **options: Any) -> None:
         if self._context is not None:
             options["ssl_context"] = self._context
         super().init_poolmanager(*args, **options)
-        self.poolmanager.pool_classes_by_scheme = {"http": _Pool, "https": _TlsPool}
+        self.poolmanager.pool_classes_by_scheme = _POOLS
+
+    def proxy_manager_for(self, proxy: str, **options: Any) -> Any:
+        if self._context is not None:
+            options["ssl_context"] = self._context
+        manager = super().proxy_manager_for(proxy, **options)
+        manager.pool_classes_by_scheme = _POOLS
+        return manager
 
     def cert_verify(self, conn: object, url: str, verify: object, cert: object) -> None:
         """Leave the TLS context as it is; requests would add its own bundle of authorities."""
@@ -316,8 +401,14 @@ def _words(cause: BaseException) -> str | None:
     elif isinstance(cause, http.client.HTTPException):
         words = f"the answer is not HTTP ({type(cause).__name__})"
     elif isinstance(cause, OSError):
-        words = cause.strerror
+        words = cause.strerror or _refused_by_proxy(cause)
     return words
+
+
+def _refused_by_proxy(cause: OSError) -> str | None:
+    text = str(cause.args[0]) if cause.args else ""
+    found = re.match(r"Tunnel connection failed: (\d+)", text)
+    return f"the proxy refused the connection ({found[1]})" if found else None
 
 
 def _causes(error: BaseException) -> Iterator[BaseException]:

@@ -9,7 +9,9 @@ from urllib.parse import urlsplit, urlunsplit
 __all__ = ["MASK", "redact_text", "redact_url", "secrets_in"]
 
 MASK = "***"
-_SECRET_NAME = re.compile(r"token|password|secret|signature|auth[_-]?key", re.IGNORECASE)
+_SECRET_NAME = re.compile(
+    r"token|password|secret|signature|credential|policy|auth[_-]?key", re.IGNORECASE
+)
 _QUERY_PAIR = re.compile(r"(?P<name>[^&=]+)=(?P<value>[^&]*)")
 
 

@@ -9,18 +9,37 @@ import time
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from attrs import evolve
+from attrs import evolve, frozen
 
 from .. import checks
-from ..errors import ArgumentValueError, CredentialsError
+from ..errors import ArgumentTypeError, ArgumentValueError, CredentialsError
 from ..models import Session
 from .answers import Answer
 from .http import CallDeadline
 from .transport import Transport, expiry_of
 
-__all__ = ["Sessions", "signature_of"]
+__all__ = ["PROVIDERS", "Provider", "Sessions", "signature_of"]
 
 _PATH = ("session",)
+
+
+@frozen(kw_only=True)
+class Provider:
+    """Who vouches for a user, and with which keys; ``place`` is where the service expects them."""
+
+    place: str
+    required: tuple[str, ...]
+    optional: tuple[str, ...] = ()
+
+
+_FIREBASE = ("project_id", "access_token")
+PROVIDERS = {
+    "facebook": Provider(place="keys", required=("token",)),
+    "twitter": Provider(place="keys", required=("token", "secret")),
+    "firebase_phone": Provider(place="firebase_phone", required=_FIREBASE),
+    "firebase_email": Provider(place="firebase_email", required=_FIREBASE),
+    "custom_identity": Provider(place="user", required=("token",), optional=("password",)),
+}
 
 
 class Sessions:
@@ -35,25 +54,46 @@ class Sessions:
         login: str | None = None,
         email: str | None = None,
         password: str | None = None,
+        provider: str | None = None,
+        guest: bool = False,
+        full_name: str | None = None,
         timeout: float | None = None,
+        **keys: str,
     ) -> Session:
         """Create a session and use it from now on: of a user, or without arguments of the application.
 
-        A user is named by ``login`` or ``email``, with ``password``. When the service ends the session,
-        the next call makes another one with the same credentials, once. ``timeout`` is seconds.
+        A user is named by ``login`` or ``email``, with ``password``; or by ``provider`` with its keys:
+        "facebook" (token), "twitter" (token, secret), "firebase_phone" and "firebase_email" (project_id,
+        access_token), "custom_identity" (token, and password where the identity provider wants one); or
+        is a ``guest``, made for a day, with a ``full_name``. When the service ends the session, the next
+        call makes another one with the same credentials, once; not for guests, who would be somebody
+        else. ``timeout`` is seconds.
 
         Raises ArgumentTypeError, ArgumentValueError, CredentialsError for a wrong password, ApiError.
         Source: server API, "Create session token".
         """
-        user = None
-        if (login, email, password) != (None, None, None):
-            user = _credentials(login=login, email=email, password=password)
+        who: dict[str, Any]
+        if full_name is not None and not guest:
+            raise ArgumentValueError("full_name is for guests; other users have their own")
+        named = {"login": login, "email": email, "password": password}
+        if checks.a_bool("guest", guest):
+            _none_of("a guest", {"login": login, "email": email, "provider": provider, **keys})
+            who = {"user": _guest(full_name, password)}
+        elif provider is not None:
+            _none_of("a provider", {"login": login, "email": email})
+            if password is not None:
+                keys["password"] = password
+            who = _vouched(provider, keys)
+        else:
+            if keys:
+                raise ArgumentTypeError(f"{', '.join(sorted(keys))}: only with a provider")
+            who = {} if not any(_given(named)) else {"user": _credentials(**named)}
 
         def renewal(deadline: CallDeadline) -> Session:
-            return self._create(user, deadline)
+            return self._create(who, deadline)
 
         session = renewal(self._transport.deadline(timeout))
-        self._transport.adopt(session, renewal)
+        self._transport.adopt(session, None if guest else renewal)
         return session
 
     def info(self, *, timeout: float | None = None) -> Session:
@@ -79,25 +119,49 @@ class Sessions:
             pass  # the service has ended it before us
         self._transport.forget(session)
 
-    def _create(self, user: Mapping[str, str] | None, deadline: CallDeadline) -> Session:
+    def destroy_others(self, *, timeout: float | None = None) -> None:
+        """End all sessions of the user at the service, except the current one.
+
+        ``timeout`` is seconds. Raises CredentialsError if there is no session, ApiError.
+        Source: the official SDKs, ``deleteSessionsExceptCurrent``.
+        """
+        self._transport.call("DELETE", (*_PATH, "list"), timeout=timeout)
+
+    def identify(self, *, timeout: float | None = None) -> Session | None:
+        """Return the current session with its user, asked of the service if only its token is known.
+
+        ``timeout`` is seconds. Raises ApiError. Source: server API, "Get information about session".
+        """
+        session = self._transport.live_session()
+        if session is None or session.user_id is not None or session.id is not None:
+            return session
+        known = evolve(self.info(timeout=timeout), token=session.token)
+        self._transport.identify(known)
+        return known
+
+    def _create(self, who: Mapping[str, Any], deadline: CallDeadline) -> Session:
         config = self._transport.config
         body: dict[str, Any] = {
             "application_id": str(config.app_id),
             "auth_key": config.auth_key,
         }
-        if user is not None:
-            body["user"] = user
+        body.update(who)
         if config.auth_secret is not None:
             body["nonce"] = str(secrets.randbelow(2**31))
             body["timestamp"] = str(int(time.time()))
             body["signature"] = signature_of(body, config.auth_secret)
         answer = self._transport.call(
-            "POST", _PATH, body=body, timeout=deadline, with_session=False
+            "POST",
+            _PATH,
+            body=body,
+            timeout=deadline,
+            with_session=False,
+            secrets=[text for name, text in _flat(who) if name != "user[full_name]"],
         )
         return _session_of(answer)
 
 
-def _credentials(*, login: str | None, email: str | None, password: str | None) -> dict[str, str]:
+def _credentials(*, login: object, email: object, password: object) -> dict[str, str]:
     """Return the service's fields for one user name and a password, checked."""
     if (login is None) == (email is None):
         raise ArgumentValueError("give login or email, and not both")
@@ -106,6 +170,41 @@ def _credentials(*, login: str | None, email: str | None, password: str | None) 
         name: checks.a_string(name, value),
         "password": checks.a_string("password", password),
     }
+
+
+def _given(named: Mapping[str, object]) -> Iterator[str]:
+    return (name for name, value in named.items() if value is not None)
+
+
+def _none_of(who: str, named: Mapping[str, object]) -> None:
+    """Refuse what does not go together with the way the user is named."""
+    for name in _given(named):
+        raise ArgumentTypeError(f"{name} does not go together with {who}")
+
+
+def _guest(full_name: str | None, password: str | None) -> dict[str, str]:
+    _none_of("a guest", {"password": password})
+    guest = {"guest": "1"}
+    if full_name is not None:
+        guest["full_name"] = checks.a_string("full_name", full_name)
+    return guest
+
+
+def _vouched(provider: object, keys: Mapping[str, object]) -> dict[str, Any]:
+    """Return the service's fields for a user that a provider vouches for, checked."""
+    name = checks.a_string("provider", provider)
+    checks.one_of("provider", name, PROVIDERS)
+    known = PROVIDERS[name]
+    for key in known.required:
+        if keys.get(key) is None:
+            raise ArgumentTypeError(f"{key} is missing: {name} needs {', '.join(known.required)}")
+    for key in keys:
+        if key not in (*known.required, *known.optional):
+            raise ArgumentTypeError(f"{key} is no key of {name}")
+    checked = {key: checks.a_string(key, value) for key, value in keys.items()}
+    if known.place == "user":  # an identity provider of one's own takes the token as the login
+        return {"user": {"login": checked.pop("token"), **checked}}
+    return {"provider": name, known.place: checked}
 
 
 def signature_of(body: Mapping[str, Any], auth_secret: str) -> str:

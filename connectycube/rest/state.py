@@ -5,7 +5,8 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future, wait
-from datetime import datetime, timezone
+from datetime import datetime, timedelta, timezone
+from threading import get_ident
 
 from attrs import evolve
 
@@ -15,8 +16,8 @@ from .http import CallDeadline
 
 __all__ = ["Renewal", "SessionState"]
 
-Renewal = Callable[[CallDeadline], Session]
-"""Makes a session like the one that has ended, within the deadline."""
+Renewal = Callable[[CallDeadline], "Session | None"]
+"""Makes a session like the one that has ended, within the deadline; None if it cannot."""
 
 
 class SessionState:
@@ -25,12 +26,14 @@ class SessionState:
     def __init__(self) -> None:
         self._session: Session | None = None
         self._renewal: Renewal | None = None
+        self._ahead = timedelta(0)
         self.unlock_after_fork()
 
     def unlock_after_fork(self) -> None:
         """Replace the lock, which another thread of the parent may have held, and drop its flight."""
         self._lock = threading.Lock()
-        self._flight: Future[None] | None = None
+        self._flight: Future[bool] | None = None
+        self._pilot: int | None = None
 
     @property
     def session(self) -> Session | None:
@@ -43,24 +46,37 @@ class SessionState:
             self._session = session
             self._renewal = renewal
 
+    def identify(self, session: Session) -> None:
+        """Replace the current session by one that says more of it, if both have the same token."""
+        with self._lock:
+            if self._is_current(session):
+                self._session = session
+
     def forget(self, session: Session) -> None:
         """Drop the current session if it still is this one (by its token)."""
         with self._lock:
             if self._is_current(session):
                 self._session = self._renewal = None
 
-    def expires(self, session: Session, moment: datetime | None) -> None:
-        """Note what the service last said about the end of this session."""
+    def expires(
+        self, session: Session, moment: datetime | None, now: datetime | None = None
+    ) -> None:
+        """Note what the service last said about the end of this session; ``now`` is by its clock."""
         with self._lock:
+            if now is not None:
+                self._ahead = now - datetime.now(timezone.utc)
             if self._session is not None and self._is_current(session):
                 self._session = evolve(self._session, expires_at=moment)
 
     def has_expired(self) -> bool:
-        """Say whether the current session has ended by our clock; an unknown end counts as valid."""
+        """Say whether the current session has ended by the service's clock, as far as it is known.
+
+        An unknown end counts as valid.
+        """
         session = self._session
         if session is None or session.expires_at is None:
             return False
-        return session.expires_at <= datetime.now(timezone.utc)
+        return session.expires_at <= datetime.now(timezone.utc) + self._ahead
 
     def renew(self, stale: Session, deadline: CallDeadline) -> Session | None:
         """Return a live session of the same user in place of ``stale``, or None if there can be none.
@@ -73,29 +89,33 @@ class SessionState:
         while True:
             with self._lock:
                 session, renewal, flight = self._session, self._renewal, self._flight
-                if session is None or session.user_id != stale.user_id:
-                    return None  # logged out meanwhile, or somebody else logged in
+                if session is None:
+                    return None  # logged out meanwhile
                 if session.token != stale.token:
-                    return session
-                if renewal is None:
-                    return None
+                    return session if session.user_id == stale.user_id else None
+                if renewal is None or (flight is not None and self._pilot == get_ident()):
+                    return None  # a renewal's own calls are not renewed
                 leading = flight is None
                 if flight is None:
                     flight = self._flight = Future()
+                    self._pilot = get_ident()
             if leading:
                 self._fly(flight, renewal, stale, deadline)
-            else:
+            elif not flight.done():
                 _follow(flight, deadline)
+            if not flight.result():
+                return None
 
     def _fly(
-        self, flight: Future[None], renewal: Renewal, stale: Session, deadline: CallDeadline
+        self, flight: Future[bool], renewal: Renewal, stale: Session, deadline: CallDeadline
     ) -> None:
-        failure: Exception | None = None
+        again, failure = True, None
         try:
             session = renewal(deadline)
             with self._lock:
-                if self._is_current(stale):
-                    self._session = session
+                if self._session is not None and self._is_current(stale):
+                    again = session is not None and session.token != stale.token
+                    self._session = session if again else self._session
         except Exception as error:
             failure = error
             raise
@@ -104,7 +124,7 @@ class SessionState:
                 if self._flight is flight:
                     self._flight = None
             if failure is None or isinstance(failure, ApiTimeoutError):
-                flight.set_result(None)
+                flight.set_result(again)
             else:
                 flight.set_exception(failure)
 
@@ -112,8 +132,7 @@ class SessionState:
         return self._session is not None and self._session.token == session.token
 
 
-def _follow(flight: Future[None], deadline: CallDeadline) -> None:
+def _follow(flight: Future[bool], deadline: CallDeadline) -> None:
     wait([flight], timeout=deadline.remaining())
     if not flight.done():
         raise TimeoutError("the session was not renewed in time")
-    flight.result()

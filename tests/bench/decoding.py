@@ -25,7 +25,8 @@ def decoding() -> Sequence[Row]:
     """Let messages.list read a page that is there already: all it does but the exchange itself."""
     with service(messages=_MESSAGES) as place, logged_in(place) as cube:
         body = _page(place, cube)
-        cube._transport._http = _Canned(cube._transport._http, body)
+        pools = cube._transport._origins._pools
+        pools.update({tls: _Canned(pool, body) for tls, pool in pools.items()})
 
         def ours() -> Sequence[object]:
             return cube.messages.list(place.dialog, mark_as_read=False)

@@ -1,9 +1,11 @@
 """A scripted server, and clients of it."""
 
+import socket
+
 import pytest
 
 from connectycube.client import ConnectyCube
-from connectycube.config import Config, Timeouts
+from connectycube.config import Config, RetryPolicy, Timeouts
 from connectycube.models import Session
 from connectycube.rest.transport import Transport
 
@@ -21,12 +23,29 @@ def server():
 
 
 @pytest.fixture
+def free_address():
+    """A URL at which nobody listens."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+    return f"http://127.0.0.1:{port}"
+
+
+@pytest.fixture
+def storage():
+    """Another origin."""
+    scripted = ScriptedServer()
+    yield scripted
+    scripted.close()
+
+
+@pytest.fixture
 def config(server):
     return Config(
         app_id=7,
         auth_key=AUTH_KEY,
         api_url=server.url,
         timeouts=Timeouts(rest_connect=5.0, rest_read=5.0),
+        retry=RetryPolicy(max_retries=0),
     )
 
 

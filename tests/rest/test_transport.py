@@ -1,5 +1,6 @@
 import gc
 import logging
+import socket
 import threading
 import time
 from datetime import datetime, timezone
@@ -8,17 +9,19 @@ import pytest
 
 from connectycube.config import Config, Timeouts
 from connectycube.errors import (
+    ApiNetworkError,
     ApiTimeoutError,
     ArgumentTypeError,
     ArgumentValueError,
     CredentialsError,
     ServerError,
+    UnexpectedResponseError,
 )
 from connectycube.models import Session
 from connectycube.rest.transport import Transport, expiry_of
 
 from .conftest import AUTH_KEY, TOKEN
-from .server import answer, refusal
+from .server import ScriptedServer, answer, refusal
 
 PATH = ("chat", "Dialog")
 
@@ -282,6 +285,136 @@ def test_live_session_that_cannot_be_renewed_is_what_there_is(logged_in):
 
 def test_without_a_session_there_is_no_live_one(transport):
     assert transport.live_session() is None
+
+
+def test_a_session_that_has_expired_is_renewed_before_the_call(renewing, server):
+    renewing._state.expires(renewing.session, datetime(2001, 1, 1, tzinfo=timezone.utc))
+    server.respond(by_token("token-1"))
+    renewing.call("POST", PATH, body={})
+    assert [request.headers["cb-token"] for request in server.requests] == ["token-1"]
+
+
+def test_the_expiry_counts_by_the_services_clock(renewing, server):
+    dates = [
+        ("Date", "Mon, 01 Jan 2001 10:00:00 GMT"),
+        ("CB-Token-ExpirationDate", "2001-01-01 12:00:00 UTC"),
+    ]
+    server.respond(lambda request: answer(200, {}, headers=dates))
+    renewing.call("GET", PATH)
+    renewing.call("GET", PATH)
+    assert renewing.made == []
+    assert renewing.session.expires_at == datetime(2001, 1, 1, 12, tzinfo=timezone.utc)
+
+
+def test_an_expired_session_that_cannot_be_renewed_is_the_services_to_judge(logged_in, server):
+    logged_in._state.expires(logged_in.session, datetime(2001, 1, 1, tzinfo=timezone.utc))
+    server.play(answer(200, {"a": 1}))
+    assert logged_in.call("GET", PATH).object() == {"a": 1}
+
+
+@pytest.mark.parametrize("status", [201, 202, 204])
+def test_every_2xx_is_success(logged_in, server, status):
+    server.play(answer(status))
+    assert logged_in.call("DELETE", PATH).data is None
+
+
+@pytest.mark.parametrize("method", ["GET", "POST"])
+def test_redirects_of_the_api_are_not_followed(logged_in, server, storage, method):
+    server.play(answer(307, headers=[("Location", storage.url)]))
+    with pytest.raises(UnexpectedResponseError, match="redirect"):
+        logged_in.call(method, PATH)
+    assert storage.connections == 0
+
+
+# --- a proxy
+
+
+@pytest.fixture
+def tunnel():
+    """An HTTP proxy for CONNECT: its address, and the request heads it saw."""
+    listener = socket.create_server(("127.0.0.1", 0))
+    heads = []
+
+    def pump(source, target):
+        try:
+            while piece := source.recv(65_536):
+                target.sendall(piece)
+        except OSError:
+            pass
+        for end in (source, target):
+            try:
+                end.shutdown(socket.SHUT_RDWR)
+            except OSError:
+                pass
+
+    def serve():
+        link, _ = listener.accept()
+        head = b""
+        while b"\r\n\r\n" not in head:
+            head += link.recv(1000)
+        heads.append(head.decode())
+        if "refuse" in head.decode():
+            link.sendall(b"HTTP/1.1 403 No\r\n\r\n")
+            link.close()
+            return
+        port = int(head.split(b" ")[1].rpartition(b":")[2])
+        with link, socket.create_connection(("127.0.0.1", port)) as target:
+            link.sendall(b"HTTP/1.1 200 Connected\r\n\r\n")
+            back = threading.Thread(target=pump, args=(target, link), daemon=True)
+            back.start()
+            pump(link, target)
+            back.join(10)
+
+    thread = threading.Thread(target=serve, daemon=True)
+    thread.start()
+    yield f"127.0.0.1:{listener.getsockname()[1]}", heads
+    listener.close()
+    thread.join(10)
+
+
+@pytest.fixture
+def tls_server(certificates):
+    scripted = ScriptedServer(tls=certificates.valid)
+    yield scripted
+    scripted.close()
+
+
+def test_tls_goes_through_the_proxy_unseen(tls_server, certificates, tunnel):
+    address, heads = tunnel
+    config = Config(
+        app_id=7,
+        auth_key="k",
+        api_url=tls_server.url,
+        ca_file=certificates.ca_file,
+        proxy=f"http://me:word@{address}",
+    )
+    transport = Transport(config)
+    transport.adopt(Session(token=TOKEN, user_id=11))
+    tls_server.play(answer(200, {"a": 1}))
+    assert transport.call("GET", PATH).object() == {"a": 1}
+    transport.close()
+    assert heads[0].startswith(f"CONNECT localhost:{tls_server.port} ")
+    assert "Proxy-Authorization: Basic bWU6d29yZA==" in heads[0]
+    assert TOKEN not in heads[0]
+    assert "proxy-authorization" not in tls_server.requests[0].headers
+
+
+def test_a_proxy_that_refuses_is_named_without_its_password(certificates, tunnel):
+    address, _ = tunnel
+    config = Config(
+        app_id=7,
+        auth_key="k",
+        api_url="https://refuse.example",
+        ca_file=certificates.ca_file,
+        proxy=f"http://me:PASSW0RD@{address}",
+    )
+    transport = Transport(config)
+    with pytest.raises(
+        ApiNetworkError, match=r"the proxy refused the connection \(403\)"
+    ) as caught:
+        transport.call("POST", PATH, body={})
+    transport.close()
+    assert "PASSW0RD" not in str(caught.value)
 
 
 # --- secrets and logs

@@ -1,0 +1,65 @@
+"""Push notifications: subscriptions of devices, and events that notify users."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from attrs import field, frozen
+
+from .fields import as_bool, as_int, as_mapping, as_string, as_time, read, wire
+
+__all__ = ["PushEvent", "PushSubscription"]
+
+
+def _name(value: Any) -> str | None:
+    """Read ``{"name": "apns"}``, or the bare name."""
+    return as_string(value.get("name") if isinstance(value, dict) else value)
+
+
+@frozen(kw_only=True, slots=True)
+class PushSubscription:
+    """A device of a user that receives push notifications. (Guide: Chat alerts.)"""
+
+    id: int | None = wire("id", as_int)
+    channel: str | None = wire("notification_channel", _name)
+    device: Mapping[str, Any] | None = wire("device", as_mapping, repr=False)
+    extra: Mapping[str, Any] = field(factory=dict)
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> PushSubscription:
+        """Decode the service's subscription, bare or wrapped in ``{"subscription": …}``."""
+        return read(cls, as_mapping(data.get("subscription")) or data)
+
+    @property
+    def udid(self) -> str | None:
+        """The device's unique identifier."""
+        return as_string((self.device or {}).get("udid"))
+
+    @property
+    def platform(self) -> str | None:
+        """The device's platform: "ios", "android" or "web"."""
+        return _name((self.device or {}).get("platform"))
+
+
+@frozen(kw_only=True, slots=True)
+class PushEvent:
+    """A push notification that was asked for; ``message`` is the payload as it was sent."""
+
+    id: int | None = wire("id", as_int)
+    event_type: str | None = wire("event_type", as_string)
+    message: str | None = wire("message", as_string)
+    name: str | None = wire("name", as_string)
+    environment: str | None = wire("environment", as_string)
+    channel: str | None = wire("notification_channel", _name)
+    user_id: int | None = wire("user_id", as_int)
+    active: bool | None = wire("active", as_bool)
+    created_at: datetime | None = wire("created_at", as_time)
+    updated_at: datetime | None = wire("updated_at", as_time)
+    extra: Mapping[str, Any] = field(factory=dict)
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> PushEvent:
+        """Decode the service's event, bare or wrapped in ``{"event": …}``."""
+        return read(cls, as_mapping(data.get("event")) or data)

@@ -1,0 +1,106 @@
+"""The address book: whom of a user's contacts the application knows. (Guide: Address book.)"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from .. import checks
+from ..errors import ArgumentTypeError, ArgumentValueError
+from ..models import AddressBookResult, Contact, Page, User
+from .transport import Transport
+
+__all__ = ["AddressBook"]
+
+_PATH = ("address_book",)
+_LONGEST_UDID = 64
+
+
+class AddressBook:
+    """The address book of the session's user; every method may be called from any thread."""
+
+    def __init__(self, transport: Transport) -> None:
+        self._transport = transport
+
+    def upload(
+        self,
+        contacts: Iterable[Contact | tuple[str, str]] = (),
+        *,
+        remove: Iterable[str | Contact] = (),
+        force: bool = False,
+        udid: str | None = None,
+        timeout: float | None = None,
+    ) -> AddressBookResult:
+        """Create or update contacts, and remove others, and return what changed.
+
+        ``contacts`` are Contacts or pairs of phone and name, ``remove`` phones or Contacts. The service
+        takes phones of 10 to 15 characters and names of at most 255, and says in ``rejected`` which it did
+        not take; removals come after the contacts there. ``force`` replaces the whole address book.
+        ``udid`` (at most 64 characters) is the device whose book it is; without it, all. ``timeout`` is
+        seconds.
+
+        Raises ArgumentTypeError, ArgumentValueError, ApiError.
+        Source: server API, "Upload address book".
+        """
+        entries: list[dict[str, Any]] = [_entry(contact) for contact in _each("contacts", contacts)]
+        entries += [{"phone": _phone(phone), "destroy": 1} for phone in _each("remove", remove)]
+        if not entries and not checks.a_bool("force", force):
+            raise ArgumentValueError("contacts and remove are empty")
+        body: dict[str, Any] = {"contacts": entries}
+        if checks.a_bool("force", force):
+            body["force"] = 1
+        body.update(_device(udid))
+        answer = self._transport.call("POST", _PATH, body=body, timeout=timeout)
+        return AddressBookResult.from_json(answer.object())
+
+    def get(self, *, udid: str | None = None, timeout: float | None = None) -> tuple[Contact, ...]:
+        """Return the contacts, of one device or of the global address book.
+
+        ``timeout`` is seconds. Raises ArgumentTypeError, ArgumentValueError, ApiError.
+        Source: server API, "Retrieve address book".
+        """
+        query = _device(udid).items()
+        answer = self._transport.call("GET", _PATH, query=query, timeout=timeout)
+        return answer.list(Contact.from_json)
+
+    def registered_users(
+        self, *, compact: bool = False, udid: str | None = None, timeout: float | None = None
+    ) -> Page[User]:
+        """Return those of the contacts who are users of the application.
+
+        ``compact`` asks for id and phone alone, and the name in the address book, which is in ``extra`` as
+        "address_book_name". ``timeout`` is seconds.
+
+        Raises ArgumentTypeError, ArgumentValueError, ApiError.
+        Source: server API, "Retrieve already registered contacts/users".
+        """
+        query: list[tuple[str, str | int]] = [*_device(udid).items()]
+        query.append(("compact", int(checks.a_bool("compact", compact))))
+        path = (*_PATH, "registered_users")
+        return self._transport.call("GET", path, query=query, timeout=timeout).page(User.from_json)
+
+
+def _device(udid: object) -> dict[str, str]:
+    return {} if udid is None else {"udid": checks.a_string("udid", udid, longest=_LONGEST_UDID)}
+
+
+def _each(name: str, values: object) -> Iterable[Any]:
+    if isinstance(values, (str, bytes)) or not isinstance(values, Iterable):
+        raise ArgumentTypeError(f"{name} must be a list, not {type(values).__name__}")
+    return values
+
+
+def _entry(contact: object) -> dict[str, Any]:
+    if isinstance(contact, Contact):
+        phone, name = contact.phone, contact.name
+    elif isinstance(contact, tuple) and len(contact) == 2:
+        phone, name = contact
+    else:
+        kind = type(contact).__name__
+        raise ArgumentTypeError(f"contacts must hold Contacts or (phone, name), not {kind}")
+    return {"name": checks.a_string("name", name), "phone": checks.a_string("phone", phone)}
+
+
+def _phone(value: object) -> str:
+    phone = value.phone if isinstance(value, Contact) else value
+    return checks.a_string("remove", phone)
