@@ -1,4 +1,4 @@
-"""Sessions, users, files, push and the address book, as the official JavaScript SDK finds them over REST."""
+"""What the official JavaScript SDK finds over REST: sessions, users, files, push, address book, custom objects."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import urllib.request
 import pytest
 
 from tests.interop.fixtures import PASSWORD
-from tests.interop.javascript_people import NOBODY, TIME, fresh
+from tests.interop.javascript_people import NO_SUCH_ID, NOBODY, OBJECT_ID, TIME, fresh
 
 pytestmark = pytest.mark.referee("javascript")
 
@@ -387,3 +387,74 @@ def test_contacts_who_are_users_are_found(service, alice):
     full = alice.call("addressbook.getRegisteredUsers", {"compact": 0})["items"][0]["user"]
     assert {name: full[name] for name in short} == short
     assert full["full_name"] == "Carol C."
+
+
+# --- custom objects -----------------------------------------------------------------------------
+
+
+@pytest.fixture
+def profiles():
+    """The name of a class that no other test has records of."""
+    return f"Profile{fresh()}"
+
+
+def names(page):
+    return [item["name"] for item in page["items"]]
+
+
+def test_records_are_made_found_and_ordered(alice, bob, profiles):
+    ann = alice.call("data.create", profiles, {"name": "Ann", "age": 41, "tags": ["a", "b"]})
+    assert OBJECT_ID.fullmatch(ann["_id"])
+    assert (ann["user_id"], ann["name"], ann["age"]) == (alice.id, "Ann", 41)
+    assert ann["tags"] == ["a", "b"]
+    several = [{"name": "Ben", "age": 29}, {"name": "Cay", "age": 35}]
+    assert names(alice.call("data.create", profiles, several)) == ["Ben", "Cay"]
+    page = bob.call("data.list", profiles)
+    assert page["class_name"] == profiles
+    assert sorted(names(page)) == ["Ann", "Ben", "Cay"]
+    older = {"age": {"gt": 30}, "sort_desc": "age"}
+    assert names(bob.call("data.list", profiles, older)) == ["Ann", "Cay"]
+    assert names(bob.call("data.list", profiles, {"name": {"in": ["Ben", "Dan"]}})) == ["Ben"]
+    assert names(bob.call("data.list", profiles, {"sort_asc": "age", "limit": 1})) == ["Ben"]
+    assert names(bob.call("data.list", profiles, ann["_id"])) == ["Ann"]
+
+
+def test_records_are_changed_one_by_one_many_at_once_and_by_criteria(alice, profiles):
+    people = [{"name": "Ann", "age": 41}, {"name": "Ben", "age": 29}]
+    ann, ben = alice.call("data.create", profiles, people)["items"]
+    changed = alice.call("data.update", profiles, {"id": ann["_id"], "age": 42})
+    assert (changed["_id"], changed["name"], changed["age"]) == (ann["_id"], "Ann", 42)
+    changes = [{"id": ben["_id"], "age": 30}, {"id": NO_SUCH_ID, "age": 1}]
+    answer = alice.call("data.update", profiles, changes)
+    assert [(item["_id"], item["age"]) for item in answer["items"]] == [(ben["_id"], 30)]
+    assert answer["not_found"]["ids"] == [NO_SUCH_ID]
+    criteria = {"search_criteria": {"age": {"lt": 40}}, "name": "Benjamin"}
+    answer = alice.call("data.update", profiles, criteria)
+    assert (answer["total_found"], names(answer)) == (1, ["Benjamin"])
+
+
+def test_records_belong_to_their_owner(alice, bob, profiles):
+    record = alice.call("data.create", profiles, {"name": "Ann"})
+    assert bob.refused("data.update", profiles, {"id": record["_id"], "name": "Bea"})[0] == 403
+    assert bob.refused("data.delete", profiles, record["_id"])[0] == 403
+    shown = alice.call("data.readPermissions", profiles, record["_id"])
+    access = {action: rule["access"] for action, rule in shown["permissions"].items()}
+    assert access == {"read": "open", "update": "owner", "delete": "owner"}
+    hidden = {"name": "Cay", "permissions": {"read": {"access": "owner"}}}
+    alice.call("data.create", profiles, hidden)
+    assert names(bob.call("data.list", profiles)) == ["Ann"]
+    assert sorted(names(alice.call("data.list", profiles))) == ["Ann", "Cay"]
+
+
+def test_records_are_deleted_one_by_one_many_at_once_and_by_criteria(alice, bob, profiles):
+    people = [{"name": f"person {age}", "age": age} for age in (20, 30, 40, 50)]
+    records = alice.call("data.create", profiles, people)["items"]
+    ids = [record["_id"] for record in records]
+    foreign = bob.call("data.create", profiles, {"name": "Bob"})["_id"]
+    alice.call("data.delete", profiles, ids[0])
+    answer = alice.call("data.delete", profiles, [ids[1], foreign, NO_SUCH_ID])
+    assert answer["SuccessfullyDeleted"]["ids"] == [ids[1]]
+    assert answer["WrongPermissions"]["ids"] == [foreign]
+    assert answer["NotFound"]["ids"] == [NO_SUCH_ID]
+    assert alice.call("data.delete", profiles, {"age": {"gte": 41}}) == {"total_deleted": 1}
+    assert sorted(names(alice.call("data.list", profiles))) == ["Bob", "person 40"]
