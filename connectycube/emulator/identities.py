@@ -36,7 +36,7 @@ _KEYS = {
 def identity_keys(request: Mapping[str, Any]) -> tuple[str, dict[str, str]]:
     """Return the provider of a session or login request and the keys it needs."""
     provider = request["provider"]
-    if provider not in _KEYS:
+    if not isinstance(provider, str) or provider not in _KEYS:
         raise Refusal.invalid("provider", f"must be {' or '.join(_KEYS)}")
     section, names = _KEYS[provider]
     keys = request.get(section)

@@ -7,6 +7,7 @@ the type it was given.
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -219,9 +220,12 @@ def _list(value: Any) -> list[Any]:
 
 def _number(field: str, value: Any) -> int | float:
     try:
-        return int(value) if str(value).lstrip("+-").isdigit() else float(value)
-    except (TypeError, ValueError):
-        raise Refusal.invalid(field, "is not a number") from None
+        number = int(value) if str(value).lstrip("+-").isdigit() else float(value)
+        if math.isfinite(number):
+            return number
+    except (TypeError, ValueError, OverflowError):
+        pass
+    raise Refusal.invalid(field, "is not a number")
 
 
 # --- filters --------------------------------------------------------------------------------------
@@ -255,7 +259,7 @@ def _compare(holds: Callable[[float, float], bool]) -> Callable[[Any, Any], bool
     def test(one: Any, other: Any) -> bool:
         try:
             return holds(float(one), float(other))
-        except (TypeError, ValueError):
+        except (TypeError, ValueError, OverflowError):
             return False
 
     return test

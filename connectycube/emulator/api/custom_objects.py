@@ -229,7 +229,7 @@ def _order(value: Any) -> tuple[int, float, str]:
     if value is None:
         return 0, 0.0, ""
     if isinstance(value, int | float):
-        return 1, float(value), ""
+        return 1, value, ""
     return 2, 0.0, str(value)
 
 
