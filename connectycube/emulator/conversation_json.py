@@ -36,9 +36,13 @@ class ConversationJson:
         return [self._dialog(row, user_id, unread.get(row["id"], 0)) for row in rows]
 
     def _dialog(self, row: Row, user_id: int, unread: int) -> dict[str, Any]:
-        occupants = self._conversations.occupants(row["id"])
-        ids = [occupant["user_id"] for occupant in occupants]
+        store, dialog_id = self._conversations, row["id"]
         private, viewed = row["type"] == PRIVATE, row["type"] in VIEWED
+        # A public dialog can have more occupants than one wants to read for each line of a list.
+        ids = [] if viewed else [entry["user_id"] for entry in store.occupants(dialog_id)]
+        count = (
+            {"occupants_count": store.count_occupants(dialog_id)} if row["type"] == PUBLIC else {}
+        )
         extra = json.loads(row["extra"])
         return {
             "_id": row["id"],
@@ -47,9 +51,9 @@ class ConversationJson:
             "name": self._private_name(ids, user_id) if private else row["name"],
             "description": row["description"],
             "photo": row["photo"],
-            "occupants_ids": [] if viewed else ids,
-            **({"occupants_count": len(ids)} if row["type"] == PUBLIC else {}),
-            "admins_ids": [occupant["user_id"] for occupant in occupants if occupant["admin"]],
+            "occupants_ids": ids,
+            **count,
+            "admins_ids": store.admins(dialog_id),
             "pinned_messages_ids": extra.get("pinned_messages_ids", []),
             "xmpp_room_jid": None if private else self._settings.room_jid(row["id"]),
             "last_message": row["last_message"],

@@ -156,6 +156,28 @@ class ConversationStore:
             (dialog_id, limit, skip),
         )
 
+    def admins(self, dialog_id: str) -> list[int]:
+        """Return the ids of a dialog's admins."""
+        rows = self._db.all(
+            "SELECT user_id FROM occupants WHERE dialog_id = ? AND admin ORDER BY user_id",
+            (dialog_id,),
+        )
+        return [row["user_id"] for row in rows]
+
+    def count_occupants(self, dialog_id: str) -> int:
+        """Return how many occupants a dialog has."""
+        return self._db.count("occupants", "dialog_id = ?", (dialog_id,))
+
+    def forget_user(self, user_id: int) -> None:
+        """Let a user who is deleted leave all dialogs but the private ones, which the other keeps."""
+        with self._db.transaction():
+            self._db.run(
+                "DELETE FROM occupants WHERE user_id = ? AND dialog_id IN"
+                " (SELECT id FROM dialogs WHERE pair IS NULL)",
+                user_id,
+            )
+            self._db.run("DELETE FROM preferences WHERE user_id = ?", user_id)
+
     def occupant(self, dialog_id: str, user_id: int) -> Row | None:
         """Return user_id and admin of an occupant; None if the user is not in this dialog."""
         return self._db.one(

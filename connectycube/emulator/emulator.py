@@ -401,6 +401,7 @@ class _Service:
         )
         self.accounts.on_delete(self.pushes.forget_user)
         self.accounts.on_delete(address_book.forget_user)
+        self.accounts.on_delete(self.conversations.store.forget_user)
         self.http = HttpServer(api, body_bytes=settings.body_bytes)
         self.tcp = TcpServer(self.exchange, context)
         self.storage = BucketServer(self.bucket)

@@ -328,6 +328,18 @@ class TestBroadcast:
             emulator.add_broadcast_dialog("News", 99)
 
 
+class TestUsersWhoAreDeleted:
+    def test_they_leave_groups_and_stay_in_the_private_dialogs_of_others(self, people, group):
+        private = make_private(people)["_id"]
+        write(people.bob, private, "goodbye")
+        bob = people.bob.id
+        answered(people.bob("DELETE", f"users/{bob}"))
+        shown = dialog(people.alice, group)
+        assert bob not in shown["occupants_ids"] + shown["admins_ids"]
+        assert dialog(people.alice, private)["occupants_ids"] == [people.alice.id, bob]
+        assert [item["message"] for item in listed(people.alice, private)] == ["goodbye"]
+
+
 class TestNotifications:
     def test_they_are_on_until_turned_off_by_each(self, people, group):
         path = f"chat/Dialog/{group}/notifications"
