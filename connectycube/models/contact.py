@@ -26,10 +26,8 @@ class Contact:
         return read(cls, data)
 
 
-def _rejected(value: Any) -> dict[int, tuple[str, ...]] | None:
+def _rejected(value: Mapping[str, Any]) -> dict[int, tuple[str, ...]]:
     """Read the reasons by the contact's place in what was uploaded."""
-    if as_mapping(value) is None:
-        return None
     reasons = {as_int(key): as_strings(texts) or () for key, texts in value.items()}
     return {place: texts for place, texts in reasons.items() if place is not None}
 
@@ -50,4 +48,5 @@ class AddressBookResult:
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> AddressBookResult:
         """Decode the service's answer to an upload."""
-        return read(cls, data)
+        rejected = as_mapping(data.get("rejected")) or {}
+        return read(cls, {**data, "rejected": rejected})
