@@ -34,6 +34,7 @@ _FIELDS = (*_TEXTS, *_NUMBERS, "user_tags")
 # Ids of other systems, which some clients write as numbers.
 _FOREIGN_IDS = ("external_id", "facebook_id", "twitter_id")
 _MOST_TAGS = 5
+_GUEST_LOGIN = "guest_login_"
 # A few hundred microseconds: an emulator's users are not worth an attack, but its speed matters.
 _PBKDF2_ROUNDS = 500
 _EMAIL = re.compile(r"[^@\s]+@[^@\s]+\.[^@\s]+")
@@ -254,7 +255,7 @@ class Accounts:
         return self._add(identity)
 
     def _guest(self, request: Mapping[str, Any]) -> Row:
-        login = f"guest_login_{secrets.token_hex(18).upper()}"
+        login = f"{_GUEST_LOGIN}{secrets.token_hex(18).upper()}"
         return self._add({"login": login, "full_name": request.get("full_name")}, is_guest=True)
 
     def check_chat_password(self, user_id: int, secret: str) -> bool:
@@ -302,16 +303,19 @@ class Accounts:
             nonce=str(request.get("nonce", "")) or None,
             created_at=int(now),
             updated_at=int(now),
-            expires_at=now + lives,
+            # a guest ends a whole number of seconds after it was made, the session with it
+            expires_at=(int(now) if guest else now) + lives,
         )
         return self.session(token)
 
     def _end_expired(self) -> None:
         now = self._clock.time()
-        for row in self._db.all(
-            "SELECT user_id FROM sessions WHERE guest AND expires_at <= ?", (now,)
+        # the range of logins lets SQLite find guests by the index of logins
+        for guest in self.find(
+            "login BETWEEN ? AND ? AND json_extract(fields, '$.is_guest') AND created_at <= ?",
+            [_GUEST_LOGIN, f"{_GUEST_LOGIN}~", now - self._settings.guest_seconds],
         ):
-            self.delete_user(row["user_id"])
+            self.delete_user(guest["id"])
         self._store.delete_expired_sessions(now)
 
     def session(self, token: str) -> Row:
@@ -346,7 +350,7 @@ class Accounts:
 
     def _change_user(self, session: Row, user_id: int | None) -> None:
         now = int(self._clock.time())
-        self._store.update_session(session["token"], user_id=user_id, updated_at=now)
+        self._store.update_session(session["token"], user_id=user_id, guest=0, updated_at=now)
 
     def destroy_session(self, session: Row) -> None:
         """End a session."""

@@ -163,6 +163,24 @@ class TestGuests:
             )
         assert gone.status_code == 404
 
+    def test_who_logs_in_with_a_guests_session_outlives_the_guest(self):
+        clock = ManualClock()
+        with Emulator(clock=clock) as emulator:
+            alice = emulator.add_user("alice", "secret")
+            guest = new_session(emulator, user={"guest": "1"}).json()["session"]
+            headers = {"CB-Token": guest["token"]}
+            body = {"login": "alice", "password": "secret"}
+            requests.post(f"{emulator.api_url}/login", json=body, headers=headers, timeout=5)
+            clock.now += 86_400
+            headers = {"CB-Token": new_session(emulator).json()["session"]["token"]}
+            statuses = [
+                requests.get(
+                    f"{emulator.api_url}/users/{user}", headers=headers, timeout=5
+                ).status_code
+                for user in (alice, guest["user_id"])
+            ]
+        assert statuses == [200, 404]
+
 
 class TestLife:
     def test_every_answer_tells_the_new_expiry(self):
