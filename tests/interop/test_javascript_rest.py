@@ -1,4 +1,4 @@
-"""What the official JavaScript SDK finds over REST: sessions, users, files, push, address book, custom objects."""
+"""What the official JavaScript SDK finds over REST: everything but dialogs and messages."""
 
 from __future__ import annotations
 
