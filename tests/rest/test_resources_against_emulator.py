@@ -92,3 +92,35 @@ def test_clients_share_connections_and_not_sessions(cube):
     with pytest.raises(CredentialsError):
         same.users.get(guest.user.id)
     guest.close()
+
+
+def test_records_are_made_found_changed_and_deleted(cube):
+    objects = cube.custom_objects
+    first = objects.create("Profile", {"age": 41, "job": "accountant"})
+    others = objects.create_many("Profile", [{"age": 25, "job": "cook"}, {"age": 30, "job": None}])
+    mine = {"user_id": cube.user.id}
+    assert objects.get("Profile", first) == first
+    assert [one.id for one in objects.iter("Profile", **mine)] == [
+        first.id,
+        *(one.id for one in others),
+    ]
+    assert [one.id for one in objects.list("Profile", age__gt=28, sort="-age", **mine)] == [
+        first.id,
+        others[1].id,
+    ]
+    assert objects.count("Profile", job__contains="oo", **mine) == 1
+    assert objects.update("Profile", first, {"inc": {"age": 1}}).fields["age"] == 42
+    assert objects.permissions("Profile", first)["delete"] == {"access": "owner"}
+    result = objects.delete("Profile", [first, others[0], "0" * 24])
+    assert set(result.deleted) == {first.id, others[0].id}
+    assert result.not_found == ("0" * 24,)
+    assert objects.delete("Profile", others[1]).deleted == (others[1].id,)
+    with pytest.raises(NotFoundError):
+        objects.get("Profile", first)
+
+
+def test_reports_reach_the_moderators(cube):
+    assert cube.report_user(45, "spam").fields == {"reportedUserId": 45, "reason": "spam"}
+    made = cube.report_message("58e6a9c8a1834a3ea6001f15", "phishing")
+    assert made.class_name == "MessageReports"
+    assert made.user_id == cube.user.id
