@@ -14,7 +14,7 @@ import traceback
 from collections.abc import Sequence
 from pathlib import Path
 
-from . import decoding, rest_calls, uploads  # noqa: F401  (they register their topics)
+from . import decoding, history, rest_calls, uploads  # noqa: F401  (they register their topics)
 from .registry import TOPICS, Row
 
 RESULTS = Path(__file__).parents[2] / "build" / "bench.json"
