@@ -17,6 +17,7 @@ from .file import File
 from .message import Attachment, Message
 from .page import Page
 from .push import PushEvent, PushSubscription
+from .results import SearchResult, SystemMessage, UnreadCount
 from .user import Session, User
 
 __all__ = [
@@ -38,8 +39,11 @@ __all__ = [
     "Page",
     "PushEvent",
     "PushSubscription",
+    "SearchResult",
     "Session",
     "StateChange",
+    "SystemMessage",
     "Typing",
+    "UnreadCount",
     "User",
 ]
