@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
+from datetime import datetime
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
@@ -11,13 +12,14 @@ import attrs
 from . import checks
 from .config import Config
 from .errors import ArgumentTypeError, ArgumentValueError
-from .models import CustomObject, DialogRef, Message, Session, User
+from .models import CustomObject, DialogRef, Message, SearchResult, Session, User
 from .rest.address_book import AddressBook
 from .rest.custom_objects import CustomObjects
 from .rest.dialogs import Dialogs
 from .rest.files import Files
 from .rest.messages import Messages
 from .rest.push import Push
+from .rest.search import search
 from .rest.sessions import Sessions
 from .rest.transport import ApplicationRenewal, Transport
 from .rest.users import Users
@@ -199,12 +201,12 @@ class ConnectyCube:
 
     @property
     def dialogs(self) -> Dialogs:
-        """Dialogs: create_private, list, count."""
+        """Dialogs: made, listed, changed, deleted; occupants, admins, notifications."""
         return self._dialogs
 
     @property
     def messages(self) -> Messages:
-        """Messages: list, count, create."""
+        """Messages: listed, made, changed, deleted; unread counts and reactions."""
         return self._messages
 
     @property
@@ -246,6 +248,36 @@ class ConnectyCube:
         Guide: Moderation, "Report message".
         """
         return self._custom_objects.report_message(message, reason, timeout=timeout)
+
+    def search(
+        self,
+        text: str,
+        *,
+        dialogs: str | DialogRef | Iterable[str | DialogRef] | None = None,
+        start: datetime | float | None = None,
+        end: datetime | float | None = None,
+        limit: int | None = None,
+        timeout: float | None = None,
+    ) -> SearchResult:
+        """Find dialogs by their name and messages by their body, with the users concerned.
+
+        The service looks for ``text``, of five characters at least, as it is written; in at most ten
+        ``dialogs``; between ``start`` and ``end``, which are three months apart at most. These are aware
+        datetimes or unix seconds, in either order: the service calls the newer one the start. The older
+        one alone is ``end``. ``limit`` is at most 100 results, ``timeout`` seconds.
+
+        Raises ArgumentTypeError, ArgumentValueError, ValidationError, ApiError.
+        Source: server API, "Global search".
+        """
+        return search(
+            self._transport,
+            text,
+            dialogs=dialogs,
+            start=start,
+            end=end,
+            limit=limit,
+            timeout=timeout,
+        )
 
     # --- real time ------------------------------------------------------------------------------
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import datetime
+from typing import Any, TypeVar
 
 from attrs import field, frozen
 
@@ -13,9 +14,12 @@ from ..errors import ArgumentTypeError, ArgumentValueError
 from ..models import DialogRef, DialogType, Message, User
 
 __all__ = [
+    "IDS_PER_REQUEST",
     "Listing",
     "a_dialog",
     "a_dialog_id",
+    "a_json_object",
+    "a_message_id",
     "a_text_filter",
     "a_time",
     "a_time_filter",
@@ -23,7 +27,13 @@ __all__ = [
     "a_user_id",
     "an_id_filter",
     "an_integer_filter",
+    "at_least_one",
+    "in_pieces",
+    "several",
 ]
+
+IDS_PER_REQUEST = 50
+"""Ids have 24 characters each: this is well below what servers accept as a URL."""
 
 
 def a_user_id(name: str, value: object) -> int:
@@ -55,6 +65,19 @@ def a_dialog_id(name: str, value: object) -> str:
     if dialog.id is None:
         raise ArgumentValueError(f"{name} is a dialog without an id")
     return checks.an_id(name, dialog.id)
+
+
+def a_message_id(name: str, value: object) -> str:
+    """Return the id of a message, given as an id or a Message."""
+    if isinstance(value, Message):
+        value = value.id
+        if value is None:
+            raise ArgumentValueError(f"{name} is a message without an id")
+    elif not isinstance(value, str):
+        raise ArgumentTypeError(
+            f"{name} must be a message's id or a Message, not {type(value).__name__}"
+        )
+    return checks.an_id(name, value)
 
 
 def a_time(name: str, value: object, whole: Callable[[float], int] | None = None) -> int:
@@ -201,3 +224,67 @@ class Listing:
             known = ", ".join(_OPERATORS)
             raise ArgumentTypeError(f"{argument} has no such look-up; there are: {known}")
         return wire, reader, rest[0]
+
+
+# --- lists --------------------------------------------------------------------------------------
+
+Value = TypeVar("Value")
+
+
+def several(name: str, value: object, read: Callable[[str, object], Value]) -> list[Value]:
+    """Return what one value or an iterable of them holds, each read, without repetitions."""
+    if isinstance(value, (str, int, DialogRef, Message, User)):
+        return [read(name, value)]
+    if isinstance(value, (bytes, Mapping)) or not isinstance(value, Iterable):
+        raise ArgumentTypeError(f"{name} must be one or a list, not {type(value).__name__}")
+    return list(dict.fromkeys(read(name, entry) for entry in value))
+
+
+def at_least_one(name: str, value: object, read: Callable[[str, object], Value]) -> list[Value]:
+    """Return what ``several`` does, and refuse an empty list."""
+    values = several(name, value, read)
+    if not values:
+        raise ArgumentValueError(f"{name} must not be empty")
+    return values
+
+
+def in_pieces(ids: list[str]) -> Iterator[list[str]]:
+    """Yield ids in pieces that fit into a URL; they are of like sizes, as one id alone is another request."""
+    pieces = math.ceil(len(ids) / IDS_PER_REQUEST)
+    for number in range(pieces):
+        yield ids[len(ids) * number // pieces : len(ids) * (number + 1) // pieces]
+
+
+# --- JSON ---------------------------------------------------------------------------------------
+
+
+def a_json_object(name: str, value: object) -> dict[str, Any]:
+    """Return a copy of a mapping that JSON can carry, with texts as keys."""
+    if not isinstance(value, Mapping):
+        raise ArgumentTypeError(f"{name} must be a mapping, not {type(value).__name__}")
+    copy: dict[str, Any] = _json_value(name, value, _DEEPEST)
+    return copy
+
+
+_DEEPEST = 32
+
+
+def _json_value(name: str, value: object, depth: int) -> Any:
+    if depth == 0:
+        raise ArgumentValueError(f"{name} is nested too deeply")
+    if value is None or isinstance(value, (bool, int)):
+        return value
+    if isinstance(value, str):
+        return checks.a_string(name, value, empty=True)
+    if isinstance(value, float):
+        return checks.a_number(name, value)
+    if isinstance(value, Mapping):
+        return {
+            checks.a_string(f"a key of {name}", key): _json_value(
+                f"{name}[{key!r}]", entry, depth - 1
+            )
+            for key, entry in value.items()
+        }
+    if isinstance(value, (list, tuple)):
+        return [_json_value(f"{name}[{n}]", entry, depth - 1) for n, entry in enumerate(value)]
+    raise ArgumentTypeError(f"{name} is nothing that JSON can carry: {type(value).__name__}")

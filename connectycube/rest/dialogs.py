@@ -1,13 +1,33 @@
-"""Dialogs: private ones made, all of them listed and counted. (Guide: Dialogs.)"""
+"""Dialogs: made, listed, changed, left and deleted; who is in them and what they notify. (Guide: Dialogs.)"""
 
 from __future__ import annotations
 
-from typing import Any
+import builtins
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, NoReturn
 
 from attrs import evolve
 
-from ..models import Dialog, DialogType, Page, User
-from .arguments import Listing, a_text_filter, a_time_filter, a_type_filter, a_user_id, an_id_filter
+from .. import checks
+from ..errors import ArgumentTypeError, ArgumentValueError
+from ..models import DeleteResult, Dialog, DialogRef, DialogType, Message, Page, User
+from ..models.fields import as_bool
+from .arguments import (
+    Listing,
+    a_dialog,
+    a_dialog_id,
+    a_json_object,
+    a_message_id,
+    a_text_filter,
+    a_time_filter,
+    a_type_filter,
+    a_user_id,
+    an_id_filter,
+    at_least_one,
+    several,
+)
+from .deletion import delete
+from .paging import PAGE_SIZE, a_page_size, unrepeated
 from .transport import Transport
 
 __all__ = ["DIALOGS", "Dialogs"]
@@ -27,12 +47,21 @@ DIALOGS = Listing(
     sortable=("last_message_date_sent",),
 )
 
+SomeUsers = int | User | Iterable[int | User]
+SomeMessages = str | Message | Iterable[str | Message]
+
 
 class Dialogs:
-    """The dialogs of the session's user; every method may be called from any thread."""
+    """The dialogs of the session's user; every method may be called from any thread.
+
+    A dialog is given as its id, as a Dialog (or DialogRef), or as one of its messages; a user as an id
+    or a User; lists may also be one alone.
+    """
 
     def __init__(self, transport: Transport) -> None:
         self._transport = transport
+
+    # --- making ---------------------------------------------------------------------------------
 
     def create_private(self, user: int | User, *, timeout: float | None = None) -> Dialog:
         """Return the private dialog with a user, which the service makes if there is none.
@@ -42,8 +71,68 @@ class Dialogs:
         """
         peer = a_user_id("user", user)
         body = {"type": int(DialogType.PRIVATE), "occupants_ids": [peer]}
-        answer = self._transport.call("POST", _PATH, body=body, timeout=timeout)
-        return evolve(self._read(answer.object()), peer_id=peer)
+        return evolve(self._changed("POST", _PATH, body, timeout), peer_id=peer)
+
+    def create_group(
+        self,
+        name: str,
+        occupants: SomeUsers,
+        *,
+        description: str | None = None,
+        photo: str | None = None,
+        data: Mapping[str, Any] | None = None,
+        admins: SomeUsers = (),
+        extensions: Mapping[str, Any] | None = None,
+        permissions: Mapping[str, bool] | None = None,
+        timeout: float | None = None,
+    ) -> Dialog:
+        """Make a group dialog with ``occupants``; the session's user owns it and is in it anyway.
+
+        ``photo`` is a file's uid or a link, ``data`` custom data with its ``class_name``, ``extensions``
+        fields that the admin panel allows (the service makes texts of their values and leaves others
+        out), ``permissions`` what ``{"allow_preview": True}`` grants. ``timeout`` is seconds.
+
+        Raises ArgumentTypeError, ArgumentValueError, ValidationError, ApiError.
+        Source: server API, "Create a dialog".
+        """
+        users = at_least_one("occupants", occupants, a_user_id)
+        body: dict[str, Any] = {"type": int(DialogType.GROUP), "occupants_ids": users}
+        body |= _made_of(name, description, photo, data, extensions, permissions)
+        return self._created(body, admins, timeout)
+
+    def create_public(
+        self,
+        name: str,
+        *,
+        description: str | None = None,
+        photo: str | None = None,
+        data: Mapping[str, Any] | None = None,
+        admins: SomeUsers = (),
+        extensions: Mapping[str, Any] | None = None,
+        permissions: Mapping[str, bool] | None = None,
+        timeout: float | None = None,
+    ) -> Dialog:
+        """Make a public dialog, which any user of the application can subscribe to.
+
+        The arguments are those of :meth:`create_group`; there are no occupants to begin with.
+
+        Raises ArgumentTypeError, ArgumentValueError, ValidationError, ApiError.
+        Source: server API, "Create a dialog".
+        """
+        body: dict[str, Any] = {"type": int(DialogType.PUBLIC)}
+        body |= _made_of(name, description, photo, data, extensions, permissions)
+        return self._created(body, admins, timeout)
+
+    def create_broadcast(self, *_arguments: object, **_more: object) -> NoReturn:
+        """Refuse to make a broadcast dialog: that is done in the application's admin panel only.
+
+        Raises ArgumentValueError. Source: the guide, "Create broadcast dialog".
+        """
+        raise ArgumentValueError(
+            "a broadcast dialog cannot be made here: it is made in the application's admin panel"
+        )
+
+    # --- listing --------------------------------------------------------------------------------
 
     def list(
         self,
@@ -68,6 +157,31 @@ class Dialogs:
         query = DIALOGS.query(lookups, limit=limit, skip=skip, sort=sort)
         return self._transport.call("GET", _PATH, query=query, timeout=timeout).page(self._read)
 
+    def iter(
+        self,
+        *,
+        sort: str = "-last_message_date_sent",
+        page_size: int = PAGE_SIZE,
+        timeout: float | None = None,
+        **lookups: Any,
+    ) -> Iterator[Dialog]:
+        """Yield all dialogs that ``list`` would find, each once, page by page as they are asked for.
+
+        Dialogs change places while others write. Pages overlap by up to ten dialogs, known ids are left
+        out, and in the end the front is read again for what has moved there. ``page_size`` is 2 to 100
+        dialogs, ``timeout`` seconds for each page; the rest is as in :meth:`list`.
+
+        Raises what :meth:`list` raises: for wrong arguments at once, for the rest while iterating.
+        Source: server API, "Retrieve chat dialogs".
+        """
+        query = DIALOGS.query(lookups, limit=a_page_size(page_size), sort=sort)
+
+        def fetch(position: int) -> Page[Dialog]:
+            pairs = [*query, ("skip", position)] if position else query
+            return self._transport.call("GET", _PATH, query=pairs, timeout=timeout).page(self._read)
+
+        return unrepeated(fetch, lambda dialog: dialog.id, page_size)
+
     def count(self, *, timeout: float | None = None, **lookups: Any) -> int:
         """Return how many dialogs ``list`` would find with these look-ups.
 
@@ -77,6 +191,297 @@ class Dialogs:
         query = [*DIALOGS.query(lookups), ("count", 1)]
         return self._transport.call("GET", _PATH, query=query, timeout=timeout).count()
 
+    # --- changing -------------------------------------------------------------------------------
+
+    def update(
+        self,
+        dialog: str | DialogRef | Message,
+        *,
+        name: str | None = None,
+        description: str | None = None,
+        photo: str | None = None,
+        data: Mapping[str, Any] | None = None,
+        extensions: Mapping[str, Any] | None = None,
+        permissions: Mapping[str, bool] | None = None,
+        add_occupants: SomeUsers = (),
+        remove_occupants: SomeUsers = (),
+        add_admins: SomeUsers = (),
+        remove_admins: SomeUsers = (),
+        pin: SomeMessages = (),
+        unpin: SomeMessages = (),
+        timeout: float | None = None,
+    ) -> Dialog:
+        """Change a dialog and return it; what is not given stays.
+
+        ``photo=""`` and ``description=""`` clear; ``extensions={}`` resets them. ``pin`` and ``unpin`` are
+        messages. Who may change what depends on the role: only the owner and admins remove occupants and
+        pin, for instance. ``timeout`` is seconds.
+
+        Raises ArgumentTypeError, ArgumentValueError (also if there is nothing to change),
+        PermissionDeniedError, NotFoundError, ApiError.
+        Source: server API, "Update a dialog".
+        """
+        dialog_id = a_dialog_id("dialog", dialog)
+        body = _described(name, description, photo, data, permissions)
+        if extensions is not None:
+            body["extensions"] = a_json_object("extensions", extensions) or None
+        body |= _pushed_and_pulled(
+            {
+                "occupants_ids": _sides(
+                    "occupants", a_user_id, add=add_occupants, remove=remove_occupants
+                ),
+                "admins_ids": _sides("admins", a_user_id, add=add_admins, remove=remove_admins),
+                "pinned_messages_ids": _sides("", a_message_id, pin=pin, unpin=unpin),
+            }
+        )
+        if not body:
+            raise ArgumentValueError("there is nothing to change: give name, description, photo, …")
+        return self._changed("PUT", (*_PATH, dialog_id), body, timeout)
+
+    def update_admins(
+        self,
+        dialog: str | DialogRef | Message,
+        *,
+        add: SomeUsers = (),
+        remove: SomeUsers = (),
+        timeout: float | None = None,
+    ) -> Dialog:
+        """Make users admins of a group, public or broadcast dialog, or no longer; only its owner may.
+
+        A dialog has at most five admins. ``timeout`` is seconds.
+
+        Raises ArgumentTypeError, ArgumentValueError (also for a private dialog, and if there is nothing to
+        change), PermissionDeniedError, NotFoundError, ValidationError, ApiError.
+        Source: server API, "Add / Remove admins".
+        """
+        dialog_id = a_dialog_id("dialog", dialog)
+        if a_dialog("dialog", dialog).type is DialogType.PRIVATE:
+            raise ArgumentValueError("dialog is private, and has no admins")
+        body = _pushed_and_pulled({"admins_ids": _sides("", a_user_id, add=add, remove=remove)})
+        if not body:
+            raise ArgumentValueError("there is nothing to change: give add or remove")
+        return self._changed("PUT", (*_PATH, dialog_id, "admins"), body, timeout)
+
+    def delete(
+        self,
+        dialogs: str | DialogRef | Iterable[str | DialogRef],
+        *,
+        force: bool = False,
+        timeout: float | None = None,
+    ) -> DeleteResult:
+        """Delete one dialog or several for this user or, with ``force``, for everybody (owners only).
+
+        One alone that cannot be deleted raises; of a list the result says it. A list of more than 50 is
+        sent in pieces, and if a later one raises, the earlier ones are deleted. ``timeout`` is seconds.
+
+        Raises ArgumentTypeError, ArgumentValueError, PermissionDeniedError, NotFoundError, ApiError.
+        Source: server API, "Delete dialog".
+        """
+        ids = at_least_one("dialogs", dialogs, _own_id)
+        alone = isinstance(dialogs, (str, DialogRef))
+        return delete(self._transport, _PATH, ids, alone=alone, force=force, timeout=timeout)
+
+    def clear_history(
+        self,
+        dialog: str | DialogRef | Message,
+        *,
+        force: bool = False,
+        timeout: float | None = None,
+    ) -> None:
+        """Delete all messages of a dialog for this user or, with ``force``, for everybody (owners only).
+
+        ``timeout`` is seconds. Raises ArgumentTypeError, ArgumentValueError, PermissionDeniedError,
+        NotFoundError, ApiError. Source: server API, "Clear dialog history".
+        """
+        path = (*_PATH, "clearHistory", a_dialog_id("dialog", dialog))
+        query = [("force", 1)] if checks.a_bool("force", force) else []
+        self._transport.call("DELETE", path, query=query, timeout=timeout)
+
+    # --- who is in it ---------------------------------------------------------------------------
+
+    def subscribe(
+        self, dialog: str | DialogRef | Message, *, timeout: float | None = None
+    ) -> Dialog:
+        """Become an occupant of a public dialog, and return it.
+
+        ``timeout`` is seconds. Raises ArgumentTypeError, ArgumentValueError, PermissionDeniedError,
+        NotFoundError, ApiError. Source: server API, "Subscribe to public dialog".
+        """
+        path = (*_PATH, a_dialog_id("dialog", dialog), "subscribe")
+        return self._changed("POST", path, None, timeout)
+
+    def unsubscribe(
+        self, dialog: str | DialogRef | Message, *, timeout: float | None = None
+    ) -> None:
+        """Be an occupant of a public dialog no longer.
+
+        ``timeout`` is seconds. Raises ArgumentTypeError, ArgumentValueError, NotFoundError, ApiError.
+        Source: server API, "Unsubscribe from public dialog".
+        """
+        path = (*_PATH, a_dialog_id("dialog", dialog), "subscribe")
+        self._transport.call("DELETE", path, timeout=timeout)
+
+    def occupants(
+        self,
+        dialog: str | DialogRef | Message,
+        *,
+        limit: int | None = None,
+        skip: int | None = None,
+        timeout: float | None = None,
+    ) -> Page[User]:
+        """Return one page of a dialog's occupants; for public dialogs, which do not list their ids.
+
+        ``limit`` (the service takes 100 by default) and ``skip`` are numbers of users, ``timeout`` seconds.
+
+        Raises ArgumentTypeError, ArgumentValueError, PermissionDeniedError, NotFoundError, ApiError.
+        Source: server API, "Retrieve public dialog occupants".
+        """
+        path = (*_PATH, a_dialog_id("dialog", dialog), "occupants")
+        query = _NO_LOOKUPS.query({}, limit=limit, skip=skip)
+        return self._transport.call("GET", path, query=query, timeout=timeout).page(User.from_json)
+
+    def iter_occupants(
+        self,
+        dialog: str | DialogRef | Message,
+        *,
+        page_size: int = PAGE_SIZE,
+        timeout: float | None = None,
+    ) -> Iterator[User]:
+        """Yield all occupants of a dialog, each once, page by page as they are asked for.
+
+        Pages overlap, as in :meth:`iter`. ``page_size`` is 2 to 100, ``timeout`` seconds for each page.
+
+        Raises what :meth:`occupants` raises: for wrong arguments at once, for the rest while iterating.
+        Source: server API, "Retrieve public dialog occupants".
+        """
+        dialog_id = a_dialog_id("dialog", dialog)
+        limit = a_page_size(page_size)
+
+        def fetch(position: int) -> Page[User]:
+            return self.occupants(dialog_id, limit=limit, skip=position or None, timeout=timeout)
+
+        return unrepeated(fetch, lambda user: user.id, limit)
+
+    # --- notifications --------------------------------------------------------------------------
+
+    def set_notifications(
+        self, dialog: str | DialogRef | Message, enabled: bool, *, timeout: float | None = None
+    ) -> bool:
+        """Turn push notifications of a dialog on or off for this user; return what holds now.
+
+        ``timeout`` is seconds. Raises ArgumentTypeError, ArgumentValueError, NotFoundError, ApiError.
+        Source: server API, "Update notifications settings".
+        """
+        body = {"enabled": int(checks.a_bool("enabled", enabled))}
+        return self._notifications("PUT", dialog, body, timeout)
+
+    def notifications_enabled(
+        self, dialog: str | DialogRef | Message, *, timeout: float | None = None
+    ) -> bool:
+        """Return whether this user gets push notifications of a dialog; the service begins with yes.
+
+        ``timeout`` is seconds. Raises ArgumentTypeError, ArgumentValueError, NotFoundError, ApiError.
+        Source: server API, "Get notifications settings".
+        """
+        return self._notifications("GET", dialog, None, timeout)
+
+    def _notifications(
+        self, method: str, dialog: object, body: dict[str, int] | None, timeout: float | None
+    ) -> bool:
+        path = (*_PATH, a_dialog_id("dialog", dialog), "notifications")
+        answer = self._transport.call(method, path, body=body, timeout=timeout)
+        settings = answer.object().get("notifications")
+        enabled = as_bool(settings.get("enabled")) if isinstance(settings, dict) else None
+        if enabled is None:
+            raise answer.unexpected("notification settings were expected")
+        return enabled
+
+    # --- answers --------------------------------------------------------------------------------
+
+    def _created(self, body: dict[str, Any], admins: object, timeout: float | None) -> Dialog:
+        admins_ids = several("admins", admins, a_user_id)
+        if admins_ids:
+            body["admins_ids"] = admins_ids
+        return self._changed("POST", _PATH, body, timeout)
+
+    def _changed(
+        self,
+        method: str,
+        path: tuple[str, ...],
+        body: dict[str, Any] | None,
+        timeout: float | None,
+    ) -> Dialog:
+        return self._read(self._transport.call(method, path, body=body, timeout=timeout).object())
+
     def _read(self, data: dict[str, Any]) -> Dialog:
         session = self._transport.session
         return Dialog.from_json(data, me=session.user_id if session is not None else None)
+
+
+_NO_LOOKUPS = Listing(fields={}, sortable=())
+
+
+def _own_id(name: str, value: object) -> str:
+    if isinstance(value, Message):  # the slip would delete much more than was meant
+        raise ArgumentTypeError(f"{name} must be a dialog's id or a Dialog, not Message")
+    return a_dialog_id(name, value)
+
+
+def _made_of(
+    name: object,
+    description: str | None,
+    photo: str | None,
+    data: Mapping[str, Any] | None,
+    extensions: Mapping[str, Any] | None,
+    permissions: Mapping[str, bool] | None,
+) -> dict[str, Any]:
+    body = _described(checks.a_string("name", name), description, photo, data, permissions)
+    if extensions is not None:
+        body["extensions"] = a_json_object("extensions", extensions)
+    return body
+
+
+def _described(
+    name: str | None,
+    description: str | None,
+    photo: str | None,
+    data: Mapping[str, Any] | None,
+    permissions: Mapping[str, bool] | None,
+) -> dict[str, Any]:
+    body: dict[str, Any] = {}
+    if name is not None:
+        body["name"] = checks.a_string("name", name)
+    if description is not None:
+        body["description"] = checks.a_string("description", description, empty=True)
+    if photo is not None:
+        body["photo"] = checks.a_string("photo", photo, empty=True)
+    if data is not None:
+        body["data"] = a_json_object("data", data)
+    if permissions is not None:
+        body["permissions"] = {
+            name: checks.a_bool(f"permissions[{name!r}]", granted)
+            for name, granted in a_json_object("permissions", permissions).items()
+        }
+    return body
+
+
+def _sides(
+    what: str, read: Any, **sides: object
+) -> tuple[builtins.list[int | str], builtins.list[int | str]]:
+    """Return what is to be added and what to be removed; nothing may be both."""
+    names = [f"{side}_{what}" if what else side for side in sides]
+    added, removed = (
+        several(name, value, read) for name, value in zip(names, sides.values(), strict=True)
+    )
+    both = set(added) & set(removed)
+    if both:
+        raise ArgumentValueError(f"{names[0]} and {names[1]} have in common: {sorted(both)}")
+    return added, removed
+
+
+def _pushed_and_pulled(
+    changes: Mapping[str, tuple[builtins.list[int | str], builtins.list[int | str]]],
+) -> dict[str, Any]:
+    pushed = {name: added for name, (added, _) in changes.items() if added}
+    pulled = {name: removed for name, (_, removed) in changes.items() if removed}
+    return {key: lists for key, lists in (("push_all", pushed), ("pull_all", pulled)) if lists}

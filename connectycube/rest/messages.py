@@ -1,35 +1,51 @@
-"""Messages: history read and counted, messages made over REST. (Guide: Messages.)"""
+"""Messages: history read and counted; messages made, changed, deleted and reacted to. (Guide: Messages.)"""
 
 from __future__ import annotations
 
 import math
 import re
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from functools import partial
 from typing import Any
 
 from attrs import evolve
 
 from .. import checks
 from ..errors import ArgumentTypeError, ArgumentValueError
-from ..models import Attachment, DialogRef, DialogType, Message, Page, User
-from ..models.fields import as_string
+from ..models import (
+    Attachment,
+    DeleteResult,
+    DialogRef,
+    DialogType,
+    Message,
+    Page,
+    SystemMessage,
+    UnreadCount,
+    User,
+)
+from ..models.fields import as_ints, as_string, reader_of
 from .arguments import (
     Listing,
     a_dialog,
     a_dialog_id,
+    a_json_object,
+    a_message_id,
     a_text_filter,
     a_time_filter,
     a_user_id,
     an_id_filter,
     an_integer_filter,
+    at_least_one,
+    in_pieces,
 )
+from .deletion import delete
 from .http import CallDeadline
-from .transport import Transport
+from .paging import PAGE_SIZE, a_page_size, messages_by_time
+from .transport import Query, Transport
 
 __all__ = ["MESSAGES", "Messages"]
 
 _PATH = ("chat", "Message")
-_IDS_PER_QUERY = 50  # 24 characters each: well below what servers accept as a URL
 
 MESSAGES = Listing(
     fields={
@@ -87,6 +103,7 @@ class Messages:
         limit: int | None = None,
         skip: int | None = None,
         mark_as_read: bool = True,
+        preview: bool = False,
         sort: str | None = None,
         timeout: float | None = None,
         **lookups: Any,
@@ -95,20 +112,59 @@ class Messages:
 
         The service marks the returned messages as read, unless ``mark_as_read`` is False. ``limit`` (the
         service takes 100 by default) and ``skip`` are numbers of messages; ``sort`` is "date_sent", with a
-        minus for the newest first. Look-ups are fields with Django's words: id, body, date_sent,
-        sender_id, recipient_id, attachments_type, updated_at; each also with __lt, __lte, __gt, __gte,
-        __ne, __in, __nin, __all, __contains. Times are aware datetimes or unix seconds, ``timeout`` seconds.
+        minus for the newest first. ``preview`` reads the last 20 messages of a dialog that allows it to
+        users who are not in it; limit, skip and sort are not for it. Look-ups are fields with Django's words:
+        id, body, date_sent, sender_id, recipient_id, attachments_type, updated_at; each also with __lt,
+        __lte, __gt, __gte, __ne, __in, __nin, __all, __contains. Times are aware datetimes or unix
+        seconds, ``timeout`` seconds.
 
         Raises ArgumentTypeError, ArgumentValueError, PermissionDeniedError, NotFoundError, ApiError.
         Source: server API, "Retrieve messages".
         """
-        place = a_dialog("dialog", dialog)
-        query: list[tuple[str, str | int]] = [("chat_dialog_id", a_dialog_id("dialog", dialog))]
+        query = _history(dialog, mark_as_read)
         query += MESSAGES.query(lookups, limit=limit, skip=skip, sort=sort)
-        if not checks.a_bool("mark_as_read", mark_as_read):
-            query.append(("mark_as_read", 0))
-        answer = self._transport.call("GET", _PATH, query=query, timeout=timeout)
-        return answer.page(lambda data: Message.from_json(data, dialog=_reference(place)))
+        if checks.a_bool("preview", preview):
+            for name, value in (("limit", limit), ("skip", skip), ("sort", sort)):
+                if value is not None:
+                    raise ArgumentValueError(f"{name} has no effect on a preview")
+            query.append(("preview", 1))
+        return self._page(dialog, query, timeout)
+
+    def iter(
+        self,
+        dialog: str | DialogRef | Message,
+        *,
+        mark_as_read: bool = True,
+        sort: str = "date_sent",
+        page_size: int = PAGE_SIZE,
+        timeout: float | None = None,
+        **lookups: Any,
+    ) -> Iterator[Message]:
+        """Yield all messages that ``list`` would find, each once, page by page as they are asked for.
+
+        Others may write and delete meanwhile: each page is asked for by the ``date_sent`` at which the last
+        one ended, and ids that were seen are left out. Only what is stored later with an older date than
+        the message last yielded is missed. What is sent meanwhile ends the iteration, or with "-date_sent"
+        is not part of it. ``page_size`` is 2 to 100 messages, ``timeout`` seconds for each page; the rest
+        is as in :meth:`list`.
+
+        Raises what :meth:`list` raises: for wrong arguments at once, for the rest while iterating.
+        Source: server API, "Retrieve messages".
+        """
+        place = _reference(a_dialog("dialog", dialog))
+        start = _history(dialog, mark_as_read)
+        limit = a_page_size(page_size)
+        MESSAGES.query(lookups, sort=checks.a_string("sort", sort))
+        bound = "date_sent__lte" if sort.startswith("-") else "date_sent__gte"
+
+        def fetch(second: int | None, position: int) -> Page[Message]:
+            wanted = dict(lookups)
+            if second is not None and "date_sent" not in lookups:
+                wanted[bound] = second
+            query = MESSAGES.query(wanted, limit=limit, skip=position or None, sort=sort)
+            return self._page(place, [*start, *query], timeout)
+
+        return messages_by_time(fetch, limit)
 
     def count(
         self,
@@ -170,6 +226,188 @@ class Messages:
         known = evolve(place, id=place.id or as_string(data.get("chat_dialog_id")))
         return Message.from_json(data, dialog=known)
 
+    def create_system(
+        self,
+        user: int | User,
+        custom: Mapping[str, Any],
+        *,
+        timeout: float | None = None,
+    ) -> SystemMessage:
+        """Send a user a system message: a signal to the user's program, which no history keeps.
+
+        ``custom`` are the application's own parameters: texts, numbers, or objects of them under XML
+        names. ``timeout`` is seconds.
+
+        Raises ArgumentTypeError, ArgumentValueError, NotFoundError, ApiError.
+        Source: server API, "Send system message".
+        """
+        body: dict[str, Any] = {"recipientId": a_user_id("user", user)}
+        for name, value in a_json_object("custom", custom).items():
+            if name in ("recipientId", "moduleIdentifier") or not _XML_NAME.fullmatch(name):
+                raise ArgumentValueError(f"{name!r} cannot name a custom parameter")
+            body[name] = value
+        answer = self._transport.call("POST", (*_PATH, "system"), body=body, timeout=timeout)
+        return SystemMessage.from_json(answer.object())
+
+    # --- changing -------------------------------------------------------------------------------
+
+    def update(
+        self,
+        dialog: str | DialogRef | Message,
+        messages: str | Message | Iterable[str | Message],
+        *,
+        body: str | None = None,
+        read: bool = False,
+        delivered: bool = False,
+        timeout: float | None = None,
+    ) -> None:
+        """Change the body of one message or several of a dialog, or mark them as read or delivered.
+
+        Nothing can be marked as unread again. More than 50 are sent in pieces. ``timeout`` is seconds for
+        all of it.
+
+        Raises ArgumentTypeError, ArgumentValueError (also if there is nothing to change),
+        PermissionDeniedError, NotFoundError, ApiError.
+        Source: server API, "Update message".
+        """
+        change: dict[str, Any] = {"chat_dialog_id": a_dialog_id("dialog", dialog)}
+        ids = at_least_one("messages", messages, a_message_id)
+        if body is not None:
+            change["message"] = checks.a_string("body", body)
+        if checks.a_bool("read", read):
+            change["read"] = 1
+        if checks.a_bool("delivered", delivered):
+            change["delivered"] = 1
+        if len(change) == 1:
+            raise ArgumentValueError("there is nothing to change: give body, read or delivered")
+        deadline = self._transport.deadline(timeout)
+        for piece in in_pieces(ids):
+            path = (*_PATH, ",".join(piece))
+            self._transport.call("PUT", path, body=change, timeout=deadline)
+
+    def mark_all_read(
+        self, dialog: str | DialogRef | Message, *, timeout: float | None = None
+    ) -> None:
+        """Mark all messages of a dialog as read by this user.
+
+        ``timeout`` is seconds. Raises ArgumentTypeError, ArgumentValueError, PermissionDeniedError,
+        NotFoundError, ApiError. Source: server API, "Update message".
+        """
+        body = {"chat_dialog_id": a_dialog_id("dialog", dialog), "read": 1}
+        self._transport.call("PUT", _PATH, body=body, timeout=timeout)
+
+    def mark_all_delivered(
+        self, dialog: str | DialogRef | Message, *, timeout: float | None = None
+    ) -> None:
+        """Mark all messages of a dialog as delivered to this user.
+
+        ``timeout`` is seconds. Raises ArgumentTypeError, ArgumentValueError, PermissionDeniedError,
+        NotFoundError, ApiError. Source: server API, "Update message".
+        """
+        body = {"chat_dialog_id": a_dialog_id("dialog", dialog), "delivered": 1}
+        self._transport.call("PUT", _PATH, body=body, timeout=timeout)
+
+    def delete(
+        self,
+        messages: str | Message | Iterable[str | Message],
+        *,
+        force: bool = False,
+        timeout: float | None = None,
+    ) -> DeleteResult:
+        """Delete one message or several for this user or, with ``force``, for everybody.
+
+        One alone that cannot be deleted raises; of a list the result says it. A list of more than 50 is
+        sent in pieces, and if a later one raises, the earlier ones are deleted. ``timeout`` is seconds.
+
+        Raises ArgumentTypeError, ArgumentValueError, PermissionDeniedError, NotFoundError, ApiError.
+        Source: server API, "Delete message".
+        """
+        ids = at_least_one("messages", messages, a_message_id)
+        alone = isinstance(messages, (str, Message))
+        return delete(self._transport, _PATH, ids, alone=alone, force=force, timeout=timeout)
+
+    # --- unread ---------------------------------------------------------------------------------
+
+    def unread_count(
+        self,
+        dialog_ids: str | DialogRef | Message | Iterable[str | DialogRef | Message] | None = None,
+        *,
+        timeout: float | None = None,
+    ) -> UnreadCount:
+        """Return how many messages of group and private dialogs this user has not read.
+
+        With ``dialog_ids`` (ids, dialogs) the total is that of these dialogs, and each has its number;
+        without, the service gives the total of all. ``timeout`` is seconds.
+
+        Raises ArgumentTypeError, ArgumentValueError, ApiError.
+        Source: server API, "Retrieve unread messages count".
+        """
+        path = (*_PATH, "unread")
+        if dialog_ids is None:
+            answer = self._transport.call("GET", path, timeout=timeout)
+            return UnreadCount.from_json(answer.object())
+        deadline = self._transport.deadline(timeout)
+        counts = []
+        for piece in in_pieces(at_least_one("dialog_ids", dialog_ids, a_dialog_id)):
+            query = [("chat_dialog_ids", ",".join(piece))]
+            answer = self._transport.call("GET", path, query=query, timeout=deadline)
+            counts.append(UnreadCount.from_json(answer.object()))
+        return UnreadCount(
+            total=sum(count.total for count in counts),
+            by_dialog={name: n for count in counts for name, n in count.by_dialog.items()},
+        )
+
+    # --- reactions ------------------------------------------------------------------------------
+
+    def add_reaction(
+        self,
+        message: str | Message,
+        reaction: str,
+        *,
+        remove: str | None = None,
+        timeout: float | None = None,
+    ) -> None:
+        """Add this user's reaction to a message, and take another one back in the same call.
+
+        A reaction is any text, usually one emoji. ``timeout`` is seconds.
+
+        Raises ArgumentTypeError, ArgumentValueError, PermissionDeniedError, NotFoundError, ApiError.
+        Source: server API, "Add/Remove reactions".
+        """
+        body = {"add": checks.a_string("reaction", reaction)}
+        if remove is not None:
+            body["remove"] = checks.a_string("remove", remove)
+        self._react(message, body, timeout)
+
+    def remove_reaction(
+        self, message: str | Message, reaction: str, *, timeout: float | None = None
+    ) -> None:
+        """Take this user's reaction to a message back.
+
+        ``timeout`` is seconds. Raises ArgumentTypeError, ArgumentValueError, PermissionDeniedError,
+        NotFoundError, ApiError. Source: server API, "Add/Remove reactions".
+        """
+        self._react(message, {"remove": checks.a_string("reaction", reaction)}, timeout)
+
+    def reactions(
+        self, message: str | Message, *, timeout: float | None = None
+    ) -> dict[str, tuple[int, ...]]:
+        """Return who reacted to a message: for each reaction the ids of its users.
+
+        ``timeout`` is seconds. Raises ArgumentTypeError, ArgumentValueError, PermissionDeniedError,
+        NotFoundError, ApiError. Source: server API, "List reactions".
+        """
+        path = (*_PATH, a_message_id("message", message), "reactions")
+        answer = self._transport.call("GET", path, timeout=timeout)
+        users = {reaction: as_ints(ids) for reaction, ids in answer.object().items()}
+        return {reaction: ids for reaction, ids in users.items() if ids is not None}
+
+    def _react(self, message: str | Message, body: dict[str, str], timeout: float | None) -> None:
+        path = (*_PATH, a_message_id("message", message), "reactions")
+        self._transport.call("PUT", path, body=body, timeout=timeout)
+
+    # --- what the chat asks for -----------------------------------------------------------------
+
     def stored_ids(
         self, dialog_id: str, ids: Collection[str], *, timeout: float | None = None
     ) -> set[str]:
@@ -182,9 +420,13 @@ class Messages:
         checks.an_id("dialog_id", dialog_id)
         deadline = self._transport.deadline(timeout)
         found: set[str] = set()
-        for start in range(0, len(wanted), _IDS_PER_QUERY):
-            found |= self._stored(dialog_id, wanted[start : start + _IDS_PER_QUERY], deadline)
+        for piece in in_pieces(wanted):
+            found |= self._stored(dialog_id, piece, deadline)
         return found
+
+    def _page(self, dialog: object, query: Query, timeout: float | None) -> Page[Message]:
+        answer = self._transport.call("GET", _PATH, query=query, timeout=timeout)
+        return answer.page(partial(_read, dialog=_reference(a_dialog("dialog", dialog))))
 
     def _stored(self, dialog_id: str, ids: Collection[str], deadline: CallDeadline) -> set[str]:
         query: list[tuple[str, str | int]] = [
@@ -195,6 +437,16 @@ class Messages:
         ]
         answer = self._transport.call("GET", _PATH, query=query, timeout=deadline)
         return {message.id for message in answer.page(Message.from_json) if message.id} & set(ids)
+
+
+_read = reader_of(Message, "custom")
+
+
+def _history(dialog: object, mark_as_read: object) -> list[tuple[str, str | int]]:
+    query: list[tuple[str, str | int]] = [("chat_dialog_id", a_dialog_id("dialog", dialog))]
+    if not checks.a_bool("mark_as_read", mark_as_read):
+        query.append(("mark_as_read", 0))
+    return query
 
 
 def _reference(dialog: DialogRef) -> DialogRef:

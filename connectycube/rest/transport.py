@@ -244,7 +244,7 @@ class Transport:
         return self._url(path, query)
 
     def _url(self, path: Sequence[str], query: Query) -> str:
-        url = "/".join((self._base, *(quote(segment, safe="") for segment in path)))
+        url = "/".join((self._base, *(quote(segment, safe=",") for segment in path)))
         pairs = urlencode(list(query), quote_via=quote)
         return f"{url}?{pairs}" if pairs else url
 

@@ -1,3 +1,4 @@
+import json
 import math
 from datetime import datetime, timedelta, timezone
 
@@ -7,12 +8,22 @@ from hypothesis import strategies as st
 
 from connectycube.errors import ArgumentTypeError, ArgumentValueError
 from connectycube.models import Dialog, DialogRef, DialogType, Message, User
+from connectycube.rest import arguments
 from connectycube.rest.arguments import a_dialog, a_dialog_id, a_time, a_user_id
 from connectycube.rest.dialogs import DIALOGS
 from connectycube.rest.messages import MESSAGES
 
 LIMA = timezone(timedelta(hours=-5))
 PRIVATE = DialogRef.private(5, "d")
+JSON_OBJECTS = st.dictionaries(
+    st.text(st.characters(codec="utf-8"), min_size=1),
+    st.recursive(
+        st.none() | st.booleans() | st.integers() | st.text(st.characters(codec="utf-8")),
+        lambda inner: st.lists(inner, max_size=3),
+        max_leaves=8,
+    ),
+    max_size=4,
+)
 
 
 # --- ids
@@ -219,3 +230,36 @@ def test_a_fraction_of_a_second_never_narrows_what_is_found(seconds):
     ((_, low),) = MESSAGES.query({"updated_at__gte": seconds})
     ((_, high),) = MESSAGES.query({"updated_at__lte": seconds})
     assert low <= seconds <= high < low + 2
+
+
+# --- lists and JSON
+
+
+@given(st.lists(st.integers(0, 500), unique=True, max_size=300))
+def test_pieces_are_the_whole_none_too_long_and_none_of_one_unless_it_is_all(numbers):
+    ids = [str(number) for number in numbers]
+    pieces = list(arguments.in_pieces(ids))
+    assert [each for piece in pieces for each in piece] == ids
+    assert all(len(piece) <= arguments.IDS_PER_REQUEST for piece in pieces)
+    assert len(ids) == 1 or all(len(piece) > 1 for piece in pieces)
+
+
+@pytest.mark.parametrize(
+    ("value", "ids"),
+    [("m", ["m"]), (Message(id="m"), ["m"]), (["m", Message(id="n"), "m"], ["m", "n"]), ((), [])],
+)
+def test_several_are_one_or_many_without_repetitions(value, ids):
+    assert arguments.several("x", value, arguments.a_message_id) == ids
+
+
+@pytest.mark.parametrize("value", [None, b"m", {"m": 1}, 1.5, ["m", None], [5], Message(), [""]])
+def test_what_is_neither_one_nor_many_names_the_argument(value):
+    with pytest.raises((ArgumentTypeError, ArgumentValueError), match=r"^x "):
+        arguments.several("x", value, arguments.a_message_id)
+
+
+@given(JSON_OBJECTS)
+def test_what_json_can_carry_is_copied(value):
+    copy = arguments.a_json_object("x", value)
+    assert copy == value
+    assert json.loads(json.dumps(copy)) == copy

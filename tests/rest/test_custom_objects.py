@@ -99,7 +99,7 @@ def test_records_are_looked_up_by_their_fields(cube, server):
 def test_records_are_looked_up_by_ids(cube, server):
     server.play(answer(200, {"items": [RECORD]}))
     cube.custom_objects.list("profile", ids=["a", "b"])
-    assert server.requests[0].raw_path == "/data/profile/a%2Cb"
+    assert server.requests[0].raw_path == "/data/profile/a,b"
 
 
 def test_iter_yields_each_record_once(cube, server):
@@ -136,7 +136,7 @@ def test_records_are_deleted(cube, server):
     assert result == DeleteResult(deleted=("a",), not_permitted=("b",), not_found=("c",))
     assert cube.custom_objects.delete("profile", READ).deleted == (READ.id,)
     assert cube.custom_objects.delete("profile", "a").deleted == ("a",)
-    assert server.requests[0].raw_path == "/data/profile/a%2Cb%2Cc"
+    assert server.requests[0].raw_path == "/data/profile/a,b,c"
 
 
 def test_permissions_are_asked_for(cube, server):

@@ -9,12 +9,25 @@ from connectycube.errors import (
     ApiTimeoutError,
     ArgumentTypeError,
     ArgumentValueError,
+    NotFoundError,
     UnexpectedResponseError,
 )
-from connectycube.models import Attachment, Dialog, DialogRef, DialogType, Message, User
+from connectycube.models import (
+    Attachment,
+    DeleteResult,
+    Dialog,
+    DialogRef,
+    DialogType,
+    Message,
+    SystemMessage,
+    UnreadCount,
+    User,
+)
 from tests.models.examples import DIALOG, MESSAGE
 
-from .server import answer
+from .server import answer, refusal
+
+WRONG = (ArgumentTypeError, ArgumentValueError)
 
 PRIVATE = DialogRef.private(6, "d")
 
@@ -254,3 +267,255 @@ def test_the_timeout_is_for_all_pieces_together(cube, server):
     with pytest.raises(ApiTimeoutError):
         cube.messages.stored_ids("d", [f"{number:024x}" for number in range(1_000)], timeout=0.35)
     assert time.monotonic() - started < 2
+
+
+# --- preview and iter
+
+
+def test_a_preview_is_asked_for(cube, server):
+    server.play(answer(200, {"items": [MESSAGE]}))
+    assert cube.messages.list("d", preview=True)[0].id == MESSAGE["_id"]
+    assert server.requests[0].query == [("chat_dialog_id", "d"), ("preview", "1")]
+
+
+@pytest.mark.parametrize("arguments", [{"limit": 5}, {"skip": 5}, {"sort": "date_sent"}])
+def test_what_a_preview_ignores_is_refused(cube, server, arguments):
+    with pytest.raises(ArgumentValueError, match=next(iter(arguments))):
+        cube.messages.list("d", preview=True, **arguments)
+    assert server.connections == 0
+
+
+def stored(*seconds):
+    """Answer queries by date, limit and skip like the service."""
+
+    def respond(request):
+        query = dict(request.query)
+        items = [{"_id": f"m{n}", "date_sent": second} for n, second in enumerate(seconds)]
+        items.sort(key=lambda item: item["date_sent"], reverse="sort_desc" in query)
+        items = [
+            item
+            for item in items
+            if item["date_sent"] >= int(query.get("date_sent[gte]", 0))
+            and item["date_sent"] <= int(query.get("date_sent[lte]", 1000))
+        ]
+        skip, limit = int(query.get("skip", 0)), int(query["limit"])
+        return answer(200, {"items": items[skip : skip + limit], "limit": limit, "skip": skip})
+
+    return respond
+
+
+@pytest.mark.parametrize("sort", ["date_sent", "-date_sent"])
+def test_iter_gives_every_message_once_in_order(cube, server, sort):
+    seconds = [*range(10), *[10] * 30, *range(11, 20)]
+    server.respond(stored(*seconds))
+    messages = cube.messages.iter(PRIVATE, sort=sort, page_size=8, mark_as_read=False)
+    assert server.requests == [], "nothing is asked for before it is needed"
+    found = list(messages)
+    assert len({message.id for message in found}) == len(found) == len(seconds)
+    times = [message.date_sent for message in found]
+    assert times == sorted(times, reverse=sort.startswith("-"))
+    assert found[0].dialog == PRIVATE
+    bound = "date_sent[lte]" if sort.startswith("-") else "date_sent[gte]"
+    queries = [dict(request.query) for request in server.requests]
+    assert bound not in queries[0]
+    assert all(bound in query for query in queries[1:])
+    assert max(int(query.get("skip", 0)) for query in queries) < 30, "within one second only"
+    assert {query["mark_as_read"] for query in queries} == {"0"}
+
+
+def test_iter_keeps_to_the_look_ups(cube, server):
+    server.respond(stored(*range(50)))
+    found = cube.messages.iter("d", page_size=10, date_sent__gte=12, date_sent__lte=38, sender_id=5)
+    assert [message.id for message in found] == [f"m{number}" for number in range(12, 39)]
+    assert {dict(request.query)["sender_id"] for request in server.requests} == {"5"}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "name"),
+    [
+        ({"page_size": 1}, "page_size"),
+        ({"page_size": 101}, "page_size"),
+        ({"sort": None}, "sort"),
+        ({"sort": "body"}, "sort"),
+        ({"limit": 5}, "limit"),
+        ({"mark_as_read": None}, "mark_as_read"),
+        ({"dialog": ""}, "dialog"),
+    ],
+)
+def test_iter_refuses_wrong_arguments_at_once(cube, server, arguments, name):
+    with pytest.raises(WRONG, match=name):
+        cube.messages.iter(**{"dialog": "d", **arguments})
+    assert server.connections == 0
+
+
+# --- update
+
+
+@pytest.mark.parametrize(
+    ("messages", "arguments", "path", "body"),
+    [
+        ("m", {"body": "new", "read": True}, "m", {"message": "new", "read": 1}),
+        (Message(id="m"), {"delivered": True}, "m", {"delivered": 1}),
+        (["m", Message(id="n"), "m"], {"read": True}, "m,n", {"read": 1}),
+    ],
+)
+def test_update_names_the_dialog_and_what_changes(cube, server, messages, arguments, path, body):
+    server.play(answer(200))
+    assert cube.messages.update(PRIVATE, messages, **arguments) is None
+    request = server.requests[0]
+    assert (request.method, request.raw_path) == ("PUT", f"/chat/Message/{path}")
+    assert request.json == {"chat_dialog_id": "d", **body}
+
+
+def test_many_messages_are_updated_in_pieces(cube, server):
+    server.respond(lambda request: answer(200))
+    ids = [f"{number:024x}" for number in range(120)]
+    cube.messages.update("d", ids, read=True)
+    sent = [request.path.rpartition("/")[2].split(",") for request in server.requests]
+    assert [each for piece in sent for each in piece] == ids
+    assert [len(piece) for piece in sent] == [40, 40, 40]
+
+
+@pytest.mark.parametrize(
+    ("messages", "arguments", "words"),
+    [
+        ("m", {}, "nothing to change"),
+        ("m", {"read": False}, "nothing to change"),
+        ("m", {"body": ""}, "body"),
+        ("m", {"read": 1}, "read"),
+        ("m", {"delivered": "yes"}, "delivered"),
+        ([], {"read": True}, "messages"),
+        (None, {"read": True}, "messages"),
+        (5, {"read": True}, "messages"),
+        ("", {"read": True}, "messages"),
+        (Message(), {"read": True}, "messages"),
+    ],
+)
+def test_wrong_arguments_of_update_send_nothing(cube, server, messages, arguments, words):
+    with pytest.raises(WRONG, match=words):
+        cube.messages.update("d", messages, **arguments)
+    assert server.connections == 0
+
+
+def test_a_whole_dialog_is_marked_without_ids(cube, server):
+    server.respond(lambda request: answer(200))
+    cube.messages.mark_all_read("d")
+    cube.messages.mark_all_delivered(PRIVATE)
+    assert [(r.method, r.path, r.json) for r in server.requests] == [
+        ("PUT", "/chat/Message", {"chat_dialog_id": "d", "read": 1}),
+        ("PUT", "/chat/Message", {"chat_dialog_id": "d", "delivered": 1}),
+    ]
+
+
+# --- delete
+
+
+def test_messages_are_deleted_with_a_result(cube, server):
+    server.play(
+        answer(200, {"SuccessfullyDeleted": {"ids": ["m"]}, "NotFound": {"ids": ["n"]}}),
+        answer(200),
+        answer(200, {"WrongPermissions": {"ids": ["m"]}}),
+    )
+    both = cube.messages.delete([Message(id="m"), "n"], force=True)
+    assert both == DeleteResult(deleted=("m",), not_found=("n",))
+    assert cube.messages.delete("m") == DeleteResult(deleted=("m",))
+    assert cube.messages.delete("m") == DeleteResult(not_permitted=("m",))
+    assert [r.raw_path for r in server.requests] == [
+        "/chat/Message/m,n?force=1",
+        "/chat/Message/m",
+        "/chat/Message/m",
+    ]
+
+
+def test_a_message_that_is_not_there_raises_alone(cube, server):
+    server.play(refusal(404, "no"))
+    with pytest.raises(NotFoundError):
+        cube.messages.delete(Message(id="m"))
+
+
+@pytest.mark.parametrize("messages", [[], None, 5, DialogRef(id="d")])
+def test_what_is_no_message_is_not_deleted(cube, server, messages):
+    with pytest.raises(WRONG, match="messages"):
+        cube.messages.delete(messages)
+    assert server.connections == 0
+
+
+# --- unread, reactions, system messages
+
+
+def test_unread_messages_are_counted_in_total_and_by_dialog(cube, server):
+    server.play(answer(200, {"total": 5, "a": 3, "b": 2}), answer(200, {"total": 9}))
+    assert cube.messages.unread_count([DialogRef(id="a"), "b"]) == UnreadCount(
+        total=5, by_dialog={"a": 3, "b": 2}
+    )
+    assert cube.messages.unread_count() == UnreadCount(total=9)
+    assert [r.query for r in server.requests] == [[("chat_dialog_ids", "a,b")], []]
+
+
+def test_many_dialogs_are_counted_in_pieces(cube, server):
+    def respond(request):
+        ids = dict(request.query)["chat_dialog_ids"].split(",")
+        return answer(200, {"total": len(ids), **dict.fromkeys(ids, 1)})
+
+    server.respond(respond)
+    ids = [f"d{number}" for number in range(120)]
+    assert cube.messages.unread_count(ids) == UnreadCount(
+        total=120, by_dialog=dict.fromkeys(ids, 1)
+    )
+
+
+def test_reactions_are_added_replaced_removed_and_listed(cube, server):
+    server.play(answer(200), answer(200), answer(200), answer(200, {"👍": [5, 6], "x": None}))
+    cube.messages.add_reaction("m", "👍")
+    cube.messages.add_reaction(Message(id="m"), "👍", remove="👎")
+    cube.messages.remove_reaction("m", "👎")
+    assert cube.messages.reactions("m") == {"👍": (5, 6)}
+    assert {r.path for r in server.requests} == {"/chat/Message/m/reactions"}
+    assert [(r.method, r.content and r.json) for r in server.requests] == [
+        ("PUT", {"add": "👍"}),
+        ("PUT", {"add": "👍", "remove": "👎"}),
+        ("PUT", {"remove": "👎"}),
+        ("GET", b""),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("message", "reaction", "words"),
+    [("", "x", "message"), (5, "x", "message"), ("m", "", "reaction"), ("m", 5, "reaction")],
+)
+def test_wrong_reactions_send_nothing(cube, server, message, reaction, words):
+    for call in (cube.messages.add_reaction, cube.messages.remove_reaction):
+        with pytest.raises(WRONG, match=words):
+            call(message, reaction)
+    assert server.connections == 0
+
+
+def test_a_system_message_carries_texts_and_objects(cube, server):
+    server.play(
+        answer(
+            201,
+            {"messageId": "m", "recipientId": 6, "extensionParams": {"who": {"name": "Ana"}}},
+        )
+    )
+    sent = cube.messages.create_system(User(id=6), {"who": {"name": "Ana"}, "n": 1})
+    assert sent == SystemMessage(id="m", recipient_id=6, custom={"who": {"name": "Ana"}})
+    assert (server.requests[0].method, server.requests[0].path) == ("POST", "/chat/Message/system")
+    assert server.requests[0].json == {"recipientId": 6, "who": {"name": "Ana"}, "n": 1}
+
+
+@pytest.mark.parametrize(
+    ("user", "custom", "words"),
+    [
+        (0, {}, "user"),
+        ("6", {}, "user"),
+        (6, None, "custom"),
+        (6, {"a b": 1}, "a b"),
+        (6, {"recipientId": 5}, "recipientId"),
+        (6, {"moduleIdentifier": "x"}, "moduleIdentifier"),
+        (6, {"a": object()}, "custom"),
+    ],
+)
+def test_wrong_system_messages_are_not_sent(cube, server, user, custom, words):
+    with pytest.raises(WRONG, match=words):
+        cube.messages.create_system(user, custom)
+    assert server.connections == 0

@@ -1,0 +1,116 @@
+"""Reading a list to its end, page after page, while others write.
+
+The service pages by position (``skip``), and positions move: what is added in front repeats items, what
+is removed in front hides some. So each page overlaps the one before: its first items are known already
+and left out. If none of them is known, the list has moved by more than the overlap, and the page is read
+again from further in front.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Iterable, Iterator
+from typing import TypeVar
+
+from .. import checks
+from ..models import Message, Page
+
+__all__ = ["PAGE_SIZE", "a_page_size", "messages_by_time", "unrepeated"]
+
+Item = TypeVar("Item")
+
+PAGE_SIZE = 100
+_OVERLAP = 10
+
+
+def a_page_size(value: object) -> int:
+    """Return a page size; below two items pages could not overlap, above 100 the service cuts them off."""
+    return checks.an_integer("page_size", value, least=2, most=PAGE_SIZE)
+
+
+def unrepeated(
+    fetch: Callable[[int], Page[Item]], key: Callable[[Item], Hashable], page_size: int
+) -> Iterator[Item]:
+    """Yield all items of a list, each once; ``fetch`` gets a page from a position on.
+
+    At the end the front is read once more, for what has moved there meanwhile.
+    """
+    seen: set[Hashable] = set()
+    before: list[Hashable] = []
+    position, pages = 0, 0
+    while True:
+        page = fetch(position)
+        keys = [key(item) for item in page]
+        if position and seen.isdisjoint(keys):
+            position = max(0, position - page_size)
+            continue
+        pages += 1
+        fresh = list(_new(page, keys, seen))
+        yield from fresh
+        if _is_last(page, page_size, bool(fresh)) or keys == before:
+            break
+        before = keys
+        position += max(0, len(page) - _overlap(page_size))
+    position = 0
+    while pages > 1:
+        page = fetch(position)
+        fresh = list(_new(page, [key(item) for item in page], seen))
+        yield from fresh
+        if not fresh:
+            return
+        position += len(page)
+
+
+def messages_by_time(
+    fetch: Callable[[int | None, int], Page[Message]], page_size: int
+) -> Iterator[Message]:
+    """Yield all messages of a history that is sorted by ``date_sent``, each once.
+
+    ``fetch`` gets the page from a second (unix time; None for the beginning) and a position within on.
+    Each page begins in the second in which the last one ended, and the ids seen are left out. So
+    positions are counted within one second only, and the ids of one page and one second are kept.
+    """
+    second: int | None = None
+    seen: set[Hashable] = set()
+    before: list[Hashable] = []
+    within, position = 0, 0  # how many messages of the second are seen, and from which on we read
+    while True:
+        page = fetch(second, position)
+        keys: list[Hashable] = [message.id for message in page]
+        if position and seen.isdisjoint(keys):
+            position = max(0, position - page_size)
+            continue
+        fresh = list(_new(page, keys, seen))
+        yield from fresh
+        if _is_last(page, page_size, bool(fresh)) or keys == before:
+            return
+        before = keys
+        if not fresh:  # so much was added within the second that what follows lies further behind
+            position += len(page) - _overlap(page_size)
+            continue
+        last = _second_of(page[-1])
+        if last is not None and last != second:
+            second, seen, within, fresh = last, set(keys), 0, list(page)
+        within += sum(_second_of(message) in (None, second) for message in fresh)
+        position = max(0, within - _overlap(page_size))
+
+
+def _new(items: Iterable[Item], keys: Iterable[Hashable], seen: set[Hashable]) -> Iterator[Item]:
+    for item, key in zip(items, keys, strict=True):
+        if key is None or key not in seen:  # without an id nobody can tell
+            seen.add(key)
+            yield item
+
+
+def _is_last(page: Page[Item], page_size: int, new: bool) -> bool:
+    """Tell whether nothing can follow; the service may give less than was asked for, and mostly says so."""
+    if page.limit is not None:
+        return len(page) < min(page.limit, page_size)
+    return len(page) < page_size and not new
+
+
+def _overlap(page_size: int) -> int:
+    return min(_OVERLAP, page_size // 2)
+
+
+def _second_of(message: Message) -> int | None:
+    return None if message.date_sent is None else int(message.date_sent.timestamp())

@@ -1,0 +1,68 @@
+"""Search in dialogs and messages. (Guide: Global search.)"""
+
+from __future__ import annotations
+
+import math
+from datetime import datetime, timezone
+
+from .. import checks
+from ..errors import ArgumentValueError
+from ..models import SearchResult
+from .arguments import a_dialog_id, a_time, at_least_one
+from .transport import Transport
+
+__all__ = ["search"]
+
+_LISTS = ("dialogs", "messages", "users")
+
+
+def search(
+    transport: Transport,
+    text: str,
+    *,
+    dialogs: object = None,
+    start: datetime | float | None = None,
+    end: datetime | float | None = None,
+    limit: int | None = None,
+    timeout: float | None = None,
+) -> SearchResult:
+    """Carry out :meth:`ConnectyCube.search`."""
+    query: list[tuple[str, str | int]] = [("search_text", checks.a_string("text", text))]
+    if dialogs is not None:
+        query.append(("chat_dialog_ids", ",".join(at_least_one("dialogs", dialogs, a_dialog_id))))
+    query += _span(start, end)
+    if limit is not None:
+        query.append(("limit", checks.an_integer("limit", limit, least=1)))
+    answer = transport.call("GET", ("chat", "search"), query=query, timeout=timeout)
+    data = answer.object()
+    if not isinstance(data.get("results"), dict) and not any(name in data for name in _LISTS):
+        raise answer.unexpected("results of a search were expected")
+    session = transport.session
+    return SearchResult.from_json(data, me=session.user_id if session is not None else None)
+
+
+def _span(
+    start: datetime | float | None, end: datetime | float | None
+) -> list[tuple[str, str | int]]:
+    """The service's ``start_date`` is the newer bound; either order is accepted here."""
+    if end is None:
+        if start is not None:
+            raise ArgumentValueError("start needs an end")
+        return []
+    bounds = [a_time("end", end, math.floor)]
+    if start is not None:
+        a_time("start", start, math.floor)
+        bounds = [
+            max(a_time("start", start, math.ceil), a_time("end", end, math.ceil)),
+            min(a_time("start", start, math.floor), bounds[0]),
+        ]
+    names = ("start_date", "end_date")[-len(bounds) :]
+    return [(name, _iso("end", bound)) for name, bound in zip(names, bounds, strict=True)]
+
+
+def _iso(name: str, seconds: int) -> str:
+    try:
+        moment = datetime.fromtimestamp(seconds, timezone.utc)
+    except (ValueError, OverflowError, OSError):
+        raise ArgumentValueError(f"{name} is no time that a calendar has: {seconds}") from None
+    return moment.strftime("%Y-%m-%dT%H:%M:%SZ")
