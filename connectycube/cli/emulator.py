@@ -26,12 +26,13 @@ if TYPE_CHECKING:
 
 __all__ = ["add_arguments", "run"]
 
+_PORTS = (("api", "REST API"), ("chat", "chat server"), ("storage", "storage bucket"))
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
-    for name, meaning in (("api", "REST API"), ("chat", "chat server")):
+    for name, meaning in _PORTS:
         parser.add_argument(
             f"--{name}-port",
             type=_port,

@@ -97,6 +97,24 @@ def test_options_reach_the_emulator_and_are_quoted_for_the_shell():
     assert environment["CONNECTYCUBE_AUTH_SECRET"] == secret
 
 
+def test_files_go_to_the_storage_port():
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    with Process("--storage-port", str(port)) as running:
+        config = Config.from_env(evaluated(running.lines))
+        body = {"application_id": config.app_id, "auth_key": config.auth_key, "user": {"guest": 1}}
+        session = requests.post(f"{config.api_url}/session", json=body, timeout=5).json()["session"]
+        blob = requests.post(
+            f"{config.api_url}/blobs",
+            json={"blob": {"name": "a", "content_type": "a/b"}},
+            headers={"CB-Token": session["token"]},
+            timeout=5,
+        ).json()["blob"]
+        form = blob["blob_object_access"]["params"]
+        assert form.startswith(f"http://127.0.0.1:{port}/")
+        socket.create_connection(("127.0.0.1", port), 5).close()
+
+
 def test_only_exports_and_ready_are_on_standard_output():
     with Process() as running:
         *exports, last = running.lines
@@ -114,6 +132,7 @@ def test_address_beyond_this_machine_is_warned_about():
     ("arguments", "code", "said"),
     [
         (["--api-port", "70000"], 2, "70000"),
+        (["--storage-port", "-1"], 2, "-1"),
         (["--app-id", "x"], 2, "x"),
         (["--app-id", "0"], 1, "app_id"),
         (["--host", "256.1.1.1"], 1, "connectycube emulator:"),
