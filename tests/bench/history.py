@@ -1,11 +1,9 @@
-"""Memory while a long history is read a page at a time, nothing of it kept."""
+"""Memory while a long history is read with messages.iter, nothing of it kept."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from itertools import islice
-
-from connectycube import ConnectyCube, Message
 
 from .measuring import in_fresh_process, memory_growth
 from .registry import MEGABYTES, Row, topic
@@ -21,7 +19,7 @@ def history() -> Sequence[Row]:
     """Read every message of a dialog once."""
     with service(messages=_MESSAGES) as place:
         value = in_fresh_process(_growth, place)
-    name = f"memory, {_MESSAGES:,} messages"
+    name = f"memory, iter {_MESSAGES:,} messages"
     return [Row(name=name, peer="the start", value=value, goal=_GOAL, unit=MEGABYTES)]
 
 
@@ -29,17 +27,8 @@ def _growth(place: Place) -> float:
     with logged_in(place) as cube:
 
         def read(most: int) -> None:
-            messages = islice(_history(cube, place.dialog), most)
+            messages = islice(cube.messages.iter(place.dialog, mark_as_read=False), most)
             count = sum(1 for message in messages if message.body)
             assert count == most, count
 
         return memory_growth(lambda: read(_WARM_UP), lambda: read(_MESSAGES))
-
-
-def _history(cube: ConnectyCube, dialog: str) -> Iterator[Message]:
-    # No two messages of the service module have the same second, so the last one's time is a bookmark.
-    page = cube.messages.list(dialog, mark_as_read=False, sort="date_sent")
-    while page:
-        yield from page
-        last = page[-1].date_sent
-        page = cube.messages.list(dialog, mark_as_read=False, sort="date_sent", date_sent__gt=last)
