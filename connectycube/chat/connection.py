@@ -207,7 +207,7 @@ class Chat:
         self._driver.check_usable()
         if self.state is ChatState.IDLE:
             raise NotConnectedError("nobody has logged in to the chat yet")
-        self._driver.wait_until(lambda: self.state in _CLOSED, Deadline(None))
+        self._driver.wait_until_closed()
         reason = self._driver.core.closed_reason
         if reason is not None:
             raise reason

@@ -106,6 +106,7 @@ class Driver:
         self._context: ssl.SSLContext | None = None
         self._password: Callable[[], str] | None = None
         self._sleeps_until: float | None = None
+        self._closed = threading.Event()
 
     # --- for any thread ---
 
@@ -229,10 +230,13 @@ class Driver:
         closed = (ChatState.IDLE, ChatState.CLOSED)
         return self._changed.wait_for(lambda: self.core.state in closed, deadline.remaining())
 
-    def wait_until(self, condition: Callable[[], bool], deadline: Deadline) -> bool:
-        """Wait until ``condition()``, which may look at the core, is true; whether it became so."""
-        with self._mutex:
-            return self._changed.wait_for(condition, deadline.remaining())
+    def wait_until_closed(self) -> None:
+        """Wait until the connection is closed for good.
+
+        An exception of a signal handler may end this wait at any moment, as Ctrl-C does, so it does
+        not touch the mutex, which it could leave in the wrong state.
+        """
+        self._closed.wait()
 
     def wait_until_ready(self, deadline: Deadline) -> None:
         """Wait until messages flow; raise if that cannot happen any more, or not in time."""
@@ -363,6 +367,10 @@ class Driver:
             self._changed.notify_all()
 
     def _note_state(self, change: StateChange) -> None:
+        if change.state is ChatState.CLOSED:
+            self._closed.set()
+        elif change.previous is ChatState.CLOSED and change.state is not ChatState.IDLE:
+            self._closed.clear()
         attempt = self._attempt
         if attempt is None or attempt.done:
             return

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 import textwrap
@@ -252,3 +253,41 @@ def test_the_parent_of_a_fork_notices_nothing(alice, bob):
         assert os.waitpid(child, 0)[1] == 0
         alice.chat.send_private(bob.id, "still here").result(PATIENCE)
         assert bob.events.wait_for("message_received")[0].body == "still here"
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGTERM"), reason="this platform has no such signal")
+def test_an_exception_of_a_signal_handler_ends_wait_cleanly_while_messages_pour_in(
+    emulator, alice, bob
+):
+    code = """
+    import signal
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(7))
+    chat = connect(int(sys.argv[1]), sys.argv[2])
+
+    @chat.message_received.connect
+    def answer(chat, message):
+        try:
+            chat.reply(message, "more")
+        except NotConnectedError:
+            pass  # the exit has begun
+
+    print("listening", flush=True)
+    chat.wait()
+    """
+    with logged_in(bob):
+        for _ in range(5):
+            with subprocess.Popen(
+                command(code, alice.id, alice.password),
+                env={**os.environ, **emulator.environment()},
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                text=True,
+            ) as process:
+                assert process.stdout.readline() == "listening\n"
+                before = len(bob.events.of("message_received"))
+                for _ in range(30):
+                    bob.chat.send_private(alice.id, "more")
+                bob.events.wait_for("message_received", before + 5)
+                process.terminate()
+                _, err = process.communicate(timeout=PATIENCE)
+            assert (process.returncode, err) == (7, "")
