@@ -94,7 +94,7 @@ class Connection:
 
     def close(self) -> None:
         """End in good order: close_notify under TLS, FIN, and read until the client ends too."""
-        with contextlib.suppress(OSError):
+        with contextlib.suppress(OSError, ValueError):  # ValueError: TLS has been ended already
             self._socket.settimeout(1.0)
             if isinstance(self._socket, ssl.SSLSocket):
                 self._socket = self._socket.unwrap()
