@@ -10,6 +10,7 @@ from __future__ import annotations
 import functools
 import math
 import re
+import sys
 from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta, timezone
 from typing import Any, TypeVar
@@ -166,15 +167,22 @@ def as_time(value: Any) -> datetime | None:
 
 
 def _moment_of(text: str) -> datetime:
-    if text[-1] == "Z":  # a letter that Python 3.10 does not know
-        return _from_text(text[:-1] + "+00:00")
-    moment = _from_text(text.strip().replace("Z", "+00:00"))
+    moment = _from_text(text if text[-1] == "Z" else text.strip())
+    if moment.tzinfo is timezone.utc:
+        return moment
     if moment.tzinfo is None:
         return moment.replace(tzinfo=timezone.utc)
     return moment.astimezone(timezone.utc)
 
 
-_from_text = datetime.fromisoformat
+if sys.version_info >= (3, 11):
+    _from_text = datetime.fromisoformat
+else:
+
+    def _from_text(text: str) -> datetime:
+        return datetime.fromisoformat(text.replace("Z", "+00:00"))
+
+
 _from_seconds = datetime.fromtimestamp
 
 

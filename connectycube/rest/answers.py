@@ -71,7 +71,7 @@ class Answer:
         if not isinstance(items, builtins.list):
             raise self.unexpected(f"a list of items was expected, not {_shape(items)}")
         return Page(
-            items=tuple(read(item) for item in items if isinstance(item, dict)),
+            items=tuple([read(item) for item in items if isinstance(item, dict)]),
             total_entries=as_int(data.get("total_entries")),
             skip=_skipped(data),
             limit=as_int(data.get("limit", data.get("per_page"))),
