@@ -166,7 +166,9 @@ def as_time(value: Any) -> datetime | None:
         return None
 
 
+@functools.lru_cache(1024)
 def _moment_of(text: str) -> datetime:
+    # Remembered: most things were last updated when they were created, many at the same second.
     moment = _from_text(text if text[-1] == "Z" else text.strip())
     if moment.tzinfo is timezone.utc:
         return moment
