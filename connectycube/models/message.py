@@ -76,9 +76,9 @@ class Message:
     """A chat message, received, read from history or to be sent. (Guide: Messages.)
 
     To send one, give ``body`` and what else should differ from the defaults: markable (the
-    recipients' 'delivered' and 'read' are asked for), saved to history, ``date_sent`` now. ``custom``
-    holds the application's own parameters: names must be XML names, values are text on the wire.
-    ``destroy_after`` is seconds. The service fills in the rest.
+    recipients' 'delivered' and 'read' are asked for), saved to history, ``date_sent`` now. A ``silent``
+    one makes no push notification. ``custom`` holds the application's own parameters: names must be
+    XML names, values are text on the wire. ``destroy_after`` is seconds. The service fills in the rest.
 
     On a received message ``dialog`` says where it belongs (pass it, or the message itself to
     ``chat.reply``), ``delayed`` that the server had stored it, ``recovered`` that it was read from
@@ -100,6 +100,7 @@ class Message:
     reactions: Mapping[str, Any] | None = wire("reactions", as_mapping)
     created_at: datetime | None = wire("created_at", as_time)
     updated_at: datetime | None = wire("updated_at", as_time)
+    silent: bool = wire("silent", as_bool, default=False)
     markable: bool = field(default=True)
     save_to_history: bool = field(default=True)
     destroy_after: int | None = field(default=None)

@@ -83,6 +83,7 @@ _RESERVED = frozenset(
         "save_to_history",
         "send_to_chat",
         "sender_id",
+        "silent",
         "updated_at",
         "views_count",
     }
@@ -190,6 +191,7 @@ class Messages:
         attachments: Iterable[Attachment] = (),
         send_to_chat: bool = False,
         markable: bool = True,
+        silent: bool = False,
         timeout: float | None = None,
         **custom: str | int | float | bool,
     ) -> Message:
@@ -197,8 +199,9 @@ class Messages:
 
         ``to`` is a dialog (id, Dialog or one of its messages) or a user (id as an int, or User), whose
         private dialog the service makes if need be. A message has a ``body`` or attachments. ``markable``
-        asks the recipients for 'delivered' and 'read'. ``custom`` are the application's own parameters:
-        their names must be XML names. ``timeout`` is seconds.
+        asks the recipients for 'delivered' and 'read', a ``silent`` one makes no push notification.
+        ``custom`` are the application's own parameters: their names must be XML names. ``timeout`` is
+        seconds.
 
         Raises ArgumentTypeError, ArgumentValueError, PermissionDeniedError, NotFoundError, ApiError.
         Source: server API, "Create a message".
@@ -219,6 +222,8 @@ class Messages:
             content["send_to_chat"] = 1
         if checks.a_bool("markable", markable):
             content["markable"] = 1
+        if checks.a_bool("silent", silent):
+            content["silent"] = 1
         for name, value in custom.items():
             content[_custom_name(name)] = _custom_value(name, value)
         answer = self._transport.call("POST", _PATH, body=content, timeout=timeout)

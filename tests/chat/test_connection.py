@@ -295,6 +295,7 @@ def test_a_message_arrives_with_every_field(emulator, alice, bob):
         body="Hello  there\t\r\n ☃ <&> 👩‍🚀 ",
         date_sent=moment,
         custom={"colour": "blue", "place": {"street": "«Main» & Co", "number": 5}, "flag": True},
+        silent=True,
         attachments=(Attachment(type="image", uid="u1", size=12.0, url="https://x/?a=1&b=2"),),
     )
     with logged_in(alice, bob):
@@ -316,6 +317,7 @@ def test_a_message_arrives_with_every_field(emulator, alice, bob):
         Attachment(type="image", uid="u1", id="u1", size=12.0, url="https://x/?a=1&b=2"),
     )
     assert received.markable
+    assert received.silent
     assert received.save_to_history
     assert not received.own
     dialog_id = emulator.private_dialog(alice.id, bob.id)

@@ -34,7 +34,15 @@ from .requests import error_of
 __all__ = ["Delivery", "decode", "encode_chat_state", "encode_marker", "encode_message"]
 
 RESERVED = frozenset(
-    {"attachment", "date_sent", "dialog_id", "message_id", "moduleIdentifier", "save_to_history"}
+    {
+        "attachment",
+        "date_sent",
+        "dialog_id",
+        "message_id",
+        "moduleIdentifier",
+        "save_to_history",
+        "silent",
+    }
 )
 """Names in extraParams that have a meaning of their own and cannot be custom parameters."""
 
@@ -67,6 +75,8 @@ def encode_message(message: Message, to: str) -> bytes:
     ]
     if message.destroy_after is None and checks.a_bool("save_to_history", message.save_to_history):
         parts.append("<save_to_history>1</save_to_history>")
+    if checks.a_bool("silent", message.silent):
+        parts.append("<silent>1</silent>")
     parts.append(_params("custom", message.custom))
     if message.dialog_id is not None:
         parts.append(f"<dialog_id>{_id('dialog_id', message.dialog_id)}</dialog_id>")
@@ -285,6 +295,7 @@ def _message(stanza: MessageStanza, addresses: Addresses, me: int) -> Delivery |
         custom={key: value for key, value in params.items() if key not in RESERVED},
         markable=_MARKABLE in stanza.others,
         save_to_history=params.get("save_to_history") in ("1", "true"),
+        silent=params.get("silent") in ("1", "true"),
         destroy_after=as_int(destroy.attrs.get("after")) if destroy is not None else None,
         delayed=any(delay in stanza.others for delay in _DELAYS),
         own=own,

@@ -83,7 +83,7 @@ def test_a_message_is_written_in_the_services_words() -> None:
     message = sendable(
         dialog_id="d1",
         body="a<b",
-        custom={"silent": 1, "flag": True, "nested": {"k": "v", "n": {"x": 1.5}}},
+        custom={"quiet": 1, "flag": True, "nested": {"k": "v", "n": {"x": 1.5}}},
         attachments=(
             Attachment(type="image", uid="u1", size=123, width=10, content_type="image/png"),
         ),
@@ -91,7 +91,7 @@ def test_a_message_is_written_in_the_services_words() -> None:
     assert encode_message(message, TO).decode() == (
         f'<message to="{TO}" type="chat" id="{ID}"><body>a&lt;b</body>'
         '<extraParams xmlns="jabber:client"><date_sent>1633780800</date_sent>'
-        "<save_to_history>1</save_to_history><silent>1</silent><flag>true</flag>"
+        "<save_to_history>1</save_to_history><quiet>1</quiet><flag>true</flag>"
         "<nested><k>v</k><n><x>1.5</x></n></nested><dialog_id>d1</dialog_id>"
         '<attachment id="u1" uid="u1" type="image" content-type="image/png" size="123" width="10"/>'
         '</extraParams><markable xmlns="urn:xmpp:chat-markers:0"/></message>'
@@ -210,7 +210,7 @@ def test_no_forbidden_character_gets_past_any_field(forbidden: str) -> None:
 
 # --- there and back -----------------------------------------------------------------------------
 
-keys = st.sampled_from(["k", "silent", "größe", "x-1", "body", "attachments"])
+keys = st.sampled_from(["k", "quiet", "größe", "x-1", "body", "attachments"])
 params = st.dictionaries(
     keys,
     st.recursive(
