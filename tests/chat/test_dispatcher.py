@@ -538,13 +538,16 @@ def test_a_worker_knows_that_it_is_one_and_nobody_else_is(dispatchers):
 def test_a_worker_of_a_stopped_dispatcher_still_knows_that_it_is_one(dispatchers):
     dispatcher = dispatchers()
     answers = []
+    next_is_queued = threading.Event()
 
     def task():
+        assert next_is_queued.wait(WAIT)
         dispatcher.stop()
         answers.append(dispatcher.is_worker())
 
     assert dispatcher.put(Task(task))
     assert dispatcher.put(Task(lambda: answers.append(dispatcher.is_worker())))
+    next_is_queued.set()
     wait_until(lambda: len(answers) == 2)
     assert answers == [True, True]
 
