@@ -45,7 +45,6 @@ __all__ = ["Chat"]
 logger = logging.getLogger("connectycube.chat")
 
 SessionCredentials = Callable[[], "tuple[User, str]"]
-_CLOSED = (ChatState.IDLE, ChatState.CLOSED)
 
 
 def _new_resource() -> str:
@@ -234,7 +233,7 @@ class Chat:
 
     def __enter__(self) -> Chat:
         """Log in with the REST session unless that has been done; ``with cube.chat:`` logs out."""
-        if self.state in _CLOSED:
+        if self._driver.is_closed:
             self.login()
         return self
 

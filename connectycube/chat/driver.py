@@ -164,7 +164,7 @@ class Driver:
 
     def _join_attempt(self, credentials: Credentials) -> Attempt | None:
         """The attempt to wait for; None if there is nothing to wait for. The mutex is held."""
-        if self.core.state in (ChatState.IDLE, ChatState.CLOSED):
+        if self.is_closed:
             return Attempt(credentials.user_id)
         assert self.core.credentials is not None
         if self.core.credentials.user_id != credentials.user_id:
@@ -227,8 +227,7 @@ class Driver:
                 self._after_command()
 
     def _wait_closed(self, deadline: Deadline) -> bool:
-        closed = (ChatState.IDLE, ChatState.CLOSED)
-        return self._changed.wait_for(lambda: self.core.state in closed, deadline.remaining())
+        return self._changed.wait_for(lambda: self.is_closed, deadline.remaining())
 
     def wait_until_closed(self) -> None:
         """Wait until the connection is closed for good.
@@ -427,7 +426,7 @@ class Driver:
                         return
                     self.core.tick(time.monotonic())
                     self._hand_over()
-                    if self.core.state in (ChatState.IDLE, ChatState.CLOSED):
+                    if self.is_closed:
                         return
                     if link is not None and not self.core.has_stream:
                         self._link = None
