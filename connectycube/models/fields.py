@@ -62,36 +62,37 @@ def reader_of(cls: type[Any], into: str = "extra") -> Callable[..., Any]:
 
         def reader(data, *, own=default1):
             get = data.get
-            made = new(cls)
+            made = new(thawed)
             v = get(wire0)
             if type(v) is not type0 and v is not None: v = read0(v)
-            if v is None: v = default0
-            set0(made, v)
-            set1(made, own)
-            set2(made, {} if wires.issuperset(data) else others(data, wires))
+            made.id = default0 if v is None else v
+            made.own = own
+            made.extra = {} if wires.issuperset(data) else others(data, wires)
+            made.__class__ = cls
             return made
 
-    The attributes' slots are filled directly, so such a class must have no converters, validators or
-    hooks of attrs.
+    ``thawed`` is the class as it would be if it were not frozen. The attributes are set directly, so such
+    a class must have no converters, validators or hooks of attrs.
     """
-    names: dict[str, Any] = {"cls": cls, "new": object.__new__, "others": _others}
+    names: dict[str, Any] = {"cls": cls, "thawed": _thawed(cls), "new": object.__new__}
+    names["others"] = _others
     parameters, lines, wires = ["data"], [], set()
     for number, entry in enumerate(attrs.fields(cls)):
-        names[f"set{number}"] = getattr(cls, entry.name).__set__
         names[f"default{number}"] = entry.default
         if "wire" in entry.metadata:
             wires.add(entry.metadata["wire"])
             lines += _lines_of(number, entry, names)
         elif entry.name == into:
             lines.append(
-                f"set{number}(made, {{}} if wires.issuperset(data) else others(data, wires))"
+                f"made.{entry.name} = {{}} if wires.issuperset(data) else others(data, wires)"
             )
         else:
             default = "" if entry.default is attrs.NOTHING else f"=default{number}"
             parameters.append(entry.alias + default)
-            lines.append(f"set{number}(made, {entry.alias})")
+            lines.append(f"made.{entry.name} = {entry.alias}")
     names["wires"] = frozenset(wires)
-    body = ["get = data.get", "made = new(cls)", *lines, "return made"]
+    first, last = ["get = data.get", "made = new(thawed)"], ["made.__class__ = cls", "return made"]
+    body = [*first, *lines, *last]
     exec("\n    ".join([f"def reader({', '.join(parameters)}):", *body]), names)
     made: Callable[..., Any] = names["reader"]
     return made
@@ -102,10 +103,17 @@ def _lines_of(number: int, entry: attrs.Attribute[Any], names: dict[str, Any]) -
     names[f"read{number}"] = entry.metadata["reader"]
     names[f"type{number}"] = as_it_is = _AS_THEY_ARE.get(entry.metadata["reader"])
     check = f"type(v) is not type{number} and v is not None" if as_it_is else "v is not None"
-    lines = [f"v = get(wire{number})", f"if {check}: v = read{number}(v)"]
-    if entry.default is not None:
-        lines.append(f"if v is None: v = default{number}")
-    return [*lines, f"set{number}(made, v)"]
+    value = "v" if entry.default is None else f"default{number} if v is None else v"
+    return [
+        f"v = get(wire{number})",
+        f"if {check}: v = read{number}(v)",
+        f"made.{entry.name} = {value}",
+    ]
+
+
+def _thawed(cls: type[Any]) -> type[Any]:
+    free = {"__slots__": (), "__setattr__": object.__setattr__, "__delattr__": object.__delattr__}
+    return type(cls.__name__, (cls,), free)
 
 
 def _others(data: Mapping[str, Any], wires: frozenset[str]) -> dict[str, Any]:
@@ -154,21 +162,26 @@ def as_bool(value: Any) -> bool | None:
 def as_time(value: Any) -> datetime | None:
     """ISO 8601 text or unix time (seconds; above 1e11 milliseconds) as an aware datetime in UTC."""
     try:
-        if isinstance(value, str) and "-" in value[1:]:  # a number before 1970 begins with it
+        if isinstance(value, str):
             return _moment_of(value)
         if type(value) is int and 0 <= value <= _MILLISECONDS_FROM:
             return _from_seconds(value, timezone.utc)
-        number = as_float(value)
-        if number is None:
-            return None
-        return EPOCH + timedelta(seconds=number / 1000 if number > _MILLISECONDS_FROM else number)
+        return _at_number(as_float(value))
     except (ValueError, OverflowError):
         return None
 
 
+def _at_number(number: float | None) -> datetime | None:
+    if number is None:
+        return None
+    return EPOCH + timedelta(seconds=number / 1000 if number > _MILLISECONDS_FROM else number)
+
+
 @functools.lru_cache(1024)
-def _moment_of(text: str) -> datetime:
+def _moment_of(text: str) -> datetime | None:
     # Remembered: most things were last updated when they were created, many at the same second.
+    if "-" not in text[1:]:  # a number before 1970 begins with it
+        return _at_number(as_float(text))
     moment = _from_text(text if text[-1] == "Z" else text.strip())
     if moment.tzinfo is timezone.utc:
         return moment
@@ -188,25 +201,24 @@ else:
 _from_seconds = datetime.fromtimestamp
 
 
-def as_ints(value: Any) -> tuple[int, ...] | None:
-    """A list of integers; what is none is left out."""
-    return _all_read(value, int, as_int)
+def _list_of(
+    as_it_is: type[Entry], reader: Callable[[Any], Entry | None]
+) -> Callable[[Any], tuple[Entry, ...] | None]:
+    """Return a reader of lists; what ``reader`` cannot understand in one is left out."""
+
+    def read_all(value: Any) -> tuple[Entry, ...] | None:
+        if not isinstance(value, list):
+            return None
+        for entry in value:
+            if type(entry) is not as_it_is:
+                return tuple([read for read in map(reader, value) if read is not None])
+        return tuple(value)
+
+    return read_all
 
 
-def as_strings(value: Any) -> tuple[str, ...] | None:
-    """A list of strings; what is none is left out."""
-    return _all_read(value, str, as_string)
-
-
-def _all_read(
-    value: Any, as_it_is: type[Entry], reader: Callable[[Any], Entry | None]
-) -> tuple[Entry, ...] | None:
-    if not isinstance(value, list):
-        return None
-    for entry in value:
-        if type(entry) is not as_it_is:
-            return tuple([read for read in map(reader, value) if read is not None])
-    return tuple(value)
+as_ints = _list_of(int, as_int)
+as_strings = _list_of(str, as_string)
 
 
 def as_mapping(value: Any) -> dict[str, Any] | None:
