@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from . import messages
+from . import messages, rooms
 from . import namespaces as ns
 from .element import Element
 from .session import Session
@@ -21,7 +21,10 @@ def handle(exchange: Exchange, session: Session, stanza: Element) -> None:
     kind, to = stanza.get("type"), stanza.get("to")
     if kind in ("error", "probe"):
         return
-    if kind not in (None, "unavailable"):
+    jid = Jid.parse(to) if to is not None else None
+    if jid is not None and jid.domain == exchange.settings.muc_domain.lower():
+        rooms.presence(exchange, session, stanza, jid)
+    elif kind not in (None, "unavailable"):
         text = f"The emulator does not implement presence of type {kind}"
         exchange.refuse(session, stanza, "feature-not-implemented", text)
     elif to is not None and to != session.bare_jid:
@@ -36,10 +39,6 @@ def _direct(exchange: Exchange, session: Session, stanza: Element, to: str) -> N
     jid = Jid.parse(to)
     if jid is None:
         exchange.refuse(session, stanza, "jid-malformed", f"{to} is not a JID")
-        return
-    if jid.domain == exchange.settings.muc_domain.lower():
-        text = "The emulator does not implement group chat"
-        exchange.refuse(session, stanza, "feature-not-implemented", text)
         return
     user_id = user_of(jid, exchange.settings)
     if user_id is not None:

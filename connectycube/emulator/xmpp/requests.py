@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from attrs import frozen
 
 from . import namespaces as ns
+from . import rooms
 from .element import Element
 from .session import Session
 from .stanza import Jid, Refused, result_reply, user_of
@@ -65,6 +66,8 @@ def handle(exchange: Exchange, session: Session, stanza: Element) -> None:
     elif to in (None, exchange.settings.domain, session.bare_jid):
         if kind in ("get", "set"):
             _answer(exchange, session, stanza, payload[0])
+    elif jid is not None and jid.domain == exchange.settings.muc_domain.lower():
+        rooms.request(exchange, session, stanza, jid)
     elif jid is not None:
         _forward(exchange, session, stanza, jid)
 
@@ -84,7 +87,7 @@ def _answer(exchange: Exchange, session: Session, stanza: Element, payload: Elem
 
 def _forward(exchange: Exchange, session: Session, stanza: Element, jid: Jid) -> None:
     settings = exchange.settings
-    if jid.domain not in (settings.domain.lower(), settings.muc_domain.lower()):
+    if jid.domain != settings.domain.lower():
         exchange.refuse(session, stanza, "remote-server-not-found", f"{jid.domain} is not here")
         return
     user_id = user_of(jid, settings)
