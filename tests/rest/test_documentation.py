@@ -1,0 +1,235 @@
+"""Every example of the server documentation: sent as it says, read to the last key, and damaged.
+
+The pages show this many examples, a request with its answer being one: chat.md 28, users.md 31 (twelve of
+them bare queries), auth.mdx 4, storage.md 9, push_notifications.md 6, address_book.md 3, custom_objects.md
+15. The tables are in ``documentation``, one module for each page (chat.md has two).
+"""
+
+import json
+from email.parser import BytesParser
+
+import attrs
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from connectycube import ConnectyCube
+from connectycube.config import Config, RetryPolicy
+from connectycube.errors import UnexpectedResponseError
+from connectycube.models import Page, Session
+from connectycube.rest.http import Reply
+from connectycube.rest.origins import Origins
+from tests.models.damage import JSON, damaged
+
+from .documentation import (
+    APP_ID,
+    AUTH_KEY,
+    ME,
+    STORAGE,
+    TOKEN,
+    Raw,
+    Refused,
+    address_book,
+    auth,
+    chat_dialogs,
+    chat_messages,
+    custom_objects,
+    push_notifications,
+    storage,
+    users,
+)
+from .server import answer
+
+PAGES = {
+    "chat.md": (28, [chat_dialogs, chat_messages]),
+    "users.md": (31, [users]),
+    "auth.mdx": (4, [auth]),
+    "storage.md": (9, [storage]),
+    "push_notifications.md": (6, [push_notifications]),
+    "address_book.md": (3, [address_book]),
+    "custom_objects.md": (15, [custom_objects]),
+}
+EXAMPLES = [
+    pytest.param(example, id=f"{page}: {example.name}")
+    for page, (_, modules) in PAGES.items()
+    for module in modules
+    for example in module.EXAMPLES
+]
+# Keys that the documentation shows and no field has: deprecated, of no use, or of one answer only.
+IN_EXTRA = {
+    "User": {"external_user_id", "blob_id", "_id", "address_book_name"},
+    "Session": {"ts"},
+    "PushEvent": {
+        *("date", "period", "occured_count", "end_date", "application_id", "kind", "tag_query"),
+    },
+}
+
+
+@pytest.fixture
+def ada(cube):
+    """A client with a session."""
+    cube._transport.adopt(Session(token=TOKEN, user_id=ME))
+    return cube
+
+
+def reply_of(reply, status):
+    """Return status, headers and content of an answer."""
+    if isinstance(reply, Raw):
+        return reply.status, reply.headers, reply.content
+    return status, (), b"" if reply is None else json.dumps(reply).encode()
+
+
+def form_of(request):
+    """Read the fields of a multipart form, in their order; texts, and bytes for the file."""
+    head = f"Content-Type: {request.headers['content-type']}\r\n\r\n".encode()
+    fields = []
+    for part in BytesParser().parsebytes(head + request.content).get_payload():
+        content = part.get_payload(decode=True)
+        name = part.get_param("name", header="content-disposition")
+        fields.append((name, content.decode() if part.get_filename() is None else content))
+    return fields
+
+
+# --- the tables
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_no_example_of_a_page_is_forgotten(page):
+    count, modules = PAGES[page]
+    names = [name for module in modules for entry in module.EXAMPLES for name in entry.names]
+    exempt = [name for module in modules for name in module.EXEMPT]
+    assert len(set(names)) == len(names)
+    assert len(set(exempt)) == len(exempt)
+    assert len({*names, *exempt}) == count
+
+
+@pytest.mark.parametrize("example", EXAMPLES)
+def test_an_example_is_sent_and_read_as_documented(ada, server, example):
+    for reply in example.replies:
+        status, headers, content = reply_of(reply, example.status)
+        moved = [(name, value.replace(STORAGE, server.url)) for name, value in headers]
+        content = content.replace(STORAGE.encode(), server.url.encode())
+        server.play(answer(status, headers=moved, content=content))
+    if isinstance(example.reads, Refused):
+        with pytest.raises(example.reads.error) as caught:
+            example.call(ada)
+        assert caught.value.messages == example.reads.messages
+    else:
+        assert example.call(ada) == example.reads
+    for sent, expected in zip(server.requests, example.requests, strict=True):
+        check(sent, expected)
+
+
+def check(sent, expected):
+    assert (sent.method, sent.path, sent.query) == (
+        expected.method,
+        expected.path,
+        expected.query,
+    )
+    credentials = {"cb-token": TOKEN, "cb-authkey": AUTH_KEY}
+    shown = {name: sent.headers[name] for name in credentials if name in sent.headers}
+    asked = (expected.authorization or "").lower()
+    assert shown == {name: value for name, value in credentials.items() if name == asked}
+    if expected.form is not None:
+        assert form_of(sent) == expected.form
+    elif expected.body is not None:
+        assert sent.headers["content-type"] == "application/json"
+        assert sent.json == expected.body
+    else:
+        assert sent.content == b""
+
+
+def models_in(value):
+    """Yield a model and all models within it."""
+    if attrs.has(type(value)):
+        yield value
+        for entry in attrs.fields(type(value)):
+            yield from models_in(getattr(value, entry.name))
+    elif isinstance(value, tuple):
+        for entry in value:
+            yield from models_in(entry)
+
+
+def test_no_documented_key_is_without_a_field_by_accident():
+    left_over = {}
+    for example in (parameter.values[0] for parameter in EXAMPLES):
+        for model in models_in(example.reads):
+            names = getattr(model, "extra", {})
+            if names:
+                left_over.setdefault(type(model).__name__, set()).update(names)
+    assert left_over == IN_EXTRA
+
+
+# --- damage
+
+
+class FromMemory(Origins):
+    """Answers from memory: what is given, and then empty bodies."""
+
+    def __init__(self, config, replies):
+        super().__init__(config)
+        self.replies = iter(replies)
+
+    def of(self, url):
+        return self
+
+    def exchange(self, method, url, *, headers, body, deadline, connect, sink=None):
+        status, headers, content = next(self.replies, (200, (), b""))
+        return Reply(status=status, headers=dict(headers), body=content, fault="")
+
+
+CONFIG = Config(
+    app_id=APP_ID,
+    auth_key=AUTH_KEY,
+    api_url="http://localhost",  # TLS would load the certificates of all authorities
+    retry=RetryPolicy(max_retries=0),
+)
+DAMAGEABLE = [
+    parameter
+    for parameter in EXAMPLES
+    if not isinstance(parameter.values[0].replies[0], Raw) and parameter.values[0].status < 300
+]
+
+
+def at(data, path):
+    for key in path:
+        data = data.get(key) if isinstance(data, dict) else None
+    return data
+
+
+def is_useful(example, data):
+    """Tell whether the outer shape is whole: the list or object itself, and what the call is about."""
+    whole = example.replies[0]
+    for path in ((), *example.needs):
+        found, needed = at(data, path), at(whole, path)
+        if needed is None:
+            continue
+        if isinstance(needed, (dict, list)):
+            if type(found) is not type(needed):
+                return False
+        elif found != needed:
+            return False
+    return True
+
+
+@pytest.mark.parametrize("example", DAMAGEABLE)
+def test_a_damaged_answer_is_read_or_is_unexpected(example):
+    first, *others = example.replies
+
+    @settings(max_examples=10, deadline=None)
+    @given(st.one_of(damaged(first), damaged(first), JSON))
+    def call(data):
+        cube = ConnectyCube(config=CONFIG)
+        replies = [reply_of(reply, example.status) for reply in (data, *others)]
+        cube._transport._origins = FromMemory(CONFIG, replies)
+        cube._transport.adopt(Session(token=TOKEN, user_id=ME))
+        try:
+            result = example.call(cube)
+        except UnexpectedResponseError:
+            assert not is_useful(example, data)
+        else:
+            repr(result)
+            if isinstance(result, Page):
+                list(result)
+
+    call()
