@@ -2,11 +2,13 @@
 
 The pages show this many examples, a request with its answer being one: chat.md 28, users.md 31 (twelve of
 them bare queries), auth.mdx 4, storage.md 9, push_notifications.md 6, address_book.md 3, custom_objects.md
-15. The tables are in ``documentation``, one module for each page (chat.md has two).
+15. The tables are in ``documentation``, one module for each page (chat.md has two). Beyond that, the pages'
+tables of parameters show values: chat.md 49, users.md 12, storage.md 1, custom_objects.md 13.
 """
 
 import json
 from email.parser import BytesParser
+from urllib.parse import parse_qsl, urlsplit
 
 import attrs
 import pytest
@@ -16,7 +18,7 @@ from hypothesis import strategies as st
 from connectycube import ConnectyCube
 from connectycube.config import Config, RetryPolicy
 from connectycube.errors import UnexpectedResponseError
-from connectycube.models import Page, Session
+from connectycube.models import Session
 from connectycube.rest.http import Reply
 from connectycube.rest.origins import Origins
 from tests.models.damage import JSON, damaged
@@ -34,6 +36,7 @@ from .documentation import (
     chat_dialogs,
     chat_messages,
     custom_objects,
+    parameters,
     push_notifications,
     storage,
     users,
@@ -55,6 +58,7 @@ EXAMPLES = [
     for module in modules
     for example in module.EXAMPLES
 ]
+VALUES_OF = {"chat.md": 49, "users.md": 12, "storage.md": 1, "custom_objects.md": 13}
 # Keys that the documentation shows and no field has: deprecated, of no use, or of one answer only.
 IN_EXTRA = {
     "User": {"external_user_id", "blob_id", "_id", "address_book_name"},
@@ -160,7 +164,7 @@ def test_no_documented_key_is_without_a_field_by_accident():
     assert left_over == IN_EXTRA
 
 
-# --- damage
+# --- without a socket
 
 
 class FromMemory(Origins):
@@ -169,11 +173,13 @@ class FromMemory(Origins):
     def __init__(self, config, replies):
         super().__init__(config)
         self.replies = iter(replies)
+        self.requests = []
 
     def of(self, url):
         return self
 
     def exchange(self, method, url, *, headers, body, deadline, connect, sink=None):
+        self.requests.append((method, url, body))
         status, headers, content = next(self.replies, (200, (), b""))
         return Reply(status=status, headers=dict(headers), body=content, fault="")
 
@@ -184,6 +190,46 @@ CONFIG = Config(
     api_url="http://localhost",  # TLS would load the certificates of all authorities
     retry=RetryPolicy(max_retries=0),
 )
+
+
+def client_of(*replies):
+    """Make a client with a session whose answers come from memory."""
+    cube = ConnectyCube(config=CONFIG)
+    cube._transport._origins = FromMemory(CONFIG, replies)
+    cube._transport.adopt(Session(token=TOKEN, user_id=ME))
+    return cube
+
+
+@pytest.mark.parametrize(("page", "count"), VALUES_OF.items())
+def test_no_value_of_the_parameters_is_forgotten(page, count):
+    assert len(parameters.VALUES[page]) == count
+
+
+def test_every_page_with_values_is_counted():
+    assert parameters.VALUES.keys() == VALUES_OF.keys()
+    assert parameters.EXEMPT.keys() <= PAGES.keys()
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        pytest.param(value, id=f"{page}: {value.section} {[*value.query, *value.body]}")
+        for page, values in parameters.VALUES.items()
+        for value in values
+    ],
+)
+def test_a_value_of_the_parameters_is_sent(value):
+    cube = client_of(reply_of(value.answers, 200))
+    value.call(cube)
+    _, url, body = cube._transport._origins.requests[0]
+    sent = parse_qsl(urlsplit(url).query)
+    assert [pair for pair in sent if pair in value.query] == value.query
+    content = json.loads(body or b"{}")
+    assert {name: content[name] for name in value.body} == value.body
+
+
+# --- damage
+
 DAMAGEABLE = [
     parameter
     for parameter in EXAMPLES
@@ -212,24 +258,28 @@ def is_useful(example, data):
     return True
 
 
+def check_damaged(example, data):
+    """Call with a damaged answer: it is read, or, where the outer shape is gone, unexpected."""
+    replies = [reply_of(reply, example.status) for reply in (data, *example.replies[1:])]
+    cube = client_of(*replies)
+    try:
+        result = example.call(cube)
+    except UnexpectedResponseError:
+        assert not is_useful(example, data)
+        return
+    repr(result)
+    for model in models_in(result):
+        for name in ("download_url", "udid", "platform"):
+            getattr(model, name, None)
+
+
 @pytest.mark.parametrize("example", DAMAGEABLE)
 def test_a_damaged_answer_is_read_or_is_unexpected(example):
-    first, *others = example.replies
+    first = example.replies[0]
 
     @settings(max_examples=10, deadline=None)
     @given(st.one_of(damaged(first), damaged(first), JSON))
     def call(data):
-        cube = ConnectyCube(config=CONFIG)
-        replies = [reply_of(reply, example.status) for reply in (data, *others)]
-        cube._transport._origins = FromMemory(CONFIG, replies)
-        cube._transport.adopt(Session(token=TOKEN, user_id=ME))
-        try:
-            result = example.call(cube)
-        except UnexpectedResponseError:
-            assert not is_useful(example, data)
-        else:
-            repr(result)
-            if isinstance(result, Page):
-                list(result)
+        check_damaged(example, data)
 
     call()
