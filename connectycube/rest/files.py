@@ -275,7 +275,7 @@ class Files:
 
     def _read(self, answer: Answer) -> File:
         file = File.from_json(answer.object())
-        if file.id is None:
+        if file.id is None or file.id < 1:
             raise answer.unexpected("there is no file in it")
         return file
 

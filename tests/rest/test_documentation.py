@@ -283,3 +283,42 @@ def test_a_damaged_answer_is_read_or_is_unexpected(example):
         check_damaged(example, data)
 
     call()
+
+
+ODD = [
+    *(
+        None,
+        True,
+        0,
+        -1,
+        1.5,
+        float("nan"),
+        10**30,
+        "",
+        "x",
+        "-1",
+        "9" * 5000,
+        "\ud800",
+        "https://[",
+    ),
+    *([], {}, [None], {"id": []}),
+]
+
+
+def with_one_odd(value):
+    """Yield a JSON value with each of its parts, one at a time, missing or odd."""
+    if isinstance(value, (dict, list)):
+        for key, part in value.items() if isinstance(value, dict) else enumerate(value):
+            copy = value.copy()
+            del copy[key]
+            yield copy
+            for odd in (*ODD, *with_one_odd(part)):
+                copy = value.copy()
+                copy[key] = odd
+                yield copy
+
+
+@pytest.mark.parametrize("example", DAMAGEABLE)
+def test_each_part_of_an_answer_may_be_missing_or_odd(example):
+    for data in (*ODD, *with_one_odd(example.replies[0])):
+        check_damaged(example, data)
