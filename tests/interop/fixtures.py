@@ -10,8 +10,10 @@ import pytest
 from connectycube.emulator import Emulator
 from tests.support.certificates import Certificates
 
+from .ejabberd import Ejabberd
 from .javascript_peer import JavaScriptPeer
 from .prosody import Prosody
+from .server_process import ServerProcess
 from .slixmpp_peer import SlixmppPeer
 
 PASSWORD = "correct horse battery staple"
@@ -35,16 +37,34 @@ def own_prosody(
         yield server
 
 
+@pytest.fixture(scope="session")
+def ejabberd(
+    tmp_path_factory: pytest.TempPathFactory, certificates: Certificates
+) -> Iterator[Ejabberd]:
+    """A running ejabberd for all tests; make accounts with ``add_user``, and do not stop it."""
+    with Ejabberd(tmp_path_factory.mktemp("ejabberd"), certificates) as server:
+        yield server
+
+
+@pytest.fixture
+def own_ejabberd(
+    tmp_path_factory: pytest.TempPathFactory, certificates: Certificates
+) -> Iterator[Ejabberd]:
+    """A running ejabberd for this test alone: to kill, pause, stop and start; it takes two seconds."""
+    with Ejabberd(tmp_path_factory.mktemp("ejabberd"), certificates) as server:
+        yield server
+
+
 @pytest.fixture
 def slixmpp_on() -> Iterator[Callable[..., SlixmppPeer]]:
-    """``slixmpp_on(server, user, …)``: a new account on a prosody or an emulator, slixmpp logged in to it.
+    """``slixmpp_on(server, user, …)``: a new account on a server or an emulator, slixmpp logged in to it.
 
-    On prosody ``user`` is the JID's local part, on the emulator a login (the JID's local part follows from
-    the id it gets). Peers are logged out when the test ends.
+    On a server of others ``user`` is the JID's local part, on the emulator a login (the JID's local part
+    follows from the id it gets). Peers are logged out when the test ends.
     """
     peers: list[SlixmppPeer] = []
 
-    def log_in(server: Prosody | Emulator, user: str, **options: Any) -> SlixmppPeer:
+    def log_in(server: ServerProcess | Emulator, user: str, **options: Any) -> SlixmppPeer:
         if isinstance(server, Emulator):
             jid = f"{server.add_user(user, PASSWORD)}-{server.app_id}@{server.domain}"
             port = server.chat_port
@@ -66,12 +86,14 @@ def slixmpp_on() -> Iterator[Callable[..., SlixmppPeer]]:
 def javascript_on() -> Iterator[Callable[..., JavaScriptPeer]]:
     """``javascript_on(server, user, …)``: as ``slixmpp_on``, with the official JavaScript SDK.
 
-    On prosody, which has no REST API, ``user`` must read ``{user_id}-{app_id}``. With ``user=None`` the SDK
+    On a server without the REST API ``user`` must read ``{user_id}-{app_id}``. With ``user=None`` the SDK
     is started and nobody logs in.
     """
     peers: list[JavaScriptPeer] = []
 
-    def log_in(server: Prosody | Emulator, user: str | None, **options: Any) -> JavaScriptPeer:
+    def log_in(
+        server: ServerProcess | Emulator, user: str | None, **options: Any
+    ) -> JavaScriptPeer:
         if isinstance(server, Emulator):
             peer = JavaScriptPeer(
                 **{

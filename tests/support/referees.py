@@ -13,7 +13,7 @@ import pytest
 
 from . import components
 
-KNOWN = ("prosody", "slixmpp", "javascript")
+KNOWN = ("prosody", "ejabberd", "slixmpp", "javascript")
 
 _counts = pytest.StashKey[Counter[str]]()
 _selected = pytest.StashKey[bool]()
