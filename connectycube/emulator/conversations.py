@@ -52,6 +52,9 @@ class ChatDelivery(Protocol):
     ) -> None:
         """Tell everybody in the dialog that a user's reaction changed."""
 
+    def show_dialog_change(self, dialog_id: str, user_id: int | None) -> None:
+        """Show those in a dialog's room what a user changed: roles, occupants, or that it is gone."""
+
     def send_system_message(
         self, sender: int, recipient: int, message_id: str, params: Mapping[str, Any]
     ) -> None:

@@ -18,13 +18,14 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import trustme
 
 from connectycube import checks
+from connectycube.errors import ArgumentValueError
 
 from .accounts import Accounts
 from .address_book import AddressBook
 from .api import Api
 from .api.http import HttpServer
 from .clock import Clock, SystemClock
-from .conversations import BROADCAST, Conversations
+from .conversations import BROADCAST, PRIVATE, Conversations
 from .events import Events
 from .pushes import Push, Pushes
 from .records import Records
@@ -288,6 +289,55 @@ class Emulator:
 
         return self._call(add)
 
+    def kick(
+        self,
+        dialog_id: str,
+        user_id: int,
+        *,
+        actor_id: int | None = None,
+        reason: str | None = None,
+    ) -> bool:
+        """Put a user out of a dialog's room (status 307); return False for one who was not in it.
+
+        The user stays in the dialog and may join again. The actor is the dialog's owner unless
+        ``actor_id`` names another user. Raises ValueError for a dialog without a room.
+        """
+        return self._expel(dialog_id, user_id, actor_id, reason, ban=False)
+
+    def ban(
+        self,
+        dialog_id: str,
+        user_id: int,
+        *,
+        actor_id: int | None = None,
+        reason: str | None = None,
+    ) -> bool:
+        """Put a user out of a dialog and its room (status 301); return False for one who was not in the room.
+
+        The user cannot join again before somebody has made the user an occupant again over REST.
+        Otherwise like ``kick``.
+        """
+        return self._expel(dialog_id, user_id, actor_id, reason, ban=True)
+
+    def _expel(
+        self, dialog_id: str, user_id: int, actor_id: int | None, reason: str | None, *, ban: bool
+    ) -> bool:
+        def expel(service: _Service) -> bool:
+            dialog = service.conversations.store.dialog(dialog_id)
+            if dialog is None or dialog["type"] == PRIVATE:
+                raise ArgumentValueError(
+                    f"dialog_id must be that of a dialog with a room, not {dialog_id!r}"
+                )
+            return service.exchange.expel(
+                dialog,
+                user_id,
+                actor=dialog["user_id"] if actor_id is None else actor_id,
+                reason=reason,
+                ban=ban,
+            )
+
+        return self._call(expel)
+
     def messages(self, dialog_id: str) -> list[dict[str, Any]]:
         """Return a dialog's stored messages in the order they arrived, with the names REST gives them.
 
@@ -402,6 +452,7 @@ class _Service:
         self.accounts.on_delete(self.pushes.forget_user)
         self.accounts.on_delete(address_book.forget_user)
         self.accounts.on_delete(self.conversations.store.forget_user)
+        self.accounts.on_delete(self.exchange.forget_user)
         self.http = HttpServer(api, body_bytes=settings.body_bytes)
         self.tcp = TcpServer(self.exchange, context)
         self.storage = BucketServer(self.bucket)

@@ -70,6 +70,12 @@ class Settings:
     """The custom identity provider: takes a token (sent as login); returns fields with ``uid``, or None."""
     offline_messages: bool = field(default=False, validator=_bool)
     """Keep messages for a user without any connection and deliver them, with a delay element, later."""
+    join_required: bool = field(default=False, validator=_bool)
+    """Only those who have joined a room over XMPP write and receive in it, as the service once had it."""
+    room_echo: bool = field(default=True, validator=_bool)
+    """Send a message in a room to the connection it came from as well."""
+    room_subject: bool = field(default=False, validator=_bool)
+    """End a join with an empty subject (XEP-0045); the JavaScript SDK takes it for a message of nobody."""
     session_seconds: float = field(default=7200.0, validator=_seconds)
     """How long a REST session lives after its last request."""
     guest_seconds: float = field(default=86_400.0, validator=_seconds)

@@ -77,6 +77,7 @@ def update_dialog(call: Call) -> Reply:
     dialog_rules.update(
         call.api.conversations, call.user_id, call.arguments["id"], call.request.json()
     )
+    call.api.chat.show_dialog_change(call.arguments["id"], call.user_id)
     return _dialog(call)
 
 
@@ -86,6 +87,7 @@ def change_admins(call: Call) -> Reply:
     dialog_rules.change_admins(
         call.api.conversations, call.user_id, call.arguments["id"], call.request.json()
     )
+    call.api.chat.show_dialog_change(call.arguments["id"], call.user_id)
     return _dialog(call)
 
 
@@ -102,6 +104,7 @@ def subscribe(call: Call) -> Reply:
 def unsubscribe(call: Call) -> Reply:
     """Leave a public dialog."""
     dialog_rules.unsubscribe(call.api.conversations, call.user_id, call.arguments["id"])
+    call.api.chat.show_dialog_change(call.arguments["id"], call.user_id)
     return Reply()
 
 
@@ -164,6 +167,7 @@ def delete_dialogs(call: Call) -> Reply:
 
     def delete(dialog_id: str) -> None:
         deletions.delete_dialog(call.api.conversations, call.user_id, dialog_id, force=force)
+        call.api.chat.show_dialog_change(dialog_id, call.user_id)
 
     if "," in call.arguments["ids"]:
         return Reply(content=deletions.delete_each(words(call.arguments["ids"]), delete))

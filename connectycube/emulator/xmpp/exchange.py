@@ -12,8 +12,9 @@ from ..conversations import Conversations
 from ..pushes import Pushes
 from ..settings import Settings
 from ..store import Row, Store
-from . import from_rest, messages, presence, requests
+from . import from_rest, messages, presence, requests, rooms
 from .element import Element
+from .occupancy import Occupancy
 from .parser import StreamFault
 from .session import Link, Session
 from .stanza import error_reply
@@ -58,6 +59,7 @@ class Exchange:
         self.pushes = pushes
         self.schedule = schedule
         self.streams: set[Stream] = set()
+        self.occupancy = Occupancy()
         self._sessions: dict[int, dict[str, Session]] = {}
         self._resumable: dict[str, Session] = {}
         self._expiry: dict[str, Timer] = {}
@@ -93,6 +95,7 @@ class Exchange:
         del resources[session.resource]
         if not resources:
             del self._sessions[session.user_id]
+        rooms.leave_all(self, session)
         if session.presence is not None:
             presence.become_unavailable(self, session)
         management = session.management
@@ -215,11 +218,26 @@ class Exchange:
         """Tell everybody in the dialog that a user's reaction changed. (ChatDelivery.)"""
         from_rest.reaction(self, dialog, message, user_id, add=add, remove=remove)
 
+    def show_dialog_change(self, dialog_id: str, user_id: int | None) -> None:
+        """Show those in a dialog's room who is not in it any more, or its end. (ChatDelivery.)"""
+        rooms.refresh(self, dialog_id, user_id)
+
     def send_system_message(
         self, sender: int, recipient: int, message_id: str, params: Mapping[str, Any]
     ) -> None:
         """Deliver a system message. (ChatDelivery.)"""
         from_rest.system_message(self, sender, recipient, message_id, params)
+
+    def forget_user(self, user_id: int) -> None:
+        """Let a user who is deleted leave all rooms."""
+        for session in self.sessions(user_id):
+            rooms.leave_all(self, session)
+
+    def expel(
+        self, dialog: Row, user_id: int, *, actor: int, reason: str | None, ban: bool
+    ) -> bool:
+        """Kick a user out of a room, or ban the user; return whether the user was in it."""
+        return rooms.expel(self, dialog, user_id, actor=actor, reason=reason, ban=ban)
 
     # --- faults -------------------------------------------------------------------------------------
 

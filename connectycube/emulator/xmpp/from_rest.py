@@ -1,7 +1,7 @@
 """From REST: what happened over REST, as the stanzas that show it to those who are connected.
 
-Only the two of a private dialog can be reached: the emulator has no rooms yet. (Server documentation:
-Chat API, Create a message, Delete message, Message reactions; Real-time API.)
+In a private dialog the other one sees it, elsewhere everybody in the room, from the nick of who did it.
+(Server documentation: Chat API, Create a message, Delete message, Message reactions; Real-time API.)
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from ..conversations import PRIVATE
 from ..store import Row
 from . import namespaces as ns
+from . import room_messages
 from .element import Element, clean_text, is_name
 from .messages import relay
 from .notifications import notify
@@ -23,11 +24,11 @@ __all__ = ["deletion", "edit", "message", "reaction", "system_message"]
 
 
 def message(exchange: Exchange, dialog: Row, stored: Row, *, markable: bool) -> None:
-    """Deliver a stored message to everyone in its private dialog but the sender."""
+    """Deliver a stored message."""
     sender = stored["sender_id"]
     body = Element("body", ns.CLIENT, None, clean_text(stored["message"] or ""))
     marks = [Element("markable", ns.CHAT_MARKERS)] if markable else []
-    _to_other(exchange, dialog, sender, stored["id"], body, _stored_params(stored), *marks)
+    _show(exchange, dialog, sender, stored["id"], body, _stored_params(stored), *marks)
     notify(exchange, dialog, sender, stored["id"], stored["message"], stored["custom"])
 
 
@@ -35,7 +36,7 @@ def edit(exchange: Exchange, dialog: Row, stored: Row, body: str) -> None:
     """Send the new body of a message, as its sender's client would. (Inferred.)"""
     is_last = dialog["last_message_id"] == stored["id"]
     attributes = {"id": stored["id"], "last": "true" if is_last else "false"}
-    _to_other(
+    _show(
         exchange,
         dialog,
         stored["sender_id"],
@@ -50,7 +51,7 @@ def deletion(exchange: Exchange, dialog: Row, stored: Row, user_id: int) -> None
     """Ask to remove a message that was deleted for everybody."""
     remove = Element("remove", ns.DELETION, {"id": stored["id"]})
     new_id = exchange.conversations.new_id()
-    _to_other(exchange, dialog, user_id, new_id, remove, _dialog_param(dialog))
+    _show(exchange, dialog, user_id, new_id, remove, _dialog_param(dialog))
 
 
 def reaction(
@@ -62,9 +63,7 @@ def reaction(
     add: str | None,
     remove: str | None,
 ) -> None:
-    """Send a change of a reaction to both sides, other devices of the user included."""
-    if dialog["type"] != PRIVATE:
-        return
+    """Send a change of a reaction to everybody, other devices of the user included."""
     changes = [
         Element("reaction", ns.CLIENT, {name: "true", "type": clean_text(value)})
         for name, value in (("add", add), ("remove", remove))
@@ -73,8 +72,12 @@ def reaction(
     attributes = {"user_id": str(user_id), "message_id": stored["id"]}
     reactions = Element("reactions", ns.CLIENT, attributes, *changes)
     new_id = exchange.conversations.new_id()
+    children = (_dialog_param(dialog), reactions)
+    if dialog["type"] != PRIVATE:
+        _to_room(exchange, dialog, user_id, new_id, *children)
+        return
     for member in exchange.conversations.members(dialog):
-        _send(exchange, user_id, member, "chat", new_id, _dialog_param(dialog), reactions)
+        _send(exchange, user_id, member, "chat", new_id, *children)
 
 
 def system_message(
@@ -87,12 +90,20 @@ def system_message(
     _send(exchange, sender, recipient, "headline", message_id, extra)
 
 
-def _to_other(
+def _show(exchange: Exchange, dialog: Row, sender: int, stanza_id: str, *children: Element) -> None:
+    if dialog["type"] != PRIVATE:
+        _to_room(exchange, dialog, sender, stanza_id, *children)
+        return
+    for recipient in exchange.conversations.others(dialog, sender):
+        _send(exchange, sender, recipient, "chat", stanza_id, *children)
+
+
+def _to_room(
     exchange: Exchange, dialog: Row, sender: int, stanza_id: str, *children: Element
 ) -> None:
-    if dialog["type"] == PRIVATE:
-        for recipient in exchange.conversations.others(dialog, sender):
-            _send(exchange, sender, recipient, "chat", stanza_id, *children)
+    attributes = {"type": "groupchat", "id": stanza_id}
+    stanza = Element("message", ns.CLIENT, attributes, *children)
+    room_messages.send(exchange, dialog, sender, stanza)
 
 
 def _send(

@@ -31,8 +31,10 @@ def handle(exchange: Exchange, session: Session, stanza: Element) -> None:
         _direct(exchange, session, stanza, to)
     elif kind is None:
         _become_available(exchange, session, stanza)
-    elif session.presence is not None:
-        become_unavailable(exchange, session, stanza)
+    else:
+        rooms.leave_all(exchange, session, stanza)
+        if session.presence is not None:
+            become_unavailable(exchange, session, stanza)
 
 
 def _direct(exchange: Exchange, session: Session, stanza: Element, to: str) -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from attrs import frozen
 
 from . import namespaces as ns
-from . import rooms
+from . import room_requests
 from .element import Element
 from .session import Session
 from .stanza import Jid, Refused, result_reply, user_of
@@ -67,7 +67,7 @@ def handle(exchange: Exchange, session: Session, stanza: Element) -> None:
         if kind in ("get", "set"):
             _answer(exchange, session, stanza, payload[0])
     elif jid is not None and jid.domain == exchange.settings.muc_domain.lower():
-        rooms.request(exchange, session, stanza, jid)
+        room_requests.handle(exchange, session, stanza, jid)
     elif jid is not None:
         _forward(exchange, session, stanza, jid)
 

@@ -10,7 +10,16 @@ from ..settings import Settings
 from . import namespaces as ns
 from .element import Element
 
-__all__ = ["Jid", "Refused", "error_reply", "extra_params", "is_stanza", "result_reply", "user_of"]
+__all__ = [
+    "Jid",
+    "Refused",
+    "dialog_of",
+    "error_reply",
+    "extra_params",
+    "is_stanza",
+    "result_reply",
+    "user_of",
+]
 
 _STANZAS = frozenset(("message", "presence", "iq"))
 _USER = re.compile(r"(\d{1,18})-(\d{1,18})", re.ASCII)
@@ -24,8 +33,10 @@ _CONDITIONS = {
     "internal-server-error": ("cancel", 500),
     "item-not-found": ("cancel", 404),
     "jid-malformed": ("modify", 400),
+    "not-acceptable": ("modify", 406),
     "not-allowed": ("cancel", 405),
     "not-authorized": ("auth", 401),
+    "registration-required": ("auth", 407),
     "remote-server-not-found": ("cancel", 404),
     "service-unavailable": ("cancel", 503),
 }
@@ -69,6 +80,14 @@ def user_of(jid: Jid, settings: Settings) -> int | None:
     if found is None or int(found[2]) != settings.app_id or jid.domain != settings.domain.lower():
         return None
     return int(found[1])
+
+
+def dialog_of(jid: Jid, settings: Settings) -> str | None:
+    """Return the id of the dialog whose room a JID names, None if it cannot be one of ours."""
+    application, _, dialog_id = (jid.local or "").partition("_")
+    if application != str(settings.app_id) or jid.domain != settings.muc_domain.lower():
+        return None
+    return dialog_id.lower()
 
 
 def is_stanza(element: Element) -> bool:

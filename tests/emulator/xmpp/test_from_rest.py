@@ -103,13 +103,3 @@ def test_a_system_message_reaches_the_recipient_and_is_not_kept(
 def test_a_system_message_needs_a_user(hers, recipient, status):
     answer = hers("POST", "chat/Message/system", json={"recipientId": recipient})
     assert answer.status_code == status
-
-
-def test_nothing_of_a_group_is_shown_yet(hers, his_chat, bob):
-    body = {"type": 2, "name": "g", "occupants_ids": [bob]}
-    group = hers("POST", "chat/Dialog", json=body).json()["_id"]
-    body = {"chat_dialog_id": group, "message": "hi", "send_to_chat": 1}
-    written = hers("POST", "chat/Message", json=body).json()["_id"]
-    hers("PUT", f"chat/Message/{written}/reactions", json={"add": "👍"})
-    hers("DELETE", f"chat/Message/{written}?force=1")
-    assert his_chat.sync() == []

@@ -1,0 +1,139 @@
+"""Content: what the server does to a message by what it holds, in a 1-1 conversation as in a room.
+
+It adds ``dialog_id``, ``message_id`` and ``date_sent``, keeps in history what asks for it, and the
+statuses that markers tell. Repeated ids are relayed again and stored once. (Server documentation:
+Real-time API.)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from ..conversations import Draft, seconds
+from ..identifiers import is_object_id
+from ..store import Row
+from . import namespaces as ns
+from .element import Element
+from .notifications import notify
+from .session import Session
+from .stanza import extra_params
+
+if TYPE_CHECKING:
+    from .exchange import Exchange
+
+__all__ = ["KINDS", "treat"]
+
+# Parameters of a message that are the protocol's own, not the application's.
+_RESERVED = frozenset(
+    ("attachment", "date_sent", "dialog_id", "message_id", "moduleIdentifier", "save_to_history")
+)
+
+DialogOf = Callable[[], "Row | None"]
+"""Finds the dialog a message belongs to, or makes it; None if there is none to keep it in."""
+
+Treatment = Callable[["Exchange", Session, Element, DialogOf], Element]
+"""From a user's message to the message that is relayed."""
+
+
+def treat(exchange: Exchange, session: Session, stanza: Element, dialog_of: DialogOf) -> Element:
+    """Return the message that is relayed; what it says of history and statuses is done."""
+    for namespace, names, treatment in KINDS:
+        if any(child.namespace == namespace and child.name in names for child in stanza.elements()):
+            return treatment(exchange, session, stanza, dialog_of)
+    return stanza
+
+
+def _unchanged(
+    exchange: Exchange, session: Session, stanza: Element, dialog_of: DialogOf
+) -> Element:
+    return stanza
+
+
+def _take_marker(
+    exchange: Exchange, session: Session, stanza: Element, dialog_of: DialogOf
+) -> Element:
+    for marker in stanza.elements():
+        if marker.namespace != ns.CHAT_MARKERS or marker.name not in ("received", "displayed"):
+            continue
+        message_id = marker.get("id")
+        message = exchange.conversations.store.message(message_id) if message_id else None
+        if message is None:
+            continue
+        read = marker.name == "displayed"
+        exchange.conversations.mark(session.user_id, [message["id"]], read=read)
+        stanza = _with_params(stanza, {"dialog_id": message["dialog_id"]})
+    return stanza
+
+
+def _take_content(
+    exchange: Exchange, session: Session, stanza: Element, dialog_of: DialogOf
+) -> Element:
+    dialog = dialog_of()
+    if dialog is None:
+        return stanza
+    conversations = exchange.conversations
+    params = extra_params(stanza)
+    given = _values(params)
+    given_id = stanza.get("id")
+    message_id = given_id if given_id and is_object_id(given_id) else conversations.new_id()
+    date_sent = seconds(given.get("date_sent"))
+    if date_sent is None:
+        date_sent = int(exchange.clock.time())
+    destroyed = stanza.child("destroy", ns.SELF_DESTROY) is not None
+    child = stanza.child("body")
+    body = child.text if child is not None else None
+    is_new = True
+    if given.get("save_to_history") in ("1", "true") and not destroyed:
+        draft = Draft(
+            id=message_id,
+            body=body,
+            date_sent=date_sent,
+            attachments=_attachments(params),
+            custom={name: value for name, value in given.items() if name not in _RESERVED},
+        )
+        is_new = conversations.add_message(dialog, session.user_id, draft) is not None
+    if is_new:
+        notify(exchange, dialog, session.user_id, message_id, body, given)
+    added = {"dialog_id": dialog["id"], "message_id": message_id}
+    if not given.get("date_sent"):
+        added["date_sent"] = str(date_sent)
+    return _with_params(stanza, added)
+
+
+KINDS: tuple[tuple[str, frozenset[str], Treatment], ...] = (
+    (ns.CHAT_MARKERS, frozenset(("received", "displayed")), _take_marker),
+    # An edit or a deletion names the message it is about; it is not a message of its own.
+    (ns.CORRECTION, frozenset(("replace",)), _unchanged),
+    (ns.DELETION, frozenset(("remove",)), _unchanged),
+    (ns.CLIENT, frozenset(("body", "extraParams")), _take_content),
+    (ns.CHAT_STATES, frozenset(("composing", "paused", "active", "inactive", "gone")), _unchanged),
+)
+"""What a message can hold and what is done then; the first that fits counts."""
+
+
+def _with_params(stanza: Element, added: Mapping[str, str]) -> Element:
+    """Return the message with parameters set, in place of those of the same name."""
+    params = extra_params(stanza)
+    kept = [] if params is None else params.children
+    kept = [child for child in kept if not (isinstance(child, Element) and child.name in added)]
+    new = [Element(name, ns.CLIENT, None, value) for name, value in added.items()]
+    whole = Element("extraParams", ns.CLIENT, None, *kept, *new)
+    return stanza.replace(*(child for child in stanza.children if child is not params), whole)
+
+
+def _values(params: Element | None) -> dict[str, Any]:
+    if params is None:
+        return {}
+    return {child.name: _value(child) for child in params.elements() if child.name != "attachment"}
+
+
+def _value(element: Element) -> Any:
+    nested = {child.name: _value(child) for child in element.elements()}
+    return nested or element.text
+
+
+def _attachments(params: Element | None) -> list[dict[str, str]]:
+    if params is None:
+        return []
+    return [dict(child.attributes) for child in params.elements() if child.name == "attachment"]

@@ -1,0 +1,106 @@
+"""Occupancy: who has joined which room, with what resources, and who may not come back."""
+
+from __future__ import annotations
+
+from attrs import define, field, frozen
+
+from . import namespaces as ns
+from .element import Element
+from .session import Session
+
+__all__ = ["NOBODY", "OUTCAST", "Occupancy", "Occupant", "Standing"]
+
+
+@frozen
+class Standing:
+    """What a user is in a room: the affiliation lasts, the role is for as long as one is inside."""
+
+    affiliation: str
+    role: str
+
+    @property
+    def is_member(self) -> bool:
+        """Whether the user may be in the room at all."""
+        return self.affiliation not in ("none", "outcast")
+
+
+NOBODY = Standing("none", "none")
+OUTCAST = Standing("outcast", "none")
+
+_EMPTY = Element("presence", ns.CLIENT)
+
+
+@define(eq=False)
+class Occupant:
+    """A user in a room; each of the user's sessions there has the presence it joined with."""
+
+    user_id: int
+    standing: Standing
+    presences: dict[Session, Element] = field(factory=dict)
+
+    @property
+    def presence(self) -> Element:
+        """The newest presence of the user in the room; an empty one when the last session has left."""
+        return next(reversed(self.presences.values()), _EMPTY)
+
+
+class Occupancy:
+    """The rooms in which somebody is, by dialog id."""
+
+    def __init__(self) -> None:
+        self._rooms: dict[str, dict[int, Occupant]] = {}
+        self._banned: set[tuple[str, int]] = set()
+
+    def occupants(self, dialog_id: str) -> list[Occupant]:
+        """Return those in a room, in the order they came."""
+        return list(self._rooms.get(dialog_id, {}).values())
+
+    def occupant(self, dialog_id: str, user_id: int) -> Occupant | None:
+        """Return a user in a room."""
+        return self._rooms.get(dialog_id, {}).get(user_id)
+
+    def has_joined(self, dialog_id: str, session: Session) -> bool:
+        """Whether a session is in a room."""
+        occupant = self.occupant(dialog_id, session.user_id)
+        return occupant is not None and session in occupant.presences
+
+    def sessions(self, dialog_id: str) -> list[Session]:
+        """Return the sessions in a room."""
+        occupants = self.occupants(dialog_id)
+        return [session for occupant in occupants for session in occupant.presences]
+
+    def rooms_of(self, session: Session) -> list[str]:
+        """Return the dialog ids of the rooms a session is in."""
+        return [dialog_id for dialog_id in self._rooms if self.has_joined(dialog_id, session)]
+
+    def enter(
+        self, dialog_id: str, session: Session, standing: Standing, presence: Element
+    ) -> Occupant:
+        """Put a session into a room, or give it another presence there."""
+        room = self._rooms.setdefault(dialog_id, {})
+        occupant = room.setdefault(session.user_id, Occupant(session.user_id, standing))
+        occupant.presences.pop(session, None)
+        occupant.presences[session] = presence
+        return occupant
+
+    def leave(self, dialog_id: str, session: Session) -> None:
+        """Take a session out of a room it is in; the last one takes its user along."""
+        occupant = self._rooms[dialog_id][session.user_id]
+        del occupant.presences[session]
+        if not occupant.presences:
+            self.remove(dialog_id, session.user_id)
+
+    def remove(self, dialog_id: str, user_id: int) -> None:
+        """Take a user who is in a room out of it."""
+        room = self._rooms[dialog_id]
+        del room[user_id]
+        if not room:
+            del self._rooms[dialog_id]
+
+    def ban(self, dialog_id: str, user_id: int) -> None:
+        """Keep a user out of a room from now on."""
+        self._banned.add((dialog_id, user_id))
+
+    def is_banned(self, dialog_id: str, user_id: int) -> bool:
+        """Whether a user was banned from a room."""
+        return (dialog_id, user_id) in self._banned

@@ -1,0 +1,139 @@
+"""Requests to rooms: what and who is there (XEP-0030, XEP-0045), and whether one is in (XEP-0410)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING
+
+from ..conversations import BROADCAST, PRIVATE, PUBLIC
+from ..store import Row
+from . import namespaces as ns
+from .element import Element, clean_text
+from .room_messages import reached
+from .rooms import dialog_at, require_member
+from .session import Session
+from .stanza import Jid, Refused, result_reply
+
+if TYPE_CHECKING:
+    from .exchange import Exchange
+
+__all__ = ["handle"]
+
+Handler = Callable[["Exchange", Session, Element, Jid], "Element | None"]
+
+
+def handle(exchange: Exchange, session: Session, stanza: Element, jid: Jid) -> None:
+    """Answer an IQ to the rooms' domain."""
+    if stanza.get("type") in ("result", "error"):
+        return
+    try:
+        answer = _handler(stanza, jid)(exchange, session, stanza, jid)
+    except Refused as refused:
+        exchange.refuse(session, stanza, refused.condition, refused.text)
+        return
+    exchange.reply(session, result_reply(stanza, *(() if answer is None else (answer,))))
+
+
+def _handler(stanza: Element, jid: Jid) -> Handler:
+    place = "domain" if jid.local is None else "room" if jid.resource is None else "occupant"
+    payload = next(stanza.elements())
+    found = _HANDLERS.get((place, stanza.get("type") or "", payload.namespace))
+    if found is not None:
+        return found
+    if payload.namespace in (ns.MUC_ADMIN, ns.MUC_OWNER):
+        raise Refused("not-allowed", "Rooms are made and managed over REST, as dialogs")
+    raise Refused(
+        "service-unavailable",
+        f"The emulator does not implement IQ {stanza.get('type')} of <{payload.name}/> in "
+        f"{payload.namespace} to {stanza.get('to')}",
+    )
+
+
+def _domain_ping(*_: object) -> None:
+    return None
+
+
+def _domain_information(exchange: Exchange, session: Session, stanza: Element, jid: Jid) -> Element:
+    return _information(("conference", "text", "Rooms"), (ns.MUC, *_DISCOVERY))
+
+
+def _domain_items(exchange: Exchange, session: Session, stanza: Element, jid: Jid) -> Element:
+    dialogs = exchange.conversations.store.dialogs_of(
+        session.user_id, "d.type != ?", (PRIVATE,), order="d.created_at, d.id"
+    )
+    return _items(
+        (exchange.settings.room_jid(dialog["id"]), clean_text(dialog["name"])) for dialog in dialogs
+    )
+
+
+def _room_ping(exchange: Exchange, session: Session, stanza: Element, jid: Jid) -> None:
+    require_member(exchange, dialog_at(exchange, jid), session.user_id)
+
+
+def _room_information(exchange: Exchange, session: Session, stanza: Element, jid: Jid) -> Element:
+    dialog = dialog_at(exchange, jid)
+    if dialog["type"] != PUBLIC:
+        require_member(exchange, dialog, session.user_id)
+    features = (ns.MUC, *_DISCOVERY, *_kind_features(dialog))
+    return _information(("conference", "text", clean_text(dialog["name"])), features)
+
+
+def _kind_features(dialog: Row) -> tuple[str, ...]:
+    broadcast = dialog["type"] == BROADCAST
+    return (
+        "muc_persistent",
+        "muc_semianonymous",
+        "muc_unsecured",
+        "muc_moderated" if broadcast else "muc_unmoderated",
+        "muc_open" if broadcast else "muc_membersonly",
+        "muc_public" if dialog["type"] in (BROADCAST, PUBLIC) else "muc_hidden",
+    )
+
+
+def _room_items(exchange: Exchange, session: Session, stanza: Element, jid: Jid) -> Element:
+    # Those online in a room are those whom a message in it reaches: joining is not needed. (Inferred.)
+    dialog = dialog_at(exchange, jid)
+    require_member(exchange, dialog, session.user_id)
+    room = exchange.settings.room_jid(dialog["id"])
+    online = sorted({found.user_id for found in reached(exchange, dialog)})
+    return _items((f"{room}/{user_id}", None) for user_id in online)
+
+
+def _self_ping(exchange: Exchange, session: Session, stanza: Element, jid: Jid) -> None:
+    dialog = dialog_at(exchange, jid)
+    if not exchange.occupancy.has_joined(dialog["id"], session):
+        raise Refused("not-acceptable", "You are not in this room")
+    if jid.resource != str(session.user_id):
+        raise Refused("service-unavailable", "Rooms forward no requests; you may ping yourself")
+
+
+_DISCOVERY = (ns.DISCO_INFO, ns.DISCO_ITEMS, ns.PING)
+_HANDLERS: dict[tuple[str, str, str], Handler] = {
+    ("domain", "get", ns.PING): _domain_ping,
+    ("domain", "get", ns.DISCO_INFO): _domain_information,
+    ("domain", "get", ns.DISCO_ITEMS): _domain_items,
+    ("room", "get", ns.PING): _room_ping,
+    ("room", "get", ns.DISCO_INFO): _room_information,
+    ("room", "get", ns.DISCO_ITEMS): _room_items,
+    ("occupant", "get", ns.PING): _self_ping,
+}
+
+
+def _information(identity: tuple[str, str, str | None], features: tuple[str, ...]) -> Element:
+    category, kind, name = identity
+    return Element(
+        "query",
+        ns.DISCO_INFO,
+        None,
+        Element("identity", ns.DISCO_INFO, {"category": category, "type": kind, "name": name}),
+        *(Element("feature", ns.DISCO_INFO, {"var": feature}) for feature in features),
+    )
+
+
+def _items(entries: Iterable[tuple[str, str | None]]) -> Element:
+    return Element(
+        "query",
+        ns.DISCO_ITEMS,
+        None,
+        *(Element("item", ns.DISCO_ITEMS, {"jid": jid, "name": name}) for jid, name in entries),
+    )
