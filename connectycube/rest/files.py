@@ -314,6 +314,7 @@ def _upload_form(answer: Answer, file: File) -> tuple[str, Mapping[str, str]]:
     if not isinstance(text, str):
         raise answer.unexpected("it does not say where the content goes")
     try:
+        text.encode()  # JSON can hold halves of characters, which nothing else can
         parts = urlsplit(text)
     except ValueError:
         raise answer.unexpected("where the content goes is not a URL") from None

@@ -322,3 +322,14 @@ def with_one_odd(value):
 def test_each_part_of_an_answer_may_be_missing_or_odd(example):
     for data in (*ODD, *with_one_odd(example.replies[0])):
         check_damaged(example, data)
+
+
+def file_at(address):
+    return {"blob": {"id": 6001, "blob_object_access": {"params": address}}}
+
+
+@pytest.mark.parametrize("address", [f"{STORAGE}/x?key=\ud800", f"{STORAGE}/x?\udfff=1"])
+def test_half_a_character_in_the_address_of_the_storage_is_unexpected(address):
+    cube = client_of(reply_of(file_at(address), 201))
+    with pytest.raises(UnexpectedResponseError, match="not a URL"):
+        cube.files.upload(b"knight c3.", name="board.jpeg")
