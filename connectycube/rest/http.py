@@ -239,6 +239,14 @@ class _Call(threading.local):
 _call = _Call()
 
 
+def _addresses(host: str, port: int) -> Iterator[tuple[Any, ...]]:
+    try:
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    except UnicodeError:  # a part of the name is empty, or has more than 63 characters
+        raise socket.gaierror("no address") from None
+    return (address for *_, address in found)
+
+
 class _Timed:
     """Keeps a connection to the deadline, while it is made and from then on."""
 
@@ -252,7 +260,7 @@ class _Timed:
         """Connect to the first address that answers; urllib3 would give each of them the whole time."""
         _call.connecting = True
         failure: OSError = socket.gaierror("no address")
-        for *_, address in socket.getaddrinfo(self.host, self.port, type=socket.SOCK_STREAM):
+        for address in _addresses(self.host, self.port):
             step = min(self.timeout, _call.deadline.step())
             try:
                 numeric = (str(address[0]), self.port)

@@ -7,6 +7,7 @@ tables of parameters show values: chat.md 49, users.md 12, storage.md 1, custom_
 """
 
 import json
+import socket
 from email.parser import BytesParser
 from urllib.parse import parse_qsl, urlsplit
 
@@ -17,7 +18,7 @@ from hypothesis import strategies as st
 
 from connectycube import ConnectyCube
 from connectycube.config import Config, RetryPolicy
-from connectycube.errors import UnexpectedResponseError
+from connectycube.errors import ApiNetworkError, UnexpectedResponseError
 from connectycube.models import Session
 from connectycube.rest.http import Reply
 from connectycube.rest.origins import Origins
@@ -333,3 +334,18 @@ def test_half_a_character_in_the_address_of_the_storage_is_unexpected(address):
     cube = client_of(reply_of(file_at(address), 201))
     with pytest.raises(UnexpectedResponseError, match="not a URL"):
         cube.files.upload(b"knight c3.", name="board.jpeg")
+
+
+@pytest.mark.parametrize("host", ["a..example", "a" * 64 + ".example"])
+def test_a_storage_whose_name_cannot_be_is_not_reached(ada, server, monkeypatch, host):
+    resolve = socket.getaddrinfo
+
+    def as_without_a_guard(name, *arguments, **options):
+        name.encode("idna")  # what getaddrinfo does before it asks anybody
+        return resolve(name, *arguments, **options)
+
+    monkeypatch.setattr(socket, "getaddrinfo", as_without_a_guard)
+    server.play(answer(201, file_at(f"https://{host}/x?key=1")), answer(200))
+    with pytest.raises(ApiNetworkError, match="the host name has no address"):
+        ada.files.upload(b"knight c3.", name="board.jpeg")
+    assert [request.method for request in server.requests] == ["POST", "DELETE"]
