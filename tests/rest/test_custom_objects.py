@@ -139,12 +139,6 @@ def test_records_are_deleted(cube, server):
     assert server.requests[0].raw_path == "/data/profile/a,b,c"
 
 
-def test_permissions_are_asked_for(cube, server):
-    server.play(answer(200, {"permissions": OPEN, "record_id": "5"}))
-    assert cube.custom_objects.permissions("profile", "5") == OPEN
-    assert server.requests[0].query == [("permissions", "1")]
-
-
 def test_reports_are_records(cube, server):
     server.play(*[answer(201, RECORD)] * 4)
     for user in (45, User(id=45)):

@@ -120,7 +120,10 @@ def test_an_example_is_sent_and_read_as_documented(ada, server, example):
             example.call(ada)
         assert caught.value.messages == example.reads.messages
     else:
-        assert example.call(ada) == example.reads
+        result = example.call(ada)
+        assert result == example.reads
+        for model in models_in(result) if example.shows else ():
+            assert {name: getattr(model, name) for name in example.shows} == example.shows
     for sent, expected in zip(server.requests, example.requests, strict=True):
         check(sent, expected)
 

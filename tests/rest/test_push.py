@@ -31,21 +31,6 @@ EVENT = {
 }
 
 
-def test_a_device_is_subscribed(cube, server):
-    server.play(answer(201, [SUBSCRIPTION]))
-    (made,) = cube.push.subscribe(channel="apns", token="98559c", **DEVICE)
-    assert (made.id, made.channel, made.udid, made.platform) == (50, "apns", "device-1", "ios")
-    assert (server.requests[0].method, server.requests[0].path) == ("POST", "/subscriptions")
-    assert server.requests[0].json == {
-        "notification_channel": "apns",
-        "push_token": {
-            "environment": "development",
-            "client_identification_sequence": "98559c",
-        },
-        "device": {"platform": "ios", "udid": "device-1"},
-    }
-
-
 def test_a_browser_is_subscribed_with_keys_of_its_own(cube, server):
     server.play(answer(201, [SUBSCRIPTION]))
     keys = {"web_endpoint": "https://push.example", "web_auth": "a", "web_p256dh": "p"}
@@ -133,15 +118,6 @@ def test_a_text_is_the_message_of_a_universal_notification(cube, server):
     cube.push.send_event("Dinner", environment="production", external_ids=["a", "b"])
     assert payload_of(sent(server)) == {"message": "Dinner"}
     assert sent(server)["external_user"] == {"ids": "a,b"}
-
-
-def test_a_payload_for_one_platform_says_so(cube, server):
-    server.play(answer(201, [EVENT]))
-    aps = {"aps": {"alert": {"title": "Game", "body": "Bob wants to play"}, "badge": 5}}
-    cube.push.send_event(aps, environment="development", users=[271], push_type="apns")
-    assert sent(server)["push_type"] == "apns"
-    assert sent(server)["message"].startswith("payload=")
-    assert payload_of(sent(server)) == aps
 
 
 def test_recipients_are_found_by_tags(cube, server):

@@ -159,13 +159,6 @@ def test_who_is_to_be_deleted_must_be_clear(cube, server, arguments):
     assert server.connections == 0
 
 
-def test_a_password_is_reset_by_email(cube, server):
-    server.play(answer(200))
-    cube.users.reset_password("b@example.org")
-    assert server.requests[0].path == "/users/password/reset"
-    assert server.requests[0].query == [("email", "b@example.org")]
-
-
 # --- look-ups
 
 

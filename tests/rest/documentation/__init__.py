@@ -57,7 +57,8 @@ class Example:
     """A documented request and its answer.
 
     ``sends`` and ``answers`` (JSON, None for an empty body, or Raw) are lists where the one call carries
-    out the examples that ``also`` names as well. ``needs`` are the paths of keys without which the answer
+    out the examples that ``also`` names as well. ``shows`` are properties of what is read, which stand for
+    keys deeper in it. ``needs`` are the paths of keys without which the answer
     would be useless.
     """
 
@@ -68,6 +69,7 @@ class Example:
     reads: Any
     status: int = 200
     also: tuple = ()
+    shows: dict = field(factory=dict)
     needs: tuple = ()
 
     @property

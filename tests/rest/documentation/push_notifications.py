@@ -121,6 +121,7 @@ EXAMPLES = (
         ),
         answers=[{"subscription": SUBSCRIPTION}],
         reads=(READ,),
+        shows={"udid": "PHONE-1", "platform": "ios"},
     ),
     Example(
         name="Retrieve subscriptions",
@@ -128,6 +129,7 @@ EXAMPLES = (
         sends=Request(method="GET", path="/subscriptions"),
         answers=[{"subscription": SUBSCRIPTION}, {"subscription": {**SUBSCRIPTION, "id": 72}}],
         reads=(READ, evolve(READ, id=72)),
+        shows={"udid": "PHONE-1", "platform": "ios"},
     ),
     Example(
         name="Remove subscription",

@@ -134,6 +134,7 @@ EXAMPLES = (
         sends=Request(method="GET", path=f"/blobs/{UID}/object", query=[("download_url", "1")]),
         answers={"blob": {**BLOB, "blob_object_access": {"dowload_url": SIGNED}}},
         reads=evolve(READ, access={"dowload_url": SIGNED}),
+        shows={"download_url": SIGNED},
         needs=(("blob", "id"),),
     ),
     Example(
