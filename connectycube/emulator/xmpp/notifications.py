@@ -37,5 +37,11 @@ def notify(
     }
     muted = exchange.conversations.store.muted_by(dialog["id"])
     for user_id in exchange.conversations.others(dialog, sender):
-        if user_id not in muted and not exchange.receivers(user_id):
+        if user_id not in muted and not _is_there(exchange, dialog, user_id):
             exchange.pushes.record(user_id, payload, cause="message")
+
+
+def _is_there(exchange: Exchange, dialog: Row, user_id: int) -> bool:
+    """Whether a user has an available connection, or one in the dialog's room."""
+    in_room = exchange.occupancy.occupant(dialog["id"], user_id) is not None
+    return in_room or bool(exchange.receivers(user_id))

@@ -6,6 +6,7 @@ user share it, and the others see one occupant. (XEP-0045; what the official SDK
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
@@ -31,6 +32,9 @@ _STANDINGS = {
 }
 _READER = Standing("member", "visitor")
 
+_USER_ID = re.compile(r"[1-9]\d{0,17}", re.ASCII)
+
+# Status codes of a presence. (XEP-0045, 15.6.)
 _SELF, _BANNED, _KICKED, _NO_LONGER_MEMBER = 110, 301, 307, 321
 
 
@@ -106,8 +110,7 @@ def _check_nick(exchange: Exchange, session: Session, nick: str | None) -> None:
         raise Refused("jid-malformed", f"A nick is missing; yours is {own}")
     if nick == own:
         return
-    other = nick.isascii() and nick.isdigit() and len(nick) <= 18
-    if other and exchange.store.user(int(nick)) is not None:
+    if _USER_ID.fullmatch(nick) and exchange.store.user(int(nick)) is not None:
         raise Refused("conflict", f"The nick {nick} is that of another user; yours is {own}")
     raise Refused("not-acceptable", f"Nicks are user ids here; yours is {own}")
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from ..api.people import answered
 from ..client import CLIENT, param
 
 CORRECTION = "{urn:xmpp:message-correct:0}"
@@ -103,3 +104,59 @@ def test_a_system_message_reaches_the_recipient_and_is_not_kept(
 def test_a_system_message_needs_a_user(hers, recipient, status):
     answer = hers("POST", "chat/Message/system", json={"recipientId": recipient})
     assert answer.status_code == status
+
+
+class TestInAGroup:
+    """What is done over REST in a group, as everybody sees it from the nick of who did it."""
+
+    @pytest.fixture
+    def written(self, people, group):
+        return write(people.alice, group)
+
+    def shown(self, clients, room, user_id):
+        """The message that each of the clients gets, and nothing else."""
+        found = []
+        for client in clients:
+            (message,) = client.sync()
+            assert message.get("from") == f"{room}/{user_id}"
+            assert (message.get("to"), message.get("type")) == (client.jid, "groupchat")
+            assert param(message, "dialog_id") == room.partition("_")[2].partition("@")[0]
+            found.append(message)
+        return found
+
+    def test_a_message_that_is_sent_to_the_chat(self, logged_in, people, group, room):
+        clients = [logged_in("alice"), logged_in("bob")]
+        write(people.alice, group)
+        stored = write(people.alice, group, send_to_chat=1, markable=1, colour="red")
+        for message in self.shown(clients, room, people.alice.id):
+            assert (message.get("id"), message.findtext(f"{CLIENT}body")) == (stored["_id"], "hi")
+            assert param(message, "colour") == "red"
+            assert message.find("{urn:xmpp:chat-markers:0}markable") is not None
+
+    def test_a_new_body(self, logged_in, people, group, room, written):
+        clients = [logged_in("alice"), logged_in("bob")]
+        body = {"chat_dialog_id": group["_id"], "message": "hello"}
+        people.alice("PUT", f"chat/Message/{written['_id']}", json=body)
+        for message in self.shown(clients, room, people.alice.id):
+            assert message.findtext(f"{CLIENT}body") == "hello"
+            assert message.find(f"{CORRECTION}replace").get("id") == written["_id"]
+
+    def test_a_deletion_for_everybody_by_an_admin(self, logged_in, people, room, written):
+        clients = [logged_in("alice"), logged_in("carol")]
+        people.carol("DELETE", f"chat/Message/{written['_id']}")
+        people.bob("DELETE", f"chat/Message/{written['_id']}?force=1")
+        for message in self.shown(clients, room, people.bob.id):
+            assert message.find(f"{DELETION}remove").get("id") == written["_id"]
+
+    def test_a_reaction(self, logged_in, people, room, written):
+        clients = [logged_in("alice"), logged_in("carol")]
+        people.carol("PUT", f"chat/Message/{written['_id']}/reactions", json={"add": "👍"})
+        for message in self.shown(clients, room, people.carol.id):
+            reactions = message.find(f"{CLIENT}reactions")
+            assert reactions.get("message_id") == written["_id"]
+            assert reactions[0].attrib == {"add": "true", "type": "👍"}
+
+
+def write(person, dialog, **fields):
+    body = {"chat_dialog_id": dialog["_id"], "message": "hi", **fields}
+    return answered(person("POST", "chat/Message", json=body), 201)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from ..client import chat
+from .in_rooms import group_chat, join
 
 
 @pytest.fixture
@@ -109,3 +110,37 @@ def test_everybody_in_a_group_gets_one(emulator, hers, connect, subscribe, alice
     group = hers("POST", "chat/Dialog", json=body).json()["_id"]
     hers("POST", "chat/Message", json={"chat_dialog_id": group, "message": "x", "send_to_chat": 1})
     assert {push.user_id for push in emulator.pushes} == {bob, dave}
+
+
+def test_a_message_in_a_room_pushes_once_to_those_who_are_not_available(
+    emulator, logged_in, connect, people, subscribe, group, room
+):
+    for person in (people.alice, people.bob, people.carol, people.dave, people.eve):
+        subscribe(person.id)
+    alice = logged_in("alice")
+    logged_in("bob")
+    silent = connect().authenticated(people.carol.id)
+    silent.bind()
+    people.dave("PUT", f"chat/Dialog/{group['_id']}/notifications", json={"enabled": 0})
+    alice.send(group_chat(room) * 2 + group_chat(room, id="b" * 24, params="<silent>1</silent>"))
+    alice.sync()
+    (push,) = emulator.pushes
+    assert push.user_id == people.carol.id
+    assert push.payload == {
+        "message": "hello",
+        "message_id": "aa" * 12,
+        "dialog_id": group["_id"],
+        "user_id": people.alice.id,
+    }
+
+
+def test_who_has_joined_and_got_the_message_needs_no_push(
+    emulator, logged_in, connect, people, subscribe, room
+):
+    subscribe(people.bob.id)
+    bob = connect().authenticated(people.bob.id)
+    bob.bind()
+    join(bob, room)
+    logged_in("alice").send(group_chat(room))
+    bob.message()
+    assert emulator.pushes == []
