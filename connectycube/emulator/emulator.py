@@ -314,10 +314,14 @@ class Emulator:
     ) -> bool:
         """Put a user out of a dialog and its room (status 301); return False for one who was not in the room.
 
-        The user cannot join again before somebody has made the user an occupant again over REST.
-        Otherwise like ``kick``.
+        The user neither joins, writes nor receives there again before ``unban``, whatever is done over
+        REST. Otherwise like ``kick``.
         """
         return self._expel(dialog_id, user_id, actor_id, reason, ban=True)
+
+    def unban(self, dialog_id: str, user_id: int) -> bool:
+        """Take a ban back; return False if there was none. The user is not put into the dialog again."""
+        return self._call(lambda service: service.exchange.occupancy.unban(dialog_id, user_id))
 
     def _expel(
         self, dialog_id: str, user_id: int, actor_id: int | None, reason: str | None, *, ban: bool

@@ -101,6 +101,12 @@ class Occupancy:
         """Keep a user out of a room from now on."""
         self._banned.add((dialog_id, user_id))
 
+    def unban(self, dialog_id: str, user_id: int) -> bool:
+        """Take a ban back; return False if there was none."""
+        was_banned = self.is_banned(dialog_id, user_id)
+        self._banned.discard((dialog_id, user_id))
+        return was_banned
+
     def is_banned(self, dialog_id: str, user_id: int) -> bool:
         """Whether a user was banned from a room."""
         return (dialog_id, user_id) in self._banned

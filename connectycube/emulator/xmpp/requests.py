@@ -149,7 +149,10 @@ def _information(exchange: Exchange, session: Session, stanza: Element, query: E
 
 @request("get", "query", ns.DISCO_ITEMS, feature=ns.DISCO_ITEMS)
 def _items(exchange: Exchange, session: Session, stanza: Element, query: Element) -> Element:
-    return Element("query", ns.DISCO_ITEMS, {"node": query.get("node")})
+    found = []
+    if stanza.get("to") != session.bare_jid:
+        found.append(Element("item", ns.DISCO_ITEMS, {"jid": exchange.settings.muc_domain}))
+    return Element("query", ns.DISCO_ITEMS, {"node": query.get("node")}, *found)
 
 
 @request("set", "bind", ns.BIND)

@@ -84,9 +84,9 @@ def reached(exchange: Exchange, dialog: Row) -> list[Session]:
     else:
         members = exchange.conversations.members(dialog)
         available = [session for member in members for session in exchange.receivers(member)]
-    banned = exchange.occupancy.is_banned
+    is_banned = exchange.occupancy.is_banned
     return [
         session
         for session in dict.fromkeys([*joined, *available])
-        if dialog["type"] != BROADCAST or not banned(dialog["id"], session.user_id)
+        if not is_banned(dialog["id"], session.user_id)
     ]

@@ -51,11 +51,11 @@ def dialog_at(exchange: Exchange, jid: Jid) -> Row:
 
 
 def standing(exchange: Exchange, dialog: Row, user_id: int) -> Standing:
-    """Return what a user is in a dialog's room; a ban holds until the user is an occupant again."""
+    """Return what a user is in a dialog's room, by the role in the dialog."""
+    if exchange.occupancy.is_banned(dialog["id"], user_id):
+        return OUTCAST
     role = exchange.conversations.role(dialog, user_id)
     is_reader = dialog["type"] == BROADCAST and role is Role.REGULAR
-    if (role is Role.NOBODY or is_reader) and exchange.occupancy.is_banned(dialog["id"], user_id):
-        return OUTCAST
     return _READER if is_reader else _STANDINGS[role]
 
 

@@ -84,3 +84,6 @@ def test_a_ban_is_of_one_user_in_one_room():
     assert occupancy.is_banned("a", 1)
     assert not occupancy.is_banned("a", 2)
     assert not occupancy.is_banned("b", 1)
+    assert occupancy.unban("a", 1)
+    assert not occupancy.is_banned("a", 1)
+    assert not occupancy.unban("a", 1)

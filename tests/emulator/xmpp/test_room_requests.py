@@ -63,6 +63,11 @@ class TestItems:
         ]
         assert items(eve, "muc.localhost") == []
 
+    def test_the_server_says_where_the_rooms_are_and_an_account_does_not(self, logged_in, people):
+        alice = logged_in("alice")
+        assert items(alice, "localhost") == [("muc.localhost", None)]
+        assert items(alice, f"{people.alice.id}-1@localhost") == []
+
     def test_strangers_are_told_nothing(self, logged_in, room):
         eve = logged_in("eve")
         for namespace in (ITEMS, INFO):

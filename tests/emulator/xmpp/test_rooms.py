@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from connectycube.emulator import Emulator
 from tests.support.waiting import wait_until
@@ -470,7 +472,7 @@ class TestKickAndBan:
         assert emulator.kick(group["_id"], people.carol.id) is False
         assert len(join(carol, room)) == 2
 
-    def test_a_ban_holds_until_one_is_an_occupant_again(
+    def test_a_ban_holds_whatever_is_done_over_rest_until_it_is_taken_back(
         self, emulator, people, inside, group, room
     ):
         alice, carol = inside
@@ -486,6 +488,13 @@ class TestKickAndBan:
         assert condition(carol.message()) == "forbidden"
         body = {"push_all": {"occupants_ids": [people.carol.id]}}
         answered(people.alice("PUT", f"chat/Dialog/{group['_id']}", json=body))
+        carol.send(join_stanza(room, people.carol.id))
+        assert condition(carol.find(PRESENCE)) == "forbidden"
+        alice.send(group_chat(room))
+        alice.message()
+        assert carol.sync() == []
+        assert emulator.unban(group["_id"], people.carol.id) is True
+        assert emulator.unban(group["_id"], people.carol.id) is False
         assert len(join(carol, room)) == 2
 
     def test_a_ban_keeps_a_reader_from_a_broadcast_dialog(
@@ -521,3 +530,67 @@ def test_sessions_that_end_at_once_leave_empty_rooms(emulator, logged_in, people
     emulator.cut()
     wait_until(lambda: not emulator.sessions(), 5)
     assert [nick_of(seen) for seen in join(logged_in("alice"), room)] == [people.alice.id]
+
+
+# --- whatever is sent ------------------------------------------------------------------------------
+
+NAMES = st.sampled_from(["presence", "message", "iq"])
+TYPES = st.sampled_from(
+    [None, "", "unavailable", "groupchat", "chat", "headline", "error", "get", "set", "subscribe"]
+)
+ADDRESSES = st.sampled_from(
+    [
+        *("muc.localhost", "muc.localhost/1", "@muc.localhost", "/", "", "MUC.LOCALHOST"),
+        *("1_@muc.localhost/1", "_x@muc.localhost/1", "1_{}@muc.localhost/\U0001f600"),
+        *("{}@muc.localhost", "1_{}@muc.localhost", "1_{}@muc.localhost/", "1_{}@muc.localhost/1"),
+        *("1_{}@muc.localhost/2", "1_{}@muc.localhost/1/1", "1_{}@MUC.localhost/1", "x" * 5000),
+    ]
+)
+INNER = st.lists(
+    st.sampled_from(
+        [
+            f"<x xmlns='{MUC}'/>",
+            f"<x xmlns='{MUC}'><history maxstanzas='-1'/><password>p</password></x>",
+            f"<x xmlns='{MUC}#user'><invite to='2-1@localhost'/></x>",
+            f"<query xmlns='{MUC}#admin'><item nick='2' role='none'/></query>",
+            "<query xmlns='http://jabber.org/protocol/disco#items' node='x'/>",
+            "<query xmlns='http://jabber.org/protocol/disco#info'/>",
+            "<ping xmlns='urn:xmpp:ping'/>",
+            "<body/>",
+            "<body>\U0001f600</body>",
+            "<subject>s</subject>",
+            "<extraParams/>",
+            "<extraParams><save_to_history>1</save_to_history><date_sent>x</date_sent></extraParams>",
+            "<displayed xmlns='urn:xmpp:chat-markers:0' id='x'/>",
+            "<replace xmlns='urn:xmpp:message-correct:0'/>",
+            "<composing xmlns='http://jabber.org/protocol/chatstates'/>",
+            "<show>away</show>",
+        ]
+    ),
+    max_size=3,
+)
+STANZAS_SENT = st.lists(st.tuples(NAMES, TYPES, ADDRESSES, INNER), min_size=1, max_size=12)
+
+
+@pytest.fixture(scope="module")
+def sender_and_witness():
+    with Emulator() as emulator:
+        users = [emulator.add_user(name, "secret") for name in ("alice", "bob")]
+        dialog_id = emulator.add_broadcast_dialog("News", users[0])
+        with Client(emulator) as sender, Client(emulator) as witness:
+            sender.log_in(users[0])
+            witness.log_in(users[1])
+            join(witness, f"1_{dialog_id}@muc.localhost")
+            yield sender, witness, dialog_id
+
+
+@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(sent=STANZAS_SENT)
+def test_whatever_comes_is_answered_or_relayed_and_ends_nobodys_stream(sender_and_witness, sent):
+    sender, witness, dialog_id = sender_and_witness
+    for name, kind, to, inner in sent:
+        known = "" if kind is None else f" type='{kind}'"
+        address = to.format(dialog_id)
+        sender.send(f"<{name} id='f' to='{address}'{known}>{''.join(inner)}</{name}>")
+    sender.sync()
+    witness.sync()
