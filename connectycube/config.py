@@ -186,6 +186,8 @@ class Config:
     """Dispatcher threads that call receivers; order holds within a conversation whatever the number."""
     auto_delivered: bool = field(default=True, validator=_bool)
     """Whether a markable message is answered with 'delivered' by itself."""
+    join_rooms: bool = field(default=True, validator=_bool)
+    """Whether sending to a group, public or broadcast dialog enters its room first."""
     timeouts: Timeouts = field(factory=Timeouts)
     reconnect: ReconnectPolicy = field(factory=ReconnectPolicy)
     limits: Limits = field(factory=Limits)

@@ -1,7 +1,8 @@
 """Real time: one user's chat connection, its signals and its threads."""
 
-from .connection import Chat
 from .handle import SendHandle
+from .messaging import Chat
 from .signals import Signal
+from .waiting import EventStream
 
-__all__ = ["Chat", "SendHandle", "Signal"]
+__all__ = ["Chat", "EventStream", "SendHandle", "Signal"]

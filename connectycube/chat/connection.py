@@ -1,14 +1,12 @@
-"""The chat connection as a user sees it."""
+"""The connection of a chat as a user sees it: its life, its states, its signals of them."""
 
 from __future__ import annotations
 
 import logging
 import secrets
 from collections.abc import Callable
-from datetime import datetime, timezone
 from types import TracebackType
-
-from attrs import evolve
+from typing import Any, TypeVar
 
 from .. import checks
 from ..config import Config
@@ -20,59 +18,32 @@ from ..errors import (
     NotConnectedError,
 )
 from ..forks import replaced_in_child
-from ..models import (
-    ChatState,
-    DialogRef,
-    DialogType,
-    Message,
-    StateChange,
-    User,
-)
-from .driver import Driver, new_id
-from .handle import SendHandle
+from ..models import ChatState, StateChange, User
+from .driver import Driver
 from .handover import StoredIds
 from .protocol import markup
 from .protocol import namespaces as ns
 from .protocol.addresses import Addresses
-from .protocol.messages import Delivery, encode_chat_state, encode_message
-from .protocol.outbox import Submission
+from .protocol.decoding import Delivery
 from .protocol.stream import Credentials
 from .receivers import call_receivers
-from .signals import Signal
+from .signals import Signal, check_callback
+from .waiting import EventStream
 
-__all__ = ["Chat"]
+__all__ = ["Connection", "SessionCredentials"]
 
 logger = logging.getLogger("connectycube.chat")
 
 SessionCredentials = Callable[[], "tuple[User, str]"]
+Self = TypeVar("Self", bound="Connection")
 
 
 def _new_resource() -> str:
     return f"python-{secrets.token_hex(16)}"
 
 
-class Chat:
-    """One user's real-time connection; ``cube.chat``.
-
-    **Threads.** Every method may be called from any thread. ``login()`` starts a connection thread,
-    which never runs your code, and dispatcher workers (``Config.workers``, default one), which call
-    the receivers. All threads are daemons and end with ``logout()``.
-
-    **Callbacks.** Receivers are connected to signals, before or after login, and are called as
-    ``receiver(chat, event)``: one at a time and in order within a conversation. Every blocking
-    method is legal inside a receiver, except ``wait()``, which raises at once. One that raises is
-    logged and reported to ``callback_failed``; the others still run.
-
-    **When receivers are slow** events wait in a bounded queue (``Config.limits``). When it is full,
-    typing events are merged; then the link is closed until the queue has fallen to half (or a blocking
-    call needs it), and the server sends again what was not taken over.
-
-    Signals and their events: ``message_received`` (:class:`Message`), ``message_sent``
-    (:class:`MessageSent`), ``message_failed`` (:class:`MessageFailure`), ``message_delivered`` and
-    ``message_read`` (:class:`MessageStatus`), ``typing_started`` and ``typing_stopped``
-    (:class:`Typing`), ``state_changed`` (:class:`StateChange`), ``callback_failed``
-    (:class:`CallbackFailure`).
-    """
+class Connection:
+    """One user's connection to the chat server; :class:`Chat` adds what travels over it."""
 
     def __init__(
         self,
@@ -90,13 +61,6 @@ class Chat:
             config, f"connectycube-{self._resource[-8:]}", self._deliver, stored_ids
         )
         replaced_in_child(self)
-        self.message_received = Signal("message_received", "A message of somebody else arrived.")
-        self.message_sent = Signal("message_sent", "The server acknowledged a message of ours.")
-        self.message_failed = Signal("message_failed", "A message of ours failed, or may have.")
-        self.message_delivered = Signal("message_delivered", "A message of ours was delivered.")
-        self.message_read = Signal("message_read", "A message of ours was read.")
-        self.typing_started = Signal("typing_started", "A user started typing.")
-        self.typing_stopped = Signal("typing_stopped", "A user stopped typing.")
         self.state_changed = Signal("state_changed", "The connection entered another state.")
         self.callback_failed = Signal("callback_failed", "A receiver raised.")
 
@@ -231,7 +195,38 @@ class Chat:
         assert asked.at is not None and answered.at is not None
         return answered.at - asked.at
 
-    def __enter__(self) -> Chat:
+    def events(self, signal: Signal, timeout: float) -> EventStream:
+        """Return the signal's events from now on, for code that prefers a loop to callbacks.
+
+        Iterating yields each event and ends when ``timeout`` seconds pass without one, or with
+        ``logout()``. Close it, or use it in a ``with`` statement. Legal in every thread, also inside a
+        receiver: an event is there as soon as it is queued for the receivers. Raises
+        ArgumentTypeError or ArgumentValueError if ``signal`` is none of this connection.
+        """
+        if signal not in self._signals():
+            name = type(signal).__name__
+            raise ArgumentTypeError(f"signal must be a signal of this connection, not {name}")
+        self._driver.check_usable()
+        return self._driver.stream(signal.name, checks.a_number("timeout", timeout, least=0.0))
+
+    def wait_for(
+        self,
+        signal: Signal,
+        timeout: float,
+        where: Callable[[Any], object] | None = None,
+    ) -> Any:
+        """Wait for the signal's next event for which ``where(event)`` is true, and return it.
+
+        ``timeout`` is seconds; ``where`` is called in this thread. For what may come before this call,
+        use :meth:`events`. Raises ChatTimeoutError; NotConnectedError when the connection is logged
+        out meanwhile, or the reason when it fails for good.
+        """
+        if where is not None:
+            check_callback("where", where)
+        with self.events(signal, timeout) as events:
+            return events.next(where=where)
+
+    def __enter__(self: Self) -> Self:
         """Log in with the REST session unless that has been done; ``with cube.chat:`` logs out."""
         if self._driver.is_closed:
             self.login()
@@ -245,147 +240,11 @@ class Chat:
     ) -> None:
         self.logout()
 
-    # --- messages ---
-
-    def send_message(
-        self,
-        dialog: DialogRef,
-        message: str | Message,
-        *,
-        clean: bool = False,
-        timeout: float | None = None,
-    ) -> SendHandle:
-        """Send a message to a dialog and return the handle of its outcome. (Guide: Send messages.)
-
-        ``dialog`` is a Dialog or any DialogRef (for example ``message.dialog``); ``message`` is the
-        body or a :class:`Message` with attachments, custom parameters and so on. The call does not
-        wait for the server: ``handle.result()`` does. While the link is down the message waits;
-        when the outbound buffer is full the call waits for room, ``timeout`` seconds (None:
-        ``Config.timeouts.send``), then raises SendQueueFullError.
-
-        Raises ArgumentTypeError or ArgumentValueError, naming the argument, before anything is
-        sent; characters that XML forbids are refused, in the body unless ``clean=True`` replaces them
-        by U+FFFD.
-        NotConnectedError in IDLE and CLOSED.
-        """
-        deadline = Deadline.of(timeout, self._config.timeouts.send)
-        peer_id = self._peer(dialog)
-        ready = self._prepare(message, dialog, clean)
-        to = self._addresses.user(peer_id)
-        data = encode_message(ready, to)
-        handle = SendHandle(ready, self._config.timeouts.acknowledgement, self._driver.needing_link)
-        reference = DialogRef.private(peer_id, dialog.id)
-        self._driver.submit(Submission(ready, reference, to, handle), data, deadline)
-        return handle
-
-    def send_private(
-        self,
-        user_id: int,
-        message: str | Message,
-        *,
-        clean: bool = False,
-        timeout: float | None = None,
-    ) -> SendHandle:
-        """Send a message to a user; the service makes the private dialog. As :meth:`send_message`."""
-        checks.an_integer("user_id", user_id, least=1)
-        return self.send_message(DialogRef.private(user_id), message, clean=clean, timeout=timeout)
-
-    def reply(
-        self,
-        message: Message,
-        reply: str | Message,
-        *,
-        clean: bool = False,
-        timeout: float | None = None,
-    ) -> SendHandle:
-        """Send ``reply`` to the dialog that ``message`` came from. As :meth:`send_message`."""
-        if not isinstance(message, Message):
-            raise ArgumentTypeError(f"message must be a Message, not {type(message).__name__}")
-        if message.dialog is None:
-            raise ArgumentValueError("message does not say which dialog it came from")
-        return self.send_message(message.dialog, reply, clean=clean, timeout=timeout)
-
-    def mark_delivered(self, message: Message) -> None:
-        """Tell the sender that ``message`` was delivered. (Guide: 'Delivered' status; XEP-0333.)
-
-        Happens by itself for markable messages unless ``Config.auto_delivered`` is False. Waits
-        in the outbound buffer while the link is down. Raises ArgumentValueError if the message has
-        no id or sender.
-        """
-        self._mark("received", message)
-
-    def mark_read(self, message: Message) -> None:
-        """Tell the sender that ``message`` was read. As :meth:`mark_delivered`. (XEP-0333.)"""
-        self._mark("displayed", message)
-
-    def send_typing(self, dialog: DialogRef) -> None:
-        """Tell the dialog that this user is typing. (Guide: 'Is typing' status; XEP-0085.)
-
-        Dropped while the link is down: it would mean nothing later.
-        """
-        self._send_chat_state("composing", dialog)
-
-    def send_stop_typing(self, dialog: DialogRef) -> None:
-        """Tell the dialog that this user has stopped typing. As :meth:`send_typing`."""
-        self._send_chat_state("paused", dialog)
-
     # --- inside ---
 
     def after_fork_in_child(self) -> None:
         """Take a resource of one's own: with the parent's, the server would end the parent's session."""
         self._resource = _new_resource()
-
-    def _peer(self, dialog: DialogRef) -> int:
-        if not isinstance(dialog, DialogRef):
-            raise ArgumentTypeError(
-                f"dialog must be a Dialog or DialogRef, not {type(dialog).__name__}"
-            )
-        if dialog.type is not DialogType.PRIVATE:
-            kind = dialog.type.name.lower() if dialog.type else "unknown"
-            raise ArgumentValueError(f"dialog must be a private one, not of type {kind}")
-        peer_id = dialog.peer_id
-        if peer_id is None:
-            raise ArgumentValueError("dialog does not say who the other user is (peer_id)")
-        if self._user is not None and peer_id == self._user.id:
-            raise ArgumentValueError("dialog is with the user who is logged in")
-        return checks.an_integer("dialog.peer_id", peer_id, least=1)
-
-    def _prepare(self, message: str | Message, dialog: DialogRef, clean: bool) -> Message:
-        if isinstance(message, str):
-            message = Message(body=message)
-        elif not isinstance(message, Message):
-            raise ArgumentTypeError(
-                f"message must be a string or a Message, not {type(message).__name__}"
-            )
-        if not message.body and not message.attachments and not message.custom:
-            raise ArgumentValueError(
-                "message must have a body, an attachment or a custom parameter"
-            )
-        body = message.body
-        if clean and isinstance(body, str):
-            body = markup.clean(body)
-        user_id = self._user.id if self._user is not None else None
-        return evolve(
-            message,
-            id=new_id() if message.id is None else message.id,
-            body=body,
-            date_sent=message.date_sent or datetime.now(timezone.utc).replace(microsecond=0),
-            dialog_id=dialog.id,
-            sender_id=user_id,
-            recipient_id=dialog.peer_id,
-            dialog=dialog,
-        )
-
-    def _mark(self, name: str, message: Message) -> None:
-        if not isinstance(message, Message):
-            raise ArgumentTypeError(f"message must be a Message, not {type(message).__name__}")
-        if not message.id or not message.sender_id:
-            raise ArgumentValueError("message must have an id and a sender_id")
-        self._driver.command(lambda core, now: core.send_marker(name, message, now))
-
-    def _send_chat_state(self, name: str, dialog: DialogRef) -> None:
-        data = encode_chat_state(name, self._addresses.user(self._peer(dialog)))
-        self._driver.command(lambda core, _: core.send_fleeting(data))
 
     def _signals(self) -> list[Signal]:
         return [value for value in vars(self).values() if isinstance(value, Signal)]
@@ -411,6 +270,5 @@ class Chat:
 
     def __repr__(self) -> str:
         who = f" as user {self._user.id}" if self._user is not None else ""
-        return (
-            f"<Chat {self.state.value}{who} at {self._config.chat_host}:{self._config.chat_port}>"
-        )
+        where = f"{self._config.chat_host}:{self._config.chat_port}"
+        return f"<{type(self).__name__} {self.state.value}{who} at {where}>"

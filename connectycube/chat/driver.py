@@ -15,6 +15,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 from ..config import Config
@@ -40,10 +41,11 @@ from .exit import ended_at_exit
 from .handover import HandOver, Request, StoredIds, ask_history
 from .link import AttemptAbandoned, Link, Waker, open_link, wait_for
 from .protocol.core import Core
-from .protocol.messages import Delivery
+from .protocol.decoding import Delivery
 from .protocol.outbox import Submission
 from .protocol.session import Lookup
 from .protocol.stream import Credentials
+from .waiting import EventStream
 
 __all__ = ["Driver", "new_id"]
 
@@ -237,6 +239,14 @@ class Driver:
         """
         self._closed.wait()
 
+    def stream(self, signal: str, timeout: float) -> EventStream:
+        """Collect the events of a signal from now on."""
+        streams = self._outlet.streams
+        most = self._config.limits.queued_events
+        stream = EventStream(signal, timeout, most, self.needing_link, streams.remove)
+        streams.add(stream)
+        return stream
+
     def wait_until_ready(self, deadline: Deadline) -> None:
         """Wait until messages flow; raise if that cannot happen any more, or not in time."""
         self.check_usable()
@@ -309,18 +319,29 @@ class Driver:
 
     def request(self, kind: str, to: str | None, payload: str, deadline: Deadline) -> Any:
         """Send an IQ once ready and return the answer's Node, or raise what it says."""
+
+        def start(core: Core, ticket: Request) -> Callable[[], None]:
+            return partial(core.forget_request, core.request(kind, to, payload, ticket))
+
+        return self.ask(start, deadline)
+
+    def ask(self, start: Callable[[Core, Request], Callable[[], None]], deadline: Deadline) -> Any:
+        """Start something with the core once ready and return what it is answered, or raise it.
+
+        ``start`` gets the ticket that the answer will carry and returns how to give up on it.
+        """
         self.check_usable()
         request = Request()
         with self.needing_link():
             with self._mutex:
                 self._wait_ready(deadline)
-                request_id = self.core.request(kind, to, payload, request)
+                give_up = start(self.core, request)
                 self._after_command()
             try:
                 request.event.wait(deadline.remaining())
             finally:
                 with self._mutex:
-                    self.core.forget_request(request_id)
+                    give_up()
         if request.answer is None:
             raise ChatTimeoutError("the chat server did not answer the request in time")
         if request.answer.error is not None:

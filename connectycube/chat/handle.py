@@ -6,6 +6,7 @@ import logging
 import threading
 from collections.abc import Callable
 from contextlib import AbstractContextManager
+from typing import Any, Generic, TypeVar
 
 from ..deadline import Deadline
 from ..errors import ChatTimeoutError
@@ -16,14 +17,17 @@ __all__ = ["SendHandle"]
 
 logger = logging.getLogger("connectycube.chat")
 
-DoneCallback = Callable[["SendHandle"], object]
+DoneCallback = Callable[["SendHandle[Any]"], object]
+Sent = TypeVar("Sent")
 
 
-class SendHandle:
+class SendHandle(Generic[Sent]):
     """The outcome of a message: sent, failed or unknown; shaped like ``concurrent.futures.Future``.
 
     *Sent* means that the server has acknowledged the message (XEP-0198), the guide's status 'sent'.
-    Every method may be called from any thread, also inside a callback.
+    ``id`` is the message's id, the same at the server, at the recipient and in history; an edit or a
+    deletion has one of its own. ``message`` is what was sent, ``server_copy`` a group message as its room
+    reflected it, or None. Every method may be called from any thread, also inside a callback.
     """
 
     __slots__ = (
@@ -33,33 +37,32 @@ class SendHandle:
         "_error",
         "_lock",
         "_needing_link",
+        "id",
         "message",
+        "server_copy",
     )
 
     def __init__(
         self,
-        message: Message,
+        id: str,
+        message: Sent,
         default_timeout: float,
         needing_link: Callable[[], AbstractContextManager[None]],
     ) -> None:
+        self.id = id
         self.message = message
+        self.server_copy: Message | None = None
         self._default_timeout = default_timeout
         self._needing_link = needing_link
         self._error: Exception | None = None
         self._callbacks: list[DoneCallback] = []
         self._renew_locks()
 
-    @property
-    def id(self) -> str:
-        """The message's id, the same at the server, at the recipient and in history."""
-        assert self.message.id is not None
-        return self.message.id
-
     def done(self) -> bool:
         """Whether the outcome is known (or known to be unknowable)."""
         return self._done.is_set()
 
-    def result(self, timeout: float | None = None) -> Message:
+    def result(self, timeout: float | None = None) -> Sent:
         """Wait until the server has acknowledged the message, and return it as it was sent.
 
         ``timeout`` is in seconds (None: ``Config.timeouts.acknowledgement``). Raises

@@ -7,16 +7,18 @@ import threading
 import time
 from collections import defaultdict
 from collections.abc import Callable, Collection
+from typing import Any
 
 from ..errors import QueueOverflowError
 from ..models import DialogRef, StateChange
 from .dispatcher import Dispatcher, Task
 from .handle import DoneCallback, SendHandle
 from .protocol.core import Core
-from .protocol.messages import Delivery
+from .protocol.decoding import Delivery
 from .protocol.requests import Answer
-from .protocol.session import Lookup, Settled
+from .protocol.session import Echoed, Lookup, Overheard, Settled
 from .signals import name_of
+from .waiting import Streams
 
 __all__ = ["HandOver", "Request", "StoredIds", "ask_history"]
 
@@ -52,7 +54,8 @@ class HandOver:
         self._deliver = deliver
         self._state_changed = state_changed
         self._look_up = look_up
-        self.unsettled: set[SendHandle] = set()
+        self.unsettled: set[SendHandle[Any]] = set()
+        self.streams = Streams()
 
     def pass_on(self, core: Core) -> bool:
         """Pass everything the core has said on, in order; whether there was anything."""
@@ -62,10 +65,15 @@ class HandOver:
             refused: list[Delivery] = []
             for output in outputs:
                 if isinstance(output, Delivery):
+                    self.streams.feed(output)
                     if (refused and output.sequence is not None) or not self._queue(output):
                         refused.append(output)
                 elif isinstance(output, Settled):
                     self._settle(output)
+                elif isinstance(output, Overheard):
+                    self.streams.feed(output.delivery)
+                elif isinstance(output, Echoed):
+                    output.submission.ticket.server_copy = output.message
                 elif isinstance(output, Answer):
                     output.ticket.answer = output
                     output.ticket.event.set()
@@ -98,12 +106,12 @@ class HandOver:
         return self._dispatcher.put(task, bounded=delivery.sequence is not None)
 
     def _settle(self, settled: Settled) -> None:
-        handle: SendHandle = settled.submission.ticket
+        handle: SendHandle[Any] = settled.submission.ticket
         self.unsettled.discard(handle)
         for callback in handle.settle(settled.error):
-            self._queue_callback(handle, callback, settled.submission.conversation)
+            self._queue_callback(handle, callback, settled.submission.to)
 
-    def _queue_callback(self, handle: SendHandle, callback: DoneCallback, lane: str) -> None:
+    def _queue_callback(self, handle: SendHandle[Any], callback: DoneCallback, lane: str) -> None:
         def run() -> None:
             self._dispatcher.note_receiver(name_of(callback))
             try:
@@ -120,8 +128,7 @@ def ask_history(lookup: Lookup, stored_ids: StoredIds | None) -> frozenset[str] 
         return None
     dialogs: dict[DialogRef, list[str]] = defaultdict(list)
     for submission in lookup.submissions:
-        assert submission.message.id is not None
-        dialogs[submission.dialog].append(submission.message.id)
+        dialogs[submission.dialog].append(submission.id)
     found: set[str] = set()
     try:
         for dialog, ids in dialogs.items():

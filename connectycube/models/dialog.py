@@ -45,6 +45,11 @@ class DialogRef:
         """Refer to the private dialog with a user."""
         return DialogRef(id=dialog_id, type=DialogType.PRIVATE, peer_id=user_id)
 
+    @classmethod
+    def room(cls, dialog_id: str, type: DialogType = DialogType.GROUP) -> DialogRef:
+        """Refer to a dialog that has a room; real time does not tell group, public and broadcast apart."""
+        return DialogRef(id=dialog_id, type=type)
+
 
 @frozen(kw_only=True, slots=True)
 class Dialog(DialogRef):

@@ -13,9 +13,17 @@ from .message import Message
 __all__ = [
     "CallbackFailure",
     "ChatState",
+    "ContactEvent",
+    "LastActivity",
+    "MessageDeletion",
+    "MessageEdit",
     "MessageFailure",
     "MessageSent",
     "MessageStatus",
+    "Occupant",
+    "Presence",
+    "ReactionChange",
+    "RoomLeft",
     "StateChange",
     "Typing",
 ]
@@ -93,6 +101,110 @@ class Typing:
 
     user_id: int
     dialog_id: str | None = field(default=None)
+
+
+@frozen(kw_only=True, slots=True)
+class MessageEdit:
+    """User ``user_id`` gave message ``message_id`` a new ``body``. (Guide: Edit messages; XEP-0308.)
+
+    ``is_last`` says whether it is the dialog's last message, ``own`` that another device of this user
+    did it. ``dialog`` is what a reply needs.
+    """
+
+    user_id: int
+    message_id: str
+    body: str
+    dialog: DialogRef
+    is_last: bool | None = field(default=None)
+    own: bool = field(default=False)
+
+    @property
+    def dialog_id(self) -> str | None:
+        """The dialog's id, or None where the peer did not name it."""
+        return self.dialog.id
+
+
+@frozen(kw_only=True, slots=True)
+class MessageDeletion:
+    """User ``user_id`` deleted message ``message_id`` for everybody. (Guide: Delete messages.)
+
+    ``own`` says that another device of this user did it.
+    """
+
+    user_id: int
+    message_id: str
+    dialog: DialogRef
+    own: bool = field(default=False)
+
+    @property
+    def dialog_id(self) -> str | None:
+        """The dialog's id, or None where the peer did not name it."""
+        return self.dialog.id
+
+
+@frozen(kw_only=True, slots=True)
+class ReactionChange:
+    """User ``user_id`` added reactions to message ``message_id``, or took some back. (Guide: Reactions.)"""
+
+    user_id: int
+    message_id: str
+    dialog_id: str | None = field(default=None)
+    added: tuple[str, ...] = field(default=())
+    removed: tuple[str, ...] = field(default=())
+
+
+@frozen(kw_only=True, slots=True)
+class Occupant:
+    """User ``user_id`` entered or left the room of dialog ``dialog_id``. (XEP-0045.)"""
+
+    user_id: int
+    dialog_id: str
+
+
+@frozen(kw_only=True, slots=True)
+class RoomLeft:
+    """This user is in the room of a dialog no longer, without having left it. (XEP-0045.)
+
+    ``reason`` is "kicked", "banned", "removed" (from the dialog), "destroyed", "shutdown" (of the room
+    service) or "refused" (when it was joined again after a reconnection; then ``error`` says more);
+    ``actor_id`` is who did it and ``text`` what they said, where that is known.
+    """
+
+    dialog_id: str
+    reason: str
+    actor_id: int | None = field(default=None)
+    text: str | None = field(default=None)
+    error: Exception | None = field(default=None)
+
+
+@frozen(kw_only=True, slots=True)
+class LastActivity:
+    """User ``user_id`` was last active ``seconds`` ago; 0 is now. (Guide: Last activity; XEP-0012.)"""
+
+    user_id: int
+    seconds: int
+
+
+@frozen(kw_only=True, slots=True)
+class ContactEvent:
+    """User ``user_id`` asks to be this user's contact, agreed to be one, or refused. (RFC 6121, 3.)"""
+
+    user_id: int
+
+
+@frozen(kw_only=True, slots=True)
+class Presence:
+    """User ``user_id`` became available, or no longer, with one of their devices. (RFC 6121, 4.)
+
+    ``resource`` names the device. ``show`` is "away", "chat", "dnd" or "xa" where it was said,
+    ``status`` free text.
+    """
+
+    user_id: int
+    available: bool
+    resource: str | None = field(default=None)
+    show: str | None = field(default=None)
+    status: str | None = field(default=None)
 
 
 @frozen(kw_only=True, slots=True)

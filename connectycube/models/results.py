@@ -35,11 +35,14 @@ class UnreadCount:
 class SystemMessage:
     """A system message: a signal from program to program, which no history keeps. (Guide: System messages.)
 
-    ``custom`` holds the application's own parameters.
+    ``custom`` holds the application's own parameters. ``sender_id`` and ``body`` are those of a message
+    that was received.
     """
 
     id: str | None = wire("messageId", as_string)
     recipient_id: int | None = wire("recipientId", as_int)
+    sender_id: int | None = field(default=None)
+    body: str | None = field(default=None)
     custom: Mapping[str, Any] = field(factory=dict)
     extra: Mapping[str, Any] = field(factory=dict)
 

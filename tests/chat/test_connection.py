@@ -434,8 +434,8 @@ def test_what_xml_forbids_is_refused_before_anything_is_sent_or_cleaned_on_reque
     [
         ("an-id", "dialog must be a Dialog"),
         (DialogRef(id="d", type=DialogType.PRIVATE), "does not say who the other user is"),
-        (DialogRef(id="d", type=DialogType.GROUP), "must be a private one, not of type group"),
-        (Dialog(id="d"), "must be a private one, not of type unknown"),
+        (DialogRef(type=DialogType.GROUP), "dialog does not say its id"),
+        (Dialog(id="d"), "dialog does not say its type"),
         (DialogRef.private(-1), "peer_id must be at least 1"),
     ],
 )

@@ -30,7 +30,7 @@ MESSAGE = Message(id="m1", body="secret words")
 
 @pytest.fixture
 def handle():
-    return SendHandle(MESSAGE, WAIT, nullcontext)
+    return SendHandle(MESSAGE.id, MESSAGE, WAIT, nullcontext)
 
 
 def settle(handle, error=None):
@@ -56,7 +56,7 @@ def test_before_the_outcome_it_is_not_done_and_a_wait_changes_nothing(handle):
 
 
 def test_without_a_time_out_the_default_holds():
-    handle = SendHandle(MESSAGE, 0.01, nullcontext)
+    handle = SendHandle(MESSAGE.id, MESSAGE, 0.01, nullcontext)
     with pytest.raises(ChatTimeoutError):
         handle.result()
     with pytest.raises(ChatTimeoutError):
@@ -98,7 +98,7 @@ def test_the_link_counts_as_needed_during_a_wait_and_only_then():
         finally:
             needs.append("released")
 
-    handle = SendHandle(MESSAGE, WAIT, needing_link)
+    handle = SendHandle(MESSAGE.id, MESSAGE, WAIT, needing_link)
     assert needs == []
     with pytest.raises(ChatTimeoutError):
         handle.result(0)
@@ -256,7 +256,7 @@ def impatient_threads():
 def test_whoever_adds_and_whoever_settles_each_callback_runs_exactly_once():
     with ThreadPoolExecutor(4) as pool:
         for round_number in range(150):
-            handle = SendHandle(MESSAGE, WAIT, nullcontext)
+            handle = SendHandle(MESSAGE.id, MESSAGE, WAIT, nullcontext)
             together = threading.Barrier(4)
             calls = [[] for _ in range(40)]
             errors = [None, ConnectionLostError(f"of round {round_number}")]
@@ -282,7 +282,7 @@ def test_it_shows_its_outcome_and_no_text_of_the_message(handle):
     assert repr(handle) == "<SendHandle m1 pending>"
     settle(handle)
     assert repr(handle) == "<SendHandle m1 sent>"
-    failed = SendHandle(MESSAGE, WAIT, nullcontext)
+    failed = SendHandle(MESSAGE.id, MESSAGE, WAIT, nullcontext)
     settle(failed, ConnectionLostError("secret words"))
     assert repr(failed) == "<SendHandle m1 ConnectionLostError>"
 

@@ -47,3 +47,8 @@ class Addresses:
         if not underscore or rest.partition("/")[0].lower() != self.rooms_host.lower():
             return None
         return dialog_id or None
+
+    def occupant(self, jid: str) -> int | None:
+        """The user whom an occupant's JID names: the nick in a room is the user's id."""
+        nick = jid.partition("/")[2]
+        return int(nick) if nick.isascii() and nick.isdigit() and len(nick) < 20 else None

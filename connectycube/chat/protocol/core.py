@@ -10,7 +10,7 @@ Times are seconds on any clock that only goes forward. One thread at a time.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from typing import Any
 
 from ...config import Config
@@ -24,12 +24,12 @@ from ...errors import (
     QueueOverflowError,
     StreamError,
 )
-from ...models import ChatState, Message, StateChange
+from ...models import ChatState, DialogRef, Message, StateChange
 from .addresses import Addresses
 from .backoff import Backoff
-from .messages import Delivery
+from .decoding import Delivery
 from .outbox import Submission
-from .session import Counters, Lookup, Output, Session, Settled
+from .session import Counters, Echoed, Lookup, Output, Session, Settled
 from .states import READY_STATES, StateMachine
 from .stream import (
     Authenticated,
@@ -43,7 +43,7 @@ from .stream import (
     StreamEvent,
 )
 
-__all__ = ["Core", "Lookup", "Output", "Settled"]
+__all__ = ["Core", "Echoed", "Lookup", "Output", "Settled"]
 
 PERMANENT = frozenset(
     {
@@ -175,7 +175,7 @@ class Core:
         self.credentials = credentials
         if self._session.me not in (0, credentials.user_id):
             # What is left of one user's session, say a late 'delivered', is not for another's.
-            self._session = Session(self._config, self._addresses, self._new_id)
+            self._renew_session()
         self._session.me = credentials.user_id
         self._first_login = True
         self._begin(ChatState.CONNECTING, deadline)
@@ -201,7 +201,7 @@ class Core:
         return self._session.has_room(size)
 
     def submit(self, submission: Submission, data: bytes, now: float) -> None:
-        """Send a chat message, now or once the link is there."""
+        """Send a message stanza, now or once the link is there."""
         self.check_open()
         self._session.submit(submission, data, now)
 
@@ -215,15 +215,41 @@ class Core:
         self.check_open()
         self._session.send_fleeting(data)
 
+    def send_later(self, data: bytes, now: float) -> None:
+        """Send a stanza whose outcome nobody waits for, now or once the link is there."""
+        self.check_open()
+        self._session.send_later(data, now)
+
     def request(self, kind: str, to: str | None, payload: str, ticket: Any) -> str:
         """Send an IQ and return its id; raises NotConnectedError unless ready."""
-        if not self.is_ready:
-            raise NotConnectedError(f"the chat connection is {self.state.value}, not ready")
+        self._check_ready()
         return self._session.request(kind, to, payload, ticket)
 
     def forget_request(self, request_id: str) -> None:
         """Nobody waits for that answer any more."""
         self._session.forget_request(request_id)
+
+    def remember(self, key: Hashable, kind: str, to: str | None, payload: str) -> None:
+        """Make this request in every new session from now on, until :meth:`forget`."""
+        self._session.remember(key, kind, to, payload)
+
+    def forget(self, key: Hashable) -> None:
+        """Do not make that request again."""
+        self._session.forget(key)
+
+    def join(self, dialog: DialogRef, ticket: Any) -> None:
+        """Enter a dialog's room, in every new session as well; raises NotConnectedError unless ready."""
+        self._check_ready()
+        self._session.join(dialog, ticket)
+
+    def leave(self, dialog_id: str, ticket: Any) -> None:
+        """Leave a dialog's room for good; raises NotConnectedError unless ready."""
+        self._check_ready()
+        self._session.leave(dialog_id, ticket)
+
+    def give_up_room(self, ticket: Any) -> None:
+        """Nobody waits to have entered or left any more."""
+        self._session.give_up_room(ticket)
 
     def looked_up(self, asked: Lookup, found: frozenset[str] | None, now: float) -> None:
         """History's answer: the ids it holds, or None if it could not be read."""
@@ -254,6 +280,7 @@ class Core:
         """Go from CLOSED to IDLE and forget who was logged in."""
         self.credentials = self.closed_reason = None
         self._machine.go(ChatState.IDLE)
+        self._renew_session()
 
     def start_closed(self, reason: Exception) -> None:
         """Be CLOSED from the beginning: what a fork inherits."""
@@ -447,6 +474,15 @@ class Core:
             raise NotConnectedError(
                 f"the chat connection is {self.state.value}: call chat.login() first"
             )
+
+    def _check_ready(self) -> None:
+        if not self.is_ready:
+            raise NotConnectedError(f"the chat connection is {self.state.value}, not ready")
+
+    def _renew_session(self) -> None:
+        reported, counters = self._session.outputs, self._session.counters
+        self._session = Session(self._config, self._addresses, self._new_id)
+        self._session.outputs, self._session.counters = reported, counters
 
     def _write_stream_output(self) -> None:
         if self._stream is not None:

@@ -19,21 +19,30 @@ _MODULUS = 2**32  # XEP-0198: h wraps
 
 @define(eq=False)
 class Submission:
-    """A chat message whose sender waits for its outcome.
+    """A message stanza whose sender waits for its outcome.
 
-    ``ticket`` is the sender's own object (its handle), passed back with the outcome. ``in_history``
-    says whether history can tell if the message arrived.
+    ``id`` is the stanza's, ``to`` the bare JID of a user or room, ``message`` what it says if it is a chat
+    message of its own and no edit, deletion or system message. ``failed`` is the signal that tells
+    of a failure; ``ticket`` is the sender's own object (its handle), passed back with the outcome.
     """
 
-    message: Message
+    id: str
+    to: str
     dialog: DialogRef
-    conversation: str
+    message: Message | None = None
+    failed: str = "message_failed"
     ticket: Any = None
 
     @property
     def in_history(self) -> bool:
         """Whether history will hold the message once the server has it."""
-        return self.message.save_to_history and self.message.destroy_after is None
+        message = self.message
+        return message is not None and message.save_to_history and message.destroy_after is None
+
+    @property
+    def in_room(self) -> bool:
+        """Whether it goes to a room."""
+        return self.dialog.peer_id is None
 
 
 @define(eq=False)

@@ -13,9 +13,9 @@ from xml.parsers import expat
 from ...eagerxml import EagerFeeder
 from ...errors import StreamProtocolError
 from . import namespaces as ns
-from .nodes import Node, add_text, attach, new_node
+from .nodes import Node, add_text, attach, children, new_node
 
-__all__ = ["Item", "MessageStanza", "StreamEnd", "StreamParser", "StreamStart"]
+__all__ = ["Item", "MessageStanza", "StreamEnd", "StreamParser", "StreamStart", "message_of"]
 
 _STREAM = f"{ns.STREAM} stream"
 _MESSAGE = f"{ns.CLIENT} message"
@@ -235,6 +235,29 @@ class StreamParser:
         else:
             self._message.others.setdefault(name, node)
             self._back_to_message()
+
+
+def message_of(node: Any, size: int) -> MessageStanza:
+    """Read a message that came as a Node, inside another stanza, as the parser reads one of its own."""
+    stanza = MessageStanza(node.attrs)
+    stanza.size = size
+    for kid in children(node):
+        if kid.name == "body" and kid.namespace == ns.CLIENT and stanza.body is None:
+            stanza.body = "".join(kid.data)
+        elif kid.name == "extraParams":
+            stanza.params = _params_of(
+                [entry for entry in children(kid) if entry.name != "attachment"]
+            )
+            stanza.attachments = [
+                entry.attrs for entry in children(kid) if entry.name == "attachment"
+            ]
+        else:
+            stanza.others.setdefault(f"{kid.namespace} {kid.name}", kid)
+    return stanza
+
+
+def _params_of(nodes: list[Any]) -> dict[str, Any]:
+    return {node.name: _params_of(list(children(node))) or "".join(node.data) for node in nodes}
 
 
 def _node(name: str, attributes: dict[str, str]) -> Any:

@@ -6,29 +6,34 @@ a session could not be resumed. Links, attempts and states are the core's busine
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections import OrderedDict
+from collections.abc import Callable, Hashable, Sequence
+from typing import Any, Literal
 
 from attrs import define, evolve, frozen
 
 from ...config import Config
 from ...errors import ConnectionLostError, OutcomeUnknownError
-from ...models import Message, MessageFailure, MessageSent
+from ...models import DialogRef, Message, MessageFailure, MessageSent
 from . import namespaces as ns
 from .addresses import Addresses
+from .decoding import Delivery, Unreported, decode
+from .encoding import encode_iq, encode_marker
 from .liveness import Liveness
 from .markup import attribute
-from .messages import Delivery, decode, encode_marker
-from .nodes import child
 from .outbox import Outbound, Outbox, Submission
 from .parser import MessageStanza
+from .presences import decode_presence
+from .pushes import decode_push
 from .repetitions import Repetitions
 from .requests import Answer, PendingRequests
+from .rooms import Rooms
 from .stream import Bound, Nonza, Resumable
 
-__all__ = ["Counters", "Lookup", "Output", "Session", "Settled"]
+__all__ = ["Counters", "Echoed", "Lookup", "Output", "Overheard", "Session", "Settled"]
 
 _MODULUS = 2**32  # XEP-0198: counts wrap
+_MOST_REMEMBERED = 1_000  # submissions whose echo or late refusal is still known as theirs
 
 
 @frozen
@@ -46,12 +51,36 @@ class Lookup:
     submissions: tuple[Submission, ...]
 
 
-Output = Delivery | Settled | Answer | Lookup
+@frozen
+class Echoed:
+    """A room has reflected a message of ours: ``message`` is the server's copy."""
+
+    submission: Submission
+    message: Message
+
+
+@frozen
+class Overheard:
+    """A delivery that comes again on the next link; for those who cannot wait for that."""
+
+    delivery: Delivery
+
+
+Output = Delivery | Settled | Echoed | Overheard | Answer | Lookup
 
 
 @define
 class Counters:
     """What happened without an event of its own; for diagnosis."""
+
+    calls: int = 0
+    """Signals of audio and video calls, which are none of this package's business."""
+    forged: int = 0
+    """Stanzas that claimed to come from where they did not."""
+    own_echoes: int = 0
+    """What came back of our own doing: a room's echo, presences, typing and markers of this user."""
+    refused: int = 0
+    """Requests of a new session that the server refused: carbons, subscriptions, the inactive state."""
 
     repeated: int = 0
     """Messages that had been seen before and were not delivered again."""
@@ -85,6 +114,12 @@ class Session:
         self._outbox = Outbox(config.limits)
         self._requests = PendingRequests()
         self._repetitions = Repetitions()
+        self._rooms = Rooms(addresses, new_id, self._send_now)
+        self._standing: dict[Hashable, tuple[str, str | None, str]] = {
+            "carbons": ("set", None, f'<enable xmlns="{ns.CARBONS}"/>')
+        }
+        self._echoes: OrderedDict[tuple[str, str], Submission] = OrderedDict()
+        self._failed_signals: OrderedDict[str, str] = OrderedDict()
         self._looking_up: list[Outbound] = []
         self._managed = False
         self._resume_id: str | None = None
@@ -122,6 +157,8 @@ class Session:
         self.jid = bound.jid
         self._managed, self._resume_id = bound.managed, bound.resume_id
         self._received = self._handled = 0
+        for kind, to, payload in self._standing.values():
+            self.request(kind, to, payload, None)
         self._send_now(b"<presence/>")
         self._flow(now)
 
@@ -137,6 +174,7 @@ class Session:
         self._barrier = None
         self._hole = None
         self.flowing = True
+        self._rooms.enter(self.me)
         self.liveness.start(now)
         self.flush(now)
 
@@ -160,9 +198,8 @@ class Session:
         """The session is gone; ``exact``: everything left in the outbox was not handled."""
         self._resume_id = None
         self._answer_due = False
-        self.outputs += self._requests.fail(
-            ConnectionLostError("the session ended before the answer came")
-        )
+        self._fail_requests(ConnectionLostError("the session ended before the answer came"))
+        self.outputs += self._rooms.session_ended()
         left = [o for o in self._outbox.begin_session() if not o.session_only]
         if exact:
             self._outbox.put_back(left)
@@ -193,7 +230,7 @@ class Session:
             assert submission is not None
             if found is None:
                 self._failed(submission, _unknown())
-            elif submission.message.id in found:
+            elif submission.id in found:
                 self._sent(submission)
             else:
                 again.append(outbound)
@@ -204,7 +241,9 @@ class Session:
         """Nothing goes on: tell every waiter the truth."""
         self.pause()
         self._resume_id = None
-        self.outputs += self._requests.fail(reason)
+        self._fail_requests(reason)
+        self.outputs += self._rooms.session_ended()
+        self.outputs += self._rooms.fail(reason)
         left = [*self._looking_up, *self._outbox.clear()]
         self._looking_up = []
         for outbound in left:
@@ -218,8 +257,27 @@ class Session:
         return self._outbox.has_room(size)
 
     def submit(self, submission: Submission, data: bytes, now: float) -> None:
-        """Send a chat message, now or once the link is there."""
+        """Send a message stanza, now or once the link is there; its room is joined if need be."""
+        if submission.in_room:
+            self._prepare_room(submission)
+        if submission.failed != "message_failed":
+            _remember(self._failed_signals, submission.id, submission.failed)
         self._outbox.add(Outbound(data, submission))
+        self.flush(now)
+
+    def _prepare_room(self, submission: Submission) -> None:
+        if self._config.join_rooms:
+            self._rooms.want(submission.dialog)
+            if self.flowing:
+                self._rooms.enter(self.me)
+        # What the room reflects of it is not news.
+        self._repetitions.is_new((submission.to, self.me, submission.id))
+        if submission.message is not None:
+            _remember(self._echoes, (submission.to, submission.id), submission)
+
+    def send_later(self, data: bytes, now: float) -> None:
+        """Send a stanza whose outcome nobody waits for, now or once the link is there."""
+        self._outbox.add(Outbound(data))
         self.flush(now)
 
     def send_marker(self, name: str, message: Message, now: float) -> None:
@@ -227,8 +285,7 @@ class Session:
         assert message.sender_id is not None and message.id is not None
         to = self._addresses.user(message.sender_id)
         data = encode_marker(name, message.id, message.dialog_id, to, self._new_id())
-        self._outbox.add(Outbound(data))
-        self.flush(now)
+        self.send_later(data, now)
 
     def send_fleeting(self, data: bytes) -> None:
         """Send what has no meaning later: it is dropped while the link is down."""
@@ -241,14 +298,37 @@ class Session:
         """Send an IQ and return its id; the :class:`Answer` carries ``ticket``."""
         assert self.jid is not None
         request_id = self._new_id()
-        target = f' to="{attribute(to)}"' if to is not None else ""
         self._requests.add(request_id, to, self.jid, ticket)
-        self._send_now(f'<iq type="{kind}" id="{request_id}"{target}>{payload}</iq>'.encode())
+        self._send_now(encode_iq(kind, to, payload, request_id))
         return request_id
 
     def forget_request(self, request_id: str) -> None:
         """Nobody waits for that answer any more."""
         self._requests.forget(request_id)
+
+    def remember(self, key: Hashable, kind: str, to: str | None, payload: str) -> None:
+        """Make this request again in every new session, until :meth:`forget`."""
+        self._standing[key] = (kind, to, payload)
+
+    def forget(self, key: Hashable) -> None:
+        """Do not make that request again."""
+        self._standing.pop(key, None)
+
+    def join(self, dialog: DialogRef, ticket: Any) -> None:
+        """Enter a dialog's room; the :class:`Answer` carries ``ticket``."""
+        self.outputs += self._rooms.join(dialog, ticket, self.me)
+
+    def leave(self, dialog_id: str, ticket: Any) -> None:
+        """Leave a dialog's room; the :class:`Answer` carries ``ticket``."""
+        self.outputs += self._rooms.leave(dialog_id, ticket, self.me)
+
+    def give_up_room(self, ticket: Any) -> None:
+        """Nobody waits for that answer any more."""
+        self._rooms.give_up(ticket)
+
+    def _fail_requests(self, error: Exception) -> None:
+        failed = self._requests.fail(error)
+        self.outputs += [answer for answer in failed if answer.ticket is not None]
 
     def flush(self, now: float) -> None:
         """Write what waits, unless it must stay behind messages that history is asked about."""
@@ -321,24 +401,18 @@ class Session:
                 self._sent(outbound.submission)
 
     def _sent(self, submission: Submission) -> None:
-        message = submission.message
-        assert message.id is not None
         self.outputs.append(Settled(submission))
-        self.report(
-            "message_sent",
-            MessageSent(message_id=message.id, dialog=submission.dialog, message=message),
-            submission.conversation,
-        )
+        message = submission.message
+        if message is not None:
+            sent = MessageSent(message_id=submission.id, dialog=submission.dialog, message=message)
+            self.report("message_sent", sent, submission.to)
 
     def _failed(self, submission: Submission, error: Exception) -> None:
         self.outputs.append(Settled(submission, error))
-        self.report(
-            "message_failed",
-            MessageFailure(
-                message_id=submission.message.id, dialog_id=submission.dialog.id, error=error
-            ),
-            submission.conversation,
+        failure = MessageFailure(
+            message_id=submission.id, dialog_id=submission.dialog.id, error=error
         )
+        self.report(submission.failed, failure, submission.to)
 
     # --- what we receive ---
 
@@ -350,68 +424,128 @@ class Session:
         elif item.name == "iq":
             self._receive_iq(item, now)
         else:
-            self.counters.not_understood += 1
-
-    def _receive_iq(self, iq: Any, now: float) -> None:
-        kind, request_id = iq.attrs.get("type"), iq.attrs.get("id")
-        if kind in ("get", "set") and request_id:
-            self._answer_iq(iq, request_id, kind)
-        elif (
-            request_id
-            and request_id == self._barrier
-            and iq.attrs.get("from") in self._server_names
-        ):
-            self._barrier = None
-            self._acknowledged(self._asked_at, now)
-        elif (answer := self._requests.answer(iq)) is not None:
-            self.outputs.append(answer)
-        else:
-            self.counters.unclaimed_answers += 1
+            self._receive_presence(item)
 
     def _receive_message(self, stanza: MessageStanza) -> None:
-        delivery = decode(stanza, self._addresses, self.me)
-        if delivery is None:
-            self.counters.not_understood += 1
+        decoded = decode(stanza, self._addresses, self.me)
+        if not isinstance(decoded, Delivery):
+            self._count(decoded)
             return
-        event = delivery.event
+        event = decoded.event
         if isinstance(event, MessageFailure):
-            self._refused(event)
+            self._refused(event, decoded.conversation)
+            signal = self._failed_signals.get(event.message_id or "", decoded.signal)
+            decoded = evolve(decoded, signal=signal)
         if self._hole is not None:
-            return  # it comes again on the next link, in its place behind what was refused
-        if delivery.key is not None and not self._repetitions.is_new(delivery.key):
-            self.counters.repeated += 1
+            # It comes again on the next link, in its place behind what was refused.
+            self.outputs.append(Overheard(decoded))
             return
-        if isinstance(event, Message) and event.markable and event.id and not event.own:
-            self._to_mark.append((self._received, event))
-        self.outputs.append(evolve(delivery, sequence=self._received))
+        if isinstance(event, Message) and event.own and self._is_echo(event, decoded.conversation):
+            return
+        if decoded.key is not None and not self._repetitions.is_new(decoded.key):
+            self._count("own_echoes" if decoded.key[1] == self.me else "repeated")
+            return
+        if isinstance(event, Message):
+            decoded = self._completed(decoded, event)
+        self.outputs.append(evolve(decoded, sequence=self._received))
 
-    def _refused(self, failure: MessageFailure) -> None:
+    def _is_echo(self, message: Message, conversation: str | None) -> bool:
+        submission = self._echoes.pop((conversation or "", message.id or ""), None)
+        if submission is None:
+            return False
+        self._count("own_echoes")
+        self.outputs.append(Echoed(submission, message))
+        return True
+
+    def _completed(self, delivery: Delivery, message: Message) -> Delivery:
+        """Note whether 'delivered' is due, and say what is known of the room."""
+        in_room = message.dialog is not None and message.dialog.peer_id is None
+        is_history = in_room and message.delayed
+        if message.markable and message.id and not (message.own or delivery.copied or is_history):
+            self._to_mark.append((self._received, message))
+        known = self._rooms.dialog(delivery.conversation or "") if in_room else None
+        return delivery if known is None else evolve(delivery, event=evolve(message, dialog=known))
+
+    def _refused(self, failure: MessageFailure, sender: str | None) -> None:
         """An error came back for a message of ours: that is its outcome, if it has none yet."""
+        ours = (None, self._addresses.host, self._addresses.user(self.me))  # the server's own word
         for outbound in self._outbox.unacknowledged:
             submission = outbound.submission
             if (
                 submission is not None
-                and submission.message.id == failure.message_id
-                and failure.user_id in (None, submission.dialog.peer_id)  # None: the server itself
+                and submission.id == failure.message_id
+                and sender in (*ours, submission.to)
             ):
                 outbound.submission = None
                 self.outputs.append(Settled(submission, failure.error))
                 return
 
-    def _answer_iq(self, iq: Any, request_id: str, kind: str) -> None:
+    def _receive_presence(self, presence: Any) -> None:
+        decoded: Sequence[Answer | Delivery] | Unreported
+        if self._addresses.dialog_id(presence.attrs.get("from")) is None:
+            decoded = decode_presence(presence, self._addresses, self.me)
+        else:
+            decoded = self._rooms.receive(presence, self.me)
+        if isinstance(decoded, str):
+            self._count(decoded)
+            return
+        for output in decoded:
+            if isinstance(output, Delivery) and not output.final:
+                self._report_live(output)
+            else:
+                self.outputs.append(output)
+
+    def _receive_iq(self, iq: Any, now: float) -> None:
+        kind, request_id = iq.attrs.get("type"), iq.attrs.get("id")
+        if kind in ("result", "error"):
+            is_ours = request_id is not None and iq.attrs.get("from") in self._server_names
+            if is_ours and request_id == self._barrier:
+                self._barrier = None
+                self._acknowledged(self._asked_at, now)
+                return
+            answer = self._requests.answer(iq)
+            if answer is not None:
+                self._answered(answer)
+                return
+        push = decode_push(iq, self._addresses, self.me)
+        accepted = push is not None and push.accepted
+        if push is not None and push.delivery is not None:
+            if push.delivery.merge_key in self._standing:  # we did ask to be told
+                self._report_live(push.delivery)
+            else:
+                self._count("forged")
+        if kind in ("get", "set") and request_id:
+            self._answer_iq(iq, request_id, accepted)
+        elif push is None:
+            self.counters.unclaimed_answers += 1
+
+    def _answered(self, answer: Answer) -> None:
+        if answer.ticket is not None:
+            self.outputs.append(answer)
+        elif answer.error is not None:
+            self._count("refused")
+
+    def _answer_iq(self, iq: Any, request_id: str, accepted: bool) -> None:
         if not self.flowing:
             return  # a reply now would be missing from one side's count
         sender = iq.attrs.get("from")
         to = f' to="{attribute(sender)}"' if sender else ""
-        if kind == "get" and child(iq, "ping", ns.PING) is not None:
+        if accepted:
             reply = f'<iq type="result" id="{attribute(request_id)}"{to}/>'
         else:
-            self.counters.not_understood += 1
+            self._count("not_understood")
             reply = (
                 f'<iq type="error" id="{attribute(request_id)}"{to}><error type="cancel">'
                 f'<service-unavailable xmlns="{ns.STANZAS}"/></error></iq>'
             )
         self._send_now(reply.encode())
+
+    def _report_live(self, delivery: Delivery) -> None:
+        if self._hole is None:  # otherwise it comes again on the next link
+            self.outputs.append(evolve(delivery, sequence=self._received))
+
+    def _count(self, what: Unreported | Literal["refused", "repeated"]) -> None:
+        setattr(self.counters, what, getattr(self.counters, what) + 1)
 
     def taken_over(self, now: float) -> None:
         """All outputs that found room were handed over: say 'delivered' and acknowledge."""
@@ -443,6 +577,12 @@ class Session:
     def _is_before_hole(self, sequence: int) -> bool:
         # The count wraps at 2^32, so "before" means: less than half of it away.
         return self._hole is None or 0 < (self._hole - sequence) % _MODULUS < _MODULUS // 2
+
+
+def _remember(window: OrderedDict[Any, Any], key: Any, value: Any) -> None:
+    window[key] = value
+    if len(window) > _MOST_REMEMBERED:
+        window.popitem(last=False)
 
 
 def _unknown() -> OutcomeUnknownError:

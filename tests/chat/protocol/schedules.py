@@ -88,7 +88,7 @@ class Schedule:
             saved = self.random.random() < 0.8
             submission = self.world.send(len(self.world.submissions), save_to_history=saved)
             if saved:
-                self.saved.add(submission.message.id or "")
+                self.saved.add(submission.id)
 
     def _receive(self) -> None:
         number = len(self.inbound)
@@ -155,7 +155,7 @@ class Schedule:
         if world.sent != sorted(set(world.sent)):
             found.append(f"'sent' was reported twice or out of order: {_numbers(world.sent)}")
         for submission in world.submissions:
-            message_id = submission.message.id or ""
+            message_id = submission.id
             settled = [s for s in world.settled if s.submission is submission]
             if len(settled) != 1:
                 found.append(f"message {submission.ticket} was settled {len(settled)} times")

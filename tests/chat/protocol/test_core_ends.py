@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from connectycube.chat.protocol.core import Core
-from connectycube.chat.protocol.messages import encode_chat_state
+from connectycube.chat.protocol.encoding import encode_chat_state
 from connectycube.config import ReconnectPolicy, Timeouts
 from connectycube.errors import (
     ForkedError,

@@ -128,7 +128,7 @@ def test_an_empty_outbox_takes_a_stanza_of_any_size() -> None:
 def test_a_submission_knows_whether_history_will_hold_it(
     message: Message, in_history: bool
 ) -> None:
-    assert Submission(message, DialogRef.private(1), "c").in_history is in_history
+    assert Submission("m", "c", DialogRef.private(1), message).in_history is in_history
 
 
 class OutboxAgainstModel(RuleBasedStateMachine):

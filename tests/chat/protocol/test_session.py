@@ -68,7 +68,9 @@ def test_one_question_covers_all_messages_written_before_it() -> None:
 
 def test_a_server_whose_count_stands_still_is_not_asked_again_and_again() -> None:
     world = ready()
-    world.server.replies["r"] = f"<a xmlns='{SM}' h='1'/>"  # the presence, and nothing since
+    world.server.replies["r"] = (
+        f"<a xmlns='{SM}' h='2'/>"  # carbons and presence, and nothing since
+    )
     world.send(1)
     before = world.server.questions
     world.settle()
@@ -335,7 +337,7 @@ def test_a_failed_resumption_without_a_count_asks_history_and_resends_what_it_la
     world.settle()
     assert world.server.messages() == ids(*range(1, arrived + 1)), "all wait for history's answer"
     (lookup,) = world.lookups
-    assert [submission.message.id for submission in lookup.submissions] == ids(1, 2, 3)
+    assert [submission.id for submission in lookup.submissions] == ids(1, 2, 3)
     world.answer_lookups()
     world.settle()
     assert world.server.messages() == world.sent == ids(1, 2, 3, 4)

@@ -11,10 +11,11 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from connectycube.chat.protocol.core import Core
-from connectycube.chat.protocol.messages import Delivery, encode_message
+from connectycube.chat.protocol.decoding import Delivery
+from connectycube.chat.protocol.encoding import encode_message
 from connectycube.chat.protocol.outbox import Submission
 from connectycube.chat.protocol.requests import Answer
-from connectycube.chat.protocol.session import Lookup, Settled
+from connectycube.chat.protocol.session import Echoed, Lookup, Overheard, Settled
 from connectycube.chat.protocol.stream import Credentials
 from connectycube.config import Config
 from connectycube.errors import ConnectionLostError, QueueOverflowError
@@ -54,6 +55,8 @@ class World:
         self.deliveries: list[Delivery] = []
         self.settled: list[Settled] = []
         self.answers: list[Answer] = []
+        self.overheard: list[Delivery] = []
+        self.echoes: list[Echoed] = []
         self.lookups: list[Lookup] = []
         self.submissions: list[Submission] = []
 
@@ -97,7 +100,7 @@ class World:
         """Submit a message whose id and body say ``number``."""
         message = Message(id=f"{number:024x}", body=str(number), date_sent=EPOCH, **changes)
         dialog = DialogRef.private(BOB)
-        submission = Submission(message, dialog, ADDRESSES.user(BOB), ticket=number)
+        submission = Submission(message.id, ADDRESSES.user(BOB), dialog, message, ticket=number)
         data = encode_message(message, ADDRESSES.user(BOB))
         self.core.submit(submission, data, self.now)
         self.submissions.append(submission)
@@ -202,7 +205,7 @@ class World:
 
     def truth(self, lookup: Lookup) -> frozenset[str]:
         """What history holds of the messages asked for."""
-        return frozenset(self.server.messages()) & {s.message.id for s in lookup.submissions}
+        return frozenset(self.server.messages()) & {s.id for s in lookup.submissions}
 
     def answer_lookups(self) -> None:
         """Tell the core what history says, for every question so far."""
@@ -245,6 +248,10 @@ class World:
                 self.deliveries.append(output)
             elif isinstance(output, Settled):
                 self.settled.append(output)
+            elif isinstance(output, Overheard):
+                self.overheard.append(output.delivery)
+            elif isinstance(output, Echoed):
+                self.echoes.append(output)
             elif isinstance(output, Answer):
                 self.answers.append(output)
             else:

@@ -1,0 +1,489 @@
+"""The chat as a user sees it: messages and their fate, rooms, system messages, who was active when."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime, timezone
+from functools import partial
+from typing import Any, TypeVar
+
+from attrs import evolve
+
+from .. import checks
+from ..config import Config
+from ..deadline import Deadline
+from ..errors import ArgumentTypeError, ArgumentValueError, StanzaError, StreamProtocolError
+from ..models import DialogRef, DialogType, Message, SystemMessage, User
+from ..models.fields import as_int
+from .connection import Connection, SessionCredentials
+from .driver import new_id
+from .handle import SendHandle
+from .handover import Request, StoredIds
+from .protocol import markup
+from .protocol import namespaces as ns
+from .protocol.core import Core
+from .protocol.encoding import (
+    encode_chat_state,
+    encode_deletion,
+    encode_edit,
+    encode_message,
+    encode_system_message,
+)
+from .protocol.nodes import child, children
+from .protocol.outbox import Submission
+from .signals import Signal
+
+__all__ = ["Chat"]
+
+Sent = TypeVar("Sent")
+
+
+class Chat(Connection):
+    """One user's real-time connection; ``cube.chat``.
+
+    **Threads.** Every method may be called from any thread. ``login()`` starts a connection thread,
+    which never runs your code, and dispatcher workers (``Config.workers``, default one), which call
+    the receivers. All threads are daemons and end with ``logout()``.
+
+    **Callbacks.** Receivers are connected to signals, before or after login, and are called as
+    ``receiver(chat, event)``: one at a time and in order within a conversation. Every blocking
+    method is legal inside a receiver, except ``wait()``, which raises at once. One that raises is
+    logged and reported to ``callback_failed``; the others still run.
+
+    **When receivers are slow** events wait in a bounded queue (``Config.limits``). When it is full,
+    typing, presence and activity events are merged; then the link is closed until the queue has fallen
+    to half (or a blocking call needs it), and the server sends again what was not taken over.
+
+    Signals and their events: ``message_received`` (:class:`Message`), ``message_sent``
+    (:class:`MessageSent`), ``message_failed`` and ``system_message_failed`` (:class:`MessageFailure`),
+    ``message_delivered`` and ``message_read`` (:class:`MessageStatus`), ``message_edited``
+    (:class:`MessageEdit`), ``message_deleted`` (:class:`MessageDeletion`), ``reaction_changed``
+    (:class:`ReactionChange`), ``typing_started`` and ``typing_stopped`` (:class:`Typing`),
+    ``system_message_received`` (:class:`SystemMessage`), ``occupant_joined`` and ``occupant_left``
+    (:class:`Occupant`), ``room_left`` (:class:`RoomLeft`), ``last_activity_changed``
+    (:class:`LastActivity`), ``contact_requested``, ``contact_confirmed``, ``contact_rejected`` and
+    ``contact_cancelled`` (:class:`ContactEvent`), ``presence_changed`` (:class:`Presence`),
+    ``state_changed`` (:class:`StateChange`), ``callback_failed`` (:class:`CallbackFailure`).
+    """
+
+    def __init__(
+        self,
+        config: Config,
+        *,
+        session_credentials: SessionCredentials | None = None,
+        stored_ids: StoredIds | None = None,
+    ) -> None:
+        super().__init__(config, session_credentials=session_credentials, stored_ids=stored_ids)
+        self.message_received = Signal("message_received", "A message arrived.")
+        self.message_sent = Signal("message_sent", "The server acknowledged a message of ours.")
+        self.message_failed = Signal("message_failed", "A message of ours failed, or may have.")
+        self.message_delivered = Signal("message_delivered", "A message of ours was delivered.")
+        self.message_read = Signal("message_read", "A message of ours was read.")
+        self.message_edited = Signal("message_edited", "A message has a new body.")
+        self.message_deleted = Signal("message_deleted", "A message was deleted for everybody.")
+        self.reaction_changed = Signal("reaction_changed", "A user reacted to a message.")
+        self.typing_started = Signal("typing_started", "A user started typing.")
+        self.typing_stopped = Signal("typing_stopped", "A user stopped typing.")
+        self.system_message_received = Signal("system_message_received", "A signal to programs.")
+        self.system_message_failed = Signal("system_message_failed", "One of ours failed.")
+        self.occupant_joined = Signal("occupant_joined", "A user entered a room we are in.")
+        self.occupant_left = Signal("occupant_left", "A user left a room we are in.")
+        self.room_left = Signal("room_left", "We are in a room no longer, without our doing.")
+        self.last_activity_changed = Signal("last_activity_changed", "A user came or went.")
+        self.contact_requested = Signal("contact_requested", "A user asks to be a contact.")
+        self.contact_confirmed = Signal("contact_confirmed", "A user agreed to be a contact.")
+        self.contact_rejected = Signal("contact_rejected", "A user is no contact, or no longer.")
+        self.contact_cancelled = Signal("contact_cancelled", "A user follows us no longer.")
+        self.presence_changed = Signal("presence_changed", "A contact came or went.")
+
+    # --- messages ---
+
+    def send_message(
+        self,
+        dialog: DialogRef,
+        message: str | Message,
+        *,
+        clean: bool = False,
+        timeout: float | None = None,
+    ) -> SendHandle[Message]:
+        """Send a message to a dialog and return the handle of its outcome. (Guide: Send messages.)
+
+        ``dialog`` is a Dialog or any DialogRef (for example ``message.dialog``); ``message`` is the
+        body or a :class:`Message` with attachments, custom parameters and so on. The call does not
+        wait for the server: ``handle.result()`` does. While the link is down the message waits;
+        when the outbound buffer is full the call waits for room, ``timeout`` seconds (None:
+        ``Config.timeouts.send``), then raises SendQueueFullError. The room of a group, public or
+        broadcast dialog is entered first (see :meth:`join`), unless ``Config.join_rooms`` is False.
+
+        Raises ArgumentTypeError or ArgumentValueError, naming the argument, before anything is
+        sent; characters that XML forbids are refused, in the body unless ``clean=True`` replaces them
+        by U+FFFD. NotConnectedError in IDLE and CLOSED.
+        """
+        deadline = Deadline.of(timeout, self._config.timeouts.send)
+        reference, to, kind = self._target(dialog)
+        ready = self._prepare(message, dialog, clean)
+        data = encode_message(ready, to, kind)
+        assert ready.id is not None
+        submission = Submission(ready.id, to, reference, ready)
+        return self._submit(submission, ready, data, deadline)
+
+    def send_private(
+        self,
+        user_id: int | User,
+        message: str | Message,
+        *,
+        clean: bool = False,
+        timeout: float | None = None,
+    ) -> SendHandle[Message]:
+        """Send a message to a user; the service makes the private dialog. As :meth:`send_message`."""
+        dialog = DialogRef.private(_a_user_id("user_id", user_id))
+        return self.send_message(dialog, message, clean=clean, timeout=timeout)
+
+    def reply(
+        self,
+        message: Message,
+        reply: str | Message,
+        *,
+        clean: bool = False,
+        timeout: float | None = None,
+    ) -> SendHandle[Message]:
+        """Send ``reply`` to the dialog that ``message`` came from. As :meth:`send_message`."""
+        if not isinstance(message, Message):
+            raise ArgumentTypeError(f"message must be a Message, not {type(message).__name__}")
+        if message.dialog is None:
+            raise ArgumentValueError("message does not say which dialog it came from")
+        return self.send_message(message.dialog, reply, clean=clean, timeout=timeout)
+
+    def edit_message(
+        self,
+        dialog: DialogRef,
+        message: str | Message,
+        body: str,
+        *,
+        is_last: bool = True,
+        clean: bool = False,
+        timeout: float | None = None,
+    ) -> SendHandle[Message]:
+        """Give a message (or its id) that this user sent a new body. (Guide: Edit messages; XEP-0308.)
+
+        ``is_last`` says whether it is the dialog's last message. Those who are connected see the edit
+        at once; history is changed with ``cube.messages.update``. ``timeout``, the handle and what is
+        raised are those of :meth:`send_message`; also ArgumentValueError if neither ``dialog`` nor
+        ``message`` says the dialog's id.
+        """
+        deadline = Deadline.of(timeout, self._config.timeouts.send)
+        reference, to, kind = self._target(dialog)
+        message_id, dialog_id = _a_message_id(message), _id_of(dialog, message)
+        if clean and isinstance(body, str):
+            body = markup.clean(body)
+        own_id = new_id()
+        data = encode_edit(message_id, body, is_last, dialog_id, to, kind, own_id)
+        edited = Message(id=message_id, body=body, dialog_id=dialog_id, dialog=reference)
+        return self._submit(Submission(own_id, to, reference), edited, data, deadline)
+
+    def delete_message(
+        self, dialog: DialogRef, message: str | Message, *, timeout: float | None = None
+    ) -> SendHandle[Message]:
+        """Tell everybody in a dialog that a message (or its id) is deleted. (Guide: Delete messages.)
+
+        Those who are connected see it at once; history is changed with
+        ``cube.messages.delete(…, force=True)``, after which the service tells the others itself.
+        ``timeout``, the handle and what is raised are those of :meth:`edit_message`.
+        """
+        deadline = Deadline.of(timeout, self._config.timeouts.send)
+        reference, to, kind = self._target(dialog)
+        message_id, dialog_id = _a_message_id(message), _id_of(dialog, message)
+        own_id = new_id()
+        data = encode_deletion(message_id, dialog_id, to, kind, own_id)
+        deleted = Message(id=message_id, dialog_id=dialog_id, dialog=reference)
+        return self._submit(Submission(own_id, to, reference), deleted, data, deadline)
+
+    def mark_delivered(self, message: Message) -> None:
+        """Tell the sender that ``message`` was delivered. (Guide: 'Delivered' status; XEP-0333.)
+
+        Happens by itself for markable messages unless ``Config.auto_delivered`` is False. Waits
+        in the outbound buffer while the link is down. Raises ArgumentValueError if the message has
+        no id or sender.
+        """
+        self._mark("received", message)
+
+    def mark_read(self, message: Message) -> None:
+        """Tell the sender that ``message`` was read. As :meth:`mark_delivered`. (XEP-0333.)"""
+        self._mark("displayed", message)
+
+    def send_typing(self, dialog: DialogRef) -> None:
+        """Tell the dialog that this user is typing. (Guide: 'Is typing' status; XEP-0085.)
+
+        Dropped while the link is down: it would mean nothing later.
+        """
+        self._send_chat_state("composing", dialog)
+
+    def send_stop_typing(self, dialog: DialogRef) -> None:
+        """Tell the dialog that this user has stopped typing. As :meth:`send_typing`."""
+        self._send_chat_state("paused", dialog)
+
+    def send_system_message(
+        self,
+        user_id: int | User,
+        custom: Mapping[str, Any],
+        *,
+        timeout: float | None = None,
+    ) -> SendHandle[SystemMessage]:
+        """Send a user's programs a system message, which no history keeps. (Guide: System messages.)
+
+        ``custom`` are the application's own parameters: texts, numbers, bools or mappings of them under
+        XML names. ``timeout`` and the handle are those of :meth:`send_message`; a refusal that comes
+        later is told by ``system_message_failed``. Raises ArgumentTypeError, ArgumentValueError,
+        NotConnectedError, SendQueueFullError. Over REST: ``cube.messages.create_system``.
+        """
+        deadline = Deadline.of(timeout, self._config.timeouts.send)
+        peer_id = _a_user_id("user_id", user_id)
+        to, own_id = self._addresses.user(peer_id), new_id()
+        data = encode_system_message(custom, to, own_id)
+        sender_id = self._user.id if self._user is not None else None
+        sent = SystemMessage(id=own_id, recipient_id=peer_id, sender_id=sender_id, custom=custom)
+        reference = DialogRef.private(peer_id)
+        submission = Submission(own_id, to, reference, failed="system_message_failed")
+        return self._submit(submission, sent, data, deadline)
+
+    # --- rooms ---
+
+    def join(self, dialog: str | DialogRef, *, timeout: float | None = None) -> None:
+        """Enter the room of a group, public or broadcast dialog (or its id). (XEP-0045, 7.2.)
+
+        It is entered again after every reconnection, until :meth:`leave`. The hosted service delivers
+        group messages without it; other XMPP servers do not. ``timeout`` is seconds (None:
+        ``Config.timeouts.join``), the wait for a reconnection included.
+
+        Raises ArgumentTypeError, ArgumentValueError, ChatTimeoutError, NotConnectedError, StanzaError:
+        its ``condition`` is "registration-required" for who is not in the dialog, "forbidden" for who
+        is banned, "item-not-found" where there is no such room.
+        """
+        deadline = Deadline.of(timeout, self._config.timeouts.join)
+        room = _a_room(dialog)
+
+        def start(core: Core, ticket: Request) -> Any:
+            core.join(room, ticket)
+            return partial(core.give_up_room, ticket)
+
+        self._driver.ask(start, deadline)
+
+    def leave(self, dialog: str | DialogRef, *, timeout: float | None = None) -> None:
+        """Leave the room of a dialog (or its id), and do not enter it again. (XEP-0045, 7.14.)
+
+        Being in the dialog is not touched: that is ``cube.dialogs``' business. ``timeout`` and what is
+        raised are those of :meth:`join`.
+        """
+        deadline = Deadline.of(timeout, self._config.timeouts.join)
+        dialog_id = _a_room(dialog).id
+        assert dialog_id is not None
+
+        def start(core: Core, ticket: Request) -> Any:
+            core.leave(dialog_id, ticket)
+            return partial(core.give_up_room, ticket)
+
+        self._driver.ask(start, deadline)
+
+    def online_occupants(
+        self, dialog: str | DialogRef, *, timeout: float | None = None
+    ) -> tuple[int, ...]:
+        """Return the ids of the users who are in the room of a dialog (or its id) now. (XEP-0045, 6.5.)
+
+        ``timeout`` is seconds (None: ``Config.timeouts.iq``). Raises ArgumentTypeError,
+        ArgumentValueError, ChatTimeoutError, NotConnectedError, StanzaError.
+        """
+        deadline = Deadline.of(timeout, self._config.timeouts.iq)
+        room = self._addresses.room(_a_room(dialog).id or "")
+        payload = f'<query xmlns="{ns.DISCO_ITEMS}"/>'
+        query = _payload(self._driver.request("get", room, payload, deadline), ns.DISCO_ITEMS)
+        nicks = [self._addresses.occupant(item.attrs.get("jid", "")) for item in children(query)]
+        return tuple(dict.fromkeys(nick for nick in nicks if nick is not None))
+
+    # --- who is active ---
+
+    def last_activity(self, user_id: int | User, *, timeout: float | None = None) -> int:
+        """Return how many seconds ago a user was last active; 0 is now. (Guide: Last activity; XEP-0012.)
+
+        ``timeout`` is seconds (None: ``Config.timeouts.iq``). Raises StanzaError if the service does not
+        say, which it does not of a user who never logged in; ChatTimeoutError, NotConnectedError.
+        """
+        deadline = Deadline.of(timeout, self._config.timeouts.iq)
+        user = _a_user_id("user_id", user_id)
+        payload = f'<query xmlns="{ns.LAST_ACTIVITY}"/>'
+        to = self._addresses.user(user)
+        try:
+            query = _payload(self._driver.request("get", to, payload, deadline), ns.LAST_ACTIVITY)
+        except StanzaError as error:
+            raise StanzaError(
+                f"the last activity of user {user} is not known: {error.text or error.condition}",
+                condition=error.condition,
+                type=error.type,
+                text=error.text,
+                code=error.code,
+            ) from None
+        seconds = as_int(query.attrs.get("seconds"))
+        if seconds is None:
+            raise StreamProtocolError("the server's answer does not say the last activity")
+        return seconds
+
+    def subscribe_last_activity(self, user_id: int | User, *, timeout: float | None = None) -> None:
+        """Be told by ``last_activity_changed`` when a user comes or goes, also after reconnections.
+
+        ``timeout`` is seconds (None: ``Config.timeouts.iq``). Raises StanzaError, ChatTimeoutError,
+        NotConnectedError. (Guide: Last activity subscription.)
+        """
+        user = _a_user_id("user_id", user_id)
+        self._remember(("activity", str(user)), self._watching(user, "true"), timeout)
+
+    def unsubscribe_last_activity(
+        self, user_id: int | User, *, timeout: float | None = None
+    ) -> None:
+        """Be told no longer. As :meth:`subscribe_last_activity`."""
+        deadline = Deadline.of(timeout, self._config.timeouts.iq)
+        user = _a_user_id("user_id", user_id)
+        self._driver.command(lambda core, _: core.forget(("activity", str(user))))
+        self._driver.request("set", None, self._watching(user, "false"), deadline)
+
+    def mark_inactive(self, *, timeout: float | None = None) -> None:
+        """Tell the service that nobody looks: it makes push notifications. (Guide: Active, inactive.)
+
+        Messages still arrive; the state is kept over reconnections. ``timeout`` is seconds (None:
+        ``Config.timeouts.iq``). Raises StanzaError, ChatTimeoutError, NotConnectedError.
+        """
+        self._remember("inactive", f'<mobile xmlns="{ns.MOBILE}" enable="true"/>', timeout)
+
+    def mark_active(self, *, timeout: float | None = None) -> None:
+        """Take :meth:`mark_inactive` back."""
+        deadline = Deadline.of(timeout, self._config.timeouts.iq)
+        self._driver.command(lambda core, _: core.forget("inactive"))
+        self._driver.request("set", None, f'<mobile xmlns="{ns.MOBILE}" enable="false"/>', deadline)
+
+    # --- inside ---
+
+    def _target(self, dialog: object) -> tuple[DialogRef, str, str]:
+        """Return what to remember of a dialog, the bare JID it is reached at and the messages' type."""
+        if not isinstance(dialog, DialogRef):
+            kind = type(dialog).__name__
+            raise ArgumentTypeError(f"dialog must be a Dialog or DialogRef, not {kind}")
+        if dialog.type is None:
+            raise ArgumentValueError(
+                "dialog does not say its type: use DialogRef.private(user_id) or DialogRef.room(id)"
+            )
+        if dialog.type is not DialogType.PRIVATE:
+            room = _a_room(dialog)
+            assert room.id is not None
+            return room, self._addresses.room(room.id), "groupchat"
+        peer_id = dialog.peer_id
+        if peer_id is None:
+            raise ArgumentValueError("dialog does not say who the other user is (peer_id)")
+        if self._user is not None and peer_id == self._user.id:
+            raise ArgumentValueError("dialog is with the user who is logged in")
+        checks.an_integer("dialog.peer_id", peer_id, least=1)
+        return DialogRef.private(peer_id, dialog.id), self._addresses.user(peer_id), "chat"
+
+    def _prepare(self, message: str | Message, dialog: DialogRef, clean: bool) -> Message:
+        if isinstance(message, str):
+            message = Message(body=message)
+        elif not isinstance(message, Message):
+            raise ArgumentTypeError(
+                f"message must be a string or a Message, not {type(message).__name__}"
+            )
+        if not message.body and not message.attachments and not message.custom:
+            raise ArgumentValueError(
+                "message must have a body, an attachment or a custom parameter"
+            )
+        body = message.body
+        if clean and isinstance(body, str):
+            body = markup.clean(body)
+        user_id = self._user.id if self._user is not None else None
+        return evolve(
+            message,
+            id=new_id() if message.id is None else message.id,
+            body=body,
+            date_sent=message.date_sent or datetime.now(timezone.utc).replace(microsecond=0),
+            dialog_id=dialog.id,
+            sender_id=user_id,
+            recipient_id=dialog.peer_id,
+            dialog=dialog,
+        )
+
+    def _submit(
+        self, submission: Submission, content: Sent, data: bytes, deadline: Deadline
+    ) -> SendHandle[Sent]:
+        acknowledgement = self._config.timeouts.acknowledgement
+        handle = SendHandle(submission.id, content, acknowledgement, self._driver.needing_link)
+        submission.ticket = handle
+        self._driver.submit(submission, data, deadline)
+        return handle
+
+    def _mark(self, name: str, message: Message) -> None:
+        if not isinstance(message, Message):
+            raise ArgumentTypeError(f"message must be a Message, not {type(message).__name__}")
+        if not message.id or not message.sender_id:
+            raise ArgumentValueError("message must have an id and a sender_id")
+        self._driver.command(lambda core, now: core.send_marker(name, message, now))
+
+    def _send_chat_state(self, name: str, dialog: DialogRef) -> None:
+        _, to, kind = self._target(dialog)
+        data = encode_chat_state(name, to, kind)
+        self._driver.command(lambda core, _: core.send_fleeting(data))
+
+    def _remember(self, key: Any, payload: str, timeout: float | None) -> None:
+        """Make a request now and in every later session; one that is refused is forgotten."""
+        deadline = Deadline.of(timeout, self._config.timeouts.iq)
+        self._driver.command(lambda core, _: core.remember(key, "set", None, payload))
+        try:
+            self._driver.request("set", None, payload, deadline)
+        except StanzaError:
+            self._driver.command(lambda core, _: core.forget(key))
+            raise
+
+    def _watching(self, user: int, enable: str) -> str:
+        jid = markup.attribute(self._addresses.user(user))
+        return f'<subscribe xmlns="{ns.STATUS_STREAMING}" user_jid="{jid}" enable="{enable}"/>'
+
+
+def _a_user_id(name: str, value: object) -> int:
+    if isinstance(value, User):
+        value = value.id
+        if value is None:
+            raise ArgumentValueError(f"{name} is a user without an id")
+    return checks.an_integer(name, value, least=1)
+
+
+def _a_message_id(message: object) -> str:
+    if isinstance(message, Message):
+        if not message.id:
+            raise ArgumentValueError("message must have an id")
+        return message.id
+    if not isinstance(message, str):
+        kind = type(message).__name__
+        raise ArgumentTypeError(f"message must be a Message or its id, not {kind}")
+    return checks.a_string("message", message)
+
+
+def _id_of(dialog: DialogRef, message: str | Message) -> str:
+    found = dialog.id or (message.dialog_id if isinstance(message, Message) else None)
+    if not found:
+        raise ArgumentValueError("dialog does not say its id, and neither does message")
+    return found
+
+
+def _a_room(dialog: object) -> DialogRef:
+    if isinstance(dialog, str):
+        return DialogRef.room(checks.an_id("dialog", dialog))
+    if not isinstance(dialog, DialogRef):
+        kind = type(dialog).__name__
+        raise ArgumentTypeError(f"dialog must be a dialog's id, a Dialog or DialogRef, not {kind}")
+    if dialog.type is DialogType.PRIVATE:
+        raise ArgumentValueError("dialog is private, and has no room")
+    if dialog.id is None:
+        raise ArgumentValueError("dialog does not say its id")
+    return DialogRef.room(checks.an_id("dialog", dialog.id), dialog.type or DialogType.GROUP)
+
+
+def _payload(answer: Any, namespace: str) -> Any:
+    found = child(answer, "query", namespace)
+    if found is None:
+        raise StreamProtocolError("the server's answer does not hold what was asked for")
+    return found

@@ -1,0 +1,385 @@
+"""What the messages we read mean: classified once, decoded once, one event for one signal.
+
+What comes is taken as it is: a field that cannot be read costs that field, a stanza that means nothing to
+us is counted. (ConnectyCube's real-time documentation; XEP-0333 markers, XEP-0085 chat states, XEP-0203
+delay, XEP-0280 carbons, XEP-0308 corrections, XEP-0045 rooms.)
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import Any, Literal
+from urllib.parse import unquote
+
+from attrs import evolve, field, frozen
+
+from ...models import (
+    Attachment,
+    DialogRef,
+    Message,
+    MessageDeletion,
+    MessageEdit,
+    MessageFailure,
+    MessageStatus,
+    ReactionChange,
+    SystemMessage,
+    Typing,
+)
+from ...models.fields import as_int, as_time
+from . import namespaces as ns
+from .addresses import Addresses, bare
+from .encoding import RESERVED, SYSTEM_NOTIFICATIONS
+from .nodes import child, children
+from .parser import MessageStanza, message_of
+from .requests import error_of
+
+__all__ = ["Delivery", "Unreported", "decode"]
+
+_OBJECT_ID = re.compile(r"[0-9a-f]{24}\Z")
+_PERCENT_ENCODED = re.compile(r"(?:[A-Za-z0-9\-_.!~*'()]|%[0-9A-Fa-f]{2})*\Z")
+_ERROR = f"{ns.CLIENT} error"
+_DESTROY = f"{ns.DESTROY_AFTER} destroy"
+_MARKABLE = f"{ns.CHAT_MARKERS} markable"
+_DELAYS = (f"{ns.DELAY} delay", f"{ns.DELAY_LEGACY} x")
+_CARBONS = (f"{ns.CARBONS} sent", f"{ns.CARBONS} received")
+
+
+@frozen(kw_only=True)
+class Delivery:
+    """One event on its way to the receivers of one signal.
+
+    ``conversation`` is the lane that keeps its order (None: the lane of what has none), ``size`` its
+    bytes on the wire. Of events with the same ``merge_key`` only the newest matters, so they may be
+    merged when receivers are slow; without a key an event must be delivered.
+    ``sequence`` is the stanza's place in the session (None for what did not come from a stanza),
+    ``key`` tells repetitions apart, and ``copied`` says that it was another device's (XEP-0280). One
+    that is ``final`` would not come again, so a full queue must take it.
+    """
+
+    signal: str
+    event: Any
+    conversation: str | None = field(default=None)
+    size: int = field(default=0)
+    merge_key: tuple[str, ...] | None = field(default=None)
+    sequence: int | None = field(default=None)
+    key: tuple[str, int, str] | None = field(default=None)
+    copied: bool = field(default=False)
+    final: bool = field(default=False)
+
+
+Unreported = Literal["calls", "forged", "not_understood", "own_echoes"]
+"""Why a stanza makes no event: the counter that counts it."""
+
+Decoder = Callable[[MessageStanza, Addresses, int], "Delivery | Unreported"]
+
+
+def decode(stanza: MessageStanza, addresses: Addresses, me: int) -> Delivery | Unreported:
+    """Classify and decode a message stanza to user ``me``."""
+    for matches, decoder in KINDS:
+        if matches(stanza):
+            return decoder(stanza, addresses, me)
+    return "not_understood"
+
+
+@frozen
+class _Origin:
+    """Who sent a stanza, in which dialog."""
+
+    user_id: int
+    own: bool
+    dialog: DialogRef
+    conversation: str
+
+
+def _origin(stanza: MessageStanza, addresses: Addresses, me: int) -> _Origin | None:
+    """Tell where a stanza came from; None for what no user said, such as a room's own words."""
+    sender = stanza.attributes.get("from") or addresses.user(me)
+    room_id = addresses.dialog_id(sender)
+    if (room_id is not None) != (stanza.attributes.get("type") == "groupchat"):
+        return None  # an occupant's whisper is not for the room, and a user is no room
+    if room_id is not None:
+        nick = addresses.occupant(sender)
+        if nick is None:
+            return None
+        return _Origin(nick, nick == me, DialogRef.room(room_id), addresses.room(room_id))
+    user_id = addresses.user_id(sender)
+    peer_id = user_id
+    if user_id == me:
+        peer_id = addresses.user_id(stanza.attributes.get("to"))
+    if user_id is None or peer_id is None:
+        return None
+    dialog = DialogRef.private(peer_id, _text_param(stanza, "dialog_id"))
+    return _Origin(user_id, user_id == me, dialog, addresses.user(peer_id))
+
+
+# --- by kind --------------------------------------------------------------------------------------
+
+
+def _failure(stanza: MessageStanza, addresses: Addresses, me: int) -> Delivery | Unreported:
+    error = error_of(stanza.others.get(_ERROR))
+    sender = stanza.attributes.get("from")
+    return Delivery(
+        signal="message_failed",
+        event=MessageFailure(
+            message_id=stanza.attributes.get("id"),
+            dialog_id=addresses.dialog_id(sender) or _text_param(stanza, "dialog_id"),
+            user_id=addresses.user_id(sender),
+            error=error,
+            condition=error.condition,
+            text=error.text,
+        ),
+        conversation=bare(sender) if sender else None,
+        size=stanza.size,
+    )
+
+
+def _carbon(stanza: MessageStanza, addresses: Addresses, me: int) -> Delivery | Unreported:
+    """Unwrap what another device of this user sent or received; only our own account may say so."""
+    sender = stanza.attributes.get("from")
+    if sender is not None and sender.lower() != addresses.user(me).lower():
+        return "forged"
+    wrapper = next(stanza.others[name] for name in _CARBONS if name in stanza.others)
+    forwarded = child(wrapper, "forwarded", ns.FORWARD)
+    inner = child(forwarded, "message", ns.CLIENT) if forwarded is not None else None
+    if inner is None:
+        return "not_understood"
+    copy = message_of(inner, stanza.size)
+    if any(name in copy.others for name in _CARBONS):  # a carbon of a carbon is nothing
+        return "not_understood"
+    decoded = decode(copy, addresses, me)
+    return evolve(decoded, copied=True) if isinstance(decoded, Delivery) else decoded
+
+
+def _system_message(stanza: MessageStanza, addresses: Addresses, me: int) -> Delivery | Unreported:
+    module = stanza.params.get("moduleIdentifier")
+    if module == "WebRTCVideoChat":
+        return "calls"
+    sender_id = addresses.user_id(stanza.attributes.get("from"))
+    if module != SYSTEM_NOTIFICATIONS or sender_id is None:
+        return "not_understood"
+    return Delivery(
+        signal="system_message_received",
+        event=SystemMessage(
+            id=stanza.attributes.get("id"),
+            sender_id=sender_id,
+            recipient_id=addresses.user_id(stanza.attributes.get("to")) or me,
+            body=stanza.body or None,
+            custom={
+                name: value for name, value in stanza.params.items() if name != "moduleIdentifier"
+            },
+        ),
+        conversation=addresses.user(sender_id),
+        size=stanza.size,
+    )
+
+
+def _status(signal: str, name: str) -> Decoder:
+    marker = f"{ns.CHAT_MARKERS} {name}"
+
+    def decode_status(
+        stanza: MessageStanza, addresses: Addresses, me: int
+    ) -> Delivery | Unreported:
+        origin = _origin(stanza, addresses, me)
+        message_id = stanza.others[marker].attrs.get("id")
+        if origin is None or not message_id:
+            return "not_understood"
+        if origin.own:
+            return "own_echoes"
+        return Delivery(
+            signal=signal,
+            event=MessageStatus(
+                user_id=origin.user_id,
+                message_id=message_id,
+                dialog_id=_text_param(stanza, "dialog_id"),
+            ),
+            conversation=origin.conversation,
+            size=stanza.size,
+        )
+
+    return decode_status
+
+
+def _typing(signal: str) -> Decoder:
+    def decode_typing(
+        stanza: MessageStanza, addresses: Addresses, me: int
+    ) -> Delivery | Unreported:
+        origin = _origin(stanza, addresses, me)
+        if origin is None:
+            return "not_understood"
+        if origin.own:
+            return "own_echoes"
+        in_room = origin.dialog.peer_id is None
+        return Delivery(
+            signal=signal,
+            event=Typing(user_id=origin.user_id, dialog_id=origin.dialog.id if in_room else None),
+            conversation=origin.conversation,
+            size=stanza.size,
+            merge_key=("typing", origin.conversation, str(origin.user_id)),
+        )
+
+    return decode_typing
+
+
+def _edit(stanza: MessageStanza, addresses: Addresses, me: int) -> Delivery | Unreported:
+    origin = _origin(stanza, addresses, me)
+    replace = stanza.others[f"{ns.CORRECTION} replace"].attrs
+    message_id = replace.get("id")
+    if origin is None or not message_id:
+        return "not_understood"
+    edit = MessageEdit(
+        user_id=origin.user_id,
+        message_id=message_id,
+        body=stanza.body or "",
+        dialog=origin.dialog,
+        is_last={"true": True, "1": True, "false": False, "0": False}.get(replace.get("last", "")),
+        own=origin.own,
+    )
+    return _change("message_edited", edit, stanza, origin)
+
+
+def _deletion(stanza: MessageStanza, addresses: Addresses, me: int) -> Delivery | Unreported:
+    origin = _origin(stanza, addresses, me)
+    message_id = stanza.others[f"{ns.DELETION} remove"].attrs.get("id")
+    if origin is None or not message_id:
+        return "not_understood"
+    deletion = MessageDeletion(
+        user_id=origin.user_id, message_id=message_id, dialog=origin.dialog, own=origin.own
+    )
+    return _change("message_deleted", deletion, stanza, origin)
+
+
+def _change(signal: str, event: Any, stanza: MessageStanza, origin: _Origin) -> Delivery:
+    own_id = stanza.attributes.get("id")
+    return Delivery(
+        signal=signal,
+        event=event,
+        conversation=origin.conversation,
+        size=stanza.size,
+        key=(origin.conversation, origin.user_id, own_id) if own_id else None,
+    )
+
+
+def _reactions(stanza: MessageStanza, addresses: Addresses, me: int) -> Delivery | Unreported:
+    node = stanza.others[f"{ns.CLIENT} reactions"]
+    user_id, message_id = as_int(node.attrs.get("user_id")), node.attrs.get("message_id")
+    if user_id is None or not message_id:
+        return "not_understood"
+    sender = stanza.attributes.get("from", "")
+    changed = {
+        side: tuple(
+            kid.attrs["type"]
+            for kid in children(node)
+            if kid.attrs.get(side) == "true" and kid.attrs.get("type")
+        )
+        for side in ("add", "remove")
+    }
+    return Delivery(
+        signal="reaction_changed",
+        event=ReactionChange(
+            user_id=user_id,
+            message_id=message_id,
+            dialog_id=_text_param(stanza, "dialog_id") or addresses.dialog_id(sender),
+            added=changed["add"],
+            removed=changed["remove"],
+        ),
+        conversation=bare(sender) or None,
+        size=stanza.size,
+    )
+
+
+def _message(stanza: MessageStanza, addresses: Addresses, me: int) -> Delivery | Unreported:
+    origin = _origin(stanza, addresses, me)
+    if origin is None:
+        return "not_understood"
+    in_room = origin.dialog.peer_id is None
+    params = stanza.params
+    message_id = stanza.attributes.get("id")
+    if message_id is None or not _OBJECT_ID.match(message_id):
+        # History knows a message without an id of its own kind by the server's.
+        message_id = _text_param(stanza, "message_id") or message_id
+    destroy = stanza.others.get(_DESTROY)
+    message = Message(
+        id=message_id,
+        dialog_id=origin.dialog.id,
+        body=stanza.body,
+        sender_id=origin.user_id,
+        recipient_id=None if in_room else origin.dialog.peer_id if origin.own else me,
+        date_sent=as_time(params.get("date_sent")),
+        attachments=tuple(map(_read_attachment, stanza.attachments)),
+        custom={key: value for key, value in params.items() if key not in RESERVED},
+        markable=_MARKABLE in stanza.others,
+        save_to_history=params.get("save_to_history") in ("1", "true"),
+        silent=params.get("silent") in ("1", "true"),
+        destroy_after=as_int(destroy.attrs.get("after")) if destroy is not None else None,
+        delayed=any(delay in stanza.others for delay in _DELAYS),
+        own=origin.own,
+        dialog=origin.dialog,
+    )
+    return Delivery(
+        signal="message_received",
+        event=message,
+        conversation=origin.conversation,
+        size=stanza.size,
+        key=(origin.conversation, origin.user_id, message_id) if message_id else None,
+    )
+
+
+def _read_attachment(attributes: dict[str, str]) -> Attachment:
+    attachment = Attachment.from_json(attributes)
+    data = attachment.data
+    if data and "%" in data and _PERCENT_ENCODED.match(data):
+        attachment = evolve(attachment, data=unquote(data, errors="replace"))
+    if attachment.id and attachment.uid:
+        return attachment
+    return evolve(
+        attachment, id=attachment.id or attachment.uid, uid=attachment.uid or attachment.id
+    )
+
+
+def _text_param(stanza: MessageStanza, name: str) -> str | None:
+    value = stanza.params.get(name)
+    return value if isinstance(value, str) and value else None
+
+
+# --- the table --------------------------------------------------------------------------------------
+
+
+def _has(name: str) -> Callable[[MessageStanza], bool]:
+    return lambda stanza: name in stanza.others
+
+
+def _is(kind: str) -> Callable[[MessageStanza], bool]:
+    return lambda stanza: stanza.attributes.get("type") == kind
+
+
+def _is_conversation(stanza: MessageStanza) -> bool:
+    return stanza.attributes.get("type") in ("chat", "groupchat")
+
+
+def _has_content(stanza: MessageStanza) -> bool:
+    return _is_conversation(stanza) and bool(stanza.body or stanza.attachments)
+
+
+def _has_params(stanza: MessageStanza) -> bool:
+    return _is_conversation(stanza) and bool(stanza.params)
+
+
+KINDS: tuple[tuple[Callable[[MessageStanza], bool], Decoder], ...] = (
+    # The first that matches decides. Content comes before chat states and markers: other XMPP clients
+    # send them in one stanza.
+    (_is("error"), _failure),
+    (_has(f"{ns.CARBONS} sent"), _carbon),
+    (_has(f"{ns.CARBONS} received"), _carbon),
+    (_is("headline"), _system_message),
+    (_has(f"{ns.CORRECTION} replace"), _edit),
+    (_has(f"{ns.DELETION} remove"), _deletion),
+    (_has(f"{ns.CLIENT} reactions"), _reactions),
+    (_has_content, _message),
+    (_has(f"{ns.CHAT_MARKERS} received"), _status("message_delivered", "received")),
+    (_has(f"{ns.CHAT_MARKERS} displayed"), _status("message_read", "displayed")),
+    (_has(f"{ns.CHAT_STATES} composing"), _typing("typing_started")),
+    (_has(f"{ns.CHAT_STATES} paused"), _typing("typing_stopped")),
+    (_has_params, _message),
+)
+"""What a message stanza can be, and who decodes it; read from top to bottom."""

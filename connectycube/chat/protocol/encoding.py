@@ -1,0 +1,218 @@
+"""Stanzas that we write: each checked before a byte of it exists.
+
+ConnectyCube's real-time documentation; XEP-0333 markers, XEP-0085 chat states, XEP-0308 corrections,
+XEP-0045 rooms.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from ... import checks
+from ...errors import ArgumentTypeError, ArgumentValueError
+from ...models import Attachment, Message
+from ...models.fields import EPOCH
+from . import namespaces as ns
+from .markup import attribute, check_name, check_text, text
+
+__all__ = [
+    "RESERVED",
+    "SYSTEM_NOTIFICATIONS",
+    "encode_chat_state",
+    "encode_deletion",
+    "encode_edit",
+    "encode_iq",
+    "encode_join",
+    "encode_leave",
+    "encode_marker",
+    "encode_message",
+    "encode_system_message",
+]
+
+RESERVED = frozenset(
+    {
+        "attachment",
+        "date_sent",
+        "dialog_id",
+        "message_id",
+        "moduleIdentifier",
+        "save_to_history",
+        "silent",
+    }
+)
+"""Names in extraParams that have a meaning of their own and cannot be custom parameters."""
+
+SYSTEM_NOTIFICATIONS = "SystemNotifications"
+"""The moduleIdentifier of system messages."""
+
+_CLEAN = " (clean=True replaces such characters)"
+
+
+def encode_message(message: Message, to: str, kind: str = "chat") -> bytes:
+    """Write ``message`` (with id and date_sent) to the bare JID ``to``.
+
+    That is a user's or, with kind "groupchat", a room's. Raises ArgumentTypeError or ArgumentValueError
+    that names the field which cannot be sent.
+    """
+    parts = [
+        f'<message to="{attribute(to)}" type="{kind}" id="{_id("id", message.id)}">',
+        f"<body>{text(check_text('body', message.body or '', remedy=_CLEAN))}</body>",
+        f'<extraParams xmlns="{ns.CLIENT}">',
+        f"<date_sent>{_seconds(message.date_sent)}</date_sent>",
+    ]
+    if message.destroy_after is None and checks.a_bool("save_to_history", message.save_to_history):
+        parts.append("<save_to_history>1</save_to_history>")
+    if checks.a_bool("silent", message.silent):
+        parts.append("<silent>1</silent>")
+    parts.append(_params("custom", message.custom, RESERVED))
+    if message.dialog_id is not None:
+        parts.append(f"<dialog_id>{_id('dialog_id', message.dialog_id)}</dialog_id>")
+    for position, attachment in enumerate(message.attachments):
+        parts.append(_attachment(f"attachments[{position}]", attachment))
+    parts.append("</extraParams>")
+    if message.destroy_after is not None:
+        seconds = checks.an_integer("destroy_after", message.destroy_after, least=1)
+        parts.append(f'<destroy xmlns="{ns.DESTROY_AFTER}" after="{seconds}"/>')
+    if checks.a_bool("markable", message.markable):
+        parts.append(f'<markable xmlns="{ns.CHAT_MARKERS}"/>')
+    parts.append("</message>")
+    return "".join(parts).encode()
+
+
+def encode_marker(name: str, message_id: str, dialog_id: str | None, to: str, own_id: str) -> bytes:
+    """Write a 'received' or 'displayed' marker for a message to its sender's bare JID. (XEP-0333.)"""
+    params = _dialog(dialog_id) if dialog_id is not None else ""
+    return (
+        f'<message to="{attribute(to)}" type="chat" id="{own_id}">'
+        f'<{name} xmlns="{ns.CHAT_MARKERS}" id="{_id("message id", message_id)}"/>{params}</message>'
+    ).encode()
+
+
+def encode_chat_state(name: str, to: str, kind: str = "chat") -> bytes:
+    """Write 'composing' or 'paused' to a bare JID. (XEP-0085.)"""
+    return (
+        f'<message to="{attribute(to)}" type="{kind}"><{name} xmlns="{ns.CHAT_STATES}"/></message>'
+    ).encode()
+
+
+def encode_edit(
+    message_id: str, body: str, is_last: bool, dialog_id: str, to: str, kind: str, own_id: str
+) -> bytes:
+    """Write the new body of a message that was sent before. (XEP-0308.)"""
+    checked = text(check_text("body", checks.a_string("body", body), remedy=_CLEAN))
+    last = "true" if checks.a_bool("is_last", is_last) else "false"
+    return (
+        f'<message to="{attribute(to)}" type="{kind}" id="{own_id}"><body>{checked}</body>'
+        f'<replace xmlns="{ns.CORRECTION}" id="{_id("message id", message_id)}" last="{last}"/>'
+        f"{_dialog(dialog_id)}</message>"
+    ).encode()
+
+
+def encode_deletion(message_id: str, dialog_id: str, to: str, kind: str, own_id: str) -> bytes:
+    """Write that a message was deleted. (ConnectyCube: Delete message.)"""
+    return (
+        f'<message to="{attribute(to)}" type="{kind}" id="{own_id}">'
+        f'<remove xmlns="{ns.DELETION}" id="{_id("message id", message_id)}"/>'
+        f"{_dialog(dialog_id)}</message>"
+    ).encode()
+
+
+def encode_system_message(custom: Mapping[str, Any], to: str, own_id: str) -> bytes:
+    """Write a system message to a user's bare JID. (ConnectyCube: System messages.)"""
+    params = _params("custom", custom, frozenset({"moduleIdentifier", "attachment"}))
+    return (
+        f'<message to="{attribute(to)}" type="headline" id="{own_id}"><body></body>'
+        f'<extraParams xmlns="{ns.CLIENT}"><moduleIdentifier>{SYSTEM_NOTIFICATIONS}</moduleIdentifier>'
+        f"{params}</extraParams></message>"
+    ).encode()
+
+
+def encode_join(room: str, nick: int, own_id: str) -> bytes:
+    """Write the presence that joins a room and asks for none of its history. (XEP-0045, 7.2.)"""
+    return (
+        f'<presence to="{attribute(room)}/{nick}" id="{own_id}">'
+        f'<x xmlns="{ns.MUC}"><history maxstanzas="0"/></x></presence>'
+    ).encode()
+
+
+def encode_leave(room: str, nick: int) -> bytes:
+    """Write the presence that leaves a room. (XEP-0045, 7.14.)"""
+    return f'<presence to="{attribute(room)}/{nick}" type="unavailable"/>'.encode()
+
+
+def encode_iq(kind: str, to: str | None, payload: str, own_id: str) -> bytes:
+    """Write a request; ``payload`` is checked XML. (RFC 6120, 8.2.3.)"""
+    target = f' to="{attribute(to)}"' if to is not None else ""
+    return f'<iq type="{kind}" id="{own_id}"{target}>{payload}</iq>'.encode()
+
+
+def _id(name: str, value: object) -> str:
+    return attribute(check_text(name, checks.a_string(name, value)))
+
+
+def _dialog(dialog_id: str) -> str:
+    return (
+        f'<extraParams xmlns="{ns.CLIENT}">'
+        f"<dialog_id>{_id('dialog_id', dialog_id)}</dialog_id></extraParams>"
+    )
+
+
+def _seconds(moment: datetime | None) -> int:
+    if not isinstance(moment, datetime):
+        raise ArgumentTypeError(f"date_sent must be a datetime, not {type(moment).__name__}")
+    if moment.tzinfo is None:
+        raise ArgumentValueError("date_sent must be an aware datetime: it has no time zone")
+    return int((moment - EPOCH).total_seconds())
+
+
+def _params(name: str, values: Mapping[str, Any], reserved: frozenset[str] = frozenset()) -> str:
+    if not isinstance(values, Mapping):
+        raise ArgumentTypeError(f"{name} must be a mapping, not {type(values).__name__}")
+    parts = []
+    for key, value in values.items():
+        tag = check_name(name, key)
+        if tag in reserved:
+            raise ArgumentValueError(f"{name} must not have the key {tag!r}: it is reserved")
+        path = f"{name}[{tag!r}]"
+        inner = _params(path, value) if isinstance(value, Mapping) else text(_scalar(path, value))
+        parts.append(f"<{tag}>{inner}</{tag}>")
+    return "".join(parts)
+
+
+def _scalar(name: str, value: object) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, (int, float)):
+        return str(value)
+    if not isinstance(value, str):
+        raise ArgumentTypeError(
+            f"{name} must be a string, a number, a bool or a mapping, not {type(value).__name__}"
+        )
+    return check_text(name, value)
+
+
+def _attachment(name: str, attachment: Attachment) -> str:
+    if not isinstance(attachment, Attachment):
+        raise ArgumentTypeError(f"{name} must be an Attachment, not {type(attachment).__name__}")
+    values: dict[str, object] = {
+        # Older clients look for the file in `id`, newer ones in `uid`.
+        "id": attachment.id or attachment.uid,
+        "uid": attachment.uid or attachment.id,
+        "type": attachment.type,
+        "url": attachment.url,
+        "content-type": attachment.content_type,
+        "size": attachment.size,
+        "name": attachment.name,
+        "data": attachment.data,
+        "width": attachment.width,
+        "height": attachment.height,
+        "duration": attachment.duration,
+    }
+    written = [
+        f' {key}="{attribute(_scalar(f"{name}.{key}", value))}"'
+        for key, value in values.items()
+        if value is not None
+    ]
+    return f"<attachment{''.join(written)}/>"

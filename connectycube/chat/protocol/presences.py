@@ -1,0 +1,75 @@
+"""What presences of users mean: contacts that come and go, ask and answer. (RFC 6121, sections 3 and 4.)"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from ...models import ContactEvent, Presence
+from . import namespaces as ns
+from .addresses import Addresses
+from .decoding import Delivery, Unreported
+from .nodes import child
+
+__all__ = ["decode_presence"]
+
+_SHOWN = frozenset({"away", "chat", "dnd", "xa"})
+
+
+def decode_presence(node: Any, addresses: Addresses, me: int) -> list[Delivery] | Unreported:
+    """Decode a presence that did not come from a room."""
+    sender = node.attrs.get("from", "")
+    user_id = addresses.user_id(sender)
+    decoder = KINDS.get(node.attrs.get("type"))
+    if user_id is None or decoder is None:
+        return "not_understood"
+    if user_id == me:
+        return "own_echoes"
+    return [decoder(node, sender, user_id)]
+
+
+def _contact(signal: str) -> Callable[[Any, str, int], Delivery]:
+    def decode(node: Any, sender: str, user_id: int) -> Delivery:
+        return Delivery(
+            signal=signal,
+            event=ContactEvent(user_id=user_id),
+            conversation=sender.partition("/")[0],
+        )
+
+    return decode
+
+
+def _availability(available: bool) -> Callable[[Any, str, int], Delivery]:
+    def decode(node: Any, sender: str, user_id: int) -> Delivery:
+        jid, _, resource = sender.partition("/")
+        show = _text(node, "show")
+        return Delivery(
+            signal="presence_changed",
+            event=Presence(
+                user_id=user_id,
+                available=available,
+                resource=resource or None,
+                show=show if show in _SHOWN else None,
+                status=_text(node, "status"),
+            ),
+            conversation=jid,
+            merge_key=("presence", sender),
+        )
+
+    return decode
+
+
+def _text(node: Any, name: str) -> str | None:
+    found = child(node, name, ns.CLIENT)
+    return (found.getData() or None) if found is not None else None
+
+
+KINDS: dict[str | None, Callable[[Any, str, int], Delivery]] = {
+    None: _availability(True),
+    "unavailable": _availability(False),
+    "subscribe": _contact("contact_requested"),
+    "subscribed": _contact("contact_confirmed"),
+    "unsubscribed": _contact("contact_rejected"),
+    "unsubscribe": _contact("contact_cancelled"),
+}
+"""What a user's presence can be, by its type."""

@@ -1,0 +1,241 @@
+"""The rooms of group, public and broadcast dialogs: who is in them, and whether we are. (XEP-0045.)
+
+A room that was joined once is wanted until it is left or we are thrown out, and joined again in every new
+session. The nick is the user's id, as the service has it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from attrs import define, field
+
+from ...errors import StanzaError
+from ...models import DialogRef, DialogType, Occupant, RoomLeft
+from . import namespaces as ns
+from .addresses import Addresses, bare
+from .decoding import Delivery, Unreported
+from .encoding import encode_join, encode_leave
+from .nodes import child, children
+from .requests import Answer, error_of
+
+__all__ = ["Rooms"]
+
+_SELF = "110"
+_REASONS = (
+    ("301", "banned"),
+    ("307", "kicked"),
+    ("321", "removed"),
+    ("322", "removed"),
+    ("332", "shutdown"),
+)
+_HINTS = {
+    "registration-required": "this user is not in the dialog"
+    " (a public one is subscribed to first, with cube.dialogs.subscribe)",
+    "forbidden": "this user is banned from it, or is not in the dialog",
+    "item-not-found": "there is no such room",
+    "not-allowed": "this user may not enter it",
+    "service-unavailable": "it is full, or there is no room service",
+    "conflict": "somebody else has taken this user's nick",
+}
+
+Output = Answer | Delivery
+Send = Callable[[bytes], None]
+
+
+@define(eq=False)
+class _Room:
+    dialog: DialogRef
+    is_joining: bool = False
+    is_joined: bool = False
+    occupants: set[int] = field(factory=set)
+    joining: list[Any] = field(factory=list)  # tickets of those who wait to be in it
+    leaving: list[Any] = field(factory=list)  # … to be out of it
+
+
+class Rooms:
+    """The rooms that one user wants to be in; ``send`` writes a stanza of this session."""
+
+    def __init__(self, addresses: Addresses, new_id: Callable[[], str], send: Send) -> None:
+        self._addresses = addresses
+        self._new_id = new_id
+        self._send = send
+        self._rooms: dict[str, _Room] = {}
+
+    def dialog(self, jid: str) -> DialogRef | None:
+        """What is known of the dialog of a room that is wanted."""
+        room = self._rooms.get(jid)
+        return room.dialog if room is not None else None
+
+    def want(self, dialog: DialogRef) -> None:
+        """Be in a dialog's room from now on; :meth:`enter` does it."""
+        assert dialog.id is not None
+        jid = self._addresses.room(dialog.id)
+        if jid not in self._rooms:
+            self._rooms[jid] = _Room(DialogRef.room(dialog.id, dialog.type or DialogType.GROUP))
+
+    def enter(self, me: int) -> None:
+        """Ask to join every room that is wanted and was not asked yet in this session."""
+        for jid, room in self._rooms.items():
+            if not room.is_joining and not room.is_joined:
+                room.is_joining = True
+                self._send(encode_join(jid, me, self._new_id()))
+
+    def join(self, dialog: DialogRef, ticket: Any, me: int) -> list[Output]:
+        """Join a room and answer ``ticket`` once we are in it."""
+        self.want(dialog)
+        assert dialog.id is not None
+        room = self._rooms[self._addresses.room(dialog.id)]
+        if room.is_joined:
+            return [Answer(ticket)]
+        room.joining.append(ticket)
+        self.enter(me)
+        return []
+
+    def leave(self, dialog_id: str, ticket: Any, me: int) -> list[Output]:
+        """Leave a room for good and answer ``ticket`` once we are out of it."""
+        jid = self._addresses.room(dialog_id)
+        room = self._rooms.get(jid)
+        if room is None:
+            return [Answer(ticket)]
+        room.leaving.append(ticket)
+        self._send(encode_leave(jid, me))
+        return []
+
+    def give_up(self, ticket: Any) -> None:
+        """Nobody waits for that answer any more."""
+        for room in self._rooms.values():
+            for waiting in (room.joining, room.leaving):
+                if ticket in waiting:
+                    waiting.remove(ticket)
+
+    def session_ended(self) -> list[Output]:
+        """No room has us any more; those that are wanted are joined in the next session."""
+        answers: list[Output] = []
+        for jid, room in list(self._rooms.items()):
+            room.is_joining = room.is_joined = False
+            room.occupants.clear()
+            if room.leaving:
+                answers += self._forget(jid)
+        return answers
+
+    def fail(self, error: Exception) -> list[Output]:
+        """Tell everybody who waits that nothing comes of it."""
+        answers: list[Output] = []
+        for room in self._rooms.values():
+            answers += [Answer(ticket, error=error) for ticket in (*room.joining, *room.leaving)]
+            room.joining.clear()
+            room.leaving.clear()
+        return answers
+
+    def receive(self, presence: Any, me: int) -> list[Output] | Unreported:
+        """Take a presence from a room."""
+        sender = presence.attrs.get("from", "")
+        jid = bare(sender)
+        room = self._rooms.get(jid)
+        if room is None:
+            return "not_understood"
+        kind = presence.attrs.get("type")
+        if kind == "error":
+            return self._refused(jid, room, error_of(child(presence, "error", ns.CLIENT)))
+        nick = self._addresses.occupant(sender)
+        details = child(presence, "x", ns.MUC_USER)
+        codes = _codes(details)
+        if kind not in (None, "unavailable") or (nick is None and _SELF not in codes):
+            return "not_understood"
+        if nick == me or _SELF in codes:
+            return self._entered(room) if kind is None else self._left(jid, details, codes)
+        assert nick is not None
+        return self._other(jid, room, nick, present=kind is None)
+
+    def _entered(self, room: _Room) -> list[Output]:
+        room.is_joined = True
+        answers: list[Output] = [Answer(ticket) for ticket in room.joining]
+        room.joining.clear()
+        return answers
+
+    def _other(self, jid: str, room: _Room, user_id: int, *, present: bool) -> list[Output]:
+        if present == (user_id in room.occupants):
+            return []
+        if present:
+            room.occupants.add(user_id)
+        else:
+            room.occupants.discard(user_id)
+        if not room.is_joined:  # those who were there before us
+            return []
+        assert room.dialog.id is not None
+        return [
+            Delivery(
+                signal="occupant_joined" if present else "occupant_left",
+                event=Occupant(user_id=user_id, dialog_id=room.dialog.id),
+                conversation=jid,
+                merge_key=("occupant", jid, str(user_id)),
+            )
+        ]
+
+    def _left(self, jid: str, details: Any, codes: frozenset[str]) -> list[Output]:
+        room = self._rooms[jid]
+        if room.leaving:
+            return self._forget(jid)
+        destroyed = child(details, "destroy", ns.MUC_USER) if details is not None else None
+        reason = "destroyed" if destroyed is not None else "removed"
+        reason = next((word for code, word in _REASONS if code in codes), reason)
+        item = child(details, "item", ns.MUC_USER) if details is not None else None
+        actor = child(item, "actor", ns.MUC_USER) if item is not None else None
+        words = destroyed if destroyed is not None else item
+        said = child(words, "reason", ns.MUC_USER) if words is not None else None
+        left = RoomLeft(
+            dialog_id=room.dialog.id or "",
+            reason=reason,
+            actor_id=self._actor(actor.attrs) if actor is not None else None,
+            text=(said.getData() or None) if said is not None else None,
+        )
+        if reason == "shutdown":  # it is wanted still: the next session joins it
+            room.is_joining = room.is_joined = False
+            room.occupants.clear()
+            return [self._room_left(jid, left)]
+        return [*self._forget(jid), self._room_left(jid, left)]
+
+    def _actor(self, attributes: dict[str, str]) -> int | None:
+        user_id = self._addresses.user_id(attributes.get("jid"))
+        return user_id or self._addresses.occupant(f"/{attributes.get('nick', '')}")
+
+    def _refused(self, jid: str, room: _Room, error: StanzaError) -> list[Output]:
+        if not room.is_joining or room.is_joined:
+            return []  # a complaint about something else than joining
+        hint = _HINTS.get(error.condition)
+        words = f"dialog {room.dialog.id} cannot be joined: {error.condition}"
+        told = StanzaError(
+            f"{words}: {hint}" if hint else words,
+            condition=error.condition,
+            type=error.type,
+            text=error.text,
+            code=error.code,
+        )
+        if not room.joining:
+            left = RoomLeft(dialog_id=room.dialog.id or "", reason="refused", error=told)
+            del self._rooms[jid]
+            return [self._room_left(jid, left)]
+        answers: list[Output] = [Answer(ticket, error=told) for ticket in room.joining]
+        room.joining.clear()
+        return [*answers, *self._forget(jid)]
+
+    def _forget(self, jid: str) -> list[Output]:
+        room = self._rooms.pop(jid)
+        refused = StanzaError(
+            f"dialog {room.dialog.id} was left meanwhile", condition="not-acceptable"
+        )
+        return [
+            *(Answer(ticket, error=refused) for ticket in room.joining),
+            *(Answer(ticket) for ticket in room.leaving),
+        ]
+
+    def _room_left(self, jid: str, left: RoomLeft) -> Delivery:
+        return Delivery(signal="room_left", event=left, conversation=jid, final=True)
+
+
+def _codes(details: Any) -> frozenset[str]:
+    if details is None:
+        return frozenset()
+    return frozenset(kid.attrs.get("code", "") for kid in children(details) if kid.name == "status")

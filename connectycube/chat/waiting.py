@@ -1,0 +1,164 @@
+"""Events for code that waits for them instead of being called: one, or one after the other."""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from types import TracebackType
+from typing import Any
+
+from ..deadline import Deadline
+from ..errors import ChatTimeoutError, ForkedError, NotConnectedError, QueueOverflowError
+from ..forks import replaced_in_child
+from ..models import ChatState, StateChange
+from .protocol.decoding import Delivery
+from .protocol.repetitions import Repetitions
+
+__all__ = ["EventStream", "Streams"]
+
+
+class EventStream:
+    """The events of one signal, from when it was made until ``close()``; ``chat.events(…)``.
+
+    It collects while nobody waits, so nothing is missed between two steps of a loop. Iterating ends
+    when the time-out passes without an event, or with the connection's ``logout()``; a connection that fails
+    for good raises its reason. Use it in a ``with`` statement, in any one thread at a time, also inside a
+    callback.
+    """
+
+    def __init__(
+        self,
+        signal: str,
+        timeout: float,
+        most: int,
+        needing_link: Callable[[], AbstractContextManager[None]],
+        forget: Callable[[EventStream], None],
+    ) -> None:
+        self.signal = signal
+        self._timeout = timeout
+        self._most = most
+        self._needing_link = needing_link
+        self._forget = forget
+        self._events: deque[Any] = deque()
+        self._changed = threading.Condition()
+        self._ended = False
+        self._reason: Exception | None = None
+        replaced_in_child(self)
+
+    def next(
+        self, timeout: float | None = None, where: Callable[[Any], object] | None = None
+    ) -> Any:
+        """Return the next event for which ``where(event)`` is true, in this thread; others are dropped.
+
+        ``timeout`` is seconds (None: the stream's). Raises ChatTimeoutError; NotConnectedError once the
+        connection is logged out, or the reason why it failed for good; QueueOverflowError if more events
+        came than ``Config.limits.queued_events`` before somebody asked for them.
+        """
+        deadline = Deadline.of(timeout, self._timeout)
+        while True:
+            event = self._take(deadline)
+            if where is None or where(event):
+                return event
+
+    def _take(self, deadline: Deadline) -> Any:
+        with self._changed:
+            if self._events:
+                return self._events.popleft()
+        with self._needing_link(), self._changed:
+            self._changed.wait_for(lambda: self._events or self._ended, deadline.remaining())
+            if self._events:
+                return self._events.popleft()
+            if self._ended:
+                raise self._reason or NotConnectedError("logged out")
+        raise ChatTimeoutError(f"no event of {self.signal} came in time")
+
+    def close(self) -> None:
+        """Collect nothing any more."""
+        self._forget(self)
+        self.end(None)
+
+    def put(self, event: Any) -> None:
+        """Collect an event; for the connection alone."""
+        with self._changed:
+            if self._ended:
+                return
+            if len(self._events) < self._most:
+                self._events.append(event)
+            else:
+                self._ended = True
+                self._reason = QueueOverflowError(
+                    f"{self._most} events of {self.signal} wait in a stream that nobody reads",
+                    receiver=None,
+                )
+            self._changed.notify_all()
+
+    def end(self, reason: Exception | None) -> None:
+        """Let no more events come; for the connection alone."""
+        with self._changed:
+            if not self._ended:
+                self._ended, self._reason = True, reason
+            self._changed.notify_all()
+
+    def after_fork_in_child(self) -> None:
+        """Be at an end in a forked child: the connection is the parent's."""
+        self._changed = threading.Condition()
+        self._ended, self._reason = True, ForkedError("this process is a fork")
+
+    def __iter__(self) -> EventStream:
+        return self
+
+    def __next__(self) -> Any:
+        try:
+            return self.next()
+        except (ChatTimeoutError, NotConnectedError):
+            raise StopIteration from None
+
+    def __enter__(self) -> EventStream:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+
+class Streams:
+    """The open event streams of one connection, fed when an event is queued for the receivers.
+
+    What the full queue refused is shown to them nevertheless, as whoever waits may be the slow receiver;
+    when it comes again, it is not shown twice.
+    """
+
+    def __init__(self) -> None:
+        self._open: tuple[EventStream, ...] = ()
+        self._lock = threading.Lock()
+        self._shown = Repetitions()
+
+    def add(self, stream: EventStream) -> None:
+        """Feed a stream from now on."""
+        with self._lock:
+            self._open = (*self._open, stream)
+
+    def remove(self, stream: EventStream) -> None:
+        """Feed a stream no longer."""
+        with self._lock:
+            self._open = tuple(other for other in self._open if other is not stream)
+
+    def feed(self, delivery: Delivery) -> None:
+        """Show an event to those who wait for it."""
+        if not self._open:
+            return
+        if delivery.key is not None and not self._shown.is_new(delivery.key):
+            return
+        for stream in self._open:
+            if stream.signal == delivery.signal:
+                stream.put(delivery.event)
+        change = delivery.event
+        if isinstance(change, StateChange) and change.state is ChatState.CLOSED:
+            for stream in self._open:
+                stream.end(change.reason)
