@@ -57,26 +57,15 @@ class Events:
         return self.of(name)
 
 
-class Person:
-    """A user of the emulator with a chat connection and everything it said."""
+class Participant:
+    """A user with a chat connection and everything it said."""
 
-    def __init__(self, emulator: Emulator, **options: Any) -> None:
-        self.password = "correct horse"
-        self.id = emulator.add_user(f"person{next(_numbers)}", self.password)
-        options.setdefault("reconnect", FAST)
-        self.config: Config = emulator.config(**options)
-        self.chat = Chat(self.config)
-        self.events = Events(
-            self.chat.message_received,
-            self.chat.message_sent,
-            self.chat.message_failed,
-            self.chat.message_delivered,
-            self.chat.message_read,
-            self.chat.typing_started,
-            self.chat.typing_stopped,
-            self.chat.state_changed,
-            self.chat.callback_failed,
-        )
+    def __init__(self, user_id: int, password: str, config: Config) -> None:
+        self.id = user_id
+        self.password = password
+        self.config = config
+        self.chat = Chat(config)
+        self.events = Events(*self.chat._signals())
 
     def login(self) -> User:
         """Log in to the chat."""
@@ -95,6 +84,16 @@ class Person:
             return changes[count - 1] if len(changes) >= count else None
 
         return self.events.wait(entered)
+
+
+class Person(Participant):
+    """A new user of the emulator."""
+
+    def __init__(self, emulator: Emulator, **options: Any) -> None:
+        password = "correct horse"
+        user_id = emulator.add_user(f"person{next(_numbers)}", password)
+        options.setdefault("reconnect", FAST)
+        super().__init__(user_id, password, emulator.config(**options))
 
 
 @contextmanager

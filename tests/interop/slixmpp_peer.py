@@ -19,6 +19,7 @@ from typing import Any, Literal, TypeVar
 from xml.sax.saxutils import escape, quoteattr
 
 import slixmpp
+from slixmpp.exceptions import IqError
 from slixmpp.xmlstream.handler import Callback
 from slixmpp.xmlstream.matcher import MatchXPath
 
@@ -157,11 +158,18 @@ class SlixmppPeer:
 
     def send_raw(self, xml: str) -> None:
         """Send a stanza as it is; slixmpp counts it for stream management like its own."""
-        element = slixmpp.xmlstream.ET.fromstring(f"<s xmlns='jabber:client'>{xml}</s>")[0]
+        element = _parsed(xml)
         kind = {"message": slixmpp.Message, "presence": slixmpp.Presence, "iq": slixmpp.Iq}[
             element.tag.partition("}")[2]
         ]
         self._do(lambda: kind(self._client, xml=element).send())
+
+    def ask(self, xml: str, timeout: float = 10.0) -> Any:
+        """Send a request, an ``<iq/>`` without an id, and return the answer; PeerError if it is refused."""
+        try:
+            return self._await(self._ask(_parsed(xml), timeout), timeout + 1)
+        except IqError as error:
+            raise PeerError(f"{self.jid}: {error.iq['error']['condition']} for {xml}") from None
 
     def ping(self, to: str | None = None, timeout: float = 10.0) -> float:
         """Return how many seconds ``to`` (the server by default) took to answer. (XEP-0199.)"""
@@ -244,6 +252,11 @@ class SlixmppPeer:
         if not self._ready.done():
             self._ready.set_exception(PeerError(f"{self.jid}: {why}"))
 
+    async def _ask(self, element: Any, timeout: float) -> Any:
+        iq = slixmpp.Iq(self._client, xml=element)
+        iq["id"] = self._client.new_id()
+        return await iq.send(timeout=timeout)
+
     async def _ping(self, target: str, timeout: float) -> None:
         await self._client.plugin["xep_0199"].send_ping(target, timeout=timeout)
 
@@ -259,3 +272,7 @@ class SlixmppPeer:
             action()
 
         self._await(act(), 10)
+
+
+def _parsed(xml: str) -> Any:
+    return slixmpp.xmlstream.ET.fromstring(f"<s xmlns='jabber:client'>{xml}</s>")[0]

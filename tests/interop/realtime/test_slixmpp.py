@@ -1,61 +1,29 @@
-"""slixmpp as the other person, on prosody and on the emulator: it says what our stanzas are."""
+"""slixmpp as the other person: it says what our stanzas are."""
 
 from __future__ import annotations
 
-import itertools
-
 import pytest
 
-from connectycube import Attachment, Chat, Config, DialogRef, Message
-from tests.chat.people import FAST, PATIENCE, Events
+from connectycube import Attachment, DialogRef, Message
+from tests.chat.people import PATIENCE
 from tests.interop.slixmpp_peer import CHAT_MARKERS, CHAT_STATES
 
-APP = 7
-PASSWORD = "correct horse battery staple"
-CLIENT = "jabber:client"
-_users = itertools.count(6001)
+pytestmark = pytest.mark.referee("slixmpp")
 
-servers = pytest.mark.parametrize(
-    "place",
-    [
-        pytest.param("emulator", marks=pytest.mark.referee("slixmpp")),
-        pytest.param("prosody", marks=pytest.mark.referee("slixmpp", "prosody")),
-    ],
-)
+CLIENT = "jabber:client"
 
 
 @pytest.fixture
-def meeting(place, request, slixmpp_on):
-    """Our user's chat and events, and a slixmpp user, both logged in on the server of the test."""
-    server = request.getfixturevalue(place)
-    if place == "emulator":
-        user_id = server.add_user(f"ours{next(_users)}", PASSWORD)
-        config = server.config(reconnect=FAST)
-        peer = slixmpp_on(server, f"theirs{next(_users)}")
-    else:
-        user_id = next(_users)
-        server.add_user(f"{user_id}-{APP}", PASSWORD)
-        config = Config(
-            app_id=APP,
-            auth_key="unused",
-            chat_host="localhost",
-            chat_port=server.port,
-            ca_file=server.ca_file,
-            reconnect=FAST,
-        )
-        peer = slixmpp_on(server, f"{next(_users)}-{APP}")
-    chat = Chat(config)
-    events = Events(*chat._signals())
-    chat.login(user_id, PASSWORD)
-    yield chat, events, peer, int(peer.jid.partition("-")[0])
-    chat.logout()
+def meeting(server):
+    """Our user's chat and events, and a slixmpp user, both logged in."""
+    ours, theirs = server.person(), server.user()
+    return ours.chat, ours.events, server.slixmpp(theirs), theirs.id
 
 
 def param(stanza, name):
     return stanza.xml.findtext(f"{{{CLIENT}}}extraParams/{{{CLIENT}}}{name}")
 
 
-@servers
 def test_what_slixmpp_reads_of_our_message(meeting):
     chat, _, peer, peer_id = meeting
     message = Message(
@@ -84,7 +52,6 @@ def test_what_slixmpp_reads_of_our_message(meeting):
     assert stanza.xml.find(f"{{{CHAT_MARKERS}}}markable") is not None
 
 
-@servers
 def test_what_we_read_of_slixmpps_message_and_the_marker_it_gets(meeting):
     chat, events, peer, peer_id = meeting
     sent = peer.send_message(
@@ -108,7 +75,6 @@ def test_what_we_read_of_slixmpps_message_and_the_marker_it_gets(meeting):
     peer.messages.wait_for(lambda s: s.xml.find(f"{{{CHAT_MARKERS}}}displayed") is not None)
 
 
-@servers
 def test_typing_both_ways(meeting):
     chat, events, peer, peer_id = meeting
     chat.send_typing(DialogRef.private(peer_id))
@@ -121,7 +87,6 @@ def test_typing_both_ways(meeting):
     assert events.wait_for("typing_stopped")[0].user_id == peer_id
 
 
-@servers
 def test_markers_from_slixmpp(meeting):
     chat, events, peer, peer_id = meeting
     handle = chat.send_private(peer_id, "hello")
@@ -132,9 +97,3 @@ def test_markers_from_slixmpp(meeting):
     read = events.wait_for("message_read")[0]
     assert (delivered.user_id, delivered.message_id) == (peer_id, handle.id)
     assert (read.user_id, read.message_id) == (peer_id, handle.id)
-
-
-@servers
-def test_slixmpp_gets_an_answer_to_its_ping(meeting):
-    chat, _, peer, _ = meeting
-    assert 0 <= peer.ping(chat._driver.core.jid) < 5

@@ -1,0 +1,284 @@
+"""One way to ask three servers for users, chats and rooms: the emulator, prosody and ejabberd."""
+
+from __future__ import annotations
+
+import itertools
+import uuid
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any, ClassVar
+
+from attrs import frozen
+
+from connectycube import Chat, Config, ConnectyCube, DialogRef, DialogType
+from connectycube.emulator import Emulator
+from tests.chat.people import FAST, PATIENCE, Participant
+from tests.faults.proxy import FaultProxy
+from tests.interop.server_process import ServerProcess
+from tests.interop.slixmpp_peer import SlixmppPeer
+
+APP = 7
+NOBODY = 999_999_999
+PASSWORD = "correct horse battery staple"
+
+ALL = frozenset({"emulator", "prosody", "ejabberd"})
+
+FEATURES: Mapping[str, frozenset[str]] = {
+    "carriage return": ALL - {"prosody", "ejabberd"},
+    "dialog id": ALL - {"prosody", "ejabberd"},
+    "offline messages": ALL - {"emulator"},
+    "room messages without a join": ALL - {"prosody", "ejabberd"},
+    "resumption after half a stanza": ALL - {"prosody"},
+    "tab in an attribute": ALL - {"prosody"},
+}
+"""What servers do differently: each feature with the servers that have it. README.md explains them."""
+
+_numbers = itertools.count(1)
+
+
+@frozen
+class User:
+    """An account on a server."""
+
+    id: int
+    login: str
+    password: str = PASSWORD
+
+    @property
+    def jid(self) -> str:
+        """The bare JID."""
+        return f"{self.id}-{APP}@localhost"
+
+
+class Server(ABC):
+    """A running server as the tests see it; ``close()`` ends all that a test has made on it.
+
+    Of ``start``, ``stop`` and ``kill`` only a test that owns the server may make use.
+    """
+
+    name: ClassVar[str]
+
+    def __init__(self) -> None:
+        self._made = ExitStack()
+
+    def supports(self, feature: str) -> bool:
+        """Whether the server does what is named in FEATURES."""
+        return self.name in FEATURES[feature]
+
+    def person(self, user: User | None = None, *, port: int | None = None, **options: Any) -> Any:
+        """Log a user in (a new one by default) and return the Participant: id, chat, events.
+
+        ``port`` is that of a proxy, ``resource`` goes to the login and ``options`` to the Config.
+        """
+        user = user or self.user()
+        resource = options.pop("resource", None)
+        person = Participant(user.id, user.password, self.config(port=port, **options))
+        self._made.callback(person.chat.logout)
+        person.chat.login(user.id, user.password, resource=resource)
+        # login() does not wait for the server to have handled the presence, and until then messages to this
+        # user are messages to an absent one. The answer to a ping comes after that.
+        person.chat.ping()
+        return person
+
+    def chat(self, user: User | None = None, **options: Any) -> Chat:
+        """Log a user in, as ``person`` does, and return the Chat alone."""
+        chat: Chat = self.person(user, **options).chat
+        return chat
+
+    def slixmpp(self, user: User | None = None, **options: Any) -> SlixmppPeer:
+        """Log a user (a new one by default) in with slixmpp."""
+        user = user or self.user()
+        options = {"host": "127.0.0.1", "port": self.port, "ca_file": self.ca_file, **options}
+        peer = SlixmppPeer(user.jid, user.password, **options)
+        peer.start()
+        self._made.callback(peer.stop)
+        return peer
+
+    def proxy(self) -> FaultProxy:
+        """Return a proxy in front of the server; it outlives the chats that are made after it."""
+        return self._made.enter_context(FaultProxy("127.0.0.1", self.port))
+
+    def config(self, *, port: int | None = None, **options: Any) -> Config:
+        """Return a Config for the chat alone; it reconnects at once and for ever unless told otherwise."""
+        return Config(
+            **{
+                "app_id": APP,
+                "auth_key": "unused",
+                "chat_host": "localhost",
+                "chat_port": port or self.port,
+                "ca_file": self.ca_file,
+                "reconnect": FAST,
+                **options,
+            }
+        )
+
+    def room_jid(self, dialog: DialogRef) -> str:
+        """Return the JID of a dialog's room."""
+        return f"{APP}_{dialog.id}@muc.localhost"
+
+    def close(self) -> None:
+        """Log out all that were logged in, and end the proxies."""
+        self._made.close()
+
+    @property
+    @abstractmethod
+    def port(self) -> int:
+        """Where chats connect to."""
+
+    @property
+    @abstractmethod
+    def ca_file(self) -> str | Path:
+        """The authority of the server's certificate."""
+
+    @abstractmethod
+    def user(self) -> User:
+        """Make an account."""
+
+    @abstractmethod
+    def room(self, owner: User, *members: User) -> DialogRef:
+        """Make a group dialog whose room nobody else may enter."""
+
+    @abstractmethod
+    def start(self) -> None:
+        """Start it again, on the same port and with the same accounts."""
+
+    @abstractmethod
+    def stop(self) -> None:
+        """Shut it down in good order."""
+
+    @abstractmethod
+    def kill(self) -> None:
+        """End it at once: the links of its clients are reset."""
+
+
+class EmulatorServer(Server):
+    """The emulator."""
+
+    name = "emulator"
+
+    def __init__(self, emulator: Emulator) -> None:
+        super().__init__()
+        self.emulator = emulator
+        self._users: list[User] = []
+
+    @property
+    def port(self) -> int:
+        """Where chats connect to."""
+        return self.emulator.chat_port
+
+    @property
+    def ca_file(self) -> str:
+        """The authority of the server's certificate."""
+        return self.emulator.ca_file
+
+    def user(self) -> User:
+        """Make an account."""
+        login = f"realtime{next(_numbers)}"
+        self._users.append(User(self.emulator.add_user(login, PASSWORD), login))
+        return self._users[-1]
+
+    def room(self, owner: User, *members: User) -> DialogRef:
+        """Make a group dialog over REST."""
+        with ConnectyCube(config=self.emulator.config()) as cube:
+            cube.login(login=owner.login, password=owner.password)
+            dialog = cube.dialogs.create_group("a room", [member.id for member in members])
+        return DialogRef(id=dialog.id, type=dialog.type)
+
+    def start(self) -> None:
+        """Start it again; it forgets accounts, but gives the same ids in the same order."""
+        self.emulator.start()
+        for user in self._users:
+            assert self.emulator.add_user(user.login, user.password) == user.id
+
+    def stop(self) -> None:
+        """Shut it down in good order."""
+        self.emulator.stop()
+
+    def kill(self) -> None:
+        """Reset the links, then end it."""
+        self.emulator.cut()
+        self.emulator.stop()
+
+
+class ProcessServer(Server):
+    """A server that others wrote; rooms are made by their owners with slixmpp. (XEP-0045.)"""
+
+    def __init__(self, process: ServerProcess) -> None:
+        super().__init__()
+        self.process = process
+
+    @property
+    def port(self) -> int:
+        """Where chats connect to."""
+        return self.process.port
+
+    @property
+    def ca_file(self) -> Path:
+        """The authority of the server's certificate."""
+        return self.process.ca_file
+
+    def user(self) -> User:
+        """Make an account."""
+        number = 5000 + next(_numbers)
+        self.process.add_user(f"{number}-{APP}", PASSWORD)
+        return User(number, f"user{number}")
+
+    def room(self, owner: User, *members: User) -> DialogRef:
+        """Make a members-only room that stays when all have left."""
+        dialog = DialogRef(id=uuid.uuid4().hex[:24], type=DialogType.GROUP)
+        room = self.room_jid(dialog)
+        peer = self.slixmpp(owner)
+        peer.send_raw(
+            f"<presence to='{room}/{owner.id}'><x xmlns='http://jabber.org/protocol/muc'/></presence>"
+        )
+        peer.presences.wait_for(lambda presence: presence["from"].full == f"{room}/{owner.id}")
+        peer.ask(
+            f"<iq type='set' to='{room}'><query xmlns='http://jabber.org/protocol/muc#owner'>"
+            "<x xmlns='jabber:x:data' type='submit'>"
+            + _field("FORM_TYPE", "http://jabber.org/protocol/muc#roomconfig")
+            + _field("muc#roomconfig_membersonly", "1")
+            + _field("muc#roomconfig_persistentroom", "1")
+            + _field("muc#roomconfig_whois", "anyone")
+            + "</x></query></iq>"
+        )
+        peer.ask(
+            f"<iq type='set' to='{room}'><query xmlns='http://jabber.org/protocol/muc#admin'>"
+            + "".join(f"<item affiliation='member' jid='{member.jid}'/>" for member in members)
+            + "</query></iq>"
+        )
+        peer.send_raw(f"<presence to='{room}/{owner.id}' type='unavailable'/>")
+        peer.presences.wait_for(
+            lambda presence: presence["type"] == "unavailable", timeout=PATIENCE
+        )
+        peer.stop()
+        return dialog
+
+    def start(self) -> None:
+        """Start it again, on the same port and with the same accounts."""
+        self.process.start()
+
+    def stop(self) -> None:
+        """Shut it down in good order."""
+        self.process.stop()
+
+    def kill(self) -> None:
+        """End the process."""
+        self.process.kill()
+
+
+class ProsodyServer(ProcessServer):
+    """prosody."""
+
+    name = "prosody"
+
+
+class EjabberdServer(ProcessServer):
+    """ejabberd."""
+
+    name = "ejabberd"
+
+
+def _field(name: str, value: str) -> str:
+    return f"<field var='{name}'><value>{value}</value></field>"

@@ -1,0 +1,166 @@
+"""Links that break and come back: resumption, new sessions, liveness, servers that end. (XEP-0198.)"""
+
+from __future__ import annotations
+
+import pytest
+
+from connectycube import (
+    Chat,
+    ChatState,
+    ConnectionLostError,
+    LivenessError,
+    OutcomeUnknownError,
+    Timeouts,
+)
+from tests.chat.people import PATIENCE
+
+
+def bodies(person, count):
+    """The bodies of the messages that the person received, once there are ``count``."""
+    return [message.body for message in person.events.wait_for("message_received", count)]
+
+
+def test_after_a_cut_link_the_session_is_resumed_and_both_directions_are_made_good(server):
+    bob, proxy = server.person(), server.proxy()
+    alice = server.person(port=proxy.port)
+    proxy.freeze()
+    handles = [alice.chat.send_private(bob.id, f"out {number}") for number in range(30)]
+    for number in range(30):
+        bob.chat.send_private(alice.id, f"in {number}")
+    bob.chat.ping()
+    proxy.rst()
+    alice.wait_for_state(ChatState.FORCE_CLOSED)
+    proxy.heal()
+    alice.wait_for_state(ChatState.RESUMED)
+    for handle in handles:
+        handle.result(PATIENCE)
+    assert bodies(alice, 30) == [f"in {number}" for number in range(30)]
+    assert bodies(bob, 30) == [f"out {number}" for number in range(30)]
+    alice.chat.ping()
+    assert len(alice.events.of("message_received")) == 30
+
+
+@pytest.mark.parametrize("end", ["rst", "fin"])
+def test_what_is_written_without_a_link_is_sent_when_it_is_back(server, end):
+    bob, proxy = server.person(), server.proxy()
+    alice = server.person(port=proxy.port)
+    proxy.refuse()
+    getattr(proxy, end)()
+    alice.wait_for_state(ChatState.FORCE_CLOSED)
+    handle = alice.chat.send_private(bob.id, "written without a link")
+    bob.chat.send_private(alice.id, "to one who is not there")
+    proxy.accept()
+    assert handle.result(PATIENCE).body == "written without a link"
+    alice.wait_for_state(ChatState.RESUMED)
+    assert bodies(bob, 1) == ["written without a link"]
+    assert bodies(alice, 1) == ["to one who is not there"]
+
+
+def test_a_link_cut_again_and_again_loses_and_repeats_nothing(server):
+    bob, proxy = server.person(), server.proxy()
+    alice = server.person(port=proxy.port)
+    texts = [f"number {number}" for number in range(200)]
+    for position, text in enumerate(texts):
+        handle = alice.chat.send_private(bob.id, text)
+        bob.chat.send_private(alice.id, text)
+        if position % 40 == 20:
+            if not server.supports("resumption after half a stanza"):
+                # What bob gets of alice has passed the server whole, and she has nothing more to write.
+                bob.events.wait_for("message_delivered", position + 1)
+                bob.events.wait_for("message_received", position + 1)
+                alice.chat.ping()
+            proxy.rst()
+            alice.wait_for_state(ChatState.RESUMED, position // 40 + 1)
+    handle.result(PATIENCE)
+    assert bodies(bob, 200) == bodies(alice, 200) == texts
+    bob.chat.ping()
+    alice.chat.ping()
+    assert len(alice.events.of("message_received")) == len(bob.events.of("message_received")) == 200
+
+
+def test_a_link_cut_in_the_middle_of_a_stanza(server):
+    bob, proxy = server.person(), server.proxy()
+    alice = server.person(
+        port=proxy.port, timeouts=Timeouts(liveness_interval=0.3, liveness_answer=0.3)
+    )
+    body = "x" * 100_000
+    proxy.cut_after(50_000, "to_server", "rst", scope="existing")
+    handle = alice.chat.send_private(bob.id, body)
+    if server.supports("resumption after half a stanza"):
+        alice.wait_for_state(ChatState.RESUMED)
+        assert handle.result(PATIENCE).body == body
+        alice.chat.send_private(bob.id, "and on it goes")
+        assert bodies(bob, 2) == [body, "and on it goes"]
+    else:
+        assert isinstance(handle.exception(PATIENCE), OutcomeUnknownError)
+        assert bob.events.of("message_received") == []
+
+
+def test_a_session_that_is_gone_is_replaced_and_what_was_not_sent_is_sent(server):
+    bob, proxy, user = server.person(), server.proxy(), server.user()
+    alice = server.person(user, port=proxy.port, resource="the only one")
+    proxy.refuse()
+    proxy.rst()
+    alice.wait_for_state(ChatState.FORCE_CLOSED)
+    # A login with its resource ends the session that waits for alice, and a logout ends that one too.
+    usurper = server.person(user, resource="the only one")
+    usurper.chat.logout()
+    handle = alice.chat.send_private(bob.id, "written before it was known")
+    proxy.accept()
+    alice.wait_for_state(ChatState.READY, 2)
+    assert ChatState.RESUMED not in alice.states
+    assert handle.result(PATIENCE).body == "written before it was known"
+    assert bodies(bob, 1) == ["written before it was known"]
+
+
+def test_a_silent_server_is_noticed_by_the_liveness_deadline(server):
+    proxy = server.proxy()
+    alice = server.person(
+        port=proxy.port, timeouts=Timeouts(liveness_interval=0.3, liveness_answer=0.3)
+    )
+    proxy.freeze()
+    reason = alice.wait_for_state(ChatState.FORCE_CLOSED).reason
+    proxy.heal()
+    assert isinstance(reason, LivenessError)
+    alice.wait_for_state(ChatState.RESUMED)
+    assert alice.chat.ping() < PATIENCE
+
+
+@pytest.mark.parametrize("part", [0.2, 0.5, 0.8])
+def test_a_link_cut_during_the_login_fails_it_and_the_next_login_succeeds(server, part):
+    proxy, user = server.proxy(), server.user()
+    first = server.chat(user, port=proxy.port)
+    whole = proxy.bytes_to_client
+    first.logout()
+    chat = Chat(server.config(port=proxy.port))
+    proxy.cut_after(int(whole * part), "to_client", "rst", scope="future")
+    with pytest.raises(ConnectionLostError):
+        chat.login(user.id, user.password)
+    assert chat.state is ChatState.CLOSED
+    proxy.heal()
+    chat.login(user.id, user.password)
+    assert chat.is_ready
+    chat.logout()
+
+
+def test_a_killed_server_is_found_again_and_gets_what_was_written_meanwhile(own_server):
+    alice, bob = own_server.person(), own_server.person()
+    own_server.kill()
+    alice.wait_for_state(ChatState.FORCE_CLOSED)
+    bob.wait_for_state(ChatState.FORCE_CLOSED)
+    handle = alice.chat.send_private(bob.id, "written while the server was dead")
+    own_server.start()
+    for person in (alice, bob):
+        person.wait_for_state(ChatState.READY, 2)
+    assert handle.result(PATIENCE).body == "written while the server was dead"
+
+
+def test_a_server_that_shuts_down_is_found_again(own_server):
+    alice, bob = own_server.person(), own_server.person()
+    own_server.stop()
+    alice.wait_for_state(ChatState.FORCE_CLOSED)
+    own_server.start()
+    for person in (alice, bob):
+        person.wait_for_state(ChatState.READY, 2)
+    alice.chat.send_private(bob.id, "here again")
+    assert bodies(bob, 1) == ["here again"]
