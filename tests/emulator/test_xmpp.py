@@ -361,12 +361,6 @@ class TestPresence:
         for other in (silent, negative, left):
             assert all(element.tag != f"{CLIENT}message" for element in other.sync())
 
-    def test_what_is_not_implemented_is_refused(self, connect, alice):
-        client = connect().log_in(alice)
-        client.send("<presence id='p' type='subscribe' to='2-1@localhost'/>")
-        refusal = client.find(f"{CLIENT}presence")
-        assert (refusal.get("id"), condition(refusal)) == ("p", "feature-not-implemented")
-
 
 class TestMessages:
     def test_message_gets_sender_dialog_id_and_date(self, emulator, connect, alice, bob):

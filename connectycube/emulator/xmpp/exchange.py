@@ -10,12 +10,15 @@ from ..accounts import Accounts
 from ..clock import Clock
 from ..conversations import Conversations
 from ..pushes import Pushes
+from ..rosters import Rosters
 from ..settings import Settings
 from ..store import Row, Store
-from . import from_rest, messages, presence, requests, rooms
+from . import from_rest, messages, presence, requests, rooms, subscriptions
+from .activity import LastActivity
 from .element import Element
 from .occupancy import Occupancy
 from .parser import StreamFault
+from .privacy_lists import PrivacyLists
 from .session import Link, Session
 from .stanza import error_reply
 
@@ -58,6 +61,9 @@ class Exchange:
         self.conversations = conversations
         self.pushes = pushes
         self.schedule = schedule
+        self.rosters = Rosters(store.database)
+        self.privacy = PrivacyLists(store.database, settings, self.rosters)
+        self.activity = LastActivity(store.database, clock)
         self.streams: set[Stream] = set()
         self.occupancy = Occupancy()
         self._sessions: dict[int, dict[str, Session]] = {}
@@ -158,6 +164,16 @@ class Exchange:
         if timer is not None:
             timer.cancel()
 
+    def forget_user(self, user_id: int) -> None:
+        """Let a user who is deleted leave all rooms and rosters, and forget what was kept for the user."""
+        for session in self.sessions(user_id):
+            rooms.leave_all(self, session)
+        for contact in self.rosters.all(user_id):
+            subscriptions.end_all(self, user_id, contact)
+            self.rosters.remove(user_id, contact.jid)
+        self.privacy.forget_user(user_id)
+        self.activity.forget_user(user_id)
+
     # --- routing ------------------------------------------------------------------------------------
 
     def handle(self, session: Session, stanza: Element) -> None:
@@ -227,11 +243,6 @@ class Exchange:
     ) -> None:
         """Deliver a system message. (ChatDelivery.)"""
         from_rest.system_message(self, sender, recipient, message_id, params)
-
-    def forget_user(self, user_id: int) -> None:
-        """Let a user who is deleted leave all rooms."""
-        for session in self.sessions(user_id):
-            rooms.leave_all(self, session)
 
     def expel(
         self, dialog: Row, user_id: int, *, actor: int, reason: str | None, ban: bool

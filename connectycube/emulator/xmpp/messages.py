@@ -46,6 +46,7 @@ def _handle(exchange: Exchange, session: Session, stanza: Element) -> None:
     recipient = user_of(jid, settings)
     if recipient is None or exchange.store.user(recipient) is None:
         raise Refused("service-unavailable", f"There is no user {jid.bare}")
+    _check_privacy(exchange, session, jid, recipient)
     if kind == "groupchat":
         raise Refused("service-unavailable", "Group chat goes to a room, this is a user")
     if kind == "chat":
@@ -66,19 +67,35 @@ def _private_dialog(exchange: Exchange, sender: int, recipient: int) -> Row | No
         raise Refused("service-unavailable", refusal.sentence) from None
 
 
+def _check_privacy(exchange: Exchange, session: Session, jid: Jid, recipient: int) -> None:
+    """Refuse what a privacy list of either side stops. (XEP-0016, 2.14.)"""
+    privacy = exchange.privacy
+    if not privacy.allows(session.user_id, jid.bare, "other", session):
+        raise Refused("not-acceptable", f"You have blocked {jid.bare}")
+    only = exchange.session(recipient, jid.resource) if jid.resource is not None else None
+    receivers = exchange.receivers(recipient) if only is None else [only]
+    if not privacy.admits(recipient, session.jid, "message", receivers):
+        raise Refused("service-unavailable", "Nobody receives messages there")
+
+
 def relay(exchange: Exchange, stanza: Element, recipient: int, resource: str | None = None) -> None:
-    """Send a message to a user's resource, or to all that receive messages."""
-    kind = stanza.get("type") or "normal"
+    """Send a message to a user's resource, or to all that receive messages and do not block it."""
+    kind, sender = stanza.get("type") or "normal", stanza.get("from") or ""
+    privacy = exchange.privacy
     if resource is not None:
         only = exchange.session(recipient, resource)
         if only is not None:
-            exchange.send(only, stanza)
+            if privacy.allows(recipient, sender, "message", only):
+                exchange.send(only, stanza)
             return
         if kind not in ("chat", "normal"):  # RFC 6121, 8.5.3.2.1: these do not look for others
             return
     if kind == "error":
         return
-    if not exchange.send_all(exchange.receivers(recipient), stanza):
+    receivers = exchange.receivers(recipient)
+    willing = [one for one in receivers if privacy.allows(recipient, sender, "message", one)]
+    sent = exchange.send_all(willing, stanza)
+    if not sent and privacy.admits(recipient, sender, "message", receivers):
         undelivered(exchange, recipient, stanza)
 
 

@@ -1,4 +1,4 @@
-"""Notifications: the push for a message, to those who are not connected.
+"""Notifications: the push for a message, to those who are not connected or not active.
 
 (Server documentation: Push notifications API; Chat API, Update notifications settings.)
 """
@@ -7,7 +7,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from ..conversations import PRIVATE
 from ..store import Row
+from .session import Session
 
 if TYPE_CHECKING:
     from .exchange import Exchange
@@ -23,9 +25,10 @@ def notify(
     body: str | None,
     custom: dict[str, Any],
 ) -> None:
-    """Record a push for everybody a message is for who is offline and wants pushes from the dialog.
+    """Record a push for everybody a message is for who wants pushes from the dialog and is not there.
 
-    None if the message has the parameter ``silent``. The payload's form is inferred.
+    That is who is offline, or has marked every connected client as inactive. None for who has blocked the
+    sender, and none if the message has the parameter ``silent``. The payload's form is inferred.
     """
     if str(custom.get("silent")) in ("1", "true", "True"):
         return
@@ -35,13 +38,20 @@ def notify(
         "dialog_id": dialog["id"],
         "user_id": sender,
     }
+    settings = exchange.settings
+    jid = settings.user_jid(sender)
+    if dialog["type"] != PRIVATE:
+        jid = f"{settings.room_jid(dialog['id'])}/{sender}"
     muted = exchange.conversations.store.muted_by(dialog["id"])
     for user_id in exchange.conversations.others(dialog, sender):
-        if user_id not in muted and not _is_there(exchange, dialog, user_id):
+        connected = _connected(exchange, dialog, user_id)
+        if user_id in muted or any(not session.inactive for session in connected):
+            continue
+        if exchange.privacy.admits(user_id, jid, "message", connected):
             exchange.pushes.record(user_id, payload, cause="message")
 
 
-def _is_there(exchange: Exchange, dialog: Row, user_id: int) -> bool:
-    """Whether a user has an available connection, or one in the dialog's room."""
-    in_room = exchange.occupancy.occupant(dialog["id"], user_id) is not None
-    return in_room or bool(exchange.receivers(user_id))
+def _connected(exchange: Exchange, dialog: Row, user_id: int) -> list[Session]:
+    """Return a user's available sessions and those in the dialog's room."""
+    occupant = exchange.occupancy.occupant(dialog["id"], user_id)
+    return [*exchange.receivers(user_id), *(() if occupant is None else occupant.presences)]

@@ -1,14 +1,15 @@
-"""Presence of a user's resources, among themselves. (RFC 6121, section 4.)"""
+"""Presence: to a user's own resources, to subscribers, and to whom it is directed. (RFC 6121, section 4.)"""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from . import messages, rooms
-from . import namespaces as ns
+from . import messages, rooms, subscriptions
+from .activity import tell_watchers
 from .element import Element
 from .session import Session
-from .stanza import Jid, user_of
+from .stanza import Jid, Refused, user_of
+from .visibility import available, may_see, seen_by, unavailable, watchers
 
 if TYPE_CHECKING:
     from .exchange import Exchange
@@ -19,59 +20,116 @@ __all__ = ["become_unavailable", "handle"]
 def handle(exchange: Exchange, session: Session, stanza: Element) -> None:
     """Handle a client's presence."""
     kind, to = stanza.get("type"), stanza.get("to")
-    if kind in ("error", "probe"):
+    if kind == "error":
         return
     jid = Jid.parse(to) if to is not None else None
-    if jid is not None and jid.domain == exchange.settings.muc_domain.lower():
-        rooms.presence(exchange, session, stanza, jid)
-    elif kind not in (None, "unavailable"):
-        text = f"The emulator does not implement presence of type {kind}"
-        exchange.refuse(session, stanza, "feature-not-implemented", text)
-    elif to is not None and to != session.bare_jid:
-        _direct(exchange, session, stanza, to)
-    elif kind is None:
-        _become_available(exchange, session, stanza)
+    try:
+        if jid is not None and jid.domain == exchange.settings.muc_domain.lower():
+            if kind != "probe":
+                rooms.presence(exchange, session, stanza, jid)
+        elif to is not None and to != session.bare_jid:
+            if jid is None:
+                raise Refused("jid-malformed", f"{to} is not a JID")
+            _to_somebody(exchange, session, stanza, jid)
+        elif kind is None:
+            _become_available(exchange, session, stanza)
+        elif kind == "unavailable":
+            rooms.leave_all(exchange, session, stanza)
+            if session.presence is not None:
+                become_unavailable(exchange, session, stanza)
+        elif kind not in _TO_OTHERS:
+            raise Refused("bad-request", f"There is no presence of type {kind}")
+    except Refused as refused:
+        exchange.refuse(session, stanza, refused.condition, refused.text)
+
+
+_TO_OTHERS = (*subscriptions.KINDS, "probe")
+
+
+def _to_somebody(exchange: Exchange, session: Session, stanza: Element, jid: Jid) -> None:
+    kind = stanza.get("type")
+    if kind in subscriptions.KINDS:
+        subscriptions.handle(exchange, session, stanza, jid)
+    elif kind == "probe":
+        _probe(exchange, session, jid)
+    elif kind in (None, "unavailable"):
+        _direct(exchange, session, stanza, jid)
     else:
-        rooms.leave_all(exchange, session, stanza)
-        if session.presence is not None:
-            become_unavailable(exchange, session, stanza)
+        raise Refused("bad-request", f"There is no presence of type {kind}")
 
 
-def _direct(exchange: Exchange, session: Session, stanza: Element, to: str) -> None:
-    jid = Jid.parse(to)
-    if jid is None:
-        exchange.refuse(session, stanza, "jid-malformed", f"{to} is not a JID")
-        return
+def _direct(exchange: Exchange, session: Session, stanza: Element, jid: Jid) -> None:
+    """Send presence to somebody in particular. (RFC 6121, 4.6.)"""
+    target = stanza.get("to") or ""
+    if not exchange.privacy.allows(session.user_id, target, "presence-out", session):
+        raise Refused("not-acceptable", f"You have blocked {target}")
+    if stanza.get("type") is None:
+        session.directed.add(target)
+    else:
+        session.directed.discard(target)
+    _send_directed(exchange, session, stanza, jid)
+
+
+def _send_directed(exchange: Exchange, session: Session, stanza: Element, jid: Jid) -> None:
     user_id = user_of(jid, exchange.settings)
-    if user_id is not None:
-        receivers = exchange.sessions(user_id)
-        if jid.resource is not None:
-            receivers = [other for other in receivers if other.resource == jid.resource]
-        exchange.send_all([other for other in receivers if other.presence is not None], stanza)
+    if user_id is None:
+        return
+    receivers = [
+        other
+        for other in available(exchange, user_id)
+        if jid.resource in (None, other.resource) and may_see(exchange, session, other)
+    ]
+    exchange.send_all(receivers, stanza)
+
+
+def _probe(exchange: Exchange, session: Session, jid: Jid) -> None:
+    """Show the presence of somebody, as far as the one who asks may see it. (RFC 6121, 4.3.)"""
+    user_id = user_of(jid, exchange.settings)
+    for other in seen_by(exchange, session):
+        if other.user_id == user_id and other.presence is not None:
+            exchange.send(session, other.presence.replace(to=session.bare_jid))
 
 
 def _become_available(exchange: Exchange, session: Session, stanza: Element) -> None:
+    own = available(exchange, session.user_id)
     initial = session.presence is None
     session.presence = stanza.replace(to=session.bare_jid)
     session.priority = _priority(stanza)
-    own = [other for other in exchange.sessions(session.user_id) if other.presence is not None]
-    exchange.send_all(own, session.presence)
+    _broadcast(exchange, session, session.presence)
     if not initial:
         return
-    for other in own:
-        if other is not session and other.presence is not None:
-            exchange.send(session, other.presence)
+    for other in (*own, *seen_by(exchange, session)):
+        if other.presence is not None:
+            exchange.send(session, other.presence.replace(to=session.bare_jid))
+    subscriptions.deliver_requests(exchange, session)
     if session.receives_messages:
         messages.deliver_offline(exchange, session)
+    if not own:
+        tell_watchers(exchange, session.user_id, 0)
 
 
 def become_unavailable(exchange: Exchange, session: Session, stanza: Element | None = None) -> None:
-    """Take a resource out of the available ones and tell the others of its user."""
+    """Take a resource out of the available ones and tell everybody who saw it."""
     session.presence = None
     if stanza is None:
-        stanza = Element("presence", ns.CLIENT, {"type": "unavailable", "from": session.jid})
-    own = [other for other in exchange.sessions(session.user_id) if other.presence is not None]
-    exchange.send_all(own, stanza.replace(to=session.bare_jid))
+        stanza = unavailable(session)
+    _broadcast(exchange, session, stanza)
+    told = {other.user_id for other in watchers(exchange, session)}
+    directed, session.directed = session.directed, set()
+    for target in sorted(directed):
+        jid = Jid.parse(target)
+        if jid is not None and user_of(jid, exchange.settings) not in told:
+            _send_directed(exchange, session, stanza.replace(to=target), jid)
+    if not available(exchange, session.user_id):
+        exchange.activity.ended(session.user_id)
+        seconds = exchange.activity.seconds_since(session.user_id)
+        tell_watchers(exchange, session.user_id, seconds or 0)
+
+
+def _broadcast(exchange: Exchange, session: Session, stanza: Element) -> None:
+    exchange.send_all(available(exchange, session.user_id), stanza.replace(to=session.bare_jid))
+    for other in watchers(exchange, session):
+        exchange.send(other, stanza.replace(to=other.bare_jid))
 
 
 def _priority(stanza: Element) -> int:

@@ -23,13 +23,17 @@ Handler = Callable[["Exchange", Session, Element, Element], Element | None]
 
 @frozen(kw_only=True)
 class RequestKind:
-    """One row of the table; ``feature`` is what disco#info says of it."""
+    """One row of the table; ``feature`` is what disco#info says of it.
+
+    ``of_others``: it can also be asked of another user's account, whose bare JID it is addressed to.
+    """
 
     type: str
     name: str
     namespace: str
     handler: Handler
     feature: str | None
+    of_others: bool
 
 
 REQUESTS: dict[tuple[str, str, str], RequestKind] = {}
@@ -37,13 +41,18 @@ REQUESTS: dict[tuple[str, str, str], RequestKind] = {}
 
 
 def request(
-    type: str, name: str, namespace: str, *, feature: str | None = None
+    type: str, name: str, namespace: str, *, feature: str | None = None, of_others: bool = False
 ) -> Callable[[Handler], Handler]:
     """Put a handler into the table; it returns the result's payload or raises Refused."""
 
     def register(handler: Handler) -> Handler:
         REQUESTS[type, name, namespace] = RequestKind(
-            type=type, name=name, namespace=namespace, handler=handler, feature=feature
+            type=type,
+            name=name,
+            namespace=namespace,
+            handler=handler,
+            feature=feature,
+            of_others=of_others,
         )
         return handler
 
@@ -90,17 +99,36 @@ def _forward(exchange: Exchange, session: Session, stanza: Element, jid: Jid) ->
     if jid.domain != settings.domain.lower():
         exchange.refuse(session, stanza, "remote-server-not-found", f"{jid.domain} is not here")
         return
+    if not exchange.privacy.allows(session.user_id, jid.bare, "other", session):
+        exchange.refuse(session, stanza, "not-acceptable", f"You have blocked {jid.bare}")
+        return
     user_id = user_of(jid, settings)
-    if user_id is not None and jid.resource is not None:
-        other = exchange.session(user_id, jid.resource)
-        if other is not None:
-            exchange.send(other, stanza)
-        else:
-            exchange.refuse(session, stanza, "service-unavailable", "Nobody is connected there")
+    if jid.resource is None:
+        _ask_account(exchange, session, stanza, user_id)
         return
-    for payload in stanza.elements():
+    other = None if user_id is None else exchange.session(user_id, jid.resource)
+    if other is not None and exchange.privacy.allows(other.user_id, session.jid, "iq", other):
+        exchange.send(other, stanza)
+    else:
+        exchange.refuse(session, stanza, "service-unavailable", "Nobody is connected there")
+
+
+def _ask_account(
+    exchange: Exchange, session: Session, stanza: Element, user_id: int | None
+) -> None:
+    """Answer for the account of another user."""
+    if stanza.get("type") not in ("get", "set"):
+        return
+    payload = next(stanza.elements())
+    found = REQUESTS.get((stanza.get("type") or "", payload.name, payload.namespace))
+    if found is None or not found.of_others:
         exchange.refuse(session, stanza, "service-unavailable", _not_implemented(stanza, payload))
-        return
+    elif user_id is not None and not exchange.privacy.admits(
+        user_id, session.jid, "iq", exchange.sessions(user_id)
+    ):
+        exchange.refuse(session, stanza, "service-unavailable", "Nobody is connected there")
+    else:
+        _answer(exchange, session, stanza, payload)
 
 
 def _not_implemented(stanza: Element, payload: Element) -> str:

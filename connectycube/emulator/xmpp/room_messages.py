@@ -70,7 +70,10 @@ def send(
     """Send a message to everybody in a room, from its sender's nick; ``source`` is where it came from."""
     nick = f"{exchange.settings.room_jid(dialog['id'])}/{sender}"
     for session in reached(exchange, dialog):
-        if session is not source or exchange.settings.room_echo:
+        if session is source and not exchange.settings.room_echo:
+            continue
+        user_id = session.user_id
+        if user_id == sender or exchange.privacy.allows(user_id, nick, "message", session):
             exchange.send(session, stanza.replace(**{"from": nick, "to": session.jid}))
 
 

@@ -35,7 +35,9 @@ class Session:
     """What the server knows of one resource.
 
     ``link`` is None while the session waits to be resumed; ``presence`` is None while the resource is
-    not available.
+    not available. ``wants_roster``: it asked for the roster and gets its changes. ``active_list`` names
+    its privacy list; ``inactive``: nobody looks at the client; ``watched_users``: those whose last
+    activity it gets; ``directed``: JIDs that got its presence without a subscription.
     """
 
     def __init__(self, user_id: int, bare_jid: str, resource: str, link: Link) -> None:
@@ -47,6 +49,11 @@ class Session:
         self.presence: Element | None = None
         self.priority = 0
         self.carbons = False
+        self.wants_roster = False
+        self.active_list: str | None = None
+        self.inactive = False
+        self.watched_users: set[int] = set()
+        self.directed: set[str] = set()
         self.management: StreamManagement | None = None
 
     def __repr__(self) -> str:

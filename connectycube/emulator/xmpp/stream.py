@@ -122,6 +122,8 @@ class Stream:
             self._take_sasl(event)
         elif event.namespace == ns.STREAM_MANAGEMENT:
             self._take_management(event)
+        elif event.namespace == ns.CLIENT_STATE and event.name in ("active", "inactive"):
+            self._take_client_state(event)
         elif event.name in ("message", "presence", "iq"):
             raise StreamFault("invalid-namespace", f"A stanza is in {event.namespace!r}")
         else:
@@ -287,6 +289,13 @@ class Stream:
         else:
             self.session.acknowledge(handled)
 
+    # --- client state (XEP-0352) ----------------------------------------------------------------------
+
+    def _take_client_state(self, element: Element) -> None:
+        if self.session is None:
+            raise StreamFault("not-authorized", "Bind a resource first")
+        self.session.inactive = element.name == "inactive"
+
     # --- stanzas ------------------------------------------------------------------------------------
 
     def _take_stanza(self, stanza: Element) -> None:
@@ -345,6 +354,7 @@ def _features_bound() -> Element:
         # old clients wait for it, RFC 6121 made it optional
         Element("session", ns.SESSION, None, Element("optional", ns.SESSION)),
         Element("sm", ns.STREAM_MANAGEMENT),
+        Element("csi", ns.CLIENT_STATE),
     )
 
 

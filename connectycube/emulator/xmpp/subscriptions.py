@@ -1,0 +1,140 @@
+"""Subscriptions: who asks for whose presence, and who gets it. (RFC 6121, section 3.)"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from attrs import evolve
+
+from ..rosters import Contact
+from . import namespaces as ns
+from .element import Element
+from .parser import parse
+from .session import Session
+from .stanza import Jid, Refused, user_of
+from .visibility import available, changing
+
+if TYPE_CHECKING:
+    from .exchange import Exchange
+
+__all__ = ["KINDS", "contact_jid", "deliver_requests", "end_all", "handle", "item", "push", "send"]
+
+KINDS = ("subscribe", "subscribed", "unsubscribe", "unsubscribed")
+
+
+def handle(exchange: Exchange, session: Session, stanza: Element, jid: Jid) -> None:
+    """Handle a client's presence of one of these kinds."""
+    target, settings = jid.bare, exchange.settings
+    if jid.domain != settings.domain.lower():
+        raise Refused("remote-server-not-found", f"{jid.domain} is not here")
+    if not exchange.privacy.allows(session.user_id, target, "other", session):
+        raise Refused("not-acceptable", f"You have blocked {target}")
+    if user_of(jid, settings) != session.user_id:
+        send(exchange, session.user_id, contact_jid(exchange, jid), stanza)
+
+
+def contact_jid(exchange: Exchange, jid: Jid) -> str:
+    """Return the bare JID under which a roster knows a contact."""
+    user_id = user_of(jid, exchange.settings)
+    return jid.bare if user_id is None else exchange.settings.user_jid(user_id)
+
+
+def send(exchange: Exchange, user_id: int, target: str, stanza: Element) -> None:
+    """Do what follows when a user sends a stanza of these kinds to a contact."""
+    kind = stanza.get("type") or ""
+    bare_jid = exchange.settings.user_jid(user_id)
+    stanza = stanza.replace(**{"from": bare_jid, "to": target})
+    with changing(exchange, user_id):
+        before = exchange.rosters.contact(user_id, target)
+        state, routed = before.state.after_sending(kind)
+        listed = before.listed or kind == "subscribe" or state.from_
+        after = evolve(before, state=state, listed=listed)
+        exchange.rosters.save(user_id, after)
+        _show(exchange, user_id, before, after)
+        if routed:
+            _receive(exchange, bare_jid, target, stanza)
+
+
+def _receive(exchange: Exchange, sender: str, target: str, stanza: Element) -> None:
+    jid = Jid.parse(target)
+    user_id = None if jid is None else user_of(jid, exchange.settings)
+    if user_id is None or exchange.store.user(user_id) is None:
+        return  # RFC 6121, 8.5.1: silently ignored
+    if not exchange.privacy.admits(user_id, sender, "other", exchange.sessions(user_id)):
+        return
+    kind = stanza.get("type") or ""
+    before = exchange.rosters.contact(user_id, sender)
+    state, delivered = before.state.after_receiving(kind)
+    request = stanza.to_xml() if delivered and kind == "subscribe" else before.request
+    after = evolve(before, state=state, request=request)
+    exchange.rosters.save(user_id, after)
+    if delivered:
+        _deliver(exchange, user_id, sender, stanza)
+    elif kind == "subscribe" and state.from_:  # RFC 6121, 3.1.3: approved long ago
+        answer = Element(
+            "presence", ns.CLIENT, {"type": "subscribed", "from": target, "to": sender}
+        )
+        _receive(exchange, target, sender, answer)
+    _show(exchange, user_id, before, after)
+
+
+def _deliver(exchange: Exchange, user_id: int, sender: str, stanza: Element) -> None:
+    if stanza.get("type") == "subscribe":
+        sessions = available(exchange, user_id)
+    else:
+        sessions = _interested(exchange, user_id)
+    allows = exchange.privacy.allows
+    exchange.send_all(
+        [session for session in sessions if allows(user_id, sender, "other", session)], stanza
+    )
+
+
+def deliver_requests(exchange: Exchange, session: Session) -> None:
+    """Deliver the requests that wait for an answer, to a resource that became available."""
+    for contact in exchange.rosters.requests(session.user_id):
+        if contact.request is not None:
+            exchange.send(session, parse(contact.request))
+
+
+def end_all(exchange: Exchange, user_id: int, contact: Contact) -> None:
+    """Take back what a user asked of a contact and granted to it. (RFC 6121, 2.5.2.)"""
+    state = contact.state
+    kinds = []
+    if state.to or state.asks:
+        kinds.append("unsubscribe")
+    if state.from_ or state.asked:
+        kinds.append("unsubscribed")
+    for kind in kinds:
+        send(exchange, user_id, contact.jid, Element("presence", ns.CLIENT, {"type": kind}))
+
+
+# --- what a roster shows -----------------------------------------------------------------------------
+
+
+def _show(exchange: Exchange, user_id: int, before: Contact, after: Contact) -> None:
+    if after.listed and item(after).to_xml() != (item(before).to_xml() if before.listed else None):
+        push(exchange, user_id, item(after))
+
+
+def item(contact: Contact) -> Element:
+    """Write a contact as an item of the roster."""
+    attributes = {
+        "jid": contact.jid,
+        "name": contact.name,
+        "subscription": contact.state.subscription,
+        "ask": "subscribe" if contact.state.asks else None,
+    }
+    groups = [Element("group", ns.ROSTER, None, group) for group in contact.groups]
+    return Element("item", ns.ROSTER, attributes, *groups)
+
+
+def push(exchange: Exchange, user_id: int, changed: Element) -> None:
+    """Show a changed item to the user's resources that have asked for the roster. (RFC 6121, 2.1.6.)"""
+    query = Element("query", ns.ROSTER, None, changed)
+    for session in _interested(exchange, user_id):
+        attributes = {"type": "set", "id": exchange.conversations.new_id(), "to": session.jid}
+        exchange.send(session, Element("iq", ns.CLIENT, attributes, query))
+
+
+def _interested(exchange: Exchange, user_id: int) -> list[Session]:
+    return [session for session in exchange.sessions(user_id) if session.wants_roster]
