@@ -13,6 +13,7 @@ from .. import checks
 from ..errors import ArgumentTypeError, ArgumentValueError, NotFoundError
 from ..models import CustomObject, DeleteResult, Message, Page, User
 from .arguments import a_time, a_user_id
+from .paging import by_id
 from .transport import Transport
 
 __all__ = ["CustomObjects"]
@@ -145,24 +146,14 @@ class CustomObjects:
 
         Raises as :meth:`list`.
         """
-        (
-            _class(class_name),
-            _query(lookups),
-        )  # wrong arguments are told now, and not at the first step
-        return self._iterate(class_name, timeout, lookups)
+        _class(class_name)  # wrong arguments are told now, and not at the first step
+        _query(lookups)
 
-    def _iterate(
-        self, class_name: str, timeout: float | None, lookups: Mapping[str, Any]
-    ) -> Iterator[CustomObject]:
-        skip, last = 0, ""
-        while page := self.list(
-            class_name, skip=skip, limit=_PAGE, sort="id", timeout=timeout, **lookups
-        ):
-            for record in page:
-                if (record.id or "") > last:
-                    last = record.id or ""
-                    yield record
-            skip += len(page)
+        def fetch(position: int) -> Page[CustomObject]:
+            place: dict[str, Any] = {"skip": position, "limit": _PAGE, "sort": "id"}
+            return self.list(class_name, timeout=timeout, **place, **lookups)
+
+        return by_id(fetch, lambda record: record.id)
 
     def count(self, class_name: str, *, timeout: float | None = None, **lookups: Any) -> int:
         """Return how many records match.

@@ -131,12 +131,16 @@ class Files:
         beginning. ``timeout`` is seconds for each page. Raises ApiError.
         """
         number, seen = 1, set()
+        before: list[int | None] = []
         while page := self.list(page=number, per_page=_PAGE, timeout=timeout):
+            ids = [file.id for file in page]
+            if ids == before:  # the same again, whatever page is asked for
+                return
             for file in page:
                 if file.id not in seen:
                     seen.add(file.id)
                     yield file
-            number += 1
+            number, before = number + 1, ids
 
     def update(
         self,

@@ -9,12 +9,12 @@ again from further in front.
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterable, Iterator
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from .. import checks
 from ..models import Message, Page
 
-__all__ = ["PAGE_SIZE", "a_page_size", "messages_by_time", "unrepeated"]
+__all__ = ["PAGE_SIZE", "a_page_size", "by_id", "messages_by_time", "unrepeated"]
 
 Item = TypeVar("Item")
 
@@ -58,6 +58,25 @@ def unrepeated(
         if not fresh:
             return
         position += len(page)
+
+
+def by_id(fetch: Callable[[int], Page[Item]], key: Callable[[Item], Any]) -> Iterator[Item]:
+    """Yield all items of a list that is sorted by id, each once; ``fetch`` gets a page from a position on.
+
+    What is made meanwhile comes at the end; what is removed in front hides as many.
+    """
+    position, last = 0, None
+    while page := fetch(position):
+        fresh = [
+            item for item in page if key(item) is not None and (last is None or key(item) > last)
+        ]
+        if not fresh:  # the same again, whatever position is asked for
+            return
+        yield from fresh
+        last = key(fresh[-1])
+        position += len(page)
+        if page.total_entries is not None and position >= page.total_entries:
+            return
 
 
 def messages_by_time(

@@ -13,6 +13,7 @@ from .. import checks
 from ..errors import ArgumentTypeError, ArgumentValueError
 from ..models import Page, User
 from .arguments import a_time, a_user_id
+from .paging import by_id
 from .transport import Transport
 
 __all__ = ["USERS", "Users"]
@@ -276,18 +277,12 @@ class Users:
         Raises as :meth:`list`.
         """
         _query(lookups)  # wrong arguments are told now, and not at the first step
-        return self._iterate(timeout, lookups)
 
-    def _iterate(self, timeout: float | None, lookups: Mapping[str, Any]) -> Iterator[User]:
-        skip, last = 0, 0
-        while page := self.list(skip=skip, limit=_PAGE, sort="id", timeout=timeout, **lookups):
-            for user in page:
-                if (user.id or 0) > last:
-                    last = user.id or 0
-                    yield user
-            skip += len(page)
-            if page.total_entries is not None and skip >= page.total_entries:
-                return
+        def fetch(position: int) -> Page[User]:
+            place: dict[str, Any] = {"skip": position, "limit": _PAGE, "sort": "id"}
+            return self.list(timeout=timeout, **place, **lookups)
+
+        return by_id(fetch, lambda user: user.id)
 
 
 def _fields(

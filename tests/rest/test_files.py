@@ -550,6 +550,11 @@ def test_iter_goes_on_until_a_page_is_empty_and_repeats_nothing(cube, server):
     assert [dict(request.query)["page"] for request in server.requests] == ["1", "2", "3"]
 
 
+def test_iter_ends_where_the_service_gives_the_same_page_for_ever(cube, server):
+    server.respond(lambda request: answer(200, {"items": [{"blob": {"id": 1}}]}))
+    assert [file.id for file in cube.files.iter()] == [1]
+
+
 def test_a_file_is_renamed_and_deleted(cube, server):
     server.play(answer(200, {"blob": {"id": 9, "name": "My photo"}}), answer(204))
     assert cube.files.update(9, name="My photo").name == "My photo"

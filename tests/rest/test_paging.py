@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from connectycube.errors import ArgumentTypeError, ArgumentValueError
 from connectycube.models import Message, Page
 from connectycube.models.fields import EPOCH
-from connectycube.rest.paging import a_page_size, messages_by_time, unrepeated
+from connectycube.rest.paging import a_page_size, by_id, messages_by_time, unrepeated
 
 SIZES = st.integers(2, 25)
 CHANGES = st.sampled_from(("none", "none", "front", "drop", "drop", "move"))
@@ -187,3 +187,30 @@ def test_messages_without_a_date_or_an_id_are_yielded():
     items = (Message(id="a"), Message(), Message(id="b"))
     fetch = lambda second, position: Page(items=items, limit=10)  # noqa: E731
     assert list(messages_by_time(fetch, 10)) == list(items)
+
+
+# --- by_id
+
+
+@given(st.integers(0, 60), SIZES, st.lists(st.integers(0, 5), max_size=30))
+def test_a_list_sorted_by_id_is_read_to_its_end_while_it_grows(count, size, growth):
+    items, growing = list(range(1, count + 1)), iter(growth)
+
+    def grow(items):
+        items += range(len(items) + 1, len(items) + 1 + next(growing, 0))
+
+    assert list(by_id(pages_of(items, size, grow), lambda item: item)) == items
+
+
+def test_a_service_that_gives_the_same_page_for_ever_ends_it():
+    assert list(by_id(lambda position: Page(items=(1, 2)), lambda item: item)) == [1, 2]
+
+
+def test_nothing_is_asked_for_once_the_total_is_reached():
+    asked = []
+
+    def fetch(position):
+        asked.append(position)
+        return Page(items=(position + 1,), total_entries=2)
+
+    assert list(by_id(fetch, lambda item: item)) == [1, 2] and asked == [0, 1]
