@@ -30,7 +30,12 @@ class RoomPeer(SlixmppPeer):
         for event in ("got_online", "got_offline"):
             self._do(lambda event=event: self._watch(room, event))
         work = self._client.plugin["xep_0045"].join_muc_wait(
-            room, str(nick or self.user_id), maxstanzas=0, timeout=PATIENCE
+            room,
+            str(nick or self.user_id),
+            maxstanzas=0,
+            timeout=PATIENCE,
+            # without it slixmpp 1.12, the last for Python 3.10, overlooks what is sent to us
+            presence_options={"pfrom": self._client.boundjid},
         )
         presence, subject, occupants, history = self._await(work, PATIENCE + 5)
         assert history == []
