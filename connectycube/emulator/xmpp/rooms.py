@@ -127,6 +127,9 @@ def _join(
     dialog_id, occupancy = dialog["id"], exchange.occupancy
     is_new = occupancy.occupant(dialog_id, session.user_id) is None
     occupant = occupancy.enter(dialog_id, session, found, _shown(stanza))
+    if is_new:
+        # first of all: should what follows be too much for the session, they learn of its end after this
+        _tell_others(exchange, dialog_id, occupant)
     for other in occupancy.occupants(dialog_id):
         if other is not occupant:
             exchange.send(session, _of(exchange, dialog_id, other, session))
@@ -134,8 +137,6 @@ def _join(
     exchange.send(session, to_self.replace(id=stanza.get("id")))
     if exchange.settings.room_subject:
         _send_subject(exchange, session, dialog_id)
-    if is_new:
-        _tell_others(exchange, dialog_id, occupant)
 
 
 def _send_subject(exchange: Exchange, session: Session, dialog_id: str) -> None:
@@ -174,6 +175,8 @@ def _leave(exchange: Exchange, session: Session, dialog_id: str, stanza: Element
 def leave_all(exchange: Exchange, session: Session, stanza: Element | None = None) -> None:
     """Let a session leave every room; ``stanza`` is its unavailable presence if there is one."""
     for dialog_id in exchange.occupancy.rooms_of(session):
+        if not exchange.occupancy.has_joined(dialog_id, session):
+            continue  # the answer before this one was too much for the session
         _leave(exchange, session, dialog_id, stanza and stanza.replace(id=None))
 
 

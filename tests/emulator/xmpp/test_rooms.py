@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -336,6 +338,43 @@ class TestLeave:
                 seen = presences(watcher)
         assert (users[1], "unavailable", []) in seen
         assert seen.count((users[5], "unavailable", [])) == 1
+
+    def test_a_session_that_ends_at_the_bound_while_it_joins_has_come_and_gone(self):
+        with Emulator(unacknowledged_stanzas=3) as emulator:
+            users = [emulator.add_user(f"user{number}", "secret") for number in range(6)]
+            room = f"1_{emulator.add_broadcast_dialog('News', users[0])}@muc.localhost"
+            with contextlib.ExitStack() as stack:
+                clients = [stack.enter_context(Client(emulator)) for _ in users]
+                for client, user_id in zip(clients, users, strict=True):
+                    client.log_in(user_id)
+                for client in clients[:-1]:
+                    join(client, room)
+                clients[0].sync()
+                clients[-1].enable()
+                clients[-1].send(join_stanza(room, users[-1]))
+                assert clients[-1].stream_error() == "resource-constraint"
+                assert presences(clients[0]) == [
+                    (users[-1], "available", []),
+                    (users[-1], "unavailable", []),
+                ]
+
+    def test_a_session_that_ends_at_the_bound_while_it_leaves_many_rooms_leaves_them_all(self):
+        with Emulator(unacknowledged_stanzas=4) as emulator:
+            alice, bob = (emulator.add_user(name, "secret") for name in ("alice", "bob"))
+            dialogs = [emulator.add_broadcast_dialog(f"News {n}", alice) for n in range(6)]
+            with Client(emulator) as leaver, Client(emulator) as witness:
+                leaver.log_in(alice)
+                witness.log_in(bob)
+                leaver.enable()
+                for count, dialog_id in enumerate(dialogs, 1):
+                    room = f"1_{dialog_id}@muc.localhost"
+                    join(witness, room)
+                    join(leaver, room)
+                    leaver.send(f"<a xmlns='urn:xmpp:sm:3' h='{2 * count}'/>")
+                assert presences(witness) == [(alice, "available", [])]
+                leaver.send("<presence type='unavailable'/>")
+                assert leaver.stream_error() == "resource-constraint"
+                assert presences(witness) == [(alice, "unavailable", [])] * 6
 
 
 class TestFromRest:
