@@ -114,7 +114,7 @@ def _watch(exchange: Exchange, session: Session, stanza: Element, wanted: Elemen
 
 @request("set", "mobile", ns.MOBILE, feature=ns.MOBILE)
 def _mark(exchange: Exchange, session: Session, stanza: Element, mobile: Element) -> None:
-    session.inactive = _switch(mobile)
+    session.marked_inactive = _switch(mobile)
 
 
 def _switch(element: Element) -> bool:

@@ -104,7 +104,7 @@ def _become_available(exchange: Exchange, session: Session, stanza: Element) -> 
     subscriptions.deliver_requests(exchange, session)
     if session.receives_messages:
         messages.deliver_offline(exchange, session)
-    if not own:
+    if not own and session.presence is not None:  # all this may have been too much for the client
         tell_watchers(exchange, session.user_id, 0)
 
 

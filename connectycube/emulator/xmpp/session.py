@@ -36,8 +36,9 @@ class Session:
 
     ``link`` is None while the session waits to be resumed; ``presence`` is None while the resource is
     not available. ``wants_roster``: it asked for the roster and gets its changes. ``active_list`` names
-    its privacy list; ``inactive``: nobody looks at the client; ``watched_users``: those whose last
-    activity it gets; ``directed``: JIDs that got its presence without a subscription.
+    its privacy list; ``watched_users``: those whose last activity it gets; ``directed``: JIDs that got its
+    presence without a subscription. ``marked_inactive``, by ConnectyCube's request, is of the session;
+    ``indicates_inactive``, by XEP-0352, is of the stream.
     """
 
     def __init__(self, user_id: int, bare_jid: str, resource: str, link: Link) -> None:
@@ -51,7 +52,8 @@ class Session:
         self.carbons = False
         self.wants_roster = False
         self.active_list: str | None = None
-        self.inactive = False
+        self.marked_inactive = False
+        self.indicates_inactive = False
         self.watched_users: set[int] = set()
         self.directed: set[str] = set()
         self.management: StreamManagement | None = None
@@ -63,6 +65,11 @@ class Session:
     def receives_messages(self) -> bool:
         """Whether messages to the bare JID reach this resource. (RFC 6121, 8.5.2.1.1.)"""
         return self.presence is not None and self.priority >= 0
+
+    @property
+    def inactive(self) -> bool:
+        """Whether nobody looks at the client."""
+        return self.marked_inactive or self.indicates_inactive
 
     @property
     def resumable(self) -> bool:
@@ -98,6 +105,7 @@ class Session:
         management = self.management
         assert management is not None
         self.link = link
+        self.indicates_inactive = False  # a stream begins active
         link.send(
             Element(
                 "resumed",

@@ -294,7 +294,7 @@ class Stream:
     def _take_client_state(self, element: Element) -> None:
         if self.session is None:
             raise StreamFault("not-authorized", "Bind a resource first")
-        self.session.inactive = element.name == "inactive"
+        self.session.indicates_inactive = element.name == "inactive"
 
     # --- stanzas ------------------------------------------------------------------------------------
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from attrs import evolve
+from attrs import evolve, frozen
 
 from ..rosters import Contact
 from . import namespaces as ns
@@ -39,43 +39,56 @@ def contact_jid(exchange: Exchange, jid: Jid) -> str:
     return jid.bare if user_id is None else exchange.settings.user_jid(user_id)
 
 
+@frozen
+class _Change:
+    """What became of one side's roster, and the stanza that is delivered there, if any."""
+
+    user_id: int
+    before: Contact
+    after: Contact
+    delivered: Element | None = None
+
+
 def send(exchange: Exchange, user_id: int, target: str, stanza: Element) -> None:
     """Do what follows when a user sends a stanza of these kinds to a contact."""
-    kind = stanza.get("type") or ""
-    bare_jid = exchange.settings.user_jid(user_id)
-    stanza = stanza.replace(**{"from": bare_jid, "to": target})
+    stanza = stanza.replace(**{"from": exchange.settings.user_jid(user_id), "to": target})
     with changing(exchange, user_id):
-        before = exchange.rosters.contact(user_id, target)
-        state, routed = before.state.after_sending(kind)
-        listed = before.listed or kind == "subscribe" or state.from_
-        after = evolve(before, state=state, listed=listed)
-        exchange.rosters.save(user_id, after)
-        _show(exchange, user_id, before, after)
-        if routed:
-            _receive(exchange, bare_jid, target, stanza)
+        with exchange.store.database.transaction():  # never one roster without the other
+            changes = _sent(exchange, user_id, target, stanza)
+        for change in changes:
+            if change.delivered is not None:
+                _deliver(exchange, change.user_id, change.before.jid, change.delivered)
+            _show(exchange, change)
 
 
-def _receive(exchange: Exchange, sender: str, target: str, stanza: Element) -> None:
+def _sent(exchange: Exchange, user_id: int, target: str, stanza: Element) -> list[_Change]:
+    kind = stanza.get("type") or ""
+    before = exchange.rosters.contact(user_id, target)
+    state, routed = before.state.after_sending(kind)
+    listed = before.listed or kind == "subscribe" or state.from_
+    after = evolve(before, state=state, listed=listed)
+    exchange.rosters.save(user_id, after)
+    return [_Change(user_id, before, after), *(_received(exchange, stanza) if routed else ())]
+
+
+def _received(exchange: Exchange, stanza: Element) -> list[_Change]:
+    kind, sender, target = (stanza.get(name) or "" for name in ("type", "from", "to"))
     jid = Jid.parse(target)
     user_id = None if jid is None else user_of(jid, exchange.settings)
     if user_id is None or exchange.store.user(user_id) is None:
-        return  # RFC 6121, 8.5.1: silently ignored
+        return []  # RFC 6121, 8.5.1: silently ignored
     if not exchange.privacy.admits(user_id, sender, "other", exchange.sessions(user_id)):
-        return
-    kind = stanza.get("type") or ""
+        return []
     before = exchange.rosters.contact(user_id, sender)
     state, delivered = before.state.after_receiving(kind)
     request = stanza.to_xml() if delivered and kind == "subscribe" else before.request
     after = evolve(before, state=state, request=request)
     exchange.rosters.save(user_id, after)
-    if delivered:
-        _deliver(exchange, user_id, sender, stanza)
-    elif kind == "subscribe" and state.from_:  # RFC 6121, 3.1.3: approved long ago
-        answer = Element(
-            "presence", ns.CLIENT, {"type": "subscribed", "from": target, "to": sender}
-        )
-        _receive(exchange, target, sender, answer)
-    _show(exchange, user_id, before, after)
+    change = _Change(user_id, before, after, stanza if delivered else None)
+    if kind == "subscribe" and state.from_:  # RFC 6121, 3.1.3: approved long ago
+        attributes = {"type": "subscribed", "from": target, "to": sender}
+        return [change, *_received(exchange, Element("presence", ns.CLIENT, attributes))]
+    return [change]
 
 
 def _deliver(exchange: Exchange, user_id: int, sender: str, stanza: Element) -> None:
@@ -111,9 +124,10 @@ def end_all(exchange: Exchange, user_id: int, contact: Contact) -> None:
 # --- what a roster shows -----------------------------------------------------------------------------
 
 
-def _show(exchange: Exchange, user_id: int, before: Contact, after: Contact) -> None:
-    if after.listed and item(after).to_xml() != (item(before).to_xml() if before.listed else None):
-        push(exchange, user_id, item(after))
+def _show(exchange: Exchange, change: _Change) -> None:
+    shown = item(change.before).to_xml() if change.before.listed else None
+    if change.after.listed and item(change.after).to_xml() != shown:
+        push(exchange, change.user_id, item(change.after))
 
 
 def item(contact: Contact) -> Element:

@@ -215,6 +215,29 @@ class TestInactive:
         him.sync()
         assert pushes() == 0
 
+    def test_the_mark_outlives_the_link_and_the_indication_does_not(
+        self, emulator, connect, bob, pushes
+    ):
+        for inactive, expected in (
+            (f"<inactive xmlns='{CLIENT_STATE}'/>", 0),
+            (
+                "<iq type='set' id='m'>"
+                "<mobile xmlns='http://tigase.org/protocol/mobile#v2' enable='true'/></iq>",
+                1,
+            ),
+        ):
+            him = connect().log_in(bob)
+            previous = him.enable()
+            him.send(inactive)
+            him.sync()
+            assert pushes() == 1
+            emulator.cut(bob)
+            again = connect().authenticated(bob)
+            again.send(f"<resume xmlns='urn:xmpp:sm:3' h='0' previd='{previous}'/>")
+            assert again.find("{urn:xmpp:sm:3}resumed") is not None
+            assert pushes() == expected
+            leave(again)
+
     def test_who_blocks_the_sender_gets_no_push(self, him, alice, pushes):
         self.mark(him, "true")
         block(him, deny(jid(alice)))
