@@ -1,4 +1,4 @@
-"""The emulator's contact lists, privacy lists and last activity, as slixmpp finds them."""
+"""Contacts on the emulator and prosody, privacy lists and last activity on the emulator, with slixmpp."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import itertools
 import pytest
 from slixmpp.exceptions import IqError
 
+from connectycube.emulator import Emulator
 from tests.interop.fixtures import PASSWORD
 from tests.interop.slixmpp_peer import SlixmppPeer
 from tests.support.mailbox import Mailbox
@@ -71,16 +72,35 @@ class ContactPeer(SlixmppPeer):
         return answer["last_activity"]["seconds"]
 
 
+@pytest.fixture(
+    scope="module",
+    params=["emulator", pytest.param("prosody", marks=pytest.mark.referee("prosody"))],
+)
+def server(request):
+    """The server that the users of a test are on."""
+    if request.param == "prosody":
+        yield request.getfixturevalue("prosody")
+    else:
+        with Emulator() as running:
+            yield running
+
+
+on_the_emulator = pytest.mark.parametrize("server", ["emulator"], indirect=True)
+
+
 @pytest.fixture
-def join(emulator):
+def join(server):
     """Log a new user in with slixmpp."""
     peers = []
 
     def make():
-        user_id = emulator.add_user(f"contact{next(_users)}", PASSWORD)
-        jid = f"{user_id}-{emulator.app_id}@{emulator.domain}"
-        place = {"host": emulator.host, "port": emulator.chat_port, "ca_file": emulator.ca_file}
-        peer = ContactPeer(jid, PASSWORD, **place)
+        number = next(_users)
+        if isinstance(server, Emulator):
+            user_id = server.add_user(f"contact{number}", PASSWORD)
+            jid, port = f"{user_id}-{server.app_id}@{server.domain}", server.chat_port
+        else:
+            jid, port = server.add_user(f"{91_000 + number}-1", PASSWORD), server.port
+        peer = ContactPeer(jid, PASSWORD, host=server.host, port=port, ca_file=server.ca_file)
         peer.start()
         peers.append(peer)
         return peer
@@ -123,7 +143,7 @@ def test_a_contact_is_named_asked_seen_and_removed(alice, bob):
     alice.answer(work, bob.jid, subscription="remove")
     bob.wait_for("presence_unsubscribed", alice.jid)
     bob.wait_for("got_offline", alice.jid)
-    wait_until(lambda: bob.contact(alice.jid)[0] == "none", PATIENCE, "")
+    wait_until(lambda: bob.contact(alice.jid)[0] == "none", PATIENCE, "both rosters")
 
 
 def test_a_request_can_be_declined(alice, bob):
@@ -131,9 +151,35 @@ def test_a_request_can_be_declined(alice, bob):
     bob.wait_for("presence_subscribe", alice.jid)
     bob.subscribe("unsubscribed", alice.jid)
     alice.wait_for("presence_unsubscribed", bob.jid)
-    wait_until(lambda: alice.contact(bob.jid)[0] == "none", PATIENCE, "")
+    wait_until(lambda: alice.contact(bob.jid)[0] == "none", PATIENCE, "both rosters")
 
 
+def test_a_request_waits_for_who_is_offline(join, alice):
+    bob = join()
+    bob.stop()
+    alice.subscribe("subscribe", bob.jid)
+    alice.ping()
+    bob.start()
+    bob.wait_for("presence_subscribe", alice.jid)
+    bob.subscribe("subscribed", alice.jid)
+    alice.wait_for("presence_subscribed", bob.jid)
+    alice.wait_for("got_online", bob.jid)
+    wait_until(lambda: alice.contact(bob.jid)[0] == "to", PATIENCE, "the subscription")
+
+
+def test_a_contact_that_withdraws_is_not_seen_any_more(alice, bob):
+    befriend(alice, bob)
+    bob.subscribe("unsubscribed", alice.jid)
+    alice.wait_for("presence_unsubscribed", bob.jid)
+    alice.wait_for("got_offline", bob.jid)
+    wait_until(
+        lambda: (alice.contact(bob.jid)[0], bob.contact(alice.jid)[0]) == ("from", "to"),
+        PATIENCE,
+        "the end of one direction",
+    )
+
+
+@on_the_emulator
 def test_a_privacy_list_is_made_used_shown_and_removed(alice, bob):
     privacy = alice.privacy
     rule = {"type": "jid", "value": bob.jid, "action": "deny", "order": "1", "message": True}
@@ -162,25 +208,27 @@ def test_a_privacy_list_is_made_used_shown_and_removed(alice, bob):
     assert alice.messages.wait_for(lambda stanza: stanza["id"] == sent)["body"] == "and now?"
 
 
-def test_last_activity_of_a_user_and_of_the_server(emulator, alice, bob):
+@on_the_emulator
+def test_last_activity_of_a_user_and_of_the_server(server, alice, bob):
     assert alice.last_activity(bob.jid) == 0
-    assert alice.last_activity(emulator.domain) >= 0
+    assert alice.last_activity(server.domain) >= 0
     bob.send_raw("<presence type='unavailable'/>")
     bob.ping()
     assert alice.last_activity(bob.jid) >= 1
     with pytest.raises(IqError) as error:
-        alice.last_activity(f"999-{emulator.app_id}@{emulator.domain}")
+        alice.last_activity(f"999-{server.app_id}@{server.domain}")
     assert error.value.iq["error"]["condition"] == "item-not-found"
 
 
-def test_client_state_is_offered_and_taken(emulator, alice):
+@on_the_emulator
+def test_client_state_is_offered_and_taken(server, alice):
     plugin = alice._client.plugin["xep_0352"]
     alice._do(plugin.send_inactive)
     alice.ping()
     user_id = int(alice.jid.partition("-")[0])
 
     def is_inactive():
-        return emulator._call(lambda service: service.exchange.sessions(user_id)[0].inactive)
+        return server._call(lambda service: service.exchange.sessions(user_id)[0].inactive)
 
     assert is_inactive()
     alice._do(plugin.send_active)
