@@ -13,6 +13,7 @@ from tests.interop.realtime.servers import NOBODY
 
 def test_a_login_goes_through_the_guides_states(server):
     alice = server.person()
+    alice.wait_for_state(ChatState.READY)
     assert alice.states == [ChatState.CONNECTING, ChatState.AUTHENTICATED, ChatState.READY]
 
 
@@ -31,9 +32,11 @@ def test_after_a_refused_password_the_right_one_is_accepted(server):
     chat = Chat(server.config())
     with pytest.raises(AuthenticationError):
         chat.login(user.id, "wrong")
-    chat.login(user.id, user.password)
-    assert chat.is_ready
-    chat.logout()
+    try:
+        chat.login(user.id, user.password)
+        assert chat.is_ready
+    finally:
+        chat.logout()
 
 
 def test_eight_users_log_in_at_once_and_each_hears_the_next(server):
@@ -76,6 +79,7 @@ def test_a_logout_ends_the_session_and_a_login_begins_another(server):
     assert bob.chat.state is ChatState.CLOSED
     assert [m.body for m in alice.events.wait_for("message_received")] == ["the last words"]
     bob.chat.login(bob.id, bob.password)
+    bob.chat.ping()
     alice.chat.send_private(bob.id, "welcome back")
     assert bob.events.wait_for("message_received")[0].body == "welcome back"
 
