@@ -63,23 +63,23 @@ def _direct(exchange: Exchange, session: Session, stanza: Element, jid: Jid) -> 
     target = stanza.get("to") or ""
     if not exchange.privacy.allows(session.user_id, target, "presence-out", session):
         raise Refused("not-acceptable", f"You have blocked {target}")
-    if stanza.get("type") is None:
-        session.directed.add(target)
-    else:
+    reached = _send_directed(exchange, session, stanza, jid)
+    if stanza.get("type") is not None:
         session.directed.discard(target)
-    _send_directed(exchange, session, stanza, jid)
+    elif reached:
+        session.directed.add(target)
 
 
-def _send_directed(exchange: Exchange, session: Session, stanza: Element, jid: Jid) -> None:
+def _send_directed(exchange: Exchange, session: Session, stanza: Element, jid: Jid) -> int:
     user_id = user_of(jid, exchange.settings)
     if user_id is None:
-        return
+        return 0
     receivers = [
         other
         for other in available(exchange, user_id)
         if jid.resource in (None, other.resource) and may_see(exchange, session, other)
     ]
-    exchange.send_all(receivers, stanza)
+    return exchange.send_all(receivers, stanza)
 
 
 def _probe(exchange: Exchange, session: Session, jid: Jid) -> None:
