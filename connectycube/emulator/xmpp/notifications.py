@@ -47,6 +47,8 @@ def notify(
         connected = _connected(exchange, dialog, user_id)
         if user_id in muted or any(not session.inactive for session in connected):
             continue
+        if exchange.occupancy.is_banned(dialog["id"], user_id):
+            continue
         if exchange.privacy.admits(user_id, jid, "message", connected):
             exchange.pushes.record(user_id, payload, cause="message")
 

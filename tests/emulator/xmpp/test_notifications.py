@@ -134,6 +134,20 @@ def test_a_message_in_a_room_pushes_once_to_those_who_are_not_available(
     }
 
 
+def test_who_is_banned_gets_none(emulator, logged_in, people, subscribe):
+    subscribe(people.bob.id)
+    news = emulator.add_broadcast_dialog("News", people.alice.id)
+    emulator.ban(news, people.bob.id)
+    alice = logged_in("alice")
+    alice.send(group_chat(f"1_{news}@muc.localhost"))
+    alice.message()
+    assert emulator.pushes == []
+    emulator.unban(news, people.bob.id)
+    alice.send(group_chat(f"1_{news}@muc.localhost", id="b" * 24))
+    alice.message()
+    assert len(emulator.pushes) == 1
+
+
 def test_who_has_joined_and_got_the_message_needs_no_push(
     emulator, logged_in, connect, people, subscribe, room
 ):

@@ -70,6 +70,15 @@ def test_it_agrees_with_a_plain_list_of_who_came(steps):
         assert all(occupancy.has_joined(room, one) == (room in inside_of) for room in ROOMS)
 
 
+def test_the_newest_presence_is_that_of_the_session_that_spoke_last():
+    occupancy, one, other = Occupancy(), session(1, "x"), session(1, "y")
+    for number, who in enumerate((one, other, one)):
+        occupant = occupancy.enter("a", who, MEMBER, presence(number))
+        assert occupant.presence.text == str(number)
+    occupancy.leave("a", one)
+    assert occupant.presence.text == "1"
+
+
 def test_one_who_has_left_with_the_last_session_has_an_empty_presence():
     occupancy, one = Occupancy(), session(1, "x")
     occupant = occupancy.enter("a", one, MEMBER, presence(1))

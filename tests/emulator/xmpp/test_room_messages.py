@@ -176,6 +176,11 @@ class TestKinds:
         assert [bob.message().findtext(BODY) for _ in range(2)] == ["unsaved", "gone soon"]
         assert emulator.messages(group["_id"]) == []
 
+    def test_a_subject_beside_a_body_is_part_of_the_message(self, logged_in, room):
+        alice = logged_in("alice")
+        alice.send(group_chat(room, more="<subject>about</subject>"))
+        assert alice.message().findtext(f"{CLIENT}subject") == "about"
+
     @pytest.mark.parametrize(
         ("inner", "tag"),
         [

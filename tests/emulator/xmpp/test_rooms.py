@@ -421,7 +421,9 @@ class TestFromRest:
         else:
             body = {"pull_all": {"occupants_ids": [people.bob.id]}}
             people.bob("PUT", path, json=body)
-        assert presences(bob) == [(people.bob.id, "unavailable", ["110"])]
+        own = bob.find(PRESENCE, lambda found: found.get("type") is not None)
+        assert (nick_of(own), statuses(own)) == (people.bob.id, ["110"])
+        assert own.find(f"{USER}x/{USER}item/{USER}actor") is None
         assert presences(alice) == [(people.bob.id, "unavailable", [])]
 
     def test_a_dialog_deleted_for_everybody_is_destroyed(self, logged_in, people, group, room):
@@ -532,6 +534,8 @@ class TestKickAndBan:
         answered(people.alice("PUT", f"chat/Dialog/{group['_id']}", json=body))
         carol.send(join_stanza(room, people.carol.id))
         assert condition(carol.find(PRESENCE)) == "forbidden"
+        carol.send(group_chat(room))
+        assert condition(carol.message()) == "forbidden"
         alice.send(group_chat(room))
         alice.message()
         assert carol.sync() == []
