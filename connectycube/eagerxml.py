@@ -2,18 +2,20 @@
 
 Since version 2.6 (and, by a security update, in Debian 12's 2.5) expat does not look again at a tag
 that was incomplete until much more data has come: a complete stanza may stay unreported for as long
-as nothing follows it. Newer Pythons can switch that off. For the others, expat is never shown an
-incomplete tag: what is not complete is held back here.
+as nothing follows it. Newer Pythons can switch that off. Where one cannot and its expat does so, expat is
+never shown an incomplete tag: what is not complete is held back here.
 """
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Callable
-from xml.parsers.expat import XMLParserType
+from xml.parsers.expat import ParserCreate, XMLParserType
 
 __all__ = ["EagerFeeder", "WholeTags"]
 
+_TEXTS_AND_TAGS = re.compile(rb"""(?:[^<]*<(?![!?])[^<>"']*(?:(?:"[^"]*"|'[^']*')[^<>"']*)*>)*""")
 _QUOTE_OR_END = re.compile(rb"[\"'<>]")
 _SECTIONS = {b"<![CDATA[": b"]]>", b"<!--": b"-->", b"<?": b"?>"}
 """What is no tag: how it begins, and what ends it."""
@@ -32,7 +34,7 @@ class EagerFeeder:
         self._tags: WholeTags | None = None
         if hasattr(parser, "SetReparseDeferralEnabled"):
             parser.SetReparseDeferralEnabled(False)
-        else:
+        elif _is_lazy():
             self.hold_back()
 
     def hold_back(self) -> None:
@@ -52,6 +54,20 @@ class EagerFeeder:
         self._parser.Parse(self._tags.take(data), False)
         if self._between_elements():
             self._parser.Parse(self._tags.take_text(), False)
+
+
+@functools.cache
+def _is_lazy() -> bool:
+    """Whether expat, left alone, does not look again at a tag whose end has come.
+
+    Tried, because its version does not tell: distributions bring the change to older ones.
+    """
+    reported: list[str] = []
+    parser = ParserCreate()
+    parser.StartElementHandler = lambda name, attributes: reported.append(name)
+    for piece in (b"<stream>", b"<an-incomplete-tag", b">"):
+        parser.Parse(piece, False)
+    return len(reported) < 2
 
 
 class WholeTags:
@@ -76,7 +92,7 @@ class WholeTags:
     def take(self, data: bytes) -> bytes:
         """Add ``data``; return, once, everything up to the end of the last whole tag."""
         self._data += data
-        complete = 0
+        complete = self._skip_whole_tags()
         while not self._passes:
             before = self._position
             ended = self._tag_step() if self._until is None else self._step(self._until)
@@ -93,6 +109,17 @@ class WholeTags:
         reference = self._data.rfind(b"&")
         is_open = reference >= 0 and b";" not in self._data[reference:]
         return self._cut(reference if is_open else len(self._data))
+
+    def _skip_whole_tags(self) -> int:
+        """Pass the ordinary tags, which are nearly all there is, at once; return where the last ends."""
+        if self._passes or self._until != b"<":
+            return 0
+        found = _TEXTS_AND_TAGS.match(self._data, self._position)
+        assert found is not None  # it matches nothing as well
+        if found.end() == self._position:
+            return 0
+        self._position = found.end()
+        return self._position
 
     def _cut(self, end: int) -> bytes:
         taken = bytes(self._data[:end])
