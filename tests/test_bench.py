@@ -66,7 +66,10 @@ def topics(monkeypatch, tmp_path):
 def test_results_are_a_table_and_a_file_for_programs(topics, capsys):
     @topic("calls")
     def calls():
-        return [Row(name="CPU of a call", peer="requests", value=1.2345, goal=1.25)]
+        return [
+            Row(name="CPU of a call", peer="requests", value=1.2345, goal=1.25),
+            Row(name="CPU of a call", peer="sockets", value=4.0, goal=None),
+        ]
 
     @topic("memory")
     def memory():
@@ -75,10 +78,12 @@ def test_results_are_a_table_and_a_file_for_programs(topics, capsys):
     assert bench.main() == 0
     assert json.loads(topics.read_text()) == [
         {"name": "CPU of a call", "peer": "requests", "value": 1.234, "goal": 1.25},
+        {"name": "CPU of a call", "peer": "sockets", "value": 4.0, "goal": None},
         {"name": "an upload", "peer": "the start", "value": 12.0, "goal": 10.0},
     ]
-    _, call, upload = (line.split() for line in capsys.readouterr().out.splitlines())
+    _, call, aimless, upload = (line.split() for line in capsys.readouterr().out.splitlines())
     assert call[-4:] == ["1.23", "x", "1.25", "x"]
+    assert aimless[-3:] == ["sockets", "4.00", "x"]
     assert upload[-5:] == ["12.00", "MB", "10.00", "MB", "missed"]
 
 

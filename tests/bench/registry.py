@@ -1,4 +1,4 @@
-"""What a benchmark is: a named function that returns rows, each a value beside its goal."""
+"""What a benchmark is: a named function that returns rows, each mostly a value beside its goal."""
 
 from __future__ import annotations
 
@@ -14,17 +14,20 @@ MEGABYTES = "MB"
 
 @frozen(kw_only=True)
 class Row:
-    """One result: ``value``, measured against ``peer``, should not exceed ``goal``, both in ``unit``."""
+    """One result: ``value``, measured against ``peer``, should not exceed ``goal``, both in ``unit``.
+
+    A row without a goal says where we stand.
+    """
 
     name: str
     peer: str
     value: float
-    goal: float
+    goal: float | None
     unit: str = TIMES
 
     @property
     def reached(self) -> bool:
-        return self.value <= self.goal
+        return self.goal is None or self.value <= self.goal
 
 
 Topic = Callable[[], Sequence[Row]]

@@ -1,0 +1,33 @@
+"""CPU of a message from ``send_message`` to bytes for the socket, the handle's outcome included.
+
+Bursts of 100, which the server then acknowledges at once. Ours checks every field, keeps what is not
+acknowledged yet, settles each handle and emits ``message_sent``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from . import chat_material as material
+from .chat_ours import ours
+from .chat_peers import Xmpppy, slixmpp_peer
+from .measuring import cpu_ratio
+from .registry import Row, topic
+
+_CALLS = 5
+_GOAL = 1.0
+
+
+@topic("chat-outbound")
+def chat_outbound() -> Sequence[Row]:
+    """Compare with xmpppy and slixmpp, which write the same elements."""
+    rows = []
+    with ours() as side, slixmpp_peer() as slixmpp:
+        for peer, other, goal in (("xmpppy", Xmpppy(), None), ("slixmpp", slixmpp, _GOAL)):
+            for sender in (side, other):
+                sender.send_burst()
+            sent = material.stanzas(side.written)
+            assert sent == material.stanzas(other.written) and len(sent) == material.BURST
+            value = cpu_ratio(side.send_burst, other.send_burst, calls=_CALLS)
+            rows.append(Row(name="CPU of send_message", peer=peer, value=value, goal=goal))
+    return rows
