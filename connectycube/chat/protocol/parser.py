@@ -243,21 +243,28 @@ def message_of(node: Any, size: int) -> MessageStanza:
     stanza.size = size
     for kid in children(node):
         if kid.name == "body" and kid.namespace == ns.CLIENT and stanza.body is None:
-            stanza.body = "".join(kid.data)
-        elif kid.name == "extraParams":
-            stanza.params = _params_of(
-                [entry for entry in children(kid) if entry.name != "attachment"]
-            )
-            stanza.attachments = [
-                entry.attrs for entry in children(kid) if entry.name == "attachment"
-            ]
+            stanza.body = _all_text(kid)
+        elif kid.name == "extraParams" and kid.namespace:
+            for entry in children(kid):
+                if entry.name == "attachment" and entry.namespace:
+                    stanza.attachments.append(entry.attrs)
+                else:
+                    stanza.params[entry.name] = _param(entry)
         else:
-            stanza.others.setdefault(f"{kid.namespace} {kid.name}", kid)
+            stanza.others.setdefault(f"{kid.namespace} {kid.name}".lstrip(), kid)
     return stanza
 
 
-def _params_of(nodes: list[Any]) -> dict[str, Any]:
-    return {node.name: _params_of(list(children(node))) or "".join(node.data) for node in nodes}
+def _all_text(node: Any) -> str:
+    parts = []
+    for position, text in enumerate(node.data):
+        parts.append(text)
+        parts += [_all_text(kid) for kid in node.kids[position : position + 1]]
+    return "".join(parts)
+
+
+def _param(node: Any) -> dict[str, Any] | str:
+    return {kid.name: _param(kid) for kid in children(node)} or "".join(node.data)
 
 
 def _node(name: str, attributes: dict[str, str]) -> Any:

@@ -8,18 +8,20 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from connectycube.chat.protocol import markup
-from connectycube.chat.protocol.nodes import element, serialise
+from connectycube.chat.protocol.nodes import children, element, serialise
 from connectycube.chat.protocol.parser import (
     Item,
     MessageStanza,
     StreamEnd,
     StreamParser,
     StreamStart,
+    message_of,
 )
 from connectycube.errors import StreamProtocolError
 
 from .test_nodes import as_tuple, elements
 from .texts import texts
+from .trees import odd_stanzas
 
 HEADER = (
     b"<?xml version='1.0'?><stream:stream xmlns='jabber:client' id='i' from='chat.example'"
@@ -415,3 +417,38 @@ def test_parsing_leaves_nothing_to_the_garbage_collector() -> None:
         assert gc.collect() == 0
     finally:
         gc.enable()
+
+
+def both_ways(message: str) -> tuple[Any, Any]:
+    """A message as the parser reads it in the stream, and as it is read inside another stanza."""
+    (_, direct), fault = parse(HEADER + message.encode(), limit=1_000_000, depth=64)
+    assert not fault
+    reader, items = parser(1_000_000, 64), list[Item]()
+    reader.feed(HEADER + f"<iq>{message}</iq>".encode(), items)
+    (inner,) = children(items[1])
+    return direct, plain(message_of(inner, 0))
+
+
+@given(odd_stanzas("message"))
+def test_a_message_inside_another_stanza_reads_as_one_in_the_stream(message: str) -> None:
+    direct, forwarded = both_ways(message)
+    assert forwarded == direct
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        "<body>a<b>x<c>y</c></b>z</body>",
+        "<body>first</body><body>second</body>",
+        "<extraParams><a>1</a></extraParams><body/><extraParams><b>2</b></extraParams>",
+        "<extraParams xmlns=''><a>1</a></extraParams>",
+        "<extraParams><attachment xmlns='' id='1'/><attachment id='2'>x</attachment></extraParams>",
+        "<extraParams><k><attachment id='1'/></k><l>t<m/>t</l></extraParams>",
+        "<foreign xmlns=''/><foreign/>",
+        "text<body>b</body>",
+        "",
+    ],
+)
+def test_odd_messages_too_read_the_same_inside_another_stanza(content: str) -> None:
+    direct, forwarded = both_ways(f"<message xmlns='jabber:client' id='1'>{content}</message>")
+    assert forwarded == direct
