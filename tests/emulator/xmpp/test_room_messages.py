@@ -89,6 +89,25 @@ class TestReach:
         assert carol.message().findtext(BODY) == "news"
         assert [stored["message"] for stored in emulator.messages(dialog)] == ["news"]
 
+    def test_who_blocks_a_user_in_rooms_gets_nothing_of_that_user_who_learns_nothing(
+        self, logged_in, people, room
+    ):
+        alice, bob, carol = (logged_in(name) for name in ("alice", "bob", "carol"))
+        item = f"<item type='jid' value='muc.localhost/{people.alice.id}' action='deny' order='1'/>"
+        for inner in (f"<list name='blocked'>{item}</list>", "<default name='blocked'/>"):
+            query = f"<query xmlns='jabber:iq:privacy'>{inner}</query>"
+            bob.send(f"<iq type='set' id='p'>{query}</iq>")
+            assert bob.answer("p").get("type") == "result"
+        bob.sync()
+        alice.send(group_chat(room, "from alice"))
+        carol.send(group_chat(room, "from carol", id="b" * 24))
+        assert sorted(carol.message().findtext(BODY) for _ in range(2)) == [
+            "from alice",
+            "from carol",
+        ]
+        assert {alice.message().get("type") for _ in range(2)} == {"groupchat"}
+        assert [found.findtext(BODY) for found in bob.sync()] == ["from carol"]
+
     def test_the_room_has_one_order_for_all(self, logged_in, room):
         clients = [logged_in(name) for name in ("alice", "bob", "carol")]
         for start, client in enumerate(clients):
