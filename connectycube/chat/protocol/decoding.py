@@ -148,7 +148,11 @@ def _carbon(stanza: MessageStanza, addresses: Addresses, me: int) -> Delivery | 
     if any(name in copy.others for name in _CARBONS):  # a carbon of a carbon is nothing
         return "not_understood"
     decoded = decode(copy, addresses, me)
-    return evolve(decoded, copied=True) if isinstance(decoded, Delivery) else decoded
+    if not isinstance(decoded, Delivery):
+        return decoded
+    if decoded.signal == "message_failed":  # a message of another device, not of this connection
+        return "own_echoes"
+    return evolve(decoded, copied=True)
 
 
 def _system_message(stanza: MessageStanza, addresses: Addresses, me: int) -> Delivery | Unreported:
@@ -158,12 +162,15 @@ def _system_message(stanza: MessageStanza, addresses: Addresses, me: int) -> Del
     sender_id = addresses.user_id(stanza.attributes.get("from"))
     if module != SYSTEM_NOTIFICATIONS or sender_id is None:
         return "not_understood"
+    recipient_id = addresses.user_id(stanza.attributes.get("to")) or me
+    if sender_id == me != recipient_id:
+        return "own_echoes"
     return Delivery(
         signal="system_message_received",
         event=SystemMessage(
             id=stanza.attributes.get("id"),
             sender_id=sender_id,
-            recipient_id=addresses.user_id(stanza.attributes.get("to")) or me,
+            recipient_id=recipient_id,
             body=stanza.body or None,
             custom={
                 name: value for name, value in stanza.params.items() if name != "moduleIdentifier"
@@ -191,7 +198,7 @@ def _status(signal: str, name: str) -> Decoder:
             event=MessageStatus(
                 user_id=origin.user_id,
                 message_id=message_id,
-                dialog_id=_text_param(stanza, "dialog_id"),
+                dialog_id=origin.dialog.id,
             ),
             conversation=origin.conversation,
             size=stanza.size,

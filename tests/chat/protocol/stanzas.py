@@ -41,7 +41,7 @@ def read(xml: str | bytes, me: int = ALICE) -> Any:
     return decode(stanza(xml), ADDRESSES, me)
 
 
-def event(xml: str, me: int = ALICE) -> Any:
+def event(xml: str | bytes, me: int = ALICE) -> Any:
     delivery = read(xml, me)
     assert isinstance(delivery, Delivery)
     return delivery.event
