@@ -190,7 +190,7 @@ class Connection:
         """
         deadline = Deadline.of(timeout, self._config.timeouts.iq)
         asked = Deadline(0.0)
-        self._driver.request("get", self._config.chat_host, f'<ping xmlns="{ns.PING}"/>', deadline)
+        self._driver.request("get", self._addresses.host, f'<ping xmlns="{ns.PING}"/>', deadline)
         answered = Deadline(0.0)
         assert asked.at is not None and answered.at is not None
         return answered.at - asked.at

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from attrs import frozen
+from attrs import field, frozen
 
 __all__ = ["Addresses", "bare"]
 
@@ -17,7 +17,7 @@ class Addresses:
     """How one application's users and rooms are addressed on one chat host."""
 
     app_id: int
-    host: str
+    host: str = field(converter=lambda host: host.lower())
 
     @property
     def rooms_host(self) -> str:
@@ -36,7 +36,7 @@ class Addresses:
         """The user a JID belongs to, or None if it is not a user of this chat host."""
         local, _, rest = (jid or "").partition("@")
         number = local.partition("-")[0]
-        if rest.partition("/")[0].lower() != self.host.lower():
+        if rest.partition("/")[0].lower() != self.host:
             return None
         return int(number) if number.isascii() and number.isdigit() and len(number) < 20 else None
 
@@ -44,7 +44,7 @@ class Addresses:
         """The dialog a room's JID belongs to, or None if it is not a room of this chat host."""
         local, _, rest = (jid or "").partition("@")
         _, underscore, dialog_id = local.partition("_")
-        if not underscore or rest.partition("/")[0].lower() != self.rooms_host.lower():
+        if not underscore or rest.partition("/")[0].lower() != self.rooms_host:
             return None
         return dialog_id or None
 

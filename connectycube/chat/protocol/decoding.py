@@ -137,7 +137,7 @@ def _failure(stanza: MessageStanza, addresses: Addresses, me: int) -> Delivery |
 def _carbon(stanza: MessageStanza, addresses: Addresses, me: int) -> Delivery | Unreported:
     """Unwrap what another device of this user sent or received; only our own account may say so."""
     sender = stanza.attributes.get("from")
-    if sender is not None and sender.lower() != addresses.user(me).lower():
+    if sender is not None and sender.lower() != addresses.user(me):
         return "forged"
     wrapper = next(stanza.others[name] for name in _CARBONS if name in stanza.others)
     forwarded = child(wrapper, "forwarded", ns.FORWARD)

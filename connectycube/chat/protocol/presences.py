@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from attrs import evolve
+
 from ...models import ContactEvent, Presence
 from . import namespaces as ns
 from .addresses import Addresses
@@ -25,23 +27,19 @@ def decode_presence(node: Any, addresses: Addresses, me: int) -> list[Delivery] 
         return "not_understood"
     if user_id == me:
         return "own_echoes"
-    return [decoder(node, sender, user_id)]
+    return [evolve(decoder(node, sender, user_id), conversation=addresses.user(user_id))]
 
 
 def _contact(signal: str) -> Callable[[Any, str, int], Delivery]:
     def decode(node: Any, sender: str, user_id: int) -> Delivery:
-        return Delivery(
-            signal=signal,
-            event=ContactEvent(user_id=user_id),
-            conversation=sender.partition("/")[0],
-        )
+        return Delivery(signal=signal, event=ContactEvent(user_id=user_id))
 
     return decode
 
 
 def _availability(available: bool) -> Callable[[Any, str, int], Delivery]:
     def decode(node: Any, sender: str, user_id: int) -> Delivery:
-        jid, _, resource = sender.partition("/")
+        resource = sender.partition("/")[2]
         show = _text(node, "show")
         return Delivery(
             signal="presence_changed",
@@ -52,7 +50,6 @@ def _availability(available: bool) -> Callable[[Any, str, int], Delivery]:
                 show=show if show in _SHOWN else None,
                 status=_text(node, "status"),
             ),
-            conversation=jid,
             merge_key=("presence", sender),
         )
 

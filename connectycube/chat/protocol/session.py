@@ -102,7 +102,7 @@ class Session:
     def __init__(self, config: Config, addresses: Addresses, new_id: Callable[[], str]) -> None:
         self._config = config
         self._addresses = addresses
-        self._server_names = frozenset({None, config.chat_host})
+        self._server_names = frozenset({None, addresses.host})
         self._new_id = new_id
         self.me = 0
         self.jid: str | None = None

@@ -77,3 +77,7 @@ def test_no_text_makes_an_address_raise(text: str) -> None:
     user_id, dialog_id = ADDRESSES.user_id(text), ADDRESSES.dialog_id(text)
     assert user_id is None or user_id >= 0
     assert dialog_id is None or dialog_id
+
+
+def test_a_host_is_the_same_however_it_is_written() -> None:
+    assert Addresses(7, "Chat.EXAMPLE") == ADDRESSES
