@@ -12,12 +12,16 @@ def bare(jid: str) -> str:
     return jid.partition("/")[0]
 
 
+def _lower(host: str) -> str:
+    return host.lower()
+
+
 @frozen
 class Addresses:
     """How one application's users and rooms are addressed on one chat host."""
 
     app_id: int
-    host: str = field(converter=lambda host: host.lower())
+    host: str = field(converter=_lower)
 
     @property
     def rooms_host(self) -> str:
