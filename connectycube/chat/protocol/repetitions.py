@@ -26,6 +26,10 @@ class Repetitions:
             self._seen.popitem(last=False)
         return True
 
+    def __contains__(self, key: Key | None) -> bool:
+        """Whether ``key`` was seen before."""
+        return key in self._seen
+
     def forget(self, key: Key) -> None:
         """Let ``key`` be new again: it was not taken over."""
         self._seen.pop(key, None)

@@ -438,9 +438,10 @@ class Session:
             decoded = evolve(decoded, signal=signal)
         if self._hole is not None:
             # It comes again on the next link, in its place behind what was refused.
-            self.outputs.append(Overheard(decoded))
+            if decoded.key not in self._repetitions:
+                self._report_live(decoded)
             return
-        if isinstance(event, Message) and event.own and self._is_echo(event, decoded.conversation):
+        if isinstance(event, Message) and event.own and self._is_echo(stanza, decoded):
             return
         if decoded.key is not None and not self._repetitions.is_new(decoded.key):
             self._count("own_echoes" if decoded.key[1] == self.me else "repeated")
@@ -449,12 +450,16 @@ class Session:
             decoded = self._completed(decoded, event)
         self.outputs.append(evolve(decoded, sequence=self._received))
 
-    def _is_echo(self, message: Message, conversation: str | None) -> bool:
-        submission = self._echoes.pop((conversation or "", message.id or ""), None)
+    def _is_echo(self, stanza: MessageStanza, delivery: Delivery) -> bool:
+        # By the stanza's id: the message's may be one that the server gave it.
+        own_id = stanza.attributes.get("id", "")
+        submission = self._echoes.pop((delivery.conversation or "", own_id), None)
         if submission is None:
             return False
+        if delivery.key is not None:
+            self._repetitions.is_new(delivery.key)
         self._count("own_echoes")
-        self.outputs.append(Echoed(submission, message))
+        self.outputs.append(Echoed(submission, delivery.event))
         return True
 
     def _completed(self, delivery: Delivery, message: Message) -> Delivery:
@@ -508,16 +513,18 @@ class Session:
                 self._answered(answer)
                 return
         push = decode_push(iq, self._addresses, self.me)
-        accepted = push is not None and push.accepted
         if push is not None and push.delivery is not None:
-            if push.delivery.merge_key in self._standing:  # we did ask to be told
+            if push.delivery.merge_key in self._standing:
                 self._report_live(push.delivery)
-            else:
-                self._count("forged")
-        if kind in ("get", "set") and request_id:
-            self._answer_iq(iq, request_id, accepted)
-        elif push is None:
-            self.counters.unclaimed_answers += 1
+            else:  # nobody asked to be told, or gave up on the answer
+                push = None
+        is_request = kind in ("get", "set")
+        if push is None:
+            self._count("not_understood" if is_request else "unclaimed_answers")
+        elif not push.accepted:
+            self._count("forged")
+        if is_request and request_id:
+            self._answer_iq(iq, request_id, accepted=push is not None and push.accepted)
 
     def _answered(self, answer: Answer) -> None:
         if answer.ticket is not None:
@@ -525,7 +532,7 @@ class Session:
         elif answer.error is not None:
             self._count("refused")
 
-    def _answer_iq(self, iq: Any, request_id: str, accepted: bool) -> None:
+    def _answer_iq(self, iq: Any, request_id: str, *, accepted: bool) -> None:
         if not self.flowing:
             return  # a reply now would be missing from one side's count
         sender = iq.attrs.get("from")
@@ -533,7 +540,6 @@ class Session:
         if accepted:
             reply = f'<iq type="result" id="{attribute(request_id)}"{to}/>'
         else:
-            self._count("not_understood")
             reply = (
                 f'<iq type="error" id="{attribute(request_id)}"{to}><error type="cancel">'
                 f'<service-unavailable xmlns="{ns.STANZAS}"/></error></iq>'
@@ -541,10 +547,12 @@ class Session:
         self._send_now(reply.encode())
 
     def _report_live(self, delivery: Delivery) -> None:
-        if self._hole is None:  # otherwise it comes again on the next link
-            self.outputs.append(evolve(delivery, sequence=self._received))
+        delivery = evolve(delivery, sequence=self._received)
+        self.outputs.append(delivery if self._hole is None else Overheard(delivery))
 
-    def _count(self, what: Unreported | Literal["refused", "repeated"]) -> None:
+    def _count(
+        self, what: Unreported | Literal["refused", "repeated", "unclaimed_answers"]
+    ) -> None:
         setattr(self.counters, what, getattr(self.counters, what) + 1)
 
     def taken_over(self, now: float) -> None:

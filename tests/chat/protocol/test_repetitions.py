@@ -54,3 +54,10 @@ def test_it_never_remembers_more_than_the_window(
     for key in sequence:
         assert seen.is_new(key) == (key not in recent)
         recent = [*(other for other in recent if other != key), key][-window:]
+
+
+def test_looking_whether_a_key_was_seen_does_not_make_it_seen() -> None:
+    seen = Repetitions(2)
+    assert ("c", 1, "a") not in seen and None not in seen
+    assert seen.is_new(("c", 1, "a"))
+    assert ("c", 1, "a") in seen
