@@ -12,7 +12,7 @@ from collections.abc import Callable
 from typing import Any, Literal
 from urllib.parse import unquote
 
-from attrs import evolve, field, frozen
+from attrs import define, evolve, field, frozen
 
 from ...models import (
     Attachment,
@@ -45,9 +45,9 @@ _DELAYS = (f"{ns.DELAY} delay", f"{ns.DELAY_LEGACY} x")
 _CARBONS = (f"{ns.CARBONS} sent", f"{ns.CARBONS} received")
 
 
-@frozen(kw_only=True)
+@define(kw_only=True, eq=False)
 class Delivery:
-    """One event on its way to the receivers of one signal.
+    """One event on its way to the receivers of one signal; the session completes what was decoded.
 
     ``conversation`` is the lane that keeps its order (None: the lane of what has none), ``size`` its
     bytes on the wire. Of events with the same ``merge_key`` only the newest matters, so they may be
@@ -152,7 +152,8 @@ def _carbon(stanza: MessageStanza, addresses: Addresses, me: int) -> Delivery | 
         return decoded
     if decoded.signal == "message_failed":  # a message of another device, not of this connection
         return "own_echoes"
-    return evolve(decoded, copied=True)
+    decoded.copied = True
+    return decoded
 
 
 def _system_message(stanza: MessageStanza, addresses: Addresses, me: int) -> Delivery | Unreported:

@@ -434,8 +434,7 @@ class Session:
         event = decoded.event
         if isinstance(event, MessageFailure):
             self._refused(event, decoded.conversation)
-            signal = self._failed_signals.get(event.message_id or "", decoded.signal)
-            decoded = evolve(decoded, signal=signal)
+            decoded.signal = self._failed_signals.get(event.message_id or "", decoded.signal)
         if self._hole is not None:
             # It comes again on the next link, in its place behind what was refused.
             if decoded.key not in self._repetitions:
@@ -447,8 +446,9 @@ class Session:
             self._count("own_echoes" if decoded.key[1] == self.me else "repeated")
             return
         if isinstance(event, Message):
-            decoded = self._completed(decoded, event)
-        self.outputs.append(evolve(decoded, sequence=self._received))
+            self._complete(decoded, event)
+        decoded.sequence = self._received
+        self.outputs.append(decoded)
 
     def _is_echo(self, stanza: MessageStanza, delivery: Delivery) -> bool:
         # By the stanza's id: the message's may be one that the server gave it.
@@ -462,14 +462,15 @@ class Session:
         self.outputs.append(Echoed(submission, delivery.event))
         return True
 
-    def _completed(self, delivery: Delivery, message: Message) -> Delivery:
+    def _complete(self, delivery: Delivery, message: Message) -> None:
         """Note whether 'delivered' is due, and say what is known of the room."""
         in_room = message.dialog is not None and message.dialog.peer_id is None
         is_history = in_room and message.delayed
         if message.markable and message.id and not (message.own or delivery.copied or is_history):
             self._to_mark.append((self._received, message))
         known = self._rooms.dialog(delivery.conversation or "") if in_room else None
-        return delivery if known is None else evolve(delivery, event=evolve(message, dialog=known))
+        if known is not None:
+            delivery.event = evolve(message, dialog=known)
 
     def _refused(self, failure: MessageFailure, sender: str | None) -> None:
         """An error came back for a message of ours: that is its outcome, if it has none yet."""
@@ -547,7 +548,7 @@ class Session:
         self._send_now(reply.encode())
 
     def _report_live(self, delivery: Delivery) -> None:
-        delivery = evolve(delivery, sequence=self._received)
+        delivery.sequence = self._received
         self.outputs.append(delivery if self._hole is None else Overheard(delivery))
 
     def _count(
