@@ -76,7 +76,7 @@ class StreamParser:
         self._depth = 0  # open elements, the stream itself included
         self._message = MessageStanza({})
         self._open: list[Any] = []  # Nodes under construction, outermost first
-        self._text: list[str] = []
+        self._text: list[str] = []  # always this list: expat itself appends to it
         self._params: list[dict[str, Any]] = []  # dicts under construction inside extraParams
         self._expat = parser = expat.ParserCreate("UTF-8", " ")
         parser.buffer_text = True
@@ -166,12 +166,12 @@ class StreamParser:
     def _message_start(self, name: str, attributes: dict[str, str]) -> None:
         self._enter()
         if name == _BODY and self._message.body is None:
-            self._text = []
+            self._text.clear()
             self._use(self._skipped_start, self._body_end, self._text.append)
         elif name.endswith(" extraParams"):
             self._params = [self._message.params]
-            self._text = []
-            self._use(self._param_start, self._param_end, self._add_param_text)
+            self._text.clear()
+            self._use(self._param_start, self._param_end, self._text.append)
         else:
             self._begin_node(name, attributes)
 
@@ -196,10 +196,7 @@ class StreamParser:
         if len(self._params) == 1 and name.endswith(" attachment"):
             self._message.attachments.append(attributes)
         self._params.append({})
-        self._text = []
-
-    def _add_param_text(self, data: str) -> None:
-        self._text.append(data)
+        self._text.clear()
 
     def _param_end(self, name: str) -> None:
         self._depth -= 1
@@ -208,7 +205,7 @@ class StreamParser:
             self._back_to_message()
         elif len(self._params) > 1 or not name.endswith(" attachment"):
             self._params[-1][name.rpartition(" ")[2]] = inner or "".join(self._text)
-        self._text = []
+        self._text.clear()
 
     # In a Node, first-level or inside a message
 
