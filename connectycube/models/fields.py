@@ -37,6 +37,7 @@ Entry = TypeVar("Entry")
 EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 _INTEGER = re.compile(r"-?[0-9]{1,30}")
 _MILLISECONDS_FROM = 100_000_000_000  # as seconds this is the year 5138: it counts milliseconds
+_DIGITS_OF_SECONDS = 11
 
 
 def wire(name: str, reader: Callable[[Any], Any], *, default: Any = None, **options: Any) -> Any:
@@ -180,6 +181,8 @@ def _at_number(number: float | None) -> datetime | None:
 @functools.lru_cache(1024)
 def _moment_of(text: str) -> datetime | None:
     # Remembered: most things were last updated when they were created, many at the same second.
+    if text.isdigit() and text.isascii() and len(text) <= _DIGITS_OF_SECONDS:
+        return _from_seconds(int(text), timezone.utc)
     if "-" not in text[1:]:  # a number before 1970 begins with it
         return _at_number(as_float(text))
     moment = _from_text(text if text[-1] == "Z" else text.strip())
