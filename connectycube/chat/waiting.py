@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import weakref
 from collections import deque
 from collections.abc import Callable
 from contextlib import AbstractContextManager
@@ -15,6 +16,7 @@ from ..forks import replaced_in_child
 from ..models import ChatState, StateChange
 from .protocol.decoding import Delivery
 from .protocol.repetitions import Repetitions
+from .signals import check_callback
 
 __all__ = ["EventStream", "Streams"]
 
@@ -56,6 +58,8 @@ class EventStream:
         connection is logged out, or the reason why it failed for good; QueueOverflowError if more events
         came than ``Config.limits.queued_events`` before somebody asked for them.
         """
+        if where is not None:
+            check_callback("where", where)
         deadline = Deadline.of(timeout, self._timeout)
         while True:
             event = self._take(deadline)
@@ -71,7 +75,7 @@ class EventStream:
             if self._events:
                 return self._events.popleft()
             if self._ended:
-                raise self._reason or NotConnectedError("logged out")
+                raise self._reason or NotConnectedError("logged out, or the stream was closed")
         raise ChatTimeoutError(f"no event of {self.signal} came in time")
 
     def close(self) -> None:
@@ -104,6 +108,7 @@ class EventStream:
     def after_fork_in_child(self) -> None:
         """Be at an end in a forked child: the connection is the parent's."""
         self._changed = threading.Condition()
+        self._forget = lambda stream: None  # a thread that is gone may hold the parent's lock
         self._ended, self._reason = True, ForkedError("this process is a fork")
 
     def __iter__(self) -> EventStream:
@@ -112,7 +117,9 @@ class EventStream:
     def __next__(self) -> Any:
         try:
             return self.next()
-        except (ChatTimeoutError, NotConnectedError):
+        except (ChatTimeoutError, NotConnectedError) as error:
+            if error is self._reason:
+                raise
             raise StopIteration from None
 
     def __enter__(self) -> EventStream:
@@ -131,34 +138,56 @@ class Streams:
     """The open event streams of one connection, fed when an event is queued for the receivers.
 
     What the full queue refused is shown to them nevertheless, as whoever waits may be the slow receiver;
-    when it comes again, it is not shown twice.
+    when it comes again, it is not shown twice. A stream that nobody holds any more is let go of.
     """
 
     def __init__(self) -> None:
-        self._open: tuple[EventStream, ...] = ()
+        self._open: tuple[weakref.ref[EventStream], ...] = ()
         self._lock = threading.Lock()
         self._shown = Repetitions()
+        self._newest: dict[str, int] = {}  # by signal: the last stanza that was shown, …
+        self._replayed: dict[str, int] = {}  # … and that of when the session was resumed
 
     def add(self, stream: EventStream) -> None:
         """Feed a stream from now on."""
         with self._lock:
-            self._open = (*self._open, stream)
+            alive = [ref for ref in self._open if ref() is not None]
+            self._open = (*alive, weakref.ref(stream))
 
     def remove(self, stream: EventStream) -> None:
         """Feed a stream no longer."""
         with self._lock:
-            self._open = tuple(other for other in self._open if other is not stream)
+            self._open = tuple(ref for ref in self._open if ref() is not stream)
 
     def feed(self, delivery: Delivery) -> None:
         """Show an event to those who wait for it."""
-        if not self._open:
-            return
-        if delivery.key is not None and not self._shown.is_new(delivery.key):
-            return
-        for stream in self._open:
-            if stream.signal == delivery.signal:
+        change = delivery.event if isinstance(delivery.event, StateChange) else None
+        if change is not None:
+            self._note_session(change.state)
+        streams = [stream for ref in self._open if (stream := ref()) is not None]
+        interested = [stream for stream in streams if stream.signal == delivery.signal]
+        if interested and self._is_new(delivery):
+            for stream in interested:
                 stream.put(delivery.event)
-        change = delivery.event
-        if isinstance(change, StateChange) and change.state is ChatState.CLOSED:
-            for stream in self._open:
+        if change is not None and change.state is ChatState.CLOSED:
+            for stream in streams:
                 stream.end(change.reason)
+
+    def _note_session(self, state: ChatState) -> None:
+        if state is ChatState.READY:  # stanzas are counted anew
+            self._newest = {}
+            self._replayed = {}
+        elif state is ChatState.RESUMED:
+            self._replayed = dict(self._newest)
+
+    def _is_new(self, delivery: Delivery) -> bool:
+        if delivery.key is not None and not self._shown.is_new(delivery.key):
+            return False
+        if delivery.sequence is None:
+            return True
+        replayed = self._replayed.get(delivery.signal)
+        # Counts wrap at 2^32, so "up to" means: less than half of it behind.
+        if replayed is not None and (replayed - delivery.sequence) % 2**32 < 2**31:
+            return False
+        self._newest[delivery.signal] = delivery.sequence
+        return True
