@@ -3,11 +3,21 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Collection
+from collections.abc import Collection, Iterable, Mapping
+from typing import Any
 
 from .errors import ArgumentTypeError, ArgumentValueError
 
-__all__ = ["a_bool", "a_callable", "a_number", "a_string", "an_id", "an_integer", "one_of"]
+__all__ = [
+    "a_bool",
+    "a_callable",
+    "a_number",
+    "a_string",
+    "an_id",
+    "an_integer",
+    "one_of",
+    "several",
+]
 
 
 def a_string(name: str, value: object, *, empty: bool = False, longest: int | None = None) -> str:
@@ -82,6 +92,13 @@ def one_of(name: str, value: object, choices: Collection[object]) -> object:
             f"{name} must be one of {sorted(map(str, choices))}, not {value!r}"
         )
     return value
+
+
+def several(name: str, value: object, what: str) -> list[Any]:
+    """Return the items of ``value`` if it is iterable, and neither a string nor a mapping."""
+    if isinstance(value, (str, bytes, Mapping)) or not isinstance(value, Iterable):
+        raise ArgumentTypeError(f"{name} must be several {what}, not {type(value).__name__}")
+    return list(value)
 
 
 def _within(name: str, value: float, least: float | None, most: float | None) -> None:

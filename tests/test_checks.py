@@ -120,3 +120,13 @@ def test_whatever_passes_as_an_id_is_one_word(text):
         return
     assert checked.split() == [checked]
     assert not set("/?#,@") & set(checked)
+
+
+@pytest.mark.parametrize("value", [[], ["a"], ("a", "b"), {1, 2}, iter("ab"), range(3)])
+def test_what_can_be_iterated_is_several(value):
+    assert isinstance(checks.several(NAME, value, "things"), list)
+
+
+@pytest.mark.parametrize("value", ["abc", b"abc", {"a": 1}, None, 5])
+def test_a_string_a_mapping_or_one_thing_is_not_several(value):
+    assert refused(checks.several, value, "things") is ArgumentTypeError

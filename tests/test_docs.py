@@ -173,6 +173,10 @@ def live_through_everything(chat: Chat, events: Events, bob: Person, service: Em
     me = chat.user.id
     bob.chat.send_typing(connectycube.DialogRef.private(me))
     bob.chat.send_stop_typing(connectycube.DialogRef.private(me))
+    bob.chat.contacts.add(me)
+    events.wait_for("contact_requested")
+    bob.chat.contacts.remove(me)
+    events.wait_for("contact_cancelled")
     before = len(events.of("message_received"))
     bob.chat.send_private(me, "Hello again").result(PATIENCE)
     events.wait_for("message_received", before + 1)

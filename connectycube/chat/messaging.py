@@ -15,10 +15,13 @@ from ..deadline import Deadline
 from ..errors import ArgumentTypeError, ArgumentValueError, StanzaError, StreamProtocolError
 from ..models import DialogRef, DialogType, Message, SystemMessage, User
 from ..models.fields import as_int
+from .asking import a_user_id, query_of
 from .connection import Connection, SessionCredentials
+from .contacts import Contacts
 from .driver import new_id
 from .handle import SendHandle
 from .handover import Request, StoredIds
+from .privacy import Privacy
 from .protocol import markup
 from .protocol import namespaces as ns
 from .protocol.core import Core
@@ -29,7 +32,7 @@ from .protocol.encoding import (
     encode_message,
     encode_system_message,
 )
-from .protocol.nodes import child, children
+from .protocol.nodes import children
 from .protocol.outbox import Submission
 from .signals import Signal
 
@@ -62,7 +65,8 @@ class Chat(Connection):
     ``system_message_received`` (:class:`SystemMessage`), ``occupant_joined`` and ``occupant_left``
     (:class:`Occupant`), ``room_left`` (:class:`RoomLeft`), ``last_activity_changed``
     (:class:`LastActivity`), ``contact_requested``, ``contact_confirmed``, ``contact_rejected`` and
-    ``contact_cancelled`` (:class:`ContactEvent`), ``presence_changed`` (:class:`Presence`),
+    ``contact_cancelled`` (:class:`ContactEvent`), ``contact_list_changed`` (:class:`ContactListItem`),
+    ``presence_changed`` (:class:`Presence`),
     ``state_changed`` (:class:`StateChange`), ``callback_failed`` (:class:`CallbackFailure`).
     """
 
@@ -94,7 +98,20 @@ class Chat(Connection):
         self.contact_confirmed = Signal("contact_confirmed", "A user agreed to be a contact.")
         self.contact_rejected = Signal("contact_rejected", "A user is no contact, or no longer.")
         self.contact_cancelled = Signal("contact_cancelled", "A user follows us no longer.")
+        self.contact_list_changed = Signal("contact_list_changed", "A contact is new or changed.")
         self.presence_changed = Signal("presence_changed", "A contact came or went.")
+        self._contacts = Contacts(config, self._driver, self._addresses)
+        self._privacy = Privacy(config, self._driver, self._addresses)
+
+    @property
+    def contacts(self) -> Contacts:
+        """The contact list. (RFC 6121.)"""
+        return self._contacts
+
+    @property
+    def privacy(self) -> Privacy:
+        """The privacy lists, and who is blocked. (XEP-0016; guide: Block user.)"""
+        return self._privacy
 
     # --- messages ---
 
@@ -136,7 +153,7 @@ class Chat(Connection):
         timeout: float | None = None,
     ) -> SendHandle[Message]:
         """Send a message to a user; the service makes the private dialog. As :meth:`send_message`."""
-        dialog = DialogRef.private(_a_user_id("user_id", user_id))
+        dialog = DialogRef.private(a_user_id("user_id", user_id))
         return self.send_message(dialog, message, clean=clean, timeout=timeout)
 
     def reply(
@@ -237,7 +254,7 @@ class Chat(Connection):
         NotConnectedError, SendQueueFullError. Over REST: ``cube.messages.create_system``.
         """
         deadline = Deadline.of(timeout, self._config.timeouts.send)
-        peer_id = _a_user_id("user_id", user_id)
+        peer_id = a_user_id("user_id", user_id)
         to, own_id = self._addresses.user(peer_id), new_id()
         data = encode_system_message(custom, to, own_id)
         sender_id = self._user.id if self._user is not None else None
@@ -295,7 +312,7 @@ class Chat(Connection):
         deadline = Deadline.of(timeout, self._config.timeouts.iq)
         room = self._addresses.room(_a_room(dialog).id or "")
         payload = f'<query xmlns="{ns.DISCO_ITEMS}"/>'
-        query = _payload(self._driver.request("get", room, payload, deadline), ns.DISCO_ITEMS)
+        query = query_of(self._driver.request("get", room, payload, deadline), ns.DISCO_ITEMS)
         nicks = [self._addresses.occupant(item.attrs.get("jid", "")) for item in children(query)]
         return tuple(dict.fromkeys(nick for nick in nicks if nick is not None))
 
@@ -308,11 +325,11 @@ class Chat(Connection):
         say, which it does not of a user who never logged in; ChatTimeoutError, NotConnectedError.
         """
         deadline = Deadline.of(timeout, self._config.timeouts.iq)
-        user = _a_user_id("user_id", user_id)
+        user = a_user_id("user_id", user_id)
         payload = f'<query xmlns="{ns.LAST_ACTIVITY}"/>'
         to = self._addresses.user(user)
         try:
-            query = _payload(self._driver.request("get", to, payload, deadline), ns.LAST_ACTIVITY)
+            query = query_of(self._driver.request("get", to, payload, deadline), ns.LAST_ACTIVITY)
         except StanzaError as error:
             raise StanzaError(
                 f"the last activity of user {user} is not known: {error.text or error.condition}",
@@ -332,7 +349,7 @@ class Chat(Connection):
         ``timeout`` is seconds (None: ``Config.timeouts.iq``). Raises StanzaError, ChatTimeoutError,
         NotConnectedError. (Guide: Last activity subscription.)
         """
-        user = _a_user_id("user_id", user_id)
+        user = a_user_id("user_id", user_id)
         self._remember(("activity", str(user)), self._watching(user, "true"), timeout)
 
     def unsubscribe_last_activity(
@@ -340,7 +357,7 @@ class Chat(Connection):
     ) -> None:
         """Be told no longer. As :meth:`subscribe_last_activity`."""
         deadline = Deadline.of(timeout, self._config.timeouts.iq)
-        user = _a_user_id("user_id", user_id)
+        user = a_user_id("user_id", user_id)
         self._driver.command(lambda core, _: core.forget(("activity", str(user))))
         self._driver.request("set", None, self._watching(user, "false"), deadline)
 
@@ -443,14 +460,6 @@ class Chat(Connection):
         return f'<subscribe xmlns="{ns.STATUS_STREAMING}" user_jid="{jid}" enable="{enable}"/>'
 
 
-def _a_user_id(name: str, value: object) -> int:
-    if isinstance(value, User):
-        value = value.id
-        if value is None:
-            raise ArgumentValueError(f"{name} is a user without an id")
-    return checks.an_integer(name, value, least=1)
-
-
 def _a_message_id(message: object) -> str:
     if isinstance(message, Message):
         if not message.id:
@@ -480,10 +489,3 @@ def _a_room(dialog: object) -> DialogRef:
     if dialog.id is None:
         raise ArgumentValueError("dialog does not say its id")
     return DialogRef.room(checks.an_id("dialog", dialog.id), dialog.type or DialogType.GROUP)
-
-
-def _payload(answer: Any, namespace: str) -> Any:
-    found = child(answer, "query", namespace)
-    if found is None:
-        raise StreamProtocolError("the server's answer does not hold what was asked for")
-    return found

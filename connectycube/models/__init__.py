@@ -1,6 +1,7 @@
 """What travels between the rooms: frozen attrs classes, lenient when read, strict when sent."""
 
 from .contact import AddressBookResult, Contact
+from .contact_list import ContactListItem, PrivacyItem, PrivacyListNames
 from .custom_object import CustomObject
 from .deletion import DeleteResult
 from .dialog import Dialog, DialogRef, DialogType
@@ -35,6 +36,7 @@ __all__ = [
     "ChatState",
     "Contact",
     "ContactEvent",
+    "ContactListItem",
     "CustomObject",
     "DeleteResult",
     "Dialog",
@@ -51,6 +53,8 @@ __all__ = [
     "Occupant",
     "Page",
     "Presence",
+    "PrivacyItem",
+    "PrivacyListNames",
     "PushEvent",
     "PushSubscription",
     "ReactionChange",

@@ -13,6 +13,7 @@ from connectycube.emulator import Emulator
 
 PATIENCE = 10.0
 FAST = ReconnectPolicy(max_attempts=None, delay=0.02, max_delay=0.2)
+SLOW = ReconnectPolicy(max_attempts=None, delay=60.0)  # who is cut off stays so until relogin()
 _numbers = itertools.count(1)
 
 
@@ -106,3 +107,24 @@ def logged_in(*people: Person) -> Iterator[None]:
     finally:
         for person in people:
             person.chat.logout()
+
+
+def settled(*people: Any) -> None:
+    """Wait until the server has handled what everybody sent, and everybody what the server sent."""
+    for person in people:
+        person.chat.ping(PATIENCE)
+
+
+@contextmanager
+def away(person: Any, emulator: Emulator, *, resumes: bool = False) -> Iterator[None]:
+    """Cut a person off for what happens meanwhile; their session is gone then, unless it is resumed."""
+    with person.chat.events(person.chat.state_changed, PATIENCE) as changes:
+        emulator.cut(person.id)
+        changes.next(where=lambda change: change.state is ChatState.FORCE_CLOSED)
+        if not resumes:
+            emulator.forget_sessions(person.id)
+        yield
+        person.chat.relogin()
+        back = ChatState.RESUMED if resumes else ChatState.READY
+        changes.next(where=lambda change: change.state is back)
+    settled(person)

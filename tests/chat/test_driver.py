@@ -352,7 +352,9 @@ def test_a_server_without_stream_management_still_tells_what_was_sent(chat_to, c
     def script(conn):
         conn.log_in(stream_management=False)
         while True:
-            found = conn.expect(r'<iq type="get" id="(.*?)" to="localhost"><ping|</stream:stream>')
+            found = conn.expect(
+                r'<iq type="get" id="([^"]*)" to="localhost"><ping|</stream:stream>'
+            )
             if found[1] is None:
                 conn.send("</stream:stream>")
                 return

@@ -10,7 +10,6 @@ import pytest
 
 from connectycube import (
     Attachment,
-    ChatState,
     ConnectyCube,
     DialogRef,
     DialogType,
@@ -19,16 +18,14 @@ from connectycube import (
     MessageEdit,
     Occupant,
     ReactionChange,
-    ReconnectPolicy,
     StanzaError,
     SystemMessage,
     Typing,
 )
 from connectycube.emulator import Emulator
-from tests.chat.people import FAST, PATIENCE, Events
+from tests.chat.people import FAST, PATIENCE, SLOW, Events, away, settled
 
 PASSWORD = "correct horse"
-SLOW = ReconnectPolicy(max_attempts=None, delay=60.0)  # who is cut off stays so until relogin()
 _numbers = itertools.count(1)
 
 
@@ -86,27 +83,6 @@ def group(people):
     """A group dialog of all three, owned by Ana."""
     ana, ben, cleo = people
     return ana.cube.dialogs.create_group("Hikers", [ben.id, cleo.id])
-
-
-def settled(*people: Somebody) -> None:
-    """Wait until the server has handled what everybody sent, and everybody what the server sent."""
-    for person in people:
-        person.chat.ping(PATIENCE)
-
-
-@contextmanager
-def away(person: Somebody, emulator: Emulator, *, resumes: bool = False) -> Iterator[None]:
-    """Cut a person off for what happens meanwhile; their session is gone then, unless it is resumed."""
-    with person.chat.events(person.chat.state_changed, PATIENCE) as changes:
-        emulator.cut(person.id)
-        changes.next(where=lambda change: change.state is ChatState.FORCE_CLOSED)
-        if not resumes:
-            emulator.forget_sessions(person.id)
-        yield
-        person.chat.relogin()
-        back = ChatState.RESUMED if resumes else ChatState.READY
-        changes.next(where=lambda change: change.state is back)
-    settled(person)
 
 
 # --- group messages -------------------------------------------------------------------------------

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from typing import Any
 
 from attrs import field, frozen
@@ -13,16 +13,21 @@ from . import namespaces as ns
 from .addresses import Addresses, bare
 from .decoding import Delivery
 from .nodes import children
+from .roster import decode_roster_item
 
 __all__ = ["Push", "decode_push"]
 
 
 @frozen
 class Push:
-    """How an IQ is answered if it is a request, and the event it makes, if any."""
+    """How an IQ is answered if it is a request, and the event it makes, if any.
+
+    ``asked`` is the key of the remembered request without which nobody has a reason to send it.
+    """
 
     accepted: bool
     delivery: Delivery | None = field(default=None)
+    asked: Hashable | None = field(default=None)
 
 
 def decode_push(iq: Any, addresses: Addresses, me: int) -> Push | None:
@@ -51,6 +56,7 @@ def _last_activity(iq: Any, payload: Any, addresses: Addresses, me: int) -> Push
             conversation=addresses.user(user_id),
             merge_key=("activity", str(user_id)),
         ),
+        asked=("activity", str(user_id)),
     )
 
 
@@ -64,12 +70,30 @@ def _own_list(iq: Any, payload: Any, addresses: Addresses, me: int) -> Push:
     return Push(accepted=_from_own_account(iq, addresses, me))
 
 
+def _contact_list(iq: Any, payload: Any, addresses: Addresses, me: int) -> Push:
+    push = _own_list(iq, payload, addresses, me)
+    changed = [decode_roster_item(item, addresses) for item in children(payload)]
+    item = changed[0] if len(changed) == 1 else None  # RFC 6121, 2.1.6: exactly one
+    if not push.accepted or item is None:
+        return push
+    jid = addresses.user(item.user_id)
+    return Push(
+        accepted=True,
+        delivery=Delivery(
+            signal="contact_list_changed",
+            event=item,
+            conversation=jid,
+            merge_key=("contact", jid),
+        ),
+    )
+
+
 Decoder = Callable[[Any, Any, Addresses, int], Push | None]
 
 KINDS: dict[tuple[str | None, str, str], Decoder] = {
     ("get", "ping", ns.PING): _ping,
     ("set", "query", ns.PRIVACY): _own_list,
-    ("set", "query", ns.ROSTER): _own_list,
+    ("set", "query", ns.ROSTER): _contact_list,
     ("set", "query", ns.LAST_ACTIVITY): _last_activity,
     ("result", "query", ns.LAST_ACTIVITY): _last_activity,
 }

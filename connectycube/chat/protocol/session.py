@@ -28,6 +28,7 @@ from .pushes import decode_push
 from .repetitions import Repetitions
 from .requests import Answer, PendingRequests
 from .rooms import Rooms
+from .roster import ROSTER_QUERY
 from .stream import Bound, Nonza, Resumable
 
 __all__ = ["Counters", "Echoed", "Lookup", "Output", "Overheard", "Session", "Settled"]
@@ -116,7 +117,8 @@ class Session:
         self._repetitions = Repetitions()
         self._rooms = Rooms(addresses, new_id, self._send_now)
         self._standing: dict[Hashable, tuple[str, str | None, str]] = {
-            "carbons": ("set", None, f'<enable xmlns="{ns.CARBONS}"/>')
+            "carbons": ("set", None, f'<enable xmlns="{ns.CARBONS}"/>'),
+            "contacts": ("get", None, ROSTER_QUERY),  # only who asks is told of them (RFC 6121)
         }
         self._echoes: OrderedDict[tuple[str, str], Submission] = OrderedDict()
         self._failed_signals: OrderedDict[str, str] = OrderedDict()
@@ -515,7 +517,7 @@ class Session:
                 return
         push = decode_push(iq, self._addresses, self.me)
         if push is not None and push.delivery is not None:
-            if push.delivery.merge_key in self._standing:
+            if push.asked is None or push.asked in self._standing:
                 self._report_live(push.delivery)
             else:  # nobody asked to be told, or gave up on the answer
                 push = None

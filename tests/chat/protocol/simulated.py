@@ -86,7 +86,9 @@ class Server:
         self.resumable = True
         self.says_h_when_failed = True
         self.answers_questions = True
-        self.answers_carbons = False  # so that tests of counting count their own stanzas
+        self.answers_beginning = (
+            False  # of a session: so that tests of counting count their own stanzas
+        )
         self.session_feature = ""
         self.replies: dict[str, str] = {}
         self.sessions: dict[str, ServerSession] = {}
@@ -345,7 +347,7 @@ class ServerLink:
             answer = f"{result}/>"
         if kind == "ping" and not self.server.answers_questions:
             return
-        if kind == "enable" and not self.server.answers_carbons:
+        if kind in ("enable", "query") and not self.server.answers_beginning:
             return
         if self._counting and self.session is not None:
             self.server.push(self.server.replies.get(kind, answer).replace("{id}", request_id))

@@ -156,7 +156,7 @@ def test_nothing_is_written_behind_the_end_of_the_stream() -> None:
     assert world.link is not None
     written = bytes(world.link.to_server)
     assert written.endswith(b"</stream:stream>")
-    world.server.write(f"<a xmlns='{SM}' h='2'/>")  # the presence and the first message
+    world.server.write(f"<a xmlns='{SM}' h='4'/>")  # all but the second message
     world.server.ask()
     world.server.send(text_message(1))
     world.server.send("<iq type='get' id='1'><ping xmlns='urn:xmpp:ping'/></iq>")

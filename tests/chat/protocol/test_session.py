@@ -69,7 +69,7 @@ def test_one_question_covers_all_messages_written_before_it() -> None:
 def test_a_server_whose_count_stands_still_is_not_asked_again_and_again() -> None:
     world = ready()
     world.server.replies["r"] = (
-        f"<a xmlns='{SM}' h='2'/>"  # carbons and presence, and nothing since
+        f"<a xmlns='{SM}' h='3'/>"  # carbons, contacts and presence, and nothing since
     )
     world.send(1)
     before = world.server.questions

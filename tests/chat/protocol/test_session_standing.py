@@ -19,6 +19,7 @@ from .simulated import ADDRESSES, ALICE, BOB, BOB_JID, HOST, MARKERS, text_messa
 from .trees import odd_stanzas
 from .world import World, ids, ready, reconnect
 
+BEGINNING = ["enable", "query"]  # carbons and contacts, in every session
 CARBONS, MOBILE = "urn:xmpp:carbons:2", "http://tigase.org/protocol/mobile#v2"
 STREAMING = "https://connectycube.com/protocol/status_streaming"
 SUBSCRIBE = f'<subscribe xmlns="{STREAMING}" user_jid="{BOB_JID}" enable="true"/>'
@@ -48,23 +49,24 @@ def watching() -> World:
 # --- standing requests ----------------------------------------------------------------------------
 
 
-def test_carbons_are_asked_for_before_the_first_presence() -> None:
+def test_carbons_and_contacts_are_asked_for_before_the_first_presence() -> None:
     world = ready()
-    first, second = world.server.stanzas[:2]
+    first, second, third = world.server.stanzas[:3]
     assert first.find(f"{{{CARBONS}}}enable") is not None
-    assert first.attrib.get("to") is None
-    assert second.tag == "{jabber:client}presence"
+    assert second.find("{jabber:iq:roster}query") is not None
+    assert first.attrib.get("to") is second.attrib.get("to") is None
+    assert third.tag == "{jabber:client}presence"
 
 
 def test_what_is_remembered_is_asked_for_in_a_new_session() -> None:
     world = watching()
-    assert asked(world) == ["enable"], "remembering asks for nothing in this session"
+    assert asked(world) == BEGINNING, "remembering asks for nothing in this session"
     world.cut()
     world.server.forget_sessions()
     reconnect(world)
     assert world.core.state is ChatState.READY
-    assert asked(world) == ["enable", "enable", "subscribe", "mobile"]
-    subscribe, mobile = (iq[0].attrib for iq in world.server.named("iq")[2:])
+    assert asked(world) == [*BEGINNING, *BEGINNING, "subscribe", "mobile"]
+    subscribe, mobile = (iq[0].attrib for iq in world.server.named("iq")[4:])
     assert subscribe == {"user_jid": BOB_JID, "enable": "true"} and mobile == {"enable": "true"}
 
 
@@ -89,7 +91,7 @@ def test_a_request_that_was_cut_off_is_replayed_on_resumption_and_not_made_twice
     world.cut()
     reconnect(world)
     assert world.core.state is ChatState.RESUMED
-    assert asked(world) == ["enable"]
+    assert asked(world) == BEGINNING
 
 
 def test_what_was_forgotten_is_not_asked_for_again() -> None:
@@ -99,23 +101,23 @@ def test_what_was_forgotten_is_not_asked_for_again() -> None:
     world.cut()
     world.server.forget_sessions()
     reconnect(world)
-    assert asked(world) == ["enable", "enable", "subscribe"]
+    assert asked(world) == [*BEGINNING, *BEGINNING, "subscribe"]
 
 
 def test_the_same_user_who_logs_in_again_has_them_still_and_another_has_not() -> None:
     world = watching()
     world.close()
     world.login()
-    assert asked(world) == ["enable", "enable", "subscribe", "mobile"]
+    assert asked(world) == [*BEGINNING, *BEGINNING, "subscribe", "mobile"]
     world.close()
     world.core.reset()
     world.login()
-    assert asked(world)[4:] == ["enable"]
+    assert asked(world)[6:] == BEGINNING
 
 
 def test_refusals_of_what_nobody_waits_for_are_counted() -> None:
     world = watching()
-    world.server.answers_carbons = True
+    world.server.answers_beginning = True
     world.server.replies["subscribe"] = world.server.replies["mobile"] = REFUSED
     world.cut()
     world.server.forget_sessions()
@@ -130,7 +132,7 @@ def test_refusals_of_what_nobody_waits_for_are_counted() -> None:
 
 def test_answers_to_what_nobody_waits_for_are_no_news() -> None:
     world = watching()
-    world.server.answers_carbons = True
+    world.server.answers_beginning = True
     world.cut()
     world.server.forget_sessions()
     reconnect(world)
@@ -140,12 +142,12 @@ def test_answers_to_what_nobody_waits_for_are_no_news() -> None:
 
 
 def test_requests_that_nobody_waits_for_end_silently_with_their_session() -> None:
-    world = ready()  # carbons are not answered
+    world = ready()  # carbons and contacts are not answered
     world.cut()
     world.server.forget_sessions()
     reconnect(world)
     assert world.answers == []
-    assert len(world.core._session._requests) == 1
+    assert len(world.core._session._requests) == len(BEGINNING)
 
 
 # --- pushes ---------------------------------------------------------------------------------------
