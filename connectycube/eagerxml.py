@@ -92,7 +92,7 @@ class WholeTags:
     def take(self, data: bytes) -> bytes:
         """Add ``data``; return, once, everything up to the end of the last whole tag."""
         self._data += data
-        complete = self._skip_whole_tags()
+        complete = 0
         while not self._passes:
             before = self._position
             ended = self._tag_step() if self._until is None else self._step(self._until)
@@ -110,16 +110,12 @@ class WholeTags:
         is_open = reference >= 0 and b";" not in self._data[reference:]
         return self._cut(reference if is_open else len(self._data))
 
-    def _skip_whole_tags(self) -> int:
-        """Pass the ordinary tags, which are nearly all there is, at once; return where the last ends."""
-        if self._passes or self._until != b"<":
-            return 0
+    def _skip_whole_tags(self) -> bool:
+        """Pass the ordinary tags, which are nearly all there is, at once; whether there were any."""
         found = _TEXTS_AND_TAGS.match(self._data, self._position)
         assert found is not None  # it matches nothing as well
-        if found.end() == self._position:
-            return 0
-        self._position = found.end()
-        return self._position
+        before, self._position = self._position, found.end()
+        return self._position > before
 
     def _cut(self, end: int) -> bytes:
         taken = bytes(self._data[:end])
@@ -129,6 +125,8 @@ class WholeTags:
 
     def _step(self, until: bytes) -> bool:
         """Look for the end of a text, a quotation or a section; whether something whole ends there."""
+        if until == b"<" and self._skip_whole_tags():
+            return True
         found = self._data.find(until, self._position)
         if found < 0:
             self._position = max(self._position, len(self._data) - len(until) + 1)
