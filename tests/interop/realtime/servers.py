@@ -29,8 +29,10 @@ ALL = frozenset({"emulator", "prosody", "ejabberd"})
 FEATURES: Mapping[str, frozenset[str]] = {
     "carriage return": ALL - {"prosody", "ejabberd"},
     "dialog id": ALL - {"prosody", "ejabberd"},
+    "last activity of anybody": ALL - {"prosody", "ejabberd"},
     "offline messages": ALL - {"emulator"},
     "room messages without a join": ALL - {"prosody", "ejabberd"},
+    "privacy lists": ALL - {"prosody"},
     "resumption after half a stanza": ALL - {"prosody"},
     "tab in an attribute": ALL - {"prosody"},
 }
