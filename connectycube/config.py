@@ -188,6 +188,8 @@ class Config:
     """Whether a markable message is answered with 'delivered' by itself."""
     join_rooms: bool = field(default=True, validator=_bool)
     """Whether sending to a group, public or broadcast dialog enters its room first."""
+    typing_expires: float | None = field(default=None)
+    """Seconds after which who is typing counts as having stopped, unless they said more (None: never)."""
     timeouts: Timeouts = field(factory=Timeouts)
     reconnect: ReconnectPolicy = field(factory=ReconnectPolicy)
     limits: Limits = field(factory=Limits)
@@ -224,6 +226,11 @@ class Config:
     @chat_port.validator
     def _check_chat_port(self, attribute: Attribute[int], value: object) -> None:
         checks.an_integer("chat_port", value, least=1, most=65535)
+
+    @typing_expires.validator
+    def _check_typing_expires(self, attribute: Attribute[float | None], value: object) -> None:
+        if value is not None:
+            checks.a_number("typing_expires", value, least=0.001)
 
     @ca_file.validator
     def _check_ca_file(self, attribute: Attribute[str | None], value: object) -> None:

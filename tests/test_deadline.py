@@ -2,7 +2,7 @@ import threading
 from types import SimpleNamespace
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from connectycube import deadline as module
@@ -20,7 +20,6 @@ class Clock:
         patch.setattr(module, "time", SimpleNamespace(monotonic=lambda: self.now))
 
 
-@settings(deadline=None)
 @given(timeout=SECONDS, elapsed=SECONDS)
 def test_what_remains_is_what_has_not_passed_and_never_negative(timeout, elapsed):
     with pytest.MonkeyPatch.context() as patch:

@@ -43,7 +43,7 @@ from .link import AttemptAbandoned, Link, Waker, open_link, wait_for
 from .protocol.core import Core
 from .protocol.decoding import Delivery
 from .protocol.outbox import Submission
-from .protocol.session import Lookup
+from .protocol.outputs import Lookup
 from .protocol.stream import Credentials
 from .waiting import EventStream
 

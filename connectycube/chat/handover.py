@@ -15,8 +15,8 @@ from .dispatcher import Dispatcher, Task
 from .handle import DoneCallback, SendHandle
 from .protocol.core import Core
 from .protocol.decoding import Delivery
+from .protocol.outputs import Echoed, Lookup, Overheard, Settled
 from .protocol.requests import Answer
-from .protocol.session import Echoed, Lookup, Overheard, Settled
 from .signals import name_of
 from .waiting import Streams
 

@@ -228,16 +228,34 @@ class Chat(Connection):
         """Tell the sender that ``message`` was read. As :meth:`mark_delivered`. (XEP-0333.)"""
         self._mark("displayed", message)
 
-    def send_typing(self, dialog: DialogRef) -> None:
+    def send_typing(self, dialog: DialogRef, *, stop_after: float | None = None) -> None:
         """Tell the dialog that this user is typing. (Guide: 'Is typing' status; XEP-0085.)
 
-        Dropped while the link is down: it would mean nothing later.
+        With ``stop_after`` (seconds) :meth:`send_stop_typing` follows by itself, unless either is called
+        before. Dropped while the link is down: it would mean nothing later.
         """
-        self._send_chat_state("composing", dialog)
+        _, to, kind = self._target(dialog)
+        typing = encode_chat_state("composing", to, kind)
+        stop = encode_chat_state("paused", to, kind)
+        if stop_after is not None:
+            checks.a_number("stop_after", stop_after, least=0.001)
+
+        def send(core: Core, now: float) -> None:
+            core.send_fleeting(typing)
+            core.send_fleeting_at(("typing", to), now + stop_after if stop_after else None, stop)
+
+        self._driver.command(send)
 
     def send_stop_typing(self, dialog: DialogRef) -> None:
         """Tell the dialog that this user has stopped typing. As :meth:`send_typing`."""
-        self._send_chat_state("paused", dialog)
+        _, to, kind = self._target(dialog)
+        stop = encode_chat_state("paused", to, kind)
+
+        def send(core: Core, _: float) -> None:
+            core.send_fleeting(stop)
+            core.send_fleeting_at(("typing", to), None, stop)
+
+        self._driver.command(send)
 
     def send_system_message(
         self,
@@ -439,11 +457,6 @@ class Chat(Connection):
         if not message.id or not message.sender_id:
             raise ArgumentValueError("message must have an id and a sender_id")
         self._driver.command(lambda core, now: core.send_marker(name, message, now))
-
-    def _send_chat_state(self, name: str, dialog: DialogRef) -> None:
-        _, to, kind = self._target(dialog)
-        data = encode_chat_state(name, to, kind)
-        self._driver.command(lambda core, _: core.send_fleeting(data))
 
     def _remember(self, key: Any, payload: str, timeout: float | None) -> None:
         """Make a request now and in every later session; one that is refused is forgotten."""

@@ -8,7 +8,7 @@ from collections import defaultdict, deque
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from connectycube.chat.dispatcher import Dispatcher, Task
@@ -720,7 +720,6 @@ class Model:
                 turns.append(lane)
 
 
-@settings(deadline=None)
 @given(puts=PUTS, events=st.integers(1, 8), size=st.integers(1, 20))
 def test_any_sequence_of_puts_is_accepted_merged_and_run_as_the_rule_says(puts, events, size):
     model, dispatcher, done = Model(events, size), make(events=events, size=size), []

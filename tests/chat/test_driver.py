@@ -93,13 +93,13 @@ def log_in(conn):
         conn.bind(user)
         conn.expect("<enable ")
         conn.send("<enabled xmlns='urn:xmpp:sm:3' id='again' resume='true'/>")
-    conn.expect("<presence")
+    conn.take_presence()
 
 
 def log_in_and_answer(conn):
     """Play a server that logs the client in and acknowledges what it asks about, until the end."""
     log_in(conn)
-    handled = 1
+    handled = 2  # the presence and the request behind it
     while True:
         found = conn.expect(r"<message .*?</message>|<r [^>]*>|</stream:stream>")[0]
         if found.startswith(b"<r"):
@@ -224,7 +224,7 @@ def test_what_a_server_sends_wrongly_ends_the_link_with_its_reason(
             return log_in_and_answer(conn)
         if logged_in:
             conn.log_in()
-            conn.expect("<presence")
+            conn.take_presence()
         else:
             conn.open_stream(PLAIN)
             conn.expect("<auth")
@@ -255,6 +255,7 @@ def test_a_stanza_of_50_megabytes_ends_the_link_without_being_kept(chat_to, cert
         if conn.number > 1:
             return log_in_and_answer(conn)
         conn.log_in()
+        conn.take_presence()
         conn.send("<message type='chat' from='2-1@localhost/x'><body>")
         for _ in range(50):
             conn.send(b"x" * 1_000_000)
@@ -280,7 +281,7 @@ def test_an_end_of_the_connection_is_a_lost_link(chat_to, certificates, end):
         if conn.number > 1:
             return log_in_and_answer(conn)
         conn.log_in()
-        conn.expect("<presence")
+        conn.take_presence()
         return end(conn)
 
     with ScriptedServer(script, tls=certificates.valid) as server:
@@ -296,7 +297,7 @@ def test_an_end_of_the_connection_is_a_lost_link(chat_to, certificates, end):
 def test_a_permanent_stream_error_is_final(chat_to, certificates, condition):
     def script(conn):
         conn.log_in()
-        conn.expect("<presence")
+        conn.take_presence()
         conn.send(
             f"<stream:error><{condition} xmlns='urn:ietf:params:xml:ns:xmpp-streams'/>"
             "<text xmlns='urn:ietf:params:xml:ns:xmpp-streams'>Sorry</text></stream:error>"
@@ -331,6 +332,7 @@ def test_a_server_that_does_not_acknowledge_is_a_dead_peer_and_the_outcome_unkno
 ):
     def script(conn):
         conn.log_in()
+        conn.take_presence()
         conn.expect_end()
 
     with ScriptedServer(script, tls=certificates.valid) as server:
@@ -351,6 +353,7 @@ def test_a_server_that_does_not_acknowledge_is_a_dead_peer_and_the_outcome_unkno
 def test_a_server_without_stream_management_still_tells_what_was_sent(chat_to, certificates):
     def script(conn):
         conn.log_in(stream_management=False)
+        conn.take_presence()
         while True:
             found = conn.expect(
                 r'<iq type="get" id="([^"]*)" to="localhost"><ping|</stream:stream>'
@@ -372,7 +375,7 @@ def test_a_server_that_stops_reading_does_not_block_the_reader(chat_to, certific
 
     def script(conn):
         conn.log_in()
-        conn.expect("<presence")
+        conn.take_presence()
         conn.send(
             "<message type='chat' from='2-1@localhost/x' id='m1'><body>over here</body></message>"
         )
@@ -395,6 +398,7 @@ def test_a_server_that_stops_reading_does_not_block_the_reader(chat_to, certific
 def test_a_spoofed_iq_answer_is_not_believed(chat_to, certificates):
     def script(conn):
         conn.log_in()
+        conn.take_presence()
         ping = conn.expect(r"id=\"([0-9a-f]{24})\" to=\"localhost\"><ping")[1].decode()
         conn.send(f"<iq type='result' id='{ping}' from='666-1@localhost/evil'/>")
         conn.send(f"<message type='chat' from='666-1@localhost/evil' id='{ping}'/>")
@@ -412,7 +416,7 @@ def test_a_spoofed_iq_answer_is_not_believed(chat_to, certificates):
 def test_the_server_is_answered_when_it_pings_or_asks_what_we_do_not_know(chat_to, certificates):
     def script(conn):
         conn.log_in()
-        conn.expect("<presence")
+        conn.take_presence()
         conn.send("<iq type='get' id='p1' from='localhost'><ping xmlns='urn:xmpp:ping'/></iq>")
         conn.expect('<iq type="result" id="p1" to="localhost"/>')
         conn.send("<iq type='get' id='v1' from='localhost'><query xmlns='jabber:iq:version'/></iq>")

@@ -7,7 +7,7 @@ import weakref
 
 import blinker
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from connectycube.chat.signals import Signal, check_callback, name_of
@@ -136,7 +136,6 @@ def test_a_receiver_connected_anew_comes_last(signal, chat):
     assert list(signal.receivers_for(chat)) == [other, plain]
 
 
-@settings(deadline=None)
 @given(
     st.lists(
         st.tuples(

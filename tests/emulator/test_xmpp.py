@@ -9,7 +9,7 @@ import struct
 from xml.sax.saxutils import escape
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from connectycube.emulator import Emulator
@@ -614,7 +614,7 @@ def pair():
             yield emulator, one.log_in(users[0]), other.log_in(users[1]), users
 
 
-@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=100)
 @given(body=XML_TEXT, value=XML_TEXT)
 def test_text_survives_relay_and_storage(pair, body, value):
     emulator, sender, receiver, (alice, bob) = pair

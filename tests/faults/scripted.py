@@ -150,6 +150,12 @@ class Connection:
             self.send(f"<enabled xmlns='urn:xmpp:sm:3' id='sm{self.number}' resume='true'/>")
         return jid
 
+    def take_presence(self) -> None:
+        """Await the client's presence and answer the request behind it, after which it is ready."""
+        self.expect("<presence")
+        request = self.expect("<iq [^>]*>.*?urn:xmpp:carbons:2.*?</iq>")[0].decode()
+        self.send(f"<iq type='result' id='{attribute(request, 'id')}'/>")
+
 
 Script = Callable[[Connection], None]
 

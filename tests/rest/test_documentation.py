@@ -281,7 +281,7 @@ def check_damaged(example, data):
 def test_a_damaged_answer_is_read_or_is_unexpected(example):
     first = example.replies[0]
 
-    @settings(max_examples=10, deadline=None)
+    @settings(max_examples=10)
     @given(st.one_of(damaged(first), damaged(first), JSON))
     def call(data):
         check_damaged(example, data)

@@ -189,7 +189,8 @@ def test_wrong_arguments_of_create_send_nothing(cube, server, arguments, name):
 
 
 @settings(
-    suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=30, deadline=None
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+    max_examples=30,
 )
 @given(body=st.text(st.characters(codec="utf-8"), min_size=1))
 def test_any_body_arrives(cube, server, body):

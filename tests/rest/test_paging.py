@@ -3,7 +3,7 @@
 from datetime import timedelta
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from connectycube.errors import ArgumentTypeError, ArgumentValueError
@@ -25,14 +25,12 @@ def pages_of(items, size, change=lambda items: None, limit=True):
     return fetch
 
 
-@settings(deadline=None)
 @given(st.integers(0, 80), SIZES, st.booleans())
 def test_a_list_at_rest_is_read_in_its_order(count, size, says_limit):
     fetch = pages_of(list(range(count)), size, limit=says_limit)
     assert list(unrepeated(fetch, lambda item: item, size)) == list(range(count))
 
 
-@settings(deadline=None)
 @given(st.data(), st.integers(0, 80), SIZES, st.booleans())
 def test_of_a_list_that_changes_nothing_is_repeated_and_what_stays_is_found(
     data, count, size, says_limit
@@ -145,7 +143,6 @@ def history_of(messages, size, *, newest_first=False, change=None, limit=True):
 SECONDS = st.lists(st.integers(1, 12), max_size=80)
 
 
-@settings(deadline=None)
 @given(SECONDS, SIZES, st.booleans(), st.booleans())
 def test_a_history_at_rest_is_read_in_its_order(seconds, size, newest_first, says_limit):
     messages = [message(number, second) for number, second in enumerate(seconds)]
@@ -159,7 +156,6 @@ def test_a_history_at_rest_is_read_in_its_order(seconds, size, newest_first, say
     assert times == sorted(times, reverse=newest_first)
 
 
-@settings(deadline=None)
 @given(st.data(), SECONDS, SIZES, st.booleans())
 def test_of_a_history_that_changes_nothing_is_repeated_and_what_stays_is_found(
     data, seconds, size, newest_first

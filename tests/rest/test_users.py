@@ -94,7 +94,8 @@ def test_what_is_no_user_sends_nothing(cube, server, user):
 
 
 @settings(
-    suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=25, deadline=None
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+    max_examples=25,
 )
 @given(name=st.text(st.characters(codec="utf-8"), min_size=1))
 def test_any_name_arrives(cube, server, name):

@@ -29,7 +29,8 @@ from .addresses import Addresses
 from .backoff import Backoff
 from .decoding import Delivery
 from .outbox import Submission
-from .session import Counters, Echoed, Lookup, Output, Session, Settled
+from .outputs import Counters, Lookup, Output
+from .session import Session
 from .states import READY_STATES, StateMachine
 from .stream import (
     Authenticated,
@@ -43,7 +44,7 @@ from .stream import (
     StreamEvent,
 )
 
-__all__ = ["Core", "Echoed", "Lookup", "Output", "Settled"]
+__all__ = ["Core"]
 
 PERMANENT = frozenset(
     {
@@ -140,6 +141,7 @@ class Core:
             self._retry_at,
             self._closing_deadline,
             self._session.liveness.deadline,
+            self._session.timers.deadline,
         )
         return min((time for time in times if time is not None), default=None)
 
@@ -214,6 +216,14 @@ class Core:
         """Send what has no meaning later: it is dropped while the link is down."""
         self.check_open()
         self._session.send_fleeting(data)
+
+    def send_fleeting_at(self, key: Hashable, when: float | None, data: bytes) -> None:
+        """Send it at ``when`` instead, in place of what was to be sent for ``key`` (None: nothing)."""
+        self.check_open()
+        if when is None:
+            self._session.timers.cancel(key)
+        else:
+            self._session.timers.set(key, when, data)
 
     def send_later(self, data: bytes, now: float) -> None:
         """Send a stanza whose outcome nobody waits for, now or once the link is there."""
@@ -380,6 +390,7 @@ class Core:
             )
         elif self._session.liveness.is_due(now):
             self._session.ask(now)
+        self._session.tick(now)
         if self._closing_deadline is not None and now >= self._closing_deadline:
             if self._end_sent:
                 self._finish(None)
@@ -391,6 +402,8 @@ class Core:
     def _handle(self, event: StreamEvent, now: float) -> None:
         if isinstance(event, Stanza):
             self._session.receive_stanza(event.item, now)
+            if self.state is ChatState.AUTHENTICATED and self._session.is_present:
+                self._ready(ChatState.READY, now)
         elif isinstance(event, Nonza):
             self._session.receive_nonza(event, now)
             self._end_if_done(now)
@@ -404,26 +417,23 @@ class Core:
         elif isinstance(event, Bound):
             self._write_stream_output()
             self._session.begin(event, now)
-            self._ready(ChatState.READY, now)
 
     def _ready(self, state: ChatState, now: float) -> None:
         self._attempt_deadline = None
         self._first_login = False
-        self._failed_resumes = 0
+        if state is ChatState.READY:
+            self._failed_resumes = 0
         self._backoff.ready(now)
         self._machine.go(state)
 
     # --- ends ---
 
     def _end_link(self, error: Exception, now: float) -> None:
+        is_trusted = self._is_resumption_trusted(error)
         self._drop_stream()
         if self.state is ChatState.CLOSING:
             self._finish(None)
             return
-        if self.state is ChatState.AUTHENTICATED and self._session.resumable:
-            self._failed_resumes += 1
-            if self._failed_resumes >= _MOST_FAILED_RESUMES:
-                self._session.cannot_resume()
         self._backoff.lost(now)
         self._attempt_deadline = None
         if isinstance(error, AuthenticationError):
@@ -431,7 +441,7 @@ class Core:
             self._finish(error)
             return
         self._machine.go(ChatState.FORCE_CLOSED, error)
-        permanent = isinstance(error, StreamError) and error.condition in PERMANENT
+        permanent = isinstance(error, StreamError) and error.condition in PERMANENT and is_trusted
         if self._first_login or permanent:
             self._finish(error)
         elif not self._held:
@@ -440,6 +450,24 @@ class Core:
                 self._finish(error)
             else:
                 self._retry_at = now + delay
+
+    def _is_resumption_trusted(self, error: Exception) -> bool:
+        """Tell whether the end of this link is not the fault of how its session was resumed.
+
+        Some servers close without a word when they dislike our count, others resume a session and are deaf
+        in it: after two of these the next session is a new one.
+        """
+        session = self._session
+        if session.is_proven:
+            self._failed_resumes = 0
+        refused = self.state is ChatState.AUTHENTICATED and not session.flowing
+        deaf = self.state is ChatState.RESUMED and isinstance(error, (LivenessError, StreamError))
+        if session.resumable is None or session.is_proven or not (refused or deaf):
+            return True
+        self._failed_resumes += 1
+        if self._failed_resumes >= _MOST_FAILED_RESUMES:
+            session.cannot_resume()
+        return refused
 
     def _end_if_done(self, now: float) -> None:
         if self.state is ChatState.CLOSING and not self._end_sent and not self.unfinished:

@@ -68,7 +68,7 @@ class Delivery:
     final: bool = field(default=False)
 
 
-Unreported = Literal["calls", "forged", "not_understood", "own_echoes"]
+Unreported = Literal["calls", "forged", "not_understood", "own_echoes", "repeated"]
 """Why a stanza makes no event: the counter that counts it."""
 
 Decoder = Callable[[MessageStanza, Addresses, int], "Delivery | Unreported"]

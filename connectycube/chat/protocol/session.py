@@ -6,91 +6,32 @@ a session could not be resumed. Links, attempts and states are the core's busine
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Callable, Hashable, Sequence
-from typing import Any, Literal
-
-from attrs import define, evolve, frozen
+from typing import Any
 
 from ...config import Config
 from ...errors import ConnectionLostError, OutcomeUnknownError
 from ...models import DialogRef, Message, MessageFailure, MessageSent
 from . import namespaces as ns
 from .addresses import Addresses
-from .decoding import Delivery, Unreported, decode
+from .decoding import Delivery
 from .encoding import encode_iq, encode_marker
+from .inbound import Inbound
 from .liveness import Liveness
 from .markup import attribute
 from .outbox import Outbound, Outbox, Submission
+from .outputs import Counters, Lookup, Output, Settled
 from .parser import MessageStanza
-from .presences import decode_presence
 from .pushes import decode_push
-from .repetitions import Repetitions
 from .requests import Answer, PendingRequests
 from .rooms import Rooms
 from .roster import ROSTER_QUERY
 from .stream import Bound, Nonza, Resumable
+from .timers import Timers
 
-__all__ = ["Counters", "Echoed", "Lookup", "Output", "Overheard", "Session", "Settled"]
+__all__ = ["Session"]
 
-_MODULUS = 2**32  # XEP-0198: counts wrap
-_MOST_REMEMBERED = 1_000  # submissions whose echo or late refusal is still known as theirs
-
-
-@frozen
-class Settled:
-    """The outcome of a submission: acknowledged by the server, or ``error``."""
-
-    submission: Submission
-    error: Exception | None = None
-
-
-@frozen
-class Lookup:
-    """A question to history: which of these messages does it hold? Answer with ``looked_up``."""
-
-    submissions: tuple[Submission, ...]
-
-
-@frozen
-class Echoed:
-    """A room has reflected a message of ours: ``message`` is the server's copy."""
-
-    submission: Submission
-    message: Message
-
-
-@frozen
-class Overheard:
-    """A delivery that comes again on the next link; for those who cannot wait for that."""
-
-    delivery: Delivery
-
-
-Output = Delivery | Settled | Echoed | Overheard | Answer | Lookup
-
-
-@define
-class Counters:
-    """What happened without an event of its own; for diagnosis."""
-
-    calls: int = 0
-    """Signals of audio and video calls, which are none of this package's business."""
-    forged: int = 0
-    """Stanzas that claimed to come from where they did not."""
-    own_echoes: int = 0
-    """What came back of our own doing: a room's echo, presences, typing and markers of this user."""
-    refused: int = 0
-    """Requests of a new session that the server refused: carbons, subscriptions, the inactive state."""
-
-    repeated: int = 0
-    """Messages that had been seen before and were not delivered again."""
-    not_understood: int = 0
-    """Stanzas that mean nothing to this package."""
-    unclaimed_answers: int = 0
-    """IQ answers that nobody waited for, or from the wrong sender."""
-    fleeting_dropped: int = 0
-    """Typing events that were not sent because the link was down."""
+_PRESENT = object()  # the ticket of the request that is answered once the presence was handled
 
 
 class Session:
@@ -112,31 +53,32 @@ class Session:
         self.counters = Counters()
         self.liveness = Liveness(config.timeouts.liveness_interval, config.timeouts.liveness_answer)
         self.flowing = False
+        self.is_present = False
+        """Whether the server has handled the presence of this session: from then on messages reach us."""
+        self.is_proven = False
+        """Whether the server has acknowledged anything on this link."""
         self._outbox = Outbox(config.limits)
         self._requests = PendingRequests()
-        self._repetitions = Repetitions()
+        self.timers = Timers()  # holds bytes to send and deliveries to make
         self._rooms = Rooms(addresses, new_id, self._send_now)
+        self._inbound = Inbound(
+            config, addresses, self._rooms, self.timers, self.counters, self._emit, self._refused
+        )
         self._standing: dict[Hashable, tuple[str, str | None, str]] = {
             "carbons": ("set", None, f'<enable xmlns="{ns.CARBONS}"/>'),
             "contacts": ("get", None, ROSTER_QUERY),  # only who asks is told of them (RFC 6121)
         }
-        self._echoes: OrderedDict[tuple[str, str], Submission] = OrderedDict()
-        self._failed_signals: OrderedDict[str, str] = OrderedDict()
         self._looking_up: list[Outbound] = []
         self._managed = False
         self._resume_id: str | None = None
-        self._received = 0  # stanzas from the server
-        self._handled = 0  # those of them that were taken over
-        self._hole: int | None = None  # the first stanza there was no room for
         self._answer_due = False
         self._asked_at = 0  # how much was sent when the server was last asked
         self._barrier: str | None = None  # the ping that asks, where nothing is counted
-        self._to_mark: list[tuple[int, Message]] = []
 
     @property
     def resumable(self) -> Resumable | None:
         """What a new stream needs to go on with this session, or None."""
-        return Resumable(self._resume_id, self._handled) if self._resume_id else None
+        return Resumable(self._resume_id, self._inbound.handled) if self._resume_id else None
 
     @property
     def unfinished(self) -> int:
@@ -146,6 +88,9 @@ class Session:
     def write(self, data: str | bytes) -> None:
         """Append to the bytes to be written."""
         self.outgoing += data.encode() if isinstance(data, str) else data
+
+    def _emit(self, output: Output) -> None:
+        self.outputs.append(output)
 
     def report(self, signal: str, event: Any, conversation: str | None = None) -> None:
         """Emit an event that did not come from a stanza."""
@@ -158,31 +103,33 @@ class Session:
         self.lose(exact=False)
         self.jid = bound.jid
         self._managed, self._resume_id = bound.managed, bound.resume_id
-        self._received = self._handled = 0
-        for kind, to, payload in self._standing.values():
-            self.request(kind, to, payload, None)
+        self._inbound.begin()
+        self.is_present = False
         self._send_now(b"<presence/>")
+        for key, (kind, to, payload) in self._standing.items():
+            # Stanzas are handled in order: what is answered after the presence says that we are there.
+            self.request(kind, to, payload, _PRESENT if key == "carbons" else None)
         self._flow(now)
 
     def resume(self, h: int, now: float) -> None:
         """The session goes on: replay what the server has not handled, before anything new."""
         self._settle(self._outbox.acknowledge(h))
-        self._received = self._handled  # the server sends the rest again
+        self._inbound.resume()
         for outbound in self._outbox.unacknowledged:
             self.write(outbound.data)
         self._flow(now)
 
     def _flow(self, now: float) -> None:
         self._barrier = None
-        self._hole = None
         self.flowing = True
+        self.is_proven = False
         self._rooms.enter(self.me)
         self.liveness.start(now)
         self.flush(now)
 
     def pause(self) -> None:
         """The link is gone."""
-        self.flowing = False
+        self.flowing = self.is_present = self.is_proven = False
         self.outgoing.clear()
         self.liveness.stop()
 
@@ -242,6 +189,7 @@ class Session:
     def end(self, reason: Exception) -> None:
         """Nothing goes on: tell every waiter the truth."""
         self.pause()
+        self.timers.clear()
         self._resume_id = None
         self._fail_requests(reason)
         self.outputs += self._rooms.session_ended()
@@ -260,22 +208,13 @@ class Session:
 
     def submit(self, submission: Submission, data: bytes, now: float) -> None:
         """Send a message stanza, now or once the link is there; its room is joined if need be."""
-        if submission.in_room:
-            self._prepare_room(submission)
-        if submission.failed != "message_failed":
-            _remember(self._failed_signals, submission.id, submission.failed)
-        self._outbox.add(Outbound(data, submission))
-        self.flush(now)
-
-    def _prepare_room(self, submission: Submission) -> None:
-        if self._config.join_rooms:
+        self._inbound.expect(submission, self.me)
+        if submission.in_room and self._config.join_rooms:
             self._rooms.want(submission.dialog)
             if self.flowing:
                 self._rooms.enter(self.me)
-        # What the room reflects of it is not news.
-        self._repetitions.is_new((submission.to, self.me, submission.id))
-        if submission.message is not None:
-            _remember(self._echoes, (submission.to, submission.id), submission)
+        self._outbox.add(Outbound(data, submission))
+        self.flush(now)
 
     def send_later(self, data: bytes, now: float) -> None:
         """Send a stanza whose outcome nobody waits for, now or once the link is there."""
@@ -295,6 +234,14 @@ class Session:
             self._send_now(data)
         else:
             self.counters.fleeting_dropped += 1
+
+    def tick(self, now: float) -> None:
+        """Do what has become due."""
+        for thing in self.timers.take_due(now):
+            if isinstance(thing, Delivery):
+                self.outputs.append(thing)
+            else:
+                self.send_fleeting(thing)
 
     def request(self, kind: str, to: str | None, payload: str, ticket: Any) -> str:
         """Send an IQ and return its id; the :class:`Answer` carries ``ticket``."""
@@ -330,7 +277,7 @@ class Session:
 
     def _fail_requests(self, error: Exception) -> None:
         failed = self._requests.fail(error)
-        self.outputs += [answer for answer in failed if answer.ticket is not None]
+        self.outputs += [answer for answer in failed if answer.ticket not in (None, _PRESENT)]
 
     def flush(self, now: float) -> None:
         """Write what waits, unless it must stay behind messages that history is asked about."""
@@ -380,7 +327,7 @@ class Session:
         """Tell the server how many of its stanzas were handled."""
         self._answer_due = False
         if self._managed:
-            self.write(f'<a xmlns="{ns.STREAM_MANAGEMENT}" h="{self._handled}"/>')
+            self.write(f'<a xmlns="{ns.STREAM_MANAGEMENT}" h="{self._inbound.handled}"/>')
 
     def receive_nonza(self, nonza: Nonza, now: float) -> None:
         """Take a request for an acknowledgement, or one."""
@@ -391,6 +338,7 @@ class Session:
 
     def _acknowledged(self, h: int, now: float) -> None:
         self._settle(self._outbox.acknowledge(h))
+        self.is_proven = True
         self.liveness.answered(now)
         if self._outbox.sent != self._asked_at:
             # Written since the question. Without this test a server whose count stands still
@@ -420,59 +368,13 @@ class Session:
 
     def receive_stanza(self, item: Any, now: float) -> None:
         """Count a stanza and emit what it means."""
-        self._received = (self._received + 1) % _MODULUS
+        self._inbound.count()
         if isinstance(item, MessageStanza):
-            self._receive_message(item)
+            self._inbound.receive_message(item, self.me, now)
         elif item.name == "iq":
             self._receive_iq(item, now)
         else:
-            self._receive_presence(item)
-
-    def _receive_message(self, stanza: MessageStanza) -> None:
-        decoded = decode(stanza, self._addresses, self.me)
-        if not isinstance(decoded, Delivery):
-            self._count(decoded)
-            return
-        event = decoded.event
-        if isinstance(event, MessageFailure):
-            self._refused(event, decoded.conversation)
-            decoded.signal = self._failed_signals.get(event.message_id or "", decoded.signal)
-        if self._hole is not None:
-            # It comes again on the next link, in its place behind what was refused.
-            if decoded.key not in self._repetitions:
-                self._report_live(decoded)
-            return
-        if isinstance(event, Message) and event.own and self._is_echo(stanza, decoded):
-            return
-        if decoded.key is not None and not self._repetitions.is_new(decoded.key):
-            self._count("own_echoes" if decoded.key[1] == self.me else "repeated")
-            return
-        if isinstance(event, Message):
-            self._complete(decoded, event)
-        decoded.sequence = self._received
-        self.outputs.append(decoded)
-
-    def _is_echo(self, stanza: MessageStanza, delivery: Delivery) -> bool:
-        # By the stanza's id: the message's may be one that the server gave it.
-        own_id = stanza.attributes.get("id", "")
-        submission = self._echoes.pop((delivery.conversation or "", own_id), None)
-        if submission is None:
-            return False
-        if delivery.key is not None:
-            self._repetitions.is_new(delivery.key)
-        self._count("own_echoes")
-        self.outputs.append(Echoed(submission, delivery.event))
-        return True
-
-    def _complete(self, delivery: Delivery, message: Message) -> None:
-        """Note whether 'delivered' is due, and say what is known of the room."""
-        in_room = message.dialog is not None and message.dialog.peer_id is None
-        is_history = in_room and message.delayed
-        if message.markable and message.id and not (message.own or delivery.copied or is_history):
-            self._to_mark.append((self._received, message))
-        known = self._rooms.dialog(delivery.conversation or "") if in_room else None
-        if known is not None:
-            delivery.event = evolve(message, dialog=known)
+            self._inbound.receive_presence(item, self.me)
 
     def _refused(self, failure: MessageFailure, sender: str | None) -> None:
         """An error came back for a message of ours: that is its outcome, if it has none yet."""
@@ -487,21 +389,6 @@ class Session:
                 outbound.submission = None
                 self.outputs.append(Settled(submission, failure.error))
                 return
-
-    def _receive_presence(self, presence: Any) -> None:
-        decoded: Sequence[Answer | Delivery] | Unreported
-        if self._addresses.dialog_id(presence.attrs.get("from")) is None:
-            decoded = decode_presence(presence, self._addresses, self.me)
-        else:
-            decoded = self._rooms.receive(presence, self.me)
-        if isinstance(decoded, str):
-            self._count(decoded)
-            return
-        for output in decoded:
-            if isinstance(output, Delivery) and not output.final:
-                self._report_live(output)
-            else:
-                self.outputs.append(output)
 
     def _receive_iq(self, iq: Any, now: float) -> None:
         kind, request_id = iq.attrs.get("type"), iq.attrs.get("id")
@@ -518,22 +405,24 @@ class Session:
         push = decode_push(iq, self._addresses, self.me)
         if push is not None and push.delivery is not None:
             if push.asked is None or push.asked in self._standing:
-                self._report_live(push.delivery)
+                self._inbound.report(push.delivery)
             else:  # nobody asked to be told, or gave up on the answer
                 push = None
         is_request = kind in ("get", "set")
         if push is None:
-            self._count("not_understood" if is_request else "unclaimed_answers")
+            self.counters.count("not_understood" if is_request else "unclaimed_answers")
         elif not push.accepted:
-            self._count("forged")
+            self.counters.count("forged")
         if is_request and request_id:
             self._answer_iq(iq, request_id, accepted=push is not None and push.accepted)
 
     def _answered(self, answer: Answer) -> None:
-        if answer.ticket is not None:
+        if answer.ticket is _PRESENT:
+            self.is_present = True
+        if answer.ticket not in (None, _PRESENT):
             self.outputs.append(answer)
         elif answer.error is not None:
-            self._count("refused")
+            self.counters.refused += 1
 
     def _answer_iq(self, iq: Any, request_id: str, *, accepted: bool) -> None:
         if not self.flowing:
@@ -549,51 +438,21 @@ class Session:
             )
         self._send_now(reply.encode())
 
-    def _report_live(self, delivery: Delivery) -> None:
-        delivery.sequence = self._received
-        self.outputs.append(delivery if self._hole is None else Overheard(delivery))
-
-    def _count(
-        self, what: Unreported | Literal["refused", "repeated", "unclaimed_answers"]
-    ) -> None:
-        setattr(self.counters, what, getattr(self.counters, what) + 1)
-
     def taken_over(self, now: float) -> None:
         """All outputs that found room were handed over: say 'delivered' and acknowledge."""
-        self._handled = self._received if self._hole is None else (self._hole - 1) % _MODULUS
-        marks, self._to_mark = self._to_mark, []
-        for sequence, message in marks:
-            if self._config.auto_delivered and self._is_before_hole(sequence):
-                self.send_marker("received", message, now)
+        for message in self._inbound.taken_over():
+            self.send_marker("received", message, now)
         if self._answer_due and self.flowing:
             self.answer()
 
     def refuse(self, refused: Sequence[Delivery]) -> None:
-        """There was no room for these, the newest deliveries: act as if they had not arrived.
-
-        Nothing from the first of them on counts as handled, so the server sends it all again on the
-        next link.
-        """
-        if self._hole is None:
-            self._hole = refused[0].sequence
-        for delivery in refused:
-            if delivery.key is not None:
-                self._repetitions.forget(delivery.key)
+        """There was no room for these, the newest deliveries: they come again on the next link."""
+        self._inbound.refuse(refused)
 
     @property
     def has_hole(self) -> bool:
         """Whether a delivery was refused on this link, which brings no more deliveries since."""
-        return self._hole is not None
-
-    def _is_before_hole(self, sequence: int) -> bool:
-        # The count wraps at 2^32, so "before" means: less than half of it away.
-        return self._hole is None or 0 < (self._hole - sequence) % _MODULUS < _MODULUS // 2
-
-
-def _remember(window: OrderedDict[Any, Any], key: Any, value: Any) -> None:
-    window[key] = value
-    if len(window) > _MOST_REMEMBERED:
-        window.popitem(last=False)
+        return self._inbound.hole is not None
 
 
 def _unknown() -> OutcomeUnknownError:

@@ -21,9 +21,20 @@ from connectycube.errors import (
     StreamError,
     StreamProtocolError,
 )
-from connectycube.models import ChatState
+from connectycube.models import ChatState, Typing
 
-from .simulated import ALICE, PASSWORD, SASL, SM, Server, config, text_message
+from .simulated import (
+    ADDRESSES,
+    ALICE,
+    BOB,
+    BOB_JID,
+    PASSWORD,
+    SASL,
+    SM,
+    Server,
+    config,
+    text_message,
+)
 from .world import World, closed_reason, ids, ready, reconnect
 
 S = ChatState
@@ -401,3 +412,122 @@ def test_random_walks_make_exactly_the_transitions_of_the_table() -> None:
         for previous, state in walk(seed):
             seen[previous].add(state)
     assert dict(seen) == {state: set(after) for state, after in TRANSITIONS.items()}
+
+
+# --- when messages reach us ------------------------------------------------------------------------
+
+
+def test_ready_is_said_once_the_server_has_handled_our_presence() -> None:
+    server = Server()
+    server.replies["carbons"] = ""
+    world = World(server, config())
+    world.login()
+    assert server.session is not None and server.session.available
+    assert world.core.state is S.AUTHENTICATED
+    world.advance(30)
+    assert isinstance(closed_reason(world), LoginTimeoutError)
+
+
+def test_a_server_that_refuses_carbons_has_handled_our_presence_as_well() -> None:
+    server = Server()
+    server.replies["carbons"] = (
+        "<iq type='error' id='{id}'><error type='cancel'><service-unavailable"
+        " xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/></error></iq>"
+    )
+    world = ready(server)
+    assert world.core.counters.refused == 1
+
+
+def test_what_waited_is_sent_before_the_presence_is_answered() -> None:
+    world = ready()
+    world.cut()
+    world.server.forget_sessions()
+    world.server.replies["carbons"] = ""
+    world.send(1)
+    reconnect(world)
+    assert world.core.state is S.AUTHENTICATED and world.sent == [f"{1:024x}"]
+
+
+# --- sessions that are resumed into nothing ---------------------------------------------------------
+
+
+def test_a_session_that_is_deaf_after_two_resumptions_is_given_up() -> None:
+    world = ready()
+    world.server.answers_questions = False
+    world.cut()
+    reconnect(world)
+    world.advance(200)
+    lived = [state for state in world.states if state in (S.READY, S.RESUMED)]
+    assert lived[:4] == [S.READY, S.RESUMED, S.RESUMED, S.READY]
+    world.server.answers_questions = True
+    world.advance(200)
+    assert world.core.is_ready
+
+
+@pytest.mark.parametrize("condition", ["policy-violation", "not-authorized"])
+def test_a_stream_error_right_after_a_resumption_is_not_the_end(condition: str) -> None:
+    world = ready()
+    world.cut()
+    world.server.answers_questions = False
+    reconnect(world)
+    assert world.core.state is S.RESUMED
+    world.server.write(stream_error(condition))
+    world.settle()
+    assert world.core.state is S.FORCE_CLOSED
+    world.server.answers_questions = True
+    reconnect(world)
+    assert world.core.is_ready
+
+
+def test_resumptions_that_work_are_trusted_for_ever() -> None:
+    world = ready()
+    for number in range(1, 8):
+        world.cut()
+        reconnect(world)
+        world.send(number)
+        world.settle()
+    assert world.states.count(S.RESUMED) == 7
+    assert len(world.sent) == 7
+
+
+# --- what happens later ---------------------------------------------------------------------------
+
+
+def typing(name: str) -> str:
+    return (
+        f"<message from='{BOB_JID}/phone' to='{ADDRESSES.user(ALICE)}' type='chat'>"
+        f"<{name} xmlns='http://jabber.org/protocol/chatstates'/></message>"
+    )
+
+
+def test_who_is_typing_counts_as_having_stopped_after_a_while_if_that_is_asked_for() -> None:
+    world = ready(typing_expires=30.0)
+    world.server.send(typing("composing"))
+    world.advance(20)
+    world.server.send(typing("composing"))
+    world.advance(29)
+    assert world.events("typing_stopped") == []
+    world.advance(2)
+    assert world.events("typing_stopped") == [Typing(user_id=BOB)]
+    world.server.send(typing("composing"))
+    world.server.send(typing("paused"))
+    world.advance(100)
+    assert len(world.events("typing_stopped")) == 2
+
+
+def test_otherwise_nobody_stops_by_themselves() -> None:
+    world = ready()
+    world.server.send(typing("composing"))
+    world.advance(1000)
+    assert world.events("typing_stopped") == []
+
+
+def test_fleeting_things_can_be_sent_later_or_not_at_all() -> None:
+    world = ready()
+    for key, when in (("a", 10.0), ("b", 10.0), ("c", 5.0)):
+        data = f'<message to="{BOB_JID}" type="chat" id="{key}"/>'.encode()
+        world.core.send_fleeting_at(key, world.now + when, data)
+        world.after()
+    world.core.send_fleeting_at("b", None, b"")
+    world.advance(11)
+    assert [stanza.get("id") for stanza in world.server.named("message")] == ["c", "a"]

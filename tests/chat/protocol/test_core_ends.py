@@ -16,7 +16,7 @@ from connectycube.errors import (
 )
 from connectycube.models import ChatState, Message
 
-from .simulated import BOB, BOB_JID, SM, Server, config, refusal, text_message
+from .simulated import ANSWERED, BOB, BOB_JID, SM, Server, config, refusal, text_message
 from .world import World, closed_reason, ids, ready
 
 S = ChatState
@@ -185,7 +185,7 @@ def test_what_arrives_behind_our_end_of_the_stream_is_left_to_the_server() -> No
     session = world.server.session
     world.server.send(text_message(9))
     world.settle()
-    assert session is not None and session.acknowledged == 0, "not acknowledged, so it comes again"
+    assert session is not None and session.acknowledged == ANSWERED, "so it comes again"
     assert world.core.state is S.CLOSED
 
 

@@ -8,9 +8,11 @@ from typing import Any
 import pytest
 
 from connectycube.chat.protocol import session as session_module
+from connectycube.chat.protocol.inbound import Inbound
 from connectycube.chat.protocol.outbox import Outbound, Outbox
+from connectycube.chat.protocol.outputs import Lookup
 from connectycube.chat.protocol.repetitions import Repetitions
-from connectycube.chat.protocol.session import Lookup, Session
+from connectycube.chat.protocol.session import Session
 from connectycube.chat.protocol.stream import Resumable
 from connectycube.errors import NotConnectedError
 from connectycube.models import ChatState
@@ -55,7 +57,7 @@ def test_the_schedules_meet_what_they_are_meant_to_meet() -> None:
 def replay_dropped(patch: pytest.MonkeyPatch) -> None:
     def resume(self: Any, h: int, now: float) -> None:
         self._settle(self._outbox.acknowledge(h))
-        self._received = self._handled
+        self._inbound.resume()
         self._flow(now)
 
     patch.setattr(Session, "resume", resume)
@@ -72,7 +74,7 @@ def replay_behind_new_messages(patch: pytest.MonkeyPatch) -> None:
 def wrong_h(difference: int) -> Callable[[pytest.MonkeyPatch], None]:
     def plant(patch: pytest.MonkeyPatch) -> None:
         def resumable(self: Any) -> Resumable | None:
-            h = (self._handled + difference) % 2**32
+            h = (self._inbound.handled + difference) % 2**32
             return Resumable(self._resume_id, h) if self._resume_id else None
 
         patch.setattr(Session, "resumable", property(resumable))
@@ -89,16 +91,16 @@ def refused_events_remembered(patch: pytest.MonkeyPatch) -> None:
 
 
 def refused_events_acknowledged(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(Session, "refuse", lambda self, refused: None)
+    patch.setattr(Inbound, "refuse", lambda self, refused: None)
 
 
 def received_not_stepped_back(patch: pytest.MonkeyPatch) -> None:
     original = Session.resume
 
     def resume(self: Any, h: int, now: float) -> None:
-        received = self._received
+        received = self._inbound._received
         original(self, h, now)
-        self._received = received
+        self._inbound._received = received
 
     patch.setattr(Session, "resume", resume)
 
@@ -160,9 +162,7 @@ DEFECTS: dict[str, Callable[[pytest.MonkeyPatch], None]] = {
     "refused events acknowledged": refused_events_acknowledged,
     "count not stepped back": received_not_stepped_back,
     "history ignored": history_not_believed(lambda asked: ()),
-    "history overrated": history_not_believed(
-        lambda asked: (s.message.id for s in asked.submissions)
-    ),
+    "history overrated": history_not_believed(lambda asked: (s.id for s in asked.submissions)),
     "failed instead of unknown": failed_instead_of_unknown,
     "waiters forgotten": waiters_forgotten,
     "'delivered' said twice": delivered_said_twice,

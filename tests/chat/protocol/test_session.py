@@ -14,7 +14,7 @@ from connectycube.errors import (
 )
 from connectycube.models import ChatState
 
-from .simulated import BOB, BOB_JID, HOST, SM, Server, text_message
+from .simulated import ANSWERED, BOB, BOB_JID, HOST, SM, Server, text_message
 from .world import World, ids, ready, reconnect
 
 # --- acknowledgements -----------------------------------------------------------------------------
@@ -105,7 +105,8 @@ def test_both_counts_wrap_at_two_to_the_32() -> None:
     start = 2**32 - 3
     session.handled = session.acknowledged = start
     world.core._session._outbox._acknowledged = start
-    world.core._session._received = world.core._session._handled = start
+    inbound = world.core._session._inbound
+    inbound._received = inbound.handled = start
     for number in range(1, 8):
         world.send(number)
         world.server.send(text_message(100 + number))
@@ -191,13 +192,13 @@ def test_our_count_is_told_when_asked_and_only_of_what_was_taken_over() -> None:
     session = world.server.session
     assert session is not None
     assert (
-        session.acknowledged == 2
+        session.acknowledged == ANSWERED + 2
     )  # answered behind the whole batch, when all of it was taken over
     world.server.send(text_message(3))
     world.settle()
-    assert session.acknowledged == 2 and len(session.unacknowledged) == 1
+    assert session.acknowledged == ANSWERED + 2 and len(session.unacknowledged) == 1
     world.close()
-    assert session.acknowledged == 3, "the good-bye tells the rest"
+    assert session.acknowledged == ANSWERED + 3, "the good-bye tells the rest"
 
 
 def test_a_question_that_comes_alone_is_answered_at_once() -> None:
@@ -207,7 +208,7 @@ def test_a_question_that_comes_alone_is_answered_at_once() -> None:
     world.server.ask()
     world.settle()
     session = world.server.session
-    assert session is not None and session.acknowledged == 1
+    assert session is not None and session.acknowledged == ANSWERED + 1
 
 
 def test_nothing_is_acknowledged_before_it_was_taken_over() -> None:
@@ -221,7 +222,8 @@ def test_nothing_is_acknowledged_before_it_was_taken_over() -> None:
     assert b"<a " not in world.core.outgoing and b"received" not in world.core.outgoing
     world.core.take_outputs()
     world.core.taken_over(world.now)
-    assert b'<a xmlns="urn:xmpp:sm:3" h="1"/>' in world.core.outgoing
+    h = ANSWERED + 1
+    assert f'<a xmlns="urn:xmpp:sm:3" h="{h}"/>'.encode() in world.core.outgoing
     assert b"<received " in world.core.outgoing
 
 

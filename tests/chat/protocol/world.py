@@ -14,8 +14,8 @@ from connectycube.chat.protocol.core import Core
 from connectycube.chat.protocol.decoding import Delivery
 from connectycube.chat.protocol.encoding import encode_message
 from connectycube.chat.protocol.outbox import Submission
+from connectycube.chat.protocol.outputs import Echoed, Lookup, Overheard, Settled
 from connectycube.chat.protocol.requests import Answer
-from connectycube.chat.protocol.session import Echoed, Lookup, Overheard, Settled
 from connectycube.chat.protocol.stream import Credentials
 from connectycube.config import Config
 from connectycube.errors import ConnectionLostError, QueueOverflowError

@@ -7,7 +7,7 @@ from urllib.parse import quote
 
 import pytest
 import requests
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from connectycube.emulator import Emulator
@@ -87,7 +87,7 @@ def assert_clear(answer: requests.Response) -> None:
 
 
 @pytest.mark.parametrize("endpoint", WRITES)
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=25)
 @given(body=BODIES)
 def test_any_body_gets_a_clear_answer(alice, endpoint, body):
     method, path = endpoint.split()
@@ -97,7 +97,7 @@ def test_any_body_gets_a_clear_answer(alice, endpoint, body):
 
 
 @pytest.mark.parametrize("path", READS)
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=25)
 @given(query=st.lists(st.tuples(NAMES, st.text(max_size=6) | WORDS), max_size=3))
 def test_any_query_gets_a_clear_answer(alice, path, query):
     text = "&".join(f"{quote(name)}={quote(value, errors='replace')}" for name, value in query)

@@ -75,7 +75,7 @@ def client():
             yield one.log_in(users[0])
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 @given(
     kind=st.sampled_from(("get", "set")),
     to=st.sampled_from(("", "to='localhost'", "to='2-1@localhost'", "to='1-1@localhost'")),
@@ -92,7 +92,7 @@ def test_every_request_is_answered(client, kind, to, name, namespace, attributes
     assert answer.find(f".//{CLIENT}error") is not None or answer.get("type") == "result"
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(kind=TEXTS, to=TEXTS, children=st.lists(ELEMENTS, max_size=2))
 def test_every_presence_leaves_the_stream_open(client, kind, to, children):
     client.send(element("presence", {"type": kind, "to": to}, children))

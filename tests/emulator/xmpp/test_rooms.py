@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from connectycube.emulator import Emulator
@@ -630,7 +630,7 @@ def sender_and_witness():
             yield sender, witness, dialog_id
 
 
-@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=200)
 @given(sent=STANZAS_SENT)
 def test_whatever_comes_is_answered_or_relayed_and_ends_nobodys_stream(sender_and_witness, sent):
     sender, witness, dialog_id = sender_and_witness

@@ -1,0 +1,196 @@
+"""What the server sends: counted, understood once and reported once, or left for the next link.
+
+Stanzas are acknowledged (XEP-0198) once what they mean was taken over. When the receivers' queue refuses a
+delivery there is a *hole*: from there on nothing counts as handled, so the server sends it all again.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from attrs import evolve
+
+from ...config import Config
+from ...models import Message, MessageFailure, Typing
+from .addresses import Addresses
+from .decoding import Delivery, Unreported, decode
+from .outbox import Submission
+from .outputs import Counters, Echoed, Output, Overheard
+from .parser import MessageStanza
+from .presences import decode_presence
+from .repetitions import Repetitions
+from .rooms import Rooms
+from .timers import Timers
+
+__all__ = ["Inbound"]
+
+_MODULUS = 2**32  # XEP-0198: counts wrap
+_MOST_REMEMBERED = 1_000  # submissions whose echo or late refusal is still known as theirs
+
+
+class Inbound:
+    """The receiving half of a session.
+
+    ``emit`` takes what is to be said, ``refused`` an error that came back for a message of ours with
+    the bare JID it came from.
+    """
+
+    def __init__(
+        self,
+        config: Config,
+        addresses: Addresses,
+        rooms: Rooms,
+        timers: Timers,
+        counters: Counters,
+        emit: Callable[[Output], None],
+        refused: Callable[[MessageFailure, str | None], None],
+    ) -> None:
+        self._config = config
+        self._addresses = addresses
+        self._rooms = rooms
+        self._timers = timers
+        self._counters = counters
+        self._emit = emit
+        self._refused = refused
+        self._repetitions = Repetitions()
+        self._echoes: OrderedDict[tuple[str, str], Submission] = OrderedDict()
+        self._failed_signals: OrderedDict[str, str] = OrderedDict()
+        self._received = 0  # stanzas from the server
+        self.handled = 0
+        """Those of them that were taken over."""
+        self.hole: int | None = None
+        """The first stanza there was no room for."""
+        self._to_mark: list[tuple[int, Message]] = []
+
+    # --- counting ---
+
+    def begin(self) -> None:
+        """A new session: nothing was received in it."""
+        self._received = self.handled = 0
+        self.hole = None
+
+    def resume(self) -> None:
+        """The session goes on: the server sends again what was not handled."""
+        self._received = self.handled
+        self.hole = None
+
+    def count(self) -> None:
+        """Another stanza has come."""
+        self._received = (self._received + 1) % _MODULUS
+
+    def taken_over(self) -> list[Message]:
+        """All that found room was handed over; return the messages that 'delivered' is due for."""
+        self.handled = self._received if self.hole is None else (self.hole - 1) % _MODULUS
+        marks, self._to_mark = self._to_mark, []
+        if not self._config.auto_delivered:
+            return []
+        return [message for sequence, message in marks if self._is_before_hole(sequence)]
+
+    def refuse(self, refused: Sequence[Delivery]) -> None:
+        """There was no room for these, the newest deliveries: act as if they had not arrived."""
+        if self.hole is None:
+            self.hole = refused[0].sequence
+        for delivery in refused:
+            if delivery.key is not None:
+                self._repetitions.forget(delivery.key)
+
+    def _is_before_hole(self, sequence: int) -> bool:
+        # The count wraps at 2^32, so "before" means: less than half of it away.
+        return self.hole is None or 0 < (self.hole - sequence) % _MODULUS < _MODULUS // 2
+
+    # --- understanding ---
+
+    def expect(self, submission: Submission, me: int) -> None:
+        """A message of ours is on its way: know its echo and its refusal."""
+        if submission.failed != "message_failed":
+            _remember(self._failed_signals, submission.id, submission.failed)
+        if submission.in_room:
+            # What the room reflects of it is not news.
+            self._repetitions.is_new((submission.to, me, submission.id))
+            if submission.message is not None:
+                _remember(self._echoes, (submission.to, submission.id), submission)
+
+    def receive_message(self, stanza: MessageStanza, me: int, now: float) -> None:
+        """Say what a message stanza means."""
+        decoded = decode(stanza, self._addresses, me)
+        if not isinstance(decoded, Delivery):
+            self._counters.count(decoded)
+            return
+        event = decoded.event
+        if isinstance(event, MessageFailure):
+            self._refused(event, decoded.conversation)
+            decoded.signal = self._failed_signals.get(event.message_id or "", decoded.signal)
+        if self.hole is not None:
+            # It comes again on the next link, in its place behind what was refused.
+            if decoded.key not in self._repetitions:
+                self.report(decoded)
+            return
+        if isinstance(event, Message) and event.own and self._is_echo(stanza, decoded):
+            return
+        if decoded.key is not None and not self._repetitions.is_new(decoded.key):
+            self._counters.count("own_echoes" if decoded.key[1] == me else "repeated")
+            return
+        if isinstance(event, Message):
+            self._complete(decoded, event)
+        elif isinstance(event, Typing):
+            self._expect_end_of_typing(decoded, now)
+        self.report(decoded)
+
+    def receive_presence(self, presence: Any, me: int) -> None:
+        """Say what a presence means."""
+        decoded: Sequence[Output] | Unreported
+        if self._addresses.dialog_id(presence.attrs.get("from")) is None:
+            decoded = decode_presence(presence, self._addresses, me)
+        else:
+            decoded = self._rooms.receive(presence, me)
+        if isinstance(decoded, str):
+            self._counters.count(decoded)
+            return
+        for output in decoded:
+            if isinstance(output, Delivery) and not output.final:
+                self.report(output)
+            else:
+                self._emit(output)
+
+    def report(self, delivery: Delivery) -> None:
+        """Emit a delivery that comes again on the next link if there is no room for it on this one."""
+        delivery.sequence = self._received
+        self._emit(delivery if self.hole is None else Overheard(delivery))
+
+    def _is_echo(self, stanza: MessageStanza, delivery: Delivery) -> bool:
+        # By the stanza's id: the message's may be one that the server gave it.
+        own_id = stanza.attributes.get("id", "")
+        submission = self._echoes.pop((delivery.conversation or "", own_id), None)
+        if submission is None:
+            return False
+        if delivery.key is not None:
+            self._repetitions.is_new(delivery.key)
+        self._counters.count("own_echoes")
+        self._emit(Echoed(submission, delivery.event))
+        return True
+
+    def _complete(self, delivery: Delivery, message: Message) -> None:
+        """Note whether 'delivered' is due, and say what is known of the room."""
+        in_room = message.dialog is not None and message.dialog.peer_id is None
+        is_history = in_room and message.delayed
+        if message.markable and message.id and not (message.own or delivery.copied or is_history):
+            self._to_mark.append((self._received, message))
+        known = self._rooms.dialog(delivery.conversation or "") if in_room else None
+        if known is not None:
+            delivery.event = evolve(message, dialog=known)
+
+    def _expect_end_of_typing(self, delivery: Delivery, now: float) -> None:
+        seconds = self._config.typing_expires
+        if delivery.signal == "typing_started" and seconds is not None:
+            stopped = evolve(delivery, signal="typing_stopped")
+            self._timers.set(delivery.merge_key, now + seconds, stopped)
+        else:
+            self._timers.cancel(delivery.merge_key)
+
+
+def _remember(window: OrderedDict[Any, Any], key: Any, value: Any) -> None:
+    window[key] = value
+    if len(window) > _MOST_REMEMBERED:
+        window.popitem(last=False)

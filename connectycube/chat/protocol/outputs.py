@@ -1,0 +1,74 @@
+"""What the core says: events, outcomes, answers and questions, in the order they came about."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from attrs import define, frozen
+
+from ...models import Message
+from .decoding import Delivery, Unreported
+from .outbox import Submission
+from .requests import Answer
+
+__all__ = ["Counters", "Echoed", "Lookup", "Output", "Overheard", "Settled"]
+
+
+@frozen
+class Settled:
+    """The outcome of a submission: acknowledged by the server, or ``error``."""
+
+    submission: Submission
+    error: Exception | None = None
+
+
+@frozen
+class Lookup:
+    """A question to history: which of these messages does it hold? Answer with ``looked_up``."""
+
+    submissions: tuple[Submission, ...]
+
+
+@frozen
+class Echoed:
+    """A room has reflected a message of ours: ``message`` is the server's copy."""
+
+    submission: Submission
+    message: Message
+
+
+@frozen
+class Overheard:
+    """A delivery that comes again on the next link; for those who cannot wait for that."""
+
+    delivery: Delivery
+
+
+Output = Delivery | Settled | Echoed | Overheard | Answer | Lookup
+
+
+@define
+class Counters:
+    """What happened without an event of its own; for diagnosis."""
+
+    calls: int = 0
+    """Signals of audio and video calls, which are none of this package's business."""
+    forged: int = 0
+    """Stanzas that claimed to come from where they did not."""
+    own_echoes: int = 0
+    """What came back of our own doing: a room's echo, presences, typing and markers of this user."""
+    refused: int = 0
+    """Requests of a new session that the server refused: carbons, subscriptions, the inactive state."""
+
+    repeated: int = 0
+    """Messages that had been seen before and were not delivered again."""
+    not_understood: int = 0
+    """Stanzas that mean nothing to this package."""
+    unclaimed_answers: int = 0
+    """IQ answers that nobody waited for, or from the wrong sender."""
+    fleeting_dropped: int = 0
+    """Typing events that were not sent because the link was down."""
+
+    def count(self, what: Unreported | Literal["unclaimed_answers"]) -> None:
+        """Count a stanza that makes no event."""
+        setattr(self, what, getattr(self, what) + 1)
