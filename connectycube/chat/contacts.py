@@ -65,8 +65,8 @@ class Contacts:
         """Make a user a contact, and ask to see when they come and go. (RFC 6121, 2.3 and 3.1.)
 
         ``name`` and ``groups`` are for this user alone, and replace those of a contact who is there
-        already. What comes of it is told later: ``contact_confirmed``, or ``contact_rejected``, which
-        some servers also say of a user who does not exist; others say nothing.
+        already. What comes of it is told later: ``contact_confirmed`` or ``contact_rejected``. Of a
+        user who does not exist servers say nothing; the contact stays ``pending``.
         """
         deadline = Deadline.of(timeout, self._config.timeouts.iq)
         user = self._other("user_id", user_id)

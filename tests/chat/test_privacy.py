@@ -11,6 +11,7 @@ from connectycube import (
     ChatState,
     ChatTimeoutError,
     DialogRef,
+    Limits,
     NotConnectedError,
     PrivacyItem,
     PrivacyListNames,
@@ -21,6 +22,7 @@ from connectycube.deadline import Deadline
 from tests.chat.people import FAST, PATIENCE, SLOW, Person, away, logged_in, settled
 from tests.chat.test_messaging import three_at
 from tests.faults.proxy import FaultProxy
+from tests.support.waiting import wait_until
 
 
 @pytest.fixture
@@ -380,4 +382,29 @@ def test_every_call_is_legal_inside_a_receiver(emulator, workers):
         assert done.wait(PATIENCE)
         assert ana.chat.privacy.names() == PrivacyListNames(names=("blocked",))
     assert seen == [((ben.id,), (PrivacyItem(6),), "blocked")]
+    assert ana.events.of("callback_failed") == []
+
+
+def test_a_call_inside_the_slow_receiver_of_a_full_queue_ends(emulator):
+    ana = Person(emulator, workers=1, limits=Limits(queued_events=2))
+    ben = Person(emulator)
+
+    def use(chat, message):
+        if message.body == "0":
+            full.wait(PATIENCE)
+            chat.privacy.block(70_001)
+            chat.contacts.add(70_002)
+            seen.append((chat.privacy.blocked(), len(chat.contacts.list())))
+
+    seen, full = [], threading.Event()
+    ana.chat.message_received.connect(use)
+    with logged_in(ana, ben):
+        settled(ana, ben)
+        for number in range(10):
+            ben.chat.send_private(ana.id, str(number)).result(PATIENCE)
+        wait_until(lambda: ana.chat.state is not ChatState.READY, PATIENCE)
+        full.set()
+        messages = ana.events.wait_for("message_received", 10)
+    assert [message.body for message in messages] == [str(number) for number in range(10)]
+    assert seen == [((70_001,), 1)]
     assert ana.events.of("callback_failed") == []
