@@ -99,7 +99,13 @@ class Driver:
         self.dispatcher = Dispatcher(
             self._name, self._config.workers, self._config.limits, self._drained
         )
-        self._outlet = HandOver(self.dispatcher, self._deliver, self._note_state, self._look_up)
+        self._outlet = HandOver(
+            self.dispatcher,
+            self._deliver,
+            self._note_state,
+            self._look_up,
+            self._config.timeouts.slow_callback,
+        )
         self._link: Link | None = None
         self._waker: Waker | None = None
         self._thread: threading.Thread | None = None
@@ -154,9 +160,13 @@ class Driver:
                 leads = True
             else:
                 leads = False
+            # The caller may be the slow receiver that keeps the link closed.
+            self.core.need_link(time.monotonic())
+            self._after_command()
             try:
                 self._changed.wait_for(lambda: attempt.done, deadline.remaining())
             finally:
+                self.core.release_link()
                 if not attempt.done and leads:
                     self._abandon_attempt(attempt)
             if not attempt.done:

@@ -40,7 +40,8 @@ class HandOver:
     """Where the core's outputs go; none of it runs user code or waits for anything.
 
     ``deliver(delivery)`` will be called on a dispatcher worker; ``state_changed(change)`` and
-    ``look_up(lookup)`` are called at once.
+    ``look_up(lookup)`` are called at once. A done-callback that takes longer than ``slow`` seconds is
+    named in a warning, as receivers are.
     """
 
     def __init__(
@@ -49,11 +50,13 @@ class HandOver:
         deliver: Callable[[Delivery], None],
         state_changed: Callable[[StateChange], None],
         look_up: Callable[[Lookup], None],
+        slow: float,
     ) -> None:
         self._dispatcher = dispatcher
         self._deliver = deliver
         self._state_changed = state_changed
         self._look_up = look_up
+        self._slow = slow
         self.unsettled: set[SendHandle[Any]] = set()
         self.streams = Streams()
 
@@ -113,11 +116,17 @@ class HandOver:
 
     def _queue_callback(self, handle: SendHandle[Any], callback: DoneCallback, lane: str) -> None:
         def run() -> None:
-            self._dispatcher.note_receiver(name_of(callback))
+            name, began = name_of(callback), time.monotonic()
+            self._dispatcher.note_receiver(name)
             try:
                 handle.run(callback)
             finally:
                 self._dispatcher.note_receiver(None)
+                took = time.monotonic() - began
+                if took > self._slow:
+                    logger.warning(
+                        "done-callback %s of message %s took %.1f seconds", name, handle.id, took
+                    )
 
         self._dispatcher.put(Task(run, lane), bounded=False)
 

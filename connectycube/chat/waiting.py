@@ -164,6 +164,8 @@ class Streams:
         change = delivery.event if isinstance(delivery.event, StateChange) else None
         if change is not None:
             self._note_session(change.state)
+        if not self._open:
+            return
         streams = [stream for ref in self._open if (stream := ref()) is not None]
         interested = [stream for stream in streams if stream.signal == delivery.signal]
         if interested and self._is_new(delivery):
