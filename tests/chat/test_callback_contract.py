@@ -34,7 +34,6 @@ from connectycube import (
     Signal,
     Timeouts,
 )
-from connectycube.deadline import Deadline
 from connectycube.emulator import Emulator
 from tests.chat.people import PATIENCE
 from tests.support.waiting import wait_until
@@ -86,14 +85,11 @@ class Scene:
         return self.bot.chat
 
     def enter(self) -> None:
-        """Be logged in and in the group, watch the stranger and be told of contacts."""
+        """Be logged in and in the group, and watch the stranger."""
         if not self.chat.is_ready:
             self.bot.chat.login()
         self.chat.join(self.group)
         self.chat.subscribe_last_activity(self.stranger.id)
-        # Changes of the contact list are pushed to who has asked for it. (RFC 6121, 2.2.)
-        roster = '<query xmlns="jabber:iq:roster"/>'
-        self.chat._driver.request("get", None, roster, Deadline(PATIENCE))
 
     def message(self) -> Message:
         """A message of the peer's, as a receiver would have it."""

@@ -241,6 +241,7 @@ class Core:
 
     def remember(self, key: Hashable, kind: str, to: str | None, payload: str) -> None:
         """Make this request in every new session from now on, until :meth:`forget`."""
+        self.check_open()
         self._session.remember(key, kind, to, payload)
 
     def forget(self, key: Hashable) -> None:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from connectycube.chat.protocol.decoding import Delivery
 from connectycube.chat.protocol.encoding import encode_message
 from connectycube.chat.protocol.outbox import Submission
-from connectycube.errors import StanzaError
+from connectycube.errors import NotConnectedError, StanzaError
 from connectycube.models import ChatState, DialogRef, LastActivity, Message, Presence
 from connectycube.models.fields import EPOCH
 
@@ -92,6 +92,19 @@ def test_a_request_that_was_cut_off_is_replayed_on_resumption_and_not_made_twice
     world.cut()
     reconnect(world)
     assert world.core.state is ChatState.RESUMED
+    assert asked(world) == [*BEGINNING, *BEGINNING]
+
+
+def test_nothing_is_remembered_for_who_is_told_that_nobody_is_logged_in() -> None:
+    world = World()
+    with pytest.raises(NotConnectedError):
+        world.core.remember("inactive", "set", None, INACTIVE)
+    world.login()
+    assert asked(world) == BEGINNING
+    world.close()
+    with pytest.raises(NotConnectedError):
+        world.core.remember("inactive", "set", None, INACTIVE)
+    world.login()
     assert asked(world) == [*BEGINNING, *BEGINNING]
 
 
