@@ -135,6 +135,7 @@ def names(alice, bob):
         "bob_id": bob.id,
         "dialog": alice.dialogs.create_private(bob.id),
         "message": events.wait_for("message_received")[0],
+        "group": alice.dialogs.create_group("Hikers", [bob.id]),
     }
     yield names
     for value in list(names.values()):
@@ -146,6 +147,7 @@ def names(alice, bob):
 def test_an_example_runs_and_its_receivers_work(block, names, environment, alice, bob, service):
     failures = [Events(alice.chat.callback_failed)]
     events = Events(*alice.chat._signals())
+    group = names["group"]  # an example may give the name to another
 
     exec(compile("\n" * (block.line - 1) + block.code, str(block.page), "exec"), names)
 
@@ -154,7 +156,7 @@ def test_an_example_runs_and_its_receivers_work(block, names, environment, alice
             failures.append(Events(other.chat.callback_failed))
             let_a_message_come(other, bob)
     if alice.chat.is_ready and alice.session is not None:
-        live_through_everything(alice.chat, events, bob, service)
+        live_through_everything(alice.chat, events, bob, service, group)
     alice.chat.logout()  # waits for the receivers
     assert [failed.of("callback_failed") for failed in failures] == [[]] * len(failures)
 
@@ -168,9 +170,12 @@ def let_a_message_come(cube: ConnectyCube, bob: Person) -> None:
     cube.close()
 
 
-def live_through_everything(chat: Chat, events: Events, bob: Person, service: Emulator) -> None:
+def live_through_everything(
+    chat: Chat, events: Events, bob: Person, service: Emulator, group: connectycube.DialogRef
+) -> None:
     """Let every signal of the chat speak."""
     me = chat.user.id
+    live_through_a_group(chat, events, bob, service, group)
     bob.chat.send_typing(connectycube.DialogRef.private(me))
     bob.chat.send_stop_typing(connectycube.DialogRef.private(me))
     bob.chat.contacts.add(me)
@@ -189,6 +194,30 @@ def live_through_everything(chat: Chat, events: Events, bob: Person, service: Em
     events.wait(lambda e: [c for c in e.of("state_changed") if c.state.name == "FORCE_CLOSED"])
     service.forget_sessions(me)
     chat.wait_until_ready(PATIENCE)
+
+
+def live_through_a_group(
+    chat: Chat, events: Events, bob: Person, service: Emulator, group: connectycube.DialogRef
+) -> None:
+    """Let everything happen that happens in a group, and a system message."""
+    me = chat.user.id
+    chat.join(group)
+    bob.chat.join(group)
+    sent = bob.chat.send_message(group, "Hello group").result(PATIENCE)
+    bob.chat.edit_message(group, sent, "Hello all").result(PATIENCE)
+    bob.chat.delete_message(group, sent).result(PATIENCE)
+    bob.chat.leave(group)
+    bob.chat.send_system_message(me, {"reload": "albums"}).result(PATIENCE)
+    service.kick(group.id, me)
+    for name in (
+        "occupant_joined",
+        "message_edited",
+        "message_deleted",
+        "occupant_left",
+        "system_message_received",
+        "room_left",
+    ):
+        events.wait_for(name)
 
 
 def test_the_first_kind_of_reconnection_manager_comes_back(environment, service, monkeypatch):

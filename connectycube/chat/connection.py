@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import logging
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from types import TracebackType
 from typing import Any, TypeVar
+
+from attrs import asdict
 
 from .. import checks
 from ..config import Config
@@ -80,6 +82,18 @@ class Connection:
     def user(self) -> User | None:
         """Who logged in; kept by ``logout()``, forgotten by ``destroy()``. (Guide: currentUser.)"""
         return self._user
+
+    @property
+    def counters(self) -> Mapping[str, int]:
+        """What happened without an event of its own, for diagnosis: a copy of the counts so far.
+
+        ``calls`` (signals of audio and video calls), ``forged`` (stanzas in a wrong name), ``own_echoes``
+        (what came back of this user's doing), ``repeated`` (messages seen before), ``not_understood``
+        (stanzas that mean nothing to this package), ``unclaimed_answers``, ``refused`` (what the server
+        did not grant to a new session) and ``fleeting_dropped`` (typing while the link was down). Logger
+        ``connectycube.chat`` names each of these stanzas at level DEBUG.
+        """
+        return asdict(self._driver.core.counters)
 
     def login(
         self,

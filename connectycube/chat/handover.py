@@ -15,7 +15,8 @@ from .dispatcher import Dispatcher, Task
 from .handle import DoneCallback, SendHandle
 from .protocol.core import Core
 from .protocol.decoding import Delivery
-from .protocol.outputs import Echoed, Lookup, Overheard, Settled
+from .protocol.outputs import Dropped, Echoed, Lookup, Overheard, Settled
+from .protocol.parser import summary
 from .protocol.requests import Answer
 from .signals import name_of
 from .waiting import Streams
@@ -73,6 +74,8 @@ class HandOver:
                         refused.append(output)
                 elif isinstance(output, Settled):
                     self._settle(output)
+                elif isinstance(output, Dropped):
+                    self._log_dropped(output)
                 elif isinstance(output, Overheard):
                     self.streams.feed(output.delivery)
                 elif isinstance(output, Echoed):
@@ -107,6 +110,12 @@ class HandOver:
             delivery.merge_key,
         )
         return self._dispatcher.put(task, bounded=delivery.sequence is not None)
+
+    def _log_dropped(self, dropped: Dropped) -> None:
+        """Have a line written by a worker: a log handler may do anything, and a lock is held here."""
+        if logger.isEnabledFor(logging.DEBUG):
+            line = f"{dropped.reason}: {summary(dropped.stanza)}"
+            self._dispatcher.put(Task(lambda: logger.debug(line), "log", merge_key="log"))
 
     def _settle(self, settled: Settled) -> None:
         handle: SendHandle[Any] = settled.submission.ticket

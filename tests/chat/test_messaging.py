@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import logging
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 
@@ -489,3 +490,25 @@ def test_wrong_arguments_are_named_and_send_nothing(people, call, words):
     ana = people[0]
     with pytest.raises((TypeError, ValueError), match=words):
         call(ana.chat)
+
+
+# --- what makes no event --------------------------------------------------------------------------
+
+
+def test_signals_of_calls_are_counted_and_named_in_the_log_without_their_content(people, caplog):
+    ana, ben, _ = people
+    caplog.set_level(logging.DEBUG, logger="connectycube.chat")
+    offer = (
+        f'<message type="headline" to="{ben.chat._addresses.user(ben.id)}" id="c1"><extraParams'
+        ' xmlns="jabber:client"><moduleIdentifier>WebRTCVideoChat</moduleIdentifier>'
+        "<signalType>call</signalType><sdp>secret words</sdp></extraParams></message>"
+    )
+    with ben.chat.events(ben.chat.message_received, PATIENCE) as events:
+        ana.chat._driver.command(lambda core, now: core.send_later(offer.encode(), now))
+        ana.chat.send_private(ben.id, "did you hear it ring?")
+        events.next()
+    assert ben.chat.counters["calls"] == 1
+    lines = [record.getMessage() for record in caplog.records if "calls" in record.getMessage()]
+    assert len(lines) == 1 and lines[0].startswith("calls: message of type headline from")
+    assert "signalType" in lines[0] and "secret words" not in lines[0]
+    assert ben.events.of("system_message_received") == []

@@ -81,7 +81,8 @@ class Core:
         self._addresses = Addresses(config.app_id, config.chat_host)
         self.credentials: Credentials | None = None
         self.closed_reason: Exception | None = None
-        self._session = Session(config, self._addresses, new_id)
+        self.counters = Counters()
+        self._session = Session(config, self._addresses, new_id, self.counters)
         self._machine = StateMachine(self._state_changed)
         self._backoff = Backoff(config.reconnect, random)
         self._stream: Stream | None = None
@@ -149,11 +150,6 @@ class Core:
     def jid(self) -> str | None:
         """The full JID of the session, once there was one."""
         return self._session.jid
-
-    @property
-    def counters(self) -> Counters:
-        """What happened without an event of its own."""
-        return self._session.counters
 
     @property
     def unfinished(self) -> int:
@@ -509,9 +505,9 @@ class Core:
             raise NotConnectedError(f"the chat connection is {self.state.value}, not ready")
 
     def _renew_session(self) -> None:
-        reported, counters = self._session.outputs, self._session.counters
-        self._session = Session(self._config, self._addresses, self._new_id)
-        self._session.outputs, self._session.counters = reported, counters
+        reported = self._session.outputs
+        self._session = Session(self._config, self._addresses, self._new_id, self.counters)
+        self._session.outputs = reported
 
     def _write_stream_output(self) -> None:
         if self._stream is not None:

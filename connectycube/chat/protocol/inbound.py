@@ -116,7 +116,7 @@ class Inbound:
         """Say what a message stanza means."""
         decoded = decode(stanza, self._addresses, me)
         if not isinstance(decoded, Delivery):
-            self._counters.count(decoded)
+            self._drop(decoded, stanza)
             return
         event = decoded.event
         if isinstance(event, MessageFailure):
@@ -130,7 +130,7 @@ class Inbound:
         if isinstance(event, Message) and event.own and self._is_echo(stanza, decoded):
             return
         if decoded.key is not None and not self._repetitions.is_new(decoded.key):
-            self._counters.count("own_echoes" if decoded.key[1] == me else "repeated")
+            self._drop("own_echoes" if decoded.key[1] == me else "repeated", stanza)
             return
         if isinstance(event, Message):
             self._complete(decoded, event)
@@ -146,13 +146,16 @@ class Inbound:
         else:
             decoded = self._rooms.receive(presence, me)
         if isinstance(decoded, str):
-            self._counters.count(decoded)
+            self._drop(decoded, presence)
             return
         for output in decoded:
             if isinstance(output, Delivery) and not output.final:
                 self.report(output)
             else:
                 self._emit(output)
+
+    def _drop(self, reason: Unreported, stanza: Any) -> None:
+        self._emit(self._counters.count(reason, stanza))
 
     def report(self, delivery: Delivery) -> None:
         """Emit a delivery that comes again on the next link if there is no room for it on this one."""
@@ -167,7 +170,7 @@ class Inbound:
             return False
         if delivery.key is not None:
             self._repetitions.is_new(delivery.key)
-        self._counters.count("own_echoes")
+        self._drop("own_echoes", stanza)
         self._emit(Echoed(submission, delivery.event))
         return True
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
 from attrs import define, frozen
 
@@ -11,7 +11,7 @@ from .decoding import Delivery, Unreported
 from .outbox import Submission
 from .requests import Answer
 
-__all__ = ["Counters", "Echoed", "Lookup", "Output", "Overheard", "Settled"]
+__all__ = ["Counters", "Dropped", "Echoed", "Lookup", "Output", "Overheard", "Settled"]
 
 
 @frozen
@@ -44,7 +44,15 @@ class Overheard:
     delivery: Delivery
 
 
-Output = Delivery | Settled | Echoed | Overheard | Answer | Lookup
+@frozen
+class Dropped:
+    """A stanza that made no event, and the counter that counts it; for the log."""
+
+    reason: str
+    stanza: Any
+
+
+Output = Delivery | Settled | Echoed | Overheard | Dropped | Answer | Lookup
 
 
 @define
@@ -69,6 +77,7 @@ class Counters:
     fleeting_dropped: int = 0
     """Typing events that were not sent because the link was down."""
 
-    def count(self, what: Unreported | Literal["unclaimed_answers"]) -> None:
-        """Count a stanza that makes no event."""
+    def count(self, what: Unreported | Literal["unclaimed_answers"], stanza: Any) -> Dropped:
+        """Count a stanza that makes no event, and say so."""
         setattr(self, what, getattr(self, what) + 1)
+        return Dropped(what, stanza)

@@ -15,7 +15,15 @@ from ...errors import StreamProtocolError
 from . import namespaces as ns
 from .nodes import Node, add_text, attach, children, new_node
 
-__all__ = ["Item", "MessageStanza", "StreamEnd", "StreamParser", "StreamStart", "message_of"]
+__all__ = [
+    "Item",
+    "MessageStanza",
+    "StreamEnd",
+    "StreamParser",
+    "StreamStart",
+    "message_of",
+    "summary",
+]
 
 _STREAM = f"{ns.STREAM} stream"
 _MESSAGE = f"{ns.CLIENT} message"
@@ -250,6 +258,18 @@ def message_of(node: Any, size: int) -> MessageStanza:
         else:
             stanza.others.setdefault(f"{kid.namespace} {kid.name}".lstrip(), kid)
     return stanza
+
+
+def summary(stanza: Any) -> str:
+    """Say what a stanza is without what people wrote: its name, type, sender and children's names."""
+    if isinstance(stanza, MessageStanza):
+        parts = [*(["body"] if stanza.body is not None else []), *stanza.params, *stanza.others]
+        name, attributes = "message", stanza.attributes
+    else:
+        parts = [f"{kid.namespace} {kid.name}" for kid in children(stanza)]
+        name, attributes = stanza.name, stanza.attrs
+    kind, sender = attributes.get("type"), attributes.get("from")
+    return f"{name} of type {kind} from {sender} with {', '.join(parts) or 'nothing'}"[:500]
 
 
 def _all_text(node: Any) -> str:

@@ -41,7 +41,13 @@ class Session:
     (no link, or not ready) messages wait.
     """
 
-    def __init__(self, config: Config, addresses: Addresses, new_id: Callable[[], str]) -> None:
+    def __init__(
+        self,
+        config: Config,
+        addresses: Addresses,
+        new_id: Callable[[], str],
+        counters: Counters,
+    ) -> None:
         self._config = config
         self._addresses = addresses
         self._server_names = frozenset({None, addresses.host})
@@ -50,7 +56,7 @@ class Session:
         self.jid: str | None = None
         self.outgoing = bytearray()
         self.outputs: list[Output] = []
-        self.counters = Counters()
+        self._counters = counters
         self.liveness = Liveness(config.timeouts.liveness_interval, config.timeouts.liveness_answer)
         self.flowing = False
         self.is_present = False
@@ -62,7 +68,7 @@ class Session:
         self.timers = Timers()  # holds bytes to send and deliveries to make
         self._rooms = Rooms(addresses, new_id, self._send_now)
         self._inbound = Inbound(
-            config, addresses, self._rooms, self.timers, self.counters, self._emit, self._refused
+            config, addresses, self._rooms, self.timers, counters, self._emit, self._refused
         )
         self._standing: dict[Hashable, tuple[str, str | None, str]] = {
             "carbons": ("set", None, f'<enable xmlns="{ns.CARBONS}"/>'),
@@ -233,7 +239,7 @@ class Session:
         if self.flowing:
             self._send_now(data)
         else:
-            self.counters.fleeting_dropped += 1
+            self._counters.fleeting_dropped += 1
 
     def tick(self, now: float) -> None:
         """Do what has become due."""
@@ -410,9 +416,11 @@ class Session:
                 push = None
         is_request = kind in ("get", "set")
         if push is None:
-            self.counters.count("not_understood" if is_request else "unclaimed_answers")
+            self._emit(
+                self._counters.count("not_understood" if is_request else "unclaimed_answers", iq)
+            )
         elif not push.accepted:
-            self.counters.count("forged")
+            self._emit(self._counters.count("forged", iq))
         if is_request and request_id:
             self._answer_iq(iq, request_id, accepted=push is not None and push.accepted)
 
@@ -422,7 +430,7 @@ class Session:
         if answer.ticket not in (None, _PRESENT):
             self.outputs.append(answer)
         elif answer.error is not None:
-            self.counters.refused += 1
+            self._counters.refused += 1
 
     def _answer_iq(self, iq: Any, request_id: str, *, accepted: bool) -> None:
         if not self.flowing:

@@ -14,7 +14,7 @@ from connectycube.chat.protocol.core import Core
 from connectycube.chat.protocol.decoding import Delivery
 from connectycube.chat.protocol.encoding import encode_message
 from connectycube.chat.protocol.outbox import Submission
-from connectycube.chat.protocol.outputs import Echoed, Lookup, Overheard, Settled
+from connectycube.chat.protocol.outputs import Dropped, Echoed, Lookup, Overheard, Settled
 from connectycube.chat.protocol.requests import Answer
 from connectycube.chat.protocol.stream import Credentials
 from connectycube.config import Config
@@ -56,6 +56,7 @@ class World:
         self.settled: list[Settled] = []
         self.answers: list[Answer] = []
         self.overheard: list[Delivery] = []
+        self.dropped: list[Dropped] = []
         self.echoes: list[Echoed] = []
         self.lookups: list[Lookup] = []
         self.submissions: list[Submission] = []
@@ -248,6 +249,8 @@ class World:
                 self.deliveries.append(output)
             elif isinstance(output, Settled):
                 self.settled.append(output)
+            elif isinstance(output, Dropped):
+                self.dropped.append(output)
             elif isinstance(output, Overheard):
                 self.overheard.append(output.delivery)
             elif isinstance(output, Echoed):
