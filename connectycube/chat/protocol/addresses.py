@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from attrs import field, frozen
+from typing import Any
+
+from attrs import Factory, field, frozen
 
 __all__ = ["Addresses", "bare"]
 
@@ -16,12 +18,18 @@ def _lower(host: str) -> str:
     return host.lower()
 
 
+def _suffix(of: str) -> Any:
+    return field(init=False, repr=False, default=Factory(of.format, takes_self=True))
+
+
 @frozen
 class Addresses:
     """How one application's users and rooms are addressed on one chat host."""
 
     app_id: int
     host: str = field(converter=_lower)
+    _of_users: str = _suffix("-{0.app_id}@{0.host}")
+    _of_rooms: str = _suffix("@muc.{0.host}")
 
     @property
     def rooms_host(self) -> str:
@@ -30,27 +38,27 @@ class Addresses:
 
     def user(self, user_id: int) -> str:
         """The bare JID of a user."""
-        return f"{user_id}-{self.app_id}@{self.host}"
+        return f"{user_id}{self._of_users}"
 
     def room(self, dialog_id: str) -> str:
         """The bare JID of the room of a group, public or broadcast dialog."""
-        return f"{self.app_id}_{dialog_id}@{self.rooms_host}"
+        return f"{self.app_id}_{dialog_id}{self._of_rooms}"
 
     def user_id(self, jid: str | None) -> int | None:
-        """The user a JID belongs to, or None if it is not a user of this chat host."""
-        local, _, rest = (jid or "").partition("@")
-        number = local.partition("-")[0]
-        if rest.partition("/")[0].lower() != self.host:
+        """The user a JID belongs to, or None if it is not one of this application on this chat host."""
+        account = bare(jid or "")
+        if not account.lower().endswith(self._of_users):
             return None
+        number = account[: -len(self._of_users)]
         return int(number) if number.isascii() and number.isdigit() and len(number) < 20 else None
 
     def dialog_id(self, jid: str | None) -> str | None:
-        """The dialog a room's JID belongs to, or None if it is not a room of this chat host."""
-        local, _, rest = (jid or "").partition("@")
-        _, underscore, dialog_id = local.partition("_")
-        if not underscore or rest.partition("/")[0].lower() != self.rooms_host:
+        """The dialog a room's JID belongs to, or None if it is no room of this application."""
+        room = bare(jid or "")
+        if not room.lower().endswith(self._of_rooms):
             return None
-        return dialog_id or None
+        app, underscore, dialog_id = room[: -len(self._of_rooms)].partition("_")
+        return dialog_id if underscore and app == str(self.app_id) and dialog_id else None
 
     def occupant(self, jid: str) -> int | None:
         """The user whom an occupant's JID names: the nick in a room is the user's id."""
