@@ -105,7 +105,7 @@ class Ejabberd(ServerProcess):
                     "hosts": [self.rooms],
                     "access_create": "all",
                     "access_persistent": "all",
-                    "history_size": 0,
+                    "history_size": 20,
                 },
                 "mod_offline": {},
                 "mod_ping": {},

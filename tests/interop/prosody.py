@@ -36,7 +36,7 @@ VirtualHost "{domain}"
 
 Component "{rooms}" "muc"
     restrict_room_creation = false
-    muc_room_default_history_length = 0
+    muc_room_default_history_length = 20
 """
 
 

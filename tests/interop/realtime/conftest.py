@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from connectycube import DialogRef
 from connectycube.emulator import Emulator
 
 from .servers import APP, EjabberdServer, EmulatorServer, ProsodyServer, Server
@@ -59,3 +60,10 @@ def own_server(request: pytest.FixtureRequest) -> Iterator[Server]:
     server = _KINDS[request.param](request.getfixturevalue(f"own_{request.param}"))
     yield server
     server.close()
+
+
+@pytest.fixture
+def three(server: Server) -> tuple[Any, Any, Any, DialogRef]:
+    """Three of our users, and the room of a group dialog of theirs, which the first owns."""
+    ana, ben, cleo = (server.person() for _ in range(3))
+    return ana, ben, cleo, server.room(ana, ben, cleo)
