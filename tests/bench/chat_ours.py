@@ -7,6 +7,7 @@ in production; then switching between threads counts, and how often they do is t
 
 from __future__ import annotations
 
+import re
 import threading
 import time
 from collections import deque
@@ -33,6 +34,7 @@ _LOGIN = (
     f"<jid>{material.jid(material.ME)}/bench</jid></bind></iq>",
     "<enabled xmlns='urn:xmpp:sm:3' id='again' resume='true'/>",
 )
+_CARBONS = re.compile(rb'<iq type="set" id="([^"]+)"><enable xmlns="urn:xmpp:carbons:2"/>')
 _SECONDS = 60
 
 
@@ -80,6 +82,9 @@ class Ours:
         for answer in _LOGIN:
             bind_id = getattr(driver.core._stream, "_bind_id", "")
             self.serve([answer.replace("{id}", bind_id).encode()])
+        carbons = _CARBONS.search(b"".join(self.written))
+        assert carbons is not None
+        self.serve([f"<iq type='result' id='{carbons[1].decode()}'/>".encode()])
         assert self.chat.is_ready
         if self._threaded:
             driver.dispatcher.start()
