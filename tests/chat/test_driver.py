@@ -99,7 +99,7 @@ def log_in(conn):
 def log_in_and_answer(conn):
     """Play a server that logs the client in and acknowledges what it asks about, until the end."""
     log_in(conn)
-    handled = 2  # the presence and the request behind it
+    handled = 3  # the presence and the requests behind it
     while True:
         found = conn.expect(r"<message .*?</message>|<r [^>]*>|</stream:stream>")[0]
         if found.startswith(b"<r"):

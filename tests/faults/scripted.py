@@ -151,10 +151,11 @@ class Connection:
         return jid
 
     def take_presence(self) -> None:
-        """Await the client's presence and answer the request behind it, after which it is ready."""
+        """Await the client's presence and answer the requests behind it, after which it is ready."""
         self.expect("<presence")
-        request = self.expect("<iq [^>]*>.*?urn:xmpp:carbons:2.*?</iq>")[0].decode()
-        self.send(f"<iq type='result' id='{attribute(request, 'id')}'/>")
+        for namespace in ("urn:xmpp:carbons:2", "jabber:iq:roster"):
+            request = self.expect(f"<iq [^>]*>[^>]*{namespace}.*?</iq>")[0].decode()
+            self.send(f"<iq type='result' id='{attribute(request, 'id')}'/>")
 
 
 Script = Callable[[Connection], None]
