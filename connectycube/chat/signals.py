@@ -6,11 +6,13 @@ import functools
 import inspect
 import itertools
 import threading
+import weakref
 from collections.abc import Callable, Iterator
 from operator import itemgetter
 from typing import Any, TypeVar
 
 import blinker
+from blinker.base import ANY_ID
 
 from ..errors import ArgumentTypeError
 from ..forks import replaced_in_child
@@ -54,6 +56,8 @@ class Signal(blinker.Signal):
         super().__init__(doc)
         self.name = name
         self._lock = threading.RLock()  # a weak receiver may be collected while it is held
+        self._alike: tuple[Callable[..., Any], ...] | None = None
+        """The receivers, if they are the same for every sender until somebody connects or disconnects."""
         replaced_in_child(self)
 
     def connect(
@@ -66,6 +70,7 @@ class Signal(blinker.Signal):
         """
         check_callback("receiver", receiver)
         with self._lock:
+            self._alike = None
             return super().connect(receiver, sender, weak)
 
     def disconnect(self, receiver: Callable[..., Any], sender: Any = blinker.ANY) -> None:
@@ -77,17 +82,25 @@ class Signal(blinker.Signal):
         """Yield the receivers connected at this moment, in their order."""
         if self.is_muted:
             return iter(())
-        with self._lock:
-            return iter(list(super().receivers_for(sender)))
+        alike = self._alike
+        if alike is None:
+            with self._lock:
+                alike = tuple(super().receivers_for(sender))
+                weak = any(isinstance(entry, weakref.ref) for entry in self.receivers.values())
+                if not weak and self._by_sender.keys() <= {ANY_ID}:
+                    self._alike = alike
+        return iter(alike)
 
     def disconnect_all(self) -> None:
         """Forget every receiver."""
         with self._lock:
+            self._alike = None
             self._clear_state()
 
     def _disconnect(self, receiver_id: Any, sender_id: Any) -> None:
         # Also what blinker calls, on any thread, when a weak receiver was collected.
         with self._lock:
+            self._alike = None
             super()._disconnect(receiver_id, sender_id)
             if not self._by_receiver.get(receiver_id):
                 # It was connected to one sender alone; blinker would hold it for ever.

@@ -27,6 +27,7 @@ __all__ = [
     "as_string",
     "as_strings",
     "as_time",
+    "maker_of",
     "read",
     "reader_of",
     "wire",
@@ -96,6 +97,24 @@ def reader_of(cls: type[Any], into: str = "extra") -> Callable[..., Any]:
     body = [*first, *lines, *last]
     exec("\n    ".join([f"def reader({', '.join(parameters)}):", *body]), names)
     made: Callable[..., Any] = names["reader"]
+    return made
+
+
+@functools.cache
+def maker_of(cls: type[Model]) -> Callable[..., Model]:
+    """Make a function that does what calling ``cls`` does, in half the time, as :func:`reader_of` does."""
+    names: dict[str, Any] = {"cls": cls, "thawed": _thawed(cls), "new": object.__new__}
+    parameters, lines = [], []
+    for number, entry in enumerate(attrs.fields(cls)):  # type: ignore[arg-type]
+        default = names[f"default{number}"] = entry.default
+        parameters.append(entry.alias + ("" if default is attrs.NOTHING else f"=default{number}"))
+        value = entry.alias
+        if isinstance(default, attrs.Factory):  # type: ignore[arg-type]
+            value = f"default{number}.factory() if {value} is default{number} else {value}"
+        lines.append(f"made.{entry.name} = {value}")
+    body = ["made = new(thawed)", *lines, "made.__class__ = cls", "return made"]
+    exec("\n    ".join([f"def maker(*, {', '.join(parameters)}):", *body]), names)
+    made: Callable[..., Model] = names["maker"]
     return made
 
 

@@ -26,7 +26,7 @@ from ...models import (
     SystemMessage,
     Typing,
 )
-from ...models.fields import as_int, as_time
+from ...models.fields import as_int, as_time, maker_of
 from . import namespaces as ns
 from .addresses import Addresses, bare
 from .encoding import RESERVED, SYSTEM_NOTIFICATIONS
@@ -41,7 +41,7 @@ _PERCENT_ENCODED = re.compile(r"(?:[A-Za-z0-9\-_.!~*'()]|%[0-9A-Fa-f]{2})*\Z")
 _ERROR = f"{ns.CLIENT} error"
 _DESTROY = f"{ns.DESTROY_AFTER} destroy"
 _MARKABLE = f"{ns.CHAT_MARKERS} markable"
-_DELAYS = (f"{ns.DELAY} delay", f"{ns.DELAY_LEGACY} x")
+_DELAYS = frozenset({f"{ns.DELAY} delay", f"{ns.DELAY_LEGACY} x"})
 _CARBONS = (f"{ns.CARBONS} sent", f"{ns.CARBONS} received")
 
 
@@ -95,15 +95,12 @@ class _Origin:
 def _origin(stanza: MessageStanza, addresses: Addresses, me: int) -> _Origin | None:
     """Tell where a stanza came from; None for what no user said, such as a room's own words."""
     sender = stanza.attributes.get("from") or addresses.user(me)
-    room_id = addresses.dialog_id(sender)
-    if (room_id is not None) != (stanza.attributes.get("type") == "groupchat"):
-        return None  # an occupant's whisper is not for the room, and a user is no room
-    if room_id is not None:
-        nick = addresses.occupant(sender)
-        if nick is None:
+    if stanza.attributes.get("type") == "groupchat":
+        room_id, nick = addresses.dialog_id(sender), addresses.occupant(sender)
+        if room_id is None or nick is None:
             return None
         return _Origin(nick, nick == me, DialogRef.room(room_id), addresses.room(room_id))
-    user_id = addresses.user_id(sender)
+    user_id = addresses.user_id(sender)  # None for an occupant, whose whisper is not for the room
     peer_id = user_id
     if user_id == me:
         peer_id = addresses.user_id(stanza.attributes.get("to"))
@@ -296,6 +293,9 @@ def _reactions(stanza: MessageStanza, addresses: Addresses, me: int) -> Delivery
     )
 
 
+_new_message = maker_of(Message)  # for each message that comes
+
+
 def _message(stanza: MessageStanza, addresses: Addresses, me: int) -> Delivery | Unreported:
     origin = _origin(stanza, addresses, me)
     if origin is None:
@@ -307,7 +307,7 @@ def _message(stanza: MessageStanza, addresses: Addresses, me: int) -> Delivery |
         # History knows a message without an id of its own kind by the server's.
         message_id = _text_param(stanza, "message_id") or message_id
     destroy = stanza.others.get(_DESTROY)
-    message = Message(
+    message = _new_message(
         id=message_id,
         dialog_id=origin.dialog.id,
         body=stanza.body,
@@ -320,7 +320,7 @@ def _message(stanza: MessageStanza, addresses: Addresses, me: int) -> Delivery |
         save_to_history=params.get("save_to_history") in ("1", "true"),
         silent=params.get("silent") in ("1", "true"),
         destroy_after=as_int(destroy.attrs.get("after")) if destroy is not None else None,
-        delayed=any(delay in stanza.others for delay in _DELAYS),
+        delayed=not _DELAYS.isdisjoint(stanza.others),
         own=origin.own,
         dialog=origin.dialog,
     )
@@ -369,13 +369,21 @@ def _has_content(stanza: MessageStanza) -> bool:
     return _is_conversation(stanza) and bool(stanza.body or stanza.attachments)
 
 
+_INSIDE_CONTENT = _DELAYS | {_MARKABLE, _DESTROY}
+
+
+def _is_plain(stanza: MessageStanza) -> bool:
+    return _has_content(stanza) and stanza.others.keys() <= _INSIDE_CONTENT
+
+
 def _has_params(stanza: MessageStanza) -> bool:
     return _is_conversation(stanza) and bool(stanza.params)
 
 
 KINDS: tuple[tuple[Callable[[MessageStanza], bool], Decoder], ...] = (
-    # The first that matches decides. Content comes before chat states and markers: other XMPP clients
-    # send them in one stanza.
+    # The first that matches decides; most of what comes is decided by the first of them. Content comes
+    # before chat states and markers: other XMPP clients send them in one stanza.
+    (_is_plain, _message),
     (_is("error"), _failure),
     (_has(f"{ns.CARBONS} sent"), _carbon),
     (_has(f"{ns.CARBONS} received"), _carbon),
