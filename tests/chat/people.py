@@ -8,10 +8,11 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from connectycube import Chat, ChatState, Config, ReconnectPolicy, Signal, User
+from connectycube import Chat, ChatState, Config, ConnectyCube, ReconnectPolicy, Signal, User
 from connectycube.emulator import Emulator
 
 PATIENCE = 10.0
+PASSWORD = "correct horse"
 FAST = ReconnectPolicy(max_attempts=None, delay=0.02, max_delay=0.2)
 SLOW = ReconnectPolicy(max_attempts=None, delay=60.0)  # who is cut off stays so until relogin()
 _numbers = itertools.count(1)
@@ -91,10 +92,28 @@ class Person(Participant):
     """A new user of the emulator."""
 
     def __init__(self, emulator: Emulator, **options: Any) -> None:
-        password = "correct horse"
-        user_id = emulator.add_user(f"person{next(_numbers)}", password)
+        user_id = emulator.add_user(f"person{next(_numbers)}", PASSWORD)
         options.setdefault("reconnect", FAST)
-        super().__init__(user_id, password, emulator.config(**options))
+        super().__init__(user_id, PASSWORD, emulator.config(**options))
+
+
+class Somebody:
+    """A user of the emulator with a client, logged in to REST and chat, and everything the chat said."""
+
+    def __init__(
+        self, emulator: Emulator, login: str, password: str = PASSWORD, **options: Any
+    ) -> None:
+        self.login = login
+        options.setdefault("reconnect", FAST)
+        self.cube = ConnectyCube(config=emulator.config(**options))
+        self.cube.login(login=login, password=password)
+        self.chat = self.cube.chat
+        self.events = Events(*self.chat._signals())
+        self.id = self.chat.login().id
+
+    def bodies(self) -> list[str]:
+        """The bodies of the messages received so far."""
+        return [message.body for message in self.events.of("message_received")]
 
 
 @contextmanager

@@ -11,7 +11,6 @@ import pytest
 
 from connectycube import (
     Attachment,
-    ConnectyCube,
     DialogRef,
     DialogType,
     Message,
@@ -24,26 +23,9 @@ from connectycube import (
     Typing,
 )
 from connectycube.emulator import Emulator
-from tests.chat.people import FAST, PATIENCE, SLOW, Events, away, settled
+from tests.chat.people import PASSWORD, PATIENCE, SLOW, Somebody, away, settled
 
-PASSWORD = "correct horse"
 _numbers = itertools.count(1)
-
-
-class Somebody:
-    """A user with a client, logged in to REST and chat, and everything the chat said."""
-
-    def __init__(self, emulator: Emulator, login: str, **options) -> None:
-        self.login = login
-        options.setdefault("reconnect", FAST)
-        self.cube = ConnectyCube(config=emulator.config(**options))
-        self.cube.login(login=login, password=PASSWORD)
-        self.chat = self.cube.chat
-        self.events = Events(*self.chat._signals())
-        self.id = self.chat.login().id
-
-    def bodies(self) -> list[str]:
-        return [message.body for message in self.events.of("message_received")]
 
 
 @contextmanager
