@@ -1,4 +1,7 @@
-"""Two people with the official JavaScript SDK: a process each for a whole module, new users for each test."""
+"""Two people with the official JavaScript SDK: a process each for a whole module, new users for each test.
+
+And two who meet: ``ours`` has our client, ``theirs`` the JavaScript SDK, and both are in the chat.
+"""
 
 from __future__ import annotations
 
@@ -7,8 +10,10 @@ from collections.abc import Iterator
 import pytest
 
 from connectycube.emulator import Emulator
+from tests.chat.people import Somebody, settled
+from tests.interop.fixtures import PASSWORD
 from tests.interop.javascript_peer import JavaScriptPeer
-from tests.interop.javascript_people import Person, peer_on, person_at
+from tests.interop.javascript_people import Person, fresh, in_chat, peer_on, person_at
 
 
 @pytest.fixture(scope="module")
@@ -42,3 +47,28 @@ def nobody(peers: tuple[JavaScriptPeer, JavaScriptPeer]) -> Person:
     """The first process without a session."""
     peers[0].call("setSession", None)
     return Person(peers[0], 0, "")
+
+
+@pytest.fixture
+def ours(service: Emulator) -> Iterator[Somebody]:
+    """A new user of our client, with a session and in the chat."""
+    login = f"python-{fresh()}"
+    service.add_user(login, PASSWORD, full_name=f"The {login}")
+    somebody = Somebody(service, login, PASSWORD)
+    with somebody.cube:
+        settled(somebody)
+        yield somebody
+
+
+@pytest.fixture
+def theirs(service: Emulator, alice: Person) -> Iterator[Person]:
+    """A new user of the JavaScript SDK, with a session and in the chat."""
+    with in_chat(service, alice) as person:
+        yield person
+
+
+@pytest.fixture
+def third(service: Emulator, bob: Person) -> Iterator[Person]:
+    """Another one."""
+    with in_chat(service, bob) as person:
+        yield person

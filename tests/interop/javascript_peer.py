@@ -158,6 +158,20 @@ class JavaScriptPeer:
             raise RuntimeError("the JavaScript peer is not running")
         return self._send(self._process, path, list(args)).result(timeout)
 
+    def begin(self, path: str, *args: Any) -> None:
+        """Call a function of the SDK that never settles: of what it does only the effects can be seen."""
+        if self._process is None:
+            raise RuntimeError("the JavaScript peer is not running")
+        self._send(self._process, path, list(args))
+
+    def heard(self, name: str) -> list[list[Any]]:
+        """Return the arguments of every call of a listener so far, taken or not.
+
+        All that the server sent before is in: this waits for the answer to a ping.
+        """
+        self.call("chat.pingWithTimeout", 5_000)
+        return [event.args for event in self.events.all() if event.name == name]
+
     def wait_for_event(
         self, name: str, wanted: Callable[..., object] = lambda *args: True, timeout: float = 10.0
     ) -> list[Any]:

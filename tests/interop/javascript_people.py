@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import itertools
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import pytest
@@ -12,6 +14,7 @@ from attrs import frozen
 from connectycube.emulator import Emulator
 from tests.interop.fixtures import PASSWORD
 from tests.interop.javascript_peer import JavaScriptError, JavaScriptPeer
+from tests.support.waiting import wait_until
 
 TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ")
 OBJECT_ID = re.compile(r"[0-9a-f]{24}")
@@ -62,3 +65,25 @@ def person_at(emulator: Emulator, peer: JavaScriptPeer) -> Person:
     user_id = emulator.add_user(login, PASSWORD, full_name=f"The {login}")
     peer.call("createSession", {"login": login, "password": PASSWORD})
     return Person(peer, user_id, login)
+
+
+@contextmanager
+def in_chat(emulator: Emulator, person: Person) -> Iterator[Person]:
+    """Log in to the chat for as long as the context lasts; nothing heard before is remembered."""
+    peer = person.peer
+    peer.events.clear()
+    peer.connect(person.id, PASSWORD)
+    peer.heard("")  # whose answer says that the presence was handled
+    try:
+        yield person
+    finally:
+        if peer.user_id:
+            go_offline(emulator, person)
+
+
+def go_offline(emulator: Emulator, person: Person) -> None:
+    """Log out of the chat, and wait until the server has noticed."""
+    before = len(emulator.sessions(person.id))
+    person.call("chat.disconnect")
+    person.peer.user_id = 0
+    wait_until(lambda: len(emulator.sessions(person.id)) < before, 10, "the end of the session")

@@ -60,3 +60,9 @@ class Mailbox(Generic[Item]):
         """Return everything that ever arrived, in order, taken or not."""
         with self._changed:
             return list(self._all)
+
+    def clear(self) -> None:
+        """Forget everything that has arrived."""
+        with self._changed:
+            self._waiting.clear()
+            self._all.clear()
