@@ -146,6 +146,7 @@ class Streams:
         self._lock = threading.Lock()
         self._shown = Repetitions()
         self._newest: dict[str, int] = {}  # by signal: the last stanza that was shown, …
+        self._before: dict[str, int] = {}  # … that of the link before, …
         self._replayed: dict[str, int] = {}  # … and that of when the session was resumed
 
     def add(self, stream: EventStream) -> None:
@@ -176,11 +177,15 @@ class Streams:
                 stream.end(change.reason)
 
     def _note_session(self, state: ChatState) -> None:
-        if state is ChatState.READY:  # stanzas are counted anew
-            self._newest = {}
-            self._replayed = {}
+        if (
+            state is ChatState.AUTHENTICATED
+        ):  # stanzas are counted anew, unless the session is resumed
+            self._before = self._newest or self._before
+            self._newest, self._replayed = {}, {}
         elif state is ChatState.RESUMED:
-            self._replayed = dict(self._newest)
+            self._newest, self._replayed = dict(self._before), self._before
+        elif state is ChatState.READY:
+            self._before = {}
 
     def _is_new(self, delivery: Delivery) -> bool:
         if delivery.key is not None and not self._shown.is_new(delivery.key):

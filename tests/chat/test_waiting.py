@@ -50,6 +50,11 @@ def entered(state, reason=None):
     return Delivery(signal="state_changed", event=change)
 
 
+def resume(streams):
+    for state in (S.FORCE_CLOSED, S.RECONNECTING, S.AUTHENTICATED, S.RESUMED):
+        streams.feed(entered(state))
+
+
 def test_each_stream_gets_the_events_of_its_signal_since_it_was_made():
     streams = Streams()
     first = opened(streams)
@@ -73,22 +78,36 @@ def test_what_the_server_replays_after_a_resumption_is_shown_once_also_without_a
     stream = opened(streams)
     for sequence in (3, 4):
         streams.feed(told(sequence, sequence=sequence))
-    streams.feed(entered(S.RESUMED))
+    resume(streams)
     for sequence in (3, 4, 5):
         streams.feed(told(sequence, sequence=sequence))
     assert list(stream) == [3, 4, 5]
 
 
-def test_a_new_session_counts_anew():
+def test_a_new_session_counts_anew_also_what_comes_before_it_is_ready():
     streams = Streams()
     stream = opened(streams)
     streams.feed(told("a", sequence=7))
-    streams.feed(entered(S.RESUMED))
-    streams.feed(entered(S.READY))
+    resume(streams)
+    streams.feed(entered(S.AUTHENTICATED))
     streams.feed(told("b", sequence=1))
-    streams.feed(entered(S.RESUMED))
+    streams.feed(entered(S.READY))
     streams.feed(told("c", sequence=2))
-    assert list(stream) == ["a", "b", "c"]
+    resume(streams)
+    streams.feed(told("c again", sequence=2))
+    streams.feed(told("d", sequence=3))
+    assert list(stream) == ["a", "b", "c", "d"]
+
+
+def test_an_attempt_to_resume_that_failed_forgets_nothing():
+    streams = Streams()
+    stream = opened(streams)
+    streams.feed(told("a", sequence=1))
+    streams.feed(entered(S.AUTHENTICATED))
+    resume(streams)
+    streams.feed(told("a again", sequence=1))
+    streams.feed(told("b", sequence=2))
+    assert list(stream) == ["a", "b"]
 
 
 def test_counts_wrap():
@@ -96,7 +115,7 @@ def test_counts_wrap():
     stream = opened(streams)
     for sequence in (2**32 - 1, 0):
         streams.feed(told(sequence, sequence=sequence))
-    streams.feed(entered(S.RESUMED))
+    resume(streams)
     for sequence in (2**32 - 1, 0, 1):
         streams.feed(told(sequence, sequence=sequence))
     assert list(stream) == [2**32 - 1, 0, 1]
@@ -115,7 +134,7 @@ def test_what_nobody_was_shown_is_shown_when_it_comes_again(about):
     streams = Streams()
     other = opened(streams, "other")
     streams.feed(told(1, sequence=1, **about))
-    streams.feed(entered(S.RESUMED))
+    resume(streams)
     stream = opened(streams)
     streams.feed(told(1, sequence=1, **about))
     assert (list(stream), list(other)) == ([1], [])
