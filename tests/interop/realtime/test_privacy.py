@@ -118,3 +118,21 @@ def test_blocks_of_one_device_hold_for_another(two, server):
     assert ana.chat.privacy.blocked() == (ben.id, 999_999_990)
     ben.chat.send_private(ana.id, "not heard")
     ben.events.wait_for("message_failed")
+
+
+@with_lists
+@pytest.mark.referee("slixmpp")
+def test_slixmpp_is_not_heard_while_it_is_blocked_and_is_told_so(server):
+    ana, them = server.person(), server.user()
+    peer = server.slixmpp(them)
+    ana_jid = ana.chat._addresses.user(ana.id)
+    ana.chat.privacy.block(them.id)
+    peer.send_message(ana_jid, "not heard")
+    refusal = peer.messages.wait_for(lambda stanza: stanza["type"] == "error", PATIENCE)
+    assert refusal["error"]["condition"] == "service-unavailable"
+    refused = ana.chat.send_private(them.id, "to one whom I block")
+    assert ana.events.wait_for("message_failed")[0].message_id == refused.id
+    ana.chat.privacy.unblock(them.id)
+    peer.send_message(ana_jid, "heard")
+    assert [m.body for m in ana.events.wait_for("message_received")] == ["heard"]
+    assert [stanza["body"] for stanza in peer.messages.all() if stanza["type"] == "chat"] == []
