@@ -90,8 +90,9 @@ class Connection:
         ``calls`` (signals of audio and video calls), ``forged`` (stanzas in a wrong name), ``own_echoes``
         (what came back of this user's doing), ``repeated`` (messages seen before), ``not_understood``
         (stanzas that mean nothing to this package), ``unclaimed_answers``, ``refused`` (what the server
-        did not grant to a new session) and ``fleeting_dropped`` (typing while the link was down). Logger
-        ``connectycube.chat`` names each of these stanzas at level DEBUG.
+        did not grant to a new session, and markers and typing that were refused) and
+        ``fleeting_dropped`` (typing while the link was down). Logger ``connectycube.chat`` names each of
+        these stanzas at level DEBUG.
         """
         return asdict(self._driver.core.counters)
 

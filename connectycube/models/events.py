@@ -72,10 +72,9 @@ class MessageFailure:
     """A message of this connection was refused, or its outcome cannot be known: see ``error``.
 
     ``condition`` and ``text`` are the refusal's RFC 6120 condition and words, where there was one.
-    ``message_id`` is None when the refusal does not name a message.
     """
 
-    message_id: str | None
+    message_id: str
     dialog_id: str | None
     error: Exception
     user_id: int | None = field(default=None)

@@ -217,8 +217,8 @@ def test_the_signalling_of_their_calls_is_counted_and_nothing_else(ours, theirs)
     ours.events.wait_for("message_received")
     assert ours.bodies() == ["no answer?"]
     assert ours.events.of("system_message_received") == ours.events.of("message_failed") == []
-    counters = ours.chat._driver.core.counters
-    assert (counters.calls, counters.not_understood) == (3, 0)
+    counters = ours.chat.counters
+    assert (counters["calls"], counters["not_understood"]) == (3, 0)
 
 
 # --- refusals -------------------------------------------------------------------------------------
@@ -247,6 +247,45 @@ def test_a_system_message_to_who_does_not_exist_is_refused_either_way(ours, thei
     handle = ours.chat.send_system_message(NOBODY, {"k": "v"})
     (failure,) = ours.events.wait_for("system_message_failed")
     assert (failure.message_id, failure.condition) == (handle.id, "service-unavailable")
+
+
+@pytest.mark.parametrize("mutual", [False, True])
+def test_typing_and_statuses_to_who_blocks_us_are_no_messages_that_failed(
+    ours, theirs, dialog, their_message, mutual
+):
+    item = {"user_id": ours.id, "action": "deny", "mutualBlock": mutual}
+    theirs.call("chat.privacylist.create", {"name": "myList", "items": [item]})
+    theirs.call("chat.privacylist.setAsDefault", "myList")
+    (message,) = ours.events.of("message_received")
+    ours.chat.send_typing(dialog)
+    ours.chat.send_stop_typing(dialog)
+    ours.chat.mark_delivered(message)
+    ours.chat.mark_read(message)
+    settled(ours)
+    assert ours.chat.counters["refused"] == 4
+    for listener in (
+        "onMessageTypingListener",
+        "onDeliveredStatusListener",
+        "onReadStatusListener",
+    ):
+        assert theirs.peer.heard(listener) == []
+    handle = ours.chat.send_message(dialog, "not heard")
+    (failure,) = ours.events.wait_for("message_failed")
+    assert (failure.message_id, failure.user_id) == (handle.id, theirs.id)
+    assert failure.condition == "service-unavailable"
+
+
+def test_whom_we_block_does_not_reach_us_with_typing_or_statuses(ours, theirs, dialog, our_message):
+    before = ours.events.wait_for("message_delivered")
+    ours.chat.privacy.block(theirs.id)
+    theirs.peer.typing(ours.id)
+    theirs.peer.read(ours.id, our_message, dialog.id)
+    for _ in ("typing", "read"):
+        _, error = theirs.peer.wait_for_event("onMessageErrorListener")
+        assert error["code"] == 503
+    settled(ours)
+    assert ours.events.of("typing_started") == ours.events.of("message_read") == []
+    assert ours.events.of("message_delivered") == before
 
 
 # --- who is active --------------------------------------------------------------------------------

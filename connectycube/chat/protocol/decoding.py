@@ -68,7 +68,7 @@ class Delivery:
     final: bool = field(default=False)
 
 
-Unreported = Literal["calls", "forged", "not_understood", "own_echoes", "repeated"]
+Unreported = Literal["calls", "forged", "not_understood", "own_echoes", "refused", "repeated"]
 """Why a stanza makes no event: the counter that counts it."""
 
 Decoder = Callable[[MessageStanza, Addresses, int], "Delivery | Unreported"]
@@ -114,12 +114,15 @@ def _origin(stanza: MessageStanza, addresses: Addresses, me: int) -> _Origin | N
 
 
 def _failure(stanza: MessageStanza, addresses: Addresses, me: int) -> Delivery | Unreported:
+    message_id = stanza.attributes.get("id")
+    if not message_id:
+        return "refused"  # typing has no id; all that we report on has one
     error = error_of(stanza.others.get(_ERROR))
     sender = stanza.attributes.get("from")
     return Delivery(
         signal="message_failed",
         event=MessageFailure(
-            message_id=stanza.attributes.get("id"),
+            message_id=message_id,
             dialog_id=addresses.dialog_id(sender) or _text_param(stanza, "dialog_id"),
             user_id=addresses.user_id(sender),
             error=error,

@@ -27,7 +27,7 @@ from .timers import Timers
 __all__ = ["Inbound"]
 
 _MODULUS = 2**32  # XEP-0198: counts wrap
-_MOST_REMEMBERED = 1_000  # submissions whose echo or late refusal is still known as theirs
+_MOST_REMEMBERED = 1_000  # things we sent whose echo or late refusal is still known as theirs
 
 
 class Inbound:
@@ -57,6 +57,7 @@ class Inbound:
         self._repetitions = Repetitions()
         self._echoes: OrderedDict[tuple[str, str], Submission] = OrderedDict()
         self._failed_signals: OrderedDict[str, str] = OrderedDict()
+        self._markers: OrderedDict[str, None] = OrderedDict()
         self._received = 0  # stanzas from the server
         self.handled = 0
         """Those of them that were taken over."""
@@ -112,6 +113,10 @@ class Inbound:
             if submission.message is not None:
                 _remember(self._echoes, (submission.to, submission.id), submission)
 
+    def expect_marker(self, marker_id: str) -> None:
+        """A marker of ours is on its way, whose refusal nobody waits for."""
+        _remember(self._markers, marker_id, None)
+
     def receive_message(self, stanza: MessageStanza, me: int, now: float) -> None:
         """Say what a message stanza means."""
         decoded = decode(stanza, self._addresses, me)
@@ -120,8 +125,11 @@ class Inbound:
             return
         event = decoded.event
         if isinstance(event, MessageFailure):
+            if event.message_id in self._markers:
+                self._drop("refused", stanza)
+                return
             self._refused(event, decoded.conversation)
-            decoded.signal = self._failed_signals.get(event.message_id or "", decoded.signal)
+            decoded.signal = self._failed_signals.get(event.message_id, decoded.signal)
         if self.hole is not None:
             # It comes again on the next link, in its place behind what was refused.
             if decoded.key not in self._repetitions:

@@ -66,8 +66,8 @@ class Counters:
     own_echoes: int = 0
     """What came back of our own doing: a room's echo, presences, typing and markers of this user."""
     refused: int = 0
-    """Requests of a new session that the server refused: carbons, subscriptions, the inactive state."""
-
+    """Requests of a new session (carbons, subscriptions, the inactive state), markers and typing that were
+    refused: nobody waits for their outcome."""
     repeated: int = 0
     """Messages that had been seen before and were not delivered again."""
     not_understood: int = 0

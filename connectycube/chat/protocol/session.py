@@ -231,8 +231,9 @@ class Session:
         """Tell a message's sender that it was 'received' or 'displayed', now or later."""
         assert message.sender_id is not None and message.id is not None
         to = self._addresses.user(message.sender_id)
-        data = encode_marker(name, message.id, message.dialog_id, to, self._new_id())
-        self.send_later(data, now)
+        own_id = self._new_id()
+        self._inbound.expect_marker(own_id)
+        self.send_later(encode_marker(name, message.id, message.dialog_id, to, own_id), now)
 
     def send_fleeting(self, data: bytes) -> None:
         """Send what has no meaning later: it is dropped while the link is down."""

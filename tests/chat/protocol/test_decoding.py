@@ -306,8 +306,13 @@ def test_an_error_is_a_failure_that_names_the_message(
 
 @pytest.mark.parametrize("sender", ["", "from='chat.example'", "from='somebody@else/x'"])
 def test_an_error_may_come_from_anybody_or_nobody(sender: str) -> None:
-    failure = event(f"<message {sender} type='error'/>")
-    assert (failure.message_id, failure.user_id) == (None, None)
+    failure = event(f"<message {sender} id='{ID}' type='error'/>")
+    assert (failure.message_id, failure.user_id) == (ID, None)
+
+
+@pytest.mark.parametrize("attributes", [f"from='{FROM}'", f"from='{FROM}' id=''"])
+def test_an_error_without_an_id_is_about_typing_and_no_failure(attributes: str) -> None:
+    assert read(f"<message {attributes} type='error'/>") == "refused"
 
 
 # --- rooms ----------------------------------------------------------------------------------------

@@ -23,6 +23,8 @@ from .simulated import (
 )
 from .world import ids, ready, reconnect
 
+BLOCKED = "<error><service-unavailable xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/></error>"
+
 # --- refusals of messages -------------------------------------------------------------------------
 
 
@@ -78,6 +80,22 @@ def test_an_error_for_an_unknown_message_changes_no_outcome() -> None:
     world.settle()
     assert world.outcome(submission) is None
     assert [failure.message_id for failure in world.events("message_failed")] == ids(99)
+
+
+def test_a_refused_marker_or_typing_is_counted_and_no_message_failed() -> None:
+    world = ready()
+    world.server.send(text_message(1))  # whose 'delivered' is said by itself
+    world.core.send_marker("displayed", Message(id="m1", sender_id=BOB), world.now)
+    world.core.send_fleeting(encode_chat_state("composing", BOB_JID))
+    world.settle()
+    sent = world.server.named("message")
+    assert len(sent) == 3
+    for stanza in sent:
+        own_id = f"id='{stanza.attrib['id']}'" if "id" in stanza.attrib else ""
+        world.server.send(f"<message from='{BOB_JID}' type='error' {own_id}>{BLOCKED}</message>")
+    world.settle()
+    assert world.events("message_failed") == []
+    assert world.core.counters.refused == 3
 
 
 # --- IQs --------------------------------------------------------------------------------------------
