@@ -234,13 +234,15 @@ class Chat(Connection):
         With ``stop_after`` (seconds) :meth:`send_stop_typing` follows by itself, unless either is called
         before. Dropped while the link is down: it would mean nothing later.
         """
-        _, to, kind = self._target(dialog)
+        reference, to, kind = self._target(dialog)
         typing = encode_chat_state("composing", to, kind)
         stop = encode_chat_state("paused", to, kind)
         if stop_after is not None:
             checks.a_number("stop_after", stop_after, least=0.001)
 
         def send(core: Core, now: float) -> None:
+            if reference.peer_id is None:
+                core.enter_room(reference)
             core.send_fleeting(typing)
             core.send_fleeting_at(("typing", to), now + stop_after if stop_after else None, stop)
 

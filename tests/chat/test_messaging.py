@@ -187,6 +187,21 @@ def test_typing_in_a_group_is_seen_by_the_others_only(people, group):
     assert ana.events.of("typing_started") == []
 
 
+def test_typing_enters_the_room_first(joining):
+    ana, ben, _, group = joining
+    ben.chat.join(group)
+    ana.chat.send_typing(group)
+    assert ben.events.wait_for("typing_started") == [Typing(user_id=ana.id, dialog_id=group.id)]
+    assert ana.events.of("message_failed") == []
+
+
+def test_typing_stops_by_itself_where_that_is_asked_for(people):
+    ana, ben, _ = people
+    ana.chat.send_typing(DialogRef.private(ben.id), stop_after=0.05)
+    assert ben.events.wait_for("typing_stopped") == [Typing(user_id=ana.id)]
+    assert ben.events.of("typing_started") == [Typing(user_id=ana.id)]
+
+
 # --- who may, and who may not ---------------------------------------------------------------------
 
 

@@ -213,6 +213,11 @@ class Core:
         self.check_open()
         self._session.send_fleeting(data)
 
+    def enter_room(self, dialog: DialogRef) -> None:
+        """Be in the room that something is about to be sent to, unless rooms are to be left alone."""
+        self.check_open()
+        self._session.enter_room(dialog)
+
     def send_fleeting_at(self, key: Hashable, when: float | None, data: bytes) -> None:
         """Send it at ``when`` instead, in place of what was to be sent for ``key`` (None: nothing)."""
         self.check_open()

@@ -215,12 +215,17 @@ class Session:
     def submit(self, submission: Submission, data: bytes, now: float) -> None:
         """Send a message stanza, now or once the link is there; its room is joined if need be."""
         self._inbound.expect(submission, self.me)
-        if submission.in_room and self._config.join_rooms:
-            self._rooms.want(submission.dialog)
-            if self.flowing:
-                self._rooms.enter(self.me)
+        if submission.in_room:
+            self.enter_room(submission.dialog)
         self._outbox.add(Outbound(data, submission))
         self.flush(now)
+
+    def enter_room(self, dialog: DialogRef) -> None:
+        """Be in the room that something is about to be sent to, now or once the link is there."""
+        if self._config.join_rooms:
+            self._rooms.want(dialog)
+            if self.flowing:
+                self._rooms.enter(self.me)
 
     def send_later(self, data: bytes, now: float) -> None:
         """Send a stanza whose outcome nobody waits for, now or once the link is there."""
