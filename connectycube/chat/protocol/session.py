@@ -386,6 +386,10 @@ class Session:
         elif item.name == "iq":
             self._receive_iq(item, now)
         else:
+            if item.attrs.get("from") == self.jid:
+                self.is_present = (
+                    True  # servers send our own presence to us as well (RFC 6121, 4.2.2)
+                )
             self._inbound.receive_presence(item, self.me)
 
     def _refused(self, failure: MessageFailure, sender: str | None) -> None:

@@ -438,6 +438,19 @@ def test_a_server_that_refuses_carbons_has_handled_our_presence_as_well() -> Non
     assert world.core.counters.refused == 1
 
 
+def test_our_own_presence_that_comes_back_says_it_as_well() -> None:
+    server = Server()
+    server.replies["carbons"] = ""
+    world = World(server, config())
+    world.login()
+    server.send(f"<presence from='{ADDRESSES.user(ALICE)}/another'/>")
+    world.settle()
+    assert world.core.state is S.AUTHENTICATED
+    server.send(f"<presence from='{world.core.jid}'/>")
+    world.settle()
+    assert world.core.state is S.READY
+
+
 def test_what_waited_is_sent_before_the_presence_is_answered() -> None:
     world = ready()
     world.cut()
