@@ -13,6 +13,7 @@ import pytest
 from connectycube import (
     DialogRef,
     LastActivity,
+    Message,
     MessageDeletion,
     MessageEdit,
     MessageFailure,
@@ -66,6 +67,38 @@ def their_message(ours, theirs, dialog):
     sent = theirs.peer.send_private(ours.id, "frist")
     assert ours.events.wait_for("message_received")[0].id == sent
     return sent
+
+
+# --- what the JavaScript SDK changes --------------------------------------------------------------
+
+
+def test_carriage_returns_reach_them_and_those_of_theirs_are_read_as_line_feeds(ours, theirs):
+    ours.chat.send_private(theirs.id, Message(body="a\r\nb\rc", custom={"k": "x\ry"}))
+    _, seen = theirs.peer.wait_for_event("onMessageListener")
+    assert (seen["body"], seen["extension"]["k"]) == ("a\r\nb\rc", "x\ry")
+    # This SDK writes them unescaped, and any XML parser reads a line feed then (XML 1.0, 2.11).
+    theirs.peer.send_private(ours.id, "a\r\nb\rc", {"k": "x\ry"})
+    (received,) = ours.events.wait_for("message_received")
+    assert (received.body, received.custom) == ("a\nb\nc", {"k": "x\ny"})
+
+
+def test_empty_parameters_of_ours_are_left_out_and_theirs_are_empty_texts(ours, theirs):
+    custom = {"empty": "", "nested": {"empty": "", "k": "v"}}
+    ours.chat.send_private(theirs.id, Message(body="x", custom=custom))
+    _, seen = theirs.peer.wait_for_event("onMessageListener")
+    assert "empty" not in seen["extension"]
+    assert seen["extension"]["nested"] == {"empty": None, "k": "v"}
+    theirs.peer.send_private(ours.id, "x", {"empty": "", "null": None, "nested": {"empty": ""}})
+    (received,) = ours.events.wait_for("message_received")
+    assert received.custom == {"empty": "", "null": "", "nested": {"empty": ""}}
+
+
+def test_a_list_among_their_parameters_is_no_xml_and_ends_their_stream(ours, theirs):
+    theirs.peer.send_private(ours.id, "not heard", {"list": ["a", "b"]})  # <list><0>a</0>…
+    theirs.peer.wait_for_event("onReconnectListener")
+    theirs.peer.send_private(ours.id, "heard", {"list": {"a": "b"}})
+    (received,) = ours.events.wait_for("message_received")
+    assert (received.body, received.custom) == ("heard", {"list": {"a": "b"}})
 
 
 # --- edits, deletions, reactions ------------------------------------------------------------------
@@ -359,17 +392,29 @@ def test_they_get_pushes_of_our_messages_while_they_are_inactive(service, ours, 
         "push_token": {"environment": "development", "client_identification_sequence": "t"},
     }
     theirs.call("pushnotifications.subscriptions.create", phone)
-    for mark, body, expected in (
-        ("markActive", "one", []),
-        ("markInactive", "two", ["two"]),
-        ("markActive", "three", ["two"]),
-        ("markInactive", "four", ["two", "four"]),
+    group = ours.cube.dialogs.create_group("Hikers", [theirs.id])
+    private = DialogRef.private(theirs.id)
+    expected = []
+    for number, (mark, to, silent) in enumerate(
+        [
+            ("markActive", private, False),
+            ("markInactive", private, False),
+            ("markInactive", private, True),
+            ("markInactive", group, False),
+            ("markInactive", group, True),
+            ("markActive", group, False),
+            ("markInactive", private, False),
+        ]
     ):
         theirs.call(f"chat.{mark}")
         theirs.peer.heard("")
-        ours.chat.send_private(theirs.id, body).result(PATIENCE)
+        message = Message(body=f"number {number}", silent=silent)
+        ours.chat.send_message(to, message).result(PATIENCE)
         _, seen = theirs.peer.wait_for_event("onMessageListener")
-        assert (seen["body"], pushed(service, theirs.id)) == (body, expected)
+        assert seen["body"] == message.body
+        if mark == "markInactive" and not silent:
+            expected.append(message.body)
+        assert pushed(service, theirs.id) == expected
 
 
 def test_we_get_pushes_of_their_messages_while_we_are_inactive(service, ours, theirs):
