@@ -30,6 +30,7 @@ ALL = frozenset({"emulator", "prosody", "ejabberd"})
 
 FEATURES: Mapping[str, frozenset[str]] = {
     "carriage return": ALL - {"prosody", "ejabberd"},
+    "copies of what was received": ALL - {"emulator"},
     "dialog id": ALL - {"prosody", "ejabberd"},
     "bans of those who were inside": ALL - {"ejabberd"},
     "last activity of anybody": ALL - {"prosody", "ejabberd"},
