@@ -156,6 +156,17 @@ class SlixmppPeer:
             f"<message to={quoteattr(to)} type={quoteattr(type)}><{state} xmlns='{CHAT_STATES}'/></message>"
         )
 
+    def join(self, room: str, nick: str) -> Any:
+        """Enter a room, asking for none of its history; return its answer, or its refusal. (XEP-0045.)"""
+        own = f"{room}/{nick}"
+        self.send_raw(
+            f"<presence to={quoteattr(own)}><x xmlns='http://jabber.org/protocol/muc'>"
+            "<history maxstanzas='0'/></x></presence>"
+        )
+        return self.presences.wait_for(
+            lambda presence: presence["from"].full == own or presence["type"] == "error"
+        )
+
     def send_raw(self, xml: str) -> None:
         """Send a stanza as it is; slixmpp counts it for stream management like its own."""
         element = _parsed(xml)

@@ -35,10 +35,12 @@ FEATURES: Mapping[str, frozenset[str]] = {
     "bans of those who were inside": ALL - {"ejabberd"},
     "last activity of anybody": ALL - {"prosody", "ejabberd"},
     "list of occupants": ALL - {"prosody"},
+    "nicks of one's choice": ALL - {"emulator"},
     "offline messages": ALL - {"emulator"},
     "room messages without a join": ALL - {"prosody", "ejabberd"},
     "rooms by joining": ALL - {"emulator"},
     "privacy lists": ALL - {"prosody"},
+    "refusal of system messages": ALL - {"prosody"},
     "resumption after half a stanza": ALL - {"prosody"},
     "tab in an attribute": ALL - {"prosody"},
 }

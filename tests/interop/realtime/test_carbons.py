@@ -67,7 +67,7 @@ def test_statuses_and_typing_of_another_device_are_nothing_to_tell(devices):
     phone.chat.mark_read(phone.events.wait_for("message_received")[0])
     phone.chat.send_typing(DialogRef.private(ben.id))
     phone.chat.send_stop_typing(DialogRef.private(ben.id))
-    phone.chat.send_private(ben.id, "seen")
+    phone.chat.send_private(ben.id, Message(body="seen", markable=False))
     assert bodies(desk, 2) == ["seen?", "seen"]
     told = {name for name, _ in desk.events.all}
     assert told == {"state_changed", "message_received"}

@@ -220,3 +220,51 @@ def test_four_senders_at_once_are_each_heard_in_order(server):
     for sender in senders:
         heard = [message.body for message in received if message.sender_id == sender.id]
         assert heard == [f"{number}" for number in range(50)]
+
+
+# --- edits, deletions, system messages ------------------------------------------------------------
+
+
+def test_an_edit_and_a_deletion_are_seen_by_the_other_user(server):
+    alice, bob = server.person(), server.person()
+    dialog = DialogRef.private(bob.id, "d" * 24)
+    first = alice.chat.send_message(dialog, "helo").result(PATIENCE)
+    alice.chat.edit_message(dialog, first, "hello <&> 👋").result(PATIENCE)
+    alice.chat.delete_message(dialog, first.id).result(PATIENCE)
+    (edit,) = bob.events.wait_for("message_edited")
+    assert (edit.user_id, edit.message_id, edit.body) == (alice.id, first.id, "hello <&> 👋")
+    assert edit.is_last and not edit.own
+    (deletion,) = bob.events.wait_for("message_deleted")
+    assert (deletion.user_id, deletion.message_id) == (alice.id, first.id)
+    assert edit.dialog == deletion.dialog
+    assert edit.dialog.peer_id == alice.id
+    assert bodies(bob, 1) == ["helo"]
+
+
+def test_a_system_message_reaches_every_device_and_is_no_message(server):
+    alice, user = server.person(), server.user()
+    devices = [server.person(user) for _ in range(2)]
+    custom = {"albums": "reload & <more>", "nested": {"city": "Łódź", "deep": {"n": "5"}}}
+    handle = alice.chat.send_system_message(user.id, custom)
+    assert handle.result(PATIENCE).recipient_id == user.id
+    alice.chat.send_private(user.id, "a message")
+    for device in devices:
+        (received,) = device.events.wait_for("system_message_received")
+        assert (received.id, received.sender_id) == (handle.id, alice.id)
+        assert received.custom == custom
+        assert bodies(device, 1) == ["a message"]
+
+
+def test_a_system_message_to_a_user_that_does_not_exist_is_lost_or_comes_back(server):
+    alice = server.person()
+    handle = alice.chat.send_system_message(NOBODY, {"k": "v"})
+    alice.chat.send_private(NOBODY, "anybody?")
+    alice.events.wait_for("message_failed")
+    failures = alice.events.of("system_message_failed")
+    if server.supports("refusal of system messages"):
+        assert [failure.message_id for failure in failures] == [handle.id]
+        assert failures[0].condition == "service-unavailable"
+    else:
+        assert failures == []
+        assert handle.result(PATIENCE).recipient_id == NOBODY
+    assert len(alice.events.of("message_failed")) == 1

@@ -144,6 +144,7 @@ def test_another_device_of_the_sender_gets_the_message_as_its_own(server):
     for person in (ben, phone, desk):
         person.chat.join(room)
     handle = phone.chat.send_message(room, "from my phone")
+    assert bodies(ben, 1) == ["from my phone"]
     hear("heard", ben, desk, room)
     hear("heard too", ben, phone, room)
     own, answer, _ = desk.events.wait_for("message_received", 3)

@@ -97,3 +97,104 @@ def test_markers_from_slixmpp(meeting):
     read = events.wait_for("message_read")[0]
     assert (delivered.user_id, delivered.message_id) == (peer_id, handle.id)
     assert (read.user_id, read.message_id) == (peer_id, handle.id)
+
+
+# --- in a room ------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def gathering(server):
+    """Our user and a slixmpp user in a room, and its dialog."""
+    ours, theirs = server.person(), server.user()
+    dialog = server.room(ours, theirs)
+    peer = server.slixmpp(theirs)
+    peer.join(server.room_jid(dialog), str(theirs.id))
+    ours.chat.join(dialog)
+    return ours, peer, theirs.id, dialog
+
+
+def test_what_slixmpp_sees_of_us_in_a_room(gathering, server):
+    ours, peer, _, dialog = gathering
+    room = server.room_jid(dialog)
+    me = f"{room}/{ours.id}"
+    peer.presences.wait_for(lambda presence: presence["from"].full == me)
+    message = Message(
+        body="Grüße, <you> & 👋",
+        custom={"colour": "blue & <green>", "place": {"city": "Łódź"}},
+        attachments=(Attachment(type="image", uid="u1"),),
+    )
+    handle = ours.chat.send_message(dialog, message)
+    stanza = peer.messages.wait_for(lambda stanza: stanza["body"])
+    assert (stanza["id"], stanza["type"], stanza["from"].full) == (handle.id, "groupchat", me)
+    assert stanza["body"] == message.body
+    assert param(stanza, "colour") == "blue & <green>"
+    assert stanza.xml.find(f"{{{CLIENT}}}extraParams/{{{CLIENT}}}attachment").get("id") == "u1"
+    assert stanza.xml.find(f"{{{CHAT_MARKERS}}}markable") is not None
+    ours.chat.send_typing(dialog)
+    typing = peer.messages.wait_for(lambda s: s.xml.find(f"{{{CHAT_STATES}}}composing") is not None)
+    assert (typing["type"], typing["from"].full) == ("groupchat", me)
+    ours.chat.leave(dialog)
+    peer.presences.wait_for(
+        lambda presence: presence["from"].full == me and presence["type"] == "unavailable"
+    )
+
+
+def test_what_we_see_of_slixmpp_in_a_room_and_the_markers_both_get(gathering, server):
+    ours, peer, peer_id, dialog = gathering
+    room = server.room_jid(dialog)
+    sent = peer.send_message(
+        room, " Здравствуй & <все>\t👋 ", type="groupchat", markable=True, extra={"colour": "red"}
+    )
+    peer.send_chat_state(room, "composing", type="groupchat")
+    peer.send_chat_state(room, "paused", type="groupchat")
+    (message,) = ours.events.wait_for("message_received")
+    assert (message.id, message.body) == (sent, " Здравствуй & <все>\t👋 ")
+    assert (message.sender_id, message.custom) == (peer_id, {"colour": "red"})
+    assert message.dialog == DialogRef.room(dialog.id)
+    for name in ("typing_started", "typing_stopped"):
+        (typing,) = ours.events.wait_for(name)
+        assert (typing.user_id, typing.dialog_id) == (peer_id, dialog.id)
+
+    def marker(name):
+        def matches(stanza):
+            found = stanza.xml.find(f"{{{CHAT_MARKERS}}}{name}")
+            return found is not None and found.get("id") == sent
+
+        return peer.messages.wait_for(matches)
+
+    ours.chat.mark_read(message)
+    for name in ("received", "displayed"):
+        stanza = marker(name)
+        assert (stanza["type"], param(stanza, "dialog_id")) == ("chat", dialog.id)
+        assert stanza["from"].full == ours.chat._driver.core.jid
+    handle = ours.chat.send_message(dialog, "and mine?")
+    peer.messages.wait_for(lambda stanza: stanza["id"] == handle.id)
+    own = f"{ours.id}-{ours.config.app_id}@localhost"
+    peer.send_marker(own, "received", handle.id, dialog_id=dialog.id)
+    peer.send_marker(own, "displayed", handle.id, dialog_id=dialog.id)
+    for name in ("message_delivered", "message_read"):
+        (status,) = ours.events.wait_for(name)
+        assert (status.user_id, status.message_id) == (peer_id, handle.id)
+        assert status.dialog_id == dialog.id
+
+
+def test_a_nick_that_is_no_user_is_nobody_to_us(server):
+    ours, theirs = server.person(), server.user()
+    dialog = server.room(ours, theirs)
+    room = server.room_jid(dialog)
+    ours.chat.join(dialog)
+    peer = server.slixmpp(theirs)
+    answer = peer.join(room, "a guest & 5")
+    if not server.supports("nicks of one's choice"):
+        assert (answer["type"], answer["error"]["condition"]) == ("error", "not-acceptable")
+        return
+    peer.send_message(room, "who am I?", type="groupchat", markable=True)
+    # The room's words about itself are those of nobody, too.
+    peer.send_raw(f"<message to='{ours.id}-7@localhost' type='chat'><body>I</body></message>")
+    (message,) = ours.events.wait_for("message_received")
+    assert (message.body, message.sender_id) == ("I", theirs.id)
+    assert ours.events.of("occupant_joined") == []
+    peer.send_raw(f"<presence to='{room}/a guest &amp; 5' type='unavailable'/>")
+    peer.presences.wait_for(lambda presence: presence["type"] == "unavailable")
+    ours.chat.ping()
+    assert ours.events.of("occupant_left") == []
