@@ -49,9 +49,23 @@ class _Room:
     dialog: DialogRef
     is_joining: bool = False
     is_joined: bool = False
+    is_leaving: bool = False
+    returns: int = 0  # how often it was joined again before the server had answered our leaving
     occupants: set[int] = field(factory=set)
     joining: list[Any] = field(factory=list)  # tickets of those who wait to be in it
     leaving: list[Any] = field(factory=list)  # … to be out of it
+
+    def step_out(self) -> None:
+        """Note that we are not in it, and have not asked to be."""
+        self.is_joining = self.is_joined = self.is_leaving = False
+        self.returns = 0
+        self.occupants.clear()
+
+    def left(self) -> list[Answer]:
+        """Answer those who wait to be out of it."""
+        answers = [Answer(ticket) for ticket in self.leaving]
+        self.leaving.clear()
+        return answers
 
 
 class Rooms:
@@ -72,8 +86,13 @@ class Rooms:
         """Be in a dialog's room from now on; :meth:`enter` does it."""
         assert dialog.id is not None
         jid = self._addresses.room(dialog.id)
-        if jid not in self._rooms:
+        room = self._rooms.get(jid)
+        if room is None:
             self._rooms[jid] = _Room(DialogRef.room(dialog.id, dialog.type or DialogType.GROUP))
+        elif room.is_leaving:  # the server handles that before it lets us in again
+            returns = room.returns + 1
+            room.step_out()
+            room.returns = returns
 
     def enter(self, me: int) -> None:
         """Ask to join every room that is wanted and was not asked yet in this session."""
@@ -100,7 +119,9 @@ class Rooms:
         if room is None:
             return [Answer(ticket)]
         room.leaving.append(ticket)
-        self._send(encode_leave(jid, me))
+        if not room.is_leaving:
+            room.is_leaving = True
+            self._send(encode_leave(jid, me))
         return []
 
     def give_up(self, ticket: Any) -> None:
@@ -114,10 +135,11 @@ class Rooms:
         """No room has us any more; those that are wanted are joined in the next session."""
         answers: list[Output] = []
         for jid, room in list(self._rooms.items()):
-            room.is_joining = room.is_joined = False
-            room.occupants.clear()
-            if room.leaving:
+            if room.is_leaving:
                 answers += self._forget(jid)
+            else:
+                answers += room.left()
+                room.step_out()
         return answers
 
     def fail(self, error: Exception) -> list[Output]:
@@ -176,7 +198,11 @@ class Rooms:
 
     def _left(self, jid: str, details: Any, codes: frozenset[str]) -> list[Output]:
         room = self._rooms[jid]
-        if room.leaving:
+        if room.returns:
+            room.returns -= 1
+            room.is_joined = False
+            return [*room.left()]
+        if room.is_leaving:
             return self._forget(jid)
         destroyed = child(details, "destroy", ns.MUC_USER) if details is not None else None
         reason = "destroyed" if destroyed is not None else "removed"
@@ -192,8 +218,7 @@ class Rooms:
             text=(said.getData() or None) if said is not None else None,
         )
         if reason == "shutdown":  # it is wanted still: the next session joins it
-            room.is_joining = room.is_joined = False
-            room.occupants.clear()
+            room.step_out()
             return [self._room_left(jid, left)]
         return [*self._forget(jid), self._room_left(jid, left)]
 
@@ -213,7 +238,7 @@ class Rooms:
             text=error.text,
             code=error.code,
         )
-        if not room.joining:
+        if not room.joining and not room.is_leaving:
             left = RoomLeft(dialog_id=room.dialog.id or "", reason="refused", error=told)
             del self._rooms[jid]
             return [self._room_left(jid, left)]
@@ -228,7 +253,7 @@ class Rooms:
         )
         return [
             *(Answer(ticket, error=refused) for ticket in room.joining),
-            *(Answer(ticket) for ticket in room.leaving),
+            *room.left(),
         ]
 
     def _room_left(self, jid: str, left: RoomLeft) -> Delivery:

@@ -241,6 +241,63 @@ def test_who_gives_up_is_not_answered(place):
     assert summary(place.says(presence(ME, codes=(110,)))) == [("b", None)]
 
 
+def test_who_gives_up_waiting_to_have_left_has_left_all_the_same(inside):
+    inside.rooms.leave("d1", "leave", ME)
+    inside.rooms.give_up("leave")
+    assert inside.says(presence(ME, kind="unavailable", codes=(110,))) == [], "no room_left"
+    assert inside.rooms.dialog(ROOM) is None
+
+    inside.join("again")
+    inside.says(presence(ME, codes=(110,)))
+    inside.rooms.leave("d1", "leave", ME)
+    inside.rooms.give_up("leave")
+    assert inside.rooms.session_ended() == []
+    inside.written.clear()
+    inside.rooms.enter(ME)
+    assert inside.written == [], "the next session does not enter it"
+
+
+def test_leaving_twice_at_once_asks_once_and_answers_both(inside):
+    inside.written.clear()
+    inside.rooms.leave("d1", "a", ME)
+    inside.rooms.leave("d1", "b", ME)
+    assert len(inside.written) == 1
+    gone = presence(ME, kind="unavailable", codes=(110,))
+    assert summary(inside.says(gone)) == [("a", None), ("b", None)]
+
+
+def test_who_joins_again_before_the_leaving_is_answered_is_in_the_room_after_both(inside):
+    gone, here = presence(ME, kind="unavailable", codes=(110,)), presence(ME, codes=(110,))
+    inside.written.clear()
+    for number in (1, 2):
+        inside.rooms.leave("d1", f"leave {number}", ME)
+        inside.join(f"join {number}")
+    assert [w.attrib.get("type") for w in inside.written] == ["unavailable", None] * 2
+    assert summary(inside.says(gone)) == [("leave 1", None), ("leave 2", None)]
+    assert summary(inside.says(here)) == [("join 1", None), ("join 2", None)]
+    assert summary(inside.says(gone)) == []
+    assert summary(inside.says(here)) == []
+    assert summary(inside.join("again")) == [("again", None)]
+    (left,) = summary(inside.says(presence(ME, kind="unavailable", codes=(110, 307))))
+    assert left.reason == "kicked"
+
+
+def test_a_session_that_ends_while_we_return_answers_the_leaving_and_enters_again(inside):
+    inside.rooms.leave("d1", "leave", ME)
+    inside.join("join")
+    assert summary(inside.rooms.session_ended()) == [("leave", None)]
+    inside.rooms.enter(ME)
+    assert summary(inside.says(presence(ME, codes=(110,)))) == [("join", None)]
+
+
+def test_a_refusal_while_leaving_is_the_end_of_it(place):
+    place.rooms.want(DIALOG)
+    place.rooms.enter(ME)
+    place.rooms.leave("d1", "leave", ME)
+    assert summary(place.says(refusal("forbidden"))) == [("leave", None)]
+    assert place.rooms.dialog(ROOM) is None
+
+
 def test_the_end_of_everything_answers_all(inside):
     inside.rooms.join(DialogRef.room("d2"), "two", ME)
     inside.rooms.leave("d1", "one", ME)

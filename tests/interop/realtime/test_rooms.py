@@ -216,6 +216,32 @@ def test_a_join_that_is_not_answered_ends_in_time_and_the_next_succeeds(server):
     assert users_of(ben.events.of("occupant_joined")) == [ana.id]
 
 
+def test_leaving_without_an_answer_is_leaving_all_the_same_until_one_joins_again(server):
+    ben, proxy = server.person(), server.proxy()
+    ana = server.person(port=proxy.port)
+    room = server.room(ben, ana)
+    for person in (ana, ben):
+        person.chat.join(room)
+    proxy.freeze()
+    with pytest.raises(ChatTimeoutError):
+        ana.chat.leave(room, timeout=0.1)
+    proxy.thaw()
+    assert users_of(ben.events.wait_for("occupant_left")) == [ana.id]
+    proxy.freeze()
+    ana.chat.send_message(room, "here again")
+    with pytest.raises(ChatTimeoutError):
+        ana.chat.leave(room, timeout=0.1)
+    ana.chat.send_message(room, "and again")
+    proxy.thaw()
+    assert [m.body for m in ben.events.wait_for("message_received", 2)] == [
+        "here again",
+        "and again",
+    ]
+    hear("stay", ben, ana, room)
+    check_online(server, ben, room, ana, ben)
+    assert ana.events.of("room_left") == ana.events.of("message_failed") == []
+
+
 def test_a_link_cut_before_the_answer_only_delays_a_join(server):
     ben, proxy = server.person(), server.proxy()
     ana = server.person(port=proxy.port)
