@@ -39,6 +39,7 @@ FEATURES: Mapping[str, frozenset[str]] = {
     "offline messages": ALL - {"emulator"},
     "room messages without a join": ALL - {"prosody", "ejabberd"},
     "rooms by joining": ALL - {"emulator"},
+    "rooms that outlive the server": ALL - {"emulator"},
     "privacy lists": ALL - {"prosody"},
     "refusal of system messages": ALL - {"prosody"},
     "resumption after half a stanza": ALL - {"prosody"},

@@ -157,8 +157,11 @@ def test_a_killed_server_is_found_again_and_gets_what_was_written_meanwhile(own_
     assert handle.result(PATIENCE).body == "written while the server was dead"
 
 
-def test_a_server_that_shuts_down_is_found_again(own_server):
+def test_a_server_that_shuts_down_is_found_again_and_its_rooms_entered_again(own_server):
     alice, bob = own_server.person(), own_server.person()
+    room = own_server.room(alice, bob)
+    for person in (alice, bob):
+        person.chat.join(room)
     own_server.stop()
     alice.wait_for_state(ChatState.FORCE_CLOSED)
     own_server.start()
@@ -167,3 +170,11 @@ def test_a_server_that_shuts_down_is_found_again(own_server):
         person.chat.ping()
     alice.chat.send_private(bob.id, "here again")
     assert bodies(bob, 1) == ["here again"]
+    if own_server.supports("rooms that outlive the server"):
+        bob.chat.join(room)
+        alice.chat.send_message(room, "and in our room")
+        assert bodies(bob, 2) == ["here again", "and in our room"]
+        assert {event.reason for event in bob.events.of("room_left")} <= {"shutdown"}
+    else:
+        left = bob.events.wait_for("room_left")[-1]
+        assert (left.dialog_id, left.reason) == (room.id, "refused")

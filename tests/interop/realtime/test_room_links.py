@@ -144,3 +144,22 @@ def test_who_is_put_out_while_away_is_told_on_coming_back(far, server):
     left = away.person.events.wait_for("room_left")[0]
     assert (left.reason, left.text) == ("kicked", "asleep")
     assert users_of(ben.events.wait_for("occupant_left")) == [away.person.id]
+
+
+def test_many_rooms_are_entered_again_and_none_is_mixed_up(server):
+    away, ben = Away(server), server.person()
+    rooms = [server.room(ben, away.person) for _ in range(8)]
+    for room in rooms:
+        ben.chat.join(room)
+        away.person.chat.join(room)
+    away.cut()
+    away.end_session()
+    away.come_back(ChatState.READY)
+    ben.events.wait_for("occupant_joined", 16)
+    for room in rooms:
+        ben.chat.send_message(room, f"in {room.id}")
+        away.person.chat.send_message(room, f"in {room.id}")
+    for person in (ben, away.person):
+        received = person.events.wait_for("message_received", 8)
+        assert sorted(m.dialog_id for m in received) == sorted(room.id for room in rooms)
+        assert [m.body for m in received] == [f"in {m.dialog_id}" for m in received]

@@ -93,6 +93,15 @@ def test_texts_of_many_scripts_arrive_exactly_in_a_room(inside):
     assert bodies(ben, len(TEXTS)) == bodies(cleo, len(TEXTS)) == list(TEXTS)
 
 
+def test_a_big_message_arrives_whole_in_a_room(inside):
+    ana, ben, cleo, room = inside
+    body = "".join(chr(0x20AC + number % 1000) for number in range(30_000))
+    handle = ana.chat.send_message(room, body)
+    assert bodies(ben, 1) == bodies(cleo, 1) == [body]
+    hear("got it", ben, ana, room)
+    assert handle.server_copy.body == body
+
+
 def test_parameters_and_attachments_arrive_in_a_room(inside):
     ana, ben, cleo, room = inside
     custom = {"colour": "blue & <green>", "place": {"city": "Łódź", "at": {"x": "1", "y": "-2"}}}

@@ -6,7 +6,7 @@ import threading
 
 import pytest
 
-from connectycube import ChatTimeoutError, DialogRef, Occupant, StanzaError
+from connectycube import ArgumentValueError, ChatTimeoutError, DialogRef, Occupant, StanzaError
 from tests.chat.people import PATIENCE
 from tests.interop.realtime.rooms import check_online, hear, users_of
 
@@ -122,6 +122,18 @@ def test_a_room_that_is_not_there_is_refused_where_joining_makes_none(server):
     assert caught.value.condition == "item-not-found"
 
 
+def test_a_private_dialog_has_no_room(server):
+    ana, ben = server.person(), server.person()
+    ana.chat.send_private(ben.id, "between us")
+    (message,) = ben.events.wait_for("message_received")
+    with pytest.raises(ArgumentValueError, match="private"):
+        ben.chat.join(message.dialog)
+    if server.supports("dialog id"):
+        with pytest.raises(StanzaError, match="there is no such room") as caught:
+            ben.chat.join(message.dialog_id)
+        assert caught.value.condition == "item-not-found"
+
+
 def test_without_joining_messages_arrive_where_the_server_wants_none(three, server):
     ana, ben, cleo, room = three
     ben.chat.join(room)
@@ -163,6 +175,22 @@ def test_who_is_kicked_is_told_why_and_may_come_again(three, server):
     ben.chat.join(room)
     hear("calm again", ben, cleo, room)
     assert len(ben.events.of("room_left")) == 1
+
+
+def test_who_is_kicked_is_put_out_with_every_device(server):
+    ana, user = server.person(), server.user()
+    phone, desk = server.person(user), server.person(user)
+    room = server.room(ana, user)
+    for person in (ana, phone, desk):
+        person.chat.join(room)
+    server.kick(room, ana, user.id)
+    for device in (phone, desk):
+        left = device.events.wait_for("room_left")
+        assert [(event.reason, event.actor_id) for event in left] == [("kicked", ana.id)]
+    assert users_of(ana.events.wait_for("occupant_left")) == [user.id]
+    phone.chat.join(room)
+    hear("only the phone", phone, ana, room)
+    assert users_of(ana.events.of("occupant_joined")) == [user.id, user.id]
 
 
 def test_who_is_banned_is_told_and_does_not_come_again(three, server):
