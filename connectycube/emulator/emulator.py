@@ -31,10 +31,14 @@ __all__ = ["Emulator"]
 T = TypeVar("T")
 
 
+_CALL_SECONDS = 10.0
+
+
 class Emulator:
     """A ConnectyCube for one application: REST and files over HTTP, chat over direct TLS.
 
-    Its state is in memory, but for files' bytes, which are in a temporary folder until it stops.
+    Its state is in memory, but for files' bytes, which are in a temporary folder until it stops; with
+    ``data``, a folder, it is there, outlives a kill of the process, and belongs to one emulator at a time.
     ``api_port``, ``chat_port`` and ``storage_port`` 0 take free ports. The keyword arguments after them
     are fields of ``Settings``. Nothing happens before ``start()`` or ``with``. Every method may be
     called from any thread; those that reach into the running service raise RuntimeError while it is
@@ -52,6 +56,7 @@ class Emulator:
         api_port: int = 0,
         chat_port: int = 0,
         storage_port: int = 0,
+        data: str | os.PathLike[str] | None = None,
         clock: Clock | None = None,
         **behaviour: Any,
     ) -> None:
@@ -68,6 +73,7 @@ class Emulator:
             checks.an_integer("chat_port", chat_port, least=0, most=65535),
             checks.an_integer("storage_port", storage_port, least=0, most=65535),
         )
+        self._data = None if data is None else checks.a_string("data", os.fspath(data))
         self._clock: Clock = clock or SystemClock()
         self._lock = threading.Lock()
         self._running: Running | None = None
@@ -79,20 +85,24 @@ class Emulator:
     def start(self) -> Emulator:
         """Start the service and return when it accepts connections; nothing if it runs already.
 
-        After ``stop()`` it starts on the same ports, with the same certificate authority and without
-        any data. Raises OSError when a port is taken.
+        After ``stop()`` it starts on the same ports, with the same certificate authority and, without
+        ``data``, empty. Raises OSError when a port is taken or another emulator has the data,
+        ArgumentValueError when the data cannot be read.
         """
         with self._lock:
             if self._running is None:
                 context = self._make_certificate()
                 try:
+                    if self._data is not None:
+                        os.makedirs(self._data, 0o700, exist_ok=True)
                     self._running = Running(
                         self._settings,
                         self._clock,
                         self._host,
                         self._ports,
                         context,
-                        os.path.join(os.path.dirname(self.ca_file), "bucket"),
+                        self._data or os.path.dirname(self.ca_file),
+                        self._data is not None,
                     )
                 except BaseException:
                     self._remove_certificate()
@@ -234,6 +244,14 @@ class Emulator:
             "CONNECTYCUBE_CHAT_PORT": str(self.chat_port),
             "CONNECTYCUBE_CA_FILE": self.ca_file,
         }
+
+    def reset(self) -> None:
+        """Forget users, sessions, dialogs, files and everything else; ids start anew.
+
+        Every chat connection ends with the stream error system-shutdown, every token is unknown. The
+        ports stay open.
+        """
+        self._call(lambda service: service.reset())
 
     # --- reaching in ------------------------------------------------------------------------------
 
@@ -391,8 +409,8 @@ class Emulator:
         """The push notifications that the service would have sent, oldest first."""
         return self._call(lambda service: service.pushes.sent)
 
-    def _call(self, work: Callable[[Service], T]) -> T:
+    def _call(self, work: Callable[[Service], T], seconds: float = _CALL_SECONDS) -> T:
         running = self._running
         if running is None:
             raise RuntimeError("the emulator is not running")
-        return running.call(work)
+        return running.call(work, seconds)

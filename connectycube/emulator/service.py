@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import ssl
 import threading
 from collections.abc import Callable
@@ -10,12 +11,15 @@ from concurrent.futures import Future
 from concurrent.futures import TimeoutError as FutureTimeoutError
 from typing import TypeVar
 
+from connectycube.errors import ArgumentValueError
+
 from .accounts import Accounts
 from .address_book import AddressBook
 from .api import Api
 from .api.http import HttpServer
 from .clock import Clock
 from .conversations import Conversations
+from .database import Database
 from .events import Events
 from .pushes import Pushes
 from .records import Records
@@ -33,22 +37,42 @@ Ports = tuple[int, int, int]
 
 _START_SECONDS = 10.0
 _STOP_SECONDS = 5.0
-_CALL_SECONDS = 10.0
 
 
 class Service:
-    """The parts of a running service; to be touched on the loop's thread alone."""
+    """The parts of a running service; to be touched on the loop's thread alone.
+
+    ``data`` is the folder of its state: the bytes of files in ``bucket``, everything else in ``state.db``,
+    which is in memory instead if ``lasting`` is False.
+    """
 
     def __init__(
         self,
         settings: Settings,
         clock: Clock,
         context: ssl.SSLContext,
-        bucket_directory: str,
+        data: str,
+        lasting: bool,
         loop: asyncio.AbstractEventLoop,
     ) -> None:
-        self.store = Store()
-        self.pushes = Pushes(self.store.database, clock)
+        self._settings = settings
+        self._clock = clock
+        self._data = data
+        self._loop = loop
+        self.store = Store(os.path.join(data, "state.db")) if lasting else Store()
+        try:
+            self._make_parts()
+        except BaseException:
+            self.store.close()
+            raise
+        self.http = HttpServer(self.api, body_bytes=settings.body_bytes)
+        self.tcp = TcpServer(self.exchange, context)
+        self.storage = BucketServer(self.bucket)
+
+    def _make_parts(self) -> None:
+        settings, clock, database = self._settings, self._clock, self.store.database
+        _check_application(database, settings)
+        self.pushes = Pushes(database, clock)
         self.accounts = Accounts(self.store, settings, clock)
         self.conversations = Conversations(self.store, settings, clock)
         self.exchange = Exchange(
@@ -58,11 +82,11 @@ class Service:
             self.accounts,
             self.conversations,
             self.pushes,
-            loop.call_later,
+            self._loop.call_later,
         )
-        self.bucket = Bucket(bucket_directory, clock)
-        database, address_book = self.store.database, AddressBook(self.store.database)
-        api = Api(
+        self.bucket = Bucket(os.path.join(self._data, "bucket"), clock, database)
+        address_book = AddressBook(database)
+        self.api = Api(
             store=self.store,
             accounts=self.accounts,
             conversations=self.conversations,
@@ -78,15 +102,24 @@ class Service:
         self.accounts.on_delete(address_book.forget_user)
         self.accounts.on_delete(self.conversations.store.forget_user)
         self.accounts.on_delete(self.exchange.forget_user)
-        self.http = HttpServer(api, body_bytes=settings.body_bytes)
-        self.tcp = TcpServer(self.exchange, context)
-        self.storage = BucketServer(self.bucket)
+
+    def reset(self) -> None:
+        """Forget everything and end every connection; the listeners go on with new parts."""
+        url = self.bucket.url
+        self.exchange.shut_down("The emulator was reset")
+        self.store.database.wipe()
+        self._make_parts()
+        self.bucket.url = url
+        self.http.api = self.api
+        self.tcp.serve(self.exchange)
+        self.storage.bucket = self.bucket
 
     def _online(self) -> list[int]:
         sessions = self.exchange.sessions()
         return sorted({session.user_id for session in sessions if session.link is not None})
 
     async def start(self, host: str, ports: Ports) -> Ports:
+        """Listen; return the ports, free ones in place of 0."""
         started = (
             await self.http.start(host, ports[0]),
             await self.tcp.start(host, ports[1]),
@@ -96,8 +129,9 @@ class Service:
         return started
 
     async def stop(self) -> None:
+        """End every connection, stop listening and close the state."""
         try:
-            self.exchange.shut_down()
+            self.exchange.shut_down("The emulator stops")
         finally:  # whatever a client's last moment breaks, no socket stays open
             try:
                 await asyncio.gather(self.http.stop(), self.tcp.stop(), self.storage.stop())
@@ -115,11 +149,16 @@ class Running:
         host: str,
         ports: Ports,
         context: ssl.SSLContext,
-        bucket_directory: str,
+        data: str,
+        lasting: bool,
     ) -> None:
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._run, name="connectycube-emulator", daemon=True)
-        self._service = Service(settings, clock, context, bucket_directory, self._loop)
+        try:
+            self._service = Service(settings, clock, context, data, lasting, self._loop)
+        except BaseException:
+            self._loop.close()
+            raise
         self._thread.start()
         try:
             start = asyncio.run_coroutine_threadsafe(self._service.start(host, ports), self._loop)
@@ -145,7 +184,7 @@ class Running:
         asyncio.set_event_loop(None)
         self._loop.close()
 
-    def call(self, work: Callable[[Service], T]) -> T:
+    def call(self, work: Callable[[Service], T], seconds: float) -> T:
         """Run something on the loop's thread and return what it returns or raises."""
         if threading.current_thread() is self._thread:
             return work(self._service)
@@ -159,7 +198,7 @@ class Running:
 
         try:
             self._loop.call_soon_threadsafe(run)
-            return future.result(_CALL_SECONDS)
+            return future.result(seconds)
         except FutureTimeoutError:
             raise RuntimeError("the emulator did not answer in time, or is stopping") from None
         except RuntimeError as error:
@@ -174,6 +213,14 @@ class Running:
         finally:
             self._loop.call_soon_threadsafe(self._loop.stop)
             self._thread.join(_STOP_SECONDS)
+
+
+def _check_application(database: Database, settings: Settings) -> None:
+    # Addresses of contacts and in privacy lists hold both.
+    ours = f"{settings.app_id} at {settings.domain}"
+    found = database.fact("application", ours)
+    if found != ours:
+        raise ArgumentValueError(f"The data is that of application {found}, not of {ours}")
 
 
 def origin(host: str, port: int) -> str:
