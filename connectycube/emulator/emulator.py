@@ -8,18 +8,20 @@ import ssl
 import tempfile
 import threading
 import weakref
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import trustme
 
 from connectycube import checks
-from connectycube.errors import ArgumentValueError
+from connectycube.errors import ArgumentTypeError, ArgumentValueError
 
 from .clock import Clock, SystemClock
 from .conversations import BROADCAST, PRIVATE
+from .loading import Loaded, Loader, read_document
 from .pushes import Push
+from .safety import check_environment
 from .service import Running, Service, origin
 from .settings import Settings
 
@@ -32,6 +34,7 @@ T = TypeVar("T")
 
 
 _CALL_SECONDS = 10.0
+_FILL_SECONDS = 300.0
 
 
 class Emulator:
@@ -86,9 +89,11 @@ class Emulator:
         """Start the service and return when it accepts connections; nothing if it runs already.
 
         After ``stop()`` it starts on the same ports, with the same certificate authority and, without
-        ``data``, empty. Raises OSError when a port is taken or another emulator has the data,
-        ArgumentValueError when the data cannot be read.
+        ``data``, empty. Raises OSError when a port is taken or another emulator has the data, and
+        ArgumentValueError when the data cannot be read or CONNECTYCUBE_API_URL or
+        CONNECTYCUBE_CHAT_HOST in the environment name the hosted service.
         """
+        check_environment(os.environ)
         with self._lock:
             if self._running is None:
                 context = self._make_certificate()
@@ -259,6 +264,62 @@ class Emulator:
         """Make a user and return the id; ``fields`` are those of a sign-up (full_name, email, …)."""
         wanted = {**fields, "login": login, "password": password}
         return self._call(lambda service: int(service.accounts.sign_up(wanted)["id"]))
+
+    def add_dialog(
+        self,
+        kind: str,
+        owner_id: int,
+        occupants_ids: Iterable[int] = (),
+        *,
+        admins_ids: Iterable[int] = (),
+        name: str | None = None,
+        description: str | None = None,
+        photo: str | None = None,
+    ) -> str:
+        """Make a dialog of a kind ("private", "group", "public", "broadcast") and return the id.
+
+        The owner and the admins are occupants too. A private one has a single other occupant and no
+        name; if the two have their dialog already, that is it.
+        """
+        return self._call(
+            lambda service: service.filling.dialog(
+                kind,
+                owner_id,
+                occupants_ids,
+                admins_ids=admins_ids,
+                name=name,
+                description=description,
+                photo=photo,
+            )
+        )
+
+    def add_messages(self, dialog_id: str, messages: Iterable[Mapping[str, Any]]) -> list[str]:
+        """Put messages into a dialog's history, all or none, and return their ids; nobody is told.
+
+        Each is a mapping with ``sender_id`` and, if wanted, ``message``, ``date_sent`` (unix seconds),
+        ``attachments``, ``custom`` (parameters), ``read_ids`` (who has read it) and ``_id``. They are in
+        the order given. The service does nothing else meanwhile: some seconds for 100,000.
+        """
+        return self._call(
+            lambda service: service.filling.messages(dialog_id, messages), _FILL_SECONDS
+        )
+
+    def load(self, source: str | os.PathLike[str] | Mapping[str, Any]) -> Loaded:
+        """Put in users, dialogs and messages from a JSON file or its content, all or nothing.
+
+        Returns the new ids by login and by name. Raises ArgumentValueError or ArgumentTypeError, which
+        name the place in the file, and OSError when it cannot be read.
+        """
+        where, document = read_document(source)
+
+        def load(service: Service) -> Loaded:
+            with service.store.database.transaction():
+                return Loader(service.filling).load(document)
+
+        try:
+            return self._call(load, _FILL_SECONDS)
+        except (ArgumentTypeError, ArgumentValueError) as error:
+            raise type(error)(f"{where}{error}") from None
 
     def add_broadcast_dialog(
         self,

@@ -21,6 +21,7 @@ from .clock import Clock
 from .conversations import Conversations
 from .database import Database
 from .events import Events
+from .filling import Filling
 from .pushes import Pushes
 from .records import Records
 from .settings import Settings
@@ -75,6 +76,7 @@ class Service:
         self.pushes = Pushes(database, clock)
         self.accounts = Accounts(self.store, settings, clock)
         self.conversations = Conversations(self.store, settings, clock)
+        self.filling = Filling(self.accounts, self.conversations)
         self.exchange = Exchange(
             settings,
             clock,
