@@ -261,9 +261,12 @@ class Emulator:
     # --- reaching in ------------------------------------------------------------------------------
 
     def add_user(self, login: str, password: str, **fields: Any) -> int:
-        """Make a user and return the id; ``fields`` are those of a sign-up (full_name, email, …)."""
+        """Make a user and return the id; ``fields`` are those of a sign-up (full_name, email, …).
+
+        Raises ArgumentValueError, which names the field, for what the service would refuse.
+        """
         wanted = {**fields, "login": login, "password": password}
-        return self._call(lambda service: int(service.accounts.sign_up(wanted)["id"]))
+        return self._call(lambda service: service.filling.user(wanted))
 
     def add_dialog(
         self,

@@ -13,7 +13,7 @@ from typing import Any
 from connectycube import checks
 from connectycube.errors import ArgumentTypeError, ArgumentValueError
 
-from .accounts import Accounts
+from .accounts import USER_COLUMNS, Accounts
 from .conversations import PRIVATE, Conversations, Draft, PastDraft
 from .identifiers import is_object_id
 from .refusal import Refusal
@@ -25,6 +25,10 @@ __all__ = ["Filling"]
 _MOST_ADMINS = 5
 _LATEST = 2**53
 _KINDS = {name: number for number, name in TYPES.items()}
+_USER_FIELDS = (USER_COLUMNS.keys() - {"id", "created_at", "updated_at", "last_request_at"}) | {
+    "password",
+    "tag_list",
+}
 _MESSAGE_FIELDS = frozenset(
     ("_id", "sender_id", "message", "date_sent", "attachments", "custom", "read_ids")
 )
@@ -39,6 +43,9 @@ class Filling:
 
     def user(self, fields: Mapping[str, Any]) -> int:
         """Make a user as a sign-up does; return the id."""
+        unknown = fields.keys() - _USER_FIELDS
+        if unknown:
+            raise ArgumentValueError(f"{min(unknown, key=str)} is no field of a user")
         try:
             return int(self._accounts.sign_up(fields)["id"])
         except Refusal as refusal:

@@ -8,6 +8,21 @@ from connectycube.errors import ArgumentTypeError, ArgumentValueError
 
 
 @pytest.mark.parametrize(
+    ("login", "fields", "named"),
+    [
+        ("alice", {}, "login has already been taken"),
+        ("al", {}, "login must have 3 to 70"),
+        ("carol", {"email": "x"}, "email is not"),
+        ("carol", {"fullname": "Carol"}, "fullname is no field"),
+        ("carol", {"id": 5}, "id is no field"),
+    ],
+)
+def test_a_wrong_value_for_a_user_is_named(emulator, alice, login, fields, named):
+    with pytest.raises(ArgumentValueError, match=named):
+        emulator.add_user(login, "secret", **fields)
+
+
+@pytest.mark.parametrize(
     ("kind", "number", "occupants"),
     [("group", 2, [1, 2]), ("public", 4, None), ("broadcast", 1, None)],
 )

@@ -55,6 +55,7 @@ def changed(part, place, **fields):
     ("document", "error", "named"),
     [
         (changed("users", 1, login="alice"), ArgumentValueError, r"^users\[1\]: login"),
+        (changed("users", 1, fullname="Bob"), ArgumentValueError, r"^users\[1\]: fullname"),
         (changed("users", 1, password=None), ArgumentValueError, r"^users\[1\]: password"),
         (
             changed("dialogs", 0, owner="dave"),
