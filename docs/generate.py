@@ -18,10 +18,10 @@ import attrs
 import connectycube
 from connectycube import ChatState, Config, Limits, ReconnectPolicy, Timeouts, config, errors
 from connectycube.chat.protocol.states import READY_STATES, TRANSITIONS
+from connectycube.emulator import coverage
 from connectycube.emulator import settings as emulator_settings
 from connectycube.emulator.api.routing import ROUTES
 from connectycube.emulator.settings import Settings
-from connectycube.emulator.xmpp.requests import REQUESTS
 from connectycube.rest import arguments
 from connectycube.rest.dialogs import DIALOGS
 from connectycube.rest.messages import MESSAGES
@@ -160,19 +160,16 @@ def error_tree() -> str:
 def endpoints() -> str:
     """Write the REST endpoints of the emulator."""
     rows = [
-        (f"`{entry.method} /{entry.pattern}`", entry.auth.value, entry.inferred or "")
+        (f"`{entry.method} /{entry.pattern}`", entry.auth.value)
         for entry in sorted(ROUTES, key=lambda entry: (entry.pattern, entry.method))
     ]
-    return _table(("endpoint", "needs", "inferred"), rows)
+    return _table(("endpoint", "needs"), rows)
 
 
-def requests() -> str:
-    """Write the IQ requests that the emulator answers."""
-    rows = [
-        (f"`{entry.type}`", f"`<{entry.name}/>`", f"`{entry.namespace}`")
-        for entry in REQUESTS.values()
-    ]
-    return _table(("type", "element", "namespace"), rows)
+def covered() -> str:
+    """Write what the emulator implements, infers and misses."""
+    rows = [(entry.wire, f"`{entry.name}`", entry.state, entry.note) for entry in coverage()]
+    return _table(("", "endpoint or stanza", "state", "what is inferred, or done instead"), rows)
 
 
 def switches() -> str:
@@ -227,7 +224,7 @@ PARTS: dict[str, dict[str, Callable[[], str]]] = {
         "limits": limits,
     },
     "rest.md": {"configuration": configuration, "lookups": lookups, "operators": operators},
-    "emulator.md": {"endpoints": endpoints, "requests": requests, "switches": switches},
+    "emulator.md": {"endpoints": endpoints, "coverage": covered, "switches": switches},
     "api.md": {"errors": error_tree},
     "design.md": {
         "rooms": rooms,

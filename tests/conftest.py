@@ -14,6 +14,7 @@ settings.register_profile("unhurried", deadline=None, suppress_health_check=[Hea
 settings.load_profile("unhurried")
 
 pytest_plugins = [
+    "pytester",
     "tests.support.hanging",
     "tests.support.leaks",
     "tests.support.network",

@@ -6,6 +6,8 @@ command goes on running, so send its output to a file and read that:
     connectycube emulator > emulator.env &
     until grep -qx ready emulator.env; do sleep 0.1; done
     eval "$(grep '^export ' emulator.env)"
+
+With --coverage it lists what it implements and ends.
 """
 
 from __future__ import annotations
@@ -51,12 +53,25 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default="127.0.0.1",
         help="address to listen on (default: 127.0.0.1, this machine)",
     )
+    parser.add_argument(
+        "--data",
+        metavar="DIR",
+        help="folder to keep the state in, made if it is not there (default: state is in memory)",
+    )
+    parser.add_argument(
+        "--load", metavar="FILE", help="JSON file of users, dialogs and messages to start with"
+    )
+    parser.add_argument(
+        "--coverage",
+        action="store_true",
+        help="list what is implemented, inferred and missing, and end",
+    )
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Run the emulator; return 0 after SIGINT or SIGTERM."""
     try:
-        from connectycube.emulator import Emulator
+        from connectycube.emulator import Emulator, coverage_text
     except ModuleNotFoundError as error:
         if error.name not in ("aiohttp", "trustme"):
             raise
@@ -65,8 +80,15 @@ def run(arguments: argparse.Namespace) -> int:
             file=sys.stderr,
         )
         return 1
+    options = vars(arguments)
+    load, show_coverage = options.pop("load"), options.pop("coverage")
+    if show_coverage:
+        print(coverage_text())
+        return 0
     with _signals() as asked_to_stop:
-        with Emulator(**vars(arguments)) as emulator:
+        with Emulator(**options) as emulator:
+            if load is not None:
+                emulator.load(load)
             if _announce(emulator):
                 asked_to_stop.wait()
         return 0

@@ -7,6 +7,8 @@ It is the other side of the wire and shares no code with the client::
         config = emulator.config()
 """
 
+from .coverage import Entry, coverage, coverage_text
 from .emulator import Emulator
+from .loading import Loaded
 
-__all__ = ["Emulator"]
+__all__ = ["Emulator", "Entry", "Loaded", "coverage", "coverage_text"]

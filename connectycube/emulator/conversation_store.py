@@ -259,6 +259,27 @@ class ConversationStore:
             self._db.run("UPDATE preferences SET hidden = 0 WHERE dialog_id = ?", dialog_id)
         return True
 
+    def add_history(
+        self,
+        dialog_id: str,
+        messages: Sequence[Mapping[str, Any]],
+        receipts: Iterable[tuple[str, int, str, bool, bool]],
+        *,
+        now: int,
+    ) -> None:
+        """Insert many messages of a dialog at once, with their receipts as rows of that table."""
+        if not messages:
+            return
+        names = list(messages[0])
+        marks = ", ".join(f":{name}" for name in names)
+        with self._db.transaction():
+            self._db.connection.executemany(
+                f"INSERT INTO messages ({', '.join(names)}) VALUES ({marks})", messages
+            )
+            self._db.connection.executemany("INSERT INTO receipts VALUES (?, ?, ?, ?, ?)", receipts)
+            self._set_last_message(dialog_id, messages[-1], updated_at=now)
+            self._db.run("UPDATE preferences SET hidden = 0 WHERE dialog_id = ?", dialog_id)
+
     def _set_last_message(
         self, dialog_id: str, message: Row | Mapping[str, Any] | None, **values: Any
     ) -> None:

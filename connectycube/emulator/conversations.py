@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Protocol
 
 from attrs import field, frozen
@@ -17,7 +17,16 @@ from .roles import BROADCAST, GROUP, PRIVATE, PUBLIC, Action, Role, require
 from .settings import Settings
 from .store import Row, Store
 
-__all__ = ["BROADCAST", "GROUP", "PRIVATE", "PUBLIC", "ChatDelivery", "Conversations", "Draft"]
+__all__ = [
+    "BROADCAST",
+    "GROUP",
+    "PRIVATE",
+    "PUBLIC",
+    "ChatDelivery",
+    "Conversations",
+    "Draft",
+    "PastDraft",
+]
 
 # A time beyond this (the year 5138 in seconds) can only mean milliseconds, as some clients send them.
 _MILLISECONDS_ABOVE = 10**11
@@ -33,6 +42,15 @@ class Draft:
     date_sent: int | None = None
     attachments: Sequence[Mapping[str, Any]] = ()
     custom: Mapping[str, Any] = field(factory=dict)
+
+
+@frozen(kw_only=True)
+class PastDraft:
+    """A message of long ago, with its sender and those who have read it."""
+
+    sender_id: int
+    draft: Draft
+    read_ids: frozenset[int] = frozenset()
 
 
 class ChatDelivery(Protocol):
@@ -168,10 +186,36 @@ class Conversations:
 
     def add_message(self, dialog: Row, sender: int, draft: Draft) -> Row | None:
         """Store a message and count it as unread for the others; None if its id is stored already."""
-        now = self.now()
         # Messages that are only viewed get a receipt when somebody views them.
         others = [] if dialog["type"] in VIEWED else self.others(dialog, sender)
-        values = {
+        values = self._columns(dialog, sender, draft, others, self.now())
+        if not self.store.add_message(values, others):
+            return None
+        return self.store.message(values["id"])
+
+    def add_history(self, dialog: Row, drafts: Iterable[PastDraft]) -> list[str]:
+        """Store messages as if they had been sent long ago, all or none; return their ids.
+
+        Raises sqlite3.IntegrityError when an id is stored already.
+        """
+        members = [] if dialog["type"] in VIEWED else self.members(dialog)
+        rows, receipts = [], []
+        for past in drafts:
+            sender, draft = past.sender_id, past.draft
+            sent = draft.date_sent if draft.date_sent is not None else self.now()
+            others = [member for member in members if member != sender]
+            row = self._columns(dialog, sender, draft, others, sent)
+            rows.append(row)
+            for user_id in {sender, *others, *past.read_ids}:
+                read = user_id == sender or user_id in past.read_ids
+                receipts.append((row["id"], user_id, dialog["id"], read, read))
+        self.store.add_history(dialog["id"], rows, receipts, now=self.now())
+        return [row["id"] for row in rows]
+
+    def _columns(
+        self, dialog: Row, sender: int, draft: Draft, others: Sequence[int], now: int
+    ) -> dict[str, Any]:
+        return {
             "id": draft.id if is_object_id(draft.id) else self.new_id(),
             "dialog_id": dialog["id"],
             "sender_id": sender,
@@ -183,9 +227,6 @@ class Conversations:
             "attachments": json.dumps(list(draft.attachments)),
             "custom": json.dumps(dict(draft.custom)),
         }
-        if not self.store.add_message(values, others):
-            return None
-        return self.store.message(values["id"])
 
     def message_for(self, user_id: int, message_id: str) -> tuple[Row, Row]:
         """Return a message that this user may see, and its dialog."""

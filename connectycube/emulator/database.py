@@ -1,4 +1,8 @@
-"""Database: short words for statements on the one SQLite connection that the emulator's tables share."""
+"""Database: the file of the emulator's state, and short words for statements on its one connection.
+
+A database on disk has one owner at a time. Every statement commits by itself unless it is part of a
+transaction, and what was committed outlives a kill of the process. (SQLite: write-ahead log.)
+"""
 
 from __future__ import annotations
 
@@ -7,19 +11,85 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
+from connectycube.errors import ArgumentValueError
+
 __all__ = ["Database", "Row"]
 
 Row = dict[str, Any]
+
+_IN_MEMORY = ":memory:"
+# What SQLite keeps in a file's header for programs: whose file it is, and in which form.
+_APPLICATION = 0x43756265
+_FORMAT = 1
+_FACTS = "CREATE TABLE IF NOT EXISTS facts (name TEXT PRIMARY KEY, value TEXT NOT NULL)"
 
 
 class Database:
     """One connection; each table's owner brings its own schema. Names of tables and columns are ours."""
 
-    def __init__(self, path: str = ":memory:") -> None:
-        self.connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+    def __init__(self, path: str = _IN_MEMORY) -> None:
+        """Open a file, or make it; raise OSError if it is in use, ArgumentValueError if it is not ours."""
+        try:
+            self.connection = sqlite3.connect(
+                path, isolation_level=None, check_same_thread=False, timeout=0
+            )
+        except sqlite3.OperationalError as error:
+            raise OSError(f"{path}: {error}") from error
         self.connection.row_factory = sqlite3.Row
-        self.connection.execute("PRAGMA journal_mode = WAL")
-        self.connection.execute("PRAGMA synchronous = NORMAL")
+        try:
+            self._own(path)
+        except BaseException:
+            self.connection.close()
+            raise
+        self.create(_FACTS)
+
+    def _own(self, path: str) -> None:
+        try:
+            self.run("PRAGMA locking_mode = EXCLUSIVE")
+            self._check_format(path)
+            self.run("PRAGMA journal_mode = WAL")
+            self.run("PRAGMA synchronous = NORMAL")
+            self.run(f"PRAGMA application_id = {_APPLICATION}")
+            self.run(f"PRAGMA user_version = {_FORMAT}")
+        except sqlite3.OperationalError as error:
+            if "locked" in str(error):
+                raise OSError(f"{path} is in use by another emulator") from error
+            raise OSError(f"{path}: {error}") from error
+        except sqlite3.DatabaseError as error:
+            raise ArgumentValueError(f"{path} holds no data of an emulator: {error}") from error
+
+    def _check_format(self, path: str) -> None:
+        application = self._pragma("application_id")
+        if not self.count("sqlite_master", "1"):
+            return
+        if application != _APPLICATION:
+            raise ArgumentValueError(f"{path} holds no data of an emulator")
+        found = self._pragma("user_version")
+        if found != _FORMAT:
+            raise ArgumentValueError(
+                f"{path} was written by another release: its format is {found}, here it is {_FORMAT}"
+            )
+
+    def _pragma(self, name: str) -> int:
+        return int(self.connection.execute(f"PRAGMA {name}").fetchone()[0])
+
+    def close(self) -> None:
+        """Close the connection; a file is free for others then."""
+        self.connection.close()
+
+    def fact(self, name: str, value: str) -> str:
+        """Return what is known under this name; it is ``value`` from now on if nothing was."""
+        self.insert("facts", {"name": name, "value": value}, verb="INSERT OR IGNORE")
+        row = self.one("SELECT value FROM facts WHERE name = ?", name)
+        assert row is not None
+        return str(row["value"])
+
+    def wipe(self) -> None:
+        """Empty every table; ids start anew."""
+        tables = self.all("SELECT name FROM sqlite_master WHERE type = 'table'")
+        with self.transaction():
+            for table in tables:
+                self.run(f"DELETE FROM {table['name']}")
 
     def create(self, schema: str) -> None:
         """Make the tables of a schema whose statements say IF NOT EXISTS."""
@@ -27,7 +97,10 @@ class Database:
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
-        """Commit all of the statements inside, or none."""
+        """Commit all of the statements inside, or none; one inside another is part of it."""
+        if self.connection.in_transaction:
+            yield
+            return
         self.connection.execute("BEGIN")
         try:
             yield

@@ -2,37 +2,28 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 import shutil
 import ssl
 import tempfile
 import threading
 import weakref
-from collections.abc import Callable, Sequence
-from concurrent.futures import Future
-from concurrent.futures import TimeoutError as FutureTimeoutError
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import trustme
 
 from connectycube import checks
-from connectycube.errors import ArgumentValueError
+from connectycube.errors import ArgumentTypeError, ArgumentValueError
 
-from .accounts import Accounts
-from .address_book import AddressBook
-from .api import Api
-from .api.http import HttpServer
 from .clock import Clock, SystemClock
-from .conversations import BROADCAST, PRIVATE, Conversations
-from .events import Events
-from .pushes import Push, Pushes
-from .records import Records
+from .conversations import BROADCAST, PRIVATE
+from .loading import Loaded, Loader, read_document
+from .pushes import Push
+from .safety import check_environment
+from .service import Running, Service, origin
 from .settings import Settings
-from .storage import Bucket, BucketServer, Files
-from .store import Store
-from .xmpp import Exchange, TcpServer
 
 if TYPE_CHECKING:
     from connectycube.config import Config
@@ -41,17 +32,16 @@ __all__ = ["Emulator"]
 
 T = TypeVar("T")
 
-_Ports = tuple[int, int, int]
 
-_START_SECONDS = 10.0
-_STOP_SECONDS = 5.0
 _CALL_SECONDS = 10.0
+_FILL_SECONDS = 300.0
 
 
 class Emulator:
     """A ConnectyCube for one application: REST and files over HTTP, chat over direct TLS.
 
-    Its state is in memory, but for files' bytes, which are in a temporary folder until it stops.
+    Its state is in memory, but for files' bytes, which are in a temporary folder until it stops; with
+    ``data``, a folder, it is there, outlives a kill of the process, and belongs to one emulator at a time.
     ``api_port``, ``chat_port`` and ``storage_port`` 0 take free ports. The keyword arguments after them
     are fields of ``Settings``. Nothing happens before ``start()`` or ``with``. Every method may be
     called from any thread; those that reach into the running service raise RuntimeError while it is
@@ -69,6 +59,7 @@ class Emulator:
         api_port: int = 0,
         chat_port: int = 0,
         storage_port: int = 0,
+        data: str | os.PathLike[str] | None = None,
         clock: Clock | None = None,
         **behaviour: Any,
     ) -> None:
@@ -85,9 +76,10 @@ class Emulator:
             checks.an_integer("chat_port", chat_port, least=0, most=65535),
             checks.an_integer("storage_port", storage_port, least=0, most=65535),
         )
+        self._data = None if data is None else checks.a_string("data", os.fspath(data))
         self._clock: Clock = clock or SystemClock()
         self._lock = threading.Lock()
-        self._running: _Running | None = None
+        self._running: Running | None = None
         self._authority: trustme.CA | None = None
         self._directory: str | None = None
 
@@ -96,20 +88,26 @@ class Emulator:
     def start(self) -> Emulator:
         """Start the service and return when it accepts connections; nothing if it runs already.
 
-        After ``stop()`` it starts on the same ports, with the same certificate authority and without
-        any data. Raises OSError when a port is taken.
+        After ``stop()`` it starts on the same ports, with the same certificate authority and, without
+        ``data``, empty. Raises OSError when a port is taken or another emulator has the data, and
+        ArgumentValueError when the data cannot be read or CONNECTYCUBE_API_URL or
+        CONNECTYCUBE_CHAT_HOST in the environment name the hosted service.
         """
+        check_environment(os.environ)
         with self._lock:
             if self._running is None:
                 context = self._make_certificate()
                 try:
-                    self._running = _Running(
+                    if self._data is not None:
+                        os.makedirs(self._data, 0o700, exist_ok=True)
+                    self._running = Running(
                         self._settings,
                         self._clock,
                         self._host,
                         self._ports,
                         context,
-                        os.path.join(os.path.dirname(self.ca_file), "bucket"),
+                        self._data or os.path.dirname(self.ca_file),
+                        self._data is not None,
                     )
                 except BaseException:
                     self._remove_certificate()
@@ -205,7 +203,7 @@ class Emulator:
     @property
     def api_url(self) -> str:
         """The address of the REST API."""
-        return _origin(self._host, self.api_port)
+        return origin(self._host, self.api_port)
 
     @property
     def storage_port(self) -> int:
@@ -215,7 +213,7 @@ class Emulator:
     @property
     def storage_url(self) -> str:
         """The address of the storage bucket: files are uploaded to and downloaded from it."""
-        return _origin(self._host, self.storage_port)
+        return origin(self._host, self.storage_port)
 
     @property
     def ca_file(self) -> str:
@@ -252,12 +250,79 @@ class Emulator:
             "CONNECTYCUBE_CA_FILE": self.ca_file,
         }
 
+    def reset(self) -> None:
+        """Forget users, sessions, dialogs, files and everything else; ids start anew.
+
+        Every chat connection ends with the stream error system-shutdown, every token is unknown. The
+        ports stay open.
+        """
+        self._call(lambda service: service.reset())
+
     # --- reaching in ------------------------------------------------------------------------------
 
     def add_user(self, login: str, password: str, **fields: Any) -> int:
-        """Make a user and return the id; ``fields`` are those of a sign-up (full_name, email, …)."""
+        """Make a user and return the id; ``fields`` are those of a sign-up (full_name, email, …).
+
+        Raises ArgumentValueError, which names the field, for what the service would refuse.
+        """
         wanted = {**fields, "login": login, "password": password}
-        return self._call(lambda service: int(service.accounts.sign_up(wanted)["id"]))
+        return self._call(lambda service: service.filling.user(wanted))
+
+    def add_dialog(
+        self,
+        kind: str,
+        owner_id: int,
+        occupants_ids: Iterable[int] = (),
+        *,
+        admins_ids: Iterable[int] = (),
+        name: str | None = None,
+        description: str | None = None,
+        photo: str | None = None,
+    ) -> str:
+        """Make a dialog of a kind ("private", "group", "public", "broadcast") and return the id.
+
+        The owner and the admins are occupants too. A private one has a single other occupant and no
+        name; if the two have their dialog already, that is it.
+        """
+        return self._call(
+            lambda service: service.filling.dialog(
+                kind,
+                owner_id,
+                occupants_ids,
+                admins_ids=admins_ids,
+                name=name,
+                description=description,
+                photo=photo,
+            )
+        )
+
+    def add_messages(self, dialog_id: str, messages: Iterable[Mapping[str, Any]]) -> list[str]:
+        """Put messages into a dialog's history, all or none, and return their ids; nobody is told.
+
+        Each is a mapping with ``sender_id`` and, if wanted, ``message``, ``date_sent`` (unix seconds),
+        ``attachments``, ``custom`` (parameters), ``read_ids`` (who has read it) and ``_id``. They are in
+        the order given. The service does nothing else meanwhile: some seconds for 100,000.
+        """
+        return self._call(
+            lambda service: service.filling.messages(dialog_id, messages), _FILL_SECONDS
+        )
+
+    def load(self, source: str | os.PathLike[str] | Mapping[str, Any]) -> Loaded:
+        """Put in users, dialogs and messages from a JSON file or its content, all or nothing.
+
+        Returns the new ids by login and by name. Raises ArgumentValueError or ArgumentTypeError, which
+        name the place in the file, and OSError when it cannot be read.
+        """
+        where, document = read_document(source)
+
+        def load(service: Service) -> Loaded:
+            with service.store.database.transaction():
+                return Loader(service.filling).load(document)
+
+        try:
+            return self._call(load, _FILL_SECONDS)
+        except (ArgumentTypeError, ArgumentValueError) as error:
+            raise type(error)(f"{where}{error}") from None
 
     def add_broadcast_dialog(
         self,
@@ -273,7 +338,7 @@ class Emulator:
         Every user may read it; the owner and the admins may write.
         """
 
-        def add(service: _Service) -> str:
+        def add(service: Service) -> str:
             conversations = service.conversations
             conversations.check_users([owner_id, *admins_ids])
             dialog = conversations.add_dialog(
@@ -326,7 +391,7 @@ class Emulator:
     def _expel(
         self, dialog_id: str, user_id: int, actor_id: int | None, reason: str | None, *, ban: bool
     ) -> bool:
-        def expel(service: _Service) -> bool:
+        def expel(service: Service) -> bool:
             dialog = service.conversations.store.dialog(dialog_id)
             if dialog is None or dialog["type"] == PRIVATE:
                 raise ArgumentValueError(
@@ -348,7 +413,7 @@ class Emulator:
         Reading marks nothing as read.
         """
 
-        def read(service: _Service) -> list[dict[str, Any]]:
+        def read(service: Service) -> list[dict[str, Any]]:
             conversations = service.conversations
             return [
                 conversations.json.messages([row], row["sender_id"])[0]
@@ -361,7 +426,7 @@ class Emulator:
         """Return the id of the private dialog of two users, None if there is none yet."""
         pair = f"{min(user_id, other_id)}-{max(user_id, other_id)}"
 
-        def read(service: _Service) -> str | None:
+        def read(service: Service) -> str | None:
             row = service.conversations.store.private_dialog(pair)
             return None if row is None else str(row["id"])
 
@@ -408,160 +473,8 @@ class Emulator:
         """The push notifications that the service would have sent, oldest first."""
         return self._call(lambda service: service.pushes.sent)
 
-    def _call(self, work: Callable[[_Service], T]) -> T:
+    def _call(self, work: Callable[[Service], T], seconds: float = _CALL_SECONDS) -> T:
         running = self._running
         if running is None:
             raise RuntimeError("the emulator is not running")
-        return running.call(work)
-
-
-class _Service:
-    """The parts of a running service; to be touched on the loop's thread alone."""
-
-    def __init__(
-        self,
-        settings: Settings,
-        clock: Clock,
-        context: ssl.SSLContext,
-        bucket_directory: str,
-        loop: asyncio.AbstractEventLoop,
-    ) -> None:
-        self.store = Store()
-        self.pushes = Pushes(self.store.database, clock)
-        self.accounts = Accounts(self.store, settings, clock)
-        self.conversations = Conversations(self.store, settings, clock)
-        self.exchange = Exchange(
-            settings,
-            clock,
-            self.store,
-            self.accounts,
-            self.conversations,
-            self.pushes,
-            loop.call_later,
-        )
-        self.bucket = Bucket(bucket_directory, clock)
-        database, address_book = self.store.database, AddressBook(self.store.database)
-        api = Api(
-            store=self.store,
-            accounts=self.accounts,
-            conversations=self.conversations,
-            chat=self.exchange,
-            pushes=self.pushes,
-            events=Events(database, clock, self.pushes, settings.app_id),
-            files=Files(database, clock, self.bucket),
-            address_book=address_book,
-            records=Records(database, clock),
-            online=self._online,
-        )
-        self.accounts.on_delete(self.pushes.forget_user)
-        self.accounts.on_delete(address_book.forget_user)
-        self.accounts.on_delete(self.conversations.store.forget_user)
-        self.accounts.on_delete(self.exchange.forget_user)
-        self.http = HttpServer(api, body_bytes=settings.body_bytes)
-        self.tcp = TcpServer(self.exchange, context)
-        self.storage = BucketServer(self.bucket)
-
-    def _online(self) -> list[int]:
-        sessions = self.exchange.sessions()
-        return sorted({session.user_id for session in sessions if session.link is not None})
-
-    async def start(self, host: str, ports: _Ports) -> _Ports:
-        started = (
-            await self.http.start(host, ports[0]),
-            await self.tcp.start(host, ports[1]),
-            await self.storage.start(host, ports[2]),
-        )
-        self.bucket.url = _origin(host, started[2])
-        return started
-
-    async def stop(self) -> None:
-        try:
-            self.exchange.shut_down()
-        finally:  # whatever a client's last moment breaks, no socket stays open
-            try:
-                await asyncio.gather(self.http.stop(), self.tcp.stop(), self.storage.stop())
-            finally:
-                self.store.close()
-
-
-class _Running:
-    """One run of the service, from a thread with its loop to the end of both."""
-
-    def __init__(
-        self,
-        settings: Settings,
-        clock: Clock,
-        host: str,
-        ports: _Ports,
-        context: ssl.SSLContext,
-        bucket_directory: str,
-    ) -> None:
-        self._loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(target=self._run, name="connectycube-emulator", daemon=True)
-        self._service = _Service(settings, clock, context, bucket_directory, self._loop)
-        self._thread.start()
-        try:
-            start = asyncio.run_coroutine_threadsafe(self._service.start(host, ports), self._loop)
-            self.ports = start.result(_START_SECONDS)
-        except BaseException:
-            self.stop()
-            raise
-
-    def _run(self) -> None:
-        asyncio.set_event_loop(self._loop)
-        try:
-            self._loop.run_forever()
-        finally:
-            self._end()
-
-    def _end(self) -> None:
-        left = asyncio.all_tasks(self._loop)
-        for task in left:
-            task.cancel()
-        self._loop.run_until_complete(asyncio.gather(*left, return_exceptions=True))
-        self._loop.run_until_complete(_settle())
-        self._loop.run_until_complete(self._loop.shutdown_asyncgens())
-        asyncio.set_event_loop(None)
-        self._loop.close()
-
-    def call(self, work: Callable[[_Service], T]) -> T:
-        """Run something on the loop's thread and return what it returns or raises."""
-        if threading.current_thread() is self._thread:
-            return work(self._service)
-        future: Future[T] = Future()
-
-        def run() -> None:
-            try:
-                future.set_result(work(self._service))
-            except BaseException as error:  # noqa: BLE001  (it belongs to the caller)
-                future.set_exception(error)
-
-        try:
-            self._loop.call_soon_threadsafe(run)
-            return future.result(_CALL_SECONDS)
-        except FutureTimeoutError:
-            raise RuntimeError("the emulator did not answer in time, or is stopping") from None
-        except RuntimeError as error:
-            if self._loop.is_closed():
-                raise RuntimeError("the emulator is not running") from error
-            raise
-
-    def stop(self) -> None:
-        """End the service, its loop and its thread."""
-        try:
-            asyncio.run_coroutine_threadsafe(self._service.stop(), self._loop).result(_STOP_SECONDS)
-        finally:
-            self._loop.call_soon_threadsafe(self._loop.stop)
-            self._thread.join(_STOP_SECONDS)
-
-
-def _origin(host: str, port: int) -> str:
-    # 0.0.0.0 is where to listen, not where to go
-    name = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)
-    return f"http://[{name}]:{port}" if ":" in name else f"http://{name}:{port}"
-
-
-async def _settle() -> None:
-    # A transport that is aborted closes its socket a turn or two of the loop later.
-    for _ in range(5):
-        await asyncio.sleep(0)
+        return running.call(work, seconds)

@@ -47,7 +47,7 @@ class Store:
 
     def close(self) -> None:
         """Close the database."""
-        self._db.close()
+        self.database.close()
 
     # --- users ----------------------------------------------------------------------------------
 

@@ -11,14 +11,12 @@ from attrs import frozen
 
 from connectycube import Config, ConnectyCube
 from connectycube.emulator import Emulator
-from connectycube.emulator.conversations import Draft
 
 __all__ = ["PASSWORD", "Place", "logged_in", "service"]
 
 PASSWORD = "a password"
 _FIRST_SENT = 1_700_000_000
 _SECONDS_BETWEEN = 7
-_BATCH = 1_000
 _TEXT = "Message {}: wie gesagt, we meet at six in front of the café. Здравствуй! 🚀 "
 
 
@@ -67,28 +65,17 @@ def _serve(pipe: Connection, messages: int) -> None:
 
 
 def _fill(emulator: Emulator, reader: int, writer: int, count: int) -> str:
-    """Store messages without the service's own ways in: 100,000 requests would take minutes."""
-
-    def store(first: int, last: int) -> str:
-        def write(parts) -> str:
-            row = parts.conversations.private_dialog(reader, writer)
-            for number in range(first, last):
-                parts.conversations.add_message(row, writer, _draft(number))
-            return str(row["id"])
-
-        return emulator._call(write)
-
-    dialog = store(0, 0)
-    for first in range(0, count, _BATCH):
-        store(first, min(first + _BATCH, count))
+    dialog = emulator.add_dialog("private", reader, [writer])
+    emulator.add_messages(dialog, (_message(writer, number) for number in range(count)))
     return dialog
 
 
-def _draft(number: int) -> Draft:
+def _message(writer: int, number: int) -> dict[str, object]:
     picture = {"type": "image", "uid": f"{number:032x}", "name": "six.png", "size": 48213}
-    return Draft(
-        body=_TEXT.format(number) * (1 + number % 3),
-        date_sent=_FIRST_SENT + number * _SECONDS_BETWEEN,
-        attachments=[picture] if number % 10 == 0 else [],
-        custom={"colour": "blue", "number": str(number)} if number % 4 == 0 else {},
-    )
+    return {
+        "sender_id": writer,
+        "message": _TEXT.format(number) * (1 + number % 3),
+        "date_sent": _FIRST_SENT + number * _SECONDS_BETWEEN,
+        "attachments": [picture] if number % 10 == 0 else [],
+        "custom": {"colour": "blue", "number": str(number)} if number % 4 == 0 else {},
+    }

@@ -184,3 +184,59 @@ def test_version_and_help_load_no_command(capsys):
 def test_no_command_prints_the_help_and_is_wrong(capsys):
     assert cli.main([]) == 2
     assert "emulator" in capsys.readouterr().out
+
+
+def test_state_in_a_folder_is_there_at_the_next_start(tmp_path):
+    options = ("--data", str(tmp_path / "data"))
+    people = tmp_path / "people.json"
+    people.write_text('{"users": [{"login": "alice", "password": "a password"}]}')
+    with Process(*options, "--load", str(people)):
+        pass
+    with Process(*options, "--auth-key", "key") as running:
+        config = Config.from_env(evaluated(running.lines))
+        user = {"login": "alice", "password": "a password"}
+        body = {"application_id": config.app_id, "auth_key": config.auth_key, "user": user}
+        session = requests.post(f"{config.api_url}/session", json=body, timeout=5).json()["session"]
+        assert session["user_id"] == 1
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ('{"users": [{"login": "alice"}]}', "people.json: users[0]: password is required"),
+        ('{"users": ', "people.json:1:11: Expecting value"),
+        (None, "No such file or directory"),
+    ],
+)
+def test_a_file_that_cannot_be_loaded_ends_it_with_one_clear_error(tmp_path, text, said):
+    path = tmp_path / "people.json"
+    if text is not None:
+        path.write_text(text)
+    done = subprocess.run(
+        [*COMMAND, "emulator", "--load", path], capture_output=True, text=True, timeout=30
+    )
+    assert (done.returncode, done.stdout) == (1, "")
+    assert said in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_coverage_is_listed_and_nothing_is_started():
+    done = subprocess.run(
+        [*COMMAND, "emulator", "--coverage"], capture_output=True, text=True, timeout=30
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "REST  implemented  GET /session\n" in done.stdout
+    assert "missing" in done.stdout.splitlines()[-1]
+
+
+def test_it_refuses_to_start_where_programs_are_sent_to_the_hosted_service():
+    done = subprocess.run(
+        [*COMMAND, "emulator"],
+        capture_output=True,
+        text=True,
+        timeout=30,
+        env={**os.environ, "CONNECTYCUBE_CHAT_HOST": "chat.connectycube.com"},
+    )
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "CONNECTYCUBE_CHAT_HOST names the hosted service" in done.stderr
+    assert len(done.stderr.splitlines()) == 1

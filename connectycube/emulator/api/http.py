@@ -20,7 +20,7 @@ class HttpServer(Listener):
 
     def __init__(self, api: Api, *, body_bytes: int) -> None:
         super().__init__()
-        self._api = api
+        self.api = api
         self._body_bytes = body_bytes
 
     async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
@@ -46,7 +46,7 @@ class HttpServer(Listener):
             body += chunk
             if len(body) > self._body_bytes:
                 raise Refusal(413, f"The body is larger than {self._body_bytes} bytes")
-        return self._api.handle(
+        return self.api.handle(
             Request(
                 method=request.method,
                 path=request.rel_url.raw_path,

@@ -23,10 +23,17 @@ from urllib.parse import quote, urlencode
 from attrs import frozen
 
 from ..clock import Clock, iso_time
+from ..database import Database, Row
 
 __all__ = ["MOST_BYTES", "Bucket", "BucketRefusal", "StoredObject"]
 
 MOST_BYTES = 100 * 1024 * 1024
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS objects (
+    key TEXT PRIMARY KEY, file TEXT NOT NULL, size INTEGER NOT NULL, etag TEXT NOT NULL,
+    content_type TEXT NOT NULL, public INTEGER NOT NULL
+);
+"""
 _NAME = "cb-shared-s3"
 _UPLOAD_SECONDS = 3600
 _DOWNLOAD_SECONDS = 604_800
@@ -54,15 +61,24 @@ class StoredObject:
 
 
 class Bucket:
-    """The objects by key. ``url`` is set once the server listens."""
+    """The objects by key: bytes in a folder, the rest in a table. ``url`` is set once the server listens."""
 
-    def __init__(self, directory: str, clock: Clock) -> None:
+    def __init__(self, directory: str, clock: Clock, database: Database) -> None:
         self._directory = directory
         self._clock = clock
-        self._secret = secrets.token_bytes(32)
-        self._objects: dict[str, StoredObject] = {}
+        self._db = database
+        self._db.create(_SCHEMA)
+        self._secret = bytes.fromhex(database.fact("bucket secret", secrets.token_hex(32)))
         self.name = _NAME
         self.url = ""
+        self._remove_what_nobody_names()
+
+    def _remove_what_nobody_names(self) -> None:
+        """Remove the files of uploads that were not finished when the emulator ended."""
+        if os.path.isdir(self._directory):
+            named = {row["file"] for row in self._db.all("SELECT file FROM objects")}
+            for name in set(os.listdir(self._directory)) - named:
+                os.unlink(os.path.join(self._directory, name))
 
     # --- what the service hands out -----------------------------------------------------------------
 
@@ -156,8 +172,18 @@ class Bucket:
 
     def keep(self, key: str, stored: StoredObject) -> None:
         """Make a file that was written the object of a key, in place of what was there."""
-        self.delete(key)
-        self._objects[key] = stored
+        before = self.object(key)
+        values = {
+            "key": key,
+            "file": os.path.basename(stored.path),
+            "size": stored.size,
+            "etag": stored.etag,
+            "content_type": stored.content_type,
+            "public": stored.public,
+        }
+        self._db.insert("objects", values, verb="INSERT OR REPLACE")
+        if before is not None:
+            _unlink(before)
 
     def location(self, key: str) -> str:
         """Return the address of an object."""
@@ -167,18 +193,28 @@ class Bucket:
 
     def object(self, key: str) -> StoredObject | None:
         """Return the object of a key."""
-        return self._objects.get(key)
+        row = self._db.one("SELECT * FROM objects WHERE key = ?", key)
+        return None if row is None else self._stored(row)
+
+    def _stored(self, row: Row) -> StoredObject:
+        return StoredObject(
+            path=os.path.join(self._directory, row["file"]),
+            size=row["size"],
+            etag=row["etag"],
+            content_type=row["content_type"],
+            public=bool(row["public"]),
+        )
 
     def delete(self, key: str) -> None:
         """Delete the object of a key, if there is one."""
-        stored = self._objects.pop(key, None)
+        stored = self.object(key)
         if stored is not None:
-            with contextlib.suppress(FileNotFoundError):
-                os.unlink(stored.path)
+            self._db.run("DELETE FROM objects WHERE key = ?", key)
+            _unlink(stored)
 
     def open_to(self, key: str, query: Mapping[str, str]) -> StoredObject:
         """Return the object of a key if it is public, or the query is that of a link that is valid."""
-        stored = self._objects.get(key)
+        stored = self.object(key)
         signature = query.get("X-Amz-Signature")
         if signature is None:
             if stored is None or not stored.public:
@@ -196,6 +232,11 @@ class Bucket:
         if stored is None:
             raise BucketRefusal(404, "NoSuchKey", "The specified key does not exist.")
         return stored
+
+
+def _unlink(stored: StoredObject) -> None:
+    with contextlib.suppress(FileNotFoundError):
+        os.unlink(stored.path)
 
 
 def _moment(seconds: float) -> str:

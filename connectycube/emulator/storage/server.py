@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import logging
 import os
@@ -26,7 +27,7 @@ class BucketServer(Listener):
 
     def __init__(self, bucket: Bucket) -> None:
         super().__init__()
-        self._bucket = bucket
+        self.bucket = bucket
 
     async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
         """Answer one request."""
@@ -44,7 +45,7 @@ class BucketServer(Listener):
 
     async def _answer(self, request: web.BaseRequest) -> web.StreamResponse:
         bucket, _, key = request.rel_url.path.lstrip("/").partition("/")
-        if bucket != self._bucket.name:
+        if bucket != self.bucket.name:
             raise BucketRefusal(404, "NoSuchBucket", "The specified bucket does not exist")
         if request.method == "POST" and not key:
             return await self._upload(request)
@@ -59,12 +60,12 @@ class BucketServer(Listener):
             raise BucketRefusal(412, "PreconditionFailed", "The form must be multipart/form-data")
         try:
             fields, part = await self._fields(await request.multipart())
-            most = self._bucket.check_form(fields)
+            most = self.bucket.check_form(fields)
             stored = await self._receive(part, most, fields)
         except (ValueError, AssertionError, RuntimeError) as error:  # what aiohttp raises for such
             raise BucketRefusal(400, "MalformedPOSTRequest", f"The form: {error}") from None
-        self._bucket.keep(fields["key"], stored)
-        return _uploaded(self._bucket, fields["key"], stored)
+        self.bucket.keep(fields["key"], stored)
+        return _uploaded(self.bucket, fields["key"], stored)
 
     async def _fields(self, form: MultipartReader) -> tuple[dict[str, str], BodyPartReader]:
         # What comes after the file is not read, as S3 does: fields there count as missing.
@@ -80,7 +81,7 @@ class BucketServer(Listener):
     async def _receive(
         self, part: BodyPartReader, most: int, fields: dict[str, str]
     ) -> StoredObject:
-        descriptor, path = self._bucket.new_file()
+        descriptor, path = self.bucket.new_file()
         digest, size = hashlib.md5(usedforsecurity=False), 0
         try:
             with open(descriptor, "wb") as file:
@@ -93,7 +94,8 @@ class BucketServer(Listener):
             if not part.at_eof():
                 raise BucketRefusal(400, "IncompleteBody", "The form ended before its file")
         except BaseException:
-            os.unlink(path)
+            with contextlib.suppress(FileNotFoundError):  # a reset has removed it
+                os.unlink(path)
             raise
         return StoredObject(
             path=path,
@@ -108,7 +110,7 @@ class BucketServer(Listener):
     async def _download(self, request: web.BaseRequest, key: str) -> web.StreamResponse:
         if "Authorization" in request.headers:
             raise BucketRefusal(400, "InvalidArgument", "Only one auth mechanism allowed")
-        stored = self._bucket.open_to(key, request.rel_url.query)
+        stored = self.bucket.open_to(key, request.rel_url.query)
         response = web.StreamResponse(
             headers={"Content-Type": stored.content_type, "ETag": f'"{stored.etag}"'}
         )

@@ -74,7 +74,14 @@ def tell_watchers(exchange: Exchange, user_id: int, seconds: int) -> None:
             exchange.send(session, Element("iq", ns.CLIENT, attributes, _seconds(seconds)))
 
 
-@request("get", "query", ns.LAST_ACTIVITY, feature=ns.LAST_ACTIVITY, of_others=True)
+@request(
+    "get",
+    "query",
+    ns.LAST_ACTIVITY,
+    feature=ns.LAST_ACTIVITY,
+    of_others=True,
+    inferred="about the chat alone; at least 1 second for who is offline",
+)
 def _last_activity(
     exchange: Exchange, session: Session, stanza: Element, query: Element
 ) -> Element:
@@ -97,7 +104,13 @@ def _seconds(seconds: int) -> Element:
     return Element("query", ns.LAST_ACTIVITY, {"seconds": str(seconds)})
 
 
-@request("set", "subscribe", ns.STATUS_STREAMING, feature=ns.STATUS_STREAMING)
+@request(
+    "set",
+    "subscribe",
+    ns.STATUS_STREAMING,
+    feature=ns.STATUS_STREAMING,
+    inferred="not in the server's documentation: the official SDKs' request",
+)
 def _watch(exchange: Exchange, session: Session, stanza: Element, wanted: Element) -> None:
     text = wanted.get("user_jid") or ""
     jid = Jid.parse(text)
@@ -112,7 +125,13 @@ def _watch(exchange: Exchange, session: Session, stanza: Element, wanted: Elemen
         session.watched_users.discard(user_id)
 
 
-@request("set", "mobile", ns.MOBILE, feature=ns.MOBILE)
+@request(
+    "set",
+    "mobile",
+    ns.MOBILE,
+    feature=ns.MOBILE,
+    inferred="enable=true means inactive, as the official SDKs have it",
+)
 def _mark(exchange: Exchange, session: Session, stanza: Element, mobile: Element) -> None:
     session.marked_inactive = _switch(mobile)
 

@@ -10,6 +10,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
+from attrs import frozen
+
 from ..conversations import Draft, seconds
 from ..identifiers import is_object_id
 from ..store import Row
@@ -22,7 +24,7 @@ from .stanza import extra_params
 if TYPE_CHECKING:
     from .exchange import Exchange
 
-__all__ = ["KINDS", "treat"]
+__all__ = ["KINDS", "Kind", "treat"]
 
 # Parameters of a message that are the protocol's own, not the application's.
 _RESERVED = frozenset(
@@ -36,11 +38,25 @@ Treatment = Callable[["Exchange", Session, Element, DialogOf], Element]
 """From a user's message to the message that is relayed."""
 
 
+@frozen
+class Kind:
+    """One row of the table: the elements that tell a kind of message; what the documentation leaves open."""
+
+    namespace: str
+    names: tuple[str, ...]
+    treatment: Treatment
+    inferred: str | None = None
+
+    def fits(self, element: Element) -> bool:
+        """Whether an element of a message tells this kind."""
+        return element.namespace == self.namespace and element.name in self.names
+
+
 def treat(exchange: Exchange, session: Session, stanza: Element, dialog_of: DialogOf) -> Element:
     """Return the message that is relayed; what it says of history and statuses is done."""
-    for namespace, names, treatment in KINDS:
-        if any(child.namespace == namespace and child.name in names for child in stanza.elements()):
-            return treatment(exchange, session, stanza, dialog_of)
+    for kind in KINDS:
+        if any(map(kind.fits, stanza.elements())):
+            return kind.treatment(exchange, session, stanza, dialog_of)
     return stanza
 
 
@@ -101,13 +117,23 @@ def _take_content(
     return _with_params(stanza, added)
 
 
-KINDS: tuple[tuple[str, frozenset[str], Treatment], ...] = (
-    (ns.CHAT_MARKERS, frozenset(("received", "displayed")), _take_marker),
+KINDS = (
+    Kind(
+        ns.CHAT_MARKERS,
+        ("received", "displayed"),
+        _take_marker,
+        "in groups as well, which a page of the documentation denies",
+    ),
     # An edit or a deletion names the message it is about; it is not a message of its own.
-    (ns.CORRECTION, frozenset(("replace",)), _unchanged),
-    (ns.DELETION, frozenset(("remove",)), _unchanged),
-    (ns.CLIENT, frozenset(("body", "extraParams")), _take_content),
-    (ns.CHAT_STATES, frozenset(("composing", "paused", "active", "inactive", "gone")), _unchanged),
+    Kind(ns.CORRECTION, ("replace",), _unchanged, "relayed; history changes over REST alone"),
+    Kind(ns.DELETION, ("remove",), _unchanged, "relayed; history changes over REST alone"),
+    Kind(
+        ns.CLIENT,
+        ("body", "extraParams"),
+        _take_content,
+        "a repeated id is relayed again and stored once; the payload of the push",
+    ),
+    Kind(ns.CHAT_STATES, ("composing", "paused", "active", "inactive", "gone"), _unchanged),
 )
 """What a message can hold and what is done then; the first that fits counts."""
 

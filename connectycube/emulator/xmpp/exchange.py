@@ -65,7 +65,7 @@ class Exchange:
         self.privacy = PrivacyLists(store.database, settings, self.rosters)
         self.activity = LastActivity(store.database, clock)
         self.streams: set[Stream] = set()
-        self.occupancy = Occupancy()
+        self.occupancy = Occupancy(store.database)
         self._sessions: dict[int, dict[str, Session]] = {}
         self._resumable: dict[str, Session] = {}
         self._expiry: dict[str, Timer] = {}
@@ -261,10 +261,10 @@ class Exchange:
             stream.cut()
         return len(streams)
 
-    def shut_down(self) -> None:
+    def shut_down(self, why: str) -> None:
         """Tell every client that the server goes away, and forget the sessions."""
         for stream in list(self.streams):
-            stream.fail(StreamFault("system-shutdown", "The emulator stops"))
+            stream.fail(StreamFault("system-shutdown", why))
         for timer in self._expiry.values():
             timer.cancel()
         self._expiry.clear()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from attrs import define, field, frozen
 
+from ..database import Database
 from . import namespaces as ns
 from .element import Element
 from .session import Session
@@ -27,6 +28,11 @@ class Standing:
 NOBODY = Standing("none", "none")
 OUTCAST = Standing("outcast", "none")
 
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS bans (
+    dialog_id TEXT NOT NULL, user_id INTEGER NOT NULL, PRIMARY KEY (dialog_id, user_id)
+) WITHOUT ROWID;
+"""
 _EMPTY = Element("presence", ns.CLIENT)
 
 
@@ -45,11 +51,14 @@ class Occupant:
 
 
 class Occupancy:
-    """The rooms in which somebody is, by dialog id."""
+    """The rooms in which somebody is, by dialog id; bans are kept in the database as well."""
 
-    def __init__(self) -> None:
+    def __init__(self, database: Database) -> None:
+        self._db = database
+        database.create(_SCHEMA)
         self._rooms: dict[str, dict[int, Occupant]] = {}
-        self._banned: set[tuple[str, int]] = set()
+        bans = database.all("SELECT dialog_id, user_id FROM bans")
+        self._banned = {(row["dialog_id"], row["user_id"]) for row in bans}
 
     def occupants(self, dialog_id: str) -> list[Occupant]:
         """Return those in a room, in the order they came."""
@@ -99,11 +108,14 @@ class Occupancy:
 
     def ban(self, dialog_id: str, user_id: int) -> None:
         """Keep a user out of a room from now on."""
+        values = {"dialog_id": dialog_id, "user_id": user_id}
+        self._db.insert("bans", values, verb="INSERT OR IGNORE")
         self._banned.add((dialog_id, user_id))
 
     def unban(self, dialog_id: str, user_id: int) -> bool:
         """Take a ban back; return False if there was none."""
         was_banned = self.is_banned(dialog_id, user_id)
+        self._db.run("DELETE FROM bans WHERE dialog_id = ? AND user_id = ?", dialog_id, user_id)
         self._banned.discard((dialog_id, user_id))
         return was_banned
 

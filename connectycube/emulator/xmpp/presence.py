@@ -14,7 +14,7 @@ from .visibility import available, may_see, seen_by, unavailable, watchers
 if TYPE_CHECKING:
     from .exchange import Exchange
 
-__all__ = ["become_unavailable", "handle"]
+__all__ = ["PRESENCES", "become_unavailable", "handle"]
 
 
 def handle(exchange: Exchange, session: Session, stanza: Element) -> None:
@@ -37,13 +37,19 @@ def handle(exchange: Exchange, session: Session, stanza: Element) -> None:
             rooms.leave_all(exchange, session, stanza)
             if session.presence is not None:
                 become_unavailable(exchange, session, stanza)
-        elif kind not in _TO_OTHERS:
+        elif kind not in PRESENCES:
             raise Refused("bad-request", f"There is no presence of type {kind}")
     except Refused as refused:
         exchange.refuse(session, stanza, refused.condition, refused.text)
 
 
-_TO_OTHERS = (*subscriptions.KINDS, "probe")
+PRESENCES: dict[str | None, str | None] = {
+    None: None,
+    "unavailable": None,
+    "probe": "answered to subscribers alone",
+    **dict.fromkeys(subscriptions.KINDS, "as RFC 6121 has it; the documentation is silent"),
+}
+"""The types of presence, None for available; with each what the documentation leaves open."""
 
 
 def _to_somebody(exchange: Exchange, session: Session, stanza: Element, jid: Jid) -> None:

@@ -26,6 +26,7 @@ class RequestKind:
     """One row of the table; ``feature`` is what disco#info says of it.
 
     ``of_others``: it can also be asked of another user's account, whose bare JID it is addressed to.
+    ``inferred`` says what the documentation leaves open.
     """
 
     type: str
@@ -34,6 +35,7 @@ class RequestKind:
     handler: Handler
     feature: str | None
     of_others: bool
+    inferred: str | None
 
 
 REQUESTS: dict[tuple[str, str, str], RequestKind] = {}
@@ -41,7 +43,13 @@ REQUESTS: dict[tuple[str, str, str], RequestKind] = {}
 
 
 def request(
-    type: str, name: str, namespace: str, *, feature: str | None = None, of_others: bool = False
+    type: str,
+    name: str,
+    namespace: str,
+    *,
+    feature: str | None = None,
+    of_others: bool = False,
+    inferred: str | None = None,
 ) -> Callable[[Handler], Handler]:
     """Put a handler into the table; it returns the result's payload or raises Refused."""
 
@@ -53,6 +61,7 @@ def request(
             handler=handler,
             feature=feature,
             of_others=of_others,
+            inferred=inferred,
         )
         return handler
 
@@ -84,7 +93,8 @@ def handle(exchange: Exchange, session: Session, stanza: Element) -> None:
 def _answer(exchange: Exchange, session: Session, stanza: Element, payload: Element) -> None:
     found = REQUESTS.get((stanza.get("type") or "", payload.name, payload.namespace))
     if found is None:
-        exchange.refuse(session, stanza, "service-unavailable", _not_implemented(stanza, payload))
+        text = _not_implemented(stanza, payload)
+        exchange.refuse(session, stanza, "feature-not-implemented", text)
         return
     try:
         answer = found.handler(exchange, session, stanza, payload)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
+from attrs import frozen
+
 from ..conversations import BROADCAST, PRIVATE, PUBLIC
 from ..store import Row
 from . import namespaces as ns
@@ -17,9 +19,17 @@ from .stanza import Jid, Refused, result_reply
 if TYPE_CHECKING:
     from .exchange import Exchange
 
-__all__ = ["handle"]
+__all__ = ["ROOM_REQUESTS", "RoomRequest", "handle"]
 
 Handler = Callable[["Exchange", Session, Element, Jid], "Element | None"]
+
+
+@frozen
+class RoomRequest:
+    """One row of the table; ``inferred`` says what the documentation leaves open."""
+
+    handler: Handler
+    inferred: str | None = None
 
 
 def handle(exchange: Exchange, session: Session, stanza: Element, jid: Jid) -> None:
@@ -37,13 +47,13 @@ def handle(exchange: Exchange, session: Session, stanza: Element, jid: Jid) -> N
 def _handler(stanza: Element, jid: Jid) -> Handler:
     place = "domain" if jid.local is None else "room" if jid.resource is None else "occupant"
     payload = next(stanza.elements())
-    found = _HANDLERS.get((place, stanza.get("type") or "", payload.namespace))
+    found = ROOM_REQUESTS.get((place, stanza.get("type") or "", payload.namespace))
     if found is not None:
-        return found
+        return found.handler
     if payload.namespace in (ns.MUC_ADMIN, ns.MUC_OWNER):
         raise Refused("not-allowed", "Rooms are made and managed over REST, as dialogs")
     raise Refused(
-        "service-unavailable",
+        "feature-not-implemented",
         f"The emulator does not implement IQ {stanza.get('type')} of <{payload.name}/> in "
         f"{payload.namespace} to {stanza.get('to')}",
     )
@@ -108,15 +118,21 @@ def _self_ping(exchange: Exchange, session: Session, stanza: Element, jid: Jid) 
 
 
 _DISCOVERY = (ns.DISCO_INFO, ns.DISCO_ITEMS, ns.PING)
-_HANDLERS: dict[tuple[str, str, str], Handler] = {
-    ("domain", "get", ns.PING): _domain_ping,
-    ("domain", "get", ns.DISCO_INFO): _domain_information,
-    ("domain", "get", ns.DISCO_ITEMS): _domain_items,
-    ("room", "get", ns.PING): _room_ping,
-    ("room", "get", ns.DISCO_INFO): _room_information,
-    ("room", "get", ns.DISCO_ITEMS): _room_items,
-    ("occupant", "get", ns.PING): _self_ping,
+
+ROOM_REQUESTS: dict[tuple[str, str, str], RoomRequest] = {
+    ("domain", "get", ns.PING): RoomRequest(_domain_ping),
+    ("domain", "get", ns.DISCO_INFO): RoomRequest(_domain_information),
+    ("domain", "get", ns.DISCO_ITEMS): RoomRequest(
+        _domain_items, "those of one's dialogs, and of all broadcasts"
+    ),
+    ("room", "get", ns.PING): RoomRequest(_room_ping, "answered to who may be inside"),
+    ("room", "get", ns.DISCO_INFO): RoomRequest(_room_information, "the features"),
+    ("room", "get", ns.DISCO_ITEMS): RoomRequest(
+        _room_items, "online is whom a message reaches, joined or not"
+    ),
+    ("occupant", "get", ns.PING): RoomRequest(_self_ping, "XEP-0410, for oneself alone"),
 }
+"""Requests to the rooms' domain, a room, or an occupant, by place, type and namespace."""
 
 
 def _information(identity: tuple[str, str, str | None], features: tuple[str, ...]) -> Element:

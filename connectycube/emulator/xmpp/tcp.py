@@ -39,6 +39,13 @@ class TcpServer:
         )
         return int(self._server.sockets[0].getsockname()[1])
 
+    def serve(self, exchange: Exchange) -> None:
+        """Bring new connections to another exchange; those in their TLS handshake are ended."""
+        self._exchange = exchange
+        for acceptor in list(self.acceptors):
+            if acceptor.link is None:
+                acceptor.drop()
+
     async def stop(self) -> None:
         """Stop listening; links have a moment to write what is left, then are aborted."""
         if self._server is None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
+from connectycube.emulator.database import Database
 from connectycube.emulator.xmpp.element import Element
 from connectycube.emulator.xmpp.occupancy import Occupancy, Standing
 from connectycube.emulator.xmpp.session import Session
@@ -42,7 +43,7 @@ STEPS = st.lists(
 @given(steps=STEPS)
 def test_it_agrees_with_a_plain_list_of_who_came(steps):
     sessions = [session(user_id, resource) for user_id in (1, 2, 3) for resource in ("x", "y")]
-    occupancy = Occupancy()
+    occupancy = Occupancy(Database())
     model: dict[str, list[tuple[Session, int]]] = {room: [] for room in ROOMS}
     for number, (step, room, index) in enumerate(steps):
         one = sessions[index]
@@ -71,7 +72,7 @@ def test_it_agrees_with_a_plain_list_of_who_came(steps):
 
 
 def test_the_newest_presence_is_that_of_the_session_that_spoke_last():
-    occupancy, one, other = Occupancy(), session(1, "x"), session(1, "y")
+    occupancy, one, other = Occupancy(Database()), session(1, "x"), session(1, "y")
     for number, who in enumerate((one, other, one)):
         occupant = occupancy.enter("a", who, MEMBER, presence(number))
         assert occupant.presence.text == str(number)
@@ -80,7 +81,7 @@ def test_the_newest_presence_is_that_of_the_session_that_spoke_last():
 
 
 def test_one_who_has_left_with_the_last_session_has_an_empty_presence():
-    occupancy, one = Occupancy(), session(1, "x")
+    occupancy, one = Occupancy(Database()), session(1, "x")
     occupant = occupancy.enter("a", one, MEMBER, presence(1))
     occupancy.leave("a", one)
     assert occupant.presence.children == []
@@ -88,7 +89,7 @@ def test_one_who_has_left_with_the_last_session_has_an_empty_presence():
 
 
 def test_a_ban_is_of_one_user_in_one_room():
-    occupancy = Occupancy()
+    occupancy = Occupancy(Database())
     occupancy.ban("a", 1)
     assert occupancy.is_banned("a", 1)
     assert not occupancy.is_banned("a", 2)

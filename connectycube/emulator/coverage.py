@@ -1,0 +1,124 @@
+"""Coverage: what of the service the emulator implements, where it had to guess, and what is missing.
+
+Made from the tables that the emulator works by; only what is missing is listed here, by hand.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Literal
+
+from attrs import frozen
+
+from .api.routing import ROUTES
+from .xmpp.content import KINDS
+from .xmpp.presence import PRESENCES
+from .xmpp.requests import REQUESTS
+from .xmpp.room_requests import ROOM_REQUESTS
+
+__all__ = ["MISSING", "Entry", "State", "coverage", "coverage_text"]
+
+State = Literal["implemented", "inferred", "missing"]
+"""Inferred: implemented, where the documentation is silent on part of it."""
+
+
+@frozen
+class Entry:
+    """One endpoint or stanza; ``note`` says what is inferred, or what the emulator does instead."""
+
+    wire: Literal["REST", "chat"]
+    name: str
+    state: State
+    note: str = ""
+
+
+_NO_MEDIA = "media is out of scope; 501"
+
+MISSING = (
+    *(
+        Entry(
+            "REST", f"{method} /chat/dialog/{{id}}/block", "missing", "501; Emulator.ban() does it"
+        )
+        for method in ("GET", "POST", "DELETE")
+    ),
+    *(
+        Entry("REST", f"{method} /{what}{path}", "missing", _NO_MEDIA)
+        for what in ("meetings", "whiteboards")
+        for method, path in (("GET", ""), ("POST", ""), ("PUT", "/{id}"), ("DELETE", "/{id}"))
+    ),
+    Entry("REST", "GET /meetings/recordings/{id}", "missing", _NO_MEDIA),
+    Entry("REST", "POST /calls/reject", "missing", _NO_MEDIA),
+    Entry("chat", "stream over BOSH", "missing", "not offered"),
+    Entry("chat", "stream compression (XEP-0138)", "missing", "not offered"),
+    Entry("chat", "versions of the roster (RFC 6121, 2.6)", "missing", "not offered"),
+    Entry(
+        "chat",
+        "<amp/> in http://jabber.org/protocol/amp (XEP-0079)",
+        "missing",
+        "relayed, without effect",
+    ),
+)
+"""What the service's documentation has and the emulator has not."""
+
+
+def coverage() -> list[Entry]:
+    """Return every endpoint and stanza, REST first; each wire's missing ones come last."""
+    rest, chat = list(_endpoints()), [*_messages(), *_presences(), *_requests()]
+    return [
+        *rest,
+        *(entry for entry in MISSING if entry.wire == "REST"),
+        *chat,
+        *(entry for entry in MISSING if entry.wire == "chat"),
+    ]
+
+
+def coverage_text() -> str:
+    """Write the coverage as a table for a terminal, with a line of sums at its end."""
+    entries = coverage()
+    width = max(len(entry.name) for entry in entries)
+    lines = [
+        f"{entry.wire}  {entry.state:<11}  {entry.name:<{width}}  {entry.note}".rstrip()
+        for entry in entries
+    ]
+    return "\n".join([*lines, "", _sums(entries)])
+
+
+def _sums(entries: list[Entry]) -> str:
+    """Say how many there are of each state."""
+    states = [entry.state for entry in entries]
+    return (
+        f"{states.count('implemented')} as documented, {states.count('inferred')} with a part that is "
+        f"inferred, {states.count('missing')} missing"
+    )
+
+
+def _endpoints() -> Iterator[Entry]:
+    for found in sorted(ROUTES, key=lambda found: (found.pattern, found.method)):
+        yield _entry("REST", f"{found.method} /{found.pattern}", found.inferred)
+
+
+def _messages() -> Iterator[Entry]:
+    for kind in KINDS:
+        elements = ", ".join(f"<{name}/>" for name in kind.names)
+        yield _entry("chat", f"message with {elements} in {kind.namespace}", kind.inferred)
+
+
+def _presences() -> Iterator[Entry]:
+    for kind, inferred in PRESENCES.items():
+        yield _entry("chat", f"presence {kind or 'available'}", inferred)
+    yield _entry("chat", "presence available, unavailable to a room", "its errors and status codes")
+
+
+def _requests() -> Iterator[Entry]:
+    for found in REQUESTS.values():
+        name = f"iq {found.type} <{found.name}/> in {found.namespace}"
+        yield _entry("chat", name, found.inferred)
+    for (place, kind, namespace), row in ROOM_REQUESTS.items():
+        name = {"domain": "the rooms' domain", "room": "a room", "occupant": "an occupant"}[place]
+        yield _entry("chat", f"iq {kind} in {namespace} to {name}", row.inferred)
+
+
+def _entry(wire: Literal["REST", "chat"], name: str, inferred: str | None) -> Entry:
+    if inferred is None:
+        return Entry(wire, name, "implemented")
+    return Entry(wire, name, "inferred", inferred)

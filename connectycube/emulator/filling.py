@@ -1,0 +1,178 @@
+"""Filling: users, dialogs and messages put into a service by hand, checked as far as a program can err.
+
+What the service would refuse raises ArgumentValueError, what has the wrong type ArgumentTypeError; both
+name the argument.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from connectycube import checks
+from connectycube.errors import ArgumentTypeError, ArgumentValueError
+
+from .accounts import USER_COLUMNS, Accounts
+from .conversations import PRIVATE, Conversations, Draft, PastDraft
+from .identifiers import is_object_id
+from .refusal import Refusal
+from .roles import TYPES
+from .store import Row
+
+__all__ = ["Filling"]
+
+_MOST_ADMINS = 5
+_LATEST = 2**53
+_KINDS = {name: number for number, name in TYPES.items()}
+_USER_FIELDS = (USER_COLUMNS.keys() - {"id", "created_at", "updated_at", "last_request_at"}) | {
+    "password",
+    "tag_list",
+}
+_MESSAGE_FIELDS = frozenset(
+    ("_id", "sender_id", "message", "date_sent", "attachments", "custom", "read_ids")
+)
+
+
+class Filling:
+    """Puts things into the service that these rules belong to."""
+
+    def __init__(self, accounts: Accounts, conversations: Conversations) -> None:
+        self._accounts = accounts
+        self._conversations = conversations
+
+    def user(self, fields: Mapping[str, Any]) -> int:
+        """Make a user as a sign-up does; return the id."""
+        unknown = fields.keys() - _USER_FIELDS
+        if unknown:
+            raise ArgumentValueError(f"{min(unknown, key=str)} is no field of a user")
+        try:
+            return int(self._accounts.sign_up(fields)["id"])
+        except Refusal as refusal:
+            raise ArgumentValueError(refusal.sentence) from None
+
+    def dialog(
+        self,
+        kind: str,
+        owner_id: int,
+        occupants_ids: Iterable[int] = (),
+        *,
+        admins_ids: Iterable[int] = (),
+        name: str | None = None,
+        description: str | None = None,
+        photo: str | None = None,
+    ) -> str:
+        """Make a dialog; return the id, that of the existing one for a pair that has its dialog."""
+        checks.one_of("kind", kind, _KINDS)
+        occupants = checks.several("occupants_ids", occupants_ids, "ids of users")
+        admins = checks.several("admins_ids", admins_ids, "ids of users")
+        self._check_users("owner_id", [owner_id])
+        self._check_users("occupants_ids", occupants)
+        self._check_users("admins_ids", admins)
+        if len(set(admins)) > _MOST_ADMINS:
+            raise ArgumentValueError(f"admins_ids must name at most {_MOST_ADMINS} users")
+        texts = {"name": name, "description": description, "photo": photo}
+        for text_name, text in texts.items():
+            if text is not None:
+                checks.a_string(text_name, text)
+        if _KINDS[kind] == PRIVATE:
+            return self._private(owner_id, occupants, any((admins, *texts.values())))
+        checks.a_string("name", name)
+        everybody = list(dict.fromkeys((owner_id, *occupants, *admins)))
+        row = self._conversations.add_dialog(
+            _KINDS[kind], owner_id, everybody, admins=admins, **texts
+        )
+        return str(row["id"])
+
+    def _private(self, owner_id: int, occupants: Sequence[int], more: bool) -> str:
+        others = set(occupants) - {owner_id}
+        if len(others) != 1:
+            raise ArgumentValueError("occupants_ids of a private dialog must name one other user")
+        if more:
+            raise ArgumentValueError(
+                "a private dialog has no name, description, photo or admins_ids"
+            )
+        return str(self._conversations.private_dialog(owner_id, others.pop())["id"])
+
+    def _check_users(self, name: str, user_ids: Iterable[object]) -> None:
+        for user_id in user_ids:
+            checks.an_integer(name, user_id)
+        try:
+            self._conversations.check_users(list(user_ids))  # type: ignore[arg-type]
+        except Refusal as refusal:
+            raise ArgumentValueError(f"{name}: {refusal.sentence}") from None
+
+    # --- messages -------------------------------------------------------------------------------
+
+    def messages(self, dialog_id: str, messages: Iterable[Mapping[str, Any]]) -> list[str]:
+        """Store messages of long ago in a dialog, all or none; return their ids."""
+        dialog = self._conversations.store.dialog(checks.a_string("dialog_id", dialog_id))
+        if dialog is None:
+            raise ArgumentValueError(f"dialog_id: there is no dialog {dialog_id}")
+        drafts = self._drafts(dialog, checks.several("messages", messages, "mappings"))
+        try:
+            return self._conversations.add_history(dialog, drafts)
+        except sqlite3.IntegrityError as error:
+            raise ArgumentValueError(
+                "messages: an _id is there twice, or stored already"
+            ) from error
+
+    def _drafts(self, dialog: Row, messages: Sequence[Any]) -> list[PastDraft]:
+        users = self._writers(dialog)
+        known: set[frozenset[int]] = set()  # sets of readers that were checked
+        drafts = []
+        for place, message in enumerate(messages):
+            try:
+                draft = _past_draft(message)
+                if draft.sender_id not in users:
+                    raise ArgumentValueError(f"sender_id: {draft.sender_id} is not in the dialog")
+                if draft.read_ids not in known:
+                    _check_readers(draft.read_ids, users)
+                    known.add(draft.read_ids)
+            except (ArgumentTypeError, ArgumentValueError) as error:
+                raise type(error)(f"messages[{place}]: {error}") from None
+            drafts.append(draft)
+        return drafts
+
+    def _writers(self, dialog: Row) -> set[int]:
+        # Who wrote may have left since, except where nobody can leave.
+        if dialog["type"] == PRIVATE:
+            return set(self._conversations.members(dialog))
+        return {user["id"] for user in self._accounts.all_users()}
+
+
+def _check_readers(readers: frozenset[int], users: set[int]) -> None:
+    strangers = sorted(readers - users)
+    if strangers:
+        raise ArgumentValueError(f"read_ids: {strangers[0]} is not in the dialog")
+
+
+def _past_draft(message: Any) -> PastDraft:
+    if not isinstance(message, Mapping):
+        raise ArgumentTypeError(f"sender_id is wanted in a mapping, not {type(message).__name__}")
+    unknown = message.keys() - _MESSAGE_FIELDS
+    if unknown:
+        raise ArgumentValueError(f"{min(unknown, key=str)} is no field of a message")
+    get = message.get
+    if get("_id") is not None and not is_object_id(checks.a_string("_id", get("_id"))):
+        raise ArgumentValueError(f"_id must be 24 digits from 0 to f, not {get('_id')!r}")
+    if get("message") is not None:
+        checks.a_string("message", get("message"), empty=True)
+    if get("date_sent") is not None:
+        checks.an_integer("date_sent", get("date_sent"), least=0, most=_LATEST)
+    if not isinstance(get("custom", {}), Mapping):
+        raise ArgumentTypeError("custom must be a mapping")
+    return PastDraft(
+        sender_id=checks.an_integer("sender_id", get("sender_id")),
+        draft=Draft(
+            id=get("_id"),
+            body=get("message"),
+            date_sent=get("date_sent"),
+            attachments=checks.several("attachments", get("attachments", ()), "mappings"),
+            custom=get("custom", {}),
+        ),
+        read_ids=frozenset(
+            checks.an_integer("read_ids", each)
+            for each in checks.several("read_ids", get("read_ids", ()), "ids of users")
+        ),
+    )

@@ -1,0 +1,238 @@
+"""Service: the parts of a running emulator, the listeners in front of them, and the thread they run on."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import ssl
+import threading
+from collections.abc import Callable
+from concurrent.futures import Future
+from concurrent.futures import TimeoutError as FutureTimeoutError
+from typing import TypeVar
+
+from connectycube.errors import ArgumentValueError
+
+from .accounts import Accounts
+from .address_book import AddressBook
+from .api import Api
+from .api.http import HttpServer
+from .clock import Clock
+from .conversations import Conversations
+from .database import Database
+from .events import Events
+from .filling import Filling
+from .pushes import Pushes
+from .records import Records
+from .settings import Settings
+from .storage import Bucket, BucketServer, Files
+from .store import Store
+from .xmpp import Exchange, TcpServer
+
+__all__ = ["Ports", "Running", "Service", "origin"]
+
+T = TypeVar("T")
+
+Ports = tuple[int, int, int]
+"""Of the REST API, the chat server and the storage bucket."""
+
+_START_SECONDS = 10.0
+_STOP_SECONDS = 5.0
+
+
+class Service:
+    """The parts of a running service; to be touched on the loop's thread alone.
+
+    ``data`` is the folder of its state: the bytes of files in ``bucket``, everything else in ``state.db``,
+    which is in memory instead if ``lasting`` is False.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        clock: Clock,
+        context: ssl.SSLContext,
+        data: str,
+        lasting: bool,
+        loop: asyncio.AbstractEventLoop,
+    ) -> None:
+        self._settings = settings
+        self._clock = clock
+        self._data = data
+        self._loop = loop
+        self.store = Store(os.path.join(data, "state.db")) if lasting else Store()
+        try:
+            self._make_parts()
+        except BaseException:
+            self.store.close()
+            raise
+        self.http = HttpServer(self.api, body_bytes=settings.body_bytes)
+        self.tcp = TcpServer(self.exchange, context)
+        self.storage = BucketServer(self.bucket)
+
+    def _make_parts(self) -> None:
+        settings, clock, database = self._settings, self._clock, self.store.database
+        _check_application(database, settings)
+        self.pushes = Pushes(database, clock)
+        self.accounts = Accounts(self.store, settings, clock)
+        self.conversations = Conversations(self.store, settings, clock)
+        self.filling = Filling(self.accounts, self.conversations)
+        self.exchange = Exchange(
+            settings,
+            clock,
+            self.store,
+            self.accounts,
+            self.conversations,
+            self.pushes,
+            self._loop.call_later,
+        )
+        self.bucket = Bucket(os.path.join(self._data, "bucket"), clock, database)
+        address_book = AddressBook(database)
+        self.api = Api(
+            store=self.store,
+            accounts=self.accounts,
+            conversations=self.conversations,
+            chat=self.exchange,
+            pushes=self.pushes,
+            events=Events(database, clock, self.pushes, settings.app_id),
+            files=Files(database, clock, self.bucket),
+            address_book=address_book,
+            records=Records(database, clock),
+            online=self._online,
+        )
+        self.accounts.on_delete(self.pushes.forget_user)
+        self.accounts.on_delete(address_book.forget_user)
+        self.accounts.on_delete(self.conversations.store.forget_user)
+        self.accounts.on_delete(self.exchange.forget_user)
+
+    def reset(self) -> None:
+        """Forget everything and end every connection; the listeners go on with new parts."""
+        url = self.bucket.url
+        self.exchange.shut_down("The emulator was reset")
+        self.store.database.wipe()
+        self._make_parts()
+        self.bucket.url = url
+        self.http.api = self.api
+        self.tcp.serve(self.exchange)
+        self.storage.bucket = self.bucket
+
+    def _online(self) -> list[int]:
+        sessions = self.exchange.sessions()
+        return sorted({session.user_id for session in sessions if session.link is not None})
+
+    async def start(self, host: str, ports: Ports) -> Ports:
+        """Listen; return the ports, free ones in place of 0."""
+        started = (
+            await self.http.start(host, ports[0]),
+            await self.tcp.start(host, ports[1]),
+            await self.storage.start(host, ports[2]),
+        )
+        self.bucket.url = origin(host, started[2])
+        return started
+
+    async def stop(self) -> None:
+        """End every connection, stop listening and close the state."""
+        try:
+            self.exchange.shut_down("The emulator stops")
+        finally:  # whatever a client's last moment breaks, no socket stays open
+            try:
+                await asyncio.gather(self.http.stop(), self.tcp.stop(), self.storage.stop())
+            finally:
+                self.store.close()
+
+
+class Running:
+    """One run of the service, from a thread with its loop to the end of both."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        clock: Clock,
+        host: str,
+        ports: Ports,
+        context: ssl.SSLContext,
+        data: str,
+        lasting: bool,
+    ) -> None:
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._run, name="connectycube-emulator", daemon=True)
+        try:
+            self._service = Service(settings, clock, context, data, lasting, self._loop)
+        except BaseException:
+            self._loop.close()
+            raise
+        self._thread.start()
+        try:
+            start = asyncio.run_coroutine_threadsafe(self._service.start(host, ports), self._loop)
+            self.ports = start.result(_START_SECONDS)
+        except BaseException:
+            self.stop()
+            raise
+
+    def _run(self) -> None:
+        asyncio.set_event_loop(self._loop)
+        try:
+            self._loop.run_forever()
+        finally:
+            self._end()
+
+    def _end(self) -> None:
+        left = asyncio.all_tasks(self._loop)
+        for task in left:
+            task.cancel()
+        self._loop.run_until_complete(asyncio.gather(*left, return_exceptions=True))
+        self._loop.run_until_complete(_settle())
+        self._loop.run_until_complete(self._loop.shutdown_asyncgens())
+        asyncio.set_event_loop(None)
+        self._loop.close()
+
+    def call(self, work: Callable[[Service], T], seconds: float) -> T:
+        """Run something on the loop's thread and return what it returns or raises."""
+        if threading.current_thread() is self._thread:
+            return work(self._service)
+        future: Future[T] = Future()
+
+        def run() -> None:
+            try:
+                future.set_result(work(self._service))
+            except BaseException as error:  # noqa: BLE001  (it belongs to the caller)
+                future.set_exception(error)
+
+        try:
+            self._loop.call_soon_threadsafe(run)
+            return future.result(seconds)
+        except FutureTimeoutError:
+            raise RuntimeError("the emulator did not answer in time, or is stopping") from None
+        except RuntimeError as error:
+            if self._loop.is_closed():
+                raise RuntimeError("the emulator is not running") from error
+            raise
+
+    def stop(self) -> None:
+        """End the service, its loop and its thread."""
+        try:
+            asyncio.run_coroutine_threadsafe(self._service.stop(), self._loop).result(_STOP_SECONDS)
+        finally:
+            self._loop.call_soon_threadsafe(self._loop.stop)
+            self._thread.join(_STOP_SECONDS)
+
+
+def _check_application(database: Database, settings: Settings) -> None:
+    # Addresses of contacts and in privacy lists hold both.
+    ours = f"{settings.app_id} at {settings.domain}"
+    found = database.fact("application", ours)
+    if found != ours:
+        raise ArgumentValueError(f"The data is that of application {found}, not of {ours}")
+
+
+def origin(host: str, port: int) -> str:
+    """Return the address of an HTTP port as clients have to write it."""
+    # 0.0.0.0 is where to listen, not where to go
+    name = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)
+    return f"http://[{name}]:{port}" if ":" in name else f"http://{name}:{port}"
+
+
+async def _settle() -> None:
+    # A transport that is aborted closes its socket a turn or two of the loop later.
+    for _ in range(5):
+        await asyncio.sleep(0)
