@@ -100,8 +100,9 @@ class RetryPolicy:
     """When a REST request is sent again: try n waits ``U[0.5, 1.5] x min(max_delay, delay x 2^(n-1))``.
 
     Only what cannot do harm is repeated: any request whose connection was never made or that was
-    answered 429, and GET and DELETE without an answer or answered 502, 503 or 504. ``Retry-After``
-    takes the place of the wait. Nothing is repeated that would have to wait beyond the call's deadline.
+    answered 429, and GET and DELETE whose connection broke or that were answered 502, 503 or 504.
+    ``Retry-After`` takes the place of the wait. Nothing is repeated that would have to wait beyond the
+    call's deadline, and no answer that is late is asked for twice.
     ``max_retries`` 0 disables it; ``delay`` and ``max_delay`` are seconds.
     """
 
