@@ -92,6 +92,7 @@ class Core:
         self._retry_at: float | None = None
         self._held = False  # after an overflow the reconnection waits for the receivers
         self._needed = 0  # … unless so many callers wait for the link
+        self._drained: QueueOverflowError | None = None  # they caught up before we were ready
         self._closing_deadline: float | None = None
         self._end_sent = False
 
@@ -332,7 +333,7 @@ class Core:
             if not self._session.outputs:
                 self.taken_over(now)  # a bare request for an acknowledgement hands nothing over
         except (ConnectionLostError, AuthenticationError) as error:
-            if self.state is ChatState.AUTHENTICATED:
+            if self.state is ChatState.AUTHENTICATED and not self._session.flowing:
                 # The server ended the stream over our attempt to resume: the same would follow.
                 self._session.cannot_resume()
             self._end_link(error, now)
@@ -375,6 +376,8 @@ class Core:
         elif self.is_ready and self._session.has_hole:
             self._end_link(error, now)
             self._retry_at = now
+        elif self._session.has_hole:
+            self._drained = error  # to end the link now would be to fail the login
 
     def tick(self, now: float) -> None:
         """Do what has become due."""
@@ -427,11 +430,14 @@ class Core:
             self._failed_resumes = 0
         self._backoff.ready(now)
         self._machine.go(state)
+        drained, self._drained = self._drained, None
+        if drained is not None:
+            self.drained(drained, now)
 
     # --- ends ---
 
     def _end_link(self, error: Exception, now: float) -> None:
-        is_trusted = self._is_resumption_trusted(error)
+        was_deaf = self._count_failed_resumption(error)
         self._drop_stream()
         if self.state is ChatState.CLOSING:
             self._finish(None)
@@ -443,7 +449,7 @@ class Core:
             self._finish(error)
             return
         self._machine.go(ChatState.FORCE_CLOSED, error)
-        permanent = isinstance(error, StreamError) and error.condition in PERMANENT and is_trusted
+        permanent = isinstance(error, StreamError) and error.condition in PERMANENT and not was_deaf
         if self._first_login or permanent:
             self._finish(error)
         elif not self._held:
@@ -453,8 +459,8 @@ class Core:
             else:
                 self._retry_at = now + delay
 
-    def _is_resumption_trusted(self, error: Exception) -> bool:
-        """Tell whether the end of this link is not the fault of how its session was resumed.
+    def _count_failed_resumption(self, error: Exception) -> bool:
+        """Tell whether this link ends because its session was resumed into nothing.
 
         Some servers close without a word when they dislike our count, others resume a session and are deaf
         in it: after two of these the next session is a new one.
@@ -465,11 +471,11 @@ class Core:
         refused = self.state is ChatState.AUTHENTICATED and not session.flowing
         deaf = self.state is ChatState.RESUMED and isinstance(error, (LivenessError, StreamError))
         if session.resumable is None or session.is_proven or not (refused or deaf):
-            return True
+            return False
         self._failed_resumes += 1
         if self._failed_resumes >= _MOST_FAILED_RESUMES:
             session.cannot_resume()
-        return refused
+        return deaf
 
     def _end_if_done(self, now: float) -> None:
         if self.state is ChatState.CLOSING and not self._end_sent and not self.unfinished:
@@ -481,7 +487,7 @@ class Core:
         self._closing_deadline = now + _END_GRACE
 
     def _drop_stream(self) -> None:
-        self._stream = None
+        self._stream = self._drained = None
         self._session.pause()
 
     def _finish(self, reason: Exception | None) -> None:

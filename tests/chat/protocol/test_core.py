@@ -28,6 +28,7 @@ from .simulated import (
     ALICE,
     BOB,
     BOB_JID,
+    HOST,
     PASSWORD,
     SASL,
     SM,
@@ -459,6 +460,43 @@ def test_what_waited_is_sent_before_the_presence_is_answered() -> None:
     world.send(1)
     reconnect(world)
     assert world.core.state is S.AUTHENTICATED and world.sent == [f"{1:024x}"]
+
+
+def carbons_request(world: World) -> str:
+    """The id of the request whose answer makes us ready."""
+    return next(iq.attrib["id"] for iq in world.server.named("iq") if "carbons" in iq[0].tag)
+
+
+def test_what_overflows_before_we_are_ready_is_fetched_once_we_are() -> None:
+    server = Server()
+    server.replies["carbons"] = ""
+    world = World(server, config())
+    world.room = 1
+    for number in (1, 2, 3):
+        server.send(text_message(number))
+    world.core.need_link(world.now)  # as whoever waits for the login does
+    world.login()
+    assert world.core.state is S.AUTHENTICATED and world.received == [1]
+    world.room = None
+    world.drain()
+    assert world.core.state is S.AUTHENTICATED, "the login goes on"
+    server.push(f"<iq type='result' id='{carbons_request(world)}' from='{HOST}'/>")
+    world.settle()
+    world.advance(1)
+    assert world.received == [1, 2, 3]
+
+
+def test_a_stream_error_before_we_are_ready_leaves_the_session_to_be_resumed() -> None:
+    world = ready()
+    world.cut()
+    world.server.forget_sessions()
+    world.server.replies["carbons"] = ""
+    reconnect(world)
+    assert world.core.state is S.AUTHENTICATED
+    world.server.write(stream_error("internal-server-error"))
+    world.settle()
+    reconnect(world)
+    assert world.core.state is S.RESUMED
 
 
 # --- sessions that are resumed into nothing ---------------------------------------------------------

@@ -90,9 +90,6 @@ class Server(ABC):
         person = Participant(user.id, user.password, self.config(port=port, **options))
         self._chats.append(person.chat)
         person.chat.login(user.id, user.password, resource=resource)
-        # login() does not wait for the server to have handled the presence, and until then messages to this
-        # user are messages to an absent one. The answer to a ping comes after that.
-        person.chat.ping()
         return person
 
     def chat(self, user: User | None = None, **options: Any) -> Chat:
