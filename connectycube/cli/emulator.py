@@ -26,7 +26,14 @@ if TYPE_CHECKING:
 
 __all__ = ["add_arguments", "run"]
 
-_PORTS = (("api", "REST API"), ("chat", "chat server"), ("storage", "storage bucket"))
+_PORTS = (
+    ("api", "REST API"),
+    ("chat", "chat server"),
+    ("storage", "storage bucket"),
+    ("websocket", "chat server's WebSocket"),
+    ("https", "REST API over HTTPS"),
+    ("storage-https", "storage bucket over HTTPS"),
+)
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 

@@ -27,12 +27,14 @@ from .api.http import HttpServer
 from .clock import Clock, SystemClock
 from .conversations import BROADCAST, PRIVATE, Conversations
 from .events import Events
+from .listener import Listener
+from .ports import Ports, origin
 from .pushes import Push, Pushes
 from .records import Records
 from .settings import Settings
 from .storage import Bucket, BucketServer, Files
 from .store import Store
-from .xmpp import Exchange, TcpServer
+from .xmpp import Exchange, TcpServer, WebSocketServer
 
 if TYPE_CHECKING:
     from connectycube.config import Config
@@ -41,21 +43,18 @@ __all__ = ["Emulator"]
 
 T = TypeVar("T")
 
-_Ports = tuple[int, int, int]
-
 _START_SECONDS = 10.0
 _STOP_SECONDS = 5.0
 _CALL_SECONDS = 10.0
 
 
 class Emulator:
-    """A ConnectyCube for one application: REST and files over HTTP, chat over direct TLS.
+    """A ConnectyCube for one application: REST and files over HTTP and HTTPS, chat over TLS and WebSocket.
 
     Its state is in memory, but for files' bytes, which are in a temporary folder until it stops.
-    ``api_port``, ``chat_port`` and ``storage_port`` 0 take free ports. The keyword arguments after them
-    are fields of ``Settings``. Nothing happens before ``start()`` or ``with``. Every method may be
-    called from any thread; those that reach into the running service raise RuntimeError while it is
-    not running.
+    A port of 0 takes a free one. The other keyword arguments are fields of ``Settings``. Nothing
+    happens before ``start()`` or ``with``. Every method may be called from any thread; those that reach
+    into the running service raise RuntimeError while it is not running.
     """
 
     def __init__(
@@ -69,6 +68,9 @@ class Emulator:
         api_port: int = 0,
         chat_port: int = 0,
         storage_port: int = 0,
+        websocket_port: int = 0,
+        https_port: int = 0,
+        storage_https_port: int = 0,
         clock: Clock | None = None,
         **behaviour: Any,
     ) -> None:
@@ -80,10 +82,13 @@ class Emulator:
             **behaviour,
         )
         self._host = checks.a_string("host", host)
-        self._ports = (
-            checks.an_integer("api_port", api_port, least=0, most=65535),
-            checks.an_integer("chat_port", chat_port, least=0, most=65535),
-            checks.an_integer("storage_port", storage_port, least=0, most=65535),
+        self._ports = Ports(
+            api=api_port,
+            chat=chat_port,
+            storage=storage_port,
+            websocket=websocket_port,
+            https=https_port,
+            storage_https=storage_https_port,
         )
         self._clock: Clock = clock or SystemClock()
         self._lock = threading.Lock()
@@ -195,27 +200,52 @@ class Emulator:
     @property
     def api_port(self) -> int:
         """The port of the REST API; 0 before the first start unless one was given."""
-        return self._ports[0]
+        return self._ports.api
 
     @property
     def chat_port(self) -> int:
         """The port of the chat server; 0 before the first start unless one was given."""
-        return self._ports[1]
+        return self._ports.chat
 
     @property
     def api_url(self) -> str:
         """The address of the REST API."""
-        return _origin(self._host, self.api_port)
+        return origin("http", self._host, self.api_port)
+
+    @property
+    def https_port(self) -> int:
+        """The port of the REST API over HTTPS; 0 before the first start unless one was given."""
+        return self._ports.https
+
+    @property
+    def https_url(self) -> str:
+        """The address of the REST API over HTTPS; clients have to trust ``ca_file``."""
+        return origin("https", self._host, self.https_port)
+
+    @property
+    def websocket_port(self) -> int:
+        """The port of the chat server's WebSocket; 0 before the first start unless one was given."""
+        return self._ports.websocket
+
+    @property
+    def websocket_url(self) -> str:
+        """The address of the chat server's WebSocket, which is not encrypted. (RFC 7395.)"""
+        return origin("ws", self._host, self.websocket_port)
 
     @property
     def storage_port(self) -> int:
         """The port of the storage bucket; 0 before the first start unless one was given."""
-        return self._ports[2]
+        return self._ports.storage
 
     @property
     def storage_url(self) -> str:
         """The address of the storage bucket: files are uploaded to and downloaded from it."""
-        return _origin(self._host, self.storage_port)
+        return origin("http", self._host, self.storage_port)
+
+    @property
+    def storage_https_port(self) -> int:
+        """The port of the storage bucket over HTTPS; 0 before the first start unless one was given."""
+        return self._ports.storage_https
 
     @property
     def ca_file(self) -> str:
@@ -457,21 +487,30 @@ class _Service:
         self.accounts.on_delete(address_book.forget_user)
         self.accounts.on_delete(self.conversations.store.forget_user)
         self.accounts.on_delete(self.exchange.forget_user)
-        self.http = HttpServer(api, body_bytes=settings.body_bytes)
-        self.tcp = TcpServer(self.exchange, context)
-        self.storage = BucketServer(self.bucket)
+        self._servers: dict[str, Listener | TcpServer] = {
+            "api": HttpServer(api, body_bytes=settings.body_bytes),
+            "chat": TcpServer(self.exchange, context),
+            "storage": BucketServer(self.bucket),
+            "websocket": WebSocketServer(self.exchange),
+            "https": HttpServer(api, body_bytes=settings.body_bytes, context=context),
+            "storage_https": BucketServer(self.bucket, context=context),
+        }
 
     def _online(self) -> list[int]:
         sessions = self.exchange.sessions()
         return sorted({session.user_id for session in sessions if session.link is not None})
 
-    async def start(self, host: str, ports: _Ports) -> _Ports:
-        started = (
-            await self.http.start(host, ports[0]),
-            await self.tcp.start(host, ports[1]),
-            await self.storage.start(host, ports[2]),
+    async def start(self, host: str, ports: Ports) -> Ports:
+        started = Ports(
+            **{
+                name: await server.start(host, getattr(ports, name))
+                for name, server in self._servers.items()
+            }
         )
-        self.bucket.url = _origin(host, started[2])
+        self.bucket.urls = {
+            "http": origin("http", host, started.storage),
+            "https": origin("https", host, started.storage_https),
+        }
         return started
 
     async def stop(self) -> None:
@@ -479,7 +518,7 @@ class _Service:
             self.exchange.shut_down()
         finally:  # whatever a client's last moment breaks, no socket stays open
             try:
-                await asyncio.gather(self.http.stop(), self.tcp.stop(), self.storage.stop())
+                await asyncio.gather(*(server.stop() for server in self._servers.values()))
             finally:
                 self.store.close()
 
@@ -492,7 +531,7 @@ class _Running:
         settings: Settings,
         clock: Clock,
         host: str,
-        ports: _Ports,
+        ports: Ports,
         context: ssl.SSLContext,
         bucket_directory: str,
     ) -> None:
@@ -553,12 +592,6 @@ class _Running:
         finally:
             self._loop.call_soon_threadsafe(self._loop.stop)
             self._thread.join(_STOP_SECONDS)
-
-
-def _origin(host: str, port: int) -> str:
-    # 0.0.0.0 is where to listen, not where to go
-    name = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)
-    return f"http://[{name}]:{port}" if ":" in name else f"http://{name}:{port}"
 
 
 async def _settle() -> None:

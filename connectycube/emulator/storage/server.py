@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import logging
 import os
+import ssl
 from xml.sax.saxutils import escape
 
 from aiohttp import BodyPartReader, web
@@ -24,8 +25,8 @@ _MOST_FIELD_BYTES = 20_480
 class BucketServer(Listener):
     """Takes upload forms and serves objects; bytes go from socket to file and back in pieces."""
 
-    def __init__(self, bucket: Bucket) -> None:
-        super().__init__()
+    def __init__(self, bucket: Bucket, context: ssl.SSLContext | None = None) -> None:
+        super().__init__(context)
         self._bucket = bucket
 
     async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
@@ -64,7 +65,8 @@ class BucketServer(Listener):
         except (ValueError, AssertionError, RuntimeError) as error:  # what aiohttp raises for such
             raise BucketRefusal(400, "MalformedPOSTRequest", f"The form: {error}") from None
         self._bucket.keep(fields["key"], stored)
-        return _uploaded(self._bucket, fields["key"], stored)
+        location = self._bucket.location(fields["key"], scheme=request.scheme)
+        return _uploaded(self._bucket.name, fields["key"], location, stored)
 
     async def _fields(self, form: MultipartReader) -> tuple[dict[str, str], BodyPartReader]:
         # What comes after the file is not read, as S3 does: fields there count as missing.
@@ -131,11 +133,10 @@ async def _text(part: BodyPartReader) -> str:
     return value.decode("utf-8")
 
 
-def _uploaded(bucket: Bucket, key: str, stored: StoredObject) -> web.Response:
-    location = escape(bucket.location(key))
+def _uploaded(bucket: str, key: str, location: str, stored: StoredObject) -> web.Response:
     return _xml(
         201,
-        f"<PostResponse><Location>{location}</Location><Bucket>{bucket.name}</Bucket>"
+        f"<PostResponse><Location>{escape(location)}</Location><Bucket>{bucket}</Bucket>"
         f'<Key>{escape(key)}</Key><ETag>"{stored.etag}"</ETag></PostResponse>',
     )
 
