@@ -100,12 +100,15 @@ def _announce(emulator: Emulator) -> bool:
     if not loopback:
         print(
             f"Warning: {emulator.host} is not a loopback address: others can reach the emulator, "
-            "whose REST API is not encrypted.",
+            "whose REST API and WebSocket are not encrypted.",
             file=sys.stderr,
         )
-    lines = [
-        f"export {name}={shlex.quote(value)}" for name, value in emulator.environment().items()
-    ]
+    variables = {
+        **emulator.environment(),
+        "CONNECTYCUBE_HTTPS_URL": emulator.https_url,  # these are for clients in browsers and Node.js
+        "CONNECTYCUBE_WEBSOCKET_URL": emulator.websocket_url,
+    }
+    lines = [f"export {name}={shlex.quote(value)}" for name, value in variables.items()]
     try:
         print("\n".join([*lines, "ready"]), flush=True)
     except BrokenPipeError:

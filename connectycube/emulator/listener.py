@@ -46,8 +46,12 @@ class Listener:
             handshake.drop()
         await self.finish()
         if self._protocols is not None:
+            transports = [protocol.transport for protocol in self._protocols.connections]
             self._protocols.pre_shutdown()  # ends the connections that are idle
             await self._protocols.shutdown(_SHUTDOWN_SECONDS)
+            for transport in transports:
+                if transport is not None and self._context is not None:
+                    transport.abort()  # a closed one would wait for the client to end TLS, too
         if self._server is not None:
             await self._server.wait_closed()
 

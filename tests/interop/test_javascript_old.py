@@ -7,8 +7,8 @@ import pytest
 from connectycube.emulator import Emulator
 from tests.chat.people import PATIENCE
 from tests.interop.fixtures import PASSWORD
-from tests.interop.javascript_people import go_offline, peer_on, person_at
 from tests.interop.javascript_peer import OLD, JavaScriptError, JavaScriptPeer
+from tests.interop.javascript_people import go_offline, peer_on, person_at
 
 pytestmark = pytest.mark.referee("javascript")
 
@@ -23,9 +23,7 @@ def service():
         yield running
 
 
-def old_peer_on(
-    service: Emulator, *, secret: str = SECRET, digest: str = "sha1"
-) -> JavaScriptPeer:
+def old_peer_on(service: Emulator, *, secret: str = SECRET, digest: str = "sha1") -> JavaScriptPeer:
     options = {
         "endpoints": {"api": f"localhost:{service.https_port}", "chat": service.domain},
         "chatProtocol": {"websocket": service.websocket_url},

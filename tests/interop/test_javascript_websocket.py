@@ -1,4 +1,4 @@
-"""The official JavaScript SDK over WebSocket, and our client over TLS: one service, whatever the transport."""
+"""The official JavaScript SDK over WebSocket, our client over TLS: one service, whatever the transport."""
 
 from __future__ import annotations
 
