@@ -25,7 +25,7 @@ class Listener:
 
     async def start(self, host: str, port: int) -> int:
         """Listen; return the port, a free one if ``port`` is 0."""
-        self._protocols = web.Server(self.handle, access_log=None)
+        self._protocols = _Server(self.handle, access_log=None)
         self._server = await asyncio.get_running_loop().create_server(self._accept, host, port)
         return int(self._server.sockets[0].getsockname()[1])
 
@@ -61,3 +61,12 @@ class Listener:
     async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
         """Answer one request."""
         raise NotImplementedError
+
+
+class _Server(web.Server):
+    def connection_lost(
+        self, handler: web.RequestHandler, exc: BaseException | None = None
+    ) -> None:
+        if handler.transport is not None:
+            handler.transport.abort()  # Python 3.10 counts TLS as open until it is told
+        super().connection_lost(handler, exc)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import socket
 
+import aiohttp
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -273,6 +274,10 @@ class TestBadInput:
         assert client.close_code == code
         wait_until(lambda: emulator.sessions() == [], 5, "the end of the session")
 
+    @pytest.mark.skipif(
+        tuple(map(int, aiohttp.__version__.split(".")[:2])) < (3, 14),
+        reason="older releases of aiohttp read a frame before they look at its size",
+    )
     def test_a_size_that_is_only_claimed_takes_no_memory(self, emulator, alice, socket_to):
         client = socket_to(emulator).log_in(alice)
         client.socket.sendall(b"\x81\xff" + (2**40).to_bytes(8, "big") + b"mask" + b"x" * 100)
