@@ -28,7 +28,14 @@ if TYPE_CHECKING:
 
 __all__ = ["add_arguments", "run"]
 
-_PORTS = (("api", "REST API"), ("chat", "chat server"), ("storage", "storage bucket"))
+_PORTS = (
+    ("api", "REST API"),
+    ("chat", "chat server"),
+    ("storage", "storage bucket"),
+    ("websocket", "chat server's WebSocket"),
+    ("https", "REST API over HTTPS"),
+    ("storage-https", "storage bucket over HTTPS"),
+)
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
@@ -115,12 +122,15 @@ def _announce(emulator: Emulator) -> bool:
     if not loopback:
         print(
             f"Warning: {emulator.host} is not a loopback address: others can reach the emulator, "
-            "whose REST API is not encrypted.",
+            "whose REST API and WebSocket are not encrypted.",
             file=sys.stderr,
         )
-    lines = [
-        f"export {name}={shlex.quote(value)}" for name, value in emulator.environment().items()
-    ]
+    variables = {
+        **emulator.environment(),
+        "CONNECTYCUBE_HTTPS_URL": emulator.https_url,  # these are for clients in browsers and Node.js
+        "CONNECTYCUBE_WEBSOCKET_URL": emulator.websocket_url,
+    }
+    lines = [f"export {name}={shlex.quote(value)}" for name, value in variables.items()]
     try:
         print("\n".join([*lines, "ready"]), flush=True)
     except BrokenPipeError:

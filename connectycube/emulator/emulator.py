@@ -20,9 +20,10 @@ from connectycube.errors import ArgumentTypeError, ArgumentValueError
 from .clock import Clock, SystemClock
 from .conversations import BROADCAST, PRIVATE
 from .loading import Loaded, Loader, read_document
+from .ports import Ports, origin
 from .pushes import Push
 from .safety import check_environment
-from .service import Running, Service, origin
+from .service import Running, Service
 from .settings import Settings
 
 if TYPE_CHECKING:
@@ -32,20 +33,18 @@ __all__ = ["Emulator"]
 
 T = TypeVar("T")
 
-
 _CALL_SECONDS = 10.0
 _FILL_SECONDS = 300.0
 
 
 class Emulator:
-    """A ConnectyCube for one application: REST and files over HTTP, chat over direct TLS.
+    """A ConnectyCube for one application: REST and files over HTTP and HTTPS, chat over TLS and WebSocket.
 
     Its state is in memory, but for files' bytes, which are in a temporary folder until it stops; with
     ``data``, a folder, it is there, outlives a kill of the process, and belongs to one emulator at a time.
-    ``api_port``, ``chat_port`` and ``storage_port`` 0 take free ports. The keyword arguments after them
-    are fields of ``Settings``. Nothing happens before ``start()`` or ``with``. Every method may be
-    called from any thread; those that reach into the running service raise RuntimeError while it is
-    not running.
+    A port of 0 takes a free one. The other keyword arguments are fields of ``Settings``. Nothing happens
+    before ``start()`` or ``with``. Every method may be called from any thread; those that reach into the
+    running service raise RuntimeError while it is not running.
     """
 
     def __init__(
@@ -59,6 +58,9 @@ class Emulator:
         api_port: int = 0,
         chat_port: int = 0,
         storage_port: int = 0,
+        websocket_port: int = 0,
+        https_port: int = 0,
+        storage_https_port: int = 0,
         data: str | os.PathLike[str] | None = None,
         clock: Clock | None = None,
         **behaviour: Any,
@@ -71,10 +73,13 @@ class Emulator:
             **behaviour,
         )
         self._host = checks.a_string("host", host)
-        self._ports = (
-            checks.an_integer("api_port", api_port, least=0, most=65535),
-            checks.an_integer("chat_port", chat_port, least=0, most=65535),
-            checks.an_integer("storage_port", storage_port, least=0, most=65535),
+        self._ports = Ports(
+            api=api_port,
+            chat=chat_port,
+            storage=storage_port,
+            websocket=websocket_port,
+            https=https_port,
+            storage_https=storage_https_port,
         )
         self._data = None if data is None else checks.a_string("data", os.fspath(data))
         self._clock: Clock = clock or SystemClock()
@@ -193,27 +198,52 @@ class Emulator:
     @property
     def api_port(self) -> int:
         """The port of the REST API; 0 before the first start unless one was given."""
-        return self._ports[0]
+        return self._ports.api
 
     @property
     def chat_port(self) -> int:
         """The port of the chat server; 0 before the first start unless one was given."""
-        return self._ports[1]
+        return self._ports.chat
 
     @property
     def api_url(self) -> str:
         """The address of the REST API."""
-        return origin(self._host, self.api_port)
+        return origin("http", self._host, self.api_port)
+
+    @property
+    def https_port(self) -> int:
+        """The port of the REST API over HTTPS; 0 before the first start unless one was given."""
+        return self._ports.https
+
+    @property
+    def https_url(self) -> str:
+        """The address of the REST API over HTTPS; clients have to trust ``ca_file``."""
+        return origin("https", self._host, self.https_port)
+
+    @property
+    def websocket_port(self) -> int:
+        """The port of the chat server's WebSocket; 0 before the first start unless one was given."""
+        return self._ports.websocket
+
+    @property
+    def websocket_url(self) -> str:
+        """The address of the chat server's WebSocket, which is not encrypted. (RFC 7395.)"""
+        return origin("ws", self._host, self.websocket_port)
 
     @property
     def storage_port(self) -> int:
         """The port of the storage bucket; 0 before the first start unless one was given."""
-        return self._ports[2]
+        return self._ports.storage
 
     @property
     def storage_url(self) -> str:
         """The address of the storage bucket: files are uploaded to and downloaded from it."""
-        return origin(self._host, self.storage_port)
+        return origin("http", self._host, self.storage_port)
+
+    @property
+    def storage_https_port(self) -> int:
+        """The port of the storage bucket over HTTPS; 0 before the first start unless one was given."""
+        return self._ports.storage_https
 
     @property
     def ca_file(self) -> str:

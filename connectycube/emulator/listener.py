@@ -1,10 +1,13 @@
-"""Listener: one HTTP port, with aiohttp."""
+"""Listener: one HTTP or HTTPS port, with aiohttp."""
 
 from __future__ import annotations
 
 import asyncio
+import ssl
 
 from aiohttp import web
+
+from .tls import TlsHandshake
 
 __all__ = ["Listener"]
 
@@ -12,28 +15,58 @@ _SHUTDOWN_SECONDS = 0.5
 
 
 class Listener:
-    """Listens, and gives each request to ``handle``; to be used on one event loop."""
+    """Listens, with TLS if there is a context, and gives each request to ``handle``; for one event loop."""
 
-    def __init__(self) -> None:
+    def __init__(self, context: ssl.SSLContext | None = None) -> None:
+        self._context = context
         self._server: asyncio.Server | None = None
         self._protocols: web.Server | None = None
+        self._handshakes: set[TlsHandshake] = set()
 
     async def start(self, host: str, port: int) -> int:
         """Listen; return the port, a free one if ``port`` is 0."""
-        self._protocols = web.Server(self.handle, access_log=None)
-        self._server = await asyncio.get_running_loop().create_server(self._protocols, host, port)
+        self._protocols = _Server(self.handle, access_log=None)
+        self._server = await asyncio.get_running_loop().create_server(self._accept, host, port)
         return int(self._server.sockets[0].getsockname()[1])
+
+    def _accept(self) -> asyncio.Protocol:
+        if self._context is None:
+            return self._make_protocol()
+        return TlsHandshake(self._handshakes, self._context, self._make_protocol)
+
+    def _make_protocol(self) -> asyncio.Protocol:
+        assert self._protocols is not None
+        return self._protocols()
 
     async def stop(self) -> None:
         """Stop listening and close every connection."""
         if self._server is not None:
             self._server.close()
+        for handshake in list(self._handshakes):
+            handshake.drop()
+        await self.finish()
         if self._protocols is not None:
+            transports = [protocol.transport for protocol in self._protocols.connections]
             self._protocols.pre_shutdown()  # ends the connections that are idle
             await self._protocols.shutdown(_SHUTDOWN_SECONDS)
+            for transport in transports:
+                if transport is not None and self._context is not None:
+                    transport.abort()  # a closed one would wait for the client to end TLS, too
         if self._server is not None:
             await self._server.wait_closed()
+
+    async def finish(self) -> None:
+        """End what goes on on connections, after the last was accepted and before all are closed."""
 
     async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
         """Answer one request."""
         raise NotImplementedError
+
+
+class _Server(web.Server):
+    def connection_lost(
+        self, handler: web.RequestHandler, exc: BaseException | None = None
+    ) -> None:
+        if handler.transport is not None:
+            handler.transport.abort()  # Python 3.10 counts TLS as open until it is told
+        super().connection_lost(handler, exc)

@@ -22,19 +22,18 @@ from .conversations import Conversations
 from .database import Database
 from .events import Events
 from .filling import Filling
+from .listener import Listener
+from .ports import Ports, origin
 from .pushes import Pushes
 from .records import Records
 from .settings import Settings
 from .storage import Bucket, BucketServer, Files
 from .store import Store
-from .xmpp import Exchange, TcpServer
+from .xmpp import Exchange, TcpServer, WebSocketServer
 
-__all__ = ["Ports", "Running", "Service", "origin"]
+__all__ = ["Running", "Service"]
 
 T = TypeVar("T")
-
-Ports = tuple[int, int, int]
-"""Of the REST API, the chat server and the storage bucket."""
 
 _START_SECONDS = 10.0
 _STOP_SECONDS = 5.0
@@ -66,9 +65,21 @@ class Service:
         except BaseException:
             self.store.close()
             raise
-        self.http = HttpServer(self.api, body_bytes=settings.body_bytes)
+        self._rest = [
+            HttpServer(self.api, body_bytes=settings.body_bytes, context=tls)
+            for tls in (None, context)
+        ]
+        self._storage = [BucketServer(self.bucket, context=tls) for tls in (None, context)]
         self.tcp = TcpServer(self.exchange, context)
-        self.storage = BucketServer(self.bucket)
+        self.websocket = WebSocketServer(self.exchange)
+        self._servers: dict[str, Listener | TcpServer] = {
+            "api": self._rest[0],
+            "chat": self.tcp,
+            "storage": self._storage[0],
+            "websocket": self.websocket,
+            "https": self._rest[1],
+            "storage_https": self._storage[1],
+        }
 
     def _make_parts(self) -> None:
         settings, clock, database = self._settings, self._clock, self.store.database
@@ -107,14 +118,17 @@ class Service:
 
     def reset(self) -> None:
         """Forget everything and end every connection; the listeners go on with new parts."""
-        url = self.bucket.url
+        urls = self.bucket.urls
         self.exchange.shut_down("The emulator was reset")
         self.store.database.wipe()
         self._make_parts()
-        self.bucket.url = url
-        self.http.api = self.api
+        self.bucket.urls = urls
+        for rest in self._rest:
+            rest.api = self.api
+        for storage in self._storage:
+            storage.bucket = self.bucket
         self.tcp.serve(self.exchange)
-        self.storage.bucket = self.bucket
+        self.websocket.exchange = self.exchange
 
     def _online(self) -> list[int]:
         sessions = self.exchange.sessions()
@@ -122,12 +136,16 @@ class Service:
 
     async def start(self, host: str, ports: Ports) -> Ports:
         """Listen; return the ports, free ones in place of 0."""
-        started = (
-            await self.http.start(host, ports[0]),
-            await self.tcp.start(host, ports[1]),
-            await self.storage.start(host, ports[2]),
+        started = Ports(
+            **{
+                name: await server.start(host, getattr(ports, name))
+                for name, server in self._servers.items()
+            }
         )
-        self.bucket.url = origin(host, started[2])
+        self.bucket.urls = {
+            "http": origin("http", host, started.storage),
+            "https": origin("https", host, started.storage_https),
+        }
         return started
 
     async def stop(self) -> None:
@@ -136,7 +154,7 @@ class Service:
             self.exchange.shut_down("The emulator stops")
         finally:  # whatever a client's last moment breaks, no socket stays open
             try:
-                await asyncio.gather(self.http.stop(), self.tcp.stop(), self.storage.stop())
+                await asyncio.gather(*(server.stop() for server in self._servers.values()))
             finally:
                 self.store.close()
 
@@ -223,13 +241,6 @@ def _check_application(database: Database, settings: Settings) -> None:
     found = database.fact("application", ours)
     if found != ours:
         raise ArgumentValueError(f"The data is that of application {found}, not of {ours}")
-
-
-def origin(host: str, port: int) -> str:
-    """Return the address of an HTTP port as clients have to write it."""
-    # 0.0.0.0 is where to listen, not where to go
-    name = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)
-    return f"http://[{name}]:{port}" if ":" in name else f"http://{name}:{port}"
 
 
 async def _settle() -> None:

@@ -115,6 +115,22 @@ def test_files_go_to_the_storage_port():
         socket.create_connection(("127.0.0.1", port), 5).close()
 
 
+def test_browsers_find_the_websocket_and_https():
+    ports = []
+    for _ in range(2):
+        with socket.create_server(("127.0.0.1", 0)) as free:
+            ports.append(str(free.getsockname()[1]))
+    with Process("--websocket-port", ports[0], "--https-port", ports[1]) as running:
+        environment = evaluated(running.lines)
+        https, ca_file = environment["CONNECTYCUBE_HTTPS_URL"], environment["CONNECTYCUBE_CA_FILE"]
+        assert https == f"https://127.0.0.1:{ports[1]}"
+        assert requests.get(f"{https}/session", verify=ca_file, timeout=5).status_code == 401
+        websocket = environment["CONNECTYCUBE_WEBSOCKET_URL"]
+        assert websocket == f"ws://127.0.0.1:{ports[0]}"
+        plain = requests.get(websocket.replace("ws:", "http:"), timeout=5)
+        assert (plain.status_code, "RFC 7395" in plain.text) == (426, True)
+
+
 def test_only_exports_and_ready_are_on_standard_output():
     with Process() as running:
         *exports, last = running.lines
@@ -133,6 +149,8 @@ def test_address_beyond_this_machine_is_warned_about():
     [
         (["--api-port", "70000"], 2, "70000"),
         (["--storage-port", "-1"], 2, "-1"),
+        (["--storage-https-port", "x"], 2, "x"),
+        (["--websocket-port", "65536"], 2, "65536"),
         (["--app-id", "x"], 2, "x"),
         (["--app-id", "0"], 1, "app_id"),
         (["--host", "256.1.1.1"], 1, "connectycube emulator:"),

@@ -94,9 +94,13 @@ def test_stop_is_quick_whatever_clients_do(emulator, connect, alice):
         socket.create_connection(("127.0.0.1", emulator.chat_port), 5) as silent,
         socket.create_connection(("127.0.0.1", emulator.chat_port), 5) as half,
         socket.create_connection(("127.0.0.1", emulator.api_port), 5) as http,
+        socket.create_connection(("127.0.0.1", emulator.https_port), 5) as https,
+        socket.create_connection(("127.0.0.1", emulator.storage_https_port), 5),
         requests.Session() as idle,
     ):
         half.sendall(b"\x16\x03\x01\x02\x00\x01")
+        https.sendall(b"\x16\x03\x01\x02\x00\x01")
+        idle.get(f"{emulator.https_url}/session", timeout=5, verify=emulator.ca_file)
         http.sendall(b"POST /session HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n{")
         idle.get(f"{emulator.api_url}/session", timeout=5)
         connect().open()
@@ -109,8 +113,9 @@ def test_stop_is_quick_whatever_clients_do(emulator, connect, alice):
 
 
 def test_taken_port_is_an_error_that_leaves_nothing(emulator):
-    for port in ({"api_port": emulator.api_port}, {"chat_port": emulator.chat_port}):
-        other = Emulator(**port)
+    servers = ("api", "chat", "storage", "websocket", "https", "storage_https")
+    for name in (f"{server}_port" for server in servers):
+        other = Emulator(**{name: getattr(emulator, name)})
         with pytest.raises(OSError, match="in use"):
             other.start()
         with pytest.raises(RuntimeError, match="not running"):
@@ -126,6 +131,9 @@ def test_taken_port_is_an_error_that_leaves_nothing(emulator):
         ({"domain": "a b"}, ArgumentValueError),
         ({"api_port": 65536}, ArgumentValueError),
         ({"chat_port": -1}, ArgumentValueError),
+        ({"websocket_port": "1"}, ArgumentTypeError),
+        ({"https_port": 65536}, ArgumentValueError),
+        ({"storage_https_port": True}, ArgumentTypeError),
         ({"offline_messages": 1}, ArgumentTypeError),
         ({"nonsense": 1}, TypeError),
     ],

@@ -16,6 +16,7 @@ import requests
 
 from connectycube.emulator import Emulator
 from connectycube.errors import ArgumentValueError
+from tests.support.waiting import wait_until
 
 from .client import Client, condition
 from .conftest import Rest
@@ -226,7 +227,7 @@ def test_a_session_from_before_a_reset_cannot_be_resumed(emulator, connect, alic
 def test_a_handshake_under_way_at_a_reset_does_not_reach_the_old_state(emulator, alice):
     with socket.create_connection(("127.0.0.1", emulator.chat_port), 5) as half:
         half.sendall(b"\x16\x03\x01\x02\x00\x01")
-        emulator._call(lambda service: None)
+        wait_until(lambda: emulator._call(lambda service: len(service.tcp.handshakes)) == 1, 10)
         emulator.reset()
         half.settimeout(5)
         with pytest.raises(ConnectionError):

@@ -19,10 +19,19 @@ from tests.support import components
 from tests.support.mailbox import Mailbox
 from tests.support.waiting import wait_until
 
-VERSION = "6.1.2"
 ROOT = Path(__file__).parents[2]
-CACHE = ROOT / ".cache" / "javascript"
 SCRIPT = Path(__file__).parent / "javascript" / "peer.mjs"
+
+
+class Release(NamedTuple):
+    """A release of the SDK, and the folder that npm installed it into."""
+
+    version: str
+    cache: Path
+
+
+CURRENT = Release("6.1.2", ROOT / ".cache" / "javascript")
+OLD = Release("3.35.3", ROOT / ".cache" / "javascript-old")
 
 
 class Event(NamedTuple):
@@ -45,8 +54,8 @@ class JavaScriptPeer:
     """One user in one process: started within ``with``, or from ``start()`` to ``stop()``.
 
     ``chat_host`` is the XMPP domain, the certificate's name and an address of this machine; TLS is spoken
-    from the first byte on ``chat_port``, and ``ca_file`` is trusted besides Node.js's own authorities.
-    ``options`` are the SDK's own and are merged over ours.
+    from the first byte on ``chat_port``, unless ``chat_url`` says otherwise. ``ca_file`` is trusted besides
+    Node.js's own authorities. ``options`` are the SDK's own and are merged over ours.
     """
 
     def __init__(
@@ -56,19 +65,23 @@ class JavaScriptPeer:
         chat_port: int,
         ca_file: str | Path,
         chat_host: str = "localhost",
+        chat_url: str | None = None,
         auth_key: str = "",
+        auth_secret: str = "",
         api_url: str = "http://127.0.0.1:9",
         stream_management: bool = True,
         options: Mapping[str, Any] | None = None,
+        release: Release = CURRENT,
     ) -> None:
         self.events: Mailbox[Event] = Mailbox("events of the JavaScript SDK")
         self.user_id = 0
-        self._credentials = {"appId": app_id, "authKey": auth_key}
+        self._release = release
+        self._credentials = {"appId": app_id, "authKey": auth_key, "authSecret": auth_secret}
         self._options: dict[str, Any] = {
             "endpoints": {
                 "api_url": api_url,
                 "chat": chat_host,
-                "chat_url": f"xmpps://{chat_host}:{chat_port}",
+                "chat_url": chat_url or f"xmpps://{chat_host}:{chat_port}",
             },
             "chat": {
                 "streamManagement": {"enable": stream_management},
@@ -100,15 +113,16 @@ class JavaScriptPeer:
     def start(self) -> None:
         """Start the process, load the SDK and configure it; nobody is logged in yet."""
         node = shutil.which("node")
-        if node is None or not (CACHE / "node_modules" / "connectycube").is_dir():
+        version, cache = self._release
+        if node is None or not (cache / "node_modules" / "connectycube").is_dir():
             components.missing(
-                f"Node.js with connectycube@{VERSION}",
+                f"Node.js with connectycube@{version}",
                 "make witnesses, with Node.js 18 or newer and npm",
             )
         self._log = tempfile.TemporaryFile("w+")  # noqa: SIM115 - closed in stop()
         self._process = subprocess.Popen(
             # On a machine where localhost is ::1 first, Node.js 18 would try nothing else.
-            [node, "--dns-result-order=ipv4first", str(SCRIPT), str(CACHE)],
+            [node, "--dns-result-order=ipv4first", str(SCRIPT), str(cache)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._log,
@@ -121,7 +135,7 @@ class JavaScriptPeer:
         )
         self._reader.start()
         try:
-            assert self.wait_for_event("started") == [VERSION]
+            assert self.wait_for_event("started") == [version]
             self.call("init", self._credentials, self._options)
         except BaseException:
             self.stop()

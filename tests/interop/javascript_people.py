@@ -48,14 +48,15 @@ class Person:
         return error.value.code, error.value.info
 
 
-def peer_on(emulator: Emulator) -> JavaScriptPeer:
-    """The SDK, pointed at an emulator."""
+def peer_on(emulator: Emulator, **options: Any) -> JavaScriptPeer:
+    """The SDK, pointed at an emulator; ``options`` are those of the peer."""
     return JavaScriptPeer(
         app_id=emulator.app_id,
         auth_key=emulator.auth_key,
         api_url=emulator.api_url,
         chat_port=emulator.chat_port,
         ca_file=emulator.ca_file,
+        **options,
     )
 
 

@@ -26,6 +26,7 @@ def create_file(call: Call) -> Reply:
         name=text_of(blob, "name", most=_MOST_NAME),
         content_type=_content_type(blob),
         public=flag(blob.get("public")),
+        scheme=call.request.scheme,
     )
     return Reply(status=201, content={"blob": created})
 
@@ -92,8 +93,8 @@ def get_file(call: Call) -> Reply:
 @route("GET", "blobs/{id}/download", Auth.OPTIONAL)
 def download_file(call: Call) -> Reply:
     """Redirect to a file's bytes."""
-    row = _readable(call)
-    return Reply(status=301, headers={"Location": call.api.files.download_url(row)})
+    url = call.api.files.download_url(_readable(call), scheme=call.request.scheme)
+    return Reply(status=301, headers={"Location": url})
 
 
 @route("GET", "blobs/{id}/object", Auth.OPTIONAL, inferred="a public file needs no session")
@@ -103,7 +104,7 @@ def get_file_object(call: Call) -> Reply:
     files = call.api.files
     blob = files.json(row)
     if flag(dict(call.request.parameters()).get("download_url")):
-        url = files.download_url(row)
+        url = files.download_url(row, scheme=call.request.scheme)
         # The documentation's spelling, and the one that a reader expects.
         blob["blob_object_access"] = {"dowload_url": url, "download_url": url}
     return Reply(content={"blob": blob})
@@ -126,7 +127,13 @@ def update_file(call: Call) -> Reply:
         values["name"] = text_of(blob, "name", most=_MOST_NAME)
     if "content_type" in blob:
         values["content_type"] = _content_type(blob)
-    changed = call.api.files.update(call.user_id, blob_id, values, new=flag(blob.get("new")))
+    changed = call.api.files.update(
+        call.user_id,
+        blob_id,
+        values,
+        new=flag(blob.get("new")),
+        scheme=call.request.scheme,
+    )
     return Reply(content={"blob": changed})
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import ssl
 
 from aiohttp import web
 
@@ -18,8 +19,8 @@ _log = logging.getLogger(__name__)
 class HttpServer(Listener):
     """Serves an Api."""
 
-    def __init__(self, api: Api, *, body_bytes: int) -> None:
-        super().__init__()
+    def __init__(self, api: Api, *, body_bytes: int, context: ssl.SSLContext | None = None) -> None:
+        super().__init__(context)
         self.api = api
         self._body_bytes = body_bytes
 
@@ -51,6 +52,7 @@ class HttpServer(Listener):
                 method=request.method,
                 path=request.rel_url.raw_path,
                 query=request.rel_url.raw_query_string,
+                scheme=request.scheme,
                 headers={name.lower(): value for name, value in request.headers.items()},
                 body=bytes(body),
             )

@@ -18,11 +18,15 @@ _FORM = "application/x-www-form-urlencoded"
 
 @frozen(kw_only=True)
 class Request:
-    """What a client asks. Names of headers are lower case; ``query`` is the text after ``?``."""
+    """What a client asks. Names of headers are lower case; ``query`` is the text after ``?``.
+
+    ``scheme`` is http or https.
+    """
 
     method: str
     path: str
     query: str = ""
+    scheme: str = "http"
     headers: Mapping[str, str] = field(factory=dict, repr=False)
     body: bytes = field(default=b"", repr=False)
 

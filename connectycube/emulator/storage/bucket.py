@@ -61,7 +61,10 @@ class StoredObject:
 
 
 class Bucket:
-    """The objects by key: bytes in a folder, the rest in a table. ``url`` is set once the server listens."""
+    """The objects by key: bytes in a folder, the rest in a table.
+
+    ``urls`` are its addresses, by scheme: set once the servers listen.
+    """
 
     def __init__(self, directory: str, clock: Clock, database: Database) -> None:
         self._directory = directory
@@ -70,7 +73,7 @@ class Bucket:
         self._db.create(_SCHEMA)
         self._secret = bytes.fromhex(database.fact("bucket secret", secrets.token_hex(32)))
         self.name = _NAME
-        self.url = ""
+        self.urls: dict[str, str] = {}
         self._remove_what_nobody_names()
 
     def _remove_what_nobody_names(self) -> None:
@@ -82,7 +85,9 @@ class Bucket:
 
     # --- what the service hands out -----------------------------------------------------------------
 
-    def upload_url(self, key: str, content_type: str, *, public: bool) -> tuple[str, float]:
+    def upload_url(
+        self, key: str, content_type: str, *, public: bool, scheme: str
+    ) -> tuple[str, float]:
         """Return the address of the upload form, its fields as the query, and when it expires."""
         now = self._clock.time()
         expires = now + _UPLOAD_SECONDS
@@ -110,9 +115,12 @@ class Bucket:
             ).encode()
         ).decode()
         signed = {**fields, "policy": policy, "x-amz-signature": self._sign(policy)}
-        return f"{self._address()}?{urlencode(sorted(signed.items()), quote_via=quote)}", expires
+        return (
+            f"{self._address(scheme)}?{urlencode(sorted(signed.items()), quote_via=quote)}",
+            expires,
+        )
 
-    def download_url(self, key: str) -> str:
+    def download_url(self, key: str, *, scheme: str) -> str:
         """Return a link to an object that works without any other credential, for a week."""
         day = _moment(self._clock.time())
         query = {
@@ -122,10 +130,10 @@ class Bucket:
             "X-Amz-SignedHeaders": "host",
             "X-Amz-Signature": self._sign(f"GET {key} {day} {_DOWNLOAD_SECONDS}"),
         }
-        return f"{self._address()}/{key}?{urlencode(query, quote_via=quote)}"
+        return f"{self._address(scheme)}/{key}?{urlencode(query, quote_via=quote)}"
 
-    def _address(self) -> str:
-        return f"{self.url}/{self.name}"
+    def _address(self, scheme: str) -> str:
+        return f"{self.urls[scheme]}/{self.name}"
 
     def _sign(self, text: str) -> str:
         return hmac.new(self._secret, text.encode("utf-8", "surrogatepass"), "sha256").hexdigest()
@@ -185,9 +193,9 @@ class Bucket:
         if before is not None:
             _unlink(before)
 
-    def location(self, key: str) -> str:
+    def location(self, key: str, *, scheme: str) -> str:
         """Return the address of an object."""
-        return f"{self._address()}/{key}"
+        return f"{self._address(scheme)}/{key}"
 
     # --- objects ------------------------------------------------------------------------------------
 

@@ -34,8 +34,10 @@ class Files:
         self._bucket = bucket
         database.create(_SCHEMA)
 
-    def create(self, user_id: int, *, name: str, content_type: str, public: bool) -> dict[str, Any]:
-        """Make a file without bytes; return it with the form to upload them."""
+    def create(
+        self, user_id: int, *, name: str, content_type: str, public: bool, scheme: str
+    ) -> dict[str, Any]:
+        """Make a file without bytes; return it with the form to upload them, http or https."""
         now = int(self._clock.time())
         cursor = self._db.insert(
             "blobs",
@@ -49,11 +51,11 @@ class Files:
                 "updated_at": now,
             },
         )
-        return self._with_form(self.file(int(cursor.lastrowid or 0)))
+        return self._with_form(self.file(int(cursor.lastrowid or 0)), scheme)
 
-    def _with_form(self, row: Row) -> dict[str, Any]:
+    def _with_form(self, row: Row, scheme: str) -> dict[str, Any]:
         url, expires = self._bucket.upload_url(
-            row["uid"], row["content_type"], public=bool(row["public"])
+            row["uid"], row["content_type"], public=bool(row["public"]), scheme=scheme
         )
         access = {
             "id": row["id"],
@@ -75,7 +77,9 @@ class Files:
         now = int(self._clock.time())
         self._db.update("blobs", blob_id, {"size": size, "completed_at": now, "updated_at": now})
 
-    def update(self, user_id: int, blob_id: int, values: Mapping[str, Any], *, new: bool) -> Any:
+    def update(
+        self, user_id: int, blob_id: int, values: Mapping[str, Any], *, new: bool, scheme: str
+    ) -> Any:
         """Change a file's name or type; with ``new`` its bytes too, for which there is a form then."""
         self.own_file(user_id, blob_id)
         changes = {**values, "updated_at": int(self._clock.time())}
@@ -83,7 +87,7 @@ class Files:
             changes["completed_at"] = None
         self._db.update("blobs", blob_id, changes)
         row = self.file(blob_id)
-        return self._with_form(row) if new else self.json(row)
+        return self._with_form(row, scheme) if new else self.json(row)
 
     def delete(self, user_id: int, blob_id: int) -> None:
         """Delete a file and its bytes."""
@@ -120,9 +124,9 @@ class Files:
         )
         return self._db.count("blobs", "user_id = ?", (user_id,)), rows
 
-    def download_url(self, row: Row) -> str:
+    def download_url(self, row: Row, *, scheme: str) -> str:
         """Return a link to a file's bytes."""
-        return self._bucket.download_url(row["uid"])
+        return self._bucket.download_url(row["uid"], scheme=scheme)
 
     def json(self, row: Row) -> dict[str, Any]:
         """Write a file as the service does."""

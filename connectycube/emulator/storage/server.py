@@ -6,6 +6,7 @@ import contextlib
 import hashlib
 import logging
 import os
+import ssl
 from xml.sax.saxutils import escape
 
 from aiohttp import BodyPartReader, web
@@ -25,8 +26,8 @@ _MOST_FIELD_BYTES = 20_480
 class BucketServer(Listener):
     """Takes upload forms and serves objects; bytes go from socket to file and back in pieces."""
 
-    def __init__(self, bucket: Bucket) -> None:
-        super().__init__()
+    def __init__(self, bucket: Bucket, context: ssl.SSLContext | None = None) -> None:
+        super().__init__(context)
         self.bucket = bucket
 
     async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
@@ -65,7 +66,8 @@ class BucketServer(Listener):
         except (ValueError, AssertionError, RuntimeError) as error:  # what aiohttp raises for such
             raise BucketRefusal(400, "MalformedPOSTRequest", f"The form: {error}") from None
         self.bucket.keep(fields["key"], stored)
-        return _uploaded(self.bucket, fields["key"], stored)
+        location = self.bucket.location(fields["key"], scheme=request.scheme)
+        return _uploaded(self.bucket.name, fields["key"], location, stored)
 
     async def _fields(self, form: MultipartReader) -> tuple[dict[str, str], BodyPartReader]:
         # What comes after the file is not read, as S3 does: fields there count as missing.
@@ -133,11 +135,10 @@ async def _text(part: BodyPartReader) -> str:
     return value.decode("utf-8")
 
 
-def _uploaded(bucket: Bucket, key: str, stored: StoredObject) -> web.Response:
-    location = escape(bucket.location(key))
+def _uploaded(bucket: str, key: str, location: str, stored: StoredObject) -> web.Response:
     return _xml(
         201,
-        f"<PostResponse><Location>{location}</Location><Bucket>{bucket.name}</Bucket>"
+        f"<PostResponse><Location>{escape(location)}</Location><Bucket>{bucket}</Bucket>"
         f'<Key>{escape(key)}</Key><ETag>"{stored.etag}"</ETag></PostResponse>',
     )
 

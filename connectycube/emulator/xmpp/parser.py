@@ -5,6 +5,7 @@ What no XMPP stream may hold (RFC 6120, 11.1) and what is too large or too deep 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Final
 from xml.parsers import expat
 
@@ -92,10 +93,23 @@ class StreamParser:
 
     def feed(self, data: bytes) -> tuple[list[StreamEvent], StreamFault | None]:
         """Return what ``data`` completes, and the fault that ends the stream after it, if any."""
+        return self._parse(data, self._feeder.feed)
+
+    def feed_document(self, data: bytes) -> tuple[list[StreamEvent], StreamFault | None]:
+        """Return the element that ``data`` is, without a stream around it, or the fault it has instead.
+
+        A parser takes one document.
+        """
+        self._in_stream = True
+        return self._parse(data, lambda data: self._parser.Parse(data, True))
+
+    def _parse(
+        self, data: bytes, parse: Callable[[bytes], object]
+    ) -> tuple[list[StreamEvent], StreamFault | None]:
         fault = None
         try:
             self._fed += len(data)
-            self._feeder.feed(data)
+            parse(data)
             if self._fed - self._boundary > self._max_bytes:
                 raise self._too_large()
         except StreamFault as found:

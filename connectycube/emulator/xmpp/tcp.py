@@ -6,8 +6,8 @@ import asyncio
 import socket
 import ssl
 import struct
-from collections.abc import Callable
 
+from ..tls import TlsHandshake
 from . import namespaces as ns
 from .element import Element
 from .exchange import Exchange
@@ -16,7 +16,6 @@ from .stream import Stream
 
 __all__ = ["TcpServer"]
 
-_HANDSHAKE_SECONDS = 10.0
 _CLOSE_SECONDS = 2.0
 _STOP_SECONDS = 0.2
 _RESET_ON_CLOSE = struct.pack("ii", 1, 0)
@@ -30,21 +29,24 @@ class TcpServer:
         self._exchange = exchange
         self._context = context
         self._server: asyncio.Server | None = None
-        self.acceptors: set[_Acceptor] = set()
+        self.handshakes: set[TlsHandshake] = set()
+        self._links: set[TcpLink] = set()
 
     async def start(self, host: str, port: int) -> int:
         """Listen; return the port, a free one if ``port`` is 0."""
         self._server = await asyncio.get_running_loop().create_server(
-            lambda: _Acceptor(self.acceptors, self._exchange, self._context), host, port
+            lambda: TlsHandshake(self.handshakes, self._context, self._make_link), host, port
         )
         return int(self._server.sockets[0].getsockname()[1])
 
     def serve(self, exchange: Exchange) -> None:
         """Bring new connections to another exchange; those in their TLS handshake are ended."""
         self._exchange = exchange
-        for acceptor in list(self.acceptors):
-            if acceptor.link is None:
-                acceptor.drop()
+        for handshake in list(self.handshakes):
+            handshake.drop()
+
+    def _make_link(self) -> TcpLink:
+        return TcpLink(self._exchange, self._links)
 
     async def stop(self) -> None:
         """Stop listening; links have a moment to write what is left, then are aborted."""
@@ -52,81 +54,22 @@ class TcpServer:
             return
         self._server.close()
         deadline = asyncio.get_running_loop().time() + _STOP_SECONDS
-        while (
-            any(acceptor.link for acceptor in self.acceptors)
-            and asyncio.get_running_loop().time() < deadline
-        ):
+        while self._links and asyncio.get_running_loop().time() < deadline:
             await asyncio.sleep(0.01)
-        for acceptor in list(self.acceptors):
-            acceptor.drop()
+        for handshake in list(self.handshakes):
+            handshake.drop()
+        for link in list(self._links):
+            link.drop()
         await asyncio.sleep(0)
         await self._server.wait_closed()
-
-
-class _Acceptor(asyncio.Protocol):
-    """One TCP connection, from accept to the end of its TLS handshake and, for ``drop()``, beyond.
-
-    asyncio's own TLS server keeps connections in their handshake to itself, and would hold up a stop.
-    """
-
-    def __init__(
-        self, acceptors: set[_Acceptor], exchange: Exchange, context: ssl.SSLContext
-    ) -> None:
-        self._acceptors = acceptors
-        self._exchange = exchange
-        self._context = context
-        self.link: TcpLink | None = None
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Begin the handshake."""
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
-        self._acceptors.add(self)
-        self._task = asyncio.get_running_loop().create_task(self._start_tls())
-
-    async def _start_tls(self) -> None:
-        link = TcpLink(self._exchange, self._ended)
-        try:
-            tls = await asyncio.get_running_loop().start_tls(
-                self._transport,
-                link,
-                self._context,
-                server_side=True,
-                ssl_handshake_timeout=_HANDSHAKE_SECONDS,
-            )
-        except OSError:  # no TLS, or one that failed: ssl.SSLError is one too
-            tls = None
-        except asyncio.CancelledError:
-            self.drop()
-            raise
-        if tls is None:
-            self.drop()
-        else:
-            self.link = link
-            link.connection_made(tls)
-
-    def _ended(self) -> None:
-        self._acceptors.discard(self)
-
-    def drop(self) -> None:
-        """End the connection at once."""
-        self._task.cancel()
-        # Python 3.10 leaves the TLS side of a handshake that failed open, out of reach, and warns of it.
-        tls = getattr(self._transport.get_protocol(), "_app_transport", None)
-        if tls is not None:
-            tls.abort()
-        self._transport.abort()
-        self._ended()
 
 
 class TcpLink(asyncio.Protocol):
     """One connection: framing of the stream, bounded writing. (Link.)"""
 
-    def __init__(self, exchange: Exchange, ended: Callable[[], None]) -> None:
+    def __init__(self, exchange: Exchange, links: set[TcpLink]) -> None:
         self._exchange = exchange
-        self._ended = ended
-        self._stream: Stream | None = None
-        self._early = b""
+        self._links = links
         self._loop = asyncio.get_running_loop()
         self._outgoing: list[str] = []
         self._outgoing_size = 0
@@ -139,17 +82,13 @@ class TcpLink(asyncio.Protocol):
         """Begin a stream."""
         assert isinstance(transport, asyncio.Transport)
         self._transport = transport
+        self._links.add(self)
         self.restart()
         self._stream = Stream(self._exchange, self)
-        early, self._early = self._early, b""
-        if early:
-            self.data_received(early)
 
     def data_received(self, data: bytes) -> None:
-        """Hand what arrived to the stream; the first bytes may come before ``connection_made``."""
-        if self._stream is None:
-            self._early += data
-        elif not self._closing:
+        """Hand what arrived to the stream."""
+        if not self._closing:
             self._stream.receive(*self._parser.feed(data))
 
     def eof_received(self) -> None:
@@ -158,10 +97,13 @@ class TcpLink(asyncio.Protocol):
     def connection_lost(self, error: Exception | None) -> None:
         """Tell the stream."""
         self._closing = True
-        self._ended()
-        if self._stream is not None:
-            self._transport.abort()  # Python 3.10 counts it as open until it is told
-            self._stream.lost()
+        self._links.discard(self)
+        self._transport.abort()  # Python 3.10 counts it as open until it is told
+        self._stream.lost()
+
+    def drop(self) -> None:
+        """End the connection at once."""
+        self._transport.abort()
 
     # --- Link -------------------------------------------------------------------------------------
 

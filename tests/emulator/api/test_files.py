@@ -74,6 +74,26 @@ class TestUpload:
         parts = [(name, (None, value)) for name, value in [*fields.items(), ("file", CONTENT)]]
         assert requests.post(url, files=parts, timeout=5).status_code == 201
 
+    def test_over_https_every_address_is_https(self, emulator, rest, alice):
+        with requests.Session() as http:
+            http.trust_env = False
+            http.verify = emulator.ca_file
+            http.headers["CB-Token"] = rest("alice").token
+            body = {"blob": {"name": "a", "content_type": "a/b"}}
+            blob = http.post(f"{emulator.https_url}/blobs", json=body, timeout=5).json()["blob"]
+            url, fields = form_of(blob)
+            assert url.startswith(f"https://127.0.0.1:{emulator.storage_https_port}/")
+            parts = [(name, (None, value)) for name, value in [*fields.items(), ("file", CONTENT)]]
+            answer = http.post(url, files=parts, timeout=5)
+            assert f"<Location>{url}/{blob['uid']}</Location>" in answer.text
+            done = {"blob": {"size": len(CONTENT)}}
+            path = f"{emulator.https_url}/blobs/{blob['id']}"
+            assert http.put(f"{path}/complete", json=done, timeout=5).status_code == 200
+            got = http.get(f"{emulator.https_url}/blobs/{blob['uid']}", timeout=5)
+            assert (got.content, got.url.partition("?")[0]) == (CONTENT, f"{url}/{blob['uid']}")
+            anew = http.put(path, json={"blob": {"new": "1"}}, timeout=5).json()["blob"]
+            assert form_of(anew)[0] == url
+
     @pytest.mark.parametrize("method", ["PUT", "POST"])
     @pytest.mark.parametrize(
         "wrap", [lambda size: {"blob": {"size": str(size)}}, lambda size: {"size": size}]

@@ -10,20 +10,26 @@
 // ends when its input ends.
 
 import http from "node:http";
+import https from "node:https";
 import { createRequire } from "node:module";
 import path from "node:path";
 import readline from "node:readline";
 
 console.log = console.info = console.debug = console.error; // standard output is ours
-http.globalAgent = new http.Agent({ keepAlive: false }); // no idle connection outlives a test
+// No idle connection outlives a test.
+http.globalAgent = new http.Agent({ keepAlive: false });
+https.globalAgent = new https.Agent({ keepAlive: false });
 
 const require = createRequire(path.join(path.resolve(process.argv[2]), "peer.cjs"));
 const module = require("connectycube");
 const sdk = module.default ?? module;
+const { version } = require("connectycube/package.json");
 
 const LISTENERS = [
   "onChatStatusListener",
+  "onConfirmSubscribeListener",
   "onConnectionErrorListener",
+  "onContactListListener",
   "onDeliveredStatusListener",
   "onDisconnectedListener",
   "onJoinOccupant",
@@ -38,7 +44,9 @@ const LISTENERS = [
   "onMessageUpdateListener",
   "onReadStatusListener",
   "onReconnectListener",
+  "onRejectSubscribeListener",
   "onSentMessageCallback",
+  "onSubscribeListener",
   "onSystemMessageListener",
 ];
 
@@ -90,4 +98,4 @@ lines.on("line", async (line) => {
   }
 });
 lines.on("close", () => process.exit(0));
-write({ event: "started", args: [sdk.version] });
+write({ event: "started", args: [version] });

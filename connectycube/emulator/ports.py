@@ -1,0 +1,34 @@
+"""Ports: where each server of the emulator listens, and how such an address is written."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from attrs import Attribute, field, frozen
+
+from connectycube import checks
+
+__all__ = ["Ports", "origin"]
+
+
+def _port(instance: object, attribute: Attribute[int], value: Any) -> None:
+    checks.an_integer(f"{attribute.name}_port", value, least=0, most=65535)
+
+
+@frozen(kw_only=True)
+class Ports:
+    """A port for each server; 0 is a free one, until it listens."""
+
+    api: int = field(validator=_port)
+    chat: int = field(validator=_port)
+    storage: int = field(validator=_port)
+    websocket: int = field(validator=_port)
+    https: int = field(validator=_port)
+    storage_https: int = field(validator=_port)
+
+
+def origin(scheme: str, host: str, port: int) -> str:
+    """Return the address, up to the port, of what listens on ``host``."""
+    # 0.0.0.0 is where to listen, not where to go
+    name = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)
+    return f"{scheme}://[{name}]:{port}" if ":" in name else f"{scheme}://{name}:{port}"

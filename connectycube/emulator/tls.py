@@ -1,0 +1,90 @@
+"""TLS: from an accepted connection through its handshake to the protocol that is spoken within."""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+from collections.abc import Callable
+
+__all__ = ["TlsHandshake"]
+
+_HANDSHAKE_SECONDS = 10.0
+
+
+class TlsHandshake(asyncio.Protocol):
+    """One connection in its TLS handshake; then ``make_protocol()`` has it.
+
+    asyncio's own TLS server keeps connections in their handshake to itself, and would hold up a stop:
+    here they are in ``pending`` meanwhile.
+    """
+
+    def __init__(
+        self,
+        pending: set[TlsHandshake],
+        context: ssl.SSLContext,
+        make_protocol: Callable[[], asyncio.Protocol],
+    ) -> None:
+        self._pending = pending
+        self._context = context
+        self._make_protocol = make_protocol
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Begin the handshake."""
+        assert isinstance(transport, asyncio.Transport)
+        self._transport = transport
+        self._pending.add(self)
+        self._task = asyncio.get_running_loop().create_task(self._start_tls())
+
+    async def _start_tls(self) -> None:
+        early = _Early()
+        try:
+            tls = await asyncio.get_running_loop().start_tls(
+                self._transport,
+                early,
+                self._context,
+                server_side=True,
+                ssl_handshake_timeout=_HANDSHAKE_SECONDS,
+            )
+        except OSError:  # no TLS, or one that failed: ssl.SSLError is one too
+            tls = None
+        except asyncio.CancelledError:
+            self._abort()
+            raise
+        if tls is None or early.lost:
+            self._abort()
+            return
+        self._pending.discard(self)
+        protocol = self._make_protocol()
+        tls.set_protocol(protocol)
+        protocol.connection_made(tls)
+        if early.data:
+            protocol.data_received(early.data)
+
+    def drop(self) -> None:
+        """End the connection at once."""
+        self._task.cancel()
+        self._abort()
+
+    def _abort(self) -> None:
+        # Python 3.10 leaves the TLS side of a handshake that failed open, out of reach, and warns of it.
+        tls = getattr(self._transport.get_protocol(), "_app_transport", None)
+        if tls is not None:
+            tls.abort()
+        self._transport.abort()
+        self._pending.discard(self)
+
+
+class _Early(asyncio.Protocol):
+    """Keeps what comes between the end of the handshake and the turn of the loop that notices it."""
+
+    def __init__(self) -> None:
+        self.data = b""
+        self.lost = False
+
+    def data_received(self, data: bytes) -> None:
+        """Keep it."""
+        self.data += data
+
+    def connection_lost(self, error: Exception | None) -> None:
+        """Note it."""
+        self.lost = True

@@ -1,0 +1,225 @@
+"""WebSocket: XMPP over plain WebSocket, for browsers and Node.js. (RFC 7395.)"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import socket
+import struct
+from collections.abc import Sequence
+
+from aiohttp import WSMsgType, web
+
+from ..listener import Listener
+from . import namespaces as ns
+from .element import Element
+from .exchange import Exchange
+from .parser import StreamClosed, StreamEvent, StreamFault, StreamHeader, StreamParser
+from .stream import Stream
+
+__all__ = ["WebSocketServer"]
+
+_SUBPROTOCOL = "xmpp"
+_PORT = re.compile(r":\d*$")
+_CLOSE_SECONDS = 2.0
+_STOP_SECONDS = 0.2
+_RESET_ON_CLOSE = struct.pack("ii", 1, 0)
+
+
+class WebSocketServer(Listener):
+    """Accepts WebSockets for an exchange, whatever the path; to be used on one event loop."""
+
+    def __init__(self, exchange: Exchange) -> None:
+        super().__init__()
+        self.exchange = exchange
+        self._links: set[WebSocketLink] = set()
+
+    async def finish(self) -> None:
+        """Give links a moment to write what is left, then abort them."""
+        deadline = asyncio.get_running_loop().time() + _STOP_SECONDS
+        while self._links and asyncio.get_running_loop().time() < deadline:
+            await asyncio.sleep(0.01)
+        for link in list(self._links):
+            link.abort()
+
+    def _make_protocol(self) -> asyncio.Protocol:
+        protocol = super()._make_protocol()
+        assert isinstance(protocol, web.RequestHandler)
+        self.exchange.schedule(
+            self.exchange.settings.handshake_seconds, lambda: self._drop_if_silent(protocol)
+        )
+        return protocol
+
+    def _drop_if_silent(self, protocol: web.RequestHandler) -> None:
+        transport = protocol.transport
+        if transport is not None and all(link.transport is not transport for link in self._links):
+            transport.close()
+
+    async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
+        """Serve one WebSocket from its handshake to its end."""
+        # Twice what a stanza may have, so that it is the stream that ends because of one too large.
+        most = 2 * self.exchange.settings.stanza_bytes
+        response = web.WebSocketResponse(
+            protocols=(_SUBPROTOCOL,), compress=False, max_msg_size=most, timeout=_CLOSE_SECONDS
+        )
+        ready = response.can_prepare(request)
+        if not ready:
+            return _refusal(426, "This port speaks XMPP over WebSocket (RFC 7395)")
+        if ready.protocol != _SUBPROTOCOL:
+            return _refusal(400, f"Ask for the WebSocket subprotocol {_SUBPROTOCOL} (RFC 7395)")
+        await response.prepare(request)
+        transport = request.transport
+        if transport is not None:
+            host = _PORT.sub("", request.host)
+            link = WebSocketLink(self.exchange, response, transport, host)
+            self._links.add(link)
+            try:
+                await link.run()
+            finally:
+                self._links.discard(link)
+        return response
+
+
+def _refusal(status: int, text: str) -> web.Response:
+    headers = {"Upgrade": "websocket"} if status == 426 else {}
+    return web.Response(status=status, text=text, headers=headers)
+
+
+class WebSocketLink:
+    """One connection: a message of the WebSocket is one element of the stream. (Link.)
+
+    ``host`` is the server's name in the address that the client connected to.
+    """
+
+    def __init__(
+        self,
+        exchange: Exchange,
+        websocket: web.WebSocketResponse,
+        transport: asyncio.Transport,
+        host: str,
+    ) -> None:
+        self.transport = transport
+        self._exchange = exchange
+        self._websocket = websocket
+        self._host = host
+        self._outgoing: asyncio.Queue[str | None] = asyncio.Queue()
+        self._unsent = 0
+        self._check_scheduled = False
+        self._closing = False
+        self._expects_header = True
+        self._stream = Stream(exchange, self)
+
+    async def run(self) -> None:
+        """Read and write until the connection has ended."""
+        writer = asyncio.get_running_loop().create_task(self._write())
+        try:
+            async for message in self._websocket:
+                if message.type is WSMsgType.ERROR:  # no WebSocket: aiohttp has closed it
+                    break
+                if not self._closing:
+                    self._stream.receive(*self._parse(message.type, message.data))
+        finally:
+            self._stream.lost()
+            if not self._closing:
+                self._closing = True
+                writer.cancel()
+            await asyncio.wait((writer,))
+
+    # --- reading ------------------------------------------------------------------------------------
+
+    def _parse(
+        self, kind: WSMsgType, data: str | bytes
+    ) -> tuple[Sequence[StreamEvent], StreamFault | None]:
+        if not isinstance(data, str):
+            return (), StreamFault("bad-format", f"A message is {kind.name.lower()}, not text")
+        if not data.startswith("<"):
+            return (), StreamFault("bad-format", "A message does not begin with <")
+        settings = self._exchange.settings
+        parser = StreamParser(max_bytes=settings.stanza_bytes, max_depth=settings.stanza_depth)
+        events, fault = parser.feed_document(data.encode())
+        if fault is not None:
+            return (), fault
+        (element,) = events
+        assert isinstance(element, Element)
+        return self._event(element)
+
+    def _event(self, element: Element) -> tuple[Sequence[StreamEvent], StreamFault | None]:
+        if element.namespace == ns.FRAMING and element.name == "close":
+            return (StreamClosed(),), None
+        if not self._expects_header:
+            return (element,), None
+        if element.namespace != ns.FRAMING:
+            return (), StreamFault("invalid-namespace", f"Expected <open/> of {ns.FRAMING}")
+        if element.name != "open":
+            return (), StreamFault("bad-format", "Expected <open/>")
+        self._expects_header = False
+        return (StreamHeader(self._header(element), ns.CLIENT),), None
+
+    def _header(self, opening: Element) -> Element:
+        attributes = dict(opening.attributes)
+        # The JavaScript SDK knows the server by the name in its address, which need not be the domain.
+        if attributes.get("to", "").lower() == self._host.lower():
+            del attributes["to"]
+        return Element("stream", ns.STREAM, attributes)
+
+    # --- Link -----------------------------------------------------------------------------------------
+
+    def restart(self) -> None:
+        """Expect a new <open/> from the peer."""
+        self._expects_header = True
+
+    def open(self, attributes: dict[str, str]) -> None:
+        """Write our <open/>."""
+        self._put(Element("open", ns.FRAMING, attributes).to_xml())
+
+    def send(self, element: Element) -> None:
+        """Write an element."""
+        if element.namespace == ns.STREAM:  # clients expect the prefix
+            name, declared = f"stream:{element.name}", {"xmlns:stream": ns.STREAM}
+            self._put(Element(name, ns.CLIENT, declared, *element.children).to_xml(ns.CLIENT))
+        else:
+            self._put(element.to_xml())
+
+    def close(self) -> None:
+        """Write <close/> and close the connection once it is written."""
+        if self._closing:
+            return
+        self._put(Element("close", ns.FRAMING).to_xml())
+        self._closing = True
+        self._outgoing.put_nowait(None)
+        asyncio.get_running_loop().call_later(_CLOSE_SECONDS, self.transport.abort)
+
+    def abort(self) -> None:
+        """Reset the connection."""
+        self._closing = True
+        raw = self.transport.get_extra_info("socket")
+        if raw is not None and raw.fileno() >= 0:
+            raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_ON_CLOSE)
+        self.transport.abort()
+        self._outgoing.put_nowait(None)
+
+    # --- writing --------------------------------------------------------------------------------------
+
+    def _put(self, text: str) -> None:
+        if self._closing:
+            return
+        self._outgoing.put_nowait(text)
+        self._unsent += len(text)
+        if self._unsent > self._exchange.settings.unsent_bytes and not self._check_scheduled:
+            self._check_scheduled = True  # the writer has its turn first
+            asyncio.get_running_loop().call_soon(self._check_unsent)
+
+    def _check_unsent(self) -> None:
+        self._check_scheduled = False
+        if self._unsent > self._exchange.settings.unsent_bytes and not self._closing:
+            # The client does not read. What it misses waits in its session, if it can resume one.
+            self.abort()
+
+    async def _write(self) -> None:
+        try:
+            while (text := await self._outgoing.get()) is not None:
+                await self._websocket.send_str(text)
+                self._unsent -= len(text)
+        except ConnectionError:  # the reader notices, too
+            return
+        await self._websocket.close()
