@@ -17,7 +17,7 @@ import trustme
 from connectycube import checks
 from connectycube.errors import ArgumentValueError
 
-from .clock import Clock, SystemClock
+from .clock import Clock, EmulatorClock, SystemClock
 from .conversations import BROADCAST, PRIVATE
 from .pushes import Push
 from .service import Running, Service, origin
@@ -68,7 +68,7 @@ class Emulator:
             checks.an_integer("chat_port", chat_port, least=0, most=65535),
             checks.an_integer("storage_port", storage_port, least=0, most=65535),
         )
-        self._clock: Clock = clock or SystemClock()
+        self._clock = EmulatorClock(clock or SystemClock(), self._advance)
         self._lock = threading.Lock()
         self._running: Running | None = None
         self._authority: trustme.CA | None = None
@@ -236,6 +236,17 @@ class Emulator:
         }
 
     # --- reaching in ------------------------------------------------------------------------------
+
+    @property
+    def clock(self) -> EmulatorClock:
+        """The emulator's own time, which ``clock.advance(seconds)`` moves; it outlives a stop."""
+        return self._clock
+
+    def _advance(self, seconds: float) -> None:
+        if self._running is None:
+            self._clock.move(seconds)
+        else:
+            self._call(lambda service: service.advance(seconds))
 
     def add_user(self, login: str, password: str, **fields: Any) -> int:
         """Make a user and return the id; ``fields`` are those of a sign-up (full_name, email, …)."""

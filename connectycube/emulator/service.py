@@ -14,7 +14,7 @@ from .accounts import Accounts
 from .address_book import AddressBook
 from .api import Api
 from .api.http import HttpServer
-from .clock import Clock
+from .clock import EmulatorClock
 from .conversations import Conversations
 from .events import Events
 from .pushes import Pushes
@@ -22,6 +22,7 @@ from .records import Records
 from .settings import Settings
 from .storage import Bucket, BucketServer, Files
 from .store import Store
+from .timers import Timers
 from .xmpp import Exchange, TcpServer
 
 __all__ = ["Ports", "Running", "Service", "origin"]
@@ -42,12 +43,13 @@ class Service:
     def __init__(
         self,
         settings: Settings,
-        clock: Clock,
+        clock: EmulatorClock,
         context: ssl.SSLContext,
         bucket_directory: str,
         loop: asyncio.AbstractEventLoop,
     ) -> None:
         self.store = Store()
+        self.timers = Timers(loop, clock)
         self.pushes = Pushes(self.store.database, clock)
         self.accounts = Accounts(self.store, settings, clock)
         self.conversations = Conversations(self.store, settings, clock)
@@ -58,7 +60,7 @@ class Service:
             self.accounts,
             self.conversations,
             self.pushes,
-            loop.call_later,
+            self.timers.schedule,
         )
         self.bucket = Bucket(bucket_directory, clock)
         database, address_book = self.store.database, AddressBook(self.store.database)
@@ -78,9 +80,14 @@ class Service:
         self.accounts.on_delete(address_book.forget_user)
         self.accounts.on_delete(self.conversations.store.forget_user)
         self.accounts.on_delete(self.exchange.forget_user)
-        self.http = HttpServer(api, body_bytes=settings.body_bytes)
+        self.http = HttpServer(api, clock, body_bytes=settings.body_bytes)
         self.tcp = TcpServer(self.exchange, context)
         self.storage = BucketServer(self.bucket)
+
+    def advance(self, seconds: float) -> None:
+        """Move the clock forward and let happen what becomes due."""
+        self.timers.advance(seconds)
+        self.accounts.end_expired()
 
     def _online(self) -> list[int]:
         sessions = self.exchange.sessions()
@@ -111,7 +118,7 @@ class Running:
     def __init__(
         self,
         settings: Settings,
-        clock: Clock,
+        clock: EmulatorClock,
         host: str,
         ports: Ports,
         context: ssl.SSLContext,

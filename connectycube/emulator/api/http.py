@@ -6,6 +6,7 @@ import logging
 
 from aiohttp import web
 
+from ..clock import Clock, http_date
 from ..listener import Listener
 from ..refusal import Refusal
 from . import Api, Reply, Request
@@ -18,9 +19,10 @@ _log = logging.getLogger(__name__)
 class HttpServer(Listener):
     """Serves an Api."""
 
-    def __init__(self, api: Api, *, body_bytes: int) -> None:
+    def __init__(self, api: Api, clock: Clock, *, body_bytes: int) -> None:
         super().__init__()
         self._api = api
+        self._clock = clock
         self._body_bytes = body_bytes
 
     async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
@@ -35,7 +37,8 @@ class HttpServer(Listener):
         return web.Response(
             status=reply.status,
             body=reply.body(),
-            headers=reply.headers,
+            # clients compare it with CB-Token-ExpirationDate
+            headers={"Date": http_date(self._clock.time()), **reply.headers},
             content_type="application/json" if reply.content is not None else "text/plain",
             charset="utf-8",
         )

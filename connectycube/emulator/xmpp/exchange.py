@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Mapping
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from ..accounts import Accounts
 from ..clock import Clock
@@ -13,6 +13,7 @@ from ..pushes import Pushes
 from ..rosters import Rosters
 from ..settings import Settings
 from ..store import Row, Store
+from ..timers import Timer
 from . import from_rest, messages, presence, requests, rooms, subscriptions
 from .activity import LastActivity
 from .element import Element
@@ -25,20 +26,13 @@ from .stanza import error_reply
 if TYPE_CHECKING:
     from .stream import Stream
 
-__all__ = ["Exchange", "Timer"]
+__all__ = ["Exchange"]
 
 # For how many sessions that are gone <failed/> can still tell what was handled.
 _MOST_REMEMBERED = 10_000
 
 
-class Timer(Protocol):
-    """Something that was scheduled."""
-
-    def cancel(self) -> None:
-        """Let it not happen."""
-
-
-Schedule = Callable[[float, Callable[[], None]], Timer]
+Schedule = Callable[[float, Callable[[], object]], Timer]
 
 
 class Exchange:

@@ -75,6 +75,7 @@ class _Acceptor(asyncio.Protocol):
         assert isinstance(transport, asyncio.Transport)
         self._transport = transport
         self._acceptors.add(self)
+        self._timer = self._exchange.schedule(_HANDSHAKE_SECONDS, self.drop)
         self._task = asyncio.get_running_loop().create_task(self._start_tls())
 
     async def _start_tls(self) -> None:
@@ -85,7 +86,6 @@ class _Acceptor(asyncio.Protocol):
                 link,
                 self._context,
                 server_side=True,
-                ssl_handshake_timeout=_HANDSHAKE_SECONDS,
             )
         except OSError:  # no TLS, or one that failed: ssl.SSLError is one too
             tls = None
@@ -95,6 +95,7 @@ class _Acceptor(asyncio.Protocol):
         if tls is None:
             self.drop()
         else:
+            self._timer.cancel()
             self.link = link
             link.connection_made(tls)
 
@@ -103,6 +104,7 @@ class _Acceptor(asyncio.Protocol):
 
     def drop(self) -> None:
         """End the connection at once."""
+        self._timer.cancel()
         self._task.cancel()
         # Python 3.10 leaves the TLS side of a handshake that failed open, out of reach, and warns of it.
         tls = getattr(self._transport.get_protocol(), "_app_transport", None)
