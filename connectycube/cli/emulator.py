@@ -51,6 +51,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default="127.0.0.1",
         help="address to listen on (default: 127.0.0.1, this machine)",
     )
+    parser.add_argument(
+        "--fault",
+        action="append",
+        default=[],
+        metavar="FAULT",
+        help="let something go wrong, such as rate_limit:retry_after=2,times=3; may be repeated",
+    )
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -65,8 +72,13 @@ def run(arguments: argparse.Namespace) -> int:
             file=sys.stderr,
         )
         return 1
+    options = dict(vars(arguments))
+    faults = options.pop("fault")
     with _signals() as asked_to_stop:
-        with Emulator(**vars(arguments)) as emulator:
+        emulator = Emulator(**options)
+        for fault in faults:
+            emulator.faults.start_text(fault)
+        with emulator:
             if _announce(emulator):
                 asked_to_stop.wait()
         return 0

@@ -19,6 +19,7 @@ from connectycube.errors import ArgumentValueError
 
 from .clock import Clock, EmulatorClock, SystemClock
 from .conversations import BROADCAST, PRIVATE
+from .faults import Faults
 from .pushes import Push
 from .service import Running, Service, origin
 from .settings import Settings
@@ -69,6 +70,7 @@ class Emulator:
             checks.an_integer("storage_port", storage_port, least=0, most=65535),
         )
         self._clock = EmulatorClock(clock or SystemClock(), self._advance)
+        self._faults = Faults(self._on_its_thread)
         self._lock = threading.Lock()
         self._running: Running | None = None
         self._authority: trustme.CA | None = None
@@ -89,6 +91,7 @@ class Emulator:
                     self._running = Running(
                         self._settings,
                         self._clock,
+                        self._faults,
                         self._host,
                         self._ports,
                         context,
@@ -241,6 +244,17 @@ class Emulator:
     def clock(self) -> EmulatorClock:
         """The emulator's own time, which ``clock.advance(seconds)`` moves; it outlives a stop."""
         return self._clock
+
+    @property
+    def faults(self) -> Faults:
+        """What goes wrong: ``faults.rate_limit(retry_after=2, times=3)`` and others; they outlive a stop."""
+        return self._faults
+
+    def _on_its_thread(self, work: Callable[[], None]) -> None:
+        if self._running is None:
+            work()
+        else:
+            self._call(lambda service: work())
 
     def _advance(self, seconds: float) -> None:
         if self._running is None:

@@ -17,6 +17,7 @@ from .api.http import HttpServer
 from .clock import EmulatorClock
 from .conversations import Conversations
 from .events import Events
+from .faults import Faults
 from .pushes import Pushes
 from .records import Records
 from .settings import Settings
@@ -44,6 +45,7 @@ class Service:
         self,
         settings: Settings,
         clock: EmulatorClock,
+        faults: Faults,
         context: ssl.SSLContext,
         bucket_directory: str,
         loop: asyncio.AbstractEventLoop,
@@ -60,7 +62,8 @@ class Service:
             self.accounts,
             self.conversations,
             self.pushes,
-            self.timers.schedule,
+            self.timers,
+            faults,
         )
         self.bucket = Bucket(bucket_directory, clock)
         database, address_book = self.store.database, AddressBook(self.store.database)
@@ -76,13 +79,18 @@ class Service:
             records=Records(database, clock),
             online=self._online,
         )
+        faults.user_with_login = self._user_with_login
         self.accounts.on_delete(self.pushes.forget_user)
         self.accounts.on_delete(address_book.forget_user)
         self.accounts.on_delete(self.conversations.store.forget_user)
         self.accounts.on_delete(self.exchange.forget_user)
-        self.http = HttpServer(api, clock, body_bytes=settings.body_bytes)
+        self.http = HttpServer(api, clock, self.timers, faults, body_bytes=settings.body_bytes)
         self.tcp = TcpServer(self.exchange, context)
         self.storage = BucketServer(self.bucket)
+
+    def _user_with_login(self, login: str) -> int | None:
+        user = self.store.user_by("login", login)
+        return None if user is None else int(user["id"])
 
     def advance(self, seconds: float) -> None:
         """Move the clock forward and let happen what becomes due."""
@@ -94,6 +102,7 @@ class Service:
         return sorted({session.user_id for session in sessions if session.link is not None})
 
     async def start(self, host: str, ports: Ports) -> Ports:
+        """Listen; return the ports, free ones in place of 0."""
         started = (
             await self.http.start(host, ports[0]),
             await self.tcp.start(host, ports[1]),
@@ -103,6 +112,7 @@ class Service:
         return started
 
     async def stop(self) -> None:
+        """End every connection, stop listening and close the state."""
         try:
             self.exchange.shut_down()
         finally:  # whatever a client's last moment breaks, no socket stays open
@@ -119,6 +129,7 @@ class Running:
         self,
         settings: Settings,
         clock: EmulatorClock,
+        faults: Faults,
         host: str,
         ports: Ports,
         context: ssl.SSLContext,
@@ -126,7 +137,7 @@ class Running:
     ) -> None:
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._run, name="connectycube-emulator", daemon=True)
-        self._service = Service(settings, clock, context, bucket_directory, self._loop)
+        self._service = Service(settings, clock, faults, context, bucket_directory, self._loop)
         self._thread.start()
         try:
             start = asyncio.run_coroutine_threadsafe(self._service.start(host, ports), self._loop)

@@ -46,10 +46,14 @@ class Timers:
         self._numbers = itertools.count()  # of two that are due at once the older is first
         self._armed: asyncio.TimerHandle | None = None
 
+    def now(self) -> float:
+        """Return seconds on a clock that only goes forward."""
+        return self._loop.time() + self._clock.advanced
+
     def schedule(self, seconds: float, callback: Callable[[], object]) -> Timer:
         """Call ``callback`` in so many seconds."""
         timer = Timer(callback)
-        due = self._loop.time() + self._clock.advanced + seconds
+        due = self.now() + seconds
         heapq.heappush(self._heap, (due, next(self._numbers), timer))
         if self._heap[0][2] is timer:
             self._arm()
@@ -75,7 +79,7 @@ class Timers:
 
     def _wake(self) -> None:
         # The loop may wake a moment early, by the resolution of its clock: what it woke for is due.
-        due = max(self._heap[0][0], self._loop.time() + self._clock.advanced)
+        due = max(self._heap[0][0], self.now())
         while self._heap and self._heap[0][0] <= due:
             _run(heapq.heappop(self._heap)[2])
         self._arm()

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import socket
 import ssl
-import struct
 from collections.abc import Callable
 
+from ..faults import CHAT
+from ..listener import Refusing, reset
 from . import namespaces as ns
 from .element import Element
 from .exchange import Exchange
@@ -19,7 +19,6 @@ __all__ = ["TcpServer"]
 _HANDSHAKE_SECONDS = 10.0
 _CLOSE_SECONDS = 2.0
 _STOP_SECONDS = 0.2
-_RESET_ON_CLOSE = struct.pack("ii", 1, 0)
 _FOOTER = "</stream:stream>"
 
 
@@ -34,10 +33,14 @@ class TcpServer:
 
     async def start(self, host: str, port: int) -> int:
         """Listen; return the port, a free one if ``port`` is 0."""
-        self._server = await asyncio.get_running_loop().create_server(
-            lambda: _Acceptor(self.acceptors, self._exchange, self._context), host, port
-        )
+        self._server = await asyncio.get_running_loop().create_server(self._accept, host, port)
         return int(self._server.sockets[0].getsockname()[1])
+
+    def _accept(self) -> asyncio.Protocol:
+        faults = self._exchange.faults
+        if faults.active and faults.take("refuse", CHAT):
+            return Refusing()
+        return _Acceptor(self.acceptors, self._exchange, self._context)
 
     async def stop(self) -> None:
         """Stop listening; links have a moment to write what is left, then are aborted."""
@@ -194,10 +197,7 @@ class TcpLink(asyncio.Protocol):
         """Reset the connection."""
         self._closing = True
         self._outgoing.clear()
-        raw = self._transport.get_extra_info("socket")
-        if raw is not None and raw.fileno() >= 0:
-            raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_ON_CLOSE)
-        self._transport.abort()
+        reset(self._transport)
 
     # --- writing: what one turn of the loop produces is one write -----------------------------------
 
