@@ -13,7 +13,11 @@ from ..refusal import Refusal
 from ..store import Store
 from ..timers import Timers
 
-__all__ = ["RestFaults"]
+__all__ = ["Dropped", "RestFaults"]
+
+
+class Dropped(Exception):
+    """A request whose connection was reset: nothing is answered."""
 
 
 class RestFaults:
@@ -25,11 +29,11 @@ class RestFaults:
         self._store = store
 
     async def before(self, request: web.BaseRequest) -> None:
-        """Let go wrong what does so before a request is handled; raise Refusal for what is answered."""
+        """Let go wrong what does so before a request is handled; raise Refusal or Dropped."""
         token = request.headers.get("CB-Token", "")
         if self._take("drop", token):
             reset(request.transport)
-            raise ConnectionResetError("dropped by a fault")
+            raise Dropped
         if self._take("half_open", token):
             await asyncio.get_running_loop().create_future()  # cancelled when the client gives up
         if self._user_of(token)[1] and self._take("expire_session", token):

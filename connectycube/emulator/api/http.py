@@ -12,7 +12,7 @@ from ..listener import Listener
 from ..refusal import Refusal
 from ..timers import Timers
 from . import Api, Reply, Request
-from .faulty import RestFaults
+from .faulty import Dropped, RestFaults
 
 __all__ = ["HttpServer"]
 
@@ -38,8 +38,8 @@ class HttpServer(Listener):
             if self._all_faults.active:
                 await self._rest_faults.before(request)
             reply = await self._reply(request)
-        except ConnectionError:  # the client has gone, or was made to: nobody reads the answer
-            raise
+        except Dropped:
+            return web.Response()  # which finds its connection closed
         except Refusal as refusal:
             reply = Reply.refused(refusal)
         except Exception:  # noqa: BLE001  (it must neither end the server nor reach the client)

@@ -144,13 +144,13 @@ class Disorder:
         for session, (holder, stanza) in list(self._held.items()):
             if holder is fault:
                 del self._held[session]
-                self._deliver(session, stanza)
+                self._repeat(session, stanza)
 
     def release_session(self, session: Session) -> None:
         """Send what is held back from a session that is about to end."""
         _, stanza = self._held.pop(session, (None, None))
         if stanza is not None:
-            self._deliver(session, stanza)
+            self._repeat(session, stanza)
 
     def _hold(self, session: Session, held: tuple[Fault, Element]) -> None:
         self._held[session] = held
