@@ -21,6 +21,7 @@ from connectycube.chat.protocol.states import READY_STATES, TRANSITIONS
 from connectycube.emulator import coverage
 from connectycube.emulator import settings as emulator_settings
 from connectycube.emulator.api.routing import ROUTES
+from connectycube.emulator.faults import FAULTS
 from connectycube.emulator.settings import Settings
 from connectycube.rest import arguments
 from connectycube.rest.dialogs import DIALOGS
@@ -187,6 +188,26 @@ _SWITCHES = {
 }
 
 
+def faults() -> str:
+    """Write what the emulator can let go wrong."""
+    rows = []
+    for name, kind in FAULTS.items():
+        parameters = [
+            f"`{key}`: {one.meaning}"
+            + ("" if one.required or one.default is None else f" (default {_value(one.default)})")
+            for key, one in kind.parameters.items()
+        ]
+        rows.append(
+            (f"`{name}`", " and ".join(kind.sides), kind.meaning, "; ".join(parameters), kind.once)
+        )
+    return _table(("fault", "on", "what it does", "parameters", "one time is"), rows)
+
+
+def _value(value: object) -> str:
+    words = {True: "yes", False: "no"}
+    return words[value] if isinstance(value, bool) else f"`{value}`"
+
+
 def rooms() -> str:
     """Draw the package as a tree, each part in its own words."""
     package = Path(connectycube.__file__).parent
@@ -224,7 +245,12 @@ PARTS: dict[str, dict[str, Callable[[], str]]] = {
         "limits": limits,
     },
     "rest.md": {"configuration": configuration, "lookups": lookups, "operators": operators},
-    "emulator.md": {"endpoints": endpoints, "coverage": covered, "switches": switches},
+    "emulator.md": {
+        "endpoints": endpoints,
+        "coverage": covered,
+        "switches": switches,
+        "faults": faults,
+    },
     "api.md": {"errors": error_tree},
     "design.md": {
         "rooms": rooms,

@@ -73,6 +73,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="list what is implemented, inferred and missing, and end",
     )
+    parser.add_argument(
+        "--fault",
+        action="append",
+        default=[],
+        metavar="FAULT",
+        help="let something go wrong, such as rate_limit:retry_after=2,times=3; may be repeated",
+    )
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -89,11 +96,15 @@ def run(arguments: argparse.Namespace) -> int:
         return 1
     options = vars(arguments)
     load, show_coverage = options.pop("load"), options.pop("coverage")
+    faults = options.pop("fault")
     if show_coverage:
         print(coverage_text())
         return 0
     with _signals() as asked_to_stop:
-        with Emulator(**options) as emulator:
+        emulator = Emulator(**options)
+        for fault in faults:
+            emulator.faults.start_text(fault)
+        with emulator:
             if load is not None:
                 emulator.load(load)
             if _announce(emulator):

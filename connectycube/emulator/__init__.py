@@ -7,8 +7,19 @@ It is the other side of the wire and shares no code with the client::
         config = emulator.config()
 """
 
+from .clock import EmulatorClock
 from .coverage import Entry, coverage, coverage_text
 from .emulator import Emulator
+from .faults import Fault, Faults
 from .loading import Loaded
 
-__all__ = ["Emulator", "Entry", "Loaded", "coverage", "coverage_text"]
+__all__ = [
+    "Emulator",
+    "EmulatorClock",
+    "Entry",
+    "Fault",
+    "Faults",
+    "Loaded",
+    "coverage",
+    "coverage_text",
+]

@@ -280,7 +280,7 @@ class Accounts:
         credentials = request.get("user")
         if credentials is not None and not isinstance(credentials, dict):
             raise Refusal.invalid("user", "must be an object")
-        self._end_expired()
+        self.end_expired()
         if request.get("provider") is not None:
             return self._add_session(self._of_provider(request), request)
         if credentials is None:
@@ -308,7 +308,8 @@ class Accounts:
         )
         return self.session(token)
 
-    def _end_expired(self) -> None:
+    def end_expired(self) -> None:
+        """Delete the guests whose time is over, and the sessions that have expired."""
         now = self._clock.time()
         # the range of logins lets SQLite find guests by the index of logins
         for guest in self.find(
@@ -326,7 +327,7 @@ class Accounts:
         now = self._clock.time()
         row = self._store.session(token) if token else None
         if row is None or row["expires_at"] <= now:
-            self._end_expired()
+            self.end_expired()
             raise Refusal.no_session()
         if not row["guest"]:
             row["expires_at"] = now + self._settings.session_seconds

@@ -17,8 +17,9 @@ import trustme
 from connectycube import checks
 from connectycube.errors import ArgumentTypeError, ArgumentValueError
 
-from .clock import Clock, SystemClock
+from .clock import Clock, EmulatorClock, SystemClock
 from .conversations import BROADCAST, PRIVATE
+from .faults import Faults
 from .loading import Loaded, Loader, read_document
 from .ports import Ports, origin
 from .pushes import Push
@@ -82,7 +83,8 @@ class Emulator:
             storage_https=storage_https_port,
         )
         self._data = None if data is None else checks.a_string("data", os.fspath(data))
-        self._clock: Clock = clock or SystemClock()
+        self._clock = EmulatorClock(clock or SystemClock(), self._advance)
+        self._faults = Faults(self._on_its_thread)
         self._lock = threading.Lock()
         self._running: Running | None = None
         self._authority: trustme.CA | None = None
@@ -108,6 +110,7 @@ class Emulator:
                     self._running = Running(
                         self._settings,
                         self._clock,
+                        self._faults,
                         self._host,
                         self._ports,
                         context,
@@ -283,12 +286,34 @@ class Emulator:
     def reset(self) -> None:
         """Forget users, sessions, dialogs, files and everything else; ids start anew.
 
-        Every chat connection ends with the stream error system-shutdown, every token is unknown. The
-        ports stay open.
+        Every chat connection ends with the stream error system-shutdown, every token is unknown, every
+        fault is over, the clock shows real time again. The ports stay open.
         """
         self._call(lambda service: service.reset())
 
     # --- reaching in ------------------------------------------------------------------------------
+
+    @property
+    def clock(self) -> EmulatorClock:
+        """The emulator's own time, which ``clock.advance(seconds)`` moves; it outlives a stop."""
+        return self._clock
+
+    @property
+    def faults(self) -> Faults:
+        """What goes wrong: ``faults.rate_limit(retry_after=2, times=3)`` and others; they outlive a stop."""
+        return self._faults
+
+    def _on_its_thread(self, work: Callable[[], None]) -> None:
+        if self._running is None:
+            work()
+        else:
+            self._call(lambda service: work())
+
+    def _advance(self, seconds: float) -> None:
+        if self._running is None:
+            self._clock.move(seconds)
+        else:
+            self._call(lambda service: service.advance(seconds))
 
     def add_user(self, login: str, password: str, **fields: Any) -> int:
         """Make a user and return the id; ``fields`` are those of a sign-up (full_name, email, …).

@@ -7,7 +7,9 @@ import ssl
 
 from aiohttp import web
 
-from .tls import TlsHandshake
+from .connections import Refused, TlsHandshake
+from .faults import Faults
+from .timers import Timers
 
 __all__ = ["Listener"]
 
@@ -15,9 +17,17 @@ _SHUTDOWN_SECONDS = 0.5
 
 
 class Listener:
-    """Listens, with TLS if there is a context, and gives each request to ``handle``; for one event loop."""
+    """Listens, with TLS if there is a context, and gives each request to ``handle``; for one event loop.
 
-    def __init__(self, context: ssl.SSLContext | None = None) -> None:
+    The faults of ``side`` can refuse its connections.
+    """
+
+    def __init__(
+        self, faults: Faults, side: str, timers: Timers, context: ssl.SSLContext | None = None
+    ) -> None:
+        self.faults = faults
+        self.timers = timers
+        self._side = side
         self._context = context
         self._server: asyncio.Server | None = None
         self._protocols: web.Server | None = None
@@ -25,14 +35,16 @@ class Listener:
 
     async def start(self, host: str, port: int) -> int:
         """Listen; return the port, a free one if ``port`` is 0."""
-        self._protocols = _Server(self.handle, access_log=None)
+        self._protocols = _Server(self.handle, access_log=None, handler_cancellation=True)
         self._server = await asyncio.get_running_loop().create_server(self._accept, host, port)
         return int(self._server.sockets[0].getsockname()[1])
 
     def _accept(self) -> asyncio.Protocol:
+        if self.faults.active and self.faults.take("refuse", self._side):
+            return Refused()
         if self._context is None:
             return self._make_protocol()
-        return TlsHandshake(self._handshakes, self._context, self._make_protocol)
+        return TlsHandshake(self._handshakes, self._context, self.timers, self._make_protocol)
 
     def _make_protocol(self) -> asyncio.Protocol:
         assert self._protocols is not None

@@ -17,10 +17,11 @@ from .accounts import Accounts
 from .address_book import AddressBook
 from .api import Api
 from .api.http import HttpServer
-from .clock import Clock
+from .clock import EmulatorClock
 from .conversations import Conversations
 from .database import Database
 from .events import Events
+from .faults import Faults
 from .filling import Filling
 from .listener import Listener
 from .ports import Ports, origin
@@ -29,6 +30,7 @@ from .records import Records
 from .settings import Settings
 from .storage import Bucket, BucketServer, Files
 from .store import Store
+from .timers import Timers
 from .xmpp import Exchange, TcpServer, WebSocketServer
 
 __all__ = ["Running", "Service"]
@@ -49,7 +51,8 @@ class Service:
     def __init__(
         self,
         settings: Settings,
-        clock: Clock,
+        clock: EmulatorClock,
+        faults: Faults,
         context: ssl.SSLContext,
         data: str,
         lasting: bool,
@@ -58,18 +61,29 @@ class Service:
         self._settings = settings
         self._clock = clock
         self._data = data
-        self._loop = loop
+        self._faults = faults
+        self.timers = Timers(loop, clock)
         self.store = Store(os.path.join(data, "state.db")) if lasting else Store()
+        faults.user_with_login = self._user_with_login
         try:
             self._make_parts()
         except BaseException:
             self.store.close()
             raise
         self._rest = [
-            HttpServer(self.api, body_bytes=settings.body_bytes, context=tls)
+            HttpServer(
+                self.api,
+                clock,
+                self.timers,
+                faults,
+                body_bytes=settings.body_bytes,
+                context=tls,
+            )
             for tls in (None, context)
         ]
-        self._storage = [BucketServer(self.bucket, context=tls) for tls in (None, context)]
+        self._storage = [
+            BucketServer(self.bucket, self.timers, faults, context=tls) for tls in (None, context)
+        ]
         self.tcp = TcpServer(self.exchange, context)
         self.websocket = WebSocketServer(self.exchange)
         self._servers: dict[str, Listener | TcpServer] = {
@@ -95,7 +109,8 @@ class Service:
             self.accounts,
             self.conversations,
             self.pushes,
-            self._loop.call_later,
+            self.timers,
+            self._faults,
         )
         self.bucket = Bucket(os.path.join(self._data, "bucket"), clock, database)
         address_book = AddressBook(database)
@@ -117,10 +132,12 @@ class Service:
         self.accounts.on_delete(self.exchange.forget_user)
 
     def reset(self) -> None:
-        """Forget everything and end every connection; the listeners go on with new parts."""
+        """Forget everything, end every connection and fault; the listeners go on with new parts."""
+        self._faults.stop_all()
         urls = self.bucket.urls
         self.exchange.shut_down("The emulator was reset")
         self.store.database.wipe()
+        self.timers.rewind()
         self._make_parts()
         self.bucket.urls = urls
         for rest in self._rest:
@@ -129,6 +146,15 @@ class Service:
             storage.bucket = self.bucket
         self.tcp.serve(self.exchange)
         self.websocket.exchange = self.exchange
+
+    def _user_with_login(self, login: str) -> int | None:
+        user = self.store.user_by("login", login)
+        return None if user is None else int(user["id"])
+
+    def advance(self, seconds: float) -> None:
+        """Move the clock forward and let happen what becomes due."""
+        self.timers.advance(seconds)
+        self.accounts.end_expired()
 
     def _online(self) -> list[int]:
         sessions = self.exchange.sessions()
@@ -165,7 +191,8 @@ class Running:
     def __init__(
         self,
         settings: Settings,
-        clock: Clock,
+        clock: EmulatorClock,
+        faults: Faults,
         host: str,
         ports: Ports,
         context: ssl.SSLContext,
@@ -175,7 +202,7 @@ class Running:
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._run, name="connectycube-emulator", daemon=True)
         try:
-            self._service = Service(settings, clock, context, data, lasting, self._loop)
+            self._service = Service(settings, clock, faults, context, data, lasting, self._loop)
         except BaseException:
             self._loop.close()
             raise

@@ -31,6 +31,13 @@ def _seconds(instance: object, attribute: Attribute[float], value: object) -> No
     checks.a_number(attribute.name, value, least=0.0)
 
 
+def _one_of(*choices: str) -> Callable[[object, Attribute[str], object], None]:
+    def check(instance: object, attribute: Attribute[str], value: object) -> None:
+        checks.one_of(attribute.name, value, choices)
+
+    return check
+
+
 def _three_names(
     instance: object, attribute: Attribute[Sequence[str] | None], value: object
 ) -> None:
@@ -76,6 +83,10 @@ class Settings:
     """Send a message in a room to the connection it came from as well."""
     room_subject: bool = field(default=False, validator=_bool)
     """End a join with an empty subject (XEP-0045); the JavaScript SDK takes it for a message of nobody."""
+    repeated_message: str = field(default="relay", validator=_one_of("relay", "drop", "refuse"))
+    """A message whose id is in history already: relay it again, drop it, or refuse it (conflict)."""
+    handled_in_failed: bool = field(default=True, validator=_bool)
+    """Say in ``<failed/>`` how many stanzas were handled (``h``), where that is known. (XEP-0198.)"""
     session_seconds: float = field(default=7200.0, validator=_seconds)
     """How long a REST session lives after its last request."""
     guest_seconds: float = field(default=86_400.0, validator=_seconds)
@@ -91,7 +102,11 @@ class Settings:
     unsent_bytes: int = field(default=8_388_608, validator=_count)
     """What may wait for a client that does not read before its link is cut."""
     unacknowledged_stanzas: int = field(default=50_000, validator=_count)
-    """What a session keeps for a client that does not acknowledge before the session ends."""
+    """What a session keeps for a client that does not acknowledge."""
+    unacknowledged_overflow: str = field(
+        default="end", validator=_one_of("end", "forget", "unresumable")
+    )
+    """Beyond that: end the session (resource-constraint), forget the oldest, or go on unresumable."""
     handshake_seconds: float = field(default=30.0, validator=_seconds)
     """How long a client may take from TCP connect to a bound resource."""
 

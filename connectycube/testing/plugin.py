@@ -9,11 +9,18 @@ import pytest
 
 if TYPE_CHECKING:
     from connectycube import Config
-    from connectycube.emulator import Emulator
+    from connectycube.emulator import Emulator, EmulatorClock, Faults
 
     from .people import People
 
-__all__ = ["cube_config", "cube_emulator", "cube_emulator_options", "cube_user"]
+__all__ = [
+    "cube_clock",
+    "cube_config",
+    "cube_emulator",
+    "cube_emulator_options",
+    "cube_faults",
+    "cube_user",
+]
 
 # Tests that cut a link do not want to wait for the first attempt to come back.
 _RECONNECT_SECONDS = 0.05
@@ -60,3 +67,15 @@ def cube_user(cube_emulator: Emulator, cube_config: Config) -> Iterator[People]:
     people = People(cube_emulator, cube_config)
     yield people
     people.close()
+
+
+@pytest.fixture
+def cube_clock(cube_emulator: Emulator) -> EmulatorClock:
+    """The emulator's clock: ``cube_clock.advance(7200)``; it shows real time again after each test."""
+    return cube_emulator.clock
+
+
+@pytest.fixture
+def cube_faults(cube_emulator: Emulator) -> Faults:
+    """What goes wrong: ``cube_faults.rate_limit(times=2)`` and others; over after each test."""
+    return cube_emulator.faults

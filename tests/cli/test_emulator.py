@@ -131,6 +131,16 @@ def test_browsers_find_the_websocket_and_https():
         assert (plain.status_code, "RFC 7395" in plain.text) == (426, True)
 
 
+def test_faults_of_the_command_line_act_from_the_start():
+    with Process(
+        "--fault", "rate_limit:retry_after=7,times=1", "--fault", "drop:on=chat"
+    ) as running:
+        url = evaluated(running.lines)["CONNECTYCUBE_API_URL"]
+        limited = requests.get(f"{url}/session", timeout=5)
+        assert (limited.status_code, limited.headers["Retry-After"]) == (429, "7")
+        assert requests.get(f"{url}/session", timeout=5).status_code == 401
+
+
 def test_only_exports_and_ready_are_on_standard_output():
     with Process() as running:
         *exports, last = running.lines
@@ -155,6 +165,9 @@ def test_address_beyond_this_machine_is_warned_about():
         (["--app-id", "0"], 1, "app_id"),
         (["--host", "256.1.1.1"], 1, "connectycube emulator:"),
         (["--nonsense"], 2, "--nonsense"),
+        (["--fault", "explode"], 1, "must be one of drop, half_open"),
+        (["--fault", "delay:seconds=soon"], 1, "seconds"),
+        (["--fault", "delay"], 1, "delay needs seconds"),
     ],
 )
 def test_wrong_arguments_are_one_clear_error(arguments, code, said):

@@ -7,8 +7,12 @@ import ssl
 
 from aiohttp import web
 
+from ..clock import Clock, http_date
+from ..faults import REST, Faults
+from ..http_faults import Dropped, RestFaults
 from ..listener import Listener
 from ..refusal import Refusal
+from ..timers import Timers
 from . import Api, Reply, Request
 
 __all__ = ["HttpServer"]
@@ -19,24 +23,43 @@ _log = logging.getLogger(__name__)
 class HttpServer(Listener):
     """Serves an Api."""
 
-    def __init__(self, api: Api, *, body_bytes: int, context: ssl.SSLContext | None = None) -> None:
-        super().__init__(context)
+    def __init__(
+        self,
+        api: Api,
+        clock: Clock,
+        timers: Timers,
+        faults: Faults,
+        *,
+        body_bytes: int,
+        context: ssl.SSLContext | None = None,
+    ) -> None:
+        super().__init__(faults, REST, timers, context)
         self.api = api
+        self._rest_faults = RestFaults(faults, timers, api.store)
+        self._clock = clock
         self._body_bytes = body_bytes
 
     async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
         """Answer one request."""
         try:
+            if self.faults.active:
+                await self._rest_faults.before(request)
             reply = await self._reply(request)
+        except Dropped:
+            return web.Response()  # which finds its connection closed
         except Refusal as refusal:
             reply = Reply.refused(refusal)
         except Exception:  # noqa: BLE001  (it must neither end the server nor reach the client)
             _log.exception("the emulator failed on %s %s", request.method, request.rel_url.raw_path)
             reply = Reply.refused(Refusal(500, "The emulator failed; its log says why"))
+        body = reply.body()
+        if self.faults.active:
+            await self._rest_faults.after(request, len(body))
         return web.Response(
             status=reply.status,
-            body=reply.body(),
-            headers=reply.headers,
+            body=body,
+            # clients compare it with CB-Token-ExpirationDate
+            headers={"Date": http_date(self._clock.time()), **reply.headers},
             content_type="application/json" if reply.content is not None else "text/plain",
             charset="utf-8",
         )

@@ -12,7 +12,11 @@ from xml.sax.saxutils import escape
 from aiohttp import BodyPartReader, web
 from aiohttp.multipart import MultipartReader
 
+from ..faults import STORAGE, Faults
+from ..http_faults import Dropped, HttpFaults
 from ..listener import Listener
+from ..refusal import Refusal
+from ..timers import Timers
 from .bucket import Bucket, BucketRefusal, StoredObject
 
 __all__ = ["BucketServer"]
@@ -26,14 +30,28 @@ _MOST_FIELD_BYTES = 20_480
 class BucketServer(Listener):
     """Takes upload forms and serves objects; bytes go from socket to file and back in pieces."""
 
-    def __init__(self, bucket: Bucket, context: ssl.SSLContext | None = None) -> None:
-        super().__init__(context)
+    def __init__(
+        self,
+        bucket: Bucket,
+        timers: Timers,
+        faults: Faults,
+        *,
+        context: ssl.SSLContext | None = None,
+    ) -> None:
+        super().__init__(faults, STORAGE, timers, context)
         self.bucket = bucket
+        self._storage_faults = HttpFaults(faults, STORAGE, timers)
 
     async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
         """Answer one request."""
         try:
+            if self.faults.active:
+                await self._storage_faults.before(request)
             return await self._answer(request)
+        except Dropped:
+            return web.Response()  # which finds its connection closed
+        except Refusal as fault:
+            return _error(BucketRefusal(fault.status, "InternalError", "A fault of the emulator"))
         except BucketRefusal as refusal:
             return _error(refusal)
         except ConnectionError:  # the client has gone; nobody reads the answer
@@ -67,6 +85,7 @@ class BucketServer(Listener):
             raise BucketRefusal(400, "MalformedPOSTRequest", f"The form: {error}") from None
         self.bucket.keep(fields["key"], stored)
         location = self.bucket.location(fields["key"], scheme=request.scheme)
+        await self._hold_up(request, stored)
         return _uploaded(self.bucket.name, fields["key"], location, stored)
 
     async def _fields(self, form: MultipartReader) -> tuple[dict[str, str], BodyPartReader]:
@@ -117,6 +136,7 @@ class BucketServer(Listener):
             headers={"Content-Type": stored.content_type, "ETag": f'"{stored.etag}"'}
         )
         response.content_length = stored.size
+        await self._hold_up(request, stored)
         await response.prepare(request)
         if request.method == "GET":
             with open(stored.path, "rb") as file:
@@ -124,6 +144,10 @@ class BucketServer(Listener):
                     await response.write(chunk)
         await response.write_eof()
         return response
+
+    async def _hold_up(self, request: web.BaseRequest, stored: StoredObject) -> None:
+        if self.faults.active:
+            await self._storage_faults.after(request, stored.size)
 
 
 async def _text(part: BodyPartReader) -> str:

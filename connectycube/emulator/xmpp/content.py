@@ -1,8 +1,8 @@
 """Content: what the server does to a message by what it holds, in a 1-1 conversation as in a room.
 
 It adds ``dialog_id``, ``message_id`` and ``date_sent``, keeps in history what asks for it, and the
-statuses that markers tell. Repeated ids are relayed again and stored once. (Server documentation:
-Real-time API.)
+statuses that markers tell. Repeated ids are stored once, and relayed again unless settings
+say otherwise. (Server documentation: Real-time API.)
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from . import namespaces as ns
 from .element import Element
 from .notifications import notify
 from .session import Session
-from .stanza import extra_params
+from .stanza import Refused, extra_params
 
 if TYPE_CHECKING:
     from .exchange import Exchange
@@ -34,8 +34,8 @@ _RESERVED = frozenset(
 DialogOf = Callable[[], "Row | None"]
 """Finds the dialog a message belongs to, or makes it; None if there is none to keep it in."""
 
-Treatment = Callable[["Exchange", Session, Element, DialogOf], Element]
-"""From a user's message to the message that is relayed."""
+Treatment = Callable[["Exchange", Session, Element, DialogOf], "Element | None"]
+"""From a user's message to the message that is relayed; None if none is."""
 
 
 @frozen
@@ -52,8 +52,10 @@ class Kind:
         return element.namespace == self.namespace and element.name in self.names
 
 
-def treat(exchange: Exchange, session: Session, stanza: Element, dialog_of: DialogOf) -> Element:
-    """Return the message that is relayed; what it says of history and statuses is done."""
+def treat(
+    exchange: Exchange, session: Session, stanza: Element, dialog_of: DialogOf
+) -> Element | None:
+    """Return the message that is relayed, if one is; what it says of history and statuses is done."""
     for kind in KINDS:
         if any(map(kind.fits, stanza.elements())):
             return kind.treatment(exchange, session, stanza, dialog_of)
@@ -84,7 +86,7 @@ def _take_marker(
 
 def _take_content(
     exchange: Exchange, session: Session, stanza: Element, dialog_of: DialogOf
-) -> Element:
+) -> Element | None:
     dialog = dialog_of()
     if dialog is None:
         return stanza
@@ -109,6 +111,10 @@ def _take_content(
             custom={name: value for name, value in given.items() if name not in _RESERVED},
         )
         is_new = conversations.add_message(dialog, session.user_id, draft) is not None
+    if not is_new and exchange.settings.repeated_message == "refuse":
+        raise Refused("conflict", f"There is a message {message_id}")
+    if not is_new and exchange.settings.repeated_message == "drop":
+        return None
     if is_new:
         notify(exchange, dialog, session.user_id, message_id, body, given)
     added = {"dialog_id": dialog["id"], "message_id": message_id}

@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Mapping
-from typing import TYPE_CHECKING, Any, Protocol
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any
 
 from ..accounts import Accounts
 from ..clock import Clock
 from ..conversations import Conversations
+from ..faults import Fault, Faults
 from ..pushes import Pushes
 from ..rosters import Rosters
 from ..settings import Settings
 from ..store import Row, Store
+from ..timers import Timer, Timers
 from . import from_rest, messages, presence, requests, rooms, subscriptions
 from .activity import LastActivity
 from .element import Element
+from .faulty import Disorder
+from .management import StreamManagement
 from .occupancy import Occupancy
 from .parser import StreamFault
 from .privacy_lists import PrivacyLists
@@ -25,20 +29,10 @@ from .stanza import error_reply
 if TYPE_CHECKING:
     from .stream import Stream
 
-__all__ = ["Exchange", "Timer"]
+__all__ = ["Exchange"]
 
 # For how many sessions that are gone <failed/> can still tell what was handled.
 _MOST_REMEMBERED = 10_000
-
-
-class Timer(Protocol):
-    """Something that was scheduled."""
-
-    def cancel(self) -> None:
-        """Let it not happen."""
-
-
-Schedule = Callable[[float, Callable[[], None]], Timer]
 
 
 class Exchange:
@@ -52,7 +46,8 @@ class Exchange:
         accounts: Accounts,
         conversations: Conversations,
         pushes: Pushes,
-        schedule: Schedule,
+        timers: Timers,
+        faults: Faults,
     ) -> None:
         self.settings = settings
         self.clock = clock
@@ -60,7 +55,11 @@ class Exchange:
         self.accounts = accounts
         self.conversations = conversations
         self.pushes = pushes
-        self.schedule = schedule
+        self.timers = timers
+        self.schedule = timers.schedule
+        self.faults = faults
+        faults.started, faults.ended = self._strike, self._fault_ended
+        self._disorder = Disorder(faults, timers, self._deliver)
         self.rosters = Rosters(store.database)
         self.privacy = PrivacyLists(store.database, settings, self.rosters)
         self.activity = LastActivity(store.database, clock)
@@ -97,6 +96,7 @@ class Exchange:
         """Forget a session; messages its client never acknowledged get the offline rule."""
         if self.session(session.user_id, session.resource) is not session:
             return
+        self._disorder.release_session(session)
         resources = self._sessions[session.user_id]
         del resources[session.resource]
         if not resources:
@@ -187,12 +187,31 @@ class Exchange:
             presence.handle(self, session, stanza)
 
     def send(self, session: Session, stanza: Element) -> None:
-        """Send to one session; a client that does not acknowledge loses its session at the bound."""
+        """Send to one session."""
+        if self.faults.active:
+            self._disorder.send(session, stanza)
+        else:
+            self._deliver(session, stanza)
+
+    def _deliver(self, session: Session, stanza: Element) -> None:
         session.send(stanza)
         management = session.management
         if management is not None and management.backlog > self.settings.unacknowledged_stanzas:
+            self._overflow(session, management)
+
+    def _overflow(self, session: Session, management: StreamManagement) -> None:
+        what = self.settings.unacknowledged_overflow
+        if what == "end":
             session.end_link(StreamFault("resource-constraint", "Too much is not acknowledged"))
             self.end_session(session)
+            return
+        management.forget_oldest()
+        if what == "unresumable" and management.resumable:
+            management.resumable = False
+            self._resumable.pop(management.id, None)
+            self._stop_expiry(management.id)
+            if session.link is None:
+                self.end_session(session)
 
     def send_all(self, sessions: Iterable[Session], stanza: Element) -> int:
         """Send to some sessions; return how many."""
@@ -260,6 +279,16 @@ class Exchange:
         for stream in streams:
             stream.cut()
         return len(streams)
+
+    def _strike(self, fault: Fault) -> None:
+        """Let a fault that begins act on the connections that are there."""
+        for stream in list(self.streams):
+            if fault.is_on:
+                stream.strike(fault)
+
+    def _fault_ended(self, fault: Fault) -> None:
+        if fault.name == "reorder":
+            self._disorder.release(fault)
 
     def shut_down(self, why: str) -> None:
         """Tell every client that the server goes away, and forget the sessions."""

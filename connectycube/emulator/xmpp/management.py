@@ -33,6 +33,7 @@ class StreamManagement:
         self.request_pending = False
         """Whether the client still owes an answer to <r/>."""
         self._sent = 0
+        self._forgotten = 0
         self._unacknowledged: deque[Element] = deque()
 
     def count_handled(self) -> None:
@@ -57,10 +58,23 @@ class StreamManagement:
     def acknowledge(self, handled: int) -> None:
         """Forget what the client says it has handled; it cannot have handled more than was sent."""
         pending = (self._sent - handled) % _WRAP
-        if pending > len(self._unacknowledged):
+        kept = len(self._unacknowledged)
+        if pending > kept + self._forgotten:
             raise HandledCountTooHigh(handled, self._sent)
+        self._forgotten = max(0, pending - kept)
         while len(self._unacknowledged) > pending:
             self._unacknowledged.popleft()
+
+    def forget_oldest(self) -> None:
+        """Forget the oldest stanza that is not acknowledged: it is not replayed."""
+        self._unacknowledged.popleft()
+        self._forgotten += 1
+
+    def resume_at(self, handled: int) -> None:
+        """Take the client's count as the one from which the replay goes on."""
+        self.acknowledge(handled)
+        self._sent = (handled + len(self._unacknowledged)) % _WRAP
+        self._forgotten = 0
 
     def answer(self) -> Element:
         """Return <a/>, which tells the client what was handled."""

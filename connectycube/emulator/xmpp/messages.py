@@ -50,9 +50,12 @@ def _handle(exchange: Exchange, session: Session, stanza: Element) -> None:
     if kind == "groupchat":
         raise Refused("service-unavailable", "Group chat goes to a room, this is a user")
     if kind == "chat":
-        stanza = treat(
+        treated = treat(
             exchange, session, stanza, lambda: _private_dialog(exchange, session.user_id, recipient)
         )
+        if treated is None:
+            return
+        stanza = treated
     relay(exchange, stanza, recipient, jid.resource)
     if kind == "chat" and recipient != session.user_id:
         _copy_to_own(exchange, session, stanza)

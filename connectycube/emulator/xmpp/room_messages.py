@@ -31,8 +31,9 @@ def handle(exchange: Exchange, session: Session, stanza: Element, jid: Jid) -> N
     dialog = dialog_at(exchange, jid)
     _check_form(stanza, jid)
     _check_sender(exchange, session, dialog)
-    stanza = treat(exchange, session, stanza, lambda: dialog)
-    send(exchange, dialog, session.user_id, stanza, source=session)
+    treated = treat(exchange, session, stanza, lambda: dialog)
+    if treated is not None:
+        send(exchange, dialog, session.user_id, treated, source=session)
 
 
 def _check_form(stanza: Element, jid: Jid) -> None:

@@ -14,8 +14,10 @@ from collections.abc import Sequence
 from enum import Enum, auto
 from typing import TYPE_CHECKING
 
+from ..faults import Fault
 from . import namespaces as ns
 from .element import Element
+from .faulty import FaultyLink
 from .management import StreamManagement, counter
 from .parser import StreamClosed, StreamEvent, StreamFault, StreamHeader
 from .session import Link, Session, stream_error
@@ -29,6 +31,8 @@ __all__ = ["Stream"]
 _log = logging.getLogger(__name__)
 
 _MOST_ATTEMPTS = 3
+# The faults that need no cause but that the connection is there, in the order in which they are met.
+_ON_CONNECTIONS = ("drop", "refuse", "stream_error", "half_open")
 _LONGEST_RESOURCE = 1023
 
 
@@ -47,7 +51,9 @@ class Stream:
 
     def __init__(self, exchange: Exchange, link: Link) -> None:
         self._exchange = exchange
-        self._link = link
+        self._link = FaultyLink(
+            link, exchange.faults, exchange.timers, exchange.settings.unsent_bytes
+        )
         self._phase = Phase.HEADER
         self._header_sent = False
         self._restarted = False
@@ -56,6 +62,7 @@ class Stream:
         self.session: Session | None = None
         self._timer = exchange.schedule(exchange.settings.handshake_seconds, self._too_slow)
         exchange.streams.add(self)
+        self._meet_faults("half_open")
 
     # --- what the link calls ----------------------------------------------------------------------
 
@@ -64,12 +71,12 @@ class Stream:
         self._restarted = False
         try:
             for event in events:
-                if self._phase is Phase.CLOSED:
+                if self._phase is Phase.CLOSED or self._link.silent:
                     return
                 if self._restarted:
                     raise StreamFault("policy-violation", "Wait for <success/> before a new stream")
                 self._handle(event)
-            if fault is not None:
+            if fault is not None and not self._link.silent:
                 raise fault
         except StreamFault as found:
             self.fail(found)
@@ -97,6 +104,43 @@ class Stream:
         """Abort the link, as a network that fails would."""
         self._link.abort()
         self.lost()
+
+    # --- faults -----------------------------------------------------------------------------------
+
+    def strike(self, fault: Fault) -> None:
+        """Let a fault that begins act, if it is about this connection and of those that need no cause."""
+        if (
+            fault.name in _ON_CONNECTIONS
+            and fault.name != "refuse"
+            and self._link.is_struck_by(fault)
+        ):
+            self._suffer(fault)
+
+    def _meet_faults(self, *names: str) -> bool:
+        """Let the faults of these names act; return whether one did."""
+        if self._exchange.faults.active:
+            for name in names:
+                if not self._link.silent and self._suffer(self._link.find(name)):
+                    return True
+        return False
+
+    def _suffer(self, fault: Fault | None) -> bool:
+        if fault is None or self._phase is Phase.CLOSED or self._link.silent:
+            return False
+        fault.use()
+        if fault.name == "half_open":
+            self._link.silent = True
+        elif fault.name == "stream_error":
+            self._end_with(fault)
+        else:
+            self.cut()
+        return True
+
+    def _end_with(self, fault: Fault) -> None:
+        session = self.session
+        self.fail(StreamFault(fault.parameters["condition"], "A fault of the emulator"))
+        if session is not None and not fault.parameters["resumable"]:
+            self._exchange.end_session(session)
 
     def _leave(self) -> bool:
         if self._phase is Phase.CLOSED:
@@ -194,7 +238,9 @@ class Stream:
         if user_id is None or not self._exchange.accounts.check_chat_password(user_id, password):
             self._refuse("not-authorized", "User or password are wrong")
             return
-        self.user_id = user_id
+        self.user_id = self._link.user_id = user_id
+        if self._meet_faults("refuse", "half_open"):
+            return
         self._link.send(Element("success", ns.SASL))
         self._header_sent = False
         self._phase = Phase.HEADER
@@ -262,22 +308,40 @@ class Stream:
             assert self.user_id is not None
             found = self._exchange.resumable(self.user_id, previous)
             if isinstance(found, Session):
-                self._go_on(found, handled)
+                self._go_on_or_refuse(found, handled)
             else:
-                self._link.send(_failed("item-not-found", handled=found))
+                shown = found if self._exchange.settings.handled_in_failed else None
+                self._link.send(_failed("item-not-found", handled=shown))
+
+    def _go_on_or_refuse(self, session: Session, handled: int) -> None:
+        self._link.resource = session.resource
+        refusal = self._link.take("refuse_resume") if self._exchange.faults.active else None
+        if refusal is None:
+            self._go_on(session, handled)
+            return
+        assert session.management is not None
+        with_h = refusal.parameters["h"]
+        if with_h is None:
+            with_h = self._exchange.settings.handled_in_failed
+        session.management.acknowledge(handled)
+        session.end_link(StreamFault("conflict", "The session was to be resumed elsewhere"))
+        self._exchange.end_session(session)
+        shown = session.management.handled if with_h else None
+        self._link.send(_failed("item-not-found", handled=shown))
 
     def _go_on(self, session: Session, handled: int) -> None:
         assert session.management is not None
-        session.management.acknowledge(handled)
+        session.management.resume_at(handled)
         session.end_link(StreamFault("conflict", "The session was resumed on another connection"))
         self._exchange.resumed(session)
         self._become(session)
         session.resume(self._link)
+        self._meet_faults(*_ON_CONNECTIONS)
 
     def _answer(self, _: Element) -> None:
         if self.session is None or self.session.management is None:
             self._link.send(_failed("unexpected-request"))
-        else:
+        elif not (self._exchange.faults.active and self._link.take("stop_acknowledging")):
             self._link.send(self.session.management.answer())
 
     def _acknowledged(self, element: Element) -> None:
@@ -333,10 +397,12 @@ class Stream:
         jid = Element("jid", ns.BIND, None, session.jid)
         reply = result_reply(request, Element("bind", ns.BIND, None, jid))
         self._link.send(reply.replace(to=session.jid))
+        self._meet_faults(*_ON_CONNECTIONS)
 
     def _become(self, session: Session) -> None:
         self._timer.cancel()
         self.session = session
+        self._link.resource = session.resource
         self._phase = Phase.BOUND
 
 

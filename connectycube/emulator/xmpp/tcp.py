@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import socket
 import ssl
-import struct
 
-from ..tls import TlsHandshake
+from ..connections import Refused, TlsHandshake, reset
+from ..faults import CHAT
 from . import namespaces as ns
 from .element import Element
 from .exchange import Exchange
@@ -18,7 +17,6 @@ __all__ = ["TcpServer"]
 
 _CLOSE_SECONDS = 2.0
 _STOP_SECONDS = 0.2
-_RESET_ON_CLOSE = struct.pack("ii", 1, 0)
 _FOOTER = "</stream:stream>"
 
 
@@ -34,9 +32,7 @@ class TcpServer:
 
     async def start(self, host: str, port: int) -> int:
         """Listen; return the port, a free one if ``port`` is 0."""
-        self._server = await asyncio.get_running_loop().create_server(
-            lambda: TlsHandshake(self.handshakes, self._context, self._make_link), host, port
-        )
+        self._server = await asyncio.get_running_loop().create_server(self._accept, host, port)
         return int(self._server.sockets[0].getsockname()[1])
 
     def serve(self, exchange: Exchange) -> None:
@@ -44,6 +40,12 @@ class TcpServer:
         self._exchange = exchange
         for handshake in list(self.handshakes):
             handshake.drop()
+
+    def _accept(self) -> asyncio.Protocol:
+        faults = self._exchange.faults
+        if faults.active and faults.take("refuse", CHAT):
+            return Refused()
+        return TlsHandshake(self.handshakes, self._context, self._exchange.timers, self._make_link)
 
     def _make_link(self) -> TcpLink:
         return TcpLink(self._exchange, self._links)
@@ -141,10 +143,7 @@ class TcpLink(asyncio.Protocol):
         """Reset the connection."""
         self._closing = True
         self._outgoing.clear()
-        raw = self._transport.get_extra_info("socket")
-        if raw is not None and raw.fileno() >= 0:
-            raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_ON_CLOSE)
-        self._transport.abort()
+        reset(self._transport)
 
     # --- writing: what one turn of the loop produces is one write -----------------------------------
 

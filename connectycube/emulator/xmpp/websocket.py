@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import re
-import socket
-import struct
 from collections.abc import Sequence
 
 from aiohttp import WSMsgType, web
 
+from ..connections import reset
+from ..faults import CHAT
 from ..listener import Listener
 from . import namespaces as ns
 from .element import Element
@@ -23,14 +23,13 @@ _SUBPROTOCOL = "xmpp"
 _PORT = re.compile(r":\d*$")
 _CLOSE_SECONDS = 2.0
 _STOP_SECONDS = 0.2
-_RESET_ON_CLOSE = struct.pack("ii", 1, 0)
 
 
 class WebSocketServer(Listener):
     """Accepts WebSockets for an exchange, whatever the path; to be used on one event loop."""
 
     def __init__(self, exchange: Exchange) -> None:
-        super().__init__()
+        super().__init__(exchange.faults, CHAT, exchange.timers)
         self.exchange = exchange
         self._links: set[WebSocketLink] = set()
 
@@ -192,10 +191,7 @@ class WebSocketLink:
     def abort(self) -> None:
         """Reset the connection."""
         self._closing = True
-        raw = self.transport.get_extra_info("socket")
-        if raw is not None and raw.fileno() >= 0:
-            raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_ON_CLOSE)
-        self.transport.abort()
+        reset(self.transport)
         self._outgoing.put_nowait(None)
 
     # --- writing --------------------------------------------------------------------------------------

@@ -39,6 +39,37 @@ def test_counts_hold_across_the_wrap(start, steps):
         assert list(management.unacknowledged) == kept
 
 
+@given(
+    st.integers(0, TOP - 1),
+    st.lists(st.sampled_from(["send", "acknowledge", "forget", "resume"]), max_size=30),
+    st.data(),
+)
+def test_what_was_forgotten_is_neither_replayed_nor_an_error(start, steps, data):
+    management, kept = make(sent=start), []
+    pending = 0  # sent and not acknowledged, the forgotten ones included
+    for step in steps:
+        sent = management._sent
+        if step == "send":
+            kept.append(Element("message", "jabber:client"))
+            management.keep(kept[-1])
+            pending += 1
+        elif step == "forget" and kept:
+            management.forget_oldest()
+            del kept[0]
+        elif step in ("acknowledge", "resume"):
+            left = data.draw(st.integers(0, pending))
+            handled = (sent - left) % TOP
+            with pytest.raises(HandledCountTooHigh):
+                management.acknowledge((sent - pending - 1) % TOP)
+            if step == "acknowledge":
+                management.acknowledge(handled)
+            else:
+                management.resume_at(handled)
+            del kept[: max(0, len(kept) - left)]
+            pending = left if step == "acknowledge" else len(kept)
+        assert list(management.unacknowledged) == kept
+
+
 @pytest.mark.parametrize("start", [0, 7, TOP - 1])
 def test_more_than_was_sent_is_refused_and_changes_nothing(start):
     management = make(sent=start)

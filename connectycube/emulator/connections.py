@@ -1,14 +1,19 @@
-"""TLS: from an accepted connection through its handshake to the protocol that is spoken within."""
+"""Connections: from accept through refusal or TLS handshake to the protocol, and how one is reset."""
 
 from __future__ import annotations
 
 import asyncio
+import socket
 import ssl
+import struct
 from collections.abc import Callable
 
-__all__ = ["TlsHandshake"]
+from .timers import Timers
+
+__all__ = ["Refused", "TlsHandshake", "reset"]
 
 _HANDSHAKE_SECONDS = 10.0
+_RESET_ON_CLOSE = struct.pack("ii", 1, 0)
 
 
 class TlsHandshake(asyncio.Protocol):
@@ -22,10 +27,12 @@ class TlsHandshake(asyncio.Protocol):
         self,
         pending: set[TlsHandshake],
         context: ssl.SSLContext,
+        timers: Timers,
         make_protocol: Callable[[], asyncio.Protocol],
     ) -> None:
         self._pending = pending
         self._context = context
+        self._timers = timers
         self._make_protocol = make_protocol
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -33,6 +40,7 @@ class TlsHandshake(asyncio.Protocol):
         assert isinstance(transport, asyncio.Transport)
         self._transport = transport
         self._pending.add(self)
+        self._too_slow = self._timers.schedule(_HANDSHAKE_SECONDS, self.drop)
         self._task = asyncio.get_running_loop().create_task(self._start_tls())
 
     async def _start_tls(self) -> None:
@@ -43,7 +51,6 @@ class TlsHandshake(asyncio.Protocol):
                 early,
                 self._context,
                 server_side=True,
-                ssl_handshake_timeout=_HANDSHAKE_SECONDS,
             )
         except OSError:  # no TLS, or one that failed: ssl.SSLError is one too
             tls = None
@@ -53,6 +60,7 @@ class TlsHandshake(asyncio.Protocol):
         if tls is None or early.lost:
             self._abort()
             return
+        self._too_slow.cancel()
         self._pending.discard(self)
         protocol = self._make_protocol()
         tls.set_protocol(protocol)
@@ -71,6 +79,7 @@ class TlsHandshake(asyncio.Protocol):
         if tls is not None:
             tls.abort()
         self._transport.abort()
+        self._too_slow.cancel()
         self._pending.discard(self)
 
 
@@ -88,3 +97,22 @@ class _Early(asyncio.Protocol):
     def connection_lost(self, error: Exception | None) -> None:
         """Note it."""
         self.lost = True
+
+
+class Refused(asyncio.Protocol):
+    """A connection that is reset as soon as it is there."""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Reset it."""
+        assert isinstance(transport, asyncio.Transport)
+        reset(transport)
+
+
+def reset(transport: asyncio.Transport | None) -> None:
+    """End a connection at once, so that its other end gets a reset."""
+    if transport is None:
+        return
+    raw = transport.get_extra_info("socket")
+    if raw is not None and raw.fileno() >= 0:
+        raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_ON_CLOSE)
+    transport.abort()

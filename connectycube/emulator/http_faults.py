@@ -1,0 +1,102 @@
+"""HTTP faults: where faults come between the REST API or the storage bucket and their clients."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+
+from aiohttp import web
+
+from .connections import reset
+from .faults import REST, Fault, Faults
+from .refusal import Refusal
+from .store import Store
+from .timers import Timers
+
+__all__ = ["Dropped", "HttpFaults", "RestFaults"]
+
+
+class Dropped(Exception):
+    """A request whose connection was reset: nothing is answered."""
+
+
+class HttpFaults:
+    """What happens to the requests and answers of one side while any fault is on."""
+
+    def __init__(self, faults: Faults, side: str, timers: Timers) -> None:
+        self._faults = faults
+        self._side = side
+        self._timers = timers
+
+    async def before(self, request: web.BaseRequest) -> None:
+        """Let go wrong what does so before a request is handled; raise Refusal or Dropped."""
+        if self._take("drop", request):
+            reset(request.transport)
+            raise Dropped
+        if self._take("half_open", request):
+            await asyncio.get_running_loop().create_future()  # cancelled when the client gives up
+        self._refuse(request)
+        failed = self._take("server_error", request)
+        if failed is not None:
+            raise Refusal(failed.parameters["status"], "A fault of the emulator")
+
+    async def after(self, request: web.BaseRequest, size: int) -> None:
+        """Let an answer of so many bytes be late and slow."""
+        seconds = 0.0
+        late = self._take("delay", request)
+        if late is not None:
+            seconds += late.parameters["seconds"]
+        slow = self._take("throttle", request)
+        if slow is not None:
+            seconds += size / slow.parameters["bytes_per_second"]
+        if seconds:
+            await self._sleep(seconds)
+
+    def _refuse(self, request: web.BaseRequest) -> None:
+        """Raise Refusal for what only this side refuses."""
+
+    def _take(self, name: str, request: web.BaseRequest) -> Fault | None:
+        if not self._faults.active:
+            return None
+        return self._faults.take(name, self._side, *self._sender(request))
+
+    def _sender(self, request: web.BaseRequest) -> tuple[int | None, str | None]:
+        """Return the user and the connection that a request belongs to."""
+        return None, None
+
+    async def _sleep(self, seconds: float) -> None:
+        over = asyncio.Event()
+        timer = self._timers.schedule(seconds, over.set)
+        try:
+            await over.wait()
+        finally:
+            timer.cancel()
+
+
+class RestFaults(HttpFaults):
+    """Those of the REST API, where a request has a token."""
+
+    def __init__(self, faults: Faults, timers: Timers, store: Store) -> None:
+        super().__init__(faults, REST, timers)
+        self._store = store
+
+    def _refuse(self, request: web.BaseRequest) -> None:
+        token = _token(request)
+        if self._store.session(token) is not None and self._take("expire_session", request):
+            self._store.delete_session(token)
+        limited = self._take("rate_limit", request)
+        if limited is not None:
+            raise Refusal(429, "Too many requests", headers=_retry_after(limited.parameters))
+
+    def _sender(self, request: web.BaseRequest) -> tuple[int | None, str | None]:
+        session = self._store.session(_token(request))
+        return None if session is None else session["user_id"], _token(request)
+
+
+def _token(request: web.BaseRequest) -> str:
+    return request.headers.get("CB-Token", "")
+
+
+def _retry_after(parameters: Mapping[str, int | None]) -> dict[str, str]:
+    seconds = parameters["retry_after"]
+    return {} if seconds is None else {"Retry-After": str(seconds)}
