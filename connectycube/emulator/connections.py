@@ -6,7 +6,7 @@ import asyncio
 import socket
 import ssl
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, MutableSet
 
 from .timers import Timers
 
@@ -20,7 +20,8 @@ class TlsHandshake(asyncio.Protocol):
     """One connection in its TLS handshake; then ``make_protocol()`` has it.
 
     asyncio's own TLS server keeps connections in their handshake to itself, and would hold up a stop:
-    here they are in ``pending`` meanwhile.
+    here they are in ``pending`` meanwhile. ``accepted`` gets the TCP connection itself, which can be aborted
+    at any time.
     """
 
     def __init__(
@@ -29,17 +30,21 @@ class TlsHandshake(asyncio.Protocol):
         context: ssl.SSLContext,
         timers: Timers,
         make_protocol: Callable[[], asyncio.Protocol],
+        accepted: MutableSet[asyncio.Transport] | None = None,
     ) -> None:
         self._pending = pending
         self._context = context
         self._timers = timers
         self._make_protocol = make_protocol
+        self._accepted = accepted
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Begin the handshake."""
         assert isinstance(transport, asyncio.Transport)
         self._transport = transport
         self._pending.add(self)
+        if self._accepted is not None:
+            self._accepted.add(transport)
         self._too_slow = self._timers.schedule(_HANDSHAKE_SECONDS, self.drop)
         self._task = asyncio.get_running_loop().create_task(self._start_tls())
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import ssl
+from weakref import WeakSet
 
 from aiohttp import web
 
@@ -32,6 +33,7 @@ class Listener:
         self._server: asyncio.Server | None = None
         self._protocols: web.Server | None = None
         self._handshakes: set[TlsHandshake] = set()
+        self._accepted: WeakSet[asyncio.Transport] = WeakSet()  # below TLS
 
     async def start(self, host: str, port: int) -> int:
         """Listen; return the port, a free one if ``port`` is 0."""
@@ -44,7 +46,9 @@ class Listener:
             return Refused()
         if self._context is None:
             return self._make_protocol()
-        return TlsHandshake(self._handshakes, self._context, self.timers, self._make_protocol)
+        return TlsHandshake(
+            self._handshakes, self._context, self.timers, self._make_protocol, self._accepted
+        )
 
     def _make_protocol(self) -> asyncio.Protocol:
         assert self._protocols is not None
@@ -58,12 +62,10 @@ class Listener:
             handshake.drop()
         await self.finish()
         if self._protocols is not None:
-            transports = [protocol.transport for protocol in self._protocols.connections]
             self._protocols.pre_shutdown()  # ends the connections that are idle
             await self._protocols.shutdown(_SHUTDOWN_SECONDS)
-            for transport in transports:
-                if transport is not None and self._context is not None:
-                    transport.abort()  # a closed one would wait for the client to end TLS, too
+        for transport in list(self._accepted):
+            transport.abort()  # one that was closed would wait for the client to end TLS, too
         if self._server is not None:
             await self._server.wait_closed()
 
@@ -79,6 +81,6 @@ class _Server(web.Server):
     def connection_lost(
         self, handler: web.RequestHandler, exc: BaseException | None = None
     ) -> None:
-        if handler.transport is not None:
+        if handler.transport is not None and not handler.transport.is_closing():
             handler.transport.abort()  # Python 3.10 counts TLS as open until it is told
         super().connection_lost(handler, exc)

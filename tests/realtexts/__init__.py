@@ -14,9 +14,13 @@ from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
+from connectycube import Timeouts
 from tests.support import components
 
 FORTUNES = Path("/usr/share/games/fortunes")
+UNHURRIED = Timeouts(send=120.0)
+"""For clients in one process with their server: on a busy machine a thousand messages take their time."""
+
 FORBIDDEN = "FORBIDDEN"
 WITHOUT_LETTERS = "WITHOUT LETTERS"
 

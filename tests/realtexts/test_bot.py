@@ -8,7 +8,7 @@ import pytest
 
 from connectycube import ConnectyCube, Limits
 from tests.chat.people import FAST, PATIENCE, Events
-from tests.realtexts import allowed_in_xml, by_script, texts
+from tests.realtexts import UNHURRIED, allowed_in_xml, by_script, texts
 
 PASSWORD = "correct horse"
 COUNT = 2000
@@ -18,10 +18,8 @@ PAGE = 500
 @pytest.fixture
 def pair(emulator):
     """A person and a bot, each with a session and a chat that is logged in."""
-    with (
-        ConnectyCube(config=emulator.config(reconnect=FAST)) as person,
-        ConnectyCube(config=emulator.config(reconnect=FAST)) as bot,
-    ):
+    config = emulator.config(reconnect=FAST, timeouts=UNHURRIED)
+    with ConnectyCube(config=config) as person, ConnectyCube(config=config) as bot:
         for cube, login in ((person, "person"), (bot, "bot")):
             emulator.add_user(login, PASSWORD)
             cube.login(login=login, password=PASSWORD)
@@ -121,10 +119,8 @@ def test_the_same_when_the_link_is_cut_again_and_again(emulator):
     """Real texts again, with both links cut five times while they flow."""
     sample = [text for text in texts(2000) if allowed_in_xml(text)][:500]
     limits = Limits(outbound_stanzas=100)
-    with (
-        ConnectyCube(config=emulator.config(reconnect=FAST, limits=limits)) as person,
-        ConnectyCube(config=emulator.config(reconnect=FAST, limits=limits)) as bot,
-    ):
+    config = emulator.config(reconnect=FAST, limits=limits, timeouts=UNHURRIED)
+    with ConnectyCube(config=config) as person, ConnectyCube(config=config) as bot:
         for cube, login in ((person, "person"), (bot, "bot")):
             emulator.add_user(login, PASSWORD)
             cube.login(login=login, password=PASSWORD)

@@ -10,7 +10,7 @@ import pytest
 
 from connectycube import ConnectyCube
 from tests.chat.people import FAST, PATIENCE, Events
-from tests.realtexts import allowed_in_xml, texts
+from tests.realtexts import UNHURRIED, allowed_in_xml, texts
 
 PASSWORD = "correct horse"
 COUNT = 2000
@@ -25,7 +25,9 @@ def crowd(emulator):
         for number in range(PEOPLE):
             login = f"user{number}"
             emulator.add_user(login, PASSWORD)
-            cube = stack.enter_context(ConnectyCube(config=emulator.config(reconnect=FAST)))
+            cube = stack.enter_context(
+                ConnectyCube(config=emulator.config(reconnect=FAST, timeouts=UNHURRIED))
+            )
             cube.login(login=login, password=PASSWORD)
             cubes.append(cube)
         yield cubes
