@@ -23,6 +23,10 @@ ROOT = Path(__file__).parents[2]
 SCRIPT = Path(__file__).parent / "javascript" / "peer.mjs"
 
 
+USED: set[str] = set()
+"""Paths of what release 6.1.2 was asked to call in this test, and of its listeners that were called."""
+
+
 class Release(NamedTuple):
     """A release of the SDK, and the folder that npm installed it into."""
 
@@ -243,6 +247,7 @@ class JavaScriptPeer:
     def _send(self, process: subprocess.Popen[str], path: str, args: list[Any]) -> Future[Any]:
         assert process.stdin is not None
         answer: Future[Any] = Future()
+        self._note(path)
         with self._lock:
             number = next(self._numbers)
             self._pending[number] = path, answer
@@ -255,6 +260,7 @@ class JavaScriptPeer:
         for line in process.stdout:
             record = json.loads(line)
             if "event" in record:
+                self._note(f"chat.{record['event']}")
                 self.events.put(Event(record["event"], record["args"]))
                 continue
             with self._lock:
@@ -264,6 +270,10 @@ class JavaScriptPeer:
             else:
                 answer.set_result(record["result"])
         self._end()
+
+    def _note(self, path: str) -> None:
+        if self._release == CURRENT:
+            USED.add(path)
 
     def _end(self) -> None:
         self._log.seek(0)

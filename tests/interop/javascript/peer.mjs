@@ -6,8 +6,9 @@
 //   out:  {"id": 1, "result": …}  or  {"id": 1, "error": {"message", "code", "info"}}
 //   out:  {"event": "onMessageListener", "args": […]}            whenever a listener is called
 //
-// The call "init" also sets the listeners. {"$base64": "…"} in arguments stands for a Buffer. The process
-// ends when its input ends.
+// The call "init" also sets the listeners; "surface" is answered with every function of the SDK's object.
+// {"$base64": "…"} in arguments stands for a Buffer, {"$listener": "name"} for a function whose calls are
+// events of that name. The process ends when its input ends.
 
 import http from "node:http";
 import https from "node:https";
@@ -66,8 +67,9 @@ function describe(error) {
 }
 
 function fromJson(key, value) {
-  const encoded = value?.$base64;
-  return typeof encoded === "string" ? Buffer.from(encoded, "base64") : value;
+  const { $base64: encoded, $listener: name } = value ?? {};
+  if (typeof encoded === "string") return Buffer.from(encoded, "base64");
+  return typeof name === "string" ? (...args) => write({ event: name, args }) : value;
 }
 
 function init(credentials, options) {
@@ -77,8 +79,45 @@ function init(credentials, options) {
   }
 }
 
+// Every function that the SDK's object has, by reflection: [[path, other path of the same function, …], …].
+function surface() {
+  const names = new Map();
+  const seen = new Set([sdk]);
+  for (const waiting = [["", sdk]]; waiting.length > 0; ) {
+    const [prefix, object] = waiting.shift();
+    for (const name of propertiesOf(object)) {
+      const value = object[name];
+      const path = prefix + name;
+      const isClass = typeof value === "function" && /^class\b/.test(Function.prototype.toString.call(value));
+      if (typeof value === "function" && !isClass) {
+        names.set(value, [...(names.get(value) ?? []), path]);
+      } else if ((isClass || isInstance(value)) && name !== "xmppClient" && !seen.has(value)) {
+        seen.add(value); // the XMPP client is another project's
+        waiting.push([`${path}.`, value]);
+      }
+    }
+  }
+  return [...names.values()];
+}
+
+function propertiesOf(object) {
+  const names = new Set();
+  const isBuiltIn = (owner) => owner === Object.prototype || owner === Function.prototype;
+  for (let owner = object; owner && !isBuiltIn(owner); owner = Object.getPrototypeOf(owner)) {
+    Object.getOwnPropertyNames(owner).forEach((name) => names.add(name));
+  }
+  ["constructor", "prototype"].forEach((name) => names.delete(name));
+  return names;
+}
+
+function isInstance(value) {
+  if (typeof value !== "object" || value === null) return false;
+  return ![Object.prototype, Array.prototype, Map.prototype, Set.prototype].includes(Object.getPrototypeOf(value));
+}
+
 async function perform(call, args) {
   if (call === "init") return init(...args);
+  if (call === "surface") return surface();
   const names = call.split(".");
   const method = names.pop();
   const owner = names.reduce((object, name) => object?.[name], sdk);
