@@ -116,7 +116,7 @@ def test_two_become_contacts(theirs, third):
 
 
 @pytest.fixture
-def contacts_of(theirs, third):
+def contacts_asked_for(theirs, third):
     """Both ask for their contacts, as they must to be told of answers. (RFC 6121, 2.2.)"""
     for person in (theirs, third):
         assert person.call("chat.contactList.get") == {}
@@ -128,7 +128,7 @@ def contact(person, user_id):
     return found["subscription"], found["ask"]
 
 
-def test_they_ask_us_to_be_a_contact_and_see_us_come_and_go(ours, theirs, contacts_of):
+def test_they_ask_us_to_be_a_contact_and_see_us_come_and_go(ours, theirs, contacts_asked_for):
     theirs.call("chat.contactList.add", {"userId": ours.id, "name": "Snake"})
     assert ours.events.wait_for("contact_requested") == [ContactEvent(user_id=theirs.id)]
     assert contact(theirs, ours.id) == ("none", "subscribe")
@@ -149,7 +149,9 @@ def test_they_ask_us_to_be_a_contact_and_see_us_come_and_go(ours, theirs, contac
     assert theirs.peer.wait_for_event(listener) == [ours.id]
 
 
-def test_we_ask_them_to_be_a_contact_and_see_them_come_and_go(service, ours, theirs, contacts_of):
+def test_we_ask_them_to_be_a_contact_and_see_them_come_and_go(
+    service, ours, theirs, contacts_asked_for
+):
     ours.chat.contacts.add(theirs.id, name="Java", groups=["work"])
     assert theirs.peer.wait_for_event("onSubscribeListener") == [ours.id]
     theirs.peer.begin("chat.contactList.confirm", ours.id)
@@ -167,7 +169,7 @@ def test_we_ask_them_to_be_a_contact_and_see_them_come_and_go(service, ours, the
     assert (gone.user_id, gone.available) == (theirs.id, False)
 
 
-def test_they_refuse_us_and_we_refuse_them(ours, theirs, third, contacts_of):
+def test_they_refuse_us_and_we_refuse_them(ours, theirs, third, contacts_asked_for):
     ours.chat.contacts.add(theirs.id)
     assert theirs.peer.wait_for_event("onSubscribeListener") == [ours.id]
     theirs.peer.begin("chat.contactList.reject", ours.id)
@@ -179,7 +181,7 @@ def test_they_refuse_us_and_we_refuse_them(ours, theirs, third, contacts_of):
     assert ours.events.of("presence_changed") == []
 
 
-def test_a_contact_is_removed_either_way(ours, theirs, third, contacts_of):
+def test_a_contact_is_removed_either_way(ours, theirs, third, contacts_asked_for):
     for person in (theirs, third):
         ours.chat.contacts.add(person.id)
         person.peer.wait_for_event("onSubscribeListener")

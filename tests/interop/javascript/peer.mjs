@@ -57,7 +57,7 @@ function write(record) {
 
 function forJson(key, value) {
   if (value instanceof Error) return describe(value);
-  return value === undefined ? null : value;
+  return value === undefined || typeof value === "function" ? null : value;
 }
 
 function describe(error) {
