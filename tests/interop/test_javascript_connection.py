@@ -24,6 +24,16 @@ def test_a_ping_is_answered(theirs):
     assert theirs.call("chat.pingWithTimeout", 5_000) is None
 
 
+def test_who_is_in_the_chat_is_online(ours, theirs, third):
+    everybody = {ours.id, theirs.id, third.id}
+    assert {user["id"] for user in theirs.call("users.listOnline", {})["users"]} == everybody
+    assert theirs.call("users.getOnlineCount") == {"count": 3}
+    ours.chat.logout()
+    page = theirs.call("users.listOnline", {"limit": 1, "offset": 1})["users"]
+    assert [user["id"] for user in page] == [max(theirs.id, third.id)]
+    assert theirs.call("users.getOnlineCount") == {"count": 2}
+
+
 def test_a_session_token_is_a_password(service, alice):
     token = alice.call("getSession")["token"]
     alice.call("chat.connect", {"userId": alice.id, "password": token})
@@ -79,6 +89,8 @@ def test_both_have_the_same_addresses(service, ours, theirs):
         ("getUserIdFromJID", f"{user}/device", ours.id),
         ("jidOrUserId", ours.id, user),
         ("jidOrUserId", group.id, room),
+        ("isNumeric", str(ours.id), True),
+        ("isNumeric", group.id, False),
         ("typeChat", ours.id, "chat"),
         ("typeChat", group.id, "groupchat"),
         ("getRoomJidFromDialogId", group.id, room),
@@ -92,6 +104,7 @@ def test_both_have_the_same_addresses(service, ours, theirs):
     ):
         assert theirs.call(f"{helpers}.{call}", given) == expected, call
     assert OBJECT_ID.fullmatch(theirs.call(f"{helpers}.getBsonObjectId"))
+    assert theirs.call(f"{helpers}.getUniqueId", "ping").endswith(":ping")
 
 
 def test_a_wrong_password_is_refused_and_told(service, own_peer):
