@@ -476,6 +476,17 @@ def test_we_end_a_group_that_both_are_in(ours, theirs, service, group):
     assert (told, error["code"]) == (refused, 404)
 
 
+def test_they_end_a_group_that_both_are_in(ours, theirs, service):
+    group = their_group(service, ours, theirs)
+    ours.chat.join(group)
+    theirs.call("chat.dialog.delete", group.id, {"force": 1})
+    (left,) = ours.events.wait_for("room_left")
+    assert (left.dialog_id, left.reason) == (group.id, "destroyed")
+    handle = ours.chat.send_message(DialogRef.room(group.id), "still there?")
+    (failure,) = ours.events.wait_for("message_failed")
+    assert (failure.message_id, failure.condition) == (handle.id, "item-not-found")
+
+
 # --- blocking -------------------------------------------------------------------------------------
 
 

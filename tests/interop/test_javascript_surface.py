@@ -86,3 +86,12 @@ def test_a_test_that_is_named_is_asked_for_its_calls():
     assert surface.promised(name) == {"chat.connect", "chat.ping", "chat.pingWithTimeout"}
     assert surface.promised("test_javascript_connection.py::test_of_another_kind") == set()
     assert surface.promised("test_prosody.py::test_a_ping_is_answered") == set()
+
+
+def test_each_test_of_the_table_of_features_exists():
+    named = re.findall(r"`(\w+)::(test_\w+)`", (HERE / "README.md").read_text(encoding="utf-8"))
+    assert len(named) > 50
+    absent = [
+        (file, test) for file, test in named if test not in names_in(f"test_javascript_{file}.py")
+    ]
+    assert absent == []
