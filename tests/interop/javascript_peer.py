@@ -59,7 +59,8 @@ class JavaScriptPeer:
 
     ``chat_host`` is the XMPP domain, the certificate's name and an address of this machine; TLS is spoken
     from the first byte on ``chat_port``, unless ``chat_url`` says otherwise. ``ca_file`` is trusted besides
-    Node.js's own authorities. ``options`` are the SDK's own and are merged over ours.
+    Node.js's own authorities. ``options`` are the SDK's own and are merged over ours. ``build`` is
+    "umd" for the file that browsers load, with a global WebSocket as they have it.
     """
 
     def __init__(
@@ -76,10 +77,12 @@ class JavaScriptPeer:
         stream_management: bool = True,
         options: Mapping[str, Any] | None = None,
         release: Release = CURRENT,
+        build: str | None = None,
     ) -> None:
         self.events: Mailbox[Event] = Mailbox("events of the JavaScript SDK")
         self.user_id = 0
         self._release = release
+        self._build = build
         self._credentials = {"appId": app_id, "authKey": auth_key, "authSecret": auth_secret}
         self._options: dict[str, Any] = {
             "endpoints": {
@@ -123,10 +126,11 @@ class JavaScriptPeer:
                 f"Node.js with connectycube@{version}",
                 "make witnesses, with Node.js 18 or newer and npm",
             )
+        build = [] if self._build is None else [self._build]
         self._log = tempfile.TemporaryFile("w+")  # noqa: SIM115 - closed in stop()
         self._process = subprocess.Popen(
             # On a machine where localhost is ::1 first, Node.js 18 would try nothing else.
-            [node, "--dns-result-order=ipv4first", str(SCRIPT), str(cache)],
+            [node, "--dns-result-order=ipv4first", str(SCRIPT), str(cache), *build],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._log,

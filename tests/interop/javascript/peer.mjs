@@ -1,12 +1,13 @@
 // The official JavaScript SDK, driven over standard input and output, one JSON object a line.
 //
-//   node peer.mjs FOLDER          FOLDER holds node_modules/connectycube
+//   node peer.mjs FOLDER [BUILD]  FOLDER holds node_modules/connectycube; BUILD is "umd", which browsers load
 //
 //   in:   {"id": 1, "call": "chat.dialog.list", "args": [{}]}    a path into the SDK's object
 //   out:  {"id": 1, "result": …}  or  {"id": 1, "error": {"message", "code", "info"}}
 //   out:  {"event": "onMessageListener", "args": […]}            whenever a listener is called
 //
-// The call "init" also sets the listeners; "surface" is answered with every function of the SDK's object.
+// The call "init" also sets the listeners; "surface" is answered with every function of the SDK's object; "run"
+// runs a text that initialises ConnectyCube, with further names that it is given.
 // {"$base64": "…"} in arguments stands for a Buffer, {"$listener": "name"} for a function whose calls are
 // events of that name. The process ends when its input ends.
 
@@ -22,7 +23,12 @@ http.globalAgent = new http.Agent({ keepAlive: false });
 https.globalAgent = new https.Agent({ keepAlive: false });
 
 const require = createRequire(path.join(path.resolve(process.argv[2]), "peer.cjs"));
-const module = require("connectycube");
+const [build] = process.argv.slice(3);
+if (build) {
+  globalThis.window = globalThis;
+  globalThis.WebSocket = require("ws"); // which Node.js has by itself since version 22
+}
+const module = require(build ? `connectycube/${build}` : "connectycube");
 const sdk = module.default ?? module;
 const { version } = require("connectycube/package.json");
 
@@ -74,6 +80,10 @@ function fromJson(key, value) {
 
 function init(credentials, options) {
   sdk.init(credentials, options);
+  listen();
+}
+
+function listen() {
   for (const name of LISTENERS) {
     sdk.chat[name] = (...args) => write({ event: name, args });
   }
@@ -115,9 +125,16 @@ function isInstance(value) {
   return ![Object.prototype, Array.prototype, Map.prototype, Set.prototype].includes(Object.getPrototypeOf(value));
 }
 
+function run(code, names) {
+  const known = { ConnectyCube: sdk, ...names };
+  new Function(...Object.keys(known), code)(...Object.values(known));
+  listen(); // each initialisation makes a new chat
+}
+
 async function perform(call, args) {
   if (call === "init") return init(...args);
   if (call === "surface") return surface();
+  if (call === "run") return run(...args);
   const names = call.split(".");
   const method = names.pop();
   const owner = names.reduce((object, name) => object?.[name], sdk);
