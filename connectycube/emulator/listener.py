@@ -8,6 +8,7 @@ from weakref import WeakSet
 
 from aiohttp import web
 
+from . import browsers
 from .connections import Refused, TlsHandshake
 from .faults import Faults
 from .timers import Timers
@@ -20,7 +21,8 @@ _SHUTDOWN_SECONDS = 0.5
 class Listener:
     """Listens, with TLS if there is a context, and gives each request to ``handle``; for one event loop.
 
-    The faults of ``side`` can refuse its connections.
+    The faults of ``side`` can refuse its connections. ``readers`` is the host whose pages may read answers,
+    besides those of this machine.
     """
 
     def __init__(
@@ -28,6 +30,7 @@ class Listener:
     ) -> None:
         self.faults = faults
         self.timers = timers
+        self.readers = ""
         self._side = side
         self._context = context
         self._server: asyncio.Server | None = None
@@ -37,7 +40,8 @@ class Listener:
 
     async def start(self, host: str, port: int) -> int:
         """Listen; return the port, a free one if ``port`` is 0."""
-        self._protocols = _Server(self.handle, access_log=None, handler_cancellation=True)
+        self.readers = self.readers or host
+        self._protocols = _Server(self._respond, access_log=None, handler_cancellation=True)
         self._server = await asyncio.get_running_loop().create_server(self._accept, host, port)
         return int(self._server.sockets[0].getsockname()[1])
 
@@ -71,6 +75,14 @@ class Listener:
 
     async def finish(self) -> None:
         """End what goes on on connections, after the last was accepted and before all are closed."""
+
+    async def _respond(self, request: web.BaseRequest) -> web.StreamResponse:
+        if browsers.is_preflight(request):
+            return browsers.preflight(request, self.readers)
+        response = await self.handle(request)
+        if not response.prepared:
+            response.headers.update(browsers.allowed(request, self.readers))
+        return response
 
     async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
         """Answer one request."""

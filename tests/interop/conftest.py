@@ -5,15 +5,31 @@ And two who meet: ``ours`` has our client, ``theirs`` the JavaScript SDK, and bo
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 
 import pytest
 
 from connectycube.emulator import Emulator
 from tests.chat.people import Somebody, settled
+from tests.interop import javascript_surface
 from tests.interop.fixtures import PASSWORD
-from tests.interop.javascript_peer import JavaScriptPeer
+from tests.interop.javascript_peer import USED, JavaScriptPeer
 from tests.interop.javascript_people import Person, fresh, in_chat, peer_on, person_at
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Forget what the test before has called of the JavaScript SDK."""
+    USED.clear()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call(item: pytest.Item) -> Generator[None, None, None]:
+    """Fail a test that passed without the calls that it is named for in ``javascript_surface.py``."""
+    yield
+    test = item.nodeid.rpartition("/")[2].partition("[")[0]
+    missing = sorted(javascript_surface.promised(test) - USED)
+    assert not missing, f"{test} is to call {', '.join(missing)}: see javascript_surface.py"
 
 
 @pytest.fixture(scope="module")

@@ -23,6 +23,10 @@ ROOT = Path(__file__).parents[2]
 SCRIPT = Path(__file__).parent / "javascript" / "peer.mjs"
 
 
+USED: set[str] = set()
+"""Paths of what release 6.1.2 was asked to call in this test, and of its listeners that were called."""
+
+
 class Release(NamedTuple):
     """A release of the SDK, and the folder that npm installed it into."""
 
@@ -55,7 +59,8 @@ class JavaScriptPeer:
 
     ``chat_host`` is the XMPP domain, the certificate's name and an address of this machine; TLS is spoken
     from the first byte on ``chat_port``, unless ``chat_url`` says otherwise. ``ca_file`` is trusted besides
-    Node.js's own authorities. ``options`` are the SDK's own and are merged over ours.
+    Node.js's own authorities. ``options`` are the SDK's own and are merged over ours. ``build`` is
+    "umd" for the file that browsers load, with a global WebSocket as they have it.
     """
 
     def __init__(
@@ -72,10 +77,12 @@ class JavaScriptPeer:
         stream_management: bool = True,
         options: Mapping[str, Any] | None = None,
         release: Release = CURRENT,
+        build: str | None = None,
     ) -> None:
         self.events: Mailbox[Event] = Mailbox("events of the JavaScript SDK")
         self.user_id = 0
         self._release = release
+        self._build = build
         self._credentials = {"appId": app_id, "authKey": auth_key, "authSecret": auth_secret}
         self._options: dict[str, Any] = {
             "endpoints": {
@@ -119,10 +126,11 @@ class JavaScriptPeer:
                 f"Node.js with connectycube@{version}",
                 "make witnesses, with Node.js 18 or newer and npm",
             )
+        build = [] if self._build is None else [self._build]
         self._log = tempfile.TemporaryFile("w+")  # noqa: SIM115 - closed in stop()
         self._process = subprocess.Popen(
             # On a machine where localhost is ::1 first, Node.js 18 would try nothing else.
-            [node, "--dns-result-order=ipv4first", str(SCRIPT), str(cache)],
+            [node, "--dns-result-order=ipv4first", str(SCRIPT), str(cache), *build],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._log,
@@ -243,6 +251,7 @@ class JavaScriptPeer:
     def _send(self, process: subprocess.Popen[str], path: str, args: list[Any]) -> Future[Any]:
         assert process.stdin is not None
         answer: Future[Any] = Future()
+        self._note(path)
         with self._lock:
             number = next(self._numbers)
             self._pending[number] = path, answer
@@ -255,6 +264,7 @@ class JavaScriptPeer:
         for line in process.stdout:
             record = json.loads(line)
             if "event" in record:
+                self._note(f"chat.{record['event']}")
                 self.events.put(Event(record["event"], record["args"]))
                 continue
             with self._lock:
@@ -264,6 +274,10 @@ class JavaScriptPeer:
             else:
                 answer.set_result(record["result"])
         self._end()
+
+    def _note(self, path: str) -> None:
+        if self._release == CURRENT:
+            USED.add(path)
 
     def _end(self) -> None:
         self._log.seek(0)

@@ -9,8 +9,9 @@ import pytest
 
 from tests.faults.proxy import FaultProxy
 from tests.interop.fixtures import PASSWORD
-from tests.interop.javascript_peer import JavaScriptError
+from tests.interop.javascript_peer import JavaScriptError, JavaScriptPeer, Release
 from tests.interop.slixmpp_peer import CHAT_MARKERS, CHAT_STATES, PeerError, SlixmppPeer
+from tests.support import components
 
 on_prosody = pytest.mark.referee("prosody", "slixmpp")
 javascript = pytest.mark.referee("javascript")
@@ -188,3 +189,17 @@ def test_a_javascript_process_that_dies_ends_all_waits_with_its_last_words(emula
     os.kill(peer.call("version") and peer._process.pid, signal.SIGKILL)
     with pytest.raises(RuntimeError, match="has ended"):
         peer.wait_for_event("onMessageListener")
+
+
+@pytest.mark.parametrize(
+    ("in_ci", "outcome"), [(True, pytest.fail.Exception), (False, pytest.skip.Exception)]
+)
+def test_a_release_that_is_not_installed_fails_in_ci_and_is_skipped_elsewhere(
+    tmp_path, monkeypatch, in_ci, outcome
+):
+    monkeypatch.setattr(components, "IN_CI", in_ci)
+    absent = JavaScriptPeer(
+        app_id=1, chat_port=9, ca_file="none", release=Release("9.9.9", tmp_path)
+    )
+    with pytest.raises(outcome, match=r"connectycube@9\.9\.9 is missing.*make witnesses"):
+        absent.start()

@@ -1,4 +1,4 @@
-"""One user with two devices: our client on one, the official JavaScript SDK on the other."""
+"""One user with several devices: our client on one, the official JavaScript SDK on one or two others."""
 
 from __future__ import annotations
 
@@ -7,7 +7,16 @@ import pytest
 from connectycube import DialogRef, Message, MessageDeletion, MessageEdit, ReactionChange
 from tests.chat.people import PATIENCE, settled
 from tests.interop.fixtures import PASSWORD
-from tests.interop.javascript_people import Person, in_chat
+from tests.interop.javascript_messages import (
+    ATTACHMENTS,
+    CUSTOM,
+    SENT_AT,
+    TEXT,
+    our_message,
+    seen_by_them,
+    their_message,
+)
+from tests.interop.javascript_people import Person, in_chat, peer_on
 
 pytestmark = pytest.mark.referee("javascript")
 
@@ -192,3 +201,166 @@ def test_a_user_types_on_one_device_and_only_the_javascript_sdk_says_so_on_the_o
     assert friend.peer.wait_for_event(listener) == [True, ours.id, None]
     # This SDK takes the copy of what its own user's other device typed for somebody's typing.
     assert other_device.peer.wait_for_event(listener) == [True, ours.id, None]
+
+
+# --- three devices --------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def spare_peer(service):
+    """One more process of the SDK."""
+    with peer_on(service) as peer:
+        yield peer
+
+
+@pytest.fixture
+def third_device(service, ours, spare_peer):
+    """The user of ``ours`` with the JavaScript SDK, once more."""
+    spare_peer.call("createSession", {"login": ours.login, "password": PASSWORD})
+    with in_chat(service, Person(spare_peer, ours.id, ours.login)) as person:
+        yield person
+
+
+@pytest.fixture
+def javascript_devices(other_device, third_device):
+    """The user's two devices that have the JavaScript SDK."""
+    return other_device, third_device
+
+
+PLACES = pytest.mark.parametrize("place", ["dialog", "group", "public"])
+
+
+@pytest.fixture
+def public(ours, friend):
+    """A public dialog that both have subscribed to."""
+    dialog = ours.cube.dialogs.create_public("Open")
+    friend.call("chat.dialog.subscribe", dialog.id)
+    return dialog
+
+
+@PLACES
+def test_what_our_client_says_both_other_devices_see_once(
+    request, ours, javascript_devices, friend, place
+):
+    at = request.getfixturevalue(place)
+    handle = ours.chat.send_message(at, our_message())
+    handle.result(PATIENCE)
+    kind, recipient = ("chat", friend.id) if place == "dialog" else ("groupchat", None)
+    expected = seen_by_them(kind, handle.id, at.id, recipient)
+    message_of(friend, handle.id)
+    for device in javascript_devices:
+        ((user_id, seen),) = device.peer.heard("onMessageListener")
+        assert user_id == ours.id
+        assert seen == {**expected, "is_forwarded": place == "dialog"}
+    ((user_id, seen),) = friend.peer.heard("onMessageListener")
+    assert (user_id, seen) == (ours.id, expected)
+    settled(ours)
+    assert ours.bodies() == []
+    statuses = ours.events.of("message_delivered")
+    assert [status.user_id for status in statuses] == [friend.id], (
+        "a user's own devices say nothing"
+    )
+
+
+@PLACES
+@pytest.mark.parametrize("sender", [0, 1])
+def test_what_one_javascript_device_says_the_other_two_see_once(
+    request, ours, javascript_devices, friend, place, sender
+):
+    at = request.getfixturevalue(place)
+    speaker, listener = javascript_devices[sender], javascript_devices[1 - sender]
+    is_private = place == "dialog"
+    kind, to = ("chat", friend.id) if is_private else ("groupchat", at.id)
+    sent = speaker.call("chat.send", to, their_message(kind))
+    message_of(friend, sent)
+    settled(ours)
+    (received,) = ours.events.of("message_received")
+    assert received == Message(
+        id=sent,
+        dialog_id=at.id,
+        body=TEXT,
+        sender_id=ours.id,
+        recipient_id=friend.id if is_private else None,
+        date_sent=SENT_AT,
+        attachments=ATTACHMENTS,
+        custom=CUSTOM,
+        markable=False,
+        own=True,
+        dialog=DialogRef.private(friend.id, at.id) if is_private else DialogRef.room(at.id),
+    )
+    ((user_id, seen),) = listener.peer.heard("onMessageListener")
+    recipient = friend.id if is_private else None
+    assert user_id == ours.id
+    assert seen == {**seen_by_them(kind, sent, at.id, recipient), "is_forwarded": is_private}
+    assert len(friend.peer.heard("onMessageListener")) == 1
+    # A room sends to the device that wrote, too, and this SDK tells of it; nothing else does.
+    assert len(speaker.peer.heard("onMessageListener")) == (0 if is_private else 1)
+
+
+@PLACES
+def test_what_a_friend_says_all_three_devices_see_once(
+    request, ours, javascript_devices, friend, place
+):
+    at = request.getfixturevalue(place)
+    kind, to = ("chat", ours.id) if place == "dialog" else ("groupchat", at.id)
+    sent = friend.call("chat.send", to, their_message(kind))
+    (received,) = ours.events.wait_for("message_received")
+    assert (received.id, received.own, received.custom) == (sent, False, CUSTOM)
+    for device in javascript_devices:
+        ((user_id, seen),) = device.peer.heard("onMessageListener")
+        assert user_id == friend.id
+        recipient = ours.id if place == "dialog" else None
+        assert seen == seen_by_them(kind, sent, at.id, recipient)
+    settled(ours)
+    assert len(ours.bodies()) == 1
+    delivered = friend.peer.heard("onDeliveredStatusListener")
+    assert delivered == [[sent, at.id, ours.id]] * 2, "each of the JavaScript devices says so"
+
+
+@pytest.mark.parametrize("in_group", [False, True])
+def test_what_one_device_changes_the_other_two_see_once(
+    ours, javascript_devices, friend, dialog, group, in_group
+):
+    place, to = (group, group.id) if in_group else (dialog, friend.id)
+    speaker, listener = javascript_devices
+    sent = ours.cube.messages.create(place, "frist").id
+    known = {"to": to, "dialogId": place.id}
+    edit = {**known, "originMessageId": sent, "body": TEXT, "last": True}
+    speaker.call("chat.editMessage", edit)
+    speaker.call("chat.message.addReaction", sent, "👍")
+    speaker.call("chat.deleteMessage", {**known, "messageId": sent})
+    ours.events.wait_for("message_deleted")
+    ours.events.wait_for("reaction_changed")
+    speaker.peer.heard("")
+    for person in (listener, friend):
+        ((*edited, _),) = person.peer.heard("onMessageUpdateListener")
+        assert edited == [sent, True, TEXT, place.id, ours.id]
+        assert person.peer.heard("onMessageDeleteListener") == [[sent, place.id, ours.id]]
+        expected = [sent, ours.id, place.id, "👍", None]
+        assert person.peer.heard("onMessageReactionsListener") == [expected]
+    settled(ours)
+    at = DialogRef.room(place.id) if in_group else DialogRef.private(friend.id, place.id)
+    of_it = {"user_id": ours.id, "message_id": sent}
+    assert ours.events.of("message_edited") == [
+        MessageEdit(body=TEXT, is_last=True, own=True, dialog=at, **of_it)
+    ]
+    assert ours.events.of("message_deleted") == [MessageDeletion(own=True, dialog=at, **of_it)]
+    assert ours.events.of("reaction_changed") == [
+        ReactionChange(dialog_id=place.id, added=("👍",), **of_it)
+    ]
+
+
+def test_a_system_message_reaches_all_three_devices_once(ours, javascript_devices, friend):
+    sent = friend.call("chat.sendSystemMessage", ours.id, {"extension": {"albums": "reload"}})
+    (received,) = ours.events.wait_for("system_message_received")
+    assert (received.id, received.sender_id, received.custom) == (
+        sent,
+        friend.id,
+        {"albums": "reload"},
+    )
+    for device in javascript_devices:
+        ((seen,),) = device.peer.heard("onSystemMessageListener")
+        assert (seen["id"], seen["userId"]) == (sent, friend.id)
+        assert seen["extension"] == {"albums": "reload"}
+    settled(ours)
+    assert len(ours.events.of("system_message_received")) == 1

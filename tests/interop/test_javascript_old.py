@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from connectycube import ContactEvent, ContactListItem, RoomLeft
 from connectycube.emulator import Emulator
 from tests.chat.people import PATIENCE
 from tests.interop.fixtures import PASSWORD
@@ -109,6 +110,112 @@ def test_two_become_contacts(theirs, third):
     assert contacts[str(third.id)]["name"] == "Third"
     theirs.call("chat.contactList.remove", third.id)
     assert theirs.call("chat.contactList.get") == {}
+
+
+# --- contacts, which later releases do not know ---------------------------------------------------
+
+
+@pytest.fixture
+def contacts_asked_for(theirs, third):
+    """Both ask for their contacts, as they must to be told of answers. (RFC 6121, 2.2.)"""
+    for person in (theirs, third):
+        assert person.call("chat.contactList.get") == {}
+
+
+def contact(person, user_id):
+    """What the SDK says of a contact: the subscription, and whether it has been asked for."""
+    found = person.call("chat.contactList.get")[str(user_id)]
+    return found["subscription"], found["ask"]
+
+
+def test_they_ask_us_to_be_a_contact_and_see_us_come_and_go(ours, theirs, contacts_asked_for):
+    theirs.call("chat.contactList.add", {"userId": ours.id, "name": "Snake"})
+    assert ours.events.wait_for("contact_requested") == [ContactEvent(user_id=theirs.id)]
+    assert contact(theirs, ours.id) == ("none", "subscribe")
+    ours.chat.contacts.confirm(theirs.id)
+    assert theirs.peer.wait_for_event("onConfirmSubscribeListener") == [ours.id]
+    # This SDK agrees by itself to who asks the same of its user.
+    assert ours.events.wait_for("contact_confirmed") == [ContactEvent(user_id=theirs.id)]
+    (seen,) = ours.events.wait_for("presence_changed")
+    assert (seen.user_id, seen.available) == (theirs.id, True)
+    (item,) = ours.chat.contacts.list()
+    assert (item.user_id, item.subscription, item.pending) == (theirs.id, "both", False)
+    assert contact(theirs, ours.id) == ("both", None)
+    listener = "onContactListListener"
+    assert theirs.peer.wait_for_event(listener) == [ours.id]
+    ours.chat.logout()
+    assert theirs.peer.wait_for_event(listener) == [ours.id, "unavailable"]
+    ours.chat.login()
+    assert theirs.peer.wait_for_event(listener) == [ours.id]
+
+
+def test_we_ask_them_to_be_a_contact_and_see_them_come_and_go(
+    service, ours, theirs, contacts_asked_for
+):
+    ours.chat.contacts.add(theirs.id, name="Java", groups=["work"])
+    assert theirs.peer.wait_for_event("onSubscribeListener") == [ours.id]
+    theirs.peer.begin("chat.contactList.confirm", ours.id)
+    assert ours.events.wait_for("contact_confirmed") == [ContactEvent(user_id=theirs.id)]
+    assert ours.events.wait_for("contact_requested") == [ContactEvent(user_id=theirs.id)]
+    ours.chat.contacts.confirm(theirs.id, mutual=False)
+    assert theirs.peer.wait_for_event("onConfirmSubscribeListener") == [ours.id]
+    assert ours.chat.contacts.list() == (
+        ContactListItem(user_id=theirs.id, subscription="both", name="Java", groups=("work",)),
+    )
+    (here,) = ours.events.wait_for("presence_changed")
+    go_offline(service, theirs)
+    gone = ours.events.wait_for("presence_changed", 2)[1]
+    assert (here.user_id, here.available) == (theirs.id, True)
+    assert (gone.user_id, gone.available) == (theirs.id, False)
+
+
+def test_they_refuse_us_and_we_refuse_them(ours, theirs, third, contacts_asked_for):
+    ours.chat.contacts.add(theirs.id)
+    assert theirs.peer.wait_for_event("onSubscribeListener") == [ours.id]
+    theirs.peer.begin("chat.contactList.reject", ours.id)
+    assert ours.events.wait_for("contact_rejected") == [ContactEvent(user_id=theirs.id)]
+    third.call("chat.contactList.add", {"userId": ours.id, "name": "Snake"})
+    assert ours.events.wait_for("contact_requested") == [ContactEvent(user_id=third.id)]
+    ours.chat.contacts.reject(third.id)
+    assert third.peer.wait_for_event("onRejectSubscribeListener") == [ours.id]
+    assert ours.events.of("presence_changed") == []
+
+
+def test_a_contact_is_removed_either_way(ours, theirs, third, contacts_asked_for):
+    for person in (theirs, third):
+        ours.chat.contacts.add(person.id)
+        person.peer.wait_for_event("onSubscribeListener")
+        person.peer.begin("chat.contactList.confirm", ours.id)
+    ours.events.wait_for("contact_requested", 2)
+    for person in (theirs, third):
+        ours.chat.contacts.confirm(person.id, mutual=False)
+        person.peer.wait_for_event("onConfirmSubscribeListener")
+    ours.chat.contacts.remove(theirs.id)
+    assert theirs.peer.wait_for_event("onRejectSubscribeListener") == [ours.id]
+    third.call("chat.contactList.remove", ours.id)
+    assert ours.events.wait_for("contact_rejected") == [ContactEvent(user_id=third.id)]
+    assert ours.events.wait_for("contact_cancelled") == [ContactEvent(user_id=third.id)]
+
+
+# --- rooms ----------------------------------------------------------------------------------------
+
+
+def test_it_tells_who_was_banned_from_a_room(service, ours, theirs):
+    group = ours.cube.dialogs.create_group("all", [theirs.id])
+    ours.chat.join(group)
+    theirs.call("chat.muc.join", group.id)
+    service.kick(group.id, ours.id, actor_id=theirs.id)
+    ours.events.wait_for("room_left")
+    # This SDK means status 301, which XEP-0045 has for a ban, and says nothing of a kick's 307.
+    assert theirs.peer.heard("onKickOccupant") == []
+    ours.chat.join(group)
+    service.ban(group.id, ours.id, actor_id=theirs.id)
+    assert theirs.peer.wait_for_event("onKickOccupant") == [group.id, theirs.id]
+    left = ours.events.wait_for("room_left", 2)[1]
+    assert left == RoomLeft(dialog_id=group.id, reason="banned", actor_id=theirs.id)
+
+
+# --- the connection -------------------------------------------------------------------------------
 
 
 def test_it_connects_again_after_a_cut(service, ours, theirs):

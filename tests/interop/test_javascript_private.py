@@ -1,7 +1,7 @@
 """Between two users: our client on one side, the official JavaScript SDK on the other.
 
-Edits, deletions, reactions, signals to programs, refusals and who is active, in both directions; messages,
-statuses and typing are in ``test_javascript.py``, rooms in ``test_javascript_rooms.py``.
+Messages with all their fields, statuses, typing, edits, deletions, reactions, signals to programs, refusals
+and who is active, in both directions; rooms are in ``test_javascript_rooms.py``.
 """
 
 from __future__ import annotations
@@ -11,25 +11,29 @@ import time
 import pytest
 
 from connectycube import (
+    Attachment,
     DialogRef,
     LastActivity,
     Message,
     MessageDeletion,
     MessageEdit,
     MessageFailure,
+    MessageStatus,
     ReactionChange,
     StanzaError,
     SystemMessage,
+    Typing,
 )
 from connectycube.emulator import Emulator
 from tests.chat.people import PATIENCE, settled
 from tests.emulator.conftest import ManualClock
+from tests.interop import javascript_messages as material
 from tests.interop.fixtures import PASSWORD
+from tests.interop.javascript_messages import TEXT
 from tests.interop.javascript_people import NOBODY, go_offline, person_at
 
 pytestmark = pytest.mark.referee("javascript")
 
-TEXT = "Grüße, <you> & 'me' \"👩‍🚀\"\tשלום\nnext line"
 NESTED = {"x": "ü & <y>", "deep": {"er": "1", "est": "👋"}}
 
 
@@ -67,6 +71,142 @@ def their_message(ours, theirs, dialog):
     sent = theirs.peer.send_private(ours.id, "frist")
     assert ours.events.wait_for("message_received")[0].id == sent
     return sent
+
+
+# --- messages -------------------------------------------------------------------------------------
+
+
+def test_what_we_say_reaches_them_with_all_its_fields(ours, theirs, dialog):
+    handle = ours.chat.send_message(dialog, material.our_message())
+    handle.result(PATIENCE)
+    user_id, seen = theirs.peer.wait_for_event("onMessageListener")
+    assert user_id == ours.id
+    assert seen == material.seen_by_them("chat", handle.id, dialog.id, theirs.id)
+    (stored,) = theirs.call("chat.message.list", {"chat_dialog_id": dialog.id})["items"]
+    known = (stored["_id"], stored["message"], stored["sender_id"], stored["recipient_id"])
+    assert known == (handle.id, TEXT, ours.id, theirs.id)
+    assert stored["date_sent"] == int(material.SENT_AT.timestamp())
+    assert [found["uid"] for found in stored["attachments"]] == ["f1", "f2", "f3"]
+    assert stored["nested"] == material.CUSTOM["nested"]
+
+
+def test_what_they_say_reaches_us_with_all_its_fields(ours, theirs, dialog):
+    sent = theirs.call("chat.send", ours.id, material.their_message("chat"))
+    (received,) = ours.events.wait_for("message_received")
+    assert received == Message(
+        id=sent,
+        dialog_id=dialog.id,
+        body=TEXT,
+        sender_id=theirs.id,
+        recipient_id=ours.id,
+        date_sent=material.SENT_AT,
+        attachments=material.ATTACHMENTS,
+        custom=material.CUSTOM,
+        markable=False,
+        dialog=DialogRef.private(theirs.id, dialog.id),
+    )
+    failed, acknowledged = theirs.peer.wait_for_event("onSentMessageCallback")
+    assert (failed, acknowledged["id"]) == (None, sent)
+    (stored,) = ours.cube.messages.list(dialog, mark_as_read=False)
+    assert (stored.id, stored.body, stored.sender_id) == (sent, TEXT, theirs.id)
+    assert (stored.recipient_id, stored.date_sent) == (ours.id, material.SENT_AT)
+    assert stored.attachments == material.ATTACHMENTS
+    assert stored.custom["nested"] == material.CUSTOM["nested"]
+
+
+def test_a_message_without_a_body_carries_its_attachment_either_way(ours, theirs, dialog):
+    ours.chat.send_message(dialog, Message(attachments=(Attachment(type="image", uid="f1"),)))
+    _, seen = theirs.peer.wait_for_event("onMessageListener")
+    assert seen["body"] is None
+    assert seen["extension"]["attachments"] == [{"type": "image", "id": "f1", "uid": "f1"}]
+    extension = {"save_to_history": 1, "attachments": [{"type": "image", "uid": "f2"}]}
+    theirs.call("chat.send", ours.id, {"type": "chat", "extension": extension})
+    (received,) = ours.events.wait_for("message_received")
+    assert not received.body
+    assert received.attachments == (Attachment(type="image", id="f2", uid="f2"),)
+
+
+def test_a_message_for_the_moment_is_in_no_history_either_way(service, ours, theirs, dialog):
+    ours.chat.send_message(dialog, Message(body="psst", save_to_history=False))
+    _, seen = theirs.peer.wait_for_event("onMessageListener")
+    assert (seen["body"], "save_to_history" in seen["extension"]) == ("psst", False)
+    theirs.peer.send_private(ours.id, "ssh", {})
+    (received,) = ours.events.wait_for("message_received")
+    assert (received.body, received.save_to_history) == ("ssh", False)
+    assert service.messages(dialog.id) == []
+
+
+def test_a_silent_message_says_so_either_way(ours, theirs, dialog):
+    ours.chat.send_message(dialog, Message(body="quiet", silent=True))
+    _, seen = theirs.peer.wait_for_event("onMessageListener")
+    assert seen["extension"]["silent"] == "1"
+    theirs.peer.send_private(ours.id, "quiet", {"save_to_history": 1, "silent": 1})
+    (received,) = ours.events.wait_for("message_received")
+    assert (received.silent, received.custom) == (True, {})
+
+
+@pytest.mark.parametrize("in_group", [False, True])
+def test_a_self_destroying_message_reaches_them_and_no_history(
+    service, ours, theirs, dialog, in_group
+):
+    place = ours.cube.dialogs.create_group("Hikers", [theirs.id]) if in_group else dialog
+    handle = ours.chat.send_message(place, Message(body="burn this", destroy_after=30))
+    handle.result(PATIENCE)
+    user_id, seen = theirs.peer.wait_for_event("onMessageListener")
+    assert (user_id, seen["id"], seen["body"]) == (ours.id, handle.id, "burn this")
+    assert seen["dialog_id"] == place.id
+    # This SDK neither sends such messages nor tells after how many seconds one is to be destroyed.
+    assert "destroy" not in str(seen)
+    assert service.messages(place.id) == []
+
+
+# --- statuses and typing --------------------------------------------------------------------------
+
+
+def test_they_deliver_and_read_what_we_say(service, ours, theirs, dialog):
+    handle = ours.chat.send_message(dialog, "seen?")
+    theirs.peer.wait_for_event("onMessageListener")
+    expected = [MessageStatus(user_id=theirs.id, message_id=handle.id, dialog_id=dialog.id)]
+    assert ours.events.wait_for("message_delivered") == expected
+    assert [sent.message_id for sent in ours.events.wait_for("message_sent")] == [handle.id]
+    theirs.peer.delivered(ours.id, handle.id, dialog.id)
+    assert ours.events.wait_for("message_delivered", 2) == expected * 2
+    theirs.peer.read(ours.id, handle.id, dialog.id)
+    assert ours.events.wait_for("message_read") == expected
+    (stored,) = service.messages(dialog.id)
+    assert theirs.id in stored["delivered_ids"]
+    assert theirs.id in stored["read_ids"]
+
+
+def test_we_deliver_and_read_what_they_say(service, ours, theirs, dialog):
+    sent = theirs.peer.send_private(ours.id, "seen?")
+    (received,) = ours.events.wait_for("message_received")
+    failed, acknowledged = theirs.peer.wait_for_event("onSentMessageCallback")
+    assert (failed, acknowledged["id"]) == (None, sent)
+    expected = [sent, dialog.id, ours.id]
+    ours.chat.mark_delivered(received)
+    assert theirs.peer.wait_for_event("onDeliveredStatusListener") == expected
+    ours.chat.mark_read(received)
+    assert theirs.peer.wait_for_event("onReadStatusListener") == expected
+    (stored,) = service.messages(dialog.id)
+    assert ours.id in stored["delivered_ids"]
+    assert ours.id in stored["read_ids"]
+
+
+def test_they_see_us_type_and_stop(ours, theirs, dialog):
+    ours.chat.send_typing(dialog)
+    ours.chat.send_stop_typing(dialog)
+    for typing in (True, False):
+        seen = theirs.peer.wait_for_event("onMessageTypingListener")
+        assert seen == [typing, ours.id, None]
+
+
+def test_we_see_them_type_and_stop(ours, theirs):
+    theirs.peer.typing(ours.id)
+    theirs.peer.typing(ours.id, stop=True)
+    expected = [Typing(user_id=theirs.id)]
+    assert ours.events.wait_for("typing_started") == expected
+    assert ours.events.wait_for("typing_stopped") == expected
 
 
 # --- what the JavaScript SDK changes --------------------------------------------------------------

@@ -6,6 +6,7 @@ import base64
 import json
 import urllib.error
 import urllib.request
+from urllib.parse import parse_qsl, urlsplit
 
 import pytest
 
@@ -270,6 +271,32 @@ def test_own_files_are_listed_and_deleted(alice, bob):
     assert alice.refused("storage.getInfo", blobs[0]["id"])[0] == 404
     page = alice.call("storage.list")
     assert [item["blob"]["id"] for item in page["items"]] == [blobs[1]["id"]]
+
+
+def test_a_file_is_uploaded_step_by_step(alice):
+    wanted = {"name": "a cat.png", "content_type": "image/png", "public": True}
+    blob = alice.call("storage.create", wanted)["blob"]
+    assert blob["blob_status"] != "complete"
+    form = urlsplit(blob["blob_object_access"]["params"])
+    fields = dict(parse_qsl(form.query, keep_blank_values=True, strict_parsing=True))
+    file = {"$base64": base64.b64encode(CONTENT).decode()}
+    address = f"{form.scheme}://{form.netloc}{form.path}"
+    alice.call("storage.upload", {"url": address, "data": {**fields, "file": file}})
+    alice.call("storage.markUploaded", {"id": blob["id"], "size": len(CONTENT)})
+    described = alice.call("storage.getInfo", blob["id"])["blob"]
+    assert (described["size"], described["blob_status"]) == (len(CONTENT), "complete")
+    assert downloaded(alice.call("storage.publicUrl", blob["uid"])) == CONTENT
+
+
+def test_this_sdk_changes_no_name_of_a_file_as_it_asks_for_the_file_instead(alice):
+    blob = upload(alice)
+    renamed = alice.call("storage.update", {"id": blob["id"], "name": "a dog.png"})["blob"]
+    assert (renamed["id"], renamed["name"]) == (blob["id"], "a cat.png")
+
+
+def test_a_file_that_is_asked_for_by_its_uid_is_its_bytes_which_this_sdk_cannot_read(alice):
+    blob = upload(alice, public=True)
+    assert alice.refused("storage.getFile", blob["uid"])[0] == 200
 
 
 def test_a_file_without_a_name_or_a_type_is_refused(alice):

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timezone
-
 import pytest
 
 from connectycube import (
@@ -16,46 +14,63 @@ from connectycube import (
     MessageStatus,
     Occupant,
     ReactionChange,
+    RoomLeft,
     Typing,
 )
 from tests.chat.people import PATIENCE, settled
+from tests.interop.javascript_messages import (
+    ATTACHMENTS,
+    CUSTOM,
+    SENT_AT,
+    TEXT,
+    our_message,
+    seen_by_them,
+    their_message,
+)
 
 pytestmark = pytest.mark.referee("javascript")
-
-SENT_AT = datetime(2024, 2, 29, 12, 30, 15, tzinfo=timezone.utc)
-TEXT = "Grüße, <you> & 'me' \"👩‍🚀\"\tשלום\nnext line"
 
 # --- the dialogs ----------------------------------------------------------------------------------
 
 
-def our_group(ours, theirs):
+def our_group(service, ours, theirs):
     return ours.cube.dialogs.create_group("Hikers", [theirs.id])
 
 
-def their_group(ours, theirs):
+def their_group(service, ours, theirs):
     wanted = {"type": 2, "name": "Hikers", "occupants_ids": [ours.id]}
     made = theirs.call("chat.dialog.create", wanted)
     return ours.cube.dialogs.list(id=made["_id"])[0]
 
 
-def our_public(ours, theirs):
+def our_public(service, ours, theirs):
     dialog = ours.cube.dialogs.create_public("Open")
     theirs.call("chat.dialog.subscribe", dialog.id)
     return dialog
 
 
-def their_public(ours, theirs):
+def their_public(service, ours, theirs):
     made = theirs.call("chat.dialog.create", {"type": 4, "name": "Open"})
     return ours.cube.dialogs.subscribe(made["_id"])
+
+
+def our_broadcast(service, ours, theirs):
+    made = service.add_broadcast_dialog("News", ours.id)
+    return ours.cube.dialogs.list(id=made)[0]
+
+
+def their_broadcast(service, ours, theirs):
+    made = service.add_broadcast_dialog("News", theirs.id)
+    return ours.cube.dialogs.list(id=made)[0]
 
 
 DIALOGS = [our_group, their_group, our_public, their_public]
 
 
 @pytest.fixture
-def group(ours, theirs):
+def group(service, ours, theirs):
     """A group of both."""
-    return our_group(ours, theirs)
+    return our_group(service, ours, theirs)
 
 
 def history(person, dialog_id):
@@ -66,92 +81,26 @@ def history(person, dialog_id):
 
 # --- messages -------------------------------------------------------------------------------------
 
-PICTURE = {
-    "id": "f1",
-    "uid": "f1",
-    "type": "image",
-    "url": "https://example.com/?a=1&b=<2>",
-    "content-type": "image/png",
-    "name": 'a "big" <ü>.png',
-    "width": "640",
-    "height": "480",
-}
-PLACE = {"id": "f2", "uid": "f2", "type": "location", "data": '{"lat": 53.9, "city": "Минск"}'}
-SOUND = {"id": "f3", "uid": "f3", "type": "audio", "duration": "7"}
 
-
-@pytest.mark.parametrize("make", DIALOGS)
-def test_what_we_say_in_a_room_reaches_them_with_all_its_fields(ours, theirs, make):
-    dialog = make(ours, theirs)
-    message = Message(
-        body=TEXT,
-        date_sent=SENT_AT,
-        attachments=(
-            Attachment(
-                type="image",
-                uid="f1",
-                url=PICTURE["url"],
-                content_type="image/png",
-                name=PICTURE["name"],
-                size=12_345,
-                width=640,
-                height=480,
-            ),
-            Attachment(type="location", uid="f2", data=PLACE["data"]),
-            Attachment(type="audio", id="f3", duration=7),
-        ),
-        custom={
-            "colour": "blue",
-            "count": 5,
-            "yes": True,
-            "nested": {"x": "ü & <y>", "deep": {"er": 1, "est": "👋"}},
-        },
-    )
-    handle = ours.chat.send_message(dialog, message)
+@pytest.mark.parametrize("make", [*DIALOGS, our_broadcast])
+def test_what_we_say_in_a_room_reaches_them_with_all_its_fields(service, ours, theirs, make):
+    dialog = make(service, ours, theirs)
+    handle = ours.chat.send_message(dialog, our_message())
     handle.result(PATIENCE)
     user_id, seen = theirs.peer.wait_for_event("onMessageListener")
     assert user_id == ours.id
-    assert seen == {
-        "id": handle.id,
-        "dialog_id": dialog.id,
-        "recipient_id": None,
-        "is_forwarded": False,
-        "type": "groupchat",
-        "body": TEXT,
-        "delay": None,
-        "extension": {
-            "date_sent": str(int(SENT_AT.timestamp())),
-            "save_to_history": "1",
-            "dialog_id": dialog.id,
-            "message_id": handle.id,
-            "colour": "blue",
-            "count": "5",
-            "yes": "true",
-            "nested": {"x": "ü & <y>", "deep": {"er": "1", "est": "👋"}},
-            "attachments": [{**PICTURE, "size": 12_345}, PLACE, SOUND],
-        },
-    }
+    assert seen == seen_by_them("groupchat", handle.id, dialog.id, None)
     (stored,) = history(theirs, dialog.id)
     assert (stored["_id"], stored["message"], stored["sender_id"]) == (handle.id, TEXT, ours.id)
     assert stored["date_sent"] == int(SENT_AT.timestamp())
     assert [found["uid"] for found in stored["attachments"]] == ["f1", "f2", "f3"]
-    assert stored["nested"] == {"x": "ü & <y>", "deep": {"er": "1", "est": "👋"}}
+    assert stored["nested"] == CUSTOM["nested"]
 
 
-@pytest.mark.parametrize("make", DIALOGS)
-def test_what_they_say_in_a_room_reaches_us_with_all_its_fields(ours, theirs, make):
-    dialog = make(ours, theirs)
-    extension = {
-        "save_to_history": 1,
-        "date_sent": int(SENT_AT.timestamp()),
-        "colour": "red",
-        "count": 5,
-        "yes": True,
-        "nested": {"x": "ü & <y>", "deep": {"er": 1, "est": "👋"}},
-        "attachments": [{**PICTURE, "size": 12_345}, PLACE, SOUND],
-    }
-    message = {"type": "groupchat", "body": TEXT, "extension": extension}
-    sent = theirs.call("chat.send", dialog.id, message)
+@pytest.mark.parametrize("make", [*DIALOGS, their_broadcast])
+def test_what_they_say_in_a_room_reaches_us_with_all_its_fields(service, ours, theirs, make):
+    dialog = make(service, ours, theirs)
+    sent = theirs.call("chat.send", dialog.id, their_message("groupchat"))
     (received,) = ours.events.wait_for("message_received")
     assert received == Message(
         id=sent,
@@ -159,27 +108,8 @@ def test_what_they_say_in_a_room_reaches_us_with_all_its_fields(ours, theirs, ma
         body=TEXT,
         sender_id=theirs.id,
         date_sent=SENT_AT,
-        attachments=(
-            Attachment(
-                type="image",
-                id="f1",
-                uid="f1",
-                url=PICTURE["url"],
-                content_type="image/png",
-                name=PICTURE["name"],
-                size=12_345.0,
-                width=640,
-                height=480,
-            ),
-            Attachment(type="location", id="f2", uid="f2", data=PLACE["data"]),
-            Attachment(type="audio", id="f3", uid="f3", duration=7),
-        ),
-        custom={
-            "colour": "red",
-            "count": "5",
-            "yes": "true",
-            "nested": {"x": "ü & <y>", "deep": {"er": "1", "est": "👋"}},
-        },
+        attachments=ATTACHMENTS,
+        custom=CUSTOM,
         markable=False,
         dialog=DialogRef.room(dialog.id),
     )
@@ -296,7 +226,7 @@ def check_kept_statuses(service, dialog, reader_id):
 
 @pytest.mark.parametrize("make", DIALOGS)
 def test_they_deliver_and_read_what_we_say_in_a_room(service, ours, theirs, make):
-    dialog = make(ours, theirs)
+    dialog = make(service, ours, theirs)
     handle = ours.chat.send_message(dialog, "seen?")
     theirs.peer.wait_for_event("onMessageListener")
     expected = [MessageStatus(user_id=theirs.id, message_id=handle.id, dialog_id=dialog.id)]
@@ -308,7 +238,7 @@ def test_they_deliver_and_read_what_we_say_in_a_room(service, ours, theirs, make
 
 @pytest.mark.parametrize("make", DIALOGS)
 def test_we_deliver_and_read_what_they_say_in_a_room(service, ours, theirs, make):
-    dialog = make(ours, theirs)
+    dialog = make(service, ours, theirs)
     message = {"type": "groupchat", "body": "seen?", "extension": {"save_to_history": 1}}
     sent = theirs.call("chat.send", dialog.id, message)
     (received,) = ours.events.wait_for("message_received")
@@ -497,6 +427,64 @@ def test_their_kick_is_seen_by_us_though_their_sdk_says_nothing_of_it(service, o
     expected = [Occupant(user_id=theirs.id, dialog_id=group.id)]
     assert ours.events.wait_for("occupant_left") == expected
     assert theirs.peer.heard("onKickOccupant") == []
+
+
+def test_they_remove_us_from_a_group_that_we_are_in(ours, theirs, service):
+    group = their_group(service, ours, theirs)
+    ours.chat.join(group)
+    removal = {"pull_all": {"occupants_ids": [ours.id]}}
+    theirs.call("chat.dialog.update", group.id, removal)
+    (left,) = ours.events.wait_for("room_left")
+    assert left == RoomLeft(dialog_id=group.id, reason="removed", actor_id=theirs.id)
+    theirs.call("chat.send", group.id, {"type": "groupchat", "body": "gone?", "extension": {}})
+    assert [seen["body"] for _, seen in theirs.peer.heard("onMessageListener")] == ["gone?"]
+    settled(ours)
+    assert ours.bodies() == []
+    handle = ours.chat.send_message(DialogRef.room(group.id), "let me in")
+    (failure,) = ours.events.wait_for("message_failed")
+    assert (failure.message_id, failure.condition) == (handle.id, "forbidden")
+
+
+def test_we_remove_them_from_a_group_that_they_are_in(ours, theirs, group):
+    ours.chat.join(group)
+    theirs.peer.begin("chat.muc.join", group.id)
+    ours.events.wait_for("occupant_joined")
+    ours.cube.dialogs.update(group, remove_occupants=[theirs.id])
+    expected = [Occupant(user_id=theirs.id, dialog_id=group.id)]
+    assert ours.events.wait_for("occupant_left") == expected
+    # This SDK passes over every presence that is about its own user.
+    assert theirs.peer.heard("onLeaveOccupant") == theirs.peer.heard("onKickOccupant") == []
+    refused = theirs.call("chat.send", group.id, {"type": "groupchat", "body": "let me in"})
+    told, error = theirs.peer.wait_for_event("onMessageErrorListener")
+    assert (told, error["code"]) == (refused, 403)
+    ours.chat.send_message(group, "just us").result(PATIENCE)
+    assert theirs.peer.heard("onMessageListener") == []
+
+
+def test_we_end_a_group_that_both_are_in(ours, theirs, service, group):
+    ours.chat.join(group)
+    theirs.peer.begin("chat.muc.join", group.id)
+    ours.events.wait_for("occupant_joined")
+    theirs.call("chat.muc.listOnlineUsers", group.id)
+    ours.cube.dialogs.delete(group, force=True)
+    (left,) = ours.events.wait_for("room_left")
+    assert (left.dialog_id, left.reason) == (group.id, "destroyed")
+    # This SDK takes the error that it gets, as there is no such room, for a room without anybody.
+    assert theirs.call("chat.muc.listOnlineUsers", group.id) == []
+    refused = theirs.call("chat.send", group.id, {"type": "groupchat", "body": "still there?"})
+    told, error = theirs.peer.wait_for_event("onMessageErrorListener")
+    assert (told, error["code"]) == (refused, 404)
+
+
+def test_they_end_a_group_that_both_are_in(ours, theirs, service):
+    group = their_group(service, ours, theirs)
+    ours.chat.join(group)
+    theirs.call("chat.dialog.delete", group.id, {"force": 1})
+    (left,) = ours.events.wait_for("room_left")
+    assert (left.dialog_id, left.reason) == (group.id, "destroyed")
+    handle = ours.chat.send_message(DialogRef.room(group.id), "still there?")
+    (failure,) = ours.events.wait_for("message_failed")
+    assert (failure.message_id, failure.condition) == (handle.id, "item-not-found")
 
 
 # --- blocking -------------------------------------------------------------------------------------

@@ -12,6 +12,7 @@ from xml.sax.saxutils import escape
 from aiohttp import BodyPartReader, web
 from aiohttp.multipart import MultipartReader
 
+from .. import browsers
 from ..faults import STORAGE, Faults
 from ..http_faults import Dropped, HttpFaults
 from ..listener import Listener
@@ -40,6 +41,8 @@ class BucketServer(Listener):
     ) -> None:
         super().__init__(faults, STORAGE, timers, context)
         self.bucket = bucket
+        # Addresses are signed; and a browser that is redirected here names no origin (Fetch, 4.4).
+        self.readers = browsers.ANY
         self._storage_faults = HttpFaults(faults, STORAGE, timers)
 
     async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
@@ -135,6 +138,7 @@ class BucketServer(Listener):
         response = web.StreamResponse(
             headers={"Content-Type": stored.content_type, "ETag": f'"{stored.etag}"'}
         )
+        response.headers.update(browsers.allowed(request, self.readers))
         response.content_length = stored.size
         await self._hold_up(request, stored)
         await response.prepare(request)
