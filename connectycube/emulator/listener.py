@@ -7,12 +7,16 @@ import ssl
 from weakref import WeakSet
 
 from aiohttp import web
+from aiohttp.http import HttpProcessingError
 
 from .connections import Refused, TlsHandshake
 from .faults import Faults
 from .timers import Timers
 
-__all__ = ["Listener"]
+__all__ = ["MALFORMED", "Listener"]
+
+MALFORMED = (HttpProcessingError, web.RequestPayloadError)
+"""What reading a request raises that is not HTTP."""
 
 _SHUTDOWN_SECONDS = 0.5
 
@@ -37,7 +41,7 @@ class Listener:
 
     async def start(self, host: str, port: int) -> int:
         """Listen; return the port, a free one if ``port`` is 0."""
-        self._protocols = _Server(self.handle, access_log=None, handler_cancellation=True)
+        self._protocols = _Server(self)
         self._server = await asyncio.get_running_loop().create_server(self._accept, host, port)
         return int(self._server.sockets[0].getsockname()[1])
 
@@ -76,11 +80,48 @@ class Listener:
         """Answer one request."""
         raise NotImplementedError
 
+    def refuse(self, status: int, text: str) -> web.Response:
+        """Return the answer to a request that is not HTTP."""
+        raise NotImplementedError
+
 
 class _Server(web.Server):
+    def __init__(self, listener: Listener) -> None:
+        super().__init__(listener.handle, handler_cancellation=True)
+        self._listener = listener
+
+    def __call__(self) -> web.RequestHandler:
+        return _Connection(self._listener, self)
+
     def connection_lost(
         self, handler: web.RequestHandler, exc: BaseException | None = None
     ) -> None:
         if handler.transport is not None and not handler.transport.is_closing():
             handler.transport.abort()  # Python 3.10 counts TLS as open until it is told
         super().connection_lost(handler, exc)
+
+
+class _Connection(web.RequestHandler):
+    """One connection, whose client gets the listener's kind of error where aiohttp would log its own."""
+
+    __slots__ = ("_listener",)
+
+    def __init__(self, listener: Listener, server: web.Server) -> None:
+        super().__init__(server, loop=asyncio.get_running_loop(), access_log=None)
+        self._listener = listener
+
+    def handle_error(
+        self,
+        request: web.BaseRequest,
+        status: int = 500,
+        exc: BaseException | None = None,
+        message: str | None = None,
+    ) -> web.StreamResponse:
+        if isinstance(exc, ConnectionError):  # the client has gone; nobody reads an answer
+            raise exc
+        if not isinstance(exc, HttpProcessingError):
+            return super().handle_error(request, status, exc, message)
+        reason = (exc.message or type(exc).__name__).strip().splitlines()[0]
+        response = self._listener.refuse(exc.code, f"The request is not HTTP: {reason}")
+        response.force_close()
+        return response
