@@ -13,12 +13,17 @@ from .connections import Refused, TlsHandshake
 from .faults import Faults
 from .timers import Timers
 
-__all__ = ["MALFORMED", "Listener"]
+__all__ = ["MALFORMED", "Listener", "header_text"]
 
 MALFORMED = (HttpProcessingError, web.RequestPayloadError)
 """What reading a request raises that is not HTTP."""
 
 _SHUTDOWN_SECONDS = 0.5
+
+
+def header_text(value: str) -> str:
+    """Return a header's value with U+FFFD for what is not UTF-8, where aiohttp has halves of surrogates."""
+    return value.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
 
 
 class Listener:
@@ -107,8 +112,23 @@ class _Connection(web.RequestHandler):
     __slots__ = ("_listener",)
 
     def __init__(self, listener: Listener, server: web.Server) -> None:
-        super().__init__(server, loop=asyncio.get_running_loop(), access_log=None)
+        super().__init__(server, loop=asyncio.get_running_loop(), access_log=None)  # type: ignore[arg-type]
         self._listener = listener
+
+    def data_received(self, data: bytes) -> None:
+        before = len(self._messages)
+        super().data_received(data)
+        if len(self._messages) <= before:
+            return
+        # A message follows one whose body has not ended: it is the error in that body, of which aiohttp
+        # does not tell who waits for the rest.
+        bodies = [payload for _, payload in self._messages]
+        if self._current_request is not None:
+            bodies.insert(0, self._current_request.content)
+        for body in bodies[:-1]:
+            if not body.is_eof():
+                body.set_exception(web.RequestPayloadError("A chunk is malformed"))
+                body.feed_eof()  # or aiohttp reads on after the answer
 
     def handle_error(
         self,

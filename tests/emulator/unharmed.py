@@ -62,6 +62,10 @@ class Unharmed:
         errors, self._errors[:] = list(self._errors), []
         assert errors == []
         assert self.rest("GET", "session").status_code == 200
+        with Client(self.emulator) as client:
+            client.log_in(self.alice)
+            client.send("</stream:stream>")
+            assert client.next() is None
 
     def check_all(self) -> None:
         """Check it at every door, and that no task failed unseen, which is told when it is collected."""

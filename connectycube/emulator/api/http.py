@@ -10,7 +10,7 @@ from aiohttp import web
 from ..clock import Clock, http_date
 from ..faults import REST, Faults
 from ..http_faults import Dropped, RestFaults
-from ..listener import MALFORMED, Listener
+from ..listener import MALFORMED, Listener, header_text
 from ..refusal import Refusal
 from ..timers import Timers
 from . import Api, Reply, Request
@@ -88,7 +88,9 @@ class HttpServer(Listener):
                 path=request.rel_url.raw_path,
                 query=request.rel_url.raw_query_string,
                 scheme=request.scheme,
-                headers={name.lower(): value for name, value in request.headers.items()},
+                headers={
+                    name.lower(): header_text(value) for name, value in request.headers.items()
+                },
                 body=bytes(body),
             )
         )
