@@ -151,7 +151,26 @@ def test_only_exports_and_ready_are_on_standard_output():
 def test_address_beyond_this_machine_is_warned_about():
     with Process("--host", "0.0.0.0") as running:
         running.end(signal.SIGTERM)
-        assert "Warning" in running.process.communicate()[1]
+        said = running.process.communicate()[1].splitlines()
+    assert len(said) == 2
+    assert said[0].startswith("This is an emulator of ConnectyCube, reachable at 0.0.0.0")
+    assert said[1].startswith("Warning: 0.0.0.0 is not a loopback address")
+
+
+def test_secrets_are_on_standard_output_in_their_variables_and_nowhere_else():
+    options = ("--auth-key", "canary-key-5d1f", "--auth-secret", "canary-secret-77ab")
+    with Process(*options) as running:
+        config = Config.from_env(evaluated(running.lines))
+        for url in (f"{config.api_url}/session", f"{config.api_url}/no/such/path"):
+            body = {"application_id": 1, "auth_key": config.auth_key}
+            requests.post(url, json=body, headers={"CB-AuthKey": config.auth_key}, timeout=5)
+        running.end(signal.SIGTERM)
+        out, err = running.process.communicate()
+    shown = [line for line in [*running.lines, out, err] if "canary-" in line]
+    assert shown == [
+        "export CONNECTYCUBE_AUTH_KEY=canary-key-5d1f",
+        "export CONNECTYCUBE_AUTH_SECRET=canary-secret-77ab",
+    ]
 
 
 @pytest.mark.parametrize(
@@ -206,7 +225,8 @@ def test_version_and_help_load_no_command(capsys):
     code = (
         "import sys; from connectycube import cli\n"
         "try: cli.main(['--help'])\n"
-        "finally: print([n for n in sys.modules if n in ('aiohttp', 'requests', 'xmpp')])"
+        "finally: print([n for n in ('aiohttp', 'importlib.metadata', 'requests', 'xmpp')"
+        " if n in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=30)
     assert done.stdout.splitlines()[-1] == "[]"
