@@ -8,7 +8,16 @@ import pytest
 
 from connectycube import ChatState, OutcomeUnknownError
 from connectycube.emulator import Emulator
-from tests.chat.people import PATIENCE, SLOW, Person, logged_in
+from tests.chat.people import (
+    PASSWORD,
+    PATIENCE,
+    SLOW,
+    Participant,
+    Person,
+    Somebody,
+    logged_in,
+    settled,
+)
 
 from .client import CLIENT, SM, STREAM, Client, chat, condition
 
@@ -92,6 +101,36 @@ class TestRepeatedMessage:
                 assert [type(error) for error in failed] == ([] if h else [OutcomeUnknownError])
 
 
+class TestOfflineMessages:
+    @pytest.mark.parametrize("kept", [True, False])
+    def test_our_client_gets_what_was_kept_once_and_in_order(self, kept):
+        with Emulator(offline_messages=kept) as emulator:
+            writer, reader = Person(emulator), Person(emulator)
+            with logged_in(writer):
+                for body in ("one", "two"):
+                    writer.chat.send_private(reader.id, body).result(PATIENCE)
+                for _ in range(2):  # what was delivered is not delivered again
+                    with logged_in(reader):
+                        writer.chat.send_private(reader.id, "now").result(PATIENCE)
+                        reader.events.wait(
+                            lambda events: (
+                                [one.body for one in events.of("message_received")][-1:] == ["now"]
+                            )
+                        )
+                        received = [one.body for one in reader.events.of("message_received")]
+                    assert received == (["one", "two"] if kept else []) + ["now"]
+                    reader = reader_again(emulator, reader)
+                    kept = False
+
+
+def reader_again(emulator, reader):
+    """The same user with another connection, whose events begin anew."""
+    return Participant(reader.id, reader.password, emulator.config())
+
+
+BACK = (ChatState.READY, ChatState.RESUMED)
+
+
 class TestOverflow:
     def fill(self, emulator_with, switch, count):
         emulator, users, connect = emulator_with(
@@ -151,3 +190,34 @@ class TestOverflow:
             writer.send(chat(users["bob"], f"{number}", id=f"{number:024x}"))
         writer.sync()
         assert emulator.sessions(users["bob"]) == []
+
+    @pytest.mark.parametrize("switch", ["end", "unresumable", "forget"])
+    def test_our_client_gets_nothing_twice_and_history_has_what_its_session_lost(self, switch):
+        bodies = [f"{number}" for number in range(8)]
+        with Emulator(unacknowledged_overflow=switch, unacknowledged_stanzas=3) as emulator:
+            for name in ("alice", "bob"):
+                emulator.add_user(name, PASSWORD)
+            writer = Somebody(emulator, "alice")
+            reader = Somebody(emulator, "bob", reconnect=SLOW)
+            with writer.cube, reader.cube:
+                writer.chat.send_private(reader.id, "before").result(PATIENCE)
+                reader.events.wait(lambda events: events.of("message_received"))
+                with reader.chat.events(reader.chat.state_changed, PATIENCE) as changes:
+                    emulator.cut(reader.id)
+                    next(one for one in changes if one.state is ChatState.FORCE_CLOSED)
+                for body in bodies:
+                    writer.chat.send_private(reader.id, body).result(PATIENCE)
+                reader.chat.relogin()
+                reader.events.wait(
+                    lambda events: [one for one in events.of("state_changed") if one.state in BACK][
+                        1:
+                    ]
+                )
+                writer.chat.send_private(reader.id, "after").result(PATIENCE)
+                reader.events.wait(lambda events: reader.bodies()[-1:] == ["after"])
+                settled(reader)
+                replayed = bodies[-3:] if switch == "forget" else []
+                assert reader.bodies() == ["before", *replayed, "after"]
+                dialog = emulator.private_dialog(writer.id, reader.id)
+                history = [one.body for one in reader.cube.messages.iter(dialog)]
+                assert history == ["before", *bodies, "after"]

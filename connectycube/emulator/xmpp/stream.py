@@ -36,7 +36,7 @@ _ON_CONNECTIONS = ("drop", "refuse", "stream_error", "half_open")
 _LONGEST_RESOURCE = 1023
 
 
-HANDLED = {
+HANDLED: dict[str, dict[str, str | None]] = {
     ns.SASL: {
         "auth": "PLAIN alone; an identity to act for may be none or one's own bare JID",
         "abort": None,
