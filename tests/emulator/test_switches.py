@@ -202,9 +202,14 @@ class TestOverflow:
             with writer.cube, reader.cube:
                 writer.chat.send_private(reader.id, "before").result(PATIENCE)
                 reader.events.wait(lambda events: events.of("message_received"))
-                with reader.chat.events(reader.chat.state_changed, PATIENCE) as changes:
-                    emulator.cut(reader.id)
-                    next(one for one in changes if one.state is ChatState.FORCE_CLOSED)
+                emulator.cut(reader.id)
+                reader.events.wait(
+                    lambda events: [
+                        one
+                        for one in events.of("state_changed")
+                        if one.state is ChatState.FORCE_CLOSED
+                    ]
+                )
                 for body in bodies:
                     writer.chat.send_private(reader.id, body).result(PATIENCE)
                 reader.chat.relogin()
