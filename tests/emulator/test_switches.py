@@ -9,14 +9,11 @@ import pytest
 from connectycube import ChatState, OutcomeUnknownError
 from connectycube.emulator import Emulator
 from tests.chat.people import (
-    PASSWORD,
     PATIENCE,
     SLOW,
     Participant,
     Person,
-    Somebody,
     logged_in,
-    settled,
 )
 
 from .client import CLIENT, SM, STREAM, Client, chat, condition
@@ -128,9 +125,6 @@ def reader_again(emulator, reader):
     return Participant(reader.id, reader.password, emulator.config())
 
 
-BACK = (ChatState.READY, ChatState.RESUMED)
-
-
 class TestOverflow:
     def fill(self, emulator_with, switch, count):
         emulator, users, connect = emulator_with(
@@ -190,39 +184,3 @@ class TestOverflow:
             writer.send(chat(users["bob"], f"{number}", id=f"{number:024x}"))
         writer.sync()
         assert emulator.sessions(users["bob"]) == []
-
-    @pytest.mark.parametrize("switch", ["end", "unresumable", "forget"])
-    def test_our_client_gets_nothing_twice_and_history_has_what_its_session_lost(self, switch):
-        bodies = [f"{number}" for number in range(8)]
-        with Emulator(unacknowledged_overflow=switch, unacknowledged_stanzas=3) as emulator:
-            for name in ("alice", "bob"):
-                emulator.add_user(name, PASSWORD)
-            writer = Somebody(emulator, "alice")
-            reader = Somebody(emulator, "bob", reconnect=SLOW)
-            with writer.cube, reader.cube:
-                writer.chat.send_private(reader.id, "before").result(PATIENCE)
-                reader.events.wait(lambda events: events.of("message_received"))
-                emulator.cut(reader.id)
-                reader.events.wait(
-                    lambda events: [
-                        one
-                        for one in events.of("state_changed")
-                        if one.state is ChatState.FORCE_CLOSED
-                    ]
-                )
-                for body in bodies:
-                    writer.chat.send_private(reader.id, body).result(PATIENCE)
-                reader.chat.relogin()
-                reader.events.wait(
-                    lambda events: [one for one in events.of("state_changed") if one.state in BACK][
-                        1:
-                    ]
-                )
-                writer.chat.send_private(reader.id, "after").result(PATIENCE)
-                reader.events.wait(lambda events: reader.bodies()[-1:] == ["after"])
-                settled(reader)
-                replayed = bodies[-3:] if switch == "forget" else []
-                assert reader.bodies() == ["before", *replayed, "after"]
-                dialog = emulator.private_dialog(writer.id, reader.id)
-                history = [one.body for one in reader.cube.messages.iter(dialog)]
-                assert history == ["before", *bodies, "after"]
