@@ -10,7 +10,7 @@ import argparse
 import importlib
 import sys
 from collections.abc import Sequence
-from importlib.metadata import version
+from typing import Any
 
 from connectycube.errors import ConnectyCubeError
 
@@ -38,16 +38,12 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="connectycube", description="ConnectyCube chat, on the command line."
     )
-    parser.add_argument("--version", action="version", version=f"connectycube {_version()}")
+    parser.add_argument("--version", action=_Version, nargs=0, help="show it and exit")
     commands = parser.add_subparsers(dest="command", metavar="command", title="commands")
     for name, help_text in COMMANDS.items():
         # The command reads its own arguments, --help included, once its module is loaded.
         commands.add_parser(name, help=help_text, add_help=False)
     return parser
-
-
-def _version() -> str:
-    return version("connectycube")
 
 
 def _run(command: str, words: Sequence[str]) -> int:
@@ -61,6 +57,16 @@ def _run(command: str, words: Sequence[str]) -> int:
     except (ConnectyCubeError, OSError) as error:
         print(f"connectycube {command}: {error}", file=sys.stderr)
         return 1
+
+
+class _Version(argparse.Action):
+    """Looks the version up when it is asked for: that costs a tenth of the emulator's start."""
+
+    def __call__(self, parser: argparse.ArgumentParser, *_: Any) -> None:
+        from importlib.metadata import version
+
+        print(f"connectycube {version('connectycube')}")
+        parser.exit()
 
 
 class _Formatter(argparse.RawDescriptionHelpFormatter):

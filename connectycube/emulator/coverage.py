@@ -15,6 +15,7 @@ from .xmpp.content import KINDS
 from .xmpp.presence import PRESENCES
 from .xmpp.requests import REQUESTS
 from .xmpp.room_requests import ROOM_REQUESTS
+from .xmpp.stream import HANDLED
 
 __all__ = ["MISSING", "Entry", "State", "coverage", "coverage_text"]
 
@@ -61,9 +62,14 @@ MISSING = (
 """What the service's documentation has and the emulator has not."""
 
 
+TRANSPORTS = {"chat": "direct TLS (RFC 6120)", "websocket": "WebSocket (RFC 7395)"}
+"""What carries the chat, by the name of its port."""
+
+
 def coverage() -> list[Entry]:
     """Return every endpoint and stanza, REST first; each wire's missing ones come last."""
-    rest, chat = list(_endpoints()), [*_messages(), *_presences(), *_requests()]
+    rest = list(_endpoints())
+    chat = [*_streams(), *_messages(), *_presences(), *_requests()]
     return [
         *rest,
         *(entry for entry in MISSING if entry.wire == "REST"),
@@ -95,6 +101,14 @@ def _sums(entries: list[Entry]) -> str:
 def _endpoints() -> Iterator[Entry]:
     for found in sorted(ROUTES, key=lambda found: (found.pattern, found.method)):
         yield _entry("REST", f"{found.method} /{found.pattern}", found.inferred)
+
+
+def _streams() -> Iterator[Entry]:
+    for transport in TRANSPORTS.values():
+        yield Entry("chat", f"stream over {transport}", "implemented")
+    for namespace, elements in HANDLED.items():
+        for name, inferred in elements.items():
+            yield _entry("chat", f"<{name}/> in {namespace}", inferred)
 
 
 def _messages() -> Iterator[Entry]:

@@ -9,6 +9,7 @@ from aiohttp import web
 
 from .connections import reset
 from .faults import REST, Fault, Faults
+from .listener import header_text
 from .refusal import Refusal
 from .store import Store
 from .timers import Timers
@@ -94,7 +95,7 @@ class RestFaults(HttpFaults):
 
 
 def _token(request: web.BaseRequest) -> str:
-    return request.headers.get("CB-Token", "")
+    return header_text(request.headers.get("CB-Token", ""))
 
 
 def _retry_after(parameters: Mapping[str, int | None]) -> dict[str, str]:

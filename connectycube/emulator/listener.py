@@ -7,15 +7,24 @@ import ssl
 from weakref import WeakSet
 
 from aiohttp import web
+from aiohttp.http import HttpProcessingError
 
 from . import browsers
 from .connections import Refused, TlsHandshake
 from .faults import Faults
 from .timers import Timers
 
-__all__ = ["Listener"]
+__all__ = ["MALFORMED", "Listener", "header_text"]
+
+MALFORMED = (HttpProcessingError, web.RequestPayloadError)
+"""What reading a request raises that is not HTTP."""
 
 _SHUTDOWN_SECONDS = 0.5
+
+
+def header_text(value: str) -> str:
+    """Return a header's value with U+FFFD for what is not UTF-8, where aiohttp has halves of surrogates."""
+    return value.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
 
 
 class Listener:
@@ -41,7 +50,7 @@ class Listener:
     async def start(self, host: str, port: int) -> int:
         """Listen; return the port, a free one if ``port`` is 0."""
         self.readers = self.readers or host
-        self._protocols = _Server(self._respond, access_log=None, handler_cancellation=True)
+        self._protocols = _Server(self)
         self._server = await asyncio.get_running_loop().create_server(self._accept, host, port)
         return int(self._server.sockets[0].getsockname()[1])
 
@@ -76,7 +85,8 @@ class Listener:
     async def finish(self) -> None:
         """End what goes on on connections, after the last was accepted and before all are closed."""
 
-    async def _respond(self, request: web.BaseRequest) -> web.StreamResponse:
+    async def respond(self, request: web.BaseRequest) -> web.StreamResponse:
+        """Answer one request, from a browser as it needs it."""
         if browsers.is_preflight(request):
             return browsers.preflight(request, self.readers)
         response = await self.handle(request)
@@ -88,11 +98,63 @@ class Listener:
         """Answer one request."""
         raise NotImplementedError
 
+    def refuse(self, status: int, text: str) -> web.Response:
+        """Return the answer to a request that is not HTTP."""
+        raise NotImplementedError
+
 
 class _Server(web.Server):
+    def __init__(self, listener: Listener) -> None:
+        super().__init__(listener.respond, handler_cancellation=True)
+        self._listener = listener
+
+    def __call__(self) -> web.RequestHandler:
+        return _Connection(self._listener, self)
+
     def connection_lost(
         self, handler: web.RequestHandler, exc: BaseException | None = None
     ) -> None:
         if handler.transport is not None and not handler.transport.is_closing():
             handler.transport.abort()  # Python 3.10 counts TLS as open until it is told
         super().connection_lost(handler, exc)
+
+
+class _Connection(web.RequestHandler):
+    """One connection, whose client gets the listener's kind of error where aiohttp would log its own."""
+
+    __slots__ = ("_listener",)
+
+    def __init__(self, listener: Listener, server: web.Server) -> None:
+        super().__init__(server, loop=asyncio.get_running_loop(), access_log=None)  # type: ignore[arg-type]
+        self._listener = listener
+
+    def data_received(self, data: bytes) -> None:
+        before = len(self._messages)
+        super().data_received(data)
+        if len(self._messages) <= before:
+            return
+        # A message follows one whose body has not ended: it is the error in that body, of which aiohttp
+        # does not tell who waits for the rest.
+        bodies = [payload for _, payload in self._messages]
+        if self._current_request is not None:
+            bodies.insert(0, self._current_request.content)
+        for body in bodies[:-1]:
+            if not body.is_eof():
+                body.set_exception(web.RequestPayloadError("A chunk is malformed"))
+                body.feed_eof()  # or aiohttp reads on after the answer
+
+    def handle_error(
+        self,
+        request: web.BaseRequest,
+        status: int = 500,
+        exc: BaseException | None = None,
+        message: str | None = None,
+    ) -> web.StreamResponse:
+        if isinstance(exc, ConnectionError):  # the client has gone; nobody reads an answer
+            raise exc
+        if not isinstance(exc, HttpProcessingError):
+            return super().handle_error(request, status, exc, message)
+        reason = (exc.message or type(exc).__name__).strip().splitlines()[0]
+        response = self._listener.refuse(exc.code, f"The request is not HTTP: {reason}")
+        response.force_close()
+        return response

@@ -1,8 +1,8 @@
 """``python -m tests.bench [TOPIC …]``: run the topics, print a table, write build/bench.json.
 
-The file is a list of {name, peer, value, goal}: ratios (or megabytes, as the table says) that should not
-be exceeded; a goal of null is none. A topic that fails costs its own rows and the exit status 1; a goal that
-is missed is shown and costs nothing, since a busy machine may be the reason.
+The file is a list of {name, peer, value, goal}: ratios (or what the table says, such as megabytes) that
+should not be exceeded; a goal of null is none. A topic that fails costs its own rows and the exit status
+1; a goal that is missed is shown and costs nothing, since a busy machine may be the reason.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from . import (  # noqa: F401  (they register their topics)
     chat_inbound,
     chat_outbound,
     decoding,
+    emulator,
     history,
     rest_calls,
     uploads,

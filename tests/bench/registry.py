@@ -6,10 +6,12 @@ from collections.abc import Callable, Sequence
 
 from attrs import frozen
 
-__all__ = ["MEGABYTES", "TIMES", "TOPICS", "Row", "topic"]
+__all__ = ["MEGABYTES", "PER_SECOND", "SECONDS", "TIMES", "TOPICS", "Row", "topic"]
 
 TIMES = "x"
 MEGABYTES = "MB"
+SECONDS = "s"
+PER_SECOND = "/s"
 
 
 @frozen(kw_only=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import multiprocessing
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from multiprocessing.connection import Connection
 
@@ -11,6 +11,7 @@ from attrs import frozen
 
 from connectycube import Config, ConnectyCube
 from connectycube.emulator import Emulator
+from tests.emulator import crowd
 
 __all__ = ["PASSWORD", "Place", "logged_in", "service"]
 
@@ -22,20 +23,27 @@ _TEXT = "Message {}: wie gesagt, we meet at six in front of the café. Здра�
 
 @frozen(kw_only=True)
 class Place:
-    """A running emulator with the users alice and bob and their private dialog."""
+    """A running emulator with the users alice and bob and their private dialog.
+
+    ``doors`` are for clients other than ours.
+    """
 
     config: Config
+    doors: crowd.Place
     alice: int
     bob: int
     dialog: str
 
 
 @contextmanager
-def service(*, messages: int = 0) -> Iterator[Place]:
-    """Run an emulator whose private dialog of alice and bob holds so many messages of bob."""
+def service(*, messages: int = 0, users: Sequence[str] = ()) -> Iterator[Place]:
+    """Run an emulator whose private dialog of alice and bob holds so many messages of bob.
+
+    ``users`` are the logins of more people, with the password "secret".
+    """
     context = multiprocessing.get_context("spawn")
     ours, theirs = context.Pipe()
-    process = context.Process(target=_serve, args=(theirs, messages), daemon=True)
+    process = context.Process(target=_serve, args=(theirs, messages, users), daemon=True)
     process.start()
     theirs.close()
     try:
@@ -53,11 +61,21 @@ def logged_in(place: Place) -> Iterator[ConnectyCube]:
         yield cube
 
 
-def _serve(pipe: Connection, messages: int) -> None:
+def _serve(pipe: Connection, messages: int, users: Sequence[str]) -> None:
     with Emulator() as emulator:
         alice, bob = (emulator.add_user(name, PASSWORD) for name in ("alice", "bob"))
         dialog = _fill(emulator, alice, bob, messages)
-        pipe.send(Place(config=emulator.config(), alice=alice, bob=bob, dialog=dialog))
+        for login in users:
+            emulator.add_user(login, "secret")
+        pipe.send(
+            Place(
+                config=emulator.config(),
+                doors=crowd.doors_of(emulator),
+                alice=alice,
+                bob=bob,
+                dialog=dialog,
+            )
+        )
         try:
             pipe.recv()
         except EOFError:  # the benchmark is done

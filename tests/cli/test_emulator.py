@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import contextlib
+import functools
 import os
 import shlex
 import signal
@@ -7,12 +9,15 @@ import socket
 import subprocess
 import sys
 import time
+from urllib.parse import parse_qsl
 
 import pytest
 import requests
 
 from connectycube import cli
 from connectycube.config import Config
+from tests.emulator.client import Client
+from tests.emulator.websocket_client import WebSocketClient
 
 COMMAND = [sys.executable, "-m", "connectycube"]
 
@@ -151,7 +156,26 @@ def test_only_exports_and_ready_are_on_standard_output():
 def test_address_beyond_this_machine_is_warned_about():
     with Process("--host", "0.0.0.0") as running:
         running.end(signal.SIGTERM)
-        assert "Warning" in running.process.communicate()[1]
+        said = running.process.communicate()[1].splitlines()
+    assert len(said) == 2
+    assert said[0].startswith("This is an emulator of ConnectyCube, reachable at 0.0.0.0")
+    assert said[1].startswith("Warning: 0.0.0.0 is not a loopback address")
+
+
+def test_secrets_are_on_standard_output_in_their_variables_and_nowhere_else():
+    options = ("--auth-key", "canary-key-5d1f", "--auth-secret", "canary-secret-77ab")
+    with Process(*options) as running:
+        config = Config.from_env(evaluated(running.lines))
+        for url in (f"{config.api_url}/session", f"{config.api_url}/no/such/path"):
+            body = {"application_id": 1, "auth_key": config.auth_key}
+            requests.post(url, json=body, headers={"CB-AuthKey": config.auth_key}, timeout=5)
+        running.end(signal.SIGTERM)
+        out, err = running.process.communicate()
+    shown = [line for line in [*running.lines, out, err] if "canary-" in line]
+    assert shown == [
+        "export CONNECTYCUBE_AUTH_KEY=canary-key-5d1f",
+        "export CONNECTYCUBE_AUTH_SECRET=canary-secret-77ab",
+    ]
 
 
 @pytest.mark.parametrize(
@@ -206,7 +230,8 @@ def test_version_and_help_load_no_command(capsys):
     code = (
         "import sys; from connectycube import cli\n"
         "try: cli.main(['--help'])\n"
-        "finally: print([n for n in sys.modules if n in ('aiohttp', 'requests', 'xmpp')])"
+        "finally: print([n for n in ('aiohttp', 'importlib.metadata', 'requests', 'xmpp')"
+        " if n in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=30)
     assert done.stdout.splitlines()[-1] == "[]"
@@ -249,6 +274,69 @@ def test_a_file_that_cannot_be_loaded_ends_it_with_one_clear_error(tmp_path, tex
     assert (done.returncode, done.stdout) == (1, "")
     assert said in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_after_kill_9_it_serves_on_the_same_ports_over_every_protocol(tmp_path, monkeypatch):
+    monkeypatch.setenv("TMPDIR", str(tmp_path))  # a process that is killed leaves its certificate
+    names = ("api", "chat", "storage", "websocket", "https", "storage-https")
+    ports = dict(zip(names, free_ports(len(names)), strict=True))
+    options = [f"--{name}-port={port}" for name, port in ports.items()]
+    options += ["--data", str(tmp_path / "data"), "--fault", "server_error:on=storage,times=1"]
+    with Process(*options) as running:
+        at = Doors(evaluated(running.lines), ports)
+        body = {"user": {"login": "alice", "password": "secret"}}
+        body |= {"application_id": 1, "auth_key": "key"}
+        session = at.post("session", json=body).json()["session"]
+        headers = {"CB-Token": session["token"]}
+        blob = at.post("blobs", json=_FILE, headers=headers).json()["blob"]
+        form, _, query = blob["blob_object_access"]["params"].partition("?")
+        assert form.startswith(f"https://127.0.0.1:{ports['storage-https']}/")
+        sent = {"data": dict(parse_qsl(query)), "files": {"file": b"content"}}
+        answers = [requests.post(form, **sent, timeout=5, verify=at.ca_file) for _ in range(2)]
+        assert [answer.status_code for answer in answers] == [500, 201]  # the fault, then no more
+        done = at.put(f"blobs/{blob['id']}/complete", json={"size": 7}, headers=headers)
+        assert done.status_code == 200
+        with WebSocketClient(at) as client:
+            client.log_in(session["user_id"])
+            running.process.kill()
+            running.process.wait(10)
+            assert client.next() is None
+    with Process(*options) as running:
+        again = Doors(evaluated(running.lines), ports)
+        assert again.get("session", headers=headers).status_code == 200
+        fault = again.get(f"blobs/{blob['uid']}", headers=headers)
+        assert fault.status_code == 500  # a new process has the faults of its command line again
+        assert again.get(f"blobs/{blob['uid']}", headers=headers).content == b"content"
+        with WebSocketClient(again) as client:
+            client.log_in(session["user_id"])
+        with Client(again) as client:
+            client.log_in(session["user_id"])
+
+
+_FILE = {"blob": {"name": "a", "content_type": "text/plain"}}
+
+
+def free_ports(count):
+    with contextlib.ExitStack() as stack:
+        taken = [stack.enter_context(socket.create_server(("127.0.0.1", 0))) for _ in range(count)]
+        return [one.getsockname()[1] for one in taken]
+
+
+class Doors:
+    """Where a process listens, for the raw clients, and its REST API over HTTPS."""
+
+    host, domain = "127.0.0.1", "localhost"
+
+    def __init__(self, environment, ports):
+        self.ca_file = environment["CONNECTYCUBE_CA_FILE"]
+        self._https_port = ports["https"]
+        self.chat_port, self.websocket_port = ports["chat"], ports["websocket"]
+        for method in ("get", "post", "put"):
+            setattr(self, method, functools.partial(self._call, method))
+
+    def _call(self, method, path, **more):
+        url = f"https://127.0.0.1:{self._https_port}/{path}"
+        return requests.request(method, url, timeout=5, verify=self.ca_file, **more)
 
 
 def test_coverage_is_listed_and_nothing_is_started():

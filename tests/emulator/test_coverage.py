@@ -2,12 +2,24 @@
 
 from __future__ import annotations
 
-import pytest
+import re
+from pathlib import Path
 
+import pytest
+import requests
+from attrs import fields
+
+import connectycube
 from connectycube.emulator import coverage, coverage_text
 from connectycube.emulator.api.routing import ROUTES
-from connectycube.emulator.coverage import MISSING
+from connectycube.emulator.coverage import MISSING, TRANSPORTS
+from connectycube.emulator.ports import Ports
+from connectycube.emulator.settings import Settings
+from connectycube.emulator.xmpp.content import KINDS
+from connectycube.emulator.xmpp.presence import PRESENCES
 from connectycube.emulator.xmpp.requests import REQUESTS
+from connectycube.emulator.xmpp.room_requests import ROOM_REQUESTS
+from connectycube.emulator.xmpp.stream import HANDLED
 
 from .client import condition
 from .xmpp.test_room_requests import INFO
@@ -21,6 +33,84 @@ def test_every_route_and_request_is_listed_once():
     assert {("REST", f"{route.method} /{route.pattern}") for route in ROUTES} <= set(names)
     for found in REQUESTS.values():
         assert ("chat", f"iq {found.type} <{found.name}/> in {found.namespace}") in names
+
+
+def test_every_kind_of_message_presence_question_and_element_is_listed():
+    names = {entry.name for entry in coverage() if entry.wire == "chat"}
+    for kind in KINDS:
+        assert any(
+            name.startswith("message with")
+            and name.endswith(f" in {kind.namespace}")
+            and all(f"<{one}/>" in name for one in kind.names)
+            for name in names
+        ), kind
+    assert {f"presence {kind or 'available'}" for kind in PRESENCES} <= names
+    rooms = {"domain": "the rooms' domain", "room": "a room", "occupant": "an occupant"}
+    asked = {f"iq {kind} in {space} to {rooms[place]}" for place, kind, space in ROOM_REQUESTS}
+    assert asked <= names
+    assert {f"<{one}/> in {space}" for space, those in HANDLED.items() for one in those} <= names
+
+
+def test_every_port_that_chat_is_spoken_on_is_listed():
+    others = {"api", "https", "storage", "storage_https"}
+    assert {entry.name for entry in fields(Ports)} == others | set(TRANSPORTS)
+
+
+@pytest.mark.parametrize(
+    ("name", "namespace"),
+    [(name, namespace) for namespace, names in HANDLED.items() for name in names],
+)
+def test_an_element_that_is_listed_is_known(connect, alice, name, namespace):
+    client = connect()
+    if "sasl" in namespace:
+        client.open()
+    else:
+        client.log_in(alice)
+    client.send(f"<{name} xmlns='{namespace}' h='0'/><frob xmlns='x:y'/>")
+    texts = []
+    while (element := client.next()) is not None:
+        texts += [found.text for found in element.iter() if found.text]
+    assert not any(f"<{name}/>" in text for text in texts), texts
+    assert any("<frob/> is not known here" in text for text in texts)
+
+
+def test_what_is_listed_as_missing_from_the_chat_is_not_offered(connect, emulator, alice, bob):
+    compress = connect()
+    features = compress.open()
+    assert not [one for one in features.iter() if "compress" in one.tag or "rosterver" in one.tag]
+    compress.send(
+        "<compress xmlns='http://jabber.org/protocol/compress'><method>zlib</method></compress>"
+    )
+    assert compress.stream_error() == "unsupported-stanza-type"
+    post = requests.post(emulator.websocket_url.replace("ws:", "http:"), data=b"<body/>", timeout=5)
+    assert post.status_code == 426
+
+
+def test_a_message_with_unknown_elements_is_relayed_as_it_is(connect, alice, bob):
+    writer, reader = connect().log_in(alice), connect().log_in(bob)
+    amp = "<amp xmlns='http://jabber.org/protocol/amp'><rule action='drop'/></amp>"
+    writer.send(
+        f"<message to='{bob}-1@localhost' type='chat' id='a'>{amp}<x xmlns='y:z'/></message>"
+    )
+    received = reader.message()
+    assert received.find("{http://jabber.org/protocol/amp}amp")[0].get("action") == "drop"
+    assert received.find("{y:z}x") is not None
+
+
+def unknowns():
+    """Give each row of the page's table of what nobody knows: the question, and what stands for it."""
+    page = (Path(connectycube.__file__).parents[1] / "docs" / "emulator.md").read_text()
+    table = page.partition("<!-- unknown: tests")[2].partition("<!-- unknown: end -->")[0]
+    rows = [line.strip("| ").split(" | ") for line in table.splitlines() if line.startswith("| ")]
+    return [(row[0], re.findall("`([^`]+)`", row[2])) for row in rows[2:]]
+
+
+@pytest.mark.parametrize(("question", "places"), unknowns())
+def test_what_nobody_knows_is_inferred_or_has_a_switch(question, places):
+    switches = {entry.name for entry in fields(Settings)}
+    inferred = {entry.name for entry in coverage() if entry.state == "inferred"}
+    assert places, question
+    assert set(places) <= switches | inferred
 
 
 def test_an_entry_has_a_note_exactly_if_it_is_not_simply_implemented():

@@ -21,7 +21,8 @@ from connectycube.config import Config
 from connectycube.emulator import Emulator
 from connectycube.errors import ArgumentTypeError, ArgumentValueError
 
-from .client import HEADER, Client, chat
+from .client import HEADER, Client
+from .crowd import meet
 
 SOURCES = sorted(Path(connectycube.emulator.__file__).parent.rglob("*.py"))
 FORBIDDEN = {"xmpp", "slixmpp", "requests", "blinker"}
@@ -253,19 +254,14 @@ def _slixmpp_client(emulator, user, resource):
     return client
 
 
-def test_many_clients_at_once(emulator):
-    users = [emulator.add_user(f"user{number}", "secret") for number in range(50)]
-    clients = [Client(emulator) for _ in users]
-    try:
-        for client, user in zip(clients, users, strict=True):
-            client.log_in(user)
-        for client, next_user in zip(clients, [*users[1:], users[0]], strict=True):
-            client.send(chat(next_user, f"to {next_user}"))
-        for client, user in zip(clients, users, strict=True):
-            assert client.message()[0].text == f"to {user}"
-    finally:
-        for client in clients:
-            client.socket.close()
+def test_two_hundred_clients_at_once_get_everything_exactly_once(emulator):
+    logins = [f"user{number}" for number in range(200)]
+    for login in logins:
+        emulator.add_user(login, "secret")
+    got, _ = meet(emulator, logins)
+    assert got == [[f"from {(number - 1) % 200}"] for number in range(200)]
+    dialogs = [emulator.private_dialog(number, number % 200 + 1) for number in range(1, 201)]
+    assert all(len(emulator.messages(dialog)) == 1 for dialog in dialogs)
 
 
 def test_sigint_in_a_program_with_an_emulator_is_the_programs_own():

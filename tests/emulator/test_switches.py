@@ -8,7 +8,13 @@ import pytest
 
 from connectycube import ChatState, OutcomeUnknownError
 from connectycube.emulator import Emulator
-from tests.chat.people import PATIENCE, SLOW, Person, logged_in
+from tests.chat.people import (
+    PATIENCE,
+    SLOW,
+    Participant,
+    Person,
+    logged_in,
+)
 
 from .client import CLIENT, SM, STREAM, Client, chat, condition
 
@@ -90,6 +96,33 @@ class TestRepeatedMessage:
                 # without h, and without REST to look into history, nobody can know
                 failed = [one.error for one in writer.events.of("message_failed")]
                 assert [type(error) for error in failed] == ([] if h else [OutcomeUnknownError])
+
+
+class TestOfflineMessages:
+    @pytest.mark.parametrize("kept", [True, False])
+    def test_our_client_gets_what_was_kept_once_and_in_order(self, kept):
+        with Emulator(offline_messages=kept) as emulator:
+            writer, reader = Person(emulator), Person(emulator)
+            with logged_in(writer):
+                for body in ("one", "two"):
+                    writer.chat.send_private(reader.id, body).result(PATIENCE)
+                for _ in range(2):  # what was delivered is not delivered again
+                    with logged_in(reader):
+                        writer.chat.send_private(reader.id, "now").result(PATIENCE)
+                        reader.events.wait(
+                            lambda events: (
+                                [one.body for one in events.of("message_received")][-1:] == ["now"]
+                            )
+                        )
+                        received = [one.body for one in reader.events.of("message_received")]
+                    assert received == (["one", "two"] if kept else []) + ["now"]
+                    reader = reader_again(emulator, reader)
+                    kept = False
+
+
+def reader_again(emulator, reader):
+    """The same user with another connection, whose events begin anew."""
+    return Participant(reader.id, reader.password, emulator.config())
 
 
 class TestOverflow:

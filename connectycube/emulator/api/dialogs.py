@@ -57,7 +57,7 @@ def list_dialogs(call: Call) -> Reply:
     "POST",
     "chat/Dialog",
     Auth.USER,
-    inferred="201 also for a private dialog that exists; 404 for unknown occupants",
+    inferred="201 also for a private dialog that exists; 404 for unknown occupants; 403 for a broadcast",
 )
 def create_dialog(call: Call) -> Reply:
     """Make a group, private or public dialog."""

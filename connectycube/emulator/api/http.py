@@ -10,7 +10,7 @@ from aiohttp import web
 from ..clock import Clock, http_date
 from ..faults import REST, Faults
 from ..http_faults import Dropped, RestFaults
-from ..listener import Listener
+from ..listener import MALFORMED, Listener, header_text
 from ..refusal import Refusal
 from ..timers import Timers
 from . import Api, Reply, Request
@@ -47,6 +47,8 @@ class HttpServer(Listener):
             reply = await self._reply(request)
         except Dropped:
             return web.Response()  # which finds its connection closed
+        except MALFORMED as error:
+            return self.refuse(400, f"The body is malformed: {type(error).__name__}")
         except Refusal as refusal:
             reply = Reply.refused(refusal)
         except Exception:  # noqa: BLE001  (it must neither end the server nor reach the client)
@@ -55,6 +57,16 @@ class HttpServer(Listener):
         body = reply.body()
         if self.faults.active:
             await self._rest_faults.after(request, len(body))
+        return self._response(reply, body)
+
+    def refuse(self, status: int, text: str) -> web.Response:
+        """Return the answer to a request that is not HTTP."""
+        reply = Reply.refused(Refusal(status, text))
+        response = self._response(reply, reply.body())
+        response.force_close()
+        return response
+
+    def _response(self, reply: Reply, body: bytes) -> web.Response:
         return web.Response(
             status=reply.status,
             body=body,
@@ -76,7 +88,9 @@ class HttpServer(Listener):
                 path=request.rel_url.raw_path,
                 query=request.rel_url.raw_query_string,
                 scheme=request.scheme,
-                headers={name.lower(): value for name, value in request.headers.items()},
+                headers={
+                    name.lower(): header_text(value) for name, value in request.headers.items()
+                },
                 body=bytes(body),
             )
         )

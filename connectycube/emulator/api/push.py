@@ -73,7 +73,12 @@ def _subscription_json(row: Row) -> dict[str, Any]:
     }
 
 
-@route("POST", "events", Auth.USER, inferred="201; recipients that do not exist are passed over")
+@route(
+    "POST",
+    "events",
+    Auth.USER,
+    inferred="201; recipients that do not exist are passed over; both forms of message",
+)
 def create_event(call: Call) -> Reply:
     """Push a notification to users."""
     event = object_of(call.request.json(), "event")

@@ -53,7 +53,12 @@ def destroy_session_by_id(call: Call) -> Reply:
     return Reply()
 
 
-@route("POST", "login", Auth.SESSION, inferred="202, as the service did before SDK 3.0")
+@route(
+    "POST",
+    "login",
+    Auth.SESSION,
+    inferred="202, as the service did before SDK 3.0; external tokens",
+)
 def log_in(call: Call) -> Reply:
     """Make the session one of a user."""
     assert call.session is not None

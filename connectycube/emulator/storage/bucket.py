@@ -81,7 +81,9 @@ class Bucket:
         if os.path.isdir(self._directory):
             named = {row["file"] for row in self._db.all("SELECT file FROM objects")}
             for name in set(os.listdir(self._directory)) - named:
-                os.unlink(os.path.join(self._directory, name))
+                path = os.path.join(self._directory, name)
+                if os.path.islink(path) or not os.path.isdir(path):  # a folder is not from here
+                    os.unlink(path)
 
     # --- what the service hands out -----------------------------------------------------------------
 

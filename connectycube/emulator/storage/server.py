@@ -15,7 +15,7 @@ from aiohttp.multipart import MultipartReader
 from .. import browsers
 from ..faults import STORAGE, Faults
 from ..http_faults import Dropped, HttpFaults
-from ..listener import Listener
+from ..listener import MALFORMED, Listener
 from ..refusal import Refusal
 from ..timers import Timers
 from .bucket import Bucket, BucketRefusal, StoredObject
@@ -57,13 +57,19 @@ class BucketServer(Listener):
             return _error(BucketRefusal(fault.status, "InternalError", "A fault of the emulator"))
         except BucketRefusal as refusal:
             return _error(refusal)
-        except ConnectionError:  # the client has gone; nobody reads the answer
+        except MALFORMED as error:
+            return self.refuse(400, f"The body is malformed: {type(error).__name__}")
+        except ConnectionError:  # the client has gone
             raise
         except Exception:  # noqa: BLE001  (it must neither end the server nor reach the client)
             _log.exception("the bucket failed on %s %s", request.method, request.rel_url.raw_path)
             return _error(
                 BucketRefusal(500, "InternalError", "The bucket failed; its log says why")
             )
+
+    def refuse(self, status: int, text: str) -> web.Response:
+        """Return the answer to a request that is not HTTP."""
+        return _error(BucketRefusal(status, "InvalidRequest", text))
 
     async def _answer(self, request: web.BaseRequest) -> web.StreamResponse:
         bucket, _, key = request.rel_url.path.lstrip("/").partition("/")

@@ -161,7 +161,13 @@ def _ping(*_: object) -> None:
     return None
 
 
-@request("set", "enable", ns.CARBONS, feature=ns.CARBONS)
+@request(
+    "set",
+    "enable",
+    ns.CARBONS,
+    feature=ns.CARBONS,
+    inferred="copies of what other resources send; never of what they receive",
+)
 def _enable_carbons(_: Exchange, session: Session, *__: object) -> None:
     session.carbons = True
 

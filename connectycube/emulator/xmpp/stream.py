@@ -26,7 +26,7 @@ from .stanza import Jid, error_reply, is_stanza, result_reply, user_of
 if TYPE_CHECKING:
     from .exchange import Exchange
 
-__all__ = ["Stream"]
+__all__ = ["HANDLED", "Stream"]
 
 _log = logging.getLogger(__name__)
 
@@ -34,6 +34,25 @@ _MOST_ATTEMPTS = 3
 # The faults that need no cause but that the connection is there, in the order in which they are met.
 _ON_CONNECTIONS = ("drop", "refuse", "stream_error", "half_open")
 _LONGEST_RESOURCE = 1023
+
+
+HANDLED: dict[str, dict[str, str | None]] = {
+    ns.SASL: {
+        "auth": "PLAIN alone; an identity to act for may be none or one's own bare JID",
+        "abort": None,
+    },
+    ns.STREAM_MANAGEMENT: {
+        "enable": "how much is kept for how long",
+        "resume": "whether <failed/> has h",
+        "r": None,
+        "a": None,
+    },
+    ns.CLIENT_STATE: {
+        "active": "not in the documentation",
+        "inactive": "not in the documentation",
+    },
+}
+"""The elements of a stream that are no stanzas, by namespace, and what is inferred of each."""
 
 
 class Phase(Enum):
@@ -166,7 +185,7 @@ class Stream:
             self._take_sasl(event)
         elif event.namespace == ns.STREAM_MANAGEMENT:
             self._take_management(event)
-        elif event.namespace == ns.CLIENT_STATE and event.name in ("active", "inactive"):
+        elif event.namespace == ns.CLIENT_STATE and event.name in HANDLED[ns.CLIENT_STATE]:
             self._take_client_state(event)
         elif event.name in ("message", "presence", "iq"):
             raise StreamFault("invalid-namespace", f"A stanza is in {event.namespace!r}")

@@ -78,6 +78,10 @@ class WebSocketServer(Listener):
                 self._links.discard(link)
         return response
 
+    def refuse(self, status: int, text: str) -> web.Response:
+        """Return the answer to a request that is not HTTP."""
+        return _refusal(status, text)
+
 
 def _refusal(status: int, text: str) -> web.Response:
     headers = {"Upgrade": "websocket"} if status == 426 else {}
