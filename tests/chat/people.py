@@ -10,6 +10,7 @@ from typing import Any
 
 from connectycube import Chat, ChatState, Config, ConnectyCube, ReconnectPolicy, Signal, User
 from connectycube.emulator import Emulator
+from tests.support.waiting import wait_until
 
 PATIENCE = 10.0
 PASSWORD = "correct horse"
@@ -129,9 +130,11 @@ def logged_in(*people: Person) -> Iterator[None]:
 
 
 def settled(*people: Any) -> None:
-    """Wait until the server has handled what everybody sent, and everybody what the server sent."""
+    """Wait until the server has handled what everybody sent, and their receivers what the server sent."""
     for person in people:
         person.chat.ping(PATIENCE)
+        dispatcher = person.chat._driver.dispatcher
+        wait_until(lambda lanes=dispatcher._lanes: not lanes, PATIENCE, "idle receivers")
 
 
 @contextmanager

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from connectycube import ContactEvent, ContactListItem
-from tests.chat.people import PATIENCE
+from tests.chat.people import settled
 
 NOBODY = 999_999_999
 
@@ -14,12 +14,6 @@ def only(person):
     """The one contact in a person's list."""
     (contact,) = person.chat.contacts.list()
     return contact
-
-
-def settled(*people):
-    """Wait until the server has handled what everybody sent, and everybody what the server sent."""
-    for person in people:
-        person.chat.ping(PATIENCE)
 
 
 @pytest.fixture
