@@ -96,6 +96,13 @@ class Dispatcher:
             thread.join(deadline.remaining())
         return not any(thread.is_alive() for thread in others)
 
+    @property
+    def is_alive(self) -> bool:
+        """Whether there are workers, the calling thread not counted."""
+        with self._changed:
+            others = self._threads - {threading.current_thread()}
+        return any(thread.is_alive() for thread in others)
+
     def is_worker(self) -> bool:
         """Whether the calling thread is one of the workers."""
         return threading.current_thread() in self._threads
@@ -130,6 +137,10 @@ class Dispatcher:
         """The name of the receiver that has been running for the longest time, or None."""
         running = sorted(self.receivers.values(), key=lambda entry: entry[1])
         return running[0][0] if running else None
+
+    def running_receivers(self) -> tuple[str, ...]:
+        """The names of the receivers that run now, on any worker."""
+        return tuple(name for name, _ in list(self.receivers.values()))
 
     def note_receiver(self, name: str | None) -> None:
         """Remember which receiver the calling worker is in (None: no longer in one)."""

@@ -192,8 +192,11 @@ class Session:
         self._outbox.put_back(again)
         self.flush(now)
 
-    def end(self, reason: Exception) -> None:
-        """Nothing goes on: tell every waiter the truth."""
+    def end(self, reason: Exception) -> tuple[int, int]:
+        """Nothing goes on: tell every waiter the truth.
+
+        Return how many messages were never written, and how many of the others not acknowledged.
+        """
         self.pause()
         self.timers.clear()
         self._resume_id = None
@@ -202,9 +205,17 @@ class Session:
         self.outputs += self._rooms.fail(reason)
         left = [*self._looking_up, *self._outbox.clear()]
         self._looking_up = []
+        unsent = unacknowledged = 0
         for outbound in left:
-            if outbound.submission is not None:
-                self._failed(outbound.submission, _unknown() if outbound.attempted else reason)
+            if outbound.submission is None:
+                continue
+            if outbound.attempted:
+                unacknowledged += 1
+                self._failed(outbound.submission, _unknown())
+            else:
+                unsent += 1
+                self._failed(outbound.submission, reason)
+        return unsent, unacknowledged
 
     # --- what we send ---
 

@@ -225,8 +225,22 @@ def test_a_session_is_resumed_by_its_id_and_count() -> None:
     talk.written()
     talk.hear(FEATURES)
     assert talk.written() == f'<resume xmlns="{SM}" h="4294967295" previd="a&amp;b\'&quot;"/>'
-    assert talk.hear(RESUMED) == [Resumed(5)]
+    assert talk.hear(f"<resumed xmlns='{SM}' previd='a&amp;b&apos;&quot;' h='5'/>") == [Resumed(5)]
     assert talk.written() == ""
+
+
+def test_a_server_that_does_not_say_which_session_it_resumed_is_believed() -> None:
+    talk = Negotiation(RESUMABLE)
+    talk.hear(*TO_FEATURES, FEATURES)
+    assert talk.hear(f"<resumed xmlns='{SM}' h='5'/>") == [Resumed(5)]
+
+
+@pytest.mark.parametrize("previous", ["", "older", "OLD", " old"])
+def test_a_server_that_resumes_another_session_ends_the_stream(previous: str) -> None:
+    talk = Negotiation(RESUMABLE)
+    talk.hear(*TO_FEATURES, FEATURES)
+    with pytest.raises(StreamProtocolError, match="another session than the one asked for"):
+        talk.hear(f"<resumed xmlns='{SM}' previd='{previous}' h='5'/>")
 
 
 @pytest.mark.parametrize(
