@@ -89,19 +89,24 @@ class Dispatcher:
             self._changed.notify_all()
 
     def join(self, deadline: Deadline) -> bool:
-        """Wait until all workers but the calling one have ended; whether they have."""
+        """Wait until all workers but the calling one have ended, or are to go on; whether they have."""
         with self._changed:
             others = self._threads - {threading.current_thread()}
+            own = len(self._threads) - len(others)
+            self._changed.wait_for(
+                lambda: self._working <= own or not self._stopping, deadline.remaining()
+            )
+            if self._working > own:
+                return False
         for thread in others:
             thread.join(deadline.remaining())
         return not any(thread.is_alive() for thread in others)
 
     @property
-    def is_alive(self) -> bool:
-        """Whether there are workers, the calling thread not counted."""
+    def is_working(self) -> bool:
+        """Whether there are workers, the calling one not counted."""
         with self._changed:
-            others = self._threads - {threading.current_thread()}
-        return any(thread.is_alive() for thread in others)
+            return self._working > (threading.current_thread() in self._threads)
 
     def is_worker(self) -> bool:
         """Whether the calling thread is one of the workers."""
@@ -161,6 +166,7 @@ class Dispatcher:
                 while not self._turns:
                     if self._stopping:
                         self._working -= 1
+                        self._changed.notify_all()
                         return
                     self._changed.wait()
                 lane = self._turns.popleft()

@@ -91,7 +91,7 @@ class Ending:
     @property
     def is_over(self) -> bool:
         """Whether there is nothing to end, and no receiver to wait for at the exit."""
-        return self._hurried or (self.is_closed and not self.dispatcher.is_alive)
+        return self._hurried or (self.is_closed and not self.dispatcher.is_working)
 
     def logout(self, deadline: Deadline) -> Abandoned:
         """End the connection in any state, within the deadline; return what was left undone."""
