@@ -6,9 +6,10 @@ import atexit
 import weakref
 
 from ..deadline import Deadline
+from ..errors import NotConnectedError
 from .ending import Ending, report
 
-__all__ = ["ended_at_exit", "exit_has_begun"]
+__all__ = ["cut_off_by_exit", "ended_at_exit", "exit_has_begun"]
 
 
 _connections: weakref.WeakSet[Ending] = weakref.WeakSet()
@@ -23,6 +24,11 @@ def ended_at_exit(connection: Ending) -> None:
 def exit_has_begun() -> bool:
     """Whether the interpreter exits: connections are ended, and no new ones are made."""
     return _begun
+
+
+def cut_off_by_exit(error: BaseException) -> bool:
+    """Whether a callback raised this because the exit ended the connection under it: nobody's mistake."""
+    return _begun and isinstance(error, NotConnectedError)
 
 
 def _at_exit() -> None:

@@ -7,10 +7,9 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from ..errors import NotConnectedError
 from ..models import CallbackFailure
 from .dispatcher import Dispatcher
-from .exit import exit_has_begun
+from .exit import cut_off_by_exit
 from .signals import Signal, name_of
 
 __all__ = ["call_receivers"]
@@ -55,14 +54,10 @@ def _call(
     began = time.monotonic()
     try:
         receiver(chat, event)
-    except NotConnectedError as error:
-        if exit_has_begun():
-            # The connections have been ended under it, which is nobody's mistake.
-            logger.debug("receiver %s of %s was too late: %s", name, signal.name, error)
-            return None
-        logger.exception("receiver %s of %s raised", name, signal.name)
-        return error
     except BaseException as error:  # also SystemExit: it would end the worker, not the program
+        if cut_off_by_exit(error):
+            logger.debug("receiver %s of %s was cut off: %s", name, signal.name, error)
+            return None
         logger.exception("receiver %s of %s raised", name, signal.name)
         return error
     finally:

@@ -18,6 +18,7 @@ from connectycube import (
     Limits,
     NotConnectedError,
     OutcomeUnknownError,
+    Timeouts,
 )
 from tests.chat.people import FAST, PATIENCE, SLOW, Person
 from tests.faults.proxy import FaultProxy
@@ -153,7 +154,7 @@ def resumed(person, proxy, stack, certificates):
 
 
 def closing(person, proxy, stack, certificates):
-    alice = person()
+    alice = person(timeouts=Timeouts(logout=BOUND))
     alice.login()
     proxy.freeze()
     alice.chat.send_private(alice.id + 1000, "nobody acknowledges this")
