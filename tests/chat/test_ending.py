@@ -118,6 +118,7 @@ def authenticated(person, proxy, stack, certificates):
         )
     )
     in_the_background(stack, chat.login, 1, "secret")
+    stack.callback(chat.logout, timeout=0.0)
     assert there.wait(PATIENCE)
     return chat
 
