@@ -354,6 +354,35 @@ def test_an_iq_under_way_survives_the_resumption() -> None:
 
 
 @pytest.mark.parametrize("arrived", [0, 1, 2, 3])
+def test_a_failed_resumption_with_a_count_beyond_the_wrap_resends_exactly_the_rest(
+    arrived: int,
+) -> None:
+    world = ready()
+    world.settle()
+    world.server.ask()
+    world.server.acknowledge()
+    world.settle()
+    session = world.server.session
+    assert session is not None
+    outbox = world.core._session._outbox
+    assert not outbox.unacknowledged
+    session.handled = outbox._acknowledged = 2**32 - 2
+    world.server.answers_questions = False
+    for number in (1, 2, 3):
+        world.send(number)
+    assert world.link is not None
+    wanted = ids(arrived + 1)[0].encode()
+    world.cut(up=(bytes(world.link.to_server) + wanted).find(wanted))
+    assert session.handled == (2**32 - 2 + arrived) % 2**32
+    world.server.forget_sessions()
+    world.server.answers_questions = True
+    reconnect(world)
+    assert world.states[-1] is ChatState.READY
+    assert world.lookups == []
+    assert world.server.messages() == world.sent == ids(1, 2, 3)
+
+
+@pytest.mark.parametrize("arrived", [0, 1, 2, 3])
 def test_a_failed_resumption_with_a_count_resends_exactly_the_rest(arrived: int) -> None:
     world = ready()
     world.server.answers_questions = False

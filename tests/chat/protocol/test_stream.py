@@ -423,6 +423,7 @@ def test_what_no_stream_may_hold_ends_it_in_every_step(step: str, data: str) -> 
         at(step).hear(data, "<x>")
 
 
+UNKNOWN = (f"<foo xmlns='{SM}'/>", f"<R xmlns='{SM}'/>", "<a xmlns='urn:xmpp:sm:2' h='0'/>")
 WRONG: dict[str, tuple[str, ...]] = {
     "features to authenticate": ("<message/>", "<iq/>", SUCCESS, "<features xmlns='urn:x'/>"),
     "authentication": (
@@ -450,12 +451,13 @@ WRONG: dict[str, tuple[str, ...]] = {
         SUCCESS,
         "<iq xmlns='urn:x'/>",
     ),
-    "resumed": (RESUMED, ENABLED, FEATURES, "<query/>"),
+    "resumed": (RESUMED, ENABLED, FEATURES, f"<failed xmlns='{SM}'/>", "<query/>"),
 }
 
 
 @pytest.mark.parametrize(
-    ("step", "line"), [(step, line) for step, lines in WRONG.items() for line in lines]
+    ("step", "line"),
+    [(step, line) for step, lines in WRONG.items() for line in (*lines, *UNKNOWN)],
 )
 def test_what_does_not_belong_to_the_step_ends_the_stream(step: str, line: str) -> None:
     with pytest.raises(StreamProtocolError, match=r"^the server sent .* instead of "):
