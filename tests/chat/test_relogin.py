@@ -167,6 +167,58 @@ def test_logouts_logins_and_relogins_of_many_threads_leave_one_connection_that_w
     wait_until(lambda: len(connections_of(alice.chat)) == 1, PATIENCE)
 
 
+# --- reconnection managers of an application (guide: Reconnection) ---------------------------------
+
+
+def test_a_manager_that_listens_to_the_states_comes_back_after_a_while_until_logout(person, proxy):
+    alice = person(reconnect=ReconnectPolicy(max_attempts=0))
+    timers = []
+
+    @alice.chat.state_changed.connect
+    def come_back(chat, change):
+        if change.state is S.CLOSED and change.reason is not None:
+            timer = threading.Timer(0.05, chat.relogin)
+            timer.daemon = True
+            timers.append(timer)
+            timer.start()
+
+    alice.login()
+    for number in (2, 3):
+        proxy.rst()
+        alice.wait_for_state(S.READY, number)
+    proxy.refuse()
+    proxy.rst()
+    alice.events.wait(
+        lambda _: len(timers) >= 5
+    )  # each attempt fails, ends CLOSED, and is followed
+    proxy.accept()
+    alice.wait_for_state(S.READY, 4)
+    alice.chat.logout()
+    for timer in timers:
+        timer.join(PATIENCE)
+    assert alice.chat.state is S.CLOSED, "logout is no reason to come back"
+
+
+@pytest.mark.parametrize("policy", [SLOW, ReconnectPolicy(max_attempts=0)], ids=["beside", "alone"])
+def test_a_manager_that_listens_to_the_network_hurries_the_attempt(person, proxy, policy):
+    alice = person(reconnect=policy)
+
+    def network_is_back(chat):
+        if chat.user is not None and chat.state in (S.CLOSED, S.FORCE_CLOSED):
+            chat.relogin()
+
+    network_is_back(alice.chat)
+    assert alice.chat.state is S.IDLE
+    alice.login()
+    network_is_back(alice.chat)
+    assert alice.chat.state is S.READY
+    proxy.rst()
+    alice.wait_for_state(S.FORCE_CLOSED if policy is SLOW else S.CLOSED)
+    network_is_back(alice.chat)
+    alice.chat.wait_until_ready(PATIENCE)
+    assert (S.RESUMED if policy is SLOW else S.READY) is alice.chat.state
+
+
 # --- old sockets --------------------------------------------------------------------------------------
 
 
