@@ -47,6 +47,10 @@ class Waker:
         """What to wait on."""
         return self._reader.fileno()
 
+    def writer_fileno(self) -> int:
+        """Where a byte wakes, too: for the interpreter, when a signal comes."""
+        return self._writer.fileno()
+
     def wake(self) -> None:
         """Wake the waiting thread, now or when it waits next."""
         try:

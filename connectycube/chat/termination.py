@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import signal
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Collection, Iterable
 from contextlib import closing
 from types import FrameType, TracebackType
 from typing import Any
@@ -26,20 +26,27 @@ _NOBODY_HANDLES = {
 class _Signals:
     """Handles signals as long as a ``with`` statement runs; afterwards those who did before do again.
 
-    The handler takes no lock, as it may interrupt whoever holds it: it notes the signal and wakes.
+    The handler takes no lock, as it may interrupt whoever holds it: it notes the signal. What wakes the
+    waiting thread is the interpreter, which writes a byte, whichever thread the system interrupted.
     """
 
-    def __init__(self, numbers: Iterable[int], wake: Callable[[], None]) -> None:
+    def __init__(self, numbers: Collection[int], waker: Waker) -> None:
         self._numbers = numbers
-        self._wake = wake
+        self._waker = waker
         self._previous: dict[int, Any] = {}
+        self._previous_descriptor = -1
         self.received: list[int] = []
 
     def _note(self, number: int, frame: FrameType | None) -> None:
         self.received.append(number)
-        self._wake()
+        self._waker.wake()
 
     def __enter__(self) -> _Signals:
+        if not self._numbers:
+            return self
+        self._previous_descriptor = signal.set_wakeup_fd(
+            self._waker.writer_fileno(), warn_on_full_buffer=False
+        )
         for number in self._numbers:
             self._previous[number] = signal.signal(number, self._note)
         return self
@@ -53,6 +60,8 @@ class _Signals:
         for number, handler in self._previous.items():
             # None stands for a handler that was not installed by Python, and cannot be by us.
             signal.signal(number, signal.SIG_DFL if handler is None else handler)
+        if self._numbers:
+            signal.set_wakeup_fd(self._previous_descriptor)
 
 
 def check_signals(signals: Iterable[int]) -> tuple[int, ...]:
@@ -70,7 +79,7 @@ def check_signals(signals: Iterable[int]) -> tuple[int, ...]:
     return numbers
 
 
-def wait_until_closed(driver: Ending, signals: Iterable[int]) -> Exception | None:
+def wait_until_closed(driver: Ending, signals: Collection[int]) -> Exception | None:
     """Wait until the connection is closed for good and return why, or until a signal asks to log out.
 
     Then it is logged out, until its time is over or another signal comes, and None returned.
@@ -78,7 +87,7 @@ def wait_until_closed(driver: Ending, signals: Iterable[int]) -> Exception | Non
     with (
         closing(Waker()) as waker,
         driver.closings.waited_for(waker) as wait,
-        _Signals(signals, waker.wake) as asked,
+        _Signals(signals, waker) as asked,
     ):
         if driver.is_closed:
             wait.end(driver.core.closed_reason)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import signal
+import socket
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
@@ -173,6 +174,33 @@ def test_after_a_hurried_end_it_can_be_logged_in_again_and_is_ended_at_the_exit_
     alice.login()
     assert alice.chat.ping() < PATIENCE
     assert not alice.chat._driver.is_over
+
+
+def test_a_signal_that_the_system_gives_to_another_thread_ends_the_wait_as_well(alice):
+    alice.login()
+    before = [signal.getsignal(ONE)]
+
+    def interrupt_me():
+        wait_until(lambda: signal.getsignal(ONE) not in before, PATIENCE)
+        signal.pthread_kill(threading.get_ident(), ONE)
+
+    with meanwhile(interrupt_me):
+        alice.chat.wait(signals=(ONE,))
+    assert alice.chat.state is S.CLOSED
+
+
+def test_the_descriptor_that_signals_are_written_to_is_that_of_before_afterwards(alice):
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        ours.setblocking(False)
+        before = signal.set_wakeup_fd(ours.fileno())
+        try:
+            alice.login()
+            alice.chat.logout()
+            alice.chat.wait(signals=(ONE,))
+            assert signal.set_wakeup_fd(-1) == ours.fileno()
+        finally:
+            signal.set_wakeup_fd(before)
 
 
 def test_other_ends_are_told_as_without_signals_and_the_handlers_are_back(emulator):
