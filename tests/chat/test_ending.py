@@ -26,7 +26,7 @@ from tests.faults.scripted import PLAIN, ScriptedServer
 from tests.support.waiting import wait_until
 
 S = ChatState
-BOUND = 1.5
+BOUND = 0.5
 ENDED = {"logout": S.CLOSED, "destroy": S.IDLE}
 
 
@@ -286,9 +286,10 @@ def test_with_a_full_queue_it_ends_within_the_bound_and_says_so(emulator, bob, s
     bob.login()
     slow.login()
     slow.chat.message_received.connect(stuck)
+    bob.chat.send_private(slow.id, "the first")
+    assert stuck.begun.wait(PATIENCE)
     for number in range(30):
         bob.chat.send_private(slow.id, str(number))
-    assert stuck.begun.wait(PATIENCE)
     wait_until(lambda: slow.chat.state is S.FORCE_CLOSED, PATIENCE)
     assert slow.chat.logout(timeout=0.3) == Abandoned(queued=5, running=1)
     stuck.over.set()

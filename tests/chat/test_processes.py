@@ -115,7 +115,9 @@ def test_a_script_that_ends_in_the_middle_of_a_callback_exits_within_its_bound(
 
 
 ABANDONING = """
-chat = Chat(Config.from_env(reconnect=ReconnectPolicy(delay=60.0)))
+chat = Chat(
+    Config.from_env(reconnect=ReconnectPolicy(delay=60.0), timeouts=Timeouts(exit=0.5))
+)
 inside = threading.Event()
 
 @chat.message_received.connect

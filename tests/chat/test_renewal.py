@@ -102,14 +102,19 @@ def another_token(emulator, login):
         return other.session.token
 
 
-def test_after_three_idle_hours_a_cut_link_is_made_again_unaided(own_emulator, client):
+@pytest.mark.parametrize("resumes", [True, False], ids=["resumed", "new session"])
+def test_after_three_idle_hours_a_cut_link_is_made_again_unaided(own_emulator, client, resumes):
     alice = client(own_emulator)
     token = alice.cube.session.token
     alice.chat.login()
     own_emulator.clock.advance(3 * HOUR)
     assert alice.chat.is_ready, "who is connected stays so when the token ends"
-    lose_session(alice, own_emulator)
-    alice.wait_for(S.READY, 2)
+    if resumes:
+        own_emulator.cut(alice.id)
+        alice.wait_for(S.RESUMED)
+    else:
+        lose_session(alice, own_emulator)
+        alice.wait_for(S.READY, 2)
     assert alice.cube.session.token != token
     assert S.AUTHENTICATION_FAILURE not in alice.states
     assert alice.states.count(S.RECONNECTING) == 1, "the token was renewed within the attempt"
