@@ -82,8 +82,8 @@ class Driver(Ending):
         deliver: Callable[[Delivery], None],
         stored_ids: StoredIds | None,
     ) -> None:
-        self.config = config
-        self.name = name
+        self._config = config
+        self._name = name
         self._deliver = deliver
         self._stored_ids = stored_ids
         self._forked = False
@@ -95,16 +95,16 @@ class Driver(Ending):
         """Make everything that a forked child must not share with its parent."""
         self._mutex = threading.Lock()
         self._changed = threading.Condition(self._mutex)
-        self.core = Core(self.config, new_id=new_id, random=random.random)
+        self.core = Core(self._config, new_id=new_id, random=random.random)
         self.dispatcher = Dispatcher(
-            self.name, self.config.workers, self.config.limits, self._drained
+            self._name, self._config.workers, self._config.limits, self._drained
         )
         self._outlet = HandOver(
             self.dispatcher,
             self._deliver,
             self._note_state,
             self._look_up,
-            self.config.timeouts.slow_callback,
+            self._config.timeouts.slow_callback,
         )
         self._link: Link | None = None
         self._waker: Waker | None = None
@@ -147,7 +147,7 @@ class Driver(Ending):
         With ``session_credentials`` the password is the token of a session, which they renew.
         """
         self._check_can_begin()
-        self._context = self._context or client_context(self.config.ca_file)
+        self._context = self._context or client_context(self._config.ca_file)
         self._forked = False
         with self._mutex:
             self._wait(lambda: self.core.state is not ChatState.CLOSING, deadline)
@@ -224,7 +224,7 @@ class Driver(Ending):
     def stream(self, signal: str, timeout: float) -> EventStream:
         """Collect the events of a signal from now on."""
         streams = self._outlet.streams
-        most = self.config.limits.queued_events
+        most = self._config.limits.queued_events
         stream = EventStream(signal, timeout, most, self.needing_link, streams.remove)
         streams.add(stream)
         return stream
@@ -390,7 +390,7 @@ class Driver(Ending):
         self._thread = threading.Thread(
             target=self._run,
             args=(self._generation, waker),
-            name=f"{self.name}-connection",
+            name=f"{self._name}-connection",
             daemon=True,
         )
         self._thread.start()
@@ -399,7 +399,7 @@ class Driver(Ending):
         threading.Thread(
             target=self._run_look_up,
             args=(self.core, lookup),
-            name=f"{self.name}-history",
+            name=f"{self._name}-history",
             daemon=True,
         ).start()
 
@@ -442,7 +442,7 @@ class Driver(Ending):
                 else:
                     self._serve(link, waker)
         except BaseException as error:
-            logger.exception("%s: the connection thread failed", self.name)
+            logger.exception("%s: the connection thread failed", self._name)
             self._give_up(generation, error)
         finally:
             self._leave(generation, link, waker)
@@ -461,10 +461,10 @@ class Driver(Ending):
         attempt = Deadline(None if until is None else max(0.0, until - time.monotonic()))
         try:
             if renew is not None and credentials is not None:
-                asked = f"{self.name}-renewal"
+                asked = f"{self._name}-renewal"
                 credentials = renewed(credentials, renew, refused, asked, attempt, waker, is_wanted)
-            deadline = attempt.within(self.config.timeouts.connect)
-            link = open_link(self.config, self._context, deadline, waker, is_wanted)
+            deadline = attempt.within(self._config.timeouts.connect)
+            link = open_link(self._config, self._context, deadline, waker, is_wanted)
         except AttemptAbandoned:
             return None
         except (ConnectionLostError, AuthenticationError) as error:

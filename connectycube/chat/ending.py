@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
 
-from ..config import Config
+from ..config import Config, Timeouts
 from ..deadline import Deadline
 from ..models import Abandoned, ChatState
 from .dispatcher import Dispatcher
@@ -65,11 +65,11 @@ class Closings:
 class Ending:
     """The part of a connection's driver that ends it; every method may be called from any thread."""
 
-    name: str
-    config: Config
     core: Core
     dispatcher: Dispatcher
     closings: Closings
+    _name: str
+    _config: Config
     _mutex: threading.Lock
     _changed: threading.Condition
     _thread: threading.Thread | None
@@ -82,6 +82,16 @@ class Ending:
     def _after_command(self) -> None:
         """Hand over what a command brought, and wake who must know; the mutex is held."""
         raise NotImplementedError
+
+    @property
+    def name(self) -> str:
+        """The name of the connection, with which those of its threads begin."""
+        return self._name
+
+    @property
+    def timeouts(self) -> Timeouts:
+        """The time-outs of its configuration."""
+        return self._config.timeouts
 
     @property
     def is_closed(self) -> bool:

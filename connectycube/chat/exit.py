@@ -38,7 +38,7 @@ def _at_exit() -> None:
     unfinished = [connection for connection in list(_connections) if not connection.is_over]
     if not unfinished:
         return
-    deadline = Deadline(min(connection.config.timeouts.exit for connection in unfinished))
+    deadline = Deadline(min(connection.timeouts.exit for connection in unfinished))
     # All begin before one is waited for, lest a receiver of the first takes the time of the others.
     ends = [(connection, connection.begin_logout(deadline)) for connection in unfinished]
     for connection, wait in ends:

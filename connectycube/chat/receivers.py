@@ -28,11 +28,12 @@ def call_receivers(
     """Call every receiver of ``signal`` with ``event``, in order.
 
     A receiver that raises is logged and reported to ``callback_failed``, whose own failures are only
-    logged. One that takes longer than ``slow`` seconds is named in a warning.
+    logged. What the exit of the interpreter cuts off is neither. One that takes longer than ``slow`` seconds
+    is named in a warning.
     """
     for receiver in signal.receivers_for(chat):
         error = _call(receiver, chat, signal, event, dispatcher, slow)
-        if error is None or signal is callback_failed:
+        if error is None or signal is callback_failed or cut_off_by_exit(error):
             continue
         failure = CallbackFailure(
             receiver=name_of(receiver), signal=signal.name, event=event, error=error
@@ -57,8 +58,8 @@ def _call(
     except BaseException as error:  # also SystemExit: it would end the worker, not the program
         if cut_off_by_exit(error):
             logger.debug("receiver %s of %s was cut off: %s", name, signal.name, error)
-            return None
-        logger.exception("receiver %s of %s raised", name, signal.name)
+        else:
+            logger.exception("receiver %s of %s raised", name, signal.name)
         return error
     finally:
         dispatcher.note_receiver(None)

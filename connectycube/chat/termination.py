@@ -103,7 +103,7 @@ def _log_out(driver: Ending, waker: Waker, asked: _Signals) -> None:
     results: list[Abandoned] = []
 
     def log_out() -> None:
-        results.append(driver.logout(Deadline(driver.config.timeouts.logout)))
+        results.append(driver.logout(Deadline(driver.timeouts.logout)))
         waker.wake()
 
     # On a thread of its own, so that the second signal finds this one waiting for it.

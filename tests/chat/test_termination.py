@@ -129,9 +129,9 @@ def test_what_was_left_undone_is_in_the_log(alice, bob, stack, caplog):
     alice.chat.message_received.connect(stuck)
     bob.chat.send_private(alice.id, "hello")
     assert stuck.begun.wait(PATIENCE)
-    timeouts = alice.chat._driver.config.timeouts
-    quick = alice.chat._driver.config.replace(timeouts=type(timeouts)(logout=0.3))
-    alice.chat._driver.config = quick
+    timeouts = alice.chat._driver._config.timeouts
+    quick = alice.chat._driver._config.replace(timeouts=type(timeouts)(logout=0.3))
+    alice.chat._driver._config = quick
     before = [signal.getsignal(ONE)]
     with (
         caplog.at_level(logging.WARNING, "connectycube.chat"),
@@ -149,7 +149,7 @@ def test_the_second_signal_ends_it_at_once(person, proxy, caplog):
     handle = alice.chat.send_private(alice.id + 1, "nobody acknowledges this")
     before = [signal.getsignal(ONE), signal.getsignal(TWO)]
     quick = alice.config.replace(timeouts=type(alice.config.timeouts)(logout=PATIENCE * 6))
-    alice.chat._driver.config = quick
+    alice.chat._driver._config = quick
 
     def send_both():
         send(ONE, before)
