@@ -129,6 +129,13 @@ def step(word):
     print(word, flush=True)
     sys.stdin.readline()
 
+lost = threading.Event()
+
+@chat.state_changed.connect
+def note(chat, change):
+    if change.state is ChatState.FORCE_CLOSED:
+        lost.set()
+
 me, other = int(sys.argv[1]), int(sys.argv[3])
 chat.login(me, sys.argv[2])
 if sys.argv[4] == "receivers":
@@ -136,8 +143,6 @@ if sys.argv[4] == "receivers":
     inside.wait(20)
     chat.ping()
 elif sys.argv[4] == "no link":
-    lost = threading.Event()
-    chat.state_changed.connect(lambda chat, change: lost.set())
     step("ready")
     lost.wait(20)
     for number in range(2):
@@ -155,6 +160,7 @@ elif sys.argv[4] == "history":
     step("ready")
     chat.send_private(other, "did it arrive?")
     step("sent")
+    lost.wait(20)
     chat.relogin()
     asked.wait(20)
 """
