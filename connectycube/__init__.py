@@ -46,6 +46,7 @@ if TYPE_CHECKING:
         ValidationError,
     )
     from .models import (
+        Abandoned,
         AddressBookResult,
         Attachment,
         CallbackFailure,
@@ -85,6 +86,7 @@ if TYPE_CHECKING:
     )
 
 _ROOM_OF = {
+    "Abandoned": "models",
     "AddressBookResult": "models",
     "ApiError": "errors",
     "ApiNetworkError": "errors",
@@ -170,6 +172,7 @@ _ROOM_OF = {
 """The room of each public name; a room is loaded when one of its names is first used."""
 
 __all__ = [
+    "Abandoned",
     "AddressBookResult",
     "ApiError",
     "ApiNetworkError",

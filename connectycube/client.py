@@ -296,9 +296,12 @@ class ConnectyCube:
             self._chat = self._first_chat.setdefault("chat", made)
         return self._chat
 
-    def _chat_credentials(self) -> tuple[User, str]:
-        """Return the session's user and its token, which is a password for the chat."""
-        session = self._sessions.identify()
+    def _chat_credentials(self, refused: str | None = None) -> tuple[User, str]:
+        """Return the session's user and its token, which is a password for the chat.
+
+        The session is renewed, where it can be, if it has expired or its token is the ``refused`` one.
+        """
+        session = self._sessions.identify(refused=refused)
         if session is None or not session.user_id or session.token is None:
             raise ArgumentValueError(
                 "user_id and password are needed: there is no session of a user (or call login() first)"

@@ -23,6 +23,13 @@ class Deadline:
         """A deadline from a call's ``timeout`` argument (seconds; None: ``default``)."""
         return cls(default if timeout is None else checks.a_number("timeout", timeout, least=0))
 
+    def within(self, timeout: float) -> Deadline:
+        """The deadline that comes first: this one, or ``timeout`` seconds from now."""
+        sooner = Deadline(timeout)
+        if self.at is not None and sooner.at is not None and self.at < sooner.at:
+            return self
+        return sooner
+
     def remaining(self) -> float | None:
         """Seconds left, at least 0.0 and at most what a lock can wait; None if it never comes."""
         if self.at is None:

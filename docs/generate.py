@@ -11,12 +11,14 @@ import itertools
 import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import attrs
 
 import connectycube
 from connectycube import ChatState, Config, Limits, ReconnectPolicy, Timeouts, config, errors
+from connectycube.chat.protocol.backoff import Backoff
 from connectycube.chat.protocol.states import READY_STATES, TRANSITIONS
 from connectycube.emulator import coverage
 from connectycube.emulator import settings as emulator_settings
@@ -110,6 +112,19 @@ def limits() -> str:
 def policy() -> str:
     """Write the fields of the reconnection's policy."""
     return _fields(ReconnectPolicy, config, "default", POLICY)
+
+
+def storm() -> str:
+    """Write when so many clients attempt to come back to a server that went down in one moment."""
+    clients, random = 1000, Random(1)
+    backoffs = [Backoff(ReconnectPolicy(max_attempts=None), random.random) for _ in range(clients)]
+    now = [0.0] * clients
+    rows = []
+    for attempt in range(1, 7):
+        now = [moment + (backoffs[i].next_delay() or 0.0) for i, moment in enumerate(now)]
+        most = max(sum(0 <= moment - first < 1.0 for moment in now) for first in now)
+        rows.append((str(attempt), f"{min(now):.0f} to {max(now):.0f}", str(most)))
+    return _table(("attempt", "seconds after the end", "most in one second"), rows)
 
 
 def configuration() -> str:
@@ -241,6 +256,7 @@ PARTS: dict[str, dict[str, Callable[[], str]]] = {
         "courses": courses,
         "states": states,
         "policy": policy,
+        "storm": storm,
         "timeouts": timeouts,
         "limits": limits,
     },

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import secrets
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from types import TracebackType
 from typing import Any, TypeVar
 
@@ -20,8 +20,9 @@ from ..errors import (
     NotConnectedError,
 )
 from ..forks import replaced_in_child
-from ..models import ChatState, StateChange, User
+from ..models import Abandoned, ChatState, StateChange, User
 from .driver import Driver
+from .ending import report
 from .handover import StoredIds
 from .protocol import markup
 from .protocol import namespaces as ns
@@ -29,14 +30,15 @@ from .protocol.addresses import Addresses
 from .protocol.decoding import Delivery
 from .protocol.stream import Credentials
 from .receivers import call_receivers
+from .renewal import SessionCredentials
 from .signals import Signal, check_callback
+from .termination import check_signals, wait_until_closed
 from .waiting import EventStream
 
-__all__ = ["Connection", "SessionCredentials"]
+__all__ = ["Connection"]
 
 logger = logging.getLogger("connectycube.chat")
 
-SessionCredentials = Callable[[], "tuple[User, str]"]
 Self = TypeVar("Self", bound="Connection")
 
 
@@ -118,10 +120,10 @@ class Connection:
         deadline = Deadline.of(timeout, self._config.timeouts.login)
         if resource is not None:
             markup.check_text("resource", checks.a_string("resource", resource, longest=1023))
-        user, secret, renewable = self._who(user_id, password)
+        user, secret, by_token = self._who(user_id, password)
         assert user.id is not None
-        credentials = Credentials(user.id, secret, resource or self._resource)
-        self._driver.login(credentials, self._token if renewable else None, deadline)
+        credentials = Credentials(user.id, secret, resource or self._resource, by_token)
+        self._driver.login(credentials, self._session_credentials if by_token else None, deadline)
         self._user = user
         return user
 
@@ -131,7 +133,7 @@ class Connection:
                 raise ArgumentValueError("user_id must be given with password")
             if self._session_credentials is None:
                 raise ArgumentValueError("user_id and password must be given: there is no session")
-            user, token = self._session_credentials()
+            user, token = self._session_credentials(None)
             return user, token, True
         user = user_id if isinstance(user_id, User) else User(id=user_id)
         checks.an_integer("user_id", user.id, least=1)
@@ -142,27 +144,27 @@ class Connection:
             raise ArgumentValueError("password holds a character that cannot be sent")
         return user, secret, False
 
-    def _token(self) -> str:
-        assert self._session_credentials is not None
-        return self._session_credentials()[1]
-
-    def logout(self, *, timeout: float | None = None) -> None:
+    def logout(self, *, timeout: float | None = None) -> Abandoned:
         """End the connection; the user and the receivers are kept. (Guide: Disconnect from chat.)
 
         Messages already written get until the time-out (seconds; None: ``Config.timeouts.logout``)
-        to be acknowledged, receivers to get what has arrived. Legal in every state, from every thread,
-        also inside a receiver (which is then not waited for). Never raises for a dead link.
+        to be acknowledged, receivers to get what has arrived. Returns what was left undone by then,
+        which the log names as well, at WARNING. Legal in every state, from every thread, also inside a
+        receiver: then receivers are not waited for, and not counted. Never raises for a dead link.
         """
-        self._driver.logout(Deadline.of(timeout, self._config.timeouts.logout))
+        abandoned = self._driver.logout(Deadline.of(timeout, self._config.timeouts.logout))
+        report(self._driver, abandoned)
+        return abandoned
 
-    def destroy(self, *, timeout: float | None = None) -> None:
-        """End the connection and forget the user and all receivers. (Guide: destroy.)"""
-        self.logout(timeout=timeout)
+    def destroy(self, *, timeout: float | None = None) -> Abandoned:
+        """End the connection, as ``logout()``, and forget the user and all receivers. (Guide: destroy.)"""
+        abandoned = self.logout(timeout=timeout)
         for signal in self._signals():
             signal.disconnect_all()
         self._user = None
         if self.state is ChatState.CLOSED:
             self._driver.reset()
+        return abandoned
 
     def relogin(self) -> None:
         """Attempt to reconnect now instead of later; returns at once. (Guide: relogin.)
@@ -174,19 +176,25 @@ class Connection:
         """
         self._driver.relogin()
 
-    def wait(self) -> None:
+    def wait(self, *, signals: Iterable[int] = ()) -> None:
         """Block the script until ``logout()`` or a final failure, which is raised.
 
-        The one call without a time-out. Raises CallbackContextError inside a receiver, and
-        NotConnectedError before login.
+        With ``signals``, such as ``(signal.SIGTERM, signal.SIGINT)``, it also ends with any of these: then it
+        logs out, within ``Config.timeouts.logout`` seconds or until the next of these signals, says in the
+        log what was left undone, and returns. As long as it runs, it handles these signals instead of who
+        did before. Only the main thread can.
+
+        The one call without a time-out. Raises CallbackContextError inside a receiver, NotConnectedError
+        before login; ArgumentTypeError or ArgumentValueError for what is no signal, for one that nobody
+        can handle, and in another thread than the main one.
         """
+        numbers = check_signals(signals)
         if self._driver.dispatcher.is_worker():
             raise CallbackContextError("chat.wait() would wait for the callback it was called in")
         self._driver.check_usable()
         if self.state is ChatState.IDLE:
             raise NotConnectedError("nobody has logged in to the chat yet")
-        self._driver.wait_until_closed()
-        reason = self._driver.core.closed_reason
+        reason = wait_until_closed(self._driver, numbers)
         if reason is not None:
             raise reason
 

@@ -89,12 +89,24 @@ class Dispatcher:
             self._changed.notify_all()
 
     def join(self, deadline: Deadline) -> bool:
-        """Wait until all workers but the calling one have ended; whether they have."""
+        """Wait until all workers but the calling one have ended, or are to go on; whether they have."""
         with self._changed:
             others = self._threads - {threading.current_thread()}
+            own = len(self._threads) - len(others)
+            self._changed.wait_for(
+                lambda: self._working <= own or not self._stopping, deadline.remaining()
+            )
+            if self._working > own:
+                return False
         for thread in others:
             thread.join(deadline.remaining())
         return not any(thread.is_alive() for thread in others)
+
+    @property
+    def is_working(self) -> bool:
+        """Whether there are workers, the calling one not counted."""
+        with self._changed:
+            return self._working > (threading.current_thread() in self._threads)
 
     def is_worker(self) -> bool:
         """Whether the calling thread is one of the workers."""
@@ -131,6 +143,10 @@ class Dispatcher:
         running = sorted(self.receivers.values(), key=lambda entry: entry[1])
         return running[0][0] if running else None
 
+    def running_receivers(self) -> tuple[str, ...]:
+        """The names of the receivers that run now, on any worker."""
+        return tuple(name for name, _ in list(self.receivers.values()))
+
     def note_receiver(self, name: str | None) -> None:
         """Remember which receiver the calling worker is in (None: no longer in one)."""
         if name is None:
@@ -150,6 +166,7 @@ class Dispatcher:
                 while not self._turns:
                     if self._stopping:
                         self._working -= 1
+                        self._changed.notify_all()
                         return
                     self._changed.wait()
                 lane = self._turns.popleft()

@@ -21,23 +21,21 @@ from typing import Any
 from ..config import Config
 from ..deadline import Deadline
 from ..errors import (
-    ArgumentValueError,
     AuthenticationError,
     ChatError,
     ChatTimeoutError,
     ConnectionLostError,
-    CredentialsError,
     ForkedError,
     LoginTimeoutError,
     NotConnectedError,
-    PermissionDeniedError,
     SendQueueFullError,
 )
 from ..forks import replaced_in_child
 from ..models import ChatState, StateChange
 from ..tls import client_context
 from .dispatcher import Dispatcher
-from .exit import ended_at_exit
+from .ending import Closings, Ending
+from .exit import ended_at_exit, exit_has_begun
 from .handover import HandOver, Request, StoredIds, ask_history
 from .link import AttemptAbandoned, Link, Waker, open_link, wait_for
 from .protocol.core import Core
@@ -45,6 +43,7 @@ from .protocol.decoding import Delivery
 from .protocol.outbox import Submission
 from .protocol.outputs import Lookup
 from .protocol.stream import Credentials
+from .renewal import SessionCredentials, renewed
 from .waiting import EventStream
 
 __all__ = ["Driver", "new_id"]
@@ -68,11 +67,12 @@ class Attempt:
         self.error: Exception | None = None
 
 
-class Driver:
+class Driver(Ending):
     """Runs the core of one chat connection on a thread of its own.
 
-    ``deliver(delivery)`` is called on dispatcher workers, ``password()`` before each later login,
-    ``stored_ids(dialog, ids)`` on a short-lived thread when a session could not be resumed.
+    ``deliver(delivery)`` is called on dispatcher workers. On short-lived threads are called: what ``login()``
+    was given to renew its credentials, before each later login and when a token was refused; and
+    ``stored_ids(dialog, ids)``, when a session could not be resumed.
     """
 
     def __init__(
@@ -112,9 +112,11 @@ class Driver:
         self._generation = 0
         self._attempt: Attempt | None = None
         self._context: ssl.SSLContext | None = None
-        self._password: Callable[[], str] | None = None
+        self._session_credentials: SessionCredentials | None = None
         self._sleeps_until: float | None = None
-        self._closed = threading.Event()
+        self._ends = 0  # how often it was closed
+        self._hurried = False
+        self.closings = Closings()
 
     # --- for any thread ---
 
@@ -123,15 +125,9 @@ class Driver:
         """The connection's state."""
         return self.core.state
 
-    @property
-    def is_closed(self) -> bool:
-        """Whether there is nothing to end."""
-        return self.core.state in (ChatState.IDLE, ChatState.CLOSED)
-
-    @property
-    def exit_timeout(self) -> float:
-        """The seconds it may take when the interpreter exits."""
-        return self._config.timeouts.exit
+    def _check_can_begin(self) -> None:
+        if exit_has_begun():
+            raise NotConnectedError("the interpreter exits: no connection is made any more")
 
     def check_usable(self) -> None:
         """Raise ForkedError in a forked child that has not logged in itself."""
@@ -141,9 +137,16 @@ class Driver:
             )
 
     def login(
-        self, credentials: Credentials, password: Callable[[], str] | None, deadline: Deadline
+        self,
+        credentials: Credentials,
+        session_credentials: SessionCredentials | None,
+        deadline: Deadline,
     ) -> None:
-        """Become ready as that user, or raise; threads that do so at once share one attempt."""
+        """Become ready as that user, or raise; threads that do so at once share one attempt.
+
+        With ``session_credentials`` the password is the token of a session, which they renew.
+        """
+        self._check_can_begin()
         self._context = self._context or client_context(self._config.ca_file)
         self._forked = False
         with self._mutex:
@@ -153,7 +156,7 @@ class Driver:
                 return
             if attempt is not self._attempt:
                 self._attempt = attempt
-                self._password = password
+                self._session_credentials = session_credentials
                 until = deadline.at if deadline.at is not None else float("inf")
                 self.core.login(credentials, time.monotonic(), until)
                 self._start_thread()
@@ -201,6 +204,7 @@ class Driver:
     def relogin(self) -> None:
         """Ask for an attempt now; returns at once."""
         self.check_usable()
+        self._check_can_begin()
         with self._mutex:
             if self.core.credentials is None:
                 raise NotConnectedError("nobody has logged in to the chat yet")
@@ -210,44 +214,12 @@ class Driver:
                 self._start_thread()
             self._after_command()
 
-    def logout(self, deadline: Deadline) -> None:
-        """End the connection in any state, within the deadline."""
-        if self._forked:
-            return
-        with self._mutex:
-            now = time.monotonic()
-            self.core.close(now, deadline.at if deadline.at is not None else now)
-            self._after_command()
-            thread = self._thread
-            closed = self._wait_closed(deadline)
-            if not closed:
-                # Its thread is stuck where nothing can interrupt it: leave it behind.
-                self._generation += 1
-                self.core.abort(None)
-                self._after_command()
-                self.dispatcher.stop()
-        if thread is not None:
-            thread.join(deadline.remaining())
-        if not self.dispatcher.is_worker():
-            self.dispatcher.join(deadline)
-
     def reset(self) -> None:
         """Go from CLOSED back to IDLE, knowing nobody."""
         with self._mutex:
             if self.core.state is ChatState.CLOSED:
                 self.core.reset()
                 self._after_command()
-
-    def _wait_closed(self, deadline: Deadline) -> bool:
-        return self._changed.wait_for(lambda: self.is_closed, deadline.remaining())
-
-    def wait_until_closed(self) -> None:
-        """Wait until the connection is closed for good.
-
-        An exception of a signal handler may end this wait at any moment, as Ctrl-C does, so it does
-        not touch the mutex, which it could leave in the wrong state.
-        """
-        self._closed.wait()
 
     def stream(self, signal: str, timeout: float) -> EventStream:
         """Collect the events of a signal from now on."""
@@ -398,9 +370,8 @@ class Driver:
 
     def _note_state(self, change: StateChange) -> None:
         if change.state is ChatState.CLOSED:
-            self._closed.set()
-        elif change.previous is ChatState.CLOSED and change.state is not ChatState.IDLE:
-            self._closed.clear()
+            self._ends += 1
+            self.closings.tell(change.reason)
         attempt = self._attempt
         if attempt is None or attempt.done:
             return
@@ -412,6 +383,8 @@ class Driver:
 
     def _start_thread(self) -> None:
         self._generation += 1
+        self._link = None  # that of a thread that has not noticed its end yet
+        self._hurried = False
         self.dispatcher.start()
         waker = self._waker = Waker()
         self._thread = threading.Thread(
@@ -482,14 +455,16 @@ class Driver:
         assert self._context is not None
         with self._mutex:
             until = self.core.attempt_deadline
-            renew = self._password if self.core.is_reconnecting else None
+            credentials, refused = self.core.credentials, self.core.refused
+            due = self.core.is_reconnecting or refused is not None
+            renew = self._session_credentials if due else None
+        attempt = Deadline(None if until is None else max(0.0, until - time.monotonic()))
         try:
-            if renew is not None:
-                self._renew_password(renew)
-            timeout = self._config.timeouts.connect
-            if until is not None:
-                timeout = min(timeout, max(0.0, until - time.monotonic()))
-            link = open_link(self._config, self._context, Deadline(timeout), waker, is_wanted)
+            if renew is not None and credentials is not None:
+                asked = f"{self._name}-renewal"
+                credentials = renewed(credentials, renew, refused, asked, attempt, waker, is_wanted)
+            deadline = attempt.within(self._config.timeouts.connect)
+            link = open_link(self._config, self._context, deadline, waker, is_wanted)
         except AttemptAbandoned:
             return None
         except (ConnectionLostError, AuthenticationError) as error:
@@ -503,24 +478,9 @@ class Driver:
                 link.close()
                 return None
             self._link = link
+            self.core.credentials = credentials
             self.core.link_up(time.monotonic())
         return link
-
-    def _renew_password(self, renew: Callable[[], str]) -> None:
-        try:
-            password = renew()
-        except (ArgumentValueError, CredentialsError, PermissionDeniedError) as error:
-            # There is no session any more, and no later attempt will find one.
-            raise AuthenticationError(
-                f"no password for the chat: {error}", condition="credentials-expired"
-            ) from error
-        except Exception as error:
-            raise ConnectionLostError(f"no password for the chat: {error}") from error
-        with self._mutex:
-            assert self.core.credentials is not None
-            self.core.credentials = Credentials(
-                self.core.credentials.user_id, password, self.core.credentials.resource
-            )
 
     def _serve(self, link: Link | None, waker: Waker) -> None:
         """Wait for something to do; read and write what can be."""
@@ -533,6 +493,8 @@ class Driver:
         if link is None or not (readable or writable):
             return
         with self._mutex:
+            if link is not self._link:
+                return  # another thread has ended this link: what it still brings is nobody's
             try:
                 self._read(link)
                 self._write(link)

@@ -4,43 +4,45 @@ from __future__ import annotations
 
 import atexit
 import weakref
-from typing import Protocol
 
 from ..deadline import Deadline
+from ..errors import NotConnectedError
+from .ending import Ending, report
 
-__all__ = ["ended_at_exit"]
-
-
-class Endable(Protocol):
-    """A connection."""
-
-    @property
-    def is_closed(self) -> bool:
-        """Whether there is nothing to end."""
-
-    @property
-    def exit_timeout(self) -> float:
-        """The seconds it may take."""
-
-    def logout(self, deadline: Deadline) -> None:
-        """End it within the deadline."""
+__all__ = ["cut_off_by_exit", "ended_at_exit", "exit_has_begun"]
 
 
-_connections: weakref.WeakSet[Endable] = weakref.WeakSet()
+_connections: weakref.WeakSet[Ending] = weakref.WeakSet()
+_begun = False
 
 
-def ended_at_exit(connection: Endable) -> None:
+def ended_at_exit(connection: Ending) -> None:
     """End ``connection`` when the interpreter exits, if it lives until then."""
     _connections.add(connection)
 
 
+def exit_has_begun() -> bool:
+    """Whether the interpreter exits: connections are ended, and no new ones are made."""
+    return _begun
+
+
+def cut_off_by_exit(error: BaseException) -> bool:
+    """Whether a callback raised this because the exit ended the connection under it: nobody's mistake."""
+    return _begun and isinstance(error, NotConnectedError)
+
+
 def _at_exit() -> None:
     """End all of them together within the shortest of their time-outs."""
-    still_open = [connection for connection in list(_connections) if not connection.is_closed]
-    if still_open:
-        deadline = Deadline(min(connection.exit_timeout for connection in still_open))
-        for connection in still_open:
-            connection.logout(deadline)
+    global _begun  # noqa: PLW0603 - there is one interpreter
+    _begun = True
+    unfinished = [connection for connection in list(_connections) if not connection.is_over]
+    if not unfinished:
+        return
+    deadline = Deadline(min(connection.timeouts.exit for connection in unfinished))
+    # All begin before one is waited for, lest a receiver of the first takes the time of the others.
+    ends = [(connection, connection.begin_logout(deadline)) for connection in unfinished]
+    for connection, wait in ends:
+        report(connection, wait())
 
 
 atexit.register(_at_exit)

@@ -11,6 +11,7 @@ from typing import Any, Generic, TypeVar
 from ..deadline import Deadline
 from ..errors import ChatTimeoutError
 from ..models import Message
+from .exit import cut_off_by_exit
 from .signals import check_callback
 
 __all__ = ["SendHandle"]
@@ -106,8 +107,11 @@ class SendHandle(Generic[Sent]):
         """Call one callback; what it raises is logged."""
         try:
             callback(self)
-        except Exception:
-            logger.exception("a done-callback of message %s raised", self.id)
+        except Exception as error:
+            if cut_off_by_exit(error):
+                logger.debug("a done-callback of message %s was cut off: %s", self.id, error)
+            else:
+                logger.exception("a done-callback of message %s raised", self.id)
 
     def settle(self, error: Exception | None) -> list[DoneCallback]:
         """Set the outcome once and return the callbacks to run; for the connection alone."""

@@ -9,7 +9,7 @@ import socket
 import ssl
 import threading
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeVar
 
 from ..config import Config
 from ..deadline import Deadline
@@ -22,10 +22,11 @@ from ..errors import (
     TlsError,
 )
 
-__all__ = ["AttemptAbandoned", "Link", "Waker", "open_link", "wait_for"]
+__all__ = ["AttemptAbandoned", "Link", "Waker", "call_aside", "open_link", "wait_for"]
 
 # A selector without a file descriptor of its own: nothing to leak, nothing shared with a fork.
 _Selector: Any = getattr(selectors, "PollSelector", selectors.SelectSelector)
+_Result = TypeVar("_Result")
 _PIECE = 65_536
 _LONGEST_WAIT = 86_400.0  # seconds; poll() takes no more than 2^31 milliseconds
 
@@ -45,6 +46,10 @@ class Waker:
     def fileno(self) -> int:
         """What to wait on."""
         return self._reader.fileno()
+
+    def writer_fileno(self) -> int:
+        """Where a byte wakes, too: for the interpreter, when a signal comes."""
+        return self._writer.fileno()
 
     def wake(self) -> None:
         """Wake the waiting thread, now or when it waits next."""
@@ -85,6 +90,40 @@ def wait_for(
         else:
             waker.drain()
     return readable, writable
+
+
+def call_aside(
+    call: Callable[[], _Result],
+    name: str,
+    deadline: Deadline,
+    waker: Waker,
+    is_wanted: Callable[[], bool],
+) -> _Result:
+    """Make a call that nothing can interrupt on a thread of its own; return or raise what it does.
+
+    Raises TimeoutError at the deadline, and AttemptAbandoned as soon as the waker was woken and
+    ``is_wanted()`` is false: then the call may outlive the wait for it, and nobody learns how it ended.
+    """
+    results: list[_Result] = []
+    failures: list[BaseException] = []
+
+    def run() -> None:
+        try:
+            results.append(call())
+        except BaseException as error:  # noqa: BLE001 - also SystemExit, raised again below
+            failures.append(error)
+        waker.wake()
+
+    threading.Thread(target=run, name=name, daemon=True).start()
+    while not results and not failures:
+        wait_for(None, waker, deadline.remaining(), read=False, write=False)
+        if not is_wanted():
+            raise AttemptAbandoned
+        if deadline.expired and not results and not failures:
+            raise TimeoutError
+    if failures:
+        raise failures[0]
+    return results[0]
 
 
 class Link:
@@ -176,28 +215,21 @@ def open_link(
 def _resolve(
     host: str, port: int, deadline: Deadline, waker: Waker, is_wanted: Callable[[], bool]
 ) -> list[tuple[int, Any]]:
-    # getaddrinfo cannot be interrupted, so a thread of its own may outlive the deadline with it.
-    found: list[Any] = []
+    # getaddrinfo cannot be interrupted.
+    def resolve() -> list[Any]:
+        return socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
 
-    def resolve() -> None:
-        try:
-            found.append(socket.getaddrinfo(host, port, type=socket.SOCK_STREAM))
-        except Exception as error:  # noqa: BLE001 - whatever a resolver raises ends the wait for it
-            found.append(error)
-        waker.wake()
-
-    threading.Thread(target=resolve, name=f"connectycube-resolve-{host}", daemon=True).start()
-    while not found:
-        wait_for(None, waker, deadline.remaining(), read=False, write=False)
-        if not is_wanted():
-            raise AttemptAbandoned
-        if deadline.expired and not found:
-            raise ConnectTimeoutError(f"no address was found for {host} in time")
-    if isinstance(found[0], Exception):
-        raise HostUnknownError(f"the chat host {host!r} has no address: {found[0]}")
-    if not found[0]:
+    try:
+        found = call_aside(resolve, f"connectycube-resolve-{host}", deadline, waker, is_wanted)
+    except AttemptAbandoned:
+        raise
+    except TimeoutError:
+        raise ConnectTimeoutError(f"no address was found for {host} in time") from None
+    except Exception as error:  # noqa: BLE001 - whatever a resolver raises, there is no address
+        raise HostUnknownError(f"the chat host {host!r} has no address: {error}") from None
+    if not found:
         raise HostUnknownError(f"the chat host {host!r} has no address")
-    return list(dict.fromkeys((entry[0], entry[4]) for entry in found[0]))
+    return list(dict.fromkeys((entry[0], entry[4]) for entry in found))
 
 
 def _open_address(

@@ -16,7 +16,7 @@ from ..errors import ArgumentTypeError, ArgumentValueError, StanzaError, StreamP
 from ..models import DialogRef, DialogType, Message, SystemMessage, User
 from ..models.fields import as_int
 from .asking import a_user_id, query_of
-from .connection import Connection, SessionCredentials
+from .connection import Connection
 from .contacts import Contacts
 from .driver import new_id
 from .handle import SendHandle
@@ -34,6 +34,7 @@ from .protocol.encoding import (
 )
 from .protocol.nodes import children
 from .protocol.outbox import Submission
+from .renewal import SessionCredentials
 from .signals import Signal
 
 __all__ = ["Chat"]

@@ -9,6 +9,7 @@ from typing import Any
 
 from ..models import CallbackFailure
 from .dispatcher import Dispatcher
+from .exit import cut_off_by_exit
 from .signals import Signal, name_of
 
 __all__ = ["call_receivers"]
@@ -27,11 +28,12 @@ def call_receivers(
     """Call every receiver of ``signal`` with ``event``, in order.
 
     A receiver that raises is logged and reported to ``callback_failed``, whose own failures are only
-    logged. One that takes longer than ``slow`` seconds is named in a warning.
+    logged. What the exit of the interpreter cuts off is neither. One that takes longer than ``slow`` seconds
+    is named in a warning.
     """
     for receiver in signal.receivers_for(chat):
         error = _call(receiver, chat, signal, event, dispatcher, slow)
-        if error is None or signal is callback_failed:
+        if error is None or signal is callback_failed or cut_off_by_exit(error):
             continue
         failure = CallbackFailure(
             receiver=name_of(receiver), signal=signal.name, event=event, error=error
@@ -54,7 +56,10 @@ def _call(
     try:
         receiver(chat, event)
     except BaseException as error:  # also SystemExit: it would end the worker, not the program
-        logger.exception("receiver %s of %s raised", name, signal.name)
+        if cut_off_by_exit(error):
+            logger.debug("receiver %s of %s was cut off: %s", name, signal.name, error)
+        else:
+            logger.exception("receiver %s of %s raised", name, signal.name)
         return error
     finally:
         dispatcher.note_receiver(None)

@@ -7,13 +7,36 @@ import socket
 import ssl
 import struct
 from collections.abc import Callable, MutableSet
+from typing import TypeVar
 
 from .timers import Timers
 
-__all__ = ["Refused", "TlsHandshake", "reset"]
+__all__ = ["OpenLinks", "Refused", "TlsHandshake", "reset"]
+
+_Link = TypeVar("_Link")
 
 _HANDSHAKE_SECONDS = 10.0
 _RESET_ON_CLOSE = struct.pack("ii", 1, 0)
+
+
+class OpenLinks(set[_Link]):
+    """The links that are open, for one event loop; a stop can wait until none is."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._empty: asyncio.Future[None] | None = None
+
+    def discard(self, link: object) -> None:
+        """Take out a link that has ended."""
+        super().discard(link)
+        if not self and self._empty is not None and not self._empty.done():
+            self._empty.set_result(None)
+
+    async def emptied(self, seconds: float) -> None:
+        """Wait until no link is open, at most so long."""
+        if self:
+            self._empty = asyncio.get_running_loop().create_future()
+            await asyncio.wait([self._empty], timeout=seconds)
 
 
 class TlsHandshake(asyncio.Protocol):

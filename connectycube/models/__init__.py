@@ -1,5 +1,6 @@
 """What travels between the rooms: frozen attrs classes, lenient when read, strict when sent."""
 
+from .abandoned import Abandoned
 from .contact import AddressBookResult, Contact
 from .contact_list import ContactListItem, PrivacyItem, PrivacyListNames
 from .custom_object import CustomObject
@@ -30,6 +31,7 @@ from .results import SearchResult, SystemMessage, UnreadCount
 from .user import Session, User
 
 __all__ = [
+    "Abandoned",
     "AddressBookResult",
     "Attachment",
     "CallbackFailure",

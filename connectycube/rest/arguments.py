@@ -12,6 +12,7 @@ from attrs import field, frozen
 from .. import checks
 from ..errors import ArgumentTypeError, ArgumentValueError
 from ..models import DialogRef, DialogType, Message, User
+from ..models.user import a_user_id
 
 __all__ = [
     "IDS_PER_REQUEST",
@@ -34,15 +35,6 @@ __all__ = [
 
 IDS_PER_REQUEST = 50
 """Ids have 24 characters each: this is well below what servers accept as a URL."""
-
-
-def a_user_id(name: str, value: object) -> int:
-    """Return the id of a user, given as an int or a User."""
-    if isinstance(value, User):
-        value = value.id
-        if value is None:
-            raise ArgumentValueError(f"{name} is a user without an id")
-    return checks.an_integer(name, value, least=1)
 
 
 def a_dialog(name: str, value: object) -> DialogRef:

@@ -127,12 +127,15 @@ class Sessions:
         """
         self._transport.call("DELETE", (*_PATH, "list"), timeout=timeout)
 
-    def identify(self, *, timeout: float | None = None) -> Session | None:
+    def identify(
+        self, *, refused: str | None = None, timeout: float | None = None
+    ) -> Session | None:
         """Return the current session with its user, asked of the service if only its token is known.
 
+        It is renewed first, where it can be, if it has expired or its token is ``refused``.
         ``timeout`` is seconds. Raises ApiError. Source: server API, "Get information about session".
         """
-        session = self._transport.live_session()
+        session = self._transport.live_session(refused=refused)
         if session is None or session.user_id is not None or session.id is not None:
             return session
         known = evolve(self.info(timeout=timeout), token=session.token)

@@ -293,6 +293,26 @@ def test_an_end_of_the_connection_is_a_lost_link(chat_to, certificates, end):
         chat.logout()
 
 
+@pytest.mark.parametrize(
+    "end", [Connection.reset, Connection.fin, lambda conn: None], ids=["RST", "FIN", "polite"]
+)
+def test_an_end_of_the_connection_while_closing_is_the_end_of_the_logout(
+    chat_to, certificates, end
+):
+    def script(conn):
+        conn.log_in()
+        conn.take_presence()
+        conn.expect("</stream:stream>")
+        return end(conn)
+
+    with ScriptedServer(script, tls=certificates.valid) as server:
+        chat = chat_to(server.port)
+        chat.login(1, SECRET)
+        chat.logout()
+        change = wait_for_state(chat, S.CLOSED)
+        assert change.reason is None and S.FORCE_CLOSED not in states(chat)
+
+
 @pytest.mark.parametrize("condition", ["conflict", "policy-violation", "not-authorized"])
 def test_a_permanent_stream_error_is_final(chat_to, certificates, condition):
     def script(conn):

@@ -8,11 +8,14 @@ import subprocess
 import sys
 import textwrap
 import time
+from contextlib import contextmanager
 
 import pytest
 
 from connectycube import ChatState
-from tests.chat.people import PATIENCE, logged_in
+from tests.chat.people import PATIENCE, Person, logged_in
+from tests.faults.proxy import FaultProxy
+from tests.support.waiting import wait_until
 
 PRELUDE = """
 import os, sys, threading
@@ -106,8 +109,326 @@ def test_a_script_that_ends_in_the_middle_of_a_callback_exits_within_its_bound(
             began = time.monotonic()
             bob.chat.send_private(alice.id, "hello")
             _, err = process.communicate(timeout=PATIENCE)
-        assert (process.returncode, err) == (0, "")
+        assert process.returncode == 0
+        assert err.endswith(": abandoned: 1 running receiver (now running: __main__.stuck)\n")
         assert time.monotonic() - began < 6
+
+
+ABANDONING = """
+chat = Chat(
+    Config.from_env(reconnect=ReconnectPolicy(delay=60.0), timeouts=Timeouts(exit=0.5))
+)
+inside = threading.Event()
+
+@chat.message_received.connect
+def stuck(chat, message):
+    inside.set()
+    threading.Event().wait()
+
+def step(word):
+    print(word, flush=True)
+    sys.stdin.readline()
+
+lost = threading.Event()
+
+@chat.state_changed.connect
+def note(chat, change):
+    if change.state is ChatState.FORCE_CLOSED:
+        lost.set()
+
+me, other = int(sys.argv[1]), int(sys.argv[3])
+chat.login(me, sys.argv[2])
+if sys.argv[4] == "receivers":
+    step("ready")
+    inside.wait(20)
+    chat.ping()
+elif sys.argv[4] == "no link":
+    step("ready")
+    lost.wait(20)
+    for number in range(2):
+        chat.send_private(other, str(number))
+elif sys.argv[4] == "frozen":
+    step("ready")
+    for number in range(3):
+        chat.send_private(other, str(number))
+elif sys.argv[4] == "history":
+    asked = threading.Event()
+    def stored_ids(dialog, ids):
+        asked.set()
+        threading.Event().wait()
+    chat._driver._stored_ids = stored_ids
+    step("ready")
+    chat.send_private(other, "did it arrive?")
+    step("sent")
+    lost.wait(20)
+    chat.relogin()
+    asked.wait(20)
+"""
+
+EXITS = {
+    "the end": ("", 0, ""),
+    "sys.exit": ("sys.exit(3)", 3, ""),
+    "an exception": ("raise RuntimeError('its own')", 1, "RuntimeError: its own"),
+}
+
+
+def end_of(process, status, words):
+    """Let the process go on to its end; return what it wrote to stderr, without the words of its own end."""
+    _, err = process.communicate("go on\n", timeout=PATIENCE * 2)
+    assert process.returncode == status
+    assert words in err
+    return err
+
+
+@contextmanager
+def abandoning(emulator, proxy, alice, bob, case, code=""):
+    """A process that is ready to leave something undone, as ``case`` says, and then runs ``code``."""
+    environment = emulator.environment() | {"CONNECTYCUBE_CHAT_PORT": str(proxy.port)}
+    with subprocess.Popen(
+        command(ABANDONING + code, alice.id, alice.password, bob.id, case),
+        env={**os.environ, **environment},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        try:
+            assert process.stdout.readline() == "ready\n"
+            yield process
+        finally:
+            process.kill()
+
+
+@pytest.fixture
+def proxy(emulator):
+    """A proxy in front of the emulator's chat."""
+    with FaultProxy("localhost", emulator.chat_port) as running:
+        yield running
+
+
+@pytest.mark.parametrize("how", EXITS)
+def test_the_exit_says_how_many_events_no_receiver_was_called_with_and_who_still_runs(
+    emulator, alice, bob, proxy, how
+):
+    code, status, words = EXITS[how]
+    with logged_in(bob), abandoning(emulator, proxy, alice, bob, "receivers", code) as process:
+        for number in range(4):
+            bob.chat.send_private(alice.id, str(number)).result(PATIENCE)
+        err = end_of(process, status, words)
+    assert "abandoned: 3 queued events, 1 running receiver (now running: __main__.stuck)" in err
+
+
+def test_the_exit_says_how_many_messages_were_never_written(emulator, alice, bob, proxy):
+    with abandoning(emulator, proxy, alice, bob, "no link") as process:
+        proxy.rst()
+        assert "abandoned: 2 unsent messages\n" in end_of(process, 0, "")
+
+
+def test_the_exit_over_a_frozen_link_says_how_many_messages_were_not_acknowledged(
+    emulator, alice, bob, proxy
+):
+    with abandoning(emulator, proxy, alice, bob, "frozen") as process:
+        proxy.freeze()
+        assert "abandoned: 3 unacknowledged messages\n" in end_of(process, 0, "")
+
+
+def test_the_exit_does_not_wait_for_history_that_hangs(emulator, alice, bob, proxy):
+    with (
+        emulator.faults.start("refuse_resume", user=alice.id, times=1, h=False),
+        abandoning(emulator, proxy, alice, bob, "history") as process,
+    ):
+        proxy.freeze()
+        process.stdin.write("go on\n")
+        process.stdin.flush()
+        assert process.stdout.readline() == "sent\n"
+        proxy.rst()
+        proxy.heal()
+        err = end_of(process, 0, "")
+    assert "abandoned: 1 unacknowledged message\n" in err
+
+
+def test_a_process_that_dies_of_a_signal_says_nothing(emulator, alice, bob, proxy):
+    with abandoning(emulator, proxy, alice, bob, "frozen", "inside.wait(20)") as process:
+        proxy.freeze()
+        process.stdin.write("go on\n")
+        process.stdin.flush()
+        process.terminate()
+        _, err = process.communicate(timeout=PATIENCE)
+    assert (process.returncode, err) == (-signal.SIGTERM, "")
+
+
+def test_a_receiver_that_logs_out_may_finish_its_work_while_the_script_ends(emulator, alice, bob):
+    code = """
+    chat = connect(int(sys.argv[1]), sys.argv[2])
+
+    @chat.message_received.connect
+    def end(chat, message):
+        chat.logout()
+        threading.main_thread().join(0.5)  # the script is at its end by now
+        print("worked to the end")
+
+    print("listening", flush=True)
+    chat.wait()
+    """
+    with (
+        logged_in(bob),
+        subprocess.Popen(
+            command(code, alice.id, alice.password),
+            env={**os.environ, **emulator.environment()},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        ) as process,
+    ):
+        assert process.stdout.readline() == "listening\n"
+        bob.chat.send_private(alice.id, "end")
+        out, err = process.communicate(timeout=PATIENCE)
+    assert (process.returncode, out, err) == (0, "worked to the end\n", "")
+
+
+def test_one_stuck_connection_does_not_take_the_time_of_the_others_at_the_exit(
+    emulator, alice, bob
+):
+    code = """
+    stuck = connect(int(sys.argv[1]), sys.argv[2])
+    inside = threading.Event()
+
+    @stuck.message_received.connect
+    def block(chat, message):
+        inside.set()
+        threading.Event().wait()
+
+    others = [connect(int(sys.argv[4]), sys.argv[5]) for _ in range(3)]
+    others[0].send_private(int(sys.argv[1]), "block").result(10)
+    inside.wait(20)
+    for number, chat in enumerate(others):
+        chat.send_private(int(sys.argv[3]), str(number))
+    """
+    with logged_in(bob):
+        other = Person(emulator)
+        people = (alice.id, alice.password, bob.id, other.id, other.password)
+        status, _, err, _ = run(emulator, code, *people)
+        assert status == 0
+        assert err.endswith("abandoned: 1 running receiver (now running: __main__.block)\n")
+        assert err.count("abandoned") == 1
+        found = bob.events.wait_for("message_received", 3)
+        assert {message.body for message in found} == {"0", "1", "2"}
+    assert emulator.sessions(other.id) == [], "each stream was ended, not cut"
+
+
+def test_a_receiver_that_the_exit_cuts_off_is_no_error_and_another_exception_is(
+    emulator, alice, bob
+):
+    code = """
+    chat = connect(int(sys.argv[1]), sys.argv[2])
+    inside, closed = threading.Event(), threading.Event()
+
+    @chat.state_changed.connect
+    def note(chat, change):
+        if change.state is ChatState.CLOSED:
+            raise ValueError("this one is told")
+
+    @chat.message_received.connect
+    def answer(chat, message):
+        inside.set()
+        while chat.is_ready:
+            closed.wait(0.01)
+        chat.reply(message, "too late")
+
+    @chat.message_received.connect
+    def second(chat, message):
+        try:
+            chat.relogin()
+        except NotConnectedError as error:
+            print(error)
+
+    print("listening", flush=True)
+    inside.wait(20)
+    """
+    with (
+        logged_in(bob),
+        subprocess.Popen(
+            command(code, alice.id, alice.password),
+            env={**os.environ, **emulator.environment()},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        ) as process,
+    ):
+        assert process.stdout.readline() == "listening\n"
+        bob.chat.send_private(alice.id, "hello")
+        out, err = process.communicate(timeout=PATIENCE)
+    assert process.returncode == 0
+    assert out == "the interpreter exits: no connection is made any more\n"
+    assert "NotConnectedError" not in err
+    assert err.count("Traceback") == 1 and "this one is told" in err
+
+
+def test_a_script_that_waits_with_signals_ends_in_good_order(emulator, alice, bob):
+    code = """
+    import signal
+    chat = connect(int(sys.argv[1]), sys.argv[2])
+    chat.message_received.connect(lambda chat, message: chat.reply(message, "answer"))
+    print("listening", flush=True)
+    chat.wait(signals=(signal.SIGTERM, signal.SIGINT))
+    print("after", chat.state.name, signal.getsignal(signal.SIGTERM) is signal.SIG_DFL)
+    """
+    with logged_in(bob):
+        for number in (signal.SIGTERM, signal.SIGINT):
+            with subprocess.Popen(
+                command(code, alice.id, alice.password),
+                env={**os.environ, **emulator.environment()},
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                text=True,
+            ) as process:
+                assert process.stdout.readline() == "listening\n"
+                before = len(bob.events.of("message_received"))
+                bob.chat.send_private(alice.id, "question")
+                bob.events.wait_for("message_received", before + 1)
+                process.send_signal(number)
+                out, err = process.communicate(timeout=PATIENCE)
+            assert (process.returncode, out, err) == (0, "after CLOSED True\n", "")
+            assert emulator.sessions(alice.id) == [], "the stream was ended, not cut"
+
+
+def test_a_second_signal_ends_a_script_at_once_although_a_receiver_does_not_return(
+    emulator, alice, bob
+):
+    code = """
+    import signal
+    config = Config.from_env(timeouts=Timeouts(logout=60.0, exit=60.0))
+    chat = Chat(config)
+
+    @chat.message_received.connect
+    def stuck(chat, message):
+        print("inside", flush=True)
+        threading.Event().wait()
+
+    chat.login(int(sys.argv[1]), sys.argv[2])
+    print("listening", flush=True)
+    chat.wait(signals=(signal.SIGTERM,))
+    print("after", chat.state.name)
+    """
+    with (
+        logged_in(bob),
+        subprocess.Popen(
+            command(code, alice.id, alice.password),
+            env={**os.environ, **emulator.environment()},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        ) as process,
+    ):
+        assert process.stdout.readline() == "listening\n"
+        bob.chat.send_private(alice.id, "hello")
+        assert process.stdout.readline() == "inside\n"
+        process.terminate()
+        wait_until(lambda: emulator.sessions(alice.id) == [], PATIENCE)
+        process.terminate()
+        out, err = process.communicate(timeout=PATIENCE * 2)
+    assert (process.returncode, out) == (0, "after CLOSED\n")
+    assert err.endswith("abandoned: 1 running receiver (now running: __main__.stuck)\n")
 
 
 def test_a_script_that_raises_exits_with_its_own_error(emulator, alice):
@@ -266,10 +587,7 @@ def test_an_exception_of_a_signal_handler_ends_wait_cleanly_while_messages_pour_
 
     @chat.message_received.connect
     def answer(chat, message):
-        try:
-            chat.reply(message, "more")
-        except NotConnectedError:
-            pass  # the exit has begun
+        chat.reply(message, "more")
 
     print("listening", flush=True)
     chat.wait()

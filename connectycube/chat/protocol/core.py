@@ -62,6 +62,7 @@ PERMANENT = frozenset(
 
 _CLOSED = frozenset({ChatState.IDLE, ChatState.CLOSED})
 _ATTEMPTING = frozenset({ChatState.CONNECTING, ChatState.AUTHENTICATED, ChatState.RECONNECTING})
+_REFUSALS = frozenset({"not-authorized", "credentials-expired"})  # RFC 6120, 6.5
 _END_GRACE = 1.0  # seconds the server has to answer our end of the stream
 _MOST_FAILED_RESUMES = 2  # some servers close without a word when they dislike our count
 
@@ -81,12 +82,16 @@ class Core:
         self._addresses = Addresses(config.app_id, config.chat_host)
         self.credentials: Credentials | None = None
         self.closed_reason: Exception | None = None
+        self.abandoned = (0, 0)
+        """Of the last end: the messages that were never written, and those not acknowledged."""
         self.counters = Counters()
         self._session = Session(config, self._addresses, new_id, self.counters)
         self._machine = StateMachine(self._state_changed)
         self._backoff = Backoff(config.reconnect, random)
         self._stream: Stream | None = None
         self._first_login = False
+        self.refused: str | None = None
+        """The token that the server refused in this attempt, which goes on with another one."""
         self._failed_resumes = 0
         self._attempt_deadline: float | None = None
         self._retry_at: float | None = None
@@ -190,7 +195,7 @@ class Core:
             self.tick(now)
 
     def _begin(self, state: ChatState, deadline: float) -> None:
-        self.closed_reason = None
+        self.closed_reason = self.refused = None
         self._backoff.reset()
         self._attempt_deadline = deadline
         self._machine.go(state)
@@ -336,7 +341,10 @@ class Core:
             if self.state is ChatState.AUTHENTICATED and not self._session.flowing:
                 # The server ended the stream over our attempt to resume: the same would follow.
                 self._session.cannot_resume()
-            self._end_link(error, now)
+            if self._goes_on_with_another_token(error):
+                self._drop_stream()
+            else:
+                self._end_link(error, now)
 
     def taken_over(self, now: float) -> None:
         """All outputs were handed over: acknowledge what the server wants acknowledged."""
@@ -382,7 +390,7 @@ class Core:
     def tick(self, now: float) -> None:
         """Do what has become due."""
         if self._retry_at is not None and now >= self._retry_at:
-            self._retry_at = None
+            self._retry_at = self.refused = None
             self._attempt_deadline = now + self._config.timeouts.login
             self._machine.go(ChatState.RECONNECTING)
         if self._attempt_deadline is not None and now >= self._attempt_deadline:
@@ -424,7 +432,7 @@ class Core:
             self._session.begin(event, now)
 
     def _ready(self, state: ChatState, now: float) -> None:
-        self._attempt_deadline = None
+        self._attempt_deadline = self.refused = None
         self._first_login = False
         if state is ChatState.READY:
             self._failed_resumes = 0
@@ -458,6 +466,20 @@ class Core:
                 self._finish(error)
             else:
                 self._retry_at = now + delay
+
+    def _goes_on_with_another_token(self, error: Exception) -> bool:
+        """Whether the attempt goes on with another link and another token, once for each attempt."""
+        credentials = self.credentials
+        assert credentials is not None
+        if (
+            self.refused is not None
+            or not credentials.by_token
+            or not isinstance(error, AuthenticationError)
+            or error.condition not in _REFUSALS
+        ):
+            return False
+        self.refused = credentials.password
+        return True
 
     def _count_failed_resumption(self, error: Exception) -> bool:
         """Tell whether this link ends because its session was resumed into nothing.
@@ -493,9 +515,9 @@ class Core:
     def _finish(self, reason: Exception | None) -> None:
         """Enter CLOSED: nothing goes on."""
         self._stream = None
-        self._retry_at = self._attempt_deadline = self._closing_deadline = None
+        self._retry_at = self._attempt_deadline = self._closing_deadline = self.refused = None
         self._end_sent = self._held = False
-        self._session.end(reason or NotConnectedError("logged out"))
+        self.abandoned = self._session.end(reason or NotConnectedError("logged out"))
         self.closed_reason = reason
         self._machine.go(ChatState.CLOSED, reason)
 

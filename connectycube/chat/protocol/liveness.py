@@ -1,4 +1,4 @@
-"""Whether the server still answers: one request at a time, and a deadline for its answer."""
+"""Whether the server still answers: requests, repeated in good time, and a deadline for an answer."""
 
 from __future__ import annotations
 
@@ -8,20 +8,24 @@ __all__ = ["Liveness"]
 class Liveness:
     """Says when to ask the server for a sign of life, and when its silence means a dead link.
 
-    Only an answer to a request counts: bytes that merely arrive do not prove that ours do.
-    ``interval`` and ``answer`` are seconds.
+    Only an answer to a request counts: bytes that merely arrive do not prove that ours do. All times are
+    seconds: ``interval`` from an answer to the next request; ``answer`` from a request to the end of the
+    link; ``again`` to the next request from one that was not answered, or answered without what was hoped
+    for: servers lose some, and are asked too early.
     """
 
-    def __init__(self, interval: float, answer: float) -> None:
+    def __init__(self, interval: float, answer: float, again: float) -> None:
         self._interval = interval
         self._answer = answer
-        self._asked: float | None = None
-        self._answered = 0.0
+        self._again = again
+        self._asked: float | None = None  # the first request since the last answer, …
+        self._next = 0.0  # … and when the next one is due
         self._active = False
 
     def start(self, now: float) -> None:
         """The link has just proved to be alive."""
-        self._active, self._asked, self._answered = True, None, now
+        self._active = True
+        self.answered(now)
 
     def stop(self) -> None:
         """There is no link to watch."""
@@ -34,15 +38,18 @@ class Liveness:
 
     def asked(self, now: float) -> None:
         """A request was sent."""
-        self._asked = now
+        if self._asked is None:
+            self._asked = now
+        self._next = now + self._again
 
-    def answered(self, now: float) -> None:
-        """The server answered."""
-        self._asked, self._answered = None, now
+    def answered(self, now: float, satisfied: bool = True) -> None:
+        """The server answered; ``satisfied`` says that nothing is left to ask for."""
+        self._asked = None
+        self._next = now + (self._interval if satisfied else min(self._interval, self._again))
 
     def is_due(self, now: float) -> bool:
         """Whether a request should be sent now."""
-        return self._active and self._asked is None and now >= self._answered + self._interval
+        return self._active and now >= self._next
 
     def is_dead(self, now: float) -> bool:
         """Whether a request has been waiting for too long."""
@@ -53,6 +60,4 @@ class Liveness:
         """When to look again, or None."""
         if not self._active:
             return None
-        return (
-            self._answered + self._interval if self._asked is None else self._asked + self._answer
-        )
+        return self._next if self._asked is None else min(self._next, self._asked + self._answer)

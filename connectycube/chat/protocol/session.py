@@ -57,7 +57,9 @@ class Session:
         self.outgoing = bytearray()
         self.outputs: list[Output] = []
         self._counters = counters
-        self.liveness = Liveness(config.timeouts.liveness_interval, config.timeouts.liveness_answer)
+        times = config.timeouts
+        again = min(times.acknowledgement / 6, times.liveness_answer / 3)
+        self.liveness = Liveness(times.liveness_interval, times.liveness_answer, again)
         self.flowing = False
         self.is_present = False
         """Whether the server has handled the presence of this session: from then on messages reach us."""
@@ -192,8 +194,11 @@ class Session:
         self._outbox.put_back(again)
         self.flush(now)
 
-    def end(self, reason: Exception) -> None:
-        """Nothing goes on: tell every waiter the truth."""
+    def end(self, reason: Exception) -> tuple[int, int]:
+        """Nothing goes on: tell every waiter the truth.
+
+        Return how many messages were never written, and how many of the others not acknowledged.
+        """
         self.pause()
         self.timers.clear()
         self._resume_id = None
@@ -202,9 +207,17 @@ class Session:
         self.outputs += self._rooms.fail(reason)
         left = [*self._looking_up, *self._outbox.clear()]
         self._looking_up = []
+        unsent = unacknowledged = 0
         for outbound in left:
-            if outbound.submission is not None:
-                self._failed(outbound.submission, _unknown() if outbound.attempted else reason)
+            if outbound.submission is None:
+                continue
+            if outbound.attempted:
+                unacknowledged += 1
+                self._failed(outbound.submission, _unknown())
+            else:
+                unsent += 1
+                self._failed(outbound.submission, reason)
+        return unsent, unacknowledged
 
     # --- what we send ---
 
@@ -317,16 +330,19 @@ class Session:
         A server handles a client's stanzas in order (RFC 6120, 10.1), so the answer to a ping
         covers everything before it.
         """
-        self._asked_at = self._outbox.sent
         self.liveness.asked(now)
         if self._managed:
+            self._asked_at = self._outbox.sent
             self.write(f'<r xmlns="{ns.STREAM_MANAGEMENT}"/>')
-        else:
-            self._barrier = self._new_id()
-            self.write(
-                f'<iq type="get" id="{self._barrier}" to="{attribute(self._addresses.host)}">'
-                f'<ping xmlns="{ns.PING}"/></iq>'
-            )
+            return
+        if (
+            self._barrier is None
+        ):  # else the same ping again, which covers what the first one covered
+            self._barrier, self._asked_at = self._new_id(), self._outbox.sent
+        self.write(
+            f'<iq type="get" id="{self._barrier}" to="{attribute(self._addresses.host)}">'
+            f'<ping xmlns="{ns.PING}"/></iq>'
+        )
 
     def say_goodbye(self) -> None:
         """Write the end of the stream, and nothing after it."""
@@ -351,7 +367,7 @@ class Session:
     def _acknowledged(self, h: int, now: float) -> None:
         self._settle(self._outbox.acknowledge(h))
         self.is_proven = True
-        self.liveness.answered(now)
+        self.liveness.answered(now, satisfied=not self._outbox.unacknowledged)
         if self._outbox.sent != self._asked_at:
             # Written since the question. Without this test a server whose count stands still
             # would be asked again and again.

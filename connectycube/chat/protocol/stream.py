@@ -43,11 +43,15 @@ __all__ = [
 
 @frozen
 class Credentials:
-    """Who logs in, with which password (or session token), as which resource."""
+    """Who logs in, with which password, as which resource.
+
+    ``by_token`` says that the password is the token of a session, which another one may follow.
+    """
 
     user_id: int
     password: str = field(repr=False)
     resource: str
+    by_token: bool = False
 
 
 @frozen
@@ -197,7 +201,8 @@ class Stream:
                 self._open(self._features)
                 return (Authenticated(),)
             if item.name == "failure":
-                raise _sasl_error(item)
+                what = "session's token" if self._credentials.by_token else "user id and password"
+                raise _sasl_error(item, what)
         raise _unexpected(item, "the outcome of the authentication")
 
     def _features(self, item: Item) -> _Events:
@@ -222,12 +227,20 @@ class Stream:
     def _resume(self, item: Item) -> _Events:
         if isinstance(item, Node) and item.namespace == ns.STREAM_MANAGEMENT:
             if item.name == "resumed":
+                self._check_resumed(item)
                 self._expected = self._established
                 return (Resumed(_count(item, required=True) or 0),)
             if item.name == "failed":
                 self._send_bind()
                 return (NotResumed(_count(item)),)
         raise _unexpected(item, "the outcome of the resumption")
+
+    def _check_resumed(self, item: Any) -> None:
+        """Refuse a session that is not ours; a server that does not say which is believed."""
+        assert self._resumable is not None
+        previous = item.attrs.get("previd")
+        if previous not in (None, self._resumable.id):
+            raise StreamProtocolError("the server resumed another session than the one asked for")
 
     def _send_bind(self) -> None:
         self._bind_id = self._new_id()
@@ -339,7 +352,7 @@ def _stream_error(item: Any) -> StreamError:
     return StreamError(f"the server ended the stream: {condition}{detail}", condition=condition)
 
 
-def _sasl_error(item: Any) -> Exception:
+def _sasl_error(item: Any, refused: str) -> Exception:
     """RFC 6120, 6.5."""
     reason = next((kid for kid in children(item) if kid.name != "text"), None)
     condition = reason.name if reason else "not-authorized"
@@ -348,7 +361,7 @@ def _sasl_error(item: Any) -> Exception:
     if condition == "temporary-auth-failure":
         return StreamError(f"the server cannot authenticate now{detail}", condition=condition)
     return AuthenticationError(
-        f"the chat server refused the user id and password: {condition}{detail}",
+        f"the chat server refused the {refused}: {condition}{detail}",
         condition=condition,
     )
 

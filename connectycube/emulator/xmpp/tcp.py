@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import ssl
 
-from ..connections import Refused, TlsHandshake, reset
+from ..connections import OpenLinks, Refused, TlsHandshake, reset
 from ..faults import CHAT
 from . import namespaces as ns
 from .element import Element
@@ -28,7 +28,7 @@ class TcpServer:
         self._context = context
         self._server: asyncio.Server | None = None
         self.handshakes: set[TlsHandshake] = set()
-        self._links: set[TcpLink] = set()
+        self._links = OpenLinks[TcpLink]()
 
     async def start(self, host: str, port: int) -> int:
         """Listen; return the port, a free one if ``port`` is 0."""
@@ -55,9 +55,7 @@ class TcpServer:
         if self._server is None:
             return
         self._server.close()
-        deadline = asyncio.get_running_loop().time() + _STOP_SECONDS
-        while self._links and asyncio.get_running_loop().time() < deadline:
-            await asyncio.sleep(0.01)
+        await self._links.emptied(_STOP_SECONDS)
         for handshake in list(self.handshakes):
             handshake.drop()
         for link in list(self._links):

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 from aiohttp import WSMsgType, web
 
-from ..connections import reset
+from ..connections import OpenLinks, reset
 from ..faults import CHAT
 from ..listener import Listener
 from . import namespaces as ns
@@ -31,13 +31,11 @@ class WebSocketServer(Listener):
     def __init__(self, exchange: Exchange) -> None:
         super().__init__(exchange.faults, CHAT, exchange.timers)
         self.exchange = exchange
-        self._links: set[WebSocketLink] = set()
+        self._links = OpenLinks[WebSocketLink]()
 
     async def finish(self) -> None:
         """Give links a moment to write what is left, then abort them."""
-        deadline = asyncio.get_running_loop().time() + _STOP_SECONDS
-        while self._links and asyncio.get_running_loop().time() < deadline:
-            await asyncio.sleep(0.01)
+        await self._links.emptied(_STOP_SECONDS)
         for link in list(self._links):
             link.abort()
 

@@ -7,13 +7,13 @@ from connectycube.chat.protocol.liveness import Liveness
 
 
 def started(now: float = 100.0) -> Liveness:
-    liveness = Liveness(interval=30, answer=15)
+    liveness = Liveness(interval=30, answer=15, again=5)
     liveness.start(now)
     return liveness
 
 
 def test_without_a_link_nothing_is_ever_due() -> None:
-    liveness = Liveness(30, 15)
+    liveness = Liveness(30, 15, 5)
     assert liveness.deadline is None
     assert not liveness.is_due(1e9) and not liveness.is_dead(1e9)
 
@@ -29,9 +29,44 @@ def test_a_request_is_due_after_the_interval() -> None:
 def test_an_unanswered_request_means_a_dead_link_after_the_time_out() -> None:
     liveness = started()
     liveness.asked(130)
-    assert liveness.waiting and liveness.deadline == 145
-    assert not liveness.is_due(144.9) and not liveness.is_dead(144.9)
+    assert liveness.waiting
+    assert not liveness.is_dead(144.9)
     assert liveness.is_dead(145)
+
+
+def test_an_unanswered_request_is_repeated_and_the_first_ones_deadline_stands() -> None:
+    liveness = started()
+    liveness.asked(130)
+    assert liveness.deadline == 135 and not liveness.is_due(134.9)
+    for now in (135, 140):
+        assert liveness.is_due(now)
+        liveness.asked(now)
+        assert not liveness.is_due(now) and liveness.deadline == now + 5
+    assert liveness.is_dead(145)
+
+
+def test_a_late_answer_leaves_the_time_for_the_next_request_whole() -> None:
+    liveness = started()
+    liveness.asked(130)
+    liveness.asked(135)
+    liveness.answered(136)
+    liveness.asked(166)
+    assert not liveness.is_dead(180.9) and liveness.is_dead(181)
+
+
+def test_an_answer_that_leaves_something_to_ask_for_is_followed_by_a_request_in_good_time() -> None:
+    liveness = started()
+    liveness.asked(130)
+    liveness.answered(131, satisfied=False)
+    assert not liveness.waiting and not liveness.is_dead(1e9)
+    assert liveness.deadline == 136 and liveness.is_due(136)
+
+
+def test_a_short_interval_stays_short() -> None:
+    liveness = Liveness(interval=1, answer=15, again=5)
+    liveness.start(100)
+    liveness.answered(100, satisfied=False)
+    assert liveness.deadline == 101
 
 
 def test_an_answer_starts_the_interval_anew() -> None:

@@ -76,8 +76,65 @@ def test_a_server_whose_count_stands_still_is_not_asked_again_and_again() -> Non
     world.settle()
     assert world.server.questions - before == 1
     world.advance(300)
-    assert world.server.questions - before == 1 + 300 // 30
+    assert world.server.questions - before == 1 + 300 // 5
     assert world.sent == []
+
+
+@pytest.mark.parametrize("managed", [True, False])
+def test_a_question_that_got_lost_is_asked_again_in_good_time(managed: bool) -> None:
+    server = Server()
+    server.managed = managed
+    world = ready(server)
+    world.settle()
+    server.answers_questions = False
+    world.send(1)
+    world.settle()
+    server.answers_questions = True
+    world.advance(4.9)
+    assert world.sent == []
+    world.advance(0.1)
+    assert world.sent == ids(1)
+    world.advance(300)
+    assert world.states[-1] is ChatState.READY, "the link was not given up over it"
+
+
+def test_without_stream_management_the_ping_that_is_repeated_covers_what_the_first_one_did() -> (
+    None
+):
+    server = Server()
+    server.managed = False
+    world = ready(server)
+    world.settle()
+    server.answers_questions = False
+    world.send(1)
+    world.settle()
+    server.answers_questions = True
+    world.send(2)
+    world.advance(5, settle=False)
+    world.upstream()
+    world.downstream()
+    assert world.sent == ids(1), "nothing is said of what was written behind the first question"
+    world.settle()
+    assert world.sent == ids(1, 2)
+
+
+def test_a_count_that_was_behind_is_asked_for_again_in_good_time() -> None:
+    world = ready()
+    world.settle()
+    assert world.server.session is not None
+    world.server.replies["r"] = f"<a xmlns='{SM}' h='{world.server.session.handled}'/>"
+    world.send(1)
+    world.settle()
+    del world.server.replies["r"]  # by now it has handled the message
+    world.advance(4.9)
+    assert world.sent == []
+    world.advance(0.1)
+    assert world.sent == ids(1)
+    before = world.server.questions
+    world.advance(29.9)
+    assert world.server.questions == before, (
+        "with nothing left to ask for, the interval is the usual"
+    )
 
 
 def test_acknowledging_more_than_was_sent_ends_the_link_and_a_new_session_sorts_it_out() -> None:
@@ -294,6 +351,35 @@ def test_an_iq_under_way_survives_the_resumption() -> None:
 
 
 # --- failed resumption ----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("arrived", [0, 1, 2, 3])
+def test_a_failed_resumption_with_a_count_beyond_the_wrap_resends_exactly_the_rest(
+    arrived: int,
+) -> None:
+    world = ready()
+    world.settle()
+    world.server.ask()
+    world.server.acknowledge()
+    world.settle()
+    session = world.server.session
+    assert session is not None
+    outbox = world.core._session._outbox
+    assert not outbox.unacknowledged
+    session.handled = outbox._acknowledged = 2**32 - 2
+    world.server.answers_questions = False
+    for number in (1, 2, 3):
+        world.send(number)
+    assert world.link is not None
+    wanted = ids(arrived + 1)[0].encode()
+    world.cut(up=(bytes(world.link.to_server) + wanted).find(wanted))
+    assert session.handled == (2**32 - 2 + arrived) % 2**32
+    world.server.forget_sessions()
+    world.server.answers_questions = True
+    reconnect(world)
+    assert world.states[-1] is ChatState.READY
+    assert world.lookups == []
+    assert world.server.messages() == world.sent == ids(1, 2, 3)
 
 
 @pytest.mark.parametrize("arrived", [0, 1, 2, 3])

@@ -225,8 +225,22 @@ def test_a_session_is_resumed_by_its_id_and_count() -> None:
     talk.written()
     talk.hear(FEATURES)
     assert talk.written() == f'<resume xmlns="{SM}" h="4294967295" previd="a&amp;b\'&quot;"/>'
-    assert talk.hear(RESUMED) == [Resumed(5)]
+    assert talk.hear(f"<resumed xmlns='{SM}' previd='a&amp;b&apos;&quot;' h='5'/>") == [Resumed(5)]
     assert talk.written() == ""
+
+
+def test_a_server_that_does_not_say_which_session_it_resumed_is_believed() -> None:
+    talk = Negotiation(RESUMABLE)
+    talk.hear(*TO_FEATURES, FEATURES)
+    assert talk.hear(f"<resumed xmlns='{SM}' h='5'/>") == [Resumed(5)]
+
+
+@pytest.mark.parametrize("previous", ["", "older", "OLD", " old"])
+def test_a_server_that_resumes_another_session_ends_the_stream(previous: str) -> None:
+    talk = Negotiation(RESUMABLE)
+    talk.hear(*TO_FEATURES, FEATURES)
+    with pytest.raises(StreamProtocolError, match="another session than the one asked for"):
+        talk.hear(f"<resumed xmlns='{SM}' previd='{previous}' h='5'/>")
 
 
 @pytest.mark.parametrize(
@@ -409,6 +423,7 @@ def test_what_no_stream_may_hold_ends_it_in_every_step(step: str, data: str) -> 
         at(step).hear(data, "<x>")
 
 
+UNKNOWN = (f"<foo xmlns='{SM}'/>", f"<R xmlns='{SM}'/>", "<a xmlns='urn:xmpp:sm:2' h='0'/>")
 WRONG: dict[str, tuple[str, ...]] = {
     "features to authenticate": ("<message/>", "<iq/>", SUCCESS, "<features xmlns='urn:x'/>"),
     "authentication": (
@@ -436,12 +451,13 @@ WRONG: dict[str, tuple[str, ...]] = {
         SUCCESS,
         "<iq xmlns='urn:x'/>",
     ),
-    "resumed": (RESUMED, ENABLED, FEATURES, "<query/>"),
+    "resumed": (RESUMED, ENABLED, FEATURES, f"<failed xmlns='{SM}'/>", "<query/>"),
 }
 
 
 @pytest.mark.parametrize(
-    ("step", "line"), [(step, line) for step, lines in WRONG.items() for line in lines]
+    ("step", "line"),
+    [(step, line) for step, lines in WRONG.items() for line in (*lines, *UNKNOWN)],
 )
 def test_what_does_not_belong_to_the_step_ends_the_stream(step: str, line: str) -> None:
     with pytest.raises(StreamProtocolError, match=r"^the server sent .* instead of "):

@@ -7,7 +7,7 @@ import uuid
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from pathlib import Path
 from typing import Any, ClassVar
 from xml.sax.saxutils import escape
@@ -67,7 +67,7 @@ class User:
 class Server(ABC):
     """A running server as the tests see it; ``close()`` ends all that a test has made on it.
 
-    Of ``start``, ``stop`` and ``kill`` only a test that owns the server may make use.
+    Of ``start``, ``stop``, ``kill`` and ``paused`` only a test that owns the server may make use.
     """
 
     name: ClassVar[str]
@@ -185,6 +185,10 @@ class Server(ABC):
     def kill(self) -> None:
         """End it at once: the links of its clients are reset."""
 
+    @abstractmethod
+    def paused(self) -> AbstractContextManager[Any]:
+        """While the block runs connections stay open, new ones are accepted, and nothing answers."""
+
 
 class EmulatorServer(Server):
     """The emulator."""
@@ -259,6 +263,10 @@ class EmulatorServer(Server):
         """Reset the links, then end it."""
         self.emulator.cut()
         self.emulator.stop()
+
+    def paused(self) -> AbstractContextManager[Any]:
+        """Let all its connections fall silent; those that did are so for good."""
+        return self.emulator.faults.start("half_open")
 
 
 class ProcessServer(Server):
@@ -338,6 +346,15 @@ class ProcessServer(Server):
     def kill(self) -> None:
         """End the process."""
         self.process.kill()
+
+    @contextmanager
+    def paused(self) -> Iterator[None]:
+        """Stop the process where it is, and let it go on."""
+        self.process.pause()
+        try:
+            yield
+        finally:
+            self.process.resume()
 
 
 class ProsodyServer(ProcessServer):

@@ -126,6 +126,44 @@ def test_a_silent_server_is_noticed_by_the_liveness_deadline(server):
     assert alice.chat.ping() < PATIENCE
 
 
+@pytest.mark.parametrize("direction", ["to_server", "to_client"])
+def test_a_link_that_is_silent_in_one_direction_is_noticed_by_the_liveness_deadline(
+    server, direction
+):
+    proxy, bob = server.proxy(), server.person()
+    alice = server.person(
+        port=proxy.port, timeouts=Timeouts(liveness_interval=0.3, liveness_answer=0.3)
+    )
+    proxy.cut(direction, scope="existing")
+    handle = alice.chat.send_private(bob.id, "does this arrive?")
+    reason = alice.wait_for_state(ChatState.FORCE_CLOSED).reason
+    proxy.heal()
+    assert isinstance(reason, LivenessError)
+    alice.wait_for_state(ChatState.RESUMED)
+    assert handle.result(PATIENCE).body == "does this arrive?"
+    alice.chat.ping()
+    bob.chat.ping()
+    assert bodies(bob, 1) == ["does this arrive?"]
+
+
+def test_a_server_that_stands_still_is_noticed_and_found_again_when_it_goes_on(own_server):
+    quick = Timeouts(liveness_interval=0.3, liveness_answer=0.3, connect=0.5, login=1.0)
+    alice, bob = own_server.person(timeouts=quick), own_server.person(timeouts=quick)
+    with own_server.paused():
+        reason = alice.wait_for_state(ChatState.FORCE_CLOSED).reason
+        bob.wait_for_state(ChatState.FORCE_CLOSED)
+        assert isinstance(reason, LivenessError)
+        second = alice.wait_for_state(ChatState.FORCE_CLOSED, 2).reason
+        assert isinstance(second, ConnectionLostError), (
+            "who does not answer is no permanent failure"
+        )
+        handle = alice.chat.send_private(bob.id, "written while it stood still")
+    alice.chat.wait_until_ready(PATIENCE)
+    bob.chat.wait_until_ready(PATIENCE)
+    assert handle.result(PATIENCE).body == "written while it stood still"
+    assert bodies(bob, 1) == ["written while it stood still"]
+
+
 @pytest.mark.parametrize("part", [0.2, 0.4, 0.6])
 def test_a_link_cut_during_the_login_fails_it_and_the_next_login_succeeds(server, part):
     proxy, user = server.proxy(), server.user()

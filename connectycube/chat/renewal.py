@@ -1,0 +1,74 @@
+"""Credentials of the session for each later login: its token, renewed where it has ended or was refused."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from attrs import evolve
+
+from ..deadline import Deadline
+from ..errors import (
+    ArgumentTypeError,
+    ArgumentValueError,
+    AuthenticationError,
+    ConnectionLostError,
+    ConnectTimeoutError,
+    CredentialsError,
+    PermissionDeniedError,
+)
+from ..models import User
+from .link import AttemptAbandoned, Waker, call_aside
+from .protocol.stream import Credentials
+
+__all__ = ["SessionCredentials", "renewed"]
+
+SessionCredentials = Callable[["str | None"], "tuple[User, str]"]
+"""Return the session's user and token; renewed if it has expired, or its token is the given, refused one."""
+
+_PERMANENT = (ArgumentTypeError, ArgumentValueError, CredentialsError, PermissionDeniedError)
+"""What a renewal raises when there is no session any more: no later attempt would find one."""
+
+
+def renewed(
+    credentials: Credentials,
+    session_credentials: SessionCredentials,
+    refused: str | None,
+    name: str,
+    deadline: Deadline,
+    waker: Waker,
+    is_wanted: Callable[[], bool],
+) -> Credentials:
+    """Return the credentials with the session's token of now, which is not ``refused``.
+
+    The session is asked on a thread of its own, called ``name``: an application's ``renew_session`` may take
+    its time. Raises AuthenticationError where no later attempt would fare better, ConnectionLostError where
+    one might, AttemptAbandoned when nobody wants the attempt any more.
+    """
+    try:
+        user, token = call_aside(
+            lambda: session_credentials(refused), name, deadline, waker, is_wanted
+        )
+    except AttemptAbandoned:
+        raise
+    except _PERMANENT as error:
+        raise AuthenticationError(
+            f"no password for the chat: {error}", condition="credentials-expired"
+        ) from error
+    except TimeoutError as error:
+        words = str(error) or "the session was not renewed in time"
+        raise ConnectTimeoutError(f"no password for the chat: {words}") from error
+    except BaseException as error:  # also SystemExit of an application's renew_session
+        raise ConnectionLostError(f"no password for the chat: {error!r}") from error
+    if user.id != credentials.user_id:
+        raise AuthenticationError(
+            f"no password for the chat: the session is now that of user {user.id}, and the chat's is"
+            f" {credentials.user_id}",
+            condition="not-authorized",
+        )
+    if token == refused:
+        raise AuthenticationError(
+            "the chat server refused the session's token, and the session was not renewed:"
+            " log in again, or give the client a renew_session that makes another session",
+            condition="not-authorized",
+        )
+    return evolve(credentials, password=token)
