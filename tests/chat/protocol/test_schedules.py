@@ -56,7 +56,7 @@ def test_the_schedules_meet_what_they_are_meant_to_meet() -> None:
 
 def replay_dropped(patch: pytest.MonkeyPatch) -> None:
     def resume(self: Any, h: int, now: float) -> None:
-        self._settle(self._outbox.acknowledge(h))
+        self._settle(self._outbox.acknowledge(h), now)
         self._inbound.resume()
         self._flow(now)
 
