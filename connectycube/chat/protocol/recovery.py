@@ -98,7 +98,9 @@ class Recovery:
 
     def _keep_window(self) -> None:
         cursor = self.cursor
-        self._repetitions.keep_since = math.inf if cursor is None else cursor - self._overlap
+        # Twice the overlap, as the service's clock is known to some seconds only.
+        kept = math.inf if cursor is None else cursor - 2 * self._overlap
+        self._repetitions.keep_since = kept
 
     # --- its life ---
 
