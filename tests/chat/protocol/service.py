@@ -1,7 +1,7 @@
-"""A service of several users without I/O: dialogs, their history, and a simulated server for each user's chat.
+"""A service of several users without I/O: dialogs, their history, and a simulated server for each user.
 
-What one user's server handles is stored and relayed to the servers of the others. The service's clock is another
-one than the clients', senders' clocks are wrong, and a message may leave some time after it was stored.
+What one user's server handles is stored and relayed to the servers of the others. The service's clock is not
+the clients', senders' clocks are wrong, and a message may leave some time after it was stored.
 """
 
 from __future__ import annotations
@@ -107,9 +107,9 @@ class Service:
                 self._leaving.append((self._clock() + self.lag(), self.servers[user], stanza))
         self.relay()
 
-    def relay(self) -> None:
-        """Relay what has waited for long enough; what is behind it waits as well."""
-        while self._leaving and self._leaving[0][0] <= self._clock():
+    def relay(self, ahead: float = 0.0) -> None:
+        """Relay what will have waited for long enough ``ahead`` from now; what is behind it waits as well."""
+        while self._leaving and self._leaving[0][0] <= self._clock() + ahead:
             _, server, stanza = self._leaving.popleft()
             server.send(stanza)
 

@@ -80,8 +80,8 @@ class Server:
     """The account, its history and sessions. Attributes are the faults and habits a test chooses.
 
     ``replies`` replaces the server's answer to an element by literal XML ("" for silence), by the
-    element's name: header, features, auth, bind, session, enable, resume, r, ping, carbons. ``handles`` gets every
-    message stanza that the server has handled, ``duplicates`` says whether the next one leaves twice.
+    element's name: header, features, auth, bind, session, enable, resume, r, ping, carbons. ``handles``
+    gets every message stanza that was handled, ``duplicates`` says whether the next one leaves twice.
     """
 
     def __init__(self, user: int = ALICE) -> None:
@@ -344,6 +344,7 @@ class ServerLink:
             assert self.session is not None
             self.session.available = True
             while self.server.offline:
+                self.server.outcomes.append("offline copy")
                 self.server.push(self.server.offline.popleft())
 
     def _iq(self, stanza: ElementTree.Element) -> None:

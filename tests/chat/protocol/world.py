@@ -25,7 +25,7 @@ from connectycube.errors import ConnectionLostError, QueueOverflowError
 from connectycube.models import ChatState, DialogRef, Message
 from connectycube.models.fields import EPOCH
 
-from .simulated import ADDRESSES, ALICE, BOB, HOST, PASSWORD, Link, Server, config
+from .simulated import ADDRESSES, BOB, HOST, PASSWORD, Link, Server, config
 
 
 class History(Protocol):
@@ -71,6 +71,8 @@ class World:
         self.fillings: list[Iterator[None]] = []
         self.recovers: list[Recover] = []
         self.fails: Callable[[], bool] = lambda: False
+        self.seen: list[str] = []
+        """What came about that leaves no other trace."""
         self.digest = 0
         """A checksum of all bytes that were on their way, in either direction."""
         self.now = 1000.0
@@ -273,9 +275,7 @@ class World:
             return
         # What it was by the service's clock when it was this late by ours.
         began = history.time() - (self.now - asked.since)
-        since = datetime.fromtimestamp(
-            math.floor(began - self.config.gap_overlap), timezone.utc
-        )
+        since = datetime.fromtimestamp(math.floor(began - self.config.gap_overlap), timezone.utc)
         dialogs = history.changed_dialogs(self.server.user, since)
         yield
         wanted = recovery.dialogs(asked, dialogs, since)
@@ -339,6 +339,7 @@ class World:
                 self.recovers.append(output)
                 self.fillings.append(self._fill(output))
             else:
+                self.seen.append("Lookup")
                 self.lookups.append(output)
 
     def _drop_link(self) -> None:
