@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta, timezone
 from typing import Any
 
+from attrs import evolve
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -14,6 +15,7 @@ from connectycube.chat.protocol.recovery import Recovery
 from connectycube.chat.protocol.repetitions import Repetitions
 from connectycube.config import Limits
 from connectycube.models import ChatState, DialogRef, DialogType, Message, RecoveryFailure
+from connectycube.models.fields import EPOCH
 
 from .service import Service
 from .simulated import ADDRESSES, ALICE, BOB, config
