@@ -55,7 +55,9 @@ class Dispatcher:
         lock = threading.RLock()
         self._changed = threading.Condition(lock)
         self._room = threading.Condition(lock)  # apart: a notification for a worker wakes a worker
-        self._awaiting = 0  # workers whose receivers wait for an event
+        self._hungry: list[
+            Callable[[], bool]
+        ] = []  # whether an event still lacks that a receiver awaits
         self._lanes: dict[Hashable, deque[Task]] = {}
         self._turns: deque[Hashable] = deque()  # lanes with work that no worker is at
         self._mergeable: dict[Hashable, Task] = {}
@@ -106,28 +108,33 @@ class Dispatcher:
         return threading.current_thread() in self._threads
 
     @contextmanager
-    def awaiting_event(self) -> Iterator[None]:
-        """Around a wait for an event: one that waits in a receiver must not wait for room in the queue."""
+    def awaiting_event(self, is_hungry: Callable[[], bool]) -> Iterator[None]:
+        """Around a wait for an event, which ``is_hungry()`` until it has one.
+
+        In a receiver it must not wait until there is room in the queue, as that waits for the receiver.
+        """
         if not self.is_worker():
             yield
             return
         with self._changed:
-            self._awaiting += 1
+            self._hungry.append(is_hungry)
             self._room.notify_all()
         try:
             yield
         finally:
             with self._changed:
-                self._awaiting -= 1
+                self._hungry.remove(is_hungry)
 
     def wait_for_room(self) -> None:
         """Wait until the queue is down to half of its bounds, for one who could fill it at any speed.
 
-        Returns at once while a receiver waits for an event, which may be what the caller brings, and
-        when the workers are to end.
+        Returns at once while a receiver lacks an event that it waits for, which may be what the caller
+        brings, and when the workers are to end.
         """
         with self._changed:
-            self._room.wait_for(lambda: self._stopping or self._awaiting or self._is_half_empty())
+            self._room.wait_for(
+                lambda: self._stopping or self._is_half_empty() or any(f() for f in self._hungry)
+            )
 
     def put(self, task: Task, *, bounded: bool = True, counts: bool | None = None) -> bool:
         """Queue a task; False if the queue is full and the task is neither unbounded nor mergeable.

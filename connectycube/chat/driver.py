@@ -291,8 +291,8 @@ class Driver:
                 core.release_link()
 
     @contextmanager
-    def _awaiting_event(self) -> Iterator[None]:
-        with self.needing_link(), self.dispatcher.awaiting_event():
+    def _awaiting_event(self, is_hungry: Callable[[], bool]) -> Iterator[None]:
+        with self.needing_link(), self.dispatcher.awaiting_event(is_hungry):
             yield
 
     def _wait_ready(self, deadline: Deadline) -> None:

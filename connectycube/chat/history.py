@@ -66,6 +66,7 @@ class Historian:
         self._name = f"{name}-history"
         self._history = history
         self._overlap = config.gap_overlap
+        self._at_once = max(1, config.limits.queued_events // 2)
         self._dispatcher = dispatcher
         self._tell = tell
         self._cursor: float | None = None
@@ -164,7 +165,7 @@ class Historian:
     def _pages(
         self, core: Core, asked: Recover, dialog: DialogRef, since: datetime
     ) -> Iterator[Sequence[Message]]:
-        """Yield a dialog's pages, each once there is room for it, while the core wants to know."""
+        """Yield a dialog's messages, some at a time, once there is room, while the core wants to know."""
         assert self._history is not None
         pages = self._history.messages(dialog, since)
         while True:
@@ -172,7 +173,9 @@ class Historian:
             page = next(pages, None) if core.recovery.is_about(asked) else None
             if page is None:
                 return
-            yield page
+            for start in range(0, len(page), self._at_once):
+                self._dispatcher.wait_for_room()
+                yield page[start : start + self._at_once]
 
     def _fail(self, core: Core, asked: Recover, dialog: DialogRef | None, error: Exception) -> bool:
         what = "it is not known what came" if dialog is None else f"dialog {dialog.id} was not read"
