@@ -25,7 +25,7 @@ from .rest.transport import ApplicationRenewal, Transport
 from .rest.users import Users
 
 if TYPE_CHECKING:
-    from .chat import Chat
+    from .chat import Chat, History
 
 __all__ = ["ConnectyCube"]
 
@@ -290,7 +290,7 @@ class ConnectyCube:
             made = Chat(
                 self._config,
                 session_credentials=self._chat_credentials,
-                stored_ids=self._stored_ids,
+                history=self._history(),
             )
             # Of two threads that get here at once one wins; a lock might be held across a fork.
             self._chat = self._first_chat.setdefault("chat", made)
@@ -307,6 +307,21 @@ class ConnectyCube:
                 "user_id and password are needed: there is no session of a user (or call login() first)"
             )
         return _user_of(session) or User(id=session.user_id), session.token
+
+    def _history(self) -> History:
+        """Return what the chat may ask of history."""
+        from .chat import History
+
+        return History(
+            stored_ids=self._stored_ids,
+            service_time=self._transport.service_time,
+            ask_time=self._ask_time,
+            changed_dialogs=self._dialogs.changed,
+            messages=self._messages.changed,
+        )
+
+    def _ask_time(self) -> None:
+        self._dialogs.list(limit=1)
 
     def _stored_ids(self, dialog: DialogRef, ids: Collection[str]) -> set[str]:
         """Return those of the message ids that the dialog's history holds."""

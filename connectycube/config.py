@@ -189,6 +189,10 @@ class Config:
     """Whether a markable message is answered with 'delivered' by itself."""
     join_rooms: bool = field(default=True, validator=_bool)
     """Whether sending to a group, public or broadcast dialog enters its room first."""
+    fill_gaps: bool = field(default=True, validator=_bool)
+    """Whether history is read for what came while the connection was lost, if its session is gone."""
+    gap_overlap: float = field(default=60.0, validator=_seconds)
+    """How many seconds before the gap history is read from: more than stanzas and clocks may lag behind."""
     typing_expires: float | None = field(default=None)
     """Seconds after which who is typing counts as having stopped, unless they said more (None: never)."""
     timeouts: Timeouts = field(factory=Timeouts)

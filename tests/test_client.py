@@ -1,6 +1,7 @@
 import subprocess
 import sys
 import threading
+from datetime import datetime, timezone
 
 import pytest
 
@@ -216,6 +217,28 @@ def test_without_a_users_session_there_are_no_chat_credentials(cube, server):
 def test_stored_ids_of_a_dialog_are_looked_up(cube, server):
     server.play(answer(200, {"items": [{"_id": "a"}]}))
     assert cube._stored_ids(DialogRef(id="d"), ["a", "b"]) == {"a"}
+
+
+def test_the_chat_asks_history_of_this_session(cube, server):
+    date = [("Date", "Mon, 01 Jan 2001 10:00:00 GMT")]
+    item = {"_id": "d", "type": 3, "occupants_ids": [5, 6], "last_message_date_sent": 2_000_000_000}
+    server.play(
+        answer(201, SESSION, headers=date),
+        answer(200, {"items": []}, headers=date),
+        answer(200, {"items": [item], "limit": 100}),
+        answer(200, {"items": [], "limit": 100}),
+        answer(200, {"items": [{"_id": "m"}], "limit": 100}),
+    )
+    history = cube._history()
+    assert history.service_time() is None
+    cube.login(login="bob", password="p")
+    history.ask_time()
+    since = datetime.fromtimestamp(1_000_000_000, timezone.utc)
+    assert history.service_time() >= 978_343_200
+    (dialog,) = history.changed_dialogs(since)
+    assert dialog == DialogRef.private(6, "d")
+    ((message,),) = history.messages(dialog, since)
+    assert (message.id, message.dialog) == ("m", dialog)
 
 
 # --- the end

@@ -23,7 +23,7 @@ from ..forks import replaced_in_child
 from ..models import Abandoned, ChatState, StateChange, User
 from .driver import Driver
 from .ending import report
-from .handover import StoredIds
+from .history import History
 from .protocol import markup
 from .protocol import namespaces as ns
 from .protocol.addresses import Addresses
@@ -54,16 +54,14 @@ class Connection:
         config: Config,
         *,
         session_credentials: SessionCredentials | None = None,
-        stored_ids: StoredIds | None = None,
+        history: History | None = None,
     ) -> None:
         self._config = config
         self._session_credentials = session_credentials
         self._addresses = Addresses(config.app_id, config.chat_host)
         self._resource = _new_resource()
         self._user: User | None = None
-        self._driver = Driver(
-            config, f"connectycube-{self._resource[-8:]}", self._deliver, stored_ids
-        )
+        self._driver = Driver(config, f"connectycube-{self._resource[-8:]}", self._deliver, history)
         replaced_in_child(self)
         self.state_changed = Signal("state_changed", "The connection entered another state.")
         self.callback_failed = Signal("callback_failed", "A receiver raised.")

@@ -7,7 +7,8 @@ import logging
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Iterator
+from contextlib import contextmanager
 
 from attrs import define, field
 
@@ -51,7 +52,12 @@ class Dispatcher:
         self._workers = workers
         self._limits = limits
         self._on_low_water = on_low_water
-        self._changed = threading.Condition()
+        lock = threading.RLock()
+        self._changed = threading.Condition(lock)
+        self._room = threading.Condition(lock)  # apart: a notification for a worker wakes a worker
+        self._hungry: list[
+            Callable[[], bool]
+        ] = []  # whether an event still lacks that a receiver awaits
         self._lanes: dict[Hashable, deque[Task]] = {}
         self._turns: deque[Hashable] = deque()  # lanes with work that no worker is at
         self._mergeable: dict[Hashable, Task] = {}
@@ -87,6 +93,7 @@ class Dispatcher:
         with self._changed:
             self._stopping = True
             self._changed.notify_all()
+            self._room.notify_all()
 
     def join(self, deadline: Deadline) -> bool:
         """Wait until all workers but the calling one have ended, or are to go on; whether they have."""
@@ -112,8 +119,40 @@ class Dispatcher:
         """Whether the calling thread is one of the workers."""
         return threading.current_thread() in self._threads
 
-    def put(self, task: Task, *, bounded: bool = True) -> bool:
-        """Queue a task; False if the queue is full and the task is neither unbounded nor mergeable."""
+    @contextmanager
+    def awaiting_event(self, is_hungry: Callable[[], bool]) -> Iterator[None]:
+        """Around a wait for an event, which ``is_hungry()`` until it has one.
+
+        In a receiver it must not wait until there is room in the queue, as that waits for the receiver.
+        """
+        if not self.is_worker():
+            yield
+            return
+        with self._changed:
+            self._hungry.append(is_hungry)
+            self._room.notify_all()
+        try:
+            yield
+        finally:
+            with self._changed:
+                self._hungry.remove(is_hungry)
+
+    def wait_for_room(self) -> None:
+        """Wait until the queue is down to half of its bounds, for one who could fill it at any speed.
+
+        Returns at once while a receiver lacks an event that it waits for, which may be what the caller
+        brings, and when the workers are to end.
+        """
+        with self._changed:
+            self._room.wait_for(
+                lambda: self._stopping or self._is_half_empty() or any(f() for f in self._hungry)
+            )
+
+    def put(self, task: Task, *, bounded: bool = True, counts: bool | None = None) -> bool:
+        """Queue a task; False if the queue is full and the task is neither unbounded nor mergeable.
+
+        ``counts`` says whether it takes up room (None: if it is bounded).
+        """
         with self._changed:
             if bounded and not self._has_room(task.size):
                 self._was_full = True
@@ -132,8 +171,8 @@ class Dispatcher:
             lane.append(task)
             if task.merge_key is not None:
                 self._mergeable[task.merge_key] = task
-            task.counts = bounded
-            if bounded:
+            task.counts = bounded if counts is None else counts
+            if task.counts:
                 self.queued += 1
                 self.queued_bytes += task.size
             return True
@@ -188,19 +227,23 @@ class Dispatcher:
         if task.counts:
             self.queued -= 1
             self.queued_bytes -= task.size
+            if self._is_half_empty():
+                self._room.notify_all()
         if task.merge_key is not None and self._mergeable.get(task.merge_key) is task:
             del self._mergeable[task.merge_key]
         return task
 
     def _is_low_water(self) -> bool:
-        if (
-            self._was_full
-            and self.queued <= self._limits.queued_events // 2
-            and self.queued_bytes <= self._limits.queued_bytes // 2
-        ):
+        low_water = self._was_full and self._is_half_empty()
+        if low_water:
             self._was_full = False
-            return True
-        return False
+        return low_water
+
+    def _is_half_empty(self) -> bool:
+        return (
+            self.queued <= self._limits.queued_events // 2
+            and self.queued_bytes <= self._limits.queued_bytes // 2
+        )
 
 
 def _run(call: Callable[[], None]) -> None:

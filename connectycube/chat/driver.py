@@ -36,12 +36,12 @@ from ..tls import client_context
 from .dispatcher import Dispatcher
 from .ending import Closings, Ending
 from .exit import ended_at_exit, exit_has_begun
-from .handover import HandOver, Request, StoredIds, ask_history
+from .handover import HandOver, Request
+from .history import Answer, Historian, History
 from .link import AttemptAbandoned, Link, Waker, open_link, wait_for
 from .protocol.core import Core
 from .protocol.decoding import Delivery
 from .protocol.outbox import Submission
-from .protocol.outputs import Lookup
 from .protocol.stream import Credentials
 from .renewal import SessionCredentials, renewed
 from .waiting import EventStream
@@ -71,8 +71,8 @@ class Driver(Ending):
     """Runs the core of one chat connection on a thread of its own.
 
     ``deliver(delivery)`` is called on dispatcher workers. On short-lived threads are called: what ``login()``
-    was given to renew its credentials, before each later login and when a token was refused; and
-    ``stored_ids(dialog, ids)``, when a session could not be resumed.
+    was given to renew its credentials, before each later login and when a token was refused; and what
+    ``history`` offers, when a session could not be resumed.
     """
 
     def __init__(
@@ -80,12 +80,12 @@ class Driver(Ending):
         config: Config,
         name: str,
         deliver: Callable[[Delivery], None],
-        stored_ids: StoredIds | None,
+        history: History | None,
     ) -> None:
         self._config = config
         self._name = name
         self._deliver = deliver
-        self._stored_ids = stored_ids
+        self._history = history
         self._forked = False
         self._begin()
         replaced_in_child(self)
@@ -95,15 +95,23 @@ class Driver(Ending):
         """Make everything that a forked child must not share with its parent."""
         self._mutex = threading.Lock()
         self._changed = threading.Condition(self._mutex)
-        self.core = Core(self._config, new_id=new_id, random=random.random)
+        self.core = Core(
+            self._config,
+            new_id=new_id,
+            random=random.random,
+            fills_gaps=self._config.fill_gaps and self._history is not None,
+        )
         self.dispatcher = Dispatcher(
             self._name, self._config.workers, self._config.limits, self._drained
+        )
+        self._historian = Historian(
+            self._config, self._name, self._history, self.dispatcher, self._tell
         )
         self._outlet = HandOver(
             self.dispatcher,
             self._deliver,
             self._note_state,
-            self._look_up,
+            self._historian.ask,
             self._config.timeouts.slow_callback,
         )
         self._link: Link | None = None
@@ -196,7 +204,7 @@ class Driver(Ending):
 
     def _abandon_attempt(self, attempt: Attempt) -> None:
         now = time.monotonic()
-        self.core.close(now, now)
+        self.core.close(now, now, logs_out=False)
         attempt.done = True
         attempt.error = LoginTimeoutError("the chat login did not finish in time")
         self._after_command()
@@ -225,7 +233,7 @@ class Driver(Ending):
         """Collect the events of a signal from now on."""
         streams = self._outlet.streams
         most = self._config.limits.queued_events
-        stream = EventStream(signal, timeout, most, self.needing_link, streams.remove)
+        stream = EventStream(signal, timeout, most, self._awaiting_event, streams.remove)
         streams.add(stream)
         return stream
 
@@ -253,6 +261,11 @@ class Driver(Ending):
         finally:
             with self._mutex:
                 core.release_link()
+
+    @contextmanager
+    def _awaiting_event(self, is_hungry: Callable[[], bool]) -> Iterator[None]:
+        with self.needing_link(), self.dispatcher.awaiting_event(is_hungry):
+            yield
 
     def _wait_ready(self, deadline: Deadline) -> None:
         over = (ChatState.IDLE, ChatState.CLOSED, ChatState.CLOSING)
@@ -395,22 +408,18 @@ class Driver(Ending):
         )
         self._thread.start()
 
-    def _look_up(self, lookup: Lookup) -> None:
-        threading.Thread(
-            target=self._run_look_up,
-            args=(self.core, lookup),
-            name=f"{self._name}-history",
-            daemon=True,
-        ).start()
+    # --- the history threads ---
 
-    # --- the history thread ---
-
-    def _run_look_up(self, core: Core, lookup: Lookup) -> None:
-        found = ask_history(lookup, self._stored_ids)
+    def _tell(self, core: Core, answer: Answer) -> bool:
+        """Give the core an answer of history; whether it still wants to know."""
         with self._mutex:
-            if core is self.core:
-                core.looked_up(lookup, found, time.monotonic())
-                self._after_command()
+            if core is not self.core:
+                return False
+            now = time.monotonic()
+            wanted = answer(core, now)
+            core.gap_answered(now)
+            self._after_command()
+            return wanted
 
     # --- the dispatcher's workers ---
 
@@ -507,8 +516,10 @@ class Driver(Ending):
             data = link.receive()
             if data is None:
                 return
-            self.core.receive(data, time.monotonic())
+            now = time.monotonic()
+            self.core.receive(data, now)
             self._hand_over()
+            self._historian.note(self.core.recovery.cursor, now)
             if not self.core.has_stream:
                 return
             self._write(link)

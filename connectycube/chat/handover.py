@@ -5,28 +5,24 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections import defaultdict
-from collections.abc import Callable, Collection
+from collections.abc import Callable
 from typing import Any
 
 from ..errors import QueueOverflowError
-from ..models import DialogRef, StateChange
+from ..models import StateChange
 from .dispatcher import Dispatcher, Task
 from .handle import DoneCallback, SendHandle
 from .protocol.core import Core
 from .protocol.decoding import Delivery
-from .protocol.outputs import Dropped, Echoed, Lookup, Overheard, Settled
+from .protocol.outputs import Dropped, Echoed, Lookup, Overheard, Recover, Settled
 from .protocol.parser import summary
 from .protocol.requests import Answer
 from .signals import name_of
 from .waiting import Streams
 
-__all__ = ["HandOver", "Request", "StoredIds", "ask_history"]
+__all__ = ["HandOver", "Request"]
 
 logger = logging.getLogger("connectycube.chat")
-
-StoredIds = Callable[[DialogRef, Collection[str]], Collection[str]]
-"""Which of the messages with these ids a dialog's history holds."""
 
 
 class Request:
@@ -41,8 +37,8 @@ class HandOver:
     """Where the core's outputs go; none of it runs user code or waits for anything.
 
     ``deliver(delivery)`` will be called on a dispatcher worker; ``state_changed(change)`` and
-    ``look_up(lookup)`` are called at once. A done-callback that takes longer than ``slow`` seconds is
-    named in a warning, as receivers are.
+    ``ask(core, question)``, of history, are called at once. A done-callback that takes longer than
+    ``slow`` seconds is named in a warning, as receivers are.
     """
 
     def __init__(
@@ -50,13 +46,13 @@ class HandOver:
         dispatcher: Dispatcher,
         deliver: Callable[[Delivery], None],
         state_changed: Callable[[StateChange], None],
-        look_up: Callable[[Lookup], None],
+        ask: Callable[[Core, Lookup | Recover], None],
         slow: float,
     ) -> None:
         self._dispatcher = dispatcher
         self._deliver = deliver
         self._state_changed = state_changed
-        self._look_up = look_up
+        self._ask = ask
         self._slow = slow
         self.unsettled: set[SendHandle[Any]] = set()
         self.streams = Streams()
@@ -84,7 +80,7 @@ class HandOver:
                     output.ticket.answer = output
                     output.ticket.event.set()
                 else:
-                    self._look_up(output)
+                    self._ask(core, output)
             if refused:
                 core.overflowed(refused, self.overflow_error(), time.monotonic())
             else:
@@ -109,7 +105,8 @@ class HandOver:
             delivery.size,
             delivery.merge_key,
         )
-        return self._dispatcher.put(task, bounded=delivery.sequence is not None)
+        bounded = delivery.sequence is not None
+        return self._dispatcher.put(task, bounded=bounded, counts=bounded or delivery.counted)
 
     def _log_dropped(self, dropped: Dropped) -> None:
         """Have a line written by a worker: a log handler may do anything, and a lock is held here."""
@@ -138,20 +135,3 @@ class HandOver:
                     )
 
         self._dispatcher.put(Task(run, lane), bounded=False)
-
-
-def ask_history(lookup: Lookup, stored_ids: StoredIds | None) -> frozenset[str] | None:
-    """Ask which messages of the lookup history holds; None if that cannot be known."""
-    if stored_ids is None:
-        return None
-    dialogs: dict[DialogRef, list[str]] = defaultdict(list)
-    for submission in lookup.submissions:
-        dialogs[submission.dialog].append(submission.id)
-    found: set[str] = set()
-    try:
-        for dialog, ids in dialogs.items():
-            found |= set(stored_ids(dialog, ids))
-    except Exception as error:  # noqa: BLE001 - whatever the callable raises, nobody can know
-        logger.warning("history could not be asked what had arrived: %s", error)
-        return None
-    return frozenset(found)

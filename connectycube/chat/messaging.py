@@ -20,7 +20,8 @@ from .connection import Connection
 from .contacts import Contacts
 from .driver import new_id
 from .handle import SendHandle
-from .handover import Request, StoredIds
+from .handover import Request
+from .history import History
 from .privacy import Privacy
 from .protocol import markup
 from .protocol import namespaces as ns
@@ -65,7 +66,8 @@ class Chat(Connection):
     (:class:`ReactionChange`), ``typing_started`` and ``typing_stopped`` (:class:`Typing`),
     ``system_message_received`` (:class:`SystemMessage`), ``occupant_joined`` and ``occupant_left``
     (:class:`Occupant`), ``room_left`` (:class:`RoomLeft`), ``last_activity_changed``
-    (:class:`LastActivity`), ``contact_requested``, ``contact_confirmed``, ``contact_rejected`` and
+    (:class:`LastActivity`), ``recovery_failed`` (:class:`RecoveryFailure`),
+    ``contact_requested``, ``contact_confirmed``, ``contact_rejected`` and
     ``contact_cancelled`` (:class:`ContactEvent`), ``contact_list_changed`` (:class:`ContactListItem`),
     ``presence_changed`` (:class:`Presence`),
     ``state_changed`` (:class:`StateChange`), ``callback_failed`` (:class:`CallbackFailure`).
@@ -76,9 +78,9 @@ class Chat(Connection):
         config: Config,
         *,
         session_credentials: SessionCredentials | None = None,
-        stored_ids: StoredIds | None = None,
+        history: History | None = None,
     ) -> None:
-        super().__init__(config, session_credentials=session_credentials, stored_ids=stored_ids)
+        super().__init__(config, session_credentials=session_credentials, history=history)
         self.message_received = Signal("message_received", "A message arrived.")
         self.message_sent = Signal("message_sent", "The server acknowledged a message of ours.")
         self.message_failed = Signal("message_failed", "A message of ours failed, or may have.")
@@ -87,6 +89,7 @@ class Chat(Connection):
         self.message_edited = Signal("message_edited", "A message has a new body.")
         self.message_deleted = Signal("message_deleted", "A message was deleted for everybody.")
         self.reaction_changed = Signal("reaction_changed", "A user reacted to a message.")
+        self.recovery_failed = Signal("recovery_failed", "History could not be read after a gap.")
         self.typing_started = Signal("typing_started", "A user started typing.")
         self.typing_stopped = Signal("typing_stopped", "A user stopped typing.")
         self.system_message_received = Signal("system_message_received", "A signal to programs.")

@@ -35,13 +35,13 @@ class EventStream:
         signal: str,
         timeout: float,
         most: int,
-        needing_link: Callable[[], AbstractContextManager[None]],
+        waiting: Callable[[Callable[[], bool]], AbstractContextManager[None]],
         forget: Callable[[EventStream], None],
     ) -> None:
         self.signal = signal
         self._timeout = timeout
         self._most = most
-        self._needing_link = needing_link
+        self._waiting = waiting
         self._forget = forget
         self._events: deque[Any] = deque()
         self._changed = threading.Condition()
@@ -70,13 +70,16 @@ class EventStream:
         with self._changed:
             if self._events:
                 return self._events.popleft()
-        with self._needing_link(), self._changed:
+        with self._waiting(self._is_hungry), self._changed:
             self._changed.wait_for(lambda: self._events or self._ended, deadline.remaining())
             if self._events:
                 return self._events.popleft()
             if self._ended:
                 raise self._reason or NotConnectedError("logged out, or the stream was closed")
         raise ChatTimeoutError(f"no event of {self.signal} came in time")
+
+    def _is_hungry(self) -> bool:
+        return not self._events and not self._ended
 
     def close(self) -> None:
         """Collect nothing any more."""

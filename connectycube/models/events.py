@@ -23,6 +23,7 @@ __all__ = [
     "Occupant",
     "Presence",
     "ReactionChange",
+    "RecoveryFailure",
     "RoomLeft",
     "StateChange",
     "Typing",
@@ -150,6 +151,23 @@ class ReactionChange:
     dialog_id: str | None = field(default=None)
     added: tuple[str, ...] = field(default=())
     removed: tuple[str, ...] = field(default=())
+
+
+@frozen(kw_only=True, slots=True)
+class RecoveryFailure:
+    """History could not be read after a session was lost: what it holds of the gap was not delivered.
+
+    ``dialog`` is the one that could not be read; None: it is not even known which dialogs have a gap.
+    ``error`` says why. Live events go on; the next reconnection tries again from where this gap began.
+    """
+
+    error: Exception
+    dialog: DialogRef | None = field(default=None)
+
+    @property
+    def dialog_id(self) -> str | None:
+        """The dialog's id, or None."""
+        return None if self.dialog is None else self.dialog.id
 
 
 @frozen(kw_only=True, slots=True)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 import re
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from datetime import datetime
 from functools import partial
 from typing import Any
 
@@ -428,6 +430,19 @@ class Messages:
         for piece in in_pieces(wanted):
             found |= self._stored(dialog_id, piece, deadline)
         return found
+
+    def changed(self, dialog: DialogRef, since: datetime) -> Iterator[Sequence[Message]]:
+        """Yield pages of a dialog's messages that were made or changed since, by the service's clock.
+
+        They are sorted by ``date_sent``, and nothing is marked as read. Each page is asked for when it is
+        wanted.
+
+        Raises ArgumentTypeError, ArgumentValueError, ApiError, while iterating.
+        Source: server API, "Retrieve messages".
+        """
+        messages = self.iter(dialog, mark_as_read=False, updated_at__gte=since)
+        while page := tuple(itertools.islice(messages, PAGE_SIZE)):
+            yield page
 
     def _page(self, dialog: object, query: Query, timeout: float | None) -> Page[Message]:
         answer = self._transport.call("GET", _PATH, query=query, timeout=timeout)

@@ -27,6 +27,7 @@ from .http import Body, CallDeadline, Reply, Sink
 from .origins import Origins
 from .redact import redact_url, secrets_in
 from .retry import pause_after_failure, pause_after_reply
+from .service_clock import ServiceClock
 from .state import Renewal, SessionState
 
 __all__ = ["ApplicationRenewal", "Query", "Transport", "expiry_of"]
@@ -77,6 +78,7 @@ class Transport:
         self._config = config
         self._base = config.api_url.rstrip("/")
         self._state = SessionState()
+        self._clock = ServiceClock()
         self._renew_session = renew_session
         self._owns_connections = share is None
         self._origins: Origins = Origins(config) if share is None else share._origins
@@ -94,6 +96,10 @@ class Transport:
     def session(self) -> Session | None:
         """The current session, or None."""
         return self._state.session
+
+    def service_time(self) -> float | None:
+        """Return the time by the service's clock, in unix seconds; None before the API's first answer."""
+        return self._clock.time()
 
     def adopt(self, session: Session, renewal: Renewal | None = None) -> None:
         """Use ``session`` from now on; ``renewal`` makes another like it when the service ends it.
@@ -268,6 +274,8 @@ class Transport:
             self._tell(request, attempt, took, error=error)
             raise
         took = time.monotonic() - started
+        if self._is_api(request.url):
+            self._clock.note(_date_of(reply.headers.get("Date", "")))
         if _log.isEnabledFor(logging.DEBUG):
             words = "%s %s answered %d in %.3f s, %d bytes"
             url = redact_url(request.url)
@@ -275,9 +283,12 @@ class Transport:
         self._tell(request, attempt, took, status=reply.status, bytes_received=reply.received)
         return reply
 
+    def _is_api(self, url: str) -> bool:
+        return url.startswith(self._base + "/")
+
     def _headers(self, request: _Request, session: Session | None) -> dict[str, str]:
         headers = {"User-Agent": f"connectycube-python/{_version()}"}
-        if request.url.startswith(self._base + "/"):  # nobody else needs to know
+        if self._is_api(request.url):  # nobody else needs to know
             headers["Accept"] = "application/json"
             headers["Accept-Encoding"] = "gzip"
             headers["CB-SDK"] = f"Python {_version()}"

@@ -322,6 +322,12 @@ def cut(s: Scene) -> None:
     s.emulator.cut(s.bot.id)
 
 
+def lose_history(s: Scene) -> None:
+    s.emulator.faults.server_error(user=s.bot.id, on="rest", times=1)
+    s.emulator.faults.refuse_resume(user=s.bot.id, times=1)
+    s.emulator.cut(s.bot.id)
+
+
 PROVOKED: dict[str, Callable[[Scene], object]] = {
     "message_received": receive,
     "message_sent": send,
@@ -344,6 +350,7 @@ PROVOKED: dict[str, Callable[[Scene], object]] = {
     "contact_cancelled": lambda s: s.peer.say("unsubscribe", s.bot),
     "presence_changed": lambda s: s.peer.say("unavailable", s.bot),
     "contact_list_changed": lambda s: s.peer.say("subscribed", s.bot),
+    "recovery_failed": lose_history,
     "state_changed": cut,
     "callback_failed": by_failing,
 }

@@ -807,3 +807,100 @@ def test_under_load_each_task_runs_exactly_once_and_in_order_in_its_lane(workers
     assert stress.drained > 10
     assert (stress.dispatcher.queued, stress.dispatcher.queued_bytes) == (0, 0)
     assert stress.dispatcher._lanes == {}
+
+
+# --- room for who brings much -----------------------------------------------------------------------
+
+
+class Bringer:
+    """A thread that waits for room once; ``done`` is set when it has it."""
+
+    def __init__(self, dispatcher):
+        self.done = threading.Event()
+        self._thread = threading.Thread(target=self._wait, args=(dispatcher,))
+        self._thread.start()
+
+    def _wait(self, dispatcher):
+        dispatcher.wait_for_room()
+        self.done.set()
+
+    def join(self):
+        assert self.done.wait(WAIT)
+        self._thread.join(WAIT)
+
+
+def is_waiting(dispatcher):
+    return bool(dispatcher._room._waiters)
+
+
+def test_a_task_that_cannot_be_refused_may_take_up_room(dispatchers):
+    dispatcher = dispatchers(events=2)
+    with Gate(dispatcher):
+        for _ in range(3):
+            assert dispatcher.put(Task(lambda: None, size=5), bounded=False, counts=True)
+        assert (dispatcher.queued, dispatcher.queued_bytes) == (3, 15)
+        assert not dispatcher.put(Task(lambda: None))
+    wait_until_idle(dispatcher)
+    assert (dispatcher.queued, dispatcher.queued_bytes) == (0, 0)
+
+
+@pytest.mark.parametrize(("events", "size"), [(4, 1_000), (1_000, 4)])
+def test_there_is_room_when_the_queue_is_half_empty(dispatchers, events, size):
+    dispatcher = dispatchers(events=events, size=size)
+    dispatcher.wait_for_room()
+    with Gate(dispatcher, "lane") as gate:
+        steps = [Gate.__new__(Gate) for _ in range(3)]
+        for step in steps:
+            step.entered, step.release = threading.Event(), threading.Event()
+            assert dispatcher.put(Task(step._run, "lane", size=1))
+        bringer = Bringer(dispatcher)
+        wait_until(lambda: is_waiting(dispatcher))
+        gate.release.set()
+        assert steps[0].entered.wait(WAIT)  # two are left, which is half
+        bringer.join()
+        for step in steps:
+            step.release.set()
+
+
+def test_who_waits_for_room_goes_on_when_the_workers_are_to_end(dispatchers):
+    dispatcher = dispatchers(events=1)
+    with Gate(dispatcher):
+        dispatcher.put(Task(lambda: None))
+        bringer = Bringer(dispatcher)
+        wait_until(lambda: is_waiting(dispatcher))
+        dispatcher.stop()
+        bringer.join()
+
+
+def test_who_waits_for_room_goes_on_while_a_task_lacks_an_event_that_it_waits_for(dispatchers):
+    dispatcher = dispatchers(events=1)
+    hungry, wait, over = [True], threading.Event(), threading.Event()
+
+    def receive():
+        with dispatcher.awaiting_event(lambda: hungry[0]):
+            wait.set()
+            assert over.wait(WAIT)
+
+    with Gate(dispatcher, "lane") as gate:
+        dispatcher.put(Task(receive, "lane"), bounded=False)
+        dispatcher.put(Task(lambda: None, "lane"))
+        bringer = Bringer(dispatcher)
+        wait_until(lambda: is_waiting(dispatcher))
+        gate.release.set()
+        bringer.join()
+        assert wait.wait(WAIT)
+        hungry[0] = False  # it has one, though it has not seen it yet
+        bringer = Bringer(dispatcher)
+        wait_until(lambda: is_waiting(dispatcher))
+        over.set()
+        bringer.join()
+
+
+def test_a_wait_for_an_event_outside_a_task_makes_no_room(dispatchers):
+    dispatcher = dispatchers(events=1)
+    with Gate(dispatcher), dispatcher.awaiting_event(lambda: True):
+        dispatcher.put(Task(lambda: None))
+        bringer = Bringer(dispatcher)
+        wait_until(lambda: is_waiting(dispatcher))
+        assert not bringer.done.is_set()
+    bringer.join()

@@ -1,3 +1,5 @@
+from datetime import datetime, timezone
+
 import pytest
 
 from connectycube.errors import (
@@ -129,6 +131,30 @@ def test_iter_refuses_wrong_arguments_at_once(ana, server, arguments, name):
     with pytest.raises(WRONG, match=name):
         ana.dialogs.iter(**arguments)
     assert server.connections == 0
+
+
+# --- changed
+
+
+def test_changed_are_those_with_a_message_since_and_those_that_changed_since_each_once(ana, server):
+    """The one is by the senders' clocks, the other by the service's."""
+    recent = [{**DIALOG, "_id": f"d{n}", "last_message_date_sent": 2_000 - n} for n in range(150)]
+    silent = {**DIALOG, "_id": "silent", "last_message_date_sent": None}
+    by_message = shelf(*recent[:30], silent, *recent[30:])
+    by_change = shelf({**DIALOG, "_id": "d3"}, {**DIALOG, "_id": "backdated", "type": 2})
+
+    def respond(request):
+        return (by_change if "updated_at[gte]" in dict(request.query) else by_message)(request)
+
+    server.respond(respond)
+    since = datetime.fromtimestamp(1_950, timezone.utc)
+    found = list(ana.dialogs.changed(since))
+    assert [dialog.id for dialog in found] == [f"d{n}" for n in range(51)] + ["backdated"]
+    assert found[0] == DialogRef(id="d0", type=DialogType.PRIVATE, peer_id=86)
+    assert found[-1] == DialogRef(id="backdated", type=DialogType.GROUP)
+    first, second = (dict(request.query) for request in server.requests)
+    assert first["sort_desc"] == "last_message_date_sent" and "updated_at[gte]" not in first
+    assert second["updated_at[gte]"] == "1950"
 
 
 # --- create

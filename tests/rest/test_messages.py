@@ -1,5 +1,7 @@
+import itertools
 import threading
 import time
+from datetime import datetime, timezone
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -196,6 +198,41 @@ def test_wrong_arguments_of_create_send_nothing(cube, server, arguments, name):
 def test_any_body_arrives(cube, server, body):
     server.respond(created)
     assert cube.messages.create("d", body).body == body
+
+
+# --- what has changed
+
+
+def test_changed_messages_come_in_pages_by_the_services_time_and_none_is_marked_as_read(
+    cube, server
+):
+    items = [{"_id": f"m{number}", "date_sent": 1_000 + number // 3} for number in range(230)]
+
+    def respond(request):
+        query = dict(request.query)
+        start = int(query.get("date_sent[gte]", 0))
+        left = [item for item in items if item["date_sent"] >= start][int(query.get("skip", 0)) :]
+        return answer(200, {"items": left[: int(query["limit"])], "limit": int(query["limit"])})
+
+    server.respond(respond)
+    pages = cube.messages.changed(PRIVATE, datetime.fromtimestamp(900, timezone.utc))
+    assert server.requests == []
+    first = next(pages)
+    assert len(first) == 100 and len(server.requests) == 1, (
+        "each page is asked for when it is wanted"
+    )
+    messages = [*first, *itertools.chain.from_iterable(pages)]
+    assert [message.id for message in messages] == [item["_id"] for item in items]
+    assert {message.dialog for message in messages} == {PRIVATE}
+    for request in server.requests:
+        query = dict(request.query)
+        assert (query["updated_at[gte]"], query["sort_asc"]) == ("900", "date_sent")
+        assert (query["chat_dialog_id"], query["mark_as_read"]) == ("d", "0")
+
+
+def test_where_nothing_has_changed_there_is_no_page(cube, server):
+    server.play(answer(200, {"items": [], "limit": 100}))
+    assert list(cube.messages.changed(PRIVATE, datetime.now(timezone.utc))) == []
 
 
 # --- what history holds

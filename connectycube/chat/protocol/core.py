@@ -30,6 +30,7 @@ from .backoff import Backoff
 from .decoding import Delivery
 from .outbox import Submission
 from .outputs import Counters, Lookup, Output
+from .recovery import Recovery
 from .session import Session
 from .states import READY_STATES, StateMachine
 from .stream import (
@@ -64,6 +65,7 @@ _CLOSED = frozenset({ChatState.IDLE, ChatState.CLOSED})
 _ATTEMPTING = frozenset({ChatState.CONNECTING, ChatState.AUTHENTICATED, ChatState.RECONNECTING})
 _REFUSALS = frozenset({"not-authorized", "credentials-expired"})  # RFC 6120, 6.5
 _END_GRACE = 1.0  # seconds the server has to answer our end of the stream
+_HELD_TOO_MUCH = "more came while history was read than could be held; it is fetched again"
 _MOST_FAILED_RESUMES = 2  # some servers close without a word when they dislike our count
 
 
@@ -76,6 +78,7 @@ class Core:
         *,
         new_id: Callable[[], str],
         random: Callable[[], float],
+        fills_gaps: bool = False,
     ) -> None:
         self._config = config
         self._new_id = new_id
@@ -85,7 +88,8 @@ class Core:
         self.abandoned = (0, 0)
         """Of the last end: the messages that were never written, and those not acknowledged."""
         self.counters = Counters()
-        self._session = Session(config, self._addresses, new_id, self.counters)
+        self._fills_gaps = fills_gaps
+        self._session = self._new_session()
         self._machine = StateMachine(self._state_changed)
         self._backoff = Backoff(config.reconnect, random)
         self._stream: Stream | None = None
@@ -100,6 +104,7 @@ class Core:
         self._drained: QueueOverflowError | None = None  # they caught up before we were ready
         self._closing_deadline: float | None = None
         self._end_sent = False
+        self._logs_out = False  # a permanent end is none: after it, too, there may be a gap
 
     # --- what the driver looks at ---
 
@@ -273,10 +278,24 @@ class Core:
         """History's answer: the ids it holds, or None if it could not be read."""
         self._session.looked_up(asked, found, now)
 
-    def close(self, now: float, deadline: float) -> None:
-        """Log out: let the server acknowledge what was sent, end the stream, until ``deadline``."""
+    @property
+    def recovery(self) -> Recovery:
+        """The gap that a lost session leaves: what was asked of history, and where its answers go."""
+        return self._session.recovery
+
+    def gap_answered(self, now: float) -> None:
+        """History has answered: once the gap is filled, fetch what was too much to be held meanwhile."""
+        if not self.recovery.is_open and not self._held:
+            self.drained(QueueOverflowError(_HELD_TOO_MUCH, receiver=None), now)
+
+    def close(self, now: float, deadline: float, *, logs_out: bool = True) -> None:
+        """End the session: let the server acknowledge what was sent, end the stream, until ``deadline``.
+
+        Who logs out starts anew the next time, with no gap to fill.
+        """
         if not self.is_open:
             return
+        self._logs_out = logs_out
         was_ready = self.is_ready
         self._machine.go(ChatState.CLOSING)
         self._retry_at = self._attempt_deadline = None
@@ -423,7 +442,7 @@ class Core:
         elif isinstance(event, Authenticated):
             self._machine.go(ChatState.AUTHENTICATED)
         elif isinstance(event, NotResumed):
-            self._session.not_resumed(event.handled)
+            self._session.not_resumed(event.handled, now)
         elif isinstance(event, Resumed):
             self._session.resume(event.handled, now)
             self._ready(ChatState.RESUMED, now)
@@ -438,6 +457,7 @@ class Core:
             self._failed_resumes = 0
         self._backoff.ready(now)
         self._machine.go(state)
+        self._session.present()
         drained, self._drained = self._drained, None
         if drained is not None:
             self.drained(drained, now)
@@ -518,6 +538,9 @@ class Core:
         self._retry_at = self._attempt_deadline = self._closing_deadline = self.refused = None
         self._end_sent = self._held = False
         self.abandoned = self._session.end(reason or NotConnectedError("logged out"))
+        if self._logs_out:
+            self.recovery.forget()
+        self._logs_out = False
         self.closed_reason = reason
         self._machine.go(ChatState.CLOSED, reason)
 
@@ -539,8 +562,11 @@ class Core:
 
     def _renew_session(self) -> None:
         reported = self._session.outputs
-        self._session = Session(self._config, self._addresses, self._new_id, self.counters)
+        self._session = self._new_session()
         self._session.outputs = reported
+
+    def _new_session(self) -> Session:
+        return Session(self._config, self._addresses, self._new_id, self.counters, self._fills_gaps)
 
     def _write_stream_output(self) -> None:
         if self._stream is not None:

@@ -54,7 +54,8 @@ class Delivery:
     merged when receivers are slow; without a key an event must be delivered.
     ``sequence`` is the stanza's place in the session (None for what did not come from a stanza),
     ``key`` tells repetitions apart, and ``copied`` says that it was another device's (XEP-0280). One
-    that is ``final`` would not come again, so a full queue must take it.
+    that is ``final`` would not come again, so a full queue must take it; so must one without a place in
+    the session, which takes up room nevertheless if it is ``counted``.
     """
 
     signal: str
@@ -66,6 +67,7 @@ class Delivery:
     key: tuple[str, int, str] | None = field(default=None)
     copied: bool = field(default=False)
     final: bool = field(default=False)
+    counted: bool = field(default=False)
 
 
 Unreported = Literal["calls", "forged", "not_understood", "own_echoes", "refused", "repeated"]

@@ -20,6 +20,7 @@ from .outbox import Submission
 from .outputs import Counters, Echoed, Output, Overheard
 from .parser import MessageStanza
 from .presences import decode_presence
+from .recovery import Recovery
 from .repetitions import Repetitions
 from .rooms import Rooms
 from .timers import Timers
@@ -44,6 +45,8 @@ class Inbound:
         rooms: Rooms,
         timers: Timers,
         counters: Counters,
+        repetitions: Repetitions,
+        recovery: Recovery,
         emit: Callable[[Output], None],
         refused: Callable[[MessageFailure, str | None], None],
     ) -> None:
@@ -54,7 +57,8 @@ class Inbound:
         self._counters = counters
         self._emit = emit
         self._refused = refused
-        self._repetitions = Repetitions()
+        self._repetitions = repetitions
+        self._recovery = recovery
         self._echoes: OrderedDict[tuple[str, str], Submission] = OrderedDict()
         self._failed_signals: OrderedDict[str, str] = OrderedDict()
         self._markers: OrderedDict[str, None] = OrderedDict()
@@ -85,15 +89,15 @@ class Inbound:
         """All that found room was handed over; return the messages that 'delivered' is due for."""
         self.handled = self._received if self.hole is None else (self.hole - 1) % _MODULUS
         marks, self._to_mark = self._to_mark, []
-        if not self._config.auto_delivered:
-            return []
         return [message for sequence, message in marks if self._is_before_hole(sequence)]
 
     def refuse(self, refused: Sequence[Delivery]) -> None:
         """There was no room for these, the newest deliveries: act as if they had not arrived."""
-        if self.hole is None:
-            self.hole = refused[0].sequence
-        for delivery in refused:
+        first = refused[0].sequence
+        assert first is not None
+        if self._is_before_hole(first):
+            self.hole = first
+        for delivery in (*refused, *self._recovery.let_go(self._is_before_hole)):
             if delivery.key is not None:
                 self._repetitions.forget(delivery.key)
 
@@ -103,15 +107,17 @@ class Inbound:
 
     # --- understanding ---
 
-    def expect(self, submission: Submission, me: int) -> None:
+    def expect(self, submission: Submission, me: int, now: float) -> None:
         """A message of ours is on its way: know its echo and its refusal."""
         if submission.failed != "message_failed":
             _remember(self._failed_signals, submission.id, submission.failed)
-        if submission.in_room:
-            # What the room reflects of it is not news.
-            self._repetitions.is_new((submission.to, me, submission.id))
-            if submission.message is not None:
-                _remember(self._echoes, (submission.to, submission.id), submission)
+        self.remember_own(submission, me, now)
+        if submission.in_room and submission.message is not None:
+            _remember(self._echoes, (submission.to, submission.id), submission)
+
+    def remember_own(self, submission: Submission, me: int, now: float) -> None:
+        """What a room reflects of a message of ours, and what history holds of it, is not news."""
+        self._repetitions.is_new((submission.to, me, submission.id), now)
 
     def expect_marker(self, marker_id: str) -> None:
         """A marker of ours is on its way, whose refusal nobody waits for."""
@@ -135,9 +141,9 @@ class Inbound:
             if decoded.key not in self._repetitions:
                 self.report(decoded)
             return
-        if isinstance(event, Message) and event.own and self._is_echo(stanza, decoded):
+        if isinstance(event, Message) and event.own and self._is_echo(stanza, decoded, now):
             return
-        if decoded.key is not None and not self._repetitions.is_new(decoded.key):
+        if decoded.key is not None and not self._repetitions.is_new(decoded.key, now):
             self._drop("own_echoes" if decoded.key[1] == me else "repeated", stanza)
             return
         if isinstance(event, Message):
@@ -166,18 +172,25 @@ class Inbound:
         self._emit(self._counters.count(reason, stanza))
 
     def report(self, delivery: Delivery) -> None:
-        """Emit a delivery that comes again on the next link if there is no room for it on this one."""
+        """Emit a delivery that comes again on the next link if there is no room for it on this one.
+
+        Where a gap is being filled, it waits.
+        """
         delivery.sequence = self._received
+        if self.hole is None and self._recovery.holds(delivery):
+            if self._recovery.hold(delivery):
+                return
+            self.refuse([delivery])
         self._emit(delivery if self.hole is None else Overheard(delivery))
 
-    def _is_echo(self, stanza: MessageStanza, delivery: Delivery) -> bool:
+    def _is_echo(self, stanza: MessageStanza, delivery: Delivery, now: float) -> bool:
         # By the stanza's id: the message's may be one that the server gave it.
         own_id = stanza.attributes.get("id", "")
         submission = self._echoes.pop((delivery.conversation or "", own_id), None)
         if submission is None:
             return False
         if delivery.key is not None:
-            self._repetitions.is_new(delivery.key)
+            self._repetitions.is_new(delivery.key, now)
         self._drop("own_echoes", stanza)
         self._emit(Echoed(submission, delivery.event))
         return True

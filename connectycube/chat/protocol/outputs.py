@@ -11,7 +11,16 @@ from .decoding import Delivery, Unreported
 from .outbox import Submission
 from .requests import Answer
 
-__all__ = ["Counters", "Dropped", "Echoed", "Lookup", "Output", "Overheard", "Settled"]
+__all__ = [
+    "Counters",
+    "Dropped",
+    "Echoed",
+    "Lookup",
+    "Output",
+    "Overheard",
+    "Recover",
+    "Settled",
+]
 
 
 @frozen
@@ -27,6 +36,16 @@ class Lookup:
     """A question to history: which of these messages does it hold? Answer with ``looked_up``."""
 
     submissions: tuple[Submission, ...]
+
+
+@frozen(eq=False)
+class Recover:
+    """A question to history: what has come since ``since``, by our clock, less an overlap?
+
+    Answered with what ``recovery`` offers, then ``gap_answered``.
+    """
+
+    since: float
 
 
 @frozen
@@ -52,7 +71,7 @@ class Dropped:
     stanza: Any
 
 
-Output = Delivery | Settled | Echoed | Overheard | Dropped | Answer | Lookup
+Output = Delivery | Settled | Echoed | Overheard | Dropped | Answer | Lookup | Recover
 
 
 @define

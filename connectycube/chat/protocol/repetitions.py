@@ -2,33 +2,43 @@
 
 from __future__ import annotations
 
+import math
 from collections import OrderedDict
 
-__all__ = ["Repetitions"]
+__all__ = ["Key", "Repetitions"]
 
 Key = tuple[str, int, str]
 
 
 class Repetitions:
-    """Remembers the last ``window`` keys."""
+    """Remembers the last ``window`` keys, and more of them while they are needed: see ``keep_since``."""
 
     def __init__(self, window: int = 10_000) -> None:
         self._window = window
-        self._seen: OrderedDict[Key, None] = OrderedDict()
+        self._seen: OrderedDict[Key, float] = OrderedDict()
+        self.keep_since = math.inf
+        """A key that was seen at this moment or later is remembered, however many there are."""
 
-    def is_new(self, key: Key) -> bool:
+    def is_new(self, key: Key, now: float = 0.0) -> bool:
         """Whether ``key`` was not seen before; it is now."""
-        if key in self._seen:
+        is_new = key not in self._seen
+        self._seen[key] = now
+        if not is_new:
             self._seen.move_to_end(key)
             return False
-        self._seen[key] = None
-        if len(self._seen) > self._window:
-            self._seen.popitem(last=False)
+        while len(self._seen) > self._window:
+            oldest = next(iter(self._seen))
+            if self._seen[oldest] >= self.keep_since:
+                break
+            del self._seen[oldest]
         return True
 
     def __contains__(self, key: Key | None) -> bool:
         """Whether ``key`` was seen before."""
         return key in self._seen
+
+    def __len__(self) -> int:
+        return len(self._seen)
 
     def forget(self, key: Key) -> None:
         """Let ``key`` be new again: it was not taken over."""

@@ -6,6 +6,7 @@ a session could not be resumed. Links, attempts and states are the core's busine
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Hashable, Sequence
 from typing import Any
 
@@ -23,6 +24,8 @@ from .outbox import Outbound, Outbox, Submission
 from .outputs import Counters, Lookup, Output, Settled
 from .parser import MessageStanza
 from .pushes import decode_push
+from .recovery import Recovery
+from .repetitions import Repetitions
 from .requests import Answer, PendingRequests
 from .rooms import Rooms
 from .roster import ROSTER_QUERY
@@ -31,6 +34,7 @@ from .timers import Timers
 
 __all__ = ["Session"]
 
+_MOST_QUESTIONS = 8
 _PRESENT = object()  # the ticket of the request that is answered once the presence was handled
 
 
@@ -47,6 +51,7 @@ class Session:
         addresses: Addresses,
         new_id: Callable[[], str],
         counters: Counters,
+        fills_gaps: bool,
     ) -> None:
         self._config = config
         self._addresses = addresses
@@ -69,8 +74,20 @@ class Session:
         self._requests = PendingRequests()
         self.timers = Timers()  # holds bytes to send and deliveries to make
         self._rooms = Rooms(addresses, new_id, self._send_now)
+        repetitions = Repetitions()
+        self.recovery = Recovery(
+            config, addresses, repetitions, counters, self._emit, lambda: self.me, fills_gaps
+        )
         self._inbound = Inbound(
-            config, addresses, self._rooms, self.timers, counters, self._emit, self._refused
+            config,
+            addresses,
+            self._rooms,
+            self.timers,
+            counters,
+            repetitions,
+            self.recovery,
+            self._emit,
+            self._refused,
         )
         self._standing: dict[Hashable, tuple[str, str | None, str]] = {
             "carbons": ("set", None, f'<enable xmlns="{ns.CARBONS}"/>'),
@@ -81,6 +98,9 @@ class Session:
         self._resume_id: str | None = None
         self._answer_due = False
         self._asked_at = 0  # how much was sent when the server was last asked
+        # When it was asked what it has not answered, on this link. Of a question that it lost the moment goes
+        # to the next answer: that is too early, and the gap to be filled only longer.
+        self._asked_when: deque[float] = deque(maxlen=_MOST_QUESTIONS)
         self._barrier: str | None = None  # the ping that asks, where nothing is counted
 
     @property
@@ -113,6 +133,8 @@ class Session:
         self._managed, self._resume_id = bound.managed, bound.resume_id
         self._inbound.begin()
         self.is_present = False
+        self.recovery.begin()
+        self._asked_when.append(now)  # by the requests of a new session
         self._send_now(b"<presence/>")
         for key, (kind, to, payload) in self._standing.items():
             # Stanzas are handled in order: what is answered after the presence says that we are there.
@@ -121,7 +143,7 @@ class Session:
 
     def resume(self, h: int, now: float) -> None:
         """The session goes on: replay what the server has not handled, before anything new."""
-        self._settle(self._outbox.acknowledge(h))
+        self._settle(self._outbox.acknowledge(h), now)
         self._inbound.resume()
         for outbound in self._outbox.unacknowledged:
             self.write(outbound.data)
@@ -135,8 +157,13 @@ class Session:
         self.liveness.start(now)
         self.flush(now)
 
+    def present(self) -> None:
+        """Messages reach us in this session: what came before is history's."""
+        self.recovery.ask()
+
     def pause(self) -> None:
         """The link is gone."""
+        self._asked_when.clear()
         self.flowing = self.is_present = self.is_proven = False
         self.outgoing.clear()
         self.liveness.stop()
@@ -145,10 +172,10 @@ class Session:
         """Do not attempt to resume this session again."""
         self._resume_id = None
 
-    def not_resumed(self, h: int | None) -> None:
+    def not_resumed(self, h: int | None, now: float) -> None:
         """The server does not know the session any more; ``h`` is its count if it still has that."""
         if h is not None:
-            self._settle(self._outbox.acknowledge(h))
+            self._settle(self._outbox.acknowledge(h), now)
         self.lose(exact=h is not None)
 
     def lose(self, exact: bool) -> None:
@@ -188,7 +215,7 @@ class Session:
             if found is None:
                 self._failed(submission, _unknown())
             elif submission.id in found:
-                self._sent(submission)
+                self._sent(submission, now)
             else:
                 again.append(outbound)
         self._outbox.put_back(again)
@@ -200,6 +227,7 @@ class Session:
         Return how many messages were never written, and how many of the others not acknowledged.
         """
         self.pause()
+        self.recovery.end()
         self.timers.clear()
         self._resume_id = None
         self._fail_requests(reason)
@@ -227,7 +255,7 @@ class Session:
 
     def submit(self, submission: Submission, data: bytes, now: float) -> None:
         """Send a message stanza, now or once the link is there; its room is joined if need be."""
-        self._inbound.expect(submission, self.me)
+        self._inbound.expect(submission, self.me, now)
         if submission.in_room:
             self.enter_room(submission.dialog)
         self._outbox.add(Outbound(data, submission))
@@ -333,12 +361,13 @@ class Session:
         self.liveness.asked(now)
         if self._managed:
             self._asked_at = self._outbox.sent
+            self._asked_when.append(now)
             self.write(f'<r xmlns="{ns.STREAM_MANAGEMENT}"/>')
             return
-        if (
-            self._barrier is None
-        ):  # else the same ping again, which covers what the first one covered
+        if self._barrier is None:
             self._barrier, self._asked_at = self._new_id(), self._outbox.sent
+            self._asked_when.append(now)
+        # … else the same ping again, which covers what the first one covered.
         self.write(
             f'<iq type="get" id="{self._barrier}" to="{attribute(self._addresses.host)}">'
             f'<ping xmlns="{ns.PING}"/></iq>'
@@ -365,7 +394,8 @@ class Session:
             self._acknowledged(nonza.h, now)
 
     def _acknowledged(self, h: int, now: float) -> None:
-        self._settle(self._outbox.acknowledge(h))
+        self._settle(self._outbox.acknowledge(h), now)
+        self._heard()
         self.is_proven = True
         self.liveness.answered(now, satisfied=not self._outbox.unacknowledged)
         if self._outbox.sent != self._asked_at:
@@ -373,12 +403,18 @@ class Session:
             # would be asked again and again.
             self.ask_if_needed(now)
 
-    def _settle(self, acknowledged: list[Outbound]) -> None:
+    def _heard(self) -> None:
+        """The server answers in order: what it had for us when it was asked has arrived before."""
+        if self._asked_when:
+            self.recovery.heard(self._asked_when.popleft())
+
+    def _settle(self, acknowledged: list[Outbound], now: float) -> None:
         for outbound in acknowledged:
             if outbound.submission is not None:
-                self._sent(outbound.submission)
+                self._sent(outbound.submission, now)
 
-    def _sent(self, submission: Submission) -> None:
+    def _sent(self, submission: Submission, now: float) -> None:
+        self._inbound.remember_own(submission, self.me, now)  # history has it from now on
         self.outputs.append(Settled(submission))
         message = submission.message
         if message is not None:
@@ -453,6 +489,7 @@ class Session:
     def _answered(self, answer: Answer) -> None:
         if answer.ticket is _PRESENT:
             self.is_present = True
+            self._heard()
         if answer.ticket not in (None, _PRESENT):
             self.outputs.append(answer)
         elif answer.error is not None:
@@ -474,7 +511,8 @@ class Session:
 
     def taken_over(self, now: float) -> None:
         """All outputs that found room were handed over: say 'delivered' and acknowledge."""
-        for message in self._inbound.taken_over():
+        due = [*self._inbound.taken_over(), *self.recovery.taken_over(hole=self.has_hole)]
+        for message in due if self._config.auto_delivered else ():
             self.send_marker("received", message, now)
         if self._answer_due and self.flowing:
             self.answer()

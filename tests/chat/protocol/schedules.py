@@ -1,154 +1,260 @@
-"""Random schedules of sends, deliveries, cuts, restarts, full queues and log-outs, and what must hold in all.
+"""Random schedules of clients that talk while everything goes wrong, and what must hold in all of them.
 
-A schedule is a function of its seed. :func:`problems` plays it and returns, in words, every promise that was
-broken: none for the real core, some for one with a planted defect.
+A schedule is a function of its seed, down to each byte. :func:`problems` plays it and returns, in words, each
+promise that was broken: none for the real core, some for one with a planted defect.
 """
 
 from __future__ import annotations
 
+import zlib
+from collections import Counter
+from datetime import datetime, timezone
 from random import Random
+from typing import Any
 
-from connectycube.config import ReconnectPolicy
+from connectycube.config import Limits, ReconnectPolicy
 from connectycube.errors import OutcomeUnknownError
-from connectycube.models import ChatState
+from connectycube.models import ChatState, DialogRef, Message
 
-from .simulated import Server, config, text_message
+from .service import Service
+from .simulated import ALICE, BOB, config
 from .world import World
 
-STEPS = 90
+CAROL = 1003
+DAVE = 1004  # no client: his messages are simply there
+STEPS = 50
+LONGEST_LAG = 50.0  # seconds until a message leaves the service: less than the overlap
+DAY = 86_400.0
 
 
 class Schedule:
-    """One random history of a connection."""
+    """One random history of one to three clients, and what they met on the way."""
 
     def __init__(self, seed: int) -> None:
         self.random = Random(seed)
         chance = self.random.random
-        server = Server()
+        self.met: Counter[str] = Counter()
+        users = [ALICE, BOB, CAROL][: self.random.choice([1, 1, 1, 1, 2, 3])]
+        self.service = Service(users, lambda: max(world.now for world in self.worlds))
+        self.worlds: list[World] = []
+        self.service.rooms = {"hikers": {*users, DAVE}}
+        self.service.room_echo = chance() < 0.5
+        self.keeps_sessions = chance() < 0.3
+        self.keeps_offline = chance() < 0.3
+        self.stays_logged_in = chance() < 0.6
+        lags, repeats = chance() < 0.5, chance() < 0.3
+        if lags:
+            self.service.lag = lambda: self._lag()
+        self.skews = {user: self.random.choice([0.0, 0.0, -3 * DAY, 40.0, DAY]) for user in users}
+        self.skews[DAVE] = self.random.choice([0.0, -DAY])
+        for user in users:
+            self.worlds.append(self._world(user, repeats))
+        self.number = 0
+        self.sent: dict[int, dict[str, bool]] = {user: {} for user in users}  # by id: saved?
+        self.link_needed: set[int] = set()
+        self.inbound_complete = False
+
+    def _world(self, user: int, repeats: bool) -> World:
+        chance, server = self.random.random, self.service.servers[user]
         server.managed = chance() < 0.85
         server.says_h_when_failed = chance() < 0.5
-        self.keeps_sessions = chance() < 0.4
-        self.stays_logged_in = chance() < 0.6
-        policy = ReconnectPolicy(max_attempts=None)
-        self.world = World(server, config(reconnect=policy), random=chance)
-        self.world.survives = lambda size: self.random.randint(0, size)
-        self.world.room = self.random.choice([None, 3, 10])
-        self.link_needed = self.inbound_complete = False
-        self.inbound: list[int] = []
-        self.saved: set[str] = set()
+        server.keeps_offline = self.keeps_offline
+        if repeats:
+            server.duplicates = lambda: self._happens(0.1, "duplicate")
+        settings = config(
+            reconnect=ReconnectPolicy(max_attempts=None),
+            join_rooms=False,
+            limits=Limits(queued_events=self.random.choice([4, 10_000, 10_000])),
+        )
+        world = World(server, settings, random=chance, history=self.service)
+        world.survives = lambda size: self.random.randint(0, size)
+        world.room = self.random.choice([None, None, 3, 10])
+        world.fails = lambda: self._happens(0.1, "history failed")
+        if self.stays_logged_in and not self.keeps_offline:
+            # What is remembered beyond this is remembered because it is needed. (A server that never asks
+            # what has arrived may keep all of it for the next session.)
+            world.core.recovery._repetitions._window = 3
+        return world
+
+    def _lag(self) -> float:
+        return self.random.choice([0.0, 1.0, LONGEST_LAG]) if self._happens(0.3, "lag") else 0.0
+
+    def _happens(self, probability: float, what: str) -> bool:
+        if self.random.random() >= probability:
+            return False
+        self.met[what] += 1
+        return True
+
+    # --- what happens ---
 
     def play(self) -> None:
         """Play all steps, then let everything heal and log out."""
-        world = self.world
-        world.login(settle=self.stays_logged_in or self.random.random() < 0.5)
+        for world in self.worlds:
+            world.login(settle=self.stays_logged_in or self.random.random() < 0.5)
         for _ in range(STEPS):
-            self._step()
+            self._step(self.random.choice(self.worlds))
         if self.stays_logged_in or self.random.random() < 0.5:
             self._heal()
-        world.core.close(world.now, world.now + self.random.choice([0.5, 5.0]))
-        world.after()
-        world.advance(6)
-        world.settle()
-
-    def _step(self) -> None:
-        random, world = self.random, self.world
-        choice = random.randrange(100)
-        if choice < 22:
-            self._send()
-        elif choice < 40:
-            self._receive()
-        elif choice < 54:
-            world.upstream(random.randint(1, 600))
-        elif choice < 68:
-            world.downstream(random.randint(1, 600))
-        elif choice < 74:
-            self._cut()
-        elif choice < 82:
-            world.advance(random.choice([0.1, 3, 8, 20]), settle=random.random() < 0.7)
-        elif choice < 86:
+        for world in self.worlds:
+            world.core.close(world.now, world.now + self.random.choice([0.5, 5.0]))
+            world.after()
+            world.advance(6)
             world.settle()
-        elif choice < 89:
+
+    def _step(self, world: World) -> None:
+        random = self.random
+        choice = random.randrange(100)
+        if choice < 20:
+            self._send(world)
+        elif choice < 38:
+            self._speak(world)
+        elif choice < 48:
+            world.upstream(random.randint(1, 600))
+        elif choice < 58:
+            world.downstream(random.randint(1, 600))
+        elif choice < 64:
+            self._cut(world)
+        elif choice < 72:
+            self._advance(random.choice([0.1, 3, 8, 20]), settle=random.random() < 0.7)
+        elif choice < 76:
+            world.settle()
+        elif choice < 78:
             world.answer_lookups()
-        elif choice < 91:
+        elif choice < 80:
             world.drain(random.choice([1, 2, None]))
+        elif choice < 81:
+            self._need_link(world)
+        elif choice < 83:
+            world.server.answers_questions = not self._happens(0.3, "silence")
+        elif choice < 85:
+            world.reachable = not self._happens(0.3, "out of reach")
+        elif choice < 90:
+            self._ask_or_restart(world)
         elif choice < 92:
-            self._need_link()
-        elif choice < 94:
-            world.server.answers_questions = random.random() < 0.7
-        elif choice < 96:
-            world.reachable = random.random() < 0.7
-        elif choice < 98:
-            self._ask_or_restart()
+            self._log_out_or_in(world)
+        elif choice < 99:
+            world.fill_gaps(random.choice([1, 2, 5, 20]))
         else:
-            self._log_out_or_in()
+            self._change()
         world.connect()
 
-    def _send(self) -> None:
-        if self.world.core.is_open:
-            saved = self.random.random() < 0.8
-            submission = self.world.send(len(self.world.submissions), save_to_history=saved)
-            if saved:
-                self.saved.add(submission.id)
+    def _send(self, world: World) -> None:
+        if not world.core.is_open:
+            return
+        self.number += 1
+        me = world.server.user
+        others = [user for user in (*self.sent, DAVE) if user != me]
+        dialog = self.random.choice([DialogRef.room("hikers"), DialogRef.private(others[0])])
+        saved = self.random.random() < 0.8
+        at = datetime.fromtimestamp(int(self.service.time() + self.skews[me]), timezone.utc)
+        submission = world.send(self.number, dialog=dialog, save_to_history=saved, date_sent=at)
+        self.sent[me][submission.id] = saved
 
-    def _receive(self) -> None:
-        number = len(self.inbound)
-        self.inbound.append(number)
-        self.world.server.send(text_message(number))
+    def _speak(self, world: World) -> None:
+        me = world.server.user
+        self.number += 1
+        private = DialogRef.private(me, f"p{me}-{DAVE}")
+        dialog = self.random.choice([private, private, DialogRef.room("hikers")])
+        sent = self.service.time() + self.skews[DAVE]
+        self.service.say(self.number, DAVE, dialog, sent)
 
-    def _cut(self) -> None:
-        link = self.world.link
+    def _change(self) -> None:
+        """Edit or delete a message of Dave's, whose outcome nobody waits for."""
+        said = [stored for stored in self.service.stored.values() if stored.sender == DAVE]
+        if said:
+            message_id = self.random.choice(said).message.id
+            assert message_id is not None
+            if self._happens(0.7, "edit"):
+                self.service.touch(message_id)
+            else:
+                self.met["deletion"] += 1
+                self.service.delete(message_id)
+
+    def _advance(self, seconds: float, *, settle: bool) -> None:
+        self.service.relay(seconds)  # rather too early than too late
+        for world in self.worlds:
+            world.advance(seconds, settle=settle)
+
+    def _cut(self, world: World) -> None:
+        link = world.link
         if link is not None:
+            self.met["cut"] += 1
             up = self.random.randint(0, len(link.to_server))
-            self.world.cut(up, self.random.randint(0, len(link.to_client)))
+            world.cut(up, self.random.randint(0, len(link.to_client)))
 
-    def _need_link(self) -> None:
-        if self.link_needed:
-            self.world.core.release_link()
+    def _need_link(self, world: World) -> None:
+        user = world.server.user
+        if user in self.link_needed:
+            world.core.release_link()
         else:
-            self.world.core.need_link(self.world.now)
-            self.world.after()
-        self.link_needed = not self.link_needed
+            world.core.need_link(world.now)
+            world.after()
+        self.link_needed ^= {user}
 
-    def _ask_or_restart(self) -> None:
-        session = self.world.server.session
+    def _ask_or_restart(self, world: World) -> None:
+        session = world.server.session
         if session is not None and session.link is not None and session.managed:
-            self.world.server.ask()
+            world.server.ask()
         if not self.keeps_sessions:
-            self.world.server.forget_sessions()
+            self.met["restart"] += 1
+            world.server.forget_sessions()
 
-    def _log_out_or_in(self) -> None:
+    def _log_out_or_in(self, world: World) -> None:
         if self.stays_logged_in:
             return
-        if self.world.core.state is ChatState.CLOSED:
-            self.world.login(settle=False)
+        if world.core.state is ChatState.CLOSED:
+            world.login(settle=False)
         else:
-            self.world.close(self.random.choice([0.1, 5]), settle=self.random.random() < 0.5)
+            world.close(self.random.choice([0.1, 5]), settle=self.random.random() < 0.5)
 
     def _heal(self) -> None:
-        world = self.world
-        world.reachable, world.room, world.server.answers_questions = True, None, True
-        if self.link_needed:
-            self._need_link()
-        for _ in range(5):
+        for world in self.worlds:
+            world.reachable, world.room, world.server.answers_questions = True, None, True
+            world.fails = lambda: False
+            if world.server.user in self.link_needed:
+                self._need_link(world)
+        for _ in range(3):
+            self._heal_once()
+        failed = any(world.events("recovery_failed") for world in self.worlds)
+        if failed or self.random.random() < 0.2:
+            self._begin_anew()
+        self.inbound_complete = self.stays_logged_in
+
+    def _begin_anew(self) -> None:
+        """Let new sessions begin, which try again what failed, and meet old messages that were edited."""
+        for stored in list(self.service.stored.values())[:3]:
+            assert stored.message.id is not None
+            self.service.touch(stored.message.id)
+        for world in self.worlds:
+            world.server.forget_sessions()
+        for _ in range(2):
+            self._heal_once()
+
+    def _heal_once(self) -> None:
+        for world in self.worlds:
             if world.core.state is ChatState.CLOSED:
                 world.login()
             world.drain()
             world.answer_lookups()
-            world.advance(61)
+        self._advance(61, settle=True)
+        for world in self.worlds:
             world.settle()
-        self.inbound_complete = True
+            world.fill_gaps()
 
     # --- what must hold ---
 
     def problems(self) -> list[str]:
         """Every promise that was broken."""
-        found = [*self._outbound(), *self._inbound()]
-        if self.world.core.state is not ChatState.CLOSED:
-            found.append(f"not closed but {self.world.core.state}")
+        found = []
+        for world in self.worlds:
+            broken = [*self._outbound(world), *self._inbound(world)]
+            if world.core.state is not ChatState.CLOSED:
+                broken.append(f"not closed but {world.core.state}")
+            found += [f"user {world.server.user}: {problem}" for problem in broken]
         return found
 
-    def _outbound(self) -> list[str]:
-        world, found = self.world, []
+    def _outbound(self, world: World) -> list[str]:
+        found, me = [], world.server.user
         handled = world.server.messages()
         if handled != sorted(set(handled)):
             found.append(f"the server handled messages twice or out of order: {_numbers(handled)}")
@@ -167,23 +273,71 @@ class Schedule:
                 found.append(f"message {submission.ticket} was 'sent' and the server never had it")
             if outcome not in ("sent", OutcomeUnknownError) and message_id in handled:
                 found.append(f"message {submission.ticket} failed and the server has it")
-            if self.stays_logged_in and message_id in self.saved and outcome != "sent":
+            if self.stays_logged_in and self.sent[me][message_id] and outcome != "sent":
                 found.append(f"message {submission.ticket} ended as {outcome}, with time to heal")
         return found
 
-    def _inbound(self) -> list[str]:
-        world, found = self.world, []
-        if world.received != sorted(set(world.received)):
-            found.append(f"messages came twice or out of order: {world.received}")
-        elif world.server.managed and self.inbound_complete and world.received != self.inbound:
-            found.append(f"messages were lost: {set(self.inbound) - set(world.received)}")
+    def _inbound(self, world: World) -> list[str]:
+        found = []
+        messages: list[Message] = world.events("message_received")
+        received = Counter(int(message.body or "") for message in messages)
+        twice = [number for number, times in received.items() if times > 1]
+        if twice:
+            found.append(f"messages came twice: {twice}")
+        if any(message.own or message.sender_id == world.server.user for message in messages):
+            found.append("a message of one's own came back")
+        found += self._order(world, messages)
+        due = self.service.messages_for(world.server.user)
+        invented = received.keys() - {stored.number for stored in due}
+        if invented:
+            found.append(f"nobody sent {invented} here")
+        saved = {stored.number for stored in due if stored.saved and not stored.deleted}
+        if self.inbound_complete and saved - received.keys():
+            found.append(f"messages were lost: {sorted(saved - received.keys())}")
         delivered = world.server.delivered()
         if len(set(delivered)) != len(delivered):
             found.append(f"'delivered' was said twice: {_numbers(delivered)}")
         one_session = world.states.count(ChatState.READY) == 1 and world.server.managed
-        if one_session and self.inbound_complete and set(_numbers(delivered)) != set(self.inbound):
+        if one_session and self.inbound_complete and set(_numbers(delivered)) != set(received):
             found.append("'delivered' was not said of everything")
         return found
+
+    def _order(self, world: World, messages: list[Message]) -> list[str]:
+        """In order in each conversation from each sender, unless a gap could not be filled at once.
+
+        History knows no place for what is not saved, or deleted by now, so that comes behind it. It is sorted
+        by the senders' clocks: where these differ, or who sends was offline, what is stored while a dialog
+        is read may belong before what was read already, and comes later; then the order holds
+        among what came live and among what was recovered.
+        """
+        if world.events("recovery_failed") or not self.stays_logged_in:
+            return []  # what was released then is known to be ahead of what comes
+        last: dict[Any, int] = {}
+        found = []
+        at_once = len(self.worlds) == 1 and len(set(self.skews.values())) == 1
+        for message in messages:
+            assert message.dialog is not None and message.id is not None
+            stored = self.service.stored[message.id]
+            if stored.deleted or not stored.saved:
+                continue
+            place = message.dialog.peer_id or message.dialog.id
+            lane = (place, message.sender_id, at_once or message.recovered)
+            number = int(message.body or "")
+            if number < last.get(lane, 0):
+                found.append(f"message {number} came after {last[lane]}")
+            last[lane] = number
+        return found
+
+    def digest(self) -> int:
+        """A checksum of all that was on the wire and all that was said."""
+        total = 0
+        for world in self.worlds:
+            said = [
+                (d.signal, d.conversation, getattr(d.event, "body", d.event))
+                for d in world.deliveries
+            ]
+            total = zlib.crc32(repr((world.digest, world.now, said)).encode(), total)
+        return total
 
 
 def _numbers(message_ids: list[str]) -> list[int]:

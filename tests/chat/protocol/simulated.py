@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import itertools
 from collections import deque
+from collections.abc import Callable
 from typing import Any
 from xml.etree import ElementTree
 
@@ -79,10 +80,16 @@ class Server:
     """The account, its history and sessions. Attributes are the faults and habits a test chooses.
 
     ``replies`` replaces the server's answer to an element by literal XML ("" for silence), by the
-    element's name: header, features, auth, bind, session, enable, resume, r, ping, carbons.
+    element's name: header, features, auth, bind, session, enable, resume, r, ping, carbons. ``handles``
+    gets every message stanza that was handled, ``duplicates`` says whether the next one leaves twice.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, user: int = ALICE) -> None:
+        self.user = user
+        self.keeps_offline = True
+        self.handles: Callable[[ElementTree.Element], None] = lambda stanza: None
+        self.duplicates: Callable[[], bool] = lambda: False
+        self.outcomes: list[str] = []
         self.managed = True
         self.resumable = True
         self.says_h_when_failed = True
@@ -101,10 +108,12 @@ class Server:
 
     def send(self, stanza: str) -> None:
         """Relay a stanza to the client: now, on resumption, or at its next login."""
-        if self.session is None or not self.session.available:
-            self.offline.append(stanza)
-        else:
+        if self.session is not None and self.session.available:
             self.push(stanza)
+            if self.duplicates():
+                self.push(stanza)
+        elif self.keeps_offline:
+            self.offline.append(stanza)
 
     def push(self, stanza: str) -> None:
         """Send a stanza in the session, whether or not it is available for messages."""
@@ -139,7 +148,9 @@ class Server:
         self.session = None
 
     def _store(self, session: ServerSession) -> None:
-        self.offline.extendleft(reversed([s for s in session.unacknowledged if "<message" in s]))
+        if self.keeps_offline:
+            left = [stanza for stanza in session.unacknowledged if "<message" in stanza]
+            self.offline.extendleft(reversed(left))
         session.unacknowledged.clear()
 
     def messages(self) -> list[str]:
@@ -279,7 +290,7 @@ class ServerLink:
     def _authenticate(self, element: ElementTree.Element) -> None:
         assert element.attrib["mechanism"] == "PLAIN"
         _, user, password = base64.b64decode(element.text or "").decode().split("\0")
-        good = user == f"{ALICE}-7" and password == PASSWORD
+        good = user == f"{self.server.user}-7" and password == PASSWORD
         failure = f"<failure xmlns='{SASL}'><not-authorized/></failure></stream:stream>"
         if self._reply("auth", f"<success xmlns='{SASL}'/>" if good else failure) and good:
             self._authenticated = True
@@ -292,11 +303,13 @@ class ServerLink:
             h = self.server.forgotten.get(previous)
             known = f" h='{h}'" if self.server.says_h_when_failed and h is not None else ""
             self._reply("resume", f"<failed xmlns='{SM}'{known}><item-not-found/></failed>")
+            self.server.outcomes.append("refused with h" if known else "refused without h")
             return
         if not self._reply(
             "resume", f"<resumed xmlns='{SM}' previd='{previous}' h='{session.handled}'/>"
         ):
             return
+        self.server.outcomes.append("resumed")
         session.acknowledge(int(element.attrib["h"]))
         self._attach(session)
         self._counting = True
@@ -325,10 +338,13 @@ class ServerLink:
             self.server.stanzas.append(stanza)
         if name == "iq" and stanza.attrib["type"] in ("get", "set"):
             self._iq(stanza)
+        elif name == "message":
+            self.server.handles(stanza)
         elif name == "presence" and not stanza.attrib:
             assert self.session is not None
             self.session.available = True
             while self.server.offline:
+                self.server.outcomes.append("offline copy")
                 self.server.push(self.server.offline.popleft())
 
     def _iq(self, stanza: ElementTree.Element) -> None:
@@ -337,7 +353,7 @@ class ServerLink:
         result = f"<iq type='result' id='{request_id}' from='{HOST}'"
         if kind == "bind":
             resource = payload.findtext(f"{{{BIND}}}resource")
-            self._bound = f"{ADDRESSES.user(ALICE)}/{resource}"
+            self._bound = f"{ADDRESSES.user(self.server.user)}/{resource}"
             if not self.server.managed:
                 self._attach(self.server.new_session())
             answer = f"{result}><bind xmlns='{BIND}'><jid>{self._bound}</jid></bind></iq>"

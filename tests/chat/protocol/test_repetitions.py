@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import math
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -61,3 +63,25 @@ def test_looking_whether_a_key_was_seen_does_not_make_it_seen() -> None:
     assert ("c", 1, "a") not in seen and None not in seen
     assert seen.is_new(("c", 1, "a"))
     assert ("c", 1, "a") in seen
+
+
+def test_what_was_seen_since_a_moment_is_remembered_beyond_the_window() -> None:
+    seen = Repetitions(window=2)
+    seen.keep_since = 10.0
+    for number in range(5):
+        seen.is_new(("c", number, "m"), 8.0 + number)
+    assert len(seen) == 3 and ("c", 1, "m") not in seen  # 0 and 1 were seen before
+    seen.keep_since = 12.0
+    assert seen.is_new(("c", 5, "m"), 13.0)
+    assert len(seen) == 2 and ("c", 4, "m") in seen
+    seen.keep_since = math.inf
+    assert seen.is_new(("c", 6, "m"), 14.0) and len(seen) == 2
+
+
+def test_what_is_seen_again_counts_as_seen_then() -> None:
+    seen = Repetitions(window=1)
+    seen.keep_since = 10.0
+    seen.is_new(("c", 1, "m"), 5.0)
+    assert not seen.is_new(("c", 1, "m"), 11.0)
+    seen.is_new(("c", 2, "m"), 12.0)
+    assert ("c", 1, "m") in seen

@@ -7,14 +7,17 @@ who knows what time it is.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterator
-from typing import Any
+import math
+import zlib
+from collections.abc import Callable, Iterator, Sequence
+from datetime import datetime, timezone
+from typing import Any, Protocol
 
 from connectycube.chat.protocol.core import Core
 from connectycube.chat.protocol.decoding import Delivery
 from connectycube.chat.protocol.encoding import encode_message
 from connectycube.chat.protocol.outbox import Submission
-from connectycube.chat.protocol.outputs import Dropped, Echoed, Lookup, Overheard, Settled
+from connectycube.chat.protocol.outputs import Dropped, Echoed, Lookup, Overheard, Recover, Settled
 from connectycube.chat.protocol.requests import Answer
 from connectycube.chat.protocol.stream import Credentials
 from connectycube.config import Config
@@ -22,7 +25,20 @@ from connectycube.errors import ConnectionLostError, QueueOverflowError
 from connectycube.models import ChatState, DialogRef, Message
 from connectycube.models.fields import EPOCH
 
-from .simulated import ADDRESSES, ALICE, BOB, HOST, PASSWORD, Link, Server, config
+from .simulated import ADDRESSES, BOB, HOST, PASSWORD, Link, Server, config
+
+
+class History(Protocol):
+    """What a service keeps of a user's dialogs."""
+
+    def time(self) -> float:
+        """Unix seconds by the service's clock."""
+
+    def changed_dialogs(self, user: int, since: datetime) -> list[DialogRef]:
+        """The user's dialogs that have changed since."""
+
+    def page(self, dialog: DialogRef, since: datetime, before: Message | None) -> list[Message]:
+        """The messages that follow ``before`` among those that have changed since."""
 
 
 class World:
@@ -30,7 +46,8 @@ class World:
 
     ``room`` is how many events the receivers' queue takes before it is full (None: any number).
     ``survives`` says how many of the bytes on their way to the server still arrive when the client ends
-    a link.
+    a link. With a ``history`` the core fills gaps; each answer of it is a step of ``fillings``, and
+    ``fails`` says whether the next question to it does.
     """
 
     def __init__(
@@ -39,11 +56,25 @@ class World:
         settings: Config | None = None,
         *,
         random: Callable[[], float] = lambda: 0.5,
+        history: History | None = None,
     ) -> None:
         self.server = server or Server()
         self.config = settings or config()
         self._ids = (f"own{number}" for number in itertools.count(1))
-        self.core = Core(self.config, new_id=lambda: next(self._ids), random=random)
+        self.history = history
+        self.core = Core(
+            self.config,
+            new_id=lambda: next(self._ids),
+            random=random,
+            fills_gaps=history is not None and self.config.fill_gaps,
+        )
+        self.fillings: list[Iterator[None]] = []
+        self.recovers: list[Recover] = []
+        self.fails: Callable[[], bool] = lambda: False
+        self.seen: list[str] = []
+        """What came about that leaves no other trace."""
+        self.digest = 0
+        """A checksum of all bytes that were on their way, in either direction."""
         self.now = 1000.0
         self.link: Link | None = None
         self.reachable = True
@@ -90,8 +121,11 @@ class World:
 
     # --- what tests do ---
 
-    def login(self, *, settle: bool = True, password: str = PASSWORD, user: int = ALICE) -> None:
+    def login(
+        self, *, settle: bool = True, password: str = PASSWORD, user: int | None = None
+    ) -> None:
         """Log in with a deadline 30 s ahead."""
+        user = self.server.user if user is None else user
         self.core.login(Credentials(user, password, "laptop"), self.now, self.now + 30)
         self.after()
         if settle:
@@ -99,10 +133,14 @@ class World:
 
     def send(self, number: int, **changes: Any) -> Submission:
         """Submit a message whose id and body say ``number``."""
-        message = Message(id=f"{number:024x}", body=str(number), date_sent=EPOCH, **changes)
-        dialog = DialogRef.private(BOB)
-        submission = Submission(message.id, ADDRESSES.user(BOB), dialog, message, ticket=number)
-        data = encode_message(message, ADDRESSES.user(BOB))
+        changes = {"date_sent": EPOCH, "dialog": DialogRef.private(BOB)} | changes
+        message = Message(id=f"{number:024x}", body=str(number), **changes)
+        dialog = changes["dialog"]
+        in_room = dialog.peer_id is None
+        to = ADDRESSES.room(dialog.id) if in_room else ADDRESSES.user(dialog.peer_id)
+        assert message.id is not None
+        submission = Submission(message.id, to, dialog, message, ticket=number)
+        data = encode_message(message, to, "groupchat" if in_room else "chat")
         self.core.submit(submission, data, self.now)
         self.submissions.append(submission)
         self.after()
@@ -163,6 +201,7 @@ class World:
         if self.link is None or not self.link.to_server:
             return False
         data = bytes(self.link.to_server[:most])
+        self.digest = zlib.crc32(data, self.digest)
         del self.link.to_server[: len(data)]
         self.link.remote.feed(data)
         return True
@@ -178,6 +217,7 @@ class World:
                 return True
             return False
         data = bytes(link.to_client[:most])
+        self.digest = zlib.crc32(data, self.digest)
         del link.to_client[: len(data)]
         self.core.receive(data, self.now)
         self.after()
@@ -215,6 +255,43 @@ class World:
             self.core.looked_up(lookup, self.looks_up(lookup), self.now)
             self.after()
 
+    def fill_gaps(self, steps: int = 1_000) -> None:
+        """Tell the core so many answers of history, for every gap in turn."""
+        for _ in range(steps):
+            if not self.fillings:
+                return
+            for filling in list(self.fillings):
+                if next(filling, self) is self:
+                    self.fillings.remove(filling)
+                self.core.gap_answered(self.now)
+                self.after()
+
+    def _fill(self, asked: Recover) -> Iterator[None]:
+        """Read history as the driver does; between its steps anything may happen."""
+        history, recovery = self.history, self.core.recovery
+        assert history is not None
+        if self.fails():
+            recovery.failed(asked, None, OSError("no history"))
+            return
+        # What it was by the service's clock when it was this late by ours.
+        began = history.time() - (self.now - asked.since)
+        since = datetime.fromtimestamp(math.floor(began - self.config.gap_overlap), timezone.utc)
+        dialogs = history.changed_dialogs(self.server.user, since)
+        yield
+        wanted = recovery.dialogs(asked, dialogs, since)
+        for dialog in dialogs if wanted else ():
+            page: Sequence[Message] = ()
+            while True:
+                yield
+                if self.fails():
+                    recovery.failed(asked, dialog, OSError("no history"))
+                    break
+                page = history.page(dialog, since, page[-1] if page else None)
+                yield
+                if not (page and recovery.page(asked, dialog, page, self.now)):
+                    recovery.filled(asked, dialog)
+                    break
+
     # --- what the driver does ---
 
     def after(self) -> None:
@@ -245,6 +322,7 @@ class World:
                     if full:
                         yield output
                         continue
+                if output.sequence is not None or output.counted:
                     self.queued += 1
                 self.deliveries.append(output)
             elif isinstance(output, Settled):
@@ -257,7 +335,11 @@ class World:
                 self.echoes.append(output)
             elif isinstance(output, Answer):
                 self.answers.append(output)
+            elif isinstance(output, Recover):
+                self.recovers.append(output)
+                self.fillings.append(self._fill(output))
             else:
+                self.seen.append("Lookup")
                 self.lookups.append(output)
 
     def _drop_link(self) -> None:

@@ -1,0 +1,356 @@
+"""Filling the gap that a session leaves which could not be resumed: what history holds, once, in its place.
+
+A gap begins at the *cursor*, the moment up to which all had been taken over, and ends with the next
+session. While it is not known which dialogs have one, whatever arrives in a conversation is held; then only
+in those that have, until each is filled or has failed. Who reads history is the driver's business: it gets a
+:class:`Recover`, asks from the cursor minus an overlap on, and answers with the methods that take ``asked``;
+late answers to an earlier question change nothing.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Collection, Sequence
+from datetime import datetime
+from operator import itemgetter
+
+from attrs import define, evolve, field
+
+from ...config import Config, Limits
+from ...models import DialogRef, DialogType, Message, RecoveryFailure
+from .addresses import Addresses
+from .decoding import Delivery
+from .outputs import Counters, Output, Recover
+from .repetitions import Key, Repetitions
+
+__all__ = ["Recovery"]
+
+_MOST_KEPT = 100_000  # keys that are remembered for the sake of a gap that could not be filled
+_OVERHEAD = 300  # bytes that a message is taken to have around its body
+
+
+class Recovery:
+    """The gap of one user's sessions; ``emit`` takes what is to be said."""
+
+    def __init__(
+        self,
+        config: Config,
+        addresses: Addresses,
+        repetitions: Repetitions,
+        counters: Counters,
+        emit: Callable[[Output], None],
+        me: Callable[[], int],
+        enabled: bool,
+    ) -> None:
+        self._overlap = config.gap_overlap
+        self._addresses = addresses
+        self._repetitions = repetitions
+        self._counters = counters
+        self._emit = emit
+        self._me = me
+        self._enabled = enabled
+        self._held = _Held(config.limits)
+        self._heard: float | None = None
+        self._reached: float | None = None  # what lives sessions brought up to here was taken over
+        self._since: float | None = None  # where the gap begins that is not, or not quite, filled
+        self.is_open = False
+        """Whether there is a gap that is still to be filled."""
+        self._asked: Recover | None = None
+        self._asked_since: datetime | None = None
+        self._gaps: dict[str, DialogRef] | None = None  # by conversation; None: not known yet
+        self._unplaced: set[str | None] = set()  # dialogs to be filled that tell no conversation
+        self._has_failed = False
+        self._to_mark: list[Message] = []
+
+    # --- the cursor ---
+
+    @property
+    def cursor(self) -> float | None:
+        """The moment up to which everything was taken over, without a hole; None before there was any."""
+        return self._reached if self._since is None else self._since
+
+    def heard(self, moment: float) -> None:
+        """What the server had to say until ``moment`` has arrived: it answered what was asked then."""
+        self._heard = moment
+
+    def taken_over(self, *, hole: bool) -> list[Message]:
+        """All that arrived was handed over, but for what a hole hides; return whom 'delivered' is due for."""
+        moment, self._heard = self._heard, None
+        if moment is not None and not hole:
+            self._reached = max(moment, self._reached or -math.inf)
+            if not self.is_open and len(self._repetitions) > _MOST_KEPT:
+                self._since = (
+                    None  # what failed will not be tried again: too much has happened since
+                )
+            self._keep_window()
+        marks, self._to_mark = self._to_mark, []
+        return marks
+
+    def start_at(self, moment: float) -> None:
+        """Let the next session begin with a gap since ``moment``: an earlier process had got so far."""
+        self._reached = moment
+        self._keep_window()
+
+    def forget(self) -> None:
+        """The user logged out: what comes before the next login is no gap."""
+        self._reached = self._since = self._heard = None
+        self._keep_window()
+
+    def _keep_window(self) -> None:
+        cursor = self.cursor
+        # Twice the overlap, as the service's clock is known to some seconds only.
+        kept = math.inf if cursor is None else cursor - 2 * self._overlap
+        self._repetitions.keep_since = kept
+
+    # --- its life ---
+
+    def begin(self) -> None:
+        """A new session begins: if there was one before, a gap lies between them."""
+        self._heard = None
+        self._held.belong_to_no_link()
+        if self._enabled and self.cursor is not None:
+            self._since = self.cursor
+            self._open()
+
+    def _open(self) -> None:
+        self.is_open = True
+        self._asked = self._asked_since = self._gaps = None
+        self._unplaced = set()
+        self._has_failed = False
+
+    def ask(self) -> None:
+        """Messages reach the new session from now on: what lies before can be asked for."""
+        if self.is_open and self._asked is None:
+            assert self._since is not None
+            self._asked = Recover(self._since)
+            self._emit(self._asked)
+
+    def end(self) -> None:
+        """Nothing goes on: release what was held."""
+        self.is_open = False
+        self._asked = self._gaps = None
+        self._release(self._held.take_all())
+
+    def is_about(self, asked: Recover) -> bool:
+        """Whether ``asked`` is still the question."""
+        return asked is self._asked
+
+    # --- what arrives meanwhile ---
+
+    def holds(self, delivery: Delivery) -> bool:
+        """Whether a live event must wait; what is true now or never, such as typing, need not."""
+        if not self.is_open or delivery.conversation is None or delivery.merge_key is not None:
+            return False
+        return self._gaps is None or delivery.conversation in self._gaps
+
+    def hold(self, delivery: Delivery) -> bool:
+        """Keep a live event for later; False if there is no room."""
+        return self._held.add(delivery)
+
+    def let_go(self, keeps: Callable[[int], bool]) -> list[Delivery]:
+        """Drop and return what comes again on the next link: all but what ``keeps(sequence)``."""
+        return self._held.remove(keeps)
+
+    # --- answers of history; each returns whether anybody still wants to know ---
+
+    def dialogs(self, asked: Recover, dialogs: Collection[DialogRef], since: datetime) -> bool:
+        """These dialogs have changed since ``since``, by the service's clock; their messages follow."""
+        if asked is not self._asked:
+            return False
+        self._asked_since = since
+        places = [(self._conversation(dialog), dialog) for dialog in dialogs]
+        self._gaps = {place: dialog for place, dialog in places if place is not None}
+        self._unplaced = {dialog.id for place, dialog in places if place is None}
+        self._release(self._held.take_all_but(self._gaps))
+        self._close_if_filled()
+        return True
+
+    def page(
+        self, asked: Recover, dialog: DialogRef, messages: Sequence[Message], now: float
+    ) -> bool:
+        """The next messages of one of these dialogs that are new or changed since, in history's order."""
+        if asked is not self._asked:
+            return False
+        for message in messages:
+            self._merge(dialog, message, now)
+        return True
+
+    def filled(self, asked: Recover, dialog: DialogRef) -> bool:
+        """There are no more of this dialog."""
+        if asked is not self._asked:
+            return False
+        conversation = self._conversation(dialog)
+        if conversation is None:
+            self._unplaced.discard(dialog.id)
+        elif self._gaps is not None and self._gaps.pop(conversation, None) is not None:
+            self._release(self._held.take(conversation))
+        self._close_if_filled()
+        return True
+
+    def failed(self, asked: Recover, dialog: DialogRef | None, error: Exception) -> bool:
+        """This dialog could not be read, or not even the list of dialogs (None)."""
+        if asked is not self._asked:
+            return False
+        self._has_failed = True
+        conversation = None if dialog is None else self._conversation(dialog)
+        failure = RecoveryFailure(dialog=dialog, error=error)
+        self._emit(Delivery(signal="recovery_failed", event=failure, conversation=conversation))
+        if dialog is not None:
+            return self.filled(asked, dialog)
+        self._gaps, self._unplaced = {}, set()
+        self._release(self._held.take_all())
+        self._close_if_filled()
+        return True
+
+    def _close_if_filled(self) -> None:
+        if self._gaps or self._unplaced:
+            return
+        self.is_open = False
+        self._asked = None
+        if not self._has_failed:
+            self._since = None
+        self._keep_window()
+
+    # --- what history holds ---
+
+    def _merge(self, dialog: DialogRef, message: Message, now: float) -> None:
+        key = self._key(dialog, message)
+        live = self._held.take_one(key)
+        if live is not None:
+            self._release([live])
+        elif self._is_old(message):
+            return  # a status or a new body moved its time of change
+        elif key is not None and not self._repetitions.is_new(key, now):
+            self._counters.repeated += 1
+        else:
+            self._recovered(dialog, message, key)
+
+    def _is_old(self, message: Message) -> bool:
+        since, created = self._asked_since, message.created_at
+        return since is not None and created is not None and created < since
+
+    def _recovered(self, dialog: DialogRef, message: Message, key: Key | None) -> None:
+        me = self._me()
+        own = message.sender_id == me
+        event = evolve(
+            message,
+            dialog=dialog,
+            dialog_id=dialog.id,
+            recipient_id=message.recipient_id or None,
+            own=own,
+            recovered=True,
+        )
+        named = me in message.delivered_ids or me in message.read_ids
+        if event.markable and event.id and event.sender_id and not own and not named:
+            self._to_mark.append(event)
+        delivery = Delivery(
+            signal="message_received",
+            event=event,
+            conversation=key[0] if key is not None else self._conversation(dialog),
+            size=len(message.body or "") + _OVERHEAD,
+            key=key,
+            counted=True,
+        )
+        self._emit(delivery)
+
+    def _key(self, dialog: DialogRef, message: Message) -> Key | None:
+        conversation = self._conversation(dialog)
+        if conversation is None:
+            peer = message.recipient_id if message.sender_id == self._me() else message.sender_id
+            conversation = self._addresses.user(peer) if peer else None
+        if conversation is None or message.sender_id is None or message.id is None:
+            return None
+        return conversation, message.sender_id, message.id
+
+    def _conversation(self, dialog: DialogRef) -> str | None:
+        """Return the lane of a dialog; None for a private one that does not tell the other user."""
+        if dialog.type is not DialogType.PRIVATE:
+            return self._addresses.room(dialog.id or "")
+        return None if dialog.peer_id is None else self._addresses.user(dialog.peer_id)
+
+    def _release(self, deliveries: Sequence[Delivery]) -> None:
+        for delivery in deliveries:
+            # It was acknowledged when it was held, and will not come again: the queue must take it.
+            delivery.sequence = None
+            delivery.counted = True
+            self._emit(delivery)
+
+
+@define
+class _Held:
+    """Live events that wait, by conversation, in order of arrival, within bounds."""
+
+    _limits: Limits
+    _waiting: dict[str, dict[int, Delivery]] = field(factory=dict)
+    _numbers: dict[Key, int] = field(factory=dict)
+    _arrived: int = 0
+    _count: int = 0
+    _bytes: int = 0
+
+    def add(self, delivery: Delivery) -> bool:
+        """Keep an event; False if there is no room."""
+        assert delivery.conversation is not None
+        if self._count and (
+            self._count >= self._limits.queued_events
+            or self._bytes + delivery.size > self._limits.queued_bytes
+        ):
+            return False
+        self._arrived += 1
+        self._waiting.setdefault(delivery.conversation, {})[self._arrived] = delivery
+        if delivery.key is not None:
+            self._numbers[delivery.key] = self._arrived
+        self._count += 1
+        self._bytes += delivery.size
+        return True
+
+    def take_one(self, key: Key | None) -> Delivery | None:
+        """Remove and return the event with this key, if it waits."""
+        number = self._numbers.get(key) if key is not None else None
+        return None if key is None or number is None else self._remove(key[0], number)
+
+    def take(self, conversation: str) -> list[Delivery]:
+        """Remove and return what waits in a conversation, in order."""
+        numbers = list(self._waiting.get(conversation, ()))
+        return [self._remove(conversation, number) for number in numbers]
+
+    def take_all(self) -> list[Delivery]:
+        """Remove and return everything, in order."""
+        return self.take_all_but(())
+
+    def take_all_but(self, conversations: Collection[str]) -> list[Delivery]:
+        """Remove and return what waits in all other conversations, in order."""
+        entries = [
+            (number, conversation)
+            for conversation, waiting in self._waiting.items()
+            if conversation not in conversations
+            for number in waiting
+        ]
+        entries.sort(key=itemgetter(0))
+        return [self._remove(conversation, number) for number, conversation in entries]
+
+    def remove(self, keeps: Callable[[int], bool]) -> list[Delivery]:
+        """Remove and return what came on this link and ``keeps(sequence)`` is not true for."""
+        entries = [
+            (conversation, number)
+            for conversation, waiting in self._waiting.items()
+            for number, delivery in waiting.items()
+            if delivery.sequence is not None and not keeps(delivery.sequence)
+        ]
+        return [self._remove(conversation, number) for conversation, number in entries]
+
+    def belong_to_no_link(self) -> None:
+        """A new session begins: the places of what waits were those of another one."""
+        for waiting in self._waiting.values():
+            for delivery in waiting.values():
+                delivery.sequence = None
+
+    def _remove(self, conversation: str, number: int) -> Delivery:
+        waiting = self._waiting[conversation]
+        delivery = waiting.pop(number)
+        if not waiting:
+            del self._waiting[conversation]
+        if delivery.key is not None:
+            self._numbers.pop(delivery.key, None)
+        self._count -= 1
+        self._bytes -= delivery.size
+        return delivery
