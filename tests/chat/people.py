@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from connectycube import Chat, ChatState, Config, ConnectyCube, ReconnectPolicy, Signal, User
+from connectycube.chat.history import History
 from connectycube.emulator import Emulator
 from tests.support.waiting import wait_until
 
@@ -135,6 +136,17 @@ def settled(*people: Any) -> None:
         person.chat.ping(PATIENCE)
         dispatcher = person.chat._driver.dispatcher
         wait_until(lambda lanes=dispatcher._lanes: not lanes, PATIENCE, "idle receivers")
+
+
+def give_stored_ids(chat: Chat, stored_ids: Callable[[Any, Any], Any]) -> None:
+    """Let a chat that has no REST ask this for the messages that history holds; gaps stay unfilled."""
+    chat._driver._historian._history = History(
+        stored_ids=stored_ids,
+        service_time=lambda: None,
+        ask_time=lambda: None,
+        changed_dialogs=lambda since: iter(()),
+        messages=lambda dialog, since: iter(()),
+    )
 
 
 @contextmanager

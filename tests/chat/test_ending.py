@@ -20,7 +20,7 @@ from connectycube import (
     OutcomeUnknownError,
     Timeouts,
 )
-from tests.chat.people import FAST, PATIENCE, SLOW, Person
+from tests.chat.people import FAST, PATIENCE, SLOW, Person, give_stored_ids
 from tests.faults.proxy import FaultProxy
 from tests.faults.scripted import PLAIN, ScriptedServer
 from tests.support.waiting import wait_until
@@ -307,7 +307,7 @@ def test_history_that_does_not_answer_holds_up_nothing_and_its_messages_are_unac
         return ids
 
     eve = Person(emulator, chat_port=proxy.port)
-    eve.chat._driver._stored_ids = stored_ids
+    give_stored_ids(eve.chat, stored_ids)
     eve.login()
     proxy.freeze()
     handle = eve.chat.send_private(eve.id + 1, "did it arrive?")

@@ -156,7 +156,8 @@ elif sys.argv[4] == "history":
     def stored_ids(dialog, ids):
         asked.set()
         threading.Event().wait()
-    chat._driver._stored_ids = stored_ids
+    from tests.chat.people import give_stored_ids
+    give_stored_ids(chat, stored_ids)
     step("ready")
     chat.send_private(other, "did it arrive?")
     step("sent")

@@ -8,7 +8,7 @@ from contextlib import ExitStack
 import pytest
 
 from connectycube import ChatState, Limits, StreamProtocolError
-from tests.chat.people import FAST, PATIENCE, Events, Person, settled
+from tests.chat.people import FAST, PATIENCE, Events, Person, give_stored_ids, settled
 from tests.faults.proxy import FaultProxy
 from tests.support.waiting import wait_until
 
@@ -144,7 +144,7 @@ def test_what_eight_threads_sent_survives_a_session_that_cannot_be_resumed(
     bob = person()
     alice = person(chat_port=proxy.port)
     in_history = set()
-    alice.chat._driver._stored_ids = lambda dialog, ids: in_history & set(ids)
+    give_stored_ids(alice.chat, lambda dialog, ids: in_history & set(ids))
     bob.chat.message_received.connect(lambda chat, message: in_history.add(message.id))
 
     def send(sender):
@@ -183,7 +183,7 @@ def test_a_server_that_acknowledges_what_was_never_sent_is_left_and_nothing_coun
         session.management.handled = (session.management.handled + 1000) % 2**32
 
     emulator._call(claim_too_much)
-    alice.chat._driver._stored_ids = lambda dialog, ids: set(ids)
+    give_stored_ids(alice.chat, lambda dialog, ids: set(ids))
     handle = alice.chat.send_private(bob.id, "hello")
     reason = alice.wait_for_state(S.FORCE_CLOSED).reason
     assert isinstance(reason, StreamProtocolError) and "more than" in str(reason)
