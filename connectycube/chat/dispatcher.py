@@ -77,6 +77,7 @@ class Dispatcher:
         """Start the workers that are not running yet."""
         with self._changed:
             self._stopping = False
+            self._changed.notify_all()  # who joins need not wait any more
             self._threads = {thread for thread in self._threads if thread.is_alive()}
             while self._working < self._workers:
                 thread = threading.Thread(

@@ -904,3 +904,34 @@ def test_a_wait_for_an_event_outside_a_task_makes_no_room(dispatchers):
         wait_until(lambda: is_waiting(dispatcher))
         assert not bringer.done.is_set()
     bringer.join()
+
+
+def test_join_does_not_wait_for_workers_that_are_to_go_on_after_all(dispatchers):
+    dispatcher = dispatchers()
+    with Gate(dispatcher), ThreadPoolExecutor(1) as pool:
+        dispatcher.stop()
+        joining = pool.submit(dispatcher.join, Deadline(None))
+        wait_until(joining.running)
+        dispatcher.start()  # the worker goes on
+        assert joining.result(WAIT) is False
+    assert dispatcher.is_working
+
+
+def test_it_works_until_its_workers_have_ended_the_calling_one_not_counted(dispatchers):
+    dispatcher = dispatchers(start=False)
+    assert not dispatcher.is_working
+    dispatcher.start()
+    assert dispatcher.is_working
+    seen = []
+    asked = threading.Event()
+
+    def ask():
+        seen.append(dispatcher.is_working)
+        asked.set()
+
+    dispatcher.put(Task(ask))
+    assert asked.wait(WAIT)
+    assert seen == [False]
+    dispatcher.stop()
+    assert dispatcher.join(Deadline(WAIT))
+    assert not dispatcher.is_working

@@ -82,6 +82,23 @@ def test_the_time_of_all_is_the_shortest_of_each_and_stuck_receivers_share_it(
         stuck.over.set()
 
 
+def test_a_stuck_receiver_does_not_take_the_time_of_the_other_connections(
+    emulator, person, bob, stack, exits
+):
+    stuck = Blocker(stack)
+    first, second = (person(timeouts=Timeouts(exit=0.5)) for _ in range(2))
+    first.chat.message_received.connect(stuck)
+    for one in (first, second, bob):
+        one.login()
+    bob.chat.send_private(first.id, "hello")
+    assert stuck.begun.wait(PATIENCE)
+    handle = second.chat.send_private(bob.id, "the last word")
+    exits(first.chat, second.chat)
+    assert handle.result(0).body == "the last word"
+    assert emulator.sessions(second.id) == [], "its stream was ended, not cut"
+    stuck.over.set()
+
+
 def test_a_connection_that_was_ended_in_good_order_is_not_mentioned(alice, exits, caplog):
     alice.login()
     alice.chat.logout()

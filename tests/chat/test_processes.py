@@ -322,7 +322,7 @@ def test_a_receiver_that_the_exit_cuts_off_is_no_error_and_another_exception_is(
 ):
     code = """
     chat = connect(int(sys.argv[1]), sys.argv[2])
-    inside, closed = threading.Event(), threading.Event()
+    inside = threading.Event()
 
     @chat.state_changed.connect
     def note(chat, change):
@@ -332,8 +332,7 @@ def test_a_receiver_that_the_exit_cuts_off_is_no_error_and_another_exception_is(
     @chat.message_received.connect
     def answer(chat, message):
         inside.set()
-        while chat.is_ready:
-            closed.wait(0.01)
+        chat.wait_for(chat.state_changed, 20, lambda change: change.state is ChatState.CLOSED)
         chat.reply(message, "too late")
 
     @chat.message_received.connect

@@ -229,9 +229,10 @@ def test_a_strangers_token_is_tried_at_most_once_and_never_becomes_another_user(
     emulator, client, as_session
 ):
     stranger = client()
-    token = stranger.cube.session.token
+    token, asked = stranger.cube.session.token, []
 
     def renew(session):
+        asked.append(session)
         return Session(token=token, user_id=stranger.id) if as_session else token
 
     alice = client(renew_session=renew)
@@ -240,7 +241,9 @@ def test_a_strangers_token_is_tried_at_most_once_and_never_becomes_another_user(
     lose_session(alice, emulator)
     reason = alice.wait_for(S.CLOSED).reason
     assert isinstance(reason, AuthenticationError)
-    assert alice.states.count(S.READY) == 1
+    assert len(asked) == 1
+    assert alice.states[-2:] == [S.AUTHENTICATION_FAILURE, S.CLOSED]
+    assert alice.states.count(S.READY) == alice.states.count(S.RECONNECTING) == 1
     assert alice.chat.user.id == alice.id
 
 
