@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import threading
 from contextlib import ExitStack
 
@@ -22,6 +23,7 @@ from tests.chat.people import FAST, PASSWORD, PATIENCE, Events
 
 S = ChatState
 HOUR = 3600.0
+NUMBERS = itertools.count(1)
 
 
 @pytest.fixture
@@ -56,11 +58,10 @@ class Client:
 @pytest.fixture
 def client(emulator):
     """Make a user's client with a session; with ``renew_session`` it knows the token alone."""
-    numbers = iter(range(1000))
     with ExitStack() as stack:
 
         def make(server=emulator, renew_session=None, known_user=True, **options):
-            login = f"renewal{id(stack):x}{next(numbers)}"
+            login = f"renewal{next(NUMBERS)}"
             user_id = server.add_user(login, PASSWORD)
             options.setdefault("reconnect", FAST)
             config = server.config(**options)

@@ -147,7 +147,7 @@ def test_a_link_that_is_silent_in_one_direction_is_noticed_by_the_liveness_deadl
 
 
 def test_a_server_that_stands_still_is_noticed_and_found_again_when_it_goes_on(own_server):
-    quick = Timeouts(liveness_interval=0.3, liveness_answer=0.3, connect=0.5, login=1.0)
+    quick = Timeouts(liveness_interval=0.3, liveness_answer=0.3, connect=2.0, login=5.0)
     alice, bob = own_server.person(timeouts=quick), own_server.person(timeouts=quick)
     with own_server.paused():
         reason = alice.wait_for_state(ChatState.FORCE_CLOSED).reason
