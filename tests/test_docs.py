@@ -253,14 +253,26 @@ def test_the_second_kind_of_reconnection_manager_does_not_wait_for_its_turn(serv
         person.chat.wait_until_ready(PATIENCE)
 
 
-def test_the_catching_up_of_the_page_finds_what_was_missed(names, alice, bob, service, capsys):
-    code = next(block.code for block in BLOCKS if "def catch_up" in block.code)
-    exec(code, names)
-    alice.chat.logout()
-    bob.chat.send_private(alice.user.id, "while you were away").result(PATIENCE)
-    alice.chat.login()
-    alice.chat.logout()
-    assert "while you were away" in capsys.readouterr().out
+def test_the_filled_gap_of_the_page_is_noted_and_a_failure_told(names, alice, service, capsys, bob):
+    exec(next(block.code for block in BLOCKS if "def read_it_yourself" in block.code), names)
+    said: list[str] = []
+
+    def lose_session() -> None:
+        service.faults.refuse_resume(user=alice.user.id, times=1)
+        service.cut(alice.user.id)
+
+    def wait_for(words: str) -> None:
+        wait_until(lambda: said.append(capsys.readouterr().out) or words in "".join(said), PATIENCE)
+
+    dialog_id = names["dialog"].id
+    service.add_messages(dialog_id, [{"sender_id": bob.id, "message": "in the gap"}])
+    lose_session()
+    wait_for("came while we were away")
+    wait_until(lambda: not alice.chat._driver.core.recovery.is_open, PATIENCE)
+    service.faults.server_error(on="rest", user=alice.user.id, times=1)
+    lose_session()
+    wait_for("some dialogs could not be read")
+    assert "in the gap" in "".join(said)
 
 
 # --- examples that are programs -----------------------------------------------------------------

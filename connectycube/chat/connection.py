@@ -155,8 +155,13 @@ class Connection:
         return abandoned
 
     def destroy(self, *, timeout: float | None = None) -> Abandoned:
-        """End the connection, as ``logout()``, and forget the user and all receivers. (Guide: destroy.)"""
-        abandoned = self.logout(timeout=timeout)
+        """End the connection, as ``logout()``, and forget the user and all receivers. (Guide: destroy.)
+
+        Also waits, within ``timeout``, for a request to history that is under way.
+        """
+        deadline = Deadline.of(timeout, self._config.timeouts.logout)
+        abandoned = self.logout(timeout=deadline.remaining())
+        self._driver.historian.join(deadline)
         for signal in self._signals():
             signal.disconnect_all()
         self._user = None

@@ -104,14 +104,14 @@ class Driver(Ending):
         self.dispatcher = Dispatcher(
             self._name, self._config.workers, self._config.limits, self._drained
         )
-        self._historian = Historian(
+        self.historian = Historian(
             self._config, self._name, self._history, self.dispatcher, self._tell
         )
         self._outlet = HandOver(
             self.dispatcher,
             self._deliver,
             self._note_state,
-            self._historian.ask,
+            self.historian.ask,
             self._config.timeouts.slow_callback,
         )
         self._link: Link | None = None
@@ -519,7 +519,7 @@ class Driver(Ending):
             now = time.monotonic()
             self.core.receive(data, now)
             self._hand_over()
-            self._historian.note(self.core.recovery.cursor, now)
+            self.historian.note(self.core.recovery.cursor, now)
             if not self.core.has_stream:
                 return
             self._write(link)

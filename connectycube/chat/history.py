@@ -17,6 +17,7 @@ from functools import partial
 from attrs import frozen
 
 from ..config import Config
+from ..deadline import Deadline
 from ..errors import ChatError
 from ..models import DialogRef, Message
 from .dispatcher import Dispatcher
@@ -69,6 +70,7 @@ class Historian:
         self._at_once = max(1, config.limits.queued_events // 2)
         self._dispatcher = dispatcher
         self._tell = tell
+        self._threads: list[threading.Thread] = []
         self._cursor: float | None = None
         self._service_cursor: float | None = None
 
@@ -87,10 +89,20 @@ class Historian:
         return None if service is None else service - (now - moment)
 
     def ask(self, core: Core, question: Lookup | Recover) -> None:
-        """Begin to answer a question."""
-        threading.Thread(
+        """Begin to answer a question; called where nothing else touches the core."""
+        thread = threading.Thread(
             target=self._answer, args=(core, question), name=self._name, daemon=True
-        ).start()
+        )
+        self._threads = [*(one for one in self._threads if one.is_alive()), thread]
+        thread.start()
+
+    # --- who ends the connection ---
+
+    def join(self, deadline: Deadline) -> None:
+        """Wait for the threads, which end as soon as their requests do."""
+        for thread in self._threads:
+            if thread is not threading.current_thread():
+                thread.join(deadline.remaining())
 
     # --- threads of their own ---
 

@@ -9,6 +9,7 @@ late answers to an earlier question change nothing.
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Callable, Collection, Sequence
 from datetime import datetime
@@ -215,9 +216,9 @@ class Recovery:
 
     def _merge(self, dialog: DialogRef, message: Message, now: float) -> None:
         key = self._key(dialog, message)
-        live = self._held.take_one(key)
-        if live is not None:
-            self._release([live])
+        live = self._held.take_up_to(key)
+        if live:
+            self._release(live)
         elif self._is_old(message):
             return  # a status or a new body moved its time of change
         elif key is not None and not self._repetitions.is_new(key, now):
@@ -303,10 +304,17 @@ class _Held:
         self._bytes += delivery.size
         return True
 
-    def take_one(self, key: Key | None) -> Delivery | None:
-        """Remove and return the event with this key, if it waits."""
-        number = self._numbers.get(key) if key is not None else None
-        return None if key is None or number is None else self._remove(key[0], number)
+    def take_up_to(self, key: Key | None) -> list[Delivery]:
+        """Remove and return the event with this key, if it waits, behind what its sender sent before."""
+        last = self._numbers.get(key) if key is not None else None
+        if key is None or last is None:
+            return []
+        conversation, sender, _ = key
+        before = itertools.takewhile(
+            lambda entry: entry[0] <= last, self._waiting[conversation].items()
+        )
+        numbers = [n for n, held in before if held.key is not None and held.key[1] == sender]
+        return [self._remove(conversation, number) for number in numbers]
 
     def take(self, conversation: str) -> list[Delivery]:
         """Remove and return what waits in a conversation, in order."""

@@ -219,13 +219,26 @@ def test_what_arrived_live_is_put_where_history_has_it_and_the_rest_behind_it():
     recovery, said = alone()
     asked = opened(recovery, said)
     status = live(None, signal="message_read")
-    held = [live(4), status, live(2), live(9)]
+    held = [live(4, sender_id=BOB), status, live(2), live(9)]
     assert all(recovery.holds(delivery) and recovery.hold(delivery) for delivery in held)
     recovery.page(asked, PRIVATE, [message(number=n) for n in (1, 2)], 5.0)
-    recovery.page(asked, PRIVATE, [message(number=n) for n in (3, 4, 5)], 5.0)
+    page = [message(number=3), message(number=4, sender_id=BOB), message(number=5)]
+    recovery.page(asked, PRIVATE, page, 5.0)
     assert numbers(said) == [1, 2, 3, 4, 5] and said[1] is held[2] and said[3] is held[0]
     recovery.filled(asked, PRIVATE)
     assert said[5:] == [status, held[3]]
+
+
+def test_what_one_sender_sent_live_keeps_its_order_whatever_the_senders_clock_said():
+    recovery, said = alone()
+    asked = opened(recovery, said)
+    for delivery in (live(4), live(8, sender_id=BOB), live(2)):
+        assert delivery.key is not None
+        assert recovery._repetitions.is_new(delivery.key) and recovery.hold(delivery)
+    recovery.page(asked, PRIVATE, [message(number=n) for n in (1, 2, 3, 4)], 5.0)
+    assert numbers(said) == [1, 4, 2, 3]
+    recovery.filled(asked, PRIVATE)
+    assert numbers(said) == [1, 4, 2, 3, 8]
 
 
 def test_typing_is_not_held_nor_what_has_no_conversation():
@@ -547,10 +560,12 @@ def message(number: int = 0, **changes: Any) -> Message:
     return Message(**values)
 
 
-def live(number: int | None, signal: str = "message_received", **changes: Any) -> Delivery:
+def live(
+    number: int | None, signal: str = "message_received", sender_id: int = DAVE, **changes: Any
+) -> Delivery:
     conversation = ADDRESSES.user(DAVE)
-    key = None if number is None else (conversation, DAVE, f"m{number}")
-    event = None if number is None else message(number)
+    key = None if number is None else (conversation, sender_id, f"m{number}")
+    event = None if number is None else message(number, sender_id=sender_id)
     return Delivery(
         signal=signal,
         event=event,
@@ -609,13 +624,15 @@ def test_whatever_history_and_the_server_bring_each_message_comes_once(
     for place in range(max(len(pages), when + 1)):
         if place == when:
             for number in arrivals:
-                delivery = live(number)
+                delivery = live(number, sender_id=5_000 + number)
                 assert delivery.key is not None
                 if seen.is_new(delivery.key):
                     arrived.append(number)
                     assert recovery.hold(delivery)
         if place < len(pages):
-            recovery.page(asked, PRIVATE, [message(n) for n in pages[place]], 5.0)
+            recovery.page(
+                asked, PRIVATE, [message(n, sender_id=5_000 + n) for n in pages[place]], 5.0
+            )
     recovery.filled(asked, PRIVATE)
     once = list(dict.fromkeys(history))
     behind = [number for number in arrived if number not in history or number not in once]
