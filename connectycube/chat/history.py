@@ -28,6 +28,10 @@ __all__ = ["Historian", "History"]
 
 logger = logging.getLogger("connectycube.chat")
 
+_MOST_FAILURES = (
+    3  # dialogs in a row; those behind would keep their live events waiting for nothing
+)
+
 
 @frozen(kw_only=True)
 class History:
@@ -146,10 +150,18 @@ class Historian:
             self._fail(core, asked, None, error)
             return
         wanted = self._tell(core, lambda core, now: core.recovery.dialogs(asked, dialogs, since))
+        failures = 0
         for dialog in dialogs:
             if not wanted:
                 return
-            wanted = self._fill(core, asked, dialog, since)
+            failure = self._read(core, asked, dialog, since)
+            if failure is None:
+                failures = 0
+                wanted = self._tell(core, partial(_filled, asked, dialog))
+            else:
+                failures += 1
+                told = dialog if failures < _MOST_FAILURES else None
+                wanted = self._fail(core, asked, told, failure)
 
     def _since(self, history: History, asked: Recover) -> datetime:
         """Return from when on to read, by the service's clock, in whole seconds as history counts."""
@@ -164,15 +176,17 @@ class Historian:
             )
         return datetime.fromtimestamp(math.floor(began - self._overlap), timezone.utc)
 
-    def _fill(self, core: Core, asked: Recover, dialog: DialogRef, since: datetime) -> bool:
-        """Read a dialog page by page; whether the core wants to know more."""
+    def _read(
+        self, core: Core, asked: Recover, dialog: DialogRef, since: datetime
+    ) -> Exception | None:
+        """Read a dialog page by page, while the core wants to know more; return why it failed."""
         try:
             for page in self._pages(core, asked, dialog, since):
                 if not self._tell(core, partial(_page, asked, dialog, page)):
-                    return False
+                    break
         except Exception as error:  # noqa: BLE001 - whatever it is, the application is told
-            return self._fail(core, asked, dialog, error)
-        return self._tell(core, lambda core, now: core.recovery.filled(asked, dialog))
+            return error
+        return None
 
     def _pages(
         self, core: Core, asked: Recover, dialog: DialogRef, since: datetime
@@ -190,9 +204,13 @@ class Historian:
                 yield page[start : start + self._at_once]
 
     def _fail(self, core: Core, asked: Recover, dialog: DialogRef | None, error: Exception) -> bool:
-        what = "it is not known what came" if dialog is None else f"dialog {dialog.id} was not read"
+        what = "history is out of reach" if dialog is None else f"dialog {dialog.id} was not read"
         logger.warning("a gap could not be filled, %s: %s", what, error)
         return self._tell(core, lambda core, now: core.recovery.failed(asked, dialog, error))
+
+
+def _filled(asked: Recover, dialog: DialogRef, core: Core, now: float) -> bool:
+    return core.recovery.filled(asked, dialog)
 
 
 def _page(

@@ -157,7 +157,8 @@ class ReactionChange:
 class RecoveryFailure:
     """History could not be read after a session was lost: what it holds of the gap was not delivered.
 
-    ``dialog`` is the one that could not be read; None: it is not even known which dialogs have a gap.
+    ``dialog`` is the one that could not be read; None: nothing can be read, be it not even the list of
+    dialogs that have a gap, be it that dialogs failed one after the other.
     ``error`` says why. Live events go on; the next reconnection tries again from where this gap began.
     """
 

@@ -188,6 +188,21 @@ def test_a_failing_dialog_is_told_and_the_others_are_read(library):
     assert failure.event.dialog == FIRST and failure.event.error is error
 
 
+def test_when_dialogs_fail_one_after_the_other_those_behind_are_not_tried(library):
+    dialogs = [DialogRef.room(f"d{number}") for number in range(6)]
+    library.dialogs = {dialog: [[message(number)]] for number, dialog in enumerate(dialogs)}
+    for number in (0, 1, 3, 4, 5):
+        library.broken[f"d{number}", 0] = OSError(f"down {number}")
+    *others, last = Desk(library).recover()
+    failed = [delivery.event.dialog for delivery in others if delivery.signal == "recovery_failed"]
+    assert failed == [dialogs[0], dialogs[1], dialogs[3], dialogs[4]]
+    assert (last.event.dialog, str(last.event.error)) == (None, "down 5")
+    library.dialogs[DialogRef.room("d6")] = [[message(6)]]
+    library.asked.clear()
+    *_, last = Desk(library).recover()
+    assert last.event.dialog is None and ("d6", 0) not in library.asked
+
+
 def test_nothing_more_is_read_once_nobody_wants_to_know(library):
     library.dialogs = {FIRST: [[message(1)], [message(2)]], SECOND: [[message(3)]]}
     desk = Desk(library)
