@@ -27,7 +27,7 @@ from .schedules import Schedule, problems
 from .world import World
 
 SEEDS = 10_000
-GROUPS = 20
+GROUPS = 40
 FEW = 400  # enough to meet everything, and for each planted defect to be noticed
 
 
