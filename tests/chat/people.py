@@ -140,7 +140,7 @@ def settled(*people: Any) -> None:
 
 def give_stored_ids(chat: Chat, stored_ids: Callable[[Any, Any], Any]) -> None:
     """Let a chat that has no REST ask this for the messages that history holds; gaps stay unfilled."""
-    chat._driver._historian._history = History(
+    chat._driver.historian._history = History(
         stored_ids=stored_ids,
         service_time=lambda: None,
         ask_time=lambda: None,
