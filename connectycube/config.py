@@ -191,6 +191,8 @@ class Config:
     """Whether sending to a group, public or broadcast dialog enters its room first."""
     typing_expires: float | None = field(default=None)
     """Seconds after which who is typing counts as having stopped, unless they said more (None: never)."""
+    durable: str | None = field(default=None, validator=_optional_string, converter=_path)
+    """The file of durable mode, made at the first login: one a user (None: memory alone)."""
     timeouts: Timeouts = field(factory=Timeouts)
     reconnect: ReconnectPolicy = field(factory=ReconnectPolicy)
     limits: Limits = field(factory=Limits)

@@ -22,6 +22,7 @@ from ..errors import (
 from ..forks import replaced_in_child
 from ..models import ChatState, StateChange, User
 from .driver import Driver
+from .durability import ServiceTime
 from .handover import StoredIds
 from .protocol import markup
 from .protocol import namespaces as ns
@@ -53,6 +54,7 @@ class Connection:
         *,
         session_credentials: SessionCredentials | None = None,
         stored_ids: StoredIds | None = None,
+        service_time: ServiceTime | None = None,
     ) -> None:
         self._config = config
         self._session_credentials = session_credentials
@@ -60,7 +62,11 @@ class Connection:
         self._resource = _new_resource()
         self._user: User | None = None
         self._driver = Driver(
-            config, f"connectycube-{self._resource[-8:]}", self._deliver, stored_ids
+            config,
+            f"connectycube-{self._resource[-8:]}",
+            self._deliver,
+            stored_ids,
+            service_time,
         )
         replaced_in_child(self)
         self.state_changed = Signal("state_changed", "The connection entered another state.")
@@ -107,13 +113,13 @@ class Connection:
         """Connect and log in; return the user once the connection is READY. (Guide: Connect to chat.)
 
         Without arguments the REST session's user and token are used. ``resource`` tells apart the
-        connections of one user (default: random, kept over reconnects). ``timeout`` is in seconds
-        (None: ``Config.timeouts.login``).
+        connections of one user (default: random, kept over reconnects, in durable mode also by later
+        processes). ``timeout`` is in seconds (None: ``Config.timeouts.login``).
 
         While READY the same user returns at once; concurrent calls share one attempt. When it
         fails, nothing goes on in the background. Raises AuthenticationError (wrong user id or
         password), a ConnectionLostError that tells the cause, LoginTimeoutError, ChatError if
-        another user is logged in.
+        another user is logged in, DurableStoreError if the file of durable mode cannot be used.
         """
         deadline = Deadline.of(timeout, self._config.timeouts.login)
         if resource is not None:
@@ -121,7 +127,12 @@ class Connection:
         user, secret, renewable = self._who(user_id, password)
         assert user.id is not None
         credentials = Credentials(user.id, secret, resource or self._resource)
-        self._driver.login(credentials, self._token if renewable else None, deadline)
+        self._driver.login(
+            credentials,
+            self._token if renewable else None,
+            deadline,
+            any_resource=resource is None,
+        )
         self._user = user
         return user
 
@@ -170,7 +181,7 @@ class Connection:
         For an application's own reconnection manager: from CLOSED it starts anew as the last user,
         from FORCE_CLOSED it does not wait for its turn, in other states it does nothing. Legal
         from every thread, also inside a ``state_changed`` receiver. Raises NotConnectedError if
-        nobody has logged in yet.
+        nobody has logged in yet; DurableStoreError from CLOSED in durable mode, as :meth:`login` does.
         """
         self._driver.relogin()
 
@@ -264,12 +275,15 @@ class Connection:
     def _signals(self) -> list[Signal]:
         return [value for value in vars(self).values() if isinstance(value, Signal)]
 
-    def _deliver(self, delivery: Delivery) -> None:
-        """Call the receivers of one event; runs on a dispatcher worker."""
+    def _deliver(self, delivery: Delivery) -> bool:
+        """Call the receivers of one event, on a dispatcher worker; whether that is done with.
+
+        Not so where one raised while the connection was being closed, which may well be the cause.
+        """
         if isinstance(delivery.event, StateChange):
             self._log(delivery.event)
         signal: Signal = getattr(self, delivery.signal)
-        call_receivers(
+        succeeded = call_receivers(
             self,
             signal,
             delivery.event,
@@ -277,6 +291,7 @@ class Connection:
             self._driver.dispatcher,
             self._config.timeouts.slow_callback,
         )
+        return succeeded or self._driver.core.is_open
 
     def _log(self, change: StateChange) -> None:
         # Here and not where the state changes: a log handler may call the chat, and no lock is held.

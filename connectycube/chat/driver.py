@@ -8,15 +8,14 @@ waiting for wakes it.
 from __future__ import annotations
 
 import logging
-import os
 import random
 import ssl
 import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from functools import partial
-from typing import Any
+
+from attrs import evolve
 
 from ..config import Config
 from ..deadline import Deadline
@@ -27,36 +26,33 @@ from ..errors import (
     ChatTimeoutError,
     ConnectionLostError,
     CredentialsError,
+    DurableStoreError,
     ForkedError,
     LoginTimeoutError,
     NotConnectedError,
     PermissionDeniedError,
-    SendQueueFullError,
 )
 from ..forks import replaced_in_child
 from ..models import ChatState, StateChange
 from ..tls import client_context
+from .calls import Calls
 from .dispatcher import Dispatcher
+from .durability import Durability, Left, ServiceTime
 from .exit import ended_at_exit
-from .handover import HandOver, Request, StoredIds, ask_history
+from .handover import HandOver, StoredIds, ask_history
+from .ids import new_id
 from .link import AttemptAbandoned, Link, Waker, open_link, wait_for
 from .protocol.core import Core
 from .protocol.decoding import Delivery
-from .protocol.outbox import Submission
 from .protocol.outputs import Lookup
 from .protocol.stream import Credentials
 from .waiting import EventStream
 
-__all__ = ["Driver", "new_id"]
+__all__ = ["Driver"]
 
 logger = logging.getLogger("connectycube.chat")
 
 _READS_A_ROUND = 16  # before other work gets its turn, however much the server sends
-
-
-def new_id() -> str:
-    """A new id in the form the service uses for messages: 24 hexadecimal digits, time first."""
-    return f"{int(time.time()) & 0xFFFFFFFF:08x}{os.urandom(8).hex()}"
 
 
 class Attempt:
@@ -68,24 +64,27 @@ class Attempt:
         self.error: Exception | None = None
 
 
-class Driver:
+class Driver(Calls):
     """Runs the core of one chat connection on a thread of its own.
 
     ``deliver(delivery)`` is called on dispatcher workers, ``password()`` before each later login,
-    ``stored_ids(dialog, ids)`` on a short-lived thread when a session could not be resumed.
+    ``stored_ids(dialog, ids)`` on a short-lived thread when a session could not be resumed,
+    ``service_time()`` at any moment.
     """
 
     def __init__(
         self,
         config: Config,
         name: str,
-        deliver: Callable[[Delivery], None],
+        deliver: Callable[[Delivery], bool],
         stored_ids: StoredIds | None,
+        service_time: ServiceTime | None,
     ) -> None:
         self._config = config
         self._name = name
         self._deliver = deliver
         self._stored_ids = stored_ids
+        self._service_time = service_time or (lambda: None)
         self._forked = False
         self._begin()
         replaced_in_child(self)
@@ -97,7 +96,14 @@ class Driver:
         self._changed = threading.Condition(self._mutex)
         self.core = Core(self._config, new_id=new_id, random=random.random)
         self.dispatcher = Dispatcher(
-            self._name, self._config.workers, self._config.limits, self._drained
+            self._name, self._config.workers, self._config.limits, self._drained, self._rested
+        )
+        self._durability = Durability(
+            self._config,
+            self._service_time,
+            self._new_handle,
+            self._fail,
+            has_history=self._stored_ids is not None,
         )
         self._outlet = HandOver(
             self.dispatcher,
@@ -105,6 +111,7 @@ class Driver:
             self._note_state,
             self._look_up,
             self._config.timeouts.slow_callback,
+            self._durability,
         )
         self._link: Link | None = None
         self._waker: Waker | None = None
@@ -141,9 +148,17 @@ class Driver:
             )
 
     def login(
-        self, credentials: Credentials, password: Callable[[], str] | None, deadline: Deadline
+        self,
+        credentials: Credentials,
+        password: Callable[[], str] | None,
+        deadline: Deadline,
+        *,
+        any_resource: bool,
     ) -> None:
-        """Become ready as that user, or raise; threads that do so at once share one attempt."""
+        """Become ready as that user, or raise; threads that do so at once share one attempt.
+
+        ``any_resource``: the durable store may say another one, so that we take the place of who died.
+        """
         self._context = self._context or client_context(self._config.ca_file)
         self._forked = False
         with self._mutex:
@@ -152,11 +167,14 @@ class Driver:
             if attempt is None:
                 return
             if attempt is not self._attempt:
+                left = self._durability.open(credentials.user_id)
+                if any_resource and self._durability.resource is not None:
+                    credentials = evolve(credentials, resource=self._durability.resource)
                 self._attempt = attempt
                 self._password = password
                 until = deadline.at if deadline.at is not None else float("inf")
                 self.core.login(credentials, time.monotonic(), until)
-                self._start_thread()
+                self._start_thread(left)
                 leads = True
             else:
                 leads = False
@@ -205,9 +223,10 @@ class Driver:
             if self.core.credentials is None:
                 raise NotConnectedError("nobody has logged in to the chat yet")
             was_closed = self.core.state is ChatState.CLOSED
+            left = self._durability.open(self.core.credentials.user_id) if was_closed else Left()
             self.core.relogin(time.monotonic())
             if was_closed:
-                self._start_thread()
+                self._start_thread(left)
             self._after_command()
 
     def logout(self, deadline: Deadline) -> None:
@@ -295,69 +314,6 @@ class Driver:
         if not self._changed.wait_for(condition, deadline.remaining()):
             raise ChatTimeoutError(f"the chat connection is still {self.core.state.value}")
 
-    def submit(self, submission: Submission, data: bytes, deadline: Deadline) -> None:
-        """Send a message through the outbound buffer; wait for room until the deadline."""
-        self.check_usable()
-        while not self._submit_if_room(submission, data):
-            if deadline.expired:
-                raise SendQueueFullError(
-                    "the outbound buffer had no room in time: the server does not keep up"
-                )
-            with self.needing_link(), self._mutex:
-                self._changed.wait_for(
-                    lambda: self.core.has_room(len(data)) or not self.core.is_open,
-                    deadline.remaining(),
-                )
-
-    def _submit_if_room(self, submission: Submission, data: bytes) -> bool:
-        with self._mutex:
-            self.core.check_open()
-            if not self.core.has_room(len(data)):
-                return False
-            self.core.submit(submission, data, time.monotonic())
-            self._outlet.unsettled.add(submission.ticket)
-            self._after_command()
-            return True
-
-    def command(self, action: Callable[[Core, float], Any]) -> Any:
-        """Do something short with the core, from any thread."""
-        self.check_usable()
-        with self._mutex:
-            result = action(self.core, time.monotonic())
-            self._after_command()
-            return result
-
-    def request(self, kind: str, to: str | None, payload: str, deadline: Deadline) -> Any:
-        """Send an IQ once ready and return the answer's Node, or raise what it says."""
-
-        def start(core: Core, ticket: Request) -> Callable[[], None]:
-            return partial(core.forget_request, core.request(kind, to, payload, ticket))
-
-        return self.ask(start, deadline)
-
-    def ask(self, start: Callable[[Core, Request], Callable[[], None]], deadline: Deadline) -> Any:
-        """Start something with the core once ready and return what it is answered, or raise it.
-
-        ``start`` gets the ticket that the answer will carry and returns how to give up on it.
-        """
-        self.check_usable()
-        request = Request()
-        with self.needing_link():
-            with self._mutex:
-                self._wait_ready(deadline)
-                give_up = start(self.core, request)
-                self._after_command()
-            try:
-                request.event.wait(deadline.remaining())
-            finally:
-                with self._mutex:
-                    give_up()
-        if request.answer is None:
-            raise ChatTimeoutError("the chat server did not answer the request in time")
-        if request.answer.error is not None:
-            raise request.answer.error
-        return request.answer.node
-
     # --- with the mutex held ---
 
     def _after_command(self) -> None:
@@ -410,7 +366,10 @@ class Driver:
             attempt.done = True
             attempt.error = change.reason or NotConnectedError("logged out during the login")
 
-    def _start_thread(self) -> None:
+    def _start_thread(self, left: Left) -> None:
+        since = time.monotonic() - left.cursor if left.cursor is not None else None
+        self.core.begin_from(left.seen, left.outbox, since)
+        self._outlet.unsettled.update(submission.ticket for submission, _ in left.outbox)
         self._generation += 1
         self.dispatcher.start()
         waker = self._waker = Waker()
@@ -446,6 +405,16 @@ class Driver:
             self.core.drained(self._outlet.overflow_error(), time.monotonic())
             self._after_command()
 
+    def _rested(self) -> None:
+        with self._mutex:
+            if self.is_closed and not self.dispatcher.is_working:
+                self._durability.close(self.core.cursor)
+
+    def _fail(self, error: DurableStoreError) -> None:
+        with self._mutex:
+            self.core.abort(error)
+            self._after_command()
+
     # --- the connection thread ---
 
     def _run(self, generation: int, waker: Waker) -> None:
@@ -455,8 +424,7 @@ class Driver:
                 with self._mutex:
                     if generation != self._generation:
                         return
-                    self.core.tick(time.monotonic())
-                    self._hand_over()
+                    self._tick(time.monotonic())
                     if self.is_closed:
                         return
                     if link is not None and not self.core.has_stream:
@@ -473,6 +441,14 @@ class Driver:
             self._give_up(generation, error)
         finally:
             self._leave(generation, link, waker)
+
+    def _tick(self, now: float) -> None:
+        self.core.tick(now)
+        try:
+            self._durability.note_cursor(self.core.cursor, now)
+        except DurableStoreError as error:
+            self.core.abort(error)
+        self._hand_over()
 
     def _connect(self, generation: int, waker: Waker) -> Link | None:
         def is_wanted() -> bool:
@@ -575,6 +551,7 @@ class Driver:
         """Let go of everything shared with the parent, without a byte on the wire."""
         link, waker, handles = self._link, self._waker, self._outlet.unsettled
         had_connection = self.core.state is not ChatState.IDLE
+        self._durability.abandon()
         if link is not None:
             link.close_in_child()
         if waker is not None:

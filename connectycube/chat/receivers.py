@@ -23,21 +23,26 @@ def call_receivers(
     callback_failed: Signal,
     dispatcher: Dispatcher,
     slow: float,
-) -> None:
-    """Call every receiver of ``signal`` with ``event``, in order.
+) -> bool:
+    """Call every receiver of ``signal`` with ``event``, in order; return whether none of them raised.
 
     A receiver that raises is logged and reported to ``callback_failed``, whose own failures are only
     logged. One that takes longer than ``slow`` seconds is named in a warning.
     """
+    succeeded = True
     for receiver in signal.receivers_for(chat):
         error = _call(receiver, chat, signal, event, dispatcher, slow)
-        if error is None or signal is callback_failed:
+        if error is None:
+            continue
+        succeeded = False
+        if signal is callback_failed:
             continue
         failure = CallbackFailure(
             receiver=name_of(receiver), signal=signal.name, event=event, error=error
         )
         for reporter in callback_failed.receivers_for(chat):
             _call(reporter, chat, callback_failed, failure, dispatcher, slow)
+    return succeeded
 
 
 def _call(

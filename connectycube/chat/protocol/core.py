@@ -10,7 +10,7 @@ Times are seconds on any clock that only goes forward. One thread at a time.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Sequence
 from typing import Any
 
 from ...config import Config
@@ -30,6 +30,7 @@ from .backoff import Backoff
 from .decoding import Delivery
 from .outbox import Submission
 from .outputs import Counters, Lookup, Output
+from .repetitions import Key
 from .session import Session
 from .states import READY_STATES, StateMachine
 from .stream import (
@@ -95,6 +96,9 @@ class Core:
         self._drained: QueueOverflowError | None = None  # they caught up before we were ready
         self._closing_deadline: float | None = None
         self._end_sent = False
+        self._received_at: float | None = None
+        self.cursor: float | None = None
+        """Up to when everything had been taken over, None if that is not known."""
 
     # --- what the driver looks at ---
 
@@ -178,6 +182,21 @@ class Core:
         self._session.me = credentials.user_id
         self._first_login = True
         self._begin(ChatState.CONNECTING, deadline)
+
+    def begin_from(
+        self,
+        seen: Iterable[Key],
+        outbox: Iterable[tuple[Submission, bytes]],
+        cursor: float | None,
+    ) -> None:
+        """Go on where another process ended, right after ``login`` or ``relogin``.
+
+        ``seen`` are the keys of the messages it knew, ``outbox`` those whose outcome it did not know;
+        ``cursor`` is the moment, on our clock, up to which everything had been taken over.
+        """
+        self._session.restore(seen, outbox)
+        if cursor is not None:
+            self.cursor = cursor
 
     def relogin(self, now: float) -> None:
         """Attempt now: what a lost or closed connection would do later, or not at all."""
@@ -324,6 +343,7 @@ class Core:
         stream = self._stream
         if stream is None:
             return
+        self._received_at = now
         try:
             for event in stream.receive(data):
                 self._handle(event, now)
@@ -340,6 +360,8 @@ class Core:
 
     def taken_over(self, now: float) -> None:
         """All outputs were handed over: acknowledge what the server wants acknowledged."""
+        if self.is_ready and not self._session.has_hole and self._received_at is not None:
+            self.cursor = self._received_at
         self._session.taken_over(now)
         self._end_if_done(now)
 
@@ -355,6 +377,11 @@ class Core:
         if self.wants_link and not self._needed:
             self._held = True
             self._end_link(error, now)
+
+    def fail(self, lost: Sequence[Delivery], reason: Exception) -> None:
+        """The newest deliveries could not be taken over: enter CLOSED, and acknowledge none of them."""
+        self._session.lose_deliveries(lost)
+        self.abort(reason)
 
     def need_link(self, now: float) -> None:
         """Somebody begins to wait for what only a link can bring, perhaps inside the slow receiver."""

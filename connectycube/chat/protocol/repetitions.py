@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 
-__all__ = ["Repetitions"]
+__all__ = ["Key", "Repetitions"]
 
 Key = tuple[str, int, str]
 

@@ -1,0 +1,361 @@
+"""Durable mode: what of a connection's doings its durable store has to know, and when.
+
+A message that arrives is committed before it is taken over, so before the server is told that it was
+handled; it is removed when its receivers have returned. A message that is sent is committed before the send
+returns; its outcome removes it. What a process leaves in the store is the next login's work.
+
+Without ``Config.durable`` there is no store, and nothing here does anything.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+from attrs import define, evolve, field, frozen
+
+from ..config import Config
+from ..errors import ArgumentValueError, DurableStoreError, SendDeferredError
+from ..models import DialogRef, Message
+from .durable import Arrived, DurableStore, Identity, Key, Outcome, Outgoing
+from .handle import SendHandle
+from .ids import derived_id, new_id
+from .protocol.decoding import Delivery
+from .protocol.outbox import Submission
+from .protocol.outputs import Output, Settled
+from .protocol.session import DEFERRED
+
+__all__ = ["Durability", "Left"]
+
+logger = logging.getLogger("connectycube.chat")
+
+ServiceTime = Callable[[], "float | None"]
+NewHandle = Callable[[str, Message], SendHandle[Message]]
+
+_CURSOR_EVERY = 30.0  # seconds in which nothing else is committed
+_NO_PLACES: Mapping[Key, int] = {}
+
+
+@frozen
+class Left:
+    """What an earlier process, or an earlier login of this one, left for the core.
+
+    ``cursor`` is how many seconds ago everything had arrived, None if that is not known.
+    """
+
+    seen: Sequence[Key] = ()
+    cursor: float | None = None
+    outbox: Sequence[tuple[Submission, bytes]] = ()
+
+
+@define
+class _Context:
+    """The message of the inbox whose receivers a worker is running."""
+
+    n: int
+    key: Key
+    counts: dict[str, int] = field(factory=dict)
+    """How many messages they have sent, by recipient."""
+
+    def next_id(self, store_id: str, recipient: str) -> str:
+        """The id of the next message to that recipient."""
+        return derived_id(store_id, self.key, recipient, self.counts.get(recipient, 0))
+
+    def note_sent(self, store_id: str, submission: Submission) -> None:
+        """Go on to another id; only now, since a send that is refused may be attempted again."""
+        if submission.id == self.next_id(store_id, submission.to):
+            self.counts[submission.to] = self.counts.get(submission.to, 0) + 1
+
+
+@frozen
+class _Pending:
+    """A message that was sent and has no outcome; ``inbound`` is the place of what it answers."""
+
+    submission: Submission
+    inbound: int | None
+
+
+class Durability:
+    """The durable store of one connection, while it is logged in; every method may be called from any thread.
+
+    ``service_time()`` is the service's clock in unix seconds, or None; ``new_handle(id, message)`` makes the
+    handle of a message of an earlier process; ``failed(error)`` is called, without a lock, on a worker
+    that could not note that a message was handled. ``has_history`` says whether history can be asked what had
+    arrived: without it nobody could know what to send again, so there is no outbox.
+    """
+
+    def __init__(
+        self,
+        config: Config,
+        service_time: ServiceTime,
+        new_handle: NewHandle,
+        failed: Callable[[DurableStoreError], None],
+        *,
+        has_history: bool,
+    ) -> None:
+        self._config = config
+        self._service_time = service_time
+        self._new_handle = new_handle
+        self._failed = failed
+        self._has_history = has_history
+        self._lock = threading.Lock()
+        self._store: DurableStore | None = None
+        self._user_id = 0
+        self._left: list[tuple[Delivery, int]] = []
+        self._in_hand: set[int] = set()  # places of messages that are queued or with receivers
+        self._pending: dict[str, _Pending] = {}
+        self._local = threading.local()
+        self._has_begun = False
+        self._noted = 0.0  # when the cursor was last committed
+
+    # --- login and end ---
+
+    def open(self, user_id: int) -> Left:
+        """Open the store for a login of that user, unless it is open, and tell what is left to be done.
+
+        Raises DurableStoreError.
+        """
+        if self._config.durable is None:
+            return Left()
+        with self._lock:
+            config = self._config
+            if self._store is not None and user_id != self._user_id:
+                raise DurableStoreError(
+                    f"the durable store {self.path} is in use: receivers of user {self._user_id}"
+                    " are still running",
+                    path=self.path,
+                )
+            if self._store is None:
+                identity = Identity(config.app_id, user_id, config.chat_host)
+                self._store = DurableStore(self._config.durable, identity)
+                self._user_id = user_id
+                self._in_hand.clear()
+            self._left = [
+                (_redelivery(entry.key, entry.message), entry.n)
+                for entry in self._store.inbox()
+                if entry.n not in self._in_hand
+            ]
+            return self._left_for_core(self._store)
+
+    def _left_for_core(self, store: DurableStore) -> Left:
+        self._pending.clear()
+        outbox = []
+        for entry in store.outbox():
+            dialog = entry.message.dialog or DialogRef()
+            submission = Submission(entry.id, entry.recipient, dialog, entry.message)
+            submission.durable = self._has_history
+            submission.ticket = self._new_handle(entry.id, entry.message)
+            self._pending[entry.id] = _Pending(submission, entry.inbound)
+            outbox.append((submission, entry.stanza))
+        ours = [(recipient, self._user_id, own) for own, recipient, _ in store.sent()]
+        theirs = [key for key, _ in store.seen()]
+        return Left([*ours, *theirs], self._seconds_since_cursor(store), outbox)
+
+    def _seconds_since_cursor(self, store: DurableStore) -> float | None:
+        """How old the cursor of an earlier process is; one of our own the core knows, or was told to forget."""
+        if self._has_begun:
+            return None
+        self._has_begun = True
+        at, now = store.cursor, self._service_time()
+        return max(0.0, now - at) if at is not None and now is not None else None
+
+    @property
+    def resource(self) -> str | None:
+        """The resource to log in with, so that a process takes the place of one that died; or None."""
+        return f"python-{self._store.store_id}" if self._store is not None else None
+
+    @property
+    def path(self) -> str:
+        """The file."""
+        return self._config.durable or ""
+
+    def close(self, cursor: float | None) -> None:
+        """Let go of the store: the connection is closed and no receiver runs."""
+        with self._lock:
+            if self._store is not None:
+                try:
+                    self._store.set_cursor(self._at_service(cursor))
+                except DurableStoreError as error:
+                    logger.warning("%s", error)
+                self._close()
+
+    def _close(self) -> None:
+        store, self._store = self._store, None
+        self._left = []
+        assert store is not None
+        try:
+            store.close()
+        except DurableStoreError as error:
+            logger.warning("%s", error)
+
+    def abandon(self) -> None:
+        """Leave the store to the parent, in a forked child, where a thread that is gone may hold the lock."""
+        self._lock = threading.Lock()
+        if self._store is not None:
+            self._store.abandon()
+            self._store = None
+
+    # --- what arrives ---
+
+    def take_over(self, outputs: Sequence[Output], cursor: float | None) -> Mapping[Key, int]:
+        """Commit what the core has said before it is handed over; return the places of messages.
+
+        ``cursor`` is the core's, on the monotonic clock. Raises DurableStoreError, and nothing of it may
+        count as taken over then.
+        """
+        if self._store is None:
+            return _NO_PLACES
+        arrived = [
+            Arrived(output.key, output.event)
+            for output in outputs
+            if isinstance(output, Delivery)
+            and output.signal == "message_received"
+            and output.key is not None
+        ]
+        settled = [output for output in outputs if isinstance(output, Settled)]
+        outcomes = [outcome for output in settled if (outcome := self._outcome(output)) is not None]
+        if not arrived and not outcomes:
+            return _NO_PLACES
+        with self._lock:
+            now = self._service_time()
+            places = self._store.take_over(arrived, outcomes, self._at_service(cursor), now)
+            self._noted = time.monotonic()
+            self._in_hand.update(places)
+        for output in settled:
+            self._pending.pop(output.submission.id, None)
+        return {entry.key: n for entry, n in zip(arrived, places, strict=True)}
+
+    def _outcome(self, settled: Settled) -> Outcome | None:
+        submission = settled.submission
+        if submission.message is None or isinstance(settled.error, SendDeferredError):
+            return None
+        pending = self._pending.get(submission.id)
+        inbound = pending.inbound if pending is not None else None
+        return Outcome(submission.id, submission.to, settled.error is None, inbound)
+
+    def withdraw(self, places: Sequence[int]) -> None:
+        """Forget messages for which there was no room. Raises DurableStoreError."""
+        if self._store is not None and places:
+            with self._lock:
+                self._in_hand.difference_update(places)
+                self._store.withdraw(places)
+
+    def take_left(self) -> list[tuple[Delivery, int]]:
+        """Return, once, what an earlier process had taken over and not handled, with the places."""
+        if not self._left:
+            return []
+        with self._lock:
+            left, self._left = self._left, []
+            self._in_hand.update(n for _, n in left)
+        return left
+
+    @contextmanager
+    def handling(self, n: int, key: Key) -> Iterator[None]:
+        """Around the receivers of a message: what they send gets ids derived from it."""
+        self._local.context = _Context(n, key)
+        try:
+            yield
+        finally:
+            self._local.context = None
+
+    def handled(self, n: int, *, keep: bool) -> None:
+        """All receivers of a message have returned; ``keep``: run them again at the next login."""
+        try:
+            with self._lock:
+                self._in_hand.discard(n)
+                if self._store is not None and not keep:
+                    self._store.handled(n)
+        except DurableStoreError as error:
+            self._failed(error)
+
+    def note_cursor(self, cursor: float | None, now: float) -> None:
+        """Commit the cursor where nothing else has been committed for a while. Raises DurableStoreError."""
+        if self._store is None or now - self._noted < _CURSOR_EVERY:
+            return
+        with self._lock:
+            self._noted = now
+            self._store.set_cursor(self._at_service(cursor))
+
+    def _at_service(self, cursor: float | None) -> float | None:
+        now = self._service_time()
+        if cursor is None or now is None:
+            return None
+        return now - (time.monotonic() - cursor)
+
+    # --- what is sent ---
+
+    def message_id(self, recipient: str) -> str:
+        """Return the id of a new message: inside a receiver the same one whenever that is run."""
+        context = self._context
+        if context is None or self._store is None:
+            return new_id()
+        return context.next_id(self._store.store_id, recipient)
+
+    @property
+    def _context(self) -> _Context | None:
+        context: _Context | None = getattr(self._local, "context", None)
+        return context
+
+    def known(self, submission: Submission) -> SendHandle[Any] | None:
+        """Return the handle of the message with this id if there is one, so that it is not sent twice.
+
+        Raises ArgumentValueError if that went to somebody else; DurableStoreError.
+        """
+        if self._store is None or submission.message is None:
+            return None
+        handle = self._known(self._store, submission)
+        if handle is not None and self._context is not None:
+            self._context.note_sent(self._store.store_id, submission)
+        return handle
+
+    def _known(self, store: DurableStore, submission: Submission) -> SendHandle[Any] | None:
+        pending = self._pending.get(submission.id)
+        if pending is not None:
+            _check_recipient(submission, pending.submission.to)
+            handle: SendHandle[Any] = pending.submission.ticket
+            return handle
+        with self._lock:
+            outgoing = store.recipient_of_outgoing(submission.id)
+            recipient = outgoing or store.recipient_of_sent(submission.id)
+        if recipient is None:
+            return None
+        _check_recipient(submission, recipient)
+        handle = submission.ticket
+        handle.settle(SendDeferredError(DEFERRED) if outgoing else None)
+        return handle
+
+    def accept(self, submission: Submission, data: bytes) -> None:
+        """Commit a message that is about to be sent. Raises DurableStoreError, and it must not be sent."""
+        if self._store is None or submission.message is None:
+            return
+        context = self._context
+        inbound = context.n if context is not None else None
+        if self._has_history and submission.in_history:
+            with self._lock:
+                self._store.add(
+                    Outgoing(submission.id, submission.to, data, submission.message, inbound)
+                )
+            submission.durable = True
+        self._pending[submission.id] = _Pending(submission, inbound)
+        if context is not None:
+            context.note_sent(self._store.store_id, submission)
+
+
+def _redelivery(key: Key, message: Message) -> Delivery:
+    return Delivery(
+        signal="message_received",
+        event=evolve(message, redelivered=True),
+        conversation=key[0],
+        key=key,
+    )
+
+
+def _check_recipient(submission: Submission, recipient: str) -> None:
+    if submission.to != recipient:
+        raise ArgumentValueError(
+            f"message has an id, {submission.id}, that was used for a message to {recipient}"
+        )
