@@ -41,22 +41,16 @@ class Dispatcher:
     A lane is worked by one worker at a time, so its order holds with any number of workers; lanes
     with work take turns. Threads start with ``start()`` and end after ``stop()`` once the queue is
     empty. ``on_low_water`` is called, on a worker and without a lock, each time the queue has fallen to
-    half of its bounds after it was full; ``on_end`` in the same way when the last worker is about to end.
+    half of its bounds after it was full.
     """
 
     def __init__(
-        self,
-        name: str,
-        workers: int,
-        limits: Limits,
-        on_low_water: Callable[[], None],
-        on_end: Callable[[], None] = lambda: None,
+        self, name: str, workers: int, limits: Limits, on_low_water: Callable[[], None]
     ) -> None:
         self._name = name
         self._workers = workers
         self._limits = limits
         self._on_low_water = on_low_water
-        self._on_end = on_end
         self._changed = threading.Condition()
         self._lanes: dict[Hashable, deque[Task]] = {}
         self._turns: deque[Hashable] = deque()  # lanes with work that no worker is at
@@ -101,11 +95,6 @@ class Dispatcher:
         for thread in others:
             thread.join(deadline.remaining())
         return not any(thread.is_alive() for thread in others)
-
-    @property
-    def is_working(self) -> bool:
-        """Whether there are workers, those that are about to end left out."""
-        return self._working > 0
 
     def is_worker(self) -> bool:
         """Whether the calling thread is one of the workers."""
@@ -156,31 +145,26 @@ class Dispatcher:
         )
 
     def _work(self) -> None:
-        while (turn := self._next_turn()) is not None:
-            lane, task, low_water = turn
+        while True:
+            with self._changed:
+                while not self._turns:
+                    if self._stopping:
+                        self._working -= 1
+                        return
+                    self._changed.wait()
+                lane = self._turns.popleft()
+                task = self._take(lane)
+                low_water = self._is_low_water()
             if low_water:
                 _run(self._on_low_water)
             _run(task.run)
-            del turn, task  # an idle worker keeps no event alive
+            del task  # an idle worker keeps no event alive
             with self._changed:
                 if self._lanes[lane]:
                     self._turns.append(lane)
                     self._changed.notify()
                 else:
                     del self._lanes[lane]
-        if not self.is_working:
-            _run(self._on_end)
-
-    def _next_turn(self) -> tuple[Hashable, Task, bool] | None:
-        """Wait for a lane's turn and take its first task; None if the calling worker is to end."""
-        with self._changed:
-            while not self._turns:
-                if self._stopping:
-                    self._working -= 1
-                    return None
-                self._changed.wait()
-            lane = self._turns.popleft()
-            return lane, self._take(lane), self._is_low_water()
 
     def _take(self, lane: Hashable) -> Task:
         task = self._lanes[lane].popleft()

@@ -96,7 +96,7 @@ class Driver(Calls):
         self._changed = threading.Condition(self._mutex)
         self.core = Core(self._config, new_id=new_id, random=random.random)
         self.dispatcher = Dispatcher(
-            self._name, self._config.workers, self._config.limits, self._drained, self._rested
+            self._name, self._config.workers, self._config.limits, self._drained
         )
         self._durability = Durability(
             self._config,
@@ -350,6 +350,8 @@ class Driver(Calls):
 
     def _hand_over(self) -> None:
         if self._outlet.pass_on(self.core):
+            if self.is_closed:
+                self._durability.release(self.core.cursor)
             self._changed.notify_all()
 
     def _note_state(self, change: StateChange) -> None:
@@ -404,11 +406,6 @@ class Driver(Calls):
         with self._mutex:
             self.core.drained(self._outlet.overflow_error(), time.monotonic())
             self._after_command()
-
-    def _rested(self) -> None:
-        with self._mutex:
-            if self.is_closed and not self.dispatcher.is_working:
-                self._durability.close(self.core.cursor)
 
     def _fail(self, error: DurableStoreError) -> None:
         with self._mutex:

@@ -29,7 +29,7 @@ from .protocol.outbox import Submission
 from .protocol.outputs import Output, Settled
 from .protocol.session import DEFERRED
 
-__all__ = ["Durability", "Left"]
+__all__ = ["Durability", "Left", "Place"]
 
 logger = logging.getLogger("connectycube.chat")
 
@@ -37,7 +37,7 @@ ServiceTime = Callable[[], "float | None"]
 NewHandle = Callable[[str, Message], SendHandle[Message]]
 
 _CURSOR_EVERY = 30.0  # seconds in which nothing else is committed
-_NO_PLACES: Mapping[Key, int] = {}
+_NO_PLACES: Mapping[Key, Place] = {}
 
 
 @frozen
@@ -52,22 +52,31 @@ class Left:
     outbox: Sequence[tuple[Submission, bytes]] = ()
 
 
+@frozen
+class Place:
+    """Where a message is: in which store's inbox, under which number."""
+
+    store_id: str
+    n: int
+
+
 @define
 class _Context:
     """The message of the inbox whose receivers a worker is running."""
 
-    n: int
+    place: Place
     key: Key
     counts: dict[str, int] = field(factory=dict)
     """How many messages they have sent, by recipient."""
 
-    def next_id(self, store_id: str, recipient: str) -> str:
+    def next_id(self, recipient: str) -> str:
         """The id of the next message to that recipient."""
-        return derived_id(store_id, self.key, recipient, self.counts.get(recipient, 0))
+        count = self.counts.get(recipient, 0)
+        return derived_id(self.place.store_id, self.key, recipient, count)
 
-    def note_sent(self, store_id: str, submission: Submission) -> None:
+    def note_sent(self, submission: Submission) -> None:
         """Go on to another id; only now, since a send that is refused may be attempted again."""
-        if submission.id == self.next_id(store_id, submission.to):
+        if submission.id == self.next_id(submission.to):
             self.counts[submission.to] = self.counts.get(submission.to, 0) + 1
 
 
@@ -105,8 +114,10 @@ class Durability:
         self._lock = threading.Lock()
         self._store: DurableStore | None = None
         self._user_id = 0
-        self._left: list[tuple[Delivery, int]] = []
-        self._in_hand: set[int] = set()  # places of messages that are queued or with receivers
+        self._is_broken = False  # the store has failed since it was opened
+        self._is_released = False  # the connection is closed
+        self._left: list[tuple[Delivery, Place]] = []
+        self._in_hand: set[Place] = set()  # messages that are queued or with receivers
         self._pending: dict[str, _Pending] = {}
         self._local = threading.local()
         self._has_begun = False
@@ -122,24 +133,32 @@ class Durability:
         if self._config.durable is None:
             return Left()
         with self._lock:
-            config = self._config
-            if self._store is not None and user_id != self._user_id:
-                raise DurableStoreError(
-                    f"the durable store {self.path} is in use: receivers of user {self._user_id}"
-                    " are still running",
-                    path=self.path,
-                )
-            if self._store is None:
-                identity = Identity(config.app_id, user_id, config.chat_host)
-                self._store = DurableStore(self._config.durable, identity)
-                self._user_id = user_id
-                self._in_hand.clear()
+            store = self._store = self._usable_store(user_id)
+            self._is_released = False
+            waiting = [(Place(store.store_id, entry.n), entry) for entry in store.inbox()]
             self._left = [
-                (_redelivery(entry.key, entry.message), entry.n)
-                for entry in self._store.inbox()
-                if entry.n not in self._in_hand
+                (_redelivery(entry.key, entry.message), place)
+                for place, entry in waiting
+                if place not in self._in_hand
             ]
-            return self._left_for_core(self._store)
+            return self._left_for_core(store)
+
+    def _usable_store(self, user_id: int) -> DurableStore:
+        config = self._config
+        if self._store is not None and user_id != self._user_id:
+            raise DurableStoreError(
+                f"the durable store {self.path} is in use: receivers of user {self._user_id}"
+                " are still running",
+                path=self.path,
+            )
+        if self._store is not None and self._is_broken:
+            self._close()
+        if self._store is not None:
+            return self._store  # receivers of the login before are still running
+        store = DurableStore(self.path, Identity(config.app_id, user_id, config.chat_host))
+        self._user_id = user_id
+        self._is_broken = False
+        return store
 
     def _left_for_core(self, store: DurableStore) -> Left:
         self._pending.clear()
@@ -156,12 +175,22 @@ class Durability:
         return Left([*ours, *theirs], self._seconds_since_cursor(store), outbox)
 
     def _seconds_since_cursor(self, store: DurableStore) -> float | None:
-        """How old the cursor of an earlier process is; one of our own the core knows, or was told to forget."""
+        """How old the cursor of an earlier process is; our own is known to the core, or was forgotten."""
         if self._has_begun:
             return None
         self._has_begun = True
         at, now = store.cursor, self._service_time()
         return max(0.0, now - at) if at is not None and now is not None else None
+
+    @contextmanager
+    def _using(self) -> Iterator[DurableStore]:
+        with self._lock:
+            assert self._store is not None
+            try:
+                yield self._store
+            except DurableStoreError:
+                self._is_broken = True
+                raise
 
     @property
     def resource(self) -> str | None:
@@ -173,15 +202,22 @@ class Durability:
         """The file."""
         return self._config.durable or ""
 
-    def close(self, cursor: float | None) -> None:
-        """Let go of the store: the connection is closed and no receiver runs."""
+    def release(self, cursor: float | None) -> None:
+        """Let go of the store, now or when the receivers of its messages have returned."""
+        if self._store is None or self._is_released:
+            return
+        try:
+            with self._using() as store:
+                self._is_released = True
+                store.set_cursor(self._at_service(cursor))
+        except DurableStoreError as error:
+            logger.warning("%s", error)
         with self._lock:
-            if self._store is not None:
-                try:
-                    self._store.set_cursor(self._at_service(cursor))
-                except DurableStoreError as error:
-                    logger.warning("%s", error)
-                self._close()
+            self._close_if_unused()
+
+    def _close_if_unused(self) -> None:
+        if self._is_released and not self._in_hand and self._store is not None:
+            self._close()
 
     def _close(self) -> None:
         store, self._store = self._store, None
@@ -201,7 +237,7 @@ class Durability:
 
     # --- what arrives ---
 
-    def take_over(self, outputs: Sequence[Output], cursor: float | None) -> Mapping[Key, int]:
+    def take_over(self, outputs: Sequence[Output], cursor: float | None) -> Mapping[Key, Place]:
         """Commit what the core has said before it is handed over; return the places of messages.
 
         ``cursor`` is the core's, on the monotonic clock. Raises DurableStoreError, and nothing of it may
@@ -220,14 +256,15 @@ class Durability:
         outcomes = [outcome for output in settled if (outcome := self._outcome(output)) is not None]
         if not arrived and not outcomes:
             return _NO_PLACES
-        with self._lock:
+        with self._using() as store:
             now = self._service_time()
-            places = self._store.take_over(arrived, outcomes, self._at_service(cursor), now)
+            numbers = store.take_over(arrived, outcomes, self._at_service(cursor), now)
+            places = [Place(store.store_id, n) for n in numbers]
             self._noted = time.monotonic()
             self._in_hand.update(places)
         for output in settled:
             self._pending.pop(output.submission.id, None)
-        return {entry.key: n for entry, n in zip(arrived, places, strict=True)}
+        return {entry.key: place for entry, place in zip(arrived, places, strict=True)}
 
     def _outcome(self, settled: Settled) -> Outcome | None:
         submission = settled.submission
@@ -237,48 +274,53 @@ class Durability:
         inbound = pending.inbound if pending is not None else None
         return Outcome(submission.id, submission.to, settled.error is None, inbound)
 
-    def withdraw(self, places: Sequence[int]) -> None:
+    def withdraw(self, places: Sequence[Place]) -> None:
         """Forget messages for which there was no room. Raises DurableStoreError."""
         if self._store is not None and places:
-            with self._lock:
+            with self._using() as store:
                 self._in_hand.difference_update(places)
-                self._store.withdraw(places)
+                store.withdraw([place.n for place in places])
 
-    def take_left(self) -> list[tuple[Delivery, int]]:
+    def take_left(self) -> list[tuple[Delivery, Place]]:
         """Return, once, what an earlier process had taken over and not handled, with the places."""
         if not self._left:
             return []
         with self._lock:
             left, self._left = self._left, []
-            self._in_hand.update(n for _, n in left)
+            self._in_hand.update(place for _, place in left)
         return left
 
     @contextmanager
-    def handling(self, n: int, key: Key) -> Iterator[None]:
+    def handling(self, place: Place, key: Key) -> Iterator[None]:
         """Around the receivers of a message: what they send gets ids derived from it."""
-        self._local.context = _Context(n, key)
+        self._local.context = _Context(place, key)
         try:
             yield
         finally:
             self._local.context = None
 
-    def handled(self, n: int, *, keep: bool) -> None:
+    def handled(self, place: Place, *, keep: bool) -> None:
         """All receivers of a message have returned; ``keep``: run them again at the next login."""
         try:
             with self._lock:
-                self._in_hand.discard(n)
-                if self._store is not None and not keep:
-                    self._store.handled(n)
+                self._in_hand.discard(place)
+                store = self._store  # a later login may have opened another one
+                try:
+                    if store is not None and store.store_id == place.store_id and not keep:
+                        store.handled(place.n)
+                finally:
+                    self._close_if_unused()
         except DurableStoreError as error:
+            self._is_broken = True
             self._failed(error)
 
     def note_cursor(self, cursor: float | None, now: float) -> None:
         """Commit the cursor where nothing else has been committed for a while. Raises DurableStoreError."""
         if self._store is None or now - self._noted < _CURSOR_EVERY:
             return
-        with self._lock:
+        with self._using() as store:
             self._noted = now
-            self._store.set_cursor(self._at_service(cursor))
+            store.set_cursor(self._at_service(cursor))
 
     def _at_service(self, cursor: float | None) -> float | None:
         now = self._service_time()
@@ -291,9 +333,7 @@ class Durability:
     def message_id(self, recipient: str) -> str:
         """Return the id of a new message: inside a receiver the same one whenever that is run."""
         context = self._context
-        if context is None or self._store is None:
-            return new_id()
-        return context.next_id(self._store.store_id, recipient)
+        return new_id() if context is None else context.next_id(recipient)
 
     @property
     def _context(self) -> _Context | None:
@@ -307,18 +347,18 @@ class Durability:
         """
         if self._store is None or submission.message is None:
             return None
-        handle = self._known(self._store, submission)
+        handle = self._known(submission)
         if handle is not None and self._context is not None:
-            self._context.note_sent(self._store.store_id, submission)
+            self._context.note_sent(submission)
         return handle
 
-    def _known(self, store: DurableStore, submission: Submission) -> SendHandle[Any] | None:
+    def _known(self, submission: Submission) -> SendHandle[Any] | None:
         pending = self._pending.get(submission.id)
         if pending is not None:
             _check_recipient(submission, pending.submission.to)
             handle: SendHandle[Any] = pending.submission.ticket
             return handle
-        with self._lock:
+        with self._using() as store:
             outgoing = store.recipient_of_outgoing(submission.id)
             recipient = outgoing or store.recipient_of_sent(submission.id)
         if recipient is None:
@@ -333,16 +373,14 @@ class Durability:
         if self._store is None or submission.message is None:
             return
         context = self._context
-        inbound = context.n if context is not None else None
+        inbound = context.place.n if context is not None else None
         if self._has_history and submission.in_history:
-            with self._lock:
-                self._store.add(
-                    Outgoing(submission.id, submission.to, data, submission.message, inbound)
-                )
+            with self._using() as store:
+                store.add(Outgoing(submission.id, submission.to, data, submission.message, inbound))
             submission.durable = True
         self._pending[submission.id] = _Pending(submission, inbound)
         if context is not None:
-            context.note_sent(self._store.store_id, submission)
+            context.note_sent(submission)
 
 
 def _redelivery(key: Key, message: Message) -> Delivery:

@@ -13,7 +13,7 @@ from typing import Any
 from ..errors import DurableStoreError, QueueOverflowError
 from ..models import DialogRef, StateChange
 from .dispatcher import Dispatcher, Task
-from .durability import Durability
+from .durability import Durability, Place
 from .handle import DoneCallback, SendHandle
 from .protocol.core import Core
 from .protocol.decoding import Delivery
@@ -90,7 +90,9 @@ class HandOver:
                 core.overflowed(refused, self.overflow_error(), time.monotonic())
         return anything
 
-    def _pass(self, outputs: Sequence[Output], places: Mapping[Key, int] | None) -> list[Delivery]:
+    def _pass(
+        self, outputs: Sequence[Output], places: Mapping[Key, Place] | None
+    ) -> list[Delivery]:
         """Pass outputs on in order; return the deliveries that could not be taken over.
 
         ``places`` are those of messages in the durable store; None if it could not take them: then no
@@ -138,7 +140,7 @@ class HandOver:
             receiver=name,
         )
 
-    def _queue(self, delivery: Delivery, places: Mapping[Key, int] | None) -> bool:
+    def _queue(self, delivery: Delivery, places: Mapping[Key, Place] | None) -> bool:
         change = delivery.event if isinstance(delivery.event, StateChange) else None
         if change is not None:
             self._state_changed(change)
@@ -154,7 +156,7 @@ class HandOver:
             self._pass_left()
         return has_room
 
-    def _run(self, delivery: Delivery, place: int | None) -> None:
+    def _run(self, delivery: Delivery, place: Place | None) -> None:
         """Call the receivers, on a worker; ``place`` is that of a message in the durable store."""
         if place is None or delivery.key is None:
             self._deliver(delivery)
@@ -192,7 +194,7 @@ class HandOver:
         self._dispatcher.put(Task(run, lane), bounded=False)
 
 
-def _places_of(deliveries: Sequence[Delivery], places: Mapping[Key, int]) -> list[int]:
+def _places_of(deliveries: Sequence[Delivery], places: Mapping[Key, Place]) -> list[Place]:
     keys = [delivery.key for delivery in deliveries if delivery.key is not None]
     return [places[key] for key in keys if key in places]
 

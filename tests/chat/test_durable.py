@@ -376,7 +376,7 @@ def test_a_file_that_is_replaced_while_in_use_is_noticed(path, tmp_path):
 
 def test_a_read_only_store_says_so(store):
     store._connection.execute("PRAGMA query_only = ON")
-    with pytest.raises(DurableStoreError, match="cannot be written: .*readonly"):
+    with pytest.raises(DurableStoreError, match=r"cannot be written: .*readonly"):
         take(store, "a")
 
 
@@ -385,7 +385,7 @@ def test_a_full_disk_undoes_the_whole_transaction_and_the_store_goes_on_when_the
     pages = store._connection.execute("PRAGMA page_count").fetchone()[0]
     store._connection.execute(f"PRAGMA max_page_count = {pages}")
     big = [arrived("b"), arrived("c", "x" * 100_000)]
-    with pytest.raises(DurableStoreError, match="cannot be written: .*full"):
+    with pytest.raises(DurableStoreError, match=r"cannot be written: .*full"):
         store.take_over(big, (), 5.0, 5.0)
     assert waiting(store) == ["a"]
     assert store.cursor is None
