@@ -278,7 +278,8 @@ class Connection:
     def _deliver(self, delivery: Delivery) -> bool:
         """Call the receivers of one event, on a dispatcher worker; whether that is done with.
 
-        Not so where one raised while the connection was being closed, which may well be the cause.
+        Not so where one raised while the connection was being closed, which may well be the cause, or where
+        there was none by then.
         """
         if isinstance(delivery.event, StateChange):
             self._log(delivery.event)

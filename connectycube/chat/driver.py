@@ -1,8 +1,8 @@
 """The connection thread: the one place where the core meets sockets, the clock and other threads.
 
 One mutex guards the core, the link and their order on the wire. It is held for short steps only:
-never while waiting, never while user code runs. Whoever changes what the connection thread should be
-waiting for wakes it.
+never while waiting for anything but the disk (in durable mode), never while user code runs. Whoever
+changes what the connection thread should be waiting for wakes it.
 """
 
 from __future__ import annotations

@@ -14,20 +14,24 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from attrs import define, evolve, field, frozen
 
 from ..config import Config
 from ..errors import ArgumentValueError, DurableStoreError, SendDeferredError
 from ..models import DialogRef, Message
-from .durable import Arrived, DurableStore, Identity, Key, Outcome, Outgoing
 from .handle import SendHandle
 from .ids import derived_id, new_id
 from .protocol.decoding import Delivery
 from .protocol.outbox import Submission
 from .protocol.outputs import Output, Settled
+from .protocol.repetitions import Key
 from .protocol.session import DEFERRED
+from .records import Arrived, Identity, Outcome, Outgoing
+
+if TYPE_CHECKING:
+    from .durable import DurableStore
 
 __all__ = ["Durability", "Left", "Place"]
 
@@ -155,6 +159,8 @@ class Durability:
             self._close()
         if self._store is not None:
             return self._store  # receivers of the login before are still running
+        from .durable import DurableStore  # SQLite is for those who use it
+
         store = DurableStore(self.path, Identity(config.app_id, user_id, config.chat_host))
         self._user_id = user_id
         self._is_broken = False

@@ -11,7 +11,6 @@ process. One thread at a time.
 
 from __future__ import annotations
 
-import ctypes
 import os
 import secrets
 import sqlite3
@@ -19,15 +18,13 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from attrs import field, frozen
-
 from ..errors import DurableStoreError
 from ..models import Message
+from .protocol.repetitions import Key
+from .records import Arrived, Identity, Outcome, Outgoing, Waiting
 from .storing import message_of, text_of
 
-__all__ = ["Arrived", "DurableStore", "Identity", "Outcome", "Outgoing", "Waiting"]
-
-Key = tuple[str, int, str]  # conversation, sender, message id
+__all__ = ["DurableStore"]
 
 _APPLICATION_ID = (
     0x43756265  # "Cube": in the file's header, so that no other program's file is taken for ours
@@ -38,6 +35,7 @@ _KEPT = 10_000
 _KEPT_SECONDS = 3_600.0
 """… and those that are younger than this, before the cursor."""
 _PRUNE_AFTER = 1_000  # transactions
+_abandoned: list[sqlite3.Connection] = []
 
 _SCHEMA = (
     "CREATE TABLE identity (app_id INTEGER, user_id INTEGER, chat_host TEXT, store_id TEXT, opened INTEGER)",
@@ -52,53 +50,6 @@ _SCHEMA = (
     " inbound INTEGER, at REAL)",
     "INSERT INTO cursor VALUES (NULL)",
 )
-
-
-@frozen
-class Identity:
-    """Whose file it is."""
-
-    app_id: int
-    user_id: int
-    chat_host: str
-
-
-@frozen
-class Arrived:
-    """A message that is about to be taken over."""
-
-    key: Key
-    message: Message
-
-
-@frozen
-class Waiting:
-    """A message of the inbox: its place, its key and what it says."""
-
-    n: int
-    key: Key
-    message: Message
-
-
-@frozen
-class Outgoing:
-    """A message of the outbox. ``inbound`` is the place of the message whose receiver sent it, or None."""
-
-    id: str
-    recipient: str
-    stanza: bytes = field(repr=False)
-    message: Message
-    inbound: int | None = None
-
-
-@frozen
-class Outcome:
-    """What became of a message we sent: acknowledged by the server, or refused."""
-
-    id: str
-    recipient: str
-    acknowledged: bool
-    inbound: int | None = None
 
 
 class DurableStore:
@@ -312,7 +263,12 @@ class DurableStore:
 
         To close it, also by letting go of it, would remove the log that the parent goes on writing.
         """
-        ctypes.pythonapi.Py_IncRef(ctypes.py_object(self._connection))
+        try:
+            from ctypes import py_object, pythonapi
+        except ImportError:  # an interpreter built without it: as long as the modules live
+            _abandoned.append(self._connection)
+        else:
+            pythonapi.Py_IncRef(py_object(self._connection))
 
     # --- small things ---
 

@@ -24,17 +24,18 @@ def call_receivers(
     dispatcher: Dispatcher,
     slow: float,
 ) -> bool:
-    """Call every receiver of ``signal`` with ``event``, in order; return whether none of them raised.
+    """Call every receiver of ``signal`` with ``event``, in order; whether there was one, and none raised.
 
     A receiver that raises is logged and reported to ``callback_failed``, whose own failures are only
     logged. One that takes longer than ``slow`` seconds is named in a warning.
     """
-    succeeded = True
+    called = raised = False
     for receiver in signal.receivers_for(chat):
         error = _call(receiver, chat, signal, event, dispatcher, slow)
+        called = True
         if error is None:
             continue
-        succeeded = False
+        raised = True
         if signal is callback_failed:
             continue
         failure = CallbackFailure(
@@ -42,7 +43,7 @@ def call_receivers(
         )
         for reporter in callback_failed.receivers_for(chat):
             _call(reporter, chat, callback_failed, failure, dispatcher, slow)
-    return succeeded
+    return called and not raised
 
 
 def _call(

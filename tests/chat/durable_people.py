@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from connectycube import ChatState, ConnectyCube
-from connectycube.chat.durable import DurableStore, Identity
+from connectycube.chat.durable import DurableStore
+from connectycube.chat.records import Identity
 from connectycube.emulator import Emulator
 from tests.chat.people import FAST, PASSWORD, Events
 

@@ -21,7 +21,8 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 
 from connectycube import DialogRef, DurableStoreError, Message
 from connectycube.chat import durable
-from connectycube.chat.durable import Arrived, DurableStore, Identity, Outcome, Outgoing
+from connectycube.chat.durable import DurableStore
+from connectycube.chat.records import Arrived, Identity, Outcome, Outgoing
 
 ME = Identity(1, 5, "localhost")
 PEER = "7-1@localhost"
@@ -262,7 +263,8 @@ def test_a_refused_second_connection_does_not_harm_the_first(path, store):
 SECOND = """
 import sys
 from connectycube import DurableStoreError
-from connectycube.chat.durable import DurableStore, Identity
+from connectycube.chat.durable import DurableStore
+from connectycube.chat.records import Identity
 try:
     DurableStore(sys.argv[1], Identity(1, 5, "localhost")).close()
 except DurableStoreError as error:
@@ -401,7 +403,8 @@ def test_a_full_disk_undoes_the_whole_transaction_and_the_store_goes_on_when_the
 NO_MORE = """
 import resource, sys
 from connectycube import DurableStoreError, Message
-from connectycube.chat.durable import Arrived, DurableStore, Identity
+from connectycube.chat.durable import DurableStore
+from connectycube.chat.records import Arrived, Identity
 
 store = DurableStore(sys.argv[1], Identity(1, 5, "localhost"))
 store.take_over([Arrived(("c", 7, "before"), Message(body="x"))], (), None, None)

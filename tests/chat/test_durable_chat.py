@@ -276,6 +276,22 @@ def test_one_that_raises_because_the_connection_was_closed_is_called_again(bot, 
     assert attempts == [False, True]
 
 
+def test_what_no_receiver_got_because_they_were_forgotten_stays(make, alice, gate):
+    bot, born = make(), make()
+    bot.chat.message_received.connect(gate)
+    bot.chat.login()
+    send(alice, bot, "one", "two")
+    gate.wait()
+    settled(bot)
+    bot.chat.destroy(timeout=0.1)
+    gate.open()
+    for worker in bot.chat._driver.dispatcher._threads:
+        worker.join(PATIENCE)
+    born.chat.login()
+    born.events.wait_for("message_received")
+    assert born.bodies == ["two"]
+
+
 def test_messages_for_which_there_was_no_room_are_not_left_in_the_file(make, alice, gate):
     bot = make(limits=Limits(queued_events=3))
     bot.chat.message_received.connect(gate)
