@@ -351,7 +351,7 @@ class Driver(Calls):
     def _hand_over(self) -> None:
         if self._outlet.pass_on(self.core):
             if self.is_closed:
-                self._durability.release(self.core.cursor)
+                self._durability.release()
             self._changed.notify_all()
 
     def _note_state(self, change: StateChange) -> None:
@@ -369,8 +369,7 @@ class Driver(Calls):
             attempt.error = change.reason or NotConnectedError("logged out during the login")
 
     def _start_thread(self, left: Left) -> None:
-        since = time.monotonic() - left.cursor if left.cursor is not None else None
-        self.core.begin_from(left.seen, left.outbox, since)
+        self.core.begin_from(left.seen, left.outbox, left.cursor)
         self._outlet.unsettled.update(submission.ticket for submission, _ in left.outbox)
         self._generation += 1
         self.dispatcher.start()

@@ -48,11 +48,13 @@ _NO_PLACES: Mapping[Key, Place] = {}
 class Left:
     """What an earlier process, or an earlier login of this one, left for the core.
 
-    ``cursor`` is how many seconds ago everything had arrived, None if that is not known.
+    ``cursor`` is the moment up to which everything had arrived, on the monotonic clock, ``service_cursor``
+    the same by the service's clock; None where that is not known, or the core knows.
     """
 
     seen: Sequence[Key] = ()
     cursor: float | None = None
+    service_cursor: float | None = None
     outbox: Sequence[tuple[Submission, bytes]] = ()
 
 
@@ -125,6 +127,8 @@ class Durability:
         self._pending: dict[str, _Pending] = {}
         self._local = threading.local()
         self._has_begun = False
+        self._begun: tuple[float, float] | None = None  # where this process began, by both clocks
+        self._cursor: float | None = None  # the core's, as it was last told
         self._noted = 0.0  # when the cursor was last committed
 
     # --- login and end ---
@@ -164,6 +168,7 @@ class Durability:
         store = DurableStore(self.path, Identity(config.app_id, user_id, config.chat_host))
         self._user_id = user_id
         self._is_broken = False
+        self._cursor = None
         return store
 
     def _left_for_core(self, store: DurableStore) -> Left:
@@ -178,15 +183,21 @@ class Durability:
             outbox.append((submission, entry.stanza))
         ours = [(recipient, self._user_id, own) for own, recipient, _ in store.sent()]
         theirs = [key for key, _ in store.seen()]
-        return Left([*ours, *theirs], self._seconds_since_cursor(store), outbox)
+        cursor, service_cursor = self._begin_from(store)
+        return Left([*ours, *theirs], cursor, service_cursor, outbox)
 
-    def _seconds_since_cursor(self, store: DurableStore) -> float | None:
-        """How old the cursor of an earlier process is; our own is known to the core, or was forgotten."""
-        if self._has_begun:
-            return None
+    def _begin_from(self, store: DurableStore) -> tuple[float | None, float | None]:
+        """The cursor of an earlier process, by both clocks; our own the core knows, or was told to forget."""
+        at = store.cursor
+        if self._has_begun or at is None:
+            self._has_begun = True
+            return None, None
         self._has_begun = True
-        at, now = store.cursor, self._service_time()
-        return max(0.0, now - at) if at is not None and now is not None else None
+        now = self._service_time()
+        # Where the time is not known yet, any moment will do that stands for the one by the service's clock.
+        age = max(0.0, now - at) if now is not None else 0.0
+        self._begun = (time.monotonic() - age, at)
+        return self._begun
 
     @contextmanager
     def _using(self) -> Iterator[DurableStore]:
@@ -208,14 +219,14 @@ class Durability:
         """The file."""
         return self._config.durable or ""
 
-    def release(self, cursor: float | None) -> None:
+    def release(self) -> None:
         """Let go of the store, now or when the receivers of its messages have returned."""
         if self._store is None or self._is_released:
             return
         try:
             with self._using() as store:
                 self._is_released = True
-                store.set_cursor(self._at_service(cursor))
+                store.set_cursor(self._service_cursor())
         except DurableStoreError as error:
             logger.warning("%s", error)
         with self._lock:
@@ -251,6 +262,7 @@ class Durability:
         """
         if self._store is None:
             return _NO_PLACES
+        self._note(cursor)
         arrived = [
             Arrived(output.key, output.event)
             for output in outputs
@@ -264,7 +276,7 @@ class Durability:
             return _NO_PLACES
         with self._using() as store:
             now = self._service_time()
-            numbers = store.take_over(arrived, outcomes, self._at_service(cursor), now)
+            numbers = store.take_over(arrived, outcomes, self._service_cursor(), now)
             places = [Place(store.store_id, n) for n in numbers]
             self._noted = time.monotonic()
             self._in_hand.update(places)
@@ -322,17 +334,28 @@ class Durability:
 
     def note_cursor(self, cursor: float | None, now: float) -> None:
         """Commit the cursor where nothing else has been committed for a while. Raises DurableStoreError."""
-        if self._store is None or now - self._noted < _CURSOR_EVERY:
+        if self._store is None:
+            return
+        self._note(cursor)
+        if self._cursor is None or now - self._noted < _CURSOR_EVERY:
             return
         with self._using() as store:
             self._noted = now
-            store.set_cursor(self._at_service(cursor))
+            store.set_cursor(self._service_cursor())
 
-    def _at_service(self, cursor: float | None) -> float | None:
+    def _note(self, cursor: float | None) -> None:
+        # One who logs out has no cursor any more; the next process needs the last one.
+        if cursor is not None:
+            self._cursor = cursor
+
+    def _service_cursor(self) -> float | None:
+        """The cursor by the service's clock, None where that is not known."""
+        if self._begun is not None and self._cursor == self._begun[0]:
+            return self._begun[1]
         now = self._service_time()
-        if cursor is None or now is None:
+        if self._cursor is None or now is None:
             return None
-        return now - (time.monotonic() - cursor)
+        return now - (time.monotonic() - self._cursor)
 
     # --- what is sent ---
 
