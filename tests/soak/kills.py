@@ -23,6 +23,7 @@ from attrs import define, field, frozen
 
 from connectycube import Chat, ConnectyCube, Message
 from connectycube.emulator import Emulator
+from tests.support.waiting import wait_until
 
 from .durable_bot import BEFORE_COMMIT, IN_CALLBACK, POINTS
 
@@ -181,6 +182,7 @@ def play(kills: int, messages: int, seed: int) -> Report:
         asking = threading.Thread(target=asker.ask, args=(messages,), daemon=True)
         try:
             asker.chat.login()
+            _live_in_peace(bots, emulator, bot_id)
             asking.start()
             for kill in plan(kills, messages, seed):
                 _live(bots, asker, kill)
@@ -208,6 +210,18 @@ def _service() -> Iterator[tuple[Emulator, ConnectyCube, int]]:
         with ConnectyCube(config=emulator.config()) as cube:
             cube.login(login="asker", password=PASSWORD)
             yield emulator, cube, bot_id
+
+
+def _live_in_peace(bots: Bots, emulator: Emulator, bot_id: int) -> None:
+    """Let a bot log in for the first time: what came before then is not for it."""
+    bot = bots.start(None, 0)
+    try:
+        wait_until(
+            lambda: any(session["available"] for session in emulator.sessions(bot_id)), PATIENCE
+        )
+        bot.communicate(timeout=PATIENCE)
+    finally:
+        _end(bot)
 
 
 def _live(bots: Bots, asker: Asker, kill: Kill) -> None:
