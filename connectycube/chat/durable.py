@@ -40,9 +40,9 @@ _abandoned: list[sqlite3.Connection] = []
 _SCHEMA = (
     "CREATE TABLE identity (app_id INTEGER, user_id INTEGER, chat_host TEXT, store_id TEXT, opened INTEGER)",
     "CREATE TABLE cursor (service_time REAL)",
-    "CREATE TABLE seen (n INTEGER PRIMARY KEY, conversation TEXT NOT NULL, sender INTEGER NOT NULL,"
+    "CREATE TABLE seen (n INTEGER PRIMARY KEY, conversation TEXT NOT NULL, sender TEXT NOT NULL,"
     " id TEXT NOT NULL, at REAL, UNIQUE (conversation, sender, id))",
-    "CREATE TABLE inbox (n INTEGER PRIMARY KEY, conversation TEXT NOT NULL, sender INTEGER NOT NULL,"
+    "CREATE TABLE inbox (n INTEGER PRIMARY KEY, conversation TEXT NOT NULL, sender TEXT NOT NULL,"
     " id TEXT NOT NULL, message TEXT NOT NULL)",
     "CREATE TABLE outbox (n INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, recipient TEXT NOT NULL,"
     " inbound INTEGER, stanza BLOB NOT NULL, message TEXT NOT NULL)",
@@ -139,7 +139,7 @@ class DurableStore:
     def inbox(self) -> list[Waiting]:
         """Return the messages that arrived and were not handled, in their order."""
         return [
-            Waiting(n, (conversation, sender, message_id), self._message(text))
+            Waiting(n, (conversation, int(sender), message_id), self._message(text))
             for n, conversation, sender, message_id, text in self._all(
                 "SELECT n, conversation, sender, id, message FROM inbox ORDER BY n"
             )
@@ -157,7 +157,7 @@ class DurableStore:
     def seen(self) -> list[tuple[Key, float | None]]:
         """Return the keys of what had arrived, in order, with the time (by the service) or None."""
         found = self._all("SELECT conversation, sender, id, at FROM seen ORDER BY n")
-        return [((conversation, sender, own), at) for conversation, sender, own, at in found]
+        return [((conversation, int(sender), own), at) for conversation, sender, own, at in found]
 
     def sent(self) -> list[tuple[str, str, float | None]]:
         """Return id, recipient and time of what the server has acknowledged, in order."""
@@ -189,7 +189,7 @@ class DurableStore:
         places = list(range(self._next, self._next + len(arrived)))
         with self._errors("written"):
             entries = [
-                (n, *entry.key, text_of(entry.message))
+                _row(n, entry.key, text_of(entry.message))
                 for n, entry in zip(places, arrived, strict=True)
             ]
             with self._transaction(full=bool(arrived)):
@@ -343,6 +343,11 @@ class DurableStore:
         return DurableStoreError(
             f"the durable store {self.path} cannot be {what}: {reason}", path=self.path
         )
+
+
+def _row(n: int, key: Key, text: str) -> tuple[int, str, str, str, str]:
+    conversation, sender, message_id = key
+    return n, conversation, str(sender), message_id, text  # SQLite's integers end at 2^63
 
 
 _CLOSED_ON_EXEC = getattr(os, "O_CLOEXEC", 0)

@@ -97,6 +97,13 @@ def test_messages_come_back_in_the_order_in_which_they_arrived(path):
         ]
 
 
+def test_a_sender_may_have_any_number(store):
+    key = (PEER, 2**63 + 1, "a")
+    store.take_over([Arrived(key, Message(body="x"))], (), None, None)
+    assert [entry.key for entry in store.inbox()] == [key]
+    assert store.seen() == [(key, None)]
+
+
 def test_what_was_handled_is_not_there_any_more_but_known(path):
     with opened(path) as store:
         first, _ = take(store, "a", "b")
