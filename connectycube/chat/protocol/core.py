@@ -189,10 +189,9 @@ class Core:
         outbox: Iterable[tuple[Submission, bytes]],
         cursor: float | None,
     ) -> None:
-        """Go on where another process ended, right after ``login`` or ``relogin``.
+        """Go on where another process ended: right after ``login`` or ``relogin``.
 
-        ``seen`` are the keys of the messages it knew, ``outbox`` those whose outcome it did not know;
-        ``cursor`` is the moment, on our clock, up to which everything had been taken over.
+        It knew the messages ``seen``, did not know the outcome of ``outbox``, and had all until ``cursor``.
         """
         self._session.restore(seen, outbox)
         if cursor is not None:
