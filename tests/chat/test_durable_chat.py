@@ -158,7 +158,7 @@ def test_what_a_dead_process_had_not_handled_comes_first_and_says_so(
     dead.chat.login()
     send(alice, dead, "one", "two")
     gate.wait()
-    settled(dead)
+    dead.chat.ping(PATIENCE)  # so that all of it has arrived
     as_after_a_crash(dead.path, copy)
     born = make(copy)
     born.chat.login()
@@ -198,7 +198,7 @@ def test_what_is_redelivered_is_in_the_conversations_order_and_before_what_waite
     dead.chat.login()
     send(alice, dead, "one", "two")
     gate.wait()
-    settled(dead)
+    dead.chat.ping(PATIENCE)  # so that all of it has arrived
     cut_off(dead, emulator)
     emulator.forget_sessions(dead.id)
     send(alice, dead, "three")
@@ -282,7 +282,7 @@ def test_what_no_receiver_got_because_they_were_forgotten_stays(make, alice, gat
     bot.chat.login()
     send(alice, bot, "one", "two")
     gate.wait()
-    settled(bot)
+    bot.chat.ping(PATIENCE)  # so that all of it has arrived
     bot.chat.destroy(timeout=0.1)
     gate.open()
     for worker in bot.chat._driver.dispatcher._threads:
@@ -658,7 +658,7 @@ def test_logging_in_again_while_a_receiver_runs_calls_it_once(make, alice, gate)
     bot.chat.login()
     send(alice, bot, "one", "two")
     gate.wait()
-    settled(bot)
+    bot.chat.ping(PATIENCE)  # so that all of it has arrived
     bot.chat.logout(timeout=0.1)
     bot.chat.login()
     send(alice, bot, "three")
