@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -56,11 +55,10 @@ def contents(store: DurableStore) -> tuple[list[str], list[str], list[str]]:
     return inbox, outbox, [entry[0] for entry in store.sent()]
 
 
-def failing(store: DurableStore, name: str, error: Exception) -> Callable[[], None]:
-    """Make a method of a store raise; what is returned repairs it."""
+def failing(store: DurableStore, name: str, error: Exception) -> None:
+    """Make a method of a store raise."""
 
     def fail(*args: Any, **options: Any) -> Any:
         raise error
 
     setattr(store, name, fail)
-    return lambda: delattr(store, name)

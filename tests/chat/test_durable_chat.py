@@ -25,7 +25,7 @@ from connectycube import (
     SendDeferredError,
 )
 from connectycube.emulator import Emulator
-from tests.chat.durable_people import Bot, as_after_a_crash, contents
+from tests.chat.durable_people import Bot, as_after_a_crash, contents, failing
 from tests.chat.people import PASSWORD, PATIENCE, SLOW, Person, logged_in, settled
 
 MakeBot = Callable[..., Bot]
@@ -803,18 +803,11 @@ def test_a_store_that_cannot_note_what_was_handled_closes_the_connection(bot, al
 
 def test_a_message_whose_outcome_cannot_be_noted_was_sent_all_the_same(bot, alice, emulator):
     bot.chat.login()
-    run = bot.chat._driver._durability._store._connection.execute
-    original = bot.chat._driver.core.submit
-
-    def submit(*args):
-        run("PRAGMA query_only = ON")  # after the commit, before the server can answer
-        original(*args)
-
-    bot.chat._driver.core.submit = submit
+    store = bot.chat._driver._durability._store
+    failing(store, "take_over", DurableStoreError("the disk is full", path=str(bot.path)))
     handle = bot.chat.send_private(alice.id, "once")
     assert handle.result(PATIENCE).body == "once"
     assert isinstance(bot.wait_for_state(ChatState.CLOSED).reason, DurableStoreError)
-    del bot.chat._driver.core.submit
     bot.chat.login()
     bot.events.wait_for("message_sent", 2)
     settled(bot)
