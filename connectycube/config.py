@@ -195,6 +195,8 @@ class Config:
     """How many seconds before the gap history is read from: more than stanzas and clocks may lag behind."""
     typing_expires: float | None = field(default=None)
     """Seconds after which who is typing counts as having stopped, unless they said more (None: never)."""
+    durable: str | None = field(default=None, validator=_optional_string, converter=_path)
+    """The file of durable mode, made at the first login: one a user (None: memory alone)."""
     timeouts: Timeouts = field(factory=Timeouts)
     reconnect: ReconnectPolicy = field(factory=ReconnectPolicy)
     limits: Limits = field(factory=Limits)

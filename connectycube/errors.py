@@ -33,6 +33,8 @@
         ├── StanzaError                one request or message was refused: condition, text
         ├── SendQueueFullError         also TimeoutError: no room in the outbound buffer in time
         ├── OutcomeUnknownError        nobody can know whether the message arrived
+        ├── SendDeferredError          durable mode: the message is kept, and sent at the next login
+        ├── DurableStoreError          durable mode: the file cannot be used, and why
         ├── ChatTimeoutError           also TimeoutError: a wait ended before its event
         │   └── LoginTimeoutError      login did not finish in time
         └── CallbackContextError       the call is not allowed inside a callback
@@ -60,6 +62,7 @@ __all__ = [
     "ConnectionRefusedByHostError",
     "ConnectyCubeError",
     "CredentialsError",
+    "DurableStoreError",
     "ForkedError",
     "HostUnknownError",
     "LivenessError",
@@ -70,6 +73,7 @@ __all__ = [
     "PermissionDeniedError",
     "QueueOverflowError",
     "RateLimitError",
+    "SendDeferredError",
     "SendQueueFullError",
     "ServerError",
     "StanzaError",
@@ -283,6 +287,24 @@ class SendQueueFullError(ChatError, TimeoutError):
 
 class OutcomeUnknownError(ChatError):
     """The link ended and nobody can know whether the message had arrived."""
+
+
+class SendDeferredError(ChatError):
+    """The connection ended first; the durable store keeps the message, and the next login sends it.
+
+    Unless history shows then that it had arrived. The send must not be repeated: it is not lost.
+    """
+
+
+class DurableStoreError(ChatError):
+    """The file of durable mode cannot be opened, read or written; ``path`` is the file.
+
+    The message says why: in use by another connection, another user's, damaged, full, read-only, gone.
+    """
+
+    def __init__(self, message: str, *, path: str) -> None:
+        super().__init__(message)
+        self.path = path
 
 
 class ChatTimeoutError(ChatError, TimeoutError):

@@ -18,6 +18,7 @@ def make(cls):
         "status": 500,
         "condition": "policy-violation",
         "receiver": "answer",
+        "path": "bot.db",
     }
     takes = inspect.getfullargspec(cls.__init__)
     needed = {name: known[name] for name in set(takes.kwonlyargs) - set(takes.kwonlydefaults or ())}

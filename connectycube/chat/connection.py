@@ -107,13 +107,13 @@ class Connection:
         """Connect and log in; return the user once the connection is READY. (Guide: Connect to chat.)
 
         Without arguments the REST session's user and token are used. ``resource`` tells apart the
-        connections of one user (default: random, kept over reconnects). ``timeout`` is in seconds
-        (None: ``Config.timeouts.login``).
+        connections of one user (default: random, kept over reconnects, in durable mode also by later
+        processes). ``timeout`` is in seconds (None: ``Config.timeouts.login``).
 
         While READY the same user returns at once; concurrent calls share one attempt. When it
         fails, nothing goes on in the background. Raises AuthenticationError (wrong user id or
         password), a ConnectionLostError that tells the cause, LoginTimeoutError, ChatError if
-        another user is logged in.
+        another user is logged in, DurableStoreError if the file of durable mode cannot be used.
         """
         deadline = Deadline.of(timeout, self._config.timeouts.login)
         if resource is not None:
@@ -121,7 +121,12 @@ class Connection:
         user, secret, by_token = self._who(user_id, password)
         assert user.id is not None
         credentials = Credentials(user.id, secret, resource or self._resource, by_token)
-        self._driver.login(credentials, self._session_credentials if by_token else None, deadline)
+        self._driver.login(
+            credentials,
+            self._session_credentials if by_token else None,
+            deadline,
+            any_resource=resource is None,
+        )
         self._user = user
         return user
 
@@ -175,7 +180,7 @@ class Connection:
         For an application's own reconnection manager: from CLOSED it starts anew as the last user,
         from FORCE_CLOSED it does not wait for its turn, in other states it does nothing. Legal
         from every thread, also inside a ``state_changed`` receiver. Raises NotConnectedError if
-        nobody has logged in yet.
+        nobody has logged in yet; DurableStoreError from CLOSED in durable mode, as :meth:`login` does.
         """
         self._driver.relogin()
 
@@ -275,12 +280,16 @@ class Connection:
     def _signals(self) -> list[Signal]:
         return [value for value in vars(self).values() if isinstance(value, Signal)]
 
-    def _deliver(self, delivery: Delivery) -> None:
-        """Call the receivers of one event; runs on a dispatcher worker."""
+    def _deliver(self, delivery: Delivery) -> bool:
+        """Call the receivers of one event, on a dispatcher worker; whether that is done with.
+
+        Not so where one raised while the connection was being closed, which may well be the cause, or where
+        there was none by then.
+        """
         if isinstance(delivery.event, StateChange):
             self._log(delivery.event)
         signal: Signal = getattr(self, delivery.signal)
-        call_receivers(
+        succeeded = call_receivers(
             self,
             signal,
             delivery.event,
@@ -288,6 +297,7 @@ class Connection:
             self._driver.dispatcher,
             self._config.timeouts.slow_callback,
         )
+        return succeeded or self._driver.core.is_open
 
     def _log(self, change: StateChange) -> None:
         # Here and not where the state changes: a log handler may call the chat, and no lock is held.

@@ -1,22 +1,21 @@
 """The connection thread: the one place where the core meets sockets, the clock and other threads.
 
 One mutex guards the core, the link and their order on the wire. It is held for short steps only:
-never while waiting, never while user code runs. Whoever changes what the connection thread should be
-waiting for wakes it.
+never while waiting for anything but the disk (in durable mode), never while user code runs. Whoever
+changes what the connection thread should be waiting for wakes it.
 """
 
 from __future__ import annotations
 
 import logging
-import os
 import random
 import ssl
 import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from functools import partial
-from typing import Any
+
+from attrs import evolve
 
 from ..config import Config
 from ..deadline import Deadline
@@ -25,37 +24,34 @@ from ..errors import (
     ChatError,
     ChatTimeoutError,
     ConnectionLostError,
+    DurableStoreError,
     ForkedError,
     LoginTimeoutError,
     NotConnectedError,
-    SendQueueFullError,
 )
 from ..forks import replaced_in_child
 from ..models import ChatState, StateChange
 from ..tls import client_context
+from .calls import Calls
 from .dispatcher import Dispatcher
+from .durability import Durability, Left
 from .ending import Closings, Ending
 from .exit import ended_at_exit, exit_has_begun
-from .handover import HandOver, Request
+from .handover import HandOver
 from .history import Answer, Historian, History
+from .ids import new_id
 from .link import AttemptAbandoned, Link, Waker, open_link, wait_for
 from .protocol.core import Core
 from .protocol.decoding import Delivery
-from .protocol.outbox import Submission
 from .protocol.stream import Credentials
 from .renewal import SessionCredentials, renewed
 from .waiting import EventStream
 
-__all__ = ["Driver", "new_id"]
+__all__ = ["Driver"]
 
 logger = logging.getLogger("connectycube.chat")
 
 _READS_A_ROUND = 16  # before other work gets its turn, however much the server sends
-
-
-def new_id() -> str:
-    """A new id in the form the service uses for messages: 24 hexadecimal digits, time first."""
-    return f"{int(time.time()) & 0xFFFFFFFF:08x}{os.urandom(8).hex()}"
 
 
 class Attempt:
@@ -67,7 +63,7 @@ class Attempt:
         self.error: Exception | None = None
 
 
-class Driver(Ending):
+class Driver(Calls, Ending):
     """Runs the core of one chat connection on a thread of its own.
 
     ``deliver(delivery)`` is called on dispatcher workers. On short-lived threads are called: what ``login()``
@@ -79,7 +75,7 @@ class Driver(Ending):
         self,
         config: Config,
         name: str,
-        deliver: Callable[[Delivery], None],
+        deliver: Callable[[Delivery], bool],
         history: History | None,
     ) -> None:
         self._config = config
@@ -107,12 +103,20 @@ class Driver(Ending):
         self.historian = Historian(
             self._config, self._name, self._history, self.dispatcher, self._tell
         )
+        self._durability = Durability(
+            self._config,
+            self.historian.service_time,
+            self._new_handle,
+            self._fail,
+            has_history=self._history is not None,
+        )
         self._outlet = HandOver(
             self.dispatcher,
             self._deliver,
             self._note_state,
             self.historian.ask,
             self._config.timeouts.slow_callback,
+            self._durability,
         )
         self._link: Link | None = None
         self._waker: Waker | None = None
@@ -149,10 +153,13 @@ class Driver(Ending):
         credentials: Credentials,
         session_credentials: SessionCredentials | None,
         deadline: Deadline,
+        *,
+        any_resource: bool,
     ) -> None:
         """Become ready as that user, or raise; threads that do so at once share one attempt.
 
         With ``session_credentials`` the password is the token of a session, which they renew.
+        ``any_resource``: the durable store may say another one, so that we take the place of who died.
         """
         self._check_can_begin()
         self._context = self._context or client_context(self._config.ca_file)
@@ -163,11 +170,14 @@ class Driver(Ending):
             if attempt is None:
                 return
             if attempt is not self._attempt:
+                left = self._durability.open(credentials.user_id)
+                if any_resource and self._durability.resource is not None:
+                    credentials = evolve(credentials, resource=self._durability.resource)
                 self._attempt = attempt
                 self._session_credentials = session_credentials
                 until = deadline.at if deadline.at is not None else float("inf")
                 self.core.login(credentials, time.monotonic(), until)
-                self._start_thread()
+                self._start_thread(left)
                 leads = True
             else:
                 leads = False
@@ -217,9 +227,10 @@ class Driver(Ending):
             if self.core.credentials is None:
                 raise NotConnectedError("nobody has logged in to the chat yet")
             was_closed = self.core.state is ChatState.CLOSED
+            left = self._durability.open(self.core.credentials.user_id) if was_closed else Left()
             self.core.relogin(time.monotonic())
             if was_closed:
-                self._start_thread()
+                self._start_thread(left)
             self._after_command()
 
     def reset(self) -> None:
@@ -280,69 +291,6 @@ class Driver(Ending):
         if not self._changed.wait_for(condition, deadline.remaining()):
             raise ChatTimeoutError(f"the chat connection is still {self.core.state.value}")
 
-    def submit(self, submission: Submission, data: bytes, deadline: Deadline) -> None:
-        """Send a message through the outbound buffer; wait for room until the deadline."""
-        self.check_usable()
-        while not self._submit_if_room(submission, data):
-            if deadline.expired:
-                raise SendQueueFullError(
-                    "the outbound buffer had no room in time: the server does not keep up"
-                )
-            with self.needing_link(), self._mutex:
-                self._changed.wait_for(
-                    lambda: self.core.has_room(len(data)) or not self.core.is_open,
-                    deadline.remaining(),
-                )
-
-    def _submit_if_room(self, submission: Submission, data: bytes) -> bool:
-        with self._mutex:
-            self.core.check_open()
-            if not self.core.has_room(len(data)):
-                return False
-            self.core.submit(submission, data, time.monotonic())
-            self._outlet.unsettled.add(submission.ticket)
-            self._after_command()
-            return True
-
-    def command(self, action: Callable[[Core, float], Any]) -> Any:
-        """Do something short with the core, from any thread."""
-        self.check_usable()
-        with self._mutex:
-            result = action(self.core, time.monotonic())
-            self._after_command()
-            return result
-
-    def request(self, kind: str, to: str | None, payload: str, deadline: Deadline) -> Any:
-        """Send an IQ once ready and return the answer's Node, or raise what it says."""
-
-        def start(core: Core, ticket: Request) -> Callable[[], None]:
-            return partial(core.forget_request, core.request(kind, to, payload, ticket))
-
-        return self.ask(start, deadline)
-
-    def ask(self, start: Callable[[Core, Request], Callable[[], None]], deadline: Deadline) -> Any:
-        """Start something with the core once ready and return what it is answered, or raise it.
-
-        ``start`` gets the ticket that the answer will carry and returns how to give up on it.
-        """
-        self.check_usable()
-        request = Request()
-        with self.needing_link():
-            with self._mutex:
-                self._wait_ready(deadline)
-                give_up = start(self.core, request)
-                self._after_command()
-            try:
-                request.event.wait(deadline.remaining())
-            finally:
-                with self._mutex:
-                    give_up()
-        if request.answer is None:
-            raise ChatTimeoutError("the chat server did not answer the request in time")
-        if request.answer.error is not None:
-            raise request.answer.error
-        return request.answer.node
-
     # --- with the mutex held ---
 
     def _after_command(self) -> None:
@@ -379,6 +327,8 @@ class Driver(Ending):
 
     def _hand_over(self) -> None:
         if self._outlet.pass_on(self.core):
+            if self.is_closed:
+                self._durability.release()
             self._changed.notify_all()
 
     def _note_state(self, change: StateChange) -> None:
@@ -394,7 +344,10 @@ class Driver(Ending):
             attempt.done = True
             attempt.error = change.reason or NotConnectedError("logged out during the login")
 
-    def _start_thread(self) -> None:
+    def _start_thread(self, left: Left) -> None:
+        self.core.begin_from(left.seen, left.outbox, left.cursor, time.monotonic())
+        self.historian.start_at(left.cursor, left.service_cursor)
+        self._outlet.unsettled.update(submission.ticket for submission, _ in left.outbox)
         self._generation += 1
         self._link = None  # that of a thread that has not noticed its end yet
         self._hurried = False
@@ -428,6 +381,11 @@ class Driver(Ending):
             self.core.drained(self._outlet.overflow_error(), time.monotonic())
             self._after_command()
 
+    def _fail(self, error: DurableStoreError) -> None:
+        with self._mutex:
+            self.core.abort(error)
+            self._after_command()
+
     # --- the connection thread ---
 
     def _run(self, generation: int, waker: Waker) -> None:
@@ -437,8 +395,7 @@ class Driver(Ending):
                 with self._mutex:
                     if generation != self._generation:
                         return
-                    self.core.tick(time.monotonic())
-                    self._hand_over()
+                    self._tick(time.monotonic())
                     if self.is_closed:
                         return
                     if link is not None and not self.core.has_stream:
@@ -455,6 +412,14 @@ class Driver(Ending):
             self._give_up(generation, error)
         finally:
             self._leave(generation, link, waker)
+
+    def _tick(self, now: float) -> None:
+        self.core.tick(now)
+        try:
+            self._durability.note_cursor(self.core.recovery.cursor, now)
+        except DurableStoreError as error:
+            self.core.abort(error)
+        self._hand_over()
 
     def _connect(self, generation: int, waker: Waker) -> Link | None:
         def is_wanted() -> bool:
@@ -548,6 +513,7 @@ class Driver(Ending):
         """Let go of everything shared with the parent, without a byte on the wire."""
         link, waker, handles = self._link, self._waker, self._outlet.unsettled
         had_connection = self.core.state is not ChatState.IDLE
+        self._durability.abandon()
         if link is not None:
             link.close_in_child()
         if waker is not None:

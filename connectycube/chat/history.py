@@ -80,6 +80,15 @@ class Historian:
 
     # --- the connection thread ---
 
+    def service_time(self) -> float | None:
+        """Return unix seconds by the service's clock, as far as it is known; asks nobody."""
+        return None if self._history is None else self._history.service_time()
+
+    def start_at(self, cursor: float | None, service_cursor: float | None) -> None:
+        """Take over where an earlier process had got to, by both clocks; None: it had got nowhere."""
+        if cursor is not None:
+            self._cursor, self._service_cursor = cursor, service_cursor
+
     def note(self, cursor: float | None, now: float) -> None:
         """Keep the cursor by the service's clock, too: ours may stand still while the machine sleeps."""
         if self._history is None or cursor == self._cursor:

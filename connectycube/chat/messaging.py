@@ -18,10 +18,10 @@ from ..models.fields import as_int
 from .asking import a_user_id, query_of
 from .connection import Connection
 from .contacts import Contacts
-from .driver import new_id
 from .handle import SendHandle
 from .handover import Request
 from .history import History
+from .ids import new_id
 from .privacy import Privacy
 from .protocol import markup
 from .protocol import namespaces as ns
@@ -138,11 +138,13 @@ class Chat(Connection):
 
         Raises ArgumentTypeError or ArgumentValueError, naming the argument, before anything is
         sent; characters that XML forbids are refused, in the body unless ``clean=True`` replaces them
-        by U+FFFD. NotConnectedError in IDLE and CLOSED.
+        by U+FFFD. NotConnectedError in IDLE and CLOSED. In durable mode the message is in the file when
+        the call returns, or DurableStoreError is raised and nothing is sent; a message with an id that
+        was sent before is not sent again: the handle is that of the first one.
         """
         deadline = Deadline.of(timeout, self._config.timeouts.send)
         reference, to, kind = self._target(dialog)
-        ready = self._prepare(message, dialog, clean)
+        ready = self._prepare(message, dialog, to, clean)
         data = encode_message(ready, to, kind)
         assert ready.id is not None
         submission = Submission(ready.id, to, reference, ready)
@@ -422,7 +424,7 @@ class Chat(Connection):
         checks.an_integer("dialog.peer_id", peer_id, least=1)
         return DialogRef.private(peer_id, dialog.id), self._addresses.user(peer_id), "chat"
 
-    def _prepare(self, message: str | Message, dialog: DialogRef, clean: bool) -> Message:
+    def _prepare(self, message: str | Message, dialog: DialogRef, to: str, clean: bool) -> Message:
         if isinstance(message, str):
             message = Message(body=message)
         elif not isinstance(message, Message):
@@ -439,7 +441,7 @@ class Chat(Connection):
         user_id = self._user.id if self._user is not None else None
         return evolve(
             message,
-            id=new_id() if message.id is None else message.id,
+            id=self._driver.message_id(to) if message.id is None else message.id,
             body=body,
             date_sent=message.date_sent or datetime.now(timezone.utc).replace(microsecond=0),
             dialog_id=dialog.id,
@@ -454,8 +456,8 @@ class Chat(Connection):
         acknowledgement = self._config.timeouts.acknowledgement
         handle = SendHandle(submission.id, content, acknowledgement, self._driver.needing_link)
         submission.ticket = handle
-        self._driver.submit(submission, data, deadline)
-        return handle
+        accepted: SendHandle[Sent] = self._driver.submit(submission, data, deadline)
+        return accepted
 
     def _mark(self, name: str, message: Message) -> None:
         if not isinstance(message, Message):

@@ -13,7 +13,8 @@ from ..errors import ArgumentValueError, ChatError, ChatTimeoutError, StanzaErro
 from ..forks import replaced_in_child
 from ..models import PrivacyItem, PrivacyListNames, User
 from .asking import a_user_id, query_of
-from .driver import Driver, new_id
+from .driver import Driver
+from .ids import new_id
 from .protocol import namespaces as ns
 from .protocol.addresses import Addresses
 from .protocol.encoding import encode_iq

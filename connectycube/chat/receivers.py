@@ -24,22 +24,28 @@ def call_receivers(
     callback_failed: Signal,
     dispatcher: Dispatcher,
     slow: float,
-) -> None:
-    """Call every receiver of ``signal`` with ``event``, in order.
+) -> bool:
+    """Call every receiver of ``signal`` with ``event``, in order; whether there was one, and none raised.
 
     A receiver that raises is logged and reported to ``callback_failed``, whose own failures are only
     logged. What the exit of the interpreter cuts off is neither. One that takes longer than ``slow`` seconds
     is named in a warning.
     """
+    called = raised = False
     for receiver in signal.receivers_for(chat):
         error = _call(receiver, chat, signal, event, dispatcher, slow)
-        if error is None or signal is callback_failed or cut_off_by_exit(error):
+        called = True
+        if error is None:
+            continue
+        raised = True
+        if signal is callback_failed or cut_off_by_exit(error):
             continue
         failure = CallbackFailure(
             receiver=name_of(receiver), signal=signal.name, event=event, error=error
         )
         for reporter in callback_failed.receivers_for(chat):
             _call(reporter, chat, callback_failed, failure, dispatcher, slow)
+    return called and not raised
 
 
 def _call(

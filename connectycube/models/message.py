@@ -82,7 +82,8 @@ class Message:
 
     On a received message ``dialog`` says where it belongs (pass it, or the message itself to
     ``chat.reply``), ``delayed`` that the server had stored it, ``recovered`` that it was read from
-    history to fill a gap, ``own`` that another device of this user sent it.
+    history to fill a gap, ``redelivered`` that receivers may have been called for it before (durable
+    mode), ``own`` that another device of this user sent it.
     """
 
     id: str | None = wire("_id", as_string)
@@ -106,6 +107,7 @@ class Message:
     destroy_after: int | None = field(default=None)
     delayed: bool = field(default=False)
     recovered: bool = field(default=False)
+    redelivered: bool = field(default=False)
     own: bool = field(default=False)
     dialog: DialogRef | None = field(default=None)
 

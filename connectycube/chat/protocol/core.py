@@ -10,7 +10,7 @@ Times are seconds on any clock that only goes forward. One thread at a time.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Sequence
 from typing import Any
 
 from ...config import Config
@@ -31,6 +31,7 @@ from .decoding import Delivery
 from .outbox import Submission
 from .outputs import Counters, Lookup, Output
 from .recovery import Recovery
+from .repetitions import Key
 from .session import Session
 from .states import READY_STATES, StateMachine
 from .stream import (
@@ -188,6 +189,21 @@ class Core:
         self._session.me = credentials.user_id
         self._first_login = True
         self._begin(ChatState.CONNECTING, deadline)
+
+    def begin_from(
+        self,
+        seen: Iterable[Key],
+        outbox: Iterable[tuple[Submission, bytes]],
+        cursor: float | None,
+        now: float,
+    ) -> None:
+        """Go on where another process ended: right after ``login`` or ``relogin``.
+
+        It knew the messages ``seen``, did not know the outcome of ``outbox``, and had all until ``cursor``.
+        """
+        self._session.restore(seen, outbox, now)
+        if cursor is not None:
+            self.recovery.start_at(cursor)
 
     def relogin(self, now: float) -> None:
         """Attempt now: what a lost or closed connection would do later, or not at all."""
@@ -382,6 +398,11 @@ class Core:
         if self.wants_link and not self._needed:
             self._held = True
             self._end_link(error, now)
+
+    def fail(self, lost: Sequence[Delivery], reason: Exception) -> None:
+        """The newest deliveries could not be taken over: enter CLOSED, and acknowledge none of them."""
+        self._session.lose_deliveries(lost)
+        self.abort(reason)
 
     def need_link(self, now: float) -> None:
         """Somebody begins to wait for what only a link can bring, perhaps inside the slow receiver."""

@@ -7,7 +7,7 @@ delivery there is a *hole*: from there on nothing counts as handled, so the serv
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from attrs import evolve
@@ -21,7 +21,7 @@ from .outputs import Counters, Echoed, Output, Overheard
 from .parser import MessageStanza
 from .presences import decode_presence
 from .recovery import Recovery
-from .repetitions import Repetitions
+from .repetitions import Key, Repetitions
 from .rooms import Rooms
 from .timers import Timers
 
@@ -101,9 +101,21 @@ class Inbound:
             if delivery.key is not None:
                 self._repetitions.forget(delivery.key)
 
+    def lose(self, lost: Sequence[Delivery]) -> None:
+        """These, the newest deliveries, were not taken over, and the session ends with that."""
+        self._to_mark = []
+        for delivery in lost:
+            if delivery.key is not None:
+                self._repetitions.forget(delivery.key)
+
     def _is_before_hole(self, sequence: int) -> bool:
         # The count wraps at 2^32, so "before" means: less than half of it away.
         return self.hole is None or 0 < (self.hole - sequence) % _MODULUS < _MODULUS // 2
+
+    def remember(self, keys: Iterable[Key], now: float) -> None:
+        """These messages had arrived, or were sent, before this connection was made."""
+        for key in keys:
+            self._repetitions.is_new(key, now)
 
     # --- understanding ---
 

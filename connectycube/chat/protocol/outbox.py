@@ -24,6 +24,7 @@ class Submission:
     ``id`` is the stanza's, ``to`` the bare JID of a user or room, ``message`` what it says if it is a chat
     message of its own and no edit, deletion or system message. ``failed`` is the signal that tells
     of a failure; ``ticket`` is the sender's own object (its handle), passed back with the outcome.
+    A ``durable`` one outlives the connection: without an outcome it is deferred, not failed or unknown.
     """
 
     id: str
@@ -32,6 +33,7 @@ class Submission:
     message: Message | None = None
     failed: str = "message_failed"
     ticket: Any = None
+    durable: bool = False
 
     @property
     def in_history(self) -> bool:

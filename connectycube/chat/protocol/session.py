@@ -7,11 +7,11 @@ a session could not be resumed. Links, attempts and states are the core's busine
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Sequence
 from typing import Any
 
 from ...config import Config
-from ...errors import ConnectionLostError, OutcomeUnknownError
+from ...errors import ConnectionLostError, OutcomeUnknownError, SendDeferredError
 from ...models import DialogRef, Message, MessageFailure, MessageSent
 from . import namespaces as ns
 from .addresses import Addresses
@@ -25,16 +25,20 @@ from .outputs import Counters, Lookup, Output, Settled
 from .parser import MessageStanza
 from .pushes import decode_push
 from .recovery import Recovery
-from .repetitions import Repetitions
+from .repetitions import Key, Repetitions
 from .requests import Answer, PendingRequests
 from .rooms import Rooms
 from .roster import ROSTER_QUERY
 from .stream import Bound, Nonza, Resumable
 from .timers import Timers
 
-__all__ = ["Session"]
+__all__ = ["DEFERRED", "Session"]
 
 _MOST_QUESTIONS = 8
+DEFERRED = (
+    "the connection ended before the server acknowledged the message; the durable store keeps it, and the"
+    " next login sends it unless history shows that it had arrived"
+)
 _PRESENT = object()  # the ticket of the request that is answered once the presence was handled
 
 
@@ -247,6 +251,24 @@ class Session:
                 self._failed(outbound.submission, reason)
         return unsent, unacknowledged
 
+    def restore(
+        self, seen: Iterable[Key], outbox: Iterable[tuple[Submission, bytes]], now: float
+    ) -> None:
+        """Go on where another process ended: what it knew, and messages whose outcome it did not.
+
+        History is asked which of them had arrived; the others are sent before anything newer.
+        """
+        self._inbound.remember(seen, now)
+        asked = []
+        for submission, data in outbox:
+            self._inbound.expect(submission, self.me, now)
+            if submission.in_room:
+                self.enter_room(submission.dialog)
+            self._looking_up.append(Outbound(data, submission, attempted=True))
+            asked.append(submission)
+        if asked:
+            self.outputs.append(Lookup(tuple(asked)))
+
     # --- what we send ---
 
     def has_room(self, size: int) -> bool:
@@ -422,6 +444,9 @@ class Session:
             self.report("message_sent", sent, submission.to)
 
     def _failed(self, submission: Submission, error: Exception) -> None:
+        if submission.durable:
+            self.outputs.append(Settled(submission, SendDeferredError(DEFERRED)))
+            return
         self.outputs.append(Settled(submission, error))
         failure = MessageFailure(
             message_id=submission.id, dialog_id=submission.dialog.id, error=error
@@ -520,6 +545,10 @@ class Session:
     def refuse(self, refused: Sequence[Delivery]) -> None:
         """There was no room for these, the newest deliveries: they come again on the next link."""
         self._inbound.refuse(refused)
+
+    def lose_deliveries(self, lost: Sequence[Delivery]) -> None:
+        """These, the newest deliveries, were not taken over, and the session ends with that."""
+        self._inbound.lose(lost)
 
     @property
     def has_hole(self) -> bool:

@@ -1,0 +1,428 @@
+"""Durable mode: what of a connection's doings its durable store has to know, and when.
+
+A message that arrives is committed before it is taken over, so before the server is told that it was
+handled; it is removed when its receivers have returned. A message that is sent is committed before the send
+returns; its outcome removes it. What a process leaves in the store is the next login's work.
+
+Without ``Config.durable`` there is no store, and nothing here does anything.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from attrs import define, evolve, field, frozen
+
+from ..config import Config
+from ..errors import ArgumentValueError, DurableStoreError, SendDeferredError
+from ..models import DialogRef, Message
+from .handle import SendHandle
+from .ids import derived_id, new_id
+from .protocol.decoding import Delivery
+from .protocol.outbox import Submission
+from .protocol.outputs import Output, Settled
+from .protocol.repetitions import Key
+from .protocol.session import DEFERRED
+from .records import Arrived, Identity, Outcome, Outgoing
+
+if TYPE_CHECKING:
+    from .durable import DurableStore
+
+__all__ = ["Durability", "Left", "Place"]
+
+logger = logging.getLogger("connectycube.chat")
+
+ServiceTime = Callable[[], "float | None"]
+NewHandle = Callable[[str, Message], SendHandle[Message]]
+
+_CURSOR_EVERY = 30.0  # seconds in which nothing else is committed
+_NO_PLACES: Mapping[Key, Place] = {}
+
+
+@frozen
+class Left:
+    """What an earlier process, or an earlier login of this one, left for the core.
+
+    ``cursor`` is the moment up to which everything had arrived, on the monotonic clock, ``service_cursor``
+    the same by the service's clock; None where that is not known, or the core knows.
+    """
+
+    seen: Sequence[Key] = ()
+    cursor: float | None = None
+    service_cursor: float | None = None
+    outbox: Sequence[tuple[Submission, bytes]] = ()
+
+
+@frozen
+class Place:
+    """Where a message is: in which store's inbox, under which number."""
+
+    store_id: str
+    n: int
+
+
+@define
+class _Context:
+    """The message of the inbox whose receivers a worker is running."""
+
+    place: Place
+    key: Key
+    counts: dict[str, int] = field(factory=dict)
+    """How many messages they have sent, by recipient."""
+
+    def next_id(self, recipient: str) -> str:
+        """The id of the next message to that recipient."""
+        count = self.counts.get(recipient, 0)
+        return derived_id(self.place.store_id, self.key, recipient, count)
+
+    def note_sent(self, submission: Submission) -> None:
+        """Go on to another id; only now, since a send that is refused may be attempted again."""
+        if submission.id == self.next_id(submission.to):
+            self.counts[submission.to] = self.counts.get(submission.to, 0) + 1
+
+
+@frozen
+class _Pending:
+    """A message that was sent and has no outcome; ``inbound`` is the place of what it answers."""
+
+    submission: Submission
+    inbound: int | None
+
+
+class Durability:
+    """The durable store of one connection, while it is logged in; every method may be called from any thread.
+
+    ``service_time()`` is the service's clock in unix seconds, or None; ``new_handle(id, message)`` makes the
+    handle of a message of an earlier process; ``failed(error)`` is called, without a lock, on a worker
+    that could not note that a message was handled. ``has_history`` says whether history can be asked what had
+    arrived: without it nobody could know what to send again, so there is no outbox.
+    """
+
+    def __init__(
+        self,
+        config: Config,
+        service_time: ServiceTime,
+        new_handle: NewHandle,
+        failed: Callable[[DurableStoreError], None],
+        *,
+        has_history: bool,
+    ) -> None:
+        self._config = config
+        self._service_time = service_time
+        self._new_handle = new_handle
+        self._failed = failed
+        self._has_history = has_history
+        self._lock = threading.Lock()
+        self._store: DurableStore | None = None
+        self._user_id = 0
+        self._is_broken = False  # the store has failed since it was opened
+        self._is_released = False  # the connection is closed
+        self._left: list[tuple[Delivery, Place]] = []
+        self._in_hand: set[Place] = set()  # messages that are queued or with receivers
+        self._pending: dict[str, _Pending] = {}
+        self._local = threading.local()
+        self._has_begun = False
+        self._begun: tuple[float, float] | None = None  # where this process began, by both clocks
+        self._cursor: float | None = None  # the core's, as it was last told
+        self._noted = 0.0  # when the cursor was last committed
+
+    # --- login and end ---
+
+    def open(self, user_id: int) -> Left:
+        """Open the store for a login of that user, unless it is open, and tell what is left to be done.
+
+        Raises DurableStoreError.
+        """
+        if self._config.durable is None:
+            return Left()
+        with self._lock:
+            store = self._store = self._usable_store(user_id)
+            self._is_released = False
+            waiting = [(Place(store.store_id, entry.n), entry) for entry in store.inbox()]
+            self._left = [
+                (_redelivery(entry.key, entry.message), place)
+                for place, entry in waiting
+                if place not in self._in_hand
+            ]
+            return self._left_for_core(store)
+
+    def _usable_store(self, user_id: int) -> DurableStore:
+        config = self._config
+        if self._store is not None and user_id != self._user_id:
+            raise DurableStoreError(
+                f"the durable store {self.path} is in use: receivers of user {self._user_id}"
+                " are still running",
+                path=self.path,
+            )
+        if self._store is not None and self._is_broken:
+            self._close()
+        if self._store is not None:
+            return self._store  # receivers of the login before are still running
+        from .durable import DurableStore  # SQLite is for those who use it
+
+        store = DurableStore(self.path, Identity(config.app_id, user_id, config.chat_host))
+        self._user_id = user_id
+        self._is_broken = False
+        self._cursor = None
+        return store
+
+    def _left_for_core(self, store: DurableStore) -> Left:
+        self._pending.clear()
+        outbox = []
+        for entry in store.outbox():
+            dialog = entry.message.dialog or DialogRef()
+            submission = Submission(entry.id, entry.recipient, dialog, entry.message)
+            submission.durable = self._has_history
+            submission.ticket = self._new_handle(entry.id, entry.message)
+            self._pending[entry.id] = _Pending(submission, entry.inbound)
+            outbox.append((submission, entry.stanza))
+        ours = [(recipient, self._user_id, own) for own, recipient, _ in store.sent()]
+        theirs = [key for key, _ in store.seen()]
+        cursor, service_cursor = self._begin_from(store)
+        return Left([*ours, *theirs], cursor, service_cursor, outbox)
+
+    def _begin_from(self, store: DurableStore) -> tuple[float | None, float | None]:
+        """The cursor of an earlier process, by both clocks; our own the core knows, or was told to forget."""
+        at = store.cursor
+        if self._has_begun or at is None:
+            self._has_begun = True
+            return None, None
+        self._has_begun = True
+        now = self._service_time()
+        # Where the time is not known yet, any moment will do that stands for the one by the service's clock.
+        age = max(0.0, now - at) if now is not None else 0.0
+        self._begun = (time.monotonic() - age, at)
+        return self._begun
+
+    @contextmanager
+    def _using(self) -> Iterator[DurableStore]:
+        with self._lock:
+            assert self._store is not None
+            try:
+                yield self._store
+            except DurableStoreError:
+                self._is_broken = True
+                raise
+
+    @property
+    def resource(self) -> str | None:
+        """The resource to log in with, so that a process takes the place of one that died; or None."""
+        return f"python-{self._store.store_id}" if self._store is not None else None
+
+    @property
+    def path(self) -> str:
+        """The file."""
+        return self._config.durable or ""
+
+    def release(self) -> None:
+        """Let go of the store, now or when the receivers of its messages have returned."""
+        if self._store is None or self._is_released:
+            return
+        try:
+            with self._using() as store:
+                self._is_released = True
+                store.set_cursor(self._service_cursor())
+        except DurableStoreError as error:
+            logger.warning("%s", error)
+        with self._lock:
+            self._close_if_unused()
+
+    def _close_if_unused(self) -> None:
+        if self._is_released and not self._in_hand and self._store is not None:
+            self._close()
+
+    def _close(self) -> None:
+        store, self._store = self._store, None
+        self._left = []
+        assert store is not None
+        try:
+            store.close()
+        except DurableStoreError as error:
+            logger.warning("%s", error)
+
+    def abandon(self) -> None:
+        """Leave the store to the parent, in a forked child, where a thread that is gone may hold the lock."""
+        self._lock = threading.Lock()
+        if self._store is not None:
+            self._store.abandon()
+            self._store = None
+
+    # --- what arrives ---
+
+    def take_over(self, outputs: Sequence[Output], cursor: float | None) -> Mapping[Key, Place]:
+        """Commit what the core has said before it is handed over; return the places of messages.
+
+        ``cursor`` is the core's, on the monotonic clock. Raises DurableStoreError, and nothing of it may
+        count as taken over then.
+        """
+        if self._store is None:
+            return _NO_PLACES
+        self._note(cursor)
+        arrived = [
+            Arrived(output.key, output.event)
+            for output in outputs
+            if isinstance(output, Delivery)
+            and output.signal == "message_received"
+            and output.key is not None
+        ]
+        settled = [output for output in outputs if isinstance(output, Settled)]
+        outcomes = [outcome for output in settled if (outcome := self._outcome(output)) is not None]
+        if not arrived and not outcomes:
+            return _NO_PLACES
+        with self._using() as store:
+            now = self._service_time()
+            numbers = store.take_over(arrived, outcomes, self._service_cursor(), now)
+            places = [Place(store.store_id, n) for n in numbers]
+            self._noted = time.monotonic()
+            self._in_hand.update(places)
+        for output in settled:
+            self._pending.pop(output.submission.id, None)
+        return {entry.key: place for entry, place in zip(arrived, places, strict=True)}
+
+    def _outcome(self, settled: Settled) -> Outcome | None:
+        submission = settled.submission
+        if submission.message is None or isinstance(settled.error, SendDeferredError):
+            return None
+        pending = self._pending.get(submission.id)
+        inbound = pending.inbound if pending is not None else None
+        return Outcome(submission.id, submission.to, settled.error is None, inbound)
+
+    def withdraw(self, places: Sequence[Place]) -> None:
+        """Forget messages for which there was no room. Raises DurableStoreError."""
+        if self._store is not None and places:
+            with self._using() as store:
+                self._in_hand.difference_update(places)
+                store.withdraw([place.n for place in places])
+
+    def take_left(self) -> list[tuple[Delivery, Place]]:
+        """Return, once, what an earlier process had taken over and not handled, with the places."""
+        if not self._left:
+            return []
+        with self._lock:
+            left, self._left = self._left, []
+            self._in_hand.update(place for _, place in left)
+        return left
+
+    @contextmanager
+    def handling(self, place: Place, key: Key) -> Iterator[None]:
+        """Around the receivers of a message: what they send gets ids derived from it."""
+        self._local.context = _Context(place, key)
+        try:
+            yield
+        finally:
+            self._local.context = None
+
+    def handled(self, place: Place, *, keep: bool) -> None:
+        """All receivers of a message have returned; ``keep``: run them again at the next login."""
+        try:
+            with self._lock:
+                self._in_hand.discard(place)
+                store = self._store  # a later login may have opened another one
+                try:
+                    if store is not None and store.store_id == place.store_id and not keep:
+                        store.handled(place.n)
+                finally:
+                    self._close_if_unused()
+        except DurableStoreError as error:
+            self._is_broken = True
+            self._failed(error)
+
+    def note_cursor(self, cursor: float | None, now: float) -> None:
+        """Commit the cursor where nothing else has been committed for a while. Raises DurableStoreError."""
+        if self._store is None:
+            return
+        self._note(cursor)
+        if self._cursor is None or now - self._noted < _CURSOR_EVERY:
+            return
+        with self._using() as store:
+            self._noted = now
+            store.set_cursor(self._service_cursor())
+
+    def _note(self, cursor: float | None) -> None:
+        # One who logs out has no cursor any more; the next process needs the last one.
+        if cursor is not None:
+            self._cursor = cursor
+
+    def _service_cursor(self) -> float | None:
+        """The cursor by the service's clock, None where that is not known."""
+        if self._begun is not None and self._cursor == self._begun[0]:
+            return self._begun[1]
+        now = self._service_time()
+        if self._cursor is None or now is None:
+            return None
+        return now - (time.monotonic() - self._cursor)
+
+    # --- what is sent ---
+
+    def message_id(self, recipient: str) -> str:
+        """Return the id of a new message: inside a receiver the same one whenever that is run."""
+        context = self._context
+        return new_id() if context is None else context.next_id(recipient)
+
+    @property
+    def _context(self) -> _Context | None:
+        context: _Context | None = getattr(self._local, "context", None)
+        return context
+
+    def known(self, submission: Submission) -> SendHandle[Any] | None:
+        """Return the handle of the message with this id if there is one, so that it is not sent twice.
+
+        Raises ArgumentValueError if that went to somebody else; DurableStoreError.
+        """
+        if self._store is None or submission.message is None:
+            return None
+        handle = self._known(submission)
+        if handle is not None and self._context is not None:
+            self._context.note_sent(submission)
+        return handle
+
+    def _known(self, submission: Submission) -> SendHandle[Any] | None:
+        pending = self._pending.get(submission.id)
+        if pending is not None:
+            _check_recipient(submission, pending.submission.to)
+            handle: SendHandle[Any] = pending.submission.ticket
+            return handle
+        with self._using() as store:
+            outgoing = store.recipient_of_outgoing(submission.id)
+            recipient = outgoing or store.recipient_of_sent(submission.id)
+        if recipient is None:
+            return None
+        _check_recipient(submission, recipient)
+        handle = submission.ticket
+        handle.settle(SendDeferredError(DEFERRED) if outgoing else None)
+        return handle
+
+    def accept(self, submission: Submission, data: bytes) -> None:
+        """Commit a message that is about to be sent. Raises DurableStoreError, and it must not be sent."""
+        if self._store is None or submission.message is None:
+            return
+        context = self._context
+        inbound = context.place.n if context is not None else None
+        if self._has_history and submission.in_history:
+            with self._using() as store:
+                store.add(Outgoing(submission.id, submission.to, data, submission.message, inbound))
+            submission.durable = True
+        self._pending[submission.id] = _Pending(submission, inbound)
+        if context is not None:
+            context.note_sent(submission)
+
+
+def _redelivery(key: Key, message: Message) -> Delivery:
+    return Delivery(
+        signal="message_received",
+        event=evolve(message, redelivered=True),
+        conversation=key[0],
+        key=key,
+    )
+
+
+def _check_recipient(submission: Submission, recipient: str) -> None:
+    if submission.to != recipient:
+        raise ArgumentValueError(
+            f"message has an id, {submission.id}, that was used for a message to {recipient}"
+        )

@@ -1,0 +1,362 @@
+"""The durable store: what a connection has taken over and not yet finished, in one SQLite file.
+
+What arrived and is not handled is in ``inbox``, what is to be sent and has no outcome in ``outbox``.
+``seen`` and ``sent`` tell repetitions apart; ``cursor`` says up to when, by the service's clock, everything
+had arrived.
+
+A transaction that somebody relies on is on the disk when it returns (``synchronous=FULL``). What a failing
+power supply may undo, since it would only be done again, is left to the operating system, which outlives the
+process. One thread at a time.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+import sqlite3
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+from ..errors import DurableStoreError
+from ..models import Message
+from .protocol.repetitions import Key
+from .records import Arrived, Identity, Outcome, Outgoing, Waiting
+from .storing import message_of, text_of
+
+__all__ = ["DurableStore"]
+
+_APPLICATION_ID = (
+    0x43756265  # "Cube": in the file's header, so that no other program's file is taken for ours
+)
+_VERSION = 1
+_KEPT = 10_000
+"""How many keys and ids of what is finished are kept at least."""
+_KEPT_SECONDS = 3_600.0
+"""… and those that are younger than this, before the cursor."""
+_PRUNE_AFTER = 1_000  # transactions
+_abandoned: list[sqlite3.Connection] = []
+
+_SCHEMA = (
+    "CREATE TABLE identity (app_id INTEGER, user_id INTEGER, chat_host TEXT, store_id TEXT, opened INTEGER)",
+    "CREATE TABLE cursor (service_time REAL)",
+    "CREATE TABLE seen (n INTEGER PRIMARY KEY, conversation TEXT NOT NULL, sender TEXT NOT NULL,"
+    " id TEXT NOT NULL, at REAL, UNIQUE (conversation, sender, id))",
+    "CREATE TABLE inbox (n INTEGER PRIMARY KEY, conversation TEXT NOT NULL, sender TEXT NOT NULL,"
+    " id TEXT NOT NULL, message TEXT NOT NULL)",
+    "CREATE TABLE outbox (n INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, recipient TEXT NOT NULL,"
+    " inbound INTEGER, stanza BLOB NOT NULL, message TEXT NOT NULL)",
+    "CREATE TABLE sent (n INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, recipient TEXT NOT NULL,"
+    " inbound INTEGER, at REAL)",
+    "INSERT INTO cursor VALUES (NULL)",
+)
+
+
+class DurableStore:
+    """The file at ``path``, made if there is none, held alone until :meth:`close`.
+
+    Every method raises DurableStoreError, with the reason, when the file cannot be used.
+    """
+
+    def __init__(self, path: str, identity: Identity) -> None:
+        self.path = os.path.abspath(path)  # whatever the process's folder is later
+        self._files: tuple[tuple[int, int], ...] | None = None
+        self._in_full: bool | None = None
+        self._transactions = 0
+        with self._errors("opened"):
+            # The messages are for the eyes of this user alone. SQLite gives its other files the same mode.
+            os.close(os.open(self.path, os.O_CREAT | os.O_RDWR | _CLOSED_ON_EXEC, 0o600))
+            self._connection = sqlite3.connect(
+                self.path, timeout=0.0, isolation_level=None, check_same_thread=False
+            )
+        try:
+            with self._errors("opened"):
+                self._take_possession()
+                self._check_or_make(identity)
+                self._files = self._found()
+                self._next = self._one("SELECT coalesce(max(n), 0) + 1 FROM seen")
+        except BaseException:
+            self._connection.close()
+            raise
+
+    def _take_possession(self) -> None:
+        run = self._connection.execute
+        run("PRAGMA locking_mode = EXCLUSIVE")  # first, so that no memory is shared with others
+        run("PRAGMA journal_mode = WAL")
+        run("BEGIN EXCLUSIVE")  # from here on until the end nobody else gets in
+        run("COMMIT")
+        damage = self._one("PRAGMA quick_check(1)")
+        if damage != "ok":
+            raise self._error("opened", f"it is damaged ({damage})")
+
+    def _check_or_make(self, identity: Identity) -> None:
+        run = self._connection.execute
+        with self._transaction(full=True):
+            if not self._one("SELECT count(*) FROM sqlite_master"):
+                self._make(identity)
+            if self._one("PRAGMA application_id") != _APPLICATION_ID:
+                raise self._error("opened", "it is a database of another program")
+            version = self._one("PRAGMA user_version")
+            if version != _VERSION:
+                raise self._error(
+                    "opened", f"its version is {version}, and this release knows {_VERSION} alone"
+                )
+            *whose, self.store_id = run(
+                "SELECT app_id, user_id, chat_host, store_id FROM identity"
+            ).fetchone()
+            self._check_identity(identity, Identity(*whose))
+            run("UPDATE identity SET opened = opened + 1")  # so that a full disk is noticed now
+
+    def _make(self, identity: Identity) -> None:
+        run = self._connection.execute
+        for statement in _SCHEMA:
+            run(statement)
+        run(
+            "INSERT INTO identity VALUES (?, ?, ?, ?, 0)",
+            (identity.app_id, identity.user_id, identity.chat_host, secrets.token_hex(16)),
+        )
+        run(f"PRAGMA application_id = {_APPLICATION_ID}")
+        run(f"PRAGMA user_version = {_VERSION}")
+
+    def _check_identity(self, asked: Identity, found: Identity) -> None:
+        if asked != found:
+            raise self._error(
+                "opened",
+                f"it belongs to user {found.user_id} of application {found.app_id} at"
+                f" {found.chat_host}, and this is user {asked.user_id} of application {asked.app_id}"
+                f" at {asked.chat_host}",
+            )
+
+    # --- what is left ---
+
+    @property
+    def cursor(self) -> float | None:
+        """Up to when everything had arrived: unix seconds by the service's clock, None if not known."""
+        with self._errors("read"):
+            at: float | None = self._one("SELECT service_time FROM cursor")
+            return at
+
+    def inbox(self) -> list[Waiting]:
+        """Return the messages that arrived and were not handled, in their order."""
+        return [
+            Waiting(n, (conversation, int(sender), message_id), self._message(text))
+            for n, conversation, sender, message_id, text in self._all(
+                "SELECT n, conversation, sender, id, message FROM inbox ORDER BY n"
+            )
+        ]
+
+    def outbox(self) -> list[Outgoing]:
+        """Return the messages that were accepted and have no outcome, in their order."""
+        return [
+            Outgoing(message_id, recipient, stanza, self._message(text), inbound)
+            for message_id, recipient, stanza, text, inbound in self._all(
+                "SELECT id, recipient, stanza, message, inbound FROM outbox ORDER BY n"
+            )
+        ]
+
+    def seen(self) -> list[tuple[Key, float | None]]:
+        """Return the keys of what had arrived, in order, with the time (by the service) or None."""
+        found = self._all("SELECT conversation, sender, id, at FROM seen ORDER BY n")
+        return [((conversation, int(sender), own), at) for conversation, sender, own, at in found]
+
+    def sent(self) -> list[tuple[str, str, float | None]]:
+        """Return id, recipient and time of what the server has acknowledged, in order."""
+        return self._all("SELECT id, recipient, at FROM sent ORDER BY n")
+
+    def recipient_of_sent(self, message_id: str) -> str | None:
+        """Return to whom the message with this id was sent; None if it is not known as sent."""
+        found = self._all("SELECT recipient FROM sent WHERE id = ?", (message_id,))
+        return found[0][0] if found else None
+
+    def recipient_of_outgoing(self, message_id: str) -> str | None:
+        """Return to whom the message with this id is to be sent; None if it is not in the outbox."""
+        found = self._all("SELECT recipient FROM outbox WHERE id = ?", (message_id,))
+        return found[0][0] if found else None
+
+    # --- what happens ---
+
+    def take_over(
+        self,
+        arrived: Sequence[Arrived],
+        outcomes: Iterable[Outcome],
+        cursor: float | None,
+        now: float | None,
+    ) -> list[int]:
+        """Commit what one hand-over brings; return the places of what arrived.
+
+        ``cursor`` and ``now`` are unix seconds by the service's clock, None where that is not known.
+        """
+        places = list(range(self._next, self._next + len(arrived)))
+        with self._errors("written"):
+            entries = [
+                _row(n, entry.key, text_of(entry.message))
+                for n, entry in zip(places, arrived, strict=True)
+            ]
+            with self._transaction(full=bool(arrived)):
+                run = self._connection.executemany
+                run(
+                    "INSERT OR REPLACE INTO seen VALUES (?, ?, ?, ?, ?)",
+                    [(*entry[:4], now) for entry in entries],
+                )
+                run("INSERT INTO inbox VALUES (?, ?, ?, ?, ?)", entries)
+                self._note_outcomes(outcomes, now)
+                self._set_cursor(cursor)
+        self._next += len(places)
+        self._prune_now_and_then()
+        return places
+
+    def _note_outcomes(self, outcomes: Iterable[Outcome], now: float | None) -> None:
+        run = self._connection.execute
+        for outcome in outcomes:
+            run("DELETE FROM outbox WHERE id = ?", (outcome.id,))
+            if outcome.acknowledged:
+                run(
+                    "INSERT OR REPLACE INTO sent (id, recipient, inbound, at) VALUES (?, ?, ?, ?)",
+                    (outcome.id, outcome.recipient, outcome.inbound, now),
+                )
+
+    def withdraw(self, places: Iterable[int]) -> None:
+        """Forget messages for which there was no room: they come again."""
+        gone = [(n,) for n in places]
+        with self._errors("written"), self._transaction(full=False):
+            self._connection.executemany("DELETE FROM inbox WHERE n = ?", gone)
+            self._connection.executemany("DELETE FROM seen WHERE n = ?", gone)
+
+    def handled(self, n: int) -> None:
+        """Remove a message from the inbox: all receivers have returned."""
+        with self._errors("written"), self._transaction(full=False):
+            self._connection.execute("DELETE FROM inbox WHERE n = ?", (n,))
+
+    def add(self, outgoing: Outgoing) -> None:
+        """Commit a message that is about to be sent."""
+        with self._errors("written"), self._transaction(full=True):
+            self._connection.execute(
+                "INSERT INTO outbox (id, recipient, inbound, stanza, message) VALUES (?, ?, ?, ?, ?)",
+                (
+                    outgoing.id,
+                    outgoing.recipient,
+                    outgoing.inbound,
+                    outgoing.stanza,
+                    text_of(outgoing.message),
+                ),
+            )
+
+    def set_cursor(self, cursor: float | None) -> None:
+        """Note that everything up to this time of the service had arrived."""
+        if cursor is not None:
+            with self._errors("written"), self._transaction(full=False):
+                self._set_cursor(cursor)
+
+    def _set_cursor(self, cursor: float | None) -> None:
+        if cursor is not None:
+            self._connection.execute("UPDATE cursor SET service_time = ?", (cursor,))
+
+    # --- the end ---
+
+    def close(self) -> None:
+        """Let go of the file."""
+        with self._errors("closed"):
+            self._connection.close()
+
+    def abandon(self) -> None:
+        """Leave the handle open for ever: what a forked child must do with its parent's.
+
+        To close it, also by letting go of it, would remove the log that the parent goes on writing.
+        """
+        try:
+            from ctypes import py_object, pythonapi
+        except ImportError:  # an interpreter built without it: as long as the modules live
+            _abandoned.append(self._connection)
+        else:
+            pythonapi.Py_IncRef(py_object(self._connection))
+
+    # --- small things ---
+
+    def _prune_now_and_then(self) -> None:
+        self._transactions += 1
+        if self._transactions % _PRUNE_AFTER == 0:
+            self.prune()
+
+    def prune(self) -> None:
+        """Forget keys and ids that nothing can repeat any more."""
+        young = "at IS NOT NULL AND at > coalesce((SELECT service_time FROM cursor), 0) - ?"
+        unfinished = "inbound IS NOT NULL AND inbound IN (SELECT n FROM inbox)"
+        with self._errors("written"), self._transaction(full=False):
+            run = self._connection.execute
+            run(
+                "DELETE FROM seen WHERE n <= (SELECT max(n) FROM seen) - ?"
+                f" AND NOT ({young}) AND n NOT IN (SELECT n FROM inbox)",
+                (_KEPT, _KEPT_SECONDS),
+            )
+            run(
+                "DELETE FROM sent WHERE n <= (SELECT max(n) FROM sent) - ?"
+                f" AND NOT ({young}) AND NOT ({unfinished})",
+                (_KEPT, _KEPT_SECONDS),
+            )
+
+    @contextmanager
+    def _transaction(self, *, full: bool) -> Iterator[None]:
+        run = self._connection.execute
+        if full is not self._in_full:
+            run(f"PRAGMA synchronous = {'FULL' if full else 'NORMAL'}")
+            self._in_full = full
+        if full and self._files is not None and self._found() != self._files:
+            raise self._error("written", "it was removed or replaced while it was in use")
+        run("BEGIN IMMEDIATE")
+        try:
+            yield
+            run("COMMIT")
+        except BaseException:
+            if self._connection.in_transaction:  # some errors end it by themselves
+                run("ROLLBACK")
+            raise
+
+    def _found(self) -> tuple[tuple[int, int], ...]:
+        """Tell which files the names stand for: SQLite does not notice that one was removed."""
+        there = (os.stat(self.path), os.stat(f"{self.path}-wal"))
+        return tuple((file.st_dev, file.st_ino) for file in there)
+
+    def _one(self, query: str) -> Any:
+        return self._connection.execute(query).fetchone()[0]
+
+    def _all(self, query: str, values: Sequence[object] = ()) -> list[Any]:
+        with self._errors("read"):
+            return self._connection.execute(query, values).fetchall()
+
+    def _message(self, text: str) -> Message:
+        try:
+            return message_of(text)
+        except (ValueError, TypeError, KeyError) as error:
+            raise self._error("read", f"it holds a message that is damaged ({error})") from None
+
+    @contextmanager
+    def _errors(self, what: str) -> Iterator[None]:
+        try:
+            yield
+        except FileNotFoundError as error:
+            gone = "it was removed while it was in use" if what == "written" else error.strerror
+            raise self._error(what, str(gone)) from error
+        except (sqlite3.Error, OSError) as error:
+            raise self._error(what, _words(error)) from error
+
+    def _error(self, what: str, reason: str) -> DurableStoreError:
+        return DurableStoreError(
+            f"the durable store {self.path} cannot be {what}: {reason}", path=self.path
+        )
+
+
+def _row(n: int, key: Key, text: str) -> tuple[int, str, str, str, str]:
+    conversation, sender, message_id = key
+    return n, conversation, str(sender), message_id, text  # SQLite's integers end at 2^63
+
+
+_CLOSED_ON_EXEC = getattr(os, "O_CLOEXEC", 0)
+
+
+def _words(error: sqlite3.Error | OSError) -> str:
+    if isinstance(error, OSError):
+        return error.strerror or str(error)
+    text = str(error)
+    if "locked" in text:
+        return "another process has it open, or another connection of this one (or of its parent)"
+    return text

@@ -1,0 +1,83 @@
+"""Messages as text for a file, and back, with nothing lost that a receiver or a send needs."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from typing import Any
+
+import attrs
+
+from ..models import Attachment, DialogRef, DialogType, Message
+
+__all__ = ["message_of", "text_of"]
+
+
+def text_of(message: Message) -> str:
+    """Write a message as JSON: the fields that differ from their defaults, under their own names."""
+    return json.dumps(_changed(message), separators=(",", ":"), default=_plain)
+
+
+def message_of(text: str) -> Message:
+    """Read what :func:`text_of` wrote; names that this release does not know are left out.
+
+    Raises ValueError, TypeError or KeyError if it is no such text.
+    """
+    values = json.loads(text)
+    if not isinstance(values, dict):
+        raise TypeError("no object")
+    known = {name: values[name] for name in values.keys() & _FIELDS.keys()}
+    for name, read in _READERS.items():
+        if name in known:
+            known[name] = read(known[name])
+    return Message(**known)
+
+
+def _changed(thing: Any) -> dict[str, Any]:
+    values = {}
+    for entry in attrs.fields(type(thing)):
+        value = getattr(thing, entry.name)
+        if value not in (None, (), {}) and value != entry.default:
+            values[entry.name] = value
+    return values
+
+
+def _plain(value: Any) -> Any:
+    """What JSON has no form for: models, times and mappings that are no dict."""
+    if isinstance(
+        value, DialogRef
+    ):  # of a Dialog only what makes it a DialogRef: the rest gets old
+        return {"id": value.id, "type": value.type, "peer_id": value.peer_id}
+    if isinstance(value, Attachment):
+        return _changed(value)
+    if isinstance(value, datetime):
+        return value.isoformat()
+    if isinstance(value, Mapping):
+        return dict(value)
+    return str(value)
+
+
+def _dialog(values: Mapping[str, Any]) -> DialogRef:
+    kind = values["type"]
+    return DialogRef(
+        id=values["id"],
+        type=DialogType(kind) if kind is not None else None,
+        peer_id=values["peer_id"],
+    )
+
+
+def _attachments(values: list[dict[str, Any]]) -> tuple[Attachment, ...]:
+    return tuple(Attachment(**value) for value in values)
+
+
+_FIELDS = attrs.fields_dict(Message)
+_READERS: Mapping[str, Callable[[Any], Any]] = {
+    "date_sent": datetime.fromisoformat,
+    "created_at": datetime.fromisoformat,
+    "updated_at": datetime.fromisoformat,
+    "attachments": _attachments,
+    "dialog": _dialog,
+    "read_ids": tuple,
+    "delivered_ids": tuple,
+}

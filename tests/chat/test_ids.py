@@ -1,0 +1,45 @@
+"""Ids of messages: in the service's form, new or derived."""
+
+from __future__ import annotations
+
+import re
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from connectycube.chat.ids import derived_id, new_id
+
+INBOUND = ("7-1@localhost", 7, "6b0389199d7b03b767a0c241")
+keys = st.tuples(st.text(max_size=9), st.integers(0, 99), st.text(max_size=9))
+arguments = st.tuples(st.text(max_size=5), keys, st.text(max_size=9), st.integers(0, 9))
+
+
+def is_object_id(text: str) -> bool:
+    return re.fullmatch("[0-9a-f]{24}", text) is not None
+
+
+def test_new_ids_have_the_services_form_and_differ():
+    made = {new_id() for _ in range(1_000)}
+    assert len(made) == 1_000
+    assert all(map(is_object_id, made))
+
+
+def test_a_derived_id_is_the_same_every_time():
+    assert derived_id("s", INBOUND, "8-1@localhost", 0) == derived_id(
+        "s", INBOUND, "8-1@localhost", 0
+    )
+
+
+def test_a_derived_id_begins_with_the_time_of_the_inbound_one():
+    assert derived_id("s", INBOUND, "r", 3).startswith("6b038919")
+
+
+@given(arguments)
+def test_a_derived_id_has_the_services_form(values):
+    assert is_object_id(derived_id(*values))
+
+
+@given(arguments, arguments)
+def test_another_store_message_recipient_or_count_gives_another_id(one, other):
+    same = one == other
+    assert (derived_id(*one) == derived_id(*other)) is same
