@@ -834,9 +834,9 @@ def test_the_cursor_is_kept_by_the_services_clock_and_told_to_the_next_process(m
     ages = []
     original = born._driver.core.begin_from
 
-    def begin_from(seen, outbox, cursor):
-        ages.append(time.monotonic() - cursor)
-        original(seen, outbox, cursor)
+    def begin_from(seen, outbox, cursor, now):
+        ages.append(now - cursor)
+        original(seen, outbox, cursor, now)
 
     born._driver.core.begin_from = begin_from
     try:
