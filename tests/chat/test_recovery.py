@@ -317,6 +317,22 @@ def test_logging_out_meanwhile_gives_the_receivers_what_had_arrived(emulator, an
     assert ann.bodies() == ["live"]
 
 
+def test_destroy_waits_for_a_request_to_history_within_its_bound(emulator, ann):
+    def reading() -> list[threading.Thread]:
+        name = f"{ann.chat._driver._name}-history"
+        return [thread for thread in threading.enumerate() if thread.name == name]
+
+    with emulator.faults.delay(seconds=HOUR, on="rest", user=ann.id) as slow:
+        with away(ann, emulator):
+            pass
+        slow.wait(1)
+        ann.chat.destroy(timeout=0.1)
+        assert ann.chat.state is ChatState.IDLE and len(reading()) == 1
+    emulator.clock.advance(HOUR)
+    ann.chat.destroy(timeout=PATIENCE)
+    assert reading() == []
+
+
 # --- slow receivers -------------------------------------------------------------------------------
 
 
