@@ -286,7 +286,11 @@ def test_a_bot_of_the_pages_answers(block, bob, service, environment, tmp_path):
     script = tmp_path / "bot.py"
     script.write_text(block.code.replace('"alice"', f'"{login}"'), encoding="utf-8")
     with subprocess.Popen(
-        [sys.executable, script], env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+        [sys.executable, script],
+        cwd=tmp_path,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
     ) as bot:
         try:
             bot_id = wait_until(lambda: bot_session(service, bob.id), PATIENCE)
