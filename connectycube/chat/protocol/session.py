@@ -243,7 +243,9 @@ class Session:
         for outbound in left:
             if outbound.submission is None:
                 continue
-            if outbound.attempted:
+            if outbound.submission.durable:
+                self._failed(outbound.submission, reason)  # deferred, and not abandoned
+            elif outbound.attempted:
                 unacknowledged += 1
                 self._failed(outbound.submission, _unknown())
             else:
@@ -549,6 +551,7 @@ class Session:
     def lose_deliveries(self, lost: Sequence[Delivery]) -> None:
         """These, the newest deliveries, were not taken over, and the session ends with that."""
         self._inbound.lose(lost)
+        self.recovery.taken_over(hole=True)  # nor is 'delivered' due for what history held
 
     @property
     def has_hole(self) -> bool:
