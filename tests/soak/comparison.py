@@ -109,7 +109,7 @@ def compare(
         if message.outcome == SENT:
             for receiver in sorted(wanted - arrived):
                 if excused(message, receiver):
-                    verdict.counts["lost with the server"] += 1
+                    verdict.counts["lost and excused"] += 1
                 else:
                     verdict.breach("lost", f"{what} is sent, and {receiver} never had it")
             if stored is not None and not in_history:

@@ -23,6 +23,7 @@ from tests.faults.proxy import FaultProxy
 
 from .comparison import FAILED, SENT, UNKNOWN, Lane, Received, Sent
 from .places import Place
+from .schedule import MAKES_GOOD
 
 GROUP = "group"
 THREADS = 2
@@ -87,8 +88,12 @@ class Member:
         self.handles: list[SendHandle[Any]] = []
         self._numbers: dict[Lane, int] = {}
         self._changed = changed
+        self.not_recovered_until: float | None = None
+        """When the client last said that it could not read what it had missed."""
         self.chat.message_received.connect(self._receive)
         self.chat.state_changed.connect(self._note_state)
+        if MAKES_GOOD:
+            self.chat.recovery_failed.connect(self._note_failure)
 
     def conversation_with(self, peer_id: int) -> str:
         """The name of a private conversation, the same for both."""
@@ -132,6 +137,11 @@ class Member:
         with self._changed:
             self.received.append(Received(self.id, lane, number, message.id, came))
             self._changed.notify_all()
+
+    def _note_failure(self, chat: Chat, failure: Any) -> None:
+        self._log(f"member {self.number}: not recovered: {failure}")
+        with self._changed:
+            self.not_recovered_until = time.monotonic()
 
     def _note_state(self, chat: Chat, change: StateChange) -> None:
         self._log(f"member {self.number}: {change.state.value} {change.reason or ''}")

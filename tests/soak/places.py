@@ -38,7 +38,7 @@ OPTIONS: dict[str, Any] = {
         login=4.0,
         iq=20.0,
         join=20.0,
-        rest_read=3.0,
+        rest_read=10.0,
         liveness_interval=0.5,
         liveness_answer=2.5,
     ),

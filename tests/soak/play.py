@@ -157,15 +157,19 @@ class Player:
         self.outcome.verdict.add(verdict)
 
     def _excuses(self, message: Sent, receiver: Member) -> bool:
-        """Whether the server is to blame that a receiver never had a message that is 'sent'.
+        """Whether it is not the client's fault that a receiver never had a message that is 'sent'.
 
         Messages to a room are for those who are in it, and nobody is after the end of a session.
         """
         kind, in_group = self._schedule.kind, message.lane.conversation == GROUP
         before_all_were_back = message.at <= self._back_at
+        if kind == "emulator" and MAKES_GOOD:
+            # Where history could not be read, the client has said so.
+            told = receiver.not_recovered_until
+            return told is not None and message.at <= told
         if kind == "emulator":
             # What was missed is in history, and there alone.
-            return not MAKES_GOOD and receiver.new_sessions > 0 and before_all_were_back
+            return receiver.new_sessions > 0 and before_all_were_back
         if self._ended_at is not None:
             acknowledged = message.settled_at is not None and message.settled_at <= self._ended_at
             return before_all_were_back if in_group else acknowledged

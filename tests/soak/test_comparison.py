@@ -145,7 +145,7 @@ def test_an_excused_loss_is_counted_apart(messages, receipts):
         messages, receipts, receivers, None, lambda message, receiver: message.number < 1
     )
     assert found(verdict) == (2, 0, 0, 0)
-    assert verdict.counts["lost with the server"] == 2
+    assert verdict.counts["lost and excused"] == 2
 
 
 @given(st.lists(st.sampled_from(["lose", "repeat", "keep"]), max_size=40))
