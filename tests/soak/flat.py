@@ -20,7 +20,7 @@ from typing import Any
 
 from attrs import frozen
 
-from connectycube import Chat, ChatState, DialogRef, Message
+from connectycube import Chat, ChatState, DialogRef, Message, Timeouts
 from tests.faults.proxy import FaultProxy
 
 from .places import Client, place
@@ -69,7 +69,7 @@ class Pair:
     def __init__(self, server: str, ends: ExitStack) -> None:
         where = ends.enter_context(place(server))
         self.proxy = ends.enter_context(FaultProxy("127.0.0.1", where.process.port))
-        self._clients = [where.client(self.proxy.port) for _ in range(2)]
+        self._clients = [where.client(self.proxy.port, timeouts=Timeouts()) for _ in range(2)]
         for client in self._clients:
             ends.callback(client.close)
             client.chat.message_received.connect(self._count)

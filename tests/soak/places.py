@@ -85,8 +85,8 @@ class Place(ABC):
     process: Process
 
     @abstractmethod
-    def client(self, port: int) -> Client:
-        """Make an account and log it in through a proxy's port."""
+    def client(self, port: int, **options: Any) -> Client:
+        """Make an account and log it in through a proxy's port, with OPTIONS and others for its Config."""
 
     @abstractmethod
     def group(self, members: Sequence[Any]) -> DialogRef:
@@ -108,7 +108,7 @@ class EmulatorPlace(Place):
         self.process: EmulatorProcess = process
         self._numbers = itertools.count(1)
 
-    def client(self, port: int) -> Client:
+    def client(self, port: int, **options: Any) -> Client:
         """Make an account and log it in, to REST and to the chat."""
         process = self.process
         login = f"member{next(self._numbers)}"
@@ -121,7 +121,7 @@ class EmulatorPlace(Place):
                 chat_host="localhost",
                 chat_port=port,
                 ca_file=process.ca_file,
-                **OPTIONS,
+                **{**OPTIONS, **options},
             )
         )
         cube.login(login=login, password=PASSWORD)
@@ -163,10 +163,10 @@ class XmppPlace(Place):
         self.server = server
         self.process: ServerProcess = server.process
 
-    def client(self, port: int) -> Client:
+    def client(self, port: int, **options: Any) -> Client:
         """Make an account and log it in."""
         user = self.server.user()
-        chat = Chat(self.server.config(port=port, **OPTIONS))
+        chat = Chat(self.server.config(port=port, **{**OPTIONS, **options}))
         chat.login(user.id, user.password, timeout=_LOGIN_SECONDS)
         return Client(user.id, chat, chat.logout)
 
