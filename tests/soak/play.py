@@ -170,13 +170,14 @@ class Player:
         if kind == "emulator":
             # What was missed is in history, and there alone.
             return receiver.new_sessions > 0 and before_all_were_back
-        if self._ended_at is not None:
-            acknowledged = message.settled_at is not None and message.settled_at <= self._ended_at
-            return before_all_were_back if in_group else acknowledged
-        if in_group and receiver.wire.gave_up:
-            return before_all_were_back
-        # While a session is resumed twice, ejabberd may lose what it has accepted.
-        return kind == "ejabberd" and message.id not in receiver.wire.places
+        if kind == "ejabberd" and message.id not in receiver.wire.places:
+            # It may lose what it has accepted while a session is resumed twice, and keeps what comes in the
+            # moment of a login for the next login.
+            return True
+        if self._ended_at is not None and not in_group:
+            return message.settled_at is not None and message.settled_at <= self._ended_at
+        gone = self._ended_at is not None or receiver.wire.gave_up
+        return in_group and gone and before_all_were_back
 
 
 def _text(step: Step, user: int | None) -> str:
