@@ -12,7 +12,6 @@ from typing import Any
 
 from connectycube import (
     Chat,
-    ChatState,
     DialogRef,
     OutcomeUnknownError,
     SendHandle,
@@ -29,6 +28,7 @@ GROUP = "group"
 THREADS = 2
 _ID = re.compile(rb"""id=['"]([0-9a-f]{24})['"]""")
 _LONGEST_ID = 29
+_ENABLED = b"<enabled"
 LAST = THREADS  # the thread's number of each member's last word in each conversation
 
 Log = Callable[[str], None]
@@ -37,12 +37,14 @@ Log = Callable[[str], None]
 class Wire:
     """What the server has sent on one connection's links, before any code of ours has read it.
 
-    ``places`` has the ids in the order in which they first came; ``gave_up`` tells that the server ended a
-    stream with an error, or did not know a session any more.
+    ``places`` has the ids in the order in which they first came; ``new_sessions`` counts the sessions since
+    the first one, also those that were lost before they were ready; ``gave_up`` tells that the server ended
+    a stream with an error, or did not know a session any more.
     """
 
     def __init__(self, chat: Chat) -> None:
         self.places: dict[str, int] = {}
+        self.new_sessions = 0
         self.gave_up = False
         self._rest = b""
         core = chat._driver.core
@@ -55,6 +57,7 @@ class Wire:
         core.receive = overhear  # type: ignore[method-assign]
 
     def _read(self, data: bytes) -> None:
+        self.new_sessions += (self._rest[1 - len(_ENABLED) :] + data).count(_ENABLED)
         self._rest += data
         for found in _ID.finditer(self._rest):
             self.places.setdefault(found[1].decode(), len(self.places))
@@ -80,9 +83,6 @@ class Member:
         ends.callback(client.close)
         self.id, self.chat = client.id, client.chat
         self.wire = Wire(self.chat)
-        self.new_sessions = 0
-        """How often a session was not resumed."""
-        self._was_cut_off = False
         self.sent: list[Sent] = []
         self.received: list[Received] = []
         self.handles: list[SendHandle[Any]] = []
@@ -146,8 +146,6 @@ class Member:
     def _note_state(self, chat: Chat, change: StateChange) -> None:
         self._log(f"member {self.number}: {change.state.value} {change.reason or ''}")
         with self._changed:
-            self._was_cut_off |= change.state is ChatState.FORCE_CLOSED
-            self.new_sessions += change.state is ChatState.READY and self._was_cut_off
             self._changed.notify_all()
 
 
@@ -233,7 +231,7 @@ class Conversation:
             self._changed.wait_for(condition, timeout)
 
     def _new_sessions(self) -> int:
-        return sum(member.new_sessions for member in self.members)
+        return sum(member.wire.new_sessions for member in self.members)
 
     def history(self) -> dict[str, list[str]] | None:
         """What is stored of each conversation; None if nothing is."""

@@ -169,7 +169,7 @@ class Player:
             return told is not None and message.at <= told
         if kind == "emulator":
             # What was missed is in history, and there alone.
-            return receiver.new_sessions > 0 and before_all_were_back
+            return receiver.wire.new_sessions > 0 and before_all_were_back
         if kind == "ejabberd" and message.id not in receiver.wire.places:
             # It may lose what it has accepted while a session is resumed twice, and keeps what comes in the
             # moment of a login for the next login.
