@@ -7,12 +7,14 @@
 #   make lint    style and types alone
 #   make docs    the documentation, in docs/_build/html
 #   make bench   what calls cost, in CPU and memory, beside their goals; also in build/bench.json
+#   make soak    long runs: a million messages, then 500 schedules of faults (SCHEDULES=, SEED=)
+#   make reconnect-table  what ten faults cost this client and slixmpp, into docs/reconnecting.md
 #   make clean   remove what these commands made
 
 PYTHON ?= python3
 export PYTHON
 
-.PHONY: demo test venv lint docs bench witnesses clean
+.PHONY: demo test venv lint docs bench soak reconnect-table witnesses clean
 
 demo: venv
 	@.venv/bin/connectycube demo
@@ -27,6 +29,14 @@ venv: .venv/ready
 
 bench: venv
 	@.venv/bin/python -m tests.bench
+
+soak: venv witnesses
+	@.venv/bin/python -m tests.soak.flat
+	@SCHEDULES='$(SCHEDULES)' SEED='$(SEED)' .venv/bin/python -m tests.soak
+
+reconnect-table: venv witnesses
+	@.venv/bin/python -m tests.soak.reconnect_table
+	@.venv/bin/python docs/generate.py
 
 witnesses:
 	@.ci/install witnesses

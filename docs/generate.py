@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ast
 import itertools
+import json
 import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -251,6 +252,12 @@ def protocol_modules() -> str:
     return _modules("chat/protocol")
 
 
+def reconnections() -> str:
+    """Write what ``make reconnect-table`` measured, a table for each server."""
+    tables = json.loads((FOLDER / "reconnecting.json").read_text(encoding="utf-8"))
+    return "\n\n".join(_reconnections(table) for table in tables.values())
+
+
 PARTS: dict[str, dict[str, Callable[[], str]]] = {
     "chat.md": {
         "courses": courses,
@@ -268,6 +275,7 @@ PARTS: dict[str, dict[str, Callable[[], str]]] = {
         "faults": faults,
     },
     "api.md": {"errors": error_tree},
+    "reconnecting.md": {"reconnections": reconnections},
     "design.md": {
         "rooms": rooms,
         "protocol_modules": protocol_modules,
@@ -278,6 +286,25 @@ PARTS: dict[str, dict[str, Callable[[], str]]] = {
 
 
 # --- how they are written -----------------------------------------------------------------------
+
+
+def _reconnections(table: dict[str, Any]) -> str:
+    found = {(row["scenario"], row["subject"]): row for row in table["results"]}
+    subjects = list(dict.fromkeys(subject for _, subject in found))
+    head = ("fault", *(f"{subject}: {what}" for subject in subjects for what in _COUNTED))
+    rows = [
+        (scenario, *(cell for subject in subjects for cell in _counted(found[scenario, subject])))
+        for scenario in dict.fromkeys(scenario for scenario, _ in found)
+    ]
+    return f"{', '.join(table['versions'])}; {table['date']}:\n\n{_table(head, rows)}"
+
+
+_COUNTED = ("lost", "of these it told", "repeated", "seconds until messages flow again")
+
+
+def _counted(row: dict[str, Any]) -> tuple[str, ...]:
+    seconds = "never" if row["seconds"] is None else f"{row['seconds']:.0f}"
+    return (f"{row['lost']} of {row['sent']}", str(row["told"]), str(row["repeated"]), seconds)
 
 
 def _table(head: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:

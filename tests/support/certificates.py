@@ -49,7 +49,11 @@ REFUSED = ("expired", "not_yet_valid", "self_signed", "unknown_authority", "wron
 @pytest.fixture(scope="session")
 def certificates(tmp_path_factory: pytest.TempPathFactory) -> Certificates:
     """Certificates for servers on localhost, and the file of the authority to trust."""
-    folder = tmp_path_factory.mktemp("certificates")
+    return make_certificates(tmp_path_factory.mktemp("certificates"))
+
+
+def make_certificates(folder: Path) -> Certificates:
+    """Make an authority and its certificates; their files go to ``folder``."""
     authority = trustme.CA()
     authority.cert_pem.write_to_path(str(folder / "ca.pem"))
     now = datetime.datetime.now(datetime.timezone.utc)

@@ -67,7 +67,8 @@ _ATTEMPTING = frozenset({ChatState.CONNECTING, ChatState.AUTHENTICATED, ChatStat
 _REFUSALS = frozenset({"not-authorized", "credentials-expired"})  # RFC 6120, 6.5
 _END_GRACE = 1.0  # seconds the server has to answer our end of the stream
 _HELD_TOO_MUCH = "more came while history was read than could be held; it is fetched again"
-_MOST_FAILED_RESUMES = 2  # some servers close without a word when they dislike our count
+_MOST_FAILED_RESUMES = 4  # some servers close without a word when they dislike our count
+_DEAF = 2  # a session that is deaf weighs more than a link that may just have been cut again
 
 
 class Core:
@@ -486,7 +487,7 @@ class Core:
     # --- ends ---
 
     def _end_link(self, error: Exception, now: float) -> None:
-        was_deaf = self._count_failed_resumption(error)
+        is_of_resumed = self._count_failed_resumption(error) or self._is_blamed_on_resumed(error)
         self._drop_stream()
         if self.state is ChatState.CLOSING:
             self._finish(None)
@@ -498,8 +499,8 @@ class Core:
             self._finish(error)
             return
         self._machine.go(ChatState.FORCE_CLOSED, error)
-        permanent = isinstance(error, StreamError) and error.condition in PERMANENT and not was_deaf
-        if self._first_login or permanent:
+        permanent = isinstance(error, StreamError) and error.condition in PERMANENT
+        if self._first_login or (permanent and not is_of_resumed):
             self._finish(error)
         elif not self._held:
             delay = self._backoff.next_delay()
@@ -526,7 +527,7 @@ class Core:
         """Tell whether this link ends because its session was resumed into nothing.
 
         Some servers close without a word when they dislike our count, others resume a session and are deaf
-        in it: after two of these the next session is a new one.
+        in it. So may a network that is cut again and again; after a few the next session is a new one.
         """
         session = self._session
         if session.is_proven:
@@ -535,10 +536,21 @@ class Core:
         deaf = self.state is ChatState.RESUMED and isinstance(error, (LivenessError, StreamError))
         if session.resumable is None or session.is_proven or not (refused or deaf):
             return False
-        self._failed_resumes += 1
+        self._failed_resumes += _DEAF if deaf else 1
         if self._failed_resumes >= _MOST_FAILED_RESUMES:
             session.cannot_resume()
         return deaf
+
+    def _is_blamed_on_resumed(self, error: Exception) -> bool:
+        """Tell whether this may be about what an earlier link has left half read at the server.
+
+        prosody 0.12 goes on in the middle of that stanza, and finds it too big. A new session can tell.
+        """
+        violation = isinstance(error, StreamError) and error.condition == "policy-violation"
+        if not violation or self.state is not ChatState.RESUMED:
+            return False
+        self._session.cannot_resume()
+        return True
 
     def _end_if_done(self, now: float) -> None:
         if self.state is ChatState.CLOSING and not self._end_sent and not self.unfinished:

@@ -331,18 +331,6 @@ def test_a_server_that_dislikes_our_resumption_gets_a_new_session() -> None:
         assert world.core.state is S.READY
 
 
-def test_a_server_that_closes_the_link_twice_over_our_resumption_gets_a_new_session() -> None:
-    world = ready()
-    world.server.replies["resume"] = ""
-    world.cut()
-    for _ in range(2):
-        reconnect(world)
-        assert world.core.state is S.AUTHENTICATED
-        world.cut()
-    reconnect(world)
-    assert world.core.state is S.READY
-
-
 # --- bounds, and the table of states ----------------------------------------------------------------
 
 
@@ -515,6 +503,22 @@ def test_a_session_that_is_deaf_after_two_resumptions_is_given_up() -> None:
     assert world.core.is_ready
 
 
+@pytest.mark.parametrize("cuts", [3, 4])
+def test_links_that_end_before_our_resumption_is_answered_cost_the_session_after_four(
+    cuts: int,
+) -> None:
+    world = ready()
+    world.cut()
+    world.server.replies["resume"] = ""
+    for _ in range(cuts):
+        reconnect(world)
+        assert world.core.state is S.AUTHENTICATED
+        world.cut()
+    world.server.replies.clear()
+    reconnect(world)
+    assert world.core.state is (S.RESUMED if cuts < 4 else S.READY)
+
+
 @pytest.mark.parametrize("condition", ["policy-violation", "not-authorized"])
 def test_a_stream_error_right_after_a_resumption_is_not_the_end(condition: str) -> None:
     world = ready()
@@ -528,6 +532,23 @@ def test_a_stream_error_right_after_a_resumption_is_not_the_end(condition: str) 
     world.server.answers_questions = True
     reconnect(world)
     assert world.core.is_ready
+
+
+def test_a_policy_violation_in_a_resumed_session_ends_it_and_in_a_new_one_everything() -> None:
+    world = ready()
+    world.cut()
+    reconnect(world)
+    world.send(1)
+    world.settle()
+    assert world.core.state is S.RESUMED and len(world.sent) == 1
+    world.server.write(stream_error("policy-violation"))
+    world.settle()
+    assert world.core.state is S.FORCE_CLOSED
+    reconnect(world)
+    assert world.core.state is S.READY
+    world.server.write(stream_error("policy-violation"))
+    world.settle()
+    assert closed_reason(world).condition == "policy-violation"
 
 
 def test_resumptions_that_work_are_trusted_for_ever() -> None:
