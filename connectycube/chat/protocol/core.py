@@ -32,6 +32,7 @@ from .outbox import Submission
 from .outputs import Counters, Lookup, Output
 from .recovery import Recovery
 from .repetitions import Key
+from .resumptions import Resumptions
 from .session import Session
 from .states import READY_STATES, StateMachine
 from .stream import (
@@ -67,8 +68,6 @@ _ATTEMPTING = frozenset({ChatState.CONNECTING, ChatState.AUTHENTICATED, ChatStat
 _REFUSALS = frozenset({"not-authorized", "credentials-expired"})  # RFC 6120, 6.5
 _END_GRACE = 1.0  # seconds the server has to answer our end of the stream
 _HELD_TOO_MUCH = "more came while history was read than could be held; it is fetched again"
-_MOST_FAILED_RESUMES = 4  # some servers close without a word when they dislike our count
-_DEAF = 2  # a session that is deaf weighs more than a link that may just have been cut again
 
 
 class Core:
@@ -98,7 +97,7 @@ class Core:
         self._first_login = False
         self.refused: str | None = None
         """The token that the server refused in this attempt, which goes on with another one."""
-        self._failed_resumes = 0
+        self._resumptions = Resumptions()
         self._attempt_deadline: float | None = None
         self._retry_at: float | None = None
         self._held = False  # after an overflow the reconnection waits for the receivers
@@ -476,7 +475,7 @@ class Core:
         self._attempt_deadline = self.refused = None
         self._first_login = False
         if state is ChatState.READY:
-            self._failed_resumes = 0
+            self._resumptions.new_session()
         self._backoff.ready(now)
         self._machine.go(state)
         self._session.present()
@@ -487,7 +486,7 @@ class Core:
     # --- ends ---
 
     def _end_link(self, error: Exception, now: float) -> None:
-        is_of_resumed = self._count_failed_resumption(error) or self._is_blamed_on_resumed(error)
+        is_of_resumed = self._resumptions.link_ended(self._session, self.state, error)
         self._drop_stream()
         if self.state is ChatState.CLOSING:
             self._finish(None)
@@ -521,35 +520,6 @@ class Core:
         ):
             return False
         self.refused = credentials.password
-        return True
-
-    def _count_failed_resumption(self, error: Exception) -> bool:
-        """Tell whether this link ends because its session was resumed into nothing.
-
-        Some servers close without a word when they dislike our count, others resume a session and are deaf
-        in it. So may a network that is cut again and again; after a few the next session is a new one.
-        """
-        session = self._session
-        if session.is_proven:
-            self._failed_resumes = 0
-        refused = self.state is ChatState.AUTHENTICATED and not session.flowing
-        deaf = self.state is ChatState.RESUMED and isinstance(error, (LivenessError, StreamError))
-        if session.resumable is None or session.is_proven or not (refused or deaf):
-            return False
-        self._failed_resumes += _DEAF if deaf else 1
-        if self._failed_resumes >= _MOST_FAILED_RESUMES:
-            session.cannot_resume()
-        return deaf
-
-    def _is_blamed_on_resumed(self, error: Exception) -> bool:
-        """Tell whether this may be about what an earlier link has left half read at the server.
-
-        prosody 0.12 goes on in the middle of that stanza, and finds it too big. A new session can tell.
-        """
-        violation = isinstance(error, StreamError) and error.condition == "policy-violation"
-        if not violation or self.state is not ChatState.RESUMED:
-            return False
-        self._session.cannot_resume()
         return True
 
     def _end_if_done(self, now: float) -> None:
