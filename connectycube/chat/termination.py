@@ -27,14 +27,15 @@ class _Signals:
     """Handles signals as long as a ``with`` statement runs; afterwards those who did before do again.
 
     The handler takes no lock, as it may interrupt whoever holds it: it notes the signal. What wakes the
-    waiting thread is the interpreter, which writes a byte, whichever thread the system interrupted.
+    main thread is the interpreter, which writes a byte for every signal, also one that others handle:
+    whichever thread the system interrupted, and be it a moment before this one begins to wait.
     """
 
     def __init__(self, numbers: Collection[int], waker: Waker) -> None:
         self._numbers = numbers
         self._waker = waker
         self._previous: dict[int, Any] = {}
-        self._previous_descriptor = -1
+        self._previous_descriptor: int | None = None
         self.received: list[int] = []
 
     def _note(self, number: int, frame: FrameType | None) -> None:
@@ -42,11 +43,10 @@ class _Signals:
         self._waker.wake()
 
     def __enter__(self) -> _Signals:
-        if not self._numbers:
-            return self
-        self._previous_descriptor = signal.set_wakeup_fd(
-            self._waker.writer_fileno(), warn_on_full_buffer=False
-        )
+        if threading.current_thread() is threading.main_thread():
+            self._previous_descriptor = signal.set_wakeup_fd(
+                self._waker.writer_fileno(), warn_on_full_buffer=False
+            )
         for number in self._numbers:
             self._previous[number] = signal.signal(number, self._note)
         return self
@@ -60,7 +60,7 @@ class _Signals:
         for number, handler in self._previous.items():
             # None stands for a handler that was not installed by Python, and cannot be by us.
             signal.signal(number, signal.SIG_DFL if handler is None else handler)
-        if self._numbers:
+        if self._previous_descriptor is not None:
             signal.set_wakeup_fd(self._previous_descriptor)
 
 
