@@ -110,6 +110,7 @@ def test_a_gap_in_private_group_and_public_dialogs_is_filled(emulator, ann, bea)
     say(bea, ann, "before")
     say(ann, bea, "mine")
     wait_for_bodies(ann, "before")
+    settled(ann)  # the server has her 'delivered', too
     with away(ann, emulator):
         say(bea, ann, "private 1", "private 2")
         say(bea, group, "group 1", "group 2")
