@@ -240,7 +240,9 @@ def test_a_signal_that_is_not_named_is_handled_as_before(alice, handlers):
         alice.chat.wait(signals=[ONE])
 
 
-def test_an_exception_of_a_handler_ends_the_wait_and_leaves_the_connection_usable(alice):
+def test_an_exception_of_a_handler_ends_the_wait_and_leaves_the_connection_usable(alice, stack):
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # a background job ignores it
+    stack.callback(signal.signal, signal.SIGINT, before)
     alice.login()
 
     def interrupt():
