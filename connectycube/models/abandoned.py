@@ -19,7 +19,7 @@ class Abandoned:
     running: int = 0
     """Receivers, and callbacks of messages, that had not returned."""
     unsent: int = 0
-    """Messages that were never written: their outcome is *failed*."""
+    """Messages that have certainly not reached the server: their outcome is *failed*."""
     unacknowledged: int = 0
     """Messages that the server has not acknowledged: their outcome is *unknown*."""
 

@@ -13,9 +13,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from tests.support.waiting import wait_until
+
 from . import ejabberd_accounts
 from .server_process import ServerProcess, accepts, free_port
 
+_STORED_SECONDS = 30.0
 _DEBIAN_LIBRARIES = "/usr/lib/*-linux-gnu/ejabberd-*/ebin"
 
 # Nobody is looked up in the DNS, and no helper process is started to do so.
@@ -33,6 +36,21 @@ class Ejabberd(ServerProcess):
         """Make the account, at any time, running or not; return its bare JID."""
         ejabberd_accounts.path_of(self._accounts, user).write_text(password)
         return f"{user}@{self.domain}"
+
+    def wait_until_stored(self, text: str) -> None:
+        """Wait until the text is in the database's files: some seconds later than ejabberd says so.
+
+        What is not there yet is forgotten when the process is killed.
+        """
+        log = (
+            self._folder / "database" / "LATEST.LOG"
+        )  # of what has changed since the tables were dumped
+        tables, wanted = self._folder / "database" / "muc_room.DCD", text.encode()
+        wait_until(
+            lambda: any(f.exists() and wanted in f.read_bytes() for f in (log, tables)),
+            _STORED_SECONDS,
+            f"{text} in ejabberd's database",
+        )
 
     def call(self, command: str, **arguments: Any) -> Any:
         """Run one of ejabberd's commands and return its answer; RuntimeError if it is refused."""

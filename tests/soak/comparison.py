@@ -75,9 +75,9 @@ class Verdict:
         self.problems.append(f"{name}: {words}")
 
 
-def never(message: Sent, receiver: int) -> bool:
+def never(message: Sent, receiver: int) -> str | None:
     """No loss is excused."""
-    return False
+    return None
 
 
 def compare(
@@ -85,7 +85,7 @@ def compare(
     received: Sequence[Received],
     receivers: Callable[[Lane], Collection[int]],
     history: Mapping[str, Iterable[str]] | None = None,
-    excused: Callable[[Sent, int], bool] = never,
+    excuse: Callable[[Sent, int], str | None] = never,
     *,
     reorders: bool = False,
 ) -> Verdict:
@@ -93,8 +93,8 @@ def compare(
 
     ``received`` is in the order in which each receiver was called. ``receivers(lane)`` are those whom its
     messages are for; ``history`` has the ids that are stored of each conversation (None: nothing is);
-    ``excused(message, receiver)`` tells whether that one may have lost it. ``reorders``: the server itself
-    may send messages in another order than that in which they were sent.
+    ``excuse(message, receiver)`` tells why that one may have lost it, if it may. ``reorders``: the server
+    itself may send messages in another order than that in which they were sent.
     """
     verdict = Verdict()
     known = {(message.lane, message.number): message for message in sent}
@@ -108,8 +108,8 @@ def compare(
         what = f"{_named(message.lane, message.number)} ({message.id})"
         if message.outcome == SENT:
             for receiver in sorted(wanted - arrived):
-                if excused(message, receiver):
-                    verdict.counts["lost and excused"] += 1
+                if reason := excuse(message, receiver):
+                    verdict.counts[f"lost {reason}"] += 1
                 else:
                     verdict.breach("lost", f"{what} is sent, and {receiver} never had it")
             if stored is not None and not in_history:

@@ -22,7 +22,6 @@ from tests.faults.proxy import FaultProxy
 
 from .comparison import FAILED, SENT, UNKNOWN, Lane, Received, Sent
 from .places import Place
-from .schedule import MAKES_GOOD
 
 GROUP = "group"
 THREADS = 2
@@ -92,8 +91,7 @@ class Member:
         """When the client last said that it could not read what it had missed."""
         self.chat.message_received.connect(self._receive)
         self.chat.state_changed.connect(self._note_state)
-        if MAKES_GOOD:
-            self.chat.recovery_failed.connect(self._note_failure)
+        self.chat.recovery_failed.connect(self._note_failure)
 
     def conversation_with(self, peer_id: int) -> str:
         """The name of a private conversation, the same for both."""

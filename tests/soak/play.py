@@ -17,7 +17,7 @@ from tests.faults.proxy import FaultProxy
 from .comparison import Sent, Verdict, compare
 from .conversation import GROUP, Conversation, Member, everything
 from .places import Place, place
-from .schedule import MAKES_GOOD, MEMBERS, SERVER, Schedule, Step
+from .schedule import MEMBERS, SERVER, Schedule, Step
 
 PATIENCE = 40.0
 _LAST_WORDS = 5
@@ -151,33 +151,31 @@ class Player:
             *everything(conversation.members),
             conversation.receivers,
             conversation.history(),
-            lambda message, receiver: self._excuses(message, members[receiver]),
+            lambda message, receiver: self._excuse(message, members[receiver]),
             reorders=self._schedule.kind == "ejabberd",
         )
         self.outcome.verdict.add(verdict)
 
-    def _excuses(self, message: Sent, receiver: Member) -> bool:
-        """Whether it is not the client's fault that a receiver never had a message that is 'sent'.
+    def _excuse(self, message: Sent, receiver: Member) -> str | None:
+        """Why it is not the client's fault that a receiver never had a message that is 'sent'.
 
         Messages to a room are for those who are in it, and nobody is after the end of a session.
         """
         kind, in_group = self._schedule.kind, message.lane.conversation == GROUP
-        before_all_were_back = message.at <= self._back_at
-        if kind == "emulator" and MAKES_GOOD:
-            # Where history could not be read, the client has said so.
-            told = receiver.not_recovered_until
-            return told is not None and message.at <= told
         if kind == "emulator":
-            # What was missed is in history, and there alone.
-            return receiver.wire.new_sessions > 0 and before_all_were_back
+            told = receiver.not_recovered_until
+            is_told = told is not None and message.at <= told
+            return "where history could not be read, as was said" if is_told else None
         if kind == "ejabberd" and message.id not in receiver.wire.places:
             # It may lose what it has accepted while a session is resumed twice, and keeps what comes in the
             # moment of a login for the next login.
-            return True
+            return "by ejabberd, which never sent it"
         if self._ended_at is not None and not in_group:
-            return message.settled_at is not None and message.settled_at <= self._ended_at
+            acknowledged = message.settled_at is not None and message.settled_at <= self._ended_at
+            return "with the server that had acknowledged it" if acknowledged else None
         gone = self._ended_at is not None or receiver.wire.gave_up
-        return in_group and gone and before_all_were_back
+        is_away = in_group and gone and message.at <= self._back_at
+        return "in a room after the end of a session" if is_away else None
 
 
 def _text(step: Step, user: int | None) -> str:

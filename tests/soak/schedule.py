@@ -11,17 +11,11 @@ from collections.abc import Callable, Iterator, Mapping
 from random import Random
 from typing import Any
 
-from attrs import evolve, field, fields_dict, frozen
-
-from connectycube import Config
-from connectycube.chat.protocol.stream import Credentials
+from attrs import evolve, field, frozen
 
 KINDS = ("emulator", "prosody", "ejabberd")
 MEMBERS = 3
 SECONDS = 3.5
-
-MAKES_GOOD = "fill_gaps" in fields_dict(Config) and "by_token" in fields_dict(Credentials)
-"""Whether the client fills gaps and renews tokens: then the emulator may do wrong all that it can."""
 
 # Stream errors after which a client comes back; the others end its connection for good.
 PASSING = ("system-shutdown", "reset", "internal-server-error", "connection-timeout")
@@ -125,14 +119,12 @@ UNRESUMABLE: Mapping[str, Draw] = {
 _DRAWS = {**LINK, **SERVER, **RESUMABLE, **UNRESUMABLE}
 
 
-def schedule(seed: int, *, seconds: float = SECONDS, makes_good: bool = MAKES_GOOD) -> Schedule:
+def schedule(seed: int, *, seconds: float = SECONDS) -> Schedule:
     """Return the schedule of a seed; every third goes to each server, a third of these befall its process."""
     random, kind = Random(seed), KINDS[seed % len(KINDS)]
     turn = seed // len(KINDS)
     befalls_server = turn % 3 == 0
-    service = dict(RESUMABLE) if kind == "emulator" else {}
-    if kind == "emulator" and makes_good:
-        service.update(UNRESUMABLE)
+    service = {**RESUMABLE, **UNRESUMABLE} if kind == "emulator" else {}
     links = (random.choice(sorted(LINK)) for _ in itertools.count())
     steps = [one for step in _track(random, links, seconds) for one in _single(step)]
     if befalls_server:

@@ -87,7 +87,7 @@ class Core:
         self.credentials: Credentials | None = None
         self.closed_reason: Exception | None = None
         self.abandoned = (0, 0)
-        """Of the last end: the messages that were never written, and those not acknowledged."""
+        """Of the last end: the messages that have certainly not arrived, and those not acknowledged."""
         self.counters = Counters()
         self._fills_gaps = fills_gaps
         self._session = self._new_session()
@@ -369,6 +369,7 @@ class Core:
                 self._handle(event, now)
                 if self._stream is not stream:
                     return
+            self._session.proceed(now)
             self._write_stream_output()
             if not self._session.outputs:
                 self.taken_over(now)  # a bare request for an acknowledgement hands nothing over
@@ -437,7 +438,7 @@ class Core:
             kind = LoginTimeoutError if self._first_login else ConnectTimeoutError
             self._end_link(kind("the chat server did not complete the login in time"), now)
         if self._session.liveness.is_dead(now):
-            seconds = self._config.timeouts.liveness_answer
+            seconds = self._session.liveness.allowed
             self._end_link(
                 LivenessError(f"the chat server did not answer for {seconds:g} seconds"), now
             )

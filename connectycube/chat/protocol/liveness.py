@@ -11,7 +11,8 @@ class Liveness:
     Only an answer to a request counts: bytes that merely arrive do not prove that ours do. All times are
     seconds: ``interval`` from an answer to the next request; ``answer`` from a request to the end of the
     link; ``again`` to the next request from one that was not answered, or answered without what was hoped
-    for: servers lose some, and are asked too early.
+    for: servers lose some, and are asked too early. It is also what a server has for an answer that has just
+    given another one.
     """
 
     def __init__(self, interval: float, answer: float, again: float) -> None:
@@ -21,6 +22,8 @@ class Liveness:
         self._asked: float | None = None  # the first request since the last answer, …
         self._next = 0.0  # … and when the next one is due
         self._active = False
+        self.allowed = answer
+        """Seconds that the server has for the answer to the request that is on its way."""
 
     def start(self, now: float) -> None:
         """The link has just proved to be alive."""
@@ -36,10 +39,11 @@ class Liveness:
         """Whether a request is on its way."""
         return self._asked is not None
 
-    def asked(self, now: float) -> None:
-        """A request was sent."""
+    def asked(self, now: float, *, soon: bool = False) -> None:
+        """A request was sent; ``soon``: the server has just answered, and has less time for this one."""
         if self._asked is None:
             self._asked = now
+            self.allowed = self._again if soon else self._answer
         self._next = now + self._again
 
     def answered(self, now: float, satisfied: bool = True) -> None:
@@ -53,11 +57,11 @@ class Liveness:
 
     def is_dead(self, now: float) -> bool:
         """Whether a request has been waiting for too long."""
-        return self._active and self._asked is not None and now >= self._asked + self._answer
+        return self._active and self._asked is not None and now >= self._asked + self.allowed
 
     @property
     def deadline(self) -> float | None:
         """When to look again, or None."""
         if not self._active:
             return None
-        return self._next if self._asked is None else min(self._next, self._asked + self._answer)
+        return self._next if self._asked is None else min(self._next, self._asked + self.allowed)

@@ -56,7 +56,7 @@ class Outbound:
     session_only: bool = field(default=False)
     """Whether it means nothing to a later session: presence, IQs, chat states."""
     attempted: bool = field(default=False)
-    """Whether its bytes may have left: then only the server can say whether it arrived."""
+    """Whether its bytes may have arrived: then only the server can say whether they did."""
 
 
 class Outbox:
@@ -88,11 +88,17 @@ class Outbox:
         self.waiting.append(stanza)
         self._bytes += len(stanza.data)
 
-    def add_written(self, stanza: Outbound) -> None:
-        """Count a stanza that is written at once, ahead of the waiting ones."""
-        stanza.attempted = True
+    def add_first(self, stanza: Outbound) -> None:
+        """Count a stanza that is to be written ahead of the waiting ones."""
         self.unacknowledged.append(stanza)
         self._bytes += len(stanza.data)
+
+    def to_write(self) -> Iterator[Outbound]:
+        """Yield what is counted and was not written since the server told its count, as written."""
+        for stanza in self.unacknowledged:
+            if not stanza.attempted:
+                stanza.attempted = True
+                yield stanza
 
     def take(self) -> Iterator[Outbound]:
         """Move every waiting stanza to the unacknowledged ones, yielding each to be written."""
@@ -115,6 +121,13 @@ class Outbox:
             )
         self._acknowledged = h
         return [self._forget(self.unacknowledged) for _ in range(handled)]
+
+    def handled(self, h: int) -> list[Outbound]:
+        """Do as :meth:`acknowledge`; what is left has not arrived, and nothing of it is on its way."""
+        acknowledged = self.acknowledge(h)
+        for stanza in self.unacknowledged:
+            stanza.attempted = False
+        return acknowledged
 
     @property
     def sent(self) -> int:

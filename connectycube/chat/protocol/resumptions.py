@@ -30,12 +30,6 @@ class Resumptions:
         """A link ends in that state; return whether what was resumed on it may be the cause."""
         if session.is_proven:
             self._failed = 0
-        is_violation = isinstance(error, StreamError) and error.condition == "policy-violation"
-        if is_violation and state is ChatState.RESUMED:
-            # prosody 0.12 goes on in the middle of a stanza that an earlier link left half read, and finds
-            # it too big. A new session can tell.
-            session.cannot_resume()
-            return True
         refused = state is ChatState.AUTHENTICATED and not session.flowing
         deaf = state is ChatState.RESUMED and isinstance(error, (LivenessError, StreamError))
         if session.resumable is None or session.is_proven or not (refused or deaf):

@@ -72,8 +72,10 @@ class Session:
         self.flowing = False
         self.is_present = False
         """Whether the server has handled the presence of this session: from then on messages reach us."""
-        self.is_proven = False
-        """Whether the server has acknowledged anything on this link."""
+        self._has_answered = False  # on this link
+        self._holds_back = (
+            False  # what is to be sent, in a resumed session, until the server hears us
+        )
         self._outbox = Outbox(config.limits)
         self._requests = PendingRequests()
         self.timers = Timers()  # holds bytes to send and deliveries to make
@@ -113,6 +115,11 @@ class Session:
         return Resumable(self._resume_id, self._inbound.handled) if self._resume_id else None
 
     @property
+    def is_proven(self) -> bool:
+        """Whether the server has shown that it hears us on this link."""
+        return self._has_answered and not self._holds_back
+
+    @property
     def unfinished(self) -> int:
         """How many stanzas wait for the link or for the server's acknowledgement."""
         return len(self._outbox) + len(self._looking_up)
@@ -132,7 +139,7 @@ class Session:
 
     def begin(self, bound: Bound, now: float) -> None:
         """A new session; what the old one left is dealt with first."""
-        self.lose(exact=False)
+        self.lose()
         self.jid = bound.jid
         self._managed, self._resume_id = bound.managed, bound.resume_id
         self._inbound.begin()
@@ -146,20 +153,36 @@ class Session:
         self._flow(now)
 
     def resume(self, h: int, now: float) -> None:
-        """The session goes on: replay what the server has not handled, before anything new."""
-        self._settle(self._outbox.acknowledge(h), now)
+        """The session goes on: replay what the server has not handled, before anything new.
+
+        But first the server has to show that it hears us: prosody 0.12 goes on in the middle of a stanza that
+        an earlier link left half read, and is deaf then. What was held back has certainly not arrived.
+        """
+        self._settle(self._outbox.handled(h), now)
         self._inbound.resume()
-        for outbound in self._outbox.unacknowledged:
-            self.write(outbound.data)
+        self._holds_back = True
         self._flow(now)
+        self.ask(now)
 
     def _flow(self, now: float) -> None:
         self._barrier = None
         self.flowing = True
-        self.is_proven = False
         self._rooms.enter(self.me)
         self.liveness.start(now)
         self.flush(now)
+
+    def proceed(self, now: float) -> None:
+        """All that has arrived was read, and the stream goes on: if the server hears us, replay.
+
+        Not before: the last words of a server that gives up may be an acknowledgement and an error.
+        """
+        if not (self._holds_back and self._has_answered):
+            return
+        self._holds_back = False
+        for outbound in self._outbox.to_write():
+            self.write(outbound.data)
+        self.flush(now)
+        self.ask_if_needed(now)
 
     def present(self) -> None:
         """Messages reach us in this session: what came before is history's."""
@@ -168,7 +191,7 @@ class Session:
     def pause(self) -> None:
         """The link is gone."""
         self._asked_when.clear()
-        self.flowing = self.is_present = self.is_proven = False
+        self.flowing = self.is_present = self._has_answered = self._holds_back = False
         self.outgoing.clear()
         self.liveness.stop()
 
@@ -179,23 +202,21 @@ class Session:
     def not_resumed(self, h: int | None, now: float) -> None:
         """The server does not know the session any more; ``h`` is its count if it still has that."""
         if h is not None:
-            self._settle(self._outbox.acknowledge(h), now)
-        self.lose(exact=h is not None)
+            self._settle(self._outbox.handled(h), now)
+        self.lose()
 
-    def lose(self, exact: bool) -> None:
-        """The session is gone; ``exact``: everything left in the outbox was not handled."""
+    def lose(self) -> None:
+        """The session is gone: what has not arrived is sent again, and what may have is asked of history."""
         self._resume_id = None
         self._answer_due = False
         self._fail_requests(ConnectionLostError("the session ended before the answer came"))
         self.outputs += self._rooms.session_ended()
         left = [o for o in self._outbox.begin_session() if not o.session_only]
-        if exact:
-            self._outbox.put_back(left)
-            return
+        self._outbox.put_back([o for o in left if not o.attempted])
         doubtful = []
         for outbound in left:
-            if outbound.submission is None:
-                continue  # a marker: nobody can know, and nobody waits
+            if not outbound.attempted or outbound.submission is None:
+                continue  # … of a marker nobody can know, and nobody waits for its outcome
             if outbound.submission.in_history:
                 doubtful.append(outbound)
             else:
@@ -228,7 +249,7 @@ class Session:
     def end(self, reason: Exception) -> tuple[int, int]:
         """Nothing goes on: tell every waiter the truth.
 
-        Return how many messages were never written, and how many of the others not acknowledged.
+        Return how many messages have certainly not arrived, and how many of the others were not acknowledged.
         """
         self.pause()
         self.recovery.end()
@@ -358,7 +379,7 @@ class Session:
 
     def flush(self, now: float) -> None:
         """Write what waits, unless it must stay behind messages that history is asked about."""
-        if not self.flowing or self._looking_up:
+        if not self.flowing or self._holds_back or self._looking_up:
             return
         for outbound in self._outbox.take():
             self.write(outbound.data)
@@ -366,8 +387,10 @@ class Session:
 
     def _send_now(self, data: bytes) -> None:
         """Write a stanza that belongs to this session only: counted, never sent again later."""
-        self._outbox.add_written(Outbound(data, session_only=True))
-        self.write(data)
+        outbound = Outbound(data, session_only=True, attempted=not self._holds_back)
+        self._outbox.add_first(outbound)
+        if outbound.attempted:
+            self.write(data)
 
     # --- acknowledgements ---
 
@@ -382,7 +405,7 @@ class Session:
         A server handles a client's stanzas in order (RFC 6120, 10.1), so the answer to a ping
         covers everything before it.
         """
-        self.liveness.asked(now)
+        self.liveness.asked(now, soon=self._holds_back)
         if self._managed:
             self._asked_at = self._outbox.sent
             self._asked_when.append(now)
@@ -420,9 +443,9 @@ class Session:
     def _acknowledged(self, h: int, now: float) -> None:
         self._settle(self._outbox.acknowledge(h), now)
         self._heard()
-        self.is_proven = True
+        self._has_answered = True
         self.liveness.answered(now, satisfied=not self._outbox.unacknowledged)
-        if self._outbox.sent != self._asked_at:
+        if self._outbox.sent != self._asked_at and not self._holds_back:
             # Written since the question. Without this test a server whose count stands still
             # would be asked again and again.
             self.ask_if_needed(now)

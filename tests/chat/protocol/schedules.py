@@ -59,6 +59,7 @@ class Schedule:
         server.managed = chance() < 0.85
         server.says_h_when_failed = chance() < 0.5
         server.keeps_offline = self.keeps_offline
+        server.goes_on_in_half_a_stanza = chance() < 0.3
         if repeats:
             server.duplicates = lambda: self._happens(0.1, "duplicate")
         settings = config(
@@ -126,6 +127,7 @@ class Schedule:
             self._need_link(world)
         elif choice < 83:
             world.server.answers_questions = not self._happens(0.3, "silence")
+            world.server.last_answers = random.randint(0, 2)
         elif choice < 85:
             world.reachable = not self._happens(0.3, "out of reach")
         elif choice < 90:
@@ -213,7 +215,7 @@ class Schedule:
             world.fails = lambda: False
             if world.server.user in self.link_needed:
                 self._need_link(world)
-        for _ in range(3):
+        for _ in range(5):
             self._heal_once()
         failed = any(world.events("recovery_failed") for world in self.worlds)
         if failed or self.random.random() < 0.2:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import base64
 import itertools
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 from xml.etree import ElementTree
 
@@ -22,6 +22,7 @@ ALICE, BOB = 1001, 1002
 BOB_JID = ADDRESSES.user(BOB)
 PASSWORD = "s3cret"
 SM = "urn:xmpp:sm:3"
+STREAMS = "urn:ietf:params:xml:ns:xmpp-streams"
 SASL = "urn:ietf:params:xml:ns:xmpp-sasl"
 BIND = "urn:ietf:params:xml:ns:xmpp-bind"
 MARKERS = "urn:xmpp:chat-markers:0"
@@ -67,6 +68,7 @@ class ServerSession:
         self.acknowledged = 0
         self.unacknowledged: deque[str] = deque()
         self.link: ServerLink | None = None
+        self.last_link: ServerLink | None = None
 
     def acknowledge(self, h: int) -> None:
         """Forget what the client has handled; a client that claims more is at fault."""
@@ -87,6 +89,9 @@ class Server:
     def __init__(self, user: int = ALICE) -> None:
         self.user = user
         self.keeps_offline = True
+        self.goes_on_in_half_a_stanza = (
+            False  # where a link that ended had left it, as prosody 0.12 does
+        )
         self.handles: Callable[[ElementTree.Element], None] = lambda stanza: None
         self.duplicates: Callable[[], bool] = lambda: False
         self.outcomes: list[str] = []
@@ -94,6 +99,7 @@ class Server:
         self.resumable = True
         self.says_h_when_failed = True
         self.answers_questions = True
+        self.last_answers = 0  # so many more, before it does not
         self.session_feature = ""
         self.replies: dict[str, str] = {}
         self.sessions: dict[str, ServerSession] = {}
@@ -183,6 +189,13 @@ class Server:
             self.sessions[resume_id] = session
         return session
 
+    def answers(self) -> bool:
+        """Whether it answers this question."""
+        if self.answers_questions:
+            return True
+        self.last_answers -= 1
+        return self.last_answers >= 0
+
     def link_ended(self, session: ServerSession) -> None:
         """A link is gone; a session that cannot be resumed goes with it."""
         session.link = None
@@ -190,6 +203,11 @@ class Server:
             if session.managed:  # without counting, what was written counts as delivered
                 self._store(session)
             self.session = None
+
+
+def stream_error(condition: str) -> str:
+    """The end of a stream with an error."""
+    return f"<stream:error><{condition} xmlns='{STREAMS}'/></stream:error></stream:stream>"
 
 
 class ServerLink:
@@ -216,11 +234,7 @@ class ServerLink:
         """Take bytes from the client."""
         if self.ended:
             return
-        parser = self._parser
-        parser.feed(data)
-        if hasattr(parser, "flush"):
-            parser.flush()
-        for event, element in parser.read_events():
+        for event, element in self._parsed(data):
             self._depth += 1 if event == "start" else -1
             if event == "start" and self._depth == 1:
                 self._root = element
@@ -233,12 +247,29 @@ class ServerLink:
                 self._element(element)
             elif event == "end" and self._depth == 0:
                 self._write("</stream:stream>")
-                self.close()
-                if self.session is not None and self.session.resume_id is not None:
-                    self.server.sessions.pop(self.session.resume_id, None)
-                    self.server.link_ended(self.session)
+                self._end()
             if self.ended:
                 return
+
+    def _parsed(self, data: bytes) -> Iterator[Any]:
+        parser = self._parser
+        try:
+            parser.feed(data)
+            if hasattr(parser, "flush"):
+                parser.flush()
+            yield from parser.read_events()
+        except ElementTree.ParseError:
+            assert self.server.goes_on_in_half_a_stanza and self.session is not None
+            self._write(f"<a xmlns='{SM}' h='{self.session.handled}'/>")
+            self._write(stream_error("not-well-formed"))
+            self._end()
+
+    def _end(self) -> None:
+        """End the session with the stream."""
+        self.close()
+        if self.session is not None and self.session.resume_id is not None:
+            self.server.sessions.pop(self.session.resume_id, None)
+            self.server.link_ended(self.session)
 
     def close(self) -> None:
         """Read nothing any more; what was written is still on its way."""
@@ -279,7 +310,7 @@ class ServerLink:
         elif name == "r":
             self.server.questions += 1
             assert self.session is not None
-            if self.server.answers_questions:
+            if self.server.answers():
                 self._reply("r", f"<a xmlns='{SM}' h='{self.session.handled}'/>")
         elif name == "a":
             assert self.session is not None
@@ -311,6 +342,11 @@ class ServerLink:
             return
         self.server.outcomes.append("resumed")
         session.acknowledge(int(element.attrib["h"]))
+        before = session.last_link
+        if self.server.goes_on_in_half_a_stanza and before is not None:
+            self._parser, self._root, self._depth = before._parser, before._root, before._depth
+            if self._depth > 1:
+                self.server.outcomes.append("resumed deaf")
         self._attach(session)
         self._counting = True
         for stanza in session.unacknowledged:
@@ -319,7 +355,7 @@ class ServerLink:
     def _attach(self, session: ServerSession) -> None:
         if session.link is not None:
             session.link.close()
-        session.link, self.session = self, session
+        session.link, session.last_link, self.session = self, self, session
 
     def _enable(self) -> None:
         self._attach(self.server.new_session())
@@ -359,7 +395,7 @@ class ServerLink:
             answer = f"{result}><bind xmlns='{BIND}'><jid>{self._bound}</jid></bind></iq>"
         else:
             answer = f"{result}/>"
-        if kind == "ping" and not self.server.answers_questions:
+        if kind == "ping" and not self.server.answers():
             return
         if self._counting and self.session is not None:
             self.server.push(self.server.replies.get(kind, answer).replace("{id}", request_id))

@@ -28,7 +28,8 @@ from .world import World
 
 SEEDS = 10_000
 GROUPS = 40
-FEW = 400  # enough to meet everything, and for each planted defect to be noticed
+FEW = 200  # enough to meet everything
+MORE = 1_000  # enough for each planted defect to be noticed
 
 
 @pytest.mark.parametrize("group", range(GROUPS))
@@ -39,7 +40,7 @@ def test_no_random_schedule_breaks_a_promise(group: int) -> None:
 
 def test_the_schedules_meet_every_fault_and_every_outcome_of_a_resumption() -> None:
     states, met = set[ChatState](), Counter[str]()
-    for seed in range(0, FEW, 2):
+    for seed in range(FEW):
         schedule = Schedule(seed)
         schedule.play()
         met.update(schedule.met)
@@ -49,7 +50,14 @@ def test_the_schedules_meet_every_fault_and_every_outcome_of_a_resumption() -> N
     assert states == set(ChatState) - {ChatState.IDLE, ChatState.AUTHENTICATION_FAILURE}
     for name in (
         *("cut", "restart", "silence", "out of reach", "duplicate", "lag", "edit", "deletion"),
-        *("history failed", "resumed", "refused with h", "refused without h", "offline copy"),
+        *(
+            "history failed",
+            "resumed",
+            "resumed deaf",
+            "refused with h",
+            "refused without h",
+            "offline copy",
+        ),
         *("QueueOverflowError", "LivenessError", "held too much", "OutcomeUnknownError", "Lookup"),
         *("gap", "gap within a gap", "recovered", "held", "recovery failed"),
     ):
@@ -103,12 +111,7 @@ for seed in {list(seeds)}:
 
 
 def replay_dropped(patch: pytest.MonkeyPatch) -> None:
-    def resume(self: Any, h: int, now: float) -> None:
-        self._settle(self._outbox.acknowledge(h), now)
-        self._inbound.resume()
-        self._flow(now)
-
-    patch.setattr(Session, "resume", resume)
+    patch.setattr(Outbox, "to_write", lambda self: iter(()))
 
 
 def replay_behind_new_messages(patch: pytest.MonkeyPatch) -> None:
@@ -334,7 +337,7 @@ def test_the_schedules_notice_a_planted_defect(
     defect: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     DEFECTS[defect](monkeypatch)
-    assert any(_breaks(seed) for seed in range(FEW)), f"nobody noticed: {defect}"
+    assert any(_breaks(seed) for seed in range(MORE)), f"nobody noticed: {defect}"
 
 
 def _breaks(seed: int) -> bool:

@@ -177,10 +177,9 @@ def test_both_counts_wrap_at_two_to_the_32() -> None:
     assert world.sent == ids(*range(1, 8))
     world.send(8)
     world.cut()
+    world.server.answers_questions = True
     reconnect(world)
     assert world.core.state is ChatState.RESUMED
-    world.server.acknowledge()
-    world.settle()
     assert world.sent == ids(*range(1, 9))
 
 
@@ -300,10 +299,103 @@ def test_a_resumed_session_replays_what_is_missing_in_order_before_anything_new(
     reconnect(world)
     assert world.states[-1] is ChatState.RESUMED
     assert world.sent == ids(1, 2), "the resumption's count acknowledges as well"
+    assert world.server.messages() == ids(1, 2), "it has not shown yet that it hears us"
+    world.server.acknowledge()
+    world.settle()
     assert world.server.messages() == ids(1, 2, 3, 4, 5)
     world.server.acknowledge()
     world.settle()
     assert world.sent == ids(1, 2, 3, 4, 5)
+
+
+def test_what_a_deaf_session_was_never_given_is_sent_in_the_next_one_and_history_not_asked() -> (
+    None
+):
+    world = ready()
+    world.looks_up = None
+    world.send(1)
+    world.send(2, save_to_history=False)
+    world.cut()
+    world.server.answers_questions = False
+    for _ in range(2):
+        reconnect(world)
+        assert world.states[-1] is ChatState.RESUMED
+        world.send(len(world.submissions) + 1)
+        world.advance(5)
+        assert world.states[-1] is ChatState.FORCE_CLOSED
+    assert world.server.messages() == []
+    world.server.answers_questions = True
+    reconnect(world)
+    assert world.states[-1] is ChatState.READY
+    assert world.server.messages() == world.sent == ids(1, 2, 3, 4)
+    assert not world.lookups
+
+
+def test_the_last_words_of_a_server_that_goes_on_in_half_a_stanza_do_not_show_that_it_hears_us() -> (
+    None
+):
+    world = ready()
+    world.looks_up = None
+    world.server.goes_on_in_half_a_stanza, world.server.says_h_when_failed = True, False
+    world.send(1)
+    world.send(2)
+    assert world.link is not None
+    world.cut(up=bytes(world.link.to_server).find(b"<message") + 12)
+    reconnect(world)
+    assert world.states[-2:] == [ChatState.RESUMED, ChatState.FORCE_CLOSED]
+    assert world.server.outcomes[-1] == "resumed" and world.server.messages() == []
+    reconnect(world)
+    assert world.states[-1] is ChatState.READY
+    assert world.server.messages() == world.sent == ids(1, 2)
+
+
+def test_what_was_replayed_may_have_arrived() -> None:
+    world = ready()
+    world.server.says_h_when_failed = False
+    world.send(1)
+    world.cut()
+    world.server.answers_questions, world.server.last_answers = False, 1
+    reconnect(world)
+    assert world.server.messages() == ids(1) and world.sent == []
+    world.send(2)
+    world.cut()
+    world.server.forget_sessions()
+    reconnect(world)
+    assert [[s.id for s in lookup.submissions] for lookup in world.lookups] == [ids(1, 2)]
+    world.answer_lookups()
+    world.settle()
+    assert world.server.messages() == ids(1, 2)
+
+
+def test_what_begins_while_a_resumed_session_is_silent_follows_what_is_replayed() -> None:
+    world = ready()
+    world.send(1)
+    world.cut()
+    world.server.answers_questions = False
+    reconnect(world)
+    world.request("ping")
+    world.send(2)
+    world.core.send_fleeting(b"<message type='chat' id='typing'/>")
+    world.settle()
+    assert world.server.messages() == [] and world.answers == []
+    world.server.answers_questions = True
+    world.server.acknowledge()
+    world.settle()
+    written = [stanza.attrib.get("id") for stanza in world.server.stanzas[-4:]]
+    assert written[0] == ids(1)[0] and written[2:] == ["typing", ids(2)[0]]
+    assert [answer.ticket for answer in world.answers] == ["ping"]
+    assert world.sent == ids(1, 2)
+
+
+def test_who_logs_out_of_a_silent_session_knows_what_has_not_arrived() -> None:
+    world = ready()
+    sent = world.send(1)
+    world.cut()
+    world.server.answers_questions = False
+    reconnect(world)
+    world.close()
+    world.advance(10)
+    assert world.outcome(sent) is NotConnectedError and world.core.abandoned == (1, 0)
 
 
 @pytest.mark.parametrize("up", range(0, 700, 41))
