@@ -55,9 +55,8 @@ class Dispatcher:
         lock = threading.RLock()
         self._changed = threading.Condition(lock)
         self._room = threading.Condition(lock)  # apart: a notification for a worker wakes a worker
-        self._hungry: list[
-            Callable[[], bool]
-        ] = []  # whether an event still lacks that a receiver awaits
+        # Of each receiver that awaits an event: whether it still lacks it.
+        self._hungry: list[Callable[[], bool]] = []
         self._lanes: dict[Hashable, deque[Task]] = {}
         self._turns: deque[Hashable] = deque()  # lanes with work that no worker is at
         self._mergeable: dict[Hashable, Task] = {}

@@ -33,7 +33,7 @@ from ..forks import replaced_in_child
 from ..models import ChatState, StateChange
 from ..tls import client_context
 from .calls import Calls
-from .dispatcher import Dispatcher
+from .dispatcher import Dispatcher, Task
 from .durability import Durability, Left
 from .ending import Closings, Ending
 from .exit import ended_at_exit, exit_has_begun
@@ -108,6 +108,7 @@ class Driver(Calls, Ending):
             self.historian.service_time,
             self._new_handle,
             self._fail,
+            self._warn,
             has_history=self._history is not None,
         )
         self._outlet = HandOver(
@@ -385,6 +386,11 @@ class Driver(Calls, Ending):
         with self._mutex:
             self.core.abort(error)
             self._after_command()
+
+    def _warn(self, error: DurableStoreError) -> None:
+        """Have it logged by a worker: a log handler may do anything, and a lock may be held here."""
+        task = Task(lambda: logger.warning("%s: %s", self._name, error), "log")
+        self.dispatcher.put(task, bounded=False)
 
     # --- the connection thread ---
 

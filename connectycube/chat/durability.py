@@ -9,7 +9,6 @@ Without ``Config.durable`` there is no store, and nothing here does anything.
 
 from __future__ import annotations
 
-import logging
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -34,8 +33,6 @@ if TYPE_CHECKING:
     from .durable import DurableStore
 
 __all__ = ["Durability", "Left", "Place"]
-
-logger = logging.getLogger("connectycube.chat")
 
 ServiceTime = Callable[[], "float | None"]
 NewHandle = Callable[[str, Message], SendHandle[Message]]
@@ -99,8 +96,9 @@ class Durability:
 
     ``service_time()`` is the service's clock in unix seconds, or None; ``new_handle(id, message)`` makes the
     handle of a message of an earlier process; ``failed(error)`` is called, without a lock, on a worker
-    that could not note that a message was handled. ``has_history`` says whether history can be asked what had
-    arrived: without it nobody could know what to send again, so there is no outbox.
+    that could not note that a message was handled; ``warn(error)``, perhaps with a lock, where the store
+    failed at the end. ``has_history`` says whether history can be asked what had arrived: without it nobody
+    could know what to send again, so there is no outbox.
     """
 
     def __init__(
@@ -109,6 +107,7 @@ class Durability:
         service_time: ServiceTime,
         new_handle: NewHandle,
         failed: Callable[[DurableStoreError], None],
+        warn: Callable[[DurableStoreError], None],
         *,
         has_history: bool,
     ) -> None:
@@ -116,6 +115,7 @@ class Durability:
         self._service_time = service_time
         self._new_handle = new_handle
         self._failed = failed
+        self._warn = warn
         self._has_history = has_history
         self._lock = threading.Lock()
         self._store: DurableStore | None = None
@@ -228,7 +228,7 @@ class Durability:
                 self._is_released = True
                 store.set_cursor(self._service_cursor())
         except DurableStoreError as error:
-            logger.warning("%s", error)
+            self._warn(error)
         with self._lock:
             self._close_if_unused()
 
@@ -243,7 +243,7 @@ class Durability:
         try:
             store.close()
         except DurableStoreError as error:
-            logger.warning("%s", error)
+            self._warn(error)
 
     def abandon(self) -> None:
         """Leave the store to the parent, in a forked child, where a thread that is gone may hold the lock."""

@@ -26,9 +26,8 @@ from .storing import message_of, text_of
 
 __all__ = ["DurableStore"]
 
-_APPLICATION_ID = (
-    0x43756265  # "Cube": in the file's header, so that no other program's file is taken for ours
-)
+_APPLICATION_ID = 0x43756265
+"""In the file's header, so that no other program's file is taken for ours: "Cube"."""
 _VERSION = 1
 _KEPT = 10_000
 """How many keys and ids of what is finished are kept at least."""

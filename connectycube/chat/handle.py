@@ -69,7 +69,8 @@ class SendHandle(Generic[Sent]):
         ``timeout`` is in seconds (None: ``Config.timeouts.acknowledgement``). Raises
         ChatTimeoutError when it passes, which changes nothing; StanzaError if the message was
         refused; OutcomeUnknownError if nobody can know; NotConnectedError or ConnectionLostError if
-        it has certainly not reached the server; SendDeferredError if the durable store keeps it for the next login.
+        it has certainly not reached the server; SendDeferredError if the durable store keeps it for
+        the next login.
         """
         error = self.exception(timeout)
         if error is not None:

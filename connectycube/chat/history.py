@@ -28,9 +28,8 @@ __all__ = ["Historian", "History"]
 
 logger = logging.getLogger("connectycube.chat")
 
-_MOST_FAILURES = (
-    3  # dialogs in a row; those behind would keep their live events waiting for nothing
-)
+_MOST_FAILURES = 3
+"""Dialogs in a row; those behind them would keep their live events waiting for nothing."""
 
 
 @frozen(kw_only=True)

@@ -21,10 +21,15 @@ def handle_of(message_id: str, message: Message) -> SendHandle[Message]:
     return SendHandle(message_id, message, 1.0, None)  # type: ignore[arg-type]
 
 
-def durability(path: Path | None, failures: list[Exception] | None = None) -> Durability:
+def durability(
+    path: Path | None,
+    failures: list[Exception] | None = None,
+    warnings: list[Exception] | None = None,
+) -> Durability:
     config = Config(app_id=1, auth_key="k", chat_host="localhost", durable=path)
     failed = (failures if failures is not None else []).append
-    return Durability(config, lambda: None, handle_of, failed, has_history=True)
+    warn = (warnings if warnings is not None else []).append
+    return Durability(config, lambda: None, handle_of, failed, warn, has_history=True)
 
 
 @pytest.fixture

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import subprocess
 import sys
@@ -9,7 +10,6 @@ import textwrap
 import threading
 import time
 from collections.abc import Callable, Iterator
-from pathlib import Path
 
 import pytest
 
@@ -29,30 +29,12 @@ from connectycube.emulator import Emulator
 from tests.chat.durable_people import Bot, as_after_a_crash, contents, failing
 from tests.chat.people import PASSWORD, PATIENCE, SLOW, Person, logged_in, settled
 
-MakeBot = Callable[..., Bot]
-
 
 @pytest.fixture(scope="module")
 def emulator() -> Iterator[Emulator]:
     """One that keeps messages for users who are away, as the hosted service may."""
     with Emulator(offline_messages=True) as running:
         yield running
-
-
-@pytest.fixture
-def make(emulator, tmp_path) -> Iterator[MakeBot]:
-    """Makes connections of one user, each with the store at ``path``."""
-    name = f"bot-{os.urandom(4).hex()}"
-    emulator.add_user(name, PASSWORD)
-    made: list[Bot] = []
-
-    def new(path: Path = tmp_path / "bot.db", **options: object) -> Bot:
-        made.append(Bot(emulator, name, path, **options))
-        return made[-1]
-
-    yield new
-    for bot in made:
-        bot.cube.close()
 
 
 @pytest.fixture
@@ -65,11 +47,6 @@ def alice(emulator) -> Iterator[Person]:
     person = Person(emulator)
     with logged_in(person):
         yield person
-
-
-@pytest.fixture
-def copy(tmp_path) -> Path:
-    return tmp_path / "after-the-crash.db"
 
 
 class Gate:
@@ -729,6 +706,32 @@ def fill_the_disk(bot: Bot) -> Callable[[], None]:
     pages = run("PRAGMA page_count").fetchone()[0]
     run(f"PRAGMA max_page_count = {pages}")
     return lambda: run("PRAGMA max_page_count = 1000000")
+
+
+def test_a_log_handler_may_use_the_chat_also_when_the_store_fails_at_the_end(bot, caplog):
+    bot.chat.login()
+    store = bot.chat._driver._durability._store
+    assert store is not None
+    closed = store.close
+    failing(store, "set_cursor", DurableStoreError("no more room", path=str(bot.path)))
+    bot.chat._driver.core.recovery.start_at(time.monotonic())
+    said = threading.Event()
+
+    class Teller(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            if "no more room" in record.getMessage():
+                assert raised_by(lambda: bot.chat.send_private(bot.id + 1, record.getMessage()))
+                said.set()
+
+    teller = Teller()
+    logger = logging.getLogger("connectycube.chat")
+    logger.addHandler(teller)
+    try:
+        bot.chat.logout()
+        assert said.wait(PATIENCE)
+    finally:
+        logger.removeHandler(teller)
+        closed()
 
 
 BIG = "x" * 100_000

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -12,32 +11,7 @@ import pytest
 from connectycube import ChatState
 from connectycube.emulator import Emulator
 from tests.chat.durable_people import Bot, as_after_a_crash
-from tests.chat.people import PASSWORD, PATIENCE, Person, logged_in, settled
-
-MakeBot = Callable[..., Bot]
-
-
-@pytest.fixture(scope="module")
-def emulator() -> Iterator[Emulator]:
-    """One that keeps nothing for users who are away but history."""
-    with Emulator() as running:
-        yield running
-
-
-@pytest.fixture
-def make(emulator, tmp_path) -> Iterator[MakeBot]:
-    """Makes connections of one user, each with the store at ``path``."""
-    name = f"bot-{os.urandom(4).hex()}"
-    emulator.add_user(name, PASSWORD)
-    made: list[Bot] = []
-
-    def new(path: Path = tmp_path / "bot.db", **options: object) -> Bot:
-        made.append(Bot(emulator, name, path, **options))
-        return made[-1]
-
-    yield new
-    for bot in made:
-        bot.cube.close()
+from tests.chat.people import PATIENCE, Person, logged_in, settled
 
 
 @pytest.fixture
@@ -45,11 +19,6 @@ def alice(emulator) -> Iterator[Person]:
     person = Person(emulator)
     with logged_in(person):
         yield person
-
-
-@pytest.fixture
-def copy(tmp_path) -> Path:
-    return tmp_path / "after-the-crash.db"
 
 
 def die(bot: Bot, copy: Path, emulator: Emulator) -> None:

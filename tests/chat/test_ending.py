@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import threading
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
 
 import pytest
 
@@ -20,40 +19,13 @@ from connectycube import (
     OutcomeUnknownError,
     Timeouts,
 )
-from tests.chat.people import FAST, PATIENCE, SLOW, Person, give_stored_ids
-from tests.faults.proxy import FaultProxy
+from tests.chat.people import PATIENCE, SLOW, Person, give_stored_ids
 from tests.faults.scripted import PLAIN, ScriptedServer
 from tests.support.waiting import wait_until
 
 S = ChatState
 BOUND = 0.5
 ENDED = {"logout": S.CLOSED, "destroy": S.IDLE}
-
-
-@pytest.fixture
-def stack():
-    """What is entered here is left at the end of the test, the last first."""
-    with ExitStack() as made:
-        yield made
-
-
-@pytest.fixture
-def proxy(emulator, stack):
-    """A proxy in front of the emulator's chat."""
-    return stack.enter_context(FaultProxy("localhost", emulator.chat_port))
-
-
-@pytest.fixture
-def person(emulator, proxy, stack):
-    """Make a user whose chat connects through the proxy."""
-
-    def make(**options):
-        options.setdefault("reconnect", FAST)
-        made = Person(emulator, chat_port=proxy.port, **options)
-        stack.callback(made.chat.logout, timeout=0.0)
-        return made
-
-    return make
 
 
 class Blocker:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
 
 import pytest
 
@@ -19,40 +18,13 @@ from connectycube import (
     Timeouts,
 )
 from connectycube.chat import driver
-from tests.chat.people import FAST, PATIENCE, SLOW, Person
+from tests.chat.people import PATIENCE, SLOW
 from tests.chat.test_ending import STATES
-from tests.faults.proxy import FaultProxy
 from tests.faults.scripted import ScriptedServer
 from tests.support.waiting import wait_until
 
 S = ChatState
 BOB = DialogRef.private(2)
-
-
-@pytest.fixture
-def stack():
-    """What is entered here is left at the end of the test, the last first."""
-    with ExitStack() as made:
-        yield made
-
-
-@pytest.fixture
-def proxy(emulator, stack):
-    """A proxy in front of the emulator's chat."""
-    return stack.enter_context(FaultProxy("localhost", emulator.chat_port))
-
-
-@pytest.fixture
-def person(emulator, proxy, stack):
-    """Make a user whose chat connects through the proxy."""
-
-    def make(**options):
-        options.setdefault("reconnect", FAST)
-        made = Person(emulator, chat_port=proxy.port, **options)
-        stack.callback(made.chat.logout, timeout=0.0)
-        return made
-
-    return make
 
 
 def connections_of(chat):

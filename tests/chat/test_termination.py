@@ -8,7 +8,7 @@ import signal
 import socket
 import threading
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 
 import pytest
 
@@ -21,39 +21,12 @@ from connectycube import (
     ReconnectPolicy,
     StreamError,
 )
-from tests.chat.people import FAST, PATIENCE, Person
+from tests.chat.people import PATIENCE, Person
 from tests.chat.test_ending import STATES, Blocker
-from tests.faults.proxy import FaultProxy
 from tests.support.waiting import wait_until
 
 S = ChatState
 ONE, TWO = signal.SIGUSR1, signal.SIGUSR2
-
-
-@pytest.fixture
-def stack():
-    """What is entered here is left at the end of the test, the last first."""
-    with ExitStack() as made:
-        yield made
-
-
-@pytest.fixture
-def proxy(emulator, stack):
-    """A proxy in front of the emulator's chat."""
-    return stack.enter_context(FaultProxy("localhost", emulator.chat_port))
-
-
-@pytest.fixture
-def person(emulator, proxy, stack):
-    """Make a user whose chat connects through the proxy."""
-
-    def make(**options):
-        options.setdefault("reconnect", FAST)
-        made = Person(emulator, chat_port=proxy.port, **options)
-        stack.callback(made.chat.logout, timeout=0.0)
-        return made
-
-    return make
 
 
 @pytest.fixture(autouse=True)

@@ -80,9 +80,8 @@ class Recovery:
         if moment is not None and not hole:
             self._reached = max(moment, self._reached or -math.inf)
             if not self.is_open and len(self._repetitions) > _MOST_KEPT:
-                self._since = (
-                    None  # what failed will not be tried again: too much has happened since
-                )
+                # What failed will not be tried again: too much has happened since.
+                self._since = None
             self._keep_window()
         marks, self._to_mark = self._to_mark, []
         return marks

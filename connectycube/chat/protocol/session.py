@@ -73,9 +73,7 @@ class Session:
         self.is_present = False
         """Whether the server has handled the presence of this session: from then on messages reach us."""
         self._has_answered = False  # on this link
-        self._holds_back = (
-            False  # what is to be sent, in a resumed session, until the server hears us
-        )
+        self._holds_back = False  # what is sent, until the server hears us in a resumed session
         self._outbox = Outbox(config.limits)
         self._requests = PendingRequests()
         self.timers = Timers()  # holds bytes to send and deliveries to make
@@ -489,9 +487,8 @@ class Session:
             self._receive_iq(item, now)
         else:
             if item.attrs.get("from") == self.jid:
-                self.is_present = (
-                    True  # servers send our own presence to us as well (RFC 6121, 4.2.2)
-                )
+                # Servers send our own presence to us as well (RFC 6121, 4.2.2).
+                self.is_present = True
             self._inbound.receive_presence(item, self.me)
 
     def _refused(self, failure: MessageFailure, sender: str | None) -> None:

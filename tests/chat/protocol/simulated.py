@@ -89,9 +89,8 @@ class Server:
     def __init__(self, user: int = ALICE) -> None:
         self.user = user
         self.keeps_offline = True
-        self.goes_on_in_half_a_stanza = (
-            False  # where a link that ended had left it, as prosody 0.12 does
-        )
+        # Where a link that ended had left it, as prosody 0.12 does.
+        self.goes_on_in_half_a_stanza = False
         self.handles: Callable[[ElementTree.Element], None] = lambda stanza: None
         self.duplicates: Callable[[], bool] = lambda: False
         self.outcomes: list[str] = []

@@ -344,6 +344,5 @@ def _breaks(seed: int) -> bool:
     try:
         return bool(problems(seed))
     except AssertionError:
-        return (
-            True  # the simulated server was told a count that cannot be, or nothing comes to rest
-        )
+        # The simulated server was told a count that cannot be, or nothing comes to rest.
+        return True
