@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 
 __all__ = ["ConnectyCube"]
 
+_AT_ONCE = 0.001  # seconds: the least that a call over REST takes for a time-out
+
 
 class ConnectyCube:
     """One user of a ConnectyCube application; every method may be called from any thread.
@@ -296,12 +298,17 @@ class ConnectyCube:
             self._chat = self._first_chat.setdefault("chat", made)
         return self._chat
 
-    def _chat_credentials(self, refused: str | None = None) -> tuple[User, str]:
+    def _chat_credentials(
+        self, refused: str | None = None, timeout: float | None = None
+    ) -> tuple[User, str]:
         """Return the session's user and its token, which is a password for the chat.
 
         The session is renewed, where it can be, if it has expired or its token is the ``refused`` one.
+        ``timeout`` is seconds.
         """
-        session = self._sessions.identify(refused=refused)
+        if timeout is not None:
+            timeout = max(timeout, _AT_ONCE)
+        session = self._sessions.identify(refused=refused, timeout=timeout)
         if session is None or not session.user_id or session.token is None:
             raise ArgumentValueError(
                 "user_id and password are needed: there is no session of a user (or call login() first)"

@@ -17,6 +17,7 @@ from ..errors import (
     ArgumentTypeError,
     ArgumentValueError,
     CallbackContextError,
+    LoginTimeoutError,
     NotConnectedError,
 )
 from ..forks import replaced_in_child
@@ -118,7 +119,7 @@ class Connection:
         deadline = Deadline.of(timeout, self._config.timeouts.login)
         if resource is not None:
             markup.check_text("resource", checks.a_string("resource", resource, longest=1023))
-        user, secret, by_token = self._who(user_id, password)
+        user, secret, by_token = self._who(user_id, password, deadline)
         assert user.id is not None
         credentials = Credentials(user.id, secret, resource or self._resource, by_token)
         self._driver.login(
@@ -130,13 +131,18 @@ class Connection:
         self._user = user
         return user
 
-    def _who(self, user_id: int | User | None, password: str | None) -> tuple[User, str, bool]:
+    def _who(
+        self, user_id: int | User | None, password: str | None, deadline: Deadline
+    ) -> tuple[User, str, bool]:
         if user_id is None:
             if password is not None:
                 raise ArgumentValueError("user_id must be given with password")
             if self._session_credentials is None:
                 raise ArgumentValueError("user_id and password must be given: there is no session")
-            user, token = self._session_credentials(None)
+            try:
+                user, token = self._session_credentials(None, deadline.remaining())
+            except TimeoutError as error:
+                raise LoginTimeoutError(f"no password for the chat: {error}") from error
             return user, token, True
         user = user_id if isinstance(user_id, User) else User(id=user_id)
         checks.an_integer("user_id", user.id, least=1)

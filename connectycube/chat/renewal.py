@@ -22,8 +22,11 @@ from .protocol.stream import Credentials
 
 __all__ = ["SessionCredentials", "renewed"]
 
-SessionCredentials = Callable[["str | None"], "tuple[User, str]"]
-"""Return the session's user and token; renewed if it has expired, or its token is the given, refused one."""
+SessionCredentials = Callable[["str | None", "float | None"], "tuple[User, str]"]
+"""Return the session's user and token; renewed if it has expired, or its token is the given, refused one.
+
+The other argument is a time-out in seconds.
+"""
 
 _PERMANENT = (ArgumentTypeError, ArgumentValueError, CredentialsError, PermissionDeniedError)
 """What a renewal raises when there is no session any more: no later attempt would find one."""
@@ -46,7 +49,11 @@ def renewed(
     """
     try:
         user, token = call_aside(
-            lambda: session_credentials(refused), name, deadline, waker, is_wanted
+            lambda: session_credentials(refused, deadline.remaining()),
+            name,
+            deadline,
+            waker,
+            is_wanted,
         )
     except AttemptAbandoned:
         raise

@@ -102,7 +102,10 @@ class Sessions:
         ``timeout`` is seconds. Raises CredentialsError if there is no session, ApiError.
         Source: server API, "Get information about session".
         """
-        return _session_of(self._transport.call("GET", _PATH, timeout=timeout))
+        return self._info(self._transport.deadline(timeout))
+
+    def _info(self, deadline: CallDeadline) -> Session:
+        return _session_of(self._transport.call("GET", _PATH, timeout=deadline))
 
     def destroy(self, *, timeout: float | None = None) -> None:
         """End the current session, here and at the service; nothing happens if there is none.
@@ -135,10 +138,11 @@ class Sessions:
         It is renewed first, where it can be, if it has expired or its token is ``refused``.
         ``timeout`` is seconds. Raises ApiError. Source: server API, "Get information about session".
         """
-        session = self._transport.live_session(refused=refused)
+        deadline = self._transport.deadline(timeout)
+        session = self._transport.live_session(refused=refused, timeout=deadline)
         if session is None or session.user_id is not None or session.id is not None:
             return session
-        known = evolve(self.info(timeout=timeout), token=session.token)
+        known = evolve(self._info(deadline), token=session.token)
         self._transport.identify(known)
         return known
 

@@ -116,16 +116,18 @@ class Transport:
         """Use no session any more, if the current one still is this one."""
         self._state.forget(session)
 
-    def live_session(self, *, refused: str | None = None) -> Session | None:
+    def live_session(
+        self, *, refused: str | None = None, timeout: float | CallDeadline | None = None
+    ) -> Session | None:
         """Return the current session, or None; renewed if it has expired or its token was ``refused``.
 
-        Raises what the renewal raises.
+        ``timeout`` is that of :meth:`call`. Raises what the renewal raises.
         """
         session = self._state.session
         if session is None or (session.token != refused and not self._state.has_expired()):
             return session
         request = _Request(method="POST", url=self._url(("session",), ()), headers={}, content=None)
-        return self._renewed(session, request, self.deadline(None)) or session
+        return self._renewed(session, request, self.deadline(timeout)) or session
 
     def call(
         self,

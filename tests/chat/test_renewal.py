@@ -14,6 +14,7 @@ from connectycube import (
     ConnectionLostError,
     ConnectyCube,
     CredentialsError,
+    LoginTimeoutError,
     ReconnectPolicy,
     Session,
     Timeouts,
@@ -130,6 +131,17 @@ def test_the_first_login_renews_a_token_that_the_service_has_ended(emulator, cli
     assert alice.cube.session.token != token
     alice.wait_for(S.READY)
     assert alice.states == [S.CONNECTING, S.AUTHENTICATED, S.READY]
+
+
+@pytest.mark.parametrize("timeout", [0.0, 0.5])
+def test_the_first_login_ends_in_time_while_rest_is_silent(own_emulator, client, timeout):
+    alice = client(own_emulator, renew_session=NO_RENEWAL, known_user=False)
+    silent = own_emulator.faults.start("half_open", on="rest")
+    with silent, pytest.raises(LoginTimeoutError, match="no password for the chat"):
+        alice.chat.login(timeout=timeout)
+    assert alice.states == [] and alice.chat.state is S.IDLE
+    alice.chat.login()
+    assert alice.chat.is_ready
 
 
 def test_a_session_ended_by_the_service_is_renewed_at_the_reconnection(emulator, client):

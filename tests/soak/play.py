@@ -166,16 +166,17 @@ class Player:
             told = receiver.not_recovered_until
             is_told = told is not None and message.at <= told
             return "where history could not be read, as was said" if is_told else None
+        ended = self._ended_at
+        if ended is not None and message.settled_at is not None and message.settled_at <= ended:
+            return "with the server that had acknowledged it"
+        gone = ended is not None or receiver.wire.gave_up
+        if in_group and gone and message.at <= self._back_at:
+            return "in a room after the end of a session"
         if kind == "ejabberd" and message.id not in receiver.wire.places:
             # It may lose what it has accepted while a session is resumed twice, and keeps what comes in the
             # moment of a login for the next login.
             return "by ejabberd, which never sent it"
-        if self._ended_at is not None and not in_group:
-            acknowledged = message.settled_at is not None and message.settled_at <= self._ended_at
-            return "with the server that had acknowledged it" if acknowledged else None
-        gone = self._ended_at is not None or receiver.wire.gave_up
-        is_away = in_group and gone and message.at <= self._back_at
-        return "in a room after the end of a session" if is_away else None
+        return None
 
 
 def _text(step: Step, user: int | None) -> str:
