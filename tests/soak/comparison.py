@@ -75,8 +75,8 @@ class Verdict:
         self.problems.append(f"{name}: {words}")
 
 
-def never(message: Sent, receiver: int) -> str | None:
-    """No loss is excused."""
+def never(*_: object) -> str | None:
+    """Nothing is excused."""
     return None
 
 
@@ -86,19 +86,18 @@ def compare(
     receivers: Callable[[Lane], Collection[int]],
     history: Mapping[str, Iterable[str]] | None = None,
     excuse: Callable[[Sent, int], str | None] = never,
-    *,
-    reorders: bool = False,
+    late: Callable[[Sent, Received, Received], str | None] = never,
 ) -> Verdict:
     """Hold what was received, and what ``history`` holds, against what was sent.
 
     ``received`` is in the order in which each receiver was called. ``receivers(lane)`` are those whom its
     messages are for; ``history`` has the ids that are stored of each conversation (None: nothing is);
-    ``excuse(message, receiver)`` tells why that one may have lost it, if it may. ``reorders``: the server
-    itself may send messages in another order than that in which they were sent.
+    ``excuse(message, receiver)`` tells why that one may have lost it, if it may; ``late(message, receipt,
+    before)`` why it may have come behind a newer one.
     """
     verdict = Verdict()
     known = {(message.lane, message.number): message for message in sent}
-    got = _received(verdict, received, known, receivers, reorders)
+    got = _received(verdict, received, known, receivers, late)
     stored = None if history is None else _stored(verdict, history)
     for message in sent:
         verdict.counts[message.outcome] += 1
@@ -128,7 +127,7 @@ def _received(
     received: Sequence[Received],
     known: Mapping[tuple[Lane, int], Sent],
     receivers: Callable[[Lane], Collection[int]],
-    reorders: bool,
+    late: Callable[[Sent, Received, Received], str | None],
 ) -> defaultdict[tuple[Lane, int], set[int]]:
     """Return who received each message; count repetitions, wrong order, and what nobody sent to them."""
     got = defaultdict[tuple[Lane, int], set[int]](set)
@@ -149,8 +148,8 @@ def _received(
         before = newest.get(place)
         if before is None or receipt.number > before.number:
             newest[place] = receipt
-        elif reorders and receipt.came > before.came:
-            verdict.counts["misordered by the server"] += 1
+        elif reason := late(message, receipt, before):
+            verdict.counts[f"misordered {reason}"] += 1
         else:
             verdict.breach("misordered", f"{what} after number {before.number}")
     return got

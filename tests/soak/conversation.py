@@ -141,6 +141,11 @@ class Member:
         with self._changed:
             self.not_recovered_until = time.monotonic()
 
+    def was_told_of_a_gap(self, message: Sent) -> bool:
+        """Whether the client has said, after that message, that it could not read what it had missed."""
+        told = self.not_recovered_until
+        return told is not None and message.at <= told
+
     def _note_state(self, chat: Chat, change: StateChange) -> None:
         self._log(f"member {self.number}: {change.state.value} {change.reason or ''}")
         with self._changed:

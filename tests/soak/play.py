@@ -14,7 +14,7 @@ from attrs import define, field
 
 from tests.faults.proxy import FaultProxy
 
-from .comparison import Sent, Verdict, compare
+from .comparison import Received, Sent, Verdict, compare
 from .conversation import GROUP, Conversation, Member, everything
 from .places import Place, place
 from .schedule import MEMBERS, SERVER, Schedule, Step
@@ -152,7 +152,9 @@ class Player:
             conversation.receivers,
             conversation.history(),
             lambda message, receiver: self._excuse(message, members[receiver]),
-            reorders=self._schedule.kind == "ejabberd",
+            lambda message, receipt, before: self._late(
+                message, receipt, before, members[receipt.by]
+            ),
         )
         self.outcome.verdict.add(verdict)
 
@@ -163,8 +165,7 @@ class Player:
         """
         kind, in_group = self._schedule.kind, message.lane.conversation == GROUP
         if kind == "emulator":
-            told = receiver.not_recovered_until
-            is_told = told is not None and message.at <= told
+            is_told = receiver.was_told_of_a_gap(message)
             return "where history could not be read, as was said" if is_told else None
         ended = self._ended_at
         if ended is not None and message.settled_at is not None and message.settled_at <= ended:
@@ -176,6 +177,16 @@ class Player:
             # It may lose what it has accepted while a session is resumed twice, and keeps what comes in the
             # moment of a login for the next login.
             return "by ejabberd, which never sent it"
+        return None
+
+    def _late(
+        self, message: Sent, receipt: Received, before: Received, receiver: Member
+    ) -> str | None:
+        """Why it is not the client's fault that a message came behind a newer one."""
+        if receiver.was_told_of_a_gap(message):
+            return "where history could not be read at first, as was said"
+        if self._schedule.kind == "ejabberd" and receipt.came > before.came:
+            return "by ejabberd, which sent it behind the other"
         return None
 
 

@@ -90,10 +90,13 @@ def test_order_counts_within_a_thread_and_conversation_alone(messages):
     assert found(compare(mixed, receipts, receivers)) == (0, 0, 0, 0)
 
 
-def test_a_server_that_reorders_is_blamed_for_what_it_sent_in_another_order_alone(messages):
+def test_what_came_late_for_a_reason_is_counted_apart(messages):
+    def late_by_the_server(message, receipt, before):
+        return "by the server" if receipt.came > before.came else None
+
     receipts = [evolve(received(message), came=message.number) for message in messages]
     late = receipts.pop(2)
-    to_bob = {"receivers": lambda lane: {BOB}, "reorders": True}
+    to_bob = {"receivers": lambda lane: {BOB}, "late": late_by_the_server}
     verdict = compare(messages, [*receipts, evolve(late, came=COUNT)], **to_bob)
     assert found(verdict) == (0, 0, 0, 0)
     assert verdict.counts["misordered by the server"] == 1
