@@ -138,6 +138,18 @@ def test_the_cursor_of_another_process_holds_until_something_was_taken_over():
     assert world.core.recovery.cursor == world.now - 500
 
 
+def test_all_that_another_process_knew_is_remembered_while_its_gap_may_bring_it_again():
+    seen = [(TO, BOB, message_id) for message_id in ids(*range(1, 20_001))]
+    world = World(Server())
+    world.login(settle=False)
+    world.core.begin_from(seen, (), world.now - 1, world.now)
+    world.settle()
+    for number in (1, 20_000, 20_001):
+        world.server.send(text_message(number))
+    world.settle()
+    assert world.received == [20_001]
+
+
 def lose_what_arrives(world: World) -> None:
     """Let a message arrive which the driver cannot take over."""
     link = world.link
