@@ -38,14 +38,7 @@ def run(emulator, code, *arguments, timeout=30.0):
     """Run a script against the emulator; return its exit code, output and how long it took."""
     began = time.monotonic()
     done = subprocess.run(
-        [
-            sys.executable,
-            "-W",
-            "error",
-            "-c",
-            PRELUDE + textwrap.dedent(code),
-            *map(str, arguments),
-        ],
+        command(code, *arguments),
         env={**os.environ, **emulator.environment()},
         capture_output=True,
         text=True,
@@ -53,6 +46,24 @@ def run(emulator, code, *arguments, timeout=30.0):
         check=False,
     )
     return done.returncode, done.stdout, done.stderr, time.monotonic() - began
+
+
+@contextmanager
+def running(emulator, code, person, *arguments, said="listening", **changes):
+    """A process that runs a script for a person, once it has said something; killed in the end if need be."""
+    with subprocess.Popen(
+        command(code, person.id, person.password, *arguments),
+        env={**os.environ, **emulator.environment(), **changes},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        try:
+            assert process.stdout.readline() == f"{said}\n"
+            yield process
+        finally:
+            process.kill()
 
 
 # --- the end of the interpreter -----------------------------------------------------------------
@@ -98,14 +109,7 @@ def test_a_script_that_ends_in_the_middle_of_a_callback_exits_within_its_bound(
     inside.wait(20)
     """
     with logged_in(bob):
-        with subprocess.Popen(
-            command(code, alice.id, alice.password),
-            env={**os.environ, **emulator.environment()},
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        ) as process:
-            assert process.stdout.readline() == "listening\n"
+        with running(emulator, code, alice) as process:
             began = time.monotonic()
             bob.chat.send_private(alice.id, "hello")
             _, err = process.communicate(timeout=PATIENCE)
@@ -181,23 +185,10 @@ def end_of(process, status, words):
     return err
 
 
-@contextmanager
 def abandoning(emulator, proxy, alice, bob, case, code=""):
     """A process that is ready to leave something undone, as ``case`` says, and then runs ``code``."""
-    environment = emulator.environment() | {"CONNECTYCUBE_CHAT_PORT": str(proxy.port)}
-    with subprocess.Popen(
-        command(ABANDONING + code, alice.id, alice.password, bob.id, case),
-        env={**os.environ, **environment},
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    ) as process:
-        try:
-            assert process.stdout.readline() == "ready\n"
-            yield process
-        finally:
-            process.kill()
+    port = {"CONNECTYCUBE_CHAT_PORT": str(proxy.port)}
+    return running(emulator, ABANDONING + code, alice, bob.id, case, said="ready", **port)
 
 
 @pytest.fixture
@@ -273,15 +264,8 @@ def test_a_receiver_that_logs_out_may_finish_its_work_while_the_script_ends(emul
     """
     with (
         logged_in(bob),
-        subprocess.Popen(
-            command(code, alice.id, alice.password),
-            env={**os.environ, **emulator.environment()},
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        ) as process,
+        running(emulator, code, alice) as process,
     ):
-        assert process.stdout.readline() == "listening\n"
         bob.chat.send_private(alice.id, "end")
         out, err = process.communicate(timeout=PATIENCE)
     assert (process.returncode, out, err) == (0, "worked to the end\n", "")
@@ -347,15 +331,8 @@ def test_a_receiver_that_the_exit_cuts_off_is_no_error_and_another_exception_is(
     """
     with (
         logged_in(bob),
-        subprocess.Popen(
-            command(code, alice.id, alice.password),
-            env={**os.environ, **emulator.environment()},
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        ) as process,
+        running(emulator, code, alice) as process,
     ):
-        assert process.stdout.readline() == "listening\n"
         bob.chat.send_private(alice.id, "hello")
         out, err = process.communicate(timeout=PATIENCE)
     assert process.returncode == 0
@@ -375,14 +352,7 @@ def test_a_script_that_waits_with_signals_ends_in_good_order(emulator, alice, bo
     """
     with logged_in(bob):
         for number in (signal.SIGTERM, signal.SIGINT):
-            with subprocess.Popen(
-                command(code, alice.id, alice.password),
-                env={**os.environ, **emulator.environment()},
-                stdout=subprocess.PIPE,
-                stderr=subprocess.PIPE,
-                text=True,
-            ) as process:
-                assert process.stdout.readline() == "listening\n"
+            with running(emulator, code, alice) as process:
                 before = len(bob.events.of("message_received"))
                 bob.chat.send_private(alice.id, "question")
                 bob.events.wait_for("message_received", before + 1)
@@ -412,15 +382,8 @@ def test_a_second_signal_ends_a_script_at_once_although_a_receiver_does_not_retu
     """
     with (
         logged_in(bob),
-        subprocess.Popen(
-            command(code, alice.id, alice.password),
-            env={**os.environ, **emulator.environment()},
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        ) as process,
+        running(emulator, code, alice) as process,
     ):
-        assert process.stdout.readline() == "listening\n"
         bob.chat.send_private(alice.id, "hello")
         assert process.stdout.readline() == "inside\n"
         process.terminate()
@@ -594,14 +557,7 @@ def test_an_exception_of_a_signal_handler_ends_wait_cleanly_while_messages_pour_
     """
     with logged_in(bob):
         for _ in range(5):
-            with subprocess.Popen(
-                command(code, alice.id, alice.password),
-                env={**os.environ, **emulator.environment()},
-                stdout=subprocess.PIPE,
-                stderr=subprocess.PIPE,
-                text=True,
-            ) as process:
-                assert process.stdout.readline() == "listening\n"
+            with running(emulator, code, alice) as process:
                 before = len(bob.events.of("message_received"))
                 for _ in range(30):
                     bob.chat.send_private(alice.id, "more")

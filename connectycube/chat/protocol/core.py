@@ -201,8 +201,9 @@ class Core:
 
         It knew the messages ``seen``, did not know the outcome of ``outbox``, and had all until ``cursor``.
         """
+        # The cursor first: it says how much of ``seen`` has to be remembered.
         if cursor is not None:
-            self.recovery.start_at(cursor)  # first: it says how much of ``seen`` has to be remembered
+            self.recovery.start_at(cursor)
         self._session.restore(seen, outbox, now)
 
     def relogin(self, now: float) -> None:

@@ -97,8 +97,9 @@ class Recovery:
         self._keep_window()
 
     def _keep_window(self) -> None:
-        cursor = self.cursor
-        # Twice the overlap, as the service's clock is known to some seconds only.
+        # Only a gap that is filled needs more than the last ones. Twice the overlap, as the service's
+        # clock is known to some seconds only.
+        cursor = self.cursor if self._enabled else None
         kept = math.inf if cursor is None else cursor - 2 * self._overlap
         self._repetitions.keep_since = kept
 

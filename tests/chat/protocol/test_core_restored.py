@@ -16,6 +16,7 @@ from connectycube.errors import (
 from connectycube.models import ChatState, DialogRef, Message
 from connectycube.models.fields import EPOCH
 
+from .service import Service
 from .simulated import ADDRESSES, ALICE, BOB, Server, text_message
 from .world import World, closed_reason, ids, ready
 
@@ -140,13 +141,14 @@ def test_the_cursor_of_another_process_holds_until_something_was_taken_over():
 
 def test_all_that_another_process_knew_is_remembered_while_its_gap_may_bring_it_again():
     seen = [(TO, BOB, message_id) for message_id in ids(*range(1, 20_001))]
-    world = World(Server())
+    world = World(Server(), history=Service([ALICE], lambda: 0.0))
     world.login(settle=False)
     world.core.begin_from(seen, (), world.now - 1, world.now)
     world.settle()
     for number in (1, 20_000, 20_001):
         world.server.send(text_message(number))
     world.settle()
+    world.fill_gaps()
     assert world.received == [20_001]
 
 
