@@ -2,10 +2,13 @@
 
 A schedule is a function of its seed, down to each byte. :func:`problems` plays it and returns, in words, each
 promise that was broken: none for the real core, some for one with a planted defect.
+
+``python -m tests.chat.protocol.schedules 0 10000 1`` plays a range of seeds and prints what was broken.
 """
 
 from __future__ import annotations
 
+import sys
 import zlib
 from collections import Counter
 from datetime import datetime, timezone
@@ -351,3 +354,17 @@ def problems(seed: int) -> list[str]:
     schedule = Schedule(seed)
     schedule.play()
     return schedule.problems()
+
+
+def main() -> int:
+    """Play a range; return 1 if a promise was broken."""
+    broken = False
+    for seed in range(*map(int, sys.argv[1:])):
+        for problem in problems(seed):
+            broken = True
+            print(f"schedule {seed}: {problem}")
+    return int(broken)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -9,7 +9,6 @@ from connectycube import (
     ChatState,
     ConnectionLostError,
     LivenessError,
-    OutcomeUnknownError,
     Timeouts,
 )
 from tests.chat.people import PATIENCE
