@@ -7,7 +7,8 @@
 #   make lint    style and types alone
 #   make docs    the documentation, in docs/_build/html
 #   make bench   what calls cost, in CPU and memory, beside their goals; also in build/bench.json
-#   make soak    long runs: a million messages, then 500 schedules of faults (SCHEDULES=, SEED=)
+#   make soak    long runs: a million messages, a bot that is killed 100 times, then 500 schedules of
+#                faults (SCHEDULES=, SEED=)
 #   make reconnect-table  what ten faults cost this client and slixmpp, into docs/reconnecting.md
 #   make clean   remove what these commands made
 
@@ -32,6 +33,7 @@ bench: venv
 
 soak: venv witnesses
 	@.venv/bin/python -m tests.soak.flat
+	@.venv/bin/python -m tests.soak.kills
 	@SCHEDULES='$(SCHEDULES)' SEED='$(SEED)' .venv/bin/python -m tests.soak
 
 reconnect-table: venv witnesses
