@@ -17,7 +17,6 @@ from ..errors import (
     ArgumentTypeError,
     ArgumentValueError,
     CallbackContextError,
-    LoginTimeoutError,
     NotConnectedError,
 )
 from ..forks import replaced_in_child
@@ -31,7 +30,7 @@ from .protocol.addresses import Addresses
 from .protocol.decoding import Delivery
 from .protocol.stream import Credentials
 from .receivers import call_receivers
-from .renewal import SessionCredentials
+from .renewal import SessionCredentials, first_credentials
 from .signals import Signal, check_callback
 from .termination import check_signals, wait_until_closed
 from .waiting import EventStream
@@ -139,10 +138,8 @@ class Connection:
                 raise ArgumentValueError("user_id must be given with password")
             if self._session_credentials is None:
                 raise ArgumentValueError("user_id and password must be given: there is no session")
-            try:
-                user, token = self._session_credentials(None, deadline.remaining())
-            except TimeoutError as error:
-                raise LoginTimeoutError(f"no password for the chat: {error}") from error
+            name = f"{self._driver.name}-renewal"
+            user, token = first_credentials(self._session_credentials, name, deadline)
             return user, token, True
         user = user_id if isinstance(user_id, User) else User(id=user_id)
         checks.an_integer("user_id", user.id, least=1)

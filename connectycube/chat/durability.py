@@ -97,8 +97,8 @@ class Durability:
     ``service_time()`` is the service's clock in unix seconds, or None; ``new_handle(id, message)`` makes the
     handle of a message of an earlier process; ``failed(error)`` is called, without a lock, on a worker
     that could not note that a message was handled; ``warn(error)``, perhaps with a lock, where the store
-    failed at the end. ``has_history`` says whether history can be asked what had arrived: without it nobody
-    could know what to send again, so there is no outbox.
+    failed when it was closed. ``has_history`` says whether history can be asked what had arrived: without it
+    nobody could know what to send again, so there is no outbox.
     """
 
     def __init__(

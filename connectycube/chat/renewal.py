@@ -14,13 +14,14 @@ from ..errors import (
     ConnectionLostError,
     ConnectTimeoutError,
     CredentialsError,
+    LoginTimeoutError,
     PermissionDeniedError,
 )
 from ..models import User
 from .link import AttemptAbandoned, Waker, call_aside
 from .protocol.stream import Credentials
 
-__all__ = ["SessionCredentials", "renewed"]
+__all__ = ["SessionCredentials", "first_credentials", "renewed"]
 
 SessionCredentials = Callable[["str | None", "float | None"], "tuple[User, str]"]
 """Return the session's user and token; renewed if it has expired, or its token is the given, refused one.
@@ -30,6 +31,28 @@ The other argument is a time-out in seconds.
 
 _PERMANENT = (ArgumentTypeError, ArgumentValueError, CredentialsError, PermissionDeniedError)
 """What a renewal raises when there is no session any more: no later attempt would find one."""
+
+
+def first_credentials(
+    session_credentials: SessionCredentials, name: str, deadline: Deadline
+) -> tuple[User, str]:
+    """Return the session's user and token for a login, asked on a thread of its own, called ``name``.
+
+    Raises LoginTimeoutError at the deadline, and what the session raises.
+    """
+    waker = Waker()
+    try:
+        return call_aside(
+            lambda: session_credentials(None, deadline.remaining()),
+            name,
+            deadline,
+            waker,
+            is_wanted=lambda: True,
+        )
+    except TimeoutError as error:
+        raise LoginTimeoutError(f"no password for the chat: {_words(error)}") from error
+    finally:
+        waker.close()
 
 
 def renewed(
@@ -62,8 +85,7 @@ def renewed(
             f"no password for the chat: {error}", condition="credentials-expired"
         ) from error
     except TimeoutError as error:
-        words = str(error) or "the session was not renewed in time"
-        raise ConnectTimeoutError(f"no password for the chat: {words}") from error
+        raise ConnectTimeoutError(f"no password for the chat: {_words(error)}") from error
     except BaseException as error:  # also SystemExit of an application's renew_session
         raise ConnectionLostError(f"no password for the chat: {error!r}") from error
     if user.id != credentials.user_id:
@@ -79,3 +101,7 @@ def renewed(
             condition="not-authorized",
         )
     return evolve(credentials, password=token)
+
+
+def _words(error: TimeoutError) -> str:
+    return str(error) or "the session was not renewed in time"

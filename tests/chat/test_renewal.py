@@ -144,6 +144,21 @@ def test_the_first_login_ends_in_time_while_rest_is_silent(own_emulator, client,
     assert alice.chat.is_ready
 
 
+def test_the_first_login_ends_in_time_while_the_applications_renewal_takes_longer(
+    own_emulator, client
+):
+    over = threading.Event()
+
+    def renew(stale):
+        over.wait(PATIENCE)
+
+    alice = client(own_emulator, renew_session=renew, known_user=False)
+    expire(alice.cube, own_emulator)
+    with pytest.raises(LoginTimeoutError, match="no password for the chat"):
+        alice.chat.login(timeout=0.3)
+    over.set()
+
+
 def test_a_session_ended_by_the_service_is_renewed_at_the_reconnection(emulator, client):
     alice = client()
     alice.chat.login()

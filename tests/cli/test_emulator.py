@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import contextlib
 import functools
 import os
 import shlex
@@ -18,6 +17,7 @@ from connectycube import cli
 from connectycube.config import Config
 from tests.emulator.client import Client
 from tests.emulator.websocket_client import WebSocketClient
+from tests.support.ports import free_port
 
 COMMAND = [sys.executable, "-m", "connectycube"]
 
@@ -279,7 +279,7 @@ def test_a_file_that_cannot_be_loaded_ends_it_with_one_clear_error(tmp_path, tex
 def test_after_kill_9_it_serves_on_the_same_ports_over_every_protocol(tmp_path, monkeypatch):
     monkeypatch.setenv("TMPDIR", str(tmp_path))  # a process that is killed leaves its certificate
     names = ("api", "chat", "storage", "websocket", "https", "storage-https")
-    ports = dict(zip(names, free_ports(len(names)), strict=True))
+    ports = {name: free_port() for name in names}
     options = [f"--{name}-port={port}" for name, port in ports.items()]
     options += ["--data", str(tmp_path / "data"), "--fault", "server_error:on=storage,times=1"]
     with Process(*options) as running:
@@ -314,12 +314,6 @@ def test_after_kill_9_it_serves_on_the_same_ports_over_every_protocol(tmp_path, 
 
 
 _FILE = {"blob": {"name": "a", "content_type": "text/plain"}}
-
-
-def free_ports(count):
-    with contextlib.ExitStack() as stack:
-        taken = [stack.enter_context(socket.create_server(("127.0.0.1", 0))) for _ in range(count)]
-        return [one.getsockname()[1] for one in taken]
 
 
 class Doors:

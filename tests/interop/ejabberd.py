@@ -13,10 +13,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from tests.support.ports import free_port
 from tests.support.waiting import wait_until
 
 from . import ejabberd_accounts
-from .server_process import ServerProcess, accepts, free_port
+from .server_process import ServerProcess, accepts
 
 _STORED_SECONDS = 30.0
 _DEBIAN_LIBRARIES = "/usr/lib/*-linux-gnu/ejabberd-*/ebin"

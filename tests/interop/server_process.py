@@ -15,6 +15,7 @@ from typing import ClassVar
 
 from tests.support import components
 from tests.support.certificates import Certificates
+from tests.support.ports import free_port
 from tests.support.waiting import wait_until
 
 DOMAIN = "localhost"
@@ -152,13 +153,6 @@ class ServerProcess(ABC):
             process.kill()
             process.wait()
         wait_until(lambda: not _kill_session(process.pid), 5, f"all processes of {self.name} ended")
-
-
-def free_port() -> int:
-    """Return a port of 127.0.0.1 that nobody listens on."""
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        port: int = probe.getsockname()[1]
-        return port
 
 
 def accepts(host: str, port: int) -> bool:

@@ -21,6 +21,7 @@ import trustme
 
 from connectycube.emulator import Emulator
 from tests.interop.realtime.servers import APP, PASSWORD
+from tests.support.ports import free_port
 
 _ROOT = Path(__file__).parents[2]
 _PORTS = ("api_port", "chat_port")
@@ -35,7 +36,7 @@ class EmulatorProcess:
     def __init__(self, folder: Path) -> None:
         self.host = "127.0.0.1"
         self._folder = folder
-        self._ports: dict[str, int] = dict.fromkeys(_PORTS, 0)
+        self._ports: dict[str, int] = {name: free_port() for name in _PORTS}
         self._process: subprocess.Popen[str] | None = None
         self._lock = threading.Lock()
         self.generation = 0

@@ -365,6 +365,7 @@ class Core:
         stream = self._stream
         if stream is None:
             return
+        self._session.liveness.heard(now)
         try:
             for event in stream.receive(data):
                 self._handle(event, now)
@@ -439,7 +440,7 @@ class Core:
             kind = LoginTimeoutError if self._first_login else ConnectTimeoutError
             self._end_link(kind("the chat server did not complete the login in time"), now)
         if self._session.liveness.is_dead(now):
-            seconds = self._session.liveness.allowed
+            seconds = self._session.liveness.waited(now)
             self._end_link(
                 LivenessError(f"the chat server did not answer for {seconds:g} seconds"), now
             )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from attrs import define, field
@@ -88,13 +89,21 @@ class Outbox:
         self.waiting.append(stanza)
         self._bytes += len(stanza.data)
 
-    def add_first(self, stanza: Outbound) -> None:
-        """Count a stanza that is to be written ahead of the waiting ones."""
+    @contextmanager
+    def ahead(self) -> Iterator[None]:
+        """What is queued meanwhile goes ahead of what waits already."""
+        behind, self.waiting = self.waiting, deque()
+        yield
+        self.waiting.extend(behind)
+
+    def add_written(self, stanza: Outbound) -> None:
+        """Count a stanza that is written at once, ahead of the waiting ones."""
+        stanza.attempted = True
         self.unacknowledged.append(stanza)
         self._bytes += len(stanza.data)
 
-    def to_write(self) -> Iterator[Outbound]:
-        """Yield what is counted and was not written since the server told its count, as written."""
+    def replay(self) -> Iterator[Outbound]:
+        """Yield what the server had not handled when it told its count, to be written again."""
         for stanza in self.unacknowledged:
             if not stanza.attempted:
                 stanza.attempted = True
@@ -111,13 +120,13 @@ class Outbox:
     def acknowledge(self, h: int) -> list[Outbound]:
         """Remove and return what the server has handled when its count is ``h``.
 
-        Raises StreamProtocolError if it claims more than was sent.
+        Raises StreamProtocolError if it claims more than was written.
         """
-        handled = (h - self._acknowledged) % _MODULUS
-        if handled > len(self.unacknowledged):
+        handled, queue = (h - self._acknowledged) % _MODULUS, self.unacknowledged
+        if handled > len(queue) or (handled and not queue[handled - 1].attempted):
+            written = self._acknowledged + sum(stanza.attempted for stanza in queue)
             raise StreamProtocolError(
-                f"the server acknowledged {h} stanzas, more than the"
-                f" {(self._acknowledged + len(self.unacknowledged)) % _MODULUS} that were sent"
+                f"the server acknowledged {h} stanzas, more than the {written % _MODULUS} that were sent"
             )
         self._acknowledged = h
         return [self._forget(self.unacknowledged) for _ in range(handled)]
@@ -131,12 +140,18 @@ class Outbox:
 
     @property
     def sent(self) -> int:
-        """How many stanzas were written in this session, modulo 2^32."""
+        """How many stanzas were written in this session, or are to be replayed, modulo 2^32."""
         return (self._acknowledged + len(self.unacknowledged)) % _MODULUS
 
     def begin_session(self) -> list[Outbound]:
-        """Start the counts anew and return what the old session left unacknowledged, in order."""
+        """Start the counts anew and return what the old session left unacknowledged, in order.
+
+        What waits and means nothing to another session is forgotten.
+        """
         self._acknowledged = 0
+        for stanza in [stanza for stanza in self.waiting if stanza.session_only]:
+            self.waiting.remove(stanza)
+            self._bytes -= len(stanza.data)
         return [self._forget(self.unacknowledged) for _ in range(len(self.unacknowledged))]
 
     def put_back(self, stanzas: list[Outbound]) -> None:

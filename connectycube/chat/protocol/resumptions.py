@@ -6,14 +6,16 @@ So may a network that is cut again and again; after a few the next session is a 
 
 from __future__ import annotations
 
-from ...errors import LivenessError, StreamError
+from ...errors import LivenessError, QueueOverflowError, StreamError
 from ...models import ChatState
 from .session import Session
 
 __all__ = ["Resumptions"]
 
-_MOST_FAILED = 4
-_DEAF = 2  # a session that is deaf weighs more than a link that may just have been cut again
+# A session that is deaf weighs more than one that the server would not resume, and both more than a link
+# that may just have been cut again.
+_TOO_MUCH = 8
+_DEAF, _REFUSED, _CUT = 4, 2, 1
 
 
 class Resumptions:
@@ -30,11 +32,17 @@ class Resumptions:
         """A link ends in that state; return whether what was resumed on it may be the cause."""
         if session.is_proven:
             self._failed = 0
-        refused = state is ChatState.AUTHENTICATED and not session.flowing
-        deaf = state is ChatState.RESUMED and isinstance(error, (LivenessError, StreamError))
-        if session.resumable is None or session.is_proven or not (refused or deaf):
             return False
-        self._failed += _DEAF if deaf else 1
-        if self._failed >= _MOST_FAILED:
+        is_resumed = state is ChatState.RESUMED
+        is_refused = state is ChatState.AUTHENTICATED and not session.flowing
+        if session.resumable is None or not (is_resumed or is_refused):
+            return False
+        if isinstance(error, QueueOverflowError):
+            return False  # we ended it, for the receivers' sake
+        # A server that is still busy with what it had for us may just be slow.
+        is_silent = isinstance(error, LivenessError) and not session.liveness.has_heard
+        is_deaf = is_resumed and (is_silent or isinstance(error, StreamError))
+        self._failed += _DEAF if is_deaf else _CUT if is_resumed else _REFUSED
+        if self._failed >= _TOO_MUCH:
             session.cannot_resume()
-        return deaf
+        return is_deaf

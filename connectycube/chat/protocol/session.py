@@ -46,7 +46,7 @@ class Session:
     """One user's session with the server, through any number of links.
 
     Bytes to be written go to ``outgoing``, what happened to ``outputs``. While ``flowing`` is false
-    (no link, or not ready) messages wait.
+    (no link, or not ready) messages wait, and in a resumed session until the server has answered in it.
     """
 
     def __init__(
@@ -101,7 +101,7 @@ class Session:
         self._managed = False
         self._resume_id: str | None = None
         self._answer_due = False
-        self._asked_at = 0  # how much was sent when the server was last asked
+        self._asked_at = 0  # how much was sent, or to be replayed, when the server was last asked
         # When it was asked what it has not answered, on this link. Of a question that it lost the moment goes
         # to the next answer: that is too early, and the gap to be filled only longer.
         self._asked_when: deque[float] = deque(maxlen=_MOST_QUESTIONS)
@@ -165,7 +165,8 @@ class Session:
     def _flow(self, now: float) -> None:
         self._barrier = None
         self.flowing = True
-        self._rooms.enter(self.me)
+        with self._outbox.ahead():  # of the messages to these rooms
+            self._rooms.enter(self.me)
         self.liveness.start(now)
         self.flush(now)
 
@@ -174,10 +175,10 @@ class Session:
 
         Not before: the last words of a server that gives up may be an acknowledgement and an error.
         """
-        if not (self._holds_back and self._has_answered):
+        if not (self.flowing and self._holds_back and self._has_answered):
             return
         self._holds_back = False
-        for outbound in self._outbox.to_write():
+        for outbound in self._outbox.replay():
             self.write(outbound.data)
         self.flush(now)
         self.ask_if_needed(now)
@@ -326,7 +327,7 @@ class Session:
 
     def send_fleeting(self, data: bytes) -> None:
         """Send what has no meaning later: it is dropped while the link is down."""
-        if self.flowing:
+        if self.flowing and not self._holds_back:
             self._send_now(data)
         else:
             self._counters.fleeting_dropped += 1
@@ -384,10 +385,12 @@ class Session:
         self.ask_if_needed(now)
 
     def _send_now(self, data: bytes) -> None:
-        """Write a stanza that belongs to this session only: counted, never sent again later."""
-        outbound = Outbound(data, session_only=True, attempted=not self._holds_back)
-        self._outbox.add_first(outbound)
-        if outbound.attempted:
+        """Send a stanza that belongs to this session only: at once, or behind what is held back."""
+        outbound = Outbound(data, session_only=True)
+        if self._holds_back:
+            self._outbox.add(outbound)
+        else:
+            self._outbox.add_written(outbound)
             self.write(data)
 
     # --- acknowledgements ---
@@ -406,7 +409,8 @@ class Session:
         self.liveness.asked(now, soon=self._holds_back)
         if self._managed:
             self._asked_at = self._outbox.sent
-            self._asked_when.append(now)
+            if not self._holds_back:  # what the server has for a resumed session is still to come
+                self._asked_when.append(now)
             self.write(f'<r xmlns="{ns.STREAM_MANAGEMENT}"/>')
             return
         if self._barrier is None:

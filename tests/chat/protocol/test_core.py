@@ -515,6 +515,53 @@ def test_links_that_end_before_our_resumption_is_answered_cost_the_session_after
     assert world.core.state is (S.RESUMED if cuts < 4 else S.READY)
 
 
+@pytest.mark.parametrize("cuts", [7, 8])
+def test_links_that_end_before_the_first_answer_in_a_resumed_session_cost_it_after_eight(
+    cuts: int,
+) -> None:
+    world = ready()
+    world.cut()
+    world.server.answers_questions = False
+    for _ in range(cuts):
+        reconnect(world)
+        assert world.core.state is S.RESUMED
+        world.cut()
+    world.server.answers_questions = True
+    reconnect(world)
+    assert world.core.state is (S.RESUMED if cuts < 8 else S.READY)
+
+
+def test_links_that_end_because_receivers_are_slow_cost_no_session() -> None:
+    world = ready()
+    world.server.answers_questions = False
+    world.room = 1
+    for number in range(20):
+        world.server.send(text_message(number))
+        world.server.send(text_message(100 + number))
+        world.settle()
+        assert world.core.state is S.FORCE_CLOSED
+        world.drain()
+        world.advance(0)
+    assert world.states.count(S.READY) == 1
+
+
+def test_a_server_that_is_still_sending_what_it_had_for_us_gets_the_whole_time_to_answer() -> None:
+    world = ready()
+    world.cut()
+    world.server.answers_questions = False
+    for attempt in range(8):
+        reconnect(world)
+        assert world.core.state is S.RESUMED, "slow is not deaf"
+        for number in range(7):
+            world.server.send(text_message(10 * attempt + number))
+            world.advance(2)
+        assert world.core.state is S.RESUMED
+        world.advance(1)
+        assert world.core.state is S.FORCE_CLOSED
+    reconnect(world)
+    assert world.core.state is S.READY
+
+
 @pytest.mark.parametrize("condition", ["policy-violation", "not-authorized"])
 def test_a_stream_error_right_after_a_resumption_is_not_the_end(condition: str) -> None:
     world = ready()

@@ -45,6 +45,24 @@ def test_an_unanswered_request_is_repeated_and_the_first_ones_deadline_stands() 
     assert liveness.is_dead(145)
 
 
+def test_who_has_just_answered_may_be_silent_for_half_the_time_only() -> None:
+    liveness = started()
+    liveness.asked(100, soon=True)
+    assert liveness.is_due(105) and not liveness.has_heard
+    liveness.asked(105, soon=True)
+    assert not liveness.is_dead(107.4) and liveness.is_dead(107.5)
+    assert liveness.waited(107.5) == 7.5
+
+
+def test_who_is_not_silent_has_the_whole_time() -> None:
+    liveness = started()
+    liveness.asked(100, soon=True)
+    for now in (105, 110, 114):
+        liveness.heard(now)
+        assert liveness.has_heard and not liveness.is_dead(now)
+    assert not liveness.is_dead(114.9) and liveness.is_dead(115)
+
+
 def test_a_late_answer_leaves_the_time_for_the_next_request_whole() -> None:
     liveness = started()
     liveness.asked(130)

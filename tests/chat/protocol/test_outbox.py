@@ -43,7 +43,7 @@ def test_stanzas_are_taken_in_order_and_marked_as_attempted() -> None:
 def test_what_is_written_at_once_counts_before_what_waits() -> None:
     box = outbox()
     box.add(Outbound(b"waiting"))
-    box.add_first(Outbound(b"now"))
+    box.add_written(Outbound(b"now"))
     assert names(box) == [b"now", b"waiting"]
     assert box.sent == 1
 

@@ -127,7 +127,7 @@ for seed in {list(seeds)}:
 
 
 def replay_dropped(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(Outbox, "to_write", lambda self: iter(()))
+    patch.setattr(Outbox, "replay", lambda self: iter(()))
 
 
 def replay_behind_new_messages(patch: pytest.MonkeyPatch) -> None:

@@ -12,9 +12,9 @@ from connectycube.errors import (
     NotConnectedError,
     OutcomeUnknownError,
 )
-from connectycube.models import ChatState
+from connectycube.models import ChatState, DialogRef
 
-from .simulated import ANSWERED, BOB, BOB_JID, HOST, SM, Server, text_message
+from .simulated import ADDRESSES, ALICE, ANSWERED, BOB, BOB_JID, HOST, SM, Server, text_message
 from .world import World, ids, ready, reconnect
 
 # --- acknowledgements -----------------------------------------------------------------------------
@@ -321,7 +321,9 @@ def test_what_a_deaf_session_was_never_given_is_sent_in_the_next_one_and_history
         reconnect(world)
         assert world.states[-1] is ChatState.RESUMED
         world.send(len(world.submissions) + 1)
-        world.advance(5)
+        world.advance(7.4)
+        assert world.states[-1] is ChatState.RESUMED
+        world.advance(0.2)
         assert world.states[-1] is ChatState.FORCE_CLOSED
     assert world.server.messages() == []
     world.server.answers_questions = True
@@ -373,18 +375,88 @@ def test_what_begins_while_a_resumed_session_is_silent_follows_what_is_replayed(
     world.cut()
     world.server.answers_questions = False
     reconnect(world)
-    world.request("ping")
     world.send(2)
+    world.request("ping")
+    world.send(3)
     world.core.send_fleeting(b"<message type='chat' id='typing'/>")
     world.settle()
     assert world.server.messages() == [] and world.answers == []
     world.server.answers_questions = True
     world.server.acknowledge()
     world.settle()
-    written = [stanza.attrib.get("id") for stanza in world.server.stanzas[-4:]]
-    assert written[0] == ids(1)[0] and written[2:] == ["typing", ids(2)[0]]
+    one, two, ping, three = (stanza.attrib.get("id") for stanza in world.server.stanzas[-4:])
+    assert [one, two, three] == ids(1, 2, 3)
     assert [answer.ticket for answer in world.answers] == ["ping"]
-    assert world.sent == ids(1, 2)
+    assert world.sent == ids(1, 2, 3)
+    assert ping and world.core.counters.fleeting_dropped == 1
+
+
+def test_rooms_are_entered_before_the_messages_that_waited_for_the_link() -> None:
+    world = ready()
+    world.send(1)
+    world.cut()
+    world.send(2, dialog=DialogRef.room("d"))
+    world.server.answers_questions = False
+    reconnect(world)
+    world.send(3, dialog=DialogRef.room("e"))
+    world.server.answers_questions = True
+    before = len(world.server.stanzas)
+    world.server.acknowledge()
+    world.settle()
+    said = [(s.tag.rpartition("}")[2], s.attrib["to"]) for s in world.server.stanzas[before:]]
+    d, e = (ADDRESSES.room(name) for name in "de")
+    assert said == [
+        ("message", ADDRESSES.user(BOB)),
+        ("presence", f"{d}/{ALICE}"),
+        ("message", d),
+        ("presence", f"{e}/{ALICE}"),
+        ("message", e),
+    ]
+
+
+def test_a_request_that_was_held_back_does_not_outlive_its_session() -> None:
+    world = ready()
+    world.cut()
+    world.server.answers_questions = False
+    reconnect(world)
+    world.request("ping")
+    world.server.forget_sessions()
+    world.cut()
+    world.server.answers_questions = True
+    before = len(world.server.stanzas)
+    reconnect(world)
+    assert [answer.ticket for answer in world.answers] == ["ping"] and world.answers[0].error
+    assert not [s for s in world.server.stanzas[before:] if "ping" in "".join(c.tag for c in s)]
+
+
+def test_nothing_is_written_after_the_end_of_the_stream_when_the_answer_comes_late() -> None:
+    world = ready()
+    sent = world.send(1)
+    world.cut()
+    world.server.answers_questions = False
+    reconnect(world)
+    world.close(1.5)
+    world.advance(0.6, settle=False)
+    world.server.acknowledge()
+    world.downstream()
+    assert world.link is not None
+    assert bytes(world.link.to_server).endswith(b"</stream:stream>")
+    world.advance(5)
+    assert world.outcome(sent) is NotConnectedError and world.core.abandoned == (1, 0)
+
+
+def test_a_count_beyond_what_was_sent_ends_a_silent_session_as_well() -> None:
+    world = ready()
+    world.send(1)
+    world.cut()
+    world.server.answers_questions = False
+    reconnect(world)
+    session = world.server.session
+    assert session is not None
+    session.handled += 1
+    world.server.acknowledge()
+    world.settle()
+    assert world.states[-1] is ChatState.FORCE_CLOSED and world.sent == []
 
 
 def test_who_logs_out_of_a_silent_session_knows_what_has_not_arrived() -> None:
