@@ -302,6 +302,18 @@ class TestConnections:
         again.send(RESUME.format(h=0, previous=previous))
         assert again.next().tag == (f"{SM}resumed" if resumable else f"{SM}failed")
 
+    def test_a_session_is_met_on_its_connection_of_now(self, emulator, alice, connect):
+        connections = [connect().log_in(alice)]
+        previous = connections[0].enable()
+        for _ in range(5):
+            connections.append(connect().authenticated(alice))
+            connections[-1].send(RESUME.format(h=0, previous=previous))
+            connections[-1].find(f"{SM}resumed")
+        emulator.faults.stream_error(condition="system-shutdown", times=1, user=alice)
+        assert connections[-1].stream_error() == "system-shutdown"
+        assert connections[0].stream_error() == "conflict"
+        assert emulator.sessions(alice) == []
+
     def test_stream_error_for_who_comes_later(self, emulator, alice, connect):
         emulator.faults.stream_error(times=1)
         client = connect().authenticated(alice)

@@ -458,10 +458,10 @@ class Core:
     def _handle(self, event: StreamEvent, now: float) -> None:
         if isinstance(event, Stanza):
             self._session.receive_stanza(event.item, now)
-            if self.state is ChatState.AUTHENTICATED and self._session.is_present:
-                self._ready(ChatState.READY, now)
+            self._ready_if_present(ChatState.READY, now)
         elif isinstance(event, Nonza):
             self._session.receive_nonza(event, now)
+            self._ready_if_present(ChatState.READY, now)
             self._end_if_done(now)
         elif isinstance(event, Authenticated):
             self._machine.go(ChatState.AUTHENTICATED)
@@ -469,12 +469,18 @@ class Core:
             self._session.not_resumed(event.handled, now)
         elif isinstance(event, Resumed):
             self._session.resume(event.handled, now)
-            self._ready(ChatState.RESUMED, now)
+            self._ready_if_present(ChatState.RESUMED, now)
         elif isinstance(event, Bound):
             self._write_stream_output()
             self._session.begin(event, now)
 
-    def _ready(self, state: ChatState, now: float) -> None:
+    def _ready_if_present(self, state: ChatState, now: float) -> None:
+        """Messages flow once they reach us: a session may have been lost before they did."""
+        session = self._session
+        if self.state is not ChatState.AUTHENTICATED or not (
+            session.flowing and session.is_present
+        ):
+            return
         self._attempt_deadline = self.refused = None
         self._first_login = False
         if state is ChatState.READY:

@@ -16,6 +16,7 @@ __all__ = ["Resumptions"]
 # that may just have been cut again.
 _TOO_MUCH = 8
 _DEAF, _REFUSED, _CUT = 4, 2, 1
+_ATTEMPTED = frozenset({ChatState.AUTHENTICATED, ChatState.RESUMED})
 
 
 class Resumptions:
@@ -33,16 +34,14 @@ class Resumptions:
         if session.is_proven:
             self._failed = 0
             return False
-        is_resumed = state is ChatState.RESUMED
-        is_refused = state is ChatState.AUTHENTICATED and not session.flowing
-        if session.resumable is None or not (is_resumed or is_refused):
+        if session.resumable is None or state not in _ATTEMPTED:
             return False
         if isinstance(error, QueueOverflowError):
             return False  # we ended it, for the receivers' sake
         # A server that is still busy with what it had for us may just be slow.
         is_silent = isinstance(error, LivenessError) and not session.liveness.has_heard
-        is_deaf = is_resumed and (is_silent or isinstance(error, StreamError))
-        self._failed += _DEAF if is_deaf else _CUT if is_resumed else _REFUSED
+        is_deaf = session.flowing and (is_silent or isinstance(error, StreamError))
+        self._failed += _DEAF if is_deaf else _CUT if session.flowing else _REFUSED
         if self._failed >= _TOO_MUCH:
             session.cannot_resume()
         return is_deaf

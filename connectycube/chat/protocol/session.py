@@ -157,6 +157,7 @@ class Session:
         an earlier link left half read, and is deaf then. What was held back has certainly not arrived.
         """
         self._settle(self._outbox.handled(h), now)
+        self.is_present |= h > 0  # the presence came first of all
         self._inbound.resume()
         self._holds_back = True
         self._flow(now)
@@ -190,7 +191,7 @@ class Session:
     def pause(self) -> None:
         """The link is gone."""
         self._asked_when.clear()
-        self.flowing = self.is_present = self._has_answered = self._holds_back = False
+        self.flowing = self._has_answered = self._holds_back = False
         self.outgoing.clear()
         self.liveness.stop()
 

@@ -90,12 +90,12 @@ class Stream:
         self._restarted = False
         try:
             for event in events:
-                if self._phase is Phase.CLOSED or self._link.silent:
+                if self._is_over or self._link.silent:
                     return
                 if self._restarted:
                     raise StreamFault("policy-violation", "Wait for <success/> before a new stream")
                 self._handle(event)
-            if fault is not None and not self._link.silent:
+            if fault is not None and not (self._is_over or self._link.silent):
                 raise fault
         except StreamFault as found:
             self.fail(found)
@@ -144,7 +144,7 @@ class Stream:
         return False
 
     def _suffer(self, fault: Fault | None) -> bool:
-        if fault is None or self._phase is Phase.CLOSED or self._link.silent:
+        if fault is None or self._is_over or self._link.silent:
             return False
         fault.use()
         if fault.name == "half_open":
@@ -160,6 +160,13 @@ class Stream:
         self.fail(StreamFault(fault.parameters["condition"], "A fault of the emulator"))
         if session is not None and not fault.parameters["resumable"]:
             self._exchange.end_session(session)
+
+    @property
+    def _is_over(self) -> bool:
+        """Whether nothing that comes counts any more; the session may have gone on elsewhere."""
+        if self.session is not None and self.session.link is not self._link:
+            return True
+        return self._phase is Phase.CLOSED
 
     def _leave(self) -> bool:
         if self._phase is Phase.CLOSED:

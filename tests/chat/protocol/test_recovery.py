@@ -508,6 +508,29 @@ def test_on_a_resumed_link_nothing_is_known_to_have_arrived_before_it_was_asked(
     assert recovery.cursor == 1000.0
 
 
+def test_history_is_asked_once_messages_reach_a_session_that_was_lost_before_they_did():
+    scene = Scene()
+    scene.lose()
+    scene.say()
+    world, server = scene.world, scene.server
+    world.reachable = True
+    world.core.relogin(world.now)
+    world.after()
+    while server.session is None or world.core._session.resumable is None:
+        assert world.connect() or world.upstream() or world.downstream()
+    world.cut()
+    server.answers_questions = False
+    reconnect(world)
+    assert world.states[-1] is ChatState.AUTHENTICATED and not world.recovers[1:]
+    scene.say()
+    server.answers_questions = True
+    server.acknowledge()
+    world.settle()
+    assert world.states[-1] is ChatState.READY
+    scene.say()
+    scene.after_gap(1, 2, 3)
+
+
 def test_what_the_queue_refused_keeps_the_cursor_where_it_was():
     scene = Scene()
     scene.world.room = 1

@@ -91,7 +91,7 @@ def test_a_request_that_was_cut_off_is_replayed_on_resumption_and_not_made_twice
     assert asked(world) == BEGINNING, "those of the first session alone"
     world.cut()
     reconnect(world)
-    assert world.core.state is ChatState.RESUMED
+    assert world.core.state is ChatState.READY
     assert asked(world) == [*BEGINNING, *BEGINNING]
 
 
