@@ -131,6 +131,8 @@ class Ending:
             thread.join(deadline.remaining())
         if stays and not self.dispatcher.is_worker():
             self.dispatcher.join(deadline)
+            with self._mutex:
+                stays = self.is_closed  # a receiver may have opened it again, and the workers go on
         return self._left_undone(messages, stays)
 
     def hurry(self) -> Abandoned:

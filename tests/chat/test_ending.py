@@ -320,13 +320,17 @@ def test_destroy_tells_it_too(person, proxy):
 def test_who_logs_in_again_while_another_thread_logs_out_keeps_the_new_connection(person, stack):
     alice = person()
     alice.login()
+    told = threading.Event()
+    stack.callback(told.set)
 
     @alice.chat.state_changed.connect
     def come_back(chat, change):
         if change.state is S.CLOSED and alice.states.count(S.READY) == 1:
             chat.relogin()
+            told.wait(PATIENCE)
 
-    assert alice.chat.logout() == Abandoned()
+    assert alice.chat.logout() == Abandoned(), "what runs is not abandoned: it goes on"
+    told.set()
     alice.wait_for_state(S.READY, 2)
     assert alice.chat.ping() < PATIENCE
 
