@@ -65,6 +65,7 @@ def connecting(person, proxy, stack, certificates):
     proxy.silent()
     alice = person()
     in_the_background(stack, alice.login)
+    stack.callback(alice.chat.logout, timeout=0.0)  # first, so that nobody waits for the login
     proxy.wait_for_connection()
     return alice.chat
 
