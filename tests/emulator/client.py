@@ -30,12 +30,12 @@ class Client:
     def __init__(self, emulator: Emulator) -> None:
         context = ssl.create_default_context(cafile=emulator.ca_file)
         raw = socket.create_connection((emulator.host, emulator.chat_port), TIMEOUT)
-        try:
+        with ExitStack() as undo:
+            undo.callback(raw.close)
             self.socket = context.wrap_socket(raw, server_hostname=emulator.domain)
-        except BaseException:
-            raw.close()
-            raise
-        self._restart()
+            undo.callback(self.socket.close)  # a reset may be noticed only when something is sent
+            self._restart()
+            undo.pop_all()
         self.jid = ""
 
     def __enter__(self) -> Client:
