@@ -6,6 +6,7 @@ import base64
 import socket
 import ssl
 from collections.abc import Callable
+from contextlib import ExitStack
 from xml.etree import ElementTree
 
 from connectycube.emulator import Emulator
