@@ -708,7 +708,7 @@ def fill_the_disk(bot: Bot) -> Callable[[], None]:
     return lambda: run("PRAGMA max_page_count = 1000000")
 
 
-def test_a_log_handler_may_use_the_chat_also_when_the_store_fails_at_the_end(bot, caplog):
+def test_a_log_handler_may_use_the_chat_also_when_the_store_fails_at_the_end(bot):
     bot.chat.login()
     store = bot.chat._driver._durability._store
     assert store is not None

@@ -504,6 +504,7 @@ def test_signals_of_calls_are_counted_and_named_in_the_log_without_their_content
         ana.chat._driver.command(lambda core, now: core.send_later(offer.encode(), now))
         ana.chat.send_private(ben.id, "did you hear it ring?")
         events.next()
+    settled(ben)
     assert ben.chat.counters["calls"] == 1
     lines = [record.getMessage() for record in caplog.records if "calls" in record.getMessage()]
     assert len(lines) == 1 and lines[0].startswith("calls: message of type headline from")
