@@ -17,6 +17,14 @@ from connectycube.models import ChatState, DialogRef
 from .simulated import ADDRESSES, ALICE, ANSWERED, BOB, BOB_JID, HOST, SM, Server, text_message
 from .world import World, ids, ready, reconnect
 
+
+def resume_in_silence(world: World) -> None:
+    """Have the session resumed on a new link by a server that answers no question in it."""
+    world.cut()
+    world.server.answers_questions = False
+    reconnect(world)
+
+
 # --- acknowledgements -----------------------------------------------------------------------------
 
 
@@ -372,9 +380,7 @@ def test_what_was_replayed_may_have_arrived() -> None:
 def test_what_begins_while_a_resumed_session_is_silent_follows_what_is_replayed() -> None:
     world = ready()
     world.send(1)
-    world.cut()
-    world.server.answers_questions = False
-    reconnect(world)
+    resume_in_silence(world)
     world.send(2)
     world.request("ping")
     world.send(3)
@@ -416,9 +422,7 @@ def test_rooms_are_entered_before_the_messages_that_waited_for_the_link() -> Non
 
 def test_a_request_that_was_held_back_does_not_outlive_its_session() -> None:
     world = ready()
-    world.cut()
-    world.server.answers_questions = False
-    reconnect(world)
+    resume_in_silence(world)
     world.request("ping")
     world.server.forget_sessions()
     world.cut()
@@ -432,9 +436,7 @@ def test_a_request_that_was_held_back_does_not_outlive_its_session() -> None:
 def test_nothing_is_written_after_the_end_of_the_stream_when_the_answer_comes_late() -> None:
     world = ready()
     sent = world.send(1)
-    world.cut()
-    world.server.answers_questions = False
-    reconnect(world)
+    resume_in_silence(world)
     world.close(1.5)
     world.advance(0.6, settle=False)
     world.server.acknowledge()
@@ -448,9 +450,7 @@ def test_nothing_is_written_after_the_end_of_the_stream_when_the_answer_comes_la
 def test_a_count_beyond_what_was_sent_ends_a_silent_session_as_well() -> None:
     world = ready()
     world.send(1)
-    world.cut()
-    world.server.answers_questions = False
-    reconnect(world)
+    resume_in_silence(world)
     session = world.server.session
     assert session is not None
     session.handled += 1
@@ -462,9 +462,7 @@ def test_a_count_beyond_what_was_sent_ends_a_silent_session_as_well() -> None:
 def test_who_logs_out_of_a_silent_session_knows_what_has_not_arrived() -> None:
     world = ready()
     sent = world.send(1)
-    world.cut()
-    world.server.answers_questions = False
-    reconnect(world)
+    resume_in_silence(world)
     world.close()
     world.advance(10)
     assert world.outcome(sent) is NotConnectedError and world.core.abandoned == (1, 0)
