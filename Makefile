@@ -9,13 +9,14 @@
 #   make bench   what calls cost, in CPU and memory, beside their goals; also in build/bench.json
 #   make soak    long runs: a million messages, a bot that is killed 100 times, then 500 schedules of
 #                faults (SCHEDULES=, SEED=)
+#   make jitter  the tests of all that has threads, with random pauses inside the package (SEED=)
 #   make reconnect-table  what ten faults cost this client and slixmpp, into docs/reconnecting.md
 #   make clean   remove what these commands made
 
 PYTHON ?= python3
 export PYTHON
 
-.PHONY: demo test venv lint docs bench soak reconnect-table witnesses clean
+.PHONY: demo test venv lint docs bench soak jitter reconnect-table witnesses clean
 
 demo: venv
 	@.venv/bin/connectycube demo
@@ -35,6 +36,10 @@ soak: venv witnesses
 	@.venv/bin/python -m tests.soak.flat
 	@.venv/bin/python -m tests.soak.kills
 	@SCHEDULES='$(SCHEDULES)' SEED='$(SEED)' .venv/bin/python -m tests.soak
+
+jitter: venv witnesses
+	@SEED='$(SEED)' .venv/bin/python -m pytest -p tests.support.jitter --ignore=tests/chat/protocol \
+		tests/chat tests/cli tests/emulator tests/faults tests/interop tests/rest tests/testing
 
 reconnect-table: venv witnesses
 	@.venv/bin/python -m tests.soak.reconnect_table
