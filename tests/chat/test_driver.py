@@ -306,7 +306,7 @@ def test_an_end_of_the_connection_while_closing_is_the_end_of_the_logout(
         return end(conn)
 
     with ScriptedServer(script, tls=certificates.valid) as server:
-        chat = chat_to(server.port)
+        chat = chat_to(server.port, timeouts=Timeouts(connect=3, login=5, logout=2))
         chat.login(1, SECRET)
         chat.logout()
         change = wait_for_state(chat, S.CLOSED)
