@@ -79,6 +79,14 @@ def send(sender: Person, bot: Bot, *bodies: str) -> None:
         sender.chat.send_private(bot.id, body).result(PATIENCE)
 
 
+def begin_to_handle(bot: Bot, sender: Person, gate: Gate, *bodies: str) -> None:
+    """Log the bot in and send to it, until it is with the first message behind the gate."""
+    bot.chat.message_received.connect(gate)
+    bot.chat.login()
+    send(sender, bot, *bodies)
+    gate.wait()
+
+
 def cut_off(bot: Bot, emulator: Emulator) -> None:
     """End the link of a bot with a SLOW policy: it stays without."""
     with bot.chat.events(bot.chat.state_changed, PATIENCE) as changes:
@@ -132,10 +140,7 @@ def test_what_a_dead_process_had_not_handled_comes_first_and_says_so(
     make, alice, gate, copy, emulator
 ):
     dead = make()
-    dead.chat.message_received.connect(gate)
-    dead.chat.login()
-    send(alice, dead, "one", "two")
-    gate.wait()
+    begin_to_handle(dead, alice, gate, "one", "two")
     dead.chat.ping(PATIENCE)  # so that all of it has arrived
     as_after_a_crash(dead.path, copy)
     born = make(copy)
@@ -172,10 +177,7 @@ def test_what_is_redelivered_is_in_the_conversations_order_and_before_what_waite
     make, alice, gate, copy, emulator
 ):
     dead = make(reconnect=SLOW)
-    dead.chat.message_received.connect(gate)
-    dead.chat.login()
-    send(alice, dead, "one", "two")
-    gate.wait()
+    begin_to_handle(dead, alice, gate, "one", "two")
     dead.chat.ping(PATIENCE)  # so that all of it has arrived
     cut_off(dead, emulator)
     emulator.forget_sessions(dead.id)
@@ -207,10 +209,7 @@ def test_a_message_that_the_dead_process_knew_is_not_taken_for_new(make, alice, 
 
 def test_events_can_be_waited_for_that_are_redelivered(make, alice, gate, copy):
     dead = make()
-    dead.chat.message_received.connect(gate)
-    dead.chat.login()
-    send(alice, dead, "one")
-    gate.wait()
+    begin_to_handle(dead, alice, gate, "one")
     as_after_a_crash(dead.path, copy)
     born = make(copy)
     with born.chat.events(born.chat.message_received, PATIENCE) as messages:
@@ -256,10 +255,7 @@ def test_one_that_raises_because_the_connection_was_closed_is_called_again(bot, 
 
 def test_what_no_receiver_got_because_they_were_forgotten_stays(make, alice, gate):
     bot, born = make(), make()
-    bot.chat.message_received.connect(gate)
-    bot.chat.login()
-    send(alice, bot, "one", "two")
-    gate.wait()
+    begin_to_handle(bot, alice, gate, "one", "two")
     bot.chat.ping(PATIENCE)  # so that all of it has arrived
     bot.chat.destroy(timeout=0.1)
     gate.open()
@@ -304,10 +300,7 @@ def test_a_receiver_that_is_run_again_repeats_the_id_and_not_the_answer(
 
     dead = make()
     dead.chat.message_received.connect(answer)
-    dead.chat.message_received.connect(gate)
-    dead.chat.login()
-    send(alice, dead, "hello")
-    gate.wait()
+    begin_to_handle(dead, alice, gate, "hello")
     as_after_a_crash(dead.path, copy)
     born = make(copy)
     born.chat.message_received.connect(answer)
@@ -339,10 +332,7 @@ def test_an_answer_that_was_not_sent_when_the_process_died_is_sent_once(
 
     dead.chat.message_received.connect(lambda chat, message: cut_off(dead, emulator))
     dead.chat.message_received.connect(answer)
-    dead.chat.message_received.connect(gate)
-    dead.chat.login()
-    send(alice, dead, "hello")
-    gate.wait()
+    begin_to_handle(dead, alice, gate, "hello")
     as_after_a_crash(dead.path, copy)
     born = make(copy)
     born.chat.message_received.connect(answer)
@@ -364,10 +354,7 @@ def test_a_send_that_was_refused_does_not_use_up_an_id(make, alice, copy, gate):
 
     dead = make()
     dead.chat.message_received.connect(answer)
-    dead.chat.message_received.connect(gate)
-    dead.chat.login()
-    send(alice, dead, "hello")
-    gate.wait()
+    begin_to_handle(dead, alice, gate, "hello")
     as_after_a_crash(dead.path, copy)
     born = make(copy)
     born.chat.message_received.connect(answer)
@@ -615,10 +602,7 @@ def test_the_file_is_free_after_logout_and_held_before(make):
 
 def test_the_file_is_held_while_a_receiver_runs_and_free_when_it_returns(make, alice, gate):
     bot, second = make(), make()
-    bot.chat.message_received.connect(gate)
-    bot.chat.login()
-    send(alice, bot, "hello")
-    gate.wait()
+    begin_to_handle(bot, alice, gate, "hello")
     bot.chat.logout(timeout=0.1)
     with pytest.raises(DurableStoreError, match="has it open"):
         second.chat.login()
@@ -632,10 +616,7 @@ def test_the_file_is_held_while_a_receiver_runs_and_free_when_it_returns(make, a
 
 def test_logging_in_again_while_a_receiver_runs_calls_it_once(make, alice, gate):
     bot = make()
-    bot.chat.message_received.connect(gate)
-    bot.chat.login()
-    send(alice, bot, "one", "two")
-    gate.wait()
+    begin_to_handle(bot, alice, gate, "one", "two")
     bot.chat.ping(PATIENCE)  # so that all of it has arrived
     bot.chat.logout(timeout=0.1)
     bot.chat.login()
@@ -792,10 +773,7 @@ def test_a_file_that_is_removed_closes_the_connection_with_the_reason(bot, alice
 
 
 def test_a_store_that_cannot_note_what_was_handled_closes_the_connection(bot, alice, gate):
-    bot.chat.message_received.connect(gate)
-    bot.chat.login()
-    send(alice, bot, "hello")
-    gate.wait()
+    begin_to_handle(bot, alice, gate, "hello")
     bot.chat._driver._durability._store._connection.execute("PRAGMA query_only = ON")
     gate.open()
     change = bot.wait_for_state(ChatState.CLOSED)
