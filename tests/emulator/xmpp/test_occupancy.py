@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from contextlib import closing
+
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -30,6 +33,12 @@ def session(user_id: int, resource: str) -> Session:
     return Session(user_id, f"{user_id}-1@localhost", resource, NoLink())
 
 
+@pytest.fixture
+def occupancy():
+    with closing(Database()) as database:
+        yield Occupancy(database)
+
+
 STEPS = st.lists(
     st.tuples(
         st.sampled_from(["enter", "leave", "remove"]),
@@ -42,8 +51,12 @@ STEPS = st.lists(
 
 @given(steps=STEPS)
 def test_it_agrees_with_a_plain_list_of_who_came(steps):
+    with closing(Database()) as database:
+        compare_with_a_list(Occupancy(database), steps)
+
+
+def compare_with_a_list(occupancy: Occupancy, steps: list[tuple[str, str, int]]) -> None:
     sessions = [session(user_id, resource) for user_id in (1, 2, 3) for resource in ("x", "y")]
-    occupancy = Occupancy(Database())
     model: dict[str, list[tuple[Session, int]]] = {room: [] for room in ROOMS}
     for number, (step, room, index) in enumerate(steps):
         one = sessions[index]
@@ -71,8 +84,8 @@ def test_it_agrees_with_a_plain_list_of_who_came(steps):
         assert all(occupancy.has_joined(room, one) == (room in inside_of) for room in ROOMS)
 
 
-def test_the_newest_presence_is_that_of_the_session_that_spoke_last():
-    occupancy, one, other = Occupancy(Database()), session(1, "x"), session(1, "y")
+def test_the_newest_presence_is_that_of_the_session_that_spoke_last(occupancy):
+    one, other = session(1, "x"), session(1, "y")
     for number, who in enumerate((one, other, one)):
         occupant = occupancy.enter("a", who, MEMBER, presence(number))
         assert occupant.presence.text == str(number)
@@ -80,16 +93,15 @@ def test_the_newest_presence_is_that_of_the_session_that_spoke_last():
     assert occupant.presence.text == "1"
 
 
-def test_one_who_has_left_with_the_last_session_has_an_empty_presence():
-    occupancy, one = Occupancy(Database()), session(1, "x")
+def test_one_who_has_left_with_the_last_session_has_an_empty_presence(occupancy):
+    one = session(1, "x")
     occupant = occupancy.enter("a", one, MEMBER, presence(1))
     occupancy.leave("a", one)
     assert occupant.presence.children == []
     assert occupancy.occupant("a", 1) is None
 
 
-def test_a_ban_is_of_one_user_in_one_room():
-    occupancy = Occupancy(Database())
+def test_a_ban_is_of_one_user_in_one_room(occupancy):
     occupancy.ban("a", 1)
     assert occupancy.is_banned("a", 1)
     assert not occupancy.is_banned("a", 2)
