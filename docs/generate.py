@@ -39,7 +39,7 @@ MEANINGS = {
     _S.AUTHENTICATED: "The server took the credentials; the session is being set up.",
     _S.AUTHENTICATION_FAILURE: "The server refused the credentials. CLOSED follows at once.",
     _S.READY: "A new session: messages flow.",
-    _S.RESUMED: "The old session goes on after a lost link: messages flow.",
+    _S.RESUMED: "The old session goes on after a lost link; sending waits for the server's first answer.",
     _S.FORCE_CLOSED: "The link was lost, or could not be made. `reason` says why.",
     _S.RECONNECTING: "An attempt to come back is under way.",
     _S.CLOSING: "`logout()`: the server gets time to acknowledge what was sent.",

@@ -132,7 +132,7 @@ def test_no_presence_makes_reading_raise(xml: str) -> None:
     assert decoded in ("not_understood", "own_echoes") or len(decoded) == 1
 
 
-@given(st.lists(odd_stanzas("presence"), max_size=4), st.booleans(), st.booleans())
+@given(st.lists(odd_stanzas("presence"), max_size=8), st.booleans(), st.booleans())
 def test_no_presence_makes_a_room_raise(xmls: list[str], joins: bool, leaves: bool) -> None:
     numbers = (str(number) for number in itertools.count())
     written: list[bytes] = []
