@@ -1,9 +1,10 @@
-# Two commands for a newcomer; each sets up what it needs, then and only then.
+# Three commands for a newcomer; each sets up what it needs, then and only then.
 #
 #   make demo    watch two people talk through the SDK, on this machine
-#   make test    everything that must hold: style, types, tests against real servers and clients
+#   make test    what every change must pass: style, types, unit and wire tests, documentation
+#   make check   everything: make test, then other people's servers and clients, processes, random faults
 #
-#   make venv    the virtual environment both share, in .venv
+#   make venv    the virtual environment that all share, in .venv
 #   make lint    style and types alone
 #   make docs    the documentation, in docs/_build/html
 #   make bench   what calls cost, in CPU and memory, beside their goals; also in build/bench.json
@@ -12,17 +13,31 @@
 #   make jitter  the tests of all that has threads, with random pauses inside the package (SEED=)
 #   make reconnect-table  what ten faults cost this client and slixmpp, into docs/reconnecting.md
 #   make clean   remove what these commands made
+#
+# WORKERS=n runs the tests in n processes (one per core otherwise). With SEED=n the property tests draw their
+# examples from that number; make check draws and prints a fresh one.
 
 PYTHON ?= python3
 export PYTHON
 
-.PHONY: demo test venv lint docs bench soak jitter reconnect-table witnesses clean
+WORKERS ?= auto
+PYTEST = .venv/bin/python -m pytest
+# Each worker begins with a share of neighbouring tests, which have fixtures in common, and helps out at the end.
+PARALLEL = $(PYTEST) -n $(WORKERS) --dist worksteal $(if $(SEED),--hypothesis-seed=$(SEED))
+
+.PHONY: demo test check venv lint docs bench soak jitter reconnect-table referees clean
 
 demo: venv
 	@.venv/bin/connectycube demo
 
-test: venv witnesses lint
-	@.venv/bin/python -m pytest
+test: venv lint
+	@$(PARALLEL) tests/unit tests/wire tests/docs
+
+check: SEED := $(or $(SEED),$(shell od -An -N4 -tu4 /dev/urandom | tr -d ' '))
+check:
+	@$(MAKE) --no-print-directory test SEED=$(SEED)
+	@.ci/install referees
+	@$(PARALLEL) $(if $(filter true,$(CI)),--all-referees) tests/interop tests/processes tests/soak
 
 venv: .venv/ready
 
@@ -32,21 +47,22 @@ venv: .venv/ready
 bench: venv
 	@.venv/bin/python -m tests.bench
 
-soak: venv witnesses
+soak: venv referees
 	@.venv/bin/python -m tests.soak.flat
 	@.venv/bin/python -m tests.soak.kills
 	@SCHEDULES='$(SCHEDULES)' SEED='$(SEED)' .venv/bin/python -m tests.soak
 
-jitter: venv witnesses
-	@SEED='$(SEED)' .venv/bin/python -m pytest -p tests.support.jitter --ignore=tests/chat/protocol \
-		tests/chat tests/cli tests/emulator tests/faults tests/interop tests/rest tests/testing
+jitter: venv referees
+	@SEED='$(SEED)' $(PYTEST) -p tests.support.jitter \
+		--ignore=tests/unit/chat/protocol --ignore=tests/interop/texts \
+		tests/unit/chat tests/wire tests/interop tests/processes
 
-reconnect-table: venv witnesses
+reconnect-table: venv referees
 	@.venv/bin/python -m tests.soak.reconnect_table
 	@.venv/bin/python docs/generate.py
 
-witnesses:
-	@.ci/install witnesses
+referees:
+	@.ci/install referees
 
 lint: venv
 	@.venv/bin/ruff check --quiet

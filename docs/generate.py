@@ -1,7 +1,7 @@
 """Write into the pages what the code says: tables of states, time-outs, limits, look-ups, endpoints.
 
 Each part stands between two comments in its page. ``python docs/generate.py`` rewrites all of them, and
-``tests/test_docs.py`` fails when a page says something else than the code.
+``tests/docs/test_pages.py`` fails when a page says something else than the code.
 """
 
 from __future__ import annotations

@@ -1,31 +1,42 @@
-"""What every test is under, and what any test may ask for."""
+"""What every test is under, and the fixtures that any test may ask for."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
 import pytest
-from hypothesis import HealthCheck, settings
 
 from connectycube.emulator import Emulator
 
-# No test is a race against the clock: a slow machine is no failure.
-settings.register_profile("unhurried", deadline=None, suppress_health_check=[HealthCheck.too_slow])
-settings.load_profile("unhurried")
-
 pytest_plugins = [
     "pytester",
+    "tests.support.certificates",
     "tests.support.hanging",
     "tests.support.leaks",
     "tests.support.network",
+    "tests.support.people",
+    "tests.support.properties",
     "tests.support.referees",
-    "tests.support.certificates",
+    "tests.support.tiers",
     "tests.interop.fixtures",
 ]
 
 
+@pytest.fixture(scope="session")
+def _session_emulator() -> Iterator[Emulator]:
+    with Emulator() as running:
+        yield running
+
+
 @pytest.fixture
-def emulator() -> Iterator[Emulator]:
-    """A running emulator for this test alone, without users."""
+def emulator(_session_emulator: Emulator) -> Iterator[Emulator]:
+    """A running emulator without users: one for the whole session, emptied after each test."""
+    yield _session_emulator
+    _session_emulator.start().reset()  # a test may have stopped it
+
+
+@pytest.fixture
+def own_emulator() -> Iterator[Emulator]:
+    """A running emulator for this test alone: to stop, start and cut off."""
     with Emulator() as running:
         yield running

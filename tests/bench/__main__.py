@@ -14,18 +14,10 @@ import traceback
 from collections.abc import Sequence
 from pathlib import Path
 
-from . import (  # noqa: F401  (they register their topics)
-    chat_inbound,
-    chat_outbound,
-    decoding,
-    emulator,
-    history,
-    rest_calls,
-    uploads,
-)
-from .registry import TOPICS, Row
+from tests.bench.registry import TOPICS, Row
+from tests.support.paths import ROOT
 
-RESULTS = Path(__file__).parents[2] / "build" / "bench.json"
+RESULTS = ROOT / "build" / "bench.json"
 
 
 def main() -> int:

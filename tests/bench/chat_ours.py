@@ -19,8 +19,7 @@ from connectycube import Attachment, Chat, Config, DialogRef, Message
 from connectycube.chat.link import Waker
 from connectycube.chat.protocol.stream import Credentials
 from connectycube.models import User
-
-from . import chat_material as material
+from tests.bench import chat_material as material
 
 __all__ = ["Ours", "ours"]
 

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from . import chat_material as material
-from .chat_ours import ours
-from .chat_peers import Xmpppy, slixmpp_peer
-from .measuring import cpu_ratio
-from .registry import Row, topic
+from tests.bench import chat_material as material
+from tests.bench.chat_ours import ours
+from tests.bench.chat_peers import Xmpppy, slixmpp_peer
+from tests.bench.measuring import cpu_ratio
+from tests.bench.registry import Row, topic
 
 _CALLS = 5
 _GOAL = 1.0

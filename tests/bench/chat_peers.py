@@ -19,7 +19,7 @@ import slixmpp
 import xmpp
 from xmpp.dispatcher import Dispatcher
 
-from . import chat_material as material
+from tests.bench import chat_material as material
 
 __all__ = ["Expat", "Slixmpp", "Xmpppy", "slixmpp_peer"]
 

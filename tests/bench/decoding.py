@@ -10,10 +10,9 @@ import requests
 
 from connectycube import ConnectyCube
 from connectycube.rest.http import Reply
-
-from .measuring import cpu_ratio
-from .registry import Row, topic
-from .service import Place, logged_in, service
+from tests.bench.measuring import cpu_ratio
+from tests.bench.registry import Row, topic
+from tests.bench.service import Place, logged_in, service
 
 _MESSAGES = 100
 _CALLS = 100

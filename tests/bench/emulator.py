@@ -13,10 +13,9 @@ import time
 from collections.abc import Sequence
 
 from connectycube.emulator import Emulator
-from tests.emulator.crowd import meet
-
-from .registry import PER_SECOND, SECONDS, Row, topic
-from .service import service
+from tests.bench.registry import PER_SECOND, SECONDS, Row, topic
+from tests.bench.service import service
+from tests.support.crowd import meet
 
 _RUNS = 5
 _CROWD = 200

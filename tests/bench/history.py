@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import islice
 
-from .measuring import in_fresh_process, memory_growth
-from .registry import MEGABYTES, Row, topic
-from .service import Place, logged_in, service
+from tests.bench.measuring import in_fresh_process, memory_growth
+from tests.bench.registry import MEGABYTES, Row, topic
+from tests.bench.service import Place, logged_in, service
 
 _MESSAGES = 100_000
 _WARM_UP = 1_000

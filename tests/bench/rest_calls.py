@@ -12,10 +12,9 @@ from typing import Any
 import requests
 
 from connectycube import ConnectyCube
-
-from .measuring import cpu_ratio
-from .registry import Row, topic
-from .service import Place, logged_in, service
+from tests.bench.measuring import cpu_ratio
+from tests.bench.registry import Row, topic
+from tests.bench.service import Place, logged_in, service
 
 _CALLS = 100
 _GOAL = 1.25

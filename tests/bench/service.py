@@ -11,7 +11,7 @@ from attrs import frozen
 
 from connectycube import Config, ConnectyCube
 from connectycube.emulator import Emulator
-from tests.emulator import crowd
+from tests.support import crowd
 
 __all__ = ["PASSWORD", "Place", "logged_in", "service"]
 

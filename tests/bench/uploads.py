@@ -6,9 +6,9 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from .measuring import in_fresh_process, memory_growth
-from .registry import MEGABYTES, Row, topic
-from .service import Place, logged_in, service
+from tests.bench.measuring import in_fresh_process, memory_growth
+from tests.bench.registry import MEGABYTES, Row, topic
+from tests.bench.service import Place, logged_in, service
 
 _BYTES = 90_000_000
 _WARM_UP = 100_000

@@ -1,1 +1,1 @@
-"""Independent witnesses: servers and clients that others wrote."""
+"""Referees: servers and clients that others wrote."""

@@ -10,11 +10,10 @@ from collections.abc import Generator, Iterator
 import pytest
 
 from connectycube.emulator import Emulator
-from tests.chat.people import Somebody, settled
 from tests.interop import javascript_surface
-from tests.interop.fixtures import PASSWORD
 from tests.interop.javascript_peer import USED, JavaScriptPeer
-from tests.interop.javascript_people import Person, fresh, in_chat, peer_on, person_at
+from tests.interop.javascript_people import JavaScriptUser, fresh, in_chat, peer_on, person_at
+from tests.support.people import PASSWORD, Person, settled
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -47,44 +46,44 @@ def peers(service: Emulator) -> Iterator[tuple[JavaScriptPeer, JavaScriptPeer]]:
 
 
 @pytest.fixture
-def alice(service: Emulator, peers: tuple[JavaScriptPeer, JavaScriptPeer]) -> Person:
+def alice(service: Emulator, peers: tuple[JavaScriptPeer, JavaScriptPeer]) -> JavaScriptUser:
     """A new user with a session, in the first process."""
     return person_at(service, peers[0])
 
 
 @pytest.fixture
-def bob(service: Emulator, peers: tuple[JavaScriptPeer, JavaScriptPeer]) -> Person:
+def bob(service: Emulator, peers: tuple[JavaScriptPeer, JavaScriptPeer]) -> JavaScriptUser:
     """A new user with a session, in the second process."""
     return person_at(service, peers[1])
 
 
 @pytest.fixture
-def nobody(peers: tuple[JavaScriptPeer, JavaScriptPeer]) -> Person:
+def nobody(peers: tuple[JavaScriptPeer, JavaScriptPeer]) -> JavaScriptUser:
     """The first process without a session."""
     peers[0].call("setSession", None)
-    return Person(peers[0], 0, "")
+    return JavaScriptUser(peers[0], 0, "")
 
 
 @pytest.fixture
-def ours(service: Emulator) -> Iterator[Somebody]:
+def ours(service: Emulator) -> Iterator[Person]:
     """A new user of our client, with a session and in the chat."""
     login = f"python-{fresh()}"
     service.add_user(login, PASSWORD, full_name=f"The {login}")
-    somebody = Somebody(service, login, PASSWORD)
-    with somebody.cube:
-        settled(somebody)
-        yield somebody
+    person = Person.in_chat(service, login, PASSWORD)
+    with person.cube:
+        settled(person)
+        yield person
 
 
 @pytest.fixture
-def theirs(service: Emulator, alice: Person) -> Iterator[Person]:
+def theirs(service: Emulator, alice: JavaScriptUser) -> Iterator[JavaScriptUser]:
     """A new user of the JavaScript SDK, with a session and in the chat."""
     with in_chat(service, alice) as person:
         yield person
 
 
 @pytest.fixture
-def third(service: Emulator, bob: Person) -> Iterator[Person]:
+def third(service: Emulator, bob: JavaScriptUser) -> Iterator[JavaScriptUser]:
     """Another one."""
     with in_chat(service, bob) as person:
         yield person

@@ -13,11 +13,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from tests.interop import ejabberd_accounts
+from tests.interop.server_process import ServerProcess, accepts
 from tests.support.ports import free_port
 from tests.support.waiting import wait_until
-
-from . import ejabberd_accounts
-from .server_process import ServerProcess, accepts
 
 _STORED_SECONDS = 30.0
 _DEBIAN_LIBRARIES = "/usr/lib/*-linux-gnu/ejabberd-*/ebin"
@@ -49,8 +48,8 @@ class Ejabberd(ServerProcess):
         tables, wanted = self._folder / "database" / "muc_room.DCD", text.encode()
         wait_until(
             lambda: any(f.exists() and wanted in f.read_bytes() for f in (log, tables)),
-            _STORED_SECONDS,
             f"{text} in ejabberd's database",
+            timeout=_STORED_SECONDS,
         )
 
     def call(self, command: str, **arguments: Any) -> Any:

@@ -1,4 +1,4 @@
-"""Fixtures of the independent witnesses; any test may ask for them."""
+"""Fixtures of the referees; any test may ask for them."""
 
 from __future__ import annotations
 
@@ -8,15 +8,13 @@ from typing import Any
 import pytest
 
 from connectycube.emulator import Emulator
+from tests.interop.ejabberd import Ejabberd
+from tests.interop.javascript_peer import JavaScriptPeer
+from tests.interop.prosody import Prosody
+from tests.interop.server_process import ServerProcess
+from tests.interop.slixmpp_peer import SlixmppPeer
 from tests.support.certificates import Certificates
-
-from .ejabberd import Ejabberd
-from .javascript_peer import JavaScriptPeer
-from .prosody import Prosody
-from .server_process import ServerProcess
-from .slixmpp_peer import SlixmppPeer
-
-PASSWORD = "correct horse battery staple"
+from tests.support.people import PASSWORD
 
 
 @pytest.fixture(scope="session")
@@ -119,6 +117,8 @@ def javascript_on() -> Iterator[Callable[..., JavaScriptPeer]]:
         elif user:
             server.add_user(user, PASSWORD)
             peer.connect(int(user.partition("-")[0]), PASSWORD)
+        if user:
+            peer.heard("")  # whose answer says that the presence was handled
         return peer
 
     yield log_in

@@ -17,9 +17,9 @@ from typing import Any, NamedTuple
 
 from tests.support import components
 from tests.support.mailbox import Mailbox
+from tests.support.paths import ROOT
 from tests.support.waiting import wait_until
 
-ROOT = Path(__file__).parents[2]
 SCRIPT = Path(__file__).parent / "javascript" / "peer.mjs"
 
 
@@ -124,7 +124,7 @@ class JavaScriptPeer:
         if node is None or not (cache / "node_modules" / "connectycube").is_dir():
             components.missing(
                 f"Node.js with connectycube@{version}",
-                "make witnesses, with Node.js 18 or newer and npm",
+                "make referees, with Node.js 18 or newer and npm",
             )
         build = [] if self._build is None else [self._build]
         self._log = tempfile.TemporaryFile("w+")  # noqa: SIM115 - closed in stop()
@@ -215,7 +215,7 @@ class JavaScriptPeer:
         self.call("chat.connect", {"userId": user_id, "password": password})
         self.user_id = user_id
         if self._options["chat"]["streamManagement"]["enable"]:
-            wait_until(lambda: self.call("chat.streamManagement.enabled"), 10, "stream management")
+            wait_until(lambda: self.call("chat.streamManagement.enabled"), "stream management")
         return user_id
 
     def send_private(

@@ -12,8 +12,8 @@ import pytest
 from attrs import frozen
 
 from connectycube.emulator import Emulator
-from tests.interop.fixtures import PASSWORD
 from tests.interop.javascript_peer import JavaScriptError, JavaScriptPeer
+from tests.support.people import PASSWORD
 from tests.support.waiting import wait_until
 
 TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ")
@@ -30,7 +30,7 @@ def fresh() -> int:
 
 
 @frozen
-class Person:
+class JavaScriptUser:
     """A user of the service and the SDK that acts for it."""
 
     peer: JavaScriptPeer
@@ -60,16 +60,16 @@ def peer_on(emulator: Emulator, **options: Any) -> JavaScriptPeer:
     )
 
 
-def person_at(emulator: Emulator, peer: JavaScriptPeer) -> Person:
+def person_at(emulator: Emulator, peer: JavaScriptPeer) -> JavaScriptUser:
     """A new user; the SDK of ``peer`` forgets the session it had and has one of this user."""
     login = f"person-{fresh()}"
     user_id = emulator.add_user(login, PASSWORD, full_name=f"The {login}")
     peer.call("createSession", {"login": login, "password": PASSWORD})
-    return Person(peer, user_id, login)
+    return JavaScriptUser(peer, user_id, login)
 
 
 @contextmanager
-def in_chat(emulator: Emulator, person: Person) -> Iterator[Person]:
+def in_chat(emulator: Emulator, person: JavaScriptUser) -> Iterator[JavaScriptUser]:
     """Log in to the chat for as long as the context lasts; nothing heard before is remembered."""
     peer = person.peer
     peer.connect(person.id, PASSWORD)
@@ -83,9 +83,9 @@ def in_chat(emulator: Emulator, person: Person) -> Iterator[Person]:
             go_offline(emulator, person)
 
 
-def go_offline(emulator: Emulator, person: Person) -> None:
+def go_offline(emulator: Emulator, person: JavaScriptUser) -> None:
     """Log out of the chat, and wait until the server has noticed."""
     before = len(emulator.sessions(person.id))
     person.call("chat.disconnect")
     person.peer.user_id = 0
-    wait_until(lambda: len(emulator.sessions(person.id)) < before, 10, "the end of the session")
+    wait_until(lambda: len(emulator.sessions(person.id)) < before, "the end of the session")

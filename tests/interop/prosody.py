@@ -7,7 +7,7 @@ import shutil
 import subprocess
 from pathlib import Path
 
-from .server_process import DOMAIN, ServerProcess
+from tests.interop.server_process import DOMAIN, ServerProcess
 
 _CONFIGURATION = """
 daemonize = false

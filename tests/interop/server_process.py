@@ -83,7 +83,7 @@ class ServerProcess(ABC):
                 env={**os.environ, **self._environment()},
             )
         try:
-            wait_until(self._is_ready, _START_SECONDS, f"{self.name} is ready")
+            wait_until(self._is_ready, f"{self.name} is ready", timeout=_START_SECONDS)
         except BaseException:
             print(self.log())
             self.kill()
@@ -152,7 +152,7 @@ class ServerProcess(ABC):
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
-        wait_until(lambda: not _kill_session(process.pid), 5, f"all processes of {self.name} ended")
+        wait_until(lambda: not _kill_session(process.pid), f"all processes of {self.name} ended")
 
 
 def accepts(host: str, port: int) -> bool:

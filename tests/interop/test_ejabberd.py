@@ -1,4 +1,4 @@
-"""ejabberd as a witness: what its process is, and that it understands slixmpp without any code of ours."""
+"""ejabberd as a referee: what its process is, and that it understands slixmpp without any code of ours."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from tests.interop.ejabberd import Ejabberd
-from tests.interop.fixtures import PASSWORD
 from tests.interop.slixmpp_peer import PeerError, SlixmppPeer
+from tests.support.people import PASSWORD
 
 pytestmark = pytest.mark.referee("ejabberd", "slixmpp")
 

@@ -8,14 +8,13 @@ import pytest
 from slixmpp.exceptions import IqError
 
 from connectycube.emulator import Emulator
-from tests.interop.fixtures import PASSWORD
 from tests.interop.slixmpp_peer import SlixmppPeer
 from tests.support.mailbox import Mailbox
-from tests.support.waiting import wait_until
+from tests.support.people import PASSWORD
+from tests.support.waiting import TIMEOUT, wait_until
 
 pytestmark = pytest.mark.referee("slixmpp")
 
-PATIENCE = 10.0
 _users = itertools.count(1)
 
 
@@ -48,15 +47,15 @@ class ContactPeer(SlixmppPeer):
         """Call what slixmpp returns an answer from, and return the answer."""
 
         async def wait():
-            return await ask(*args, timeout=PATIENCE, **options)
+            return await ask(*args, timeout=TIMEOUT, **options)
 
-        return self._await(wait(), PATIENCE + 5)
+        return self._await(wait(), TIMEOUT + 5)
 
     def subscribe(self, kind, jid):
         self._do(lambda: self._client.send_presence_subscription(pto=jid, ptype=kind))
 
     def wait_for(self, event, jid):
-        self.seen.wait_for(lambda found: found == (event, jid), PATIENCE)
+        self.seen.wait_for(lambda found: found == (event, jid), TIMEOUT)
 
     def contact(self, jid):
         """Return what slixmpp's copy of the roster, kept by pushes, says of a contact."""
@@ -133,9 +132,7 @@ def test_a_contact_is_named_asked_seen_and_removed(alice, bob):
     alice.answer(work, bob.jid, name="Bob", groups=["Friends"])
     assert alice.contact(bob.jid) == ("none", "Bob", ["Friends"])
     befriend(alice, bob)
-    wait_until(
-        lambda: alice.contact(bob.jid)[0] == bob.contact(alice.jid)[0] == "both", PATIENCE, ""
-    )
+    wait_until(lambda: alice.contact(bob.jid)[0] == bob.contact(alice.jid)[0] == "both", "")
     bob.send_raw("<presence type='unavailable'/>")
     alice.wait_for("got_offline", bob.jid)
     bob.send_raw("<presence/>")
@@ -143,7 +140,7 @@ def test_a_contact_is_named_asked_seen_and_removed(alice, bob):
     alice.answer(work, bob.jid, subscription="remove")
     bob.wait_for("presence_unsubscribed", alice.jid)
     bob.wait_for("got_offline", alice.jid)
-    wait_until(lambda: bob.contact(alice.jid)[0] == "none", PATIENCE, "both rosters")
+    wait_until(lambda: bob.contact(alice.jid)[0] == "none", "both rosters")
 
 
 def test_a_request_can_be_declined(alice, bob):
@@ -151,7 +148,7 @@ def test_a_request_can_be_declined(alice, bob):
     bob.wait_for("presence_subscribe", alice.jid)
     bob.subscribe("unsubscribed", alice.jid)
     alice.wait_for("presence_unsubscribed", bob.jid)
-    wait_until(lambda: alice.contact(bob.jid)[0] == "none", PATIENCE, "both rosters")
+    wait_until(lambda: alice.contact(bob.jid)[0] == "none", "both rosters")
 
 
 def test_a_request_waits_for_who_is_offline(join, alice):
@@ -164,7 +161,7 @@ def test_a_request_waits_for_who_is_offline(join, alice):
     bob.subscribe("subscribed", alice.jid)
     alice.wait_for("presence_subscribed", bob.jid)
     alice.wait_for("got_online", bob.jid)
-    wait_until(lambda: alice.contact(bob.jid)[0] == "to", PATIENCE, "the subscription")
+    wait_until(lambda: alice.contact(bob.jid)[0] == "to", "the subscription")
 
 
 def test_a_contact_that_withdraws_is_not_seen_any_more(alice, bob):
@@ -174,7 +171,6 @@ def test_a_contact_that_withdraws_is_not_seen_any_more(alice, bob):
     alice.wait_for("got_offline", bob.jid)
     wait_until(
         lambda: (alice.contact(bob.jid)[0], bob.contact(alice.jid)[0]) == ("from", "to"),
-        PATIENCE,
         "the end of one direction",
     )
 
@@ -194,7 +190,7 @@ def test_a_privacy_list_is_made_used_shown_and_removed(alice, bob):
     assert (item["message"], item["iq"]) == (True, False)
 
     sent = bob.send_message(alice.jid, "are you there?")
-    refusal = bob.messages.wait_for(lambda stanza: stanza["id"] == sent, PATIENCE)
+    refusal = bob.messages.wait_for(lambda stanza: stanza["id"] == sent, TIMEOUT)
     assert refusal["type"] == "error"
     assert refusal["error"]["condition"] == "service-unavailable"
 

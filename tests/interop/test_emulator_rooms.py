@@ -7,12 +7,11 @@ import requests
 from slixmpp.exceptions import IqError, PresenceError
 
 from connectycube.emulator import Emulator
-from tests.interop.fixtures import PASSWORD
 from tests.interop.javascript_peer import JavaScriptError
 from tests.interop.slixmpp_peer import SlixmppPeer
 from tests.support.mailbox import Mailbox
-
-PATIENCE = 10.0
+from tests.support.people import PASSWORD
+from tests.support.waiting import TIMEOUT
 
 
 class RoomPeer(SlixmppPeer):
@@ -33,11 +32,11 @@ class RoomPeer(SlixmppPeer):
             room,
             str(nick or self.user_id),
             maxstanzas=0,
-            timeout=PATIENCE,
+            timeout=TIMEOUT,
             # without it slixmpp 1.12, the last for Python 3.10, overlooks what is sent to us
             presence_options={"pfrom": self._client.boundjid},
         )
-        presence, subject, occupants, history = self._await(work, PATIENCE + 5)
+        presence, subject, occupants, history = self._await(work, TIMEOUT + 5)
         assert history == []
         return presence, subject, {one["muc"]["nick"] for one in occupants}
 
@@ -54,12 +53,12 @@ class RoomPeer(SlixmppPeer):
         return set(self._client.plugin["xep_0045"].get_roster(room))
 
     def items(self, jid):
-        work = self._client.plugin["xep_0030"].get_items(jid=jid, timeout=PATIENCE)
-        return {item[0] for item in self._await(work, PATIENCE + 5)["disco_items"]["items"]}
+        work = self._client.plugin["xep_0030"].get_items(jid=jid, timeout=TIMEOUT)
+        return {item[0] for item in self._await(work, TIMEOUT + 5)["disco_items"]["items"]}
 
     def information(self, jid):
-        work = self._client.plugin["xep_0030"].get_info(jid=jid, timeout=PATIENCE)
-        return self._await(work, PATIENCE + 5)["disco_info"]
+        work = self._client.plugin["xep_0030"].get_info(jid=jid, timeout=TIMEOUT)
+        return self._await(work, TIMEOUT + 5)["disco_info"]
 
 
 def make_group(emulator, owner, *others):
@@ -168,7 +167,7 @@ class TestSlixmpp:
             alice.ping(own)
         assert refused.value.condition == "not-acceptable"
         alice.join(room)
-        assert 0 <= alice.ping(own) < PATIENCE
+        assert 0 <= alice.ping(own) < TIMEOUT
 
 
 class TestJavaScript:

@@ -1,4 +1,4 @@
-"""The witnesses themselves: each understands the others without any code of this project between them."""
+"""The referees themselves: each understands the others without any code of this project between them."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ import signal
 
 import pytest
 
-from tests.faults.proxy import FaultProxy
-from tests.interop.fixtures import PASSWORD
 from tests.interop.javascript_peer import JavaScriptError, JavaScriptPeer, Release
 from tests.interop.slixmpp_peer import CHAT_MARKERS, CHAT_STATES, PeerError, SlixmppPeer
 from tests.support import components
+from tests.support.people import PASSWORD
+from tests.support.proxy import FaultProxy
 
 on_prosody = pytest.mark.referee("prosody", "slixmpp")
 javascript = pytest.mark.referee("javascript")
@@ -201,5 +201,5 @@ def test_a_release_that_is_not_installed_fails_in_ci_and_is_skipped_elsewhere(
     absent = JavaScriptPeer(
         app_id=1, chat_port=9, ca_file="none", release=Release("9.9.9", tmp_path)
     )
-    with pytest.raises(outcome, match=r"connectycube@9\.9\.9 is missing.*make witnesses"):
+    with pytest.raises(outcome, match=r"connectycube@9\.9\.9 is missing.*make referees"):
         absent.start()

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from connectycube import ConnectyCube, DialogRef, Message
-from tests.chat.people import FAST, PATIENCE, Events
-from tests.interop.fixtures import PASSWORD
+from tests.support.people import FAST, PASSWORD, Events
+from tests.support.waiting import TIMEOUT
 
 pytestmark = pytest.mark.referee("javascript")
 
@@ -31,7 +31,7 @@ def theirs(emulator, ours, javascript_on):
 def test_a_message_to_javascript_and_the_delivered_it_sends(emulator, ours, theirs):
     message = Message(body="Grüße <&> 👋 \t", custom={"colour": "blue", "place": {"city": "Köln"}})
     handle = ours.chat.send_private(theirs.user_id, message)
-    handle.result(PATIENCE)
+    handle.result(TIMEOUT)
 
     user_id, received = theirs.wait_for_event("onMessageListener")
     dialog_id = emulator.private_dialog(ours.user.id, theirs.user_id)
@@ -101,7 +101,7 @@ def test_typing_both_ways(ours, theirs):
 
 
 def test_both_read_the_same_history(ours, theirs):
-    ours.chat.send_private(theirs.user_id, Message(body="one", custom={"k": "v"})).result(PATIENCE)
+    ours.chat.send_private(theirs.user_id, Message(body="one", custom={"k": "v"})).result(TIMEOUT)
     theirs.wait_for_event("onMessageListener")
     theirs.send_private(ours.user.id, "two")
     ours.events.wait_for("message_received")

@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 
 from connectycube.emulator import Emulator
-from tests.emulator.conftest import ManualClock
-from tests.interop.fixtures import PASSWORD
 from tests.interop.javascript_people import peer_on, person_at
+from tests.support.people import PASSWORD
 from tests.support.waiting import wait_until
+from tests.wire.emulator.conftest import ManualClock
 
 pytestmark = pytest.mark.referee("javascript")
 
@@ -54,7 +54,7 @@ def bob(service, peers):
 
 def disconnect(service, person):
     person.call("chat.disconnect")
-    wait_until(lambda: not service.sessions(person.id), 10, "the end of the session")
+    wait_until(lambda: not service.sessions(person.id), "the end of the session")
 
 
 def refusal(person, message_id):
@@ -118,7 +118,7 @@ class TestPrivacyLists:
         alice.call(f"{LISTS}.setAsDefault", "blocked")
         hidden = {"type": "groupchat", "body": "psst", "extension": {"save_to_history": 1}}
         bob.call("chat.send", group["_id"], hidden)
-        wait_until(lambda: len(service.messages(group["_id"])) == 1, 10, "the message in history")
+        wait_until(lambda: len(service.messages(group["_id"])) == 1, "the message in history")
         alice.call(f"{LISTS}.setAsDefault", None)
         shown = bob.call("chat.send", group["_id"], {**hidden, "body": "hello"})
         user_id, message = message_with(alice, shown)
@@ -159,7 +159,7 @@ class TestLastActivity:
         alice.call("chat.subscribeToUserLastActivityStatus", bob.id)
         assert told() == []
         peers[1].connect(bob.id, PASSWORD)
-        wait_until(lambda: told() == [0], 10, "word that bob is online")
+        wait_until(lambda: told() == [0], "word that bob is online")
         disconnect(service, bob)
         assert told() == [0, 1]
         alice.call("chat.unsubscribeFromUserLastActivityStatus", bob.id)

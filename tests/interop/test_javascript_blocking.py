@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from connectycube import PrivacyItem
-from tests.chat.people import PATIENCE, Person, logged_in
-from tests.interop.fixtures import PASSWORD
+from tests.support.people import PASSWORD, Person, logged_in
+from tests.support.waiting import TIMEOUT
 
 pytestmark = pytest.mark.referee("javascript")
 
@@ -14,7 +14,7 @@ pytestmark = pytest.mark.referee("javascript")
 @pytest.fixture
 def ours(service):
     """A user of our chat, logged in."""
-    person = Person(service)
+    person = Person.new(service)
     with logged_in(person):
         person.chat.ping()
         yield person
@@ -48,13 +48,13 @@ def test_we_who_are_blocked_get_errors_until_that_is_taken_back(ours, theirs, mu
     assert ours.events.wait_for("message_failed")[0].message_id == handle.id
     theirs.call("chat.privacylist.setAsDefault", None)
     theirs.call("chat.privacylist.delete", "myList")
-    ours.chat.send_private(theirs.id, "heard").result(PATIENCE)
+    ours.chat.send_private(theirs.id, "heard").result(TIMEOUT)
     _, message = theirs.peer.wait_for_event("onMessageListener")
     assert message["body"] == "heard"
 
 
 def test_each_reads_and_changes_the_list_that_the_other_made(service, alice):
-    ours = Person(service)
+    ours = Person.new(service)
     ours.id, ours.password = alice.id, PASSWORD
     item = {"user_id": 71_005, "action": "deny", "mutualBlock": True}
     alice.peer.connect(alice.id, PASSWORD)

@@ -6,10 +6,10 @@ import re
 
 import pytest
 
-from tests.chat.people import PATIENCE
 from tests.interop.javascript_messages import TEXT
 from tests.interop.javascript_peer import ROOT, JavaScriptPeer
 from tests.interop.javascript_people import in_chat, person_at
+from tests.support.waiting import TIMEOUT
 
 pytestmark = pytest.mark.referee("javascript")
 
@@ -41,7 +41,7 @@ def test_a_page_that_is_pointed_here_as_the_documentation_says_calls_and_chats(s
         (received,) = ours.events.wait_for("message_received")
         assert (received.id, received.body, received.sender_id) == (sent, TEXT, person.id)
         handle = ours.chat.reply(received, TEXT)
-        handle.result(PATIENCE)
+        handle.result(TIMEOUT)
         user_id, seen = page.wait_for_event(
             "onMessageListener", lambda _, message: message["id"] == handle.id
         )

@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from connectycube.chat.protocol.addresses import Addresses
-from tests.chat.people import PATIENCE
-from tests.interop.fixtures import PASSWORD
 from tests.interop.javascript_people import OBJECT_ID, in_chat, peer_on, person_at
+from tests.support.people import PASSWORD
+from tests.support.waiting import TIMEOUT
 
 pytestmark = pytest.mark.referee("javascript")
 
@@ -50,7 +50,7 @@ def test_a_terminated_connection_ends_for_the_others_and_comes_back(service, our
     assert (gone.user_id, gone.seconds) == (theirs.id, 1)
     theirs.peer.wait_for_event("onReconnectListener")
     ours.events.wait_for("last_activity_changed", 2)
-    ours.chat.send_private(theirs.id, "welcome back").result(PATIENCE)
+    ours.chat.send_private(theirs.id, "welcome back").result(TIMEOUT)
     assert theirs.peer.wait_for_event("onMessageListener")[1]["body"] == "welcome back"
 
 
@@ -58,7 +58,7 @@ def test_listeners_are_added_by_name_and_taken_away(service, ours, own_peer):
     with in_chat(service, person_at(service, own_peer)) as person:
 
         def heard_of(body):
-            ours.chat.send_private(person.id, body).result(PATIENCE)
+            ours.chat.send_private(person.id, body).result(TIMEOUT)
             own_peer.heard("")
             events = own_peer.events.all()
             own_peer.events.clear()
@@ -69,11 +69,11 @@ def test_listeners_are_added_by_name_and_taken_away(service, ours, own_peer):
         assert heard_of("of one") == ["one"], "one listener for an event, the last one"
         person.call("chat.removeListener", "message")
         assert heard_of("of none") == []
-        ours.chat.send_system_message(person.id, {"k": "v"}).result(PATIENCE)
+        ours.chat.send_system_message(person.id, {"k": "v"}).result(TIMEOUT)
         assert own_peer.heard("onSystemMessageListener") != []
         own_peer.events.clear()
         person.call("chat.removeAllListeners")
-        ours.chat.send_system_message(person.id, {"k": "v"}).result(PATIENCE)
+        ours.chat.send_system_message(person.id, {"k": "v"}).result(TIMEOUT)
         assert own_peer.heard("onSystemMessageListener") == []
 
 

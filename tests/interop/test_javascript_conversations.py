@@ -6,8 +6,8 @@ import json
 
 import pytest
 
-from tests.interop.fixtures import PASSWORD
 from tests.interop.javascript_people import NO_SUCH_ID, OBJECT_ID, fresh, peer_on, person_at
+from tests.support.people import PASSWORD
 
 pytestmark = pytest.mark.referee("javascript")
 

@@ -5,8 +5,6 @@ from __future__ import annotations
 import pytest
 
 from connectycube import DialogRef, Message, MessageDeletion, MessageEdit, ReactionChange
-from tests.chat.people import PATIENCE, settled
-from tests.interop.fixtures import PASSWORD
 from tests.interop.javascript_messages import (
     ATTACHMENTS,
     CUSTOM,
@@ -16,7 +14,9 @@ from tests.interop.javascript_messages import (
     seen_by_them,
     their_message,
 )
-from tests.interop.javascript_people import Person, in_chat, peer_on
+from tests.interop.javascript_people import JavaScriptUser, in_chat, peer_on
+from tests.support.people import PASSWORD, settled
+from tests.support.waiting import TIMEOUT
 
 pytestmark = pytest.mark.referee("javascript")
 
@@ -24,8 +24,8 @@ pytestmark = pytest.mark.referee("javascript")
 @pytest.fixture
 def other_device(service, ours, peers):
     """The user of ``ours`` with the JavaScript SDK."""
-    peers[0].call("createSession", {"login": ours.login, "password": PASSWORD})
-    with in_chat(service, Person(peers[0], ours.id, ours.login)) as person:
+    peers[0].call("createSession", {"login": ours.name, "password": PASSWORD})
+    with in_chat(service, JavaScriptUser(peers[0], ours.id, ours.name)) as person:
         yield person
 
 
@@ -79,7 +79,7 @@ def test_what_the_other_device_writes_to_a_friend_is_our_own(ours, other_device,
     assert message.dialog == DialogRef.private(friend.id, dialog.id)
     assert (message.custom, message.save_to_history) == ({"k": {"n": "1"}}, True)
     assert message_of(friend, sent)[1]["is_forwarded"] is False
-    ours.chat.reply(message, "and this").result(PATIENCE)
+    ours.chat.reply(message, "and this").result(TIMEOUT)
     _, seen = friend.peer.wait_for_event("onMessageListener")
     assert (seen["body"], seen["dialog_id"]) == ("and this", dialog.id)
 
@@ -102,7 +102,7 @@ def test_what_we_write_in_a_group_is_shown_once_by_the_other_device(
         assert seen["is_forwarded"] is False, "a room sends to every device itself"
     assert len(other_device.peer.heard("onMessageListener")) == 1
     settled(ours)
-    assert ours.bodies() == []
+    assert ours.bodies == []
     assert handle.server_copy is not None
 
 
@@ -120,9 +120,9 @@ def test_what_the_other_device_writes_in_a_group_is_our_own(ours, other_device, 
 
 
 def test_our_edit_and_deletion_are_shown_by_the_other_device(ours, other_device, friend, dialog):
-    sent = ours.chat.send_message(dialog, "frist").result(PATIENCE)
-    ours.chat.edit_message(dialog, sent, "first").result(PATIENCE)
-    ours.chat.delete_message(dialog, sent).result(PATIENCE)
+    sent = ours.chat.send_message(dialog, "frist").result(TIMEOUT)
+    ours.chat.edit_message(dialog, sent, "first").result(TIMEOUT)
+    ours.chat.delete_message(dialog, sent).result(TIMEOUT)
     for person in (other_device, friend):
         seen = person.peer.wait_for_event("onMessageUpdateListener")
         assert seen[:5] == [sent.id, True, "first", dialog.id, ours.id]
@@ -216,8 +216,8 @@ def spare_peer(service):
 @pytest.fixture
 def third_device(service, ours, spare_peer):
     """The user of ``ours`` with the JavaScript SDK, once more."""
-    spare_peer.call("createSession", {"login": ours.login, "password": PASSWORD})
-    with in_chat(service, Person(spare_peer, ours.id, ours.login)) as person:
+    spare_peer.call("createSession", {"login": ours.name, "password": PASSWORD})
+    with in_chat(service, JavaScriptUser(spare_peer, ours.id, ours.name)) as person:
         yield person
 
 
@@ -244,7 +244,7 @@ def test_what_our_client_says_both_other_devices_see_once(
 ):
     at = request.getfixturevalue(place)
     handle = ours.chat.send_message(at, our_message())
-    handle.result(PATIENCE)
+    handle.result(TIMEOUT)
     kind, recipient = ("chat", friend.id) if place == "dialog" else ("groupchat", None)
     expected = seen_by_them(kind, handle.id, at.id, recipient)
     message_of(friend, handle.id)
@@ -255,7 +255,7 @@ def test_what_our_client_says_both_other_devices_see_once(
     ((user_id, seen),) = friend.peer.heard("onMessageListener")
     assert (user_id, seen) == (ours.id, expected)
     settled(ours)
-    assert ours.bodies() == []
+    assert ours.bodies == []
     statuses = ours.events.of("message_delivered")
     assert [status.user_id for status in statuses] == [friend.id], (
         "a user's own devices say nothing"
@@ -312,7 +312,7 @@ def test_what_a_friend_says_all_three_devices_see_once(
         recipient = ours.id if place == "dialog" else None
         assert seen == seen_by_them(kind, sent, at.id, recipient)
     settled(ours)
-    assert len(ours.bodies()) == 1
+    assert len(ours.bodies) == 1
     delivered = friend.peer.heard("onDeliveredStatusListener")
     assert delivered == [[sent, at.id, ours.id]] * 2, "each of the JavaScript devices says so"
 

@@ -6,10 +6,10 @@ import pytest
 
 from connectycube import ContactEvent, ContactListItem, RoomLeft
 from connectycube.emulator import Emulator
-from tests.chat.people import PATIENCE
-from tests.interop.fixtures import PASSWORD
 from tests.interop.javascript_peer import OLD, JavaScriptError, JavaScriptPeer
 from tests.interop.javascript_people import go_offline, peer_on, person_at
+from tests.support.people import PASSWORD
+from tests.support.waiting import TIMEOUT
 
 pytestmark = pytest.mark.referee("javascript")
 
@@ -222,7 +222,7 @@ def test_it_connects_again_after_a_cut(service, ours, theirs):
     assert service.cut(theirs.id) == 1
     theirs.peer.wait_for_event("onReconnectListener")
     theirs.peer.heard("")
-    ours.chat.send_private(theirs.id, "welcome back").result(PATIENCE)
+    ours.chat.send_private(theirs.id, "welcome back").result(TIMEOUT)
     assert theirs.peer.wait_for_event("onMessageListener")[1]["body"] == "welcome back"
 
 

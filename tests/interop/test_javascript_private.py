@@ -25,12 +25,12 @@ from connectycube import (
     Typing,
 )
 from connectycube.emulator import Emulator
-from tests.chat.people import PATIENCE, settled
-from tests.emulator.conftest import ManualClock
 from tests.interop import javascript_messages as material
-from tests.interop.fixtures import PASSWORD
 from tests.interop.javascript_messages import TEXT
 from tests.interop.javascript_people import NOBODY, go_offline, person_at
+from tests.support.people import PASSWORD, settled
+from tests.support.waiting import TIMEOUT
+from tests.wire.emulator.conftest import ManualClock
 
 pytestmark = pytest.mark.referee("javascript")
 
@@ -60,7 +60,7 @@ def dialog(ours, theirs):
 @pytest.fixture
 def our_message(ours, theirs, dialog):
     """The id of a message of ours that they have."""
-    sent = ours.chat.send_message(dialog, "frist").result(PATIENCE)
+    sent = ours.chat.send_message(dialog, "frist").result(TIMEOUT)
     theirs.peer.wait_for_event("onMessageListener")
     return sent.id
 
@@ -78,7 +78,7 @@ def their_message(ours, theirs, dialog):
 
 def test_what_we_say_reaches_them_with_all_its_fields(ours, theirs, dialog):
     handle = ours.chat.send_message(dialog, material.our_message())
-    handle.result(PATIENCE)
+    handle.result(TIMEOUT)
     user_id, seen = theirs.peer.wait_for_event("onMessageListener")
     assert user_id == ours.id
     assert seen == material.seen_by_them("chat", handle.id, dialog.id, theirs.id)
@@ -151,7 +151,7 @@ def test_a_self_destroying_message_reaches_them_and_no_history(
 ):
     place = ours.cube.dialogs.create_group("Hikers", [theirs.id]) if in_group else dialog
     handle = ours.chat.send_message(place, Message(body="burn this", destroy_after=30))
-    handle.result(PATIENCE)
+    handle.result(TIMEOUT)
     user_id, seen = theirs.peer.wait_for_event("onMessageListener")
     assert (user_id, seen["id"], seen["body"]) == (ours.id, handle.id, "burn this")
     assert seen["dialog_id"] == place.id
@@ -246,7 +246,7 @@ def test_a_list_among_their_parameters_is_no_xml_and_ends_their_stream(ours, the
 
 @pytest.mark.parametrize("is_last", [True, False])
 def test_they_see_us_edit(ours, theirs, dialog, our_message, is_last):
-    ours.chat.edit_message(dialog, our_message, TEXT, is_last=is_last).result(PATIENCE)
+    ours.chat.edit_message(dialog, our_message, TEXT, is_last=is_last).result(TIMEOUT)
     seen = theirs.peer.wait_for_event("onMessageUpdateListener")
     assert seen == [our_message, is_last, TEXT, dialog.id, ours.id, {"dialog_id": dialog.id}]
 
@@ -267,7 +267,7 @@ def test_we_see_them_edit(ours, theirs, dialog, their_message, is_last):
 
 
 def test_they_see_us_delete(ours, theirs, dialog, our_message):
-    ours.chat.delete_message(dialog, our_message).result(PATIENCE)
+    ours.chat.delete_message(dialog, our_message).result(TIMEOUT)
     seen = theirs.peer.wait_for_event("onMessageDeleteListener")
     assert seen == [our_message, dialog.id, ours.id]
 
@@ -352,7 +352,7 @@ def test_their_system_message_reaches_our_program(ours, theirs):
             custom={"albums": "reload", "count": "5", "yes": "true", "nested": NESTED},
         )
     ]
-    assert ours.bodies() == []
+    assert ours.bodies == []
 
 
 def test_our_system_message_over_rest_reaches_their_program(ours, theirs):
@@ -388,7 +388,7 @@ def test_the_signalling_of_their_calls_is_counted_and_nothing_else(ours, theirs)
         theirs.call("chat.sendWebRTCSignalingMessage", ours.id, {"extension": extension})
     theirs.peer.send_private(ours.id, "no answer?")
     ours.events.wait_for("message_received")
-    assert ours.bodies() == ["no answer?"]
+    assert ours.bodies == ["no answer?"]
     assert ours.events.of("system_message_received") == ours.events.of("message_failed") == []
     counters = ours.chat.counters
     assert (counters["calls"], counters["not_understood"]) == (3, 0)
@@ -549,7 +549,7 @@ def test_they_get_pushes_of_our_messages_while_they_are_inactive(service, ours, 
         theirs.call(f"chat.{mark}")
         theirs.peer.heard("")
         message = Message(body=f"number {number}", silent=silent)
-        ours.chat.send_message(to, message).result(PATIENCE)
+        ours.chat.send_message(to, message).result(TIMEOUT)
         _, seen = theirs.peer.wait_for_event("onMessageListener")
         assert seen["body"] == message.body
         if mark == "markInactive" and not silent:

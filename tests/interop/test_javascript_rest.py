@@ -10,8 +10,8 @@ from urllib.parse import parse_qsl, urlsplit
 
 import pytest
 
-from tests.interop.fixtures import PASSWORD
 from tests.interop.javascript_people import NO_SUCH_ID, NOBODY, OBJECT_ID, TIME, fresh
+from tests.support.people import PASSWORD
 
 pytestmark = pytest.mark.referee("javascript")
 

@@ -17,7 +17,6 @@ from connectycube import (
     RoomLeft,
     Typing,
 )
-from tests.chat.people import PATIENCE, settled
 from tests.interop.javascript_messages import (
     ATTACHMENTS,
     CUSTOM,
@@ -27,6 +26,8 @@ from tests.interop.javascript_messages import (
     seen_by_them,
     their_message,
 )
+from tests.support.people import settled
+from tests.support.waiting import TIMEOUT
 
 pytestmark = pytest.mark.referee("javascript")
 
@@ -86,7 +87,7 @@ def history(person, dialog_id):
 def test_what_we_say_in_a_room_reaches_them_with_all_its_fields(service, ours, theirs, make):
     dialog = make(service, ours, theirs)
     handle = ours.chat.send_message(dialog, our_message())
-    handle.result(PATIENCE)
+    handle.result(TIMEOUT)
     user_id, seen = theirs.peer.wait_for_event("onMessageListener")
     assert user_id == ours.id
     assert seen == seen_by_them("groupchat", handle.id, dialog.id, None)
@@ -193,7 +194,7 @@ def test_we_write_in_a_broadcast_dialog_and_they_read(service, ours, theirs):
     assert (told, error["code"]) == (refused, 403)
     assert "broadcast" in error["info"]
     settled(ours)
-    assert ours.bodies() == []
+    assert ours.bodies == []
 
 
 def test_they_write_in_a_broadcast_dialog_and_we_read(service, ours, theirs):
@@ -298,8 +299,8 @@ def test_the_javascript_sdk_reports_its_own_typing_in_a_group(theirs, group):
 
 @pytest.mark.parametrize("is_last", [True, False])
 def test_they_see_us_edit_in_a_group(ours, theirs, group, is_last):
-    sent = ours.chat.send_message(group, "frist").result(PATIENCE)
-    ours.chat.edit_message(group, sent, TEXT, is_last=is_last).result(PATIENCE)
+    sent = ours.chat.send_message(group, "frist").result(TIMEOUT)
+    ours.chat.edit_message(group, sent, TEXT, is_last=is_last).result(TIMEOUT)
     seen = theirs.peer.wait_for_event("onMessageUpdateListener")
     assert seen == [sent.id, is_last, TEXT, group.id, ours.id, {"dialog_id": group.id}]
 
@@ -322,8 +323,8 @@ def test_we_see_them_edit_in_a_group(ours, theirs, group, is_last):
 
 
 def test_they_see_us_delete_in_a_group(ours, theirs, group):
-    sent = ours.chat.send_message(group, "oops").result(PATIENCE)
-    ours.chat.delete_message(group, sent).result(PATIENCE)
+    sent = ours.chat.send_message(group, "oops").result(TIMEOUT)
+    ours.chat.delete_message(group, sent).result(TIMEOUT)
     seen = theirs.peer.wait_for_event("onMessageDeleteListener")
     assert seen == [sent.id, group.id, ours.id]
 
@@ -377,7 +378,7 @@ def test_they_see_our_reactions_in_a_group(ours, theirs, group):
 
 
 def test_we_see_their_reactions_in_a_group(ours, theirs, group):
-    sent = ours.chat.send_message(group, "well?").result(PATIENCE)
+    sent = ours.chat.send_message(group, "well?").result(TIMEOUT)
     known = {"user_id": theirs.id, "message_id": sent.id, "dialog_id": group.id}
     theirs.call("chat.message.addReaction", sent.id, "👍")
     theirs.call("chat.message.updateReaction", sent.id, "👩‍🚀", "👍")
@@ -439,7 +440,7 @@ def test_they_remove_us_from_a_group_that_we_are_in(ours, theirs, service):
     theirs.call("chat.send", group.id, {"type": "groupchat", "body": "gone?", "extension": {}})
     assert [seen["body"] for _, seen in theirs.peer.heard("onMessageListener")] == ["gone?"]
     settled(ours)
-    assert ours.bodies() == []
+    assert ours.bodies == []
     handle = ours.chat.send_message(DialogRef.room(group.id), "let me in")
     (failure,) = ours.events.wait_for("message_failed")
     assert (failure.message_id, failure.condition) == (handle.id, "forbidden")
@@ -457,7 +458,7 @@ def test_we_remove_them_from_a_group_that_they_are_in(ours, theirs, group):
     refused = theirs.call("chat.send", group.id, {"type": "groupchat", "body": "let me in"})
     told, error = theirs.peer.wait_for_event("onMessageErrorListener")
     assert (told, error["code"]) == (refused, 403)
-    ours.chat.send_message(group, "just us").result(PATIENCE)
+    ours.chat.send_message(group, "just us").result(TIMEOUT)
     assert theirs.peer.heard("onMessageListener") == []
 
 
@@ -500,7 +501,7 @@ def test_whom_we_block_we_do_not_hear_in_a_group_and_they_are_not_told(ours, the
 
     ours.chat.privacy.block(theirs.id, mutual=mutual)
     unheard = say("not heard")
-    ours.chat.send_message(group, "they hear us").result(PATIENCE)
+    ours.chat.send_message(group, "they hear us").result(TIMEOUT)
     _, seen = theirs.peer.wait_for_event("onMessageListener", lambda user_id, _: user_id == ours.id)
     assert seen["body"] == "they hear us"
     # The SDK tells us by itself that this was delivered, which is a private message to who blocks it.
@@ -509,7 +510,7 @@ def test_whom_we_block_we_do_not_hear_in_a_group_and_they_are_not_told(ours, the
     ours.chat.privacy.unblock(theirs.id)
     say("heard")
     ours.events.wait_for("message_received")
-    assert ours.bodies() == ["heard"]
+    assert ours.bodies == ["heard"]
     assert len(theirs.peer.heard("onMessageErrorListener")) == 1
 
 
@@ -518,11 +519,11 @@ def test_who_blocks_us_does_not_hear_us_in_a_group_and_we_are_not_told(ours, the
     item = {"user_id": ours.id, "action": "deny", "mutualBlock": mutual}
     theirs.call("chat.privacylist.create", {"name": "myList", "items": [item]})
     theirs.call("chat.privacylist.setAsDefault", "myList")
-    ours.chat.send_message(group, "not heard").result(PATIENCE)
+    ours.chat.send_message(group, "not heard").result(TIMEOUT)
     theirs.call("chat.send", group.id, {"type": "groupchat", "body": "hi", "extension": {}})
     assert [message.body for message in ours.events.wait_for("message_received")] == ["hi"]
     theirs.call("chat.privacylist.setAsDefault", None)
-    ours.chat.send_message(group, "heard").result(PATIENCE)
+    ours.chat.send_message(group, "heard").result(TIMEOUT)
     theirs.peer.wait_for_event("onMessageListener", lambda user_id, _: user_id == ours.id)
     heard = [
         m["body"] for user_id, m in theirs.peer.heard("onMessageListener") if user_id == ours.id

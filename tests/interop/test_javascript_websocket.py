@@ -5,9 +5,8 @@ from __future__ import annotations
 import pytest
 
 from connectycube import MessageEdit
-from tests.chat.people import PATIENCE
 from tests.interop.javascript_people import go_offline, peer_on
-from tests.support.waiting import wait_until
+from tests.support.waiting import TIMEOUT, wait_until
 
 pytestmark = pytest.mark.referee("javascript")
 
@@ -36,7 +35,7 @@ def test_the_link_is_a_websocket(service, theirs):
 
 
 def test_a_private_message_of_ours_and_the_statuses_it_gets(service, ours, theirs):
-    sent = ours.chat.send_private(theirs.id, TEXT).result(PATIENCE)
+    sent = ours.chat.send_private(theirs.id, TEXT).result(TIMEOUT)
     user_id, received = theirs.peer.wait_for_event("onMessageListener")
     assert (user_id, received["id"], received["body"]) == (ours.id, sent.id, TEXT)
     assert ours.events.wait_for("message_delivered")[0].message_id == sent.id
@@ -92,11 +91,11 @@ def test_typing_both_ways(ours, theirs):
 
 def test_edits_and_deletions_both_ways(ours, theirs):
     dialog = ours.cube.dialogs.create_private(theirs.id)
-    sent = ours.chat.send_message(dialog, "frist").result(PATIENCE)
-    ours.chat.edit_message(dialog, sent.id, TEXT, is_last=True).result(PATIENCE)
+    sent = ours.chat.send_message(dialog, "frist").result(TIMEOUT)
+    ours.chat.edit_message(dialog, sent.id, TEXT, is_last=True).result(TIMEOUT)
     edited = theirs.peer.wait_for_event("onMessageUpdateListener")
     assert edited[:5] == [sent.id, True, TEXT, dialog.id, ours.id]
-    ours.chat.delete_message(dialog, sent.id).result(PATIENCE)
+    ours.chat.delete_message(dialog, sent.id).result(TIMEOUT)
     deleted = theirs.peer.wait_for_event("onMessageDeleteListener")
     assert deleted == [sent.id, dialog.id, ours.id]
 
@@ -135,9 +134,9 @@ def test_it_connects_again_after_a_cut(service, ours, theirs):
     assert service.cut(theirs.id) == 1
     theirs.peer.wait_for_event("onDisconnectedListener")
     theirs.peer.wait_for_event("onReconnectListener")
-    wait_until(lambda: theirs.call("chat.streamManagement.enabled"), 10, "stream management")
+    wait_until(lambda: theirs.call("chat.streamManagement.enabled"), "stream management")
     theirs.peer.heard("")
-    ours.chat.send_private(theirs.id, "welcome back").result(PATIENCE)
+    ours.chat.send_private(theirs.id, "welcome back").result(TIMEOUT)
     assert theirs.peer.wait_for_event("onMessageListener")[1]["body"] == "welcome back"
     theirs.peer.send_private(ours.id, "thanks")
     assert ours.events.wait_for("message_received")[0].body == "thanks"

@@ -6,9 +6,9 @@ import os
 import sys
 from itertools import islice
 
-from .comparison import Verdict
-from .play import play_all
-from .schedule import KINDS, schedule
+from tests.soak.comparison import Verdict
+from tests.soak.play import play_all
+from tests.soak.schedule import KINDS, schedule
 
 AT_ONCE = 10
 

@@ -18,10 +18,9 @@ from connectycube import (
     SendQueueFullError,
     StateChange,
 )
-from tests.faults.proxy import FaultProxy
-
-from .comparison import FAILED, SENT, UNKNOWN, Lane, Received, Sent
-from .places import Place
+from tests.soak.comparison import FAILED, SENT, UNKNOWN, Lane, Received, Sent
+from tests.soak.places import Place
+from tests.support.proxy import FaultProxy
 
 GROUP = "group"
 THREADS = 2

@@ -21,9 +21,9 @@ import trustme
 
 from connectycube.emulator import Emulator
 from tests.interop.realtime.servers import APP, PASSWORD
+from tests.support.paths import ROOT
 from tests.support.ports import free_port
 
-_ROOT = Path(__file__).parents[2]
 _PORTS = ("api_port", "chat_port")
 
 
@@ -62,7 +62,7 @@ class EmulatorProcess:
         scratch.mkdir()
         self._process = subprocess.Popen(
             [sys.executable, "-m", __name__, str(self._folder), json.dumps(self._ports)],
-            cwd=_ROOT,
+            cwd=ROOT,
             env={**os.environ, "TMPDIR": str(scratch)},
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,

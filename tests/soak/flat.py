@@ -21,9 +21,8 @@ from typing import Any
 from attrs import frozen
 
 from connectycube import Chat, ChatState, DialogRef, Message, Timeouts
-from tests.faults.proxy import FaultProxy
-
-from .places import Client, place
+from tests.soak.places import Client, place
+from tests.support.proxy import FaultProxy
 
 PATIENCE = 60.0
 _WINDOW = 200  # messages on their way at once

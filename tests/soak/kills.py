@@ -23,14 +23,13 @@ from attrs import define, field, frozen
 
 from connectycube import Chat, ConnectyCube, Message
 from connectycube.emulator import Emulator
+from tests.soak.durable_bot import BEFORE_COMMIT, IN_CALLBACK, POINTS
+from tests.support.paths import ROOT
 from tests.support.waiting import wait_until
-
-from .durable_bot import BEFORE_COMMIT, IN_CALLBACK, POINTS
 
 PATIENCE = 120.0  # seconds without any progress
 PASSWORD = "a password"
 OUTSIDE = "outside"
-ROOT = Path(__file__).parents[2]
 
 # Of ten kills, where: four in a receiver, two between the server's acknowledgement and the commit.
 PATTERN = (*POINTS, BEFORE_COMMIT, "before_reply", OUTSIDE, OUTSIDE)
@@ -216,9 +215,7 @@ def _live_in_peace(bots: Bots, emulator: Emulator, bot_id: int) -> None:
     """Let a bot log in for the first time: what came before then is not for it."""
     bot = bots.start(None, 0)
     try:
-        wait_until(
-            lambda: any(session["available"] for session in emulator.sessions(bot_id)), PATIENCE
-        )
+        wait_until(lambda: any(session["available"] for session in emulator.sessions(bot_id)))
         bot.communicate(timeout=PATIENCE)
     finally:
         _end(bot)

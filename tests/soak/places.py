@@ -26,9 +26,8 @@ from tests.interop.ejabberd import Ejabberd
 from tests.interop.prosody import Prosody
 from tests.interop.realtime.servers import APP, PASSWORD, EjabberdServer, ProsodyServer
 from tests.interop.server_process import ServerProcess
+from tests.soak.emulator_process import EmulatorProcess
 from tests.support.certificates import make_certificates
-
-from .emulator_process import EmulatorProcess
 
 # Who is cut off comes back soon, and a peer that is dead is noticed after three seconds.
 OPTIONS: dict[str, Any] = {

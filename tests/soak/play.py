@@ -12,12 +12,11 @@ from random import Random
 
 from attrs import define, field
 
-from tests.faults.proxy import FaultProxy
-
-from .comparison import Received, Sent, Verdict, compare
-from .conversation import GROUP, Conversation, Member, everything
-from .places import Place, place
-from .schedule import MEMBERS, SERVER, Schedule, Step
+from tests.soak.comparison import Received, Sent, Verdict, compare
+from tests.soak.conversation import GROUP, Conversation, Member, everything
+from tests.soak.places import Place, place
+from tests.soak.schedule import MEMBERS, SERVER, Schedule, Step
+from tests.support.proxy import FaultProxy
 
 PATIENCE = 40.0
 _LAST_WORDS = 5

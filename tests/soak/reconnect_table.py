@@ -21,18 +21,17 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
-from pathlib import Path
 
 from attrs import asdict, frozen
 
 from connectycube import Chat, ReconnectPolicy, Timeouts
-from tests.faults.proxy import FaultProxy
-
-from .places import XmppPlace, place
-from .subjects import RESOURCE, Ours, Slixmpp, Subject
+from tests.soak.places import XmppPlace, place
+from tests.soak.subjects import RESOURCE, Ours, Slixmpp, Subject
+from tests.support.paths import ROOT
+from tests.support.proxy import FaultProxy
 
 SERVERS = ("prosody", "ejabberd")
-RESULTS = Path(__file__).parents[2] / "docs" / "reconnecting.json"
+RESULTS = ROOT / "docs" / "reconnecting.json"
 SUBJECTS: dict[str, type[Ours] | type[Slixmpp]] = {"slixmpp": Slixmpp, "connectycube": Ours}
 
 _PACE = 0.1

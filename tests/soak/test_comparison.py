@@ -7,7 +7,17 @@ from attrs import evolve
 from hypothesis import given
 from hypothesis import strategies as st
 
-from .comparison import FAILED, PENDING, SENT, UNKNOWN, Lane, Received, Sent, Verdict, compare
+from tests.soak.comparison import (
+    FAILED,
+    PENDING,
+    SENT,
+    UNKNOWN,
+    Lane,
+    Received,
+    Sent,
+    Verdict,
+    compare,
+)
 
 ALICE, BOB, CLEO = 1, 2, 3
 LANE = Lane("group", ALICE, 0)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from .flat import live, main
+from tests.soak.flat import live, main
 
 MESSAGES = 10_000
 RECONNECTS = 50

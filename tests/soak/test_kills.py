@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from .durable_bot import BEFORE_COMMIT, IN_CALLBACK, POINTS
-from .kills import OUTSIDE, Report, plan, play
+from tests.soak.durable_bot import BEFORE_COMMIT, IN_CALLBACK, POINTS
+from tests.soak.kills import OUTSIDE, Report, plan, play
 
 
 @pytest.mark.parametrize("seed", range(3))

@@ -7,10 +7,9 @@ import shutil
 
 import pytest
 
+from tests.soak import reconnect_table
+from tests.soak.reconnect_table import SCENARIOS, SERVERS, Result, measured, tally, write
 from tests.support import components
-
-from . import reconnect_table
-from .reconnect_table import SCENARIOS, SERVERS, Result, measured, tally, write
 
 
 def test_what_did_not_arrive_and_what_came_again_is_counted():

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from .schedule import KINDS, LINK, MEMBERS, RESUMABLE, SERVER, UNRESUMABLE, schedule
+from tests.soak.schedule import KINDS, LINK, MEMBERS, RESUMABLE, SERVER, UNRESUMABLE, schedule
 
 SEEDS = st.integers(0, 2**32)
 IN_MAKE_TEST = range(30)

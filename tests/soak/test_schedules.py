@@ -6,11 +6,10 @@ import shutil
 
 import pytest
 
+from tests.soak.comparison import Verdict
+from tests.soak.play import play_all
+from tests.soak.schedule import schedule
 from tests.support import components
-
-from .comparison import Verdict
-from .play import play_all
-from .schedule import schedule
 
 SEEDS = range(30)
 SERVERS = {"emulator": None, "prosody": "prosody", "ejabberd": "ejabberdctl"}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import random
 import socket
 from pathlib import Path
@@ -17,12 +18,20 @@ def free_port() -> int:
 
     The kernel has another range for the ports of outgoing connections, and for those that are asked for as 0.
     """
-    end = int(_RANGE.read_text().split()[0]) if _RANGE.exists() else _OTHERWISE
-    for port in random.sample(range(_LOWEST, max(end, _LOWEST + 1_000)), 1_000):
+    mine = _ports_of_this_worker()
+    for port in random.sample(mine, len(mine)):
         if port not in _given and _is_free(port):
             _given.add(port)
             return port
-    raise RuntimeError(f"no free port from {_LOWEST} to {end}")
+    raise RuntimeError(f"no free port among {mine}")
+
+
+def _ports_of_this_worker() -> range:
+    """Return every n-th port: the n workers of pytest-xdist do not know what the others were given."""
+    end = int(_RANGE.read_text().split()[0]) if _RANGE.exists() else _OTHERWISE
+    worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+    workers = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
+    return range(_LOWEST + worker, max(end, _LOWEST + 1_000), workers)
 
 
 def _is_free(port: int) -> bool:

@@ -1,62 +1,60 @@
-"""Count the tests that an independent witness took part in: ``@pytest.mark.referee("prosody")``.
+"""Count the tests that a referee took part in: ``@pytest.mark.referee("prosody")``.
 
-The counts are printed at the end. With CI=true a run of the whole suite fails when a known referee took part
-in no test that passed: a suite that tests this project only against itself proves little.
+The counts are printed at the end. With ``--all-referees`` a run fails when a known referee took part in no
+test that passed: a suite that tests this project only against itself proves little.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
 
 import pytest
 
-from . import components
-
 KNOWN = ("prosody", "ejabberd", "slixmpp", "javascript")
 
+_PROPERTY = "referee"
 _counts = pytest.StashKey[Counter[str]]()
-_selected = pytest.StashKey[bool]()
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add the option."""
+    parser.addoption(
+        "--all-referees", action="store_true", help="fail unless each referee takes part in a test"
+    )
 
 
 def pytest_configure(config: pytest.Config) -> None:
     """Register the marker."""
     config.addinivalue_line("markers", f"referee(name): takes part in the test: {', '.join(KNOWN)}")
     config.stash[_counts] = Counter()
-    config.stash[_selected] = False
+    config.pluginmanager.register(_Counter(config.stash[_counts]))
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Refuse referees that nobody knows."""
+    """Refuse referees that nobody knows; note those of each test where its reports carry them along."""
     for item in items:
-        for marker in item.iter_markers("referee"):
-            unknown = set(marker.args) - set(KNOWN)
-            if unknown or not marker.args:
-                raise pytest.UsageError(
-                    f"{item.nodeid}: unknown referee {unknown or 'without a name'}"
-                )
+        names = {name for marker in item.iter_markers("referee") for name in marker.args or ("",)}
+        if unknown := names - set(KNOWN):
+            raise pytest.UsageError(f"{item.nodeid}: unknown referee {unknown}")
+        item.user_properties += [(_PROPERTY, name) for name in sorted(names)]
 
 
-def pytest_deselected(items: list[pytest.Item]) -> None:
-    """Note that this is not the whole suite."""
-    for item in items[:1]:
-        item.config.stash[_selected] = True
+class _Counter:
+    """Counts on the controller of pytest-xdist what its workers report."""
 
+    def __init__(self, counts: Counter[str]) -> None:
+        self._counts = counts
 
-@pytest.hookimpl(wrapper=True)
-def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Iterator[None]:
-    """Count each referee of a test that passed once."""
-    report = yield
-    if report.when == "call" and report.passed:
-        referees = {name for marker in item.iter_markers("referee") for name in marker.args}
-        item.config.stash[_counts].update(referees)
-    return report
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        if report.when == "call" and report.passed:
+            self._counts.update(
+                str(name) for key, name in report.user_properties if key == _PROPERTY
+            )
 
 
 def _absent(config: pytest.Config) -> list[str]:
-    whole = config.args_source is pytest.Config.ArgsSource.TESTPATHS and not config.stash[_selected]
-    counted = whole and components.IN_CI and not config.option.collectonly
-    return [name for name in KNOWN if counted and not config.stash[_counts][name]]
+    required = config.getoption("--all-referees") and not hasattr(config, "workerinput")
+    return [name for name in KNOWN if required and not config.stash[_counts][name]]
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -69,11 +67,11 @@ def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
 def pytest_terminal_summary(
     terminalreporter: pytest.TerminalReporter, config: pytest.Config
 ) -> None:
-    """Print one line for each referee."""
-    if config.option.collectonly:
-        return
-    terminalreporter.section("referees: tests passed with each")
-    for name in KNOWN:
-        terminalreporter.write_line(f"{config.stash[_counts][name]:5} {name}")
-    for name in _absent(config):
+    """Print one line for each referee that took part, and for each that is absent."""
+    counts, absent = config.stash[_counts], _absent(config)
+    if counts or absent:
+        terminalreporter.section("referees: tests passed with each")
+    for name in KNOWN if counts or absent else ():
+        terminalreporter.write_line(f"{counts[name]:5} {name}")
+    for name in absent:
         terminalreporter.write_line(f"FAILED: {name} took part in no test", red=True)

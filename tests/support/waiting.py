@@ -9,8 +9,12 @@ from typing import TypeVar
 Value = TypeVar("Value")
 
 
+TIMEOUT = 10.0
+"""Seconds that a test waits for what comes at once: long enough for a busy machine."""
+
+
 def wait_until(
-    condition: Callable[[], Value], timeout: float, what: str = "the condition"
+    condition: Callable[[], Value], what: str = "the condition", timeout: float = TIMEOUT
 ) -> Value:
     """Return the first true value of ``condition()``; raise TimeoutError after ``timeout`` seconds.
 

@@ -9,8 +9,13 @@ import pytest
 
 from connectycube import DialogRef
 from connectycube.emulator import Emulator
-
-from .servers import APP, EjabberdServer, EmulatorServer, ProsodyServer, Server
+from tests.interop.realtime.servers import (
+    APP,
+    EjabberdServer,
+    EmulatorServer,
+    ProsodyServer,
+    Server,
+)
 
 _KINDS: dict[str, Any] = {
     "emulator": EmulatorServer,

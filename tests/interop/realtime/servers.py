@@ -17,14 +17,14 @@ from attrs import frozen
 from connectycube import Chat, Config, ConnectyCube, DialogRef, DialogType
 from connectycube.deadline import Deadline
 from connectycube.emulator import Emulator
-from tests.chat.people import FAST, PATIENCE, Participant
-from tests.faults.proxy import FaultProxy
 from tests.interop.server_process import ServerProcess
 from tests.interop.slixmpp_peer import SlixmppPeer
+from tests.support.people import FAST, PASSWORD, Person
+from tests.support.proxy import FaultProxy
+from tests.support.waiting import TIMEOUT
 
 APP = 7
 NOBODY = 999_999_999
-PASSWORD = "correct horse battery staple"
 
 ALL = frozenset({"emulator", "prosody", "ejabberd"})
 
@@ -81,13 +81,13 @@ class Server(ABC):
         return self.name in FEATURES[feature]
 
     def person(self, user: User | None = None, *, port: int | None = None, **options: Any) -> Any:
-        """Log a user in (a new one by default) and return the Participant: id, chat, events.
+        """Log a user in (a new one by default) and return the Person: id, chat, events.
 
         ``port`` is that of a proxy, ``resource`` goes to the login and ``options`` to the Config.
         """
         user = user or self.user()
         resource = options.pop("resource", None)
-        person = Participant(user.id, user.password, self.config(port=port, **options))
+        person = Person(user.id, self.config(port=port, **options), password=user.password)
         self._chats.append(person.chat)
         person.chat.login(user.id, user.password, resource=resource)
         return person
@@ -154,7 +154,7 @@ class Server(ABC):
     def room(self, owner: Any, *members: Any) -> DialogRef:
         """Make a group dialog of people, or users, whose room nobody else may enter.
 
-        The owner is a Participant, and not in the room afterwards.
+        The owner is a Person, and not in the room afterwards.
         """
 
     @abstractmethod
@@ -333,7 +333,7 @@ class ProcessServer(Server):
     def _ask(self, dialog: DialogRef, owner: Any, kind: str, payload: str) -> None:
         query = f"<query xmlns='http://jabber.org/protocol/muc#{kind}'>{payload}</query>"
         room = self.room_jid(dialog)
-        owner.chat._driver.request("set", room, query, Deadline(PATIENCE))
+        owner.chat._driver.request("set", room, query, Deadline(TIMEOUT))
 
     def start(self) -> None:
         """Start it again, on the same port and with the same accounts."""

@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from connectycube import ChatState, DialogRef, Message
-from tests.chat.people import PATIENCE
 from tests.interop.realtime.rooms import bodies, hear
 from tests.interop.slixmpp_peer import CHAT_MARKERS, CHAT_STATES
+from tests.support.waiting import TIMEOUT
 
 CARBONS = "urn:xmpp:carbons:2"
 FORWARD = "urn:xmpp:forward:0"
@@ -49,9 +49,9 @@ def test_a_copy_can_be_replied_to(devices):
 def test_edits_and_deletions_of_another_device_are_ones_own(devices):
     phone, desk, ben = devices
     dialog = DialogRef.private(ben.id, "d" * 24)
-    first = phone.chat.send_message(dialog, "helo").result(PATIENCE)
-    phone.chat.edit_message(dialog, first, "hello").result(PATIENCE)
-    phone.chat.delete_message(dialog, first).result(PATIENCE)
+    first = phone.chat.send_message(dialog, "helo").result(TIMEOUT)
+    phone.chat.edit_message(dialog, first, "hello").result(TIMEOUT)
+    phone.chat.delete_message(dialog, first).result(TIMEOUT)
     for person, own in ((ben, False), (desk, True)):
         (edit,) = person.events.wait_for("message_edited")
         assert (edit.message_id, edit.body, edit.own) == (first.id, "hello", own)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from connectycube import ContactEvent, ContactListItem
-from tests.chat.people import settled
+from tests.support.people import settled
 
 NOBODY = 999_999_999
 

@@ -11,7 +11,7 @@ from connectycube import (
     LivenessError,
     Timeouts,
 )
-from tests.chat.people import PATIENCE
+from tests.support.waiting import TIMEOUT
 
 
 def bodies(person, count):
@@ -32,7 +32,7 @@ def test_after_a_cut_link_the_session_is_resumed_and_both_directions_are_made_go
     proxy.heal()
     alice.wait_for_state(ChatState.RESUMED)
     for handle in handles:
-        handle.result(PATIENCE)
+        handle.result(TIMEOUT)
     assert bodies(alice, 30) == [f"in {number}" for number in range(30)]
     assert bodies(bob, 30) == [f"out {number}" for number in range(30)]
     alice.chat.ping()
@@ -49,7 +49,7 @@ def test_what_is_written_without_a_link_is_sent_when_it_is_back(server, end):
     handle = alice.chat.send_private(bob.id, "written without a link")
     bob.chat.send_private(alice.id, "to one who is not there")
     proxy.accept()
-    assert handle.result(PATIENCE).body == "written without a link"
+    assert handle.result(TIMEOUT).body == "written without a link"
     alice.wait_for_state(ChatState.RESUMED)
     assert bodies(bob, 1) == ["written without a link"]
     assert bodies(alice, 1) == ["to one who is not there"]
@@ -70,7 +70,7 @@ def test_a_link_cut_again_and_again_loses_and_repeats_nothing(server):
                 alice.chat.ping()
             proxy.rst()
             alice.wait_for_state(ChatState.RESUMED, position // 40 + 1)
-    handle.result(PATIENCE)
+    handle.result(TIMEOUT)
     assert bodies(bob, 200) == bodies(alice, 200) == texts
     bob.chat.ping()
     alice.chat.ping()
@@ -85,7 +85,7 @@ def test_a_link_cut_in_the_middle_of_a_stanza(server):
     body = "x" * 100_000
     proxy.cut_after(50_000, "to_server", "rst", scope="existing")
     handle = alice.chat.send_private(bob.id, body)
-    assert handle.result(PATIENCE).body == body  # prosody needs a new session for that
+    assert handle.result(TIMEOUT).body == body  # prosody needs a new session for that
     alice.chat.send_private(bob.id, "and on it goes")
     assert bodies(bob, 2) == [body, "and on it goes"]
 
@@ -103,7 +103,7 @@ def test_a_session_that_is_gone_is_replaced_and_what_was_not_sent_is_sent(server
     proxy.accept()
     alice.wait_for_state(ChatState.READY, 2)
     assert ChatState.RESUMED not in alice.states
-    assert handle.result(PATIENCE).body == "written before it was known"
+    assert handle.result(TIMEOUT).body == "written before it was known"
     assert bodies(bob, 1) == ["written before it was known"]
 
 
@@ -117,7 +117,7 @@ def test_a_silent_server_is_noticed_by_the_liveness_deadline(server):
     proxy.heal()
     assert isinstance(reason, LivenessError)
     alice.wait_for_state(ChatState.RESUMED)
-    assert alice.chat.ping() < PATIENCE
+    assert alice.chat.ping() < TIMEOUT
 
 
 @pytest.mark.parametrize("direction", ["to_server", "to_client"])
@@ -134,7 +134,7 @@ def test_a_link_that_is_silent_in_one_direction_is_noticed_by_the_liveness_deadl
     proxy.heal()
     assert isinstance(reason, LivenessError)
     alice.wait_for_state(ChatState.RESUMED)
-    assert handle.result(PATIENCE).body == "does this arrive?"
+    assert handle.result(TIMEOUT).body == "does this arrive?"
     alice.chat.ping()
     bob.chat.ping()
     assert bodies(bob, 1) == ["does this arrive?"]
@@ -152,9 +152,9 @@ def test_a_server_that_stands_still_is_noticed_and_found_again_when_it_goes_on(o
             "who does not answer is no permanent failure"
         )
         handle = alice.chat.send_private(bob.id, "written while it stood still")
-    alice.chat.wait_until_ready(PATIENCE)
-    bob.chat.wait_until_ready(PATIENCE)
-    assert handle.result(PATIENCE).body == "written while it stood still"
+    alice.chat.wait_until_ready(TIMEOUT)
+    bob.chat.wait_until_ready(TIMEOUT)
+    assert handle.result(TIMEOUT).body == "written while it stood still"
     assert bodies(bob, 1) == ["written while it stood still"]
 
 
@@ -186,7 +186,7 @@ def test_a_killed_server_is_found_again_and_gets_what_was_written_meanwhile(own_
     own_server.start()
     for person in (alice, bob):
         person.wait_for_state(ChatState.READY, 2)
-    assert handle.result(PATIENCE).body == "written while the server was dead"
+    assert handle.result(TIMEOUT).body == "written while the server was dead"
 
 
 def test_a_server_that_shuts_down_is_found_again_and_its_rooms_entered_again(own_server):

@@ -7,8 +7,8 @@ import threading
 import pytest
 
 from connectycube import Attachment, DialogRef, Message
-from tests.chat.people import PATIENCE
 from tests.interop.realtime.servers import NOBODY
+from tests.support.waiting import TIMEOUT
 
 TEXTS = (
     "Grüße <&> ]]> 'x' \"y\" &amp; </body>",
@@ -31,10 +31,10 @@ def test_a_receiver_answers_inside_its_callback(server):
     @bob.chat.message_received.connect
     def answer(chat, message):
         chat.mark_read(message)
-        chat.reply(message, f"you said {message.body}").result(PATIENCE)
+        chat.reply(message, f"you said {message.body}").result(TIMEOUT)
 
     handle = alice.chat.send_private(bob.id, "hello")
-    assert handle.result(PATIENCE).body == "hello"
+    assert handle.result(TIMEOUT).body == "hello"
     received = bob.events.wait_for("message_received")[0]
     assert (received.id, received.sender_id) == (handle.id, alice.id)
     assert received.recipient_id == bob.id
@@ -151,14 +151,14 @@ def test_a_message_to_a_user_that_does_not_exist_comes_back(server):
     failure = alice.events.wait_for("message_failed")[0]
     assert (failure.message_id, failure.condition) == (handle.id, "service-unavailable")
     assert failure.user_id == NOBODY
-    assert alice.chat.ping() < PATIENCE
+    assert alice.chat.ping() < TIMEOUT
 
 
 def test_a_message_to_an_absent_user_comes_later_where_the_server_keeps_it(server):
     alice, absent = server.person(), server.user()
     texts = ["while you were away", "and again"]
     for text in texts:
-        alice.chat.send_private(absent.id, text).result(PATIENCE)
+        alice.chat.send_private(absent.id, text).result(TIMEOUT)
     bob = server.person(absent)
     if server.supports("offline messages"):
         received = bob.events.wait_for("message_received", 2)
@@ -186,8 +186,8 @@ def test_a_big_message_arrives_whole(server, size):
     alice, bob = server.person(), server.person()
     body = "".join(chr(0x20AC + number % 1000) for number in range(size // 3))
     assert size - 3 < len(body.encode()) <= size
-    alice.chat.send_private(bob.id, body).result(PATIENCE)
-    bob.chat.send_private(alice.id, body).result(PATIENCE)
+    alice.chat.send_private(bob.id, body).result(TIMEOUT)
+    bob.chat.send_private(alice.id, body).result(TIMEOUT)
     assert bodies(bob, 1) == bodies(alice, 1) == [body]
 
 
@@ -228,9 +228,9 @@ def test_four_senders_at_once_are_each_heard_in_order(server):
 def test_an_edit_and_a_deletion_are_seen_by_the_other_user(server):
     alice, bob = server.person(), server.person()
     dialog = DialogRef.private(bob.id, "d" * 24)
-    first = alice.chat.send_message(dialog, "helo").result(PATIENCE)
-    alice.chat.edit_message(dialog, first, "hello <&> 👋").result(PATIENCE)
-    alice.chat.delete_message(dialog, first.id).result(PATIENCE)
+    first = alice.chat.send_message(dialog, "helo").result(TIMEOUT)
+    alice.chat.edit_message(dialog, first, "hello <&> 👋").result(TIMEOUT)
+    alice.chat.delete_message(dialog, first.id).result(TIMEOUT)
     (edit,) = bob.events.wait_for("message_edited")
     assert (edit.user_id, edit.message_id, edit.body) == (alice.id, first.id, "hello <&> 👋")
     assert edit.is_last and not edit.own
@@ -246,7 +246,7 @@ def test_a_system_message_reaches_every_device_and_is_no_message(server):
     devices = [server.person(user) for _ in range(2)]
     custom = {"albums": "reload & <more>", "nested": {"city": "Łódź", "deep": {"n": "5"}}}
     handle = alice.chat.send_system_message(user.id, custom)
-    assert handle.result(PATIENCE).recipient_id == user.id
+    assert handle.result(TIMEOUT).recipient_id == user.id
     alice.chat.send_private(user.id, "a message")
     for device in devices:
         (received,) = device.events.wait_for("system_message_received")
@@ -266,5 +266,5 @@ def test_a_system_message_to_a_user_that_does_not_exist_is_lost_or_comes_back(se
         assert failures[0].condition == "service-unavailable"
     else:
         assert failures == []
-        assert handle.result(PATIENCE).recipient_id == NOBODY
+        assert handle.result(TIMEOUT).recipient_id == NOBODY
     assert len(alice.events.of("message_failed")) == 1

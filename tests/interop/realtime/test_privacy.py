@@ -6,7 +6,7 @@ import pytest
 
 from connectycube import PrivacyItem, PrivacyListNames, StanzaError
 from connectycube.deadline import Deadline
-from tests.chat.people import PATIENCE
+from tests.support.waiting import TIMEOUT
 
 with_lists = pytest.mark.parametrize(
     "running",
@@ -43,7 +43,7 @@ def test_a_block_ends_private_messages_until_it_is_taken_back(two):
     assert failure.message_id == handle.id
     ana.chat.privacy.unblock(ben.id)
     assert ana.chat.privacy.blocked() == ()
-    ben.chat.send_private(ana.id, "heard").result(PATIENCE)
+    ben.chat.send_private(ana.id, "heard").result(TIMEOUT)
     assert [m.body for m in ana.events.wait_for("message_received")] == ["heard"]
 
 
@@ -54,7 +54,7 @@ def test_a_mutual_block_refuses_the_owners_messages_and_a_one_way_block_does_not
     refused = ana.chat.send_private(ben.id, "to one whom I block")
     assert ana.events.wait_for("message_failed")[0].message_id == refused.id
     ana.chat.privacy.block(ben.id, mutual=False)
-    ana.chat.send_private(ben.id, "one way").result(PATIENCE)
+    ana.chat.send_private(ben.id, "one way").result(TIMEOUT)
     assert [m.body for m in ben.events.wait_for("message_received")] == ["one way"]
 
 
@@ -71,7 +71,7 @@ def test_lists_are_made_changed_put_in_force_and_removed(two):
     privacy.update("a list & more", [PrivacyItem(ben.id, "allow")])
     assert privacy.names().default == "a list & more"
     assert privacy.get("a list & more") == (PrivacyItem(ben.id, "allow"),)
-    ben.chat.send_private(ana.id, "allowed").result(PATIENCE)
+    ben.chat.send_private(ana.id, "allowed").result(TIMEOUT)
     ana.events.wait_for("message_received")
     privacy.remove("a list & more")
     assert privacy.names() == PrivacyListNames()
@@ -97,15 +97,15 @@ def test_rules_of_other_programs_are_kept(two):
 
     def ask(payload):
         xml = f"<query xmlns='jabber:iq:privacy'>{payload}</query>"
-        ana.chat._driver.request("set", None, xml, Deadline(PATIENCE))
+        ana.chat._driver.request("set", None, xml, Deadline(TIMEOUT))
 
     ask(f"<list name='theirs'>{peer_rules}</list>")
     ask("<default name='theirs'/>")
-    before = privacy._rules("theirs", Deadline(PATIENCE))
+    before = privacy._rules("theirs", Deadline(TIMEOUT))
     privacy.block(ben.id)
-    assert privacy._rules("theirs", Deadline(PATIENCE))[2:] == before
+    assert privacy._rules("theirs", Deadline(TIMEOUT))[2:] == before
     privacy.unblock(ben.id)
-    assert privacy._rules("theirs", Deadline(PATIENCE)) == before
+    assert privacy._rules("theirs", Deadline(TIMEOUT)) == before
 
 
 @with_lists
@@ -128,7 +128,7 @@ def test_slixmpp_is_not_heard_while_it_is_blocked_and_is_told_so(server):
     ana_jid = ana.chat._addresses.user(ana.id)
     ana.chat.privacy.block(them.id)
     peer.send_message(ana_jid, "not heard")
-    refusal = peer.messages.wait_for(lambda stanza: stanza["type"] == "error", PATIENCE)
+    refusal = peer.messages.wait_for(lambda stanza: stanza["type"] == "error", TIMEOUT)
     assert refusal["error"]["condition"] == "service-unavailable"
     refused = ana.chat.send_private(them.id, "to one whom I block")
     assert ana.events.wait_for("message_failed")[0].message_id == refused.id

@@ -7,8 +7,8 @@ import threading
 import pytest
 
 from connectycube import ChatState
-from tests.chat.people import PATIENCE
 from tests.interop.realtime.rooms import bodies, check_online, hear, users_of
+from tests.support.waiting import TIMEOUT
 
 
 class Away:
@@ -52,7 +52,7 @@ def test_a_resumed_session_is_in_its_rooms_still_and_hears_what_was_said(far, se
         hear(f"{number}!", cleo, ben, room)
     handle = away.person.chat.send_message(room, "without a link")
     away.come_back(ChatState.RESUMED)
-    handle.result(PATIENCE)
+    handle.result(TIMEOUT)
     hear("and on", ben, away.person, room)
     heard = bodies(away.person, 41)
     assert [body for body in heard if body.isdigit()] == [f"{number}" for number in range(20)]
@@ -82,7 +82,7 @@ def test_a_new_session_enters_the_rooms_that_were_not_left(far, server):
     assert away.person.events.of("room_left") == []
     # What was entered again by itself is known as entered: nothing is asked.
     away.person.chat.join(room)
-    away.person.chat.send_message(room, "here again").result(PATIENCE)
+    away.person.chat.send_message(room, "here again").result(TIMEOUT)
     assert "here again" in bodies(ben, 1)
 
 
@@ -96,7 +96,7 @@ def test_messages_written_without_a_link_enter_their_room_first(far, state):
     handles = [away.person.chat.send_message(room, f"{number}") for number in range(10)]
     away.come_back(state)
     for handle in handles:
-        handle.result(PATIENCE)
+        handle.result(TIMEOUT)
     assert bodies(ben, 10) == [f"{number}" for number in range(10)]
     assert users_of(ben.events.of("occupant_joined")) == [away.person.id]
     assert away.person.events.of("message_failed") == []
@@ -112,7 +112,7 @@ def test_a_join_during_an_outage_is_made_when_the_link_is_back(far, server, stat
     joining = threading.Thread(target=away.person.chat.join, args=(room,))
     joining.start()
     away.come_back(state)
-    joining.join(PATIENCE)
+    joining.join(TIMEOUT)
     assert users_of(ben.events.wait_for("occupant_joined")) == [away.person.id]
     check_online(server, ben, room, ben, away.person)
 

@@ -7,8 +7,8 @@ import threading
 import pytest
 
 from connectycube import Attachment, DialogRef, Message, MessageDeletion, MessageEdit, Typing
-from tests.chat.people import PATIENCE
 from tests.interop.realtime.rooms import bodies, hear, users_of
+from tests.support.waiting import TIMEOUT
 
 TEXTS = (
     "Grüße <&> ]]> 'x' \"y\" &amp; </body>",
@@ -31,7 +31,7 @@ def inside(three):
 def test_a_message_reaches_all_others_once_and_its_sender_as_the_servers_copy(inside):
     ana, ben, cleo, room = inside
     handle = ana.chat.send_message(room, "Shall we?")
-    sent = handle.result(PATIENCE)
+    sent = handle.result(TIMEOUT)
     for person in (ben, cleo):
         (message,) = person.events.wait_for("message_received")
         assert (message.id, message.body, message.sender_id) == (handle.id, "Shall we?", ana.id)
@@ -123,7 +123,7 @@ def test_a_reply_inside_a_callback_goes_to_the_room(inside):
     @ben.chat.message_received.connect
     def answer(chat, message):
         if message.sender_id == ana.id:
-            chat.reply(message, f"you said {message.body}").result(PATIENCE)
+            chat.reply(message, f"you said {message.body}").result(TIMEOUT)
 
     ana.chat.send_message(room, "hello")
     assert bodies(ana, 1) == ["you said hello"]
@@ -132,12 +132,12 @@ def test_a_reply_inside_a_callback_goes_to_the_room(inside):
 
 def test_events_of_a_room_can_be_waited_for(inside):
     ana, ben, _, room = inside
-    with ben.chat.events(ben.chat.message_received, PATIENCE) as heard:
+    with ben.chat.events(ben.chat.message_received, TIMEOUT) as heard:
         for number in range(3):
             ana.chat.send_message(room, f"{number}")
         assert [heard.next().body for _ in range(3)] == ["0", "1", "2"]
     joins = threading.Thread(target=lambda: (ana.chat.leave(room), ana.chat.join(room)))
-    with ben.chat.events(ben.chat.occupant_joined, PATIENCE) as coming:
+    with ben.chat.events(ben.chat.occupant_joined, TIMEOUT) as coming:
         joins.start()
         assert coming.next(where=lambda event: event.user_id == ana.id).dialog_id == room.id
     joins.join()
@@ -215,10 +215,10 @@ def test_typing_in_a_room_is_seen_by_the_others_in_order(inside):
 
 def test_edits_and_deletions_in_a_room_are_seen_by_the_others(inside):
     ana, ben, cleo, room = inside
-    first = ana.chat.send_message(room, "helo").result(PATIENCE)
-    second = ana.chat.send_message(room, "oops").result(PATIENCE)
-    ana.chat.edit_message(room, first, "hello <&> 👋", is_last=False).result(PATIENCE)
-    ana.chat.delete_message(room, second).result(PATIENCE)
+    first = ana.chat.send_message(room, "helo").result(TIMEOUT)
+    second = ana.chat.send_message(room, "oops").result(TIMEOUT)
+    ana.chat.edit_message(room, first, "hello <&> 👋", is_last=False).result(TIMEOUT)
+    ana.chat.delete_message(room, second).result(TIMEOUT)
     dialog = DialogRef.room(room.id)
     for person in (ben, cleo):
         assert person.events.wait_for("message_edited") == [

@@ -7,8 +7,8 @@ import threading
 import pytest
 
 from connectycube import ArgumentValueError, ChatTimeoutError, DialogRef, Occupant, StanzaError
-from tests.chat.people import PATIENCE
 from tests.interop.realtime.rooms import check_online, hear, users_of
+from tests.support.waiting import TIMEOUT
 
 UNKNOWN = "5f1e0a0b0c0d0e0f10111213"
 
@@ -84,7 +84,7 @@ def test_two_devices_of_a_user_are_one_occupant_until_both_have_left(server):
 def test_a_message_enters_the_room_first(three, server):
     ana, ben, _, room = three
     ben.chat.join(room)
-    ana.chat.send_message(room, "I am new here").result(PATIENCE)
+    ana.chat.send_message(room, "I am new here").result(TIMEOUT)
     assert ben.events.wait_for("occupant_joined")[0].user_id == ana.id
     assert ben.events.wait_for("message_received")[0].body == "I am new here"
     check_online(server, ben, room, ana, ben)
@@ -139,7 +139,7 @@ def test_without_joining_messages_arrive_where_the_server_wants_none(three, serv
     ben.chat.join(room)
     cleo.chat.join(room)
     cleo.chat.leave(room)
-    ana.chat.send_message(room, "who hears this?").result(PATIENCE)
+    ana.chat.send_message(room, "who hears this?").result(TIMEOUT)
     ben.events.wait_for("message_received")
     if server.supports("room messages without a join"):
         message = cleo.events.wait_for("message_received")[0]
@@ -281,7 +281,7 @@ def test_a_link_cut_before_the_answer_only_delays_a_join(server):
     joining.start()
     ben.events.wait_for("occupant_joined")
     proxy.rst()
-    joining.join(PATIENCE)
+    joining.join(TIMEOUT)
     check_online(server, ana, room, ana, ben)
     hear("welcome", ben, ana, room)
     assert len(ben.events.of("occupant_joined")) == 1
@@ -295,7 +295,7 @@ def test_a_link_cut_before_the_room_was_asked_only_delays_entering_it(server):
     proxy.freeze("existing")
     handle = ana.chat.send_message(room, "I come, I write")
     proxy.rst()
-    handle.result(PATIENCE)
+    handle.result(TIMEOUT)
     assert [m.body for m in ben.events.wait_for("message_received")] == ["I come, I write"]
     ana.chat.join(room)
     check_online(server, ana, room, ana, ben)

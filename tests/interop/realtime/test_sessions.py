@@ -7,8 +7,8 @@ import threading
 import pytest
 
 from connectycube import AuthenticationError, Chat, ChatState
-from tests.chat.people import PATIENCE
 from tests.interop.realtime.servers import NOBODY
+from tests.support.waiting import TIMEOUT
 
 
 def test_a_login_goes_through_the_guides_states(server):
@@ -64,7 +64,7 @@ def test_eight_users_log_in_at_once_and_each_hears_the_next(server):
             chat.ping()
         for position, chat in enumerate(chats):
             chat.send_private(users[position - 1].id, "hello, neighbour")
-        assert all_heard.wait(PATIENCE)
+        assert all_heard.wait(TIMEOUT)
     finally:
         for chat in chats:
             chat.logout()
@@ -90,10 +90,10 @@ def test_a_conflict_ends_the_older_connection_for_good(server):
     newer = server.person(user, resource="one at a time")
     change = older.wait_for_state(ChatState.CLOSED)
     assert change.reason.condition == "conflict"
-    assert newer.chat.ping() < PATIENCE
+    assert newer.chat.ping() < TIMEOUT
 
 
 def test_the_server_answers_a_ping_and_other_users_pings_are_answered(server):
     alice, peer = server.person(resource="here"), server.slixmpp()
-    assert 0 < alice.chat.ping() < PATIENCE
-    assert 0 <= peer.ping(f"{alice.id}-{alice.config.app_id}@localhost/here") < PATIENCE
+    assert 0 < alice.chat.ping() < TIMEOUT
+    assert 0 <= peer.ping(f"{alice.id}-{alice.config.app_id}@localhost/here") < TIMEOUT

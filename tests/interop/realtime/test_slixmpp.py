@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from connectycube import Attachment, DialogRef, Message
-from tests.chat.people import PATIENCE
 from tests.interop.slixmpp_peer import CHAT_MARKERS, CHAT_STATES
+from tests.support.waiting import TIMEOUT
 
 pytestmark = pytest.mark.referee("slixmpp")
 
@@ -32,7 +32,7 @@ def test_what_slixmpp_reads_of_our_message(meeting):
         attachments=(Attachment(type="image", uid="u1", size=5.0, data='{"a": "b c"}'),),
     )
     handle = chat.send_message(DialogRef.private(peer_id, "d" * 24), message)
-    handle.result(PATIENCE)
+    handle.result(TIMEOUT)
 
     stanza = peer.messages.wait_for(lambda stanza: stanza["id"] == handle.id)
     assert stanza["type"] == "chat"

@@ -1,0 +1,584 @@
+"""The pages say what the code does: their Python runs, their tables equal it, their links lead somewhere.
+
+A Python block runs as part of a program that is described at the top of its page. A comment before the block
+makes it something else::
+
+    <!-- bot -->        a program that answers messages and ends with SIGTERM
+    <!-- script -->     a program that ends by itself, with status 0
+    <!-- test file -->  a file of tests for pytest
+    <!-- excerpt -->    needs what a test does not have; it is only compiled
+"""
+
+from __future__ import annotations
+
+import contextlib
+import importlib.util
+import itertools
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import attrs
+import pytest
+from attrs import frozen
+
+import connectycube
+from connectycube import Chat, Config, ConnectyCube, ReconnectPolicy
+from connectycube.chat.protocol.core import PERMANENT
+from connectycube.cli import emulator as emulator_command
+from connectycube.emulator import Emulator
+from tests.support.paths import ROOT
+from tests.support.people import FAST, Events, Person, logged_in
+from tests.support.waiting import TIMEOUT, wait_until
+from tests.unit.test_house import MAY_KNOW, OUTSIDERS
+
+DOCS = ROOT / "docs"
+PAGES = [ROOT / "README.md", *sorted(DOCS.glob("*.md"))]
+KINDS = ("bot", "script", "test file", "excerpt")
+PASSWORD = "a password"
+
+_BLOCK = re.compile(
+    r"^(?:<!-- (?P<kind>[a-z ]+) -->\n)?```(?P<language>[\w-]+)\n(?P<code>.*?)^```$",
+    re.MULTILINE | re.DOTALL,
+)
+_LINK = re.compile(r"(?<!!)\[[^\]]*\]\((?P<target>[^)\s]+)\)")
+_HEADING = re.compile(r"^#+ (?P<title>.+)$", re.MULTILINE)
+
+
+@frozen
+class Block:
+    """One Python block: where it is, what it is, its code."""
+
+    page: Path
+    line: int
+    kind: str
+    code: str
+
+    @property
+    def place(self) -> str:
+        """File and line."""
+        return f"{self.page.relative_to(ROOT)}:{self.line}"
+
+
+def blocks_of(page: Path) -> Iterator[Block]:
+    text = page.read_text(encoding="utf-8")
+    for found in _BLOCK.finditer(text):
+        if found["language"] == "python":
+            line = text.count("\n", 0, found.start("code")) + 1
+            yield Block(page, line, found["kind"] or "", found["code"])
+
+
+BLOCKS = [block for page in PAGES for block in blocks_of(page)]
+
+
+def blocks(kind: str) -> pytest.MarkDecorator:
+    chosen = [block for block in BLOCKS if block.kind == kind]
+    return pytest.mark.parametrize("block", chosen, ids=lambda block: block.place)
+
+
+def prose_of(page: Path) -> str:
+    """A page's text without its code blocks."""
+    return _BLOCK.sub("", page.read_text(encoding="utf-8"))
+
+
+@pytest.fixture(scope="module")
+def service() -> Iterator[Emulator]:
+    """An emulator for this module, with the users of the pages; its log-ins do not make others by mistake."""
+    with Emulator() as running:
+        for name in ("alice", "bob"):
+            running.add_user(name, PASSWORD)
+        yield running
+
+
+@pytest.fixture
+def environment(service, monkeypatch) -> dict[str, str]:
+    """The emulator's variables, set."""
+    for name, value in service.environment().items():
+        monkeypatch.setenv(name, value)
+    return {**os.environ, "PYTHONWARNINGS": "error", "PYTHONPATH": str(ROOT)}
+
+
+# --- examples that are part of a program --------------------------------------------------------
+
+
+@pytest.fixture
+def bob(service) -> Iterator[Person]:
+    """The other person of the examples, logged in."""
+    person = Person.new(service)
+    with logged_in(person):
+        yield person
+
+
+@pytest.fixture
+def alice(service) -> Iterator[ConnectyCube]:
+    """The client of the examples, with a session and logged in to the chat."""
+    with ConnectyCube(config=service.config(reconnect=FAST)) as cube:
+        cube.login(login="alice", password=PASSWORD)
+        cube.chat.login()
+        yield cube
+
+
+@pytest.fixture
+def names(alice, bob):
+    """What the pages say that their examples have; clients that an example makes are closed."""
+    events = Events(alice.chat.message_received)
+    bob.chat.send_private(alice.user.id, "Hello Alice").result(TIMEOUT)
+    names = {
+        "__name__": "example",
+        "cube": alice,
+        "chat": alice.chat,
+        "bob_id": bob.id,
+        "dialog": alice.dialogs.create_private(bob.id),
+        "message": events.wait_for("message_received")[0],
+        "group": alice.dialogs.create_group("Hikers", [bob.id]),
+    }
+    yield names
+    for value in list(names.values()):
+        if isinstance(value, ConnectyCube):
+            value.close()
+
+
+@blocks("")
+def test_an_example_runs_and_its_receivers_work(block, names, environment, alice, bob, service):
+    failures = [Events(alice.chat.callback_failed)]
+    events = Events(*alice.chat._signals())
+    group = names["group"]  # an example may give the name to another
+
+    exec(compile("\n" * (block.line - 1) + block.code, str(block.page), "exec"), names)
+
+    for other in [value for value in names.values() if isinstance(value, ConnectyCube)]:
+        if other is not alice:
+            failures.append(Events(other.chat.callback_failed))
+            let_a_message_come(other, bob)
+    if alice.chat.is_ready and alice.session is not None:
+        live_through_everything(alice.chat, events, bob, service, group)
+    alice.chat.logout()  # waits for the receivers
+    assert [failed.of("callback_failed") for failed in failures] == [[]] * len(failures)
+
+
+def let_a_message_come(cube: ConnectyCube, bob: Person) -> None:
+    """Let a client that an example made receive a message, if it has a user; close it."""
+    if cube.user is not None and cube.chat.message_received.receivers:
+        cube.chat.login()
+        bob.chat.send_private(cube.user.id, "Hello to the example").result(TIMEOUT)
+        cube.chat.logout()  # waits for the receivers
+    cube.close()
+
+
+def live_through_everything(
+    chat: Chat, events: Events, bob: Person, service: Emulator, group: connectycube.DialogRef
+) -> None:
+    """Let every signal of the chat speak."""
+    me = chat.user.id
+    live_through_a_group(chat, events, bob, service, group)
+    bob.chat.send_typing(connectycube.DialogRef.private(me))
+    bob.chat.send_stop_typing(connectycube.DialogRef.private(me))
+    bob.chat.contacts.add(me)
+    events.wait_for("contact_requested")
+    bob.chat.contacts.remove(me)
+    events.wait_for("contact_cancelled")
+    before = len(events.of("message_received"))
+    bob.chat.send_private(me, "Hello again").result(TIMEOUT)
+    events.wait_for("message_received", before + 1)
+    chat.send_private(bob.id, "And you?").result(TIMEOUT)
+    bob.chat.mark_read(
+        bob.events.wait(lambda e: [m for m in e.of("message_received") if m.body == "And you?"])[0]
+    )
+    events.wait_for("message_read")
+    service.cut(me)
+    events.wait(lambda e: [c for c in e.of("state_changed") if c.state.name == "FORCE_CLOSED"])
+    service.forget_sessions(me)
+    chat.wait_until_ready(TIMEOUT)
+
+
+def live_through_a_group(
+    chat: Chat, events: Events, bob: Person, service: Emulator, group: connectycube.DialogRef
+) -> None:
+    """Let everything happen that happens in a group, and a system message."""
+    me = chat.user.id
+    chat.join(group)
+    bob.chat.join(group)
+    sent = bob.chat.send_message(group, "Hello group").result(TIMEOUT)
+    bob.chat.edit_message(group, sent, "Hello all").result(TIMEOUT)
+    bob.chat.delete_message(group, sent).result(TIMEOUT)
+    bob.chat.leave(group)
+    bob.chat.send_system_message(me, {"reload": "albums"}).result(TIMEOUT)
+    service.kick(group.id, me)
+    for name in (
+        "occupant_joined",
+        "message_edited",
+        "message_deleted",
+        "occupant_left",
+        "system_message_received",
+        "room_left",
+    ):
+        events.wait_for(name)
+
+
+def test_the_first_kind_of_reconnection_manager_comes_back(environment, service, monkeypatch):
+    code = next(block.code for block in BLOCKS if "Timer(5.0, chat.relogin)" in block.code)
+    names = {"__name__": "example"}
+    exec(code.replace("5.0", "0.05"), names)
+    with names["cube"] as cube:
+        events = Events(cube.chat.state_changed)
+        service.cut(cube.user.id)
+
+        def changes_since_the_cut(seen):
+            names = [change.state.name for change in seen.of("state_changed")]
+            # The READY of the login may come late, to receivers connected after it.
+            since = names[names.index("FORCE_CLOSED") :] if "FORCE_CLOSED" in names else []
+            return since if "READY" in since else None
+
+        assert events.wait(changes_since_the_cut) == [
+            *("FORCE_CLOSED", "CLOSED", "RECONNECTING", "AUTHENTICATED", "READY")
+        ]
+        cube.chat.logout()
+        assert cube.chat.state.name == "CLOSED", "a logout is no reason to come back"
+
+
+def test_the_second_kind_of_reconnection_manager_does_not_wait_for_its_turn(service):
+    code = next(block.code for block in BLOCKS if "def network_is_back" in block.code)
+    person = Person.new(service, reconnect=ReconnectPolicy(delay=3600))
+    names = {"__name__": "example", "chat": person.chat}
+    exec(code, names)
+    with logged_in(person):
+        service.cut(person.id)
+        person.wait_for_state(connectycube.ChatState.FORCE_CLOSED)
+        names["network_is_back"](person.chat)
+        person.chat.wait_until_ready(TIMEOUT)
+
+
+def test_the_filled_gap_of_the_page_is_noted_and_a_failure_told(names, alice, service, capsys, bob):
+    exec(next(block.code for block in BLOCKS if "def read_it_yourself" in block.code), names)
+    said: list[str] = []
+
+    def lose_session() -> None:
+        service.faults.refuse_resume(user=alice.user.id, times=1)
+        service.cut(alice.user.id)
+
+    def wait_for(words: str) -> None:
+        wait_until(lambda: said.append(capsys.readouterr().out) or words in "".join(said))
+
+    dialog_id = names["dialog"].id
+    service.add_messages(dialog_id, [{"sender_id": bob.id, "message": "in the gap"}])
+    lose_session()
+    wait_for("came while we were away")
+    wait_until(lambda: not alice.chat._driver.core.recovery.is_open)
+    service.faults.server_error(on="rest", user=alice.user.id, times=1)
+    lose_session()
+    wait_for("some dialogs could not be read")
+    assert "in the gap" in "".join(said)
+
+
+# --- examples that are programs -----------------------------------------------------------------
+
+
+@blocks("bot")
+def test_a_bot_of_the_pages_answers(block, bob, service, environment, tmp_path):
+    password = re.search('login="alice", password="(.*?)"', block.code)[1]
+    login = f"alice-{block.line}"  # one bot for each example, and one answer
+    service.add_user(login, password)
+    script = tmp_path / "bot.py"
+    script.write_text(block.code.replace('"alice"', f'"{login}"'), encoding="utf-8")
+    with subprocess.Popen(
+        [sys.executable, script],
+        cwd=tmp_path,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+    ) as bot:
+        try:
+            bot_id = wait_until(lambda: bot_session(service, bob.id))
+            bob.chat.send_private(bot_id, "ping").result(TIMEOUT)
+            assert bob.events.wait_for("message_received")[0].body == "you said ping"
+            if "SIGTERM" in block.code:
+                bot.terminate()
+                output = bot.communicate(timeout=TIMEOUT)[0].decode()
+                assert (bot.returncode, output) == (0, "")
+                assert bot_session(service, bob.id) is None, "it logged out"
+        finally:
+            bot.kill()
+            bot.communicate()
+    service.cut(bot_id)
+    wait_until(lambda: not bot_session(service, bob.id, connected=True))
+    service.forget_sessions(bot_id)
+
+
+def bot_session(service: Emulator, bob_id: int, connected: bool | None = None) -> int | None:
+    """The user of the one session that is not Bob's and can receive; None if there is none."""
+    others = [
+        entry["user_id"]
+        for entry in service.sessions()
+        if entry["user_id"] != bob_id
+        and entry["available"]
+        and (connected is None or entry["connected"] is connected)
+    ]
+    return others[0] if others else None
+
+
+@blocks("script")
+def test_a_script_of_the_pages_ends_well(block, environment, tmp_path):
+    script = tmp_path / "script.py"
+    script.write_text(block.code, encoding="utf-8")
+    environment["PYTHONWARNINGS"] = "error,ignore:This process:DeprecationWarning"
+    done = subprocess.run(
+        [sys.executable, script], env=environment, capture_output=True, text=True, timeout=30
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "alice" in done.stdout
+    assert "seconds" in done.stdout
+
+
+@blocks("test file")
+def test_a_test_file_of_the_pages_passes(block, tmp_path):
+    (tmp_path / "test_example.py").write_text(block.code, encoding="utf-8")
+    (tmp_path / "pytest.ini").write_text("[pytest]\nfilterwarnings = error\n")
+    done = subprocess.run(
+        [
+            *(sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider"),
+            *("-p", "connectycube.testing.plugin", tmp_path),
+        ],
+        env={**os.environ, "PYTHONPATH": str(ROOT), "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"},
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert f"{block.code.count('def test_')} passed" in done.stdout
+
+
+SHELL = [
+    pytest.param(found["code"], id=page.name)
+    for page in PAGES
+    for found in _BLOCK.finditer(page.read_text(encoding="utf-8"))
+    if found["language"] == "sh" and "connectycube emulator" in found["code"]
+]
+
+
+@pytest.mark.skipif(os.name != "posix", reason="this is for a POSIX shell")
+@pytest.mark.parametrize("code", SHELL)
+def test_the_shell_commands_start_an_emulator_that_a_program_finds(code, tmp_path):
+    (tmp_path / "my_bot.py").write_text(
+        "from connectycube import ConnectyCube\n"
+        "with ConnectyCube.from_env() as cube:\n"
+        "    print('session of', cube.login(login='alice', password='a password').login)\n"
+        "    print('state', cube.chat.login() and cube.chat.state.name)\n"
+    )
+    programs = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
+    assert shutil.which("connectycube", path=programs), "the package is not installed"
+    with subprocess.Popen(
+        ["sh", "-e", "-c", f'{code}\nkill "$!"\nwait "$!"'],
+        cwd=tmp_path,
+        env={"PATH": programs, "PYTHONPATH": str(ROOT), "HOME": str(tmp_path)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        start_new_session=True,
+    ) as shell:
+        try:
+            out, err = shell.communicate(timeout=30)
+        finally:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(shell.pid, signal.SIGKILL)  # the emulator, if the shell did not end it
+    assert out.decode() == "session of alice\nstate READY\n", err.decode()
+    assert shell.returncode == 0
+
+
+def test_both_pages_about_the_emulator_show_its_command():
+    assert [parameter.id for parameter in SHELL] == ["README.md", "emulator.md"]
+
+
+@blocks("excerpt")
+def test_an_excerpt_is_at_least_python(block):
+    compile(block.code, block.place, "exec")
+
+
+def test_every_block_is_of_a_known_kind_and_all_kinds_are_met():
+    assert {block.kind for block in BLOCKS} == {"", *KINDS}
+
+
+def test_the_readmes_bot_is_a_bot():
+    first = next(block for block in BLOCKS if block.page.name == "README.md")
+    assert first.kind == "bot"
+    assert len(first.code.split("\n\n")[0].splitlines()) == 1, "the import alone"
+    assert len([line for line in first.code.splitlines() if line]) <= 10, "ten lines"
+
+
+# --- tables -------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def generate():
+    spec = importlib.util.spec_from_file_location("docs_generate", DOCS / "generate.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_the_generated_parts_are_what_the_code_says(generate):
+    for page in generate.PARTS:
+        text = (DOCS / page).read_text(encoding="utf-8")
+        assert generate.generated(page, text) == text, f"run `make docs`: {page} is out of date"
+
+
+def test_a_change_of_the_code_would_be_noticed(generate, monkeypatch):
+    text = (DOCS / "chat.md").read_text(encoding="utf-8")
+    monkeypatch.setattr(
+        generate,
+        "TRANSITIONS",
+        {**generate.TRANSITIONS, connectycube.ChatState.CLOSED: frozenset()},
+    )
+    with pytest.raises(ValueError, match="CLOSED cannot become"):
+        generate.generated("chat.md", text)
+    monkeypatch.setattr(generate, "COURSES", {"none": ()})
+    assert generate.generated("chat.md", text) != text
+
+
+def test_every_generated_part_has_its_place_and_no_other(generate):
+    for page in PAGES:
+        marked = re.findall(r"<!-- (\w+): made by docs/generate.py -->", page.read_text())
+        assert sorted(marked) == sorted(generate.PARTS.get(page.name, {}))
+
+
+def rows(page: Path, heading: str) -> list[list[str]]:
+    """The rows of the first table below a heading, as cells without their backticks."""
+    section = page.read_text(encoding="utf-8").split(f"# {heading}\n")[1]
+    table = itertools.dropwhile(lambda line: not line.startswith("|"), section.splitlines())
+    lines = list(itertools.takewhile(lambda line: line.startswith("|"), table))[2:]
+    return [[cell.strip() for cell in line.strip("|").split(" | ")] for line in lines]
+
+
+def test_the_table_of_signals_names_all_of_them_with_events_and_fields():
+    chat = Chat(Config(app_id=1, auth_key="key"))
+    table = rows(DOCS / "chat.md", "Signals and events")
+    assert [row[0] for row in table] == [f"`{signal.name}`" for signal in chat._signals()]
+    for _, event, _ in table:
+        cls, *fields = re.findall(r"`(\w+)`", event)
+        model = getattr(connectycube, cls)
+        if fields:
+            assert fields == [entry.name for entry in attrs.fields(model)]
+        assert cls in Chat.__doc__
+
+
+def test_the_tables_of_errors_name_what_the_tree_has():
+    known = {name for name in connectycube.__all__ if name.endswith("Error")}
+    named = {
+        page: set(re.findall(r"`(\w+Error)`", (DOCS / page).read_text(encoding="utf-8")))
+        for page in ("chat.md", "rest.md")
+    }
+    for page, names in named.items():
+        assert names - {"TimeoutError", "TypeError", "ValueError"} <= known, page
+    api = {n for n in known if issubclass(getattr(connectycube, n), connectycube.ApiError)}
+    chat = {n for n in known if issubclass(getattr(connectycube, n), connectycube.ChatError)}
+    assert api <= named["rest.md"] | {"ApiResponseError"}
+    assert chat - named["chat.md"] == {"LivenessError"} - named["chat.md"]
+
+
+def test_the_permanent_conditions_are_those_of_the_core():
+    text = (DOCS / "chat.md").read_text(encoding="utf-8")
+    sentence = text.split("whose condition is")[1].split(".")[0]
+    assert set(re.findall(r"`([a-z-]+)`", sentence)) == PERMANENT
+
+
+def test_the_options_of_the_emulator_command_are_those_of_its_parser():
+    class Recorder:
+        def __init__(self):
+            self.names = []
+
+        def add_argument(self, name, **_):
+            self.names.append(name)
+
+    parser = Recorder()
+    emulator_command.add_arguments(parser)
+    table = rows(DOCS / "emulator.md", "As a command")
+    assert [re.findall(r"--[\w-]+", row[0])[0] for row in table] == parser.names
+
+
+def test_the_members_of_the_emulator_are_named():
+    text = (DOCS / "emulator.md").read_text(encoding="utf-8")
+    for name in (name for name in vars(Emulator) if not name.startswith("_")):
+        assert re.search(rf"`{name}[`(]", text), name
+
+
+def test_the_rules_of_the_house_are_told_of_every_room():
+    table = rows(DOCS / "design.md", "The rooms")
+    told = {name.strip("`") for row in table for name in row[0].split(", ")}
+    folders = {
+        path.parent.name for path in Path(connectycube.__file__).parent.glob("*/__init__.py")
+    }
+    assert folders <= told <= {*MAY_KNOW, *OUTSIDERS}
+
+
+def test_files_that_the_pages_name_exist():
+    not_there_yet = {"tests/a/test_b.py", "docs/_build/html"}
+    for page in PAGES:
+        for name in re.findall(
+            r"`((?:tests|docs|chat|emulator|models|cli)/[\w/.]*)`", page.read_text()
+        ):
+            places = (ROOT / name, ROOT / "connectycube" / name)
+            assert name in not_there_yet or any(place.exists() for place in places), (page, name)
+
+
+# --- the reference ------------------------------------------------------------------------------
+
+
+def test_every_public_name_is_in_the_reference_once():
+    text = (DOCS / "api.md").read_text(encoding="utf-8")
+    listed = re.findall(r"^\.\. auto(?:class|exception):: (\w+)(?:\(\))?$", text, re.MULTILINE)
+    assert sorted(listed) == connectycube.__all__
+
+
+def test_every_resource_of_a_client_is_in_the_reference():
+    text = (DOCS / "api.md").read_text(encoding="utf-8")
+    with ConnectyCube(app_id=1, auth_key="key") as cube:
+        for resource in (
+            *(cube.sessions, cube.users, cube.dialogs, cube.messages),
+            *(cube.files, cube.push, cube.address_book, cube.custom_objects),
+        ):
+            cls = type(resource)
+            assert f".. autoclass:: {cls.__module__}.{cls.__qualname__}()\n" in text
+
+
+# --- links and the build ------------------------------------------------------------------------
+
+
+def anchors(page: Path) -> set[str]:
+    """The anchors that a code host, and the built pages, make of the headings."""
+    titles = [found["title"].lower() for found in _HEADING.finditer(prose_of(page))]
+    return {re.sub(r"[^\w\- ]", "", title).replace(" ", "-") for title in titles}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_internal_links_lead_somewhere(page):
+    for found in _LINK.finditer(prose_of(page)):
+        target, _, anchor = found["target"].partition("#")
+        if target.startswith("https:"):
+            continue
+        file = (page.parent / target).resolve() if target else page
+        assert file.is_file(), found["target"]
+        if anchor:
+            assert anchor in anchors(file), found["target"]
+
+
+def test_the_pages_are_all_reachable_from_the_first():
+    index = (DOCS / "index.md").read_text(encoding="utf-8")
+    for page in DOCS.glob("*.md"):
+        if page.stem != "index":
+            assert f"({page.name}" in index, page.name
+            assert f"\n{page.stem}\n" in index, page.name
+
+
+def test_the_pages_build_without_a_warning(tmp_path):
+    done = subprocess.run(
+        [sys.executable, "-m", "sphinx", "-W", "--keep-going", "-q", "-b", "html", DOCS, tmp_path],
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    reference = (tmp_path / "api.html").read_text(encoding="utf-8")
+    assert 'id="connectycube.Chat.send_message"' in reference

@@ -1,0 +1,201 @@
+"""A forked child shares nothing that is in use with its parent: no lock, connection, event or file."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import textwrap
+import threading
+from contextlib import nullcontext
+
+import pytest
+
+from connectycube import Chat, DialogRef, ForkedError, Message, Signal
+from connectycube.chat.handle import SendHandle
+from connectycube.chat.waiting import EventStream
+from tests.processes.forking import holds_in_child
+from tests.support.people import PASSWORD, logged_in
+from tests.support.scripted_http import ScriptedHttpServer, answer
+from tests.support.waiting import TIMEOUT
+
+pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
+
+
+def test_a_forked_child_settles_although_a_thread_of_the_parent_held_the_locks():
+    handle = SendHandle("m1", Message(id="m1", body="secret words"), TIMEOUT, nullcontext)
+    held, release = threading.Event(), threading.Event()
+
+    def hold():
+        with handle._lock, handle._done._cond:
+            held.set()
+            release.wait(TIMEOUT)
+
+    holder = threading.Thread(target=hold)
+    holder.start()
+    assert held.wait(TIMEOUT)
+
+    def settles():
+        handle.settle_in_child(ForkedError("sent by the parent"))
+        return isinstance(handle.exception(), ForkedError)
+
+    settled = holds_in_child(settles)
+    release.set()
+    holder.join()
+    assert settled
+    assert not handle.done()
+
+
+def test_a_forked_child_can_connect_although_a_thread_of_the_parent_held_the_lock():
+    signal, chat = Signal("message_received", "A message arrived."), object()
+    held, release = threading.Event(), threading.Event()
+
+    def hold():
+        with signal._lock:
+            held.set()
+            release.wait(TIMEOUT)
+
+    holder = threading.Thread(target=hold)
+    holder.start()
+    assert held.wait(TIMEOUT)
+
+    def receiver(chat, event):
+        """Never called."""
+
+    def connects():
+        signal.connect(receiver)
+        return list(signal.receivers_for(chat)) == [receiver]
+
+    connected = holds_in_child(connects)
+    release.set()
+    holder.join()
+    assert connected
+
+
+def test_in_a_forked_child_a_stream_is_at_an_end_and_no_new_one_can_be_had(alice):
+    def in_child(chat: Chat, events: EventStream) -> bool:
+        try:
+            list(events)
+        except ForkedError:
+            events.close()
+            try:
+                chat.events(chat.message_received, 1)
+            except ForkedError:
+                return True
+        return False
+
+    with logged_in(alice):
+        events = alice.chat.events(alice.chat.message_received, TIMEOUT)
+        with events._changed, alice.chat._driver._outlet.streams._lock:
+            assert holds_in_child(lambda: in_child(alice.chat, events))
+        alice.chat.send_typing(DialogRef.private(alice.id + 1))
+        events.close()
+
+
+CONNECTIONS = textwrap.dedent(
+    """
+    import os, sys, threading
+    from connectycube.rest.http import CallDeadline, Http
+
+    url = sys.argv[1]
+    pool = Http(tls=False)
+
+    def get(path):
+        reply = pool.exchange(
+            "GET", url + path, headers={}, body=None, deadline=CallDeadline(10), connect=5
+        )
+        return reply.body
+
+    assert get("/parent") == b"/parent"
+    waiting = threading.Thread(target=get, args=("/slow",))
+    waiting.start()
+    assert get("/is-slow-there") == b"yes"
+    child = os.fork()
+    if child == 0:
+        status = 1
+        try:
+            open_files = [f"/proc/self/fd/{name}" for name in os.listdir("/proc/self/fd")]
+            open_files = [os.readlink(name) for name in open_files if os.path.lexists(name)]
+            assert not [name for name in open_files if name.startswith("socket:")], open_files
+            assert get("/child") == b"/child"
+            status = 0
+        finally:
+            os._exit(status)
+    assert os.waitpid(child, 0)[1] == 0
+    assert get("/release") == b"/release"
+    waiting.join(10)
+    assert get("/parent") == b"/parent"
+    pool.close()
+    """
+)
+
+
+@pytest.mark.skipif(not os.path.isdir("/proc/self/fd"), reason="looks at /proc")
+def test_a_forked_child_leaves_the_parents_connections_alone():
+    slow, released = threading.Event(), threading.Event()
+
+    def respond(request):
+        if request.path == "/slow":
+            slow.set()
+            released.wait(20)
+        elif request.path == "/is-slow-there":
+            return answer(200, content=b"yes" if slow.wait(10) else b"no")
+        elif request.path == "/release":
+            released.set()
+        return answer(200, content=request.path.encode())
+
+    with ScriptedHttpServer() as server:
+        server.respond(respond)
+        done = subprocess.run(
+            [sys.executable, "-W", "ignore::DeprecationWarning", "-c", CONNECTIONS, server.url],
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+    assert (done.returncode, done.stderr) == (0, "")
+    numbers = {request.path: request.connection for request in server.requests}
+    assert numbers["/child"] not in (numbers["/parent"], numbers["/slow"])
+
+
+STORE = """
+import os, sys, warnings
+from connectycube import *
+
+warnings.simplefilter("ignore", DeprecationWarning)  # 3.12: forking with threads, on purpose
+cube = ConnectyCube.from_env(durable=sys.argv[1])
+cube.login(login=sys.argv[2], password=sys.argv[3])
+cube.chat.login()
+child = os.fork()
+if child == 0:
+    try:
+        cube.chat.login()
+    except DurableStoreError as error:
+        print("child", "of its parent" in str(error), flush=True)
+    sys.exit(0)  # with everything that the end of the interpreter does
+assert os.waitpid(child, 0)[1] == 0
+handle = cube.chat.send_private(int(sys.argv[4]), "after the fork")
+print("parent", handle.result(10).body)
+cube.chat.logout()
+cube.chat.login()
+print("again", cube.chat.ping() >= 0)
+cube.chat.logout()
+"""
+
+
+def test_a_forked_child_leaves_the_file_to_its_parent(emulator, alice, tmp_path):
+    emulator.add_user("forker", PASSWORD)
+    path = tmp_path / "bot.db"
+    command = [sys.executable, "-W", "error", "-c", STORE]
+    with logged_in(alice):
+        done = subprocess.run(
+            [*command, path, "forker", PASSWORD, str(alice.id)],
+            env={**os.environ, **emulator.environment()},
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+        assert (done.returncode, done.stderr) == (0, "")
+        assert done.stdout.splitlines() == ["child True", "parent after the fork", "again True"]
+        assert alice.events.wait_for("message_received")[0].body == "after the fork"

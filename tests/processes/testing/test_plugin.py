@@ -1,0 +1,180 @@
+"""The pytest plugin, as an application's tests use it: each test runs pytest on a small suite."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from configparser import ConfigParser
+
+import pytest
+
+from connectycube.testing import CubeUser, plugin
+from tests.support.paths import ROOT
+
+PLUGIN = plugin.__name__
+
+
+@pytest.fixture
+def suite(pytester, monkeypatch):
+    """``suite(code, *options)``: the outcome of pytest with the plugin, warnings being errors."""
+    for name in list(os.environ):
+        if name.startswith(("CONNECTYCUBE_", "PYTEST_")):
+            monkeypatch.delenv(name)
+    monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))
+    monkeypatch.setenv("TMPDIR", str(pytester.mkdir("tmp")))
+
+    def run(code, *options):
+        pytester.makepyfile(code)
+        return pytester.runpytest_subprocess(
+            *("-p", PLUGIN, "-W", "error", "-p", "no:cacheprovider", *options), timeout=60
+        )
+
+    return run
+
+
+def test_the_entry_point_names_the_plugin():
+    parser = ConfigParser()
+    parser.read(ROOT / "setup.cfg")
+    assert parser["options.entry_points"]["pytest11"].strip() == f"connectycube = {PLUGIN}"
+
+
+def test_importing_the_plugin_imports_nothing_heavy():
+    code = (
+        f"import sys, threading, {PLUGIN}\n"
+        "heavy = {'aiohttp', 'requests', 'xmpp', 'blinker', 'sqlite3', 'trustme'}\n"
+        "print(heavy & set(sys.modules), 'connectycube.emulator' in sys.modules,"
+        " threading.active_count())"
+    )
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", code], capture_output=True, text=True, timeout=30
+    )
+    assert (done.stdout, done.stderr) == ("set() False 1\n", "")
+
+
+def test_a_suite_that_does_not_use_it_loads_and_starts_nothing(suite):
+    done = suite(
+        """
+        import sys, threading
+
+        def test_nothing_is_there():
+            assert not {"aiohttp", "requests", "connectycube.emulator"} & set(sys.modules)
+            assert threading.active_count() == 1
+        """
+    )
+    done.assert_outcomes(passed=1)
+
+
+def test_users_chat_and_each_test_begins_clean_on_the_same_server(suite):
+    done = suite(
+        """
+        import pytest
+
+        seen = []
+
+        @pytest.mark.parametrize("turn", [1, 2, 3])
+        def test_alice_writes_to_bob(cube_emulator, cube_user, turn):
+            seen.append(cube_emulator.api_port)
+            assert len(set(seen)) == 1
+            alice, bob = cube_user("alice"), cube_user("bob", full_name="Bob")
+            assert (alice.id, bob.id, bob.cube.user.full_name) == (1, 2, "Bob")
+            assert alice.password not in repr(alice)
+            for one in (alice, bob):
+                one.cube.chat.login()
+            alice.cube.chat.send_private(bob.id, f"turn {turn}").result(5)
+            dialog = cube_emulator.private_dialog(alice.id, bob.id)
+            (message,) = cube_emulator.messages(dialog)
+            assert message["message"] == f"turn {turn}"
+            assert len(cube_emulator.sessions()) == 2
+        """
+    )
+    done.assert_outcomes(passed=3)
+
+
+def test_what_a_test_leaves_open_ends_with_it(suite):
+    done = suite(
+        """
+        import threading
+
+        left = []
+
+        def test_stays_connected(cube_user):
+            alice = cube_user("alice")
+            alice.cube.chat.login()
+            left.append(alice.cube)
+
+        def test_finds_nobody(cube_emulator):
+            assert cube_emulator.sessions() == []
+            assert not left[0].chat.is_ready
+            names = [thread.name for thread in threading.enumerate()]
+            assert sorted(names) == ["MainThread", "connectycube-emulator"]
+        """
+    )
+    done.assert_outcomes(passed=2)
+
+
+def test_a_test_may_stop_the_server(suite):
+    done = suite(
+        """
+        def test_the_service_is_away(cube_emulator):
+            cube_emulator.stop()
+
+        def test_the_service_is_back(cube_user):
+            assert cube_user("alice").id == 1
+        """
+    )
+    done.assert_outcomes(passed=2)
+
+
+def test_options_come_from_a_fixture_and_config_points_to_the_emulator(suite, pytester):
+    pytester.makeconftest(
+        """
+        import pytest
+
+        @pytest.fixture(scope="session")
+        def cube_emulator_options():
+            return {"app_id": 9, "room_echo": False}
+        """
+    )
+    done = suite(
+        """
+        def test_it_has_them(cube_emulator, cube_config):
+            assert cube_emulator.app_id == cube_config.app_id == 9
+            assert cube_config.api_url == cube_emulator.api_url
+        """
+    )
+    done.assert_outcomes(passed=1)
+
+
+def test_variables_of_the_hosted_service_fail_the_test_with_the_reason(suite, monkeypatch):
+    monkeypatch.setenv("CONNECTYCUBE_API_URL", "https://api.connectycube.com")
+    done = suite("def test_writes_to_real_users(cube_user): pass")
+    done.assert_outcomes(errors=1)
+    done.stdout.fnmatch_lines(["*CONNECTYCUBE_API_URL names the hosted service*"])
+
+
+def test_a_missing_extra_is_named(suite, pytester):
+    pytester.makepyfile(trustme="raise ModuleNotFoundError('gone', name='trustme')")
+    done = suite("def test_it(cube_emulator): pass", "-p", "no:faulthandler")
+    done.assert_outcomes(errors=1)
+    done.stdout.fnmatch_lines(["*trustme is missing: pip install 'connectycube?emulator?'*"])
+
+
+def test_processes_of_xdist_have_a_server_each(suite):
+    done = suite(
+        """
+        import pytest
+
+        @pytest.mark.parametrize("number", range(4))
+        def test_alone(cube_user, number):
+            assert cube_user("alice").id == 1
+        """,
+        *("-p", "xdist", "-n", "2"),
+    )
+    done.assert_outcomes(passed=4)
+
+
+def test_a_user_of_a_test_shows_no_password():
+    user = CubeUser(login="alice", password="a secret", id=1, cube=None)
+    assert "a secret" not in repr(user)

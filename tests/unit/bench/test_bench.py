@@ -1,0 +1,78 @@
+"""The benchmarks' tools: what they measure is there, and what they write can be read. (They run by hand.)"""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from tests.bench import __main__ as bench
+from tests.bench.measuring import cpu_ratio
+from tests.bench.registry import MEGABYTES, TOPICS, Row, topic
+
+
+def test_the_ratio_of_cpu_is_that_of_the_work_in_the_measured_rounds(monkeypatch):
+    spent = iter([1.0, 1.0, 6.0, 2.0, 8.0, 2.0, 2.0, 2.0])
+    monkeypatch.setattr("tests.bench.measuring._cpu", lambda work, calls: next(spent))
+    assert cpu_ratio(lambda: None, lambda: None, calls=1, rounds=3) == 3.0  # of 3, 4 and 1
+
+
+@pytest.fixture
+def topics(monkeypatch, tmp_path):
+    """No topics yet, and a results file of our own."""
+    monkeypatch.setattr(bench, "RESULTS", tmp_path / "build" / "bench.json")
+    monkeypatch.setattr("sys.argv", ["bench"])
+    before = dict(TOPICS)
+    TOPICS.clear()
+    yield bench.RESULTS
+    TOPICS.clear()
+    TOPICS.update(before)
+
+
+def test_results_are_a_table_and_a_file_for_programs(topics, capsys):
+    @topic("calls")
+    def calls():
+        return [
+            Row(name="CPU of a call", peer="requests", value=1.2345, goal=1.25),
+            Row(name="CPU of a call", peer="sockets", value=4.0, goal=None),
+        ]
+
+    @topic("memory")
+    def memory():
+        return [Row(name="an upload", peer="the start", value=12.0, goal=10.0, unit=MEGABYTES)]
+
+    assert bench.main() == 0
+    assert json.loads(topics.read_text()) == [
+        {"name": "CPU of a call", "peer": "requests", "value": 1.234, "goal": 1.25},
+        {"name": "CPU of a call", "peer": "sockets", "value": 4.0, "goal": None},
+        {"name": "an upload", "peer": "the start", "value": 12.0, "goal": 10.0},
+    ]
+    _, call, aimless, upload = (line.split() for line in capsys.readouterr().out.splitlines())
+    assert call[-4:] == ["1.23", "x", "1.25", "x"]
+    assert aimless[-3:] == ["sockets", "4.00", "x"]
+    assert upload[-5:] == ["12.00", "MB", "10.00", "MB", "missed"]
+
+
+def test_a_topic_that_fails_costs_its_own_rows_and_the_status(topics, capsys):
+    @topic("broken")
+    def broken():
+        raise RuntimeError("no server")
+
+    @topic("whole")
+    def whole():
+        return [Row(name="CPU of a call", peer="requests", value=1.0, goal=1.25)]
+
+    assert bench.main() == 1
+    assert [entry["name"] for entry in json.loads(topics.read_text())] == ["CPU of a call"]
+    assert "no server" in capsys.readouterr().err
+
+
+def test_a_topic_that_does_not_exist_is_an_error_that_names_those_that_do(
+    topics, monkeypatch, capsys
+):
+    topic("calls")(list)
+    monkeypatch.setattr("sys.argv", ["bench", "colls"])
+    with pytest.raises(SystemExit):
+        bench.main()
+    assert "no topic 'colls', only calls" in capsys.readouterr().err
+    assert not topics.exists()

@@ -1,0 +1,665 @@
+"""Filling a gap: what is held, what history adds, and where the next gap would begin."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta, timezone
+from typing import Any
+
+from attrs import evolve
+from hypothesis import given
+from hypothesis import strategies as st
+
+from connectycube.chat.protocol.decoding import Delivery
+from connectycube.chat.protocol.outputs import Counters, Recover
+from connectycube.chat.protocol.recovery import Recovery
+from connectycube.chat.protocol.repetitions import Repetitions
+from connectycube.config import Limits
+from connectycube.models import ChatState, DialogRef, DialogType, Message, RecoveryFailure
+from connectycube.models.fields import EPOCH
+from tests.support.simulation.service import Service
+from tests.support.simulation.simulated import ADDRESSES, ALICE, BOB, config
+from tests.support.simulation.world import World, reconnect
+
+DAVE = 1004
+PRIVATE = DialogRef.private(DAVE, f"p{ALICE}-{DAVE}")
+FROM_DAVE = DialogRef.private(ALICE, PRIVATE.id)
+ROOM = DialogRef.room("hikers")
+SINCE = datetime(2026, 1, 1, tzinfo=timezone.utc)
+
+
+class Scene:
+    """Alice's client, and a service that keeps no offline copies; history answers when the test says so."""
+
+    def __init__(self, **settings: Any) -> None:
+        self.service = Service([ALICE], lambda: self.world.now)
+        self.service.rooms["hikers"] = {ALICE, BOB, DAVE}
+        self.server = self.service.servers[ALICE]
+        self.server.keeps_offline = False
+        settings.setdefault("join_rooms", False)
+        self.world = World(self.server, config(**settings), history=self.service)
+        self.world.login()
+        self.numbers = 0
+
+    def say(self, *, sender: int = DAVE, to: DialogRef = FROM_DAVE, ago: float = 0.0) -> int:
+        """A message arrives at the service; return its number."""
+        self.numbers += 1
+        self.service.say(self.numbers, sender, to, self.service.time() - ago)
+        return self.numbers
+
+    def lose(self) -> None:
+        """The link is cut, the server forgets the session, and is out of reach."""
+        self.world.settle()
+        self.world.cut()
+        self.server.forget_sessions()
+        self.world.reachable = False
+
+    def come_back(self) -> None:
+        """The next attempt succeeds."""
+        self.world.reachable = True
+        reconnect(self.world)
+
+    def settle(self) -> None:
+        """Let everything travel and history answer all."""
+        self.world.settle()
+        self.world.fill_gaps()
+        self.world.advance(0.01)
+
+    @property
+    def messages(self) -> list[Message]:
+        """What was received."""
+        return self.world.events("message_received")
+
+    @property
+    def received(self) -> list[int]:
+        """The numbers of it."""
+        return self.world.received
+
+    @property
+    def delivered(self) -> list[int]:
+        """The numbers that Alice said 'delivered' for."""
+        return [int(message_id, 16) for message_id in self.server.delivered()]
+
+    def after_gap(self, *numbers: int) -> list[Message]:
+        """Fill the gap, check what was received, return it."""
+        self.settle()
+        assert self.received == list(numbers)
+        return self.messages
+
+
+# --- what is recovered ----------------------------------------------------------------------------
+
+
+def test_what_came_while_the_session_was_lost_is_recovered_in_historys_order():
+    scene = Scene()
+    first = scene.say()
+    scene.lose()
+    scene.world.advance(20)
+    second = scene.say()
+    third = scene.say(ago=10)
+    fourth = scene.say(sender=BOB, to=ROOM)
+    scene.come_back()
+    before, *recovered = scene.after_gap(first, third, second, fourth)
+    assert not before.recovered and all(message.recovered for message in recovered)
+    assert [message.dialog for message in recovered] == [PRIVATE, PRIVATE, ROOM]
+    assert [message.dialog_id for message in recovered] == [PRIVATE.id, PRIVATE.id, ROOM.id]
+    assert [message.sender_id for message in recovered] == [DAVE, DAVE, BOB]
+    assert not any(message.own for message in recovered)
+
+
+def test_delivered_is_said_once_of_what_was_recovered():
+    scene = Scene()
+    scene.lose()
+    scene.say()
+    scene.say(to=ROOM)
+    scene.come_back()
+    scene.settle()
+    scene.lose()
+    scene.come_back()
+    scene.settle()
+    assert scene.delivered == [1, 2]
+
+
+def test_delivered_is_not_said_where_history_says_that_it_was_or_nobody_wants_it_said():
+    recovery, said = alone()
+    asked = opened(recovery, said)
+    for changes in ({"delivered_ids": (ALICE,)}, {"read_ids": (BOB, ALICE)}, {"sender_id": ALICE}):
+        recovery.page(asked, PRIVATE, [message(**changes)], 5.0)
+    assert recovery.taken_over(hole=False) == []
+    recovery.page(asked, PRIVATE, [due := message(delivered_ids=(BOB,))], 5.0)
+    (marked,) = recovery.taken_over(hole=False)
+    assert marked.id == due.id and recovery.taken_over(hole=False) == []
+    scene = Scene(auto_delivered=False)
+    scene.lose()
+    scene.say()
+    scene.come_back()
+    scene.settle()
+    assert scene.received == [1] and scene.delivered == []
+
+
+def test_what_this_connection_sent_is_not_recovered_but_what_another_device_sent_is():
+    scene = Scene()
+    scene.world.send(100, dialog=PRIVATE)
+    scene.world.send(101, dialog=ROOM)
+    scene.lose()
+    scene.service.say(102, ALICE, PRIVATE, scene.service.time())
+    scene.come_back()
+    (other,) = scene.after_gap(102)
+    assert other.own and other.recovered and other.dialog == PRIVATE and scene.delivered == []
+
+
+def test_what_was_received_before_or_is_only_changed_is_not_recovered():
+    scene = Scene()
+    old = scene.say()
+    scene.world.settle()
+    scene.world.advance(3600)
+    recent = scene.say()
+    scene.lose()
+    for number in (old, recent):
+        scene.service.touch(f"{number:024x}")
+    deleted, edited = scene.say(), scene.say()
+    scene.service.delete(f"{deleted:024x}")
+    scene.service.touch(f"{edited:024x}")
+    scene.come_back()
+    scene.after_gap(old, recent, edited)
+    assert scene.world.core.counters.repeated == 1  # the recent one
+
+
+def test_clocks_of_senders_do_not_matter():
+    scene = Scene()
+    scene.lose()
+    days = 86_400.0
+    late, early, same = scene.say(ago=-3 * days), scene.say(ago=9 * days), scene.say(ago=-3 * days)
+    scene.come_back()
+    scene.after_gap(early, late, same)
+
+
+def test_a_message_that_the_service_stored_but_had_not_sent_is_found_by_the_overlap():
+    scene = Scene()
+    scene.service.lag = lambda: 40.0
+    number = scene.say()
+    scene.world.advance(35)  # the server has answered since that it has no more
+    assert scene.world.core.recovery.cursor == scene.world.now - 5
+    scene.lose()
+    scene.come_back()
+    scene.after_gap(number)
+
+
+def test_a_message_that_was_made_with_the_other_user_unknown_is_recovered_under_the_senders_name():
+    recovery, said = alone()
+    nameless = DialogRef(id="d", type=DialogType.PRIVATE)
+    asked = Recover(0.0)
+    recovery, said = alone()
+    asked = opened(recovery, said, nameless)
+    recovery.page(asked, nameless, [message(number=1), message(number=2, sender_id=ALICE)], 5.0)
+    assert recovery.is_open and recovery.filled(asked, nameless) and not recovery.is_open
+    assert [d.conversation for d in said] == [ADDRESSES.user(DAVE), ADDRESSES.user(DAVE)]
+
+
+# --- what arrives meanwhile -----------------------------------------------------------------------
+
+
+def test_live_messages_wait_until_it_is_known_which_dialogs_have_a_gap_then_only_in_those():
+    scene = Scene()
+    scene.lose()
+    in_gap = scene.say()
+    scene.come_back()
+    live, in_room = scene.say(), scene.say(to=ROOM)
+    scene.world.settle()
+    assert scene.received == []
+    stored = scene.service.stored[f"{in_room:024x}"]
+    stored.message = evolve(stored.message, updated_at=EPOCH)  # so its dialog has not changed
+    scene.world.fill_gaps(2)
+    assert scene.received == [in_room]
+    scene.after_gap(in_room, in_gap, live)
+    assert [entry.recovered for entry in scene.messages] == [False, True, False]
+
+
+def test_what_arrived_live_is_put_where_history_has_it_and_the_rest_behind_it():
+    recovery, said = alone()
+    asked = opened(recovery, said)
+    status = live(None, signal="message_read")
+    held = [live(4, sender_id=BOB), status, live(2), live(9)]
+    assert all(recovery.holds(delivery) and recovery.hold(delivery) for delivery in held)
+    recovery.page(asked, PRIVATE, [message(number=n) for n in (1, 2)], 5.0)
+    page = [message(number=3), message(number=4, sender_id=BOB), message(number=5)]
+    recovery.page(asked, PRIVATE, page, 5.0)
+    assert numbers(said) == [1, 2, 3, 4, 5] and said[1] is held[2] and said[3] is held[0]
+    recovery.filled(asked, PRIVATE)
+    assert said[5:] == [status, held[3]]
+
+
+def test_what_one_sender_sent_live_keeps_its_order_whatever_the_senders_clock_said():
+    recovery, said = alone()
+    asked = opened(recovery, said)
+    for delivery in (live(4), live(8, sender_id=BOB), live(2)):
+        assert delivery.key is not None
+        assert recovery._repetitions.is_new(delivery.key) and recovery.hold(delivery)
+    recovery.page(asked, PRIVATE, [message(number=n) for n in (1, 2, 3, 4)], 5.0)
+    assert numbers(said) == [1, 4, 2, 3]
+    recovery.filled(asked, PRIVATE)
+    assert numbers(said) == [1, 4, 2, 3, 8]
+
+
+def test_typing_is_not_held_nor_what_has_no_conversation():
+    recovery, said = alone()
+    opened(recovery, said)
+    assert not recovery.holds(live(None, signal="typing_started", merge_key=("typing",)))
+    assert not recovery.holds(Delivery(signal="last_activity_changed", event=None))
+
+
+def test_more_than_can_be_held_is_fetched_again_once_the_gap_is_filled():
+    scene = Scene(limits=Limits(queued_events=2))
+    scene.lose()
+    in_gap = scene.say()
+    scene.come_back()
+    scene.numbers = 10
+    later = [scene.say() for _ in range(4)]
+    scene.world.settle()
+    assert scene.world.core.state is ChatState.READY
+    # History has them all by now, which is no reason to read it: the session goes on.
+    for number in later:
+        scene.service.stored[f"{number:024x}"].saved = False
+    scene.after_gap(in_gap, *later)
+    assert scene.world.states[-1] is ChatState.RESUMED
+    assert "held" in str(scene.world.events("state_changed")[-4].reason)
+    assert sorted(scene.delivered) == [in_gap, *later]  # what is held has been delivered
+
+
+def test_the_cursor_does_not_pass_what_could_not_be_held():
+    scene = Scene(limits=Limits(queued_events=1))
+    scene.lose()
+    scene.say()
+    scene.come_back()
+    began = scene.world.now
+    held, refused = scene.say(), scene.say()
+    scene.world.settle()
+    scene.world.advance(31)  # the server has been asked, and has answered
+    recovery = scene.world.core.recovery
+    assert recovery._reached == began
+    for _ in range(20):
+        if not recovery.is_open:
+            break
+        scene.world.fill_gaps(1)
+    assert recovery.cursor == began
+    scene.settle()
+    assert sorted(scene.received) == [1, held, refused]
+
+
+def test_log_out_releases_what_was_held_in_order_of_arrival():
+    scene = Scene()
+    scene.lose()
+    scene.come_back()
+    live = [scene.say(), scene.say(to=ROOM), scene.say()]
+    scene.world.settle()
+    assert scene.received == []
+    scene.world.close()
+    assert scene.received == live and scene.world.core.state is ChatState.CLOSED
+    scene.world.fill_gaps()
+    assert scene.received == live
+
+
+# --- which gaps there are -------------------------------------------------------------------------
+
+
+def test_a_first_login_has_no_gap_nor_one_after_log_out():
+    scene = Scene()
+    scene.world.close()
+    assert scene.world.core.recovery.cursor is None
+    scene.say()
+    scene.world.login()
+    assert scene.world.recovers == [] and scene.received == []
+
+
+def test_after_a_final_failure_the_next_login_fills_the_gap():
+    scene = Scene()
+    scene.world.settle()
+    scene.server.write(
+        "<stream:error><conflict xmlns='urn:ietf:params:xml:ns:xmpp-streams'/></stream:error>"
+    )
+    scene.world.settle()
+    assert scene.world.core.state is ChatState.CLOSED
+    scene.server.forget_sessions()
+    scene.say()
+    scene.world.login()
+    scene.after_gap(1)
+
+
+def test_a_login_that_is_given_up_is_no_log_out():
+    scene = Scene()
+    scene.lose()
+    scene.world.core.close(scene.world.now, scene.world.now, logs_out=False)
+    scene.world.after()
+    scene.world.reachable = True
+    scene.say()
+    scene.world.login()
+    scene.after_gap(1)
+
+
+def test_a_resumed_session_has_no_gap_and_a_filling_goes_on_in_it():
+    scene = Scene()
+    scene.world.settle()
+    scene.world.cut()
+    scene.say()
+    scene.come_back()
+    assert scene.world.recovers == [] and scene.received == [1]
+    scene.lose()
+    scene.say()
+    scene.come_back()
+    scene.world.fill_gaps(2)
+    scene.world.settle()
+    scene.world.cut()
+    scene.world.fill_gaps(1)
+    scene.come_back()
+    assert scene.world.states[-1] is ChatState.RESUMED and len(scene.world.recovers) == 1
+    scene.after_gap(1, 2)
+
+
+def test_a_gap_within_a_gap_begins_where_the_first_began_and_nothing_is_repeated():
+    scene = Scene()
+    cursor = scene.world.core.recovery.cursor
+    scene.lose()
+    first, second = scene.say(), scene.say(to=ROOM)
+    scene.come_back()
+    held = scene.say()
+    scene.world.settle()
+    scene.world.fill_gaps(4)
+    assert scene.received == [first, held]
+    scene.lose()
+    scene.world.advance(300, settle=False)
+    third = scene.say()
+    scene.world.advance(300)
+    scene.come_back()
+    assert [asked.since for asked in scene.world.recovers] == [cursor, cursor]
+    scene.after_gap(first, held, third, second)
+    assert scene.world.core.recovery.cursor != cursor
+
+
+def test_late_answers_to_an_earlier_question_change_nothing():
+    recovery, said = alone()
+    old = opened(recovery, said)
+    recovery.begin()
+    recovery.ask()
+    new = said.pop()
+    assert new is not old and recovery.is_about(new) and not recovery.is_about(old)
+    for answer in (
+        lambda: recovery.dialogs(old, [], SINCE),
+        lambda: recovery.page(old, PRIVATE, [message()], 5.0),
+        lambda: recovery.filled(old, PRIVATE),
+        lambda: recovery.failed(old, None, OSError()),
+    ):
+        assert not answer() and recovery.is_open and said == []
+
+
+def test_without_history_or_with_gaps_unfilled_by_choice_nothing_is_held():
+    for history in (None, Service([ALICE], lambda: 0.0)):
+        world = World(settings=config(fill_gaps=False), history=history)
+        world.login()
+        world.cut()
+        world.server.forget_sessions()
+        reconnect(world)
+        assert world.recovers == [] and not world.core.recovery.is_open
+
+
+def test_an_earlier_process_has_got_so_far():
+    scene = Scene()
+    scene.world.close()
+    scene.world.core.recovery.start_at(scene.world.now - 100)
+    scene.say()
+    scene.world.login()
+    assert [asked.since for asked in scene.world.recovers] == [scene.world.now - 100]
+    scene.after_gap(1)
+
+
+# --- failures -------------------------------------------------------------------------------------
+
+
+def test_when_dialogs_cannot_be_listed_it_is_said_and_live_events_flow():
+    scene = Scene()
+    scene.lose()
+    scene.say()
+    scene.come_back()
+    held = scene.say()
+    scene.world.settle()
+    scene.world.fails = lambda: True
+    scene.world.fill_gaps()
+    (failure,) = scene.world.events("recovery_failed")
+    assert failure.dialog is None and failure.dialog_id is None
+    assert isinstance(failure.error, OSError) and scene.received == [held]
+    later = scene.say()
+    scene.world.settle()
+    assert scene.received == [held, later]
+
+
+def test_when_one_dialog_cannot_be_read_the_others_are():
+    scene = Scene()
+    scene.lose()
+    scene.say()
+    in_room = scene.say(to=ROOM)
+    scene.come_back()
+    held = scene.say()
+    scene.world.settle()
+    answers = iter([False, True])
+    scene.world.fails = lambda: next(answers, False)
+    scene.world.fill_gaps()
+    (failure,) = scene.world.events("recovery_failed")
+    assert failure == RecoveryFailure(dialog=PRIVATE, error=failure.error)
+    assert failure.dialog_id == PRIVATE.id and scene.received == [held, in_room]
+
+
+def test_what_failed_is_tried_again_by_the_next_session_from_where_it_began():
+    scene = Scene()
+    cursor = scene.world.core.recovery.cursor
+    scene.lose()
+    lost = scene.say()
+    scene.come_back()
+    scene.world.fails = lambda: True
+    scene.settle()
+    scene.world.advance(1000)
+    assert scene.world.core.recovery.cursor == cursor
+    scene.world.fails = lambda: False
+    scene.lose()
+    scene.come_back()
+    scene.after_gap(lost)
+    scene.world.advance(100)
+    assert scene.world.core.recovery.cursor > cursor + 1000
+
+
+def test_what_failed_is_given_up_before_too_much_is_remembered_for_it(monkeypatch):
+    monkeypatch.setattr("connectycube.chat.protocol.recovery._MOST_KEPT", 5)
+    scene = Scene()
+    scene.lose()
+    scene.come_back()
+    scene.world.fails = lambda: True
+    scene.settle()
+    for _ in range(6):
+        scene.say()
+    scene.world.advance(61)
+    assert scene.world.core.recovery.cursor == scene.world.now - 1
+
+
+# --- the cursor -----------------------------------------------------------------------------------
+
+
+def test_only_an_answer_says_what_has_arrived_and_only_up_to_the_question():
+    scene = Scene(auto_delivered=False)
+    recovery = scene.world.core.recovery
+    assert recovery.cursor == 1000.0  # the login's own question
+    scene.world.advance(10)
+    scene.say()
+    scene.world.settle()
+    assert recovery.cursor == 1000.0
+    scene.world.advance(20, settle=False)  # asked at 1030
+    scene.world.advance(4, settle=False)
+    scene.world.settle()
+    assert recovery.cursor == 1030.0
+
+
+def test_on_a_resumed_link_nothing_is_known_to_have_arrived_before_it_was_asked():
+    scene = Scene(auto_delivered=False)
+    scene.world.advance(10)
+    scene.world.cut()
+    scene.say()
+    scene.come_back()
+    recovery = scene.world.core.recovery
+    assert scene.world.states[-1] is ChatState.RESUMED and recovery.cursor == 1000.0
+    scene.server.acknowledge()  # unasked, it proves nothing
+    scene.world.settle()
+    assert recovery.cursor == 1000.0
+
+
+def test_history_is_asked_once_messages_reach_a_session_that_was_lost_before_they_did():
+    scene = Scene()
+    scene.lose()
+    scene.say()
+    world, server = scene.world, scene.server
+    world.reachable = True
+    world.core.relogin(world.now)
+    world.after()
+    while server.session is None or world.core._session.resumable is None:
+        assert world.connect() or world.upstream() or world.downstream()
+    world.cut()
+    server.answers_questions = False
+    reconnect(world)
+    assert world.states[-1] is ChatState.AUTHENTICATED and not world.recovers[1:]
+    scene.say()
+    server.answers_questions = True
+    server.acknowledge()
+    world.settle()
+    assert world.states[-1] is ChatState.READY
+    scene.say()
+    scene.after_gap(1, 2, 3)
+
+
+def test_what_the_queue_refused_keeps_the_cursor_where_it_was():
+    scene = Scene()
+    scene.world.room = 1
+    scene.world.core.need_link(scene.world.now)  # which keeps the link
+    scene.say()
+    scene.say()
+    scene.world.settle()
+    scene.world.advance(31)
+    assert scene.received == [1] and scene.world.core.recovery.cursor == 1000.0
+    scene.lose()
+    scene.world.room = None
+    scene.come_back()
+    scene.after_gap(1, 2)
+
+
+# --- on its own -----------------------------------------------------------------------------------
+
+
+def alone(**settings: Any) -> tuple[Recovery, list[Any]]:
+    said: list[Any] = []
+    recovery = Recovery(
+        *(config(**settings), ADDRESSES, Repetitions(), Counters(), said.append, lambda: ALICE),
+        enabled=True,
+    )
+    return recovery, said
+
+
+def opened(recovery: Recovery, said: list[Any], *dialogs: DialogRef) -> Recover:
+    """Begin a gap in these dialogs."""
+    recovery.start_at(0.0)
+    recovery.begin()
+    recovery.ask()
+    asked: Recover = said.pop()
+    assert recovery.dialogs(asked, dialogs or [PRIVATE], SINCE)
+    return asked
+
+
+def message(number: int = 0, **changes: Any) -> Message:
+    values: dict[str, Any] = {
+        "id": f"m{number}{changes}" if number == 0 else f"m{number}",
+        "body": str(number),
+        "sender_id": DAVE,
+        "recipient_id": ALICE,
+        "created_at": SINCE + timedelta(seconds=number),
+        "updated_at": SINCE,
+        "date_sent": SINCE,
+    } | changes
+    if values["sender_id"] == ALICE:
+        values["recipient_id"] = DAVE
+    return Message(**values)
+
+
+def live(
+    number: int | None, signal: str = "message_received", sender_id: int = DAVE, **changes: Any
+) -> Delivery:
+    conversation = ADDRESSES.user(DAVE)
+    key = None if number is None else (conversation, sender_id, f"m{number}")
+    event = None if number is None else message(number, sender_id=sender_id)
+    return Delivery(
+        signal=signal,
+        event=event,
+        conversation=conversation,
+        size=1,
+        key=key,
+        sequence=7,
+        **changes,
+    )
+
+
+def numbers(said: list[Any]) -> list[int]:
+    return [int(delivery.event.body) for delivery in said]
+
+
+def test_bytes_bound_what_is_held_but_one_event_of_any_size_fits():
+    recovery, said = alone(limits=Limits(queued_bytes=10))
+    opened(recovery, said)
+    large, small = live(1), live(2)
+    large.size = 1_000
+    assert recovery.hold(large) and not recovery.hold(small)
+
+
+def test_what_comes_again_on_the_next_link_is_let_go_of_unless_it_is_of_an_earlier_session():
+    recovery, said = alone()
+    asked = opened(recovery, said)
+    earlier = live(1)
+    recovery.hold(earlier)
+    recovery.begin()
+    recovery.ask()
+    asked = said.pop()
+    before, after = live(2), live(3)
+    before.sequence, after.sequence = 8, 9
+    assert recovery.hold(before) and recovery.hold(after)
+    assert recovery.let_go(lambda sequence: sequence < 9) == [after]
+    recovery.failed(asked, None, OSError())
+    assert said[1:] == [earlier, before]
+    assert all(delivery.sequence is None and delivery.counted for delivery in said[1:])
+
+
+@given(
+    history=st.lists(st.integers(1, 30), max_size=20),
+    arrivals=st.lists(st.integers(1, 30), unique=True, max_size=20),
+    page_size=st.integers(1, 5),
+    when=st.integers(0, 6),
+)
+def test_whatever_history_and_the_server_bring_each_message_comes_once(
+    history, arrivals, page_size, when
+):
+    """History repeats some, and some arrive while it is read: before page number ``when``."""
+    recovery, said = alone()
+    asked = opened(recovery, said)
+    pages = [history[i : i + page_size] for i in range(0, len(history), page_size)]
+    seen = recovery._repetitions
+    arrived: list[int] = []
+    for place in range(max(len(pages), when + 1)):
+        if place == when:
+            for number in arrivals:
+                delivery = live(number, sender_id=5_000 + number)
+                assert delivery.key is not None
+                if seen.is_new(delivery.key):
+                    arrived.append(number)
+                    assert recovery.hold(delivery)
+        if place < len(pages):
+            recovery.page(
+                asked, PRIVATE, [message(n, sender_id=5_000 + n) for n in pages[place]], 5.0
+            )
+    recovery.filled(asked, PRIVATE)
+    once = list(dict.fromkeys(history))
+    behind = [number for number in arrived if number not in history or number not in once]
+    assert sorted(numbers(said)) == sorted({*history, *arrivals})
+    # What history has comes in its order, unless it was read before it arrived.
+    in_history = [number for number in numbers(said) if number in once]
+    assert [n for n in once if n in in_history] == in_history or when > 0
+    assert numbers(said)[len(numbers(said)) - len(behind) :] == behind

@@ -1,0 +1,929 @@
+import gc
+import itertools
+import logging
+import random
+import threading
+import weakref
+from collections import defaultdict, deque
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from connectycube.chat.dispatcher import Dispatcher, Task
+from connectycube.config import Limits
+from connectycube.deadline import Deadline
+from tests.support.waiting import TIMEOUT, wait_until
+
+NAMES = (f"of-test-{number}" for number in itertools.count())
+
+
+def make(workers=1, events=1000, size=1_000_000, on_low_water=lambda: None):
+    limits = Limits(queued_events=events, queued_bytes=size)
+    return Dispatcher(next(NAMES), workers, limits, on_low_water)
+
+
+@pytest.fixture
+def dispatchers():
+    """Makes dispatchers, which must end when they are told to at the end of the test."""
+    made = []
+
+    def make_one(*arguments, start=True, **keywords):
+        made.append(make(*arguments, **keywords))
+        if start:
+            made[-1].start()
+        return made[-1]
+
+    yield make_one
+    for dispatcher in made:
+        finish(dispatcher)
+
+
+def finish(dispatcher):
+    dispatcher.stop()
+    assert dispatcher.join(Deadline(TIMEOUT))
+    assert threads_of(dispatcher) == []
+
+
+def threads_of(dispatcher):
+    return [t for t in threading.enumerate() if t.name.startswith(f"{dispatcher._name}-")]
+
+
+class Gate:
+    """A task that keeps its worker until it is released."""
+
+    def __init__(self, dispatcher, lane="gate"):
+        self.entered = threading.Event()
+        self.release = threading.Event()
+        assert dispatcher.put(Task(self._run, lane), bounded=False)
+        assert self.entered.wait(TIMEOUT)
+
+    def _run(self):
+        self.entered.set()
+        assert self.release.wait(TIMEOUT)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.release.set()
+
+
+def wait_until_idle(dispatcher):
+    """Return when everything that was queued has been done."""
+    wait_until(lambda: not dispatcher._lanes)
+
+
+def meet(dispatcher, workers):
+    """Return when so many workers were in a task at the same time."""
+    together = threading.Barrier(workers + 1)
+    for number in range(workers):
+        assert dispatcher.put(Task(lambda: together.wait(TIMEOUT), ("meeting", number)))
+    together.wait(TIMEOUT)
+
+
+# --- order and turns ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("workers", [1, 4])
+def test_a_lane_keeps_its_order_and_is_worked_by_one_worker_at_a_time(dispatchers, workers):
+    dispatcher = dispatchers(workers)
+    done = defaultdict(list)
+    busy = [threading.Lock() for _ in range(5)]
+    overlaps = []
+
+    def task(lane, number):
+        def run():
+            if not busy[lane].acquire(blocking=False):
+                overlaps.append((lane, number))
+                return
+            done[lane].append(number)
+            busy[lane].release()
+
+        return Task(run, lane)
+
+    for number in range(200):
+        for lane in range(5):
+            assert dispatcher.put(task(lane, number))
+    wait_until_idle(dispatcher)
+    assert overlaps == []
+    assert done == {lane: list(range(200)) for lane in range(5)}
+
+
+def test_lanes_run_at_the_same_time_when_there_are_workers(dispatchers):
+    meet(dispatchers(4), 4)
+
+
+def test_one_lane_does_not_run_at_the_same_time_although_workers_are_idle(dispatchers):
+    dispatcher = dispatchers(4)
+    second = threading.Event()
+    with Gate(dispatcher, "lane"):
+        assert dispatcher.put(Task(second.set, "lane"))
+        meet(dispatcher, 3)
+        assert not second.is_set()
+    assert second.wait(TIMEOUT)
+
+
+def test_tasks_without_a_lane_share_one(dispatchers):
+    dispatcher = dispatchers(4)
+    done = []
+    for number in range(100):
+        assert dispatcher.put(Task(lambda number=number: done.append(number)))
+    wait_until_idle(dispatcher)
+    assert done == list(range(100))
+
+
+def test_lanes_take_turns_so_that_a_busy_one_starves_nobody(dispatchers):
+    dispatcher = dispatchers(start=False)
+    done = []
+    for name in ("a1", "a2", "a3", "b1", "b2", "c1"):
+        assert dispatcher.put(Task(lambda name=name: done.append(name), name[0]))
+    dispatcher.start()
+    wait_until_idle(dispatcher)
+    assert done == ["a1", "b1", "c1", "a2", "b2", "a3"]
+
+
+def test_a_lane_that_grows_while_it_is_worked_still_lets_others_have_their_turn(dispatchers):
+    dispatcher = dispatchers()
+    other = threading.Event()
+    rounds = []
+
+    def again():
+        rounds.append(len(rounds))
+        if not other.is_set():
+            dispatcher.put(Task(again, "busy"))
+
+    assert dispatcher.put(Task(again, "busy"))
+    assert dispatcher.put(Task(other.set, "other"))
+    assert other.wait(TIMEOUT)
+
+
+# --- bounds ---------------------------------------------------------------------------------------
+
+
+def test_events_are_bounded_by_number_not_counting_what_runs(dispatchers):
+    dispatcher = dispatchers(events=3)
+    done = []
+    with Gate(dispatcher):
+        assert [dispatcher.put(Task(lambda n=n: done.append(n))) for n in range(5)] == [
+            True,
+            True,
+            True,
+            False,
+            False,
+        ]
+        assert dispatcher.queued == 3
+    wait_until_idle(dispatcher)
+    assert done == [0, 1, 2]
+    assert dispatcher.queued == 0
+
+
+def test_events_are_bounded_by_bytes(dispatchers):
+    dispatcher = dispatchers(size=100)
+    with Gate(dispatcher):
+        assert dispatcher.put(Task(int, size=60))
+        assert not dispatcher.put(Task(int, size=41))
+        assert dispatcher.put(Task(int, size=40))
+        assert not dispatcher.put(Task(int, size=1))
+        assert dispatcher.put(Task(int, size=0))
+        assert dispatcher.queued_bytes == 100
+    wait_until_idle(dispatcher)
+    assert dispatcher.queued_bytes == 0
+
+
+def test_an_empty_queue_takes_a_task_of_any_size(dispatchers):
+    dispatcher = dispatchers(size=100)
+    with Gate(dispatcher):
+        assert dispatcher.put(Task(int, size=1_000_000))
+        assert not dispatcher.put(Task(int, size=1))
+    wait_until_idle(dispatcher)
+
+
+def test_an_unbounded_put_is_always_accepted_and_takes_no_room_from_the_others(dispatchers):
+    dispatcher = dispatchers(events=2, size=10)
+    done = []
+    with Gate(dispatcher):
+        for number in range(50):
+            task = Task(lambda number=number: done.append(number), size=10)
+            assert dispatcher.put(task, bounded=False)
+        assert (dispatcher.queued, dispatcher.queued_bytes) == (0, 0)
+        assert dispatcher.put(Task(lambda: done.append("bounded"), size=5))
+        assert dispatcher.put(Task(lambda: done.append("bounded"), size=5))
+        assert not dispatcher.put(Task(int))
+        assert dispatcher.put(Task(lambda: done.append("unbounded"), size=5), bounded=False)
+    wait_until_idle(dispatcher)
+    assert done == [*range(50), "bounded", "bounded", "unbounded"]
+    assert (dispatcher.queued, dispatcher.queued_bytes) == (0, 0)
+
+
+# --- fleeting events ------------------------------------------------------------------------------
+
+
+def test_with_room_events_of_one_key_are_all_kept(dispatchers):
+    dispatcher = dispatchers()
+    done = []
+    with Gate(dispatcher):
+        for number in range(3):
+            assert dispatcher.put(Task(lambda n=number: done.append(n), merge_key="typing"))
+    wait_until_idle(dispatcher)
+    assert done == [0, 1, 2]
+    assert dispatcher.merged == 0
+
+
+def test_in_a_full_queue_the_newest_event_of_a_key_takes_the_place_of_the_queued_one(dispatchers):
+    dispatcher = dispatchers(events=2)
+    done = []
+    with Gate(dispatcher):
+        assert dispatcher.put(Task(lambda: done.append("old"), merge_key="typing"))
+        assert dispatcher.put(Task(lambda: done.append("message")))
+        assert dispatcher.put(Task(lambda: done.append("new"), merge_key="typing"))
+        assert dispatcher.put(Task(lambda: done.append("newest"), merge_key="typing"))
+        assert dispatcher.queued == 2
+        assert dispatcher.merged == 2
+    wait_until_idle(dispatcher)
+    assert done == ["newest", "message"]
+
+
+def test_in_a_full_queue_it_is_the_last_of_several_of_a_key_that_is_replaced(dispatchers):
+    dispatcher = dispatchers(events=2)
+    done = []
+    with Gate(dispatcher):
+        for name in ("first", "second", "third"):
+            assert dispatcher.put(Task(lambda name=name: done.append(name), merge_key="typing"))
+    wait_until_idle(dispatcher)
+    assert done == ["first", "third"]
+
+
+def test_in_a_full_queue_an_event_without_its_like_is_dropped_and_counted(dispatchers):
+    dispatcher = dispatchers(events=1)
+    done = []
+    with Gate(dispatcher):
+        assert dispatcher.put(Task(lambda: done.append("kept"), merge_key="typing of one"))
+        assert dispatcher.put(Task(lambda: done.append("dropped"), merge_key="typing of another"))
+        assert dispatcher.merged == 1
+    wait_until_idle(dispatcher)
+    assert done == ["kept"]
+
+
+def test_an_event_that_already_runs_is_not_replaced(dispatchers):
+    dispatcher = dispatchers(events=1)
+    done = []
+    entered, release = threading.Event(), threading.Event()
+
+    def running():
+        entered.set()
+        assert release.wait(TIMEOUT)
+        done.append("running")
+
+    assert dispatcher.put(Task(running, merge_key="typing"))
+    assert entered.wait(TIMEOUT)
+    assert dispatcher.put(Task(lambda: done.append("message")))
+    assert dispatcher.put(Task(lambda: done.append("dropped"), merge_key="typing"))
+    release.set()
+    wait_until_idle(dispatcher)
+    assert done == ["running", "message"]
+    assert dispatcher.merged == 1
+
+
+# --- low water ------------------------------------------------------------------------------------
+
+
+class LowWater:
+    """Counts its calls, with the thread of each, and lets somebody wait for the next."""
+
+    def __init__(self):
+        self.calls = []
+        self.called = threading.Semaphore(0)
+
+    def __call__(self):
+        self.calls.append(threading.current_thread())
+        self.called.release()
+
+
+def test_low_water_is_called_once_on_a_worker_when_half_is_done(dispatchers):
+    low_water = LowWater()
+    dispatcher = dispatchers(events=10, on_low_water=low_water)
+    levels = []
+    with Gate(dispatcher):
+        while dispatcher.put(
+            Task(lambda: levels.append((dispatcher.queued, len(low_water.calls))))
+        ):
+            pass
+        assert low_water.calls == []
+    wait_until_idle(dispatcher)
+    assert [calls for _, calls in sorted(levels, reverse=True)] == [0] * 4 + [1] * 6
+    assert [thread.name for thread in low_water.calls] == [f"{dispatcher._name}-dispatcher-1"]
+
+
+def test_low_water_is_called_again_each_time_the_queue_was_full(dispatchers):
+    low_water = LowWater()
+    dispatcher = dispatchers(events=4, on_low_water=low_water)
+    for times in (1, 2, 3):
+        with Gate(dispatcher):
+            while dispatcher.put(Task(int)):
+                pass
+        wait_until_idle(dispatcher)
+        assert len(low_water.calls) == times
+
+
+def test_low_water_waits_for_half_of_the_bytes_too(dispatchers):
+    low_water = LowWater()
+    dispatcher = dispatchers(events=100, size=100, on_low_water=low_water)
+    levels = []
+
+    def note():
+        levels.append((dispatcher.queued_bytes, len(low_water.calls)))
+
+    with Gate(dispatcher):
+        for size in (5, 5, 30, 30, 30):
+            assert dispatcher.put(Task(note, size=size))
+        assert not dispatcher.put(Task(note, size=1))
+    wait_until_idle(dispatcher)
+    assert levels == [(95, 0), (90, 0), (60, 0), (30, 1), (0, 1)]
+
+
+def test_low_water_is_not_called_while_everything_found_room(dispatchers):
+    low_water = LowWater()
+    dispatcher = dispatchers(events=4, on_low_water=low_water)
+    with Gate(dispatcher):
+        for _ in range(4):
+            assert dispatcher.put(Task(int))
+        assert dispatcher.put(Task(int), bounded=False)
+    wait_until_idle(dispatcher)
+    assert low_water.calls == []
+
+
+def test_low_water_is_called_with_bounds_of_one(dispatchers):
+    low_water = LowWater()
+    dispatcher = dispatchers(events=1, size=1, on_low_water=low_water)
+    with Gate(dispatcher):
+        assert dispatcher.put(Task(int, size=1))
+        assert not dispatcher.put(Task(int, size=1))
+    assert low_water.called.acquire(timeout=TIMEOUT)
+
+
+def test_low_water_is_called_without_a_lock_so_that_any_thread_may_put_meanwhile(dispatchers):
+    put_meanwhile = []
+
+    def low_water():
+        # From a thread of its own, because a lock may be re-entrant.
+        with ThreadPoolExecutor(1) as pool:
+            put = pool.submit(dispatcher.put, Task(int), bounded=False)
+            put_meanwhile.append(put.result(TIMEOUT))
+        put_meanwhile.append(dispatcher.put(Task(int), bounded=False))
+
+    dispatcher = dispatchers(events=2, on_low_water=low_water)
+    with Gate(dispatcher):
+        while dispatcher.put(Task(int)):
+            pass
+    wait_until_idle(dispatcher)
+    assert put_meanwhile == [True, True]
+
+
+def test_a_low_water_that_raises_is_logged_and_the_work_goes_on(dispatchers, caplog):
+    def low_water():
+        raise ValueError("of low water")
+
+    dispatcher = dispatchers(events=2, on_low_water=low_water)
+    done = []
+    with Gate(dispatcher):
+        while dispatcher.put(Task(lambda: done.append(1))):
+            pass
+    wait_until_idle(dispatcher)
+    assert done == [1, 1]
+    assert "of low water" in caplog.text
+
+
+# --- threads --------------------------------------------------------------------------------------
+
+
+def test_without_start_there_is_no_thread_and_tasks_wait_for_it(dispatchers):
+    dispatcher = dispatchers(2, start=False)
+    done = threading.Event()
+    assert dispatcher.put(Task(done.set))
+    assert threads_of(dispatcher) == []
+    assert dispatcher.queued == 1
+    dispatcher.start()
+    assert done.wait(TIMEOUT)
+
+
+def test_workers_are_daemons_named_after_the_connection(dispatchers):
+    dispatcher = dispatchers(3)
+    workers = threads_of(dispatcher)
+    prefix = dispatcher._name
+    assert {w.name for w in workers} == {f"{prefix}-dispatcher-{n}" for n in (1, 2, 3)}
+    assert all(worker.daemon for worker in workers)
+
+
+def test_starting_twice_makes_no_more_workers(dispatchers):
+    dispatcher = dispatchers(2)
+    before = set(threads_of(dispatcher))
+    dispatcher.start()
+    assert set(threads_of(dispatcher)) == before
+    assert len(before) == 2
+
+
+@pytest.mark.parametrize("workers", [1, 4])
+def test_stop_lets_everything_queued_run_and_then_ends_the_workers(dispatchers, workers):
+    dispatcher = dispatchers(workers)
+    done = []
+    with Gate(dispatcher):
+        for number in range(100):
+            assert dispatcher.put(Task(lambda n=number: done.append(n), number % 7))
+        dispatcher.stop()
+    assert dispatcher.join(Deadline(TIMEOUT))
+    assert sorted(done) == list(range(100))
+    assert threads_of(dispatcher) == []
+
+
+def test_what_is_put_after_the_end_runs_once_it_is_started_again(dispatchers):
+    dispatcher = dispatchers(2)
+    finish(dispatcher)
+    done = threading.Event()
+    assert dispatcher.put(Task(done.set))
+    assert dispatcher.join(Deadline(0))
+    assert dispatcher.queued == 1
+    dispatcher.start()
+    assert done.wait(TIMEOUT)
+    assert len(threads_of(dispatcher)) == 2
+
+
+def test_started_while_stopping_it_has_all_its_workers_again_and_no_more(dispatchers):
+    dispatcher = dispatchers(3)
+    with Gate(dispatcher) as gate:
+        dispatcher.stop()
+        assert not dispatcher.join(Deadline(0.01))
+        dispatcher.start()
+        meet(dispatcher, 2)  # the third is at the gate
+        gate.release.set()
+        meet(dispatcher, 3)
+    assert len(threads_of(dispatcher)) == 3
+
+
+def test_any_change_between_starting_and_stopping_loses_nothing(dispatchers):
+    dispatcher = dispatchers(3)
+    done = []
+    for number in range(300):
+        assert dispatcher.put(Task(lambda n=number: done.append(n), number % 5))
+        (dispatcher.stop if number % 2 else dispatcher.start)()
+        assert len(threads_of(dispatcher)) <= 6  # those that are about to end included
+    dispatcher.start()
+    wait_until_idle(dispatcher)
+    assert sorted(done) == list(range(300))
+    for lane in range(5):
+        assert [n for n in done if n % 5 == lane] == list(range(lane, 300, 5))
+
+
+def test_join_waits_for_workers_that_are_about_to_end_too(dispatchers, monkeypatch):
+    original, at_the_end, release = threading.Thread.run, threading.Semaphore(0), threading.Event()
+
+    def run(thread):
+        original(thread)
+        at_the_end.release()
+        assert release.wait(TIMEOUT)
+
+    monkeypatch.setattr(threading.Thread, "run", run)
+    dispatcher = dispatchers(2)
+    dispatcher.stop()
+    assert at_the_end.acquire(timeout=TIMEOUT)
+    assert at_the_end.acquire(timeout=TIMEOUT)
+    assert not dispatcher.join(Deadline(0.02))
+    release.set()
+    assert dispatcher.join(Deadline(TIMEOUT))
+    assert threads_of(dispatcher) == []
+
+
+def test_join_is_bounded_and_says_whether_the_workers_have_ended(dispatchers):
+    dispatcher = dispatchers(2)
+    with Gate(dispatcher):
+        dispatcher.stop()
+        bound = Deadline(TIMEOUT)
+        assert not dispatcher.join(Deadline(0.05))
+        assert not bound.expired
+        assert not dispatcher.join(Deadline(0))
+    assert dispatcher.join(Deadline(TIMEOUT))
+
+
+def test_join_in_a_task_waits_for_the_other_workers_alone(dispatchers):
+    dispatcher = dispatchers(2)
+    joined = []
+
+    def stop_and_join():
+        dispatcher.stop()
+        joined.append(dispatcher.join(Deadline(TIMEOUT)))
+
+    assert dispatcher.put(Task(stop_and_join))
+    wait_until(lambda: joined)
+    assert joined == [True]
+
+
+def test_a_worker_knows_that_it_is_one_and_nobody_else_is(dispatchers):
+    dispatcher, other = dispatchers(), dispatchers()
+    answers = []
+    assert not dispatcher.is_worker()
+    assert dispatcher.put(Task(lambda: answers.extend([dispatcher.is_worker(), other.is_worker()])))
+    wait_until_idle(dispatcher)
+    assert answers == [True, False]
+
+
+def test_a_worker_of_a_stopped_dispatcher_still_knows_that_it_is_one(dispatchers):
+    dispatcher = dispatchers()
+    answers = []
+    next_is_queued = threading.Event()
+
+    def task():
+        assert next_is_queued.wait(TIMEOUT)
+        dispatcher.stop()
+        answers.append(dispatcher.is_worker())
+
+    assert dispatcher.put(Task(task))
+    assert dispatcher.put(Task(lambda: answers.append(dispatcher.is_worker())))
+    next_is_queued.set()
+    wait_until(lambda: len(answers) == 2)
+    assert answers == [True, True]
+
+
+def test_a_thread_that_cannot_be_started_leaves_the_dispatcher_usable(dispatchers, monkeypatch):
+    dispatcher = dispatchers(2, start=False)
+    original = threading.Thread.start
+
+    def start(thread):
+        if thread.name.endswith("-2"):
+            raise RuntimeError("can't start new thread")
+        original(thread)
+
+    monkeypatch.setattr(threading.Thread, "start", start)
+    with pytest.raises(RuntimeError):
+        dispatcher.start()
+    monkeypatch.undo()
+    dispatcher.start()
+    meet(dispatcher, 2)
+    assert len(threads_of(dispatcher)) == 2
+
+
+# --- tasks that fail ------------------------------------------------------------------------------
+
+
+class Filter(logging.Filter):
+    def filter(self, record):
+        raise RuntimeError("of the application's log filter")
+
+
+@pytest.mark.parametrize(
+    "error",
+    [ValueError("of the task"), SystemExit(3), KeyboardInterrupt(), GeneratorExit()],
+    ids=lambda error: type(error).__name__,
+)
+def test_whatever_a_task_raises_is_logged_and_its_lane_goes_on(dispatchers, caplog, error):
+    dispatcher = dispatchers()
+    done = []
+
+    def fail():
+        raise error
+
+    assert dispatcher.put(Task(fail, "lane"))
+    assert dispatcher.put(Task(lambda: done.append("next"), "lane"))
+    wait_until_idle(dispatcher)
+    assert done == ["next"]
+    [record] = caplog.records
+    assert record.levelno == logging.ERROR
+    assert record.exc_info[1] is error
+    assert len(threads_of(dispatcher)) == 1
+
+
+def test_a_log_that_raises_does_not_end_the_worker(dispatchers):
+    dispatcher = dispatchers()
+    done = threading.Event()
+    logger = logging.getLogger("connectycube.chat")
+    log_filter = Filter()
+    logger.addFilter(log_filter)
+    try:
+        assert dispatcher.put(Task(lambda: 1 / 0))
+        assert dispatcher.put(Task(done.set))
+        assert done.wait(TIMEOUT)
+    finally:
+        logger.removeFilter(log_filter)
+
+
+# --- what runs ------------------------------------------------------------------------------------
+
+
+def test_the_slowest_receiver_is_the_one_that_has_been_running_for_the_longest(dispatchers):
+    dispatcher = dispatchers(3)
+    assert dispatcher.slowest_receiver() is None
+    gates = []
+    for name in ("first", "second", "third"):
+        entered, release = threading.Event(), threading.Event()
+
+        def run(name=name, entered=entered, release=release):
+            dispatcher.note_receiver(name)
+            entered.set()
+            release.wait(TIMEOUT)
+            dispatcher.note_receiver(None)
+
+        assert dispatcher.put(Task(run, name))
+        assert entered.wait(TIMEOUT)
+        gates.append(release)
+    assert dispatcher.slowest_receiver() == "first"
+    gates[0].set()
+    wait_until(lambda: dispatcher.slowest_receiver() != "first")
+    assert dispatcher.slowest_receiver() == "second"
+    gates[2].set()
+    gates[1].set()
+    wait_until_idle(dispatcher)
+    assert dispatcher.slowest_receiver() is None
+    assert dispatcher.receivers == {}
+
+
+def test_a_worker_that_goes_to_its_next_receiver_is_timed_anew(dispatchers):
+    dispatcher = dispatchers(start=False)
+    dispatcher.note_receiver("earlier receiver of this thread")
+    with ThreadPoolExecutor(1) as pool:
+        pool.submit(dispatcher.note_receiver, "receiver of another thread").result(TIMEOUT)
+        dispatcher.note_receiver("next receiver of this thread")
+        assert dispatcher.slowest_receiver() == "receiver of another thread"
+
+
+def test_an_idle_worker_keeps_no_event_alive(dispatchers):
+    dispatcher = dispatchers()
+    collected = threading.Event()
+
+    class Event:
+        """What a task holds."""
+
+    event = Event()
+    reference = weakref.ref(event, lambda _: collected.set())
+    assert dispatcher.put(Task(lambda event=event: None, merge_key="typing"))
+    del event
+    wait_until(lambda: gc.collect() is None or collected.is_set())
+    assert reference() is None
+
+
+# --- everything at once ---------------------------------------------------------------------------
+
+PUTS = st.lists(
+    st.tuples(
+        st.sampled_from("abc"),  # lane
+        st.integers(0, 6),  # size
+        st.sampled_from([None, None, "x", "y"]),  # merge key
+        st.sampled_from([True, True, True, False]),  # bounded
+    ),
+    max_size=25,
+)
+
+
+class Model:
+    """The rule in its simplest form: one list, looked through again and again."""
+
+    def __init__(self, events, size):
+        self.bounds = events, size
+        self.queue = []  # [lane, size, merge key, label, bounded]
+        self.merged = 0
+
+    @property
+    def counted(self):
+        return [size for _, size, _, _, bounded in self.queue if bounded]
+
+    def put(self, lane, size, key, bounded, label):
+        counted = self.counted
+        full = counted and (len(counted) >= self.bounds[0] or sum(counted) + size > self.bounds[1])
+        if not bounded or not full:
+            self.queue.append([lane, size, key, label, bounded])
+            return True
+        if key is None:
+            return False
+        self.merged += 1
+        for entry in reversed(self.queue):
+            if entry[2] == key:
+                entry[3] = label
+                break
+        return True
+
+    def run(self):
+        lanes = defaultdict(deque)
+        for lane, _, _, label, _ in self.queue:
+            lanes[lane].append(label)
+        turns = deque(lanes)
+        while turns:
+            lane = turns.popleft()
+            yield lanes[lane].popleft()
+            if lanes[lane]:
+                turns.append(lane)
+
+
+@given(puts=PUTS, events=st.integers(1, 8), size=st.integers(1, 20))
+def test_any_sequence_of_puts_is_accepted_merged_and_run_as_the_rule_says(puts, events, size):
+    model, dispatcher, done = Model(events, size), make(events=events, size=size), []
+    for label, (lane, weight, key, bounded) in enumerate(puts):
+        task = Task(lambda label=label: done.append(label), lane, weight, key)
+        expected = model.put(lane, weight, key, bounded, label)
+        assert dispatcher.put(task, bounded=bounded) is expected
+        assert dispatcher.queued == len(model.counted)
+        assert dispatcher.queued_bytes == sum(model.counted)
+    dispatcher.start()
+    finish(dispatcher)
+    assert done == list(model.run())
+    assert dispatcher.merged == model.merged
+    assert (dispatcher.queued, dispatcher.queued_bytes) == (0, 0)
+
+
+class Producer:
+    """Puts numbered tasks into random lanes; when refused, waits for low water and puts again."""
+
+    def __init__(self, stress, name, count):
+        self.stress = stress
+        self.name = name
+        self.count = count
+        self.random = random.Random(name)
+        self.numbers = defaultdict(int)
+
+    def run(self):
+        for _ in range(self.count):
+            lane = self.random.randrange(8)
+            number = self.numbers[lane]
+            self.numbers[lane] += 1
+            task = Task(
+                lambda lane=lane, number=number: self.stress.note(lane, self.name, number),
+                lane,
+                self.random.randrange(50),
+            )
+            self.put(task, bounded=self.random.random() > 0.02)
+
+    def put(self, task, bounded):
+        while True:
+            with self.stress.changed:
+                drained = self.stress.drained
+            if self.stress.dispatcher.put(task, bounded=bounded):
+                return
+            with self.stress.changed:
+                # Refused means that low water is yet to come.
+                assert self.stress.changed.wait_for(lambda: self.stress.drained > drained, TIMEOUT)  # noqa: B023
+
+
+class Stress:
+    def __init__(self, workers):
+        self.changed = threading.Condition()
+        self.drained = 0
+        self.dispatcher = make(workers, events=20, size=500, on_low_water=self.on_low_water)
+        self.done = defaultdict(list)
+        self.random = random.Random(workers)
+
+    def on_low_water(self):
+        with self.changed:
+            self.drained += 1
+            self.changed.notify_all()
+
+    def note(self, lane, producer, number):
+        self.done[lane, producer].append(number)
+        if number % 97 == 0:
+            raise ValueError("a task that fails among the others")
+
+
+@pytest.mark.parametrize("workers", [1, 4])
+def test_under_load_each_task_runs_exactly_once_and_in_order_in_its_lane(workers):
+    stress = Stress(workers)
+    logging.getLogger("connectycube.chat").disabled = True  # thousands of tracebacks
+    producers = [Producer(stress, name, 1500) for name in range(4)]
+    stress.dispatcher.start()
+    try:
+        with ThreadPoolExecutor(4) as pool:
+            for future in [pool.submit(producer.run) for producer in producers]:
+                future.result(TIMEOUT * 2)
+        finish(stress.dispatcher)
+    finally:
+        logging.getLogger("connectycube.chat").disabled = False
+    for producer in producers:
+        for lane, count in producer.numbers.items():
+            assert stress.done[lane, producer.name] == list(range(count))
+    assert stress.drained > 10
+    assert (stress.dispatcher.queued, stress.dispatcher.queued_bytes) == (0, 0)
+    assert stress.dispatcher._lanes == {}
+
+
+# --- room for who brings much -----------------------------------------------------------------------
+
+
+class Bringer:
+    """A thread that waits for room once; ``done`` is set when it has it."""
+
+    def __init__(self, dispatcher):
+        self.done = threading.Event()
+        self._thread = threading.Thread(target=self._wait, args=(dispatcher,))
+        self._thread.start()
+
+    def _wait(self, dispatcher):
+        dispatcher.wait_for_room()
+        self.done.set()
+
+    def join(self):
+        assert self.done.wait(TIMEOUT)
+        self._thread.join(TIMEOUT)
+
+
+def is_waiting(dispatcher):
+    return bool(dispatcher._room._waiters)
+
+
+def test_a_task_that_cannot_be_refused_may_take_up_room(dispatchers):
+    dispatcher = dispatchers(events=2)
+    with Gate(dispatcher):
+        for _ in range(3):
+            assert dispatcher.put(Task(lambda: None, size=5), bounded=False, counts=True)
+        assert (dispatcher.queued, dispatcher.queued_bytes) == (3, 15)
+        assert not dispatcher.put(Task(lambda: None))
+    wait_until_idle(dispatcher)
+    assert (dispatcher.queued, dispatcher.queued_bytes) == (0, 0)
+
+
+@pytest.mark.parametrize(("events", "size"), [(4, 1_000), (1_000, 4)])
+def test_there_is_room_when_the_queue_is_half_empty(dispatchers, events, size):
+    dispatcher = dispatchers(events=events, size=size)
+    dispatcher.wait_for_room()
+    with Gate(dispatcher, "lane") as gate:
+        steps = [Gate.__new__(Gate) for _ in range(3)]
+        for step in steps:
+            step.entered, step.release = threading.Event(), threading.Event()
+            assert dispatcher.put(Task(step._run, "lane", size=1))
+        bringer = Bringer(dispatcher)
+        wait_until(lambda: is_waiting(dispatcher))
+        gate.release.set()
+        assert steps[0].entered.wait(TIMEOUT)  # two are left, which is half
+        bringer.join()
+        for step in steps:
+            step.release.set()
+
+
+def test_who_waits_for_room_goes_on_when_the_workers_are_to_end(dispatchers):
+    dispatcher = dispatchers(events=1)
+    with Gate(dispatcher):
+        dispatcher.put(Task(lambda: None))
+        bringer = Bringer(dispatcher)
+        wait_until(lambda: is_waiting(dispatcher))
+        dispatcher.stop()
+        bringer.join()
+
+
+def test_who_waits_for_room_goes_on_while_a_task_lacks_an_event_that_it_waits_for(dispatchers):
+    dispatcher = dispatchers(events=1)
+    hungry, wait, over = [True], threading.Event(), threading.Event()
+
+    def receive():
+        with dispatcher.awaiting_event(lambda: hungry[0]):
+            wait.set()
+            assert over.wait(TIMEOUT)
+
+    with Gate(dispatcher, "lane") as gate:
+        dispatcher.put(Task(receive, "lane"), bounded=False)
+        dispatcher.put(Task(lambda: None, "lane"))
+        bringer = Bringer(dispatcher)
+        wait_until(lambda: is_waiting(dispatcher))
+        gate.release.set()
+        bringer.join()
+        assert wait.wait(TIMEOUT)
+        hungry[0] = False  # it has one, though it has not seen it yet
+        bringer = Bringer(dispatcher)
+        wait_until(lambda: is_waiting(dispatcher))
+        over.set()
+        bringer.join()
+
+
+def test_a_wait_for_an_event_outside_a_task_makes_no_room(dispatchers):
+    dispatcher = dispatchers(events=1)
+    with Gate(dispatcher), dispatcher.awaiting_event(lambda: True):
+        dispatcher.put(Task(lambda: None))
+        bringer = Bringer(dispatcher)
+        wait_until(lambda: is_waiting(dispatcher))
+        assert not bringer.done.is_set()
+    bringer.join()
+
+
+def test_join_does_not_wait_for_workers_that_are_to_go_on_after_all(dispatchers):
+    dispatcher = dispatchers()
+    with Gate(dispatcher), ThreadPoolExecutor(1) as pool:
+        dispatcher.stop()
+        joining = pool.submit(dispatcher.join, Deadline(None))
+        wait_until(joining.running)
+        dispatcher.start()  # the worker goes on
+        assert joining.result(TIMEOUT) is False
+    assert dispatcher.is_working
+
+
+def test_it_works_until_its_workers_have_ended_the_calling_one_not_counted(dispatchers):
+    dispatcher = dispatchers(start=False)
+    assert not dispatcher.is_working
+    dispatcher.start()
+    assert dispatcher.is_working
+    seen = []
+    asked = threading.Event()
+
+    def ask():
+        seen.append(dispatcher.is_working)
+        asked.set()
+
+    dispatcher.put(Task(ask))
+    assert asked.wait(TIMEOUT)
+    assert seen == [False]
+    dispatcher.stop()
+    assert dispatcher.join(Deadline(TIMEOUT))
+    assert not dispatcher.is_working

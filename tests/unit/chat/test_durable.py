@@ -1,0 +1,463 @@
+"""The durable store alone: what was committed is there after any end, and what goes wrong has a name."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sqlite3
+import stat
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+
+from connectycube import DialogRef, DurableStoreError, Message
+from connectycube.chat import durable
+from connectycube.chat.durable import DurableStore
+from connectycube.chat.records import Arrived, Identity, Outcome, Outgoing
+
+ME = Identity(1, 5, "localhost")
+PEER = "7-1@localhost"
+
+
+def arrived(name: str, body: str = "hello") -> Arrived:
+    return Arrived((PEER, 7, name), Message(id=name, body=body, dialog=DialogRef.private(7)))
+
+
+def outgoing(name: str, inbound: int | None = None, body: str = "hello") -> Outgoing:
+    message = Message(id=name, body=body, dialog=DialogRef.private(7))
+    return Outgoing(name, PEER, f"<message id='{name}'/>".encode(), message, inbound)
+
+
+def acknowledged(name: str, inbound: int | None = None) -> Outcome:
+    return Outcome(name, PEER, acknowledged=True, inbound=inbound)
+
+
+def take(store: DurableStore, *names: str) -> list[int]:
+    return store.take_over([arrived(name) for name in names], (), None, None)
+
+
+def waiting(store: DurableStore) -> list[str]:
+    return [entry.key[2] for entry in store.inbox()]
+
+
+@contextmanager
+def opened(path: Path, identity: Identity = ME) -> Iterator[DurableStore]:
+    store = DurableStore(str(path), identity)
+    try:
+        yield store
+    finally:
+        store.close()
+
+
+@pytest.fixture
+def path(tmp_path) -> Path:
+    return tmp_path / "bot.db"
+
+
+@pytest.fixture
+def store(path) -> Iterator[DurableStore]:
+    with opened(path) as made:
+        yield made
+
+
+def refusal(path: Path, identity: Identity = ME) -> str:
+    """Why the file cannot be opened; the error names the file."""
+    with pytest.raises(DurableStoreError) as caught:
+        DurableStore(str(path), identity)
+    assert caught.value.path == str(path)
+    assert str(path) in str(caught.value)
+    return str(caught.value)
+
+
+# --- what is in it -------------------------------------------------------------------------------
+
+
+def test_a_new_store_holds_nothing(store):
+    assert (store.inbox(), store.outbox(), store.seen(), store.sent()) == ([], [], [], [])
+    assert store.cursor is None
+
+
+def test_messages_come_back_in_the_order_in_which_they_arrived(path):
+    with opened(path) as store:
+        take(store, "b", "a")
+        take(store, "c")
+    with opened(path) as store:
+        assert waiting(store) == ["b", "a", "c"]
+        assert [entry.message for entry in store.inbox()] == [
+            arrived(name).message for name in "bac"
+        ]
+
+
+def test_a_sender_may_have_any_number(store):
+    key = (PEER, 2**63 + 1, "a")
+    store.take_over([Arrived(key, Message(body="x"))], (), None, None)
+    assert [entry.key for entry in store.inbox()] == [key]
+    assert store.seen() == [(key, None)]
+
+
+def test_what_was_handled_is_not_there_any_more_but_known(path):
+    with opened(path) as store:
+        first, _ = take(store, "a", "b")
+        store.handled(first)
+    with opened(path) as store:
+        assert waiting(store) == ["b"]
+        assert [key[2] for key, _ in store.seen()] == ["a", "b"]
+
+
+def test_what_was_withdrawn_was_never_there(store):
+    _, second, third = take(store, "a", "b", "c")
+    store.withdraw([second, third])
+    assert waiting(store) == ["a"]
+    assert [key[2] for key, _ in store.seen()] == ["a"]
+
+
+def test_the_outbox_keeps_stanzas_and_messages_in_order(path):
+    with opened(path) as store:
+        for name in "ba":
+            store.add(outgoing(name, inbound=3))
+    with opened(path) as store:
+        assert store.outbox() == [outgoing("b", 3), outgoing("a", 3)]
+        assert store.recipient_of_outgoing("a") == PEER
+        assert store.recipient_of_sent("a") is None
+
+
+def test_an_acknowledged_message_moves_to_those_that_were_sent(store):
+    store.add(outgoing("a"))
+    store.add(outgoing("b"))
+    store.take_over((), [acknowledged("a")], None, 50.0)
+    assert [entry.id for entry in store.outbox()] == ["b"]
+    assert store.sent() == [("a", PEER, 50.0)]
+    assert store.recipient_of_sent("a") == PEER
+
+
+def test_a_refused_message_is_forgotten(store):
+    store.add(outgoing("a"))
+    store.take_over((), [Outcome("a", PEER, acknowledged=False)], None, None)
+    assert (store.outbox(), store.sent()) == ([], [])
+
+
+def test_an_id_is_in_the_outbox_once(store):
+    store.add(outgoing("a"))
+    with pytest.raises(DurableStoreError, match="UNIQUE"):
+        store.add(outgoing("a"))
+    assert len(store.outbox()) == 1
+
+
+def test_the_cursor_goes_with_every_hand_over_and_stays_where_the_time_is_not_known(path):
+    with opened(path) as store:
+        store.take_over([arrived("a")], (), 100.0, 101.0)
+        take(store, "b")
+        assert store.cursor == 100.0
+        assert store.seen() == [((PEER, 7, "a"), 101.0), ((PEER, 7, "b"), None)]
+        store.set_cursor(130.5)
+        store.set_cursor(None)
+    with opened(path) as store:
+        assert store.cursor == 130.5
+
+
+def test_a_store_has_an_id_of_its_own_that_it_keeps(path, tmp_path):
+    with opened(path) as store, opened(tmp_path / "other.db") as other:
+        made = store.store_id
+        assert other.store_id != made
+    with opened(path) as store:
+        assert store.store_id == made
+
+
+def test_a_store_stays_where_it_is_when_the_process_changes_its_folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with opened(Path("bot.db")) as store:
+        elsewhere = tmp_path / "elsewhere"
+        elsewhere.mkdir()
+        monkeypatch.chdir(elsewhere)
+        take(store, "a")
+        assert store.path == str(tmp_path / "bot.db")
+    with opened(tmp_path / "bot.db") as store:
+        assert waiting(store) == ["a"]
+
+
+def test_its_files_are_for_its_owner_alone(path, store):
+    take(store, "a")
+    for name in (path, path.with_name("bot.db-wal")):
+        assert stat.S_IMODE(name.stat().st_mode) == 0o600
+
+
+def test_a_closed_store_is_one_file(path):
+    with opened(path) as store:
+        take(store, "a")
+    assert os.listdir(path.parent) == ["bot.db"]
+
+
+# --- what is forgotten ---------------------------------------------------------------------------
+
+
+@pytest.fixture
+def forgetful(monkeypatch) -> None:
+    monkeypatch.setattr(durable, "_KEPT", 3)
+    monkeypatch.setattr(durable, "_PRUNE_AFTER", 5)
+
+
+@pytest.mark.usefixtures("forgetful")
+def test_the_oldest_keys_and_ids_are_forgotten_beyond_a_bound(store):
+    for number in range(10):
+        place = take(store, f"in{number}")[0]
+        store.handled(place)
+        store.take_over((), [acknowledged(f"out{number}")], None, None)
+    store.prune()
+    assert [key[2] for key, _ in store.seen()] == ["in7", "in8", "in9"]
+    assert [entry[0] for entry in store.sent()] == ["out7", "out8", "out9"]
+
+
+@pytest.mark.usefixtures("forgetful")
+def test_pruning_happens_by_itself(store):
+    for number in range(20):
+        store.handled(take(store, f"in{number}")[0])
+    assert len(store.seen()) <= 3 + 5
+
+
+@pytest.mark.usefixtures("forgetful")
+def test_keys_that_a_gap_may_need_are_kept_however_many_there_are(store):
+    for number in range(10):
+        moment = 10_000.0 + number
+        store.take_over([arrived(f"in{number}")], [acknowledged(f"out{number}")], moment, moment)
+    for place in [entry.n for entry in store.inbox()]:
+        store.handled(place)
+    store.prune()
+    assert len(store.seen()) == len(store.sent()) == 10
+    store.set_cursor(10_009.0 + durable._KEPT_SECONDS)
+    store.prune()
+    assert len(store.seen()) == len(store.sent()) == 3
+
+
+@pytest.mark.usefixtures("forgetful")
+def test_what_is_not_handled_and_what_its_receivers_sent_is_never_forgotten(store):
+    place = take(store, "unhandled")[0]
+    store.take_over((), [acknowledged("answer", place)], None, None)
+    for number in range(10):
+        store.handled(take(store, f"in{number}")[0])
+        store.take_over((), [acknowledged(f"out{number}")], None, None)
+    store.prune()
+    assert store.seen()[0][0][2] == "unhandled"
+    assert store.recipient_of_sent("answer") == PEER
+    store.handled(place)
+    store.prune()
+    assert store.recipient_of_sent("answer") is None
+
+
+# --- who may open it -----------------------------------------------------------------------------
+
+
+@pytest.mark.usefixtures("store")
+def test_a_second_connection_of_this_process_is_refused(path):
+    assert "another connection of this one" in refusal(path)
+
+
+def test_a_refused_second_connection_does_not_harm_the_first(path, store):
+    take(store, "a")
+    refusal(path)
+    take(store, "b")
+    assert waiting(store) == ["a", "b"]
+
+
+def test_another_users_file_is_refused_by_name(path):
+    with opened(path):
+        pass
+    for other in (Identity(1, 6, "localhost"), Identity(2, 5, "localhost"), Identity(1, 5, "x.y")):
+        told = refusal(path, other)
+        assert "user 5 of application 1 at localhost" in told
+        assert f"user {other.user_id} of application {other.app_id} at {other.chat_host}" in told
+    with opened(path) as store:
+        assert store.inbox() == []
+
+
+def test_a_database_of_another_program_is_refused_and_left_alone(path):
+    with sqlite3.connect(path) as other:
+        other.execute("CREATE TABLE notes (text)")
+    other.close()
+    assert "another program" in refusal(path)
+    other = sqlite3.connect(path)
+    assert other.execute("SELECT name FROM sqlite_master").fetchall() == [("notes",)]
+    other.close()
+
+
+def test_a_file_of_a_later_release_is_refused(path):
+    with opened(path) as store:
+        store._connection.execute("PRAGMA user_version = 9")
+    assert "version is 9" in refusal(path)
+
+
+# --- what goes wrong -----------------------------------------------------------------------------
+
+
+def test_a_file_that_is_no_database_is_refused_and_left_alone(path):
+    path.write_bytes(b"Dear diary, " * 500)
+    assert "not a database" in refusal(path)
+    assert path.read_bytes() == b"Dear diary, " * 500
+
+
+def test_a_damaged_file_is_refused(path):
+    with opened(path) as store:
+        take(store, *(f"m{number}" for number in range(200)))
+    whole = path.read_bytes()
+    path.write_bytes(whole[:8192] + b"\xff" * 8192 + whole[16384:])
+    assert "cannot be opened" in refusal(path)
+
+
+def test_a_truncated_file_is_refused(path):
+    with opened(path) as store:
+        take(store, *(f"m{number}" for number in range(200)))
+    os.truncate(path, path.stat().st_size // 2)
+    assert "cannot be opened" in refusal(path)
+
+
+def test_a_message_that_cannot_be_read_is_an_error_and_not_skipped(store):
+    take(store, "a")
+    store._connection.execute("UPDATE inbox SET message = '{'")
+    with pytest.raises(DurableStoreError, match="damaged"):
+        store.inbox()
+
+
+def test_a_folder_that_is_missing_is_named(tmp_path):
+    assert "No such file" in refusal(tmp_path / "nowhere" / "bot.db")
+
+
+def test_a_folder_in_its_place_is_refused(tmp_path):
+    assert "directory" in refusal(tmp_path)
+
+
+@pytest.mark.parametrize("name", ["bot.db", "bot.db-wal"])
+def test_a_file_that_is_removed_while_in_use_is_noticed_before_anything_is_relied_upon(path, name):
+    with opened(path) as store:
+        take(store, "a")
+        path.with_name(name).unlink()
+        with pytest.raises(DurableStoreError, match="removed while it was in use"):
+            take(store, "b")
+        with pytest.raises(DurableStoreError, match="removed while it was in use"):
+            store.add(outgoing("c"))
+
+
+def test_a_file_that_is_replaced_while_in_use_is_noticed(path, tmp_path):
+    with opened(path) as store:
+        shutil.copy(path, tmp_path / "copy")
+        os.replace(tmp_path / "copy", path)
+        with pytest.raises(DurableStoreError, match="removed or replaced"):
+            take(store, "a")
+
+
+def test_a_read_only_store_says_so(store):
+    store._connection.execute("PRAGMA query_only = ON")
+    with pytest.raises(DurableStoreError, match=r"cannot be written: .*readonly"):
+        take(store, "a")
+
+
+def test_a_full_disk_undoes_the_whole_transaction_and_the_store_goes_on_when_there_is_room(store):
+    take(store, "a")
+    pages = store._connection.execute("PRAGMA page_count").fetchone()[0]
+    store._connection.execute(f"PRAGMA max_page_count = {pages}")
+    big = [arrived("b"), arrived("c", "x" * 100_000)]
+    with pytest.raises(DurableStoreError, match=r"cannot be written: .*full"):
+        store.take_over(big, (), 5.0, 5.0)
+    assert waiting(store) == ["a"]
+    assert store.cursor is None
+    with pytest.raises(DurableStoreError, match="full"):
+        store.add(outgoing("d", body="x" * 100_000))
+    assert store.outbox() == []
+    store._connection.execute(f"PRAGMA max_page_count = {pages + 100}")
+    store.take_over(big, (), 5.0, 5.0)
+    assert waiting(store) == ["a", "b", "c"]
+
+
+# --- any end -------------------------------------------------------------------------------------
+
+names = st.sampled_from([f"m{number}" for number in range(8)])
+
+
+class AnyEnd(RuleBasedStateMachine):
+    """Whatever was done, a copy of the files, which is what a crash leaves, holds what was committed."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.folder = Path(tempfile.mkdtemp())
+        self.path = self.folder / "bot.db"
+        self.store = DurableStore(str(self.path), ME)
+        self.inbox: dict[int, str] = {}
+        self.seen: list[str] = []
+        self.outbox: list[str] = []
+        self.sent: list[str] = []
+        self.cursor: float | None = None
+
+    @rule(new=st.lists(names, unique=True, max_size=4), cursor=st.none() | st.integers(1, 99))
+    def take_over(self, new, cursor):
+        places = self.store.take_over([arrived(name) for name in new], (), cursor, cursor)
+        for place, name in zip(places, new, strict=True):
+            self.inbox[place] = name
+            if name in self.seen:
+                self.seen.remove(name)
+            self.seen.append(name)
+        self.cursor = self.cursor if cursor is None else cursor
+
+    @precondition(lambda self: self.inbox)
+    @rule(data=st.data())
+    def handled(self, data):
+        place = data.draw(st.sampled_from(sorted(self.inbox)))
+        self.store.handled(place)
+        del self.inbox[place]
+
+    @rule(name=names)
+    def add(self, name):
+        if name in self.outbox:
+            with pytest.raises(DurableStoreError):
+                self.store.add(outgoing(name))
+        else:
+            self.store.add(outgoing(name))
+            self.outbox.append(name)
+
+    @precondition(lambda self: self.outbox)
+    @rule(data=st.data(), is_sent=st.booleans())
+    def outcome(self, data, is_sent):
+        name = data.draw(st.sampled_from(self.outbox))
+        self.store.take_over((), [Outcome(name, PEER, is_sent)], None, None)
+        self.outbox.remove(name)
+        if is_sent:
+            if name in self.sent:
+                self.sent.remove(name)
+            self.sent.append(name)
+
+    @rule(cursor=st.integers(1, 99))
+    def set_cursor(self, cursor):
+        self.store.set_cursor(cursor)
+        self.cursor = cursor
+
+    @rule()
+    def reopen(self):
+        self.store.close()
+        self.store = DurableStore(str(self.path), ME)
+
+    @rule()
+    def checkpoint(self):
+        self.store._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+
+    @invariant()
+    def a_crash_now_loses_nothing(self):
+        copy = self.folder / "copy.db"
+        for suffix in ("", "-wal"):
+            shutil.copy(f"{self.path}{suffix}", f"{copy}{suffix}")
+        with opened(copy) as left:
+            assert {entry.n: entry.key[2] for entry in left.inbox()} == self.inbox
+            assert [key[2] for key, _ in left.seen()] == self.seen
+            assert [entry.id for entry in left.outbox()] == self.outbox
+            assert [entry[0] for entry in left.sent()] == self.sent
+            assert left.cursor == self.cursor
+
+    def teardown(self) -> None:
+        self.store.close()
+        shutil.rmtree(self.folder)
+
+
+TestAnyEnd = AnyEnd.TestCase
+TestAnyEnd.settings = settings(max_examples=20, stateful_step_count=20)

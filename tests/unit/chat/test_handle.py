@@ -1,0 +1,300 @@
+import gc
+import logging
+import sys
+import threading
+import weakref
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, nullcontext
+
+import pytest
+
+from connectycube.chat.handle import SendHandle
+from connectycube.errors import (
+    ArgumentTypeError,
+    ArgumentValueError,
+    ChatTimeoutError,
+    ConnectionLostError,
+    ForkedError,
+    OutcomeUnknownError,
+)
+from connectycube.models import Message
+from tests.support.waiting import TIMEOUT
+
+MESSAGE = Message(id="m1", body="secret words")
+
+
+@pytest.fixture
+def handle():
+    return SendHandle(MESSAGE.id, MESSAGE, TIMEOUT, nullcontext)
+
+
+def settle(handle, error=None):
+    """Settle as the connection does: set the outcome, then run the callbacks."""
+    for callback in handle.settle(error):
+        handle.run(callback)
+
+
+def test_it_has_the_id_of_its_message(handle):
+    assert handle.id == "m1"
+
+
+def test_before_the_outcome_it_is_not_done_and_a_wait_changes_nothing(handle):
+    assert not handle.done()
+    for wait in (handle.result, handle.exception):
+        with pytest.raises(ChatTimeoutError, match="message m1 has not been acknowledged yet"):
+            wait(timeout=0)
+        with pytest.raises(TimeoutError):
+            wait(0.001)
+    assert not handle.done()
+    settle(handle)
+    assert handle.result(0) is handle.message
+
+
+def test_without_a_time_out_the_default_holds():
+    handle = SendHandle(MESSAGE.id, MESSAGE, 0.01, nullcontext)
+    with pytest.raises(ChatTimeoutError):
+        handle.result()
+    with pytest.raises(ChatTimeoutError):
+        handle.exception()
+
+
+def test_a_sent_message_is_its_own_result(handle):
+    settle(handle)
+    assert handle.done()
+    assert handle.result() is handle.message
+    assert handle.exception() is None
+
+
+def test_an_error_is_raised_by_result_and_returned_by_exception(handle):
+    error = OutcomeUnknownError("nobody knows")
+    settle(handle, error)
+    assert handle.done()
+    assert handle.exception() is error
+    for _ in range(2):
+        with pytest.raises(OutcomeUnknownError) as caught:
+            handle.result()
+        assert caught.value is error
+
+
+def test_the_first_outcome_stands(handle):
+    assert handle.settle(None) == []
+    assert handle.settle(ConnectionLostError("too late")) == []
+    assert handle.exception() is None
+
+
+def test_the_link_counts_as_needed_during_a_wait_and_only_then():
+    needs = []
+
+    @contextmanager
+    def needing_link():
+        needs.append("needed")
+        try:
+            yield
+        finally:
+            needs.append("released")
+
+    handle = SendHandle(MESSAGE.id, MESSAGE, TIMEOUT, needing_link)
+    assert needs == []
+    with pytest.raises(ChatTimeoutError):
+        handle.result(0)
+    assert needs == ["needed", "released"]
+    with pytest.raises(ArgumentValueError):
+        handle.result(-1)
+    settle(handle)
+    handle.result()
+    handle.exception()
+    assert needs == ["needed", "released"]
+
+
+def test_every_waiting_thread_gets_the_outcome(handle):
+    with ThreadPoolExecutor(6) as pool:
+        waiting = [pool.submit(handle.result, TIMEOUT) for _ in range(3)]
+        waiting += [pool.submit(handle.result) for _ in range(3)]
+        settle(handle)
+        assert [future.result(TIMEOUT) for future in waiting] == [handle.message] * 6
+
+
+@pytest.mark.parametrize(
+    ("timeout", "error"),
+    [(-1, ArgumentValueError), ("1", ArgumentTypeError), (float("inf"), ArgumentValueError)],
+)
+def test_a_wrong_time_out_is_refused_by_name(handle, timeout, error):
+    for wait in (handle.result, handle.exception):
+        with pytest.raises(error, match="timeout"):
+            wait(timeout)
+
+
+def test_a_huge_time_out_can_be_waited_for(handle):
+    with ThreadPoolExecutor(1) as pool:
+        waiting = pool.submit(handle.result, 1e300)
+        settle(handle)
+        assert waiting.result(TIMEOUT) is handle.message
+
+
+def test_callbacks_added_before_are_handed_over_once_in_their_order(handle):
+    called = []
+    for number in range(5):
+        handle.add_done_callback(lambda handle, number=number: called.append((number, handle)))
+    callbacks = handle.settle(None)
+    assert called == []
+    for callback in callbacks:
+        handle.run(callback)
+    assert called == [(number, handle) for number in range(5)]
+    assert handle.settle(None) == []
+
+
+def test_a_callback_sees_the_outcome(handle):
+    outcomes = []
+    handle.add_done_callback(lambda handle: outcomes.append((handle.done(), handle.exception(0))))
+    settle(handle, error := ConnectionLostError("gone"))
+    assert outcomes == [(True, error)]
+
+
+def test_a_callback_added_after_runs_at_once_in_the_same_thread(handle):
+    settle(handle)
+    called = []
+    handle.add_done_callback(lambda handle: called.append((handle, threading.current_thread())))
+    assert called == [(handle, threading.current_thread())]
+
+
+def test_a_callback_added_twice_is_called_twice(handle):
+    called = []
+    handle.add_done_callback(called.append)
+    handle.add_done_callback(called.append)
+    settle(handle)
+    assert called == [handle, handle]
+
+
+def test_a_callback_may_add_another(handle):
+    called = []
+    handle.add_done_callback(lambda handle: handle.add_done_callback(called.append))
+    settle(handle)
+    assert called == [handle]
+
+
+def test_a_callback_that_raises_is_logged_and_the_others_run(handle, caplog):
+    called = []
+
+    def fail(handle):
+        raise ValueError("of the callback")
+
+    handle.add_done_callback(fail)
+    handle.add_done_callback(called.append)
+    settle(handle)
+    handle.add_done_callback(fail)
+    assert called == [handle]
+    assert [record.getMessage() for record in caplog.records] == [
+        "a done-callback of message m1 raised"
+    ] * 2
+    assert all(record.levelno == logging.ERROR for record in caplog.records)
+    assert "of the callback" in caplog.text
+
+
+async def coroutine_function(handle):
+    """Never run."""
+
+
+@pytest.mark.parametrize("callback", [None, "call me", coroutine_function])
+@pytest.mark.parametrize("settled", [False, True])
+def test_a_callback_that_cannot_run_is_refused_when_it_is_added(handle, callback, settled):
+    if settled:
+        settle(handle)
+    with pytest.raises(ArgumentTypeError, match="callback"):
+        handle.add_done_callback(callback)
+    assert handle.settle(None) == []
+
+
+def test_a_settled_handle_keeps_no_callback(handle):
+    class Bot:
+        def callback(self, handle):
+            """What an application holds in a callback."""
+
+    bot = Bot()
+    reference = weakref.ref(bot)
+    handle.add_done_callback(bot.callback)
+    settle(handle)
+    del bot
+    gc.collect()
+    assert reference() is None
+
+
+def test_an_outcome_that_comes_while_a_callback_is_being_added_does_not_lose_it(handle):
+    called = []
+    settling = threading.Thread(target=settle, args=(handle,))
+
+    class Settling(threading.Event):
+        """Has the outcome come just after the callback's adder has seen that there is none."""
+
+        def is_set(self):
+            answer = super().is_set()
+            if not settling.ident:
+                settling.start()
+                settling.join(0.05)  # ends in time only if nothing holds it up
+            return answer
+
+    handle._done = Settling()
+    handle.add_done_callback(called.append)
+    settling.join()
+    assert called == [handle]
+
+
+@pytest.fixture
+def impatient_threads():
+    """Threads that take turns as often as the interpreter lets them."""
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    yield
+    sys.setswitchinterval(before)
+
+
+@pytest.mark.usefixtures("impatient_threads")
+def test_whoever_adds_and_whoever_settles_each_callback_runs_exactly_once():
+    with ThreadPoolExecutor(4) as pool:
+        for round_number in range(150):
+            handle = SendHandle(MESSAGE.id, MESSAGE, TIMEOUT, nullcontext)
+            together = threading.Barrier(4)
+            calls = [[] for _ in range(40)]
+            errors = [None, ConnectionLostError(f"of round {round_number}")]
+
+            def add(mine, handle=handle, together=together):
+                together.wait(TIMEOUT)
+                for call in mine:
+                    handle.add_done_callback(lambda handle, call=call: call.append(handle.done()))
+
+            def end(error, handle=handle, together=together):
+                together.wait(TIMEOUT)
+                settle(handle, error)
+
+            futures = [pool.submit(add, calls[:20]), pool.submit(add, calls[20:])]
+            futures += [pool.submit(end, error) for error in errors]
+            for future in futures:
+                future.result(TIMEOUT)
+            assert calls == [[True]] * 40
+            assert handle.exception(0) in errors
+
+
+def test_it_shows_its_outcome_and_no_text_of_the_message(handle):
+    assert repr(handle) == "<SendHandle m1 pending>"
+    settle(handle)
+    assert repr(handle) == "<SendHandle m1 sent>"
+    failed = SendHandle(MESSAGE.id, MESSAGE, TIMEOUT, nullcontext)
+    settle(failed, ConnectionLostError("secret words"))
+    assert repr(failed) == "<SendHandle m1 ConnectionLostError>"
+
+
+def test_in_a_forked_child_a_pending_handle_fails_and_its_callbacks_are_forgotten(handle):
+    called = []
+    handle.add_done_callback(called.append)
+    error = ForkedError("sent by the parent")
+    handle.settle_in_child(error)
+    assert handle.exception(0) is error
+    assert handle.settle(None) == []
+    assert called == []
+
+
+@pytest.mark.parametrize("error", [None, ConnectionLostError("before the fork")])
+def test_in_a_forked_child_a_known_outcome_stays(handle, error):
+    settle(handle, error)
+    handle.settle_in_child(ForkedError("too late"))
+    assert handle.done()
+    assert handle.exception(0) is error

@@ -1,0 +1,282 @@
+"""Reading history for the chat: from which moment on, in which order, and what becomes of failures."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from datetime import datetime, timezone
+from typing import Any
+
+import pytest
+
+from connectycube import ChatError, Config, DialogRef, Limits, Message
+from connectycube.chat.dispatcher import Dispatcher, Task
+from connectycube.chat.history import Historian, History
+from connectycube.chat.protocol.core import Core
+from connectycube.chat.protocol.outbox import Submission
+from connectycube.chat.protocol.outputs import Lookup, Recover
+from connectycube.deadline import Deadline
+from tests.support.waiting import TIMEOUT, wait_until
+
+FIRST, SECOND = DialogRef.room("first"), DialogRef.room("second")
+
+
+def config(**changes: Any) -> Config:
+    return Config(app_id=1, auth_key="k", limits=Limits(queued_events=4), **changes)
+
+
+class Library:
+    """A history that a test fills, and everything it was asked."""
+
+    def __init__(self) -> None:
+        self.time: float | None = 1_000.0
+        self.learns: float | None = None
+        self.dialogs: dict[DialogRef, list[list[Message]]] = {}
+        self.broken: dict[Any, Exception] = {}
+        self.asked: list[Any] = []
+
+    def history(self) -> History:
+        return History(
+            stored_ids=self._stored_ids,
+            service_time=lambda: self.time,
+            ask_time=self._ask_time,
+            changed_dialogs=self._changed_dialogs,
+            messages=self._messages,
+        )
+
+    def _ask(self, what: Any) -> None:
+        self.asked.append(what)
+        if what in self.broken:
+            raise self.broken[what]
+
+    def _stored_ids(self, dialog: DialogRef, ids: Any) -> set[str]:
+        self._ask(dialog)
+        return {message_id for message_id in ids if message_id.startswith("stored")}
+
+    def _ask_time(self) -> None:
+        self._ask("time")
+        self.time = self.learns
+
+    def _changed_dialogs(self, since: datetime) -> Iterator[DialogRef]:
+        self._ask(since)
+        yield from self.dialogs
+
+    def _messages(self, dialog: DialogRef, since: datetime) -> Iterator[Sequence[Message]]:
+        for number, page in enumerate(self.dialogs[dialog]):
+            self._ask((dialog.id, number))
+            yield page
+        self._ask((dialog.id, "end"))
+
+
+class Desk:
+    """A historian with a core that has a gap since moment 50 of our clock, and what it was told."""
+
+    def __init__(self, library: Library | None, **settings: Any) -> None:
+        self.config = config(**settings)
+        self.dispatcher = Dispatcher("desk", 1, self.config.limits, lambda: None)
+        self.core = Core(
+            self.config, new_id=lambda: "id", random=lambda: 0.5, fills_gaps=library is not None
+        )
+        self.core.recovery.start_at(50.0)
+        self.core.recovery.begin()
+        self.core.recovery.ask()
+        self.outputs = self.core.take_outputs()
+        self.changed = threading.Condition()
+        history = library.history() if library is not None else None
+        self.historian = Historian(self.config, "desk", history, self.dispatcher, self._tell)
+        self.before: Callable[[], None] = lambda: None
+
+    def _tell(self, core: Core, answer: Callable[[Core, float], bool]) -> bool:
+        with self.changed:
+            self.before()
+            wanted = answer(core, 60.0)
+            self.outputs += core.take_outputs()
+            self.changed.notify_all()
+            return wanted
+
+    def recover(self) -> list[Any]:
+        """Ask what came since, wait until the gap is closed, and return what was said."""
+        asked = self.outputs.pop()
+        assert isinstance(asked, Recover)
+        self.historian.ask(self.core, asked)
+        with self.changed:
+            assert self.changed.wait_for(lambda: not self.core.recovery.is_open, TIMEOUT)
+        return self.outputs
+
+
+def message(number: int, **changes: Any) -> Message:
+    return Message(id=f"m{number}", body=str(number), sender_id=2, **changes)
+
+
+def bodies(outputs: list[Any]) -> list[str]:
+    return [delivery.event.body for delivery in outputs]
+
+
+# --- from which moment on -------------------------------------------------------------------------
+
+
+@pytest.fixture
+def library() -> Library:
+    return Library()
+
+
+def since(seconds: float) -> datetime:
+    return datetime.fromtimestamp(seconds, timezone.utc)
+
+
+def test_history_is_read_from_the_cursor_by_the_services_clock_less_an_overlap(library):
+    desk = Desk(library)
+    desk.historian.note(50.0, 53.4)  # the service's 1000 is our 53.4
+    desk.recover()
+    assert library.asked == [since(996 - 60)]  # in whole seconds, rather too early
+
+
+def test_what_the_clocks_do_after_the_cursor_was_noted_does_not_matter(library):
+    desk = Desk(library, gap_overlap=10.0)
+    desk.historian.note(50.0, 50.0)
+    library.time = 30_000.0  # ours stood still while the machine slept
+    desk.historian.note(50.0, 51.0)
+    desk.recover()
+    assert library.asked == [since(990)]
+
+
+def test_where_the_service_had_not_told_its_time_yet_what_has_passed_by_our_clock_is_taken(library):
+    desk = Desk(library)
+    library.time, library.learns = None, 5_000.0
+    desk.historian.note(50.0, 50.0)
+    desk.recover()
+    passed = time.monotonic() - 50.0
+    assert library.asked[0] == "time"
+    assert abs((library.asked[1] - since(5_000 - 60 - passed)).total_seconds()) < TIMEOUT
+
+
+def test_a_service_that_does_not_tell_its_time_is_a_failure(library):
+    desk = Desk(library)
+    library.time = None
+    (failure,) = desk.recover()
+    assert failure.signal == "recovery_failed" and failure.event.dialog is None
+    assert isinstance(failure.event.error, ChatError) and "time" in str(failure.event.error)
+
+
+# --- what is read ---------------------------------------------------------------------------------
+
+
+def test_dialogs_are_read_one_after_the_other_page_by_page(library):
+    library.dialogs = {FIRST: [[message(1), message(2)], [message(3)]], SECOND: [[message(4)]]}
+    desk = Desk(library)
+    assert bodies(desk.recover()) == ["1", "2", "3", "4"]
+    pages = [("first", 0), ("first", 1), ("first", "end"), ("second", 0), ("second", "end")]
+    assert library.asked[1:] == pages
+
+
+def test_a_failing_list_is_told_and_nothing_is_read(library, caplog):
+    desk = Desk(library)
+    desk.historian.note(50.0, 50.0)
+    error = library.broken[since(940)] = OSError("down")
+    (failure,) = desk.recover()
+    assert failure.event.dialog is None and failure.event.error is error
+    assert "a gap could not be filled" in caplog.text and "down" in caplog.text
+
+
+def test_a_failing_dialog_is_told_and_the_others_are_read(library):
+    library.dialogs = {FIRST: [[message(1)], [message(2)]], SECOND: [[message(3)]]}
+    error = library.broken["first", 1] = RuntimeError("odd")
+    first, failure, second = Desk(library).recover()
+    assert bodies([first, second]) == ["1", "3"]
+    assert failure.event.dialog == FIRST and failure.event.error is error
+
+
+def test_when_dialogs_fail_one_after_the_other_those_behind_are_not_tried(library):
+    dialogs = [DialogRef.room(f"d{number}") for number in range(6)]
+    library.dialogs = {dialog: [[message(number)]] for number, dialog in enumerate(dialogs)}
+    for number in (0, 1, 3, 4, 5):
+        library.broken[f"d{number}", 0] = OSError(f"down {number}")
+    *others, last = Desk(library).recover()
+    failed = [delivery.event.dialog for delivery in others if delivery.signal == "recovery_failed"]
+    assert failed == [dialogs[0], dialogs[1], dialogs[3], dialogs[4]]
+    assert (last.event.dialog, str(last.event.error)) == (None, "down 5")
+    library.dialogs[DialogRef.room("d6")] = [[message(6)]]
+    library.asked.clear()
+    *_, last = Desk(library).recover()
+    assert last.event.dialog is None and ("d6", 0) not in library.asked
+
+
+def test_nothing_more_is_read_once_nobody_wants_to_know(library):
+    library.dialogs = {FIRST: [[message(1)], [message(2)]], SECOND: [[message(3)]]}
+    desk = Desk(library)
+    steps = iter(["dialogs", "page"])
+
+    def before() -> None:
+        if next(steps, None) is None:  # before the second page is told
+            desk.core.recovery.end()
+
+    desk.before = before
+    assert bodies(desk.recover()) == ["1"]
+    thread = next((t for t in threading.enumerate() if t.name == "desk-history"), None)
+    if thread is not None:
+        thread.join(TIMEOUT)
+    assert library.asked[1:] == [("first", 0), ("first", 1)]
+
+
+def test_the_next_page_waits_until_the_queue_is_half_empty(library):
+    library.dialogs = {FIRST: [[message(1)]]}
+    desk = Desk(library)
+    entered, release = threading.Event(), threading.Event()
+
+    def block() -> None:
+        entered.set()
+        release.wait(TIMEOUT)
+
+    desk.dispatcher.start()
+    try:
+        for _ in range(4):
+            desk.dispatcher.put(Task(block, "lane"))
+        assert entered.wait(TIMEOUT) and desk.dispatcher.queued == 3
+        desk.historian.ask(desk.core, desk.outputs.pop())
+        wait_until(lambda: desk.dispatcher._room._waiters, "the wait for room")
+        assert len(library.asked) == 1  # the dialogs
+        release.set()
+        with desk.changed:
+            assert desk.changed.wait_for(lambda: not desk.core.recovery.is_open, TIMEOUT)
+        assert bodies(desk.outputs) == ["1"]
+    finally:
+        release.set()
+        desk.dispatcher.stop()
+        assert desk.dispatcher.join(Deadline(TIMEOUT))
+
+
+# --- which messages had arrived -------------------------------------------------------------------
+
+
+def lookup(*messages: tuple[DialogRef, str]) -> Lookup:
+    return Lookup(tuple(Submission(name, "jid", dialog) for dialog, name in messages))
+
+
+@pytest.fixture
+def found(monkeypatch) -> Callable[[Library | None, Lookup], Any]:
+    def ask(library: Library | None, question: Lookup) -> Any:
+        answers: list[Any] = []
+        desk = Desk(library)
+        monkeypatch.setattr(
+            desk.core, "looked_up", lambda asked, ids, now: answers.append((asked, ids))
+        )
+        desk.historian.ask(desk.core, question)
+        wait_until(lambda: answers, "the answer")
+        assert answers[0][0] is question
+        return answers[0][1]
+
+    return ask
+
+
+def test_each_dialog_is_asked_once_which_messages_it_holds(library, found):
+    question = lookup((FIRST, "stored-1"), (SECOND, "absent"), (FIRST, "stored-2"))
+    assert found(library, question) == {"stored-1", "stored-2"}
+    assert library.asked == [FIRST, SECOND]
+
+
+def test_when_history_cannot_be_asked_nobody_knows(library, found, caplog):
+    library.broken[SECOND] = OSError("down")
+    assert found(library, lookup((FIRST, "stored"), (SECOND, "stored"))) is None
+    assert "history could not be asked" in caplog.text
+    assert found(None, lookup((FIRST, "stored"))) is None

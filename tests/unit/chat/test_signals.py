@@ -1,0 +1,387 @@
+import functools
+import gc
+import sys
+import threading
+import weakref
+
+import blinker
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from connectycube.chat.signals import Signal, check_callback, name_of
+from connectycube.errors import ArgumentTypeError
+
+
+class Chat:
+    """A sender."""
+
+
+@pytest.fixture
+def signal():
+    return Signal("message_received", "A message arrived.")
+
+
+@pytest.fixture
+def chat():
+    return Chat()
+
+
+def plain(chat, event):
+    return event
+
+
+async def coroutine_function(chat, event):
+    return event
+
+
+async def asynchronous_generator(chat, event):
+    yield event
+
+
+class AsyncCallable:
+    async def __call__(self, chat, event):
+        return event
+
+
+class Bot:
+    def answer(self, chat, event):
+        return event
+
+    async def answer_later(self, chat, event):
+        return event
+
+    def __call__(self, chat, event):
+        return event
+
+
+def test_a_receiver_is_held_strongly(signal, chat):
+    signal.connect(lambda chat, event: "kept")
+    signal.connect(Bot().answer)
+    gc.collect()
+    assert [receiver(chat, "kept") for receiver in signal.receivers_for(chat)] == ["kept", "kept"]
+
+
+def test_a_weak_receiver_goes_when_nobody_else_holds_it(signal, chat):
+    def receiver(chat, event):
+        """Never called."""
+
+    bot = Bot()
+    signal.connect(receiver, weak=True)
+    signal.connect(bot.answer, weak=True)
+    signal.connect(plain, weak=True)
+    gc.collect()
+    assert list(signal.receivers_for(chat)) == [receiver, bot.answer, plain]
+    del receiver, bot
+    gc.collect()
+    assert list(signal.receivers_for(chat)) == [plain]
+    assert list(signal.receivers) == [id(plain)]
+
+
+def test_a_connected_receiver_is_let_go_when_it_is_disconnected(signal, chat):
+    bot = Bot()
+    reference = weakref.ref(bot)
+    signal.connect(bot.answer, sender=chat)
+    signal.disconnect(bot.answer, sender=chat)
+    del bot
+    gc.collect()
+    assert reference() is None
+
+
+def test_connect_is_a_decorator_that_returns_the_receiver(signal, chat):
+    @signal.connect
+    def receiver(chat, event):
+        return event
+
+    assert receiver(chat, 5) == 5
+    assert list(signal.receivers_for(chat)) == [receiver]
+
+
+def test_receivers_come_in_the_order_they_were_connected(signal, chat):
+    receivers = [functools.partial(plain, number) for number in range(50)]
+    for receiver in receivers:
+        signal.connect(receiver)
+    assert list(signal.receivers_for(chat)) == receivers
+
+
+def test_a_receiver_for_one_sender_keeps_its_place_among_those_for_all(signal, chat):
+    receivers = [functools.partial(plain, number) for number in range(20)]
+    for number, receiver in enumerate(receivers):
+        if number % 3:
+            signal.connect(receiver, sender=chat)
+        else:
+            signal.connect(receiver)
+    assert list(signal.receivers_for(chat)) == receivers
+    assert list(signal.receivers_for(Chat())) == receivers[::3]
+
+
+def test_a_receiver_connected_twice_is_called_once_at_its_first_place(signal, chat):
+    other = Bot()
+    signal.connect(plain, sender=chat)
+    signal.connect(other)
+    signal.connect(plain)
+    signal.connect(plain)
+    assert list(signal.receivers_for(chat)) == [plain, other]
+
+
+def test_a_receiver_connected_anew_comes_last(signal, chat):
+    other = Bot()
+    signal.connect(plain)
+    signal.connect(other)
+    signal.disconnect(plain)
+    signal.connect(plain)
+    assert list(signal.receivers_for(chat)) == [other, plain]
+
+
+@given(
+    st.lists(
+        st.tuples(
+            st.sampled_from(["connect", "disconnect"]),
+            st.integers(0, 5),
+            st.sampled_from(["all", "this", "other"]),
+        ),
+        max_size=40,
+    )
+)
+def test_any_sequence_of_connections_gives_the_receivers_of_a_list(steps):
+    signal, this, other = Signal("any", ""), Chat(), Chat()
+    senders = {"all": blinker.ANY, "this": this, "other": other}
+    receivers = [functools.partial(plain, number) for number in range(6)]
+    connected = []  # (number, whose), in order
+    for action, number, whose in steps:
+        if action == "connect":
+            signal.connect(receivers[number], sender=senders[whose])
+            if (number, whose) not in connected:
+                connected.append((number, whose))
+        else:
+            signal.disconnect(receivers[number], sender=senders[whose])
+            connected = [(n, w) for n, w in connected if n != number or (whose not in ("all", w))]
+    for name, sender in (("this", this), ("other", other)):
+        expected = dict.fromkeys(n for n, whose in connected if whose in ("all", name))
+        assert list(signal.receivers_for(sender)) == [receivers[n] for n in expected]
+    assert set(signal.receivers) == {id(receivers[n]) for n, _ in connected}
+
+
+def test_disconnecting_what_was_not_connected_is_ignored(signal, chat):
+    signal.disconnect(plain)
+    signal.disconnect(plain, sender=chat)
+    signal.connect(plain)
+    signal.disconnect(Bot())
+    signal.disconnect(plain, sender=chat)
+    assert list(signal.receivers_for(chat)) == [plain]
+
+
+def test_disconnect_all_forgets_every_receiver(signal, chat):
+    signal.connect(plain)
+    signal.connect(Bot(), sender=chat)
+    signal.disconnect_all()
+    assert list(signal.receivers_for(chat)) == []
+    assert not signal.receivers
+    signal.connect(plain)
+    assert list(signal.receivers_for(chat)) == [plain]
+
+
+def test_a_muted_signal_has_no_receivers_until_it_is_heard_again(signal, chat):
+    signal.connect(plain)
+    with signal.muted():
+        assert list(signal.receivers_for(chat)) == []
+    assert list(signal.receivers_for(chat)) == [plain]
+
+
+def test_receivers_are_those_of_the_moment_they_were_asked_for(signal, chat):
+    signal.connect(plain)
+    seen = signal.receivers_for(chat)
+    signal.connect(Bot())
+    signal.disconnect(plain)
+    assert list(seen) == [plain]
+
+
+@pytest.mark.parametrize(
+    "receiver",
+    [
+        coroutine_function,
+        asynchronous_generator,
+        functools.partial(coroutine_function, event=1),
+        functools.partial(functools.partial(coroutine_function), event=1),
+        AsyncCallable(),
+        functools.partial(AsyncCallable(), event=1),
+        Bot().answer_later,
+    ],
+    ids=[
+        *("function", "generator", "partial", "partial of a partial", "object"),
+        *("partial of an object", "method"),
+    ],
+)
+def test_a_coroutine_function_in_any_wrapping_is_refused_by_name(signal, chat, receiver):
+    with pytest.raises(ArgumentTypeError, match=r"receiver .*is a coroutine function") as caught:
+        signal.connect(receiver)
+    assert name_of(receiver) in str(caught.value)
+    assert list(signal.receivers_for(chat)) == []
+
+
+@pytest.mark.parametrize("receiver", [None, "receiver", 5, [plain]])
+def test_what_cannot_be_called_is_refused(signal, chat, receiver):
+    with pytest.raises(ArgumentTypeError, match="receiver must be callable, not"):
+        signal.connect(receiver)
+    assert list(signal.receivers_for(chat)) == []
+
+
+@pytest.mark.parametrize(
+    "receiver",
+    [plain, functools.partial(plain, event=1), Bot(), Bot().answer, lambda *_: None, print, Bot],
+    ids=["function", "partial", "object", "method", "lambda", "builtin", "class"],
+)
+def test_everything_else_that_can_be_called_is_taken(signal, chat, receiver):
+    assert signal.connect(receiver) is receiver
+    assert list(signal.receivers_for(chat)) == [receiver]
+
+
+def test_a_refusal_names_the_argument_it_is_told():
+    with pytest.raises(ArgumentTypeError, match=r"^callback must be callable"):
+        check_callback("callback", None)
+    with pytest.raises(ArgumentTypeError, match=r"^callback .*coroutine_function is a coroutine"):
+        check_callback("callback", coroutine_function)
+
+
+@pytest.mark.parametrize(
+    ("receiver", "name"),
+    [
+        (plain, f"{__name__}.plain"),
+        (functools.partial(functools.partial(plain), 1), f"{__name__}.plain"),
+        (Bot().answer, f"{__name__}.Bot.answer"),
+        (Bot(), f"{__name__}.Bot"),
+        (print, "builtins.print"),
+        ([].append, "?.list.append"),
+    ],
+    ids=["function", "partial of a partial", "method", "object", "builtin", "builtin method"],
+)
+def test_a_receiver_is_called_by_its_module_and_qualified_name(receiver, name):
+    assert name_of(receiver) == name
+
+
+def test_blinkers_own_ways_still_work(signal, chat):
+    assert isinstance(signal, blinker.Signal)
+    assert not signal.has_receivers_for(chat)
+    with signal.connected_to(plain, sender=chat):
+        assert signal.has_receivers_for(chat)
+        assert not signal.has_receivers_for(Chat())
+        assert list(signal.receivers_for(chat)) == [plain]
+    assert list(signal.receivers_for(chat)) == []
+
+    @signal.connect_via(chat)
+    def receiver(chat, event):
+        return event + 1
+
+    assert signal.send(chat, event=4) == [(receiver, 5)]
+    assert signal.send(Chat(), event=4) == []
+
+
+def test_a_signal_shows_its_name_and_explains_itself(signal):
+    assert repr(signal) == "<Signal message_received>"
+    assert signal.name == "message_received"
+    assert signal.__doc__ == "A message arrived."
+
+
+@pytest.fixture
+def impatient_threads():
+    """Threads that take turns as often as the interpreter lets them."""
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    yield
+    sys.setswitchinterval(before)
+
+
+@pytest.mark.usefixtures("impatient_threads")
+def test_threads_connect_and_disconnect_while_others_call_and_receivers_are_collected(signal, chat):
+    errors = []
+    thrown = []
+    over = threading.Event()
+    anchors = [functools.partial(plain, number) for number in range(5)]
+    for anchor in anchors:
+        signal.connect(anchor)
+
+    def guarded(work):
+        try:
+            work()
+        except BaseException as error:
+            errors.append(error)
+
+    def connect_and_disconnect():
+        for number in range(300):
+            sender = Chat() if number % 2 else chat
+            receiver = functools.partial(plain, number)
+            signal.connect(receiver, sender=sender)
+            signal.disconnect(receiver)
+
+    def connect_weakly_and_forget():
+        for number in range(300):
+            bot = Bot()
+            signal.connect(bot.answer, weak=True, sender=chat if number % 2 else blinker.ANY)
+            del bot
+
+    def look():
+        while not over.is_set():
+            receivers = list(signal.receivers_for(chat))
+            assert [r for r in receivers if r in anchors] == anchors
+            signal.has_receivers_for(chat)
+
+    works = [connect_and_disconnect, connect_weakly_and_forget] * 2
+    threads = [threading.Thread(target=guarded, args=(work,)) for work in works]
+    lookers = [threading.Thread(target=guarded, args=(look,)) for _ in range(2)]
+    with pytest.MonkeyPatch.context() as patch:
+        # Where an exception in a weak reference's callback ends.
+        patch.setattr(sys, "unraisablehook", lambda failure: thrown.append(failure.exc_value))
+        for thread in [*threads, *lookers]:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        over.set()
+        for thread in lookers:
+            thread.join()
+    assert errors == []
+    assert thrown == []
+    assert list(signal.receivers_for(chat)) == anchors
+    assert len(signal.receivers) == len(anchors)
+
+
+def test_every_change_and_look_waits_for_the_one_that_is_under_way(signal, chat):
+    signal.connect(plain)
+    bot = Bot()
+    signal.connect(bot.answer, weak=True)
+    bots = [bot]
+    del bot
+    actions = [
+        lambda: signal.connect(Bot()),
+        lambda: signal.disconnect(plain),
+        lambda: list(signal.receivers_for(chat)),
+        bots.clear,  # the weak receiver is collected
+        signal.disconnect_all,
+    ]
+    done = threading.Semaphore(0)
+
+    def perform(action):
+        action()
+        done.release()
+
+    threads = [threading.Thread(target=perform, args=(action,)) for action in actions]
+    with signal._lock:
+        for thread in threads:
+            thread.start()
+        assert not done.acquire(timeout=0.05)
+    for thread in threads:
+        thread.join()
+
+
+def test_looking_at_the_receivers_holds_no_lock_while_they_run(signal, chat):
+    connected = threading.Event()
+
+    def receiver(chat, event):
+        def connect():
+            signal.connect(plain)
+            connected.set()
+
+        threading.Thread(target=connect).start()
+        return connected.wait(10)
+
+    signal.connect(receiver)
+    assert [found(chat, None) for found in signal.receivers_for(chat)] == [True]

@@ -1,0 +1,191 @@
+from datetime import datetime, timedelta, timezone
+
+import attrs
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from connectycube.models import fields
+from tests.support.damage import JSON
+
+READERS = [
+    fields.as_bool,
+    fields.as_float,
+    fields.as_int,
+    fields.as_ints,
+    fields.as_mapping,
+    fields.as_string,
+    fields.as_strings,
+    fields.as_time,
+]
+UTC = timezone.utc
+
+
+@pytest.mark.parametrize("reader", READERS)
+@given(value=JSON)
+def test_no_json_makes_a_reader_raise(reader, value):
+    reader(value)
+
+
+@pytest.mark.parametrize(
+    ("value", "read"),
+    [
+        (5, 5),
+        ("5", 5),
+        (5.0, 5),
+        ("-5", -5),
+        ("5.0", 5),
+        (5.5, None),
+        (True, None),
+        ("x", None),
+        ([], None),
+    ],
+)
+def test_as_int(value, read):
+    assert fields.as_int(value) == read
+    assert type(fields.as_int(value)) is type(read)
+
+
+@given(st.integers(-(10**29), 10**29))
+def test_an_int_as_text_keeps_every_digit(number):
+    assert fields.as_int(str(number)) == number
+
+
+@pytest.mark.parametrize(
+    ("value", "read"),
+    [
+        (1, True),
+        ("1", True),
+        ("true", True),
+        (True, True),
+        (0, False),
+        ("0", False),
+        ("false", False),
+        (None, None),
+        (2, None),
+        ("yes", None),
+        ([], None),
+        ({}, None),
+    ],
+)
+def test_as_bool(value, read):
+    assert fields.as_bool(value) is read
+
+
+@pytest.mark.parametrize(
+    ("value", "read"),
+    [("a", "a"), ("", ""), (5, "5"), (1.5, "1.5"), (True, None), (None, None), ([], None)],
+)
+def test_as_string(value, read):
+    assert fields.as_string(value) == read
+
+
+@pytest.mark.parametrize(
+    ("value", "read"),
+    [
+        ("2018-12-05T11:58:02Z", datetime(2018, 12, 5, 11, 58, 2, tzinfo=UTC)),
+        ("2018-12-05T11:58:02.123Z", datetime(2018, 12, 5, 11, 58, 2, 123000, tzinfo=UTC)),
+        ("2018-12-05T13:58:02+02:00", datetime(2018, 12, 5, 11, 58, 2, tzinfo=UTC)),
+        ("2018-12-05 11:58:02", datetime(2018, 12, 5, 11, 58, 2, tzinfo=UTC)),
+        (1544010993, datetime(2018, 12, 5, 11, 56, 33, tzinfo=UTC)),
+        ("1544010993", datetime(2018, 12, 5, 11, 56, 33, tzinfo=UTC)),
+        (1544010993000, datetime(2018, 12, 5, 11, 56, 33, tzinfo=UTC)),
+        (1544010993.5, datetime(2018, 12, 5, 11, 56, 33, 500000, tzinfo=UTC)),
+        ("0001-01-01T00:00:00+14:00", None),
+        ("yesterday", None),
+        (True, None),
+        (1e300, None),
+    ],
+)
+def test_as_time_is_aware_and_in_utc(value, read):
+    moment = fields.as_time(value)
+    assert moment == read
+    assert moment is None or moment.utcoffset() == timedelta(0)
+
+
+def test_lists_leave_out_what_is_none():
+    assert fields.as_ints([1, "2", None, "x", 3.0]) == (1, 2, 3)
+    assert fields.as_strings(["a", None, 5, []]) == ("a", "5")
+    assert fields.as_ints("1,2") is None
+
+
+# --- read
+
+
+@attrs.frozen(kw_only=True, slots=True)
+class Thing:
+    """A model with all that a model may have."""
+
+    name: str | None = fields.wire("n-a.me", fields.as_string)
+    numbers: tuple = fields.wire("numbers", fields.as_ints, default=())
+    moment: datetime | None = fields.wire("moment", fields.as_time)
+    owner: str = attrs.field()
+    own: bool = attrs.field(default=False)
+    rest: dict = attrs.field(factory=dict)
+
+
+def test_a_model_is_read_like_one_that_is_built():
+    data = {"n-a.me": 5, "numbers": [1, "2"], "moment": 0, "other": [1], "own": True}
+    assert fields.read(Thing, data, into="rest", owner="me") == Thing(
+        name="5",
+        numbers=(1, 2),
+        moment=fields.EPOCH,
+        owner="me",
+        own=False,
+        rest={"other": [1], "own": True},
+    )
+
+
+@pytest.mark.parametrize("data", [{}, {"n-a.me": None, "numbers": None, "moment": None}])
+def test_absent_and_null_fields_have_their_defaults(data):
+    assert fields.read(Thing, data, into="rest", owner="me", own=True) == Thing(
+        owner="me", own=True
+    )
+
+
+def test_what_no_field_claims_is_not_shared_between_objects():
+    first, second = (fields.read(Thing, {}, into="rest", owner="me") for _ in range(2))
+    first.rest["a"] = 1
+    assert second.rest == {}
+
+
+def test_a_field_that_must_be_known_is_missed_by_name():
+    with pytest.raises(TypeError, match="owner"):
+        fields.read(Thing, {}, into="rest")
+    with pytest.raises(TypeError, match="colour"):
+        fields.read(Thing, {}, into="rest", owner="me", colour="red")
+
+
+# --- maker_of
+
+
+def test_what_is_made_is_what_is_built():
+    make = fields.maker_of(Thing)
+    moment = fields.EPOCH
+    for values in (
+        {"owner": "me"},
+        {
+            "owner": "me",
+            "name": "n",
+            "numbers": (1,),
+            "moment": moment,
+            "own": True,
+            "rest": {"a": 1},
+        },
+    ):
+        made = make(**values)
+        assert made == Thing(**values) and type(made) is Thing
+        with pytest.raises(attrs.exceptions.FrozenInstanceError):
+            made.name = "other"
+    assert make(owner="me").rest is not make(owner="me").rest
+    with pytest.raises(TypeError, match="owner"):
+        make()
+    with pytest.raises(TypeError, match="colour"):
+        make(owner="me", colour="red")
+
+
+def test_what_is_read_is_as_frozen_as_what_is_built():
+    read = fields.read(Thing, {}, into="rest", owner="me")
+    assert type(read) is Thing
+    with pytest.raises(attrs.exceptions.FrozenInstanceError):
+        read.name = "other"

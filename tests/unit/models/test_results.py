@@ -1,0 +1,72 @@
+import pytest
+from hypothesis import given
+
+from connectycube.models import DeleteResult, SearchResult, SystemMessage, UnreadCount
+from tests.support.damage import damaged
+from tests.support.examples import DIALOG, MESSAGE, USER
+
+DELETED = {
+    "SuccessfullyDeleted": {"ids": ["a1"]},
+    "NotFound": {"ids": ["b2"]},
+    "WrongPermissions": {"ids": ["c3", 4]},
+}
+SYSTEM = {"messageId": "m", "recipientId": 6, "extensionParams": {"a": "b", "c": {"d": "e"}}}
+FOUND = {"results": {"dialogs": [DIALOG], "messages": [MESSAGE], "users": [{"user": USER}]}}
+UNREAD = {"total": 5, "a": 3, "b": 2}
+
+
+def test_a_delete_result_has_three_lists():
+    result = DeleteResult.from_json({**DELETED, "new": 1})
+    assert (result.deleted, result.not_found, result.not_permitted) == (
+        ("a1",),
+        ("b2",),
+        ("c3", "4"),
+    )
+    assert result.extra == {"new": 1}
+    assert DeleteResult.from_json({"NotFound": ["b"]}) == DeleteResult(not_found=("b",))
+
+
+@pytest.mark.parametrize(
+    ("data", "total", "by_dialog"),
+    [
+        (UNREAD, 5, {"a": 3, "b": 2}),
+        ({"total": 7}, 7, {}),
+        ({"a": "3", "b": 2, "c": None}, 5, {"a": 3, "b": 2}),
+        ({}, 0, {}),
+    ],
+)
+def test_unread_messages_are_counted(data, total, by_dialog):
+    assert UnreadCount.from_json(data) == UnreadCount(total=total, by_dialog=by_dialog)
+
+
+def test_a_system_message_has_the_parameters_of_the_application():
+    assert SystemMessage.from_json({**SYSTEM, "new": 1}) == SystemMessage(
+        id="m", recipient_id=6, custom={"a": "b", "c": {"d": "e"}}, extra={"new": 1}
+    )
+
+
+def test_a_search_result_knows_where_its_messages_are():
+    found = SearchResult.from_json(FOUND, me=85)
+    assert found.dialogs[0].peer_id == 86
+    assert found.messages[0].dialog.id == MESSAGE["chat_dialog_id"]
+    assert found.users[0].id == USER["id"]
+
+
+@given(damaged(DELETED))
+def test_a_damaged_delete_result_is_read(data):
+    DeleteResult.from_json(data)
+
+
+@given(damaged(UNREAD))
+def test_damaged_counts_are_read(data):
+    UnreadCount.from_json(data)
+
+
+@given(damaged(SYSTEM))
+def test_a_damaged_system_message_is_read(data):
+    SystemMessage.from_json(data)
+
+
+@given(damaged(FOUND))
+def test_a_damaged_search_result_is_read(data):
+    SearchResult.from_json(data, me=85)

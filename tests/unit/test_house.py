@@ -1,0 +1,230 @@
+"""Who may know whom: the layout's rules, read from the source."""
+
+from __future__ import annotations
+
+import ast
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from attrs import frozen
+
+import connectycube
+from tests.support.libraries import ONLY_IN
+
+PACKAGE = Path(connectycube.__file__).parent
+MOST_LINES = 600
+
+BASE = {"errors", "checks"}
+TOOLS = {"deadline", "eagerxml", "forks", "tls"}
+VALUES = BASE | TOOLS | {"config", "models"}
+PUBLIC = {"connectycube", "connectycube.emulator", "connectycube.errors", "connectycube.testing"}
+
+# The parts of the package, and which others each may import. What is not named here may import none.
+MAY_KNOW: dict[str, set[str]] = {
+    "errors": set(),
+    "checks": {"errors"},
+    "deadline": BASE,
+    "eagerxml": set(),
+    "forks": set(),
+    "tls": BASE,
+    "config": BASE,
+    "models": BASE,
+    "rest": VALUES,
+    "chat": VALUES,
+    "client": VALUES | {"rest", "chat"},
+    "emulator": BASE | {"config", "eagerxml"},
+    "__init__": VALUES | {"rest", "chat", "client"},
+}
+# Parts that use what the package shows to everybody, as an application would.
+OUTSIDERS = {"cli", "contrib", "testing", "__main__"}
+# What the core without I/O must be handed.
+OUTSIDE_WORLD = {
+    *(
+        "asyncio",
+        "concurrent",
+        "logging",
+        "multiprocessing",
+        "os",
+        "queue",
+        "random",
+        "sched",
+        "secrets",
+    ),
+    *(
+        "select",
+        "selectors",
+        "signal",
+        "socket",
+        "ssl",
+        "subprocess",
+        "sys",
+        "tempfile",
+        "threading",
+    ),
+    *("time", "uuid"),
+}
+CLOCKS = {"now", "utcnow", "today"}
+
+
+@frozen
+class Import:
+    """One imported module, with the file and line that import it."""
+
+    where: str
+    part: str
+    module: str
+
+    @property
+    def top(self) -> str:
+        """The name of the package on top of it."""
+        return self.module.partition(".")[0]
+
+    @property
+    def part_of_ours(self) -> str | None:
+        """The part of connectycube that is imported; None for other packages."""
+        if self.top != "connectycube":
+            return None
+        return [*self.module.split("."), "__init__"][1]
+
+
+def sources() -> list[Path]:
+    return sorted(PACKAGE.rglob("*.py"))
+
+
+def part_of(path: Path) -> str:
+    return path.relative_to(PACKAGE).parts[0].removesuffix(".py")
+
+
+def imports_of(path: Path) -> Iterator[Import]:
+    """All imports of a file, those inside functions and for the type checker included."""
+    package = ["connectycube", *path.relative_to(PACKAGE).parts[:-1]]
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            modules = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            above = package[: len(package) - node.level + 1] if node.level else []
+            base = ".".join([*above, node.module] if node.module else above)
+            modules = [_module(base, alias.name) for alias in node.names]
+        else:
+            continue
+        where = f"{path.relative_to(PACKAGE)}:{node.lineno}"
+        yield from (Import(where, part_of(path), module) for module in modules)
+
+
+def _module(base: str, name: str) -> str:
+    """``from base import name`` imports a module if there is one of that name in our package."""
+    folder = PACKAGE.parent.joinpath(*base.split("."))
+    is_module = (folder / f"{name}.py").exists() or (folder / name / "__init__.py").exists()
+    return f"{base}.{name}" if is_module else base
+
+
+@pytest.fixture(scope="module")
+def imports() -> list[Import]:
+    return [entry for path in sources() for entry in imports_of(path)]
+
+
+def test_relative_nested_and_absolute_imports_are_all_seen(imports):
+    seen = {(entry.part, entry.module) for entry in imports}
+    assert ("client", "connectycube.rest.transport") in seen  # from .rest.transport import …
+    assert ("config", "connectycube.checks") in seen  # from . import checks
+    assert ("emulator", "connectycube.config") in seen  # inside a function
+    assert ("chat", "xmpp.simplexml") in seen
+
+
+def test_every_part_of_the_package_has_its_rule():
+    assert {part_of(path) for path in sources()} <= MAY_KNOW.keys() | OUTSIDERS
+
+
+def test_each_part_imports_only_what_it_may_know(imports):
+    strangers = [
+        f"{entry.where} imports {entry.module}"
+        for entry in imports
+        if entry.part in MAY_KNOW
+        and entry.part_of_ours not in {None, entry.part, *MAY_KNOW[entry.part]}
+    ]
+    assert strangers == []
+
+
+def test_command_line_plugins_and_integrations_use_public_modules_only(imports):
+    private = [
+        f"{entry.where} imports {entry.module}"
+        for entry in imports
+        if entry.part in OUTSIDERS
+        and entry.part_of_ours not in (None, entry.part)
+        and entry.module not in PUBLIC
+        and not (entry.part == "__main__" and entry.module == "connectycube.cli")
+    ]
+    assert private == []
+
+
+def test_each_library_stays_in_the_part_whose_business_it_is(imports):
+    elsewhere = [
+        f"{entry.where} imports {entry.module}"
+        for entry in imports
+        if entry.top in ONLY_IN
+        and not entry.where.startswith(f"{ONLY_IN[entry.top]}/")
+        and entry.part not in OUTSIDERS
+    ]
+    assert elsewhere == []
+
+
+def test_errors_and_checks_need_the_standard_library_only(imports):
+    others = [
+        entry
+        for entry in imports
+        if entry.part in BASE and entry.top not in {*sys.stdlib_module_names, "connectycube"}
+    ]
+    assert others == []
+
+
+def test_the_core_without_io_imports_nothing_of_the_outside_world(imports):
+    outside = [
+        f"{entry.where} imports {entry.module}"
+        for entry in imports
+        if entry.where.startswith("chat/protocol/") and entry.top in OUTSIDE_WORLD
+    ]
+    assert outside == []
+
+
+def test_the_core_without_io_reads_no_clock():
+    readings = [
+        f"{path.relative_to(PACKAGE)}:{node.lineno}"
+        for path in sorted((PACKAGE / "chat" / "protocol").rglob("*.py"))
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Attribute) and node.attr in CLOCKS
+    ]
+    assert readings == []
+
+
+def test_every_module_can_be_read_in_one_go():
+    sizes = {
+        str(path.relative_to(PACKAGE)): len(path.read_text().splitlines()) for path in sources()
+    }
+    assert {name: size for name, size in sizes.items() if size > MOST_LINES} == {}
+
+
+def test_the_public_names_are_sorted_without_repetition_and_there():
+    assert connectycube.__all__ == sorted(set(connectycube.__all__))
+    missing = [name for name in connectycube.__all__ if not hasattr(connectycube, name)]
+    assert missing == []
+    assert set(connectycube.__all__) <= set(dir(connectycube))
+
+
+def test_type_checkers_see_exactly_the_public_names():
+    tree = ast.parse((PACKAGE / "__init__.py").read_text())
+    seen = [
+        alias.asname or alias.name
+        for block in tree.body
+        if isinstance(block, ast.If) and ast.unparse(block.test) == "TYPE_CHECKING"
+        for node in block.body
+        if isinstance(node, ast.ImportFrom)
+        for alias in node.names
+    ]
+    assert sorted(seen) == connectycube.__all__
+
+
+def test_an_unknown_name_is_an_attribute_error():
+    with pytest.raises(AttributeError, match="'connectycube' has no attribute 'Telegram'"):
+        _ = connectycube.Telegram

@@ -1,0 +1,154 @@
+"""Durable mode and history: the next process has what came between it and the dead one, once."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from connectycube import ChatState
+from connectycube.emulator import Emulator
+from tests.support.durable_people import Bot, as_after_a_crash
+from tests.support.people import Person, logged_in, settled
+from tests.support.waiting import TIMEOUT
+
+
+@pytest.fixture
+def alice(emulator) -> Iterator[Person]:
+    person = Person.new(emulator)
+    with logged_in(person):
+        yield person
+
+
+def die(bot: Bot, copy: Path, emulator: Emulator) -> None:
+    """Let the bot die as by SIGKILL, and the server forget its session, so that nothing reaches it."""
+    as_after_a_crash(bot.path, copy)
+    bot.chat.logout()
+    emulator.forget_sessions(bot.id)
+
+
+def say(sender: Person, bot: Bot, *bodies: str) -> None:
+    for body in bodies:
+        sender.chat.send_private(bot.id, body).result(TIMEOUT)
+
+
+def test_the_next_process_fills_the_gap_of_the_dead_one(make, alice, emulator, copy):
+    dead = make()
+    group = dead.cube.dialogs.create_group("Friends", [alice.id])
+    dead.chat.login()
+    say(alice, dead, "before")
+    dead.events.wait_for("message_received")
+    settled(dead)
+    die(dead, copy, emulator)
+    say(alice, dead, "one", "two")
+    alice.chat.send_message(group, "to all").result(TIMEOUT)
+    born = make(copy)
+    born.chat.login()
+    say(alice, born, "three")
+    born.events.wait_for("message_received", 4)
+    private = [m for m in born.events.of("message_received") if m.dialog_id != group.id]
+    assert [m.body for m in private] == ["one", "two", "three"]
+    assert [m.recovered for m in private] == [True, True, False]
+    assert [m.body for m in born.events.of("message_received") if m.dialog_id == group.id] == [
+        "to all"
+    ]
+    assert "before" not in born.bodies
+
+
+def test_messages_that_this_user_sent_are_not_recovered(make, alice, emulator, copy):
+    dead = make()
+    group = dead.cube.dialogs.create_group("Friends", [alice.id])
+    dead.chat.login()
+    dead.chat.send_private(alice.id, "mine").result(TIMEOUT)
+    dead.chat.send_message(group, "mine, to all").result(TIMEOUT)
+    settled(dead)
+    die(dead, copy, emulator)
+    say(alice, dead, "hers")
+    born = make(copy)
+    born.chat.login()
+    born.events.wait_for("message_received")
+    settled(born)
+    assert born.bodies == ["hers"]
+
+
+def test_what_is_left_comes_before_what_is_recovered(make, alice, emulator, copy):
+    dead = make()
+    inside, leave = threading.Event(), threading.Event()
+
+    @dead.chat.message_received.connect
+    def stuck(chat, message):
+        inside.set()
+        assert leave.wait(TIMEOUT)
+
+    dead.chat.login()
+    say(alice, dead, "one", "two")
+    assert inside.wait(TIMEOUT)
+    dead.chat.ping(TIMEOUT)  # so that all of it has arrived
+    as_after_a_crash(dead.path, copy)
+    leave.set()
+    dead.chat.logout()
+    emulator.forget_sessions(dead.id)
+    say(alice, dead, "three")
+    born = make(copy)
+    born.chat.login()
+    messages = born.events.wait_for("message_received", 3)
+    assert [(m.body, m.redelivered, m.recovered) for m in messages] == [
+        ("one", True, False),
+        ("two", True, False),
+        ("three", False, True),
+    ]
+
+
+def test_who_dies_while_the_gap_is_filled_leaves_the_rest_to_the_next(
+    make, alice, emulator, copy, tmp_path
+):
+    dead = make()
+    dead.chat.login()
+    settled(dead)
+    die(dead, copy, emulator)
+    say(alice, dead, "one", "two", "three")
+    filling = make(copy)
+    second = tmp_path / "second.db"
+    crashed = threading.Event()
+
+    @filling.chat.message_received.connect
+    def crash(chat, message):
+        if not crashed.is_set():
+            as_after_a_crash(copy, second)
+            crashed.set()
+
+    filling.chat.login()
+    assert crashed.wait(TIMEOUT)
+    filling.chat.logout()
+    emulator.forget_sessions(filling.id)
+    born = make(second)
+    born.chat.login()
+    born.events.wait_for("message_received", 3)
+    settled(born)
+    assert sorted(born.bodies) == ["one", "three", "two"]
+
+
+def test_a_process_that_logged_out_leaves_a_gap_as_well(make, alice):
+    bot = make()
+    bot.chat.login()
+    settled(bot)
+    bot.chat.logout()
+    say(alice, bot, "meanwhile")
+    born = make()
+    born.chat.login()
+    assert born.events.wait_for("message_received")[0].recovered
+
+
+def test_one_process_that_logs_out_and_in_again_has_no_gap(make, alice):
+    bot = make()
+    bot.chat.login()
+    settled(bot)
+    bot.chat.logout()
+    say(alice, bot, "meanwhile")
+    bot.chat.login()
+    say(alice, bot, "now")
+    bot.events.wait_for("message_received")
+    assert bot.bodies == ["now"]
+    assert bot.chat.state is ChatState.READY

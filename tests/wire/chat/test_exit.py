@@ -1,0 +1,124 @@
+"""What the exit of the interpreter does with connections; test_processes.py has real interpreters exit."""
+
+from __future__ import annotations
+
+import logging
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+
+import pytest
+
+from connectycube import ChatState, NotConnectedError, Timeouts
+from connectycube.chat import exit as ending
+from tests.support.people import FAST, Person
+from tests.support.proxy import FaultProxy
+from tests.support.waiting import TIMEOUT
+from tests.wire.chat.test_ending import STATES, Blocker
+
+S = ChatState
+
+
+@pytest.fixture
+def stack():
+    """What is entered here is left at the end of the test, the last first."""
+    with ExitStack() as made:
+        yield made
+
+
+@pytest.fixture
+def proxy(emulator, stack):
+    """A proxy in front of the emulator's chat."""
+    return stack.enter_context(FaultProxy("localhost", emulator.chat_port))
+
+
+@pytest.fixture
+def person(emulator, proxy, stack):
+    """Make a user whose chat connects through the proxy."""
+
+    def make(**options):
+        options = {"reconnect": FAST, **options}
+        made = Person.new(emulator, chat_port=proxy.port, **options)
+        stack.callback(made.chat.logout, timeout=0.0)
+        return made
+
+    return make
+
+
+@pytest.fixture
+def exits(monkeypatch):
+    """Let the interpreter exit, as far as these chats can see; what has begun ends with the test."""
+
+    def do(*chats):
+        monkeypatch.setattr(ending, "_connections", [chat._driver for chat in chats])
+        monkeypatch.setattr(ending, "_begun", False)
+        with ThreadPoolExecutor(1) as pool:
+            pool.submit(ending._at_exit).result(TIMEOUT)
+
+    return do
+
+
+@pytest.mark.parametrize("state", STATES, ids=lambda state: state.name)
+def test_a_connection_is_ended_in_every_state(state, person, proxy, stack, certificates, exits):
+    chat = STATES[state](person, proxy, stack, certificates)
+    exits(chat)
+    assert chat.state is (S.IDLE if state is S.IDLE else S.CLOSED)
+
+
+def test_the_time_of_all_is_the_shortest_of_each_and_stuck_receivers_share_it(
+    person, bob, stack, exits, caplog
+):
+    people = [person(timeouts=Timeouts(exit=seconds)) for seconds in (60.0, 0.3, 60.0)]
+    bob.login()
+    blockers = [Blocker(stack) for _ in people]
+    for one, stuck in zip(people, blockers, strict=True):
+        one.chat.message_received.connect(stuck)
+        one.login()
+        bob.chat.send_private(one.id, "hello")
+        assert stuck.begun.wait(TIMEOUT)
+    with caplog.at_level(logging.WARNING, "connectycube.chat"):
+        exits(*(one.chat for one in people))
+    assert all(one.chat.state is S.CLOSED for one in people)
+    assert caplog.text.count("abandoned: 1 running receiver") == len(people)
+    for stuck in blockers:
+        stuck.over.set()
+
+
+def test_a_stuck_receiver_does_not_take_the_time_of_the_other_connections(
+    emulator, person, bob, stack, exits
+):
+    stuck = Blocker(stack)
+    first, second = (person(timeouts=Timeouts(exit=0.5)) for _ in range(2))
+    first.chat.message_received.connect(stuck)
+    for one in (first, second, bob):
+        one.login()
+    bob.chat.send_private(first.id, "hello")
+    assert stuck.begun.wait(TIMEOUT)
+    handle = second.chat.send_private(bob.id, "the last word")
+    exits(first.chat, second.chat)
+    assert handle.result(0).body == "the last word"
+    assert emulator.sessions(second.id) == [], "its stream was ended, not cut"
+    stuck.over.set()
+
+
+def test_a_connection_that_was_ended_in_good_order_is_not_mentioned(alice, exits, caplog):
+    alice.login()
+    alice.chat.logout()
+    exits(alice.chat)
+    assert "abandoned" not in caplog.text
+
+
+def test_when_the_exit_has_begun_nobody_logs_in_or_again(alice, exits):
+    alice.login()
+    exits(alice.chat)
+    for call in (alice.login, alice.chat.relogin):
+        with pytest.raises(NotConnectedError, match="the interpreter exits"):
+            call()
+    assert alice.chat.state is S.CLOSED
+
+
+def test_a_callback_is_cut_off_only_by_what_the_exit_does(monkeypatch):
+    error = NotConnectedError("logged out")
+    assert not ending.cut_off_by_exit(error)
+    monkeypatch.setattr(ending, "_begun", True)
+    assert ending.cut_off_by_exit(error)
+    assert not ending.cut_off_by_exit(ValueError("its own"))

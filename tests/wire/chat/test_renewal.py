@@ -1,0 +1,359 @@
+"""The session's token as the chat's password: renewed where it has ended or was refused, once an attempt."""
+
+from __future__ import annotations
+
+import itertools
+import threading
+from contextlib import ExitStack
+
+import pytest
+
+from connectycube import (
+    AuthenticationError,
+    ChatState,
+    ConnectionLostError,
+    ConnectyCube,
+    CredentialsError,
+    LoginTimeoutError,
+    ReconnectPolicy,
+    Session,
+    Timeouts,
+)
+from connectycube.emulator import Emulator
+from tests.support.people import FAST, PASSWORD, Person
+from tests.support.waiting import TIMEOUT
+
+S = ChatState
+HOUR = 3600.0
+NUMBERS = itertools.count(1)
+
+
+@pytest.fixture
+def own_emulator():
+    """An emulator of the test's own, whose clock it may move."""
+    with Emulator() as running:
+        yield running
+
+
+@pytest.fixture
+def client(emulator):
+    """Make a user's client with a session; with ``renew_session`` it knows the token alone."""
+    with ExitStack() as stack:
+
+        def make(server=emulator, renew_session=None, known_user=True, **options):
+            login = f"renewal{next(NUMBERS)}"
+            user_id = server.add_user(login, PASSWORD)
+            options.setdefault("reconnect", FAST)
+            config = server.config(**options)
+            cube = stack.enter_context(ConnectyCube(config=config))
+            cube.login(login=login, password=PASSWORD)
+            if renew_session is not None:
+                token = cube.session.token
+                cube = stack.enter_context(
+                    cube.with_token(
+                        token,
+                        user_id=user_id if known_user else None,
+                        renew_session=None if renew_session is NO_RENEWAL else renew_session,
+                    )
+                )
+            return Person(user_id, config, name=login, cube=cube)
+
+        yield make
+
+
+NO_RENEWAL = object()  # a token, and nothing to renew it with
+
+
+def expire(cube, emulator):
+    """End the client's session at the service, without the client's knowledge."""
+    with emulator.faults.start("expire_session", times=1), pytest.raises(CredentialsError):
+        cube._transport.call("GET", ("session",), renew=False)
+
+
+def lose_session(client, emulator):
+    """Cut the client's link for good: what it resumes is gone, and it has to log in anew."""
+    emulator.cut(client.id)
+    emulator.forget_sessions(client.id)
+
+
+def another_token(emulator, login):
+    """The token of a new session of that user."""
+    with ConnectyCube(config=emulator.config()) as other:
+        other.login(login=login, password=PASSWORD)
+        return other.session.token
+
+
+@pytest.mark.parametrize("resumes", [True, False], ids=["resumed", "new session"])
+def test_after_three_idle_hours_a_cut_link_is_made_again_unaided(own_emulator, client, resumes):
+    alice = client(own_emulator)
+    token = alice.cube.session.token
+    alice.chat.login()
+    own_emulator.clock.advance(3 * HOUR)
+    assert alice.chat.is_ready, "who is connected stays so when the token ends"
+    if resumes:
+        own_emulator.cut(alice.id)
+        alice.wait_for_state(S.RESUMED)
+    else:
+        lose_session(alice, own_emulator)
+        alice.wait_for_state(S.READY, 2)
+    assert alice.cube.session.token != token
+    assert S.AUTHENTICATION_FAILURE not in alice.states
+    assert alice.states.count(S.RECONNECTING) == 1, "the token was renewed within the attempt"
+    assert alice.chat.ping() < TIMEOUT
+
+
+def test_the_first_login_renews_a_token_that_the_service_has_ended(emulator, client):
+    alice = client()
+    token = alice.cube.session.token
+    expire(alice.cube, emulator)
+    alice.chat.login()
+    assert alice.cube.session.token != token
+    alice.wait_for_state(S.READY)
+    assert alice.states == [S.CONNECTING, S.AUTHENTICATED, S.READY]
+
+
+@pytest.mark.parametrize("timeout", [0.0, 0.5])
+def test_the_first_login_ends_in_time_while_rest_is_silent(own_emulator, client, timeout):
+    alice = client(own_emulator, renew_session=NO_RENEWAL, known_user=False)
+    silent = own_emulator.faults.start("half_open", on="rest")
+    with silent, pytest.raises(LoginTimeoutError, match="no password for the chat"):
+        alice.chat.login(timeout=timeout)
+    assert alice.states == [] and alice.chat.state is S.IDLE
+    alice.chat.login()
+    assert alice.chat.is_ready
+
+
+def test_the_first_login_ends_in_time_while_the_applications_renewal_takes_longer(
+    own_emulator, client
+):
+    over = threading.Event()
+
+    def renew(stale):
+        over.wait(TIMEOUT)
+
+    alice = client(own_emulator, renew_session=renew, known_user=False)
+    expire(alice.cube, own_emulator)
+    with pytest.raises(LoginTimeoutError, match="no password for the chat"):
+        alice.chat.login(timeout=0.3)
+    over.set()
+
+
+def test_a_session_ended_by_the_service_is_renewed_at_the_reconnection(emulator, client):
+    alice = client()
+    alice.chat.login()
+    for round_ in (2, 3, 4):
+        expire(alice.cube, emulator)
+        lose_session(alice, emulator)
+        alice.wait_for_state(S.READY, round_)
+    assert S.AUTHENTICATION_FAILURE not in alice.states
+
+
+def test_the_applications_renewal_is_asked_once_for_each_refusal(emulator, client):
+    asked = []
+
+    def renew(session):
+        asked.append(session.token)
+        return another_token(emulator, alice.name)
+
+    alice = client(renew_session=renew)
+    alice.chat.login()
+    old = alice.cube.session.token
+    expire(alice.cube, emulator)
+    lose_session(alice, emulator)
+    alice.wait_for_state(S.READY, 2)
+    assert asked == [old]
+    assert alice.cube.session.token != old
+
+
+def test_an_applications_renewal_that_logs_in_itself_may_return_none(emulator, client):
+    def renew(session):
+        alice.cube.login(login=alice.name, password=PASSWORD)
+
+    alice = client(renew_session=renew)
+    expire(alice.cube, emulator)
+    alice.chat.login()
+    assert alice.chat.is_ready
+
+
+@pytest.mark.parametrize("first", [True, False], ids=["first login", "reconnection"])
+@pytest.mark.parametrize("known_user", [True, False], ids=["user known", "token alone"])
+def test_a_token_without_any_renewal_ends_closed_with_a_reason_that_says_what_to_do(
+    emulator, client, first, known_user
+):
+    alice = client(renew_session=NO_RENEWAL, known_user=known_user)
+    if not first:
+        alice.chat.login()
+    expire(alice.cube, emulator)
+    if first and not known_user:
+        with pytest.raises(CredentialsError):  # the question whose token it is says so at once
+            alice.chat.login()
+        assert alice.states == []
+        return
+    if first:
+        with pytest.raises(AuthenticationError) as caught:
+            alice.chat.login()
+        reason = caught.value
+    else:
+        lose_session(alice, emulator)
+        reason = alice.wait_for_state(S.CLOSED).reason
+    assert "the session was not renewed" in str(reason) and "renew_session" in str(reason)
+    assert reason.condition == "not-authorized"
+    alice.wait_for_state(S.CLOSED)
+    assert alice.states[-2:] == [S.AUTHENTICATION_FAILURE, S.CLOSED]
+
+
+def returns_the_old(session):
+    return session
+
+
+def returns_none(session):
+    return None
+
+
+@pytest.mark.parametrize("renew", [returns_the_old, returns_none])
+def test_a_renewal_that_brings_nothing_new_is_final(emulator, client, renew):
+    alice = client(renew_session=renew)
+    alice.chat.login()
+    expire(alice.cube, emulator)
+    lose_session(alice, emulator)
+    reason = alice.wait_for_state(S.CLOSED).reason
+    assert isinstance(reason, AuthenticationError)
+    assert "the session was not renewed" in str(reason)
+
+
+def test_a_renewal_that_returns_nonsense_is_final_and_named(emulator, client):
+    alice = client(renew_session=lambda session: 7)
+    alice.chat.login()
+    expire(alice.cube, emulator)
+    lose_session(alice, emulator)
+    reason = alice.wait_for_state(S.CLOSED).reason
+    assert isinstance(reason, AuthenticationError)
+    assert "renew_session must return a token or a Session, not int" in str(reason)
+
+
+@pytest.mark.parametrize("as_session", [False, True], ids=["token", "session"])
+def test_a_strangers_token_is_tried_at_most_once_and_never_becomes_another_user(
+    emulator, client, as_session
+):
+    stranger = client()
+    token, asked = stranger.cube.session.token, []
+
+    def renew(session):
+        asked.append(session)
+        return Session(token=token, user_id=stranger.id) if as_session else token
+
+    alice = client(renew_session=renew)
+    alice.chat.login()
+    expire(alice.cube, emulator)
+    lose_session(alice, emulator)
+    reason = alice.wait_for_state(S.CLOSED).reason
+    assert isinstance(reason, AuthenticationError)
+    assert len(asked) == 1
+    assert alice.states[-2:] == [S.AUTHENTICATION_FAILURE, S.CLOSED]
+    assert alice.states.count(S.READY) == alice.states.count(S.RECONNECTING) == 1
+    assert alice.chat.user.id == alice.id
+
+
+def test_a_client_whose_session_became_another_users_says_so(emulator, client):
+    alice, bob = client(), client()
+    alice.chat.login()
+    alice.cube.login(login=bob.name, password=PASSWORD)
+    lose_session(alice, emulator)
+    reason = alice.wait_for_state(S.CLOSED).reason
+    assert isinstance(reason, AuthenticationError)
+    assert f"now that of user {bob.id}, and the chat's is {alice.id}" in str(reason)
+
+
+def test_a_renewal_that_raises_is_tried_again_with_the_next_attempt(emulator, client):
+    failures = [OSError("no key server"), SystemExit("of somebody"), ValueError("for now")]
+
+    def renew(session):
+        if failures:
+            raise failures.pop()
+        return another_token(emulator, alice.name)
+
+    alice = client(renew_session=renew)
+    alice.chat.login()
+    expire(alice.cube, emulator)
+    lose_session(alice, emulator)
+    alice.wait_for_state(S.READY, 2)
+    lost = [c for c in alice.events.of("state_changed") if c.state is S.FORCE_CLOSED]
+    assert len(lost) == 4  # the cut, and three renewals that failed
+    assert all(isinstance(change.reason, ConnectionLostError) for change in lost)
+    assert "no password for the chat" in str(lost[1].reason) and "for now" in str(lost[1].reason)
+
+
+def test_a_wrong_password_by_then_is_final(emulator, client):
+    alice = client()
+    alice.chat.login()
+    with ConnectyCube(config=emulator.config()) as other:
+        other.login(login=alice.name, password=PASSWORD)
+        other.users.update(alice.id, password="another password", old_password=PASSWORD)
+    expire(alice.cube, emulator)
+    lose_session(alice, emulator)
+    reason = alice.wait_for_state(S.CLOSED).reason
+    assert isinstance(reason, AuthenticationError)
+    assert isinstance(reason.__cause__, CredentialsError)
+
+
+@pytest.fixture
+def stuck():
+    """A renewal that begins and does not end before the test does."""
+
+    class Stuck:
+        def __init__(self):
+            self.begun, self.over = threading.Event(), threading.Event()
+            self.threads = []
+
+        def __call__(self, session):
+            self.threads.append(threading.current_thread())
+            self.begun.set()
+            self.over.wait(TIMEOUT * 3)
+            raise OSError("too late")
+
+    made = Stuck()
+    yield made
+    made.over.set()
+    for thread in made.threads:
+        thread.join(TIMEOUT)
+
+
+def test_a_renewal_that_blocks_keeps_neither_logout_nor_the_login_waiting(emulator, client, stuck):
+    alice = client(renew_session=stuck)
+    expire(alice.cube, emulator)
+    with pytest.raises(TimeoutError):  # LoginTimeoutError or ConnectTimeoutError
+        alice.chat.login(timeout=1.0)
+    assert stuck.begun.is_set()
+    assert alice.chat.state is S.CLOSED
+    stuck.over.set()
+
+
+def test_a_renewal_that_blocks_ends_with_its_attempt_and_logout_does_not_wait_for_it(
+    emulator, client, stuck
+):
+    alice = client(renew_session=stuck, timeouts=Timeouts(login=1.0))
+    alice.chat.login()
+    expire(alice.cube, emulator)
+    lose_session(alice, emulator)
+    reason = alice.wait_for_state(S.FORCE_CLOSED, 2).reason
+    assert "no password for the chat: the session was not renewed in time" in str(reason)
+    alice.wait_for_state(S.RECONNECTING, 2)
+    alice.chat.logout()
+    assert alice.chat.state is S.CLOSED
+    stuck.over.set()
+
+
+def test_no_renewal_is_asked_for_where_the_password_was_given(emulator, client):
+    alice = client(renew_session=returns_none)
+    with pytest.raises(AuthenticationError, match="refused the user id and password"):
+        alice.chat.login(alice.id, "wrong")
+    alice.chat.login(alice.id, PASSWORD)
+    lose_session(alice, emulator)
+    alice.wait_for_state(S.READY, 2)
+
+
+def test_without_attempts_a_refused_token_is_renewed_in_the_login_all_the_same(emulator, client):
+    alice = client(reconnect=ReconnectPolicy(max_attempts=0))
+    expire(alice.cube, emulator)
+    alice.chat.login()
+    assert alice.chat.is_ready

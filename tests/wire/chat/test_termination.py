@@ -1,0 +1,304 @@
+"""Scripts that wait for the end of their connection, and the signals that ask for it."""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import socket
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+
+import pytest
+
+from connectycube import (
+    ArgumentTypeError,
+    ArgumentValueError,
+    CallbackContextError,
+    ChatState,
+    NotConnectedError,
+    ReconnectPolicy,
+    StreamError,
+)
+from tests.support.people import Person
+from tests.support.waiting import TIMEOUT, wait_until
+from tests.wire.chat.test_ending import STATES, Blocker
+
+S = ChatState
+ONE, TWO = signal.SIGUSR1, signal.SIGUSR2
+
+
+@pytest.fixture(autouse=True)
+def handlers():
+    """Before and after each test the signals have these handlers; what they got is in the list."""
+    got = []
+
+    def handle(number, frame):
+        got.append(number)
+
+    before = {number: signal.signal(number, handle) for number in (ONE, TWO)}
+    yield got
+    assert {number: signal.getsignal(number) for number in before} == dict.fromkeys(before, handle)
+    for number, handler in before.items():
+        signal.signal(number, handler)
+
+
+@contextmanager
+def meanwhile(action):
+    """Run an action on another thread while the block runs; what it raises is raised here."""
+    with ThreadPoolExecutor(1) as pool:
+        doing = pool.submit(action)
+        yield
+        doing.result(TIMEOUT)
+
+
+def send(number, handlers_of_test):
+    """Send this process a signal once ``chat.wait()`` handles it."""
+    wait_until(lambda: signal.getsignal(number) not in handlers_of_test)
+    os.kill(os.getpid(), number)
+
+
+def test_a_signal_logs_out_and_returns_and_the_handlers_of_before_are_back(
+    alice, bob, handlers, caplog
+):
+    alice.login()
+    bob.login()
+    before = [signal.getsignal(ONE)]
+    handle = alice.chat.send_private(bob.id, "hello")
+    with meanwhile(lambda: send(ONE, before)):
+        alice.chat.wait(signals=(ONE, TWO))
+    assert alice.chat.state is S.CLOSED
+    assert handle.result(0).body == "hello"
+    assert handlers == [], "nobody else was told"
+    assert "abandoned" not in caplog.text
+    os.kill(os.getpid(), ONE)
+    assert handlers == [ONE]
+
+
+@pytest.mark.parametrize(
+    "state", [state for state in STATES if state is not S.IDLE], ids=lambda state: state.name
+)
+def test_a_signal_ends_the_wait_in_every_state(state, person, proxy, stack, certificates):
+    chat = STATES[state](person, proxy, stack, certificates)
+    before = [signal.getsignal(TWO)]
+    if state is S.CLOSED:
+        chat.wait(signals=(TWO,))  # there is nothing to wait for
+    else:
+        with meanwhile(lambda: send(TWO, before)):
+            chat.wait(signals=(TWO,))
+    assert chat.state is S.CLOSED
+
+
+def test_in_a_process_that_never_logged_in_there_is_nothing_to_wait_for(alice):
+    with pytest.raises(NotConnectedError, match="nobody has logged in"):
+        alice.chat.wait(signals=(ONE,))
+
+
+def test_what_was_left_undone_is_in_the_log(alice, bob, stack, caplog):
+    stuck = Blocker(stack)
+    alice.login()
+    bob.login()
+    alice.chat.message_received.connect(stuck)
+    bob.chat.send_private(alice.id, "hello")
+    assert stuck.begun.wait(TIMEOUT)
+    timeouts = alice.chat._driver._config.timeouts
+    quick = alice.chat._driver._config.replace(timeouts=type(timeouts)(logout=0.3))
+    alice.chat._driver._config = quick
+    before = [signal.getsignal(ONE)]
+    with (
+        caplog.at_level(logging.WARNING, "connectycube.chat"),
+        meanwhile(lambda: send(ONE, before)),
+    ):
+        alice.chat.wait(signals=(ONE,))
+    assert "abandoned: 1 running receiver" in caplog.text
+    stuck.over.set()
+
+
+def test_the_second_signal_ends_it_at_once(person, proxy, caplog):
+    alice = person()
+    alice.login()
+    proxy.freeze()
+    handle = alice.chat.send_private(alice.id + 1, "nobody acknowledges this")
+    before = [signal.getsignal(ONE), signal.getsignal(TWO)]
+    quick = alice.config.replace(timeouts=type(alice.config.timeouts)(logout=TIMEOUT * 6))
+    alice.chat._driver._config = quick
+
+    def send_both():
+        send(ONE, before)
+        alice.wait_for_state(S.CLOSING)
+        send(TWO, before)
+
+    with caplog.at_level(logging.WARNING, "connectycube.chat"), meanwhile(send_both):
+        alice.chat.wait(signals=(ONE, TWO))
+    assert alice.chat.state is S.CLOSED
+    assert handle.done()
+    assert "abandoned: 1 unacknowledged message" in caplog.text
+    assert alice.chat._driver.is_over, "the exit of the interpreter does not wait for it again"
+    wait_until(lambda: not [t for t in threading.enumerate() if t.name.endswith("-logout")])
+
+
+def test_after_a_hurried_end_it_can_be_logged_in_again_and_is_ended_at_the_exit_again(person):
+    alice = person()
+    alice.login()
+    alice.chat._driver.hurry()
+    alice.login()
+    assert alice.chat.ping() < TIMEOUT
+    assert not alice.chat._driver.is_over
+
+
+def test_a_signal_that_the_system_gives_to_another_thread_ends_the_wait_as_well(alice):
+    alice.login()
+    before = [signal.getsignal(ONE)]
+
+    def interrupt_me():
+        wait_until(lambda: signal.getsignal(ONE) not in before)
+        signal.pthread_kill(threading.get_ident(), ONE)
+
+    with meanwhile(interrupt_me):
+        alice.chat.wait(signals=(ONE,))
+    assert alice.chat.state is S.CLOSED
+
+
+def test_the_descriptor_that_signals_are_written_to_is_that_of_before_afterwards(alice):
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        ours.setblocking(False)
+        before = signal.set_wakeup_fd(ours.fileno())
+        try:
+            alice.login()
+            alice.chat.logout()
+            alice.chat.wait(signals=(ONE,))
+            assert signal.set_wakeup_fd(-1) == ours.fileno()
+        finally:
+            signal.set_wakeup_fd(before)
+
+
+def test_other_ends_are_told_as_without_signals_and_the_handlers_are_back(emulator):
+    eve = Person.new(emulator, reconnect=ReconnectPolicy(max_attempts=0))
+    eve.login()
+    with (
+        emulator.faults.start("stream_error", user=eve.id, times=1),
+        pytest.raises(StreamError, match="conflict"),
+    ):
+        eve.chat.wait(signals=(ONE,))
+
+
+def test_logout_ends_the_wait(alice):
+    alice.login()
+    before = [signal.getsignal(ONE)]
+
+    def log_out():
+        wait_until(lambda: signal.getsignal(ONE) not in before)
+        alice.chat.logout()
+
+    with meanwhile(log_out):
+        alice.chat.wait(signals=(ONE,))
+
+
+def test_a_signal_that_is_not_named_is_handled_as_before(alice, handlers):
+    alice.login()
+    before = [signal.getsignal(ONE)]
+
+    def send_both():
+        wait_until(lambda: signal.getsignal(ONE) not in before)
+        os.kill(os.getpid(), TWO)
+        wait_until(lambda: handlers == [TWO])
+        assert alice.chat.is_ready
+        os.kill(os.getpid(), ONE)
+
+    with meanwhile(send_both):
+        alice.chat.wait(signals=[ONE])
+
+
+def test_an_exception_of_a_handler_ends_the_wait_and_leaves_the_connection_usable(alice, stack):
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # a background job ignores it
+    stack.callback(signal.signal, signal.SIGINT, before)
+    alice.login()
+
+    def interrupt():
+        wait_until(lambda: alice.chat._driver.closings._waits)
+        os.kill(os.getpid(), signal.SIGINT)
+
+    with meanwhile(interrupt), pytest.raises(KeyboardInterrupt):
+        alice.chat.wait()
+    assert alice.chat.ping() < TIMEOUT
+    assert not alice.chat._driver.closings._waits
+
+
+def test_several_threads_wait_for_the_same_end_with_its_reason(emulator):
+    eve = Person.new(emulator, reconnect=ReconnectPolicy(max_attempts=0))
+    eve.login()
+    with ThreadPoolExecutor(5) as pool:
+        waits = [pool.submit(eve.chat.wait) for _ in range(5)]
+        wait_until(lambda: len(eve.chat._driver.closings._waits) == 5)
+        with emulator.faults.start("stream_error", user=eve.id, times=1):
+            errors = [wait.exception(TIMEOUT) for wait in waits]
+    assert [error.condition for error in errors] == ["conflict"] * 5
+
+
+def test_who_waits_learns_of_an_end_although_another_connection_follows_at_once(emulator):
+    eve = Person.new(emulator, reconnect=ReconnectPolicy(max_attempts=0))
+    eve.login()
+
+    @eve.chat.state_changed.connect
+    def come_back(chat, change):
+        if change.state is S.CLOSED and change.reason is not None:
+            chat.relogin()
+
+    with ThreadPoolExecutor(1) as pool:
+        waiting = pool.submit(eve.chat.wait)
+        wait_until(lambda: eve.chat._driver.closings._waits)
+        with emulator.faults.start("stream_error", user=eve.id, times=1):
+            assert isinstance(waiting.exception(TIMEOUT), StreamError)
+        eve.wait_for_state(S.READY, 2)
+    eve.chat.logout()
+
+
+@pytest.mark.parametrize(
+    ("signals", "error", "words"),
+    [
+        (signal.SIGTERM, ArgumentTypeError, "signals must be several"),
+        ("SIGTERM", ArgumentTypeError, "signals must be several"),
+        (None, ArgumentTypeError, "signals must be several"),
+        (["SIGTERM"], ArgumentTypeError, "signals must be an int"),
+        ([True], ArgumentTypeError, "signals must be an int"),
+        ([0], ArgumentValueError, "signals holds 0"),
+        ([-1], ArgumentValueError, "signals holds -1"),
+        ([10_000], ArgumentValueError, "signals holds 10000"),
+        ([signal.SIGTERM, signal.SIGKILL], ArgumentValueError, "which no program can handle"),
+        ([signal.SIGSTOP], ArgumentValueError, "which no program can handle"),
+    ],
+)
+def test_what_is_no_signal_or_cannot_be_handled_is_refused(alice, signals, error, words):
+    alice.login()
+    before = signal.getsignal(signal.SIGTERM)
+    with pytest.raises(error, match=words):
+        alice.chat.wait(signals=signals)
+    assert signal.getsignal(signal.SIGTERM) is before
+    assert alice.chat.is_ready
+
+
+def test_only_the_main_thread_can_wait_for_signals(alice):
+    alice.login()
+    with ThreadPoolExecutor(1) as pool:
+        waiting = pool.submit(alice.chat.wait, signals=(ONE,))
+        with pytest.raises(ArgumentValueError, match="in the main thread only"):
+            waiting.result(TIMEOUT)
+    assert alice.chat.is_ready
+
+
+def test_inside_a_receiver_nobody_can_wait(alice, bob):
+    caught = []
+
+    @alice.chat.message_received.connect
+    def wait(chat, message):
+        try:
+            chat.wait(signals=())
+        except CallbackContextError as error:
+            caught.append(error)
+
+    alice.login()
+    bob.login()
+    bob.chat.send_private(alice.id, "hello")
+    wait_until(lambda: caught, "the refusal")

@@ -1,0 +1,63 @@
+"""A scripted server, and clients of it."""
+
+import pytest
+
+from connectycube.client import ConnectyCube
+from connectycube.config import Config, RetryPolicy, Timeouts
+from connectycube.models import Session
+from connectycube.rest.transport import Transport
+from tests.support.ports import free_port
+from tests.support.scripted_http import ScriptedHttpServer
+
+AUTH_KEY = "the-auth-key"
+TOKEN = "the-token"
+
+
+@pytest.fixture
+def server():
+    with ScriptedHttpServer() as scripted:
+        yield scripted
+
+
+@pytest.fixture
+def free_address():
+    """A URL at which nobody listens."""
+    return f"http://127.0.0.1:{free_port()}"
+
+
+@pytest.fixture
+def storage():
+    """Another origin."""
+    with ScriptedHttpServer() as scripted:
+        yield scripted
+
+
+@pytest.fixture
+def config(server):
+    return Config(
+        app_id=7,
+        auth_key=AUTH_KEY,
+        api_url=server.url,
+        timeouts=Timeouts(rest_connect=5.0, rest_read=5.0),
+        retry=RetryPolicy(max_retries=0),
+    )
+
+
+@pytest.fixture
+def transport(config):
+    made = Transport(config)
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def logged_in(transport):
+    """The transport, with a session that cannot be renewed."""
+    transport.adopt(Session(token=TOKEN, user_id=11))
+    return transport
+
+
+@pytest.fixture
+def cube(config):
+    with ConnectyCube(config=config) as made:
+        yield made

@@ -1,0 +1,217 @@
+import threading
+
+import pytest
+
+from connectycube.client import ConnectyCube
+from connectycube.config import Config, RetryPolicy, Timeouts
+from connectycube.errors import (
+    ApiNetworkError,
+    ApiTimeoutError,
+    ArgumentTypeError,
+    ArgumentValueError,
+    RateLimitError,
+    ServerError,
+)
+from connectycube.rest import retry
+from connectycube.rest.transport import Transport
+from tests.support.scripted_http import answer, reset
+
+PATH = ("chat", "Dialog")
+QUICK = RetryPolicy(max_retries=2, delay=0.001)
+
+
+@pytest.fixture
+def told():
+    return []
+
+
+@pytest.fixture
+def persistent(server, told):
+    config = Config(
+        app_id=7,
+        auth_key="k",
+        api_url=server.url,
+        retry=QUICK,
+        timeouts=Timeouts(rest_connect=5.0, rest_read=5.0),
+        on_exchange=told.append,
+    )
+    made = Transport(config)
+    yield made
+    made.close()
+
+
+@pytest.mark.parametrize("method", ["GET", "DELETE"])
+@pytest.mark.parametrize("status", [429, 502, 503, 504])
+def test_what_can_be_repeated_is_until_it_succeeds(persistent, server, method, status):
+    server.play(answer(status), answer(status), answer(200, {"a": 1}))
+    assert persistent.call(method, PATH).object() == {"a": 1}
+    assert len(server.requests) == 3
+
+
+@pytest.mark.parametrize("method", ["GET", "DELETE"])
+def test_a_broken_connection_is_no_end_for_what_can_be_repeated(persistent, server, method):
+    server.play(reset, answer(204))
+    assert persistent.call(method, PATH).data is None
+    assert len(server.requests) == 2
+
+
+@pytest.mark.parametrize("method", ["POST", "PUT"])
+@pytest.mark.parametrize("step", [answer(503), answer(502), reset])
+def test_what_changes_things_is_sent_once(persistent, server, method, step):
+    server.play(step)
+    with pytest.raises((ServerError, ApiNetworkError)):
+        persistent.call(method, PATH, body={})
+    assert len(server.requests) == 1
+
+
+def test_a_request_that_was_refused_unread_is_repeated_whatever_it_is(persistent, server):
+    server.play(answer(429), answer(201, {"a": 1}))
+    assert persistent.call("POST", PATH, body={"b": 2}).object() == {"a": 1}
+    assert [request.json for request in server.requests] == [{"b": 2}, {"b": 2}]
+
+
+@pytest.mark.parametrize("status", [400, 403, 404, 422, 500, 501])
+def test_other_refusals_are_final(persistent, server, status):
+    server.play(answer(status))
+    with pytest.raises(Exception, match=str(status)):
+        persistent.call("GET", PATH)
+    assert len(server.requests) == 1
+
+
+def test_after_the_last_try_the_error_is_the_callers(persistent, server, told):
+    server.play(answer(503), answer(503), answer(503))
+    with pytest.raises(ServerError):
+        persistent.call("GET", PATH)
+    assert [exchange.attempt for exchange in told] == [1, 2, 3]
+
+
+def test_a_connection_that_was_never_made_is_tried_again_even_to_write(told, free_address):
+    config = Config(
+        app_id=7, auth_key="k", api_url=free_address, retry=QUICK, on_exchange=told.append
+    )
+    transport = Transport(config)
+    with pytest.raises(ApiNetworkError) as caught:
+        transport.call("POST", PATH, body={})
+    transport.close()
+    assert caught.value.never_connected
+    assert [exchange.attempt for exchange in told] == [1, 2, 3]
+    assert {exchange.status for exchange in told} == {None}
+    assert told[0].error.method == "POST"
+
+
+def test_a_connection_that_was_made_and_lost_is_known_as_such(persistent, server):
+    server.play(reset)
+    with pytest.raises(ApiNetworkError) as caught:
+        persistent.call("POST", PATH, body={})
+    assert not caught.value.never_connected
+
+
+def test_a_late_answer_is_not_asked_for_twice(persistent, server):
+    release = threading.Event()
+    server.play(lambda conn, request: release.wait(10))
+    with pytest.raises(ApiTimeoutError):
+        persistent.call("GET", PATH, timeout=0.1)
+    release.set()
+    assert len(server.requests) == 1
+
+
+@pytest.fixture
+def pauses(monkeypatch):
+    taken = []
+    monkeypatch.setattr("connectycube.rest.transport.time.sleep", taken.append)
+    return taken
+
+
+@pytest.mark.parametrize("status", [429, 503])
+def test_retry_after_takes_the_place_of_the_wait(persistent, server, pauses, status):
+    server.play(answer(status, headers=[("Retry-After", "3")]), answer(200, {}))
+    persistent.call("GET", PATH)
+    assert pauses == [3.0]
+
+
+@pytest.mark.parametrize("status", [429, 503])
+def test_who_cannot_wait_so_long_gets_the_error_at_once(persistent, server, pauses, status):
+    server.play(answer(status, headers=[("Retry-After", "60")]))
+    with pytest.raises((RateLimitError, ServerError)) as caught:
+        persistent.call("GET", PATH, timeout=5)
+    assert caught.value.retry_after == 60
+    assert pauses == []
+
+
+def test_the_wait_doubles_up_to_its_bound_and_varies(monkeypatch):
+    policy = RetryPolicy(max_retries=9, delay=1.0, max_delay=5.0)
+    factors = []
+    monkeypatch.setattr(
+        retry.random, "uniform", lambda low, high: factors.append((low, high)) or 1.0
+    )
+    waits = [retry._jittered(policy, attempt) for attempt in (1, 2, 3, 4, 2000)]
+    assert waits == [1, 2, 4, 5, 5]
+    assert set(factors) == {(0.5, 1.5)}
+
+
+def test_it_can_be_turned_off(server):
+    config = Config(app_id=7, auth_key="k", api_url=server.url, retry=RetryPolicy(max_retries=0))
+    server.play(answer(503))
+    transport = Transport(config)
+    with pytest.raises(ServerError):
+        transport.call("GET", PATH)
+    transport.close()
+    assert len(server.requests) == 1
+
+
+# --- the hook
+
+
+def test_each_exchange_is_told_without_secrets(persistent, server, told):
+    server.play(answer(200, {"a": 1}))
+    persistent.call("GET", PATH, query=[("token", "S3CRET"), ("limit", 5)])
+    (exchange,) = told
+    assert (exchange.method, exchange.status, exchange.bytes_received) == ("GET", 200, 8)
+    assert exchange.url == f"{server.url}/chat/Dialog?token=***&limit=5"
+    assert exchange.error is None
+    assert exchange.seconds > 0
+    assert "S3CRET" not in repr(exchange)
+
+
+def test_a_hook_that_fails_is_logged_and_breaks_nothing(server, caplog):
+    def broken(exchange):
+        raise RuntimeError("metrics are down")
+
+    server.play(answer(200, {"user": {"id": 9}}))
+    with ConnectyCube(app_id=7, auth_key="k", api_url=server.url, on_exchange=broken) as cube:
+        assert cube.users.get(9).id == 9
+    assert "metrics are down" in caplog.text
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"on_exchange": 5},
+        {"retry": 3},
+        {"proxy": 5},
+        {"proxy": ""},
+        {"proxy": "socks5://localhost:1"},
+        {"proxy": "https://localhost:1"},
+        {"proxy": "http://"},
+        {"proxy": "http://localhost:99999"},
+        {"proxy": "http://localhost:1/path"},
+    ],
+)
+def test_wrong_settings_are_named(fields):
+    with pytest.raises((ArgumentTypeError, ArgumentValueError), match=next(iter(fields))):
+        Config(app_id=7, auth_key="k", **fields)
+
+
+def test_a_proxys_password_is_shown_nowhere():
+    with pytest.raises(ArgumentValueError) as caught:
+        Config(app_id=7, auth_key="k", proxy="ftp://me:PASSW0RD@host:1")
+    assert "PASSW0RD" not in str(caught.value)
+    assert "PASSW0RD" not in repr(Config(app_id=7, auth_key="k", proxy="http://me:PASSW0RD@h:1"))
+
+
+@pytest.mark.parametrize(
+    "fields", [{"max_retries": -1}, {"max_retries": 1.0}, {"delay": 0}, {"max_delay": "1"}]
+)
+def test_wrong_policies_are_named(fields):
+    with pytest.raises((ArgumentTypeError, ArgumentValueError), match=next(iter(fields))):
+        RetryPolicy(**fields)

@@ -1,0 +1,421 @@
+import hashlib
+import hmac
+import json
+import time
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from connectycube.client import ConnectyCube
+from connectycube.errors import (
+    ArgumentTypeError,
+    ArgumentValueError,
+    CredentialsError,
+    ServerError,
+    UnexpectedResponseError,
+)
+from connectycube.models import Session, User
+from connectycube.rest.sessions import signature_of
+from tests.support.scripted_http import answer, refusal
+
+CREATED = {"session": {"id": 1, "token": "t", "user_id": 5, "user": {"id": 5, "login": "bob"}}}
+REFUSED = [
+    {"login": "bob"},
+    {"email": "b@example.org"},
+    {"password": "p"},
+    {"login": "bob", "email": "b@example.org", "password": "p"},
+    {"login": "", "password": "p"},
+    {"login": "bob", "password": ""},
+    {"login": 5, "password": "p"},
+    {"login": "bob", "password": b"p"},
+]
+
+
+def test_a_session_of_the_application(cube, server):
+    server.play(answer(201, {"session": {"token": "t", "user_id": 0}}))
+    session = cube.sessions.create()
+    assert session.token == "t"
+    assert cube.session is session
+    request = server.requests[0]
+    assert (request.method, request.path) == ("POST", "/session")
+    assert request.json == {"application_id": "7", "auth_key": "the-auth-key"}
+
+
+@pytest.mark.parametrize("name", ["login", "email"])
+def test_a_session_of_a_user(cube, server, name):
+    server.play(answer(201, CREATED))
+    session = cube.sessions.create(**{name: "böb"}, password="p ä=&")
+    assert (session.user_id, session.user) == (5, User(id=5, login="bob"))
+    assert server.requests[0].json == {
+        "application_id": "7",
+        "auth_key": "the-auth-key",
+        "user": {name: "böb", "password": "p ä=&"},
+    }
+
+
+def test_the_users_id_is_read_from_the_user_where_the_session_lacks_it(cube, server):
+    server.play(answer(201, {"session": {"token": "t", "user": {"id": 5}}}))
+    assert cube.sessions.create(login="bob", password="p").user_id == 5
+
+
+@pytest.mark.parametrize("arguments", REFUSED)
+def test_wrong_arguments_send_nothing(cube, server, arguments):
+    with pytest.raises((ArgumentTypeError, ArgumentValueError), match=r"login|email|password"):
+        cube.sessions.create(**arguments)
+    assert server.connections == []
+
+
+@pytest.mark.parametrize(
+    "data", [{"session": {}}, {}, {"session": {"token": None}}, {"session": {"token": ""}}]
+)
+def test_a_session_without_a_token_is_none(cube, server, data):
+    server.play(answer(201, data))
+    with pytest.raises(UnexpectedResponseError, match="token"):
+        cube.sessions.create()
+    assert cube.session is None
+
+
+def test_a_wrong_password_leaves_the_session_that_was(cube, server):
+    server.play(answer(201, CREATED), refusal(401, "Unauthorized"))
+    before = cube.sessions.create(login="bob", password="p")
+    with pytest.raises(CredentialsError, match="Unauthorized"):
+        cube.sessions.create(login="bob", password="wrong-one")
+    assert cube.session is before
+    assert "cb-token" not in server.requests[1].headers
+
+
+def test_info_is_what_the_service_knows(cube, server):
+    server.play(
+        answer(201, CREATED), answer(200, {"session": {"token": "t", "user_id": 5, "ts": 9}})
+    )
+    cube.sessions.create()
+    assert cube.sessions.info().extra == {"ts": 9}
+    assert (server.requests[1].method, server.requests[1].headers["cb-token"]) == ("GET", "t")
+
+
+def test_destroy_ends_the_session_here_and_there(cube, server):
+    server.play(answer(201, CREATED), answer(200))
+    cube.sessions.create()
+    cube.sessions.destroy()
+    assert cube.session is None
+    assert (server.requests[1].method, server.requests[1].path) == ("DELETE", "/session")
+    cube.sessions.destroy()
+    assert len(server.requests) == 2
+
+
+def test_destroying_a_session_that_is_gone_makes_no_new_one(cube, server):
+    server.play(answer(201, CREATED), refusal(401, "Required session does not exist"))
+    cube.sessions.create(login="bob", password="p")
+    cube.sessions.destroy()
+    assert cube.session is None
+    assert len(server.requests) == 2
+
+
+def test_a_session_that_could_not_be_destroyed_stays(cube, server):
+    server.play(answer(201, CREATED), answer(503))
+    cube.sessions.create()
+    with pytest.raises(ServerError):
+        cube.sessions.destroy()
+    assert cube.session is not None
+
+
+def test_a_session_that_ended_is_made_again_with_the_same_credentials(cube, server):
+    renewed = {"session": {"token": "t2", "user_id": 5}}
+    server.play(
+        answer(201, CREATED),
+        refusal(401, "Required session does not exist"),
+        answer(201, renewed),
+        answer(200, {"user": {"id": 9}}),
+    )
+    cube.sessions.create(login="bob", password="p")
+    assert cube.users.get(9).id == 9
+    assert [request.path for request in server.requests] == [
+        "/session",
+        "/users/9",
+        "/session",
+        "/users/9",
+    ]
+    assert server.requests[2].json == server.requests[0].json
+    assert server.requests[3].headers["cb-token"] == "t2"
+
+
+# --- providers and guests
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sent"),
+    [
+        ({"provider": "facebook", "token": "T"}, {"provider": "facebook", "keys": {"token": "T"}}),
+        (
+            {"provider": "twitter", "token": "T", "secret": "S"},
+            {"provider": "twitter", "keys": {"token": "T", "secret": "S"}},
+        ),
+        (
+            {"provider": "firebase_phone", "project_id": "P", "access_token": "T"},
+            {
+                "provider": "firebase_phone",
+                "firebase_phone": {"project_id": "P", "access_token": "T"},
+            },
+        ),
+        (
+            {"provider": "firebase_email", "project_id": "P", "access_token": "T"},
+            {
+                "provider": "firebase_email",
+                "firebase_email": {"project_id": "P", "access_token": "T"},
+            },
+        ),
+        ({"provider": "custom_identity", "token": "T"}, {"user": {"login": "T"}}),
+        (
+            {"provider": "custom_identity", "token": "T", "password": "p"},
+            {"user": {"login": "T", "password": "p"}},
+        ),
+        ({"guest": True}, {"user": {"guest": "1"}}),
+        ({"guest": True, "full_name": "Olof"}, {"user": {"guest": "1", "full_name": "Olof"}}),
+    ],
+)
+def test_a_session_of_a_user_that_somebody_vouches_for(cube, server, arguments, sent):
+    server.play(answer(201, CREATED))
+    assert cube.login(**arguments) == User(id=5, login="bob")
+    assert server.requests[0].json == {
+        "application_id": "7",
+        "auth_key": "the-auth-key",
+        **sent,
+    }
+
+
+@pytest.mark.parametrize(
+    ("arguments", "name"),
+    [
+        ({"provider": "myspace", "token": "T"}, "provider"),
+        ({"provider": 5}, "provider"),
+        ({"provider": "facebook"}, "token"),
+        ({"provider": "facebook", "token": ""}, "token"),
+        ({"provider": "facebook", "token": 5}, "token"),
+        ({"provider": "facebook", "token": "T", "secret": "S"}, "secret"),
+        ({"provider": "facebook", "token": "T", "password": "p"}, "password"),
+        ({"provider": "twitter", "token": "T"}, "secret"),
+        ({"provider": "firebase_phone", "token": "T"}, "project_id"),
+        ({"provider": "facebook", "token": "T", "login": "bob"}, "login"),
+        ({"token": "T", "login": "bob", "password": "p"}, "token"),
+        ({"guest": 1}, "guest"),
+        ({"guest": True, "login": "bob"}, "login"),
+        ({"guest": True, "password": "p"}, "password"),
+        ({"guest": True, "provider": "facebook"}, "provider"),
+        ({"guest": True, "full_name": ""}, "full_name"),
+        ({"login": "bob", "password": "p", "full_name": "Bob"}, "full_name"),
+        ({}, "login"),
+    ],
+)
+def test_wrong_ways_to_name_a_user_send_nothing(cube, server, arguments, name):
+    with pytest.raises((ArgumentTypeError, ArgumentValueError), match=name):
+        cube.login(**arguments)
+    assert server.connections == []
+
+
+def test_keys_of_providers_are_signed_by_their_flat_names(server, config):
+    server.play(answer(201, CREATED))
+    with ConnectyCube(config=config.replace(auth_secret="s3cret")) as cube:
+        cube.login(provider="twitter", token="T", secret="S")
+    body = server.requests[0].json
+    signed = (
+        f"application_id=7&auth_key=the-auth-key&keys[secret]=S&keys[token]=T"
+        f"&nonce={body['nonce']}&provider=twitter&timestamp={body['timestamp']}"
+    )
+    assert body["signature"] == hmac.new(b"s3cret", signed.encode(), "sha1").hexdigest()
+
+
+def test_a_token_that_is_sent_as_a_login_is_masked_in_errors(cube, server):
+    server.play(refusal(401, "unknown: EXT3RNAL"))
+    with pytest.raises(CredentialsError) as caught:
+        cube.login(provider="custom_identity", token="EXT3RNAL")
+    assert "EXT3RNAL" not in str(caught.value) + repr(caught.value.messages)
+
+
+def test_a_guest_is_not_made_again(cube, server):
+    server.play(answer(201, CREATED), refusal(401, "Required session does not exist"))
+    cube.login(guest=True)
+    with pytest.raises(CredentialsError):
+        cube.users.get(9)
+    assert len(server.requests) == 2
+
+
+def test_the_other_sessions_of_the_user_are_ended(cube, server):
+    server.play(answer(201, CREATED), answer(200))
+    cube.login(login="bob", password="p")
+    cube.sessions.destroy_others()
+    assert (server.requests[1].method, server.requests[1].path) == ("DELETE", "/session/list")
+    assert cube.session is not None
+
+
+# --- renewal by the application
+
+
+@pytest.fixture
+def client_of(config):
+    made = []
+
+    def make(**arguments):
+        made.append(ConnectyCube(config=config, **arguments))
+        return made[-1]
+
+    yield make
+    for cube in made:
+        cube.close()
+
+
+def by_token(live):
+    def respond(request):
+        if request.path == "/session":
+            return answer(201, CREATED)
+        if request.headers["cb-token"] == live:
+            return answer(200, {"user": {"id": 9}})
+        return refusal(401, "Required session does not exist")
+
+    return respond
+
+
+@pytest.mark.parametrize("fresh", ["new", Session(token="new", user_id=5)])
+def test_the_application_renews_in_its_own_way(client_of, server, fresh):
+    ended = []
+    cube = client_of(renew_session=lambda session: ended.append(session) or fresh)
+    server.respond(by_token("new"))
+    cube.login(login="bob", password="p")
+    assert cube.users.get(9).id == 9
+    assert [session.token for session in ended] == ["t"]
+    assert (cube.session.token, cube.user.id) == ("new", 5)
+    assert [request.path for request in server.requests] == ["/session", "/users/9", "/users/9"]
+
+
+def test_the_application_may_log_in_to_renew(client_of, server):
+    def renew(session):
+        cube.sessions.create(login="bob", password="p2")
+
+    cube = client_of(renew_session=renew)
+    tokens = iter(["t", "new"])
+
+    def respond(request):
+        if request.path == "/session":
+            return answer(201, {"session": {"token": next(tokens), "user_id": 5}})
+        return by_token("new")(request)
+
+    server.respond(respond)
+    cube.login(login="bob", password="p")
+    assert cube.users.get(9).id == 9
+
+
+@pytest.mark.parametrize("fresh", [None, "t"])
+def test_an_application_that_cannot_renew_leaves_the_401(client_of, server, fresh):
+    asked = []
+    cube = client_of(renew_session=lambda session: asked.append(session) or fresh)
+    server.respond(by_token("new"))
+    cube.login(login="bob", password="p")
+    for number in (1, 2):
+        with pytest.raises(CredentialsError):
+            cube.users.get(9)
+        assert len(asked) == number
+
+
+def test_what_the_application_raises_reaches_the_caller(client_of, server):
+    def renew(session):
+        raise KeyError("no backend")
+
+    cube = client_of(renew_session=renew)
+    server.respond(by_token("new"))
+    cube.login(login="bob", password="p")
+    with pytest.raises(KeyError, match="no backend"):
+        cube.users.get(9)
+
+
+def test_a_renewal_that_makes_calls_with_the_old_token_does_not_wait_for_itself(client_of, server):
+    def renew(session):
+        with pytest.raises(CredentialsError):
+            cube.users.get(9)
+        return "new"
+
+    cube = client_of(renew_session=renew)
+    server.respond(by_token("new"))
+    cube.login(login="bob", password="p")
+    assert cube.users.get(9).id == 9
+
+
+@pytest.mark.parametrize("fresh", ["", 5, Session()])
+def test_a_renewal_that_returns_something_else_is_told(client_of, server, fresh):
+    cube = client_of(renew_session=lambda session: fresh)
+    server.respond(by_token("new"))
+    cube.login(login="bob", password="p")
+    with pytest.raises(ArgumentTypeError, match="renew_session"):
+        cube.users.get(9)
+
+
+def test_a_renewal_must_be_callable(config):
+    with pytest.raises(ArgumentTypeError, match="renew_session"):
+        ConnectyCube(config=config, renew_session=5)
+
+
+# --- signatures
+
+
+def test_the_signature_of_an_application_session():
+    body = {"timestamp": "1700000000", "nonce": "42", "auth_key": "key", "application_id": "7"}
+    message = b"application_id=7&auth_key=key&nonce=42&timestamp=1700000000"
+    assert signature_of(body, "secret") == hmac.new(b"secret", message, hashlib.sha1).hexdigest()
+    assert signature_of(body, "secret") == "ca143a5ff0637de15611f59e9349eef8160d56d1"
+
+
+def test_the_signature_of_a_user_session_is_over_flat_names_and_raw_values():
+    body = {
+        "application_id": "7",
+        "auth_key": "key",
+        "user": {"password": "p=&ä", "login": "bob"},
+        "nonce": "42",
+        "timestamp": "1700000000",
+    }
+    message = (
+        "application_id=7&auth_key=key&nonce=42&timestamp=1700000000"
+        "&user[login]=bob&user[password]=p=&ä"
+    )
+    assert (
+        signature_of(body, "sécret")
+        == hmac.new("sécret".encode(), message.encode(), "sha1").hexdigest()
+    )
+    assert signature_of(body, "sécret") == "2a62dd2952610da676f55f288ba164e20c23080d"
+
+
+NAMES = st.text("abcdefgh_", min_size=1, max_size=6)
+VALUES = st.text(st.characters(codec="utf-8"), max_size=8)
+
+
+@given(
+    st.dictionaries(NAMES, VALUES | st.dictionaries(NAMES, VALUES, max_size=3), max_size=6), VALUES
+)
+def test_the_signature_is_the_digest_of_the_sorted_pairs(body, secret):
+    pairs = []
+    for name, value in body.items():
+        inner = value.items() if isinstance(value, dict) else [("", value)]
+        pairs += [f"{name}[{key}]={text}" if key else f"{name}={text}" for key, text in inner]
+    expected = hmac.new(secret.encode(), "&".join(sorted(pairs)).encode(), "sha1")
+    assert signature_of(body, secret) == expected.hexdigest()
+
+
+def test_with_a_secret_each_request_is_signed_anew(server, config):
+    server.play(answer(201, CREATED), answer(201, CREATED))
+    with ConnectyCube(config=config.replace(auth_secret="s3cret")) as cube:
+        for _ in range(2):
+            cube.sessions.create(login="bob", password="p")
+    first, second = (json.loads(request.content) for request in server.requests)
+    for body in (first, second):
+        assert abs(time.time() - int(body["timestamp"])) < 60
+        signed = (
+            f"application_id=7&auth_key=the-auth-key&nonce={body['nonce']}"
+            f"&timestamp={body['timestamp']}&user[login]=bob&user[password]=p"
+        )
+        assert body["signature"] == hmac.new(b"s3cret", signed.encode(), "sha1").hexdigest()
+        assert "s3cret" not in json.dumps(body)
+    assert first["nonce"] != second["nonce"]
+
+
+def test_without_a_secret_nothing_is_signed(cube, server):
+    server.play(answer(201, CREATED))
+    cube.sessions.create()
+    assert not {"nonce", "timestamp", "signature"} & set(server.requests[0].json)

@@ -1,0 +1,253 @@
+import threading
+from datetime import datetime, timezone
+
+import pytest
+
+from connectycube.client import ConnectyCube
+from connectycube.config import Config, Timeouts
+from connectycube.errors import ArgumentTypeError, ArgumentValueError, CredentialsError
+from connectycube.models import DialogRef, User
+from tests.support.scripted_http import ScriptedHttpServer, answer, refusal
+
+SESSION = {"session": {"token": "T0KEN", "user_id": 5, "user": {"id": 5, "login": "bob"}}}
+
+
+@pytest.fixture
+def server():
+    with ScriptedHttpServer() as scripted:
+        yield scripted
+
+
+@pytest.fixture
+def cube(server):
+    with ConnectyCube(app_id=7, auth_key="K3Y", auth_secret="S3CRET", api_url=server.url) as made:
+        yield made
+
+
+# --- made
+
+
+def test_it_is_made_from_fields_of_config():
+    cube = ConnectyCube(app_id=7, auth_key="k", timeouts=Timeouts(rest_read=1), workers=2)
+    assert (cube.config.app_id, cube.config.timeouts.rest_read, cube.config.workers) == (7, 1, 2)
+
+
+def test_it_is_made_from_a_config():
+    config = Config(app_id=7, auth_key="k")
+    assert ConnectyCube(config=config).config is config
+
+
+def test_it_is_made_from_the_environment(monkeypatch):
+    monkeypatch.setenv("CONNECTYCUBE_APP_ID", "7")
+    monkeypatch.setenv("CONNECTYCUBE_AUTH_KEY", "from-env")
+    cube = ConnectyCube.from_env(app_id=8)
+    assert (cube.config.app_id, cube.config.auth_key) == (8, "from-env")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "cls", "name"),
+    [
+        ({}, ArgumentTypeError, "app_id"),
+        ({"app_id": 7}, ArgumentTypeError, "auth_key"),
+        ({"app_id": "7", "auth_key": "k"}, ArgumentTypeError, "app_id"),
+        ({"app_id": 7, "auth_key": "k", "api_key": "x"}, ArgumentTypeError, "api_key"),
+        ({"config": "x"}, ArgumentTypeError, "config"),
+        ({"config": Config(app_id=7, auth_key="k"), "app_id": 7}, ArgumentTypeError, "app_id"),
+        (
+            {"app_id": 7, "auth_key": "k", "api_url": "http://example.org"},
+            ArgumentValueError,
+            "api_url",
+        ),
+    ],
+)
+def test_wrong_arguments_are_refused_by_name(arguments, cls, name):
+    with pytest.raises(cls, match=name):
+        ConnectyCube(**arguments)
+
+
+def test_making_one_starts_no_thread_and_sends_nothing(server):
+    before = threading.active_count()
+    ConnectyCube(app_id=7, auth_key="k", api_url=server.url)
+    assert threading.active_count() == before
+    assert server.connections == []
+
+
+# --- the session
+
+
+@pytest.mark.parametrize("name", ["login", "email"])
+def test_login_makes_a_session_of_the_user(cube, server, name):
+    server.play(answer(201, SESSION))
+    assert cube.login(**{name: "bob", "password": "p"}) == User(id=5, login="bob")
+    assert cube.user == User(id=5, login="bob")
+    assert cube.session.token == "T0KEN"
+    assert server.requests[0].json["user"] == {name: "bob", "password": "p"}
+
+
+def test_login_returns_the_user_also_where_the_session_names_only_its_id(cube, server):
+    server.play(answer(201, {"session": {"token": "t", "user_id": 5}}))
+    assert cube.login(login="bob", password="p") == User(id=5)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        {"password": "p"},
+        {"login": "a", "email": "b", "password": "p"},
+        {"login": "a", "password": None},
+        {"login": "a", "password": "p", "timeout": 0},
+    ],
+)
+def test_wrong_arguments_of_login_send_nothing(cube, server, arguments):
+    with pytest.raises((ArgumentTypeError, ArgumentValueError)):
+        cube.login(**arguments)
+    assert server.connections == []
+
+
+def test_a_failed_login_leaves_no_session(cube, server):
+    server.play(refusal(401, "Unauthorized"))
+    with pytest.raises(CredentialsError):
+        cube.login(login="bob", password="p")
+    assert (cube.session, cube.user) == (None, None)
+
+
+def test_logout_ends_the_session_and_twice_is_once(cube, server):
+    server.play(answer(201, SESSION), answer(200))
+    cube.login(login="bob", password="p")
+    cube.logout()
+    cube.logout()
+    assert (cube.session, cube.user) == (None, None)
+    assert [request.method for request in server.requests] == ["POST", "DELETE"]
+
+
+def test_a_session_of_the_application_is_nobodys(cube, server):
+    server.play(answer(201, {"session": {"token": "t", "user_id": 0}}))
+    cube.sessions.create()
+    assert cube.user is None
+
+
+def test_its_repr_tells_who_it_is_and_no_secret(cube, server):
+    assert repr(cube) == f"<ConnectyCube app 7 at {server.url}, no user>"
+    server.play(answer(201, SESSION))
+    cube.login(login="bob", password="PASSW0RD")
+    assert repr(cube) == f"<ConnectyCube app 7 at {server.url}, user 5>"
+    for secret in ("T0KEN", "K3Y", "S3CRET", "PASSW0RD"):
+        assert secret not in repr(vars(cube)) + repr(cube.config) + repr(cube.session)
+
+
+# --- other users
+
+
+def test_another_users_client_shares_the_connections(cube, server):
+    server.play(answer(201, SESSION), answer(200, {"user": {"id": 9}}), answer(200, {"user": {}}))
+    other = cube.for_user(login="bob", password="p")
+    assert (other.user.id, cube.session) == (5, None)
+    assert other.users.get(9).id == 9
+    other.close()
+    cube.users.get(9)
+    assert len(server.connections) == 1
+    assert "cb-token" not in server.requests[2].headers
+
+
+def test_a_session_that_exists_already_is_used(cube, server):
+    server.play(answer(200, {"user": {"id": 9}}), refusal(401, "gone"))
+    other = cube.with_token("theirs")
+    assert server.connections == []
+    other.users.get(9)
+    assert server.requests[0].headers["cb-token"] == "theirs"
+    with pytest.raises(CredentialsError):
+        other.users.get(9)
+    other.close()
+
+
+def test_a_session_by_token_can_be_renewed_by_the_application(cube, server):
+    server.play(refusal(401, "gone"), answer(200, {"user": {"id": 9}}))
+    other = cube.with_token("old", user_id=5, renew_session=lambda session: "new")
+    assert other.users.get(9).id == 9
+    assert (other.session.token, other.user) == ("new", User(id=5))
+
+
+def test_the_chat_asks_whose_token_it_is_once(cube, server):
+    server.play(answer(200, SESSION))
+    other = cube.with_token("theirs")
+    for _ in range(2):
+        assert other._chat_credentials() == (User(id=5, login="bob"), "theirs")
+    assert [request.path for request in server.requests] == ["/session"]
+    assert cube.with_token("theirs", user_id=5)._chat_credentials() == (User(id=5), "theirs")
+
+
+@pytest.mark.parametrize("arguments", [{"token": ""}, {"token": 5}, {"token": "t", "user_id": 0}])
+def test_wrong_tokens_are_refused(cube, server, arguments):
+    with pytest.raises((ArgumentTypeError, ArgumentValueError), match=next(reversed(arguments))):
+        cube.with_token(**arguments)
+
+
+# --- what the chat needs
+
+
+def test_chat_credentials_are_the_user_and_the_token(cube, server):
+    server.play(answer(201, SESSION))
+    cube.login(login="bob", password="p")
+    assert cube._chat_credentials() == (User(id=5, login="bob"), "T0KEN")
+
+
+def test_chat_credentials_of_an_expired_session_are_renewed(cube, server):
+    expired = [("CB-Token-ExpirationDate", "2001-01-01 00:00:00 UTC")]
+    server.play(
+        answer(201, SESSION, headers=expired),
+        answer(201, {"session": {"token": "new", "user_id": 5}}),
+    )
+    cube.login(login="bob", password="p")
+    assert cube._chat_credentials() == (User(id=5), "new")
+
+
+def test_without_a_users_session_there_are_no_chat_credentials(cube, server):
+    with pytest.raises(ArgumentValueError, match="login"):
+        cube._chat_credentials()
+
+
+def test_stored_ids_of_a_dialog_are_looked_up(cube, server):
+    server.play(answer(200, {"items": [{"_id": "a"}]}))
+    assert cube._stored_ids(DialogRef(id="d"), ["a", "b"]) == {"a"}
+
+
+def test_the_chat_asks_history_of_this_session(cube, server):
+    date = [("Date", "Mon, 01 Jan 2001 10:00:00 GMT")]
+    item = {"_id": "d", "type": 3, "occupants_ids": [5, 6], "last_message_date_sent": 2_000_000_000}
+    server.play(
+        answer(201, SESSION, headers=date),
+        answer(200, {"items": []}, headers=date),
+        answer(200, {"items": [item], "limit": 100}),
+        answer(200, {"items": [], "limit": 100}),
+        answer(200, {"items": [{"_id": "m"}], "limit": 100}),
+    )
+    history = cube._history()
+    assert history.service_time() is None
+    cube.login(login="bob", password="p")
+    history.ask_time()
+    since = datetime.fromtimestamp(1_000_000_000, timezone.utc)
+    assert history.service_time() >= 978_343_200
+    (dialog,) = history.changed_dialogs(since)
+    assert dialog == DialogRef.private(6, "d")
+    ((message,),) = history.messages(dialog, since)
+    assert (message.id, message.dialog) == ("m", dialog)
+
+
+# --- the end
+
+
+def test_close_closes_the_connections_and_keeps_the_session(cube, server):
+    server.play(answer(201, SESSION), answer(200, {"user": {"id": 9}}))
+    cube.login(login="bob", password="p")
+    cube.close()
+    assert cube.session is not None
+    assert cube.users.get(9).id == 9
+    assert len(server.connections) == 2
+
+
+def test_as_a_context_manager_it_closes(server):
+    server.play(answer(201, SESSION))
+    with ConnectyCube(app_id=7, auth_key="k", api_url=server.url) as cube:
+        cube.login(login="bob", password="p")
+        assert cube._transport._origins.of(server.url)._adapter.poolmanager.pools.keys()
+    assert not cube._transport._origins.of(server.url)._adapter.poolmanager.pools.keys()
