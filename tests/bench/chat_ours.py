@@ -20,6 +20,7 @@ from connectycube.chat.link import Waker
 from connectycube.chat.protocol.stream import Credentials
 from connectycube.models import User
 from tests.bench import chat_material as material
+from tests.support.inside import driver_of, session_of
 
 __all__ = ["Ours", "ours"]
 
@@ -60,7 +61,7 @@ class Ours:
     def __init__(self, chat: Chat, *, threaded: bool, marks: bool) -> None:
         self.chat = chat
         self.read: list[tuple[Any, ...]] = []
-        self._driver: Any = chat._driver
+        self._driver: Any = driver_of(chat)
         self._threaded, self._marks = threaded, marks
         self._caught_up = threading.Event()
         self._link = _Link()
@@ -127,7 +128,7 @@ class Ours:
 
     def acknowledge(self) -> None:
         """Have the server acknowledge all that was sent."""
-        self.serve([material.ack(self._driver.core._session._outbox.sent)])
+        self.serve([material.ack(session_of(self._driver.core)._outbox.sent)])
 
     def serve(self, chunks: Sequence[bytes]) -> None:
         """Do what the connection thread does when the socket is readable, then what the worker does."""

@@ -13,6 +13,7 @@ from connectycube.rest.http import Reply
 from tests.bench.measuring import cpu_ratio
 from tests.bench.registry import Row, topic
 from tests.bench.service import Place, logged_in, service
+from tests.support.inside import transport_of
 
 _MESSAGES = 100
 _CALLS = 100
@@ -24,7 +25,7 @@ def decoding() -> Sequence[Row]:
     """Let messages.list read a page that is there already: all it does but the exchange itself."""
     with service(messages=_MESSAGES) as place, logged_in(place) as cube:
         body = _page(place, cube)
-        pools = cube._transport._origins._pools
+        pools = transport_of(cube)._origins._pools
         pools.update({tls: _Canned(pool, body) for tls, pool in pools.items()})
 
         def ours() -> Sequence[object]:

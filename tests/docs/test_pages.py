@@ -32,6 +32,7 @@ from connectycube import Chat, Config, ConnectyCube, ReconnectPolicy
 from connectycube.chat.protocol.core import PERMANENT
 from connectycube.cli import emulator as emulator_command
 from connectycube.emulator import Emulator
+from tests.support.inside import driver_of, signals_of
 from tests.support.paths import ROOT
 from tests.support.people import FAST, Events, Person, logged_in
 from tests.support.waiting import TIMEOUT, wait_until
@@ -146,7 +147,7 @@ def names(alice, bob):
 @blocks("")
 def test_an_example_runs_and_its_receivers_work(block, names, environment, alice, bob, service):
     failures = [Events(alice.chat.callback_failed)]
-    events = Events(*alice.chat._signals())
+    events = Events(*signals_of(alice.chat))
     group = names["group"]  # an example may give the name to another
 
     exec(compile("\n" * (block.line - 1) + block.code, str(block.page), "exec"), names)
@@ -268,7 +269,7 @@ def test_the_filled_gap_of_the_page_is_noted_and_a_failure_told(names, alice, se
     service.add_messages(dialog_id, [{"sender_id": bob.id, "message": "in the gap"}])
     lose_session()
     wait_for("came while we were away")
-    wait_until(lambda: not alice.chat._driver.core.recovery.is_open)
+    wait_until(lambda: not driver_of(alice.chat).core.recovery.is_open)
     service.faults.server_error(on="rest", user=alice.user.id, times=1)
     lose_session()
     wait_for("some dialogs could not be read")
@@ -455,7 +456,7 @@ def rows(page: Path, heading: str) -> list[list[str]]:
 def test_the_table_of_signals_names_all_of_them_with_events_and_fields():
     chat = Chat(Config(app_id=1, auth_key="key"))
     table = rows(DOCS / "chat.md", "Signals and events")
-    assert [row[0] for row in table] == [f"`{signal.name}`" for signal in chat._signals()]
+    assert [row[0] for row in table] == [f"`{signal.name}`" for signal in signals_of(chat)]
     for _, event, _ in table:
         cls, *fields = re.findall(r"`(\w+)`", event)
         model = getattr(connectycube, cls)

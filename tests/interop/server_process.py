@@ -23,6 +23,7 @@ ROOMS = f"muc.{DOMAIN}"
 
 _START_SECONDS = 30.0
 _STOP_SECONDS = 10.0
+_MARK = "TESTS_SERVER_FOLDER"
 
 
 class ServerProcess(ABC):
@@ -80,7 +81,7 @@ class ServerProcess(ABC):
                 stdout=output,
                 stderr=output,
                 start_new_session=True,
-                env={**os.environ, **self._environment()},
+                env={**os.environ, _MARK: str(self._folder), **self._environment()},
             )
         try:
             wait_until(self._is_ready, f"{self.name} is ready", timeout=_START_SECONDS)
@@ -152,7 +153,7 @@ class ServerProcess(ABC):
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
-        wait_until(lambda: not _kill_session(process.pid), f"all processes of {self.name} ended")
+        wait_until(lambda: not _kill_helpers(self._folder), f"all processes of {self.name} ended")
 
 
 def accepts(host: str, port: int) -> bool:
@@ -164,18 +165,18 @@ def accepts(host: str, port: int) -> bool:
     return True
 
 
-def _kill_session(session: int) -> bool:
-    """Kill what is left of a session of processes; whether there was anything (Linux only).
+def _kill_helpers(folder: Path) -> bool:
+    """Kill what is left of a server's processes; whether there was anything (Linux only).
 
-    A server's helpers may be in process groups of their own, but stay in its session.
+    A server's helpers may be in sessions of their own, but have its environment.
     """
-    found = False
-    for entry in Path("/proc").glob("[0-9]*/stat"):
+    mark, found = f"{_MARK}={folder}".encode(), False
+    for entry in Path("/proc").glob("[0-9]*/environ"):
         try:
-            state, _, _, session_of_it = entry.read_text().rpartition(")")[2].split()[:4]
-        except OSError:  # it has just ended
-            continue
-        if int(session_of_it) == session and state != "Z":
-            found = True
+            if mark not in entry.read_bytes().split(b"\0"):
+                continue
             os.kill(int(entry.parent.name), signal.SIGKILL)
+        except OSError:  # it has just ended, or is somebody else's
+            continue
+        found = True
     return found

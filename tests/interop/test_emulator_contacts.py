@@ -9,6 +9,7 @@ from slixmpp.exceptions import IqError
 
 from connectycube.emulator import Emulator
 from tests.interop.slixmpp_peer import SlixmppPeer
+from tests.support.inside import on_emulator
 from tests.support.mailbox import Mailbox
 from tests.support.people import PASSWORD
 from tests.support.waiting import TIMEOUT, wait_until
@@ -224,7 +225,7 @@ def test_client_state_is_offered_and_taken(server, alice):
     user_id = int(alice.jid.partition("-")[0])
 
     def is_inactive():
-        return server._call(lambda service: service.exchange.sessions(user_id)[0].inactive)
+        return on_emulator(server, lambda service: service.exchange.sessions(user_id)[0].inactive)
 
     assert is_inactive()
     alice._do(plugin.send_active)

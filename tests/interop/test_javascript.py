@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from connectycube import ConnectyCube, DialogRef, Message
+from tests.support.inside import signals_of
 from tests.support.people import FAST, PASSWORD, Events
 from tests.support.waiting import TIMEOUT
 
@@ -17,7 +18,7 @@ def ours(emulator):
     with ConnectyCube(config=emulator.config(reconnect=FAST)) as cube:
         emulator.add_user(f"python-user-{id(cube)}", PASSWORD)
         cube.login(login=f"python-user-{id(cube)}", password=PASSWORD)
-        cube.events = Events(*cube.chat._signals())
+        cube.events = Events(*signals_of(cube.chat))
         cube.chat.login()
         yield cube
 

@@ -20,6 +20,7 @@ from connectycube import (
 )
 from tests.soak.comparison import FAILED, SENT, UNKNOWN, Lane, Received, Sent
 from tests.soak.places import Place
+from tests.support.inside import driver_of
 from tests.support.proxy import FaultProxy
 
 GROUP = "group"
@@ -45,7 +46,7 @@ class Wire:
         self.new_sessions = 0
         self.gave_up = False
         self._rest = b""
-        core = chat._driver.core
+        core = driver_of(chat).core
         receive = core.receive
 
         def overhear(data: bytes, now: float) -> None:

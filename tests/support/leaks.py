@@ -18,11 +18,18 @@ from typing import Any
 import pytest
 
 GRACE = 3.0
+_USUAL_GRACE = 0.1
 
 _FD = Path("/proc/self/fd")
 _TASKS = Path("/proc/self/task")
 # Opened once by the interpreter or a library and kept.
 _KEPT_FILES = ("/dev/null", "/dev/urandom", "/dev/random")
+
+
+def pytest_collection_finish() -> None:
+    """Take the tests themselves, which are many, out of what each garbage collection looks through."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -39,23 +46,25 @@ def _own_temporary_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[
 def _nothing_left_behind(_own_temporary_folder: None) -> Iterator[None]:
     before = {kind: set(look()) for kind, look in KINDS.items()}
     yield
-    left = _left_since(before)
+    left = _left_since(before, within=_USUAL_GRACE)
     if left:
-        gc.collect()
-        deadline = time.monotonic() + GRACE
-        while left and time.monotonic() < deadline:
-            time.sleep(0.005)
-            left = _left_since(before)
+        gc.collect()  # takes as long as a short test
+        left = _left_since(before, within=GRACE)
     if left:
         pytest.fail("the test left behind: " + "; ".join(map(_with_ports, left)), pytrace=False)
 
 
-def _left_since(before: Mapping[str, set[Any]]) -> list[str]:
-    left = []
-    for kind, look in KINDS.items():
-        now = look()
-        left += [f"{kind} {now[key]}" for key in now.keys() - before[kind]]
-    return left
+def _left_since(before: Mapping[str, set[Any]], within: float) -> list[str]:
+    """Return what the test has left behind, once there is nothing or after so many seconds."""
+    deadline = time.monotonic() + within
+    while True:
+        left = []
+        for kind, look in KINDS.items():
+            now = look()
+            left += [f"{kind} {now[key]}" for key in now.keys() - before[kind]]
+        if not left or time.monotonic() >= deadline:
+            return left
+        time.sleep(0.002)
 
 
 def _threads() -> dict[Any, str]:

@@ -13,6 +13,7 @@ import pytest
 from connectycube import Chat, ChatState, Config, ConnectyCube, ReconnectPolicy, Signal, User
 from connectycube.chat.history import History
 from connectycube.emulator import Emulator
+from tests.support.inside import driver_of, signals_of
 from tests.support.proxy import FaultProxy
 from tests.support.waiting import TIMEOUT, wait_until
 
@@ -84,7 +85,7 @@ class Person:
         self.name = name
         self._cube = cube
         self.chat = Chat(config) if cube is None else cube.chat
-        self.events = Events(*self.chat._signals())
+        self.events = Events(*signals_of(self.chat))
 
     @classmethod
     def new(cls, emulator: Emulator, **options: Any) -> Person:
@@ -159,13 +160,13 @@ def settled(*people: Any) -> None:
     """Wait until the server has handled what everybody sent, and their receivers what the server sent."""
     for person in people:
         person.chat.ping(TIMEOUT)
-        dispatcher = person.chat._driver.dispatcher
+        dispatcher = driver_of(person.chat).dispatcher
         wait_until(lambda lanes=dispatcher._lanes: not lanes, "idle receivers")
 
 
 def give_stored_ids(chat: Chat, stored_ids: Callable[[Any, Any], Any]) -> None:
     """Let a chat that has no REST ask this for the messages that history holds; gaps stay unfilled."""
-    chat._driver.historian._history = History(
+    driver_of(chat).historian._history = History(
         stored_ids=stored_ids,
         service_time=lambda: None,
         ask_time=lambda: None,

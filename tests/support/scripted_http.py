@@ -105,6 +105,11 @@ def refusal(status: int, *messages: str) -> bytes:
     return answer(status, {"errors": {"base": list(messages)}})
 
 
+def silent(conn: Connection, request: Request) -> None:
+    """A step: answer nothing until the client ends the connection."""
+    conn.expect_end()
+
+
 def reset(conn: Connection, request: Request) -> None:
     """A step: break the connection with RST."""
     conn.reset()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,9 +13,12 @@ from attrs import frozen
 
 import connectycube
 from tests.support.libraries import ONLY_IN
+from tests.support.paths import ROOT
 
 PACKAGE = Path(connectycube.__file__).parent
 MOST_LINES = 600
+TESTS = ROOT / "tests"
+LONGEST_NAME = 70
 
 BASE = {"errors", "checks"}
 TOOLS = {"deadline", "eagerxml", "forks", "tls"}
@@ -228,3 +232,26 @@ def test_type_checkers_see_exactly_the_public_names():
 def test_an_unknown_name_is_an_attribute_error():
     with pytest.raises(AttributeError, match="'connectycube' has no attribute 'Telegram'"):
         _ = connectycube.Telegram
+
+
+# --- the tests themselves ---------------------------------------------------------------------------
+
+
+def test_tests_reach_inside_through_one_file_only():
+    inside = re.compile(r"(?<!self)\._(driver|transport|signals)\b|emulator\._call\b")
+    reaching = [
+        f"{path.relative_to(TESTS)}:{number}"
+        for path in TESTS.rglob("*.py")
+        for number, line in enumerate(path.read_text().splitlines(), 1)
+        if inside.search(line) and path != TESTS / "support" / "inside.py"
+    ]
+    assert reaching == []
+
+
+def test_no_test_has_a_name_that_tells_a_story():
+    names = [
+        name
+        for path in TESTS.rglob("test_*.py")
+        for name in re.findall(r"def (test_\w+)", path.read_text())
+    ]
+    assert [name for name in names if len(name) > LONGEST_NAME] == []

@@ -19,6 +19,7 @@ from connectycube.deadline import Deadline
 from connectycube.emulator import Emulator
 from tests.interop.server_process import ServerProcess
 from tests.interop.slixmpp_peer import SlixmppPeer
+from tests.support.inside import driver_of
 from tests.support.people import FAST, PASSWORD, Person
 from tests.support.proxy import FaultProxy
 from tests.support.waiting import TIMEOUT
@@ -333,7 +334,7 @@ class ProcessServer(Server):
     def _ask(self, dialog: DialogRef, owner: Any, kind: str, payload: str) -> None:
         query = f"<query xmlns='http://jabber.org/protocol/muc#{kind}'>{payload}</query>"
         room = self.room_jid(dialog)
-        owner.chat._driver.request("set", room, query, Deadline(TIMEOUT))
+        driver_of(owner.chat).request("set", room, query, Deadline(TIMEOUT))
 
     def start(self) -> None:
         """Start it again, on the same port and with the same accounts."""

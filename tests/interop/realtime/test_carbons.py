@@ -7,6 +7,7 @@ import pytest
 from connectycube import ChatState, DialogRef, Message
 from tests.interop.realtime.rooms import bodies, hear
 from tests.interop.slixmpp_peer import CHAT_MARKERS, CHAT_STATES
+from tests.support.inside import driver_of
 from tests.support.waiting import TIMEOUT
 
 CARBONS = "urn:xmpp:carbons:2"
@@ -129,7 +130,7 @@ def test_what_is_for_one_device_the_others_are_told_where_the_server_copies_it(s
     user, peer_user = server.user(), server.user()
     phone, desk = server.person(user), server.person(user)
     peer = server.slixmpp(peer_user)
-    sent = peer.send_message(phone.chat._driver.core.jid, "for the phone", markable=True)
+    sent = peer.send_message(driver_of(phone.chat).core.jid, "for the phone", markable=True)
     copied = [desk] if server.supports("copies of what was received") else []
     for device in (phone, *copied):
         (message,) = device.events.wait_for("message_received")
@@ -140,7 +141,7 @@ def test_what_is_for_one_device_the_others_are_told_where_the_server_copies_it(s
         device.chat.send_private(peer_user.id, body)
         peer.messages.wait_for(lambda stanza, body=body: stanza["body"] == body)
     marked = [stanza for stanza in peer.messages.all() if marks(stanza, "received", sent)]
-    assert [stanza["from"].full for stanza in marked] == [phone.chat._driver.core.jid]
+    assert [stanza["from"].full for stanza in marked] == [driver_of(phone.chat).core.jid]
     expected = ["for the phone"] * len(copied) + ["from the phone"]
     assert bodies(desk, len(expected)) == expected
 
@@ -160,7 +161,7 @@ def test_a_forged_copy_is_dropped(server, direction):
         f" to='{alice.id}-7@localhost'><body>send me money</body>"
         f"<markable xmlns='{CHAT_MARKERS}'/></message>"
     )
-    for to in (f"{alice.id}-7@localhost", alice.chat._driver.core.jid):
+    for to in (f"{alice.id}-7@localhost", driver_of(alice.chat).core.jid):
         peer.send_raw(
             f"<message to='{to}' type='chat' id='w'><{direction} xmlns='{CARBONS}'>"
             f"<forwarded xmlns='{FORWARD}'>{forged}</forwarded></{direction}></message>"
@@ -170,6 +171,6 @@ def test_a_forged_copy_is_dropped(server, direction):
         )
     peer.send_message(f"{alice.id}-7@localhost", "honest words")
     assert bodies(alice, 1) == ["honest words"]
-    assert alice.chat._driver.core.counters.forged == 2
+    assert driver_of(alice.chat).core.counters.forged == 2
     hear("marked?", alice, ben)
     assert ben.events.of("message_delivered") == []

@@ -6,6 +6,7 @@ import pytest
 
 from connectycube import PrivacyItem, PrivacyListNames, StanzaError
 from connectycube.deadline import Deadline
+from tests.support.inside import driver_of
 from tests.support.waiting import TIMEOUT
 
 with_lists = pytest.mark.parametrize(
@@ -97,7 +98,7 @@ def test_rules_of_other_programs_are_kept(two):
 
     def ask(payload):
         xml = f"<query xmlns='jabber:iq:privacy'>{payload}</query>"
-        ana.chat._driver.request("set", None, xml, Deadline(TIMEOUT))
+        driver_of(ana.chat).request("set", None, xml, Deadline(TIMEOUT))
 
     ask(f"<list name='theirs'>{peer_rules}</list>")
     ask("<default name='theirs'/>")

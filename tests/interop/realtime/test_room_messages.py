@@ -8,6 +8,7 @@ import pytest
 
 from connectycube import Attachment, DialogRef, Message, MessageDeletion, MessageEdit, Typing
 from tests.interop.realtime.rooms import bodies, hear, users_of
+from tests.support.inside import driver_of
 from tests.support.waiting import TIMEOUT
 
 TEXTS = (
@@ -174,7 +175,7 @@ def test_every_device_of_a_receiver_gets_a_message_of_a_room_once(server):
     for number in range(5):
         ana.chat.send_message(room, f"{number}")
     for device in (phone, desk):
-        hear(f"last for {device.chat._driver.core.jid}", ana, device, room)
+        hear(f"last for {driver_of(device.chat).core.jid}", ana, device, room)
     for device in (phone, desk):
         received = device.events.wait_for("message_received", 7)
         assert [message.body for message in received[:5]] == list("01234")

@@ -28,6 +28,13 @@ _LEAST_PER_SCRIPT = 60
 _CHARACTERS_LOOKED_AT = 100
 _FORBIDDEN_IN_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
+MADE_FORBIDDEN = tuple(
+    f"{character}made {character * 2} text{character}"
+    for character in (*map(chr, range(0x20)), "\ud800", "\udfff", "\ufffe", "\uffff")
+    if character not in "\t\n\r"
+)
+"""Texts that XML forbids, for a machine where no installed text is such."""
+
 
 def texts(count: int = 2000, seed: int = 20210921) -> list[str]:
     """Return ``count`` different texts in random order, with every script that is installed among them.
@@ -60,6 +67,11 @@ def by_script() -> dict[str, tuple[str, ...]]:
     for text in dict.fromkeys(_all_texts()):
         strata.setdefault(script_of(text), []).append(text)
     return {script: tuple(strata[script]) for script in sorted(strata)}
+
+
+def forbidden_texts(installed: int = 200) -> list[str]:
+    """Return texts that XML forbids: the made ones, and so many of those that are installed."""
+    return [*MADE_FORBIDDEN, *by_script().get(FORBIDDEN, ())[:installed]]
 
 
 def script_of(text: str) -> str:

@@ -7,7 +7,14 @@ import time
 import pytest
 
 from connectycube import ConnectyCube, Limits
-from tests.interop.texts import UNHURRIED, allowed_in_xml, by_script, texts
+from tests.interop.texts import (
+    MADE_FORBIDDEN,
+    UNHURRIED,
+    allowed_in_xml,
+    by_script,
+    forbidden_texts,
+    texts,
+)
 from tests.support.people import FAST, Events
 from tests.support.waiting import TIMEOUT
 
@@ -40,7 +47,7 @@ def history(cube, dialog):
 
 def test_a_bot_answers_two_thousand_real_texts(pair, capsys):
     person, bot = pair
-    sample = texts(2300)
+    sample = [*MADE_FORBIDDEN, *texts(2300)]
     sendable = [text for text in sample if allowed_in_xml(text)][:COUNT]
     sample = sample[: sample.index(sendable[-1]) + 1]
     assert len(sendable) == COUNT
@@ -86,7 +93,7 @@ def test_a_bot_answers_two_thousand_real_texts(pair, capsys):
 def test_texts_that_xml_forbids_arrive_when_cleaning_is_asked_for(pair):
     person, bot = pair
     events = Events(bot.chat.message_received)
-    forbidden = by_script()["FORBIDDEN"][:200]
+    forbidden = forbidden_texts()
     for text in forbidden:
         person.chat.send_private(bot.user.id, text, clean=True)
     received = [message.body for message in events.wait_for("message_received", len(forbidden))]

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import functools
+
 import pytest
 
 from tests.interop import texts as realtexts
-from tests.interop.texts import FORBIDDEN, script_of, texts
+from tests.interop.texts import FORBIDDEN, allowed_in_xml, forbidden_texts, script_of, texts
 
 
 @pytest.fixture(scope="module")
@@ -33,6 +35,15 @@ def test_texts_keep_tabs_edge_spaces_and_forbidden_characters(sample):
     assert any("\t" in text for text in sample)
     assert any(text != text.strip() for text in sample)
     assert any("\b" in text for text in realtexts.by_script().get(FORBIDDEN, ("\b",)))
+
+
+def test_texts_that_xml_forbids_are_made_where_none_is_installed(tmp_path, monkeypatch):
+    (tmp_path / "allowed").write_text("one\n%\ntwo\n")
+    monkeypatch.setattr(realtexts, "FORTUNES", tmp_path)
+    monkeypatch.setattr(realtexts, "by_script", functools.cache(realtexts.by_script.__wrapped__))
+    assert realtexts.by_script() == {"LATIN": ("one", "two\n")}
+    assert forbidden_texts()
+    assert not any(map(allowed_in_xml, forbidden_texts()))
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from connectycube.chat.dispatcher import Dispatcher, Task
 from connectycube.config import Limits
 from connectycube.deadline import Deadline
-from tests.support.waiting import TIMEOUT, wait_until
+from tests.support.waiting import TIMEOUT, Gate, wait_until
 
 NAMES = (f"of-test-{number}" for number in itertools.count())
 
@@ -50,24 +50,12 @@ def threads_of(dispatcher):
     return [t for t in threading.enumerate() if t.name.startswith(f"{dispatcher._name}-")]
 
 
-class Gate:
-    """A task that keeps its worker until it is released."""
-
-    def __init__(self, dispatcher, lane="gate"):
-        self.entered = threading.Event()
-        self.release = threading.Event()
-        assert dispatcher.put(Task(self._run, lane), bounded=False)
-        assert self.entered.wait(TIMEOUT)
-
-    def _run(self):
-        self.entered.set()
-        assert self.release.wait(TIMEOUT)
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        self.release.set()
+def occupied(dispatcher, lane="gate"):
+    """Keep a worker in a task until the gate that is returned is opened, or its block ends."""
+    gate = Gate()
+    assert dispatcher.put(Task(gate, lane), bounded=False)
+    gate.wait_until_entered()
+    return gate
 
 
 def wait_until_idle(dispatcher):
@@ -118,7 +106,7 @@ def test_lanes_run_at_the_same_time_when_there_are_workers(dispatchers):
 def test_one_lane_does_not_run_at_the_same_time_although_workers_are_idle(dispatchers):
     dispatcher = dispatchers(4)
     second = threading.Event()
-    with Gate(dispatcher, "lane"):
+    with occupied(dispatcher, "lane"):
         assert dispatcher.put(Task(second.set, "lane"))
         meet(dispatcher, 3)
         assert not second.is_set()
@@ -165,7 +153,7 @@ def test_a_lane_that_grows_while_it_is_worked_still_lets_others_have_their_turn(
 def test_events_are_bounded_by_number_not_counting_what_runs(dispatchers):
     dispatcher = dispatchers(events=3)
     done = []
-    with Gate(dispatcher):
+    with occupied(dispatcher):
         assert [dispatcher.put(Task(lambda n=n: done.append(n))) for n in range(5)] == [
             True,
             True,
@@ -181,7 +169,7 @@ def test_events_are_bounded_by_number_not_counting_what_runs(dispatchers):
 
 def test_events_are_bounded_by_bytes(dispatchers):
     dispatcher = dispatchers(size=100)
-    with Gate(dispatcher):
+    with occupied(dispatcher):
         assert dispatcher.put(Task(int, size=60))
         assert not dispatcher.put(Task(int, size=41))
         assert dispatcher.put(Task(int, size=40))
@@ -194,7 +182,7 @@ def test_events_are_bounded_by_bytes(dispatchers):
 
 def test_an_empty_queue_takes_a_task_of_any_size(dispatchers):
     dispatcher = dispatchers(size=100)
-    with Gate(dispatcher):
+    with occupied(dispatcher):
         assert dispatcher.put(Task(int, size=1_000_000))
         assert not dispatcher.put(Task(int, size=1))
     wait_until_idle(dispatcher)
@@ -203,7 +191,7 @@ def test_an_empty_queue_takes_a_task_of_any_size(dispatchers):
 def test_an_unbounded_put_is_always_accepted_and_takes_no_room_from_the_others(dispatchers):
     dispatcher = dispatchers(events=2, size=10)
     done = []
-    with Gate(dispatcher):
+    with occupied(dispatcher):
         for number in range(50):
             task = Task(lambda number=number: done.append(number), size=10)
             assert dispatcher.put(task, bounded=False)
@@ -223,7 +211,7 @@ def test_an_unbounded_put_is_always_accepted_and_takes_no_room_from_the_others(d
 def test_with_room_events_of_one_key_are_all_kept(dispatchers):
     dispatcher = dispatchers()
     done = []
-    with Gate(dispatcher):
+    with occupied(dispatcher):
         for number in range(3):
             assert dispatcher.put(Task(lambda n=number: done.append(n), merge_key="typing"))
     wait_until_idle(dispatcher)
@@ -234,7 +222,7 @@ def test_with_room_events_of_one_key_are_all_kept(dispatchers):
 def test_in_a_full_queue_the_newest_event_of_a_key_takes_the_place_of_the_queued_one(dispatchers):
     dispatcher = dispatchers(events=2)
     done = []
-    with Gate(dispatcher):
+    with occupied(dispatcher):
         assert dispatcher.put(Task(lambda: done.append("old"), merge_key="typing"))
         assert dispatcher.put(Task(lambda: done.append("message")))
         assert dispatcher.put(Task(lambda: done.append("new"), merge_key="typing"))
@@ -248,7 +236,7 @@ def test_in_a_full_queue_the_newest_event_of_a_key_takes_the_place_of_the_queued
 def test_in_a_full_queue_it_is_the_last_of_several_of_a_key_that_is_replaced(dispatchers):
     dispatcher = dispatchers(events=2)
     done = []
-    with Gate(dispatcher):
+    with occupied(dispatcher):
         for name in ("first", "second", "third"):
             assert dispatcher.put(Task(lambda name=name: done.append(name), merge_key="typing"))
     wait_until_idle(dispatcher)
@@ -258,7 +246,7 @@ def test_in_a_full_queue_it_is_the_last_of_several_of_a_key_that_is_replaced(dis
 def test_in_a_full_queue_an_event_without_its_like_is_dropped_and_counted(dispatchers):
     dispatcher = dispatchers(events=1)
     done = []
-    with Gate(dispatcher):
+    with occupied(dispatcher):
         assert dispatcher.put(Task(lambda: done.append("kept"), merge_key="typing of one"))
         assert dispatcher.put(Task(lambda: done.append("dropped"), merge_key="typing of another"))
         assert dispatcher.merged == 1
@@ -305,7 +293,7 @@ def test_low_water_is_called_once_on_a_worker_when_half_is_done(dispatchers):
     low_water = LowWater()
     dispatcher = dispatchers(events=10, on_low_water=low_water)
     levels = []
-    with Gate(dispatcher):
+    with occupied(dispatcher):
         while dispatcher.put(
             Task(lambda: levels.append((dispatcher.queued, len(low_water.calls))))
         ):
@@ -320,7 +308,7 @@ def test_low_water_is_called_again_each_time_the_queue_was_full(dispatchers):
     low_water = LowWater()
     dispatcher = dispatchers(events=4, on_low_water=low_water)
     for times in (1, 2, 3):
-        with Gate(dispatcher):
+        with occupied(dispatcher):
             while dispatcher.put(Task(int)):
                 pass
         wait_until_idle(dispatcher)
@@ -335,7 +323,7 @@ def test_low_water_waits_for_half_of_the_bytes_too(dispatchers):
     def note():
         levels.append((dispatcher.queued_bytes, len(low_water.calls)))
 
-    with Gate(dispatcher):
+    with occupied(dispatcher):
         for size in (5, 5, 30, 30, 30):
             assert dispatcher.put(Task(note, size=size))
         assert not dispatcher.put(Task(note, size=1))
@@ -346,7 +334,7 @@ def test_low_water_waits_for_half_of_the_bytes_too(dispatchers):
 def test_low_water_is_not_called_while_everything_found_room(dispatchers):
     low_water = LowWater()
     dispatcher = dispatchers(events=4, on_low_water=low_water)
-    with Gate(dispatcher):
+    with occupied(dispatcher):
         for _ in range(4):
             assert dispatcher.put(Task(int))
         assert dispatcher.put(Task(int), bounded=False)
@@ -357,7 +345,7 @@ def test_low_water_is_not_called_while_everything_found_room(dispatchers):
 def test_low_water_is_called_with_bounds_of_one(dispatchers):
     low_water = LowWater()
     dispatcher = dispatchers(events=1, size=1, on_low_water=low_water)
-    with Gate(dispatcher):
+    with occupied(dispatcher):
         assert dispatcher.put(Task(int, size=1))
         assert not dispatcher.put(Task(int, size=1))
     assert low_water.called.acquire(timeout=TIMEOUT)
@@ -374,7 +362,7 @@ def test_low_water_is_called_without_a_lock_so_that_any_thread_may_put_meanwhile
         put_meanwhile.append(dispatcher.put(Task(int), bounded=False))
 
     dispatcher = dispatchers(events=2, on_low_water=low_water)
-    with Gate(dispatcher):
+    with occupied(dispatcher):
         while dispatcher.put(Task(int)):
             pass
     wait_until_idle(dispatcher)
@@ -387,7 +375,7 @@ def test_a_low_water_that_raises_is_logged_and_the_work_goes_on(dispatchers, cap
 
     dispatcher = dispatchers(events=2, on_low_water=low_water)
     done = []
-    with Gate(dispatcher):
+    with occupied(dispatcher):
         while dispatcher.put(Task(lambda: done.append(1))):
             pass
     wait_until_idle(dispatcher)
@@ -428,7 +416,7 @@ def test_starting_twice_makes_no_more_workers(dispatchers):
 def test_stop_lets_everything_queued_run_and_then_ends_the_workers(dispatchers, workers):
     dispatcher = dispatchers(workers)
     done = []
-    with Gate(dispatcher):
+    with occupied(dispatcher):
         for number in range(100):
             assert dispatcher.put(Task(lambda n=number: done.append(n), number % 7))
         dispatcher.stop()
@@ -451,12 +439,12 @@ def test_what_is_put_after_the_end_runs_once_it_is_started_again(dispatchers):
 
 def test_started_while_stopping_it_has_all_its_workers_again_and_no_more(dispatchers):
     dispatcher = dispatchers(3)
-    with Gate(dispatcher) as gate:
+    with occupied(dispatcher) as gate:
         dispatcher.stop()
         assert not dispatcher.join(Deadline(0.01))
         dispatcher.start()
         meet(dispatcher, 2)  # the third is at the gate
-        gate.release.set()
+        gate.open()
         meet(dispatcher, 3)
     assert len(threads_of(dispatcher)) == 3
 
@@ -496,7 +484,7 @@ def test_join_waits_for_workers_that_are_about_to_end_too(dispatchers, monkeypat
 
 def test_join_is_bounded_and_says_whether_the_workers_have_ended(dispatchers):
     dispatcher = dispatchers(2)
-    with Gate(dispatcher):
+    with occupied(dispatcher):
         dispatcher.stop()
         bound = Deadline(TIMEOUT)
         assert not dispatcher.join(Deadline(0.05))
@@ -827,7 +815,7 @@ def is_waiting(dispatcher):
 
 def test_a_task_that_cannot_be_refused_may_take_up_room(dispatchers):
     dispatcher = dispatchers(events=2)
-    with Gate(dispatcher):
+    with occupied(dispatcher):
         for _ in range(3):
             assert dispatcher.put(Task(lambda: None, size=5), bounded=False, counts=True)
         assert (dispatcher.queued, dispatcher.queued_bytes) == (3, 15)
@@ -840,23 +828,22 @@ def test_a_task_that_cannot_be_refused_may_take_up_room(dispatchers):
 def test_there_is_room_when_the_queue_is_half_empty(dispatchers, events, size):
     dispatcher = dispatchers(events=events, size=size)
     dispatcher.wait_for_room()
-    with Gate(dispatcher, "lane") as gate:
-        steps = [Gate.__new__(Gate) for _ in range(3)]
+    with occupied(dispatcher, "lane") as gate:
+        steps = [Gate() for _ in range(3)]
         for step in steps:
-            step.entered, step.release = threading.Event(), threading.Event()
-            assert dispatcher.put(Task(step._run, "lane", size=1))
+            assert dispatcher.put(Task(step, "lane", size=1))
         bringer = Bringer(dispatcher)
         wait_until(lambda: is_waiting(dispatcher))
-        gate.release.set()
-        assert steps[0].entered.wait(TIMEOUT)  # two are left, which is half
+        gate.open()
+        steps[0].wait_until_entered()  # two are left, which is half
         bringer.join()
         for step in steps:
-            step.release.set()
+            step.open()
 
 
 def test_who_waits_for_room_goes_on_when_the_workers_are_to_end(dispatchers):
     dispatcher = dispatchers(events=1)
-    with Gate(dispatcher):
+    with occupied(dispatcher):
         dispatcher.put(Task(lambda: None))
         bringer = Bringer(dispatcher)
         wait_until(lambda: is_waiting(dispatcher))
@@ -873,12 +860,12 @@ def test_who_waits_for_room_goes_on_while_a_task_lacks_an_event_that_it_waits_fo
             wait.set()
             assert over.wait(TIMEOUT)
 
-    with Gate(dispatcher, "lane") as gate:
+    with occupied(dispatcher, "lane") as gate:
         dispatcher.put(Task(receive, "lane"), bounded=False)
         dispatcher.put(Task(lambda: None, "lane"))
         bringer = Bringer(dispatcher)
         wait_until(lambda: is_waiting(dispatcher))
-        gate.release.set()
+        gate.open()
         bringer.join()
         assert wait.wait(TIMEOUT)
         hungry[0] = False  # it has one, though it has not seen it yet
@@ -890,7 +877,7 @@ def test_who_waits_for_room_goes_on_while_a_task_lacks_an_event_that_it_waits_fo
 
 def test_a_wait_for_an_event_outside_a_task_makes_no_room(dispatchers):
     dispatcher = dispatchers(events=1)
-    with Gate(dispatcher), dispatcher.awaiting_event(lambda: True):
+    with occupied(dispatcher), dispatcher.awaiting_event(lambda: True):
         dispatcher.put(Task(lambda: None))
         bringer = Bringer(dispatcher)
         wait_until(lambda: is_waiting(dispatcher))
@@ -900,7 +887,7 @@ def test_a_wait_for_an_event_outside_a_task_makes_no_room(dispatchers):
 
 def test_join_does_not_wait_for_workers_that_are_to_go_on_after_all(dispatchers):
     dispatcher = dispatchers()
-    with Gate(dispatcher), ThreadPoolExecutor(1) as pool:
+    with occupied(dispatcher), ThreadPoolExecutor(1) as pool:
         dispatcher.stop()
         joining = pool.submit(dispatcher.join, Deadline(None))
         wait_until(joining.running)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from connectycube import ChatTimeoutError, DialogRef, NotConnectedError, StanzaError, User
+from tests.support.inside import driver_of
 from tests.support.people import SLOW, Person, away, logged_in, settled
 from tests.support.waiting import TIMEOUT
 from tests.wire.chat.test_messaging import three_at
@@ -80,7 +81,7 @@ def test_users_are_watched_no_longer_in_a_new_session_once_that_was_said(two, em
     ben.chat.logout()
     settled(ana)
     assert ana.events.of("last_activity_changed") == []
-    assert ana.chat._driver.core.counters.forged == 0, "nothing came, and nothing was dropped"
+    assert driver_of(ana.chat).core.counters.forged == 0, "nothing came, and nothing was dropped"
 
 
 def test_a_refused_subscription_is_not_tried_again(two, emulator):
@@ -90,7 +91,7 @@ def test_a_refused_subscription_is_not_tried_again(two, emulator):
     assert caught.value.condition == "item-not-found"
     with away(ana, emulator):
         pass
-    assert ana.chat._driver.core.counters.refused == 0
+    assert driver_of(ana.chat).core.counters.refused == 0
 
 
 # --- active and inactive --------------------------------------------------------------------------------

@@ -35,6 +35,7 @@ from connectycube import (
     Timeouts,
 )
 from connectycube.emulator import Emulator
+from tests.support.inside import driver_of, signals_of
 from tests.support.waiting import TIMEOUT, wait_until
 
 S = ChatState
@@ -60,7 +61,7 @@ class Somebody:
     def say(self, kind: str, to: Somebody) -> None:
         """Send a bare presence of a type to a user, as any XMPP client may."""
         stanza = f'<presence type="{kind}" to="{to.chat._addresses.user(to.id)}"/>'.encode()
-        self.chat._driver.command(lambda core, now: core.send_later(stanza, now))
+        driver_of(self.chat).command(lambda core, now: core.send_later(stanza, now))
 
 
 class Scene:
@@ -74,10 +75,23 @@ class Scene:
         self.outcast = emulator.add_user(f"outcast-{next(_numbers)}", PASSWORD)
         self.group: Dialog = self.peer.cube.dialogs.create_group("Contract", [self.bot.id])
         self.private = DialogRef.private(self.peer.id, "5f1e0a0b0c0d0e0f10111213")
-        # From here on the bot's own calls are the worker's; a message of theirs to react to:
-        sent = self.peer.chat.send_message(self.group, "react to me")
-        self.message_id = sent.result(TIMEOUT).id
+        self.message_id = self._message_to_react_to()
+        # From here on the bot's own calls are the worker's.
         self.enter()
+
+    def _message_to_react_to(self) -> str | None:
+        """Have the peer send it, and wait until the bot has received it; return its id."""
+        received = threading.Event()
+
+        def receiver(chat: Chat, message: Message) -> None:
+            received.set()
+
+        # A member gets the group's messages without joining: a test's receiver would meet this one, too.
+        self.chat.message_received.connect(receiver)
+        sent = self.peer.chat.send_message(self.group, "react to me").result(TIMEOUT)
+        assert received.wait(TIMEOUT)
+        self.chat.message_received.disconnect(receiver)
+        return sent.id
 
     @property
     def chat(self) -> Chat:
@@ -369,7 +383,7 @@ UNPROVOKED = {"system_message_failed"}  # the emulator refuses none
 
 def signals() -> list[str]:
     with ConnectyCube(app_id=1, auth_key="k") as cube:
-        return [signal.name for signal in cube.chat._signals()]
+        return [signal.name for signal in signals_of(cube.chat)]
 
 
 def test_every_signal_is_provoked_here():
@@ -400,7 +414,7 @@ def inside_done_callback(scene: Scene, work: Callable[[], object]) -> Future[Any
     outcome: Future[Any] = Future()
 
     def done(handle: SendHandle[Message]) -> None:
-        assert scene.chat._driver.dispatcher.is_worker()
+        assert driver_of(scene.chat).dispatcher.is_worker()
         finish(outcome, work)
 
     def send(chat: Chat, event: Any) -> None:
@@ -452,7 +466,7 @@ def test_every_call_comes_back_inside_every_callback(emulator, place):
 def test_every_call_comes_back_inside_a_callback_that_keeps_the_queue_full(emulator, place):
     burst = 5
     with scene_of(emulator, limits=Limits(queued_bytes=1)) as scene:
-        dispatcher = scene.chat._driver.dispatcher
+        dispatcher = driver_of(scene.chat).dispatcher
         received: list[str] = []
 
         def record(chat: Chat, message: Message) -> None:
@@ -578,7 +592,7 @@ def test_slow_callbacks_bound_the_queue_and_lose_nothing(emulator, limits):
     received: list[str] = []
     inside_it, go, everything = threading.Event(), threading.Event(), threading.Event()
     with scene_of(emulator, limits=limits) as scene:
-        dispatcher = scene.chat._driver.dispatcher
+        dispatcher = driver_of(scene.chat).dispatcher
         overflows: list[Exception] = []
 
         @scene.chat.state_changed.connect
@@ -616,7 +630,7 @@ def test_slow_callbacks_bound_the_queue_and_lose_nothing(emulator, limits):
 def test_typing_and_presence_are_merged_and_counted_while_the_queue_is_full(emulator):
     inside_it, go = threading.Event(), threading.Event()
     with scene_of(emulator, limits=Limits(queued_events=1)) as scene:
-        dispatcher = scene.chat._driver.dispatcher
+        dispatcher = driver_of(scene.chat).dispatcher
         typing: list[str] = []
         for signal in (scene.chat.typing_started, scene.chat.typing_stopped):
             signal.connect(lambda chat, event, name=signal.name: typing.append(name))

@@ -28,6 +28,7 @@ from connectycube import (
     StanzaError,
     User,
 )
+from tests.support.inside import driver_of
 from tests.support.people import FAST, Events, Person, logged_in
 from tests.support.proxy import FaultProxy
 from tests.support.waiting import TIMEOUT, wait_until
@@ -145,13 +146,13 @@ def test_concurrent_logins_share_one_failure(alice):
 
 def test_the_resource_is_kept_over_logins_and_can_be_chosen(emulator, alice):
     alice.login()
-    first = alice.chat._driver.core.jid
+    first = driver_of(alice.chat).core.jid
     alice.chat.logout()
     alice.login()
-    assert alice.chat._driver.core.jid == first
+    assert driver_of(alice.chat).core.jid == first
     alice.chat.logout()
     alice.chat.login(alice.id, alice.password, resource="desk")
-    assert alice.chat._driver.core.jid.endswith("/desk")
+    assert driver_of(alice.chat).core.jid.endswith("/desk")
 
 
 def test_logout_keeps_user_and_receivers_and_login_works_again(alice, bob):
@@ -347,7 +348,7 @@ def test_the_handle_tells_when_the_server_has_the_message(alice, bob):
     seen = []
 
     def on_done(handle):
-        seen.append((handle.id, handle.done(), alice.chat._driver.dispatcher.is_worker()))
+        seen.append((handle.id, handle.done(), driver_of(alice.chat).dispatcher.is_worker()))
         called.set()
 
     with logged_in(alice, bob):
@@ -639,7 +640,7 @@ def test_typing_that_waits_for_a_slow_receiver_is_merged_to_the_newest(emulator,
             alice.chat.send_typing(dialog)
             alice.chat.send_stop_typing(dialog)
         alice.chat.ping()
-        wait_until(lambda: bot.chat._driver.dispatcher.merged >= 9)
+        wait_until(lambda: driver_of(bot.chat).dispatcher.merged >= 9)
         go.set()
         alice.chat.send_private(bot.id, "done").result(TIMEOUT)
         bot.events.wait_for("message_received", 2)
@@ -732,7 +733,7 @@ def test_login_during_the_reconnection_joins_it(emulator, alice):
 def test_a_second_connection_with_the_same_resource_ends_the_first_for_good(emulator, alice):
     twin = Person.new(emulator)
     with logged_in(alice):
-        resource = alice.chat._driver.core.jid.partition("/")[2]
+        resource = driver_of(alice.chat).core.jid.partition("/")[2]
         twin.chat.login(alice.id, alice.password, resource=resource)
         try:
             change = alice.wait_for_state(S.CLOSED)

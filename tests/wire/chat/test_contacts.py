@@ -13,6 +13,7 @@ from connectycube import (
     User,
 )
 from connectycube.deadline import Deadline
+from tests.support.inside import driver_of, session_of
 from tests.support.people import SLOW, Person, away, logged_in, settled
 from tests.support.waiting import TIMEOUT
 
@@ -70,7 +71,7 @@ def test_a_contact_is_asked_confirms_and_both_see_each_other(two):
     (seen,) = ben.events.wait_for("presence_changed")
     assert (seen.user_id, seen.available, seen.resource) == (
         *(ana.id, True),
-        ana.chat._driver.core.jid.partition("/")[2],
+        driver_of(ana.chat).core.jid.partition("/")[2],
     )
     settled(ana, ben)
     assert len(ana.events.of("contact_requested")) == 1, "confirming does not go on for ever"
@@ -143,7 +144,7 @@ def test_other_devices_of_ones_own_are_no_contacts(two, emulator):
     other.id = ana.id
     with logged_in(other):
         settled(other, ana, other)
-        assert other.chat._driver.core.counters.own_echoes >= 1
+        assert driver_of(other.chat).core.counters.own_echoes >= 1
         assert ana.events.of("presence_changed") == other.events.of("presence_changed") == []
 
 
@@ -196,7 +197,7 @@ def test_what_is_no_user_of_this_application_is_left_out(two):
     ana, ben = two
     stranger = "<item jid='someone@elsewhere.example' name='Someone'/>"
     query = f"<query xmlns='jabber:iq:roster'>{stranger}</query>"
-    ana.chat._driver.request("set", None, query, Deadline(TIMEOUT))
+    driver_of(ana.chat).request("set", None, query, Deadline(TIMEOUT))
     ana.chat.contacts.add(ben.id)
     assert [contact.user_id for contact in ana.chat.contacts.list()] == [ben.id]
 
@@ -233,10 +234,10 @@ CALLS = {
 @pytest.mark.parametrize("wrong", [None, "5", True, 0, -1, 1.5, User(login="no id"), "self"])
 def test_users_who_cannot_be_are_refused_by_name_and_nothing_is_sent(alice, call, wrong):
     alice.login()
-    sent = alice.chat._driver.core._session._outbox.sent
+    sent = session_of(driver_of(alice.chat).core)._outbox.sent
     with pytest.raises((TypeError, ValueError), match=r"^user_id "):
         CALLS[call](alice.chat.contacts, alice.id if wrong == "self" else wrong)
-    assert alice.chat._driver.core._session._outbox.sent == sent
+    assert session_of(driver_of(alice.chat).core)._outbox.sent == sent
 
 
 @pytest.mark.parametrize(

@@ -31,6 +31,7 @@ from connectycube import (
     TlsError,
 )
 from tests.support.certificates import REFUSED
+from tests.support.inside import driver_of
 from tests.support.people import FAST, Events
 from tests.support.ports import free_port
 from tests.support.scripted import Connection, stay_silent
@@ -114,7 +115,7 @@ def log_in_and_answer(conn):
 # --- no link ------------------------------------------------------------------------------------
 
 
-def test_an_unknown_host(chat_to, monkeypatch):
+def test_an_unknown_host_is_named_and_ends_the_login(chat_to, monkeypatch):
     def unknown(*_, **__):
         raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
 
@@ -127,13 +128,13 @@ def test_an_unknown_host(chat_to, monkeypatch):
     assert states(chat) == [S.CONNECTING, S.FORCE_CLOSED, S.CLOSED]
 
 
-def test_a_refused_port(chat_to):
+def test_a_refused_port_is_named_in_the_error(chat_to):
     port = free_port()
     with pytest.raises(ConnectionRefusedByHostError, match=f"port {port}"):
         chat_to(port).login(1, SECRET)
 
 
-def test_a_server_that_accepts_and_stays_silent(chat_to):
+def test_a_silent_server_ends_the_login_at_the_connect_time_out(chat_to):
     with ScriptedXmppServer(stay_silent) as server:
         began = time.monotonic()
         with pytest.raises(ConnectTimeoutError, match="TLS handshake in time"):
@@ -143,7 +144,7 @@ def test_a_server_that_accepts_and_stays_silent(chat_to):
     assert server.saw_no_credentials(SECRET)
 
 
-def test_a_server_that_is_silent_after_the_handshake(chat_to, certificates):
+def test_silence_after_the_handshake_ends_the_login_at_its_time_out(chat_to, certificates):
     with ScriptedXmppServer(stay_silent, tls=certificates.valid) as server:
         with pytest.raises(LoginTimeoutError):
             chat_to(server.port).login(1, SECRET, timeout=0.4)
@@ -151,7 +152,7 @@ def test_a_server_that_is_silent_after_the_handshake(chat_to, certificates):
     assert server.saw_no_credentials(SECRET)
 
 
-def test_plaintext_on_the_tls_port(chat_to):
+def test_plaintext_on_the_tls_port_gets_no_credentials(chat_to):
     def speak_in_clear(conn):
         conn.send(STREAM_HEADER)
         conn.expect_end()
@@ -164,7 +165,7 @@ def test_plaintext_on_the_tls_port(chat_to):
 
 
 @pytest.mark.parametrize("kind", REFUSED)
-def test_a_certificate_that_is_not_valid(chat_to, certificates, kind):
+def test_a_certificate_that_is_not_valid_gets_no_credentials(chat_to, certificates, kind):
     with ScriptedXmppServer(stay_silent, tls=getattr(certificates, kind)) as server:
         with pytest.raises(CertificateError, match="not valid for localhost"):
             chat_to(server.port).login(1, SECRET)
@@ -175,7 +176,7 @@ def test_a_certificate_that_is_not_valid(chat_to, certificates, kind):
 # --- no login -----------------------------------------------------------------------------------
 
 
-def test_a_server_without_plain(chat_to, certificates):
+def test_a_server_without_plain_gets_no_credentials(chat_to, certificates):
     def offer_scram(conn):
         conn.open_stream(PLAIN.replace("PLAIN", "SCRAM-SHA-1"))
         conn.expect_end()
@@ -346,9 +347,7 @@ def test_a_server_that_accepts_and_drops_for_ever_exhausts_the_attempts(chat_to,
         assert len(server.connections) == 4
 
 
-def test_a_server_that_does_not_acknowledge_is_a_dead_peer_and_the_outcome_unknown(
-    chat_to, certificates
-):
+def test_who_does_not_acknowledge_is_dead_and_the_outcome_unknown(chat_to, certificates):
     def script(conn):
         conn.log_in()
         conn.take_presence()
@@ -428,7 +427,7 @@ def test_a_spoofed_iq_answer_is_not_believed(chat_to, certificates):
         chat.login(1, SECRET)
         with pytest.raises(TimeoutError):
             chat.ping(timeout=0.3)
-        assert chat._driver.core.counters.unclaimed_answers == 1
+        assert driver_of(chat).core.counters.unclaimed_answers == 1
         chat.logout(timeout=0.2)
 
 
@@ -474,6 +473,8 @@ def test_no_secret_is_in_any_log_line_or_repr(chat_to, certificates, caplog):
     with ScriptedXmppServer(log_in_and_answer, tls=certificates.valid) as server:
         chat = chat_to(server.port)
         chat.login(1, SECRET)
-        shown = repr(chat) + repr(chat._driver.core.credentials) + repr(chat._config) + caplog.text
+        shown = (
+            repr(chat) + repr(driver_of(chat).core.credentials) + repr(chat._config) + caplog.text
+        )
         chat.logout()
     assert SECRET not in shown

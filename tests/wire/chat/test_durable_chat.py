@@ -23,8 +23,9 @@ from connectycube import (
 from connectycube.chat.history import History
 from connectycube.emulator import Emulator
 from tests.support.durable_people import Bot, as_after_a_crash, contents, failing
+from tests.support.inside import driver_of, session_of, store_of
 from tests.support.people import SLOW, Person, logged_in, settled
-from tests.support.waiting import TIMEOUT
+from tests.support.waiting import TIMEOUT, Gate
 
 
 @pytest.fixture(scope="module")
@@ -46,29 +47,11 @@ def alice(emulator) -> Iterator[Person]:
         yield person
 
 
-class Gate:
-    """A receiver that stays in its first call until it is let go."""
-
-    def __init__(self) -> None:
-        self.entered = threading.Event()
-        self._open = threading.Event()
-
-    def __call__(self, chat: Chat, message: Message) -> None:
-        self.entered.set()
-        assert self._open.wait(TIMEOUT)
-
-    def open(self) -> None:
-        self._open.set()
-
-    def wait(self) -> None:
-        assert self.entered.wait(TIMEOUT)
-
-
 @pytest.fixture
 def gate() -> Iterator[Gate]:
-    made = Gate()
-    yield made
-    made.open()
+    """A receiver that stays in its first call until it is let go."""
+    with Gate() as made:
+        yield made
 
 
 def send(sender: Person, bot: Bot, *bodies: str) -> None:
@@ -81,7 +64,7 @@ def begin_to_handle(bot: Bot, sender: Person, gate: Gate, *bodies: str) -> None:
     bot.chat.message_received.connect(gate)
     bot.chat.login()
     send(sender, bot, *bodies)
-    gate.wait()
+    gate.wait_until_entered()
 
 
 def cut_off(bot: Bot, emulator: Emulator) -> None:
@@ -116,21 +99,21 @@ def test_a_handled_message_is_removed_and_known(bot, alice):
 
 def test_a_message_is_in_the_file_before_the_server_hears_that_it_was_handled(bot, alice):
     bot.chat.login()
-    store = bot.chat._driver._durability._store
+    store = store_of(bot.chat)
     handled = []
     original = store.take_over
 
     def take_over(*args):
-        handled.append(bot.chat._driver.core._session._inbound.handled)
+        handled.append(session_of(driver_of(bot.chat).core)._inbound.handled)
         places = original(*args)
-        handled.append(bot.chat._driver.core._session._inbound.handled)
+        handled.append(session_of(driver_of(bot.chat).core)._inbound.handled)
         return places
 
     store.take_over = take_over
     send(alice, bot, "hello")
     bot.events.wait_for("message_received")
     settled(bot)
-    assert handled[0] == handled[1] < bot.chat._driver.core._session._inbound.handled
+    assert handled[0] == handled[1] < session_of(driver_of(bot.chat).core)._inbound.handled
 
 
 def test_what_a_dead_process_had_not_handled_comes_first_and_says_so(
@@ -256,7 +239,7 @@ def test_what_no_receiver_got_because_they_were_forgotten_stays(make, alice, gat
     bot.chat.ping(TIMEOUT)  # so that all of it has arrived
     bot.chat.destroy(timeout=0.1)
     gate.open()
-    for worker in bot.chat._driver.dispatcher._threads:
+    for worker in driver_of(bot.chat).dispatcher._threads:
         worker.join(TIMEOUT)
     born.chat.login()
     born.events.wait_for("message_received")
@@ -459,7 +442,7 @@ def test_it_is_sent_before_anything_newer(make, alice, emulator, copy):
 def test_what_history_holds_already_is_not_sent_again(make, alice, emulator, copy):
     dead = make()
     dead.chat.login()
-    store = dead.chat._driver._durability._store
+    store = store_of(dead.chat)
     original = store.take_over
 
     def take_over(arrived, outcomes, cursor, now):
@@ -604,7 +587,7 @@ def test_the_file_is_held_while_a_receiver_runs_and_free_when_it_returns(make, a
     with pytest.raises(DurableStoreError, match="has it open"):
         second.chat.login()
     gate.open()
-    for worker in bot.chat._driver.dispatcher._threads:
+    for worker in driver_of(bot.chat).dispatcher._threads:
         worker.join(TIMEOUT)
     second.chat.login()
     settled(second)
@@ -629,7 +612,7 @@ def test_logging_out_inside_a_receiver_frees_the_file(make, alice):
     bot.chat.login()
     send(alice, bot, "stop")
     bot.wait_for_state(ChatState.CLOSED)
-    for worker in bot.chat._driver.dispatcher._threads:
+    for worker in driver_of(bot.chat).dispatcher._threads:
         worker.join(TIMEOUT)
     second.chat.login()
     settled(second)
@@ -680,7 +663,7 @@ def test_relogin_from_closed_opens_the_file_again(make, alice):
 
 def fill_the_disk(bot: Bot) -> Callable[[], None]:
     """Let the bot's store grow no more; what is returned makes room again."""
-    run = bot.chat._driver._durability._store._connection.execute
+    run = store_of(bot.chat)._connection.execute
     pages = run("PRAGMA page_count").fetchone()[0]
     run(f"PRAGMA max_page_count = {pages}")
     return lambda: run("PRAGMA max_page_count = 1000000")
@@ -688,11 +671,11 @@ def fill_the_disk(bot: Bot) -> Callable[[], None]:
 
 def test_a_log_handler_may_use_the_chat_also_when_the_store_fails_at_the_end(bot):
     bot.chat.login()
-    store = bot.chat._driver._durability._store
+    store = store_of(bot.chat)
     assert store is not None
     closed = store.close
     failing(store, "set_cursor", DurableStoreError("no more room", path=str(bot.path)))
-    bot.chat._driver.core.recovery.start_at(time.monotonic())
+    driver_of(bot.chat).core.recovery.start_at(time.monotonic())
     said = threading.Event()
 
     class Teller(logging.Handler):
@@ -771,7 +754,7 @@ def test_a_file_that_is_removed_closes_the_connection_with_the_reason(bot, alice
 
 def test_a_store_that_cannot_note_what_was_handled_closes_the_connection(bot, alice, gate):
     begin_to_handle(bot, alice, gate, "hello")
-    bot.chat._driver._durability._store._connection.execute("PRAGMA query_only = ON")
+    store_of(bot.chat)._connection.execute("PRAGMA query_only = ON")
     gate.open()
     change = bot.wait_for_state(ChatState.CLOSED)
     assert "readonly" in str(change.reason)
@@ -782,7 +765,7 @@ def test_a_store_that_cannot_note_what_was_handled_closes_the_connection(bot, al
 
 def test_a_message_whose_outcome_cannot_be_noted_was_sent_all_the_same(bot, alice, emulator):
     bot.chat.login()
-    store = bot.chat._driver._durability._store
+    store = store_of(bot.chat)
     failing(store, "take_over", DurableStoreError("the disk is full", path=str(bot.path)))
     handle = bot.chat.send_private(alice.id, "once")
     assert handle.result(TIMEOUT).body == "once"
@@ -810,13 +793,13 @@ def test_the_cursor_is_kept_by_the_services_clock_and_told_to_the_next_process(m
     assert 5_000_000.0 <= kept < 5_000_000.0 + TIMEOUT
     born = chat_at(bot, 5_000_600.0)
     ages = []
-    original = born._driver.core.begin_from
+    original = driver_of(born).core.begin_from
 
     def begin_from(seen, outbox, cursor, now):
         ages.append(now - cursor)
         original(seen, outbox, cursor, now)
 
-    born._driver.core.begin_from = begin_from
+    driver_of(born).core.begin_from = begin_from
     try:
         born.login()
     finally:
@@ -832,8 +815,8 @@ def test_where_the_time_is_not_known_the_cursor_keeps_its_place(make):
     first.logout()
     second = chat_at(bot, None)
     left = []
-    original = second._driver._durability.open
-    second._driver._durability.open = lambda user_id: left.append(original(user_id)) or left[-1]
+    original = driver_of(second)._durability.open
+    driver_of(second)._durability.open = lambda user_id: left.append(original(user_id)) or left[-1]
     second.login()
     second.logout()
     second.login()

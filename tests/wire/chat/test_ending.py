@@ -21,23 +21,11 @@ from connectycube import (
 )
 from tests.support.people import SLOW, Person, give_stored_ids
 from tests.support.scripted_xmpp import PLAIN, ScriptedXmppServer
-from tests.support.waiting import TIMEOUT, wait_until
+from tests.support.waiting import TIMEOUT, Gate, wait_until
 
 S = ChatState
 BOUND = 0.5
 ENDED = {"logout": S.CLOSED, "destroy": S.IDLE}
-
-
-class Blocker:
-    """A receiver that does not return before it is told to."""
-
-    def __init__(self, stack):
-        self.begun, self.over = threading.Event(), threading.Event()
-        stack.callback(self.over.set)
-
-    def __call__(self, *_):
-        self.begun.set()
-        self.over.wait(TIMEOUT * 3)
 
 
 def in_the_background(stack, call, *arguments):
@@ -233,12 +221,12 @@ def test_both_are_told_apart(person, proxy):
 def test_events_behind_a_receiver_that_does_not_return_are_counted_and_it_is_named(
     alice, bob, stack, caplog
 ):
-    stuck = Blocker(stack)
+    stuck = stack.enter_context(Gate())
     alice.login()
     bob.login()
     alice.chat.message_received.connect(stuck)
     bob.chat.send_private(alice.id, "the first").result(TIMEOUT)
-    assert stuck.begun.wait(TIMEOUT)
+    stuck.wait_until_entered()
     for number in range(3):
         bob.chat.send_private(alice.id, str(number)).result(TIMEOUT)
     alice.chat.ping()
@@ -248,24 +236,24 @@ def test_events_behind_a_receiver_that_does_not_return_are_counted_and_it_is_nam
     assert bool(abandoned) and str(abandoned) == "3 queued events, 1 running receiver"
     line = next(record.getMessage() for record in caplog.records if "abandoned" in record.msg)
     assert "abandoned: 3 queued events, 1 running receiver (now running: " in line
-    assert "Blocker" in line
-    stuck.over.set()
+    assert "Gate" in line
+    stuck.open()
     alice.events.wait_for("message_received", 4)  # they were late, and not lost
 
 
 def test_with_a_full_queue_it_ends_within_the_bound_and_says_so(emulator, bob, stack):
-    stuck = Blocker(stack)
+    stuck = stack.enter_context(Gate())
     slow = Person.new(emulator, limits=Limits(queued_events=5))
     bob.login()
     slow.login()
     slow.chat.message_received.connect(stuck)
     bob.chat.send_private(slow.id, "the first")
-    assert stuck.begun.wait(TIMEOUT)
+    stuck.wait_until_entered()
     for number in range(30):
         bob.chat.send_private(slow.id, str(number))
     wait_until(lambda: slow.chat.state is S.FORCE_CLOSED)
     assert slow.chat.logout(timeout=0.3) == Abandoned(queued=5, running=1)
-    stuck.over.set()
+    stuck.open()
 
 
 def test_history_that_does_not_answer_holds_up_nothing_and_its_messages_are_unacknowledged(

@@ -10,10 +10,11 @@ import pytest
 
 from connectycube import ChatState, NotConnectedError, Timeouts
 from connectycube.chat import exit as ending
+from tests.support.inside import driver_of
 from tests.support.people import FAST, Person
 from tests.support.proxy import FaultProxy
-from tests.support.waiting import TIMEOUT
-from tests.wire.chat.test_ending import STATES, Blocker
+from tests.support.waiting import TIMEOUT, Gate
+from tests.wire.chat.test_ending import STATES
 
 S = ChatState
 
@@ -49,7 +50,7 @@ def exits(monkeypatch):
     """Let the interpreter exit, as far as these chats can see; what has begun ends with the test."""
 
     def do(*chats):
-        monkeypatch.setattr(ending, "_connections", [chat._driver for chat in chats])
+        monkeypatch.setattr(ending, "_connections", [driver_of(chat) for chat in chats])
         monkeypatch.setattr(ending, "_begun", False)
         with ThreadPoolExecutor(1) as pool:
             pool.submit(ending._at_exit).result(TIMEOUT)
@@ -69,35 +70,35 @@ def test_the_time_of_all_is_the_shortest_of_each_and_stuck_receivers_share_it(
 ):
     people = [person(timeouts=Timeouts(exit=seconds)) for seconds in (60.0, 0.3, 60.0)]
     bob.login()
-    blockers = [Blocker(stack) for _ in people]
+    blockers = [stack.enter_context(Gate()) for _ in people]
     for one, stuck in zip(people, blockers, strict=True):
         one.chat.message_received.connect(stuck)
         one.login()
         bob.chat.send_private(one.id, "hello")
-        assert stuck.begun.wait(TIMEOUT)
+        stuck.wait_until_entered()
     with caplog.at_level(logging.WARNING, "connectycube.chat"):
         exits(*(one.chat for one in people))
     assert all(one.chat.state is S.CLOSED for one in people)
     assert caplog.text.count("abandoned: 1 running receiver") == len(people)
     for stuck in blockers:
-        stuck.over.set()
+        stuck.open()
 
 
 def test_a_stuck_receiver_does_not_take_the_time_of_the_other_connections(
     emulator, person, bob, stack, exits
 ):
-    stuck = Blocker(stack)
+    stuck = stack.enter_context(Gate())
     first, second = (person(timeouts=Timeouts(exit=0.5)) for _ in range(2))
     first.chat.message_received.connect(stuck)
     for one in (first, second, bob):
         one.login()
     bob.chat.send_private(first.id, "hello")
-    assert stuck.begun.wait(TIMEOUT)
+    stuck.wait_until_entered()
     handle = second.chat.send_private(bob.id, "the last word")
     exits(first.chat, second.chat)
     assert handle.result(0).body == "the last word"
     assert emulator.sessions(second.id) == [], "its stream was ended, not cut"
-    stuck.over.set()
+    stuck.open()
 
 
 def test_a_connection_that_was_ended_in_good_order_is_not_mentioned(alice, exits, caplog):

@@ -23,6 +23,7 @@ from connectycube import (
     Typing,
 )
 from connectycube.emulator import Emulator
+from tests.support.inside import driver_of
 from tests.support.people import PASSWORD, SLOW, Person, away, settled
 from tests.support.waiting import TIMEOUT
 
@@ -502,7 +503,7 @@ def test_signals_of_calls_are_counted_and_named_in_the_log_without_their_content
         "<signalType>call</signalType><sdp>secret words</sdp></extraParams></message>"
     )
     with ben.chat.events(ben.chat.message_received, TIMEOUT) as events:
-        ana.chat._driver.command(lambda core, now: core.send_later(offer.encode(), now))
+        driver_of(ana.chat).command(lambda core, now: core.send_later(offer.encode(), now))
         ana.chat.send_private(ben.id, "did you hear it ring?")
         events.next()
     settled(ben)

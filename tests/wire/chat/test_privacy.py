@@ -19,6 +19,7 @@ from connectycube import (
     User,
 )
 from connectycube.deadline import Deadline
+from tests.support.inside import driver_of, session_of
 from tests.support.people import FAST, SLOW, Person, away, logged_in, settled
 from tests.support.proxy import FaultProxy
 from tests.support.waiting import TIMEOUT, wait_until
@@ -60,7 +61,7 @@ def refused(sender, receiver):
 def raw(person, payload):
     """Make a request of privacy lists as some other program would."""
     xml = f'<query xmlns="jabber:iq:privacy">{payload}</query>'
-    return person.chat._driver.request("set", None, xml, Deadline(TIMEOUT))
+    return driver_of(person.chat).request("set", None, xml, Deadline(TIMEOUT))
 
 
 def rules_in_force(person):
@@ -325,10 +326,10 @@ def test_a_list_that_is_not_there_is_item_not_found(two, call):
 )
 def test_wrong_arguments_are_named_and_nothing_is_sent(alice, call, words):
     alice.login()
-    sent = alice.chat._driver.core._session._outbox.sent
+    sent = session_of(driver_of(alice.chat).core)._outbox.sent
     with pytest.raises((TypeError, ValueError), match=f"^{words}"):
         call(alice.chat.privacy, alice.id)
-    assert alice.chat._driver.core._session._outbox.sent == sent
+    assert session_of(driver_of(alice.chat).core)._outbox.sent == sent
 
 
 CALLS = [

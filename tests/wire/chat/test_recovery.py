@@ -15,6 +15,7 @@ import pytest
 from connectycube import ChatState, ConnectyCube, Dialog, DialogRef, Limits, Message, ServerError
 from connectycube.config import Exchange
 from connectycube.emulator import Emulator
+from tests.support.inside import driver_of, signals_of, transport_of
 from tests.support.people import FAST, PASSWORD, SLOW, Events, Person, away, settled
 from tests.support.waiting import TIMEOUT, wait_until
 
@@ -96,7 +97,7 @@ def say(speaker: Person, to: Person | Dialog, *bodies: str) -> None:
 
 def is_filled(somebody: Person, patience: float = TIMEOUT) -> None:
     """Wait until there is no gap any more."""
-    recovery = somebody.chat._driver.core.recovery
+    recovery = driver_of(somebody.chat).core.recovery
     wait_until(lambda: not recovery.is_open, "the gap to be filled", timeout=patience)
 
 
@@ -319,7 +320,7 @@ def test_logging_out_meanwhile_gives_the_receivers_what_had_arrived(emulator, an
 
 def test_destroy_waits_for_a_request_to_history_within_its_bound(emulator, ann):
     def reading() -> list[threading.Thread]:
-        name = f"{ann.chat._driver._name}-history"
+        name = f"{driver_of(ann.chat)._name}-history"
         return [thread for thread in threading.enumerate() if thread.name == name]
 
     with emulator.faults.delay(seconds=HOUR, on="rest", user=ann.id) as slow:
@@ -360,7 +361,7 @@ def test_history_is_read_no_faster_than_receivers_take_it(emulator, person, bea,
     bodies = fill(emulator, cat, bea, 350)
     try:
         assert entered.wait(TIMEOUT)
-        dispatcher = cat.chat._driver.dispatcher
+        dispatcher = driver_of(cat.chat).dispatcher
         wait_until(lambda: dispatcher._room._waiters, "the wait for room")
         assert dispatcher.queued <= 4 and requests.count["Message"] == 1
     finally:
@@ -438,7 +439,7 @@ def test_without_a_rest_session_it_is_told_that_nothing_can_be_read(emulator, be
     login = f"dan-{next(_numbers)}"
     user_id = emulator.add_user(login, PASSWORD)
     with ConnectyCube(config=emulator.config(reconnect=SLOW)) as cube:
-        cube.chat.events_seen = Events(*cube.chat._signals())
+        cube.chat.events_seen = Events(*signals_of(cube.chat))
         cube.chat.login(user_id, PASSWORD)
         watched = Person(user_id, cube.config, cube=cube)
         with away(watched, emulator):
@@ -458,7 +459,7 @@ def test_the_services_time_is_asked_for_where_nothing_was_asked_over_rest_before
         with other.with_token(token, user_id=user_id) as cube:
             seen = Events(cube.chat.message_received, cube.chat.recovery_failed)
             cube.chat.login()
-            assert cube._transport.service_time() is None
+            assert transport_of(cube).service_time() is None
             with away(Person(user_id, cube.config, cube=cube), emulator):
                 bea.cube.messages.create(user_id, "in the gap")
             assert seen.wait_for("message_received")[0].recovered

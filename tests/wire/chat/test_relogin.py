@@ -18,6 +18,7 @@ from connectycube import (
     Timeouts,
 )
 from connectycube.chat import driver
+from tests.support.inside import driver_of
 from tests.support.people import SLOW
 from tests.support.scripted_xmpp import ScriptedXmppServer
 from tests.support.waiting import TIMEOUT, wait_until
@@ -29,7 +30,7 @@ BOB = DialogRef.private(2)
 
 def connections_of(chat):
     """The connection threads of a chat that live now."""
-    name = f"{chat._driver.name}-connection"
+    name = f"{driver_of(chat).name}-connection"
     return [thread for thread in threading.enumerate() if thread.name == name]
 
 
@@ -261,7 +262,7 @@ def test_what_an_old_socket_brings_when_the_new_one_is_up_is_nobodys(
     chat.state_changed.connect(lambda chat, change: states.append(change.state))
     chat.login(1, "secret")
     held.held = connections_of(chat)[0]
-    chat._driver._waker.wake()
+    driver_of(chat)._waker.wake()
     assert held.stands.wait(TIMEOUT)
     chat.logout(timeout=0.0)  # its thread cannot be waited for, and is left behind
     chat.login(1, "secret")

@@ -20,8 +20,9 @@ from connectycube import (
     Timeouts,
 )
 from connectycube.emulator import Emulator
+from tests.support.inside import transport_of
 from tests.support.people import FAST, PASSWORD, Person
-from tests.support.waiting import TIMEOUT
+from tests.support.waiting import TIMEOUT, Gate
 
 S = ChatState
 HOUR = 3600.0
@@ -67,7 +68,7 @@ NO_RENEWAL = object()  # a token, and nothing to renew it with
 def expire(cube, emulator):
     """End the client's session at the service, without the client's knowledge."""
     with emulator.faults.start("expire_session", times=1), pytest.raises(CredentialsError):
-        cube._transport.call("GET", ("session",), renew=False)
+        transport_of(cube).call("GET", ("session",), renew=False)
 
 
 def lose_session(client, emulator):
@@ -300,21 +301,17 @@ def test_a_wrong_password_by_then_is_final(emulator, client):
 def stuck():
     """A renewal that begins and does not end before the test does."""
 
-    class Stuck:
-        def __init__(self):
-            self.begun, self.over = threading.Event(), threading.Event()
-            self.threads = []
+    threads = []
 
+    class Stuck(Gate):
         def __call__(self, session):
-            self.threads.append(threading.current_thread())
-            self.begun.set()
-            self.over.wait(TIMEOUT * 3)
+            threads.append(threading.current_thread())
+            super().__call__(session)
             raise OSError("too late")
 
-    made = Stuck()
-    yield made
-    made.over.set()
-    for thread in made.threads:
+    with Stuck() as made:
+        yield made
+    for thread in threads:
         thread.join(TIMEOUT)
 
 
@@ -323,9 +320,9 @@ def test_a_renewal_that_blocks_keeps_neither_logout_nor_the_login_waiting(emulat
     expire(alice.cube, emulator)
     with pytest.raises(TimeoutError):  # LoginTimeoutError or ConnectTimeoutError
         alice.chat.login(timeout=1.0)
-    assert stuck.begun.is_set()
+    stuck.wait_until_entered()
     assert alice.chat.state is S.CLOSED
-    stuck.over.set()
+    stuck.open()
 
 
 def test_a_renewal_that_blocks_ends_with_its_attempt_and_logout_does_not_wait_for_it(
@@ -340,7 +337,7 @@ def test_a_renewal_that_blocks_ends_with_its_attempt_and_logout_does_not_wait_fo
     alice.wait_for_state(S.RECONNECTING, 2)
     alice.chat.logout()
     assert alice.chat.state is S.CLOSED
-    stuck.over.set()
+    stuck.open()
 
 
 def test_no_renewal_is_asked_for_where_the_password_was_given(emulator, client):

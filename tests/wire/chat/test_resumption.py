@@ -8,6 +8,7 @@ from contextlib import ExitStack
 import pytest
 
 from connectycube import ChatState, Limits, StreamProtocolError
+from tests.support.inside import driver_of, on_emulator, session_of
 from tests.support.people import FAST, Events, Person, give_stored_ids, settled
 from tests.support.proxy import FaultProxy
 from tests.support.waiting import TIMEOUT, wait_until
@@ -46,10 +47,10 @@ def person(emulator, stack):
 def count_from(person, emulator, start):
     """Let both sides have sent so many stanzas more in the session, which is at rest."""
     settled(person)
-    core = person.chat._driver.core
+    core = driver_of(person.chat).core
 
     def move(core, now):
-        outbox, inbound = core._session._outbox, core._session._inbound
+        outbox, inbound = session_of(core)._outbox, session_of(core)._inbound
         assert not outbox.unacknowledged
         outbox._acknowledged = (outbox._acknowledged + start) % 2**32
         inbound._received = inbound.handled = (inbound.handled + start) % 2**32
@@ -60,10 +61,10 @@ def count_from(person, emulator, start):
         management.handled = (management.handled + start) % 2**32
         management._sent = (management._sent + start) % 2**32
 
-    person.chat._driver.command(lambda core, now: core._session.ask(now))
+    driver_of(person.chat).command(lambda core, now: session_of(core).ask(now))
     wait_until(lambda: not core.unfinished)
-    emulator._call(move_server)
-    person.chat._driver.command(move)
+    on_emulator(emulator, move_server)
+    driver_of(person.chat).command(move)
 
 
 @pytest.mark.parametrize("start", [0, NEAR_THE_WRAP], ids=["from zero", "over the wrap"])
@@ -104,10 +105,10 @@ def test_eight_threads_send_and_receive_through_many_resumptions(emulator, proxy
     ids = [event.message_id for event in sent.wait_for("message_sent", len(handles))]
     assert sorted(ids) == sorted(handle.id for handle in handles)
     assert alice.states.count(S.READY) == 1
-    core = alice.chat._driver.core
+    core = driver_of(alice.chat).core
     if start:
-        assert core._session._inbound.handled < NEAR_THE_WRAP, "the counts have wrapped"
-        assert core._session._outbox.sent < NEAR_THE_WRAP
+        assert session_of(core)._inbound.handled < NEAR_THE_WRAP, "the counts have wrapped"
+        assert session_of(core)._outbox.sent < NEAR_THE_WRAP
 
 
 def test_senders_that_fill_the_outbound_buffer_wait_for_the_resumption_and_lose_nothing(
@@ -127,8 +128,8 @@ def test_senders_that_fill_the_outbound_buffer_wait_for_the_resumption_and_lose_
 
     with ThreadPoolExecutor(SENDERS) as pool:
         sending = [pool.submit(send, sender) for sender in range(SENDERS)]
-        wait_until(lambda: alice.chat._driver.core.unfinished >= 20)
-        assert alice.chat._driver.core.unfinished <= 21
+        wait_until(lambda: driver_of(alice.chat).core.unfinished >= 20)
+        assert driver_of(alice.chat).core.unfinished <= 21
         proxy.accept()
         handles = [handle for each in sending for handle in each.result(TIMEOUT)]
     for handle in handles:
@@ -159,7 +160,7 @@ def test_what_eight_threads_sent_survives_a_session_that_cannot_be_resumed(
         proxy.rst()
         alice.wait_for_state(S.FORCE_CLOSED)
         bob.chat.ping()
-        wait_until(lambda: not bob.chat._driver.dispatcher.queued)
+        wait_until(lambda: not driver_of(bob.chat).dispatcher.queued)
         with emulator.faults.start("refuse_resume", user=alice.id, times=1, h=h):
             proxy.accept()
             alice.wait_for_state(S.READY, 2)
@@ -184,7 +185,7 @@ def test_a_server_that_acknowledges_what_was_never_sent_is_left_and_nothing_coun
         (session,) = service.exchange.sessions(alice.id)
         session.management.handled = (session.management.handled + 1000) % 2**32
 
-    emulator._call(claim_too_much)
+    on_emulator(emulator, claim_too_much)
     give_stored_ids(alice.chat, lambda dialog, ids: set(ids))
     handle = alice.chat.send_private(bob.id, "hello")
     reason = alice.wait_for_state(S.FORCE_CLOSED).reason

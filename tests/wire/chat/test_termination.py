@@ -21,9 +21,10 @@ from connectycube import (
     ReconnectPolicy,
     StreamError,
 )
+from tests.support.inside import driver_of
 from tests.support.people import Person
-from tests.support.waiting import TIMEOUT, wait_until
-from tests.wire.chat.test_ending import STATES, Blocker
+from tests.support.waiting import TIMEOUT, Gate, wait_until
+from tests.wire.chat.test_ending import STATES
 
 S = ChatState
 ONE, TWO = signal.SIGUSR1, signal.SIGUSR2
@@ -96,15 +97,15 @@ def test_in_a_process_that_never_logged_in_there_is_nothing_to_wait_for(alice):
 
 
 def test_what_was_left_undone_is_in_the_log(alice, bob, stack, caplog):
-    stuck = Blocker(stack)
+    stuck = stack.enter_context(Gate())
     alice.login()
     bob.login()
     alice.chat.message_received.connect(stuck)
     bob.chat.send_private(alice.id, "hello")
-    assert stuck.begun.wait(TIMEOUT)
-    timeouts = alice.chat._driver._config.timeouts
-    quick = alice.chat._driver._config.replace(timeouts=type(timeouts)(logout=0.3))
-    alice.chat._driver._config = quick
+    stuck.wait_until_entered()
+    timeouts = driver_of(alice.chat)._config.timeouts
+    quick = driver_of(alice.chat)._config.replace(timeouts=type(timeouts)(logout=0.3))
+    driver_of(alice.chat)._config = quick
     before = [signal.getsignal(ONE)]
     with (
         caplog.at_level(logging.WARNING, "connectycube.chat"),
@@ -112,7 +113,7 @@ def test_what_was_left_undone_is_in_the_log(alice, bob, stack, caplog):
     ):
         alice.chat.wait(signals=(ONE,))
     assert "abandoned: 1 running receiver" in caplog.text
-    stuck.over.set()
+    stuck.open()
 
 
 def test_the_second_signal_ends_it_at_once(person, proxy, caplog):
@@ -122,7 +123,7 @@ def test_the_second_signal_ends_it_at_once(person, proxy, caplog):
     handle = alice.chat.send_private(alice.id + 1, "nobody acknowledges this")
     before = [signal.getsignal(ONE), signal.getsignal(TWO)]
     quick = alice.config.replace(timeouts=type(alice.config.timeouts)(logout=TIMEOUT * 6))
-    alice.chat._driver._config = quick
+    driver_of(alice.chat)._config = quick
 
     def send_both():
         send(ONE, before)
@@ -134,17 +135,17 @@ def test_the_second_signal_ends_it_at_once(person, proxy, caplog):
     assert alice.chat.state is S.CLOSED
     assert handle.done()
     assert "abandoned: 1 unacknowledged message" in caplog.text
-    assert alice.chat._driver.is_over, "the exit of the interpreter does not wait for it again"
+    assert driver_of(alice.chat).is_over, "the exit of the interpreter does not wait for it again"
     wait_until(lambda: not [t for t in threading.enumerate() if t.name.endswith("-logout")])
 
 
 def test_after_a_hurried_end_it_can_be_logged_in_again_and_is_ended_at_the_exit_again(person):
     alice = person()
     alice.login()
-    alice.chat._driver.hurry()
+    driver_of(alice.chat).hurry()
     alice.login()
     assert alice.chat.ping() < TIMEOUT
-    assert not alice.chat._driver.is_over
+    assert not driver_of(alice.chat).is_over
 
 
 def test_a_signal_that_the_system_gives_to_another_thread_ends_the_wait_as_well(alice):
@@ -217,13 +218,13 @@ def test_an_exception_of_a_handler_ends_the_wait_and_leaves_the_connection_usabl
     alice.login()
 
     def interrupt():
-        wait_until(lambda: alice.chat._driver.closings._waits)
+        wait_until(lambda: driver_of(alice.chat).closings._waits)
         os.kill(os.getpid(), signal.SIGINT)
 
     with meanwhile(interrupt), pytest.raises(KeyboardInterrupt):
         alice.chat.wait()
     assert alice.chat.ping() < TIMEOUT
-    assert not alice.chat._driver.closings._waits
+    assert not driver_of(alice.chat).closings._waits
 
 
 def test_several_threads_wait_for_the_same_end_with_its_reason(emulator):
@@ -231,7 +232,7 @@ def test_several_threads_wait_for_the_same_end_with_its_reason(emulator):
     eve.login()
     with ThreadPoolExecutor(5) as pool:
         waits = [pool.submit(eve.chat.wait) for _ in range(5)]
-        wait_until(lambda: len(eve.chat._driver.closings._waits) == 5)
+        wait_until(lambda: len(driver_of(eve.chat).closings._waits) == 5)
         with emulator.faults.start("stream_error", user=eve.id, times=1):
             errors = [wait.exception(TIMEOUT) for wait in waits]
     assert [error.condition for error in errors] == ["conflict"] * 5
@@ -248,7 +249,7 @@ def test_who_waits_learns_of_an_end_although_another_connection_follows_at_once(
 
     with ThreadPoolExecutor(1) as pool:
         waiting = pool.submit(eve.chat.wait)
-        wait_until(lambda: eve.chat._driver.closings._waits)
+        wait_until(lambda: driver_of(eve.chat).closings._waits)
         with emulator.faults.start("stream_error", user=eve.id, times=1):
             assert isinstance(waiting.exception(TIMEOUT), StreamError)
         eve.wait_for_state(S.READY, 2)

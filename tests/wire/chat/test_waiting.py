@@ -23,6 +23,7 @@ from connectycube import (
 from connectycube.chat.protocol.decoding import Delivery
 from connectycube.chat.waiting import EventStream, Streams
 from connectycube.models import StateChange
+from tests.support.inside import driver_of
 from tests.support.people import Person, logged_in
 from tests.support.waiting import TIMEOUT
 
@@ -223,7 +224,7 @@ def test_wait_for_waits_for_one_event_and_leaves_nothing_open(alice, bob):
         while waiter.is_alive():
             bob.chat.send_private(alice.id, "hello").result(TIMEOUT)
         assert found[0].body == "hello"
-        assert alice.chat._driver._outlet.streams._open == ()
+        assert driver_of(alice.chat)._outlet.streams._open == ()
 
 
 def test_what_where_raises_reaches_the_caller_and_closes_the_stream(alice, bob):
@@ -232,7 +233,7 @@ def test_what_where_raises_reaches_the_caller_and_closes_the_stream(alice, bob):
         bob.chat.send_private(alice.id, "hello")
         with pytest.raises(ZeroDivisionError), events:
             events.next(where=lambda message: 1 / 0)
-        assert alice.chat._driver._outlet.streams._open == ()
+        assert driver_of(alice.chat)._outlet.streams._open == ()
 
 
 def test_a_wait_that_nothing_ends_times_out_and_names_the_signal(alice):
@@ -265,7 +266,7 @@ def test_wrong_arguments_are_named_and_nothing_is_left_open(alice, arguments, er
     if len(rest) == 1:
         with pytest.raises(error, match=name):
             chat.events(chat.message_received if signal == "ok" else signal, *rest)
-    assert chat._driver._outlet.streams._open == ()
+    assert driver_of(chat)._outlet.streams._open == ()
 
 
 async def later(message):
@@ -352,7 +353,7 @@ def in_a_full_queue(emulator, bob, provoke, collect, *, count):
         )
         bob.chat.send_private(bot.id, "the end").result(TIMEOUT)
         bot.events.wait(lambda seen: seen.of("message_received")[-1].body == "the end")
-        assert bot.chat._driver.dispatcher.queued == 0
+        assert driver_of(bot.chat).dispatcher.queued == 0
     return found, bot
 
 

@@ -14,6 +14,7 @@ from connectycube import ChatState
 from connectycube.emulator import Emulator
 from connectycube.emulator.clock import EmulatorClock
 from connectycube.emulator.timers import Timers
+from tests.support.inside import on_emulator
 from tests.support.people import Person, logged_in
 from tests.support.waiting import wait_until
 from tests.support.wire_client import SASL, SM, Client
@@ -135,7 +136,7 @@ class TestChat:
     def test_who_begins_no_tls_in_time_is_sent_away(self, emulator):
         with socket.create_connection((emulator.host, emulator.chat_port), 5) as raw:
             raw.settimeout(5)
-            wait_until(lambda: emulator._call(lambda service: bool(service.tcp.handshakes)))
+            wait_until(lambda: on_emulator(emulator, lambda service: bool(service.tcp.handshakes)))
             emulator.clock.advance(11)
             assert raw.recv(1) == b""
 

@@ -11,6 +11,7 @@ import requests
 
 from connectycube.emulator import Emulator
 from connectycube.errors import ArgumentValueError
+from tests.support.inside import on_emulator
 from tests.support.waiting import wait_until
 from tests.support.wire_client import Client, condition
 from tests.wire.emulator.conftest import Rest
@@ -143,7 +144,7 @@ def test_a_session_from_before_a_reset_cannot_be_resumed(emulator, connect, alic
 def test_a_handshake_under_way_at_a_reset_does_not_reach_the_old_state(emulator, alice):
     with socket.create_connection(("127.0.0.1", emulator.chat_port), 5) as half:
         half.sendall(b"\x16\x03\x01\x02\x00\x01")
-        wait_until(lambda: emulator._call(lambda service: len(service.tcp.handshakes)) == 1)
+        wait_until(lambda: on_emulator(emulator, lambda service: len(service.tcp.handshakes)) == 1)
         emulator.reset()
         half.settimeout(5)
         with pytest.raises(ConnectionError):

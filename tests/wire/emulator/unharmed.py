@@ -13,6 +13,7 @@ from urllib.parse import parse_qsl
 import requests
 
 from connectycube.emulator import Emulator
+from tests.support.inside import on_emulator
 from tests.support.waiting import TIMEOUT, wait_until
 from tests.support.websocket_client import WebSocketClient
 from tests.support.wire_client import Client
@@ -94,8 +95,8 @@ class Unharmed:
 
     def _connections(self) -> int:
         # each connection of HTTP and WebSocket is a task, and each stream counts, too
-        return self.emulator._call(
-            lambda service: len(asyncio.all_tasks()) + len(service.exchange.streams)
+        return on_emulator(
+            self.emulator, lambda service: len(asyncio.all_tasks()) + len(service.exchange.streams)
         )
 
 

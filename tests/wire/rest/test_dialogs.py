@@ -20,6 +20,7 @@ from connectycube.models import (
     User,
 )
 from tests.support.examples import DIALOG, USER
+from tests.support.inside import transport_of
 from tests.support.scripted_http import answer, refusal
 
 WRONG = (ArgumentTypeError, ArgumentValueError)
@@ -28,7 +29,7 @@ WRONG = (ArgumentTypeError, ArgumentValueError)
 @pytest.fixture
 def ana(cube):
     """The client of user 85, who is in the example dialog."""
-    cube._transport.adopt(Session(token="t", user_id=85))
+    transport_of(cube).adopt(Session(token="t", user_id=85))
     return cube
 
 

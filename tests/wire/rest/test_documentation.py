@@ -23,6 +23,7 @@ from connectycube.models import Session
 from connectycube.rest.http import Reply
 from connectycube.rest.origins import Origins
 from tests.support.damage import JSON, damaged
+from tests.support.inside import transport_of
 from tests.support.scripted_http import answer
 from tests.wire.rest.documentation import (
     APP_ID,
@@ -72,7 +73,7 @@ IN_EXTRA = {
 @pytest.fixture
 def ada(cube):
     """A client with a session."""
-    cube._transport.adopt(Session(token=TOKEN, user_id=ME))
+    transport_of(cube).adopt(Session(token=TOKEN, user_id=ME))
     return cube
 
 
@@ -198,8 +199,8 @@ CONFIG = Config(
 def client_of(*replies):
     """Make a client with a session whose answers come from memory."""
     cube = ConnectyCube(config=CONFIG)
-    cube._transport._origins = FromMemory(CONFIG, replies)
-    cube._transport.adopt(Session(token=TOKEN, user_id=ME))
+    transport_of(cube)._origins = FromMemory(CONFIG, replies)
+    transport_of(cube).adopt(Session(token=TOKEN, user_id=ME))
     return cube
 
 
@@ -224,7 +225,7 @@ def test_every_page_with_values_is_counted():
 def test_a_value_of_the_parameters_is_sent(value):
     cube = client_of(reply_of(value.answers, 200))
     value.call(cube)
-    _, url, body = cube._transport._origins.requests[0]
+    _, url, body = transport_of(cube)._origins.requests[0]
     sent = parse_qsl(urlsplit(url).query)
     assert [pair for pair in sent if pair in value.query] == value.query
     content = json.loads(body or b"{}")

@@ -2,8 +2,6 @@ import contextlib
 import io
 import os
 import re
-import socket
-import threading
 import tracemalloc
 from email.parser import BytesParser
 from urllib.parse import urlencode
@@ -22,6 +20,7 @@ from connectycube.errors import (
     UnexpectedResponseError,
 )
 from connectycube.models import File, Session
+from tests.support.inside import transport_of
 from tests.support.scripted import ScriptedServer
 from tests.support.scripted_http import answer, refusal, reset
 
@@ -59,7 +58,7 @@ def form_of(request):
 
 @pytest.fixture
 def cube(cube):
-    cube._transport.adopt(Session(token=TOKEN, user_id=11))
+    transport_of(cube).adopt(Session(token=TOKEN, user_id=11))
     return cube
 
 
@@ -405,7 +404,7 @@ def test_redirects_without_end_end(cube, server, storage):
 
 
 def test_a_session_that_ended_is_renewed_for_a_download_as_well(cube, server):
-    cube._transport.adopt(
+    transport_of(cube).adopt(
         Session(token="old", user_id=11), lambda deadline: Session(token="new", user_id=11)
     )
     server.play(refusal(401, "gone"), answer(200, content=b"content"))
@@ -471,7 +470,7 @@ def drain():
     counted = []
 
     def script(conn):
-        length = int(conn.expect(r"(?i)\r\ncontent-length: (\d+)\r\n.*?\r\n\r\n")[1])
+        length = int(conn.expect(r"(?i)\r\ncontent-length: (\d+).*?\r\n\r\n")[1])
         conn.skip(length)
         counted.append(length)
         conn.send(answer(201))
@@ -588,14 +587,14 @@ def test_an_answer_without_a_file_is_unexpected(cube, server, data):
 def test_urls_of_a_file(cube, server):
     assert cube.files.public_url("u") == f"{server.url}/blobs/u"
     assert cube.files.private_url(File(uid="u")) == f"{server.url}/blobs/u?token={TOKEN}"
-    cube._transport.forget(cube.session)
+    transport_of(cube).forget(cube.session)
     with pytest.raises(ArgumentValueError, match="log in"):
         cube.files.private_url("u")
     assert server.connections == []
 
 
 def test_without_a_session_the_service_says_no(cube, server):
-    cube._transport.forget(cube.session)
+    transport_of(cube).forget(cube.session)
     server.play(refusal(401, "Unauthorized"))
     with pytest.raises(CredentialsError):
         cube.files.upload(b"x", name="a")

@@ -13,7 +13,7 @@ from connectycube.rest.http import CallDeadline, Http
 from tests.support.certificates import REFUSED
 from tests.support.ports import free_port
 from tests.support.scripted import ScriptedServer, stay_silent
-from tests.support.scripted_http import ScriptedHttpServer, answer, reset
+from tests.support.scripted_http import ScriptedHttpServer, answer, reset, silent
 
 GET_ANSWER = answer(200, {"a": 1})
 
@@ -36,10 +36,6 @@ def get(
         deadline=CallDeadline(seconds, silence=silence),
         connect=connect,
     )
-
-
-def silent(conn, request):
-    conn.expect_end()
 
 
 def drip(conn):

@@ -22,7 +22,7 @@ from connectycube.errors import (
 from connectycube.models import Session
 from connectycube.rest.transport import Transport, expiry_of
 from tests.support.scripted import ScriptedServer
-from tests.support.scripted_http import ScriptedHttpServer, answer, refusal
+from tests.support.scripted_http import ScriptedHttpServer, answer, refusal, silent
 from tests.wire.rest.conftest import AUTH_KEY, TOKEN
 
 PATH = ("chat", "Dialog")
@@ -99,10 +99,6 @@ def test_a_timeout_that_is_none_is_refused(transport, server, timeout, cls):
     with pytest.raises(cls, match="timeout"):
         transport.call("GET", PATH, timeout=timeout)
     assert server.connections == []
-
-
-def silent(conn, request):
-    conn.expect_end()
 
 
 def test_a_calls_own_timeout_holds(logged_in, server):

@@ -15,6 +15,7 @@ from connectycube.errors import (
 )
 from connectycube.models import ChatState, DialogRef, Message
 from connectycube.models.fields import EPOCH
+from tests.support.inside import session_of
 from tests.support.simulation.service import Service
 from tests.support.simulation.simulated import ADDRESSES, ALICE, BOB, Server, text_message
 from tests.support.simulation.world import World, closed_reason, ids, ready
@@ -128,7 +129,7 @@ def test_the_room_of_a_restored_group_message_is_entered_and_its_echo_known():
     world.settle()
     assert world.outcome(submission) == "sent"
     assert world.received == []
-    assert world.core._session._inbound._repetitions.is_new((room, ALICE, ids(1)[0])) is False
+    assert session_of(world.core)._inbound._repetitions.is_new((room, ALICE, ids(1)[0])) is False
 
 
 def test_the_cursor_of_another_process_holds_until_something_was_taken_over():

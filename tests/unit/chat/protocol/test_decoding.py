@@ -24,6 +24,7 @@ from connectycube.models import (
     SystemMessage,
     Typing,
 )
+from tests.support.inside import signals_of
 from tests.unit.chat.protocol.stanzas import (
     ADDRESSES,
     ALICE,
@@ -730,7 +731,7 @@ def test_no_text_in_percent_encoded_places_makes_reading_raise(text: str) -> Non
 
 
 UNREPORTED = set(get_args(Unreported))
-SIGNALS = {signal.name for signal in Chat(Config(app_id=7, auth_key="k"))._signals()}
+SIGNALS = {signal.name for signal in signals_of(Chat(Config(app_id=7, auth_key="k")))}
 
 
 @given(st.one_of(odd_stanzas("message"), carbons(odd_stanzas("message"))))

@@ -16,6 +16,7 @@ from connectycube.chat.protocol.repetitions import Repetitions
 from connectycube.config import Limits
 from connectycube.models import ChatState, DialogRef, DialogType, Message, RecoveryFailure
 from connectycube.models.fields import EPOCH
+from tests.support.inside import session_of
 from tests.support.simulation.service import Service
 from tests.support.simulation.simulated import ADDRESSES, ALICE, BOB, config
 from tests.support.simulation.world import World, reconnect
@@ -515,7 +516,7 @@ def test_history_is_asked_once_messages_reach_a_session_that_was_lost_before_the
     world.reachable = True
     world.core.relogin(world.now)
     world.after()
-    while server.session is None or world.core._session.resumable is None:
+    while server.session is None or session_of(world.core).resumable is None:
         assert world.connect() or world.upstream() or world.downstream()
     world.cut()
     server.answers_questions = False

@@ -13,6 +13,7 @@ from connectycube.errors import (
     OutcomeUnknownError,
 )
 from connectycube.models import ChatState, DialogRef
+from tests.support.inside import session_of
 from tests.support.simulation.simulated import (
     ADDRESSES,
     ALICE,
@@ -178,8 +179,8 @@ def test_both_counts_wrap_at_two_to_the_32() -> None:
     world.server.answers_questions = False
     start = 2**32 - 3
     session.handled = session.acknowledged = start
-    world.core._session._outbox._acknowledged = start
-    inbound = world.core._session._inbound
+    session_of(world.core)._outbox._acknowledged = start
+    inbound = session_of(world.core)._inbound
     inbound._received = inbound.handled = start
     for number in range(1, 8):
         world.send(number)
@@ -535,7 +536,7 @@ def test_a_failed_resumption_with_a_count_beyond_the_wrap_resends_exactly_the_re
     world.settle()
     session = world.server.session
     assert session is not None
-    outbox = world.core._session._outbox
+    outbox = session_of(world.core)._outbox
     assert not outbox.unacknowledged
     session.handled = outbox._acknowledged = 2**32 - 2
     world.server.answers_questions = False

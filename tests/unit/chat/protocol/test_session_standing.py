@@ -14,6 +14,7 @@ from connectycube.chat.protocol.outbox import Submission
 from connectycube.errors import NotConnectedError, StanzaError
 from connectycube.models import ChatState, DialogRef, LastActivity, Message, Presence
 from connectycube.models.fields import EPOCH
+from tests.support.inside import session_of
 from tests.support.simulation.simulated import (
     ADDRESSES,
     ALICE,
@@ -93,7 +94,7 @@ def test_a_request_that_was_cut_off_is_replayed_on_resumption_and_not_made_twice
     world.server.forget_sessions()
     world.core.relogin(world.now)
     world.after()
-    while world.server.session is None or world.core._session.resumable is None:
+    while world.server.session is None or session_of(world.core).resumable is None:
         assert world.connect() or world.upstream() or world.downstream()
     assert asked(world) == BEGINNING, "those of the first session alone"
     world.cut()
@@ -157,7 +158,7 @@ def test_answers_to_what_nobody_waits_for_are_no_news() -> None:
     reconnect(world)
     assert world.answers == []
     assert world.core.counters.refused == world.core.counters.unclaimed_answers == 0
-    assert len(world.core._session._requests) == 0
+    assert len(session_of(world.core)._requests) == 0
 
 
 def test_requests_that_nobody_waits_for_end_silently_with_their_session() -> None:
@@ -167,7 +168,7 @@ def test_requests_that_nobody_waits_for_end_silently_with_their_session() -> Non
         world.cut()
         world.server.forget_sessions()
         reconnect(world)
-        assert len(world.core._session._requests) == 1
+        assert len(session_of(world.core)._requests) == 1
     assert world.answers == []
 
 

@@ -9,6 +9,7 @@ from connectycube.errors import (
     StanzaError,
 )
 from connectycube.models import Message
+from tests.support.inside import session_of
 from tests.support.simulation.simulated import (
     ALICE,
     ANSWERED,
@@ -118,12 +119,12 @@ def test_a_request_gets_the_answer_of_whom_it_went_to() -> None:
 
 def test_a_forgotten_request_is_not_answered() -> None:
     world = ready()
-    pending = len(world.core._session._requests)
+    pending = len(session_of(world.core)._requests)
     request_id = world.request("ticket")
     world.core.forget_request(request_id)
     world.settle()
     assert world.answers == [] and world.core.counters.unclaimed_answers == 1
-    assert len(world.core._session._requests) == pending
+    assert len(session_of(world.core)._requests) == pending
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ import itertools
 import pytest
 
 from connectycube.emulator import Emulator
+from tests.support.inside import on_emulator
 from tests.support.wire_client import CLIENT, STANZAS, Client, chat, condition
 from tests.wire.emulator.conftest import ManualClock
 from tests.wire.emulator.xmpp.test_privacy import block, deny
@@ -172,7 +173,7 @@ class TestInactive:
             "udid": "phone",
             "token": "token",
         }
-        emulator._call(lambda service: service.pushes.subscribe(bob, device))
+        on_emulator(emulator, lambda service: service.pushes.subscribe(bob, device))
         numbers = itertools.count(1)
         with Client(emulator) as sender:
             sender.log_in(alice)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from tests.support.inside import on_emulator
 from tests.support.wire_client import chat
 from tests.wire.emulator.xmpp.in_rooms import group_chat, join
 
@@ -20,7 +21,7 @@ def subscribe(emulator):
             "udid": f"device-{user_id}",
             "token": f"token-{user_id}",
         }
-        emulator._call(lambda service: service.pushes.subscribe(user_id, device))
+        on_emulator(emulator, lambda service: service.pushes.subscribe(user_id, device))
 
     return add
 

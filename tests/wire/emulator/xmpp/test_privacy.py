@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from connectycube.emulator import Emulator
+from tests.support.inside import on_emulator
 from tests.support.wire_client import CLIENT, Client, chat, condition
 from tests.wire.emulator.xmpp.test_roster import change as change_roster
 from tests.wire.emulator.xmpp.test_roster import roster
@@ -420,8 +421,8 @@ def test_an_item_of_the_rooms_domain_is_about_a_user_in_every_room(emulator, her
     block(her, deny("muc.localhost/2", only=EVERYTHING_IN))
 
     def allows(jid):
-        return emulator._call(
-            lambda service: service.exchange.privacy.allows(alice, jid, "message")
+        return on_emulator(
+            emulator, lambda service: service.exchange.privacy.allows(alice, jid, "message")
         )
 
     assert not allows(f"1_{'ab' * 12}@muc.localhost/2")

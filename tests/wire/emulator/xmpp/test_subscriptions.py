@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -9,6 +11,7 @@ from hypothesis import strategies as st
 from connectycube.emulator import Emulator
 from connectycube.emulator.xmpp.element import Element
 from connectycube.emulator.xmpp.subscriptions import KINDS, end_all, send
+from tests.support.inside import on_emulator
 from tests.support.wire_client import CLIENT, condition
 from tests.wire.emulator.xmpp.test_roster import change, roster
 
@@ -280,7 +283,7 @@ def service():
     with Emulator() as emulator:
         for name in ("alice", "bob"):
             emulator.add_user(name, "secret")
-        yield emulator._call
+        yield partial(on_emulator, emulator)
 
 
 steps = st.lists(st.tuples(st.booleans(), st.sampled_from((*KINDS, "remove"))), max_size=20)

@@ -1,0 +1,49 @@
+"""The only way of the tests into what the package keeps to itself: what no public name shows.
+
+A test of one class may reach into an object that it made; everything else goes through here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from connectycube import Chat, ConnectyCube, Signal
+from connectycube.chat.driver import Driver
+from connectycube.chat.durable import DurableStore
+from connectycube.chat.protocol.core import Core
+from connectycube.chat.protocol.session import Session
+from connectycube.emulator import Emulator
+from connectycube.rest.transport import Transport
+
+
+def driver_of(chat: Chat) -> Driver:
+    """Return the driver of a chat: its threads, links and timers."""
+    return chat._driver
+
+
+def signals_of(chat: Chat) -> tuple[Signal, ...]:
+    """Return all signals of a chat."""
+    return tuple(chat._signals())
+
+
+def session_of(core: Core) -> Session:
+    """Return the session that a core has with its server."""
+    return core._session
+
+
+def store_of(chat: Chat) -> DurableStore:
+    """Return the store of a durable chat that is logged in."""
+    store = chat._driver._durability._store
+    assert store is not None
+    return store
+
+
+def transport_of(cube: ConnectyCube) -> Transport:
+    """Return what sends a client's REST calls."""
+    return cube._transport
+
+
+def on_emulator(emulator: Emulator, work: Callable[[Any], Any]) -> Any:
+    """Call ``work(service)`` on the emulator's own thread; return what it returns."""
+    return emulator._call(work)
