@@ -24,7 +24,7 @@ from connectycube.chat.history import History
 from connectycube.emulator import Emulator
 from tests.support.durable_people import Bot, as_after_a_crash, contents, failing
 from tests.support.inside import driver_of, session_of, store_of
-from tests.support.people import SLOW, Person, logged_in, settled
+from tests.support.people import SLOW, Person, settled
 from tests.support.waiting import TIMEOUT, Gate
 
 
@@ -41,10 +41,10 @@ def bot(make) -> Bot:
 
 
 @pytest.fixture
-def alice(emulator) -> Iterator[Person]:
-    person = Person.new(emulator)
-    with logged_in(person):
-        yield person
+def alice(alice: Person) -> Person:
+    """Logged in already."""
+    alice.login()
+    return alice
 
 
 @pytest.fixture

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -11,15 +10,15 @@ import pytest
 from connectycube import ChatState
 from connectycube.emulator import Emulator
 from tests.support.durable_people import Bot, as_after_a_crash
-from tests.support.people import Person, logged_in, settled
+from tests.support.people import Person, settled
 from tests.support.waiting import TIMEOUT
 
 
 @pytest.fixture
-def alice(emulator) -> Iterator[Person]:
-    person = Person.new(emulator)
-    with logged_in(person):
-        yield person
+def alice(alice: Person) -> Person:
+    """Logged in already."""
+    alice.login()
+    return alice
 
 
 def die(bot: Bot, copy: Path, emulator: Emulator) -> None:

@@ -4,45 +4,16 @@ from __future__ import annotations
 
 import logging
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
 
 import pytest
 
 from connectycube import ChatState, NotConnectedError, Timeouts
 from connectycube.chat import exit as ending
 from tests.support.inside import driver_of
-from tests.support.people import FAST, Person
-from tests.support.proxy import FaultProxy
 from tests.support.waiting import TIMEOUT, Gate
 from tests.wire.chat.test_ending import STATES
 
 S = ChatState
-
-
-@pytest.fixture
-def stack():
-    """What is entered here is left at the end of the test, the last first."""
-    with ExitStack() as made:
-        yield made
-
-
-@pytest.fixture
-def proxy(emulator, stack):
-    """A proxy in front of the emulator's chat."""
-    return stack.enter_context(FaultProxy("localhost", emulator.chat_port))
-
-
-@pytest.fixture
-def person(emulator, proxy, stack):
-    """Make a user whose chat connects through the proxy."""
-
-    def make(**options):
-        options = {"reconnect": FAST, **options}
-        made = Person.new(emulator, chat_port=proxy.port, **options)
-        stack.callback(made.chat.logout, timeout=0.0)
-        return made
-
-    return make
 
 
 @pytest.fixture

@@ -19,7 +19,6 @@ from connectycube import (
     Session,
     Timeouts,
 )
-from connectycube.emulator import Emulator
 from tests.support.inside import transport_of
 from tests.support.people import FAST, PASSWORD, Person
 from tests.support.waiting import TIMEOUT, Gate
@@ -30,22 +29,15 @@ NUMBERS = itertools.count(1)
 
 
 @pytest.fixture
-def own_emulator():
-    """An emulator of the test's own, whose clock it may move."""
-    with Emulator() as running:
-        yield running
-
-
-@pytest.fixture
 def client(emulator):
     """Make a user's client with a session; with ``renew_session`` it knows the token alone."""
     with ExitStack() as stack:
 
-        def make(server=emulator, renew_session=None, known_user=True, **options):
+        def make(renew_session=None, known_user=True, **options):
             login = f"renewal{next(NUMBERS)}"
-            user_id = server.add_user(login, PASSWORD)
+            user_id = emulator.add_user(login, PASSWORD)
             options.setdefault("reconnect", FAST)
-            config = server.config(**options)
+            config = emulator.config(**options)
             cube = stack.enter_context(ConnectyCube(config=config))
             cube.login(login=login, password=PASSWORD)
             if renew_session is not None:
@@ -85,17 +77,17 @@ def another_token(emulator, login):
 
 
 @pytest.mark.parametrize("resumes", [True, False], ids=["resumed", "new session"])
-def test_after_three_idle_hours_a_cut_link_is_made_again_unaided(own_emulator, client, resumes):
-    alice = client(own_emulator)
+def test_after_three_idle_hours_a_cut_link_is_made_again_unaided(emulator, client, resumes):
+    alice = client()
     token = alice.cube.session.token
     alice.chat.login()
-    own_emulator.clock.advance(3 * HOUR)
+    emulator.clock.advance(3 * HOUR)
     assert alice.chat.is_ready, "who is connected stays so when the token ends"
     if resumes:
-        own_emulator.cut(alice.id)
+        emulator.cut(alice.id)
         alice.wait_for_state(S.RESUMED)
     else:
-        lose_session(alice, own_emulator)
+        lose_session(alice, emulator)
         alice.wait_for_state(S.READY, 2)
     assert alice.cube.session.token != token
     assert S.AUTHENTICATION_FAILURE not in alice.states
@@ -114,9 +106,9 @@ def test_the_first_login_renews_a_token_that_the_service_has_ended(emulator, cli
 
 
 @pytest.mark.parametrize("timeout", [0.0, 0.5])
-def test_the_first_login_ends_in_time_while_rest_is_silent(own_emulator, client, timeout):
-    alice = client(own_emulator, renew_session=NO_RENEWAL, known_user=False)
-    silent = own_emulator.faults.start("half_open", on="rest")
+def test_the_first_login_ends_in_time_while_rest_is_silent(emulator, client, timeout):
+    alice = client(renew_session=NO_RENEWAL, known_user=False)
+    silent = emulator.faults.start("half_open", on="rest")
     with silent, pytest.raises(LoginTimeoutError, match="no password for the chat"):
         alice.chat.login(timeout=timeout)
     assert alice.states == [] and alice.chat.state is S.IDLE
@@ -124,16 +116,14 @@ def test_the_first_login_ends_in_time_while_rest_is_silent(own_emulator, client,
     assert alice.chat.is_ready
 
 
-def test_the_first_login_ends_in_time_while_the_applications_renewal_takes_longer(
-    own_emulator, client
-):
+def test_the_first_login_ends_in_time_while_the_applications_renewal_takes_longer(emulator, client):
     over = threading.Event()
 
     def renew(stale):
         over.wait(TIMEOUT)
 
-    alice = client(own_emulator, renew_session=renew, known_user=False)
-    expire(alice.cube, own_emulator)
+    alice = client(renew_session=renew, known_user=False)
+    expire(alice.cube, emulator)
     with pytest.raises(LoginTimeoutError, match="no password for the chat"):
         alice.chat.login(timeout=0.3)
     over.set()

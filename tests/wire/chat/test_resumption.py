@@ -3,32 +3,17 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
 
 import pytest
 
 from connectycube import ChatState, Limits, StreamProtocolError
 from tests.support.inside import driver_of, on_emulator, session_of
 from tests.support.people import FAST, Events, Person, give_stored_ids, settled
-from tests.support.proxy import FaultProxy
 from tests.support.waiting import TIMEOUT, wait_until
 
 S = ChatState
 SENDERS, EACH = 8, 40
 NEAR_THE_WRAP = 2**32 - 40
-
-
-@pytest.fixture
-def stack():
-    """What is entered here is left at the end of the test, the last first."""
-    with ExitStack() as made:
-        yield made
-
-
-@pytest.fixture
-def proxy(emulator, stack):
-    """A proxy in front of the emulator's chat."""
-    return stack.enter_context(FaultProxy("localhost", emulator.chat_port))
 
 
 @pytest.fixture

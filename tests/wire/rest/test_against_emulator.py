@@ -18,12 +18,6 @@ from connectycube.models import Attachment, DialogType
 from tests.support.inside import transport_of
 
 
-@pytest.fixture(scope="module")
-def emulator():
-    with Emulator() as running:
-        yield running
-
-
 @pytest.fixture
 def connect(emulator, request):
     """Sign a user up and log in; the login is unique to the test."""

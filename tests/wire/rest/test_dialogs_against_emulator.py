@@ -5,7 +5,6 @@ from datetime import datetime, timedelta, timezone
 import pytest
 
 from connectycube.client import ConnectyCube
-from connectycube.emulator import Emulator
 from connectycube.errors import (
     ApiResponseError,
     NotFoundError,
@@ -13,12 +12,6 @@ from connectycube.errors import (
     ValidationError,
 )
 from connectycube.models import DialogType
-
-
-@pytest.fixture
-def emulator():
-    with Emulator() as running:
-        yield running
 
 
 @pytest.fixture

@@ -7,14 +7,7 @@ import re
 import pytest
 
 from connectycube.client import ConnectyCube
-from connectycube.emulator import Emulator
 from connectycube.errors import CredentialsError, NotFoundError
-
-
-@pytest.fixture(scope="module")
-def emulator():
-    with Emulator() as running:
-        yield running
 
 
 @pytest.fixture
