@@ -242,7 +242,7 @@ def test_the_first_kind_of_reconnection_manager_comes_back(environment, service,
         assert cube.chat.state.name == "CLOSED", "a logout is no reason to come back"
 
 
-def test_the_second_kind_of_reconnection_manager_does_not_wait_for_its_turn(service):
+def test_the_network_watcher_of_the_docs_reconnects_without_the_delay(service):
     code = next(block.code for block in BLOCKS if "def network_is_back" in block.code)
     person = Person.new(service, reconnect=ReconnectPolicy(delay=3600))
     names = {"__name__": "example", "chat": person.chat}

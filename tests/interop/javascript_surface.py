@@ -24,10 +24,8 @@ CALLED_BY: dict[str, dict[str, str]] = {
         "test_a_file_is_uploaded_step_by_step": (
             "storage.create storage.upload storage.markUploaded storage.publicUrl"
         ),
-        "test_this_sdk_changes_no_name_of_a_file_as_it_asks_for_the_file_instead": "storage.update",
-        "test_a_file_that_is_asked_for_by_its_uid_is_its_bytes_which_this_sdk_cannot_read": (
-            "storage.getFile"
-        ),
+        "test_storage_update_of_the_javascript_sdk_does_not_rename_a_file": "storage.update",
+        "test_the_javascript_sdk_cannot_read_the_bytes_of_a_file_by_its_uid": ("storage.getFile"),
         "test_a_device_is_subscribed_listed_and_unsubscribed": (
             "pushnotifications.subscriptions.create pushnotifications.subscriptions.list"
             " pushnotifications.subscriptions.delete"
@@ -130,7 +128,7 @@ CALLED_BY: dict[str, dict[str, str]] = {
         ),
     },
     "test_javascript_rooms.py": {
-        "test_we_see_them_come_and_go_though_their_sdk_never_notices_its_own_join": (
+        "test_python_sees_a_javascript_user_join_and_leave_a_room": (
             "chat.muc.join chat.muc.leave"
         ),
         "test_they_see_us_come_go_and_thrown_out": (

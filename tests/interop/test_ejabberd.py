@@ -43,9 +43,7 @@ def listening_addresses(pid):
     return sorted(found)
 
 
-def test_it_listens_on_two_ports_of_this_machine_alone_and_nothing_is_left_of_it(
-    tmp_path, certificates
-):
+def test_ejabberd_listens_on_two_loopback_ports_and_leaves_no_process(tmp_path, certificates):
     began = time.monotonic()
     with Ejabberd(tmp_path, certificates) as server:
         print(f"ejabberd was ready after {time.monotonic() - began:.2f} s")

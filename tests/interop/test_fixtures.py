@@ -194,7 +194,7 @@ def test_a_javascript_process_that_dies_ends_all_waits_with_its_last_words(emula
 @pytest.mark.parametrize(
     ("in_ci", "outcome"), [(True, pytest.fail.Exception), (False, pytest.skip.Exception)]
 )
-def test_a_release_that_is_not_installed_fails_in_ci_and_is_skipped_elsewhere(
+def test_a_missing_sdk_release_fails_in_ci_and_is_skipped_elsewhere(
     tmp_path, monkeypatch, in_ci, outcome
 ):
     monkeypatch.setattr(components, "IN_CI", in_ci)

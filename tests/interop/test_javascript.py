@@ -115,9 +115,7 @@ def test_both_read_the_same_history(ours, theirs):
     assert mine[0].custom["k"] == yours["items"][0]["k"] == "v"
 
 
-def test_after_a_cut_link_of_ours_javascript_and_python_have_everything_once(
-    emulator, ours, theirs
-):
+def test_a_cut_python_link_loses_and_repeats_no_message_with_javascript(emulator, ours, theirs):
     emulator.cut(ours.user.id)
     for number in range(10):
         theirs.send_private(ours.user.id, f"in {number}")

@@ -30,7 +30,7 @@ def page(service):
         yield peer
 
 
-def test_a_page_that_is_pointed_here_as_the_documentation_says_calls_and_chats(service, ours, page):
+def test_a_browser_page_set_up_by_the_docs_calls_rest_and_chats(service, ours, page):
     with in_chat(service, person_at(service, page)) as person:
         assert person.call("chat.xmppClient.socket.url") == service.websocket_url
         group = person.call(

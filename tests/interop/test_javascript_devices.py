@@ -189,7 +189,7 @@ def test_what_the_other_device_has_read_is_no_status_of_a_message_of_ours(
     assert ours.chat.counters["own_echoes"] >= 1
 
 
-def test_a_user_types_on_one_device_and_only_the_javascript_sdk_says_so_on_the_other(
+def test_only_the_javascript_sdk_shows_typing_of_the_users_other_device(
     ours, other_device, friend, dialog
 ):
     other_device.peer.typing(friend.id)

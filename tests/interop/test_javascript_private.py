@@ -212,7 +212,7 @@ def test_we_see_them_type_and_stop(ours, theirs):
 # --- what the JavaScript SDK changes --------------------------------------------------------------
 
 
-def test_carriage_returns_reach_them_and_those_of_theirs_are_read_as_line_feeds(ours, theirs):
+def test_javascript_gets_carriage_returns_but_python_reads_line_feeds(ours, theirs):
     ours.chat.send_private(theirs.id, Message(body="a\r\nb\rc", custom={"k": "x\ry"}))
     _, seen = theirs.peer.wait_for_event("onMessageListener")
     assert (seen["body"], seen["extension"]["k"]) == ("a\r\nb\rc", "x\ry")

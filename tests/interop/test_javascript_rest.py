@@ -288,13 +288,13 @@ def test_a_file_is_uploaded_step_by_step(alice):
     assert downloaded(alice.call("storage.publicUrl", blob["uid"])) == CONTENT
 
 
-def test_this_sdk_changes_no_name_of_a_file_as_it_asks_for_the_file_instead(alice):
+def test_storage_update_of_the_javascript_sdk_does_not_rename_a_file(alice):
     blob = upload(alice)
     renamed = alice.call("storage.update", {"id": blob["id"], "name": "a dog.png"})["blob"]
     assert (renamed["id"], renamed["name"]) == (blob["id"], "a cat.png")
 
 
-def test_a_file_that_is_asked_for_by_its_uid_is_its_bytes_which_this_sdk_cannot_read(alice):
+def test_the_javascript_sdk_cannot_read_the_bytes_of_a_file_by_its_uid(alice):
     blob = upload(alice, public=True)
     assert alice.refused("storage.getFile", blob["uid"])[0] == 200
 

@@ -394,7 +394,7 @@ def test_we_see_their_reactions_in_a_group(ours, theirs, group):
 # --- who is there ---------------------------------------------------------------------------------
 
 
-def test_we_see_them_come_and_go_though_their_sdk_never_notices_its_own_join(ours, theirs, group):
+def test_python_sees_a_javascript_user_join_and_leave_a_room(ours, theirs, group):
     ours.chat.join(group)
     theirs.peer.begin("chat.muc.join", group.id)
     expected = [Occupant(user_id=theirs.id, dialog_id=group.id)]

@@ -23,7 +23,7 @@ from tests.support.waiting import TIMEOUT
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
 
 
-def test_a_forked_child_settles_although_a_thread_of_the_parent_held_the_locks():
+def test_a_handle_settles_in_a_forked_child_despite_the_parents_locks():
     handle = SendHandle("m1", Message(id="m1", body="secret words"), TIMEOUT, nullcontext)
     held, release = threading.Event(), threading.Event()
 
@@ -47,7 +47,7 @@ def test_a_forked_child_settles_although_a_thread_of_the_parent_held_the_locks()
     assert not handle.done()
 
 
-def test_a_forked_child_can_connect_although_a_thread_of_the_parent_held_the_lock():
+def test_a_signal_connects_in_a_forked_child_despite_the_parents_lock():
     signal, chat = Signal("message_received", "A message arrived."), object()
     held, release = threading.Event(), threading.Event()
 

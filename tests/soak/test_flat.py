@@ -11,7 +11,7 @@ RECONNECTS = 50
 
 
 @pytest.mark.time_limit(240)
-def test_neither_threads_nor_descriptors_nor_objects_grow_with_messages_and_reconnects():
+def test_messages_and_reconnects_grow_no_threads_descriptors_or_objects():
     lines = []
     taken = live("emulator", MESSAGES, RECONNECTS, 5, lines.append)
     assert lines == [str(sample) for sample in taken]

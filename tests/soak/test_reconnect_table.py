@@ -38,9 +38,7 @@ def test_both_clients_come_back_from_a_reset_by_themselves(kind, monkeypatch):
     assert result.seconds is not None
 
 
-def test_the_results_name_their_date_and_versions_and_leave_those_of_other_servers(
-    monkeypatch, tmp_path
-):
+def test_reconnect_results_name_date_and_versions_for_each_server(monkeypatch, tmp_path):
     monkeypatch.setattr(reconnect_table, "RESULTS", tmp_path / "results.json")
     for server in SERVERS:
         write([Result(server, name, "connectycube", 9, 2, 1, 0, None) for name in SCENARIOS])

@@ -126,7 +126,7 @@ def test_what_slixmpp_sees_as_our_other_device(server):
 
 
 @pytest.mark.referee("slixmpp")
-def test_what_is_for_one_device_the_others_are_told_where_the_server_copies_it(server):
+def test_only_the_addressed_device_marks_a_message_even_if_copied(server):
     user, peer_user = server.user(), server.user()
     phone, desk = server.person(user), server.person(user)
     peer = server.slixmpp(peer_user)

@@ -19,7 +19,7 @@ def bodies(person, count):
     return [message.body for message in person.events.wait_for("message_received", count)]
 
 
-def test_after_a_cut_link_the_session_is_resumed_and_both_directions_are_made_good(server):
+def test_a_resumed_session_has_every_message_once_in_both_directions(server):
     bob, proxy = server.person(), server.proxy()
     alice = server.person(port=proxy.port)
     proxy.freeze()
@@ -121,9 +121,7 @@ def test_a_silent_server_is_noticed_by_the_liveness_deadline(server):
 
 
 @pytest.mark.parametrize("direction", ["to_server", "to_client"])
-def test_a_link_that_is_silent_in_one_direction_is_noticed_by_the_liveness_deadline(
-    server, direction
-):
+def test_the_liveness_deadline_ends_a_link_that_is_silent_one_way(server, direction):
     proxy, bob = server.proxy(), server.person()
     alice = server.person(
         port=proxy.port, timeouts=Timeouts(liveness_interval=0.3, liveness_answer=0.3)
@@ -140,7 +138,7 @@ def test_a_link_that_is_silent_in_one_direction_is_noticed_by_the_liveness_deadl
     assert bodies(bob, 1) == ["does this arrive?"]
 
 
-def test_a_server_that_stands_still_is_noticed_and_found_again_when_it_goes_on(own_server):
+def test_clients_notice_a_paused_server_and_reconnect_when_it_goes_on(own_server):
     quick = Timeouts(liveness_interval=0.3, liveness_answer=0.3, connect=2.0, login=5.0)
     alice, bob = own_server.person(timeouts=quick), own_server.person(timeouts=quick)
     with own_server.paused():
@@ -177,7 +175,7 @@ def test_a_link_cut_during_the_login_fails_it_and_the_next_login_succeeds(server
         chat.logout()
 
 
-def test_a_killed_server_is_found_again_and_gets_what_was_written_meanwhile(own_server):
+def test_clients_reconnect_to_a_killed_server_and_send_waiting_messages(own_server):
     alice, bob = own_server.person(), own_server.person()
     own_server.kill()
     alice.wait_for_state(ChatState.FORCE_CLOSED)
@@ -189,7 +187,7 @@ def test_a_killed_server_is_found_again_and_gets_what_was_written_meanwhile(own_
     assert handle.result(TIMEOUT).body == "written while the server was dead"
 
 
-def test_a_server_that_shuts_down_is_found_again_and_its_rooms_entered_again(own_server):
+def test_clients_reconnect_after_a_shutdown_and_use_remaining_rooms(own_server):
     alice, bob = own_server.person(), own_server.person()
     room = own_server.room(alice, bob)
     for person in (alice, bob):

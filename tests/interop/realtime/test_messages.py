@@ -255,7 +255,7 @@ def test_a_system_message_reaches_every_device_and_is_no_message(server):
         assert bodies(device, 1) == ["a message"]
 
 
-def test_a_system_message_to_a_user_that_does_not_exist_is_lost_or_comes_back(server):
+def test_a_system_message_to_an_unknown_user_is_refused_or_lost(server):
     alice = server.person()
     handle = alice.chat.send_system_message(NOBODY, {"k": "v"})
     alice.chat.send_private(NOBODY, "anybody?")

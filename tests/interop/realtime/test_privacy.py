@@ -49,7 +49,7 @@ def test_a_block_ends_private_messages_until_it_is_taken_back(two):
 
 
 @with_lists
-def test_a_mutual_block_refuses_the_owners_messages_and_a_one_way_block_does_not(two):
+def test_only_a_mutual_block_refuses_the_blockers_own_messages(two):
     ana, ben = two
     ana.chat.privacy.block(ben.id)
     refused = ana.chat.send_private(ben.id, "to one whom I block")

@@ -29,7 +29,7 @@ def inside(three):
     return three
 
 
-def test_a_message_reaches_all_others_once_and_its_sender_as_the_servers_copy(inside):
+def test_a_room_message_reaches_others_once_and_its_sender_as_a_copy(inside):
     ana, ben, cleo, room = inside
     handle = ana.chat.send_message(room, "Shall we?")
     sent = handle.result(TIMEOUT)

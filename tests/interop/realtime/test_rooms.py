@@ -14,7 +14,7 @@ UNKNOWN = "5f1e0a0b0c0d0e0f10111213"
 
 
 @pytest.mark.referee("slixmpp")
-def test_slixmpp_members_join_and_hear_each_other_and_a_stranger_does_not_get_in(server):
+def test_slixmpp_members_share_a_room_message_and_a_stranger_is_refused(server):
     owner, member, stranger = server.user(), server.user(), server.user()
     dialog = server.room(server.person(owner), member)
     one, other, outsider = map(server.slixmpp, (owner, member, stranger))
@@ -244,7 +244,7 @@ def test_a_join_that_is_not_answered_ends_in_time_and_the_next_succeeds(server):
     assert users_of(ben.events.of("occupant_joined")) == [ana.id]
 
 
-def test_leaving_without_an_answer_is_leaving_all_the_same_until_one_joins_again(server):
+def test_an_unanswered_leave_leaves_the_room_until_the_next_join(server):
     ben, proxy = server.person(), server.proxy()
     ana = server.person(port=proxy.port)
     room = server.room(ben, ana)

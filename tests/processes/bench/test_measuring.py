@@ -34,6 +34,6 @@ def growth(*, keep: bool) -> float:
 @pytest.mark.skipif(
     not Path("/proc/self/clear_refs").exists(), reason="memory is measured on Linux"
 )
-def test_memory_that_is_kept_adds_up_and_memory_that_is_given_back_does_not():
+def test_memory_growth_adds_up_kept_pieces_but_not_freed_ones():
     assert 5 * PIECE / 1e6 <= growth(keep=True) <= 8 * PIECE / 1e6
     assert PIECE / 1e6 <= growth(keep=False) <= 4 * PIECE / 1e6

@@ -35,7 +35,7 @@ def in_another_process(path: Path, code: str = SECOND) -> str:
     return done.stdout
 
 
-def test_a_second_process_is_refused_with_the_reason_until_the_first_is_done(tmp_path):
+def test_a_store_refuses_a_second_process_until_the_first_closes_it(tmp_path):
     path = tmp_path / "bot.db"
     with closing(DurableStore(str(path), ME)):
         told = in_another_process(path)
@@ -64,7 +64,7 @@ except DurableStoreError as error:
 """
 
 
-def test_a_kernel_that_writes_no_more_is_an_error_and_all_that_was_committed_is_there(tmp_path):
+def test_a_failed_write_raises_and_every_committed_message_is_stored(tmp_path):
     path = tmp_path / "bot.db"
     *committed, told = in_another_process(path, NO_MORE).splitlines()
     assert "cannot be written" in told

@@ -79,7 +79,7 @@ def running(emulator, code, person, *arguments, said="listening", **changes):
 # --- the end of the interpreter -----------------------------------------------------------------
 
 
-def test_a_script_that_ends_without_logout_exits_quietly_and_ends_its_session(emulator, alice):
+def test_a_script_without_logout_exits_quietly_and_ends_its_session(emulator, alice):
     code = """
     chat = connect(int(sys.argv[1]), sys.argv[2])
     print("ready", chat.is_ready)
@@ -103,9 +103,7 @@ def test_a_script_that_ends_right_after_sending_has_sent(emulator, alice, bob):
         assert [message.body for message in messages] == [str(number) for number in range(20)]
 
 
-def test_a_script_that_ends_in_the_middle_of_a_callback_exits_within_its_bound(
-    emulator, alice, bob
-):
+def test_a_script_that_ends_during_a_callback_exits_within_its_bound(emulator, alice, bob):
     code = """
     chat = connect(int(sys.argv[1]), sys.argv[2])
     inside = threading.Event()
@@ -202,7 +200,7 @@ def abandoning(emulator, proxy, alice, bob, case, code=""):
 
 
 @pytest.mark.parametrize("how", EXITS)
-def test_the_exit_says_how_many_events_no_receiver_was_called_with_and_who_still_runs(
+def test_the_exit_reports_the_queued_events_and_the_running_receiver(
     emulator, alice, bob, proxy, how
 ):
     code, status, words = EXITS[how]
@@ -219,9 +217,7 @@ def test_the_exit_says_how_many_messages_were_never_written(emulator, alice, bob
         assert "abandoned: 2 unsent messages\n" in end_of(process, 0, "")
 
 
-def test_the_exit_over_a_frozen_link_says_how_many_messages_were_not_acknowledged(
-    emulator, alice, bob, proxy
-):
+def test_the_exit_over_a_frozen_link_reports_unacknowledged_messages(emulator, alice, bob, proxy):
     with abandoning(emulator, proxy, alice, bob, "frozen") as process:
         proxy.freeze()
         assert "abandoned: 3 unacknowledged messages\n" in end_of(process, 0, "")
@@ -252,7 +248,7 @@ def test_a_process_that_dies_of_a_signal_says_nothing(emulator, alice, bob, prox
     assert (process.returncode, err) == (-signal.SIGTERM, "")
 
 
-def test_a_receiver_that_logs_out_may_finish_its_work_while_the_script_ends(emulator, alice, bob):
+def test_a_receiver_that_logs_out_finishes_its_work_as_the_script_ends(emulator, alice, bob):
     code = """
     chat = connect(int(sys.argv[1]), sys.argv[2])
 
@@ -274,9 +270,7 @@ def test_a_receiver_that_logs_out_may_finish_its_work_while_the_script_ends(emul
     assert (process.returncode, out, err) == (0, "worked to the end\n", "")
 
 
-def test_one_stuck_connection_does_not_take_the_time_of_the_others_at_the_exit(
-    emulator, alice, bob
-):
+def test_a_stuck_connection_takes_no_time_of_the_others_at_the_exit(emulator, alice, bob):
     code = """
     stuck = connect(int(sys.argv[1]), sys.argv[2])
     inside = threading.Event()
@@ -304,9 +298,7 @@ def test_one_stuck_connection_does_not_take_the_time_of_the_others_at_the_exit(
     assert emulator.sessions(other.id) == [], "each stream was ended, not cut"
 
 
-def test_a_receiver_that_the_exit_cuts_off_is_no_error_and_another_exception_is(
-    emulator, alice, bob
-):
+def test_the_exit_logs_a_failing_receiver_but_none_that_it_cuts_off(emulator, alice, bob):
     code = """
     chat = connect(int(sys.argv[1]), sys.argv[2])
     inside = threading.Event()
@@ -364,9 +356,7 @@ def test_a_script_that_waits_with_signals_ends_in_good_order(emulator, alice, bo
             assert emulator.sessions(alice.id) == [], "the stream was ended, not cut"
 
 
-def test_a_second_signal_ends_a_script_at_once_although_a_receiver_does_not_return(
-    emulator, alice, bob
-):
+def test_a_second_signal_ends_a_script_at_once_despite_a_stuck_receiver(emulator, alice, bob):
     code = """
     config = Config.from_env(timeouts=Timeouts(logout=60.0, exit=60.0))
     chat = Chat(config)
@@ -439,9 +429,7 @@ def in_child(action):
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="this platform cannot fork")
-def test_a_forked_child_leaves_the_parents_connection_alone_and_can_log_in_itself(
-    emulator, alice, bob
-):
+def test_a_forked_child_spares_the_parents_connection_and_may_log_in(emulator, alice, bob):
     code = (
         FORK
         + """
@@ -493,7 +481,7 @@ def _answer(chat, message):
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="this platform cannot fork")
-def test_a_fork_while_other_threads_use_the_connection_leaves_no_lock_behind(emulator, alice, bob):
+def test_a_fork_while_threads_use_the_connection_leaves_no_lock_held(emulator, alice, bob):
     code = (
         FORK
         + """
@@ -541,9 +529,7 @@ def test_the_parent_of_a_fork_notices_nothing(alice, bob):
 
 
 @pytest.mark.skipif(not hasattr(signal, "SIGTERM"), reason="this platform has no such signal")
-def test_an_exception_of_a_signal_handler_ends_wait_cleanly_while_messages_pour_in(
-    emulator, alice, bob
-):
+def test_an_exception_in_a_signal_handler_ends_wait_cleanly_amid_messages(emulator, alice, bob):
     code = """
     import signal
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(7))

@@ -158,7 +158,7 @@ def test_address_beyond_this_machine_is_warned_about():
     assert said[1].startswith("Warning: 0.0.0.0 is not a loopback address")
 
 
-def test_secrets_are_on_standard_output_in_their_variables_and_nowhere_else():
+def test_the_emulator_shows_its_secrets_only_as_variables_on_stdout():
     options = ("--auth-key", "canary-key-5d1f", "--auth-secret", "canary-secret-77ab")
     with Process(*options) as running:
         config = Config.from_env(evaluated(running.lines))

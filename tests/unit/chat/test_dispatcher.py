@@ -132,7 +132,7 @@ def test_lanes_take_turns_so_that_a_busy_one_starves_nobody(dispatchers):
     assert done == ["a1", "b1", "c1", "a2", "b2", "a3"]
 
 
-def test_a_lane_that_grows_while_it_is_worked_still_lets_others_have_their_turn(dispatchers):
+def test_a_growing_lane_lets_another_lane_have_its_turn(dispatchers):
     dispatcher = dispatchers()
     other = threading.Event()
     rounds = []
@@ -188,7 +188,7 @@ def test_an_empty_queue_takes_a_task_of_any_size(dispatchers):
     wait_until_idle(dispatcher)
 
 
-def test_an_unbounded_put_is_always_accepted_and_takes_no_room_from_the_others(dispatchers):
+def test_an_unbounded_put_is_always_accepted_and_takes_no_room(dispatchers):
     dispatcher = dispatchers(events=2, size=10)
     done = []
     with occupied(dispatcher):
@@ -219,7 +219,7 @@ def test_with_room_events_of_one_key_are_all_kept(dispatchers):
     assert dispatcher.merged == 0
 
 
-def test_in_a_full_queue_the_newest_event_of_a_key_takes_the_place_of_the_queued_one(dispatchers):
+def test_a_full_queue_replaces_a_queued_event_by_its_keys_newest(dispatchers):
     dispatcher = dispatchers(events=2)
     done = []
     with occupied(dispatcher):
@@ -233,7 +233,7 @@ def test_in_a_full_queue_the_newest_event_of_a_key_takes_the_place_of_the_queued
     assert done == ["newest", "message"]
 
 
-def test_in_a_full_queue_it_is_the_last_of_several_of_a_key_that_is_replaced(dispatchers):
+def test_a_full_queue_replaces_the_last_of_several_events_of_a_key(dispatchers):
     dispatcher = dispatchers(events=2)
     done = []
     with occupied(dispatcher):
@@ -351,7 +351,7 @@ def test_low_water_is_called_with_bounds_of_one(dispatchers):
     assert low_water.called.acquire(timeout=TIMEOUT)
 
 
-def test_low_water_is_called_without_a_lock_so_that_any_thread_may_put_meanwhile(dispatchers):
+def test_low_water_is_called_without_a_lock_so_any_thread_may_put(dispatchers):
     put_meanwhile = []
 
     def low_water():
@@ -597,7 +597,7 @@ def test_a_log_that_raises_does_not_end_the_worker(dispatchers):
 # --- what runs ------------------------------------------------------------------------------------
 
 
-def test_the_slowest_receiver_is_the_one_that_has_been_running_for_the_longest(dispatchers):
+def test_the_slowest_receiver_is_the_one_that_has_run_the_longest(dispatchers):
     dispatcher = dispatchers(3)
     assert dispatcher.slowest_receiver() is None
     gates = []
@@ -851,7 +851,7 @@ def test_who_waits_for_room_goes_on_when_the_workers_are_to_end(dispatchers):
         bringer.join()
 
 
-def test_who_waits_for_room_goes_on_while_a_task_lacks_an_event_that_it_waits_for(dispatchers):
+def test_a_wait_for_room_ends_while_a_task_awaits_a_missing_event(dispatchers):
     dispatcher = dispatchers(events=1)
     hungry, wait, over = [True], threading.Event(), threading.Event()
 

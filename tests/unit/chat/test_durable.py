@@ -149,7 +149,7 @@ def test_an_id_is_in_the_outbox_once(store):
     assert len(store.outbox()) == 1
 
 
-def test_the_cursor_goes_with_every_hand_over_and_stays_where_the_time_is_not_known(path):
+def test_a_takeover_stores_the_cursor_unless_its_time_is_unknown(path):
     with opened(path) as store:
         store.take_over([arrived("a")], (), 100.0, 101.0)
         take(store, "b")
@@ -235,7 +235,7 @@ def test_keys_that_a_gap_may_need_are_kept_however_many_there_are(store):
 
 
 @pytest.mark.usefixtures("forgetful")
-def test_what_is_not_handled_and_what_its_receivers_sent_is_never_forgotten(store):
+def test_pruning_keeps_an_unhandled_message_and_its_answers(store):
     place = take(store, "unhandled")[0]
     store.take_over((), [acknowledged("answer", place)], None, None)
     for number in range(10):
@@ -331,7 +331,7 @@ def test_a_folder_in_its_place_is_refused(tmp_path):
 
 
 @pytest.mark.parametrize("name", ["bot.db", "bot.db-wal"])
-def test_a_file_that_is_removed_while_in_use_is_noticed_before_anything_is_relied_upon(path, name):
+def test_a_store_file_removed_while_in_use_fails_the_next_write(path, name):
     with opened(path) as store:
         take(store, "a")
         path.with_name(name).unlink()
@@ -355,7 +355,7 @@ def test_a_read_only_store_says_so(store):
         take(store, "a")
 
 
-def test_a_full_disk_undoes_the_whole_transaction_and_the_store_goes_on_when_there_is_room(store):
+def test_a_full_disk_undoes_the_transaction_and_the_store_goes_on_later(store):
     take(store, "a")
     pages = store._connection.execute("PRAGMA page_count").fetchone()[0]
     store._connection.execute(f"PRAGMA max_page_count = {pages}")

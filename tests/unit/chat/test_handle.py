@@ -218,7 +218,7 @@ def test_a_settled_handle_keeps_no_callback(handle):
     assert reference() is None
 
 
-def test_an_outcome_that_comes_while_a_callback_is_being_added_does_not_lose_it(handle):
+def test_an_outcome_while_a_callback_is_added_does_not_lose_it(handle):
     called = []
     settling = threading.Thread(target=settle, args=(handle,))
 
@@ -282,7 +282,7 @@ def test_it_shows_its_outcome_and_no_text_of_the_message(handle):
     assert repr(failed) == "<SendHandle m1 ConnectionLostError>"
 
 
-def test_in_a_forked_child_a_pending_handle_fails_and_its_callbacks_are_forgotten(handle):
+def test_a_pending_handle_fails_in_a_forked_child_without_its_callbacks(handle):
     called = []
     handle.add_done_callback(called.append)
     error = ForkedError("sent by the parent")

@@ -125,7 +125,7 @@ def since(seconds: float) -> datetime:
     return datetime.fromtimestamp(seconds, timezone.utc)
 
 
-def test_history_is_read_from_the_cursor_by_the_services_clock_less_an_overlap(library):
+def test_history_begins_at_the_cursor_in_service_time_less_overlap(library):
     desk = Desk(library)
     desk.historian.note(50.0, 53.4)  # the service's 1000 is our 53.4
     desk.recover()
@@ -141,7 +141,7 @@ def test_what_the_clocks_do_after_the_cursor_was_noted_does_not_matter(library):
     assert library.asked == [since(990)]
 
 
-def test_where_the_service_had_not_told_its_time_yet_what_has_passed_by_our_clock_is_taken(library):
+def test_history_begins_at_the_asked_service_time_less_the_elapsed_time(library):
     desk = Desk(library)
     library.time, library.learns = None, 5_000.0
     desk.historian.note(50.0, 50.0)

@@ -142,7 +142,7 @@ def test_a_failure_in_callback_failed_is_only_logged(chat, caplog):
     ]
 
 
-def test_a_failure_of_callback_failed_as_the_signal_itself_is_not_reported_again(chat, caplog):
+def test_a_failing_callback_failed_receiver_is_logged_once_not_recalled(chat, caplog):
     calls = []
 
     def receiver(chat, failure):

@@ -292,7 +292,7 @@ def impatient_threads():
 
 
 @pytest.mark.usefixtures("impatient_threads")
-def test_threads_connect_and_disconnect_while_others_call_and_receivers_are_collected(signal, chat):
+def test_threads_may_connect_disconnect_and_drop_receivers_during_calls(signal, chat):
     errors = []
     thrown = []
     over = threading.Event()

@@ -65,7 +65,7 @@ def test_strangers_cannot_mark(store, group):
     assert (message["read_ids"], message["updated_at"]) == ([ALICE], 5)
 
 
-def test_marking_changes_the_time_of_a_message_only_when_it_says_something_new(store, group):
+def test_a_mark_changes_a_messages_time_only_if_it_says_something_new(store, group):
     add_message(store, group)
     store.mark(["m"], BOB, read=True, now=6)
     store.mark(["m"], BOB, read=False, now=7)

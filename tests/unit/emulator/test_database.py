@@ -32,7 +32,7 @@ def test_what_was_written_is_there_when_it_is_opened_again(path):
     database.close()
 
 
-def test_a_second_owner_is_refused_with_the_reason_until_the_first_has_closed(path):
+def test_a_database_refuses_a_second_owner_until_the_first_has_closed(path):
     first = Database(path)
     with pytest.raises(OSError, match=r"state\.db is in use by another emulator"):
         Database(path)

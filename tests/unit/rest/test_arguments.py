@@ -236,7 +236,7 @@ def test_a_fraction_of_a_second_never_narrows_what_is_found(seconds):
 
 
 @given(st.lists(st.integers(0, 500), unique=True, max_size=300))
-def test_pieces_are_the_whole_none_too_long_and_none_of_one_unless_it_is_all(numbers):
+def test_id_pieces_hold_all_ids_within_the_limit_and_no_single_rest(numbers):
     ids = [str(number) for number in numbers]
     pieces = list(arguments.in_pieces(ids))
     assert [each for piece in pieces for each in piece] == ids

@@ -627,7 +627,7 @@ def test_slow_callbacks_bound_the_queue_and_lose_nothing(emulator, limits):
         assert overflows and "slow" in str(overflows[0]), "it names the receiver"
 
 
-def test_typing_and_presence_are_merged_and_counted_while_the_queue_is_full(emulator):
+def test_typing_is_merged_and_counted_while_the_queue_is_full(emulator):
     inside_it, go = threading.Event(), threading.Event()
     with scene_of(emulator, limits=Limits(queued_events=1)) as scene:
         dispatcher = driver_of(scene.chat).dispatcher

@@ -39,7 +39,7 @@ S = ChatState
 # --- login and logout ---------------------------------------------------------------------------
 
 
-def test_login_with_user_id_and_password_returns_the_user_and_goes_through_the_guides_states(alice):
+def test_a_password_login_returns_the_user_and_passes_the_guides_states(alice):
     user = alice.login()
 
     assert user == User(id=alice.id) == alice.chat.user
@@ -57,7 +57,7 @@ def test_login_without_arguments_uses_the_session_of_the_rest_client(emulator):
         assert cube.chat.is_ready
 
 
-def test_login_without_arguments_and_without_a_session_says_what_is_missing(emulator):
+def test_a_login_without_arguments_and_session_names_those_missing(emulator):
     with (
         ConnectyCube(config=emulator.config()) as cube,
         pytest.raises(ValueError, match="user_id and password are needed"),
@@ -65,7 +65,7 @@ def test_login_without_arguments_and_without_a_session_says_what_is_missing(emul
         cube.chat.login()
 
 
-def test_a_wrong_password_is_an_authentication_failure_and_leaves_nothing_running(alice):
+def test_a_wrong_password_fails_authentication_and_closes_the_chat(alice):
     with pytest.raises(AuthenticationError, match="refused the user id and password") as caught:
         alice.chat.login(alice.id, "wrong")
 
@@ -98,7 +98,7 @@ def test_wrong_login_arguments_are_named_and_nothing_starts(alice, arguments, na
     assert alice.chat.state is S.IDLE
 
 
-def test_login_while_ready_returns_for_the_same_user_and_raises_for_another(alice, bob):
+def test_a_login_while_ready_returns_the_same_user_and_refuses_another(alice, bob):
     alice.login()
     assert alice.login().id == alice.id
     with pytest.raises(ChatError, match="log out first"):
@@ -421,7 +421,7 @@ def test_a_message_to_nobody_fails_with_the_servers_reason(alice):
     assert failure.user_id == 999_999
 
 
-def test_what_xml_forbids_is_refused_before_anything_is_sent_or_cleaned_on_request(alice, bob):
+def test_characters_that_xml_forbids_are_refused_or_cleaned_on_request(alice, bob):
     with logged_in(alice, bob):
         with pytest.raises(ValueError, match=r"body holds U\+0008 at position 2"):
             alice.chat.send_private(bob.id, "ab\x08c")
@@ -562,7 +562,7 @@ def test_order_within_a_conversation_is_kept(emulator, workers):
         assert bodies == [str(number) for number in range(40)]
 
 
-def test_with_one_worker_and_a_full_queue_blocking_calls_inside_a_callback_return(emulator):
+def test_blocking_calls_in_a_callback_return_although_the_queue_is_full(emulator):
     bot = Person.new(emulator, limits=Limits(queued_events=3))
     alice = Person.new(emulator)
     inside, go = threading.Event(), threading.Event()
@@ -607,7 +607,7 @@ def test_a_cut_link_is_resumed_and_what_was_sent_meanwhile_arrives(emulator, ali
     assert alice.states[2:6] == [S.READY, S.FORCE_CLOSED, S.RECONNECTING, S.AUTHENTICATED]
 
 
-def test_a_session_that_cannot_be_resumed_is_replaced_and_unsent_messages_arrive(emulator, bob):
+def test_an_unresumable_session_is_replaced_and_sends_waiting_messages(emulator, bob):
     with FaultProxy("localhost", emulator.chat_port) as proxy:
         eve = Person.new(emulator, chat_port=proxy.port)
         with logged_in(eve, bob):
@@ -666,7 +666,7 @@ def test_attempts_end_and_the_reason_is_final(emulator):
             eve.chat.wait_until_ready(TIMEOUT)
 
 
-def test_an_applications_own_reconnection_manager_can_relogin_inside_a_state_receiver(emulator):
+def test_a_reconnection_manager_may_relogin_inside_a_state_receiver(emulator):
     with FaultProxy("localhost", emulator.chat_port) as proxy:
         eve = Person.new(emulator, reconnect=ReconnectPolicy(max_attempts=0), chat_port=proxy.port)
 
@@ -730,7 +730,7 @@ def test_login_during_the_reconnection_joins_it(emulator, alice):
         assert alice.chat.is_ready
 
 
-def test_a_second_connection_with_the_same_resource_ends_the_first_for_good(emulator, alice):
+def test_a_second_connection_of_one_resource_closes_the_first_for_good(emulator, alice):
     twin = Person.new(emulator)
     with logged_in(alice):
         resource = driver_of(alice.chat).core.jid.partition("/")[2]

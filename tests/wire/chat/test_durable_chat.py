@@ -97,7 +97,7 @@ def test_a_handled_message_is_removed_and_known(bot, alice):
     store.close()
 
 
-def test_a_message_is_in_the_file_before_the_server_hears_that_it_was_handled(bot, alice):
+def test_a_message_is_in_the_file_before_it_counts_as_handled(bot, alice):
     bot.chat.login()
     store = store_of(bot.chat)
     handled = []
@@ -153,7 +153,7 @@ def wait_until_handled(bot: Bot) -> None:
     assert done.wait(TIMEOUT)
 
 
-def test_what_is_redelivered_is_in_the_conversations_order_and_before_what_waited_at_the_server(
+def test_redelivered_messages_come_in_order_before_the_servers_new_ones(
     make, alice, gate, copy, emulator
 ):
     dead = make(reconnect=SLOW)
@@ -629,7 +629,7 @@ def test_another_user_is_refused_by_name(make, emulator, tmp_path):
     assert stranger.chat.state is ChatState.IDLE
 
 
-def test_a_file_that_cannot_be_opened_fails_the_login_and_leaves_nothing_behind(make, tmp_path):
+def test_an_unopenable_file_fails_the_login_and_leaves_the_chat_idle(make, tmp_path):
     bot = make(tmp_path / "nowhere" / "bot.db")
     with pytest.raises(DurableStoreError, match="cannot be opened"):
         bot.chat.login()
@@ -669,7 +669,7 @@ def fill_the_disk(bot: Bot) -> Callable[[], None]:
     return lambda: run("PRAGMA max_page_count = 1000000")
 
 
-def test_a_log_handler_may_use_the_chat_also_when_the_store_fails_at_the_end(bot):
+def test_a_log_handler_may_use_the_chat_when_the_store_fails_at_logout(bot):
     bot.chat.login()
     store = store_of(bot.chat)
     assert store is not None
@@ -698,7 +698,7 @@ def test_a_log_handler_may_use_the_chat_also_when_the_store_fails_at_the_end(bot
 BIG = "x" * 100_000
 
 
-def test_a_full_disk_closes_the_connection_with_the_reason_and_loses_nothing(make, alice):
+def test_a_full_disk_closes_the_connection_and_loses_no_message(make, alice):
     bot = make()
     bot.chat.login()
     fill_the_disk(bot)
@@ -779,7 +779,7 @@ def test_a_message_whose_outcome_cannot_be_noted_was_sent_all_the_same(bot, alic
 # --- the cursor ----------------------------------------------------------------------------------
 
 
-def test_the_cursor_is_kept_by_the_services_clock_and_told_to_the_next_process(make):
+def test_the_cursor_is_kept_in_service_time_for_the_next_process(make):
     bot = make()
     dead = chat_at(bot, 5_000_000.0)
     try:

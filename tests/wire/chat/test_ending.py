@@ -218,9 +218,7 @@ def test_both_are_told_apart(person, proxy):
     assert alice.chat.logout() == Abandoned(unsent=2, unacknowledged=1)
 
 
-def test_events_behind_a_receiver_that_does_not_return_are_counted_and_it_is_named(
-    alice, bob, stack, caplog
-):
+def test_logout_counts_events_behind_a_stuck_receiver_and_names_it(alice, bob, stack, caplog):
     stuck = stack.enter_context(Gate())
     alice.login()
     bob.login()
@@ -256,9 +254,7 @@ def test_with_a_full_queue_it_ends_within_the_bound_and_says_so(emulator, bob, s
     stuck.open()
 
 
-def test_history_that_does_not_answer_holds_up_nothing_and_its_messages_are_unacknowledged(
-    emulator, proxy, stack
-):
+def test_hanging_history_blocks_nothing_and_leaves_a_message_unknown(emulator, proxy, stack):
     asked, over = threading.Event(), threading.Event()
     stack.callback(over.set)
 
@@ -281,7 +277,7 @@ def test_history_that_does_not_answer_holds_up_nothing_and_its_messages_are_unac
     assert isinstance(handle.exception(0), OutcomeUnknownError)
 
 
-def test_inside_a_receiver_only_messages_are_counted_as_the_receivers_go_on(alice, bob):
+def test_a_logout_inside_a_receiver_reports_no_abandoned_receiver(alice, bob):
     results = []
 
     @alice.chat.message_received.connect
@@ -306,7 +302,7 @@ def test_destroy_tells_it_too(person, proxy):
     assert alice.chat.destroy() == Abandoned(unsent=1)
 
 
-def test_who_logs_in_again_while_another_thread_logs_out_keeps_the_new_connection(person, stack):
+def test_a_relogin_during_another_threads_logout_keeps_its_connection(person, stack):
     alice = person()
     alice.login()
     told = threading.Event()

@@ -36,7 +36,7 @@ def test_a_connection_is_ended_in_every_state(state, person, proxy, stack, certi
     assert chat.state is (S.IDLE if state is S.IDLE else S.CLOSED)
 
 
-def test_the_time_of_all_is_the_shortest_of_each_and_stuck_receivers_share_it(
+def test_the_shortest_exit_time_bounds_all_and_stuck_receivers_share_it(
     person, bob, stack, exits, caplog
 ):
     people = [person(timeouts=Timeouts(exit=seconds)) for seconds in (60.0, 0.3, 60.0)]

@@ -361,9 +361,7 @@ def shake_hands_recording(context):
 
 
 @pytest.mark.parametrize("kind", REFUSED)
-def test_a_certificate_that_does_not_prove_the_host_is_refused_before_a_word(
-    connect, certificates, kind
-):
+def test_a_certificate_that_fails_the_host_is_refused_before_any_data(connect, certificates, kind):
     with ScriptedServer(shake_hands_recording(getattr(certificates, kind))) as server:
         with pytest.raises(CertificateError, match=f"is not valid for {HOST}: ") as caught:
             connect(server.port)
@@ -694,7 +692,7 @@ def test_send_says_how_much_was_written(linked):
     assert server.recv(100) == data
 
 
-def test_to_a_peer_that_does_not_read_send_writes_nothing_more_and_completes_later(linked):
+def test_a_peer_that_does_not_read_stops_send_which_completes_later(linked):
     link, server = linked
     payload = random.Random(2).randbytes(6_000_000)
     data = bytearray(payload)

@@ -494,7 +494,7 @@ def test_wrong_arguments_are_named_and_send_nothing(people, call, words):
 # --- what makes no event --------------------------------------------------------------------------
 
 
-def test_signals_of_calls_are_counted_and_named_in_the_log_without_their_content(people, caplog):
+def test_call_signals_are_counted_and_logged_without_their_content(people, caplog):
     ana, ben, _ = people
     caplog.set_level(logging.DEBUG, logger="connectycube.chat")
     offer = (

@@ -194,9 +194,7 @@ def test_equal_and_wrong_times_of_sending_are_no_obstacle(emulator, ann, bea):
 
 @pytest.mark.parametrize("emulator", [False], indirect=True)
 @pytest.mark.time_limit(180)
-def test_a_thousand_dialogs_cost_a_few_pages_and_one_request_for_each_that_changed(
-    emulator, ann, bea, requests
-):
+def test_a_thousand_dialogs_cost_few_pages_and_a_request_per_change(emulator, ann, bea, requests):
     dialogs = [
         emulator.add_dialog("group", ann.id, [bea.id], name=f"d{number}") for number in range(1_000)
     ]
@@ -233,7 +231,7 @@ def test_a_thousand_dialogs_cost_a_few_pages_and_one_request_for_each_that_chang
 
 @pytest.mark.parametrize("emulator", [False], indirect=True)
 @pytest.mark.time_limit(180)
-def test_a_thousand_dialogs_that_changed_cost_their_pages_and_one_request_each(
+def test_a_thousand_changed_dialogs_cost_their_pages_and_a_request_each(
     emulator, ann, bea, requests
 ):
     dialogs = [
@@ -389,9 +387,7 @@ def test_a_receiver_may_wait_for_what_history_brings_later(emulator, person, bea
 # --- failures -------------------------------------------------------------------------------------
 
 
-def test_when_dialogs_cannot_be_listed_it_is_told_and_the_next_session_tries_again(
-    emulator, ann, bea
-):
+def test_a_failed_list_of_dialogs_is_reported_and_retried_next_session(emulator, ann, bea):
     with emulator.faults.server_error(on="rest", user=ann.id):
         with away(ann, emulator):
             bea.cube.messages.create(ann.id, "lost at first")
@@ -450,7 +446,7 @@ def test_without_a_rest_session_it_is_told_that_nothing_can_be_read(emulator, be
         cube.chat.events_seen.wait_for("message_received")
 
 
-def test_the_services_time_is_asked_for_where_nothing_was_asked_over_rest_before(emulator, bea):
+def test_recovery_asks_for_the_service_time_that_no_rest_call_told(emulator, bea):
     login = f"eve-{next(_numbers)}"
     user_id = emulator.add_user(login, PASSWORD)
     with ConnectyCube(config=emulator.config(reconnect=SLOW)) as other:

@@ -111,7 +111,7 @@ def test_it_may_be_asked_for_inside_message_receivers_and_done_callbacks(alice, 
     assert bob.events.wait_for("message_received")[0].body == "still here"
 
 
-def test_logouts_logins_and_relogins_of_many_threads_leave_one_connection_that_works(alice):
+def test_concurrent_logouts_logins_and_relogins_leave_one_connection(alice):
     alice.login()
     calls = (
         lambda: alice.chat.logout(timeout=1.0),
@@ -143,7 +143,7 @@ def test_logouts_logins_and_relogins_of_many_threads_leave_one_connection_that_w
 # --- reconnection managers of an application (guide: Reconnection) ---------------------------------
 
 
-def test_a_manager_that_listens_to_the_states_comes_back_after_a_while_until_logout(person, proxy):
+def test_a_manager_with_a_delayed_relogin_reconnects_until_logout(person, proxy):
     alice = person(reconnect=ReconnectPolicy(max_attempts=0))
     timers = []
 

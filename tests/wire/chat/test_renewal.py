@@ -116,7 +116,7 @@ def test_the_first_login_ends_in_time_while_rest_is_silent(emulator, client, tim
     assert alice.chat.is_ready
 
 
-def test_the_first_login_ends_in_time_while_the_applications_renewal_takes_longer(emulator, client):
+def test_the_first_login_ends_in_time_although_the_renewal_takes_longer(emulator, client):
     over = threading.Event()
 
     def renew(stale):
@@ -168,7 +168,7 @@ def test_an_applications_renewal_that_logs_in_itself_may_return_none(emulator, c
 
 @pytest.mark.parametrize("first", [True, False], ids=["first login", "reconnection"])
 @pytest.mark.parametrize("known_user", [True, False], ids=["user known", "token alone"])
-def test_a_token_without_any_renewal_ends_closed_with_a_reason_that_says_what_to_do(
+def test_an_expired_token_without_renewal_fails_with_its_reason(
     emulator, client, first, known_user
 ):
     alice = client(renew_session=NO_RENEWAL, known_user=known_user)
@@ -223,9 +223,7 @@ def test_a_renewal_that_returns_nonsense_is_final_and_named(emulator, client):
 
 
 @pytest.mark.parametrize("as_session", [False, True], ids=["token", "session"])
-def test_a_strangers_token_is_tried_at_most_once_and_never_becomes_another_user(
-    emulator, client, as_session
-):
+def test_a_strangers_token_is_tried_once_and_never_changes_the_user(emulator, client, as_session):
     stranger = client()
     token, asked = stranger.cube.session.token, []
 
@@ -315,9 +313,7 @@ def test_a_renewal_that_blocks_keeps_neither_logout_nor_the_login_waiting(emulat
     stuck.open()
 
 
-def test_a_renewal_that_blocks_ends_with_its_attempt_and_logout_does_not_wait_for_it(
-    emulator, client, stuck
-):
+def test_a_blocking_renewal_ends_with_its_attempt_and_delays_no_logout(emulator, client, stuck):
     alice = client(renew_session=stuck, timeouts=Timeouts(login=1.0))
     alice.chat.login()
     expire(alice.cube, emulator)
@@ -339,7 +335,7 @@ def test_no_renewal_is_asked_for_where_the_password_was_given(emulator, client):
     alice.wait_for_state(S.READY, 2)
 
 
-def test_without_attempts_a_refused_token_is_renewed_in_the_login_all_the_same(emulator, client):
+def test_a_login_renews_a_refused_token_without_reconnection_attempts(emulator, client):
     alice = client(reconnect=ReconnectPolicy(max_attempts=0))
     expire(alice.cube, emulator)
     alice.chat.login()

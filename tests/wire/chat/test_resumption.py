@@ -96,9 +96,7 @@ def test_eight_threads_send_and_receive_through_many_resumptions(emulator, proxy
         assert session_of(core)._outbox.sent < NEAR_THE_WRAP
 
 
-def test_senders_that_fill_the_outbound_buffer_wait_for_the_resumption_and_lose_nothing(
-    emulator, proxy, person
-):
+def test_senders_that_fill_the_outbound_buffer_wait_and_lose_nothing(emulator, proxy, person):
     bob = person()
     alice = person(chat_port=proxy.port, limits=Limits(outbound_stanzas=20))
     proxy.refuse()
@@ -160,9 +158,7 @@ def test_what_eight_threads_sent_survives_a_session_that_cannot_be_resumed(
         assert mine == [f"{sender} {number}" for number in range(EACH)]
 
 
-def test_a_server_that_acknowledges_what_was_never_sent_is_left_and_nothing_counts_twice(
-    emulator, proxy, person
-):
+def test_an_excess_acknowledgement_ends_the_link_and_repeats_nothing(emulator, proxy, person):
     bob = person()
     alice = person(chat_port=proxy.port)
 

@@ -139,7 +139,7 @@ def test_the_second_signal_ends_it_at_once(person, proxy, caplog):
     wait_until(lambda: not [t for t in threading.enumerate() if t.name.endswith("-logout")])
 
 
-def test_after_a_hurried_end_it_can_be_logged_in_again_and_is_ended_at_the_exit_again(person):
+def test_a_login_after_a_hurried_end_works_and_is_not_over_for_the_exit(person):
     alice = person()
     alice.login()
     driver_of(alice.chat).hurry()
@@ -148,7 +148,7 @@ def test_after_a_hurried_end_it_can_be_logged_in_again_and_is_ended_at_the_exit_
     assert not driver_of(alice.chat).is_over
 
 
-def test_a_signal_that_the_system_gives_to_another_thread_ends_the_wait_as_well(alice):
+def test_a_signal_that_another_thread_gets_ends_the_wait_as_well(alice):
     alice.login()
     before = [signal.getsignal(ONE)]
 
@@ -161,7 +161,7 @@ def test_a_signal_that_the_system_gives_to_another_thread_ends_the_wait_as_well(
     assert alice.chat.state is S.CLOSED
 
 
-def test_the_descriptor_that_signals_are_written_to_is_that_of_before_afterwards(alice):
+def test_wait_restores_the_wakeup_descriptor_of_signals(alice):
     ours, theirs = socket.socketpair()
     with ours, theirs:
         ours.setblocking(False)
@@ -212,7 +212,7 @@ def test_a_signal_that_is_not_named_is_handled_as_before(alice, handlers):
         alice.chat.wait(signals=[ONE])
 
 
-def test_an_exception_of_a_handler_ends_the_wait_and_leaves_the_connection_usable(alice, stack):
+def test_an_exception_in_a_handler_ends_the_wait_but_not_the_connection(alice, stack):
     before = signal.signal(signal.SIGINT, signal.default_int_handler)  # a background job ignores it
     stack.callback(signal.signal, signal.SIGINT, before)
     alice.login()
@@ -238,7 +238,7 @@ def test_several_threads_wait_for_the_same_end_with_its_reason(emulator):
     assert [error.condition for error in errors] == ["conflict"] * 5
 
 
-def test_who_waits_learns_of_an_end_although_another_connection_follows_at_once(emulator):
+def test_a_waiter_learns_of_an_end_even_if_a_login_follows_at_once(emulator):
     eve = Person.new(emulator, reconnect=ReconnectPolicy(max_attempts=0))
     eve.login()
 

@@ -71,7 +71,7 @@ def test_what_comes_again_with_the_same_key_is_shown_once():
     assert list(stream) == ["first", "another"]
 
 
-def test_what_the_server_replays_after_a_resumption_is_shown_once_also_without_a_key():
+def test_a_stream_shows_a_replayed_event_once_even_without_a_key():
     streams = Streams()
     stream = opened(streams)
     for sequence in (3, 4):
@@ -138,7 +138,7 @@ def test_what_nobody_was_shown_is_shown_when_it_comes_again(about):
     assert (list(stream), list(other)) == ([1], [])
 
 
-def test_a_stream_that_nobody_reads_is_bounded_and_says_so_behind_what_it_holds():
+def test_an_unread_stream_is_bounded_and_raises_behind_its_events():
     streams = Streams()
     stream = opened(streams, most=2)
     for event in (1, 2, 3, 4):
@@ -186,7 +186,7 @@ def test_streams_that_were_dropped_without_closing_cost_nothing():
 # --- wait_for -------------------------------------------------------------------------------------
 
 
-def test_wait_for_returns_the_next_event_that_fits_and_asks_in_the_waiting_thread(alice, bob):
+def test_events_next_returns_the_first_fit_and_asks_in_its_own_thread(alice, bob):
     asked = []
 
     def fits(message):

@@ -537,9 +537,7 @@ class TestChatOfOurClient:
             fault.wait()
         assert sorted(self.received(reader, 3)) == ["a", "b", "c"]
 
-    def test_without_acknowledgements_a_ping_tells_what_arrived_or_the_link_is_made_anew(
-        self, emulator, pair
-    ):
+    def test_stopped_acknowledgements_neither_lose_nor_repeat_a_message(self, emulator, pair):
         writer, reader = pair
         with emulator.faults.stop_acknowledging(user=writer.id) as fault:
             handle = writer.chat.send_private(reader.id, "heard")

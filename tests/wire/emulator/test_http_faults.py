@@ -211,9 +211,7 @@ class TestStorage:
             emulator.clock.advance(1)
             assert waiting.result(5).content == CONTENT
 
-    def test_an_upload_that_fails_leaves_no_complete_file_and_the_next_succeeds(
-        self, emulator, cube
-    ):
+    def test_an_upload_that_fails_raises_and_the_next_one_succeeds(self, emulator, cube):
         for name, error in [("server_error", ServerError), ("drop", ApiNetworkError)]:
             with emulator.faults.start(name, on="storage"), pytest.raises(error):
                 cube.files.upload(CONTENT, name="a.bin")

@@ -87,7 +87,7 @@ def test_everything_is_there_after_a_restart(data):
             assert emulator.add_user("carol", "secret") == 3
 
 
-def test_data_of_another_application_is_refused_and_the_folder_is_free_again(data):
+def test_data_of_another_application_is_refused_and_its_folder_released(data):
     with Emulator(data=data, app_id=7):
         pass
     with pytest.raises(ArgumentValueError, match="application 7 at localhost, not of 1"):

@@ -136,7 +136,7 @@ def test_iter_refuses_wrong_arguments_at_once(ana, server, arguments, name):
 # --- changed
 
 
-def test_changed_are_those_with_a_message_since_and_those_that_changed_since_each_once(ana, server):
+def test_changed_dialogs_have_a_new_message_or_change_and_come_once(ana, server):
     """The one is by the senders' clocks, the other by the service's."""
     recent = [{**DIALOG, "_id": f"d{n}", "last_message_date_sent": 2_000 - n} for n in range(150)]
     silent = {**DIALOG, "_id": "silent", "last_message_date_sent": None}

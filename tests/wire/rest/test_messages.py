@@ -202,9 +202,7 @@ def test_any_body_arrives(cube, server, body):
 # --- what has changed
 
 
-def test_changed_messages_come_in_pages_by_the_services_time_and_none_is_marked_as_read(
-    cube, server
-):
+def test_changed_messages_come_in_pages_by_service_time_and_stay_unread(cube, server):
     items = [{"_id": f"m{number}", "date_sent": 1_000 + number // 3} for number in range(230)]
 
     def respond(request):

@@ -327,7 +327,7 @@ def test_what_the_application_raises_reaches_the_caller(client_of, server):
         cube.users.get(9)
 
 
-def test_a_renewal_that_makes_calls_with_the_old_token_does_not_wait_for_itself(client_of, server):
+def test_a_renewal_that_calls_with_the_old_token_does_not_block_itself(client_of, server):
     def renew(session):
         with pytest.raises(CredentialsError):
             cube.users.get(9)

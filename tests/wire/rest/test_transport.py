@@ -304,7 +304,7 @@ def test_the_expiry_counts_by_the_services_clock(renewing, server):
     assert renewing.session.expires_at == datetime(2001, 1, 1, 12, tzinfo=timezone.utc)
 
 
-def test_an_expired_session_that_cannot_be_renewed_is_the_services_to_judge(logged_in, server):
+def test_the_service_judges_an_expired_session_without_renewal(logged_in, server):
     logged_in._state.expires(logged_in.session, datetime(2001, 1, 1, tzinfo=timezone.utc))
     server.play(answer(200, {"a": 1}))
     assert logged_in.call("GET", PATH).object() == {"a": 1}

@@ -29,7 +29,7 @@ def test_attempt_n_waits_between_half_and_one_and_a_half_of_its_step(
     assert waited == pytest.approx((0.5 + chance) * step)
 
 
-def test_the_default_policy_doubles_from_five_seconds_and_gives_up_after_five() -> None:
+def test_the_default_backoff_doubles_to_a_minute_and_ends_after_five() -> None:
     backoff = Backoff(ReconnectPolicy(), middle)
     assert [backoff.next_delay() for _ in range(7)] == [5, 10, 20, 40, 60, None, None]
 

@@ -110,7 +110,7 @@ def test_a_login_that_meets_silence_ends_at_its_deadline(silent: str) -> None:
 
 
 @pytest.mark.parametrize("silent", ["auth", "bind", "resume"])
-def test_a_reconnection_that_meets_silence_ends_at_its_deadline_and_goes_on(silent: str) -> None:
+def test_a_silent_reconnection_ends_at_its_deadline_and_is_tried_again(silent: str) -> None:
     world = ready()
     world.cut()
     world.server.replies[silent] = ""
@@ -165,7 +165,7 @@ def test_a_login_that_the_server_ends_says_why(
 # --- liveness -------------------------------------------------------------------------------------
 
 
-def test_a_silent_link_is_asked_after_the_interval_and_kept_while_it_answers() -> None:
+def test_a_silent_link_is_asked_each_interval_and_kept_if_it_answers() -> None:
     world = ready()
     before = world.server.questions
     world.advance(29.9)
@@ -469,7 +469,7 @@ def test_what_overflows_before_we_are_ready_is_fetched_once_we_are() -> None:
     assert world.received == [1, 2, 3]
 
 
-def test_a_stream_error_before_we_are_ready_leaves_the_session_to_be_resumed() -> None:
+def test_a_stream_error_before_ready_leaves_the_session_resumable() -> None:
     world = ready()
     world.cut()
     world.server.forget_sessions()
@@ -499,7 +499,7 @@ def test_a_session_that_is_deaf_after_two_resumptions_is_given_up() -> None:
 
 
 @pytest.mark.parametrize("cuts", [3, 4])
-def test_links_that_end_before_our_resumption_is_answered_cost_the_session_after_four(
+def test_four_links_cut_before_a_resumptions_answer_end_the_session(
     cuts: int,
 ) -> None:
     world = ready()
@@ -515,7 +515,7 @@ def test_links_that_end_before_our_resumption_is_answered_cost_the_session_after
 
 
 @pytest.mark.parametrize("cuts", [7, 8])
-def test_links_that_end_before_the_first_answer_in_a_resumed_session_cost_it_after_eight(
+def test_eight_links_cut_before_the_first_answer_end_a_resumed_session(
     cuts: int,
 ) -> None:
     world = ready()
@@ -544,7 +544,7 @@ def test_links_that_end_because_receivers_are_slow_cost_no_session() -> None:
     assert world.states.count(S.READY) == 1
 
 
-def test_a_server_that_is_still_sending_what_it_had_for_us_gets_the_whole_time_to_answer() -> None:
+def test_a_resumed_link_that_receives_keeps_its_whole_answer_time() -> None:
     world = ready()
     world.cut()
     world.server.answers_questions = False
@@ -609,7 +609,7 @@ def typing(name: str) -> str:
     )
 
 
-def test_who_is_typing_counts_as_having_stopped_after_a_while_if_that_is_asked_for() -> None:
+def test_typing_stops_by_itself_after_the_configured_time() -> None:
     world = ready(typing_expires=30.0)
     world.server.send(typing("composing"))
     world.advance(20)

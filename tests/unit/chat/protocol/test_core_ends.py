@@ -64,7 +64,7 @@ LASTING = [state for state in S if state is not S.AUTHENTICATION_FAILURE]
 
 
 @pytest.mark.parametrize("state", LASTING, ids=lambda state: state.value)
-def test_relogin_attempts_at_once_where_nothing_goes_on_and_changes_nothing_elsewhere(
+def test_relogin_attempts_at_once_in_closed_and_force_closed_alone(
     state: ChatState,
 ) -> None:
     world = world_in(state)
@@ -113,9 +113,7 @@ def test_close_ends_closed_in_every_state_within_its_deadline(state: ChatState) 
     assert world.states[-1] is S.CLOSED
 
 
-def test_close_waits_for_acknowledgements_then_ends_the_stream_and_waits_for_the_servers_end() -> (
-    None
-):
+def test_close_waits_for_acknowledgements_and_then_ends_the_stream() -> None:
     world = ready()
     world.server.answers_questions = False
     submission = world.send(1)
@@ -128,7 +126,7 @@ def test_close_waits_for_acknowledgements_then_ends_the_stream_and_waits_for_the
     assert world.server.session is None, "the server was told"
 
 
-def test_close_gives_up_waiting_before_its_deadline_and_says_goodbye_all_the_same() -> None:
+def test_close_stops_waiting_before_its_deadline_and_ends_the_stream() -> None:
     world = ready()
     world.server.answers_questions = False
     submission = world.send(1)
@@ -270,9 +268,7 @@ def test_a_forks_core_is_closed_from_the_beginning() -> None:
 # --- full queues ----------------------------------------------------------------------------------
 
 
-def test_what_was_refused_is_not_acknowledged_and_comes_again_when_the_receivers_have_caught_up() -> (
-    None
-):
+def test_a_refused_stanza_is_not_acknowledged_and_comes_again() -> None:
     world = ready()
     world.room = 3
     for number in range(1, 8):
@@ -351,7 +347,7 @@ def test_whoever_needs_the_link_gets_it_deaf_while_the_queue_is_full() -> None:
     assert len(world.answers) == 1
 
 
-def test_a_refusal_on_a_deaf_link_is_an_outcome_at_once_and_an_event_in_its_place() -> None:
+def test_a_refusal_on_a_deaf_link_settles_the_handle_before_its_event() -> None:
     world = ready()
     world.room = 0
     world.server.send(text_message(1))

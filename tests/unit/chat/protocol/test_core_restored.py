@@ -114,7 +114,7 @@ def test_messages_that_another_process_knew_are_no_news():
     assert world.received == [2]
 
 
-def test_the_room_of_a_restored_group_message_is_entered_and_its_echo_known():
+def test_a_restored_group_message_enters_its_room_and_knows_its_echo():
     world = World()
     room = ADDRESSES.room("d")
     message = Message(id=ids(1)[0], body="1", date_sent=EPOCH)
@@ -132,14 +132,14 @@ def test_the_room_of_a_restored_group_message_is_entered_and_its_echo_known():
     assert session_of(world.core)._inbound._repetitions.is_new((room, ALICE, ids(1)[0])) is False
 
 
-def test_the_cursor_of_another_process_holds_until_something_was_taken_over():
+def test_recovery_takes_the_cursor_of_another_process():
     world = World(Server())
     world.login(settle=False)
     world.core.begin_from((), (), world.now - 500, world.now)
     assert world.core.recovery.cursor == world.now - 500
 
 
-def test_all_that_another_process_knew_is_remembered_while_its_gap_may_bring_it_again():
+def test_a_gap_repeats_no_message_of_the_many_another_process_had_seen():
     seen = [(TO, BOB, message_id) for message_id in ids(*range(1, 20_001))]
     world = World(Server(), history=Service([ALICE], lambda: 0.0))
     world.login(settle=False)
@@ -165,7 +165,7 @@ def lose_what_arrives(world: World) -> None:
     world.after()
 
 
-def test_what_could_not_be_taken_over_closes_the_connection_and_is_not_acknowledged():
+def test_a_message_not_taken_over_closes_the_connection_unacknowledged():
     world = ready()
     session = world.server.session
     lose_what_arrives(world)

@@ -399,7 +399,7 @@ def test_an_occupants_whisper_is_not_for_the_room_and_is_not_understood(
         (f"<paused xmlns='{STATE}'/>", "typing_stopped", Typing(user_id=BOB, dialog_id=ROOM_ID)),
     ],
 )
-def test_markers_and_chat_states_in_a_room_are_the_occupants_in_that_dialog(
+def test_room_markers_and_chat_states_belong_to_the_occupant_and_dialog(
     content: str, signal: str, expected: Any
 ) -> None:
     delivery = read(group(content))
@@ -713,7 +713,7 @@ def test_a_body_beside_a_carbon_is_not_read() -> None:
     assert event(data.decode()).body == "inside"
 
 
-def test_what_failed_on_another_device_is_none_of_this_connections_failures() -> None:
+def test_a_failure_on_another_device_is_no_failure_of_this_connection() -> None:
     error = f"<message from='{FROM}' to='{TO}/desk' type='error' id='{ID}'/>"
     assert read(error).signal == "message_failed"
     assert read(carbon(error)) == "own_echoes"

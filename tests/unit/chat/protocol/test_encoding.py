@@ -160,7 +160,7 @@ def test_a_system_message_is_written_in_the_services_words() -> None:
     )
 
 
-def test_joining_a_room_asks_for_none_of_its_history_and_leaving_is_being_unavailable() -> None:
+def test_a_join_asks_for_no_room_history_and_a_leave_says_unavailable() -> None:
     assert encode_join(ROOM, ALICE, "own1").decode() == (
         f'<presence to="{ROOM}/1001" id="own1"><x xmlns="http://jabber.org/protocol/muc">'
         '<history maxstanzas="0"/></x></presence>'

@@ -34,7 +34,7 @@ def test_an_unanswered_request_means_a_dead_link_after_the_time_out() -> None:
     assert liveness.is_dead(145)
 
 
-def test_an_unanswered_request_is_repeated_and_the_first_ones_deadline_stands() -> None:
+def test_an_unanswered_request_is_repeated_under_the_first_deadline() -> None:
     liveness = started()
     liveness.asked(130)
     assert liveness.deadline == 135 and not liveness.is_due(134.9)
@@ -72,7 +72,7 @@ def test_a_late_answer_leaves_the_time_for_the_next_request_whole() -> None:
     assert not liveness.is_dead(180.9) and liveness.is_dead(181)
 
 
-def test_an_answer_that_leaves_something_to_ask_for_is_followed_by_a_request_in_good_time() -> None:
+def test_a_partial_answer_is_followed_by_another_request_in_good_time() -> None:
     liveness = started()
     liveness.asked(130)
     liveness.answered(131, satisfied=False)

@@ -200,7 +200,7 @@ def test_extra_params_are_read_in_any_namespace(namespace: str) -> None:
     assert stanza.params == {"k": "v"}
 
 
-def test_other_children_become_nodes_by_namespace_and_name_the_first_of_each() -> None:
+def test_the_first_other_child_of_each_namespace_and_name_becomes_a_node() -> None:
     stanza = message(
         "<message><markable xmlns='urn:m'/><error type='cancel'><gone xmlns='urn:e'>x</gone></error>"
         "<markable xmlns='urn:m' second='1'/><y:z xmlns:y='urn:y'/></message>"

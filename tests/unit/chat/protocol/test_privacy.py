@@ -127,7 +127,7 @@ def test_items_are_read_in_the_order_that_they_say() -> None:
     )
 
 
-def test_malformed_items_are_left_out_and_an_answer_without_a_list_is_empty() -> None:
+def test_malformed_privacy_items_are_left_out_and_no_list_is_empty() -> None:
     xml = (
         f"<query xmlns='{ns.PRIVACY}'><list name='a'><item/><item action='shout' order='1'/>"
         f"<other action='deny'/><item type='jid' value='{BOB_JID}' action='deny' order='x'><odd/>"
@@ -207,7 +207,7 @@ def test_without_a_user_the_rest_is_as_it_was(
         assert read(after) == (PrivacyItem(gone.user_id, "allow"),), "a list must not be empty"
 
 
-def test_rules_about_a_users_presence_alone_or_about_one_device_are_not_touched() -> None:
+def test_rules_for_presence_alone_or_for_one_device_are_not_touched() -> None:
     presence = Rule("deny", "jid", BOB_JID, ("presence-in",))
     device = Rule("deny", "jid", f"{BOB_JID}/phone")
     messages = Rule("deny", "jid", BOB_JID, ("message",))

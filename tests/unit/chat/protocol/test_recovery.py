@@ -90,7 +90,7 @@ class Scene:
 # --- what is recovered ----------------------------------------------------------------------------
 
 
-def test_what_came_while_the_session_was_lost_is_recovered_in_historys_order():
+def test_messages_of_a_lost_session_are_recovered_in_history_order():
     scene = Scene()
     first = scene.say()
     scene.lose()
@@ -120,7 +120,7 @@ def test_delivered_is_said_once_of_what_was_recovered():
     assert scene.delivered == [1, 2]
 
 
-def test_delivered_is_not_said_where_history_says_that_it_was_or_nobody_wants_it_said():
+def test_recovery_sends_delivered_only_where_it_is_missing_and_wanted():
     recovery, said = alone()
     asked = opened(recovery, said)
     for changes in ({"delivered_ids": (ALICE,)}, {"read_ids": (BOB, ALICE)}, {"sender_id": ALICE}):
@@ -137,7 +137,7 @@ def test_delivered_is_not_said_where_history_says_that_it_was_or_nobody_wants_it
     assert scene.received == [1] and scene.delivered == []
 
 
-def test_what_this_connection_sent_is_not_recovered_but_what_another_device_sent_is():
+def test_recovery_skips_this_connections_messages_not_another_devices():
     scene = Scene()
     scene.world.send(100, dialog=PRIVATE)
     scene.world.send(101, dialog=ROOM)
@@ -174,7 +174,7 @@ def test_clocks_of_senders_do_not_matter():
     scene.after_gap(early, late, same)
 
 
-def test_a_message_that_the_service_stored_but_had_not_sent_is_found_by_the_overlap():
+def test_the_overlap_recovers_a_message_that_was_stored_but_not_sent():
     scene = Scene()
     scene.service.lag = lambda: 40.0
     number = scene.say()
@@ -185,7 +185,7 @@ def test_a_message_that_the_service_stored_but_had_not_sent_is_found_by_the_over
     scene.after_gap(number)
 
 
-def test_a_message_that_was_made_with_the_other_user_unknown_is_recovered_under_the_senders_name():
+def test_a_dialog_of_unknown_peer_is_recovered_under_the_other_user():
     recovery, said = alone()
     nameless = DialogRef(id="d", type=DialogType.PRIVATE)
     asked = Recover(0.0)
@@ -199,7 +199,7 @@ def test_a_message_that_was_made_with_the_other_user_unknown_is_recovered_under_
 # --- what arrives meanwhile -----------------------------------------------------------------------
 
 
-def test_live_messages_wait_until_it_is_known_which_dialogs_have_a_gap_then_only_in_those():
+def test_live_messages_wait_for_the_dialog_list_then_only_inside_a_gap():
     scene = Scene()
     scene.lose()
     in_gap = scene.say()
@@ -215,7 +215,7 @@ def test_live_messages_wait_until_it_is_known_which_dialogs_have_a_gap_then_only
     assert [entry.recovered for entry in scene.messages] == [False, True, False]
 
 
-def test_what_arrived_live_is_put_where_history_has_it_and_the_rest_behind_it():
+def test_live_messages_take_their_place_in_history_or_follow_it():
     recovery, said = alone()
     asked = opened(recovery, said)
     status = live(None, signal="message_read")
@@ -229,7 +229,7 @@ def test_what_arrived_live_is_put_where_history_has_it_and_the_rest_behind_it():
     assert said[5:] == [status, held[3]]
 
 
-def test_what_one_sender_sent_live_keeps_its_order_whatever_the_senders_clock_said():
+def test_live_messages_of_one_sender_keep_their_order_despite_its_clock():
     recovery, said = alone()
     asked = opened(recovery, said)
     for delivery in (live(4), live(8, sender_id=BOB), live(2)):
@@ -355,7 +355,7 @@ def test_a_resumed_session_has_no_gap_and_a_filling_goes_on_in_it():
     scene.after_gap(1, 2)
 
 
-def test_a_gap_within_a_gap_begins_where_the_first_began_and_nothing_is_repeated():
+def test_a_gap_within_a_gap_begins_at_the_first_and_repeats_nothing():
     scene = Scene()
     cursor = scene.world.core.recovery.cursor
     scene.lose()
@@ -447,7 +447,7 @@ def test_when_one_dialog_cannot_be_read_the_others_are():
     assert failure.dialog_id == PRIVATE.id and scene.received == [held, in_room]
 
 
-def test_what_failed_is_tried_again_by_the_next_session_from_where_it_began():
+def test_the_next_session_retries_a_failed_recovery_from_its_start():
     scene = Scene()
     cursor = scene.world.core.recovery.cursor
     scene.lose()
@@ -495,7 +495,7 @@ def test_only_an_answer_says_what_has_arrived_and_only_up_to_the_question():
     assert recovery.cursor == 1030.0
 
 
-def test_on_a_resumed_link_nothing_is_known_to_have_arrived_before_it_was_asked():
+def test_an_unasked_acknowledgement_on_a_resumed_link_moves_no_cursor():
     scene = Scene(auto_delivered=False)
     scene.world.advance(10)
     scene.world.cut()
@@ -508,7 +508,7 @@ def test_on_a_resumed_link_nothing_is_known_to_have_arrived_before_it_was_asked(
     assert recovery.cursor == 1000.0
 
 
-def test_history_is_asked_once_messages_reach_a_session_that_was_lost_before_they_did():
+def test_history_is_asked_when_messages_reach_a_session_resumed_unready():
     scene = Scene()
     scene.lose()
     scene.say()
@@ -612,7 +612,7 @@ def test_bytes_bound_what_is_held_but_one_event_of_any_size_fits():
     assert recovery.hold(large) and not recovery.hold(small)
 
 
-def test_what_comes_again_on_the_next_link_is_let_go_of_unless_it_is_of_an_earlier_session():
+def test_recovery_drops_only_held_events_that_the_next_link_repeats():
     recovery, said = alone()
     asked = opened(recovery, said)
     earlier = live(1)

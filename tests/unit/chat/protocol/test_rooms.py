@@ -92,7 +92,7 @@ def inside(place: Place) -> Place:
     return place
 
 
-def test_joining_asks_for_no_history_and_is_answered_by_the_presence_of_oneself(place):
+def test_a_join_asks_for_no_history_and_the_own_presence_answers_it(place):
     assert place.join() == []
     (written,) = place.written
     assert (written.tag, written.attrib["to"]) == ("presence", f"{ROOM}/{ME}")
@@ -182,7 +182,7 @@ def test_leaving_is_answered_by_ones_own_absence(inside):
     assert summary(inside.rooms.leave("d1", "again", ME)) == [("again", None)]
 
 
-def test_the_end_of_the_session_leaves_who_wanted_to_leave_and_keeps_the_rest(inside):
+def test_the_session_end_answers_a_pending_leave_and_keeps_other_rooms(inside):
     inside.rooms.join(DialogRef.room("d2"), "two", ME)
     inside.rooms.leave("d1", "leave", ME)
     assert summary(inside.rooms.session_ended()) == [("leave", None)]
@@ -266,7 +266,7 @@ def test_leaving_twice_at_once_asks_once_and_answers_both(inside):
     assert summary(inside.says(gone)) == [("a", None), ("b", None)]
 
 
-def test_who_joins_again_before_the_leaving_is_answered_is_in_the_room_after_both(inside):
+def test_a_join_before_the_leave_is_answered_ends_inside_the_room(inside):
     gone, here = presence(ME, kind="unavailable", codes=(110,)), presence(ME, codes=(110,))
     inside.written.clear()
     for number in (1, 2):
@@ -282,7 +282,7 @@ def test_who_joins_again_before_the_leaving_is_answered_is_in_the_room_after_bot
     assert left.reason == "kicked"
 
 
-def test_a_session_that_ends_while_we_return_answers_the_leaving_and_enters_again(inside):
+def test_a_session_end_during_a_rejoin_answers_the_leave_and_reenters(inside):
     inside.rooms.leave("d1", "leave", ME)
     inside.join("join")
     assert summary(inside.rooms.session_ended()) == [("leave", None)]

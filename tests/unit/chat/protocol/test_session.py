@@ -62,7 +62,7 @@ def test_sent_is_reported_once_for_each_message_and_in_order() -> None:
     assert {world.outcome(submission) for submission in world.submissions} == {"sent"}
 
 
-def test_messages_sent_before_the_connection_is_ready_wait_and_flow_in_order() -> None:
+def test_messages_sent_before_ready_wait_and_flow_in_order() -> None:
     world = World()
     world.login(settle=False)
     world.send(1)
@@ -116,9 +116,7 @@ def test_a_question_that_got_lost_is_asked_again_in_good_time(managed: bool) -> 
     assert world.states[-1] is ChatState.READY, "the link was not given up over it"
 
 
-def test_without_stream_management_the_ping_that_is_repeated_covers_what_the_first_one_did() -> (
-    None
-):
+def test_a_repeated_ping_confirms_only_messages_before_the_first_ping() -> None:
     server = Server()
     server.managed = False
     world = ready(server)
@@ -155,7 +153,7 @@ def test_a_count_that_was_behind_is_asked_for_again_in_good_time() -> None:
     )
 
 
-def test_acknowledging_more_than_was_sent_ends_the_link_and_a_new_session_sorts_it_out() -> None:
+def test_an_excess_acknowledgement_costs_the_session_without_repeats() -> None:
     world = ready()
     world.send(1)
     world.settle()
@@ -304,7 +302,7 @@ def test_nothing_is_acknowledged_before_it_was_taken_over() -> None:
 # --- resumption -----------------------------------------------------------------------------------
 
 
-def test_a_resumed_session_replays_what_is_missing_in_order_before_anything_new() -> None:
+def test_a_resumed_session_replays_missing_messages_before_new_ones() -> None:
     world = ready()
     world.server.answers_questions = False
     for number in (1, 2, 3, 4):
@@ -326,9 +324,7 @@ def test_a_resumed_session_replays_what_is_missing_in_order_before_anything_new(
     assert world.sent == ids(1, 2, 3, 4, 5)
 
 
-def test_what_a_deaf_session_was_never_given_is_sent_in_the_next_one_and_history_not_asked() -> (
-    None
-):
+def test_the_next_session_sends_a_deaf_sessions_messages_without_history() -> None:
     world = ready()
     world.looks_up = None
     world.send(1)
@@ -351,9 +347,7 @@ def test_what_a_deaf_session_was_never_given_is_sent_in_the_next_one_and_history
     assert not world.lookups
 
 
-def test_the_last_words_of_a_server_that_goes_on_in_half_a_stanza_do_not_show_that_it_hears_us() -> (
-    None
-):
+def test_an_acknowledgement_before_a_stream_error_replays_nothing() -> None:
     world = ready()
     world.looks_up = None
     world.server.goes_on_in_half_a_stanza, world.server.says_h_when_failed = True, False
@@ -387,7 +381,7 @@ def test_what_was_replayed_may_have_arrived() -> None:
     assert world.server.messages() == ids(1, 2)
 
 
-def test_what_begins_while_a_resumed_session_is_silent_follows_what_is_replayed() -> None:
+def test_new_stanzas_follow_the_replay_of_a_silent_resumed_session() -> None:
     world = ready()
     world.send(1)
     resume_in_silence(world)
@@ -443,7 +437,7 @@ def test_a_request_that_was_held_back_does_not_outlive_its_session() -> None:
     assert not [s for s in world.server.stanzas[before:] if "ping" in "".join(c.tag for c in s)]
 
 
-def test_nothing_is_written_after_the_end_of_the_stream_when_the_answer_comes_late() -> None:
+def test_a_late_answer_writes_nothing_after_the_end_of_the_stream() -> None:
     world = ready()
     sent = world.send(1)
     resume_in_silence(world)
@@ -526,7 +520,7 @@ def test_an_iq_under_way_survives_the_resumption() -> None:
 
 
 @pytest.mark.parametrize("arrived", [0, 1, 2, 3])
-def test_a_failed_resumption_with_a_count_beyond_the_wrap_resends_exactly_the_rest(
+def test_a_failed_resumption_with_a_wrapped_count_resends_only_the_rest(
     arrived: int,
 ) -> None:
     world = ready()
@@ -578,7 +572,7 @@ def test_a_failed_resumption_with_a_count_resends_exactly_the_rest(arrived: int)
 
 @pytest.mark.parametrize("arrived", [0, 1, 3])
 @pytest.mark.parametrize("managed_again", [True, False])
-def test_a_failed_resumption_without_a_count_asks_history_and_resends_what_it_lacks(
+def test_a_failed_resumption_without_count_resends_all_history_lacks(
     arrived: int, managed_again: bool
 ) -> None:
     world = ready()
@@ -603,7 +597,7 @@ def test_a_failed_resumption_without_a_count_asks_history_and_resends_what_it_la
     assert world.server.messages() == world.sent == ids(1, 2, 3, 4)
 
 
-def test_when_history_cannot_be_read_the_outcome_is_unknown_and_nothing_is_sent_again() -> None:
+def test_unreadable_history_leaves_outcomes_unknown_and_resends_nothing() -> None:
     world = ready()
     world.server.says_h_when_failed = False
     submission = world.send(1)
@@ -679,9 +673,7 @@ def test_an_iq_under_way_fails_with_its_session() -> None:
     assert answer.ticket == "ticket" and isinstance(answer.error, ConnectionLostError)
 
 
-def test_what_was_delivered_but_not_acknowledged_is_not_delivered_again_in_the_new_session() -> (
-    None
-):
+def test_a_new_session_repeats_no_delivered_but_unacknowledged_message() -> None:
     world = ready()
     world.server.send(text_message(1))
     world.settle()
@@ -695,7 +687,7 @@ def test_what_was_delivered_but_not_acknowledged_is_not_delivered_again_in_the_n
 
 
 @pytest.mark.parametrize("h", [99, 2**32 - 1])
-def test_a_count_beyond_what_was_sent_in_a_failed_resumption_is_not_believed(h: int) -> None:
+def test_a_failed_resumption_with_an_excess_count_is_not_believed(h: int) -> None:
     world = ready()
     world.send(1)
     world.cut()
@@ -715,7 +707,7 @@ def test_a_count_beyond_what_was_sent_in_a_failed_resumption_is_not_believed(h: 
 # --- what came to an end ----------------------------------------------------------------------------
 
 
-def test_at_the_end_what_may_have_left_is_unknown_and_what_never_left_has_failed() -> None:
+def test_an_abort_fails_unwritten_messages_and_settles_others_as_unknown() -> None:
     world = ready(timeouts=Timeouts())
     world.server.answers_questions = False
     attempted = world.send(1)

@@ -88,7 +88,7 @@ def test_a_resumed_session_has_it_all_and_is_asked_for_nothing() -> None:
     assert world.server.stanzas == before
 
 
-def test_a_request_that_was_cut_off_is_replayed_on_resumption_and_not_made_twice() -> None:
+def test_a_cut_off_request_is_replayed_on_resumption_and_not_made_twice() -> None:
     world = ready()
     world.cut()
     world.server.forget_sessions()
@@ -126,7 +126,7 @@ def test_what_was_forgotten_is_not_asked_for_again() -> None:
     assert asked(world) == [*BEGINNING, *BEGINNING, "subscribe"]
 
 
-def test_the_same_user_who_logs_in_again_has_them_still_and_another_has_not() -> None:
+def test_standing_requests_survive_a_logout_but_not_a_reset() -> None:
     world = watching()
     world.close()
     world.login()
@@ -224,7 +224,7 @@ def test_an_answer_about_activity_that_comes_too_late_is_only_counted() -> None:
         (f"{ADDRESSES.user(BOB)}/phone", 1),
     ],
 )
-def test_pushes_of_own_lists_are_answered_and_those_of_strangers_refused_and_counted(
+def test_a_forged_roster_or_privacy_push_is_refused_and_an_own_answered(
     namespace: str, sender: str | None, forged: int
 ) -> None:
     world = ready()
@@ -358,9 +358,7 @@ def test_an_echo_is_told_by_room_nick_and_id_together() -> None:
     assert senders == [(BOB, "d9", False), (ALICE, "d9", True), (ALICE, "d8", True)]
 
 
-def test_echoes_of_edits_and_deletions_of_this_connection_are_no_news_but_another_devices_are() -> (
-    None
-):
+def test_an_own_edits_echo_is_no_news_but_another_devices_edit_is() -> None:
     world = ready()
     submission = Submission("own-edit", ROOM, ROOM_DIALOG)
     world.core.submit(submission, b"<message id='own-edit'/>", world.now)
@@ -475,7 +473,7 @@ def test_delivered_is_said_once_for_what_found_no_room_at_first() -> None:
 # --- a full queue ---------------------------------------------------------------------------------
 
 
-def test_what_comes_behind_a_refused_event_is_overheard_in_order_and_comes_again() -> None:
+def test_events_behind_a_refused_one_are_overheard_in_order_and_repeated() -> None:
     world = ready()
     world.core.remember(("activity", str(BOB)), "set", None, SUBSCRIBE)
     world.core.need_link(world.now)  # somebody waits, perhaps inside the slow receiver

@@ -159,7 +159,7 @@ def test_a_set_of_ping_is_no_ping() -> None:
 # --- 'delivered' and typing -----------------------------------------------------------------------
 
 
-def test_a_markable_message_of_somebody_else_is_answered_with_delivered_once() -> None:
+def test_a_markable_message_is_answered_with_delivered_only_once() -> None:
     world = ready()
     world.server.send(text_message(1))
     world.server.send(text_message(1))

@@ -85,7 +85,7 @@ def storm() -> Storm:
     return made
 
 
-def test_no_second_meets_more_than_one_and_a_half_times_the_even_share_of_attempts(
+def test_no_second_of_a_storm_exceeds_one_and_a_half_of_the_even_share(
     storm: Storm,
 ) -> None:
     everything = [moment for round_ in storm.attempts for moment in round_]

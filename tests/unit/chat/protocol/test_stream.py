@@ -130,7 +130,7 @@ def test_a_new_session_is_negotiated_step_by_step() -> None:
         ("x" * 500, base64.b64encode(b"\x001001-7\x00" + b"x" * 500).decode()),
     ],
 )
-def test_plain_is_the_local_part_and_the_password_without_an_authorization_id(
+def test_plain_holds_local_part_and_password_without_authorization_id(
     password: str, expected: str
 ) -> None:
     talk = Negotiation(password=password)
@@ -399,7 +399,7 @@ def test_a_stream_error_ends_the_stream_in_every_step(step: str) -> None:
     assert caught.value.condition == "system-shutdown"
 
 
-def test_a_stream_error_may_come_instead_of_features_or_without_a_condition() -> None:
+def test_a_stream_error_may_replace_features_or_lack_a_condition() -> None:
     with pytest.raises(StreamError, match="host-unknown"):
         Negotiation().hear(
             f"{HEADER}<stream:error><host-unknown xmlns='{STREAMS}'/></stream:error>"

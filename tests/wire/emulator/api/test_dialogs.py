@@ -401,7 +401,7 @@ class TestDelete:
         assert dialog(people.carol, group) is None
         answered(people.carol("GET", f"chat/Message?chat_dialog_id={group}"), 404)
 
-    def test_for_everybody_both_may_delete_a_private_dialog_and_say_so_in_a_form(self, people):
+    def test_the_peer_may_delete_a_private_dialog_for_everybody_by_a_form(self, people):
         private = make_private(people)["_id"]
         answered(people.bob("DELETE", f"chat/Dialog/{private}", data={"force": "1"}))
         assert dialog(people.alice, private) is None

@@ -38,7 +38,7 @@ def send(person, user_id, **fields):
     return answer.json()
 
 
-def test_a_message_of_rest_that_is_sent_to_the_chat_pushes_to_who_is_offline(
+def test_a_rest_message_to_the_chat_pushes_to_its_offline_recipient(
     emulator, hers, subscribe, alice, bob
 ):
     subscribe(bob)

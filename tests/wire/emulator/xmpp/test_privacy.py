@@ -175,7 +175,7 @@ class TestLists:
         assert refused(her, f"<list name='l'>{item}</list>") == expected
         assert items(her, "l") == [({"action": "allow", "order": "1"}, [])]
 
-    def test_a_list_that_another_resource_uses_is_neither_removed_nor_replaced_as_default(
+    def test_a_list_in_use_by_another_resource_is_not_removed_or_replaced(
         self, connect, her, alice, bob
     ):
         for name in ("one", "two"):

@@ -88,9 +88,7 @@ class TestReach:
         assert carol.message().findtext(BODY) == "news"
         assert [stored["message"] for stored in emulator.messages(dialog)] == ["news"]
 
-    def test_who_blocks_a_user_in_rooms_gets_nothing_of_that_user_who_learns_nothing(
-        self, logged_in, people, room
-    ):
+    def test_a_room_block_hides_a_users_messages_unknown_to_the_user(self, logged_in, people, room):
         alice, bob, carol = (logged_in(name) for name in ("alice", "bob", "carol"))
         item = f"<item type='jid' value='muc.localhost/{people.alice.id}' action='deny' order='1'/>"
         for inner in (f"<list name='blocked'>{item}</list>", "<default name='blocked'/>"):

@@ -81,9 +81,7 @@ class TestJoin:
         own = alice.find(PRESENCE, lambda found: found.get("id") == "p")
         assert (statuses(own), own.findtext(f"{CLIENT}show")) == (["110"], "dnd")
 
-    def test_resources_of_a_user_share_the_nick_and_the_others_see_one_occupant(
-        self, logged_in, people, room
-    ):
+    def test_resources_of_a_user_share_the_nick_and_are_one_occupant(self, logged_in, people, room):
         bob = logged_in("bob")
         join(bob, room)
         phone, desk = logged_in("alice", "phone"), logged_in("alice", "desk")
@@ -357,9 +355,7 @@ class TestLeave:
                     (users[-1], "unavailable", []),
                 ]
 
-    def test_a_session_that_ends_at_the_bound_while_it_leaves_many_rooms_leaves_them_all(
-        self, caplog
-    ):
+    def test_a_session_that_ends_at_its_bound_in_leaving_leaves_all_rooms(self, caplog):
         with Emulator(unacknowledged_stanzas=4) as emulator:
             alice, bob = (emulator.add_user(name, "secret") for name in ("alice", "bob"))
             dialogs = [emulator.add_broadcast_dialog(f"News {n}", alice) for n in range(6)]
