@@ -36,32 +36,26 @@ from connectycube import (
 )
 from connectycube.emulator import Emulator
 from tests.support.inside import driver_of, signals_of
+from tests.support.people import PASSWORD, Person
 from tests.support.waiting import TIMEOUT, wait_until
 
 S = ChatState
-PASSWORD = "correct horse"
 AT_ONCE = ReconnectPolicy(max_attempts=None, delay=0.01, max_delay=0.01)
 NOWHERE = DialogRef.room("5f1e0a0b0c0d0e0f10111213")
 _numbers = itertools.count(1)
 
 
-class Somebody:
-    """A user who is logged in to REST and chat."""
+def somebody(emulator: Emulator, **options: Any) -> Person:
+    """A new user who is logged in to REST and chat."""
+    name = f"callee-{next(_numbers)}"
+    emulator.add_user(name, PASSWORD)
+    return Person.in_chat(emulator, name, reconnect=AT_ONCE, **options)
 
-    def __init__(self, emulator: Emulator, **options: Any) -> None:
-        login = f"callee-{next(_numbers)}"
-        emulator.add_user(login, PASSWORD)
-        self.cube = ConnectyCube(config=emulator.config(reconnect=AT_ONCE, **options))
-        self.cube.login(login=login, password=PASSWORD)
-        self.chat: Chat = self.cube.chat
-        user = self.chat.login()
-        assert user.id is not None
-        self.id = user.id
 
-    def say(self, kind: str, to: Somebody) -> None:
-        """Send a bare presence of a type to a user, as any XMPP client may."""
-        stanza = f'<presence type="{kind}" to="{to.chat._addresses.user(to.id)}"/>'.encode()
-        driver_of(self.chat).command(lambda core, now: core.send_later(stanza, now))
+def say(sender: Person, kind: str, to: Person) -> None:
+    """Send a bare presence of a type to a user, as any XMPP client may."""
+    stanza = f'<presence type="{kind}" to="{to.chat._addresses.user(to.id)}"/>'.encode()
+    driver_of(sender.chat).command(lambda core, now: core.send_later(stanza, now))
 
 
 class Scene:
@@ -69,9 +63,9 @@ class Scene:
 
     def __init__(self, emulator: Emulator, **options: Any) -> None:
         self.emulator = emulator
-        self.bot = Somebody(emulator, **options)
-        self.peer = Somebody(emulator)
-        self.stranger = Somebody(emulator)
+        self.bot = somebody(emulator, **options)
+        self.peer = somebody(emulator)
+        self.stranger = somebody(emulator)
         self.outcast = emulator.add_user(f"outcast-{next(_numbers)}", PASSWORD)
         self.group: Dialog = self.peer.cube.dialogs.create_group("Contract", [self.bot.id])
         self.private = DialogRef.private(self.peer.id, "5f1e0a0b0c0d0e0f10111213")
@@ -271,10 +265,10 @@ def by_entering(s: Scene) -> None:
     s.peer.chat.join(s.group)
 
 
-def in_turn(s: Scene, *said: tuple[Somebody, str, Somebody]) -> None:
+def in_turn(s: Scene, *said: tuple[Person, str, Person]) -> None:
     """Let them say these presences, each once the server has handled the one before."""
     for speaker, kind, to in said:
-        speaker.say(kind, to)
+        say(speaker, kind, to)
         speaker.chat.ping()
 
 
@@ -357,12 +351,12 @@ PROVOKED: dict[str, Callable[[Scene], object]] = {
     "occupant_left": by_entering,
     "room_left": by_kicking,
     "last_activity_changed": by_coming_again,
-    "contact_requested": lambda s: s.stranger.say("subscribe", s.bot),
-    "contact_confirmed": lambda s: s.peer.say("subscribed", s.bot),
-    "contact_rejected": lambda s: s.peer.say("unsubscribed", s.bot),
-    "contact_cancelled": lambda s: s.peer.say("unsubscribe", s.bot),
-    "presence_changed": lambda s: s.peer.say("unavailable", s.bot),
-    "contact_list_changed": lambda s: s.peer.say("subscribed", s.bot),
+    "contact_requested": lambda s: say(s.stranger, "subscribe", s.bot),
+    "contact_confirmed": lambda s: say(s.peer, "subscribed", s.bot),
+    "contact_rejected": lambda s: say(s.peer, "unsubscribed", s.bot),
+    "contact_cancelled": lambda s: say(s.peer, "unsubscribe", s.bot),
+    "presence_changed": lambda s: say(s.peer, "unavailable", s.bot),
+    "contact_list_changed": lambda s: say(s.peer, "subscribed", s.bot),
     "recovery_failed": lose_history,
     "state_changed": cut,
     "callback_failed": by_failing,
@@ -514,7 +508,7 @@ def test_order_holds_in_each_conversation_whatever_the_workers(emulator, workers
     """Three private conversations and two groups at once, in a receiver that dawdles now and then."""
     count = 60
     with scene_of(emulator, workers=workers) as scene:
-        speakers = [scene.peer, scene.stranger, Somebody(emulator)]
+        speakers = [scene.peer, scene.stranger, somebody(emulator)]
         try:
             groups = [
                 scene.peer.cube.dialogs.create_group("g", [scene.bot.id, other.id])
@@ -541,7 +535,7 @@ def test_order_holds_in_each_conversation_whatever_the_workers(emulator, workers
                     if sum(map(len, heard.values())) == total:
                         everything.set()
 
-            def speak(person: Somebody, dialog: DialogRef) -> None:
+            def speak(person: Person, dialog: DialogRef) -> None:
                 for number in range(count):
                     person.chat.send_message(dialog, str(number))
 
