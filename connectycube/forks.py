@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import weakref
+from contextlib import ExitStack
 from typing import Protocol
 
 __all__ = ["replaced_in_child"]
@@ -25,8 +26,11 @@ def replaced_in_child(thing: Inherited) -> None:
 
 
 def _after_fork_in_child() -> None:
-    for thing in list(_inherited):
-        thing.after_fork_in_child()
+    # The stack calls all of them, also when one raises: the locks of the others are as much in the way.
+    # Python writes what is raised to standard error, and goes on.
+    with ExitStack() as stack:
+        for thing in list(_inherited):
+            stack.callback(thing.after_fork_in_child)
 
 
 if hasattr(os, "register_at_fork"):

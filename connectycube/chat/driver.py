@@ -506,8 +506,13 @@ class Driver(Calls, Ending):
         with self._mutex:
             if link is not None:
                 link.close()
+            # Also where the connection was given up and this thread is no longer the driver's: a link that
+            # is closed must not stay, or a fork would close it once more.
+            if self._link is link:
+                self._link = None
+            if self._waker is waker:
+                self._waker = None
             if generation == self._generation:
-                self._link = self._waker = None
                 # Receivers still get what was taken over; the workers end once they have.
                 self.dispatcher.stop()
             waker.close()

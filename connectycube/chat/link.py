@@ -180,8 +180,10 @@ class Link:
         self.sock.close()
 
     def close_in_child(self) -> None:
-        """Close a forked child's copy of the socket without a byte on the wire."""
-        socket.close(self.sock.detach())
+        """Close a forked child's copy of the socket without a byte on the wire; nothing if it is closed."""
+        descriptor = self.sock.detach()
+        if descriptor != -1:
+            socket.close(descriptor)
 
 
 def open_link(

@@ -19,6 +19,7 @@ from connectycube import (
     OutcomeUnknownError,
     Timeouts,
 )
+from tests.support.inside import driver_of
 from tests.support.people import SLOW, Person, give_stored_ids
 from tests.support.scripted_xmpp import PLAIN, ScriptedXmppServer
 from tests.support.waiting import TIMEOUT, Gate, wait_until
@@ -237,6 +238,16 @@ def test_logout_counts_events_behind_a_stuck_receiver_and_names_it(alice, bob, s
     assert "Gate" in line
     stuck.open()
     alice.events.wait_for("message_received", 4)  # they were late, and not lost
+
+
+def test_a_connection_that_was_given_up_keeps_no_closed_link(alice):
+    alice.login()
+    driver = driver_of(alice.chat)
+    thread = driver._thread
+    alice.chat.logout(timeout=0.0)
+    thread.join(TIMEOUT)
+    assert (driver._link, driver._waker) == (None, None)
+    driver.after_fork_in_child()  # which would close it once more
 
 
 def test_with_a_full_queue_it_ends_within_the_bound_and_says_so(emulator, bob, stack):

@@ -161,6 +161,16 @@ def test_a_link_is_made_verified_and_non_blocking(connect, certificates):
         link.close()
 
 
+def test_a_child_closes_its_copy_of_a_link_unless_it_is_closed(connect, certificates):
+    with ScriptedServer(stay_silent, tls=certificates.valid) as server:
+        link = connect(server.port)
+        descriptor = link.sock.fileno()
+        link.close_in_child()
+        with pytest.raises(OSError):
+            os.fstat(descriptor)
+        link.close_in_child()
+
+
 def test_the_server_is_told_which_host_is_meant(connect, certificates):
     names = []
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
