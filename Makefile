@@ -8,6 +8,7 @@
 #   make lint    style and types alone
 #   make docs    the documentation, in docs/_build/html
 #   make bench   what calls cost, in CPU and memory, beside their goals; also in build/bench.json
+#   make bench-guard  whether a hot path has become dearer: calls and memory, counted and not timed
 #   make soak    long runs: a million messages, a bot that is killed 100 times, then 500 schedules of
 #                faults (SCHEDULES=, SEED=)
 #   make jitter  the tests of all that has threads, with random pauses inside the package (SEED=)
@@ -25,7 +26,7 @@ PYTEST = .venv/bin/python -m pytest
 # Each worker begins with a share of neighbouring tests, which have fixtures in common, and helps out at the end.
 PARALLEL = $(PYTEST) -n $(WORKERS) --dist worksteal $(if $(SEED),--hypothesis-seed=$(SEED))
 
-.PHONY: demo test check venv lint docs bench soak jitter reconnect-table referees clean
+.PHONY: demo test check venv lint docs bench bench-guard soak jitter reconnect-table referees clean
 
 demo: venv
 	@.venv/bin/connectycube demo
@@ -36,6 +37,7 @@ test: venv lint
 check: SEED := $(or $(SEED),$(shell od -An -N4 -tu4 /dev/urandom | tr -d ' '))
 check:
 	@$(MAKE) --no-print-directory test SEED=$(SEED)
+	@$(MAKE) --no-print-directory bench-guard
 	@.ci/install referees
 	@$(PARALLEL) $(if $(filter true,$(CI)),--all-referees) tests/interop tests/processes tests/soak
 
@@ -46,6 +48,9 @@ venv: .venv/ready
 
 bench: venv
 	@.venv/bin/python -m tests.bench
+
+bench-guard: venv
+	@.venv/bin/python -m tests.bench.guard
 
 soak: venv referees
 	@.venv/bin/python -m tests.soak.flat

@@ -25,6 +25,7 @@ __all__ = [
     "ack",
     "bursts",
     "jid",
+    "singles",
     "stanzas",
     "texts",
 ]
@@ -70,6 +71,15 @@ def bursts() -> Iterator[list[bytes]]:
         _chunks(
             b"".join(map(_message, range(first, first + BURST))) + b"<r xmlns='urn:xmpp:sm:3'/>"
         )
+        for first in range(0, _IDS, BURST)
+    ]
+    return itertools.cycle(made)
+
+
+def singles() -> Iterator[list[bytes]]:
+    """Yield the same bursts, each message a chunk of its own, as live traffic brings them."""
+    made = [
+        [*map(_message, range(first, first + BURST)), b"<r xmlns='urn:xmpp:sm:3'/>"]
         for first in range(0, _IDS, BURST)
     ]
     return itertools.cycle(made)
