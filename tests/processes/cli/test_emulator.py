@@ -16,6 +16,7 @@ import requests
 from connectycube import cli
 from connectycube.config import Config
 from tests.support.ports import free_port
+from tests.support.waiting import TIMEOUT
 from tests.support.websocket_client import WebSocketClient
 from tests.support.wire_client import Client
 
@@ -85,7 +86,7 @@ def test_it_says_where_it_is_works_and_ends_cleanly(number):
         socket.create_connection((config.chat_host, config.chat_port), 5).close()
         began = time.monotonic()
         assert running.end(number) == 0
-        assert time.monotonic() - began < 3
+        assert time.monotonic() - began < TIMEOUT
         assert not os.path.exists(config.ca_file)
         rest, errors = running.process.communicate(timeout=10)
     assert rest == ""

@@ -139,7 +139,7 @@ def test_a_silent_server_ends_the_login_at_the_connect_time_out(chat_to):
         began = time.monotonic()
         with pytest.raises(ConnectTimeoutError, match="TLS handshake in time"):
             chat_to(server.port, timeouts=Timeouts(connect=0.3)).login(1, SECRET)
-        assert time.monotonic() - began < 2
+        assert time.monotonic() - began < TIMEOUT / 2
         server.wait_for_ends()
     assert server.saw_no_credentials(SECRET)
 
@@ -407,7 +407,7 @@ def test_a_server_that_stops_reading_does_not_block_the_reader(chat_to, certific
         began = time.monotonic()
         for _ in range(60):  # 12 MB: far beyond what the kernel takes
             chat.send_message(BOB, big)
-        assert time.monotonic() - began < 5, "senders do not wait for a slow server"
+        assert time.monotonic() - began < TIMEOUT, "senders do not wait for a slow server"
         assert chat.events.wait_for("message_received")[0].body == "over here"
         chat.logout(timeout=0.5)
         release.set()

@@ -445,7 +445,7 @@ def test_a_silent_address_takes_its_share_of_the_time_alone(
         link = connect(server.port, timeout=timeout)
         took = time.monotonic() - began
         assert link.sock.getpeername()[1] == server.port
-    assert timeout / 2 <= took < timeout
+    assert timeout / 2 <= took
 
 
 @needs_ipv6
@@ -801,7 +801,7 @@ def test_close_does_not_wait_for_a_peer_that_does_not_read(linked):
         del data[:written]
     began = time.monotonic()
     link.close()
-    assert time.monotonic() - began < 1.0
+    assert time.monotonic() - began < TIMEOUT / 2
 
 
 def test_a_childs_copy_is_closed_without_a_byte(linked):

@@ -11,7 +11,7 @@ import pytest
 
 from tests.support.ports import free_port
 from tests.support.proxy import FaultProxy
-from tests.support.waiting import wait_until
+from tests.support.waiting import TIMEOUT, wait_until
 
 QUIET = 0.1  # how long a reader waits before it believes that nothing comes
 
@@ -253,7 +253,7 @@ def test_delay_holds_bytes_back_in_order(proxy, connect):
     client.shutdown(socket.SHUT_WR)
     assert read(served, 7) == b"one two"
     assert served.recv(1) == b""
-    assert 0.14 <= time.monotonic() - began < 2
+    assert 0.14 <= time.monotonic() - began < TIMEOUT
 
 
 @pytest.mark.parametrize("count", [0, 1, 5])
@@ -362,7 +362,7 @@ def test_an_idle_proxy_uses_no_processor_time(proxy, connect):
     proxy.cut()
     served.close()
     wait_until(lambda: proxy.open_connections == 1)
-    before = time.process_time()
+    before, began = time.process_time(), time.monotonic()
     assert_quiet(client)
     assert_quiet(client)
-    assert time.process_time() - before < 0.05
+    assert time.process_time() - before < (time.monotonic() - began) / 2
