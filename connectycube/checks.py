@@ -9,18 +9,18 @@ from typing import Any
 from .errors import ArgumentTypeError, ArgumentValueError
 
 __all__ = [
-    "a_bool",
-    "a_callable",
-    "a_number",
-    "a_string",
-    "an_id",
-    "an_integer",
-    "one_of",
-    "several",
+    "check_bool",
+    "check_callable",
+    "check_id",
+    "check_int",
+    "check_list",
+    "check_number",
+    "check_one_of",
+    "check_str",
 ]
 
 
-def a_string(name: str, value: object, *, empty: bool = False, longest: int | None = None) -> str:
+def check_str(name: str, value: object, *, empty: bool = False, longest: int | None = None) -> str:
     """Return ``value`` if it is a string, not empty unless allowed, at most ``longest`` characters."""
     if not isinstance(value, str):
         raise ArgumentTypeError(f"{name} must be a string, not {type(value).__name__}")
@@ -39,7 +39,7 @@ def a_string(name: str, value: object, *, empty: bool = False, longest: int | No
     return value
 
 
-def an_integer(
+def check_int(
     name: str, value: object, *, least: int | None = None, most: int | None = None
 ) -> int:
     """Return ``value`` if it is an int (no bool) within the bounds."""
@@ -49,7 +49,7 @@ def an_integer(
     return value
 
 
-def a_number(
+def check_number(
     name: str, value: object, *, least: float | None = None, most: float | None = None
 ) -> float:
     """Return ``value`` as a float if it is a finite number (no bool) within the bounds."""
@@ -61,22 +61,22 @@ def a_number(
     return float(value)
 
 
-def a_bool(name: str, value: object) -> bool:
+def check_bool(name: str, value: object) -> bool:
     """Return ``value`` if it is a bool."""
     if not isinstance(value, bool):
         raise ArgumentTypeError(f"{name} must be a bool, not {type(value).__name__}")
     return value
 
 
-def a_callable(name: str, value: object) -> None:
+def check_callable(name: str, value: object) -> None:
     """Refuse a ``value`` that cannot be called."""
     if not callable(value):
         raise ArgumentTypeError(f"{name} must be callable, not {type(value).__name__}")
 
 
-def an_id(name: str, value: object) -> str:
+def check_id(name: str, value: object) -> str:
     """Return ``value`` if it is an opaque id: a non-empty string without spaces, slashes or controls."""
-    text = a_string(name, value)
+    text = check_str(name, value)
     if text in (".", "..") or any(
         character.isspace() or not character.isprintable() or character in "/?#,@"
         for character in text
@@ -85,7 +85,7 @@ def an_id(name: str, value: object) -> str:
     return text
 
 
-def one_of(name: str, value: object, choices: Collection[object]) -> object:
+def check_one_of(name: str, value: object, choices: Collection[object]) -> object:
     """Return ``value`` if it is one of ``choices``."""
     if value not in choices:
         raise ArgumentValueError(
@@ -94,7 +94,7 @@ def one_of(name: str, value: object, choices: Collection[object]) -> object:
     return value
 
 
-def several(name: str, value: object, what: str) -> list[Any]:
+def check_list(name: str, value: object, what: str) -> list[Any]:
     """Return the items of ``value`` if it is iterable, and neither a string nor a mapping."""
     if isinstance(value, (str, bytes, Mapping)) or not isinstance(value, Iterable):
         raise ArgumentTypeError(f"{name} must be several {what}, not {type(value).__name__}")

@@ -168,9 +168,9 @@ class ConnectyCube:
 
         Raises ArgumentTypeError, ArgumentValueError.
         """
-        checks.a_string("token", token)
+        checks.check_str("token", token)
         if user_id is not None:
-            checks.an_integer("user_id", user_id, least=1)
+            checks.check_int("user_id", user_id, least=1)
         other = self._sibling(renew_session)
         other._transport.adopt(Session(token=token, user_id=user_id))
         return other

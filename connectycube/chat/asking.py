@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from ..errors import StreamProtocolError
-from ..models.user import a_user_id
+from ..models.user import check_user_id
 from .protocol.nodes import child
 
-__all__ = ["a_user_id", "query_of"]
+__all__ = ["check_user_id", "query_of"]
 
 
 def query_of(answer: Any, namespace: str) -> Any:

@@ -117,7 +117,7 @@ class Connection:
         """
         deadline = Deadline.of(timeout, self._config.timeouts.login)
         if resource is not None:
-            markup.check_text("resource", checks.a_string("resource", resource, longest=1023))
+            markup.check_text("resource", checks.check_str("resource", resource, longest=1023))
         user, secret, by_token = self._who(user_id, password, deadline)
         assert user.id is not None
         credentials = Credentials(user.id, secret, resource or self._resource, by_token)
@@ -142,10 +142,10 @@ class Connection:
             user, token = first_credentials(self._session_credentials, name, deadline)
             return user, token, True
         user = user_id if isinstance(user_id, User) else User(id=user_id)
-        checks.an_integer("user_id", user.id, least=1)
+        checks.check_int("user_id", user.id, least=1)
         if password is None:
             raise ArgumentValueError("password must be given with user_id")
-        secret = checks.a_string("password", password)
+        secret = checks.check_str("password", password)
         if "\0" in secret or any("\ud800" <= character <= "\udfff" for character in secret):
             raise ArgumentValueError("password holds a character that cannot be sent")
         return user, secret, False
@@ -241,7 +241,7 @@ class Connection:
             name = type(signal).__name__
             raise ArgumentTypeError(f"signal must be a signal of this connection, not {name}")
         self._driver.check_usable()
-        return self._driver.stream(signal.name, checks.a_number("timeout", timeout, least=0.0))
+        return self._driver.stream(signal.name, checks.check_number("timeout", timeout, least=0.0))
 
     def wait_for(
         self,

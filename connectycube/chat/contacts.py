@@ -9,7 +9,7 @@ from ..config import Config
 from ..deadline import Deadline
 from ..errors import ArgumentValueError
 from ..models import ContactListItem, User
-from .asking import a_user_id, query_of
+from .asking import check_user_id, query_of
 from .driver import Driver
 from .protocol import namespaces as ns
 from .protocol.addresses import Addresses
@@ -80,7 +80,7 @@ class Contacts:
         ``mutual``: ask the same of them, as ConnectyCube's own SDKs do unless they are told otherwise.
         """
         user = self._other("user_id", user_id)
-        asks_too = checks.a_bool("mutual", mutual)
+        asks_too = checks.check_bool("mutual", mutual)
         self._say("subscribed", user)
         if asks_too:
             # No roster set as those SDKs make it: that would take a contact's name and groups away.
@@ -102,7 +102,7 @@ class Contacts:
         self._driver.request("set", None, encode_contact_removal(user, self._addresses), deadline)
 
     def _other(self, name: str, value: object) -> int:
-        user = a_user_id(name, value)
+        user = check_user_id(name, value)
         credentials = self._driver.core.credentials
         if credentials is not None and user == credentials.user_id:
             raise ArgumentValueError(f"{name} is the user who is logged in")

@@ -15,7 +15,7 @@ from ..deadline import Deadline
 from ..errors import ArgumentTypeError, ArgumentValueError, StanzaError, StreamProtocolError
 from ..models import DialogRef, DialogType, Message, SystemMessage, User
 from ..models.fields import as_int
-from .asking import a_user_id, query_of
+from .asking import check_user_id, query_of
 from .connection import Connection
 from .contacts import Contacts
 from .handle import SendHandle
@@ -159,7 +159,7 @@ class Chat(Connection):
         timeout: float | None = None,
     ) -> SendHandle[Message]:
         """Send a message to a user; the service makes the private dialog. As :meth:`send_message`."""
-        dialog = DialogRef.private(a_user_id("user_id", user_id))
+        dialog = DialogRef.private(check_user_id("user_id", user_id))
         return self.send_message(dialog, message, clean=clean, timeout=timeout)
 
     def reply(
@@ -244,7 +244,7 @@ class Chat(Connection):
         typing = encode_chat_state("composing", to, kind)
         stop = encode_chat_state("paused", to, kind)
         if stop_after is not None:
-            checks.a_number("stop_after", stop_after, least=0.001)
+            checks.check_number("stop_after", stop_after, least=0.001)
 
         def send(core: Core, now: float) -> None:
             if reference.peer_id is None:
@@ -280,7 +280,7 @@ class Chat(Connection):
         NotConnectedError, SendQueueFullError. Over REST: ``cube.messages.create_system``.
         """
         deadline = Deadline.of(timeout, self._config.timeouts.send)
-        peer_id = a_user_id("user_id", user_id)
+        peer_id = check_user_id("user_id", user_id)
         to, own_id = self._addresses.user(peer_id), new_id()
         data = encode_system_message(custom, to, own_id)
         sender_id = self._user.id if self._user is not None else None
@@ -351,7 +351,7 @@ class Chat(Connection):
         say, which it does not of a user who never logged in; ChatTimeoutError, NotConnectedError.
         """
         deadline = Deadline.of(timeout, self._config.timeouts.iq)
-        user = a_user_id("user_id", user_id)
+        user = check_user_id("user_id", user_id)
         payload = f'<query xmlns="{ns.LAST_ACTIVITY}"/>'
         to = self._addresses.user(user)
         try:
@@ -375,7 +375,7 @@ class Chat(Connection):
         ``timeout`` is seconds (None: ``Config.timeouts.iq``). Raises StanzaError, ChatTimeoutError,
         NotConnectedError. (Guide: Last activity subscription.)
         """
-        user = a_user_id("user_id", user_id)
+        user = check_user_id("user_id", user_id)
         self._remember(("activity", str(user)), self._watching(user, "true"), timeout)
 
     def unsubscribe_last_activity(
@@ -383,7 +383,7 @@ class Chat(Connection):
     ) -> None:
         """Be told no longer. As :meth:`subscribe_last_activity`."""
         deadline = Deadline.of(timeout, self._config.timeouts.iq)
-        user = a_user_id("user_id", user_id)
+        user = check_user_id("user_id", user_id)
         self._driver.command(lambda core, _: core.forget(("activity", str(user))))
         self._driver.request("set", None, self._watching(user, "false"), deadline)
 
@@ -421,7 +421,7 @@ class Chat(Connection):
             raise ArgumentValueError("dialog does not say who the other user is (peer_id)")
         if self._user is not None and peer_id == self._user.id:
             raise ArgumentValueError("dialog is with the user who is logged in")
-        checks.an_integer("dialog.peer_id", peer_id, least=1)
+        checks.check_int("dialog.peer_id", peer_id, least=1)
         return DialogRef.private(peer_id, dialog.id), self._addresses.user(peer_id), "chat"
 
     def _prepare(self, message: str | Message, dialog: DialogRef, to: str, clean: bool) -> Message:
@@ -489,7 +489,7 @@ def _a_message_id(message: object) -> str:
     if not isinstance(message, str):
         kind = type(message).__name__
         raise ArgumentTypeError(f"message must be a Message or its id, not {kind}")
-    return checks.a_string("message", message)
+    return checks.check_str("message", message)
 
 
 def _id_of(dialog: DialogRef, message: str | Message) -> str:
@@ -501,7 +501,7 @@ def _id_of(dialog: DialogRef, message: str | Message) -> str:
 
 def _a_room(dialog: object) -> DialogRef:
     if isinstance(dialog, str):
-        return DialogRef.room(checks.an_id("dialog", dialog))
+        return DialogRef.room(checks.check_id("dialog", dialog))
     if not isinstance(dialog, DialogRef):
         kind = type(dialog).__name__
         raise ArgumentTypeError(f"dialog must be a dialog's id, a Dialog or DialogRef, not {kind}")
@@ -509,4 +509,4 @@ def _a_room(dialog: object) -> DialogRef:
         raise ArgumentValueError("dialog is private, and has no room")
     if dialog.id is None:
         raise ArgumentValueError("dialog does not say its id")
-    return DialogRef.room(checks.an_id("dialog", dialog.id), dialog.type or DialogType.GROUP)
+    return DialogRef.room(checks.check_id("dialog", dialog.id), dialog.type or DialogType.GROUP)

@@ -12,7 +12,7 @@ from ..deadline import Deadline
 from ..errors import ArgumentValueError, ChatError, ChatTimeoutError, StanzaError
 from ..forks import replaced_in_child
 from ..models import PrivacyItem, PrivacyListNames, User
-from .asking import a_user_id, query_of
+from .asking import check_user_id, query_of
 from .driver import Driver
 from .ids import new_id
 from .protocol import namespaces as ns
@@ -73,7 +73,9 @@ class Privacy:
         it. It makes no difference whether the user was blocked.
         """
         deadline = self._deadline(timeout)
-        item = PrivacyItem(self._other("user_id", user_id), "deny", checks.a_bool("mutual", mutual))
+        item = PrivacyItem(
+            self._other("user_id", user_id), "deny", checks.check_bool("mutual", mutual)
+        )
         with self._one_at_a_time(deadline):
             names = self._names(deadline)
             name = names.default or BLOCK_LIST
@@ -188,7 +190,7 @@ class Privacy:
         return credentials.user_id if credentials is not None else None
 
     def _other(self, name: str, value: object) -> int:
-        user = a_user_id(name, value)
+        user = check_user_id(name, value)
         if user == self._me:
             raise ArgumentValueError(f"{name} is the user who is logged in")
         return user

@@ -70,7 +70,7 @@ def check_signals(signals: Iterable[int]) -> tuple[int, ...]:
         raise ArgumentTypeError(
             f"signals must be several, such as (signal.SIGTERM,), not {type(signals).__name__}"
         )
-    numbers = tuple(dict.fromkeys(checks.an_integer("signals", number) for number in signals))
+    numbers = tuple(dict.fromkeys(checks.check_int("signals", number) for number in signals))
     for number in numbers:
         if number not in signal.valid_signals() or number in _NOBODY_HANDLES:
             raise ArgumentValueError(f"signals holds {number!r}, which no program can handle")

@@ -62,7 +62,7 @@ class EmulatorClock:
         that are too slow end, sessions that nobody resumed are forgotten, what a fault holds back is
         sent. Raises ArgumentValueError, a ValueError, for less than 0 and for a time after 2106.
         """
-        checks.a_number("seconds", seconds, least=0.0)
+        checks.check_number("seconds", seconds, least=0.0)
         if self.time() + seconds >= _LATEST:
             raise ArgumentValueError(f"seconds must not lead beyond the year 2106, as {seconds} do")
         self._advance(float(seconds))

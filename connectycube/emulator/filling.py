@@ -63,9 +63,9 @@ class Filling:
         photo: str | None = None,
     ) -> str:
         """Make a dialog; return the id, that of the existing one for a pair that has its dialog."""
-        checks.one_of("kind", kind, _KINDS)
-        occupants = checks.several("occupants_ids", occupants_ids, "ids of users")
-        admins = checks.several("admins_ids", admins_ids, "ids of users")
+        checks.check_one_of("kind", kind, _KINDS)
+        occupants = checks.check_list("occupants_ids", occupants_ids, "ids of users")
+        admins = checks.check_list("admins_ids", admins_ids, "ids of users")
         self._check_users("owner_id", [owner_id])
         self._check_users("occupants_ids", occupants)
         self._check_users("admins_ids", admins)
@@ -74,10 +74,10 @@ class Filling:
         texts = {"name": name, "description": description, "photo": photo}
         for text_name, text in texts.items():
             if text is not None:
-                checks.a_string(text_name, text)
+                checks.check_str(text_name, text)
         if _KINDS[kind] == PRIVATE:
             return self._private(owner_id, occupants, any((admins, *texts.values())))
-        checks.a_string("name", name)
+        checks.check_str("name", name)
         everybody = list(dict.fromkeys((owner_id, *occupants, *admins)))
         row = self._conversations.add_dialog(
             _KINDS[kind], owner_id, everybody, admins=admins, **texts
@@ -96,7 +96,7 @@ class Filling:
 
     def _check_users(self, name: str, user_ids: Iterable[object]) -> None:
         for user_id in user_ids:
-            checks.an_integer(name, user_id)
+            checks.check_int(name, user_id)
         try:
             self._conversations.check_users(list(user_ids))  # type: ignore[arg-type]
         except Refusal as refusal:
@@ -106,10 +106,10 @@ class Filling:
 
     def messages(self, dialog_id: str, messages: Iterable[Mapping[str, Any]]) -> list[str]:
         """Store messages of long ago in a dialog, all or none; return their ids."""
-        dialog = self._conversations.store.dialog(checks.a_string("dialog_id", dialog_id))
+        dialog = self._conversations.store.dialog(checks.check_str("dialog_id", dialog_id))
         if dialog is None:
             raise ArgumentValueError(f"dialog_id: there is no dialog {dialog_id}")
-        drafts = self._drafts(dialog, checks.several("messages", messages, "mappings"))
+        drafts = self._drafts(dialog, checks.check_list("messages", messages, "mappings"))
         try:
             return self._conversations.add_history(dialog, drafts)
         except sqlite3.IntegrityError as error:
@@ -154,25 +154,25 @@ def _past_draft(message: Any) -> PastDraft:
     if unknown:
         raise ArgumentValueError(f"{min(unknown, key=str)} is no field of a message")
     get = message.get
-    if get("_id") is not None and not is_object_id(checks.a_string("_id", get("_id"))):
+    if get("_id") is not None and not is_object_id(checks.check_str("_id", get("_id"))):
         raise ArgumentValueError(f"_id must be 24 digits from 0 to f, not {get('_id')!r}")
     if get("message") is not None:
-        checks.a_string("message", get("message"), empty=True)
+        checks.check_str("message", get("message"), empty=True)
     if get("date_sent") is not None:
-        checks.an_integer("date_sent", get("date_sent"), least=0, most=_LATEST)
+        checks.check_int("date_sent", get("date_sent"), least=0, most=_LATEST)
     if not isinstance(get("custom", {}), Mapping):
         raise ArgumentTypeError("custom must be a mapping")
     return PastDraft(
-        sender_id=checks.an_integer("sender_id", get("sender_id")),
+        sender_id=checks.check_int("sender_id", get("sender_id")),
         draft=Draft(
             id=get("_id"),
             body=get("message"),
             date_sent=get("date_sent"),
-            attachments=checks.several("attachments", get("attachments", ()), "mappings"),
+            attachments=checks.check_list("attachments", get("attachments", ()), "mappings"),
             custom=get("custom", {}),
         ),
         read_ids=frozenset(
-            checks.an_integer("read_ids", each)
-            for each in checks.several("read_ids", get("read_ids", ()), "ids of users")
+            checks.check_int("read_ids", each)
+            for each in checks.check_list("read_ids", get("read_ids", ()), "ids of users")
         ),
     )

@@ -12,7 +12,7 @@ __all__ = ["Ports", "origin"]
 
 
 def _port(instance: object, attribute: Attribute[int], value: Any) -> None:
-    checks.an_integer(f"{attribute.name}_port", value, least=0, most=65535)
+    checks.check_int(f"{attribute.name}_port", value, least=0, most=65535)
 
 
 @frozen(kw_only=True)

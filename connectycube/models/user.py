@@ -12,7 +12,7 @@ from .. import checks
 from ..errors import ArgumentValueError
 from .fields import as_bool, as_int, as_mapping, as_string, as_strings, as_time, read, wire
 
-__all__ = ["Session", "User", "a_user_id"]
+__all__ = ["Session", "User", "check_user_id"]
 
 
 def _tags(value: Any) -> tuple[str, ...] | None:
@@ -83,10 +83,10 @@ class Session:
         return read(cls, as_mapping(inner) or data, expires_at=expires_at)
 
 
-def a_user_id(name: str, value: object) -> int:
+def check_user_id(name: str, value: object) -> int:
     """Return the id of a user given by id or as a User; errors call it ``name``."""
     if isinstance(value, User):
         value = value.id
         if value is None:
             raise ArgumentValueError(f"{name} is a user without an id")
-    return checks.an_integer(name, value, least=1)
+    return checks.check_int(name, value, least=1)

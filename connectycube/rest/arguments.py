@@ -12,32 +12,32 @@ from attrs import field, frozen
 from .. import checks
 from ..errors import ArgumentTypeError, ArgumentValueError
 from ..models import DialogRef, DialogType, Message, User
-from ..models.user import a_user_id
+from ..models.user import check_user_id
 
 __all__ = [
     "IDS_PER_REQUEST",
     "Listing",
-    "a_dialog",
-    "a_dialog_id",
-    "a_json_object",
-    "a_message_id",
-    "a_text_filter",
-    "a_time",
-    "a_time_filter",
-    "a_type_filter",
-    "a_user_id",
-    "an_id_filter",
-    "an_integer_filter",
-    "at_least_one",
+    "check_dialog",
+    "check_dialog_id",
+    "check_id_filter",
+    "check_int_filter",
+    "check_json_object",
+    "check_list",
+    "check_message_id",
+    "check_nonempty_list",
+    "check_text_filter",
+    "check_time",
+    "check_time_filter",
+    "check_type_filter",
+    "check_user_id",
     "in_pieces",
-    "several",
 ]
 
 IDS_PER_REQUEST = 50
 """Ids have 24 characters each: this is well below what servers accept as a URL."""
 
 
-def a_dialog(name: str, value: object) -> DialogRef:
+def check_dialog(name: str, value: object) -> DialogRef:
     """Return what is known of a dialog that is given as an id, a dialog or one of its messages."""
     if isinstance(value, DialogRef):
         return value
@@ -48,18 +48,18 @@ def a_dialog(name: str, value: object) -> DialogRef:
         raise ArgumentTypeError(
             f"{name} must be a dialog's id, a Dialog or a Message, not {type(value).__name__}"
         )
-    return DialogRef(id=checks.an_id(name, value))
+    return DialogRef(id=checks.check_id(name, value))
 
 
-def a_dialog_id(name: str, value: object) -> str:
+def check_dialog_id(name: str, value: object) -> str:
     """Return the id of a dialog that is given as an id, a dialog or one of its messages."""
-    dialog = a_dialog(name, value)
+    dialog = check_dialog(name, value)
     if dialog.id is None:
         raise ArgumentValueError(f"{name} is a dialog without an id")
-    return checks.an_id(name, dialog.id)
+    return checks.check_id(name, dialog.id)
 
 
-def a_message_id(name: str, value: object) -> str:
+def check_message_id(name: str, value: object) -> str:
     """Return the id of a message, given as an id or a Message."""
     if isinstance(value, Message):
         value = value.id
@@ -69,10 +69,10 @@ def a_message_id(name: str, value: object) -> str:
         raise ArgumentTypeError(
             f"{name} must be a message's id or a Message, not {type(value).__name__}"
         )
-    return checks.an_id(name, value)
+    return checks.check_id(name, value)
 
 
-def a_time(name: str, value: object, whole: Callable[[float], int] | None = None) -> int:
+def check_time(name: str, value: object, whole: Callable[[float], int] | None = None) -> int:
     """Return unix seconds, given as such or as an aware datetime.
 
     The service counts whole seconds. ``whole`` (math.floor, math.ceil) rounds; without it a fraction
@@ -85,7 +85,7 @@ def a_time(name: str, value: object, whole: Callable[[float], int] | None = None
             )
         seconds = value.timestamp()
     elif isinstance(value, (int, float)) and not isinstance(value, bool):
-        seconds = checks.a_number(name, value)
+        seconds = checks.check_number(name, value)
     else:
         raise ArgumentTypeError(
             f"{name} must be an aware datetime or unix seconds, not {type(value).__name__}"
@@ -121,33 +121,33 @@ Reader = Callable[[str, object, str], "str | int"]
 """Checks one value of a look-up: (argument's name, value, operator or "")."""
 
 
-def an_id_filter(name: str, value: object, operator: str) -> str:
+def check_id_filter(name: str, value: object, operator: str) -> str:
     """Read an id, or a model that has one."""
-    return checks.an_id(name, getattr(value, "id", value))
+    return checks.check_id(name, getattr(value, "id", value))
 
 
-def an_integer_filter(name: str, value: object, operator: str) -> int:
+def check_int_filter(name: str, value: object, operator: str) -> int:
     """Read an int, a member of an enumeration of ints, or a user."""
-    return checks.an_integer(name, value.id if isinstance(value, User) else value)
+    return checks.check_int(name, value.id if isinstance(value, User) else value)
 
 
-def a_text_filter(name: str, value: object, operator: str) -> str:
+def check_text_filter(name: str, value: object, operator: str) -> str:
     """Read text; in a list the service separates values with commas, so they may hold none."""
-    text = checks.a_string(name, value)
+    text = checks.check_str(name, value)
     if operator in _LISTS and "," in text:
         raise ArgumentValueError(f"{name} must not hold a comma: {text!r}")
     return text
 
 
-def a_time_filter(name: str, value: object, operator: str) -> int:
+def check_time_filter(name: str, value: object, operator: str) -> int:
     """Read an aware datetime or unix seconds."""
-    return a_time(name, value, _ROUNDING.get(operator))
+    return check_time(name, value, _ROUNDING.get(operator))
 
 
-def a_type_filter(name: str, value: object, operator: str) -> int:
+def check_type_filter(name: str, value: object, operator: str) -> int:
     """Read a dialog type."""
-    checks.one_of(name, value, tuple(DialogType))
-    return int(checks.an_integer(name, value))
+    checks.check_one_of(name, value, tuple(DialogType))
+    return int(checks.check_int(name, value))
 
 
 @frozen
@@ -173,17 +173,17 @@ class Listing:
         """Return the query's pairs; raises ArgumentTypeError or ArgumentValueError, naming the argument."""
         pairs = [self._pair(name, value) for name, value in lookups.items()]
         if limit is not None:
-            pairs.append(("limit", checks.an_integer("limit", limit, least=1)))
+            pairs.append(("limit", checks.check_int("limit", limit, least=1)))
         if skip is not None:
-            pairs.append(("skip", checks.an_integer("skip", skip, least=0)))
+            pairs.append(("skip", checks.check_int("skip", skip, least=0)))
         if sort is not None:
             pairs.append(self._order(sort))
         return pairs
 
     def _order(self, sort: object) -> tuple[str, str]:
-        text = checks.a_string("sort", sort)
+        text = checks.check_str("sort", sort)
         name = text.removeprefix("-")
-        checks.one_of("sort (without its minus)", name, self.sortable)
+        checks.check_one_of("sort (without its minus)", name, self.sortable)
         return ("sort_desc" if text.startswith("-") else "sort_asc", name)
 
     def _pair(self, argument: str, value: object) -> tuple[str, str | int]:
@@ -204,7 +204,7 @@ class Listing:
         name, *rest = argument.split("__")
         if name in self.nested and rest and rest[0]:
             wire = f"{name}[{rest.pop(0)}]"
-            reader: Reader = a_text_filter
+            reader: Reader = check_text_filter
         elif name in self.fields:
             wire, reader = self.fields[name]
         else:
@@ -223,7 +223,7 @@ class Listing:
 Value = TypeVar("Value")
 
 
-def several(name: str, value: object, read: Callable[[str, object], Value]) -> list[Value]:
+def check_list(name: str, value: object, read: Callable[[str, object], Value]) -> list[Value]:
     """Return what one value or an iterable of them holds, each read, without repetitions."""
     if isinstance(value, (str, int, DialogRef, Message, User)):
         return [read(name, value)]
@@ -232,9 +232,11 @@ def several(name: str, value: object, read: Callable[[str, object], Value]) -> l
     return list(dict.fromkeys(read(name, entry) for entry in value))
 
 
-def at_least_one(name: str, value: object, read: Callable[[str, object], Value]) -> list[Value]:
-    """Return what ``several`` does, and refuse an empty list."""
-    values = several(name, value, read)
+def check_nonempty_list(
+    name: str, value: object, read: Callable[[str, object], Value]
+) -> list[Value]:
+    """Return what ``check_list`` does, and refuse an empty list."""
+    values = check_list(name, value, read)
     if not values:
         raise ArgumentValueError(f"{name} must not be empty")
     return values
@@ -250,7 +252,7 @@ def in_pieces(ids: list[str]) -> Iterator[list[str]]:
 # --- JSON ---------------------------------------------------------------------------------------
 
 
-def a_json_object(name: str, value: object) -> dict[str, Any]:
+def check_json_object(name: str, value: object) -> dict[str, Any]:
     """Return a copy of a mapping that JSON can carry, with texts as keys."""
     if not isinstance(value, Mapping):
         raise ArgumentTypeError(f"{name} must be a mapping, not {type(value).__name__}")
@@ -267,12 +269,12 @@ def _json_value(name: str, value: object, depth: int) -> Any:
     if value is None or isinstance(value, (bool, int)):
         return value
     if isinstance(value, str):
-        return checks.a_string(name, value, empty=True)
+        return checks.check_str(name, value, empty=True)
     if isinstance(value, float):
-        return checks.a_number(name, value)
+        return checks.check_number(name, value)
     if isinstance(value, Mapping):
         return {
-            checks.a_string(f"a key of {name}", key): _json_value(
+            checks.check_str(f"a key of {name}", key): _json_value(
                 f"{name}[{key!r}]", entry, depth - 1
             )
             for key, entry in value.items()

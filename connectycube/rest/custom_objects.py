@@ -12,7 +12,7 @@ from typing import Any
 from .. import checks
 from ..errors import ArgumentTypeError, ArgumentValueError, NotFoundError
 from ..models import CustomObject, DeleteResult, Message, Page, User
-from .arguments import a_time, a_user_id
+from .arguments import check_time, check_user_id
 from .paging import by_id
 from .transport import Transport
 
@@ -59,7 +59,7 @@ class CustomObjects:
         path = _class(class_name)
         body = _record("fields", fields)
         if parent_id is not None:
-            body["_parent_id"] = checks.an_id("parent_id", parent_id)
+            body["_parent_id"] = checks.check_id("parent_id", parent_id)
         if permissions is not None:
             body["permissions"] = _json_object("permissions", permissions)
         answer = self._transport.call("POST", path, body=body, timeout=timeout)
@@ -127,11 +127,11 @@ class CustomObjects:
         if ids is not None:
             path = (*path, ",".join(_ids("ids", ids)))
         if limit is not None:
-            query.append(("limit", checks.an_integer("limit", limit, least=1, most=_PAGE)))
+            query.append(("limit", checks.check_int("limit", limit, least=1, most=_PAGE)))
         if skip is not None:
-            query.append(("skip", checks.an_integer("skip", skip, least=0)))
+            query.append(("skip", checks.check_int("skip", skip, least=0)))
         if sort is not None:
-            text = checks.a_string("sort", sort)
+            text = checks.check_str("sort", sort)
             order = "sort_desc" if text.startswith("-") else "sort_asc"
             query.append((order, _field("sort", text.removeprefix("-"))))
         return self._page("GET", path, class_name, query=query, timeout=timeout)
@@ -220,7 +220,7 @@ class CustomObjects:
         self, user: int | User, reason: str, *, timeout: float | None = None
     ) -> CustomObject:
         """Create a record of class UserReports; see ``ConnectyCube.report_user``."""
-        body = {"reportedUserId": a_user_id("user", user), "reason": _reason(reason)}
+        body = {"reportedUserId": check_user_id("user", user), "reason": _reason(reason)}
         return self.create("UserReports", body, timeout=timeout)
 
     def report_message(
@@ -228,7 +228,7 @@ class CustomObjects:
     ) -> CustomObject:
         """Create a record of class MessageReports; see ``ConnectyCube.report_message``."""
         known = message.id if isinstance(message, Message) else message
-        body = {"reportedMessageId": checks.an_id("message", known), "reason": _reason(reason)}
+        body = {"reportedMessageId": checks.check_id("message", known), "reason": _reason(reason)}
         return self.create("MessageReports", body, timeout=timeout)
 
     def _page(
@@ -239,11 +239,11 @@ class CustomObjects:
 
 
 def _reason(value: object) -> str:
-    return checks.a_string("reason", value)
+    return checks.check_str("reason", value)
 
 
 def _class(class_name: object) -> tuple[str, str]:
-    text = checks.a_string("class_name", class_name)
+    text = checks.check_str("class_name", class_name)
     if not _NAME.fullmatch(text):
         raise ArgumentValueError(f"class_name is not the name of a class: {text!r}")
     return (*_PATH, text)
@@ -260,7 +260,7 @@ def _json_object(name: str, value: object) -> dict[str, Any]:
     if not isinstance(value, Mapping):
         raise ArgumentTypeError(f"{name} must be a mapping, not {type(value).__name__}")
     for key in value:
-        checks.a_string(f"a key of {name}", key)
+        checks.check_str(f"a key of {name}", key)
     try:
         json.dumps(dict(value), allow_nan=False, ensure_ascii=False).encode()
     except (TypeError, ValueError, RecursionError) as error:
@@ -276,7 +276,7 @@ def _record(name: str, value: object) -> dict[str, Any]:
 
 
 def _id(name: str, record: object) -> str:
-    return checks.an_id(name, record.id if isinstance(record, CustomObject) else record)
+    return checks.check_id(name, record.id if isinstance(record, CustomObject) else record)
 
 
 def _ids(name: str, records: object) -> builtins.list[str]:
@@ -322,7 +322,7 @@ def _scalar(name: str, value: object) -> str | int:
     if isinstance(value, int):
         return value
     if isinstance(value, float):
-        return str(checks.a_number(name, value))
+        return str(checks.check_number(name, value))
     if isinstance(value, datetime):
-        return a_time(name, value)
-    return checks.a_string(name, value)
+        return check_time(name, value)
+    return checks.check_str(name, value)

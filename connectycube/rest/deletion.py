@@ -25,7 +25,7 @@ def delete(
 
     The service answers one id with an empty body or an error, several with three lists.
     """
-    query = [("force", 1)] if checks.a_bool("force", force) else []
+    query = [("force", 1)] if checks.check_bool("force", force) else []
     deadline = transport.deadline(timeout)
     if len(ids) > 1:
         return _merged(

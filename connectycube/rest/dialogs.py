@@ -16,20 +16,20 @@ from ..models import DeleteResult, Dialog, DialogRef, DialogType, Message, Page,
 from ..models.fields import as_bool
 from .arguments import (
     Listing,
-    a_dialog,
-    a_dialog_id,
-    a_json_object,
-    a_message_id,
-    a_text_filter,
-    a_time_filter,
-    a_type_filter,
-    a_user_id,
-    an_id_filter,
-    at_least_one,
-    several,
+    check_dialog,
+    check_dialog_id,
+    check_id_filter,
+    check_json_object,
+    check_list,
+    check_message_id,
+    check_nonempty_list,
+    check_text_filter,
+    check_time_filter,
+    check_type_filter,
+    check_user_id,
 )
 from .deletion import delete
-from .paging import PAGE_SIZE, a_page_size, unrepeated
+from .paging import PAGE_SIZE, check_page_size, unrepeated
 from .transport import Transport
 
 __all__ = ["DIALOGS", "Dialogs"]
@@ -38,12 +38,12 @@ _PATH = ("chat", "Dialog")
 
 DIALOGS = Listing(
     fields={
-        "id": ("_id", an_id_filter),
-        "type": ("type", a_type_filter),
-        "name": ("name", a_text_filter),
-        "last_message_date_sent": ("last_message_date_sent", a_time_filter),
-        "created_at": ("created_at", a_time_filter),
-        "updated_at": ("updated_at", a_time_filter),
+        "id": ("_id", check_id_filter),
+        "type": ("type", check_type_filter),
+        "name": ("name", check_text_filter),
+        "last_message_date_sent": ("last_message_date_sent", check_time_filter),
+        "created_at": ("created_at", check_time_filter),
+        "updated_at": ("updated_at", check_time_filter),
     },
     nested=("extensions",),
     sortable=("last_message_date_sent",),
@@ -71,7 +71,7 @@ class Dialogs:
         ``timeout`` is seconds. Raises ArgumentTypeError, ArgumentValueError, ValidationError, ApiError.
         Source: server API, "Create a dialog".
         """
-        peer = a_user_id("user", user)
+        peer = check_user_id("user", user)
         body = {"type": int(DialogType.PRIVATE), "occupants_ids": [peer]}
         return evolve(self._changed("POST", _PATH, body, timeout), peer_id=peer)
 
@@ -97,7 +97,7 @@ class Dialogs:
         Raises ArgumentTypeError, ArgumentValueError, ValidationError, ApiError.
         Source: server API, "Create a dialog".
         """
-        users = at_least_one("occupants", occupants, a_user_id)
+        users = check_nonempty_list("occupants", occupants, check_user_id)
         body: dict[str, Any] = {"type": int(DialogType.GROUP), "occupants_ids": users}
         body |= _made_of(name, description, photo, data, extensions, permissions)
         return self._created(body, admins, timeout)
@@ -176,7 +176,7 @@ class Dialogs:
         Raises what :meth:`list` raises: for wrong arguments at once, for the rest while iterating.
         Source: server API, "Retrieve chat dialogs".
         """
-        query = DIALOGS.query(lookups, limit=a_page_size(page_size), sort=sort)
+        query = DIALOGS.query(lookups, limit=check_page_size(page_size), sort=sort)
 
         def fetch(position: int) -> Page[Dialog]:
             pairs = [*query, ("skip", position)] if position else query
@@ -246,17 +246,17 @@ class Dialogs:
         PermissionDeniedError, NotFoundError, ApiError.
         Source: server API, "Update a dialog".
         """
-        dialog_id = a_dialog_id("dialog", dialog)
+        dialog_id = check_dialog_id("dialog", dialog)
         body = _described(name, description, photo, data, permissions)
         if extensions is not None:
-            body["extensions"] = a_json_object("extensions", extensions) or None
+            body["extensions"] = check_json_object("extensions", extensions) or None
         body |= _pushed_and_pulled(
             {
                 "occupants_ids": _sides(
-                    "occupants", a_user_id, add=add_occupants, remove=remove_occupants
+                    "occupants", check_user_id, add=add_occupants, remove=remove_occupants
                 ),
-                "admins_ids": _sides("admins", a_user_id, add=add_admins, remove=remove_admins),
-                "pinned_messages_ids": _sides("", a_message_id, pin=pin, unpin=unpin),
+                "admins_ids": _sides("admins", check_user_id, add=add_admins, remove=remove_admins),
+                "pinned_messages_ids": _sides("", check_message_id, pin=pin, unpin=unpin),
             }
         )
         if not body:
@@ -279,10 +279,10 @@ class Dialogs:
         change), PermissionDeniedError, NotFoundError, ValidationError, ApiError.
         Source: server API, "Add / Remove admins".
         """
-        dialog_id = a_dialog_id("dialog", dialog)
-        if a_dialog("dialog", dialog).type is DialogType.PRIVATE:
+        dialog_id = check_dialog_id("dialog", dialog)
+        if check_dialog("dialog", dialog).type is DialogType.PRIVATE:
             raise ArgumentValueError("dialog is private, and has no admins")
-        body = _pushed_and_pulled({"admins_ids": _sides("", a_user_id, add=add, remove=remove)})
+        body = _pushed_and_pulled({"admins_ids": _sides("", check_user_id, add=add, remove=remove)})
         if not body:
             raise ArgumentValueError("there is nothing to change: give add or remove")
         return self._changed("PUT", (*_PATH, dialog_id, "admins"), body, timeout)
@@ -302,7 +302,7 @@ class Dialogs:
         Raises ArgumentTypeError, ArgumentValueError, PermissionDeniedError, NotFoundError, ApiError.
         Source: server API, "Delete dialog".
         """
-        ids = at_least_one("dialogs", dialogs, _own_id)
+        ids = check_nonempty_list("dialogs", dialogs, _own_id)
         alone = isinstance(dialogs, (str, DialogRef))
         return delete(self._transport, _PATH, ids, alone=alone, force=force, timeout=timeout)
 
@@ -318,8 +318,8 @@ class Dialogs:
         ``timeout`` is seconds. Raises ArgumentTypeError, ArgumentValueError, PermissionDeniedError,
         NotFoundError, ApiError. Source: server API, "Clear dialog history".
         """
-        path = (*_PATH, "clearHistory", a_dialog_id("dialog", dialog))
-        query = [("force", 1)] if checks.a_bool("force", force) else []
+        path = (*_PATH, "clearHistory", check_dialog_id("dialog", dialog))
+        query = [("force", 1)] if checks.check_bool("force", force) else []
         self._transport.call("DELETE", path, query=query, timeout=timeout)
 
     # --- who is in it ---------------------------------------------------------------------------
@@ -332,7 +332,7 @@ class Dialogs:
         ``timeout`` is seconds. Raises ArgumentTypeError, ArgumentValueError, PermissionDeniedError,
         NotFoundError, ApiError. Source: server API, "Subscribe to public dialog".
         """
-        path = (*_PATH, a_dialog_id("dialog", dialog), "subscribe")
+        path = (*_PATH, check_dialog_id("dialog", dialog), "subscribe")
         return self._changed("POST", path, None, timeout)
 
     def unsubscribe(
@@ -343,7 +343,7 @@ class Dialogs:
         ``timeout`` is seconds. Raises ArgumentTypeError, ArgumentValueError, NotFoundError, ApiError.
         Source: server API, "Unsubscribe from public dialog".
         """
-        path = (*_PATH, a_dialog_id("dialog", dialog), "subscribe")
+        path = (*_PATH, check_dialog_id("dialog", dialog), "subscribe")
         self._transport.call("DELETE", path, timeout=timeout)
 
     def occupants(
@@ -361,7 +361,7 @@ class Dialogs:
         Raises ArgumentTypeError, ArgumentValueError, PermissionDeniedError, NotFoundError, ApiError.
         Source: server API, "Retrieve public dialog occupants".
         """
-        path = (*_PATH, a_dialog_id("dialog", dialog), "occupants")
+        path = (*_PATH, check_dialog_id("dialog", dialog), "occupants")
         query = _NO_LOOKUPS.query({}, limit=limit, skip=skip)
         return self._transport.call("GET", path, query=query, timeout=timeout).page(User.from_json)
 
@@ -379,8 +379,8 @@ class Dialogs:
         Raises what :meth:`occupants` raises: for wrong arguments at once, for the rest while iterating.
         Source: server API, "Retrieve public dialog occupants".
         """
-        dialog_id = a_dialog_id("dialog", dialog)
-        limit = a_page_size(page_size)
+        dialog_id = check_dialog_id("dialog", dialog)
+        limit = check_page_size(page_size)
 
         def fetch(position: int) -> Page[User]:
             return self.occupants(dialog_id, limit=limit, skip=position or None, timeout=timeout)
@@ -397,7 +397,7 @@ class Dialogs:
         ``timeout`` is seconds. Raises ArgumentTypeError, ArgumentValueError, NotFoundError, ApiError.
         Source: server API, "Update notifications settings".
         """
-        body = {"enabled": int(checks.a_bool("enabled", enabled))}
+        body = {"enabled": int(checks.check_bool("enabled", enabled))}
         return self._notifications("PUT", dialog, body, timeout)
 
     def notifications_enabled(
@@ -413,7 +413,7 @@ class Dialogs:
     def _notifications(
         self, method: str, dialog: object, body: dict[str, int] | None, timeout: float | None
     ) -> bool:
-        path = (*_PATH, a_dialog_id("dialog", dialog), "notifications")
+        path = (*_PATH, check_dialog_id("dialog", dialog), "notifications")
         answer = self._transport.call(method, path, body=body, timeout=timeout)
         settings = answer.object().get("notifications")
         enabled = as_bool(settings.get("enabled")) if isinstance(settings, dict) else None
@@ -424,7 +424,7 @@ class Dialogs:
     # --- answers --------------------------------------------------------------------------------
 
     def _created(self, body: dict[str, Any], admins: object, timeout: float | None) -> Dialog:
-        admins_ids = several("admins", admins, a_user_id)
+        admins_ids = check_list("admins", admins, check_user_id)
         if admins_ids:
             body["admins_ids"] = admins_ids
         return self._changed("POST", _PATH, body, timeout)
@@ -449,7 +449,7 @@ _NO_LOOKUPS = Listing(fields={}, sortable=())
 def _own_id(name: str, value: object) -> str:
     if isinstance(value, Message):  # the slip would delete much more than was meant
         raise ArgumentTypeError(f"{name} must be a dialog's id or a Dialog, not Message")
-    return a_dialog_id(name, value)
+    return check_dialog_id(name, value)
 
 
 def _made_of(
@@ -460,9 +460,9 @@ def _made_of(
     extensions: Mapping[str, Any] | None,
     permissions: Mapping[str, bool] | None,
 ) -> dict[str, Any]:
-    body = _described(checks.a_string("name", name), description, photo, data, permissions)
+    body = _described(checks.check_str("name", name), description, photo, data, permissions)
     if extensions is not None:
-        body["extensions"] = a_json_object("extensions", extensions)
+        body["extensions"] = check_json_object("extensions", extensions)
     return body
 
 
@@ -475,17 +475,17 @@ def _described(
 ) -> dict[str, Any]:
     body: dict[str, Any] = {}
     if name is not None:
-        body["name"] = checks.a_string("name", name)
+        body["name"] = checks.check_str("name", name)
     if description is not None:
-        body["description"] = checks.a_string("description", description, empty=True)
+        body["description"] = checks.check_str("description", description, empty=True)
     if photo is not None:
-        body["photo"] = checks.a_string("photo", photo, empty=True)
+        body["photo"] = checks.check_str("photo", photo, empty=True)
     if data is not None:
-        body["data"] = a_json_object("data", data)
+        body["data"] = check_json_object("data", data)
     if permissions is not None:
         body["permissions"] = {
-            name: checks.a_bool(f"permissions[{name!r}]", granted)
-            for name, granted in a_json_object("permissions", permissions).items()
+            name: checks.check_bool(f"permissions[{name!r}]", granted)
+            for name, granted in check_json_object("permissions", permissions).items()
         }
     return body
 
@@ -496,7 +496,7 @@ def _sides(
     """Return what is to be added and what to be removed; nothing may be both."""
     names = [f"{side}_{what}" if what else side for side in sides]
     added, removed = (
-        several(name, value, read) for name, value in zip(names, sides.values(), strict=True)
+        check_list(name, value, read) for name, value in zip(names, sides.values(), strict=True)
     )
     both = set(added) & set(removed)
     if both:

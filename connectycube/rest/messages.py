@@ -28,21 +28,21 @@ from ..models import (
 from ..models.fields import as_ints, as_string, reader_of
 from .arguments import (
     Listing,
-    a_dialog,
-    a_dialog_id,
-    a_json_object,
-    a_message_id,
-    a_text_filter,
-    a_time_filter,
-    a_user_id,
-    an_id_filter,
-    an_integer_filter,
-    at_least_one,
+    check_dialog,
+    check_dialog_id,
+    check_id_filter,
+    check_int_filter,
+    check_json_object,
+    check_message_id,
+    check_nonempty_list,
+    check_text_filter,
+    check_time_filter,
+    check_user_id,
     in_pieces,
 )
 from .deletion import delete
 from .http import CallDeadline
-from .paging import PAGE_SIZE, a_page_size, messages_by_time
+from .paging import PAGE_SIZE, check_page_size, messages_by_time
 from .transport import Query, Transport
 
 __all__ = ["MESSAGES", "Messages"]
@@ -51,13 +51,13 @@ _PATH = ("chat", "Message")
 
 MESSAGES = Listing(
     fields={
-        "id": ("_id", an_id_filter),
-        "body": ("message", a_text_filter),
-        "date_sent": ("date_sent", a_time_filter),
-        "sender_id": ("sender_id", an_integer_filter),
-        "recipient_id": ("recipient_id", an_integer_filter),
-        "attachments_type": ("attachments.type", a_text_filter),
-        "updated_at": ("updated_at", a_time_filter),
+        "id": ("_id", check_id_filter),
+        "body": ("message", check_text_filter),
+        "date_sent": ("date_sent", check_time_filter),
+        "sender_id": ("sender_id", check_int_filter),
+        "recipient_id": ("recipient_id", check_int_filter),
+        "attachments_type": ("attachments.type", check_text_filter),
+        "updated_at": ("updated_at", check_time_filter),
     },
     sortable=("date_sent",),
 )
@@ -126,7 +126,7 @@ class Messages:
         """
         query = _history(dialog, mark_as_read)
         query += MESSAGES.query(lookups, limit=limit, skip=skip, sort=sort)
-        if checks.a_bool("preview", preview):
+        if checks.check_bool("preview", preview):
             for name, value in (("limit", limit), ("skip", skip), ("sort", sort)):
                 if value is not None:
                     raise ArgumentValueError(f"{name} has no effect on a preview")
@@ -154,10 +154,10 @@ class Messages:
         Raises what :meth:`list` raises: for wrong arguments at once, for the rest while iterating.
         Source: server API, "Retrieve messages".
         """
-        place = _reference(a_dialog("dialog", dialog))
+        place = _reference(check_dialog("dialog", dialog))
         start = _history(dialog, mark_as_read)
-        limit = a_page_size(page_size)
-        MESSAGES.query(lookups, sort=checks.a_string("sort", sort))
+        limit = check_page_size(page_size)
+        MESSAGES.query(lookups, sort=checks.check_str("sort", sort))
         bound = "date_sent__lte" if sort.startswith("-") else "date_sent__gte"
 
         def fetch(second: int | None, position: int) -> Page[Message]:
@@ -181,7 +181,7 @@ class Messages:
         ``timeout`` is seconds. Raises ArgumentTypeError, ArgumentValueError, ApiError.
         Source: server API, "Retrieve messages".
         """
-        query: list[tuple[str, str | int]] = [("chat_dialog_id", a_dialog_id("dialog", dialog))]
+        query: list[tuple[str, str | int]] = [("chat_dialog_id", check_dialog_id("dialog", dialog))]
         query += [*MESSAGES.query(lookups), ("count", 1), ("mark_as_read", 0)]
         return self._transport.call("GET", _PATH, query=query, timeout=timeout).count()
 
@@ -210,7 +210,7 @@ class Messages:
         """
         key, target, place = _target(to)
         content: dict[str, Any] = {key: target}
-        checks.a_string("body", body, empty=True)
+        checks.check_str("body", body, empty=True)
         files = _attachments(attachments)
         if not body and not files:
             raise ArgumentValueError("body must not be empty in a message without attachments")
@@ -220,11 +220,11 @@ class Messages:
             content["attachments"] = {
                 str(position): file.to_json() for position, file in enumerate(files)
             }
-        if checks.a_bool("send_to_chat", send_to_chat):
+        if checks.check_bool("send_to_chat", send_to_chat):
             content["send_to_chat"] = 1
-        if checks.a_bool("markable", markable):
+        if checks.check_bool("markable", markable):
             content["markable"] = 1
-        if checks.a_bool("silent", silent):
+        if checks.check_bool("silent", silent):
             content["silent"] = 1
         for name, value in custom.items():
             content[_custom_name(name)] = _custom_value(name, value)
@@ -248,8 +248,8 @@ class Messages:
         Raises ArgumentTypeError, ArgumentValueError, NotFoundError, ApiError.
         Source: server API, "Send system message".
         """
-        body: dict[str, Any] = {"recipientId": a_user_id("user", user)}
-        for name, value in a_json_object("custom", custom).items():
+        body: dict[str, Any] = {"recipientId": check_user_id("user", user)}
+        for name, value in check_json_object("custom", custom).items():
             if name in ("recipientId", "moduleIdentifier") or not _XML_NAME.fullmatch(name):
                 raise ArgumentValueError(f"{name!r} cannot name a custom parameter")
             body[name] = value
@@ -277,13 +277,13 @@ class Messages:
         PermissionDeniedError, NotFoundError, ApiError.
         Source: server API, "Update message".
         """
-        change: dict[str, Any] = {"chat_dialog_id": a_dialog_id("dialog", dialog)}
-        ids = at_least_one("messages", messages, a_message_id)
+        change: dict[str, Any] = {"chat_dialog_id": check_dialog_id("dialog", dialog)}
+        ids = check_nonempty_list("messages", messages, check_message_id)
         if body is not None:
-            change["message"] = checks.a_string("body", body)
-        if checks.a_bool("read", read):
+            change["message"] = checks.check_str("body", body)
+        if checks.check_bool("read", read):
             change["read"] = 1
-        if checks.a_bool("delivered", delivered):
+        if checks.check_bool("delivered", delivered):
             change["delivered"] = 1
         if len(change) == 1:
             raise ArgumentValueError("there is nothing to change: give body, read or delivered")
@@ -300,7 +300,7 @@ class Messages:
         ``timeout`` is seconds. Raises ArgumentTypeError, ArgumentValueError, PermissionDeniedError,
         NotFoundError, ApiError. Source: server API, "Update message".
         """
-        body = {"chat_dialog_id": a_dialog_id("dialog", dialog), "read": 1}
+        body = {"chat_dialog_id": check_dialog_id("dialog", dialog), "read": 1}
         self._transport.call("PUT", _PATH, body=body, timeout=timeout)
 
     def mark_all_delivered(
@@ -311,7 +311,7 @@ class Messages:
         ``timeout`` is seconds. Raises ArgumentTypeError, ArgumentValueError, PermissionDeniedError,
         NotFoundError, ApiError. Source: server API, "Update message".
         """
-        body = {"chat_dialog_id": a_dialog_id("dialog", dialog), "delivered": 1}
+        body = {"chat_dialog_id": check_dialog_id("dialog", dialog), "delivered": 1}
         self._transport.call("PUT", _PATH, body=body, timeout=timeout)
 
     def delete(
@@ -329,7 +329,7 @@ class Messages:
         Raises ArgumentTypeError, ArgumentValueError, PermissionDeniedError, NotFoundError, ApiError.
         Source: server API, "Delete message".
         """
-        ids = at_least_one("messages", messages, a_message_id)
+        ids = check_nonempty_list("messages", messages, check_message_id)
         alone = isinstance(messages, (str, Message))
         return delete(self._transport, _PATH, ids, alone=alone, force=force, timeout=timeout)
 
@@ -355,7 +355,7 @@ class Messages:
             return UnreadCount.from_json(answer.object())
         deadline = self._transport.deadline(timeout)
         counts = []
-        for piece in in_pieces(at_least_one("dialog_ids", dialog_ids, a_dialog_id)):
+        for piece in in_pieces(check_nonempty_list("dialog_ids", dialog_ids, check_dialog_id)):
             query = [("chat_dialog_ids", ",".join(piece))]
             answer = self._transport.call("GET", path, query=query, timeout=deadline)
             counts.append(UnreadCount.from_json(answer.object()))
@@ -381,9 +381,9 @@ class Messages:
         Raises ArgumentTypeError, ArgumentValueError, PermissionDeniedError, NotFoundError, ApiError.
         Source: server API, "Add/Remove reactions".
         """
-        body = {"add": checks.a_string("reaction", reaction)}
+        body = {"add": checks.check_str("reaction", reaction)}
         if remove is not None:
-            body["remove"] = checks.a_string("remove", remove)
+            body["remove"] = checks.check_str("remove", remove)
         self._react(message, body, timeout)
 
     def remove_reaction(
@@ -394,7 +394,7 @@ class Messages:
         ``timeout`` is seconds. Raises ArgumentTypeError, ArgumentValueError, PermissionDeniedError,
         NotFoundError, ApiError. Source: server API, "Add/Remove reactions".
         """
-        self._react(message, {"remove": checks.a_string("reaction", reaction)}, timeout)
+        self._react(message, {"remove": checks.check_str("reaction", reaction)}, timeout)
 
     def reactions(
         self, message: str | Message, *, timeout: float | None = None
@@ -404,13 +404,13 @@ class Messages:
         ``timeout`` is seconds. Raises ArgumentTypeError, ArgumentValueError, PermissionDeniedError,
         NotFoundError, ApiError. Source: server API, "List reactions".
         """
-        path = (*_PATH, a_message_id("message", message), "reactions")
+        path = (*_PATH, check_message_id("message", message), "reactions")
         answer = self._transport.call("GET", path, timeout=timeout)
         users = {reaction: as_ints(ids) for reaction, ids in answer.object().items()}
         return {reaction: ids for reaction, ids in users.items() if ids is not None}
 
     def _react(self, message: str | Message, body: dict[str, str], timeout: float | None) -> None:
-        path = (*_PATH, a_message_id("message", message), "reactions")
+        path = (*_PATH, check_message_id("message", message), "reactions")
         self._transport.call("PUT", path, body=body, timeout=timeout)
 
     # --- what the chat asks for -----------------------------------------------------------------
@@ -423,8 +423,8 @@ class Messages:
         ``timeout`` is seconds for all of it. Raises ArgumentTypeError, ArgumentValueError, ApiError.
         Source: server API, "Retrieve messages".
         """
-        wanted = sorted({checks.an_id("ids", message_id) for message_id in ids})
-        checks.an_id("dialog_id", dialog_id)
+        wanted = sorted({checks.check_id("ids", message_id) for message_id in ids})
+        checks.check_id("dialog_id", dialog_id)
         deadline = self._transport.deadline(timeout)
         found: set[str] = set()
         for piece in in_pieces(wanted):
@@ -446,7 +446,7 @@ class Messages:
 
     def _page(self, dialog: object, query: Query, timeout: float | None) -> Page[Message]:
         answer = self._transport.call("GET", _PATH, query=query, timeout=timeout)
-        return answer.page(partial(_read, dialog=_reference(a_dialog("dialog", dialog))))
+        return answer.page(partial(_read, dialog=_reference(check_dialog("dialog", dialog))))
 
     def _stored(self, dialog_id: str, ids: Collection[str], deadline: CallDeadline) -> set[str]:
         query: list[tuple[str, str | int]] = [
@@ -463,8 +463,8 @@ _read = reader_of(Message, "custom")
 
 
 def _history(dialog: object, mark_as_read: object) -> list[tuple[str, str | int]]:
-    query: list[tuple[str, str | int]] = [("chat_dialog_id", a_dialog_id("dialog", dialog))]
-    if not checks.a_bool("mark_as_read", mark_as_read):
+    query: list[tuple[str, str | int]] = [("chat_dialog_id", check_dialog_id("dialog", dialog))]
+    if not checks.check_bool("mark_as_read", mark_as_read):
         query.append(("mark_as_read", 0))
     return query
 
@@ -476,12 +476,12 @@ def _reference(dialog: DialogRef) -> DialogRef:
 def _target(to: object) -> tuple[str, str | int, DialogRef]:
     """Return the service's name for the target of a message, its id, and what is known of the dialog."""
     if isinstance(to, User) or (isinstance(to, int) and not isinstance(to, bool)):
-        user_id = a_user_id("to", to)
+        user_id = check_user_id("to", to)
         return "recipient_id", user_id, DialogRef.private(user_id)
-    dialog = _reference(a_dialog("to", to))
+    dialog = _reference(check_dialog("to", to))
     if dialog.id is None and dialog.type is DialogType.PRIVATE and dialog.peer_id is not None:
         return "recipient_id", dialog.peer_id, dialog
-    return "chat_dialog_id", a_dialog_id("to", to), dialog
+    return "chat_dialog_id", check_dialog_id("to", to), dialog
 
 
 def _attachments(attachments: object) -> list[Attachment]:
@@ -505,7 +505,7 @@ def _custom_name(name: str) -> str:
 
 def _custom_value(name: str, value: object) -> object:
     if isinstance(value, str):
-        return checks.a_string(name, value, empty=True)
+        return checks.check_str(name, value, empty=True)
     if isinstance(value, (bool, int)):
         return value
     if isinstance(value, float):

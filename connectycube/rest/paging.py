@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 from .. import checks
 from ..models import Message, Page
 
-__all__ = ["PAGE_SIZE", "a_page_size", "by_id", "messages_by_time", "unrepeated"]
+__all__ = ["PAGE_SIZE", "by_id", "check_page_size", "messages_by_time", "unrepeated"]
 
 Item = TypeVar("Item")
 
@@ -22,9 +22,9 @@ PAGE_SIZE = 100
 _OVERLAP = 10
 
 
-def a_page_size(value: object) -> int:
+def check_page_size(value: object) -> int:
     """Return a page size; below two items pages could not overlap, above 100 the service cuts them off."""
-    return checks.an_integer("page_size", value, least=2, most=PAGE_SIZE)
+    return checks.check_int("page_size", value, least=2, most=PAGE_SIZE)
 
 
 def unrepeated(

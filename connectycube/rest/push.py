@@ -10,7 +10,7 @@ from typing import Any
 from .. import checks
 from ..errors import ArgumentTypeError, ArgumentValueError
 from ..models import PushEvent, PushSubscription, User
-from .arguments import a_user_id
+from .arguments import check_user_id
 from .transport import Transport
 
 __all__ = ["Push"]
@@ -53,8 +53,8 @@ class Push:
         Raises ArgumentTypeError, ArgumentValueError, ApiError.
         Source: server API, "Create subscription".
         """
-        checks.one_of("channel", checks.a_string("channel", channel), _CHANNELS)
-        checks.one_of("platform", checks.a_string("platform", platform), _PLATFORMS)
+        checks.check_one_of("channel", checks.check_str("channel", channel), _CHANNELS)
+        checks.check_one_of("platform", checks.check_str("platform", platform), _PLATFORMS)
         _an_environment(environment)
         web = {"web_endpoint": web_endpoint, "web_auth": web_auth, "web_p256dh": web_p256dh}
         needed, foreign = {"token": token}, web
@@ -63,15 +63,15 @@ class Push:
         for name, value in foreign.items():
             if value is not None:
                 raise ArgumentValueError(f"{name} is not for channel {channel}")
-        keys = {name: checks.a_string(name, value) for name, value in needed.items()}
+        keys = {name: checks.check_str(name, value) for name, value in needed.items()}
         if "token" in keys:
             keys = {"client_identification_sequence": keys["token"]}
         if bundle_id is not None:
-            keys["bundle_identifier"] = checks.a_string("bundle_id", bundle_id)
+            keys["bundle_identifier"] = checks.check_str("bundle_id", bundle_id)
         body = {
             "notification_channel": channel,
             "push_token": {"environment": environment, **keys},
-            "device": {"platform": platform, "udid": checks.a_string("udid", udid)},
+            "device": {"platform": platform, "udid": checks.check_str("udid", udid)},
         }
         answer = self._transport.call(
             "POST", _SUBSCRIPTIONS, body=body, timeout=timeout, secrets=list(keys.values())
@@ -95,7 +95,7 @@ class Push:
         Source: server API, "Remove subscription".
         """
         known = subscription.id if isinstance(subscription, PushSubscription) else subscription
-        number = checks.an_integer("subscription", known, least=1)
+        number = checks.check_int("subscription", known, least=1)
         self._transport.call("DELETE", (*_SUBSCRIPTIONS, str(number)), timeout=timeout)
 
     def send_event(
@@ -128,7 +128,7 @@ class Push:
             **_recipients(users, external_ids, tags_any, tags_all, tags_exclude),
         }
         if push_type is not None:
-            checks.one_of("push_type", checks.a_string("push_type", push_type), _PUSH_TYPES)
+            checks.check_one_of("push_type", checks.check_str("push_type", push_type), _PUSH_TYPES)
             event["push_type"] = push_type
             event["message"] = f"payload={event['message']}"
         answer = self._transport.call("POST", _EVENTS, body={"event": event}, timeout=timeout)
@@ -136,15 +136,15 @@ class Push:
 
 
 def _an_environment(value: object) -> str:
-    text = checks.a_string("environment", value)
-    checks.one_of("environment", text, _ENVIRONMENTS)
+    text = checks.check_str("environment", value)
+    checks.check_one_of("environment", text, _ENVIRONMENTS)
     return text
 
 
 def _encoded(payload: object) -> str:
     """Return the payload as the service takes it: JSON in base64."""
     if isinstance(payload, str):
-        payload = {"message": checks.a_string("payload", payload)}
+        payload = {"message": checks.check_str("payload", payload)}
     if not isinstance(payload, Mapping):
         kind = type(payload).__name__
         raise ArgumentTypeError(f"payload must be a string or a mapping, not {kind}")
@@ -167,7 +167,7 @@ def _recipients(
     """Return the service's fields for one way to name recipients."""
     ways: list[dict[str, Any]] = []
     if users is not None:
-        ids = [str(a_user_id("users", user)) for user in _several("users", users)]
+        ids = [str(check_user_id("users", user)) for user in _several("users", users)]
         ways.append({"user": {"ids": ",".join(ids)}})
     if external_ids is not None:
         ways.append({"external_user": {"ids": _joined("external_ids", external_ids)}})
@@ -192,7 +192,7 @@ def _several(name: str, values: object) -> list[Any]:
 
 
 def _joined(name: str, values: object) -> str:
-    texts = [checks.a_string(name, value) for value in _several(name, values)]
+    texts = [checks.check_str(name, value) for value in _several(name, values)]
     for text in texts:
         if "," in text:
             raise ArgumentValueError(f"{name} must not hold a comma: {text!r}")

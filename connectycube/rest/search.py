@@ -8,7 +8,7 @@ from datetime import datetime, timezone
 from .. import checks
 from ..errors import ArgumentValueError
 from ..models import SearchResult
-from .arguments import a_dialog_id, a_time, at_least_one
+from .arguments import check_dialog_id, check_nonempty_list, check_time
 from .transport import Transport
 
 __all__ = ["search"]
@@ -27,12 +27,14 @@ def search(
     timeout: float | None = None,
 ) -> SearchResult:
     """Carry out :meth:`ConnectyCube.search`."""
-    query: list[tuple[str, str | int]] = [("search_text", checks.a_string("text", text))]
+    query: list[tuple[str, str | int]] = [("search_text", checks.check_str("text", text))]
     if dialogs is not None:
-        query.append(("chat_dialog_ids", ",".join(at_least_one("dialogs", dialogs, a_dialog_id))))
+        query.append(
+            ("chat_dialog_ids", ",".join(check_nonempty_list("dialogs", dialogs, check_dialog_id)))
+        )
     query += _span(start, end)
     if limit is not None:
-        query.append(("limit", checks.an_integer("limit", limit, least=1)))
+        query.append(("limit", checks.check_int("limit", limit, least=1)))
     answer = transport.call("GET", ("chat", "search"), query=query, timeout=timeout)
     data = answer.object()
     if not isinstance(data.get("results"), dict) and not any(name in data for name in _LISTS):
@@ -49,12 +51,12 @@ def _span(
         if start is not None:
             raise ArgumentValueError("start needs an end")
         return []
-    bounds = [a_time("end", end, math.floor)]
+    bounds = [check_time("end", end, math.floor)]
     if start is not None:
-        a_time("start", start, math.floor)
+        check_time("start", start, math.floor)
         bounds = [
-            max(a_time("start", start, math.ceil), a_time("end", end, math.ceil)),
-            min(a_time("start", start, math.floor), bounds[0]),
+            max(check_time("start", start, math.ceil), check_time("end", end, math.ceil)),
+            min(check_time("start", start, math.floor), bounds[0]),
         ]
     names = ("start_date", "end_date")[-len(bounds) :]
     return [(name, _iso("end", bound)) for name, bound in zip(names, bounds, strict=True)]

@@ -74,7 +74,7 @@ class Transport:
         share: Transport | None = None,
     ) -> None:
         if renew_session is not None:
-            checks.a_callable("renew_session", renew_session)
+            checks.check_callable("renew_session", renew_session)
         self._config = config
         self._base = config.api_url.rstrip("/")
         self._state = SessionState()
@@ -235,7 +235,7 @@ class Transport:
         if isinstance(timeout, CallDeadline):
             return timeout
         if timeout is not None:
-            return CallDeadline(checks.a_number("timeout", timeout, least=0.001))
+            return CallDeadline(checks.check_number("timeout", timeout, least=0.001))
         times = self._config.timeouts
         return CallDeadline(times.rest_connect + times.rest_read, silence=times.rest_read)
 

@@ -20,15 +20,15 @@ def refused(check, *arguments, **options):
 @pytest.mark.parametrize(
     ("check", "value"),
     [
-        (checks.a_string, "x"),
-        (checks.a_string, "  "),
-        (checks.an_integer, 5),
-        (checks.an_integer, -5),
-        (checks.a_number, 5),
-        (checks.a_number, 0.5),
-        (checks.a_bool, False),
-        (checks.an_id, "5c094c0ce588ce6856f87422"),
-        (checks.an_id, "ünï_-.1"),
+        (checks.check_str, "x"),
+        (checks.check_str, "  "),
+        (checks.check_int, 5),
+        (checks.check_int, -5),
+        (checks.check_number, 5),
+        (checks.check_number, 0.5),
+        (checks.check_bool, False),
+        (checks.check_id, "5c094c0ce588ce6856f87422"),
+        (checks.check_id, "ünï_-.1"),
     ],
 )
 def test_what_is_right_is_returned(check, value):
@@ -38,11 +38,11 @@ def test_what_is_right_is_returned(check, value):
 @pytest.mark.parametrize(
     ("check", "values"),
     [
-        (checks.a_string, [None, 5, b"x", ["x"]]),
-        (checks.an_integer, [None, "5", 5.0, True]),
-        (checks.a_number, [None, "5", True, 1j]),
-        (checks.a_bool, [None, 0, 1, "true"]),
-        (checks.an_id, [None, 5, b"x"]),
+        (checks.check_str, [None, 5, b"x", ["x"]]),
+        (checks.check_int, [None, "5", 5.0, True]),
+        (checks.check_number, [None, "5", True, 1j]),
+        (checks.check_bool, [None, 0, 1, "true"]),
+        (checks.check_id, [None, 5, b"x"]),
     ],
 )
 def test_a_wrong_type_is_a_type_error_with_the_name(check, values):
@@ -53,10 +53,10 @@ def test_a_wrong_type_is_a_type_error_with_the_name(check, values):
 @pytest.mark.parametrize(
     ("check", "values"),
     [
-        (checks.a_string, ["", "\ud800", "a\udfffb"]),
-        (checks.a_number, [math.nan, math.inf, -math.inf]),
+        (checks.check_str, ["", "\ud800", "a\udfffb"]),
+        (checks.check_number, [math.nan, math.inf, -math.inf]),
         (
-            checks.an_id,
+            checks.check_id,
             [
                 "",
                 " ",
@@ -81,12 +81,12 @@ def test_a_wrong_value_is_a_value_error_with_the_name(check, values):
 
 
 def test_strings_have_bounds():
-    assert checks.a_string(NAME, "", empty=True) == ""
-    assert checks.a_string(NAME, "abc", longest=3) == "abc"
-    assert refused(checks.a_string, "abcd", longest=3) is ArgumentValueError
+    assert checks.check_str(NAME, "", empty=True) == ""
+    assert checks.check_str(NAME, "abc", longest=3) == "abc"
+    assert refused(checks.check_str, "abcd", longest=3) is ArgumentValueError
 
 
-@pytest.mark.parametrize("check", [checks.an_integer, checks.a_number])
+@pytest.mark.parametrize("check", [checks.check_int, checks.check_number])
 def test_numbers_have_bounds(check):
     assert check(NAME, 1, least=1, most=1) == 1
     assert refused(check, 0, least=1) is ArgumentValueError
@@ -94,19 +94,19 @@ def test_numbers_have_bounds(check):
 
 
 def test_a_number_is_returned_as_a_float():
-    assert type(checks.a_number(NAME, 5)) is float
+    assert type(checks.check_number(NAME, 5)) is float
 
 
 def test_one_of_some():
-    assert checks.one_of(NAME, 2, (1, 2)) == 2
-    assert refused(checks.one_of, 3, (1, 2)) is ArgumentValueError
-    assert refused(checks.one_of, [], (1, 2)) is ArgumentValueError
+    assert checks.check_one_of(NAME, 2, (1, 2)) == 2
+    assert refused(checks.check_one_of, 3, (1, 2)) is ArgumentValueError
+    assert refused(checks.check_one_of, [], (1, 2)) is ArgumentValueError
 
 
 @given(st.text())
 def test_whatever_passes_as_a_string_can_be_sent(text):
     try:
-        checked = checks.a_string(NAME, text, empty=True)
+        checked = checks.check_str(NAME, text, empty=True)
     except ArgumentValueError:
         return
     assert checked.encode().decode() == text
@@ -115,7 +115,7 @@ def test_whatever_passes_as_a_string_can_be_sent(text):
 @given(st.text())
 def test_whatever_passes_as_an_id_is_one_word(text):
     try:
-        checked = checks.an_id(NAME, text)
+        checked = checks.check_id(NAME, text)
     except ArgumentValueError:
         return
     assert checked.split() == [checked]
@@ -124,9 +124,9 @@ def test_whatever_passes_as_an_id_is_one_word(text):
 
 @pytest.mark.parametrize("value", [[], ["a"], ("a", "b"), {1, 2}, iter("ab"), range(3)])
 def test_what_can_be_iterated_is_several(value):
-    assert isinstance(checks.several(NAME, value, "things"), list)
+    assert isinstance(checks.check_list(NAME, value, "things"), list)
 
 
 @pytest.mark.parametrize("value", ["abc", b"abc", {"a": 1}, None, 5])
 def test_a_string_a_mapping_or_one_thing_is_not_several(value):
-    assert refused(checks.several, value, "things") is ArgumentTypeError
+    assert refused(checks.check_list, value, "things") is ArgumentTypeError

@@ -57,7 +57,7 @@ class Rule:
 
 def check_list_name(name: str, value: object) -> str:
     """Return ``value`` if it can be the name of a list; errors call it ``name``."""
-    return check_text(name, checks.a_string(name, value, longest=1023))
+    return check_text(name, checks.check_str(name, value, longest=1023))
 
 
 def decode_names(query: Any) -> PrivacyListNames:
@@ -128,7 +128,7 @@ def rules_of(items: Iterable[PrivacyItem], me: int | None, addresses: Addresses)
     Raises ArgumentTypeError or ArgumentValueError that names the argument ``items``.
     """
     checked: dict[int, PrivacyItem] = {}
-    for place, item in enumerate(checks.several("items", items, "PrivacyItem objects")):
+    for place, item in enumerate(checks.check_list("items", items, "PrivacyItem objects")):
         _check_item(f"items[{place}]", item, me)
         if item.user_id in checked:
             raise ArgumentValueError(f"items[{place}] is about user {item.user_id}, again")
@@ -141,11 +141,11 @@ def rules_of(items: Iterable[PrivacyItem], me: int | None, addresses: Addresses)
 def _check_item(name: str, item: object, me: int | None) -> None:
     if not isinstance(item, PrivacyItem):
         raise ArgumentTypeError(f"{name} must be a PrivacyItem, not {type(item).__name__}")
-    checks.an_integer(f"{name}.user_id", item.user_id, least=1)
+    checks.check_int(f"{name}.user_id", item.user_id, least=1)
     if item.user_id == me:
         raise ArgumentValueError(f"{name}.user_id is the user who is logged in")
-    checks.one_of(f"{name}.action", item.action, _ACTIONS)
-    checks.a_bool(f"{name}.mutual", item.mutual)
+    checks.check_one_of(f"{name}.action", item.action, _ACTIONS)
+    checks.check_bool(f"{name}.mutual", item.mutual)
 
 
 def _pair(item: PrivacyItem, addresses: Addresses) -> tuple[Rule, Rule]:

@@ -14,7 +14,7 @@ WORK_CALLS = 3
 
 def work():
     for number in range(WORK_CALLS):
-        checks.a_string("name", str(number))
+        checks.check_str("name", str(number))
     return [len(name) for name in ("a", "b")]
 
 

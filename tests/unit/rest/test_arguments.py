@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from connectycube.errors import ArgumentTypeError, ArgumentValueError
 from connectycube.models import Dialog, DialogRef, DialogType, Message, User
 from connectycube.rest import arguments
-from connectycube.rest.arguments import a_dialog, a_dialog_id, a_time, a_user_id
+from connectycube.rest.arguments import check_dialog, check_dialog_id, check_time, check_user_id
 from connectycube.rest.dialogs import DIALOGS
 from connectycube.rest.messages import MESSAGES
 
@@ -31,7 +31,7 @@ JSON_OBJECTS = st.dictionaries(
 
 @pytest.mark.parametrize("value", [5, User(id=5, login="x")])
 def test_a_user_is_an_id_or_a_user(value):
-    assert a_user_id("user", value) == 5
+    assert check_user_id("user", value) == 5
 
 
 @pytest.mark.parametrize(
@@ -48,7 +48,7 @@ def test_a_user_is_an_id_or_a_user(value):
 )
 def test_what_is_no_user_is_refused_by_name(value, cls):
     with pytest.raises(cls, match=r"^peer "):
-        a_user_id("peer", value)
+        check_user_id("peer", value)
 
 
 @pytest.mark.parametrize(
@@ -63,8 +63,8 @@ def test_what_is_no_user_is_refused_by_name(value, cls):
     ],
 )
 def test_a_dialog_is_an_id_a_dialog_or_a_message(value, known):
-    assert a_dialog("dialog", value) == known
-    assert a_dialog_id("dialog", value) == "d"
+    assert check_dialog("dialog", value) == known
+    assert check_dialog_id("dialog", value) == "d"
 
 
 @pytest.mark.parametrize(
@@ -85,7 +85,7 @@ def test_a_dialog_is_an_id_a_dialog_or_a_message(value, known):
 )
 def test_what_is_no_dialog_is_refused_by_name(value, cls):
     with pytest.raises(cls, match=r"^place "):
-        a_dialog_id("place", value)
+        check_dialog_id("place", value)
 
 
 # --- times
@@ -101,7 +101,7 @@ def test_what_is_no_dialog_is_refused_by_name(value, cls):
     ],
 )
 def test_a_time_is_unix_seconds_or_an_aware_datetime(value):
-    assert a_time("at", value) == 1_700_000_000
+    assert check_time("at", value) == 1_700_000_000
 
 
 @pytest.mark.parametrize(
@@ -118,7 +118,7 @@ def test_a_time_is_unix_seconds_or_an_aware_datetime(value):
 )
 def test_what_is_no_time_is_refused_by_name(value, cls, words):
     with pytest.raises(cls, match=f"^at .*{words}"):
-        a_time("at", value)
+        check_time("at", value)
 
 
 # --- look-ups
@@ -249,17 +249,17 @@ def test_id_pieces_hold_all_ids_within_the_limit_and_no_single_rest(numbers):
     [("m", ["m"]), (Message(id="m"), ["m"]), (["m", Message(id="n"), "m"], ["m", "n"]), ((), [])],
 )
 def test_several_are_one_or_many_without_repetitions(value, ids):
-    assert arguments.several("x", value, arguments.a_message_id) == ids
+    assert arguments.check_list("x", value, arguments.check_message_id) == ids
 
 
 @pytest.mark.parametrize("value", [None, b"m", {"m": 1}, 1.5, ["m", None], [5], Message(), [""]])
 def test_what_is_neither_one_nor_many_names_the_argument(value):
     with pytest.raises((ArgumentTypeError, ArgumentValueError), match=r"^x "):
-        arguments.several("x", value, arguments.a_message_id)
+        arguments.check_list("x", value, arguments.check_message_id)
 
 
 @given(JSON_OBJECTS)
 def test_what_json_can_carry_is_copied(value):
-    copy = arguments.a_json_object("x", value)
+    copy = arguments.check_json_object("x", value)
     assert copy == value
     assert json.loads(json.dumps(copy)) == copy

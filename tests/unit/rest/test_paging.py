@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from connectycube.errors import ArgumentTypeError, ArgumentValueError
 from connectycube.models import Message, Page
 from connectycube.models.fields import EPOCH
-from connectycube.rest.paging import a_page_size, by_id, messages_by_time, unrepeated
+from connectycube.rest.paging import by_id, check_page_size, messages_by_time, unrepeated
 
 SIZES = st.integers(2, 25)
 CHANGES = st.sampled_from(("none", "none", "front", "drop", "drop", "move"))
@@ -174,7 +174,7 @@ def test_a_service_that_ignores_positions_does_not_hold_us_for_ever():
 @pytest.mark.parametrize("value", [1, 0, 101, "5", None, True])
 def test_what_is_no_page_size_is_refused(value):
     with pytest.raises((ArgumentTypeError, ArgumentValueError), match="page_size"):
-        a_page_size(value)
+        check_page_size(value)
 
 
 # --- messages

@@ -14,7 +14,7 @@ def paused(jitter: Jitter, times: int = 10_000) -> None:
     sys.setprofile(jitter)
     try:
         for _ in range(times):
-            checks.a_string("name", "x")
+            checks.check_str("name", "x")
             outside()
     finally:
         sys.setprofile(None)
