@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from .chat import Chat, EventStream, SendHandle, Signal
     from .client import ConnectyCube
-    from .config import Config, Exchange, Limits, ReconnectPolicy, RetryPolicy, Timeouts
+    from .config import Config, Limits, ReconnectPolicy, RequestRecord, RetryPolicy, Timeouts
     from .errors import (
         ApiError,
         ApiNetworkError,
@@ -123,7 +123,7 @@ _ROOM_OF = {
     "DialogType": "models",
     "DurableStoreError": "errors",
     "EventStream": "chat",
-    "Exchange": "config",
+    "RequestRecord": "config",
     "File": "models",
     "ForkedError": "errors",
     "HostUnknownError": "errors",
@@ -212,7 +212,6 @@ __all__ = [
     "DialogType",
     "DurableStoreError",
     "EventStream",
-    "Exchange",
     "File",
     "ForkedError",
     "HostUnknownError",
@@ -242,6 +241,7 @@ __all__ = [
     "ReactionChange",
     "ReconnectPolicy",
     "RecoveryFailure",
+    "RequestRecord",
     "RetryPolicy",
     "RoomLeft",
     "SearchResult",

@@ -13,7 +13,7 @@ from attrs import Attribute, evolve, field, frozen
 from . import checks
 from .errors import ApiError, ArgumentTypeError, ArgumentValueError
 
-__all__ = ["Config", "Exchange", "Limits", "ReconnectPolicy", "RetryPolicy", "Timeouts"]
+__all__ = ["Config", "Limits", "ReconnectPolicy", "RequestRecord", "RetryPolicy", "Timeouts"]
 
 
 def _seconds(instance: object, attribute: Attribute[float], value: object) -> None:
@@ -116,8 +116,8 @@ class RetryPolicy:
 
 
 @frozen(kw_only=True)
-class Exchange:
-    """One request and its answer, as ``on_exchange`` sees it; no secrets are in it.
+class RequestRecord:
+    """One request and its answer, as ``on_request`` sees it; no secrets are in it.
 
     ``status`` is None where no answer came, and ``error`` says why; ``seconds`` is how long it took,
     ``bytes_received`` the size of the answer's body, ``attempt`` 1 or more after a retry.
@@ -181,7 +181,7 @@ class Config:
     """The HTTP proxy of all REST requests, ``http://[user:password@]host:port``."""
     retry: RetryPolicy = field(factory=RetryPolicy)
     """Which REST requests are sent again, and when."""
-    on_exchange: Callable[[Exchange], None] | None = field(default=None, repr=False)
+    on_request: Callable[[RequestRecord], None] | None = field(default=None, repr=False)
     """Called after each REST request, in the thread that made it; what it raises is logged."""
     workers: int = field(default=1, validator=_count)
     """Dispatcher threads that call receivers; order holds within a conversation whatever the number."""
@@ -257,10 +257,10 @@ class Config:
         if not usable or parts.path.strip("/") or parts.query or parts.fragment:
             raise ArgumentValueError("proxy must look like http://[user:password@]host:port")
 
-    @on_exchange.validator
+    @on_request.validator
     def _check_on_exchange(self, attribute: Attribute[object], value: object) -> None:
         if value is not None:
-            checks.check_callable("on_exchange", value)
+            checks.check_callable("on_request", value)
 
     @timeouts.validator
     @retry.validator

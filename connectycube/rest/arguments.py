@@ -16,7 +16,7 @@ from ..models.user import check_user_id
 
 __all__ = [
     "IDS_PER_REQUEST",
-    "Listing",
+    "QuerySchema",
     "check_dialog",
     "check_dialog_id",
     "check_id_filter",
@@ -30,7 +30,7 @@ __all__ = [
     "check_time_filter",
     "check_type_filter",
     "check_user_id",
-    "in_pieces",
+    "chunked",
 ]
 
 IDS_PER_REQUEST = 50
@@ -151,7 +151,7 @@ def check_type_filter(name: str, value: object, operator: str) -> int:
 
 
 @frozen
-class Listing:
+class QuerySchema:
     """What one list of the service can be asked for: the fields to look up and to sort by.
 
     ``fields`` maps our names to the service's and to how a value is checked; ``nested`` are fields whose
@@ -242,7 +242,7 @@ def check_nonempty_list(
     return values
 
 
-def in_pieces(ids: list[str]) -> Iterator[list[str]]:
+def chunked(ids: list[str]) -> Iterator[list[str]]:
     """Yield ids in pieces that fit into a URL; they are of like sizes, as one id alone is another request."""
     pieces = math.ceil(len(ids) / IDS_PER_REQUEST)
     for number in range(pieces):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from .. import checks
 from ..errors import NotFoundError, PermissionDeniedError
 from ..models import DeleteResult
-from .arguments import in_pieces
+from .arguments import chunked
 from .http import CallDeadline
 from .transport import Transport
 
@@ -29,7 +29,7 @@ def delete(
     deadline = transport.deadline(timeout)
     if len(ids) > 1:
         return _merged(
-            [_of_several(transport, path, piece, query, deadline) for piece in in_pieces(ids)]
+            [_of_several(transport, path, piece, query, deadline) for piece in chunked(ids)]
         )
     try:
         answer = transport.call("DELETE", (*path, ids[0]), query=query, timeout=deadline)

@@ -15,7 +15,7 @@ from ..errors import ArgumentTypeError, ArgumentValueError
 from ..models import DeleteResult, Dialog, DialogRef, DialogType, Message, Page, User
 from ..models.fields import as_bool
 from .arguments import (
-    Listing,
+    QuerySchema,
     check_dialog,
     check_dialog_id,
     check_id_filter,
@@ -29,14 +29,14 @@ from .arguments import (
     check_user_id,
 )
 from .deletion import delete
-from .paging import PAGE_SIZE, check_page_size, unrepeated
+from .paging import PAGE_SIZE, check_page_size, iterate_pages
 from .transport import Transport
 
 __all__ = ["DIALOGS", "Dialogs"]
 
 _PATH = ("chat", "Dialog")
 
-DIALOGS = Listing(
+DIALOGS = QuerySchema(
     fields={
         "id": ("_id", check_id_filter),
         "type": ("type", check_type_filter),
@@ -182,7 +182,7 @@ class Dialogs:
             pairs = [*query, ("skip", position)] if position else query
             return self._transport.call("GET", _PATH, query=pairs, timeout=timeout).page(self._read)
 
-        return unrepeated(fetch, lambda dialog: dialog.id, page_size)
+        return iterate_pages(fetch, lambda dialog: dialog.id, page_size)
 
     def changed(self, since: datetime) -> Iterator[DialogRef]:
         """Yield the dialogs that have a message since, or have changed since, each once.
@@ -385,7 +385,7 @@ class Dialogs:
         def fetch(position: int) -> Page[User]:
             return self.occupants(dialog_id, limit=limit, skip=position or None, timeout=timeout)
 
-        return unrepeated(fetch, lambda user: user.id, limit)
+        return iterate_pages(fetch, lambda user: user.id, limit)
 
     # --- notifications --------------------------------------------------------------------------
 
@@ -443,7 +443,7 @@ class Dialogs:
         return Dialog.from_json(data, me=session.user_id if session is not None else None)
 
 
-_NO_LOOKUPS = Listing(fields={}, sortable=())
+_NO_LOOKUPS = QuerySchema(fields={}, sortable=())
 
 
 def _own_id(name: str, value: object) -> str:

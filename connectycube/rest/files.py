@@ -17,7 +17,7 @@ from ..errors import ApiError, ArgumentTypeError, ArgumentValueError
 from ..models import File, Page
 from .answers import Answer
 from .http import CallDeadline
-from .transfers import Collected, Form, Progress, ToFile, ToPath, opened
+from .transfers import FileWriter, Form, MemoryWriter, PathWriter, Progress, opened
 from .transport import Transport
 
 __all__ = ["Files"]
@@ -217,19 +217,19 @@ class Files:
             checks.check_callable("progress", progress)
         deadline = self._deadline(timeout)
         if to is None:
-            memory = Collected(progress, _MOST_BYTES)
+            memory = MemoryWriter(progress, _MOST_BYTES)
             self._transport.download(path, memory, deadline)
             return memory.content()
         if isinstance(to, (str, os.PathLike)):
-            with ToPath(to, progress) as target:
+            with PathWriter(to, progress) as target:
                 self._transport.download(path, target, deadline)
                 target.finish()
             return target.received
         if not hasattr(to, "write"):
             raise ArgumentTypeError(f"to must be a path or a binary file, not {type(to).__name__}")
-        sink = ToFile(to, progress)
-        self._transport.download(path, sink, deadline)
-        return sink.received
+        writer = FileWriter(to, progress)
+        self._transport.download(path, writer, deadline)
+        return writer.received
 
     def private_url(self, file: str | File) -> str:
         """Return a URL of a file that holds the session's token, and works as long as the session does.

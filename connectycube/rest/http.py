@@ -1,6 +1,6 @@
 """HTTP over pooled connections: one request, one bounded answer, one deadline, two kinds of failure.
 
-A success may also be streamed into a sink, and a body be read piece by piece: files are never held whole.
+A success may also be streamed into a writer, and a body be read piece by piece: files are never held whole.
 
 requests' ``HTTPAdapter`` is used on its own, without a ``requests.Session``: a session would keep cookies,
 read .netrc and the proxy variables of the environment, and follow redirects with our headers. The adapter
@@ -34,7 +34,7 @@ from ..forks import replaced_in_child
 from ..tls import client_context
 from .redact import redact_url
 
-__all__ = ["Body", "CallDeadline", "Http", "Reply", "Sink"]
+__all__ = ["Body", "BodyWriter", "CallDeadline", "Http", "Reply"]
 
 _ANSWER_BYTES = 33_554_432  # a page of a thousand long messages is a tenth of this
 _ERROR_BYTES = 65_536
@@ -65,7 +65,7 @@ class CallDeadline(Deadline):
 class Reply:
     """What came back; ``fault`` is empty or why the body is not whole: late, cut off, too large.
 
-    ``received`` counts the bytes that came, also those that a sink took.
+    ``received`` counts the bytes that came, also those that a writer took.
     """
 
     status: int
@@ -86,7 +86,7 @@ class Body(Protocol):
         """Return the next piece, of at most ``size`` bytes; empty at the end."""
 
 
-class Sink(Protocol):
+class BodyWriter(Protocol):
     """Takes the body of a success piece by piece; what it raises reaches the caller."""
 
     def begin(self, headers: Mapping[str, str]) -> None:
@@ -122,12 +122,12 @@ class Http:
         body: bytes | Body | None,
         deadline: CallDeadline,
         connect: float,
-        sink: Sink | None = None,
+        writer: BodyWriter | None = None,
     ) -> Reply:
         """Send one request and read its answer, whatever its status; redirects are not followed.
 
         ``connect`` bounds the seconds to connect, ``deadline`` everything. The body of a success goes
-        to ``sink``, where there is one, and the reply's is empty. Raises ApiNetworkError or
+        to ``writer``, where there is one, and the reply's is empty. Raises ApiNetworkError or
         ApiTimeoutError when no answer came.
         """
         failure: ApiError
@@ -144,7 +144,7 @@ class Http:
             failure = _failure(method, url, error, deadline)
             failure.never_connected = _call.connecting
         else:
-            return _read(response, sink)
+            return _read(response, writer)
         finally:
             _call.deadline = outer
         # Raised here and not in the handler: no traceback shall carry the request with its secrets.
@@ -168,10 +168,10 @@ class Http:
 _sockets: weakref.WeakSet[socket.socket] = weakref.WeakSet()
 
 
-def _read(response: requests.Response, sink: Sink | None) -> Reply:
+def _read(response: requests.Response, writer: BodyWriter | None) -> Reply:
     success = 200 <= response.status_code < 300
     memory = _Memory(_ANSWER_BYTES if success else _ERROR_BYTES)
-    target: Sink = sink if sink is not None and success else memory
+    target: BodyWriter = writer if writer is not None and success else memory
     fault, received = "cut off", 0
     pieces = response.raw.stream(_PIECE_BYTES, decode_content=True)
     try:
@@ -186,7 +186,7 @@ def _read(response: requests.Response, sink: Sink | None) -> Reply:
                 fault = ""
                 break
             received += len(piece)
-            target.write(piece)  # outside the handler: the sink's errors are not the network's
+            target.write(piece)  # outside the handler: the writer's errors are not the network's
             if memory.full:
                 fault = "too large"
                 break

@@ -27,7 +27,7 @@ from ..models import (
 )
 from ..models.fields import as_ints, as_string, reader_of
 from .arguments import (
-    Listing,
+    QuerySchema,
     check_dialog,
     check_dialog_id,
     check_id_filter,
@@ -38,7 +38,7 @@ from .arguments import (
     check_text_filter,
     check_time_filter,
     check_user_id,
-    in_pieces,
+    chunked,
 )
 from .deletion import delete
 from .http import CallDeadline
@@ -49,7 +49,7 @@ __all__ = ["MESSAGES", "Messages"]
 
 _PATH = ("chat", "Message")
 
-MESSAGES = Listing(
+MESSAGES = QuerySchema(
     fields={
         "id": ("_id", check_id_filter),
         "body": ("message", check_text_filter),
@@ -288,7 +288,7 @@ class Messages:
         if len(change) == 1:
             raise ArgumentValueError("there is nothing to change: give body, read or delivered")
         deadline = self._transport.deadline(timeout)
-        for piece in in_pieces(ids):
+        for piece in chunked(ids):
             path = (*_PATH, ",".join(piece))
             self._transport.call("PUT", path, body=change, timeout=deadline)
 
@@ -355,7 +355,7 @@ class Messages:
             return UnreadCount.from_json(answer.object())
         deadline = self._transport.deadline(timeout)
         counts = []
-        for piece in in_pieces(check_nonempty_list("dialog_ids", dialog_ids, check_dialog_id)):
+        for piece in chunked(check_nonempty_list("dialog_ids", dialog_ids, check_dialog_id)):
             query = [("chat_dialog_ids", ",".join(piece))]
             answer = self._transport.call("GET", path, query=query, timeout=deadline)
             counts.append(UnreadCount.from_json(answer.object()))
@@ -427,7 +427,7 @@ class Messages:
         checks.check_id("dialog_id", dialog_id)
         deadline = self._transport.deadline(timeout)
         found: set[str] = set()
-        for piece in in_pieces(wanted):
+        for piece in chunked(wanted):
             found |= self._stored(dialog_id, piece, deadline)
         return found
 

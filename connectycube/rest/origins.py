@@ -9,10 +9,10 @@ from ..errors import UnexpectedResponseError
 from .http import Http
 from .redact import MASK, redact_url
 
-__all__ = ["Origins"]
+__all__ = ["ConnectionPools"]
 
 
-class Origins:
+class ConnectionPools:
     """The pools of connections of a client and of those that share them; for any number of threads.
 
     Raises ArgumentValueError if the configuration's ``ca_file`` cannot be read.

@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 from .. import checks
 from ..models import Message, Page
 
-__all__ = ["PAGE_SIZE", "by_id", "check_page_size", "messages_by_time", "unrepeated"]
+__all__ = ["PAGE_SIZE", "by_id", "check_page_size", "iterate_pages", "messages_by_time"]
 
 Item = TypeVar("Item")
 
@@ -27,7 +27,7 @@ def check_page_size(value: object) -> int:
     return checks.check_int("page_size", value, least=2, most=PAGE_SIZE)
 
 
-def unrepeated(
+def iterate_pages(
     fetch: Callable[[int], Page[Item]], key: Callable[[Item], Hashable], page_size: int
 ) -> Iterator[Item]:
     """Yield all items of a list, each once; ``fetch`` gets a page from a position on.

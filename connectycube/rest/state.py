@@ -1,4 +1,4 @@
-"""The session that all calls share, and its renewal: one flight for all threads."""
+"""The session that all calls share, and its renewal: one for all threads that need it."""
 
 from __future__ import annotations
 
@@ -30,10 +30,10 @@ class SessionState:
         self.unlock_after_fork()
 
     def unlock_after_fork(self) -> None:
-        """Replace the lock, which another thread of the parent may have held, and drop its flight."""
+        """Replace the lock, which another thread of the parent may have held, and drop its renewal."""
         self._lock = threading.Lock()
-        self._flight: Future[bool] | None = None
-        self._pilot: int | None = None
+        self._refresh_future: Future[bool] | None = None
+        self._refreshing_thread: int | None = None
 
     @property
     def session(self) -> Session | None:
@@ -88,26 +88,28 @@ class SessionState:
         """
         while True:
             with self._lock:
-                session, renewal, flight = self._session, self._renewal, self._flight
+                session, renewal, future = self._session, self._renewal, self._refresh_future
                 if session is None:
                     return None  # logged out meanwhile
                 if session.token != stale.token:
                     return session if session.user_id == stale.user_id else None
-                if renewal is None or (flight is not None and self._pilot == get_ident()):
+                if renewal is None or (
+                    future is not None and self._refreshing_thread == get_ident()
+                ):
                     return None  # a renewal's own calls are not renewed
-                leading = flight is None
-                if flight is None:
-                    flight = self._flight = Future()
-                    self._pilot = get_ident()
+                leading = future is None
+                if future is None:
+                    future = self._refresh_future = Future()
+                    self._refreshing_thread = get_ident()
             if leading:
-                self._fly(flight, renewal, stale, deadline)
-            elif not flight.done():
-                _follow(flight, deadline)
-            if not flight.result():
+                self._refresh(future, renewal, stale, deadline)
+            elif not future.done():
+                _wait_for_refresh(future, deadline)
+            if not future.result():
                 return None
 
-    def _fly(
-        self, flight: Future[bool], renewal: Renewal, stale: Session, deadline: CallDeadline
+    def _refresh(
+        self, future: Future[bool], renewal: Renewal, stale: Session, deadline: CallDeadline
     ) -> None:
         again, failure = True, None
         try:
@@ -121,18 +123,18 @@ class SessionState:
             raise
         finally:
             with self._lock:
-                if self._flight is flight:
-                    self._flight = None
+                if self._refresh_future is future:
+                    self._refresh_future = None
             if failure is None or isinstance(failure, ApiTimeoutError):
-                flight.set_result(again)
+                future.set_result(again)
             else:
-                flight.set_exception(failure)
+                future.set_exception(failure)
 
     def _is_current(self, session: Session) -> bool:
         return self._session is not None and self._session.token == session.token
 
 
-def _follow(flight: Future[bool], deadline: CallDeadline) -> None:
-    wait([flight], timeout=deadline.remaining())
-    if not flight.done():
+def _wait_for_refresh(future: Future[bool], deadline: CallDeadline) -> None:
+    wait([future], timeout=deadline.remaining())
+    if not future.done():
         raise TimeoutError("the session was not renewed in time")

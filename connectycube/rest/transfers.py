@@ -12,7 +12,7 @@ from typing import IO, Any
 
 from ..errors import ArgumentTypeError, ArgumentValueError
 
-__all__ = ["Collected", "Form", "Progress", "ToFile", "ToPath", "opened"]
+__all__ = ["FileWriter", "Form", "MemoryWriter", "PathWriter", "Progress", "opened"]
 
 Progress = Callable[[int, "int | None"], None]
 """Called with the bytes that are through and all bytes, which are None where nobody knows."""
@@ -150,7 +150,7 @@ class _Counting:
         raise NotImplementedError
 
 
-class Collected(_Counting):
+class MemoryWriter(_Counting):
     """Keeps a download in memory, up to ``most`` bytes."""
 
     def __init__(self, progress: Progress | None, most: int) -> None:
@@ -170,7 +170,7 @@ class Collected(_Counting):
         return bytes(self._taken)
 
 
-class ToFile(_Counting):
+class FileWriter(_Counting):
     """Writes a download to a file that the application opened."""
 
     def __init__(self, target: IO[bytes], progress: Progress | None) -> None:
@@ -181,7 +181,7 @@ class ToFile(_Counting):
         self._target.write(piece)
 
 
-class ToPath(_Counting):
+class PathWriter(_Counting):
     """Writes a download beside a path, and moves it there once it is whole; a context manager."""
 
     def __init__(self, path: str | os.PathLike[str], progress: Progress | None) -> None:
@@ -198,7 +198,7 @@ class ToPath(_Counting):
         self._file.close()
         os.replace(self._partial, self._path)
 
-    def __enter__(self) -> ToPath:
+    def __enter__(self) -> PathWriter:
         return self
 
     def __exit__(

@@ -17,14 +17,14 @@ from urllib.parse import quote, urlencode
 from attrs import evolve, frozen
 
 from .. import checks
-from ..config import Config, Exchange
+from ..config import Config, RequestRecord
 from ..errors import ApiError, ApiTimeoutError, ArgumentTypeError, ArgumentValueError
 from ..forks import replaced_in_child
 from ..models import Session
 from ..models.fields import as_time
 from .answers import Answer, answer_of
-from .http import Body, CallDeadline, Reply, Sink
-from .origins import Origins
+from .http import Body, BodyWriter, CallDeadline, Reply
+from .origins import ConnectionPools
 from .redact import redact_url, secrets_in
 from .retry import pause_after_failure, pause_after_reply
 from .service_clock import ServiceClock
@@ -51,7 +51,7 @@ class _Request:
     url: str
     headers: Mapping[str, str]
     content: bytes | Body | None = None
-    sink: Sink | None = None
+    writer: BodyWriter | None = None
 
 
 class Transport:
@@ -63,7 +63,7 @@ class Transport:
     origin and to no other. ``share`` is a transport whose connections are used as well. After a
     fork the child has a pool and locks of its own, and the same session.
 
-    Logger ``connectycube.rest`` writes one line for each exchange, at level DEBUG, without secrets.
+    Logger ``connectycube.rest`` writes one line for each request, at level DEBUG, without secrets.
     """
 
     def __init__(
@@ -81,7 +81,7 @@ class Transport:
         self._clock = ServiceClock()
         self._renew_session = renew_session
         self._owns_connections = share is None
-        self._origins: Origins = Origins(config) if share is None else share._origins
+        self._pools: ConnectionPools = ConnectionPools(config) if share is None else share._pools
         replaced_in_child(self)
 
     def __repr__(self) -> str:
@@ -159,24 +159,24 @@ class Transport:
             headers=headers or {},
             content=None if body is None else _encoded(body),
         )
-        reply, session = self._authorized(request, deadline, with_session, renew)
+        reply, session = self._send_authorized(request, deadline, with_session, renew)
         masked = () if reply.status < 300 else (*self._secrets(session, body), *secrets)
         return answer_of(reply, method, redact_url(request.url), masked)
 
-    def download(self, path: Sequence[str], sink: Sink, deadline: CallDeadline) -> None:
-        """Stream a file into ``sink``; redirects are followed, to other origins without the token.
+    def download(self, path: Sequence[str], writer: BodyWriter, deadline: CallDeadline) -> None:
+        """Stream a file into ``writer``; redirects are followed, to other origins without the token.
 
-        Raises ApiError and what is below it, and what the sink raises.
+        Raises ApiError and what is below it, and what the writer raises.
         """
-        request = _Request(method="GET", url=self._url(path, ()), headers=_AS_IT_IS, sink=sink)
-        reply, session = self._authorized(request, deadline, True, True)
+        request = _Request(method="GET", url=self._url(path, ()), headers=_AS_IT_IS, writer=writer)
+        reply, session = self._send_authorized(request, deadline, True, True)
         for _ in range(_MOST_REDIRECTS):
             target = reply.headers.get("Location")
             if reply.status not in _REDIRECTS or target is None:
                 break
-            url = self._origins.safe(target, request.url)
-            request = _Request(method="GET", url=url, headers=_AS_IT_IS, sink=sink)
-            reply = self._persistent(request, None, deadline)
+            url = self._pools.safe(target, request.url)
+            request = _Request(method="GET", url=url, headers=_AS_IT_IS, writer=writer)
+            reply = self._send_with_retries(request, None, deadline)
         answer_of(reply, "GET", redact_url(request.url), self._secrets(session, None))
 
     def post_form(self, url: str, content_type: str, body: Body, deadline: CallDeadline) -> None:
@@ -186,39 +186,39 @@ class Transport:
         """
         request = _Request(
             method="POST",
-            url=self._origins.safe(url),
+            url=self._pools.safe(url),
             headers={"Content-Type": content_type},
             content=body,
         )
-        reply = self._exchange(request, None, deadline, 1)
+        reply = self._send_once(request, None, deadline, 1)
         answer = reply if reply.status >= 300 else evolve(reply, body=b"")  # XML, of no use to us
         answer_of(answer, "POST", redact_url(url), ())
 
-    def _authorized(
+    def _send_authorized(
         self, request: _Request, deadline: CallDeadline, with_session: bool, renew: bool
     ) -> tuple[Reply, Session | None]:
         """Make a request with the session's token, renewed where it has ended."""
         session = self._state.session if with_session else None
         if session is not None and renew and self._state.has_expired():
             session = self._renewed(session, request, deadline) or session
-        reply = self._persistent(request, session, deadline)
+        reply = self._send_with_retries(request, session, deadline)
         if reply.status == 401 and session is not None and renew:
             fresh = self._renewed(session, request, deadline)
             if fresh is not None:
                 session = fresh
-                reply = self._persistent(request, session, deadline)
+                reply = self._send_with_retries(request, session, deadline)
         if session is not None:
             self._note_expiry(session, reply)
         return reply, session
 
-    def _persistent(
+    def _send_with_retries(
         self, request: _Request, session: Session | None, deadline: CallDeadline
     ) -> Reply:
-        """Exchange, and again where that can do no harm and the deadline leaves time for it."""
+        """Send a request, and again where that can do no harm and the deadline leaves time for it."""
         policy, method = self._config.retry, request.method
         for attempt in itertools.count(1):
             try:
-                reply = self._exchange(request, session, deadline, attempt)
+                reply = self._send_once(request, session, deadline, attempt)
             except ApiError as error:
                 pause = pause_after_failure(policy, method, error, attempt)
                 if pause is None or not _leaves(deadline, pause):
@@ -245,7 +245,7 @@ class Transport:
         Connections that belong to another transport stay.
         """
         if self._owns_connections:
-            self._origins.close()
+            self._pools.close()
 
     def url(self, path: Sequence[str], query: Query = ()) -> str:
         """Return the URL of a resource of the API."""
@@ -256,24 +256,24 @@ class Transport:
         pairs = urlencode(list(query), quote_via=quote)
         return f"{url}?{pairs}" if pairs else url
 
-    def _exchange(
+    def _send_once(
         self, request: _Request, session: Session | None, deadline: CallDeadline, attempt: int
     ) -> Reply:
         started = time.monotonic()
         try:
-            reply = self._origins.of(request.url).exchange(
+            reply = self._pools.of(request.url).exchange(
                 request.method,
                 request.url,
                 headers=self._headers(request, session),
                 body=request.content,
                 deadline=deadline,
                 connect=self._config.timeouts.rest_connect,
-                sink=request.sink,
+                writer=request.writer,
             )
         except ApiError as error:
             took = time.monotonic() - started
             _log.debug("%s, after %.3f s", error, took)
-            self._tell(request, attempt, took, error=error)
+            self._call_hook(request, attempt, took, error=error)
             raise
         took = time.monotonic() - started
         if self._is_api(request.url):
@@ -282,7 +282,7 @@ class Transport:
             words = "%s %s answered %d in %.3f s, %d bytes"
             url = redact_url(request.url)
             _log.debug(words, request.method, url, reply.status, took, reply.received)
-        self._tell(request, attempt, took, status=reply.status, bytes_received=reply.received)
+        self._call_hook(request, attempt, took, status=reply.status, bytes_received=reply.received)
         return reply
 
     def _is_api(self, url: str) -> bool:
@@ -302,14 +302,14 @@ class Transport:
             headers[name] = _header(name, value)
         return headers
 
-    def _tell(self, request: _Request, attempt: int, seconds: float, **what: Any) -> None:
+    def _call_hook(self, request: _Request, attempt: int, seconds: float, **what: Any) -> None:
         """Call the application's hook, which may not break the call."""
-        hook = self._config.on_exchange
+        hook = self._config.on_request
         if hook is None:
             return
         try:
             hook(
-                Exchange(
+                RequestRecord(
                     method=request.method,
                     url=redact_url(request.url),
                     seconds=seconds,
@@ -318,7 +318,7 @@ class Transport:
                 )
             )
         except Exception:  # noqa: BLE001
-            _log.exception("on_exchange failed")
+            _log.exception("on_request failed")
 
     def _by_application(self, deadline: CallDeadline) -> Session | None:
         """Let the application renew the session."""

@@ -25,7 +25,7 @@ def decoding() -> Sequence[Row]:
     """Let messages.list read a page that is there already: all it does but the exchange itself."""
     with service(messages=_MESSAGES) as place, logged_in(place) as cube:
         body = _page(place, cube)
-        pools = transport_of(cube)._origins._pools
+        pools = transport_of(cube)._pools._pools
         pools.update({tls: _Canned(pool, body) for tls, pool in pools.items()})
 
         def ours() -> Sequence[object]:

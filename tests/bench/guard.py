@@ -72,7 +72,7 @@ def paths() -> Iterator[Mapping[str, Path]]:
 
 def _canned(cube: Any, call: Callable[[], object]) -> Callable[[], object]:
     """Let a call run with the answer that it gets now, and without the exchange."""
-    pools = transport_of(cube)._origins._pools
+    pools = transport_of(cube)._pools._pools
     (pool,) = pools.values()
     recorder = _Recorder(pool)
 

@@ -250,5 +250,5 @@ def test_as_a_context_manager_it_closes(server):
     server.play(answer(201, SESSION))
     with ConnectyCube(app_id=7, auth_key="k", api_url=server.url) as cube:
         cube.login(login="bob", password="p")
-        assert transport_of(cube)._origins.of(server.url)._adapter.poolmanager.pools.keys()
-    assert not transport_of(cube)._origins.of(server.url)._adapter.poolmanager.pools.keys()
+        assert transport_of(cube)._pools.of(server.url)._adapter.poolmanager.pools.keys()
+    assert not transport_of(cube)._pools.of(server.url)._adapter.poolmanager.pools.keys()

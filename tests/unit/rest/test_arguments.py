@@ -238,7 +238,7 @@ def test_a_fraction_of_a_second_never_narrows_what_is_found(seconds):
 @given(st.lists(st.integers(0, 500), unique=True, max_size=300))
 def test_id_pieces_hold_all_ids_within_the_limit_and_no_single_rest(numbers):
     ids = [str(number) for number in numbers]
-    pieces = list(arguments.in_pieces(ids))
+    pieces = list(arguments.chunked(ids))
     assert [each for piece in pieces for each in piece] == ids
     assert all(len(piece) <= arguments.IDS_PER_REQUEST for piece in pieces)
     assert len(ids) == 1 or all(len(piece) > 1 for piece in pieces)

@@ -4,12 +4,12 @@ import pytest
 
 from connectycube.config import Config
 from connectycube.errors import UnexpectedResponseError
-from connectycube.rest.origins import Origins
+from connectycube.rest.origins import ConnectionPools
 
 
 @pytest.fixture
 def origins():
-    made = Origins(Config(app_id=1, auth_key="k", api_url="http://localhost:1"))
+    made = ConnectionPools(Config(app_id=1, auth_key="k", api_url="http://localhost:1"))
     yield made
     made.close()
 

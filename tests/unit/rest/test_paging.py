@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from connectycube.errors import ArgumentTypeError, ArgumentValueError
 from connectycube.models import Message, Page
 from connectycube.models.fields import EPOCH
-from connectycube.rest.paging import by_id, check_page_size, messages_by_time, unrepeated
+from connectycube.rest.paging import by_id, check_page_size, iterate_pages, messages_by_time
 
 SIZES = st.integers(2, 25)
 CHANGES = st.sampled_from(("none", "none", "front", "drop", "drop", "move"))
@@ -51,7 +51,7 @@ def removing_before_the_fourth_page(count):
 @given(st.integers(0, 80), SIZES, st.booleans())
 def test_a_list_at_rest_is_read_in_its_order(count, size, says_limit):
     fetch = pages_of(list(range(count)), size, limit=says_limit)
-    assert list(unrepeated(fetch, lambda item: item, size)) == list(range(count))
+    assert list(iterate_pages(fetch, lambda item: item, size)) == list(range(count))
 
 
 @given(st.data(), st.integers(0, 80), SIZES, st.booleans())
@@ -80,7 +80,7 @@ def test_a_changing_list_repeats_nothing_and_hides_nothing_that_stays(
                 items.insert(0, items.pop(data.draw(st.integers(0, len(items) - 1))))
                 put_in_front.append(items[0])
 
-    found = list(unrepeated(pages_of(items, size, change, says_limit), lambda item: item, size))
+    found = list(iterate_pages(pages_of(items, size, change, says_limit), lambda item: item, size))
     assert len(found) == len(set(found))
     if size >= 8:  # smaller pages overlap by less than may move between two of them
         assert set(range(count)) - gone <= set(found)
@@ -108,7 +108,7 @@ def test_more_put_in_front_than_a_page_holds_hides_no_item(how):
             # The second page of the front would have begun with the last item.
             del items[0]
 
-    found = list(unrepeated(pages_of(items, 20, change), lambda item: item, 20))
+    found = list(iterate_pages(pages_of(items, 20, change), lambda item: item, 20))
     assert sorted(found) == list(range(100))
 
 
@@ -119,7 +119,7 @@ def test_pages_are_asked_for_only_when_they_are_needed():
         asked.append(position)
         return Page(items=tuple(range(position, position + 20)), limit=20)
 
-    items = unrepeated(fetch, lambda item: item, 20)
+    items = iterate_pages(fetch, lambda item: item, 20)
     assert asked == []
     assert [next(items) for _ in range(20)] == list(range(20))
     assert asked == [0]
@@ -136,7 +136,7 @@ def test_more_removed_in_front_than_pages_overlap_is_noticed():
         if len(calls) == 2:
             del items[:35]
 
-    found = list(unrepeated(pages_of(items, 20, change), lambda item: item, 20))
+    found = list(iterate_pages(pages_of(items, 20, change), lambda item: item, 20))
     assert sorted(found) == [*range(20), *range(35, 100)]
 
 
@@ -145,7 +145,7 @@ def test_more_removed_in_front_than_pages_overlap_is_noticed():
 def test_removing_as_many_items_as_pages_overlap_hides_no_item(size, gone):
     change = removing_before_the_fourth_page(gone)
     fetch = pages_of(list(range(size * 6)), size, change)
-    found = list(unrepeated(fetch, lambda item: item, size))
+    found = list(iterate_pages(fetch, lambda item: item, size))
     assert sorted(found) == list(range(size * 6))
 
 
@@ -158,14 +158,14 @@ def test_what_moved_to_the_front_is_found_at_the_end():
         if len(calls) == 2:
             items.insert(0, items.pop(29))
 
-    found = list(unrepeated(pages_of(items, 20, change), lambda item: item, 20))
+    found = list(iterate_pages(pages_of(items, 20, change), lambda item: item, 20))
     assert sorted(found) == list(range(30))
     assert found[-1] == 29
 
 
 def test_a_service_that_ignores_positions_does_not_hold_us_for_ever():
     fetch = lambda position: Page(items=tuple(range(20)))  # noqa: E731
-    assert list(unrepeated(fetch, lambda item: item, 20)) == list(range(20))
+    assert list(iterate_pages(fetch, lambda item: item, 20)) == list(range(20))
     history = tuple(message(number, 5) for number in range(20))
     stubborn = lambda second, position: Page(items=history)  # noqa: E731
     assert list(messages_by_time(stubborn, 20)) == list(history)

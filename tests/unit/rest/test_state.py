@@ -84,7 +84,7 @@ def test_forget_leaves_a_newer_session_alone(state):
     assert state.session == NEW
 
 
-def test_many_threads_make_one_flight(state):
+def test_many_threads_make_one_renewal(state):
     made = []
     entered, release = threading.Event(), threading.Event()
 
@@ -179,7 +179,7 @@ def test_a_follower_waits_to_its_own_deadline_only(state):
     assert led == [NEW]
 
 
-def test_a_logout_during_the_flight_stays(state):
+def test_a_logout_during_the_renewal_stays(state):
     def renewal(deadline):
         state.forget(OLD)
         return NEW
@@ -189,7 +189,7 @@ def test_a_logout_during_the_flight_stays(state):
     assert state.session is None
 
 
-def test_an_interrupt_in_the_flight_frees_the_others(state):
+def test_an_interrupt_in_the_renewal_frees_the_others(state):
     state.adopt(OLD, refusing(KeyboardInterrupt()))
     with pytest.raises(KeyboardInterrupt):
         state.renew(OLD, CallDeadline(1))
@@ -197,7 +197,7 @@ def test_an_interrupt_in_the_flight_frees_the_others(state):
     assert state.renew(OLD, CallDeadline(1)) == NEW
 
 
-def test_after_a_fork_a_lock_held_by_the_parent_and_its_flight_are_gone(state):
+def test_after_a_fork_a_lock_held_by_the_parent_and_its_renewal_are_gone(state):
     state._lock.acquire()
     state.unlock_after_fork()
     assert state.renew(OLD, CallDeadline(1)) == NEW

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from connectycube.rest.transfers import Form, ToPath, opened
+from connectycube.rest.transfers import Form, PathWriter, opened
 
 NAMES = st.text(st.characters(codec="utf-8", exclude_categories=["Cc", "Cs"]), min_size=1)
 VALUES = st.text(st.characters(codec="utf-8", exclude_categories=["Cs"]), max_size=20)
@@ -48,11 +48,11 @@ def test_bytes_of_every_kind_are_a_source_without_a_name(content):
 
 def test_a_path_that_failed_leaves_nothing_and_a_finished_one_is_whole(tmp_path):
     path = tmp_path / "file"
-    with pytest.raises(KeyError), ToPath(path, None) as target:
+    with pytest.raises(KeyError), PathWriter(path, None) as target:
         target.write(b"half")
         raise KeyError
     assert list(tmp_path.iterdir()) == []
-    with ToPath(path, None) as target:
+    with PathWriter(path, None) as target:
         target.write(b"whole")
         assert not path.exists()
         target.finish()

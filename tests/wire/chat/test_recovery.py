@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from connectycube import ChatState, ConnectyCube, Dialog, DialogRef, Limits, Message, ServerError
-from connectycube.config import Exchange
+from connectycube.config import RequestRecord
 from connectycube.emulator import Emulator
 from tests.support.inside import driver_of, signals_of, transport_of
 from tests.support.people import FAST, PASSWORD, SLOW, Events, Person, away, settled
@@ -53,7 +53,7 @@ class Requests:
         self.paths: list[str] = []
         self.then: Callable[[str], None] = lambda path: None
 
-    def __call__(self, exchange: Exchange) -> None:
+    def __call__(self, exchange: RequestRecord) -> None:
         found = re.search(r"/chat/(\w+)", exchange.url)
         path = found[1] if found is not None else exchange.url
         self.paths.append(path)
@@ -71,7 +71,7 @@ def requests() -> Requests:
 
 @pytest.fixture
 def ann(person, requests) -> Person:
-    return person("ann", reconnect=SLOW, on_exchange=requests)
+    return person("ann", reconnect=SLOW, on_request=requests)
 
 
 @pytest.fixture
@@ -254,7 +254,7 @@ def test_a_session_that_is_resumed_asks_nothing(emulator, ann, bea, requests):
 
 
 def test_gaps_can_be_left_unfilled(emulator, person, bea, requests):
-    cat = person("cat", reconnect=SLOW, on_exchange=requests, fill_gaps=False)
+    cat = person("cat", reconnect=SLOW, on_request=requests, fill_gaps=False)
     requests.paths.clear()
     with away(cat, emulator):
         bea.cube.messages.create(cat.id, "stored only")
@@ -347,7 +347,7 @@ def fill(emulator: Emulator, somebody: Person, sender: Person, count: int) -> li
 
 def test_history_is_read_no_faster_than_receivers_take_it(emulator, person, bea, requests):
     limits = Limits(queued_events=4)
-    cat = person("cat", reconnect=SLOW, on_exchange=requests, limits=limits)
+    cat = person("cat", reconnect=SLOW, on_request=requests, limits=limits)
     entered, release = threading.Event(), threading.Event()
 
     def dawdle(chat: Any, message: Any) -> None:

@@ -21,7 +21,7 @@ from connectycube.config import Config, RetryPolicy
 from connectycube.errors import ApiNetworkError, UnexpectedResponseError
 from connectycube.models import Session
 from connectycube.rest.http import Reply
-from connectycube.rest.origins import Origins
+from connectycube.rest.origins import ConnectionPools
 from tests.support.damage import JSON, damaged
 from tests.support.inside import transport_of
 from tests.support.scripted_http import answer
@@ -171,7 +171,7 @@ def test_no_documented_key_is_without_a_field_by_accident():
 # --- without a socket
 
 
-class FromMemory(Origins):
+class FromMemory(ConnectionPools):
     """Answers from memory: what is given, and then empty bodies."""
 
     def __init__(self, config, replies):
@@ -182,7 +182,7 @@ class FromMemory(Origins):
     def of(self, url):
         return self
 
-    def exchange(self, method, url, *, headers, body, deadline, connect, sink=None):
+    def exchange(self, method, url, *, headers, body, deadline, connect, writer=None):
         self.requests.append((method, url, body))
         status, headers, content = next(self.replies, (200, (), b""))
         return Reply(status=status, headers=dict(headers), body=content, fault="")
@@ -199,7 +199,7 @@ CONFIG = Config(
 def client_of(*replies):
     """Make a client with a session whose answers come from memory."""
     cube = ConnectyCube(config=CONFIG)
-    transport_of(cube)._origins = FromMemory(CONFIG, replies)
+    transport_of(cube)._pools = FromMemory(CONFIG, replies)
     transport_of(cube).adopt(Session(token=TOKEN, user_id=ME))
     return cube
 
@@ -225,7 +225,7 @@ def test_every_page_with_values_is_counted():
 def test_a_value_of_the_parameters_is_sent(value):
     cube = client_of(reply_of(value.answers, 200))
     value.call(cube)
-    _, url, body = transport_of(cube)._origins.requests[0]
+    _, url, body = transport_of(cube)._pools.requests[0]
     sent = parse_qsl(urlsplit(url).query)
     assert [pair for pair in sent if pair in value.query] == value.query
     content = json.loads(body or b"{}")

@@ -33,7 +33,7 @@ def persistent(server, told):
         api_url=server.url,
         retry=QUICK,
         timeouts=Timeouts(rest_connect=5.0, rest_read=5.0),
-        on_exchange=told.append,
+        on_request=told.append,
     )
     made = Transport(config)
     yield made
@@ -87,7 +87,7 @@ def test_after_the_last_try_the_error_is_the_callers(persistent, server, told):
 
 def test_a_connection_that_was_never_made_is_tried_again_even_to_write(told, free_address):
     config = Config(
-        app_id=7, auth_key="k", api_url=free_address, retry=QUICK, on_exchange=told.append
+        app_id=7, auth_key="k", api_url=free_address, retry=QUICK, on_request=told.append
     )
     transport = Transport(config)
     with pytest.raises(ApiNetworkError) as caught:
@@ -178,7 +178,7 @@ def test_a_hook_that_fails_is_logged_and_breaks_nothing(server, caplog):
         raise RuntimeError("metrics are down")
 
     server.play(answer(200, {"user": {"id": 9}}))
-    with ConnectyCube(app_id=7, auth_key="k", api_url=server.url, on_exchange=broken) as cube:
+    with ConnectyCube(app_id=7, auth_key="k", api_url=server.url, on_request=broken) as cube:
         assert cube.users.get(9).id == 9
     assert "metrics are down" in caplog.text
 
@@ -186,7 +186,7 @@ def test_a_hook_that_fails_is_logged_and_breaks_nothing(server, caplog):
 @pytest.mark.parametrize(
     "fields",
     [
-        {"on_exchange": 5},
+        {"on_request": 5},
         {"retry": 3},
         {"proxy": 5},
         {"proxy": ""},
