@@ -13,7 +13,7 @@ import re
 from collections.abc import Callable
 from xml.parsers.expat import ParserCreate, XMLParserType
 
-__all__ = ["EagerFeeder", "WholeTags"]
+__all__ = ["EagerFeeder", "TagBuffer"]
 
 _TEXTS_AND_TAGS = re.compile(rb"""(?:[^<]*<(?![!?])[^<>"']*(?:(?:"[^"]*"|'[^']*')[^<>"']*)*>)*""")
 _QUOTE_OR_END = re.compile(rb"[\"'<>]")
@@ -31,7 +31,7 @@ class EagerFeeder:
     def __init__(self, parser: XMLParserType, between_elements: Callable[[], bool]) -> None:
         self._parser = parser
         self._between_elements = between_elements
-        self._tags: WholeTags | None = None
+        self._tags: TagBuffer | None = None
         if hasattr(parser, "SetReparseDeferralEnabled"):
             parser.SetReparseDeferralEnabled(False)
         elif _is_lazy():
@@ -39,7 +39,7 @@ class EagerFeeder:
 
     def hold_back(self) -> None:
         """Show the parser whole tags only, whatever it can do itself."""
-        self._tags = WholeTags()
+        self._tags = TagBuffer()
 
     @property
     def held(self) -> int:
@@ -70,7 +70,7 @@ def _is_lazy() -> bool:
     return len(reported) < 2
 
 
-class WholeTags:
+class TagBuffer:
     """Holds back the unfinished tag at the end of the data so far, and the text before it.
 
     It knows just enough of XML to tell where a tag ends: quotes, CDATA sections, comments and

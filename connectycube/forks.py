@@ -7,7 +7,7 @@ import weakref
 from contextlib import ExitStack
 from typing import Protocol
 
-__all__ = ["replaced_in_child"]
+__all__ = ["register_for_fork"]
 
 
 class Inherited(Protocol):
@@ -20,7 +20,7 @@ class Inherited(Protocol):
 _inherited: weakref.WeakSet[Inherited] = weakref.WeakSet()
 
 
-def replaced_in_child(thing: Inherited) -> None:
+def register_for_fork(thing: Inherited) -> None:
     """Have ``thing.after_fork_in_child()`` called in every forked child, for as long as it lives."""
     _inherited.add(thing)
 

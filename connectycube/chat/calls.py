@@ -16,7 +16,7 @@ from ..errors import ChatTimeoutError, SendQueueFullError
 from ..models import Message
 from .durability import Durability
 from .handle import SendHandle
-from .handover import HandOver, Request
+from .handover import OutputRouter, Request
 from .protocol.core import Core
 from .protocol.outbox import Submission
 
@@ -29,7 +29,7 @@ class Calls(ABC):
     _config: Config
     _mutex: threading.Lock
     _changed: threading.Condition
-    _outlet: HandOver
+    _router: OutputRouter
     _durability: Durability
     core: Core
 
@@ -38,7 +38,7 @@ class Calls(ABC):
         """Raise ForkedError in a forked child that has not logged in itself."""
 
     @abstractmethod
-    def needing_link(self) -> AbstractContextManager[None]:
+    def holding_link(self) -> AbstractContextManager[None]:
         """Around a wait for what only the link can bring."""
 
     @abstractmethod
@@ -66,7 +66,7 @@ class Calls(ABC):
                 raise SendQueueFullError(
                     "the outbound buffer had no room in time: the server does not keep up"
                 )
-            with self.needing_link(), self._mutex:
+            with self.holding_link(), self._mutex:
                 self._changed.wait_for(
                     lambda: self.core.has_room(len(data)) or not self.core.is_open,
                     deadline.remaining(),
@@ -83,14 +83,14 @@ class Calls(ABC):
                 return None
             self._durability.accept(submission, data)
             self.core.submit(submission, data, time.monotonic())
-            handle: SendHandle[Any] = submission.ticket
-            self._outlet.unsettled.add(handle)
+            handle: SendHandle[Any] = submission.waiter
+            self._router.unsettled.add(handle)
             self._after_command()
             return handle
 
     def _new_handle(self, message_id: str, message: Message) -> SendHandle[Message]:
         acknowledgement = self._config.timeouts.acknowledgement
-        return SendHandle(message_id, message, acknowledgement, self.needing_link)
+        return SendHandle(message_id, message, acknowledgement, self.holding_link)
 
     # --- commands and requests ---
 
@@ -105,19 +105,19 @@ class Calls(ABC):
     def request(self, kind: str, to: str | None, payload: str, deadline: Deadline) -> Any:
         """Send an IQ once ready and return the answer's Node, or raise what it says."""
 
-        def start(core: Core, ticket: Request) -> Callable[[], None]:
-            return partial(core.forget_request, core.request(kind, to, payload, ticket))
+        def start(core: Core, waiter: Request) -> Callable[[], None]:
+            return partial(core.forget_request, core.request(kind, to, payload, waiter))
 
         return self.ask(start, deadline)
 
     def ask(self, start: Callable[[Core, Request], Callable[[], None]], deadline: Deadline) -> Any:
         """Start something with the core once ready and return what it is answered, or raise it.
 
-        ``start`` gets the ticket that the answer will carry and returns how to give up on it.
+        ``start`` gets the waiter that the answer will carry and returns how to give up on it.
         """
         self.check_usable()
         request = Request()
-        with self.needing_link():
+        with self.holding_link():
             with self._mutex:
                 self._wait_ready(deadline)
                 give_up = start(self.core, request)

@@ -19,7 +19,7 @@ from ..errors import (
     CallbackContextError,
     NotConnectedError,
 )
-from ..forks import replaced_in_child
+from ..forks import register_for_fork
 from ..models import Abandoned, ChatState, StateChange, User
 from .driver import Driver
 from .ending import report
@@ -62,7 +62,7 @@ class Connection:
         self._resource = _new_resource()
         self._user: User | None = None
         self._driver = Driver(config, f"connectycube-{self._resource[-8:]}", self._deliver, history)
-        replaced_in_child(self)
+        register_for_fork(self)
         self.state_changed = Signal("state_changed", "The connection entered another state.")
         self.callback_failed = Signal("callback_failed", "A receiver raised.")
 
@@ -91,7 +91,7 @@ class Connection:
         (what came back of this user's doing), ``repeated`` (messages seen before), ``not_understood``
         (stanzas that mean nothing to this package), ``unclaimed_answers``, ``refused`` (what the server
         did not grant to a new session, and markers and typing that were refused) and
-        ``fleeting_dropped`` (typing while the link was down). Logger ``connectycube.chat`` names each of
+        ``ephemeral_dropped`` (typing while the link was down). Logger ``connectycube.chat`` names each of
         these stanzas at level DEBUG.
         """
         return asdict(self._driver.core.counters)
@@ -118,7 +118,7 @@ class Connection:
         deadline = Deadline.of(timeout, self._config.timeouts.login)
         if resource is not None:
             markup.check_text("resource", checks.check_str("resource", resource, longest=1023))
-        user, secret, by_token = self._who(user_id, password, deadline)
+        user, secret, by_token = self._resolve_credentials(user_id, password, deadline)
         assert user.id is not None
         credentials = Credentials(user.id, secret, resource or self._resource, by_token)
         self._driver.login(
@@ -130,7 +130,7 @@ class Connection:
         self._user = user
         return user
 
-    def _who(
+    def _resolve_credentials(
         self, user_id: int | User | None, password: str | None, deadline: Deadline
     ) -> tuple[User, str, bool]:
         if user_id is None:
@@ -169,7 +169,7 @@ class Connection:
         """
         deadline = Deadline.of(timeout, self._config.timeouts.logout)
         abandoned = self.logout(timeout=deadline.remaining())
-        self._driver.historian.join(deadline)
+        self._driver.history_reader.join(deadline)
         for signal in self._signals():
             signal.disconnect_all()
         self._user = None

@@ -22,24 +22,24 @@ logger = logging.getLogger("connectycube.chat")
 
 @define(eq=False)
 class Task:
-    """One call to make: ``run()`` on a worker, in order with the others of its ``lane``.
+    """One call to make: ``run()`` on a worker, in order with the others of its ``queue_key``.
 
     ``size`` counts towards the bound on bytes. A task with a ``merge_key`` may be replaced by a
     newer one of the same key, or dropped, when the queue is full.
     """
 
     run: Callable[[], None]
-    lane: Hashable = field(default=None)
+    queue_key: Hashable = field(default=None)
     size: int = field(default=0)
     merge_key: Hashable = field(default=None)
     counts: bool = field(default=True, init=False)
-    """Whether it takes up room: what cannot be refused takes none from what can."""
+    """Whether the task counts towards the queue limits. Unbounded tasks do not, and crowd nobody out."""
 
 
 class Dispatcher:
-    """Worker threads around a queue with one lane a conversation.
+    """Worker threads around one queue for each conversation.
 
-    A lane is worked by one worker at a time, so its order holds with any number of workers; lanes
+    One worker at a time works on a queue, so its order holds with any number of workers; queues
     with work take turns. Threads start with ``start()`` and end after ``stop()`` once the queue is
     empty. ``on_low_water`` is called, on a worker and without a lock, each time the queue has fallen to
     half of its bounds after it was full.
@@ -56,9 +56,9 @@ class Dispatcher:
         self._changed = threading.Condition(lock)
         self._room = threading.Condition(lock)  # apart: a notification for a worker wakes a worker
         # Of each receiver that awaits an event: whether it still lacks it.
-        self._hungry: list[Callable[[], bool]] = []
-        self._lanes: dict[Hashable, deque[Task]] = {}
-        self._turns: deque[Hashable] = deque()  # lanes with work that no worker is at
+        self._event_waiters: list[Callable[[], bool]] = []
+        self._queues: dict[Hashable, deque[Task]] = {}
+        self._ready: deque[Hashable] = deque()  # keys of queues with work that no worker is at
         self._mergeable: dict[Hashable, Task] = {}
         self._threads: set[threading.Thread] = set()  # also those about to end
         self._working = 0  # without those
@@ -120,8 +120,8 @@ class Dispatcher:
         return threading.current_thread() in self._threads
 
     @contextmanager
-    def awaiting_event(self, is_hungry: Callable[[], bool]) -> Iterator[None]:
-        """Around a wait for an event, which ``is_hungry()`` until it has one.
+    def awaiting_event(self, is_waiting: Callable[[], bool]) -> Iterator[None]:
+        """Around a wait for an event, which ``is_waiting()`` until it has one.
 
         In a receiver it must not wait until there is room in the queue, as that waits for the receiver.
         """
@@ -129,13 +129,13 @@ class Dispatcher:
             yield
             return
         with self._changed:
-            self._hungry.append(is_hungry)
+            self._event_waiters.append(is_waiting)
             self._room.notify_all()
         try:
             yield
         finally:
             with self._changed:
-                self._hungry.remove(is_hungry)
+                self._event_waiters.remove(is_waiting)
 
     def wait_for_room(self) -> None:
         """Wait until the queue is down to half of its bounds, for one who could fill it at any speed.
@@ -145,7 +145,9 @@ class Dispatcher:
         """
         with self._changed:
             self._room.wait_for(
-                lambda: self._stopping or self._is_half_empty() or any(f() for f in self._hungry)
+                lambda: (
+                    self._stopping or self._is_half_empty() or any(f() for f in self._event_waiters)
+                )
             )
 
     def put(self, task: Task, *, bounded: bool = True, counts: bool | None = None) -> bool:
@@ -163,12 +165,12 @@ class Dispatcher:
                 if queued is not None:
                     queued.run = task.run
                 return True
-            lane = self._lanes.get(task.lane)
-            if lane is None:
-                lane = self._lanes[task.lane] = deque()
-                self._turns.append(task.lane)
+            queue = self._queues.get(task.queue_key)
+            if queue is None:
+                queue = self._queues[task.queue_key] = deque()
+                self._ready.append(task.queue_key)
                 self._changed.notify()
-            lane.append(task)
+            queue.append(task)
             if task.merge_key is not None:
                 self._mergeable[task.merge_key] = task
             task.counts = bounded if counts is None else counts
@@ -202,28 +204,28 @@ class Dispatcher:
     def _work(self) -> None:
         while True:
             with self._changed:
-                while not self._turns:
+                while not self._ready:
                     if self._stopping:
                         self._working -= 1
                         self._changed.notify_all()
                         return
                     self._changed.wait()
-                lane = self._turns.popleft()
-                task = self._take(lane)
+                queue_key = self._ready.popleft()
+                task = self._take(queue_key)
                 low_water = self._is_low_water()
             if low_water:
                 _run(self._on_low_water)
             _run(task.run)
             del task  # an idle worker keeps no event alive
             with self._changed:
-                if self._lanes[lane]:
-                    self._turns.append(lane)
+                if self._queues[queue_key]:
+                    self._ready.append(queue_key)
                     self._changed.notify()
                 else:
-                    del self._lanes[lane]
+                    del self._queues[queue_key]
 
-    def _take(self, lane: Hashable) -> Task:
-        task = self._lanes[lane].popleft()
+    def _take(self, queue_key: Hashable) -> Task:
+        task = self._queues[queue_key].popleft()
         if task.counts:
             self.queued -= 1
             self.queued_bytes -= task.size

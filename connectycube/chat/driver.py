@@ -29,18 +29,18 @@ from ..errors import (
     LoginTimeoutError,
     NotConnectedError,
 )
-from ..forks import replaced_in_child
+from ..forks import register_for_fork
 from ..models import ChatState, StateChange
 from ..tls import client_context
 from .calls import Calls
 from .dispatcher import Dispatcher, Task
-from .durability import Durability, Left
-from .ending import Closings, Ending
+from .durability import Durability, SavedState
+from .ending import CloseWaiters, Ending
 from .exit import ended_at_exit, exit_has_begun
-from .handover import HandOver
-from .history import Answer, Historian, History
+from .handover import OutputRouter
+from .history import Answer, History, HistoryReader
 from .ids import new_id
-from .link import AttemptAbandoned, Link, Waker, open_link, wait_for
+from .link import AttemptCancelled, Link, Waker, open_link, wait_for
 from .protocol.core import Core
 from .protocol.decoding import Delivery
 from .protocol.stream import Credentials
@@ -84,7 +84,7 @@ class Driver(Calls, Ending):
         self._history = history
         self._forked = False
         self._begin()
-        replaced_in_child(self)
+        register_for_fork(self)
         ended_at_exit(self)
 
     def _begin(self) -> None:
@@ -100,22 +100,22 @@ class Driver(Calls, Ending):
         self.dispatcher = Dispatcher(
             self._name, self._config.workers, self._config.limits, self._drained
         )
-        self.historian = Historian(
+        self.history_reader = HistoryReader(
             self._config, self._name, self._history, self.dispatcher, self._tell
         )
         self._durability = Durability(
             self._config,
-            self.historian.service_time,
+            self.history_reader.service_time,
             self._new_handle,
             self._fail,
             self._warn,
             has_history=self._history is not None,
         )
-        self._outlet = HandOver(
+        self._router = OutputRouter(
             self.dispatcher,
             self._deliver,
             self._note_state,
-            self.historian.ask,
+            self.history_reader.ask,
             self._config.timeouts.slow_callback,
             self._durability,
         )
@@ -128,8 +128,8 @@ class Driver(Calls, Ending):
         self._session_credentials: SessionCredentials | None = None
         self._sleeps_until: float | None = None
         self._ends = 0  # how often it was closed
-        self._hurried = False
-        self.closings = Closings()
+        self._aborted = False
+        self.close_waiters = CloseWaiters()
 
     # --- for any thread ---
 
@@ -171,19 +171,19 @@ class Driver(Calls, Ending):
             if attempt is None:
                 return
             if attempt is not self._attempt:
-                left = self._durability.open(credentials.user_id)
+                saved = self._durability.open(credentials.user_id)
                 if any_resource and self._durability.resource is not None:
                     credentials = evolve(credentials, resource=self._durability.resource)
                 self._attempt = attempt
                 self._session_credentials = session_credentials
                 until = deadline.at if deadline.at is not None else float("inf")
                 self.core.login(credentials, time.monotonic(), until)
-                self._start_thread(left)
+                self._start_thread(saved)
                 leads = True
             else:
                 leads = False
             # The caller may be the slow receiver that keeps the link closed.
-            self.core.need_link(time.monotonic())
+            self.core.hold_link(time.monotonic())
             self._after_command()
             try:
                 self._changed.wait_for(lambda: attempt.done, deadline.remaining())
@@ -228,10 +228,12 @@ class Driver(Calls, Ending):
             if self.core.credentials is None:
                 raise NotConnectedError("nobody has logged in to the chat yet")
             was_closed = self.core.state is ChatState.CLOSED
-            left = self._durability.open(self.core.credentials.user_id) if was_closed else Left()
+            saved = (
+                self._durability.open(self.core.credentials.user_id) if was_closed else SavedState()
+            )
             self.core.relogin(time.monotonic())
             if was_closed:
-                self._start_thread(left)
+                self._start_thread(saved)
             self._after_command()
 
     def reset(self) -> None:
@@ -243,7 +245,7 @@ class Driver(Calls, Ending):
 
     def stream(self, signal: str, timeout: float) -> EventStream:
         """Collect the events of a signal from now on."""
-        streams = self._outlet.streams
+        streams = self._router.streams
         most = self._config.limits.queued_events
         stream = EventStream(signal, timeout, most, self._awaiting_event, streams.remove)
         streams.add(stream)
@@ -252,11 +254,11 @@ class Driver(Calls, Ending):
     def wait_until_ready(self, deadline: Deadline) -> None:
         """Wait until messages flow; raise if that cannot happen any more, or not in time."""
         self.check_usable()
-        with self.needing_link(), self._mutex:
+        with self.holding_link(), self._mutex:
             self._wait_ready(deadline)
 
     @contextmanager
-    def needing_link(self) -> Iterator[None]:
+    def holding_link(self) -> Iterator[None]:
         """Around a wait for what only the link can bring.
 
         Meanwhile slow receivers do not keep it closed: one of them may be the caller.
@@ -266,7 +268,7 @@ class Driver(Calls, Ending):
             return
         with self._mutex:
             core = self.core
-            core.need_link(time.monotonic())
+            core.hold_link(time.monotonic())
             self._after_command()
         try:
             yield
@@ -275,8 +277,8 @@ class Driver(Calls, Ending):
                 core.release_link()
 
     @contextmanager
-    def _awaiting_event(self, is_hungry: Callable[[], bool]) -> Iterator[None]:
-        with self.needing_link(), self.dispatcher.awaiting_event(is_hungry):
+    def _awaiting_event(self, is_waiting: Callable[[], bool]) -> Iterator[None]:
+        with self.holding_link(), self.dispatcher.awaiting_event(is_waiting):
             yield
 
     def _wait_ready(self, deadline: Deadline) -> None:
@@ -327,7 +329,7 @@ class Driver(Calls, Ending):
             del outgoing[:written]
 
     def _hand_over(self) -> None:
-        if self._outlet.pass_on(self.core):
+        if self._router.route(self.core):
             if self.is_closed:
                 self._durability.release()
             self._changed.notify_all()
@@ -335,7 +337,7 @@ class Driver(Calls, Ending):
     def _note_state(self, change: StateChange) -> None:
         if change.state is ChatState.CLOSED:
             self._ends += 1
-            self.closings.tell(change.reason)
+            self.close_waiters.tell(change.reason)
         attempt = self._attempt
         if attempt is None or attempt.done:
             return
@@ -345,13 +347,13 @@ class Driver(Calls, Ending):
             attempt.done = True
             attempt.error = change.reason or NotConnectedError("logged out during the login")
 
-    def _start_thread(self, left: Left) -> None:
-        self.core.begin_from(left.seen, left.outbox, left.cursor, time.monotonic())
-        self.historian.start_at(left.cursor, left.service_cursor)
-        self._outlet.unsettled.update(submission.ticket for submission, _ in left.outbox)
+    def _start_thread(self, saved: SavedState) -> None:
+        self.core.begin_from(saved.seen, saved.outbox, saved.cursor, time.monotonic())
+        self.history_reader.start_at(saved.cursor, saved.service_cursor)
+        self._router.unsettled.update(submission.waiter for submission, _ in saved.outbox)
         self._generation += 1
         self._link = None  # that of a thread that has not noticed its end yet
-        self._hurried = False
+        self._aborted = False
         self.dispatcher.start()
         waker = self._waker = Waker()
         self._thread = threading.Thread(
@@ -379,7 +381,7 @@ class Driver(Calls, Ending):
 
     def _drained(self) -> None:
         with self._mutex:
-            self.core.drained(self._outlet.overflow_error(), time.monotonic())
+            self.core.drained(self._router.overflow_error(), time.monotonic())
             self._after_command()
 
     def _fail(self, error: DurableStoreError) -> None:
@@ -445,7 +447,7 @@ class Driver(Calls, Ending):
                 credentials = renewed(credentials, renew, refused, asked, attempt, waker, is_wanted)
             deadline = attempt.within(self._config.timeouts.connect)
             link = open_link(self._config, self._context, deadline, waker, is_wanted)
-        except AttemptAbandoned:
+        except AttemptCancelled:
             return None
         except (ConnectionLostError, AuthenticationError) as error:
             with self._mutex:
@@ -490,7 +492,7 @@ class Driver(Calls, Ending):
             now = time.monotonic()
             self.core.receive(data, now)
             self._hand_over()
-            self.historian.note(self.core.recovery.cursor, now)
+            self.history_reader.note(self.core.recovery.cursor, now)
             if not self.core.has_stream:
                 return
             self._write(link)
@@ -522,7 +524,7 @@ class Driver(Calls, Ending):
 
     def after_fork_in_child(self) -> None:
         """Let go of everything shared with the parent, without a byte on the wire."""
-        link, waker, handles = self._link, self._waker, self._outlet.unsettled
+        link, waker, handles = self._link, self._waker, self._router.unsettled
         had_connection = self.core.state is not ChatState.IDLE
         self._durability.abandon()
         if link is not None:

@@ -24,7 +24,7 @@ from .handle import SendHandle
 from .ids import derived_id, new_id
 from .protocol.decoding import Delivery
 from .protocol.outbox import Submission
-from .protocol.outputs import Output, Settled
+from .protocol.outputs import OutcomeKnown, Output
 from .protocol.repetitions import Key
 from .protocol.session import DEFERRED
 from .records import Arrived, Identity, Outcome, Outgoing
@@ -32,17 +32,17 @@ from .records import Arrived, Identity, Outcome, Outgoing
 if TYPE_CHECKING:
     from .durable import DurableStore
 
-__all__ = ["Durability", "Left", "Place"]
+__all__ = ["Durability", "InboxEntry", "SavedState"]
 
 ServiceTime = Callable[[], "float | None"]
 NewHandle = Callable[[str, Message], SendHandle[Message]]
 
 _CURSOR_EVERY = 30.0  # seconds in which nothing else is committed
-_NO_PLACES: Mapping[Key, Place] = {}
+_NO_ENTRIES: Mapping[Key, InboxEntry] = {}
 
 
 @frozen
-class Left:
+class SavedState:
     """What an earlier process, or an earlier login of this one, left for the core.
 
     ``cursor`` is the moment up to which everything had arrived, on the monotonic clock, ``service_cursor``
@@ -56,7 +56,7 @@ class Left:
 
 
 @frozen
-class Place:
+class InboxEntry:
     """Where a message is: in which store's inbox, under which number."""
 
     store_id: str
@@ -67,7 +67,7 @@ class Place:
 class _Context:
     """The message of the inbox whose receivers a worker is running."""
 
-    place: Place
+    entry: InboxEntry
     key: Key
     counts: dict[str, int] = field(factory=dict)
     """How many messages they have sent, by recipient."""
@@ -75,7 +75,7 @@ class _Context:
     def next_id(self, recipient: str) -> str:
         """The id of the next message to that recipient."""
         count = self.counts.get(recipient, 0)
-        return derived_id(self.place.store_id, self.key, recipient, count)
+        return derived_id(self.entry.store_id, self.key, recipient, count)
 
     def note_sent(self, submission: Submission) -> None:
         """Go on to another id; only now, since a send that is refused may be attempted again."""
@@ -85,7 +85,7 @@ class _Context:
 
 @frozen
 class _Pending:
-    """A message that was sent and has no outcome; ``inbound`` is the place of what it answers."""
+    """A message that was sent and has no outcome; ``inbound`` is the entry of what it answers."""
 
     submission: Submission
     inbound: int | None
@@ -122,8 +122,8 @@ class Durability:
         self._user_id = 0
         self._is_broken = False  # the store has failed since it was opened
         self._is_released = False  # the connection is closed
-        self._left: list[tuple[Delivery, Place]] = []
-        self._in_hand: set[Place] = set()  # messages that are queued or with receivers
+        self._saved: list[tuple[Delivery, InboxEntry]] = []
+        self._in_hand: set[InboxEntry] = set()  # messages that are queued or with receivers
         self._pending: dict[str, _Pending] = {}
         self._local = threading.local()
         self._has_begun = False
@@ -133,23 +133,23 @@ class Durability:
 
     # --- login and end ---
 
-    def open(self, user_id: int) -> Left:
-        """Open the store for a login of that user, unless it is open, and tell what is left to be done.
+    def open(self, user_id: int) -> SavedState:
+        """Open the store for a login of that user, unless it is open, and return what is left to be done.
 
         Raises DurableStoreError.
         """
         if self._config.durable is None:
-            return Left()
+            return SavedState()
         with self._lock:
             store = self._store = self._usable_store(user_id)
             self._is_released = False
-            waiting = [(Place(store.store_id, entry.n), entry) for entry in store.inbox()]
-            self._left = [
-                (_redelivery(entry.key, entry.message), place)
-                for place, entry in waiting
-                if place not in self._in_hand
+            waiting = [(InboxEntry(store.store_id, row.n), row) for row in store.inbox()]
+            self._saved = [
+                (_redelivery(row.key, row.message), entry)
+                for entry, row in waiting
+                if entry not in self._in_hand
             ]
-            return self._left_for_core(store)
+            return self._saved_state(store)
 
     def _usable_store(self, user_id: int) -> DurableStore:
         config = self._config
@@ -171,20 +171,20 @@ class Durability:
         self._cursor = None
         return store
 
-    def _left_for_core(self, store: DurableStore) -> Left:
+    def _saved_state(self, store: DurableStore) -> SavedState:
         self._pending.clear()
         outbox = []
         for entry in store.outbox():
             dialog = entry.message.dialog or DialogRef()
             submission = Submission(entry.id, entry.recipient, dialog, entry.message)
             submission.durable = self._has_history
-            submission.ticket = self._new_handle(entry.id, entry.message)
+            submission.waiter = self._new_handle(entry.id, entry.message)
             self._pending[entry.id] = _Pending(submission, entry.inbound)
             outbox.append((submission, entry.stanza))
         ours = [(recipient, self._user_id, own) for own, recipient, _ in store.sent()]
         theirs = [key for key, _ in store.seen()]
         cursor, service_cursor = self._begin_from(store)
-        return Left([*ours, *theirs], cursor, service_cursor, outbox)
+        return SavedState([*ours, *theirs], cursor, service_cursor, outbox)
 
     def _begin_from(self, store: DurableStore) -> tuple[float | None, float | None]:
         """The cursor of an earlier process, by both clocks; our own the core knows, or was told to forget."""
@@ -238,7 +238,7 @@ class Durability:
 
     def _close(self) -> None:
         store, self._store = self._store, None
-        self._left = []
+        self._saved = []
         assert store is not None
         try:
             store.close()
@@ -254,14 +254,14 @@ class Durability:
 
     # --- what arrives ---
 
-    def take_over(self, outputs: Sequence[Output], cursor: float | None) -> Mapping[Key, Place]:
-        """Commit what the core has said before it is handed over; return the places of messages.
+    def commit(self, outputs: Sequence[Output], cursor: float | None) -> Mapping[Key, InboxEntry]:
+        """Commit what the core has said before it is handed over; return the entries of messages.
 
         ``cursor`` is the core's, on the monotonic clock. Raises DurableStoreError, and nothing of it may
         count as taken over then.
         """
         if self._store is None:
-            return _NO_PLACES
+            return _NO_ENTRIES
         self._note(cursor)
         arrived = [
             Arrived(output.key, output.event)
@@ -270,21 +270,21 @@ class Durability:
             and output.signal == "message_received"
             and output.key is not None
         ]
-        settled = [output for output in outputs if isinstance(output, Settled)]
+        settled = [output for output in outputs if isinstance(output, OutcomeKnown)]
         outcomes = [outcome for output in settled if (outcome := self._outcome(output)) is not None]
         if not arrived and not outcomes:
-            return _NO_PLACES
+            return _NO_ENTRIES
         with self._using() as store:
             now = self._service_time()
-            numbers = store.take_over(arrived, outcomes, self._service_cursor(), now)
-            places = [Place(store.store_id, n) for n in numbers]
+            numbers = store.commit(arrived, outcomes, self._service_cursor(), now)
+            entries = [InboxEntry(store.store_id, n) for n in numbers]
             self._noted = time.monotonic()
-            self._in_hand.update(places)
+            self._in_hand.update(entries)
         for output in settled:
             self._pending.pop(output.submission.id, None)
-        return {entry.key: place for entry, place in zip(arrived, places, strict=True)}
+        return {message.key: entry for message, entry in zip(arrived, entries, strict=True)}
 
-    def _outcome(self, settled: Settled) -> Outcome | None:
+    def _outcome(self, settled: OutcomeKnown) -> Outcome | None:
         submission = settled.submission
         if submission.message is None or isinstance(settled.error, SendDeferredError):
             return None
@@ -292,40 +292,40 @@ class Durability:
         inbound = pending.inbound if pending is not None else None
         return Outcome(submission.id, submission.to, settled.error is None, inbound)
 
-    def withdraw(self, places: Sequence[Place]) -> None:
+    def withdraw(self, entries: Sequence[InboxEntry]) -> None:
         """Forget messages for which there was no room. Raises DurableStoreError."""
-        if self._store is not None and places:
+        if self._store is not None and entries:
             with self._using() as store:
-                self._in_hand.difference_update(places)
-                store.withdraw([place.n for place in places])
+                self._in_hand.difference_update(entries)
+                store.withdraw([entry.n for entry in entries])
 
-    def take_left(self) -> list[tuple[Delivery, Place]]:
-        """Return, once, what an earlier process had taken over and not handled, with the places."""
-        if not self._left:
+    def load_saved(self) -> list[tuple[Delivery, InboxEntry]]:
+        """Return, once, what an earlier process had taken over and not handled, with the entries."""
+        if not self._saved:
             return []
         with self._lock:
-            left, self._left = self._left, []
-            self._in_hand.update(place for _, place in left)
-        return left
+            saved, self._saved = self._saved, []
+            self._in_hand.update(entry for _, entry in saved)
+        return saved
 
     @contextmanager
-    def handling(self, place: Place, key: Key) -> Iterator[None]:
+    def handling(self, entry: InboxEntry, key: Key) -> Iterator[None]:
         """Around the receivers of a message: what they send gets ids derived from it."""
-        self._local.context = _Context(place, key)
+        self._local.context = _Context(entry, key)
         try:
             yield
         finally:
             self._local.context = None
 
-    def handled(self, place: Place, *, keep: bool) -> None:
+    def handled(self, entry: InboxEntry, *, keep: bool) -> None:
         """All receivers of a message have returned; ``keep``: run them again at the next login."""
         try:
             with self._lock:
-                self._in_hand.discard(place)
+                self._in_hand.discard(entry)
                 store = self._store  # a later login may have opened another one
                 try:
-                    if store is not None and store.store_id == place.store_id and not keep:
-                        store.handled(place.n)
+                    if store is not None and store.store_id == entry.store_id and not keep:
+                        store.handled(entry.n)
                 finally:
                     self._close_if_unused()
         except DurableStoreError as error:
@@ -385,7 +385,7 @@ class Durability:
         pending = self._pending.get(submission.id)
         if pending is not None:
             _check_recipient(submission, pending.submission.to)
-            handle: SendHandle[Any] = pending.submission.ticket
+            handle: SendHandle[Any] = pending.submission.waiter
             return handle
         with self._using() as store:
             outgoing = store.recipient_of_outgoing(submission.id)
@@ -393,7 +393,7 @@ class Durability:
         if recipient is None:
             return None
         _check_recipient(submission, recipient)
-        handle = submission.ticket
+        handle = submission.waiter
         handle.settle(SendDeferredError(DEFERRED) if outgoing else None)
         return handle
 
@@ -402,7 +402,7 @@ class Durability:
         if self._store is None or submission.message is None:
             return
         context = self._context
-        inbound = context.place.n if context is not None else None
+        inbound = context.entry.n if context is not None else None
         if self._has_history and submission.in_history:
             with self._using() as store:
                 store.add(Outgoing(submission.id, submission.to, data, submission.message, inbound))

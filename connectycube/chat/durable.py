@@ -174,7 +174,7 @@ class DurableStore:
 
     # --- what happens ---
 
-    def take_over(
+    def commit(
         self,
         arrived: Sequence[Arrived],
         outcomes: Iterable[Outcome],

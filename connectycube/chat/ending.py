@@ -16,7 +16,7 @@ from .dispatcher import Dispatcher
 from .link import Waker
 from .protocol.core import Core
 
-__all__ = ["Closings", "Ending", "report"]
+__all__ = ["CloseWaiters", "Ending", "report"]
 
 logger = logging.getLogger("connectycube.chat")
 
@@ -36,7 +36,7 @@ class _Wait:
             self.waker.wake()
 
 
-class Closings:
+class CloseWaiters:
     """Who waits for the connection to be closed for good.
 
     They wait for a socket and not for a lock: an exception of a signal handler, as Ctrl-C raises one, may
@@ -67,7 +67,7 @@ class Ending:
 
     core: Core
     dispatcher: Dispatcher
-    closings: Closings
+    close_waiters: CloseWaiters
     _name: str
     _config: Config
     _mutex: threading.Lock
@@ -77,7 +77,7 @@ class Ending:
     _forked: bool
     _ends: int
     """How often it was closed."""
-    _hurried: bool
+    _aborted: bool
 
     def _after_command(self) -> None:
         """Hand over what a command brought, and wake who must know; the mutex is held."""
@@ -101,7 +101,7 @@ class Ending:
     @property
     def is_over(self) -> bool:
         """Whether there is nothing to end, and no receiver to wait for at the exit."""
-        return self._hurried or (self.is_closed and not self.dispatcher.is_working)
+        return self._aborted or (self.is_closed and not self.dispatcher.is_working)
 
     def logout(self, deadline: Deadline) -> Abandoned:
         """End the connection in any state, within the deadline; return what was left undone."""
@@ -135,12 +135,12 @@ class Ending:
                 stays = self.is_closed  # a receiver may have opened it again, and the workers go on
         return self._left_undone(messages, stays)
 
-    def hurry(self) -> Abandoned:
+    def abort(self) -> Abandoned:
         """End the connection at once, and let the exit of the interpreter not wait for it either."""
         with self._mutex:
             if not self.is_closed:
                 self._abandon()
-            self._hurried = True
+            self._aborted = True
             return self._left_undone(self.core.abandoned, True)
 
     def _abandon(self) -> None:

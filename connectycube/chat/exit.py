@@ -9,7 +9,7 @@ from ..deadline import Deadline
 from ..errors import NotConnectedError
 from .ending import Ending, report
 
-__all__ = ["cut_off_by_exit", "ended_at_exit", "exit_has_begun"]
+__all__ = ["caused_by_exit", "ended_at_exit", "exit_has_begun"]
 
 
 _connections: weakref.WeakSet[Ending] = weakref.WeakSet()
@@ -26,7 +26,7 @@ def exit_has_begun() -> bool:
     return _begun
 
 
-def cut_off_by_exit(error: BaseException) -> bool:
+def caused_by_exit(error: BaseException) -> bool:
     """Whether a callback raised this because the exit ended the connection under it: nobody's mistake."""
     return _begun and isinstance(error, NotConnectedError)
 

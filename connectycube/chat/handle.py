@@ -11,7 +11,7 @@ from typing import Any, Generic, TypeVar
 from ..deadline import Deadline
 from ..errors import ChatTimeoutError
 from ..models import Message
-from .exit import cut_off_by_exit
+from .exit import caused_by_exit
 from .signals import check_callback
 
 __all__ = ["SendHandle"]
@@ -48,13 +48,13 @@ class SendHandle(Generic[Sent]):
         id: str,
         message: Sent,
         default_timeout: float,
-        needing_link: Callable[[], AbstractContextManager[None]],
+        holding_link: Callable[[], AbstractContextManager[None]],
     ) -> None:
         self.id = id
         self.message = message
         self.server_copy: Message | None = None
         self._default_timeout = default_timeout
-        self._needing_link = needing_link
+        self._needing_link = holding_link
         self._error: Exception | None = None
         self._callbacks: list[DoneCallback] = []
         self._renew_locks()
@@ -109,7 +109,7 @@ class SendHandle(Generic[Sent]):
         try:
             callback(self)
         except Exception as error:
-            if cut_off_by_exit(error):
+            if caused_by_exit(error):
                 logger.debug("a done-callback of message %s was cut off: %s", self.id, error)
             else:
                 logger.exception("a done-callback of message %s raised", self.id)

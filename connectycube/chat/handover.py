@@ -12,11 +12,19 @@ from typing import Any
 from ..errors import DurableStoreError, QueueOverflowError
 from ..models import StateChange
 from .dispatcher import Dispatcher, Task
-from .durability import Durability, Place
+from .durability import Durability, InboxEntry
 from .handle import DoneCallback, SendHandle
 from .protocol.core import Core
 from .protocol.decoding import Delivery
-from .protocol.outputs import Dropped, Echoed, Lookup, Output, Overheard, Recover, Settled
+from .protocol.outputs import (
+    CheckStored,
+    Dropped,
+    EchoReceived,
+    FetchGap,
+    OutcomeKnown,
+    Output,
+    UncommittedDelivery,
+)
 from .protocol.parser import summary
 from .protocol.repetitions import Key
 from .protocol.requests import Answer
@@ -24,20 +32,20 @@ from .protocol.states import READY_STATES
 from .signals import name_of
 from .waiting import Streams
 
-__all__ = ["HandOver", "Request"]
+__all__ = ["OutputRouter", "Request"]
 
 logger = logging.getLogger("connectycube.chat")
 
 
 class Request:
-    """The ticket of one IQ: the thread that waits for its answer."""
+    """The waiter of one IQ: the thread that waits for its answer."""
 
     def __init__(self) -> None:
         self.answer: Answer | None = None
         self.event = threading.Event()
 
 
-class HandOver:
+class OutputRouter:
     """Where the core's outputs go; none of it runs user code or waits for anything but the disk.
 
     ``deliver(delivery)`` will be called on a dispatcher worker and returns whether the message need not be
@@ -51,7 +59,7 @@ class HandOver:
         dispatcher: Dispatcher,
         deliver: Callable[[Delivery], bool],
         state_changed: Callable[[StateChange], None],
-        ask: Callable[[Core, Lookup | Recover], None],
+        ask: Callable[[Core, CheckStored | FetchGap], None],
         slow: float,
         durability: Durability,
     ) -> None:
@@ -64,67 +72,67 @@ class HandOver:
         self.unsettled: set[SendHandle[Any]] = set()
         self.streams = Streams()
 
-    def pass_on(self, core: Core) -> bool:
+    def route(self, core: Core) -> bool:
         """Pass everything the core has said on, in order; whether there was anything."""
         anything = False
         while outputs := core.take_outputs():
             anything = True
             try:
-                places = self._durability.take_over(outputs, core.recovery.cursor)
+                entries = self._durability.commit(outputs, core.recovery.cursor)
             except DurableStoreError as error:
-                core.fail(self._pass(core, outputs, None), error)
+                core.fail(self._route(core, outputs, None), error)
                 continue
-            refused = self._pass(core, outputs, places)
+            refused = self._route(core, outputs, entries)
             if not refused:
-                core.taken_over(time.monotonic())
+                core.committed(time.monotonic())
                 continue
             try:
-                self._durability.withdraw(_places_of(refused, places))
+                self._durability.withdraw(_entries_of(refused, entries))
             except DurableStoreError as error:
                 core.fail(refused, error)
             else:
                 core.overflowed(refused, self.overflow_error(), time.monotonic())
         return anything
 
-    def _pass(
-        self, core: Core, outputs: Sequence[Output], places: Mapping[Key, Place] | None
+    def _route(
+        self, core: Core, outputs: Sequence[Output], entries: Mapping[Key, InboxEntry] | None
     ) -> list[Delivery]:
         """Pass outputs on in order; return the deliveries that could not be taken over.
 
-        ``places`` are those of messages in the durable store; None if it could not take them: then no
+        ``entries`` are those of messages in the durable store; None if it could not take them: then no
         receiver gets what would come again.
         """
         refused: list[Delivery] = []
         for output in outputs:
             if isinstance(output, Delivery):
-                if places is None and (output.sequence is not None or output.key is not None):
+                if entries is None and (output.sequence is not None or output.key is not None):
                     refused.append(output)
                     continue
                 if output.sequence is not None:
-                    self._pass_left()
+                    self._queue_saved()
                 self.streams.feed(output)
-                if (refused and output.sequence is not None) or not self._queue(output, places):
+                if (refused and output.sequence is not None) or not self._queue(output, entries):
                     refused.append(output)
-            elif isinstance(output, Settled):
+            elif isinstance(output, OutcomeKnown):
                 self._settle(output)
             elif isinstance(output, Dropped):
                 self._log_dropped(output)
-            elif isinstance(output, Overheard):
+            elif isinstance(output, UncommittedDelivery):
                 self.streams.feed(output.delivery)
-            elif isinstance(output, Echoed):
-                output.submission.ticket.server_copy = output.message
+            elif isinstance(output, EchoReceived):
+                output.submission.waiter.server_copy = output.message
             elif isinstance(output, Answer):
-                output.ticket.answer = output
-                output.ticket.event.set()
+                output.waiter.answer = output
+                output.waiter.event.set()
             else:
                 self._ask(core, output)
         return refused
 
-    def _pass_left(self) -> None:
+    def _queue_saved(self) -> None:
         """Queue what another process had taken over: once, before anything that is new."""
-        for delivery, place in self._durability.take_left():
+        for delivery, entry in self._durability.load_saved():
             self.streams.feed(delivery)
-            task = Task(partial(self._run, delivery, place), delivery.conversation)
+            task = Task(partial(self._run, delivery, entry), delivery.conversation)
             self._dispatcher.put(task, bounded=False)
 
     def overflow_error(self) -> QueueOverflowError:
@@ -136,31 +144,33 @@ class HandOver:
             receiver=name,
         )
 
-    def _queue(self, delivery: Delivery, places: Mapping[Key, Place] | None) -> bool:
+    def _queue(self, delivery: Delivery, entries: Mapping[Key, InboxEntry] | None) -> bool:
         change = delivery.event if isinstance(delivery.event, StateChange) else None
         if change is not None:
             self._state_changed(change)
-        place = places.get(delivery.key) if places and delivery.key is not None else None
+        entry = entries.get(delivery.key) if entries and delivery.key is not None else None
         task = Task(
-            partial(self._run, delivery, place),
+            partial(self._run, delivery, entry),
             delivery.conversation,
             delivery.size,
             delivery.merge_key,
         )
         bounded = delivery.sequence is not None
-        has_room = self._dispatcher.put(task, bounded=bounded, counts=bounded or delivery.counted)
+        has_room = self._dispatcher.put(
+            task, bounded=bounded, counts=bounded or delivery.takes_room
+        )
         if change is not None and change.state in READY_STATES:
-            self._pass_left()
+            self._queue_saved()
         return has_room
 
-    def _run(self, delivery: Delivery, place: Place | None) -> None:
-        """Call the receivers, on a worker; ``place`` is that of a message in the durable store."""
-        if place is None or delivery.key is None:
+    def _run(self, delivery: Delivery, entry: InboxEntry | None) -> None:
+        """Call the receivers, on a worker; ``entry`` is that of a message in the durable store."""
+        if entry is None or delivery.key is None:
             self._deliver(delivery)
             return
-        with self._durability.handling(place, delivery.key):
+        with self._durability.handling(entry, delivery.key):
             done = self._deliver(delivery)
-        self._durability.handled(place, keep=not done)
+        self._durability.handled(entry, keep=not done)
 
     def _log_dropped(self, dropped: Dropped) -> None:
         """Have a line written by a worker: a log handler may do anything, and a lock is held here."""
@@ -168,13 +178,15 @@ class HandOver:
             line = f"{dropped.reason}: {summary(dropped.stanza)}"
             self._dispatcher.put(Task(lambda: logger.debug(line), "log", merge_key="log"))
 
-    def _settle(self, settled: Settled) -> None:
-        handle: SendHandle[Any] = settled.submission.ticket
+    def _settle(self, settled: OutcomeKnown) -> None:
+        handle: SendHandle[Any] = settled.submission.waiter
         self.unsettled.discard(handle)
         for callback in handle.settle(settled.error):
             self._queue_callback(handle, callback, settled.submission.to)
 
-    def _queue_callback(self, handle: SendHandle[Any], callback: DoneCallback, lane: str) -> None:
+    def _queue_callback(
+        self, handle: SendHandle[Any], callback: DoneCallback, queue_key: str
+    ) -> None:
         def run() -> None:
             name, began = name_of(callback), time.monotonic()
             self._dispatcher.note_receiver(name)
@@ -188,9 +200,11 @@ class HandOver:
                         "done-callback %s of message %s took %.1f seconds", name, handle.id, took
                     )
 
-        self._dispatcher.put(Task(run, lane), bounded=False)
+        self._dispatcher.put(Task(run, queue_key), bounded=False)
 
 
-def _places_of(deliveries: Sequence[Delivery], places: Mapping[Key, Place]) -> list[Place]:
+def _entries_of(
+    deliveries: Sequence[Delivery], entries: Mapping[Key, InboxEntry]
+) -> list[InboxEntry]:
     keys = [delivery.key for delivery in deliveries if delivery.key is not None]
-    return [places[key] for key in keys if key in places]
+    return [entries[key] for key in keys if key in entries]

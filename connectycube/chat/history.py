@@ -22,9 +22,9 @@ from ..errors import ChatError
 from ..models import DialogRef, Message
 from .dispatcher import Dispatcher
 from .protocol.core import Core
-from .protocol.outputs import Lookup, Recover
+from .protocol.outputs import CheckStored, FetchGap
 
-__all__ = ["Historian", "History"]
+__all__ = ["History", "HistoryReader"]
 
 logger = logging.getLogger("connectycube.chat")
 
@@ -52,7 +52,7 @@ Answer = Callable[[Core, float], bool]
 """Something to tell the core; whether it still wants to know."""
 
 
-class Historian:
+class HistoryReader:
     """Answers the core's questions to history, each on a thread of its own.
 
     ``tell(core, answer)`` runs ``answer(core, now)`` where nothing else touches the core, and returns False
@@ -100,7 +100,7 @@ class Historian:
         service = self._history.service_time()
         return None if service is None else service - (now - moment)
 
-    def ask(self, core: Core, question: Lookup | Recover) -> None:
+    def ask(self, core: Core, question: CheckStored | FetchGap) -> None:
         """Begin to answer a question; called where nothing else touches the core."""
         thread = threading.Thread(
             target=self._answer, args=(core, question), name=self._name, daemon=True
@@ -118,22 +118,22 @@ class Historian:
 
     # --- threads of their own ---
 
-    def _answer(self, core: Core, question: Lookup | Recover) -> None:
-        if isinstance(question, Lookup):
+    def _answer(self, core: Core, question: CheckStored | FetchGap) -> None:
+        if isinstance(question, CheckStored):
             self._look_up(core, question)
         else:
             self._recover(core, question)
 
-    def _look_up(self, core: Core, lookup: Lookup) -> None:
+    def _look_up(self, core: Core, lookup: CheckStored) -> None:
         found = self._found(lookup)
 
         def answer(core: Core, now: float) -> bool:
-            core.looked_up(lookup, found, now)
+            core.stored_ids_received(lookup, found, now)
             return True
 
         self._tell(core, answer)
 
-    def _found(self, lookup: Lookup) -> frozenset[str] | None:
+    def _found(self, lookup: CheckStored) -> frozenset[str] | None:
         """Ask which messages of the lookup history holds; None if that cannot be known."""
         if self._history is None:
             return None
@@ -149,7 +149,7 @@ class Historian:
             return None
         return frozenset(found)
 
-    def _recover(self, core: Core, asked: Recover) -> None:
+    def _recover(self, core: Core, asked: FetchGap) -> None:
         assert self._history is not None
         try:
             since = self._since(self._history, asked)
@@ -171,7 +171,7 @@ class Historian:
                 told = dialog if failures < _MOST_FAILURES else None
                 wanted = self._fail(core, asked, told, failure)
 
-    def _since(self, history: History, asked: Recover) -> datetime:
+    def _since(self, history: History, asked: FetchGap) -> datetime:
         """Return from when on to read, by the service's clock, in whole seconds as history counts."""
         began = self._service_cursor if asked.since == self._cursor else None
         if began is None:
@@ -185,7 +185,7 @@ class Historian:
         return datetime.fromtimestamp(math.floor(began - self._overlap), timezone.utc)
 
     def _read(
-        self, core: Core, asked: Recover, dialog: DialogRef, since: datetime
+        self, core: Core, asked: FetchGap, dialog: DialogRef, since: datetime
     ) -> Exception | None:
         """Read a dialog page by page, while the core wants to know more; return why it failed."""
         try:
@@ -197,7 +197,7 @@ class Historian:
         return None
 
     def _pages(
-        self, core: Core, asked: Recover, dialog: DialogRef, since: datetime
+        self, core: Core, asked: FetchGap, dialog: DialogRef, since: datetime
     ) -> Iterator[Sequence[Message]]:
         """Yield a dialog's messages, some at a time, once there is room, while the core wants to know."""
         assert self._history is not None
@@ -211,17 +211,19 @@ class Historian:
                 self._dispatcher.wait_for_room()
                 yield page[start : start + self._at_once]
 
-    def _fail(self, core: Core, asked: Recover, dialog: DialogRef | None, error: Exception) -> bool:
+    def _fail(
+        self, core: Core, asked: FetchGap, dialog: DialogRef | None, error: Exception
+    ) -> bool:
         what = "history is out of reach" if dialog is None else f"dialog {dialog.id} was not read"
         logger.warning("a gap could not be filled, %s: %s", what, error)
         return self._tell(core, lambda core, now: core.recovery.failed(asked, dialog, error))
 
 
-def _filled(asked: Recover, dialog: DialogRef, core: Core, now: float) -> bool:
+def _filled(asked: FetchGap, dialog: DialogRef, core: Core, now: float) -> bool:
     return core.recovery.filled(asked, dialog)
 
 
 def _page(
-    asked: Recover, dialog: DialogRef, page: Sequence[Message], core: Core, now: float
+    asked: FetchGap, dialog: DialogRef, page: Sequence[Message], core: Core, now: float
 ) -> bool:
     return core.recovery.page(asked, dialog, page, now)

@@ -22,7 +22,7 @@ from ..errors import (
     TlsError,
 )
 
-__all__ = ["AttemptAbandoned", "Link", "Waker", "call_aside", "open_link", "wait_for"]
+__all__ = ["AttemptCancelled", "Link", "Waker", "open_link", "run_in_thread", "wait_for"]
 
 # A selector without a file descriptor of its own: nothing to leak, nothing shared with a fork.
 _Selector: Any = getattr(selectors, "PollSelector", selectors.SelectSelector)
@@ -31,7 +31,7 @@ _PIECE = 65_536
 _LONGEST_WAIT = 86_400.0  # seconds; poll() takes no more than 2^31 milliseconds
 
 
-class AttemptAbandoned(Exception):
+class AttemptCancelled(Exception):
     """Nobody wants the link any more."""
 
 
@@ -92,7 +92,7 @@ def wait_for(
     return readable, writable
 
 
-def call_aside(
+def run_in_thread(
     call: Callable[[], _Result],
     name: str,
     deadline: Deadline,
@@ -101,7 +101,7 @@ def call_aside(
 ) -> _Result:
     """Make a call that nothing can interrupt on a thread of its own; return or raise what it does.
 
-    Raises TimeoutError at the deadline, and AttemptAbandoned as soon as the waker was woken and
+    Raises TimeoutError at the deadline, and AttemptCancelled as soon as the waker was woken and
     ``is_wanted()`` is false: then the call may outlive the wait for it, and nobody learns how it ended.
     """
     results: list[_Result] = []
@@ -118,7 +118,7 @@ def call_aside(
     while not results and not failures:
         wait_for(None, waker, deadline.remaining(), read=False, write=False)
         if not is_wanted():
-            raise AttemptAbandoned
+            raise AttemptCancelled
         if deadline.expired and not results and not failures:
             raise TimeoutError
     if failures:
@@ -195,7 +195,7 @@ def open_link(
 ) -> Link:
     """Resolve, connect and shake hands; each address gets its share of the time.
 
-    Raises a ConnectionLostError that tells the cause, or AttemptAbandoned as soon as the waker was
+    Raises a ConnectionLostError that tells the cause, or AttemptCancelled as soon as the waker was
     woken and ``is_wanted()`` is false. Nothing was sent to a server that could not be verified.
     """
     host, port = config.chat_host, config.chat_port
@@ -222,8 +222,8 @@ def _resolve(
         return socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
 
     try:
-        found = call_aside(resolve, f"connectycube-resolve-{host}", deadline, waker, is_wanted)
-    except AttemptAbandoned:
+        found = run_in_thread(resolve, f"connectycube-resolve-{host}", deadline, waker, is_wanted)
+    except AttemptCancelled:
         raise
     except TimeoutError:
         raise ConnectTimeoutError(f"no address was found for {host} in time") from None
@@ -249,7 +249,7 @@ def _open_address(
         while True:
             ready = wait_for(sock, waker, deadline.remaining(), read=read, write=write)
             if not is_wanted():
-                raise AttemptAbandoned
+                raise AttemptCancelled
             if any(ready):
                 return
             if deadline.expired:

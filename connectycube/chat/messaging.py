@@ -249,8 +249,8 @@ class Chat(Connection):
         def send(core: Core, now: float) -> None:
             if reference.peer_id is None:
                 core.enter_room(reference)
-            core.send_fleeting(typing)
-            core.send_fleeting_at(("typing", to), now + stop_after if stop_after else None, stop)
+            core.send_ephemeral(typing)
+            core.send_ephemeral_at(("typing", to), now + stop_after if stop_after else None, stop)
 
         self._driver.command(send)
 
@@ -260,8 +260,8 @@ class Chat(Connection):
         stop = encode_chat_state("paused", to, kind)
 
         def send(core: Core, _: float) -> None:
-            core.send_fleeting(stop)
-            core.send_fleeting_at(("typing", to), None, stop)
+            core.send_ephemeral(stop)
+            core.send_ephemeral_at(("typing", to), None, stop)
 
         self._driver.command(send)
 
@@ -305,9 +305,9 @@ class Chat(Connection):
         deadline = Deadline.of(timeout, self._config.timeouts.join)
         room = _a_room(dialog)
 
-        def start(core: Core, ticket: Request) -> Any:
-            core.join(room, ticket)
-            return partial(core.give_up_room, ticket)
+        def start(core: Core, waiter: Request) -> Any:
+            core.join(room, waiter)
+            return partial(core.cancel_join, waiter)
 
         self._driver.ask(start, deadline)
 
@@ -321,9 +321,9 @@ class Chat(Connection):
         dialog_id = _a_room(dialog).id
         assert dialog_id is not None
 
-        def start(core: Core, ticket: Request) -> Any:
-            core.leave(dialog_id, ticket)
-            return partial(core.give_up_room, ticket)
+        def start(core: Core, waiter: Request) -> Any:
+            core.leave(dialog_id, waiter)
+            return partial(core.cancel_join, waiter)
 
         self._driver.ask(start, deadline)
 
@@ -454,8 +454,8 @@ class Chat(Connection):
         self, submission: Submission, content: Sent, data: bytes, deadline: Deadline
     ) -> SendHandle[Sent]:
         acknowledgement = self._config.timeouts.acknowledgement
-        handle = SendHandle(submission.id, content, acknowledgement, self._driver.needing_link)
-        submission.ticket = handle
+        handle = SendHandle(submission.id, content, acknowledgement, self._driver.holding_link)
+        submission.waiter = handle
         accepted: SendHandle[Sent] = self._driver.submit(submission, data, deadline)
         return accepted
 

@@ -10,7 +10,7 @@ from .. import checks
 from ..config import Config
 from ..deadline import Deadline
 from ..errors import ArgumentValueError, ChatError, ChatTimeoutError, StanzaError
-from ..forks import replaced_in_child
+from ..forks import register_for_fork
 from ..models import PrivacyItem, PrivacyListNames, User
 from .asking import check_user_id, query_of
 from .driver import Driver
@@ -59,7 +59,7 @@ class Privacy:
         self._driver = driver
         self._addresses = addresses
         self._changing = threading.Lock()
-        replaced_in_child(self)
+        register_for_fork(self)
 
     # --- whom this user blocks ---
 

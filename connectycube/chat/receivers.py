@@ -9,7 +9,7 @@ from typing import Any
 
 from ..models import CallbackFailure
 from .dispatcher import Dispatcher
-from .exit import cut_off_by_exit
+from .exit import caused_by_exit
 from .signals import Signal, name_of
 
 __all__ = ["call_receivers"]
@@ -38,7 +38,7 @@ def call_receivers(
         if error is None:
             continue
         raised = True
-        if signal is callback_failed or cut_off_by_exit(error):
+        if signal is callback_failed or caused_by_exit(error):
             continue
         failure = CallbackFailure(
             receiver=name_of(receiver), signal=signal.name, event=event, error=error
@@ -62,7 +62,7 @@ def _call(
     try:
         receiver(chat, event)
     except BaseException as error:  # also SystemExit: it would end the worker, not the program
-        if cut_off_by_exit(error):
+        if caused_by_exit(error):
             logger.debug("receiver %s of %s was cut off: %s", name, signal.name, error)
         else:
             logger.exception("receiver %s of %s raised", name, signal.name)

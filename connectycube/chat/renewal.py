@@ -18,7 +18,7 @@ from ..errors import (
     PermissionDeniedError,
 )
 from ..models import User
-from .link import AttemptAbandoned, Waker, call_aside
+from .link import AttemptCancelled, Waker, run_in_thread
 from .protocol.stream import Credentials
 
 __all__ = ["SessionCredentials", "first_credentials", "renewed"]
@@ -42,7 +42,7 @@ def first_credentials(
     """
     waker = Waker()
     try:
-        return call_aside(
+        return run_in_thread(
             lambda: session_credentials(None, deadline.remaining()),
             name,
             deadline,
@@ -68,17 +68,17 @@ def renewed(
 
     The session is asked on a thread of its own, called ``name``: an application's ``renew_session`` may take
     its time. Raises AuthenticationError where no later attempt would fare better, ConnectionLostError where
-    one might, AttemptAbandoned when nobody wants the attempt any more.
+    one might, AttemptCancelled when nobody wants the attempt any more.
     """
     try:
-        user, token = call_aside(
+        user, token = run_in_thread(
             lambda: session_credentials(refused, deadline.remaining()),
             name,
             deadline,
             waker,
             is_wanted,
         )
-    except AttemptAbandoned:
+    except AttemptCancelled:
         raise
     except _PERMANENT as error:
         raise AuthenticationError(

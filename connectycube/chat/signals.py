@@ -15,7 +15,7 @@ import blinker
 from blinker.base import ANY_ID
 
 from ..errors import ArgumentTypeError
-from ..forks import replaced_in_child
+from ..forks import register_for_fork
 
 __all__ = ["Signal", "check_callback", "name_of"]
 
@@ -58,7 +58,7 @@ class Signal(blinker.Signal):
         self._lock = threading.RLock()  # a weak receiver may be collected while it is held
         self._alike: tuple[Callable[..., Any], ...] | None = None
         """The receivers, if they are the same for every sender until somebody connects or disconnects."""
-        replaced_in_child(self)
+        register_for_fork(self)
 
     def connect(
         self, receiver: Receiver, sender: Any = blinker.ANY, weak: bool = False

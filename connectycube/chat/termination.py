@@ -86,7 +86,7 @@ def wait_until_closed(driver: Ending, signals: Collection[int]) -> Exception | N
     """
     with (
         closing(Waker()) as waker,
-        driver.closings.waited_for(waker) as wait,
+        driver.close_waiters.waited_for(waker) as wait,
         _Signals(signals, waker) as asked,
     ):
         if driver.is_closed:
@@ -110,4 +110,4 @@ def _log_out(driver: Ending, waker: Waker, asked: _Signals) -> None:
     threading.Thread(target=log_out, name=f"{driver.name}-logout", daemon=True).start()
     while not results and len(asked.received) < 2:
         wait_for(None, waker, None, read=False, write=False)
-    report(driver, results[0] if results else driver.hurry())
+    report(driver, results[0] if results else driver.abort())

@@ -12,10 +12,10 @@ from typing import Any
 
 from ..deadline import Deadline
 from ..errors import ChatTimeoutError, ForkedError, NotConnectedError, QueueOverflowError
-from ..forks import replaced_in_child
+from ..forks import register_for_fork
 from ..models import ChatState, StateChange
 from .protocol.decoding import Delivery
-from .protocol.repetitions import Repetitions
+from .protocol.repetitions import SeenMessages
 from .signals import check_callback
 
 __all__ = ["EventStream", "Streams"]
@@ -47,7 +47,7 @@ class EventStream:
         self._changed = threading.Condition()
         self._ended = False
         self._reason: Exception | None = None
-        replaced_in_child(self)
+        register_for_fork(self)
 
     def next(
         self, timeout: float | None = None, where: Callable[[Any], object] | None = None
@@ -147,7 +147,7 @@ class Streams:
     def __init__(self) -> None:
         self._open: tuple[weakref.ref[EventStream], ...] = ()
         self._lock = threading.Lock()
-        self._shown = Repetitions()
+        self._shown = SeenMessages()
         self._newest: dict[str, int] = {}  # by signal: the last stanza that was shown, …
         self._before: dict[str, int] = {}  # … that of the link before, …
         self._replayed: dict[str, int] = {}  # … and that of when the session was resumed
@@ -191,7 +191,7 @@ class Streams:
             self._before = {}
 
     def _is_new(self, delivery: Delivery) -> bool:
-        if delivery.key is not None and not self._shown.is_new(delivery.key):
+        if delivery.key is not None and not self._shown.add(delivery.key):
             return False
         if delivery.sequence is None:
             return True

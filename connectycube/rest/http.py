@@ -30,7 +30,7 @@ from urllib3.util.connection import create_connection
 
 from ..deadline import Deadline
 from ..errors import ApiError, ApiNetworkError, ApiTimeoutError
-from ..forks import replaced_in_child
+from ..forks import register_for_fork
 from ..tls import client_context
 from .redact import redact_url
 
@@ -111,7 +111,7 @@ class Http:
         self._context = client_context(ca_file) if tls else None
         self._adapter = _Adapter(self._context)
         self._proxies = None if proxy is None else {"http": proxy, "https": proxy}
-        replaced_in_child(self)
+        register_for_fork(self)
 
     def exchange(
         self,

@@ -19,7 +19,7 @@ from attrs import evolve, frozen
 from .. import checks
 from ..config import Config, RequestRecord
 from ..errors import ApiError, ApiTimeoutError, ArgumentTypeError, ArgumentValueError
-from ..forks import replaced_in_child
+from ..forks import register_for_fork
 from ..models import Session
 from ..models.fields import as_time
 from .answers import Answer, answer_of
@@ -82,7 +82,7 @@ class Transport:
         self._renew_session = renew_session
         self._owns_connections = share is None
         self._pools: ConnectionPools = ConnectionPools(config) if share is None else share._pools
-        replaced_in_child(self)
+        register_for_fork(self)
 
     def __repr__(self) -> str:
         return f"<Transport {self._base}>"

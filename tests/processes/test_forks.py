@@ -87,7 +87,7 @@ def test_in_a_forked_child_a_stream_is_at_an_end_and_no_new_one_can_be_had(alice
 
     with logged_in(alice):
         events = alice.chat.events(alice.chat.message_received, TIMEOUT)
-        with events._changed, driver_of(alice.chat)._outlet.streams._lock:
+        with events._changed, driver_of(alice.chat)._router.streams._lock:
             assert holds_in_child(lambda: in_child(alice.chat, events))
         alice.chat.send_typing(DialogRef.private(alice.id + 1))
         events.close()

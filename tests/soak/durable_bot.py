@@ -58,14 +58,14 @@ class Fuse:
 
 def lay(fuse: Fuse) -> None:
     """Watch the points that no receiver sees."""
-    take_over, handled = DurableStore.take_over, Durability.handled
+    commit, handled = DurableStore.commit, Durability.handled
 
     def watched_take_over(
         self: DurableStore, arrived: Any, outcomes: Any, cursor: Any, now: Any
     ) -> list[int]:
         if outcomes:
             fuse.reached(BEFORE_COMMIT, len(outcomes))
-        places = take_over(self, arrived, outcomes, cursor, now)
+        places = commit(self, arrived, outcomes, cursor, now)
         if arrived:
             fuse.reached("after_commit", len(arrived))
         return places
@@ -74,7 +74,7 @@ def lay(fuse: Fuse) -> None:
         fuse.reached("after_return")
         handled(self, place, keep=keep)
 
-    DurableStore.take_over = watched_take_over  # type: ignore[method-assign]
+    DurableStore.commit = watched_take_over  # type: ignore[method-assign]
     Durability.handled = watched_handled  # type: ignore[method-assign]
 
 

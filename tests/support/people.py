@@ -161,12 +161,12 @@ def settled(*people: Any) -> None:
     for person in people:
         person.chat.ping(TIMEOUT)
         dispatcher = driver_of(person.chat).dispatcher
-        wait_until(lambda lanes=dispatcher._lanes: not lanes, "idle receivers")
+        wait_until(lambda lanes=dispatcher._queues: not lanes, "idle receivers")
 
 
 def give_stored_ids(chat: Chat, stored_ids: Callable[[Any, Any], Any]) -> None:
     """Let a chat that has no REST ask this for the messages that history holds; gaps stay unfilled."""
-    driver_of(chat).historian._history = History(
+    driver_of(chat).history_reader._history = History(
         stored_ids=stored_ids,
         service_time=lambda: None,
         ask_time=lambda: None,

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from connectycube.eagerxml import EagerFeeder, WholeTags
+from connectycube.eagerxml import EagerFeeder, TagBuffer
 
 STANZAS = (
     b"<a/>",
@@ -74,7 +74,7 @@ def test_each_element_is_reported_with_its_last_byte(stanzas, cuts, hold_back):
 
 @given(data=st.binary(max_size=300), cuts=st.lists(st.integers(1, 30), min_size=1))
 def test_no_byte_is_lost_or_moved(data, cuts):
-    tags, out = WholeTags(), b""
+    tags, out = TagBuffer(), b""
     fed = step = 0
     while fed < len(data):
         piece = data[fed : fed + cuts[step % len(cuts)]]
@@ -87,14 +87,14 @@ def test_no_byte_is_lost_or_moved(data, cuts):
 
 @pytest.mark.parametrize("what", [b"<<", b"<a b=<", b"<!DOCTYPE x [<"])
 def test_what_no_tag_can_be_is_passed_on_for_the_parser_to_refuse(what):
-    tags = WholeTags()
+    tags = TagBuffer()
     assert tags.take(b"<a>text") == b"<a>"
     assert tags.take(what) == b"text" + what
     assert tags.take(b"anything <") == b"anything <"
 
 
 def test_a_long_text_is_held_back_until_its_tag_is_whole():
-    tags = WholeTags()
+    tags = TagBuffer()
     assert tags.take(b"<m>") == b"<m>"
     for _ in range(1000):
         assert tags.take(b"x") == b""

@@ -33,6 +33,6 @@ def test_one_thing_that_fails_does_not_spare_the_others(monkeypatch):
 def test_what_is_gone_is_not_told(monkeypatch):
     monkeypatch.setattr(forks, "_inherited", type(forks._inherited)())
     kept = Thing()
-    forks.replaced_in_child(kept)
-    forks.replaced_in_child(Thing())
+    forks.register_for_fork(kept)
+    forks.register_for_fork(Thing())
     assert list(forks._inherited) == [kept]

@@ -2,7 +2,7 @@
 
 It knows no socket, thread, clock or random source. Its driver
 - opens a link when ``wants_link`` says so and reports ``link_up`` or ``link_lost``,
-- feeds what arrives to ``receive``, hands the outputs over and confirms with ``taken_over``,
+- feeds what arrives to ``receive``, hands the outputs over and confirms with ``committed``,
 - writes ``outgoing`` and calls ``tick`` when ``next_deadline`` has come.
 
 Times are seconds on any clock that only goes forward. One thread at a time.
@@ -29,10 +29,10 @@ from .addresses import Addresses
 from .backoff import Backoff
 from .decoding import Delivery
 from .outbox import Submission
-from .outputs import Counters, Lookup, Output
+from .outputs import CheckStored, Counters, Output
 from .recovery import Recovery
 from .repetitions import Key
-from .resumptions import Resumptions
+from .resumptions import ResumePolicy
 from .session import Session
 from .states import READY_STATES, StateMachine
 from .stream import (
@@ -97,7 +97,7 @@ class Core:
         self._first_login = False
         self.refused: str | None = None
         """The token that the server refused in this attempt, which goes on with another one."""
-        self._resumptions = Resumptions()
+        self._resume_policy = ResumePolicy()
         self._attempt_deadline: float | None = None
         self._retry_at: float | None = None
         self._held = False  # after an overflow the reconnection waits for the receivers
@@ -236,17 +236,17 @@ class Core:
         self.check_open()
         self._session.send_marker(name, message, now)
 
-    def send_fleeting(self, data: bytes) -> None:
+    def send_ephemeral(self, data: bytes) -> None:
         """Send what has no meaning later: it is dropped while the link is down."""
         self.check_open()
-        self._session.send_fleeting(data)
+        self._session.send_ephemeral(data)
 
     def enter_room(self, dialog: DialogRef) -> None:
         """Be in the room that something is about to be sent to, unless rooms are to be left alone."""
         self.check_open()
         self._session.enter_room(dialog)
 
-    def send_fleeting_at(self, key: Hashable, when: float | None, data: bytes) -> None:
+    def send_ephemeral_at(self, key: Hashable, when: float | None, data: bytes) -> None:
         """Send it at ``when`` instead, in place of what was to be sent for ``key`` (None: nothing)."""
         self.check_open()
         if when is None:
@@ -259,10 +259,10 @@ class Core:
         self.check_open()
         self._session.send_later(data, now)
 
-    def request(self, kind: str, to: str | None, payload: str, ticket: Any) -> str:
+    def request(self, kind: str, to: str | None, payload: str, waiter: Any) -> str:
         """Send an IQ and return its id; raises NotConnectedError unless ready."""
         self._check_ready()
-        return self._session.request(kind, to, payload, ticket)
+        return self._session.request(kind, to, payload, waiter)
 
     def forget_request(self, request_id: str) -> None:
         """Nobody waits for that answer any more."""
@@ -277,23 +277,25 @@ class Core:
         """Do not make that request again."""
         self._session.forget(key)
 
-    def join(self, dialog: DialogRef, ticket: Any) -> None:
+    def join(self, dialog: DialogRef, waiter: Any) -> None:
         """Enter a dialog's room, in every new session as well; raises NotConnectedError unless ready."""
         self._check_ready()
-        self._session.join(dialog, ticket)
+        self._session.join(dialog, waiter)
 
-    def leave(self, dialog_id: str, ticket: Any) -> None:
+    def leave(self, dialog_id: str, waiter: Any) -> None:
         """Leave a dialog's room for good; raises NotConnectedError unless ready."""
         self._check_ready()
-        self._session.leave(dialog_id, ticket)
+        self._session.leave(dialog_id, waiter)
 
-    def give_up_room(self, ticket: Any) -> None:
+    def cancel_join(self, waiter: Any) -> None:
         """Nobody waits to have entered or left any more."""
-        self._session.give_up_room(ticket)
+        self._session.cancel_join(waiter)
 
-    def looked_up(self, asked: Lookup, found: frozenset[str] | None, now: float) -> None:
+    def stored_ids_received(
+        self, asked: CheckStored, found: frozenset[str] | None, now: float
+    ) -> None:
         """History's answer: the ids it holds, or None if it could not be read."""
-        self._session.looked_up(asked, found, now)
+        self._session.stored_ids_received(asked, found, now)
 
     @property
     def recovery(self) -> Recovery:
@@ -361,7 +363,7 @@ class Core:
             self._end_link(error, now)
 
     def receive(self, data: bytes, now: float) -> None:
-        """Take bytes from the link; call ``taken_over`` once the outputs are handed over."""
+        """Take bytes from the link; call ``committed`` once the outputs are handed over."""
         stream = self._stream
         if stream is None:
             return
@@ -371,10 +373,10 @@ class Core:
                 self._handle(event, now)
                 if self._stream is not stream:
                     return
-            self._session.proceed(now)
+            self._session.release_held_back(now)
             self._write_stream_output()
             if not self._session.outputs:
-                self.taken_over(now)  # a bare request for an acknowledgement hands nothing over
+                self.committed(now)  # a bare request for an acknowledgement hands nothing over
         except (ConnectionLostError, AuthenticationError) as error:
             if self.state is ChatState.AUTHENTICATED and not self._session.flowing:
                 # The server ended the stream over our attempt to resume: the same would follow.
@@ -384,9 +386,9 @@ class Core:
             else:
                 self._end_link(error, now)
 
-    def taken_over(self, now: float) -> None:
+    def committed(self, now: float) -> None:
         """All outputs were handed over: acknowledge what the server wants acknowledged."""
-        self._session.taken_over(now)
+        self._session.committed(now)
         self._end_if_done(now)
 
     def overflowed(
@@ -397,7 +399,7 @@ class Core:
         Unless somebody needs the link: then it stays, deaf for deliveries.
         """
         self._session.refuse(refused)
-        self._session.taken_over(now)
+        self._session.committed(now)
         if self.wants_link and not self._needed:
             self._held = True
             self._end_link(error, now)
@@ -407,7 +409,7 @@ class Core:
         self._session.lose_deliveries(lost)
         self.abort(reason)
 
-    def need_link(self, now: float) -> None:
+    def hold_link(self, now: float) -> None:
         """Somebody begins to wait for what only a link can bring, perhaps inside the slow receiver."""
         self._needed += 1
         if self._held:
@@ -424,10 +426,10 @@ class Core:
         if self._held:
             self._held = False
             self._retry_at = now
-        elif self.is_ready and self._session.has_hole:
+        elif self.is_ready and self._session.has_rejected:
             self._end_link(error, now)
             self._retry_at = now
-        elif self._session.has_hole:
+        elif self._session.has_rejected:
             self._drained = error  # to end the link now would be to fail the login
 
     def tick(self, now: float) -> None:
@@ -484,10 +486,10 @@ class Core:
         self._attempt_deadline = self.refused = None
         self._first_login = False
         if state is ChatState.READY:
-            self._resumptions.new_session()
+            self._resume_policy.new_session()
         self._backoff.ready(now)
         self._machine.go(state)
-        self._session.present()
+        self._session.presence_sent()
         drained, self._drained = self._drained, None
         if drained is not None:
             self.drained(drained, now)
@@ -495,7 +497,7 @@ class Core:
     # --- ends ---
 
     def _end_link(self, error: Exception, now: float) -> None:
-        is_of_resumed = self._resumptions.link_ended(self._session, self.state, error)
+        is_of_resumed = self._resume_policy.link_ended(self._session, self.state, error)
         self._drop_stream()
         if self.state is ChatState.CLOSING:
             self._finish(None)
@@ -537,12 +539,12 @@ class Core:
 
     def _send_end(self, now: float) -> None:
         self._end_sent = True
-        self._session.say_goodbye()
+        self._session.close_stream()
         self._closing_deadline = now + _END_GRACE
 
     def _drop_stream(self) -> None:
         self._stream = self._drained = None
-        self._session.pause()
+        self._session.link_down()
 
     def _finish(self, reason: Exception | None) -> None:
         """Enter CLOSED: nothing goes on."""

@@ -49,13 +49,13 @@ _CARBONS = (f"{ns.CARBONS} sent", f"{ns.CARBONS} received")
 class Delivery:
     """One event on its way to the receivers of one signal; the session completes what was decoded.
 
-    ``conversation`` is the lane that keeps its order (None: the lane of what has none), ``size`` its
+    ``conversation`` is the key of the queue that keeps its order (None: that of what has none), ``size`` its
     bytes on the wire. Of events with the same ``merge_key`` only the newest matters, so they may be
     merged when receivers are slow; without a key an event must be delivered.
     ``sequence`` is the stanza's place in the session (None for what did not come from a stanza),
-    ``key`` tells repetitions apart, and ``copied`` says that it was another device's (XEP-0280). One
-    that is ``final`` would not come again, so a full queue must take it; so must one without a place in
-    the session, which takes up room nevertheless if it is ``counted``.
+    ``key`` tells repetitions apart, and ``is_carbon`` says that it was another device's (XEP-0280). One
+    with ``bypasses_gap`` would not come again, so a full queue must take it; so must one without a place in
+    the session, which counts towards the bounds if it has ``takes_room``.
     """
 
     signal: str
@@ -65,9 +65,9 @@ class Delivery:
     merge_key: tuple[str, ...] | None = field(default=None)
     sequence: int | None = field(default=None)
     key: tuple[str, int, str] | None = field(default=None)
-    copied: bool = field(default=False)
-    final: bool = field(default=False)
-    counted: bool = field(default=False)
+    is_carbon: bool = field(default=False)
+    bypasses_gap: bool = field(default=False)
+    takes_room: bool = field(default=False)
 
 
 Unreported = Literal["calls", "forged", "not_understood", "own_echoes", "refused", "repeated"]
@@ -154,7 +154,7 @@ def _carbon(stanza: MessageStanza, addresses: Addresses, me: int) -> Delivery | 
         return decoded
     if decoded.signal == "message_failed":  # a message of another device, not of this connection
         return "own_echoes"
-    decoded.copied = True
+    decoded.is_carbon = True
     return decoded
 
 

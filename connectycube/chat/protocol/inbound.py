@@ -17,11 +17,11 @@ from ...models import Message, MessageFailure, Typing
 from .addresses import Addresses
 from .decoding import Delivery, Unreported, decode
 from .outbox import Submission
-from .outputs import Counters, Echoed, Output, Overheard
+from .outputs import Counters, EchoReceived, Output, UncommittedDelivery
 from .parser import MessageStanza
 from .presences import decode_presence
 from .recovery import Recovery
-from .repetitions import Key, Repetitions
+from .repetitions import Key, SeenMessages
 from .rooms import Rooms
 from .timers import Timers
 
@@ -45,7 +45,7 @@ class Inbound:
         rooms: Rooms,
         timers: Timers,
         counters: Counters,
-        repetitions: Repetitions,
+        seen_messages: SeenMessages,
         recovery: Recovery,
         emit: Callable[[Output], None],
         refused: Callable[[MessageFailure, str | None], None],
@@ -57,7 +57,7 @@ class Inbound:
         self._counters = counters
         self._emit = emit
         self._refused = refused
-        self._repetitions = repetitions
+        self._seen_messages = seen_messages
         self._recovery = recovery
         self._echoes: OrderedDict[tuple[str, str], Submission] = OrderedDict()
         self._failed_signals: OrderedDict[str, str] = OrderedDict()
@@ -65,7 +65,7 @@ class Inbound:
         self._received = 0  # stanzas from the server
         self.handled = 0
         """Those of them that were taken over."""
-        self.hole: int | None = None
+        self.first_rejected: int | None = None
         """The first stanza there was no room for."""
         self._to_mark: list[tuple[int, Message]] = []
 
@@ -74,48 +74,53 @@ class Inbound:
     def begin(self) -> None:
         """A new session: nothing was received in it."""
         self._received = self.handled = 0
-        self.hole = None
+        self.first_rejected = None
 
     def resume(self) -> None:
         """The session goes on: the server sends again what was not handled."""
         self._received = self.handled
-        self.hole = None
+        self.first_rejected = None
 
     def count(self) -> None:
         """Another stanza has come."""
         self._received = (self._received + 1) % _MODULUS
 
-    def taken_over(self) -> list[Message]:
+    def committed(self) -> list[Message]:
         """All that found room was handed over; return the messages that 'delivered' is due for."""
-        self.handled = self._received if self.hole is None else (self.hole - 1) % _MODULUS
+        self.handled = (
+            self._received if self.first_rejected is None else (self.first_rejected - 1) % _MODULUS
+        )
         marks, self._to_mark = self._to_mark, []
-        return [message for sequence, message in marks if self._is_before_hole(sequence)]
+        return [message for sequence, message in marks if self._is_before_rejected(sequence)]
 
     def refuse(self, refused: Sequence[Delivery]) -> None:
         """There was no room for these, the newest deliveries: act as if they had not arrived."""
         first = refused[0].sequence
         assert first is not None
-        if self._is_before_hole(first):
-            self.hole = first
-        for delivery in (*refused, *self._recovery.let_go(self._is_before_hole)):
+        if self._is_before_rejected(first):
+            self.first_rejected = first
+        for delivery in (*refused, *self._recovery.discard(self._is_before_rejected)):
             if delivery.key is not None:
-                self._repetitions.forget(delivery.key)
+                self._seen_messages.forget(delivery.key)
 
     def lose(self, lost: Sequence[Delivery]) -> None:
         """These, the newest deliveries, were not taken over, and the session ends with that."""
         self._to_mark = []
         for delivery in lost:
             if delivery.key is not None:
-                self._repetitions.forget(delivery.key)
+                self._seen_messages.forget(delivery.key)
 
-    def _is_before_hole(self, sequence: int) -> bool:
+    def _is_before_rejected(self, sequence: int) -> bool:
         # The count wraps at 2^32, so "before" means: less than half of it away.
-        return self.hole is None or 0 < (self.hole - sequence) % _MODULUS < _MODULUS // 2
+        return (
+            self.first_rejected is None
+            or 0 < (self.first_rejected - sequence) % _MODULUS < _MODULUS // 2
+        )
 
     def remember(self, keys: Iterable[Key], now: float) -> None:
         """These messages had arrived, or were sent, before this connection was made."""
         for key in keys:
-            self._repetitions.is_new(key, now)
+            self._seen_messages.add(key, now)
 
     # --- understanding ---
 
@@ -129,7 +134,7 @@ class Inbound:
 
     def remember_own(self, submission: Submission, me: int, now: float) -> None:
         """What a room reflects of a message of ours, and what history holds of it, is not news."""
-        self._repetitions.is_new((submission.to, me, submission.id), now)
+        self._seen_messages.add((submission.to, me, submission.id), now)
 
     def expect_marker(self, marker_id: str) -> None:
         """A marker of ours is on its way, whose refusal nobody waits for."""
@@ -148,14 +153,14 @@ class Inbound:
                 return
             self._refused(event, decoded.conversation)
             decoded.signal = self._failed_signals.get(event.message_id, decoded.signal)
-        if self.hole is not None:
+        if self.first_rejected is not None:
             # It comes again on the next link, in its place behind what was refused.
-            if decoded.key not in self._repetitions:
+            if decoded.key not in self._seen_messages:
                 self.report(decoded)
             return
         if isinstance(event, Message) and event.own and self._is_echo(stanza, decoded, now):
             return
-        if decoded.key is not None and not self._repetitions.is_new(decoded.key, now):
+        if decoded.key is not None and not self._seen_messages.add(decoded.key, now):
             self._drop("own_echoes" if decoded.key[1] == me else "repeated", stanza)
             return
         if isinstance(event, Message):
@@ -175,7 +180,7 @@ class Inbound:
             self._drop(decoded, presence)
             return
         for output in decoded:
-            if isinstance(output, Delivery) and not output.final:
+            if isinstance(output, Delivery) and not output.bypasses_gap:
                 self.report(output)
             else:
                 self._emit(output)
@@ -189,11 +194,11 @@ class Inbound:
         Where a gap is being filled, it waits.
         """
         delivery.sequence = self._received
-        if self.hole is None and self._recovery.holds(delivery):
+        if self.first_rejected is None and self._recovery.holds(delivery):
             if self._recovery.hold(delivery):
                 return
             self.refuse([delivery])
-        self._emit(delivery if self.hole is None else Overheard(delivery))
+        self._emit(delivery if self.first_rejected is None else UncommittedDelivery(delivery))
 
     def _is_echo(self, stanza: MessageStanza, delivery: Delivery, now: float) -> bool:
         # By the stanza's id: the message's may be one that the server gave it.
@@ -202,16 +207,20 @@ class Inbound:
         if submission is None:
             return False
         if delivery.key is not None:
-            self._repetitions.is_new(delivery.key, now)
+            self._seen_messages.add(delivery.key, now)
         self._drop("own_echoes", stanza)
-        self._emit(Echoed(submission, delivery.event))
+        self._emit(EchoReceived(submission, delivery.event))
         return True
 
     def _complete(self, delivery: Delivery, message: Message) -> None:
         """Note whether 'delivered' is due, and say what is known of the room."""
         in_room = message.dialog is not None and message.dialog.peer_id is None
         is_history = in_room and message.delayed
-        if message.markable and message.id and not (message.own or delivery.copied or is_history):
+        if (
+            message.markable
+            and message.id
+            and not (message.own or delivery.is_carbon or is_history)
+        ):
             self._to_mark.append((self._received, message))
         known = self._rooms.dialog(delivery.conversation or "") if in_room else None
         if known is not None:

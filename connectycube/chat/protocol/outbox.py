@@ -24,7 +24,7 @@ class Submission:
 
     ``id`` is the stanza's, ``to`` the bare JID of a user or room, ``message`` what it says if it is a chat
     message of its own and no edit, deletion or system message. ``failed`` is the signal that tells
-    of a failure; ``ticket`` is the sender's own object (its handle), passed back with the outcome.
+    of a failure; ``waiter`` is the sender's own object (its handle), passed back with the outcome.
     A ``durable`` one outlives the connection: without an outcome it is deferred, not failed or unknown.
     """
 
@@ -33,7 +33,7 @@ class Submission:
     dialog: DialogRef
     message: Message | None = None
     failed: str = "message_failed"
-    ticket: Any = None
+    waiter: Any = None
     durable: bool = False
 
     @property

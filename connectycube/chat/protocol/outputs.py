@@ -12,19 +12,19 @@ from .outbox import Submission
 from .requests import Answer
 
 __all__ = [
+    "CheckStored",
     "Counters",
     "Dropped",
-    "Echoed",
-    "Lookup",
+    "EchoReceived",
+    "FetchGap",
+    "OutcomeKnown",
     "Output",
-    "Overheard",
-    "Recover",
-    "Settled",
+    "UncommittedDelivery",
 ]
 
 
 @frozen
-class Settled:
+class OutcomeKnown:
     """The outcome of a submission: acknowledged by the server, or ``error``."""
 
     submission: Submission
@@ -32,14 +32,14 @@ class Settled:
 
 
 @frozen
-class Lookup:
-    """A question to history: which of these messages does it hold? Answer with ``looked_up``."""
+class CheckStored:
+    """A question to history: which of these messages does it hold? Answer with ``stored_ids_received``."""
 
     submissions: tuple[Submission, ...]
 
 
 @frozen(eq=False)
-class Recover:
+class FetchGap:
     """A question to history: what has come since ``since``, by our clock, less an overlap?
 
     Answered with what ``recovery`` offers, then ``gap_answered``.
@@ -49,7 +49,7 @@ class Recover:
 
 
 @frozen
-class Echoed:
+class EchoReceived:
     """A room has reflected a message of ours: ``message`` is the server's copy."""
 
     submission: Submission
@@ -57,7 +57,7 @@ class Echoed:
 
 
 @frozen
-class Overheard:
+class UncommittedDelivery:
     """A delivery that comes again on the next link; for those who cannot wait for that."""
 
     delivery: Delivery
@@ -71,7 +71,16 @@ class Dropped:
     stanza: Any
 
 
-Output = Delivery | Settled | Echoed | Overheard | Dropped | Answer | Lookup | Recover
+Output = (
+    Delivery
+    | OutcomeKnown
+    | EchoReceived
+    | UncommittedDelivery
+    | Dropped
+    | Answer
+    | CheckStored
+    | FetchGap
+)
 
 
 @define
@@ -93,7 +102,7 @@ class Counters:
     """Stanzas that mean nothing to this package."""
     unclaimed_answers: int = 0
     """IQ answers that nobody waited for, or from the wrong sender."""
-    fleeting_dropped: int = 0
+    ephemeral_dropped: int = 0
     """Typing events that were not sent because the link was down."""
 
     def count(self, what: Unreported | Literal["unclaimed_answers"], stanza: Any) -> Dropped:

@@ -3,7 +3,7 @@
 A gap begins at the *cursor*, the moment up to which all had been taken over, and ends with the next
 session. While it is not known which dialogs have one, whatever arrives in a conversation is held; then only
 in those that have, until each is filled or has failed. Who reads history is the driver's business: it gets a
-:class:`Recover`, asks from the cursor minus an overlap on, and answers with the methods that take ``asked``;
+:class:`FetchGap`, asks from the cursor minus an overlap on, and answers with the methods that take ``asked``;
 late answers to an earlier question change nothing.
 """
 
@@ -21,8 +21,8 @@ from ...config import Config, Limits
 from ...models import DialogRef, DialogType, Message, RecoveryFailure
 from .addresses import Addresses
 from .decoding import Delivery
-from .outputs import Counters, Output, Recover
-from .repetitions import Key, Repetitions
+from .outputs import Counters, FetchGap, Output
+from .repetitions import Key, SeenMessages
 
 __all__ = ["Recovery"]
 
@@ -37,7 +37,7 @@ class Recovery:
         self,
         config: Config,
         addresses: Addresses,
-        repetitions: Repetitions,
+        seen_messages: SeenMessages,
         counters: Counters,
         emit: Callable[[Output], None],
         me: Callable[[], int],
@@ -45,18 +45,18 @@ class Recovery:
     ) -> None:
         self._overlap = config.gap_overlap
         self._addresses = addresses
-        self._repetitions = repetitions
+        self._seen_messages = seen_messages
         self._counters = counters
         self._emit = emit
         self._me = me
         self._enabled = enabled
         self._held = _Held(config.limits)
-        self._heard: float | None = None
-        self._reached: float | None = None  # what lives sessions brought up to here was taken over
+        self._pending_cursor: float | None = None
+        self._cursor: float | None = None  # what lives sessions brought up to here was taken over
         self._since: float | None = None  # where the gap begins that is not, or not quite, filled
         self.is_open = False
         """Whether there is a gap that is still to be filled."""
-        self._asked: Recover | None = None
+        self._asked: FetchGap | None = None
         self._asked_since: datetime | None = None
         self._gaps: dict[str, DialogRef] | None = None  # by conversation; None: not known yet
         self._unplaced: set[str | None] = set()  # dialogs to be filled that tell no conversation
@@ -68,18 +68,18 @@ class Recovery:
     @property
     def cursor(self) -> float | None:
         """The moment up to which everything was taken over, without a hole; None before there was any."""
-        return self._reached if self._since is None else self._since
+        return self._cursor if self._since is None else self._since
 
     def heard(self, moment: float) -> None:
         """What the server had to say until ``moment`` has arrived: it answered what was asked then."""
-        self._heard = moment
+        self._pending_cursor = moment
 
-    def taken_over(self, *, hole: bool) -> list[Message]:
+    def committed(self, *, rejected: bool) -> list[Message]:
         """All that arrived was handed over, but for what a hole hides; return whom 'delivered' is due for."""
-        moment, self._heard = self._heard, None
-        if moment is not None and not hole:
-            self._reached = max(moment, self._reached or -math.inf)
-            if not self.is_open and len(self._repetitions) > _MOST_KEPT:
+        moment, self._pending_cursor = self._pending_cursor, None
+        if moment is not None and not rejected:
+            self._cursor = max(moment, self._cursor or -math.inf)
+            if not self.is_open and len(self._seen_messages) > _MOST_KEPT:
                 # What failed will not be tried again: too much has happened since.
                 self._since = None
             self._keep_window()
@@ -88,12 +88,12 @@ class Recovery:
 
     def start_at(self, moment: float) -> None:
         """Let the next session begin with a gap since ``moment``: an earlier process had got so far."""
-        self._reached = moment
+        self._cursor = moment
         self._keep_window()
 
     def forget(self) -> None:
         """The user logged out: what comes before the next login is no gap."""
-        self._reached = self._since = self._heard = None
+        self._cursor = self._since = self._pending_cursor = None
         self._keep_window()
 
     def _keep_window(self) -> None:
@@ -101,13 +101,13 @@ class Recovery:
         # clock is known to some seconds only.
         cursor = self.cursor if self._enabled else None
         kept = math.inf if cursor is None else cursor - 2 * self._overlap
-        self._repetitions.keep_since = kept
+        self._seen_messages.keep_since = kept
 
     # --- its life ---
 
     def begin(self) -> None:
         """A new session begins: if there was one before, a gap lies between them."""
-        self._heard = None
+        self._pending_cursor = None
         self._held.belong_to_no_link()
         if self._enabled and self.cursor is not None:
             self._since = self.cursor
@@ -123,7 +123,7 @@ class Recovery:
         """Messages reach the new session from now on: what lies before can be asked for."""
         if self.is_open and self._asked is None:
             assert self._since is not None
-            self._asked = Recover(self._since)
+            self._asked = FetchGap(self._since)
             self._emit(self._asked)
 
     def end(self) -> None:
@@ -132,7 +132,7 @@ class Recovery:
         self._asked = self._gaps = None
         self._release(self._held.take_all())
 
-    def is_about(self, asked: Recover) -> bool:
+    def is_about(self, asked: FetchGap) -> bool:
         """Whether ``asked`` is still the question."""
         return asked is self._asked
 
@@ -148,13 +148,13 @@ class Recovery:
         """Keep a live event for later; False if there is no room."""
         return self._held.add(delivery)
 
-    def let_go(self, keeps: Callable[[int], bool]) -> list[Delivery]:
+    def discard(self, keeps: Callable[[int], bool]) -> list[Delivery]:
         """Drop and return what comes again on the next link: all but what ``keeps(sequence)``."""
         return self._held.remove(keeps)
 
     # --- answers of history; each returns whether anybody still wants to know ---
 
-    def dialogs(self, asked: Recover, dialogs: Collection[DialogRef], since: datetime) -> bool:
+    def dialogs(self, asked: FetchGap, dialogs: Collection[DialogRef], since: datetime) -> bool:
         """These dialogs have changed since ``since``, by the service's clock; their messages follow."""
         if asked is not self._asked:
             return False
@@ -167,7 +167,7 @@ class Recovery:
         return True
 
     def page(
-        self, asked: Recover, dialog: DialogRef, messages: Sequence[Message], now: float
+        self, asked: FetchGap, dialog: DialogRef, messages: Sequence[Message], now: float
     ) -> bool:
         """The next messages of one of these dialogs that are new or changed since, in history's order."""
         if asked is not self._asked:
@@ -176,7 +176,7 @@ class Recovery:
             self._merge(dialog, message, now)
         return True
 
-    def filled(self, asked: Recover, dialog: DialogRef) -> bool:
+    def filled(self, asked: FetchGap, dialog: DialogRef) -> bool:
         """There are no more of this dialog."""
         if asked is not self._asked:
             return False
@@ -188,7 +188,7 @@ class Recovery:
         self._close_if_filled()
         return True
 
-    def failed(self, asked: Recover, dialog: DialogRef | None, error: Exception) -> bool:
+    def failed(self, asked: FetchGap, dialog: DialogRef | None, error: Exception) -> bool:
         """This dialog could not be read, or not even the list of dialogs (None)."""
         if asked is not self._asked:
             return False
@@ -221,7 +221,7 @@ class Recovery:
             self._release(live)
         elif self._is_old(message):
             return  # a status or a new body moved its time of change
-        elif key is not None and not self._repetitions.is_new(key, now):
+        elif key is not None and not self._seen_messages.add(key, now):
             self._counters.repeated += 1
         else:
             self._recovered(dialog, message, key)
@@ -250,7 +250,7 @@ class Recovery:
             conversation=key[0] if key is not None else self._conversation(dialog),
             size=len(message.body or "") + _OVERHEAD,
             key=key,
-            counted=True,
+            takes_room=True,
         )
         self._emit(delivery)
 
@@ -273,7 +273,7 @@ class Recovery:
         for delivery in deliveries:
             # It was acknowledged when it was held, and will not come again: the queue must take it.
             delivery.sequence = None
-            delivery.counted = True
+            delivery.takes_room = True
             self._emit(delivery)
 
 

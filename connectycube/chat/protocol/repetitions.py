@@ -5,12 +5,12 @@ from __future__ import annotations
 import math
 from collections import OrderedDict
 
-__all__ = ["Key", "Repetitions"]
+__all__ = ["Key", "SeenMessages"]
 
 Key = tuple[str, int, str]
 
 
-class Repetitions:
+class SeenMessages:
     """Remembers the last ``window`` keys, and more of them while they are needed: see ``keep_since``."""
 
     def __init__(self, window: int = 10_000) -> None:
@@ -19,7 +19,7 @@ class Repetitions:
         self.keep_since = math.inf
         """A key that was seen at this moment or later is remembered, however many there are."""
 
-    def is_new(self, key: Key, now: float = 0.0) -> bool:
+    def add(self, key: Key, now: float = 0.0) -> bool:
         """Whether ``key`` was not seen before; it is now."""
         is_new = key not in self._seen
         self._seen[key] = now

@@ -13,12 +13,12 @@ __all__ = ["Answer", "PendingRequests", "error_of"]
 
 
 class Answer:
-    """The answer to a request: the caller's ``ticket`` with a ``node`` or an ``error``."""
+    """The answer to a request: the caller's ``waiter`` with a ``node`` or an ``error``."""
 
-    __slots__ = ("error", "node", "ticket")
+    __slots__ = ("error", "node", "waiter")
 
-    def __init__(self, ticket: Any, node: Any = None, error: Exception | None = None) -> None:
-        self.ticket = ticket
+    def __init__(self, waiter: Any, node: Any = None, error: Exception | None = None) -> None:
+        self.waiter = waiter
         self.node = node
         self.error = error
 
@@ -32,7 +32,7 @@ class PendingRequests:
     def __len__(self) -> int:
         return len(self._pending)
 
-    def add(self, request_id: str, to: str | None, own_jid: str, ticket: Any) -> None:
+    def add(self, request_id: str, to: str | None, own_jid: str, waiter: Any) -> None:
         """Remember a request: ``to`` is whom it went to, None for one's own account."""
         expected: set[str | None] = {to}
         if to is None:
@@ -40,7 +40,7 @@ class PendingRequests:
             expected |= {bare(own_jid), own_jid, own_jid.partition("@")[2].partition("/")[0]}
         elif "@" not in to:
             expected.add(None)
-        self._pending[request_id] = (frozenset(expected), ticket)
+        self._pending[request_id] = (frozenset(expected), waiter)
 
     def answer(self, iq: Any) -> Answer | None:
         """Return the caller's answer if ``iq`` is one that somebody waits for, from the right sender."""
@@ -59,7 +59,7 @@ class PendingRequests:
 
     def fail(self, error: Exception) -> list[Answer]:
         """End every request with ``error``."""
-        answers = [Answer(ticket, error=error) for _, ticket in self._pending.values()]
+        answers = [Answer(waiter, error=error) for _, waiter in self._pending.values()]
         self._pending.clear()
         return answers
 

@@ -1,4 +1,4 @@
-"""Resumptions that come to nothing: when the next session must be a new one. (XEP-0198.)
+"""ResumePolicy that come to nothing: when the next session must be a new one. (XEP-0198.)
 
 Some servers close without a word when they dislike our count, others resume a session and are deaf in it.
 So may a network that is cut again and again; after a few the next session is a new one.
@@ -10,7 +10,7 @@ from ...errors import LivenessError, QueueOverflowError, StreamError
 from ...models import ChatState
 from .session import Session
 
-__all__ = ["Resumptions"]
+__all__ = ["ResumePolicy"]
 
 # A session that is deaf weighs more than one that the server would not resume, and both more than a link
 # that may just have been cut again.
@@ -19,7 +19,7 @@ _DEAF, _REFUSED, _CUT = 4, 2, 1
 _ATTEMPTED = frozenset({ChatState.AUTHENTICATED, ChatState.RESUMED})
 
 
-class Resumptions:
+class ResumePolicy:
     """Counts the links on which a session was, or was to be, resumed in vain."""
 
     def __init__(self) -> None:

@@ -52,10 +52,10 @@ class _Room:
     is_leaving: bool = False
     returns: int = 0  # how often it was joined again before the server had answered our leaving
     occupants: set[int] = field(factory=set)
-    joining: list[Any] = field(factory=list)  # tickets of those who wait to be in it
+    joining: list[Any] = field(factory=list)  # waiters of those who wait to be in it
     leaving: list[Any] = field(factory=list)  # … to be out of it
 
-    def step_out(self) -> None:
+    def reset(self) -> None:
         """Note that we are not in it, and have not asked to be."""
         self.is_joining = self.is_joined = self.is_leaving = False
         self.returns = 0
@@ -63,7 +63,7 @@ class _Room:
 
     def left(self) -> list[Answer]:
         """Answer those who wait to be out of it."""
-        answers = [Answer(ticket) for ticket in self.leaving]
+        answers = [Answer(waiter) for waiter in self.leaving]
         self.leaving.clear()
         return answers
 
@@ -91,7 +91,7 @@ class Rooms:
             self._rooms[jid] = _Room(DialogRef.room(dialog.id, dialog.type or DialogType.GROUP))
         elif room.is_leaving:  # the server handles that before it lets us in again
             returns = room.returns + 1
-            room.step_out()
+            room.reset()
             room.returns = returns
 
     def enter(self, me: int) -> None:
@@ -101,35 +101,35 @@ class Rooms:
                 room.is_joining = True
                 self._send(encode_join(jid, me, self._new_id()))
 
-    def join(self, dialog: DialogRef, ticket: Any, me: int) -> list[Output]:
-        """Join a room and answer ``ticket`` once we are in it."""
+    def join(self, dialog: DialogRef, waiter: Any, me: int) -> list[Output]:
+        """Join a room and answer ``waiter`` once we are in it."""
         self.want(dialog)
         assert dialog.id is not None
         room = self._rooms[self._addresses.room(dialog.id)]
         if room.is_joined:
-            return [Answer(ticket)]
-        room.joining.append(ticket)
+            return [Answer(waiter)]
+        room.joining.append(waiter)
         self.enter(me)
         return []
 
-    def leave(self, dialog_id: str, ticket: Any, me: int) -> list[Output]:
-        """Leave a room for good and answer ``ticket`` once we are out of it."""
+    def leave(self, dialog_id: str, waiter: Any, me: int) -> list[Output]:
+        """Leave a room for good and answer ``waiter`` once we are out of it."""
         jid = self._addresses.room(dialog_id)
         room = self._rooms.get(jid)
         if room is None:
-            return [Answer(ticket)]
-        room.leaving.append(ticket)
+            return [Answer(waiter)]
+        room.leaving.append(waiter)
         if not room.is_leaving:
             room.is_leaving = True
             self._send(encode_leave(jid, me))
         return []
 
-    def give_up(self, ticket: Any) -> None:
+    def cancel_join(self, waiter: Any) -> None:
         """Nobody waits for that answer any more."""
         for room in self._rooms.values():
             for waiting in (room.joining, room.leaving):
-                if ticket in waiting:
-                    waiting.remove(ticket)
+                if waiter in waiting:
+                    waiting.remove(waiter)
 
     def session_ended(self) -> list[Output]:
         """No room has us any more; those that are wanted are joined in the next session."""
@@ -139,14 +139,14 @@ class Rooms:
                 answers += self._forget(jid)
             else:
                 answers += room.left()
-                room.step_out()
+                room.reset()
         return answers
 
     def fail(self, error: Exception) -> list[Output]:
         """Tell everybody who waits that nothing comes of it."""
         answers: list[Output] = []
         for room in self._rooms.values():
-            answers += [Answer(ticket, error=error) for ticket in (*room.joining, *room.leaving)]
+            answers += [Answer(waiter, error=error) for waiter in (*room.joining, *room.leaving)]
             room.joining.clear()
             room.leaving.clear()
         return answers
@@ -173,7 +173,7 @@ class Rooms:
 
     def _entered(self, room: _Room) -> list[Output]:
         room.is_joined = True
-        answers: list[Output] = [Answer(ticket) for ticket in room.joining]
+        answers: list[Output] = [Answer(waiter) for waiter in room.joining]
         room.joining.clear()
         return answers
 
@@ -218,7 +218,7 @@ class Rooms:
             text=(said.getData() or None) if said is not None else None,
         )
         if reason == "shutdown":  # it is wanted still: the next session joins it
-            room.step_out()
+            room.reset()
             return [self._room_left(jid, left)]
         return [*self._forget(jid), self._room_left(jid, left)]
 
@@ -242,7 +242,7 @@ class Rooms:
             left = RoomLeft(dialog_id=room.dialog.id or "", reason="refused", error=told)
             del self._rooms[jid]
             return [self._room_left(jid, left)]
-        answers: list[Output] = [Answer(ticket, error=told) for ticket in room.joining]
+        answers: list[Output] = [Answer(waiter, error=told) for waiter in room.joining]
         room.joining.clear()
         return [*answers, *self._forget(jid)]
 
@@ -252,12 +252,12 @@ class Rooms:
             f"dialog {room.dialog.id} was left meanwhile", condition="not-acceptable"
         )
         return [
-            *(Answer(ticket, error=refused) for ticket in room.joining),
+            *(Answer(waiter, error=refused) for waiter in room.joining),
             *room.left(),
         ]
 
     def _room_left(self, jid: str, left: RoomLeft) -> Delivery:
-        return Delivery(signal="room_left", event=left, conversation=jid, final=True)
+        return Delivery(signal="room_left", event=left, conversation=jid, bypasses_gap=True)
 
 
 def _codes(details: Any) -> frozenset[str]:

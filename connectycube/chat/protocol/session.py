@@ -21,11 +21,11 @@ from .inbound import Inbound
 from .liveness import Liveness
 from .markup import attribute
 from .outbox import Outbound, Outbox, Submission
-from .outputs import Counters, Lookup, Output, Settled
+from .outputs import CheckStored, Counters, OutcomeKnown, Output
 from .parser import MessageStanza
 from .pushes import decode_push
 from .recovery import Recovery
-from .repetitions import Key, Repetitions
+from .repetitions import Key, SeenMessages
 from .requests import Answer, PendingRequests
 from .rooms import Rooms
 from .roster import ROSTER_QUERY
@@ -39,7 +39,7 @@ DEFERRED = (
     "the connection ended before the server acknowledged the message; the durable store keeps it, and the"
     " next login sends it unless history shows that it had arrived"
 )
-_PRESENT = object()  # the ticket of the request that is answered once the presence was handled
+_PRESENT = object()  # the waiter of the request that is answered once the presence was handled
 
 
 class Session:
@@ -78,9 +78,9 @@ class Session:
         self._requests = PendingRequests()
         self.timers = Timers()  # holds bytes to send and deliveries to make
         self._rooms = Rooms(addresses, new_id, self._send_now)
-        repetitions = Repetitions()
+        seen_messages = SeenMessages()
         self.recovery = Recovery(
-            config, addresses, repetitions, counters, self._emit, lambda: self.me, fills_gaps
+            config, addresses, seen_messages, counters, self._emit, lambda: self.me, fills_gaps
         )
         self._inbound = Inbound(
             config,
@@ -88,12 +88,12 @@ class Session:
             self._rooms,
             self.timers,
             counters,
-            repetitions,
+            seen_messages,
             self.recovery,
             self._emit,
             self._refused,
         )
-        self._standing: dict[Hashable, tuple[str, str | None, str]] = {
+        self._session_requests: dict[Hashable, tuple[str, str | None, str]] = {
             "carbons": ("set", None, f'<enable xmlns="{ns.CARBONS}"/>'),
             "contacts": ("get", None, ROSTER_QUERY),  # only who asks is told of them (RFC 6121)
         }
@@ -137,7 +137,7 @@ class Session:
 
     def begin(self, bound: Bound, now: float) -> None:
         """A new session; what the old one left is dealt with first."""
-        self.lose()
+        self.session_lost()
         self.jid = bound.jid
         self._managed, self._resume_id = bound.managed, bound.resume_id
         self._inbound.begin()
@@ -145,7 +145,7 @@ class Session:
         self.recovery.begin()
         self._asked_when.append(now)  # by the requests of a new session
         self._send_now(b"<presence/>")
-        for key, (kind, to, payload) in self._standing.items():
+        for key, (kind, to, payload) in self._session_requests.items():
             # Stanzas are handled in order: what is answered after the presence says that we are there.
             self.request(kind, to, payload, _PRESENT if key == "carbons" else None)
         self._flow(now)
@@ -171,7 +171,7 @@ class Session:
         self.liveness.start(now)
         self.flush(now)
 
-    def proceed(self, now: float) -> None:
+    def release_held_back(self, now: float) -> None:
         """All that has arrived was read, and the stream goes on: if the server hears us, replay.
 
         Not before: the last words of a server that gives up may be an acknowledgement and an error.
@@ -184,11 +184,11 @@ class Session:
         self.flush(now)
         self.ask_if_needed(now)
 
-    def present(self) -> None:
+    def presence_sent(self) -> None:
         """Messages reach us in this session: what came before is history's."""
         self.recovery.ask()
 
-    def pause(self) -> None:
+    def link_down(self) -> None:
         """The link is gone."""
         self._asked_when.clear()
         self.flowing = self._has_answered = self._holds_back = False
@@ -203,9 +203,9 @@ class Session:
         """The server does not know the session any more; ``h`` is its count if it still has that."""
         if h is not None:
             self._settle(self._outbox.handled(h), now)
-        self.lose()
+        self.session_lost()
 
-    def lose(self) -> None:
+    def session_lost(self) -> None:
         """The session is gone: what has not arrived is sent again, and what may have is asked of history."""
         self._resume_id = None
         self._answer_due = False
@@ -223,9 +223,11 @@ class Session:
                 self._failed(outbound.submission, _unknown())
         if doubtful:
             self._looking_up += doubtful
-            self.outputs.append(Lookup(tuple(o.submission for o in doubtful if o.submission)))
+            self.outputs.append(CheckStored(tuple(o.submission for o in doubtful if o.submission)))
 
-    def looked_up(self, asked: Lookup, found: frozenset[str] | None, now: float) -> None:
+    def stored_ids_received(
+        self, asked: CheckStored, found: frozenset[str] | None, now: float
+    ) -> None:
         """History's answer: the ids it holds, or None if it could not be read.
 
         What it holds had arrived; what it lacks is sent again, before anything newer.
@@ -251,7 +253,7 @@ class Session:
 
         Return how many messages have certainly not arrived, and how many of the others were not acknowledged.
         """
-        self.pause()
+        self.link_down()
         self.recovery.end()
         self.timers.clear()
         self._resume_id = None
@@ -290,7 +292,7 @@ class Session:
             self._looking_up.append(Outbound(data, submission, attempted=True))
             asked.append(submission)
         if asked:
-            self.outputs.append(Lookup(tuple(asked)))
+            self.outputs.append(CheckStored(tuple(asked)))
 
     # --- what we send ---
 
@@ -326,12 +328,12 @@ class Session:
         self._inbound.expect_marker(own_id)
         self.send_later(encode_marker(name, message.id, message.dialog_id, to, own_id), now)
 
-    def send_fleeting(self, data: bytes) -> None:
+    def send_ephemeral(self, data: bytes) -> None:
         """Send what has no meaning later: it is dropped while the link is down."""
         if self.flowing and not self._holds_back:
             self._send_now(data)
         else:
-            self._counters.fleeting_dropped += 1
+            self._counters.ephemeral_dropped += 1
 
     def tick(self, now: float) -> None:
         """Do what has become due."""
@@ -339,13 +341,13 @@ class Session:
             if isinstance(thing, Delivery):
                 self.outputs.append(thing)
             else:
-                self.send_fleeting(thing)
+                self.send_ephemeral(thing)
 
-    def request(self, kind: str, to: str | None, payload: str, ticket: Any) -> str:
-        """Send an IQ and return its id; the :class:`Answer` carries ``ticket``."""
+    def request(self, kind: str, to: str | None, payload: str, waiter: Any) -> str:
+        """Send an IQ and return its id; the :class:`Answer` carries ``waiter``."""
         assert self.jid is not None
         request_id = self._new_id()
-        self._requests.add(request_id, to, self.jid, ticket)
+        self._requests.add(request_id, to, self.jid, waiter)
         self._send_now(encode_iq(kind, to, payload, request_id))
         return request_id
 
@@ -355,27 +357,27 @@ class Session:
 
     def remember(self, key: Hashable, kind: str, to: str | None, payload: str) -> None:
         """Make this request again in every new session, until :meth:`forget`."""
-        self._standing[key] = (kind, to, payload)
+        self._session_requests[key] = (kind, to, payload)
 
     def forget(self, key: Hashable) -> None:
         """Do not make that request again."""
-        self._standing.pop(key, None)
+        self._session_requests.pop(key, None)
 
-    def join(self, dialog: DialogRef, ticket: Any) -> None:
-        """Enter a dialog's room; the :class:`Answer` carries ``ticket``."""
-        self.outputs += self._rooms.join(dialog, ticket, self.me)
+    def join(self, dialog: DialogRef, waiter: Any) -> None:
+        """Enter a dialog's room; the :class:`Answer` carries ``waiter``."""
+        self.outputs += self._rooms.join(dialog, waiter, self.me)
 
-    def leave(self, dialog_id: str, ticket: Any) -> None:
-        """Leave a dialog's room; the :class:`Answer` carries ``ticket``."""
-        self.outputs += self._rooms.leave(dialog_id, ticket, self.me)
+    def leave(self, dialog_id: str, waiter: Any) -> None:
+        """Leave a dialog's room; the :class:`Answer` carries ``waiter``."""
+        self.outputs += self._rooms.leave(dialog_id, waiter, self.me)
 
-    def give_up_room(self, ticket: Any) -> None:
+    def cancel_join(self, waiter: Any) -> None:
         """Nobody waits for that answer any more."""
-        self._rooms.give_up(ticket)
+        self._rooms.cancel_join(waiter)
 
     def _fail_requests(self, error: Exception) -> None:
         failed = self._requests.fail(error)
-        self.outputs += [answer for answer in failed if answer.ticket not in (None, _PRESENT)]
+        self.outputs += [answer for answer in failed if answer.waiter not in (None, _PRESENT)]
 
     def flush(self, now: float) -> None:
         """Write what waits, unless it must stay behind messages that history is asked about."""
@@ -423,7 +425,7 @@ class Session:
             f'<ping xmlns="{ns.PING}"/></iq>'
         )
 
-    def say_goodbye(self) -> None:
+    def close_stream(self) -> None:
         """Write the end of the stream, and nothing after it."""
         self.answer()  # so that the server knows what was handled and keeps only the rest
         self.write("</stream:stream>")
@@ -465,7 +467,7 @@ class Session:
 
     def _sent(self, submission: Submission, now: float) -> None:
         self._inbound.remember_own(submission, self.me, now)  # history has it from now on
-        self.outputs.append(Settled(submission))
+        self.outputs.append(OutcomeKnown(submission))
         message = submission.message
         if message is not None:
             sent = MessageSent(message_id=submission.id, dialog=submission.dialog, message=message)
@@ -473,9 +475,9 @@ class Session:
 
     def _failed(self, submission: Submission, error: Exception) -> None:
         if submission.durable:
-            self.outputs.append(Settled(submission, SendDeferredError(DEFERRED)))
+            self.outputs.append(OutcomeKnown(submission, SendDeferredError(DEFERRED)))
             return
-        self.outputs.append(Settled(submission, error))
+        self.outputs.append(OutcomeKnown(submission, error))
         failure = MessageFailure(
             message_id=submission.id, dialog_id=submission.dialog.id, error=error
         )
@@ -507,7 +509,7 @@ class Session:
                 and sender in (*ours, submission.to)
             ):
                 outbound.submission = None
-                self.outputs.append(Settled(submission, failure.error))
+                self.outputs.append(OutcomeKnown(submission, failure.error))
                 return
 
     def _receive_iq(self, iq: Any, now: float) -> None:
@@ -524,7 +526,7 @@ class Session:
                 return
         push = decode_push(iq, self._addresses, self.me)
         if push is not None and push.delivery is not None:
-            if push.asked is None or push.asked in self._standing:
+            if push.asked is None or push.asked in self._session_requests:
                 self._inbound.report(push.delivery)
             else:  # nobody asked to be told, or gave up on the answer
                 push = None
@@ -539,10 +541,10 @@ class Session:
             self._answer_iq(iq, request_id, accepted=push is not None and push.accepted)
 
     def _answered(self, answer: Answer) -> None:
-        if answer.ticket is _PRESENT:
+        if answer.waiter is _PRESENT:
             self.is_present = True
             self._heard()
-        if answer.ticket not in (None, _PRESENT):
+        if answer.waiter not in (None, _PRESENT):
             self.outputs.append(answer)
         elif answer.error is not None:
             self._counters.refused += 1
@@ -561,9 +563,9 @@ class Session:
             )
         self._send_now(reply.encode())
 
-    def taken_over(self, now: float) -> None:
+    def committed(self, now: float) -> None:
         """All outputs that found room were handed over: say 'delivered' and acknowledge."""
-        due = [*self._inbound.taken_over(), *self.recovery.taken_over(hole=self.has_hole)]
+        due = [*self._inbound.committed(), *self.recovery.committed(rejected=self.has_rejected)]
         for message in due if self._config.auto_delivered else ():
             self.send_marker("received", message, now)
         if self._answer_due and self.flowing:
@@ -576,12 +578,12 @@ class Session:
     def lose_deliveries(self, lost: Sequence[Delivery]) -> None:
         """These, the newest deliveries, were not taken over, and the session ends with that."""
         self._inbound.lose(lost)
-        self.recovery.taken_over(hole=True)  # nor is 'delivered' due for what history held
+        self.recovery.committed(rejected=True)  # nor is 'delivered' due for what history held
 
     @property
-    def has_hole(self) -> bool:
+    def has_rejected(self) -> bool:
         """Whether a delivery was refused on this link, which brings no more deliveries since."""
-        return self._inbound.hole is not None
+        return self._inbound.first_rejected is not None
 
 
 def _unknown() -> OutcomeUnknownError:

@@ -52,12 +52,12 @@ from connectycube.chat.durable import DurableStore
 from connectycube.chat.records import Arrived, Identity
 
 store = DurableStore(sys.argv[1], Identity(1, 5, "localhost"))
-store.take_over([Arrived(("c", 7, "before"), Message(body="x"))], (), None, None)
+store.commit([Arrived(("c", 7, "before"), Message(body="x"))], (), None, None)
 resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, resource.RLIM_INFINITY))
 try:
     for number in range(1_000):
         arrived = Arrived(("c", 7, f"m{number}"), Message(body="x" * 1_000))
-        store.take_over([arrived], (), None, None)
+        store.commit([arrived], (), None, None)
         print(f"m{number}")
 except DurableStoreError as error:
     print(error)

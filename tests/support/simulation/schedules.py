@@ -76,7 +76,7 @@ class Schedule:
         if self.stays_logged_in and not self.keeps_offline:
             # What is remembered beyond this is remembered because it is needed. (A server that never asks
             # what has arrived may keep all of it for the next session.)
-            world.core.recovery._repetitions._window = 3
+            world.core.recovery._seen_messages._window = 3
         return world
 
     def _lag(self) -> float:
@@ -191,7 +191,7 @@ class Schedule:
         if user in self.link_needed:
             world.core.release_link()
         else:
-            world.core.need_link(world.now)
+            world.core.hold_link(world.now)
             world.after()
         self.link_needed ^= {user}
 
@@ -268,17 +268,17 @@ class Schedule:
             message_id = submission.id
             settled = [s for s in world.settled if s.submission is submission]
             if len(settled) != 1:
-                found.append(f"message {submission.ticket} was settled {len(settled)} times")
+                found.append(f"message {submission.waiter} was settled {len(settled)} times")
                 continue
             outcome = "sent" if settled[0].error is None else type(settled[0].error)
             if (message_id in world.sent) != (outcome == "sent"):
-                found.append(f"message {submission.ticket}: event and outcome differ")
+                found.append(f"message {submission.waiter}: event and outcome differ")
             if outcome == "sent" and message_id not in handled:
-                found.append(f"message {submission.ticket} was 'sent' and the server never had it")
+                found.append(f"message {submission.waiter} was 'sent' and the server never had it")
             if outcome not in ("sent", OutcomeUnknownError) and message_id in handled:
-                found.append(f"message {submission.ticket} failed and the server has it")
+                found.append(f"message {submission.waiter} failed and the server has it")
             if self.stays_logged_in and self.sent[me][message_id] and outcome != "sent":
-                found.append(f"message {submission.ticket} ended as {outcome}, with time to heal")
+                found.append(f"message {submission.waiter} ended as {outcome}, with time to heal")
         return found
 
     def _inbound(self, world: World) -> list[str]:

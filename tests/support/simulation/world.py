@@ -17,7 +17,14 @@ from connectycube.chat.protocol.core import Core
 from connectycube.chat.protocol.decoding import Delivery
 from connectycube.chat.protocol.encoding import encode_message
 from connectycube.chat.protocol.outbox import Submission
-from connectycube.chat.protocol.outputs import Dropped, Echoed, Lookup, Overheard, Recover, Settled
+from connectycube.chat.protocol.outputs import (
+    CheckStored,
+    Dropped,
+    EchoReceived,
+    FetchGap,
+    OutcomeKnown,
+    UncommittedDelivery,
+)
 from connectycube.chat.protocol.requests import Answer
 from connectycube.chat.protocol.stream import Credentials
 from connectycube.config import Config
@@ -68,7 +75,7 @@ class World:
             fills_gaps=history is not None and self.config.fill_gaps,
         )
         self.fillings: list[Iterator[None]] = []
-        self.recovers: list[Recover] = []
+        self.recovers: list[FetchGap] = []
         self.fails: Callable[[], bool] = lambda: False
         self.seen: list[str] = []
         """What came about that leaves no other trace."""
@@ -81,14 +88,14 @@ class World:
         self.queued = 0
         self._was_full = False
         self.survives: Callable[[int], int] = lambda size: size
-        self.looks_up: Callable[[Lookup], frozenset[str] | None] | None = self.truth
+        self.looks_up: Callable[[CheckStored], frozenset[str] | None] | None = self.truth
         self.deliveries: list[Delivery] = []
-        self.settled: list[Settled] = []
+        self.settled: list[OutcomeKnown] = []
         self.answers: list[Answer] = []
         self.overheard: list[Delivery] = []
         self.dropped: list[Dropped] = []
-        self.echoes: list[Echoed] = []
-        self.lookups: list[Lookup] = []
+        self.echoes: list[EchoReceived] = []
+        self.lookups: list[CheckStored] = []
         self.submissions: list[Submission] = []
 
     # --- what happened ---
@@ -138,16 +145,16 @@ class World:
         in_room = dialog.peer_id is None
         to = ADDRESSES.room(dialog.id) if in_room else ADDRESSES.user(dialog.peer_id)
         assert message.id is not None
-        submission = Submission(message.id, to, dialog, message, ticket=number)
+        submission = Submission(message.id, to, dialog, message, waiter=number)
         data = encode_message(message, to, "groupchat" if in_room else "chat")
         self.core.submit(submission, data, self.now)
         self.submissions.append(submission)
         self.after()
         return submission
 
-    def request(self, ticket: Any, to: str | None = HOST) -> str:
+    def request(self, waiter: Any, to: str | None = HOST) -> str:
         """Send an IQ."""
-        request_id = self.core.request("get", to, '<ping xmlns="urn:xmpp:ping"/>', ticket)
+        request_id = self.core.request("get", to, '<ping xmlns="urn:xmpp:ping"/>', waiter)
         self.after()
         return request_id
 
@@ -243,7 +250,7 @@ class World:
             self.core.drained(QueueOverflowError("full", receiver=None), self.now)
             self.after()
 
-    def truth(self, lookup: Lookup) -> frozenset[str]:
+    def truth(self, lookup: CheckStored) -> frozenset[str]:
         """What history holds of the messages asked for."""
         return frozenset(self.server.messages()) & {s.id for s in lookup.submissions}
 
@@ -251,7 +258,7 @@ class World:
         """Tell the core what history says, for every question so far."""
         while self.lookups and self.looks_up is not None:
             lookup = self.lookups.pop(0)
-            self.core.looked_up(lookup, self.looks_up(lookup), self.now)
+            self.core.stored_ids_received(lookup, self.looks_up(lookup), self.now)
             self.after()
 
     def fill_gaps(self, steps: int = 1_000) -> None:
@@ -265,7 +272,7 @@ class World:
                 self.core.gap_answered(self.now)
                 self.after()
 
-    def _fill(self, asked: Recover) -> Iterator[None]:
+    def _fill(self, asked: FetchGap) -> Iterator[None]:
         """Read history as the driver does; between its steps anything may happen."""
         history, recovery = self.history, self.core.recovery
         assert history is not None
@@ -301,7 +308,7 @@ class World:
                 error = QueueOverflowError("full", receiver=None)
                 self.core.overflowed(refused, error, self.now)
             else:
-                self.core.taken_over(self.now)
+                self.core.committed(self.now)
         link = self.link
         if link is not None:
             link.to_server += self.core.outgoing
@@ -321,24 +328,24 @@ class World:
                     if full:
                         yield output
                         continue
-                if output.sequence is not None or output.counted:
+                if output.sequence is not None or output.takes_room:
                     self.queued += 1
                 self.deliveries.append(output)
-            elif isinstance(output, Settled):
+            elif isinstance(output, OutcomeKnown):
                 self.settled.append(output)
             elif isinstance(output, Dropped):
                 self.dropped.append(output)
-            elif isinstance(output, Overheard):
+            elif isinstance(output, UncommittedDelivery):
                 self.overheard.append(output.delivery)
-            elif isinstance(output, Echoed):
+            elif isinstance(output, EchoReceived):
                 self.echoes.append(output)
             elif isinstance(output, Answer):
                 self.answers.append(output)
-            elif isinstance(output, Recover):
+            elif isinstance(output, FetchGap):
                 self.recovers.append(output)
                 self.fillings.append(self._fill(output))
             else:
-                self.seen.append("Lookup")
+                self.seen.append("CheckStored")
                 self.lookups.append(output)
 
     def _drop_link(self) -> None:

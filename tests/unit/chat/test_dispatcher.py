@@ -60,7 +60,7 @@ def occupied(dispatcher, lane="gate"):
 
 def wait_until_idle(dispatcher):
     """Return when everything that was queued has been done."""
-    wait_until(lambda: not dispatcher._lanes)
+    wait_until(lambda: not dispatcher._queues)
 
 
 def meet(dispatcher, workers):
@@ -786,7 +786,7 @@ def test_under_load_each_task_runs_exactly_once_and_in_order_in_its_lane(workers
             assert stress.done[lane, producer.name] == list(range(count))
     assert stress.drained > 10
     assert (stress.dispatcher.queued, stress.dispatcher.queued_bytes) == (0, 0)
-    assert stress.dispatcher._lanes == {}
+    assert stress.dispatcher._queues == {}
 
 
 # --- room for who brings much -----------------------------------------------------------------------

@@ -11,7 +11,7 @@ from connectycube import Config, DialogRef, DurableStoreError, Message, SendHand
 from connectycube.chat.durability import Durability
 from connectycube.chat.protocol.decoding import Delivery
 from connectycube.chat.protocol.outbox import Submission
-from connectycube.chat.protocol.outputs import Settled
+from connectycube.chat.protocol.outputs import OutcomeKnown
 
 PEER = "7-1@localhost"
 OTHER = "8-1@localhost"
@@ -54,7 +54,7 @@ def delivery(name: str) -> Delivery:
 def submission(message_id: str, to: str = PEER) -> Submission:
     message = Message(id=message_id, body="x", dialog=DialogRef.private(7))
     return Submission(
-        message_id, to, DialogRef.private(7), message, ticket=handle_of(message_id, message)
+        message_id, to, DialogRef.private(7), message, waiter=handle_of(message_id, message)
     )
 
 
@@ -62,10 +62,10 @@ def test_without_a_file_there_is_nothing_to_do(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     off = durability(None)
     assert off.open(5).seen == ()
-    assert off.take_over([delivery("a")], 1.0) == {}
+    assert off.commit([delivery("a")], 1.0) == {}
     off.accept(submission("a"), b"<message/>")
     assert off.known(submission("a")) is None
-    assert off.take_left() == []
+    assert off.load_saved() == []
     assert off.message_id(PEER) != off.message_id(PEER)
     off.release()
     assert list(tmp_path.iterdir()) == []
@@ -74,21 +74,21 @@ def test_without_a_file_there_is_nothing_to_do(tmp_path, monkeypatch):
 def test_what_is_no_message_or_has_no_id_is_not_kept(kept):
     edit = Delivery(signal="message_edited", event="e", key=(PEER, 7, "a"))
     nameless = Delivery(signal="message_received", event=Message(body="x"))
-    assert kept.take_over([edit, nameless], 1.0) == {}
+    assert kept.commit([edit, nameless], 1.0) == {}
 
 
 def test_what_receivers_have_in_hand_is_not_left_for_the_next_login(kept):
-    places = kept.take_over([delivery("a"), delivery("b")], None)
+    places = kept.commit([delivery("a"), delivery("b")], None)
     kept.release()
     kept.open(5)
-    assert kept.take_left() == []
+    assert kept.load_saved() == []
     kept.handled(places[PEER, 7, "a"], keep=True)
     kept.open(5)
-    assert [left.event.id for left, _ in kept.take_left()] == ["a"]
+    assert [left.event.id for left, _ in kept.load_saved()] == ["a"]
 
 
 def test_the_file_is_let_go_of_when_the_last_of_them_has_returned(kept, path):
-    places = kept.take_over([delivery("a"), delivery("b")], None)
+    places = kept.commit([delivery("a"), delivery("b")], None)
     kept.release()
     for name in "ab":
         with pytest.raises(DurableStoreError, match="has it open"):
@@ -100,31 +100,31 @@ def test_the_file_is_let_go_of_when_the_last_of_them_has_returned(kept, path):
 
 
 def test_another_user_has_to_wait_for_them(kept):
-    kept.take_over([delivery("a")], None)
+    kept.commit([delivery("a")], None)
     kept.release()
     with pytest.raises(DurableStoreError, match="receivers of user 5 are still running"):
         kept.open(6)
 
 
 def test_a_broken_store_is_opened_anew_and_those_in_hand_stay_so(kept):
-    kept.take_over([delivery("a")], None)
+    kept.commit([delivery("a")], None)
     broken = kept._store
     broken._connection.execute("PRAGMA query_only = ON")
     with pytest.raises(DurableStoreError):
-        kept.take_over([delivery("b")], None)
+        kept.commit([delivery("b")], None)
     kept.open(5)
     assert kept._store is not broken
-    assert kept.take_left() == []
-    assert list(kept.take_over([delivery("b")], None)) == [(PEER, 7, "b")]
+    assert kept.load_saved() == []
+    assert list(kept.commit([delivery("b")], None)) == [(PEER, 7, "b")]
 
 
 def test_a_message_of_a_file_that_is_gone_removes_nothing_from_the_new_one(kept, path):
-    old = kept.take_over([delivery("a")], None)[PEER, 7, "a"]
+    old = kept.commit([delivery("a")], None)[PEER, 7, "a"]
     path.unlink()
     with pytest.raises(DurableStoreError):
-        kept.take_over([delivery("b")], None)
+        kept.commit([delivery("b")], None)
     kept.open(5)
-    new = kept.take_over([delivery("c")], None)[PEER, 7, "c"]
+    new = kept.commit([delivery("c")], None)[PEER, 7, "c"]
     assert (new.n, new.store_id == old.store_id) == (old.n, False)
     kept.handled(old, keep=False)
     assert [entry.key[2] for entry in kept._store.inbox()] == ["c"]
@@ -134,18 +134,18 @@ def test_what_cannot_be_noted_is_told_and_stays(path):
     failures: list[Exception] = []
     kept = durability(path, failures)
     kept.open(5)
-    place = kept.take_over([delivery("a")], None)[PEER, 7, "a"]
+    place = kept.commit([delivery("a")], None)[PEER, 7, "a"]
     kept._store._connection.execute("PRAGMA query_only = ON")
     kept.handled(place, keep=False)
     assert [type(failure) for failure in failures] == [DurableStoreError]
     kept.open(5)
-    assert [left.event.id for left, _ in kept.take_left()] == ["a"]
+    assert [left.event.id for left, _ in kept.load_saved()] == ["a"]
     kept._in_hand.clear()
     kept.release()
 
 
 def test_ids_count_by_recipient_and_only_what_was_accepted(kept):
-    place = kept.take_over([delivery("a")], None)[PEER, 7, "a"]
+    place = kept.commit([delivery("a")], None)[PEER, 7, "a"]
     with kept.handling(place, (PEER, 7, "a")):
         first, to_other = kept.message_id(PEER), kept.message_id(OTHER)
         assert kept.message_id(PEER) == first
@@ -164,7 +164,7 @@ def test_an_outcome_is_noted_once_and_a_refused_message_may_be_sent_again(kept):
     for name in ("sent", "refused"):
         kept.accept(submission(name), b"x")
     sent, refused = (kept._pending[name].submission for name in ("sent", "refused"))
-    kept.take_over([Settled(sent), Settled(refused, ValueError("no"))], None)
+    kept.commit([OutcomeKnown(sent), OutcomeKnown(refused, ValueError("no"))], None)
     assert kept._store.outbox() == []
     assert kept.known(submission("sent")).done()
     assert kept.known(submission("refused")) is None

@@ -39,7 +39,7 @@ def acknowledged(name: str, inbound: int | None = None) -> Outcome:
 
 
 def take(store: DurableStore, *names: str) -> list[int]:
-    return store.take_over([arrived(name) for name in names], (), None, None)
+    return store.commit([arrived(name) for name in names], (), None, None)
 
 
 def waiting(store: DurableStore) -> list[str]:
@@ -96,7 +96,7 @@ def test_messages_come_back_in_the_order_in_which_they_arrived(path):
 
 def test_a_sender_may_have_any_number(store):
     key = (PEER, 2**63 + 1, "a")
-    store.take_over([Arrived(key, Message(body="x"))], (), None, None)
+    store.commit([Arrived(key, Message(body="x"))], (), None, None)
     assert [entry.key for entry in store.inbox()] == [key]
     assert store.seen() == [(key, None)]
 
@@ -130,7 +130,7 @@ def test_the_outbox_keeps_stanzas_and_messages_in_order(path):
 def test_an_acknowledged_message_moves_to_those_that_were_sent(store):
     store.add(outgoing("a"))
     store.add(outgoing("b"))
-    store.take_over((), [acknowledged("a")], None, 50.0)
+    store.commit((), [acknowledged("a")], None, 50.0)
     assert [entry.id for entry in store.outbox()] == ["b"]
     assert store.sent() == [("a", PEER, 50.0)]
     assert store.recipient_of_sent("a") == PEER
@@ -138,7 +138,7 @@ def test_an_acknowledged_message_moves_to_those_that_were_sent(store):
 
 def test_a_refused_message_is_forgotten(store):
     store.add(outgoing("a"))
-    store.take_over((), [Outcome("a", PEER, acknowledged=False)], None, None)
+    store.commit((), [Outcome("a", PEER, acknowledged=False)], None, None)
     assert (store.outbox(), store.sent()) == ([], [])
 
 
@@ -151,7 +151,7 @@ def test_an_id_is_in_the_outbox_once(store):
 
 def test_a_takeover_stores_the_cursor_unless_its_time_is_unknown(path):
     with opened(path) as store:
-        store.take_over([arrived("a")], (), 100.0, 101.0)
+        store.commit([arrived("a")], (), 100.0, 101.0)
         take(store, "b")
         assert store.cursor == 100.0
         assert store.seen() == [((PEER, 7, "a"), 101.0), ((PEER, 7, "b"), None)]
@@ -207,7 +207,7 @@ def test_the_oldest_keys_and_ids_are_forgotten_beyond_a_bound(store):
     for number in range(10):
         place = take(store, f"in{number}")[0]
         store.handled(place)
-        store.take_over((), [acknowledged(f"out{number}")], None, None)
+        store.commit((), [acknowledged(f"out{number}")], None, None)
     store.prune()
     assert [key[2] for key, _ in store.seen()] == ["in7", "in8", "in9"]
     assert [entry[0] for entry in store.sent()] == ["out7", "out8", "out9"]
@@ -224,7 +224,7 @@ def test_pruning_happens_by_itself(store):
 def test_keys_that_a_gap_may_need_are_kept_however_many_there_are(store):
     for number in range(10):
         moment = 10_000.0 + number
-        store.take_over([arrived(f"in{number}")], [acknowledged(f"out{number}")], moment, moment)
+        store.commit([arrived(f"in{number}")], [acknowledged(f"out{number}")], moment, moment)
     for place in [entry.n for entry in store.inbox()]:
         store.handled(place)
     store.prune()
@@ -237,10 +237,10 @@ def test_keys_that_a_gap_may_need_are_kept_however_many_there_are(store):
 @pytest.mark.usefixtures("forgetful")
 def test_pruning_keeps_an_unhandled_message_and_its_answers(store):
     place = take(store, "unhandled")[0]
-    store.take_over((), [acknowledged("answer", place)], None, None)
+    store.commit((), [acknowledged("answer", place)], None, None)
     for number in range(10):
         store.handled(take(store, f"in{number}")[0])
-        store.take_over((), [acknowledged(f"out{number}")], None, None)
+        store.commit((), [acknowledged(f"out{number}")], None, None)
     store.prune()
     assert store.seen()[0][0][2] == "unhandled"
     assert store.recipient_of_sent("answer") == PEER
@@ -361,14 +361,14 @@ def test_a_full_disk_undoes_the_transaction_and_the_store_goes_on_later(store):
     store._connection.execute(f"PRAGMA max_page_count = {pages}")
     big = [arrived("b"), arrived("c", "x" * 100_000)]
     with pytest.raises(DurableStoreError, match=r"cannot be written: .*full"):
-        store.take_over(big, (), 5.0, 5.0)
+        store.commit(big, (), 5.0, 5.0)
     assert waiting(store) == ["a"]
     assert store.cursor is None
     with pytest.raises(DurableStoreError, match="full"):
         store.add(outgoing("d", body="x" * 100_000))
     assert store.outbox() == []
     store._connection.execute(f"PRAGMA max_page_count = {pages + 100}")
-    store.take_over(big, (), 5.0, 5.0)
+    store.commit(big, (), 5.0, 5.0)
     assert waiting(store) == ["a", "b", "c"]
 
 
@@ -392,8 +392,8 @@ class AnyEnd(RuleBasedStateMachine):
         self.cursor: float | None = None
 
     @rule(new=st.lists(names, unique=True, max_size=4), cursor=st.none() | st.integers(1, 99))
-    def take_over(self, new, cursor):
-        places = self.store.take_over([arrived(name) for name in new], (), cursor, cursor)
+    def commit(self, new, cursor):
+        places = self.store.commit([arrived(name) for name in new], (), cursor, cursor)
         for place, name in zip(places, new, strict=True):
             self.inbox[place] = name
             if name in self.seen:
@@ -421,7 +421,7 @@ class AnyEnd(RuleBasedStateMachine):
     @rule(data=st.data(), is_sent=st.booleans())
     def outcome(self, data, is_sent):
         name = data.draw(st.sampled_from(self.outbox))
-        self.store.take_over((), [Outcome(name, PEER, is_sent)], None, None)
+        self.store.commit((), [Outcome(name, PEER, is_sent)], None, None)
         self.outbox.remove(name)
         if is_sent:
             if name in self.sent:

@@ -86,14 +86,14 @@ def test_the_link_counts_as_needed_during_a_wait_and_only_then():
     needs = []
 
     @contextmanager
-    def needing_link():
+    def holding_link():
         needs.append("needed")
         try:
             yield
         finally:
             needs.append("released")
 
-    handle = SendHandle(MESSAGE.id, MESSAGE, TIMEOUT, needing_link)
+    handle = SendHandle(MESSAGE.id, MESSAGE, TIMEOUT, holding_link)
     assert needs == []
     with pytest.raises(ChatTimeoutError):
         handle.result(0)

@@ -12,10 +12,10 @@ import pytest
 
 from connectycube import ChatError, Config, DialogRef, Limits, Message
 from connectycube.chat.dispatcher import Dispatcher, Task
-from connectycube.chat.history import Historian, History
+from connectycube.chat.history import History, HistoryReader
 from connectycube.chat.protocol.core import Core
 from connectycube.chat.protocol.outbox import Submission
-from connectycube.chat.protocol.outputs import Lookup, Recover
+from connectycube.chat.protocol.outputs import CheckStored, FetchGap
 from connectycube.deadline import Deadline
 from tests.support.waiting import TIMEOUT, wait_until
 
@@ -70,7 +70,7 @@ class Library:
 
 
 class Desk:
-    """A historian with a core that has a gap since moment 50 of our clock, and what it was told."""
+    """A history_reader with a core that has a gap since moment 50 of our clock, and what it was told."""
 
     def __init__(self, library: Library | None, **settings: Any) -> None:
         self.config = config(**settings)
@@ -84,7 +84,9 @@ class Desk:
         self.outputs = self.core.take_outputs()
         self.changed = threading.Condition()
         history = library.history() if library is not None else None
-        self.historian = Historian(self.config, "desk", history, self.dispatcher, self._tell)
+        self.history_reader = HistoryReader(
+            self.config, "desk", history, self.dispatcher, self._tell
+        )
         self.before: Callable[[], None] = lambda: None
 
     def _tell(self, core: Core, answer: Callable[[Core, float], bool]) -> bool:
@@ -98,8 +100,8 @@ class Desk:
     def recover(self) -> list[Any]:
         """Ask what came since, wait until the gap is closed, and return what was said."""
         asked = self.outputs.pop()
-        assert isinstance(asked, Recover)
-        self.historian.ask(self.core, asked)
+        assert isinstance(asked, FetchGap)
+        self.history_reader.ask(self.core, asked)
         with self.changed:
             assert self.changed.wait_for(lambda: not self.core.recovery.is_open, TIMEOUT)
         return self.outputs
@@ -127,16 +129,16 @@ def since(seconds: float) -> datetime:
 
 def test_history_begins_at_the_cursor_in_service_time_less_overlap(library):
     desk = Desk(library)
-    desk.historian.note(50.0, 53.4)  # the service's 1000 is our 53.4
+    desk.history_reader.note(50.0, 53.4)  # the service's 1000 is our 53.4
     desk.recover()
     assert library.asked == [since(996 - 60)]  # in whole seconds, rather too early
 
 
 def test_what_the_clocks_do_after_the_cursor_was_noted_does_not_matter(library):
     desk = Desk(library, gap_overlap=10.0)
-    desk.historian.note(50.0, 50.0)
+    desk.history_reader.note(50.0, 50.0)
     library.time = 30_000.0  # ours stood still while the machine slept
-    desk.historian.note(50.0, 51.0)
+    desk.history_reader.note(50.0, 51.0)
     desk.recover()
     assert library.asked == [since(990)]
 
@@ -144,7 +146,7 @@ def test_what_the_clocks_do_after_the_cursor_was_noted_does_not_matter(library):
 def test_history_begins_at_the_asked_service_time_less_the_elapsed_time(library):
     desk = Desk(library)
     library.time, library.learns = None, 5_000.0
-    desk.historian.note(50.0, 50.0)
+    desk.history_reader.note(50.0, 50.0)
     desk.recover()
     passed = time.monotonic() - 50.0
     assert library.asked[0] == "time"
@@ -172,7 +174,7 @@ def test_dialogs_are_read_one_after_the_other_page_by_page(library):
 
 def test_a_failing_list_is_told_and_nothing_is_read(library, caplog):
     desk = Desk(library)
-    desk.historian.note(50.0, 50.0)
+    desk.history_reader.note(50.0, 50.0)
     error = library.broken[since(940)] = OSError("down")
     (failure,) = desk.recover()
     assert failure.event.dialog is None and failure.event.error is error
@@ -233,7 +235,7 @@ def test_the_next_page_waits_until_the_queue_is_half_empty(library):
         for _ in range(4):
             desk.dispatcher.put(Task(block, "lane"))
         assert entered.wait(TIMEOUT) and desk.dispatcher.queued == 3
-        desk.historian.ask(desk.core, desk.outputs.pop())
+        desk.history_reader.ask(desk.core, desk.outputs.pop())
         wait_until(lambda: desk.dispatcher._room._waiters, "the wait for room")
         assert len(library.asked) == 1  # the dialogs
         release.set()
@@ -249,19 +251,19 @@ def test_the_next_page_waits_until_the_queue_is_half_empty(library):
 # --- which messages had arrived -------------------------------------------------------------------
 
 
-def lookup(*messages: tuple[DialogRef, str]) -> Lookup:
-    return Lookup(tuple(Submission(name, "jid", dialog) for dialog, name in messages))
+def lookup(*messages: tuple[DialogRef, str]) -> CheckStored:
+    return CheckStored(tuple(Submission(name, "jid", dialog) for dialog, name in messages))
 
 
 @pytest.fixture
-def found(monkeypatch) -> Callable[[Library | None, Lookup], Any]:
-    def ask(library: Library | None, question: Lookup) -> Any:
+def found(monkeypatch) -> Callable[[Library | None, CheckStored], Any]:
+    def ask(library: Library | None, question: CheckStored) -> Any:
         answers: list[Any] = []
         desk = Desk(library)
         monkeypatch.setattr(
-            desk.core, "looked_up", lambda asked, ids, now: answers.append((asked, ids))
+            desk.core, "stored_ids_received", lambda asked, ids, now: answers.append((asked, ids))
         )
-        desk.historian.ask(desk.core, question)
+        desk.history_reader.ask(desk.core, question)
         wait_until(lambda: answers, "the answer")
         assert answers[0][0] is question
         return answers[0][1]

@@ -101,15 +101,15 @@ def test_a_message_is_in_the_file_before_it_counts_as_handled(bot, alice):
     bot.chat.login()
     store = store_of(bot.chat)
     handled = []
-    original = store.take_over
+    original = store.commit
 
-    def take_over(*args):
+    def commit(*args):
         handled.append(session_of(driver_of(bot.chat).core)._inbound.handled)
         places = original(*args)
         handled.append(session_of(driver_of(bot.chat).core)._inbound.handled)
         return places
 
-    store.take_over = take_over
+    store.commit = commit
     send(alice, bot, "hello")
     bot.events.wait_for("message_received")
     settled(bot)
@@ -443,14 +443,14 @@ def test_what_history_holds_already_is_not_sent_again(make, alice, emulator, cop
     dead = make()
     dead.chat.login()
     store = store_of(dead.chat)
-    original = store.take_over
+    original = store.commit
 
-    def take_over(arrived, outcomes, cursor, now):
+    def commit(arrived, outcomes, cursor, now):
         if outcomes:  # the server has acknowledged the message, and nothing is committed yet
             as_after_a_crash(dead.path, copy)
         return original(arrived, outcomes, cursor, now)
 
-    store.take_over = take_over
+    store.commit = commit
     handle = dead.chat.send_private(alice.id, "once")
     handle.result(TIMEOUT)
     born = make(copy)
@@ -766,7 +766,7 @@ def test_a_store_that_cannot_note_what_was_handled_closes_the_connection(bot, al
 def test_a_message_whose_outcome_cannot_be_noted_was_sent_all_the_same(bot, alice, emulator):
     bot.chat.login()
     store = store_of(bot.chat)
-    failing(store, "take_over", DurableStoreError("the disk is full", path=str(bot.path)))
+    failing(store, "commit", DurableStoreError("the disk is full", path=str(bot.path)))
     handle = bot.chat.send_private(alice.id, "once")
     assert handle.result(TIMEOUT).body == "once"
     assert isinstance(bot.wait_for_state(ChatState.CLOSED).reason, DurableStoreError)

@@ -90,7 +90,7 @@ def test_when_the_exit_has_begun_nobody_logs_in_or_again(alice, exits):
 
 def test_a_callback_is_cut_off_only_by_what_the_exit_does(monkeypatch):
     error = NotConnectedError("logged out")
-    assert not ending.cut_off_by_exit(error)
+    assert not ending.caused_by_exit(error)
     monkeypatch.setattr(ending, "_begun", True)
-    assert ending.cut_off_by_exit(error)
-    assert not ending.cut_off_by_exit(ValueError("its own"))
+    assert ending.caused_by_exit(error)
+    assert not ending.caused_by_exit(ValueError("its own"))

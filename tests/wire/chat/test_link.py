@@ -17,7 +17,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from connectycube.chat.link import (
-    AttemptAbandoned,
+    AttemptCancelled,
     Link,
     Waker,
     open_link,
@@ -534,7 +534,7 @@ class Attempt:
 
     def assert_abandoned(self):
         began = time.monotonic()
-        with pytest.raises(AttemptAbandoned):
+        with pytest.raises(AttemptCancelled):
             self.result.result(TIMEOUT)
         assert time.monotonic() - began < TIMEOUT / 2  # the deadline is TIMEOUT
 
@@ -615,7 +615,7 @@ def linked(certificates, connect):
             server.settimeout(TIMEOUT)
             assert (
                 link.receive() is None
-            )  # TLS's session tickets: unread, they would turn FIN into RST
+            )  # TLS's session waiters: unread, they would turn FIN into RST
             yield link, server
 
 
@@ -626,7 +626,7 @@ def readable(link):
 
 
 def receive(link):
-    """What comes next on the link; session tickets and the like are nothing."""
+    """What comes next on the link; session waiters and the like are nothing."""
     while True:
         readable(link)
         if (data := link.receive()) is not None:

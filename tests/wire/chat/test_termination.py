@@ -142,7 +142,7 @@ def test_the_second_signal_ends_it_at_once(person, proxy, caplog):
 def test_a_login_after_a_hurried_end_works_and_is_not_over_for_the_exit(person):
     alice = person()
     alice.login()
-    driver_of(alice.chat).hurry()
+    driver_of(alice.chat).abort()
     alice.login()
     assert alice.chat.ping() < TIMEOUT
     assert not driver_of(alice.chat).is_over
@@ -218,13 +218,13 @@ def test_an_exception_in_a_handler_ends_the_wait_but_not_the_connection(alice, s
     alice.login()
 
     def interrupt():
-        wait_until(lambda: driver_of(alice.chat).closings._waits)
+        wait_until(lambda: driver_of(alice.chat).close_waiters._waits)
         os.kill(os.getpid(), signal.SIGINT)
 
     with meanwhile(interrupt), pytest.raises(KeyboardInterrupt):
         alice.chat.wait()
     assert alice.chat.ping() < TIMEOUT
-    assert not driver_of(alice.chat).closings._waits
+    assert not driver_of(alice.chat).close_waiters._waits
 
 
 def test_several_threads_wait_for_the_same_end_with_its_reason(emulator):
@@ -232,7 +232,7 @@ def test_several_threads_wait_for_the_same_end_with_its_reason(emulator):
     eve.login()
     with ThreadPoolExecutor(5) as pool:
         waits = [pool.submit(eve.chat.wait) for _ in range(5)]
-        wait_until(lambda: len(driver_of(eve.chat).closings._waits) == 5)
+        wait_until(lambda: len(driver_of(eve.chat).close_waiters._waits) == 5)
         with emulator.faults.start("stream_error", user=eve.id, times=1):
             errors = [wait.exception(TIMEOUT) for wait in waits]
     assert [error.condition for error in errors] == ["conflict"] * 5
@@ -249,7 +249,7 @@ def test_a_waiter_learns_of_an_end_even_if_a_login_follows_at_once(emulator):
 
     with ThreadPoolExecutor(1) as pool:
         waiting = pool.submit(eve.chat.wait)
-        wait_until(lambda: driver_of(eve.chat).closings._waits)
+        wait_until(lambda: driver_of(eve.chat).close_waiters._waits)
         with emulator.faults.start("stream_error", user=eve.id, times=1):
             assert isinstance(waiting.exception(TIMEOUT), StreamError)
         eve.wait_for_state(S.READY, 2)

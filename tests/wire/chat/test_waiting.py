@@ -224,7 +224,7 @@ def test_wait_for_waits_for_one_event_and_leaves_nothing_open(alice, bob):
         while waiter.is_alive():
             bob.chat.send_private(alice.id, "hello").result(TIMEOUT)
         assert found[0].body == "hello"
-        assert driver_of(alice.chat)._outlet.streams._open == ()
+        assert driver_of(alice.chat)._router.streams._open == ()
 
 
 def test_what_where_raises_reaches_the_caller_and_closes_the_stream(alice, bob):
@@ -233,7 +233,7 @@ def test_what_where_raises_reaches_the_caller_and_closes_the_stream(alice, bob):
         bob.chat.send_private(alice.id, "hello")
         with pytest.raises(ZeroDivisionError), events:
             events.next(where=lambda message: 1 / 0)
-        assert driver_of(alice.chat)._outlet.streams._open == ()
+        assert driver_of(alice.chat)._router.streams._open == ()
 
 
 def test_a_wait_that_nothing_ends_times_out_and_names_the_signal(alice):
@@ -266,7 +266,7 @@ def test_wrong_arguments_are_named_and_nothing_is_left_open(alice, arguments, er
     if len(rest) == 1:
         with pytest.raises(error, match=name):
             chat.events(chat.message_received if signal == "ok" else signal, *rest)
-    assert driver_of(chat)._outlet.streams._open == ()
+    assert driver_of(chat)._router.streams._open == ()
 
 
 async def later(message):

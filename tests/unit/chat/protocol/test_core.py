@@ -457,7 +457,7 @@ def test_what_overflows_before_we_are_ready_is_fetched_once_we_are() -> None:
     world.room = 1
     for number in (1, 2, 3):
         server.send(text_message(number))
-    world.core.need_link(world.now)  # as whoever waits for the login does
+    world.core.hold_link(world.now)  # as whoever waits for the login does
     world.login()
     assert world.core.state is S.AUTHENTICATED and world.received == [1]
     world.room = None
@@ -635,8 +635,8 @@ def test_fleeting_things_can_be_sent_later_or_not_at_all() -> None:
     world = ready()
     for key, when in (("a", 10.0), ("b", 10.0), ("c", 5.0)):
         data = f'<message to="{BOB_JID}" type="chat" id="{key}"/>'.encode()
-        world.core.send_fleeting_at(key, world.now + when, data)
+        world.core.send_ephemeral_at(key, world.now + when, data)
         world.after()
-    world.core.send_fleeting_at("b", None, b"")
+    world.core.send_ephemeral_at("b", None, b"")
     world.advance(11)
     assert [stanza.get("id") for stanza in world.server.named("message")] == ["c", "a"]

@@ -201,8 +201,8 @@ def test_nothing_is_accepted_where_nothing_can_flow_again(state: ChatState) -> N
     for call in (
         lambda: world.send(5),
         lambda: world.core.send_marker("received", Message(id="m", sender_id=BOB), world.now),
-        lambda: world.core.send_fleeting(encode_chat_state("composing", BOB_JID)),
-        lambda: world.request("ticket"),
+        lambda: world.core.send_ephemeral(encode_chat_state("composing", BOB_JID)),
+        lambda: world.request("waiter"),
     ):
         with pytest.raises(NotConnectedError, match=state.value):
             call()
@@ -218,7 +218,7 @@ def test_messages_are_accepted_and_requests_refused_while_the_link_is_down(
     submission = world.send(5)
     assert world.outcome(submission) is None
     with pytest.raises(NotConnectedError, match=f"is {state.value}, not ready"):
-        world.request("ticket")
+        world.request("waiter")
 
 
 @pytest.mark.parametrize("state", LASTING, ids=lambda state: state.value)
@@ -325,16 +325,16 @@ def test_whoever_needs_the_link_gets_it_deaf_while_the_queue_is_full() -> None:
         world.server.send(text_message(number))
     world.settle()
     assert world.states[-1] is S.FORCE_CLOSED
-    world.core.need_link(world.now)
+    world.core.hold_link(world.now)
     world.after()
     world.settle()
     assert world.core.state is S.RESUMED
     world.room = 3  # one receiver has returned, which makes room behind the refused ones
     world.server.send(text_message(6))
-    world.request("ticket")
+    world.request("waiter")
     world.send(1)
     world.settle()
-    assert [answer.ticket for answer in world.answers] == ["ticket"]
+    assert [answer.waiter for answer in world.answers] == ["waiter"]
     assert world.sent == ids(1)
     assert world.received == [1, 2]
     world.core.release_link()
@@ -352,7 +352,7 @@ def test_a_refusal_on_a_deaf_link_settles_the_handle_before_its_event() -> None:
     world.room = 0
     world.server.send(text_message(1))
     world.settle()
-    world.core.need_link(world.now)
+    world.core.hold_link(world.now)
     world.after()
     world.settle()
     world.server.answers_questions = False

@@ -129,7 +129,7 @@ def test_a_restored_group_message_enters_its_room_and_knows_its_echo():
     world.settle()
     assert world.outcome(submission) == "sent"
     assert world.received == []
-    assert session_of(world.core)._inbound._repetitions.is_new((room, ALICE, ids(1)[0])) is False
+    assert session_of(world.core)._inbound._seen_messages.add((room, ALICE, ids(1)[0])) is False
 
 
 def test_recovery_takes_the_cursor_of_another_process():

@@ -619,7 +619,7 @@ def test_the_signalling_of_calls_is_counted_as_such(sender: str) -> None:
 
 def test_what_bob_sent_to_another_device_is_his_message_to_me() -> None:
     delivery = read(carbon(chat("<body>x</body>")))
-    assert (delivery.signal, delivery.copied) == ("message_received", True)
+    assert (delivery.signal, delivery.is_carbon) == ("message_received", True)
     assert (delivery.event.sender_id, delivery.event.recipient_id) == (BOB, ALICE)
     assert delivery.key == read(chat("<body>x</body>")).key, "so that the two are one"
     assert delivery.size > len("<body>x</body>")
@@ -655,13 +655,13 @@ def test_carbons_of_every_kind_are_read_as_what_they_carry(
     content: str, signal: str, when_own: str
 ) -> None:
     delivery = read(carbon(chat(content)))
-    assert (delivery.signal, delivery.copied) == (signal, True)
+    assert (delivery.signal, delivery.is_carbon) == (signal, True)
     assert delivery.event == event(chat(content))
     own = read(sent(content))
     if when_own == "own_echoes":
         assert own == "own_echoes"
     else:
-        assert (own.signal, own.copied) == (when_own, True)
+        assert (own.signal, own.is_carbon) == (when_own, True)
         assert getattr(own.event, "own", True)
 
 

@@ -366,7 +366,7 @@ def test_the_recipient_reads_what_was_sent(path: Callable[[bytes], Any], message
     assert isinstance(delivery, Delivery)
     assert delivery.signal == "message_received"
     assert delivery.key == ("1002-7@chat.example", BOB, message.id)
-    assert delivery.copied == (path is through_a_received_carbon)
+    assert delivery.is_carbon == (path is through_a_received_carbon)
     got: Message = delivery.event
     assert_same(got, message)
     assert got.dialog_id == message.dialog_id
@@ -393,7 +393,7 @@ def test_my_other_device_reads_what_was_sent_as_my_own(message: Message) -> None
     data = relayed(encode_message(message, "1002-7@chat.example"), f"{TO}/desk")
     delivery = read(carbon(data, "sent"))
     assert isinstance(delivery, Delivery)
-    assert (delivery.conversation, delivery.copied) == ("1002-7@chat.example", True)
+    assert (delivery.conversation, delivery.is_carbon) == ("1002-7@chat.example", True)
     got: Message = delivery.event
     assert_same(got, message)
     assert (got.sender_id, got.recipient_id, got.own) == (ALICE, BOB, True)

@@ -136,13 +136,13 @@ def test_no_presence_makes_a_room_raise(xmls: list[str], joins: bool, leaves: bo
     numbers = (str(number) for number in itertools.count())
     written: list[bytes] = []
     rooms = Rooms(ADDRESSES, lambda: next(numbers), written.append)
-    tickets = []
+    waiters = []
     if joins:
-        tickets.append(object())
-        rooms.join(DialogRef.room("d1"), tickets[0], ALICE)
+        waiters.append(object())
+        rooms.join(DialogRef.room("d1"), waiters[0], ALICE)
     if leaves:
-        tickets.append(object())
-        assert len(rooms.leave("d1", tickets[-1], ALICE)) == (not joins)
+        waiters.append(object())
+        assert len(rooms.leave("d1", waiters[-1], ALICE)) == (not joins)
     answered = []
     for xml in xmls:
         outputs = rooms.receive(item(xml), ALICE)
@@ -152,6 +152,6 @@ def test_no_presence_makes_a_room_raise(xmls: list[str], joins: bool, leaves: bo
         for output in outputs:
             assert isinstance(output, (Answer, Delivery))
             if isinstance(output, Answer):
-                answered.append(output.ticket)
+                answered.append(output.waiter)
     assert len(answered) == len(set(answered)), "nobody is answered twice"
-    assert set(answered) <= set(tickets)
+    assert set(answered) <= set(waiters)

@@ -10,9 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from connectycube.chat.protocol.decoding import Delivery
-from connectycube.chat.protocol.outputs import Counters, Recover
+from connectycube.chat.protocol.outputs import Counters, FetchGap
 from connectycube.chat.protocol.recovery import Recovery
-from connectycube.chat.protocol.repetitions import Repetitions
+from connectycube.chat.protocol.repetitions import SeenMessages
 from connectycube.config import Limits
 from connectycube.models import ChatState, DialogRef, DialogType, Message, RecoveryFailure
 from connectycube.models.fields import EPOCH
@@ -125,10 +125,10 @@ def test_recovery_sends_delivered_only_where_it_is_missing_and_wanted():
     asked = opened(recovery, said)
     for changes in ({"delivered_ids": (ALICE,)}, {"read_ids": (BOB, ALICE)}, {"sender_id": ALICE}):
         recovery.page(asked, PRIVATE, [message(**changes)], 5.0)
-    assert recovery.taken_over(hole=False) == []
+    assert recovery.committed(rejected=False) == []
     recovery.page(asked, PRIVATE, [due := message(delivered_ids=(BOB,))], 5.0)
-    (marked,) = recovery.taken_over(hole=False)
-    assert marked.id == due.id and recovery.taken_over(hole=False) == []
+    (marked,) = recovery.committed(rejected=False)
+    assert marked.id == due.id and recovery.committed(rejected=False) == []
     scene = Scene(auto_delivered=False)
     scene.lose()
     scene.say()
@@ -188,7 +188,7 @@ def test_the_overlap_recovers_a_message_that_was_stored_but_not_sent():
 def test_a_dialog_of_unknown_peer_is_recovered_under_the_other_user():
     recovery, said = alone()
     nameless = DialogRef(id="d", type=DialogType.PRIVATE)
-    asked = Recover(0.0)
+    asked = FetchGap(0.0)
     recovery, said = alone()
     asked = opened(recovery, said, nameless)
     recovery.page(asked, nameless, [message(number=1), message(number=2, sender_id=ALICE)], 5.0)
@@ -234,7 +234,7 @@ def test_live_messages_of_one_sender_keep_their_order_despite_its_clock():
     asked = opened(recovery, said)
     for delivery in (live(4), live(8, sender_id=BOB), live(2)):
         assert delivery.key is not None
-        assert recovery._repetitions.is_new(delivery.key) and recovery.hold(delivery)
+        assert recovery._seen_messages.add(delivery.key) and recovery.hold(delivery)
     recovery.page(asked, PRIVATE, [message(number=n) for n in (1, 2, 3, 4)], 5.0)
     assert numbers(said) == [1, 4, 2, 3]
     recovery.filled(asked, PRIVATE)
@@ -276,7 +276,7 @@ def test_the_cursor_does_not_pass_what_could_not_be_held():
     scene.world.settle()
     scene.world.advance(31)  # the server has been asked, and has answered
     recovery = scene.world.core.recovery
-    assert recovery._reached == began
+    assert recovery._cursor == began
     for _ in range(20):
         if not recovery.is_open:
             break
@@ -534,7 +534,7 @@ def test_history_is_asked_when_messages_reach_a_session_resumed_unready():
 def test_what_the_queue_refused_keeps_the_cursor_where_it_was():
     scene = Scene()
     scene.world.room = 1
-    scene.world.core.need_link(scene.world.now)  # which keeps the link
+    scene.world.core.hold_link(scene.world.now)  # which keeps the link
     scene.say()
     scene.say()
     scene.world.settle()
@@ -552,18 +552,18 @@ def test_what_the_queue_refused_keeps_the_cursor_where_it_was():
 def alone(**settings: Any) -> tuple[Recovery, list[Any]]:
     said: list[Any] = []
     recovery = Recovery(
-        *(config(**settings), ADDRESSES, Repetitions(), Counters(), said.append, lambda: ALICE),
+        *(config(**settings), ADDRESSES, SeenMessages(), Counters(), said.append, lambda: ALICE),
         enabled=True,
     )
     return recovery, said
 
 
-def opened(recovery: Recovery, said: list[Any], *dialogs: DialogRef) -> Recover:
+def opened(recovery: Recovery, said: list[Any], *dialogs: DialogRef) -> FetchGap:
     """Begin a gap in these dialogs."""
     recovery.start_at(0.0)
     recovery.begin()
     recovery.ask()
-    asked: Recover = said.pop()
+    asked: FetchGap = said.pop()
     assert recovery.dialogs(asked, dialogs or [PRIVATE], SINCE)
     return asked
 
@@ -623,10 +623,10 @@ def test_recovery_drops_only_held_events_that_the_next_link_repeats():
     before, after = live(2), live(3)
     before.sequence, after.sequence = 8, 9
     assert recovery.hold(before) and recovery.hold(after)
-    assert recovery.let_go(lambda sequence: sequence < 9) == [after]
+    assert recovery.discard(lambda sequence: sequence < 9) == [after]
     recovery.failed(asked, None, OSError())
     assert said[1:] == [earlier, before]
-    assert all(delivery.sequence is None and delivery.counted for delivery in said[1:])
+    assert all(delivery.sequence is None and delivery.takes_room for delivery in said[1:])
 
 
 @given(
@@ -642,14 +642,14 @@ def test_whatever_history_and_the_server_bring_each_message_comes_once(
     recovery, said = alone()
     asked = opened(recovery, said)
     pages = [history[i : i + page_size] for i in range(0, len(history), page_size)]
-    seen = recovery._repetitions
+    seen = recovery._seen_messages
     arrived: list[int] = []
     for place in range(max(len(pages), when + 1)):
         if place == when:
             for number in arrivals:
                 delivery = live(number, sender_id=5_000 + number)
                 assert delivery.key is not None
-                if seen.is_new(delivery.key):
+                if seen.add(delivery.key):
                     arrived.append(number)
                     assert recovery.hold(delivery)
         if place < len(pages):

@@ -60,7 +60,7 @@ def test_an_answer_counts_only_from_whom_the_request_went_to(
         "a stranger's answer must not use the request up"
     )
     if answer is not None:
-        assert answer.ticket is TICKET and answer.node is node and answer.error is None
+        assert answer.waiter is TICKET and answer.node is node and answer.error is None
 
 
 def test_an_answer_counts_once() -> None:
@@ -96,7 +96,7 @@ def test_fail_ends_every_request_with_the_same_error() -> None:
     requests = pending("chat.example")
     requests.add("2", None, OWN, "other")
     error = ConnectionLostError("gone")
-    assert [(a.ticket, a.error, a.node) for a in requests.fail(error)] == [
+    assert [(a.waiter, a.error, a.node) for a in requests.fail(error)] == [
         (TICKET, error, None),
         ("other", error, None),
     ]

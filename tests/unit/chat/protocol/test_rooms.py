@@ -42,8 +42,8 @@ class Place:
         StreamParser(stanza_bytes=100_000, stanza_depth=64).feed(HEADER + xml.encode(), items)
         return self.rooms.receive(items[1], ME)
 
-    def join(self, ticket: object = "join") -> list[Any]:
-        return self.rooms.join(DIALOG, ticket, ME)
+    def join(self, waiter: object = "join") -> list[Any]:
+        return self.rooms.join(DIALOG, waiter, ME)
 
 
 def presence(
@@ -71,7 +71,7 @@ def summary(outputs: Any) -> list[Any]:
     told: list[Any] = []
     for output in outputs:
         if isinstance(output, Answer):
-            told.append((output.ticket, output.error))
+            told.append((output.waiter, output.error))
         else:
             assert isinstance(output, Delivery)
             told.append(output.event)
@@ -107,8 +107,8 @@ def test_a_server_that_leaves_the_status_out_is_understood_by_the_nick(place):
 
 
 def test_many_who_join_at_once_ask_once_and_are_all_answered(place):
-    for ticket in "abc":
-        place.join(ticket)
+    for waiter in "abc":
+        place.join(waiter)
     assert len(place.written) == 1
     answered = summary(place.says(presence(ME, codes=(110,))))
     assert answered == [("a", None), ("b", None), ("c", None)]
@@ -146,7 +146,7 @@ def test_who_is_thrown_out_is_told_why_and_by_whom(inside, codes, reason):
     item = f"<actor jid='{BOB}-7@chat.example'/><reason>enough</reason>"
     (left,) = inside.says(presence(ME, item, kind="unavailable", codes=codes))
     assert left.event == RoomLeft(dialog_id="d1", reason=reason, actor_id=BOB, text="enough")
-    assert (left.signal, left.final, left.conversation) == ("room_left", True, ROOM)
+    assert (left.signal, left.bypasses_gap, left.conversation) == ("room_left", True, ROOM)
     inside.rooms.session_ended()
     inside.rooms.enter(ME)
     assert len(inside.written) == 1, "it is not wanted any more"
@@ -214,7 +214,7 @@ def test_a_refusal_is_the_error_of_all_who_wait_and_says_what_to_do(place, condi
     place.join("a")
     place.join("b")
     outputs = place.says(refusal(condition))
-    assert [output.ticket for output in outputs] == ["a", "b"]
+    assert [output.waiter for output in outputs] == ["a", "b"]
     for output in outputs:
         assert isinstance(output.error, StanzaError) and hint in str(output.error)
         assert output.error.condition == condition and output.error.text == "no"
@@ -237,20 +237,20 @@ def test_an_error_of_a_room_that_has_us_is_about_something_else(inside):
 def test_who_gives_up_is_not_answered(place):
     place.join("a")
     place.join("b")
-    place.rooms.give_up("a")
+    place.rooms.cancel_join("a")
     assert summary(place.says(presence(ME, codes=(110,)))) == [("b", None)]
 
 
 def test_who_gives_up_waiting_to_have_left_has_left_all_the_same(inside):
     inside.rooms.leave("d1", "leave", ME)
-    inside.rooms.give_up("leave")
+    inside.rooms.cancel_join("leave")
     assert inside.says(presence(ME, kind="unavailable", codes=(110,))) == [], "no room_left"
     assert inside.rooms.dialog(ROOM) is None
 
     inside.join("again")
     inside.says(presence(ME, codes=(110,)))
     inside.rooms.leave("d1", "leave", ME)
-    inside.rooms.give_up("leave")
+    inside.rooms.cancel_join("leave")
     assert inside.rooms.session_ended() == []
     inside.written.clear()
     inside.rooms.enter(ME)
@@ -340,7 +340,7 @@ def test_coming_and_going_alternate_for_each_user_whatever_a_server_says(steps):
     place = Place()
     present: dict[int, bool] = {}
     for nick, kind, codes in steps:
-        place.rooms.join(DIALOG, "ticket", ME)
+        place.rooms.join(DIALOG, "waiter", ME)
         outputs = place.says(presence(nick, kind=kind, codes=codes))
         for output in outputs if isinstance(outputs, list) else []:
             if isinstance(output, Delivery) and isinstance(output.event, Occupant):

@@ -12,9 +12,9 @@ import pytest
 from connectycube.chat.protocol import session as session_module
 from connectycube.chat.protocol.inbound import Inbound
 from connectycube.chat.protocol.outbox import Outbound, Outbox
-from connectycube.chat.protocol.outputs import Lookup
+from connectycube.chat.protocol.outputs import CheckStored
 from connectycube.chat.protocol.recovery import Recovery
-from connectycube.chat.protocol.repetitions import Repetitions
+from connectycube.chat.protocol.repetitions import SeenMessages
 from connectycube.chat.protocol.session import Session
 from connectycube.chat.protocol.stream import Resumable
 from connectycube.errors import NotConnectedError
@@ -51,7 +51,13 @@ def test_the_schedules_meet_every_fault_and_every_outcome_of_a_resumption() -> N
             "refused without h",
             "offline copy",
         ),
-        *("QueueOverflowError", "LivenessError", "held too much", "OutcomeUnknownError", "Lookup"),
+        *(
+            "QueueOverflowError",
+            "LivenessError",
+            "held too much",
+            "OutcomeUnknownError",
+            "CheckStored",
+        ),
         *("gap", "gap within a gap", "recovered", "held", "recovery failed"),
     ):
         assert met[name] >= 3, (name, met)
@@ -71,7 +77,7 @@ def _met(world: World) -> Iterable[str]:
     for delivery in world.deliveries:
         if delivery.signal == "recovery_failed":
             yield "recovery failed"
-        elif delivery.counted:
+        elif delivery.takes_room:
             yield "recovered" if delivery.event.recovered else "held"
 
 
@@ -102,11 +108,11 @@ def wrong_h(difference: int) -> Callable[[pytest.MonkeyPatch], None]:
 
 
 def no_memory_of_repetitions(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(Repetitions, "is_new", lambda self, key, now=0.0: True)
+    patch.setattr(SeenMessages, "add", lambda self, key, now=0.0: True)
 
 
 def refused_events_remembered(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(Repetitions, "forget", lambda self, key: None)
+    patch.setattr(SeenMessages, "forget", lambda self, key: None)
 
 
 def refused_events_acknowledged(patch: pytest.MonkeyPatch) -> None:
@@ -125,15 +131,15 @@ def received_not_stepped_back(patch: pytest.MonkeyPatch) -> None:
 
 
 def history_not_believed(
-    found: Callable[[Lookup], Iterable[Any]],
+    found: Callable[[CheckStored], Iterable[Any]],
 ) -> Callable[[pytest.MonkeyPatch], None]:
     def plant(patch: pytest.MonkeyPatch) -> None:
-        original = Session.looked_up
+        original = Session.stored_ids_received
 
-        def looked_up(self: Any, asked: Lookup, _: object, now: float) -> None:
+        def stored_ids_received(self: Any, asked: CheckStored, _: object, now: float) -> None:
             original(self, asked, frozenset(found(asked)), now)
 
-        patch.setattr(Session, "looked_up", looked_up)
+        patch.setattr(Session, "stored_ids_received", stored_ids_received)
 
     return plant
 

@@ -293,7 +293,7 @@ def test_nothing_is_acknowledged_before_it_was_taken_over() -> None:
     world.core.receive(data, world.now)
     assert b"<a " not in world.core.outgoing and b"received" not in world.core.outgoing
     world.core.take_outputs()
-    world.core.taken_over(world.now)
+    world.core.committed(world.now)
     h = ANSWERED + 1
     assert f'<a xmlns="urn:xmpp:sm:3" h="{h}"/>'.encode() in world.core.outgoing
     assert b"<received " in world.core.outgoing
@@ -388,7 +388,7 @@ def test_new_stanzas_follow_the_replay_of_a_silent_resumed_session() -> None:
     world.send(2)
     world.request("ping")
     world.send(3)
-    world.core.send_fleeting(b"<message type='chat' id='typing'/>")
+    world.core.send_ephemeral(b"<message type='chat' id='typing'/>")
     world.settle()
     assert world.server.messages() == [] and world.answers == []
     world.server.answers_questions = True
@@ -396,9 +396,9 @@ def test_new_stanzas_follow_the_replay_of_a_silent_resumed_session() -> None:
     world.settle()
     one, two, ping, three = (stanza.attrib.get("id") for stanza in world.server.stanzas[-4:])
     assert [one, two, three] == ids(1, 2, 3)
-    assert [answer.ticket for answer in world.answers] == ["ping"]
+    assert [answer.waiter for answer in world.answers] == ["ping"]
     assert world.sent == ids(1, 2, 3)
-    assert ping and world.core.counters.fleeting_dropped == 1
+    assert ping and world.core.counters.ephemeral_dropped == 1
 
 
 def test_rooms_are_entered_before_the_messages_that_waited_for_the_link() -> None:
@@ -433,7 +433,7 @@ def test_a_request_that_was_held_back_does_not_outlive_its_session() -> None:
     world.server.answers_questions = True
     before = len(world.server.stanzas)
     reconnect(world)
-    assert [answer.ticket for answer in world.answers] == ["ping"] and world.answers[0].error
+    assert [answer.waiter for answer in world.answers] == ["ping"] and world.answers[0].error
     assert not [s for s in world.server.stanzas[before:] if "ping" in "".join(c.tag for c in s)]
 
 
@@ -509,11 +509,11 @@ def test_a_session_is_resumed_through_many_links() -> None:
 
 def test_an_iq_under_way_survives_the_resumption() -> None:
     world = ready()
-    world.request("ticket")
+    world.request("waiter")
     world.cut()
     assert world.answers == []
     reconnect(world)
-    assert [(answer.ticket, answer.error) for answer in world.answers] == [("ticket", None)]
+    assert [(answer.waiter, answer.error) for answer in world.answers] == [("waiter", None)]
 
 
 # --- failed resumption ----------------------------------------------------------------------------
@@ -665,12 +665,12 @@ def test_the_link_may_be_lost_again_while_history_is_asked() -> None:
 
 def test_an_iq_under_way_fails_with_its_session() -> None:
     world = ready()
-    world.request("ticket")
+    world.request("waiter")
     world.cut()
     world.server.forget_sessions()
     reconnect(world)
     (answer,) = world.answers
-    assert answer.ticket == "ticket" and isinstance(answer.error, ConnectionLostError)
+    assert answer.waiter == "waiter" and isinstance(answer.error, ConnectionLostError)
 
 
 def test_a_new_session_repeats_no_delivered_but_unacknowledged_message() -> None:

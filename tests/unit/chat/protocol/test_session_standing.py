@@ -374,7 +374,7 @@ def test_an_own_edits_echo_is_no_news_but_another_devices_edit_is() -> None:
 def test_a_message_whose_echo_was_lost_in_a_full_queue_is_still_no_news() -> None:
     world = ready()
     send_to_room(world)
-    world.core.need_link(world.now)
+    world.core.hold_link(world.now)
     world.room = 0
     world.server.send(text_message(5))
     world.settle()
@@ -476,7 +476,7 @@ def test_delivered_is_said_once_for_what_found_no_room_at_first() -> None:
 def test_events_behind_a_refused_one_are_overheard_in_order_and_repeated() -> None:
     world = ready()
     world.core.remember(("activity", str(BOB)), "set", None, SUBSCRIBE)
-    world.core.need_link(world.now)  # somebody waits, perhaps inside the slow receiver
+    world.core.hold_link(world.now)  # somebody waits, perhaps inside the slow receiver
     world.room = 0
     world.server.send(text_message(1))
     world.settle()
@@ -503,7 +503,7 @@ def test_what_receivers_have_had_is_not_overheard_again() -> None:
     world = ready()
     world.server.send(text_message(1))
     world.settle()
-    world.core.need_link(world.now)
+    world.core.hold_link(world.now)
     world.room = 0
     world.server.send(text_message(2))
     world.settle()
@@ -519,7 +519,7 @@ def test_what_receivers_have_had_is_not_overheard_again() -> None:
 @given(st.lists(odd_stanzas("message", "presence", "iq"), min_size=1, max_size=15))
 def test_no_stanza_ends_the_session_and_each_is_acknowledged(stanzas: list[str]) -> None:
     world = ready()
-    world.core.join(ROOM_DIALOG, "ticket")
+    world.core.join(ROOM_DIALOG, "waiter")
     world.after()
     for stanza in stanzas:
         world.server.send(stanza)

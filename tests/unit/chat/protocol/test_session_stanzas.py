@@ -86,7 +86,7 @@ def test_a_refused_marker_or_typing_is_counted_and_no_message_failed() -> None:
     world = ready()
     world.server.send(text_message(1))  # whose 'delivered' is said by itself
     world.core.send_marker("displayed", Message(id="m1", sender_id=BOB), world.now)
-    world.core.send_fleeting(encode_chat_state("composing", BOB_JID))
+    world.core.send_ephemeral(encode_chat_state("composing", BOB_JID))
     world.settle()
     sent = world.server.named("message")
     assert len(sent) == 3
@@ -104,7 +104,7 @@ def test_a_refused_marker_or_typing_is_counted_and_no_message_failed() -> None:
 def test_a_request_gets_the_answer_of_whom_it_went_to() -> None:
     world = ready()
     world.server.replies["ping"] = ""
-    request_id = world.request("ticket")
+    request_id = world.request("waiter")
     world.settle()
     world.server.send(f"<iq type='result' id='{request_id}' from='{BOB_JID}'/>")
     world.server.send(
@@ -114,13 +114,13 @@ def test_a_request_gets_the_answer_of_whom_it_went_to() -> None:
     assert world.answers == [] and world.core.counters.unclaimed_answers == 1
     world.server.send(f"<iq type='result' id='{request_id}' from='{HOST}'/>")
     world.settle()
-    assert [answer.ticket for answer in world.answers] == ["ticket"]
+    assert [answer.waiter for answer in world.answers] == ["waiter"]
 
 
 def test_a_forgotten_request_is_not_answered() -> None:
     world = ready()
     pending = len(session_of(world.core)._requests)
-    request_id = world.request("ticket")
+    request_id = world.request("waiter")
     world.core.forget_request(request_id)
     world.settle()
     assert world.answers == [] and world.core.counters.unclaimed_answers == 1
@@ -211,20 +211,20 @@ def test_delivered_by_hand_waits_for_the_link() -> None:
 def test_typing_is_dropped_while_the_link_is_down() -> None:
     world = ready()
     composing = encode_chat_state("composing", BOB_JID)
-    world.core.send_fleeting(composing)
+    world.core.send_ephemeral(composing)
     world.after()
     world.settle()
     assert len(world.server.named("message")) == 1
     world.cut()
-    world.core.send_fleeting(composing)
+    world.core.send_ephemeral(composing)
     reconnect(world)
     assert len(world.server.named("message")) == 1
-    assert world.core.counters.fleeting_dropped == 1
+    assert world.core.counters.ephemeral_dropped == 1
 
 
 def test_typing_under_way_when_the_session_was_lost_is_not_sent_again() -> None:
     world = ready()
-    world.core.send_fleeting(encode_chat_state("composing", BOB_JID))
+    world.core.send_ephemeral(encode_chat_state("composing", BOB_JID))
     world.after()
     world.cut()
     world.server.forget_sessions()
