@@ -28,7 +28,7 @@
         │   ├── LivenessError          also TimeoutError: the peer stopped answering
         │   ├── StreamError            the server ended the stream with a condition
         │   ├── StreamProtocolError    the server sent what no stream may hold
-        │   └── QueueOverflowError     receivers were too slow; what was not taken over comes again
+        │   └── QueueOverflowError     receivers were too slow; the server sends the rest again
         ├── AuthenticationError        the chat server refused the credentials
         ├── StanzaError                one request or message was refused: condition, text
         ├── SendQueueFullError         also TimeoutError: no room in the outbound buffer in time
@@ -241,7 +241,7 @@ class StreamProtocolError(ConnectionLostError):
 class QueueOverflowError(ConnectionLostError):
     """Receivers were slower than the messages that came; the link was closed to slow the server.
 
-    ``receiver`` names the one that was running. What was not taken over is sent again after the
+    ``receiver`` names the one that was running. What did not fit is sent again after the
     reconnect.
     """
 

@@ -515,7 +515,7 @@ class Driver(Calls, Ending):
             if self._waker is waker:
                 self._waker = None
             if generation == self._generation:
-                # Receivers still get what was taken over; the workers end once they have.
+                # Receivers still get the queued events; the workers end once the queue is empty.
                 self.dispatcher.stop()
             waker.close()
             self._changed.notify_all()

@@ -1,6 +1,6 @@
-"""Durable mode: what of a connection's doings its durable store has to know, and when.
+"""Durable mode: which events are written to the durable store, and when.
 
-A message that arrives is committed before it is taken over, so before the server is told that it was
+A message that arrives is committed before it is queued, so before the server is told that it was
 handled; it is removed when its receivers have returned. A message that is sent is committed before the send
 returns; its outcome removes it. What a process leaves in the store is the next login's work.
 
@@ -255,10 +255,10 @@ class Durability:
     # --- what arrives ---
 
     def commit(self, outputs: Sequence[Output], cursor: float | None) -> Mapping[Key, InboxEntry]:
-        """Commit what the core has said before it is handed over; return the entries of messages.
+        """Commit messages and outcomes before they are routed; return the inbox entries of the messages.
 
         ``cursor`` is the core's, on the monotonic clock. Raises DurableStoreError, and nothing of it may
-        count as taken over then.
+        count as committed then.
         """
         if self._store is None:
             return _NO_ENTRIES
@@ -300,7 +300,7 @@ class Durability:
                 store.withdraw([entry.n for entry in entries])
 
     def load_saved(self) -> list[tuple[Delivery, InboxEntry]]:
-        """Return, once, what an earlier process had taken over and not handled, with the entries."""
+        """Return, once, the messages that an earlier process committed and did not handle."""
         if not self._saved:
             return []
         with self._lock:

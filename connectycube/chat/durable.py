@@ -1,4 +1,4 @@
-"""The durable store: what a connection has taken over and not yet finished, in one SQLite file.
+"""The durable store: what a connection has committed and not yet finished, in one SQLite file.
 
 What arrived and is not handled is in ``inbox``, what is to be sent and has no outcome in ``outbox``.
 ``seen`` and ``sent`` tell repetitions apart; ``cursor`` says up to when, by the service's clock, everything

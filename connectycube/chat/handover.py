@@ -1,4 +1,4 @@
-"""Handing over what the core says: events to the dispatcher, outcomes and answers to who waits."""
+"""Routes the core's outputs: events to the dispatcher, outcomes to handles, answers to waiting threads."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ class OutputRouter:
         self.streams = Streams()
 
     def route(self, core: Core) -> bool:
-        """Pass everything the core has said on, in order; whether there was anything."""
+        """Route all outputs of the core, in order; return whether there were any."""
         anything = False
         while outputs := core.take_outputs():
             anything = True
@@ -97,7 +97,7 @@ class OutputRouter:
     def _route(
         self, core: Core, outputs: Sequence[Output], entries: Mapping[Key, InboxEntry] | None
     ) -> list[Delivery]:
-        """Pass outputs on in order; return the deliveries that could not be taken over.
+        """Route outputs in order; return the deliveries that were rejected.
 
         ``entries`` are those of messages in the durable store; None if it could not take them: then no
         receiver gets what would come again.
@@ -129,7 +129,7 @@ class OutputRouter:
         return refused
 
     def _queue_saved(self) -> None:
-        """Queue what another process had taken over: once, before anything that is new."""
+        """Queue the messages that an earlier process committed and did not handle: once, before new ones."""
         for delivery, entry in self._durability.load_saved():
             self.streams.feed(delivery)
             task = Task(partial(self._run, delivery, entry), delivery.conversation)

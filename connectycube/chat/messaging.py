@@ -57,7 +57,7 @@ class Chat(Connection):
 
     **When receivers are slow** events wait in a bounded queue (``Config.limits``). When it is full,
     typing, presence and activity events are merged; then the link is closed until the queue has fallen
-    to half (or a blocking call needs it), and the server sends again what was not taken over.
+    to half (or a blocking call needs it), and the server sends again what was not queued.
 
     Signals and their events: ``message_received`` (:class:`Message`), ``message_sent``
     (:class:`MessageSent`), ``message_failed`` and ``system_message_failed`` (:class:`MessageFailure`),

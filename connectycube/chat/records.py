@@ -21,7 +21,7 @@ class Identity:
 
 @frozen
 class Arrived:
-    """A message that is about to be taken over."""
+    """A message that has arrived and is about to be committed."""
 
     key: Key
     message: Message

@@ -70,7 +70,7 @@ class EventStream:
         with self._changed:
             if self._events:
                 return self._events.popleft()
-        with self._waiting(self._is_hungry), self._changed:
+        with self._waiting(self._is_waiting), self._changed:
             self._changed.wait_for(lambda: self._events or self._ended, deadline.remaining())
             if self._events:
                 return self._events.popleft()
@@ -78,7 +78,7 @@ class EventStream:
                 raise self._reason or NotConnectedError("logged out, or the stream was closed")
         raise ChatTimeoutError(f"no event of {self.signal} came in time")
 
-    def _is_hungry(self) -> bool:
+    def _is_waiting(self) -> bool:
         return not self._events and not self._ended
 
     def close(self) -> None:

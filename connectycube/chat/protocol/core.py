@@ -363,7 +363,7 @@ class Core:
             self._end_link(error, now)
 
     def receive(self, data: bytes, now: float) -> None:
-        """Take bytes from the link; call ``committed`` once the outputs are handed over."""
+        """Take bytes from the link; call ``committed`` once the outputs are routed."""
         stream = self._stream
         if stream is None:
             return
@@ -387,7 +387,7 @@ class Core:
                 self._end_link(error, now)
 
     def committed(self, now: float) -> None:
-        """All outputs were handed over: acknowledge what the server wants acknowledged."""
+        """All outputs were routed: acknowledge what the server wants acknowledged."""
         self._session.committed(now)
         self._end_if_done(now)
 
@@ -405,7 +405,7 @@ class Core:
             self._end_link(error, now)
 
     def fail(self, lost: Sequence[Delivery], reason: Exception) -> None:
-        """The newest deliveries could not be taken over: enter CLOSED, and acknowledge none of them."""
+        """The newest deliveries could not be committed: enter CLOSED, and acknowledge none of them."""
         self._session.lose_deliveries(lost)
         self.abort(reason)
 

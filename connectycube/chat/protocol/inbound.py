@@ -1,7 +1,8 @@
 """What the server sends: counted, understood once and reported once, or left for the next link.
 
-Stanzas are acknowledged (XEP-0198) once what they mean was taken over. When the receivers' queue refuses a
-delivery there is a *hole*: from there on nothing counts as handled, so the server sends it all again.
+Stanzas are acknowledged (XEP-0198) once their events are committed: queued and, in durable mode, stored. When
+the queue is full, the newest deliveries are rejected: from the first rejected stanza on nothing counts as
+handled, so the server sends all of it again on the next link.
 """
 
 from __future__ import annotations
@@ -64,7 +65,7 @@ class Inbound:
         self._markers: OrderedDict[str, None] = OrderedDict()
         self._received = 0  # stanzas from the server
         self.handled = 0
-        """Those of them that were taken over."""
+        """Those of them whose events were committed."""
         self.first_rejected: int | None = None
         """The first stanza there was no room for."""
         self._to_mark: list[tuple[int, Message]] = []
@@ -86,7 +87,7 @@ class Inbound:
         self._received = (self._received + 1) % _MODULUS
 
     def committed(self) -> list[Message]:
-        """All that found room was handed over; return the messages that 'delivered' is due for."""
+        """All deliveries that were not rejected are committed; return the messages to mark as delivered."""
         self.handled = (
             self._received if self.first_rejected is None else (self.first_rejected - 1) % _MODULUS
         )
@@ -94,7 +95,10 @@ class Inbound:
         return [message for sequence, message in marks if self._is_before_rejected(sequence)]
 
     def refuse(self, refused: Sequence[Delivery]) -> None:
-        """There was no room for these, the newest deliveries: act as if they had not arrived."""
+        """Reject the newest deliveries because the queue is full.
+
+        They are not acknowledged, so the server sends them again.
+        """
         first = refused[0].sequence
         assert first is not None
         if self._is_before_rejected(first):
@@ -104,7 +108,7 @@ class Inbound:
                 self._seen_messages.forget(delivery.key)
 
     def lose(self, lost: Sequence[Delivery]) -> None:
-        """These, the newest deliveries, were not taken over, and the session ends with that."""
+        """The newest deliveries could not be committed, and the session ends with that."""
         self._to_mark = []
         for delivery in lost:
             if delivery.key is not None:

@@ -1,6 +1,6 @@
 """Filling the gap that a session leaves which could not be resumed: what history holds, once, in its place.
 
-A gap begins at the *cursor*, the moment up to which all had been taken over, and ends with the next
+A gap begins at the *cursor*, the moment up to which everything was committed, and ends with the next
 session. While it is not known which dialogs have one, whatever arrives in a conversation is held; then only
 in those that have, until each is filled or has failed. Who reads history is the driver's business: it gets a
 :class:`FetchGap`, asks from the cursor minus an overlap on, and answers with the methods that take ``asked``;
@@ -52,7 +52,9 @@ class Recovery:
         self._enabled = enabled
         self._held = _Held(config.limits)
         self._pending_cursor: float | None = None
-        self._cursor: float | None = None  # what lives sessions brought up to here was taken over
+        self._cursor: float | None = (
+            None  # live sessions have committed all up to here
+        )
         self._since: float | None = None  # where the gap begins that is not, or not quite, filled
         self.is_open = False
         """Whether there is a gap that is still to be filled."""
@@ -67,7 +69,7 @@ class Recovery:
 
     @property
     def cursor(self) -> float | None:
-        """The moment up to which everything was taken over, without a hole; None before there was any."""
+        """The moment up to which everything was committed; None before there was one."""
         return self._cursor if self._since is None else self._since
 
     def heard(self, moment: float) -> None:
@@ -75,7 +77,7 @@ class Recovery:
         self._pending_cursor = moment
 
     def committed(self, *, rejected: bool) -> list[Message]:
-        """All that arrived was handed over, but for what a hole hides; return whom 'delivered' is due for."""
+        """All deliveries but the rejected ones are committed; return the messages to mark as delivered."""
         moment, self._pending_cursor = self._pending_cursor, None
         if moment is not None and not rejected:
             self._cursor = max(moment, self._cursor or -math.inf)
@@ -264,7 +266,7 @@ class Recovery:
         return conversation, message.sender_id, message.id
 
     def _conversation(self, dialog: DialogRef) -> str | None:
-        """Return the lane of a dialog; None for a private one that does not tell the other user."""
+        """Return the conversation of a dialog; None for a private one that does not name the other user."""
         if dialog.type is not DialogType.PRIVATE:
             return self._addresses.room(dialog.id or "")
         return None if dialog.peer_id is None else self._addresses.user(dialog.peer_id)

@@ -41,5 +41,5 @@ class SeenMessages:
         return len(self._seen)
 
     def forget(self, key: Key) -> None:
-        """Let ``key`` be new again: it was not taken over."""
+        """Let ``key`` be new again: its message was not committed."""
         self._seen.pop(key, None)

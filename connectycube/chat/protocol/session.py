@@ -441,7 +441,7 @@ class Session:
     def receive_nonza(self, nonza: Nonza, now: float) -> None:
         """Take a request for an acknowledgement, or one."""
         if nonza.name == "r":
-            self._answer_due = True  # answered once what came before it is handed over
+            self._answer_due = True  # answered once the stanzas before it are committed
         elif nonza.h is not None:
             self._acknowledged(nonza.h, now)
 
@@ -564,7 +564,7 @@ class Session:
         self._send_now(reply.encode())
 
     def committed(self, now: float) -> None:
-        """All outputs that found room were handed over: say 'delivered' and acknowledge."""
+        """All deliveries that were not rejected are committed: send 'delivered' and acknowledge."""
         due = [*self._inbound.committed(), *self.recovery.committed(rejected=self.has_rejected)]
         for message in due if self._config.auto_delivered else ():
             self.send_marker("received", message, now)
@@ -572,11 +572,11 @@ class Session:
             self.answer()
 
     def refuse(self, refused: Sequence[Delivery]) -> None:
-        """There was no room for these, the newest deliveries: they come again on the next link."""
+        """Reject the newest deliveries: the queue is full. The server sends them again on the next link."""
         self._inbound.refuse(refused)
 
     def lose_deliveries(self, lost: Sequence[Delivery]) -> None:
-        """These, the newest deliveries, were not taken over, and the session ends with that."""
+        """The newest deliveries could not be committed, and the session ends with that."""
         self._inbound.lose(lost)
         self.recovery.committed(rejected=True)  # nor is 'delivered' due for what history held
 
