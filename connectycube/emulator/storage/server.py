@@ -90,7 +90,8 @@ class BucketServer(Listener):
             fields, part = await self._fields(await request.multipart())
             most = self.bucket.check_form(fields)
             stored = await self._receive(part, most, fields)
-        except (ValueError, AssertionError, RuntimeError) as error:  # what aiohttp raises for such
+        # What aiohttp raises for such a form; also what it warns of, where warnings are errors.
+        except (ValueError, AssertionError, RuntimeError, Warning) as error:
             raise BucketRefusal(400, "MalformedPOSTRequest", f"The form: {error}") from None
         self.bucket.keep(fields["key"], stored)
         location = self.bucket.location(fields["key"], scheme=request.scheme)

@@ -296,6 +296,23 @@ def test_damaged_requests(place, port, data):
     place.check()
 
 
+@pytest.mark.parametrize("port", ["storage_port", "storage_https_port"])
+@pytest.mark.parametrize(
+    "disposition", [b'fntent-Type"', b"form-data; name", b"form-data;", b'form-data; "=x', b""]
+)
+def test_a_form_whose_part_has_no_name_is_400(place, port, disposition):
+    form = b"--x\r\nContent-Disposition: %s\r\n\r\na/b\r\n--x--\r\n" % disposition
+    sent = (
+        b"POST /cb-shared-s3 HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n"
+        b"Content-Type: multipart/form-data; boundary=x\r\nContent-Length: %d\r\n\r\n%s"
+    ) % (len(form), form)
+    with connected(place.emulator, port) as connection:
+        connection.sendall(sent)
+        answer = connection.recv(65536)
+    assert answer.startswith(b"HTTP/1.1 400 "), answer
+    place.check()
+
+
 @pytest.mark.parametrize("port", ["chat_port", *PORTS])
 @settings(FUZZ, max_examples=15)
 @given(
