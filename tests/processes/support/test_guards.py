@@ -112,8 +112,10 @@ def run(folder: Path, content: str, *options: str, tier: str = "") -> tuple[int,
         "COLUMNS": "400",
         "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1",
     }
+    # Its temporary files are not to be taken for what this test leaves behind.
+    own = ("-p", "no:cacheprovider", f"--basetemp={folder / 'temporary'}")
     done = subprocess.run(
-        [sys.executable, "-m", "pytest", "-rA", "-p", "no:cacheprovider", *plugins, *options],
+        [sys.executable, "-m", "pytest", "-rA", *own, *plugins, *options],
         cwd=folder,
         env=environ,
         capture_output=True,
