@@ -31,6 +31,7 @@ class Calls(ABC):
     _changed: threading.Condition
     _router: OutputRouter
     _durability: Durability
+    _waiting_senders: int
     core: Core
 
     @abstractmethod
@@ -67,11 +68,17 @@ class Calls(ABC):
                     "the outbound buffer had no room in time: the server does not keep up"
                 )
             with self.holding_link(), self._mutex:
-                self._changed.wait_for(
-                    lambda: self.core.has_room(len(data)) or not self.core.is_open,
-                    deadline.remaining(),
-                )
+                self._wait_for_room(len(data), deadline)
         return handle
+
+    def _wait_for_room(self, size: int, deadline: Deadline) -> None:
+        self._waiting_senders += 1
+        try:
+            self._changed.wait_for(
+                lambda: self.core.has_room(size) or not self.core.is_open, deadline.remaining()
+            )
+        finally:
+            self._waiting_senders -= 1
 
     def _submit_if_room(self, submission: Submission, data: bytes) -> SendHandle[Any] | None:
         with self._mutex:

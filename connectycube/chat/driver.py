@@ -128,6 +128,7 @@ class Driver(Calls, Ending):
         self._session_credentials: SessionCredentials | None = None
         self._sleeps_until: float | None = None
         self._ends = 0  # how often it was closed
+        self._waiting_senders = 0  # for room in the outbound buffer
         self._aborted = False
         self.close_waiters = CloseWaiters()
 
@@ -329,9 +330,11 @@ class Driver(Calls, Ending):
             del outgoing[:written]
 
     def _hand_over(self) -> None:
-        if self._router.route(self.core):
-            if self.is_closed:
-                self._durability.release()
+        has_routed = self._router.route(self.core)
+        if has_routed and self.is_closed:
+            self._durability.release()
+        # An acknowledgement of markers makes room for a sender, and nothing else tells of it.
+        if has_routed or self._waiting_senders:
             self._changed.notify_all()
 
     def _note_state(self, change: StateChange) -> None:

@@ -52,9 +52,7 @@ class Recovery:
         self._enabled = enabled
         self._held = _Held(config.limits)
         self._pending_cursor: float | None = None
-        self._cursor: float | None = (
-            None  # live sessions have committed all up to here
-        )
+        self._cursor: float | None = None  # live sessions have committed all up to here
         self._since: float | None = None  # where the gap begins that is not, or not quite, filled
         self.is_open = False
         """Whether there is a gap that is still to be filled."""

@@ -6,6 +6,7 @@ import re
 import socket
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -478,3 +479,35 @@ def test_no_secret_is_in_any_log_line_or_repr(chat_to, certificates, caplog):
         )
         chat.logout()
     assert SECRET not in shown
+
+
+def test_a_sender_has_room_once_a_marker_is_acknowledged(chat_to, certificates):
+    """No outcome tells of that: nobody waits for the outcome of a marker."""
+    is_waiting = threading.Event()
+
+    def script(conn):
+        conn.log_in()
+        conn.take_presence()
+        conn.send("<a xmlns='urn:xmpp:sm:3' h='3'/>")
+        conn.send(
+            "<message type='chat' from='2-1@localhost/x' id='m1'><body>hello</body>"
+            "<markable xmlns='urn:xmpp:chat-markers:0'/></message>"
+        )
+        conn.expect("<received [^>]*id=.m1.")
+        assert is_waiting.wait(TIMEOUT)
+        conn.send("<a xmlns='urn:xmpp:sm:3' h='4'/>")
+        conn.expect("<body>hello yourself</body>")
+        conn.expect_end()
+
+    with (
+        ScriptedXmppServer(script, tls=certificates.valid) as server,
+        ThreadPoolExecutor(1) as pool,
+    ):
+        chat = chat_to(server.port, limits=Limits(outbound_stanzas=1))
+        chat.login(1, SECRET)
+        chat.events.wait_for("message_received")
+        wait_until(lambda: driver_of(chat).core.unfinished == 1, "the marker, unacknowledged")
+        sending = pool.submit(chat.send_message, BOB, "hello yourself", timeout=TIMEOUT)
+        wait_until(lambda: driver_of(chat)._waiting_senders == 1, "the sender that waits for room")
+        is_waiting.set()
+        sending.result(TIMEOUT / 2)
