@@ -11,7 +11,7 @@ from .clock import EmulatorClock
 from .coverage import Entry, coverage, coverage_text
 from .emulator import Emulator
 from .faults import Fault, Faults
-from .loading import Loaded
+from .loading import LoadReport
 
 __all__ = [
     "Emulator",
@@ -19,7 +19,7 @@ __all__ = [
     "Entry",
     "Fault",
     "Faults",
-    "Loaded",
+    "LoadReport",
     "coverage",
     "coverage_text",
 ]

@@ -10,10 +10,10 @@ import sqlite3
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from .api_error import ApiError
 from .application import Application, same_text, whole_number
 from .clock import Clock, iso_time
 from .identities import IDENTIFYING_FIELD, accept_every_token, identity_keys
-from .refusal import Refusal
 from .settings import Settings
 from .store import Row, Store
 
@@ -55,7 +55,7 @@ class Accounts:
         self._db = store.database
         self._settings = settings
         self._clock = clock
-        self._forgetters: list[Callable[[int], None]] = []
+        self._on_user_deleted: list[Callable[[int], None]] = []
         self.application = Application(settings)
         self.reset_emails: list[str] = []
         self.list_users_v1 = settings.list_users_v1
@@ -65,9 +65,9 @@ class Accounts:
     def sign_up(self, fields: Mapping[str, Any]) -> Row:
         """Make a user of login and/or email, password and optional fields; return it."""
         if _text(fields, "login") is None and _text(fields, "email") is None:
-            raise Refusal(422, "login or email is required")
+            raise ApiError(422, "login or email is required")
         if _text(fields, "password") is None:
-            raise Refusal.invalid("password", "is required")
+            raise ApiError.invalid("password", "is required")
         return self._add(fields)
 
     def _add(self, fields: Mapping[str, Any], **more: Any) -> Row:
@@ -95,7 +95,7 @@ class Accounts:
         if email is not None and not _EMAIL.fullmatch(email):
             errors["email"] = ["is not an email address"]
         if errors:
-            raise Refusal(422, errors=errors)
+            raise ApiError(422, errors=errors)
         return login, email, password
 
     def _kept(self, fields: Mapping[str, Any], user_id: int | None = None) -> dict[str, Any]:
@@ -110,21 +110,21 @@ class Accounts:
             if kept.get(name) is not None and any(
                 row["id"] != user_id for row in self.users_with(name, [kept[name]])
             ):
-                raise Refusal.invalid(name, "has already been taken")
+                raise ApiError.invalid(name, "has already been taken")
         return kept
 
     def user(self, user_id: int) -> Row:
         """Return the user with this id."""
         row = self._store.user(user_id)
         if row is None:
-            raise Refusal(404, f"User {user_id} does not exist")
+            raise ApiError(404, f"User {user_id} does not exist")
         return row
 
     def user_by(self, field: str, value: Any) -> Row:
         """Return the one user with this value of a field."""
         rows = self.users_with(field, [value])
         if not rows:
-            raise Refusal(404, f"No user has the {field} {value!r}")
+            raise ApiError(404, f"No user has the {field} {value!r}")
         return rows[0]
 
     def users_with(self, field: str, values: Sequence[Any]) -> list[Row]:
@@ -168,7 +168,7 @@ class Accounts:
         if {"login", "email"} & changes.keys() and not any(
             {**user, **changes}[name] for name in ("login", "email")
         ):
-            raise Refusal(422, "login or email is required")
+            raise ApiError(422, "login or email is required")
         if password is not None:
             self._check_old_password(user, _text(fields, "old_password"))
             changes["password"] = _hash(password)
@@ -186,17 +186,17 @@ class Accounts:
         if user["password"] is None:
             return
         if old is None:
-            raise Refusal.invalid("old_password", "is required for a new password")
+            raise ApiError.invalid("old_password", "is required for a new password")
         if not _verify(old, user["password"]):
-            raise Refusal.invalid("old_password", "is not the user's password")
+            raise ApiError.invalid("old_password", "is not the user's password")
 
     def on_delete(self, forget: Callable[[int], None]) -> None:
         """Call ``forget(user_id)`` for each user that is deleted."""
-        self._forgetters.append(forget)
+        self._on_user_deleted.append(forget)
 
     def delete_user(self, user_id: int) -> None:
         """Delete a user, the user's sessions, and what others keep about the user."""
-        for forget in self._forgetters:
+        for forget in self._on_user_deleted:
             forget(user_id)
         self._db.run("DELETE FROM sessions WHERE user_id = ?", user_id)
         self._db.run("DELETE FROM users WHERE id = ?", user_id)
@@ -216,9 +216,9 @@ class Accounts:
         login, email, password = (_text(request, name) for name in ("login", "email", "password"))
         provider = self._settings.identity_provider
         if login is None and email is None:
-            raise Refusal(422, "login or email, and password are required")
+            raise ApiError(422, "login or email, and password are required")
         if password is None and (provider is None or login is None):
-            raise Refusal(422, "login or email, and password are required")
+            raise ApiError(422, "login or email, and password are required")
         field, value = ("login", login) if login is not None else ("email", email)
         row = self._store.user_by(field, value or "")
         if row is not None and password is not None and _verify(password, row["password"]):
@@ -227,11 +227,11 @@ class Accounts:
             return self._of_identity_provider(provider(login))
         if row is None and create:
             return self.sign_up(request)
-        raise Refusal(401, "Unauthorized: login, email or password are wrong")
+        raise ApiError(401, "Unauthorized: login, email or password are wrong")
 
     def _of_identity_provider(self, identity: Mapping[str, Any] | None) -> Row:
         if identity is None:
-            raise Refusal(
+            raise ApiError(
                 401, "Unauthorized: the custom identity provider does not know this login"
             )
         external_id = str(identity["uid"])
@@ -245,13 +245,13 @@ class Accounts:
         provider, keys = identity_keys(request)
         identity = (self._settings.social_identity or accept_every_token)(provider, keys)
         if identity is None:
-            raise Refusal(401, f"Unauthorized: {provider} does not know these keys")
+            raise ApiError(401, f"Unauthorized: {provider} does not know these keys")
         field = IDENTIFYING_FIELD[provider]
         known = self.users_with(field, [str(identity[field])])
         if known:
             return known[0]
         if not self._settings.create_users_on_login:
-            raise Refusal(401, f"Unauthorized: no user belongs to these keys of {provider}")
+            raise ApiError(401, f"Unauthorized: no user belongs to these keys of {provider}")
         return self._add(identity)
 
     def _guest(self, request: Mapping[str, Any]) -> Row:
@@ -279,7 +279,7 @@ class Accounts:
         self.application.check_request(request)
         credentials = request.get("user")
         if credentials is not None and not isinstance(credentials, dict):
-            raise Refusal.invalid("user", "must be an object")
+            raise ApiError.invalid("user", "must be an object")
         self.end_expired()
         if request.get("provider") is not None:
             return self._add_session(self._of_provider(request), request)
@@ -328,7 +328,7 @@ class Accounts:
         row = self._store.session(token) if token else None
         if row is None or row["expires_at"] <= now:
             self.end_expired()
-            raise Refusal.no_session()
+            raise ApiError.no_session()
         if not row["guest"]:
             row["expires_at"] = now + self._settings.session_seconds
             self._store.update_session(token, expires_at=row["expires_at"])
@@ -363,7 +363,7 @@ class Accounts:
             "DELETE FROM sessions WHERE id = ? AND user_id = ?", session_id, user_id
         )
         if not changed:
-            raise Refusal(404, f"Session {session_id} does not exist")
+            raise ApiError(404, f"Session {session_id} does not exist")
 
     def destroy_other_sessions(self, session: Row) -> None:
         """End all sessions of the session's user but this one."""
@@ -404,9 +404,9 @@ class Accounts:
         return answer
 
 
-def _taken(error: sqlite3.IntegrityError) -> Refusal:
+def _taken(error: sqlite3.IntegrityError) -> ApiError:
     field = "email" if "users.email" in str(error) else "login"
-    return Refusal.invalid(field, "has already been taken")
+    return ApiError.invalid(field, "has already been taken")
 
 
 def _hash(password: str) -> str:
@@ -431,7 +431,7 @@ def _text(fields: Mapping[str, Any], name: str) -> str | None:
     if value is None or value == "":
         return None
     if not isinstance(value, str):
-        raise Refusal.invalid(name, "must be a string")
+        raise ApiError.invalid(name, "must be a string")
     return value
 
 
@@ -444,7 +444,7 @@ def _optional(fields: Mapping[str, Any], name: str) -> str | int | None:
     if name in _NUMBERS:
         number = _small(whole_number(value))
         if number is None:
-            raise Refusal.invalid(name, "must be a whole number")
+            raise ApiError.invalid(name, "must be a whole number")
         return number
     return _text(fields, name)
 
@@ -460,5 +460,5 @@ def _tags(value: Any) -> str | None:
     parts = value if isinstance(value, list) else str(value).split(",")
     tags = list(dict.fromkeys(tag for tag in (str(part).strip() for part in parts) if tag))
     if len(tags) > _MOST_TAGS:
-        raise Refusal.invalid("tag_list", f"must have at most {_MOST_TAGS} tags")
+        raise ApiError.invalid("tag_list", f"must have at most {_MOST_TAGS} tags")
     return ",".join(tags) or None

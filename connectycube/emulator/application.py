@@ -10,7 +10,7 @@ import hmac
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from .refusal import Refusal
+from .api_error import ApiError
 from .settings import Settings
 
 __all__ = ["Application", "same_text", "whole_number"]
@@ -27,36 +27,36 @@ class Application:
     def check_auth_key(self, key: str) -> None:
         """Refuse a key that is not the application's."""
         if not same_text(key, self._settings.auth_key):
-            raise Refusal(401, "CB-AuthKey is not this application's authorization key")
+            raise ApiError(401, "CB-AuthKey is not this application's authorization key")
 
     def check_request(self, request: Mapping[str, Any]) -> None:
         """Refuse a session request that is not the application's, or wrongly signed."""
         missing = [name for name in ("application_id", "auth_key") if not request.get(name)]
         if missing:
-            raise Refusal(422, errors={name: ["is required"] for name in missing})
+            raise ApiError(422, errors={name: ["is required"] for name in missing})
         if str(request["application_id"]) != str(self._settings.app_id):
-            raise Refusal.invalid("application_id", "is not that of an application")
+            raise ApiError.invalid("application_id", "is not that of an application")
         if not same_text(str(request["auth_key"]), self._settings.auth_key):
-            raise Refusal.invalid("auth_key", "is not this application's authorization key")
+            raise ApiError.invalid("auth_key", "is not this application's authorization key")
         self._check_signature(request)
 
     def _check_signature(self, request: Mapping[str, Any]) -> None:
         signature, secret = request.get("signature"), self._settings.auth_secret
         if signature is None:
             if self._settings.require_signature:
-                raise Refusal.invalid("signature", "is required")
+                raise ApiError.invalid("signature", "is required")
             return
         for name in ("timestamp", "nonce"):
             if whole_number(request.get(name)) is None:
-                raise Refusal.invalid(name, "must be a whole number in a signed request")
+                raise ApiError.invalid(name, "must be a whole number in a signed request")
         if secret is None:
             return
         digest = _DIGESTS.get(len(str(signature)))
         if digest is None:
-            raise Refusal.invalid("signature", "must be 40 (SHA-1) or 64 (SHA-256) hex digits")
+            raise ApiError.invalid("signature", "must be 40 (SHA-1) or 64 (SHA-256) hex digits")
         expected = hmac.new(secret.encode(), _signed_text(request).encode(), digest).hexdigest()
         if not same_text(str(signature).lower(), expected):
-            raise Refusal.invalid("signature", "is not that of these parameters")
+            raise ApiError.invalid("signature", "is not that of these parameters")
 
 
 def same_text(one: str, other: str) -> bool:

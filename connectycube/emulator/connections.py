@@ -11,7 +11,7 @@ from typing import TypeVar
 
 from .timers import Timers
 
-__all__ = ["OpenLinks", "Refused", "TlsHandshake", "reset"]
+__all__ = ["OpenLinks", "RefusedConnection", "TlsHandshake", "reset"]
 
 _Link = TypeVar("_Link")
 
@@ -127,7 +127,7 @@ class _Early(asyncio.Protocol):
         self.lost = True
 
 
-class Refused(asyncio.Protocol):
+class RefusedConnection(asyncio.Protocol):
     """A connection that is reset as soon as it is there."""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:

@@ -8,11 +8,11 @@ from typing import Any, Protocol
 
 from attrs import field, frozen
 
+from .api_error import ApiError
 from .clock import Clock
 from .conversation_json import VIEWED, ConversationJson
 from .conversation_store import ConversationStore
 from .identifiers import ObjectIds, is_object_id
-from .refusal import Refusal
 from .roles import BROADCAST, GROUP, PRIVATE, PUBLIC, Action, Role, require
 from .settings import Settings
 from .store import Row, Store
@@ -22,10 +22,10 @@ __all__ = [
     "GROUP",
     "PRIVATE",
     "PUBLIC",
+    "BackdatedMessage",
     "ChatDelivery",
     "Conversations",
-    "Draft",
-    "PastDraft",
+    "NewMessage",
 ]
 
 # A time beyond this (the year 5138 in seconds) can only mean milliseconds, as some clients send them.
@@ -34,7 +34,7 @@ _LARGEST_INTEGER = 2**63 - 1
 
 
 @frozen(kw_only=True)
-class Draft:
+class NewMessage:
     """A message that is about to be stored. ``date_sent`` is unix seconds, None for now."""
 
     id: str | None = None
@@ -45,11 +45,11 @@ class Draft:
 
 
 @frozen(kw_only=True)
-class PastDraft:
+class BackdatedMessage:
     """A message of long ago, with its sender and those who have read it."""
 
     sender_id: int
-    draft: Draft
+    draft: NewMessage
     read_ids: frozenset[int] = frozenset()
 
 
@@ -109,7 +109,7 @@ class Conversations:
         row = self.store.private_dialog(pair)
         if row is None:
             if creator == other:
-                raise Refusal.invalid("occupants_ids", "must hold a user other than yourself")
+                raise ApiError.invalid("occupants_ids", "must hold a user other than yourself")
             self.check_users([other])
             return self.add_dialog(PRIVATE, creator, [creator, other], pair=pair, **values)
         return row
@@ -142,13 +142,13 @@ class Conversations:
         """Refuse users that do not exist."""
         for user_id in user_ids:
             if self._users.user(user_id) is None:
-                raise Refusal(404, f"User {user_id} does not exist")
+                raise ApiError(404, f"User {user_id} does not exist")
 
     def dialog(self, dialog_id: str) -> Row:
         """Return the dialog with this id, whoever asks."""
         row = self.store.dialog(dialog_id)
         if row is None:
-            raise Refusal(404, f"Dialog {dialog_id} does not exist")
+            raise ApiError(404, f"Dialog {dialog_id} does not exist")
         return row
 
     def dialog_for(self, user_id: int, dialog_id: str, action: Action | None = None) -> Row:
@@ -156,7 +156,7 @@ class Conversations:
         row = self.dialog(dialog_id)
         role = self.role(row, user_id)
         if role is Role.NOBODY:
-            raise Refusal(403, f"You are not an occupant of dialog {dialog_id}")
+            raise ApiError(403, f"You are not an occupant of dialog {dialog_id}")
         if action is not None:
             require(role, action, row["type"])
         return row
@@ -184,7 +184,7 @@ class Conversations:
 
     # --- messages -------------------------------------------------------------------------------
 
-    def add_message(self, dialog: Row, sender: int, draft: Draft) -> Row | None:
+    def add_message(self, dialog: Row, sender: int, draft: NewMessage) -> Row | None:
         """Store a message and count it as unread for the others; None if its id is stored already."""
         # Messages that are only viewed get a receipt when somebody views them.
         others = [] if dialog["type"] in VIEWED else self.others(dialog, sender)
@@ -193,7 +193,7 @@ class Conversations:
             return None
         return self.store.message(values["id"])
 
-    def add_history(self, dialog: Row, drafts: Iterable[PastDraft]) -> list[str]:
+    def add_history(self, dialog: Row, drafts: Iterable[BackdatedMessage]) -> list[str]:
         """Store messages as if they had been sent long ago, all or none; return their ids.
 
         Raises sqlite3.IntegrityError when an id is stored already.
@@ -213,7 +213,7 @@ class Conversations:
         return [row["id"] for row in rows]
 
     def _columns(
-        self, dialog: Row, sender: int, draft: Draft, others: Sequence[int], now: int
+        self, dialog: Row, sender: int, draft: NewMessage, others: Sequence[int], now: int
     ) -> dict[str, Any]:
         return {
             "id": draft.id if is_object_id(draft.id) else self.new_id(),
@@ -232,7 +232,7 @@ class Conversations:
         """Return a message that this user may see, and its dialog."""
         message = self.store.message(message_id)
         if message is None or self.store.is_removed(message_id, user_id):
-            raise Refusal(404, f"Message {message_id} does not exist")
+            raise ApiError(404, f"Message {message_id} does not exist")
         return message, self.dialog_for(user_id, message["dialog_id"])
 
     def mark(self, user_id: int, message_ids: Sequence[str], *, read: bool) -> None:

@@ -9,8 +9,8 @@ import json
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from .api_error import ApiError
 from .conversations import GROUP, PRIVATE, PUBLIC, ChatDelivery, Conversations
-from .refusal import Refusal
 from .roles import Action, Role, may, require
 from .store import Row
 
@@ -27,7 +27,7 @@ def delete_each(ids: Sequence[str], delete: Callable[[str], None]) -> Outcomes:
     for one in dict.fromkeys(ids):
         try:
             delete(one)
-        except Refusal as refusal:
+        except ApiError as refusal:
             outcome = "NotFound" if refusal.status == 404 else "WrongPermissions"
         else:
             outcome = "SuccessfullyDeleted"
@@ -94,7 +94,7 @@ def delete_message(
         conversations.store.remove_messages(user_id, dialog["id"], message_id)
         return
     if message["sender_id"] != user_id and not may(role, Action.DELETE_ANY_MESSAGE, kind):
-        raise Refusal(403, f"Message {message_id} is not yours")
+        raise ApiError(403, f"Message {message_id} is not yours")
     conversations.store.delete_messages(dialog["id"], message_id)
     _unpin(conversations, dialog, message_id)
     chat.show_deletion(dialog, message, user_id)

@@ -9,8 +9,8 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from .api_error import ApiError
 from .conversations import BROADCAST, GROUP, PRIVATE, PUBLIC, Conversations
-from .refusal import Refusal
 from .roles import Action, require
 from .store import Row
 
@@ -52,15 +52,15 @@ def create(conversations: Conversations, user_id: int, body: Mapping[str, Any]) 
     _check_names(body, _CREATABLE)
     kind = str(body.get("type", ""))
     if not kind:
-        raise Refusal.invalid("type", "is required")
+        raise ApiError.invalid("type", "is required")
     if kind == str(BROADCAST):
-        raise Refusal(
+        raise ApiError(
             403, "A broadcast dialog cannot be made by this call, only in the admin panel"
         )
     if kind == str(PRIVATE):
         return _create_private(conversations, user_id, body)
     if kind not in (str(GROUP), str(PUBLIC)):
-        raise Refusal.invalid("type", "must be 1, 2, 3 or 4")
+        raise ApiError.invalid("type", "must be 1, 2, 3 or 4")
     return _create_room(conversations, user_id, int(kind), body)
 
 
@@ -68,7 +68,7 @@ def _create_private(conversations: Conversations, user_id: int, body: Mapping[st
     occupants = _required_ids(body)
     others = [occupant for occupant in occupants if occupant != user_id]
     if len(others) != 1:
-        raise Refusal.invalid("occupants_ids", "of a private dialog must hold one other user")
+        raise ApiError.invalid("occupants_ids", "of a private dialog must hold one other user")
     columns = _columns(conversations, body, {}, kind=PRIVATE)
     dialog = conversations.private_dialog(user_id, others[0], **columns)
     conversations.store.set_preference(dialog["id"], user_id, "hidden", False)
@@ -82,11 +82,11 @@ def _create_room(
     body: Mapping[str, Any],
 ) -> Row:
     if not body.get("name"):
-        raise Refusal.invalid("name", "is required")
+        raise ApiError.invalid("name", "is required")
     occupants = _required_ids(body) if kind == GROUP else _ids("occupants_ids", body)
     admins = _ids("admins_ids", body)
     if len(admins) > _MOST_ADMINS:
-        raise Refusal.invalid("admins_ids", f"must not hold more than {_MOST_ADMINS} users")
+        raise ApiError.invalid("admins_ids", f"must not hold more than {_MOST_ADMINS} users")
     conversations.check_users([*occupants, *admins])
     columns = _columns(conversations, body, {}, kind=kind)
     return conversations.add_dialog(kind, user_id, [user_id, *occupants], admins=admins, **columns)
@@ -95,7 +95,7 @@ def _create_room(
 def _required_ids(body: Mapping[str, Any]) -> list[int]:
     occupants = _ids("occupants_ids", body)
     if not occupants:
-        raise Refusal.invalid("occupants_ids", "is required")
+        raise ApiError.invalid("occupants_ids", "is required")
     return occupants
 
 
@@ -113,7 +113,7 @@ def update(
     _check_names(body, _UPDATABLE)
     push, pull = _lists(body, "push_all"), _lists(body, "pull_all")
     if not push and not pull and not any(name in body for name in (*_DESCRIPTIVE, "permissions")):
-        raise Refusal(422, "There is nothing to update")
+        raise ApiError(422, "There is nothing to update")
     _check_rights(conversations, dialog, user_id, body, push, pull)
     extra = json.loads(dialog["extra"])
     _pin(conversations, dialog, extra, push, pull)
@@ -163,7 +163,7 @@ def _check_removal(conversations: Conversations, dialog: Row, user_id: int, othe
     require(role, Action.REMOVE_OCCUPANTS, kind)
     # Inferred: nobody removes those who are not below oneself.
     if conversations.role(dialog, other) >= role:
-        raise Refusal(403, f"You may not remove user {other} from this dialog")
+        raise ApiError(403, f"You may not remove user {other} from this dialog")
 
 
 def change_admins(
@@ -173,7 +173,7 @@ def change_admins(
     dialog = conversations.dialog_for(user_id, dialog_id, Action.CHANGE_ADMINS)
     push, pull = _lists(body, "push_all"), _lists(body, "pull_all")
     if not push.get("admins_ids") and not pull.get("admins_ids"):
-        raise Refusal(422, "push_all or pull_all with admins_ids is required")
+        raise ApiError(422, "push_all or pull_all with admins_ids is required")
     add, remove = _admins(conversations, dialog, push, pull)
     now = conversations.now()
     conversations.store.update_dialog(
@@ -190,10 +190,10 @@ def _admins(
     inside = {row["user_id"] for row in occupants} | set(_ids("occupants_ids", push))
     outside = [user_id for user_id in add if user_id not in inside]
     if outside and dialog["type"] != BROADCAST:
-        raise Refusal.invalid("admins_ids", f"holds users that are not occupants: {outside}")
+        raise ApiError.invalid("admins_ids", f"holds users that are not occupants: {outside}")
     admins = {row["user_id"] for row in occupants if row["admin"]}
     if len((admins - set(remove)) | set(add)) > _MOST_ADMINS:
-        raise Refusal.invalid("admins_ids", f"must not hold more than {_MOST_ADMINS} users")
+        raise ApiError.invalid("admins_ids", f"must not hold more than {_MOST_ADMINS} users")
     return add, remove
 
 
@@ -213,7 +213,7 @@ def unsubscribe(conversations: Conversations, user_id: int, dialog_id: str) -> N
 def _public(conversations: Conversations, dialog_id: str) -> Row:
     dialog = conversations.dialog(dialog_id)
     if dialog["type"] != PUBLIC:
-        raise Refusal(422, "Only public dialogs (type 4) have subscribers")
+        raise ApiError(422, "Only public dialogs (type 4) have subscribers")
     return dialog
 
 
@@ -223,7 +223,7 @@ def _public(conversations: Conversations, dialog_id: str) -> Row:
 def _check_names(body: Mapping[str, Any], known: set[str]) -> None:
     unknown = [name for name in body if name not in known and name not in _READ_ONLY]
     if unknown:
-        raise Refusal(422, errors={name: ["is not a field of a dialog"] for name in unknown})
+        raise ApiError(422, errors={name: ["is not a field of a dialog"] for name in unknown})
 
 
 def _columns(
@@ -247,15 +247,15 @@ def _columns(
 
 def _text(name: str, value: Any) -> str | None:
     if value is not None and not isinstance(value, str):
-        raise Refusal.invalid(name, "must be a string")
+        raise ApiError.invalid(name, "must be a string")
     if name == "name" and not value:
-        raise Refusal.invalid("name", "must not be empty")
+        raise ApiError.invalid("name", "must not be empty")
     return value
 
 
 def _object(name: str, value: Any) -> dict[str, Any]:
     if not isinstance(value, dict):
-        raise Refusal.invalid(name, "must be an object")
+        raise ApiError.invalid(name, "must be an object")
     return value
 
 
@@ -267,7 +267,7 @@ def _extensions(value: Any, allowed: Sequence[str] | None) -> dict[str, str] | N
         name: _cast(entry) for name, entry in given.items() if allowed is None or name in allowed
     }
     if len(kept) > _MOST_EXTENSIONS:
-        raise Refusal.invalid("extensions", f"must not hold more than {_MOST_EXTENSIONS} fields")
+        raise ApiError.invalid("extensions", f"must not hold more than {_MOST_EXTENSIONS} fields")
     return kept
 
 
@@ -282,14 +282,14 @@ def _permissions(value: Any) -> dict[str, bool] | None:
     given = _object("permissions", value)
     unknown = given.keys() - {"allow_preview"}
     if unknown:
-        raise Refusal.invalid("permissions", f"does not know {', '.join(sorted(unknown))}")
+        raise ApiError.invalid("permissions", f"does not know {', '.join(sorted(unknown))}")
     return {name: entry in (True, 1, "1", "true") for name, entry in given.items()}
 
 
 def _lists(body: Mapping[str, Any], name: str) -> dict[str, Any]:
     lists = _object(name, body[name]) if body.get(name) is not None else {}
     for unknown in lists.keys() - set(_LISTS):
-        raise Refusal.invalid(name, f"does not take {unknown}")
+        raise ApiError.invalid(name, f"does not take {unknown}")
     return {field: entries for field, entries in lists.items() if _parts(entries)}
 
 
@@ -304,7 +304,7 @@ def _ids(name: str, fields: Mapping[str, Any]) -> list[int]:
     if not all(
         part.isascii() and part.isdigit() and 0 < int(part[:20]) <= _LARGEST_ID for part in parts
     ):
-        raise Refusal.invalid(name, "must be a list of user ids")
+        raise ApiError.invalid(name, "must be a list of user ids")
     return list(dict.fromkeys(int(part) for part in parts))
 
 
@@ -319,7 +319,7 @@ def _pin(
     for message_id in add:
         message = conversations.store.message(message_id)
         if message is None or message["dialog_id"] != dialog["id"]:
-            raise Refusal.invalid("pinned_messages_ids", f"{message_id} is not in this dialog")
+            raise ApiError.invalid("pinned_messages_ids", f"{message_id} is not in this dialog")
     pinned = [*extra.get("pinned_messages_ids", []), *add]
     extra["pinned_messages_ids"] = [
         message_id for message_id in dict.fromkeys(pinned) if message_id not in remove

@@ -20,10 +20,10 @@ from connectycube.errors import ArgumentTypeError, ArgumentValueError
 from .clock import Clock, EmulatorClock, SystemClock
 from .conversations import BROADCAST, PRIVATE
 from .faults import Faults
-from .loading import Loaded, Loader, read_document
+from .loading import Loader, LoadReport, read_document
+from .loopback_guard import check_environment
 from .ports import Ports, origin
 from .pushes import Push
-from .safety import check_environment
 from .service import Running, Service
 from .settings import Settings
 
@@ -321,7 +321,7 @@ class Emulator:
         Raises ArgumentValueError, which names the field, for what the service would refuse.
         """
         wanted = {**fields, "login": login, "password": password}
-        return self._call(lambda service: service.filling.user(wanted))
+        return self._call(lambda service: service.seeder.user(wanted))
 
     def add_dialog(
         self,
@@ -340,7 +340,7 @@ class Emulator:
         name; if the two have their dialog already, that is it.
         """
         return self._call(
-            lambda service: service.filling.dialog(
+            lambda service: service.seeder.dialog(
                 kind,
                 owner_id,
                 occupants_ids,
@@ -359,10 +359,10 @@ class Emulator:
         the order given. The service does nothing else meanwhile: some seconds for 100,000.
         """
         return self._call(
-            lambda service: service.filling.messages(dialog_id, messages), _FILL_SECONDS
+            lambda service: service.seeder.messages(dialog_id, messages), _FILL_SECONDS
         )
 
-    def load(self, source: str | os.PathLike[str] | Mapping[str, Any]) -> Loaded:
+    def load(self, source: str | os.PathLike[str] | Mapping[str, Any]) -> LoadReport:
         """Put in users, dialogs and messages from a JSON file or its content, all or nothing.
 
         Returns the new ids by login and by name. Raises ArgumentValueError or ArgumentTypeError, which
@@ -370,9 +370,9 @@ class Emulator:
         """
         where, document = read_document(source)
 
-        def load(service: Service) -> Loaded:
+        def load(service: Service) -> LoadReport:
             with service.store.database.transaction():
-                return Loader(service.filling).load(document)
+                return Loader(service.seeder).load(document)
 
         try:
             return self._call(load, _FILL_SECONDS)
@@ -441,7 +441,7 @@ class Emulator:
 
     def unban(self, dialog_id: str, user_id: int) -> bool:
         """Take a ban back; return False if there was none. The user is not put into the dialog again."""
-        return self._call(lambda service: service.exchange.occupancy.unban(dialog_id, user_id))
+        return self._call(lambda service: service.chat_server.occupancy.unban(dialog_id, user_id))
 
     def _expel(
         self, dialog_id: str, user_id: int, actor_id: int | None, reason: str | None, *, ban: bool
@@ -452,7 +452,7 @@ class Emulator:
                 raise ArgumentValueError(
                     f"dialog_id must be that of a dialog with a room, not {dialog_id!r}"
                 )
-            return service.exchange.expel(
+            return service.chat_server.expel(
                 dialog,
                 user_id,
                 actor=dialog["user_id"] if actor_id is None else actor_id,
@@ -500,7 +500,7 @@ class Emulator:
                     "connected": session.link is not None,
                     "available": session.presence is not None,
                 }
-                for session in service.exchange.sessions(user_id)
+                for session in service.chat_server.sessions(user_id)
             ]
         )
 
@@ -509,14 +509,14 @@ class Emulator:
 
         Sessions stay and can be resumed. When this returns, the emulator knows the links as lost.
         """
-        return self._call(lambda service: service.exchange.cut(user_id))
+        return self._call(lambda service: service.chat_server.cut(user_id))
 
     def forget_sessions(self, user_id: int | None = None) -> int:
         """Drop the chat sessions that wait to be resumed, of a user or all; return how many.
 
         As after a restart of the server: a resumption fails with item-not-found and without ``h``.
         """
-        return self._call(lambda service: service.exchange.forget(user_id))
+        return self._call(lambda service: service.chat_server.forget(user_id))
 
     @property
     def reset_emails(self) -> list[str]:

@@ -9,10 +9,10 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import parse_qsl
 
+from .api_error import ApiError
 from .clock import Clock, iso_time
 from .database import Database, Row
 from .pushes import Pushes
-from .refusal import Refusal
 
 __all__ = ["CHANNELS", "ENVIRONMENTS", "Events"]
 
@@ -100,12 +100,12 @@ def read_message(message: str, push_type: str | None) -> Any:
         # a plus sign of base64 is not a space here
         pairs = dict(parse_qsl(message.replace("+", "%2B"), keep_blank_values=True))
         if "payload" not in pairs:
-            raise Refusal.invalid("message", "for one push_type must be payload=<base64>")
+            raise ApiError.invalid("message", "for one push_type must be payload=<base64>")
         encoded = pairs["payload"]
     try:
         text = base64.b64decode("".join(encoded.split()), validate=True).decode("utf-8")
     except (binascii.Error, ValueError):
-        raise Refusal.invalid("message", "is not text encoded as base64") from None
+        raise ApiError.invalid("message", "is not text encoded as base64") from None
     try:
         return json.loads(text)
     except (ValueError, RecursionError):

@@ -7,10 +7,10 @@ from collections.abc import Mapping
 
 from aiohttp import web
 
+from .api_error import ApiError
 from .connections import reset
 from .faults import REST, Fault, Faults
 from .listener import header_text
-from .refusal import Refusal
 from .store import Store
 from .timers import Timers
 
@@ -30,7 +30,7 @@ class HttpFaults:
         self._timers = timers
 
     async def before(self, request: web.BaseRequest) -> None:
-        """Let go wrong what does so before a request is handled; raise Refusal or Dropped."""
+        """Let go wrong what does so before a request is handled; raise ApiError or Dropped."""
         if self._take("drop", request):
             reset(request.transport)
             raise Dropped
@@ -39,7 +39,7 @@ class HttpFaults:
         self._refuse(request)
         failed = self._take("server_error", request)
         if failed is not None:
-            raise Refusal(failed.parameters["status"], "A fault of the emulator")
+            raise ApiError(failed.parameters["status"], "A fault of the emulator")
 
     async def after(self, request: web.BaseRequest, size: int) -> None:
         """Let an answer of so many bytes be late and slow."""
@@ -54,7 +54,7 @@ class HttpFaults:
             await self._sleep(seconds)
 
     def _refuse(self, request: web.BaseRequest) -> None:
-        """Raise Refusal for what only this side refuses."""
+        """Raise ApiError for what only this side refuses."""
 
     def _take(self, name: str, request: web.BaseRequest) -> Fault | None:
         if not self._faults.active:
@@ -87,7 +87,7 @@ class RestFaults(HttpFaults):
             self._store.delete_session(token)
         limited = self._take("rate_limit", request)
         if limited is not None:
-            raise Refusal(429, "Too many requests", headers=_retry_after(limited.parameters))
+            raise ApiError(429, "Too many requests", headers=_retry_after(limited.parameters))
 
     def _sender(self, request: web.BaseRequest) -> tuple[int | None, str | None]:
         session = self._store.session(_token(request))

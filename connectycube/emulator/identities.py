@@ -10,7 +10,7 @@ import hashlib
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from .refusal import Refusal
+from .api_error import ApiError
 
 __all__ = ["IDENTIFYING_FIELD", "SocialIdentity", "accept_every_token", "identity_keys"]
 
@@ -37,14 +37,14 @@ def identity_keys(request: Mapping[str, Any]) -> tuple[str, dict[str, str]]:
     """Return the provider of a session or login request and the keys it needs."""
     provider = request["provider"]
     if not isinstance(provider, str) or provider not in _KEYS:
-        raise Refusal.invalid("provider", f"must be {' or '.join(_KEYS)}")
+        raise ApiError.invalid("provider", f"must be {' or '.join(_KEYS)}")
     section, names = _KEYS[provider]
     keys = request.get(section)
     if not isinstance(keys, dict):
-        raise Refusal.invalid(section, "is required and must be an object")
+        raise ApiError.invalid(section, "is required and must be an object")
     for name in names:
         if not isinstance(keys.get(name), str) or not keys[name]:
-            raise Refusal.invalid(f"{section}[{name}]", "is required and must be a string")
+            raise ApiError.invalid(f"{section}[{name}]", "is required and must be a string")
     return provider, {name: keys[name] for name in names}
 
 

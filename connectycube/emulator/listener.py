@@ -9,8 +9,8 @@ from weakref import WeakSet
 from aiohttp import web
 from aiohttp.http import HttpProcessingError
 
-from . import browsers
-from .connections import Refused, TlsHandshake
+from . import cors
+from .connections import RefusedConnection, TlsHandshake
 from .faults import Faults
 from .timers import Timers
 
@@ -56,7 +56,7 @@ class Listener:
 
     def _accept(self) -> asyncio.Protocol:
         if self.faults.active and self.faults.take("refuse", self._side):
-            return Refused()
+            return RefusedConnection()
         if self._context is None:
             return self._make_protocol()
         return TlsHandshake(
@@ -87,11 +87,11 @@ class Listener:
 
     async def respond(self, request: web.BaseRequest) -> web.StreamResponse:
         """Answer one request, from a browser as it needs it."""
-        if browsers.is_preflight(request):
-            return browsers.preflight(request, self.readers)
+        if cors.is_preflight(request):
+            return cors.preflight(request, self.readers)
         response = await self.handle(request)
         if not response.prepared:
-            response.headers.update(browsers.allowed(request, self.readers))
+            response.headers.update(cors.allowed(request, self.readers))
         return response
 
     async def handle(self, request: web.BaseRequest) -> web.StreamResponse:

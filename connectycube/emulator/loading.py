@@ -20,9 +20,9 @@ from attrs import field, frozen
 
 from connectycube.errors import ArgumentTypeError, ArgumentValueError
 
-from .filling import Filling
+from .seeder import Seeder
 
-__all__ = ["Loaded", "Loader", "read_document"]
+__all__ = ["LoadReport", "Loader", "read_document"]
 
 _PARTS = ("users", "dialogs", "messages")
 _DIALOG_FIELDS = frozenset(("type", "name", "owner", "occupants", "admins", "description", "photo"))
@@ -32,7 +32,7 @@ _MESSAGE_FIELDS = frozenset(
 
 
 @frozen(kw_only=True)
-class Loaded:
+class LoadReport:
     """What was loaded: the ids of users by login (or email) and of dialogs by name, how many messages."""
 
     users: dict[str, int] = field(factory=dict)
@@ -58,12 +58,12 @@ def read_document(source: str | os.PathLike[str] | Mapping[str, Any]) -> tuple[s
 class Loader:
     """Puts one document into a service."""
 
-    def __init__(self, filling: Filling) -> None:
+    def __init__(self, filling: Seeder) -> None:
         self._filling = filling
         self._users: dict[str, int] = {}
         self._dialogs: dict[str, str] = {}
 
-    def load(self, document: Any) -> Loaded:
+    def load(self, document: Any) -> LoadReport:
         """Make what the document holds; an error names the place. The caller sees to all or nothing."""
         parts = _mapping(document, frozenset(_PARTS))
         for place, user in _items(parts, "users"):
@@ -72,7 +72,9 @@ class Loader:
         for place, dialog in _items(parts, "dialogs"):
             with _at(place):
                 self._dialog(_mapping(dialog, _DIALOG_FIELDS))
-        return Loaded(users=self._users, dialogs=self._dialogs, messages=self._all_messages(parts))
+        return LoadReport(
+            users=self._users, dialogs=self._dialogs, messages=self._all_messages(parts)
+        )
 
     def _user(self, user: Mapping[str, Any]) -> None:
         user_id = self._filling.user(user)

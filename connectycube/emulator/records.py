@@ -11,10 +11,10 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from .api_error import ApiError
 from .clock import Clock
 from .database import Database, Row
 from .identifiers import ObjectIds
-from .refusal import Refusal
 
 __all__ = ["Condition", "Records", "conditions_of", "may"]
 
@@ -132,7 +132,7 @@ def _record(row: Row) -> dict[str, Any]:
 def _parent(body: Mapping[str, Any]) -> str | None:
     value = body.get("_parent_id")
     if value is not None and not isinstance(value, str):
-        raise Refusal.invalid("_parent_id", "must be a record's id")
+        raise ApiError.invalid("_parent_id", "must be a record's id")
     return value or None
 
 
@@ -141,11 +141,11 @@ def _permissions(given: Any, before: Mapping[str, Any] | None = None) -> dict[st
     if given is None:
         return result
     if not isinstance(given, dict) or not given.keys() <= _DEFAULT_ACCESS.keys():
-        raise Refusal.invalid("permissions", f"must be for {', '.join(_DEFAULT_ACCESS)}")
+        raise ApiError.invalid("permissions", f"must be for {', '.join(_DEFAULT_ACCESS)}")
     for action, permission in given.items():
         access = permission.get("access") if isinstance(permission, dict) else None
         if access not in _ACCESS:
-            raise Refusal.invalid("permissions", f"access must be {' or '.join(_ACCESS)}")
+            raise ApiError.invalid("permissions", f"access must be {' or '.join(_ACCESS)}")
         result[action] = {"access": access}
         if access == "open_for_users_ids":
             result[action]["users_ids"] = [str(each) for each in _list(permission.get("ids"))]
@@ -180,7 +180,7 @@ def _replaced(before: Any, value: Any) -> Any:
         return value
     places = {int(place): each for place, each in value.items() if place.isdecimal()}
     if len(places) != len(value) or any(place >= len(before) for place in places):
-        raise Refusal(422, "An array is changed by the numbers of its elements")
+        raise ApiError(422, "An array is changed by the numbers of its elements")
     return [places.get(place, each) for place, each in enumerate(before)]
 
 
@@ -225,7 +225,7 @@ def _number(field: str, value: Any) -> int | float:
             return number
     except (TypeError, ValueError, OverflowError):
         pass
-    raise Refusal.invalid(field, "is not a number")
+    raise ApiError.invalid(field, "is not a number")
 
 
 # --- filters --------------------------------------------------------------------------------------
@@ -239,7 +239,7 @@ def conditions_of(filters: Sequence[tuple[str, str, Any]]) -> Condition:
 
 def _condition(field: str, operator: str, value: Any) -> Condition:
     if operator not in _OPERATORS:
-        raise Refusal.invalid(field, f"has an unknown operator: {operator}")
+        raise ApiError.invalid(field, f"has an unknown operator: {operator}")
     many = operator in ("in", "nin", "all", "or")
     operand = value.split(",") if many and isinstance(value, str) else value
     holds = _OPERATORS[operator]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from enum import Enum, IntEnum
 
-from .refusal import Refusal
+from .api_error import ApiError
 
 __all__ = ["BROADCAST", "GROUP", "PRIVATE", "PUBLIC", "TYPES", "Action", "Role", "require"]
 
@@ -70,8 +70,8 @@ def require(role: Role, action: Action, kind: int) -> None:
     """Refuse an action that a role does not allow."""
     least = _least(action, kind)
     if least is None:
-        raise Refusal(422, f"A {TYPES[kind]} dialog does not allow to {action.value}")
+        raise ApiError(422, f"A {TYPES[kind]} dialog does not allow to {action.value}")
     if role < least:
-        raise Refusal(
+        raise ApiError(
             403, f"To {action.value} in a {TYPES[kind]} dialog takes {least.name.lower()} rights"
         )

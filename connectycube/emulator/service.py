@@ -22,16 +22,16 @@ from .conversations import Conversations
 from .database import Database
 from .events import Events
 from .faults import Faults
-from .filling import Filling
 from .listener import Listener
 from .ports import Ports, origin
 from .pushes import Pushes
 from .records import Records
+from .seeder import Seeder
 from .settings import Settings
 from .storage import Bucket, BucketServer, Files
 from .store import Store
 from .timers import Timers
-from .xmpp import Exchange, TcpServer, WebSocketServer
+from .xmpp import ChatServer, TcpServer, WebSocketServer
 
 __all__ = ["Running", "Service"]
 
@@ -84,8 +84,8 @@ class Service:
         self._storage = [
             BucketServer(self.bucket, self.timers, faults, context=tls) for tls in (None, context)
         ]
-        self.tcp = TcpServer(self.exchange, context)
-        self.websocket = WebSocketServer(self.exchange)
+        self.tcp = TcpServer(self.chat_server, context)
+        self.websocket = WebSocketServer(self.chat_server)
         self._servers: dict[str, Listener | TcpServer] = {
             "api": self._rest[0],
             "chat": self.tcp,
@@ -101,8 +101,8 @@ class Service:
         self.pushes = Pushes(database, clock)
         self.accounts = Accounts(self.store, settings, clock)
         self.conversations = Conversations(self.store, settings, clock)
-        self.filling = Filling(self.accounts, self.conversations)
-        self.exchange = Exchange(
+        self.seeder = Seeder(self.accounts, self.conversations)
+        self.chat_server = ChatServer(
             settings,
             clock,
             self.store,
@@ -118,7 +118,7 @@ class Service:
             store=self.store,
             accounts=self.accounts,
             conversations=self.conversations,
-            chat=self.exchange,
+            chat=self.chat_server,
             pushes=self.pushes,
             events=Events(database, clock, self.pushes, settings.app_id),
             files=Files(database, clock, self.bucket),
@@ -129,13 +129,13 @@ class Service:
         self.accounts.on_delete(self.pushes.forget_user)
         self.accounts.on_delete(address_book.forget_user)
         self.accounts.on_delete(self.conversations.store.forget_user)
-        self.accounts.on_delete(self.exchange.forget_user)
+        self.accounts.on_delete(self.chat_server.forget_user)
 
     def reset(self) -> None:
         """Forget everything, end every connection and fault; the listeners go on with new parts."""
         self._faults.stop_all()
         urls = self.bucket.urls
-        self.exchange.shut_down("The emulator was reset")
+        self.chat_server.shut_down("The emulator was reset")
         self.store.database.wipe()
         self.timers.rewind()
         self._make_parts()
@@ -144,8 +144,8 @@ class Service:
             rest.api = self.api
         for storage in self._storage:
             storage.bucket = self.bucket
-        self.tcp.serve(self.exchange)
-        self.websocket.exchange = self.exchange
+        self.tcp.serve(self.chat_server)
+        self.websocket.server = self.chat_server
 
     def _user_with_login(self, login: str) -> int | None:
         user = self.store.user_by("login", login)
@@ -157,7 +157,7 @@ class Service:
         self.accounts.end_expired()
 
     def _online(self) -> list[int]:
-        sessions = self.exchange.sessions()
+        sessions = self.chat_server.sessions()
         return sorted({session.user_id for session in sessions if session.link is not None})
 
     async def start(self, host: str, ports: Ports) -> Ports:
@@ -177,7 +177,7 @@ class Service:
     async def stop(self) -> None:
         """End every connection, stop listening and close the state."""
         try:
-            self.exchange.shut_down("The emulator stops")
+            self.chat_server.shut_down("The emulator stops")
         finally:  # whatever a client's last moment breaks, no socket stays open
             try:
                 await asyncio.gather(*(server.stop() for server in self._servers.values()))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ..address_book import phone_digits
-from ..refusal import Refusal
+from ..api_error import ApiError
 from .fields import flag, text_of
 from .request import Reply
 from .routing import Auth, Call, route
@@ -22,7 +22,7 @@ def upload_address_book(call: Call) -> Reply:
     body = call.request.json()
     contacts = body.get("contacts")
     if not isinstance(contacts, list):
-        raise Refusal.invalid("contacts", "is required and must be a list")
+        raise ApiError.invalid("contacts", "is required and must be a list")
     result = call.api.address_book.upload(
         call.user_id,
         contacts,
@@ -66,5 +66,5 @@ def list_registered_users(call: Call) -> Reply:
 def _udid(call: Call) -> str | None:
     value = dict(call.request.parameters()).get("udid") or None
     if value is not None and len(value) > _MOST_UDID:
-        raise Refusal.invalid("udid", f"must have at most {_MOST_UDID} characters")
+        raise ApiError.invalid("udid", f"must have at most {_MOST_UDID} characters")
     return value

@@ -6,8 +6,8 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from ..api_error import ApiError
 from ..records import Condition, conditions_of, may
-from ..refusal import Refusal
 from .fields import flag, object_of, words
 from .request import Reply
 from .routing import Auth, Call, route
@@ -26,7 +26,7 @@ def create_records(call: Call) -> Reply:
     """Make several records."""
     given = object_of(call.request.json(), "record").values()
     if not all(isinstance(fields, dict) for fields in given):
-        raise Refusal.invalid("record", "must hold objects")
+        raise ApiError.invalid("record", "must hold objects")
     name, records = _class(call), call.api.records
     items = [records.create(name, call.user_id, fields) for fields in given]
     return Reply(status=201, content={"class_name": name, "items": items})
@@ -89,7 +89,7 @@ def update_records(call: Call) -> Reply:
     """Change several records, each by its id."""
     changes = list(object_of(call.request.json(), "record").values())
     if not all(isinstance(change, dict) and change.get("id") for change in changes):
-        raise Refusal.invalid("record", "must hold objects with an id")
+        raise ApiError.invalid("record", "must hold objects with an id")
     name, records = _class(call), call.api.records
     found = {record["_id"]: record for record in records.with_ids(name, _ids(changes))}
     for record in found.values():
@@ -124,7 +124,7 @@ def delete_records_by_criteria(call: Call) -> Reply:
         for name, operator, value in _criteria(call.request.json())
     ]
     if not parameters:
-        raise Refusal(422, "A criterion is required")
+        raise ApiError(422, "A criterion is required")
     gone = _matching(call, "delete", conditions_of(_filters(parameters)))
     for record in gone:
         call.api.records.delete(record["_id"])
@@ -157,7 +157,7 @@ def delete_records(call: Call) -> Reply:
 def _class(call: Call) -> str:
     name = call.arguments["class"]
     if not _CLASS.fullmatch(name):
-        raise Refusal(404, f"Class {name} does not exist")
+        raise ApiError(404, f"Class {name} does not exist")
     return name
 
 
@@ -175,12 +175,12 @@ def _matching(call: Call, action: str, wanted: Condition) -> list[Record]:
     return [record for record in _readable(call) if wanted(record) and _may(call, action, record)]
 
 
-def _missing(record_id: str) -> Refusal:
-    return Refusal(404, f"Record {record_id} does not exist")
+def _missing(record_id: str) -> ApiError:
+    return ApiError(404, f"Record {record_id} does not exist")
 
 
-def _forbidden(record_id: str) -> Refusal:
-    return Refusal(403, f"Forbidden. Record {record_id} does not let you.")
+def _forbidden(record_id: str) -> ApiError:
+    return ApiError(403, f"Forbidden. Record {record_id} does not let you.")
 
 
 def _ids(changes: Sequence[Mapping[str, Any]]) -> list[str]:
@@ -199,7 +199,7 @@ def _filters(parameters: Sequence[tuple[str, str]]) -> list[tuple[str, str, Any]
             continue
         found = _FILTER.fullmatch(name)
         if found is None or found[1] in _NO_FILTER or found[2] in _NO_FILTER:
-            raise Refusal.invalid(name, "is not a filter that the emulator knows")
+            raise ApiError.invalid(name, "is not a filter that the emulator knows")
         filters.setdefault((found[1], found[2] or "eq"), []).append(value)
     return [(field, operator, ",".join(given)) for (field, operator), given in filters.items()]
 
@@ -238,5 +238,5 @@ def _number(options: Mapping[str, str], name: str, default: int) -> int:
     if value == "-1" and name == "limit":
         return -1
     if not value.isascii() or not value.isdigit() or len(value) > 18:
-        raise Refusal.invalid(name, "must be a whole number, 0 or more")
+        raise ApiError.invalid(name, "must be a whole number, 0 or more")
     return int(value)

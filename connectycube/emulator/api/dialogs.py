@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from .. import deletions, dialog_rules
+from ..api_error import ApiError
 from ..conversations import BROADCAST
-from ..refusal import Refusal
 from .fields import flag, words
 from .query import Column, ListQuery, integer, text, time
 from .request import Reply
@@ -139,7 +139,7 @@ def set_notifications(call: Call) -> Reply:
     """Turn the user's pushes from a dialog on or off."""
     enabled = str(call.request.json().get("enabled"))
     if enabled not in ("0", "1"):
-        raise Refusal.invalid("enabled", "must be 0 or 1")
+        raise ApiError.invalid("enabled", "must be 0 or 1")
     conversations = call.api.conversations
     dialog = conversations.dialog_for(call.user_id, call.arguments["id"])
     conversations.store.set_preference(dialog["id"], call.user_id, "notifications", enabled == "1")

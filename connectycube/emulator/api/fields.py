@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ..refusal import Refusal
+from ..api_error import ApiError
 from .query import integer
 
 __all__ = ["flag", "identifier", "object_of", "one_of", "page", "text_of", "words"]
@@ -18,7 +18,7 @@ def object_of(body: Mapping[str, Any], name: str) -> dict[str, Any]:
     """Return a field that must be an object."""
     value = body.get(name)
     if not isinstance(value, dict):
-        raise Refusal.invalid(name, "is required and must be an object")
+        raise ApiError.invalid(name, "is required and must be an object")
     return value
 
 
@@ -26,11 +26,11 @@ def text_of(body: Mapping[str, Any], name: str, *, least: int = 1, most: int | N
     """Return a field that must be a string with ``least`` to ``most`` characters."""
     value = body.get(name)
     if value is None or value == "":
-        raise Refusal.invalid(name, "is required")
+        raise ApiError.invalid(name, "is required")
     if not isinstance(value, str):
-        raise Refusal.invalid(name, "must be a string")
+        raise ApiError.invalid(name, "must be a string")
     if len(value) < least or (most is not None and len(value) > most):
-        raise Refusal.invalid(name, f"must have {least} to {most} characters")
+        raise ApiError.invalid(name, f"must have {least} to {most} characters")
     return value
 
 
@@ -38,9 +38,9 @@ def one_of(body: Mapping[str, Any], name: str, allowed: Sequence[str]) -> str:
     """Return a field that must be one of a few words."""
     value = body.get(name)
     if value is None or value == "":
-        raise Refusal.invalid(name, "is required")
+        raise ApiError.invalid(name, "is required")
     if value not in allowed:
-        raise Refusal.invalid(name, f"must be {' or '.join(allowed)}")
+        raise ApiError.invalid(name, f"must be {' or '.join(allowed)}")
     return str(value)
 
 
@@ -62,7 +62,7 @@ def identifier(text: str, what: str) -> int:
             return integer(text)
     except ValueError:
         pass
-    raise Refusal(404, f"{what} {text} does not exist")
+    raise ApiError(404, f"{what} {text} does not exist")
 
 
 def page(parameters: Mapping[str, str]) -> tuple[int, int]:
@@ -78,5 +78,5 @@ def _count(parameters: Mapping[str, str], name: str, default: int, *, most: int)
     if value is None:
         return default
     if not value.isascii() or not value.isdigit() or not 1 <= int(value[:12]) <= most:
-        raise Refusal.invalid(name, f"must be a whole number from 1 to {most}")
+        raise ApiError.invalid(name, f"must be a whole number from 1 to {most}")
     return int(value)

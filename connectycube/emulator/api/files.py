@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from ..refusal import Refusal
+from ..api_error import ApiError
 from ..store import Row
 from .fields import flag, identifier, object_of, page, text_of
 from .query import integer
@@ -34,7 +34,7 @@ def create_file(call: Call) -> Reply:
 def _content_type(blob: dict[str, Any]) -> str:
     value = text_of(blob, "content_type")
     if not _CONTENT_TYPE.fullmatch(value):
-        raise Refusal.invalid("content_type", "is not a MIME type")
+        raise ApiError.invalid("content_type", "is not a MIME type")
     return value
 
 
@@ -51,7 +51,7 @@ def complete_file(call: Call) -> Reply:
     try:
         number = integer(str(size))
     except ValueError:
-        raise Refusal.invalid("size", "is required and must be a whole number") from None
+        raise ApiError.invalid("size", "is required and must be a whole number") from None
     call.api.files.complete(call.user_id, identifier(call.arguments["id"], "File"), number)
     return Reply()
 
@@ -85,7 +85,7 @@ def get_file(call: Call) -> Reply:
     if len(name) == _UID_LENGTH:
         return download_file(call)
     if call.session is None:
-        raise Refusal.no_session()
+        raise ApiError.no_session()
     files = call.api.files
     return Reply(content={"blob": files.json(files.file(identifier(name, "File")))})
 
@@ -113,7 +113,7 @@ def get_file_object(call: Call) -> Reply:
 def _readable(call: Call) -> Row:
     row = call.api.files.complete_file(call.arguments["id"])
     if call.session is None and not row["public"]:
-        raise Refusal.no_session()
+        raise ApiError.no_session()
     return row
 
 

@@ -7,11 +7,11 @@ import ssl
 
 from aiohttp import web
 
+from ..api_error import ApiError
 from ..clock import Clock, http_date
 from ..faults import REST, Faults
 from ..http_faults import Dropped, RestFaults
 from ..listener import MALFORMED, Listener, header_text
-from ..refusal import Refusal
 from ..timers import Timers
 from . import Api, Reply, Request
 
@@ -49,11 +49,11 @@ class HttpServer(Listener):
             return web.Response()  # which finds its connection closed
         except MALFORMED as error:
             return self.refuse(400, f"The body is malformed: {type(error).__name__}")
-        except Refusal as refusal:
+        except ApiError as refusal:
             reply = Reply.refused(refusal)
         except Exception:  # noqa: BLE001  (it must neither end the server nor reach the client)
             _log.exception("the emulator failed on %s %s", request.method, request.rel_url.raw_path)
-            reply = Reply.refused(Refusal(500, "The emulator failed; its log says why"))
+            reply = Reply.refused(ApiError(500, "The emulator failed; its log says why"))
         body = reply.body()
         if self.faults.active:
             await self._rest_faults.after(request, len(body))
@@ -61,7 +61,7 @@ class HttpServer(Listener):
 
     def refuse(self, status: int, text: str) -> web.Response:
         """Return the answer to a request that is not HTTP."""
-        reply = Reply.refused(Refusal(status, text))
+        reply = Reply.refused(ApiError(status, text))
         response = self._response(reply, reply.body())
         response.force_close()
         return response
@@ -81,7 +81,7 @@ class HttpServer(Listener):
         async for chunk in request.content.iter_any():
             body += chunk
             if len(body) > self._body_bytes:
-                raise Refusal(413, f"The body is larger than {self._body_bytes} bytes")
+                raise ApiError(413, f"The body is larger than {self._body_bytes} bytes")
         return self.api.handle(
             Request(
                 method=request.method,

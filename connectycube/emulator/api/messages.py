@@ -6,8 +6,8 @@ import json
 from typing import Any
 
 from .. import deletions
-from ..conversations import Draft, seconds
-from ..refusal import Refusal
+from ..api_error import ApiError
+from ..conversations import NewMessage, seconds
 from ..roles import Action
 from ..store import Row
 from .dialogs import forced
@@ -75,7 +75,7 @@ def list_messages(call: Call) -> Reply:
     )
     dialog_id = query.options.get("chat_dialog_id")
     if not dialog_id:
-        raise Refusal.invalid("chat_dialog_id", "is required")
+        raise ApiError.invalid("chat_dialog_id", "is required")
     if flag(query.options.get("preview")):
         return _preview(call, dialog_id, query)
     conversations = call.api.conversations
@@ -104,7 +104,7 @@ def _preview(call: Call, dialog_id: str, query: ListQuery) -> Reply:
     conversations = call.api.conversations
     permissions = json.loads(conversations.dialog(dialog_id)["extra"]).get("permissions")
     if not (permissions or {}).get("allow_preview"):
-        raise Refusal(403, f"Dialog {dialog_id} does not allow a preview")
+        raise ApiError(403, f"Dialog {dialog_id} does not allow a preview")
     rows = conversations.store.messages(
         dialog_id,
         query.where,
@@ -138,7 +138,7 @@ def create_message(call: Call) -> Reply:
     """Store a message and, with send_to_chat=1, deliver it."""
     body = call.request.json()
     conversations = call.api.conversations
-    draft = Draft(
+    draft = NewMessage(
         body=_body(body),
         date_sent=seconds(body.get("date_sent")),
         attachments=_attachments(body.get("attachments")),
@@ -163,7 +163,7 @@ def _dialog(call: Call, body: dict[str, Any]) -> Row:
     if body.get("chat_dialog_id"):
         return conversations.dialog_for(call.user_id, str(body["chat_dialog_id"]), Action.WRITE)
     if not body.get("recipient_id"):
-        raise Refusal(422, "chat_dialog_id or recipient_id is required")
+        raise ApiError(422, "chat_dialog_id or recipient_id is required")
     return conversations.private_dialog(call.user_id, _recipient(body, "recipient_id"))
 
 
@@ -171,7 +171,7 @@ def _recipient(body: dict[str, Any], name: str) -> int:
     try:
         return integer(str(body.get(name)))
     except ValueError:
-        raise Refusal.invalid(name, "must be a user id") from None
+        raise ApiError.invalid(name, "must be a user id") from None
 
 
 @route("PUT", "chat/Message", Auth.USER, inferred="without ids the body of messages cannot be set")
@@ -180,7 +180,7 @@ def update_all_messages(call: Call) -> Reply:
     body = call.request.json()
     dialog = _dialog_of_update(call, body)
     if body.get("message") is not None:
-        raise Refusal.invalid("message", "can be set for messages that are named by id only")
+        raise ApiError.invalid("message", "can be set for messages that are named by id only")
     read, _ = _statuses(body)
     conversations = call.api.conversations
     conversations.mark(call.user_id, conversations.store.message_ids(dialog["id"]), read=read)
@@ -200,9 +200,9 @@ def update_messages(call: Call) -> Reply:
     ]
     for message in found:
         if message["dialog_id"] != dialog["id"]:
-            raise Refusal(404, f"Message {message['id']} is not in dialog {dialog['id']}")
+            raise ApiError(404, f"Message {message['id']} is not in dialog {dialog['id']}")
         if new_body is not None and message["sender_id"] != call.user_id:
-            raise Refusal(403, f"Message {message['id']} is not yours: its body cannot be set")
+            raise ApiError(403, f"Message {message['id']} is not yours: its body cannot be set")
     if read or delivered:
         conversations.mark(call.user_id, [message["id"] for message in found], read=read)
     if new_body is not None:
@@ -215,14 +215,16 @@ def update_messages(call: Call) -> Reply:
 
 def _dialog_of_update(call: Call, body: dict[str, Any]) -> Row:
     if not body.get("chat_dialog_id"):
-        raise Refusal.invalid("chat_dialog_id", "is required")
+        raise ApiError.invalid("chat_dialog_id", "is required")
     return call.api.conversations.dialog_for(call.user_id, str(body["chat_dialog_id"]))
 
 
 def _statuses(body: dict[str, Any], *, needed: bool = True) -> tuple[bool, bool]:
     read, delivered = flag(body.get("read")), flag(body.get("delivered"))
     if needed and not read and not delivered:
-        raise Refusal(422, "There is nothing to update: read=1, delivered=1 or message is required")
+        raise ApiError(
+            422, "There is nothing to update: read=1, delivered=1 or message is required"
+        )
     return read, delivered
 
 
@@ -248,7 +250,7 @@ def send_system_message(call: Call) -> Reply:
     """Send a system message to a user who is connected."""
     body = call.request.json()
     if not body.get("recipientId"):
-        raise Refusal.invalid("recipientId", "is required")
+        raise ApiError.invalid("recipientId", "is required")
     recipient = _recipient(body, "recipientId")
     call.api.conversations.check_users([recipient])
     params = {name: value for name, value in body.items() if name != "recipientId"}
@@ -269,7 +271,7 @@ def change_reaction(call: Call) -> Reply:
     body = call.request.json()
     add, remove = (_reaction(body, name) for name in ("add", "remove"))
     if add is None and remove is None:
-        raise Refusal(422, "add or remove is required")
+        raise ApiError(422, "add or remove is required")
     conversations = call.api.conversations
     message, dialog = conversations.message_for(call.user_id, call.arguments["id"])
     if conversations.store.react(message["id"], call.user_id, add=add, remove=remove):
@@ -288,14 +290,14 @@ def list_reactions(call: Call) -> Reply:
 def _reaction(body: dict[str, Any], name: str) -> str | None:
     value = body.get(name)
     if value is not None and (not isinstance(value, str) or not value):
-        raise Refusal.invalid(name, "must be a string that is not empty")
+        raise ApiError.invalid(name, "must be a string that is not empty")
     return value
 
 
 def _body(body: dict[str, Any]) -> str | None:
     value = body.get("message")
     if value is not None and not isinstance(value, str):
-        raise Refusal.invalid("message", "must be a string")
+        raise ApiError.invalid("message", "must be a string")
     return value
 
 
@@ -303,5 +305,5 @@ def _attachments(value: Any) -> list[dict[str, Any]]:
     # a list, or an object of numbered entries as the documentation writes it
     entries = list(value.values()) if isinstance(value, dict) else value or []
     if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
-        raise Refusal.invalid("attachments", "must hold objects")
+        raise ApiError.invalid("attachments", "must hold objects")
     return entries

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from ..api_error import ApiError
 from ..events import CHANNELS, ENVIRONMENTS
-from ..refusal import Refusal
 from ..store import Row
 from .fields import identifier, object_of, one_of, text_of, words
 from .query import integer
@@ -59,7 +59,7 @@ def unsubscribe(call: Call) -> Reply:
     """Remove one of the user's subscriptions."""
     subscription_id = identifier(call.arguments["id"], "Subscription")
     if not call.api.pushes.unsubscribe(call.user_id, subscription_id):
-        raise Refusal(404, f"Subscription {subscription_id} does not exist")
+        raise ApiError(404, f"Subscription {subscription_id} does not exist")
     return Reply()
 
 
@@ -106,19 +106,19 @@ def list_events(call: Call) -> Reply:
 def _recipients(call: Call, event: dict[str, Any]) -> list[int]:
     user, external = event.get("user") or {}, event.get("external_user") or {}
     if not isinstance(user, dict) or not isinstance(external, dict):
-        raise Refusal.invalid("user", "and external_user must be objects")
+        raise ApiError.invalid("user", "and external_user must be objects")
     accounts = call.api.accounts
     if user.get("ids"):
         try:
             ids = [integer(part) for part in words(user["ids"])]
         except ValueError:
-            raise Refusal.invalid("user", "ids must be user ids") from None
+            raise ApiError.invalid("user", "ids must be user ids") from None
         return [row["id"] for row in accounts.users_with("id", ids)]
     if external.get("ids"):
         return [row["id"] for row in accounts.users_with("external_id", words(external["ids"]))]
     tags = _tags(event)
     if not any(tags.values()):
-        raise Refusal(422, "user[ids], external_user[ids] or user[tags] is required")
+        raise ApiError(422, "user[ids], external_user[ids] or user[tags] is required")
     return [
         row["id"]
         for row in accounts.all_users()

@@ -15,7 +15,7 @@ from typing import Any
 
 from attrs import frozen
 
-from ..refusal import Refusal
+from ..api_error import ApiError
 
 __all__ = ["Column", "ListQuery", "integer", "text", "time"]
 
@@ -83,7 +83,7 @@ class Column:
         try:
             read = [self.read(value) for value in values]
         except (ValueError, OverflowError):
-            raise Refusal.invalid(name, f"has a wrong value: {', '.join(values)}") from None
+            raise ApiError.invalid(name, f"has a wrong value: {', '.join(values)}") from None
         return self._comparison(name, operator, len(read)), read
 
     def _comparison(self, name: str, operator: str, count: int) -> str:
@@ -93,7 +93,7 @@ class Column:
             sql = self.template.format(f"({self.expression} IN ({marks})) IS TRUE")
             return f"NOT ({sql})" if operator == "nin" else sql
         if operator not in _EACH:
-            raise Refusal.invalid(name, f"has an unknown operator: {operator}")
+            raise ApiError.invalid(name, f"has an unknown operator: {operator}")
         one = self.template.format(_EACH[operator].format(self.expression))
         return " AND ".join([f"NOT ({one})" if operator == "ne" else one] * count)
 
@@ -162,7 +162,7 @@ def _filter(
         return field, inner[3] or "eq"
     found = _NAME.fullmatch(name)
     if found is None or found[1] not in columns:
-        raise Refusal.invalid(name, "is not a parameter of this list that the emulator knows")
+        raise ApiError.invalid(name, "is not a parameter of this list that the emulator knows")
     return found[1], found[2] or "eq"
 
 
@@ -171,7 +171,7 @@ def _number(plain: Mapping[str, str], name: str, default: int) -> int:
     if value is None:
         return default
     if not value.isascii() or not value.isdigit() or len(value) > 19 or int(value) > _MOST:
-        raise Refusal.invalid(name, "must be a whole number, 0 or more")
+        raise ApiError.invalid(name, "must be a whole number, 0 or more")
     return int(value)
 
 
@@ -180,6 +180,6 @@ def _order(plain: Mapping[str, str], sortable: Mapping[str, str], default: str) 
         if name in plain:
             expressions = sortable.get(plain[name])
             if expressions is None:
-                raise Refusal.invalid(name, f"must be {' or '.join(sortable)}")
+                raise ApiError.invalid(name, f"must be {' or '.join(sortable)}")
             return expressions.replace("{}", direction)
     return default

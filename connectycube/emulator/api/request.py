@@ -9,7 +9,7 @@ from urllib.parse import parse_qsl
 
 from attrs import field, frozen
 
-from ..refusal import Refusal
+from ..api_error import ApiError
 
 __all__ = ["Reply", "Request"]
 
@@ -35,7 +35,7 @@ class Request:
         try:
             return parse_qsl(self.query, keep_blank_values=True, errors="strict")
         except (UnicodeDecodeError, ValueError) as error:
-            raise Refusal(400, f"The query string is malformed: {error}") from None
+            raise ApiError(400, f"The query string is malformed: {error}") from None
 
     def json(self) -> dict[str, Any]:
         """Return the body as an object; a form counts as one, and no body as an empty one."""
@@ -49,9 +49,9 @@ class Request:
             # Neither half a surrogate pair nor a number like 1e999 can be written again.
             json.dumps(value, ensure_ascii=False, allow_nan=False).encode()
         except (ValueError, RecursionError) as error:
-            raise Refusal(400, f"The body is not JSON: {error}") from None
+            raise ApiError(400, f"The body is not JSON: {error}") from None
         if not isinstance(value, dict):
-            raise Refusal(400, f"The body must be a JSON object, not {type(value).__name__}")
+            raise ApiError(400, f"The body must be a JSON object, not {type(value).__name__}")
         return value
 
     def _form(self) -> dict[str, Any]:
@@ -59,7 +59,7 @@ class Request:
         try:
             pairs = parse_qsl(self.body.decode("ascii"), keep_blank_values=True, errors="strict")
         except (UnicodeDecodeError, ValueError) as error:
-            raise Refusal(400, f"The form is malformed: {error}") from None
+            raise ApiError(400, f"The form is malformed: {error}") from None
         for name, value in pairs:
             _put(result, name, value)
         return result
@@ -78,7 +78,7 @@ def _put(target: dict[str, Any], name: str, value: str) -> None:
     for inner in rest.rstrip("]").split("]["):
         step = target.setdefault(outer, {})
         if not isinstance(step, dict):
-            raise Refusal(400, f"The form gives {outer} both as a value and as an object")
+            raise ApiError(400, f"The form gives {outer} both as a value and as an object")
         target, outer = step, inner
     target[outer] = value
 
@@ -92,7 +92,7 @@ class Reply:
     headers: Mapping[str, str] = field(factory=dict)
 
     @classmethod
-    def refused(cls, refusal: Refusal) -> Reply:
+    def refused(cls, refusal: ApiError) -> Reply:
         """The answer that says no."""
         return cls(
             status=refusal.status, content={"errors": refusal.errors}, headers=refusal.headers

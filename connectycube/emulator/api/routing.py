@@ -11,12 +11,12 @@ from attrs import frozen
 
 from ..accounts import Accounts
 from ..address_book import AddressBook
+from ..api_error import ApiError
 from ..clock import expiration_date
 from ..conversations import ChatDelivery, Conversations
 from ..events import Events
 from ..pushes import Pushes
 from ..records import Records
-from ..refusal import Refusal
 from ..storage import Files
 from ..store import Row, Store
 from .request import Reply, Request
@@ -111,7 +111,7 @@ class Api:
         """Answer one request; whatever is wrong with it becomes the service's error body."""
         try:
             return self._handle(request)
-        except Refusal as refusal:
+        except ApiError as refusal:
             return Reply.refused(refusal)
 
     def _handle(self, request: Request) -> Reply:
@@ -137,13 +137,13 @@ class Api:
             return self._session_if_any(token or dict(request.parameters()).get("token", ""))
         session = self.accounts.session(token)
         if auth is Auth.USER and session["user_id"] is None:
-            raise Refusal(403, "Forbidden. Need user.")
+            raise ApiError(403, "Forbidden. Need user.")
         return session
 
     def _session_if_any(self, token: str) -> Row | None:
         try:
             return self.accounts.session(token)
-        except Refusal:
+        except ApiError:
             return None
 
 
@@ -151,7 +151,7 @@ def _find(request: Request) -> tuple[Route, dict[str, str]]:
     try:
         path = unquote(request.path, errors="strict").strip("/")
     except UnicodeDecodeError:
-        raise Refusal(400, "The path is not UTF-8") from None
+        raise ApiError(400, "The path is not UTF-8") from None
     path = path.removesuffix(".json")
     allowed = []
     for candidate in ROUTES:
@@ -161,10 +161,10 @@ def _find(request: Request) -> tuple[Route, dict[str, str]]:
                 return candidate, arguments
             allowed.append(candidate.method)
     if allowed:
-        raise Refusal(
+        raise ApiError(
             405,
             f"The emulator does not implement {request.method} /{path}, "
             f"only {', '.join(sorted(set(allowed)))}",
             headers={"Allow": ", ".join(sorted(set(allowed)))},
         )
-    raise Refusal(501, f"The emulator does not implement {request.method} /{path}")
+    raise ApiError(501, f"The emulator does not implement {request.method} /{path}")

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from ..api_error import ApiError
 from ..conversations import PRIVATE, Conversations
-from ..refusal import Refusal
 from ..store import Row
 from .fields import words
 from .query import time
@@ -30,14 +30,14 @@ def search(call: Call) -> Reply:
     """Find messages by text, dialogs and users by name; upper and lower case differ."""
     given = dict(call.request.parameters())
     for unknown in given.keys() - _KNOWN:
-        raise Refusal.invalid(unknown, "is not a parameter of the search")
+        raise ApiError.invalid(unknown, "is not a parameter of the search")
     wanted = given.get("search_text", "")
     if len(wanted) < _LEAST_TEXT:
-        raise Refusal.invalid("search_text", "must have more than 4 characters")
+        raise ApiError.invalid("search_text", "must have more than 4 characters")
     limit = _limit(given.get("limit"))
     ids = words(given.get("chat_dialog_ids", ""))
     if len(ids) > _MOST_DIALOGS:
-        raise Refusal.invalid("chat_dialog_ids", f"must not hold more than {_MOST_DIALOGS} ids")
+        raise ApiError.invalid("chat_dialog_ids", f"must not hold more than {_MOST_DIALOGS} ids")
     dates, bounds = _dates(given)
     chosen = f"d.id IN ({', '.join('?' * len(ids))})" if ids else "1"
     conversations = call.api.conversations
@@ -83,16 +83,16 @@ def _limit(given: str | None) -> int:
     if given is None:
         return _MOST_RESULTS
     if not given.isascii() or not given.isdigit() or not 1 <= int(given[:9]) <= _MOST_RESULTS:
-        raise Refusal.invalid("limit", f"must be a whole number from 1 to {_MOST_RESULTS}")
+        raise ApiError.invalid("limit", f"must be a whole number from 1 to {_MOST_RESULTS}")
     return int(given)
 
 
 def _dates(given: dict[str, str]) -> tuple[str, list[float]]:
     start, end = (_moment(name, given.get(name)) for name in ("start_date", "end_date"))
     if start is not None and end is None:
-        raise Refusal.invalid("end_date", "is required with start_date")
+        raise ApiError.invalid("end_date", "is required with start_date")
     if start is not None and end is not None and not 0 <= start - end <= _SPAN_SECONDS:
-        raise Refusal.invalid(
+        raise ApiError.invalid(
             "end_date", "must be before start_date, the newer bound, by not more than 3 months"
         )
     bounds = {"m.date_sent <= ?": start, "m.date_sent >= ?": end}
@@ -104,4 +104,4 @@ def _moment(name: str, value: str | None) -> float | None:
     try:
         return None if value is None else time(value)
     except (ValueError, OverflowError):
-        raise Refusal.invalid(name, "must be a time like 2016-03-23T17:00:42Z") from None
+        raise ApiError.invalid(name, "must be a time like 2016-03-23T17:00:42Z") from None

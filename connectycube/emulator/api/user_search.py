@@ -13,7 +13,7 @@ from typing import Any
 from attrs import frozen
 
 from ..accounts import USER_COLUMNS
-from ..refusal import Refusal
+from ..api_error import ApiError
 from .query import integer, time
 
 __all__ = ["UserSearch", "order_v1", "search_v1", "search_v2"]
@@ -56,7 +56,7 @@ def search_v2(parameters: Sequence[tuple[str, str]]) -> UserSearch:
         else:
             filters.setdefault(_filter(name), []).append(value)
     if not any(field in _STAND_ALONE and operator in _PRIMARY for field, operator in filters):
-        raise Refusal(
+        raise ApiError(
             422,
             f"At least one of {', '.join(_STAND_ALONE)} is required, with an operator of "
             f"{', '.join(_PRIMARY)}",
@@ -81,14 +81,14 @@ def search_v2(parameters: Sequence[tuple[str, str]]) -> UserSearch:
 def _filter(name: str) -> tuple[str, str]:
     found = _NAME.fullmatch(name)
     if found is None or found[1] not in (*_STAND_ALONE, *_TIMES):
-        raise Refusal.invalid(name, "is not a field that users can be searched by")
+        raise ApiError.invalid(name, "is not a field that users can be searched by")
     field, operator = found[1], found[2] or "eq"
     if operator not in (*_PRIMARY, "nin", *_COMPARE):
-        raise Refusal.invalid(name, f"has an unknown operator: {operator}")
+        raise ApiError.invalid(name, f"has an unknown operator: {operator}")
     if operator in _COMPARE and field not in _TIMES:
-        raise Refusal.invalid(name, f"cannot be used with {operator}")
+        raise ApiError.invalid(name, f"cannot be used with {operator}")
     if operator == "start_with" and field not in _TEXTS:
-        raise Refusal.invalid(name, "cannot be used with start_with")
+        raise ApiError.invalid(name, "cannot be used with start_with")
     return field, operator
 
 
@@ -113,7 +113,7 @@ def _condition(field: str, operator: str, given: Sequence[str]) -> tuple[str, li
 def _prefix(field: str, values: Sequence[Any]) -> tuple[str, list[Any]]:
     # Inferred: upper and lower case are the same (the documentation's own sample has them differ).
     if any(len(value) < _PREFIX_LEAST for value in values):
-        raise Refusal.invalid(field, f"start_with needs at least {_PREFIX_LEAST} characters")
+        raise ApiError.invalid(field, f"start_with needs at least {_PREFIX_LEAST} characters")
     column = USER_COLUMNS[field]
     sql = f"lower(substr({column}, 1, length(?))) = lower(?)"
     return " OR ".join([sql] * len(values)), [each for value in values for each in (value, value)]
@@ -125,14 +125,14 @@ def _read(field: str, value: str) -> Any:
             return integer(value)
         return time(value) if field in _TIMES else value
     except (ValueError, OverflowError):
-        raise Refusal.invalid(field, f"has a wrong value: {value}") from None
+        raise ApiError.invalid(field, f"has a wrong value: {value}") from None
 
 
 def _order(plain: Mapping[str, str]) -> str:
     for name, direction in (("sort_asc", "ASC"), ("sort_desc", "DESC")):
         if name in plain:
             if plain[name] not in _SORTABLE:
-                raise Refusal.invalid(name, f"must be {' or '.join(_SORTABLE)}")
+                raise ApiError.invalid(name, f"must be {' or '.join(_SORTABLE)}")
             return f"{USER_COLUMNS[plain[name]]} {direction}, id {direction}"
     return "id ASC"
 
@@ -140,7 +140,7 @@ def _order(plain: Mapping[str, str]) -> str:
 def _count(plain: Mapping[str, str], name: str, default: int, *, least: int, most: int) -> int:
     value = plain.get(name, str(default))
     if not value.isascii() or not value.isdigit() or not least <= int(value[:20]) <= most:
-        raise Refusal.invalid(name, f"must be a whole number from {least} to {most}")
+        raise ApiError.invalid(name, f"must be a whole number from {least} to {most}")
     return int(value)
 
 
@@ -160,17 +160,17 @@ def search_v1(filters: Sequence[str]) -> tuple[str, list[Any]]:
 def _condition_v1(text: str) -> tuple[str, list[Any]]:
     kind, field, operator, value = (*text.split(" ", 3), "", "", "", "")[:4]
     if kind not in _TYPES_V1 or field not in USER_COLUMNS or field == "custom_data":
-        raise Refusal.invalid("filter", f"must be type, field, operator and value, not {text!r}")
+        raise ApiError.invalid("filter", f"must be type, field, operator and value, not {text!r}")
     column = USER_COLUMNS[field]
     if operator in ("in", "between"):
         values = [_read_v1(kind, field, part.strip()) for part in value.split(",")]
         if operator == "in":
             return f"{column} IN ({', '.join('?' * len(values))})", values
         if len(values) != 2:
-            raise Refusal.invalid("filter", "between needs two values")
+            raise ApiError.invalid("filter", "between needs two values")
         return f"{column} BETWEEN ? AND ?", values
     if operator not in _COMPARE_V1:
-        raise Refusal.invalid("filter", f"has an unknown operator: {operator!r}")
+        raise ApiError.invalid("filter", f"has an unknown operator: {operator!r}")
     return f"{column} {_COMPARE_V1[operator]} ?", [_read_v1(kind, field, value)]
 
 
@@ -184,7 +184,7 @@ def _read_v1(kind: str, field: str, value: str) -> Any:
         # ids of other systems are kept as text
         return str(number) if field in _TEXTS else number
     except (ValueError, OverflowError):
-        raise Refusal.invalid("filter", f"has a wrong value: {value!r}") from None
+        raise ApiError.invalid("filter", f"has a wrong value: {value!r}") from None
 
 
 def _date(value: str) -> float:
@@ -198,5 +198,5 @@ def order_v1(text: str | None) -> str:
         return "id ASC"
     direction, kind, field = (*text.split(" "), "", "", "")[:3]
     if direction not in ("asc", "desc") or kind not in _TYPES_V1 or field not in USER_COLUMNS:
-        raise Refusal.invalid("order", f"must be asc or desc, type and field, not {text!r}")
+        raise ApiError.invalid("order", f"must be asc or desc, type and field, not {text!r}")
     return f"{USER_COLUMNS[field]} {direction}, id {direction}"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..refusal import Refusal
+from ..api_error import ApiError
 from .fields import flag, identifier, object_of, page, words
 from .query import ListQuery
 from .request import Reply
@@ -47,7 +47,7 @@ def list_users(call: Call) -> Reply:
 def list_users_v1(call: Call) -> Reply:
     """Search users, the old way."""
     if not call.api.accounts.list_users_v1:
-        raise Refusal(403, "Users retrieving forbidden in admin panel, application settings.")
+        raise ApiError(403, "Users retrieving forbidden in admin panel, application settings.")
     parameters = call.request.parameters()
     filters = [value for name, value in parameters if name.startswith("filter[")]
     where, values = search_v1(filters)
@@ -129,7 +129,7 @@ def _by(call: Call, field: str) -> Reply:
 def _required(call: Call, name: str) -> str:
     value = dict(call.request.parameters()).get(name)
     if not value:
-        raise Refusal.invalid(name, "is required")
+        raise ApiError.invalid(name, "is required")
     return value
 
 
@@ -148,7 +148,7 @@ def _external(call: Call) -> int:
         if number < _MOST_EXTERNAL:
             found = accounts.users_with("external_user_id", [number])
     if not found:
-        raise Refusal(404, f"No user has the external id {external_id!r}")
+        raise ApiError(404, f"No user has the external id {external_id!r}")
     return int(found[0]["id"])
 
 
@@ -187,7 +187,7 @@ def reset_password_by_post(call: Call) -> Reply:
     """Send a user the email with a link to set a new password."""
     email = call.request.json().get("email")
     if not isinstance(email, str) or not email:
-        raise Refusal.invalid("email", "is required and must be a string")
+        raise ApiError.invalid("email", "is required and must be a string")
     call.api.accounts.reset_password(email)
     return Reply()
 
@@ -200,7 +200,7 @@ def get_user(call: Call) -> Reply:
     """Find a user by id."""
     name = call.arguments["id"]
     if not name.isascii() or not name.isdigit():
-        raise Refusal(501, f"The emulator does not implement GET /users/{name}")
+        raise ApiError(501, f"The emulator does not implement GET /users/{name}")
     accounts = call.api.accounts
     return Reply(content={"user": accounts.user_json(accounts.user(identifier(name, "User")))})
 
@@ -233,4 +233,4 @@ def delete_user(call: Call) -> Reply:
 def _check_own(call: Call, user_id: int) -> None:
     call.api.accounts.user(user_id)
     if user_id != call.user_id:
-        raise Refusal(403, "Forbidden. Users can change and delete their own account only.")
+        raise ApiError(403, "Forbidden. Users can change and delete their own account only.")

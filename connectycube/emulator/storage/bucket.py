@@ -25,7 +25,7 @@ from attrs import frozen
 from ..clock import Clock, iso_time
 from ..database import Database, Row
 
-__all__ = ["MOST_BYTES", "Bucket", "BucketRefusal", "StoredObject"]
+__all__ = ["MOST_BYTES", "Bucket", "S3Error", "StoredObject"]
 
 MOST_BYTES = 100 * 1024 * 1024
 _SCHEMA = """
@@ -40,7 +40,7 @@ _DOWNLOAD_SECONDS = 604_800
 _NOT_IN_POLICY = frozenset(("policy", "x-amz-signature", "file"))
 
 
-class BucketRefusal(Exception):
+class S3Error(Exception):
     """The bucket refuses a request; ``code`` is S3's word for why."""
 
     def __init__(self, status: int, code: str, message: str) -> None:
@@ -146,12 +146,12 @@ class Bucket:
         """Hold the fields of an upload to their policy; return the most bytes it lets in."""
         for name in ("key", "policy", "x-amz-signature"):
             if name not in fields:
-                raise BucketRefusal(403, "AccessDenied", f"The form has no field {name}")
+                raise S3Error(403, "AccessDenied", f"The form has no field {name}")
         if not hmac.compare_digest(
             self._sign(fields["policy"]).encode(),
             fields["x-amz-signature"].encode("utf-8", "surrogatepass"),
         ):
-            raise BucketRefusal(403, "SignatureDoesNotMatch", "The policy's signature is wrong")
+            raise S3Error(403, "SignatureDoesNotMatch", "The policy's signature is wrong")
         policy = _read_policy(fields["policy"])
         expires = datetime.fromisoformat(policy["expiration"].replace("Z", "+00:00")).timestamp()
         if expires <= self._clock.time():
@@ -228,19 +228,19 @@ class Bucket:
         signature = query.get("X-Amz-Signature")
         if signature is None:
             if stored is None or not stored.public:
-                raise BucketRefusal(403, "AccessDenied", "Access Denied")
+                raise S3Error(403, "AccessDenied", "Access Denied")
             return stored
         day, lives = query.get("X-Amz-Date", ""), query.get("X-Amz-Expires", "")
         if not hmac.compare_digest(
             self._sign(f"GET {key} {day} {lives}").encode(),
             signature.encode("utf-8", "surrogatepass"),
         ):
-            raise BucketRefusal(403, "SignatureDoesNotMatch", "The link's signature is wrong")
+            raise S3Error(403, "SignatureDoesNotMatch", "The link's signature is wrong")
         made = datetime.strptime(day, "%Y%m%dT%H%M%SZ").replace(tzinfo=timezone.utc)
         if made.timestamp() + int(lives) <= self._clock.time():
-            raise BucketRefusal(403, "AccessDenied", "Request has expired")
+            raise S3Error(403, "AccessDenied", "Request has expired")
         if stored is None:
-            raise BucketRefusal(404, "NoSuchKey", "The specified key does not exist.")
+            raise S3Error(404, "NoSuchKey", "The specified key does not exist.")
         return stored
 
 
@@ -257,10 +257,10 @@ def _read_policy(text: str) -> dict[str, Any]:
     try:
         policy = json.loads(base64.b64decode(text, validate=True))
     except (binascii.Error, ValueError):
-        raise BucketRefusal(400, "InvalidPolicyDocument", "The policy is no JSON") from None
+        raise S3Error(400, "InvalidPolicyDocument", "The policy is no JSON") from None
     assert isinstance(policy, dict)  # it bears our own signature
     return policy
 
 
-def _against_policy(message: str) -> BucketRefusal:
-    return BucketRefusal(403, "AccessDenied", f"Invalid according to Policy: {message}")
+def _against_policy(message: str) -> S3Error:
+    return S3Error(403, "AccessDenied", f"Invalid according to Policy: {message}")

@@ -9,9 +9,9 @@ import secrets
 from collections.abc import Mapping
 from typing import Any
 
+from ..api_error import ApiError
 from ..clock import Clock, iso_time
 from ..database import Database, Row
-from ..refusal import Refusal
 from .bucket import Bucket
 
 __all__ = ["Files"]
@@ -71,9 +71,9 @@ class Files:
         row = self.own_file(user_id, blob_id)
         stored = self._bucket.object(row["uid"])
         if stored is None:
-            raise Refusal(422, f"File {blob_id} has not been uploaded")
+            raise ApiError(422, f"File {blob_id} has not been uploaded")
         if stored.size != size:
-            raise Refusal.invalid("size", f"is not that of the uploaded file, {stored.size}")
+            raise ApiError.invalid("size", f"is not that of the uploaded file, {stored.size}")
         now = int(self._clock.time())
         self._db.update("blobs", blob_id, {"size": size, "completed_at": now, "updated_at": now})
 
@@ -99,21 +99,21 @@ class Files:
         """Return the file with this id."""
         row = self._db.one("SELECT * FROM blobs WHERE id = ?", blob_id)
         if row is None:
-            raise Refusal(404, f"File {blob_id} does not exist")
+            raise ApiError(404, f"File {blob_id} does not exist")
         return row
 
     def own_file(self, user_id: int, blob_id: int) -> Row:
         """Return the file with this id, which must be the user's."""
         row = self.file(blob_id)
         if row["user_id"] != user_id:
-            raise Refusal(403, f"File {blob_id} belongs to another user")
+            raise ApiError(403, f"File {blob_id} belongs to another user")
         return row
 
     def complete_file(self, uid: str) -> Row:
         """Return the file with this uid, which must be complete."""
         row = self._db.one("SELECT * FROM blobs WHERE uid = ?", uid)
         if row is None or row["completed_at"] is None:
-            raise Refusal(404, f"File {uid} does not exist or is not complete")
+            raise ApiError(404, f"File {uid} does not exist or is not complete")
         return row
 
     def of_user(self, user_id: int, *, limit: int, skip: int) -> tuple[int, list[Row]]:

@@ -12,13 +12,13 @@ from xml.sax.saxutils import escape
 from aiohttp import BodyPartReader, web
 from aiohttp.multipart import MultipartReader
 
-from .. import browsers
+from .. import cors
+from ..api_error import ApiError
 from ..faults import STORAGE, Faults
 from ..http_faults import Dropped, HttpFaults
 from ..listener import MALFORMED, Listener
-from ..refusal import Refusal
 from ..timers import Timers
-from .bucket import Bucket, BucketRefusal, StoredObject
+from .bucket import Bucket, S3Error, StoredObject
 
 __all__ = ["BucketServer"]
 
@@ -42,7 +42,7 @@ class BucketServer(Listener):
         super().__init__(faults, STORAGE, timers, context)
         self.bucket = bucket
         # Addresses are signed; and a browser that is redirected here names no origin (Fetch, 4.4).
-        self.readers = browsers.ANY
+        self.readers = cors.ANY
         self._storage_faults = HttpFaults(faults, STORAGE, timers)
 
     async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
@@ -53,9 +53,9 @@ class BucketServer(Listener):
             return await self._answer(request)
         except Dropped:
             return web.Response()  # which finds its connection closed
-        except Refusal as fault:
-            return _error(BucketRefusal(fault.status, "InternalError", "A fault of the emulator"))
-        except BucketRefusal as refusal:
+        except ApiError as fault:
+            return _error(S3Error(fault.status, "InternalError", "A fault of the emulator"))
+        except S3Error as refusal:
             return _error(refusal)
         except MALFORMED as error:
             return self.refuse(400, f"The body is malformed: {type(error).__name__}")
@@ -63,36 +63,34 @@ class BucketServer(Listener):
             raise
         except Exception:  # noqa: BLE001  (it must neither end the server nor reach the client)
             _log.exception("the bucket failed on %s %s", request.method, request.rel_url.raw_path)
-            return _error(
-                BucketRefusal(500, "InternalError", "The bucket failed; its log says why")
-            )
+            return _error(S3Error(500, "InternalError", "The bucket failed; its log says why"))
 
     def refuse(self, status: int, text: str) -> web.Response:
         """Return the answer to a request that is not HTTP."""
-        return _error(BucketRefusal(status, "InvalidRequest", text))
+        return _error(S3Error(status, "InvalidRequest", text))
 
     async def _answer(self, request: web.BaseRequest) -> web.StreamResponse:
         bucket, _, key = request.rel_url.path.lstrip("/").partition("/")
         if bucket != self.bucket.name:
-            raise BucketRefusal(404, "NoSuchBucket", "The specified bucket does not exist")
+            raise S3Error(404, "NoSuchBucket", "The specified bucket does not exist")
         if request.method == "POST" and not key:
             return await self._upload(request)
         if request.method in ("GET", "HEAD") and key:
             return await self._download(request, key)
-        raise BucketRefusal(405, "MethodNotAllowed", "The method is not allowed here")
+        raise S3Error(405, "MethodNotAllowed", "The method is not allowed here")
 
     # --- upload -------------------------------------------------------------------------------------
 
     async def _upload(self, request: web.BaseRequest) -> web.Response:
         if request.content_type != "multipart/form-data":
-            raise BucketRefusal(412, "PreconditionFailed", "The form must be multipart/form-data")
+            raise S3Error(412, "PreconditionFailed", "The form must be multipart/form-data")
         try:
             fields, part = await self._fields(await request.multipart())
             most = self.bucket.check_form(fields)
             stored = await self._receive(part, most, fields)
         # What aiohttp raises for such a form; also what it warns of, where warnings are errors.
         except (ValueError, AssertionError, RuntimeError, Warning) as error:
-            raise BucketRefusal(400, "MalformedPOSTRequest", f"The form: {error}") from None
+            raise S3Error(400, "MalformedPOSTRequest", f"The form: {error}") from None
         self.bucket.keep(fields["key"], stored)
         location = self.bucket.location(fields["key"], scheme=request.scheme)
         await self._hold_up(request, stored)
@@ -103,11 +101,11 @@ class BucketServer(Listener):
         fields: dict[str, str] = {}
         while (part := await form.next()) is not None:
             if not isinstance(part, BodyPartReader) or part.name is None:
-                raise BucketRefusal(400, "MalformedPOSTRequest", "A part of the form has no name")
+                raise S3Error(400, "MalformedPOSTRequest", "A part of the form has no name")
             if part.name == "file":
                 return fields, part
             fields[part.name] = await _text(part)
-        raise BucketRefusal(400, "InvalidArgument", "POST requires exactly one file upload")
+        raise S3Error(400, "InvalidArgument", "POST requires exactly one file upload")
 
     async def _receive(
         self, part: BodyPartReader, most: int, fields: dict[str, str]
@@ -119,11 +117,11 @@ class BucketServer(Listener):
                 while chunk := await part.read_chunk(_CHUNK):
                     size += len(chunk)
                     if size > most:
-                        raise BucketRefusal(400, "EntityTooLarge", "The file is too large")
+                        raise S3Error(400, "EntityTooLarge", "The file is too large")
                     digest.update(chunk)
                     file.write(chunk)
             if not part.at_eof():
-                raise BucketRefusal(400, "IncompleteBody", "The form ended before its file")
+                raise S3Error(400, "IncompleteBody", "The form ended before its file")
         except BaseException:
             with contextlib.suppress(FileNotFoundError):  # a reset has removed it
                 os.unlink(path)
@@ -140,12 +138,12 @@ class BucketServer(Listener):
 
     async def _download(self, request: web.BaseRequest, key: str) -> web.StreamResponse:
         if "Authorization" in request.headers:
-            raise BucketRefusal(400, "InvalidArgument", "Only one auth mechanism allowed")
+            raise S3Error(400, "InvalidArgument", "Only one auth mechanism allowed")
         stored = self.bucket.open_to(key, request.rel_url.query)
         response = web.StreamResponse(
             headers={"Content-Type": stored.content_type, "ETag": f'"{stored.etag}"'}
         )
-        response.headers.update(browsers.allowed(request, self.readers))
+        response.headers.update(cors.allowed(request, self.readers))
         response.content_length = stored.size
         await self._hold_up(request, stored)
         await response.prepare(request)
@@ -166,7 +164,7 @@ async def _text(part: BodyPartReader) -> str:
     while chunk := await part.read_chunk(_CHUNK):
         value += chunk
         if len(value) > _MOST_FIELD_BYTES:
-            raise BucketRefusal(400, "MaxPostPreDataLengthExceeded", "A field is too long")
+            raise S3Error(400, "MaxPostPreDataLengthExceeded", "A field is too long")
     return value.decode("utf-8")
 
 
@@ -178,7 +176,7 @@ def _uploaded(bucket: str, key: str, location: str, stored: StoredObject) -> web
     )
 
 
-def _error(refusal: BucketRefusal) -> web.Response:
+def _error(refusal: S3Error) -> web.Response:
     response = _xml(
         refusal.status,
         f"<Error><Code>{refusal.code}</Code><Message>{escape(str(refusal))}</Message></Error>",

@@ -1,8 +1,8 @@
-"""The XMPP side of the emulator: ``Exchange`` is the chat server, the other two are its doors."""
+"""The XMPP side of the emulator: ``ChatServer`` knows no socket; the other two listen for it."""
 
 from . import privacy, roster  # noqa: F401  (they put their requests into the table)
-from .exchange import Exchange
+from .server import ChatServer
 from .tcp import TcpServer
 from .websocket import WebSocketServer
 
-__all__ = ["Exchange", "TcpServer", "WebSocketServer"]
+__all__ = ["ChatServer", "TcpServer", "WebSocketServer"]

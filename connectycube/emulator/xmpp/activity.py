@@ -13,11 +13,11 @@ from . import namespaces as ns
 from .element import Element
 from .requests import request
 from .session import Session
-from .stanza import Jid, Refused, user_of
+from .stanza import Jid, StanzaError, user_of
 from .visibility import available
 
 if TYPE_CHECKING:
-    from .exchange import Exchange
+    from .server import ChatServer
 
 __all__ = ["LastActivity", "tell_watchers"]
 
@@ -59,19 +59,19 @@ class LastActivity:
         self._db.run("DELETE FROM last_activity WHERE user_id = ?", user_id)
 
 
-def tell_watchers(exchange: Exchange, user_id: int, seconds: int) -> None:
+def tell_watchers(server: ChatServer, user_id: int, seconds: int) -> None:
     """Tell the sessions that subscribed to a user's last activity that it changed.
 
     (Inferred: a result that nobody asked for, as the official SDKs read it like an answer.)
     """
-    own = exchange.settings.user_jid(user_id)
-    for session in exchange.sessions():
+    own = server.settings.user_jid(user_id)
+    for session in server.sessions():
         if user_id not in session.watched_users:
             continue
-        if exchange.privacy.allows(user_id, session.jid, "presence-out"):
+        if server.privacy.allows(user_id, session.jid, "presence-out"):
             attributes = {"type": "result", "from": own, "to": session.jid}
-            attributes["id"] = exchange.conversations.new_id()
-            exchange.send(session, Element("iq", ns.CLIENT, attributes, _seconds(seconds)))
+            attributes["id"] = server.conversations.new_id()
+            server.send(session, Element("iq", ns.CLIENT, attributes, _seconds(seconds)))
 
 
 @request(
@@ -83,20 +83,20 @@ def tell_watchers(exchange: Exchange, user_id: int, seconds: int) -> None:
     inferred="about the chat alone; at least 1 second for who is offline",
 )
 def _last_activity(
-    exchange: Exchange, session: Session, stanza: Element, query: Element
+    server: ChatServer, session: Session, stanza: Element, query: Element
 ) -> Element:
     to = stanza.get("to") or session.bare_jid
     jid = Jid.parse(to)
     if jid is None or jid.local is None:
-        return _seconds(exchange.activity.uptime)
-    user_id = user_of(jid, exchange.settings)
-    if user_id is None or exchange.store.user(user_id) is None:
-        raise Refused("item-not-found", f"There is no user {to}")
-    if available(exchange, user_id):
+        return _seconds(server.activity.uptime)
+    user_id = user_of(jid, server.settings)
+    if user_id is None or server.store.user(user_id) is None:
+        raise StanzaError("item-not-found", f"There is no user {to}")
+    if available(server, user_id):
         return _seconds(0)
-    seconds = exchange.activity.seconds_since(user_id)
+    seconds = server.activity.seconds_since(user_id)
     if seconds is None:
-        raise Refused("item-not-found", f"{to} has never logged in to the chat")
+        raise StanzaError("item-not-found", f"{to} has never logged in to the chat")
     return _seconds(seconds)
 
 
@@ -111,14 +111,14 @@ def _seconds(seconds: int) -> Element:
     feature=ns.STATUS_STREAMING,
     inferred="not in the server's documentation: the official SDKs' request",
 )
-def _watch(exchange: Exchange, session: Session, stanza: Element, wanted: Element) -> None:
+def _watch(server: ChatServer, session: Session, stanza: Element, wanted: Element) -> None:
     text = wanted.get("user_jid") or ""
     jid = Jid.parse(text)
     if jid is None:
-        raise Refused("jid-malformed", f"user_jid must be a user's JID, not {text!r}")
-    user_id = user_of(jid, exchange.settings)
-    if user_id is None or exchange.store.user(user_id) is None:
-        raise Refused("item-not-found", f"There is no user {text}")
+        raise StanzaError("jid-malformed", f"user_jid must be a user's JID, not {text!r}")
+    user_id = user_of(jid, server.settings)
+    if user_id is None or server.store.user(user_id) is None:
+        raise StanzaError("item-not-found", f"There is no user {text}")
     if _switch(wanted):
         session.watched_users.add(user_id)
     else:
@@ -132,12 +132,12 @@ def _watch(exchange: Exchange, session: Session, stanza: Element, wanted: Elemen
     feature=ns.MOBILE,
     inferred="enable=true means inactive, as the official SDKs have it",
 )
-def _mark(exchange: Exchange, session: Session, stanza: Element, mobile: Element) -> None:
+def _mark(server: ChatServer, session: Session, stanza: Element, mobile: Element) -> None:
     session.marked_inactive = _switch(mobile)
 
 
 def _switch(element: Element) -> bool:
     value = _SWITCH.get(element.get("enable") or "")
     if value is None:
-        raise Refused("bad-request", "enable must be true or false")
+        raise StanzaError("bad-request", "enable must be true or false")
     return value

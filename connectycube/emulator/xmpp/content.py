@@ -12,19 +12,19 @@ from typing import TYPE_CHECKING, Any
 
 from attrs import frozen
 
-from ..conversations import Draft, seconds
+from ..conversations import NewMessage, seconds
 from ..identifiers import is_object_id
 from ..store import Row
 from . import namespaces as ns
 from .element import Element
 from .notifications import notify
 from .session import Session
-from .stanza import Refused, extra_params
+from .stanza import StanzaError, extra_params
 
 if TYPE_CHECKING:
-    from .exchange import Exchange
+    from .server import ChatServer
 
-__all__ = ["KINDS", "Kind", "treat"]
+__all__ = ["KINDS", "Kind", "process"]
 
 # Parameters of a message that are the protocol's own, not the application's.
 _RESERVED = frozenset(
@@ -34,7 +34,7 @@ _RESERVED = frozenset(
 DialogOf = Callable[[], "Row | None"]
 """Finds the dialog a message belongs to, or makes it; None if there is none to keep it in."""
 
-Treatment = Callable[["Exchange", Session, Element, DialogOf], "Element | None"]
+Treatment = Callable[["ChatServer", Session, Element, DialogOf], "Element | None"]
 """From a user's message to the message that is relayed; None if none is."""
 
 
@@ -52,58 +52,58 @@ class Kind:
         return element.namespace == self.namespace and element.name in self.names
 
 
-def treat(
-    exchange: Exchange, session: Session, stanza: Element, dialog_of: DialogOf
+def process(
+    server: ChatServer, session: Session, stanza: Element, dialog_of: DialogOf
 ) -> Element | None:
     """Return the message that is relayed, if one is; what it says of history and statuses is done."""
     for kind in KINDS:
         if any(map(kind.fits, stanza.elements())):
-            return kind.treatment(exchange, session, stanza, dialog_of)
+            return kind.treatment(server, session, stanza, dialog_of)
     return stanza
 
 
 def _unchanged(
-    exchange: Exchange, session: Session, stanza: Element, dialog_of: DialogOf
+    server: ChatServer, session: Session, stanza: Element, dialog_of: DialogOf
 ) -> Element:
     return stanza
 
 
 def _take_marker(
-    exchange: Exchange, session: Session, stanza: Element, dialog_of: DialogOf
+    server: ChatServer, session: Session, stanza: Element, dialog_of: DialogOf
 ) -> Element:
     for marker in stanza.elements():
         if marker.namespace != ns.CHAT_MARKERS or marker.name not in ("received", "displayed"):
             continue
         message_id = marker.get("id")
-        message = exchange.conversations.store.message(message_id) if message_id else None
+        message = server.conversations.store.message(message_id) if message_id else None
         if message is None:
             continue
         read = marker.name == "displayed"
-        exchange.conversations.mark(session.user_id, [message["id"]], read=read)
+        server.conversations.mark(session.user_id, [message["id"]], read=read)
         stanza = _with_params(stanza, {"dialog_id": message["dialog_id"]})
     return stanza
 
 
 def _take_content(
-    exchange: Exchange, session: Session, stanza: Element, dialog_of: DialogOf
+    server: ChatServer, session: Session, stanza: Element, dialog_of: DialogOf
 ) -> Element | None:
     dialog = dialog_of()
     if dialog is None:
         return stanza
-    conversations = exchange.conversations
+    conversations = server.conversations
     params = extra_params(stanza)
     given = _values(params)
     given_id = stanza.get("id")
     message_id = given_id if given_id and is_object_id(given_id) else conversations.new_id()
     date_sent = seconds(given.get("date_sent"))
     if date_sent is None:
-        date_sent = int(exchange.clock.time())
+        date_sent = int(server.clock.time())
     destroyed = stanza.child("destroy", ns.SELF_DESTROY) is not None
     child = stanza.child("body")
     body = child.text if child is not None else None
     is_new = True
     if given.get("save_to_history") in ("1", "true") and not destroyed:
-        draft = Draft(
+        draft = NewMessage(
             id=message_id,
             body=body,
             date_sent=date_sent,
@@ -111,12 +111,12 @@ def _take_content(
             custom={name: value for name, value in given.items() if name not in _RESERVED},
         )
         is_new = conversations.add_message(dialog, session.user_id, draft) is not None
-    if not is_new and exchange.settings.repeated_message == "refuse":
-        raise Refused("conflict", f"There is a message {message_id}")
-    if not is_new and exchange.settings.repeated_message == "drop":
+    if not is_new and server.settings.repeated_message == "refuse":
+        raise StanzaError("conflict", f"There is a message {message_id}")
+    if not is_new and server.settings.repeated_message == "drop":
         return None
     if is_new:
-        notify(exchange, dialog, session.user_id, message_id, body, given)
+        notify(server, dialog, session.user_id, message_id, body, given)
     added = {"dialog_id": dialog["id"], "message_id": message_id}
     if not given.get("date_sent"):
         added["date_sent"] = str(date_sent)

@@ -1,6 +1,6 @@
 """Faulty: where faults come between the chat server and its clients.
 
-``FaultyLink`` stands in front of every link, and ``Disorder`` in front of every session. While no fault
+``FaultyLink`` stands in front of every link, and ``FaultyDelivery`` in front of every session. While no fault
 is on, each costs one look.
 """
 
@@ -14,7 +14,7 @@ from ..timers import Timers
 from .element import Element
 from .session import Link, Session
 
-__all__ = ["Disorder", "FaultyLink"]
+__all__ = ["FaultyDelivery", "FaultyLink"]
 
 # How long reorder holds back a stanza that no other follows.
 _LONGEST_HOLD = 1.0
@@ -113,7 +113,7 @@ class FaultyLink:
             write()
 
 
-class Disorder:
+class FaultyDelivery:
     """Sends stanzas to sessions, some twice, some before the one they follow."""
 
     def __init__(

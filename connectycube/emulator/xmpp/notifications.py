@@ -12,13 +12,13 @@ from ..store import Row
 from .session import Session
 
 if TYPE_CHECKING:
-    from .exchange import Exchange
+    from .server import ChatServer
 
 __all__ = ["notify"]
 
 
 def notify(
-    exchange: Exchange,
+    server: ChatServer,
     dialog: Row,
     sender: int,
     message_id: str,
@@ -38,22 +38,22 @@ def notify(
         "dialog_id": dialog["id"],
         "user_id": sender,
     }
-    settings = exchange.settings
+    settings = server.settings
     jid = settings.user_jid(sender)
     if dialog["type"] != PRIVATE:
         jid = f"{settings.room_jid(dialog['id'])}/{sender}"
-    muted = exchange.conversations.store.muted_by(dialog["id"])
-    for user_id in exchange.conversations.others(dialog, sender):
-        connected = _connected(exchange, dialog, user_id)
+    muted = server.conversations.store.muted_by(dialog["id"])
+    for user_id in server.conversations.others(dialog, sender):
+        connected = _connected(server, dialog, user_id)
         if user_id in muted or any(not session.inactive for session in connected):
             continue
-        if exchange.occupancy.is_banned(dialog["id"], user_id):
+        if server.occupancy.is_banned(dialog["id"], user_id):
             continue
-        if exchange.privacy.admits(user_id, jid, "message", connected):
-            exchange.pushes.record(user_id, payload, cause="message")
+        if server.privacy.admits(user_id, jid, "message", connected):
+            server.pushes.record(user_id, payload, cause="message")
 
 
-def _connected(exchange: Exchange, dialog: Row, user_id: int) -> list[Session]:
+def _connected(server: ChatServer, dialog: Row, user_id: int) -> list[Session]:
     """Return a user's available sessions and those in the dialog's room."""
-    occupant = exchange.occupancy.occupant(dialog["id"], user_id)
-    return [*exchange.receivers(user_id), *(() if occupant is None else occupant.presences)]
+    occupant = server.occupancy.occupant(dialog["id"], user_id)
+    return [*server.receivers(user_id), *(() if occupant is None else occupant.presences)]

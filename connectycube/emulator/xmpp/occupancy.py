@@ -9,11 +9,11 @@ from . import namespaces as ns
 from .element import Element
 from .session import Session
 
-__all__ = ["NOBODY", "OUTCAST", "Occupancy", "Occupant", "Standing"]
+__all__ = ["NOBODY", "OUTCAST", "Occupancy", "Occupant", "Privileges"]
 
 
 @frozen
-class Standing:
+class Privileges:
     """What a user is in a room: the affiliation lasts, the role is for as long as one is inside."""
 
     affiliation: str
@@ -25,8 +25,8 @@ class Standing:
         return self.affiliation not in ("none", "outcast")
 
 
-NOBODY = Standing("none", "none")
-OUTCAST = Standing("outcast", "none")
+NOBODY = Privileges("none", "none")
+OUTCAST = Privileges("outcast", "none")
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS bans (
@@ -41,7 +41,7 @@ class Occupant:
     """A user in a room; each of the user's sessions there has the presence it joined with."""
 
     user_id: int
-    standing: Standing
+    privileges: Privileges
     presences: dict[Session, Element] = field(factory=dict)
 
     @property
@@ -83,11 +83,11 @@ class Occupancy:
         return [dialog_id for dialog_id in self._rooms if self.has_joined(dialog_id, session)]
 
     def enter(
-        self, dialog_id: str, session: Session, standing: Standing, presence: Element
+        self, dialog_id: str, session: Session, privileges: Privileges, presence: Element
     ) -> Occupant:
         """Put a session into a room, or give it another presence there."""
         room = self._rooms.setdefault(dialog_id, {})
-        occupant = room.setdefault(session.user_id, Occupant(session.user_id, standing))
+        occupant = room.setdefault(session.user_id, Occupant(session.user_id, privileges))
         occupant.presences.pop(session, None)
         occupant.presences[session] = presence
         return occupant

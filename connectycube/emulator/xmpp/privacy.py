@@ -10,11 +10,11 @@ from .element import Element
 from .privacy_lists import CHILDREN, PrivacyItem
 from .requests import request
 from .session import Session
-from .stanza import Jid, Refused
+from .stanza import Jid, StanzaError
 from .visibility import changing
 
 if TYPE_CHECKING:
-    from .exchange import Exchange
+    from .server import ChatServer
 
 __all__: list[str] = []
 
@@ -23,20 +23,20 @@ _SUBSCRIPTIONS = ("both", "to", "from", "none")
 
 
 @request("get", "query", ns.PRIVACY, feature=ns.PRIVACY)
-def _read(exchange: Exchange, session: Session, stanza: Element, query: Element) -> Element:
+def _read(server: ChatServer, session: Session, stanza: Element, query: Element) -> Element:
     wanted = list(query.elements())
     if not wanted:
-        return _names(exchange, session)
+        return _names(server, session)
     if len(wanted) > 1 or wanted[0].name != "list":
-        raise Refused("bad-request", "Ask for the names of all lists, or for one list")
+        raise StanzaError("bad-request", "Ask for the names of all lists, or for one list")
     name = _name(wanted[0])
-    items = _existing(exchange, session, name)
+    items = _existing(server, session, name)
     found = Element("list", ns.PRIVACY, {"name": name}, *(_written(item) for item in items))
     return Element("query", ns.PRIVACY, None, found)
 
 
-def _names(exchange: Exchange, session: Session) -> Element:
-    privacy, user_id = exchange.privacy, session.user_id
+def _names(server: ChatServer, session: Session) -> Element:
+    privacy, user_id = server.privacy, session.user_id
     used = (("active", session.active_list), ("default", privacy.default(user_id)))
     return Element(
         "query",
@@ -48,54 +48,54 @@ def _names(exchange: Exchange, session: Session) -> Element:
 
 
 @request("set", "query", ns.PRIVACY, feature=ns.PRIVACY)
-def _change(exchange: Exchange, session: Session, stanza: Element, query: Element) -> None:
+def _change(server: ChatServer, session: Session, stanza: Element, query: Element) -> None:
     changes = list(query.elements())
     change = _CHANGES.get(changes[0].name) if len(changes) == 1 else None
     if change is None:
-        raise Refused("bad-request", "Change exactly one of <active/>, <default/> and <list/>")
-    with changing(exchange, session.user_id):
-        change(exchange, session, changes[0])
+        raise StanzaError("bad-request", "Change exactly one of <active/>, <default/> and <list/>")
+    with changing(server, session.user_id):
+        change(server, session, changes[0])
 
 
-def _set_active(exchange: Exchange, session: Session, active: Element) -> None:
+def _set_active(server: ChatServer, session: Session, active: Element) -> None:
     name = active.get("name")
     if name is not None:
-        _existing(exchange, session, name)
+        _existing(server, session, name)
     session.active_list = name
 
 
-def _set_default(exchange: Exchange, session: Session, default: Element) -> None:
+def _set_default(server: ChatServer, session: Session, default: Element) -> None:
     name = default.get("name")
     if name is not None:
-        _existing(exchange, session, name)
-    current = exchange.privacy.default(session.user_id)
+        _existing(server, session, name)
+    current = server.privacy.default(session.user_id)
     if name == current:
         return
-    others = _others(exchange, session)
+    others = _others(server, session)
     if current is not None and any(other.active_list is None for other in others):
-        raise Refused("conflict", f"Another connected resource uses the default list {current}")
-    exchange.privacy.set_default(session.user_id, name)
+        raise StanzaError("conflict", f"Another connected resource uses the default list {current}")
+    server.privacy.set_default(session.user_id, name)
 
 
-def _set_list(exchange: Exchange, session: Session, edited: Element) -> None:
+def _set_list(server: ChatServer, session: Session, edited: Element) -> None:
     name = _name(edited)
-    items = [_item(exchange, session, element) for element in edited.elements()]
+    items = [_item(server, session, element) for element in edited.elements()]
     if not items:
-        _remove(exchange, session, name)
+        _remove(server, session, name)
     elif len({item.order for item in items}) < len(items):
-        raise Refused("bad-request", "Two items of a list must not have the same order")
+        raise StanzaError("bad-request", "Two items of a list must not have the same order")
     else:
-        exchange.privacy.save(session.user_id, name, items)
-    _push(exchange, session.user_id, name)
+        server.privacy.save(session.user_id, name, items)
+    _push(server, session.user_id, name)
 
 
-def _remove(exchange: Exchange, session: Session, name: str) -> None:
-    _existing(exchange, session, name)
-    default = exchange.privacy.default(session.user_id)
-    if any((other.active_list or default) == name for other in _others(exchange, session)):
-        raise Refused("conflict", f"Another connected resource uses the list {name}")
-    exchange.privacy.remove(session.user_id, name)
-    for one in exchange.sessions(session.user_id):
+def _remove(server: ChatServer, session: Session, name: str) -> None:
+    _existing(server, session, name)
+    default = server.privacy.default(session.user_id)
+    if any((other.active_list or default) == name for other in _others(server, session)):
+        raise StanzaError("conflict", f"Another connected resource uses the list {name}")
+    server.privacy.remove(session.user_id, name)
+    for one in server.sessions(session.user_id):
         if one.active_list == name:
             one.active_list = None
 
@@ -103,63 +103,69 @@ def _remove(exchange: Exchange, session: Session, name: str) -> None:
 _CHANGES = {"active": _set_active, "default": _set_default, "list": _set_list}
 
 
-def _others(exchange: Exchange, session: Session) -> list[Session]:
-    sessions = exchange.sessions(session.user_id)
+def _others(server: ChatServer, session: Session) -> list[Session]:
+    sessions = server.sessions(session.user_id)
     return [other for other in sessions if other is not session and other.link is not None]
 
 
-def _push(exchange: Exchange, user_id: int, name: str) -> None:
+def _push(server: ChatServer, user_id: int, name: str) -> None:
     query = Element("query", ns.PRIVACY, None, Element("list", ns.PRIVACY, {"name": name}))
-    for session in exchange.sessions(user_id):
-        attributes = {"type": "set", "id": exchange.conversations.new_id(), "to": session.jid}
-        exchange.send(session, Element("iq", ns.CLIENT, attributes, query))
+    for session in server.sessions(user_id):
+        attributes = {"type": "set", "id": server.conversations.new_id(), "to": session.jid}
+        server.send(session, Element("iq", ns.CLIENT, attributes, query))
 
 
-def _existing(exchange: Exchange, session: Session, name: str) -> tuple[PrivacyItem, ...]:
-    items = exchange.privacy.items(session.user_id, name)
+def _existing(server: ChatServer, session: Session, name: str) -> tuple[PrivacyItem, ...]:
+    items = server.privacy.items(session.user_id, name)
     if items is None:
-        raise Refused("item-not-found", f"There is no privacy list {name}")
+        raise StanzaError("item-not-found", f"There is no privacy list {name}")
     return items
 
 
 def _name(element: Element) -> str:
     name = element.get("name")
     if not name:
-        raise Refused("bad-request", "A privacy list needs a name")
+        raise StanzaError("bad-request", "A privacy list needs a name")
     return name
 
 
 # --- items ------------------------------------------------------------------------------------------
 
 
-def _item(exchange: Exchange, session: Session, element: Element) -> PrivacyItem:
+def _item(server: ChatServer, session: Session, element: Element) -> PrivacyItem:
     order, action, kind = (element.get(name) for name in ("order", "action", "type"))
     only = tuple(child.name for child in element.elements())
     if element.name != "item" or not set(only) <= set(CHILDREN):
-        raise Refused("bad-request", f"An item can hold {', '.join(CHILDREN)}, a list only items")
+        raise StanzaError(
+            "bad-request", f"An item can hold {', '.join(CHILDREN)}, a list only items"
+        )
     if order is None or not _ORDER.fullmatch(order) or int(order) >= 2**32:
-        raise Refused("bad-request", "The order of an item must be a number from 0 to 4294967295")
+        raise StanzaError(
+            "bad-request", "The order of an item must be a number from 0 to 4294967295"
+        )
     if action not in ("allow", "deny"):
-        raise Refused("bad-request", "The action of an item must be allow or deny")
+        raise StanzaError("bad-request", "The action of an item must be allow or deny")
     value = None
     if kind is not None:
-        value = _value(exchange, session, kind, element.get("value") or "")
+        value = _value(server, session, kind, element.get("value") or "")
     return PrivacyItem(order=int(order), action=action, type=kind, value=value, only=only)
 
 
-def _value(exchange: Exchange, session: Session, kind: str, value: str) -> str:
+def _value(server: ChatServer, session: Session, kind: str, value: str) -> str:
     if kind == "jid":
         if Jid.parse(value) is None:
-            raise Refused("bad-request", f"{value!r} is not a JID")
+            raise StanzaError("bad-request", f"{value!r} is not a JID")
     elif kind == "subscription":
         if value not in _SUBSCRIPTIONS:
-            raise Refused("bad-request", f"A subscription is one of {', '.join(_SUBSCRIPTIONS)}")
+            raise StanzaError(
+                "bad-request", f"A subscription is one of {', '.join(_SUBSCRIPTIONS)}"
+            )
     elif kind == "group":
-        contacts = exchange.rosters.listed(session.user_id)
+        contacts = server.rosters.listed(session.user_id)
         if not any(value in contact.groups for contact in contacts):
-            raise Refused("item-not-found", f"No contact is in the group {value!r}")
+            raise StanzaError("item-not-found", f"No contact is in the group {value!r}")
     else:
-        raise Refused("bad-request", "The type of an item must be jid, group or subscription")
+        raise StanzaError("bad-request", "The type of an item must be jid, group or subscription")
     return value
 
 

@@ -11,14 +11,14 @@ from . import namespaces as ns
 from . import room_requests
 from .element import Element
 from .session import Session
-from .stanza import Jid, Refused, result_reply, user_of
+from .stanza import Jid, StanzaError, result_reply, user_of
 
 if TYPE_CHECKING:
-    from .exchange import Exchange
+    from .server import ChatServer
 
 __all__ = ["REQUESTS", "RequestKind", "handle"]
 
-Handler = Callable[["Exchange", Session, Element, Element], Element | None]
+Handler = Callable[["ChatServer", Session, Element, Element], Element | None]
 
 
 @frozen(kw_only=True)
@@ -51,7 +51,7 @@ def request(
     of_others: bool = False,
     inferred: str | None = None,
 ) -> Callable[[Handler], Handler]:
-    """Put a handler into the table; it returns the result's payload or raises Refused."""
+    """Put a handler into the table; it returns the result's payload or raises StanzaError."""
 
     def register(handler: Handler) -> Handler:
         REQUESTS[type, name, namespace] = RequestKind(
@@ -68,63 +68,63 @@ def request(
     return register
 
 
-def handle(exchange: Exchange, session: Session, stanza: Element) -> None:
+def handle(server: ChatServer, session: Session, stanza: Element) -> None:
     """Answer or forward an IQ. (RFC 6120, 8.2.3; RFC 6121, 8.5.)"""
     kind, payload = stanza.get("type"), list(stanza.elements())
     if kind not in ("get", "set", "result", "error") or not stanza.get("id"):
-        exchange.refuse(session, stanza, "bad-request", "An IQ needs an id and a type")
+        server.refuse(session, stanza, "bad-request", "An IQ needs an id and a type")
         return
     if kind in ("get", "set") and len(payload) != 1:
-        exchange.refuse(session, stanza, "bad-request", "A request holds exactly one element")
+        server.refuse(session, stanza, "bad-request", "A request holds exactly one element")
         return
     to = stanza.get("to")
     jid = Jid.parse(to) if to is not None else None
     if to is not None and jid is None:
-        exchange.refuse(session, stanza, "jid-malformed", f"{to} is not a JID")
-    elif to in (None, exchange.settings.domain, session.bare_jid):
+        server.refuse(session, stanza, "jid-malformed", f"{to} is not a JID")
+    elif to in (None, server.settings.domain, session.bare_jid):
         if kind in ("get", "set"):
-            _answer(exchange, session, stanza, payload[0])
-    elif jid is not None and jid.domain == exchange.settings.muc_domain.lower():
-        room_requests.handle(exchange, session, stanza, jid)
+            _answer(server, session, stanza, payload[0])
+    elif jid is not None and jid.domain == server.settings.muc_domain.lower():
+        room_requests.handle(server, session, stanza, jid)
     elif jid is not None:
-        _forward(exchange, session, stanza, jid)
+        _forward(server, session, stanza, jid)
 
 
-def _answer(exchange: Exchange, session: Session, stanza: Element, payload: Element) -> None:
+def _answer(server: ChatServer, session: Session, stanza: Element, payload: Element) -> None:
     found = REQUESTS.get((stanza.get("type") or "", payload.name, payload.namespace))
     if found is None:
         text = _not_implemented(stanza, payload)
-        exchange.refuse(session, stanza, "feature-not-implemented", text)
+        server.refuse(session, stanza, "feature-not-implemented", text)
         return
     try:
-        answer = found.handler(exchange, session, stanza, payload)
-    except Refused as refused:
-        exchange.refuse(session, stanza, refused.condition, refused.text)
+        answer = found.handler(server, session, stanza, payload)
+    except StanzaError as refused:
+        server.refuse(session, stanza, refused.condition, refused.text)
         return
-    exchange.reply(session, result_reply(stanza, *(() if answer is None else (answer,))))
+    server.reply(session, result_reply(stanza, *(() if answer is None else (answer,))))
 
 
-def _forward(exchange: Exchange, session: Session, stanza: Element, jid: Jid) -> None:
-    settings = exchange.settings
+def _forward(server: ChatServer, session: Session, stanza: Element, jid: Jid) -> None:
+    settings = server.settings
     if jid.domain != settings.domain.lower():
-        exchange.refuse(session, stanza, "remote-server-not-found", f"{jid.domain} is not here")
+        server.refuse(session, stanza, "remote-server-not-found", f"{jid.domain} is not here")
         return
-    if not exchange.privacy.allows(session.user_id, jid.bare, "other", session):
-        exchange.refuse(session, stanza, "not-acceptable", f"You have blocked {jid.bare}")
+    if not server.privacy.allows(session.user_id, jid.bare, "other", session):
+        server.refuse(session, stanza, "not-acceptable", f"You have blocked {jid.bare}")
         return
     user_id = user_of(jid, settings)
     if jid.resource is None:
-        _ask_account(exchange, session, stanza, user_id)
+        _ask_account(server, session, stanza, user_id)
         return
-    other = None if user_id is None else exchange.session(user_id, jid.resource)
-    if other is not None and exchange.privacy.allows(other.user_id, session.jid, "iq", other):
-        exchange.send(other, stanza)
+    other = None if user_id is None else server.session(user_id, jid.resource)
+    if other is not None and server.privacy.allows(other.user_id, session.jid, "iq", other):
+        server.send(other, stanza)
     else:
-        exchange.refuse(session, stanza, "service-unavailable", "Nobody is connected there")
+        server.refuse(session, stanza, "service-unavailable", "Nobody is connected there")
 
 
 def _ask_account(
-    exchange: Exchange, session: Session, stanza: Element, user_id: int | None
+    server: ChatServer, session: Session, stanza: Element, user_id: int | None
 ) -> None:
     """Answer for the account of another user."""
     if stanza.get("type") not in ("get", "set"):
@@ -132,13 +132,13 @@ def _ask_account(
     payload = next(stanza.elements())
     found = REQUESTS.get((stanza.get("type") or "", payload.name, payload.namespace))
     if found is None or not found.of_others:
-        exchange.refuse(session, stanza, "service-unavailable", _not_implemented(stanza, payload))
-    elif user_id is not None and not exchange.privacy.admits(
-        user_id, session.jid, "iq", exchange.sessions(user_id)
+        server.refuse(session, stanza, "service-unavailable", _not_implemented(stanza, payload))
+    elif user_id is not None and not server.privacy.admits(
+        user_id, session.jid, "iq", server.sessions(user_id)
     ):
-        exchange.refuse(session, stanza, "service-unavailable", "Nobody is connected there")
+        server.refuse(session, stanza, "service-unavailable", "Nobody is connected there")
     else:
-        _answer(exchange, session, stanza, payload)
+        _answer(server, session, stanza, payload)
 
 
 def _not_implemented(stanza: Element, payload: Element) -> str:
@@ -168,17 +168,17 @@ def _ping(*_: object) -> None:
     feature=ns.CARBONS,
     inferred="copies of what other resources send; never of what they receive",
 )
-def _enable_carbons(_: Exchange, session: Session, *__: object) -> None:
+def _enable_carbons(_: ChatServer, session: Session, *__: object) -> None:
     session.carbons = True
 
 
 @request("set", "disable", ns.CARBONS, feature=ns.CARBONS)
-def _disable_carbons(_: Exchange, session: Session, *__: object) -> None:
+def _disable_carbons(_: ChatServer, session: Session, *__: object) -> None:
     session.carbons = False
 
 
 @request("get", "query", ns.DISCO_INFO, feature=ns.DISCO_INFO)
-def _information(exchange: Exchange, session: Session, stanza: Element, query: Element) -> Element:
+def _information(server: ChatServer, session: Session, stanza: Element, query: Element) -> Element:
     account = stanza.get("to") == session.bare_jid
     identity = ("account", "registered") if account else ("server", "im")
     features = sorted({kind.feature for kind in REQUESTS.values() if kind.feature is not None})
@@ -192,13 +192,13 @@ def _information(exchange: Exchange, session: Session, stanza: Element, query: E
 
 
 @request("get", "query", ns.DISCO_ITEMS, feature=ns.DISCO_ITEMS)
-def _items(exchange: Exchange, session: Session, stanza: Element, query: Element) -> Element:
+def _items(server: ChatServer, session: Session, stanza: Element, query: Element) -> Element:
     found = []
     if stanza.get("to") != session.bare_jid:
-        found.append(Element("item", ns.DISCO_ITEMS, {"jid": exchange.settings.muc_domain}))
+        found.append(Element("item", ns.DISCO_ITEMS, {"jid": server.settings.muc_domain}))
     return Element("query", ns.DISCO_ITEMS, {"node": query.get("node")}, *found)
 
 
 @request("set", "bind", ns.BIND)
 def _bind_again(*_: object) -> Element:
-    raise Refused("not-allowed", "This stream has its resource already")
+    raise StanzaError("not-allowed", "This stream has its resource already")

@@ -14,14 +14,14 @@ from .element import Element, clean_text
 from .room_messages import reached
 from .rooms import dialog_at, require_member
 from .session import Session
-from .stanza import Jid, Refused, result_reply
+from .stanza import Jid, StanzaError, result_reply
 
 if TYPE_CHECKING:
-    from .exchange import Exchange
+    from .server import ChatServer
 
 __all__ = ["ROOM_REQUESTS", "RoomRequest", "handle"]
 
-Handler = Callable[["Exchange", Session, Element, Jid], "Element | None"]
+Handler = Callable[["ChatServer", Session, Element, Jid], "Element | None"]
 
 
 @frozen
@@ -32,16 +32,16 @@ class RoomRequest:
     inferred: str | None = None
 
 
-def handle(exchange: Exchange, session: Session, stanza: Element, jid: Jid) -> None:
+def handle(server: ChatServer, session: Session, stanza: Element, jid: Jid) -> None:
     """Answer an IQ to the rooms' domain."""
     if stanza.get("type") in ("result", "error"):
         return
     try:
-        answer = _handler(stanza, jid)(exchange, session, stanza, jid)
-    except Refused as refused:
-        exchange.refuse(session, stanza, refused.condition, refused.text)
+        answer = _handler(stanza, jid)(server, session, stanza, jid)
+    except StanzaError as refused:
+        server.refuse(session, stanza, refused.condition, refused.text)
         return
-    exchange.reply(session, result_reply(stanza, *(() if answer is None else (answer,))))
+    server.reply(session, result_reply(stanza, *(() if answer is None else (answer,))))
 
 
 def _handler(stanza: Element, jid: Jid) -> Handler:
@@ -51,8 +51,8 @@ def _handler(stanza: Element, jid: Jid) -> Handler:
     if found is not None:
         return found.handler
     if payload.namespace in (ns.MUC_ADMIN, ns.MUC_OWNER):
-        raise Refused("not-allowed", "Rooms are made and managed over REST, as dialogs")
-    raise Refused(
+        raise StanzaError("not-allowed", "Rooms are made and managed over REST, as dialogs")
+    raise StanzaError(
         "feature-not-implemented",
         f"The emulator does not implement IQ {stanza.get('type')} of <{payload.name}/> in "
         f"{payload.namespace} to {stanza.get('to')}",
@@ -63,27 +63,27 @@ def _domain_ping(*_: object) -> None:
     return None
 
 
-def _domain_information(exchange: Exchange, session: Session, stanza: Element, jid: Jid) -> Element:
+def _domain_information(server: ChatServer, session: Session, stanza: Element, jid: Jid) -> Element:
     return _information(("conference", "text", "Rooms"), (ns.MUC, *_DISCOVERY))
 
 
-def _domain_items(exchange: Exchange, session: Session, stanza: Element, jid: Jid) -> Element:
-    dialogs = exchange.conversations.store.dialogs_of(
+def _domain_items(server: ChatServer, session: Session, stanza: Element, jid: Jid) -> Element:
+    dialogs = server.conversations.store.dialogs_of(
         session.user_id, "d.type != ?", (PRIVATE,), order="d.created_at, d.id"
     )
     return _items(
-        (exchange.settings.room_jid(dialog["id"]), clean_text(dialog["name"])) for dialog in dialogs
+        (server.settings.room_jid(dialog["id"]), clean_text(dialog["name"])) for dialog in dialogs
     )
 
 
-def _room_ping(exchange: Exchange, session: Session, stanza: Element, jid: Jid) -> None:
-    require_member(exchange, dialog_at(exchange, jid), session.user_id)
+def _room_ping(server: ChatServer, session: Session, stanza: Element, jid: Jid) -> None:
+    require_member(server, dialog_at(server, jid), session.user_id)
 
 
-def _room_information(exchange: Exchange, session: Session, stanza: Element, jid: Jid) -> Element:
-    dialog = dialog_at(exchange, jid)
+def _room_information(server: ChatServer, session: Session, stanza: Element, jid: Jid) -> Element:
+    dialog = dialog_at(server, jid)
     if dialog["type"] != PUBLIC:
-        require_member(exchange, dialog, session.user_id)
+        require_member(server, dialog, session.user_id)
     features = (ns.MUC, *_DISCOVERY, *_kind_features(dialog))
     return _information(("conference", "text", clean_text(dialog["name"])), features)
 
@@ -100,21 +100,21 @@ def _kind_features(dialog: Row) -> tuple[str, ...]:
     )
 
 
-def _room_items(exchange: Exchange, session: Session, stanza: Element, jid: Jid) -> Element:
+def _room_items(server: ChatServer, session: Session, stanza: Element, jid: Jid) -> Element:
     # Those online in a room are those whom a message in it reaches: joining is not needed. (Inferred.)
-    dialog = dialog_at(exchange, jid)
-    require_member(exchange, dialog, session.user_id)
-    room = exchange.settings.room_jid(dialog["id"])
-    online = sorted({found.user_id for found in reached(exchange, dialog)})
+    dialog = dialog_at(server, jid)
+    require_member(server, dialog, session.user_id)
+    room = server.settings.room_jid(dialog["id"])
+    online = sorted({found.user_id for found in reached(server, dialog)})
     return _items((f"{room}/{user_id}", None) for user_id in online)
 
 
-def _self_ping(exchange: Exchange, session: Session, stanza: Element, jid: Jid) -> None:
-    dialog = dialog_at(exchange, jid)
-    if not exchange.occupancy.has_joined(dialog["id"], session):
-        raise Refused("not-acceptable", "You are not in this room")
+def _self_ping(server: ChatServer, session: Session, stanza: Element, jid: Jid) -> None:
+    dialog = dialog_at(server, jid)
+    if not server.occupancy.has_joined(dialog["id"], session):
+        raise StanzaError("not-acceptable", "You are not in this room")
     if jid.resource != str(session.user_id):
-        raise Refused("service-unavailable", "Rooms forward no requests; you may ping yourself")
+        raise StanzaError("service-unavailable", "Rooms forward no requests; you may ping yourself")
 
 
 _DISCOVERY = (ns.DISCO_INFO, ns.DISCO_ITEMS, ns.PING)

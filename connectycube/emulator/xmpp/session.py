@@ -6,8 +6,8 @@ from typing import Protocol
 
 from . import namespaces as ns
 from .element import Element
-from .management import StreamManagement
 from .parser import StreamFault
+from .stream_management import StreamManagement
 
 __all__ = ["Link", "Session"]
 

@@ -12,7 +12,7 @@ from .element import Element
 
 __all__ = [
     "Jid",
-    "Refused",
+    "StanzaError",
     "dialog_of",
     "error_reply",
     "extra_params",
@@ -42,7 +42,7 @@ _CONDITIONS = {
 }
 
 
-class Refused(Exception):
+class StanzaError(Exception):
     """The answer to a stanza is an error with this defined condition and text."""
 
     def __init__(self, condition: str, text: str) -> None:

@@ -5,12 +5,12 @@ from __future__ import annotations
 import asyncio
 import ssl
 
-from ..connections import OpenLinks, Refused, TlsHandshake, reset
+from ..connections import OpenLinks, RefusedConnection, TlsHandshake, reset
 from ..faults import CHAT
 from . import namespaces as ns
 from .element import Element
-from .exchange import Exchange
 from .parser import StreamParser
+from .server import ChatServer
 from .stream import Stream
 
 __all__ = ["TcpServer"]
@@ -21,54 +21,54 @@ _FOOTER = "</stream:stream>"
 
 
 class TcpServer:
-    """Accepts connections for an exchange; to be used on one event loop."""
+    """Accepts connections for a chat server; to be used on one event loop."""
 
-    def __init__(self, exchange: Exchange, context: ssl.SSLContext) -> None:
-        self._exchange = exchange
+    def __init__(self, server: ChatServer, context: ssl.SSLContext) -> None:
+        self._server = server
         self._context = context
-        self._server: asyncio.Server | None = None
+        self._listener: asyncio.Server | None = None
         self.handshakes: set[TlsHandshake] = set()
         self._links = OpenLinks[TcpLink]()
 
     async def start(self, host: str, port: int) -> int:
         """Listen; return the port, a free one if ``port`` is 0."""
-        self._server = await asyncio.get_running_loop().create_server(self._accept, host, port)
-        return int(self._server.sockets[0].getsockname()[1])
+        self._listener = await asyncio.get_running_loop().create_server(self._accept, host, port)
+        return int(self._listener.sockets[0].getsockname()[1])
 
-    def serve(self, exchange: Exchange) -> None:
-        """Bring new connections to another exchange; those in their TLS handshake are ended."""
-        self._exchange = exchange
+    def serve(self, server: ChatServer) -> None:
+        """Bring new connections to another server; those in their TLS handshake are ended."""
+        self._server = server
         for handshake in list(self.handshakes):
             handshake.drop()
 
     def _accept(self) -> asyncio.Protocol:
-        faults = self._exchange.faults
+        faults = self._server.faults
         if faults.active and faults.take("refuse", CHAT):
-            return Refused()
-        return TlsHandshake(self.handshakes, self._context, self._exchange.timers, self._make_link)
+            return RefusedConnection()
+        return TlsHandshake(self.handshakes, self._context, self._server.timers, self._make_link)
 
     def _make_link(self) -> TcpLink:
-        return TcpLink(self._exchange, self._links)
+        return TcpLink(self._server, self._links)
 
     async def stop(self) -> None:
         """Stop listening; links have a moment to write what is left, then are aborted."""
-        if self._server is None:
+        if self._listener is None:
             return
-        self._server.close()
+        self._listener.close()
         await self._links.emptied(_STOP_SECONDS)
         for handshake in list(self.handshakes):
             handshake.drop()
         for link in list(self._links):
             link.drop()
         await asyncio.sleep(0)
-        await self._server.wait_closed()
+        await self._listener.wait_closed()
 
 
 class TcpLink(asyncio.Protocol):
     """One connection: framing of the stream, bounded writing. (Link.)"""
 
-    def __init__(self, exchange: Exchange, links: set[TcpLink]) -> None:
-        self._exchange = exchange
+    def __init__(self, server: ChatServer, links: set[TcpLink]) -> None:
+        self._server = server
         self._links = links
         self._loop = asyncio.get_running_loop()
         self._outgoing: list[str] = []
@@ -84,7 +84,7 @@ class TcpLink(asyncio.Protocol):
         self._transport = transport
         self._links.add(self)
         self.restart()
-        self._stream = Stream(self._exchange, self)
+        self._stream = Stream(self._server, self)
 
     def data_received(self, data: bytes) -> None:
         """Hand what arrived to the stream."""
@@ -109,7 +109,7 @@ class TcpLink(asyncio.Protocol):
 
     def restart(self) -> None:
         """Expect a new stream header from the peer."""
-        settings = self._exchange.settings
+        settings = self._server.settings
         self._parser = StreamParser(
             max_bytes=settings.stanza_bytes, max_depth=settings.stanza_depth
         )
@@ -153,7 +153,7 @@ class TcpLink(asyncio.Protocol):
         if not self._flush_scheduled:
             self._flush_scheduled = True
             self._loop.call_soon(self._flush)
-        if self._outgoing_size > self._exchange.settings.unsent_bytes:
+        if self._outgoing_size > self._server.settings.unsent_bytes:
             self._flush()
 
     def _flush(self) -> None:
@@ -164,7 +164,7 @@ class TcpLink(asyncio.Protocol):
         self._outgoing.clear()
         self._outgoing_size = 0
         self._transport.write(data)
-        if self._unsent() > self._exchange.settings.unsent_bytes:
+        if self._unsent() > self._server.settings.unsent_bytes:
             # The client does not read. What it misses waits in its session, if it can resume one.
             self.abort()
 

@@ -13,8 +13,8 @@ from ..faults import CHAT
 from ..listener import Listener
 from . import namespaces as ns
 from .element import Element
-from .exchange import Exchange
 from .parser import StreamClosed, StreamEvent, StreamFault, StreamHeader, StreamParser
+from .server import ChatServer
 from .stream import Stream
 
 __all__ = ["WebSocketServer"]
@@ -26,11 +26,11 @@ _STOP_SECONDS = 0.2
 
 
 class WebSocketServer(Listener):
-    """Accepts WebSockets for an exchange, whatever the path; to be used on one event loop."""
+    """Accepts WebSockets for a chat server, whatever the path; to be used on one event loop."""
 
-    def __init__(self, exchange: Exchange) -> None:
-        super().__init__(exchange.faults, CHAT, exchange.timers)
-        self.exchange = exchange
+    def __init__(self, server: ChatServer) -> None:
+        super().__init__(server.faults, CHAT, server.timers)
+        self.server = server
         self._links = OpenLinks[WebSocketLink]()
 
     async def finish(self) -> None:
@@ -42,8 +42,8 @@ class WebSocketServer(Listener):
     def _make_protocol(self) -> asyncio.Protocol:
         protocol = super()._make_protocol()
         assert isinstance(protocol, web.RequestHandler)
-        self.exchange.schedule(
-            self.exchange.settings.handshake_seconds, lambda: self._drop_if_silent(protocol)
+        self.server.schedule(
+            self.server.settings.handshake_seconds, lambda: self._drop_if_silent(protocol)
         )
         return protocol
 
@@ -55,7 +55,7 @@ class WebSocketServer(Listener):
     async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
         """Serve one WebSocket from its handshake to its end."""
         # Twice what a stanza may have, so that it is the stream that ends because of one too large.
-        most = 2 * self.exchange.settings.stanza_bytes
+        most = 2 * self.server.settings.stanza_bytes
         response = web.WebSocketResponse(
             protocols=(_SUBPROTOCOL,), compress=False, max_msg_size=most, timeout=_CLOSE_SECONDS
         )
@@ -68,7 +68,7 @@ class WebSocketServer(Listener):
         transport = request.transport
         if transport is not None:
             host = _PORT.sub("", request.host)
-            link = WebSocketLink(self.exchange, response, transport, host)
+            link = WebSocketLink(self.server, response, transport, host)
             self._links.add(link)
             try:
                 await link.run()
@@ -94,13 +94,13 @@ class WebSocketLink:
 
     def __init__(
         self,
-        exchange: Exchange,
+        server: ChatServer,
         websocket: web.WebSocketResponse,
         transport: asyncio.Transport,
         host: str,
     ) -> None:
         self.transport = transport
-        self._exchange = exchange
+        self._server = server
         self._websocket = websocket
         self._host = host
         self._outgoing: asyncio.Queue[str | None] = asyncio.Queue()
@@ -108,7 +108,7 @@ class WebSocketLink:
         self._check_scheduled = False
         self._closing = False
         self._expects_header = True
-        self._stream = Stream(exchange, self)
+        self._stream = Stream(server, self)
 
     async def run(self) -> None:
         """Read and write until the connection has ended."""
@@ -135,7 +135,7 @@ class WebSocketLink:
             return (), StreamFault("bad-format", f"A message is {kind.name.lower()}, not text")
         if not data.startswith("<"):
             return (), StreamFault("bad-format", "A message does not begin with <")
-        settings = self._exchange.settings
+        settings = self._server.settings
         parser = StreamParser(max_bytes=settings.stanza_bytes, max_depth=settings.stanza_depth)
         events, fault = parser.feed_document(data.encode())
         if fault is not None:
@@ -203,13 +203,13 @@ class WebSocketLink:
             return
         self._outgoing.put_nowait(text)
         self._unsent += len(text)
-        if self._unsent > self._exchange.settings.unsent_bytes and not self._check_scheduled:
+        if self._unsent > self._server.settings.unsent_bytes and not self._check_scheduled:
             self._check_scheduled = True  # the writer has its turn first
             asyncio.get_running_loop().call_soon(self._check_unsent)
 
     def _check_unsent(self) -> None:
         self._check_scheduled = False
-        if self._unsent > self._exchange.settings.unsent_bytes and not self._closing:
+        if self._unsent > self._server.settings.unsent_bytes and not self._closing:
             # The client does not read. What it misses waits in its session, if it can resume one.
             self.abort()
 

@@ -96,7 +96,8 @@ class Unharmed:
     def _connections(self) -> int:
         # each connection of HTTP and WebSocket is a task, and each stream counts, too
         return on_emulator(
-            self.emulator, lambda service: len(asyncio.all_tasks()) + len(service.exchange.streams)
+            self.emulator,
+            lambda service: len(asyncio.all_tasks()) + len(service.chat_server.streams),
         )
 
 

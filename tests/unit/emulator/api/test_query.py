@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from connectycube.emulator.api.query import Column, ListQuery, integer, text, time
-from connectycube.emulator.refusal import Refusal
+from connectycube.emulator.api_error import ApiError
 
 COLUMNS = {
     "number": Column("number", integer),
@@ -93,7 +93,7 @@ def test_filters_of_many_values_mean_what_they_say(database, operator, tags, wan
 def test_any_parameters_are_read_or_refused(parameters):
     try:
         query = parse(*parameters)
-    except Refusal as refusal:
+    except ApiError as refusal:
         assert refusal.status == 422
     else:
         assert query.limit >= 0
@@ -118,7 +118,7 @@ def test_a_nested_field_has_a_column_of_its_own(database):
     ):
         query = parse(parameter, nested={"tags": column})
         assert holds(database, query, tags=tags) is expected
-    with pytest.raises(Refusal):
+    with pytest.raises(ApiError):
         parse(("tags[a'b]", "v"), nested={"tags": column})
 
 
@@ -138,7 +138,7 @@ def test_times_are_seconds_or_iso(written, seconds):
 
 @pytest.mark.parametrize("written", ["", "soon", "nan", "inf", "2023-13-01"])
 def test_what_is_no_time_is_refused_by_the_filters_name(written):
-    with pytest.raises(Refusal) as caught:
+    with pytest.raises(ApiError) as caught:
         parse(("sent[gt]", written), columns={"sent": Column("sent", time)})
     assert list(caught.value.errors) == ["sent"]
 

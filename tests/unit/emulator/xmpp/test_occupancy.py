@@ -10,11 +10,11 @@ from hypothesis import strategies as st
 
 from connectycube.emulator.database import Database
 from connectycube.emulator.xmpp.element import Element
-from connectycube.emulator.xmpp.occupancy import Occupancy, Standing
+from connectycube.emulator.xmpp.occupancy import Occupancy, Privileges
 from connectycube.emulator.xmpp.session import Session
 
 ROOMS = ("a", "b")
-MEMBER = Standing("member", "participant")
+MEMBER = Privileges("member", "participant")
 
 
 def presence(number: int) -> Element:

@@ -310,7 +310,7 @@ def test_whatever_two_people_do_their_rosters_agree(service, done):
                 for one, two in (users, reversed(users))
             ]
 
-    for one, other in service(lambda running: list(act(running.exchange))):
+    for one, other in service(lambda running: list(act(running.chat_server))):
         assert (one.to, one.from_, one.asks, one.asked) == (
             other.from_,
             other.to,

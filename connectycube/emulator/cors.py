@@ -1,4 +1,4 @@
-"""Browsers: which pages may read what the HTTP ports answer. (Fetch standard, section 3.3: CORS.)
+"""CORS: which pages may read what the HTTP ports answer. (Fetch standard, section 3.3.)
 
 A page has an origin of its own, so its browser asks the server, for requests with headers of ours beforehand
 (a preflight), and lets the page read nothing if the server does not agree. The service agrees, as its

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from connectycube.emulator.xmpp.element import Element
-from connectycube.emulator.xmpp.management import (
+from connectycube.emulator.xmpp.stream_management import (
     HandledCountTooHigh,
     StreamManagement,
     counter,

@@ -1,4 +1,4 @@
-"""Filling: users, dialogs and messages put into a service by hand, checked as far as a program can err.
+"""Seeder: users, dialogs and messages put into a service by hand, checked as far as a program can err.
 
 What the service would refuse raises ArgumentValueError, what has the wrong type ArgumentTypeError; both
 name the argument.
@@ -14,13 +14,13 @@ from connectycube import checks
 from connectycube.errors import ArgumentTypeError, ArgumentValueError
 
 from .accounts import USER_COLUMNS, Accounts
-from .conversations import PRIVATE, Conversations, Draft, PastDraft
+from .api_error import ApiError
+from .conversations import PRIVATE, BackdatedMessage, Conversations, NewMessage
 from .identifiers import is_object_id
-from .refusal import Refusal
 from .roles import TYPES
 from .store import Row
 
-__all__ = ["Filling"]
+__all__ = ["Seeder"]
 
 _MOST_ADMINS = 5
 _LATEST = 2**53
@@ -34,7 +34,7 @@ _MESSAGE_FIELDS = frozenset(
 )
 
 
-class Filling:
+class Seeder:
     """Puts things into the service that these rules belong to."""
 
     def __init__(self, accounts: Accounts, conversations: Conversations) -> None:
@@ -48,7 +48,7 @@ class Filling:
             raise ArgumentValueError(f"{min(unknown, key=str)} is no field of a user")
         try:
             return int(self._accounts.sign_up(fields)["id"])
-        except Refusal as refusal:
+        except ApiError as refusal:
             raise ArgumentValueError(refusal.sentence) from None
 
     def dialog(
@@ -99,7 +99,7 @@ class Filling:
             checks.check_int(name, user_id)
         try:
             self._conversations.check_users(list(user_ids))  # type: ignore[arg-type]
-        except Refusal as refusal:
+        except ApiError as refusal:
             raise ArgumentValueError(f"{name}: {refusal.sentence}") from None
 
     # --- messages -------------------------------------------------------------------------------
@@ -117,7 +117,7 @@ class Filling:
                 "messages: an _id is there twice, or stored already"
             ) from error
 
-    def _drafts(self, dialog: Row, messages: Sequence[Any]) -> list[PastDraft]:
+    def _drafts(self, dialog: Row, messages: Sequence[Any]) -> list[BackdatedMessage]:
         users = self._writers(dialog)
         known: set[frozenset[int]] = set()  # sets of readers that were checked
         drafts = []
@@ -147,7 +147,7 @@ def _check_readers(readers: frozenset[int], users: set[int]) -> None:
         raise ArgumentValueError(f"read_ids: {strangers[0]} is not in the dialog")
 
 
-def _past_draft(message: Any) -> PastDraft:
+def _past_draft(message: Any) -> BackdatedMessage:
     if not isinstance(message, Mapping):
         raise ArgumentTypeError(f"sender_id is wanted in a mapping, not {type(message).__name__}")
     unknown = message.keys() - _MESSAGE_FIELDS
@@ -162,9 +162,9 @@ def _past_draft(message: Any) -> PastDraft:
         checks.check_int("date_sent", get("date_sent"), least=0, most=_LATEST)
     if not isinstance(get("custom", {}), Mapping):
         raise ArgumentTypeError("custom must be a mapping")
-    return PastDraft(
+    return BackdatedMessage(
         sender_id=checks.check_int("sender_id", get("sender_id")),
-        draft=Draft(
+        draft=NewMessage(
             id=get("_id"),
             body=get("message"),
             date_sent=get("date_sent"),

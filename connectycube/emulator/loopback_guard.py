@@ -1,4 +1,4 @@
-"""Safety: an emulator does not start where programs are told to use the hosted service.
+"""An emulator does not start where programs are told to use the hosted service.
 
 A program under test that reads these variables would write to real users.
 """

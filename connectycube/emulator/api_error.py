@@ -1,15 +1,15 @@
-"""Refusal: how a rule of the service says no, on either wire."""
+"""ApiError and its kinds: how a rule of the service says no, on either wire."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-__all__ = ["Refusal"]
+__all__ = ["ApiError"]
 
 NO_SESSION = "Required session does not exist"
 
 
-class Refusal(Exception):
+class ApiError(Exception):
     """The service refuses a request.
 
     ``status`` is the HTTP status of the answer, ``errors`` the value of its "errors" key: lists of
@@ -41,11 +41,11 @@ class Refusal(Exception):
         )
 
     @classmethod
-    def no_session(cls) -> Refusal:
+    def no_session(cls) -> ApiError:
         """The answer to a token that is unknown, expired or missing; clients match it word by word."""
         return cls(401, NO_SESSION)
 
     @classmethod
-    def invalid(cls, field: str, text: str) -> Refusal:
+    def invalid(cls, field: str, text: str) -> ApiError:
         """The answer to a field with a wrong value."""
         return cls(422, errors={field: [text]})

@@ -1,4 +1,4 @@
-"""Exchange: who is connected, and how a stanza finds those it is for. No I/O."""
+"""The chat server: who is connected, and how a stanza finds its recipients. No I/O."""
 
 from __future__ import annotations
 
@@ -18,24 +18,24 @@ from ..timers import Timer, Timers
 from . import from_rest, messages, presence, requests, rooms, subscriptions
 from .activity import LastActivity
 from .element import Element
-from .faulty import Disorder
-from .management import StreamManagement
+from .faulty import FaultyDelivery
 from .occupancy import Occupancy
 from .parser import StreamFault
 from .privacy_lists import PrivacyLists
 from .session import Link, Session
 from .stanza import error_reply
+from .stream_management import StreamManagement
 
 if TYPE_CHECKING:
     from .stream import Stream
 
-__all__ = ["Exchange"]
+__all__ = ["ChatServer"]
 
 # For how many sessions that are gone <failed/> can still tell what was handled.
 _MOST_REMEMBERED = 10_000
 
 
-class Exchange:
+class ChatServer:
     """The chat server: sessions by user, and the rules that move stanzas between them."""
 
     def __init__(
@@ -58,8 +58,8 @@ class Exchange:
         self.timers = timers
         self.schedule = timers.schedule
         self.faults = faults
-        faults.started, faults.ended = self._strike, self._fault_ended
-        self._disorder = Disorder(faults, timers, self._deliver)
+        faults.started, faults.ended = self._apply_fault, self._fault_ended
+        self._faulty_delivery = FaultyDelivery(faults, timers, self._deliver)
         self.rosters = Rosters(store.database)
         self.privacy = PrivacyLists(store.database, settings, self.rosters)
         self.activity = LastActivity(store.database, clock)
@@ -96,7 +96,7 @@ class Exchange:
         """Forget a session; messages its client never acknowledged get the offline rule."""
         if self.session(session.user_id, session.resource) is not session:
             return
-        self._disorder.release_session(session)
+        self._faulty_delivery.release_session(session)
         resources = self._sessions[session.user_id]
         del resources[session.resource]
         if not resources:
@@ -189,7 +189,7 @@ class Exchange:
     def send(self, session: Session, stanza: Element) -> None:
         """Send to one session."""
         if self.faults.active:
-            self._disorder.send(session, stanza)
+            self._faulty_delivery.send(session, stanza)
         else:
             self._deliver(session, stanza)
 
@@ -280,15 +280,15 @@ class Exchange:
             stream.cut()
         return len(streams)
 
-    def _strike(self, fault: Fault) -> None:
+    def _apply_fault(self, fault: Fault) -> None:
         """Let a fault that begins act on the connections that are there."""
         for stream in list(self.streams):
             if fault.is_on:
-                stream.strike(fault)
+                stream.apply_fault(fault)
 
     def _fault_ended(self, fault: Fault) -> None:
         if fault.name == "reorder":
-            self._disorder.release(fault)
+            self._faulty_delivery.release(fault)
 
     def shut_down(self, why: str) -> None:
         """Tell every client that the server goes away, and forget the sessions."""
