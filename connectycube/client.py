@@ -123,7 +123,7 @@ class ConnectyCube:
         a day, with a ``full_name``. An earlier session is replaced, and stays alive at the service.
         ``timeout`` is seconds.
 
-        Raises ArgumentTypeError, ArgumentValueError, CredentialsError for a wrong password, ApiError.
+        Raises ArgumentTypeError, ArgumentValueError, ApiAuthenticationError for a wrong password, ApiError.
         Source: server API, "Create session token".
         """
         if provider is None and not guest and login is None and email is None:
@@ -164,7 +164,7 @@ class ConnectyCube:
         """Return another client that shares this one's connections, with a session that exists already.
 
         Nothing is sent. ``user_id`` spares the question to the service that the chat would need.
-        Without ``renew_session`` the end of the session is a CredentialsError.
+        Without ``renew_session`` the end of the session is a ApiAuthenticationError.
 
         Raises ArgumentTypeError, ArgumentValueError.
         """

@@ -5,11 +5,14 @@
     ConnectyCubeError
     ├── ArgumentTypeError              also TypeError: an argument of the wrong type; nothing was sent
     ├── ArgumentValueError             also ValueError: an argument with a wrong value; nothing was sent
+    ├── AuthenticationError            who this is was refused: the two errors below that name it
     ├── ApiError                       a REST call did not succeed
     │   ├── ApiNetworkError            no answer: name, connection or TLS
+    │   │   └── ApiConnectError        no connection could be made: nothing was sent
+    │   │       └── ApiConnectTimeoutError  also ApiTimeoutError: no connection in time
     │   ├── ApiTimeoutError            also TimeoutError: no answer in time
     │   └── ApiResponseError           the service answered: status, messages, retry_after
-    │       ├── CredentialsError       401: log in (again)
+    │       ├── ApiAuthenticationError  also AuthenticationError: 401, log in (again)
     │       ├── PermissionDeniedError  403: this user may not
     │       ├── NotFoundError          404: no such thing
     │       ├── ValidationError        400, 422: the request has to change
@@ -21,7 +24,7 @@
         │   └── ForkedError            this process is a fork: log in again
         ├── ConnectionLostError        the link could not be made, or ended
         │   ├── HostUnknownError       the host name has no address
-        │   ├── ConnectionRefusedByHostError  nobody listens there, or the host is out of reach
+        │   ├── HostUnreachableError   nobody listens there, or the host is out of reach
         │   ├── TlsError               the peer does not speak TLS, or speaks it badly
         │   │   └── CertificateError   its certificate is expired, unknown or of another host
         │   ├── ConnectTimeoutError    also TimeoutError: no link in time
@@ -29,15 +32,17 @@
         │   ├── StreamError            the server ended the stream with a condition
         │   ├── StreamProtocolError    the server sent what no stream may hold
         │   └── QueueOverflowError     receivers were too slow; the server sends the rest again
-        ├── AuthenticationError        the chat server refused the credentials
+        ├── ChatAuthenticationError    also AuthenticationError: the credentials were refused
         ├── StanzaError                one request or message was refused: condition, text
+        ├── UnexpectedAnswerError      the server answered a request with something else
+        ├── EventStreamOverflowError   an event stream held more events than it may: read faster
         ├── SendQueueFullError         also TimeoutError: no room in the outbound buffer in time
         ├── OutcomeUnknownError        nobody can know whether the message arrived
         ├── SendDeferredError          durable mode: the message is kept, and sent at the next login
         ├── DurableStoreError          durable mode: the file cannot be used, and why
         ├── ChatTimeoutError           also TimeoutError: a wait ended before its event
         │   └── LoginTimeoutError      login did not finish in time
-        └── CallbackContextError       the call is not allowed inside a callback
+        └── CallbackContextError       also RuntimeError: the call is not allowed inside a callback
 """
 
 from __future__ import annotations
@@ -46,6 +51,9 @@ from collections.abc import Sequence
 from typing import Any
 
 __all__ = [
+    "ApiAuthenticationError",
+    "ApiConnectError",
+    "ApiConnectTimeoutError",
     "ApiError",
     "ApiNetworkError",
     "ApiResponseError",
@@ -55,16 +63,17 @@ __all__ = [
     "AuthenticationError",
     "CallbackContextError",
     "CertificateError",
+    "ChatAuthenticationError",
     "ChatError",
     "ChatTimeoutError",
     "ConnectTimeoutError",
     "ConnectionLostError",
-    "ConnectionRefusedByHostError",
     "ConnectyCubeError",
-    "CredentialsError",
     "DurableStoreError",
+    "EventStreamOverflowError",
     "ForkedError",
     "HostUnknownError",
+    "HostUnreachableError",
     "LivenessError",
     "LoginTimeoutError",
     "NotConnectedError",
@@ -80,6 +89,7 @@ __all__ = [
     "StreamError",
     "StreamProtocolError",
     "TlsError",
+    "UnexpectedAnswerError",
     "UnexpectedResponseError",
     "ValidationError",
 ]
@@ -110,6 +120,13 @@ class ArgumentValueError(ConnectyCubeError, ValueError):
     """An argument has a wrong value; the message names it and nothing was sent."""
 
 
+class AuthenticationError(ConnectyCubeError):
+    """The service or the chat server refused the credentials, or the session has ended.
+
+    What is raised is an :class:`ApiAuthenticationError` or a :class:`ChatAuthenticationError`.
+    """
+
+
 # --- REST ---------------------------------------------------------------------------------------
 
 
@@ -120,16 +137,22 @@ class ApiError(ConnectyCubeError):
         super().__init__(message)
         self.method = method
         self.url = url
-        self.never_connected = False
-        """Whether it is certain that nothing was sent: no connection could be made."""
 
 
 class ApiNetworkError(ApiError):
     """No answer arrived: the name is unknown, the connection failed or TLS did."""
 
 
+class ApiConnectError(ApiNetworkError):
+    """No connection could be made, so it is certain that nothing was sent."""
+
+
 class ApiTimeoutError(ApiError, TimeoutError):
     """No answer arrived in time."""
+
+
+class ApiConnectTimeoutError(ApiConnectError, ApiTimeoutError):
+    """No connection could be made in time, so it is certain that nothing was sent."""
 
 
 class ApiResponseError(ApiError):
@@ -155,7 +178,7 @@ class ApiResponseError(ApiError):
         self.retry_after = retry_after
 
 
-class CredentialsError(ApiResponseError):
+class ApiAuthenticationError(ApiResponseError, AuthenticationError):
     """401: there is no session, it has ended, or login and password do not match."""
 
 
@@ -206,7 +229,7 @@ class HostUnknownError(ConnectionLostError):
     """The chat host's name has no address."""
 
 
-class ConnectionRefusedByHostError(ConnectionLostError):
+class HostUnreachableError(ConnectionLostError):
     """Nobody listens on the chat port, or the host is out of reach."""
 
 
@@ -250,7 +273,7 @@ class QueueOverflowError(ConnectionLostError):
         self.receiver = receiver
 
 
-class AuthenticationError(ChatError):
+class ChatAuthenticationError(ChatError, AuthenticationError):
     """The chat server refused the credentials; ``condition`` is the SASL word for why."""
 
     def __init__(self, message: str, *, condition: str) -> None:
@@ -279,6 +302,14 @@ class StanzaError(ChatError):
         self.type = type
         self.text = text
         self.code = code
+
+
+class UnexpectedAnswerError(ChatError):
+    """The server answered a request, but not with what the request asks for; the link lives on."""
+
+
+class EventStreamOverflowError(ChatError):
+    """An event stream held as many events as it may, and nobody read them; the link lives on."""
 
 
 class SendQueueFullError(ChatError, TimeoutError):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..errors import StreamProtocolError
+from ..errors import UnexpectedAnswerError
 from ..models.user import check_user_id
 from .protocol.nodes import child
 
@@ -12,8 +12,8 @@ __all__ = ["check_user_id", "query_of"]
 
 
 def query_of(answer: Any, namespace: str) -> Any:
-    """Return the ``<query/>`` of an answer; StreamProtocolError if there is none."""
+    """Return the ``<query/>`` of an answer; UnexpectedAnswerError if there is none."""
     found = child(answer, "query", namespace)
     if found is None:
-        raise StreamProtocolError("the server's answer does not hold what was asked for")
+        raise UnexpectedAnswerError("the server's answer does not hold what was asked for")
     return found

@@ -111,7 +111,7 @@ class Connection:
         processes). ``timeout`` is in seconds (None: ``Config.timeouts.login``).
 
         While READY the same user returns at once; concurrent calls share one attempt. When it
-        fails, nothing goes on in the background. Raises AuthenticationError (wrong user id or
+        fails, nothing goes on in the background. Raises ChatAuthenticationError (wrong user id or
         password), a ConnectionLostError that tells the cause, LoginTimeoutError, ChatError if
         another user is logged in, DurableStoreError if the file of durable mode cannot be used.
         """

@@ -20,7 +20,7 @@ from attrs import evolve
 from ..config import Config
 from ..deadline import Deadline
 from ..errors import (
-    AuthenticationError,
+    ChatAuthenticationError,
     ChatError,
     ChatTimeoutError,
     ConnectionLostError,
@@ -452,7 +452,7 @@ class Driver(Calls, Ending):
             link = open_link(self._config, self._context, deadline, waker, is_wanted)
         except AttemptCancelled:
             return None
-        except (ConnectionLostError, AuthenticationError) as error:
+        except (ConnectionLostError, ChatAuthenticationError) as error:
             with self._mutex:
                 if generation == self._generation:
                     self.core.link_lost(error, time.monotonic())

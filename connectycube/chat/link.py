@@ -16,9 +16,9 @@ from ..deadline import Deadline
 from ..errors import (
     CertificateError,
     ConnectionLostError,
-    ConnectionRefusedByHostError,
     ConnectTimeoutError,
     HostUnknownError,
+    HostUnreachableError,
     TlsError,
 )
 
@@ -269,7 +269,7 @@ def _open_address(
             wait(secured, read=False, write=True, phase="accept the connection")
             code = secured.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
         if code:
-            raise ConnectionRefusedByHostError(f"cannot connect to {where}: {os.strerror(code)}")
+            raise HostUnreachableError(f"cannot connect to {where}: {os.strerror(code)}")
         _shake_hands(secured, host, where, wait)
         return Link(secured)
     except BaseException as error:

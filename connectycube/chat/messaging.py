@@ -12,7 +12,7 @@ from attrs import evolve
 from .. import checks
 from ..config import Config
 from ..deadline import Deadline
-from ..errors import ArgumentTypeError, ArgumentValueError, StanzaError, StreamProtocolError
+from ..errors import ArgumentTypeError, ArgumentValueError, StanzaError, UnexpectedAnswerError
 from ..models import DialogRef, DialogType, Message, SystemMessage, User
 from ..models.fields import as_int
 from .asking import check_user_id, query_of
@@ -366,7 +366,7 @@ class Chat(Connection):
             ) from None
         seconds = as_int(query.attrs.get("seconds"))
         if seconds is None:
-            raise StreamProtocolError("the server's answer does not say the last activity")
+            raise UnexpectedAnswerError("the server's answer does not say the last activity")
         return seconds
 
     def subscribe_last_activity(self, user_id: int | User, *, timeout: float | None = None) -> None:

@@ -8,12 +8,12 @@ from attrs import evolve
 
 from ..deadline import Deadline
 from ..errors import (
+    ApiAuthenticationError,
     ArgumentTypeError,
     ArgumentValueError,
-    AuthenticationError,
+    ChatAuthenticationError,
     ConnectionLostError,
     ConnectTimeoutError,
-    CredentialsError,
     LoginTimeoutError,
     PermissionDeniedError,
 )
@@ -29,7 +29,7 @@ SessionCredentials = Callable[["str | None", "float | None"], "tuple[User, str]"
 The other argument is a time-out in seconds.
 """
 
-_PERMANENT = (ArgumentTypeError, ArgumentValueError, CredentialsError, PermissionDeniedError)
+_PERMANENT = (ArgumentTypeError, ArgumentValueError, ApiAuthenticationError, PermissionDeniedError)
 """What a renewal raises when there is no session any more: no later attempt would find one."""
 
 
@@ -67,8 +67,8 @@ def renewed(
     """Return the credentials with the session's token of now, which is not ``refused``.
 
     The session is asked on a thread of its own, called ``name``: an application's ``renew_session`` may take
-    its time. Raises AuthenticationError where no later attempt would fare better, ConnectionLostError where
-    one might, AttemptCancelled when nobody wants the attempt any more.
+    its time. Raises ChatAuthenticationError where no later attempt would fare better, ConnectionLostError
+    where one might, AttemptCancelled when nobody wants the attempt any more.
     """
     try:
         user, token = run_in_thread(
@@ -81,7 +81,7 @@ def renewed(
     except AttemptCancelled:
         raise
     except _PERMANENT as error:
-        raise AuthenticationError(
+        raise ChatAuthenticationError(
             f"no password for the chat: {error}", condition="credentials-expired"
         ) from error
     except TimeoutError as error:
@@ -89,13 +89,13 @@ def renewed(
     except BaseException as error:  # also SystemExit of an application's renew_session
         raise ConnectionLostError(f"no password for the chat: {error!r}") from error
     if user.id != credentials.user_id:
-        raise AuthenticationError(
+        raise ChatAuthenticationError(
             f"no password for the chat: the session is now that of user {user.id}, and the chat's is"
             f" {credentials.user_id}",
             condition="not-authorized",
         )
     if token == refused:
-        raise AuthenticationError(
+        raise ChatAuthenticationError(
             "the chat server refused the session's token, and the session was not renewed:"
             " log in again, or give the client a renew_session that makes another session",
             condition="not-authorized",

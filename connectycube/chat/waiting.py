@@ -11,7 +11,7 @@ from types import TracebackType
 from typing import Any
 
 from ..deadline import Deadline
-from ..errors import ChatTimeoutError, ForkedError, NotConnectedError, QueueOverflowError
+from ..errors import ChatTimeoutError, EventStreamOverflowError, ForkedError, NotConnectedError
 from ..forks import register_for_fork
 from ..models import ChatState, StateChange
 from .protocol.decoding import Delivery
@@ -55,8 +55,8 @@ class EventStream:
         """Return the next event for which ``where(event)`` is true, in this thread; others are dropped.
 
         ``timeout`` is seconds (None: the stream's). Raises ChatTimeoutError; NotConnectedError once the
-        connection is logged out, or the reason why it failed for good; QueueOverflowError if more events
-        came than ``Config.limits.queued_events`` before somebody asked for them.
+        connection is logged out, or the reason why it failed for good; EventStreamOverflowError if more
+        events came than ``Config.limits.queued_events`` before somebody asked for them.
         """
         if where is not None:
             check_callback("where", where)
@@ -95,9 +95,8 @@ class EventStream:
                 self._events.append(event)
             else:
                 self._ended = True
-                self._reason = QueueOverflowError(
+                self._reason = EventStreamOverflowError(
                     f"{self._most} events of {self.signal} wait in a stream that nobody reads",
-                    receiver=None,
                 )
             self._changed.notify_all()
 

@@ -13,9 +13,9 @@ from typing import Any, TypeVar
 from attrs import field, frozen
 
 from ..errors import (
+    ApiAuthenticationError,
     ApiResponseError,
     ApiTimeoutError,
-    CredentialsError,
     NotFoundError,
     PermissionDeniedError,
     RateLimitError,
@@ -36,7 +36,7 @@ _MESSAGES = 20
 _MESSAGE_CHARACTERS = 500
 _ERRORS: Mapping[int, type[ApiResponseError]] = {
     400: ValidationError,
-    401: CredentialsError,
+    401: ApiAuthenticationError,
     403: PermissionDeniedError,
     404: NotFoundError,
     422: ValidationError,

@@ -29,7 +29,13 @@ from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.util.connection import create_connection
 
 from ..deadline import Deadline
-from ..errors import ApiError, ApiNetworkError, ApiTimeoutError
+from ..errors import (
+    ApiConnectError,
+    ApiConnectTimeoutError,
+    ApiError,
+    ApiNetworkError,
+    ApiTimeoutError,
+)
 from ..forks import register_for_fork
 from ..tls import client_context
 from .redact import redact_url
@@ -141,8 +147,7 @@ class Http:
                 request, stream=True, timeout=(min(connect, step), step), proxies=self._proxies
             )
         except _FAILURES as error:
-            failure = _failure(method, url, error, deadline)
-            failure.never_connected = _call.connecting
+            failure = _failure(method, url, error, deadline, connected=not _call.connecting)
         else:
             return _read(response, writer)
         finally:
@@ -374,12 +379,16 @@ _FAILURES = (
 )
 
 
-def _failure(method: str, url: str, error: Exception, deadline: CallDeadline) -> ApiError:
+def _failure(
+    method: str, url: str, error: Exception, deadline: CallDeadline, *, connected: bool
+) -> ApiError:
     url = redact_url(url)
     if _is_timeout(error):
+        timeout = ApiTimeoutError if connected else ApiConnectTimeoutError
         late = f"{method} {url}: no answer within {deadline.seconds:g} s"
-        return ApiTimeoutError(late, method=method, url=url)
-    return ApiNetworkError(f"{method} {url}: {_reason(error)}", method=method, url=url)
+        return timeout(late, method=method, url=url)
+    network = ApiNetworkError if connected else ApiConnectError
+    return network(f"{method} {url}: {_reason(error)}", method=method, url=url)
 
 
 def _is_timeout(error: Exception) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 
 from ..config import RetryPolicy
-from ..errors import ApiError
+from ..errors import ApiConnectError, ApiError
 from .answers import retry_after
 from .http import Reply
 
@@ -20,7 +20,7 @@ def pause_after_failure(
 ) -> float | None:
     """Return the seconds to wait after a request without an answer; None if it is not sent again."""
     lost = method in _REPEATABLE and not isinstance(error, TimeoutError)
-    if attempt > policy.max_retries or not (error.never_connected or lost):
+    if attempt > policy.max_retries or not (isinstance(error, ApiConnectError) or lost):
         return None
     return _jittered(policy, attempt)
 

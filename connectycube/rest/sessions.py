@@ -12,7 +12,7 @@ from typing import Any
 from attrs import evolve, frozen
 
 from .. import checks
-from ..errors import ArgumentTypeError, ArgumentValueError, CredentialsError
+from ..errors import ApiAuthenticationError, ArgumentTypeError, ArgumentValueError
 from ..models import Session
 from .answers import Answer
 from .http import CallDeadline
@@ -69,7 +69,7 @@ class Sessions:
         call makes another one with the same credentials, once; not for guests, who would be somebody
         else. ``timeout`` is seconds.
 
-        Raises ArgumentTypeError, ArgumentValueError, CredentialsError for a wrong password, ApiError.
+        Raises ArgumentTypeError, ArgumentValueError, ApiAuthenticationError for a wrong password, ApiError.
         Source: server API, "Create session token".
         """
         who: dict[str, Any]
@@ -99,7 +99,7 @@ class Sessions:
     def info(self, *, timeout: float | None = None) -> Session:
         """Ask the service what it knows of the current session.
 
-        ``timeout`` is seconds. Raises CredentialsError if there is no session, ApiError.
+        ``timeout`` is seconds. Raises ApiAuthenticationError if there is no session, ApiError.
         Source: server API, "Get information about session".
         """
         return self._info(self._transport.deadline(timeout))
@@ -118,14 +118,14 @@ class Sessions:
             return
         try:
             self._transport.call("DELETE", _PATH, timeout=timeout, renew=False)
-        except CredentialsError:
+        except ApiAuthenticationError:
             pass  # the service has ended it before us
         self._transport.forget(session)
 
     def destroy_others(self, *, timeout: float | None = None) -> None:
         """End all sessions of the user at the service, except the current one.
 
-        ``timeout`` is seconds. Raises CredentialsError if there is no session, ApiError.
+        ``timeout`` is seconds. Raises ApiAuthenticationError if there is no session, ApiError.
         Source: the official SDKs, ``deleteSessionsExceptCurrent``.
         """
         self._transport.call("DELETE", (*_PATH, "list"), timeout=timeout)

@@ -5,7 +5,7 @@ import pytest
 
 from connectycube.client import ConnectyCube
 from connectycube.config import Config, Timeouts
-from connectycube.errors import ArgumentTypeError, ArgumentValueError, CredentialsError
+from connectycube.errors import ApiAuthenticationError, ArgumentTypeError, ArgumentValueError
 from connectycube.models import DialogRef, User
 from tests.support.inside import transport_of
 from tests.support.scripted_http import ScriptedHttpServer, answer, refusal
@@ -107,7 +107,7 @@ def test_wrong_arguments_of_login_send_nothing(cube, server, arguments):
 
 def test_a_failed_login_leaves_no_session(cube, server):
     server.play(refusal(401, "Unauthorized"))
-    with pytest.raises(CredentialsError):
+    with pytest.raises(ApiAuthenticationError):
         cube.login(login="bob", password="p")
     assert (cube.session, cube.user) == (None, None)
 
@@ -156,7 +156,7 @@ def test_a_session_that_exists_already_is_used(cube, server):
     assert server.connections == []
     other.users.get(9)
     assert server.requests[0].headers["cb-token"] == "theirs"
-    with pytest.raises(CredentialsError):
+    with pytest.raises(ApiAuthenticationError):
         other.users.get(9)
     other.close()
 

@@ -15,7 +15,7 @@ from typing import Any
 
 from ...config import Config
 from ...errors import (
-    AuthenticationError,
+    ChatAuthenticationError,
     ConnectionLostError,
     ConnectTimeoutError,
     LivenessError,
@@ -377,7 +377,7 @@ class Core:
             self._write_stream_output()
             if not self._session.outputs:
                 self.committed(now)  # a bare request for an acknowledgement hands nothing over
-        except (ConnectionLostError, AuthenticationError) as error:
+        except (ConnectionLostError, ChatAuthenticationError) as error:
             if self.state is ChatState.AUTHENTICATED and not self._session.flowing:
                 # The server ended the stream over our attempt to resume: the same would follow.
                 self._session.cannot_resume()
@@ -504,7 +504,7 @@ class Core:
             return
         self._backoff.lost(now)
         self._attempt_deadline = None
-        if isinstance(error, AuthenticationError):
+        if isinstance(error, ChatAuthenticationError):
             self._machine.go(ChatState.AUTHENTICATION_FAILURE, error)
             self._finish(error)
             return
@@ -526,7 +526,7 @@ class Core:
         if (
             self.refused is not None
             or not credentials.by_token
-            or not isinstance(error, AuthenticationError)
+            or not isinstance(error, ChatAuthenticationError)
             or error.condition not in _REFUSALS
         ):
             return False

@@ -16,7 +16,7 @@ from attrs import field, frozen
 
 from ...config import Limits
 from ...errors import (
-    AuthenticationError,
+    ChatAuthenticationError,
     ConnectionLostError,
     StreamError,
     StreamProtocolError,
@@ -140,7 +140,7 @@ class Stream:
         """Yield what ``data`` brings.
 
         Raises, after what came before the fault: ConnectionLostError and its kind for an end of the
-        stream, AuthenticationError for refused credentials.
+        stream, ChatAuthenticationError for refused credentials.
         """
         parser, items, fault = self._parser, list[Item](), None
         try:
@@ -185,7 +185,7 @@ class Stream:
         mechanisms = child(_features(item), "mechanisms", ns.SASL)
         offered = [kid.getData() for kid in children(mechanisms)] if mechanisms else []
         if "PLAIN" not in offered:
-            raise AuthenticationError(
+            raise ChatAuthenticationError(
                 f"the server offers {', '.join(offered) or 'no mechanism'}, not PLAIN",
                 condition="invalid-mechanism",
             )
@@ -360,7 +360,7 @@ def _sasl_error(item: Any, refused: str) -> Exception:
     detail = f" ({words.getData()[:200]})" if words and words.getData() else ""
     if condition == "temporary-auth-failure":
         return StreamError(f"the server cannot authenticate now{detail}", condition=condition)
-    return AuthenticationError(
+    return ChatAuthenticationError(
         f"the chat server refused the {refused}: {condition}{detail}",
         condition=condition,
     )

@@ -6,7 +6,7 @@ import threading
 
 import pytest
 
-from connectycube import AuthenticationError, Chat, ChatState
+from connectycube import Chat, ChatAuthenticationError, ChatState
 from tests.interop.realtime.servers import NOBODY
 from tests.support.waiting import TIMEOUT
 
@@ -21,7 +21,7 @@ def test_a_login_goes_through_the_guides_states(server):
 def test_a_wrong_password_and_an_unknown_user_are_refused_alike(server, who):
     user_id = server.user().id if who == "somebody" else NOBODY
     chat = Chat(server.config())
-    with pytest.raises(AuthenticationError, match="not-authorized") as raised:
+    with pytest.raises(ChatAuthenticationError, match="not-authorized") as raised:
         chat.login(user_id, "wrong")
     assert raised.value.condition == "not-authorized"
     assert chat.state is ChatState.CLOSED
@@ -30,7 +30,7 @@ def test_a_wrong_password_and_an_unknown_user_are_refused_alike(server, who):
 def test_after_a_refused_password_the_right_one_is_accepted(server):
     user = server.user()
     chat = Chat(server.config())
-    with pytest.raises(AuthenticationError):
+    with pytest.raises(ChatAuthenticationError):
         chat.login(user.id, "wrong")
     try:
         chat.login(user.id, user.password)

@@ -7,9 +7,9 @@ from hypothesis import strategies as st
 from requests.structures import CaseInsensitiveDict
 
 from connectycube.errors import (
+    ApiAuthenticationError,
     ApiResponseError,
     ApiTimeoutError,
-    CredentialsError,
     NotFoundError,
     PermissionDeniedError,
     RateLimitError,
@@ -45,7 +45,7 @@ def refused(*arguments, secrets=(), **options):
         (301, UnexpectedResponseError),
         (304, UnexpectedResponseError),
         (400, ValidationError),
-        (401, CredentialsError),
+        (401, ApiAuthenticationError),
         (403, PermissionDeniedError),
         (404, NotFoundError),
         (409, ApiResponseError),

@@ -3,7 +3,7 @@ from datetime import datetime, timedelta, timezone
 
 import pytest
 
-from connectycube.errors import ApiTimeoutError, CredentialsError
+from connectycube.errors import ApiAuthenticationError, ApiTimeoutError
 from connectycube.models import Session
 from connectycube.rest.http import CallDeadline
 from connectycube.rest.state import SessionState
@@ -105,7 +105,7 @@ def test_many_threads_make_one_renewal(state):
 
 def test_waiting_threads_share_the_failure(state):
     entered, release = threading.Event(), threading.Event()
-    error = CredentialsError("no", method="POST", url="u", status=401)
+    error = ApiAuthenticationError("no", method="POST", url="u", status=401)
 
     def renewal(deadline):
         entered.set()

@@ -10,9 +10,9 @@ import pytest
 
 from connectycube import (
     Attachment,
-    AuthenticationError,
     CallbackContextError,
     Chat,
+    ChatAuthenticationError,
     ChatError,
     ChatState,
     ConnectyCube,
@@ -66,7 +66,7 @@ def test_a_login_without_arguments_and_session_names_those_missing(emulator):
 
 
 def test_a_wrong_password_fails_authentication_and_closes_the_chat(alice):
-    with pytest.raises(AuthenticationError, match="refused the user id and password") as caught:
+    with pytest.raises(ChatAuthenticationError, match="refused the user id and password") as caught:
         alice.chat.login(alice.id, "wrong")
 
     assert caught.value.condition == "not-authorized"
@@ -133,7 +133,7 @@ def test_concurrent_logins_share_one_failure(alice):
         barrier.wait()
         try:
             alice.chat.login(alice.id, "wrong")
-        except AuthenticationError as error:
+        except ChatAuthenticationError as error:
             errors.append(error)
 
     threads = [threading.Thread(target=login) for _ in range(3)]
@@ -283,7 +283,7 @@ def test_a_chat_whose_session_was_ended_does_not_attempt_for_ever(emulator):
         change = events.wait(
             lambda seen: [c for c in seen.of("state_changed") if c.state is S.CLOSED]
         )[0]
-    assert isinstance(change.reason, AuthenticationError)
+    assert isinstance(change.reason, ChatAuthenticationError)
     assert "no password for the chat" in str(change.reason)
 
 

@@ -11,16 +11,16 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from connectycube import (
-    AuthenticationError,
     CertificateError,
     Chat,
+    ChatAuthenticationError,
     ChatState,
     Config,
     ConnectionLostError,
-    ConnectionRefusedByHostError,
     ConnectTimeoutError,
     DialogRef,
     HostUnknownError,
+    HostUnreachableError,
     Limits,
     LivenessError,
     LoginTimeoutError,
@@ -131,7 +131,7 @@ def test_an_unknown_host_is_named_and_ends_the_login(chat_to, monkeypatch):
 
 def test_a_refused_port_is_named_in_the_error(chat_to):
     port = free_port()
-    with pytest.raises(ConnectionRefusedByHostError, match=f"port {port}"):
+    with pytest.raises(HostUnreachableError, match=f"port {port}"):
         chat_to(port).login(1, SECRET)
 
 
@@ -183,7 +183,7 @@ def test_a_server_without_plain_gets_no_credentials(chat_to, certificates):
         conn.expect_end()
 
     with ScriptedXmppServer(offer_scram, tls=certificates.valid) as server:
-        with pytest.raises(AuthenticationError, match="offers SCRAM-SHA-1, not PLAIN"):
+        with pytest.raises(ChatAuthenticationError, match="offers SCRAM-SHA-1, not PLAIN"):
             chat_to(server.port).login(1, SECRET)
         server.wait_for_ends()
     assert server.saw_no_credentials(SECRET)

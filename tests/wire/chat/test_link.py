@@ -28,9 +28,9 @@ from connectycube.deadline import Deadline
 from connectycube.errors import (
     CertificateError,
     ConnectionLostError,
-    ConnectionRefusedByHostError,
     ConnectTimeoutError,
     HostUnknownError,
+    HostUnreachableError,
     TlsError,
 )
 from connectycube.tls import client_context
@@ -197,9 +197,7 @@ def test_the_longest_time_out_works(connect, certificates):
 
 
 def test_a_refused_port_is_named(connect, refused_port):
-    with pytest.raises(
-        ConnectionRefusedByHostError, match=rf"port {refused_port}: Connection refused$"
-    ):
+    with pytest.raises(HostUnreachableError, match=rf"port {refused_port}: Connection refused$"):
         connect(refused_port)
 
 

@@ -9,11 +9,11 @@ from contextlib import ExitStack
 import pytest
 
 from connectycube import (
-    AuthenticationError,
+    ApiAuthenticationError,
+    ChatAuthenticationError,
     ChatState,
     ConnectionLostError,
     ConnectyCube,
-    CredentialsError,
     LoginTimeoutError,
     ReconnectPolicy,
     Session,
@@ -59,7 +59,7 @@ NO_RENEWAL = object()  # a token, and nothing to renew it with
 
 def expire(cube, emulator):
     """End the client's session at the service, without the client's knowledge."""
-    with emulator.faults.start("expire_session", times=1), pytest.raises(CredentialsError):
+    with emulator.faults.start("expire_session", times=1), pytest.raises(ApiAuthenticationError):
         transport_of(cube).call("GET", ("session",), renew=False)
 
 
@@ -176,12 +176,14 @@ def test_an_expired_token_without_renewal_fails_with_its_reason(
         alice.chat.login()
     expire(alice.cube, emulator)
     if first and not known_user:
-        with pytest.raises(CredentialsError):  # the question whose token it is says so at once
+        with pytest.raises(
+            ApiAuthenticationError
+        ):  # the question whose token it is says so at once
             alice.chat.login()
         assert alice.states == []
         return
     if first:
-        with pytest.raises(AuthenticationError) as caught:
+        with pytest.raises(ChatAuthenticationError) as caught:
             alice.chat.login()
         reason = caught.value
     else:
@@ -208,7 +210,7 @@ def test_a_renewal_that_brings_nothing_new_is_final(emulator, client, renew):
     expire(alice.cube, emulator)
     lose_session(alice, emulator)
     reason = alice.wait_for_state(S.CLOSED).reason
-    assert isinstance(reason, AuthenticationError)
+    assert isinstance(reason, ChatAuthenticationError)
     assert "the session was not renewed" in str(reason)
 
 
@@ -218,7 +220,7 @@ def test_a_renewal_that_returns_nonsense_is_final_and_named(emulator, client):
     expire(alice.cube, emulator)
     lose_session(alice, emulator)
     reason = alice.wait_for_state(S.CLOSED).reason
-    assert isinstance(reason, AuthenticationError)
+    assert isinstance(reason, ChatAuthenticationError)
     assert "renew_session must return a token or a Session, not int" in str(reason)
 
 
@@ -236,7 +238,7 @@ def test_a_strangers_token_is_tried_once_and_never_changes_the_user(emulator, cl
     expire(alice.cube, emulator)
     lose_session(alice, emulator)
     reason = alice.wait_for_state(S.CLOSED).reason
-    assert isinstance(reason, AuthenticationError)
+    assert isinstance(reason, ChatAuthenticationError)
     assert len(asked) == 1
     assert alice.states[-2:] == [S.AUTHENTICATION_FAILURE, S.CLOSED]
     assert alice.states.count(S.READY) == alice.states.count(S.RECONNECTING) == 1
@@ -249,7 +251,7 @@ def test_a_client_whose_session_became_another_users_says_so(emulator, client):
     alice.cube.login(login=bob.name, password=PASSWORD)
     lose_session(alice, emulator)
     reason = alice.wait_for_state(S.CLOSED).reason
-    assert isinstance(reason, AuthenticationError)
+    assert isinstance(reason, ChatAuthenticationError)
     assert f"now that of user {bob.id}, and the chat's is {alice.id}" in str(reason)
 
 
@@ -281,8 +283,8 @@ def test_a_wrong_password_by_then_is_final(emulator, client):
     expire(alice.cube, emulator)
     lose_session(alice, emulator)
     reason = alice.wait_for_state(S.CLOSED).reason
-    assert isinstance(reason, AuthenticationError)
-    assert isinstance(reason.__cause__, CredentialsError)
+    assert isinstance(reason, ChatAuthenticationError)
+    assert isinstance(reason.__cause__, ApiAuthenticationError)
 
 
 @pytest.fixture
@@ -328,7 +330,7 @@ def test_a_blocking_renewal_ends_with_its_attempt_and_delays_no_logout(emulator,
 
 def test_no_renewal_is_asked_for_where_the_password_was_given(emulator, client):
     alice = client(renew_session=returns_none)
-    with pytest.raises(AuthenticationError, match="refused the user id and password"):
+    with pytest.raises(ChatAuthenticationError, match="refused the user id and password"):
         alice.chat.login(alice.id, "wrong")
     alice.chat.login(alice.id, PASSWORD)
     lose_session(alice, emulator)

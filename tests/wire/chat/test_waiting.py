@@ -14,9 +14,9 @@ from connectycube import (
     ChatState,
     ChatTimeoutError,
     ConnectionLostError,
+    EventStreamOverflowError,
     Limits,
     NotConnectedError,
-    QueueOverflowError,
     ReconnectPolicy,
     Signal,
 )
@@ -144,7 +144,7 @@ def test_an_unread_stream_is_bounded_and_raises_behind_its_events():
     for event in (1, 2, 3, 4):
         streams.feed(told(event))
     assert (next(stream), next(stream)) == (1, 2)
-    with pytest.raises(QueueOverflowError, match="2 events of told wait in a stream"):
+    with pytest.raises(EventStreamOverflowError, match="2 events of told wait in a stream"):
         next(stream)
 
 
@@ -454,7 +454,7 @@ def test_a_stream_that_nobody_reads_is_bounded_by_the_queues_limit(emulator, bob
             bob.chat.send_private(bot.id, str(number))
         bot.events.wait_for("message_received", 10)
         found = []
-        with pytest.raises(QueueOverflowError, match="3 events of message_received"):
+        with pytest.raises(EventStreamOverflowError, match="3 events of message_received"):
             for message in events:
                 found.append(message.body)
         assert found == list("012")

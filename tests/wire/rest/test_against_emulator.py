@@ -9,7 +9,7 @@ import pytest
 from connectycube.client import ConnectyCube
 from connectycube.emulator import Emulator
 from connectycube.errors import (
-    CredentialsError,
+    ApiAuthenticationError,
     NotFoundError,
     PermissionDeniedError,
     ValidationError,
@@ -70,7 +70,7 @@ def test_sign_up_login_and_look_up(emulator):
 
 def test_a_wrong_password_is_a_credentials_error(ana):
     login = ana.user.login
-    with pytest.raises(CredentialsError) as caught:
+    with pytest.raises(ApiAuthenticationError) as caught:
         ana.login(login=login, password="not it")
     assert caught.value.status == 401
     assert caught.value.messages
@@ -78,7 +78,7 @@ def test_a_wrong_password_is_a_credentials_error(ana):
 
 
 def test_a_call_without_a_session_is_a_credentials_error(emulator):
-    with ConnectyCube(config=emulator.config()) as cube, pytest.raises(CredentialsError):
+    with ConnectyCube(config=emulator.config()) as cube, pytest.raises(ApiAuthenticationError):
         cube.dialogs.list()
 
 
@@ -96,7 +96,7 @@ def test_signed_sessions_are_accepted_and_wrong_signatures_are_not():
             cube.users.create(login="bob", password="pass=&wörd[]")
             assert cube.login(login="bob", password="pass=&wörd[]").login == "bob"
         other = ConnectyCube(config=strict.config(auth_secret="another"))
-        with other, pytest.raises((CredentialsError, ValidationError)):
+        with other, pytest.raises((ApiAuthenticationError, ValidationError)):
             other.login(login="bob", password="pass=&wörd[]")
 
 
@@ -193,7 +193,7 @@ def test_a_stranger_may_not_read_the_dialog(ana, bob, connect):
 def test_after_logout_there_is_no_session(ana):
     ana.logout()
     assert (ana.session, ana.user) == (None, None)
-    with pytest.raises(CredentialsError):
+    with pytest.raises(ApiAuthenticationError):
         ana.dialogs.list()
 
 

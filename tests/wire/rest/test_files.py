@@ -9,11 +9,11 @@ from urllib.parse import urlencode
 import pytest
 
 from connectycube.errors import (
+    ApiAuthenticationError,
     ApiError,
     ApiNetworkError,
     ArgumentTypeError,
     ArgumentValueError,
-    CredentialsError,
     NotFoundError,
     PermissionDeniedError,
     ServerError,
@@ -596,7 +596,7 @@ def test_urls_of_a_file(cube, server):
 def test_without_a_session_the_service_says_no(cube, server):
     transport_of(cube).forget(cube.session)
     server.play(refusal(401, "Unauthorized"))
-    with pytest.raises(CredentialsError):
+    with pytest.raises(ApiAuthenticationError):
         cube.files.upload(b"x", name="a")
 
 

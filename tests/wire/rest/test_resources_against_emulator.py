@@ -7,7 +7,7 @@ import re
 import pytest
 
 from connectycube.client import ConnectyCube
-from connectycube.errors import CredentialsError, NotFoundError
+from connectycube.errors import ApiAuthenticationError, NotFoundError
 
 
 @pytest.fixture
@@ -82,7 +82,7 @@ def test_clients_share_connections_and_not_sessions(cube):
     assert same.sessions.info().user_id == cube.user.id
     cube.sessions.destroy_others()
     cube.logout()
-    with pytest.raises(CredentialsError):
+    with pytest.raises(ApiAuthenticationError):
         same.users.get(guest.user.id)
     guest.close()
 

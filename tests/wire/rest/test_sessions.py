@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 
 from connectycube.client import ConnectyCube
 from connectycube.errors import (
+    ApiAuthenticationError,
     ArgumentTypeError,
     ArgumentValueError,
-    CredentialsError,
     ServerError,
     UnexpectedResponseError,
 )
@@ -79,7 +79,7 @@ def test_a_session_without_a_token_is_none(cube, server, data):
 def test_a_wrong_password_leaves_the_session_that_was(cube, server):
     server.play(answer(201, CREATED), refusal(401, "Unauthorized"))
     before = cube.sessions.create(login="bob", password="p")
-    with pytest.raises(CredentialsError, match="Unauthorized"):
+    with pytest.raises(ApiAuthenticationError, match="Unauthorized"):
         cube.sessions.create(login="bob", password="wrong-one")
     assert cube.session is before
     assert "cb-token" not in server.requests[1].headers
@@ -227,7 +227,7 @@ def test_keys_of_providers_are_signed_by_their_flat_names(server, config):
 
 def test_a_token_that_is_sent_as_a_login_is_masked_in_errors(cube, server):
     server.play(refusal(401, "unknown: EXT3RNAL"))
-    with pytest.raises(CredentialsError) as caught:
+    with pytest.raises(ApiAuthenticationError) as caught:
         cube.login(provider="custom_identity", token="EXT3RNAL")
     assert "EXT3RNAL" not in str(caught.value) + repr(caught.value.messages)
 
@@ -235,7 +235,7 @@ def test_a_token_that_is_sent_as_a_login_is_masked_in_errors(cube, server):
 def test_a_guest_is_not_made_again(cube, server):
     server.play(answer(201, CREATED), refusal(401, "Required session does not exist"))
     cube.login(guest=True)
-    with pytest.raises(CredentialsError):
+    with pytest.raises(ApiAuthenticationError):
         cube.users.get(9)
     assert len(server.requests) == 2
 
@@ -311,7 +311,7 @@ def test_an_application_that_cannot_renew_leaves_the_401(client_of, server, fres
     server.respond(by_token("new"))
     cube.login(login="bob", password="p")
     for number in (1, 2):
-        with pytest.raises(CredentialsError):
+        with pytest.raises(ApiAuthenticationError):
             cube.users.get(9)
         assert len(asked) == number
 
@@ -329,7 +329,7 @@ def test_what_the_application_raises_reaches_the_caller(client_of, server):
 
 def test_a_renewal_that_calls_with_the_old_token_does_not_block_itself(client_of, server):
     def renew(session):
-        with pytest.raises(CredentialsError):
+        with pytest.raises(ApiAuthenticationError):
             cube.users.get(9)
         return "new"
 

@@ -11,11 +11,11 @@ import pytest
 
 from connectycube.config import Config, Timeouts
 from connectycube.errors import (
+    ApiAuthenticationError,
     ApiNetworkError,
     ApiTimeoutError,
     ArgumentTypeError,
     ArgumentValueError,
-    CredentialsError,
     ServerError,
     UnexpectedResponseError,
 )
@@ -177,7 +177,7 @@ def test_a_session_that_is_gone_is_renewed_and_the_call_repeated(renewing, serve
 
 def test_a_call_is_repeated_once_only(renewing, server):
     server.respond(by_token())
-    with pytest.raises(CredentialsError):
+    with pytest.raises(ApiAuthenticationError):
         renewing.call("GET", PATH)
     assert len(server.requests) == 2
     assert len(renewing.made) == 1
@@ -185,7 +185,7 @@ def test_a_call_is_repeated_once_only(renewing, server):
 
 def test_a_session_that_cannot_be_renewed_is_the_callers_error(logged_in, server):
     server.respond(by_token())
-    with pytest.raises(CredentialsError) as caught:
+    with pytest.raises(ApiAuthenticationError) as caught:
         logged_in.call("GET", PATH)
     assert caught.value.messages == ("Required session does not exist",)
     assert len(server.requests) == 1
@@ -193,7 +193,7 @@ def test_a_session_that_cannot_be_renewed_is_the_callers_error(logged_in, server
 
 def test_renewal_can_be_declined(renewing, server):
     server.respond(by_token())
-    with pytest.raises(CredentialsError):
+    with pytest.raises(ApiAuthenticationError):
         renewing.call("DELETE", PATH, renew=False)
     assert renewing.made == []
 
@@ -261,7 +261,7 @@ def test_another_user_logging_in_meanwhile_does_not_get_my_call(renewing, server
         return refusal(401, "gone")
 
     server.respond(respond)
-    with pytest.raises(CredentialsError):
+    with pytest.raises(ApiAuthenticationError):
         renewing.call("POST", PATH, body={})
     assert [request.headers["cb-token"] for request in server.requests] == [TOKEN]
 

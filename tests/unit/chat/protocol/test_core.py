@@ -12,7 +12,7 @@ from connectycube.chat.protocol.states import TRANSITIONS
 from connectycube.chat.protocol.stream import Credentials
 from connectycube.config import Limits, ReconnectPolicy
 from connectycube.errors import (
-    AuthenticationError,
+    ChatAuthenticationError,
     ConnectionLostError,
     ConnectTimeoutError,
     LivenessError,
@@ -78,7 +78,7 @@ def test_a_wrong_password_ends_closed_and_is_not_tried_again() -> None:
     world.login(password="wrong")
     assert world.states == [S.CONNECTING, S.AUTHENTICATION_FAILURE, S.CLOSED]
     reason = closed_reason(world)
-    assert isinstance(reason, AuthenticationError) and reason.condition == "not-authorized"
+    assert isinstance(reason, ChatAuthenticationError) and reason.condition == "not-authorized"
     world.advance(1000)
     assert world.server.links == 1
 
@@ -90,7 +90,7 @@ def test_a_refused_password_at_a_reconnection_ends_closed() -> None:
     world.core.credentials = Credentials(ALICE, "expired", "laptop")
     reconnect(world)
     assert world.states[-3:] == [S.RECONNECTING, S.AUTHENTICATION_FAILURE, S.CLOSED]
-    assert isinstance(closed_reason(world), AuthenticationError)
+    assert isinstance(closed_reason(world), ChatAuthenticationError)
     assert world.outcome(submission) is OutcomeUnknownError
 
 
@@ -142,7 +142,7 @@ def test_a_first_login_that_fails_is_not_tried_again() -> None:
 @pytest.mark.parametrize(
     ("reply", "error"),
     [
-        ({"features": "<stream:features/>"}, AuthenticationError),
+        ({"features": "<stream:features/>"}, ChatAuthenticationError),
         ({"auth": f"<failure xmlns='{SASL}'><temporary-auth-failure/></failure>"}, StreamError),
         ({"auth": "</stream:stream>"}, ConnectionLostError),
         ({"bind": "<iq type='error' id='{id}'/>"}, StreamError),

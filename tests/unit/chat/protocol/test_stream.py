@@ -23,7 +23,7 @@ from connectycube.chat.protocol.stream import (
 )
 from connectycube.config import Limits
 from connectycube.errors import (
-    AuthenticationError,
+    ChatAuthenticationError,
     ConnectionLostError,
     StreamError,
     StreamProtocolError,
@@ -310,7 +310,7 @@ def test_a_count_that_is_missing_ends_the_stream(name: str) -> None:
 def test_without_plain_no_password_is_sent(offered: str, words: str) -> None:
     talk = Negotiation()
     talk.written()
-    with pytest.raises(AuthenticationError, match=words) as caught:
+    with pytest.raises(ChatAuthenticationError, match=words) as caught:
         talk.hear(HEADER, features(offered))
     assert caught.value.condition == "invalid-mechanism"
     assert talk.written() == ""
@@ -331,7 +331,7 @@ def test_without_plain_no_password_is_sent(offered: str, words: str) -> None:
 )
 def test_a_refusal_of_the_credentials_says_why(content: str, condition: str, words: str) -> None:
     talk = Negotiation()
-    with pytest.raises(AuthenticationError, match=words) as caught:
+    with pytest.raises(ChatAuthenticationError, match=words) as caught:
         talk.hear(*TO_AUTH, f"<failure xmlns='{SASL}'>{content}</failure>")
     assert caught.value.condition == condition
     assert "s3cret" not in str(caught.value)
