@@ -72,6 +72,7 @@ class Calls(ABC):
         return handle
 
     def _wait_for_room(self, size: int, deadline: Deadline) -> None:
+        assert self._mutex.locked()
         self._waiting_senders += 1
         try:
             self._changed.wait_for(

@@ -198,7 +198,8 @@ class Driver(Calls, Ending):
                 raise attempt.error
 
     def _join_attempt(self, credentials: Credentials) -> Attempt | None:
-        """The attempt to wait for; None if there is nothing to wait for. The mutex is held."""
+        """The attempt to wait for; None if there is nothing to wait for."""
+        assert self._mutex.locked()
         if self.is_closed:
             return Attempt(credentials.user_id)
         assert self.core.credentials is not None
@@ -215,6 +216,7 @@ class Driver(Calls, Ending):
         return self._attempt
 
     def _abandon_attempt(self, attempt: Attempt) -> None:
+        assert self._mutex.locked()
         now = time.monotonic()
         self.core.close(now, now, logs_out=False)
         attempt.done = True
@@ -283,6 +285,7 @@ class Driver(Calls, Ending):
             yield
 
     def _wait_ready(self, deadline: Deadline) -> None:
+        assert self._mutex.locked()
         over = (ChatState.IDLE, ChatState.CLOSED, ChatState.CLOSING)
         self._wait(lambda: self.core.is_ready or self.core.state in over, deadline)
         if not self.core.is_ready:
@@ -292,6 +295,7 @@ class Driver(Calls, Ending):
             )
 
     def _wait(self, condition: Callable[[], bool], deadline: Deadline) -> None:
+        assert self._mutex.locked()
         if not self._changed.wait_for(condition, deadline.remaining()):
             raise ChatTimeoutError(f"the chat connection is still {self.core.state.value}")
 
@@ -299,6 +303,7 @@ class Driver(Calls, Ending):
 
     def _after_command(self) -> None:
         """Hand over what a command brought, write what can be written, wake who must know."""
+        assert self._mutex.locked()
         self._hand_over()
         if self._link is not None and self.core.outgoing:
             try:
@@ -322,6 +327,7 @@ class Driver(Calls, Ending):
             self._waker.wake()
 
     def _write(self, link: Link) -> None:
+        assert self._mutex.locked()
         outgoing = self.core.outgoing
         while outgoing:
             written = link.send(outgoing)
@@ -330,6 +336,7 @@ class Driver(Calls, Ending):
             del outgoing[:written]
 
     def _hand_over(self) -> None:
+        assert self._mutex.locked()
         has_routed = self._router.route(self.core)
         if has_routed and self.is_closed:
             self._durability.release()
@@ -338,6 +345,7 @@ class Driver(Calls, Ending):
             self._changed.notify_all()
 
     def _note_state(self, change: StateChange) -> None:
+        assert self._mutex.locked()
         if change.state is ChatState.CLOSED:
             self._ends += 1
             self.close_waiters.tell(change.reason)
@@ -351,6 +359,7 @@ class Driver(Calls, Ending):
             attempt.error = change.reason or NotConnectedError("logged out during the login")
 
     def _start_thread(self, saved: SavedState) -> None:
+        assert self._mutex.locked()
         self.core.begin_from(saved.seen, saved.outbox, saved.cursor, time.monotonic())
         self.history_reader.start_at(saved.cursor, saved.service_cursor)
         self._router.unsettled.update(submission.waiter for submission, _ in saved.outbox)
@@ -425,6 +434,7 @@ class Driver(Calls, Ending):
             self._leave(generation, link, waker)
 
     def _tick(self, now: float) -> None:
+        assert self._mutex.locked()
         self.core.tick(now)
         try:
             self._durability.note_cursor(self.core.recovery.cursor, now)
@@ -488,6 +498,7 @@ class Driver(Calls, Ending):
             self._hand_over()
 
     def _read(self, link: Link) -> None:
+        assert self._mutex.locked()
         for _ in range(_READS_A_ROUND):
             data = link.receive()
             if data is None:

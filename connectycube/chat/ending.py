@@ -144,6 +144,7 @@ class Ending:
             return self._left_undone(self.core.abandoned, True)
 
     def _abandon(self) -> None:
+        assert self._mutex.locked()
         self._generation += 1
         self.core.abort(None)
         self._after_command()
