@@ -244,7 +244,7 @@ def _room(path: Path, depth: int) -> str:
 
 def chat_modules() -> str:
     """Write what each module of the chat is, in its own words."""
-    return _modules("chat")
+    return _modules("chat", "durable")
 
 
 def protocol_modules() -> str:
@@ -312,11 +312,14 @@ def _table(head: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
     return "\n".join("| " + " | ".join(line) + " |" for line in lines)
 
 
-def _modules(folder: str) -> str:
-    rows = []
-    for path in sorted(Path(connectycube.__file__).parent.joinpath(folder).glob("*.py")):
-        if path.stem != "__init__":
-            rows.append((f"`{path.stem}`", _markdown(_words(path))))
+def _modules(folder: str, *below: str) -> str:
+    root = Path(connectycube.__file__).parent / folder
+    rows = [
+        (f"`{path.relative_to(root).with_suffix('')}`", _markdown(_words(path)))
+        for inside in ("", *below)
+        for path in sorted((root / inside).glob("*.py"))
+        if path.stem != "__init__"
+    ]
     return _table((f"module of `{folder}/`", "in its own words"), rows)
 
 

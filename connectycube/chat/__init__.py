@@ -1,9 +1,9 @@
 """Real time: one user's chat connection, its signals and its threads."""
 
-from .handle import SendHandle
-from .history import History
-from .messaging import Chat
+from .chat import Chat
+from .event_stream import EventStream
+from .history_reader import History
+from .send_handle import SendHandle
 from .signals import Signal
-from .waiting import EventStream
 
 __all__ = ["Chat", "EventStream", "History", "SendHandle", "Signal"]

@@ -14,10 +14,12 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
+from typing import Any
 
 from attrs import evolve
 
-from ..config import Config
+from ..config import Config, Timeouts
 from ..deadline import Deadline
 from ..errors import (
     ChatAuthenticationError,
@@ -28,24 +30,25 @@ from ..errors import (
     ForkedError,
     LoginTimeoutError,
     NotConnectedError,
+    SendQueueFullError,
 )
 from ..forks import register_for_fork
-from ..models import ChatState, StateChange
+from ..models import Abandoned, ChatState, Message, StateChange
 from ..tls import client_context
-from .calls import Calls
+from .credentials import SessionCredentials, renewed
 from .dispatcher import Dispatcher, Task
-from .durability import Durability, SavedState
-from .ending import CloseWaiters, Ending
-from .exit import ended_at_exit, exit_has_begun
-from .handover import OutputRouter
-from .history import Answer, History, HistoryReader
+from .durable.mode import Durability, SavedState
+from .event_stream import EventStream
+from .history_reader import Answer, History, HistoryReader
 from .ids import new_id
 from .link import AttemptCancelled, Link, Waker, open_link, wait_for
+from .output_router import OutputRouter, Request
 from .protocol.core import Core
 from .protocol.decoding import Delivery
+from .protocol.outbox import Submission
 from .protocol.stream import Credentials
-from .renewal import SessionCredentials, renewed
-from .waiting import EventStream
+from .send_handle import SendHandle
+from .shutdown import CloseWaiters, ended_at_exit, exit_has_begun
 
 __all__ = ["Driver"]
 
@@ -63,7 +66,7 @@ class Attempt:
         self.error: Exception | None = None
 
 
-class Driver(Calls, Ending):
+class Driver:
     """Runs the core of one chat connection on a thread of its own.
 
     ``deliver(delivery)`` is called on dispatcher workers. On short-lived threads are called: what ``login()``
@@ -149,6 +152,26 @@ class Driver(Calls, Ending):
             raise ForkedError(
                 "this process was forked from the one that logged in: call chat.login() here"
             )
+
+    @property
+    def name(self) -> str:
+        """The name of the connection, with which those of its threads begin."""
+        return self._name
+
+    @property
+    def timeouts(self) -> Timeouts:
+        """The time-outs of its configuration."""
+        return self._config.timeouts
+
+    @property
+    def is_closed(self) -> bool:
+        """Whether there is nothing to end."""
+        return self.core.state in (ChatState.IDLE, ChatState.CLOSED)
+
+    @property
+    def is_over(self) -> bool:
+        """Whether there is nothing to end, and no receiver to wait for at the exit."""
+        return self._aborted or (self.is_closed and not self.dispatcher.is_working)
 
     def login(
         self,
@@ -246,6 +269,64 @@ class Driver(Calls, Ending):
                 self.core.reset()
                 self._after_command()
 
+    # --- its end ---
+
+    def logout(self, deadline: Deadline) -> Abandoned:
+        """End the connection in any state, within the deadline; return what was left undone."""
+        return self.begin_logout(deadline)()
+
+    def begin_logout(self, deadline: Deadline) -> Callable[[], Abandoned]:
+        """Begin to end the connection; what is returned waits for that until the deadline."""
+        if self._forked:
+            return Abandoned
+        with self._mutex:
+            ends = None if self.is_closed else self._ends
+            now = time.monotonic()
+            self.core.close(now, deadline.at if deadline.at is not None else now)
+            self._after_command()
+            return partial(self._finish_logout, deadline, self._thread, ends)
+
+    def _finish_logout(
+        self, deadline: Deadline, thread: threading.Thread | None, ends: int | None
+    ) -> Abandoned:
+        """Wait for the end that came after so many ``ends`` (None: before this logout)."""
+        with self._mutex:
+            if not self._changed.wait_for(lambda: ends != self._ends, deadline.remaining()):
+                self._abandon()  # its thread is stuck where nothing can interrupt it
+            messages = (0, 0) if ends is None else self.core.abandoned
+            stays = self.is_closed
+        if thread is not None:
+            thread.join(deadline.remaining())
+        if stays and not self.dispatcher.is_worker():
+            self.dispatcher.join(deadline)
+            with self._mutex:
+                stays = self.is_closed  # a receiver may have opened it again, and the workers go on
+        return self._left_undone(messages, stays)
+
+    def abort(self) -> Abandoned:
+        """End the connection at once, and let the exit of the interpreter not wait for it either."""
+        with self._mutex:
+            if not self.is_closed:
+                self._abandon()
+            self._aborted = True
+            return self._left_undone(self.core.abandoned, True)
+
+    def _abandon(self) -> None:
+        assert self._mutex.locked()
+        self._generation += 1
+        self.core.abort(None)
+        self._after_command()
+        self.dispatcher.stop()
+
+    def _left_undone(self, messages: tuple[int, int], stays: bool) -> Abandoned:
+        queued = running = 0
+        if stays and not self.dispatcher.is_worker():  # else the workers go on
+            queued, running = self.dispatcher.queued, len(self.dispatcher.running_receivers())
+        unsent, unacknowledged = messages
+        return Abandoned(
+            queued=queued, running=running, unsent=unsent, unacknowledged=unacknowledged
+        )
+
     def stream(self, signal: str, timeout: float) -> EventStream:
         """Collect the events of a signal from now on."""
         streams = self._router.streams
@@ -298,6 +379,97 @@ class Driver(Calls, Ending):
         assert self._mutex.locked()
         if not self._changed.wait_for(condition, deadline.remaining()):
             raise ChatTimeoutError(f"the chat connection is still {self.core.state.value}")
+
+    # --- messages ---
+
+    def message_id(self, recipient: str) -> str:
+        """Return the id for a new message to a bare JID."""
+        return self._durability.message_id(recipient)
+
+    def submit(self, submission: Submission, data: bytes, deadline: Deadline) -> SendHandle[Any]:
+        """Send a message through the outbound buffer and return its handle; wait for room until the deadline.
+
+        In durable mode the handle is another's where a message with that id was sent before.
+        """
+        self.check_usable()
+        while (handle := self._submit_if_room(submission, data)) is None:
+            if deadline.expired:
+                raise SendQueueFullError(
+                    "the outbound buffer had no room in time: the server does not keep up"
+                )
+            with self.holding_link(), self._mutex:
+                self._wait_for_room(len(data), deadline)
+        return handle
+
+    def _wait_for_room(self, size: int, deadline: Deadline) -> None:
+        assert self._mutex.locked()
+        self._waiting_senders += 1
+        try:
+            self._changed.wait_for(
+                lambda: self.core.has_room(size) or not self.core.is_open, deadline.remaining()
+            )
+        finally:
+            self._waiting_senders -= 1
+
+    def _submit_if_room(self, submission: Submission, data: bytes) -> SendHandle[Any] | None:
+        with self._mutex:
+            self.core.check_open()
+            known = self._durability.known(submission)
+            if known is not None:
+                return known
+            if not self.core.has_room(len(data)):
+                return None
+            self._durability.accept(submission, data)
+            self.core.submit(submission, data, time.monotonic())
+            handle: SendHandle[Any] = submission.waiter
+            self._router.unsettled.add(handle)
+            self._after_command()
+            return handle
+
+    def _new_handle(self, message_id: str, message: Message) -> SendHandle[Message]:
+        acknowledgement = self._config.timeouts.acknowledgement
+        return SendHandle(message_id, message, acknowledgement, self.holding_link)
+
+    # --- commands and requests ---
+
+    def command(self, action: Callable[[Core, float], Any]) -> Any:
+        """Do something short with the core, from any thread."""
+        self.check_usable()
+        with self._mutex:
+            result = action(self.core, time.monotonic())
+            self._after_command()
+            return result
+
+    def request(self, kind: str, to: str | None, payload: str, deadline: Deadline) -> Any:
+        """Send an IQ once ready and return the answer's Node, or raise what it says."""
+
+        def start(core: Core, waiter: Request) -> Callable[[], None]:
+            return partial(core.forget_request, core.request(kind, to, payload, waiter))
+
+        return self.ask(start, deadline)
+
+    def ask(self, start: Callable[[Core, Request], Callable[[], None]], deadline: Deadline) -> Any:
+        """Start something with the core once ready and return what it is answered, or raise it.
+
+        ``start`` gets the waiter that the answer will carry and returns how to give up on it.
+        """
+        self.check_usable()
+        request = Request()
+        with self.holding_link():
+            with self._mutex:
+                self._wait_ready(deadline)
+                give_up = start(self.core, request)
+                self._after_command()
+            try:
+                request.event.wait(deadline.remaining())
+            finally:
+                with self._mutex:
+                    give_up()
+        if request.answer is None:
+            raise ChatTimeoutError("the chat server did not answer the request in time")
+        if request.answer.error is not None:
+            raise request.answer.error
+        return request.answer.node
 
     # --- with the mutex held ---
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from ..models import CallbackFailure
 from .dispatcher import Dispatcher
-from .exit import caused_by_exit
+from .shutdown import caused_by_exit
 from .signals import Signal, name_of
 
 __all__ = ["call_receivers"]

@@ -12,8 +12,8 @@ from contextlib import nullcontext
 import pytest
 
 from connectycube import Chat, DialogRef, ForkedError, Message, Signal
-from connectycube.chat.handle import SendHandle
-from connectycube.chat.waiting import EventStream
+from connectycube.chat.event_stream import EventStream
+from connectycube.chat.send_handle import SendHandle
 from tests.processes.forking import holds_in_child
 from tests.support.inside import driver_of
 from tests.support.people import PASSWORD, logged_in

@@ -17,8 +17,8 @@ from typing import Any
 from attrs import frozen
 
 from connectycube import Chat, ConnectyCube, Message, ReconnectPolicy
-from connectycube.chat.durability import Durability
-from connectycube.chat.durable import DurableStore
+from connectycube.chat.durable.mode import Durability
+from connectycube.chat.durable.store import DurableStore
 
 IN_CALLBACK = ("before_reply", "after_reply", "after_result")
 BEFORE_COMMIT = "before_commit"

@@ -6,8 +6,8 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-from connectycube.chat.durable import DurableStore
-from connectycube.chat.records import Identity
+from connectycube.chat.durable.records import Identity
+from connectycube.chat.durable.store import DurableStore
 from tests.support.people import Person
 
 

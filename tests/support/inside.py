@@ -10,7 +10,7 @@ from typing import Any
 
 from connectycube import Chat, ConnectyCube, Signal
 from connectycube.chat.driver import Driver
-from connectycube.chat.durable import DurableStore
+from connectycube.chat.durable.store import DurableStore
 from connectycube.chat.protocol.core import Core
 from connectycube.chat.protocol.session import Session
 from connectycube.emulator import Emulator

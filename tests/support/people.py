@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from connectycube import Chat, ChatState, Config, ConnectyCube, ReconnectPolicy, Signal, User
-from connectycube.chat.history import History
+from connectycube.chat.history_reader import History
 from connectycube.emulator import Emulator
 from tests.support.inside import driver_of, signals_of
 from tests.support.proxy import FaultProxy

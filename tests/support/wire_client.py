@@ -6,7 +6,6 @@ import base64
 import socket
 import ssl
 from collections.abc import Callable
-from contextlib import ExitStack
 from xml.etree import ElementTree
 
 from connectycube.emulator import Emulator
@@ -25,18 +24,29 @@ HEADER = (
 )
 
 
+def connect_tls(
+    context: ssl.SSLContext, address: tuple[str, int], server_hostname: str
+) -> ssl.SSLSocket:
+    """Connect and shake hands; nothing stays open if that fails."""
+    # Before it connects: wrapping a socket that was reset meanwhile would leave it open (CPython 3.11).
+    sock = context.wrap_socket(socket.socket(), server_hostname=server_hostname)
+    try:
+        sock.settimeout(TIMEOUT)
+        sock.connect(address)
+    except BaseException:
+        sock.close()
+        raise
+    return sock
+
+
 class Client:
     """One connection. What waits raises TimeoutError after ``TIMEOUT`` seconds."""
 
     def __init__(self, emulator: Emulator) -> None:
         context = ssl.create_default_context(cafile=emulator.ca_file)
-        raw = socket.create_connection((emulator.host, emulator.chat_port), TIMEOUT)
-        with ExitStack() as undo:
-            undo.callback(raw.close)
-            self.socket = context.wrap_socket(raw, server_hostname=emulator.domain)
-            undo.callback(self.socket.close)  # a reset may be noticed only when something is sent
-            self._restart()
-            undo.pop_all()
+        address = (emulator.host, emulator.chat_port)
+        self.socket = connect_tls(context, address, emulator.domain)
+        self._restart()
         self.jid = ""
 
     def __enter__(self) -> Client:

@@ -20,7 +20,7 @@ from connectycube import (
     OutcomeUnknownError,
     SendDeferredError,
 )
-from connectycube.chat.history import History
+from connectycube.chat.history_reader import History
 from connectycube.emulator import Emulator
 from tests.support.durable_people import Bot, as_after_a_crash, contents, failing
 from tests.support.inside import driver_of, session_of, store_of

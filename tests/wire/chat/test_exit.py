@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from connectycube import ChatState, NotConnectedError, Timeouts
-from connectycube.chat import exit as ending
+from connectycube.chat import shutdown as ending
 from tests.support.inside import driver_of
 from tests.support.waiting import TIMEOUT, Gate
 from tests.wire.chat.test_ending import STATES

@@ -12,8 +12,9 @@ import pytest
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
+from tests.support.waiting import TIMEOUT
 from tests.support.websocket_client import BINARY, BIND, CLOSE, TEXT, WebSocketClient
-from tests.support.wire_client import HEADER, Client, chat
+from tests.support.wire_client import HEADER, Client, chat, connect_tls
 from tests.wire.emulator.unharmed import unharmed
 
 
@@ -271,14 +272,14 @@ PORTS = {
 @contextlib.contextmanager
 def connected(emulator, port):
     """Connect to a port, with TLS if it has it."""
-    raw = socket.create_connection((emulator.host, getattr(emulator, port)), 5)
-    with raw:
-        if port not in ("https_port", "storage_https_port", "chat_port"):
+    address = (emulator.host, getattr(emulator, port))
+    if port not in ("https_port", "storage_https_port", "chat_port"):
+        with socket.create_connection(address, TIMEOUT) as raw:
             yield raw
-            return
-        context = ssl.create_default_context(cafile=emulator.ca_file)
-        with context.wrap_socket(raw, server_hostname="localhost") as secure:
-            yield secure
+        return
+    context = ssl.create_default_context(cafile=emulator.ca_file)
+    with connect_tls(context, address, "localhost") as secure:
+        yield secure
 
 
 @pytest.mark.parametrize("port", PORTS)

@@ -20,8 +20,8 @@ from connectycube import (
     ReconnectPolicy,
     Signal,
 )
+from connectycube.chat.event_stream import EventStream, Streams
 from connectycube.chat.protocol.decoding import Delivery
-from connectycube.chat.waiting import EventStream, Streams
 from connectycube.models import StateChange
 from tests.support.inside import driver_of
 from tests.support.people import Person, logged_in

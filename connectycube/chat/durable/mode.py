@@ -17,20 +17,20 @@ from typing import TYPE_CHECKING, Any
 
 from attrs import define, evolve, field, frozen
 
-from ..config import Config
-from ..errors import ArgumentValueError, DurableStoreError, SendDeferredError
-from ..models import DialogRef, Message
-from .handle import SendHandle
-from .ids import derived_id, new_id
-from .protocol.decoding import Delivery
-from .protocol.outbox import Submission
-from .protocol.outputs import OutcomeKnown, Output
-from .protocol.repetitions import Key
-from .protocol.session import DEFERRED
+from ...config import Config
+from ...errors import ArgumentValueError, DurableStoreError, SendDeferredError
+from ...models import DialogRef, Message
+from ..ids import derived_id, new_id
+from ..protocol.decoding import Delivery
+from ..protocol.outbox import Submission
+from ..protocol.outputs import OutcomeKnown, Output
+from ..protocol.repetitions import Key
+from ..protocol.session import DEFERRED
+from ..send_handle import SendHandle
 from .records import Arrived, Identity, Outcome, Outgoing
 
 if TYPE_CHECKING:
-    from .durable import DurableStore
+    from .store import DurableStore
 
 __all__ = ["Durability", "InboxEntry", "SavedState"]
 
@@ -163,7 +163,7 @@ class Durability:
             self._close()
         if self._store is not None:
             return self._store  # receivers of the login before are still running
-        from .durable import DurableStore  # SQLite is for those who use it
+        from .store import DurableStore  # SQLite is for those who use it
 
         store = DurableStore(self.path, Identity(config.app_id, user_id, config.chat_host))
         self._user_id = user_id

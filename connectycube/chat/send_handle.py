@@ -11,7 +11,7 @@ from typing import Any, Generic, TypeVar
 from ..deadline import Deadline
 from ..errors import ChatTimeoutError
 from ..models import Message
-from .exit import caused_by_exit
+from .shutdown import caused_by_exit
 from .signals import check_callback
 
 __all__ = ["SendHandle"]

@@ -12,8 +12,8 @@ from typing import Any
 from ..errors import DurableStoreError, QueueOverflowError
 from ..models import StateChange
 from .dispatcher import Dispatcher, Task
-from .durability import Durability, InboxEntry
-from .handle import DoneCallback, SendHandle
+from .durable.mode import Durability, InboxEntry
+from .event_stream import Streams
 from .protocol.core import Core
 from .protocol.decoding import Delivery
 from .protocol.outputs import (
@@ -29,8 +29,8 @@ from .protocol.parser import summary
 from .protocol.repetitions import Key
 from .protocol.requests import Answer
 from .protocol.states import READY_STATES
+from .send_handle import DoneCallback, SendHandle
 from .signals import name_of
-from .waiting import Streams
 
 __all__ = ["OutputRouter", "Request"]
 

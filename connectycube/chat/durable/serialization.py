@@ -9,7 +9,7 @@ from typing import Any
 
 import attrs
 
-from ..models import Attachment, DialogRef, DialogType, Message
+from ...models import Attachment, DialogRef, DialogType, Message
 
 __all__ = ["message_of", "text_of"]
 

@@ -12,7 +12,7 @@ import pytest
 
 from connectycube import ChatError, Config, DialogRef, Limits, Message
 from connectycube.chat.dispatcher import Dispatcher, Task
-from connectycube.chat.history import History, HistoryReader
+from connectycube.chat.history_reader import History, HistoryReader
 from connectycube.chat.protocol.core import Core
 from connectycube.chat.protocol.outbox import Submission
 from connectycube.chat.protocol.outputs import CheckStored, FetchGap

@@ -7,16 +7,16 @@ import sys
 from contextlib import closing
 from pathlib import Path
 
-from connectycube.chat.durable import DurableStore
-from connectycube.chat.records import Identity
+from connectycube.chat.durable.records import Identity
+from connectycube.chat.durable.store import DurableStore
 
 ME = Identity(1, 5, "localhost")
 
 SECOND = """
 import sys
 from connectycube import DurableStoreError
-from connectycube.chat.durable import DurableStore
-from connectycube.chat.records import Identity
+from connectycube.chat.durable.store import DurableStore
+from connectycube.chat.durable.records import Identity
 try:
     DurableStore(sys.argv[1], Identity(1, 5, "localhost")).close()
 except DurableStoreError as error:
@@ -48,8 +48,8 @@ def test_a_store_refuses_a_second_process_until_the_first_closes_it(tmp_path):
 NO_MORE = """
 import resource, sys
 from connectycube import DurableStoreError, Message
-from connectycube.chat.durable import DurableStore
-from connectycube.chat.records import Arrived, Identity
+from connectycube.chat.durable.store import DurableStore
+from connectycube.chat.durable.records import Arrived, Identity
 
 store = DurableStore(sys.argv[1], Identity(1, 5, "localhost"))
 store.commit([Arrived(("c", 7, "before"), Message(body="x"))], (), None, None)

@@ -8,7 +8,7 @@ from contextlib import contextmanager, nullcontext
 
 import pytest
 
-from connectycube.chat.handle import SendHandle
+from connectycube.chat.send_handle import SendHandle
 from connectycube.errors import (
     ArgumentTypeError,
     ArgumentValueError,

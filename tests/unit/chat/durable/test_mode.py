@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from connectycube import Config, DialogRef, DurableStoreError, Message, SendHandle
-from connectycube.chat.durability import Durability
+from connectycube.chat.durable.mode import Durability
 from connectycube.chat.protocol.decoding import Delivery
 from connectycube.chat.protocol.outbox import Submission
 from connectycube.chat.protocol.outputs import OutcomeKnown

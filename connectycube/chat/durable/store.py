@@ -18,11 +18,11 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from ..errors import DurableStoreError
-from ..models import Message
-from .protocol.repetitions import Key
+from ...errors import DurableStoreError
+from ...models import Message
+from ..protocol.repetitions import Key
 from .records import Arrived, Identity, Outcome, Outgoing, Waiting
-from .storing import message_of, text_of
+from .serialization import message_of, text_of
 
 __all__ = ["DurableStore"]
 

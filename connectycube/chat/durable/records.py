@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from attrs import field, frozen
 
-from ..models import Message
-from .protocol.repetitions import Key
+from ...models import Message
+from ..protocol.repetitions import Key
 
 __all__ = ["Arrived", "Identity", "Outcome", "Outgoing", "Waiting"]
 

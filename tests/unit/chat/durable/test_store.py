@@ -17,9 +17,9 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from connectycube import DialogRef, DurableStoreError, Message
-from connectycube.chat import durable
-from connectycube.chat.durable import DurableStore
-from connectycube.chat.records import Arrived, Identity, Outcome, Outgoing
+from connectycube.chat.durable import store as durable
+from connectycube.chat.durable.records import Arrived, Identity, Outcome, Outgoing
+from connectycube.chat.durable.store import DurableStore
 
 ME = Identity(1, 5, "localhost")
 PEER = "7-1@localhost"

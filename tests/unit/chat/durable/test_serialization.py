@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from connectycube import Attachment, Dialog, DialogRef, DialogType, Message
-from connectycube.chat.storing import message_of, text_of
+from connectycube.chat.durable.serialization import message_of, text_of
 
 texts = st.text(max_size=20)
 optional = st.none() | texts

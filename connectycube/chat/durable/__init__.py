@@ -1,0 +1,1 @@
+"""Durable mode: what a connection has committed and not finished outlives its process."""

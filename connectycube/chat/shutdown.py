@@ -1,0 +1,238 @@
+"""How a connection ends within its bound: by logout, at the exit of the interpreter, by a signal."""
+
+from __future__ import annotations
+
+import atexit
+import logging
+import signal
+import threading
+import weakref
+from collections.abc import Callable, Collection, Iterable, Iterator
+from contextlib import closing, contextmanager
+from types import FrameType, TracebackType
+from typing import Any, Protocol
+
+from .. import checks
+from ..config import Timeouts
+from ..deadline import Deadline
+from ..errors import ArgumentTypeError, ArgumentValueError, NotConnectedError
+from ..models import Abandoned
+from .dispatcher import Dispatcher
+from .link import Waker, wait_for
+from .protocol.core import Core
+
+__all__ = [
+    "CloseWaiters",
+    "caused_by_exit",
+    "check_signals",
+    "ended_at_exit",
+    "exit_has_begun",
+    "report",
+    "wait_until_closed",
+]
+
+logger = logging.getLogger("connectycube.chat")
+
+_NOBODY_HANDLES = {
+    getattr(signal, name) for name in ("SIGKILL", "SIGSTOP") if hasattr(signal, name)
+}
+
+
+class _Wait:
+    """One thread that waits for the connection to be closed for good."""
+
+    def __init__(self, waker: Waker) -> None:
+        self.waker = waker
+        self.is_over = False
+        self.reason: Exception | None = None
+
+    def end(self, reason: Exception | None) -> None:
+        """Tell the thread; it is told once."""
+        if not self.is_over:
+            self.reason, self.is_over = reason, True
+            self.waker.wake()
+
+
+class CloseWaiters:
+    """Who waits for the connection to be closed for good.
+
+    They wait for a socket and not for a lock: an exception of a signal handler, as Ctrl-C raises one, may
+    end the wait at any moment, and would leave a lock in the wrong state.
+    """
+
+    def __init__(self) -> None:
+        self._waits: set[_Wait] = set()
+
+    def tell(self, reason: Exception | None) -> None:
+        """The connection is closed; ``reason`` says why, None if somebody logged out."""
+        for wait in tuple(self._waits):
+            wait.end(reason)
+
+    @contextmanager
+    def waited_for(self, waker: Waker) -> Iterator[_Wait]:
+        """Have the waker woken when the connection is closed."""
+        wait = _Wait(waker)
+        self._waits.add(wait)
+        try:
+            yield wait
+        finally:
+            self._waits.discard(wait)
+
+
+class Endable(Protocol):
+    """What is ended here: the driver of a connection; every method may be called from any thread."""
+
+    core: Core
+    dispatcher: Dispatcher
+    close_waiters: CloseWaiters
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def timeouts(self) -> Timeouts: ...
+    @property
+    def is_closed(self) -> bool: ...
+    @property
+    def is_over(self) -> bool: ...
+    def logout(self, deadline: Deadline) -> Abandoned: ...
+    def begin_logout(self, deadline: Deadline) -> Callable[[], Abandoned]: ...
+    def abort(self) -> Abandoned: ...
+
+
+def report(driver: Endable, abandoned: Abandoned) -> None:
+    """Say in the log what was left undone, if there is anything."""
+    if abandoned:
+        running = driver.dispatcher.running_receivers() if abandoned.running else ()
+        now = f" (now running: {', '.join(running)})" if running else ""
+        logger.warning("%s: abandoned: %s%s", driver.name, abandoned, now)
+
+
+# --- the exit of the interpreter ---
+
+_connections: weakref.WeakSet[Endable] = weakref.WeakSet()
+_begun = False
+
+
+def ended_at_exit(connection: Endable) -> None:
+    """End ``connection`` when the interpreter exits, if it lives until then."""
+    _connections.add(connection)
+
+
+def exit_has_begun() -> bool:
+    """Whether the interpreter exits: connections are ended, and no new ones are made."""
+    return _begun
+
+
+def caused_by_exit(error: BaseException) -> bool:
+    """Whether a callback raised this because the exit ended the connection under it: nobody's mistake."""
+    return _begun and isinstance(error, NotConnectedError)
+
+
+def _at_exit() -> None:
+    """End all of them together within the shortest of their time-outs."""
+    global _begun  # noqa: PLW0603 - there is one interpreter
+    _begun = True
+    unfinished = [connection for connection in list(_connections) if not connection.is_over]
+    if not unfinished:
+        return
+    deadline = Deadline(min(connection.timeouts.exit for connection in unfinished))
+    # All begin before one is waited for, lest a receiver of the first takes the time of the others.
+    ends = [(connection, connection.begin_logout(deadline)) for connection in unfinished]
+    for connection, wait in ends:
+        report(connection, wait())
+
+
+atexit.register(_at_exit)
+
+
+# --- signals ---
+
+
+class _Signals:
+    """Handles signals as long as a ``with`` statement runs; afterwards those who did before do again.
+
+    The handler takes no lock, as it may interrupt whoever holds it: it notes the signal. What wakes the
+    main thread is the interpreter, which writes a byte for every signal, also one that others handle:
+    whichever thread the system interrupted, and be it a moment before this one begins to wait.
+    """
+
+    def __init__(self, numbers: Collection[int], waker: Waker) -> None:
+        self._numbers = numbers
+        self._waker = waker
+        self._previous: dict[int, Any] = {}
+        self._previous_descriptor: int | None = None
+        self.received: list[int] = []
+
+    def _note(self, number: int, frame: FrameType | None) -> None:
+        self.received.append(number)
+        self._waker.wake()
+
+    def __enter__(self) -> _Signals:
+        if threading.current_thread() is threading.main_thread():
+            self._previous_descriptor = signal.set_wakeup_fd(
+                self._waker.writer_fileno(), warn_on_full_buffer=False
+            )
+        for number in self._numbers:
+            self._previous[number] = signal.signal(number, self._note)
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        for number, handler in self._previous.items():
+            # None stands for a handler that was not installed by Python, and cannot be by us.
+            signal.signal(number, signal.SIG_DFL if handler is None else handler)
+        if self._previous_descriptor is not None:
+            signal.set_wakeup_fd(self._previous_descriptor)
+
+
+def check_signals(signals: Iterable[int]) -> tuple[int, ...]:
+    """Return the numbers of signals that this thread can handle, each once, or raise."""
+    if isinstance(signals, (int, str)) or not isinstance(signals, Iterable):
+        raise ArgumentTypeError(
+            f"signals must be several, such as (signal.SIGTERM,), not {type(signals).__name__}"
+        )
+    numbers = tuple(dict.fromkeys(checks.check_int("signals", number) for number in signals))
+    for number in numbers:
+        if number not in signal.valid_signals() or number in _NOBODY_HANDLES:
+            raise ArgumentValueError(f"signals holds {number!r}, which no program can handle")
+    if numbers and threading.current_thread() is not threading.main_thread():
+        raise ArgumentValueError("signals can be handled in the main thread only")
+    return numbers
+
+
+def wait_until_closed(driver: Endable, signals: Collection[int]) -> Exception | None:
+    """Wait until the connection is closed for good and return why, or until a signal asks to log out.
+
+    Then it is logged out, until its time is over or another signal comes, and None returned.
+    """
+    with (
+        closing(Waker()) as waker,
+        driver.close_waiters.waited_for(waker) as wait,
+        _Signals(signals, waker) as asked,
+    ):
+        if driver.is_closed:
+            wait.end(driver.core.closed_reason)
+        while not wait.is_over and not asked.received:
+            wait_for(None, waker, None, read=False, write=False)
+        if asked.received:
+            _log_out(driver, waker, asked)
+            return None
+    return wait.reason
+
+
+def _log_out(driver: Endable, waker: Waker, asked: _Signals) -> None:
+    results: list[Abandoned] = []
+
+    def log_out() -> None:
+        results.append(driver.logout(Deadline(driver.timeouts.logout)))
+        waker.wake()
+
+    # On a thread of its own, so that the second signal finds this one waiting for it.
+    threading.Thread(target=log_out, name=f"{driver.name}-logout", daemon=True).start()
+    while not results and len(asked.received) < 2:
+        wait_for(None, waker, None, read=False, write=False)
+    report(driver, results[0] if results else driver.abort())
