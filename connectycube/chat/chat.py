@@ -56,9 +56,9 @@ from .protocol.encoding import (
     encode_message,
     encode_system_message,
 )
+from .protocol.events import Credentials
 from .protocol.nodes import children
 from .protocol.outbox import Submission
-from .protocol.stream import Credentials
 from .receivers import call_receivers
 from .send_handle import SendHandle
 from .shutdown import check_signals, report, wait_until_closed

@@ -19,7 +19,7 @@ from ..errors import (
 )
 from ..models import User
 from .link import AttemptCancelled, Waker, run_in_thread
-from .protocol.stream import Credentials
+from .protocol.events import Credentials
 
 __all__ = ["SessionCredentials", "first_credentials", "renewed"]
 

@@ -45,8 +45,8 @@ from .link import AttemptCancelled, Link, Waker, open_link, wait_for
 from .output_router import OutputRouter, Request
 from .protocol.core import Core
 from .protocol.decoding import Delivery
+from .protocol.events import Credentials
 from .protocol.outbox import Submission
-from .protocol.stream import Credentials
 from .send_handle import SendHandle
 from .shutdown import CloseWaiters, ended_at_exit, exit_has_begun
 

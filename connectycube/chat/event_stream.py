@@ -15,7 +15,7 @@ from ..errors import ChatTimeoutError, EventStreamOverflowError, ForkedError, No
 from ..forks import register_for_fork
 from ..models import ChatState, StateChange
 from .protocol.decoding import Delivery
-from .protocol.repetitions import SeenMessages
+from .protocol.seen_messages import SeenMessages
 from .signals import check_callback
 
 __all__ = ["EventStream", "Streams"]

@@ -22,7 +22,7 @@ from ..errors import ChatError
 from ..models import DialogRef, Message
 from .dispatcher import Dispatcher
 from .protocol.core import Core
-from .protocol.outputs import CheckStored, FetchGap
+from .protocol.events import CheckStored, FetchGap
 
 __all__ = ["History", "HistoryReader"]
 

@@ -16,7 +16,7 @@ from .durable.mode import Durability, InboxEntry
 from .event_stream import Streams
 from .protocol.core import Core
 from .protocol.decoding import Delivery
-from .protocol.outputs import (
+from .protocol.events import (
     CheckStored,
     Dropped,
     EchoReceived,
@@ -25,9 +25,9 @@ from .protocol.outputs import (
     Output,
     UncommittedDelivery,
 )
+from .protocol.iq import Answer
 from .protocol.parser import summary
-from .protocol.repetitions import Key
-from .protocol.requests import Answer
+from .protocol.seen_messages import Key
 from .protocol.states import READY_STATES
 from .send_handle import DoneCallback, SendHandle
 from .signals import name_of

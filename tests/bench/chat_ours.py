@@ -17,7 +17,7 @@ from typing import Any
 
 from connectycube import Attachment, Chat, Config, DialogRef, Message
 from connectycube.chat.link import Waker
-from connectycube.chat.protocol.stream import Credentials
+from connectycube.chat.protocol.events import Credentials
 from connectycube.models import User
 from tests.bench import chat_material as material
 from tests.support.inside import driver_of, session_of

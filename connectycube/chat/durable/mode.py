@@ -22,9 +22,9 @@ from ...errors import ArgumentValueError, DurableStoreError, SendDeferredError
 from ...models import DialogRef, Message
 from ..ids import derived_id, new_id
 from ..protocol.decoding import Delivery
+from ..protocol.events import OutcomeKnown, Output
 from ..protocol.outbox import Submission
-from ..protocol.outputs import OutcomeKnown, Output
-from ..protocol.repetitions import Key
+from ..protocol.seen_messages import Key
 from ..protocol.session import DEFERRED
 from ..send_handle import SendHandle
 from .records import Arrived, Identity, Outcome, Outgoing

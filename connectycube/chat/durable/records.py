@@ -5,7 +5,7 @@ from __future__ import annotations
 from attrs import field, frozen
 
 from ...models import Message
-from ..protocol.repetitions import Key
+from ..protocol.seen_messages import Key
 
 __all__ = ["Arrived", "Identity", "Outcome", "Outgoing", "Waiting"]
 

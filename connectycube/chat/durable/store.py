@@ -20,7 +20,7 @@ from typing import Any
 
 from ...errors import DurableStoreError
 from ...models import Message
-from ..protocol.repetitions import Key
+from ..protocol.seen_messages import Key
 from .records import Arrived, Identity, Outcome, Outgoing, Waiting
 from .serialization import message_of, text_of
 

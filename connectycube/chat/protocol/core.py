@@ -28,24 +28,26 @@ from ...models import ChatState, DialogRef, Message, StateChange
 from .addresses import Addresses
 from .backoff import Backoff
 from .decoding import Delivery
-from .outbox import Submission
-from .outputs import CheckStored, Counters, Output
-from .recovery import Recovery
-from .repetitions import Key
-from .resumptions import ResumePolicy
-from .session import Session
-from .states import READY_STATES, StateMachine
-from .stream import (
+from .events import (
     Authenticated,
     Bound,
+    CheckStored,
+    Counters,
     Credentials,
     Nonza,
     NotResumed,
+    Output,
     Resumed,
     Stanza,
-    Stream,
     StreamEvent,
 )
+from .outbox import Submission
+from .recovery import Recovery
+from .resume_policy import ResumePolicy
+from .seen_messages import Key
+from .session import Session
+from .states import READY_STATES, StateMachine
+from .stream import Stream
 
 __all__ = ["Core"]
 

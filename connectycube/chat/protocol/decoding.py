@@ -14,6 +14,7 @@ from urllib.parse import unquote
 
 from attrs import define, evolve, field, frozen
 
+from ...errors import StanzaError
 from ...models import (
     Attachment,
     DialogRef,
@@ -32,9 +33,8 @@ from .addresses import Addresses, bare
 from .encoding import RESERVED, SYSTEM_NOTIFICATIONS
 from .nodes import child, children
 from .parser import MessageStanza, message_of
-from .requests import error_of
 
-__all__ = ["Delivery", "Unreported", "decode"]
+__all__ = ["Delivery", "Unreported", "decode", "error_of"]
 
 _OBJECT_ID = re.compile(r"[0-9a-f]{24}\Z")
 _PERCENT_ENCODED = re.compile(r"(?:[A-Za-z0-9\-_.!~*'()]|%[0-9A-Fa-f]{2})*\Z")
@@ -404,3 +404,21 @@ KINDS: tuple[tuple[Callable[[MessageStanza], bool], Decoder], ...] = (
     (_has_params, _message),
 )
 """What a message stanza can be, and who decodes it; read from top to bottom."""
+
+
+def error_of(node: Any | None) -> StanzaError:
+    """Read a stanza's error element, tolerating a missing or empty one. (RFC 6120, 8.3.)"""
+    if node is None:
+        return StanzaError("refused without a reason", condition="undefined-condition")
+    reason = next((kid for kid in node.kids if kid is not None and kid.name != "text"), None)
+    condition = reason.name if reason is not None else "undefined-condition"
+    words = next((kid for kid in node.kids if kid is not None and kid.name == "text"), None)
+    text = words.getData() if words is not None and words.getData() else None
+    code = node.attrs.get("code", "")
+    return StanzaError(
+        f"refused: {condition}" + (f" ({text[:200]})" if text else ""),
+        condition=condition,
+        type=node.attrs.get("type"),
+        text=text,
+        code=int(code) if code.isascii() and code.isdigit() and len(code) < 6 else None,
+    )

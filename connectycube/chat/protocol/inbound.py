@@ -17,13 +17,13 @@ from ...config import Config
 from ...models import Message, MessageFailure, Typing
 from .addresses import Addresses
 from .decoding import Delivery, Unreported, decode
+from .events import Counters, EchoReceived, Output, UncommittedDelivery
 from .outbox import Submission
-from .outputs import Counters, EchoReceived, Output, UncommittedDelivery
 from .parser import MessageStanza
 from .presences import decode_presence
 from .recovery import Recovery
-from .repetitions import Key, SeenMessages
 from .rooms import Rooms
+from .seen_messages import Key, SeenMessages
 from .timers import Timers
 
 __all__ = ["Inbound"]

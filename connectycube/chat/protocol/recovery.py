@@ -21,8 +21,8 @@ from ...config import Config, Limits
 from ...models import DialogRef, DialogType, Message, RecoveryFailure
 from .addresses import Addresses
 from .decoding import Delivery
-from .outputs import Counters, FetchGap, Output
-from .repetitions import Key, SeenMessages
+from .events import Counters, FetchGap, Output
+from .seen_messages import Key, SeenMessages
 
 __all__ = ["Recovery"]
 

@@ -15,10 +15,10 @@ from ...errors import StanzaError
 from ...models import DialogRef, DialogType, Occupant, RoomLeft
 from . import namespaces as ns
 from .addresses import Addresses, bare
-from .decoding import Delivery, Unreported
+from .decoding import Delivery, Unreported, error_of
 from .encoding import encode_join, encode_leave
+from .iq import Answer
 from .nodes import child, children
-from .requests import Answer, error_of
 
 __all__ = ["Rooms"]
 

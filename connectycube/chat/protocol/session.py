@@ -17,19 +17,17 @@ from . import namespaces as ns
 from .addresses import Addresses
 from .decoding import Delivery
 from .encoding import encode_iq, encode_marker
+from .events import Bound, CheckStored, Counters, Nonza, OutcomeKnown, Output, Resumable
 from .inbound import Inbound
+from .iq import Answer, PendingRequests, decode_push
 from .liveness import Liveness
 from .markup import attribute
 from .outbox import Outbound, Outbox, Submission
-from .outputs import CheckStored, Counters, OutcomeKnown, Output
 from .parser import MessageStanza
-from .pushes import decode_push
 from .recovery import Recovery
-from .repetitions import Key, SeenMessages
-from .requests import Answer, PendingRequests
 from .rooms import Rooms
 from .roster import ROSTER_QUERY
-from .stream import Bound, Nonza, Resumable
+from .seen_messages import Key, SeenMessages
 from .timers import Timers
 
 __all__ = ["DEFERRED", "Session"]

@@ -12,8 +12,6 @@ import re
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
-from attrs import field, frozen
-
 from ...config import Limits
 from ...errors import (
     ChatAuthenticationError,
@@ -23,93 +21,24 @@ from ...errors import (
 )
 from . import namespaces as ns
 from .addresses import Addresses
+from .events import (
+    Authenticated,
+    Bound,
+    Credentials,
+    Nonza,
+    NotResumed,
+    Resumable,
+    Resumed,
+    Stanza,
+    StreamEvent,
+)
 from .markup import attribute
 from .nodes import Node, child, children
 from .parser import Item, MessageStanza, StreamEnd, StreamParser, StreamStart
 
-__all__ = [
-    "Authenticated",
-    "Bound",
-    "Credentials",
-    "Nonza",
-    "NotResumed",
-    "Resumable",
-    "Resumed",
-    "Stanza",
-    "Stream",
-    "StreamEvent",
-]
+__all__ = ["Stream"]
 
 
-@frozen
-class Credentials:
-    """Who logs in, with which password, as which resource.
-
-    ``by_token`` says that the password is the token of a session, which another one may follow.
-    """
-
-    user_id: int
-    password: str = field(repr=False)
-    resource: str
-    by_token: bool = False
-
-
-@frozen
-class Resumable:
-    """What it takes to resume a stream-managed session: its id, and how many stanzas were handled."""
-
-    id: str
-    handled: int
-
-
-@frozen
-class Authenticated:
-    """The server accepted the credentials."""
-
-
-@frozen
-class NotResumed:
-    """The server does not know the session any more; ``handled`` is its count, if it still knows."""
-
-    handled: int | None
-
-
-@frozen
-class Resumed:
-    """The session goes on; the server has handled ``handled`` of our stanzas."""
-
-    handled: int
-
-
-@frozen
-class Bound:
-    """A new session has begun under the full JID ``jid``.
-
-    ``managed`` says whether stanzas are counted and acknowledged (XEP-0198), ``resume_id`` is what a
-    later stream can resume it by.
-    """
-
-    jid: str
-    managed: bool
-    resume_id: str | None
-
-
-@frozen
-class Stanza:
-    """A message, presence or IQ from the server."""
-
-    item: Any
-
-
-@frozen
-class Nonza:
-    """A stream management element: ``r`` or ``a`` (then with its ``h``)."""
-
-    name: str
-    h: int | None
-
-
-StreamEvent = Authenticated | NotResumed | Resumed | Bound | Stanza | Nonza
 _Events = Iterable[StreamEvent]
 _STANZA_NAMES = frozenset({"message", "presence", "iq"})
 

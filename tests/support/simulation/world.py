@@ -16,17 +16,17 @@ from typing import Any, Protocol
 from connectycube.chat.protocol.core import Core
 from connectycube.chat.protocol.decoding import Delivery
 from connectycube.chat.protocol.encoding import encode_message
-from connectycube.chat.protocol.outbox import Submission
-from connectycube.chat.protocol.outputs import (
+from connectycube.chat.protocol.events import (
     CheckStored,
+    Credentials,
     Dropped,
     EchoReceived,
     FetchGap,
     OutcomeKnown,
     UncommittedDelivery,
 )
-from connectycube.chat.protocol.requests import Answer
-from connectycube.chat.protocol.stream import Credentials
+from connectycube.chat.protocol.iq import Answer
+from connectycube.chat.protocol.outbox import Submission
 from connectycube.config import Config
 from connectycube.errors import ConnectionLostError, QueueOverflowError
 from connectycube.models import ChatState, DialogRef, Message

@@ -10,8 +10,8 @@ import pytest
 from connectycube import Config, DialogRef, DurableStoreError, Message, SendHandle
 from connectycube.chat.durable.mode import Durability
 from connectycube.chat.protocol.decoding import Delivery
+from connectycube.chat.protocol.events import OutcomeKnown
 from connectycube.chat.protocol.outbox import Submission
-from connectycube.chat.protocol.outputs import OutcomeKnown
 
 PEER = "7-1@localhost"
 OTHER = "8-1@localhost"

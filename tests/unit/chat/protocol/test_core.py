@@ -8,8 +8,8 @@ from random import Random
 import pytest
 
 from connectycube.chat.protocol.core import PERMANENT
+from connectycube.chat.protocol.events import Credentials
 from connectycube.chat.protocol.states import TRANSITIONS
-from connectycube.chat.protocol.stream import Credentials
 from connectycube.config import Limits, ReconnectPolicy
 from connectycube.errors import (
     ChatAuthenticationError,

@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from connectycube.chat.protocol.decoding import Delivery
+from connectycube.chat.protocol.iq import Answer
 from connectycube.chat.protocol.presences import KINDS, decode_presence
-from connectycube.chat.protocol.requests import Answer
 from connectycube.chat.protocol.rooms import Rooms
 from connectycube.models import ContactEvent, DialogRef, Presence
 from tests.unit.chat.protocol.stanzas import ADDRESSES, ALICE, BOB, FROM, TO, item

@@ -10,9 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from connectycube.chat.protocol.decoding import Delivery
-from connectycube.chat.protocol.outputs import Counters, FetchGap
+from connectycube.chat.protocol.events import Counters, FetchGap
 from connectycube.chat.protocol.recovery import Recovery
-from connectycube.chat.protocol.repetitions import SeenMessages
+from connectycube.chat.protocol.seen_messages import SeenMessages
 from connectycube.config import Limits
 from connectycube.models import ChatState, DialogRef, DialogType, Message, RecoveryFailure
 from connectycube.models.fields import EPOCH

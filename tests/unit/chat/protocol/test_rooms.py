@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from connectycube.chat.protocol.addresses import Addresses
 from connectycube.chat.protocol.decoding import Delivery
+from connectycube.chat.protocol.iq import Answer
 from connectycube.chat.protocol.parser import StreamParser
-from connectycube.chat.protocol.requests import Answer
 from connectycube.chat.protocol.rooms import Rooms
 from connectycube.errors import NotConnectedError, StanzaError
 from connectycube.models import DialogRef, DialogType, Occupant, RoomLeft

@@ -10,13 +10,12 @@ from typing import Any
 import pytest
 
 from connectycube.chat.protocol import session as session_module
+from connectycube.chat.protocol.events import CheckStored, Resumable
 from connectycube.chat.protocol.inbound import Inbound
 from connectycube.chat.protocol.outbox import Outbound, Outbox
-from connectycube.chat.protocol.outputs import CheckStored
 from connectycube.chat.protocol.recovery import Recovery
-from connectycube.chat.protocol.repetitions import SeenMessages
+from connectycube.chat.protocol.seen_messages import SeenMessages
 from connectycube.chat.protocol.session import Session
-from connectycube.chat.protocol.stream import Resumable
 from connectycube.errors import NotConnectedError
 from connectycube.models import ChatState
 from tests.support.simulation.schedules import Schedule, problems

@@ -9,8 +9,7 @@ from typing import Any
 import pytest
 
 from connectycube.chat.protocol.addresses import Addresses
-from connectycube.chat.protocol.parser import MessageStanza
-from connectycube.chat.protocol.stream import (
+from connectycube.chat.protocol.events import (
     Authenticated,
     Bound,
     Credentials,
@@ -19,8 +18,9 @@ from connectycube.chat.protocol.stream import (
     Resumable,
     Resumed,
     Stanza,
-    Stream,
 )
+from connectycube.chat.protocol.parser import MessageStanza
+from connectycube.chat.protocol.stream import Stream
 from connectycube.config import Limits
 from connectycube.errors import (
     ChatAuthenticationError,

@@ -5,7 +5,7 @@ import math
 from hypothesis import given
 from hypothesis import strategies as st
 
-from connectycube.chat.protocol.repetitions import SeenMessages
+from connectycube.chat.protocol.seen_messages import SeenMessages
 
 keys = st.tuples(st.sampled_from("ab"), st.integers(0, 2), st.sampled_from("xy"))
 

@@ -4,8 +4,9 @@ from typing import Any
 
 import pytest
 
+from connectycube.chat.protocol.decoding import error_of
+from connectycube.chat.protocol.iq import PendingRequests
 from connectycube.chat.protocol.nodes import element
-from connectycube.chat.protocol.requests import PendingRequests, error_of
 from connectycube.errors import ConnectionLostError, StanzaError
 
 STANZAS = "urn:ietf:params:xml:ns:xmpp-stanzas"

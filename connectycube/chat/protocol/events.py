@@ -1,26 +1,116 @@
-"""What the core says: events, outcomes, answers and questions, in the order they came about."""
+"""Commands, outputs and stream events of the core, as data.
+
+A stream event is what one stream tells its session. An output is what the core says: events, outcomes,
+answers and questions, in the order they came about.
+"""
 
 from __future__ import annotations
 
 from typing import Any, Literal
 
-from attrs import define, frozen
+from attrs import define, field, frozen
 
 from ...models import Message
 from .decoding import Delivery, Unreported
+from .iq import Answer
 from .outbox import Submission
-from .requests import Answer
 
 __all__ = [
+    "Authenticated",
+    "Bound",
     "CheckStored",
     "Counters",
+    "Credentials",
     "Dropped",
     "EchoReceived",
     "FetchGap",
+    "Nonza",
+    "NotResumed",
     "OutcomeKnown",
     "Output",
+    "Resumable",
+    "Resumed",
+    "Stanza",
+    "StreamEvent",
     "UncommittedDelivery",
 ]
+
+
+# --- what a stream tells ---
+
+
+@frozen
+class Credentials:
+    """Who logs in, with which password, as which resource.
+
+    ``by_token`` says that the password is the token of a session, which another one may follow.
+    """
+
+    user_id: int
+    password: str = field(repr=False)
+    resource: str
+    by_token: bool = False
+
+
+@frozen
+class Resumable:
+    """What it takes to resume a stream-managed session: its id, and how many stanzas were handled."""
+
+    id: str
+    handled: int
+
+
+@frozen
+class Authenticated:
+    """The server accepted the credentials."""
+
+
+@frozen
+class NotResumed:
+    """The server does not know the session any more; ``handled`` is its count, if it still knows."""
+
+    handled: int | None
+
+
+@frozen
+class Resumed:
+    """The session goes on; the server has handled ``handled`` of our stanzas."""
+
+    handled: int
+
+
+@frozen
+class Bound:
+    """A new session has begun under the full JID ``jid``.
+
+    ``managed`` says whether stanzas are counted and acknowledged (XEP-0198), ``resume_id`` is what a
+    later stream can resume it by.
+    """
+
+    jid: str
+    managed: bool
+    resume_id: str | None
+
+
+@frozen
+class Stanza:
+    """A message, presence or IQ from the server."""
+
+    item: Any
+
+
+@frozen
+class Nonza:
+    """A stream management element: ``r`` or ``a`` (then with its ``h``)."""
+
+    name: str
+    h: int | None
+
+
+StreamEvent = Authenticated | NotResumed | Resumed | Bound | Stanza | Nonza
+
+
+# --- what the core says ---
 
 
 @frozen

@@ -1,4 +1,4 @@
-"""IQs that nobody here asked for: what the server pushes, and what others ask of us. (RFC 6120, 8.2.3.)"""
+"""IQ: our requests that wait for answers, and the requests and pushes of others. (RFC 6120, 8.2.3.)"""
 
 from __future__ import annotations
 
@@ -11,11 +11,68 @@ from ...models import LastActivity
 from ...models.fields import as_int
 from . import namespaces as ns
 from .addresses import Addresses, bare
-from .decoding import Delivery
-from .nodes import children
+from .decoding import Delivery, error_of
+from .nodes import child, children
 from .roster import decode_roster_item
 
-__all__ = ["Push", "decode_push"]
+__all__ = ["Answer", "PendingRequests", "Push", "decode_push"]
+
+# --- our requests ---
+
+
+class Answer:
+    """The answer to a request: the caller's ``waiter`` with a ``node`` or an ``error``."""
+
+    __slots__ = ("error", "node", "waiter")
+
+    def __init__(self, waiter: Any, node: Any = None, error: Exception | None = None) -> None:
+        self.waiter = waiter
+        self.node = node
+        self.error = error
+
+
+class PendingRequests:
+    """The requests under way; whoever gives up on one says so with ``forget``."""
+
+    def __init__(self) -> None:
+        self._pending: dict[str, tuple[frozenset[str | None], Any]] = {}
+
+    def __len__(self) -> int:
+        return len(self._pending)
+
+    def add(self, request_id: str, to: str | None, own_jid: str, waiter: Any) -> None:
+        """Remember a request: ``to`` is whom it went to, None for one's own account."""
+        expected: set[str | None] = {to}
+        if to is None:
+            # A server answers in its own name, in the account's name, or without a name.
+            expected |= {bare(own_jid), own_jid, own_jid.partition("@")[2].partition("/")[0]}
+        elif "@" not in to:
+            expected.add(None)
+        self._pending[request_id] = (frozenset(expected), waiter)
+
+    def answer(self, iq: Any) -> Answer | None:
+        """Return the caller's answer if ``iq`` is one that somebody waits for, from the right sender."""
+        request_id = iq.attrs.get("id")
+        pending = self._pending.get(request_id)
+        if pending is None or iq.attrs.get("from") not in pending[0]:
+            return None
+        del self._pending[request_id]
+        if iq.attrs.get("type") == "error":
+            return Answer(pending[1], error=error_of(child(iq, "error", ns.CLIENT)))
+        return Answer(pending[1], node=iq)
+
+    def forget(self, request_id: str) -> None:
+        """Nobody waits for that answer any more."""
+        self._pending.pop(request_id, None)
+
+    def fail(self, error: Exception) -> list[Answer]:
+        """End every request with ``error``."""
+        answers = [Answer(waiter, error=error) for _, waiter in self._pending.values()]
+        self._pending.clear()
+        return answers
+
+
+# --- the requests of others ---
 
 
 @frozen
@@ -33,7 +90,7 @@ class Push:
 def decode_push(iq: Any, addresses: Addresses, me: int) -> Push | None:
     """Decode an IQ that is no answer to a request of ours; None if it means nothing to us."""
     for payload in children(iq):
-        decoder = KINDS.get((iq.attrs.get("type"), payload.name, payload.namespace))
+        decoder = PUSHES.get((iq.attrs.get("type"), payload.name, payload.namespace))
         if decoder is not None:
             return decoder(iq, payload, addresses, me)
     return None
@@ -88,9 +145,9 @@ def _contact_list(iq: Any, payload: Any, addresses: Addresses, me: int) -> Push:
     )
 
 
-Decoder = Callable[[Any, Any, Addresses, int], Push | None]
+PushDecoder = Callable[[Any, Any, Addresses, int], Push | None]
 
-KINDS: dict[tuple[str | None, str, str], Decoder] = {
+PUSHES: dict[tuple[str | None, str, str], PushDecoder] = {
     ("get", "ping", ns.PING): _ping,
     ("set", "query", ns.PRIVACY): _own_list,
     ("set", "query", ns.ROSTER): _contact_list,

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 
 from connectycube.chat.protocol.addresses import Addresses
-from connectycube.chat.protocol.pushes import Push, decode_push
+from connectycube.chat.protocol.iq import Push, decode_push
 from connectycube.models import LastActivity
 from tests.unit.chat.protocol.stanzas import ADDRESSES, ALICE, BOB, FROM, TO, item
 from tests.unit.chat.protocol.trees import odd_stanzas
