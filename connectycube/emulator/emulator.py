@@ -441,7 +441,7 @@ class Emulator:
 
     def unban(self, dialog_id: str, user_id: int) -> bool:
         """Take a ban back; return False if there was none. The user is not put into the dialog again."""
-        return self._call(lambda service: service.chat_server.occupancy.unban(dialog_id, user_id))
+        return self._call(lambda service: service.hub.occupancy.unban(dialog_id, user_id))
 
     def _expel(
         self, dialog_id: str, user_id: int, actor_id: int | None, reason: str | None, *, ban: bool
@@ -500,7 +500,7 @@ class Emulator:
                     "connected": session.link is not None,
                     "available": session.presence is not None,
                 }
-                for session in service.chat_server.sessions(user_id)
+                for session in service.hub.sessions(user_id)
             ]
         )
 
@@ -509,14 +509,14 @@ class Emulator:
 
         Sessions stay and can be resumed. When this returns, the emulator knows the links as lost.
         """
-        return self._call(lambda service: service.chat_server.cut(user_id))
+        return self._call(lambda service: service.hub.cut(user_id))
 
     def forget_sessions(self, user_id: int | None = None) -> int:
         """Drop the chat sessions that wait to be resumed, of a user or all; return how many.
 
         As after a restart of the server: a resumption fails with item-not-found and without ``h``.
         """
-        return self._call(lambda service: service.chat_server.forget(user_id))
+        return self._call(lambda service: service.hub.forget(user_id))
 
     @property
     def reset_emails(self) -> list[str]:

@@ -32,6 +32,7 @@ from .storage import Bucket, BucketServer, Files
 from .store import Store
 from .timers import Timers
 from .xmpp import ChatServer, TcpServer, WebSocketServer
+from .xmpp.hub import Hub
 
 __all__ = ["Running", "Service"]
 
@@ -102,7 +103,7 @@ class Service:
         self.accounts = Accounts(self.store, settings, clock)
         self.conversations = Conversations(self.store, settings, clock)
         self.seeder = Seeder(self.accounts, self.conversations)
-        self.chat_server = ChatServer(
+        self.hub = Hub(
             settings,
             clock,
             self.store,
@@ -112,6 +113,7 @@ class Service:
             self.timers,
             self._faults,
         )
+        self.chat_server = ChatServer(self.hub)
         self.bucket = Bucket(os.path.join(self._data, "bucket"), clock, database)
         address_book = AddressBook(database)
         self.api = Api(
@@ -135,7 +137,7 @@ class Service:
         """Forget everything, end every connection and fault; the listeners go on with new parts."""
         self._faults.stop_all()
         urls = self.bucket.urls
-        self.chat_server.shut_down("The emulator was reset")
+        self.hub.shut_down("The emulator was reset")
         self.store.database.wipe()
         self.timers.rewind()
         self._make_parts()
@@ -157,7 +159,7 @@ class Service:
         self.accounts.end_expired()
 
     def _online(self) -> list[int]:
-        sessions = self.chat_server.sessions()
+        sessions = self.hub.sessions()
         return sorted({session.user_id for session in sessions if session.link is not None})
 
     async def start(self, host: str, ports: Ports) -> Ports:
@@ -177,7 +179,7 @@ class Service:
     async def stop(self) -> None:
         """End every connection, stop listening and close the state."""
         try:
-            self.chat_server.shut_down("The emulator stops")
+            self.hub.shut_down("The emulator stops")
         finally:  # whatever a client's last moment breaks, no socket stays open
             try:
                 await asyncio.gather(*(server.stop() for server in self._servers.values()))

@@ -225,9 +225,7 @@ def test_client_state_is_offered_and_taken(server, alice):
     user_id = int(alice.jid.partition("-")[0])
 
     def is_inactive():
-        return on_emulator(
-            server, lambda service: service.chat_server.sessions(user_id)[0].inactive
-        )
+        return on_emulator(server, lambda service: service.hub.sessions(user_id)[0].inactive)
 
     assert is_inactive()
     alice._do(plugin.send_active)

@@ -6,6 +6,7 @@ import ast
 import re
 import sys
 from collections.abc import Iterator
+from graphlib import TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -101,6 +102,11 @@ def part_of(path: Path) -> str:
     return path.relative_to(PACKAGE).parts[0].removesuffix(".py")
 
 
+def name_of(path: Path) -> str:
+    parts = path.relative_to(PACKAGE.parent).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
 def imports_of(path: Path) -> Iterator[Import]:
     """All imports of a file, those inside functions and for the type checker included."""
     package = ["connectycube", *path.relative_to(PACKAGE).parts[:-1]]
@@ -149,6 +155,14 @@ def test_each_part_imports_only_what_it_may_know(imports):
         and entry.part_of_ours not in {None, entry.part, *MAY_KNOW[entry.part]}
     ]
     assert strangers == []
+
+
+def test_modules_import_each_other_in_no_circle():
+    graph = {
+        name_of(path): {entry.module for entry in imports_of(path)} - {name_of(path)}
+        for path in sources()
+    }
+    TopologicalSorter(graph).prepare()  # raises a CycleError that names the circle
 
 
 def test_command_line_plugins_and_integrations_use_public_modules_only(imports):

@@ -8,7 +8,7 @@ say otherwise. (Server documentation: Real-time API.)
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from attrs import frozen
 
@@ -17,12 +17,10 @@ from ..identifiers import is_object_id
 from ..store import Row
 from . import namespaces as ns
 from .element import Element
+from .hub import Hub
 from .notifications import notify
 from .session import Session
 from .stanza import StanzaError, extra_params
-
-if TYPE_CHECKING:
-    from .server import ChatServer
 
 __all__ = ["KINDS", "Kind", "process"]
 
@@ -34,7 +32,7 @@ _RESERVED = frozenset(
 DialogOf = Callable[[], "Row | None"]
 """Finds the dialog a message belongs to, or makes it; None if there is none to keep it in."""
 
-Treatment = Callable[["ChatServer", Session, Element, DialogOf], "Element | None"]
+Treatment = Callable[["Hub", Session, Element, DialogOf], "Element | None"]
 """From a user's message to the message that is relayed; None if none is."""
 
 
@@ -52,52 +50,46 @@ class Kind:
         return element.namespace == self.namespace and element.name in self.names
 
 
-def process(
-    server: ChatServer, session: Session, stanza: Element, dialog_of: DialogOf
-) -> Element | None:
+def process(hub: Hub, session: Session, stanza: Element, dialog_of: DialogOf) -> Element | None:
     """Return the message that is relayed, if one is; what it says of history and statuses is done."""
     for kind in KINDS:
         if any(map(kind.fits, stanza.elements())):
-            return kind.treatment(server, session, stanza, dialog_of)
+            return kind.treatment(hub, session, stanza, dialog_of)
     return stanza
 
 
-def _unchanged(
-    server: ChatServer, session: Session, stanza: Element, dialog_of: DialogOf
-) -> Element:
+def _unchanged(hub: Hub, session: Session, stanza: Element, dialog_of: DialogOf) -> Element:
     return stanza
 
 
-def _take_marker(
-    server: ChatServer, session: Session, stanza: Element, dialog_of: DialogOf
-) -> Element:
+def _take_marker(hub: Hub, session: Session, stanza: Element, dialog_of: DialogOf) -> Element:
     for marker in stanza.elements():
         if marker.namespace != ns.CHAT_MARKERS or marker.name not in ("received", "displayed"):
             continue
         message_id = marker.get("id")
-        message = server.conversations.store.message(message_id) if message_id else None
+        message = hub.conversations.store.message(message_id) if message_id else None
         if message is None:
             continue
         read = marker.name == "displayed"
-        server.conversations.mark(session.user_id, [message["id"]], read=read)
+        hub.conversations.mark(session.user_id, [message["id"]], read=read)
         stanza = _with_params(stanza, {"dialog_id": message["dialog_id"]})
     return stanza
 
 
 def _take_content(
-    server: ChatServer, session: Session, stanza: Element, dialog_of: DialogOf
+    hub: Hub, session: Session, stanza: Element, dialog_of: DialogOf
 ) -> Element | None:
     dialog = dialog_of()
     if dialog is None:
         return stanza
-    conversations = server.conversations
+    conversations = hub.conversations
     params = extra_params(stanza)
     given = _values(params)
     given_id = stanza.get("id")
     message_id = given_id if given_id and is_object_id(given_id) else conversations.new_id()
     date_sent = seconds(given.get("date_sent"))
     if date_sent is None:
-        date_sent = int(server.clock.time())
+        date_sent = int(hub.clock.time())
     destroyed = stanza.child("destroy", ns.SELF_DESTROY) is not None
     child = stanza.child("body")
     body = child.text if child is not None else None
@@ -111,12 +103,12 @@ def _take_content(
             custom={name: value for name, value in given.items() if name not in _RESERVED},
         )
         is_new = conversations.add_message(dialog, session.user_id, draft) is not None
-    if not is_new and server.settings.repeated_message == "refuse":
+    if not is_new and hub.settings.repeated_message == "refuse":
         raise StanzaError("conflict", f"There is a message {message_id}")
-    if not is_new and server.settings.repeated_message == "drop":
+    if not is_new and hub.settings.repeated_message == "drop":
         return None
     if is_new:
-        notify(server, dialog, session.user_id, message_id, body, given)
+        notify(hub, dialog, session.user_id, message_id, body, given)
     added = {"dialog_id": dialog["id"], "message_id": message_id}
     if not given.get("date_sent"):
         added["date_sent"] = str(date_sent)

@@ -7,55 +7,53 @@ In a private dialog the other one sees it, elsewhere everybody in the room, from
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ..conversations import PRIVATE
 from ..store import Row
 from . import namespaces as ns
 from . import room_messages
 from .element import Element, clean_text, is_name
+from .hub import Hub
 from .messages import relay
 from .notifications import notify
-
-if TYPE_CHECKING:
-    from .server import ChatServer
 
 __all__ = ["deletion", "edit", "message", "reaction", "system_message"]
 
 
-def message(server: ChatServer, dialog: Row, stored: Row, *, markable: bool) -> None:
+def message(hub: Hub, dialog: Row, stored: Row, *, markable: bool) -> None:
     """Deliver a stored message."""
     sender = stored["sender_id"]
     body = Element("body", ns.CLIENT, None, clean_text(stored["message"] or ""))
     marks = [Element("markable", ns.CHAT_MARKERS)] if markable else []
-    _show(server, dialog, sender, stored["id"], body, _stored_params(stored), *marks)
-    notify(server, dialog, sender, stored["id"], stored["message"], stored["custom"])
+    _show(hub, dialog, sender, stored["id"], body, _stored_params(stored), *marks)
+    notify(hub, dialog, sender, stored["id"], stored["message"], stored["custom"])
 
 
-def edit(server: ChatServer, dialog: Row, stored: Row, body: str) -> None:
+def edit(hub: Hub, dialog: Row, stored: Row, body: str) -> None:
     """Send the new body of a message, as its sender's client would. (Inferred.)"""
     is_last = dialog["last_message_id"] == stored["id"]
     attributes = {"id": stored["id"], "last": "true" if is_last else "false"}
     _show(
-        server,
+        hub,
         dialog,
         stored["sender_id"],
-        server.conversations.new_id(),
+        hub.conversations.new_id(),
         Element("body", ns.CLIENT, None, clean_text(body)),
         Element("replace", ns.CORRECTION, attributes),
         _dialog_param(dialog),
     )
 
 
-def deletion(server: ChatServer, dialog: Row, stored: Row, user_id: int) -> None:
+def deletion(hub: Hub, dialog: Row, stored: Row, user_id: int) -> None:
     """Ask to remove a message that was deleted for everybody."""
     remove = Element("remove", ns.DELETION, {"id": stored["id"]})
-    new_id = server.conversations.new_id()
-    _show(server, dialog, user_id, new_id, remove, _dialog_param(dialog))
+    new_id = hub.conversations.new_id()
+    _show(hub, dialog, user_id, new_id, remove, _dialog_param(dialog))
 
 
 def reaction(
-    server: ChatServer,
+    hub: Hub,
     dialog: Row,
     stored: Row,
     user_id: int,
@@ -71,52 +69,50 @@ def reaction(
     ]
     attributes = {"user_id": str(user_id), "message_id": stored["id"]}
     reactions = Element("reactions", ns.CLIENT, attributes, *changes)
-    new_id = server.conversations.new_id()
+    new_id = hub.conversations.new_id()
     children = (_dialog_param(dialog), reactions)
     if dialog["type"] != PRIVATE:
-        _to_room(server, dialog, user_id, new_id, *children)
+        _to_room(hub, dialog, user_id, new_id, *children)
         return
-    for member in server.conversations.members(dialog):
-        _send(server, user_id, member, "chat", new_id, *children)
+    for member in hub.conversations.members(dialog):
+        _send(hub, user_id, member, "chat", new_id, *children)
 
 
 def system_message(
-    server: ChatServer, sender: int, recipient: int, message_id: str, params: Mapping[str, Any]
+    hub: Hub, sender: int, recipient: int, message_id: str, params: Mapping[str, Any]
 ) -> None:
     """Deliver a system message to a user."""
     values = {**params, "moduleIdentifier": "SystemNotifications"}
     written = [_param(name, value) for name, value in values.items()]
     extra = Element("extraParams", ns.CLIENT, None, *(param for param in written if param))
-    _send(server, sender, recipient, "headline", message_id, extra)
+    _send(hub, sender, recipient, "headline", message_id, extra)
 
 
-def _show(server: ChatServer, dialog: Row, sender: int, stanza_id: str, *children: Element) -> None:
+def _show(hub: Hub, dialog: Row, sender: int, stanza_id: str, *children: Element) -> None:
     if dialog["type"] != PRIVATE:
-        _to_room(server, dialog, sender, stanza_id, *children)
+        _to_room(hub, dialog, sender, stanza_id, *children)
         return
-    for recipient in server.conversations.others(dialog, sender):
-        _send(server, sender, recipient, "chat", stanza_id, *children)
+    for recipient in hub.conversations.others(dialog, sender):
+        _send(hub, sender, recipient, "chat", stanza_id, *children)
 
 
-def _to_room(
-    server: ChatServer, dialog: Row, sender: int, stanza_id: str, *children: Element
-) -> None:
+def _to_room(hub: Hub, dialog: Row, sender: int, stanza_id: str, *children: Element) -> None:
     attributes = {"type": "groupchat", "id": stanza_id}
     stanza = Element("message", ns.CLIENT, attributes, *children)
-    room_messages.send(server, dialog, sender, stanza)
+    room_messages.send(hub, dialog, sender, stanza)
 
 
 def _send(
-    server: ChatServer, sender: int, recipient: int, kind: str, stanza_id: str, *children: Element
+    hub: Hub, sender: int, recipient: int, kind: str, stanza_id: str, *children: Element
 ) -> None:
-    settings = server.settings
+    settings = hub.settings
     attributes = {
         "from": settings.user_jid(sender),
         "to": settings.user_jid(recipient),
         "type": kind,
         "id": stanza_id,
     }
-    relay(server, Element("message", ns.CLIENT, attributes, *children), recipient)
+    relay(hub, Element("message", ns.CLIENT, attributes, *children), recipient)
 
 
 def _dialog_param(dialog: Row) -> Element:

@@ -6,7 +6,6 @@ The private dialog is made with its first message. (RFC 6121, 8.5; Server docume
 from __future__ import annotations
 
 from datetime import datetime, timezone
-from typing import TYPE_CHECKING
 
 from ..api_error import ApiError
 from ..store import Row
@@ -14,95 +13,93 @@ from . import namespaces as ns
 from . import room_messages
 from .content import process
 from .element import Element
+from .hub import Hub
 from .parser import parse
 from .session import Session
 from .stanza import Jid, StanzaError, user_of
 
-if TYPE_CHECKING:
-    from .server import ChatServer
-
 __all__ = ["deliver_offline", "handle", "relay", "undelivered"]
 
 
-def handle(server: ChatServer, session: Session, stanza: Element) -> None:
+def handle(hub: Hub, session: Session, stanza: Element) -> None:
     """Handle a message of a client."""
     try:
-        _handle(server, session, stanza)
+        _handle(hub, session, stanza)
     except StanzaError as refused:
-        server.refuse(session, stanza, refused.condition, refused.text)
+        hub.refuse(session, stanza, refused.condition, refused.text)
 
 
-def _handle(server: ChatServer, session: Session, stanza: Element) -> None:
+def _handle(hub: Hub, session: Session, stanza: Element) -> None:
     jid = Jid.parse(stanza.get("to") or session.bare_jid)
     if jid is None:
         raise StanzaError("jid-malformed", f"{stanza.get('to')} is not a JID")
-    settings = server.settings
+    settings = hub.settings
     kind = stanza.get("type") or "normal"
     if jid.domain == settings.muc_domain.lower():
-        room_messages.handle(server, session, stanza, jid)
+        room_messages.handle(hub, session, stanza, jid)
         return
     if jid.domain != settings.domain.lower():
         raise StanzaError("remote-server-not-found", f"{jid.domain} is not here")
     recipient = user_of(jid, settings)
-    if recipient is None or server.store.user(recipient) is None:
+    if recipient is None or hub.store.user(recipient) is None:
         raise StanzaError("service-unavailable", f"There is no user {jid.bare}")
-    _check_privacy(server, session, jid, recipient)
+    _check_privacy(hub, session, jid, recipient)
     if kind == "groupchat":
         raise StanzaError("service-unavailable", "Group chat goes to a room, this is a user")
     if kind == "chat":
         processed = process(
-            server, session, stanza, lambda: _private_dialog(server, session.user_id, recipient)
+            hub, session, stanza, lambda: _private_dialog(hub, session.user_id, recipient)
         )
         if processed is None:
             return
         stanza = processed
-    relay(server, stanza, recipient, jid.resource)
+    relay(hub, stanza, recipient, jid.resource)
     if kind == "chat" and recipient != session.user_id:
-        _copy_to_own(server, session, stanza)
+        _copy_to_own(hub, session, stanza)
 
 
-def _private_dialog(server: ChatServer, sender: int, recipient: int) -> Row | None:
+def _private_dialog(hub: Hub, sender: int, recipient: int) -> Row | None:
     if sender == recipient:
         return None
     try:
-        return server.conversations.private_dialog(sender, recipient)
+        return hub.conversations.private_dialog(sender, recipient)
     except ApiError as refusal:
         raise StanzaError("service-unavailable", refusal.sentence) from None
 
 
-def _check_privacy(server: ChatServer, session: Session, jid: Jid, recipient: int) -> None:
+def _check_privacy(hub: Hub, session: Session, jid: Jid, recipient: int) -> None:
     """Refuse what a privacy list of either side stops. (XEP-0016, 2.14.)"""
-    privacy = server.privacy
+    privacy = hub.privacy
     if not privacy.allows(session.user_id, jid.bare, "other", session):
         raise StanzaError("not-acceptable", f"You have blocked {jid.bare}")
-    only = server.session(recipient, jid.resource) if jid.resource is not None else None
-    receivers = server.receivers(recipient) if only is None else [only]
+    only = hub.session(recipient, jid.resource) if jid.resource is not None else None
+    receivers = hub.receivers(recipient) if only is None else [only]
     if not privacy.admits(recipient, session.jid, "message", receivers):
         raise StanzaError("service-unavailable", "Nobody receives messages there")
 
 
-def relay(server: ChatServer, stanza: Element, recipient: int, resource: str | None = None) -> None:
+def relay(hub: Hub, stanza: Element, recipient: int, resource: str | None = None) -> None:
     """Send a message to a user's resource, or to all that receive messages and do not block it."""
     kind, sender = stanza.get("type") or "normal", stanza.get("from") or ""
-    privacy = server.privacy
+    privacy = hub.privacy
     if resource is not None:
-        only = server.session(recipient, resource)
+        only = hub.session(recipient, resource)
         if only is not None:
             if privacy.allows(recipient, sender, "message", only):
-                server.send(only, stanza)
+                hub.send(only, stanza)
             return
         if kind not in ("chat", "normal"):  # RFC 6121, 8.5.3.2.1: these do not look for others
             return
     if kind == "error":
         return
-    receivers = server.receivers(recipient)
+    receivers = hub.receivers(recipient)
     willing = [one for one in receivers if privacy.allows(recipient, sender, "message", one)]
-    sent = server.send_all(willing, stanza)
+    sent = hub.send_all(willing, stanza)
     if not sent and privacy.admits(recipient, sender, "message", receivers):
-        undelivered(server, recipient, stanza)
+        undelivered(hub, recipient, stanza)
 
 
-def _copy_to_own(server: ChatServer, session: Session, stanza: Element) -> None:
+def _copy_to_own(hub: Hub, session: Session, stanza: Element) -> None:
     # XEP-0280. Never a "received" copy: messages to a bare JID go to every resource anyway.
     if stanza.child("private", ns.CARBONS) is not None:
         return
@@ -110,30 +107,30 @@ def _copy_to_own(server: ChatServer, session: Session, stanza: Element) -> None:
         return
     copy = Element("forwarded", ns.FORWARD, None, stanza)
     attributes = {"from": session.bare_jid, "type": stanza.get("type"), "id": stanza.get("id")}
-    for other in server.sessions(session.user_id):
+    for other in hub.sessions(session.user_id):
         if other is not session and other.carbons:
             outer = Element(
                 "message", ns.CLIENT, attributes, Element("sent", ns.CARBONS, None, copy)
             )
-            server.send(other, outer.replace(to=other.jid))
+            hub.send(other, outer.replace(to=other.jid))
 
 
 # --- users without a connection -----------------------------------------------------------------------
 
 
-def undelivered(server: ChatServer, user_id: int, stanza: Element) -> None:
+def undelivered(hub: Hub, user_id: int, stanza: Element) -> None:
     """Do with a message that reached nobody what the settings say: history is enough, or keep it."""
-    if not server.settings.offline_messages or stanza.name != "message":
+    if not hub.settings.offline_messages or stanza.name != "message":
         return
     if stanza.get("type") in ("chat", "normal", None) and stanza.child("body") is not None:
-        server.store.add_offline(user_id, stanza.to_xml(), server.clock.time())
+        hub.store.add_offline(user_id, stanza.to_xml(), hub.clock.time())
 
 
-def deliver_offline(server: ChatServer, session: Session) -> None:
+def deliver_offline(hub: Hub, session: Session) -> None:
     """Deliver what was kept for a user whose first resource is available now. (XEP-0203.)"""
-    for row in server.store.take_offline(session.user_id):
+    for row in hub.store.take_offline(session.user_id):
         stanza = parse(row["stanza"])
         moment = datetime.fromtimestamp(row["received_at"], timezone.utc)
         stamp = f"{moment:%Y-%m-%dT%H:%M:%S}.{moment.microsecond // 1000:03d}Z"
-        delay = Element("delay", ns.DELAY, {"from": server.settings.domain, "stamp": stamp})
-        server.send(session, stanza.replace(*stanza.children, delay))
+        delay = Element("delay", ns.DELAY, {"from": hub.settings.domain, "stamp": stamp})
+        hub.send(session, stanza.replace(*stanza.children, delay))

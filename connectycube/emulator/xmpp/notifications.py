@@ -5,20 +5,18 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ..conversations import PRIVATE
 from ..store import Row
+from .hub import Hub
 from .session import Session
-
-if TYPE_CHECKING:
-    from .server import ChatServer
 
 __all__ = ["notify"]
 
 
 def notify(
-    server: ChatServer,
+    hub: Hub,
     dialog: Row,
     sender: int,
     message_id: str,
@@ -38,22 +36,22 @@ def notify(
         "dialog_id": dialog["id"],
         "user_id": sender,
     }
-    settings = server.settings
+    settings = hub.settings
     jid = settings.user_jid(sender)
     if dialog["type"] != PRIVATE:
         jid = f"{settings.room_jid(dialog['id'])}/{sender}"
-    muted = server.conversations.store.muted_by(dialog["id"])
-    for user_id in server.conversations.others(dialog, sender):
-        connected = _connected(server, dialog, user_id)
+    muted = hub.conversations.store.muted_by(dialog["id"])
+    for user_id in hub.conversations.others(dialog, sender):
+        connected = _connected(hub, dialog, user_id)
         if user_id in muted or any(not session.inactive for session in connected):
             continue
-        if server.occupancy.is_banned(dialog["id"], user_id):
+        if hub.occupancy.is_banned(dialog["id"], user_id):
             continue
-        if server.privacy.admits(user_id, jid, "message", connected):
-            server.pushes.record(user_id, payload, cause="message")
+        if hub.privacy.admits(user_id, jid, "message", connected):
+            hub.pushes.record(user_id, payload, cause="message")
 
 
-def _connected(server: ChatServer, dialog: Row, user_id: int) -> list[Session]:
+def _connected(hub: Hub, dialog: Row, user_id: int) -> list[Session]:
     """Return a user's available sessions and those in the dialog's room."""
-    occupant = server.occupancy.occupant(dialog["id"], user_id)
-    return [*server.receivers(user_id), *(() if occupant is None else occupant.presences)]
+    occupant = hub.occupancy.occupant(dialog["id"], user_id)
+    return [*hub.receivers(user_id), *(() if occupant is None else occupant.presences)]

@@ -2,45 +2,41 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from . import messages, rooms, subscriptions
 from .activity import tell_watchers
 from .element import Element
+from .hub import Hub
 from .session import Session
 from .stanza import Jid, StanzaError, user_of
 from .visibility import available, may_see, seen_by, unavailable, watchers
 
-if TYPE_CHECKING:
-    from .server import ChatServer
-
 __all__ = ["PRESENCES", "become_unavailable", "handle"]
 
 
-def handle(server: ChatServer, session: Session, stanza: Element) -> None:
+def handle(hub: Hub, session: Session, stanza: Element) -> None:
     """Handle a client's presence."""
     kind, to = stanza.get("type"), stanza.get("to")
     if kind == "error":
         return
     jid = Jid.parse(to) if to is not None else None
     try:
-        if jid is not None and jid.domain == server.settings.muc_domain.lower():
+        if jid is not None and jid.domain == hub.settings.muc_domain.lower():
             if kind != "probe":
-                rooms.presence(server, session, stanza, jid)
+                rooms.presence(hub, session, stanza, jid)
         elif to is not None and to != session.bare_jid:
             if jid is None:
                 raise StanzaError("jid-malformed", f"{to} is not a JID")
-            _to_somebody(server, session, stanza, jid)
+            _to_somebody(hub, session, stanza, jid)
         elif kind is None:
-            _become_available(server, session, stanza)
+            _become_available(hub, session, stanza)
         elif kind == "unavailable":
-            rooms.leave_all(server, session, stanza)
+            rooms.leave_all(hub, session, stanza)
             if session.presence is not None:
-                become_unavailable(server, session, stanza)
+                become_unavailable(hub, session, stanza)
         elif kind not in PRESENCES:
             raise StanzaError("bad-request", f"There is no presence of type {kind}")
     except StanzaError as refused:
-        server.refuse(session, stanza, refused.condition, refused.text)
+        hub.refuse(session, stanza, refused.condition, refused.text)
 
 
 PRESENCES: dict[str | None, str | None] = {
@@ -52,90 +48,90 @@ PRESENCES: dict[str | None, str | None] = {
 """The types of presence, None for available; with each what the documentation leaves open."""
 
 
-def _to_somebody(server: ChatServer, session: Session, stanza: Element, jid: Jid) -> None:
+def _to_somebody(hub: Hub, session: Session, stanza: Element, jid: Jid) -> None:
     kind = stanza.get("type")
     if kind in subscriptions.KINDS:
-        subscriptions.handle(server, session, stanza, jid)
+        subscriptions.handle(hub, session, stanza, jid)
     elif kind == "probe":
-        _probe(server, session, jid)
+        _probe(hub, session, jid)
     elif kind in (None, "unavailable"):
-        _direct(server, session, stanza, jid)
+        _direct(hub, session, stanza, jid)
     else:
         raise StanzaError("bad-request", f"There is no presence of type {kind}")
 
 
-def _direct(server: ChatServer, session: Session, stanza: Element, jid: Jid) -> None:
+def _direct(hub: Hub, session: Session, stanza: Element, jid: Jid) -> None:
     """Send presence to somebody in particular. (RFC 6121, 4.6.)"""
     target = stanza.get("to") or ""
-    if not server.privacy.allows(session.user_id, target, "presence-out", session):
+    if not hub.privacy.allows(session.user_id, target, "presence-out", session):
         raise StanzaError("not-acceptable", f"You have blocked {target}")
-    reached = _send_directed(server, session, stanza, jid)
+    reached = _send_directed(hub, session, stanza, jid)
     if stanza.get("type") is not None:
         session.directed.discard(target)
     elif reached:
         session.directed.add(target)
 
 
-def _send_directed(server: ChatServer, session: Session, stanza: Element, jid: Jid) -> int:
-    user_id = user_of(jid, server.settings)
+def _send_directed(hub: Hub, session: Session, stanza: Element, jid: Jid) -> int:
+    user_id = user_of(jid, hub.settings)
     if user_id is None:
         return 0
     receivers = [
         other
-        for other in available(server, user_id)
-        if jid.resource in (None, other.resource) and may_see(server, session, other)
+        for other in available(hub, user_id)
+        if jid.resource in (None, other.resource) and may_see(hub, session, other)
     ]
-    return server.send_all(receivers, stanza)
+    return hub.send_all(receivers, stanza)
 
 
-def _probe(server: ChatServer, session: Session, jid: Jid) -> None:
+def _probe(hub: Hub, session: Session, jid: Jid) -> None:
     """Show the presence of somebody, as far as the one who asks may see it. (RFC 6121, 4.3.)"""
-    user_id = user_of(jid, server.settings)
-    for other in seen_by(server, session):
+    user_id = user_of(jid, hub.settings)
+    for other in seen_by(hub, session):
         if other.user_id == user_id and other.presence is not None:
-            server.send(session, other.presence.replace(to=session.bare_jid))
+            hub.send(session, other.presence.replace(to=session.bare_jid))
 
 
-def _become_available(server: ChatServer, session: Session, stanza: Element) -> None:
-    own = available(server, session.user_id)
+def _become_available(hub: Hub, session: Session, stanza: Element) -> None:
+    own = available(hub, session.user_id)
     initial = session.presence is None
     session.presence = stanza.replace(to=session.bare_jid)
     session.priority = _priority(stanza)
-    _broadcast(server, session, session.presence)
+    _broadcast(hub, session, session.presence)
     if not initial:
         return
-    for other in (*own, *seen_by(server, session)):
+    for other in (*own, *seen_by(hub, session)):
         if other.presence is not None:
-            server.send(session, other.presence.replace(to=session.bare_jid))
-    subscriptions.deliver_requests(server, session)
+            hub.send(session, other.presence.replace(to=session.bare_jid))
+    subscriptions.deliver_requests(hub, session)
     if session.receives_messages:
-        messages.deliver_offline(server, session)
+        messages.deliver_offline(hub, session)
     if not own and session.presence is not None:  # all this may have been too much for the client
-        tell_watchers(server, session.user_id, 0)
+        tell_watchers(hub, session.user_id, 0)
 
 
-def become_unavailable(server: ChatServer, session: Session, stanza: Element | None = None) -> None:
+def become_unavailable(hub: Hub, session: Session, stanza: Element | None = None) -> None:
     """Take a resource out of the available ones and tell everybody who saw it."""
     session.presence = None
     if stanza is None:
         stanza = unavailable(session)
-    _broadcast(server, session, stanza)
-    told = {other.user_id for other in watchers(server, session)}
+    _broadcast(hub, session, stanza)
+    told = {other.user_id for other in watchers(hub, session)}
     directed, session.directed = session.directed, set()
     for target in sorted(directed):
         jid = Jid.parse(target)
-        if jid is not None and user_of(jid, server.settings) not in told:
-            _send_directed(server, session, stanza.replace(to=target), jid)
-    if not available(server, session.user_id):
-        server.activity.ended(session.user_id)
-        seconds = server.activity.seconds_since(session.user_id)
-        tell_watchers(server, session.user_id, seconds or 0)
+        if jid is not None and user_of(jid, hub.settings) not in told:
+            _send_directed(hub, session, stanza.replace(to=target), jid)
+    if not available(hub, session.user_id):
+        hub.activity.ended(session.user_id)
+        seconds = hub.activity.seconds_since(session.user_id)
+        tell_watchers(hub, session.user_id, seconds or 0)
 
 
-def _broadcast(server: ChatServer, session: Session, stanza: Element) -> None:
-    server.send_all(available(server, session.user_id), stanza.replace(to=session.bare_jid))
-    for other in watchers(server, session):
-        server.send(other, stanza.replace(to=other.bare_jid))
+def _broadcast(hub: Hub, session: Session, stanza: Element) -> None:
+    hub.send_all(available(hub, session.user_id), stanza.replace(to=session.bare_jid))
+    for other in watchers(hub, session):
+        hub.send(other, stanza.replace(to=other.bare_jid))
 
 
 def _priority(stanza: Element) -> int:

@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
 
 from . import namespaces as ns
 from .element import Element
+from .hub import Hub
 from .privacy_lists import CHILDREN, PrivacyItem
 from .requests import request
 from .session import Session
 from .stanza import Jid, StanzaError
 from .visibility import changing
-
-if TYPE_CHECKING:
-    from .server import ChatServer
 
 __all__: list[str] = []
 
@@ -23,20 +20,20 @@ _SUBSCRIPTIONS = ("both", "to", "from", "none")
 
 
 @request("get", "query", ns.PRIVACY, feature=ns.PRIVACY)
-def _read(server: ChatServer, session: Session, stanza: Element, query: Element) -> Element:
+def _read(hub: Hub, session: Session, stanza: Element, query: Element) -> Element:
     wanted = list(query.elements())
     if not wanted:
-        return _names(server, session)
+        return _names(hub, session)
     if len(wanted) > 1 or wanted[0].name != "list":
         raise StanzaError("bad-request", "Ask for the names of all lists, or for one list")
     name = _name(wanted[0])
-    items = _existing(server, session, name)
+    items = _existing(hub, session, name)
     found = Element("list", ns.PRIVACY, {"name": name}, *(_written(item) for item in items))
     return Element("query", ns.PRIVACY, None, found)
 
 
-def _names(server: ChatServer, session: Session) -> Element:
-    privacy, user_id = server.privacy, session.user_id
+def _names(hub: Hub, session: Session) -> Element:
+    privacy, user_id = hub.privacy, session.user_id
     used = (("active", session.active_list), ("default", privacy.default(user_id)))
     return Element(
         "query",
@@ -48,54 +45,54 @@ def _names(server: ChatServer, session: Session) -> Element:
 
 
 @request("set", "query", ns.PRIVACY, feature=ns.PRIVACY)
-def _change(server: ChatServer, session: Session, stanza: Element, query: Element) -> None:
+def _change(hub: Hub, session: Session, stanza: Element, query: Element) -> None:
     changes = list(query.elements())
     change = _CHANGES.get(changes[0].name) if len(changes) == 1 else None
     if change is None:
         raise StanzaError("bad-request", "Change exactly one of <active/>, <default/> and <list/>")
-    with changing(server, session.user_id):
-        change(server, session, changes[0])
+    with changing(hub, session.user_id):
+        change(hub, session, changes[0])
 
 
-def _set_active(server: ChatServer, session: Session, active: Element) -> None:
+def _set_active(hub: Hub, session: Session, active: Element) -> None:
     name = active.get("name")
     if name is not None:
-        _existing(server, session, name)
+        _existing(hub, session, name)
     session.active_list = name
 
 
-def _set_default(server: ChatServer, session: Session, default: Element) -> None:
+def _set_default(hub: Hub, session: Session, default: Element) -> None:
     name = default.get("name")
     if name is not None:
-        _existing(server, session, name)
-    current = server.privacy.default(session.user_id)
+        _existing(hub, session, name)
+    current = hub.privacy.default(session.user_id)
     if name == current:
         return
-    others = _others(server, session)
+    others = _others(hub, session)
     if current is not None and any(other.active_list is None for other in others):
         raise StanzaError("conflict", f"Another connected resource uses the default list {current}")
-    server.privacy.set_default(session.user_id, name)
+    hub.privacy.set_default(session.user_id, name)
 
 
-def _set_list(server: ChatServer, session: Session, edited: Element) -> None:
+def _set_list(hub: Hub, session: Session, edited: Element) -> None:
     name = _name(edited)
-    items = [_item(server, session, element) for element in edited.elements()]
+    items = [_item(hub, session, element) for element in edited.elements()]
     if not items:
-        _remove(server, session, name)
+        _remove(hub, session, name)
     elif len({item.order for item in items}) < len(items):
         raise StanzaError("bad-request", "Two items of a list must not have the same order")
     else:
-        server.privacy.save(session.user_id, name, items)
-    _push(server, session.user_id, name)
+        hub.privacy.save(session.user_id, name, items)
+    _push(hub, session.user_id, name)
 
 
-def _remove(server: ChatServer, session: Session, name: str) -> None:
-    _existing(server, session, name)
-    default = server.privacy.default(session.user_id)
-    if any((other.active_list or default) == name for other in _others(server, session)):
+def _remove(hub: Hub, session: Session, name: str) -> None:
+    _existing(hub, session, name)
+    default = hub.privacy.default(session.user_id)
+    if any((other.active_list or default) == name for other in _others(hub, session)):
         raise StanzaError("conflict", f"Another connected resource uses the list {name}")
-    server.privacy.remove(session.user_id, name)
-    for one in server.sessions(session.user_id):
+    hub.privacy.remove(session.user_id, name)
+    for one in hub.sessions(session.user_id):
         if one.active_list == name:
             one.active_list = None
 
@@ -103,20 +100,20 @@ def _remove(server: ChatServer, session: Session, name: str) -> None:
 _CHANGES = {"active": _set_active, "default": _set_default, "list": _set_list}
 
 
-def _others(server: ChatServer, session: Session) -> list[Session]:
-    sessions = server.sessions(session.user_id)
+def _others(hub: Hub, session: Session) -> list[Session]:
+    sessions = hub.sessions(session.user_id)
     return [other for other in sessions if other is not session and other.link is not None]
 
 
-def _push(server: ChatServer, user_id: int, name: str) -> None:
+def _push(hub: Hub, user_id: int, name: str) -> None:
     query = Element("query", ns.PRIVACY, None, Element("list", ns.PRIVACY, {"name": name}))
-    for session in server.sessions(user_id):
-        attributes = {"type": "set", "id": server.conversations.new_id(), "to": session.jid}
-        server.send(session, Element("iq", ns.CLIENT, attributes, query))
+    for session in hub.sessions(user_id):
+        attributes = {"type": "set", "id": hub.conversations.new_id(), "to": session.jid}
+        hub.send(session, Element("iq", ns.CLIENT, attributes, query))
 
 
-def _existing(server: ChatServer, session: Session, name: str) -> tuple[PrivacyItem, ...]:
-    items = server.privacy.items(session.user_id, name)
+def _existing(hub: Hub, session: Session, name: str) -> tuple[PrivacyItem, ...]:
+    items = hub.privacy.items(session.user_id, name)
     if items is None:
         raise StanzaError("item-not-found", f"There is no privacy list {name}")
     return items
@@ -132,7 +129,7 @@ def _name(element: Element) -> str:
 # --- items ------------------------------------------------------------------------------------------
 
 
-def _item(server: ChatServer, session: Session, element: Element) -> PrivacyItem:
+def _item(hub: Hub, session: Session, element: Element) -> PrivacyItem:
     order, action, kind = (element.get(name) for name in ("order", "action", "type"))
     only = tuple(child.name for child in element.elements())
     if element.name != "item" or not set(only) <= set(CHILDREN):
@@ -147,11 +144,11 @@ def _item(server: ChatServer, session: Session, element: Element) -> PrivacyItem
         raise StanzaError("bad-request", "The action of an item must be allow or deny")
     value = None
     if kind is not None:
-        value = _value(server, session, kind, element.get("value") or "")
+        value = _value(hub, session, kind, element.get("value") or "")
     return PrivacyItem(order=int(order), action=action, type=kind, value=value, only=only)
 
 
-def _value(server: ChatServer, session: Session, kind: str, value: str) -> str:
+def _value(hub: Hub, session: Session, kind: str, value: str) -> str:
     if kind == "jid":
         if Jid.parse(value) is None:
             raise StanzaError("bad-request", f"{value!r} is not a JID")
@@ -161,7 +158,7 @@ def _value(server: ChatServer, session: Session, kind: str, value: str) -> str:
                 "bad-request", f"A subscription is one of {', '.join(_SUBSCRIPTIONS)}"
             )
     elif kind == "group":
-        contacts = server.rosters.listed(session.user_id)
+        contacts = hub.rosters.listed(session.user_id)
         if not any(value in contact.groups for contact in contacts):
             raise StanzaError("item-not-found", f"No contact is in the group {value!r}")
     else:

@@ -3,22 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
 
 from attrs import frozen
 
 from . import namespaces as ns
 from . import room_requests
 from .element import Element
+from .hub import Hub
 from .session import Session
 from .stanza import Jid, StanzaError, result_reply, user_of
 
-if TYPE_CHECKING:
-    from .server import ChatServer
-
 __all__ = ["REQUESTS", "RequestKind", "handle"]
 
-Handler = Callable[["ChatServer", Session, Element, Element], Element | None]
+Handler = Callable[["Hub", Session, Element, Element], Element | None]
 
 
 @frozen(kw_only=True)
@@ -68,77 +65,75 @@ def request(
     return register
 
 
-def handle(server: ChatServer, session: Session, stanza: Element) -> None:
+def handle(hub: Hub, session: Session, stanza: Element) -> None:
     """Answer or forward an IQ. (RFC 6120, 8.2.3; RFC 6121, 8.5.)"""
     kind, payload = stanza.get("type"), list(stanza.elements())
     if kind not in ("get", "set", "result", "error") or not stanza.get("id"):
-        server.refuse(session, stanza, "bad-request", "An IQ needs an id and a type")
+        hub.refuse(session, stanza, "bad-request", "An IQ needs an id and a type")
         return
     if kind in ("get", "set") and len(payload) != 1:
-        server.refuse(session, stanza, "bad-request", "A request holds exactly one element")
+        hub.refuse(session, stanza, "bad-request", "A request holds exactly one element")
         return
     to = stanza.get("to")
     jid = Jid.parse(to) if to is not None else None
     if to is not None and jid is None:
-        server.refuse(session, stanza, "jid-malformed", f"{to} is not a JID")
-    elif to in (None, server.settings.domain, session.bare_jid):
+        hub.refuse(session, stanza, "jid-malformed", f"{to} is not a JID")
+    elif to in (None, hub.settings.domain, session.bare_jid):
         if kind in ("get", "set"):
-            _answer(server, session, stanza, payload[0])
-    elif jid is not None and jid.domain == server.settings.muc_domain.lower():
-        room_requests.handle(server, session, stanza, jid)
+            _answer(hub, session, stanza, payload[0])
+    elif jid is not None and jid.domain == hub.settings.muc_domain.lower():
+        room_requests.handle(hub, session, stanza, jid)
     elif jid is not None:
-        _forward(server, session, stanza, jid)
+        _forward(hub, session, stanza, jid)
 
 
-def _answer(server: ChatServer, session: Session, stanza: Element, payload: Element) -> None:
+def _answer(hub: Hub, session: Session, stanza: Element, payload: Element) -> None:
     found = REQUESTS.get((stanza.get("type") or "", payload.name, payload.namespace))
     if found is None:
         text = _not_implemented(stanza, payload)
-        server.refuse(session, stanza, "feature-not-implemented", text)
+        hub.refuse(session, stanza, "feature-not-implemented", text)
         return
     try:
-        answer = found.handler(server, session, stanza, payload)
+        answer = found.handler(hub, session, stanza, payload)
     except StanzaError as refused:
-        server.refuse(session, stanza, refused.condition, refused.text)
+        hub.refuse(session, stanza, refused.condition, refused.text)
         return
-    server.reply(session, result_reply(stanza, *(() if answer is None else (answer,))))
+    hub.reply(session, result_reply(stanza, *(() if answer is None else (answer,))))
 
 
-def _forward(server: ChatServer, session: Session, stanza: Element, jid: Jid) -> None:
-    settings = server.settings
+def _forward(hub: Hub, session: Session, stanza: Element, jid: Jid) -> None:
+    settings = hub.settings
     if jid.domain != settings.domain.lower():
-        server.refuse(session, stanza, "remote-server-not-found", f"{jid.domain} is not here")
+        hub.refuse(session, stanza, "remote-server-not-found", f"{jid.domain} is not here")
         return
-    if not server.privacy.allows(session.user_id, jid.bare, "other", session):
-        server.refuse(session, stanza, "not-acceptable", f"You have blocked {jid.bare}")
+    if not hub.privacy.allows(session.user_id, jid.bare, "other", session):
+        hub.refuse(session, stanza, "not-acceptable", f"You have blocked {jid.bare}")
         return
     user_id = user_of(jid, settings)
     if jid.resource is None:
-        _ask_account(server, session, stanza, user_id)
+        _ask_account(hub, session, stanza, user_id)
         return
-    other = None if user_id is None else server.session(user_id, jid.resource)
-    if other is not None and server.privacy.allows(other.user_id, session.jid, "iq", other):
-        server.send(other, stanza)
+    other = None if user_id is None else hub.session(user_id, jid.resource)
+    if other is not None and hub.privacy.allows(other.user_id, session.jid, "iq", other):
+        hub.send(other, stanza)
     else:
-        server.refuse(session, stanza, "service-unavailable", "Nobody is connected there")
+        hub.refuse(session, stanza, "service-unavailable", "Nobody is connected there")
 
 
-def _ask_account(
-    server: ChatServer, session: Session, stanza: Element, user_id: int | None
-) -> None:
+def _ask_account(hub: Hub, session: Session, stanza: Element, user_id: int | None) -> None:
     """Answer for the account of another user."""
     if stanza.get("type") not in ("get", "set"):
         return
     payload = next(stanza.elements())
     found = REQUESTS.get((stanza.get("type") or "", payload.name, payload.namespace))
     if found is None or not found.of_others:
-        server.refuse(session, stanza, "service-unavailable", _not_implemented(stanza, payload))
-    elif user_id is not None and not server.privacy.admits(
-        user_id, session.jid, "iq", server.sessions(user_id)
+        hub.refuse(session, stanza, "service-unavailable", _not_implemented(stanza, payload))
+    elif user_id is not None and not hub.privacy.admits(
+        user_id, session.jid, "iq", hub.sessions(user_id)
     ):
-        server.refuse(session, stanza, "service-unavailable", "Nobody is connected there")
+        hub.refuse(session, stanza, "service-unavailable", "Nobody is connected there")
     else:
-        _answer(server, session, stanza, payload)
+        _answer(hub, session, stanza, payload)
 
 
 def _not_implemented(stanza: Element, payload: Element) -> str:
@@ -168,17 +163,17 @@ def _ping(*_: object) -> None:
     feature=ns.CARBONS,
     inferred="copies of what other resources send; never of what they receive",
 )
-def _enable_carbons(_: ChatServer, session: Session, *__: object) -> None:
+def _enable_carbons(_: Hub, session: Session, *__: object) -> None:
     session.carbons = True
 
 
 @request("set", "disable", ns.CARBONS, feature=ns.CARBONS)
-def _disable_carbons(_: ChatServer, session: Session, *__: object) -> None:
+def _disable_carbons(_: Hub, session: Session, *__: object) -> None:
     session.carbons = False
 
 
 @request("get", "query", ns.DISCO_INFO, feature=ns.DISCO_INFO)
-def _information(server: ChatServer, session: Session, stanza: Element, query: Element) -> Element:
+def _information(hub: Hub, session: Session, stanza: Element, query: Element) -> Element:
     account = stanza.get("to") == session.bare_jid
     identity = ("account", "registered") if account else ("server", "im")
     features = sorted({kind.feature for kind in REQUESTS.values() if kind.feature is not None})
@@ -192,10 +187,10 @@ def _information(server: ChatServer, session: Session, stanza: Element, query: E
 
 
 @request("get", "query", ns.DISCO_ITEMS, feature=ns.DISCO_ITEMS)
-def _items(server: ChatServer, session: Session, stanza: Element, query: Element) -> Element:
+def _items(hub: Hub, session: Session, stanza: Element, query: Element) -> Element:
     found = []
     if stanza.get("to") != session.bare_jid:
-        found.append(Element("item", ns.DISCO_ITEMS, {"jid": server.settings.muc_domain}))
+        found.append(Element("item", ns.DISCO_ITEMS, {"jid": hub.settings.muc_domain}))
     return Element("query", ns.DISCO_ITEMS, {"node": query.get("node")}, *found)
 
 

@@ -7,33 +7,29 @@ documentation: Real-time API.)
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from ..conversations import BROADCAST
 from ..roles import Action, may
 from ..store import Row
 from .content import process
 from .element import Element
+from .hub import Hub
 from .rooms import dialog_at, require_member
 from .session import Session
 from .stanza import Jid, StanzaError
 
-if TYPE_CHECKING:
-    from .server import ChatServer
-
 __all__ = ["handle", "reached", "send"]
 
 
-def handle(server: ChatServer, session: Session, stanza: Element, jid: Jid) -> None:
+def handle(hub: Hub, session: Session, stanza: Element, jid: Jid) -> None:
     """Handle a client's message to the rooms' domain; raise StanzaError if it must not be sent."""
     if stanza.get("type") == "error":
         return
-    dialog = dialog_at(server, jid)
+    dialog = dialog_at(hub, jid)
     _check_form(stanza, jid)
-    _check_sender(server, session, dialog)
-    processed = process(server, session, stanza, lambda: dialog)
+    _check_sender(hub, session, dialog)
+    processed = process(hub, session, stanza, lambda: dialog)
     if processed is not None:
-        send(server, dialog, session.user_id, processed, source=session)
+        send(hub, dialog, session.user_id, processed, source=session)
 
 
 def _check_form(stanza: Element, jid: Jid) -> None:
@@ -53,19 +49,19 @@ def _check_form(stanza: Element, jid: Jid) -> None:
         )
 
 
-def _check_sender(server: ChatServer, session: Session, dialog: Row) -> None:
-    require_member(server, dialog, session.user_id)
-    role = server.conversations.role(dialog, session.user_id)
+def _check_sender(hub: Hub, session: Session, dialog: Row) -> None:
+    require_member(hub, dialog, session.user_id)
+    role = hub.conversations.role(dialog, session.user_id)
     if not may(role, Action.WRITE, dialog["type"]):
         raise StanzaError("forbidden", "Only its owner and admins write in a broadcast dialog")
-    if not server.settings.join_required:
+    if not hub.settings.join_required:
         return
-    if not server.occupancy.has_joined(dialog["id"], session):
+    if not hub.occupancy.has_joined(dialog["id"], session):
         raise StanzaError("not-acceptable", "Join the room before you write in it")
 
 
 def send(
-    server: ChatServer,
+    hub: Hub,
     dialog: Row,
     sender: int,
     stanza: Element,
@@ -73,26 +69,26 @@ def send(
     source: Session | None = None,
 ) -> None:
     """Send a message to everybody in a room, from its sender's nick; ``source`` is where it came from."""
-    nick = f"{server.settings.room_jid(dialog['id'])}/{sender}"
-    for session in reached(server, dialog):
-        if session is source and not server.settings.room_echo:
+    nick = f"{hub.settings.room_jid(dialog['id'])}/{sender}"
+    for session in reached(hub, dialog):
+        if session is source and not hub.settings.room_echo:
             continue
         user_id = session.user_id
-        if user_id == sender or server.privacy.allows(user_id, nick, "message", session):
-            server.send(session, stanza.replace(**{"from": nick, "to": session.jid}))
+        if user_id == sender or hub.privacy.allows(user_id, nick, "message", session):
+            hub.send(session, stanza.replace(**{"from": nick, "to": session.jid}))
 
 
-def reached(server: ChatServer, dialog: Row) -> list[Session]:
+def reached(hub: Hub, dialog: Row) -> list[Session]:
     """Return the sessions that a message in a dialog's room reaches."""
-    joined = server.occupancy.sessions(dialog["id"])
-    if server.settings.join_required:
+    joined = hub.occupancy.sessions(dialog["id"])
+    if hub.settings.join_required:
         return joined
     if dialog["type"] == BROADCAST:
-        available = [session for session in server.sessions() if session.receives_messages]
+        available = [session for session in hub.sessions() if session.receives_messages]
     else:
-        members = server.conversations.members(dialog)
-        available = [session for member in members for session in server.receivers(member)]
-    is_banned = server.occupancy.is_banned
+        members = hub.conversations.members(dialog)
+        available = [session for member in members for session in hub.receivers(member)]
+    is_banned = hub.occupancy.is_banned
     return [
         session
         for session in dict.fromkeys([*joined, *available])

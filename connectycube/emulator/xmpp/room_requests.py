@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING
 
 from attrs import frozen
 
@@ -11,17 +10,15 @@ from ..conversations import BROADCAST, PRIVATE, PUBLIC
 from ..store import Row
 from . import namespaces as ns
 from .element import Element, clean_text
+from .hub import Hub
 from .room_messages import reached
 from .rooms import dialog_at, require_member
 from .session import Session
 from .stanza import Jid, StanzaError, result_reply
 
-if TYPE_CHECKING:
-    from .server import ChatServer
-
 __all__ = ["ROOM_REQUESTS", "RoomRequest", "handle"]
 
-Handler = Callable[["ChatServer", Session, Element, Jid], "Element | None"]
+Handler = Callable[["Hub", Session, Element, Jid], "Element | None"]
 
 
 @frozen
@@ -32,16 +29,16 @@ class RoomRequest:
     inferred: str | None = None
 
 
-def handle(server: ChatServer, session: Session, stanza: Element, jid: Jid) -> None:
+def handle(hub: Hub, session: Session, stanza: Element, jid: Jid) -> None:
     """Answer an IQ to the rooms' domain."""
     if stanza.get("type") in ("result", "error"):
         return
     try:
-        answer = _handler(stanza, jid)(server, session, stanza, jid)
+        answer = _handler(stanza, jid)(hub, session, stanza, jid)
     except StanzaError as refused:
-        server.refuse(session, stanza, refused.condition, refused.text)
+        hub.refuse(session, stanza, refused.condition, refused.text)
         return
-    server.reply(session, result_reply(stanza, *(() if answer is None else (answer,))))
+    hub.reply(session, result_reply(stanza, *(() if answer is None else (answer,))))
 
 
 def _handler(stanza: Element, jid: Jid) -> Handler:
@@ -63,27 +60,27 @@ def _domain_ping(*_: object) -> None:
     return None
 
 
-def _domain_information(server: ChatServer, session: Session, stanza: Element, jid: Jid) -> Element:
+def _domain_information(hub: Hub, session: Session, stanza: Element, jid: Jid) -> Element:
     return _information(("conference", "text", "Rooms"), (ns.MUC, *_DISCOVERY))
 
 
-def _domain_items(server: ChatServer, session: Session, stanza: Element, jid: Jid) -> Element:
-    dialogs = server.conversations.store.dialogs_of(
+def _domain_items(hub: Hub, session: Session, stanza: Element, jid: Jid) -> Element:
+    dialogs = hub.conversations.store.dialogs_of(
         session.user_id, "d.type != ?", (PRIVATE,), order="d.created_at, d.id"
     )
     return _items(
-        (server.settings.room_jid(dialog["id"]), clean_text(dialog["name"])) for dialog in dialogs
+        (hub.settings.room_jid(dialog["id"]), clean_text(dialog["name"])) for dialog in dialogs
     )
 
 
-def _room_ping(server: ChatServer, session: Session, stanza: Element, jid: Jid) -> None:
-    require_member(server, dialog_at(server, jid), session.user_id)
+def _room_ping(hub: Hub, session: Session, stanza: Element, jid: Jid) -> None:
+    require_member(hub, dialog_at(hub, jid), session.user_id)
 
 
-def _room_information(server: ChatServer, session: Session, stanza: Element, jid: Jid) -> Element:
-    dialog = dialog_at(server, jid)
+def _room_information(hub: Hub, session: Session, stanza: Element, jid: Jid) -> Element:
+    dialog = dialog_at(hub, jid)
     if dialog["type"] != PUBLIC:
-        require_member(server, dialog, session.user_id)
+        require_member(hub, dialog, session.user_id)
     features = (ns.MUC, *_DISCOVERY, *_kind_features(dialog))
     return _information(("conference", "text", clean_text(dialog["name"])), features)
 
@@ -100,18 +97,18 @@ def _kind_features(dialog: Row) -> tuple[str, ...]:
     )
 
 
-def _room_items(server: ChatServer, session: Session, stanza: Element, jid: Jid) -> Element:
+def _room_items(hub: Hub, session: Session, stanza: Element, jid: Jid) -> Element:
     # Those online in a room are those whom a message in it reaches: joining is not needed. (Inferred.)
-    dialog = dialog_at(server, jid)
-    require_member(server, dialog, session.user_id)
-    room = server.settings.room_jid(dialog["id"])
-    online = sorted({found.user_id for found in reached(server, dialog)})
+    dialog = dialog_at(hub, jid)
+    require_member(hub, dialog, session.user_id)
+    room = hub.settings.room_jid(dialog["id"])
+    online = sorted({found.user_id for found in reached(hub, dialog)})
     return _items((f"{room}/{user_id}", None) for user_id in online)
 
 
-def _self_ping(server: ChatServer, session: Session, stanza: Element, jid: Jid) -> None:
-    dialog = dialog_at(server, jid)
-    if not server.occupancy.has_joined(dialog["id"], session):
+def _self_ping(hub: Hub, session: Session, stanza: Element, jid: Jid) -> None:
+    dialog = dialog_at(hub, jid)
+    if not hub.occupancy.has_joined(dialog["id"], session):
         raise StanzaError("not-acceptable", "You are not in this room")
     if jid.resource != str(session.user_id):
         raise StanzaError("service-unavailable", "Rooms forward no requests; you may ping yourself")

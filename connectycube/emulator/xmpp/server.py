@@ -1,300 +1,87 @@
-"""The chat server: who is connected, and how a stanza finds its recipients. No I/O."""
+"""The chat server: which rule handles a stanza of a client or a call of REST. No I/O."""
 
 from __future__ import annotations
 
-from collections import OrderedDict
-from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping
+from typing import Any
 
-from ..accounts import Accounts
-from ..clock import Clock
-from ..conversations import Conversations
-from ..faults import Fault, Faults
-from ..pushes import Pushes
-from ..rosters import Rosters
-from ..settings import Settings
-from ..store import Row, Store
-from ..timers import Timer, Timers
+from ..store import Row
 from . import from_rest, messages, presence, requests, rooms, subscriptions
-from .activity import LastActivity
 from .element import Element
-from .faulty import FaultyDelivery
-from .occupancy import Occupancy
-from .parser import StreamFault
-from .privacy_lists import PrivacyLists
-from .session import Link, Session
-from .stanza import error_reply
-from .stream_management import StreamManagement
-
-if TYPE_CHECKING:
-    from .stream import Stream
+from .hub import Hub
+from .session import Session
 
 __all__ = ["ChatServer"]
 
-# For how many sessions that are gone <failed/> can still tell what was handled.
-_MOST_REMEMBERED = 10_000
-
 
 class ChatServer:
-    """The chat server: sessions by user, and the rules that move stanzas between them."""
+    """The rules of the chat, on top of the hub that they all use."""
 
-    def __init__(
-        self,
-        settings: Settings,
-        clock: Clock,
-        store: Store,
-        accounts: Accounts,
-        conversations: Conversations,
-        pushes: Pushes,
-        timers: Timers,
-        faults: Faults,
-    ) -> None:
-        self.settings = settings
-        self.clock = clock
-        self.store = store
-        self.accounts = accounts
-        self.conversations = conversations
-        self.pushes = pushes
-        self.timers = timers
-        self.schedule = timers.schedule
-        self.faults = faults
-        faults.started, faults.ended = self._apply_fault, self._fault_ended
-        self._faulty_delivery = FaultyDelivery(faults, timers, self._deliver)
-        self.rosters = Rosters(store.database)
-        self.privacy = PrivacyLists(store.database, settings, self.rosters)
-        self.activity = LastActivity(store.database, clock)
-        self.streams: set[Stream] = set()
-        self.occupancy = Occupancy(store.database)
-        self._sessions: dict[int, dict[str, Session]] = {}
-        self._resumable: dict[str, Session] = {}
-        self._expiry: dict[str, Timer] = {}
-        self._handled: OrderedDict[str, tuple[int, int]] = OrderedDict()
-
-    # --- sessions ---------------------------------------------------------------------------------
-
-    def bind(self, user_id: int, resource: str, link: Link) -> Session:
-        """Make the session of a resource; an older one of the same full JID ends."""
-        older = self.session(user_id, resource)
-        if older is not None:
-            older.end_link(StreamFault("conflict", "The same resource connected again"))
-            self.end_session(older)
-        session = Session(user_id, self.settings.user_jid(user_id), resource, link)
-        self._sessions.setdefault(user_id, {})[resource] = session
-        return session
-
-    def session(self, user_id: int, resource: str) -> Session | None:
-        """Return the session of a full JID, also one that waits to be resumed."""
-        return self._sessions.get(user_id, {}).get(resource)
-
-    def sessions(self, user_id: int | None = None) -> list[Session]:
-        """Return the sessions of a user, or all."""
-        if user_id is not None:
-            return list(self._sessions.get(user_id, {}).values())
-        return [session for user in self._sessions.values() for session in user.values()]
-
-    def end_session(self, session: Session, *, remember: bool = True) -> None:
-        """Forget a session; messages its client never acknowledged get the offline rule."""
-        if self.session(session.user_id, session.resource) is not session:
-            return
-        self._faulty_delivery.release_session(session)
-        resources = self._sessions[session.user_id]
-        del resources[session.resource]
-        if not resources:
-            del self._sessions[session.user_id]
-        rooms.leave_all(self, session)
-        if session.presence is not None:
-            presence.become_unavailable(self, session)
-        management = session.management
-        if management is None:
-            return
-        if management.resumable:
-            self._resumable.pop(management.id, None)
-            self._stop_expiry(management.id)
-            if remember:
-                self._handled[management.id] = (session.user_id, management.handled)
-            while len(self._handled) > _MOST_REMEMBERED:
-                self._handled.popitem(last=False)
-        for stanza in management.unacknowledged:
-            messages.undelivered(self, session.user_id, stanza)
-
-    # --- resumption (XEP-0198) ----------------------------------------------------------------------
-
-    def offer_resumption(self, session: Session) -> None:
-        """Let a session be found by its id in stream management."""
-        assert session.management is not None
-        self._resumable[session.management.id] = session
-
-    def link_lost(self, session: Session) -> None:
-        """Keep a session for its client to resume, or end it if it cannot be."""
-        session.link = None
-        management = session.management
-        if management is None or not management.resumable:
-            self.end_session(session)
-            return
-        self._stop_expiry(management.id)
-        self._expiry[management.id] = self.schedule(
-            self.settings.resume_seconds, lambda: self.end_session(session)
-        )
-
-    def resumable(self, user_id: int, previous: str) -> Session | int | None:
-        """Return the session with this id; else what it had handled, None if that is not known."""
-        session = self._resumable.get(previous)
-        if session is not None and session.user_id == user_id:
-            return session
-        owner, handled = self._handled.get(previous, (None, None))
-        return handled if owner == user_id else None
-
-    def resumed(self, session: Session) -> None:
-        """Note that a session has a link again."""
-        assert session.management is not None
-        self._stop_expiry(session.management.id)
-
-    def forget(self, user_id: int | None) -> int:
-        """Drop the sessions that wait to be resumed as a restarted server would; return how many."""
-        for management_id, (owner, _) in list(self._handled.items()):
-            if user_id in (None, owner):
-                del self._handled[management_id]
-        waiting = [session for session in self.sessions(user_id) if session.link is None]
-        for session in waiting:
-            self.end_session(session, remember=False)
-        return len(waiting)
-
-    def _stop_expiry(self, management_id: str) -> None:
-        timer = self._expiry.pop(management_id, None)
-        if timer is not None:
-            timer.cancel()
-
-    def forget_user(self, user_id: int) -> None:
-        """Let a user who is deleted leave all rooms and rosters, and forget what was kept for the user."""
-        for session in self.sessions(user_id):
-            rooms.leave_all(self, session)
-        for contact in self.rosters.all(user_id):
-            subscriptions.end_all(self, user_id, contact)
-            self.rosters.remove(user_id, contact.jid)
-        self.privacy.forget_user(user_id)
-        self.activity.forget_user(user_id)
-
-    # --- routing ------------------------------------------------------------------------------------
+    def __init__(self, hub: Hub) -> None:
+        self.hub = hub
+        hub.on_session_ended = self._session_ended
 
     def handle(self, session: Session, stanza: Element) -> None:
         """Handle a stanza of a client."""
         stanza = stanza.replace(**{"from": session.jid})
         if stanza.name == "message":
-            messages.handle(self, session, stanza)
+            messages.handle(self.hub, session, stanza)
         elif stanza.name == "iq":
-            requests.handle(self, session, stanza)
+            requests.handle(self.hub, session, stanza)
         else:
-            presence.handle(self, session, stanza)
+            presence.handle(self.hub, session, stanza)
 
-    def send(self, session: Session, stanza: Element) -> None:
-        """Send to one session."""
-        if self.faults.active:
-            self._faulty_delivery.send(session, stanza)
-        else:
-            self._deliver(session, stanza)
+    def _session_ended(self, session: Session) -> None:
+        """Let a session leave its rooms; messages its client never acknowledged get the offline rule."""
+        rooms.leave_all(self.hub, session)
+        if session.presence is not None:
+            presence.become_unavailable(self.hub, session)
+        if session.management is not None:
+            for stanza in session.management.unacknowledged:
+                messages.undelivered(self.hub, session.user_id, stanza)
 
-    def _deliver(self, session: Session, stanza: Element) -> None:
-        session.send(stanza)
-        management = session.management
-        if management is not None and management.backlog > self.settings.unacknowledged_stanzas:
-            self._overflow(session, management)
-
-    def _overflow(self, session: Session, management: StreamManagement) -> None:
-        what = self.settings.unacknowledged_overflow
-        if what == "end":
-            session.end_link(StreamFault("resource-constraint", "Too much is not acknowledged"))
-            self.end_session(session)
-            return
-        management.forget_oldest()
-        if what == "unresumable" and management.resumable:
-            management.resumable = False
-            self._resumable.pop(management.id, None)
-            self._stop_expiry(management.id)
-            if session.link is None:
-                self.end_session(session)
-
-    def send_all(self, sessions: Iterable[Session], stanza: Element) -> int:
-        """Send to some sessions; return how many."""
-        chosen = list(sessions)
-        for session in chosen:
-            self.send(session, stanza)
-        return len(chosen)
-
-    def reply(self, session: Session, stanza: Element) -> None:
-        """Send an answer of the server to the session that asked."""
-        self.send(session, stanza.replace(to=session.jid))
-
-    def refuse(self, session: Session, stanza: Element, condition: str, text: str) -> None:
-        """Answer a stanza with an error; an error or a result is never answered."""
-        if stanza.get("type") not in ("error", "result"):
-            self.reply(session, error_reply(stanza, condition, text))
-
-    def receivers(self, user_id: int) -> list[Session]:
-        """Return the sessions that a message to a user's bare JID reaches."""
-        return [session for session in self.sessions(user_id) if session.receives_messages]
+    def forget_user(self, user_id: int) -> None:
+        """Let a user who is deleted leave all rooms and rosters, and forget what was kept for the user."""
+        for session in self.hub.sessions(user_id):
+            rooms.leave_all(self.hub, session)
+        for contact in self.hub.rosters.all(user_id):
+            subscriptions.end_all(self.hub, user_id, contact)
+            self.hub.rosters.remove(user_id, contact.jid)
+        self.hub.privacy.forget_user(user_id)
+        self.hub.activity.forget_user(user_id)
 
     # --- the REST side ------------------------------------------------------------------------------
 
     def send_to_chat(self, dialog: Row, message: Row, *, markable: bool) -> None:
         """Deliver a message that REST stored. (ChatDelivery.)"""
-        from_rest.message(self, dialog, message, markable=markable)
+        from_rest.message(self.hub, dialog, message, markable=markable)
 
     def show_edit(self, dialog: Row, message: Row, body: str) -> None:
         """Tell the others that a message has a new body. (ChatDelivery.)"""
-        from_rest.edit(self, dialog, message, body)
+        from_rest.edit(self.hub, dialog, message, body)
 
     def show_deletion(self, dialog: Row, message: Row, user_id: int) -> None:
         """Tell the others that a user deleted a message for everybody. (ChatDelivery.)"""
-        from_rest.deletion(self, dialog, message, user_id)
+        from_rest.deletion(self.hub, dialog, message, user_id)
 
     def show_reaction(
         self, dialog: Row, message: Row, user_id: int, *, add: str | None, remove: str | None
     ) -> None:
         """Tell everybody in the dialog that a user's reaction changed. (ChatDelivery.)"""
-        from_rest.reaction(self, dialog, message, user_id, add=add, remove=remove)
+        from_rest.reaction(self.hub, dialog, message, user_id, add=add, remove=remove)
 
     def show_dialog_change(self, dialog_id: str, user_id: int | None) -> None:
         """Show those in a dialog's room who is not in it any more, or its end. (ChatDelivery.)"""
-        rooms.refresh(self, dialog_id, user_id)
+        rooms.refresh(self.hub, dialog_id, user_id)
 
     def send_system_message(
         self, sender: int, recipient: int, message_id: str, params: Mapping[str, Any]
     ) -> None:
         """Deliver a system message. (ChatDelivery.)"""
-        from_rest.system_message(self, sender, recipient, message_id, params)
+        from_rest.system_message(self.hub, sender, recipient, message_id, params)
 
     def expel(
         self, dialog: Row, user_id: int, *, actor: int, reason: str | None, ban: bool
     ) -> bool:
         """Kick a user out of a room, or ban the user; return whether the user was in it."""
-        return rooms.expel(self, dialog, user_id, actor=actor, reason=reason, ban=ban)
-
-    # --- faults -------------------------------------------------------------------------------------
-
-    def cut(self, user_id: int | None) -> int:
-        """Abort the links of a user, or all; return how many."""
-        streams = [
-            stream for stream in self.streams if user_id is None or stream.user_id == user_id
-        ]
-        for stream in streams:
-            stream.cut()
-        return len(streams)
-
-    def _apply_fault(self, fault: Fault) -> None:
-        """Let a fault that begins act on the connections that are there."""
-        for stream in list(self.streams):
-            if fault.is_on:
-                stream.apply_fault(fault)
-
-    def _fault_ended(self, fault: Fault) -> None:
-        if fault.name == "reorder":
-            self._faulty_delivery.release(fault)
-
-    def shut_down(self, why: str) -> None:
-        """Tell every client that the server goes away, and forget the sessions."""
-        for stream in list(self.streams):
-            stream.fail(StreamFault("system-shutdown", why))
-        for timer in self._expiry.values():
-            timer.cancel()
-        self._expiry.clear()
-        self._sessions.clear()
+        return rooms.expel(self.hub, dialog, user_id, actor=actor, reason=reason, ban=ban)

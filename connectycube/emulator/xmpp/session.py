@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import Protocol
 
+from ..faults import Fault
 from . import namespaces as ns
 from .element import Element
 from .parser import StreamFault
 from .stream_management import StreamManagement
 
-__all__ = ["Link", "Session"]
+__all__ = ["Link", "OpenStream", "Session"]
 
 
 class Link(Protocol):
@@ -29,6 +30,23 @@ class Link(Protocol):
 
     def abort(self) -> None:
         """End the connection at once, as a reset."""
+
+
+class OpenStream(Protocol):
+    """A stream that is open, as the hub sees it."""
+
+    @property
+    def user_id(self) -> int | None:
+        """Who has authenticated on it; None before."""
+
+    def cut(self) -> None:
+        """Abort its link."""
+
+    def fail(self, fault: StreamFault) -> None:
+        """End it with a stream error."""
+
+    def apply_fault(self, fault: Fault) -> None:
+        """Let a fault act on it."""
 
 
 class Session:

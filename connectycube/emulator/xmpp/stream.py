@@ -70,15 +70,16 @@ class Stream:
 
     def __init__(self, server: ChatServer, link: Link) -> None:
         self._server = server
-        self._link = FaultyLink(link, server.faults, server.timers, server.settings.unsent_bytes)
+        hub = self._hub = server.hub
+        self._link = FaultyLink(link, hub.faults, hub.timers, hub.settings.unsent_bytes)
         self._phase = Phase.HEADER
         self._header_sent = False
         self._restarted = False
         self._attempts = 0
         self.user_id: int | None = None
         self.session: Session | None = None
-        self._timer = server.schedule(server.settings.handshake_seconds, self._too_slow)
-        server.streams.add(self)
+        self._timer = hub.schedule(hub.settings.handshake_seconds, self._too_slow)
+        hub.streams.add(self)
         self._meet_faults("half_open")
 
     # --- what the link calls ----------------------------------------------------------------------
@@ -104,7 +105,7 @@ class Stream:
     def lost(self) -> None:
         """Note that the link has ended, whoever ended it."""
         if self._leave() and self.session is not None and self.session.link is self._link:
-            self._server.link_lost(self.session)
+            self._hub.link_lost(self.session)
 
     def fail(self, fault: StreamFault) -> None:
         """End the stream with a stream error; what the peer did wrong does not end its session."""
@@ -115,7 +116,7 @@ class Stream:
         self._link.send(stream_error(fault))
         self._link.close()
         if session is not None and session.link is self._link:
-            self._server.link_lost(session)
+            self._hub.link_lost(session)
 
     def cut(self) -> None:
         """Abort the link, as a network that fails would."""
@@ -135,7 +136,7 @@ class Stream:
 
     def _meet_faults(self, *names: str) -> bool:
         """Let the faults of these names act; return whether one did."""
-        if self._server.faults.active:
+        if self._hub.faults.active:
             for name in names:
                 if not self._link.silent and self._apply(self._link.find(name)):
                     return True
@@ -157,7 +158,7 @@ class Stream:
         session = self.session
         self.fail(StreamFault(fault.parameters["condition"], "A fault of the emulator"))
         if session is not None and not fault.parameters["resumable"]:
-            self._server.end_session(session)
+            self._hub.end_session(session)
 
     @property
     def _is_over(self) -> bool:
@@ -171,7 +172,7 @@ class Stream:
             return False
         self._phase = Phase.CLOSED
         self._timer.cancel()
-        self._server.streams.discard(self)
+        self._hub.streams.discard(self)
         return True
 
     def _too_slow(self) -> None:
@@ -203,7 +204,7 @@ class Stream:
         self._link.close()
         if session is not None and session.link is self._link:
             session.link = None
-            self._server.end_session(session)
+            self._hub.end_session(session)
 
     def _take_header(self, header: StreamHeader) -> None:
         self._open()
@@ -212,7 +213,7 @@ class Stream:
             raise StreamFault("invalid-namespace", "Expected a stream of jabber:client")
         if element.name != "stream":
             raise StreamFault("bad-format", "Expected <stream:stream>")
-        domain = self._server.settings.domain
+        domain = self._hub.settings.domain
         if (element.get("to") or domain).lower() != domain.lower():
             raise StreamFault("host-unknown", f"This is {domain}")
         if not (element.get("version") or "").startswith("1."):
@@ -226,7 +227,7 @@ class Stream:
             self._header_sent = True
             self._link.open(
                 {
-                    "from": self._server.settings.domain,
+                    "from": self._hub.settings.domain,
                     "id": secrets.token_hex(16),
                     "version": "1.0",
                     f"{{{ns.XML}}}lang": "en",
@@ -259,7 +260,7 @@ class Stream:
             self._refuse("malformed-request", "Expected authzid NUL authcid NUL password in UTF-8")
             return
         user_id = self._user(authzid, authcid)
-        if user_id is None or not self._server.accounts.check_chat_password(user_id, password):
+        if user_id is None or not self._hub.accounts.check_chat_password(user_id, password):
             self._refuse("not-authorized", "User or password are wrong")
             return
         self.user_id = self._link.user_id = user_id
@@ -272,7 +273,7 @@ class Stream:
         self._link.restart()
 
     def _user(self, authzid: str, authcid: str) -> int | None:
-        settings = self._server.settings
+        settings = self._hub.settings
         user_id = user_of(Jid(authcid, settings.domain.lower(), None), settings)
         if authzid:
             jid = Jid.parse(authzid)
@@ -313,13 +314,13 @@ class Stream:
         if session is None or session.management is not None:
             self._link.send(_failed("unexpected-request"))
             return
-        seconds = int(self._server.settings.resume_seconds)
+        seconds = int(self._hub.settings.resume_seconds)
         resumable = element.get("resume") in ("true", "1") and seconds > 0
         session.management = StreamManagement(secrets.token_urlsafe(18), resumable=resumable)
         attributes = {}
         if resumable:
             attributes = {"id": session.management.id, "resume": "true", "max": str(seconds)}
-            self._server.offer_resumption(session)
+            self._hub.offer_resumption(session)
         self._link.send(Element("enabled", ns.STREAM_MANAGEMENT, attributes))
 
     def _resume(self, element: Element) -> None:
@@ -330,26 +331,26 @@ class Stream:
             self._link.send(_failed("bad-request"))
         else:
             assert self.user_id is not None
-            found = self._server.resumable(self.user_id, previous)
+            found = self._hub.resumable(self.user_id, previous)
             if isinstance(found, Session):
                 self._go_on_or_refuse(found, handled)
             else:
-                shown = found if self._server.settings.handled_in_failed else None
+                shown = found if self._hub.settings.handled_in_failed else None
                 self._link.send(_failed("item-not-found", handled=shown))
 
     def _go_on_or_refuse(self, session: Session, handled: int) -> None:
         self._link.resource = session.resource
-        refusal = self._link.take("refuse_resume") if self._server.faults.active else None
+        refusal = self._link.take("refuse_resume") if self._hub.faults.active else None
         if refusal is None:
             self._go_on(session, handled)
             return
         assert session.management is not None
         with_h = refusal.parameters["h"]
         if with_h is None:
-            with_h = self._server.settings.handled_in_failed
+            with_h = self._hub.settings.handled_in_failed
         session.management.acknowledge(handled)
         session.end_link(StreamFault("conflict", "The session was to be resumed elsewhere"))
-        self._server.end_session(session)
+        self._hub.end_session(session)
         shown = session.management.handled if with_h else None
         self._link.send(_failed("item-not-found", handled=shown))
 
@@ -357,7 +358,7 @@ class Stream:
         assert session.management is not None
         session.management.resume_at(handled)
         session.end_link(StreamFault("conflict", "The session was resumed on another connection"))
-        self._server.resumed(session)
+        self._hub.resumed(session)
         self._become(session)
         session.resume(self._link)
         self._meet_faults(*_ON_CONNECTIONS)
@@ -365,7 +366,7 @@ class Stream:
     def _answer(self, _: Element) -> None:
         if self.session is None or self.session.management is None:
             self._link.send(_failed("unexpected-request"))
-        elif not (self._server.faults.active and self._link.take("stop_acknowledging")):
+        elif not (self._hub.faults.active and self._link.take("stop_acknowledging")):
             self._link.send(self.session.management.answer())
 
     def _acknowledged(self, element: Element) -> None:
@@ -416,7 +417,7 @@ class Stream:
         if len(resource.encode()) > _LONGEST_RESOURCE:
             self._link.send(error_reply(request, "bad-request", "The resource is too long"))
             return
-        session = self._server.bind(self.user_id, resource, self._link)
+        session = self._hub.bind(self.user_id, resource, self._link)
         self._become(session)
         jid = Element("jid", ns.BIND, None, session.jid)
         reply = result_reply(request, Element("bind", ns.BIND, None, jid))

@@ -2,41 +2,37 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from attrs import evolve, frozen
 
 from ..rosters import Contact
 from . import namespaces as ns
 from .element import Element
+from .hub import Hub
 from .parser import parse
 from .session import Session
 from .stanza import Jid, StanzaError, user_of
 from .visibility import available, changing
-
-if TYPE_CHECKING:
-    from .server import ChatServer
 
 __all__ = ["KINDS", "contact_jid", "deliver_requests", "end_all", "handle", "item", "push", "send"]
 
 KINDS = ("subscribe", "subscribed", "unsubscribe", "unsubscribed")
 
 
-def handle(server: ChatServer, session: Session, stanza: Element, jid: Jid) -> None:
+def handle(hub: Hub, session: Session, stanza: Element, jid: Jid) -> None:
     """Handle a client's presence of one of these kinds."""
-    target, settings = jid.bare, server.settings
+    target, settings = jid.bare, hub.settings
     if jid.domain != settings.domain.lower():
         raise StanzaError("remote-server-not-found", f"{jid.domain} is not here")
-    if not server.privacy.allows(session.user_id, target, "other", session):
+    if not hub.privacy.allows(session.user_id, target, "other", session):
         raise StanzaError("not-acceptable", f"You have blocked {target}")
     if user_of(jid, settings) != session.user_id:
-        send(server, session.user_id, contact_jid(server, jid), stanza)
+        send(hub, session.user_id, contact_jid(hub, jid), stanza)
 
 
-def contact_jid(server: ChatServer, jid: Jid) -> str:
+def contact_jid(hub: Hub, jid: Jid) -> str:
     """Return the bare JID under which a roster knows a contact."""
-    user_id = user_of(jid, server.settings)
-    return jid.bare if user_id is None else server.settings.user_jid(user_id)
+    user_id = user_of(jid, hub.settings)
+    return jid.bare if user_id is None else hub.settings.user_jid(user_id)
 
 
 @frozen
@@ -49,67 +45,66 @@ class _Change:
     delivered: Element | None = None
 
 
-def send(server: ChatServer, user_id: int, target: str, stanza: Element) -> None:
+def send(hub: Hub, user_id: int, target: str, stanza: Element) -> None:
     """Do what follows when a user sends a stanza of these kinds to a contact."""
-    stanza = stanza.replace(**{"from": server.settings.user_jid(user_id), "to": target})
-    with changing(server, user_id):
-        with server.store.database.transaction():  # never one roster without the other
-            changes = _sent(server, user_id, target, stanza)
+    stanza = stanza.replace(**{"from": hub.settings.user_jid(user_id), "to": target})
+    with changing(hub, user_id):
+        with hub.store.database.transaction():  # never one roster without the other
+            changes = _sent(hub, user_id, target, stanza)
         for change in changes:
             if change.delivered is not None:
-                _deliver(server, change.user_id, change.before.jid, change.delivered)
-            _show(server, change)
+                _deliver(hub, change.user_id, change.before.jid, change.delivered)
+            _show(hub, change)
 
 
-def _sent(server: ChatServer, user_id: int, target: str, stanza: Element) -> list[_Change]:
+def _sent(hub: Hub, user_id: int, target: str, stanza: Element) -> list[_Change]:
     kind = stanza.get("type") or ""
-    before = server.rosters.contact(user_id, target)
+    before = hub.rosters.contact(user_id, target)
     state, routed = before.state.after_sending(kind)
     listed = before.listed or kind == "subscribe" or state.from_
     after = evolve(before, state=state, listed=listed)
-    server.rosters.save(user_id, after)
-    return [_Change(user_id, before, after), *(_received(server, stanza) if routed else ())]
+    hub.rosters.save(user_id, after)
+    return [_Change(user_id, before, after), *(_received(hub, stanza) if routed else ())]
 
 
-def _received(server: ChatServer, stanza: Element) -> list[_Change]:
+def _received(hub: Hub, stanza: Element) -> list[_Change]:
     kind, sender, target = (stanza.get(name) or "" for name in ("type", "from", "to"))
     jid = Jid.parse(target)
-    user_id = None if jid is None else user_of(jid, server.settings)
-    if user_id is None or server.store.user(user_id) is None:
+    user_id = None if jid is None else user_of(jid, hub.settings)
+    if user_id is None or hub.store.user(user_id) is None:
         return []  # RFC 6121, 8.5.1: silently ignored
-    if not server.privacy.admits(user_id, sender, "other", server.sessions(user_id)):
+    if not hub.privacy.admits(user_id, sender, "other", hub.sessions(user_id)):
         return []
-    before = server.rosters.contact(user_id, sender)
+    before = hub.rosters.contact(user_id, sender)
     state, delivered = before.state.after_receiving(kind)
     request = stanza.to_xml() if delivered and kind == "subscribe" else before.request
     after = evolve(before, state=state, request=request)
-    server.rosters.save(user_id, after)
+    hub.rosters.save(user_id, after)
     change = _Change(user_id, before, after, stanza if delivered else None)
     if kind == "subscribe" and state.from_:  # RFC 6121, 3.1.3: approved long ago
         attributes = {"type": "subscribed", "from": target, "to": sender}
-        return [change, *_received(server, Element("presence", ns.CLIENT, attributes))]
+        return [change, *_received(hub, Element("presence", ns.CLIENT, attributes))]
     return [change]
 
 
-def _deliver(server: ChatServer, user_id: int, sender: str, stanza: Element) -> None:
-    if stanza.get("type") == "subscribe":
-        sessions = available(server, user_id)
-    else:
-        sessions = _interested(server, user_id)
-    allows = server.privacy.allows
-    server.send_all(
+def _deliver(hub: Hub, user_id: int, sender: str, stanza: Element) -> None:
+    sessions = (
+        available(hub, user_id) if stanza.get("type") == "subscribe" else _interested(hub, user_id)
+    )
+    allows = hub.privacy.allows
+    hub.send_all(
         [session for session in sessions if allows(user_id, sender, "other", session)], stanza
     )
 
 
-def deliver_requests(server: ChatServer, session: Session) -> None:
+def deliver_requests(hub: Hub, session: Session) -> None:
     """Deliver the requests that wait for an answer, to a resource that became available."""
-    for contact in server.rosters.requests(session.user_id):
+    for contact in hub.rosters.requests(session.user_id):
         if contact.request is not None:
-            server.send(session, parse(contact.request))
+            hub.send(session, parse(contact.request))
 
 
-def end_all(server: ChatServer, user_id: int, contact: Contact) -> None:
+def end_all(hub: Hub, user_id: int, contact: Contact) -> None:
     """Take back what a user asked of a contact and granted to it. (RFC 6121, 2.5.2.)"""
     state = contact.state
     kinds = []
@@ -118,16 +113,16 @@ def end_all(server: ChatServer, user_id: int, contact: Contact) -> None:
     if state.from_ or state.asked:
         kinds.append("unsubscribed")
     for kind in kinds:
-        send(server, user_id, contact.jid, Element("presence", ns.CLIENT, {"type": kind}))
+        send(hub, user_id, contact.jid, Element("presence", ns.CLIENT, {"type": kind}))
 
 
 # --- what a roster shows -----------------------------------------------------------------------------
 
 
-def _show(server: ChatServer, change: _Change) -> None:
+def _show(hub: Hub, change: _Change) -> None:
     shown = item(change.before).to_xml() if change.before.listed else None
     if change.after.listed and item(change.after).to_xml() != shown:
-        push(server, change.user_id, item(change.after))
+        push(hub, change.user_id, item(change.after))
 
 
 def item(contact: Contact) -> Element:
@@ -142,13 +137,13 @@ def item(contact: Contact) -> Element:
     return Element("item", ns.ROSTER, attributes, *groups)
 
 
-def push(server: ChatServer, user_id: int, changed: Element) -> None:
+def push(hub: Hub, user_id: int, changed: Element) -> None:
     """Show a changed item to the user's resources that have asked for the roster. (RFC 6121, 2.1.6.)"""
     query = Element("query", ns.ROSTER, None, changed)
-    for session in _interested(server, user_id):
-        attributes = {"type": "set", "id": server.conversations.new_id(), "to": session.jid}
-        server.send(session, Element("iq", ns.CLIENT, attributes, query))
+    for session in _interested(hub, user_id):
+        attributes = {"type": "set", "id": hub.conversations.new_id(), "to": session.jid}
+        hub.send(session, Element("iq", ns.CLIENT, attributes, query))
 
 
-def _interested(server: ChatServer, user_id: int) -> list[Session]:
-    return [session for session in server.sessions(user_id) if session.wants_roster]
+def _interested(hub: Hub, user_id: int) -> list[Session]:
+    return [session for session in hub.sessions(user_id) if session.wants_roster]

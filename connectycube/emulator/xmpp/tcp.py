@@ -42,10 +42,12 @@ class TcpServer:
             handshake.drop()
 
     def _accept(self) -> asyncio.Protocol:
-        faults = self._server.faults
+        faults = self._server.hub.faults
         if faults.active and faults.take("refuse", CHAT):
             return RefusedConnection()
-        return TlsHandshake(self.handshakes, self._context, self._server.timers, self._make_link)
+        return TlsHandshake(
+            self.handshakes, self._context, self._server.hub.timers, self._make_link
+        )
 
     def _make_link(self) -> TcpLink:
         return TcpLink(self._server, self._links)
@@ -109,7 +111,7 @@ class TcpLink(asyncio.Protocol):
 
     def restart(self) -> None:
         """Expect a new stream header from the peer."""
-        settings = self._server.settings
+        settings = self._server.hub.settings
         self._parser = StreamParser(
             max_bytes=settings.stanza_bytes, max_depth=settings.stanza_depth
         )
@@ -153,7 +155,7 @@ class TcpLink(asyncio.Protocol):
         if not self._flush_scheduled:
             self._flush_scheduled = True
             self._loop.call_soon(self._flush)
-        if self._outgoing_size > self._server.settings.unsent_bytes:
+        if self._outgoing_size > self._server.hub.settings.unsent_bytes:
             self._flush()
 
     def _flush(self) -> None:
@@ -164,7 +166,7 @@ class TcpLink(asyncio.Protocol):
         self._outgoing.clear()
         self._outgoing_size = 0
         self._transport.write(data)
-        if self._unsent() > self._server.settings.unsent_bytes:
+        if self._unsent() > self._server.hub.settings.unsent_bytes:
             # The client does not read. What it misses waits in its session, if it can resume one.
             self.abort()
 

@@ -29,7 +29,7 @@ class WebSocketServer(Listener):
     """Accepts WebSockets for a chat server, whatever the path; to be used on one event loop."""
 
     def __init__(self, server: ChatServer) -> None:
-        super().__init__(server.faults, CHAT, server.timers)
+        super().__init__(server.hub.faults, CHAT, server.hub.timers)
         self.server = server
         self._links = OpenLinks[WebSocketLink]()
 
@@ -42,8 +42,8 @@ class WebSocketServer(Listener):
     def _make_protocol(self) -> asyncio.Protocol:
         protocol = super()._make_protocol()
         assert isinstance(protocol, web.RequestHandler)
-        self.server.schedule(
-            self.server.settings.handshake_seconds, lambda: self._drop_if_silent(protocol)
+        self.server.hub.schedule(
+            self.server.hub.settings.handshake_seconds, lambda: self._drop_if_silent(protocol)
         )
         return protocol
 
@@ -55,7 +55,7 @@ class WebSocketServer(Listener):
     async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
         """Serve one WebSocket from its handshake to its end."""
         # Twice what a stanza may have, so that it is the stream that ends because of one too large.
-        most = 2 * self.server.settings.stanza_bytes
+        most = 2 * self.server.hub.settings.stanza_bytes
         response = web.WebSocketResponse(
             protocols=(_SUBPROTOCOL,), compress=False, max_msg_size=most, timeout=_CLOSE_SECONDS
         )
@@ -135,7 +135,7 @@ class WebSocketLink:
             return (), StreamFault("bad-format", f"A message is {kind.name.lower()}, not text")
         if not data.startswith("<"):
             return (), StreamFault("bad-format", "A message does not begin with <")
-        settings = self._server.settings
+        settings = self._server.hub.settings
         parser = StreamParser(max_bytes=settings.stanza_bytes, max_depth=settings.stanza_depth)
         events, fault = parser.feed_document(data.encode())
         if fault is not None:
@@ -203,13 +203,13 @@ class WebSocketLink:
             return
         self._outgoing.put_nowait(text)
         self._unsent += len(text)
-        if self._unsent > self._server.settings.unsent_bytes and not self._check_scheduled:
+        if self._unsent > self._server.hub.settings.unsent_bytes and not self._check_scheduled:
             self._check_scheduled = True  # the writer has its turn first
             asyncio.get_running_loop().call_soon(self._check_unsent)
 
     def _check_unsent(self) -> None:
         self._check_scheduled = False
-        if self._unsent > self._server.settings.unsent_bytes and not self._closing:
+        if self._unsent > self._server.hub.settings.unsent_bytes and not self._closing:
             # The client does not read. What it misses waits in its session, if it can resume one.
             self.abort()
 

@@ -41,7 +41,7 @@ def count_from(person, emulator, start):
         inbound._received = inbound.handled = (inbound.handled + start) % 2**32
 
     def move_server(service):
-        (session,) = service.chat_server.sessions(person.id)
+        (session,) = service.hub.sessions(person.id)
         management = session.management
         management.handled = (management.handled + start) % 2**32
         management._sent = (management._sent + start) % 2**32
@@ -163,7 +163,7 @@ def test_an_excess_acknowledgement_ends_the_link_and_repeats_nothing(emulator, p
     alice = person(chat_port=proxy.port)
 
     def claim_too_much(service):
-        (session,) = service.chat_server.sessions(alice.id)
+        (session,) = service.hub.sessions(alice.id)
         session.management.handled = (session.management.handled + 1000) % 2**32
 
     on_emulator(emulator, claim_too_much)

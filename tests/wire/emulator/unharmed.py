@@ -97,7 +97,7 @@ class Unharmed:
         # each connection of HTTP and WebSocket is a task, and each stream counts, too
         return on_emulator(
             self.emulator,
-            lambda service: len(asyncio.all_tasks()) + len(service.chat_server.streams),
+            lambda service: len(asyncio.all_tasks()) + len(service.hub.streams),
         )
 
 

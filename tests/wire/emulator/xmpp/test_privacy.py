@@ -422,7 +422,7 @@ def test_an_item_of_the_rooms_domain_is_about_a_user_in_every_room(emulator, her
 
     def allows(jid):
         return on_emulator(
-            emulator, lambda service: service.chat_server.privacy.allows(alice, jid, "message")
+            emulator, lambda service: service.hub.privacy.allows(alice, jid, "message")
         )
 
     assert not allows(f"1_{'ab' * 12}@muc.localhost/2")

@@ -293,21 +293,21 @@ steps = st.lists(st.tuples(st.booleans(), st.sampled_from((*KINDS, "remove"))), 
 def test_whatever_two_people_do_their_rosters_agree(service, done):
     users = (1, 2)
 
-    def act(exchange):
+    def act(server):
+        hub = server.hub
         for user_id in users:
-            exchange.forget_user(user_id)
+            server.forget_user(user_id)
         for second, kind in done:
             user_id, other = users[second], jid(users[not second])
-            contact = exchange.rosters.contact(user_id, other)
+            contact = hub.rosters.contact(user_id, other)
             if kind != "remove":
                 stanza = Element("presence", "jabber:client", {"type": kind})
-                send(exchange, user_id, other, stanza)
+                send(hub, user_id, other, stanza)
             elif contact.listed:
-                end_all(exchange, user_id, contact)
-                exchange.rosters.remove(user_id, other)
+                end_all(hub, user_id, contact)
+                hub.rosters.remove(user_id, other)
             yield [
-                exchange.rosters.contact(one, jid(two)).state
-                for one, two in (users, reversed(users))
+                hub.rosters.contact(one, jid(two)).state for one, two in (users, reversed(users))
             ]
 
     for one, other in service(lambda running: list(act(running.chat_server))):

@@ -1,0 +1,44 @@
+"""When users were last there. (XEP-0012.)"""
+
+from __future__ import annotations
+
+from ..clock import Clock
+from ..database import Database
+
+__all__ = ["LastActivity"]
+
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS last_activity (user_id INTEGER PRIMARY KEY, ended_at REAL NOT NULL);
+"""
+
+
+class LastActivity:
+    """When each user who is offline was last there."""
+
+    def __init__(self, database: Database, clock: Clock) -> None:
+        self._db = database
+        self._clock = clock
+        self._started_at = clock.time()
+        database.create(_SCHEMA)
+
+    @property
+    def uptime(self) -> int:
+        """The seconds since the service started."""
+        return max(0, int(self._clock.time() - self._started_at))
+
+    def ended(self, user_id: int) -> None:
+        """Note that a user's last resource became unavailable."""
+        values = {"user_id": user_id, "ended_at": self._clock.time()}
+        self._db.insert("last_activity", values, verb="INSERT OR REPLACE")
+
+    def seconds_since(self, user_id: int) -> int | None:
+        """Return the seconds since a user was there; None if that was never.
+
+        At least 1, because 0 says that a user is online. (Inferred.)
+        """
+        row = self._db.one("SELECT ended_at FROM last_activity WHERE user_id = ?", user_id)
+        return None if row is None else max(1, int(self._clock.time() - row["ended_at"]))
+
+    def forget_user(self, user_id: int) -> None:
+        """Remove what is known of a user."""
+        self._db.run("DELETE FROM last_activity WHERE user_id = ?", user_id)
