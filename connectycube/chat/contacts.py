@@ -1,4 +1,4 @@
-"""The contact list: who may see when whom comes and goes. (RFC 6121, sections 2 to 4.)"""
+"""The roster: contacts and presence subscriptions. (RFC 6121, sections 2 to 4.)"""
 
 from __future__ import annotations
 

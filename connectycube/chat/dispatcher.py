@@ -138,10 +138,10 @@ class Dispatcher:
                 self._event_waiters.remove(is_waiting)
 
     def wait_for_room(self) -> None:
-        """Wait until the queue is down to half of its bounds, for one who could fill it at any speed.
+        """Block until the queue is at most half full.
 
-        Returns at once while a receiver lacks an event that it waits for, which may be what the caller
-        brings, and when the workers are to end.
+        Used by producers that are faster than receivers, such as history replay. Returns at once while a
+        receiver waits for an event, which may be what the caller is about to queue, and after ``stop()``.
         """
         with self._changed:
             self._room.wait_for(

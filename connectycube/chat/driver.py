@@ -69,9 +69,9 @@ class Attempt:
 class Driver:
     """Runs the core of one chat connection on a thread of its own.
 
-    ``deliver(delivery)`` is called on dispatcher workers. On short-lived threads are called: what ``login()``
-    was given to renew its credentials, before each later login and when a token was refused; and what
-    ``history`` offers, when a session could not be resumed.
+    ``deliver(delivery)`` is called on dispatcher workers. Two callbacks run on short-lived threads: the
+    credentials callback passed to ``login()`` (before each reconnection, and after the server rejects the
+    token), and the functions of ``history`` (when a session cannot be resumed).
     """
 
     def __init__(
@@ -661,7 +661,7 @@ class Driver:
             return
         with self._mutex:
             if link is not self._link:
-                return  # another thread has ended this link: what it still brings is nobody's
+                return  # another thread closed this link; discard its data
             try:
                 self._read(link)
                 self._write(link)

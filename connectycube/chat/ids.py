@@ -14,7 +14,7 @@ _OBJECT_ID = re.compile(r"[0-9a-f]{24}\Z")
 
 
 def new_id() -> str:
-    """Return an id that nobody has."""
+    """Return a new unique id: 24 hexadecimal digits."""
     return f"{int(time.time()) & 0xFFFFFFFF:08x}{os.urandom(8).hex()}"
 
 

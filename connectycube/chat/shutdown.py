@@ -149,7 +149,7 @@ atexit.register(_at_exit)
 
 
 class _Signals:
-    """Handles signals as long as a ``with`` statement runs; afterwards those who did before do again.
+    """Handles signals as long as a ``with`` statement runs; the previous handlers are restored afterwards.
 
     The handler takes no lock, as it may interrupt whoever holds it: it notes the signal. What wakes the
     main thread is the interpreter, which writes a byte for every signal, also one that others handle:

@@ -396,9 +396,9 @@ class Core:
     def overflowed(
         self, refused: Sequence[Delivery], error: QueueOverflowError, now: float
     ) -> None:
-        """There was no room for ``refused``, the newest deliveries: close the link until ``drained``.
+        """Reject the newest deliveries, as the queue is full, and close the link until ``drained``.
 
-        Unless somebody needs the link: then it stays, deaf for deliveries.
+        If a caller is waiting for the link, keep it open and ignore new deliveries.
         """
         self._session.refuse(refused)
         self._session.committed(now)
