@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import http.client
 import json
+import re
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -37,18 +38,22 @@ class Ejabberd(ServerProcess):
         ejabberd_accounts.path_of(self._accounts, user).write_text(password)
         return f"{user}@{self.domain}"
 
-    def wait_until_stored(self, text: str) -> None:
-        """Wait until the text is in the database's files: some seconds later than ejabberd says so.
+    def wait_until_member_is_stored(self, user: str) -> None:
+        """Wait until it is in the database's files that a user is a member of a room.
 
-        What is not there yet is forgotten when the process is killed.
+        That is some seconds later than ejabberd says so, and what is not there yet is forgotten when the
+        process is killed. Other tables name the user as well, but not before the word "member".
         """
-        log = (
-            self._folder / "database" / "LATEST.LOG"
-        )  # of what has changed since the tables were dumped
-        tables, wanted = self._folder / "database" / "muc_room.DCD", text.encode()
+        folder = (
+            self._folder / "database"
+        )  # LATEST.LOG: what has changed since the tables were dumped
+        member = re.compile(re.escape(user.encode()) + rb".{1,80}member", re.DOTALL)
         wait_until(
-            lambda: any(f.exists() and wanted in f.read_bytes() for f in (log, tables)),
-            f"{text} in ejabberd's database",
+            lambda: any(
+                file.exists() and member.search(file.read_bytes())
+                for file in (folder / "LATEST.LOG", folder / "muc_room.DCD")
+            ),
+            f"the membership of {user} in ejabberd's database",
             timeout=_STORED_SECONDS,
         )
 

@@ -173,7 +173,7 @@ class XmppPlace(Place):
         """Make a members-only room and let all members enter it."""
         dialog = self.server.room(members[0], *members[1:])
         if isinstance(self.process, Ejabberd):
-            self.process.wait_until_stored(f"{members[-1].id}-{APP}")  # in the last step of all
+            self.process.wait_until_member_is_stored(f"{members[-1].id}-{APP}")  # the last of all
         for member in members:
             member.chat.join(dialog)
         return dialog
