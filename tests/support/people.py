@@ -176,8 +176,13 @@ def give_stored_ids(chat: Chat, stored_ids: Callable[[Any, Any], Any]) -> None:
 
 
 @contextmanager
-def away(person: Any, emulator: Emulator, *, resumes: bool = False) -> Iterator[None]:
-    """Cut a person off for what happens meanwhile; their session is gone then, unless it is resumed."""
+def away(
+    person: Any, emulator: Emulator, *, resumes: bool = False, settles: bool = True
+) -> Iterator[None]:
+    """Cut a person off for what happens meanwhile; their session is gone then, unless it is resumed.
+
+    At the end their receivers have what the server sent, unless the caller has receivers that wait.
+    """
     with person.chat.events(person.chat.state_changed, TIMEOUT) as changes:
         emulator.cut(person.id)
         changes.next(where=lambda change: change.state is ChatState.FORCE_CLOSED)
@@ -187,7 +192,8 @@ def away(person: Any, emulator: Emulator, *, resumes: bool = False) -> Iterator[
         person.chat.relogin()
         back = ChatState.RESUMED if resumes else ChatState.READY
         changes.next(where=lambda change: change.state is back)
-    settled(person)
+    if settles:
+        settled(person)
 
 
 @pytest.fixture

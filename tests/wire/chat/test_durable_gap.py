@@ -45,6 +45,7 @@ def test_the_next_process_fills_the_gap_of_the_dead_one(make, alice, emulator, c
     alice.chat.send_message(group, "to all").result(TIMEOUT)
     born = make(copy)
     born.chat.login()
+    born.events.wait_for("message_received", 3)  # what is said before that may be in history, too
     say(alice, born, "three")
     born.events.wait_for("message_received", 4)
     private = [m for m in born.events.of("message_received") if m.dialog_id != group.id]

@@ -339,7 +339,7 @@ def fill(emulator: Emulator, somebody: Person, sender: Person, count: int) -> li
     """Let so many messages come while somebody is away, and return their bodies."""
     dialog = somebody.cube.dialogs.create_private(sender.id)
     bodies = [str(number) for number in range(count)]
-    with away(somebody, emulator):
+    with away(somebody, emulator, settles=False):
         messages = [{"sender_id": sender.id, "message": body} for body in bodies]
         emulator.add_messages(dialog.id, messages)
     return bodies
