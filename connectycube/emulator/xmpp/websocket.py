@@ -59,7 +59,10 @@ class WebSocketServer(Listener):
         response = web.WebSocketResponse(
             protocols=(_SUBPROTOCOL,), compress=False, max_msg_size=most, timeout=_CLOSE_SECONDS
         )
-        ready = response.can_prepare(request)
+        try:
+            ready = response.can_prepare(request)
+        except ValueError:  # aiohttp takes each header of the handshake for text, the key for ASCII
+            return _refusal(400, "A header of the WebSocket handshake is malformed (RFC 6455)")
         if not ready:
             return _refusal(426, "This port speaks XMPP over WebSocket (RFC 7395)")
         if ready.protocol != _SUBPROTOCOL:

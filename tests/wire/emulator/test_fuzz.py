@@ -314,6 +314,36 @@ def test_a_form_whose_part_has_no_name_is_400(place, port, disposition):
     place.check()
 
 
+@pytest.mark.parametrize("bad", [b"\xff", b"\xe2\x82", b"\xc3\xa9"])
+@pytest.mark.parametrize(
+    ("header", "status"),
+    [
+        (b"Upgrade", b"4"),
+        (b"Connection", b"4"),
+        (b"Sec-WebSocket-Version", b"4"),
+        (b"Sec-WebSocket-Key", b"400 "),
+        (b"Sec-WebSocket-Protocol", b"400 "),
+        (b"Host", b"101 "),
+    ],
+)
+def test_a_handshake_whose_header_is_no_text(place, header, status, bad):
+    headers = {
+        b"Host": b"localhost",
+        b"Upgrade": b"websocket",
+        b"Connection": b"Upgrade",
+        b"Sec-WebSocket-Version": b"13",
+        b"Sec-WebSocket-Key": base64.b64encode(bytes(16)),
+        b"Sec-WebSocket-Protocol": b"xmpp",
+    }
+    headers[header] += bad
+    lines = [b"GET / HTTP/1.1", *(b"%s: %s" % item for item in headers.items()), b"", b""]
+    with connected(place.emulator, "websocket_port") as connection:
+        connection.sendall(b"\r\n".join(lines))
+        answer = connection.recv(65536)
+    assert answer.startswith(b"HTTP/1.1 " + status), answer
+    place.check()
+
+
 @pytest.mark.parametrize("port", ["chat_port", *PORTS])
 @settings(FUZZ, max_examples=15)
 @given(
