@@ -167,14 +167,14 @@ class Chat:
 
     @property
     def counters(self) -> Mapping[str, int]:
-        """What happened without an event of its own, for diagnosis: a copy of the counts so far.
+        """The numbers of stanzas that made no event, for diagnosis: a copy of the counts so far.
 
-        ``calls`` (signals of audio and video calls), ``forged`` (stanzas in a wrong name), ``own_echoes``
-        (what came back of this user's doing), ``repeated`` (messages seen before), ``not_understood``
-        (stanzas that mean nothing to this package), ``unclaimed_answers``, ``refused`` (what the server
-        did not grant to a new session, and markers and typing that were refused) and
-        ``ephemeral_dropped`` (typing while the link was down). Logger ``connectycube.chat`` names each of
-        these stanzas at level DEBUG.
+        ``calls`` (signals of audio and video calls), ``forged`` (stanzas with a false sender), ``own_echoes``
+        (a room's echoes, presences, typing and markers of this user), ``repeated`` (messages that were
+        delivered before), ``not_understood`` (stanzas that this package cannot decode),
+        ``unclaimed_answers`` (IQ answers without a request), ``refused`` (requests of a new session, markers
+        and typing that the server refused) and ``ephemeral_dropped`` (typing that was not sent because the
+        link was down). Logger ``connectycube.chat`` writes a line for each of these stanzas at level DEBUG.
         """
         return asdict(self._driver.core.counters)
 
@@ -235,10 +235,11 @@ class Chat:
     def logout(self, *, timeout: float | None = None) -> Abandoned:
         """End the connection; the user and the receivers are kept. (Guide: Disconnect from chat.)
 
-        Messages already written get until the time-out (seconds; None: ``Config.timeouts.logout``)
-        to be acknowledged, receivers to get what has arrived. Returns what was left undone by then,
-        which the log names as well, at WARNING. Legal in every state, from every thread, also inside a
-        receiver: then receivers are not waited for, and not counted. Never raises for a dead link.
+        Until the time-out (seconds; None: ``Config.timeouts.logout``) the server may acknowledge the
+        messages already written, and receivers may handle the events already queued. Returns the counts
+        of the messages and events that remain, and logs them at WARNING. Legal in every state, from every
+        thread. Inside a receiver it does not wait for receivers and does not count their events. Never
+        raises for a dead link.
         """
         abandoned = self._driver.logout(Deadline.of(timeout, self._config.timeouts.logout))
         report(self._driver, abandoned)
@@ -262,24 +263,25 @@ class Chat:
     def relogin(self) -> None:
         """Attempt to reconnect now instead of later; returns at once. (Guide: relogin.)
 
-        For an application's own reconnection manager: from CLOSED it starts anew as the last user,
-        from FORCE_CLOSED it does not wait for its turn, in other states it does nothing. Legal
-        from every thread, also inside a ``state_changed`` receiver. Raises NotConnectedError if
-        nobody has logged in yet; DurableStoreError from CLOSED in durable mode, as :meth:`login` does.
+        For an application's own reconnection manager. From CLOSED it logs the last user in again. From
+        FORCE_CLOSED it skips the rest of the delay. In other states it does nothing. Legal from every
+        thread, also inside a ``state_changed`` receiver. Raises NotConnectedError before the first login;
+        from CLOSED in durable mode DurableStoreError if the file cannot be used.
         """
         self._driver.relogin()
 
     def wait(self, *, signals: Iterable[int] = ()) -> None:
         """Block the script until ``logout()`` or a final failure, which is raised.
 
-        With ``signals``, such as ``(signal.SIGTERM, signal.SIGINT)``, it also ends with any of these: then it
-        logs out, within ``Config.timeouts.logout`` seconds or until the next of these signals, says in the
-        log what was left undone, and returns. As long as it runs, it handles these signals instead of who
-        did before. Only the main thread can.
+        With ``signals``, such as ``(signal.SIGTERM, signal.SIGINT)``, any of these signals ends it as well.
+        It then logs out, within ``Config.timeouts.logout`` seconds or until the next of these signals, logs
+        the messages and events that remain, and returns. It replaces the handlers of these signals while it
+        runs, and restores them afterwards. Only the main thread can handle signals.
 
-        The one call without a time-out. Raises CallbackContextError inside a receiver, NotConnectedError
-        before login; ArgumentTypeError or ArgumentValueError for what is no signal, for one that nobody
-        can handle, and in another thread than the main one.
+        This is the one call without a time-out. Raises CallbackContextError inside a receiver;
+        NotConnectedError before login; ArgumentTypeError or ArgumentValueError if ``signals`` holds
+        something that is no signal, or a signal that no program can handle, or if this is not the main
+        thread.
         """
         numbers = check_signals(signals)
         if self._driver.dispatcher.is_worker():

@@ -184,7 +184,8 @@ class Driver:
         """Become ready as that user, or raise; threads that do so at once share one attempt.
 
         With ``session_credentials`` the password is the token of a session, which they renew.
-        ``any_resource``: the durable store may say another one, so that we take the place of who died.
+        ``any_resource``: the durable store may choose the resource, so that this process replaces the session
+        of the one that died.
         """
         self._check_can_begin()
         self._context = self._context or client_context(self._config.ca_file)
@@ -272,11 +273,11 @@ class Driver:
     # --- its end ---
 
     def logout(self, deadline: Deadline) -> Abandoned:
-        """End the connection in any state, within the deadline; return what was left undone."""
+        """End the connection in any state, within the deadline; return the counts of what remains."""
         return self.begin_logout(deadline)()
 
     def begin_logout(self, deadline: Deadline) -> Callable[[], Abandoned]:
-        """Begin to end the connection; what is returned waits for that until the deadline."""
+        """Begin to end the connection; return a function that waits for the end until the deadline."""
         if self._forked:
             return Abandoned
         with self._mutex:
@@ -289,7 +290,7 @@ class Driver:
     def _finish_logout(
         self, deadline: Deadline, thread: threading.Thread | None, ends: int | None
     ) -> Abandoned:
-        """Wait for the end that came after so many ``ends`` (None: before this logout)."""
+        """Wait until the connection has ended once more than ``ends`` times (None: it had ended before)."""
         with self._mutex:
             if not self._changed.wait_for(lambda: ends != self._ends, deadline.remaining()):
                 self._abandon()  # its thread is stuck where nothing can interrupt it
@@ -441,7 +442,7 @@ class Driver:
             return result
 
     def request(self, kind: str, to: str | None, payload: str, deadline: Deadline) -> Any:
-        """Send an IQ once ready and return the answer's Node, or raise what it says."""
+        """Send an IQ once ready and return the answer's Node, or raise the answer's error."""
 
         def start(core: Core, waiter: Request) -> Callable[[], None]:
             return partial(core.forget_request, core.request(kind, to, payload, waiter))
@@ -449,9 +450,9 @@ class Driver:
         return self.ask(start, deadline)
 
     def ask(self, start: Callable[[Core, Request], Callable[[], None]], deadline: Deadline) -> Any:
-        """Start something with the core once ready and return what it is answered, or raise it.
+        """Start a request of the core once ready; return the answer's Node, or raise the answer's error.
 
-        ``start`` gets the waiter that the answer will carry and returns how to give up on it.
+        ``start(core, waiter)`` returns a function that cancels the request. The answer names the waiter.
         """
         self.check_usable()
         request = Request()

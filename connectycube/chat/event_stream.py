@@ -56,7 +56,7 @@ class EventStream:
 
         ``timeout`` is seconds (None: the stream's). Raises ChatTimeoutError; NotConnectedError once the
         connection is logged out, or the reason why it failed for good; EventStreamOverflowError if more
-        events came than ``Config.limits.queued_events`` before somebody asked for them.
+        events than ``Config.limits.queued_events`` arrived between two calls.
         """
         if where is not None:
             check_callback("where", where)
@@ -139,8 +139,9 @@ class EventStream:
 class Streams:
     """The open event streams of one connection, fed when an event is queued for the receivers.
 
-    What the full queue refused is shown to them nevertheless, as whoever waits may be the slow receiver;
-    when it comes again, it is not shown twice. A stream that nobody holds any more is let go of.
+    An event that the full queue rejected is put into the streams all the same, because the caller that waits
+    for it may be the slow receiver. The server sends it again; it is not put twice. The streams are held by
+    weak references.
     """
 
     def __init__(self) -> None:
@@ -163,7 +164,7 @@ class Streams:
             self._open = tuple(ref for ref in self._open if ref() is not stream)
 
     def feed(self, delivery: Delivery) -> None:
-        """Show an event to those who wait for it."""
+        """Put an event into the streams of its signal."""
         change = delivery.event if isinstance(delivery.event, StateChange) else None
         if change is not None:
             self._note_session(change.state)
@@ -171,7 +172,7 @@ class Streams:
             return
         streams = [stream for ref in self._open if (stream := ref()) is not None]
         interested = [stream for stream in streams if stream.signal == delivery.signal]
-        if interested and self._is_new(delivery):
+        if interested and self._note_shown(delivery):
             for stream in interested:
                 stream.put(delivery.event)
         if change is not None and change.state is ChatState.CLOSED:
@@ -179,9 +180,8 @@ class Streams:
                 stream.end(change.reason)
 
     def _note_session(self, state: ChatState) -> None:
-        if (
-            state is ChatState.AUTHENTICATED
-        ):  # stanzas are counted anew, unless the session is resumed
+        if state is ChatState.AUTHENTICATED:
+            # The count of stanzas starts at 0 again, unless the session is resumed.
             self._before = self._newest or self._before
             self._newest, self._replayed = {}, {}
         elif state is ChatState.RESUMED:
@@ -189,13 +189,14 @@ class Streams:
         elif state is ChatState.READY:
             self._before = {}
 
-    def _is_new(self, delivery: Delivery) -> bool:
+    def _note_shown(self, delivery: Delivery) -> bool:
+        """Note that a delivery is put into streams; return whether it was not before."""
         if delivery.key is not None and not self._shown.add(delivery.key):
             return False
         if delivery.sequence is None:
             return True
         replayed = self._replayed.get(delivery.signal)
-        # Counts wrap at 2^32, so "up to" means: less than half of it behind.
+        # Counts wrap at 2^32: 0 follows 0xFFFFFFFF. A count is earlier if it is less than 2^31 behind.
         if replayed is not None and (replayed - delivery.sequence) % 2**32 < 2**31:
             return False
         self._newest[delivery.signal] = delivery.sequence

@@ -99,8 +99,8 @@ class OutputRouter:
     ) -> list[Delivery]:
         """Route outputs in order; return the deliveries that were rejected.
 
-        ``entries`` are those of messages in the durable store; None if it could not take them: then no
-        receiver gets what would come again.
+        ``entries`` are those of messages in the durable store; None if the store failed. Then no receiver
+        gets a delivery that the server sends again.
         """
         refused: list[Delivery] = []
         for output in outputs:

@@ -33,9 +33,7 @@ __all__ = [
 
 logger = logging.getLogger("connectycube.chat")
 
-_NOBODY_HANDLES = {
-    getattr(signal, name) for name in ("SIGKILL", "SIGSTOP") if hasattr(signal, name)
-}
+_UNHANDLED = {getattr(signal, name) for name in ("SIGKILL", "SIGSTOP") if hasattr(signal, name)}
 
 
 class _Wait:
@@ -54,17 +52,17 @@ class _Wait:
 
 
 class CloseWaiters:
-    """Who waits for the connection to be closed for good.
+    """The threads that wait for the connection to be closed for good.
 
-    They wait for a socket and not for a lock: an exception of a signal handler, as Ctrl-C raises one, may
-    end the wait at any moment, and would leave a lock in the wrong state.
+    Each waits for a socket and not for a lock: an exception of a signal handler, such as KeyboardInterrupt,
+    may end the wait at any moment, and would leave a lock in the wrong state.
     """
 
     def __init__(self) -> None:
         self._waits: set[_Wait] = set()
 
     def tell(self, reason: Exception | None) -> None:
-        """The connection is closed; ``reason`` says why, None if somebody logged out."""
+        """End all waits: the connection is closed for ``reason``, None after a logout."""
         for wait in tuple(self._waits):
             wait.end(reason)
 
@@ -80,7 +78,7 @@ class CloseWaiters:
 
 
 class Endable(Protocol):
-    """What is ended here: the driver of a connection; every method may be called from any thread."""
+    """The driver of a connection, as far as its end needs it; every method may be called from any thread."""
 
     core: Core
     dispatcher: Dispatcher
@@ -100,7 +98,7 @@ class Endable(Protocol):
 
 
 def report(driver: Endable, abandoned: Abandoned) -> None:
-    """Say in the log what was left undone, if there is anything."""
+    """Log the messages and events that a connection abandoned, if there are any."""
     if abandoned:
         running = driver.dispatcher.running_receivers() if abandoned.running else ()
         now = f" (now running: {', '.join(running)})" if running else ""
@@ -124,7 +122,7 @@ def exit_has_begun() -> bool:
 
 
 def caused_by_exit(error: BaseException) -> bool:
-    """Whether a callback raised this because the exit ended the connection under it: nobody's mistake."""
+    """Whether a callback raised this only because the exit of the interpreter ended its connection."""
     return _begun and isinstance(error, NotConnectedError)
 
 
@@ -136,7 +134,7 @@ def _at_exit() -> None:
     if not unfinished:
         return
     deadline = Deadline(min(connection.timeouts.exit for connection in unfinished))
-    # All begin before one is waited for, lest a receiver of the first takes the time of the others.
+    # Every logout begins before the first wait: else a slow receiver of the first takes the others' time.
     ends = [(connection, connection.begin_logout(deadline)) for connection in unfinished]
     for connection, wait in ends:
         report(connection, wait())
@@ -151,9 +149,9 @@ atexit.register(_at_exit)
 class _Signals:
     """Handles signals as long as a ``with`` statement runs; the previous handlers are restored afterwards.
 
-    The handler takes no lock, as it may interrupt whoever holds it: it notes the signal. What wakes the
-    main thread is the interpreter, which writes a byte for every signal, also one that others handle:
-    whichever thread the system interrupted, and be it a moment before this one begins to wait.
+    The handler only notes the signal. It takes no lock, because it may interrupt the thread that holds the
+    lock. The interpreter wakes the main thread: it writes a byte to the waker for every signal. So the wait
+    ends whichever thread the system interrupted, also if the signal arrives just before the wait begins.
     """
 
     def __init__(self, numbers: Collection[int], waker: Waker) -> None:
@@ -183,7 +181,7 @@ class _Signals:
         trace: TracebackType | None,
     ) -> None:
         for number, handler in self._previous.items():
-            # None stands for a handler that was not installed by Python, and cannot be by us.
+            # None stands for a handler of a C library, which Python cannot install again.
             signal.signal(number, signal.SIG_DFL if handler is None else handler)
         if self._previous_descriptor is not None:
             signal.set_wakeup_fd(self._previous_descriptor)
@@ -197,7 +195,7 @@ def check_signals(signals: Iterable[int]) -> tuple[int, ...]:
         )
     numbers = tuple(dict.fromkeys(checks.check_int("signals", number) for number in signals))
     for number in numbers:
-        if number not in signal.valid_signals() or number in _NOBODY_HANDLES:
+        if number not in signal.valid_signals() or number in _UNHANDLED:
             raise ArgumentValueError(f"signals holds {number!r}, which no program can handle")
     if numbers and threading.current_thread() is not threading.main_thread():
         raise ArgumentValueError("signals can be handled in the main thread only")
@@ -207,7 +205,7 @@ def check_signals(signals: Iterable[int]) -> tuple[int, ...]:
 def wait_until_closed(driver: Endable, signals: Collection[int]) -> Exception | None:
     """Wait until the connection is closed for good and return why, or until a signal asks to log out.
 
-    Then it is logged out, until its time is over or another signal comes, and None returned.
+    A signal logs the connection out, within its time-out or until the next signal; the result is None.
     """
     with (
         closing(Waker()) as waker,

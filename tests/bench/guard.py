@@ -155,6 +155,7 @@ def _memory(run: Callable[[], object]) -> int:
 def changes(stored: Mapping[str, Cost], now: Mapping[str, Cost]) -> tuple[list[str], list[str]]:
     """Return what has become dearer, and what has become cheaper or is not stored, in words."""
     dearer, other = [], [f"{name}: not stored" for name in now.keys() - stored.keys()]
+    other += [f"{name}: not measured" for name in stored.keys() - now.keys()]
     for name in stored.keys() & now.keys():
         for kind in ("calls", "memory"):
             old, new = getattr(stored[name], kind), getattr(now[name], kind)

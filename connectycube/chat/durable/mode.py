@@ -189,10 +189,9 @@ class Durability:
     def _begin_from(self, store: DurableStore) -> tuple[float | None, float | None]:
         """The cursor of an earlier process, by both clocks; our own the core knows, or was told to forget."""
         at = store.cursor
-        if self._has_begun or at is None:
-            self._has_begun = True
+        is_first, self._has_begun = not self._has_begun, True
+        if not is_first or at is None:
             return None, None
-        self._has_begun = True
         now = self._service_time()
         # Where the time is not known yet, any moment will do that stands for the one by the service's clock.
         age = max(0.0, now - at) if now is not None else 0.0

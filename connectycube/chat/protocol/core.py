@@ -312,7 +312,7 @@ class Core:
     def close(self, now: float, deadline: float, *, logs_out: bool = True) -> None:
         """End the session: let the server acknowledge what was sent, end the stream, until ``deadline``.
 
-        Who logs out starts anew the next time, with no gap to fill.
+        After a logout (``logs_out``) the next login fills no gap.
         """
         if not self.is_open:
             return

@@ -1,7 +1,7 @@
-"""Commands, outputs and stream events of the core, as data.
+"""The core's inputs and outputs, as data.
 
-A stream event is what one stream tells its session. An output is what the core says: events, outcomes,
-answers and questions, in the order they came about.
+A stream takes credentials, and a session to resume if there is one. It tells its session stream events. The
+core returns outputs: events, outcomes, answers and questions, in the order in which they arose.
 """
 
 from __future__ import annotations
@@ -36,14 +36,14 @@ __all__ = [
 ]
 
 
-# --- what a stream tells ---
+# --- the input of a stream ---
 
 
 @frozen
 class Credentials:
-    """Who logs in, with which password, as which resource.
+    """The user id, password and resource of a login.
 
-    ``by_token`` says that the password is the token of a session, which another one may follow.
+    ``by_token`` says that the password is the token of a REST session; a renewal replaces it.
     """
 
     user_id: int
@@ -54,10 +54,13 @@ class Credentials:
 
 @frozen
 class Resumable:
-    """What it takes to resume a stream-managed session: its id, and how many stanzas were handled."""
+    """A stream-managed session that can be resumed: its id, and how many stanzas we handled."""
 
     id: str
     handled: int
+
+
+# --- stream events ---
 
 
 @frozen
@@ -83,8 +86,8 @@ class Resumed:
 class Bound:
     """A new session has begun under the full JID ``jid``.
 
-    ``managed`` says whether stanzas are counted and acknowledged (XEP-0198), ``resume_id`` is what a
-    later stream can resume it by.
+    ``managed`` says whether stanzas are counted and acknowledged (XEP-0198). A later stream can resume the
+    session by ``resume_id``.
     """
 
     jid: str
@@ -110,7 +113,7 @@ class Nonza:
 StreamEvent = Authenticated | NotResumed | Resumed | Bound | Stanza | Nonza
 
 
-# --- what the core says ---
+# --- outputs ---
 
 
 @frozen
@@ -130,9 +133,10 @@ class CheckStored:
 
 @frozen(eq=False)
 class FetchGap:
-    """A question to history: what has come since ``since``, by our clock, less an overlap?
+    """A question to history: which messages have arrived since ``since``, by our clock, less an overlap?
 
-    Answered with what ``recovery`` offers, then ``gap_answered``.
+    The answer is a series of calls of ``core.recovery`` (dialogs, page, filled, failed), each followed by
+    ``core.gap_answered``.
     """
 
     since: float
@@ -148,7 +152,7 @@ class EchoReceived:
 
 @frozen
 class UncommittedDelivery:
-    """A delivery that comes again on the next link; for those who cannot wait for that."""
+    """A delivery that was not committed, so the server sends it again. Event streams are shown it at once."""
 
     delivery: Delivery
 
@@ -175,23 +179,23 @@ Output = (
 
 @define
 class Counters:
-    """What happened without an event of its own; for diagnosis."""
+    """The numbers of stanzas that made no event; for diagnosis."""
 
     calls: int = 0
-    """Signals of audio and video calls, which are none of this package's business."""
+    """Signals of audio and video calls, which this package does not handle."""
     forged: int = 0
-    """Stanzas that claimed to come from where they did not."""
+    """Stanzas with a false sender."""
     own_echoes: int = 0
-    """What came back of our own doing: a room's echo, presences, typing and markers of this user."""
+    """A room's echoes, presences, typing and markers of this user."""
     refused: int = 0
-    """Requests of a new session (carbons, subscriptions, the inactive state), markers and typing that were
-    refused: nobody waits for their outcome."""
+    """Requests of a new session (carbons, subscriptions, the inactive state), markers and typing that the
+    server refused; no caller waits for their outcome."""
     repeated: int = 0
     """Messages that had been seen before and were not delivered again."""
     not_understood: int = 0
-    """Stanzas that mean nothing to this package."""
+    """Stanzas that this package cannot decode."""
     unclaimed_answers: int = 0
-    """IQ answers that nobody waited for, or from the wrong sender."""
+    """IQ answers without a request, or from the wrong sender."""
     ephemeral_dropped: int = 0
     """Typing events that were not sent because the link was down."""
 

@@ -32,7 +32,7 @@ class Answer:
 
 
 class PendingRequests:
-    """The requests under way; whoever gives up on one says so with ``forget``."""
+    """The requests that have no answer yet."""
 
     def __init__(self) -> None:
         self._pending: dict[str, tuple[frozenset[str | None], Any]] = {}
@@ -41,7 +41,7 @@ class PendingRequests:
         return len(self._pending)
 
     def add(self, request_id: str, to: str | None, own_jid: str, waiter: Any) -> None:
-        """Remember a request: ``to`` is whom it went to, None for one's own account."""
+        """Remember a request; ``to`` is its recipient, None for one's own account."""
         expected: set[str | None] = {to}
         if to is None:
             # A server answers in its own name, in the account's name, or without a name.
@@ -51,7 +51,7 @@ class PendingRequests:
         self._pending[request_id] = (frozenset(expected), waiter)
 
     def answer(self, iq: Any) -> Answer | None:
-        """Return the caller's answer if ``iq`` is one that somebody waits for, from the right sender."""
+        """Return the answer for the request's waiter if ``iq`` answers one and has the right sender."""
         request_id = iq.attrs.get("id")
         pending = self._pending.get(request_id)
         if pending is None or iq.attrs.get("from") not in pending[0]:
@@ -62,7 +62,7 @@ class PendingRequests:
         return Answer(pending[1], node=iq)
 
     def forget(self, request_id: str) -> None:
-        """Nobody waits for that answer any more."""
+        """Drop a request whose caller has stopped waiting."""
         self._pending.pop(request_id, None)
 
     def fail(self, error: Exception) -> list[Answer]:
@@ -154,4 +154,4 @@ PUSHES: dict[tuple[str | None, str, str], PushDecoder] = {
     ("set", "query", ns.LAST_ACTIVITY): _last_activity,
     ("result", "query", ns.LAST_ACTIVITY): _last_activity,
 }
-"""What an IQ can be that nobody asked for, by its type and its first element."""
+"""The decoders of IQs that answer no request, by type, first element and namespace."""

@@ -41,6 +41,7 @@ def test_what_is_cheaper_or_unknown_asks_for_new_figures():
     cheaper = {"send": Cost(calls=96.9, memory=1000.0), "new": Cost(calls=1.0, memory=1.0)}
     other = ["new: not stored", "send: 96.9 calls instead of 100"]
     assert changes(STORED, cheaper) == ([], other)
+    assert changes(STORED, {}) == ([], ["send: not measured"])
 
 
 def test_without_figures_of_this_python_memory_does_not_count():

@@ -6,6 +6,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 
@@ -67,6 +68,18 @@ def begin_to_handle(bot: Bot, sender: Person, gate: Gate, *bodies: str) -> None:
     gate.wait_until_entered()
 
 
+def reborn(
+    make: Callable[..., Bot], dead: Bot, copy: Path, *receivers: Callable[..., object]
+) -> Bot:
+    """Log in a bot with these receivers on a copy of the store that ``dead`` is using."""
+    as_after_a_crash(dead.path, copy)
+    born = make(copy)
+    for receiver in receivers:
+        born.chat.message_received.connect(receiver)
+    born.chat.login()
+    return born
+
+
 def cut_off(bot: Bot, emulator: Emulator) -> None:
     """End the link of a bot with a SLOW policy: it stays without."""
     with bot.chat.events(bot.chat.state_changed, TIMEOUT) as changes:
@@ -122,9 +135,7 @@ def test_what_a_dead_process_had_not_handled_comes_first_and_says_so(
     dead = make()
     begin_to_handle(dead, alice, gate, "one", "two")
     dead.chat.ping(TIMEOUT)  # so that all of it has arrived
-    as_after_a_crash(dead.path, copy)
-    born = make(copy)
-    born.chat.login()
+    born = reborn(make, dead, copy)
     send(alice, born, "three")
     messages = born.events.wait_for("message_received", 3)
     assert [message.body for message in messages] == ["one", "two", "three"]
@@ -139,9 +150,7 @@ def test_what_receivers_had_returned_from_does_not_come_again(make, alice, copy)
     send(alice, dead, "hello")
     dead.events.wait_for("message_received")
     wait_until_handled(dead)
-    as_after_a_crash(dead.path, copy)
-    born = make(copy)
-    born.chat.login()
+    born = reborn(make, dead, copy)
     send(alice, born, "again")
     assert born.events.wait_for("message_received")[0].body == "again"
 
@@ -162,9 +171,7 @@ def test_redelivered_messages_come_in_order_before_the_servers_new_ones(
     cut_off(dead, emulator)
     emulator.forget_sessions(dead.id)
     send(alice, dead, "three")
-    as_after_a_crash(dead.path, copy)
-    born = make(copy)
-    born.chat.login()
+    born = reborn(make, dead, copy)
     born.events.wait_for("message_received", 3)
     assert born.bodies == ["one", "two", "three"]
 
@@ -281,10 +288,7 @@ def test_a_receiver_that_is_run_again_repeats_the_id_and_not_the_answer(
     dead = make()
     dead.chat.message_received.connect(answer)
     begin_to_handle(dead, alice, gate, "hello")
-    as_after_a_crash(dead.path, copy)
-    born = make(copy)
-    born.chat.message_received.connect(answer)
-    born.chat.login()
+    born = reborn(make, dead, copy, answer)
     born.events.wait_for("message_received")
     born.chat.send_private(alice.id, "the end").result(TIMEOUT)
     alice.events.wait_for("message_received", 4)
@@ -313,10 +317,7 @@ def test_an_answer_that_was_not_sent_when_the_process_died_is_sent_once(
     dead.chat.message_received.connect(lambda chat, message: cut_off(dead, emulator))
     dead.chat.message_received.connect(answer)
     begin_to_handle(dead, alice, gate, "hello")
-    as_after_a_crash(dead.path, copy)
-    born = make(copy)
-    born.chat.message_received.connect(answer)
-    born.chat.login()
+    born = reborn(make, dead, copy, answer)
     born.events.wait_for("message_sent")
     born.chat.send_private(alice.id, "the end").result(TIMEOUT)
     alice.events.wait_for("message_received", 2)
@@ -335,10 +336,7 @@ def test_a_send_that_was_refused_does_not_use_up_an_id(make, alice, copy, gate):
     dead = make()
     dead.chat.message_received.connect(answer)
     begin_to_handle(dead, alice, gate, "hello")
-    as_after_a_crash(dead.path, copy)
-    born = make(copy)
-    born.chat.message_received.connect(answer)
-    born.chat.login()
+    born = reborn(make, dead, copy, answer)
     born.events.wait_for("message_received")
     wait_until_handled(born)
     assert len(ids) == 2
@@ -407,9 +405,7 @@ def test_what_a_dead_process_did_not_send_is_sent_in_order_with_its_ids(
     dead.chat.login()
     cut_off(dead, emulator)
     handles = [dead.chat.send_private(alice.id, str(number)) for number in range(30)]
-    as_after_a_crash(dead.path, copy)
-    born = make(copy)
-    born.chat.login()
+    born = reborn(make, dead, copy)
     sent = born.events.wait_for("message_sent", 30)
     assert [event.message_id for event in sent] == [handle.id for handle in handles]
     assert [event.message.body for event in sent] == [str(number) for number in range(30)]
@@ -468,9 +464,7 @@ def test_messages_to_a_group_are_kept_as_well(make, alice, emulator, copy):
     dead.chat.login()
     cut_off(dead, emulator)
     handle = dead.chat.send_message(group, "to all")
-    as_after_a_crash(dead.path, copy)
-    born = make(copy)
-    born.chat.login()
+    born = reborn(make, dead, copy)
     got = alice.events.wait_for("message_received")[0]
     assert (got.id, got.body, got.dialog_id) == (handle.id, "to all", group.id)
     settled(born)
@@ -557,9 +551,7 @@ def test_the_next_process_has_the_resource_of_the_dead_one(make, emulator, copy)
     dead = make()
     dead.chat.login()
     before = emulator.sessions(dead.id)
-    as_after_a_crash(dead.path, copy)
-    born = make(copy)
-    born.chat.login()
+    born = reborn(make, dead, copy)
     assert emulator.sessions(born.id) == before
 
 
