@@ -204,6 +204,10 @@ class Rooms:
             return [*room.left()]
         if room.is_leaving:
             return self._forget(jid)
+        if not room.is_joined:
+            # The server has not handled our join yet, so this is about the stay before it: ejabberd tells
+            # each of a user's devices that all of them were kicked, in one presence for each.
+            return []
         destroyed = child(details, "destroy", ns.MUC_USER) if details is not None else None
         reason = "destroyed" if destroyed is not None else "removed"
         reason = next((word for code, word in _REASONS if code in codes), reason)

@@ -152,6 +152,16 @@ def test_who_is_thrown_out_is_told_why_and_by_whom(inside, codes, reason):
     assert len(inside.written) == 1, "it is not wanted any more"
 
 
+@pytest.mark.parametrize("codes", [(307,), (110, 307)])
+def test_a_late_presence_of_a_kick_does_not_end_the_next_join(inside, codes):
+    inside.says(presence(ME, kind="unavailable", codes=(307,)))
+    assert inside.join("again") == []
+    assert summary(inside.says(presence(ME, kind="unavailable", codes=codes))) == []
+    assert summary(inside.says(presence(ME, codes=(110,)))) == [("again", None)]
+    (left,) = summary(inside.says(presence(ME, kind="unavailable", codes=codes)))
+    assert left.reason == "kicked"
+
+
 def test_an_actor_is_known_by_nick_as_well(inside):
     item = f"<actor nick='{BOB}'/>"
     (left,) = inside.says(presence(ME, item, kind="unavailable", codes=(307,)))
