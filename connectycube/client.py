@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import attrs
 
-from . import checks
+from ._checks import check_int, check_str
 from .config import Config
 from .errors import ArgumentTypeError, ArgumentValueError
 from .models import CustomObject, DialogRef, Message, SearchResult, Session, User
@@ -168,9 +168,9 @@ class ConnectyCube:
 
         Raises ArgumentTypeError, ArgumentValueError.
         """
-        checks.check_str("token", token)
+        check_str("token", token)
         if user_id is not None:
-            checks.check_int("user_id", user_id, least=1)
+            check_int("user_id", user_id, least=1)
         other = self._sibling(renew_session)
         other._transport.adopt(Session(token=token, user_id=user_id))
         return other

@@ -10,31 +10,31 @@ from urllib.parse import urlsplit
 
 from attrs import Attribute, evolve, field, frozen
 
-from . import checks
+from ._checks import check_bool, check_callable, check_int, check_number, check_str
 from .errors import ApiError, ArgumentTypeError, ArgumentValueError
 
 __all__ = ["Config", "Limits", "ReconnectPolicy", "RequestRecord", "RetryPolicy", "Timeouts"]
 
 
 def _seconds(instance: object, attribute: Attribute[float], value: object) -> None:
-    checks.check_number(attribute.name, value, least=0.001)
+    check_number(attribute.name, value, least=0.001)
 
 
 def _count(instance: object, attribute: Attribute[int], value: object) -> None:
-    checks.check_int(attribute.name, value, least=1)
+    check_int(attribute.name, value, least=1)
 
 
 def _bool(instance: object, attribute: Attribute[bool], value: object) -> None:
-    checks.check_bool(attribute.name, value)
+    check_bool(attribute.name, value)
 
 
 def _string(instance: object, attribute: Attribute[str], value: object) -> None:
-    checks.check_str(attribute.name, value)
+    check_str(attribute.name, value)
 
 
 def _optional_string(instance: object, attribute: Attribute[str | None], value: object) -> None:
     if value is not None:
-        checks.check_str(attribute.name, value)
+        check_str(attribute.name, value)
 
 
 def _path(value: Any) -> Any:
@@ -92,7 +92,7 @@ class ReconnectPolicy:
     @max_attempts.validator
     def _check_max_attempts(self, attribute: Attribute[int | None], value: object) -> None:
         if value is not None:
-            checks.check_int("max_attempts", value, least=0)
+            check_int("max_attempts", value, least=0)
 
 
 @frozen(kw_only=True)
@@ -112,7 +112,7 @@ class RetryPolicy:
 
     @max_retries.validator
     def _check_max_retries(self, attribute: Attribute[int], value: object) -> None:
-        checks.check_int("max_retries", value, least=0)
+        check_int("max_retries", value, least=0)
 
 
 @frozen(kw_only=True)
@@ -203,11 +203,11 @@ class Config:
 
     @app_id.validator
     def _check_app_id(self, attribute: Attribute[int], value: object) -> None:
-        checks.check_int("app_id", value, least=1)
+        check_int("app_id", value, least=1)
 
     @api_url.validator
     def _check_api_url(self, attribute: Attribute[str], value: object) -> None:
-        text = checks.check_str("api_url", value)
+        text = check_str("api_url", value)
         try:
             parts = urlsplit(text)
             host, _ = parts.hostname, parts.port
@@ -226,29 +226,29 @@ class Config:
 
     @chat_host.validator
     def _check_chat_host(self, attribute: Attribute[str], value: object) -> None:
-        text = checks.check_str("chat_host", value)
+        text = check_str("chat_host", value)
         if any(character.isspace() or character in "/@:<>&\"'" for character in text):
             raise ArgumentValueError(f"chat_host must be a bare host name, not {text!r}")
 
     @chat_port.validator
     def _check_chat_port(self, attribute: Attribute[int], value: object) -> None:
-        checks.check_int("chat_port", value, least=1, most=65535)
+        check_int("chat_port", value, least=1, most=65535)
 
     @typing_expires.validator
     def _check_typing_expires(self, attribute: Attribute[float | None], value: object) -> None:
         if value is not None:
-            checks.check_number("typing_expires", value, least=0.001)
+            check_number("typing_expires", value, least=0.001)
 
     @ca_file.validator
     def _check_ca_file(self, attribute: Attribute[str | None], value: object) -> None:
-        if value is not None and not os.path.isfile(checks.check_str("ca_file", value)):
+        if value is not None and not os.path.isfile(check_str("ca_file", value)):
             raise ArgumentValueError(f"ca_file is not a file: {value!r}")
 
     @proxy.validator
     def _check_proxy(self, attribute: Attribute[str | None], value: object) -> None:
         if value is None:
             return
-        text = checks.check_str("proxy", value)  # not repeated in errors: it may hold a password
+        text = check_str("proxy", value)  # not repeated in errors: it may hold a password
         try:
             parts = urlsplit(text)
             usable = parts.scheme == "http" and parts.hostname and parts.port != 0
@@ -260,7 +260,7 @@ class Config:
     @on_request.validator
     def _check_on_exchange(self, attribute: Attribute[object], value: object) -> None:
         if value is not None:
-            checks.check_callable("on_request", value)
+            check_callable("on_request", value)
 
     @timeouts.validator
     @retry.validator

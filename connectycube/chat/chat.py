@@ -12,9 +12,10 @@ from typing import Any, TypeVar
 
 from attrs import asdict, evolve
 
-from .. import checks
+from .._checks import check_id, check_int, check_number, check_str
+from .._deadline import Deadline
+from .._forks import register_for_fork
 from ..config import Config
-from ..deadline import Deadline
 from ..errors import (
     ArgumentTypeError,
     ArgumentValueError,
@@ -23,7 +24,6 @@ from ..errors import (
     StanzaError,
     UnexpectedAnswerError,
 )
-from ..forks import register_for_fork
 from ..models import (
     Abandoned,
     ChatState,
@@ -199,7 +199,7 @@ class Chat:
         """
         deadline = Deadline.of(timeout, self._config.timeouts.login)
         if resource is not None:
-            markup.check_text("resource", checks.check_str("resource", resource, longest=1023))
+            markup.check_text("resource", check_str("resource", resource, longest=1023))
         user, secret, by_token = self._resolve_credentials(user_id, password, deadline)
         assert user.id is not None
         credentials = Credentials(user.id, secret, resource or self._resource, by_token)
@@ -224,10 +224,10 @@ class Chat:
             user, token = first_credentials(self._session_credentials, name, deadline)
             return user, token, True
         user = user_id if isinstance(user_id, User) else User(id=user_id)
-        checks.check_int("user_id", user.id, least=1)
+        check_int("user_id", user.id, least=1)
         if password is None:
             raise ArgumentValueError("password must be given with user_id")
-        secret = checks.check_str("password", password)
+        secret = check_str("password", password)
         if "\0" in secret or any("\ud800" <= character <= "\udfff" for character in secret):
             raise ArgumentValueError("password holds a character that cannot be sent")
         return user, secret, False
@@ -325,7 +325,7 @@ class Chat:
             name = type(signal).__name__
             raise ArgumentTypeError(f"signal must be a signal of this connection, not {name}")
         self._driver.check_usable()
-        return self._driver.stream(signal.name, checks.check_number("timeout", timeout, least=0.0))
+        return self._driver.stream(signal.name, check_number("timeout", timeout, least=0.0))
 
     def wait_for(
         self,
@@ -497,7 +497,7 @@ class Chat:
         typing = encode_chat_state("composing", to, kind)
         stop = encode_chat_state("paused", to, kind)
         if stop_after is not None:
-            checks.check_number("stop_after", stop_after, least=0.001)
+            check_number("stop_after", stop_after, least=0.001)
 
         def send(core: Core, now: float) -> None:
             if reference.peer_id is None:
@@ -710,7 +710,7 @@ class Chat:
             raise ArgumentValueError("dialog does not say who the other user is (peer_id)")
         if self._user is not None and peer_id == self._user.id:
             raise ArgumentValueError("dialog is with the user who is logged in")
-        checks.check_int("dialog.peer_id", peer_id, least=1)
+        check_int("dialog.peer_id", peer_id, least=1)
         return DialogRef.private(peer_id, dialog.id), self._addresses.user(peer_id), "chat"
 
     def _prepare(self, message: str | Message, dialog: DialogRef, to: str, clean: bool) -> Message:
@@ -778,7 +778,7 @@ def _a_message_id(message: object) -> str:
     if not isinstance(message, str):
         kind = type(message).__name__
         raise ArgumentTypeError(f"message must be a Message or its id, not {kind}")
-    return checks.check_str("message", message)
+    return check_str("message", message)
 
 
 def _id_of(dialog: DialogRef, message: str | Message) -> str:
@@ -790,7 +790,7 @@ def _id_of(dialog: DialogRef, message: str | Message) -> str:
 
 def _a_room(dialog: object) -> DialogRef:
     if isinstance(dialog, str):
-        return DialogRef.room(checks.check_id("dialog", dialog))
+        return DialogRef.room(check_id("dialog", dialog))
     if not isinstance(dialog, DialogRef):
         kind = type(dialog).__name__
         raise ArgumentTypeError(f"dialog must be a dialog's id, a Dialog or DialogRef, not {kind}")
@@ -798,4 +798,4 @@ def _a_room(dialog: object) -> DialogRef:
         raise ArgumentValueError("dialog is private, and has no room")
     if dialog.id is None:
         raise ArgumentValueError("dialog does not say its id")
-    return DialogRef.room(checks.check_id("dialog", dialog.id), dialog.type or DialogType.GROUP)
+    return DialogRef.room(check_id("dialog", dialog.id), dialog.type or DialogType.GROUP)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from .. import checks
+from .._checks import check_bool
+from .._deadline import Deadline
 from ..config import Config
-from ..deadline import Deadline
 from ..errors import ArgumentValueError
 from ..models import ContactListItem, User
 from .asking import check_user_id, query_of
@@ -80,7 +80,7 @@ class Contacts:
         ``mutual``: ask the same of them, as ConnectyCube's own SDKs do unless they are told otherwise.
         """
         user = self._other("user_id", user_id)
-        asks_too = checks.check_bool("mutual", mutual)
+        asks_too = check_bool("mutual", mutual)
         self._say("subscribed", user)
         if asks_too:
             # No roster set as those SDKs make it: that would take a contact's name and groups away.

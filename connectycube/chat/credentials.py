@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from attrs import evolve
 
-from ..deadline import Deadline
+from .._deadline import Deadline
 from ..errors import (
     ApiAuthenticationError,
     ArgumentTypeError,

@@ -12,8 +12,8 @@ from contextlib import contextmanager
 
 from attrs import define, field
 
+from .._deadline import Deadline
 from ..config import Limits
-from ..deadline import Deadline
 
 __all__ = ["Dispatcher", "Task"]
 

@@ -19,8 +19,10 @@ from typing import Any
 
 from attrs import evolve
 
+from .._deadline import Deadline
+from .._forks import register_for_fork
+from .._tls import client_context
 from ..config import Config, Timeouts
-from ..deadline import Deadline
 from ..errors import (
     ChatAuthenticationError,
     ChatError,
@@ -32,9 +34,7 @@ from ..errors import (
     NotConnectedError,
     SendQueueFullError,
 )
-from ..forks import register_for_fork
 from ..models import Abandoned, ChatState, Message, StateChange
-from ..tls import client_context
 from .credentials import SessionCredentials, renewed
 from .dispatcher import Dispatcher, Task
 from .durable.mode import Durability, SavedState

@@ -10,9 +10,9 @@ from contextlib import AbstractContextManager
 from types import TracebackType
 from typing import Any
 
-from ..deadline import Deadline
+from .._deadline import Deadline
+from .._forks import register_for_fork
 from ..errors import ChatTimeoutError, EventStreamOverflowError, ForkedError, NotConnectedError
-from ..forks import register_for_fork
 from ..models import ChatState, StateChange
 from .protocol.decoding import Delivery
 from .protocol.seen_messages import SeenMessages

@@ -16,8 +16,8 @@ from functools import partial
 
 from attrs import frozen
 
+from .._deadline import Deadline
 from ..config import Config
-from ..deadline import Deadline
 from ..errors import ChatError
 from ..models import DialogRef, Message
 from .dispatcher import Dispatcher

@@ -11,8 +11,8 @@ import threading
 from collections.abc import Callable
 from typing import Any, TypeVar
 
+from .._deadline import Deadline
 from ..config import Config
-from ..deadline import Deadline
 from ..errors import (
     CertificateError,
     ConnectionLostError,

@@ -6,11 +6,11 @@ import threading
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 
-from .. import checks
+from .._checks import check_bool
+from .._deadline import Deadline
+from .._forks import register_for_fork
 from ..config import Config
-from ..deadline import Deadline
 from ..errors import ArgumentValueError, ChatError, ChatTimeoutError, StanzaError
-from ..forks import register_for_fork
 from ..models import PrivacyItem, PrivacyListNames, User
 from .asking import check_user_id, query_of
 from .driver import Driver
@@ -73,9 +73,7 @@ class Privacy:
         it. It makes no difference whether the user was blocked.
         """
         deadline = self._deadline(timeout)
-        item = PrivacyItem(
-            self._other("user_id", user_id), "deny", checks.check_bool("mutual", mutual)
-        )
+        item = PrivacyItem(self._other("user_id", user_id), "deny", check_bool("mutual", mutual))
         with self._one_at_a_time(deadline):
             names = self._names(deadline)
             name = names.default or BLOCK_LIST

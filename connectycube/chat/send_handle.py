@@ -8,7 +8,7 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager
 from typing import Any, Generic, TypeVar
 
-from ..deadline import Deadline
+from .._deadline import Deadline
 from ..errors import ChatTimeoutError
 from ..models import Message
 from .shutdown import caused_by_exit

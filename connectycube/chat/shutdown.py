@@ -12,9 +12,9 @@ from contextlib import closing, contextmanager
 from types import FrameType, TracebackType
 from typing import Any, Protocol
 
-from .. import checks
+from .._checks import check_int
+from .._deadline import Deadline
 from ..config import Timeouts
-from ..deadline import Deadline
 from ..errors import ArgumentTypeError, ArgumentValueError, NotConnectedError
 from ..models import Abandoned
 from .dispatcher import Dispatcher
@@ -193,7 +193,7 @@ def check_signals(signals: Iterable[int]) -> tuple[int, ...]:
         raise ArgumentTypeError(
             f"signals must be several, such as (signal.SIGTERM,), not {type(signals).__name__}"
         )
-    numbers = tuple(dict.fromkeys(checks.check_int("signals", number) for number in signals))
+    numbers = tuple(dict.fromkeys(check_int("signals", number) for number in signals))
     for number in numbers:
         if number not in signal.valid_signals() or number in _UNHANDLED:
             raise ArgumentValueError(f"signals holds {number!r}, which no program can handle")

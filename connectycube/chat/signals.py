@@ -14,8 +14,8 @@ from typing import Any, TypeVar
 import blinker
 from blinker.base import ANY_ID
 
+from .._forks import register_for_fork
 from ..errors import ArgumentTypeError
-from ..forks import register_for_fork
 
 __all__ = ["Signal", "check_callback", "name_of"]
 

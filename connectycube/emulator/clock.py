@@ -8,7 +8,7 @@ from datetime import datetime, timezone
 from email.utils import formatdate
 from typing import Protocol
 
-from connectycube import checks
+from connectycube._checks import check_number
 from connectycube.errors import ArgumentValueError
 
 __all__ = ["Clock", "EmulatorClock", "SystemClock", "expiration_date", "http_date", "iso_time"]
@@ -62,7 +62,7 @@ class EmulatorClock:
         that are too slow end, sessions that nobody resumed are forgotten, what a fault holds back is
         sent. Raises ArgumentValueError, a ValueError, for less than 0 and for a time after 2106.
         """
-        checks.check_number("seconds", seconds, least=0.0)
+        check_number("seconds", seconds, least=0.0)
         if self.time() + seconds >= _LATEST:
             raise ArgumentValueError(f"seconds must not lead beyond the year 2106, as {seconds} do")
         self._advance(float(seconds))

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import trustme
 
-from connectycube import checks
+from connectycube._checks import check_str
 from connectycube.errors import ArgumentTypeError, ArgumentValueError
 
 from .clock import Clock, EmulatorClock, SystemClock
@@ -73,7 +73,7 @@ class Emulator:
             domain=domain,
             **behaviour,
         )
-        self._host = checks.check_str("host", host)
+        self._host = check_str("host", host)
         self._ports = Ports(
             api=api_port,
             chat=chat_port,
@@ -82,7 +82,7 @@ class Emulator:
             https=https_port,
             storage_https=storage_https_port,
         )
-        self._data = None if data is None else checks.check_str("data", os.fspath(data))
+        self._data = None if data is None else check_str("data", os.fspath(data))
         self._clock = EmulatorClock(clock or SystemClock(), self._advance)
         self._faults = Faults(self._on_its_thread)
         self._lock = threading.Lock()

@@ -13,7 +13,7 @@ from typing import Any
 
 from attrs import field, frozen
 
-from connectycube import checks
+from connectycube._checks import check_bool, check_int, check_number, check_one_of, check_str
 from connectycube.errors import ArgumentTypeError, ArgumentValueError
 
 __all__ = ["CHAT", "FAULTS", "REST", "STORAGE", "Fault", "Faults", "Kind", "Parameter"]
@@ -60,27 +60,27 @@ class Kind:
 
 
 def _seconds(name: str, value: Any) -> float:
-    return checks.check_number(name, value, least=0.0)
+    return check_number(name, value, least=0.0)
 
 
 def _optional_seconds(name: str, value: Any) -> int | None:
-    return None if value is None else checks.check_int(name, value, least=0)
+    return None if value is None else check_int(name, value, least=0)
 
 
 def _rate(name: str, value: Any) -> float:
-    return checks.check_number(name, value, least=1.0)
+    return check_number(name, value, least=1.0)
 
 
 def _status(name: str, value: Any) -> int:
-    return checks.check_int(name, value, least=500, most=599)
+    return check_int(name, value, least=500, most=599)
 
 
 def _condition(name: str, value: Any) -> Any:
-    return checks.check_one_of(name, value, _STREAM_ERRORS)
+    return check_one_of(name, value, _STREAM_ERRORS)
 
 
 def _optional_bool(name: str, value: Any) -> bool | None:
-    return None if value is None else checks.check_bool(name, value)
+    return None if value is None else check_bool(name, value)
 
 
 def _yes_or_no(text: str) -> bool:
@@ -159,7 +159,7 @@ FAULTS: dict[str, Kind] = {
         {
             "condition": Parameter(_condition, str, "of RFC 6120, 4.9.3", "conflict"),
             "resumable": Parameter(
-                checks.check_bool,
+                check_bool,
                 _yes_or_no,
                 "whether the session can be resumed afterwards",
                 False,
@@ -297,15 +297,15 @@ class Faults:
         """
         kind = _kind(name)
         if isinstance(user, str):
-            checks.check_str("user", user)
+            check_str("user", user)
         elif user is not None:
-            checks.check_int("user", user, least=1)
+            check_int("user", user, least=1)
         if connection is not None:
-            checks.check_str("connection", connection)
+            check_str("connection", connection)
         if on is not None:
-            checks.check_one_of("on", on, kind.sides)
+            check_one_of("on", on, kind.sides)
         if times is not None:
-            checks.check_int("times", times, least=1)
+            check_int("times", times, least=1)
         fault = Fault(
             self,
             name,
@@ -323,7 +323,7 @@ class Faults:
 
         The keys are the parameters of ``start``; a boolean is yes or no. Raises like ``start``.
         """
-        name, _, rest = checks.check_str("fault", text).partition(":")
+        name, _, rest = check_str("fault", text).partition(":")
         kind = _kind(name)
         readers: dict[str, Callable[[str], Any]] = {
             **{key: parameter.read for key, parameter in kind.parameters.items()},

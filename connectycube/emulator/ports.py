@@ -6,13 +6,13 @@ from typing import Any
 
 from attrs import Attribute, field, frozen
 
-from connectycube import checks
+from connectycube._checks import check_int
 
 __all__ = ["Ports", "origin"]
 
 
 def _port(instance: object, attribute: Attribute[int], value: Any) -> None:
-    checks.check_int(f"{attribute.name}_port", value, least=0, most=65535)
+    check_int(f"{attribute.name}_port", value, least=0, most=65535)
 
 
 @frozen(kw_only=True)

@@ -10,7 +10,7 @@ import sqlite3
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from connectycube import checks
+from connectycube._checks import check_int, check_list, check_one_of, check_str
 from connectycube.errors import ArgumentTypeError, ArgumentValueError
 
 from .accounts import USER_COLUMNS, Accounts
@@ -63,9 +63,9 @@ class Seeder:
         photo: str | None = None,
     ) -> str:
         """Make a dialog; return the id, that of the existing one for a pair that has its dialog."""
-        checks.check_one_of("kind", kind, _KINDS)
-        occupants = checks.check_list("occupants_ids", occupants_ids, "ids of users")
-        admins = checks.check_list("admins_ids", admins_ids, "ids of users")
+        check_one_of("kind", kind, _KINDS)
+        occupants = check_list("occupants_ids", occupants_ids, "ids of users")
+        admins = check_list("admins_ids", admins_ids, "ids of users")
         self._check_users("owner_id", [owner_id])
         self._check_users("occupants_ids", occupants)
         self._check_users("admins_ids", admins)
@@ -74,10 +74,10 @@ class Seeder:
         texts = {"name": name, "description": description, "photo": photo}
         for text_name, text in texts.items():
             if text is not None:
-                checks.check_str(text_name, text)
+                check_str(text_name, text)
         if _KINDS[kind] == PRIVATE:
             return self._private(owner_id, occupants, any((admins, *texts.values())))
-        checks.check_str("name", name)
+        check_str("name", name)
         everybody = list(dict.fromkeys((owner_id, *occupants, *admins)))
         row = self._conversations.add_dialog(
             _KINDS[kind], owner_id, everybody, admins=admins, **texts
@@ -96,7 +96,7 @@ class Seeder:
 
     def _check_users(self, name: str, user_ids: Iterable[object]) -> None:
         for user_id in user_ids:
-            checks.check_int(name, user_id)
+            check_int(name, user_id)
         try:
             self._conversations.check_users(list(user_ids))  # type: ignore[arg-type]
         except ApiError as refusal:
@@ -106,10 +106,10 @@ class Seeder:
 
     def messages(self, dialog_id: str, messages: Iterable[Mapping[str, Any]]) -> list[str]:
         """Store messages of long ago in a dialog, all or none; return their ids."""
-        dialog = self._conversations.store.dialog(checks.check_str("dialog_id", dialog_id))
+        dialog = self._conversations.store.dialog(check_str("dialog_id", dialog_id))
         if dialog is None:
             raise ArgumentValueError(f"dialog_id: there is no dialog {dialog_id}")
-        drafts = self._drafts(dialog, checks.check_list("messages", messages, "mappings"))
+        drafts = self._drafts(dialog, check_list("messages", messages, "mappings"))
         try:
             return self._conversations.add_history(dialog, drafts)
         except sqlite3.IntegrityError as error:
@@ -154,25 +154,25 @@ def _past_draft(message: Any) -> BackdatedMessage:
     if unknown:
         raise ArgumentValueError(f"{min(unknown, key=str)} is no field of a message")
     get = message.get
-    if get("_id") is not None and not is_object_id(checks.check_str("_id", get("_id"))):
+    if get("_id") is not None and not is_object_id(check_str("_id", get("_id"))):
         raise ArgumentValueError(f"_id must be 24 digits from 0 to f, not {get('_id')!r}")
     if get("message") is not None:
-        checks.check_str("message", get("message"), empty=True)
+        check_str("message", get("message"), empty=True)
     if get("date_sent") is not None:
-        checks.check_int("date_sent", get("date_sent"), least=0, most=_LATEST)
+        check_int("date_sent", get("date_sent"), least=0, most=_LATEST)
     if not isinstance(get("custom", {}), Mapping):
         raise ArgumentTypeError("custom must be a mapping")
     return BackdatedMessage(
-        sender_id=checks.check_int("sender_id", get("sender_id")),
+        sender_id=check_int("sender_id", get("sender_id")),
         draft=NewMessage(
             id=get("_id"),
             body=get("message"),
             date_sent=get("date_sent"),
-            attachments=checks.check_list("attachments", get("attachments", ()), "mappings"),
+            attachments=check_list("attachments", get("attachments", ()), "mappings"),
             custom=get("custom", {}),
         ),
         read_ids=frozenset(
-            checks.check_int("read_ids", each)
-            for each in checks.check_list("read_ids", get("read_ids", ()), "ids of users")
+            check_int("read_ids", each)
+            for each in check_list("read_ids", get("read_ids", ()), "ids of users")
         ),
     )

@@ -7,7 +7,7 @@ from typing import Any
 
 from attrs import Attribute, field, frozen
 
-from connectycube import checks
+from connectycube._checks import check_bool, check_int, check_number, check_one_of, check_str
 from connectycube.errors import ArgumentTypeError, ArgumentValueError
 
 from .identities import SocialIdentity
@@ -16,24 +16,24 @@ __all__ = ["Settings"]
 
 
 def _string(instance: object, attribute: Attribute[str], value: object) -> None:
-    checks.check_str(attribute.name, value)
+    check_str(attribute.name, value)
 
 
 def _bool(instance: object, attribute: Attribute[bool], value: object) -> None:
-    checks.check_bool(attribute.name, value)
+    check_bool(attribute.name, value)
 
 
 def _count(instance: object, attribute: Attribute[int], value: object) -> None:
-    checks.check_int(attribute.name, value, least=1)
+    check_int(attribute.name, value, least=1)
 
 
 def _seconds(instance: object, attribute: Attribute[float], value: object) -> None:
-    checks.check_number(attribute.name, value, least=0.0)
+    check_number(attribute.name, value, least=0.0)
 
 
 def _one_of(*choices: str) -> Callable[[object, Attribute[str], object], None]:
     def check(instance: object, attribute: Attribute[str], value: object) -> None:
-        checks.check_one_of(attribute.name, value, choices)
+        check_one_of(attribute.name, value, choices)
 
     return check
 
@@ -46,7 +46,7 @@ def _three_names(
     if isinstance(value, str) or not isinstance(value, Sequence):
         raise ArgumentTypeError(f"{attribute.name} must be a sequence of names, not {value!r}")
     for name in value:
-        checks.check_str(attribute.name, name)
+        check_str(attribute.name, name)
     if len(value) > 3:
         raise ArgumentValueError(f"{attribute.name} must not have more than three names")
 
@@ -113,7 +113,7 @@ class Settings:
     @auth_secret.validator
     def _check_secret(self, attribute: Attribute[str | None], value: object) -> None:
         if value is not None:
-            checks.check_str("auth_secret", value)
+            check_str("auth_secret", value)
 
     @require_signature.validator
     def _check_require_signature(self, attribute: Attribute[bool], value: bool) -> None:
@@ -128,7 +128,7 @@ class Settings:
 
     @domain.validator
     def _check_domain(self, attribute: Attribute[str], value: object) -> None:
-        text = checks.check_str("domain", value)
+        text = check_str("domain", value)
         if any(character.isspace() or character in "/@:<>&\"'" for character in text):
             raise ArgumentValueError(f"domain must be a bare host name, not {text!r}")
 

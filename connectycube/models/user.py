@@ -8,7 +8,7 @@ from typing import Any
 
 from attrs import field, frozen
 
-from .. import checks
+from .._checks import check_int
 from ..errors import ArgumentValueError
 from .fields import as_bool, as_int, as_mapping, as_string, as_strings, as_time, read, wire
 
@@ -89,4 +89,4 @@ def check_user_id(name: str, value: object) -> int:
         value = value.id
         if value is None:
             raise ArgumentValueError(f"{name} is a user without an id")
-    return checks.check_int(name, value, least=1)
+    return check_int(name, value, least=1)

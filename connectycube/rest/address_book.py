@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from .. import checks
+from .._checks import check_bool, check_str
 from ..errors import ArgumentTypeError, ArgumentValueError
 from ..models import AddressBookResult, Contact, Page, User
 from .transport import Transport
@@ -44,10 +44,10 @@ class AddressBook:
         """
         entries: list[dict[str, Any]] = [_entry(contact) for contact in _each("contacts", contacts)]
         entries += [{"phone": _phone(phone), "destroy": 1} for phone in _each("remove", remove)]
-        if not entries and not checks.check_bool("force", force):
+        if not entries and not check_bool("force", force):
             raise ArgumentValueError("contacts and remove are empty")
         body: dict[str, Any] = {"contacts": entries}
-        if checks.check_bool("force", force):
+        if check_bool("force", force):
             body["force"] = 1
         body.update(_device(udid))
         answer = self._transport.call("POST", _PATH, body=body, timeout=timeout)
@@ -75,13 +75,13 @@ class AddressBook:
         Source: server API, "Retrieve already registered contacts/users".
         """
         query: list[tuple[str, str | int]] = [*_device(udid).items()]
-        query.append(("compact", int(checks.check_bool("compact", compact))))
+        query.append(("compact", int(check_bool("compact", compact))))
         path = (*_PATH, "registered_users")
         return self._transport.call("GET", path, query=query, timeout=timeout).page(User.from_json)
 
 
 def _device(udid: object) -> dict[str, str]:
-    return {} if udid is None else {"udid": checks.check_str("udid", udid, longest=_LONGEST_UDID)}
+    return {} if udid is None else {"udid": check_str("udid", udid, longest=_LONGEST_UDID)}
 
 
 def _each(name: str, values: object) -> Iterable[Any]:
@@ -98,9 +98,9 @@ def _entry(contact: object) -> dict[str, Any]:
     else:
         kind = type(contact).__name__
         raise ArgumentTypeError(f"contacts must hold Contacts or (phone, name), not {kind}")
-    return {"name": checks.check_str("name", name), "phone": checks.check_str("phone", phone)}
+    return {"name": check_str("name", name), "phone": check_str("phone", phone)}
 
 
 def _phone(value: object) -> str:
     phone = value.phone if isinstance(value, Contact) else value
-    return checks.check_str("remove", phone)
+    return check_str("remove", phone)

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 from attrs import field, frozen
 
-from .. import checks
+from .._checks import check_id, check_int, check_number, check_one_of, check_str
 from ..errors import ArgumentTypeError, ArgumentValueError
 from ..models import DialogRef, DialogType, Message, User
 from ..models.user import check_user_id
@@ -48,7 +48,7 @@ def check_dialog(name: str, value: object) -> DialogRef:
         raise ArgumentTypeError(
             f"{name} must be a dialog's id, a Dialog or a Message, not {type(value).__name__}"
         )
-    return DialogRef(id=checks.check_id(name, value))
+    return DialogRef(id=check_id(name, value))
 
 
 def check_dialog_id(name: str, value: object) -> str:
@@ -56,7 +56,7 @@ def check_dialog_id(name: str, value: object) -> str:
     dialog = check_dialog(name, value)
     if dialog.id is None:
         raise ArgumentValueError(f"{name} is a dialog without an id")
-    return checks.check_id(name, dialog.id)
+    return check_id(name, dialog.id)
 
 
 def check_message_id(name: str, value: object) -> str:
@@ -69,7 +69,7 @@ def check_message_id(name: str, value: object) -> str:
         raise ArgumentTypeError(
             f"{name} must be a message's id or a Message, not {type(value).__name__}"
         )
-    return checks.check_id(name, value)
+    return check_id(name, value)
 
 
 def check_time(name: str, value: object, whole: Callable[[float], int] | None = None) -> int:
@@ -85,7 +85,7 @@ def check_time(name: str, value: object, whole: Callable[[float], int] | None = 
             )
         seconds = value.timestamp()
     elif isinstance(value, (int, float)) and not isinstance(value, bool):
-        seconds = checks.check_number(name, value)
+        seconds = check_number(name, value)
     else:
         raise ArgumentTypeError(
             f"{name} must be an aware datetime or unix seconds, not {type(value).__name__}"
@@ -123,17 +123,17 @@ Reader = Callable[[str, object, str], "str | int"]
 
 def check_id_filter(name: str, value: object, operator: str) -> str:
     """Read an id, or a model that has one."""
-    return checks.check_id(name, getattr(value, "id", value))
+    return check_id(name, getattr(value, "id", value))
 
 
 def check_int_filter(name: str, value: object, operator: str) -> int:
     """Read an int, a member of an enumeration of ints, or a user."""
-    return checks.check_int(name, value.id if isinstance(value, User) else value)
+    return check_int(name, value.id if isinstance(value, User) else value)
 
 
 def check_text_filter(name: str, value: object, operator: str) -> str:
     """Read text; in a list the service separates values with commas, so they may hold none."""
-    text = checks.check_str(name, value)
+    text = check_str(name, value)
     if operator in _LISTS and "," in text:
         raise ArgumentValueError(f"{name} must not hold a comma: {text!r}")
     return text
@@ -146,8 +146,8 @@ def check_time_filter(name: str, value: object, operator: str) -> int:
 
 def check_type_filter(name: str, value: object, operator: str) -> int:
     """Read a dialog type."""
-    checks.check_one_of(name, value, tuple(DialogType))
-    return int(checks.check_int(name, value))
+    check_one_of(name, value, tuple(DialogType))
+    return int(check_int(name, value))
 
 
 @frozen
@@ -173,17 +173,17 @@ class QuerySchema:
         """Return the query's pairs; raises ArgumentTypeError or ArgumentValueError, naming the argument."""
         pairs = [self._pair(name, value) for name, value in lookups.items()]
         if limit is not None:
-            pairs.append(("limit", checks.check_int("limit", limit, least=1)))
+            pairs.append(("limit", check_int("limit", limit, least=1)))
         if skip is not None:
-            pairs.append(("skip", checks.check_int("skip", skip, least=0)))
+            pairs.append(("skip", check_int("skip", skip, least=0)))
         if sort is not None:
             pairs.append(self._order(sort))
         return pairs
 
     def _order(self, sort: object) -> tuple[str, str]:
-        text = checks.check_str("sort", sort)
+        text = check_str("sort", sort)
         name = text.removeprefix("-")
-        checks.check_one_of("sort (without its minus)", name, self.sortable)
+        check_one_of("sort (without its minus)", name, self.sortable)
         return ("sort_desc" if text.startswith("-") else "sort_asc", name)
 
     def _pair(self, argument: str, value: object) -> tuple[str, str | int]:
@@ -269,14 +269,12 @@ def _json_value(name: str, value: object, depth: int) -> Any:
     if value is None or isinstance(value, (bool, int)):
         return value
     if isinstance(value, str):
-        return checks.check_str(name, value, empty=True)
+        return check_str(name, value, empty=True)
     if isinstance(value, float):
-        return checks.check_number(name, value)
+        return check_number(name, value)
     if isinstance(value, Mapping):
         return {
-            checks.check_str(f"a key of {name}", key): _json_value(
-                f"{name}[{key!r}]", entry, depth - 1
-            )
+            check_str(f"a key of {name}", key): _json_value(f"{name}[{key!r}]", entry, depth - 1)
             for key, entry in value.items()
         }
     if isinstance(value, (list, tuple)):

@@ -9,7 +9,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from datetime import datetime
 from typing import Any
 
-from .. import checks
+from .._checks import check_id, check_int, check_number, check_str
 from ..errors import ArgumentTypeError, ArgumentValueError, NotFoundError
 from ..models import CustomObject, DeleteResult, Message, Page, User
 from .arguments import check_time, check_user_id
@@ -59,7 +59,7 @@ class CustomObjects:
         path = _class(class_name)
         body = _record("fields", fields)
         if parent_id is not None:
-            body["_parent_id"] = checks.check_id("parent_id", parent_id)
+            body["_parent_id"] = check_id("parent_id", parent_id)
         if permissions is not None:
             body["permissions"] = _json_object("permissions", permissions)
         answer = self._transport.call("POST", path, body=body, timeout=timeout)
@@ -127,11 +127,11 @@ class CustomObjects:
         if ids is not None:
             path = (*path, ",".join(_ids("ids", ids)))
         if limit is not None:
-            query.append(("limit", checks.check_int("limit", limit, least=1, most=_PAGE)))
+            query.append(("limit", check_int("limit", limit, least=1, most=_PAGE)))
         if skip is not None:
-            query.append(("skip", checks.check_int("skip", skip, least=0)))
+            query.append(("skip", check_int("skip", skip, least=0)))
         if sort is not None:
-            text = checks.check_str("sort", sort)
+            text = check_str("sort", sort)
             order = "sort_desc" if text.startswith("-") else "sort_asc"
             query.append((order, _field("sort", text.removeprefix("-"))))
         return self._page("GET", path, class_name, query=query, timeout=timeout)
@@ -228,7 +228,7 @@ class CustomObjects:
     ) -> CustomObject:
         """Create a record of class MessageReports; see ``ConnectyCube.report_message``."""
         known = message.id if isinstance(message, Message) else message
-        body = {"reportedMessageId": checks.check_id("message", known), "reason": _reason(reason)}
+        body = {"reportedMessageId": check_id("message", known), "reason": _reason(reason)}
         return self.create("MessageReports", body, timeout=timeout)
 
     def _page(
@@ -239,11 +239,11 @@ class CustomObjects:
 
 
 def _reason(value: object) -> str:
-    return checks.check_str("reason", value)
+    return check_str("reason", value)
 
 
 def _class(class_name: object) -> tuple[str, str]:
-    text = checks.check_str("class_name", class_name)
+    text = check_str("class_name", class_name)
     if not _NAME.fullmatch(text):
         raise ArgumentValueError(f"class_name is not the name of a class: {text!r}")
     return (*_PATH, text)
@@ -260,7 +260,7 @@ def _json_object(name: str, value: object) -> dict[str, Any]:
     if not isinstance(value, Mapping):
         raise ArgumentTypeError(f"{name} must be a mapping, not {type(value).__name__}")
     for key in value:
-        checks.check_str(f"a key of {name}", key)
+        check_str(f"a key of {name}", key)
     try:
         json.dumps(dict(value), allow_nan=False, ensure_ascii=False).encode()
     except (TypeError, ValueError, RecursionError) as error:
@@ -276,7 +276,7 @@ def _record(name: str, value: object) -> dict[str, Any]:
 
 
 def _id(name: str, record: object) -> str:
-    return checks.check_id(name, record.id if isinstance(record, CustomObject) else record)
+    return check_id(name, record.id if isinstance(record, CustomObject) else record)
 
 
 def _ids(name: str, records: object) -> builtins.list[str]:
@@ -322,7 +322,7 @@ def _scalar(name: str, value: object) -> str | int:
     if isinstance(value, int):
         return value
     if isinstance(value, float):
-        return str(checks.check_number(name, value))
+        return str(check_number(name, value))
     if isinstance(value, datetime):
         return check_time(name, value)
-    return checks.check_str(name, value)
+    return check_str(name, value)

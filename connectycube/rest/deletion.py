@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .. import checks
+from .._checks import check_bool
 from ..errors import NotFoundError, PermissionDeniedError
 from ..models import DeleteResult
 from .arguments import chunked
@@ -25,7 +25,7 @@ def delete(
 
     The service answers one id with an empty body or an error, several with three lists.
     """
-    query = [("force", 1)] if checks.check_bool("force", force) else []
+    query = [("force", 1)] if check_bool("force", force) else []
     deadline = transport.deadline(timeout)
     if len(ids) > 1:
         return _merged(

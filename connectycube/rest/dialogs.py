@@ -10,7 +10,7 @@ from typing import Any, NoReturn
 
 from attrs import evolve
 
-from .. import checks
+from .._checks import check_bool, check_str
 from ..errors import ArgumentTypeError, ArgumentValueError
 from ..models import DeleteResult, Dialog, DialogRef, DialogType, Message, Page, User
 from ..models.fields import as_bool
@@ -319,7 +319,7 @@ class Dialogs:
         NotFoundError, ApiError. Source: server API, "Clear dialog history".
         """
         path = (*_PATH, "clearHistory", check_dialog_id("dialog", dialog))
-        query = [("force", 1)] if checks.check_bool("force", force) else []
+        query = [("force", 1)] if check_bool("force", force) else []
         self._transport.call("DELETE", path, query=query, timeout=timeout)
 
     # --- who is in it ---------------------------------------------------------------------------
@@ -397,7 +397,7 @@ class Dialogs:
         ``timeout`` is seconds. Raises ArgumentTypeError, ArgumentValueError, NotFoundError, ApiError.
         Source: server API, "Update notifications settings".
         """
-        body = {"enabled": int(checks.check_bool("enabled", enabled))}
+        body = {"enabled": int(check_bool("enabled", enabled))}
         return self._notifications("PUT", dialog, body, timeout)
 
     def notifications_enabled(
@@ -460,7 +460,7 @@ def _made_of(
     extensions: Mapping[str, Any] | None,
     permissions: Mapping[str, bool] | None,
 ) -> dict[str, Any]:
-    body = _described(checks.check_str("name", name), description, photo, data, permissions)
+    body = _described(check_str("name", name), description, photo, data, permissions)
     if extensions is not None:
         body["extensions"] = check_json_object("extensions", extensions)
     return body
@@ -475,16 +475,16 @@ def _described(
 ) -> dict[str, Any]:
     body: dict[str, Any] = {}
     if name is not None:
-        body["name"] = checks.check_str("name", name)
+        body["name"] = check_str("name", name)
     if description is not None:
-        body["description"] = checks.check_str("description", description, empty=True)
+        body["description"] = check_str("description", description, empty=True)
     if photo is not None:
-        body["photo"] = checks.check_str("photo", photo, empty=True)
+        body["photo"] = check_str("photo", photo, empty=True)
     if data is not None:
         body["data"] = check_json_object("data", data)
     if permissions is not None:
         body["permissions"] = {
-            name: checks.check_bool(f"permissions[{name!r}]", granted)
+            name: check_bool(f"permissions[{name!r}]", granted)
             for name, granted in check_json_object("permissions", permissions).items()
         }
     return body

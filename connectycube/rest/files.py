@@ -12,7 +12,7 @@ from urllib.parse import parse_qsl, urlsplit, urlunsplit
 
 from attrs import evolve
 
-from .. import checks
+from .._checks import check_bool, check_callable, check_id, check_int, check_str
 from ..errors import ApiError, ArgumentTypeError, ArgumentValueError
 from ..models import File, Page
 from .answers import Answer
@@ -60,9 +60,9 @@ class Files:
         Raises ArgumentTypeError, ArgumentValueError, OSError from reading, ApiError, and what ``progress``
         raises. Source: server API, "File upload flow".
         """
-        checks.check_bool("public", public)
+        check_bool("public", public)
         if progress is not None:
-            checks.check_callable("progress", progress)
+            check_callable("progress", progress)
         with opened(source) as (stream, size, own_name):
             name = _a_name(own_name if name is None else name)
             kind = _a_content_type(content_type, name)
@@ -119,9 +119,9 @@ class Files:
         """
         query = []
         if page is not None:
-            query.append(("page", checks.check_int("page", page, least=1)))
+            query.append(("page", check_int("page", page, least=1)))
         if per_page is not None:
-            query.append(("per_page", checks.check_int("per_page", per_page, least=1, most=_PAGE)))
+            query.append(("per_page", check_int("per_page", per_page, least=1, most=_PAGE)))
         return self._transport.call("GET", _PATH, query=query, timeout=timeout).page(File.from_json)
 
     def iter(self, *, timeout: float | None = None) -> Iterator[File]:
@@ -214,7 +214,7 @@ class Files:
         """
         path = (*_PATH, _a_uid(file), "download")
         if progress is not None:
-            checks.check_callable("progress", progress)
+            check_callable("progress", progress)
         deadline = self._deadline(timeout)
         if to is None:
             memory = MemoryWriter(progress, _MOST_BYTES)
@@ -286,17 +286,17 @@ class Files:
 
 def _record(file: object) -> tuple[str, ...]:
     number = file.id if isinstance(file, File) else file
-    return (*_PATH, str(checks.check_int("file", number, least=1)))
+    return (*_PATH, str(check_int("file", number, least=1)))
 
 
 def _a_uid(file: object) -> str:
-    return checks.check_id("file", file.uid if isinstance(file, File) else file)
+    return check_id("file", file.uid if isinstance(file, File) else file)
 
 
 def _a_name(name: object) -> str:
     if name is None:
         raise ArgumentValueError("name is missing: the source has none of its own")
-    text = checks.check_str("name", name, longest=_LONGEST_NAME)
+    text = check_str("name", name, longest=_LONGEST_NAME)
     if not text.isprintable():
         raise ArgumentValueError("name holds characters that cannot be printed")
     return text
@@ -306,7 +306,7 @@ def _a_content_type(content_type: object, name: str) -> str:
     if content_type is None:
         guessed, encoding = mimetypes.guess_type(name, strict=False)
         return guessed if guessed is not None and encoding is None else _UNKNOWN_TYPE
-    text = checks.check_str("content_type", content_type)
+    text = check_str("content_type", content_type)
     if not _MIME_TYPE.fullmatch(text):
         raise ArgumentValueError(f"content_type is not a MIME type: {text!r}")
     return text

@@ -28,7 +28,9 @@ from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.util.connection import create_connection
 
-from ..deadline import Deadline
+from .._deadline import Deadline
+from .._forks import register_for_fork
+from .._tls import client_context
 from ..errors import (
     ApiConnectError,
     ApiConnectTimeoutError,
@@ -36,8 +38,6 @@ from ..errors import (
     ApiNetworkError,
     ApiTimeoutError,
 )
-from ..forks import register_for_fork
-from ..tls import client_context
 from .redact import redact_url
 
 __all__ = ["Body", "BodyWriter", "CallDeadline", "Http", "Reply"]

@@ -12,7 +12,7 @@ from typing import Any
 
 from attrs import evolve
 
-from .. import checks
+from .._checks import check_bool, check_id, check_str
 from ..errors import ArgumentTypeError, ArgumentValueError
 from ..models import (
     Attachment,
@@ -126,7 +126,7 @@ class Messages:
         """
         query = _history(dialog, mark_as_read)
         query += MESSAGES.query(lookups, limit=limit, skip=skip, sort=sort)
-        if checks.check_bool("preview", preview):
+        if check_bool("preview", preview):
             for name, value in (("limit", limit), ("skip", skip), ("sort", sort)):
                 if value is not None:
                     raise ArgumentValueError(f"{name} has no effect on a preview")
@@ -157,7 +157,7 @@ class Messages:
         place = _reference(check_dialog("dialog", dialog))
         start = _history(dialog, mark_as_read)
         limit = check_page_size(page_size)
-        MESSAGES.query(lookups, sort=checks.check_str("sort", sort))
+        MESSAGES.query(lookups, sort=check_str("sort", sort))
         bound = "date_sent__lte" if sort.startswith("-") else "date_sent__gte"
 
         def fetch(second: int | None, position: int) -> Page[Message]:
@@ -210,7 +210,7 @@ class Messages:
         """
         key, target, place = _target(to)
         content: dict[str, Any] = {key: target}
-        checks.check_str("body", body, empty=True)
+        check_str("body", body, empty=True)
         files = _attachments(attachments)
         if not body and not files:
             raise ArgumentValueError("body must not be empty in a message without attachments")
@@ -220,11 +220,11 @@ class Messages:
             content["attachments"] = {
                 str(position): file.to_json() for position, file in enumerate(files)
             }
-        if checks.check_bool("send_to_chat", send_to_chat):
+        if check_bool("send_to_chat", send_to_chat):
             content["send_to_chat"] = 1
-        if checks.check_bool("markable", markable):
+        if check_bool("markable", markable):
             content["markable"] = 1
-        if checks.check_bool("silent", silent):
+        if check_bool("silent", silent):
             content["silent"] = 1
         for name, value in custom.items():
             content[_custom_name(name)] = _custom_value(name, value)
@@ -280,10 +280,10 @@ class Messages:
         change: dict[str, Any] = {"chat_dialog_id": check_dialog_id("dialog", dialog)}
         ids = check_nonempty_list("messages", messages, check_message_id)
         if body is not None:
-            change["message"] = checks.check_str("body", body)
-        if checks.check_bool("read", read):
+            change["message"] = check_str("body", body)
+        if check_bool("read", read):
             change["read"] = 1
-        if checks.check_bool("delivered", delivered):
+        if check_bool("delivered", delivered):
             change["delivered"] = 1
         if len(change) == 1:
             raise ArgumentValueError("there is nothing to change: give body, read or delivered")
@@ -381,9 +381,9 @@ class Messages:
         Raises ArgumentTypeError, ArgumentValueError, PermissionDeniedError, NotFoundError, ApiError.
         Source: server API, "Add/Remove reactions".
         """
-        body = {"add": checks.check_str("reaction", reaction)}
+        body = {"add": check_str("reaction", reaction)}
         if remove is not None:
-            body["remove"] = checks.check_str("remove", remove)
+            body["remove"] = check_str("remove", remove)
         self._react(message, body, timeout)
 
     def remove_reaction(
@@ -394,7 +394,7 @@ class Messages:
         ``timeout`` is seconds. Raises ArgumentTypeError, ArgumentValueError, PermissionDeniedError,
         NotFoundError, ApiError. Source: server API, "Add/Remove reactions".
         """
-        self._react(message, {"remove": checks.check_str("reaction", reaction)}, timeout)
+        self._react(message, {"remove": check_str("reaction", reaction)}, timeout)
 
     def reactions(
         self, message: str | Message, *, timeout: float | None = None
@@ -423,8 +423,8 @@ class Messages:
         ``timeout`` is seconds for all of it. Raises ArgumentTypeError, ArgumentValueError, ApiError.
         Source: server API, "Retrieve messages".
         """
-        wanted = sorted({checks.check_id("ids", message_id) for message_id in ids})
-        checks.check_id("dialog_id", dialog_id)
+        wanted = sorted({check_id("ids", message_id) for message_id in ids})
+        check_id("dialog_id", dialog_id)
         deadline = self._transport.deadline(timeout)
         found: set[str] = set()
         for piece in chunked(wanted):
@@ -464,7 +464,7 @@ _read = reader_of(Message, "custom")
 
 def _history(dialog: object, mark_as_read: object) -> list[tuple[str, str | int]]:
     query: list[tuple[str, str | int]] = [("chat_dialog_id", check_dialog_id("dialog", dialog))]
-    if not checks.check_bool("mark_as_read", mark_as_read):
+    if not check_bool("mark_as_read", mark_as_read):
         query.append(("mark_as_read", 0))
     return query
 
@@ -505,7 +505,7 @@ def _custom_name(name: str) -> str:
 
 def _custom_value(name: str, value: object) -> object:
     if isinstance(value, str):
-        return checks.check_str(name, value, empty=True)
+        return check_str(name, value, empty=True)
     if isinstance(value, (bool, int)):
         return value
     if isinstance(value, float):

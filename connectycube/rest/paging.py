@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable, Iterable, Iterator
 from typing import Any, TypeVar
 
-from .. import checks
+from .._checks import check_int
 from ..models import Message, Page
 
 __all__ = ["PAGE_SIZE", "by_id", "check_page_size", "iterate_pages", "messages_by_time"]
@@ -24,7 +24,7 @@ _OVERLAP = 10
 
 def check_page_size(value: object) -> int:
     """Return a page size; below two items pages could not overlap, above 100 the service cuts them off."""
-    return checks.check_int("page_size", value, least=2, most=PAGE_SIZE)
+    return check_int("page_size", value, least=2, most=PAGE_SIZE)
 
 
 def iterate_pages(

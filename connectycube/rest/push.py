@@ -7,7 +7,7 @@ import json
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from .. import checks
+from .._checks import check_int, check_one_of, check_str
 from ..errors import ArgumentTypeError, ArgumentValueError
 from ..models import PushEvent, PushSubscription, User
 from .arguments import check_user_id
@@ -53,8 +53,8 @@ class Push:
         Raises ArgumentTypeError, ArgumentValueError, ApiError.
         Source: server API, "Create subscription".
         """
-        checks.check_one_of("channel", checks.check_str("channel", channel), _CHANNELS)
-        checks.check_one_of("platform", checks.check_str("platform", platform), _PLATFORMS)
+        check_one_of("channel", check_str("channel", channel), _CHANNELS)
+        check_one_of("platform", check_str("platform", platform), _PLATFORMS)
         _an_environment(environment)
         web = {"web_endpoint": web_endpoint, "web_auth": web_auth, "web_p256dh": web_p256dh}
         needed, foreign = {"token": token}, web
@@ -63,15 +63,15 @@ class Push:
         for name, value in foreign.items():
             if value is not None:
                 raise ArgumentValueError(f"{name} is not for channel {channel}")
-        keys = {name: checks.check_str(name, value) for name, value in needed.items()}
+        keys = {name: check_str(name, value) for name, value in needed.items()}
         if "token" in keys:
             keys = {"client_identification_sequence": keys["token"]}
         if bundle_id is not None:
-            keys["bundle_identifier"] = checks.check_str("bundle_id", bundle_id)
+            keys["bundle_identifier"] = check_str("bundle_id", bundle_id)
         body = {
             "notification_channel": channel,
             "push_token": {"environment": environment, **keys},
-            "device": {"platform": platform, "udid": checks.check_str("udid", udid)},
+            "device": {"platform": platform, "udid": check_str("udid", udid)},
         }
         answer = self._transport.call(
             "POST", _SUBSCRIPTIONS, body=body, timeout=timeout, secrets=list(keys.values())
@@ -95,7 +95,7 @@ class Push:
         Source: server API, "Remove subscription".
         """
         known = subscription.id if isinstance(subscription, PushSubscription) else subscription
-        number = checks.check_int("subscription", known, least=1)
+        number = check_int("subscription", known, least=1)
         self._transport.call("DELETE", (*_SUBSCRIPTIONS, str(number)), timeout=timeout)
 
     def send_event(
@@ -128,7 +128,7 @@ class Push:
             **_recipients(users, external_ids, tags_any, tags_all, tags_exclude),
         }
         if push_type is not None:
-            checks.check_one_of("push_type", checks.check_str("push_type", push_type), _PUSH_TYPES)
+            check_one_of("push_type", check_str("push_type", push_type), _PUSH_TYPES)
             event["push_type"] = push_type
             event["message"] = f"payload={event['message']}"
         answer = self._transport.call("POST", _EVENTS, body={"event": event}, timeout=timeout)
@@ -136,15 +136,15 @@ class Push:
 
 
 def _an_environment(value: object) -> str:
-    text = checks.check_str("environment", value)
-    checks.check_one_of("environment", text, _ENVIRONMENTS)
+    text = check_str("environment", value)
+    check_one_of("environment", text, _ENVIRONMENTS)
     return text
 
 
 def _encoded(payload: object) -> str:
     """Return the payload as the service takes it: JSON in base64."""
     if isinstance(payload, str):
-        payload = {"message": checks.check_str("payload", payload)}
+        payload = {"message": check_str("payload", payload)}
     if not isinstance(payload, Mapping):
         kind = type(payload).__name__
         raise ArgumentTypeError(f"payload must be a string or a mapping, not {kind}")
@@ -192,7 +192,7 @@ def _several(name: str, values: object) -> list[Any]:
 
 
 def _joined(name: str, values: object) -> str:
-    texts = [checks.check_str(name, value) for value in _several(name, values)]
+    texts = [check_str(name, value) for value in _several(name, values)]
     for text in texts:
         if "," in text:
             raise ArgumentValueError(f"{name} must not hold a comma: {text!r}")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from datetime import datetime, timezone
 
-from .. import checks
+from .._checks import check_int, check_str
 from ..errors import ArgumentValueError
 from ..models import SearchResult
 from .arguments import check_dialog_id, check_nonempty_list, check_time
@@ -27,14 +27,14 @@ def search(
     timeout: float | None = None,
 ) -> SearchResult:
     """Carry out :meth:`ConnectyCube.search`."""
-    query: list[tuple[str, str | int]] = [("search_text", checks.check_str("text", text))]
+    query: list[tuple[str, str | int]] = [("search_text", check_str("text", text))]
     if dialogs is not None:
         query.append(
             ("chat_dialog_ids", ",".join(check_nonempty_list("dialogs", dialogs, check_dialog_id)))
         )
     query += _span(start, end)
     if limit is not None:
-        query.append(("limit", checks.check_int("limit", limit, least=1)))
+        query.append(("limit", check_int("limit", limit, least=1)))
     answer = transport.call("GET", ("chat", "search"), query=query, timeout=timeout)
     data = answer.object()
     if not isinstance(data.get("results"), dict) and not any(name in data for name in _LISTS):

@@ -11,7 +11,7 @@ from typing import Any
 
 from attrs import evolve, frozen
 
-from .. import checks
+from .._checks import check_bool, check_one_of, check_str
 from ..errors import ApiAuthenticationError, ArgumentTypeError, ArgumentValueError
 from ..models import Session
 from .answers import Answer
@@ -76,7 +76,7 @@ class Sessions:
         if full_name is not None and not guest:
             raise ArgumentValueError("full_name is for guests; other users have their own")
         named = {"login": login, "email": email, "password": password}
-        if checks.check_bool("guest", guest):
+        if check_bool("guest", guest):
             _none_of("a guest", {"login": login, "email": email, "provider": provider, **keys})
             who = {"user": _guest(full_name, password)}
         elif provider is not None:
@@ -174,8 +174,8 @@ def _credentials(*, login: object, email: object, password: object) -> dict[str,
         raise ArgumentValueError("give login or email, and not both")
     name, value = ("login", login) if email is None else ("email", email)
     return {
-        name: checks.check_str(name, value),
-        "password": checks.check_str("password", password),
+        name: check_str(name, value),
+        "password": check_str("password", password),
     }
 
 
@@ -193,14 +193,14 @@ def _guest(full_name: str | None, password: str | None) -> dict[str, str]:
     _none_of("a guest", {"password": password})
     guest = {"guest": "1"}
     if full_name is not None:
-        guest["full_name"] = checks.check_str("full_name", full_name)
+        guest["full_name"] = check_str("full_name", full_name)
     return guest
 
 
 def _vouched(provider: object, keys: Mapping[str, object]) -> dict[str, Any]:
     """Return the service's fields for a user that a provider vouches for, checked."""
-    name = checks.check_str("provider", provider)
-    checks.check_one_of("provider", name, PROVIDERS)
+    name = check_str("provider", provider)
+    check_one_of("provider", name, PROVIDERS)
     known = PROVIDERS[name]
     for key in known.required:
         if keys.get(key) is None:
@@ -208,7 +208,7 @@ def _vouched(provider: object, keys: Mapping[str, object]) -> dict[str, Any]:
     for key in keys:
         if key not in (*known.required, *known.optional):
             raise ArgumentTypeError(f"{key} is no key of {name}")
-    checked = {key: checks.check_str(key, value) for key, value in keys.items()}
+    checked = {key: check_str(key, value) for key, value in keys.items()}
     if known.place == "user":  # an identity provider of one's own takes the token as the login
         return {"user": {"login": checked.pop("token"), **checked}}
     return {"provider": name, known.place: checked}

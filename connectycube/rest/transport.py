@@ -16,10 +16,10 @@ from urllib.parse import quote, urlencode
 
 from attrs import evolve, frozen
 
-from .. import checks
+from .._checks import check_callable, check_number
+from .._forks import register_for_fork
 from ..config import Config, RequestRecord
 from ..errors import ApiError, ApiTimeoutError, ArgumentTypeError, ArgumentValueError
-from ..forks import register_for_fork
 from ..models import Session
 from ..models.fields import as_time
 from .answers import Answer, answer_of
@@ -74,7 +74,7 @@ class Transport:
         share: Transport | None = None,
     ) -> None:
         if renew_session is not None:
-            checks.check_callable("renew_session", renew_session)
+            check_callable("renew_session", renew_session)
         self._config = config
         self._base = config.api_url.rstrip("/")
         self._state = SessionState()
@@ -235,7 +235,7 @@ class Transport:
         if isinstance(timeout, CallDeadline):
             return timeout
         if timeout is not None:
-            return CallDeadline(checks.check_number("timeout", timeout, least=0.001))
+            return CallDeadline(check_number("timeout", timeout, least=0.001))
         times = self._config.timeouts
         return CallDeadline(times.rest_connect + times.rest_read, silence=times.rest_read)
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from attrs import frozen
 
-from .. import checks
+from .._checks import check_int, check_one_of, check_str
 from ..errors import ArgumentTypeError, ArgumentValueError
 from ..models import Page, User
 from .arguments import check_time, check_user_id
@@ -33,7 +33,7 @@ class _Field:
 
 
 def _a_text(name: str, value: object, word: str) -> str:
-    return checks.check_str(name, value)
+    return check_str(name, value)
 
 
 def _an_id(name: str, value: object, word: str) -> int:
@@ -118,7 +118,7 @@ class Users:
         if login is None and email is None:
             raise ArgumentValueError("a user needs a login or an email")
         fields = _fields(texts, tags, timezone, empty=False)
-        fields["password"] = checks.check_str("password", password)
+        fields["password"] = check_str("password", password)
         answer = self._transport.call(
             "POST",
             _PATH,
@@ -175,8 +175,8 @@ class Users:
         if (password is None) != (old_password is None):
             raise ArgumentValueError("password and old_password go together")
         if password is not None:
-            fields["password"] = checks.check_str("password", password)
-            fields["old_password"] = checks.check_str("old_password", old_password)
+            fields["password"] = check_str("password", password)
+            fields["old_password"] = check_str("old_password", old_password)
         if not fields:
             raise ArgumentValueError("nothing to update: give at least one field")
         path = (*_PATH, str(user_id))
@@ -202,7 +202,7 @@ class Users:
         if user is not None:
             path: tuple[str, ...] = (*_PATH, str(check_user_id("user", user)))
         else:
-            path = (*_PATH, "external", checks.check_str("external_id", external_id))
+            path = (*_PATH, "external", check_str("external_id", external_id))
         self._transport.call("DELETE", path, timeout=timeout)
 
     def reset_password(self, email: str, *, timeout: float | None = None) -> None:
@@ -211,7 +211,7 @@ class Users:
         ``timeout`` is seconds. Raises ArgumentTypeError, ArgumentValueError, NotFoundError, ApiError.
         Source: server API, "Reset User password by email".
         """
-        query = [("email", checks.check_str("email", email))]
+        query = [("email", check_str("email", email))]
         self._transport.call("GET", (*_PATH, "password", "reset"), query=query, timeout=timeout)
 
     def get(self, user: int | User, *, timeout: float | None = None) -> User:
@@ -261,9 +261,9 @@ class Users:
         """
         query = _query(lookups)
         if limit is not None:
-            query.append(("limit", checks.check_int("limit", limit, least=1, most=_PAGE)))
+            query.append(("limit", check_int("limit", limit, least=1, most=_PAGE)))
         if skip is not None:
-            query.append(("offset", checks.check_int("skip", skip, least=0)))
+            query.append(("offset", check_int("skip", skip, least=0)))
         if sort is not None:
             query.append(_order(sort))
         return self._transport.call("GET", _V2, query=query, timeout=timeout).page(User.from_json)
@@ -293,18 +293,18 @@ def _fields(
     for name, text in texts.items():
         if text is not None:
             may_be_empty = empty and name not in ("login", "email")
-            fields[name] = checks.check_str(name, text, empty=may_be_empty)
+            fields[name] = check_str(name, text, empty=may_be_empty)
     if tags is not None:
         fields["tag_list"] = _tag_list(tags)
     if timezone is not None:
-        fields["timezone"] = checks.check_int("timezone", timezone)
+        fields["timezone"] = check_int("timezone", timezone)
     return fields
 
 
 def _tag_list(tags: object) -> str:
     if isinstance(tags, (str, bytes)) or not isinstance(tags, Iterable):
         raise ArgumentTypeError(f"tags must be a list of strings, not {type(tags).__name__}")
-    texts = [checks.check_str("tags", tag) for tag in tags]
+    texts = [check_str("tags", tag) for tag in tags]
     for text in texts:
         if "," in text:
             raise ArgumentValueError(f"tags must not hold a comma: {text!r}")
@@ -343,7 +343,7 @@ def _several(name: str, values: object) -> builtins.list[Any]:
 
 
 def _order(sort: object) -> tuple[str, str]:
-    text = checks.check_str("sort", sort)
+    text = check_str("sort", sort)
     name = text.removeprefix("-")
-    checks.check_one_of("sort (without its minus)", name, USERS)
+    check_one_of("sort (without its minus)", name, USERS)
     return ("sort_desc" if text.startswith("-") else "sort_asc", USERS[name].wire)

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from connectycube import checks
+from connectycube import _checks as checks
 from connectycube.errors import ArgumentTypeError, ArgumentValueError
 
 NAME = "the_name"

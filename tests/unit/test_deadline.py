@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from connectycube import deadline as module
-from connectycube.deadline import Deadline
+from connectycube import _deadline as module
+from connectycube._deadline import Deadline
 from connectycube.errors import ArgumentTypeError, ArgumentValueError
 
 SECONDS = st.floats(min_value=0, max_value=1e6)

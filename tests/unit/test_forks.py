@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from connectycube import forks
+from connectycube import _forks as forks
 
 
 class Thing:

@@ -7,7 +7,7 @@ import ssl
 import pytest
 
 from connectycube import ArgumentValueError
-from connectycube.tls import client_context
+from connectycube._tls import client_context
 
 
 def test_the_policy_verifies_chain_and_host_name_and_speaks_no_old_tls(certificates):

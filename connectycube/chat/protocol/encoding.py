@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from ... import checks
+from ..._checks import check_bool, check_int, check_str
 from ...errors import ArgumentTypeError, ArgumentValueError
 from ...models import Attachment, Message
 from ...models.fields import EPOCH
@@ -62,11 +62,9 @@ def encode_message(message: Message, to: str, kind: str = "chat") -> bytes:
         f'<extraParams xmlns="{ns.CLIENT}">',
         f"<date_sent>{_seconds(message.date_sent)}</date_sent>",
     ]
-    if message.destroy_after is None and checks.check_bool(
-        "save_to_history", message.save_to_history
-    ):
+    if message.destroy_after is None and check_bool("save_to_history", message.save_to_history):
         parts.append("<save_to_history>1</save_to_history>")
-    if checks.check_bool("silent", message.silent):
+    if check_bool("silent", message.silent):
         parts.append("<silent>1</silent>")
     parts.append(_params("custom", message.custom, RESERVED))
     if message.dialog_id is not None:
@@ -75,9 +73,9 @@ def encode_message(message: Message, to: str, kind: str = "chat") -> bytes:
         parts.append(_attachment(f"attachments[{position}]", attachment))
     parts.append("</extraParams>")
     if message.destroy_after is not None:
-        seconds = checks.check_int("destroy_after", message.destroy_after, least=1)
+        seconds = check_int("destroy_after", message.destroy_after, least=1)
         parts.append(f'<destroy xmlns="{ns.DESTROY_AFTER}" after="{seconds}"/>')
-    if checks.check_bool("markable", message.markable):
+    if check_bool("markable", message.markable):
         parts.append(f'<markable xmlns="{ns.CHAT_MARKERS}"/>')
     parts.append("</message>")
     return "".join(parts).encode()
@@ -103,8 +101,8 @@ def encode_edit(
     message_id: str, body: str, is_last: bool, dialog_id: str, to: str, kind: str, own_id: str
 ) -> bytes:
     """Write the new body of a message that was sent before. (XEP-0308.)"""
-    checked = text(check_text("body", checks.check_str("body", body), remedy=_CLEAN))
-    last = "true" if checks.check_bool("is_last", is_last) else "false"
+    checked = text(check_text("body", check_str("body", body), remedy=_CLEAN))
+    last = "true" if check_bool("is_last", is_last) else "false"
     return (
         f'<message to="{attribute(to)}" type="{kind}" id="{own_id}"><body>{checked}</body>'
         f'<replace xmlns="{ns.CORRECTION}" id="{_id("message id", message_id)}" last="{last}"/>'
@@ -151,7 +149,7 @@ def encode_iq(kind: str, to: str | None, payload: str, own_id: str) -> bytes:
 
 
 def _id(name: str, value: object) -> str:
-    return attribute(check_text(name, checks.check_str(name, value)))
+    return attribute(check_text(name, check_str(name, value)))
 
 
 def _dialog(dialog_id: str) -> str:

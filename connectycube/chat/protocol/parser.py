@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import Any, TypeAlias
 from xml.parsers import expat
 
-from ...eagerxml import EagerFeeder
+from ..._expat import EagerFeeder
 from ...errors import StreamProtocolError
 from . import namespaces as ns
 from .nodes import Node, add_text, attach, children, new_node

@@ -11,7 +11,7 @@ from typing import Any
 
 from attrs import evolve, frozen
 
-from ... import checks
+from ..._checks import check_bool, check_int, check_list, check_one_of, check_str
 from ...errors import ArgumentTypeError, ArgumentValueError
 from ...models import PrivacyItem, PrivacyListNames
 from ...models.fields import as_int
@@ -57,7 +57,7 @@ class Rule:
 
 def check_list_name(name: str, value: object) -> str:
     """Return ``value`` if it can be the name of a list; errors call it ``name``."""
-    return check_text(name, checks.check_str(name, value, longest=1023))
+    return check_text(name, check_str(name, value, longest=1023))
 
 
 def decode_names(query: Any) -> PrivacyListNames:
@@ -128,7 +128,7 @@ def rules_of(items: Iterable[PrivacyItem], me: int | None, addresses: Addresses)
     Raises ArgumentTypeError or ArgumentValueError that names the argument ``items``.
     """
     checked: dict[int, PrivacyItem] = {}
-    for place, item in enumerate(checks.check_list("items", items, "PrivacyItem objects")):
+    for place, item in enumerate(check_list("items", items, "PrivacyItem objects")):
         _check_item(f"items[{place}]", item, me)
         if item.user_id in checked:
             raise ArgumentValueError(f"items[{place}] is about user {item.user_id}, again")
@@ -141,11 +141,11 @@ def rules_of(items: Iterable[PrivacyItem], me: int | None, addresses: Addresses)
 def _check_item(name: str, item: object, me: int | None) -> None:
     if not isinstance(item, PrivacyItem):
         raise ArgumentTypeError(f"{name} must be a PrivacyItem, not {type(item).__name__}")
-    checks.check_int(f"{name}.user_id", item.user_id, least=1)
+    check_int(f"{name}.user_id", item.user_id, least=1)
     if item.user_id == me:
         raise ArgumentValueError(f"{name}.user_id is the user who is logged in")
-    checks.check_one_of(f"{name}.action", item.action, _ACTIONS)
-    checks.check_bool(f"{name}.mutual", item.mutual)
+    check_one_of(f"{name}.action", item.action, _ACTIONS)
+    check_bool(f"{name}.mutual", item.mutual)
 
 
 def _pair(item: PrivacyItem, addresses: Addresses) -> tuple[Rule, Rule]:

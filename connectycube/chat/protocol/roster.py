@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from ... import checks
+from ..._checks import check_list, check_str
 from ...errors import ArgumentValueError
 from ...models import ContactListItem
 from . import namespaces as ns
@@ -68,7 +68,7 @@ def encode_contact(
 
 
 def _groups(groups: Iterable[str]) -> list[str]:
-    several = checks.check_list("groups", groups, "strings")
+    several = check_list("groups", groups, "strings")
     named = [_label(f"groups[{place}]", group) for place, group in enumerate(several)]
     for place, group in enumerate(named):
         if group in named[:place]:
@@ -77,7 +77,7 @@ def _groups(groups: Iterable[str]) -> list[str]:
 
 
 def _label(name: str, value: object) -> str:
-    label = check_text(name, checks.check_str(name, value))
+    label = check_text(name, check_str(name, value))
     if len(label.encode()) > _LONGEST:
         raise ArgumentValueError(
             f"{name} has {len(label.encode())} bytes; at most {_LONGEST} are allowed"

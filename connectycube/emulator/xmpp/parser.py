@@ -11,7 +11,7 @@ from xml.parsers import expat
 
 from attrs import frozen
 
-from connectycube.eagerxml import EagerFeeder
+from connectycube._expat import EagerFeeder
 
 from . import namespaces as ns
 from .element import Element

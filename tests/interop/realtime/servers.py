@@ -15,7 +15,7 @@ from xml.sax.saxutils import escape
 from attrs import frozen
 
 from connectycube import Chat, Config, ConnectyCube, DialogRef, DialogType
-from connectycube.deadline import Deadline
+from connectycube._deadline import Deadline
 from connectycube.emulator import Emulator
 from tests.interop.server_process import ServerProcess
 from tests.interop.slixmpp_peer import SlixmppPeer

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from connectycube import PrivacyItem, PrivacyListNames, StanzaError
-from connectycube.deadline import Deadline
+from connectycube._deadline import Deadline
 from tests.support.inside import driver_of
 from tests.support.waiting import TIMEOUT
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from connectycube import checks
+from connectycube import _checks as checks
 from tests.bench import guard
 from tests.bench.guard import Cost, changes, main
 

@@ -11,9 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from connectycube._deadline import Deadline
 from connectycube.chat.dispatcher import Dispatcher, Task
 from connectycube.config import Limits
-from connectycube.deadline import Deadline
 from tests.support.waiting import TIMEOUT, Gate, wait_until
 
 NAMES = (f"of-test-{number}" for number in itertools.count())

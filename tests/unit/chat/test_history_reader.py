@@ -11,12 +11,12 @@ from typing import Any
 import pytest
 
 from connectycube import ChatError, Config, DialogRef, Limits, Message
+from connectycube._deadline import Deadline
 from connectycube.chat.dispatcher import Dispatcher, Task
 from connectycube.chat.history_reader import History, HistoryReader
 from connectycube.chat.protocol.core import Core
 from connectycube.chat.protocol.events import CheckStored, FetchGap
 from connectycube.chat.protocol.outbox import Submission
-from connectycube.deadline import Deadline
 from tests.support.waiting import TIMEOUT, wait_until
 
 FIRST, SECOND = DialogRef.room("first"), DialogRef.room("second")

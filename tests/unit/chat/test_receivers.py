@@ -5,11 +5,11 @@ import threading
 
 import pytest
 
+from connectycube._deadline import Deadline
 from connectycube.chat.dispatcher import Dispatcher, Task
 from connectycube.chat.receivers import call_receivers
 from connectycube.chat.signals import Signal
 from connectycube.config import Limits
-from connectycube.deadline import Deadline
 from connectycube.models import CallbackFailure, Typing
 from tests.support.waiting import TIMEOUT
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from connectycube import checks
+from connectycube import _checks as checks
 from tests.support.jitter import APART, LONGEST, Jitter
 
 

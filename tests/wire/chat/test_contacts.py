@@ -12,7 +12,7 @@ from connectycube import (
     StanzaError,
     User,
 )
-from connectycube.deadline import Deadline
+from connectycube._deadline import Deadline
 from tests.support.inside import driver_of, session_of
 from tests.support.people import SLOW, Person, away, logged_in, settled
 from tests.support.waiting import TIMEOUT

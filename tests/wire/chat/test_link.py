@@ -16,6 +16,8 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+from connectycube._deadline import Deadline
+from connectycube._tls import client_context
 from connectycube.chat.link import (
     AttemptCancelled,
     Link,
@@ -24,7 +26,6 @@ from connectycube.chat.link import (
     wait_for,
 )
 from connectycube.config import Config
-from connectycube.deadline import Deadline
 from connectycube.errors import (
     CertificateError,
     ConnectionLostError,
@@ -33,7 +34,6 @@ from connectycube.errors import (
     HostUnreachableError,
     TlsError,
 )
-from connectycube.tls import client_context
 from tests.support.certificates import HOST, REFUSED
 from tests.support.scripted import ScriptedServer, stay_silent
 from tests.support.waiting import TIMEOUT

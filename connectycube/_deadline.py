@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 
-from . import checks
+from ._checks import check_number
 
 __all__ = ["Deadline"]
 
@@ -21,7 +21,7 @@ class Deadline:
     @classmethod
     def of(cls, timeout: float | None, default: float) -> Deadline:
         """A deadline from a call's ``timeout`` argument (seconds; None: ``default``)."""
-        return cls(default if timeout is None else checks.check_number("timeout", timeout, least=0))
+        return cls(default if timeout is None else check_number("timeout", timeout, least=0))
 
     def within(self, timeout: float) -> Deadline:
         """The deadline that comes first: this one, or ``timeout`` seconds from now."""

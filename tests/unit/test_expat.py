@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from connectycube.eagerxml import EagerFeeder, TagBuffer
+from connectycube._expat import EagerFeeder, TagBuffer
 
 STANZAS = (
     b"<a/>",
