@@ -19,7 +19,7 @@ import attrs
 
 import connectycube
 from connectycube import ChatState, Config, Limits, ReconnectPolicy, Timeouts, config, errors
-from connectycube.chat.protocol.backoff import Backoff
+from connectycube._backoff import Backoff
 from connectycube.chat.protocol.states import READY_STATES, TRANSITIONS
 from connectycube.emulator import coverage
 from connectycube.emulator import settings as emulator_settings

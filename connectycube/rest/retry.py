@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 
+from .._backoff import delay_before
 from ..config import RetryPolicy
 from ..errors import ApiConnectError, ApiError
 from .answers import retry_after
@@ -22,7 +23,7 @@ def pause_after_failure(
     lost = method in _REPEATABLE and not isinstance(error, TimeoutError)
     if attempt > policy.max_retries or not (isinstance(error, ApiConnectError) or lost):
         return None
-    return _jittered(policy, attempt)
+    return delay_before(attempt, policy, random.random)
 
 
 def pause_after_reply(policy: RetryPolicy, method: str, reply: Reply, attempt: int) -> float | None:
@@ -31,10 +32,4 @@ def pause_after_reply(policy: RetryPolicy, method: str, reply: Reply, attempt: i
     if attempt > policy.max_retries or not (passing or reply.status == 429):
         return None
     asked = retry_after(reply.headers)
-    return _jittered(policy, attempt) if asked is None else asked
-
-
-def _jittered(policy: RetryPolicy, attempt: int) -> float:
-    return random.uniform(0.5, 1.5) * min(
-        policy.max_delay, policy.delay * 2.0 ** min(attempt - 1, 64)
-    )
+    return delay_before(attempt, policy, random.random) if asked is None else asked

@@ -22,7 +22,7 @@ TESTS = ROOT / "tests"
 LONGEST_NAME = 70
 
 BASE = {"errors", "_checks"}
-TOOLS = {"_deadline", "_expat", "_forks", "_tls"}
+TOOLS = {"_backoff", "_deadline", "_expat", "_forks", "_tls"}
 VALUES = BASE | TOOLS | {"config", "models"}
 PUBLIC = {"connectycube", "connectycube.emulator", "connectycube.errors", "connectycube.testing"}
 
@@ -30,6 +30,7 @@ PUBLIC = {"connectycube", "connectycube.emulator", "connectycube.errors", "conne
 MAY_KNOW: dict[str, set[str]] = {
     "errors": set(),
     "_checks": {"errors"},
+    "_backoff": {"config"},
     "_deadline": BASE,
     "_expat": set(),
     "_forks": set(),

@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable, Iterable, Sequence
 from typing import Any
 
+from ..._backoff import Backoff
 from ...config import Config
 from ...errors import (
     ChatAuthenticationError,
@@ -26,7 +27,6 @@ from ...errors import (
 )
 from ...models import ChatState, DialogRef, Message, StateChange
 from .addresses import Addresses
-from .backoff import Backoff
 from .decoding import Delivery
 from .events import (
     Authenticated,

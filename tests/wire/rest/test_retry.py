@@ -13,7 +13,6 @@ from connectycube.errors import (
     RateLimitError,
     ServerError,
 )
-from connectycube.rest import retry
 from connectycube.rest.transport import Transport
 from tests.support.scripted_http import answer, reset
 
@@ -137,17 +136,6 @@ def test_who_cannot_wait_so_long_gets_the_error_at_once(persistent, server, paus
         persistent.call("GET", PATH, timeout=5)
     assert caught.value.retry_after == 60
     assert pauses == []
-
-
-def test_the_wait_doubles_up_to_its_bound_and_varies(monkeypatch):
-    policy = RetryPolicy(max_retries=9, delay=1.0, max_delay=5.0)
-    factors = []
-    monkeypatch.setattr(
-        retry.random, "uniform", lambda low, high: factors.append((low, high)) or 1.0
-    )
-    waits = [retry._jittered(policy, attempt) for attempt in (1, 2, 3, 4, 2000)]
-    assert waits == [1, 2, 4, 5, 5]
-    assert set(factors) == {(0.5, 1.5)}
 
 
 def test_it_can_be_turned_off(server):

@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from connectycube.chat.protocol.backoff import Backoff
-from connectycube.config import ReconnectPolicy
+from connectycube._backoff import Backoff, delay_before
+from connectycube.config import ReconnectPolicy, RetryPolicy
 
 seconds = st.floats(0.001, 1000)
 randoms = st.floats(0, 1, exclude_max=True)
@@ -68,3 +68,12 @@ def test_reset_starts_anew() -> None:
     assert [backoff.next_delay(), backoff.next_delay()] == [5, None]
     backoff.reset()
     assert backoff.next_delay() == 5
+
+
+@pytest.mark.parametrize(("chance", "factor"), [(0.0, 0.5), (0.5, 1.0), (0.75, 1.25)])
+def test_the_wait_before_a_repeated_request_doubles_up_to_its_bound(
+    chance: float, factor: float
+) -> None:
+    policy = RetryPolicy(max_retries=9, delay=1.0, max_delay=5.0)
+    waits = [delay_before(attempt, policy, lambda: chance) for attempt in (1, 2, 3, 4, 2000)]
+    assert waits == [factor * step for step in (1, 2, 4, 5, 5)]
