@@ -5,8 +5,9 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable
+from concurrent.futures import Future, wait
 from contextlib import AbstractContextManager
-from typing import Any, Generic, TypeVar
+from typing import Any, TypeVar
 
 from .._deadline import Deadline
 from ..errors import ChatTimeoutError
@@ -22,26 +23,17 @@ DoneCallback = Callable[["SendHandle[Any]"], object]
 Sent = TypeVar("Sent")
 
 
-class SendHandle(Generic[Sent]):
-    """The outcome of a message: sent, failed or unknown; shaped like ``concurrent.futures.Future``.
+class SendHandle(Future[Sent]):
+    """The outcome of a message: sent, failed or unknown; a ``concurrent.futures.Future``.
 
     *Sent* means that the server has acknowledged the message (XEP-0198), the guide's status 'sent'.
     ``id`` is the message's id, the same at the server, at the recipient and in history; an edit or a
     deletion has one of its own. ``message`` is what was sent, ``server_copy`` a group message as its room
     reflected it, or None. Every method may be called from any thread, also inside a callback.
-    """
 
-    __slots__ = (
-        "_callbacks",
-        "_default_timeout",
-        "_done",
-        "_error",
-        "_lock",
-        "_needing_link",
-        "id",
-        "message",
-        "server_copy",
-    )
+    ``concurrent.futures.wait``, ``as_completed`` and ``asyncio.wrap_future`` take handles. ``cancel()``
+    returns False: a message cannot be taken back.
+    """
 
     def __init__(
         self,
@@ -54,23 +46,34 @@ class SendHandle(Generic[Sent]):
         self.message = message
         self.server_copy: Message | None = None
         self._default_timeout = default_timeout
-        self._needing_link = holding_link
+        self._holding_link = holding_link
+        self._is_done = False
         self._error: Exception | None = None
         self._callbacks: list[DoneCallback] = []
-        self._renew_locks()
+        self._begin()
+
+    def _begin(self) -> None:
+        self._lock = threading.Lock()
+        super().__init__()
+        self.set_running_or_notify_cancel()  # so that nobody can cancel it
 
     def done(self) -> bool:
         """Whether the outcome is known (or known to be unknowable)."""
-        return self._done.is_set()
+        return self._is_done
 
     def result(self, timeout: float | None = None) -> Sent:
         """Wait until the server has acknowledged the message, and return it as it was sent.
 
-        ``timeout`` is in seconds (None: ``Config.timeouts.acknowledgement``). Raises
-        ChatTimeoutError when it passes, which changes nothing; StanzaError if the message was
-        refused; OutcomeUnknownError if nobody can know; NotConnectedError or ConnectionLostError if
-        it has certainly not reached the server; SendDeferredError if the durable store keeps it for
-        the next login.
+        Args:
+            timeout: Seconds to wait; None is ``Config.timeouts.acknowledgement``.
+
+        Raises:
+            ChatTimeoutError: The time-out has passed. The message is still on its way.
+            StanzaError: The server or the recipient's side refused the message.
+            OutcomeUnknownError: The connection ended, and nobody can know whether the message arrived.
+            NotConnectedError, ConnectionLostError: The message has certainly not reached the server.
+            SendDeferredError: The durable store keeps the message for the next login.
+            ArgumentTypeError, ArgumentValueError: ``timeout`` is no number of seconds.
         """
         error = self.exception(timeout)
         if error is not None:
@@ -80,26 +83,34 @@ class SendHandle(Generic[Sent]):
     def exception(self, timeout: float | None = None) -> Exception | None:
         """Wait for the outcome and return its error, or None if the message was sent.
 
-        ``timeout`` and ChatTimeoutError as for :meth:`result`.
+        Args:
+            timeout: Seconds to wait; None is ``Config.timeouts.acknowledgement``.
+
+        Raises:
+            ChatTimeoutError: The time-out has passed. The message is still on its way.
+            ArgumentTypeError, ArgumentValueError: ``timeout`` is no number of seconds.
         """
         deadline = Deadline.of(timeout, self._default_timeout)
-        if not self._done.is_set():
-            with self._needing_link():
-                self._done.wait(deadline.remaining())
-        if not self._done.is_set():
+        if not self._is_done:
+            with self._holding_link():
+                wait([self], deadline.remaining())
+        if not self._is_done:
             raise ChatTimeoutError(f"message {self.id} has not been acknowledged yet")
         return self._error
 
     def add_done_callback(self, callback: DoneCallback) -> None:
         """Call ``callback(handle)`` when the outcome is known, on a dispatcher worker.
 
-        If it is known already, ``callback`` is called at once in this thread. An exception in it is
-        logged and goes no further. Raises ArgumentTypeError if ``callback`` is not callable or is a
-        coroutine function.
+        If the outcome is known already, ``callback`` is called at once in this thread. An exception in it
+        is logged and goes no further.
+
+        Raises:
+            ArgumentTypeError: ``callback`` cannot be called, or is a coroutine function.
         """
         check_callback("callback", callback)
         with self._lock:
-            if not self._done.is_set():
+            if not self._is_done:
+                # Not the list of Future: the connection thread would call what is in it.
                 self._callbacks.append(callback)
                 return
         self.run(callback)
@@ -117,29 +128,33 @@ class SendHandle(Generic[Sent]):
     def settle(self, error: Exception | None) -> list[DoneCallback]:
         """Set the outcome once and return the callbacks to run; for the connection alone."""
         with self._lock:
-            if self._done.is_set():
+            if self._is_done:
                 return []
-            self._error = error
-            self._done.set()
+            self._error, self._is_done = (
+                error,
+                True,
+            )  # before set_result wakes those threads that wait
             callbacks, self._callbacks = self._callbacks, []
+            self._finish()
             return callbacks
 
     def settle_in_child(self, error: Exception) -> None:
-        """Set the outcome in a forked child, where the locks may be held by threads that are gone."""
-        was_done = self._done.is_set()
-        self._renew_locks()
+        """Set the outcome in a forked child, where threads that are gone may hold the locks."""
         self._callbacks = []
-        if was_done:
-            self._done.set()
+        self._begin()
+        if self._is_done:
+            self._finish()
         else:
             self.settle(error)
 
-    def _renew_locks(self) -> None:
-        self._lock = threading.Lock()
-        self._done = threading.Event()
+    def _finish(self) -> None:
+        if self._error is None:
+            self.set_result(self.message)
+        else:
+            self.set_exception(self._error)
 
     def __repr__(self) -> str:
-        if not self.done():
+        if not self._is_done:
             outcome = "pending"
         else:
             outcome = "sent" if self._error is None else type(self._error).__name__

@@ -3,7 +3,7 @@ import logging
 import sys
 import threading
 import weakref
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, as_completed, wait
 from contextlib import contextmanager, nullcontext
 
 import pytest
@@ -218,21 +218,40 @@ def test_a_settled_handle_keeps_no_callback(handle):
     assert reference() is None
 
 
+def test_it_can_be_waited_for_as_any_future(handle):
+    failed, pending = (SendHandle(name, MESSAGE, TIMEOUT, nullcontext) for name in ("m2", "m3"))
+    settle(handle)
+    settle(failed, ConnectionLostError("gone"))
+    done, not_done = wait([handle, failed, pending], 0)
+    assert (done, not_done) == ({handle, failed}, {pending})
+    assert set(as_completed([handle, failed], 0)) == {handle, failed}
+    with ThreadPoolExecutor(1) as pool:
+        waiting = pool.submit(wait, [pending], TIMEOUT)
+        settle(pending)
+        assert waiting.result(TIMEOUT).done == {pending}
+
+
+def test_it_cannot_be_cancelled(handle):
+    assert handle.cancel() is False
+    assert not handle.cancelled() and handle.running()
+    settle(handle)
+    assert handle.cancel() is False
+    assert handle.result() is handle.message
+
+
 def test_an_outcome_while_a_callback_is_added_does_not_lose_it(handle):
     called = []
     settling = threading.Thread(target=settle, args=(handle,))
 
-    class Settling(threading.Event):
-        """Has the outcome come just after the callback's adder has seen that there is none."""
+    class Settling(list):
+        """Has the outcome come while a callback is added: its adder has seen that there is none."""
 
-        def is_set(self):
-            answer = super().is_set()
-            if not settling.ident:
-                settling.start()
-                settling.join(0.05)  # ends in time only if nothing holds it up
-            return answer
+        def append(self, callback):
+            settling.start()
+            settling.join(0.05)  # ends in time only if nothing holds it up
+            super().append(callback)
 
-    handle._done = Settling()
+    handle._callbacks = Settling()
     handle.add_done_callback(called.append)
     settling.join()
     assert called == [handle]

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import itertools
 import logging
 from collections.abc import Iterator
+from concurrent.futures import wait
 from contextlib import ExitStack, contextmanager
 
 import pytest
@@ -24,7 +26,7 @@ from connectycube import (
 )
 from connectycube.emulator import Emulator
 from tests.support.inside import driver_of
-from tests.support.people import PASSWORD, SLOW, Person, away, settled
+from tests.support.people import PASSWORD, SLOW, Person, away, logged_in, settled
 from tests.support.waiting import TIMEOUT
 
 _numbers = itertools.count(1)
@@ -512,3 +514,24 @@ def test_call_signals_are_counted_and_logged_without_their_content(people, caplo
     assert len(lines) == 1 and lines[0].startswith("calls: message of type headline from")
     assert "signalType" in lines[0] and "secret words" not in lines[0]
     assert ben.events.of("system_message_received") == []
+
+
+# --- handles as futures -----------------------------------------------------------------------------
+
+
+def test_handles_are_waited_for_as_any_futures(alice, bob):
+    with logged_in(alice, bob):
+        dialog = DialogRef.private(bob.id)
+        handles = [alice.chat.send_message(dialog, f"message {n}") for n in range(5)]
+        done, not_done = wait(handles, TIMEOUT)
+        assert (done, not_done) == (set(handles), set())
+        assert [handle.result(0) for handle in handles] == [handle.message for handle in handles]
+
+
+def test_an_event_loop_awaits_a_handle(alice, bob):
+    async def send():
+        handle = alice.chat.send_message(DialogRef.private(bob.id), "awaited")
+        return await asyncio.wait_for(asyncio.wrap_future(handle), TIMEOUT)
+
+    with logged_in(alice, bob):
+        assert asyncio.run(send()).body == "awaited"
