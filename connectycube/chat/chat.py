@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import secrets
 from collections.abc import Callable, Iterable, Mapping
+from concurrent.futures import Future
 from datetime import datetime, timezone
 from functools import partial
 from types import TracebackType
@@ -42,7 +43,6 @@ from .driver import Driver
 from .event_stream import EventStream
 from .history_reader import History
 from .ids import new_id
-from .output_router import Request
 from .privacy import Privacy
 from .protocol import markup
 from .protocol import namespaces as ns
@@ -59,6 +59,7 @@ from .protocol.encoding import (
 from .protocol.events import Credentials
 from .protocol.nodes import children
 from .protocol.outbox import Submission
+from .protocol.session import Session
 from .receivers import call_receivers
 from .send_handle import SendHandle
 from .shutdown import check_signals, report, wait_until_closed
@@ -500,10 +501,12 @@ class Chat:
             check_number("stop_after", stop_after, least=0.001)
 
         def send(core: Core, now: float) -> None:
+            session = core.open_session
             if reference.peer_id is None:
-                core.enter_room(reference)
-            core.send_ephemeral(typing)
-            core.send_ephemeral_at(("typing", to), now + stop_after if stop_after else None, stop)
+                session.enter_room(reference)
+            session.send_ephemeral(typing)
+            stops_at = now + stop_after if stop_after else None
+            session.send_ephemeral_at(("typing", to), stops_at, stop)
 
         self._driver.command(send)
 
@@ -513,8 +516,8 @@ class Chat:
         stop = encode_chat_state("paused", to, kind)
 
         def send(core: Core, _: float) -> None:
-            core.send_ephemeral(stop)
-            core.send_ephemeral_at(("typing", to), None, stop)
+            core.open_session.send_ephemeral(stop)
+            core.open_session.send_ephemeral_at(("typing", to), None, stop)
 
         self._driver.command(send)
 
@@ -558,9 +561,9 @@ class Chat:
         deadline = Deadline.of(timeout, self._config.timeouts.join)
         room = _a_room(dialog)
 
-        def start(core: Core, waiter: Request) -> Any:
-            core.join(room, waiter)
-            return partial(core.cancel_join, waiter)
+        def start(session: Session, waiter: Future[Any]) -> Callable[[], None]:
+            session.join(room, waiter)
+            return partial(session.cancel_join, waiter)
 
         self._driver.ask(start, deadline)
 
@@ -574,9 +577,9 @@ class Chat:
         dialog_id = _a_room(dialog).id
         assert dialog_id is not None
 
-        def start(core: Core, waiter: Request) -> Any:
-            core.leave(dialog_id, waiter)
-            return partial(core.cancel_join, waiter)
+        def start(session: Session, waiter: Future[Any]) -> Callable[[], None]:
+            session.leave(dialog_id, waiter)
+            return partial(session.cancel_join, waiter)
 
         self._driver.ask(start, deadline)
 
@@ -637,7 +640,7 @@ class Chat:
         """Be told no longer. As :meth:`subscribe_last_activity`."""
         deadline = Deadline.of(timeout, self._config.timeouts.iq)
         user = check_user_id("user_id", user_id)
-        self._driver.command(lambda core, _: core.forget(("activity", str(user))))
+        self._driver.command(lambda core, _: core.session.forget(("activity", str(user))))
         self._driver.request("set", None, self._watching(user, "false"), deadline)
 
     def mark_inactive(self, *, timeout: float | None = None) -> None:
@@ -651,7 +654,7 @@ class Chat:
     def mark_active(self, *, timeout: float | None = None) -> None:
         """Take :meth:`mark_inactive` back."""
         deadline = Deadline.of(timeout, self._config.timeouts.iq)
-        self._driver.command(lambda core, _: core.forget("inactive"))
+        self._driver.command(lambda core, _: core.session.forget("inactive"))
         self._driver.request("set", None, f'<mobile xmlns="{ns.MOBILE}" enable="false"/>', deadline)
 
     # --- inside ---
@@ -711,7 +714,8 @@ class Chat:
         if self._user is not None and peer_id == self._user.id:
             raise ArgumentValueError("dialog is with the user who is logged in")
         check_int("dialog.peer_id", peer_id, least=1)
-        return DialogRef.private(peer_id, dialog.id), self._addresses.user(peer_id), "chat"
+        reference = dialog if type(dialog) is DialogRef else DialogRef.private(peer_id, dialog.id)
+        return reference, self._addresses.user(peer_id), "chat"
 
     def _prepare(self, message: str | Message, dialog: DialogRef, to: str, clean: bool) -> Message:
         if isinstance(message, str):
@@ -742,9 +746,7 @@ class Chat:
     def _submit(
         self, submission: Submission, content: Sent, data: bytes, deadline: Deadline
     ) -> SendHandle[Sent]:
-        acknowledgement = self._config.timeouts.acknowledgement
-        handle = SendHandle(submission.id, content, acknowledgement, self._driver.holding_link)
-        submission.waiter = handle
+        submission.waiter = self._driver.new_handle(submission.id, content)
         accepted: SendHandle[Sent] = self._driver.submit(submission, data, deadline)
         return accepted
 
@@ -753,16 +755,16 @@ class Chat:
             raise ArgumentTypeError(f"message must be a Message, not {type(message).__name__}")
         if not message.id or not message.sender_id:
             raise ArgumentValueError("message must have an id and a sender_id")
-        self._driver.command(lambda core, now: core.send_marker(name, message, now))
+        self._driver.command(lambda core, now: core.open_session.send_marker(name, message, now))
 
     def _remember(self, key: Any, payload: str, timeout: float | None) -> None:
         """Make a request now and in every later session; one that is refused is forgotten."""
         deadline = Deadline.of(timeout, self._config.timeouts.iq)
-        self._driver.command(lambda core, _: core.remember(key, "set", None, payload))
+        self._driver.command(lambda core, _: core.open_session.remember(key, "set", None, payload))
         try:
             self._driver.request("set", None, payload, deadline)
         except StanzaError:
-            self._driver.command(lambda core, _: core.forget(key))
+            self._driver.command(lambda core, _: core.session.forget(key))
             raise
 
     def _watching(self, user: int, enable: str) -> str:

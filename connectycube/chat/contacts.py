@@ -110,4 +110,4 @@ class Contacts:
 
     def _say(self, kind: str, user: int) -> None:
         data = encode_subscription(kind, user, self._addresses)
-        self._driver.command(lambda core, now: core.send_later(data, now))
+        self._driver.command(lambda core, now: core.open_session.send_later(data, now))

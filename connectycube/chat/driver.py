@@ -13,11 +13,12 @@ import ssl
 import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future, wait
 from contextlib import contextmanager
 from functools import partial
-from typing import Any
+from typing import Any, TypeVar
 
-from attrs import evolve
+from attrs import evolve, frozen
 
 from .._deadline import Deadline
 from .._forks import register_for_fork
@@ -34,7 +35,7 @@ from ..errors import (
     NotConnectedError,
     SendQueueFullError,
 )
-from ..models import Abandoned, ChatState, Message, StateChange
+from ..models import Abandoned, ChatState, StateChange
 from .credentials import SessionCredentials, renewed
 from .dispatcher import Dispatcher, Task
 from .durable.mode import Durability, SavedState
@@ -42,11 +43,13 @@ from .event_stream import EventStream
 from .history_reader import Answer, History, HistoryReader
 from .ids import new_id
 from .link import AttemptCancelled, Link, Waker, open_link, wait_for
-from .output_router import OutputRouter, Request
+from .output_router import OutputRouter
 from .protocol.core import Core
 from .protocol.decoding import Delivery
 from .protocol.events import Credentials
 from .protocol.outbox import Submission
+from .protocol.session import Session
+from .protocol.states import READY_STATES
 from .send_handle import SendHandle
 from .shutdown import CloseWaiters, ended_at_exit, exit_has_begun
 
@@ -54,16 +57,19 @@ __all__ = ["Driver"]
 
 logger = logging.getLogger("connectycube.chat")
 
+Sent = TypeVar("Sent")
+
 _READS_A_ROUND = 16  # before other work gets its turn, however much the server sends
 
 
-class Attempt:
-    """One login that any number of threads wait for."""
+@frozen
+class _Attempt:
+    """What an attempt to connect begins with; ``renewal`` renews the credentials before, if not None."""
 
-    def __init__(self, user_id: int) -> None:
-        self.user_id = user_id
-        self.done = False
-        self.error: Exception | None = None
+    credentials: Credentials
+    refused: str | None
+    renewal: SessionCredentials | None
+    deadline: Deadline
 
 
 class Driver:
@@ -109,7 +115,7 @@ class Driver:
         self._durability = Durability(
             self._config,
             self.history_reader.service_time,
-            self._new_handle,
+            self.new_handle,
             self._fail,
             self._warn,
             has_history=self._history is not None,
@@ -126,7 +132,7 @@ class Driver:
         self._waker: Waker | None = None
         self._thread: threading.Thread | None = None
         self._generation = 0
-        self._attempt: Attempt | None = None
+        self._attempt: Future[None] | None = None  # the login that threads wait for
         self._context: ssl.SSLContext | None = None
         self._session_credentials: SessionCredentials | None = None
         self._sleeps_until: float | None = None
@@ -134,6 +140,7 @@ class Driver:
         self._waiting_senders = 0  # for room in the outbound buffer
         self._aborted = False
         self.close_waiters = CloseWaiters()
+        self._holding_link = self.holding_link  # one bound method for all handles
 
     # --- for any thread ---
 
@@ -192,59 +199,72 @@ class Driver:
         self._forked = False
         with self._mutex:
             self._wait(lambda: self.core.state is not ChatState.CLOSING, deadline)
-            attempt = self._join_attempt(credentials)
-            if attempt is None:
+            leads = self.is_closed
+            if leads:
+                attempt = self._start_attempt(
+                    credentials, session_credentials, deadline, any_resource
+                )
+            elif self._is_ready_as(credentials.user_id):
                 return
-            if attempt is not self._attempt:
-                saved = self._durability.open(credentials.user_id)
-                if any_resource and self._durability.resource is not None:
-                    credentials = evolve(credentials, resource=self._durability.resource)
-                self._attempt = attempt
-                self._session_credentials = session_credentials
-                until = deadline.at if deadline.at is not None else float("inf")
-                self.core.login(credentials, time.monotonic(), until)
-                self._start_thread(saved)
-                leads = True
             else:
-                leads = False
+                attempt = self._join_attempt()
             # The caller may be the slow receiver that keeps the link closed.
             self.core.hold_link(time.monotonic())
             self._after_command()
-            try:
-                self._changed.wait_for(lambda: attempt.done, deadline.remaining())
-            finally:
+        try:
+            wait([attempt], deadline.remaining())
+        finally:
+            with self._mutex:
                 self.core.release_link()
-                if not attempt.done and leads:
+                if leads and not attempt.done():
                     self._abandon_attempt(attempt)
-            if not attempt.done:
-                raise LoginTimeoutError("the connection did not become ready in time")
-            if attempt.error is not None:
-                raise attempt.error
+        if not attempt.done():
+            raise LoginTimeoutError("the connection did not become ready in time")
+        attempt.result()
 
-    def _join_attempt(self, credentials: Credentials) -> Attempt | None:
-        """The attempt to wait for; None if there is nothing to wait for."""
+    def _start_attempt(
+        self,
+        credentials: Credentials,
+        session_credentials: SessionCredentials | None,
+        deadline: Deadline,
+        any_resource: bool,
+    ) -> Future[None]:
+        """Open the durable store and start the connection thread."""
         assert self._mutex.locked()
-        if self.is_closed:
-            return Attempt(credentials.user_id)
+        saved = self._durability.open(credentials.user_id)
+        if any_resource and self._durability.resource is not None:
+            credentials = evolve(credentials, resource=self._durability.resource)
+        self._session_credentials = session_credentials
+        attempt = self._attempt = Future()
+        until = deadline.at if deadline.at is not None else float("inf")
+        self.core.login(credentials, time.monotonic(), until)
+        self._start_thread(saved)
+        return attempt
+
+    def _is_ready_as(self, user_id: int) -> bool:
+        """Whether the user is logged in and ready; raises ChatError if another user is logged in."""
+        assert self._mutex.locked()
         assert self.core.credentials is not None
-        if self.core.credentials.user_id != credentials.user_id:
+        if self.core.credentials.user_id != user_id:
             raise ChatError(
                 f"user {self.core.credentials.user_id} is logged in to the chat: log out first"
             )
-        if self.core.is_ready:
-            return None
-        if self._attempt is None or self._attempt.done:
-            self._attempt = Attempt(credentials.user_id)
+        return self.core.is_ready
+
+    def _join_attempt(self) -> Future[None]:
+        """Join the login that is under way, or attempt now what a lost connection would do later."""
+        assert self._mutex.locked()
+        if self._attempt is None or self._attempt.done():
+            self._attempt = Future()
         self.core.relogin(time.monotonic())
         self._after_command()
         return self._attempt
 
-    def _abandon_attempt(self, attempt: Attempt) -> None:
+    def _abandon_attempt(self, attempt: Future[None]) -> None:
         assert self._mutex.locked()
         now = time.monotonic()
         self.core.close(now, now, logs_out=False)
-        attempt.done = True
-        attempt.error = LoginTimeoutError("the chat login did not finish in time")
+        attempt.set_exception(LoginTimeoutError("the chat login did not finish in time"))
         self._after_command()
 
     def relogin(self) -> None:
@@ -407,29 +427,31 @@ class Driver:
         self._waiting_senders += 1
         try:
             self._changed.wait_for(
-                lambda: self.core.has_room(size) or not self.core.is_open, deadline.remaining()
+                lambda: self.core.session.has_room(size) or not self.core.is_open,
+                deadline.remaining(),
             )
         finally:
             self._waiting_senders -= 1
 
     def _submit_if_room(self, submission: Submission, data: bytes) -> SendHandle[Any] | None:
         with self._mutex:
-            self.core.check_open()
+            session = self.core.open_session
             known = self._durability.known(submission)
             if known is not None:
                 return known
-            if not self.core.has_room(len(data)):
+            if not session.has_room(len(data)):
                 return None
             self._durability.accept(submission, data)
-            self.core.submit(submission, data, time.monotonic())
+            session.submit(submission, data, time.monotonic())
             handle: SendHandle[Any] = submission.waiter
             self._router.unsettled.add(handle)
             self._after_command()
             return handle
 
-    def _new_handle(self, message_id: str, message: Message) -> SendHandle[Message]:
+    def new_handle(self, message_id: str, message: Sent) -> SendHandle[Sent]:
+        """Return the handle of a message that is about to be sent."""
         acknowledgement = self._config.timeouts.acknowledgement
-        return SendHandle(message_id, message, acknowledgement, self.holding_link)
+        return SendHandle(message_id, message, acknowledgement, self._holding_link)
 
     # --- commands and requests ---
 
@@ -444,33 +466,33 @@ class Driver:
     def request(self, kind: str, to: str | None, payload: str, deadline: Deadline) -> Any:
         """Send an IQ once ready and return the answer's Node, or raise the answer's error."""
 
-        def start(core: Core, waiter: Request) -> Callable[[], None]:
-            return partial(core.forget_request, core.request(kind, to, payload, waiter))
+        def start(session: Session, waiter: Future[Any]) -> Callable[[], None]:
+            return partial(session.forget_request, session.request(kind, to, payload, waiter))
 
         return self.ask(start, deadline)
 
-    def ask(self, start: Callable[[Core, Request], Callable[[], None]], deadline: Deadline) -> Any:
-        """Start a request of the core once ready; return the answer's Node, or raise the answer's error.
+    def ask(
+        self, start: Callable[[Session, Future[Any]], Callable[[], None]], deadline: Deadline
+    ) -> Any:
+        """Start a request of the session once ready; return the answer's Node, or raise the answer's error.
 
-        ``start(core, waiter)`` returns a function that cancels the request. The answer names the waiter.
+        ``start(session, waiter)`` returns a function that cancels the request. The waiter gets the answer.
         """
         self.check_usable()
-        request = Request()
+        waiter: Future[Any] = Future()
         with self.holding_link():
             with self._mutex:
                 self._wait_ready(deadline)
-                give_up = start(self.core, request)
+                cancel = start(self.core.ready_session, waiter)
                 self._after_command()
             try:
-                request.event.wait(deadline.remaining())
+                wait([waiter], deadline.remaining())
             finally:
                 with self._mutex:
-                    give_up()
-        if request.answer is None:
+                    cancel()
+        if not waiter.done():
             raise ChatTimeoutError("the chat server did not answer the request in time")
-        if request.answer.error is not None:
-            raise request.answer.error
-        return request.answer.node
+        return waiter.result()
 
     # --- with the mutex held ---
 
@@ -478,14 +500,14 @@ class Driver:
         """Hand over what a command brought, write what can be written, wake who must know."""
         assert self._mutex.locked()
         self._hand_over()
-        if self._link is not None and self.core.outgoing:
+        if self._link is not None and self.core.session.outgoing:
             try:
                 self._write(self._link)
             except ConnectionLostError:
                 self._wake()  # the connection thread will meet the same end and deal with it
         deadline = self.core.next_deadline
         if (
-            self.core.outgoing
+            self.core.session.outgoing
             or not self.core.wants_link
             or self._link is None
             or (
@@ -501,7 +523,7 @@ class Driver:
 
     def _write(self, link: Link) -> None:
         assert self._mutex.locked()
-        outgoing = self.core.outgoing
+        outgoing = self.core.session.outgoing
         while outgoing:
             written = link.send(outgoing)
             if not written:
@@ -523,13 +545,12 @@ class Driver:
             self._ends += 1
             self.close_waiters.tell(change.reason)
         attempt = self._attempt
-        if attempt is None or attempt.done:
+        if attempt is None or attempt.done():
             return
-        if change.state in (ChatState.READY, ChatState.RESUMED):
-            attempt.done = True
+        if change.state in READY_STATES:
+            attempt.set_result(None)
         elif change.state is ChatState.CLOSED:
-            attempt.done = True
-            attempt.error = change.reason or NotConnectedError("logged out during the login")
+            attempt.set_exception(change.reason or NotConnectedError("logged out during the login"))
 
     def _start_thread(self, saved: SavedState) -> None:
         assert self._mutex.locked()
@@ -588,50 +609,53 @@ class Driver:
                 with self._mutex:
                     if generation != self._generation:
                         return
-                    self._tick(time.monotonic())
+                    deadline = self._tick(time.monotonic())
                     if self.is_closed:
                         return
                     if link is not None and not self.core.has_stream:
                         self._link = None
                         link.close()
                         link = None
-                    wants_link = self.core.wants_link
-                if link is None and wants_link:
+                    connects = link is None and self.core.wants_link
+                    # In the same breath as the tick: what another thread changes from here on wakes us.
+                    self._sleeps_until = deadline
+                    writes = link is not None and (
+                        bool(self.core.session.outgoing) or link.wants_write
+                    )
+                if connects:
                     link = self._connect(generation, waker)
                 else:
-                    self._serve(link, waker)
+                    self._serve(link, waker, deadline, writes)
         except BaseException as error:
             logger.exception("%s: the connection thread failed", self._name)
             self._give_up(generation, error)
         finally:
             self._leave(generation, link, waker)
 
-    def _tick(self, now: float) -> None:
+    def _tick(self, now: float) -> float | None:
+        """Do what has become due; return when something will be due next."""
         assert self._mutex.locked()
+        deadline = self.core.next_deadline
+        if deadline is None or now < deadline:
+            return deadline
         self.core.tick(now)
-        try:
-            self._durability.note_cursor(self.core.recovery.cursor, now)
-        except DurableStoreError as error:
-            self.core.abort(error)
+        self._note_cursor(now)
         self._hand_over()
+        return self.core.next_deadline
 
     def _connect(self, generation: int, waker: Waker) -> Link | None:
+        """Renew the credentials if they have to be, open a link, and begin the stream on it."""
+
         def is_wanted() -> bool:
             with self._mutex:
                 return generation == self._generation and self.core.wants_link
 
-        assert self._context is not None
         with self._mutex:
-            until = self.core.attempt_deadline
-            credentials, refused = self.core.credentials, self.core.refused
-            due = self.core.is_reconnecting or refused is not None
-            renew = self._session_credentials if due else None
-        attempt = Deadline(None if until is None else max(0.0, until - time.monotonic()))
+            attempt = self._plan_attempt()
         try:
-            if renew is not None and credentials is not None:
-                asked = f"{self._name}-renewal"
-                credentials = renewed(credentials, renew, refused, asked, attempt, waker, is_wanted)
-            deadline = attempt.within(self._config.timeouts.connect)
+            credentials = self._renewed(attempt, waker, is_wanted)
+            deadline = attempt.deadline.within(self._config.timeouts.connect)
+            assert self._context is not None
             link = open_link(self._config, self._context, deadline, waker, is_wanted)
         except AttemptCancelled:
             return None
@@ -642,6 +666,7 @@ class Driver:
                     self._hand_over()
             return None
         with self._mutex:
+            # Another thread may have closed the connection, or begun another one, while this one was opened.
             if generation != self._generation or not self.core.wants_link:
                 link.close()
                 return None
@@ -650,14 +675,40 @@ class Driver:
             self.core.link_up(time.monotonic())
         return link
 
-    def _serve(self, link: Link | None, waker: Waker) -> None:
-        """Wait for something to do; read and write what can be."""
-        with self._mutex:
-            deadline = self._sleeps_until = self.core.next_deadline
-            write = link is not None and (bool(self.core.outgoing) or link.wants_write)
+    def _plan_attempt(self) -> _Attempt:
+        assert self._mutex.locked()
+        credentials = self.core.credentials
+        assert credentials is not None
+        until = self.core.attempt_deadline
+        # The credentials of a login are new; those of a later attempt may have expired.
+        is_old = self.core.is_reconnecting or self.core.refused is not None
+        return _Attempt(
+            credentials,
+            self.core.refused,
+            self._session_credentials if is_old else None,
+            Deadline(None if until is None else max(0.0, until - time.monotonic())),
+        )
+
+    def _renewed(
+        self, attempt: _Attempt, waker: Waker, is_wanted: Callable[[], bool]
+    ) -> Credentials:
+        if attempt.renewal is None:
+            return attempt.credentials
+        return renewed(
+            attempt.credentials,
+            attempt.renewal,
+            attempt.refused,
+            f"{self._name}-renewal",
+            attempt.deadline,
+            waker,
+            is_wanted,
+        )
+
+    def _serve(self, link: Link | None, waker: Waker, deadline: float | None, writes: bool) -> None:
+        """Wait until there is something to do; then read and write what is possible without waiting."""
         timeout = None if deadline is None else max(0.0, deadline - time.monotonic())
         sock = link.sock if link is not None else None
-        readable, writable = wait_for(sock, waker, timeout, read=True, write=write)
+        readable, writable = wait_for(sock, waker, timeout, read=True, write=writes)
         if link is None or not (readable or writable):
             return
         with self._mutex:
@@ -668,7 +719,7 @@ class Driver:
                 self._write(link)
             except ConnectionLostError as error:
                 self.core.link_lost(error, time.monotonic())
-            self._hand_over()
+                self._hand_over()
 
     def _read(self, link: Link) -> None:
         assert self._mutex.locked()
@@ -678,11 +729,23 @@ class Driver:
                 return
             now = time.monotonic()
             self.core.receive(data, now)
+            # Hand over before writing: what is acknowledged was committed first.
             self._hand_over()
-            self.history_reader.note(self.core.recovery.cursor, now)
+            self._note_cursor(now)
             if not self.core.has_stream:
                 return
             self._write(link)
+
+    def _note_cursor(self, now: float) -> None:
+        """Tell how far the session has got: in the durable store, and by the service's clock."""
+        assert self._mutex.locked()
+        cursor = self.core.session.recovery.cursor
+        self.history_reader.note(cursor, now)
+        try:
+            self._durability.note_cursor(cursor, now)
+        except DurableStoreError as error:
+            self.core.abort(error)
+            self._hand_over()
 
     def _give_up(self, generation: int, error: BaseException) -> None:
         """A defect of ours must not leave anybody waiting."""

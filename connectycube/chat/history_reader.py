@@ -128,7 +128,7 @@ class HistoryReader:
         found = self._found(lookup)
 
         def answer(core: Core, now: float) -> bool:
-            core.stored_ids_received(lookup, found, now)
+            core.session.stored_ids_received(lookup, found, now)
             return True
 
         self._tell(core, answer)
@@ -157,7 +157,9 @@ class HistoryReader:
         except Exception as error:  # noqa: BLE001 - whatever it is, the application is told
             self._fail(core, asked, None, error)
             return
-        wanted = self._tell(core, lambda core, now: core.recovery.dialogs(asked, dialogs, since))
+        wanted = self._tell(
+            core, lambda core, now: core.session.recovery.dialogs(asked, dialogs, since)
+        )
         failures = 0
         for dialog in dialogs:
             if not wanted:
@@ -204,7 +206,7 @@ class HistoryReader:
         pages = self._history.messages(dialog, since)
         while True:
             self._dispatcher.wait_for_room()
-            page = next(pages, None) if core.recovery.is_about(asked) else None
+            page = next(pages, None) if core.session.recovery.is_about(asked) else None
             if page is None:
                 return
             for start in range(0, len(page), self._at_once):
@@ -216,14 +218,16 @@ class HistoryReader:
     ) -> bool:
         what = "history is out of reach" if dialog is None else f"dialog {dialog.id} was not read"
         logger.warning("a gap could not be filled, %s: %s", what, error)
-        return self._tell(core, lambda core, now: core.recovery.failed(asked, dialog, error))
+        return self._tell(
+            core, lambda core, now: core.session.recovery.failed(asked, dialog, error)
+        )
 
 
 def _filled(asked: FetchGap, dialog: DialogRef, core: Core, now: float) -> bool:
-    return core.recovery.filled(asked, dialog)
+    return core.session.recovery.filled(asked, dialog)
 
 
 def _page(
     asked: FetchGap, dialog: DialogRef, page: Sequence[Message], core: Core, now: float
 ) -> bool:
-    return core.recovery.page(asked, dialog, page, now)
+    return core.session.recovery.page(asked, dialog, page, now)

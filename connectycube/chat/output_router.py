@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import logging
-import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future
 from functools import partial
 from typing import Any
 
@@ -32,17 +32,11 @@ from .protocol.states import READY_STATES
 from .send_handle import DoneCallback, SendHandle
 from .signals import name_of
 
-__all__ = ["OutputRouter", "Request"]
+__all__ = ["OutputRouter"]
 
 logger = logging.getLogger("connectycube.chat")
 
-
-class Request:
-    """The waiter of one IQ: the thread that waits for its answer."""
-
-    def __init__(self) -> None:
-        self.answer: Answer | None = None
-        self.event = threading.Event()
+_NO_ENTRIES: Mapping[Key, InboxEntry] = {}
 
 
 class OutputRouter:
@@ -66,67 +60,106 @@ class OutputRouter:
         self._dispatcher = dispatcher
         self._deliver = deliver
         self._state_changed = state_changed
-        self._ask = ask
         self._slow = slow
         self._durability = durability
         self.unsettled: set[SendHandle[Any]] = set()
         self.streams = Streams()
+        self._routes: Mapping[type, Callable[[Core, Any], None]] = {
+            OutcomeKnown: self._settle,
+            EchoReceived: self._note_echo,
+            Answer: self._answer,
+            UncommittedDelivery: self._show,
+            Dropped: self._log_dropped,
+            CheckStored: ask,
+            FetchGap: ask,
+        }
 
     def route(self, core: Core) -> bool:
         """Route all outputs of the core, in order; return whether there were any."""
-        anything = False
-        while outputs := core.take_outputs():
-            anything = True
+        has_routed = False
+        while outputs := core.session.take_outputs():
+            has_routed = True
+            # Commit before routing: a receiver may kill the process, and the server is told right after it.
             try:
-                entries = self._durability.commit(outputs, core.recovery.cursor)
+                entries = self._durability.commit(outputs, core.session.recovery.cursor)
             except DurableStoreError as error:
-                core.fail(self._route(core, outputs, None), error)
-                continue
-            refused = self._route(core, outputs, entries)
-            if not refused:
-                core.committed(time.monotonic())
-                continue
-            try:
-                self._durability.withdraw(_entries_of(refused, entries))
-            except DurableStoreError as error:
-                core.fail(refused, error)
+                self._route_uncommitted(core, outputs, error)
             else:
-                core.overflowed(refused, self.overflow_error(), time.monotonic())
-        return anything
+                self._route_committed(core, outputs, entries)
+        return has_routed
 
-    def _route(
-        self, core: Core, outputs: Sequence[Output], entries: Mapping[Key, InboxEntry] | None
-    ) -> list[Delivery]:
-        """Route outputs in order; return the deliveries that were rejected.
+    def _route_committed(
+        self, core: Core, outputs: Sequence[Output], entries: Mapping[Key, InboxEntry]
+    ) -> None:
+        """Route outputs; ``entries`` are those of messages in the durable store.
 
-        ``entries`` are those of messages in the durable store; None if the store failed. Then no receiver
-        gets a delivery that the server sends again.
+        Once the queue has rejected a delivery, it rejects all that are behind it as well: the server sends
+        them again in their order.
         """
-        refused: list[Delivery] = []
+        rejected: list[Delivery] = []
         for output in outputs:
-            if isinstance(output, Delivery):
-                if entries is None and (output.sequence is not None or output.key is not None):
-                    refused.append(output)
-                    continue
-                if output.sequence is not None:
-                    self._queue_saved()
-                self.streams.feed(output)
-                if (refused and output.sequence is not None) or not self._queue(output, entries):
-                    refused.append(output)
-            elif isinstance(output, OutcomeKnown):
-                self._settle(output)
-            elif isinstance(output, Dropped):
-                self._log_dropped(output)
-            elif isinstance(output, UncommittedDelivery):
-                self.streams.feed(output.delivery)
-            elif isinstance(output, EchoReceived):
-                output.submission.waiter.server_copy = output.message
-            elif isinstance(output, Answer):
-                output.waiter.answer = output
-                output.waiter.event.set()
+            if not isinstance(output, Delivery):
+                self._routes[type(output)](core, output)
+                continue
+            is_repeatable = output.sequence is not None
+            if is_repeatable and self._durability.has_saved:
+                self._queue_saved()  # they are older than anything of this session
+            self.streams.feed(output)
+            if (rejected and is_repeatable) or not self._queue(output, entries):
+                rejected.append(output)
+        if not rejected:
+            core.committed(time.monotonic())
+            return
+        try:
+            self._durability.withdraw(_entries_of(rejected, entries))
+        except DurableStoreError as error:
+            core.fail(rejected, error)
+        else:
+            core.overflowed(rejected, self.overflow_error(), time.monotonic())
+
+    def _route_uncommitted(
+        self, core: Core, outputs: Sequence[Output], error: DurableStoreError
+    ) -> None:
+        """Route outputs where the store failed: no receiver gets a message that the server sends again."""
+        lost: list[Delivery] = []
+        for output in outputs:
+            if not isinstance(output, Delivery):
+                self._routes[type(output)](core, output)
+            elif output.sequence is not None or output.key is not None:
+                lost.append(output)
             else:
-                self._ask(core, output)
-        return refused
+                self.streams.feed(output)
+                self._queue(output, _NO_ENTRIES)
+        core.fail(lost, error)
+
+    # --- what is no delivery ---
+
+    def _settle(self, core: Core, outcome: OutcomeKnown) -> None:
+        handle: SendHandle[Any] = outcome.submission.waiter
+        self.unsettled.discard(handle)
+        for callback in handle.settle(outcome.error):
+            self._queue_callback(handle, callback, outcome.submission.to)
+
+    def _note_echo(self, core: Core, echo: EchoReceived) -> None:
+        echo.submission.waiter.server_copy = echo.message
+
+    def _answer(self, core: Core, answer: Answer) -> None:
+        waiter: Future[Any] = answer.waiter
+        if answer.error is not None:
+            waiter.set_exception(answer.error)
+        else:
+            waiter.set_result(answer.node)
+
+    def _show(self, core: Core, output: UncommittedDelivery) -> None:
+        self.streams.feed(output.delivery)
+
+    def _log_dropped(self, core: Core, dropped: Dropped) -> None:
+        """Have a line written by a worker: a log handler may do anything, and a lock is held here."""
+        if logger.isEnabledFor(logging.DEBUG):
+            line = f"{dropped.reason}: {summary(dropped.stanza)}"
+            self._dispatcher.put(Task(lambda: logger.debug(line), "log", merge_key="log"))
+
+    # --- deliveries ---
 
     def _queue_saved(self) -> None:
         """Queue the messages that an earlier process committed and did not handle: once, before new ones."""
@@ -144,7 +177,8 @@ class OutputRouter:
             receiver=name,
         )
 
-    def _queue(self, delivery: Delivery, entries: Mapping[Key, InboxEntry] | None) -> bool:
+    def _queue(self, delivery: Delivery, entries: Mapping[Key, InboxEntry]) -> bool:
+        """Queue a delivery for the receivers; return whether there was room."""
         change = delivery.event if isinstance(delivery.event, StateChange) else None
         if change is not None:
             self._state_changed(change)
@@ -160,7 +194,7 @@ class OutputRouter:
             task, bounded=bounded, counts=bounded or delivery.takes_room
         )
         if change is not None and change.state in READY_STATES:
-            self._queue_saved()
+            self._queue_saved()  # behind the state, also where nothing new arrives
         return has_room
 
     def _run(self, delivery: Delivery, entry: InboxEntry | None) -> None:
@@ -171,18 +205,6 @@ class OutputRouter:
         with self._durability.handling(entry, delivery.key):
             done = self._deliver(delivery)
         self._durability.handled(entry, keep=not done)
-
-    def _log_dropped(self, dropped: Dropped) -> None:
-        """Have a line written by a worker: a log handler may do anything, and a lock is held here."""
-        if logger.isEnabledFor(logging.DEBUG):
-            line = f"{dropped.reason}: {summary(dropped.stanza)}"
-            self._dispatcher.put(Task(lambda: logger.debug(line), "log", merge_key="log"))
-
-    def _settle(self, settled: OutcomeKnown) -> None:
-        handle: SendHandle[Any] = settled.submission.waiter
-        self.unsettled.discard(handle)
-        for callback in handle.settle(settled.error):
-            self._queue_callback(handle, callback, settled.submission.to)
 
     def _queue_callback(
         self, handle: SendHandle[Any], callback: DoneCallback, queue_key: str

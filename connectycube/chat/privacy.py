@@ -251,7 +251,7 @@ class Privacy:
         except BaseException:
             data = encode_iq("set", None, encode_default(name), new_id())
             with suppress(ChatError):
-                self._driver.command(lambda core, now: core.send_later(data, now))
+                self._driver.command(lambda core, now: core.open_session.send_later(data, now))
             raise
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import threading
 from collections.abc import Callable
 from concurrent.futures import Future, wait
 from contextlib import AbstractContextManager
@@ -35,6 +34,17 @@ class SendHandle(Future[Sent]):
     returns False: a message cannot be taken back.
     """
 
+    __slots__ = (  # beside the dictionary of Future: there may be many handles
+        "_callbacks",
+        "_default_timeout",
+        "_error",
+        "_holding_link",
+        "_is_done",
+        "id",
+        "message",
+        "server_copy",
+    )
+
     def __init__(
         self,
         id: str,
@@ -49,12 +59,12 @@ class SendHandle(Future[Sent]):
         self._holding_link = holding_link
         self._is_done = False
         self._error: Exception | None = None
-        self._callbacks: list[DoneCallback] = []
+        # Not the list of Future: the connection thread would call what is in it.
+        self._callbacks: tuple[DoneCallback, ...] = ()
         self._begin()
 
     def _begin(self) -> None:
-        self._lock = threading.Lock()
-        super().__init__()
+        super().__init__()  # the lock, among others
         self.set_running_or_notify_cancel()  # so that nobody can cancel it
 
     def done(self) -> bool:
@@ -108,10 +118,9 @@ class SendHandle(Future[Sent]):
             ArgumentTypeError: ``callback`` cannot be called, or is a coroutine function.
         """
         check_callback("callback", callback)
-        with self._lock:
+        with self._condition:
             if not self._is_done:
-                # Not the list of Future: the connection thread would call what is in it.
-                self._callbacks.append(callback)
+                self._callbacks = (*self._callbacks, callback)
                 return
         self.run(callback)
 
@@ -125,22 +134,22 @@ class SendHandle(Future[Sent]):
             else:
                 logger.exception("a done-callback of message %s raised", self.id)
 
-    def settle(self, error: Exception | None) -> list[DoneCallback]:
+    def settle(self, error: Exception | None) -> tuple[DoneCallback, ...]:
         """Set the outcome once and return the callbacks to run; for the connection alone."""
-        with self._lock:
+        with self._condition:
             if self._is_done:
-                return []
+                return ()
             self._error, self._is_done = (
                 error,
                 True,
             )  # before set_result wakes those threads that wait
-            callbacks, self._callbacks = self._callbacks, []
+            callbacks, self._callbacks = self._callbacks, ()
             self._finish()
             return callbacks
 
     def settle_in_child(self, error: Exception) -> None:
         """Set the outcome in a forked child, where threads that are gone may hold the locks."""
-        self._callbacks = []
+        self._callbacks = ()
         self._begin()
         if self._is_done:
             self._finish()

@@ -269,7 +269,7 @@ def test_the_filled_gap_of_the_page_is_noted_and_a_failure_told(names, alice, se
     service.add_messages(dialog_id, [{"sender_id": bob.id, "message": "in the gap"}])
     lose_session()
     wait_for("came while we were away")
-    wait_until(lambda: not driver_of(alice.chat).core.recovery.is_open)
+    wait_until(lambda: not driver_of(alice.chat).core.session.recovery.is_open)
     service.faults.server_error(on="rest", user=alice.user.id, times=1)
     lose_session()
     wait_for("some dialogs could not be read")

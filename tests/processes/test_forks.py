@@ -28,7 +28,7 @@ def test_a_handle_settles_in_a_forked_child_despite_the_parents_locks():
     held, release = threading.Event(), threading.Event()
 
     def hold():
-        with handle._lock, handle._condition:
+        with handle._condition:
             held.set()
             release.wait(TIMEOUT)
 

@@ -29,7 +29,7 @@ def signals_of(chat: Chat) -> tuple[Signal, ...]:
 
 def session_of(core: Core) -> Session:
     """Return the session that a core has with its server."""
-    return core._session
+    return core.session
 
 
 def store_of(chat: Chat) -> DurableStore:

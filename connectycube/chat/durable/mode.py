@@ -298,10 +298,13 @@ class Durability:
                 self._in_hand.difference_update(entries)
                 store.withdraw([entry.n for entry in entries])
 
+    @property
+    def has_saved(self) -> bool:
+        """Whether an earlier process left messages that are not queued yet."""
+        return bool(self._saved)
+
     def load_saved(self) -> list[tuple[Delivery, InboxEntry]]:
         """Return, once, the messages that an earlier process committed and did not handle."""
-        if not self._saved:
-            return []
         with self._lock:
             saved, self._saved = self._saved, []
             self._in_hand.update(entry for _, entry in saved)

@@ -10,8 +10,7 @@ Times are seconds on any clock that only goes forward. One thread at a time.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterable, Sequence
-from typing import Any
+from collections.abc import Callable, Iterable, Sequence
 
 from ..._backoff import Backoff
 from ...config import Config
@@ -25,24 +24,21 @@ from ...errors import (
     QueueOverflowError,
     StreamError,
 )
-from ...models import ChatState, DialogRef, Message, StateChange
+from ...models import ChatState, StateChange
 from .addresses import Addresses
 from .decoding import Delivery
 from .events import (
     Authenticated,
     Bound,
-    CheckStored,
     Counters,
     Credentials,
     Nonza,
     NotResumed,
-    Output,
     Resumed,
     Stanza,
     StreamEvent,
 )
 from .outbox import Submission
-from .recovery import Recovery
 from .resume_policy import ResumePolicy
 from .seen_messages import Key
 from .session import Session
@@ -92,7 +88,7 @@ class Core:
         """Of the last end: the messages that have certainly not arrived, and those not acknowledged."""
         self.counters = Counters()
         self._fills_gaps = fills_gaps
-        self._session = self._new_session()
+        self.session = self._new_session()
         self._machine = StateMachine(self._state_changed)
         self._backoff = Backoff(config.reconnect, random)
         self._stream: Stream | None = None
@@ -155,40 +151,38 @@ class Core:
             self._attempt_deadline,
             self._retry_at,
             self._closing_deadline,
-            self._session.liveness.deadline,
-            self._session.timers.deadline,
+            self.session.liveness.deadline,
+            self.session.timers.deadline,
         )
         return min((time for time in times if time is not None), default=None)
 
-    @property
-    def jid(self) -> str | None:
-        """The full JID of the session, once there was one."""
-        return self._session.jid
+    # --- what callers may send ---
 
     @property
-    def unfinished(self) -> int:
-        """How many stanzas wait for the link or for the server's acknowledgement."""
-        return self._session.unfinished
+    def open_session(self) -> Session:
+        """The session, for what is sent now or once the link is there; NotConnectedError unless open."""
+        if not self.is_open:
+            raise NotConnectedError(
+                f"the chat connection is {self.state.value}: call chat.login() first"
+            )
+        return self.session
 
     @property
-    def outgoing(self) -> bytearray:
-        """Bytes to be written; the driver deletes what it has written."""
-        return self._session.outgoing
-
-    def take_outputs(self) -> list[Output]:
-        """Return what has happened since the last call, in order."""
-        outputs, self._session.outputs = self._session.outputs, []
-        return outputs
+    def ready_session(self) -> Session:
+        """The session, for a request to the server; NotConnectedError unless ready."""
+        if not self.is_ready:
+            raise NotConnectedError(f"the chat connection is {self.state.value}, not ready")
+        return self.session
 
     # --- commands ---
 
     def login(self, credentials: Credentials, now: float, deadline: float) -> None:
         """Begin the one attempt that ``chat.login()`` is; its failure ends in CLOSED."""
         self.credentials = credentials
-        if self._session.me not in (0, credentials.user_id):
+        if self.session.me not in (0, credentials.user_id):
             # What is left of one user's session, say a late 'delivered', is not for another's.
             self._renew_session()
-        self._session.me = credentials.user_id
+        self.session.me = credentials.user_id
         self._first_login = True
         self._begin(ChatState.CONNECTING, deadline)
 
@@ -205,8 +199,8 @@ class Core:
         """
         # The cursor first: it says how much of ``seen`` has to be remembered.
         if cursor is not None:
-            self.recovery.start_at(cursor)
-        self._session.restore(seen, outbox, now)
+            self.session.recovery.start_at(cursor)
+        self.session.restore(seen, outbox, now)
 
     def relogin(self, now: float) -> None:
         """Attempt now: what a lost or closed connection would do later, or not at all."""
@@ -224,89 +218,9 @@ class Core:
         self._attempt_deadline = deadline
         self._machine.go(state)
 
-    def has_room(self, size: int) -> bool:
-        """Whether a message of ``size`` bytes fits into the outbound buffer."""
-        return self._session.has_room(size)
-
-    def submit(self, submission: Submission, data: bytes, now: float) -> None:
-        """Send a message stanza, now or once the link is there."""
-        self.check_open()
-        self._session.submit(submission, data, now)
-
-    def send_marker(self, name: str, message: Message, now: float) -> None:
-        """Tell a message's sender that it was 'received' or 'displayed', now or later."""
-        self.check_open()
-        self._session.send_marker(name, message, now)
-
-    def send_ephemeral(self, data: bytes) -> None:
-        """Send what has no meaning later: it is dropped while the link is down."""
-        self.check_open()
-        self._session.send_ephemeral(data)
-
-    def enter_room(self, dialog: DialogRef) -> None:
-        """Be in the room that something is about to be sent to, unless rooms are to be left alone."""
-        self.check_open()
-        self._session.enter_room(dialog)
-
-    def send_ephemeral_at(self, key: Hashable, when: float | None, data: bytes) -> None:
-        """Send it at ``when`` instead, in place of what was to be sent for ``key`` (None: nothing)."""
-        self.check_open()
-        if when is None:
-            self._session.timers.cancel(key)
-        else:
-            self._session.timers.set(key, when, data)
-
-    def send_later(self, data: bytes, now: float) -> None:
-        """Send a stanza whose outcome nobody waits for, now or once the link is there."""
-        self.check_open()
-        self._session.send_later(data, now)
-
-    def request(self, kind: str, to: str | None, payload: str, waiter: Any) -> str:
-        """Send an IQ and return its id; raises NotConnectedError unless ready."""
-        self._check_ready()
-        return self._session.request(kind, to, payload, waiter)
-
-    def forget_request(self, request_id: str) -> None:
-        """Nobody waits for that answer any more."""
-        self._session.forget_request(request_id)
-
-    def remember(self, key: Hashable, kind: str, to: str | None, payload: str) -> None:
-        """Make this request in every new session from now on, until :meth:`forget`."""
-        self.check_open()
-        self._session.remember(key, kind, to, payload)
-
-    def forget(self, key: Hashable) -> None:
-        """Do not make that request again."""
-        self._session.forget(key)
-
-    def join(self, dialog: DialogRef, waiter: Any) -> None:
-        """Enter a dialog's room, in every new session as well; raises NotConnectedError unless ready."""
-        self._check_ready()
-        self._session.join(dialog, waiter)
-
-    def leave(self, dialog_id: str, waiter: Any) -> None:
-        """Leave a dialog's room for good; raises NotConnectedError unless ready."""
-        self._check_ready()
-        self._session.leave(dialog_id, waiter)
-
-    def cancel_join(self, waiter: Any) -> None:
-        """Nobody waits to have entered or left any more."""
-        self._session.cancel_join(waiter)
-
-    def stored_ids_received(
-        self, asked: CheckStored, found: frozenset[str] | None, now: float
-    ) -> None:
-        """History's answer: the ids it holds, or None if it could not be read."""
-        self._session.stored_ids_received(asked, found, now)
-
-    @property
-    def recovery(self) -> Recovery:
-        """The gap that a lost session leaves: what was asked of history, and where its answers go."""
-        return self._session.recovery
-
     def gap_answered(self, now: float) -> None:
         """History has answered: once the gap is filled, fetch what was too much to be held meanwhile."""
-        if not self.recovery.is_open and not self._held:
+        if not self.session.recovery.is_open and not self._held:
             self.drained(QueueOverflowError(_HELD_TOO_MUCH, receiver=None), now)
 
     def close(self, now: float, deadline: float, *, logs_out: bool = True) -> None:
@@ -324,7 +238,7 @@ class Core:
             self._finish(None)
             return
         self._closing_deadline = max(now, deadline - _END_GRACE)
-        self._session.ask_if_needed(now)
+        self.session.ask_if_needed(now)
         self._end_if_done(now)
 
     def abort(self, reason: Exception | None) -> None:
@@ -353,7 +267,7 @@ class Core:
         self._stream = Stream(
             self._addresses,
             self.credentials,
-            self._session.resumable,
+            self.session.resumable,
             self._config.limits,
             self._new_id,
         )
@@ -369,20 +283,20 @@ class Core:
         stream = self._stream
         if stream is None:
             return
-        self._session.liveness.heard(now)
+        self.session.liveness.heard(now)
         try:
             for event in stream.receive(data):
                 self._handle(event, now)
                 if self._stream is not stream:
                     return
-            self._session.release_held_back(now)
+            self.session.release_held_back(now)
             self._write_stream_output()
-            if not self._session.outputs:
+            if not self.session.outputs:
                 self.committed(now)  # a bare request for an acknowledgement hands nothing over
         except (ConnectionLostError, ChatAuthenticationError) as error:
-            if self.state is ChatState.AUTHENTICATED and not self._session.flowing:
+            if self.state is ChatState.AUTHENTICATED and not self.session.flowing:
                 # The server ended the stream over our attempt to resume: the same would follow.
-                self._session.cannot_resume()
+                self.session.cannot_resume()
             if self._goes_on_with_another_token(error):
                 self._drop_stream()
             else:
@@ -390,7 +304,7 @@ class Core:
 
     def committed(self, now: float) -> None:
         """All outputs were routed: acknowledge what the server wants acknowledged."""
-        self._session.committed(now)
+        self.session.committed(now)
         self._end_if_done(now)
 
     def overflowed(
@@ -400,15 +314,15 @@ class Core:
 
         If a caller is waiting for the link, keep it open and ignore new deliveries.
         """
-        self._session.refuse(refused)
-        self._session.committed(now)
+        self.session.refuse(refused)
+        self.session.committed(now)
         if self.wants_link and not self._needed:
             self._held = True
             self._end_link(error, now)
 
     def fail(self, lost: Sequence[Delivery], reason: Exception) -> None:
         """The newest deliveries could not be committed: enter CLOSED, and acknowledge none of them."""
-        self._session.lose_deliveries(lost)
+        self.session.lose_deliveries(lost)
         self.abort(reason)
 
     def hold_link(self, now: float) -> None:
@@ -428,10 +342,10 @@ class Core:
         if self._held:
             self._held = False
             self._retry_at = now
-        elif self.is_ready and self._session.has_rejected:
+        elif self.is_ready and self.session.has_rejected:
             self._end_link(error, now)
             self._retry_at = now
-        elif self._session.has_rejected:
+        elif self.session.has_rejected:
             self._drained = error  # to end the link now would be to fail the login
 
     def tick(self, now: float) -> None:
@@ -443,14 +357,14 @@ class Core:
         if self._attempt_deadline is not None and now >= self._attempt_deadline:
             kind = LoginTimeoutError if self._first_login else ConnectTimeoutError
             self._end_link(kind("the chat server did not complete the login in time"), now)
-        if self._session.liveness.is_dead(now):
-            seconds = self._session.liveness.waited(now)
+        if self.session.liveness.is_dead(now):
+            seconds = self.session.liveness.waited(now)
             self._end_link(
                 LivenessError(f"the chat server did not answer for {seconds:g} seconds"), now
             )
-        elif self._session.liveness.is_due(now):
-            self._session.ask(now)
-        self._session.tick(now)
+        elif self.session.liveness.is_due(now):
+            self.session.ask(now)
+        self.session.tick(now)
         if self._closing_deadline is not None and now >= self._closing_deadline:
             if self._end_sent:
                 self._finish(None)
@@ -461,26 +375,26 @@ class Core:
 
     def _handle(self, event: StreamEvent, now: float) -> None:
         if isinstance(event, Stanza):
-            self._session.receive_stanza(event.item, now)
+            self.session.receive_stanza(event.item, now)
             self._ready_if_present(ChatState.READY, now)
         elif isinstance(event, Nonza):
-            self._session.receive_nonza(event, now)
+            self.session.receive_nonza(event, now)
             self._ready_if_present(ChatState.READY, now)
             self._end_if_done(now)
         elif isinstance(event, Authenticated):
             self._machine.go(ChatState.AUTHENTICATED)
         elif isinstance(event, NotResumed):
-            self._session.not_resumed(event.handled, now)
+            self.session.not_resumed(event.handled, now)
         elif isinstance(event, Resumed):
-            self._session.resume(event.handled, now)
+            self.session.resume(event.handled, now)
             self._ready_if_present(ChatState.RESUMED, now)
         elif isinstance(event, Bound):
             self._write_stream_output()
-            self._session.begin(event, now)
+            self.session.begin(event, now)
 
     def _ready_if_present(self, state: ChatState, now: float) -> None:
         """Messages flow once they reach us: a session may have been lost before they did."""
-        session = self._session
+        session = self.session
         if self.state is not ChatState.AUTHENTICATED or not (
             session.flowing and session.is_present
         ):
@@ -491,7 +405,7 @@ class Core:
             self._resume_policy.new_session()
         self._backoff.ready(now)
         self._machine.go(state)
-        self._session.presence_sent()
+        self.session.presence_sent()
         drained, self._drained = self._drained, None
         if drained is not None:
             self.drained(drained, now)
@@ -499,7 +413,7 @@ class Core:
     # --- ends ---
 
     def _end_link(self, error: Exception, now: float) -> None:
-        is_of_resumed = self._resume_policy.link_ended(self._session, self.state, error)
+        is_of_resumed = self._resume_policy.link_ended(self.session, self.state, error)
         self._drop_stream()
         if self.state is ChatState.CLOSING:
             self._finish(None)
@@ -536,26 +450,26 @@ class Core:
         return True
 
     def _end_if_done(self, now: float) -> None:
-        if self.state is ChatState.CLOSING and not self._end_sent and not self.unfinished:
+        if self.state is ChatState.CLOSING and not self._end_sent and not self.session.unfinished:
             self._send_end(now)
 
     def _send_end(self, now: float) -> None:
         self._end_sent = True
-        self._session.close_stream()
+        self.session.close_stream()
         self._closing_deadline = now + _END_GRACE
 
     def _drop_stream(self) -> None:
         self._stream = self._drained = None
-        self._session.link_down()
+        self.session.link_down()
 
     def _finish(self, reason: Exception | None) -> None:
         """Enter CLOSED: nothing goes on."""
         self._stream = None
         self._retry_at = self._attempt_deadline = self._closing_deadline = self.refused = None
         self._end_sent = self._held = False
-        self.abandoned = self._session.end(reason or NotConnectedError("logged out"))
+        self.abandoned = self.session.end(reason or NotConnectedError("logged out"))
         if self._logs_out:
-            self.recovery.forget()
+            self.session.recovery.forget()
         self._logs_out = False
         self.closed_reason = reason
         self._machine.go(ChatState.CLOSED, reason)
@@ -563,23 +477,12 @@ class Core:
     # --- small things ---
 
     def _state_changed(self, change: StateChange) -> None:
-        self._session.report("state_changed", change)
-
-    def check_open(self) -> None:
-        """Raise NotConnectedError unless messages are accepted."""
-        if not self.is_open:
-            raise NotConnectedError(
-                f"the chat connection is {self.state.value}: call chat.login() first"
-            )
-
-    def _check_ready(self) -> None:
-        if not self.is_ready:
-            raise NotConnectedError(f"the chat connection is {self.state.value}, not ready")
+        self.session.report("state_changed", change)
 
     def _renew_session(self) -> None:
-        reported = self._session.outputs
-        self._session = self._new_session()
-        self._session.outputs = reported
+        reported = self.session.outputs
+        self.session = self._new_session()
+        self.session.outputs = reported
 
     def _new_session(self) -> Session:
         return Session(self._config, self._addresses, self._new_id, self.counters, self._fills_gaps)
@@ -587,5 +490,5 @@ class Core:
     def _write_stream_output(self) -> None:
         if self._stream is not None:
             for part in self._stream.output:
-                self._session.write(part)
+                self.session.write(part)
             self._stream.output.clear()

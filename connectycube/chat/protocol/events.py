@@ -135,7 +135,7 @@ class CheckStored:
 class FetchGap:
     """A question to history: which messages have arrived since ``since``, by our clock, less an overlap?
 
-    The answer is a series of calls of ``core.recovery`` (dialogs, page, filled, failed), each followed by
+    The answer is a series of calls of ``session.recovery`` (dialogs, page, filled, failed), each followed by
     ``core.gap_answered``.
     """
 

@@ -124,6 +124,11 @@ class Session:
         """Append to the bytes to be written."""
         self.outgoing += data.encode() if isinstance(data, str) else data
 
+    def take_outputs(self) -> list[Output]:
+        """Return what has happened since the last call, in order."""
+        outputs, self.outputs = self.outputs, []
+        return outputs
+
     def _emit(self, output: Output) -> None:
         self.outputs.append(output)
 
@@ -332,6 +337,13 @@ class Session:
             self._send_now(data)
         else:
             self._counters.ephemeral_dropped += 1
+
+    def send_ephemeral_at(self, key: Hashable, when: float | None, data: bytes) -> None:
+        """Send it at ``when`` instead, in place of what was to be sent for ``key`` (None: nothing)."""
+        if when is None:
+            self.timers.cancel(key)
+        else:
+            self.timers.set(key, when, data)
 
     def tick(self, now: float) -> None:
         """Do what has become due."""

@@ -130,7 +130,7 @@ def test_only_the_addressed_device_marks_a_message_even_if_copied(server):
     user, peer_user = server.user(), server.user()
     phone, desk = server.person(user), server.person(user)
     peer = server.slixmpp(peer_user)
-    sent = peer.send_message(driver_of(phone.chat).core.jid, "for the phone", markable=True)
+    sent = peer.send_message(driver_of(phone.chat).core.session.jid, "for the phone", markable=True)
     copied = [desk] if server.supports("copies of what was received") else []
     for device in (phone, *copied):
         (message,) = device.events.wait_for("message_received")
@@ -141,7 +141,7 @@ def test_only_the_addressed_device_marks_a_message_even_if_copied(server):
         device.chat.send_private(peer_user.id, body)
         peer.messages.wait_for(lambda stanza, body=body: stanza["body"] == body)
     marked = [stanza for stanza in peer.messages.all() if marks(stanza, "received", sent)]
-    assert [stanza["from"].full for stanza in marked] == [driver_of(phone.chat).core.jid]
+    assert [stanza["from"].full for stanza in marked] == [driver_of(phone.chat).core.session.jid]
     expected = ["for the phone"] * len(copied) + ["from the phone"]
     assert bodies(desk, len(expected)) == expected
 
@@ -161,7 +161,7 @@ def test_a_forged_copy_is_dropped(server, direction):
         f" to='{alice.id}-7@localhost'><body>send me money</body>"
         f"<markable xmlns='{CHAT_MARKERS}'/></message>"
     )
-    for to in (f"{alice.id}-7@localhost", driver_of(alice.chat).core.jid):
+    for to in (f"{alice.id}-7@localhost", driver_of(alice.chat).core.session.jid):
         peer.send_raw(
             f"<message to='{to}' type='chat' id='w'><{direction} xmlns='{CARBONS}'>"
             f"<forwarded xmlns='{FORWARD}'>{forged}</forwarded></{direction}></message>"

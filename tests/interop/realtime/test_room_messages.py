@@ -175,7 +175,7 @@ def test_every_device_of_a_receiver_gets_a_message_of_a_room_once(server):
     for number in range(5):
         ana.chat.send_message(room, f"{number}")
     for device in (phone, desk):
-        hear(f"last for {driver_of(device.chat).core.jid}", ana, device, room)
+        hear(f"last for {driver_of(device.chat).core.session.jid}", ana, device, room)
     for device in (phone, desk):
         received = device.events.wait_for("message_received", 7)
         assert [message.body for message in received[:5]] == list("01234")

@@ -56,7 +56,7 @@ def test_what_slixmpp_reads_of_our_message(meeting):
 def test_what_we_read_of_slixmpps_message_and_the_marker_it_gets(meeting):
     chat, events, peer, peer_id = meeting
     sent = peer.send_message(
-        driver_of(chat).core.jid,
+        driver_of(chat).core.session.jid,
         " Здравствуй & <привет>\t👋 ",
         markable=True,
         extra={"dialog_id": "d" * 24, "colour": "red"},
@@ -82,9 +82,9 @@ def test_typing_both_ways(meeting):
     peer.messages.wait_for(lambda s: s.xml.find(f"{{{CHAT_STATES}}}composing") is not None)
     chat.send_stop_typing(DialogRef.private(peer_id))
     peer.messages.wait_for(lambda s: s.xml.find(f"{{{CHAT_STATES}}}paused") is not None)
-    peer.send_chat_state(driver_of(chat).core.jid, "composing")
+    peer.send_chat_state(driver_of(chat).core.session.jid, "composing")
     assert events.wait_for("typing_started")[0].user_id == peer_id
-    peer.send_chat_state(driver_of(chat).core.jid, "paused")
+    peer.send_chat_state(driver_of(chat).core.session.jid, "paused")
     assert events.wait_for("typing_stopped")[0].user_id == peer_id
 
 
@@ -92,8 +92,8 @@ def test_markers_from_slixmpp(meeting):
     chat, events, peer, peer_id = meeting
     handle = chat.send_private(peer_id, "hello")
     peer.messages.wait_for(lambda stanza: stanza["id"] == handle.id)
-    peer.send_marker(driver_of(chat).core.jid, "received", handle.id, dialog_id="d" * 24)
-    peer.send_marker(driver_of(chat).core.jid, "displayed", handle.id, dialog_id="d" * 24)
+    peer.send_marker(driver_of(chat).core.session.jid, "received", handle.id, dialog_id="d" * 24)
+    peer.send_marker(driver_of(chat).core.session.jid, "displayed", handle.id, dialog_id="d" * 24)
     delivered = events.wait_for("message_delivered")[0]
     read = events.wait_for("message_read")[0]
     assert (delivered.user_id, delivered.message_id) == (peer_id, handle.id)
@@ -167,7 +167,7 @@ def test_what_we_see_of_slixmpp_in_a_room_and_the_markers_both_get(gathering, se
     for name in ("received", "displayed"):
         stanza = marker(name)
         assert (stanza["type"], param(stanza, "dialog_id")) == ("chat", dialog.id)
-        assert stanza["from"].full == driver_of(ours.chat).core.jid
+        assert stanza["from"].full == driver_of(ours.chat).core.session.jid
     handle = ours.chat.send_message(dialog, "and mine?")
     peer.messages.wait_for(lambda stanza: stanza["id"] == handle.id)
     own = f"{ours.id}-{ours.config.app_id}@localhost"

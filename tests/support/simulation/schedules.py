@@ -76,7 +76,7 @@ class Schedule:
         if self.stays_logged_in and not self.keeps_offline:
             # What is remembered beyond this is remembered because it is needed. (A server that never asks
             # what has arrived may keep all of it for the next session.)
-            world.core.recovery._seen_messages._window = 3
+            world.core.session.recovery._seen_messages._window = 3
         return world
 
     def _lag(self) -> float:

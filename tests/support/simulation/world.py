@@ -147,14 +147,16 @@ class World:
         assert message.id is not None
         submission = Submission(message.id, to, dialog, message, waiter=number)
         data = encode_message(message, to, "groupchat" if in_room else "chat")
-        self.core.submit(submission, data, self.now)
+        self.core.open_session.submit(submission, data, self.now)
         self.submissions.append(submission)
         self.after()
         return submission
 
     def request(self, waiter: Any, to: str | None = HOST) -> str:
         """Send an IQ."""
-        request_id = self.core.request("get", to, '<ping xmlns="urn:xmpp:ping"/>', waiter)
+        request_id = self.core.ready_session.request(
+            "get", to, '<ping xmlns="urn:xmpp:ping"/>', waiter
+        )
         self.after()
         return request_id
 
@@ -258,7 +260,7 @@ class World:
         """Tell the core what history says, for every question so far."""
         while self.lookups and self.looks_up is not None:
             lookup = self.lookups.pop(0)
-            self.core.stored_ids_received(lookup, self.looks_up(lookup), self.now)
+            self.core.session.stored_ids_received(lookup, self.looks_up(lookup), self.now)
             self.after()
 
     def fill_gaps(self, steps: int = 1_000) -> None:
@@ -274,7 +276,7 @@ class World:
 
     def _fill(self, asked: FetchGap) -> Iterator[None]:
         """Read history as the driver does; between its steps anything may happen."""
-        history, recovery = self.history, self.core.recovery
+        history, recovery = self.history, self.core.session.recovery
         assert history is not None
         if self.fails():
             recovery.failed(asked, None, OSError("no history"))
@@ -302,7 +304,7 @@ class World:
 
     def after(self) -> None:
         """Hand over the outputs, write what can be written, drop a link that nobody uses."""
-        while outputs := self.core.take_outputs():
+        while outputs := self.core.session.take_outputs():
             refused = list(self._hand_over(outputs))
             if refused:
                 error = QueueOverflowError("full", receiver=None)
@@ -311,8 +313,8 @@ class World:
                 self.core.committed(self.now)
         link = self.link
         if link is not None:
-            link.to_server += self.core.outgoing
-            self.core.outgoing.clear()
+            link.to_server += self.core.session.outgoing
+            self.core.session.outgoing.clear()
             if not self.core.has_stream:
                 self.upstream(self.survives(len(link.to_server)))
                 self._drop_link()

@@ -78,10 +78,10 @@ class Desk:
         self.core = Core(
             self.config, new_id=lambda: "id", random=lambda: 0.5, fills_gaps=library is not None
         )
-        self.core.recovery.start_at(50.0)
-        self.core.recovery.begin()
-        self.core.recovery.ask()
-        self.outputs = self.core.take_outputs()
+        self.core.session.recovery.start_at(50.0)
+        self.core.session.recovery.begin()
+        self.core.session.recovery.ask()
+        self.outputs = self.core.session.take_outputs()
         self.changed = threading.Condition()
         history = library.history() if library is not None else None
         self.history_reader = HistoryReader(
@@ -93,7 +93,7 @@ class Desk:
         with self.changed:
             self.before()
             wanted = answer(core, 60.0)
-            self.outputs += core.take_outputs()
+            self.outputs += core.session.take_outputs()
             self.changed.notify_all()
             return wanted
 
@@ -103,7 +103,7 @@ class Desk:
         assert isinstance(asked, FetchGap)
         self.history_reader.ask(self.core, asked)
         with self.changed:
-            assert self.changed.wait_for(lambda: not self.core.recovery.is_open, TIMEOUT)
+            assert self.changed.wait_for(lambda: not self.core.session.recovery.is_open, TIMEOUT)
         return self.outputs
 
 
@@ -211,7 +211,7 @@ def test_nothing_more_is_read_once_nobody_wants_to_know(library):
 
     def before() -> None:
         if next(steps, None) is None:  # before the second page is told
-            desk.core.recovery.end()
+            desk.core.session.recovery.end()
 
     desk.before = before
     assert bodies(desk.recover()) == ["1"]
@@ -240,7 +240,7 @@ def test_the_next_page_waits_until_the_queue_is_half_empty(library):
         assert len(library.asked) == 1  # the dialogs
         release.set()
         with desk.changed:
-            assert desk.changed.wait_for(lambda: not desk.core.recovery.is_open, TIMEOUT)
+            assert desk.changed.wait_for(lambda: not desk.core.session.recovery.is_open, TIMEOUT)
         assert bodies(desk.outputs) == ["1"]
     finally:
         release.set()
@@ -261,7 +261,9 @@ def found(monkeypatch) -> Callable[[Library | None, CheckStored], Any]:
         answers: list[Any] = []
         desk = Desk(library)
         monkeypatch.setattr(
-            desk.core, "stored_ids_received", lambda asked, ids, now: answers.append((asked, ids))
+            desk.core.session,
+            "stored_ids_received",
+            lambda asked, ids, now: answers.append((asked, ids)),
         )
         desk.history_reader.ask(desk.core, question)
         wait_until(lambda: answers, "the answer")

@@ -40,11 +40,11 @@ def test_it_has_the_id_of_its_message(handle):
 
 def test_before_the_outcome_it_is_not_done_and_a_wait_changes_nothing(handle):
     assert not handle.done()
-    for wait in (handle.result, handle.exception):
+    for outcome_of in (handle.result, handle.exception):
         with pytest.raises(ChatTimeoutError, match="message m1 has not been acknowledged yet"):
-            wait(timeout=0)
+            outcome_of(timeout=0)
         with pytest.raises(TimeoutError):
-            wait(0.001)
+            outcome_of(0.001)
     assert not handle.done()
     settle(handle)
     assert handle.result(0) is handle.message
@@ -77,8 +77,8 @@ def test_an_error_is_raised_by_result_and_returned_by_exception(handle):
 
 
 def test_the_first_outcome_stands(handle):
-    assert handle.settle(None) == []
-    assert handle.settle(ConnectionLostError("too late")) == []
+    assert handle.settle(None) == ()
+    assert handle.settle(ConnectionLostError("too late")) == ()
     assert handle.exception() is None
 
 
@@ -119,9 +119,9 @@ def test_every_waiting_thread_gets_the_outcome(handle):
     [(-1, ArgumentValueError), ("1", ArgumentTypeError), (float("inf"), ArgumentValueError)],
 )
 def test_a_wrong_time_out_is_refused_by_name(handle, timeout, error):
-    for wait in (handle.result, handle.exception):
+    for outcome_of in (handle.result, handle.exception):
         with pytest.raises(error, match="timeout"):
-            wait(timeout)
+            outcome_of(timeout)
 
 
 def test_a_huge_time_out_can_be_waited_for(handle):
@@ -140,7 +140,7 @@ def test_callbacks_added_before_are_handed_over_once_in_their_order(handle):
     for callback in callbacks:
         handle.run(callback)
     assert called == [(number, handle) for number in range(5)]
-    assert handle.settle(None) == []
+    assert handle.settle(None) == ()
 
 
 def test_a_callback_sees_the_outcome(handle):
@@ -201,7 +201,7 @@ def test_a_callback_that_cannot_run_is_refused_when_it_is_added(handle, callback
         settle(handle)
     with pytest.raises(ArgumentTypeError, match="callback"):
         handle.add_done_callback(callback)
-    assert handle.settle(None) == []
+    assert handle.settle(None) == ()
 
 
 def test_a_settled_handle_keeps_no_callback(handle):
@@ -243,13 +243,13 @@ def test_an_outcome_while_a_callback_is_added_does_not_lose_it(handle):
     called = []
     settling = threading.Thread(target=settle, args=(handle,))
 
-    class Settling(list):
-        """Has the outcome come while a callback is added: its adder has seen that there is none."""
+    class Settling(tuple):
+        """Has the outcome come just after the callback's adder has seen that there is none."""
 
-        def append(self, callback):
+        def __iter__(self):
             settling.start()
             settling.join(0.05)  # ends in time only if nothing holds it up
-            super().append(callback)
+            return super().__iter__()
 
     handle._callbacks = Settling()
     handle.add_done_callback(called.append)
@@ -307,7 +307,7 @@ def test_a_pending_handle_fails_in_a_forked_child_without_its_callbacks(handle):
     error = ForkedError("sent by the parent")
     handle.settle_in_child(error)
     assert handle.exception(0) is error
-    assert handle.settle(None) == []
+    assert handle.settle(None) == ()
     assert called == []
 
 

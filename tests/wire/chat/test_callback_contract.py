@@ -55,7 +55,7 @@ def somebody(emulator: Emulator, **options: Any) -> Person:
 def say(sender: Person, kind: str, to: Person) -> None:
     """Send a bare presence of a type to a user, as any XMPP client may."""
     stanza = f'<presence type="{kind}" to="{to.chat._addresses.user(to.id)}"/>'.encode()
-    driver_of(sender.chat).command(lambda core, now: core.send_later(stanza, now))
+    driver_of(sender.chat).command(lambda core, now: core.open_session.send_later(stanza, now))
 
 
 class Scene:

@@ -146,13 +146,13 @@ def test_concurrent_logins_share_one_failure(alice):
 
 def test_the_resource_is_kept_over_logins_and_can_be_chosen(emulator, alice):
     alice.login()
-    first = driver_of(alice.chat).core.jid
+    first = driver_of(alice.chat).core.session.jid
     alice.chat.logout()
     alice.login()
-    assert driver_of(alice.chat).core.jid == first
+    assert driver_of(alice.chat).core.session.jid == first
     alice.chat.logout()
     alice.chat.login(alice.id, alice.password, resource="desk")
-    assert driver_of(alice.chat).core.jid.endswith("/desk")
+    assert driver_of(alice.chat).core.session.jid.endswith("/desk")
 
 
 def test_logout_keeps_user_and_receivers_and_login_works_again(alice, bob):
@@ -733,7 +733,7 @@ def test_login_during_the_reconnection_joins_it(emulator, alice):
 def test_a_second_connection_of_one_resource_closes_the_first_for_good(emulator, alice):
     twin = Person.new(emulator)
     with logged_in(alice):
-        resource = driver_of(alice.chat).core.jid.partition("/")[2]
+        resource = driver_of(alice.chat).core.session.jid.partition("/")[2]
         twin.chat.login(alice.id, alice.password, resource=resource)
         try:
             change = alice.wait_for_state(S.CLOSED)

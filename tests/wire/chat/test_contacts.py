@@ -71,7 +71,7 @@ def test_a_contact_is_asked_confirms_and_both_see_each_other(two):
     (seen,) = ben.events.wait_for("presence_changed")
     assert (seen.user_id, seen.available, seen.resource) == (
         *(ana.id, True),
-        driver_of(ana.chat).core.jid.partition("/")[2],
+        driver_of(ana.chat).core.session.jid.partition("/")[2],
     )
     settled(ana, ben)
     assert len(ana.events.of("contact_requested")) == 1, "confirming does not go on for ever"

@@ -506,7 +506,9 @@ def test_a_sender_has_room_once_a_marker_is_acknowledged(chat_to, certificates):
         chat = chat_to(server.port, limits=Limits(outbound_stanzas=1))
         chat.login(1, SECRET)
         chat.events.wait_for("message_received")
-        wait_until(lambda: driver_of(chat).core.unfinished == 1, "the marker, unacknowledged")
+        wait_until(
+            lambda: driver_of(chat).core.session.unfinished == 1, "the marker, unacknowledged"
+        )
         sending = pool.submit(chat.send_message, BOB, "hello yourself", timeout=TIMEOUT)
         wait_until(lambda: driver_of(chat)._waiting_senders == 1, "the sender that waits for room")
         is_waiting.set()

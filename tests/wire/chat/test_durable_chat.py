@@ -667,7 +667,7 @@ def test_a_log_handler_may_use_the_chat_when_the_store_fails_at_logout(bot):
     assert store is not None
     closed = store.close
     failing(store, "set_cursor", DurableStoreError("no more room", path=str(bot.path)))
-    driver_of(bot.chat).core.recovery.start_at(time.monotonic())
+    driver_of(bot.chat).core.session.recovery.start_at(time.monotonic())
     said = threading.Event()
 
     class Teller(logging.Handler):

@@ -505,7 +505,9 @@ def test_call_signals_are_counted_and_logged_without_their_content(people, caplo
         "<signalType>call</signalType><sdp>secret words</sdp></extraParams></message>"
     )
     with ben.chat.events(ben.chat.message_received, TIMEOUT) as events:
-        driver_of(ana.chat).command(lambda core, now: core.send_later(offer.encode(), now))
+        driver_of(ana.chat).command(
+            lambda core, now: core.open_session.send_later(offer.encode(), now)
+        )
         ana.chat.send_private(ben.id, "did you hear it ring?")
         events.next()
     settled(ben)

@@ -97,7 +97,7 @@ def say(speaker: Person, to: Person | Dialog, *bodies: str) -> None:
 
 def is_filled(somebody: Person, patience: float = TIMEOUT) -> None:
     """Wait until there is no gap any more."""
-    recovery = driver_of(somebody.chat).core.recovery
+    recovery = driver_of(somebody.chat).core.session.recovery
     wait_until(lambda: not recovery.is_open, "the gap to be filled", timeout=patience)
 
 

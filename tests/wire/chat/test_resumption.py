@@ -47,7 +47,7 @@ def count_from(person, emulator, start):
         management._sent = (management._sent + start) % 2**32
 
     driver_of(person.chat).command(lambda core, now: session_of(core).ask(now))
-    wait_until(lambda: not core.unfinished)
+    wait_until(lambda: not core.session.unfinished)
     on_emulator(emulator, move_server)
     driver_of(person.chat).command(move)
 
@@ -111,8 +111,8 @@ def test_senders_that_fill_the_outbound_buffer_wait_and_lose_nothing(emulator, p
 
     with ThreadPoolExecutor(SENDERS) as pool:
         sending = [pool.submit(send, sender) for sender in range(SENDERS)]
-        wait_until(lambda: driver_of(alice.chat).core.unfinished >= 20)
-        assert driver_of(alice.chat).core.unfinished <= 21
+        wait_until(lambda: driver_of(alice.chat).core.session.unfinished >= 20)
+        assert driver_of(alice.chat).core.session.unfinished <= 21
         proxy.accept()
         handles = [handle for each in sending for handle in each.result(TIMEOUT)]
     for handle in handles:

@@ -50,7 +50,7 @@ def test_login_passes_through_the_guides_states() -> None:
     assert world.core.state is S.IDLE and not world.core.wants_link
     world.login()
     assert world.states == LOGIN
-    assert world.core.jid == "1001-7@chat.example/laptop"
+    assert world.core.session.jid == "1001-7@chat.example/laptop"
     assert world.core.is_ready and world.core.is_open
     assert [stanza.attrib for stanza in world.server.named("presence")] == [{}]
 
@@ -334,11 +334,11 @@ def test_the_outbound_buffer_says_when_it_is_full() -> None:
     world.settle()
     world.cut()
     for number in (1, 2, 3):
-        assert world.core.has_room(10)
+        assert world.core.session.has_room(10)
         world.send(number)
-    assert not world.core.has_room(10)
+    assert not world.core.session.has_room(10)
     reconnect(world)
-    assert world.core.has_room(10)
+    assert world.core.session.has_room(10)
 
 
 @pytest.mark.parametrize(
@@ -430,7 +430,7 @@ def test_our_own_presence_that_comes_back_says_it_as_well() -> None:
     server.send(f"<presence from='{ADDRESSES.user(ALICE)}/another'/>")
     world.settle()
     assert world.core.state is S.AUTHENTICATED
-    server.send(f"<presence from='{world.core.jid}'/>")
+    server.send(f"<presence from='{world.core.session.jid}'/>")
     world.settle()
     assert world.core.state is S.READY
 
@@ -635,8 +635,8 @@ def test_fleeting_things_can_be_sent_later_or_not_at_all() -> None:
     world = ready()
     for key, when in (("a", 10.0), ("b", 10.0), ("c", 5.0)):
         data = f'<message to="{BOB_JID}" type="chat" id="{key}"/>'.encode()
-        world.core.send_ephemeral_at(key, world.now + when, data)
+        world.core.open_session.send_ephemeral_at(key, world.now + when, data)
         world.after()
-    world.core.send_ephemeral_at("b", None, b"")
+    world.core.open_session.send_ephemeral_at("b", None, b"")
     world.advance(11)
     assert [stanza.get("id") for stanza in world.server.named("message")] == ["c", "a"]

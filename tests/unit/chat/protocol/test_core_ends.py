@@ -200,8 +200,10 @@ def test_nothing_is_accepted_where_nothing_can_flow_again(state: ChatState) -> N
     world = world_in(state)
     for call in (
         lambda: world.send(5),
-        lambda: world.core.send_marker("received", Message(id="m", sender_id=BOB), world.now),
-        lambda: world.core.send_ephemeral(encode_chat_state("composing", BOB_JID)),
+        lambda: world.core.open_session.send_marker(
+            "received", Message(id="m", sender_id=BOB), world.now
+        ),
+        lambda: world.core.open_session.send_ephemeral(encode_chat_state("composing", BOB_JID)),
         lambda: world.request("waiter"),
     ):
         with pytest.raises(NotConnectedError, match=state.value):
@@ -262,7 +264,7 @@ def test_a_forks_core_is_closed_from_the_beginning() -> None:
     core.start_closed(reason)
     assert core.state is S.CLOSED and core.closed_reason is reason
     with pytest.raises(NotConnectedError):
-        core.check_open()
+        _ = core.open_session
 
 
 # --- full queues ----------------------------------------------------------------------------------

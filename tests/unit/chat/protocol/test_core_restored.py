@@ -94,7 +94,7 @@ def test_a_logout_defers_what_is_kept_and_has_no_outcome(written):
     if not written:
         world.cut()
     durable, other = kept(1)[0], world.send(2)
-    world.core.submit(durable, kept(1)[1], world.now)
+    world.core.open_session.submit(durable, kept(1)[1], world.now)
     world.after()
     world.core.abort(None)
     world.after()
@@ -136,7 +136,7 @@ def test_recovery_takes_the_cursor_of_another_process():
     world = World(Server())
     world.login(settle=False)
     world.core.begin_from((), (), world.now - 500, world.now)
-    assert world.core.recovery.cursor == world.now - 500
+    assert world.core.session.recovery.cursor == world.now - 500
 
 
 def test_a_gap_repeats_no_message_of_the_many_another_process_had_seen():
@@ -159,7 +159,11 @@ def lose_what_arrives(world: World) -> None:
     world.server.send(text_message(1))
     world.core.receive(bytes(link.to_client), world.now)
     link.to_client.clear()
-    lost = [o for o in world.core.take_outputs() if isinstance(o, Delivery) and o.key is not None]
+    lost = [
+        o
+        for o in world.core.session.take_outputs()
+        if isinstance(o, Delivery) and o.key is not None
+    ]
     assert len(lost) == 1
     world.core.fail(lost, FULL)
     world.after()

@@ -179,7 +179,7 @@ def test_the_overlap_recovers_a_message_that_was_stored_but_not_sent():
     scene.service.lag = lambda: 40.0
     number = scene.say()
     scene.world.advance(35)  # the server has answered since that it has no more
-    assert scene.world.core.recovery.cursor == scene.world.now - 5
+    assert scene.world.core.session.recovery.cursor == scene.world.now - 5
     scene.lose()
     scene.come_back()
     scene.after_gap(number)
@@ -275,7 +275,7 @@ def test_the_cursor_does_not_pass_what_could_not_be_held():
     held, refused = scene.say(), scene.say()
     scene.world.settle()
     scene.world.advance(31)  # the server has been asked, and has answered
-    recovery = scene.world.core.recovery
+    recovery = scene.world.core.session.recovery
     assert recovery._cursor == began
     for _ in range(20):
         if not recovery.is_open:
@@ -305,7 +305,7 @@ def test_log_out_releases_what_was_held_in_order_of_arrival():
 def test_a_first_login_has_no_gap_nor_one_after_log_out():
     scene = Scene()
     scene.world.close()
-    assert scene.world.core.recovery.cursor is None
+    assert scene.world.core.session.recovery.cursor is None
     scene.say()
     scene.world.login()
     assert scene.world.recovers == [] and scene.received == []
@@ -357,7 +357,7 @@ def test_a_resumed_session_has_no_gap_and_a_filling_goes_on_in_it():
 
 def test_a_gap_within_a_gap_begins_at_the_first_and_repeats_nothing():
     scene = Scene()
-    cursor = scene.world.core.recovery.cursor
+    cursor = scene.world.core.session.recovery.cursor
     scene.lose()
     first, second = scene.say(), scene.say(to=ROOM)
     scene.come_back()
@@ -372,7 +372,7 @@ def test_a_gap_within_a_gap_begins_at_the_first_and_repeats_nothing():
     scene.come_back()
     assert [asked.since for asked in scene.world.recovers] == [cursor, cursor]
     scene.after_gap(first, held, third, second)
-    assert scene.world.core.recovery.cursor != cursor
+    assert scene.world.core.session.recovery.cursor != cursor
 
 
 def test_late_answers_to_an_earlier_question_change_nothing():
@@ -398,13 +398,13 @@ def test_without_history_or_with_gaps_unfilled_by_choice_nothing_is_held():
         world.cut()
         world.server.forget_sessions()
         reconnect(world)
-        assert world.recovers == [] and not world.core.recovery.is_open
+        assert world.recovers == [] and not world.core.session.recovery.is_open
 
 
 def test_an_earlier_process_has_got_so_far():
     scene = Scene()
     scene.world.close()
-    scene.world.core.recovery.start_at(scene.world.now - 100)
+    scene.world.core.session.recovery.start_at(scene.world.now - 100)
     scene.say()
     scene.world.login()
     assert [asked.since for asked in scene.world.recovers] == [scene.world.now - 100]
@@ -449,20 +449,20 @@ def test_when_one_dialog_cannot_be_read_the_others_are():
 
 def test_the_next_session_retries_a_failed_recovery_from_its_start():
     scene = Scene()
-    cursor = scene.world.core.recovery.cursor
+    cursor = scene.world.core.session.recovery.cursor
     scene.lose()
     lost = scene.say()
     scene.come_back()
     scene.world.fails = lambda: True
     scene.settle()
     scene.world.advance(1000)
-    assert scene.world.core.recovery.cursor == cursor
+    assert scene.world.core.session.recovery.cursor == cursor
     scene.world.fails = lambda: False
     scene.lose()
     scene.come_back()
     scene.after_gap(lost)
     scene.world.advance(100)
-    assert scene.world.core.recovery.cursor > cursor + 1000
+    assert scene.world.core.session.recovery.cursor > cursor + 1000
 
 
 def test_what_failed_is_given_up_before_too_much_is_remembered_for_it(monkeypatch):
@@ -475,7 +475,7 @@ def test_what_failed_is_given_up_before_too_much_is_remembered_for_it(monkeypatc
     for _ in range(6):
         scene.say()
     scene.world.advance(61)
-    assert scene.world.core.recovery.cursor == scene.world.now - 1
+    assert scene.world.core.session.recovery.cursor == scene.world.now - 1
 
 
 # --- the cursor -----------------------------------------------------------------------------------
@@ -483,7 +483,7 @@ def test_what_failed_is_given_up_before_too_much_is_remembered_for_it(monkeypatc
 
 def test_only_an_answer_says_what_has_arrived_and_only_up_to_the_question():
     scene = Scene(auto_delivered=False)
-    recovery = scene.world.core.recovery
+    recovery = scene.world.core.session.recovery
     assert recovery.cursor == 1000.0  # the login's own question
     scene.world.advance(10)
     scene.say()
@@ -501,7 +501,7 @@ def test_an_unasked_acknowledgement_on_a_resumed_link_moves_no_cursor():
     scene.world.cut()
     scene.say()
     scene.come_back()
-    recovery = scene.world.core.recovery
+    recovery = scene.world.core.session.recovery
     assert scene.world.states[-1] is ChatState.RESUMED and recovery.cursor == 1000.0
     scene.server.acknowledge()  # unasked, it proves nothing
     scene.world.settle()
@@ -539,7 +539,7 @@ def test_what_the_queue_refused_keeps_the_cursor_where_it_was():
     scene.say()
     scene.world.settle()
     scene.world.advance(31)
-    assert scene.received == [1] and scene.world.core.recovery.cursor == 1000.0
+    assert scene.received == [1] and scene.world.core.session.recovery.cursor == 1000.0
     scene.lose()
     scene.world.room = None
     scene.come_back()

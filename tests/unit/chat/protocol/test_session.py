@@ -44,11 +44,11 @@ def test_a_message_is_sent_once_the_server_has_acknowledged_it() -> None:
     submission = world.send(1)
     world.settle()
     assert world.server.messages() == ids(1)
-    assert world.outcome(submission) is None and world.core.unfinished
+    assert world.outcome(submission) is None and world.core.session.unfinished
     world.server.acknowledge()
     world.settle()
     assert world.outcome(submission) == "sent"
-    assert world.sent == ids(1) and not world.core.unfinished
+    assert world.sent == ids(1) and not world.core.session.unfinished
 
 
 def test_sent_is_reported_once_for_each_message_and_in_order() -> None:
@@ -230,7 +230,7 @@ def test_only_the_servers_answer_to_that_ping_acknowledges(answer: str) -> None:
     world = ready(server)
     world.send(1)
     world.settle()
-    assert world.sent == [] and world.core.unfinished
+    assert world.sent == [] and world.core.session.unfinished
     assert world.core.counters.unclaimed_answers >= 1
 
 
@@ -291,12 +291,14 @@ def test_nothing_is_acknowledged_before_it_was_taken_over() -> None:
     data = bytes(world.link.to_client)
     world.link.to_client.clear()
     world.core.receive(data, world.now)
-    assert b"<a " not in world.core.outgoing and b"received" not in world.core.outgoing
-    world.core.take_outputs()
+    assert (
+        b"<a " not in world.core.session.outgoing and b"received" not in world.core.session.outgoing
+    )
+    world.core.session.take_outputs()
     world.core.committed(world.now)
     h = ANSWERED + 1
-    assert f'<a xmlns="urn:xmpp:sm:3" h="{h}"/>'.encode() in world.core.outgoing
-    assert b"<received " in world.core.outgoing
+    assert f'<a xmlns="urn:xmpp:sm:3" h="{h}"/>'.encode() in world.core.session.outgoing
+    assert b"<received " in world.core.session.outgoing
 
 
 # --- resumption -----------------------------------------------------------------------------------
@@ -388,7 +390,7 @@ def test_new_stanzas_follow_the_replay_of_a_silent_resumed_session() -> None:
     world.send(2)
     world.request("ping")
     world.send(3)
-    world.core.send_ephemeral(b"<message type='chat' id='typing'/>")
+    world.core.open_session.send_ephemeral(b"<message type='chat' id='typing'/>")
     world.settle()
     assert world.server.messages() == [] and world.answers == []
     world.server.answers_questions = True
@@ -717,7 +719,7 @@ def test_an_abort_fails_unwritten_messages_and_settles_others_as_unknown() -> No
     world.after()
     assert world.outcome(attempted) is OutcomeUnknownError
     assert world.outcome(waiting) is NotConnectedError
-    assert not world.core.unfinished
+    assert not world.core.session.unfinished
 
 
 def test_nothing_of_one_users_session_goes_out_in_anothers_name() -> None:
@@ -730,5 +732,5 @@ def test_nothing_of_one_users_session_goes_out_in_anothers_name() -> None:
     world.after()
     assert world.received == [1] and world.core.state is ChatState.CLOSED
     world.login(user=BOB, settle=False)
-    assert world.core.unfinished == 0
-    assert world.core.jid is None
+    assert world.core.session.unfinished == 0
+    assert world.core.session.jid is None

@@ -49,8 +49,8 @@ def asked(world: World) -> list[str]:
 def watching() -> World:
     """A world that asks for Bob's activity and is inactive."""
     world = ready()
-    world.core.remember(("activity", str(BOB)), "set", None, SUBSCRIBE)
-    world.core.remember("inactive", "set", None, INACTIVE)
+    world.core.open_session.remember(("activity", str(BOB)), "set", None, SUBSCRIBE)
+    world.core.open_session.remember("inactive", "set", None, INACTIVE)
     return world
 
 
@@ -106,20 +106,20 @@ def test_a_cut_off_request_is_replayed_on_resumption_and_not_made_twice() -> Non
 def test_nothing_is_remembered_for_who_is_told_that_nobody_is_logged_in() -> None:
     world = World()
     with pytest.raises(NotConnectedError):
-        world.core.remember("inactive", "set", None, INACTIVE)
+        world.core.open_session.remember("inactive", "set", None, INACTIVE)
     world.login()
     assert asked(world) == BEGINNING
     world.close()
     with pytest.raises(NotConnectedError):
-        world.core.remember("inactive", "set", None, INACTIVE)
+        world.core.open_session.remember("inactive", "set", None, INACTIVE)
     world.login()
     assert asked(world) == [*BEGINNING, *BEGINNING]
 
 
 def test_what_was_forgotten_is_not_asked_for_again() -> None:
     world = watching()
-    world.core.forget("inactive")
-    world.core.forget(("activity", "999"))
+    world.core.session.forget("inactive")
+    world.core.session.forget(("activity", "999"))
     world.cut()
     world.server.forget_sessions()
     reconnect(world)
@@ -188,7 +188,7 @@ def test_the_activity_of_users_whom_we_watch_is_an_event_and_answered() -> None:
     world.settle()
     assert world.events("last_activity_changed") == [LastActivity(user_id=BOB, seconds=0)]
     assert world.server.named("iq")[-1].attrib["type"] == "result"
-    world.core.forget(("activity", str(BOB)))
+    world.core.session.forget(("activity", str(BOB)))
     world.server.send(activity())
     world.settle()
     assert len(world.events("last_activity_changed")) == 1, "watched no longer"
@@ -313,7 +313,9 @@ def test_counters_go_on_over_sessions_and_logins() -> None:
 def send_to_room(world: World, message_id: str = ids(1)[0]) -> Submission:
     message = Message(id=message_id, body="1", date_sent=EPOCH, dialog=ROOM_DIALOG)
     submission = Submission(message_id, ROOM, ROOM_DIALOG, message)
-    world.core.submit(submission, encode_message(message, ROOM, "groupchat"), world.now)
+    world.core.open_session.submit(
+        submission, encode_message(message, ROOM, "groupchat"), world.now
+    )
     world.submissions.append(submission)
     world.after()
     world.settle()
@@ -361,7 +363,7 @@ def test_an_echo_is_told_by_room_nick_and_id_together() -> None:
 def test_an_own_edits_echo_is_no_news_but_another_devices_edit_is() -> None:
     world = ready()
     submission = Submission("own-edit", ROOM, ROOM_DIALOG)
-    world.core.submit(submission, b"<message id='own-edit'/>", world.now)
+    world.core.open_session.submit(submission, b"<message id='own-edit'/>", world.now)
     world.after()
     edit = "<body>2</body><replace xmlns='urn:xmpp:message-correct:0' id='m'/>"
     world.server.send(in_room("own-edit", content=edit))
@@ -475,7 +477,7 @@ def test_delivered_is_said_once_for_what_found_no_room_at_first() -> None:
 
 def test_events_behind_a_refused_one_are_overheard_in_order_and_repeated() -> None:
     world = ready()
-    world.core.remember(("activity", str(BOB)), "set", None, SUBSCRIBE)
+    world.core.open_session.remember(("activity", str(BOB)), "set", None, SUBSCRIBE)
     world.core.hold_link(world.now)  # somebody waits, perhaps inside the slow receiver
     world.room = 0
     world.server.send(text_message(1))
@@ -519,7 +521,7 @@ def test_what_receivers_have_had_is_not_overheard_again() -> None:
 @given(st.lists(odd_stanzas("message", "presence", "iq"), min_size=1, max_size=15))
 def test_no_stanza_ends_the_session_and_each_is_acknowledged(stanzas: list[str]) -> None:
     world = ready()
-    world.core.join(ROOM_DIALOG, "waiter")
+    world.core.ready_session.join(ROOM_DIALOG, "waiter")
     world.after()
     for stanza in stanzas:
         world.server.send(stanza)

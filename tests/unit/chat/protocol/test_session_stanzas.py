@@ -85,8 +85,8 @@ def test_an_error_for_an_unknown_message_changes_no_outcome() -> None:
 def test_a_refused_marker_or_typing_is_counted_and_no_message_failed() -> None:
     world = ready()
     world.server.send(text_message(1))  # whose 'delivered' is said by itself
-    world.core.send_marker("displayed", Message(id="m1", sender_id=BOB), world.now)
-    world.core.send_ephemeral(encode_chat_state("composing", BOB_JID))
+    world.core.open_session.send_marker("displayed", Message(id="m1", sender_id=BOB), world.now)
+    world.core.open_session.send_ephemeral(encode_chat_state("composing", BOB_JID))
     world.settle()
     sent = world.server.named("message")
     assert len(sent) == 3
@@ -121,7 +121,7 @@ def test_a_forgotten_request_is_not_answered() -> None:
     world = ready()
     pending = len(session_of(world.core)._requests)
     request_id = world.request("waiter")
-    world.core.forget_request(request_id)
+    world.core.session.forget_request(request_id)
     world.settle()
     assert world.answers == [] and world.core.counters.unclaimed_answers == 1
     assert len(session_of(world.core)._requests) == pending
@@ -202,7 +202,7 @@ def test_delivered_by_hand_waits_for_the_link() -> None:
     world = ready(auto_delivered=False)
     world.cut()
     message = Message(id="m1", sender_id=BOB, dialog_id="d1")
-    world.core.send_marker("displayed", message, world.now)
+    world.core.open_session.send_marker("displayed", message, world.now)
     reconnect(world)
     (stanza,) = world.server.named("message")
     assert stanza.find(f"{{{MARKERS}}}displayed") is not None
@@ -211,12 +211,12 @@ def test_delivered_by_hand_waits_for_the_link() -> None:
 def test_typing_is_dropped_while_the_link_is_down() -> None:
     world = ready()
     composing = encode_chat_state("composing", BOB_JID)
-    world.core.send_ephemeral(composing)
+    world.core.open_session.send_ephemeral(composing)
     world.after()
     world.settle()
     assert len(world.server.named("message")) == 1
     world.cut()
-    world.core.send_ephemeral(composing)
+    world.core.open_session.send_ephemeral(composing)
     reconnect(world)
     assert len(world.server.named("message")) == 1
     assert world.core.counters.ephemeral_dropped == 1
@@ -224,7 +224,7 @@ def test_typing_is_dropped_while_the_link_is_down() -> None:
 
 def test_typing_under_way_when_the_session_was_lost_is_not_sent_again() -> None:
     world = ready()
-    world.core.send_ephemeral(encode_chat_state("composing", BOB_JID))
+    world.core.open_session.send_ephemeral(encode_chat_state("composing", BOB_JID))
     world.after()
     world.cut()
     world.server.forget_sessions()
