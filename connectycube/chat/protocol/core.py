@@ -44,6 +44,7 @@ from .seen_messages import Key
 from .session import Session
 from .states import READY_STATES, StateMachine
 from .stream import Stream
+from .timers import Timers
 
 __all__ = ["Core"]
 
@@ -64,6 +65,7 @@ PERMANENT = frozenset(
 _CLOSED = frozenset({ChatState.IDLE, ChatState.CLOSED})
 _ATTEMPTING = frozenset({ChatState.CONNECTING, ChatState.AUTHENTICATED, ChatState.RECONNECTING})
 _REFUSALS = frozenset({"not-authorized", "credentials-expired"})  # RFC 6120, 6.5
+_RETRY, _ATTEMPT, _CLOSING = "retry", "attempt", "closing"  # the keys of the timers
 _END_GRACE = 1.0  # seconds the server has to answer our end of the stream
 _HELD_TOO_MUCH = "more came while history was read than could be held; it is fetched again"
 
@@ -96,12 +98,10 @@ class Core:
         self.refused: str | None = None
         """The token that the server refused in this attempt, which goes on with another one."""
         self._resume_policy = ResumePolicy()
-        self._attempt_deadline: float | None = None
-        self._retry_at: float | None = None
+        self._timers = Timers()  # the actions that will be due, by _RETRY, _ATTEMPT, _CLOSING
         self._held = False  # after an overflow the reconnection waits for the receivers
         self._needed = 0  # … unless so many callers wait for the link
         self._drained: QueueOverflowError | None = None  # they caught up before we were ready
-        self._closing_deadline: float | None = None
         self._end_sent = False
         self._logs_out = False  # a permanent end is none: after it, too, there may be a gap
 
@@ -142,19 +142,15 @@ class Core:
     @property
     def attempt_deadline(self) -> float | None:
         """When the attempt to become ready ends, or None."""
-        return self._attempt_deadline
+        return self._timers.due_at(_ATTEMPT)
 
     @property
     def next_deadline(self) -> float | None:
         """When ``tick`` has something to do, or None."""
-        times = (
-            self._attempt_deadline,
-            self._retry_at,
-            self._closing_deadline,
-            self.session.liveness.deadline,
-            self.session.timers.deadline,
-        )
-        return min((time for time in times if time is not None), default=None)
+        own, of_session = self._timers.deadline, self.session.next_deadline
+        if own is None or of_session is None:
+            return of_session if own is None else own
+        return min(own, of_session)
 
     # --- what callers may send ---
 
@@ -209,13 +205,12 @@ class Core:
             self._begin(ChatState.RECONNECTING, now + self._config.timeouts.login)
         elif self.state is ChatState.FORCE_CLOSED and not self._held:
             self._backoff.reset()
-            self._retry_at = now
-            self.tick(now)
+            self._retry(now)
 
     def _begin(self, state: ChatState, deadline: float) -> None:
         self.closed_reason = self.refused = None
         self._backoff.reset()
-        self._attempt_deadline = deadline
+        self._timers.set(_ATTEMPT, deadline, self._attempt_expired)
         self._machine.go(state)
 
     def gap_answered(self, now: float) -> None:
@@ -233,11 +228,11 @@ class Core:
         self._logs_out = logs_out
         was_ready = self.is_ready
         self._machine.go(ChatState.CLOSING)
-        self._retry_at = self._attempt_deadline = None
+        self._timers.clear()
         if not was_ready:
             self._finish(None)
             return
-        self._closing_deadline = max(now, deadline - _END_GRACE)
+        self._timers.set(_CLOSING, max(now, deadline - _END_GRACE), self._send_end)
         self.session.ask_if_needed(now)
         self._end_if_done(now)
 
@@ -295,7 +290,8 @@ class Core:
                 self.committed(now)  # a bare request for an acknowledgement hands nothing over
         except (ConnectionLostError, ChatAuthenticationError) as error:
             if self.state is ChatState.AUTHENTICATED and not self.session.flowing:
-                # The server ended the stream over our attempt to resume: the same would follow.
+                # The server answered our request to resume with the end of the stream, or with a count that
+                # cannot be. The same would follow on the next link.
                 self.session.cannot_resume()
             if self._goes_on_with_another_token(error):
                 self._drop_stream()
@@ -330,8 +326,7 @@ class Core:
         self._needed += 1
         if self._held:
             self._held = False
-            self._retry_at = now
-            self.tick(now)
+            self._retry(now)
 
     def release_link(self) -> None:
         """Somebody waits no longer."""
@@ -341,35 +336,41 @@ class Core:
         """The receivers have caught up after an overflow: fetch what they missed."""
         if self._held:
             self._held = False
-            self._retry_at = now
+            self._timers.set(_RETRY, now, self._retry)
         elif self.is_ready and self.session.has_rejected:
             self._end_link(error, now)
-            self._retry_at = now
+            self._timers.set(
+                _RETRY, now, self._retry
+            )  # without a delay: the server is not at fault
         elif self.session.has_rejected:
             self._drained = error  # to end the link now would be to fail the login
 
     def tick(self, now: float) -> None:
         """Do what has become due."""
-        if self._retry_at is not None and now >= self._retry_at:
-            self._retry_at = self.refused = None
-            self._attempt_deadline = now + self._config.timeouts.login
-            self._machine.go(ChatState.RECONNECTING)
-        if self._attempt_deadline is not None and now >= self._attempt_deadline:
-            kind = LoginTimeoutError if self._first_login else ConnectTimeoutError
-            self._end_link(kind("the chat server did not complete the login in time"), now)
-        if self.session.liveness.is_dead(now):
-            seconds = self.session.liveness.waited(now)
-            self._end_link(
-                LivenessError(f"the chat server did not answer for {seconds:g} seconds"), now
-            )
-        elif self.session.liveness.is_due(now):
-            self.session.ask(now)
-        self.session.tick(now)
-        if self._closing_deadline is not None and now >= self._closing_deadline:
-            if self._end_sent:
-                self._finish(None)
-            else:
-                self._send_end(now)
+        while (action := self._timers.take_next(now)) is not None:
+            action(now)
+        try:
+            self.session.tick(now)
+        except LivenessError as error:
+            self._end_link(error, now)
+
+    # --- what becomes due ---
+
+    def _retry(self, now: float) -> None:
+        self.refused = None
+        self._timers.cancel(_RETRY)
+        self._timers.set(_ATTEMPT, now + self._config.timeouts.login, self._attempt_expired)
+        self._machine.go(ChatState.RECONNECTING)
+
+    def _attempt_expired(self, now: float) -> None:
+        kind = LoginTimeoutError if self._first_login else ConnectTimeoutError
+        self._end_link(kind("the chat server did not complete the login in time"), now)
+
+    def _send_end(self, now: float) -> None:
+        """End the stream, and give the server a moment to do the same."""
+        self._end_sent = True
+        self.session.close_stream()
+        self._timers.set(_CLOSING, now + _END_GRACE, lambda now: self._finish(None))
 
     # --- stream events ---
 
@@ -399,7 +400,8 @@ class Core:
             session.flowing and session.is_present
         ):
             return
-        self._attempt_deadline = self.refused = None
+        self._timers.cancel(_ATTEMPT)
+        self.refused = None
         self._first_login = False
         if state is ChatState.READY:
             self._resume_policy.new_session()
@@ -413,27 +415,31 @@ class Core:
     # --- ends ---
 
     def _end_link(self, error: Exception, now: float) -> None:
+        """End the link: then the next attempt is planned, or nothing goes on."""
         is_of_resumed = self._resume_policy.link_ended(self.session, self.state, error)
         self._drop_stream()
         if self.state is ChatState.CLOSING:
             self._finish(None)
             return
         self._backoff.lost(now)
-        self._attempt_deadline = None
+        self._timers.cancel(_ATTEMPT)
         if isinstance(error, ChatAuthenticationError):
             self._machine.go(ChatState.AUTHENTICATION_FAILURE, error)
             self._finish(error)
             return
         self._machine.go(ChatState.FORCE_CLOSED, error)
-        permanent = isinstance(error, StreamError) and error.condition in PERMANENT
-        if self._first_login or (permanent and not is_of_resumed):
+        is_permanent = isinstance(error, StreamError) and error.condition in PERMANENT
+        if self._first_login or (is_permanent and not is_of_resumed):
             self._finish(error)
-        elif not self._held:
-            delay = self._backoff.next_delay()
-            if delay is None:
-                self._finish(error)
-            else:
-                self._retry_at = now + delay
+        elif not self._held:  # else drained() plans it
+            self._plan_retry(error, now)
+
+    def _plan_retry(self, error: Exception, now: float) -> None:
+        delay = self._backoff.next_delay()
+        if delay is None:
+            self._finish(error)
+        else:
+            self._timers.set(_RETRY, now + delay, self._retry)
 
     def _goes_on_with_another_token(self, error: Exception) -> bool:
         """Whether the attempt goes on with another link and another token, once for each attempt."""
@@ -453,19 +459,14 @@ class Core:
         if self.state is ChatState.CLOSING and not self._end_sent and not self.session.unfinished:
             self._send_end(now)
 
-    def _send_end(self, now: float) -> None:
-        self._end_sent = True
-        self.session.close_stream()
-        self._closing_deadline = now + _END_GRACE
-
     def _drop_stream(self) -> None:
         self._stream = self._drained = None
         self.session.link_down()
 
     def _finish(self, reason: Exception | None) -> None:
         """Enter CLOSED: nothing goes on."""
-        self._stream = None
-        self._retry_at = self._attempt_deadline = self._closing_deadline = self.refused = None
+        self._stream = self.refused = None
+        self._timers.clear()
         self._end_sent = self._held = False
         self.abandoned = self.session.end(reason or NotConnectedError("logged out"))
         if self._logs_out:

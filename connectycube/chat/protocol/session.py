@@ -11,7 +11,12 @@ from collections.abc import Callable, Hashable, Iterable, Sequence
 from typing import Any
 
 from ...config import Config
-from ...errors import ConnectionLostError, OutcomeUnknownError, SendDeferredError
+from ...errors import (
+    ConnectionLostError,
+    LivenessError,
+    OutcomeUnknownError,
+    SendDeferredError,
+)
 from ...models import DialogRef, Message, MessageFailure, MessageSent
 from . import namespaces as ns
 from .addresses import Addresses
@@ -345,13 +350,24 @@ class Session:
         else:
             self.timers.set(key, when, data)
 
+    @property
+    def next_deadline(self) -> float | None:
+        """When ``tick`` has something to do, or None."""
+        times = (self.liveness.deadline, self.timers.deadline)
+        return min((time for time in times if time is not None), default=None)
+
     def tick(self, now: float) -> None:
-        """Do what has become due."""
-        for thing in self.timers.take_due(now):
+        """Do what has become due; raises LivenessError if the server has not answered for too long."""
+        while (thing := self.timers.take_next(now)) is not None:
             if isinstance(thing, Delivery):
                 self.outputs.append(thing)
             else:
                 self.send_ephemeral(thing)
+        if self.liveness.is_dead(now):
+            seconds = self.liveness.waited(now)
+            raise LivenessError(f"the chat server did not answer for {seconds:g} seconds")
+        if self.liveness.is_due(now):
+            self.ask(now)
 
     def request(self, kind: str, to: str | None, payload: str, waiter: Any) -> str:
         """Send an IQ and return its id; the :class:`Answer` carries ``waiter``."""

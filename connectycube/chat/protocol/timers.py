@@ -17,7 +17,14 @@ class Timers:
     @property
     def deadline(self) -> float | None:
         """When the next thing is due, or None."""
-        return min((when for when, _ in self._waiting.values()), default=None)
+        if not self._waiting:
+            return None
+        return min(when for when, _ in self._waiting.values())
+
+    def due_at(self, key: Hashable) -> float | None:
+        """When the thing of this key is due, or None."""
+        entry = self._waiting.get(key)
+        return None if entry is None else entry[0]
 
     def set(self, key: Hashable, when: float, thing: Any) -> None:
         """Let ``thing`` be due at ``when``, in place of what was set for the same key."""
@@ -31,9 +38,12 @@ class Timers:
         """Let nothing be due."""
         self._waiting.clear()
 
-    def take_due(self, now: float) -> list[Any]:
-        """Remove and return what is due, the oldest first."""
-        due = sorted(
-            (when, str(key), key) for key, (when, _) in self._waiting.items() if when <= now
-        )
-        return [self._waiting.pop(key)[1] for _, _, key in due]
+    def take_next(self, now: float) -> Any | None:
+        """Remove and return the thing that has been due for the longest time; None if nothing is due.
+
+        One at a time: what the first one does may cancel the second.
+        """
+        if not self._waiting:
+            return None
+        key = min(self._waiting, key=lambda key: (self._waiting[key][0], str(key)))
+        return self._waiting.pop(key)[1] if self._waiting[key][0] <= now else None
