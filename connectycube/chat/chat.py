@@ -36,7 +36,7 @@ from ..models import (
     User,
 )
 from ..models.fields import as_int
-from .asking import check_user_id, query_of
+from ..models.user import check_user_id
 from .contacts import Contacts
 from .credentials import SessionCredentials, first_credentials
 from .driver import Driver
@@ -57,13 +57,13 @@ from .protocol.encoding import (
     encode_system_message,
 )
 from .protocol.events import Credentials
+from .protocol.iq import query_of
 from .protocol.nodes import children
 from .protocol.outbox import Submission
 from .protocol.session import Session
-from .receivers import call_receivers
 from .send_handle import SendHandle
 from .shutdown import check_signals, report, wait_until_closed
-from .signals import Signal, check_callback
+from .signals import Signal, call_receivers, check_callback
 
 __all__ = ["Chat"]
 

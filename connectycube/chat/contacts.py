@@ -9,10 +9,11 @@ from .._deadline import Deadline
 from ..config import Config
 from ..errors import ArgumentValueError
 from ..models import ContactListItem, User
-from .asking import check_user_id, query_of
+from ..models.user import check_user_id
 from .driver import Driver
 from .protocol import namespaces as ns
 from .protocol.addresses import Addresses
+from .protocol.iq import query_of
 from .protocol.roster import (
     ROSTER_QUERY,
     decode_roster,

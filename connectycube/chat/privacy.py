@@ -12,12 +12,13 @@ from .._forks import register_for_fork
 from ..config import Config
 from ..errors import ArgumentValueError, ChatError, ChatTimeoutError, StanzaError
 from ..models import PrivacyItem, PrivacyListNames, User
-from .asking import check_user_id, query_of
+from ..models.user import check_user_id
 from .driver import Driver
 from .ids import new_id
 from .protocol import namespaces as ns
 from .protocol.addresses import Addresses
 from .protocol.encoding import encode_iq
+from .protocol.iq import query_of
 from .protocol.privacy import (
     NAMES_QUERY,
     Rule,

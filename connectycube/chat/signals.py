@@ -1,11 +1,13 @@
-"""Signals: where receivers are connected. (blinker, with the promises this package makes.)"""
+"""Signals: where receivers are connected, and how they are called. (blinker, with promises of our own.)"""
 
 from __future__ import annotations
 
 import functools
 import inspect
 import itertools
+import logging
 import threading
+import time
 import weakref
 from collections.abc import Callable, Iterator
 from operator import itemgetter
@@ -16,8 +18,13 @@ from blinker.base import ANY_ID
 
 from .._forks import register_for_fork
 from ..errors import ArgumentTypeError
+from ..models import CallbackFailure
+from .dispatcher import Dispatcher
+from .shutdown import caused_by_exit
 
-__all__ = ["Signal", "check_callback", "name_of"]
+__all__ = ["Signal", "call_receivers", "check_callback", "name_of"]
+
+logger = logging.getLogger("connectycube.chat")
 
 Receiver = TypeVar("Receiver", bound=Callable[..., Any])
 
@@ -135,3 +142,64 @@ def name_of(receiver: Any) -> str:
         receiver = receiver.func
     name = getattr(receiver, "__qualname__", None) or type(receiver).__qualname__
     return f"{getattr(receiver, '__module__', None) or '?'}.{name}"
+
+
+# --- calling receivers ---
+
+
+def call_receivers(
+    chat: Any,
+    signal: Signal,
+    event: Any,
+    callback_failed: Signal,
+    dispatcher: Dispatcher,
+    slow: float,
+) -> bool:
+    """Call every receiver of ``signal`` with ``event``, in order; whether there was one, and none raised.
+
+    A receiver that raises is logged and reported to ``callback_failed``, whose own failures are only
+    logged. What the exit of the interpreter cuts off is neither. One that takes longer than ``slow`` seconds
+    is named in a warning.
+    """
+    called = raised = False
+    for receiver in signal.receivers_for(chat):
+        error = _call(receiver, chat, signal, event, dispatcher, slow)
+        called = True
+        if error is None:
+            continue
+        raised = True
+        if signal is callback_failed or caused_by_exit(error):
+            continue
+        failure = CallbackFailure(
+            receiver=name_of(receiver), signal=signal.name, event=event, error=error
+        )
+        for reporter in callback_failed.receivers_for(chat):
+            _call(reporter, chat, callback_failed, failure, dispatcher, slow)
+    return called and not raised
+
+
+def _call(
+    receiver: Callable[..., Any],
+    chat: Any,
+    signal: Signal,
+    event: Any,
+    dispatcher: Dispatcher,
+    slow: float,
+) -> BaseException | None:
+    name = name_of(receiver)
+    dispatcher.note_receiver(name)
+    began = time.monotonic()
+    try:
+        receiver(chat, event)
+    except BaseException as error:  # also SystemExit: it would end the worker, not the program
+        if caused_by_exit(error):
+            logger.debug("receiver %s of %s was cut off: %s", name, signal.name, error)
+        else:
+            logger.exception("receiver %s of %s raised", name, signal.name)
+        return error
+    finally:
+        dispatcher.note_receiver(None)
+        took = time.monotonic() - began
+        if took > slow:
+            logger.warning("receiver %s of %s took %.1f seconds", name, signal.name, took)
+    return None

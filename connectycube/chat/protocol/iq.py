@@ -7,6 +7,7 @@ from typing import Any
 
 from attrs import field, frozen
 
+from ...errors import UnexpectedAnswerError
 from ...models import LastActivity
 from ...models.fields import as_int
 from . import namespaces as ns
@@ -15,7 +16,7 @@ from .decoding import Delivery, error_of
 from .nodes import child, children
 from .roster import decode_roster_item
 
-__all__ = ["Answer", "PendingRequests", "Push", "decode_push"]
+__all__ = ["Answer", "PendingRequests", "Push", "decode_push", "query_of"]
 
 # --- our requests ---
 
@@ -70,6 +71,14 @@ class PendingRequests:
         answers = [Answer(waiter, error=error) for _, waiter in self._pending.values()]
         self._pending.clear()
         return answers
+
+
+def query_of(answer: Any, namespace: str) -> Any:
+    """Return the ``<query/>`` of an answer; UnexpectedAnswerError if there is none."""
+    found = child(answer, "query", namespace)
+    if found is None:
+        raise UnexpectedAnswerError("the server's answer does not hold what was asked for")
+    return found
 
 
 # --- the requests of others ---

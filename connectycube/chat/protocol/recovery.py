@@ -11,9 +11,8 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from datetime import datetime
-from operator import itemgetter
 
 from attrs import define, evolve, field
 
@@ -130,7 +129,7 @@ class Recovery:
         """Nothing goes on: release what was held."""
         self.is_open = False
         self._asked = self._gaps = None
-        self._release(self._held.take_all())
+        self._release(self._held.take_if(lambda delivery: True))
 
     def is_about(self, asked: FetchGap) -> bool:
         """Whether ``asked`` is still the question."""
@@ -150,7 +149,9 @@ class Recovery:
 
     def discard(self, keeps: Callable[[int], bool]) -> list[Delivery]:
         """Drop and return what comes again on the next link: all but what ``keeps(sequence)``."""
-        return self._held.remove(keeps)
+        return self._held.take_if(
+            lambda delivery: delivery.sequence is not None and not keeps(delivery.sequence)
+        )
 
     # --- answers of history; each returns whether anybody still wants to know ---
 
@@ -160,9 +161,9 @@ class Recovery:
             return False
         self._asked_since = since
         places = [(self._conversation(dialog), dialog) for dialog in dialogs]
-        self._gaps = {place: dialog for place, dialog in places if place is not None}
+        gaps = self._gaps = {place: dialog for place, dialog in places if place is not None}
         self._unplaced = {dialog.id for place, dialog in places if place is None}
-        self._release(self._held.take_all_but(self._gaps))
+        self._release(self._held.take_if(lambda delivery: delivery.conversation not in gaps))
         self._close_if_filled()
         return True
 
@@ -184,7 +185,9 @@ class Recovery:
         if conversation is None:
             self._unplaced.discard(dialog.id)
         elif self._gaps is not None and self._gaps.pop(conversation, None) is not None:
-            self._release(self._held.take(conversation))
+            self._release(
+                self._held.take_if(lambda delivery: delivery.conversation == conversation)
+            )
         self._close_if_filled()
         return True
 
@@ -199,7 +202,7 @@ class Recovery:
         if dialog is not None:
             return self.filled(asked, dialog)
         self._gaps, self._unplaced = {}, set()
-        self._release(self._held.take_all())
+        self._release(self._held.take_if(lambda delivery: True))
         self._close_if_filled()
         return True
 
@@ -279,86 +282,50 @@ class Recovery:
 
 @define
 class _Held:
-    """Live events that wait, by conversation, in order of arrival, within bounds."""
+    """Live events that wait for a gap to be filled, in order of arrival, within bounds."""
 
     _limits: Limits
-    _waiting: dict[str, dict[int, Delivery]] = field(factory=dict)
-    _numbers: dict[Key, int] = field(factory=dict)
-    _arrived: int = 0
-    _count: int = 0
+    _waiting: dict[Key | int, Delivery] = field(factory=dict)
+    """By key; events without one are numbered."""
     _bytes: int = 0
+    _numbers: Iterator[int] = field(factory=itertools.count)
 
     def add(self, delivery: Delivery) -> bool:
         """Keep an event; False if there is no room."""
-        assert delivery.conversation is not None
-        if self._count and (
-            self._count >= self._limits.queued_events
+        if self._waiting and (
+            len(self._waiting) >= self._limits.queued_events
             or self._bytes + delivery.size > self._limits.queued_bytes
         ):
             return False
-        self._arrived += 1
-        self._waiting.setdefault(delivery.conversation, {})[self._arrived] = delivery
-        if delivery.key is not None:
-            self._numbers[delivery.key] = self._arrived
-        self._count += 1
+        is_alone = delivery.key is not None and delivery.key not in self._waiting
+        entry = delivery.key if is_alone and delivery.key is not None else next(self._numbers)
+        self._waiting[entry] = delivery
         self._bytes += delivery.size
         return True
 
     def take_up_to(self, key: Key | None) -> list[Delivery]:
         """Remove and return the event with this key, if it waits, behind what its sender sent before."""
-        last = self._numbers.get(key) if key is not None else None
-        if key is None or last is None:
+        if key is None or key not in self._waiting:
             return []
-        conversation, sender, _ = key
-        before = itertools.takewhile(
-            lambda entry: entry[0] <= last, self._waiting[conversation].items()
-        )
-        numbers = [n for n, held in before if held.key is not None and held.key[1] == sender]
-        return [self._remove(conversation, number) for number in numbers]
+        up_to_it: list[Key | int] = []
+        for entry, delivery in self._waiting.items():
+            if delivery.key is not None and delivery.key[:2] == key[:2]:
+                up_to_it.append(entry)
+            if entry == key:
+                break
+        return [self._remove(entry) for entry in up_to_it]
 
-    def take(self, conversation: str) -> list[Delivery]:
-        """Remove and return what waits in a conversation, in order."""
-        numbers = list(self._waiting.get(conversation, ()))
-        return [self._remove(conversation, number) for number in numbers]
-
-    def take_all(self) -> list[Delivery]:
-        """Remove and return everything, in order."""
-        return self.take_all_but(())
-
-    def take_all_but(self, conversations: Collection[str]) -> list[Delivery]:
-        """Remove and return what waits in all other conversations, in order."""
-        entries = [
-            (number, conversation)
-            for conversation, waiting in self._waiting.items()
-            if conversation not in conversations
-            for number in waiting
-        ]
-        entries.sort(key=itemgetter(0))
-        return [self._remove(conversation, number) for number, conversation in entries]
-
-    def remove(self, keeps: Callable[[int], bool]) -> list[Delivery]:
-        """Remove and return what came on this link and ``keeps(sequence)`` is not true for."""
-        entries = [
-            (conversation, number)
-            for conversation, waiting in self._waiting.items()
-            for number, delivery in waiting.items()
-            if delivery.sequence is not None and not keeps(delivery.sequence)
-        ]
-        return [self._remove(conversation, number) for conversation, number in entries]
+    def take_if(self, chosen: Callable[[Delivery], bool]) -> list[Delivery]:
+        """Remove and return the events for which ``chosen(delivery)`` is true, in order."""
+        entries = [entry for entry, delivery in self._waiting.items() if chosen(delivery)]
+        return [self._remove(entry) for entry in entries]
 
     def belong_to_no_link(self) -> None:
-        """A new session begins: the places of what waits were those of another one."""
-        for waiting in self._waiting.values():
-            for delivery in waiting.values():
-                delivery.sequence = None
+        """A new session begins: the places of these events were those of another one."""
+        for delivery in self._waiting.values():
+            delivery.sequence = None
 
-    def _remove(self, conversation: str, number: int) -> Delivery:
-        waiting = self._waiting[conversation]
-        delivery = waiting.pop(number)
-        if not waiting:
-            del self._waiting[conversation]
-        if delivery.key is not None:
-            self._numbers.pop(delivery.key, None)
-        self._count -= 1
+    def _remove(self, entry: Key | int) -> Delivery:
+        delivery = self._waiting.pop(entry)
         self._bytes -= delivery.size
         return delivery

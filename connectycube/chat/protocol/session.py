@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Hashable, Iterable, Sequence
-from typing import Any
+from typing import Any, Literal
 
 from ...config import Config
 from ...errors import (
@@ -20,7 +20,7 @@ from ...errors import (
 from ...models import DialogRef, Message, MessageFailure, MessageSent
 from . import namespaces as ns
 from .addresses import Addresses
-from .decoding import Delivery
+from .decoding import Delivery, Unreported
 from .encoding import encode_iq, encode_marker
 from .events import Bound, CheckStored, Counters, Nonza, OutcomeKnown, Output, Resumable
 from .inbound import Inbound
@@ -539,32 +539,39 @@ class Session:
                 return
 
     def _receive_iq(self, iq: Any, now: float) -> None:
+        """Take the answer to a request of ours, or a request or push of others. (RFC 6120, 8.2.3.)"""
         kind, request_id = iq.attrs.get("type"), iq.attrs.get("id")
-        if kind in ("result", "error"):
-            is_ours = request_id is not None and iq.attrs.get("from") in self._server_names
-            if is_ours and request_id == self._barrier:
-                self._barrier = None
-                self._acknowledged(self._asked_at, now)
-                return
-            answer = self._requests.answer(iq)
-            if answer is not None:
-                self._answered(answer)
-                return
-        push = decode_push(iq, self._addresses, self.me)
-        if push is not None and push.delivery is not None:
-            if push.asked is None or push.asked in self._session_requests:
-                self._inbound.report(push.delivery)
-            else:  # nobody asked to be told, or gave up on the answer
-                push = None
         is_request = kind in ("get", "set")
+        if kind in ("result", "error") and self._take_answer(iq, request_id, now):
+            return
+        push = decode_push(iq, self._addresses, self.me)
+        if push is not None and push.asked is not None and push.asked not in self._session_requests:
+            push = None  # no caller asked for it, or the caller gave up on the answer
+        accepted = push is not None and push.accepted
         if push is None:
-            self._emit(
-                self._counters.count("not_understood" if is_request else "unclaimed_answers", iq)
-            )
-        elif not push.accepted:
-            self._emit(self._counters.count("forged", iq))
+            self._drop("not_understood" if is_request else "unclaimed_answers", iq)
+        elif not accepted:
+            self._drop("forged", iq)
+        elif push.delivery is not None:
+            self._inbound.report(push.delivery)
         if is_request and request_id:
-            self._answer_iq(iq, request_id, accepted=push is not None and push.accepted)
+            self._answer_iq(iq, request_id, accepted=accepted)
+
+    def _take_answer(self, iq: Any, request_id: str | None, now: float) -> bool:
+        """Take an answer; False if it answers no request of ours, or has the wrong sender."""
+        is_from_server = iq.attrs.get("from") in self._server_names
+        if request_id is not None and request_id == self._barrier and is_from_server:
+            self._barrier = None
+            self._acknowledged(self._asked_at, now)
+            return True
+        answer = self._requests.answer(iq)
+        if answer is None:
+            return False
+        self._answered(answer)
+        return True
+
+    def _drop(self, reason: Unreported | Literal["unclaimed_answers"], stanza: Any) -> None:
+        self._emit(self._counters.count(reason, stanza))
 
     def _answered(self, answer: Answer) -> None:
         if answer.waiter is _PRESENT:

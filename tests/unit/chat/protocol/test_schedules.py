@@ -229,7 +229,7 @@ def released_too_early(patch: pytest.MonkeyPatch) -> None:
 
     def page(self: Any, asked: Any, *rest: Any) -> bool:
         if asked is self._asked:
-            self._release(self._held.take_all())
+            self._release(self._held.take_if(lambda delivery: True))
         return original(self, asked, *rest)
 
     patch.setattr(Recovery, "page", page)
@@ -239,7 +239,7 @@ def held_forgotten(patch: pytest.MonkeyPatch) -> None:
     original = Recovery.begin
 
     def begin(self: Any) -> None:
-        self._held.take_all()
+        self._held.take_if(lambda delivery: True)
         original(self)
 
     patch.setattr(Recovery, "begin", begin)

@@ -7,8 +7,7 @@ import pytest
 
 from connectycube._deadline import Deadline
 from connectycube.chat.dispatcher import Dispatcher, Task
-from connectycube.chat.receivers import call_receivers
-from connectycube.chat.signals import Signal
+from connectycube.chat.signals import Signal, call_receivers
 from connectycube.config import Limits
 from connectycube.models import CallbackFailure, Typing
 from tests.support.waiting import TIMEOUT
