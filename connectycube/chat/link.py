@@ -205,7 +205,8 @@ def open_link(
         left = deadline.remaining()
         share = None if left is None else left / (len(addresses) - position)
         try:
-            return _open_address(family, address, host, context, Deadline(share), waker, is_wanted)
+            handshake = _Handshake(address, host, Deadline(share), waker, is_wanted)
+            return handshake.open(family, context)
         except ConnectionLostError as failure:
             # The most telling failure wins: a server that answered, however badly, over silence.
             if error is None or isinstance(failure, TlsError):
@@ -234,71 +235,86 @@ def _resolve(
     return list(dict.fromkeys((entry[0], entry[4]) for entry in found))
 
 
-def _open_address(
-    family: int,
-    address: Any,
-    host: str,
-    context: ssl.SSLContext,
-    deadline: Deadline,
-    waker: Waker,
-    is_wanted: Callable[[], bool],
-) -> Link:
-    where = f"{address[0]} port {address[1]}"
+class _Handshake:
+    """The attempt to connect to one address: TCP, then TLS."""
 
-    def wait(sock: socket.socket, *, read: bool, write: bool, phase: str) -> None:
+    def __init__(
+        self,
+        address: Any,
+        host: str,
+        deadline: Deadline,
+        waker: Waker,
+        is_wanted: Callable[[], bool],
+    ) -> None:
+        self._address = address
+        self._host = host
+        self._deadline = deadline
+        self._waker = waker
+        self._is_wanted = is_wanted
+        self._where = f"{address[0]} port {address[1]}"
+
+    def open(self, family: int, context: ssl.SSLContext) -> Link:
+        """Return a verified link, or raise a ConnectionLostError that tells the cause."""
+        sock: socket.socket | None = None
+        try:
+            sock = socket.socket(family, socket.SOCK_STREAM)
+            sock.setblocking(False)
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            # Before it connects: wrapping one that was reset meanwhile would leave it open (CPython 3.11).
+            sock = secured = context.wrap_socket(
+                sock, server_hostname=self._host, do_handshake_on_connect=False
+            )
+            self._connect(secured)
+            self._shake_hands(secured)
+            return Link(secured)
+        except BaseException as error:
+            if sock is not None:
+                sock.close()
+            if isinstance(error, OSError) and not isinstance(error, ConnectionLostError):
+                raise ConnectionLostError(
+                    f"cannot connect to {self._where}: {_words(error)}"
+                ) from None
+            raise
+
+    def _connect(self, sock: ssl.SSLSocket) -> None:
+        code = sock.connect_ex(self._address)
+        if code == errno.EINPROGRESS:
+            self._wait(sock, read=False, write=True, phase="accept the connection")
+            code = sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+        if code:
+            raise HostUnreachableError(f"cannot connect to {self._where}: {os.strerror(code)}")
+
+    def _shake_hands(self, sock: ssl.SSLSocket) -> None:
+        phase = "complete the TLS handshake"
         while True:
-            ready = wait_for(sock, waker, deadline.remaining(), read=read, write=write)
-            if not is_wanted():
+            try:
+                sock.do_handshake()
+                return
+            except ssl.SSLWantReadError:
+                self._wait(sock, read=True, write=False, phase=phase)
+            except ssl.SSLWantWriteError:
+                self._wait(sock, read=False, write=True, phase=phase)
+            except ssl.SSLCertVerificationError as error:
+                raise CertificateError(
+                    f"the certificate of {self._where} is not valid for {self._host}:"
+                    f" {error.verify_message}"
+                ) from None
+            except ssl.SSLError as error:
+                raise TlsError(
+                    f"{self._where} does not speak TLS as expected: {error.reason or _words(error)}"
+                ) from None
+            except OSError as error:
+                raise TlsError(f"{self._where} ended the TLS handshake: {_words(error)}") from None
+
+    def _wait(self, sock: socket.socket, *, read: bool, write: bool, phase: str) -> None:
+        while True:
+            ready = wait_for(sock, self._waker, self._deadline.remaining(), read=read, write=write)
+            if not self._is_wanted():
                 raise AttemptCancelled
             if any(ready):
                 return
-            if deadline.expired:
-                raise ConnectTimeoutError(f"{where} did not {phase} in time") from None
-
-    sock: socket.socket | None = None
-    try:
-        sock = socket.socket(family, socket.SOCK_STREAM)
-        sock.setblocking(False)
-        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        # Before it connects: wrapping one that was reset meanwhile would leave it open (CPython 3.11).
-        sock = secured = context.wrap_socket(
-            sock, server_hostname=host, do_handshake_on_connect=False
-        )
-        code = secured.connect_ex(address)
-        if code == errno.EINPROGRESS:
-            wait(secured, read=False, write=True, phase="accept the connection")
-            code = secured.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
-        if code:
-            raise HostUnreachableError(f"cannot connect to {where}: {os.strerror(code)}")
-        _shake_hands(secured, host, where, wait)
-        return Link(secured)
-    except BaseException as error:
-        if sock is not None:
-            sock.close()
-        if isinstance(error, OSError) and not isinstance(error, ConnectionLostError):
-            raise ConnectionLostError(f"cannot connect to {where}: {_words(error)}") from None
-        raise
-
-
-def _shake_hands(sock: ssl.SSLSocket, host: str, where: str, wait: Callable[..., None]) -> None:
-    while True:
-        try:
-            sock.do_handshake()
-            return
-        except ssl.SSLWantReadError:
-            wait(sock, read=True, write=False, phase="complete the TLS handshake")
-        except ssl.SSLWantWriteError:
-            wait(sock, read=False, write=True, phase="complete the TLS handshake")
-        except ssl.SSLCertVerificationError as error:
-            raise CertificateError(
-                f"the certificate of {where} is not valid for {host}: {error.verify_message}"
-            ) from None
-        except ssl.SSLError as error:
-            raise TlsError(
-                f"{where} does not speak TLS as expected: {error.reason or _words(error)}"
-            ) from None
-        except OSError as error:
-            raise TlsError(f"{where} ended the TLS handshake: {_words(error)}") from None
+            if self._deadline.expired:
+                raise ConnectTimeoutError(f"{self._where} did not {phase} in time") from None
 
 
 def _words(error: OSError) -> str:

@@ -91,6 +91,16 @@ class _Pending:
     inbound: int | None
 
 
+@define
+class _CommitPlan:
+    """What one reading of the socket changes in the store."""
+
+    arrived: list[Arrived] = field(factory=list)
+    outcomes: list[Outcome] = field(factory=list)
+    settled: list[str] = field(factory=list)
+    """The ids of all messages that have an outcome, also of those that are not in the store."""
+
+
 class Durability:
     """The durable store of one connection, while it is logged in; every method may be called from any thread.
 
@@ -262,26 +272,36 @@ class Durability:
         if self._store is None:
             return _NO_ENTRIES
         self._note(cursor)
-        arrived = [
-            Arrived(output.key, output.event)
-            for output in outputs
-            if isinstance(output, Delivery)
-            and output.signal == "message_received"
-            and output.key is not None
-        ]
-        settled = [output for output in outputs if isinstance(output, OutcomeKnown)]
-        outcomes = [outcome for output in settled if (outcome := self._outcome(output)) is not None]
-        if not arrived and not outcomes:
+        plan = self._plan(outputs)
+        if not plan.arrived and not plan.outcomes:
             return _NO_ENTRIES
         with self._using() as store:
-            now = self._service_time()
-            numbers = store.commit(arrived, outcomes, self._service_cursor(), now)
+            # One transaction: a crash leaves either all of a read, or nothing of it.
+            numbers = store.commit(
+                plan.arrived, plan.outcomes, self._service_cursor(), self._service_time()
+            )
             entries = [InboxEntry(store.store_id, n) for n in numbers]
             self._noted = time.monotonic()
             self._in_hand.update(entries)
-        for output in settled:
-            self._pending.pop(output.submission.id, None)
-        return {message.key: entry for message, entry in zip(arrived, entries, strict=True)}
+        for message_id in plan.settled:
+            self._pending.pop(message_id, None)
+        return {message.key: entry for message, entry in zip(plan.arrived, entries, strict=True)}
+
+    def _plan(self, outputs: Sequence[Output]) -> _CommitPlan:
+        plan = _CommitPlan()
+        for output in outputs:
+            if isinstance(output, OutcomeKnown):
+                plan.settled.append(output.submission.id)
+                outcome = self._outcome(output)
+                if outcome is not None:
+                    plan.outcomes.append(outcome)
+            elif (
+                isinstance(output, Delivery)
+                and output.signal == "message_received"
+                and output.key is not None
+            ):
+                plan.arrived.append(Arrived(output.key, output.event))
+        return plan
 
     def _outcome(self, settled: OutcomeKnown) -> Outcome | None:
         submission = settled.submission

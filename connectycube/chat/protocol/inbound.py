@@ -145,28 +145,35 @@ class Inbound:
         _remember(self._markers, marker_id, None)
 
     def receive_message(self, stanza: MessageStanza, me: int, now: float) -> None:
-        """Say what a message stanza means."""
+        """Decode a message stanza and report its event. The order of the steps is the meaning."""
+        # 1. What it is. Most stanzas that make no event end here.
         decoded = decode(stanza, self._addresses, me)
         if not isinstance(decoded, Delivery):
             self._drop(decoded, stanza)
             return
         event = decoded.event
+        # 2. An error settles the message that it refuses, even if the event is rejected below: an outcome
+        #    is no delivery, and settling twice does nothing.
         if isinstance(event, MessageFailure):
             if event.message_id in self._markers:
                 self._drop("refused", stanza)
                 return
             self._refused(event, decoded.conversation)
             decoded.signal = self._failed_signals.get(event.message_id, decoded.signal)
+        # 3. Behind a rejected stanza nothing is noted as seen: the server sends it again on the next link,
+        #    in its place.
         if self.first_rejected is not None:
-            # It comes again on the next link, in its place behind what was refused.
             if decoded.key not in self._seen_messages:
                 self.report(decoded)
             return
+        # 4. The echo of a room is looked for before repetitions: sending has noted its key as seen.
         if isinstance(event, Message) and event.own and self._is_echo(stanza, decoded, now):
             return
+        # 5. Each message once, whether it came live, as a carbon or from history.
         if decoded.key is not None and not self._seen_messages.add(decoded.key, now):
             self._drop("own_echoes" if decoded.key[1] == me else "repeated", stanza)
             return
+        # 6. What only the session knows.
         if isinstance(event, Message):
             self._complete(decoded, event)
         elif isinstance(event, Typing):

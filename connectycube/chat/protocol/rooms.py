@@ -22,13 +22,14 @@ from .nodes import child, children
 
 __all__ = ["Rooms"]
 
-_SELF = "110"
-_REASONS = (
+# Status codes of XEP-0045, section 15.6.
+_SELF = "110"  # this presence is about the user who receives it
+_REASONS = (  # why a user is in a room no longer; the first that applies
     ("301", "banned"),
     ("307", "kicked"),
-    ("321", "removed"),
-    ("322", "removed"),
-    ("332", "shutdown"),
+    ("321", "removed"),  # no member any more: an affiliation was changed
+    ("322", "removed"),  # the room became members-only
+    ("332", "shutdown"),  # of the service
 )
 _HINTS = {
     "registration-required": "this user is not in the dialog"
@@ -197,8 +198,10 @@ class Rooms:
         ]
 
     def _left(self, jid: str, details: Any, codes: frozenset[str]) -> list[Output]:
+        """Take an unavailable presence of our own: the end of a stay, and which stay depends on the room."""
         room = self._rooms[jid]
         if room.returns:
+            # We left and asked to enter again at once; this answers the leaving.
             room.returns -= 1
             room.is_joined = False
             return [*room.left()]
@@ -208,23 +211,26 @@ class Rooms:
             # The server has not handled our join yet, so this is about the stay before it: ejabberd tells
             # each of a user's devices that all of them were kicked, in one presence for each.
             return []
-        destroyed = child(details, "destroy", ns.MUC_USER) if details is not None else None
+        left = self._read_room_left(room, details, codes)
+        if left.reason == "shutdown":  # it is wanted still: the next session joins it
+            room.reset()
+            return [self._room_left(jid, left)]
+        return [*self._forget(jid), self._room_left(jid, left)]
+
+    def _read_room_left(self, room: _Room, details: Any, codes: frozenset[str]) -> RoomLeft:
+        """Read why we are in a room no longer, who did it, and in which words."""
+        destroyed = _child(details, "destroy")
         reason = "destroyed" if destroyed is not None else "removed"
         reason = next((word for code, word in _REASONS if code in codes), reason)
-        item = child(details, "item", ns.MUC_USER) if details is not None else None
-        actor = child(item, "actor", ns.MUC_USER) if item is not None else None
-        words = destroyed if destroyed is not None else item
-        said = child(words, "reason", ns.MUC_USER) if words is not None else None
-        left = RoomLeft(
+        item = _child(details, "item")
+        actor = _child(item, "actor")
+        said = _child(destroyed if destroyed is not None else item, "reason")
+        return RoomLeft(
             dialog_id=room.dialog.id or "",
             reason=reason,
             actor_id=self._actor(actor.attrs) if actor is not None else None,
             text=(said.getData() or None) if said is not None else None,
         )
-        if reason == "shutdown":  # it is wanted still: the next session joins it
-            room.reset()
-            return [self._room_left(jid, left)]
-        return [*self._forget(jid), self._room_left(jid, left)]
 
     def _actor(self, attributes: dict[str, str]) -> int | None:
         user_id = self._addresses.user_id(attributes.get("jid"))
@@ -262,6 +268,10 @@ class Rooms:
 
     def _room_left(self, jid: str, left: RoomLeft) -> Delivery:
         return Delivery(signal="room_left", event=left, conversation=jid, bypasses_gap=True)
+
+
+def _child(node: Any, name: str) -> Any:
+    return None if node is None else child(node, name, ns.MUC_USER)
 
 
 def _codes(details: Any) -> frozenset[str]:
