@@ -1,9 +1,9 @@
 """The chat connection without I/O: bytes, time and commands in; bytes, outputs and deadlines out.
 
 It knows no socket, thread, clock or random source. Its driver
-- opens a link when ``wants_link`` says so and reports ``link_up`` or ``link_lost``,
-- feeds what arrives to ``receive``, hands the outputs over and confirms with ``committed``,
-- writes ``outgoing`` and calls ``tick`` when ``next_deadline`` has come.
+- opens a link when ``wants_link`` is true and reports ``link_up`` or ``link_lost``,
+- feeds the received bytes to ``receive``, routes the outputs and confirms with ``committed``,
+- writes ``session.outgoing`` and calls ``tick`` at ``next_deadline``.
 
 Times are seconds on any clock that only goes forward. One thread at a time.
 """
@@ -67,7 +67,9 @@ _ATTEMPTING = frozenset({ChatState.CONNECTING, ChatState.AUTHENTICATED, ChatStat
 _REFUSALS = frozenset({"not-authorized", "credentials-expired"})  # RFC 6120, 6.5
 _RETRY, _ATTEMPT, _CLOSING = "retry", "attempt", "closing"  # the keys of the timers
 _END_GRACE = 1.0  # seconds the server has to answer our end of the stream
-_HELD_TOO_MUCH = "more came while history was read than could be held; it is fetched again"
+_HELD_TOO_MUCH = (
+    "more messages arrived during the recovery than could be held; they are fetched again"
+)
 
 
 class Core:
@@ -99,11 +101,13 @@ class Core:
         """The token that the server refused in this attempt, which goes on with another one."""
         self._resume_policy = ResumePolicy()
         self._timers = Timers()  # the actions that will be due, by _RETRY, _ATTEMPT, _CLOSING
-        self._held = False  # after an overflow the reconnection waits for the receivers
-        self._needed = 0  # … unless so many callers wait for the link
-        self._drained: QueueOverflowError | None = None  # they caught up before we were ready
+        self._held = False  # after an overflow the reconnection waits for slow receivers, …
+        self._needed = 0  # … unless callers wait for the link: their number
+        self._drained: QueueOverflowError | None = (
+            None  # the receivers caught up before we were ready
+        )
         self._end_sent = False
-        self._logs_out = False  # a permanent end is none: after it, too, there may be a gap
+        self._logs_out = False  # this end is a logout: the next login fills no gap
 
     # --- what the driver looks at ---
 
@@ -173,10 +177,10 @@ class Core:
     # --- commands ---
 
     def login(self, credentials: Credentials, now: float, deadline: float) -> None:
-        """Begin the one attempt that ``chat.login()`` is; its failure ends in CLOSED."""
+        """Begin the one attempt of ``chat.login()``; if it fails, the connection is CLOSED."""
         self.credentials = credentials
         if self.session.me not in (0, credentials.user_id):
-            # What is left of one user's session, say a late 'delivered', is not for another's.
+            # A stanza that is left of one user's session, such as a marker, must not be sent as another's.
             self._renew_session()
         self.session.me = credentials.user_id
         self._first_login = True
@@ -189,17 +193,18 @@ class Core:
         cursor: float | None,
         now: float,
     ) -> None:
-        """Go on where another process ended: right after ``login`` or ``relogin``.
+        """Go on where another process ended; called right after ``login`` or ``relogin``.
 
-        It knew the messages ``seen``, did not know the outcome of ``outbox``, and had all until ``cursor``.
+        ``seen`` are the messages that the process knew, ``outbox`` those without an outcome. It had
+        committed everything until ``cursor``.
         """
-        # The cursor first: it says how much of ``seen`` has to be remembered.
+        # The cursor first: it decides how much of ``seen`` has to be remembered.
         if cursor is not None:
             self.session.recovery.start_at(cursor)
         self.session.restore(seen, outbox, now)
 
     def relogin(self, now: float) -> None:
-        """Attempt now: what a lost or closed connection would do later, or not at all."""
+        """Attempt to connect now, which a lost connection would do later and a closed one not at all."""
         if self.state is ChatState.CLOSED and self.credentials is not None:
             self._first_login = False
             self._begin(ChatState.RECONNECTING, now + self._config.timeouts.login)
@@ -214,12 +219,12 @@ class Core:
         self._machine.go(state)
 
     def gap_answered(self, now: float) -> None:
-        """History has answered: once the gap is filled, fetch what was too much to be held meanwhile."""
+        """Once the gap is filled, fetch the messages that were rejected because too many were held."""
         if not self.session.recovery.is_open and not self._held:
             self.drained(QueueOverflowError(_HELD_TOO_MUCH, receiver=None), now)
 
     def close(self, now: float, deadline: float, *, logs_out: bool = True) -> None:
-        """End the session: let the server acknowledge what was sent, end the stream, until ``deadline``.
+        """End the session until ``deadline``: wait for acknowledgements, then end the stream.
 
         After a logout (``logs_out``) the next login fills no gap.
         """
@@ -237,7 +242,7 @@ class Core:
         self._end_if_done(now)
 
     def abort(self, reason: Exception | None) -> None:
-        """Enter CLOSED at once, whatever was going on."""
+        """Enter CLOSED at once, from any state."""
         if self.is_open:
             self._machine.go(ChatState.CLOSING)
         if self.state is ChatState.CLOSING:
@@ -250,14 +255,14 @@ class Core:
         self._renew_session()
 
     def start_closed(self, reason: Exception) -> None:
-        """Be CLOSED from the beginning: what a fork inherits."""
+        """Begin in CLOSED, as in a forked child."""
         self._machine = StateMachine(self._state_changed, ChatState.CLOSED)
         self.closed_reason = reason
 
     # --- the link ---
 
     def link_up(self, now: float) -> None:
-        """A verified link is there: begin the stream."""
+        """Begin the stream on a new, verified link."""
         assert self.credentials is not None
         self._stream = Stream(
             self._addresses,
@@ -269,7 +274,7 @@ class Core:
         self._write_stream_output()
 
     def link_lost(self, error: Exception, now: float) -> None:
-        """The link ended, or could not be made."""
+        """Deal with the end of the link, or with an attempt that failed."""
         if self.wants_link:
             self._end_link(error, now)
 
@@ -287,7 +292,7 @@ class Core:
             self.session.release_held_back(now)
             self._write_stream_output()
             if not self.session.outputs:
-                self.committed(now)  # a bare request for an acknowledgement hands nothing over
+                self.committed(now)  # the driver routes nothing, so it would not confirm anything
         except (ConnectionLostError, ChatAuthenticationError) as error:
             if self.state is ChatState.AUTHENTICATED and not self.session.flowing:
                 # The server answered our request to resume with the end of the stream, or with a count that
@@ -299,7 +304,7 @@ class Core:
                 self._end_link(error, now)
 
     def committed(self, now: float) -> None:
-        """All outputs were routed: acknowledge what the server wants acknowledged."""
+        """Acknowledge, once all outputs are routed, what the server wants acknowledged."""
         self.session.committed(now)
         self._end_if_done(now)
 
@@ -317,23 +322,23 @@ class Core:
             self._end_link(error, now)
 
     def fail(self, lost: Sequence[Delivery], reason: Exception) -> None:
-        """The newest deliveries could not be committed: enter CLOSED, and acknowledge none of them."""
+        """Enter CLOSED without acknowledging the newest deliveries, which could not be committed."""
         self.session.lose_deliveries(lost)
         self.abort(reason)
 
     def hold_link(self, now: float) -> None:
-        """Somebody begins to wait for what only a link can bring, perhaps inside the slow receiver."""
+        """Keep the link in spite of slow receivers: a caller, perhaps inside one of them, waits for it."""
         self._needed += 1
         if self._held:
             self._held = False
             self._retry(now)
 
     def release_link(self) -> None:
-        """Somebody waits no longer."""
+        """A caller waits for the link no longer."""
         self._needed -= 1
 
     def drained(self, error: QueueOverflowError, now: float) -> None:
-        """The receivers have caught up after an overflow: fetch what they missed."""
+        """Fetch the rejected messages, as the receivers have caught up after an overflow."""
         if self._held:
             self._held = False
             self._timers.set(_RETRY, now, self._retry)
@@ -343,7 +348,7 @@ class Core:
                 _RETRY, now, self._retry
             )  # without a delay: the server is not at fault
         elif self.session.has_rejected:
-            self._drained = error  # to end the link now would be to fail the login
+            self._drained = error  # once we are ready: ending the link now would fail the login
 
     def tick(self, now: float) -> None:
         """Do what has become due."""
@@ -394,7 +399,7 @@ class Core:
             self.session.begin(event, now)
 
     def _ready_if_present(self, state: ChatState, now: float) -> None:
-        """Messages flow once they reach us: a session may have been lost before they did."""
+        """Become ready once messages reach the session, and not merely when it is bound or resumed."""
         session = self.session
         if self.state is not ChatState.AUTHENTICATED or not (
             session.flowing and session.is_present
@@ -464,7 +469,7 @@ class Core:
         self.session.link_down()
 
     def _finish(self, reason: Exception | None) -> None:
-        """Enter CLOSED: nothing goes on."""
+        """Enter CLOSED and forget what was planned."""
         self._stream = self.refused = None
         self._timers.clear()
         self._end_sent = self._held = False

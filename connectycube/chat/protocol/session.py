@@ -1,7 +1,7 @@
 """What outlives a link: stanzas sent and not acknowledged, received and not yet handled. (XEP-0198.)
 
-The session counts both ways, says what became of every message, and decides what is sent again after
-a session could not be resumed. Links, attempts and states are the core's business.
+The session counts stanzas in both directions and reports the outcome of every message. When a session
+cannot be resumed, it decides what is sent again. Links, attempts and states are the core's business.
 """
 
 from __future__ import annotations
@@ -42,14 +42,16 @@ DEFERRED = (
     "the connection ended before the server acknowledged the message; the durable store keeps it, and the"
     " next login sends it unless history shows that it had arrived"
 )
-_PRESENT = object()  # the waiter of the request that is answered once the presence was handled
+_PRESENT = (
+    object()
+)  # the waiter of a request behind the presence: its answer shows that we are present
 
 
 class Session:
     """One user's session with the server, through any number of links.
 
-    Bytes to be written go to ``outgoing``, what happened to ``outputs``. While ``flowing`` is false
-    (no link, or not ready) messages wait, and in a resumed session until the server has answered in it.
+    It appends bytes to ``outgoing`` and outputs to ``outputs``. Messages wait while ``flowing`` is false
+    (no link, or not ready), and in a resumed session until the server has answered on the new link.
     """
 
     def __init__(
@@ -75,8 +77,10 @@ class Session:
         self.flowing = False
         self.is_present = False
         """Whether the server has handled the presence of this session: from then on messages reach us."""
-        self._has_answered = False  # on this link
-        self._holds_back = False  # what is sent, until the server hears us in a resumed session
+        self._has_answered = False  # the server, on this link
+        self._holds_back = (
+            False  # in a resumed session, until the server has answered on the new link
+        )
         self._outbox = Outbox(config.limits)
         self._requests = PendingRequests()
         self.timers = Timers()  # holds bytes to send and deliveries to make
@@ -98,17 +102,20 @@ class Session:
         )
         self._session_requests: dict[Hashable, tuple[str, str | None, str]] = {
             "carbons": ("set", None, f'<enable xmlns="{ns.CARBONS}"/>'),
-            "contacts": ("get", None, ROSTER_QUERY),  # only who asks is told of them (RFC 6121)
+            # Servers push roster changes only to clients that have requested the roster (RFC 6121, 2.2).
+            "contacts": ("get", None, ROSTER_QUERY),
         }
-        self._looking_up: list[Outbound] = []
-        self._managed = False
+        self._looking_up: list[Outbound] = []  # messages that history is asked about
+        self._managed = False  # stanzas are counted and acknowledged (XEP-0198)
         self._resume_id: str | None = None
-        self._answer_due = False
-        self._asked_at = 0  # how much was sent, or to be replayed, when the server was last asked
-        # When it was asked what it has not answered, on this link. Of a question that it lost the moment goes
-        # to the next answer: that is too early, and the gap to be filled only longer.
+        self._answer_due = False  # the server has asked how many of its stanzas we have handled
+        self._asked_at = 0  # the count of stanzas sent, or to be replayed, at the last question
+        # The times of the questions without an answer, on this link. If the server loses a question, its time
+        # goes to the next answer. That time is too early, so a gap would only begin earlier than it must.
         self._asked_when: deque[float] = deque(maxlen=_MOST_QUESTIONS)
-        self._barrier: str | None = None  # the ping that asks, where nothing is counted
+        self._barrier: str | None = (
+            None  # the id of the ping that stands for <r/> where nothing is counted
+        )
 
     @property
     def resumable(self) -> Resumable | None:
@@ -122,7 +129,7 @@ class Session:
 
     @property
     def unfinished(self) -> int:
-        """How many stanzas wait for the link or for the server's acknowledgement."""
+        """The number of stanzas that wait for the link or for the server's acknowledgement."""
         return len(self._outbox) + len(self._looking_up)
 
     def write(self, data: str | bytes) -> None:
@@ -130,7 +137,7 @@ class Session:
         self.outgoing += data.encode() if isinstance(data, str) else data
 
     def take_outputs(self) -> list[Output]:
-        """Return what has happened since the last call, in order."""
+        """Return the outputs since the last call, in order."""
         outputs, self.outputs = self.outputs, []
         return outputs
 
@@ -144,28 +151,30 @@ class Session:
     # --- its life ---
 
     def begin(self, bound: Bound, now: float) -> None:
-        """A new session; what the old one left is dealt with first."""
+        """Begin a new session, after the stanzas of the old one have been dealt with."""
         self.session_lost()
         self.jid = bound.jid
         self._managed, self._resume_id = bound.managed, bound.resume_id
         self._inbound.begin()
         self.is_present = False
         self.recovery.begin()
-        self._asked_when.append(now)  # by the requests of a new session
+        self._asked_when.append(now)  # the requests below are a question, too
+        # The presence first: from then on the server routes messages to us (RFC 6121, 4.2). It handles
+        # stanzas in order, so the answer to a request behind the presence shows that it is handled.
         self._send_now(b"<presence/>")
         for key, (kind, to, payload) in self._session_requests.items():
-            # Stanzas are handled in order: what is answered after the presence says that we are there.
             self.request(kind, to, payload, _PRESENT if key == "carbons" else None)
         self._flow(now)
 
     def resume(self, h: int, now: float) -> None:
-        """The session goes on: replay what the server has not handled, before anything new.
+        """Go on with a resumed session: stanzas that the server has not handled are replayed before new ones.
 
-        But first the server has to show that it hears us: prosody 0.12 goes on in the middle of a stanza that
-        an earlier link left half read, and is deaf then. What was held back has certainly not arrived.
+        Nothing is sent before the server has answered on this link: prosody 0.12 may go on in the middle of a
+        stanza that the earlier link left half read, and then ignores everything. So a stanza that was held
+        back has certainly not arrived.
         """
         self._settle(self._outbox.handled(h), now)
-        self.is_present |= h > 0  # the presence came first of all
+        self.is_present |= h > 0  # the presence was the first stanza of the session
         self._inbound.resume()
         self._holds_back = True
         self._flow(now)
@@ -174,15 +183,17 @@ class Session:
     def _flow(self, now: float) -> None:
         self._barrier = None
         self.flowing = True
-        with self._outbox.ahead():  # of the messages to these rooms
+        # Ahead of the messages to these rooms: a room refuses messages of a user who has not joined it.
+        with self._outbox.ahead():
             self._rooms.enter(self.me)
         self.liveness.start(now)
         self.flush(now)
 
     def release_held_back(self, now: float) -> None:
-        """All that has arrived was read, and the stream goes on: if the server hears us, replay.
+        """Replay, once the server has answered in a resumed session and the stream goes on.
 
-        Not before: the last words of a server that gives up may be an acknowledgement and an error.
+        Called after everything that has arrived was read, because a server may send an acknowledgement and
+        end the stream with an error right behind it.
         """
         if not (self.flowing and self._holds_back and self._has_answered):
             return
@@ -193,11 +204,11 @@ class Session:
         self.ask_if_needed(now)
 
     def presence_sent(self) -> None:
-        """Messages reach us in this session: what came before is history's."""
+        """Messages reach this session from now on; ask history for the messages before."""
         self.recovery.ask()
 
     def link_down(self) -> None:
-        """The link is gone."""
+        """Forget what belonged to the link."""
         self._asked_when.clear()
         self.flowing = self._has_answered = self._holds_back = False
         self.outgoing.clear()
@@ -208,13 +219,16 @@ class Session:
         self._resume_id = None
 
     def not_resumed(self, h: int | None, now: float) -> None:
-        """The server does not know the session any more; ``h`` is its count if it still has that."""
+        """The server does not know the session any more; ``h`` is its last count, if it still has one."""
         if h is not None:
             self._settle(self._outbox.handled(h), now)
         self.session_lost()
 
     def session_lost(self) -> None:
-        """The session is gone: what has not arrived is sent again, and what may have is asked of history."""
+        """Sort the stanzas of a session that is lost.
+
+        A message that has certainly not arrived is sent again. History decides about the others.
+        """
         self._resume_id = None
         self._answer_due = False
         self._fail_requests(ConnectionLostError("the session ended before the answer came"))
@@ -224,7 +238,7 @@ class Session:
         doubtful = []
         for outbound in left:
             if not outbound.attempted or outbound.submission is None:
-                continue  # … of a marker nobody can know, and nobody waits for its outcome
+                continue  # a marker may be lost or repeated; no caller waits for its outcome
             if outbound.submission.in_history:
                 doubtful.append(outbound)
             else:
@@ -236,9 +250,9 @@ class Session:
     def stored_ids_received(
         self, asked: CheckStored, found: frozenset[str] | None, now: float
     ) -> None:
-        """History's answer: the ids it holds, or None if it could not be read.
+        """Take history's answer: the ids that it holds, or None if it could not be read.
 
-        What it holds had arrived; what it lacks is sent again, before anything newer.
+        A message that history holds had arrived. The others are sent again, before anything newer.
         """
         ours = {id(submission) for submission in asked.submissions}
         answered = [o for o in self._looking_up if id(o.submission) in ours]
@@ -257,9 +271,10 @@ class Session:
         self.flush(now)
 
     def end(self, reason: Exception) -> tuple[int, int]:
-        """Nothing goes on: tell every waiter the truth.
+        """End the session for good, with an outcome for every message and request.
 
-        Return how many messages have certainly not arrived, and how many of the others were not acknowledged.
+        Returns the number of messages that have certainly not arrived, and the number of the others that
+        were not acknowledged.
         """
         self.link_down()
         self.recovery.end()
@@ -275,7 +290,7 @@ class Session:
             if outbound.submission is None:
                 continue
             if outbound.submission.durable:
-                self._failed(outbound.submission, reason)  # deferred, and not abandoned
+                self._failed(outbound.submission, reason)  # deferred: the next login sends it
             elif outbound.attempted:
                 unacknowledged += 1
                 self._failed(outbound.submission, _unknown())
@@ -287,9 +302,9 @@ class Session:
     def restore(
         self, seen: Iterable[Key], outbox: Iterable[tuple[Submission, bytes]], now: float
     ) -> None:
-        """Go on where another process ended: what it knew, and messages whose outcome it did not.
+        """Take over the known messages and the messages without an outcome of an earlier process.
 
-        History is asked which of them had arrived; the others are sent before anything newer.
+        History is asked which of the latter had arrived. The others are sent before anything newer.
         """
         self._inbound.remember(seen, now)
         asked = []
@@ -309,7 +324,7 @@ class Session:
         return self._outbox.has_room(size)
 
     def submit(self, submission: Submission, data: bytes, now: float) -> None:
-        """Send a message stanza, now or once the link is there; its room is joined if need be."""
+        """Send a message stanza, now or once there is a link; join its room first if need be."""
         self._inbound.expect(submission, self.me, now)
         if submission.in_room:
             self.enter_room(submission.dialog)
@@ -317,14 +332,14 @@ class Session:
         self.flush(now)
 
     def enter_room(self, dialog: DialogRef) -> None:
-        """Be in the room that something is about to be sent to, now or once the link is there."""
+        """Join the room of a dialog unless ``Config.join_rooms`` is off, now or once there is a link."""
         if self._config.join_rooms:
             self._rooms.want(dialog)
             if self.flowing:
                 self._rooms.enter(self.me)
 
     def send_later(self, data: bytes, now: float) -> None:
-        """Send a stanza whose outcome nobody waits for, now or once the link is there."""
+        """Send a stanza without an outcome, now or once there is a link."""
         self._outbox.add(Outbound(data))
         self.flush(now)
 
@@ -337,14 +352,14 @@ class Session:
         self.send_later(encode_marker(name, message.id, message.dialog_id, to, own_id), now)
 
     def send_ephemeral(self, data: bytes) -> None:
-        """Send what has no meaning later: it is dropped while the link is down."""
+        """Send a stanza that has no meaning later; drop it while the link is down."""
         if self.flowing and not self._holds_back:
             self._send_now(data)
         else:
             self._counters.ephemeral_dropped += 1
 
     def send_ephemeral_at(self, key: Hashable, when: float | None, data: bytes) -> None:
-        """Send it at ``when`` instead, in place of what was to be sent for ``key`` (None: nothing)."""
+        """Send a stanza at ``when``, in place of an earlier one for ``key``; None cancels that one."""
         if when is None:
             self.timers.cancel(key)
         else:
@@ -378,7 +393,7 @@ class Session:
         return request_id
 
     def forget_request(self, request_id: str) -> None:
-        """Nobody waits for that answer any more."""
+        """Ignore the answer to a request, because its caller has stopped waiting."""
         self._requests.forget(request_id)
 
     def remember(self, key: Hashable, kind: str, to: str | None, payload: str) -> None:
@@ -398,7 +413,7 @@ class Session:
         self.outputs += self._rooms.leave(dialog_id, waiter, self.me)
 
     def cancel_join(self, waiter: Any) -> None:
-        """Nobody waits for that answer any more."""
+        """Answer a waiter of ``join`` or ``leave`` no longer; the room is joined or left all the same."""
         self._rooms.cancel_join(waiter)
 
     def _fail_requests(self, error: Exception) -> None:
@@ -406,7 +421,8 @@ class Session:
         self.outputs += [answer for answer in failed if answer.waiter not in (None, _PRESENT)]
 
     def flush(self, now: float) -> None:
-        """Write what waits, unless it must stay behind messages that history is asked about."""
+        """Write the waiting stanzas."""
+        # Not before history has answered: messages that it lacks are older, so they go first.
         if not self.flowing or self._holds_back or self._looking_up:
             return
         for outbound in self._outbox.take():
@@ -425,27 +441,27 @@ class Session:
     # --- acknowledgements ---
 
     def ask_if_needed(self, now: float) -> None:
-        """Ask for an acknowledgement if something awaits one and no question is on its way."""
+        """Ask for an acknowledgement if a stanza awaits one and no question is on its way."""
         if self.flowing and self._outbox.unacknowledged and not self.liveness.waiting:
             self.ask(now)
 
     def ask(self, now: float) -> None:
-        """Ask the server how far it is: by XEP-0198 or, where nothing is counted, by a ping.
+        """Ask the server for an acknowledgement: with ``<r/>``, or with a ping where nothing is counted.
 
         A server handles a client's stanzas in order (RFC 6120, 10.1), so the answer to a ping
-        covers everything before it.
+        acknowledges all stanzas before it.
         """
         self.liveness.asked(now, soon=self._holds_back)
         if self._managed:
             self._asked_at = self._outbox.sent
-            if not self._holds_back:  # what the server has for a resumed session is still to come
+            if not self._holds_back:  # the server still has to send what a resumed session missed
                 self._asked_when.append(now)
             self.write(f'<r xmlns="{ns.STREAM_MANAGEMENT}"/>')
             return
         if self._barrier is None:
             self._barrier, self._asked_at = self._new_id(), self._outbox.sent
             self._asked_when.append(now)
-        # … else the same ping again, which covers what the first one covered.
+        # Otherwise the same ping is sent again; its answer acknowledges no more than the first one would.
         self.write(
             f'<iq type="get" id="{self._barrier}" to="{attribute(self._addresses.host)}">'
             f'<ping xmlns="{ns.PING}"/></iq>'
@@ -453,7 +469,7 @@ class Session:
 
     def close_stream(self) -> None:
         """Write the end of the stream, and nothing after it."""
-        self.answer()  # so that the server knows what was handled and keeps only the rest
+        self.answer()  # the server then keeps for the next session only what was not handled
         self.write("</stream:stream>")
         self.flowing = False
         self.liveness.stop()
@@ -465,7 +481,7 @@ class Session:
             self.write(f'<a xmlns="{ns.STREAM_MANAGEMENT}" h="{self._inbound.handled}"/>')
 
     def receive_nonza(self, nonza: Nonza, now: float) -> None:
-        """Take a request for an acknowledgement, or one."""
+        """Take a request for an acknowledgement, or an acknowledgement."""
         if nonza.name == "r":
             self._answer_due = True  # answered once the stanzas before it are committed
         elif nonza.h is not None:
@@ -477,12 +493,12 @@ class Session:
         self._has_answered = True
         self.liveness.answered(now, satisfied=not self._outbox.unacknowledged)
         if self._outbox.sent != self._asked_at and not self._holds_back:
-            # Written since the question. Without this test a server whose count stands still
-            # would be asked again and again.
+            # A stanza was written since the question, so there is something new to ask. Without this test a
+            # server whose count stands still would be asked again and again.
             self.ask_if_needed(now)
 
     def _heard(self) -> None:
-        """The server answers in order: what it had for us when it was asked has arrived before."""
+        """Move the cursor: a server answers in order, so all it had sent before the question has arrived."""
         if self._asked_when:
             self.recovery.heard(self._asked_when.popleft())
 
@@ -492,7 +508,7 @@ class Session:
                 self._sent(outbound.submission, now)
 
     def _sent(self, submission: Submission, now: float) -> None:
-        self._inbound.remember_own(submission, self.me, now)  # history has it from now on
+        self._inbound.remember_own(submission, self.me, now)  # history holds it from now on
         self.outputs.append(OutcomeKnown(submission))
         message = submission.message
         if message is not None:
@@ -512,7 +528,7 @@ class Session:
     # --- what we receive ---
 
     def receive_stanza(self, item: Any, now: float) -> None:
-        """Count a stanza and emit what it means."""
+        """Count a stanza, decode it and emit its outputs."""
         self._inbound.count()
         if isinstance(item, MessageStanza):
             self._inbound.receive_message(item, self.me, now)
@@ -525,8 +541,9 @@ class Session:
             self._inbound.receive_presence(item, self.me)
 
     def _refused(self, failure: MessageFailure, sender: str | None) -> None:
-        """An error came back for a message of ours: that is its outcome, if it has none yet."""
-        ours = (None, self._addresses.host, self._addresses.user(self.me))  # the server's own word
+        """Settle the message that an error refuses, if it has no outcome yet."""
+        # A bounce names the recipient or the server. An error from any other sender is a forgery.
+        ours = (None, self._addresses.host, self._addresses.user(self.me))
         for outbound in self._outbox.unacknowledged:
             submission = outbound.submission
             if (
@@ -584,7 +601,7 @@ class Session:
 
     def _answer_iq(self, iq: Any, request_id: str, *, accepted: bool) -> None:
         if not self.flowing:
-            return  # a reply now would be missing from one side's count
+            return  # the stream is not established: the server would not count the reply
         sender = iq.attrs.get("from")
         to = f' to="{attribute(sender)}"' if sender else ""
         if accepted:
@@ -597,7 +614,9 @@ class Session:
         self._send_now(reply.encode())
 
     def committed(self, now: float) -> None:
-        """All deliveries that were not rejected are committed: send 'delivered' and acknowledge."""
+        """Acknowledge the deliveries, which are committed now except for those that were rejected."""
+        # First 'delivered', then the acknowledgement: after a crash between the two the server sends the
+        # message again, and the marker with it. The other way round the marker would be lost.
         due = [*self._inbound.committed(), *self.recovery.committed(rejected=self.has_rejected)]
         for message in due if self._config.auto_delivered else ():
             self.send_marker("received", message, now)
@@ -605,17 +624,19 @@ class Session:
             self.answer()
 
     def refuse(self, refused: Sequence[Delivery]) -> None:
-        """Reject the newest deliveries: the queue is full. The server sends them again on the next link."""
+        """Reject the newest deliveries because the queue is full; the server sends them on the next link."""
         self._inbound.refuse(refused)
 
     def lose_deliveries(self, lost: Sequence[Delivery]) -> None:
-        """The newest deliveries could not be committed, and the session ends with that."""
+        """Forget the newest deliveries, which could not be committed; the session ends."""
         self._inbound.lose(lost)
-        self.recovery.committed(rejected=True)  # nor is 'delivered' due for what history held
+        self.recovery.committed(
+            rejected=True
+        )  # no 'delivered' for the messages from history either
 
     @property
     def has_rejected(self) -> bool:
-        """Whether a delivery was refused on this link, which brings no more deliveries since."""
+        """Whether a delivery was rejected on this link; then no later delivery counts on it."""
         return self._inbound.first_rejected is not None
 
 
