@@ -1,8 +1,8 @@
 """The connection thread: the one place where the core meets sockets, the clock and other threads.
 
 One mutex guards the core, the link and their order on the wire. It is held for short steps only:
-never while waiting for anything but the disk (in durable mode), never while user code runs. Whoever
-changes what the connection thread should be waiting for wakes it.
+never while waiting for anything but the disk (in durable mode), never while user code runs. A thread that
+changes what the connection thread waits for (bytes to write, a sooner deadline, no link) wakes it.
 """
 
 from __future__ import annotations
@@ -59,12 +59,12 @@ logger = logging.getLogger("connectycube.chat")
 
 Sent = TypeVar("Sent")
 
-_READS_A_ROUND = 16  # before other work gets its turn, however much the server sends
+_READS_A_ROUND = 16  # then timers and other threads get their turn, however much the server sends
 
 
 @frozen
 class _Attempt:
-    """What an attempt to connect begins with; ``renewal`` renews the credentials before, if not None."""
+    """The plan of one attempt to connect; ``renewal``, if not None, renews the credentials first."""
 
     credentials: Credentials
     refused: str | None
@@ -97,7 +97,7 @@ class Driver:
         ended_at_exit(self)
 
     def _begin(self) -> None:
-        """Make everything that a forked child must not share with its parent."""
+        """Create everything that a forked child must not share with its parent."""
         self._mutex = threading.Lock()
         self._changed = threading.Condition(self._mutex)
         self.core = Core(
@@ -131,13 +131,15 @@ class Driver:
         self._link: Link | None = None
         self._waker: Waker | None = None
         self._thread: threading.Thread | None = None
+        # Which connection thread is the current one. An older thread that is stuck finds another number
+        # when it comes back, and ends without touching anything.
         self._generation = 0
         self._attempt: Future[None] | None = None  # the login that threads wait for
         self._context: ssl.SSLContext | None = None
         self._session_credentials: SessionCredentials | None = None
-        self._sleeps_until: float | None = None
-        self._ends = 0  # how often it was closed
-        self._waiting_senders = 0  # for room in the outbound buffer
+        self._sleeps_until: float | None = None  # the deadline that the connection thread knows
+        self._ends = 0  # how often the connection has entered CLOSED
+        self._waiting_senders = 0  # threads that wait for room in the outbound buffer
         self._aborted = False
         self.close_waiters = CloseWaiters()
         self._holding_link = self.holding_link  # one bound method for all handles
@@ -162,7 +164,7 @@ class Driver:
 
     @property
     def name(self) -> str:
-        """The name of the connection, with which those of its threads begin."""
+        """The name of the connection; the names of its threads begin with it."""
         return self._name
 
     @property
@@ -172,12 +174,12 @@ class Driver:
 
     @property
     def is_closed(self) -> bool:
-        """Whether there is nothing to end."""
+        """Whether the state is IDLE or CLOSED."""
         return self.core.state in (ChatState.IDLE, ChatState.CLOSED)
 
     @property
     def is_over(self) -> bool:
-        """Whether there is nothing to end, and no receiver to wait for at the exit."""
+        """Whether the exit of the interpreter has nothing to end and no receiver to wait for."""
         return self._aborted or (self.is_closed and not self.dispatcher.is_working)
 
     def login(
@@ -188,11 +190,11 @@ class Driver:
         *,
         any_resource: bool,
     ) -> None:
-        """Become ready as that user, or raise; threads that do so at once share one attempt.
+        """Become ready as the user of the credentials, or raise; concurrent calls share one attempt.
 
-        With ``session_credentials`` the password is the token of a session, which they renew.
-        ``any_resource``: the durable store may choose the resource, so that this process replaces the session
-        of the one that died.
+        If ``session_credentials`` are given, the password is the token of a session, and they renew it.
+        With ``any_resource`` the durable store may choose the resource, so that this process replaces the
+        session of a process that was killed.
         """
         self._check_can_begin()
         self._context = self._context or client_context(self._config.ca_file)
@@ -208,7 +210,7 @@ class Driver:
                 return
             else:
                 attempt = self._join_attempt()
-            # The caller may be the slow receiver that keeps the link closed.
+            # The caller may be the slow receiver whose full queue keeps the link closed.
             self.core.hold_link(time.monotonic())
             self._after_command()
         try:
@@ -229,7 +231,7 @@ class Driver:
         deadline: Deadline,
         any_resource: bool,
     ) -> Future[None]:
-        """Open the durable store and start the connection thread."""
+        """Open the durable store, begin the login and start the connection thread."""
         assert self._mutex.locked()
         saved = self._durability.open(credentials.user_id)
         if any_resource and self._durability.resource is not None:
@@ -252,7 +254,7 @@ class Driver:
         return self.core.is_ready
 
     def _join_attempt(self) -> Future[None]:
-        """Join the login that is under way, or attempt now what a lost connection would do later."""
+        """Join the login that is under way, or let a lost connection make its next attempt now."""
         assert self._mutex.locked()
         if self._attempt is None or self._attempt.done():
             self._attempt = Future()
@@ -284,16 +286,16 @@ class Driver:
             self._after_command()
 
     def reset(self) -> None:
-        """Go from CLOSED back to IDLE, knowing nobody."""
+        """Go from CLOSED back to IDLE and forget the user."""
         with self._mutex:
             if self.core.state is ChatState.CLOSED:
                 self.core.reset()
                 self._after_command()
 
-    # --- its end ---
+    # --- the end of the connection ---
 
     def logout(self, deadline: Deadline) -> Abandoned:
-        """End the connection in any state, within the deadline; return the counts of what remains."""
+        """End the connection in any state within the deadline; return the counts of what was abandoned."""
         return self.begin_logout(deadline)()
 
     def begin_logout(self, deadline: Deadline) -> Callable[[], Abandoned]:
@@ -310,22 +312,25 @@ class Driver:
     def _finish_logout(
         self, deadline: Deadline, thread: threading.Thread | None, ends: int | None
     ) -> Abandoned:
-        """Wait until the connection has ended once more than ``ends`` times (None: it had ended before)."""
+        """Wait until the connection has ended more than ``ends`` times; None: it had ended before."""
         with self._mutex:
             if not self._changed.wait_for(lambda: ends != self._ends, deadline.remaining()):
-                self._abandon()  # its thread is stuck where nothing can interrupt it
+                self._abandon()  # the connection thread is stuck in a call that nothing can interrupt
             messages = (0, 0) if ends is None else self.core.abandoned
             stays = self.is_closed
+        # Without the mutex from here on: the thread and the receivers need it to come to an end.
         if thread is not None:
             thread.join(deadline.remaining())
         if stays and not self.dispatcher.is_worker():
             self.dispatcher.join(deadline)
             with self._mutex:
-                stays = self.is_closed  # a receiver may have opened it again, and the workers go on
+                stays = (
+                    self.is_closed
+                )  # a receiver may have logged in again; then the workers go on
         return self._left_undone(messages, stays)
 
     def abort(self) -> Abandoned:
-        """End the connection at once, and let the exit of the interpreter not wait for it either."""
+        """End the connection at once; the exit of the interpreter does not wait for it either."""
         with self._mutex:
             if not self.is_closed:
                 self._abandon()
@@ -349,7 +354,7 @@ class Driver:
         )
 
     def stream(self, signal: str, timeout: float) -> EventStream:
-        """Collect the events of a signal from now on."""
+        """Return a stream that collects the events of a signal from now on."""
         streams = self._router.streams
         most = self._config.limits.queued_events
         stream = EventStream(signal, timeout, most, self._awaiting_event, streams.remove)
@@ -364,10 +369,7 @@ class Driver:
 
     @contextmanager
     def holding_link(self) -> Iterator[None]:
-        """Around a wait for what only the link can bring.
-
-        Meanwhile slow receivers do not keep it closed: one of them may be the caller.
-        """
+        """Keep the link open during a wait, in spite of slow receivers: the caller may be one of them."""
         if self._forked:
             yield
             return
@@ -410,7 +412,7 @@ class Driver:
     def submit(self, submission: Submission, data: bytes, deadline: Deadline) -> SendHandle[Any]:
         """Send a message through the outbound buffer and return its handle; wait for room until the deadline.
 
-        In durable mode the handle is another's where a message with that id was sent before.
+        In durable mode the result is the earlier handle if a message with this id was sent before.
         """
         self.check_usable()
         while (handle := self._submit_if_room(submission, data)) is None:
@@ -441,6 +443,7 @@ class Driver:
                 return known
             if not session.has_room(len(data)):
                 return None
+            # The store first: a message that the server may get must survive this process.
             self._durability.accept(submission, data)
             session.submit(submission, data, time.monotonic())
             handle: SendHandle[Any] = submission.waiter
@@ -456,7 +459,7 @@ class Driver:
     # --- commands and requests ---
 
     def command(self, action: Callable[[Core, float], Any]) -> Any:
-        """Do something short with the core, from any thread."""
+        """Call ``action(core, now)``, which must be short, with the mutex held; return its result."""
         self.check_usable()
         with self._mutex:
             result = action(self.core, time.monotonic())
@@ -488,6 +491,7 @@ class Driver:
             try:
                 wait([waiter], deadline.remaining())
             finally:
+                # Also after an answer, and after a KeyboardInterrupt: a late answer must find no waiter.
                 with self._mutex:
                     cancel()
         if not waiter.done():
@@ -497,14 +501,16 @@ class Driver:
     # --- with the mutex held ---
 
     def _after_command(self) -> None:
-        """Hand over what a command brought, write what can be written, wake who must know."""
+        """Route the outputs of a command, write what the link takes, and wake the connection thread."""
         assert self._mutex.locked()
         self._hand_over()
         if self._link is not None and self.core.session.outgoing:
             try:
                 self._write(self._link)
             except ConnectionLostError:
-                self._wake()  # the connection thread will meet the same end and deal with it
+                self._wake()  # the connection thread meets the same error and ends the link
+        # What the connection thread must know: bytes that the socket did not take, the end of the link or the
+        # wish for one, and a deadline before the one it sleeps until.
         deadline = self.core.next_deadline
         if (
             self.core.session.outgoing
@@ -531,11 +537,12 @@ class Driver:
             del outgoing[:written]
 
     def _hand_over(self) -> None:
+        """Route the outputs of the core, and notify the threads that wait for a state or for room."""
         assert self._mutex.locked()
         has_routed = self._router.route(self.core)
         if has_routed and self.is_closed:
             self._durability.release()
-        # An acknowledgement of markers makes room for a sender, and nothing else tells of it.
+        # An acknowledgement of markers has no output, but it makes room for a sender.
         if has_routed or self._waiting_senders:
             self._changed.notify_all()
 
@@ -558,7 +565,9 @@ class Driver:
         self.history_reader.start_at(saved.cursor, saved.service_cursor)
         self._router.unsettled.update(submission.waiter for submission, _ in saved.outbox)
         self._generation += 1
-        self._link = None  # that of a thread that has not noticed its end yet
+        # This link is of an older thread, which has not noticed yet that it is no longer the current one.
+        # That thread closes it.
+        self._link = None
         self._aborted = False
         self.dispatcher.start()
         waker = self._waker = Waker()
@@ -573,7 +582,7 @@ class Driver:
     # --- the history threads ---
 
     def _tell(self, core: Core, answer: Answer) -> bool:
-        """Give the core an answer of history; whether it still wants to know."""
+        """Give the core an answer of history; return whether the core still wants more of it."""
         with self._mutex:
             if core is not self.core:
                 return False
@@ -596,7 +605,7 @@ class Driver:
             self._after_command()
 
     def _warn(self, error: DurableStoreError) -> None:
-        """Have it logged by a worker: a log handler may do anything, and a lock may be held here."""
+        """Let a worker log an error: a log handler is user code, and the mutex may be held here."""
         task = Task(lambda: logger.warning("%s: %s", self._name, error), "log")
         self.dispatcher.put(task, bounded=False)
 
@@ -617,7 +626,7 @@ class Driver:
                         link.close()
                         link = None
                     connects = link is None and self.core.wants_link
-                    # In the same breath as the tick: what another thread changes from here on wakes us.
+                    # Under the same lock as the tick: a change by another thread after it wakes this thread.
                     self._sleeps_until = deadline
                     writes = link is not None and (
                         bool(self.core.session.outgoing) or link.wants_write
@@ -644,7 +653,10 @@ class Driver:
         return self.core.next_deadline
 
     def _connect(self, generation: int, waker: Waker) -> Link | None:
-        """Renew the credentials if they have to be, open a link, and begin the stream on it."""
+        """Renew the credentials if they may have expired, open a link and begin the stream on it.
+
+        The mutex is held before and after, and not while credentials or link are waited for.
+        """
 
         def is_wanted() -> bool:
             with self._mutex:
@@ -666,7 +678,8 @@ class Driver:
                     self._hand_over()
             return None
         with self._mutex:
-            # Another thread may have closed the connection, or begun another one, while this one was opened.
+            # Another thread may have closed the connection, or started another one, while the link was
+            # opened.
             if generation != self._generation or not self.core.wants_link:
                 link.close()
                 return None
@@ -680,7 +693,7 @@ class Driver:
         credentials = self.core.credentials
         assert credentials is not None
         until = self.core.attempt_deadline
-        # The credentials of a login are new; those of a later attempt may have expired.
+        # A login brings fresh credentials. For a later attempt the token may have expired.
         is_old = self.core.is_reconnecting or self.core.refused is not None
         return _Attempt(
             credentials,
@@ -705,7 +718,7 @@ class Driver:
         )
 
     def _serve(self, link: Link | None, waker: Waker, deadline: float | None, writes: bool) -> None:
-        """Wait until there is something to do; then read and write what is possible without waiting."""
+        """Wait for the socket, the waker or the deadline; then read and write without waiting."""
         timeout = None if deadline is None else max(0.0, deadline - time.monotonic())
         sock = link.sock if link is not None else None
         readable, writable = wait_for(sock, waker, timeout, read=True, write=writes)
@@ -729,7 +742,7 @@ class Driver:
                 return
             now = time.monotonic()
             self.core.receive(data, now)
-            # Hand over before writing: what is acknowledged was committed first.
+            # Before writing: the acknowledgement of these stanzas must not leave before they are committed.
             self._hand_over()
             self._note_cursor(now)
             if not self.core.has_stream:
@@ -737,7 +750,7 @@ class Driver:
             self._write(link)
 
     def _note_cursor(self, now: float) -> None:
-        """Tell how far the session has got: in the durable store, and by the service's clock."""
+        """Note the cursor in the durable store, and its time by the service's clock."""
         assert self._mutex.locked()
         cursor = self.core.session.recovery.cursor
         self.history_reader.note(cursor, now)
@@ -748,7 +761,7 @@ class Driver:
             self._hand_over()
 
     def _give_up(self, generation: int, error: BaseException) -> None:
-        """A defect of ours must not leave anybody waiting."""
+        """Close the connection after a defect of this package, so that no caller waits for ever."""
         with self._mutex:
             if generation == self._generation:
                 self.core.abort(ChatError(f"the connection thread failed: {error!r}"))
@@ -758,14 +771,14 @@ class Driver:
         with self._mutex:
             if link is not None:
                 link.close()
-            # Also where the connection was given up and this thread is no longer the driver's: a link that
-            # is closed must not stay, or a fork would close it once more.
+            # Also if this thread is no longer the current one: a closed link must not stay in the driver,
+            # or a fork would close its descriptor, which may be another file by then.
             if self._link is link:
                 self._link = None
             if self._waker is waker:
                 self._waker = None
             if generation == self._generation:
-                # Receivers still get the queued events; the workers end once the queue is empty.
+                # Receivers still get the queued events. The workers end once the queue is empty.
                 self.dispatcher.stop()
             waker.close()
             self._changed.notify_all()
@@ -773,7 +786,7 @@ class Driver:
     # --- forks and the end of the process ---
 
     def after_fork_in_child(self) -> None:
-        """Let go of everything shared with the parent, without a byte on the wire."""
+        """Release everything shared with the parent, without a byte on the wire."""
         link, waker, handles = self._link, self._waker, self._router.unsettled
         had_connection = self.core.state is not ChatState.IDLE
         self._durability.abandon()

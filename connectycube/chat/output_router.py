@@ -40,12 +40,12 @@ _NO_ENTRIES: Mapping[Key, InboxEntry] = {}
 
 
 class OutputRouter:
-    """Where the core's outputs go; none of it runs user code or waits for anything but the disk.
+    """Routes each output of the core to its place, with the driver's mutex held.
 
-    ``deliver(delivery)`` will be called on a dispatcher worker and returns whether the message need not be
-    kept for the receivers of another login; ``state_changed(change)`` and ``ask(core, question)``, of
-    history, are called at once. A done-callback that takes longer than ``slow`` seconds is named in a
-    warning, as receivers are.
+    It runs no user code and waits for nothing but the disk. ``deliver(delivery)`` is called on a dispatcher
+    worker; it returns False if the durable store must keep the message for the receivers of the next login.
+    ``state_changed(change)`` and ``ask(core, question)``, a question to history, are called at once. A
+    done-callback or receiver that takes longer than ``slow`` seconds is named in a warning.
     """
 
     def __init__(
@@ -79,7 +79,8 @@ class OutputRouter:
         has_routed = False
         while outputs := core.session.take_outputs():
             has_routed = True
-            # Commit before routing: a receiver may kill the process, and the server is told right after it.
+            # The order is the promise of durable mode: commit, then queue for receivers, then acknowledge to
+            # the server. A process that is killed between two of these steps repeats work and loses none.
             try:
                 entries = self._durability.commit(outputs, core.session.recovery.cursor)
             except DurableStoreError as error:
@@ -91,10 +92,10 @@ class OutputRouter:
     def _route_committed(
         self, core: Core, outputs: Sequence[Output], entries: Mapping[Key, InboxEntry]
     ) -> None:
-        """Route outputs; ``entries`` are those of messages in the durable store.
+        """Route outputs that are committed; ``entries`` are those of messages in the durable store.
 
-        Once the queue has rejected a delivery, it rejects all that are behind it as well: the server sends
-        them again in their order.
+        Once the queue has rejected a delivery, all later ones are rejected as well. The server sends them
+        again in their order; without this rule a later message could overtake an earlier one.
         """
         rejected: list[Delivery] = []
         for output in outputs:
@@ -103,7 +104,9 @@ class OutputRouter:
                 continue
             is_repeatable = output.sequence is not None
             if is_repeatable and self._durability.has_saved:
-                self._queue_saved()  # they are older than anything of this session
+                self._queue_saved()  # messages of an earlier process are older than any of this session
+            # Before the queue, which may reject the event: the caller that waits for it in a stream may be
+            # the slow receiver that keeps the queue full.
             self.streams.feed(output)
             if (rejected and is_repeatable) or not self._queue(output, entries):
                 rejected.append(output)
@@ -120,7 +123,10 @@ class OutputRouter:
     def _route_uncommitted(
         self, core: Core, outputs: Sequence[Output], error: DurableStoreError
     ) -> None:
-        """Route outputs where the store failed: no receiver gets a message that the server sends again."""
+        """Route outputs that the store could not commit, and close the connection.
+
+        No receiver gets a delivery that the server sends again: without the store it would be handled twice.
+        """
         lost: list[Delivery] = []
         for output in outputs:
             if not isinstance(output, Delivery):
@@ -132,9 +138,10 @@ class OutputRouter:
                 self._queue(output, _NO_ENTRIES)
         core.fail(lost, error)
 
-    # --- what is no delivery ---
+    # --- outcomes, answers and the log ---
 
     def _settle(self, core: Core, outcome: OutcomeKnown) -> None:
+        # Threads that wait for the handle wake at once; callbacks are user code, so they go to a worker.
         handle: SendHandle[Any] = outcome.submission.waiter
         self.unsettled.discard(handle)
         for callback in handle.settle(outcome.error):
@@ -144,6 +151,8 @@ class OutputRouter:
         echo.submission.waiter.server_copy = echo.message
 
     def _answer(self, core: Core, answer: Answer) -> None:
+        # Wakes the thread in Driver.ask; the mutex is held, so that thread sees the answer or cancels, not
+        # both.
         waiter: Future[Any] = answer.waiter
         if answer.error is not None:
             waiter.set_exception(answer.error)
@@ -154,7 +163,7 @@ class OutputRouter:
         self.streams.feed(output.delivery)
 
     def _log_dropped(self, core: Core, dropped: Dropped) -> None:
-        """Have a line written by a worker: a log handler may do anything, and a lock is held here."""
+        """Let a worker write the log line: a log handler is user code, and the mutex is held here."""
         if logger.isEnabledFor(logging.DEBUG):
             line = f"{dropped.reason}: {summary(dropped.stanza)}"
             self._dispatcher.put(Task(lambda: logger.debug(line), "log", merge_key="log"))
@@ -162,14 +171,14 @@ class OutputRouter:
     # --- deliveries ---
 
     def _queue_saved(self) -> None:
-        """Queue the messages that an earlier process committed and did not handle: once, before new ones."""
+        """Queue, once, the messages that an earlier process committed and did not handle."""
         for delivery, entry in self._durability.load_saved():
             self.streams.feed(delivery)
             task = Task(partial(self._run, delivery, entry), delivery.conversation)
             self._dispatcher.put(task, bounded=False)
 
     def overflow_error(self) -> QueueOverflowError:
-        """Why the link is closed when the queue is full, or made anew when it has drained."""
+        """Return the reason for closing the link when the queue is full, and for a new link afterwards."""
         name = self._dispatcher.slowest_receiver()
         return QueueOverflowError(
             f"{self._dispatcher.queued} events wait for receivers (now running: {name or 'none'});"
@@ -189,16 +198,17 @@ class OutputRouter:
             delivery.size,
             delivery.merge_key,
         )
+        # A delivery with a sequence comes again if it is rejected, so it may be. Others must fit.
         bounded = delivery.sequence is not None
         has_room = self._dispatcher.put(
             task, bounded=bounded, counts=bounded or delivery.takes_room
         )
         if change is not None and change.state in READY_STATES:
-            self._queue_saved()  # behind the state, also where nothing new arrives
+            self._queue_saved()  # after the event of the state, also if no new message arrives
         return has_room
 
     def _run(self, delivery: Delivery, entry: InboxEntry | None) -> None:
-        """Call the receivers, on a worker; ``entry`` is that of a message in the durable store."""
+        """Call the receivers, on a worker; ``entry`` is the message's in the durable store, if it has one."""
         if entry is None or delivery.key is None:
             self._deliver(delivery)
             return

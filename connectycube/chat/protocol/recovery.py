@@ -1,10 +1,10 @@
-"""Filling the gap that a session leaves which could not be resumed: what history holds, once, in its place.
+"""Filling the gap after a session that could not be resumed: each message of history once, in its place.
 
 A gap begins at the *cursor*, the moment up to which everything was committed, and ends with the next
-session. While it is not known which dialogs have one, whatever arrives in a conversation is held; then only
-in those that have, until each is filled or has failed. Who reads history is the driver's business: it gets a
-:class:`FetchGap`, asks from the cursor minus an overlap on, and answers with the methods that take ``asked``;
-late answers to an earlier question change nothing.
+session. Live events are held meanwhile: in every conversation until history has named the dialogs with new
+messages, then in these only, until each of them is filled or has failed. The driver reads history: it gets a
+:class:`FetchGap`, asks from the cursor minus an overlap on, and answers with the methods that take ``asked``.
+A late answer to an earlier question changes nothing.
 """
 
 from __future__ import annotations
@@ -25,12 +25,12 @@ from .seen_messages import Key, SeenMessages
 
 __all__ = ["Recovery"]
 
-_MOST_KEPT = 100_000  # keys that are remembered for the sake of a gap that could not be filled
-_OVERHEAD = 300  # bytes that a message is taken to have around its body
+_MOST_KEPT = 100_000  # the keys that are remembered for a gap that could not be filled
+_OVERHEAD = 300  # an estimate of the bytes of a message around its body
 
 
 class Recovery:
-    """The gap of one user's sessions; ``emit`` takes what is to be said."""
+    """The gap of one user's sessions; ``emit`` takes the outputs."""
 
     def __init__(
         self,
@@ -50,15 +50,19 @@ class Recovery:
         self._me = me
         self._enabled = enabled
         self._held = _Held(config.limits)
-        self._pending_cursor: float | None = None
-        self._cursor: float | None = None  # live sessions have committed all up to here
-        self._since: float | None = None  # where the gap begins that is not, or not quite, filled
+        self._pending_cursor: float | None = (
+            None  # the cursor once the deliveries before it are committed
+        )
+        self._cursor: float | None = None  # live sessions have committed everything up to here
+        self._since: float | None = None  # the beginning of the gap, until the whole gap is filled
         self.is_open = False
         """Whether there is a gap that is still to be filled."""
         self._asked: FetchGap | None = None
         self._asked_since: datetime | None = None
         self._gaps: dict[str, DialogRef] | None = None  # by conversation; None: not known yet
-        self._unplaced: set[str | None] = set()  # dialogs to be filled that tell no conversation
+        self._unplaced: set[str | None] = (
+            set()
+        )  # dialogs to be filled that do not name the other user
         self._has_failed = False
         self._to_mark: list[Message] = []
 
@@ -70,34 +74,38 @@ class Recovery:
         return self._cursor if self._since is None else self._since
 
     def heard(self, moment: float) -> None:
-        """What the server had to say until ``moment`` has arrived: it answered what was asked then."""
+        """Note that the server has answered a question of ``moment``: all it had sent until then is here."""
         self._pending_cursor = moment
 
     def committed(self, *, rejected: bool) -> list[Message]:
-        """All deliveries but the rejected ones are committed; return the messages to mark as delivered."""
+        """Move the cursor, as deliveries were committed; return the messages to mark as delivered.
+
+        ``rejected`` says that the queue has rejected some of them: then the cursor must stay before them.
+        """
         moment, self._pending_cursor = self._pending_cursor, None
         if moment is not None and not rejected:
             self._cursor = max(moment, self._cursor or -math.inf)
             if not self.is_open and len(self._seen_messages) > _MOST_KEPT:
-                # What failed will not be tried again: too much has happened since.
+                # A dialog that failed is not read again: the window of known keys would grow without end.
                 self._since = None
             self._keep_window()
         marks, self._to_mark = self._to_mark, []
         return marks
 
     def start_at(self, moment: float) -> None:
-        """Let the next session begin with a gap since ``moment``: an earlier process had got so far."""
+        """Let the next session begin with a gap since ``moment``, the cursor of an earlier process."""
         self._cursor = moment
         self._keep_window()
 
     def forget(self) -> None:
-        """The user logged out: what comes before the next login is no gap."""
+        """Forget the cursor after a logout: the time until the next login is no gap."""
         self._cursor = self._since = self._pending_cursor = None
         self._keep_window()
 
     def _keep_window(self) -> None:
-        # Only a gap that is filled needs more than the last ones. Twice the overlap, as the service's
-        # clock is known to some seconds only.
+        # While a gap may have to be filled, a key must be remembered as long as history may return it:
+        # since the cursor less the overlap. Twice the overlap, as the service's clock is known to some
+        # seconds only.
         cursor = self.cursor if self._enabled else None
         kept = math.inf if cursor is None else cursor - 2 * self._overlap
         self._seen_messages.keep_since = kept
@@ -105,7 +113,7 @@ class Recovery:
     # --- its life ---
 
     def begin(self) -> None:
-        """A new session begins: if there was one before, a gap lies between them."""
+        """Open a gap between the session before, if there was one, and the new session."""
         self._pending_cursor = None
         self._held.belong_to_no_link()
         if self._enabled and self.cursor is not None:
@@ -119,26 +127,27 @@ class Recovery:
         self._has_failed = False
 
     def ask(self) -> None:
-        """Messages reach the new session from now on: what lies before can be asked for."""
+        """Ask history for the gap, now that messages reach the new session."""
+        # Not earlier: a message between the answer and the presence would be in neither.
         if self.is_open and self._asked is None:
             assert self._since is not None
             self._asked = FetchGap(self._since)
             self._emit(self._asked)
 
     def end(self) -> None:
-        """Nothing goes on: release what was held."""
+        """End for good, and release the held events."""
         self.is_open = False
         self._asked = self._gaps = None
         self._release(self._held.take_if(lambda delivery: True))
 
     def is_about(self, asked: FetchGap) -> bool:
-        """Whether ``asked`` is still the question."""
+        """Whether ``asked`` is the current question."""
         return asked is self._asked
 
-    # --- what arrives meanwhile ---
+    # --- live events in a gap ---
 
     def holds(self, delivery: Delivery) -> bool:
-        """Whether a live event must wait; what is true now or never, such as typing, need not."""
+        """Whether a live event must wait for history; events of the moment, such as typing, do not."""
         if not self.is_open or delivery.conversation is None or delivery.merge_key is not None:
             return False
         return self._gaps is None or delivery.conversation in self._gaps
@@ -148,15 +157,15 @@ class Recovery:
         return self._held.add(delivery)
 
     def discard(self, keeps: Callable[[int], bool]) -> list[Delivery]:
-        """Drop and return what comes again on the next link: all but what ``keeps(sequence)``."""
+        """Drop and return the events of this link for which ``keeps(sequence)`` is false."""
         return self._held.take_if(
             lambda delivery: delivery.sequence is not None and not keeps(delivery.sequence)
         )
 
-    # --- answers of history; each returns whether anybody still wants to know ---
+    # --- answers of history; each returns whether the question is still the current one ---
 
     def dialogs(self, asked: FetchGap, dialogs: Collection[DialogRef], since: datetime) -> bool:
-        """These dialogs have changed since ``since``, by the service's clock; their messages follow."""
+        """Take the dialogs that have changed since ``since``, by the service's clock; messages follow."""
         if asked is not self._asked:
             return False
         self._asked_since = since
@@ -170,7 +179,7 @@ class Recovery:
     def page(
         self, asked: FetchGap, dialog: DialogRef, messages: Sequence[Message], now: float
     ) -> bool:
-        """The next messages of one of these dialogs that are new or changed since, in history's order."""
+        """Take the next messages of one of these dialogs that are new or changed, in history's order."""
         if asked is not self._asked:
             return False
         for message in messages:
@@ -178,7 +187,7 @@ class Recovery:
         return True
 
     def filled(self, asked: FetchGap, dialog: DialogRef) -> bool:
-        """There are no more of this dialog."""
+        """Note that all messages of this dialog have been given; release its held events."""
         if asked is not self._asked:
             return False
         conversation = self._conversation(dialog)
@@ -192,7 +201,7 @@ class Recovery:
         return True
 
     def failed(self, asked: FetchGap, dialog: DialogRef | None, error: Exception) -> bool:
-        """This dialog could not be read, or not even the list of dialogs (None)."""
+        """Note that this dialog, or even the list of dialogs (None), could not be read."""
         if asked is not self._asked:
             return False
         self._has_failed = True
@@ -219,11 +228,13 @@ class Recovery:
 
     def _merge(self, dialog: DialogRef, message: Message, now: float) -> None:
         key = self._key(dialog, message)
+        # A message that has also arrived live is released here, in history's place, and as the live event:
+        # that one says more. Earlier events of its sender go first, as they were sent first.
         live = self._held.take_up_to(key)
         if live:
             self._release(live)
         elif self._is_old(message):
-            return  # a status or a new body moved its time of change
+            return  # it is in the list because of a new status or a new body
         elif key is not None and not self._seen_messages.add(key, now):
             self._counters.repeated += 1
         else:
@@ -274,7 +285,8 @@ class Recovery:
 
     def _release(self, deliveries: Sequence[Delivery]) -> None:
         for delivery in deliveries:
-            # It was acknowledged when it was held, and will not come again: the queue must take it.
+            # It was acknowledged when it was held, so the server does not send it again: the queue must
+            # take it.
             delivery.sequence = None
             delivery.takes_room = True
             self._emit(delivery)
