@@ -92,6 +92,7 @@ if TYPE_CHECKING:
         UnreadCount,
         User,
     )
+    from .rest import HttpTransport, Request, Response
 
 _ROOM_OF = {
     "Abandoned": "models",
@@ -135,6 +136,7 @@ _ROOM_OF = {
     "ForkedError": "errors",
     "HostUnknownError": "errors",
     "HostUnreachableError": "errors",
+    "HttpTransport": "rest",
     "LastActivity": "models",
     "Limits": "config",
     "LivenessError": "errors",
@@ -161,7 +163,9 @@ _ROOM_OF = {
     "ReactionChange": "models",
     "ReconnectPolicy": "config",
     "RecoveryFailure": "models",
+    "Request": "rest",
     "RequestRecord": "config",
+    "Response": "rest",
     "RetryPolicy": "config",
     "RoomLeft": "models",
     "SearchResult": "models",
@@ -229,6 +233,7 @@ __all__ = [
     "ForkedError",
     "HostUnknownError",
     "HostUnreachableError",
+    "HttpTransport",
     "LastActivity",
     "Limits",
     "LivenessError",
@@ -255,7 +260,9 @@ __all__ = [
     "ReactionChange",
     "ReconnectPolicy",
     "RecoveryFailure",
+    "Request",
     "RequestRecord",
+    "Response",
     "RetryPolicy",
     "RoomLeft",
     "SearchResult",

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
+from datetime import datetime
 from typing import Any
 
 from .errors import ArgumentTypeError, ArgumentValueError
@@ -13,11 +14,15 @@ __all__ = [
     "check_callable",
     "check_id",
     "check_int",
+    "check_json_object",
     "check_list",
     "check_number",
     "check_one_of",
     "check_str",
+    "check_time",
 ]
+
+_DEEPEST = 32
 
 
 def check_str(name: str, value: object, *, empty: bool = False, longest: int | None = None) -> str:
@@ -94,11 +99,72 @@ def check_one_of(name: str, value: object, choices: Collection[object]) -> objec
     return value
 
 
-def check_list(name: str, value: object, what: str) -> list[Any]:
-    """Return the items of ``value`` if it is iterable, and neither a string nor a mapping."""
+def check_list(name: str, value: object, items: str, *, empty: bool = True) -> list[Any]:
+    """Return the items of ``value`` if it is iterable, and neither a string nor a mapping.
+
+    ``items`` says in errors what the list is of.
+    """
     if isinstance(value, (str, bytes, Mapping)) or not isinstance(value, Iterable):
-        raise ArgumentTypeError(f"{name} must be several {what}, not {type(value).__name__}")
-    return list(value)
+        raise ArgumentTypeError(f"{name} must be a list of {items}, not {type(value).__name__}")
+    values = list(value)
+    if not values and not empty:
+        raise ArgumentValueError(f"{name} must not be empty")
+    return values
+
+
+def check_time(name: str, value: object, whole: Callable[[float], int] | None = None) -> int:
+    """Return unix seconds, given as such or as an aware datetime.
+
+    The service counts whole seconds. ``whole`` (math.floor, math.ceil) rounds; without it a fraction
+    is an error.
+    """
+    if isinstance(value, datetime):
+        if value.tzinfo is None or value.utcoffset() is None:
+            raise ArgumentValueError(
+                f"{name} is a naive datetime: it does not say in which time zone"
+            )
+        seconds = value.timestamp()
+    elif isinstance(value, (int, float)) and not isinstance(value, bool):
+        seconds = check_number(name, value)
+    else:
+        raise ArgumentTypeError(
+            f"{name} must be an aware datetime or unix seconds, not {type(value).__name__}"
+        )
+    if whole is None and not seconds.is_integer():
+        raise ArgumentValueError(f"{name} has fractions of a second; the service has none")
+    return (whole or int)(seconds)
+
+
+def check_json_object(name: str, value: object, *, empty: bool = True) -> dict[str, Any]:
+    """Return a copy of a mapping that JSON can carry, with texts as keys."""
+    if not isinstance(value, Mapping):
+        raise ArgumentTypeError(f"{name} must be a mapping, not {type(value).__name__}")
+    if not value and not empty:
+        raise ArgumentValueError(f"{name} must not be empty")
+    try:
+        copy: dict[str, Any] = _json_value(name, value, _DEEPEST)
+    except (ArgumentTypeError, ArgumentValueError) as error:
+        raise type(error)(f"{name} is not JSON: {error}") from None
+    return copy
+
+
+def _json_value(name: str, value: object, depth: int) -> Any:
+    if depth == 0:
+        raise ArgumentValueError(f"{name} is nested too deeply")
+    if value is None or isinstance(value, (bool, int)):
+        return value
+    if isinstance(value, str):
+        return check_str(name, value, empty=True)
+    if isinstance(value, float):
+        return check_number(name, value)
+    if isinstance(value, Mapping):
+        return {
+            check_str(f"a key of {name}", key): _json_value(f"{name}[{key!r}]", entry, depth - 1)
+            for key, entry in value.items()
+        }
+    if isinstance(value, (list, tuple)):
+        return [_json_value(f"{name}[{n}]", entry, depth - 1) for n, entry in enumerate(value)]
+    raise ArgumentTypeError(f"{name} is a {type(value).__name__}, which JSON cannot carry")
 
 
 def _within(name: str, value: float, least: float | None, most: float | None) -> None:

@@ -13,15 +13,17 @@ from ._checks import check_int, check_str
 from .config import Config
 from .errors import ArgumentTypeError, ArgumentValueError
 from .models import CustomObject, DialogRef, Message, SearchResult, Session, User
+from .rest._api import Api
+from .rest._http import HttpTransport
+from .rest._search import search
+from .rest._session import ApplicationRenewal
 from .rest.address_book import AddressBook
 from .rest.custom_objects import CustomObjects
 from .rest.dialogs import Dialogs
 from .rest.files import Files
 from .rest.messages import Messages
 from .rest.push import Push
-from .rest.search import search
 from .rest.sessions import Sessions
-from .rest.transport import ApplicationRenewal, Transport
 from .rest.users import Users
 
 if TYPE_CHECKING:
@@ -51,27 +53,32 @@ class ConnectyCube:
         *,
         config: Config | None = None,
         renew_session: ApplicationRenewal | None = None,
+        transport: HttpTransport | None = None,
         **fields: Any,
     ) -> None:
         self._config = _config_of(config, fields)
-        self._become(Transport(self._config, renew_session=renew_session))
+        self._become(Api(self._config, renew_session=renew_session, transport=transport))
 
-    def _become(self, transport: Transport) -> None:
-        self._transport = transport
-        self._sessions = Sessions(self._transport)
-        self._users = Users(self._transport)
-        self._dialogs = Dialogs(self._transport)
-        self._messages = Messages(self._transport)
-        self._files = Files(self._transport)
-        self._push = Push(self._transport)
-        self._address_book = AddressBook(self._transport)
-        self._custom_objects = CustomObjects(self._transport)
+    def _become(self, api: Api) -> None:
+        self._api = api
+        self._sessions = Sessions(self._api)
+        self._users = Users(self._api)
+        self._dialogs = Dialogs(self._api)
+        self._messages = Messages(self._api)
+        self._files = Files(self._api)
+        self._push = Push(self._api)
+        self._address_book = AddressBook(self._api)
+        self._custom_objects = CustomObjects(self._api)
         self._chat: Chat | None = None
         self._first_chat: dict[str, Chat] = {}
 
     @classmethod
     def from_env(
-        cls, *, renew_session: ApplicationRenewal | None = None, **overrides: Any
+        cls,
+        *,
+        renew_session: ApplicationRenewal | None = None,
+        transport: HttpTransport | None = None,
+        **overrides: Any,
     ) -> ConnectyCube:
         """Make a client from the CONNECTYCUBE_* variables; fields of Config take precedence.
 
@@ -79,7 +86,8 @@ class ConnectyCube:
 
         Raises ArgumentValueError that names the variable which is missing or wrong.
         """
-        return cls(config=Config.from_env(**overrides), renew_session=renew_session)
+        config = Config.from_env(**overrides)
+        return cls(config=config, renew_session=renew_session, transport=transport)
 
     def __repr__(self) -> str:
         user = self.user
@@ -96,12 +104,12 @@ class ConnectyCube:
     @property
     def session(self) -> Session | None:
         """The current REST session, or None."""
-        return self._transport.session
+        return self._api.session
 
     @property
     def user(self) -> User | None:
         """The user of the current session, as of its creation, or None."""
-        session = self._transport.session
+        session = self._api.session
         return _user_of(session) if session is not None else None
 
     def login(
@@ -172,13 +180,14 @@ class ConnectyCube:
         if user_id is not None:
             check_int("user_id", user_id, least=1)
         other = self._sibling(renew_session)
-        other._transport.adopt(Session(token=token, user_id=user_id))
+        other._api.adopt(Session(token=token, user_id=user_id))
         return other
 
     def _sibling(self, renew_session: ApplicationRenewal | None) -> ConnectyCube:
         other = type(self).__new__(type(self))
         other._config = self._config
-        other._become(Transport(self._config, renew_session=renew_session, share=self._transport))
+        transport = self._api.transport
+        other._become(Api(self._config, renew_session=renew_session, transport=transport))
         return other
 
     def logout(self, *, timeout: float | None = None) -> None:
@@ -272,7 +281,7 @@ class ConnectyCube:
         Source: server API, "Global search".
         """
         return search(
-            self._transport,
+            self._api,
             text,
             dialogs=dialogs,
             start=start,
@@ -321,7 +330,7 @@ class ConnectyCube:
 
         return History(
             stored_ids=self._stored_ids,
-            service_time=self._transport.service_time,
+            service_time=self._api.service_time,
             ask_time=self._ask_time,
             changed_dialogs=self._dialogs.changed,
             messages=self._messages.changed,
@@ -342,7 +351,7 @@ class ConnectyCube:
         """Close the connections, the chat's too. The session stays alive: see :meth:`logout`."""
         if self._chat is not None:
             self._chat.destroy()
-        self._transport.close()
+        self._api.close()
 
     def __enter__(self) -> ConnectyCube:
         return self

@@ -8,11 +8,13 @@ project = "connectycube"
 author = "The connectycube maintainers"
 version = release = version_of("connectycube")
 
-extensions = ["myst_parser", "sphinx.ext.autodoc"]
+extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon"]
 exclude_patterns = ["_build"]
 
 myst_heading_anchors = 3
 smartquotes = False  # "…" and '--' stand in code as well
+
+napoleon_numpy_docstring = False
 
 autodoc_member_order = "bysource"
 autodoc_typehints_format = "short"

@@ -26,7 +26,7 @@ from connectycube.emulator import settings as emulator_settings
 from connectycube.emulator.api.routing import ROUTES
 from connectycube.emulator.faults import FAULTS
 from connectycube.emulator.settings import Settings
-from connectycube.rest import arguments
+from connectycube.rest._query import OPERATORS
 from connectycube.rest.dialogs import DIALOGS
 from connectycube.rest.messages import MESSAGES
 
@@ -161,8 +161,7 @@ def operators() -> str:
         "contains": "contains this text",
     }
     rows = [
-        (f"`__{word}`", meanings[word], f"`field[{wire}]=`")
-        for word, wire in arguments._OPERATORS.items()
+        (f"`__{word}`", meanings[word], f"`field[{wire}]=`") for word, wire in OPERATORS.items()
     ]
     return _table(("look-up", "meaning", "sent as"), [("(none)", "equal", "`field=`"), *rows])
 

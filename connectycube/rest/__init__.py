@@ -1,1 +1,5 @@
-"""The REST API: a transport, and one small service class for each resource."""
+"""The REST API: one small class for each resource, above a transport that can be replaced."""
+
+from ._http import HttpTransport, Request, Response
+
+__all__ = ["HttpTransport", "Request", "Response"]

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from .._checks import check_bool, check_str
+from .._checks import check_bool, check_list, check_str
 from ..errors import ArgumentTypeError, ArgumentValueError
 from ..models import AddressBookResult, Contact, Page, User
-from .transport import Transport
+from ._api import Api
+from ._query import Pairs
+from ._response import read_list, read_object, read_page
 
 __all__ = ["AddressBook"]
 
@@ -19,8 +21,8 @@ _LONGEST_UDID = 64
 class AddressBook:
     """The address book of the session's user; every method may be called from any thread."""
 
-    def __init__(self, transport: Transport) -> None:
-        self._transport = transport
+    def __init__(self, api: Api) -> None:
+        self._api = api
 
     def upload(
         self,
@@ -42,16 +44,21 @@ class AddressBook:
         Raises ArgumentTypeError, ArgumentValueError, ApiError.
         Source: server API, "Upload address book".
         """
-        entries: list[dict[str, Any]] = [_entry(contact) for contact in _each("contacts", contacts)]
-        entries += [{"phone": _phone(phone), "destroy": 1} for phone in _each("remove", remove)]
+        entries: list[dict[str, Any]] = [
+            _entry(contact) for contact in check_list("contacts", contacts, "contacts")
+        ]
+        entries += [
+            {"phone": _phone(phone), "destroy": 1}
+            for phone in check_list("remove", remove, "phones")
+        ]
         if not entries and not check_bool("force", force):
             raise ArgumentValueError("contacts and remove are empty")
         body: dict[str, Any] = {"contacts": entries}
         if check_bool("force", force):
             body["force"] = 1
         body.update(_device(udid))
-        answer = self._transport.call("POST", _PATH, body=body, timeout=timeout)
-        return AddressBookResult.from_json(answer.object())
+        response = self._api.call("POST", _PATH, body=body, timeout=timeout)
+        return AddressBookResult.from_json(read_object(response))
 
     def get(self, *, udid: str | None = None, timeout: float | None = None) -> tuple[Contact, ...]:
         """Return the contacts, of one device or of the global address book.
@@ -60,8 +67,8 @@ class AddressBook:
         Source: server API, "Retrieve address book".
         """
         query = _device(udid).items()
-        answer = self._transport.call("GET", _PATH, query=query, timeout=timeout)
-        return answer.list(Contact.from_json)
+        response = self._api.call("GET", _PATH, query=query, timeout=timeout)
+        return read_list(response, Contact.from_json)
 
     def registered_users(
         self, *, compact: bool = False, udid: str | None = None, timeout: float | None = None
@@ -74,20 +81,14 @@ class AddressBook:
         Raises ArgumentTypeError, ArgumentValueError, ApiError.
         Source: server API, "Retrieve already registered contacts/users".
         """
-        query: list[tuple[str, str | int]] = [*_device(udid).items()]
+        query: Pairs = [*_device(udid).items()]
         query.append(("compact", int(check_bool("compact", compact))))
         path = (*_PATH, "registered_users")
-        return self._transport.call("GET", path, query=query, timeout=timeout).page(User.from_json)
+        return read_page(self._api.call("GET", path, query=query, timeout=timeout), User.from_json)
 
 
 def _device(udid: object) -> dict[str, str]:
     return {} if udid is None else {"udid": check_str("udid", udid, longest=_LONGEST_UDID)}
-
-
-def _each(name: str, values: object) -> Iterable[Any]:
-    if isinstance(values, (str, bytes)) or not isinstance(values, Iterable):
-        raise ArgumentTypeError(f"{name} must be a list, not {type(values).__name__}")
-    return values
 
 
 def _entry(contact: object) -> dict[str, Any]:

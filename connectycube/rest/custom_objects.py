@@ -3,30 +3,43 @@
 from __future__ import annotations
 
 import builtins
-import json
 import re
-from collections.abc import Collection, Iterable, Iterator, Mapping
-from datetime import datetime
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from .._checks import check_id, check_int, check_number, check_str
-from ..errors import ArgumentTypeError, ArgumentValueError, NotFoundError
+from .._checks import check_id, check_json_object, check_list, check_str
+from ..errors import ArgumentValueError, NotFoundError
 from ..models import CustomObject, DeleteResult, Message, Page, User
-from .arguments import check_time, check_user_id
-from .paging import by_id
-from .transport import Transport
+from ._api import Api
+from ._arguments import check_user_id
+from ._paging import by_id
+from ._query import OPERATORS, QueryField, QuerySchema, check_any_filter
+from ._response import read_count, read_object, read_page, unexpected
 
 __all__ = ["CustomObjects"]
 
 _PATH = ("data",)
 _NAME = re.compile(r"[A-Za-z_][\w.-]*", re.ASCII)
-_OWN = {"id": "_id", "parent_id": "_parent_id"}  # the other fields keep their names
-_OPERATORS = {
-    **{word: word for word in ("gt", "lt", "gte", "lte", "ne", "in", "nin", "all", "or")},
-    "contains": "ctn",
-}
-_LISTS = ("in", "nin", "all", "or")
 _PAGE = 100
+_OPERATORS = {**OPERATORS, "or": "or"}
+
+
+def _field(wire: str) -> QueryField:
+    return QueryField(wire, check_any_filter, tuple(_OPERATORS))
+
+
+def _field_of_application(argument: str, name: str) -> QueryField:
+    if not _NAME.fullmatch(name):
+        raise ArgumentValueError(f"{argument} is not the name of a field: {name!r}")
+    return _field(name)
+
+
+CUSTOM_OBJECTS = QuerySchema(
+    fields={"id": _field("_id"), "parent_id": _field("_parent_id")},
+    open_field=_field_of_application,
+    operators=_OPERATORS,
+    most=_PAGE,
+)
 
 
 class CustomObjects:
@@ -37,8 +50,8 @@ class CustomObjects:
     __nin, __all, __or, __contains. Times are aware datetimes or unix seconds.
     """
 
-    def __init__(self, transport: Transport) -> None:
-        self._transport = transport
+    def __init__(self, api: Api) -> None:
+        self._api = api
 
     def create(
         self,
@@ -57,13 +70,13 @@ class CustomObjects:
         Source: server API, "Create a new record", "Create a record with permissions".
         """
         path = _class(class_name)
-        body = _record("fields", fields)
+        body = check_json_object("fields", fields, empty=False)
         if parent_id is not None:
             body["_parent_id"] = check_id("parent_id", parent_id)
         if permissions is not None:
-            body["permissions"] = _json_object("permissions", permissions)
-        answer = self._transport.call("POST", path, body=body, timeout=timeout)
-        return CustomObject.from_json(answer.object(), class_name)
+            body["permissions"] = check_json_object("permissions", permissions)
+        response = self._api.call("POST", path, body=body, timeout=timeout)
+        return CustomObject.from_json(read_object(response), class_name)
 
     def create_many(
         self,
@@ -77,7 +90,10 @@ class CustomObjects:
         ``timeout`` is seconds. Raises as :meth:`create`. Source: server API, "Create multi records".
         """
         path = (*_class(class_name), "multi")
-        bodies = [_record("records", entry) for entry in _several("records", records)]
+        bodies = [
+            check_json_object("records", entry, empty=False)
+            for entry in check_list("records", records, "mappings", empty=False)
+        ]
         body = {"record": {str(number): entry for number, entry in enumerate(bodies)}}
         return self._page("POST", path, class_name, body=body, timeout=timeout)
 
@@ -90,18 +106,13 @@ class CustomObjects:
         Source: server API, "Retrieve records by IDs".
         """
         path = (*_class(class_name), _id("record", record))
-        answer = self._transport.call("GET", path, timeout=timeout)
-        data = answer.object()
+        response = self._api.call("GET", path, timeout=timeout)
+        data = read_object(response)
         if "items" not in data:
             return CustomObject.from_json(data, class_name)
-        for found in answer.page(lambda item: CustomObject.from_json(item, class_name)):
+        for found in read_page(response, lambda item: CustomObject.from_json(item, class_name)):
             return found
-        raise NotFoundError(
-            f"{answer.method} {answer.url} answered {answer.status}, without a record",
-            method=answer.method,
-            url=answer.url,
-            status=answer.status,
-        )
+        raise unexpected(response, "there is no record in it", NotFoundError)
 
     def list(
         self,
@@ -123,17 +134,9 @@ class CustomObjects:
         Source: server API, "Retrieve records within a class", "Retrieve records by IDs".
         """
         path: tuple[str, ...] = _class(class_name)
-        query = _query(lookups)
+        query = CUSTOM_OBJECTS.query(lookups, limit=limit, skip=skip, sort=sort)
         if ids is not None:
             path = (*path, ",".join(_ids("ids", ids)))
-        if limit is not None:
-            query.append(("limit", check_int("limit", limit, least=1, most=_PAGE)))
-        if skip is not None:
-            query.append(("skip", check_int("skip", skip, least=0)))
-        if sort is not None:
-            text = check_str("sort", sort)
-            order = "sort_desc" if text.startswith("-") else "sort_asc"
-            query.append((order, _field("sort", text.removeprefix("-"))))
         return self._page("GET", path, class_name, query=query, timeout=timeout)
 
     def iter(
@@ -147,7 +150,7 @@ class CustomObjects:
         Raises as :meth:`list`.
         """
         _class(class_name)  # wrong arguments are told now, and not at the first step
-        _query(lookups)
+        CUSTOM_OBJECTS.query(lookups)
 
         def fetch(position: int) -> Page[CustomObject]:
             place: dict[str, Any] = {"skip": position, "limit": _PAGE, "sort": "id"}
@@ -161,8 +164,8 @@ class CustomObjects:
         ``timeout`` is seconds. Raises ArgumentTypeError, ArgumentValueError, NotFoundError, ApiError.
         Source: server API, "Retrieve records within a class".
         """
-        path, query = _class(class_name), [*_query(lookups), ("count", 1)]
-        return self._transport.call("GET", path, query=query, timeout=timeout).count()
+        path, query = _class(class_name), [*CUSTOM_OBJECTS.query(lookups), ("count", 1)]
+        return read_count(self._api.call("GET", path, query=query, timeout=timeout))
 
     def update(
         self,
@@ -181,9 +184,9 @@ class CustomObjects:
         Source: server API, "Update record by ID".
         """
         path = (*_class(class_name), _id("record", record))
-        body = _record("fields", fields)
-        answer = self._transport.call("PUT", path, body=body, timeout=timeout)
-        return CustomObject.from_json(answer.object(), class_name)
+        body = check_json_object("fields", fields, empty=False)
+        response = self._api.call("PUT", path, body=body, timeout=timeout)
+        return CustomObject.from_json(read_object(response), class_name)
 
     def delete(
         self,
@@ -199,9 +202,10 @@ class CustomObjects:
         """
         ids = _ids("records", records)
         path = (*_class(class_name), ",".join(ids))
-        answer = self._transport.call("DELETE", path, timeout=timeout)
-        if isinstance(answer.data, dict):
-            return DeleteResult.from_json(answer.data)
+        response = self._api.call("DELETE", path, timeout=timeout)
+        data = response.json()
+        if isinstance(data, dict):
+            return DeleteResult.from_json(data)
         return DeleteResult(deleted=tuple(ids))  # one id is answered with an empty body
 
     def permissions(
@@ -213,14 +217,17 @@ class CustomObjects:
         Source: server API, "Retrieve record by ID to view its permissions".
         """
         path = (*_class(class_name), _id("record", record))
-        answer = self._transport.call("GET", path, query=[("permissions", 1)], timeout=timeout)
-        return CustomObject.from_json(answer.object()).permissions or {}
+        response = self._api.call("GET", path, query=[("permissions", 1)], timeout=timeout)
+        return CustomObject.from_json(read_object(response)).permissions or {}
 
     def report_user(
         self, user: int | User, reason: str, *, timeout: float | None = None
     ) -> CustomObject:
         """Create a record of class UserReports; see ``ConnectyCube.report_user``."""
-        body = {"reportedUserId": check_user_id("user", user), "reason": _reason(reason)}
+        body = {
+            "reportedUserId": check_user_id("user", user),
+            "reason": check_str("reason", reason),
+        }
         return self.create("UserReports", body, timeout=timeout)
 
     def report_message(
@@ -228,18 +235,17 @@ class CustomObjects:
     ) -> CustomObject:
         """Create a record of class MessageReports; see ``ConnectyCube.report_message``."""
         known = message.id if isinstance(message, Message) else message
-        body = {"reportedMessageId": check_id("message", known), "reason": _reason(reason)}
+        body = {
+            "reportedMessageId": check_id("message", known),
+            "reason": check_str("reason", reason),
+        }
         return self.create("MessageReports", body, timeout=timeout)
 
     def _page(
         self, method: str, path: tuple[str, ...], class_name: str, **options: Any
     ) -> Page[CustomObject]:
-        answer = self._transport.call(method, path, **options)
-        return answer.page(lambda item: CustomObject.from_json(item, class_name))
-
-
-def _reason(value: object) -> str:
-    return check_str("reason", value)
+        response = self._api.call(method, path, **options)
+        return read_page(response, lambda item: CustomObject.from_json(item, class_name))
 
 
 def _class(class_name: object) -> tuple[str, str]:
@@ -249,32 +255,6 @@ def _class(class_name: object) -> tuple[str, str]:
     return (*_PATH, text)
 
 
-def _field(argument: str, name: str) -> str:
-    if not _NAME.fullmatch(name):
-        raise ArgumentValueError(f"{argument} is not the name of a field: {name!r}")
-    return _OWN.get(name, name)
-
-
-def _json_object(name: str, value: object) -> dict[str, Any]:
-    """Return a copy of a mapping that JSON can hold."""
-    if not isinstance(value, Mapping):
-        raise ArgumentTypeError(f"{name} must be a mapping, not {type(value).__name__}")
-    for key in value:
-        check_str(f"a key of {name}", key)
-    try:
-        json.dumps(dict(value), allow_nan=False, ensure_ascii=False).encode()
-    except (TypeError, ValueError, RecursionError) as error:
-        raise ArgumentValueError(f"{name} is not JSON: {error}") from None
-    return dict(value)
-
-
-def _record(name: str, value: object) -> dict[str, Any]:
-    fields = _json_object(name, value)
-    if not fields:
-        raise ArgumentValueError(f"{name} must not be empty")
-    return fields
-
-
 def _id(name: str, record: object) -> str:
     return check_id(name, record.id if isinstance(record, CustomObject) else record)
 
@@ -282,47 +262,4 @@ def _id(name: str, record: object) -> str:
 def _ids(name: str, records: object) -> builtins.list[str]:
     if isinstance(records, (str, CustomObject)):
         return [_id(name, records)]
-    return [_id(name, record) for record in _several(name, records)]
-
-
-def _several(name: str, values: object) -> Collection[Any]:
-    if isinstance(values, (str, bytes, Mapping)) or not isinstance(values, Iterable):
-        raise ArgumentTypeError(f"{name} must be a list, not {type(values).__name__}")
-    found = tuple(values)
-    if not found:
-        raise ArgumentValueError(f"{name} must not be empty")
-    return found
-
-
-def _query(lookups: Mapping[str, object]) -> builtins.list[tuple[str, str | int]]:
-    """Return the query's pairs for fields whose types only the application knows."""
-    pairs: builtins.list[tuple[str, str | int]] = []
-    for argument, value in lookups.items():
-        name, _, word = argument.rpartition("__")
-        if not name:
-            name, word = argument, ""
-        elif word not in _OPERATORS:
-            known = ", ".join(_OPERATORS)
-            raise ArgumentTypeError(f"{argument} has no such look-up; there are: {known}")
-        field = _field(argument, name)
-        if word in _LISTS:
-            texts = [str(_scalar(argument, entry)) for entry in _several(argument, value)]
-            if any("," in text for text in texts):
-                raise ArgumentValueError(f"{argument} must not hold a comma")
-            pairs.append((f"{field}[{_OPERATORS[word]}]", ",".join(texts)))
-        else:
-            key = f"{field}[{_OPERATORS[word]}]" if word else field
-            pairs.append((key, _scalar(argument, value)))
-    return pairs
-
-
-def _scalar(name: str, value: object) -> str | int:
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, int):
-        return value
-    if isinstance(value, float):
-        return str(check_number(name, value))
-    if isinstance(value, datetime):
-        return check_time(name, value)
-    return check_str(name, value)
+    return [_id(name, record) for record in check_list(name, records, "records", empty=False)]

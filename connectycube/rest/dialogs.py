@@ -10,27 +10,29 @@ from typing import Any, NoReturn
 
 from attrs import evolve
 
-from .._checks import check_bool, check_str
+from .._checks import check_bool, check_json_object, check_str
 from ..errors import ArgumentTypeError, ArgumentValueError
 from ..models import DeleteResult, Dialog, DialogRef, DialogType, Message, Page, User
 from ..models.fields import as_bool
-from .arguments import (
-    QuerySchema,
+from ._api import Api
+from ._arguments import (
     check_dialog,
     check_dialog_id,
-    check_id_filter,
-    check_json_object,
-    check_list,
+    check_each,
     check_message_id,
-    check_nonempty_list,
+    check_user_id,
+)
+from ._deletion import delete
+from ._paging import PAGE_SIZE, check_page_size, iterate_pages
+from ._query import (
+    QueryField,
+    QuerySchema,
+    check_id_filter,
     check_text_filter,
     check_time_filter,
     check_type_filter,
-    check_user_id,
 )
-from .deletion import delete
-from .paging import PAGE_SIZE, check_page_size, iterate_pages
-from .transport import Transport
+from ._response import read_count, read_object, read_page, unexpected
 
 __all__ = ["DIALOGS", "Dialogs"]
 
@@ -38,12 +40,12 @@ _PATH = ("chat", "Dialog")
 
 DIALOGS = QuerySchema(
     fields={
-        "id": ("_id", check_id_filter),
-        "type": ("type", check_type_filter),
-        "name": ("name", check_text_filter),
-        "last_message_date_sent": ("last_message_date_sent", check_time_filter),
-        "created_at": ("created_at", check_time_filter),
-        "updated_at": ("updated_at", check_time_filter),
+        "id": QueryField("_id", check_id_filter),
+        "type": QueryField("type", check_type_filter),
+        "name": QueryField("name", check_text_filter),
+        "last_message_date_sent": QueryField("last_message_date_sent", check_time_filter),
+        "created_at": QueryField("created_at", check_time_filter),
+        "updated_at": QueryField("updated_at", check_time_filter),
     },
     nested=("extensions",),
     sortable=("last_message_date_sent",),
@@ -60,8 +62,8 @@ class Dialogs:
     or a User; lists may also be one alone.
     """
 
-    def __init__(self, transport: Transport) -> None:
-        self._transport = transport
+    def __init__(self, api: Api) -> None:
+        self._api = api
 
     # --- making ---------------------------------------------------------------------------------
 
@@ -97,7 +99,7 @@ class Dialogs:
         Raises ArgumentTypeError, ArgumentValueError, ValidationError, ApiError.
         Source: server API, "Create a dialog".
         """
-        users = check_nonempty_list("occupants", occupants, check_user_id)
+        users = check_each("occupants", occupants, check_user_id, empty=False)
         body: dict[str, Any] = {"type": int(DialogType.GROUP), "occupants_ids": users}
         body |= _made_of(name, description, photo, data, extensions, permissions)
         return self._created(body, admins, timeout)
@@ -157,7 +159,7 @@ class Dialogs:
         Source: server API, "Retrieve chat dialogs".
         """
         query = DIALOGS.query(lookups, limit=limit, skip=skip, sort=sort)
-        return self._transport.call("GET", _PATH, query=query, timeout=timeout).page(self._read)
+        return read_page(self._api.call("GET", _PATH, query=query, timeout=timeout), self._read)
 
     def iter(
         self,
@@ -180,7 +182,7 @@ class Dialogs:
 
         def fetch(position: int) -> Page[Dialog]:
             pairs = [*query, ("skip", position)] if position else query
-            return self._transport.call("GET", _PATH, query=pairs, timeout=timeout).page(self._read)
+            return read_page(self._api.call("GET", _PATH, query=pairs, timeout=timeout), self._read)
 
         return iterate_pages(fetch, lambda dialog: dialog.id, page_size)
 
@@ -214,7 +216,7 @@ class Dialogs:
         Source: server API, "Retrieve chat dialogs".
         """
         query = [*DIALOGS.query(lookups), ("count", 1)]
-        return self._transport.call("GET", _PATH, query=query, timeout=timeout).count()
+        return read_count(self._api.call("GET", _PATH, query=query, timeout=timeout))
 
     # --- changing -------------------------------------------------------------------------------
 
@@ -302,9 +304,9 @@ class Dialogs:
         Raises ArgumentTypeError, ArgumentValueError, PermissionDeniedError, NotFoundError, ApiError.
         Source: server API, "Delete dialog".
         """
-        ids = check_nonempty_list("dialogs", dialogs, _own_id)
+        ids = check_each("dialogs", dialogs, _own_id, empty=False)
         alone = isinstance(dialogs, (str, DialogRef))
-        return delete(self._transport, _PATH, ids, alone=alone, force=force, timeout=timeout)
+        return delete(self._api, _PATH, ids, alone=alone, force=force, timeout=timeout)
 
     def clear_history(
         self,
@@ -320,7 +322,7 @@ class Dialogs:
         """
         path = (*_PATH, "clearHistory", check_dialog_id("dialog", dialog))
         query = [("force", 1)] if check_bool("force", force) else []
-        self._transport.call("DELETE", path, query=query, timeout=timeout)
+        self._api.call("DELETE", path, query=query, timeout=timeout)
 
     # --- who is in it ---------------------------------------------------------------------------
 
@@ -344,7 +346,7 @@ class Dialogs:
         Source: server API, "Unsubscribe from public dialog".
         """
         path = (*_PATH, check_dialog_id("dialog", dialog), "subscribe")
-        self._transport.call("DELETE", path, timeout=timeout)
+        self._api.call("DELETE", path, timeout=timeout)
 
     def occupants(
         self,
@@ -362,8 +364,8 @@ class Dialogs:
         Source: server API, "Retrieve public dialog occupants".
         """
         path = (*_PATH, check_dialog_id("dialog", dialog), "occupants")
-        query = _NO_LOOKUPS.query({}, limit=limit, skip=skip)
-        return self._transport.call("GET", path, query=query, timeout=timeout).page(User.from_json)
+        query = _OCCUPANTS.query({}, limit=limit, skip=skip)
+        return read_page(self._api.call("GET", path, query=query, timeout=timeout), User.from_json)
 
     def iter_occupants(
         self,
@@ -414,17 +416,17 @@ class Dialogs:
         self, method: str, dialog: object, body: dict[str, int] | None, timeout: float | None
     ) -> bool:
         path = (*_PATH, check_dialog_id("dialog", dialog), "notifications")
-        answer = self._transport.call(method, path, body=body, timeout=timeout)
-        settings = answer.object().get("notifications")
+        response = self._api.call(method, path, body=body, timeout=timeout)
+        settings = read_object(response).get("notifications")
         enabled = as_bool(settings.get("enabled")) if isinstance(settings, dict) else None
         if enabled is None:
-            raise answer.unexpected("notification settings were expected")
+            raise unexpected(response, "notification settings were expected")
         return enabled
 
-    # --- answers --------------------------------------------------------------------------------
+    # --- responses ------------------------------------------------------------------------------
 
     def _created(self, body: dict[str, Any], admins: object, timeout: float | None) -> Dialog:
-        admins_ids = check_list("admins", admins, check_user_id)
+        admins_ids = check_each("admins", admins, check_user_id)
         if admins_ids:
             body["admins_ids"] = admins_ids
         return self._changed("POST", _PATH, body, timeout)
@@ -436,14 +438,13 @@ class Dialogs:
         body: dict[str, Any] | None,
         timeout: float | None,
     ) -> Dialog:
-        return self._read(self._transport.call(method, path, body=body, timeout=timeout).object())
+        return self._read(read_object(self._api.call(method, path, body=body, timeout=timeout)))
 
     def _read(self, data: dict[str, Any]) -> Dialog:
-        session = self._transport.session
-        return Dialog.from_json(data, me=session.user_id if session is not None else None)
+        return Dialog.from_json(data, me=self._api.user_id)
 
 
-_NO_LOOKUPS = QuerySchema(fields={}, sortable=())
+_OCCUPANTS = QuerySchema()
 
 
 def _own_id(name: str, value: object) -> str:
@@ -496,7 +497,7 @@ def _sides(
     """Return what is to be added and what to be removed; nothing may be both."""
     names = [f"{side}_{what}" if what else side for side in sides]
     added, removed = (
-        check_list(name, value, read) for name, value in zip(names, sides.values(), strict=True)
+        check_each(name, value, read) for name, value in zip(names, sides.values(), strict=True)
     )
     both = set(added) & set(removed)
     if both:

@@ -15,10 +15,10 @@ from attrs import evolve
 from .._checks import check_bool, check_callable, check_id, check_int, check_str
 from ..errors import ApiError, ArgumentTypeError, ArgumentValueError
 from ..models import File, Page
-from .answers import Answer
-from .http import CallDeadline
-from .transfers import FileWriter, Form, MemoryWriter, PathWriter, Progress, opened
-from .transport import Transport
+from ._api import Api
+from ._http import CallDeadline, Response
+from ._response import read_object, read_page, unexpected
+from ._transfers import FileWriter, Form, MemoryWriter, PathWriter, Progress, opened
 
 __all__ = ["Files"]
 
@@ -36,8 +36,8 @@ _log = logging.getLogger("connectycube.rest")
 class Files:
     """The files of the session's user; every method may be called from any thread."""
 
-    def __init__(self, transport: Transport) -> None:
-        self._transport = transport
+    def __init__(self, api: Api) -> None:
+        self._api = api
 
     def upload(
         self,
@@ -74,10 +74,10 @@ class Files:
             blob: dict[str, Any] = {"content_type": kind, "name": name}
             if public:
                 blob["public"] = True
-            answer = self._transport.call("POST", _PATH, body={"blob": blob}, timeout=deadline)
-            made = self._read(answer)
+            response = self._api.call("POST", _PATH, body={"blob": blob}, timeout=deadline)
+            made = self._read(response)
             try:
-                url, fields = _upload_form(answer, made)
+                url, fields = _upload_form(response, made)
                 form = Form(fields, name, kind, stream, size, progress)
                 self._send(url, form, deadline)
                 self._complete(made, size, deadline)
@@ -92,7 +92,7 @@ class Files:
         ``timeout`` is seconds. Raises ArgumentTypeError, ArgumentValueError, NotFoundError, ApiError.
         Source: server API, "Get information about file by ID".
         """
-        return self._read(self._transport.call("GET", _record(file), timeout=timeout))
+        return self._read(self._api.call("GET", _record(file), timeout=timeout))
 
     def get_by_uid(self, file: str | File, *, timeout: float | None = None) -> File:
         """Return what the service knows of a file, given as its uid or itself, with its ``download_url``.
@@ -102,7 +102,7 @@ class Files:
         """
         path = (*_PATH, _a_uid(file), "object")
         query = [("download_url", 1)]
-        return self._read(self._transport.call("GET", path, query=query, timeout=timeout))
+        return self._read(self._api.call("GET", path, query=query, timeout=timeout))
 
     def list(
         self,
@@ -122,7 +122,7 @@ class Files:
             query.append(("page", check_int("page", page, least=1)))
         if per_page is not None:
             query.append(("per_page", check_int("per_page", per_page, least=1, most=_PAGE)))
-        return self._transport.call("GET", _PATH, query=query, timeout=timeout).page(File.from_json)
+        return read_page(self._api.call("GET", _PATH, query=query, timeout=timeout), File.from_json)
 
     def iter(self, *, timeout: float | None = None) -> Iterator[File]:
         """Yield all files of the user, a page at a time, none of them twice.
@@ -162,9 +162,7 @@ class Files:
             changes["name"] = _a_name(name)
         if not changes:
             raise ArgumentValueError("nothing to update: give name or content_type")
-        return self._read(
-            self._transport.call("PUT", path, body={"blob": changes}, timeout=timeout)
-        )
+        return self._read(self._api.call("PUT", path, body={"blob": changes}, timeout=timeout))
 
     def delete(self, file: int | File, *, timeout: float | None = None) -> None:
         """Delete a file, given as its id or itself.
@@ -172,7 +170,7 @@ class Files:
         ``timeout`` is seconds. Raises ArgumentTypeError, ArgumentValueError, NotFoundError, ApiError.
         Source: server API, "Delete a file".
         """
-        self._transport.call("DELETE", _record(file), timeout=timeout)
+        self._api.call("DELETE", _record(file), timeout=timeout)
 
     @overload
     def download(
@@ -218,17 +216,17 @@ class Files:
         deadline = self._deadline(timeout)
         if to is None:
             memory = MemoryWriter(progress, _MOST_BYTES)
-            self._transport.download(path, memory, deadline)
+            self._api.download(path, memory, deadline)
             return memory.content()
         if isinstance(to, (str, os.PathLike)):
             with PathWriter(to, progress) as target:
-                self._transport.download(path, target, deadline)
+                self._api.download(path, target, deadline)
                 target.finish()
             return target.received
         if not hasattr(to, "write"):
             raise ArgumentTypeError(f"to must be a path or a binary file, not {type(to).__name__}")
         writer = FileWriter(to, progress)
-        self._transport.download(path, writer, deadline)
+        self._api.download(path, writer, deadline)
         return writer.received
 
     def private_url(self, file: str | File) -> str:
@@ -238,29 +236,29 @@ class Files:
         session. Guide: ``getPrivateUrlForUid``.
         """
         uid = _a_uid(file)
-        session = self._transport.live_session()
+        session = self._api.live_session()
         if session is None or session.token is None:
             raise ArgumentValueError(
                 "there is no session, so file has no private URL: log in first"
             )
-        return self._transport.url((*_PATH, uid), [("token", session.token)])
+        return self._api.url((*_PATH, uid), [("token", session.token)])
 
     def public_url(self, file: str | File) -> str:
         """Return the URL at which a public file can be read by anybody.
 
         Raises ArgumentTypeError, ArgumentValueError. Guide: ``getPublicUrlForUid``.
         """
-        return self._transport.url((*_PATH, _a_uid(file)))
+        return self._api.url((*_PATH, _a_uid(file)))
 
     def _deadline(self, timeout: float | None) -> CallDeadline:
         if timeout is not None:
-            return self._transport.deadline(timeout)
-        times = self._transport.config.timeouts
+            return self._api.deadline(timeout)
+        times = self._api.config.timeouts
         return CallDeadline(times.rest_transfer, silence=times.rest_read)
 
     def _send(self, url: str, form: Form, deadline: CallDeadline) -> None:
         try:
-            self._transport.post_form(url, form.content_type, form, deadline)
+            self._api.post_form(url, form.content_type, form, deadline)
         except ApiError as error:
             if form.failure is not None:  # the source's error, or the application's own
                 raise form.failure from error
@@ -268,7 +266,7 @@ class Files:
 
     def _complete(self, file: File, size: int, deadline: CallDeadline) -> None:
         path = (*_record(file), "complete")
-        self._transport.call("PUT", path, body={"blob": {"size": size}}, timeout=deadline)
+        self._api.call("PUT", path, body={"blob": {"size": size}}, timeout=deadline)
 
     def _clean_up(self, file: File) -> None:
         """Delete what an upload began; its own failure is the smaller one."""
@@ -277,10 +275,10 @@ class Files:
         except ApiError as error:
             _log.warning("file %s of a failed upload was not deleted: %s", file.id, error)
 
-    def _read(self, answer: Answer) -> File:
-        file = File.from_json(answer.object())
+    def _read(self, response: Response) -> File:
+        file = File.from_json(read_object(response))
         if file.id is None or file.id < 1:
-            raise answer.unexpected("there is no file in it")
+            raise unexpected(response, "there is no file in it")
         return file
 
 
@@ -312,15 +310,15 @@ def _a_content_type(content_type: object, name: str) -> str:
     return text
 
 
-def _upload_form(answer: Answer, file: File) -> tuple[str, Mapping[str, str]]:
+def _upload_form(response: Response, file: File) -> tuple[str, Mapping[str, str]]:
     """Return where the content goes and the fields of the form, as the service wrote them into one URL."""
     text = (file.access or {}).get("params")
     if not isinstance(text, str):
-        raise answer.unexpected("it does not say where the content goes")
+        raise unexpected(response, "it does not say where the content goes")
     try:
         text.encode()  # JSON can hold halves of characters, which nothing else can
         parts = urlsplit(text)
     except ValueError:
-        raise answer.unexpected("where the content goes is not a URL") from None
+        raise unexpected(response, "where the content goes is not a URL") from None
     url = urlunsplit((parts.scheme, parts.netloc, parts.path or "/", "", ""))
     return url, dict(parse_qsl(parts.query, keep_blank_values=True))

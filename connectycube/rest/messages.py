@@ -12,7 +12,7 @@ from typing import Any
 
 from attrs import evolve
 
-from .._checks import check_bool, check_id, check_str
+from .._checks import check_bool, check_id, check_json_object, check_list, check_str
 from ..errors import ArgumentTypeError, ArgumentValueError
 from ..models import (
     Attachment,
@@ -26,24 +26,28 @@ from ..models import (
     User,
 )
 from ..models.fields import as_ints, as_string, reader_of
-from .arguments import (
-    QuerySchema,
+from ._api import Api, Query
+from ._arguments import (
     check_dialog,
     check_dialog_id,
+    check_each,
+    check_message_id,
+    check_user_id,
+)
+from ._deletion import delete
+from ._http import CallDeadline
+from ._paging import PAGE_SIZE, check_page_size, messages_by_time
+from ._query import (
+    Pairs,
+    QueryField,
+    QuerySchema,
     check_id_filter,
     check_int_filter,
-    check_json_object,
-    check_message_id,
-    check_nonempty_list,
     check_text_filter,
     check_time_filter,
-    check_user_id,
     chunked,
 )
-from .deletion import delete
-from .http import CallDeadline
-from .paging import PAGE_SIZE, check_page_size, messages_by_time
-from .transport import Query, Transport
+from ._response import read_count, read_object, read_page
 
 __all__ = ["MESSAGES", "Messages"]
 
@@ -51,13 +55,13 @@ _PATH = ("chat", "Message")
 
 MESSAGES = QuerySchema(
     fields={
-        "id": ("_id", check_id_filter),
-        "body": ("message", check_text_filter),
-        "date_sent": ("date_sent", check_time_filter),
-        "sender_id": ("sender_id", check_int_filter),
-        "recipient_id": ("recipient_id", check_int_filter),
-        "attachments_type": ("attachments.type", check_text_filter),
-        "updated_at": ("updated_at", check_time_filter),
+        "id": QueryField("_id", check_id_filter),
+        "body": QueryField("message", check_text_filter),
+        "date_sent": QueryField("date_sent", check_time_filter),
+        "sender_id": QueryField("sender_id", check_int_filter),
+        "recipient_id": QueryField("recipient_id", check_int_filter),
+        "attachments_type": QueryField("attachments.type", check_text_filter),
+        "updated_at": QueryField("updated_at", check_time_filter),
     },
     sortable=("date_sent",),
 )
@@ -96,8 +100,8 @@ _XML_NAME = re.compile(r"[^\W\d][\w.-]*")
 class Messages:
     """The messages of the session user's dialogs; every method may be called from any thread."""
 
-    def __init__(self, transport: Transport) -> None:
-        self._transport = transport
+    def __init__(self, api: Api) -> None:
+        self._api = api
 
     def list(
         self,
@@ -181,9 +185,9 @@ class Messages:
         ``timeout`` is seconds. Raises ArgumentTypeError, ArgumentValueError, ApiError.
         Source: server API, "Retrieve messages".
         """
-        query: list[tuple[str, str | int]] = [("chat_dialog_id", check_dialog_id("dialog", dialog))]
+        query: Pairs = [("chat_dialog_id", check_dialog_id("dialog", dialog))]
         query += [*MESSAGES.query(lookups), ("count", 1), ("mark_as_read", 0)]
-        return self._transport.call("GET", _PATH, query=query, timeout=timeout).count()
+        return read_count(self._api.call("GET", _PATH, query=query, timeout=timeout))
 
     def create(
         self,
@@ -228,8 +232,8 @@ class Messages:
             content["silent"] = 1
         for name, value in custom.items():
             content[_custom_name(name)] = _custom_value(name, value)
-        answer = self._transport.call("POST", _PATH, body=content, timeout=timeout)
-        data = answer.object()
+        response = self._api.call("POST", _PATH, body=content, timeout=timeout)
+        data = read_object(response)
         known = evolve(place, id=place.id or as_string(data.get("chat_dialog_id")))
         return Message.from_json(data, dialog=known)
 
@@ -253,8 +257,8 @@ class Messages:
             if name in ("recipientId", "moduleIdentifier") or not _XML_NAME.fullmatch(name):
                 raise ArgumentValueError(f"{name!r} cannot name a custom parameter")
             body[name] = value
-        answer = self._transport.call("POST", (*_PATH, "system"), body=body, timeout=timeout)
-        return SystemMessage.from_json(answer.object())
+        response = self._api.call("POST", (*_PATH, "system"), body=body, timeout=timeout)
+        return SystemMessage.from_json(read_object(response))
 
     # --- changing -------------------------------------------------------------------------------
 
@@ -278,7 +282,7 @@ class Messages:
         Source: server API, "Update message".
         """
         change: dict[str, Any] = {"chat_dialog_id": check_dialog_id("dialog", dialog)}
-        ids = check_nonempty_list("messages", messages, check_message_id)
+        ids = check_each("messages", messages, check_message_id, empty=False)
         if body is not None:
             change["message"] = check_str("body", body)
         if check_bool("read", read):
@@ -287,10 +291,10 @@ class Messages:
             change["delivered"] = 1
         if len(change) == 1:
             raise ArgumentValueError("there is nothing to change: give body, read or delivered")
-        deadline = self._transport.deadline(timeout)
+        deadline = self._api.deadline(timeout)
         for piece in chunked(ids):
             path = (*_PATH, ",".join(piece))
-            self._transport.call("PUT", path, body=change, timeout=deadline)
+            self._api.call("PUT", path, body=change, timeout=deadline)
 
     def mark_all_read(
         self, dialog: str | DialogRef | Message, *, timeout: float | None = None
@@ -301,7 +305,7 @@ class Messages:
         NotFoundError, ApiError. Source: server API, "Update message".
         """
         body = {"chat_dialog_id": check_dialog_id("dialog", dialog), "read": 1}
-        self._transport.call("PUT", _PATH, body=body, timeout=timeout)
+        self._api.call("PUT", _PATH, body=body, timeout=timeout)
 
     def mark_all_delivered(
         self, dialog: str | DialogRef | Message, *, timeout: float | None = None
@@ -312,7 +316,7 @@ class Messages:
         NotFoundError, ApiError. Source: server API, "Update message".
         """
         body = {"chat_dialog_id": check_dialog_id("dialog", dialog), "delivered": 1}
-        self._transport.call("PUT", _PATH, body=body, timeout=timeout)
+        self._api.call("PUT", _PATH, body=body, timeout=timeout)
 
     def delete(
         self,
@@ -329,9 +333,9 @@ class Messages:
         Raises ArgumentTypeError, ArgumentValueError, PermissionDeniedError, NotFoundError, ApiError.
         Source: server API, "Delete message".
         """
-        ids = check_nonempty_list("messages", messages, check_message_id)
+        ids = check_each("messages", messages, check_message_id, empty=False)
         alone = isinstance(messages, (str, Message))
-        return delete(self._transport, _PATH, ids, alone=alone, force=force, timeout=timeout)
+        return delete(self._api, _PATH, ids, alone=alone, force=force, timeout=timeout)
 
     # --- unread ---------------------------------------------------------------------------------
 
@@ -351,14 +355,14 @@ class Messages:
         """
         path = (*_PATH, "unread")
         if dialog_ids is None:
-            answer = self._transport.call("GET", path, timeout=timeout)
-            return UnreadCount.from_json(answer.object())
-        deadline = self._transport.deadline(timeout)
+            response = self._api.call("GET", path, timeout=timeout)
+            return UnreadCount.from_json(read_object(response))
+        deadline = self._api.deadline(timeout)
         counts = []
-        for piece in chunked(check_nonempty_list("dialog_ids", dialog_ids, check_dialog_id)):
+        for piece in chunked(check_each("dialog_ids", dialog_ids, check_dialog_id, empty=False)):
             query = [("chat_dialog_ids", ",".join(piece))]
-            answer = self._transport.call("GET", path, query=query, timeout=deadline)
-            counts.append(UnreadCount.from_json(answer.object()))
+            response = self._api.call("GET", path, query=query, timeout=deadline)
+            counts.append(UnreadCount.from_json(read_object(response)))
         return UnreadCount(
             total=sum(count.total for count in counts),
             by_dialog={name: n for count in counts for name, n in count.by_dialog.items()},
@@ -405,13 +409,13 @@ class Messages:
         NotFoundError, ApiError. Source: server API, "List reactions".
         """
         path = (*_PATH, check_message_id("message", message), "reactions")
-        answer = self._transport.call("GET", path, timeout=timeout)
-        users = {reaction: as_ints(ids) for reaction, ids in answer.object().items()}
+        response = self._api.call("GET", path, timeout=timeout)
+        users = {reaction: as_ints(ids) for reaction, ids in read_object(response).items()}
         return {reaction: ids for reaction, ids in users.items() if ids is not None}
 
     def _react(self, message: str | Message, body: dict[str, str], timeout: float | None) -> None:
         path = (*_PATH, check_message_id("message", message), "reactions")
-        self._transport.call("PUT", path, body=body, timeout=timeout)
+        self._api.call("PUT", path, body=body, timeout=timeout)
 
     # --- what the chat asks for -----------------------------------------------------------------
 
@@ -425,7 +429,7 @@ class Messages:
         """
         wanted = sorted({check_id("ids", message_id) for message_id in ids})
         check_id("dialog_id", dialog_id)
-        deadline = self._transport.deadline(timeout)
+        deadline = self._api.deadline(timeout)
         found: set[str] = set()
         for piece in chunked(wanted):
             found |= self._stored(dialog_id, piece, deadline)
@@ -445,25 +449,29 @@ class Messages:
             yield page
 
     def _page(self, dialog: object, query: Query, timeout: float | None) -> Page[Message]:
-        answer = self._transport.call("GET", _PATH, query=query, timeout=timeout)
-        return answer.page(partial(_read, dialog=_reference(check_dialog("dialog", dialog))))
+        response = self._api.call("GET", _PATH, query=query, timeout=timeout)
+        return read_page(
+            response, partial(_read, dialog=_reference(check_dialog("dialog", dialog)))
+        )
 
     def _stored(self, dialog_id: str, ids: Collection[str], deadline: CallDeadline) -> set[str]:
-        query: list[tuple[str, str | int]] = [
+        query: Pairs = [
             ("chat_dialog_id", dialog_id),
             ("_id[in]", ",".join(ids)),
             ("limit", len(ids)),
             ("mark_as_read", 0),
         ]
-        answer = self._transport.call("GET", _PATH, query=query, timeout=deadline)
-        return {message.id for message in answer.page(Message.from_json) if message.id} & set(ids)
+        response = self._api.call("GET", _PATH, query=query, timeout=deadline)
+        return {
+            message.id for message in read_page(response, Message.from_json) if message.id
+        } & set(ids)
 
 
 _read = reader_of(Message, "custom")
 
 
-def _history(dialog: object, mark_as_read: object) -> list[tuple[str, str | int]]:
-    query: list[tuple[str, str | int]] = [("chat_dialog_id", check_dialog_id("dialog", dialog))]
+def _history(dialog: object, mark_as_read: object) -> Pairs:
+    query: Pairs = [("chat_dialog_id", check_dialog_id("dialog", dialog))]
     if not check_bool("mark_as_read", mark_as_read):
         query.append(("mark_as_read", 0))
     return query
@@ -485,15 +493,10 @@ def _target(to: object) -> tuple[str, str | int, DialogRef]:
 
 
 def _attachments(attachments: object) -> list[Attachment]:
-    if isinstance(attachments, (str, bytes)) or not isinstance(attachments, Iterable):
-        raise ArgumentTypeError(
-            f"attachments must be a list of Attachment, not {type(attachments).__name__}"
-        )
-    files = []
-    for entry in attachments:
+    files = check_list("attachments", attachments, "Attachment")
+    for entry in files:
         if not isinstance(entry, Attachment):
             raise ArgumentTypeError(f"attachments must hold Attachment, not {type(entry).__name__}")
-        files.append(entry)
     return files
 
 

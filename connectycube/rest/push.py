@@ -7,11 +7,13 @@ import json
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from .._checks import check_int, check_one_of, check_str
+from .._checks import check_int, check_json_object, check_list, check_one_of, check_str
 from ..errors import ArgumentTypeError, ArgumentValueError
 from ..models import PushEvent, PushSubscription, User
-from .arguments import check_user_id
-from .transport import Transport
+from ._api import Api
+from ._arguments import check_user_id
+from ._query import comma_separated
+from ._response import read_list
 
 __all__ = ["Push"]
 
@@ -26,8 +28,8 @@ _PUSH_TYPES = ("apns", "apns_voip", "gcm")
 class Push:
     """Push notifications of the session's user; every method may be called from any thread."""
 
-    def __init__(self, transport: Transport) -> None:
-        self._transport = transport
+    def __init__(self, api: Api) -> None:
+        self._api = api
 
     def subscribe(
         self,
@@ -73,18 +75,18 @@ class Push:
             "push_token": {"environment": environment, **keys},
             "device": {"platform": platform, "udid": check_str("udid", udid)},
         }
-        answer = self._transport.call(
+        response = self._api.call(
             "POST", _SUBSCRIPTIONS, body=body, timeout=timeout, secrets=list(keys.values())
         )
-        return answer.list(PushSubscription.from_json)
+        return read_list(response, PushSubscription.from_json)
 
     def subscriptions(self, *, timeout: float | None = None) -> tuple[PushSubscription, ...]:
         """Return the subscriptions of the user's devices.
 
         ``timeout`` is seconds. Raises ApiError. Source: server API, "Retrieve subscriptions".
         """
-        answer = self._transport.call("GET", _SUBSCRIPTIONS, timeout=timeout)
-        return answer.list(PushSubscription.from_json)
+        response = self._api.call("GET", _SUBSCRIPTIONS, timeout=timeout)
+        return read_list(response, PushSubscription.from_json)
 
     def unsubscribe(
         self, subscription: int | PushSubscription, *, timeout: float | None = None
@@ -96,7 +98,7 @@ class Push:
         """
         known = subscription.id if isinstance(subscription, PushSubscription) else subscription
         number = check_int("subscription", known, least=1)
-        self._transport.call("DELETE", (*_SUBSCRIPTIONS, str(number)), timeout=timeout)
+        self._api.call("DELETE", (*_SUBSCRIPTIONS, str(number)), timeout=timeout)
 
     def send_event(
         self,
@@ -131,8 +133,8 @@ class Push:
             check_one_of("push_type", check_str("push_type", push_type), _PUSH_TYPES)
             event["push_type"] = push_type
             event["message"] = f"payload={event['message']}"
-        answer = self._transport.call("POST", _EVENTS, body={"event": event}, timeout=timeout)
-        return answer.list(PushEvent.from_json)
+        response = self._api.call("POST", _EVENTS, body={"event": event}, timeout=timeout)
+        return read_list(response, PushEvent.from_json)
 
 
 def _an_environment(value: object) -> str:
@@ -148,12 +150,8 @@ def _encoded(payload: object) -> str:
     if not isinstance(payload, Mapping):
         kind = type(payload).__name__
         raise ArgumentTypeError(f"payload must be a string or a mapping, not {kind}")
-    if not payload:
-        raise ArgumentValueError("payload must not be empty")
-    try:
-        text = json.dumps(dict(payload), separators=(",", ":"), allow_nan=False)
-    except (TypeError, ValueError, RecursionError) as error:
-        raise ArgumentValueError(f"payload is not JSON: {error}") from None
+    parameters = check_json_object("payload", payload, empty=False)
+    text = json.dumps(parameters, separators=(",", ":"))
     return base64.b64encode(text.encode()).decode()
 
 
@@ -167,13 +165,14 @@ def _recipients(
     """Return the service's fields for one way to name recipients."""
     ways: list[dict[str, Any]] = []
     if users is not None:
-        ids = [str(check_user_id("users", user)) for user in _several("users", users)]
-        ways.append({"user": {"ids": ",".join(ids)}})
+        given = check_list("users", users, "users", empty=False)
+        ids = [check_user_id("users", user) for user in given]
+        ways.append({"user": {"ids": comma_separated("users", ids)}})
     if external_ids is not None:
         ways.append({"external_user": {"ids": _joined("external_ids", external_ids)}})
-    given = {"any": tags_any, "all": tags_all, "exclude": tags_exclude}
+    named = {"any": tags_any, "all": tags_all, "exclude": tags_exclude}
     tags = {
-        word: _joined(f"tags_{word}", names) for word, names in given.items() if names is not None
+        word: _joined(f"tags_{word}", names) for word, names in named.items() if names is not None
     }
     if tags:
         ways.append({"user": {"tags": tags}})
@@ -182,18 +181,6 @@ def _recipients(
     return ways[0]
 
 
-def _several(name: str, values: object) -> list[Any]:
-    if isinstance(values, (str, bytes)) or not isinstance(values, Iterable):
-        raise ArgumentTypeError(f"{name} must be a list, not {type(values).__name__}")
-    found = list(values)
-    if not found:
-        raise ArgumentValueError(f"{name} must not be empty")
-    return found
-
-
 def _joined(name: str, values: object) -> str:
-    texts = [check_str(name, value) for value in _several(name, values)]
-    for text in texts:
-        if "," in text:
-            raise ArgumentValueError(f"{name} must not hold a comma: {text!r}")
-    return ",".join(texts)
+    texts = [check_str(name, value) for value in check_list(name, values, "strings", empty=False)]
+    return comma_separated(name, texts)

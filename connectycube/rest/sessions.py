@@ -14,9 +14,10 @@ from attrs import evolve, frozen
 from .._checks import check_bool, check_one_of, check_str
 from ..errors import ApiAuthenticationError, ArgumentTypeError, ArgumentValueError
 from ..models import Session
-from .answers import Answer
-from .http import CallDeadline
-from .transport import Transport, expiry_of
+from ._api import Api
+from ._http import CallDeadline, Response
+from ._response import read_object, unexpected
+from ._session import expiry_of
 
 __all__ = ["PROVIDERS", "Provider", "Sessions", "signature_of"]
 
@@ -45,8 +46,8 @@ PROVIDERS = {
 class Sessions:
     """The sessions of the REST API; every method may be called from any thread."""
 
-    def __init__(self, transport: Transport) -> None:
-        self._transport = transport
+    def __init__(self, api: Api) -> None:
+        self._api = api
 
     def create(
         self,
@@ -92,8 +93,8 @@ class Sessions:
         def renewal(deadline: CallDeadline) -> Session:
             return self._create(who, deadline)
 
-        session = renewal(self._transport.deadline(timeout))
-        self._transport.adopt(session, None if guest else renewal)
+        session = renewal(self._api.deadline(timeout))
+        self._api.adopt(session, None if guest else renewal)
         return session
 
     def info(self, *, timeout: float | None = None) -> Session:
@@ -102,10 +103,10 @@ class Sessions:
         ``timeout`` is seconds. Raises ApiAuthenticationError if there is no session, ApiError.
         Source: server API, "Get information about session".
         """
-        return self._info(self._transport.deadline(timeout))
+        return self._info(self._api.deadline(timeout))
 
     def _info(self, deadline: CallDeadline) -> Session:
-        return _session_of(self._transport.call("GET", _PATH, timeout=deadline))
+        return _session_of(self._api.call("GET", _PATH, timeout=deadline))
 
     def destroy(self, *, timeout: float | None = None) -> None:
         """End the current session, here and at the service; nothing happens if there is none.
@@ -113,14 +114,14 @@ class Sessions:
         ``timeout`` is seconds. Raises ApiError, and the session stays.
         Source: server API, "Destroy session".
         """
-        session = self._transport.session
+        session = self._api.session
         if session is None:
             return
         try:
-            self._transport.call("DELETE", _PATH, timeout=timeout, renew=False)
+            self._api.call("DELETE", _PATH, timeout=timeout, renew=False)
         except ApiAuthenticationError:
             pass  # the service has ended it before us
-        self._transport.forget(session)
+        self._api.forget(session)
 
     def destroy_others(self, *, timeout: float | None = None) -> None:
         """End all sessions of the user at the service, except the current one.
@@ -128,7 +129,7 @@ class Sessions:
         ``timeout`` is seconds. Raises ApiAuthenticationError if there is no session, ApiError.
         Source: the official SDKs, ``deleteSessionsExceptCurrent``.
         """
-        self._transport.call("DELETE", (*_PATH, "list"), timeout=timeout)
+        self._api.call("DELETE", (*_PATH, "list"), timeout=timeout)
 
     def identify(
         self, *, refused: str | None = None, timeout: float | None = None
@@ -138,16 +139,16 @@ class Sessions:
         It is renewed first, where it can be, if it has expired or its token is ``refused``.
         ``timeout`` is seconds. Raises ApiError. Source: server API, "Get information about session".
         """
-        deadline = self._transport.deadline(timeout)
-        session = self._transport.live_session(refused=refused, timeout=deadline)
+        deadline = self._api.deadline(timeout)
+        session = self._api.live_session(refused=refused, timeout=deadline)
         if session is None or session.user_id is not None or session.id is not None:
             return session
         known = evolve(self._info(deadline), token=session.token)
-        self._transport.identify(known)
+        self._api.identify(known)
         return known
 
     def _create(self, who: Mapping[str, Any], deadline: CallDeadline) -> Session:
-        config = self._transport.config
+        config = self._api.config
         body: dict[str, Any] = {
             "application_id": str(config.app_id),
             "auth_key": config.auth_key,
@@ -157,7 +158,7 @@ class Sessions:
             body["nonce"] = str(secrets.randbelow(2**31))
             body["timestamp"] = str(int(time.time()))
             body["signature"] = signature_of(body, config.auth_secret)
-        answer = self._transport.call(
+        response = self._api.call(
             "POST",
             _PATH,
             body=body,
@@ -165,7 +166,7 @@ class Sessions:
             with_session=False,
             secrets=[text for name, text in _flat(who) if name != "user[full_name]"],
         )
-        return _session_of(answer)
+        return _session_of(response)
 
 
 def _credentials(*, login: object, email: object, password: object) -> dict[str, str]:
@@ -228,14 +229,14 @@ def _flat(body: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
             yield name, value
 
 
-def _session_of(answer: Answer) -> Session:
+def _session_of(response: Response) -> Session:
     """Decode a session, which is of no use without its token."""
-    expiry = answer.headers.get("CB-Token-ExpirationDate")
+    expiry = response.headers.get("CB-Token-ExpirationDate")
     session = Session.from_json(
-        answer.object(), expires_at=None if expiry is None else expiry_of(expiry)
+        read_object(response), expires_at=None if expiry is None else expiry_of(expiry)
     )
     if not session.token:
-        raise answer.unexpected("there is no session token in it")
+        raise unexpected(response, "there is no session token in it")
     if session.user_id is None and session.user is not None:
         session = evolve(session, user_id=session.user.id)
     return session

@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
-import builtins
-import math
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from attrs import frozen
-
-from .._checks import check_int, check_one_of, check_str
+from .._checks import check_int, check_list, check_str
 from ..errors import ArgumentTypeError, ArgumentValueError
 from ..models import Page, User
-from .arguments import check_time, check_user_id
-from .paging import by_id
-from .transport import Transport
+from ._api import Api
+from ._arguments import check_user_id
+from ._paging import by_id
+from ._query import (
+    OPERATORS,
+    QueryField,
+    QuerySchema,
+    check_text_filter,
+    check_time_filter,
+    check_user_filter,
+    comma_separated,
+)
+from ._response import read_object, read_page
 
 __all__ = ["USERS", "Users"]
 
@@ -23,59 +29,39 @@ _V2 = ("users", "v2")
 _PAGE = 100
 
 
-@frozen(kw_only=True)
-class _Field:
-    """A field to look users up by: the service's name, the words it knows, how a value is checked."""
+_TEXT = ("in", "nin", "startswith")
+_TIME = ("gt", "gte", "lt", "lte")
 
-    wire: str
-    words: tuple[str, ...]
-    check: Callable[[str, object, str], str | int]
-
-
-def _a_text(name: str, value: object, word: str) -> str:
-    return check_str(name, value)
-
-
-def _an_id(name: str, value: object, word: str) -> int:
-    return check_user_id(name, value)
-
-
-def _a_moment(name: str, value: object, word: str) -> int:
-    # Towards the wider answer: no user is lost between two whole seconds.
-    wider = {"lt": math.ceil, "lte": math.ceil, "gt": math.floor, "gte": math.floor}
-    return check_time(name, value, wider.get(word))
-
-
-_WORDS = {"in": "in", "nin": "nin", "startswith": "start_with"} | {
-    word: word for word in ("gt", "gte", "lt", "lte")
+_FIELDS = {
+    "id": QueryField("id", check_user_filter, ("in", "nin")),
+    "login": QueryField("login", check_text_filter, _TEXT),
+    "email": QueryField("email", check_text_filter, _TEXT),
+    "full_name": QueryField("full_name", check_text_filter, _TEXT),
+    "phone": QueryField("phone", check_text_filter, _TEXT),
+    "external_id": QueryField("external_id", check_text_filter, _TEXT),
+    "facebook_id": QueryField("facebook_id", check_text_filter, _TEXT),
+    "twitter_id": QueryField("twitter_id", check_text_filter, _TEXT),
+    "tags": QueryField("user_tags", check_text_filter, _TEXT),
+    "created_at": QueryField("created_at", check_time_filter, _TIME),
+    "updated_at": QueryField("updated_at", check_time_filter, _TIME),
+    "last_request_at": QueryField("last_request_at", check_time_filter, _TIME),
 }
-_LISTS = ("in", "nin")
-_IDS = _Field(wire="id", words=_LISTS, check=_an_id)
-_COMPARE = ("gt", "gte", "lt", "lte")
 
-USERS: Mapping[str, _Field] = {
-    "id": _IDS,
-    **{
-        name: _Field(wire=name, words=(*_LISTS, "startswith"), check=_a_text)
-        for name in (
-            *("login", "email", "full_name", "phone", "external_id"),
-            *("facebook_id", "twitter_id"),
-        )
-    },
-    "tags": _Field(wire="user_tags", words=(*_LISTS, "startswith"), check=_a_text),
-    **{
-        name: _Field(wire=name, words=_COMPARE, check=_a_moment)
-        for name in ("created_at", "updated_at", "last_request_at")
-    },
-}
-"""What users can be looked up by, with Django's words."""
+USERS = QuerySchema(
+    fields=_FIELDS,
+    sortable=_FIELDS,
+    operators={**OPERATORS, "startswith": "start_with"},
+    is_list_repeated=True,
+    skip_name="offset",
+    most=_PAGE,
+)
 
 
 class Users:
     """The application's users; every method may be called from any thread."""
 
-    def __init__(self, transport: Transport) -> None:
-        self._transport = transport
+    def __init__(self, api: Api) -> None:
+        self._api = api
 
     def create(
         self,
@@ -119,15 +105,15 @@ class Users:
             raise ArgumentValueError("a user needs a login or an email")
         fields = _fields(texts, tags, timezone, empty=False)
         fields["password"] = check_str("password", password)
-        answer = self._transport.call(
+        response = self._api.call(
             "POST",
             _PATH,
             body={"user": fields},
-            headers={"CB-AuthKey": self._transport.config.auth_key},
+            headers={"CB-AuthKey": self._api.config.auth_key},
             timeout=timeout,
             with_session=False,
         )
-        return User.from_json(answer.object())
+        return User.from_json(read_object(response))
 
     def update(
         self,
@@ -180,8 +166,8 @@ class Users:
         if not fields:
             raise ArgumentValueError("nothing to update: give at least one field")
         path = (*_PATH, str(user_id))
-        answer = self._transport.call("PUT", path, body={"user": fields}, timeout=timeout)
-        return User.from_json(answer.object())
+        response = self._api.call("PUT", path, body={"user": fields}, timeout=timeout)
+        return User.from_json(read_object(response))
 
     def delete(
         self,
@@ -203,7 +189,7 @@ class Users:
             path: tuple[str, ...] = (*_PATH, str(check_user_id("user", user)))
         else:
             path = (*_PATH, "external", check_str("external_id", external_id))
-        self._transport.call("DELETE", path, timeout=timeout)
+        self._api.call("DELETE", path, timeout=timeout)
 
     def reset_password(self, email: str, *, timeout: float | None = None) -> None:
         """Have the service send an e-mail with a link to set a new password.
@@ -212,7 +198,7 @@ class Users:
         Source: server API, "Reset User password by email".
         """
         query = [("email", check_str("email", email))]
-        self._transport.call("GET", (*_PATH, "password", "reset"), query=query, timeout=timeout)
+        self._api.call("GET", (*_PATH, "password", "reset"), query=query, timeout=timeout)
 
     def get(self, user: int | User, *, timeout: float | None = None) -> User:
         """Look a user up by id.
@@ -221,8 +207,8 @@ class Users:
         Source: server API, "Show User by identifier".
         """
         user_id = check_user_id("user", user)
-        answer = self._transport.call("GET", (*_PATH, str(user_id)), timeout=timeout)
-        return User.from_json(answer.object())
+        response = self._api.call("GET", (*_PATH, str(user_id)), timeout=timeout)
+        return User.from_json(read_object(response))
 
     def get_by(self, *, timeout: float | None = None, **field: str) -> User | None:
         """Return the user with this login, email, phone, external_id, facebook_id or twitter_id, or None.
@@ -234,8 +220,8 @@ class Users:
         known = ("login", "email", "phone", "external_id", "facebook_id", "twitter_id")
         if len(field) != 1 or not set(field) <= set(known):
             raise ArgumentTypeError(f"give one of {', '.join(known)}")
-        query = [*_query(field), ("limit", 1)]
-        page = self._transport.call("GET", _V2, query=query, timeout=timeout).page(User.from_json)
+        query = USERS.query(field, limit=1)
+        page = read_page(self._api.call("GET", _V2, query=query, timeout=timeout), User.from_json)
         return page[0] if page else None
 
     def list(
@@ -259,14 +245,8 @@ class Users:
         Raises ArgumentTypeError, ArgumentValueError, ValidationError, ApiError.
         Source: server API, "Retrieve Users V2".
         """
-        query = _query(lookups)
-        if limit is not None:
-            query.append(("limit", check_int("limit", limit, least=1, most=_PAGE)))
-        if skip is not None:
-            query.append(("offset", check_int("skip", skip, least=0)))
-        if sort is not None:
-            query.append(_order(sort))
-        return self._transport.call("GET", _V2, query=query, timeout=timeout).page(User.from_json)
+        query = USERS.query(lookups, limit=limit, skip=skip, sort=sort)
+        return read_page(self._api.call("GET", _V2, query=query, timeout=timeout), User.from_json)
 
     def iter(self, *, timeout: float | None = None, **lookups: Any) -> Iterator[User]:
         """Yield all users that match, by id, a page at a time, none of them twice.
@@ -276,7 +256,7 @@ class Users:
 
         Raises as :meth:`list`.
         """
-        _query(lookups)  # wrong arguments are told now, and not at the first step
+        USERS.query(lookups)  # wrong arguments are told now, and not at the first step
 
         def fetch(position: int) -> Page[User]:
             place: dict[str, Any] = {"skip": position, "limit": _PAGE, "sort": "id"}
@@ -302,48 +282,5 @@ def _fields(
 
 
 def _tag_list(tags: object) -> str:
-    if isinstance(tags, (str, bytes)) or not isinstance(tags, Iterable):
-        raise ArgumentTypeError(f"tags must be a list of strings, not {type(tags).__name__}")
-    texts = [check_str("tags", tag) for tag in tags]
-    for text in texts:
-        if "," in text:
-            raise ArgumentValueError(f"tags must not hold a comma: {text!r}")
-    return ",".join(texts)
-
-
-def _query(lookups: Mapping[str, object]) -> builtins.list[tuple[str, str | int]]:
-    pairs: builtins.list[tuple[str, str | int]] = []
-    for argument, value in lookups.items():
-        name, _, word = argument.partition("__")
-        field = USERS.get(name)
-        if field is None:
-            known = ", ".join(USERS)
-            raise ArgumentTypeError(f"{argument} is no argument; fields to look up are: {known}")
-        if word and word not in field.words:
-            known = ", ".join(field.words)
-            raise ArgumentTypeError(f"{argument} has no such look-up; {name} has: {known}")
-        if word in _LISTS:
-            key = f"{field.wire}[{word}][]"
-            pairs += [
-                (key, field.check(argument, entry, word)) for entry in _several(argument, value)
-            ]
-        else:
-            key = f"{field.wire}[{_WORDS[word]}]" if word else field.wire
-            pairs.append((key, field.check(argument, value, word)))
-    return pairs
-
-
-def _several(name: str, values: object) -> builtins.list[Any]:
-    if isinstance(values, (str, bytes)) or not isinstance(values, Iterable):
-        raise ArgumentTypeError(f"{name} must be a list of values, not {type(values).__name__}")
-    found = [*values]
-    if not found:
-        raise ArgumentValueError(f"{name} must not be empty")
-    return found
-
-
-def _order(sort: object) -> tuple[str, str]:
-    text = check_str("sort", sort)
-    name = text.removeprefix("-")
-    check_one_of("sort (without its minus)", name, USERS)
-    return ("sort_desc" if text.startswith("-") else "sort_asc", USERS[name].wire)
+    texts = [check_str("tags", tag) for tag in check_list("tags", tags, "strings")]
+    return comma_separated("tags", texts)

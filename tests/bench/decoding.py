@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from typing import Any
 
 import requests
 
-from connectycube import ConnectyCube
-from connectycube.rest.http import Reply
+from connectycube import ConnectyCube, Request, Response
 from tests.bench.measuring import cpu_ratio
 from tests.bench.registry import Row, topic
 from tests.bench.service import Place, logged_in, service
-from tests.support.inside import transport_of
+from tests.support.inside import api_of
 
 _MESSAGES = 100
 _CALLS = 100
@@ -25,11 +23,11 @@ def decoding() -> Sequence[Row]:
     """Let messages.list read a page that is there already: all it does but the exchange itself."""
     with service(messages=_MESSAGES) as place, logged_in(place) as cube:
         body = _page(place, cube)
-        pools = transport_of(cube)._pools._pools
-        pools.update({tls: _Canned(pool, body) for tls, pool in pools.items()})
+        reader = ConnectyCube(config=place.config, transport=_Canned(body))
+        api_of(reader).adopt(cube.session)
 
         def ours() -> Sequence[object]:
-            return cube.messages.list(place.dialog, mark_as_read=False)
+            return reader.messages.list(place.dialog, mark_as_read=False)
 
         assert len(ours()) == len(json.loads(body)["items"]) == _MESSAGES
         value = cpu_ratio(ours, lambda: json.loads(body), calls=_CALLS)
@@ -48,11 +46,10 @@ def _page(place: Place, cube: ConnectyCube) -> bytes:
 
 
 class _Canned:
-    """Stands where the pool of connections was and answers everything with the same bytes."""
+    """A transport that answers everything with the same bytes."""
 
-    def __init__(self, pool: Any, body: bytes) -> None:
-        self._reply = Reply(status=200, headers={}, body=body, fault="")
-        self.close = pool.close
+    def __init__(self, body: bytes) -> None:
+        self._body = body
 
-    def exchange(self, *args: object, **options: object) -> Reply:
-        return self._reply
+    def send(self, request: Request) -> Response:
+        return Response(body=self._body, request=request)

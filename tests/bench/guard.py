@@ -16,16 +16,15 @@ import tracemalloc
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from types import FrameType
-from typing import Any
 
 from attrs import frozen
 
 import connectycube
-from connectycube.rest.http import Reply
+from connectycube import ConnectyCube, HttpTransport, Request, Response
 from tests.bench import chat_material as material
 from tests.bench.chat_ours import ours
-from tests.bench.service import logged_in, service
-from tests.support.inside import transport_of
+from tests.bench.service import PASSWORD, service
+from tests.support.inside import api_of
 from tests.support.paths import ROOT
 
 __all__ = ["Cost", "changes", "main", "measured"]
@@ -58,9 +57,10 @@ def paths() -> Iterator[Mapping[str, Path]]:
         bulk, live, sender = (stack.enter_context(ours()) for _ in range(3))
         bursts, singles = material.bursts(), material.singles()
         place = stack.enter_context(service(messages=100))
-        cube = stack.enter_context(logged_in(place))
-        user = _canned(cube, lambda: cube.users.get(place.bob))
-        page = _canned(cube, lambda: cube.messages.list(place.dialog, mark_as_read=False))
+        cube = stack.enter_context(ConnectyCube(config=place.config))
+        cube.login(login="alice", password=PASSWORD)
+        user = _canned(cube, lambda cube: cube.users.get(place.bob))
+        page = _canned(cube, lambda cube: cube.messages.list(place.dialog, mark_as_read=False))
         yield {
             "inbound message": (lambda: bulk.receive_burst(next(bursts)), material.BURST),
             "one message a read": (lambda: live.receive_burst(next(singles)), material.BURST),
@@ -70,34 +70,35 @@ def paths() -> Iterator[Mapping[str, Path]]:
         }
 
 
-def _canned(cube: Any, call: Callable[[], object]) -> Callable[[], object]:
-    """Let a call run with the answer that it gets now, and without the exchange."""
-    pools = transport_of(cube)._pools._pools
-    (pool,) = pools.values()
-    recorder = _Recorder(pool)
+def _canned(cube: ConnectyCube, call: Callable[[ConnectyCube], object]) -> Callable[[], object]:
+    """Let a call run with the response that it gets now, and without the network."""
+    other = ConnectyCube(config=cube.config, transport=_Recorder(api_of(cube).transport))
+    assert cube.session is not None
+    api_of(other).adopt(cube.session)
 
     def run() -> object:
-        pools[False] = recorder
-        try:
-            return call()
-        finally:
-            pools[False] = pool
+        return call(other)
 
     run()
     return run
 
 
 class _Recorder:
-    """Stands where the pool of connections is: asks it once, and repeats the answer."""
+    """A transport that sends the first request, and repeats its response."""
 
-    def __init__(self, pool: Any) -> None:
-        self._pool = pool
-        self._reply: Reply | None = None
+    def __init__(self, transport: HttpTransport) -> None:
+        self._transport = transport
+        self._response: Response | None = None
 
-    def exchange(self, *args: Any, **options: Any) -> Reply:
-        if self._reply is None:
-            self._reply = self._pool.exchange(*args, **options)
-        return self._reply
+    def send(self, request: Request) -> Response:
+        if self._response is None:
+            self._response = self._transport.send(request)
+        return Response(
+            self._response.status,
+            body=self._response.body,
+            headers=self._response.headers,
+            request=request,
+        )
 
 
 def measured() -> dict[str, Cost]:

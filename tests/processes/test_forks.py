@@ -96,16 +96,13 @@ def test_in_a_forked_child_a_stream_is_at_an_end_and_no_new_one_can_be_had(alice
 CONNECTIONS = textwrap.dedent(
     """
     import os, sys, threading
-    from connectycube.rest.http import CallDeadline, Http
+    from connectycube.rest._http import CallDeadline, HttpClient, Request
 
     url = sys.argv[1]
-    pool = Http(tls=False)
+    pool = HttpClient()
 
     def get(path):
-        reply = pool.exchange(
-            "GET", url + path, headers={}, body=None, deadline=CallDeadline(10), connect=5
-        )
-        return reply.body
+        return pool.send(Request(method="GET", url=url + path, deadline=CallDeadline(10))).body
 
     assert get("/parent") == b"/parent"
     waiting = threading.Thread(target=get, args=("/slow",))

@@ -14,7 +14,7 @@ from connectycube.chat.durable.store import DurableStore
 from connectycube.chat.protocol.core import Core
 from connectycube.chat.protocol.session import Session
 from connectycube.emulator import Emulator
-from connectycube.rest.transport import Transport
+from connectycube.rest._api import Api
 
 
 def driver_of(chat: Chat) -> Driver:
@@ -39,9 +39,9 @@ def store_of(chat: Chat) -> DurableStore:
     return store
 
 
-def transport_of(cube: ConnectyCube) -> Transport:
+def api_of(cube: ConnectyCube) -> Api:
     """Return what sends a client's REST calls."""
-    return cube._transport
+    return cube._api
 
 
 def on_emulator(emulator: Emulator, work: Callable[[Any], Any]) -> Any:

@@ -1,4 +1,6 @@
+import json
 import math
+from datetime import datetime, timedelta, timezone
 
 import pytest
 from hypothesis import given
@@ -8,6 +10,16 @@ from connectycube import _checks as checks
 from connectycube.errors import ArgumentTypeError, ArgumentValueError
 
 NAME = "the_name"
+LIMA = timezone(timedelta(hours=-5))
+JSON_OBJECTS = st.dictionaries(
+    st.text(st.characters(codec="utf-8"), min_size=1),
+    st.recursive(
+        st.none() | st.booleans() | st.integers() | st.text(st.characters(codec="utf-8")),
+        lambda inner: st.lists(inner, max_size=3),
+        max_leaves=8,
+    ),
+    max_size=4,
+)
 
 
 def refused(check, *arguments, **options):
@@ -130,3 +142,67 @@ def test_what_can_be_iterated_is_several(value):
 @pytest.mark.parametrize("value", ["abc", b"abc", {"a": 1}, None, 5])
 def test_a_string_a_mapping_or_one_thing_is_not_several(value):
     assert refused(checks.check_list, value, "things") is ArgumentTypeError
+
+
+# --- times
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        1_700_000_000,
+        1_700_000_000.0,
+        datetime.fromtimestamp(1_700_000_000, timezone.utc),
+        datetime.fromtimestamp(1_700_000_000, LIMA),
+    ],
+)
+def test_a_time_is_unix_seconds_or_an_aware_datetime(value):
+    assert checks.check_time("at", value) == 1_700_000_000
+
+
+@pytest.mark.parametrize(
+    ("value", "cls", "words"),
+    [
+        (datetime(2024, 1, 1), ArgumentValueError, "naive"),
+        (1.5, ArgumentValueError, "fractions"),
+        (math.nan, ArgumentValueError, "finite"),
+        (math.inf, ArgumentValueError, "finite"),
+        ("2024-01-01", ArgumentTypeError, "aware datetime"),
+        (True, ArgumentTypeError, "aware datetime"),
+        (None, ArgumentTypeError, "aware datetime"),
+    ],
+)
+def test_what_is_no_time_is_refused_by_name(value, cls, words):
+    with pytest.raises(cls, match=f"^at .*{words}"):
+        checks.check_time("at", value)
+
+
+# --- JSON
+
+
+@given(JSON_OBJECTS)
+def test_what_json_can_carry_is_copied(value):
+    copy = checks.check_json_object("x", value)
+    assert copy == value
+    assert json.loads(json.dumps(copy)) == copy
+
+
+@pytest.mark.parametrize(
+    ("value", "cls", "words"),
+    [
+        ({"a": math.inf}, ArgumentValueError, r"x is not JSON: x\['a'\] must be finite, not inf"),
+        ({"a": [object()]}, ArgumentTypeError, r"x is not JSON: x\['a'\]\[0\] is a object"),
+        ({5: 1}, ArgumentTypeError, "x is not JSON: a key of x must be a string, not int"),
+        ([], ArgumentTypeError, "x must be a mapping, not list"),
+    ],
+)
+def test_what_json_cannot_carry_is_refused_with_its_place(value, cls, words):
+    with pytest.raises(cls, match=f"^{words}"):
+        checks.check_json_object("x", value)
+
+
+def test_an_object_may_be_required_to_hold_something():
+    with pytest.raises(ArgumentValueError, match=r"^x must not be empty$"):
+        checks.check_json_object("x", {}, empty=False)
+    with pytest.raises(ArgumentValueError, match=r"^x must not be empty$"):
+        checks.check_list("x", [], "things", empty=False)

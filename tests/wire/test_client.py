@@ -7,7 +7,7 @@ from connectycube.client import ConnectyCube
 from connectycube.config import Config, Timeouts
 from connectycube.errors import ApiAuthenticationError, ArgumentTypeError, ArgumentValueError
 from connectycube.models import DialogRef, User
-from tests.support.inside import transport_of
+from tests.support.inside import api_of
 from tests.support.scripted_http import ScriptedHttpServer, answer, refusal
 
 SESSION = {"session": {"token": "T0KEN", "user_id": 5, "user": {"id": 5, "login": "bob"}}}
@@ -250,5 +250,6 @@ def test_as_a_context_manager_it_closes(server):
     server.play(answer(201, SESSION))
     with ConnectyCube(app_id=7, auth_key="k", api_url=server.url) as cube:
         cube.login(login="bob", password="p")
-        assert transport_of(cube)._pools.of(server.url)._adapter.poolmanager.pools.keys()
-    assert not transport_of(cube)._pools.of(server.url)._adapter.poolmanager.pools.keys()
+        (adapter,) = api_of(cube).transport._adapters.values()
+        assert adapter.poolmanager.pools.keys()
+    assert not adapter.poolmanager.pools.keys()

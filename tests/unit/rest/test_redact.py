@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from connectycube.rest.redact import MASK, redact_text, redact_url, secrets_in
+from connectycube.rest._redact import MASK, redact_text, redact_url, secrets_in
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from connectycube.rest.transfers import Form, PathWriter, opened
+from connectycube.rest._transfers import Form, PathWriter, opened
 
 NAMES = st.text(st.characters(codec="utf-8", exclude_categories=["Cc", "Cs"]), min_size=1)
 VALUES = st.text(st.characters(codec="utf-8", exclude_categories=["Cs"]), max_size=20)

@@ -244,7 +244,7 @@ def test_users_who_cannot_be_are_refused_by_name_and_nothing_is_sent(alice, call
     ("call", "words"),
     [
         (lambda c: c.add(5, name=""), "name must not be empty"),
-        (lambda c: c.add(5, groups="ab"), "groups must be several strings"),
+        (lambda c: c.add(5, groups="ab"), "groups must be a list of strings"),
         (lambda c: c.add(5, timeout=-1), "timeout must be at least"),
         (lambda c: c.confirm(5, mutual=1), "mutual must be a bool"),
         (lambda c: c.list(timeout="1"), "timeout must be a number"),

@@ -19,7 +19,7 @@ from connectycube import (
     Session,
     Timeouts,
 )
-from tests.support.inside import transport_of
+from tests.support.inside import api_of
 from tests.support.people import FAST, PASSWORD, Person
 from tests.support.waiting import TIMEOUT, Gate
 
@@ -60,7 +60,7 @@ NO_RENEWAL = object()  # a token, and nothing to renew it with
 def expire(cube, emulator):
     """End the client's session at the service, without the client's knowledge."""
     with emulator.faults.start("expire_session", times=1), pytest.raises(ApiAuthenticationError):
-        transport_of(cube).call("GET", ("session",), renew=False)
+        api_of(cube).call("GET", ("session",), renew=False)
 
 
 def lose_session(client, emulator):

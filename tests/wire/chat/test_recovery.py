@@ -15,7 +15,7 @@ import pytest
 from connectycube import ChatState, ConnectyCube, Dialog, DialogRef, Limits, Message, ServerError
 from connectycube.config import RequestRecord
 from connectycube.emulator import Emulator
-from tests.support.inside import driver_of, signals_of, transport_of
+from tests.support.inside import api_of, driver_of, signals_of
 from tests.support.people import FAST, PASSWORD, SLOW, Events, Person, away, settled
 from tests.support.waiting import TIMEOUT, wait_until
 
@@ -455,7 +455,7 @@ def test_recovery_asks_for_the_service_time_that_no_rest_call_told(emulator, bea
         with other.with_token(token, user_id=user_id) as cube:
             seen = Events(cube.chat.message_received, cube.chat.recovery_failed)
             cube.chat.login()
-            assert transport_of(cube).service_time() is None
+            assert api_of(cube).service_time() is None
             with away(Person(user_id, cube.config, cube=cube), emulator):
                 bea.cube.messages.create(user_id, "in the gap")
             assert seen.wait_for("message_received")[0].recovered

@@ -5,7 +5,7 @@ import pytest
 from connectycube.client import ConnectyCube
 from connectycube.config import Config, RetryPolicy, Timeouts
 from connectycube.models import Session
-from connectycube.rest.transport import Transport
+from connectycube.rest._api import Api
 from tests.support.ports import free_port
 from tests.support.scripted_http import ScriptedHttpServer
 
@@ -44,17 +44,17 @@ def config(server):
 
 
 @pytest.fixture
-def transport(config):
-    made = Transport(config)
+def api(config):
+    made = Api(config)
     yield made
     made.close()
 
 
 @pytest.fixture
-def logged_in(transport):
-    """The transport, with a session that cannot be renewed."""
-    transport.adopt(Session(token=TOKEN, user_id=11))
-    return transport
+def logged_in(api):
+    """The API, with a session that cannot be renewed."""
+    api.adopt(Session(token=TOKEN, user_id=11))
+    return api
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ from connectycube.errors import (
     ValidationError,
 )
 from connectycube.models import Attachment, DialogType
-from tests.support.inside import transport_of
+from tests.support.inside import api_of
 
 
 @pytest.fixture
@@ -199,7 +199,7 @@ def test_after_logout_there_is_no_session(ana):
 
 def test_a_session_that_the_service_ended_is_renewed_by_the_next_call(ana, emulator):
     other = ConnectyCube(config=emulator.config())
-    transport_of(other).adopt(ana.session)
+    api_of(other).adopt(ana.session)
     other.logout()
     other.close()
     ended = ana.session.token

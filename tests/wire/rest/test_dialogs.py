@@ -20,7 +20,7 @@ from connectycube.models import (
     User,
 )
 from tests.support.examples import DIALOG, USER
-from tests.support.inside import transport_of
+from tests.support.inside import api_of
 from tests.support.scripted_http import answer, refusal
 
 WRONG = (ArgumentTypeError, ArgumentValueError)
@@ -29,7 +29,7 @@ WRONG = (ArgumentTypeError, ArgumentValueError)
 @pytest.fixture
 def ana(cube):
     """The client of user 85, who is in the example dialog."""
-    transport_of(cube).adopt(Session(token="t", user_id=85))
+    api_of(cube).adopt(Session(token="t", user_id=85))
     return cube
 
 
@@ -215,7 +215,7 @@ LOOP["a"] = LOOP
         ({"description": 5}, "description"),
         ({"photo": b"x"}, "photo"),
         ({"data": "x"}, "data"),
-        ({"data": {"a": {1: 2}}}, "a key of data"),
+        ({"data": {"a": {1: 2}}}, "data is not JSON: a key of data"),
         ({"data": {"a": object()}}, "data"),
         ({"data": {"a": float("inf")}}, "data"),
         ({"data": LOOP}, "data"),

@@ -20,10 +20,9 @@ from connectycube import ConnectyCube
 from connectycube.config import Config, RetryPolicy
 from connectycube.errors import ApiNetworkError, UnexpectedResponseError
 from connectycube.models import Session
-from connectycube.rest.http import Reply
-from connectycube.rest.origins import ConnectionPools
+from connectycube.rest import Response
 from tests.support.damage import JSON, damaged
-from tests.support.inside import transport_of
+from tests.support.inside import api_of
 from tests.support.scripted_http import answer
 from tests.wire.rest.documentation import (
     APP_ID,
@@ -73,7 +72,7 @@ IN_EXTRA = {
 @pytest.fixture
 def ada(cube):
     """A client with a session."""
-    transport_of(cube).adopt(Session(token=TOKEN, user_id=ME))
+    api_of(cube).adopt(Session(token=TOKEN, user_id=ME))
     return cube
 
 
@@ -171,21 +170,17 @@ def test_no_documented_key_is_without_a_field_by_accident():
 # --- without a socket
 
 
-class FromMemory(ConnectionPools):
+class FromMemory:
     """Answers from memory: what is given, and then empty bodies."""
 
-    def __init__(self, config, replies):
-        super().__init__(config)
+    def __init__(self, replies):
         self.replies = iter(replies)
         self.requests = []
 
-    def of(self, url):
-        return self
-
-    def exchange(self, method, url, *, headers, body, deadline, connect, writer=None):
-        self.requests.append((method, url, body))
+    def send(self, request):
+        self.requests.append(request)
         status, headers, content = next(self.replies, (200, (), b""))
-        return Reply(status=status, headers=dict(headers), body=content, fault="")
+        return Response(status, headers=dict(headers), body=content)
 
 
 CONFIG = Config(
@@ -198,9 +193,8 @@ CONFIG = Config(
 
 def client_of(*replies):
     """Make a client with a session whose answers come from memory."""
-    cube = ConnectyCube(config=CONFIG)
-    transport_of(cube)._pools = FromMemory(CONFIG, replies)
-    transport_of(cube).adopt(Session(token=TOKEN, user_id=ME))
+    cube = ConnectyCube(config=CONFIG, transport=FromMemory(replies))
+    api_of(cube).adopt(Session(token=TOKEN, user_id=ME))
     return cube
 
 
@@ -225,10 +219,10 @@ def test_every_page_with_values_is_counted():
 def test_a_value_of_the_parameters_is_sent(value):
     cube = client_of(reply_of(value.answers, 200))
     value.call(cube)
-    _, url, body = transport_of(cube)._pools.requests[0]
-    sent = parse_qsl(urlsplit(url).query)
+    request = api_of(cube).transport.requests[0]
+    sent = parse_qsl(urlsplit(request.url).query)
     assert [pair for pair in sent if pair in value.query] == value.query
-    content = json.loads(body or b"{}")
+    content = request.json() or {}
     assert {name: content[name] for name in value.body} == value.body
 
 

@@ -20,7 +20,7 @@ from connectycube.errors import (
     UnexpectedResponseError,
 )
 from connectycube.models import File, Session
-from tests.support.inside import transport_of
+from tests.support.inside import api_of
 from tests.support.scripted import ScriptedServer
 from tests.support.scripted_http import answer, refusal, reset
 
@@ -58,7 +58,7 @@ def form_of(request):
 
 @pytest.fixture
 def cube(cube):
-    transport_of(cube).adopt(Session(token=TOKEN, user_id=11))
+    api_of(cube).adopt(Session(token=TOKEN, user_id=11))
     return cube
 
 
@@ -404,7 +404,7 @@ def test_redirects_without_end_end(cube, server, storage):
 
 
 def test_a_session_that_ended_is_renewed_for_a_download_as_well(cube, server):
-    transport_of(cube).adopt(
+    api_of(cube).adopt(
         Session(token="old", user_id=11), lambda deadline: Session(token="new", user_id=11)
     )
     server.play(refusal(401, "gone"), answer(200, content=b"content"))
@@ -587,14 +587,14 @@ def test_an_answer_without_a_file_is_unexpected(cube, server, data):
 def test_urls_of_a_file(cube, server):
     assert cube.files.public_url("u") == f"{server.url}/blobs/u"
     assert cube.files.private_url(File(uid="u")) == f"{server.url}/blobs/u?token={TOKEN}"
-    transport_of(cube).forget(cube.session)
+    api_of(cube).forget(cube.session)
     with pytest.raises(ArgumentValueError, match="log in"):
         cube.files.private_url("u")
     assert server.connections == []
 
 
 def test_without_a_session_the_service_says_no(cube, server):
-    transport_of(cube).forget(cube.session)
+    api_of(cube).forget(cube.session)
     server.play(refusal(401, "Unauthorized"))
     with pytest.raises(ApiAuthenticationError):
         cube.files.upload(b"x", name="a")

@@ -8,8 +8,8 @@ import time
 import pytest
 
 from connectycube.errors import ApiNetworkError, ApiTimeoutError, ArgumentValueError
-from connectycube.rest import http
-from connectycube.rest.http import CallDeadline, Http
+from connectycube.rest import _http
+from connectycube.rest._http import CallDeadline, HttpClient, Request
 from tests.support.certificates import REFUSED
 from tests.support.ports import free_port
 from tests.support.scripted import ScriptedServer, stay_silent
@@ -21,7 +21,7 @@ GET_ANSWER = answer(200, {"a": 1})
 
 @pytest.fixture
 def pool():
-    made = Http(tls=False)
+    made = HttpClient()
     yield made
     made.close()
 
@@ -29,13 +29,15 @@ def pool():
 def get(
     pool, url, *, method="GET", headers=None, body=None, seconds=10.0, silence=None, connect=5.0
 ):
-    return pool.exchange(
-        method,
-        url,
-        headers=headers or {},
-        body=body,
-        deadline=CallDeadline(seconds, silence=silence),
-        connect=connect,
+    return pool.send(
+        Request(
+            method=method,
+            url=url,
+            headers=headers or {},
+            body=body,
+            deadline=CallDeadline(seconds, silence=silence),
+            connect_timeout=connect,
+        )
     )
 
 
@@ -164,7 +166,7 @@ def pour(total):
 
 
 def test_a_huge_success_is_cut_at_its_bound(pool, server, monkeypatch):
-    monkeypatch.setattr(http, "_ANSWER_BYTES", 100_000)
+    monkeypatch.setattr(_http, "_RESPONSE_BYTES", 100_000)
     server.play(pour(50_000_000), GET_ANSWER)
     reply = get(pool, server.url)
     assert (len(reply.body), reply.fault) == (100_000, "too large")
@@ -184,7 +186,7 @@ def test_a_small_answer_that_unpacks_to_a_huge_one_is_cut(pool, server):
     server.play(answer(200, content=bomb, headers=[("Content-Encoding", "gzip")]))
     reply = get(pool, server.url)
     assert reply.fault == "too large"
-    assert len(reply.body) == http._ANSWER_BYTES
+    assert len(reply.body) == _http._RESPONSE_BYTES
 
 
 # --- the answer breaks
@@ -357,7 +359,7 @@ def test_after_the_deadline_nothing_is_sent(pool, server):
     deadline = CallDeadline(0.001)
     threading.Event().wait(0.01)
     with pytest.raises(ApiTimeoutError):
-        pool.exchange("GET", server.url, headers={}, body=None, deadline=deadline, connect=5)
+        pool.send(Request(method="GET", url=server.url, deadline=deadline, connect_timeout=5))
     assert server.connections == []
 
 
@@ -393,7 +395,7 @@ def tls_server(serve_tls, certificates):
 
 @pytest.fixture
 def tls_pool(certificates):
-    made = Http(tls=True, ca_file=str(certificates.ca_file))
+    made = HttpClient(ca_file=str(certificates.ca_file))
     yield made
     made.close()
 
@@ -419,7 +421,7 @@ def test_requests_own_bundle_is_not_added_to_the_authorities(tls_server, certifi
     monkeypatch.setattr("requests.adapters.DEFAULT_CA_BUNDLE_PATH", str(certificates.ca_file))
     monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(certificates.ca_file))
     with pytest.raises(ApiNetworkError, match="certificate is not accepted"):
-        get(Http(tls=True), tls_server.url)
+        get(HttpClient(), tls_server.url)
 
 
 def test_a_server_without_tls_is_a_network_error(tls_pool):
@@ -451,7 +453,7 @@ def test_a_ca_file_without_certificates_is_refused_by_name(tmp_path, content):
     path = tmp_path / "ca.pem"
     path.write_text(content)
     with pytest.raises(ArgumentValueError, match="ca_file"):
-        Http(tls=True, ca_file=str(path))
+        HttpClient(ca_file=str(path)).prepare("https://api.example")
 
 
 # --- the end

@@ -13,7 +13,7 @@ from connectycube.errors import (
     RateLimitError,
     ServerError,
 )
-from connectycube.rest.transport import Transport
+from connectycube.rest._api import Api
 from tests.support.scripted_http import answer, reset
 
 PATH = ("chat", "Dialog")
@@ -35,7 +35,7 @@ def persistent(server, told):
         timeouts=Timeouts(rest_connect=5.0, rest_read=5.0),
         on_request=told.append,
     )
-    made = Transport(config)
+    made = Api(config)
     yield made
     made.close()
 
@@ -44,14 +44,14 @@ def persistent(server, told):
 @pytest.mark.parametrize("status", [429, 502, 503, 504])
 def test_what_can_be_repeated_is_until_it_succeeds(persistent, server, method, status):
     server.play(answer(status), answer(status), answer(200, {"a": 1}))
-    assert persistent.call(method, PATH).object() == {"a": 1}
+    assert persistent.call(method, PATH).json() == {"a": 1}
     assert len(server.requests) == 3
 
 
 @pytest.mark.parametrize("method", ["GET", "DELETE"])
 def test_a_broken_connection_is_no_end_for_what_can_be_repeated(persistent, server, method):
     server.play(reset, answer(204))
-    assert persistent.call(method, PATH).data is None
+    assert persistent.call(method, PATH).json() is None
     assert len(server.requests) == 2
 
 
@@ -66,7 +66,7 @@ def test_what_changes_things_is_sent_once(persistent, server, method, step):
 
 def test_a_request_that_was_refused_unread_is_repeated_whatever_it_is(persistent, server):
     server.play(answer(429), answer(201, {"a": 1}))
-    assert persistent.call("POST", PATH, body={"b": 2}).object() == {"a": 1}
+    assert persistent.call("POST", PATH, body={"b": 2}).json() == {"a": 1}
     assert [request.json for request in server.requests] == [{"b": 2}, {"b": 2}]
 
 
@@ -89,10 +89,10 @@ def test_a_connection_that_was_never_made_is_tried_again_even_to_write(told, fre
     config = Config(
         app_id=7, auth_key="k", api_url=free_address, retry=QUICK, on_request=told.append
     )
-    transport = Transport(config)
+    api = Api(config)
     with pytest.raises(ApiNetworkError) as caught:
-        transport.call("POST", PATH, body={})
-    transport.close()
+        api.call("POST", PATH, body={})
+    api.close()
     assert isinstance(caught.value, ApiConnectError)
     assert [exchange.attempt for exchange in told] == [1, 2, 3]
     assert {exchange.status for exchange in told} == {None}
@@ -118,7 +118,7 @@ def test_a_late_answer_is_not_asked_for_twice(persistent, server):
 @pytest.fixture
 def pauses(monkeypatch):
     taken = []
-    monkeypatch.setattr("connectycube.rest.transport.time.sleep", taken.append)
+    monkeypatch.setattr("connectycube.rest._api.time.sleep", taken.append)
     return taken
 
 
@@ -141,10 +141,10 @@ def test_who_cannot_wait_so_long_gets_the_error_at_once(persistent, server, paus
 def test_it_can_be_turned_off(server):
     config = Config(app_id=7, auth_key="k", api_url=server.url, retry=RetryPolicy(max_retries=0))
     server.play(answer(503))
-    transport = Transport(config)
+    api = Api(config)
     with pytest.raises(ServerError):
-        transport.call("GET", PATH)
-    transport.close()
+        api.call("GET", PATH)
+    api.close()
     assert len(server.requests) == 1
 
 

@@ -10,7 +10,7 @@ from connectycube.errors import (
 )
 from connectycube.models import Dialog, DialogRef, Message, SearchResult, Session
 from tests.support.examples import DIALOG, MESSAGE, USER
-from tests.support.inside import transport_of
+from tests.support.inside import api_of
 from tests.support.scripted_http import answer, refusal
 
 FOUND = {"dialogs": [DIALOG], "messages": [MESSAGE], "users": [USER]}
@@ -19,7 +19,7 @@ JUNE = datetime(2024, 6, 1, 12, tzinfo=timezone.utc)
 
 @pytest.mark.parametrize("data", [FOUND, {"results": FOUND}])
 def test_a_search_finds_dialogs_messages_and_users(cube, server, data):
-    transport_of(cube).adopt(Session(token="t", user_id=85))
+    api_of(cube).adopt(Session(token="t", user_id=85))
     server.play(answer(200, data))
     found = cube.search("much")
     assert found.dialogs == (Dialog.from_json(DIALOG, me=85),)

@@ -8,8 +8,8 @@ from datetime import datetime, timezone
 import pytest
 
 from connectycube.errors import ApiError
-from connectycube.rest import service_clock
-from connectycube.rest.service_clock import ServiceClock
+from connectycube.rest import _service_clock
+from connectycube.rest._service_clock import ServiceClock
 from tests.support.scripted_http import answer
 
 MOMENT = datetime(2001, 1, 1, 10, 0, 0, tzinfo=timezone.utc)
@@ -20,7 +20,7 @@ DATE = ("Date", "Mon, 01 Jan 2001 10:00:00 GMT")
 def elapse(monkeypatch):
     """Let the time that passes be what the test says."""
     passed = [50.0]
-    monkeypatch.setattr(service_clock, "_elapsed", lambda: passed[0])
+    monkeypatch.setattr(_service_clock, "_elapsed", lambda: passed[0])
 
     def elapse(seconds):
         passed[0] += seconds
@@ -53,29 +53,27 @@ def test_what_it_counts_goes_forward():
     assert before is not None and MOMENT.timestamp() <= before <= clock.time()
 
 
-def test_the_transport_keeps_it_from_the_answers_of_the_api(transport, server, elapse):
-    assert transport.service_time() is None
+def test_the_transport_keeps_it_from_the_answers_of_the_api(api, server, elapse):
+    assert api.service_time() is None
     server.play(answer(200, {}, headers=[DATE]))
-    transport.call("GET", ("users",))
+    api.call("GET", ("users",))
     elapse(7)
-    assert transport.service_time() == MOMENT.timestamp() + 7
+    assert api.service_time() == MOMENT.timestamp() + 7
 
 
 @pytest.mark.parametrize("headers", [[], [("Date", "yesterday")], [("Date", "")]])
-def test_a_date_that_is_missing_or_cannot_be_read_changes_nothing(
-    transport, server, elapse, headers
-):
+def test_a_date_that_is_missing_or_cannot_be_read_changes_nothing(api, server, elapse, headers):
     server.play(answer(200, {}, headers=[DATE]), answer(200, {}, headers=headers))
-    transport.call("GET", ("users",))
-    transport.call("GET", ("users",))
-    assert transport.service_time() == MOMENT.timestamp()
+    api.call("GET", ("users",))
+    api.call("GET", ("users",))
+    assert api.service_time() == MOMENT.timestamp()
 
 
-def test_a_refusal_tells_the_time_as_well(transport, server, elapse):
+def test_a_refusal_tells_the_time_as_well(api, server, elapse):
     server.play(answer(422, {"errors": {"base": ["no"]}}, headers=[DATE]))
     with pytest.raises(ApiError):
-        transport.call("GET", ("users",))
-    assert transport.service_time() == MOMENT.timestamp()
+        api.call("GET", ("users",))
+    assert api.service_time() == MOMENT.timestamp()
 
 
 def test_any_thread_may_note_and_ask(elapse):

@@ -157,8 +157,8 @@ def test_no_list_can_do_harm(attributes: list[dict[str, str]]) -> None:
     ("wanted", "words"),
     [
         ([], "items must not be empty"),
-        ("abc", "items must be several PrivacyItem objects, not str"),
-        (PrivacyItem(5), "items must be several PrivacyItem objects, not PrivacyItem"),
+        ("abc", "items must be a list of PrivacyItem objects, not str"),
+        (PrivacyItem(5), "items must be a list of PrivacyItem objects, not PrivacyItem"),
         ([5], r"items\[0\] must be a PrivacyItem, not int"),
         ([PrivacyItem(0)], r"items\[0\].user_id must be at least 1"),
         ([PrivacyItem("5")], r"items\[0\].user_id must be an int, not str"),  # type: ignore[arg-type]

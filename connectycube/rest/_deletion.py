@@ -5,15 +5,16 @@ from __future__ import annotations
 from .._checks import check_bool
 from ..errors import NotFoundError, PermissionDeniedError
 from ..models import DeleteResult
-from .arguments import chunked
-from .http import CallDeadline
-from .transport import Transport
+from ._api import Api
+from ._http import CallDeadline
+from ._query import chunked
+from ._response import read_object
 
 __all__ = ["delete"]
 
 
 def delete(
-    transport: Transport,
+    api: Api,
     path: tuple[str, ...],
     ids: list[str],
     *,
@@ -26,33 +27,32 @@ def delete(
     The service answers one id with an empty body or an error, several with three lists.
     """
     query = [("force", 1)] if check_bool("force", force) else []
-    deadline = transport.deadline(timeout)
+    deadline = api.deadline(timeout)
     if len(ids) > 1:
-        return _merged(
-            [_of_several(transport, path, piece, query, deadline) for piece in chunked(ids)]
-        )
+        return _merged([_of_several(api, path, piece, query, deadline) for piece in chunked(ids)])
     try:
-        answer = transport.call("DELETE", (*path, ids[0]), query=query, timeout=deadline)
+        response = api.call("DELETE", (*path, ids[0]), query=query, timeout=deadline)
     except (NotFoundError, PermissionDeniedError) as error:
         if alone:
             raise
         if isinstance(error, NotFoundError):
             return DeleteResult(not_found=tuple(ids))
         return DeleteResult(not_permitted=tuple(ids))
-    result = DeleteResult.from_json(answer.data if isinstance(answer.data, dict) else {})
-    said = result.deleted or result.not_found or result.not_permitted
-    return result if said else DeleteResult(deleted=tuple(ids))
+    data = response.json()
+    result = DeleteResult.from_json(data if isinstance(data, dict) else {})
+    says_it = result.deleted or result.not_found or result.not_permitted
+    return result if says_it else DeleteResult(deleted=tuple(ids))
 
 
 def _of_several(
-    transport: Transport,
+    api: Api,
     path: tuple[str, ...],
     ids: list[str],
     query: list[tuple[str, int]],
     deadline: CallDeadline,
 ) -> DeleteResult:
-    answer = transport.call("DELETE", (*path, ",".join(ids)), query=query, timeout=deadline)
-    return DeleteResult.from_json(answer.object())
+    response = api.call("DELETE", (*path, ",".join(ids)), query=query, timeout=deadline)
+    return DeleteResult.from_json(read_object(response))
 
 
 def _merged(results: list[DeleteResult]) -> DeleteResult:

@@ -5,8 +5,8 @@ import pytest
 
 from connectycube.errors import ApiAuthenticationError, ApiTimeoutError
 from connectycube.models import Session
-from connectycube.rest.http import CallDeadline
-from connectycube.rest.state import SessionState
+from connectycube.rest._http import CallDeadline
+from connectycube.rest._session import SessionState
 
 OLD = Session(token="old", user_id=1)
 NEW = Session(token="new", user_id=1)

@@ -4,7 +4,6 @@ from email.utils import formatdate
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from requests.structures import CaseInsensitiveDict
 
 from connectycube.errors import (
     ApiAuthenticationError,
@@ -17,8 +16,13 @@ from connectycube.errors import (
     UnexpectedResponseError,
     ValidationError,
 )
-from connectycube.rest.answers import answer_of
-from connectycube.rest.http import Reply
+from connectycube.rest._http import Request, Response
+from connectycube.rest._response import (
+    check_response,
+    read_count,
+    read_object,
+    read_page,
+)
 
 URL = "https://api.example/chat/Dialog"
 
@@ -26,11 +30,12 @@ URL = "https://api.example/chat/Dialog"
 def reply(status=200, body=b"", headers=(), fault=""):
     if not isinstance(body, bytes):
         body = json.dumps(body).encode()
-    return Reply(status=status, headers=CaseInsensitiveDict(headers), body=body, fault=fault)
+    request = Request(method="GET", url=URL)
+    return Response(status, headers=dict(headers), body=body, fault=fault, request=request)
 
 
 def answered(*arguments, secrets=(), **options):
-    return answer_of(reply(*arguments, **options), "GET", URL, secrets)
+    return check_response(reply(*arguments, **options), secrets)
 
 
 def refused(*arguments, secrets=(), **options):
@@ -163,7 +168,7 @@ def test_no_header_value_breaks_the_error(retry_after, date):
 @pytest.mark.parametrize("status", [200, 201, 202, 204, 206])
 @pytest.mark.parametrize("body", [b"", b" ", b"\r\n"])
 def test_an_empty_success_is_no_data(status, body):
-    assert answered(status, body).data is None
+    assert answered(status, body).json() is None
 
 
 @pytest.mark.parametrize("fault", ["cut off", "too large"])
@@ -199,32 +204,31 @@ def test_what_is_not_json_is_unexpected(body):
 )
 def test_another_shape_than_an_object_is_named(body, shape):
     with pytest.raises(UnexpectedResponseError, match=f"object was expected, not {shape}"):
-        answered(200, body).object()
+        read_object(answered(200, body))
 
 
 @pytest.mark.parametrize("body", [{}, {"items": None}, {"items": {}}, {"items": 5}])
 def test_a_page_without_a_list_of_items_is_not_an_empty_page(body):
     with pytest.raises(UnexpectedResponseError, match="list of items"):
-        answered(200, body).page(dict)
+        read_page(answered(200, body), dict)
 
 
 def test_a_page_keeps_its_numbers_and_its_objects():
-    page = answered(
-        200,
-        {"items": [{"a": 1}, None, "x", {"b": 2}], "total_entries": "4", "skip": 0, "limit": None},
-    ).page(dict)
+    items = [{"a": 1}, None, "x", {"b": 2}]
+    body = {"items": items, "total_entries": "4", "skip": 0, "limit": None}
+    page = read_page(answered(200, body), dict)
     assert page.items == ({"a": 1}, {"b": 2})
     assert (page.total_entries, page.skip, page.limit) == (4, 0, None)
 
 
 def test_a_count_is_read():
-    assert answered(200, {"items": {"count": 12}}).count() == 12
+    assert read_count(answered(200, {"items": {"count": 12}})) == 12
 
 
 @pytest.mark.parametrize("body", [{}, {"items": []}, {"items": {"count": None}}, {"items": {}}])
 def test_a_count_that_is_missing_is_unexpected(body):
     with pytest.raises(UnexpectedResponseError, match="count"):
-        answered(200, body).count()
+        read_count(answered(200, body))
 
 
 JSON = st.recursive(

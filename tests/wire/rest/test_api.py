@@ -20,7 +20,8 @@ from connectycube.errors import (
     UnexpectedResponseError,
 )
 from connectycube.models import Session
-from connectycube.rest.transport import Transport, expiry_of
+from connectycube.rest._api import Api
+from connectycube.rest._session import expiry_of
 from tests.support.scripted import ScriptedServer
 from tests.support.scripted_http import ScriptedHttpServer, answer, refusal, silent
 from tests.support.waiting import TIMEOUT
@@ -39,9 +40,9 @@ def test_a_call_sends_the_documented_headers(logged_in, server):
     assert server.requests[0].content == b'{"a":1}'
 
 
-def test_without_a_session_no_token_is_sent(transport, server):
+def test_without_a_session_no_token_is_sent(api, server):
     server.play(answer(200, {}))
-    transport.call("GET", PATH)
+    api.call("GET", PATH)
     assert "cb-token" not in server.requests[0].headers
     assert "content-type" not in server.requests[0].headers
 
@@ -65,24 +66,24 @@ def test_path_and_query_are_quoted(logged_in, server):
 
 
 def test_a_base_with_a_path_is_kept(server):
-    transport = Transport(Config(app_id=1, auth_key="k", api_url=server.url + "/base/"))
+    api = Api(Config(app_id=1, auth_key="k", api_url=server.url + "/base/"))
     server.play(answer(200, {}))
-    transport.call("GET", PATH)
-    transport.close()
+    api.call("GET", PATH)
+    api.close()
     assert server.requests[0].path == "/base/chat/Dialog"
 
 
 @pytest.mark.parametrize("text", ["grüße 👋 हिन्दी", "\x00\x07\u2028", '"quoted" \\ back'])
 def test_any_text_arrives(logged_in, server, text):
     server.respond(lambda request: answer(200, {"echo": request.json["text"]}))
-    assert logged_in.call("POST", PATH, body={"text": text}).object() == {"echo": text}
+    assert logged_in.call("POST", PATH, body={"text": text}).json() == {"echo": text}
 
 
 @pytest.mark.parametrize("token", ["line\r\nbreak", "gr\u00fc\u00dfe", " edge", "a\x00"])
-def test_a_token_no_header_can_hold_is_refused_unseen(transport, server, token):
-    transport.adopt(Session(token=token))
+def test_a_token_no_header_can_hold_is_refused_unseen(api, server, token):
+    api.adopt(Session(token=token))
     with pytest.raises(ArgumentValueError, match="token") as caught:
-        transport.call("GET", PATH)
+        api.call("GET", PATH)
     assert token not in str(caught.value)
     assert server.connections == []
 
@@ -96,9 +97,9 @@ def test_a_token_no_header_can_hold_is_refused_unseen(transport, server, token):
         (True, ArgumentTypeError),
     ],
 )
-def test_a_timeout_that_is_none_is_refused(transport, server, timeout, cls):
+def test_a_timeout_that_is_none_is_refused(api, server, timeout, cls):
     with pytest.raises(cls, match="timeout"):
-        transport.call("GET", PATH, timeout=timeout)
+        api.call("GET", PATH, timeout=timeout)
     assert server.connections == []
 
 
@@ -113,10 +114,10 @@ def test_a_calls_own_timeout_holds(logged_in, server):
 
 def test_configured_timeouts_hold_without_one(server):
     times = Timeouts(rest_connect=0.1, rest_read=0.1)
-    transport = Transport(Config(app_id=1, auth_key="k", api_url=server.url, timeouts=times))
+    api = Api(Config(app_id=1, auth_key="k", api_url=server.url, timeouts=times))
     server.play(silent)
     with pytest.raises(ApiTimeoutError):
-        transport.call("GET", PATH)
+        api.call("GET", PATH)
 
 
 # --- expiry
@@ -147,16 +148,16 @@ def test_an_expiry_that_cannot_be_read_is_unknown(text):
 
 
 @pytest.fixture
-def renewing(transport):
-    """A transport whose session can be renewed: to token-1, token-2 and so on."""
-    transport.made = []
+def renewing(api):
+    """An API whose session can be renewed: to token-1, token-2 and so on."""
+    api.made = []
 
     def renewal(deadline):
-        transport.made.append(deadline)
-        return Session(token=f"token-{len(transport.made)}", user_id=11)
+        api.made.append(deadline)
+        return Session(token=f"token-{len(api.made)}", user_id=11)
 
-    transport.adopt(Session(token=TOKEN, user_id=11), renewal)
-    return transport
+    api.adopt(Session(token=TOKEN, user_id=11), renewal)
+    return api
 
 
 def by_token(*live):
@@ -170,7 +171,7 @@ def by_token(*live):
 
 def test_a_session_that_is_gone_is_renewed_and_the_call_repeated(renewing, server):
     server.respond(by_token("token-1"))
-    assert renewing.call("POST", PATH, body={"a": 1}).object() == {"token": "token-1"}
+    assert renewing.call("POST", PATH, body={"a": 1}).json() == {"token": "token-1"}
     assert [request.json for request in server.requests] == [{"a": 1}, {"a": 1}]
     assert renewing.session.token == "token-1"
 
@@ -218,7 +219,7 @@ def test_many_threads_share_one_renewal_and_each_call_is_repeated_once(renewing,
     results = []
 
     def work():
-        results.append(renewing.call("GET", PATH).object()["token"])
+        results.append(renewing.call("GET", PATH).json()["token"])
 
     threads = [threading.Thread(target=work) for _ in range(12)]
     for thread in threads:
@@ -236,7 +237,7 @@ def test_renewal_counts_towards_the_calls_deadline(renewing, server):
     assert renewing.made[0].seconds == 3
 
 
-def test_a_wait_for_anothers_renewal_ends_at_the_calls_deadline(transport, server):
+def test_a_wait_for_anothers_renewal_ends_at_the_calls_deadline(api, server):
     entered, release = threading.Event(), threading.Event()
 
     def renewal(deadline):
@@ -244,13 +245,13 @@ def test_a_wait_for_anothers_renewal_ends_at_the_calls_deadline(transport, serve
         assert release.wait(10)
         return Session(token="token-1", user_id=11)
 
-    transport.adopt(Session(token=TOKEN, user_id=11), renewal)
+    api.adopt(Session(token=TOKEN, user_id=11), renewal)
     server.respond(by_token("token-1"))
-    leader = threading.Thread(target=transport.call, args=("GET", PATH))
+    leader = threading.Thread(target=api.call, args=("GET", PATH))
     leader.start()
     assert entered.wait(10)
     with pytest.raises(ApiTimeoutError, match="not renewed in time"):
-        transport.call("GET", PATH, timeout=0.2)
+        api.call("GET", PATH, timeout=0.2)
     release.set()
     leader.join(10)
 
@@ -282,8 +283,8 @@ def test_live_session_that_cannot_be_renewed_is_what_there_is(logged_in):
     assert logged_in.live_session(refused=TOKEN).token == TOKEN
 
 
-def test_without_a_session_there_is_no_live_one(transport):
-    assert transport.live_session() is None
+def test_without_a_session_there_is_no_live_one(api):
+    assert api.live_session() is None
 
 
 def test_a_session_that_has_expired_is_renewed_before_the_call(renewing, server):
@@ -308,13 +309,13 @@ def test_the_expiry_counts_by_the_services_clock(renewing, server):
 def test_the_service_judges_an_expired_session_without_renewal(logged_in, server):
     logged_in._state.expires(logged_in.session, datetime(2001, 1, 1, tzinfo=timezone.utc))
     server.play(answer(200, {"a": 1}))
-    assert logged_in.call("GET", PATH).object() == {"a": 1}
+    assert logged_in.call("GET", PATH).json() == {"a": 1}
 
 
 @pytest.mark.parametrize("status", [201, 202, 204])
 def test_every_2xx_is_success(logged_in, server, status):
     server.play(answer(status))
-    assert logged_in.call("DELETE", PATH).data is None
+    assert logged_in.call("DELETE", PATH).json() is None
 
 
 @pytest.mark.parametrize("method", ["GET", "POST"])
@@ -374,11 +375,11 @@ def test_tls_goes_through_the_proxy_unseen(tls_server, certificates, tunnel):
         ca_file=certificates.ca_file,
         proxy=f"http://me:word@{address}",
     )
-    transport = Transport(config)
-    transport.adopt(Session(token=TOKEN, user_id=11))
+    api = Api(config)
+    api.adopt(Session(token=TOKEN, user_id=11))
     tls_server.play(answer(200, {"a": 1}))
-    assert transport.call("GET", PATH).object() == {"a": 1}
-    transport.close()
+    assert api.call("GET", PATH).json() == {"a": 1}
+    api.close()
     assert heads[0].startswith(f"CONNECT localhost:{tls_server.port} ")
     assert "Proxy-Authorization: Basic bWU6d29yZA==" in heads[0]
     assert TOKEN not in heads[0]
@@ -394,21 +395,21 @@ def test_a_proxy_that_refuses_is_named_without_its_password(certificates, tunnel
         ca_file=certificates.ca_file,
         proxy=f"http://me:PASSW0RD@{address}",
     )
-    transport = Transport(config)
+    api = Api(config)
     with pytest.raises(
         ApiNetworkError, match=r"the proxy refused the connection \(403\)"
     ) as caught:
-        transport.call("POST", PATH, body={})
-    transport.close()
+        api.call("POST", PATH, body={})
+    api.close()
     assert "PASSW0RD" not in str(caught.value)
 
 
 # --- secrets and logs
 
 
-def test_no_secret_is_in_errors_logs_or_reprs(transport, server, caplog):
+def test_no_secret_is_in_errors_logs_or_reprs(api, server, caplog):
     caplog.set_level(logging.DEBUG)
-    transport.adopt(Session(token="T0KEN", user_id=1))
+    api.adopt(Session(token="T0KEN", user_id=1))
     body = {"user": {"password": "PASSW0RD"}, "signature": "S1GN", "auth_key": AUTH_KEY}
 
     def respond(request):
@@ -416,16 +417,16 @@ def test_no_secret_is_in_errors_logs_or_reprs(transport, server, caplog):
 
     server.respond(respond)
     with pytest.raises(Exception, match="bad") as caught:
-        transport.call("POST", PATH, body=body, query=[("token", "QUERYT0KEN")])
+        api.call("POST", PATH, body=body, query=[("token", "QUERYT0KEN")])
     ours = [record.getMessage() for record in caplog.records if record.name == "connectycube.rest"]
     told = [
         str(caught.value),
         repr(caught.value),
         *caught.value.messages,
         caught.value.url,
-        repr(transport),
+        repr(api),
     ]
-    told += [repr(transport.session), repr(transport.config), *ours]
+    told += [repr(api.session), repr(api.config), *ours]
     for secret in ("T0KEN", "PASSW0RD", "S1GN", AUTH_KEY, "QUERYT0KEN"):
         assert not [text for text in told if secret in text]
     assert len(ours) == 1
@@ -451,9 +452,9 @@ def test_an_exchange_without_an_answer_is_a_debug_line_as_well(logged_in, server
     assert "no answer within 0.05 s" in caplog.text
 
 
-def test_a_transport_that_nobody_keeps_goes_away(config):
+def test_an_api_that_nobody_keeps_goes_away(config):
     import weakref
 
-    gone = weakref.ref(Transport(config))
+    gone = weakref.ref(Api(config))
     gc.collect()
     assert gone() is None

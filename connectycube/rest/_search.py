@@ -5,19 +5,24 @@ from __future__ import annotations
 import math
 from datetime import datetime, timezone
 
-from .._checks import check_int, check_str
+from .._checks import check_str, check_time
 from ..errors import ArgumentValueError
 from ..models import SearchResult
-from .arguments import check_dialog_id, check_nonempty_list, check_time
-from .transport import Transport
+from ._api import Api
+from ._arguments import check_dialog_id, check_each
+from ._query import Pairs, QuerySchema, comma_separated
+from ._response import read_object, unexpected
 
 __all__ = ["search"]
 
 _LISTS = ("dialogs", "messages", "users")
 
+SEARCH = QuerySchema()
+"""A search has no fields to look up."""
+
 
 def search(
-    transport: Transport,
+    api: Api,
     text: str,
     *,
     dialogs: object = None,
@@ -27,25 +32,19 @@ def search(
     timeout: float | None = None,
 ) -> SearchResult:
     """Carry out :meth:`ConnectyCube.search`."""
-    query: list[tuple[str, str | int]] = [("search_text", check_str("text", text))]
+    query: Pairs = [("search_text", check_str("text", text))]
     if dialogs is not None:
-        query.append(
-            ("chat_dialog_ids", ",".join(check_nonempty_list("dialogs", dialogs, check_dialog_id)))
-        )
-    query += _span(start, end)
-    if limit is not None:
-        query.append(("limit", check_int("limit", limit, least=1)))
-    answer = transport.call("GET", ("chat", "search"), query=query, timeout=timeout)
-    data = answer.object()
+        ids = check_each("dialogs", dialogs, check_dialog_id, empty=False)
+        query.append(("chat_dialog_ids", comma_separated("dialogs", ids)))
+    query += [*_span(start, end), *SEARCH.query({}, limit=limit)]
+    response = api.call("GET", ("chat", "search"), query=query, timeout=timeout)
+    data = read_object(response)
     if not isinstance(data.get("results"), dict) and not any(name in data for name in _LISTS):
-        raise answer.unexpected("results of a search were expected")
-    session = transport.session
-    return SearchResult.from_json(data, me=session.user_id if session is not None else None)
+        raise unexpected(response, "results of a search were expected")
+    return SearchResult.from_json(data, me=api.user_id)
 
 
-def _span(
-    start: datetime | float | None, end: datetime | float | None
-) -> list[tuple[str, str | int]]:
+def _span(start: datetime | float | None, end: datetime | float | None) -> Pairs:
     """The service's ``start_date`` is the newer bound; either order is accepted here."""
     if end is None:
         if start is not None:

@@ -1,0 +1,454 @@
+"""One REST call from its arguments to a checked response: session, retries, redirects, the hook.
+
+A call passes through four steps: ``call`` (or ``download``, ``post_form``) builds the request and checks the
+response, ``_send_authorized`` adds the session's token and renews the session, ``_send_with_retries`` sends
+again, and ``_send_once`` uses the transport.
+"""
+
+from __future__ import annotations
+
+import functools
+import importlib.metadata
+import itertools
+import json
+import logging
+import time
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from typing import Any
+from urllib.parse import quote, urlencode, urljoin, urlsplit
+
+from attrs import evolve
+
+from .._checks import check_number
+from .._forks import register_for_fork
+from ..config import Config, RequestRecord, is_loopback
+from ..errors import (
+    ApiError,
+    ApiTimeoutError,
+    ArgumentTypeError,
+    ArgumentValueError,
+    UnexpectedResponseError,
+)
+from ..models import Session
+from ._http import Body, BodyWriter, CallDeadline, HttpClient, HttpTransport, Request, Response
+from ._redact import MASK, redact_url, secrets_in
+from ._response import check_response, http_date
+from ._retry import pause_after_failure, pause_after_response
+from ._service_clock import ServiceClock
+from ._session import ApplicationRenewal, Renewal, SessionState, expiry_of
+
+__all__ = ["Api", "Query", "safe_url"]
+
+Query = Iterable[tuple[str, str | int]]
+"""Pairs of a query string, in the service's names."""
+
+_UNCHANGED = {"Accept": "*/*", "Accept-Encoding": "identity"}  # lengths are those of the file
+_REDIRECTS = (301, 302, 303, 307, 308)
+_MOST_REDIRECTS = 5
+
+_log = logging.getLogger("connectycube.rest")
+
+
+class Api:
+    """The REST API for one user; every method may be called from any thread.
+
+    Threads share the transport and the session, which is behind a lock. Redirects are followed for downloads
+    only; the token goes to the API's origin and to no other. After a fork the child has locks of its own, and
+    the same session.
+
+    Logger ``connectycube.rest`` writes one line for each request, at level DEBUG, without secrets.
+
+    Args:
+        config: The configuration.
+        renew_session: The application's way to renew a session that has ended, or None.
+        transport: What sends the requests; None for a new HttpClient, which :meth:`close` closes.
+
+    Raises:
+        ArgumentTypeError: ``renew_session`` cannot be called, or ``transport`` has no method ``send``.
+        ArgumentValueError: The configuration's ``ca_file`` cannot be read.
+    """
+
+    def __init__(
+        self,
+        config: Config,
+        *,
+        renew_session: ApplicationRenewal | None = None,
+        transport: HttpTransport | None = None,
+    ) -> None:
+        self._config = config
+        self._base = config.api_url.rstrip("/")
+        self._state = SessionState(renew_session)
+        self._clock = ServiceClock()
+        self._own_client: HttpClient | None = None
+        if transport is None:
+            transport = self._own_client = HttpClient(ca_file=config.ca_file, proxy=config.proxy)
+            self._own_client.prepare(config.api_url)
+        elif not callable(getattr(transport, "send", None)):
+            kind = type(transport).__name__
+            raise ArgumentTypeError(
+                f"transport must have a method send(request), and {kind} has none"
+            )
+        self._transport = transport
+        register_for_fork(self)
+
+    def __repr__(self) -> str:
+        return f"<Api {self._base}>"
+
+    @property
+    def config(self) -> Config:
+        """The configuration it was made with."""
+        return self._config
+
+    @property
+    def transport(self) -> HttpTransport:
+        """What sends the requests."""
+        return self._transport
+
+    @property
+    def session(self) -> Session | None:
+        """The current session, or None."""
+        return self._state.session
+
+    @property
+    def user_id(self) -> int | None:
+        """The id of the current session's user, or None."""
+        session = self._state.session
+        return None if session is None else session.user_id
+
+    def service_time(self) -> float | None:
+        """Return the time by the service's clock, in unix seconds; None before the API's first response."""
+        return self._clock.time()
+
+    def adopt(self, session: Session, renewal: Renewal | None = None) -> None:
+        """Use ``session`` from now on; ``renewal`` makes another like it when the service ends it.
+
+        If the application renews sessions itself, its function is called instead of ``renewal``.
+        """
+        self._state.adopt(session, renewal)
+
+    def identify(self, session: Session) -> None:
+        """Know more of the current session, if it still is this one (by its token)."""
+        self._state.identify(session)
+
+    def forget(self, session: Session) -> None:
+        """Use no session any more, if the current one still is this one."""
+        self._state.forget(session)
+
+    def live_session(
+        self, *, refused: str | None = None, timeout: float | CallDeadline | None = None
+    ) -> Session | None:
+        """Return the current session, or None; renewed if it has expired or its token was ``refused``.
+
+        Args:
+            refused: A token that a server did not accept, or None.
+            timeout: Seconds, as for :meth:`call`.
+
+        Raises:
+            ApiTimeoutError: The session was not renewed in time.
+            Exception: The renewal raised it.
+        """
+        session = self._state.session
+        if session is None or (session.token != refused and not self._state.has_expired()):
+            return session
+        request = self._request("POST", self.url(("session",)), self.deadline(timeout))
+        return self._renewed(session, request) or session
+
+    # --- calls ----------------------------------------------------------------------------------
+
+    def call(
+        self,
+        method: str,
+        path: Sequence[str],
+        *,
+        query: Query = (),
+        body: Mapping[str, Any] | None = None,
+        headers: Mapping[str, str] | None = None,
+        timeout: float | CallDeadline | None = None,
+        with_session: bool = True,
+        renew: bool = True,
+        secrets: Collection[str] = (),
+    ) -> Response:
+        """Make one call and return its response, a success that is JSON or empty.
+
+        A session that has ended, by its expiry or with a 401, means one renewal, if the session can be
+        renewed, and one repetition.
+
+        Args:
+            method: The HTTP method.
+            path: The segments of the path; they are quoted here.
+            query: The pairs of the query.
+            body: What to send as JSON, or None.
+            headers: Headers of this call alone.
+            timeout: Seconds for the whole call, a renewal of the session included; by default what Config
+                allows to connect and to read.
+            with_session: False sends no token.
+            renew: False takes the service's 401 as it is.
+            secrets: Texts to mask in errors, beyond those with a secret name.
+
+        Raises:
+            ApiError: The call failed; a subclass says how.
+        """
+        content = None if body is None else _encoded(body)
+        url, deadline = self.url(path, query), self.deadline(timeout)
+        response, session = self._send_authorized(
+            self._request(method, url, deadline, headers=headers, body=content), with_session, renew
+        )
+        known = () if response.status < 300 else (*self._secrets(session, body), *secrets)
+        return check_response(response, known)
+
+    def download(self, path: Sequence[str], writer: BodyWriter, deadline: CallDeadline) -> None:
+        """Stream a file into ``writer``; redirects are followed, to other origins without the token.
+
+        Raises:
+            ApiError: The call failed; a subclass says how.
+            Exception: The writer raised it.
+        """
+        request = self._request("GET", self.url(path), deadline, headers=_UNCHANGED, writer=writer)
+        response, session = self._send_authorized(request, True, True)
+        for _ in range(_MOST_REDIRECTS):
+            target = response.headers.get("Location")
+            if response.status not in _REDIRECTS or target is None:
+                break
+            url = safe_url(target, request.url)
+            request = self._request("GET", url, deadline, headers=_UNCHANGED, writer=writer)
+            response = self._send_with_retries(request)
+        check_response(response, self._secrets(session, None))
+
+    def post_form(self, url: str, content_type: str, body: Body, deadline: CallDeadline) -> None:
+        """Send a form to the storage, without the token.
+
+        Raises:
+            UnexpectedResponseError: The URL is not safe.
+            ApiError: The call failed; a subclass says how.
+        """
+        request = self._request(
+            "POST", safe_url(url), deadline, headers={"Content-Type": content_type}, body=body
+        )
+        response = self._send_once(request, 1)
+        if response.is_success:
+            response = evolve(response, body=b"")  # the storage's XML is of no use to us
+        check_response(response)
+
+    def deadline(self, timeout: float | CallDeadline | None) -> CallDeadline:
+        """Return the deadline for a call that was given ``timeout`` (seconds, or None for the default)."""
+        if isinstance(timeout, CallDeadline):
+            return timeout
+        if timeout is not None:
+            return CallDeadline(check_number("timeout", timeout, least=0.001))
+        times = self._config.timeouts
+        return CallDeadline(times.rest_connect + times.rest_read, silence=times.rest_read)
+
+    def url(self, path: Sequence[str], query: Query = ()) -> str:
+        """Return the URL of a resource of the API."""
+        url = "/".join((self._base, *(quote(segment, safe=",") for segment in path)))
+        pairs = urlencode(list(query), quote_via=quote)
+        return f"{url}?{pairs}" if pairs else url
+
+    def close(self) -> None:
+        """Close the idle connections; the session lives on, and a later call opens new connections.
+
+        A transport that was passed in stays as it is.
+        """
+        if self._own_client is not None:
+            self._own_client.close()
+
+    # --- the steps of a call --------------------------------------------------------------------
+
+    def _request(
+        self,
+        method: str,
+        url: str,
+        deadline: CallDeadline,
+        *,
+        headers: Mapping[str, str] | None = None,
+        body: bytes | Body | None = None,
+        writer: BodyWriter | None = None,
+    ) -> Request:
+        """Build a request with all its headers but the token."""
+        whole = {"User-Agent": f"connectycube-python/{_version()}"}
+        if self._is_api(url):  # other origins need not know
+            whole["Accept"] = "application/json"
+            whole["Accept-Encoding"] = "gzip"
+            whole["CB-SDK"] = f"Python {_version()}"
+            if body is not None:
+                whole["Content-Type"] = "application/json"
+        for name, value in (headers or {}).items():
+            whole[name] = _header(name, value)
+        return Request(
+            method=method,
+            url=url,
+            headers=whole,
+            body=body,
+            writer=writer,
+            deadline=deadline,
+            connect_timeout=self._config.timeouts.rest_connect,
+        )
+
+    def _send_authorized(
+        self, request: Request, with_session: bool, renew: bool
+    ) -> tuple[Response, Session | None]:
+        """Send a request with the session's token; renew the session where it has ended."""
+        session = self._state.session if with_session else None
+        if session is None:
+            return self._send_with_retries(request), None
+        if renew and self._state.has_expired():
+            session = self._renewed(session, request) or session
+        response = self._send_with_retries(_authorized(request, session))
+        if response.status == 401 and renew:
+            fresh = self._renewed(session, request)
+            if fresh is not None:
+                session = fresh
+                response = self._send_with_retries(_authorized(request, session))
+        self._note_expiry(session, response)
+        return response, session
+
+    def _send_with_retries(self, request: Request) -> Response:
+        """Send a request, and again where that can do no harm and the deadline leaves time for it."""
+        policy, method, deadline = self._config.retry, request.method, request.deadline
+        for attempt in itertools.count(1):
+            try:
+                response = self._send_once(request, attempt)
+            except ApiError as error:
+                pause = pause_after_failure(policy, method, error, attempt)
+                if pause is None or not _leaves(deadline, pause):
+                    raise
+            else:
+                pause = pause_after_response(policy, method, response, attempt)
+                if pause is None or not _leaves(deadline, pause):
+                    return response
+            time.sleep(pause)
+        raise AssertionError("the count has no end")
+
+    def _send_once(self, request: Request, attempt: int) -> Response:
+        """Send a request through the transport; log it and call the hook."""
+        started = time.monotonic()
+        try:
+            response = self._transport.send(request)
+        except ApiError as error:
+            seconds = time.monotonic() - started
+            _log.debug("%s, after %.3f s", error, seconds)
+            self._call_hook(request, attempt, seconds, error=error)
+            raise
+        seconds = time.monotonic() - started
+        if getattr(response, "request", None) is not request:
+            response = _of_request(response, request)
+        if self._is_api(request.url):
+            self._clock.note(http_date(response.headers.get("Date", "")))
+        if _log.isEnabledFor(logging.DEBUG):
+            text = "%s %s answered %d in %.3f s, %d bytes"
+            url, received = redact_url(request.url), response.received
+            _log.debug(text, request.method, url, response.status, seconds, received)
+        self._call_hook(
+            request, attempt, seconds, status=response.status, bytes_received=response.received
+        )
+        return response
+
+    def _is_api(self, url: str) -> bool:
+        return url.startswith(self._base + "/")
+
+    def _call_hook(self, request: Request, attempt: int, seconds: float, **outcome: Any) -> None:
+        """Call the application's hook, which may not break the call."""
+        hook = self._config.on_request
+        if hook is None:
+            return
+        record = RequestRecord(
+            method=request.method,
+            url=redact_url(request.url),
+            seconds=seconds,
+            attempt=attempt,
+            **outcome,
+        )
+        try:
+            hook(record)
+        except Exception:  # noqa: BLE001
+            _log.exception("on_request failed")
+
+    def _renewed(self, stale: Session, request: Request) -> Session | None:
+        try:
+            return self._state.renew(stale, request.deadline)
+        except ApiError:
+            raise
+        except TimeoutError as error:
+            method, url = request.method, redact_url(request.url)
+            raise ApiTimeoutError(f"{method} {url}: {error}", method=method, url=url) from None
+
+    def _note_expiry(self, session: Session, response: Response) -> None:
+        text = response.headers.get("CB-Token-ExpirationDate")
+        if text is not None:
+            now = http_date(response.headers.get("Date", ""))
+            self._state.expires(session, expiry_of(text), now)
+
+    def _secrets(self, session: Session | None, body: object) -> Collection[str]:
+        known = [self._config.auth_key, self._config.auth_secret, session and session.token]
+        return [secret for secret in (*known, *secrets_in(body)) if secret]
+
+    def after_fork_in_child(self) -> None:
+        """Replace the locks: threads that are gone may hold them."""
+        self._state.unlock_after_fork()
+
+
+def safe_url(url: str, base: str = "") -> str:
+    """Return a URL that the service named, if the client may speak to it: https, or this machine.
+
+    Args:
+        url: The URL, which may be relative.
+        base: What it is relative to.
+
+    Raises:
+        UnexpectedResponseError: The client may not speak to it.
+    """
+    try:
+        whole = urljoin(base, url)
+        parts = urlsplit(whole)
+        host, _, shown = parts.hostname, parts.port, redact_url(whole)
+    except ValueError:
+        host, shown = None, MASK
+    if host and (parts.scheme == "https" or (parts.scheme == "http" and is_loopback(host))):
+        return whole
+    raise UnexpectedResponseError(
+        f"the service names a URL that is not safe: {shown!r}",
+        method="GET",
+        url=shown,
+        status=0,
+    )
+
+
+def _authorized(request: Request, session: Session) -> Request:
+    """Return a request with the token of a session."""
+    if session.token is None:
+        return request
+    token = _header("token", session.token)
+    return evolve(request, headers={**request.headers, "CB-Token": token})
+
+
+def _of_request(response: object, request: Request) -> Response:
+    """Return what a transport returned, as the response to this request."""
+    if not isinstance(response, Response):
+        kind = type(response).__name__
+        raise ArgumentTypeError(f"transport.send must return a connectycube.Response, not {kind}")
+    return evolve(response, request=request)  # a transport may return one object many times
+
+
+def _leaves(deadline: CallDeadline, pause: float) -> bool:
+    left = deadline.remaining()
+    return left is None or pause < left
+
+
+@functools.cache
+def _version() -> str:
+    try:
+        return importlib.metadata.version("connectycube")
+    except importlib.metadata.PackageNotFoundError:
+        return "unknown"
+
+
+def _header(name: str, value: str) -> str:
+    """Return the value if a header can hold it (RFC 9110, 5.5); the error does not repeat it."""
+    if not value.isascii() or not value.isprintable() or value != value.strip():
+        raise ArgumentValueError(f"{name} holds characters that no HTTP header may hold")
+    return value
+
+
+def _encoded(body: Mapping[str, Any]) -> bytes:
+    text = json.dumps(body, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+    return text.encode()

@@ -1,0 +1,64 @@
+"""Checks of arguments that are models: a dialog, a message or a user, given as its id or as the object."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import TypeVar
+
+from .._checks import check_id
+from ..errors import ArgumentTypeError, ArgumentValueError
+from ..models import DialogRef, Message, User
+from ..models.user import check_user_id
+
+__all__ = ["check_dialog", "check_dialog_id", "check_each", "check_message_id", "check_user_id"]
+
+Value = TypeVar("Value")
+
+
+def check_dialog(name: str, value: object) -> DialogRef:
+    """Return what is known of a dialog, given as its id, as a dialog or as one of its messages."""
+    if isinstance(value, DialogRef):
+        return value
+    if isinstance(value, Message):
+        known = value.dialog or DialogRef()
+        return DialogRef(id=known.id or value.dialog_id, type=known.type, peer_id=known.peer_id)
+    if not isinstance(value, str):
+        raise ArgumentTypeError(
+            f"{name} must be a dialog's id, a Dialog or a Message, not {type(value).__name__}"
+        )
+    return DialogRef(id=check_id(name, value))
+
+
+def check_dialog_id(name: str, value: object) -> str:
+    """Return the id of a dialog, given as its id, as a dialog or as one of its messages."""
+    dialog = check_dialog(name, value)
+    if dialog.id is None:
+        raise ArgumentValueError(f"{name} is a dialog without an id")
+    return check_id(name, dialog.id)
+
+
+def check_message_id(name: str, value: object) -> str:
+    """Return the id of a message, given as an id or a Message."""
+    if isinstance(value, Message):
+        value = value.id
+        if value is None:
+            raise ArgumentValueError(f"{name} is a message without an id")
+    elif not isinstance(value, str):
+        raise ArgumentTypeError(
+            f"{name} must be a message's id or a Message, not {type(value).__name__}"
+        )
+    return check_id(name, value)
+
+
+def check_each(
+    name: str, value: object, check: Callable[[str, object], Value], *, empty: bool = True
+) -> list[Value]:
+    """Return one value, or each of several, as ``check`` returns it, without repetitions."""
+    if isinstance(value, (str, int, DialogRef, Message, User)):
+        return [check(name, value)]
+    if isinstance(value, (bytes, Mapping)) or not isinstance(value, Iterable):
+        raise ArgumentTypeError(f"{name} must be one or a list, not {type(value).__name__}")
+    values = list(dict.fromkeys(check(name, entry) for entry in value))
+    if not values and not empty:
+        raise ArgumentValueError(f"{name} must not be empty")
+    return values

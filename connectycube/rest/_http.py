@@ -1,0 +1,419 @@
+"""One HTTP request and its response, and the seam between them: ``HttpTransport.send(Request) -> Response``.
+
+:class:`HttpClient` is the transport of every client, unless ``ConnectyCube(transport=…)`` gives another one.
+It sends one request over a pool of connections and reads one bounded response within one deadline. Sessions,
+retries, redirects and errors are above the seam, in ``_api.py``.
+"""
+
+from __future__ import annotations
+
+import http.client
+import json
+import re
+import socket
+import ssl
+from collections.abc import Iterator, Mapping
+from typing import Any, Protocol
+from urllib.parse import parse_qsl, urlsplit
+
+import requests
+import urllib3
+from attrs import define, field, frozen
+from requests.structures import CaseInsensitiveDict
+
+from .._forks import register_for_fork
+from .._tls import client_context
+from ..errors import (
+    ApiConnectError,
+    ApiConnectTimeoutError,
+    ApiError,
+    ApiNetworkError,
+    ApiTimeoutError,
+)
+from ._deadline_adapter import (
+    CallDeadline,
+    DeadlineAdapter,
+    calling,
+    close_inherited_sockets,
+    is_connecting,
+)
+from ._redact import redact_url
+
+__all__ = [
+    "Body",
+    "BodyWriter",
+    "CallDeadline",
+    "HttpClient",
+    "HttpTransport",
+    "Request",
+    "Response",
+]
+
+_RESPONSE_BYTES = 33_554_432  # a page of a thousand long messages is a tenth of this
+_ERROR_BYTES = 65_536
+_PIECE_BYTES = 65_536
+
+
+class Body(Protocol):
+    """A request's body that is read while it is sent; ``len()`` is its size in bytes."""
+
+    def __len__(self) -> int: ...
+
+    def __iter__(self) -> Iterator[bytes]: ...
+
+    def read(self, size: int = -1) -> bytes:
+        """Return the next piece, of at most ``size`` bytes; empty at the end."""
+
+
+class BodyWriter(Protocol):
+    """Takes the body of a successful response piece by piece; the caller gets the errors that it raises."""
+
+    def begin(self, headers: Mapping[str, str]) -> None:
+        """Prepare for a body; ``headers`` are those of the response."""
+
+    def write(self, piece: bytes) -> None:
+        """Take the next piece."""
+
+
+@frozen(kw_only=True)
+class Request:
+    """One HTTP request, with everything that a transport needs to send it.
+
+    Args:
+        method: The method, in upper case.
+        url: The whole URL, with its query.
+        headers: The headers.
+        body: Bytes, or an iterable :class:`Body` that is read while it is sent (a file), or None.
+        writer: Where the body of a *successful* response goes, piece by piece (a download), or None: then
+            the transport returns it in ``Response.body``.
+        deadline: ``deadline.remaining()`` is the number of seconds for the whole exchange.
+        connect_timeout: The seconds to connect, as a part of them.
+    """
+
+    method: str
+    url: str
+    headers: Mapping[str, str] = field(factory=dict, repr=False)
+    body: bytes | Body | None = field(default=None, repr=False)
+    writer: BodyWriter | None = field(default=None, repr=False)
+    deadline: CallDeadline = field(factory=lambda: CallDeadline(30.0), repr=False)
+    connect_timeout: float = field(default=30.0, repr=False)
+
+    @property
+    def path(self) -> str:
+        """The path of the URL, without the query."""
+        return urlsplit(self.url).path
+
+    @property
+    def params(self) -> dict[str, str]:
+        """The query's parameters; of a name that occurs more than once, the last value."""
+        return dict(parse_qsl(urlsplit(self.url).query, keep_blank_values=True))
+
+    def json(self) -> Any:
+        """Return the decoded body; None if there is no body.
+
+        Raises:
+            ValueError: The body is not JSON.
+            TypeError: The body is a file that is read while it is sent.
+        """
+        if self.body is None or isinstance(self.body, bytes):
+            return json.loads(self.body) if self.body else None
+        raise TypeError("the body is streamed, and is not JSON")
+
+
+_NOT_DECODED = object()
+
+
+@define(init=False, eq=False)
+class Response:
+    """One HTTP response, with its body.
+
+    Args:
+        status: The status code.
+        json: The body, as a value to encode; None for no body. Not together with ``body``.
+        body: The body, as bytes without a content encoding; empty if the request's writer has taken it.
+        headers: The headers; names are found in any case.
+        request: The request that it answers; filled in when it is returned from a transport.
+        fault: Why the body is not whole: "late", "cut off" or "too large"; empty if it is whole.
+        received: The bytes of the body that arrived; by default the length of ``body``.
+    """
+
+    status: int
+    headers: Mapping[str, str] = field(repr=False)
+    body: bytes = field(repr=False)
+    request: Request | None = field(repr=False)
+    fault: str
+    received: int
+    _data: Any = field(init=False, repr=False)
+
+    def __init__(
+        self,
+        status: int = 200,
+        *,
+        json: Any = None,
+        body: bytes = b"",
+        headers: Mapping[str, str] | None = None,
+        request: Request | None = None,
+        fault: str = "",
+        received: int | None = None,
+    ) -> None:
+        self.status = status
+        if not isinstance(headers, CaseInsensitiveDict):
+            headers = CaseInsensitiveDict({} if headers is None else headers)
+        self.headers = headers
+        self.body = body if json is None else _encoded(json)
+        self.request = request
+        self.fault = fault
+        self.received = len(self.body) if received is None else received
+        self._data = _NOT_DECODED
+
+    @property
+    def is_success(self) -> bool:
+        """Whether the status is one of 200 to 299."""
+        return 200 <= self.status < 300
+
+    def json(self) -> Any:
+        """Return the decoded body; None if it is empty.
+
+        Raises:
+            ValueError: The body is not JSON.
+            RecursionError: The body is nested too deeply.
+        """
+        if self._data is _NOT_DECODED:
+            self._data = json.loads(self.body) if self.body.strip() else None
+        return self._data
+
+
+def _encoded(value: Any) -> bytes:
+    return json.dumps(value, ensure_ascii=False).encode("utf-8", "surrogatepass")
+
+
+class HttpTransport(Protocol):
+    """Sends the REST requests of a client; give one as ``ConnectyCube(transport=…)``.
+
+    Sessions, retries, redirects of downloads and the mapping of status codes to errors are above it. Several
+    threads call it at the same time. Whoever makes a transport closes it: the client does not.
+    """
+
+    def send(self, request: Request) -> Response:
+        """Send one request and return its response, whatever its status; follow no redirect.
+
+        If the request has a ``writer`` and the response is a success, the body goes to the writer
+        (``begin(headers)``, then ``write(piece)`` for each piece), and ``Response.body`` is empty.
+
+        Raises:
+            ApiConnectError: No connection could be made; any request may be sent again.
+            ApiTimeoutError: No response arrived before the deadline; nothing is sent again.
+            ApiNetworkError: The connection broke; GET and DELETE may be sent again.
+        """
+
+
+class HttpClient:
+    """The transport that sends requests over the network; every method may be called from any thread.
+
+    Certificates are verified against ``ca_file`` or the system's authorities. Connections are kept and used
+    again; nothing else is kept between requests: no cookies. No .netrc and no environment variable is
+    read. A forked child starts without connections: it closes the sockets that it inherited without sending
+    a byte. Looking up a host's name cannot be interrupted, so the deadline does not cover it.
+
+    Args:
+        ca_file: A file with certificate authorities, or None.
+        proxy: The URL of an HTTP proxy, or None.
+    """
+
+    def __init__(self, *, ca_file: str | None = None, proxy: str | None = None) -> None:
+        self._ca_file = ca_file
+        self._proxies = None if proxy is None else {"http": proxy, "https": proxy}
+        self._adapters: dict[bool, DeadlineAdapter] = {}
+        self._contexts: dict[bool, ssl.SSLContext | None] = {False: None}
+        register_for_fork(self)
+
+    def prepare(self, url: str) -> None:
+        """Make what is needed to speak to ``url``, without a connection.
+
+        Raises:
+            ArgumentValueError: ``ca_file`` cannot be read.
+        """
+        self._adapter_for(url)
+
+    def send(self, request: Request) -> Response:
+        """Send one request and read its response, whatever its status; redirects are not followed.
+
+        The body of a success goes to the request's ``writer``, if there is one; the caller gets the errors
+        that the writer raises. Otherwise at most 32 MB are kept of a success, and 64 KB of an error.
+
+        Raises:
+            ApiConnectError: No connection could be made.
+            ApiTimeoutError: No response arrived before the deadline.
+            ApiNetworkError: The connection broke.
+        """
+        failure: ApiError
+        with calling(request.deadline):
+            try:
+                response = self._start(request)
+            except _NETWORK_ERRORS as error:
+                failure = _failure(request, error)
+            else:
+                return _received(request, response)
+        # Raised here and not in the handler: no traceback shall carry the request with its secrets.
+        raise failure
+
+    def _start(self, request: Request) -> requests.Response:
+        """Send a request and read the head of the response."""
+        prepared = requests.PreparedRequest()
+        prepared.prepare(
+            method=request.method, url=request.url, headers=request.headers, data=request.body
+        )
+        step = request.deadline.step()
+        return self._adapter_for(request.url).send(
+            prepared,
+            stream=True,
+            timeout=(min(request.connect_timeout, step), step),
+            proxies=self._proxies,
+        )
+
+    def close(self) -> None:
+        """Close the idle connections; a later request opens new ones."""
+        for adapter in list(self._adapters.values()):
+            adapter.close()
+
+    def after_fork_in_child(self) -> None:
+        """Close the inherited sockets without a byte and begin without connections."""
+        close_inherited_sockets()
+        self._adapters = {}
+
+    def _adapter_for(self, url: str) -> DeadlineAdapter:
+        """Return the adapter for a URL's scheme, made on first use: not everybody needs the authorities."""
+        tls = url.lower().startswith("https:")
+        adapter = self._adapters.get(tls)
+        if adapter is None:
+            if tls not in self._contexts:
+                self._contexts[tls] = client_context(self._ca_file)
+            # If two threads get here at once, one adapter is kept; a lock might be held across a fork.
+            adapter = self._adapters.setdefault(tls, DeadlineAdapter(self._contexts[tls]))
+        return adapter
+
+
+def _received(request: Request, response: requests.Response) -> Response:
+    """Read the body of a response, into the request's writer or into memory."""
+    success = 200 <= response.status_code < 300
+    writer = request.writer if success else None
+    most = _RESPONSE_BYTES if success else _ERROR_BYTES
+    body = _BodyReader(response.raw, most if writer is None else None)
+    memory = bytearray()
+    try:
+        if writer is not None:
+            writer.begin(response.headers)
+        for piece in body:
+            if writer is None:
+                memory += piece
+            else:
+                writer.write(piece)
+    finally:
+        if body.fault:
+            response.raw.close()
+    return Response(
+        response.status_code,
+        body=bytes(memory[:most]),
+        headers=response.headers,
+        request=request,
+        fault=body.fault,
+        received=body.received,
+    )
+
+
+class _BodyReader:
+    """Yields the pieces of a body; afterwards ``fault`` says why it is not whole.
+
+    Args:
+        raw: The response of urllib3.
+        most: So many bytes are enough; None for no limit.
+    """
+
+    def __init__(self, raw: Any, most: int | None) -> None:
+        self._raw = raw
+        self._most = most
+        self.received = 0
+        self.fault = "cut off"  # until the end has been read
+
+    def __iter__(self) -> Iterator[bytes]:
+        # What the loop around it raises is not raised in here, so a writer's errors are not the network's.
+        try:
+            for piece in self._raw.stream(_PIECE_BYTES, decode_content=True):
+                self.received += len(piece)
+                yield piece
+                if self._most is not None and self.received > self._most:
+                    self.fault = "too large"
+                    return
+        except _NETWORK_ERRORS as error:
+            self.fault = "late" if _is_timeout(error) else "cut off"
+        else:
+            self.fault = ""
+
+
+# --- what went wrong ----------------------------------------------------------------------------
+
+_NETWORK_ERRORS = (
+    requests.RequestException,
+    urllib3.exceptions.HTTPError,
+    http.client.HTTPException,
+    OSError,  # requests' own errors are some, ssl's and socket's others
+)
+
+
+def _failure(request: Request, error: Exception) -> ApiError:
+    """Return the error of the tree for a request without a response."""
+    method, url = request.method, redact_url(request.url)
+    unconnected = is_connecting()
+    if _is_timeout(error):
+        timeout = ApiConnectTimeoutError if unconnected else ApiTimeoutError
+        late = f"{method} {url}: no answer within {request.deadline.seconds:g} s"
+        return timeout(late, method=method, url=url)
+    network = ApiConnectError if unconnected else ApiNetworkError
+    return network(f"{method} {url}: {_reason(error)}", method=method, url=url)
+
+
+def _is_timeout(error: Exception) -> bool:
+    timeouts = (TimeoutError, requests.Timeout, urllib3.exceptions.ReadTimeoutError)
+    return any(isinstance(cause, timeouts) for cause in _causes(error))
+
+
+def _reason(error: Exception) -> str:
+    """Say what happened; only in words of the system, for requests' own texts hold headers and URLs."""
+    for cause in reversed(_causes(error)):
+        words = _words_of_the_system(cause)
+        if words:
+            return words
+    return f"the exchange failed ({type(error).__name__})"
+
+
+def _causes(error: BaseException) -> list[BaseException]:
+    """Return an error and all errors inside it, the outermost first."""
+    found = [error]
+    for outer in found:  # the list grows while it is read
+        # Python chains errors; urllib3 and requests also put them into their arguments, and into `reason`.
+        inner = (getattr(outer, "reason", None), outer.__cause__, outer.__context__, *outer.args)
+        found += [each for each in inner if isinstance(each, BaseException) and each not in found]
+    return found
+
+
+def _words_of_the_system(cause: BaseException) -> str | None:
+    words = None
+    if isinstance(cause, ssl.SSLCertVerificationError):
+        words = f"the server's certificate is not accepted: {cause.verify_message}"
+    elif isinstance(cause, ssl.SSLError):
+        words = f"TLS failed: {cause.reason or cause.strerror}"
+    elif isinstance(cause, socket.gaierror):
+        words = "the host name has no address"
+    elif isinstance(cause, http.client.RemoteDisconnected):
+        words = "the server closed the connection without an answer"
+    elif isinstance(cause, http.client.HTTPException):
+        words = f"the answer is not HTTP ({type(cause).__name__})"
+    elif isinstance(cause, OSError):
+        words = cause.strerror or _refused_by_proxy(cause)
+    return words
+
+
+def _refused_by_proxy(cause: OSError) -> str | None:
+    text = str(cause.args[0]) if cause.args else ""
+    found = re.match(r"Tunnel connection failed: (\d+)", text)
+    return f"the proxy refused the connection ({found[1]})" if found else None

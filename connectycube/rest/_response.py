@@ -1,0 +1,268 @@
+"""What a response means: JSON of the expected shape, or the right error of the tree."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Collection, Iterator, Mapping
+from datetime import datetime
+from email.utils import parsedate_to_datetime
+from typing import Any, TypeVar
+
+from ..errors import (
+    ApiAuthenticationError,
+    ApiResponseError,
+    ApiTimeoutError,
+    NotFoundError,
+    PermissionDeniedError,
+    RateLimitError,
+    ServerError,
+    UnexpectedResponseError,
+    ValidationError,
+)
+from ..models import Page
+from ..models.fields import as_int
+from ._http import Response
+from ._redact import redact_text, redact_url
+
+__all__ = [
+    "check_response",
+    "http_date",
+    "read_count",
+    "read_list",
+    "read_object",
+    "read_page",
+    "retry_after",
+    "unexpected",
+]
+
+Item = TypeVar("Item")
+Reader = Callable[[dict[str, Any]], Item]
+
+_MESSAGES = 20
+_MESSAGE_CHARACTERS = 500
+_ERRORS: Mapping[int, type[ApiResponseError]] = {
+    400: ValidationError,
+    401: ApiAuthenticationError,
+    403: PermissionDeniedError,
+    404: NotFoundError,
+    422: ValidationError,
+    429: RateLimitError,
+}
+
+
+# --- successes ----------------------------------------------------------------------------------
+
+
+def check_response(response: Response, secrets: Collection[str] = ()) -> Response:
+    """Return a response that is a whole success, and JSON if it has a body.
+
+    Args:
+        response: The response, with its request.
+        secrets: Texts to mask in what the service says.
+
+    Raises:
+        ApiResponseError: The status is an error; a subclass says which.
+        UnexpectedResponseError: A success is not JSON or not whole, or the status is a redirect.
+        ApiTimeoutError: A success was not whole in time.
+    """
+    if not 200 <= response.status < 300:
+        raise _refusal(response, secrets)
+    if response.fault == "late":
+        method, url = _method_and_url(response)
+        late = f"{method} {url} answered {response.status}, but not all of it came in time"
+        raise ApiTimeoutError(late, method=method, url=url)
+    if response.fault:
+        raise unexpected(response, f"the answer is {response.fault}")
+    try:
+        response.json()
+    except (ValueError, RecursionError):
+        failure = unexpected(response, "the answer is not JSON")
+    else:
+        return response
+    raise failure
+
+
+def read_object(response: Response) -> dict[str, Any]:
+    """Return the response's JSON object.
+
+    Raises:
+        UnexpectedResponseError: It is something else.
+    """
+    data = response.json()
+    if not isinstance(data, dict):
+        raise unexpected(response, f"an object was expected, not {_shape(data)}")
+    return data
+
+
+def read_page(response: Response, read: Reader[Item]) -> Page[Item]:
+    """Return the response as a page, each item read by ``read``; items that are no objects are left out.
+
+    Raises:
+        UnexpectedResponseError: There is no list of items. An empty page would say that nothing was found.
+    """
+    data = read_object(response)
+    items = data.get("items")
+    if not isinstance(items, list):
+        raise unexpected(response, f"a list of items was expected, not {_shape(items)}")
+    return Page(
+        items=tuple([read(item) for item in items if isinstance(item, dict)]),
+        total_entries=as_int(data.get("total_entries")),
+        skip=_skipped(data),
+        limit=as_int(data.get("limit", data.get("per_page"))),
+    )
+
+
+def read_list(response: Response, read: Reader[Item]) -> tuple[Item, ...]:
+    """Return the response's JSON list, each item read by ``read``; items that are no objects are left out.
+
+    Raises:
+        UnexpectedResponseError: It is something else.
+    """
+    data = response.json()
+    if not isinstance(data, list):
+        raise unexpected(response, f"a list was expected, not {_shape(data)}")
+    return tuple([read(item) for item in data if isinstance(item, dict)])
+
+
+def read_count(response: Response) -> int:
+    """Return the number in a response to ``count=1``.
+
+    Raises:
+        UnexpectedResponseError: There is none.
+    """
+    items = read_object(response).get("items")
+    number = as_int(items.get("count")) if isinstance(items, dict) else None
+    if number is None:
+        raise unexpected(response, "a count was expected")
+    return number
+
+
+def unexpected(
+    response: Response,
+    difference: str,
+    cls: type[ApiResponseError] = UnexpectedResponseError,
+) -> ApiResponseError:
+    """Return the error that says how a response differs from the documentation."""
+    method, url = _method_and_url(response)
+    return cls(
+        f"{method} {url} answered {response.status}, but {difference}",
+        method=method,
+        url=url,
+        status=response.status,
+    )
+
+
+def _method_and_url(response: Response) -> tuple[str, str]:
+    request = response.request
+    return ("", "") if request is None else (request.method, redact_url(request.url))
+
+
+def _skipped(data: Mapping[str, Any]) -> int | None:
+    """Return how many items came before this page, also where the service counts in pages."""
+    page, size = as_int(data.get("current_page")), as_int(data.get("per_page"))
+    if page is not None and size is not None:
+        return (page - 1) * size
+    return as_int(data.get("skip"))
+
+
+_NOT_JSON = object()
+
+
+def _json_of(response: Response) -> Any:
+    try:
+        return response.json()
+    except (ValueError, RecursionError):
+        return _NOT_JSON
+
+
+def _shape(value: object) -> str:
+    names = {dict: "an object", list: "a list", str: "a string", type(None): "nothing"}
+    return names.get(type(value), "a number or boolean")
+
+
+# --- refusals -----------------------------------------------------------------------------------
+
+
+def _refusal(response: Response, secrets: Collection[str]) -> ApiResponseError:
+    method, url = _method_and_url(response)
+    status = response.status
+    cls = _ERRORS.get(status)
+    messages: tuple[str, ...] = ()
+    if 300 <= status < 400:
+        cls, note = UnexpectedResponseError, "a redirect, which is not followed"
+    else:
+        messages = _messages(response, secrets)
+        note = "; ".join(messages) or "the service did not say why"
+    if cls is None:
+        cls = ServerError if status >= 500 else ApiResponseError
+    return cls(
+        f"{method} {url} answered {status}: {note}",
+        method=method,
+        url=url,
+        status=status,
+        messages=messages,
+        retry_after=retry_after(response.headers),
+    )
+
+
+def _messages(response: Response, secrets: Collection[str]) -> tuple[str, ...]:
+    data = _json_of(response)
+    if isinstance(data, dict):
+        texts = _texts(data.get("errors", data.get("error", data.get("message"))))
+    elif data is _NOT_JSON:
+        texts = _plain_text(response.body)
+    else:
+        texts = _texts(data)
+    found: list[str] = []
+    for text in texts:
+        if len(found) == _MESSAGES:
+            break
+        found.append(redact_text(text, secrets)[:_MESSAGE_CHARACTERS])
+    return tuple(found)
+
+
+def _texts(errors: object, name: str = "", depth: int = 4) -> Iterator[str]:
+    """Yield the texts in ``{"base": ["…"]}``, ``{field: ["…"]}``, ``["…"]`` or ``"…"``."""
+    if depth == 0:
+        return
+    if isinstance(errors, str) and errors.strip():
+        yield f"{name}: {errors}" if name else errors
+    elif isinstance(errors, list):
+        for entry in errors:
+            yield from _texts(entry, name, depth - 1)
+    elif isinstance(errors, dict):
+        for field, entry in errors.items():
+            yield from _texts(entry, name if field == "base" else field, depth - 1)
+
+
+def _plain_text(body: bytes) -> Iterator[str]:
+    text = " ".join(body[: 2 * _MESSAGE_CHARACTERS].decode("utf-8", "replace").split())
+    if text and not text.startswith("<"):  # a proxy's HTML page tells the reader nothing
+        yield text
+
+
+# --- headers ------------------------------------------------------------------------------------
+
+
+def retry_after(headers: Mapping[str, str]) -> float | None:
+    """Read Retry-After, seconds or a date (RFC 9110, 10.2.3); a date counts from the server's Date."""
+    text = headers.get("Retry-After", "").strip()
+    try:
+        seconds = float(text)
+    except ValueError:
+        moment = http_date(text)
+        if moment is None:
+            return None
+        now = http_date(headers.get("Date", ""))
+        seconds = moment.timestamp() - (time.time() if now is None else now.timestamp())
+    return max(0.0, seconds) if math.isfinite(seconds) else None
+
+
+def http_date(text: str) -> datetime | None:
+    """Read a date of HTTP (RFC 9110, 5.6.7); None for anything else."""
+    try:
+        moment = parsedate_to_datetime(text)
+    except (TypeError, ValueError, OverflowError, IndexError):
+        return None
+    return moment if moment.tzinfo is not None else None

@@ -1,0 +1,194 @@
+"""The session that all calls of a client share, and its renewal: one for all threads that need it."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from concurrent.futures import Future, wait
+from datetime import datetime, timedelta, timezone
+from threading import get_ident
+
+from attrs import evolve
+
+from .._checks import check_callable
+from ..errors import ApiTimeoutError, ArgumentTypeError
+from ..models import Session
+from ..models.fields import as_time
+from ._deadline_adapter import CallDeadline
+
+__all__ = ["ApplicationRenewal", "Renewal", "SessionState", "expiry_of"]
+
+Renewal = Callable[[CallDeadline], "Session | None"]
+"""Makes a session like the one that has ended, within the deadline; None if it cannot."""
+
+ApplicationRenewal = Callable[[Session], "Session | str | None"]
+"""The application's renewal: takes the session that ended, returns a token or a session."""
+
+
+class SessionState:
+    """The current session; every method may be called from any thread.
+
+    Args:
+        renew_session: The application's renewal, or None; it takes the place of every other one.
+    """
+
+    def __init__(self, renew_session: ApplicationRenewal | None = None) -> None:
+        if renew_session is not None:
+            check_callable("renew_session", renew_session)
+        self._renew_session = renew_session
+        self._session: Session | None = None
+        self._renewal: Renewal | None = None
+        self._ahead = timedelta(0)  # the service's clock is ahead of ours by so much
+        self.unlock_after_fork()
+
+    def unlock_after_fork(self) -> None:
+        """Replace the lock, which another thread of the parent may have held, and drop its renewal."""
+        self._lock = threading.Lock()
+        self._refresh: _Refresh | None = None
+
+    @property
+    def session(self) -> Session | None:
+        """The current session, or None."""
+        return self._session
+
+    def adopt(self, session: Session, renewal: Renewal | None = None) -> None:
+        """Make ``session`` the current one; ``renewal`` makes another like it when it has ended."""
+        with self._lock:
+            self._session = session
+            self._renewal = renewal if self._renew_session is None else self._by_application
+
+    def identify(self, session: Session) -> None:
+        """Replace the current session by one that says more of it, if both have the same token."""
+        with self._lock:
+            if self._is_current(session):
+                self._session = session
+
+    def forget(self, session: Session) -> None:
+        """Drop the current session if it still is this one (by its token)."""
+        with self._lock:
+            if self._is_current(session):
+                self._session = self._renewal = None
+
+    def expires(
+        self, session: Session, moment: datetime | None, now: datetime | None = None
+    ) -> None:
+        """Note what the service last said about the end of this session; ``now`` is by its clock."""
+        with self._lock:
+            if now is not None:
+                self._ahead = now - datetime.now(timezone.utc)
+            if self._session is not None and self._is_current(session):
+                self._session = evolve(self._session, expires_at=moment)
+
+    def has_expired(self) -> bool:
+        """Tell whether the current session has ended by the service's clock; an unknown end counts as no."""
+        session = self._session
+        if session is None or session.expires_at is None:
+            return False
+        return session.expires_at <= datetime.now(timezone.utc) + self._ahead
+
+    def renew(self, stale: Session, deadline: CallDeadline) -> Session | None:
+        """Return a live session of the same user in place of ``stale``, or None if there can be none.
+
+        However many threads ask, one of them makes the session. The others wait for it, each to its own
+        deadline, and get the same failure; but if that thread only ran out of time, another one tries.
+
+        Raises:
+            TimeoutError: The deadline passed while another thread was making the session.
+            Exception: The renewal raised it.
+        """
+        while True:
+            with self._lock:
+                session, renewal = self._session, self._renewal
+                if session is None:
+                    return None  # logged out meanwhile
+                if session.token != stale.token:  # renewed meanwhile, or replaced
+                    return session if session.user_id == stale.user_id else None
+                if renewal is None:
+                    return None
+                refresh = self._refresh
+                if refresh is not None and refresh.thread == get_ident():
+                    return None  # a call of the renewal itself
+                is_first = refresh is None
+                if refresh is None:
+                    refresh = self._refresh = _Refresh()
+            if is_first:
+                self._run(refresh, renewal, stale, deadline)
+            else:
+                refresh.wait(deadline)
+            if not refresh.may_have_succeeded():
+                return None
+
+    def _run(
+        self, refresh: _Refresh, renewal: Renewal, stale: Session, deadline: CallDeadline
+    ) -> None:
+        """Make a session in place of ``stale``, and let the waiting threads know."""
+        failure: Exception | None = None
+        is_declined = False
+        try:
+            session = renewal(deadline)
+            with self._lock:
+                if self._is_current(stale):  # else somebody logged in or out meanwhile
+                    if session is None or session.token == stale.token:
+                        is_declined = True
+                    else:
+                        self._session = session
+        except Exception as error:
+            failure = error
+            raise
+        finally:
+            with self._lock:
+                if self._refresh is refresh:
+                    self._refresh = None
+            refresh.finish(failure, is_declined)
+
+    def _by_application(self, deadline: CallDeadline) -> Session | None:
+        """Let the application renew the session."""
+        stale = self._session
+        if stale is None or self._renew_session is None:
+            return None
+        fresh = self._renew_session(stale)
+        if fresh is None:  # it may have logged in
+            return self._session
+        if isinstance(fresh, str) and fresh:
+            return Session(token=fresh, user_id=stale.user_id, user=stale.user)
+        if isinstance(fresh, Session) and fresh.token:
+            return fresh
+        kind = type(fresh).__name__
+        raise ArgumentTypeError(f"renew_session must return a token or a Session, not {kind}")
+
+    def _is_current(self, session: Session) -> bool:
+        return self._session is not None and self._session.token == session.token
+
+
+class _Refresh:
+    """One renewal under way: the thread that runs it, and its outcome for the threads that wait for it."""
+
+    def __init__(self) -> None:
+        self.thread = get_ident()
+        self._future: Future[bool] = Future()
+
+    def finish(self, failure: Exception | None, is_declined: bool) -> None:
+        """Set the outcome: none of a renewal that only ran out of time, so that another thread tries."""
+        if failure is None or isinstance(failure, ApiTimeoutError):
+            self._future.set_result(not is_declined)
+        else:
+            self._future.set_exception(failure)
+
+    def wait(self, deadline: CallDeadline) -> None:
+        """Wait for the outcome.
+
+        Raises:
+            TimeoutError: The deadline passed before.
+        """
+        wait([self._future], timeout=deadline.remaining())
+        if not self._future.done():
+            raise TimeoutError("the session was not renewed in time")
+
+    def may_have_succeeded(self) -> bool:
+        """Tell whether to look at the session again; raise the failure, if there was one."""
+        return self._future.result()
+
+
+def expiry_of(text: str) -> datetime | None:
+    """Read CB-Token-ExpirationDate, such as "2021-10-09 16:56:41 UTC"."""
+    return as_time(text.removesuffix("UTC").rstrip())

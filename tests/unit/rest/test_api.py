@@ -1,0 +1,25 @@
+import pytest
+
+from connectycube.errors import UnexpectedResponseError
+from connectycube.rest._api import safe_url
+
+
+@pytest.mark.parametrize(
+    "url", ["https://s3.example/a?b=c", "http://127.0.0.1:5/x", "http://localhost/x"]
+)
+def test_tls_and_this_machine_are_safe(url):
+    assert safe_url(url) == url
+
+
+def test_a_relative_url_is_of_the_base():
+    assert safe_url("/b?c", "https://s3.example/a") == "https://s3.example/b?c"
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["http://s3.example/a?token=S3CRET", "ftp://localhost/token=", "http://[/", "https://", "a"],
+)
+def test_everything_else_is_not_and_shows_no_secret(url):
+    with pytest.raises(UnexpectedResponseError, match="not safe") as caught:
+        safe_url(url)
+    assert "S3CRET" not in str(caught.value) + caught.value.url
