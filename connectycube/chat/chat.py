@@ -35,8 +35,8 @@ from ..models import (
     SystemMessage,
     User,
 )
-from ..models.fields import as_int
-from ..models.user import check_user_id
+from ..models._json import as_int
+from ..models.users import check_user_id
 from .contacts import Contacts
 from .credentials import SessionCredentials, first_credentials
 from .driver import Driver

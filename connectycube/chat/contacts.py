@@ -9,7 +9,7 @@ from .._deadline import Deadline
 from ..config import Config
 from ..errors import ArgumentValueError
 from ..models import ContactListItem, User
-from ..models.user import check_user_id
+from ..models.users import check_user_id
 from .driver import Driver
 from .protocol import namespaces as ns
 from .protocol.addresses import Addresses

@@ -12,7 +12,7 @@ from .._forks import register_for_fork
 from ..config import Config
 from ..errors import ArgumentValueError, ChatError, ChatTimeoutError, StanzaError
 from ..models import PrivacyItem, PrivacyListNames, User
-from ..models.user import check_user_id
+from ..models.users import check_user_id
 from .driver import Driver
 from .ids import new_id
 from .protocol import namespaces as ns

@@ -1,11 +1,14 @@
 """What travels between the rooms: frozen attrs classes, lenient when read, strict when sent."""
 
-from .abandoned import Abandoned
-from .contact import AddressBookResult, Contact
-from .contact_list import ContactListItem, PrivacyItem, PrivacyListNames
-from .custom_object import CustomObject
-from .deletion import DeleteResult
-from .dialog import Dialog, DialogRef, DialogType
+from .contacts import (
+    AddressBookResult,
+    Contact,
+    ContactListItem,
+    PrivacyItem,
+    PrivacyListNames,
+)
+from .custom_objects import CustomObject
+from .dialogs import Dialog, DialogRef, DialogType
 from .events import (
     CallbackFailure,
     ChatState,
@@ -24,12 +27,18 @@ from .events import (
     StateChange,
     Typing,
 )
-from .file import File
-from .message import Attachment, Message
-from .page import Page
+from .files import File
+from .messages import Attachment, Message
 from .push import PushEvent, PushSubscription
-from .results import SearchResult, SystemMessage, UnreadCount
-from .user import Session, User
+from .results import (
+    Abandoned,
+    DeleteResult,
+    Page,
+    SearchResult,
+    SystemMessage,
+    UnreadCount,
+)
+from .users import Session, User
 
 __all__ = [
     "Abandoned",

@@ -7,8 +7,8 @@ from typing import Any
 
 from attrs import field, frozen
 
-from .dialog import DialogRef
-from .message import Message
+from .dialogs import DialogRef
+from .messages import Message
 
 __all__ = [
     "CallbackFailure",

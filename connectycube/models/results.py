@@ -1,18 +1,69 @@
-"""What the service answers to calls that are not about one thing: counts, a system message, a search."""
+"""What calls return that is no single record: pages, counts, deletions, a search, the end of a connection."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from typing import Any
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, Generic, TypeVar
 
-from attrs import field, frozen
+from attrs import asdict, field, frozen
 
-from .dialog import Dialog, DialogRef
-from .fields import as_int, as_mapping, as_string, read, wire
-from .message import Message
-from .user import User
+from ._json import as_int, as_mapping, as_string, as_strings, read, wire
+from .dialogs import Dialog, DialogRef
+from .messages import Message
+from .users import User
 
-__all__ = ["SearchResult", "SystemMessage", "UnreadCount"]
+__all__ = [
+    "Abandoned",
+    "DeleteResult",
+    "Page",
+    "SearchResult",
+    "SystemMessage",
+    "UnreadCount",
+]
+
+Item = TypeVar("Item")
+
+
+@frozen(kw_only=True, slots=True)
+class Page(Generic[Item]):
+    """A page of what a list call found; iterating it gives the items.
+
+    ``total_entries``, ``skip`` and ``limit`` are None where the service does not say them.
+    """
+
+    items: tuple[Item, ...] = field(default=())
+    total_entries: int | None = field(default=None)
+    skip: int | None = field(default=None)
+    limit: int | None = field(default=None)
+
+    def __iter__(self) -> Iterator[Item]:
+        return iter(self.items)
+
+    def __len__(self) -> int:
+        return len(self.items)
+
+    def __getitem__(self, index: int) -> Item:
+        return self.items[index]
+
+
+def _ids(value: Any) -> tuple[str, ...] | None:
+    """Read ``{"ids": […]}``, or the bare list."""
+    return as_strings(value.get("ids") if as_mapping(value) is not None else value)
+
+
+@frozen(kw_only=True, slots=True)
+class DeleteResult:
+    """The ids that were ``deleted``, that do not exist, and that this user may not delete."""
+
+    deleted: tuple[str, ...] = wire("SuccessfullyDeleted", _ids, default=())
+    not_found: tuple[str, ...] = wire("NotFound", _ids, default=())
+    not_permitted: tuple[str, ...] = wire("WrongPermissions", _ids, default=())
+    extra: Mapping[str, Any] = field(factory=dict)
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> DeleteResult:
+        """Decode the service's answer to a deletion of several."""
+        return read(cls, data)
 
 
 @frozen(kw_only=True, slots=True)
@@ -81,3 +132,33 @@ def _objects(found: Mapping[str, Any], name: str) -> Iterable[dict[str, Any]]:
 
 def _message(data: dict[str, Any]) -> Message:
     return Message.from_json(data, dialog=DialogRef(id=as_string(data.get("chat_dialog_id"))))
+
+
+@frozen(kw_only=True)
+class Abandoned:
+    """What was left undone when a chat connection had ended, or its time for that was over; all counts.
+
+    It is true if there is anything, and its text names what there is.
+    """
+
+    queued: int = 0
+    """Events of the server that no receiver has been called with yet."""
+    running: int = 0
+    """Receivers, and callbacks of messages, that had not returned."""
+    unsent: int = 0
+    """Messages that have certainly not reached the server: their outcome is *failed*."""
+    unacknowledged: int = 0
+    """Messages that the server has not acknowledged: their outcome is *unknown*."""
+
+    def __bool__(self) -> bool:
+        return any(asdict(self).values())
+
+    def __str__(self) -> str:
+        counts = (
+            (self.queued, "queued event"),
+            (self.running, "running receiver"),
+            (self.unsent, "unsent message"),
+            (self.unacknowledged, "unacknowledged message"),
+        )
+        words = [f"{count} {what}{'s' if count > 1 else ''}" for count, what in counts if count]
+        return ", ".join(words) or "nothing"

@@ -8,7 +8,7 @@ from typing import TypeVar
 from .._checks import check_id
 from ..errors import ArgumentTypeError, ArgumentValueError
 from ..models import DialogRef, Message, User
-from ..models.user import check_user_id
+from ..models.users import check_user_id
 
 __all__ = ["check_dialog", "check_dialog_id", "check_each", "check_message_id", "check_user_id"]
 

@@ -21,7 +21,7 @@ from ..errors import (
     ValidationError,
 )
 from ..models import Page
-from ..models.fields import as_int
+from ..models._json import as_int
 from ._http import Response
 from ._redact import redact_text, redact_url
 

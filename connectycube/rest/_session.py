@@ -13,7 +13,7 @@ from attrs import evolve
 from .._checks import check_callable
 from ..errors import ApiTimeoutError, ArgumentTypeError
 from ..models import Session
-from ..models.fields import as_time
+from ..models._json import as_time
 from ._deadline_adapter import CallDeadline
 
 __all__ = ["ApplicationRenewal", "Renewal", "SessionState", "expiry_of"]

@@ -13,7 +13,7 @@ from attrs import evolve
 from .._checks import check_bool, check_json_object, check_str
 from ..errors import ArgumentTypeError, ArgumentValueError
 from ..models import DeleteResult, Dialog, DialogRef, DialogType, Message, Page, User
-from ..models.fields import as_bool
+from ..models._json import as_bool
 from ._api import Api
 from ._arguments import (
     check_dialog,

@@ -25,7 +25,7 @@ from ..models import (
     UnreadCount,
     User,
 )
-from ..models.fields import as_ints, as_string, reader_of
+from ..models._json import as_ints, as_string, reader_of
 from ._api import Api, Query
 from ._arguments import (
     check_dialog,

@@ -27,7 +27,7 @@ from ...models import (
     SystemMessage,
     Typing,
 )
-from ...models.fields import as_int, as_time, maker_of
+from ...models._json import as_int, as_time
 from . import namespaces as ns
 from .addresses import Addresses, bare
 from .encoding import RESERVED, SYSTEM_NOTIFICATIONS
@@ -298,9 +298,6 @@ def _reactions(stanza: MessageStanza, addresses: Addresses, me: int) -> Delivery
     )
 
 
-_new_message = maker_of(Message)  # for each message that comes
-
-
 def _message(stanza: MessageStanza, addresses: Addresses, me: int) -> Delivery | Unreported:
     origin = _origin(stanza, addresses, me)
     if origin is None:
@@ -312,7 +309,7 @@ def _message(stanza: MessageStanza, addresses: Addresses, me: int) -> Delivery |
         # History knows a message without an id of its own kind by the server's.
         message_id = _text_param(stanza, "message_id") or message_id
     destroy = stanza.others.get(_DESTROY)
-    message = _new_message(
+    message = Message(
         id=message_id,
         dialog_id=origin.dialog.id,
         body=stanza.body,

@@ -13,7 +13,7 @@ from typing import Any
 from ..._checks import check_bool, check_int, check_str
 from ...errors import ArgumentTypeError, ArgumentValueError
 from ...models import Attachment, Message
-from ...models.fields import EPOCH
+from ...models._json import EPOCH
 from . import namespaces as ns
 from .markup import attribute, check_name, check_text, text
 

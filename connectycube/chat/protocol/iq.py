@@ -9,7 +9,7 @@ from attrs import field, frozen
 
 from ...errors import UnexpectedAnswerError
 from ...models import LastActivity
-from ...models.fields import as_int
+from ...models._json import as_int
 from . import namespaces as ns
 from .addresses import Addresses, bare
 from .decoding import Delivery, error_of

@@ -14,7 +14,7 @@ from attrs import evolve, frozen
 from ..._checks import check_bool, check_int, check_list, check_one_of, check_str
 from ...errors import ArgumentTypeError, ArgumentValueError
 from ...models import PrivacyItem, PrivacyListNames
-from ...models.fields import as_int
+from ...models._json import as_int
 from . import namespaces as ns
 from .addresses import Addresses
 from .markup import attribute, check_text

@@ -30,7 +30,7 @@ from connectycube.chat.protocol.outbox import Submission
 from connectycube.config import Config
 from connectycube.errors import ConnectionLostError, QueueOverflowError
 from connectycube.models import ChatState, DialogRef, Message
-from connectycube.models.fields import EPOCH
+from connectycube.models._json import EPOCH
 from tests.support.simulation.simulated import ADDRESSES, BOB, HOST, PASSWORD, Link, Server, config
 
 

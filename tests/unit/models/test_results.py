@@ -1,7 +1,7 @@
 import pytest
 from hypothesis import given
 
-from connectycube.models import DeleteResult, SearchResult, SystemMessage, UnreadCount
+from connectycube.models import DeleteResult, Page, SearchResult, SystemMessage, UnreadCount
 from tests.support.damage import damaged
 from tests.support.examples import DIALOG, MESSAGE, USER
 
@@ -70,3 +70,17 @@ def test_a_damaged_system_message_is_read(data):
 @given(damaged(FOUND))
 def test_a_damaged_search_result_is_read(data):
     SearchResult.from_json(data, me=85)
+
+
+# --- pages
+
+
+def test_a_page_is_read_like_a_sequence():
+    page = Page(items=("a", "b", "c"))
+    assert list(page) == ["a", "b", "c"]
+    assert (len(page), page[0], page[-1]) == (3, "a", "c")
+
+
+def test_an_empty_page_is_false():
+    assert not Page()
+    assert Page(items=(0,))

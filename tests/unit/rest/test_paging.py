@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from connectycube.errors import ArgumentTypeError, ArgumentValueError
 from connectycube.models import Message, Page
-from connectycube.models.fields import EPOCH
+from connectycube.models._json import EPOCH
 from connectycube.rest._paging import by_id, check_page_size, iterate_pages, messages_by_time
 
 SIZES = st.integers(2, 25)

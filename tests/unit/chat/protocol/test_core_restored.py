@@ -14,7 +14,7 @@ from connectycube.errors import (
     SendDeferredError,
 )
 from connectycube.models import ChatState, DialogRef, Message
-from connectycube.models.fields import EPOCH
+from connectycube.models._json import EPOCH
 from tests.support.inside import session_of
 from tests.support.simulation.service import Service
 from tests.support.simulation.simulated import ADDRESSES, ALICE, BOB, Server, text_message

@@ -34,7 +34,7 @@ from connectycube.models import (
     MessageEdit,
     SystemMessage,
 )
-from connectycube.models.fields import EPOCH
+from connectycube.models._json import EPOCH
 from tests.unit.chat.protocol.stanzas import (
     ALICE,
     BOB,

@@ -15,7 +15,7 @@ from connectycube.chat.protocol.recovery import Recovery
 from connectycube.chat.protocol.seen_messages import SeenMessages
 from connectycube.config import Limits
 from connectycube.models import ChatState, DialogRef, DialogType, Message, RecoveryFailure
-from connectycube.models.fields import EPOCH
+from connectycube.models._json import EPOCH
 from tests.support.inside import session_of
 from tests.support.simulation.service import Service
 from tests.support.simulation.simulated import ADDRESSES, ALICE, BOB, config

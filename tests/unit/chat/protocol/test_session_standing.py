@@ -13,7 +13,7 @@ from connectycube.chat.protocol.encoding import encode_message
 from connectycube.chat.protocol.outbox import Submission
 from connectycube.errors import NotConnectedError, StanzaError
 from connectycube.models import ChatState, DialogRef, LastActivity, Message, Presence
-from connectycube.models.fields import EPOCH
+from connectycube.models._json import EPOCH
 from tests.support.inside import session_of
 from tests.support.simulation.simulated import (
     ADDRESSES,

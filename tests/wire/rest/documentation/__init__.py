@@ -13,7 +13,7 @@ from typing import Any
 from attrs import field, frozen
 
 from connectycube import ConnectyCube
-from connectycube.models.fields import EPOCH
+from connectycube.models._json import EPOCH
 
 APP_ID = 7
 AUTH_KEY = "the-auth-key"

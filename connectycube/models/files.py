@@ -8,7 +8,7 @@ from typing import Any
 
 from attrs import field, frozen
 
-from .fields import as_bool, as_int, as_mapping, as_string, as_time, read, wire
+from ._json import as_bool, as_int, as_mapping, as_string, as_time, read, wire
 
 __all__ = ["File"]
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from attrs import field, frozen
 
-from .fields import as_bool, as_int, as_ints, as_mapping, as_string, as_strings, as_time, read, wire
+from ._json import as_bool, as_int, as_ints, as_mapping, as_string, as_strings, as_time, read, wire
 
 __all__ = ["Dialog", "DialogRef", "DialogType"]
 

@@ -10,7 +10,7 @@ from attrs import field, frozen
 
 from .._checks import check_int
 from ..errors import ArgumentValueError
-from .fields import as_bool, as_int, as_mapping, as_string, as_strings, as_time, read, wire
+from ._json import as_bool, as_int, as_mapping, as_string, as_strings, as_time, read, wire
 
 __all__ = ["Session", "User", "check_user_id"]
 

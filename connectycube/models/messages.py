@@ -8,8 +8,7 @@ from typing import Any
 
 from attrs import field, fields, frozen
 
-from .dialog import DialogRef
-from .fields import (
+from ._json import (
     as_bool,
     as_float,
     as_int,
@@ -20,6 +19,7 @@ from .fields import (
     read,
     wire,
 )
+from .dialogs import DialogRef
 
 __all__ = ["Attachment", "Message"]
 

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from connectycube.models import fields
+from connectycube.models import _json as fields
 from tests.support.damage import JSON
 
 READERS = [
@@ -154,34 +154,6 @@ def test_a_field_that_must_be_known_is_missed_by_name():
         fields.read(Thing, {}, into="rest")
     with pytest.raises(TypeError, match="colour"):
         fields.read(Thing, {}, into="rest", owner="me", colour="red")
-
-
-# --- maker_of
-
-
-def test_what_is_made_is_what_is_built():
-    make = fields.maker_of(Thing)
-    moment = fields.EPOCH
-    for values in (
-        {"owner": "me"},
-        {
-            "owner": "me",
-            "name": "n",
-            "numbers": (1,),
-            "moment": moment,
-            "own": True,
-            "rest": {"a": 1},
-        },
-    ):
-        made = make(**values)
-        assert made == Thing(**values) and type(made) is Thing
-        with pytest.raises(attrs.exceptions.FrozenInstanceError):
-            made.name = "other"
-    assert make(owner="me").rest is not make(owner="me").rest
-    with pytest.raises(TypeError, match="owner"):
-        make()
-    with pytest.raises(TypeError, match="colour"):
-        make(owner="me", colour="red")
 
 
 def test_what_is_read_is_as_frozen_as_what_is_built():
