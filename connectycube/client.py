@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable
 from datetime import datetime
 from types import TracebackType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import attrs
 
 from ._checks import check_int, check_str
-from .config import Config
+from .config import Config, ConfigFields
 from .errors import ArgumentTypeError, ArgumentValueError
 from .models import CustomObject, DialogRef, Message, SearchResult, Session, User
 from .rest._api import Api
@@ -23,10 +23,12 @@ from .rest.dialogs import Dialogs
 from .rest.files import Files
 from .rest.messages import Messages
 from .rest.push import Push
-from .rest.sessions import Sessions
+from .rest.sessions import Credentials, Sessions
 from .rest.users import Users
 
 if TYPE_CHECKING:
+    from typing_extensions import Unpack  # mypy brings it; nothing imports it at run time
+
     from .chat import Chat, History
 
 __all__ = ["ConnectyCube"]
@@ -38,14 +40,24 @@ class ConnectyCube:
     """One user of a ConnectyCube application; every method may be called from any thread.
 
     Make it with ``app_id``, ``auth_key`` and other fields of :class:`Config`, with ``config=``, or with
-    :meth:`from_env`. Nothing is sent and no thread starts before the first call. It is a context manager
-    that closes.
+    :meth:`from_env`. Nothing is sent and no thread starts before the first call. As a context manager it
+    closes itself.
 
-    ``renew_session`` is called when the session has ended, in the thread of the call that noticed, with
-    the old Session; it returns a new token, a Session, or None (then it may have called ``login``). Without
-    it a session of :meth:`login` is made again with the same credentials.
+    Args:
+        config: The configuration; or give its fields as keyword arguments.
+        renew_session: A function that renews a session which has ended. It is called with the old
+            Session, in the thread of the call that noticed the end, and returns a new token, a Session,
+            or None (then it may have called ``login``). Without it a session of :meth:`login` is created
+            again with the same credentials.
+        transport: What sends the REST requests: any object with a method ``send(request)``, such as
+            ``connectycube.testing.MockTransport``. By default they go over the network. The client does
+            not close a transport that it was given.
+        fields: The fields of Config, instead of ``config``.
 
-    Raises ArgumentTypeError and ArgumentValueError, naming the argument.
+    Raises:
+        ArgumentTypeError: An argument has the wrong type, is missing or does not exist; the error names
+            it.
+        ArgumentValueError: An argument has a wrong value; the error names it.
     """
 
     def __init__(
@@ -54,7 +66,7 @@ class ConnectyCube:
         config: Config | None = None,
         renew_session: ApplicationRenewal | None = None,
         transport: HttpTransport | None = None,
-        **fields: Any,
+        **fields: Unpack[ConfigFields],
     ) -> None:
         self._config = _config_of(config, fields)
         self._become(Api(self._config, renew_session=renew_session, transport=transport))
@@ -78,13 +90,17 @@ class ConnectyCube:
         *,
         renew_session: ApplicationRenewal | None = None,
         transport: HttpTransport | None = None,
-        **overrides: Any,
+        **overrides: Unpack[ConfigFields],
     ) -> ConnectyCube:
-        """Make a client from the CONNECTYCUBE_* variables; fields of Config take precedence.
+        """Make a client from the CONNECTYCUBE_* environment variables.
 
-        ``renew_session`` is the same as for the class itself.
+        Args:
+            renew_session: A function that renews a session which has ended, as for the class.
+            transport: What sends the REST requests, as for the class.
+            overrides: Fields of Config, which take precedence over the variables.
 
-        Raises ArgumentValueError that names the variable which is missing or wrong.
+        Raises:
+            ArgumentValueError: A variable is missing or wrong; the error names it.
         """
         config = Config.from_env(**overrides)
         return cls(config=config, renew_session=renew_session, transport=transport)
@@ -119,20 +135,44 @@ class ConnectyCube:
         email: str | None = None,
         password: str | None = None,
         provider: str | None = None,
+        token: str | None = None,
+        secret: str | None = None,
+        project_id: str | None = None,
+        access_token: str | None = None,
         guest: bool = False,
         full_name: str | None = None,
         timeout: float | None = None,
-        **keys: str,
     ) -> User:
-        """Create a session of a user, and return the user.
+        """Create a session of a user, and use it from now on. (Server API: Create session token.)
 
-        The user is named by ``login`` or ``email`` with ``password``; by ``provider`` with its keys (see
-        :meth:`Sessions.create <connectycube.rest.sessions.Sessions.create>`); or is a ``guest``, made for
-        a day, with a ``full_name``. An earlier session is replaced, and stays alive at the service.
-        ``timeout`` is seconds.
+        There are three ways to name the user: ``login`` or ``email`` with a ``password``; a ``provider``
+        with its keys; or ``guest``. An earlier session of this client is replaced, and stays alive at the
+        service. When the service ends the session, the next call creates another one with the same
+        credentials; not for guests, who would be somebody else.
 
-        Raises ArgumentTypeError, ArgumentValueError, ApiAuthenticationError for a wrong password, ApiError.
-        Source: server API, "Create session token".
+        Args:
+            login: The user's login.
+            email: The user's e-mail address, instead of the login.
+            password: The user's password. With the provider "custom_identity" it is the one that the
+                identity provider wants, if any.
+            provider: "facebook" (needs token), "twitter" (token, secret), "firebase_phone" or
+                "firebase_email" (project_id, access_token), or "custom_identity" (token).
+            token: The token that the provider gave the user.
+            secret: The secret that belongs to a token of Twitter.
+            project_id: The id of the Firebase project.
+            access_token: The access token of Firebase.
+            guest: True creates a new user who lives for a day.
+            full_name: The name of a guest.
+            timeout: Seconds for the whole call; by default those of ``Config.timeouts``.
+
+        Returns:
+            The user.
+
+        Raises:
+            ArgumentTypeError: An argument has the wrong type; the error names it.
+            ArgumentValueError: An argument has a wrong value; the error names it.
+            ApiAuthenticationError: The credentials are wrong.
+            ApiError: The call failed; a subclass says how.
         """
         if provider is None and not guest and login is None and email is None:
             raise ArgumentValueError("give login or email with password, a provider, or guest=True")
@@ -141,22 +181,35 @@ class ConnectyCube:
             email=email,
             password=password,
             provider=provider,
+            token=token,
+            secret=secret,
+            project_id=project_id,
+            access_token=access_token,
             guest=guest,
             full_name=full_name,
             timeout=timeout,
-            **keys,
         )
         return _user_of(session) or User()
 
     def for_user(
-        self, *, renew_session: ApplicationRenewal | None = None, **credentials: Any
+        self,
+        *,
+        renew_session: ApplicationRenewal | None = None,
+        **credentials: Unpack[Credentials],
     ) -> ConnectyCube:
-        """Return another client that shares this one's connections, logged in with ``credentials``.
+        """Return another client, logged in as another user, which shares this client's connections.
 
-        The arguments are those of :meth:`login`, and ``renew_session``. This client's session stays as it
-        is; closing the other one leaves the connections open.
+        This client's session stays as it is. Closing the other client leaves the connections open.
 
-        Raises what :meth:`login` raises.
+        Args:
+            renew_session: A function that renews a session of the other client, as for the class.
+            credentials: The arguments of :meth:`login`.
+
+        Raises:
+            ArgumentTypeError: An argument has the wrong type; the error names it.
+            ArgumentValueError: An argument has a wrong value; the error names it.
+            ApiAuthenticationError: The credentials are wrong.
+            ApiError: The call failed; a subclass says how.
         """
         other = self._sibling(renew_session)
         other.login(**credentials)
@@ -169,12 +222,19 @@ class ConnectyCube:
         user_id: int | None = None,
         renew_session: ApplicationRenewal | None = None,
     ) -> ConnectyCube:
-        """Return another client that shares this one's connections, with a session that exists already.
+        """Return another client for a session that exists already, which shares this client's connections.
 
-        Nothing is sent. ``user_id`` spares the question to the service that the chat would need.
-        Without ``renew_session`` the end of the session is a ApiAuthenticationError.
+        Nothing is sent.
 
-        Raises ArgumentTypeError, ArgumentValueError.
+        Args:
+            token: The token of the session.
+            user_id: The id of its user, if it is known. Otherwise the chat asks the service for it.
+            renew_session: A function that renews the session, as for the class. Without it the end of
+                the session is an ApiAuthenticationError.
+
+        Raises:
+            ArgumentTypeError: An argument has the wrong type; the error names it.
+            ArgumentValueError: An argument has a wrong value; the error names it.
         """
         check_str("token", token)
         if user_id is not None:
@@ -191,10 +251,13 @@ class ConnectyCube:
         return other
 
     def logout(self, *, timeout: float | None = None) -> None:
-        """End the session at the service; nothing happens if there is none.
+        """End the session at the service; nothing happens if there is none. (Server API: Destroy session.)
 
-        ``timeout`` is seconds. Raises ApiError, and the session stays.
-        Source: server API, "Destroy session".
+        Args:
+            timeout: Seconds for the whole call; by default those of ``Config.timeouts``.
+
+        Raises:
+            ApiError: The call failed, and the session stays.
         """
         self._sessions.destroy(timeout=timeout)
 
@@ -212,12 +275,12 @@ class ConnectyCube:
 
     @property
     def dialogs(self) -> Dialogs:
-        """Dialogs: made, listed, changed, deleted; occupants, admins, notifications."""
+        """Dialogs: create, list, change and delete them; occupants, admins, notifications."""
         return self._dialogs
 
     @property
     def messages(self) -> Messages:
-        """Messages: listed, made, changed, deleted; unread counts and reactions."""
+        """Messages: list, create, change and delete them; unread counts and reactions."""
         return self._messages
 
     @property
@@ -243,20 +306,40 @@ class ConnectyCube:
     def report_user(
         self, user: int | User, reason: str, *, timeout: float | None = None
     ) -> CustomObject:
-        """Report a user to the moderators: a record of class UserReports, which the application has.
+        """Report a user to the moderators. (Guide: Moderation, Report user.)
 
-        ``timeout`` is seconds. Raises ArgumentTypeError, ArgumentValueError, NotFoundError, ApiError.
-        Guide: Moderation, "Report user".
+        A report is a record of class UserReports, which the application must have.
+
+        Args:
+            user: The user, as an id or a User.
+            reason: The reason, as free text.
+            timeout: Seconds for the whole call; by default those of ``Config.timeouts``.
+
+        Raises:
+            ArgumentTypeError: An argument has the wrong type; the error names it.
+            ArgumentValueError: An argument has a wrong value; the error names it.
+            NotFoundError: The application has no class UserReports.
+            ApiError: The call failed; a subclass says how.
         """
         return self._custom_objects.report_user(user, reason, timeout=timeout)
 
     def report_message(
         self, message: str | Message, reason: str, *, timeout: float | None = None
     ) -> CustomObject:
-        """Report a message to the moderators: a record of class MessageReports, which the application has.
+        """Report a message to the moderators. (Guide: Moderation, Report message.)
 
-        ``timeout`` is seconds. Raises ArgumentTypeError, ArgumentValueError, NotFoundError, ApiError.
-        Guide: Moderation, "Report message".
+        A report is a record of class MessageReports, which the application must have.
+
+        Args:
+            message: The message, as an id or a Message.
+            reason: The reason, as free text.
+            timeout: Seconds for the whole call; by default those of ``Config.timeouts``.
+
+        Raises:
+            ArgumentTypeError: An argument has the wrong type; the error names it.
+            ArgumentValueError: An argument has a wrong value; the error names it.
+            NotFoundError: The application has no class MessageReports.
+            ApiError: The call failed; a subclass says how.
         """
         return self._custom_objects.report_message(message, reason, timeout=timeout)
 
@@ -272,13 +355,22 @@ class ConnectyCube:
     ) -> SearchResult:
         """Find dialogs by their name and messages by their body, with the users concerned.
 
-        The service looks for ``text``, of five characters at least, as it is written; in at most ten
-        ``dialogs``; between ``start`` and ``end``, which are three months apart at most. These are aware
-        datetimes or unix seconds, in either order: the service calls the newer one the start. The older
-        one alone is ``end``. ``limit`` is at most 100 results, ``timeout`` seconds.
+        (Server API: Global search.)
 
-        Raises ArgumentTypeError, ArgumentValueError, ValidationError, ApiError.
-        Source: server API, "Global search".
+        Args:
+            text: The text to look for, as it is written; the service wants at least five characters.
+            dialogs: The dialogs to look into, at most ten; None for all.
+            start: The newer end of the time span, as an aware datetime or unix seconds. The two ends may
+                be given in either order; the service allows three months between them.
+            end: The older end of the time span; it may be given alone.
+            limit: The largest number of results, at most 100.
+            timeout: Seconds for the whole call; by default those of ``Config.timeouts``.
+
+        Raises:
+            ArgumentTypeError: An argument has the wrong type; the error names it.
+            ArgumentValueError: An argument has a wrong value; the error names it.
+            ValidationError: The service refuses the text or the time span.
+            ApiError: The call failed; a subclass says how.
         """
         return search(
             self._api,
@@ -294,7 +386,7 @@ class ConnectyCube:
 
     @property
     def chat(self) -> Chat:
-        """The real-time connection of this user; made on first use, connected by ``chat.login()``."""
+        """The real-time connection of this user; created on first use, connected by ``chat.login()``."""
         if self._chat is None:
             from .chat import Chat
 
@@ -312,7 +404,7 @@ class ConnectyCube:
     ) -> tuple[User, str]:
         """Return the session's user and its token, which is a password for the chat.
 
-        The session is renewed, where it can be, if it has expired or its token is the ``refused`` one.
+        The session is renewed, if it can be, when it has expired or its token is the ``refused`` one.
         ``timeout`` is seconds.
         """
         if timeout is not None:
@@ -325,7 +417,7 @@ class ConnectyCube:
         return _user_of(session) or User(id=session.user_id), session.token
 
     def _history(self) -> History:
-        """Return what the chat may ask of history."""
+        """Return the functions with which the chat reads history."""
         from .chat import History
 
         return History(
@@ -348,7 +440,7 @@ class ConnectyCube:
     # --- the end --------------------------------------------------------------------------------
 
     def close(self) -> None:
-        """Close the connections, the chat's too. The session stays alive: see :meth:`logout`."""
+        """Close the connections, also that of the chat. The session stays alive: :meth:`logout` ends it."""
         if self._chat is not None:
             self._chat.destroy()
         self._api.close()
@@ -365,7 +457,7 @@ class ConnectyCube:
         self.close()
 
 
-def _config_of(config: object, fields: dict[str, Any]) -> Config:
+def _config_of(config: object, fields: ConfigFields) -> Config:
     if config is not None:
         if not isinstance(config, Config):
             raise ArgumentTypeError(f"config must be a Config, not {type(config).__name__}")

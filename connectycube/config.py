@@ -5,7 +5,7 @@ from __future__ import annotations
 import ipaddress
 import os
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypedDict
 from urllib.parse import urlsplit
 
 from attrs import Attribute, evolve, field, frozen
@@ -13,7 +13,18 @@ from attrs import Attribute, evolve, field, frozen
 from ._checks import check_bool, check_callable, check_int, check_number, check_str
 from .errors import ApiError, ArgumentTypeError, ArgumentValueError
 
-__all__ = ["Config", "Limits", "ReconnectPolicy", "RequestRecord", "RetryPolicy", "Timeouts"]
+if TYPE_CHECKING:
+    from typing_extensions import Unpack  # mypy brings it; nothing imports it at run time
+
+__all__ = [
+    "Config",
+    "ConfigFields",
+    "Limits",
+    "ReconnectPolicy",
+    "RequestRecord",
+    "RetryPolicy",
+    "Timeouts",
+]
 
 
 def _seconds(instance: object, attribute: Attribute[float], value: object) -> None:
@@ -150,6 +161,31 @@ class Limits:
     """Bytes of stanzas that wait for the link or for the server's acknowledgement."""
 
 
+class ConfigFields(TypedDict, total=False):
+    """The fields of :class:`Config`, as keyword arguments of functions that make or change one."""
+
+    app_id: int
+    auth_key: str
+    auth_secret: str | None
+    api_url: str
+    chat_host: str
+    chat_port: int
+    ca_file: str | os.PathLike[str] | None
+    proxy: str | None
+    retry: RetryPolicy
+    on_request: Callable[[RequestRecord], None] | None
+    workers: int
+    auto_delivered: bool
+    join_rooms: bool
+    fill_gaps: bool
+    gap_overlap: float
+    typing_expires: float | None
+    durable: str | os.PathLike[str] | None
+    timeouts: Timeouts
+    reconnect: ReconnectPolicy
+    limits: Limits
+
+
 _ENVIRONMENT = {
     "app_id": "CONNECTYCUBE_APP_ID",
     "auth_key": "CONNECTYCUBE_AUTH_KEY",
@@ -280,7 +316,9 @@ class Config:
             )
 
     @classmethod
-    def from_env(cls, environ: Mapping[str, str] | None = None, **overrides: Any) -> Config:
+    def from_env(
+        cls, environ: Mapping[str, str] | None = None, **overrides: Unpack[ConfigFields]
+    ) -> Config:
         """Read the CONNECTYCUBE_* variables; keyword arguments take precedence.
 
         Variables: CONNECTYCUBE_APP_ID and _AUTH_KEY (required), _AUTH_SECRET, _API_URL, _CHAT_HOST,
@@ -305,7 +343,7 @@ class Config:
                 raise ArgumentValueError(f"{_ENVIRONMENT[name]} is not set (or pass {name}=…)")
         return cls(**values)
 
-    def replace(self, **changes: Any) -> Config:
+    def replace(self, **changes: Unpack[ConfigFields]) -> Config:
         """Return a copy with some fields changed, checked like a new one."""
         return evolve(self, **changes)
 

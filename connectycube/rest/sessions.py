@@ -1,4 +1,4 @@
-"""Sessions: with or without a user, signed where the application has a secret. (Guide: Authentication.)"""
+"""Sessions of a user or of the application, signed if the application has a secret."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import hmac
 import secrets
 import time
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import Any, TypedDict
 
 from attrs import evolve, frozen
 
@@ -19,14 +19,14 @@ from ._http import CallDeadline, Response
 from ._response import read_object, unexpected
 from ._session import expiry_of
 
-__all__ = ["PROVIDERS", "Provider", "Sessions", "signature_of"]
+__all__ = ["PROVIDERS", "Credentials", "Provider", "Sessions", "signature_of"]
 
 _PATH = ("session",)
 
 
 @frozen(kw_only=True)
 class Provider:
-    """Who vouches for a user, and with which keys; ``place`` is where the service expects them."""
+    """A provider that identifies users: its keys, and the place where the service expects them."""
 
     place: str
     required: tuple[str, ...]
@@ -43,6 +43,22 @@ PROVIDERS = {
 }
 
 
+class Credentials(TypedDict, total=False):
+    """The arguments of :meth:`ConnectyCube.login`, for functions that pass them on."""
+
+    login: str | None
+    email: str | None
+    password: str | None
+    provider: str | None
+    token: str | None
+    secret: str | None
+    project_id: str | None
+    access_token: str | None
+    guest: bool
+    full_name: str | None
+    timeout: float | None
+
+
 class Sessions:
     """The sessions of the REST API; every method may be called from any thread."""
 
@@ -56,39 +72,63 @@ class Sessions:
         email: str | None = None,
         password: str | None = None,
         provider: str | None = None,
+        token: str | None = None,
+        secret: str | None = None,
+        project_id: str | None = None,
+        access_token: str | None = None,
         guest: bool = False,
         full_name: str | None = None,
         timeout: float | None = None,
-        **keys: str,
     ) -> Session:
-        """Create a session and use it from now on: of a user, or without arguments of the application.
+        """Create a session and use it from now on. (Server API: Create session token.)
 
-        A user is named by ``login`` or ``email``, with ``password``; or by ``provider`` with its keys:
-        "facebook" (token), "twitter" (token, secret), "firebase_phone" and "firebase_email" (project_id,
-        access_token), "custom_identity" (token, and password where the identity provider wants one); or
-        is a ``guest``, made for a day, with a ``full_name``. When the service ends the session, the next
-        call makes another one with the same credentials, once; not for guests, who would be somebody
-        else. ``timeout`` is seconds.
+        There are three ways to name a user: ``login`` or ``email`` with a ``password``; a ``provider`` with
+        its keys; or ``guest``. Without arguments the session is of the application alone. When the service
+        ends the session, the next call creates another one with the same credentials; not for guests, who
+        would be somebody else.
 
-        Raises ArgumentTypeError, ArgumentValueError, ApiAuthenticationError for a wrong password, ApiError.
-        Source: server API, "Create session token".
+        Args:
+            login: The user's login.
+            email: The user's e-mail address, instead of the login.
+            password: The user's password. With the provider "custom_identity" it is the one that the
+                identity provider wants, if any.
+            provider: "facebook" (needs token), "twitter" (token, secret), "firebase_phone" or
+                "firebase_email" (project_id, access_token), or "custom_identity" (token).
+            token: The token that the provider gave the user.
+            secret: The secret that belongs to a token of Twitter.
+            project_id: The id of the Firebase project.
+            access_token: The access token of Firebase.
+            guest: True creates a new user who lives for a day.
+            full_name: The name of a guest.
+            timeout: Seconds for the whole call; by default those of ``Config.timeouts``.
+
+        Raises:
+            ArgumentTypeError: An argument has the wrong type; the error names it.
+            ArgumentValueError: An argument has a wrong value; the error names it.
+            ApiAuthenticationError: The credentials are wrong.
+            ApiError: The call failed; a subclass says how.
         """
         who: dict[str, Any]
         if full_name is not None and not guest:
             raise ArgumentValueError("full_name is for guests; other users have their own")
         named = {"login": login, "email": email, "password": password}
+        keys = _given(
+            {
+                "token": token,
+                "secret": secret,
+                "project_id": project_id,
+                "access_token": access_token,
+            }
+        )
         if check_bool("guest", guest):
-            _none_of("a guest", {"login": login, "email": email, "provider": provider, **keys})
-            who = {"user": _guest(full_name, password)}
+            _refuse(keys | _given({**named, "provider": provider}), "a guest")
+            who = {"user": _guest(full_name)}
         elif provider is not None:
-            _none_of("a provider", {"login": login, "email": email})
-            if password is not None:
-                keys["password"] = password
-            who = _vouched(provider, keys)
+            _refuse(_given({"login": login, "email": email}), "a provider")
+            who = _of_provider(provider, keys | _given({"password": password}))
         else:
-            if keys:
-                raise ArgumentTypeError(f"{', '.join(sorted(keys))}: only with a provider")
-            who = {} if not any(_given(named)) else {"user": _credentials(**named)}
+            _refuse(keys, "a login without a provider")
+            who = {"user": _credentials(**named)} if _given(named) else {}
 
         def renewal(deadline: CallDeadline) -> Session:
             return self._create(who, deadline)
@@ -98,10 +138,14 @@ class Sessions:
         return session
 
     def info(self, *, timeout: float | None = None) -> Session:
-        """Ask the service what it knows of the current session.
+        """Return what the service knows of the current session. (Server API: Get information about session.)
 
-        ``timeout`` is seconds. Raises ApiAuthenticationError if there is no session, ApiError.
-        Source: server API, "Get information about session".
+        Args:
+            timeout: Seconds for the whole call; by default those of ``Config.timeouts``.
+
+        Raises:
+            ApiAuthenticationError: There is no session.
+            ApiError: The call failed; a subclass says how.
         """
         return self._info(self._api.deadline(timeout))
 
@@ -109,10 +153,15 @@ class Sessions:
         return _session_of(self._api.call("GET", _PATH, timeout=deadline))
 
     def destroy(self, *, timeout: float | None = None) -> None:
-        """End the current session, here and at the service; nothing happens if there is none.
+        """End the current session, here and at the service. (Server API: Destroy session.)
 
-        ``timeout`` is seconds. Raises ApiError, and the session stays.
-        Source: server API, "Destroy session".
+        Nothing happens if there is none.
+
+        Args:
+            timeout: Seconds for the whole call; by default those of ``Config.timeouts``.
+
+        Raises:
+            ApiError: The call failed, and the session stays.
         """
         session = self._api.session
         if session is None:
@@ -126,18 +175,34 @@ class Sessions:
     def destroy_others(self, *, timeout: float | None = None) -> None:
         """End all sessions of the user at the service, except the current one.
 
-        ``timeout`` is seconds. Raises ApiAuthenticationError if there is no session, ApiError.
-        Source: the official SDKs, ``deleteSessionsExceptCurrent``.
+        (SDKs: deleteSessionsExceptCurrent.)
+
+        Args:
+            timeout: Seconds for the whole call; by default those of ``Config.timeouts``.
+
+        Raises:
+            ApiAuthenticationError: There is no session.
+            ApiError: The call failed; a subclass says how.
         """
         self._api.call("DELETE", (*_PATH, "list"), timeout=timeout)
 
     def identify(
         self, *, refused: str | None = None, timeout: float | None = None
     ) -> Session | None:
-        """Return the current session with its user, asked of the service if only its token is known.
+        """Return the current session with its user; the service is asked if only the token is known.
 
-        It is renewed first, where it can be, if it has expired or its token is ``refused``.
-        ``timeout`` is seconds. Raises ApiError. Source: server API, "Get information about session".
+        The session is renewed first, if it can be, when it has expired or its token is ``refused``. (Server
+        API: Get information about session.)
+
+        Args:
+            refused: A token that a server did not accept, or None.
+            timeout: Seconds for the whole call; by default those of ``Config.timeouts``.
+
+        Returns:
+            The session; None if there is none.
+
+        Raises:
+            ApiError: The call failed; a subclass says how.
         """
         deadline = self._api.deadline(timeout)
         session = self._api.live_session(refused=refused, timeout=deadline)
@@ -180,31 +245,31 @@ def _credentials(*, login: object, email: object, password: object) -> dict[str,
     }
 
 
-def _given(named: Mapping[str, object]) -> Iterator[str]:
-    return (name for name, value in named.items() if value is not None)
+def _given(arguments: Mapping[str, object]) -> dict[str, object]:
+    """Return the arguments that are not None."""
+    return {name: value for name, value in arguments.items() if value is not None}
 
 
-def _none_of(who: str, named: Mapping[str, object]) -> None:
-    """Refuse what does not go together with the way the user is named."""
-    for name in _given(named):
-        raise ArgumentTypeError(f"{name} does not go together with {who}")
+def _refuse(arguments: Mapping[str, object], kind: str) -> None:
+    """Refuse arguments that do not go together with the way in which the user is named."""
+    for name in arguments:
+        raise ArgumentTypeError(f"{name} does not go together with {kind}")
 
 
-def _guest(full_name: str | None, password: str | None) -> dict[str, str]:
-    _none_of("a guest", {"password": password})
+def _guest(full_name: str | None) -> dict[str, str]:
     guest = {"guest": "1"}
     if full_name is not None:
         guest["full_name"] = check_str("full_name", full_name)
     return guest
 
 
-def _vouched(provider: object, keys: Mapping[str, object]) -> dict[str, Any]:
-    """Return the service's fields for a user that a provider vouches for, checked."""
+def _of_provider(provider: object, keys: Mapping[str, object]) -> dict[str, Any]:
+    """Return the service's fields for a user whom a provider identifies, checked."""
     name = check_str("provider", provider)
     check_one_of("provider", name, PROVIDERS)
     known = PROVIDERS[name]
     for key in known.required:
-        if keys.get(key) is None:
+        if key not in keys:
             raise ArgumentTypeError(f"{key} is missing: {name} needs {', '.join(known.required)}")
     for key in keys:
         if key not in (*known.required, *known.optional):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypedDict
 
 from .._checks import check_int, check_list, check_str
 from ..errors import ArgumentTypeError, ArgumentValueError
@@ -22,7 +22,10 @@ from ._query import (
 )
 from ._response import read_object, read_page
 
-__all__ = ["USERS", "Users"]
+if TYPE_CHECKING:
+    from typing_extensions import Unpack  # mypy brings it; nothing imports it at run time
+
+__all__ = ["USERS", "UserKey", "Users"]
 
 _PATH = ("users",)
 _V2 = ("users", "v2")
@@ -57,6 +60,17 @@ USERS = QuerySchema(
 )
 
 
+class UserKey(TypedDict, total=False):
+    """The fields that name one user: exactly one of them is given."""
+
+    login: str
+    email: str
+    phone: str
+    external_id: str
+    facebook_id: str
+    twitter_id: str
+
+
 class Users:
     """The application's users; every method may be called from any thread."""
 
@@ -81,13 +95,34 @@ class Users:
         timezone: int | None = None,
         timeout: float | None = None,
     ) -> User:
-        """Sign a user up; no session is needed, and none is made.
+        """Sign a user up. No session is needed, and none is created. (Server API: User Sign Up.)
 
-        ``login`` or ``email`` (or both) and ``password`` are required. ``timezone`` is minutes from UTC,
-        ``avatar`` the uid of a file, ``timeout`` seconds.
+        ``password`` is required, and ``login`` or ``email`` or both.
 
-        Raises ArgumentTypeError, ArgumentValueError, ValidationError (the login is taken …), ApiError.
-        Source: server API, "User Sign Up".
+        Args:
+            password: The password.
+            login: The login, which no other user may have.
+            email: The e-mail address, which no other user may have.
+            full_name: The name to show.
+            phone: The phone number.
+            website: The URL of a website.
+            avatar: The uid of a file.
+            custom_data: Free text of the application.
+            external_id: The user's id in another system.
+            facebook_id: The user's id at Facebook.
+            twitter_id: The user's id at Twitter.
+            tags: Texts without commas, to find users by.
+            timezone: Minutes from UTC.
+            timeout: Seconds for the whole call; by default those of ``Config.timeouts``.
+
+        Returns:
+            The user, as the service created it.
+
+        Raises:
+            ArgumentTypeError: An argument has the wrong type; the error names it.
+            ArgumentValueError: An argument has a wrong value; the error names it.
+            ValidationError: The service refuses a value, for instance because the login is taken.
+            ApiError: The call failed; a subclass says how.
         """
         texts = {
             "login": login,
@@ -135,14 +170,40 @@ class Users:
         old_password: str | None = None,
         timeout: float | None = None,
     ) -> User:
-        """Change fields of a user, and return the user; users may change themselves only.
+        """Change fields of a user; users may change themselves only.
 
-        An empty text empties a field; ``login``, ``email`` and ``password`` may not be empty. A new
-        ``password`` needs the ``old_password``; the session's renewal goes on with the old one, so log in
-        again. ``timezone`` is minutes from UTC, ``timeout`` seconds.
+        Fields that are not given stay as they are. An empty text empties a field; ``login``, ``email`` and
+        ``password`` may not be empty.
 
-        Raises ArgumentTypeError, ArgumentValueError, PermissionDeniedError, ValidationError, ApiError.
-        Source: server API, "Update User by identifier".
+        (Server API: Update User by identifier.)
+
+        Args:
+            user: The user, as an id or a User.
+            login: The login, which no other user may have.
+            email: The e-mail address, which no other user may have.
+            full_name: The name to show.
+            phone: The phone number.
+            website: The URL of a website.
+            avatar: The uid of a file.
+            custom_data: Free text of the application.
+            external_id: The user's id in another system.
+            facebook_id: The user's id at Facebook.
+            twitter_id: The user's id at Twitter.
+            tags: Texts without commas, to find users by; they replace the old ones.
+            timezone: Minutes from UTC.
+            password: The new password. The session would be renewed with the old one, so log in again.
+            old_password: The old password, needed for a new one.
+            timeout: Seconds for the whole call; by default those of ``Config.timeouts``.
+
+        Returns:
+            The user, as it is now.
+
+        Raises:
+            ArgumentTypeError: An argument has the wrong type; the error names it.
+            ArgumentValueError: An argument has a wrong value; the error names it.
+            PermissionDeniedError: It is another user.
+            ValidationError: The service refuses a value.
+            ApiError: The call failed; a subclass says how.
         """
         user_id = check_user_id("user", user)
         texts = {
@@ -176,12 +237,19 @@ class Users:
         external_id: str | None = None,
         timeout: float | None = None,
     ) -> None:
-        """Delete a user, by id or by ``external_id``; users may delete themselves only.
+        """Delete a user; users may delete themselves only. (Server API: Delete User by identifier.)
 
-        ``timeout`` is seconds.
+        Args:
+            user: The user, as an id or a User.
+            external_id: The user's id in another system, instead of ``user``.
+            timeout: Seconds for the whole call; by default those of ``Config.timeouts``.
 
-        Raises ArgumentTypeError, ArgumentValueError, PermissionDeniedError, NotFoundError, ApiError.
-        Source: server API, "Delete User by identifier", "Delete User by external user ID".
+        Raises:
+            ArgumentTypeError: An argument has the wrong type; the error names it.
+            ArgumentValueError: An argument has a wrong value; the error names it.
+            PermissionDeniedError: It is another user.
+            NotFoundError: There is no such user.
+            ApiError: The call failed; a subclass says how.
         """
         if (user is None) == (external_id is None):
             raise ArgumentValueError("give user or external_id, and not both")
@@ -192,33 +260,59 @@ class Users:
         self._api.call("DELETE", path, timeout=timeout)
 
     def reset_password(self, email: str, *, timeout: float | None = None) -> None:
-        """Have the service send an e-mail with a link to set a new password.
+        """Let the service send an e-mail with a link to set a new password.
 
-        ``timeout`` is seconds. Raises ArgumentTypeError, ArgumentValueError, NotFoundError, ApiError.
-        Source: server API, "Reset User password by email".
+        (Server API: Reset User password by email.)
+
+        Args:
+            email: The user's e-mail address.
+            timeout: Seconds for the whole call; by default those of ``Config.timeouts``.
+
+        Raises:
+            ArgumentTypeError: An argument has the wrong type; the error names it.
+            ArgumentValueError: An argument has a wrong value; the error names it.
+            NotFoundError: No user has this address.
+            ApiError: The call failed; a subclass says how.
         """
         query = [("email", check_str("email", email))]
         self._api.call("GET", (*_PATH, "password", "reset"), query=query, timeout=timeout)
 
     def get(self, user: int | User, *, timeout: float | None = None) -> User:
-        """Look a user up by id.
+        """Return the user with an id. (Server API: Show User by identifier.)
 
-        ``timeout`` is seconds. Raises ArgumentTypeError, ArgumentValueError, NotFoundError, ApiError.
-        Source: server API, "Show User by identifier".
+        Args:
+            user: The user, as an id or a User.
+            timeout: Seconds for the whole call; by default those of ``Config.timeouts``.
+
+        Raises:
+            ArgumentTypeError: An argument has the wrong type; the error names it.
+            ArgumentValueError: An argument has a wrong value; the error names it.
+            NotFoundError: There is no such user.
+            ApiError: The call failed; a subclass says how.
         """
         user_id = check_user_id("user", user)
         response = self._api.call("GET", (*_PATH, str(user_id)), timeout=timeout)
         return User.from_json(read_object(response))
 
-    def get_by(self, *, timeout: float | None = None, **field: str) -> User | None:
-        """Return the user with this login, email, phone, external_id, facebook_id or twitter_id, or None.
+    def get_by(self, *, timeout: float | None = None, **field: Unpack[UserKey]) -> User | None:
+        """Return the user with a login, e-mail address or another unique field.
 
-        One of them is given. ``timeout`` is seconds.
+        (Server API: Retrieve Users V2.)
 
-        Raises ArgumentTypeError, ArgumentValueError, ApiError. Source: server API, "Retrieve Users V2".
+        Args:
+            timeout: Seconds for the whole call; by default those of ``Config.timeouts``.
+            field: One of login, email, phone, external_id, facebook_id and twitter_id.
+
+        Returns:
+            The user; None if there is none.
+
+        Raises:
+            ArgumentTypeError: No field is given, more than one, or another one.
+            ArgumentValueError: The value is empty.
+            ApiError: The call failed; a subclass says how.
         """
-        known = ("login", "email", "phone", "external_id", "facebook_id", "twitter_id")
-        if len(field) != 1 or not set(field) <= set(known):
+        known = UserKey.__annotations__
+        if len(field) != 1 or not field.keys() <= known.keys():
             raise ArgumentTypeError(f"give one of {', '.join(known)}")
         query = USERS.query(field, limit=1)
         page = read_page(self._api.call("GET", _V2, query=query, timeout=timeout), User.from_json)
@@ -233,28 +327,48 @@ class Users:
         timeout: float | None = None,
         **lookups: Any,
     ) -> Page[User]:
-        """Return one page of the users that match.
+        """Return one page of the users that match. (Server API: Retrieve Users V2.)
 
-        ``limit`` (at most 100, the default) and ``skip`` are numbers of users; ``sort`` is a field, with a
-        minus for the other direction. Look-ups: id, login, email, full_name, phone, external_id,
-        facebook_id, twitter_id and tags, each also with __in, __nin, and, but for id, __startswith;
-        created_at, updated_at and last_request_at, also with __lt, __lte, __gt, __gte. The service wants one
-        of the first group that is not __nin, and four characters or more for __startswith, of which it
-        finds at most five users. Times are aware datetimes or unix seconds, ``timeout`` seconds.
+        The service wants at least one look-up by a field other than a time, without ``__nin``.
+        ``__startswith`` needs four characters or more, and finds at most five users.
 
-        Raises ArgumentTypeError, ArgumentValueError, ValidationError, ApiError.
-        Source: server API, "Retrieve Users V2".
+        Args:
+            limit: The number of users on the page, at most 100, which is the default.
+            skip: The number of users to leave out in front.
+            sort: The field to sort by, with a minus in front for the other direction.
+            timeout: Seconds for the whole call; by default those of ``Config.timeouts``.
+            lookups: Fields with Django's words: id, login, email, full_name, phone, external_id,
+                facebook_id, twitter_id and tags, each also with __in, __nin and (but for id)
+                __startswith; created_at, updated_at and last_request_at, each also with __lt, __lte,
+                __gt, __gte. Times are aware datetimes or unix seconds.
+
+        Raises:
+            ArgumentTypeError: A look-up does not exist, or an argument has the wrong type; the error
+                names it.
+            ArgumentValueError: An argument has a wrong value; the error names it.
+            ValidationError: The service refuses the look-ups.
+            ApiError: The call failed; a subclass says how.
         """
         query = USERS.query(lookups, limit=limit, skip=skip, sort=sort)
         return read_page(self._api.call("GET", _V2, query=query, timeout=timeout), User.from_json)
 
     def iter(self, *, timeout: float | None = None, **lookups: Any) -> Iterator[User]:
-        """Yield all users that match, by id, a page at a time, none of them twice.
+        """Yield all users that match, sorted by id, each once; pages are requested as they are needed.
 
-        Who signs up meanwhile comes at the end. Where users are deleted meanwhile, as many may be left
-        out: the service counts from the beginning. ``timeout`` is seconds for each page.
+        Users who sign up meanwhile come at the end. If users are deleted meanwhile, as many others may be
+        left out, because the service counts from the beginning.
 
-        Raises as :meth:`list`.
+        Args:
+            timeout: Seconds for each page; by default those of ``Config.timeouts``.
+            lookups: Fields with Django's words, as for :meth:`list`.
+
+        Yields:
+            The users.
+
+        Raises:
+            ArgumentTypeError: A look-up does not exist or has the wrong type; raised at once.
+            ArgumentValueError: A look-up has a wrong value; raised at once.
+            ApiError: A call failed; raised while iterating.
         """
         USERS.query(lookups)  # wrong arguments are told now, and not at the first step
 

@@ -1,7 +1,7 @@
 import attrs
 import pytest
 
-from connectycube.config import Config, Limits, ReconnectPolicy, Timeouts
+from connectycube.config import Config, ConfigFields, Limits, ReconnectPolicy, Timeouts
 from connectycube.errors import ArgumentTypeError, ArgumentValueError
 
 REQUIRED = {"app_id": 7, "auth_key": "k"}
@@ -14,6 +14,14 @@ def test_two_fields_are_enough():
     assert (config.chat_host, config.chat_port) == ("chat.connectycube.com", 5223)
     assert config.auth_secret is None and config.ca_file is None
     assert config.auto_delivered is True
+
+
+def test_the_keyword_arguments_of_a_client_are_the_fields():
+    types = {name: hint.__forward_arg__ for name, hint in ConfigFields.__annotations__.items()}
+    assert list(types) == [entry.name for entry in attrs.fields(Config)]
+    for entry in attrs.fields(Config):
+        if entry.converter is None:  # a path is also taken as an object
+            assert types[entry.name] == entry.type
 
 
 def test_the_time_outs_are_those_of_the_table():
