@@ -54,14 +54,14 @@ def _path(value: Any) -> Any:
 
 @frozen(kw_only=True)
 class Timeouts:
-    """Every default time-out, in seconds; each call that waits takes its own ``timeout=`` as well."""
+    """Every default time-out, in seconds; each blocking call also takes a ``timeout=`` of its own."""
 
     connect: float = field(default=10.0, validator=_seconds)
-    """To resolve, connect and finish the TLS handshake with the chat server."""
+    """To resolve the host name, connect, and finish the TLS handshake with the chat server."""
     login: float = field(default=30.0, validator=_seconds)
     """For ``chat.login()`` as a whole, and for each later attempt of a reconnection."""
     iq: float = field(default=10.0, validator=_seconds)
-    """For the answer to an IQ request (ping, last activity, lists)."""
+    """To receive the answer to an IQ request (ping, last activity, lists)."""
     join: float = field(default=10.0, validator=_seconds)
     """To join a room."""
     acknowledgement: float = field(default=30.0, validator=_seconds)
@@ -71,13 +71,13 @@ class Timeouts:
     rest_connect: float = field(default=5.0, validator=_seconds)
     """To connect to the REST API."""
     rest_read: float = field(default=30.0, validator=_seconds)
-    """For the REST API to answer, and between two pieces of its answer."""
+    """To receive a response of the REST API, and the longest silence within one."""
     rest_transfer: float = field(default=600.0, validator=_seconds)
     """To upload or download one file as a whole."""
     liveness_interval: float = field(default=30.0, validator=_seconds)
-    """Without a sign of life for this long, the chat server is asked for one."""
+    """After so long a silence the client requests an answer from the chat server."""
     liveness_answer: float = field(default=15.0, validator=_seconds)
-    """How long the chat server may take to answer before the link counts as dead."""
+    """To receive that answer; after this time the link counts as lost."""
     logout: float = field(default=5.0, validator=_seconds)
     """For ``chat.logout()`` and ``chat.destroy()``."""
     exit: float = field(default=2.0, validator=_seconds)
@@ -88,11 +88,16 @@ class Timeouts:
 
 @frozen(kw_only=True)
 class ReconnectPolicy:
-    """When a lost link is made again: attempt n waits ``U[0.5, 1.5] x min(max_delay, delay x 2^(n-1))``.
+    """When a lost chat connection is established again.
 
-    ``max_attempts``: 0 disables reconnection, None never gives up. ``delay`` and ``max_delay`` are
-    seconds. The count of attempts starts anew once the connection has been ready for
-    ``reset_after`` seconds. (Guide: ``totalReconnections`` and ``reconnectionTimeout``.)
+    Attempt n waits ``U[0.5, 1.5] x min(max_delay, delay x 2^(n-1))`` seconds. (Guide: ``totalReconnections``
+    and ``reconnectionTimeout``.)
+
+    Args:
+        max_attempts: The number of attempts; 0 disables reconnection, None never gives up.
+        delay: Seconds before the first attempt, on average.
+        max_delay: The longest delay in seconds, on average.
+        reset_after: The count of attempts starts again after so many seconds of being ready.
     """
 
     max_attempts: int | None = field(default=5)
@@ -108,13 +113,18 @@ class ReconnectPolicy:
 
 @frozen(kw_only=True)
 class RetryPolicy:
-    """When a REST request is sent again: try n waits ``U[0.5, 1.5] x min(max_delay, delay x 2^(n-1))``.
+    """When a REST request is sent again.
 
-    Only what cannot do harm is repeated: any request whose connection was never made or that was
-    answered 429, and GET and DELETE whose connection broke or that were answered 502, 503 or 504.
-    ``Retry-After`` takes the place of the wait. Nothing is repeated that would have to wait beyond the
-    call's deadline, and no answer that is late is asked for twice.
-    ``max_retries`` 0 disables it; ``delay`` and ``max_delay`` are seconds.
+    Attempt n waits ``U[0.5, 1.5] x min(max_delay, delay x 2^(n-1))`` seconds; ``Retry-After`` takes the
+    place of that. A request is sent again only if that can do no harm: any request whose connection could
+    not be made or that was answered 429, and GET and DELETE whose connection broke or that were answered
+    502, 503 or 504. A request is not sent again if the wait would end after the call's deadline, nor if
+    its response is late.
+
+    Args:
+        max_retries: The number of repetitions; 0 disables them.
+        delay: Seconds before the first repetition, on average.
+        max_delay: The longest delay in seconds, on average.
     """
 
     max_retries: int = field(default=2)
@@ -128,10 +138,16 @@ class RetryPolicy:
 
 @frozen(kw_only=True)
 class RequestRecord:
-    """One request and its answer, as ``on_request`` sees it; no secrets are in it.
+    """One request and its outcome, as ``Config.on_request`` gets it, without secrets.
 
-    ``status`` is None where no answer came, and ``error`` says why; ``seconds`` is how long it took,
-    ``bytes_received`` the size of the answer's body, ``attempt`` 1 or more after a retry.
+    Args:
+        method: The HTTP method.
+        url: The URL, with its secrets masked.
+        status: The status of the response; None if there was none.
+        seconds: The time that it took.
+        bytes_received: The size of the response's body.
+        attempt: 1, or more for a repetition.
+        error: Why there was no response; None if there was one.
     """
 
     method: str
@@ -145,16 +161,16 @@ class RequestRecord:
 
 @frozen(kw_only=True)
 class Limits:
-    """Every bound on memory: what is beyond it waits, is refused or ends the stream, by name."""
+    """Every bound on memory; at a bound a call waits, an event is refused, or the stream ends."""
 
     stanza_bytes: int = field(default=1_048_576, validator=_count)
     """The largest stanza accepted from the server; a larger one ends the stream."""
     stanza_depth: int = field(default=64, validator=_count)
     """The deepest nesting of elements accepted in a stanza."""
     queued_events: int = field(default=10_000, validator=_count)
-    """Events that wait for receivers."""
+    """Events in the queue for receivers."""
     queued_bytes: int = field(default=33_554_432, validator=_count)
-    """Bytes of stanzas that wait for receivers."""
+    """Bytes of stanzas in the queue for receivers."""
     outbound_stanzas: int = field(default=1_000, validator=_count)
     """Stanzas that wait for the link or for the server's acknowledgement."""
     outbound_bytes: int = field(default=16_777_216, validator=_count)
@@ -199,11 +215,20 @@ _ENVIRONMENT = {
 
 @frozen(kw_only=True)
 class Config:
-    """One application's credentials, endpoints and policies; immutable, shared freely by threads.
+    """One application's credentials, endpoints and policies; immutable, so threads may share it.
 
-    ``app_id`` (int) and ``auth_key`` come from the admin panel; ``auth_secret`` only where session
-    requests must be signed. ``ca_file`` replaces the system's certificate authorities for both REST
-    and chat. ``chat_host`` is the XMPP domain, the address and the name in the certificate.
+    Args:
+        app_id: The application's id, from the admin panel.
+        auth_key: The application's authorization key, from the admin panel.
+        auth_secret: The application's secret, if session requests must be signed.
+        api_url: The URL of the REST API: https, or http to this machine.
+        chat_host: The XMPP domain, which is also the address and the name in the certificate.
+        chat_port: The port of the chat server.
+        ca_file: A file with certificate authorities, for REST and chat, in place of the system's.
+
+    Raises:
+        ArgumentTypeError: An argument has the wrong type; the error names it.
+        ArgumentValueError: An argument has a wrong value; the error names it.
     """
 
     app_id: int = field()
@@ -218,21 +243,21 @@ class Config:
     retry: RetryPolicy = field(factory=RetryPolicy)
     """Which REST requests are sent again, and when."""
     on_request: Callable[[RequestRecord], None] | None = field(default=None, repr=False)
-    """Called after each REST request, in the thread that made it; what it raises is logged."""
+    """Called after each REST request, in the thread that sent it; an error that it raises is logged."""
     workers: int = field(default=1, validator=_count)
-    """Dispatcher threads that call receivers; order holds within a conversation whatever the number."""
+    """Threads that call receivers; the order within a conversation is kept, whatever their number."""
     auto_delivered: bool = field(default=True, validator=_bool)
-    """Whether a markable message is answered with 'delivered' by itself."""
+    """Whether the client reports 'delivered' for a markable message by itself."""
     join_rooms: bool = field(default=True, validator=_bool)
-    """Whether sending to a group, public or broadcast dialog enters its room first."""
+    """Whether sending to a group, public or broadcast dialog joins its room first."""
     fill_gaps: bool = field(default=True, validator=_bool)
-    """Whether history is read for what came while the connection was lost, if its session is gone."""
+    """Whether messages missed during a lost connection are read from history, if its session is gone."""
     gap_overlap: float = field(default=60.0, validator=_seconds)
-    """How many seconds before the gap history is read from: more than stanzas and clocks may lag behind."""
+    """History is read from so many seconds before the gap: more than stanzas and clocks may lag behind."""
     typing_expires: float | None = field(default=None)
-    """Seconds after which who is typing counts as having stopped, unless they said more (None: never)."""
+    """Seconds after which a user counts as having stopped typing (None: never)."""
     durable: str | None = field(default=None, validator=_optional_string, converter=_path)
-    """The file of durable mode, made at the first login: one a user (None: memory alone)."""
+    """The file of durable mode, created at the first login; one for each user (None: memory only)."""
     timeouts: Timeouts = field(factory=Timeouts)
     reconnect: ReconnectPolicy = field(factory=ReconnectPolicy)
     limits: Limits = field(factory=Limits)
@@ -319,12 +344,18 @@ class Config:
     def from_env(
         cls, environ: Mapping[str, str] | None = None, **overrides: Unpack[ConfigFields]
     ) -> Config:
-        """Read the CONNECTYCUBE_* variables; keyword arguments take precedence.
+        """Read the CONNECTYCUBE_* environment variables.
 
-        Variables: CONNECTYCUBE_APP_ID and _AUTH_KEY (required), _AUTH_SECRET, _API_URL, _CHAT_HOST,
-        _CHAT_PORT, _CA_FILE. An empty variable counts as absent.
+        The variables are CONNECTYCUBE_APP_ID and _AUTH_KEY (required), _AUTH_SECRET, _API_URL, _CHAT_HOST,
+        _CHAT_PORT and _CA_FILE. An empty variable counts as absent.
 
-        Raises ArgumentValueError that names the variable which is missing or wrong.
+        Args:
+            environ: The variables; by default ``os.environ``.
+            overrides: Fields of Config, which take precedence over the variables.
+
+        Raises:
+            ArgumentTypeError: A field of ``overrides`` has the wrong type; the error names it.
+            ArgumentValueError: A variable is missing or wrong; the error names it.
         """
         source = os.environ if environ is None else environ
         values: dict[str, Any] = dict(overrides)
@@ -344,7 +375,15 @@ class Config:
         return cls(**values)
 
     def replace(self, **changes: Unpack[ConfigFields]) -> Config:
-        """Return a copy with some fields changed, checked like a new one."""
+        """Return a copy with some fields changed, checked like a new one.
+
+        Args:
+            changes: The fields to change.
+
+        Raises:
+            ArgumentTypeError: An argument has the wrong type; the error names it.
+            ArgumentValueError: An argument has a wrong value; the error names it.
+        """
         return evolve(self, **changes)
 
 

@@ -1,4 +1,4 @@
-"""What travels between the rooms: frozen attrs classes, lenient when read, strict when sent."""
+"""The data of the service and the chat: frozen attrs classes, lenient when read, strict when sent."""
 
 from .contacts import (
     AddressBookResult,

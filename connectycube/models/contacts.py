@@ -20,7 +20,7 @@ __all__ = [
 
 @frozen(kw_only=True, slots=True)
 class Contact:
-    """Somebody in an address book: a phone number and the name the user gave it."""
+    """A contact in an address book: a phone number, and the name that the user gave it."""
 
     phone: str | None = wire("phone", as_string)
     name: str | None = wire("name", as_string)
@@ -33,16 +33,17 @@ class Contact:
 
 
 def _rejected(value: Mapping[str, Any]) -> dict[int, tuple[str, ...]]:
-    """Read the reasons by the contact's place in what was uploaded."""
+    """Read the reasons by the contact's place in the upload."""
     reasons = {as_int(key): as_strings(texts) or () for key, texts in value.items()}
     return {place: texts for place, texts in reasons.items() if place is not None}
 
 
 @frozen(kw_only=True, slots=True)
 class AddressBookResult:
-    """What an upload changed: how many contacts were ``created``, ``updated`` and ``deleted``.
+    """What an upload of contacts changed.
 
-    ``rejected`` holds the service's reasons by the contact's place, counted from 0, in the upload.
+    ``created``, ``updated`` and ``deleted`` are numbers of contacts. ``rejected`` holds the service's
+    reasons by the contact's place, counted from 0, in the upload.
     """
 
     created: int = wire("created", as_int, default=0)
@@ -60,12 +61,12 @@ class AddressBookResult:
 
 @frozen(kw_only=True, slots=True)
 class ContactListItem:
-    """Somebody in the contact list. (RFC 6121, section 2.1; a :class:`Contact` is in an address book.)
+    """A contact in the roster. (RFC 6121, section 2.1; a :class:`Contact` is in an address book.)
 
-    ``subscription`` says who is told when the other comes and goes: "to" (this user is), "from" (the
-    contact is), "both" or "none"; in ``contact_list_changed`` also "remove": it is no contact any more.
-    ``pending``: this user has asked, and the contact has not answered. ``name`` and ``groups`` are this
-    user's own.
+    ``subscription`` says who gets whose presence: "to" (this user gets the contact's), "from" (the contact
+    gets this user's), "both" or "none"; in ``contact_list_changed`` also "remove": it is no contact any
+    more. ``pending`` means that this user has asked and the contact has not answered. ``name`` and
+    ``groups`` are this user's own words.
     """
 
     user_id: int
@@ -77,9 +78,11 @@ class ContactListItem:
 
 @frozen(slots=True)
 class PrivacyItem:
-    """What a privacy list says of user ``user_id``: ``action`` is "deny" or "allow". (Guide: Block user.)
+    """One rule of a privacy list, about the user ``user_id``: ``action`` is "deny" or "allow".
 
-    ``mutual``: it holds both ways, so whom this user denies, this user cannot write to either.
+    A ``mutual`` rule holds both ways: this user cannot write to a user who is denied either.
+
+    (Guide: Block user.)
     """
 
     user_id: int
@@ -91,8 +94,8 @@ class PrivacyItem:
 class PrivacyListNames:
     """The names of all privacy lists of a user. (XEP-0016, 2.3.)
 
-    ``default`` is the list in force, ``active`` the one that this connection has chosen instead; None
-    is none.
+    ``default`` is the list in force, ``active`` the list that this connection has chosen instead; either may
+    be None.
     """
 
     default: str | None = field(default=None)

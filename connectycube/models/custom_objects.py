@@ -15,7 +15,10 @@ __all__ = ["CustomObject"]
 
 @frozen(kw_only=True, slots=True)
 class CustomObject:
-    """A record: ``fields`` are the application's, the others the service's; times are aware datetimes."""
+    """A record of one of the application's classes; times are aware datetimes.
+
+    ``fields`` are the application's own, the other attributes the service's.
+    """
 
     class_name: str | None = field(default=None)
     id: str | None = wire("_id", as_string)

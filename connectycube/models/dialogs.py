@@ -1,4 +1,4 @@
-"""Dialogs and what a message needs to know of one."""
+"""Dialogs, and the part of a dialog that a message needs."""
 
 from __future__ import annotations
 
@@ -30,10 +30,10 @@ def _dialog_type(value: Any) -> DialogType | None:
 
 @frozen(kw_only=True, slots=True)
 class DialogRef:
-    """Where a message goes or came from: all that a send needs.
+    """A reference to a dialog: all that sending a message needs.
 
-    ``id`` is the dialog's id (None where a private message did not name it), ``type`` its kind and
-    ``peer_id`` the other user of a private dialog (None for the others).
+    ``id`` is the dialog's id (None if a private message did not name it), ``type`` its type, and ``peer_id``
+    the other user of a private dialog (None for other types).
     """
 
     id: str | None = wire("_id", as_string)
@@ -47,15 +47,15 @@ class DialogRef:
 
     @classmethod
     def room(cls, dialog_id: str, type: DialogType = DialogType.GROUP) -> DialogRef:
-        """Refer to a dialog that has a room; real time does not tell group, public and broadcast apart."""
+        """Refer to a dialog with a room; the chat does not tell group, public and broadcast dialogs apart."""
         return DialogRef(id=dialog_id, type=type)
 
 
 @frozen(kw_only=True, slots=True)
 class Dialog(DialogRef):
-    """A dialog as the service describes it; it is a :class:`DialogRef`, so it can be sent to.
+    """A dialog as the service describes it; it is a :class:`DialogRef`, so messages can be sent to it.
 
-    ``user_id`` owns it. ``unread_messages_count`` and the ``last_message…`` fields are as of the
+    ``user_id`` is the owner. ``unread_messages_count`` and the ``last_message…`` attributes are as of the
     request. Times are aware datetimes.
     """
 
@@ -84,7 +84,7 @@ class Dialog(DialogRef):
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any], me: int | None = None) -> Dialog:
-        """Decode the service's dialog object; ``me`` (my user id) tells who the peer is."""
+        """Decode the service's dialog object; ``me`` (this user's id) tells which occupant is the peer."""
         peer: int | None = None
         if _dialog_type(data.get("type")) is DialogType.PRIVATE and me is not None:
             others = [user for user in as_ints(data.get("occupants_ids")) or () if user != me]

@@ -1,4 +1,4 @@
-"""What the chat's signals hand to receivers, besides messages: one frozen object an event."""
+"""Events of the chat: the objects that signals pass to receivers, besides messages."""
 
 from __future__ import annotations
 
@@ -70,9 +70,9 @@ class MessageSent:
 
 @frozen(kw_only=True, slots=True)
 class MessageFailure:
-    """A message of this connection was refused, or its outcome cannot be known: see ``error``.
+    """A message of this connection was refused, or its outcome cannot be known: ``error`` says which.
 
-    ``condition`` and ``text`` are the refusal's RFC 6120 condition and words, where there was one.
+    ``condition`` and ``text`` are the condition (RFC 6120) and text of the refusal, if there was one.
     """
 
     message_id: str
@@ -107,8 +107,8 @@ class Typing:
 class MessageEdit:
     """User ``user_id`` gave message ``message_id`` a new ``body``. (Guide: Edit messages; XEP-0308.)
 
-    ``is_last`` says whether it is the dialog's last message, ``own`` that another device of this user
-    did it. ``dialog`` is what a reply needs.
+    ``is_last`` says whether it is the dialog's last message, ``own`` that another device of this user edited
+    it. ``dialog`` is where a reply goes.
     """
 
     user_id: int
@@ -128,7 +128,7 @@ class MessageEdit:
 class MessageDeletion:
     """User ``user_id`` deleted message ``message_id`` for everybody. (Guide: Delete messages.)
 
-    ``own`` says that another device of this user did it.
+    ``own`` says that another device of this user deleted it.
     """
 
     user_id: int
@@ -144,7 +144,7 @@ class MessageDeletion:
 
 @frozen(kw_only=True, slots=True)
 class ReactionChange:
-    """User ``user_id`` added reactions to message ``message_id``, or took some back. (Guide: Reactions.)"""
+    """User ``user_id`` added reactions to message ``message_id``, or removed some. (Guide: Reactions.)"""
 
     user_id: int
     message_id: str
@@ -155,11 +155,11 @@ class ReactionChange:
 
 @frozen(kw_only=True, slots=True)
 class RecoveryFailure:
-    """History could not be read after a session was lost: what it holds of the gap was not delivered.
+    """History could not be read after a session was lost, so messages of the gap were not delivered.
 
-    ``dialog`` is the one that could not be read; None: nothing can be read, be it not even the list of
-    dialogs that have a gap, be it that dialogs failed one after the other.
-    ``error`` says why. Live events go on; the next reconnection tries again from where this gap began.
+    ``dialog`` is the dialog that could not be read. It is None if no dialog can be read, because the list of
+    dialogs with a gap could not be read, or dialog after dialog failed. ``error`` says why. Live events
+    continue; the next reconnection tries again from where this gap began.
     """
 
     error: Exception
@@ -181,11 +181,11 @@ class Occupant:
 
 @frozen(kw_only=True, slots=True)
 class RoomLeft:
-    """This user is in the room of a dialog no longer, without having left it. (XEP-0045.)
+    """This user is no longer in the room of a dialog, without having left it. (XEP-0045.)
 
     ``reason`` is "kicked", "banned", "removed" (from the dialog), "destroyed", "shutdown" (of the room
-    service) or "refused" (when it was joined again after a reconnection; then ``error`` says more);
-    ``actor_id`` is who did it and ``text`` what they said, where that is known.
+    service) or "refused" (when the room was joined again after a reconnection; then ``error`` says more).
+    ``actor_id`` is the user who did it and ``text`` their words, where these are known.
     """
 
     dialog_id: str
@@ -205,16 +205,19 @@ class LastActivity:
 
 @frozen(kw_only=True, slots=True)
 class ContactEvent:
-    """User ``user_id`` asks to be this user's contact, agreed to be one, or refused. (RFC 6121, 3.)"""
+    """User ``user_id`` asks to become a contact, has agreed to be one, or is one no longer. (RFC 6121, 3.)
+
+    The signal says which.
+    """
 
     user_id: int
 
 
 @frozen(kw_only=True, slots=True)
 class Presence:
-    """User ``user_id`` became available, or no longer, with one of their devices. (RFC 6121, 4.)
+    """A device of user ``user_id`` became available or unavailable. (RFC 6121, 4.)
 
-    ``resource`` names the device. ``show`` is "away", "chat", "dnd" or "xa" where it was said,
+    ``resource`` names the device. ``show`` is "away", "chat", "dnd" or "xa" if the device says so,
     ``status`` free text.
     """
 
@@ -227,7 +230,7 @@ class Presence:
 
 @frozen(kw_only=True, slots=True)
 class CallbackFailure:
-    """A receiver raised: its name, the signal's name, the event it was given and the exception."""
+    """A receiver raised an error: names of receiver and signal, the event, and the error."""
 
     receiver: str
     signal: str

@@ -17,8 +17,8 @@ __all__ = ["File"]
 class File:
     """A file in the service's storage. (Guide: Attachments.)
 
-    ``uid`` names its content and is what attachments and avatars hold, ``id`` the record. ``size`` is
-    bytes, times are aware datetimes. ``access`` is how to reach the content, for as long as it is granted.
+    Attachments and avatars hold the ``uid``, which names the content; ``id`` names the record. ``size`` is
+    bytes, times are aware datetimes. ``access`` says how to reach the content while access is granted.
     """
 
     id: int | None = wire("id", as_int)
@@ -41,6 +41,6 @@ class File:
 
     @property
     def download_url(self) -> str | None:
-        """Where the content can be fetched for a while, if the service was asked for it."""
+        """The URL at which the content can be downloaded for a while, if the service was asked for it."""
         access = self.access or {}
         return as_string(access.get("download_url", access.get("dowload_url")))  # as documented

@@ -73,17 +73,18 @@ def _attachments(value: Any) -> tuple[Attachment, ...] | None:
 
 @frozen(kw_only=True, slots=True)
 class Message:
-    """A chat message, received, read from history or to be sent. (Guide: Messages.)
+    """A chat message: received, read from history, or to be sent. (Guide: Messages.)
 
-    To send one, give ``body`` and what else should differ from the defaults: markable (the
-    recipients' 'delivered' and 'read' are asked for), saved to history, ``date_sent`` now. A ``silent``
-    one makes no push notification. ``custom`` holds the application's own parameters: names must be
-    XML names, values are text on the wire. ``destroy_after`` is seconds. The service fills in the rest.
+    To send one, give a ``body`` and the attributes that differ from their defaults: ``markable`` asks the
+    recipients to report 'delivered' and 'read', ``save_to_history`` stores the message, ``date_sent`` is
+    now, a ``silent`` message makes no push notification. ``custom`` holds the application's own parameters:
+    names must be XML names, values are text on the wire. ``destroy_after`` is seconds. The service fills in
+    the other attributes.
 
-    On a received message ``dialog`` says where it belongs (pass it, or the message itself to
-    ``chat.reply``), ``delayed`` that the server had stored it, ``recovered`` that it was read from
-    history to fill a gap, ``redelivered`` that receivers may have been called for it before (durable
-    mode), ``own`` that another device of this user sent it.
+    On a received message ``dialog`` says where it belongs (pass it to a send method, or the message itself
+    to ``chat.reply``); ``delayed`` that the server had stored it; ``recovered`` that it was read from
+    history to fill a gap; ``redelivered`` that receivers may have been called for it before (durable mode);
+    ``own`` that another device of this user sent it.
     """
 
     id: str | None = wire("_id", as_string)
@@ -113,5 +114,5 @@ class Message:
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any], **known: Any) -> Message:
-        """Decode the service's message object; keys it does not define are ``custom``."""
+        """Decode the service's message object; keys that it does not define are ``custom``."""
         return read(cls, data, into="custom", **known)

@@ -45,7 +45,7 @@ class PushSubscription:
 
 @frozen(kw_only=True, slots=True)
 class PushEvent:
-    """A push notification that was asked for; ``message`` is the payload as it was sent."""
+    """A push notification that was requested; ``message`` is the payload as it was sent."""
 
     id: int | None = wire("id", as_int)
     event_type: str | None = wire("event_type", as_string)

@@ -1,4 +1,4 @@
-"""What calls return that is no single record: pages, counts, deletions, a search, the end of a connection."""
+"""Results of calls that are no single record: pages, deletions, counts, a search, the end of a connection."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ Item = TypeVar("Item")
 
 @frozen(kw_only=True, slots=True)
 class Page(Generic[Item]):
-    """A page of what a list call found; iterating it gives the items.
+    """One page of a list; iterating over it yields its items.
 
-    ``total_entries``, ``skip`` and ``limit`` are None where the service does not say them.
+    ``total_entries``, ``skip`` and ``limit`` are None if the service does not say them.
     """
 
     items: tuple[Item, ...] = field(default=())
@@ -53,7 +53,7 @@ def _ids(value: Any) -> tuple[str, ...] | None:
 
 @frozen(kw_only=True, slots=True)
 class DeleteResult:
-    """The ids that were ``deleted``, that do not exist, and that this user may not delete."""
+    """The ids that were ``deleted``, those that do not exist, and those that this user may not delete."""
 
     deleted: tuple[str, ...] = wire("SuccessfullyDeleted", _ids, default=())
     not_found: tuple[str, ...] = wire("NotFound", _ids, default=())
@@ -62,13 +62,13 @@ class DeleteResult:
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> DeleteResult:
-        """Decode the service's answer to a deletion of several."""
+        """Decode the service's response to the deletion of several things."""
         return read(cls, data)
 
 
 @frozen(kw_only=True, slots=True)
 class UnreadCount:
-    """How many messages are unread: in ``total``, and by the id of each dialog that was asked for."""
+    """How many messages are unread: the ``total``, and the number for each dialog (by its id)."""
 
     total: int = field(default=0)
     by_dialog: Mapping[str, int] = field(factory=dict)
@@ -84,10 +84,10 @@ class UnreadCount:
 
 @frozen(kw_only=True, slots=True)
 class SystemMessage:
-    """A system message: a signal from program to program, which no history keeps. (Guide: System messages.)
+    """A system message: a signal from program to program, kept in no history. (Guide: System messages.)
 
-    ``custom`` holds the application's own parameters. ``sender_id`` and ``body`` are those of a message
-    that was received.
+    ``custom`` holds the application's own parameters. ``sender_id`` and ``body`` belong to a received
+    message.
     """
 
     id: str | None = wire("messageId", as_string)
@@ -106,7 +106,7 @@ class SystemMessage:
 
 @frozen(kw_only=True, slots=True)
 class SearchResult:
-    """What a search found; each message knows the id of its dialog."""
+    """The dialogs, messages and users that a search found; each message knows the id of its dialog."""
 
     dialogs: tuple[Dialog, ...] = field(default=())
     messages: tuple[Message, ...] = field(default=())
@@ -136,9 +136,9 @@ def _message(data: dict[str, Any]) -> Message:
 
 @frozen(kw_only=True)
 class Abandoned:
-    """What was left undone when a chat connection had ended, or its time for that was over; all counts.
+    """The work that was not finished when a chat connection ended, or its time to end was over; all counts.
 
-    It is true if there is anything, and its text names what there is.
+    It is true if there is any such work, and ``str()`` names it.
     """
 
     queued: int = 0

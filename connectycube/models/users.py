@@ -23,9 +23,9 @@ def _tags(value: Any) -> tuple[str, ...] | None:
 
 @frozen(kw_only=True, slots=True)
 class User:
-    """A user of the application; fields the service left out are None. (Guide: Users.)
+    """A user of the application; attributes that the service left out are None. (Guide: Users.)
 
-    ``avatar`` is the uid of a file, ``custom_data`` the application's own text, times are aware.
+    ``avatar`` is the uid of a file, ``custom_data`` the application's own text, times are aware datetimes.
     """
 
     id: int | None = wire("id", as_int)
@@ -62,8 +62,8 @@ def _user(value: Any) -> User | None:
 class Session:
     """A session of the REST API; its ``token`` is also a password for the chat. (Guide: Authentication.)
 
-    ``user_id`` and ``user`` are None for a session of the application alone. ``expires_at`` is what
-    the service last said in ``CB-Token-ExpirationDate``; None means unknown, which counts as valid.
+    ``user_id`` and ``user`` are None for a session of the application alone. ``expires_at`` is the end that
+    the service last reported in ``CB-Token-ExpirationDate``; None means unknown, which counts as valid.
     """
 
     id: str | None = wire("id", as_string)

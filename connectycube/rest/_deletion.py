@@ -1,4 +1,4 @@
-"""Deleting one or several dialogs or messages, which the service answers in two ways."""
+"""Deleting dialogs or messages; the service answers for one and for several in different ways."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ from .._checks import check_bool
 from ..errors import NotFoundError, PermissionDeniedError
 from ..models import DeleteResult
 from ._api import Api
-from ._http import CallDeadline
 from ._query import chunked
 from ._response import read_object
 
@@ -22,14 +21,27 @@ def delete(
     force: bool,
     timeout: float | None,
 ) -> DeleteResult:
-    """Delete what is below ``path``; a refusal of one that was given ``alone`` raises.
+    """Delete dialogs or messages.
 
     The service answers one id with an empty body or an error, several with three lists.
+
+    Args:
+        api: The API.
+        path: The path in front of the ids.
+        ids: The ids.
+        alone: Whether the caller named one thing rather than a list; then a refusal raises.
+        force: Whether to delete for everybody.
+        timeout: Seconds for all calls together, or None for the default.
     """
     query = [("force", 1)] if check_bool("force", force) else []
     deadline = api.deadline(timeout)
     if len(ids) > 1:
-        return _merged([_of_several(api, path, piece, query, deadline) for piece in chunked(ids)])
+        results = []
+        for chunk in chunked(ids):
+            several = (*path, ",".join(chunk))
+            response = api.call("DELETE", several, query=query, timeout=deadline)
+            results.append(DeleteResult.from_json(read_object(response)))
+        return _merged(results)
     try:
         response = api.call("DELETE", (*path, ids[0]), query=query, timeout=deadline)
     except (NotFoundError, PermissionDeniedError) as error:
@@ -42,17 +54,6 @@ def delete(
     result = DeleteResult.from_json(data if isinstance(data, dict) else {})
     says_it = result.deleted or result.not_found or result.not_permitted
     return result if says_it else DeleteResult(deleted=tuple(ids))
-
-
-def _of_several(
-    api: Api,
-    path: tuple[str, ...],
-    ids: list[str],
-    query: list[tuple[str, int]],
-    deadline: CallDeadline,
-) -> DeleteResult:
-    response = api.call("DELETE", (*path, ",".join(ids)), query=query, timeout=deadline)
-    return DeleteResult.from_json(read_object(response))
 
 
 def _merged(results: list[DeleteResult]) -> DeleteResult:

@@ -160,7 +160,7 @@ class Response:
         if not isinstance(headers, CaseInsensitiveDict):
             headers = CaseInsensitiveDict({} if headers is None else headers)
         self.headers = headers
-        self.body = body if json is None else _encoded(json)
+        self.body = body if json is None else _json_bytes(json)
         self.request = request
         self.fault = fault
         self.received = len(self.body) if received is None else received
@@ -183,7 +183,7 @@ class Response:
         return self._data
 
 
-def _encoded(value: Any) -> bytes:
+def _json_bytes(value: Any) -> bytes:
     return json.dumps(value, ensure_ascii=False).encode("utf-8", "surrogatepass")
 
 

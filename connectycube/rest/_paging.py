@@ -1,9 +1,9 @@
 """Reading a list to its end, page after page, while others write.
 
-The service pages by position (``skip``), and positions move: what is added in front repeats items, what
-is removed in front hides some. So each page overlaps the one before: its first items are known already
-and left out. If none of them is known, the list has moved by more than the overlap, and the page is read
-again from further in front.
+The service pages by position (``skip``), and positions move: items that are added in front repeat items,
+items that are removed in front hide some. So each page overlaps the one before; the first items of a page
+are known then, and left out. If none of them is known, the list has moved by more than the overlap, and the
+page is read again from further in front.
 """
 
 from __future__ import annotations
@@ -23,16 +23,16 @@ _OVERLAP = 10
 
 
 def check_page_size(value: object) -> int:
-    """Return a page size; below two items pages could not overlap, above 100 the service cuts them off."""
+    """Return a page size: pages of one item could not overlap, and the service cuts them off at 100."""
     return check_int("page_size", value, least=2, most=PAGE_SIZE)
 
 
 def iterate_pages(
     fetch: Callable[[int], Page[Item]], key: Callable[[Item], Hashable], page_size: int
 ) -> Iterator[Item]:
-    """Yield all items of a list, each once; ``fetch`` gets a page from a position on.
+    """Yield all items of a list, each once; ``fetch`` returns the page that begins at a position.
 
-    At the end the front is read once more, for what has moved there meanwhile.
+    At the end the front is read once more, for items that have moved there meanwhile.
     """
     seen: set[Hashable] = set()
     before: list[Hashable] = []
@@ -61,9 +61,9 @@ def iterate_pages(
 
 
 def by_id(fetch: Callable[[int], Page[Item]], key: Callable[[Item], Any]) -> Iterator[Item]:
-    """Yield all items of a list that is sorted by id, each once; ``fetch`` gets a page from a position on.
+    """Yield all items of a list that is sorted by id, each once; ``fetch`` returns the page at a position.
 
-    What is made meanwhile comes at the end; what is removed in front hides as many.
+    Items that are created meanwhile come at the end; items that are removed in front hide as many others.
     """
     position, last = 0, None
     while page := fetch(position):
@@ -84,9 +84,9 @@ def messages_by_time(
 ) -> Iterator[Message]:
     """Yield all messages of a history that is sorted by ``date_sent``, each once.
 
-    ``fetch`` gets the page from a second (unix time; None for the beginning) and a position within on.
-    Each page begins in the second in which the last one ended, and the ids seen are left out. So
-    positions are counted within one second only, and the ids of one page and one second are kept.
+    ``fetch`` returns the page that begins in a second (unix time; None for the beginning), at a position
+    within it. Each page begins in the second in which the last one ended, and known ids are left out. So
+    positions are counted within one second only, and only the ids of one page and one second are kept.
     """
     second: int | None = None
     seen: set[Hashable] = set()
@@ -121,7 +121,7 @@ def _new(items: Iterable[Item], keys: Iterable[Hashable], seen: set[Hashable]) -
 
 
 def _is_last(page: Page[Item], page_size: int, new: bool) -> bool:
-    """Tell whether nothing can follow; the service may give less than was asked for, and mostly says so."""
+    """Tell whether no page can follow; the service may return less than was asked for, and mostly says so."""
     if page.limit is not None:
         return len(page) < min(page.limit, page_size)
     return len(page) < page_size and not new

@@ -1,4 +1,4 @@
-"""What is secret, and how it is kept out of logs, exceptions and everything else that people read."""
+"""Secrets: which values are secret, and how they are kept out of logs and exceptions."""
 
 from __future__ import annotations
 

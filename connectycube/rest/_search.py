@@ -31,7 +31,7 @@ def search(
     limit: int | None = None,
     timeout: float | None = None,
 ) -> SearchResult:
-    """Carry out :meth:`ConnectyCube.search`."""
+    """Search, with the arguments of :meth:`ConnectyCube.search`."""
     query: Pairs = [("search_text", check_str("text", text))]
     if dialogs is not None:
         ids = check_each("dialogs", dialogs, check_dialog_id, empty=False)
@@ -45,7 +45,7 @@ def search(
 
 
 def _span(start: datetime | float | None, end: datetime | float | None) -> Pairs:
-    """The service's ``start_date`` is the newer bound; either order is accepted here."""
+    """Return the time span; the service calls its newer end ``start_date``, here any order will do."""
     if end is None:
         if start is not None:
             raise ArgumentValueError("start needs an end")

@@ -1,4 +1,4 @@
-"""The service's clock, as its answers tell it: no clock of this machine is believed to be right."""
+"""The service's clock, by its responses: no clock of this machine is believed to be right."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ __all__ = ["ServiceClock"]
 
 
 class ServiceClock:
-    """The time by the last ``Date`` header (RFC 9110, 6.6.1) and what has passed since.
+    """The time by the last ``Date`` header (RFC 9110, 6.6.1) and the time that has passed since.
 
-    That header counts whole seconds, so it is up to a second behind. Every method may be called from any
+    The header counts whole seconds, so it is up to a second behind. Every method may be called from any
     thread.
     """
 
@@ -20,12 +20,12 @@ class ServiceClock:
         self._ahead: float | None = None  # one value, so no thread sees half of it
 
     def note(self, date: datetime | None) -> None:
-        """The service has just answered; ``date`` is its header, if it could be read."""
+        """Note the ``Date`` header of a response that has just arrived; None if there was none."""
         if date is not None:
             self._ahead = date.timestamp() - _elapsed()
 
     def time(self) -> float | None:
-        """Return unix seconds by the service's clock; None before it has told."""
+        """Return unix seconds by the service's clock; None before the first response with a date."""
         ahead = self._ahead
         return None if ahead is None else ahead + _elapsed()
 

@@ -1,4 +1,4 @@
-"""Files on their way: a form that is read while it is sent, and what takes a download piece by piece."""
+"""Files in transfer: a form that is read while it is sent, and writers that take a download in pieces."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from ..errors import ArgumentTypeError, ArgumentValueError
 __all__ = ["FileWriter", "Form", "MemoryWriter", "PathWriter", "Progress", "opened"]
 
 Progress = Callable[[int, "int | None"], None]
-"""Called with the bytes that are through and all bytes, which are None where nobody knows."""
+"""Called as ``progress(done, size)``, in bytes; the size is None if it is not known."""
 
 _PIECE_BYTES = 65_536
 Source = tuple[IO[bytes], int, "str | None"]
@@ -23,9 +23,12 @@ Source = tuple[IO[bytes], int, "str | None"]
 
 @contextlib.contextmanager
 def opened(source: Any) -> Iterator[Source]:
-    """Give a source as a file, with the bytes that are left in it and the name it has, if any.
+    """Open a source as a file, with the number of its bytes and its name, if it has one.
 
-    Raises ArgumentTypeError, ArgumentValueError, OSError.
+    Raises:
+        ArgumentTypeError: The source is of another type.
+        ArgumentValueError: The source cannot seek.
+        OSError: The source cannot be read.
     """
     if isinstance(source, (bytes, bytearray, memoryview)):
         content = bytes(source)
@@ -56,9 +59,9 @@ def _left_in(source: Any) -> int:
 
 
 class Form:
-    """A multipart form (RFC 7578) whose last field is a file; a request's body that is read once.
+    """A multipart form (RFC 7578) whose last field is a file; a request's body that can be read once.
 
-    ``failure`` is what reading the file, or telling of the progress, raised.
+    ``failure`` is the error that reading the file, or ``progress``, raised.
     """
 
     def __init__(
@@ -127,7 +130,7 @@ def _quoted(name: str) -> str:
 
 
 class _Counting:
-    """Counts what comes, and tells of it."""
+    """Counts the bytes of a download, and reports them to ``progress``."""
 
     def __init__(self, progress: Progress | None) -> None:
         self.received = 0
@@ -135,7 +138,7 @@ class _Counting:
         self._size: int | None = None
 
     def begin(self, headers: Mapping[str, str]) -> None:
-        """Read the size, if the answer says it."""
+        """Read the size, if the response says it."""
         text = headers.get("Content-Length", "")
         self._size = int(text) if text.isascii() and text.isdigit() else None
 
@@ -166,7 +169,7 @@ class MemoryWriter(_Counting):
         self._taken += piece
 
     def content(self) -> bytes:
-        """Return all of it."""
+        """Return the whole download."""
         return bytes(self._taken)
 
 
@@ -182,7 +185,7 @@ class FileWriter(_Counting):
 
 
 class PathWriter(_Counting):
-    """Writes a download beside a path, and moves it there once it is whole; a context manager."""
+    """Writes a download beside a path, and moves it there once it is complete; a context manager."""
 
     def __init__(self, path: str | os.PathLike[str], progress: Progress | None) -> None:
         super().__init__(progress)
@@ -194,7 +197,7 @@ class PathWriter(_Counting):
         self._file.write(piece)
 
     def finish(self) -> None:
-        """Put the whole file in its place."""
+        """Move the complete file to its path."""
         self._file.close()
         os.replace(self._partial, self._path)
 

@@ -1,4 +1,4 @@
-"""The address book: whom of a user's contacts the application knows. (Guide: Address book.)"""
+"""The address book: a user's contacts, and which of them use the application. (Guide: Address book.)"""
 
 from __future__ import annotations
 
@@ -33,24 +33,32 @@ class AddressBook:
         udid: str | None = None,
         timeout: float | None = None,
     ) -> AddressBookResult:
-        """Create or update contacts, and remove others, and return what changed.
+        """Create or update contacts, and remove others. (Server API: Upload address book.)
 
-        ``contacts`` are Contacts or pairs of phone and name, ``remove`` phones or Contacts. The service
-        takes phones of 10 to 15 characters and names of at most 255, and says in ``rejected`` which it did
-        not take; removals come after the contacts there. ``force`` replaces the whole address book.
-        ``udid`` (at most 64 characters) is the device whose book it is; without it, all. ``timeout`` is
-        seconds.
+        Args:
+            contacts: Contacts, or pairs of phone and name. The service takes phones of 10 to 15
+                characters and names of at most 255.
+            remove: Contacts to remove, as phones or Contacts.
+            force: True replaces the whole address book.
+            udid: The id of the device whose address book it is, at most 64 characters; None for the
+                global one.
+            timeout: Seconds for the whole call; by default those of ``Config.timeouts``.
 
-        Raises ArgumentTypeError, ArgumentValueError, ApiError.
-        Source: server API, "Upload address book".
+        Returns:
+            How many contacts were changed, and which were rejected, by their place in ``contacts`` and
+            then in ``remove``.
+
+        Raises:
+            ArgumentTypeError: An argument has the wrong type; the error names it.
+            ArgumentValueError: An argument has a wrong value, or there is nothing to upload.
+            ApiError: The call failed; a subclass says how.
         """
         entries: list[dict[str, Any]] = [
             _entry(contact) for contact in check_list("contacts", contacts, "contacts")
         ]
-        entries += [
-            {"phone": _phone(phone), "destroy": 1}
-            for phone in check_list("remove", remove, "phones")
-        ]
+        for contact in check_list("remove", remove, "phones"):
+            phone = contact.phone if isinstance(contact, Contact) else contact
+            entries.append({"phone": check_str("remove", phone), "destroy": 1})
         if not entries and not check_bool("force", force):
             raise ArgumentValueError("contacts and remove are empty")
         body: dict[str, Any] = {"contacts": entries}
@@ -61,10 +69,16 @@ class AddressBook:
         return AddressBookResult.from_json(read_object(response))
 
     def get(self, *, udid: str | None = None, timeout: float | None = None) -> tuple[Contact, ...]:
-        """Return the contacts, of one device or of the global address book.
+        """Return the contacts of an address book. (Server API: Retrieve address book.)
 
-        ``timeout`` is seconds. Raises ArgumentTypeError, ArgumentValueError, ApiError.
-        Source: server API, "Retrieve address book".
+        Args:
+            udid: The id of the device whose address book it is; None for the global one.
+            timeout: Seconds for the whole call; by default those of ``Config.timeouts``.
+
+        Raises:
+            ArgumentTypeError: An argument has the wrong type; the error names it.
+            ArgumentValueError: An argument has a wrong value; the error names it.
+            ApiError: The call failed; a subclass says how.
         """
         query = _device(udid).items()
         response = self._api.call("GET", _PATH, query=query, timeout=timeout)
@@ -73,13 +87,20 @@ class AddressBook:
     def registered_users(
         self, *, compact: bool = False, udid: str | None = None, timeout: float | None = None
     ) -> Page[User]:
-        """Return those of the contacts who are users of the application.
+        """Return the contacts who are users of the application.
 
-        ``compact`` asks for id and phone alone, and the name in the address book, which is in ``extra`` as
-        "address_book_name". ``timeout`` is seconds.
+        (Server API: Retrieve already registered contacts/users.)
 
-        Raises ArgumentTypeError, ArgumentValueError, ApiError.
-        Source: server API, "Retrieve already registered contacts/users".
+        Args:
+            compact: True asks for id and phone only, and for the name in the address book, which is in
+                ``extra`` as "address_book_name".
+            udid: The id of the device whose address book it is; None for the global one.
+            timeout: Seconds for the whole call; by default those of ``Config.timeouts``.
+
+        Raises:
+            ArgumentTypeError: An argument has the wrong type; the error names it.
+            ArgumentValueError: An argument has a wrong value; the error names it.
+            ApiError: The call failed; a subclass says how.
         """
         query: Pairs = [*_device(udid).items()]
         query.append(("compact", int(check_bool("compact", compact))))
@@ -100,8 +121,3 @@ def _entry(contact: object) -> dict[str, Any]:
         kind = type(contact).__name__
         raise ArgumentTypeError(f"contacts must hold Contacts or (phone, name), not {kind}")
     return {"name": check_str("name", name), "phone": check_str("phone", phone)}
-
-
-def _phone(value: object) -> str:
-    phone = value.phone if isinstance(value, Contact) else value
-    return check_str("remove", phone)

@@ -1,4 +1,4 @@
-"""Custom objects: records of the application's own classes; reports to moderators are such records."""
+"""Custom objects: records of the application's own classes. Reports to moderators are such records."""
 
 from __future__ import annotations
 
@@ -45,9 +45,7 @@ CUSTOM_OBJECTS = QuerySchema(
 class CustomObjects:
     """The records of the application's classes; every method may be called from any thread.
 
-    Classes are made in the admin panel. Look-ups are fields of the class, or ``id``, ``parent_id``,
-    ``user_id``, ``created_at``, ``updated_at``, with Django's words: __gt, __lt, __gte, __lte, __ne, __in,
-    __nin, __all, __or, __contains. Times are aware datetimes or unix seconds.
+    Classes are created in the admin panel. A record is given as its id or as a CustomObject.
     """
 
     def __init__(self, api: Api) -> None:
@@ -62,12 +60,25 @@ class CustomObjects:
         permissions: Mapping[str, Any] | None = None,
         timeout: float | None = None,
     ) -> CustomObject:
-        """Create a record.
+        """Create a record. (Server API: Create a new record.)
 
-        ``permissions`` are the service's, such as ``{"read": {"access": "owner"}}``; ``timeout`` is seconds.
+        Args:
+            class_name: The name of the class.
+            fields: The fields of the record.
+            parent_id: The id of its parent record.
+            permissions: The permissions in the service's form, such as ``{"read": {"access":
+                "owner"}}``.
+            timeout: Seconds for the whole call; by default those of ``Config.timeouts``.
 
-        Raises ArgumentTypeError, ArgumentValueError, NotFoundError, PermissionDeniedError, ApiError.
-        Source: server API, "Create a new record", "Create a record with permissions".
+        Returns:
+            The record, as the service created it.
+
+        Raises:
+            ArgumentTypeError: An argument has the wrong type; the error names it.
+            ArgumentValueError: An argument has a wrong value; the error names it.
+            NotFoundError: There is no such class.
+            PermissionDeniedError: The user may not do that.
+            ApiError: The call failed; a subclass says how.
         """
         path = _class(class_name)
         body = check_json_object("fields", fields, empty=False)
@@ -85,9 +96,22 @@ class CustomObjects:
         *,
         timeout: float | None = None,
     ) -> Page[CustomObject]:
-        """Create several records in one call.
+        """Create several records in one call. (Server API: Create multi records.)
 
-        ``timeout`` is seconds. Raises as :meth:`create`. Source: server API, "Create multi records".
+        Args:
+            class_name: The name of the class.
+            records: The fields of each record.
+            timeout: Seconds for the whole call; by default those of ``Config.timeouts``.
+
+        Returns:
+            The records, as the service created them.
+
+        Raises:
+            ArgumentTypeError: An argument has the wrong type; the error names it.
+            ArgumentValueError: An argument has a wrong value; the error names it.
+            NotFoundError: There is no such class.
+            PermissionDeniedError: The user may not do that.
+            ApiError: The call failed; a subclass says how.
         """
         path = (*_class(class_name), "multi")
         bodies = [
@@ -100,10 +124,18 @@ class CustomObjects:
     def get(
         self, class_name: str, record: str | CustomObject, *, timeout: float | None = None
     ) -> CustomObject:
-        """Return one record.
+        """Return one record. (Server API: Retrieve records by IDs.)
 
-        ``timeout`` is seconds. Raises ArgumentTypeError, ArgumentValueError, NotFoundError, ApiError.
-        Source: server API, "Retrieve records by IDs".
+        Args:
+            class_name: The name of the class.
+            record: The record.
+            timeout: Seconds for the whole call; by default those of ``Config.timeouts``.
+
+        Raises:
+            ArgumentTypeError: An argument has the wrong type; the error names it.
+            ArgumentValueError: An argument has a wrong value; the error names it.
+            NotFoundError: There is no such class or record.
+            ApiError: The call failed; a subclass says how.
         """
         path = (*_class(class_name), _id("record", record))
         response = self._api.call("GET", path, timeout=timeout)
@@ -125,13 +157,26 @@ class CustomObjects:
         timeout: float | None = None,
         **lookups: Any,
     ) -> Page[CustomObject]:
-        """Return one page of the records, or those with these ``ids``.
+        """Return one page of the records that match. (Server API: Retrieve records within a class.)
 
-        ``limit`` (at most 100, the default) and ``skip`` are numbers of records; ``sort`` is a field, with a
-        minus for the other direction; "id" is the fast way to sort by age. ``timeout`` is seconds.
+        Args:
+            class_name: The name of the class.
+            ids: Ids of records, to return only those.
+            limit: The number of records on the page, at most 100, which is the default.
+            skip: The number of records to leave out in front.
+            sort: The field to sort by, with a minus in front for the other direction; "id" is the fast
+                way to sort by age.
+            timeout: Seconds for the whole call; by default those of ``Config.timeouts``.
+            lookups: Fields of the class, or id, parent_id, user_id, created_at and updated_at, with
+                Django's words: __gt, __lt, __gte, __lte, __ne, __in, __nin, __all, __or, __contains.
+                Times are aware datetimes or unix seconds.
 
-        Raises ArgumentTypeError, ArgumentValueError, NotFoundError, ApiError.
-        Source: server API, "Retrieve records within a class", "Retrieve records by IDs".
+        Raises:
+            ArgumentTypeError: A look-up does not exist, or an argument has the wrong type; the error
+                names it.
+            ArgumentValueError: An argument has a wrong value; the error names it.
+            NotFoundError: There is no such class.
+            ApiError: The call failed; a subclass says how.
         """
         path: tuple[str, ...] = _class(class_name)
         query = CUSTOM_OBJECTS.query(lookups, limit=limit, skip=skip, sort=sort)
@@ -142,12 +187,23 @@ class CustomObjects:
     def iter(
         self, class_name: str, *, timeout: float | None = None, **lookups: Any
     ) -> Iterator[CustomObject]:
-        """Yield all records that match, the oldest first, a page at a time, none of them twice.
+        """Yield all records that match, the oldest first, each once; pages are requested as they are needed.
 
-        What is made meanwhile comes at the end. Where records are deleted meanwhile, as many may be left
-        out: the service counts from the beginning. ``timeout`` is seconds for each page.
+        Records that are created meanwhile come at the end. If records are deleted meanwhile, as many others
+        may be left out, because the service counts from the beginning.
 
-        Raises as :meth:`list`.
+        Args:
+            class_name: The name of the class.
+            timeout: Seconds for each page; by default those of ``Config.timeouts``.
+            lookups: Fields with Django's words, as for :meth:`list`.
+
+        Yields:
+            The records.
+
+        Raises:
+            ArgumentTypeError: A look-up does not exist or has the wrong type; raised at once.
+            ArgumentValueError: A look-up has a wrong value; raised at once.
+            ApiError: A call failed; raised while iterating.
         """
         _class(class_name)  # wrong arguments are told now, and not at the first step
         CUSTOM_OBJECTS.query(lookups)
@@ -159,10 +215,18 @@ class CustomObjects:
         return by_id(fetch, lambda record: record.id)
 
     def count(self, class_name: str, *, timeout: float | None = None, **lookups: Any) -> int:
-        """Return how many records match.
+        """Return how many records match. (Server API: Retrieve records within a class.)
 
-        ``timeout`` is seconds. Raises ArgumentTypeError, ArgumentValueError, NotFoundError, ApiError.
-        Source: server API, "Retrieve records within a class".
+        Args:
+            class_name: The name of the class.
+            timeout: Seconds for the whole call; by default those of ``Config.timeouts``.
+            lookups: Fields with Django's words, as for :meth:`list`.
+
+        Raises:
+            ArgumentTypeError: A look-up does not exist or has the wrong type; the error names it.
+            ArgumentValueError: A look-up has a wrong value; the error names it.
+            NotFoundError: There is no such class.
+            ApiError: The call failed; a subclass says how.
         """
         path, query = _class(class_name), [*CUSTOM_OBJECTS.query(lookups), ("count", 1)]
         return read_count(self._api.call("GET", path, query=query, timeout=timeout))
@@ -175,13 +239,24 @@ class CustomObjects:
         *,
         timeout: float | None = None,
     ) -> CustomObject:
-        """Change fields of a record; None empties one.
+        """Change fields of a record. (Server API: Update record by ID.)
 
-        The service's operators are fields as well: ``{"inc": {"age": 1}}``, ``push``, ``pull``, ``pull_all``,
-        ``pop``, ``add_to_set``. ``timeout`` is seconds.
+        Args:
+            class_name: The name of the class.
+            record: The record.
+            fields: The fields to change; None empties one. The service's operators are fields as well:
+                ``{"inc": {"age": 1}}``, ``push``, ``pull``, ``pull_all``, ``pop``, ``add_to_set``.
+            timeout: Seconds for the whole call; by default those of ``Config.timeouts``.
 
-        Raises ArgumentTypeError, ArgumentValueError, NotFoundError, PermissionDeniedError, ApiError.
-        Source: server API, "Update record by ID".
+        Returns:
+            The record, as it is now.
+
+        Raises:
+            ArgumentTypeError: An argument has the wrong type; the error names it.
+            ArgumentValueError: An argument has a wrong value; the error names it.
+            NotFoundError: There is no such class or record.
+            PermissionDeniedError: The user may not do that.
+            ApiError: The call failed; a subclass says how.
         """
         path = (*_class(class_name), _id("record", record))
         body = check_json_object("fields", fields, empty=False)
@@ -195,10 +270,21 @@ class CustomObjects:
         *,
         timeout: float | None = None,
     ) -> DeleteResult:
-        """Delete one record or several, and return what became of each.
+        """Delete records. (Server API: Delete several records by their IDs.)
 
-        ``timeout`` is seconds. Raises ArgumentTypeError, ArgumentValueError, NotFoundError for a single one,
-        ApiError. Source: server API, "Delete record by ID", "Delete several records by their IDs".
+        Args:
+            class_name: The name of the class.
+            records: One record or a list of them.
+            timeout: Seconds for the whole call; by default those of ``Config.timeouts``.
+
+        Returns:
+            What became of each record.
+
+        Raises:
+            ArgumentTypeError: An argument has the wrong type; the error names it.
+            ArgumentValueError: An argument has a wrong value; the error names it.
+            NotFoundError: One record is given, and it does not exist.
+            ApiError: The call failed; a subclass says how.
         """
         ids = _ids("records", records)
         path = (*_class(class_name), ",".join(ids))
@@ -211,10 +297,18 @@ class CustomObjects:
     def permissions(
         self, class_name: str, record: str | CustomObject, *, timeout: float | None = None
     ) -> Mapping[str, Any]:
-        """Return a record's permissions, which its owner may see.
+        """Return a record's permissions. (Server API: Retrieve record by ID to view its permissions.)
 
-        ``timeout`` is seconds. Raises ArgumentTypeError, ArgumentValueError, NotFoundError, ApiError.
-        Source: server API, "Retrieve record by ID to view its permissions".
+        Args:
+            class_name: The name of the class.
+            record: The record, whose owner this user must be.
+            timeout: Seconds for the whole call; by default those of ``Config.timeouts``.
+
+        Raises:
+            ArgumentTypeError: An argument has the wrong type; the error names it.
+            ArgumentValueError: An argument has a wrong value; the error names it.
+            NotFoundError: There is no such class or record.
+            ApiError: The call failed; a subclass says how.
         """
         path = (*_class(class_name), _id("record", record))
         response = self._api.call("GET", path, query=[("permissions", 1)], timeout=timeout)
@@ -223,7 +317,22 @@ class CustomObjects:
     def report_user(
         self, user: int | User, reason: str, *, timeout: float | None = None
     ) -> CustomObject:
-        """Create a record of class UserReports; see ``ConnectyCube.report_user``."""
+        """Report a user to the moderators, as a record of class UserReports. (Guide: Moderation.)
+
+        Args:
+            user: The user, as an id or a User.
+            reason: The reason, as free text.
+            timeout: Seconds for the whole call; by default those of ``Config.timeouts``.
+
+        Returns:
+            The record.
+
+        Raises:
+            ArgumentTypeError: An argument has the wrong type; the error names it.
+            ArgumentValueError: An argument has a wrong value; the error names it.
+            NotFoundError: The application has no class UserReports.
+            ApiError: The call failed; a subclass says how.
+        """
         body = {
             "reportedUserId": check_user_id("user", user),
             "reason": check_str("reason", reason),
@@ -233,7 +342,22 @@ class CustomObjects:
     def report_message(
         self, message: str | Message, reason: str, *, timeout: float | None = None
     ) -> CustomObject:
-        """Create a record of class MessageReports; see ``ConnectyCube.report_message``."""
+        """Report a message to the moderators, as a record of class MessageReports. (Guide: Moderation.)
+
+        Args:
+            message: The message, as an id or a Message.
+            reason: The reason, as free text.
+            timeout: Seconds for the whole call; by default those of ``Config.timeouts``.
+
+        Returns:
+            The record.
+
+        Raises:
+            ArgumentTypeError: An argument has the wrong type; the error names it.
+            ArgumentValueError: An argument has a wrong value; the error names it.
+            NotFoundError: The application has no class MessageReports.
+            ApiError: The call failed; a subclass says how.
+        """
         known = message.id if isinstance(message, Message) else message
         body = {
             "reportedMessageId": check_id("message", known),

@@ -1,4 +1,4 @@
-"""Dialogs: made, listed, changed, left and deleted; who is in them and what they notify. (Guide: Dialogs.)"""
+"""Dialogs: create, list, change and delete them; occupants, admins, notifications. (Guide: Dialogs.)"""
 
 from __future__ import annotations
 
@@ -58,8 +58,8 @@ SomeMessages = str | Message | Iterable[str | Message]
 class Dialogs:
     """The dialogs of the session's user; every method may be called from any thread.
 
-    A dialog is given as its id, as a Dialog (or DialogRef), or as one of its messages; a user as an id
-    or a User; lists may also be one alone.
+    A dialog is given as its id, as a Dialog (or DialogRef), or as one of its messages; a user as an id or a
+    User. Where a list is expected, one alone will do.
     """
 
     def __init__(self, api: Api) -> None:
@@ -68,10 +68,19 @@ class Dialogs:
     # --- making ---------------------------------------------------------------------------------
 
     def create_private(self, user: int | User, *, timeout: float | None = None) -> Dialog:
-        """Return the private dialog with a user, which the service makes if there is none.
+        """Return the private dialog with a user; the service creates it if there is none.
 
-        ``timeout`` is seconds. Raises ArgumentTypeError, ArgumentValueError, ValidationError, ApiError.
-        Source: server API, "Create a dialog".
+        (Server API: Create a dialog.)
+
+        Args:
+            user: The other user, as an id or a User.
+            timeout: Seconds for the whole call; by default those of ``Config.timeouts``.
+
+        Raises:
+            ArgumentTypeError: An argument has the wrong type; the error names it.
+            ArgumentValueError: An argument has a wrong value; the error names it.
+            ValidationError: The service refuses the user.
+            ApiError: The call failed; a subclass says how.
         """
         peer = check_user_id("user", user)
         body = {"type": int(DialogType.PRIVATE), "occupants_ids": [peer]}
@@ -90,14 +99,30 @@ class Dialogs:
         permissions: Mapping[str, bool] | None = None,
         timeout: float | None = None,
     ) -> Dialog:
-        """Make a group dialog with ``occupants``; the session's user owns it and is in it anyway.
+        """Create a group dialog; the session's user owns it and is always in it.
 
-        ``photo`` is a file's uid or a link, ``data`` custom data with its ``class_name``, ``extensions``
-        fields that the admin panel allows (the service makes texts of their values and leaves others
-        out), ``permissions`` what ``{"allow_preview": True}`` grants. ``timeout`` is seconds.
+        (Server API: Create a dialog.)
 
-        Raises ArgumentTypeError, ArgumentValueError, ValidationError, ApiError.
-        Source: server API, "Create a dialog".
+        Args:
+            name: The name.
+            occupants: The other users, as ids or Users.
+            description: Free text.
+            photo: The uid or URL of a picture.
+            data: Custom data, with its ``class_name``.
+            admins: Users who may change the dialog, at most five.
+            extensions: Fields that the admin panel allows. The service makes texts of their values, and
+                leaves out other fields.
+            permissions: What the dialog permits, such as ``{"allow_preview": True}``.
+            timeout: Seconds for the whole call; by default those of ``Config.timeouts``.
+
+        Returns:
+            The dialog.
+
+        Raises:
+            ArgumentTypeError: An argument has the wrong type; the error names it.
+            ArgumentValueError: An argument has a wrong value; the error names it.
+            ValidationError: The service refuses a value.
+            ApiError: The call failed; a subclass says how.
         """
         users = check_each("occupants", occupants, check_user_id, empty=False)
         body: dict[str, Any] = {"type": int(DialogType.GROUP), "occupants_ids": users}
@@ -116,21 +141,41 @@ class Dialogs:
         permissions: Mapping[str, bool] | None = None,
         timeout: float | None = None,
     ) -> Dialog:
-        """Make a public dialog, which any user of the application can subscribe to.
+        """Create a public dialog, which any user of the application can subscribe to.
 
-        The arguments are those of :meth:`create_group`; there are no occupants to begin with.
+        (Server API: Create a dialog.)
 
-        Raises ArgumentTypeError, ArgumentValueError, ValidationError, ApiError.
-        Source: server API, "Create a dialog".
+        Args:
+            name: The name.
+            description: Free text.
+            photo: The uid or URL of a picture.
+            data: Custom data, with its ``class_name``.
+            admins: Users who may change the dialog, at most five.
+            extensions: Fields that the admin panel allows. The service makes texts of their values, and
+                leaves out other fields.
+            permissions: What the dialog permits, such as ``{"allow_preview": True}``.
+            timeout: Seconds for the whole call; by default those of ``Config.timeouts``.
+
+        Returns:
+            The dialog; nobody but its owner is in it yet.
+
+        Raises:
+            ArgumentTypeError: An argument has the wrong type; the error names it.
+            ArgumentValueError: An argument has a wrong value; the error names it.
+            ValidationError: The service refuses a value.
+            ApiError: The call failed; a subclass says how.
         """
         body: dict[str, Any] = {"type": int(DialogType.PUBLIC)}
         body |= _made_of(name, description, photo, data, extensions, permissions)
         return self._created(body, admins, timeout)
 
     def create_broadcast(self, *_arguments: object, **_more: object) -> NoReturn:
-        """Refuse to make a broadcast dialog: that is done in the application's admin panel only.
+        """Refuse: a broadcast dialog can be created only in the admin panel.
 
-        Raises ArgumentValueError. Source: the guide, "Create broadcast dialog".
+        (Guide: Create broadcast dialog.)
+
+        Raises:
+            ArgumentValueError: Always.
         """
         raise ArgumentValueError(
             "a broadcast dialog cannot be made here: it is made in the application's admin panel"
@@ -147,16 +192,22 @@ class Dialogs:
         timeout: float | None = None,
         **lookups: Any,
     ) -> Page[Dialog]:
-        """Return one page of the user's dialogs.
+        """Return one page of the user's dialogs. (Server API: Retrieve chat dialogs.)
 
-        ``limit`` (the service takes 100 by default) and ``skip`` are numbers of dialogs; ``sort`` is
-        "last_message_date_sent", with a minus for the newest first. Look-ups are fields with Django's
-        words: id, type, name, last_message_date_sent, created_at, updated_at, extensions__<key>; each
-        also with __lt, __lte, __gt, __gte, __ne, __in, __nin, __all, __contains. Times are aware
-        datetimes or unix seconds, ``timeout`` seconds.
+        Args:
+            limit: The number of dialogs on the page; by default the service takes 100.
+            skip: The number of dialogs to leave out in front.
+            sort: "last_message_date_sent", or "-last_message_date_sent" for the newest first.
+            timeout: Seconds for the whole call; by default those of ``Config.timeouts``.
+            lookups: Fields with Django's words: id, type, name, last_message_date_sent, created_at,
+                updated_at and extensions__<key>, each also with __lt, __lte, __gt, __gte, __ne, __in,
+                __nin, __all, __contains. Times are aware datetimes or unix seconds.
 
-        Raises ArgumentTypeError, ArgumentValueError, ApiError.
-        Source: server API, "Retrieve chat dialogs".
+        Raises:
+            ArgumentTypeError: A look-up does not exist, or an argument has the wrong type; the error
+                names it.
+            ArgumentValueError: An argument has a wrong value; the error names it.
+            ApiError: The call failed; a subclass says how.
         """
         query = DIALOGS.query(lookups, limit=limit, skip=skip, sort=sort)
         return read_page(self._api.call("GET", _PATH, query=query, timeout=timeout), self._read)
@@ -169,14 +220,26 @@ class Dialogs:
         timeout: float | None = None,
         **lookups: Any,
     ) -> Iterator[Dialog]:
-        """Yield all dialogs that ``list`` would find, each once, page by page as they are asked for.
+        """Yield all dialogs that match, each once; pages are requested as they are needed.
 
-        Dialogs change places while others write. Pages overlap by up to ten dialogs, known ids are left
-        out, and in the end the front is read again for what has moved there. ``page_size`` is 2 to 100
-        dialogs, ``timeout`` seconds for each page; the rest is as in :meth:`list`.
+        Positions in the list move while others write. So each page overlaps the one before by up to ten
+        dialogs, known ids are left out, and at the end the front is read again for dialogs that have moved
+        there. (Server API: Retrieve chat dialogs.)
 
-        Raises what :meth:`list` raises: for wrong arguments at once, for the rest while iterating.
-        Source: server API, "Retrieve chat dialogs".
+        Args:
+            sort: "-last_message_date_sent" for the newest first, or "last_message_date_sent".
+            page_size: The number of dialogs on a page, 2 to 100.
+            timeout: Seconds for each page; by default those of ``Config.timeouts``.
+            lookups: Fields with Django's words, as for :meth:`list`.
+
+        Yields:
+            The dialogs.
+
+        Raises:
+            ArgumentTypeError: A look-up does not exist, or an argument has the wrong type; raised at
+                once.
+            ArgumentValueError: An argument has a wrong value; raised at once.
+            ApiError: A call failed; raised while iterating.
         """
         query = DIALOGS.query(lookups, limit=check_page_size(page_size), sort=sort)
 
@@ -187,13 +250,20 @@ class Dialogs:
         return iterate_pages(fetch, lambda dialog: dialog.id, page_size)
 
     def changed(self, since: datetime) -> Iterator[DialogRef]:
-        """Yield the dialogs that have a message since, or have changed since, each once.
+        """Yield the dialogs that have a newer message, or have changed, since a moment; each once.
 
-        Senders' clocks may be wrong, and ``last_message_date_sent`` is by them; ``updated_at`` is by the
-        service's. Both are asked for, as it is not documented that a message moves the latter.
+        ``last_message_date_sent`` is by the senders' clocks, which may be wrong; ``updated_at`` is by the
+        service's. Both are asked for, because the documentation does not say that a message changes
+        ``updated_at``.
 
-        Raises ArgumentTypeError, ArgumentValueError, ApiError, while iterating.
-        Source: server API, "Retrieve chat dialogs".
+        Args:
+            since: The moment, an aware datetime.
+
+        Yields:
+            References to the dialogs.
+
+        Raises:
+            ApiError: A call failed; raised while iterating.
         """
         seen = set()
         for dialog in itertools.chain(self._with_messages(since), self.iter(updated_at__gte=since)):
@@ -210,10 +280,16 @@ class Dialogs:
                 yield dialog
 
     def count(self, *, timeout: float | None = None, **lookups: Any) -> int:
-        """Return how many dialogs ``list`` would find with these look-ups.
+        """Return how many dialogs match. (Server API: Retrieve chat dialogs.)
 
-        ``timeout`` is seconds. Raises ArgumentTypeError, ArgumentValueError, ApiError.
-        Source: server API, "Retrieve chat dialogs".
+        Args:
+            timeout: Seconds for the whole call; by default those of ``Config.timeouts``.
+            lookups: Fields with Django's words, as for :meth:`list`.
+
+        Raises:
+            ArgumentTypeError: A look-up does not exist or has the wrong type; the error names it.
+            ArgumentValueError: A look-up has a wrong value; the error names it.
+            ApiError: The call failed; a subclass says how.
         """
         query = [*DIALOGS.query(lookups), ("count", 1)]
         return read_count(self._api.call("GET", _PATH, query=query, timeout=timeout))
@@ -238,15 +314,36 @@ class Dialogs:
         unpin: SomeMessages = (),
         timeout: float | None = None,
     ) -> Dialog:
-        """Change a dialog and return it; what is not given stays.
+        """Change a dialog; fields that are not given stay as they are. (Server API: Update a dialog.)
 
-        ``photo=""`` and ``description=""`` clear; ``extensions={}`` resets them. ``pin`` and ``unpin`` are
-        messages. Who may change what depends on the role: only the owner and admins remove occupants and
-        pin, for instance. ``timeout`` is seconds.
+        The service decides by the user's role who may change what: for instance, only the owner and admins
+        remove occupants and pin messages.
 
-        Raises ArgumentTypeError, ArgumentValueError (also if there is nothing to change),
-        PermissionDeniedError, NotFoundError, ApiError.
-        Source: server API, "Update a dialog".
+        Args:
+            dialog: The dialog.
+            name: The new name.
+            description: The new description; "" clears it.
+            photo: The uid or URL of the new picture; "" clears it.
+            data: New custom data.
+            extensions: New fields that the admin panel allows; ``{}`` clears them.
+            permissions: What the dialog permits, such as ``{"allow_preview": True}``.
+            add_occupants: Users to add.
+            remove_occupants: Users to remove.
+            add_admins: Users to make admins.
+            remove_admins: Users who shall be admins no longer.
+            pin: Messages to pin.
+            unpin: Messages to unpin.
+            timeout: Seconds for the whole call; by default those of ``Config.timeouts``.
+
+        Returns:
+            The dialog, as it is now.
+
+        Raises:
+            ArgumentTypeError: An argument has the wrong type; the error names it.
+            ArgumentValueError: An argument has a wrong value, or there is nothing to change.
+            PermissionDeniedError: The user may not do that.
+            NotFoundError: There is no such dialog.
+            ApiError: The call failed; a subclass says how.
         """
         dialog_id = check_dialog_id("dialog", dialog)
         body = _described(name, description, photo, data, permissions)
@@ -273,13 +370,26 @@ class Dialogs:
         remove: SomeUsers = (),
         timeout: float | None = None,
     ) -> Dialog:
-        """Make users admins of a group, public or broadcast dialog, or no longer; only its owner may.
+        """Add and remove admins of a group, public or broadcast dialog; only its owner may do that.
 
-        A dialog has at most five admins. ``timeout`` is seconds.
+        (Server API: Add / Remove admins.)
 
-        Raises ArgumentTypeError, ArgumentValueError (also for a private dialog, and if there is nothing to
-        change), PermissionDeniedError, NotFoundError, ValidationError, ApiError.
-        Source: server API, "Add / Remove admins".
+        Args:
+            dialog: The dialog, which may not be private.
+            add: Users to make admins; a dialog has at most five.
+            remove: Users who shall be admins no longer.
+            timeout: Seconds for the whole call; by default those of ``Config.timeouts``.
+
+        Returns:
+            The dialog, as it is now.
+
+        Raises:
+            ArgumentTypeError: An argument has the wrong type; the error names it.
+            ArgumentValueError: The dialog is private, or there is nothing to change.
+            PermissionDeniedError: The user is not the owner.
+            NotFoundError: There is no such dialog.
+            ValidationError: The service refuses a user.
+            ApiError: The call failed; a subclass says how.
         """
         dialog_id = check_dialog_id("dialog", dialog)
         if check_dialog("dialog", dialog).type is DialogType.PRIVATE:
@@ -296,13 +406,25 @@ class Dialogs:
         force: bool = False,
         timeout: float | None = None,
     ) -> DeleteResult:
-        """Delete one dialog or several for this user or, with ``force``, for everybody (owners only).
+        """Delete dialogs for this user or, with ``force``, for everybody. (Server API: Delete dialog.)
 
-        One alone that cannot be deleted raises; of a list the result says it. A list of more than 50 is
-        sent in pieces, and if a later one raises, the earlier ones are deleted. ``timeout`` is seconds.
+        More than 50 dialogs are deleted in several calls; if one of them raises, the calls before it have
+        taken effect.
 
-        Raises ArgumentTypeError, ArgumentValueError, PermissionDeniedError, NotFoundError, ApiError.
-        Source: server API, "Delete dialog".
+        Args:
+            dialogs: One dialog or a list of them.
+            force: True deletes for everybody; only the owner may do that.
+            timeout: Seconds for the whole call; by default those of ``Config.timeouts``.
+
+        Returns:
+            What became of each dialog of a list.
+
+        Raises:
+            ArgumentTypeError: An argument has the wrong type; the error names it.
+            ArgumentValueError: An argument has a wrong value; the error names it.
+            PermissionDeniedError: One dialog is given alone, and the user may not delete it.
+            NotFoundError: One dialog is given alone, and it does not exist.
+            ApiError: The call failed; a subclass says how.
         """
         ids = check_each("dialogs", dialogs, _own_id, empty=False)
         alone = isinstance(dialogs, (str, DialogRef))
@@ -315,10 +437,21 @@ class Dialogs:
         force: bool = False,
         timeout: float | None = None,
     ) -> None:
-        """Delete all messages of a dialog for this user or, with ``force``, for everybody (owners only).
+        """Delete all messages of a dialog for this user or, with ``force``, for everybody.
 
-        ``timeout`` is seconds. Raises ArgumentTypeError, ArgumentValueError, PermissionDeniedError,
-        NotFoundError, ApiError. Source: server API, "Clear dialog history".
+        (Server API: Clear dialog history.)
+
+        Args:
+            dialog: The dialog.
+            force: True deletes for everybody; only the owner may do that.
+            timeout: Seconds for the whole call; by default those of ``Config.timeouts``.
+
+        Raises:
+            ArgumentTypeError: An argument has the wrong type; the error names it.
+            ArgumentValueError: An argument has a wrong value; the error names it.
+            PermissionDeniedError: The user may not do that.
+            NotFoundError: There is no such dialog.
+            ApiError: The call failed; a subclass says how.
         """
         path = (*_PATH, "clearHistory", check_dialog_id("dialog", dialog))
         query = [("force", 1)] if check_bool("force", force) else []
@@ -329,10 +462,21 @@ class Dialogs:
     def subscribe(
         self, dialog: str | DialogRef | Message, *, timeout: float | None = None
     ) -> Dialog:
-        """Become an occupant of a public dialog, and return it.
+        """Become an occupant of a public dialog. (Server API: Subscribe to public dialog.)
 
-        ``timeout`` is seconds. Raises ArgumentTypeError, ArgumentValueError, PermissionDeniedError,
-        NotFoundError, ApiError. Source: server API, "Subscribe to public dialog".
+        Args:
+            dialog: The dialog.
+            timeout: Seconds for the whole call; by default those of ``Config.timeouts``.
+
+        Returns:
+            The dialog, as it is now.
+
+        Raises:
+            ArgumentTypeError: An argument has the wrong type; the error names it.
+            ArgumentValueError: An argument has a wrong value; the error names it.
+            PermissionDeniedError: The user may not do that.
+            NotFoundError: There is no such dialog.
+            ApiError: The call failed; a subclass says how.
         """
         path = (*_PATH, check_dialog_id("dialog", dialog), "subscribe")
         return self._changed("POST", path, None, timeout)
@@ -340,10 +484,17 @@ class Dialogs:
     def unsubscribe(
         self, dialog: str | DialogRef | Message, *, timeout: float | None = None
     ) -> None:
-        """Be an occupant of a public dialog no longer.
+        """Stop being an occupant of a public dialog. (Server API: Unsubscribe from public dialog.)
 
-        ``timeout`` is seconds. Raises ArgumentTypeError, ArgumentValueError, NotFoundError, ApiError.
-        Source: server API, "Unsubscribe from public dialog".
+        Args:
+            dialog: The dialog.
+            timeout: Seconds for the whole call; by default those of ``Config.timeouts``.
+
+        Raises:
+            ArgumentTypeError: An argument has the wrong type; the error names it.
+            ArgumentValueError: An argument has a wrong value; the error names it.
+            NotFoundError: There is no such dialog.
+            ApiError: The call failed; a subclass says how.
         """
         path = (*_PATH, check_dialog_id("dialog", dialog), "subscribe")
         self._api.call("DELETE", path, timeout=timeout)
@@ -356,12 +507,22 @@ class Dialogs:
         skip: int | None = None,
         timeout: float | None = None,
     ) -> Page[User]:
-        """Return one page of a dialog's occupants; for public dialogs, which do not list their ids.
+        """Return one page of a dialog's occupants. (Server API: Retrieve public dialog occupants.)
 
-        ``limit`` (the service takes 100 by default) and ``skip`` are numbers of users, ``timeout`` seconds.
+        Public dialogs need this call, because they do not list the ids of their occupants.
 
-        Raises ArgumentTypeError, ArgumentValueError, PermissionDeniedError, NotFoundError, ApiError.
-        Source: server API, "Retrieve public dialog occupants".
+        Args:
+            dialog: The dialog.
+            limit: The number of users on the page; by default the service takes 100.
+            skip: The number of users to leave out in front.
+            timeout: Seconds for the whole call; by default those of ``Config.timeouts``.
+
+        Raises:
+            ArgumentTypeError: An argument has the wrong type; the error names it.
+            ArgumentValueError: An argument has a wrong value; the error names it.
+            PermissionDeniedError: The user may not do that.
+            NotFoundError: There is no such dialog.
+            ApiError: The call failed; a subclass says how.
         """
         path = (*_PATH, check_dialog_id("dialog", dialog), "occupants")
         query = _OCCUPANTS.query({}, limit=limit, skip=skip)
@@ -374,12 +535,23 @@ class Dialogs:
         page_size: int = PAGE_SIZE,
         timeout: float | None = None,
     ) -> Iterator[User]:
-        """Yield all occupants of a dialog, each once, page by page as they are asked for.
+        """Yield all occupants of a dialog, each once; pages are requested as they are needed.
 
-        Pages overlap, as in :meth:`iter`. ``page_size`` is 2 to 100, ``timeout`` seconds for each page.
+        Pages overlap, because positions in the list move while others subscribe. (Server API: Retrieve
+        public dialog occupants.)
 
-        Raises what :meth:`occupants` raises: for wrong arguments at once, for the rest while iterating.
-        Source: server API, "Retrieve public dialog occupants".
+        Args:
+            dialog: The dialog.
+            page_size: The number of users on a page, 2 to 100.
+            timeout: Seconds for each page; by default those of ``Config.timeouts``.
+
+        Yields:
+            The users.
+
+        Raises:
+            ArgumentTypeError: An argument has the wrong type; raised at once.
+            ArgumentValueError: An argument has a wrong value; raised at once.
+            ApiError: A call failed; raised while iterating.
         """
         dialog_id = check_dialog_id("dialog", dialog)
         limit = check_page_size(page_size)
@@ -394,10 +566,23 @@ class Dialogs:
     def set_notifications(
         self, dialog: str | DialogRef | Message, enabled: bool, *, timeout: float | None = None
     ) -> bool:
-        """Turn push notifications of a dialog on or off for this user; return what holds now.
+        """Turn push notifications of a dialog on or off for this user.
 
-        ``timeout`` is seconds. Raises ArgumentTypeError, ArgumentValueError, NotFoundError, ApiError.
-        Source: server API, "Update notifications settings".
+        (Server API: Update notifications settings.)
+
+        Args:
+            dialog: The dialog.
+            enabled: Whether this user gets push notifications.
+            timeout: Seconds for the whole call; by default those of ``Config.timeouts``.
+
+        Returns:
+            The setting, as it is now.
+
+        Raises:
+            ArgumentTypeError: An argument has the wrong type; the error names it.
+            ArgumentValueError: An argument has a wrong value; the error names it.
+            NotFoundError: There is no such dialog.
+            ApiError: The call failed; a subclass says how.
         """
         body = {"enabled": int(check_bool("enabled", enabled))}
         return self._notifications("PUT", dialog, body, timeout)
@@ -405,10 +590,21 @@ class Dialogs:
     def notifications_enabled(
         self, dialog: str | DialogRef | Message, *, timeout: float | None = None
     ) -> bool:
-        """Return whether this user gets push notifications of a dialog; the service begins with yes.
+        """Return whether this user gets push notifications of a dialog.
 
-        ``timeout`` is seconds. Raises ArgumentTypeError, ArgumentValueError, NotFoundError, ApiError.
-        Source: server API, "Get notifications settings".
+        In a new dialog they are on.
+
+        (Server API: Get notifications settings.)
+
+        Args:
+            dialog: The dialog.
+            timeout: Seconds for the whole call; by default those of ``Config.timeouts``.
+
+        Raises:
+            ArgumentTypeError: An argument has the wrong type; the error names it.
+            ArgumentValueError: An argument has a wrong value; the error names it.
+            NotFoundError: There is no such dialog.
+            ApiError: The call failed; a subclass says how.
         """
         return self._notifications("GET", dialog, None, timeout)
 
@@ -494,7 +690,7 @@ def _described(
 def _sides(
     what: str, read: Any, **sides: object
 ) -> tuple[builtins.list[int | str], builtins.list[int | str]]:
-    """Return what is to be added and what to be removed; nothing may be both."""
+    """Return what to add and what to remove; nothing may be both."""
     names = [f"{side}_{what}" if what else side for side in sides]
     added, removed = (
         check_each(name, value, read) for name, value in zip(names, sides.values(), strict=True)

@@ -1,4 +1,4 @@
-"""Files: uploaded and downloaded without being held in memory. (Guide: Attachments.)"""
+"""Files: upload, download, list, change and delete them, in pieces. (Guide: Attachments.)"""
 
 from __future__ import annotations
 
@@ -49,16 +49,29 @@ class Files:
         progress: Progress | None = None,
         timeout: float | None = None,
     ) -> File:
-        """Upload a file, read piece by piece, and return it.
+        """Upload a file piece by piece. (Server API: File upload flow.)
 
-        ``source`` is a path, bytes, or a binary file that can seek, read from where it stands. ``name`` (1
-        to 100 characters) is by default the file's own; bytes need one. ``content_type`` is guessed from the
-        name. A ``public`` file can be read by anybody who has its uid. ``progress(sent, size)`` is called in
-        this thread, with bytes. At most 100 MB. ``timeout`` is seconds for all of it, by default
-        ``Timeouts.rest_transfer``. When it fails, or is interrupted, the file is deleted at the service.
+        If the upload fails or is interrupted, the file is deleted at the service.
 
-        Raises ArgumentTypeError, ArgumentValueError, OSError from reading, ApiError, and what ``progress``
-        raises. Source: server API, "File upload flow".
+        Args:
+            source: A path, bytes, or a binary file that can seek, which is read from its current
+                position. At most 100 MB.
+            name: The name, 1 to 100 characters; by default the file's own. Bytes need one.
+            content_type: The MIME type; by default it is guessed from the name.
+            public: True lets anybody read the file who knows its uid.
+            progress: Called in this thread as ``progress(sent, size)``, in bytes; an error that it
+                raises ends the upload.
+            timeout: Seconds for the whole upload; by default ``Timeouts.rest_transfer``.
+
+        Returns:
+            The file, with its id and uid.
+
+        Raises:
+            ArgumentTypeError: An argument has the wrong type; the error names it.
+            ArgumentValueError: An argument has a wrong value; the error names it.
+            OSError: The source could not be read.
+            ApiError: The call failed; a subclass says how.
+            Exception: ``progress`` raised it.
         """
         check_bool("public", public)
         if progress is not None:
@@ -80,25 +93,42 @@ class Files:
                 url, fields = _upload_form(response, made)
                 form = Form(fields, name, kind, stream, size, progress)
                 self._send(url, form, deadline)
-                self._complete(made, size, deadline)
+                path, complete = (*_record(made), "complete"), {"blob": {"size": size}}
+                self._api.call("PUT", path, body=complete, timeout=deadline)
             except BaseException:
                 self._clean_up(made)
                 raise
         return evolve(made, size=size, access=None)
 
     def get(self, file: int | File, *, timeout: float | None = None) -> File:
-        """Return what the service knows of a file, given as its id or itself.
+        """Return what the service knows of a file. (Server API: Get information about file by ID.)
 
-        ``timeout`` is seconds. Raises ArgumentTypeError, ArgumentValueError, NotFoundError, ApiError.
-        Source: server API, "Get information about file by ID".
+        Args:
+            file: The file, as its id or a File.
+            timeout: Seconds for the whole call; by default those of ``Config.timeouts``.
+
+        Raises:
+            ArgumentTypeError: An argument has the wrong type; the error names it.
+            ArgumentValueError: An argument has a wrong value; the error names it.
+            NotFoundError: There is no such file.
+            ApiError: The call failed; a subclass says how.
         """
         return self._read(self._api.call("GET", _record(file), timeout=timeout))
 
     def get_by_uid(self, file: str | File, *, timeout: float | None = None) -> File:
-        """Return what the service knows of a file, given as its uid or itself, with its ``download_url``.
+        """Return what the service knows of a file, with its ``download_url``.
 
-        ``timeout`` is seconds. Raises ArgumentTypeError, ArgumentValueError, NotFoundError, ApiError.
-        Source: server API, "Get file object by UID".
+        (Server API: Get file object by UID.)
+
+        Args:
+            file: The file, as its uid or a File.
+            timeout: Seconds for the whole call; by default those of ``Config.timeouts``.
+
+        Raises:
+            ArgumentTypeError: An argument has the wrong type; the error names it.
+            ArgumentValueError: An argument has a wrong value; the error names it.
+            NotFoundError: There is no such file.
+            ApiError: The call failed; a subclass says how.
         """
         path = (*_PATH, _a_uid(file), "object")
         query = [("download_url", 1)]
@@ -111,11 +141,17 @@ class Files:
         per_page: int | None = None,
         timeout: float | None = None,
     ) -> Page[File]:
-        """Return one page of the user's files.
+        """Return one page of the user's files. (Server API: Get files list.)
 
-        ``page`` counts from 1; ``per_page`` is at most 100, by default 10. ``timeout`` is seconds.
+        Args:
+            page: The number of the page, from 1.
+            per_page: The number of files on a page, at most 100; by default 10.
+            timeout: Seconds for the whole call; by default those of ``Config.timeouts``.
 
-        Raises ArgumentTypeError, ArgumentValueError, ApiError. Source: server API, "Get files list".
+        Raises:
+            ArgumentTypeError: An argument has the wrong type; the error names it.
+            ArgumentValueError: An argument has a wrong value; the error names it.
+            ApiError: The call failed; a subclass says how.
         """
         query = []
         if page is not None:
@@ -125,10 +161,19 @@ class Files:
         return read_page(self._api.call("GET", _PATH, query=query, timeout=timeout), File.from_json)
 
     def iter(self, *, timeout: float | None = None) -> Iterator[File]:
-        """Yield all files of the user, a page at a time, none of them twice.
+        """Yield all files of the user, each once; pages are requested as they are needed.
 
-        Where files are deleted meanwhile, as many may be left out: the service counts pages from the
-        beginning. ``timeout`` is seconds for each page. Raises ApiError.
+        If files are deleted meanwhile, as many others may be left out, because the service counts pages from
+        the beginning.
+
+        Args:
+            timeout: Seconds for each page; by default those of ``Config.timeouts``.
+
+        Yields:
+            The files.
+
+        Raises:
+            ApiError: A call failed; raised while iterating.
         """
         number, seen = 1, set()
         before: list[int | None] = []
@@ -150,10 +195,22 @@ class Files:
         content_type: str | None = None,
         timeout: float | None = None,
     ) -> File:
-        """Change a file's name or content type, and return it.
+        """Change a file's name or content type. (Server API: Edit a file.)
 
-        ``timeout`` is seconds. Raises ArgumentTypeError, ArgumentValueError, NotFoundError, ApiError.
-        Source: server API, "Edit a file".
+        Args:
+            file: The file, as its id or a File.
+            name: The new name, 1 to 100 characters.
+            content_type: The new MIME type.
+            timeout: Seconds for the whole call; by default those of ``Config.timeouts``.
+
+        Returns:
+            The file, as it is now.
+
+        Raises:
+            ArgumentTypeError: An argument has the wrong type; the error names it.
+            ArgumentValueError: An argument has a wrong value, or there is nothing to change.
+            NotFoundError: There is no such file.
+            ApiError: The call failed; a subclass says how.
         """
         path, changes = _record(file), {}
         if content_type is not None:
@@ -165,10 +222,17 @@ class Files:
         return self._read(self._api.call("PUT", path, body={"blob": changes}, timeout=timeout))
 
     def delete(self, file: int | File, *, timeout: float | None = None) -> None:
-        """Delete a file, given as its id or itself.
+        """Delete a file. (Server API: Delete a file.)
 
-        ``timeout`` is seconds. Raises ArgumentTypeError, ArgumentValueError, NotFoundError, ApiError.
-        Source: server API, "Delete a file".
+        Args:
+            file: The file, as its id or a File.
+            timeout: Seconds for the whole call; by default those of ``Config.timeouts``.
+
+        Raises:
+            ArgumentTypeError: An argument has the wrong type; the error names it.
+            ArgumentValueError: An argument has a wrong value; the error names it.
+            NotFoundError: There is no such file.
+            ApiError: The call failed; a subclass says how.
         """
         self._api.call("DELETE", _record(file), timeout=timeout)
 
@@ -200,15 +264,29 @@ class Files:
         progress: Progress | None = None,
         timeout: float | None = None,
     ) -> bytes | int:
-        """Download a file, given as its uid or itself: return its content, or write it and return its size.
+        """Download a file piece by piece. (Server API: Download file by UID.)
 
-        ``to`` is a path or a binary file. At a path there is the whole file or none: what was there before
-        stays until all has come. ``progress(received, size)`` is called in this thread, with bytes; size is
-        None where it is not known. ``timeout`` is seconds for all of it, by default
-        ``Timeouts.rest_transfer``.
+        At a path there is the whole file or none: a file that was there before stays until the download is
+        complete.
 
-        Raises ArgumentTypeError, ArgumentValueError, NotFoundError, OSError from writing, ApiError, and what
-        ``progress`` raises. Source: server API, "Download file by UID".
+        Args:
+            file: The file, as its uid or a File.
+            to: A path, or a binary file to write to; None returns the content.
+            progress: Called in this thread as ``progress(received, size)``, in bytes; the size is None
+                if it is not known. An error that it raises ends the download.
+            timeout: Seconds for the whole download; by default ``Timeouts.rest_transfer``.
+
+        Returns:
+            The content, or its size in bytes if ``to`` is given.
+
+        Raises:
+            ArgumentTypeError: An argument has the wrong type; the error names it.
+            ArgumentValueError: An argument has a wrong value, or the content is too large for memory
+                (100 MB).
+            NotFoundError: There is no such file.
+            OSError: The file could not be written.
+            ApiError: The call failed; a subclass says how.
+            Exception: ``progress`` raised it.
         """
         path = (*_PATH, _a_uid(file), "download")
         if progress is not None:
@@ -230,10 +308,17 @@ class Files:
         return writer.received
 
     def private_url(self, file: str | File) -> str:
-        """Return a URL of a file that holds the session's token, and works as long as the session does.
+        """Return a URL of a file that works as long as the session does. (Guide: getPrivateUrlForUid.)
 
-        Whoever has it can act as the user. Raises ArgumentTypeError, ArgumentValueError if there is no
-        session. Guide: ``getPrivateUrlForUid``.
+        It holds the session's token: anybody who has the URL can act as the user.
+
+        Args:
+            file: The file, as its uid or a File.
+
+        Raises:
+            ArgumentTypeError: ``file`` has the wrong type.
+            ArgumentValueError: ``file`` has a wrong value, or there is no session.
+            ApiError: The session had expired and could not be renewed.
         """
         uid = _a_uid(file)
         session = self._api.live_session()
@@ -244,9 +329,14 @@ class Files:
         return self._api.url((*_PATH, uid), [("token", session.token)])
 
     def public_url(self, file: str | File) -> str:
-        """Return the URL at which a public file can be read by anybody.
+        """Return the URL at which anybody can read a public file. (Guide: getPublicUrlForUid.)
 
-        Raises ArgumentTypeError, ArgumentValueError. Guide: ``getPublicUrlForUid``.
+        Args:
+            file: The file, as its uid or a File.
+
+        Raises:
+            ArgumentTypeError: An argument has the wrong type; the error names it.
+            ArgumentValueError: An argument has a wrong value; the error names it.
         """
         return self._api.url((*_PATH, _a_uid(file)))
 
@@ -264,12 +354,8 @@ class Files:
                 raise form.failure from error
             raise
 
-    def _complete(self, file: File, size: int, deadline: CallDeadline) -> None:
-        path = (*_record(file), "complete")
-        self._api.call("PUT", path, body={"blob": {"size": size}}, timeout=deadline)
-
     def _clean_up(self, file: File) -> None:
-        """Delete what an upload began; its own failure is the smaller one."""
+        """Delete the file of a failed upload; if that fails too, the first failure matters more."""
         try:
             self.delete(file, timeout=_CLEAN_UP_SECONDS)
         except ApiError as error:
@@ -311,7 +397,7 @@ def _a_content_type(content_type: object, name: str) -> str:
 
 
 def _upload_form(response: Response, file: File) -> tuple[str, Mapping[str, str]]:
-    """Return where the content goes and the fields of the form, as the service wrote them into one URL."""
+    """Return the URL for the content and the fields of the form; the service writes both into one URL."""
     text = (file.access or {}).get("params")
     if not isinstance(text, str):
         raise unexpected(response, "it does not say where the content goes")

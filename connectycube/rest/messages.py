@@ -1,4 +1,4 @@
-"""Messages: history read and counted; messages made, changed, deleted and reacted to. (Guide: Messages.)"""
+"""Messages: read and count history; create, change, delete messages, and react to them. (Guide: Messages.)"""
 
 from __future__ import annotations
 
@@ -98,7 +98,11 @@ _XML_NAME = re.compile(r"[^\W\d][\w.-]*")
 
 
 class Messages:
-    """The messages of the session user's dialogs; every method may be called from any thread."""
+    """The messages of the session user's dialogs; every method may be called from any thread.
+
+    A dialog is given as its id, as a Dialog (or DialogRef), or as one of its messages; a message as its id
+    or a Message. Where a list is expected, one alone will do.
+    """
 
     def __init__(self, api: Api) -> None:
         self._api = api
@@ -117,16 +121,30 @@ class Messages:
     ) -> Page[Message]:
         """Return one page of a dialog's history, by default the oldest messages first.
 
-        The service marks the returned messages as read, unless ``mark_as_read`` is False. ``limit`` (the
-        service takes 100 by default) and ``skip`` are numbers of messages; ``sort`` is "date_sent", with a
-        minus for the newest first. ``preview`` reads the last 20 messages of a dialog that allows it to
-        users who are not in it; limit, skip and sort are not for it. Look-ups are fields with Django's words:
-        id, body, date_sent, sender_id, recipient_id, attachments_type, updated_at; each also with __lt,
-        __lte, __gt, __gte, __ne, __in, __nin, __all, __contains. Times are aware datetimes or unix
-        seconds, ``timeout`` seconds.
+        The service marks the returned messages as read, unless ``mark_as_read`` is False.
 
-        Raises ArgumentTypeError, ArgumentValueError, PermissionDeniedError, NotFoundError, ApiError.
-        Source: server API, "Retrieve messages".
+        (Server API: Retrieve messages.)
+
+        Args:
+            dialog: The dialog.
+            limit: The number of messages on the page; by default the service takes 100.
+            skip: The number of messages to leave out in front.
+            mark_as_read: False leaves the messages unread.
+            preview: True returns the last 20 messages of a dialog that allows a preview to users who are
+                not in it; limit, skip and sort are not for it.
+            sort: "date_sent", or "-date_sent" for the newest first.
+            timeout: Seconds for the whole call; by default those of ``Config.timeouts``.
+            lookups: Fields with Django's words: id, body, date_sent, sender_id, recipient_id,
+                attachments_type and updated_at, each also with __lt, __lte, __gt, __gte, __ne, __in,
+                __nin, __all, __contains. Times are aware datetimes or unix seconds.
+
+        Raises:
+            ArgumentTypeError: A look-up does not exist, or an argument has the wrong type; the error
+                names it.
+            ArgumentValueError: An argument has a wrong value; the error names it.
+            PermissionDeniedError: The user may not read the dialog.
+            NotFoundError: There is no such dialog.
+            ApiError: The call failed; a subclass says how.
         """
         query = _history(dialog, mark_as_read)
         query += MESSAGES.query(lookups, limit=limit, skip=skip, sort=sort)
@@ -147,16 +165,29 @@ class Messages:
         timeout: float | None = None,
         **lookups: Any,
     ) -> Iterator[Message]:
-        """Yield all messages that ``list`` would find, each once, page by page as they are asked for.
+        """Yield all messages that match, each once; pages are requested as they are needed.
 
-        Others may write and delete meanwhile: each page is asked for by the ``date_sent`` at which the last
-        one ended, and ids that were seen are left out. Only what is stored later with an older date than
-        the message last yielded is missed. What is sent meanwhile ends the iteration, or with "-date_sent"
-        is not part of it. ``page_size`` is 2 to 100 messages, ``timeout`` seconds for each page; the rest
-        is as in :meth:`list`.
+        Others may write and delete meanwhile. So each page begins at the ``date_sent`` at which the last one
+        ended, and ids that were yielded before are left out. Only a message is missed that is stored later,
+        with a date before that of the message yielded last. Messages that are sent meanwhile come at the
+        end; with "-date_sent" they are not yielded. (Server API: Retrieve messages.)
 
-        Raises what :meth:`list` raises: for wrong arguments at once, for the rest while iterating.
-        Source: server API, "Retrieve messages".
+        Args:
+            dialog: The dialog.
+            mark_as_read: False leaves the messages unread.
+            sort: "date_sent", or "-date_sent" for the newest first.
+            page_size: The number of messages on a page, 2 to 100.
+            timeout: Seconds for each page; by default those of ``Config.timeouts``.
+            lookups: Fields with Django's words, as for :meth:`list`.
+
+        Yields:
+            The messages.
+
+        Raises:
+            ArgumentTypeError: A look-up does not exist, or an argument has the wrong type; raised at
+                once.
+            ArgumentValueError: An argument has a wrong value; raised at once.
+            ApiError: A call failed; raised while iterating.
         """
         place = _reference(check_dialog("dialog", dialog))
         start = _history(dialog, mark_as_read)
@@ -180,10 +211,20 @@ class Messages:
         timeout: float | None = None,
         **lookups: Any,
     ) -> int:
-        """Return how many messages ``list`` would find with these look-ups; nothing is marked as read.
+        """Return how many messages of a dialog match; none is marked as read.
 
-        ``timeout`` is seconds. Raises ArgumentTypeError, ArgumentValueError, ApiError.
-        Source: server API, "Retrieve messages".
+        (Server API: Retrieve messages.)
+
+        Args:
+            dialog: The dialog.
+            timeout: Seconds for the whole call; by default those of ``Config.timeouts``.
+            lookups: Fields with Django's words, as for :meth:`list`.
+
+        Raises:
+            ArgumentTypeError: A look-up does not exist, or an argument has the wrong type; the error
+                names it.
+            ArgumentValueError: An argument has a wrong value; the error names it.
+            ApiError: The call failed; a subclass says how.
         """
         query: Pairs = [("chat_dialog_id", check_dialog_id("dialog", dialog))]
         query += [*MESSAGES.query(lookups), ("count", 1), ("mark_as_read", 0)]
@@ -201,16 +242,31 @@ class Messages:
         timeout: float | None = None,
         **custom: str | int | float | bool,
     ) -> Message:
-        """Store a message in a dialog's history and, with ``send_to_chat``, deliver it as well.
+        """Store a message in a dialog's history and, with ``send_to_chat``, deliver it too.
 
-        ``to`` is a dialog (id, Dialog or one of its messages) or a user (id as an int, or User), whose
-        private dialog the service makes if need be. A message has a ``body`` or attachments. ``markable``
-        asks the recipients for 'delivered' and 'read', a ``silent`` one makes no push notification.
-        ``custom`` are the application's own parameters: their names must be XML names. ``timeout`` is
-        seconds.
+        (Server API: Create a message.)
 
-        Raises ArgumentTypeError, ArgumentValueError, PermissionDeniedError, NotFoundError, ApiError.
-        Source: server API, "Create a message".
+        Args:
+            to: A dialog (its id, a Dialog, one of its messages), or a user (an id as an int, a User).
+                The service creates the private dialog with a user if there is none.
+            body: The text; it may be empty if there are attachments.
+            attachments: The attachments.
+            send_to_chat: True delivers the message to the occupants' chat connections.
+            markable: Whether the recipients shall report 'delivered' and 'read'.
+            silent: True suppresses the push notification.
+            timeout: Seconds for the whole call; by default those of ``Config.timeouts``.
+            custom: The application's own parameters. Their names must be XML names; their values are
+                strings, numbers or bools.
+
+        Returns:
+            The message, as the service stored it.
+
+        Raises:
+            ArgumentTypeError: An argument has the wrong type; the error names it.
+            ArgumentValueError: An argument has a wrong value; the error names it.
+            PermissionDeniedError: The user may not write to the dialog.
+            NotFoundError: There is no such dialog or user.
+            ApiError: The call failed; a subclass says how.
         """
         key, target, place = _target(to)
         content: dict[str, Any] = {key: target}
@@ -244,13 +300,24 @@ class Messages:
         *,
         timeout: float | None = None,
     ) -> SystemMessage:
-        """Send a user a system message: a signal to the user's program, which no history keeps.
+        """Send a system message: a signal to a user's program, kept in no history.
 
-        ``custom`` are the application's own parameters: texts, numbers, or objects of them under XML
-        names. ``timeout`` is seconds.
+        (Server API: Send system message.)
 
-        Raises ArgumentTypeError, ArgumentValueError, NotFoundError, ApiError.
-        Source: server API, "Send system message".
+        Args:
+            user: The recipient, as an id or a User.
+            custom: The application's own parameters: strings, numbers, or objects of them under XML
+                names.
+            timeout: Seconds for the whole call; by default those of ``Config.timeouts``.
+
+        Returns:
+            The message, as the service sent it.
+
+        Raises:
+            ArgumentTypeError: An argument has the wrong type; the error names it.
+            ArgumentValueError: An argument has a wrong value; the error names it.
+            NotFoundError: There is no such user.
+            ApiError: The call failed; a subclass says how.
         """
         body: dict[str, Any] = {"recipientId": check_user_id("user", user)}
         for name, value in check_json_object("custom", custom).items():
@@ -272,14 +339,26 @@ class Messages:
         delivered: bool = False,
         timeout: float | None = None,
     ) -> None:
-        """Change the body of one message or several of a dialog, or mark them as read or delivered.
+        """Change the body of messages of a dialog, or mark them as read or delivered.
 
-        Nothing can be marked as unread again. More than 50 are sent in pieces. ``timeout`` is seconds for
-        all of it.
+        Nothing can be marked as unread again. More than 50 messages are updated in several calls.
 
-        Raises ArgumentTypeError, ArgumentValueError (also if there is nothing to change),
-        PermissionDeniedError, NotFoundError, ApiError.
-        Source: server API, "Update message".
+        (Server API: Update message.)
+
+        Args:
+            dialog: The dialog.
+            messages: One message or a list of them.
+            body: The new text.
+            read: True marks the messages as read by this user.
+            delivered: True marks the messages as delivered to this user.
+            timeout: Seconds for all calls together; by default those of ``Config.timeouts``.
+
+        Raises:
+            ArgumentTypeError: An argument has the wrong type; the error names it.
+            ArgumentValueError: An argument has a wrong value, or there is nothing to change.
+            PermissionDeniedError: The user may not do that.
+            NotFoundError: There is no such dialog or message.
+            ApiError: The call failed; a subclass says how.
         """
         change: dict[str, Any] = {"chat_dialog_id": check_dialog_id("dialog", dialog)}
         ids = check_each("messages", messages, check_message_id, empty=False)
@@ -299,10 +378,18 @@ class Messages:
     def mark_all_read(
         self, dialog: str | DialogRef | Message, *, timeout: float | None = None
     ) -> None:
-        """Mark all messages of a dialog as read by this user.
+        """Mark all messages of a dialog as read by this user. (Server API: Update message.)
 
-        ``timeout`` is seconds. Raises ArgumentTypeError, ArgumentValueError, PermissionDeniedError,
-        NotFoundError, ApiError. Source: server API, "Update message".
+        Args:
+            dialog: The dialog.
+            timeout: Seconds for the whole call; by default those of ``Config.timeouts``.
+
+        Raises:
+            ArgumentTypeError: An argument has the wrong type; the error names it.
+            ArgumentValueError: An argument has a wrong value; the error names it.
+            PermissionDeniedError: The user may not do that.
+            NotFoundError: There is no such dialog.
+            ApiError: The call failed; a subclass says how.
         """
         body = {"chat_dialog_id": check_dialog_id("dialog", dialog), "read": 1}
         self._api.call("PUT", _PATH, body=body, timeout=timeout)
@@ -310,10 +397,18 @@ class Messages:
     def mark_all_delivered(
         self, dialog: str | DialogRef | Message, *, timeout: float | None = None
     ) -> None:
-        """Mark all messages of a dialog as delivered to this user.
+        """Mark all messages of a dialog as delivered to this user. (Server API: Update message.)
 
-        ``timeout`` is seconds. Raises ArgumentTypeError, ArgumentValueError, PermissionDeniedError,
-        NotFoundError, ApiError. Source: server API, "Update message".
+        Args:
+            dialog: The dialog.
+            timeout: Seconds for the whole call; by default those of ``Config.timeouts``.
+
+        Raises:
+            ArgumentTypeError: An argument has the wrong type; the error names it.
+            ArgumentValueError: An argument has a wrong value; the error names it.
+            PermissionDeniedError: The user may not do that.
+            NotFoundError: There is no such dialog.
+            ApiError: The call failed; a subclass says how.
         """
         body = {"chat_dialog_id": check_dialog_id("dialog", dialog), "delivered": 1}
         self._api.call("PUT", _PATH, body=body, timeout=timeout)
@@ -325,13 +420,25 @@ class Messages:
         force: bool = False,
         timeout: float | None = None,
     ) -> DeleteResult:
-        """Delete one message or several for this user or, with ``force``, for everybody.
+        """Delete messages for this user or, with ``force``, for everybody. (Server API: Delete message.)
 
-        One alone that cannot be deleted raises; of a list the result says it. A list of more than 50 is
-        sent in pieces, and if a later one raises, the earlier ones are deleted. ``timeout`` is seconds.
+        More than 50 messages are deleted in several calls; if one of them raises, the calls before it have
+        taken effect.
 
-        Raises ArgumentTypeError, ArgumentValueError, PermissionDeniedError, NotFoundError, ApiError.
-        Source: server API, "Delete message".
+        Args:
+            messages: One message or a list of them.
+            force: True deletes for everybody.
+            timeout: Seconds for all calls together; by default those of ``Config.timeouts``.
+
+        Returns:
+            What became of each message of a list.
+
+        Raises:
+            ArgumentTypeError: An argument has the wrong type; the error names it.
+            ArgumentValueError: An argument has a wrong value; the error names it.
+            PermissionDeniedError: One message is given alone, and the user may not delete it.
+            NotFoundError: One message is given alone, and it does not exist.
+            ApiError: The call failed; a subclass says how.
         """
         ids = check_each("messages", messages, check_message_id, empty=False)
         alone = isinstance(messages, (str, Message))
@@ -345,13 +452,21 @@ class Messages:
         *,
         timeout: float | None = None,
     ) -> UnreadCount:
-        """Return how many messages of group and private dialogs this user has not read.
+        """Return how many messages this user has not read. (Server API: Retrieve unread messages count.)
 
-        With ``dialog_ids`` (ids, dialogs) the total is that of these dialogs, and each has its number;
-        without, the service gives the total of all. ``timeout`` is seconds.
+        Only messages of group and private dialogs count.
 
-        Raises ArgumentTypeError, ArgumentValueError, ApiError.
-        Source: server API, "Retrieve unread messages count".
+        Args:
+            dialog_ids: One dialog or a list of them, as ids or dialogs; None for the total of all.
+            timeout: Seconds for all calls together; by default those of ``Config.timeouts``.
+
+        Returns:
+            The total, and the number for each dialog that was asked for.
+
+        Raises:
+            ArgumentTypeError: An argument has the wrong type; the error names it.
+            ArgumentValueError: An argument has a wrong value; the error names it.
+            ApiError: The call failed; a subclass says how.
         """
         path = (*_PATH, "unread")
         if dialog_ids is None:
@@ -378,12 +493,20 @@ class Messages:
         remove: str | None = None,
         timeout: float | None = None,
     ) -> None:
-        """Add this user's reaction to a message, and take another one back in the same call.
+        """Add this user's reaction to a message. (Server API: Add/Remove reactions.)
 
-        A reaction is any text, usually one emoji. ``timeout`` is seconds.
+        Args:
+            message: The message.
+            reaction: Any text, usually one emoji.
+            remove: Another reaction of this user, to remove in the same call.
+            timeout: Seconds for the whole call; by default those of ``Config.timeouts``.
 
-        Raises ArgumentTypeError, ArgumentValueError, PermissionDeniedError, NotFoundError, ApiError.
-        Source: server API, "Add/Remove reactions".
+        Raises:
+            ArgumentTypeError: An argument has the wrong type; the error names it.
+            ArgumentValueError: An argument has a wrong value; the error names it.
+            PermissionDeniedError: The user may not do that.
+            NotFoundError: There is no such message.
+            ApiError: The call failed; a subclass says how.
         """
         body = {"add": check_str("reaction", reaction)}
         if remove is not None:
@@ -393,20 +516,37 @@ class Messages:
     def remove_reaction(
         self, message: str | Message, reaction: str, *, timeout: float | None = None
     ) -> None:
-        """Take this user's reaction to a message back.
+        """Remove this user's reaction to a message. (Server API: Add/Remove reactions.)
 
-        ``timeout`` is seconds. Raises ArgumentTypeError, ArgumentValueError, PermissionDeniedError,
-        NotFoundError, ApiError. Source: server API, "Add/Remove reactions".
+        Args:
+            message: The message.
+            reaction: The reaction.
+            timeout: Seconds for the whole call; by default those of ``Config.timeouts``.
+
+        Raises:
+            ArgumentTypeError: An argument has the wrong type; the error names it.
+            ArgumentValueError: An argument has a wrong value; the error names it.
+            PermissionDeniedError: The user may not do that.
+            NotFoundError: There is no such message.
+            ApiError: The call failed; a subclass says how.
         """
         self._react(message, {"remove": check_str("reaction", reaction)}, timeout)
 
     def reactions(
         self, message: str | Message, *, timeout: float | None = None
     ) -> dict[str, tuple[int, ...]]:
-        """Return who reacted to a message: for each reaction the ids of its users.
+        """Return the reactions to a message, each with the ids of its users. (Server API: List reactions.)
 
-        ``timeout`` is seconds. Raises ArgumentTypeError, ArgumentValueError, PermissionDeniedError,
-        NotFoundError, ApiError. Source: server API, "List reactions".
+        Args:
+            message: The message.
+            timeout: Seconds for the whole call; by default those of ``Config.timeouts``.
+
+        Raises:
+            ArgumentTypeError: An argument has the wrong type; the error names it.
+            ArgumentValueError: An argument has a wrong value; the error names it.
+            PermissionDeniedError: The user may not do that.
+            NotFoundError: There is no such message.
+            ApiError: The call failed; a subclass says how.
         """
         path = (*_PATH, check_message_id("message", message), "reactions")
         response = self._api.call("GET", path, timeout=timeout)
@@ -422,10 +562,19 @@ class Messages:
     def stored_ids(
         self, dialog_id: str, ids: Collection[str], *, timeout: float | None = None
     ) -> set[str]:
-        """Return those of the message ids that a dialog's history holds; nothing is marked as read.
+        """Return which of some message ids a dialog's history holds; nothing is marked as read.
 
-        ``timeout`` is seconds for all of it. Raises ArgumentTypeError, ArgumentValueError, ApiError.
-        Source: server API, "Retrieve messages".
+        (Server API: Retrieve messages.)
+
+        Args:
+            dialog_id: The id of the dialog.
+            ids: The ids of the messages.
+            timeout: Seconds for all calls together; by default those of ``Config.timeouts``.
+
+        Raises:
+            ArgumentTypeError: An argument has the wrong type; the error names it.
+            ArgumentValueError: An argument has a wrong value; the error names it.
+            ApiError: The call failed; a subclass says how.
         """
         wanted = sorted({check_id("ids", message_id) for message_id in ids})
         check_id("dialog_id", dialog_id)
@@ -436,13 +585,20 @@ class Messages:
         return found
 
     def changed(self, dialog: DialogRef, since: datetime) -> Iterator[Sequence[Message]]:
-        """Yield pages of a dialog's messages that were made or changed since, by the service's clock.
+        """Yield pages of the messages of a dialog that were created or changed since a moment.
 
-        They are sorted by ``date_sent``, and nothing is marked as read. Each page is asked for when it is
-        wanted.
+        The moment is by the service's clock. The messages are sorted by ``date_sent``, and none is marked as
+        read. Pages are requested as they are needed. (Server API: Retrieve messages.)
 
-        Raises ArgumentTypeError, ArgumentValueError, ApiError, while iterating.
-        Source: server API, "Retrieve messages".
+        Args:
+            dialog: The dialog.
+            since: The moment, an aware datetime.
+
+        Yields:
+            Pages of messages.
+
+        Raises:
+            ApiError: A call failed; raised while iterating.
         """
         messages = self.iter(dialog, mark_as_read=False, updated_at__gte=since)
         while page := tuple(itertools.islice(messages, PAGE_SIZE)):

@@ -45,15 +45,28 @@ class Push:
         web_p256dh: str | None = None,
         timeout: float | None = None,
     ) -> tuple[PushSubscription, ...]:
-        """Subscribe a device of the user, and return what the service made.
+        """Subscribe a device of the user to push notifications. (Server API: Create subscription.)
 
-        ``channel`` is "apns", "apns_voip", "gcm" or "web"; ``platform`` "ios", "android" or "web";
-        ``environment`` "development" or "production"; ``udid`` names the device. ``token`` is what Apple
-        or Google gave the device; channel "web" takes web_endpoint, web_auth and web_p256dh in its place.
-        ``timeout`` is seconds.
+        Args:
+            channel: "apns", "apns_voip", "gcm" or "web".
+            platform: "ios", "android" or "web".
+            udid: The unique id of the device.
+            environment: "development" or "production".
+            token: The token that Apple or Google gave the device; not for the channel "web".
+            bundle_id: The bundle identifier of the application on the device.
+            web_endpoint: The endpoint of a browser's subscription; for the channel "web" only, like the
+                next two.
+            web_auth: The key "auth" of a browser's subscription.
+            web_p256dh: The key "p256dh" of a browser's subscription.
+            timeout: Seconds for the whole call; by default those of ``Config.timeouts``.
 
-        Raises ArgumentTypeError, ArgumentValueError, ApiError.
-        Source: server API, "Create subscription".
+        Returns:
+            The subscriptions that the service created.
+
+        Raises:
+            ArgumentTypeError: An argument has the wrong type; the error names it.
+            ArgumentValueError: An argument has a wrong value; the error names it.
+            ApiError: The call failed; a subclass says how.
         """
         check_one_of("channel", check_str("channel", channel), _CHANNELS)
         check_one_of("platform", check_str("platform", platform), _PLATFORMS)
@@ -81,9 +94,13 @@ class Push:
         return read_list(response, PushSubscription.from_json)
 
     def subscriptions(self, *, timeout: float | None = None) -> tuple[PushSubscription, ...]:
-        """Return the subscriptions of the user's devices.
+        """Return the subscriptions of the user's devices. (Server API: Retrieve subscriptions.)
 
-        ``timeout`` is seconds. Raises ApiError. Source: server API, "Retrieve subscriptions".
+        Args:
+            timeout: Seconds for the whole call; by default those of ``Config.timeouts``.
+
+        Raises:
+            ApiError: The call failed; a subclass says how.
         """
         response = self._api.call("GET", _SUBSCRIPTIONS, timeout=timeout)
         return read_list(response, PushSubscription.from_json)
@@ -91,10 +108,17 @@ class Push:
     def unsubscribe(
         self, subscription: int | PushSubscription, *, timeout: float | None = None
     ) -> None:
-        """Remove a subscription, given as its id or itself.
+        """Remove a subscription. (Server API: Remove subscription.)
 
-        ``timeout`` is seconds. Raises ArgumentTypeError, ArgumentValueError, NotFoundError, ApiError.
-        Source: server API, "Remove subscription".
+        Args:
+            subscription: The subscription, as its id or a PushSubscription.
+            timeout: Seconds for the whole call; by default those of ``Config.timeouts``.
+
+        Raises:
+            ArgumentTypeError: An argument has the wrong type; the error names it.
+            ArgumentValueError: An argument has a wrong value; the error names it.
+            NotFoundError: There is no such subscription.
+            ApiError: The call failed; a subclass says how.
         """
         known = subscription.id if isinstance(subscription, PushSubscription) else subscription
         number = check_int("subscription", known, least=1)
@@ -113,15 +137,29 @@ class Push:
         push_type: str | None = None,
         timeout: float | None = None,
     ) -> tuple[PushEvent, ...]:
-        """Send a push notification, and return the events the service made.
+        """Send a push notification. (Server API: Create event.)
 
-        ``payload`` is a text, or the parameters of a universal notification ("message", "ios_badge" …).
-        With ``push_type`` ("apns", "apns_voip", "gcm") only that platform is notified, and the payload is
-        in its own format. Recipients are ``users`` (ids or Users), or ``external_ids``, or users by their
-        tags. ``environment`` is "development" or "production", ``timeout`` seconds.
+        The recipients are given in one of three ways: ``users``, ``external_ids``, or tags.
 
-        Raises ArgumentTypeError, ArgumentValueError, ApiError.
-        Source: server API, "Create event".
+        Args:
+            payload: A text, or the parameters of a universal notification ("message", "ios_badge" …).
+                With a ``push_type`` the payload is in the format of that platform.
+            environment: "development" or "production".
+            users: The recipients, as ids or Users.
+            external_ids: The recipients, as their ids in another system.
+            tags_any: The recipients are users with one of these tags.
+            tags_all: The recipients are users with all of these tags.
+            tags_exclude: Users with one of these tags are no recipients.
+            push_type: "apns", "apns_voip" or "gcm", to notify that platform only.
+            timeout: Seconds for the whole call; by default those of ``Config.timeouts``.
+
+        Returns:
+            The events that the service created.
+
+        Raises:
+            ArgumentTypeError: An argument has the wrong type; the error names it.
+            ArgumentValueError: An argument has a wrong value; the error names it.
+            ApiError: The call failed; a subclass says how.
         """
         event: dict[str, Any] = {
             "notification_type": "push",
@@ -162,7 +200,7 @@ def _recipients(
     tags_all: Iterable[str] | None,
     tags_exclude: Iterable[str] | None,
 ) -> dict[str, Any]:
-    """Return the service's fields for one way to name recipients."""
+    """Return the service's fields for the recipients, who are given in one way."""
     ways: list[dict[str, Any]] = []
     if users is not None:
         given = check_list("users", users, "users", empty=False)

@@ -389,12 +389,8 @@ def _fields(
             may_be_empty = empty and name not in ("login", "email")
             fields[name] = check_str(name, text, empty=may_be_empty)
     if tags is not None:
-        fields["tag_list"] = _tag_list(tags)
+        names = [check_str("tags", tag) for tag in check_list("tags", tags, "strings")]
+        fields["tag_list"] = comma_separated("tags", names)
     if timezone is not None:
         fields["timezone"] = check_int("timezone", timezone)
     return fields
-
-
-def _tag_list(tags: object) -> str:
-    texts = [check_str("tags", tag) for tag in check_list("tags", tags, "strings")]
-    return comma_separated("tags", texts)
