@@ -246,6 +246,11 @@ def chat_modules() -> str:
     return _modules("chat", "durable")
 
 
+def rest_modules() -> str:
+    """Write what each module of REST is, in its own words."""
+    return _modules("rest")
+
+
 def protocol_modules() -> str:
     """Write what each module of the core is, in its own words."""
     return _modules("chat/protocol")
@@ -279,6 +284,7 @@ PARTS: dict[str, dict[str, Callable[[], str]]] = {
         "rooms": rooms,
         "protocol_modules": protocol_modules,
         "chat_modules": chat_modules,
+        "rest_modules": rest_modules,
     },
 }
 """Which page holds which parts."""
