@@ -131,7 +131,7 @@ def _others(data: Mapping[str, Any], wires: frozenset[str]) -> dict[str, Any]:
 
 
 def as_string(value: Any) -> str | None:
-    """Strings as they are, numbers as text."""
+    """Return a string as it is, a number as text."""
     if isinstance(value, str):
         return value
     if isinstance(value, (int, float)) and not isinstance(value, bool):
@@ -140,19 +140,19 @@ def as_string(value: Any) -> str | None:
 
 
 def as_int(value: Any) -> int | None:
-    """Integers, also as text or as a float without a fraction."""
+    """Return an integer, given as such, as text, or as a float without a fraction."""
     if isinstance(value, bool):
         return None
     if isinstance(value, int):
         return value
     if isinstance(value, str) and _INTEGER.fullmatch(value):
-        return int(value)  # a float would round what has more than 15 digits
+        return int(value)  # a float would round a number of more than 15 digits
     number = as_float(value)
     return int(number) if number is not None and number.is_integer() else None
 
 
 def as_float(value: Any) -> float | None:
-    """Finite numbers, also as text."""
+    """Return a finite number, given as such or as text."""
     if isinstance(value, bool) or not isinstance(value, (int, float, str)):
         return None
     try:
@@ -163,14 +163,14 @@ def as_float(value: Any) -> float | None:
 
 
 def as_bool(value: Any) -> bool | None:
-    """true/false, 1/0, and both as text."""
+    """Return true or false, given as such, as 1 or 0, or as text."""
     if value == 0 or value in ("0", "false"):
         return False
     return True if value in (1, "1", "true") else None
 
 
 def as_time(value: Any) -> datetime | None:
-    """ISO 8601 text or unix time (seconds; above 1e11 milliseconds) as an aware datetime in UTC."""
+    """Return ISO 8601 text or unix time (seconds; above 1e11 milliseconds) as an aware datetime in UTC."""
     try:
         if isinstance(value, str):
             return _moment_of(value)
@@ -216,7 +216,7 @@ _from_seconds = datetime.fromtimestamp
 def _list_of(
     plain_type: type[Entry], reader: Callable[[Any], Entry | None]
 ) -> Callable[[Any], tuple[Entry, ...] | None]:
-    """Return a reader of lists; what ``reader`` cannot understand in one is left out."""
+    """Return a reader of lists; entries that ``reader`` cannot understand are left out."""
 
     def read_all(value: Any) -> tuple[Entry, ...] | None:
         if not isinstance(value, list):
@@ -234,12 +234,12 @@ as_strings = _list_of(str, as_string)
 
 
 def as_mapping(value: Any) -> dict[str, Any] | None:
-    """A JSON object as it is."""
+    """Return a JSON object as it is."""
     return value if isinstance(value, dict) else None
 
 
 _PLAIN_TYPES: Mapping[Callable[[Any], Any], type] = {
-    # what JSON gives is mostly of the right type already; then no reader is called
+    # A value of this type is right already, as most are; then no reader is called.
     as_string: str,
     as_int: int,
     as_bool: bool,

@@ -1,4 +1,4 @@
-"""Contacts: those of the address book, the roster, and the privacy lists."""
+"""Contacts of the address book and of the roster, and privacy lists."""
 
 from __future__ import annotations
 

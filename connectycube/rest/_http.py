@@ -75,7 +75,7 @@ class BodyWriter(Protocol):
         """Take the next piece."""
 
 
-@frozen(kw_only=True)
+@frozen(kw_only=True, eq=False)
 class Request:
     """One HTTP request, with everything that a transport needs to send it.
 
@@ -350,7 +350,7 @@ class _BodyReader:
             self.fault = ""
 
 
-# --- what went wrong ----------------------------------------------------------------------------
+# --- network errors -----------------------------------------------------------------------------
 
 _NETWORK_ERRORS = (
     requests.RequestException,
@@ -378,7 +378,7 @@ def _is_timeout(error: Exception) -> bool:
 
 
 def _reason(error: Exception) -> str:
-    """Say what happened; only in words of the system, for requests' own texts hold headers and URLs."""
+    """Describe a failure in the system's words only: requests' own texts hold headers and URLs."""
     for cause in reversed(_causes(error)):
         words = _words_of_the_system(cause)
         if words:

@@ -103,7 +103,7 @@ def messages_by_time(
         if _is_last(page, page_size, bool(fresh)) or keys == before:
             return
         before = keys
-        if not fresh:  # so much was added within the second that what follows lies further behind
+        if not fresh:  # many were added within the second: the next ones lie further behind
             position += len(page) - _overlap(page_size)
             continue
         last = _second_of(page[-1])
@@ -115,7 +115,7 @@ def messages_by_time(
 
 def _new(items: Iterable[Item], keys: Iterable[Hashable], seen: set[Hashable]) -> Iterator[Item]:
     for item, key in zip(items, keys, strict=True):
-        if key is None or key not in seen:  # without an id nobody can tell
+        if key is None or key not in seen:  # an item without an id cannot be compared
             seen.add(key)
             yield item
 

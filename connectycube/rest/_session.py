@@ -127,7 +127,7 @@ class SessionState:
         try:
             session = renewal(deadline)
             with self._lock:
-                if self._is_current(stale):  # else somebody logged in or out meanwhile
+                if self._is_current(stale):  # else the application logged in or out meanwhile
                     if session is None or session.token == stale.token:
                         is_declined = True
                     else:

@@ -205,7 +205,7 @@ class CustomObjects:
             ArgumentValueError: A look-up has a wrong value; raised at once.
             ApiError: A call failed; raised while iterating.
         """
-        _class(class_name)  # wrong arguments are told now, and not at the first step
+        _class(class_name)  # raise for wrong arguments now, not at the first step
         CUSTOM_OBJECTS.query(lookups)
 
         def fetch(position: int) -> Page[CustomObject]:

@@ -457,7 +457,7 @@ class Dialogs:
         query = [("force", 1)] if check_bool("force", force) else []
         self._api.call("DELETE", path, query=query, timeout=timeout)
 
-    # --- who is in it ---------------------------------------------------------------------------
+    # --- occupants ------------------------------------------------------------------------------
 
     def subscribe(
         self, dialog: str | DialogRef | Message, *, timeout: float | None = None

@@ -66,7 +66,7 @@ MESSAGES = QuerySchema(
     sortable=("date_sent",),
 )
 
-# What a message is made of for the service, and what XMPP's extraParams hold: no names for custom parameters.
+# Names that the service and XMPP's extraParams use themselves: no custom parameter may have one.
 _RESERVED = frozenset(
     {
         "_id",
@@ -557,7 +557,7 @@ class Messages:
         path = (*_PATH, check_message_id("message", message), "reactions")
         self._api.call("PUT", path, body=body, timeout=timeout)
 
-    # --- what the chat asks for -----------------------------------------------------------------
+    # --- history for the chat -------------------------------------------------------------------
 
     def stored_ids(
         self, dialog_id: str, ids: Collection[str], *, timeout: float | None = None
@@ -638,7 +638,7 @@ def _reference(dialog: DialogRef) -> DialogRef:
 
 
 def _target(to: object) -> tuple[str, str | int, DialogRef]:
-    """Return the service's name for the target of a message, its id, and what is known of the dialog."""
+    """Return the service's name for the target of a message, its id, and the dialog as far as it is known."""
     if isinstance(to, User) or (isinstance(to, int) and not isinstance(to, bool)):
         user_id = check_user_id("to", to)
         return "recipient_id", user_id, DialogRef.private(user_id)

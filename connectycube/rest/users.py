@@ -370,7 +370,7 @@ class Users:
             ArgumentValueError: A look-up has a wrong value; raised at once.
             ApiError: A call failed; raised while iterating.
         """
-        USERS.query(lookups)  # wrong arguments are told now, and not at the first step
+        USERS.query(lookups)  # raise for wrong arguments now, not at the first step
 
         def fetch(position: int) -> Page[User]:
             place: dict[str, Any] = {"skip": position, "limit": _PAGE, "sort": "id"}
@@ -382,7 +382,7 @@ class Users:
 def _fields(
     texts: Mapping[str, object], tags: object, timezone: object, *, empty: bool
 ) -> dict[str, Any]:
-    """Return the service's fields for what was given, checked; ``empty`` texts are for updates."""
+    """Return the service's fields for the given arguments, checked; updates allow ``empty`` texts."""
     fields: dict[str, Any] = {}
     for name, text in texts.items():
         if text is not None:

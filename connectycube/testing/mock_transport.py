@@ -232,7 +232,7 @@ def _streamed(request: Request, response: Response) -> Response:
 
 
 def _network_error(request: Request, error: OSError) -> ApiError:
-    """Return the error of a real transport for what a test raised in its place."""
+    """Return the error that a real transport raises for such a failure."""
     kind: type[ApiError] = ApiNetworkError
     if isinstance(error, TimeoutError):
         kind = ApiTimeoutError

@@ -1,4 +1,4 @@
-"""People of a test: users of the emulator with clients that are logged in."""
+"""Users for tests: users of the emulator, each with a client that is logged in."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class CubeUser:
 
 
 class People:
-    """Makes users with their clients; to be called from any thread."""
+    """Creates users with their clients; any thread may call it."""
 
     def __init__(self, emulator: Emulator, config: Config) -> None:
         self._emulator = emulator
@@ -37,9 +37,15 @@ class People:
         self._clients: list[ConnectyCube] = []
 
     def __call__(self, login: str, *, password: str = _PASSWORD, **fields: Any) -> CubeUser:
-        """Make a user and log in over REST; ``fields`` are those of a sign-up.
+        """Create a user and log in over REST.
 
-        Raises ArgumentValueError when the login is taken or wrong.
+        Args:
+            login: The login.
+            password: The password.
+            fields: Other fields of a sign-up (full_name, email, …).
+
+        Raises:
+            ArgumentValueError: The login is taken, or a value is wrong.
         """
         from connectycube import ConnectyCube
 
@@ -50,7 +56,7 @@ class People:
         return CubeUser(login=login, password=password, id=user_id, cube=cube)
 
     def close(self) -> None:
-        """Close every client, also when one of them fails to; the first failure is raised then."""
+        """Close every client, even if closing one fails; then raise the first failure."""
         failures: list[BaseException] = []
         while self._clients:
             try:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import ast
+import inspect
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from graphlib import TopologicalSorter
 from pathlib import Path
 
@@ -13,6 +14,7 @@ import pytest
 from attrs import frozen
 
 import connectycube
+from connectycube.testing import MockTransport
 from tests.support.libraries import ONLY_IN
 from tests.support.paths import ROOT
 
@@ -242,6 +244,33 @@ def test_type_checkers_see_exactly_the_public_names():
         for alias in node.names
     ]
     assert sorted(seen) == connectycube.__all__
+
+
+def rest_methods() -> Iterator[tuple[str, Callable[..., object]]]:
+    with connectycube.ConnectyCube(app_id=1, auth_key="key", transport=MockTransport()) as cube:
+        resources = (
+            *(cube, cube.sessions, cube.users, cube.dialogs, cube.messages),
+            *(cube.files, cube.push, cube.address_book, cube.custom_objects),
+        )
+    for cls in map(type, resources):
+        for name, method in vars(cls).items():
+            if not name.startswith("_") and inspect.isfunction(method):
+                yield f"{cls.__name__}.{name}", method
+
+
+def test_each_rest_call_documents_its_arguments_and_errors():
+    silent = []
+    for name, method in rest_methods():
+        documented = method.__doc__ or ""
+        _, _, arguments = documented.partition("Args:\n")
+        silent += [
+            f"{name}: {parameter}"
+            for parameter in [*inspect.signature(method).parameters][1:]
+            if f" {parameter}: " not in arguments and not parameter.startswith("_")
+        ]
+        if "Raises:\n" not in documented and name != "ConnectyCube.close":
+            silent.append(f"{name}: errors")
+    assert silent == []
 
 
 def test_an_unknown_name_is_an_attribute_error():
