@@ -91,7 +91,7 @@ class Request:
     """
 
     method: str
-    url: str
+    url: str = field(repr=redact_url)
     headers: Mapping[str, str] = field(factory=dict, repr=False)
     body: bytes | Body | None = field(default=None, repr=False)
     writer: BodyWriter | None = field(default=None, repr=False)

@@ -38,6 +38,7 @@ def test_a_request_shows_its_path_parameters_and_json():
     assert request.headers["CB-Token"] == "T0KEN"
     assert request.json() == {"name": "x"}
     assert "T0KEN" not in repr(request)
+    assert "S3CRET" not in repr(Request(method="GET", url="https://s3.example/u?token=S3CRET"))
 
 
 def test_a_request_without_a_body_has_no_json():
