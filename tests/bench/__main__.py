@@ -14,6 +14,15 @@ import traceback
 from collections.abc import Sequence
 from pathlib import Path
 
+from tests.bench import (  # noqa: F401  (each registers its topic; they run in this order)
+    chat_inbound,
+    chat_outbound,
+    decoding,
+    emulator,
+    history,
+    rest_calls,
+    uploads,
+)
 from tests.bench.registry import TOPICS, Row
 from tests.support.paths import ROOT
 

@@ -3,18 +3,30 @@
 from __future__ import annotations
 
 import json
+import re
 
 import pytest
 
 from tests.bench import __main__ as bench
 from tests.bench.measuring import cpu_ratio
 from tests.bench.registry import MEGABYTES, TOPICS, Row, topic
+from tests.support.paths import ROOT
 
 
 def test_the_ratio_of_cpu_is_that_of_the_work_in_the_measured_rounds(monkeypatch):
     spent = iter([1.0, 1.0, 6.0, 2.0, 8.0, 2.0, 2.0, 2.0])
     monkeypatch.setattr("tests.bench.measuring._cpu", lambda work, calls: next(spent))
     assert cpu_ratio(lambda: None, lambda: None, calls=1, rounds=3) == 3.0  # of 3, 4 and 1
+
+
+def test_every_topic_is_run():
+    written = [
+        name
+        for path in (ROOT / "tests" / "bench").glob("*.py")
+        for name in re.findall(r'^@topic\("(.+)"\)', path.read_text(), re.MULTILINE)
+    ]
+    assert written
+    assert sorted(TOPICS) == sorted(written)
 
 
 @pytest.fixture
