@@ -163,7 +163,7 @@ class Chat:
 
     @property
     def user(self) -> User | None:
-        """Who logged in; kept by ``logout()``, forgotten by ``destroy()``. (Guide: currentUser.)"""
+        """The user who logged in. ``logout()`` keeps it, ``destroy()`` forgets it. (Guide: currentUser.)"""
         return self._user
 
     @property
@@ -187,16 +187,28 @@ class Chat:
         resource: str | None = None,
         timeout: float | None = None,
     ) -> User:
-        """Connect and log in; return the user once the connection is READY. (Guide: Connect to chat.)
+        """Connect, log in, and return once the connection is READY. (Guide: Connect to chat.)
 
-        Without arguments the REST session's user and token are used. ``resource`` tells apart the
-        connections of one user (default: random, kept over reconnects, in durable mode also by later
-        processes). ``timeout`` is in seconds (None: ``Config.timeouts.login``).
+        While READY the same user returns at once, and concurrent calls share one attempt. After a failure
+        nothing goes on in the background. May be called from any thread, also inside a receiver.
 
-        While READY the same user returns at once; concurrent calls share one attempt. When it
-        fails, nothing goes on in the background. Raises ChatAuthenticationError (wrong user id or
-        password), a ConnectionLostError that tells the cause, LoginTimeoutError, ChatError if
-        another user is logged in, DurableStoreError if the file of durable mode cannot be used.
+        Args:
+            user_id: The user, or their id. None: the user of the REST session, whose token is the password.
+            password: The user's password; only with ``user_id``.
+            resource: Tells apart the connections of one user. None: a random one, which is kept over
+                reconnections, and in durable mode also by later processes.
+            timeout: Seconds until the connection is READY; None is ``Config.timeouts.login``.
+
+        Returns:
+            The user who is logged in.
+
+        Raises:
+            ArgumentTypeError, ArgumentValueError: An argument is wrong, or there is no REST session.
+            ChatAuthenticationError: The server refused the user id and password, or the token.
+            ConnectionLostError: No connection could be made, or it was lost; the class tells the cause.
+            LoginTimeoutError: The connection was not READY in time.
+            ChatError: Another user is logged in on this connection.
+            DurableStoreError: The file of durable mode cannot be used.
         """
         deadline = Deadline.of(timeout, self._config.timeouts.login)
         if resource is not None:
@@ -234,22 +246,33 @@ class Chat:
         return user, secret, False
 
     def logout(self, *, timeout: float | None = None) -> Abandoned:
-        """End the connection; the user and the receivers are kept. (Guide: Disconnect from chat.)
+        """End the connection; keep the user and the receivers. (Guide: Disconnect from chat.)
 
-        Until the time-out (seconds; None: ``Config.timeouts.logout``) the server may acknowledge the
-        messages already written, and receivers may handle the events already queued. Returns the counts
-        of the messages and events that remain, and logs them at WARNING. Legal in every state, from every
-        thread. Inside a receiver it does not wait for receivers and does not count their events. Never
-        raises for a dead link.
+        Until the time-out the server may acknowledge the messages already written, and receivers may handle
+        the events already queued. The counts of what remains are also logged at WARNING. Legal in every
+        state, from every thread; never raises for a dead link. Inside a receiver it does not wait for
+        receivers and does not count their events.
+
+        Args:
+            timeout: Seconds; None is ``Config.timeouts.logout``.
+
+        Returns:
+            The numbers of events and messages that were abandoned; false if there are none.
         """
         abandoned = self._driver.logout(Deadline.of(timeout, self._config.timeouts.logout))
         report(self._driver, abandoned)
         return abandoned
 
     def destroy(self, *, timeout: float | None = None) -> Abandoned:
-        """End the connection, as ``logout()``, and forget the user and all receivers. (Guide: destroy.)
+        """End the connection as ``logout()`` does, and forget the user and all receivers. (Guide: destroy.)
 
-        Also waits, within ``timeout``, for a request to history that is under way.
+        Also waits, within the time-out, for a request to history that is under way.
+
+        Args:
+            timeout: Seconds; None is ``Config.timeouts.logout``.
+
+        Returns:
+            The numbers of events and messages that were abandoned; false if there are none.
         """
         deadline = Deadline.of(timeout, self._config.timeouts.logout)
         abandoned = self.logout(timeout=deadline.remaining())
@@ -262,27 +285,34 @@ class Chat:
         return abandoned
 
     def relogin(self) -> None:
-        """Attempt to reconnect now instead of later; returns at once. (Guide: relogin.)
+        """Attempt to reconnect now instead of later, and return at once. (Guide: relogin.)
 
         For an application's own reconnection manager. From CLOSED it logs the last user in again. From
         FORCE_CLOSED it skips the rest of the delay. In other states it does nothing. Legal from every
-        thread, also inside a ``state_changed`` receiver. Raises NotConnectedError before the first login;
-        from CLOSED in durable mode DurableStoreError if the file cannot be used.
+        thread, also inside a ``state_changed`` receiver.
+
+        Raises:
+            NotConnectedError: There was no login yet.
+            DurableStoreError: The state is CLOSED, and the file of durable mode cannot be used.
         """
         self._driver.relogin()
 
     def wait(self, *, signals: Iterable[int] = ()) -> None:
-        """Block the script until ``logout()`` or a final failure, which is raised.
+        """Block the script until ``logout()``, a final failure or a signal. The one call without a time-out.
 
-        With ``signals``, such as ``(signal.SIGTERM, signal.SIGINT)``, any of these signals ends it as well.
-        It then logs out, within ``Config.timeouts.logout`` seconds or until the next of these signals, logs
-        the messages and events that remain, and returns. It replaces the handlers of these signals while it
-        runs, and restores them afterwards. Only the main thread can handle signals.
+        A signal logs out, within ``Config.timeouts.logout`` seconds or until the next of these signals, and
+        the call returns. The handlers of the signals are replaced while the call runs, and restored
+        afterwards. Only the main thread can handle signals.
 
-        This is the one call without a time-out. Raises CallbackContextError inside a receiver;
-        NotConnectedError before login; ArgumentTypeError or ArgumentValueError if ``signals`` holds
-        something that is no signal, or a signal that no program can handle, or if this is not the main
-        thread.
+        Args:
+            signals: Numbers such as ``(signal.SIGTERM, signal.SIGINT)``.
+
+        Raises:
+            CallbackContextError: The call was made inside a receiver, and would wait for it.
+            NotConnectedError: There was no login yet.
+            ArgumentTypeError, ArgumentValueError: ``signals`` holds something that is no signal, or one that
+                no program can handle; or this is not the main thread.
+            ChatError: The connection failed for good; the error is the reason.
         """
         numbers = check_signals(signals)
         if self._driver.dispatcher.is_worker():
@@ -295,17 +325,27 @@ class Chat:
             raise reason
 
     def wait_until_ready(self, timeout: float | None = None) -> None:
-        """Wait until messages flow; ``timeout`` in seconds (None: ``Config.timeouts.login``).
+        """Wait until messages flow.
 
-        Raises ChatTimeoutError, or the reason if the connection is closed for good.
+        Args:
+            timeout: Seconds; None is ``Config.timeouts.login``.
+
+        Raises:
+            ChatTimeoutError: The connection was not ready in time.
+            ChatError: The connection is closed for good; the error is the reason.
         """
         self._driver.wait_until_ready(Deadline.of(timeout, self._config.timeouts.login))
 
     def ping(self, timeout: float | None = None) -> float:
-        """Ask the server for an answer and return how long it took, in seconds. (XEP-0199.)
+        """Ask the server for an answer and return the seconds until it arrived. (XEP-0199.)
 
-        ``timeout`` is in seconds (None: ``Config.timeouts.iq``), the wait for a reconnection
-        included. Raises ChatTimeoutError, StanzaError, NotConnectedError.
+        Args:
+            timeout: Seconds for the call, a reconnection included; None is ``Config.timeouts.iq``.
+
+        Raises:
+            ChatTimeoutError: The server did not answer in time, a reconnection included.
+            NotConnectedError: The connection is closed, or was lost before the answer arrived.
+            StanzaError: The server does not answer pings.
         """
         deadline = Deadline.of(timeout, self._config.timeouts.iq)
         asked = Deadline(0.0)
@@ -315,12 +355,19 @@ class Chat:
         return answered.at - asked.at
 
     def events(self, signal: Signal, timeout: float) -> EventStream:
-        """Return the signal's events from now on, for code that prefers a loop to callbacks.
+        """Return a stream of the signal's events from now on, for code that prefers a loop to callbacks.
 
-        Iterating yields each event and ends when ``timeout`` seconds pass without one, or with
-        ``logout()``. Close it, or use it in a ``with`` statement. Legal in every thread, also inside a
-        receiver: an event is there as soon as it is queued for the receivers. Raises
-        ArgumentTypeError or ArgumentValueError if ``signal`` is none of this connection.
+        Iterating yields each event. It ends when the time-out passes without an event, or with
+        ``logout()``. Close the stream, or use it in a ``with`` statement. Legal in every thread, also
+        inside a receiver: an event is there as soon as it is queued for the receivers.
+
+        Args:
+            signal: A signal of this connection.
+            timeout: Seconds to wait for each event.
+
+        Raises:
+            ArgumentTypeError, ArgumentValueError: ``signal`` belongs to another connection, or ``timeout`` is
+                no number of seconds.
         """
         if signal not in self._signals():
             name = type(signal).__name__
@@ -336,9 +383,17 @@ class Chat:
     ) -> Any:
         """Wait for the signal's next event for which ``where(event)`` is true, and return it.
 
-        ``timeout`` is seconds; ``where`` is called in this thread. For what may come before this call,
-        use :meth:`events`. Raises ChatTimeoutError; NotConnectedError when the connection is logged
-        out meanwhile, or the reason when it fails for good.
+        An event that arrives before this call is not seen; use :meth:`events` for that.
+
+        Args:
+            signal: A signal of this connection.
+            timeout: Seconds.
+            where: Called in this thread with each event; None takes the first one.
+
+        Raises:
+            ChatTimeoutError: There was no such event in time.
+            NotConnectedError: The connection was logged out meanwhile.
+            ChatError: The connection failed for good; the error is the reason.
         """
         if where is not None:
             check_callback("where", where)
@@ -363,12 +418,12 @@ class Chat:
 
     @property
     def contacts(self) -> Contacts:
-        """The contact list. (RFC 6121.)"""
+        """The contact list: who sees whose presence. (RFC 6121.)"""
         return self._contacts
 
     @property
     def privacy(self) -> Privacy:
-        """The privacy lists, and who is blocked. (XEP-0016; guide: Block user.)"""
+        """The privacy lists, and the users that this user blocks. (XEP-0016; guide: Block user.)"""
         return self._privacy
 
     # --- messages ---
@@ -383,18 +438,26 @@ class Chat:
     ) -> SendHandle[Message]:
         """Send a message to a dialog and return the handle of its outcome. (Guide: Send messages.)
 
-        ``dialog`` is a Dialog or any DialogRef (for example ``message.dialog``); ``message`` is the
-        body or a :class:`Message` with attachments, custom parameters and so on. The call does not
-        wait for the server: ``handle.result()`` does. While the link is down the message waits;
-        when the outbound buffer is full the call waits for room, ``timeout`` seconds (None:
-        ``Config.timeouts.send``), then raises SendQueueFullError. The room of a group, public or
-        broadcast dialog is entered first (see :meth:`join`), unless ``Config.join_rooms`` is False.
+        The call does not wait for the server. While the link is down the message waits for it. The room of
+        a group, public or broadcast dialog is joined first, unless ``Config.join_rooms`` is False. In
+        durable mode the message is in the file when the call returns; a message with an id that was sent
+        before is not sent again, and the handle is that of the first one.
 
-        Raises ArgumentTypeError or ArgumentValueError, naming the argument, before anything is
-        sent; characters that XML forbids are refused, in the body unless ``clean=True`` replaces them
-        by U+FFFD. NotConnectedError in IDLE and CLOSED. In durable mode the message is in the file when
-        the call returns, or DurableStoreError is raised and nothing is sent; a message with an id that
-        was sent before is not sent again: the handle is that of the first one.
+        Args:
+            dialog: A Dialog or any DialogRef, such as ``message.dialog`` or ``DialogRef.private(user_id)``.
+            message: The body, or a :class:`Message` with attachments, custom parameters and so on.
+            clean: Whether characters that XML forbids are replaced by U+FFFD in the body; otherwise they are
+                an error.
+            timeout: Seconds to wait for room in the outbound buffer; None is ``Config.timeouts.send``.
+
+        Returns:
+            The handle of the outcome: ``handle.result()`` waits for the server's acknowledgement.
+
+        Raises:
+            ArgumentTypeError, ArgumentValueError: An argument is wrong; the error names it. Nothing was sent.
+            NotConnectedError: The state is IDLE, CLOSED or CLOSING.
+            SendQueueFullError: The outbound buffer had no room in time.
+            DurableStoreError: The message could not be written to the file, and was not sent.
         """
         deadline = Deadline.of(timeout, self._config.timeouts.send)
         reference, to, kind = self._target(dialog)
@@ -412,7 +475,25 @@ class Chat:
         clean: bool = False,
         timeout: float | None = None,
     ) -> SendHandle[Message]:
-        """Send a message to a user; the service makes the private dialog. As :meth:`send_message`."""
+        """Send a message to a user and return the handle of its outcome.
+
+        The service makes the private dialog if there is none.
+
+        Args:
+            user_id: The recipient, or their id.
+            message: The body, or a :class:`Message`.
+            clean: Whether characters that XML forbids are replaced by U+FFFD in the body.
+            timeout: Seconds to wait for room in the outbound buffer; None is ``Config.timeouts.send``.
+
+        Returns:
+            The handle of the outcome: ``handle.result()`` waits for the server's acknowledgement.
+
+        Raises:
+            ArgumentTypeError, ArgumentValueError: An argument is wrong; the error names it. Nothing was sent.
+            NotConnectedError: The state is IDLE, CLOSED or CLOSING.
+            SendQueueFullError: The outbound buffer had no room in time.
+            DurableStoreError: The message could not be written to the file, and was not sent.
+        """
         dialog = DialogRef.private(check_user_id("user_id", user_id))
         return self.send_message(dialog, message, clean=clean, timeout=timeout)
 
@@ -424,7 +505,23 @@ class Chat:
         clean: bool = False,
         timeout: float | None = None,
     ) -> SendHandle[Message]:
-        """Send ``reply`` to the dialog that ``message`` came from. As :meth:`send_message`."""
+        """Send a message to the dialog of ``message`` and return the handle of its outcome.
+
+        Args:
+            message: The message to reply to.
+            reply: The body, or a :class:`Message`.
+            clean: Whether characters that XML forbids are replaced by U+FFFD in the body.
+            timeout: Seconds to wait for room in the outbound buffer; None is ``Config.timeouts.send``.
+
+        Returns:
+            The handle of the outcome: ``handle.result()`` waits for the server's acknowledgement.
+
+        Raises:
+            ArgumentTypeError, ArgumentValueError: An argument is wrong; the error names it. Nothing was sent.
+            NotConnectedError: The state is IDLE, CLOSED or CLOSING.
+            SendQueueFullError: The outbound buffer had no room in time.
+            DurableStoreError: The reply could not be written to the file, and was not sent.
+        """
         if not isinstance(message, Message):
             raise ArgumentTypeError(f"message must be a Message, not {type(message).__name__}")
         if message.dialog is None:
@@ -441,12 +538,26 @@ class Chat:
         clean: bool = False,
         timeout: float | None = None,
     ) -> SendHandle[Message]:
-        """Give a message (or its id) that this user sent a new body. (Guide: Edit messages; XEP-0308.)
+        """Replace the body of a message of this user. (Guide: Edit messages; XEP-0308.)
 
-        ``is_last`` says whether it is the dialog's last message. Those who are connected see the edit
-        at once; history is changed with ``cube.messages.update``. ``timeout``, the handle and what is
-        raised are those of :meth:`send_message`; also ArgumentValueError if neither ``dialog`` nor
-        ``message`` says the dialog's id.
+        Connected users see the edit at once. History is changed with ``cube.messages.update``.
+
+        Args:
+            dialog: The dialog of the message.
+            message: The message, or its id.
+            body: The new body.
+            is_last: Whether it is the last message of the dialog.
+            clean: Whether characters that XML forbids are replaced by U+FFFD in the body.
+            timeout: Seconds to wait for room in the outbound buffer; None is ``Config.timeouts.send``.
+
+        Returns:
+            The handle of the outcome: ``handle.result()`` waits for the server's acknowledgement.
+
+        Raises:
+            ArgumentTypeError, ArgumentValueError: An argument is wrong; or neither ``dialog`` nor
+                ``message`` has the dialog's id.
+            NotConnectedError: The state is IDLE, CLOSED or CLOSING.
+            SendQueueFullError: The outbound buffer had no room in time.
         """
         deadline = Deadline.of(timeout, self._config.timeouts.send)
         reference, to, kind = self._target(dialog)
@@ -461,11 +572,24 @@ class Chat:
     def delete_message(
         self, dialog: DialogRef, message: str | Message, *, timeout: float | None = None
     ) -> SendHandle[Message]:
-        """Tell everybody in a dialog that a message (or its id) is deleted. (Guide: Delete messages.)
+        """Tell the users of a dialog that a message is deleted. (Guide: Delete messages.)
 
-        Those who are connected see it at once; history is changed with
-        ``cube.messages.delete(…, force=True)``, after which the service tells the others itself.
-        ``timeout``, the handle and what is raised are those of :meth:`edit_message`.
+        Connected users see it at once. History is changed with ``cube.messages.delete(…, force=True)``; the
+        service then tells the users of the dialog itself.
+
+        Args:
+            dialog: The dialog of the message.
+            message: The message, or its id.
+            timeout: Seconds to wait for room in the outbound buffer; None is ``Config.timeouts.send``.
+
+        Returns:
+            The handle of the outcome: ``handle.result()`` waits for the server's acknowledgement.
+
+        Raises:
+            ArgumentTypeError, ArgumentValueError: An argument is wrong; or neither ``dialog`` nor
+                ``message`` has the dialog's id.
+            NotConnectedError: The state is IDLE, CLOSED or CLOSING.
+            SendQueueFullError: The outbound buffer had no room in time.
         """
         deadline = Deadline.of(timeout, self._config.timeouts.send)
         reference, to, kind = self._target(dialog)
@@ -476,23 +600,47 @@ class Chat:
         return self._submit(Submission(own_id, to, reference), deleted, data, deadline)
 
     def mark_delivered(self, message: Message) -> None:
-        """Tell the sender that ``message`` was delivered. (Guide: 'Delivered' status; XEP-0333.)
+        """Tell the sender of a message that it was delivered. (Guide: 'Delivered' status; XEP-0333.)
 
-        Happens by itself for markable messages unless ``Config.auto_delivered`` is False. Waits
-        in the outbound buffer while the link is down. Raises ArgumentValueError if the message has
-        no id or sender.
+        The package does this by itself for markable messages, unless ``Config.auto_delivered`` is False.
+        While the link is down the marker waits in the outbound buffer.
+
+        Args:
+            message: A message with an id and a sender.
+
+        Raises:
+            ArgumentTypeError, ArgumentValueError: ``message`` is no Message, or has no id or no sender.
+            NotConnectedError: The state is IDLE, CLOSED or CLOSING.
         """
         self._mark("received", message)
 
     def mark_read(self, message: Message) -> None:
-        """Tell the sender that ``message`` was read. As :meth:`mark_delivered`. (XEP-0333.)"""
+        """Tell the sender of a message that it was read. (Guide: 'Read' status; XEP-0333.)
+
+        While the link is down the marker waits in the outbound buffer.
+
+        Args:
+            message: A message with an id and a sender.
+
+        Raises:
+            ArgumentTypeError, ArgumentValueError: ``message`` is no Message, or has no id or no sender.
+            NotConnectedError: The state is IDLE, CLOSED or CLOSING.
+        """
         self._mark("displayed", message)
 
     def send_typing(self, dialog: DialogRef, *, stop_after: float | None = None) -> None:
-        """Tell the dialog that this user is typing. (Guide: 'Is typing' status; XEP-0085.)
+        """Tell the users of a dialog that this user is typing. (Guide: 'Is typing' status; XEP-0085.)
 
-        With ``stop_after`` (seconds) :meth:`send_stop_typing` follows by itself, unless either is called
-        before. Dropped while the link is down: it would mean nothing later.
+        It is dropped while the link is down, as it would mean nothing later.
+
+        Args:
+            dialog: A Dialog or any DialogRef.
+            stop_after: Seconds until :meth:`send_stop_typing` follows by itself, unless one of the two is
+                called before; None: it does not.
+
+        Raises:
+            ArgumentTypeError, ArgumentValueError: An argument is wrong; the error names it.
+            NotConnectedError: The state is IDLE, CLOSED or CLOSING.
         """
         reference, to, kind = self._target(dialog)
         typing = encode_chat_state("composing", to, kind)
@@ -511,7 +659,17 @@ class Chat:
         self._driver.command(send)
 
     def send_stop_typing(self, dialog: DialogRef) -> None:
-        """Tell the dialog that this user has stopped typing. As :meth:`send_typing`."""
+        """Tell the users of a dialog that this user has stopped typing. (XEP-0085.)
+
+        It is dropped while the link is down, as it would mean nothing later.
+
+        Args:
+            dialog: A Dialog or any DialogRef.
+
+        Raises:
+            ArgumentTypeError, ArgumentValueError: ``dialog`` is no dialog, or does not say its type.
+            NotConnectedError: The state is IDLE, CLOSED or CLOSING.
+        """
         _, to, kind = self._target(dialog)
         stop = encode_chat_state("paused", to, kind)
 
@@ -530,10 +688,22 @@ class Chat:
     ) -> SendHandle[SystemMessage]:
         """Send a user's programs a system message, which no history keeps. (Guide: System messages.)
 
-        ``custom`` are the application's own parameters: texts, numbers, bools or mappings of them under
-        XML names. ``timeout`` and the handle are those of :meth:`send_message`; a refusal that comes
-        later is told by ``system_message_failed``. Raises ArgumentTypeError, ArgumentValueError,
-        NotConnectedError, SendQueueFullError. Over REST: ``cube.messages.create_system``.
+        If the recipient's server refuses the message after it was acknowledged, ``system_message_failed``
+        tells. Over REST: ``cube.messages.create_system``.
+
+        Args:
+            user_id: The recipient, or their id.
+            custom: The application's own parameters: texts, numbers, bools or mappings of them, under XML
+                names.
+            timeout: Seconds to wait for room in the outbound buffer; None is ``Config.timeouts.send``.
+
+        Returns:
+            The handle of the outcome: ``handle.result()`` waits for the server's acknowledgement.
+
+        Raises:
+            ArgumentTypeError, ArgumentValueError: An argument is wrong; the error names it. Nothing was sent.
+            NotConnectedError: The state is IDLE, CLOSED or CLOSING.
+            SendQueueFullError: The outbound buffer had no room in time.
         """
         deadline = Deadline.of(timeout, self._config.timeouts.send)
         peer_id = check_user_id("user_id", user_id)
@@ -548,15 +718,22 @@ class Chat:
     # --- rooms ---
 
     def join(self, dialog: str | DialogRef, *, timeout: float | None = None) -> None:
-        """Enter the room of a group, public or broadcast dialog (or its id). (XEP-0045, 7.2.)
+        """Enter the room of a group, public or broadcast dialog. (XEP-0045, 7.2.)
 
-        It is entered again after every reconnection, until :meth:`leave`. The hosted service delivers
-        group messages without it; other XMPP servers do not. ``timeout`` is seconds (None:
-        ``Config.timeouts.join``), the wait for a reconnection included.
+        The room is entered again after every reconnection, until :meth:`leave`. The hosted service delivers
+        group messages without it; other XMPP servers do not.
 
-        Raises ArgumentTypeError, ArgumentValueError, ChatTimeoutError, NotConnectedError, StanzaError:
-        its ``condition`` is "registration-required" for who is not in the dialog, "forbidden" for who
-        is banned, "item-not-found" where there is no such room.
+        Args:
+            dialog: The dialog, or its id.
+            timeout: Seconds for the call, a reconnection included; None is ``Config.timeouts.join``.
+
+        Raises:
+            ArgumentTypeError, ArgumentValueError: ``dialog`` is no dialog, or a private one.
+            StanzaError: The room refused this user. Its ``condition`` is "registration-required" if the user
+                is not in the dialog, "forbidden" if the user is banned, "item-not-found" if there is no
+                such room.
+            ChatTimeoutError: The server did not answer in time, a reconnection included.
+            NotConnectedError: The connection is closed, or was lost before the answer arrived.
         """
         deadline = Deadline.of(timeout, self._config.timeouts.join)
         room = _a_room(dialog)
@@ -568,10 +745,18 @@ class Chat:
         self._driver.ask(start, deadline)
 
     def leave(self, dialog: str | DialogRef, *, timeout: float | None = None) -> None:
-        """Leave the room of a dialog (or its id), and do not enter it again. (XEP-0045, 7.14.)
+        """Leave the room of a dialog, and do not enter it again. (XEP-0045, 7.14.)
 
-        Being in the dialog is not touched: that is ``cube.dialogs``' business. ``timeout`` and what is
-        raised are those of :meth:`join`.
+        The user stays in the dialog; ``cube.dialogs`` changes that.
+
+        Args:
+            dialog: The dialog, or its id.
+            timeout: Seconds for the call, a reconnection included; None is ``Config.timeouts.join``.
+
+        Raises:
+            ArgumentTypeError, ArgumentValueError: ``dialog`` is no dialog, or a private one.
+            ChatTimeoutError: The server did not answer in time, a reconnection included.
+            NotConnectedError: The connection is closed, or was lost before the answer arrived.
         """
         deadline = Deadline.of(timeout, self._config.timeouts.join)
         dialog_id = _a_room(dialog).id
@@ -586,10 +771,18 @@ class Chat:
     def online_occupants(
         self, dialog: str | DialogRef, *, timeout: float | None = None
     ) -> tuple[int, ...]:
-        """Return the ids of the users who are in the room of a dialog (or its id) now. (XEP-0045, 6.5.)
+        """Return the ids of the users who are in the room of a dialog now. (XEP-0045, 6.5.)
 
-        ``timeout`` is seconds (None: ``Config.timeouts.iq``). Raises ArgumentTypeError,
-        ArgumentValueError, ChatTimeoutError, NotConnectedError, StanzaError.
+        Args:
+            dialog: The dialog, or its id.
+            timeout: Seconds for the call, a reconnection included; None is ``Config.timeouts.iq``.
+
+        Raises:
+            ArgumentTypeError, ArgumentValueError: ``dialog`` is no dialog, or a private one.
+            StanzaError: The server refused; its ``condition`` says why.
+            UnexpectedAnswerError: The server's answer has no list of occupants.
+            ChatTimeoutError: The server did not answer in time, a reconnection included.
+            NotConnectedError: The connection is closed, or was lost before the answer arrived.
         """
         deadline = Deadline.of(timeout, self._config.timeouts.iq)
         room = self._addresses.room(_a_room(dialog).id or "")
@@ -601,10 +794,18 @@ class Chat:
     # --- who is active ---
 
     def last_activity(self, user_id: int | User, *, timeout: float | None = None) -> int:
-        """Return how many seconds ago a user was last active; 0 is now. (Guide: Last activity; XEP-0012.)
+        """Return the seconds since a user was last active; 0 is now. (Guide: Last activity; XEP-0012.)
 
-        ``timeout`` is seconds (None: ``Config.timeouts.iq``). Raises StanzaError if the service does not
-        say, which it does not of a user who never logged in; ChatTimeoutError, NotConnectedError.
+        Args:
+            user_id: The user, or their id.
+            timeout: Seconds for the call, a reconnection included; None is ``Config.timeouts.iq``.
+
+        Raises:
+            ArgumentTypeError, ArgumentValueError: ``user_id`` is no user.
+            StanzaError: The service does not know it, for example because the user never logged in.
+            UnexpectedAnswerError: The server's answer has no number of seconds.
+            ChatTimeoutError: The server did not answer in time, a reconnection included.
+            NotConnectedError: The connection is closed, or was lost before the answer arrived.
         """
         deadline = Deadline.of(timeout, self._config.timeouts.iq)
         user = check_user_id("user_id", user_id)
@@ -626,10 +827,19 @@ class Chat:
         return seconds
 
     def subscribe_last_activity(self, user_id: int | User, *, timeout: float | None = None) -> None:
-        """Be told by ``last_activity_changed`` when a user comes or goes, also after reconnections.
+        """Get ``last_activity_changed`` when a user comes or goes, also after reconnections.
 
-        ``timeout`` is seconds (None: ``Config.timeouts.iq``). Raises StanzaError, ChatTimeoutError,
-        NotConnectedError. (Guide: Last activity subscription.)
+        (Guide: Last activity subscription.)
+
+        Args:
+            user_id: The user, or their id.
+            timeout: Seconds for the call, a reconnection included; None is ``Config.timeouts.iq``.
+
+        Raises:
+            ArgumentTypeError, ArgumentValueError: ``user_id`` is no user.
+            StanzaError: The service refused.
+            ChatTimeoutError: The server did not answer in time, a reconnection included.
+            NotConnectedError: The connection is closed, or was lost before the answer arrived.
         """
         user = check_user_id("user_id", user_id)
         self._remember(("activity", str(user)), self._watching(user, "true"), timeout)
@@ -637,22 +847,50 @@ class Chat:
     def unsubscribe_last_activity(
         self, user_id: int | User, *, timeout: float | None = None
     ) -> None:
-        """Be told no longer. As :meth:`subscribe_last_activity`."""
+        """Get ``last_activity_changed`` for a user no longer. (Guide: Last activity subscription.)
+
+        Args:
+            user_id: The user, or their id.
+            timeout: Seconds for the call, a reconnection included; None is ``Config.timeouts.iq``.
+
+        Raises:
+            ArgumentTypeError, ArgumentValueError: ``user_id`` is no user.
+            StanzaError: The service refused.
+            ChatTimeoutError: The server did not answer in time, a reconnection included.
+            NotConnectedError: The connection is closed, or was lost before the answer arrived.
+        """
         deadline = Deadline.of(timeout, self._config.timeouts.iq)
         user = check_user_id("user_id", user_id)
         self._driver.command(lambda core, _: core.session.forget(("activity", str(user))))
         self._driver.request("set", None, self._watching(user, "false"), deadline)
 
     def mark_inactive(self, *, timeout: float | None = None) -> None:
-        """Tell the service that nobody looks: it makes push notifications. (Guide: Active, inactive.)
+        """Tell the service that the application is in the background. (Guide: Active, inactive.)
 
-        Messages still arrive; the state is kept over reconnections. ``timeout`` is seconds (None:
-        ``Config.timeouts.iq``). Raises StanzaError, ChatTimeoutError, NotConnectedError.
+        The service then makes push notifications for messages. Messages still arrive. The state is kept
+        over reconnections, until :meth:`mark_active`.
+
+        Args:
+            timeout: Seconds for the call, a reconnection included; None is ``Config.timeouts.iq``.
+
+        Raises:
+            StanzaError: The service refused.
+            ChatTimeoutError: The server did not answer in time, a reconnection included.
+            NotConnectedError: The connection is closed, or was lost before the answer arrived.
         """
         self._remember("inactive", f'<mobile xmlns="{ns.MOBILE}" enable="true"/>', timeout)
 
     def mark_active(self, *, timeout: float | None = None) -> None:
-        """Take :meth:`mark_inactive` back."""
+        """Tell the service that the application is in the foreground again. (Guide: Active, inactive.)
+
+        Args:
+            timeout: Seconds for the call, a reconnection included; None is ``Config.timeouts.iq``.
+
+        Raises:
+            StanzaError: The service refused.
+            ChatTimeoutError: The server did not answer in time, a reconnection included.
+            NotConnectedError: The connection is closed, or was lost before the answer arrived.
+        """
         deadline = Deadline.of(timeout, self._config.timeouts.iq)
         self._driver.command(lambda core, _: core.session.forget("inactive"))
         self._driver.request("set", None, f'<mobile xmlns="{ns.MOBILE}" enable="false"/>', deadline)
@@ -660,17 +898,17 @@ class Chat:
     # --- inside ---
 
     def after_fork_in_child(self) -> None:
-        """Take a resource of one's own: with the parent's, the server would end the parent's session."""
+        """Take a new resource: with the parent's, the server would end the parent's session."""
         self._resource = _new_resource()
 
     def _signals(self) -> list[Signal]:
         return [value for value in vars(self).values() if isinstance(value, Signal)]
 
     def _deliver(self, delivery: Delivery) -> bool:
-        """Call the receivers of one event, on a dispatcher worker; whether that is done with.
+        """Call the receivers of one event, on a dispatcher worker; return whether the event is handled.
 
-        Not so where one raised while the connection was being closed, which may well be the cause, or where
-        there was none by then.
+        It is not if a receiver raised, or there was none, while the connection was being closed: the close
+        may well be the cause, so in durable mode the next login runs the receivers again.
         """
         if isinstance(delivery.event, StateChange):
             self._log(delivery.event)
@@ -696,7 +934,7 @@ class Chat:
         return f"<{type(self).__name__} {self.state.value}{who} at {where}>"
 
     def _target(self, dialog: object) -> tuple[DialogRef, str, str]:
-        """Return what to remember of a dialog, the bare JID it is reached at and the messages' type."""
+        """Return the reference of a dialog, the bare JID of its messages, and their type."""
         if not isinstance(dialog, DialogRef):
             kind = type(dialog).__name__
             raise ArgumentTypeError(f"dialog must be a Dialog or DialogRef, not {kind}")
@@ -758,7 +996,7 @@ class Chat:
         self._driver.command(lambda core, now: core.open_session.send_marker(name, message, now))
 
     def _remember(self, key: Any, payload: str, timeout: float | None) -> None:
-        """Make a request now and in every later session; one that is refused is forgotten."""
+        """Make a request now and in every later session; forget it if it is refused."""
         deadline = Deadline.of(timeout, self._config.timeouts.iq)
         self._driver.command(lambda core, _: core.open_session.remember(key, "set", None, payload))
         try:

@@ -28,16 +28,12 @@ __all__ = ["Contacts"]
 class Contacts:
     """One user's contact list; ``chat.contacts``.
 
-    Two users who are contacts of each other see, by ``presence_changed``, when the other comes and
-    goes. One asks with :meth:`add`; the other gets ``contact_requested`` and answers with
-    :meth:`confirm` or :meth:`reject`, which the first is told by ``contact_confirmed`` or
-    ``contact_rejected``.
+    Two users who are contacts of each other get ``presence_changed`` when the other comes and goes. One
+    user asks with :meth:`add`. The other gets ``contact_requested`` and answers with :meth:`confirm` or
+    :meth:`reject`; the first then gets ``contact_confirmed`` or ``contact_rejected``.
 
-    Every method may be called from any thread, also inside a receiver. Those that have a ``timeout``
-    (seconds; None: ``Config.timeouts.iq``) wait for the server, a reconnection included, and raise
-    StanzaError if it refuses, ChatTimeoutError, and NotConnectedError; the others return at once, what
-    they say waits while the link is down, and they raise NotConnectedError in IDLE and CLOSED. All
-    raise ArgumentTypeError or ArgumentValueError, naming the argument, before anything is sent.
+    Every method may be called from any thread, also inside a receiver. A method with a ``timeout`` waits for
+    the server. The others return at once, and their stanzas wait while the link is down.
     """
 
     def __init__(self, config: Config, driver: Driver, addresses: Addresses) -> None:
@@ -48,8 +44,17 @@ class Contacts:
     def list(self, *, timeout: float | None = None) -> tuple[ContactListItem, ...]:
         """Return all contacts. (RFC 6121, 2.1.3.)
 
-        What changes later is told by ``contact_list_changed``; what changed between two sessions, only
-        by the next call. What is no user of this application is left out.
+        ``contact_list_changed`` tells of later changes. A change between two sessions shows in the next call
+        only. An entry that is no user of this application is left out.
+
+        Args:
+            timeout: Seconds for the call, a reconnection included; None is ``Config.timeouts.iq``.
+
+        Raises:
+            StanzaError: The server refused; its ``condition`` says why.
+            UnexpectedAnswerError: The server's answer has no contact list.
+            ChatTimeoutError: The server did not answer in time, a reconnection included.
+            NotConnectedError: The connection is closed, or was lost before the answer arrived.
         """
         deadline = Deadline.of(timeout, self._config.timeouts.iq)
         answer = self._driver.request("get", None, ROSTER_QUERY, deadline)
@@ -65,9 +70,20 @@ class Contacts:
     ) -> None:
         """Make a user a contact, and ask to see when they come and go. (RFC 6121, 2.3 and 3.1.)
 
-        ``name`` and ``groups`` are for this user alone, and replace those of a contact who is there
-        already. What comes of it is told later: ``contact_confirmed`` or ``contact_rejected``. Of a
-        user who does not exist servers say nothing; the contact stays ``pending``.
+        ``contact_confirmed`` or ``contact_rejected`` tells the answer. For a user who does not exist the
+        server says nothing, and the contact stays ``pending``.
+
+        Args:
+            user_id: The other user, or their id.
+            name: A name that only this user sees; it replaces the one of an existing contact.
+            groups: Groups that only this user sees; they replace those of an existing contact.
+            timeout: Seconds for the call, a reconnection included; None is ``Config.timeouts.iq``.
+
+        Raises:
+            ArgumentTypeError, ArgumentValueError: An argument is wrong; the error names it.
+            StanzaError: The server refused; its ``condition`` says why.
+            ChatTimeoutError: The server did not answer in time, a reconnection included.
+            NotConnectedError: The connection is closed, or was lost before the answer arrived.
         """
         deadline = Deadline.of(timeout, self._config.timeouts.iq)
         user = self._other("user_id", user_id)
@@ -78,7 +94,13 @@ class Contacts:
     def confirm(self, user_id: int | User, *, mutual: bool = True) -> None:
         """Let a user see when this user comes and goes. (RFC 6121, 3.1.4.)
 
-        ``mutual``: ask the same of them, as ConnectyCube's own SDKs do unless they are told otherwise.
+        Args:
+            user_id: The other user, or their id.
+            mutual: Whether to ask the same of them, as ConnectyCube's own SDKs do by default.
+
+        Raises:
+            ArgumentTypeError, ArgumentValueError: An argument is wrong; the error names it.
+            NotConnectedError: The state is IDLE, CLOSED or CLOSING.
         """
         user = self._other("user_id", user_id)
         asks_too = check_bool("mutual", mutual)
@@ -88,15 +110,33 @@ class Contacts:
             self._say("subscribe", user)
 
     def reject(self, user_id: int | User) -> None:
-        """Refuse to let a user see when this user comes and goes, or let them no longer. (RFC 6121, 3.2.)"""
+        """Refuse to let a user see when this user comes and goes, or let them no longer. (RFC 6121, 3.2.)
+
+        Args:
+            user_id: The other user, or their id.
+
+        Raises:
+            ArgumentTypeError, ArgumentValueError: An argument is wrong; the error names it.
+            NotConnectedError: The state is IDLE, CLOSED or CLOSING.
+        """
         self._say("unsubscribed", self._other("user_id", user_id))
 
     def remove(self, user_id: int | User, *, timeout: float | None = None) -> None:
-        """Take a user off the contact list; neither sees the other any more. (RFC 6121, 2.5.)
+        """Remove a user from the contact list; neither sees the other any more. (RFC 6121, 2.5.)
 
-        The other one is told by ``contact_cancelled`` and ``contact_rejected``, as far as there was
-        anything between them. Of who is no contact servers say "item-not-found" (a StanzaError), or
-        nothing.
+        The other user gets ``contact_cancelled`` and ``contact_rejected``, as far as there was a
+        subscription between them. For a user who is no contact the server says "item-not-found" (a
+        StanzaError), or nothing.
+
+        Args:
+            user_id: The other user, or their id.
+            timeout: Seconds for the call, a reconnection included; None is ``Config.timeouts.iq``.
+
+        Raises:
+            ArgumentTypeError, ArgumentValueError: An argument is wrong; the error names it.
+            StanzaError: The server refused; its ``condition`` says why.
+            ChatTimeoutError: The server did not answer in time, a reconnection included.
+            NotConnectedError: The connection is closed, or was lost before the answer arrived.
         """
         deadline = Deadline.of(timeout, self._config.timeouts.iq)
         user = self._other("user_id", user_id)

@@ -22,12 +22,11 @@ __all__ = ["EventStream", "Streams"]
 
 
 class EventStream:
-    """The events of one signal, from when it was made until ``close()``; ``chat.events(…)``.
+    """The events of one signal, from its creation until ``close()``; ``chat.events(…)`` makes it.
 
-    It collects while nobody waits, so nothing is missed between two steps of a loop. Iterating ends
-    when the time-out passes without an event, or with the connection's ``logout()``; a connection that fails
-    for good raises its reason. Use it in a ``with`` statement, in any one thread at a time, also inside a
-    callback.
+    It collects events also between two calls of :meth:`next`, so a loop misses none. Iterating ends when the
+    time-out passes without an event, or with the connection's ``logout()``; if the connection fails for good,
+    the reason is raised. Use it in a ``with`` statement, in any one thread at a time, also inside a callback.
     """
 
     def __init__(
@@ -52,11 +51,18 @@ class EventStream:
     def next(
         self, timeout: float | None = None, where: Callable[[Any], object] | None = None
     ) -> Any:
-        """Return the next event for which ``where(event)`` is true, in this thread; others are dropped.
+        """Return the next event for which ``where(event)`` is true; the others are dropped.
 
-        ``timeout`` is seconds (None: the stream's). Raises ChatTimeoutError; NotConnectedError once the
-        connection is logged out, or the reason why it failed for good; EventStreamOverflowError if more
-        events than ``Config.limits.queued_events`` arrived between two calls.
+        Args:
+            timeout: Seconds; None is the time-out of the stream.
+            where: Called in this thread with each event; None takes the first one.
+
+        Raises:
+            ChatTimeoutError: There was no such event in time.
+            NotConnectedError: The connection was logged out, or the stream was closed.
+            EventStreamOverflowError: More than ``Config.limits.queued_events`` events arrived between two
+                calls.
+            ChatError: The connection failed for good; the error is the reason.
         """
         if where is not None:
             check_callback("where", where)
@@ -82,7 +88,7 @@ class EventStream:
         return not self._events and not self._ended
 
     def close(self) -> None:
-        """Collect nothing any more."""
+        """Collect no more events."""
         self._forget(self)
         self.end(None)
 
@@ -101,14 +107,14 @@ class EventStream:
             self._changed.notify_all()
 
     def end(self, reason: Exception | None) -> None:
-        """Let no more events come; for the connection alone."""
+        """End the stream, behind the events that it has collected; for the connection alone."""
         with self._changed:
             if not self._ended:
                 self._ended, self._reason = True, reason
             self._changed.notify_all()
 
     def after_fork_in_child(self) -> None:
-        """Be at an end in a forked child: the connection is the parent's."""
+        """End the stream in a forked child: the connection is the parent's."""
         self._changed = threading.Condition()
         self._forget = lambda stream: None  # a thread that is gone may hold the parent's lock
         self._ended, self._reason = True, ForkedError("this process is a fork")
@@ -140,8 +146,8 @@ class Streams:
     """The open event streams of one connection, fed when an event is queued for the receivers.
 
     An event that the full queue rejected is put into the streams all the same, because the caller that waits
-    for it may be the slow receiver. The server sends it again; it is not put twice. The streams are held by
-    weak references.
+    for it may be the slow receiver. The server sends the event again, and it is not put twice. Streams are held
+    by weak references.
     """
 
     def __init__(self) -> None:
@@ -190,7 +196,7 @@ class Streams:
             self._before = {}
 
     def _note_shown(self, delivery: Delivery) -> bool:
-        """Note that a delivery is put into streams; return whether it was not before."""
+        """Note that a delivery is put into streams; return whether it is new to them."""
         if delivery.key is not None and not self._shown.add(delivery.key):
             return False
         if delivery.sequence is None:

@@ -44,15 +44,11 @@ class Privacy:
     """One user's privacy lists; ``chat.privacy``.
 
     A user may have several lists; the *default* one is in force, in all connections of the user.
-    :meth:`block` and :meth:`unblock` do all that most programs need. Whom this user blocks gets an
-    error for each private message and is not heard in rooms.
+    :meth:`block` and :meth:`unblock` do all that most programs need. A user who is blocked gets an error for
+    each private message to this user, and this user does not get their messages in rooms.
 
-    Every method may be called from any thread, also inside a receiver. ``timeout`` is seconds for the
-    whole call (None: ``Config.timeouts.iq``), the wait for a reconnection included. All raise
-    ArgumentTypeError or ArgumentValueError, naming the argument, before anything is sent; StanzaError
-    if the server refuses ("item-not-found": there is no such list); ChatTimeoutError,
-    NotConnectedError. Changes of one ``Chat`` wait for each other; of two devices that change one list
-    at the same time, the later wins.
+    Every method may be called from any thread, also inside a receiver. Changes by one ``Chat`` wait for each
+    other. If two devices change one list at the same time, the later change wins.
     """
 
     def __init__(self, config: Config, driver: Driver, addresses: Addresses) -> None:
@@ -67,11 +63,21 @@ class Privacy:
     def block(
         self, user_id: int | User, *, mutual: bool = True, timeout: float | None = None
     ) -> None:
-        """Hear no more of a user, in private dialogs and in rooms. (Guide: Block user.)
+        """Get no more messages from a user, in private dialogs and in rooms. (Guide: Block user.)
 
-        ``mutual``: this user cannot write to them either. It is the default list that is changed,
-        whoever made it, and its other rules are kept; where there is none, the list "blocked" becomes
-        it. It makes no difference whether the user was blocked.
+        The default list is changed, whichever program made it, and its other rules are kept. If there is
+        none, the list "blocked" becomes the default. A user who is blocked already stays blocked.
+
+        Args:
+            user_id: The other user, or their id.
+            mutual: Whether this user cannot write to them either.
+            timeout: Seconds for the call, a reconnection included; None is ``Config.timeouts.iq``.
+
+        Raises:
+            ArgumentTypeError, ArgumentValueError: An argument is wrong; the error names it.
+            StanzaError: The server refused; its ``condition`` says why.
+            ChatTimeoutError: The server did not answer in time, a reconnection included.
+            NotConnectedError: The connection is closed, or was lost before the answer arrived.
         """
         deadline = self._deadline(timeout)
         item = PrivacyItem(self._other("user_id", user_id), "deny", check_bool("mutual", mutual))
@@ -85,9 +91,19 @@ class Privacy:
                 self._set_default(name, deadline)
 
     def unblock(self, user_id: int | User, *, timeout: float | None = None) -> None:
-        """Hear a user again; it makes no difference whether they were blocked. (Guide: Block user.)
+        """Get messages from a user again, blocked or not. (Guide: Block user.)
 
-        The default list is changed, its other rules are kept.
+        The default list is changed; its other rules are kept.
+
+        Args:
+            user_id: The other user, or their id.
+            timeout: Seconds for the call, a reconnection included; None is ``Config.timeouts.iq``.
+
+        Raises:
+            ArgumentTypeError, ArgumentValueError: An argument is wrong; the error names it.
+            StanzaError: The server refused; its ``condition`` says why.
+            ChatTimeoutError: The server did not answer in time, a reconnection included.
+            NotConnectedError: The connection is closed, or was lost before the answer arrived.
         """
         deadline = self._deadline(timeout)
         user = self._other("user_id", user_id)
@@ -101,7 +117,16 @@ class Privacy:
                 self._write(names.default, left, names, deadline)
 
     def blocked(self, *, timeout: float | None = None) -> tuple[int, ...]:
-        """Return the ids of the users whom the default list denies, by name; () where there is none."""
+        """Return the ids of the users whom the default list denies; () without a default list.
+
+        Args:
+            timeout: Seconds for the call, a reconnection included; None is ``Config.timeouts.iq``.
+
+        Raises:
+            StanzaError: The server refused; its ``condition`` says why.
+            ChatTimeoutError: The server did not answer in time, a reconnection included.
+            NotConnectedError: The connection is closed, or was lost before the answer arrived.
+        """
         deadline = self._deadline(timeout)
         default = self._names(deadline).default
         if default is None:
@@ -111,13 +136,32 @@ class Privacy:
     # --- lists ---
 
     def names(self, *, timeout: float | None = None) -> PrivacyListNames:
-        """Return which lists there are, and which is in force. (Guide: Retrieve privacy list names.)"""
+        """Return the names of the lists, and which one is in force. (Guide: Retrieve privacy list names.)
+
+        Args:
+            timeout: Seconds for the call, a reconnection included; None is ``Config.timeouts.iq``.
+
+        Raises:
+            StanzaError: The server refused; its ``condition`` says why.
+            ChatTimeoutError: The server did not answer in time, a reconnection included.
+            NotConnectedError: The connection is closed, or was lost before the answer arrived.
+        """
         return self._names(self._deadline(timeout))
 
     def get(self, name: str, *, timeout: float | None = None) -> tuple[PrivacyItem, ...]:
-        """Return what a list says of users, in its order. (Guide: Retrieve privacy list with name.)
+        """Return the rules of a list about users, in its order. (Guide: Retrieve privacy list with name.)
 
-        Rules of other kinds, which other programs may have made, are not shown.
+        Rules of other kinds, which other programs may have made, are left out.
+
+        Args:
+            name: The name of the list.
+            timeout: Seconds for the call, a reconnection included; None is ``Config.timeouts.iq``.
+
+        Raises:
+            ArgumentTypeError, ArgumentValueError: An argument is wrong; the error names it.
+            StanzaError: There is no such list ("item-not-found"), or the server refused.
+            ChatTimeoutError: The server did not answer in time, a reconnection included.
+            NotConnectedError: The connection is closed, or was lost before the answer arrived.
         """
         deadline = self._deadline(timeout)
         rules = self._rules(check_list_name("name", name), deadline)
@@ -128,8 +172,18 @@ class Privacy:
     ) -> None:
         """Make a list, which is not in force before :meth:`set_default`. (Guide: Create privacy list.)
 
-        A list of that name is replaced; use :meth:`update` for one that is in force. ``items`` must not
-        be empty.
+        A list of that name is replaced. Use :meth:`update` for a list that is in force.
+
+        Args:
+            name: The name of the list.
+            items: The rules, in order; at least one.
+            timeout: Seconds for the call, a reconnection included; None is ``Config.timeouts.iq``.
+
+        Raises:
+            ArgumentTypeError, ArgumentValueError: An argument is wrong; the error names it.
+            StanzaError: The server refused; its ``condition`` says why.
+            ChatTimeoutError: The server did not answer in time, a reconnection included.
+            NotConnectedError: The connection is closed, or was lost before the answer arrived.
         """
         deadline = self._deadline(timeout)
         checked = check_list_name("name", name)
@@ -140,10 +194,20 @@ class Privacy:
     def update(
         self, name: str, items: Iterable[PrivacyItem], *, timeout: float | None = None
     ) -> None:
-        """Give a list new items instead of those it has. (Guide: Update privacy list.)
+        """Replace the rules of a list. (Guide: Update privacy list.)
 
-        One that is in force is declined for that moment and set again, as the guide wants it. Raises
-        StanzaError ("item-not-found") if there is no such list.
+        A list that is in force is declined for that moment and set again, as the guide wants it.
+
+        Args:
+            name: The name of the list.
+            items: The new rules, in order; at least one.
+            timeout: Seconds for the call, a reconnection included; None is ``Config.timeouts.iq``.
+
+        Raises:
+            ArgumentTypeError, ArgumentValueError: An argument is wrong; the error names it.
+            StanzaError: There is no such list ("item-not-found"), or the server refused.
+            ChatTimeoutError: The server did not answer in time, a reconnection included.
+            NotConnectedError: The connection is closed, or was lost before the answer arrived.
         """
         deadline = self._deadline(timeout)
         checked, rules = check_list_name("name", name), self._rules_of(items)
@@ -158,7 +222,16 @@ class Privacy:
     def set_default(self, name: str | None, *, timeout: float | None = None) -> None:
         """Put a list in force, or none. (Guide: Activate privacy list.)
 
-        While another device of this user uses a default list, servers may refuse to change it ("conflict").
+        Args:
+            name: The name of the list; None for no list.
+            timeout: Seconds for the call, a reconnection included; None is ``Config.timeouts.iq``.
+
+        Raises:
+            ArgumentTypeError, ArgumentValueError: An argument is wrong; the error names it.
+            StanzaError: There is no such list ("item-not-found"), or another device of this user uses
+                a default list and the server does not change it ("conflict").
+            ChatTimeoutError: The server did not answer in time, a reconnection included.
+            NotConnectedError: The connection is closed, or was lost before the answer arrived.
         """
         deadline = self._deadline(timeout)
         checked = None if name is None else check_list_name("name", name)
@@ -166,7 +239,18 @@ class Privacy:
             self._set_default(checked, deadline)
 
     def remove(self, name: str, *, timeout: float | None = None) -> None:
-        """Remove a list; one that is in force is declined first. (Guide: Remove privacy list.)"""
+        """Remove a list; a list that is in force is declined first. (Guide: Remove privacy list.)
+
+        Args:
+            name: The name of the list.
+            timeout: Seconds for the call, a reconnection included; None is ``Config.timeouts.iq``.
+
+        Raises:
+            ArgumentTypeError, ArgumentValueError: An argument is wrong; the error names it.
+            StanzaError: There is no such list ("item-not-found"), or the server refused.
+            ChatTimeoutError: The server did not answer in time, a reconnection included.
+            NotConnectedError: The connection is closed, or was lost before the answer arrived.
+        """
         deadline = self._deadline(timeout)
         checked = check_list_name("name", name)
         with self._one_at_a_time(deadline):
@@ -177,7 +261,7 @@ class Privacy:
     # --- inside ---
 
     def after_fork_in_child(self) -> None:
-        """Have a lock that no thread of the parent holds."""
+        """Replace the lock in a forked child: a thread that is gone may hold the old one."""
         self._changing = threading.Lock()
 
     def _deadline(self, timeout: float | None) -> Deadline:
@@ -246,7 +330,7 @@ class Privacy:
 
     @contextmanager
     def _in_force_at_the_end(self, name: str) -> Iterator[None]:
-        """Whatever fails on the way, do not leave the user with nobody blocked."""
+        """Set the default list again if an error occurs, so that blocked users stay blocked."""
         try:
             yield
         except BaseException:

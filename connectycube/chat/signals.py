@@ -51,9 +51,9 @@ class _InOrder(dict[Any, int]):
 class Signal(blinker.Signal):
     """A kind of event of one chat connection; connect a receiver with ``signal.connect``.
 
-    Receivers are called as ``receiver(chat, event)`` with one frozen event object, in the order
+    Receivers are called as ``receiver(chat, event)`` with one frozen event object, in the order in which
     they were connected, on a dispatcher worker. They are held strongly unless ``weak=True``, may be
-    connected at any time from any thread, and survive reconnects. Coroutine functions are refused.
+    connected at any time from any thread, and survive reconnections. Coroutine functions are refused.
     ``connect`` works as a decorator and returns the receiver.
     """
 
@@ -70,10 +70,20 @@ class Signal(blinker.Signal):
     def connect(
         self, receiver: Receiver, sender: Any = blinker.ANY, weak: bool = False
     ) -> Receiver:
-        """Have ``receiver(chat, event)`` called for every event; returns ``receiver``.
+        """Call ``receiver(chat, event)`` for every event from now on; may be called from any thread.
 
-        One that is connected already keeps its place. Raises ArgumentTypeError if it is not
-        callable or is a coroutine function.
+        A receiver that is connected already keeps its place.
+
+        Args:
+            receiver: A function or another callable, but no coroutine function.
+            sender: The chat whose events it gets; by default every chat's.
+            weak: Whether to hold the receiver by a weak reference.
+
+        Returns:
+            The receiver, so that ``connect`` works as a decorator.
+
+        Raises:
+            ArgumentTypeError: ``receiver`` cannot be called, or is a coroutine function.
         """
         check_callback("receiver", receiver)
         with self._lock:
@@ -81,12 +91,12 @@ class Signal(blinker.Signal):
             return super().connect(receiver, sender, weak)
 
     def disconnect(self, receiver: Callable[..., Any], sender: Any = blinker.ANY) -> None:
-        """No longer call ``receiver``; one that was not connected is ignored."""
+        """Call ``receiver`` no longer; one that is not connected is ignored."""
         with self._lock:
             super().disconnect(receiver, sender)
 
     def receivers_for(self, sender: Any) -> Iterator[Callable[..., Any]]:  # type: ignore[override]
-        """Yield the receivers connected at this moment, in their order."""
+        """Yield the receivers that are connected now, in their order."""
         if self.is_muted:
             return iter(())
         alike = self._alike
@@ -99,7 +109,7 @@ class Signal(blinker.Signal):
         return iter(alike)
 
     def disconnect_all(self) -> None:
-        """Forget every receiver."""
+        """Disconnect every receiver."""
         with self._lock:
             self._alike = None
             self._clear_state()
@@ -137,7 +147,7 @@ def check_callback(name: str, value: object) -> None:
 
 
 def name_of(receiver: Any) -> str:
-    """How a receiver is called in logs and errors: module and qualified name."""
+    """Return the name of a receiver for logs and errors: module and qualified name."""
     while isinstance(receiver, functools.partial):
         receiver = receiver.func
     name = getattr(receiver, "__qualname__", None) or type(receiver).__qualname__
@@ -155,11 +165,11 @@ def call_receivers(
     dispatcher: Dispatcher,
     slow: float,
 ) -> bool:
-    """Call every receiver of ``signal`` with ``event``, in order; whether there was one, and none raised.
+    """Call the receivers of ``signal`` in order; return whether there was at least one and none raised.
 
-    A receiver that raises is logged and reported to ``callback_failed``, whose own failures are only
-    logged. What the exit of the interpreter cuts off is neither. One that takes longer than ``slow`` seconds
-    is named in a warning.
+    An error of a receiver is logged and reported to ``callback_failed``, whose own errors are only logged. An
+    error that the exit of the interpreter caused is neither. A receiver that takes longer than ``slow``
+    seconds is named in a warning.
     """
     called = raised = False
     for receiver in signal.receivers_for(chat):
