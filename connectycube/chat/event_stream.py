@@ -146,8 +146,8 @@ class Streams:
     """The open event streams of one connection, fed when an event is queued for the receivers.
 
     An event that the full queue rejected is put into the streams all the same, because the caller that waits
-    for it may be the slow receiver. The server sends the event again, and it is not put twice. Streams are held
-    by weak references.
+    for it may be the slow receiver. The server sends the event again, and it is not put twice. The streams
+    are held by weak references.
     """
 
     def __init__(self) -> None:
