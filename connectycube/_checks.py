@@ -50,7 +50,8 @@ def check_int(
     """Return ``value`` if it is an int (no bool) within the bounds."""
     if isinstance(value, bool) or not isinstance(value, int):
         raise ArgumentTypeError(f"{name} must be an int, not {type(value).__name__}")
-    _within(name, value, least, most)
+    if (least is not None and value < least) or (most is not None and value > most):
+        raise _out_of_bounds(name, value, least, most)
     return value
 
 
@@ -62,7 +63,8 @@ def check_number(
         raise ArgumentTypeError(f"{name} must be a number, not {type(value).__name__}")
     if not math.isfinite(value):
         raise ArgumentValueError(f"{name} must be finite, not {value}")
-    _within(name, value, least, most)
+    if (least is not None and value < least) or (most is not None and value > most):
+        raise _out_of_bounds(name, value, least, most)
     return float(value)
 
 
@@ -167,8 +169,8 @@ def _json_value(name: str, value: object, depth: int) -> Any:
     raise ArgumentTypeError(f"{name} is a {type(value).__name__}, which JSON cannot carry")
 
 
-def _within(name: str, value: float, least: float | None, most: float | None) -> None:
-    if least is not None and value < least:
-        raise ArgumentValueError(f"{name} must be at least {least}, not {value}")
-    if most is not None and value > most:
-        raise ArgumentValueError(f"{name} must be at most {most}, not {value}")
+def _out_of_bounds(
+    name: str, value: float, least: float | None, most: float | None
+) -> ArgumentValueError:
+    bound = f"at least {least}" if least is not None and value < least else f"at most {most}"
+    return ArgumentValueError(f"{name} must be {bound}, not {value}")

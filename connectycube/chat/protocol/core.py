@@ -44,7 +44,7 @@ from .seen_messages import Key
 from .session import Session
 from .states import READY_STATES, StateMachine
 from .stream import Stream
-from .timers import Timers
+from .timers import Timers, earlier
 
 __all__ = ["Core"]
 
@@ -62,7 +62,7 @@ PERMANENT = frozenset(
 )
 """Stream error conditions after which the same attempt would only fail again. (RFC 6120, 4.9.3.)"""
 
-_CLOSED = frozenset({ChatState.IDLE, ChatState.CLOSED})
+_OPEN = frozenset(ChatState) - {ChatState.IDLE, ChatState.CLOSED, ChatState.CLOSING}
 _ATTEMPTING = frozenset({ChatState.CONNECTING, ChatState.AUTHENTICATED, ChatState.RECONNECTING})
 _REFUSALS = frozenset({"not-authorized", "credentials-expired"})  # RFC 6120, 6.5
 _RETRY, _ATTEMPT, _CLOSING = "retry", "attempt", "closing"  # the keys of the timers
@@ -119,19 +119,20 @@ class Core:
     @property
     def is_ready(self) -> bool:
         """Whether messages flow."""
-        return self.state in READY_STATES
+        return self._machine.state in READY_STATES
 
     @property
     def is_open(self) -> bool:
         """Whether messages are accepted, to flow now or later."""
-        return self.state not in _CLOSED and self.state is not ChatState.CLOSING
+        return self._machine.state in _OPEN
 
     @property
     def wants_link(self) -> bool:
         """Whether there should be a link, or an attempt to make one."""
-        if self.state is ChatState.CLOSING:
+        state = self._machine.state
+        if state is ChatState.CLOSING:
             return self._stream is not None
-        return self.state in READY_STATES or self.state in _ATTEMPTING
+        return state in READY_STATES or state in _ATTEMPTING
 
     @property
     def has_stream(self) -> bool:
@@ -151,10 +152,7 @@ class Core:
     @property
     def next_deadline(self) -> float | None:
         """When ``tick`` has something to do, or None."""
-        own, of_session = self._timers.deadline, self.session.next_deadline
-        if own is None or of_session is None:
-            return of_session if own is None else own
-        return min(own, of_session)
+        return earlier(self._timers.deadline, self.session.next_deadline)
 
     # --- what callers may send ---
 

@@ -33,7 +33,7 @@ from .recovery import Recovery
 from .rooms import Rooms
 from .roster import ROSTER_QUERY
 from .seen_messages import Key, SeenMessages
-from .timers import Timers
+from .timers import Timers, earlier
 
 __all__ = ["DEFERRED", "Session"]
 
@@ -368,8 +368,7 @@ class Session:
     @property
     def next_deadline(self) -> float | None:
         """When ``tick`` has something to do, or None."""
-        times = (self.liveness.deadline, self.timers.deadline)
-        return min((time for time in times if time is not None), default=None)
+        return earlier(self.liveness.deadline, self.timers.deadline)
 
     def tick(self, now: float) -> None:
         """Do what has become due; raises LivenessError if the server has not answered for too long."""

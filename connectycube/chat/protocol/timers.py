@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Hashable
 from typing import Any
 
-__all__ = ["Timers"]
+__all__ = ["Timers", "earlier"]
 
 
 class Timers:
@@ -47,3 +47,10 @@ class Timers:
             return None
         key = min(self._waiting, key=lambda key: (self._waiting[key][0], str(key)))
         return self._waiting.pop(key)[1] if self._waiting[key][0] <= now else None
+
+
+def earlier(one: float | None, other: float | None) -> float | None:
+    """Return the earlier of two times; None stands for never."""
+    if one is None or other is None:
+        return other if one is None else one
+    return min(one, other)
