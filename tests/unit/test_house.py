@@ -235,6 +235,87 @@ def test_every_module_can_be_read_in_one_go():
     assert {name: size for name, size in sizes.items() if size > MOST_LINES} == {}
 
 
+def test_no_class_is_cut_in_halves():
+    text = "\n".join(path.read_text() for path in sources())
+    classes = [node for node in ast.walk(ast.parse(text)) if isinstance(node, ast.ClassDef)]
+    bases = [ast.unparse(base).partition("[")[0] for node in classes for base in node.bases]
+    halves = [
+        node.name
+        for node in classes
+        if bases.count(node.name) == 1
+        and f"{node.name}(" not in text.replace(f"class {node.name}(", "")
+    ]
+    assert [name for name in halves if name not in vars(connectycube.errors)] == []
+
+
+# --- the mutex of the connection --------------------------------------------------------------------
+
+DRIVER = PACKAGE / "chat" / "driver.py"
+ASSERTION = "assert self._mutex.locked()"
+
+
+def methods_of_driver() -> dict[str, ast.FunctionDef]:
+    (driver,) = (
+        node
+        for node in ast.parse(DRIVER.read_text()).body
+        if isinstance(node, ast.ClassDef) and node.name == "Driver"
+    )
+    return {node.name: node for node in driver.body if isinstance(node, ast.FunctionDef)}
+
+
+def calls_without_mutex(node: ast.AST) -> Iterator[str]:
+    """The methods that are called on self outside of ``with self._mutex``."""
+    for child in ast.iter_child_nodes(node):
+        if isinstance(child, ast.With) and any(
+            ast.unparse(item.context_expr) == "self._mutex" for item in child.items
+        ):
+            continue
+        if isinstance(child, ast.Call) and ast.unparse(child.func).startswith("self."):
+            yield ast.unparse(child.func).removeprefix("self.")
+        yield from calls_without_mutex(child)
+
+
+def test_a_method_that_needs_the_mutex_is_called_with_it():
+    methods = methods_of_driver()
+    needing = {
+        name
+        for name, method in methods.items()
+        if ASSERTION in [ast.unparse(statement) for statement in method.body[:2]]
+    }
+    assert needing >= {"_after_command", "_hand_over", "_write", "_read", "_tick", "_wait"}
+    unguarded = [
+        f"{name} calls {called}"
+        for name, method in methods.items()
+        if name not in needing
+        for called in calls_without_mutex(method)
+        if called in needing
+    ]
+    assert unguarded == []
+
+
+def test_the_core_is_touched_with_the_mutex_held():
+    changing = {
+        "core.login",
+        "core.close",
+        "core.receive",
+        "core.tick",
+        "core.link_up",
+        "core.abort",
+    }
+    methods = methods_of_driver()
+    touching = [
+        f"{name} calls {called}"
+        for name, method in methods.items()
+        if ASSERTION not in [ast.unparse(statement) for statement in method.body[:2]]
+        for called in calls_without_mutex(method)
+        if called in changing
+    ]
+    assert touching == []
+
+
+# --- the public names -------------------------------------------------------------------------------
+
+
 def test_the_public_names_are_sorted_without_repetition_and_there():
     assert connectycube.__all__ == sorted(set(connectycube.__all__))
     missing = [name for name in connectycube.__all__ if not hasattr(connectycube, name)]
