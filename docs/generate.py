@@ -24,7 +24,7 @@ from connectycube.chat.protocol.states import READY_STATES, TRANSITIONS
 from connectycube.emulator import coverage
 from connectycube.emulator import settings as emulator_settings
 from connectycube.emulator.api.routing import ROUTES
-from connectycube.emulator.faults import FAULTS
+from connectycube.emulator.control.faults import FAULTS
 from connectycube.emulator.settings import Settings
 from connectycube.rest._query import OPERATORS
 from connectycube.rest.dialogs import DIALOGS
@@ -230,9 +230,16 @@ def rooms() -> str:
     for path in sorted(package.iterdir(), key=lambda path: (path.is_dir(), path.name)):
         if path.suffix == ".py" or (path / "__init__.py").exists():
             lines.append(_room(path, 1))
-        if path.name == "chat":
-            lines.append(_room(path / "protocol", 2))
+        for folder in _NESTED.get(path.name, ()):
+            lines.append(_room(path / folder, 2))
     return "\n".join(["```text", *lines, "```"])
+
+
+_NESTED = {
+    "chat": ("protocol",),
+    "emulator": ("domain", "db", "storage", "api", "xmpp", "net", "control"),
+}
+"""The folders inside a room that the tree shows, too."""
 
 
 def _room(path: Path, depth: int) -> str:

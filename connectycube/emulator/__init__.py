@@ -7,11 +7,11 @@ It is the other side of the wire and shares no code with the client::
         config = emulator.config()
 """
 
-from .clock import EmulatorClock
+from .control.clock import EmulatorClock
+from .control.faults import Fault, Faults
+from .control.loader import LoadReport
 from .coverage import Entry, coverage, coverage_text
 from .emulator import Emulator
-from .faults import Fault, Faults
-from .loading import LoadReport
 
 __all__ = [
     "Emulator",

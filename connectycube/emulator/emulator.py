@@ -17,13 +17,14 @@ import trustme
 from connectycube._checks import check_str
 from connectycube.errors import ArgumentTypeError, ArgumentValueError
 
-from .clock import Clock, EmulatorClock, SystemClock
-from .conversations import BROADCAST, PRIVATE
-from .faults import Faults
-from .loading import Loader, LoadReport, read_document
-from .loopback_guard import check_environment
-from .ports import Ports, origin
-from .pushes import Push
+from .control.clock import EmulatorClock, SystemClock
+from .control.faults import Faults
+from .control.loader import Loader, LoadReport, read_document
+from .domain.conversations import BROADCAST, PRIVATE
+from .domain.pushes import Push
+from .domain.times import Clock
+from .net.loopback_guard import check_environment
+from .net.ports import Ports, origin
 from .service import Running, Service
 from .settings import Settings
 

@@ -13,24 +13,24 @@ from typing import TypeVar
 
 from connectycube.errors import ArgumentValueError
 
-from .accounts import Accounts
-from .address_book import AddressBook
 from .api import Api
 from .api.http import HttpServer
-from .clock import EmulatorClock
-from .conversations import Conversations
-from .database import Database
-from .events import Events
-from .faults import Faults
-from .listener import Listener
-from .ports import Ports, origin
-from .pushes import Pushes
-from .records import Records
-from .seeder import Seeder
+from .control.clock import EmulatorClock
+from .control.faults import Faults
+from .control.seeder import Seeder
+from .control.timers import Timers
+from .db.database import Database
+from .db.store import Store
+from .domain.accounts import Accounts
+from .domain.address_book import AddressBook
+from .domain.conversations import Conversations
+from .domain.events import Events
+from .domain.pushes import Pushes
+from .domain.records import Records
+from .net.listener import Listener
+from .net.ports import Ports, origin
 from .settings import Settings
 from .storage import Bucket, BucketServer, Files
-from .store import Store
-from .timers import Timers
 from .xmpp import ChatServer, TcpServer, WebSocketServer
 from .xmpp.hub import Hub
 

@@ -10,7 +10,7 @@ from attrs import Attribute, field, frozen
 from connectycube._checks import check_bool, check_int, check_number, check_one_of, check_str
 from connectycube.errors import ArgumentTypeError, ArgumentValueError
 
-from .identities import SocialIdentity
+from .domain.identities import SocialIdentity
 
 __all__ = ["Settings"]
 

@@ -45,6 +45,16 @@ MAY_KNOW: dict[str, set[str]] = {
     "emulator": BASE | {"config", "_expat"},
     "__init__": VALUES | {"rest", "chat", "client"},
 }
+# The folders of the emulator, and which others each may import; its own modules on top know all of them.
+EMULATOR_MAY_KNOW: dict[str, set[str]] = {
+    "db": set(),
+    "domain": {"db"},
+    "control": {"db", "domain"},
+    "net": {"db", "domain", "control"},
+    "storage": {"db", "domain", "control", "net"},
+    "api": {"db", "domain", "control", "net", "storage"},
+    "xmpp": {"db", "domain", "control", "net"},
+}
 # Parts that use what the package shows to everybody, as an application would.
 OUTSIDERS = {"cli", "contrib", "testing", "__main__"}
 # What the core without I/O must be handed.
@@ -157,6 +167,22 @@ def test_each_part_imports_only_what_it_may_know(imports):
         if entry.part in MAY_KNOW
         and entry.part_of_ours not in {None, entry.part, *MAY_KNOW[entry.part]}
     ]
+    assert strangers == []
+
+
+def test_each_folder_of_the_emulator_imports_only_what_it_may_know(imports):
+    found = [
+        (entry, entry.where.split("/")[1], entry.module.split(".")[2])
+        for entry in imports
+        if entry.where.count("/") == 2 and entry.module.startswith("connectycube.emulator.")
+    ]
+    strangers = [
+        f"{entry.where} imports {entry.module}"
+        for entry, folder, other in found
+        if folder in EMULATOR_MAY_KNOW
+        and other not in {folder, "settings", *EMULATOR_MAY_KNOW[folder]}
+    ]
+    assert {folder for _, folder, _ in found} >= EMULATOR_MAY_KNOW.keys() - {"db"}
     assert strangers == []
 
 

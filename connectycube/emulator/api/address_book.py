@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from ..address_book import phone_digits
-from ..api_error import ApiError
+from ..domain.address_book import phone_digits
+from ..domain.api_error import ApiError
 from .fields import flag, text_of
 from .request import Reply
 from .routing import Auth, Call, route

@@ -6,8 +6,8 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ..api_error import ApiError
-from ..records import Condition, conditions_of, may
+from ..domain.api_error import ApiError
+from ..domain.records import Condition, conditions_of, may
 from .fields import flag, object_of, words
 from .request import Reply
 from .routing import Auth, Call, route

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from .. import deletions, dialog_rules
-from ..api_error import ApiError
-from ..conversations import BROADCAST
+from ..domain import deletions, dialog_rules
+from ..domain.api_error import ApiError
+from ..domain.conversations import BROADCAST
 from .fields import flag, words
 from .query import Column, ListQuery, integer, text, time
 from .request import Reply

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ..api_error import ApiError
+from ..domain.api_error import ApiError
 from .query import integer
 
 __all__ = ["flag", "identifier", "object_of", "one_of", "page", "text_of", "words"]

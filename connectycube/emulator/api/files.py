@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from ..api_error import ApiError
-from ..store import Row
+from ..db.store import Row
+from ..domain.api_error import ApiError
 from .fields import flag, identifier, object_of, page, text_of
 from .query import integer
 from .request import Reply

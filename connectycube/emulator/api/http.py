@@ -7,12 +7,12 @@ import ssl
 
 from aiohttp import web
 
-from ..api_error import ApiError
-from ..clock import Clock, http_date
-from ..faults import REST, Faults
-from ..http_faults import Dropped, RestFaults
-from ..listener import MALFORMED, Listener, header_text
-from ..timers import Timers
+from ..control.faults import REST, Faults
+from ..control.timers import Timers
+from ..domain.api_error import ApiError
+from ..domain.times import Clock, http_date
+from ..net.http_faults import Dropped, RestFaults
+from ..net.listener import MALFORMED, Listener, header_text
 from . import Api, Reply, Request
 
 __all__ = ["HttpServer"]

@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from .. import deletions
-from ..api_error import ApiError
-from ..conversations import NewMessage, seconds
-from ..roles import Action
-from ..store import Row
+from ..db.store import Row
+from ..domain import deletions
+from ..domain.api_error import ApiError
+from ..domain.conversations import NewMessage
+from ..domain.roles import Action
+from ..domain.times import date_sent_of
 from .dialogs import forced
 from .fields import flag, words
 from .query import Column, ListQuery, integer, text, time
@@ -140,7 +141,7 @@ def create_message(call: Call) -> Reply:
     conversations = call.api.conversations
     draft = NewMessage(
         body=_body(body),
-        date_sent=seconds(body.get("date_sent")),
+        date_sent=date_sent_of(body.get("date_sent")),
         attachments=_attachments(body.get("attachments")),
         custom={name: value for name, value in body.items() if name not in _RESERVED},
     )

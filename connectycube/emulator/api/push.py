@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..api_error import ApiError
-from ..events import CHANNELS, ENVIRONMENTS
-from ..store import Row
+from ..db.store import Row
+from ..domain.api_error import ApiError
+from ..domain.events import CHANNELS, ENVIRONMENTS
 from .fields import identifier, object_of, one_of, text_of, words
 from .query import integer
 from .request import Reply

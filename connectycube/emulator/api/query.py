@@ -15,7 +15,7 @@ from typing import Any
 
 from attrs import frozen
 
-from ..api_error import ApiError
+from ..domain.api_error import ApiError
 
 __all__ = ["Column", "ListQuery", "integer", "text", "time"]
 

@@ -9,7 +9,7 @@ from urllib.parse import parse_qsl
 
 from attrs import field, frozen
 
-from ..api_error import ApiError
+from ..domain.api_error import ApiError
 
 __all__ = ["Reply", "Request"]
 

@@ -9,16 +9,16 @@ from urllib.parse import unquote
 
 from attrs import frozen
 
-from ..accounts import Accounts
-from ..address_book import AddressBook
-from ..api_error import ApiError
-from ..clock import expiration_date
-from ..conversations import ChatDelivery, Conversations
-from ..events import Events
-from ..pushes import Pushes
-from ..records import Records
+from ..db.store import Row, Store
+from ..domain.accounts import Accounts
+from ..domain.address_book import AddressBook
+from ..domain.api_error import ApiError
+from ..domain.conversations import ChatDelivery, Conversations
+from ..domain.events import Events
+from ..domain.pushes import Pushes
+from ..domain.records import Records
+from ..domain.times import expiration_date
 from ..storage import Files
-from ..store import Row, Store
 from .request import Reply, Request
 
 __all__ = ["ROUTES", "Api", "Auth", "Call", "Route", "route"]

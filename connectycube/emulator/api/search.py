@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..api_error import ApiError
-from ..conversations import PRIVATE, Conversations
-from ..store import Row
+from ..db.store import Row
+from ..domain.api_error import ApiError
+from ..domain.conversations import PRIVATE, Conversations
 from .fields import words
 from .query import time
 from .request import Reply

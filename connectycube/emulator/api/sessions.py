@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ..clock import expiration_date
+from ..domain.times import expiration_date
 from .fields import identifier
 from .request import Reply
 from .routing import Auth, Call, route

@@ -12,8 +12,8 @@ from typing import Any
 
 from attrs import frozen
 
-from ..accounts import USER_COLUMNS
-from ..api_error import ApiError
+from ..domain.accounts import USER_COLUMNS
+from ..domain.api_error import ApiError
 from .query import integer, time
 
 __all__ = ["UserSearch", "order_v1", "search_v1", "search_v2"]

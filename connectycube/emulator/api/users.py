@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..api_error import ApiError
+from ..domain.api_error import ApiError
 from .fields import flag, identifier, object_of, page, words
 from .query import ListQuery
 from .request import Reply

@@ -22,8 +22,8 @@ from urllib.parse import quote, urlencode
 
 from attrs import frozen
 
-from ..clock import Clock, iso_time
-from ..database import Database, Row
+from ..db.database import Database, Row
+from ..domain.times import Clock, http_date, iso_time
 
 __all__ = ["MOST_BYTES", "Bucket", "S3Error", "StoredObject"]
 
@@ -96,7 +96,7 @@ class Bucket:
         day = _moment(now)
         fields = {
             "Content-Type": content_type,
-            "Expires": f"{datetime.fromtimestamp(int(expires), timezone.utc):%a, %d %b %Y %H:%M:%S GMT}",
+            "Expires": http_date(expires),
             "acl": "public-read" if public else "authenticated-read",
             "key": key,
             "success_action_status": "201",

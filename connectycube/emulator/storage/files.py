@@ -9,9 +9,9 @@ import secrets
 from collections.abc import Mapping
 from typing import Any
 
-from ..api_error import ApiError
-from ..clock import Clock, iso_time
-from ..database import Database, Row
+from ..db.database import Database, Row
+from ..domain.api_error import ApiError
+from ..domain.times import Clock, iso_time
 from .bucket import Bucket
 
 __all__ = ["Files"]

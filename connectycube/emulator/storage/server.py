@@ -12,12 +12,12 @@ from xml.sax.saxutils import escape
 from aiohttp import BodyPartReader, web
 from aiohttp.multipart import MultipartReader
 
-from .. import cors
-from ..api_error import ApiError
-from ..faults import STORAGE, Faults
-from ..http_faults import Dropped, HttpFaults
-from ..listener import MALFORMED, Listener
-from ..timers import Timers
+from ..control.faults import STORAGE, Faults
+from ..control.timers import Timers
+from ..domain.api_error import ApiError
+from ..net import cors
+from ..net.http_faults import Dropped, HttpFaults
+from ..net.listener import MALFORMED, Listener
 from .bucket import Bucket, S3Error, StoredObject
 
 __all__ = ["BucketServer"]

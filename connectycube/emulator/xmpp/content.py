@@ -12,9 +12,10 @@ from typing import Any
 
 from attrs import frozen
 
-from ..conversations import NewMessage, seconds
-from ..identifiers import is_object_id
-from ..store import Row
+from ..db.store import Row
+from ..domain.conversations import NewMessage
+from ..domain.identifiers import is_object_id
+from ..domain.times import date_sent_of
 from . import namespaces as ns
 from .element import Element
 from .hub import Hub
@@ -87,7 +88,7 @@ def _take_content(
     given = _values(params)
     given_id = stanza.get("id")
     message_id = given_id if given_id and is_object_id(given_id) else conversations.new_id()
-    date_sent = seconds(given.get("date_sent"))
+    date_sent = date_sent_of(given.get("date_sent"))
     if date_sent is None:
         date_sent = int(hub.clock.time())
     destroyed = stanza.child("destroy", ns.SELF_DESTROY) is not None

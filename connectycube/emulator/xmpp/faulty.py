@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable
 
-from ..faults import CHAT, Fault, Faults
-from ..timers import Timers
+from ..control.faults import CHAT, Fault, Faults
+from ..control.timers import Timers
 from .element import Element
 from .session import Link, Session
 

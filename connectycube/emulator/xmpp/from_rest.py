@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from ..conversations import PRIVATE
-from ..store import Row
+from ..db.store import Row
+from ..domain.conversations import PRIVATE
 from . import namespaces as ns
 from . import room_messages
 from .element import Element, clean_text, is_name

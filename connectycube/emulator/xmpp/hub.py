@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Callable, Iterable
 
-from ..accounts import Accounts
-from ..clock import Clock
-from ..conversations import Conversations
-from ..faults import Fault, Faults
-from ..pushes import Pushes
-from ..rosters import Rosters
+from ..control.faults import Fault, Faults
+from ..control.timers import Timer, Timers
+from ..db.store import Store
+from ..domain.accounts import Accounts
+from ..domain.conversations import Conversations
+from ..domain.pushes import Pushes
+from ..domain.rosters import Rosters
+from ..domain.times import Clock
 from ..settings import Settings
-from ..store import Store
-from ..timers import Timer, Timers
 from .element import Element
 from .faulty import FaultyDelivery
 from .last_activity import LastActivity

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from ..clock import Clock
-from ..database import Database
+from ..db.database import Database
+from ..domain.times import Clock
 
 __all__ = ["LastActivity"]
 

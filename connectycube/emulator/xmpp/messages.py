@@ -5,10 +5,9 @@ The private dialog is made with its first message. (RFC 6121, 8.5; Server docume
 
 from __future__ import annotations
 
-from datetime import datetime, timezone
-
-from ..api_error import ApiError
-from ..store import Row
+from ..db.store import Row
+from ..domain.api_error import ApiError
+from ..domain.times import iso_milliseconds
 from . import namespaces as ns
 from . import room_messages
 from .content import process
@@ -130,7 +129,6 @@ def deliver_offline(hub: Hub, session: Session) -> None:
     """Deliver what was kept for a user whose first resource is available now. (XEP-0203.)"""
     for row in hub.store.take_offline(session.user_id):
         stanza = parse(row["stanza"])
-        moment = datetime.fromtimestamp(row["received_at"], timezone.utc)
-        stamp = f"{moment:%Y-%m-%dT%H:%M:%S}.{moment.microsecond // 1000:03d}Z"
+        stamp = iso_milliseconds(row["received_at"])
         delay = Element("delay", ns.DELAY, {"from": hub.settings.domain, "stamp": stamp})
         hub.send(session, stanza.replace(*stanza.children, delay))

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..conversations import PRIVATE
-from ..store import Row
+from ..db.store import Row
+from ..domain.conversations import PRIVATE
 from .hub import Hub
 from .session import Session
 

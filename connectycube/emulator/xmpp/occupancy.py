@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from attrs import define, field, frozen
 
-from ..database import Database
+from ..db.database import Database
 from . import namespaces as ns
 from .element import Element
 from .session import Session

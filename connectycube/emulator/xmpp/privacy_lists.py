@@ -12,8 +12,8 @@ from typing import Literal
 
 from attrs import frozen
 
-from ..database import Database
-from ..rosters import Rosters
+from ..db.database import Database
+from ..domain.rosters import Rosters
 from ..settings import Settings
 from .session import Session
 from .stanza import Jid, user_of

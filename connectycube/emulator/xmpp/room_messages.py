@@ -7,9 +7,9 @@ documentation: Real-time API.)
 
 from __future__ import annotations
 
-from ..conversations import BROADCAST
-from ..roles import Action, may
-from ..store import Row
+from ..db.store import Row
+from ..domain.conversations import BROADCAST
+from ..domain.roles import Action, may
 from .content import process
 from .element import Element
 from .hub import Hub

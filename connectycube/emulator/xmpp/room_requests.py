@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterable
 
 from attrs import frozen
 
-from ..conversations import BROADCAST, PRIVATE, PUBLIC
-from ..store import Row
+from ..db.store import Row
+from ..domain.conversations import BROADCAST, PRIVATE, PUBLIC
 from . import namespaces as ns
 from .element import Element, clean_text
 from .hub import Hub

@@ -9,9 +9,9 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 
-from ..conversations import BROADCAST, PRIVATE
-from ..roles import Role
-from ..store import Row
+from ..db.store import Row
+from ..domain.conversations import BROADCAST, PRIVATE
+from ..domain.roles import Role
 from . import namespaces as ns
 from .element import Element, clean_text
 from .hub import Hub

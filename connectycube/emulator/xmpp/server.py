@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from ..store import Row
+from ..db.store import Row
 from . import from_rest, messages, presence, requests, rooms, subscriptions
 from .element import Element
 from .hub import Hub

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from ..faults import Fault
+from ..control.faults import Fault
 from . import namespaces as ns
 from .element import Element
 from .parser import StreamFault

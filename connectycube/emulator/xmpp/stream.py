@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from enum import Enum, auto
 from typing import TYPE_CHECKING
 
-from ..faults import Fault
+from ..control.faults import Fault
 from . import namespaces as ns
 from .element import Element
 from .faulty import FaultyLink

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from attrs import evolve, frozen
 
-from ..rosters import Contact
+from ..domain.rosters import Contact
 from . import namespaces as ns
 from .element import Element
 from .hub import Hub

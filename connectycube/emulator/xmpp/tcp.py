@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import ssl
 
-from ..connections import OpenLinks, RefusedConnection, TlsHandshake, reset
-from ..faults import CHAT
+from ..control.faults import CHAT
+from ..net.connections import OpenLinks, RefusedConnection, TlsHandshake, reset
 from . import namespaces as ns
 from .element import Element
 from .parser import StreamParser

@@ -8,9 +8,9 @@ from collections.abc import Sequence
 
 from aiohttp import WSMsgType, web
 
-from ..connections import OpenLinks, reset
-from ..faults import CHAT
-from ..listener import Listener
+from ..control.faults import CHAT
+from ..net.connections import OpenLinks, reset
+from ..net.listener import Listener
 from . import namespaces as ns
 from .element import Element
 from .parser import StreamClosed, StreamEvent, StreamFault, StreamHeader, StreamParser

@@ -11,7 +11,7 @@ from attrs import fields
 from connectycube.emulator import coverage, coverage_text
 from connectycube.emulator.api.routing import ROUTES
 from connectycube.emulator.coverage import MISSING, TRANSPORTS
-from connectycube.emulator.ports import Ports
+from connectycube.emulator.net.ports import Ports
 from connectycube.emulator.settings import Settings
 from connectycube.emulator.xmpp.content import KINDS
 from connectycube.emulator.xmpp.presence import PRESENCES

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from connectycube.emulator.api.query import Column, ListQuery, integer, text, time
-from connectycube.emulator.api_error import ApiError
+from connectycube.emulator.domain.api_error import ApiError
 
 COLUMNS = {
     "number": Column("number", integer),

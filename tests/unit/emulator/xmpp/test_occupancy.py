@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from connectycube.emulator.database import Database
+from connectycube.emulator.db.database import Database
 from connectycube.emulator.xmpp.element import Element
 from connectycube.emulator.xmpp.occupancy import Occupancy, Privileges
 from connectycube.emulator.xmpp.session import Session

@@ -11,10 +11,10 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from ..db.database import Database, Row
 from .api_error import ApiError
-from .clock import Clock
-from .database import Database, Row
 from .identifiers import ObjectIds
+from .times import Clock
 
 __all__ = ["Condition", "Records", "conditions_of", "may"]
 

@@ -8,7 +8,7 @@ import pytest
 import requests
 from aiohttp.test_utils import make_mocked_request
 
-from connectycube.emulator.cors import allowed
+from connectycube.emulator.net.cors import allowed
 
 PAGE = "http://localhost:5173"
 ALLOW = "Access-Control-Allow-Origin"

@@ -9,10 +9,10 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from ..db.store import Row
 from .api_error import ApiError
 from .conversations import BROADCAST, GROUP, PRIVATE, PUBLIC, Conversations
 from .roles import Action, require
-from .store import Row
 
 __all__ = ["change_admins", "create", "subscribe", "unsubscribe", "update"]
 

@@ -9,7 +9,7 @@ import struct
 from collections.abc import Callable, MutableSet
 from typing import TypeVar
 
-from .timers import Timers
+from ..control.timers import Timers
 
 __all__ = ["OpenLinks", "RefusedConnection", "TlsHandshake", "reset"]
 

@@ -9,7 +9,7 @@ import json
 
 from attrs import evolve, frozen
 
-from .database import Database, Row
+from ..db.database import Database, Row
 
 __all__ = ["Contact", "Rosters", "SubscriptionState"]
 

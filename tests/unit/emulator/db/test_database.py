@@ -7,7 +7,7 @@ import sqlite3
 
 import pytest
 
-from connectycube.emulator.database import Database
+from connectycube.emulator.db.database import Database
 from connectycube.errors import ArgumentValueError
 
 

@@ -9,10 +9,10 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import parse_qsl
 
+from ..db.database import Database, Row
 from .api_error import ApiError
-from .clock import Clock, iso_time
-from .database import Database, Row
 from .pushes import Pushes
+from .times import Clock, iso_time
 
 __all__ = ["CHANNELS", "ENVIRONMENTS", "Events"]
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from connectycube.emulator.conversation_store import ConversationStore
-from connectycube.emulator.database import Database
+from connectycube.emulator.db.conversation_store import ConversationStore
+from connectycube.emulator.db.database import Database
 
 ALICE, BOB, MALLORY = 1, 2, 3
 

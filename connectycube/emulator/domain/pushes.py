@@ -11,8 +11,8 @@ from typing import Any
 
 from attrs import frozen
 
-from .clock import Clock
-from .database import Database, Row
+from ..db.database import Database, Row
+from .times import Clock
 
 __all__ = ["Push", "Pushes"]
 

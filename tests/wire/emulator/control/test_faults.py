@@ -14,7 +14,7 @@ from connectycube import (
     Timeouts,
 )
 from connectycube.emulator import Emulator
-from connectycube.emulator.faults import CHAT, FAULTS, REST, STORAGE
+from connectycube.emulator.control.faults import CHAT, FAULTS, REST, STORAGE
 from tests.support.people import Person, logged_in
 from tests.support.waiting import TIMEOUT
 from tests.support.wire_client import CLIENT, SM, Client, chat

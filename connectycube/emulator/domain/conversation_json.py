@@ -9,11 +9,11 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-from .clock import iso_time
-from .conversation_store import ConversationStore
+from ..db.conversation_store import ConversationStore
+from ..db.store import Row, Store
+from ..settings import Settings
 from .roles import BROADCAST, PRIVATE, PUBLIC
-from .settings import Settings
-from .store import Row, Store
+from .times import iso_time
 
 __all__ = ["ConversationJson"]
 

@@ -8,14 +8,14 @@ from typing import Any, Protocol
 
 from attrs import field, frozen
 
+from ..db.conversation_store import ConversationStore
+from ..db.store import Row, Store
+from ..settings import Settings
 from .api_error import ApiError
-from .clock import Clock
 from .conversation_json import VIEWED, ConversationJson
-from .conversation_store import ConversationStore
 from .identifiers import ObjectIds, is_object_id
 from .roles import BROADCAST, GROUP, PRIVATE, PUBLIC, Action, Role, require
-from .settings import Settings
-from .store import Row, Store
+from .times import Clock
 
 __all__ = [
     "BROADCAST",
@@ -27,10 +27,6 @@ __all__ = [
     "Conversations",
     "NewMessage",
 ]
-
-# A time beyond this (the year 5138 in seconds) can only mean milliseconds, as some clients send them.
-_MILLISECONDS_ABOVE = 10**11
-_LARGEST_INTEGER = 2**63 - 1
 
 
 @frozen(kw_only=True)
@@ -244,14 +240,3 @@ class Conversations:
     def dialog_json(self, dialog_id: str, user_id: int) -> dict[str, Any]:
         """Write a dialog, as it is now, for one of its users."""
         return self.json.dialogs([self.dialog(dialog_id)], user_id)[0]
-
-
-def seconds(text: Any) -> int | None:
-    """Read a ``date_sent``: unix seconds, or milliseconds as some clients send; None if it is neither."""
-    try:
-        value = int(float(text))
-    except (TypeError, ValueError, OverflowError):
-        return None
-    if value > _MILLISECONDS_ABOVE:
-        value //= 1000
-    return value if 0 <= value <= _LARGEST_INTEGER else None

@@ -10,8 +10,8 @@ import hmac
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from ..settings import Settings
 from .api_error import ApiError
-from .settings import Settings
 
 __all__ = ["Application", "same_text", "whole_number"]
 

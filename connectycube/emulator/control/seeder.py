@@ -13,12 +13,12 @@ from typing import Any
 from connectycube._checks import check_int, check_list, check_one_of, check_str
 from connectycube.errors import ArgumentTypeError, ArgumentValueError
 
-from .accounts import USER_COLUMNS, Accounts
-from .api_error import ApiError
-from .conversations import PRIVATE, BackdatedMessage, Conversations, NewMessage
-from .identifiers import is_object_id
-from .roles import TYPES
-from .store import Row
+from ..db.store import Row
+from ..domain.accounts import USER_COLUMNS, Accounts
+from ..domain.api_error import ApiError
+from ..domain.conversations import PRIVATE, BackdatedMessage, Conversations, NewMessage
+from ..domain.identifiers import is_object_id
+from ..domain.roles import TYPES
 
 __all__ = ["Seeder"]
 

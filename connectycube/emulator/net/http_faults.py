@@ -7,12 +7,12 @@ from collections.abc import Mapping
 
 from aiohttp import web
 
-from .api_error import ApiError
+from ..control.faults import REST, Fault, Faults
+from ..control.timers import Timers
+from ..db.store import Store
+from ..domain.api_error import ApiError
 from .connections import reset
-from .faults import REST, Fault, Faults
 from .listener import header_text
-from .store import Store
-from .timers import Timers
 
 __all__ = ["Dropped", "HttpFaults", "RestFaults"]
 

@@ -9,10 +9,10 @@ from weakref import WeakSet
 from aiohttp import web
 from aiohttp.http import HttpProcessingError
 
+from ..control.faults import Faults
+from ..control.timers import Timers
 from . import cors
 from .connections import RefusedConnection, TlsHandshake
-from .faults import Faults
-from .timers import Timers
 
 __all__ = ["MALFORMED", "Listener", "header_text"]
 

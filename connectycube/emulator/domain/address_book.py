@@ -11,7 +11,7 @@ from typing import Any
 
 from attrs import define, field
 
-from .database import Database, Row
+from ..db.database import Database, Row
 
 __all__ = ["AddressBook", "UploadResult", "phone_digits"]
 

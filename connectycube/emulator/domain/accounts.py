@@ -10,12 +10,12 @@ import sqlite3
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from ..db.store import Row, Store
+from ..settings import Settings
 from .api_error import ApiError
 from .application import Application, same_text, whole_number
-from .clock import Clock, iso_time
 from .identities import IDENTIFYING_FIELD, accept_every_token, identity_keys
-from .settings import Settings
-from .store import Row, Store
+from .times import Clock, iso_time
 
 __all__ = ["USER_COLUMNS", "Accounts"]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
-from connectycube.emulator.connections import OpenLinks
+from connectycube.emulator.net.connections import OpenLinks
 
 
 def test_the_wait_ends_with_the_last_link_and_not_before():

@@ -1,27 +1,19 @@
-"""The emulator's clock: the only place that asks what time it is, and what can move it."""
+"""The emulator's clock: the only place that asks the machine for the time, and the way to move it."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from datetime import datetime, timezone
-from email.utils import formatdate
-from typing import Protocol
 
 from connectycube._checks import check_number
 from connectycube.errors import ArgumentValueError
 
-__all__ = ["Clock", "EmulatorClock", "SystemClock", "expiration_date", "http_date", "iso_time"]
+from ..domain.times import Clock, iso_time
+
+__all__ = ["EmulatorClock", "SystemClock"]
 
 # Ids hold the time of their making in 4 bytes: beyond 2106 the oldest would look like the newest.
 _LATEST = float(1 << 32)
-
-
-class Clock(Protocol):
-    """What tells the emulator the time."""
-
-    def time(self) -> float:
-        """Return unix seconds."""
 
 
 class SystemClock:
@@ -70,20 +62,3 @@ class EmulatorClock:
     def move(self, seconds: float) -> None:
         """Move the time alone; to be used by what knows the things that become due."""
         self._advanced += seconds
-
-
-def iso_time(seconds: float | None) -> str | None:
-    """Write unix seconds as the service's JSON does: ``2018-12-05T11:58:02Z``."""
-    if seconds is None:
-        return None
-    return f"{datetime.fromtimestamp(int(seconds), timezone.utc):%Y-%m-%dT%H:%M:%SZ}"
-
-
-def expiration_date(seconds: float) -> str:
-    """Write unix seconds as the header CB-Token-ExpirationDate does: ``2021-10-09 16:56:41 UTC``."""
-    return f"{datetime.fromtimestamp(int(seconds), timezone.utc):%Y-%m-%d %H:%M:%S} UTC"
-
-
-def http_date(seconds: float) -> str:
-    """Write unix seconds as the header Date does: ``Sat, 09 Oct 2021 16:56:41 GMT``. (RFC 9110, 5.6.7.)"""
-    return formatdate(int(seconds), usegmt=True)

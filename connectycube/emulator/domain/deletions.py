@@ -9,10 +9,10 @@ import json
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from ..db.store import Row
 from .api_error import ApiError
 from .conversations import GROUP, PRIVATE, PUBLIC, ChatDelivery, Conversations
 from .roles import Action, Role, may, require
-from .store import Row
 
 __all__ = ["Outcomes", "clear_history", "delete_dialog", "delete_each", "delete_message"]
 

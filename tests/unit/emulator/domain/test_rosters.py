@@ -7,8 +7,8 @@ from attrs import evolve
 from hypothesis import given
 from hypothesis import strategies as st
 
-from connectycube.emulator.database import Database
-from connectycube.emulator.rosters import Contact, Rosters, SubscriptionState
+from connectycube.emulator.db.database import Database
+from connectycube.emulator.domain.rosters import Contact, Rosters, SubscriptionState
 
 STATES = {
     "none": SubscriptionState(),

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 from connectycube import ChatState
 from connectycube.emulator import Emulator
-from connectycube.emulator.clock import EmulatorClock
-from connectycube.emulator.timers import Timers
+from connectycube.emulator.control.clock import EmulatorClock
+from connectycube.emulator.control.timers import Timers
 from tests.support.inside import on_emulator
 from tests.support.people import Person, logged_in
 from tests.support.waiting import wait_until

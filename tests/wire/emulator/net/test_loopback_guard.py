@@ -10,7 +10,7 @@ import pytest
 import requests
 
 from connectycube.emulator import Emulator
-from connectycube.emulator.loopback_guard import check_environment
+from connectycube.emulator.net.loopback_guard import check_environment
 from connectycube.errors import ArgumentValueError
 from tests.support.websocket_client import WebSocketClient
 from tests.support.wire_client import SASL, Client

@@ -1,0 +1,1 @@
+"""What a program does to a running emulator: its clock, its faults, and data put in by hand."""

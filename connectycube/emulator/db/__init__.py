@@ -1,0 +1,1 @@
+"""The database and its statements: one file of SQLite, or memory."""

@@ -1,0 +1,1 @@
+"""Sockets: ports, listeners, TLS handshakes, and what they share."""
