@@ -42,7 +42,7 @@ MAY_KNOW: dict[str, set[str]] = {
     "rest": VALUES,
     "chat": VALUES,
     "client": VALUES | {"rest", "chat"},
-    "emulator": BASE | {"config", "_expat"},
+    "emulator": BASE | {"config"},
     "__init__": VALUES | {"rest", "chat", "client"},
 }
 # The folders of the emulator, and which others each may import; its own modules on top know all of them.

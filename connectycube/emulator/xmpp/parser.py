@@ -1,32 +1,45 @@
-"""StreamParser: bytes in, stream header, stanzas and stream end out; strict and bounded.
+"""StreamParser: bytes in; stream header, stanzas and stream end out. (RFC 6120, sections 4 and 11; expat.)
 
-What no XMPP stream may hold (RFC 6120, 11.1) and what is too large or too deep becomes a StreamFault.
+The parser is strict and bounded: XML that RFC 6120 forbids in a stream (11.1) and a stanza that is too
+large or too deep become a StreamFault.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import re
 from typing import Final
 from xml.parsers import expat
 
 from attrs import frozen
-
-from connectycube._expat import EagerFeeder
 
 from . import namespaces as ns
 from .element import Element
 
 __all__ = ["StreamClosed", "StreamEvent", "StreamFault", "StreamHeader", "StreamParser", "parse"]
 
-_SEPARATOR: Final = " "
+_SEPARATOR: Final = " "  # between namespace and local name in the names that expat reports
 
-# The stream error condition (RFC 6120, 4.9.3) for what expat calls an error; the rest is not well-formed.
+# The stream error condition (RFC 6120, 4.9.3) of an expat error; every other one is not-well-formed.
 _CONDITIONS = {
     expat.errors.codes[expat.errors.XML_ERROR_UNBOUND_PREFIX]: "bad-namespace-prefix",
     expat.errors.codes[expat.errors.XML_ERROR_UNDEFINED_ENTITY]: "restricted-xml",
     expat.errors.codes[expat.errors.XML_ERROR_UNKNOWN_ENCODING]: "unsupported-encoding",
     expat.errors.codes[expat.errors.XML_ERROR_INCORRECT_ENCODING]: "unsupported-encoding",
 }
+
+# Text and the piece of markup that ends it, any number of times. A tag with a "<" in it is broken: it
+# counts as complete, so that expat refuses it at once.
+_COMPLETE = re.compile(
+    rb"""(?: [^<]*
+            (?: <!--.*?-->
+            |   <!\[CDATA\[.*?\]\]>
+            |   <\?.*?\?>
+            |   <(?! !-- | !\[CDATA\[ | \? )
+                [^"'<>]* (?: "[^"<]*" [^"'<>]* | '[^'<]*' [^"'<>]* )*
+                (?: [<>] | "[^"<]*< | '[^'<]*< )
+            ) )*""",
+    re.DOTALL | re.VERBOSE,
+)
 
 
 class StreamFault(Exception):
@@ -59,7 +72,7 @@ StreamEvent = StreamHeader | Element | StreamClosed
 
 
 class StreamParser:
-    """Parses one stream; a restarted stream needs a new one."""
+    """Parses one stream; a restarted stream needs a new parser."""
 
     def __init__(self, *, max_bytes: int, max_depth: int) -> None:
         self._max_bytes = max_bytes
@@ -68,12 +81,12 @@ class StreamParser:
         self._open: list[Element] = []
         self._in_stream = False
         self._default_namespace: str | None = None
-        self._fed = 0
-        self._boundary = 0
-        self._parser = self._make_parser()
-        self._feeder = EagerFeeder(self._parser, lambda: not self._open)
+        self._held = bytearray()
+        self._shown = 0  # bytes that expat was given
+        self._boundary = 0  # the byte at which the stanza in progress begins
+        self._expat = self._make_expat()
 
-    def _make_parser(self) -> expat.XMLParserType:
+    def _make_expat(self) -> expat.XMLParserType:
         parser = expat.ParserCreate("UTF-8", _SEPARATOR)
         parser.buffer_text = True
         parser.buffer_size = 65_536
@@ -88,29 +101,44 @@ class StreamParser:
             "ProcessingInstructionHandler",
             "EntityDeclHandler",
         ):
-            setattr(parser, restricted, _restricted)
+            setattr(parser, restricted, _refuse_restricted)
         return parser
 
     def feed(self, data: bytes) -> tuple[list[StreamEvent], StreamFault | None]:
-        """Return what ``data`` completes, and the fault that ends the stream after it, if any."""
-        return self._parse(data, self._feeder.feed)
+        """Return the events that ``data`` completes, and the fault that then ends the stream, if any."""
+        self._held += data
+        return self._parse(self._take_complete(data), final=False)
 
     def feed_document(self, data: bytes) -> tuple[list[StreamEvent], StreamFault | None]:
-        """Return the element that ``data`` is, without a stream around it, or the fault it has instead.
+        """Parse an element that has no stream around it; return it, or the fault that it has.
 
         A parser takes one document.
         """
         self._in_stream = True
-        return self._parse(data, lambda data: self._parser.Parse(data, True))
+        return self._parse(data, final=True)
 
-    def _parse(
-        self, data: bytes, parse: Callable[[bytes], object]
-    ) -> tuple[list[StreamEvent], StreamFault | None]:
+    def _take_complete(self, data: bytes) -> bytes:
+        """Return the held bytes up to the end of the last complete markup; keep the others.
+
+        Expat from version 2.6 on may look at an incomplete token again only when twice as many bytes are
+        there, so a stanza could wait for bytes that follow it. Expat therefore never sees the beginning
+        of a token without its end.
+        """
+        end = 0
+        if b">" in data or b"<" in data:  # markup ends with one of them, and broken markup, too
+            found = _COMPLETE.match(self._held)
+            assert found is not None  # the pattern matches nothing as well
+            end = found.end()
+        complete = bytes(self._held[:end])
+        del self._held[:end]
+        return complete
+
+    def _parse(self, data: bytes, *, final: bool) -> tuple[list[StreamEvent], StreamFault | None]:
         fault = None
         try:
-            self._fed += len(data)
-            parse(data)
-            if self._fed - self._boundary > self._max_bytes:
+            self._show(data, final)
+            self._show_text_between_stanzas()
+            if self._shown + len(self._held) - self._boundary > self._max_bytes:
                 raise self._too_large()
         except StreamFault as found:
             fault = found
@@ -120,15 +148,29 @@ class StreamParser:
         events, self._events = self._events, []
         return events, fault
 
+    def _show(self, data: bytes, final: bool) -> None:
+        self._shown += len(data)
+        self._expat.Parse(data, final)
+
+    def _show_text_between_stanzas(self) -> None:
+        # White space keeps a connection alive and must not pile up; other text is refused at once.
+        between = self._in_stream and not self._open
+        if between and self._held and not any(mark in self._held for mark in (b"<", b"&")):
+            text = bytes(self._held)
+            self._held.clear()
+            self._show(text, False)
+
     def _too_large(self) -> StreamFault:
         return StreamFault("policy-violation", f"A stanza is larger than {self._max_bytes} bytes")
+
+    # --- handlers, called by expat --------------------------------------------------------------------
 
     def _start(self, name: str, attributes: dict[str, str]) -> None:
         element = _element(name, attributes)
         if not self._in_stream:
             self._in_stream = True
             self._events.append(StreamHeader(element, self._default_namespace))
-            self._boundary = self._parser.CurrentByteIndex
+            self._boundary = self._expat.CurrentByteIndex
             return
         if len(self._open) >= self._max_depth:
             raise StreamFault(
@@ -137,7 +179,7 @@ class StreamParser:
         if self._open:
             self._open[-1].children.append(element)
         else:
-            self._boundary = self._parser.CurrentByteIndex
+            self._boundary = self._expat.CurrentByteIndex
         self._open.append(element)
 
     def _end(self, name: str) -> None:
@@ -146,7 +188,7 @@ class StreamParser:
             return
         element = self._open.pop()
         if not self._open:
-            position = self._parser.CurrentByteIndex
+            position = self._expat.CurrentByteIndex
             if position - self._boundary > self._max_bytes:
                 raise self._too_large()
             self._boundary = position
@@ -158,7 +200,7 @@ class StreamParser:
         elif text.strip(" \t\r\n"):
             raise StreamFault("bad-format", "Text between stanzas")
         else:
-            self._boundary = self._parser.CurrentByteIndex
+            self._boundary = self._expat.CurrentByteIndex
 
     def _namespace(self, prefix: str | None, uri: str | None) -> None:
         if not self._in_stream and prefix is None:
@@ -169,7 +211,7 @@ class StreamParser:
             raise StreamFault("unsupported-encoding", f"The encoding {encoding} is not UTF-8")
 
 
-def _restricted(*_: object) -> None:
+def _refuse_restricted(*_: object) -> None:
     raise StreamFault(
         "restricted-xml", "DTDs, entities, comments and processing instructions are not allowed"
     )

@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+from itertools import accumulate
+from xml.parsers import expat
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -102,3 +105,83 @@ def test_many_stanzas_in_one_chunk_may_exceed_the_bound_together():
     parser = StreamParser(max_bytes=1000, max_depth=5)
     events, fault = parser.feed((HEADER + "<m>hello</m>" * 1000).encode())
     assert (len(events), fault) == (1001, None)
+
+
+# --- each element as soon as its last byte is there ---------------------------------------------------
+
+STANZAS = (
+    b"<m/>",
+    b"<m to='a>b' from=\"'>\"><body>1 > 0, &lt; and \"</body></m>",
+    b"<m><b>" + b"x" * 99 + b"&#x0000000000000000041;</b></m>",
+    b"<m><![CDATA[ <not> a 'tag ]> ]]]]></m>",
+    "<m\n a = '1'\n>\r\n€ ]]</m  >".encode(),
+    b"<x:y xmlns:x='u'><x:z q='&quot;&gt;'/></x:y>",
+)
+SPACES = st.sampled_from([b"", b" ", b"\r\n", b"\r"])
+INCOMPLETE = [
+    expat.errors.codes[expat.errors.XML_ERROR_UNCLOSED_TOKEN],
+    expat.errors.codes[expat.errors.XML_ERROR_PARTIAL_CHAR],
+]
+"""What expat says at the end of a document that ends inside a token."""
+
+
+class Watched(StreamParser):
+    """Notes which bytes expat is given."""
+
+    given = b""
+
+    def _show(self, data, final):
+        self.given += data
+        super()._show(data, final)
+
+
+def ends_inside_a_token(data):
+    try:
+        expat.ParserCreate("UTF-8").Parse(data, True)
+    except expat.ExpatError as error:
+        return error.code in INCOMPLETE
+    return False
+
+
+@given(
+    stanzas=st.lists(st.tuples(st.sampled_from(STANZAS), SPACES), max_size=6),
+    cuts=st.lists(st.integers(1, 60), max_size=60),
+)
+def test_an_element_is_reported_with_its_last_byte(stanzas, cuts):
+    data = HEADER.encode() + b"".join(stanza + spaces for stanza, spaces in stanzas)
+    starts = accumulate((len(b"".join(pair)) for pair in stanzas), initial=len(HEADER))
+    ends = [start + len(stanza) for (stanza, _), start in zip(stanzas, starts, strict=False)]
+    parser, found, fed = Watched(max_bytes=10**6, max_depth=9), 0, 0
+    for size in [*cuts, len(data)]:
+        events, fault = parser.feed(data[fed : fed + size])
+        assert fault is None
+        fed = min(fed + size, len(data))
+        found += sum(isinstance(event, Element) for event in events)
+        assert found == sum(end <= fed for end in ends)
+        # Expat may defer a token whose beginning it has seen, so it must see none.
+        assert not ends_inside_a_token(parser.given)
+
+
+@pytest.mark.parametrize(
+    "broken", ["<<", "<m <", "<m a='<", '<m a="1" b="<', "<!DOCTYPE m [<", "</m a<"]
+)
+def test_a_tag_that_holds_another_is_refused_at_once(broken):
+    parser = StreamParser(max_bytes=1000, max_depth=5)
+    parser.feed(HEADER.encode())
+    assert parser.feed(broken.encode())[1] is not None
+
+
+def test_white_space_between_stanzas_does_not_pile_up():
+    parser = Watched(max_bytes=1000, max_depth=5)
+    parser.feed(HEADER.encode())
+    for _ in range(100):
+        assert parser.feed(b" " * 50) == ([], None)
+    assert parser.given == HEADER.encode() + b" " * 5000
+
+
+def test_text_between_stanzas_is_refused_at_once():
+    parser = StreamParser(max_bytes=1000, max_depth=5)
+    parser.feed(HEADER.encode())
+    _, fault = parser.feed(b" a")
+    assert fault is not None
+    assert fault.condition == "bad-format"
