@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from ..domain.address_book import phone_digits
 from ..domain.api_error import ApiError
-from .fields import flag, text_of
+from ..domain.values import flag
+from .fields import text_of
 from .request import Reply
 from .routing import Auth, Call, route
 

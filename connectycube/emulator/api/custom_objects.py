@@ -8,7 +8,8 @@ from typing import Any
 
 from ..domain.api_error import ApiError
 from ..domain.records import Condition, conditions_of, may
-from .fields import flag, object_of, words
+from ..domain.values import flag, words
+from .fields import object_of
 from .request import Reply
 from .routing import Auth, Call, route
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from ..domain import deletions, dialog_rules
 from ..domain.api_error import ApiError
 from ..domain.conversations import BROADCAST
-from .fields import flag, words
-from .query import Column, ListQuery, integer, text, time
+from ..domain.values import flag, integer, words
+from .query import Column, ListQuery, text, time
 from .request import Reply
 from .routing import Auth, Call, route
 

@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ..domain.api_error import ApiError
-from .query import integer
+from ..domain.values import LARGEST_INTEGER, natural
 
-__all__ = ["flag", "identifier", "object_of", "one_of", "page", "text_of", "words"]
+__all__ = ["count_of", "identifier", "object_of", "one_of", "page", "text_of"]
 
 _MOST_PER_PAGE = 100
 _PER_PAGE = 10
@@ -44,39 +44,36 @@ def one_of(body: Mapping[str, Any], name: str, allowed: Sequence[str]) -> str:
     return str(value)
 
 
-def words(value: Any) -> list[str]:
-    """Read a list, or one string with commas, as strings without blanks around them."""
-    parts = value if isinstance(value, list) else str(value).split(",")
-    return [part for part in (str(part).strip() for part in parts) if part]
-
-
-def flag(value: Any) -> bool:
-    """Read a yes or no as JSON or a form writes it."""
-    return value in (1, "1", True, "true")
-
-
 def identifier(text: str, what: str) -> int:
     """Read a number in a path; a word there names nothing that exists."""
-    try:
-        if text.isascii() and text.isdigit():
-            return integer(text)
-    except ValueError:
-        pass
-    raise ApiError(404, f"{what} {text} does not exist")
+    number = natural(text)
+    if number is None:
+        raise ApiError(404, f"{what} {text} does not exist")
+    return number
 
 
 def page(parameters: Mapping[str, str]) -> tuple[int, int]:
     """Return page (from 1) and per_page (1 to 100, 10 by default) of a list in the older style."""
     return (
-        _count(parameters, "page", 1, most=2**31),
-        _count(parameters, "per_page", _PER_PAGE, most=_MOST_PER_PAGE),
+        count_of(parameters, "page", 1, least=1, most=2**31),
+        count_of(parameters, "per_page", _PER_PAGE, least=1, most=_MOST_PER_PAGE),
     )
 
 
-def _count(parameters: Mapping[str, str], name: str, default: int, *, most: int) -> int:
+def count_of(
+    parameters: Mapping[str, str],
+    name: str,
+    default: int,
+    *,
+    least: int = 0,
+    most: int = LARGEST_INTEGER,
+) -> int:
+    """Return a parameter that must be a whole number from ``least`` to ``most``; ``default`` without it."""
     value = parameters.get(name)
     if value is None:
         return default
-    if not value.isascii() or not value.isdigit() or not 1 <= int(value[:12]) <= most:
-        raise ApiError.invalid(name, f"must be a whole number from 1 to {most}")
-    return int(value)
+    number = natural(value)
+    if number is None or not least <= number <= most:
+        bounds = f", {least} or more" if most == LARGEST_INTEGER else f" from {least} to {most}"
+        raise ApiError.invalid(name, f"must be a whole number{bounds}")
+    return number

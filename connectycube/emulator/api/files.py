@@ -7,8 +7,8 @@ from typing import Any
 
 from ..db.store import Row
 from ..domain.api_error import ApiError
-from .fields import flag, identifier, object_of, page, text_of
-from .query import integer
+from ..domain.values import flag, integer
+from .fields import identifier, object_of, page, text_of
 from .request import Reply
 from .routing import Auth, Call, route
 

@@ -11,9 +11,9 @@ from ..domain.api_error import ApiError
 from ..domain.conversations import NewMessage
 from ..domain.roles import Action
 from ..domain.times import date_sent_of
+from ..domain.values import flag, integer, words
 from .dialogs import forced
-from .fields import flag, words
-from .query import Column, ListQuery, integer, text, time
+from .query import Column, ListQuery, text, time
 from .request import Reply
 from .routing import Auth, Call, route
 

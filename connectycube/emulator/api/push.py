@@ -7,8 +7,8 @@ from typing import Any
 from ..db.store import Row
 from ..domain.api_error import ApiError
 from ..domain.events import CHANNELS, ENVIRONMENTS
-from .fields import identifier, object_of, one_of, text_of, words
-from .query import integer
+from ..domain.values import integer, words
+from .fields import identifier, object_of, one_of, text_of
 from .request import Reply
 from .routing import Auth, Call, route
 

@@ -16,11 +16,12 @@ from typing import Any
 from attrs import frozen
 
 from ..domain.api_error import ApiError
+from ..domain.values import flag
+from .fields import count_of
 
-__all__ = ["Column", "ListQuery", "integer", "text", "time"]
+__all__ = ["Column", "ListQuery", "text", "time"]
 
 _DEFAULT_LIMIT = 100
-_MOST = 2**63 - 1
 _NAME = re.compile(r"([\w.]+)(?:\[(\w+)\])?(?:\[\])?")
 _NESTED_NAME = re.compile(r"(\w+)\[([\w-]+)\](?:\[(\w+)\])?(?:\[\])?")
 # What is true of each value; a row with many values of a field fulfils it with any of them.
@@ -40,14 +41,6 @@ _LISTS = ("in", "nin", "all")
 def text(value: str) -> str:
     """Read a value that is a string."""
     return value
-
-
-def integer(value: str) -> int:
-    """Read a value that is a whole number."""
-    number = int(value)
-    if abs(number) > _MOST:
-        raise ValueError("out of range")
-    return number
 
 
 def time(value: str) -> float:
@@ -141,9 +134,9 @@ class ListQuery:
             where=" AND ".join(where),
             values=values,
             order=_order(plain, sortable, default_order),
-            limit=_number(plain, "limit", _DEFAULT_LIMIT),
-            skip=_number(plain, "skip", 0),
-            count=plain.get("count") in ("1", "true"),
+            limit=count_of(plain, "limit", _DEFAULT_LIMIT),
+            skip=count_of(plain, "skip", 0),
+            count=flag(plain.get("count")),
             options=plain,
         )
 
@@ -164,15 +157,6 @@ def _filter(
     if found is None or found[1] not in columns:
         raise ApiError.invalid(name, "is not a parameter of this list that the emulator knows")
     return found[1], found[2] or "eq"
-
-
-def _number(plain: Mapping[str, str], name: str, default: int) -> int:
-    value = plain.get(name)
-    if value is None:
-        return default
-    if not value.isascii() or not value.isdigit() or len(value) > 19 or int(value) > _MOST:
-        raise ApiError.invalid(name, "must be a whole number, 0 or more")
-    return int(value)
 
 
 def _order(plain: Mapping[str, str], sortable: Mapping[str, str], default: str) -> str:

@@ -7,7 +7,8 @@ from typing import Any
 from ..db.store import Row
 from ..domain.api_error import ApiError
 from ..domain.conversations import PRIVATE, Conversations
-from .fields import words
+from ..domain.values import words
+from .fields import count_of
 from .query import time
 from .request import Reply
 from .routing import Auth, Call, route
@@ -34,7 +35,7 @@ def search(call: Call) -> Reply:
     wanted = given.get("search_text", "")
     if len(wanted) < _LEAST_TEXT:
         raise ApiError.invalid("search_text", "must have more than 4 characters")
-    limit = _limit(given.get("limit"))
+    limit = count_of(given, "limit", _MOST_RESULTS, least=1, most=_MOST_RESULTS)
     ids = words(given.get("chat_dialog_ids", ""))
     if len(ids) > _MOST_DIALOGS:
         raise ApiError.invalid("chat_dialog_ids", f"must not hold more than {_MOST_DIALOGS} ids")
@@ -77,14 +78,6 @@ def _users(call: Call, wanted: str, limit: int) -> list[dict[str, Any]]:
 def _partners(conversations: Conversations, user_id: int) -> list[int]:
     private: list[Row] = conversations.store.dialogs_of(user_id, "d.type = ?", [PRIVATE])
     return [partner for dialog in private for partner in conversations.others(dialog, user_id)]
-
-
-def _limit(given: str | None) -> int:
-    if given is None:
-        return _MOST_RESULTS
-    if not given.isascii() or not given.isdigit() or not 1 <= int(given[:9]) <= _MOST_RESULTS:
-        raise ApiError.invalid("limit", f"must be a whole number from 1 to {_MOST_RESULTS}")
-    return int(given)
 
 
 def _dates(given: dict[str, str]) -> tuple[str, list[float]]:

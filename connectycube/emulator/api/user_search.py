@@ -14,7 +14,9 @@ from attrs import frozen
 
 from ..domain.accounts import USER_COLUMNS
 from ..domain.api_error import ApiError
-from .query import integer, time
+from ..domain.values import integer
+from .fields import count_of
+from .query import time
 
 __all__ = ["UserSearch", "order_v1", "search_v1", "search_v2"]
 
@@ -66,7 +68,7 @@ def search_v2(parameters: Sequence[tuple[str, str]]) -> UserSearch:
         sql, read = _condition(field, operator, given)
         where.append(f"({sql})")
         values += read
-    limit = _count(plain, "limit", _LIMIT, least=1, most=_LIMIT)
+    limit = count_of(plain, "limit", _LIMIT, least=1, most=_LIMIT)
     if any(operator == "start_with" for _, operator in filters):
         limit = min(limit, _PREFIX_LIMIT)
     return UserSearch(
@@ -74,7 +76,7 @@ def search_v2(parameters: Sequence[tuple[str, str]]) -> UserSearch:
         values=values,
         order=_order(plain),
         limit=limit,
-        skip=_count(plain, "offset", 0, least=0, most=2**63 - 1),
+        skip=count_of(plain, "offset", 0),
     )
 
 
@@ -135,13 +137,6 @@ def _order(plain: Mapping[str, str]) -> str:
                 raise ApiError.invalid(name, f"must be {' or '.join(_SORTABLE)}")
             return f"{USER_COLUMNS[plain[name]]} {direction}, id {direction}"
     return "id ASC"
-
-
-def _count(plain: Mapping[str, str], name: str, default: int, *, least: int, most: int) -> int:
-    value = plain.get(name, str(default))
-    if not value.isascii() or not value.isdigit() or not least <= int(value[:20]) <= most:
-        raise ApiError.invalid(name, f"must be a whole number from {least} to {most}")
-    return int(value)
 
 
 # --- version 1 ------------------------------------------------------------------------------------

@@ -5,13 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 from ..domain.api_error import ApiError
-from .fields import flag, identifier, object_of, page, words
+from ..domain.values import flag, natural, words
+from .fields import identifier, object_of, page
 from .query import ListQuery
 from .request import Reply
 from .routing import Auth, Call, route
 from .user_search import order_v1, search_v1, search_v2
-
-_MOST_EXTERNAL = 2**63
 
 
 @route("POST", "users", Auth.KEY, inferred="words and status of refused fields")
@@ -143,10 +142,9 @@ def by_external_id(call: Call) -> Reply:
 def _external(call: Call) -> int:
     external_id, accounts = call.arguments["id"], call.api.accounts
     found = accounts.users_with("external_id", [external_id])
-    if not found and external_id.isascii() and external_id.isdigit():
-        number = int(external_id[:20])
-        if number < _MOST_EXTERNAL:
-            found = accounts.users_with("external_user_id", [number])
+    number = natural(external_id)
+    if not found and number is not None:
+        found = accounts.users_with("external_user_id", [number])
     if not found:
         raise ApiError(404, f"No user has the external id {external_id!r}")
     return int(found[0]["id"])

@@ -18,11 +18,10 @@ from ..domain.accounts import USER_COLUMNS, Accounts
 from ..domain.api_error import ApiError
 from ..domain.conversations import PRIVATE, BackdatedMessage, Conversations, NewMessage
 from ..domain.identifiers import is_object_id
-from ..domain.roles import TYPES
+from ..domain.roles import MOST_ADMINS, TYPES
 
 __all__ = ["Seeder"]
 
-_MOST_ADMINS = 5
 _LATEST = 2**53
 _KINDS = {name: number for number, name in TYPES.items()}
 _USER_FIELDS = (USER_COLUMNS.keys() - {"id", "created_at", "updated_at", "last_request_at"}) | {
@@ -69,8 +68,8 @@ class Seeder:
         self._check_users("owner_id", [owner_id])
         self._check_users("occupants_ids", occupants)
         self._check_users("admins_ids", admins)
-        if len(set(admins)) > _MOST_ADMINS:
-            raise ArgumentValueError(f"admins_ids must name at most {_MOST_ADMINS} users")
+        if len(set(admins)) > MOST_ADMINS:
+            raise ArgumentValueError(f"admins_ids must name at most {MOST_ADMINS} users")
         texts = {"name": name, "description": description, "photo": photo}
         for text_name, text in texts.items():
             if text is not None:

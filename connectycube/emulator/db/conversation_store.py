@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 from .database import Database, Row
@@ -96,7 +97,7 @@ class ConversationStore:
     def update_dialog(
         self,
         dialog_id: str,
-        values: Mapping[str, Any],
+        values: Mapping[str, Any] = MappingProxyType({}),
         *,
         add: Iterable[int] = (),
         remove: Sequence[int] = (),
@@ -105,7 +106,8 @@ class ConversationStore:
     ) -> None:
         """Change columns, occupants and admins of a dialog; an admin becomes an occupant."""
         with self._db.transaction():
-            self._db.update("dialogs", dialog_id, values)
+            if values:
+                self._db.update("dialogs", dialog_id, values)
             self._set_occupants(dialog_id, add)
             self._set_admins(dialog_id, remove_admins, False)
             self._set_admins(dialog_id, add_admins, True)

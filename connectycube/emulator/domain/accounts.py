@@ -13,9 +13,10 @@ from typing import Any
 from ..db.store import Row, Store
 from ..settings import Settings
 from .api_error import ApiError
-from .application import Application, same_text, whole_number
+from .application import Application, same_text
 from .identities import IDENTIFYING_FIELD, accept_every_token, identity_keys
 from .times import Clock, iso_time
+from .values import LARGEST_INTEGER, flag, whole_number, words
 
 __all__ = ["USER_COLUMNS", "Accounts"]
 
@@ -285,7 +286,7 @@ class Accounts:
             return self._add_session(self._of_provider(request), request)
         if credentials is None:
             return self._add_session(None, request)
-        if credentials.get("guest") in (1, "1", True, "true"):
+        if flag(credentials.get("guest")):
             return self._add_session(self._guest(credentials), request)
         create = self._settings.create_users_on_login
         return self._add_session(self.authenticate(credentials, create=create), request)
@@ -451,14 +452,11 @@ def _optional(fields: Mapping[str, Any], name: str) -> str | int | None:
 
 def _small(number: int | None) -> int | None:
     # what a column holds
-    return number if number is not None and abs(number) < 2**63 else None
+    return number if number is not None and abs(number) <= LARGEST_INTEGER else None
 
 
 def _tags(value: Any) -> str | None:
-    if value is None:
-        return None
-    parts = value if isinstance(value, list) else str(value).split(",")
-    tags = list(dict.fromkeys(tag for tag in (str(part).strip() for part in parts) if tag))
+    tags = list(dict.fromkeys(words(value)))
     if len(tags) > _MOST_TAGS:
         raise ApiError.invalid("tag_list", f"must have at most {_MOST_TAGS} tags")
     return ",".join(tags) or None

@@ -12,8 +12,9 @@ from typing import Any
 
 from ..settings import Settings
 from .api_error import ApiError
+from .values import whole_number
 
-__all__ = ["Application", "same_text", "whole_number"]
+__all__ = ["Application", "same_text"]
 
 _DIGESTS = {40: hashlib.sha1, 64: hashlib.sha256}
 
@@ -64,14 +65,6 @@ def same_text(one: str, other: str) -> bool:
     return hmac.compare_digest(
         one.encode("utf-8", "surrogatepass"), other.encode("utf-8", "surrogatepass")
     )
-
-
-def whole_number(value: Any) -> int | None:
-    """Read a whole number that may come as a string; None if it is none."""
-    try:
-        return int(value)
-    except (TypeError, ValueError, OverflowError):
-        return None
 
 
 def _signed_text(request: Mapping[str, Any]) -> str:

@@ -51,7 +51,7 @@ def delete_dialog(
         return
     conversations.dialog_for(user_id, dialog_id)
     if dialog["type"] in (GROUP, PUBLIC):
-        conversations.store.update_dialog(dialog_id, {"id": dialog_id}, remove=[user_id])
+        conversations.store.update_dialog(dialog_id, remove=[user_id])
     else:
         conversations.store.remove_messages(user_id, dialog_id)
         conversations.store.set_preference(dialog_id, user_id, "hidden", True)

@@ -12,13 +12,12 @@ from typing import Any
 from ..db.store import Row
 from .api_error import ApiError
 from .conversations import BROADCAST, GROUP, PRIVATE, PUBLIC, Conversations
-from .roles import Action, require
+from .roles import MOST_ADMINS, Action, require
+from .values import flag, natural, words
 
 __all__ = ["change_admins", "create", "subscribe", "unsubscribe", "update"]
 
-_MOST_ADMINS = 5
 _MOST_EXTENSIONS = 3
-_LARGEST_ID = 2**63 - 1
 
 # What of the documented model a client may send back and only the service sets.
 _READ_ONLY = frozenset(
@@ -85,8 +84,8 @@ def _create_room(
         raise ApiError.invalid("name", "is required")
     occupants = _required_ids(body) if kind == GROUP else _ids("occupants_ids", body)
     admins = _ids("admins_ids", body)
-    if len(admins) > _MOST_ADMINS:
-        raise ApiError.invalid("admins_ids", f"must not hold more than {_MOST_ADMINS} users")
+    if len(admins) > MOST_ADMINS:
+        raise ApiError.invalid("admins_ids", f"must not hold more than {MOST_ADMINS} users")
     conversations.check_users([*occupants, *admins])
     columns = _columns(conversations, body, {}, kind=kind)
     return conversations.add_dialog(kind, user_id, [user_id, *occupants], admins=admins, **columns)
@@ -192,22 +191,22 @@ def _admins(
     if outside and dialog["type"] != BROADCAST:
         raise ApiError.invalid("admins_ids", f"holds users that are not occupants: {outside}")
     admins = {row["user_id"] for row in occupants if row["admin"]}
-    if len((admins - set(remove)) | set(add)) > _MOST_ADMINS:
-        raise ApiError.invalid("admins_ids", f"must not hold more than {_MOST_ADMINS} users")
+    if len((admins - set(remove)) | set(add)) > MOST_ADMINS:
+        raise ApiError.invalid("admins_ids", f"must not hold more than {MOST_ADMINS} users")
     return add, remove
 
 
 def subscribe(conversations: Conversations, user_id: int, dialog_id: str) -> None:
     """Make the user an occupant of a public dialog."""
     dialog = _public(conversations, dialog_id)
-    conversations.store.update_dialog(dialog["id"], {"id": dialog["id"]}, add=[user_id])
+    conversations.store.update_dialog(dialog["id"], add=[user_id])
 
 
 def unsubscribe(conversations: Conversations, user_id: int, dialog_id: str) -> None:
     """Let the user leave a public dialog."""
     _public(conversations, dialog_id)
     conversations.dialog_for(user_id, dialog_id)
-    conversations.store.update_dialog(dialog_id, {"id": dialog_id}, remove=[user_id])
+    conversations.store.update_dialog(dialog_id, remove=[user_id])
 
 
 def _public(conversations: Conversations, dialog_id: str) -> Row:
@@ -283,29 +282,22 @@ def _permissions(value: Any) -> dict[str, bool] | None:
     unknown = given.keys() - {"allow_preview"}
     if unknown:
         raise ApiError.invalid("permissions", f"does not know {', '.join(sorted(unknown))}")
-    return {name: entry in (True, 1, "1", "true") for name, entry in given.items()}
+    return {name: flag(entry) for name, entry in given.items()}
 
 
 def _lists(body: Mapping[str, Any], name: str) -> dict[str, Any]:
     lists = _object(name, body[name]) if body.get(name) is not None else {}
     for unknown in lists.keys() - set(_LISTS):
         raise ApiError.invalid(name, f"does not take {unknown}")
-    return {field: entries for field, entries in lists.items() if _parts(entries)}
-
-
-def _parts(value: Any) -> list[str]:
-    # a list, or one string "1, 2" as the JavaScript SDK writes it
-    parts = value if isinstance(value, list) else [] if value is None else str(value).split(",")
-    return [text for text in (str(part).strip() for part in parts) if text]
+    return {field: entries for field, entries in lists.items() if words(entries)}
 
 
 def _ids(name: str, fields: Mapping[str, Any]) -> list[int]:
-    parts = _parts(fields.get(name))
-    if not all(
-        part.isascii() and part.isdigit() and 0 < int(part[:20]) <= _LARGEST_ID for part in parts
-    ):
+    # a list, or one string "1, 2" as the JavaScript SDK writes it
+    ids = [natural(part) for part in words(fields.get(name))]
+    if not all(ids):  # neither None nor 0 is an id
         raise ApiError.invalid(name, "must be a list of user ids")
-    return list(dict.fromkeys(int(part) for part in parts))
+    return list(dict.fromkeys(user_id for user_id in ids if user_id is not None))
 
 
 def _pin(
@@ -315,7 +307,7 @@ def _pin(
     push: Mapping[str, Any],
     pull: Mapping[str, Any],
 ) -> None:
-    add, remove = _parts(push.get("pinned_messages_ids")), _parts(pull.get("pinned_messages_ids"))
+    add, remove = words(push.get("pinned_messages_ids")), words(pull.get("pinned_messages_ids"))
     for message_id in add:
         message = conversations.store.message(message_id)
         if message is None or message["dialog_id"] != dialog["id"]:

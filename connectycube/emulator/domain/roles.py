@@ -6,9 +6,21 @@ from enum import Enum, IntEnum
 
 from .api_error import ApiError
 
-__all__ = ["BROADCAST", "GROUP", "PRIVATE", "PUBLIC", "TYPES", "Action", "Role", "require"]
+__all__ = [
+    "BROADCAST",
+    "GROUP",
+    "MOST_ADMINS",
+    "PRIVATE",
+    "PUBLIC",
+    "TYPES",
+    "Action",
+    "Role",
+    "require",
+]
 
 BROADCAST, GROUP, PRIVATE, PUBLIC = 1, 2, 3, 4
+MOST_ADMINS = 5
+"""Admins that a dialog can have."""
 TYPES = {BROADCAST: "broadcast", GROUP: "group", PRIVATE: "private", PUBLIC: "public"}
 
 

@@ -16,6 +16,7 @@ from ..db.store import Row
 from ..domain.conversations import NewMessage
 from ..domain.identifiers import is_object_id
 from ..domain.times import date_sent_of
+from ..domain.values import flag
 from . import namespaces as ns
 from .element import Element
 from .hub import Hub
@@ -95,7 +96,7 @@ def _take_content(
     child = stanza.child("body")
     body = child.text if child is not None else None
     is_new = True
-    if given.get("save_to_history") in ("1", "true") and not destroyed:
+    if flag(given.get("save_to_history")) and not destroyed:
         draft = NewMessage(
             id=message_id,
             body=body,

@@ -217,7 +217,7 @@ def expel(
     """Put a user out of a room, for good if ``ban``; return whether the user was in it."""
     if ban:
         hub.occupancy.ban(dialog["id"], user_id)
-        hub.conversations.store.update_dialog(dialog["id"], {"id": dialog["id"]}, remove=[user_id])
+        hub.conversations.store.update_dialog(dialog["id"], remove=[user_id])
     occupant = hub.occupancy.occupant(dialog["id"], user_id)
     if occupant is None:
         return False

@@ -8,8 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from connectycube.emulator.api.query import Column, ListQuery, integer, text, time
+from connectycube.emulator.api.query import Column, ListQuery, text, time
 from connectycube.emulator.domain.api_error import ApiError
+from connectycube.emulator.domain.values import integer
 
 COLUMNS = {
     "number": Column("number", integer),

@@ -59,6 +59,7 @@ class TestCreate:
             ({"occupants_ids": []}, 422, "occupants_ids"),
             ({"occupants_ids": ["x"]}, 422, "occupants_ids"),
             ({"occupants_ids": [10**30]}, 422, "occupants_ids"),
+            ({"occupants_ids": f"{'0' * 19}1{'9' * 20}"}, 422, "occupants_ids"),
             ({"occupants_ids": [999]}, 404, "base"),
             ({"admins_ids": [1, 2, 3, 4, 5, 6]}, 422, "admins_ids"),
             ({"extensions": ["x"]}, 422, "extensions"),

@@ -191,6 +191,7 @@ class TestOne:
         [
             ("users/by_facebook_id?facebook_id=1", 404),
             (f"users/external/{'9' * 40}", 404),
+            (f"users/external/{'0' * 18}52{'0' * 20}", 404),
             ("users/by_twitter_id", 422),
         ],
     )
@@ -254,6 +255,7 @@ class TestVersion2:
             ("id=1&limit=101", "limit"),
             ("id=1&limit=0", "limit"),
             ("id=1&offset=-1", "offset"),
+            (f"id=1&offset={'0' * 20}{'9' * 20}", "offset"),
             ("id=1&sort_asc=password", "sort_asc"),
         ],
     )

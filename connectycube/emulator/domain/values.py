@@ -1,0 +1,48 @@
+"""Values: how the loosely typed values of JSON bodies, forms and queries are read."""
+
+from __future__ import annotations
+
+from typing import Any
+
+__all__ = ["LARGEST_INTEGER", "flag", "integer", "natural", "whole_number", "words"]
+
+LARGEST_INTEGER = 2**63 - 1
+"""The largest integer that a column of SQLite holds."""
+
+_MOST_DIGITS = len(str(LARGEST_INTEGER))
+
+
+def words(value: Any) -> list[str]:
+    """Read a list, or one string with commas, as strings without blanks around them; None is no string."""
+    parts = value if isinstance(value, list) else [] if value is None else str(value).split(",")
+    return [text for text in (str(part).strip() for part in parts) if text]
+
+
+def flag(value: Any) -> bool:
+    """Read a yes or no as JSON or a form writes it."""
+    return value in (1, "1", True, "true")
+
+
+def whole_number(value: Any) -> int | None:
+    """Read a whole number of any size that may be a string; None for any other value."""
+    try:
+        return int(value)
+    except (TypeError, ValueError, OverflowError):
+        return None
+
+
+def integer(text: str) -> int:
+    """Read a whole number that a column holds; raise ValueError for any other text."""
+    number = int(text)
+    if abs(number) > LARGEST_INTEGER:
+        raise ValueError("out of range")
+    return number
+
+
+def natural(text: str) -> int | None:
+    """Read a whole number that is written with ASCII digits alone and fits a column; None for other text."""
+    # The length comes first: Python refuses to read thousands of digits.
+    if not text.isascii() or not text.isdigit() or len(text) > _MOST_DIGITS:
+        return None
+    number = int(text)
+    return number if number <= LARGEST_INTEGER else None
