@@ -137,7 +137,7 @@ class StreamParser:
         fault = None
         try:
             self._show(data, final)
-            self._show_text_between_stanzas()
+            self._show_text_outside_stanzas()
             if self._shown + len(self._held) - self._boundary > self._max_bytes:
                 raise self._too_large()
         except StreamFault as found:
@@ -152,10 +152,10 @@ class StreamParser:
         self._shown += len(data)
         self._expat.Parse(data, final)
 
-    def _show_text_between_stanzas(self) -> None:
+    def _show_text_outside_stanzas(self) -> None:
         # White space keeps a connection alive and must not pile up; other text is refused at once.
-        between = self._in_stream and not self._open
-        if between and self._held and not any(mark in self._held for mark in (b"<", b"&")):
+        is_text = self._held and not any(mark in self._held for mark in (b"<", b"&"))
+        if is_text and not self._open:
             text = bytes(self._held)
             self._held.clear()
             self._show(text, False)

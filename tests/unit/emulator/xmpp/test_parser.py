@@ -179,9 +179,14 @@ def test_white_space_between_stanzas_does_not_pile_up():
     assert parser.given == HEADER.encode() + b" " * 5000
 
 
-def test_text_between_stanzas_is_refused_at_once():
+@pytest.mark.parametrize(
+    ("before", "condition"),
+    [("", "not-well-formed"), (HEADER, "bad-format")],
+    ids=["first", "later"],
+)
+def test_text_outside_stanzas_is_refused_at_once(before, condition):
     parser = StreamParser(max_bytes=1000, max_depth=5)
-    parser.feed(HEADER.encode())
-    _, fault = parser.feed(b" a")
+    parser.feed(before.encode())
+    _, fault = parser.feed(b"GET / HTTP/1.1\r\n\r\n")
     assert fault is not None
-    assert fault.condition == "bad-format"
+    assert fault.condition == condition
