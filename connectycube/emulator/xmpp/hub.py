@@ -14,6 +14,7 @@ from ..domain.pushes import Pushes
 from ..domain.rosters import Rosters
 from ..domain.times import Clock
 from ..settings import Settings
+from . import namespaces as ns
 from .element import Element
 from .faulty import FaultyDelivery
 from .last_activity import LastActivity
@@ -202,6 +203,11 @@ class Hub:
         """Answer a stanza with an error; an error or a result is never answered."""
         if stanza.get("type") not in ("error", "result"):
             self.reply(session, error_reply(stanza, condition, text))
+
+    def push(self, session: Session, payload: Element) -> None:
+        """Send an IQ set of the server: a change that the client did not ask for."""
+        attributes = {"type": "set", "id": self.conversations.new_id(), "to": session.jid}
+        self.send(session, Element("iq", ns.CLIENT, attributes, payload))
 
     def receivers(self, user_id: int) -> list[Session]:
         """Return the sessions that a message to a user's bare JID reaches."""

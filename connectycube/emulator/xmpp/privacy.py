@@ -108,8 +108,7 @@ def _others(hub: Hub, session: Session) -> list[Session]:
 def _push(hub: Hub, user_id: int, name: str) -> None:
     query = Element("query", ns.PRIVACY, None, Element("list", ns.PRIVACY, {"name": name}))
     for session in hub.sessions(user_id):
-        attributes = {"type": "set", "id": hub.conversations.new_id(), "to": session.jid}
-        hub.send(session, Element("iq", ns.CLIENT, attributes, query))
+        hub.push(session, query)
 
 
 def _existing(hub: Hub, session: Session, name: str) -> tuple[PrivacyItem, ...]:

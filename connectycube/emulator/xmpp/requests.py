@@ -8,10 +8,11 @@ from attrs import frozen
 
 from . import namespaces as ns
 from . import room_requests
+from .discovery import Identity, information, items
 from .element import Element
 from .hub import Hub
 from .session import Session
-from .stanza import Jid, StanzaError, result_reply, user_of
+from .stanza import Jid, StanzaError, not_implemented, result_reply, user_of
 
 __all__ = ["REQUESTS", "RequestKind", "handle"]
 
@@ -90,7 +91,7 @@ def handle(hub: Hub, session: Session, stanza: Element) -> None:
 def _answer(hub: Hub, session: Session, stanza: Element, payload: Element) -> None:
     found = REQUESTS.get((stanza.get("type") or "", payload.name, payload.namespace))
     if found is None:
-        text = _not_implemented(stanza, payload)
+        text = not_implemented(stanza, payload)
         hub.refuse(session, stanza, "feature-not-implemented", text)
         return
     try:
@@ -127,20 +128,13 @@ def _ask_account(hub: Hub, session: Session, stanza: Element, user_id: int | Non
     payload = next(stanza.elements())
     found = REQUESTS.get((stanza.get("type") or "", payload.name, payload.namespace))
     if found is None or not found.of_others:
-        hub.refuse(session, stanza, "service-unavailable", _not_implemented(stanza, payload))
+        hub.refuse(session, stanza, "service-unavailable", not_implemented(stanza, payload))
     elif user_id is not None and not hub.privacy.admits(
         user_id, session.jid, "iq", hub.sessions(user_id)
     ):
         hub.refuse(session, stanza, "service-unavailable", "Nobody is connected there")
     else:
         _answer(hub, session, stanza, payload)
-
-
-def _not_implemented(stanza: Element, payload: Element) -> str:
-    return (
-        f"The emulator does not implement IQ {stanza.get('type')} of <{payload.name}/> in "
-        f"{payload.namespace} to {stanza.get('to') or 'the server'}"
-    )
 
 
 # --- the table --------------------------------------------------------------------------------------
@@ -174,24 +168,16 @@ def _disable_carbons(_: Hub, session: Session, *__: object) -> None:
 
 @request("get", "query", ns.DISCO_INFO, feature=ns.DISCO_INFO)
 def _information(hub: Hub, session: Session, stanza: Element, query: Element) -> Element:
-    account = stanza.get("to") == session.bare_jid
-    identity = ("account", "registered") if account else ("server", "im")
+    is_account = stanza.get("to") == session.bare_jid
+    identity = Identity("account", "registered") if is_account else Identity("server", "im")
     features = sorted({kind.feature for kind in REQUESTS.values() if kind.feature is not None})
-    return Element(
-        "query",
-        ns.DISCO_INFO,
-        {"node": query.get("node")},
-        Element("identity", ns.DISCO_INFO, {"category": identity[0], "type": identity[1]}),
-        *(Element("feature", ns.DISCO_INFO, {"var": feature}) for feature in features),
-    )
+    return information(identity, features, query.get("node"))
 
 
 @request("get", "query", ns.DISCO_ITEMS, feature=ns.DISCO_ITEMS)
 def _items(hub: Hub, session: Session, stanza: Element, query: Element) -> Element:
-    found = []
-    if stanza.get("to") != session.bare_jid:
-        found.append(Element("item", ns.DISCO_ITEMS, {"jid": hub.settings.muc_domain}))
-    return Element("query", ns.DISCO_ITEMS, {"node": query.get("node")}, *found)
+    is_account = stanza.get("to") == session.bare_jid
+    return items([] if is_account else [(hub.settings.muc_domain, None)], query.get("node"))
 
 
 @request("set", "bind", ns.BIND)

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 
 from attrs import frozen
 
 from ..db.store import Row
 from ..domain.conversations import BROADCAST, PRIVATE, PUBLIC
 from . import namespaces as ns
+from .discovery import Identity, information, items
 from .element import Element, clean_text
 from .hub import Hub
 from .room_messages import reached
 from .rooms import dialog_at, require_member
 from .session import Session
-from .stanza import Jid, StanzaError, result_reply
+from .stanza import Jid, StanzaError, not_implemented, result_reply
 
 __all__ = ["ROOM_REQUESTS", "RoomRequest", "handle"]
 
@@ -49,11 +50,7 @@ def _handler(stanza: Element, jid: Jid) -> Handler:
         return found.handler
     if payload.namespace in (ns.MUC_ADMIN, ns.MUC_OWNER):
         raise StanzaError("not-allowed", "Rooms are made and managed over REST, as dialogs")
-    raise StanzaError(
-        "feature-not-implemented",
-        f"The emulator does not implement IQ {stanza.get('type')} of <{payload.name}/> in "
-        f"{payload.namespace} to {stanza.get('to')}",
-    )
+    raise StanzaError("feature-not-implemented", not_implemented(stanza, payload))
 
 
 def _domain_ping(*_: object) -> None:
@@ -61,14 +58,14 @@ def _domain_ping(*_: object) -> None:
 
 
 def _domain_information(hub: Hub, session: Session, stanza: Element, jid: Jid) -> Element:
-    return _information(("conference", "text", "Rooms"), (ns.MUC, *_DISCOVERY))
+    return information(Identity("conference", "text", "Rooms"), (ns.MUC, *_DISCOVERY))
 
 
 def _domain_items(hub: Hub, session: Session, stanza: Element, jid: Jid) -> Element:
     dialogs = hub.conversations.store.dialogs_of(
         session.user_id, "d.type != ?", (PRIVATE,), order="d.created_at, d.id"
     )
-    return _items(
+    return items(
         (hub.settings.room_jid(dialog["id"]), clean_text(dialog["name"])) for dialog in dialogs
     )
 
@@ -82,7 +79,7 @@ def _room_information(hub: Hub, session: Session, stanza: Element, jid: Jid) -> 
     if dialog["type"] != PUBLIC:
         require_member(hub, dialog, session.user_id)
     features = (ns.MUC, *_DISCOVERY, *_kind_features(dialog))
-    return _information(("conference", "text", clean_text(dialog["name"])), features)
+    return information(Identity("conference", "text", clean_text(dialog["name"])), features)
 
 
 def _kind_features(dialog: Row) -> tuple[str, ...]:
@@ -103,7 +100,7 @@ def _room_items(hub: Hub, session: Session, stanza: Element, jid: Jid) -> Elemen
     require_member(hub, dialog, session.user_id)
     room = hub.settings.room_jid(dialog["id"])
     online = sorted({found.user_id for found in reached(hub, dialog)})
-    return _items((f"{room}/{user_id}", None) for user_id in online)
+    return items((f"{room}/{user_id}", None) for user_id in online)
 
 
 def _self_ping(hub: Hub, session: Session, stanza: Element, jid: Jid) -> None:
@@ -130,23 +127,3 @@ ROOM_REQUESTS: dict[tuple[str, str, str], RoomRequest] = {
     ("occupant", "get", ns.PING): RoomRequest(_self_ping, "XEP-0410, for oneself alone"),
 }
 """Requests to the rooms' domain, a room, or an occupant, by place, type and namespace."""
-
-
-def _information(identity: tuple[str, str, str | None], features: tuple[str, ...]) -> Element:
-    category, kind, name = identity
-    return Element(
-        "query",
-        ns.DISCO_INFO,
-        None,
-        Element("identity", ns.DISCO_INFO, {"category": category, "type": kind, "name": name}),
-        *(Element("feature", ns.DISCO_INFO, {"var": feature}) for feature in features),
-    )
-
-
-def _items(entries: Iterable[tuple[str, str | None]]) -> Element:
-    return Element(
-        "query",
-        ns.DISCO_ITEMS,
-        None,
-        *(Element("item", ns.DISCO_ITEMS, {"jid": jid, "name": name}) for jid, name in entries),
-    )

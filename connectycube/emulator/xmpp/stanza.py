@@ -17,6 +17,7 @@ __all__ = [
     "error_reply",
     "extra_params",
     "is_stanza",
+    "not_implemented",
     "result_reply",
     "user_of",
 ]
@@ -117,6 +118,14 @@ def error_reply(stanza: Element, condition: str, text: str) -> Element:
     )
     attributes = {"type": "error", "id": stanza.get("id"), "from": stanza.get("to")}
     return Element(stanza.name, ns.CLIENT, attributes, error)
+
+
+def not_implemented(stanza: Element, payload: Element) -> str:
+    """Return the text that refuses an IQ which the emulator does not implement."""
+    return (
+        f"The emulator does not implement IQ {stanza.get('type')} of <{payload.name}/> in "
+        f"{payload.namespace} to {stanza.get('to') or 'the server'}"
+    )
 
 
 def extra_params(stanza: Element) -> Element | None:

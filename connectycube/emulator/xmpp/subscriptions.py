@@ -141,8 +141,7 @@ def push(hub: Hub, user_id: int, changed: Element) -> None:
     """Show a changed item to the user's resources that have asked for the roster. (RFC 6121, 2.1.6.)"""
     query = Element("query", ns.ROSTER, None, changed)
     for session in _interested(hub, user_id):
-        attributes = {"type": "set", "id": hub.conversations.new_id(), "to": session.jid}
-        hub.send(session, Element("iq", ns.CLIENT, attributes, query))
+        hub.push(session, query)
 
 
 def _interested(hub: Hub, user_id: int) -> list[Session]:
