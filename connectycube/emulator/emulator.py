@@ -480,10 +480,9 @@ class Emulator:
 
     def private_dialog(self, user_id: int, other_id: int) -> str | None:
         """Return the id of the private dialog of two users, None if there is none yet."""
-        pair = f"{min(user_id, other_id)}-{max(user_id, other_id)}"
 
         def read(service: Service) -> str | None:
-            row = service.conversations.store.private_dialog(pair)
+            row = service.conversations.store.private_dialog(user_id, other_id)
             return None if row is None else str(row["id"])
 
         return self._call(read)

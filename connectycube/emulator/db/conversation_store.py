@@ -13,7 +13,7 @@ from typing import Any
 
 from .database import Database, Row
 
-__all__ = ["ConversationStore"]
+__all__ = ["ConversationStore", "pair_of"]
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS dialogs (
@@ -146,9 +146,9 @@ class ConversationStore:
         """Return the dialog with this id."""
         return self._db.one("SELECT * FROM dialogs WHERE id = ?", dialog_id)
 
-    def private_dialog(self, pair: str) -> Row | None:
-        """Return the private dialog of this pair of users."""
-        return self._db.one("SELECT * FROM dialogs WHERE pair = ?", pair)
+    def private_dialog(self, user_id: int, other_id: int) -> Row | None:
+        """Return the private dialog of two users."""
+        return self._db.one("SELECT * FROM dialogs WHERE pair = ?", pair_of(user_id, other_id))
 
     def occupants(self, dialog_id: str, *, limit: int = -1, skip: int = 0) -> list[Row]:
         """Return user_id and admin of each occupant."""
@@ -492,6 +492,11 @@ class ConversationStore:
                     add,
                 )
         return changed > 0
+
+
+def pair_of(user_id: int, other_id: int) -> str:
+    """Return the value of the column ``pair`` of the private dialog of two users."""
+    return f"{min(user_id, other_id)}-{max(user_id, other_id)}"
 
 
 def _slices(items: Sequence[str]) -> Iterable[Sequence[str]]:

@@ -8,7 +8,7 @@ from typing import Any, Protocol
 
 from attrs import field, frozen
 
-from ..db.conversation_store import ConversationStore
+from ..db.conversation_store import ConversationStore, pair_of
 from ..db.store import Row, Store
 from ..settings import Settings
 from .api_error import ApiError
@@ -101,14 +101,14 @@ class Conversations:
 
         ``values`` are columns of a new one.
         """
-        pair = f"{min(creator, other)}-{max(creator, other)}"
-        row = self.store.private_dialog(pair)
-        if row is None:
-            if creator == other:
-                raise ApiError.invalid("occupants_ids", "must hold a user other than yourself")
-            self.check_users([other])
-            return self.add_dialog(PRIVATE, creator, [creator, other], pair=pair, **values)
-        return row
+        row = self.store.private_dialog(creator, other)
+        if row is not None:
+            return row
+        if creator == other:
+            raise ApiError.invalid("occupants_ids", "must hold a user other than yourself")
+        self.check_users([other])
+        pair = pair_of(creator, other)
+        return self.add_dialog(PRIVATE, creator, [creator, other], pair=pair, **values)
 
     def add_dialog(
         self,

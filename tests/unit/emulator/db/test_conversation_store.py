@@ -48,7 +48,7 @@ def test_a_pair_has_one_dialog(store):
     add_dialog(store, "one", kind=3, pair="1-2")
     row = {"id": "two", "type": 3, "user_id": BOB, "extra": "{}", "pair": "1-2"}
     assert not store.add_dialog({**row, "created_at": 1, "updated_at": 1}, [BOB, ALICE])
-    assert store.private_dialog("1-2")["id"] == "one"
+    assert store.private_dialog(2, 1)["id"] == "one"
 
 
 def test_a_repeated_id_is_stored_once_and_leaves_receipts_as_they_are(store, group):
