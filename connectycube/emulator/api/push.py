@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
+from attrs import frozen
+
 from ..db.store import Row
+from ..domain.accounts import Accounts
 from ..domain.api_error import ApiError
 from ..domain.events import CHANNELS, ENVIRONMENTS
 from ..domain.values import integer, words
@@ -90,9 +94,11 @@ def create_event(call: Call) -> Reply:
         "event_type": one_of({"event_type": "one_shot", **event}, "event_type", ("one_shot",)),
         "message": text_of(event, "message"),
         "name": event.get("name"),
-        "tag_query": _tag_query(event),
     }
-    created = call.api.events.create(call.user_id, fields, _recipients(call, event))
+    recipients = _Recipients.parse(event)
+    fields["tag_query"] = recipients.tag_query
+    user_ids = recipients.find(call.api.accounts)
+    created = call.api.events.create(call.user_id, fields, user_ids)
     return Reply(status=201, content=[{"event": call.api.events.json(created)}])
 
 
@@ -103,45 +109,49 @@ def list_events(call: Call) -> Reply:
     return Reply(content=[{"event": events.json(row)} for row in events.of_user(call.user_id)])
 
 
-def _recipients(call: Call, event: dict[str, Any]) -> list[int]:
-    user, external = event.get("user") or {}, event.get("external_user") or {}
-    if not isinstance(user, dict) or not isinstance(external, dict):
-        raise ApiError.invalid("user", "and external_user must be objects")
-    accounts = call.api.accounts
-    if user.get("ids"):
+@frozen(kw_only=True)
+class _Recipients:
+    """The users that an event is for: by id, by external id or by tags; the first that is given counts."""
+
+    ids: Sequence[int]
+    external_ids: Sequence[str]
+    tags: Mapping[str, set[str]]
+    """Tags by the rule for them: "any", "all" or "exclude"."""
+
+    @classmethod
+    def parse(cls, event: Mapping[str, Any]) -> _Recipients:
+        user, external = event.get("user") or {}, event.get("external_user") or {}
+        if not isinstance(user, dict) or not isinstance(external, dict):
+            raise ApiError.invalid("user", "and external_user must be objects")
         try:
-            ids = [integer(part) for part in words(user["ids"])]
+            ids = [integer(word) for word in words(user.get("ids") or None)]
         except ValueError:
             raise ApiError.invalid("user", "ids must be user ids") from None
-        return [row["id"] for row in accounts.users_with("id", ids)]
-    if external.get("ids"):
-        return [row["id"] for row in accounts.users_with("external_id", words(external["ids"]))]
-    tags = _tags(event)
-    if not any(tags.values()):
-        raise ApiError(422, "user[ids], external_user[ids] or user[tags] is required")
-    return [
-        row["id"]
-        for row in accounts.all_users()
-        if _matches(set(words(row["fields"].get("user_tags") or "")), tags)
-    ]
+        given = user.get("tags")
+        given = given if isinstance(given, dict) else {}
+        tags = {rule: set(words(given.get(rule) or None)) for rule in ("any", "all", "exclude")}
+        external_ids = words(external.get("ids") or None)
+        return cls(ids=ids, external_ids=external_ids, tags=tags)
 
+    def find(self, accounts: Accounts) -> list[int]:
+        if self.ids:
+            found = accounts.users_with("id", self.ids)
+        elif self.external_ids:
+            found = accounts.users_with("external_id", self.external_ids)
+        elif any(self.tags.values()):
+            found = [user for user in accounts.all_users() if self._fit(user)]
+        else:
+            raise ApiError(422, "user[ids], external_user[ids] or user[tags] is required")
+        return [user["id"] for user in found]
 
-def _tags(event: dict[str, Any]) -> dict[str, set[str]]:
-    user = event.get("user")
-    tags = user.get("tags") if isinstance(user, dict) else None
-    tags = tags if isinstance(tags, dict) else {}
-    return {name: set(words(tags.get(name) or "")) for name in ("any", "all", "exclude")}
+    def _fit(self, user: Row) -> bool:
+        own = set(words(user["fields"].get("user_tags")))
+        if self.tags["any"] and not own & self.tags["any"]:
+            return False
+        return self.tags["all"] <= own and not own & self.tags["exclude"]
 
-
-def _matches(own: set[str], tags: dict[str, set[str]]) -> bool:
-    return (
-        (not tags["any"] or bool(own & tags["any"]))
-        and tags["all"] <= own
-        and not own & tags["exclude"]
-    )
-
-
-def _tag_query(event: dict[str, Any]) -> str | None:
-    # Inferred: the documentation shows the field with null only.
-    parts = [f"{name}:{','.join(sorted(tags))}" for name, tags in _tags(event).items() if tags]
-    return ";".join(parts) or None
+    @property
+    def tag_query(self) -> str | None:
+        """The tags as text. (Inferred: the documentation shows this field with null only.)"""
+        parts = [f"{rule}:{','.join(sorted(tags))}" for rule, tags in self.tags.items() if tags]
+        return ";".join(parts) or None

@@ -215,18 +215,17 @@ class Accounts:
         With a custom identity provider, a login may be a token of that provider.
         """
         login, email, password = (_text(request, name) for name in ("login", "email", "password"))
-        provider = self._settings.identity_provider
-        if login is None and email is None:
+        field, name = ("email", email) if login is None else ("login", login)
+        provider = None if login is None else self._settings.identity_provider
+        if name is None or (password is None and provider is None):
             raise ApiError(422, "login or email, and password are required")
-        if password is None and (provider is None or login is None):
-            raise ApiError(422, "login or email, and password are required")
-        field, value = ("login", login) if login is not None else ("email", email)
-        row = self._store.user_by(field, value or "")
-        if row is not None and password is not None and _verify(password, row["password"]):
-            return row
-        if provider is not None and login is not None:
-            return self._of_identity_provider(provider(login))
-        if row is None and create:
+        user = self._store.user_by(field, name)
+        if user is not None and password is not None and _verify(password, user["password"]):
+            return user
+        # Only then the provider: an application with a provider may have users with passwords, too.
+        if provider is not None:
+            return self._of_identity_provider(provider(name))
+        if user is None and create:
             return self.sign_up(request)
         raise ApiError(401, "Unauthorized: login, email or password are wrong")
 

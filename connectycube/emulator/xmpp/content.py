@@ -7,7 +7,7 @@ say otherwise. (Server documentation: Real-time API.)
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from attrs import frozen
@@ -78,43 +78,68 @@ def _take_marker(hub: Hub, session: Session, stanza: Element, dialog_of: DialogO
     return stanza
 
 
+@frozen(kw_only=True)
+class _Content:
+    """The content of a message as the server reads it; ``params`` are its parameters by name."""
+
+    message_id: str
+    body: str | None
+    date_sent: int
+    params: Mapping[str, Any]
+    attachments: Sequence[Mapping[str, str]]
+    wants_history: bool
+
+
 def _take_content(
     hub: Hub, session: Session, stanza: Element, dialog_of: DialogOf
 ) -> Element | None:
     dialog = dialog_of()
     if dialog is None:
         return stanza
-    conversations = hub.conversations
-    params = extra_params(stanza)
-    given = _values(params)
-    given_id = stanza.get("id")
-    message_id = given_id if given_id and is_object_id(given_id) else conversations.new_id()
-    date_sent = date_sent_of(given.get("date_sent"))
-    if date_sent is None:
-        date_sent = int(hub.clock.time())
-    destroyed = stanza.child("destroy", ns.SELF_DESTROY) is not None
-    child = stanza.child("body")
-    body = child.text if child is not None else None
-    is_new = True
-    if flag(given.get("save_to_history")) and not destroyed:
-        draft = NewMessage(
-            id=message_id,
-            body=body,
-            date_sent=date_sent,
-            attachments=_attachments(params),
-            custom={name: value for name, value in given.items() if name not in _RESERVED},
-        )
-        is_new = conversations.add_message(dialog, session.user_id, draft) is not None
-    if not is_new and hub.settings.repeated_message == "refuse":
-        raise StanzaError("conflict", f"There is a message {message_id}")
-    if not is_new and hub.settings.repeated_message == "drop":
-        return None
-    if is_new:
-        notify(hub, dialog, session.user_id, message_id, body, given)
+    content = _read_content(hub, stanza)
+    sender, message_id = session.user_id, content.message_id
+    if _is_repeated(hub, dialog, sender, content):
+        if hub.settings.repeated_message == "refuse":
+            raise StanzaError("conflict", f"There is a message {message_id}")
+        if hub.settings.repeated_message == "drop":
+            return None
+    else:
+        notify(hub, dialog, sender, message_id, content.body, content.params)
     added = {"dialog_id": dialog["id"], "message_id": message_id}
-    if not given.get("date_sent"):
-        added["date_sent"] = str(date_sent)
+    if not content.params.get("date_sent"):
+        added["date_sent"] = str(content.date_sent)
     return _with_params(stanza, added)
+
+
+def _read_content(hub: Hub, stanza: Element) -> _Content:
+    element = extra_params(stanza)
+    params, body, given_id = _values(element), stanza.child("body"), stanza.get("id")
+    date_sent = date_sent_of(params.get("date_sent"))
+    destroys_itself = stanza.child("destroy", ns.SELF_DESTROY) is not None
+    return _Content(
+        # a client may choose the id if it has the form of the service's ids
+        message_id=given_id if given_id and is_object_id(given_id) else hub.conversations.new_id(),
+        body=None if body is None else body.text,
+        date_sent=hub.conversations.now() if date_sent is None else date_sent,
+        params=params,
+        attachments=_attachments(element),
+        wants_history=flag(params.get("save_to_history")) and not destroys_itself,
+    )
+
+
+def _is_repeated(hub: Hub, dialog: Row, sender: int, content: _Content) -> bool:
+    """Store a message that wants to be in history; return whether its id is there already."""
+    if not content.wants_history:
+        return False
+    custom = {name: value for name, value in content.params.items() if name not in _RESERVED}
+    draft = NewMessage(
+        id=content.message_id,
+        body=content.body,
+        date_sent=content.date_sent,
+        attachments=content.attachments,
+        custom=custom,
+    )
+    return hub.conversations.add_message(dialog, sender, draft) is None
 
 
 KINDS = (

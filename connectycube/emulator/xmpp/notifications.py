@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from ..db.store import Row
@@ -21,14 +22,14 @@ def notify(
     sender: int,
     message_id: str,
     body: str | None,
-    custom: dict[str, Any],
+    params: Mapping[str, Any],
 ) -> None:
     """Record a push for everybody a message is for who wants pushes from the dialog and is not there.
 
     That is who is offline, or has marked every connected client as inactive. None for who has blocked the
     sender, and none if the message has the parameter ``silent``. The payload's form is inferred.
     """
-    if str(custom.get("silent")) in ("1", "true", "True"):
+    if str(params.get("silent")) in ("1", "true", "True"):
         return
     payload = {
         "message": body,

@@ -185,24 +185,29 @@ def _shown(stanza: Element) -> Element:
 
 
 def refresh(hub: Hub, dialog_id: str, actor: int | None) -> None:
-    """Show those in a room what was changed over REST, by ``actor``: roles, removals, its end."""
+    """Tell the occupants of a room what ``actor`` changed over REST: roles, removals, or the room's end."""
     dialog = hub.conversations.store.dialog(dialog_id)
     for occupant in hub.occupancy.occupants(dialog_id):
+        # A presence sent to an occupant may overflow the session, which ends and leaves the room.
         if hub.occupancy.occupant(dialog_id, occupant.user_id) is not occupant:
-            continue  # what the others were sent was too much for this one's session
+            continue
         if dialog is None:
             _destroy(hub, dialog_id, occupant)
-            continue
-        now = privileges(hub, dialog, occupant.user_id)
-        if not now.is_member:
-            by_another = occupant.user_id != actor
-            statuses = (_NO_LONGER_MEMBER,) if by_another else ()
-            _remove(hub, dialog_id, occupant, now, statuses, actor if by_another else None)
-        elif now != occupant.privileges:
-            occupant.privileges = now
-            for session in hub.occupancy.sessions(dialog_id):
-                own = (_SELF,) if session.user_id == occupant.user_id else ()
-                hub.send(session, _of(hub, dialog_id, occupant, session, statuses=own))
+        else:
+            _refresh_occupant(hub, dialog, occupant, actor)
+
+
+def _refresh_occupant(hub: Hub, dialog: Row, occupant: Occupant, actor: int | None) -> None:
+    now = privileges(hub, dialog, occupant.user_id)
+    if now == occupant.privileges:
+        return
+    if now.is_member:
+        occupant.privileges = now
+        _tell_everybody(hub, dialog["id"], occupant)
+    elif occupant.user_id == actor:  # the user left the dialog: no status code, no actor
+        _remove(hub, dialog["id"], occupant, now, (), None)
+    else:
+        _remove(hub, dialog["id"], occupant, now, (_NO_LONGER_MEMBER,), actor)
 
 
 def expel(
@@ -269,6 +274,12 @@ def _tell_others(hub: Hub, dialog_id: str, occupant: Occupant) -> None:
     for session in hub.occupancy.sessions(dialog_id):
         if session.user_id != occupant.user_id:
             hub.send(session, _of(hub, dialog_id, occupant, session))
+
+
+def _tell_everybody(hub: Hub, dialog_id: str, occupant: Occupant) -> None:
+    for session in hub.occupancy.sessions(dialog_id):
+        own = (_SELF,) if session.user_id == occupant.user_id else ()
+        hub.send(session, _of(hub, dialog_id, occupant, session, statuses=own))
 
 
 def _of(
