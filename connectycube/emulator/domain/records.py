@@ -7,16 +7,17 @@ the type it was given.
 from __future__ import annotations
 
 import json
-import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ..db.database import Database, Row
 from .api_error import ApiError
 from .identifiers import ObjectIds
+from .record_changes import changed_fields
 from .times import Clock
+from .values import as_list
 
-__all__ = ["Condition", "Records", "conditions_of", "may"]
+__all__ = ["Records", "may"]
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS records (
@@ -29,8 +30,6 @@ CREATE INDEX IF NOT EXISTS records_of_class ON records (class);
 _RESERVED = frozenset(("_id", "created_at", "updated_at", "user_id", "permissions", "_parent_id"))
 _DEFAULT_ACCESS = {"read": "open", "update": "owner", "delete": "owner"}
 _ACCESS = ("open", "owner", "open_for_users_ids", "open_for_groups")
-
-Condition = Callable[[Mapping[str, Any]], bool]
 
 
 class Records:
@@ -80,7 +79,7 @@ class Records:
         """Change a record's fields; return it."""
         own = {name: value for name, value in record.items() if name not in _RESERVED}
         changes: dict[str, Any] = {
-            "fields": json.dumps(_changed_fields(own, body)),
+            "fields": json.dumps(changed_fields(own, body, _RESERVED)),
             "updated_at": int(self._clock.time()),
         }
         if "_parent_id" in body:
@@ -148,137 +147,9 @@ def _permissions(given: Any, before: Mapping[str, Any] | None = None) -> dict[st
             raise ApiError.invalid("permissions", f"access must be {' or '.join(_ACCESS)}")
         result[action] = {"access": access}
         if access == "open_for_users_ids":
-            result[action]["users_ids"] = [str(each) for each in _list(permission.get("ids"))]
+            result[action]["users_ids"] = [str(each) for each in as_list(permission.get("ids"))]
         elif access == "open_for_groups":
-            result[action]["users_groups"] = [str(each) for each in _list(permission.get("groups"))]
+            result[action]["users_groups"] = [
+                str(each) for each in as_list(permission.get("groups"))
+            ]
     return result
-
-
-# --- changes --------------------------------------------------------------------------------------
-
-
-def _changed_fields(fields: Mapping[str, Any], body: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a record's fields after an update by plain values and the special operators."""
-    changed = dict(fields)
-    for name, value in body.items():
-        if name in _RESERVED or name == "search_criteria":
-            continue
-        if name not in _CHANGES or not isinstance(value, dict):
-            changed[name] = _replaced(changed.get(name), value)
-            continue
-        for field, operand in value.items():
-            if name == "inc":
-                changed[field] = _number(field, changed.get(field) or 0) + _number(field, operand)
-            else:
-                changed[field] = _CHANGES[name](_list(changed.get(field)), operand)
-    return changed
-
-
-def _replaced(before: Any, value: Any) -> Any:
-    # {"0": x} replaces the first element of a list
-    if not isinstance(before, list) or not isinstance(value, dict):
-        return value
-    places = {int(place): each for place, each in value.items() if place.isdecimal()}
-    if len(places) != len(value) or any(place >= len(before) for place in places):
-        raise ApiError(422, "An array is changed by the numbers of its elements")
-    return [places.get(place, each) for place, each in enumerate(before)]
-
-
-def _pull(items: list[Any], operand: Any) -> list[Any]:
-    if isinstance(operand, dict):  # a filter
-        pulled = conditions_of([("element", name, value) for name, value in operand.items()])
-        return [each for each in items if not pulled({"element": each})]
-    return [each for each in items if each != operand]
-
-
-def _pop(items: list[Any], operand: Any) -> list[Any]:
-    return items[1:] if str(operand) == "-1" else items[:-1]
-
-
-def _add_to_set(items: list[Any], operand: Any) -> list[Any]:
-    for each in _list(operand):
-        if each not in items:
-            items = [*items, each]
-    return items
-
-
-_CHANGES: dict[str, Callable[[list[Any], Any], list[Any]]] = {
-    "inc": lambda items, operand: items,
-    "push": lambda items, operand: [*items, *_list(operand)],
-    "pull": _pull,
-    "pull_all": lambda items, operand: [each for each in items if each not in _list(operand)],
-    "pop": _pop,
-    "add_to_set": _add_to_set,
-}
-
-
-def _list(value: Any) -> list[Any]:
-    if value is None:
-        return []
-    return list(value) if isinstance(value, list) else [value]
-
-
-def _number(field: str, value: Any) -> int | float:
-    try:
-        number = int(value) if str(value).lstrip("+-").isdigit() else float(value)
-        if math.isfinite(number):
-            return number
-    except (TypeError, ValueError, OverflowError):
-        pass
-    raise ApiError.invalid(field, "is not a number")
-
-
-# --- filters --------------------------------------------------------------------------------------
-
-
-def conditions_of(filters: Sequence[tuple[str, str, Any]]) -> Condition:
-    """Return the condition that all of (field, operator, value) are fulfilled."""
-    tests = [_condition(field, operator, value) for field, operator, value in filters]
-    return lambda record: all(test(record) for test in tests)
-
-
-def _condition(field: str, operator: str, value: Any) -> Condition:
-    if operator not in _OPERATORS:
-        raise ApiError.invalid(field, f"has an unknown operator: {operator}")
-    many = operator in ("in", "nin", "all", "or")
-    operand = value.split(",") if many and isinstance(value, str) else value
-    holds = _OPERATORS[operator]
-    return lambda record: holds(record.get(field), _list(operand) if many else operand)
-
-
-def _same(one: Any, other: Any) -> bool:
-    # a query holds text only, and nobody has said which type a field has
-    if isinstance(one, list):
-        return any(_same(each, other) for each in one)
-    if isinstance(one, bool) or isinstance(other, bool):
-        return str(one).lower() == str(other).lower()
-    return one == other or (one is not None and str(one) == str(other))
-
-
-def _compare(holds: Callable[[float, float], bool]) -> Callable[[Any, Any], bool]:
-    def test(one: Any, other: Any) -> bool:
-        try:
-            return holds(float(one), float(other))
-        except (TypeError, ValueError, OverflowError):
-            return False
-
-    return test
-
-
-def _any(one: Any, others: list[Any]) -> bool:
-    return any(_same(one, each) for each in others)
-
-
-_OPERATORS: dict[str, Callable[[Any, Any], bool]] = {
-    "eq": _same,
-    "ne": lambda one, other: not _same(one, other),
-    "gt": _compare(lambda one, other: one > other),
-    "lt": _compare(lambda one, other: one < other),
-    "gte": _compare(lambda one, other: one >= other),
-    "lte": _compare(lambda one, other: one <= other),
-    "in": _any,
-    "or": _any,
-    "nin": lambda one, others: not _any(one, others),
-    "all": lambda one, others: all(_same(one, each) for each in others),
-    "ctn": lambda one, other: isinstance(one, str) and str(other) in one,
-}

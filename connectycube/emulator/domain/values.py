@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-__all__ = ["LARGEST_INTEGER", "flag", "integer", "natural", "whole_number", "words"]
+__all__ = ["LARGEST_INTEGER", "as_list", "flag", "integer", "natural", "whole_number", "words"]
 
 LARGEST_INTEGER = 2**63 - 1
 """The largest integer that a column of SQLite holds."""
@@ -16,6 +16,13 @@ def words(value: Any) -> list[str]:
     """Read a list, or one string with commas, as strings without blanks around them; None is no string."""
     parts = value if isinstance(value, list) else [] if value is None else str(value).split(",")
     return [text for text in (str(part).strip() for part in parts) if text]
+
+
+def as_list(value: Any) -> list[Any]:
+    """Return a list as it is, None as an empty list, and any other value as a list of one."""
+    if value is None:
+        return []
+    return list(value) if isinstance(value, list) else [value]
 
 
 def flag(value: Any) -> bool:
