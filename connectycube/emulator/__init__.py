@@ -1,6 +1,6 @@
 """A ConnectyCube on your own machine: REST and chat, no account.
 
-It is the other side of the wire and shares no code with the client::
+The emulator is the server's side. It reads and writes the protocol with code of its own, not the client's::
 
     with Emulator() as emulator:
         alice = emulator.add_user("alice", "secret")

@@ -1,6 +1,6 @@
-"""Coverage: what of the service the emulator implements, where it had to guess, and what is missing.
+"""Coverage: which endpoints and stanzas the emulator implements, infers or lacks.
 
-Made from the tables that the emulator works by; only what is missing is listed here, by hand.
+The list is made from the emulator's own tables. Only the missing entries are written by hand.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from .xmpp.stream import HANDLED
 __all__ = ["MISSING", "Entry", "State", "coverage", "coverage_text"]
 
 State = Literal["implemented", "inferred", "missing"]
-"""Inferred: implemented, where the documentation is silent on part of it."""
+"""Inferred: implemented, but the documentation leaves a part of it open."""
 
 
 @frozen
@@ -59,15 +59,19 @@ MISSING = (
         "relayed, without effect",
     ),
 )
-"""What the service's documentation has and the emulator has not."""
+"""The entries of the service's documentation that the emulator does not implement."""
 
 
 TRANSPORTS = {"chat": "direct TLS (RFC 6120)", "websocket": "WebSocket (RFC 7395)"}
-"""What carries the chat, by the name of its port."""
+"""The transports of the chat, by the name of the port."""
 
 
 def coverage() -> list[Entry]:
-    """Return every endpoint and stanza, REST first; each wire's missing ones come last."""
+    """List every endpoint and stanza, REST first; the missing ones of each wire come last.
+
+    Returns:
+        The entries.
+    """
     rest = list(_endpoints())
     chat = [*_streams(), *_messages(), *_presences(), *_requests()]
     return [
@@ -79,7 +83,11 @@ def coverage() -> list[Entry]:
 
 
 def coverage_text() -> str:
-    """Write the coverage as a table for a terminal, with a line of sums at its end."""
+    """Write the coverage as a table for a terminal.
+
+    Returns:
+        A line for each entry, and a line of sums.
+    """
     entries = coverage()
     width = max(len(entry.name) for entry in entries)
     lines = [
@@ -90,7 +98,7 @@ def coverage_text() -> str:
 
 
 def _sums(entries: list[Entry]) -> str:
-    """Say how many there are of each state."""
+    """Return how many entries have each state, as text."""
     states = [entry.state for entry in entries]
     return (
         f"{states.count('implemented')} as documented, {states.count('inferred')} with a part that is "

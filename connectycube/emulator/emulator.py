@@ -1,4 +1,4 @@
-"""Emulator: starts and stops the service, and is the hand that reaches into it from a program."""
+"""Emulator: starts and stops the service, and lets a program fill, change and look at it."""
 
 from __future__ import annotations
 
@@ -42,11 +42,31 @@ _FILL_SECONDS = 300.0
 class Emulator:
     """A ConnectyCube for one application: REST and files over HTTP and HTTPS, chat over TLS and WebSocket.
 
-    Its state is in memory, but for files' bytes, which are in a temporary folder until it stops; with
-    ``data``, a folder, it is there, outlives a kill of the process, and belongs to one emulator at a time.
-    A port of 0 takes a free one. The other keyword arguments are fields of ``Settings``. Nothing happens
-    before ``start()`` or ``with``. Every method may be called from any thread; those that reach into the
-    running service raise RuntimeError while it is not running.
+    Nothing happens before ``start()`` or ``with``. Every method may be called from any thread. A method
+    that needs the running service raises RuntimeError while the service is not running, and when it does
+    not answer within 10 seconds (``add_messages`` and ``load``: 300 seconds).
+
+    Args:
+        app_id: The application's id.
+        auth_key: The application's authorization key.
+        auth_secret: The application's authorization secret; session requests may be signed with it.
+        domain: The XMPP domain of the chat server.
+        host: The address to listen on. Other machines can connect to an address that is not loopback.
+        api_port: The port of the REST API over HTTP; 0, here and below, takes a free port.
+        chat_port: The port of the chat server over TLS.
+        storage_port: The port of the storage bucket over HTTP.
+        websocket_port: The port of the chat server over WebSocket.
+        https_port: The port of the REST API over HTTPS.
+        storage_https_port: The port of the storage bucket over HTTPS.
+        data: The folder to keep the state in. It outlives a kill of the process, and one emulator at a
+            time may use it. Without it the state is in memory, and the bytes of files are in a temporary
+            folder until the emulator stops.
+        clock: An object with ``time()``, which returns unix seconds; the machine's clock by default.
+        **behaviour: Fields of ``Settings``, such as ``room_echo=False``.
+
+    Raises:
+        ArgumentTypeError: An argument has the wrong type.
+        ArgumentValueError: An argument has a value that is not allowed.
     """
 
     def __init__(
@@ -94,12 +114,18 @@ class Emulator:
     # --- life -------------------------------------------------------------------------------------
 
     def start(self) -> Emulator:
-        """Start the service and return when it accepts connections; nothing if it runs already.
+        """Start the service and wait until it accepts connections; do nothing if it runs already.
 
-        After ``stop()`` it starts on the same ports, with the same certificate authority and, without
-        ``data``, empty. Raises OSError when a port is taken or another emulator has the data, and
-        ArgumentValueError when the data cannot be read or CONNECTYCUBE_API_URL or
-        CONNECTYCUBE_CHAT_HOST in the environment name the hosted service.
+        After ``stop()`` it starts on the same ports and with the same certificate authority. Without
+        ``data`` its state is empty again.
+
+        Returns:
+            This emulator.
+
+        Raises:
+            OSError: A port is taken, or another emulator uses the data.
+            ArgumentValueError: The data is not that of an emulator of this release and application, or
+                CONNECTYCUBE_API_URL or CONNECTYCUBE_CHAT_HOST in the environment names the hosted service.
         """
         check_environment(os.environ)
         with self._lock:
@@ -125,9 +151,10 @@ class Emulator:
         return self
 
     def stop(self) -> None:
-        """Stop the service: clients get a system-shutdown stream error. Nothing if it does not run.
+        """Stop the service; do nothing if it does not run.
 
-        Returns within a few seconds; no thread, socket or file is left.
+        Chat clients get the stream error system-shutdown. The call returns within a few seconds, and
+        leaves no thread, socket or file but those of ``data``.
         """
         with self._lock:
             running, self._running = self._running, None
@@ -161,7 +188,7 @@ class Emulator:
         certificate.configure_cert(context)
         if self._directory is None:
             self._directory = tempfile.mkdtemp(prefix="connectycube-emulator-")
-            # for programs that end without stop()
+            # A program may end without stop().
             weakref.finalize(self, shutil.rmtree, self._directory, ignore_errors=True)
         else:
             os.mkdir(self._directory, 0o700)
@@ -172,7 +199,7 @@ class Emulator:
         if self._directory is not None:
             shutil.rmtree(self._directory, ignore_errors=True)
 
-    # --- where it is ------------------------------------------------------------------------------
+    # --- addresses --------------------------------------------------------------------------------
 
     @property
     def app_id(self) -> int:
@@ -196,17 +223,17 @@ class Emulator:
 
     @property
     def host(self) -> str:
-        """The address it listens on."""
+        """The address that the servers listen on."""
         return self._host
 
     @property
     def api_port(self) -> int:
-        """The port of the REST API; 0 before the first start unless one was given."""
+        """The port of the REST API; 0 before the first start, unless a port was given."""
         return self._ports.api
 
     @property
     def chat_port(self) -> int:
-        """The port of the chat server; 0 before the first start unless one was given."""
+        """The port of the chat server; 0 before the first start, unless a port was given."""
         return self._ports.chat
 
     @property
@@ -216,7 +243,7 @@ class Emulator:
 
     @property
     def https_port(self) -> int:
-        """The port of the REST API over HTTPS; 0 before the first start unless one was given."""
+        """The port of the REST API over HTTPS; 0 before the first start, unless a port was given."""
         return self._ports.https
 
     @property
@@ -226,7 +253,7 @@ class Emulator:
 
     @property
     def websocket_port(self) -> int:
-        """The port of the chat server's WebSocket; 0 before the first start unless one was given."""
+        """The port of the chat server's WebSocket; 0 before the first start, unless a port was given."""
         return self._ports.websocket
 
     @property
@@ -236,28 +263,41 @@ class Emulator:
 
     @property
     def storage_port(self) -> int:
-        """The port of the storage bucket; 0 before the first start unless one was given."""
+        """The port of the storage bucket; 0 before the first start, unless a port was given."""
         return self._ports.storage
 
     @property
     def storage_url(self) -> str:
-        """The address of the storage bucket: files are uploaded to and downloaded from it."""
+        """The address of the storage bucket, where files are uploaded and downloaded."""
         return origin("http", self._host, self.storage_port)
 
     @property
     def storage_https_port(self) -> int:
-        """The port of the storage bucket over HTTPS; 0 before the first start unless one was given."""
+        """The port of the storage bucket over HTTPS; 0 before the first start, unless a port was given."""
         return self._ports.storage_https
 
     @property
     def ca_file(self) -> str:
-        """The file with the certificate authority that clients have to trust; it exists while running."""
+        """The file with the certificate authority that clients have to trust.
+
+        The file exists while the emulator runs. Before the first start the property raises RuntimeError.
+        """
         if self._directory is None:
             raise RuntimeError("the emulator has not been started")
         return os.path.join(self._directory, "ca.pem")
 
     def config(self, **overrides: Any) -> Config:
-        """Return a Config that points here, certificate verification on."""
+        """Return a Config for clients of this emulator; they verify its certificate.
+
+        Args:
+            **overrides: Fields of the Config that replace the emulator's, or are added to them.
+
+        Returns:
+            The Config.
+
+        Raises:
+            RuntimeError: The emulator has not been started.
+        """
         from connectycube.config import Config
 
         values: dict[str, Any] = {
@@ -272,7 +312,14 @@ class Emulator:
         return Config(**{**values, **overrides})
 
     def environment(self) -> dict[str, str]:
-        """Return the variables that ``Config.from_env()`` reads."""
+        """Return the environment variables with which ``Config.from_env()`` finds this emulator.
+
+        Returns:
+            Values by name.
+
+        Raises:
+            RuntimeError: The emulator has not been started.
+        """
         secret = {} if self.auth_secret is None else {"CONNECTYCUBE_AUTH_SECRET": self.auth_secret}
         return {
             "CONNECTYCUBE_APP_ID": str(self.app_id),
@@ -285,23 +332,32 @@ class Emulator:
         }
 
     def reset(self) -> None:
-        """Forget users, sessions, dialogs, files and everything else; ids start anew.
+        """Delete users, sessions, dialogs, files and all other state; ids start at 1 again.
 
-        Every chat connection ends with the stream error system-shutdown, every token is unknown, every
-        fault is over, the clock shows real time again. The ports stay open.
+        Every chat connection ends with the stream error system-shutdown, every token becomes unknown,
+        every fault ends, and the clock shows real time again. The ports stay open.
+
+        Raises:
+            RuntimeError: The emulator is not running.
         """
         self._call(lambda service: service.reset())
 
-    # --- reaching in ------------------------------------------------------------------------------
+    # --- time and faults --------------------------------------------------------------------------
 
     @property
     def clock(self) -> EmulatorClock:
-        """The emulator's own time, which ``clock.advance(seconds)`` moves; it outlives a stop."""
+        """The emulator's own time, which ``clock.advance(seconds)`` moves forward.
+
+        The clock works while the emulator is stopped, too.
+        """
         return self._clock
 
     @property
     def faults(self) -> Faults:
-        """What goes wrong: ``faults.rate_limit(retry_after=2, times=3)`` and others; they outlive a stop."""
+        """The faults, started with ``faults.rate_limit(retry_after=2, times=3)`` and the like.
+
+        Faults can be started before the emulator, and stay on when it stops.
+        """
         return self._faults
 
     def _on_its_thread(self, work: Callable[[], None]) -> None:
@@ -317,9 +373,19 @@ class Emulator:
             self._call(lambda service: service.advance(seconds))
 
     def add_user(self, login: str, password: str, **fields: Any) -> int:
-        """Make a user and return the id; ``fields`` are those of a sign-up (full_name, email, …).
+        """Add a user.
 
-        Raises ArgumentValueError, which names the field, for what the service would refuse.
+        Args:
+            login: The login, 3 to 70 characters.
+            password: The password.
+            **fields: Other fields of a sign-up, such as ``full_name`` and ``email``.
+
+        Returns:
+            The user's id.
+
+        Raises:
+            ArgumentValueError: The service would refuse the sign-up; the text names the field.
+            RuntimeError: The emulator is not running.
         """
         wanted = {**fields, "login": login, "password": password}
         return self._call(lambda service: service.seeder.user(wanted))
@@ -335,10 +401,27 @@ class Emulator:
         description: str | None = None,
         photo: str | None = None,
     ) -> str:
-        """Make a dialog of a kind ("private", "group", "public", "broadcast") and return the id.
+        """Add a dialog.
 
-        The owner and the admins are occupants too. A private one has a single other occupant and no
-        name; if the two have their dialog already, that is it.
+        A private dialog has one occupant besides the owner, and no name. If the two users have a private
+        dialog already, no other is made.
+
+        Args:
+            kind: "private", "group", "public" or "broadcast".
+            owner_id: The owner's user id.
+            occupants_ids: The user ids of the other occupants.
+            admins_ids: The user ids of the admins, at most five; they become occupants, too.
+            name: The name; required unless the dialog is private.
+            description: The description.
+            photo: The photo, as applications store it.
+
+        Returns:
+            The dialog's id.
+
+        Raises:
+            ArgumentTypeError: An argument has the wrong type.
+            ArgumentValueError: A user does not exist, or the arguments do not fit the kind.
+            RuntimeError: The emulator is not running.
         """
         return self._call(
             lambda service: service.seeder.dialog(
@@ -353,21 +436,42 @@ class Emulator:
         )
 
     def add_messages(self, dialog_id: str, messages: Iterable[Mapping[str, Any]]) -> list[str]:
-        """Put messages into a dialog's history, all or none, and return their ids; nobody is told.
+        """Add messages to a dialog's history, all or none; no client is told.
 
-        Each is a mapping with ``sender_id`` and, if wanted, ``message``, ``date_sent`` (unix seconds),
-        ``attachments``, ``custom`` (parameters), ``read_ids`` (who has read it) and ``_id``. They are in
-        the order given. The service does nothing else meanwhile: some seconds for 100,000.
+        The service handles no request meanwhile, which is some seconds for 100,000 messages.
+
+        Args:
+            dialog_id: The dialog's id.
+            messages: Mappings, in the order of the history. Each has ``sender_id`` and may have
+                ``message``, ``date_sent`` (unix seconds), ``attachments``, ``custom`` (parameters by
+                name), ``read_ids`` (ids of the users that have read the message) and ``_id``.
+
+        Returns:
+            The ids of the messages.
+
+        Raises:
+            ArgumentTypeError: A message has a value of the wrong type; the text names its place.
+            ArgumentValueError: A message has a wrong value, or an id that is in use.
+            RuntimeError: The emulator is not running.
         """
         return self._call(
             lambda service: service.seeder.messages(dialog_id, messages), _FILL_SECONDS
         )
 
     def load(self, source: str | os.PathLike[str] | Mapping[str, Any]) -> LoadReport:
-        """Put in users, dialogs and messages from a JSON file or its content, all or nothing.
+        """Add the users, dialogs and messages of a JSON document, all or nothing.
 
-        Returns the new ids by login and by name. Raises ArgumentValueError or ArgumentTypeError, which
-        name the place in the file, and OSError when it cannot be read.
+        Args:
+            source: The path of a JSON file, or its content as a mapping.
+
+        Returns:
+            The new ids, by login and by name.
+
+        Raises:
+            OSError: The file cannot be read.
+            ArgumentTypeError: A value has the wrong type; the text names its place in the document.
+            ArgumentValueError: A value is wrong, or the file is not JSON; the text names the place.
+            RuntimeError: The emulator is not running.
         """
         where, document = read_document(source)
 
@@ -389,9 +493,23 @@ class Emulator:
         description: str | None = None,
         photo: str | None = None,
     ) -> str:
-        """Make a broadcast dialog, as the admin panel does, and return the id.
+        """Add a broadcast dialog, as the admin panel of the service does.
 
-        Every user may read it; the owner and the admins may write.
+        Every user may read the dialog; the owner and the admins may write.
+
+        Args:
+            name: The name.
+            owner_id: The owner's user id.
+            admins_ids: The user ids of the admins.
+            description: The description.
+            photo: The photo, as applications store it.
+
+        Returns:
+            The dialog's id.
+
+        Raises:
+            ArgumentValueError: A user does not exist.
+            RuntimeError: The emulator is not running.
         """
 
         def add(service: Service) -> str:
@@ -418,10 +536,22 @@ class Emulator:
         actor_id: int | None = None,
         reason: str | None = None,
     ) -> bool:
-        """Put a user out of a dialog's room (status 307); return False for one who was not in it.
+        """Remove a user from a dialog's room (status 307).
 
-        The user stays in the dialog and may join again. The actor is the dialog's owner unless
-        ``actor_id`` names another user. Raises ValueError for a dialog without a room.
+        The user stays in the dialog and may join the room again.
+
+        Args:
+            dialog_id: The id of a group, public or broadcast dialog.
+            user_id: The user to remove.
+            actor_id: The user in whose name it happens; the dialog's owner by default.
+            reason: A text for the room.
+
+        Returns:
+            Whether the user was in the room.
+
+        Raises:
+            ArgumentValueError: There is no such dialog, or it is private and has no room.
+            RuntimeError: The emulator is not running.
         """
         return self._expel(dialog_id, user_id, actor_id, reason, ban=False)
 
@@ -433,15 +563,38 @@ class Emulator:
         actor_id: int | None = None,
         reason: str | None = None,
     ) -> bool:
-        """Put a user out of a dialog and its room (status 301); return False for one who was not in the room.
+        """Remove a user from a dialog and its room, and keep the user out (status 301).
 
-        The user neither joins, writes nor receives there again before ``unban``, whatever is done over
-        REST. Otherwise like ``kick``.
+        Until ``unban`` the user cannot join the room, write or receive in it, whatever is done over REST.
+
+        Args:
+            dialog_id: The id of a group, public or broadcast dialog.
+            user_id: The user to ban.
+            actor_id: The user in whose name it happens; the dialog's owner by default.
+            reason: A text for the room.
+
+        Returns:
+            Whether the user was in the room.
+
+        Raises:
+            ArgumentValueError: There is no such dialog, or it is private and has no room.
+            RuntimeError: The emulator is not running.
         """
         return self._expel(dialog_id, user_id, actor_id, reason, ban=True)
 
     def unban(self, dialog_id: str, user_id: int) -> bool:
-        """Take a ban back; return False if there was none. The user is not put into the dialog again."""
+        """End a ban; the user does not become an occupant of the dialog again.
+
+        Args:
+            dialog_id: The dialog's id.
+            user_id: The user's id.
+
+        Returns:
+            Whether the user was banned.
+
+        Raises:
+            RuntimeError: The emulator is not running.
+        """
         return self._call(lambda service: service.hub.occupancy.unban(dialog_id, user_id))
 
     def _expel(
@@ -464,9 +617,16 @@ class Emulator:
         return self._call(expel)
 
     def messages(self, dialog_id: str) -> list[dict[str, Any]]:
-        """Return a dialog's stored messages in the order they arrived, with the names REST gives them.
+        """Return the stored messages of a dialog, without marking them as read.
 
-        Reading marks nothing as read.
+        Args:
+            dialog_id: The dialog's id.
+
+        Returns:
+            The messages in the order of their arrival, each with the fields of the REST API.
+
+        Raises:
+            RuntimeError: The emulator is not running.
         """
 
         def read(service: Service) -> list[dict[str, Any]]:
@@ -479,7 +639,18 @@ class Emulator:
         return self._call(read)
 
     def private_dialog(self, user_id: int, other_id: int) -> str | None:
-        """Return the id of the private dialog of two users, None if there is none yet."""
+        """Return the id of the private dialog of two users.
+
+        Args:
+            user_id: One user's id.
+            other_id: The other user's id.
+
+        Returns:
+            The dialog's id, or None if the two have no private dialog.
+
+        Raises:
+            RuntimeError: The emulator is not running.
+        """
 
         def read(service: Service) -> str | None:
             row = service.conversations.store.private_dialog(user_id, other_id)
@@ -488,9 +659,17 @@ class Emulator:
         return self._call(read)
 
     def sessions(self, user_id: int | None = None) -> list[dict[str, Any]]:
-        """Return the chat sessions of a user, or all: user_id, resource, connected, available.
+        """Return the chat sessions, those that wait to be resumed included.
 
-        A session that is not connected waits to be resumed.
+        Args:
+            user_id: The user whose sessions to return; None for all users.
+
+        Returns:
+            A dict for each session: ``user_id``, ``resource``, ``connected`` (False while the session
+            waits to be resumed) and ``available`` (whether it has sent presence).
+
+        Raises:
+            RuntimeError: The emulator is not running.
         """
         return self._call(
             lambda service: [
@@ -505,22 +684,40 @@ class Emulator:
         )
 
     def cut(self, user_id: int | None = None) -> int:
-        """Reset the chat connections of a user, or all; return how many.
+        """Reset chat connections, as a network failure does; their sessions can be resumed.
 
-        Sessions stay and can be resumed. When this returns, the emulator knows the links as lost.
+        When the call returns, the emulator has noted the loss of the links.
+
+        Args:
+            user_id: The user whose connections to reset; None for all users.
+
+        Returns:
+            The number of connections.
+
+        Raises:
+            RuntimeError: The emulator is not running.
         """
         return self._call(lambda service: service.hub.cut(user_id))
 
     def forget_sessions(self, user_id: int | None = None) -> int:
-        """Drop the chat sessions that wait to be resumed, of a user or all; return how many.
+        """Drop the chat sessions that wait to be resumed, as a restart of the server does.
 
-        As after a restart of the server: a resumption fails with item-not-found and without ``h``.
+        An attempt to resume such a session fails with item-not-found and without ``h``.
+
+        Args:
+            user_id: The user whose sessions to drop; None for all users.
+
+        Returns:
+            The number of sessions.
+
+        Raises:
+            RuntimeError: The emulator is not running.
         """
         return self._call(lambda service: service.hub.forget(user_id))
 
     @property
     def reset_emails(self) -> list[str]:
-        """The addresses that emails with a link to reset a password would have been sent to."""
+        """The addresses to which the service would have sent an email that resets a password."""
         return self._call(lambda service: list(service.accounts.reset_emails))
 
     @property

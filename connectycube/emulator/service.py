@@ -1,4 +1,4 @@
-"""Service: the parts of a running emulator, the listeners in front of them, and the thread they run on."""
+"""Service: the parts of a running emulator, the servers in front of them, and the thread they run on."""
 
 from __future__ import annotations
 
@@ -43,10 +43,10 @@ _STOP_SECONDS = 5.0
 
 
 class Service:
-    """The parts of a running service; to be touched on the loop's thread alone.
+    """The parts of a running service; to be used on the thread of its loop alone.
 
-    ``data`` is the folder of its state: the bytes of files in ``bucket``, everything else in ``state.db``,
-    which is in memory instead if ``lasting`` is False.
+    ``data`` is the folder of the state: the bytes of files are in ``bucket``, everything else is in
+    ``state.db``. If ``lasting`` is False the database is in memory.
     """
 
     def __init__(
@@ -134,7 +134,7 @@ class Service:
         self.accounts.on_delete(self.chat_server.forget_user)
 
     def reset(self) -> None:
-        """Forget everything, end every connection and fault; the listeners go on with new parts."""
+        """Delete all state, end every connection and fault; the servers go on with new parts."""
         self._faults.stop_all()
         urls = self.bucket.urls
         self.hub.shut_down("The emulator was reset")
@@ -154,7 +154,7 @@ class Service:
         return None if user is None else int(user["id"])
 
     def advance(self, seconds: float) -> None:
-        """Move the clock forward and let happen what becomes due."""
+        """Move the clock forward; timers run, and guests and sessions expire."""
         self.timers.advance(seconds)
         self.accounts.end_expired()
 
@@ -163,7 +163,7 @@ class Service:
         return sorted({session.user_id for session in sessions if session.link is not None})
 
     async def start(self, host: str, ports: Ports) -> Ports:
-        """Listen; return the ports, free ones in place of 0."""
+        """Start to listen; return the ports, free ones in place of 0."""
         started = Ports(
             **{
                 name: await server.start(host, getattr(ports, name))
@@ -180,7 +180,7 @@ class Service:
         """End every connection, stop listening and close the state."""
         try:
             self.hub.shut_down("The emulator stops")
-        finally:  # whatever a client's last moment breaks, no socket stays open
+        finally:  # no socket stays open, even if a handler fails
             try:
                 await asyncio.gather(*(server.stop() for server in self._servers.values()))
             finally:
@@ -188,7 +188,7 @@ class Service:
 
 
 class Running:
-    """One run of the service, from a thread with its loop to the end of both."""
+    """One run of the service: its loop and the thread of the loop."""
 
     def __init__(
         self,
@@ -234,7 +234,7 @@ class Running:
         self._loop.close()
 
     def call(self, work: Callable[[Service], T], seconds: float) -> T:
-        """Run something on the loop's thread and return what it returns or raises."""
+        """Call a function on the loop's thread; return its result or raise its exception."""
         if threading.current_thread() is self._thread:
             return work(self._service)
         future: Future[T] = Future()
@@ -242,7 +242,7 @@ class Running:
         def run() -> None:
             try:
                 future.set_result(work(self._service))
-            except BaseException as error:  # noqa: BLE001  (it belongs to the caller)
+            except BaseException as error:  # noqa: BLE001  (the caller raises it)
                 future.set_exception(error)
 
         try:
@@ -265,7 +265,7 @@ class Running:
 
 
 def _check_application(database: Database, settings: Settings) -> None:
-    # Addresses of contacts and in privacy lists hold both.
+    # JIDs in rosters and privacy lists hold both.
     ours = f"{settings.app_id} at {settings.domain}"
     found = database.fact("application", ours)
     if found != ours:
@@ -273,6 +273,6 @@ def _check_application(database: Database, settings: Settings) -> None:
 
 
 async def _settle() -> None:
-    # A transport that is aborted closes its socket a turn or two of the loop later.
+    # An aborted transport closes its socket one or two iterations of the loop later.
     for _ in range(5):
         await asyncio.sleep(0)

@@ -1,4 +1,4 @@
-"""Settings: who the emulated application is, and how the emulated service behaves."""
+"""Settings: the emulated application, and the behaviour of the emulated service."""
 
 from __future__ import annotations
 
@@ -60,55 +60,55 @@ class Settings:
     auth_secret: str | None = field(default=None, repr=False)
     domain: str = field(default="localhost")
 
-    # How the service behaves, where applications or releases of the service differ.
+    # Behaviour that differs between applications or releases of the service.
     require_signature: bool = field(default=False, validator=_bool)
     """Refuse session requests that are not signed, as the service did before SDK 3.0."""
     create_users_on_login: bool = field(default=True, validator=_bool)
-    """Make the user when a session is asked for with an unknown login (the application's default)."""
+    """Create the user when a session request has an unknown login (the default of applications)."""
     dialog_extensions: Sequence[str] | None = field(default=None, validator=_three_names)
-    """The fields that ``extensions`` of dialogs may have, others are ignored; None: any three."""
+    """The fields that ``extensions`` of dialogs may have; others are ignored. None: any three fields."""
     list_users_v1: bool = field(default=True, validator=_bool)
     """Answer GET /users, which newer applications of the service forbid."""
     social_identity: SocialIdentity | None = field(default=None, repr=False)
-    """Takes provider and keys of a social network or Firebase; returns a user's fields, or None to refuse."""
+    """Takes the provider and keys of a social log-in; returns the fields of the user, or None to refuse."""
     identity_provider: Callable[[str], Mapping[str, Any] | None] | None = field(
         default=None, repr=False
     )
-    """The custom identity provider: takes a token (sent as login); returns fields with ``uid``, or None."""
+    """The custom identity provider: takes the token sent as login; returns fields with ``uid``, or None."""
     offline_messages: bool = field(default=False, validator=_bool)
-    """Keep messages for a user without any connection and deliver them, with a delay element, later."""
+    """Keep the messages to a user who is offline, and deliver them later with a delay element."""
     join_required: bool = field(default=False, validator=_bool)
-    """Only those who have joined a room over XMPP write and receive in it, as the service once had it."""
+    """Let only users that have joined a room write and receive in it, as the service once did."""
     room_echo: bool = field(default=True, validator=_bool)
-    """Send a message in a room to the connection it came from as well."""
+    """Send a message in a room to the connection that wrote it, too."""
     room_subject: bool = field(default=False, validator=_bool)
-    """End a join with an empty subject (XEP-0045); the JavaScript SDK takes it for a message of nobody."""
+    """Send an empty subject after a join (XEP-0045); the JavaScript SDK takes it for a message."""
     repeated_message: str = field(default="relay", validator=_one_of("relay", "drop", "refuse"))
-    """A message whose id is in history already: relay it again, drop it, or refuse it (conflict)."""
+    """What happens to a message whose id is in history already; ``refuse`` answers with conflict."""
     handled_in_failed: bool = field(default=True, validator=_bool)
-    """Say in ``<failed/>`` how many stanzas were handled (``h``), where that is known. (XEP-0198.)"""
+    """Tell in ``<failed/>`` how many stanzas were handled (``h``), if that is known. (XEP-0198.)"""
     session_seconds: float = field(default=7200.0, validator=_seconds)
     """How long a REST session lives after its last request."""
     guest_seconds: float = field(default=86_400.0, validator=_seconds)
-    """How long a guest and the guest's session live, whatever they do."""
+    """How long a guest and its session live; requests do not prolong them."""
     resume_seconds: float = field(default=300.0, validator=_seconds)
-    """How long an XMPP session whose link was lost can be resumed."""
+    """How long a chat session can be resumed after its link was lost."""
 
-    # Bounds: what is beyond them ends one connection or session, never the emulator.
+    # Bounds: a client beyond them loses its connection or session; the emulator goes on.
     stanza_bytes: int = field(default=1_048_576, validator=_count)
     stanza_depth: int = field(default=64, validator=_count)
     body_bytes: int = field(default=10_485_760, validator=_count)
     """The largest REST request."""
     unsent_bytes: int = field(default=8_388_608, validator=_count)
-    """What may wait for a client that does not read before its link is cut."""
+    """What may be unsent to a client that does not read; beyond that its link is cut."""
     unacknowledged_stanzas: int = field(default=50_000, validator=_count)
-    """What a session keeps for a client that does not acknowledge."""
+    """How many stanzas a session keeps for a client that does not acknowledge them."""
     unacknowledged_overflow: str = field(
         default="end", validator=_one_of("end", "forget", "unresumable")
     )
-    """Beyond that: end the session (resource-constraint), forget the oldest, or go on unresumable."""
+    """Beyond that: end the session (resource-constraint), forget the oldest stanza, or go on unresumable."""
     handshake_seconds: float = field(default=30.0, validator=_seconds)
-    """How long a client may take from TCP connect to a bound resource."""
+    """How long a client may take from the TCP connection to a bound resource."""
 
     @auth_secret.validator
     def _check_secret(self, attribute: Attribute[str | None], value: object) -> None:
@@ -134,7 +134,7 @@ class Settings:
 
     @property
     def muc_domain(self) -> str:
-        """The domain of the rooms."""
+        """The domain of the rooms (XEP-0045)."""
         return f"muc.{self.domain}"
 
     def room_jid(self, dialog_id: str) -> str:

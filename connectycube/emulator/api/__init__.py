@@ -1,6 +1,6 @@
-"""The REST side of the emulator: ``Api`` answers a ``Request`` with a ``Reply``."""
+"""The REST API of the emulator: ``Api`` answers a ``Request`` with a ``Reply``."""
 
-from . import (  # noqa: F401  (they fill the table of routes)
+from . import (  # noqa: F401  (the modules fill the table of routes)
     address_book,
     custom_objects,
     dialogs,

@@ -46,9 +46,9 @@ def get_address_book(call: Call) -> Reply:
     return Reply(content=call.api.address_book.contacts(call.user_id, udid=_udid(call)))
 
 
-@route("GET", "address_book/registered_users", Auth.USER, inferred="oneself is left out")
+@route("GET", "address_book/registered_users", Auth.USER, inferred="the user is left out")
 def list_registered_users(call: Call) -> Reply:
-    """List the users whose phone number is in the user's address book."""
+    """List the users whose phone numbers are in the user's address book."""
     contacts = call.api.address_book.contacts(call.user_id, udid=_udid(call))
     names = {contact["phone"]: contact["name"] for contact in contacts}
     compact = flag(dict(call.request.parameters()).get("compact"))

@@ -20,12 +20,12 @@ _CLASS = re.compile(r"[A-Za-z]\w*", re.ASCII)
 
 Record = dict[str, Any]
 
-# --- make and find ----------------------------------------------------------------------------------
+# --- create and find --------------------------------------------------------------------------------
 
 
 @route("POST", "data/{class}/multi", Auth.USER)
 def create_records(call: Call) -> Reply:
-    """Make several records."""
+    """Create several records."""
     given = object_of(call.request.json(), "record").values()
     if not all(isinstance(fields, dict) for fields in given):
         raise ApiError.invalid("record", "must hold objects")
@@ -36,7 +36,7 @@ def create_records(call: Call) -> Reply:
 
 @route("POST", "data/{class}", Auth.USER, inferred="every class exists, with every field")
 def create_record(call: Call) -> Reply:
-    """Make a record."""
+    """Create a record."""
     record = call.api.records.create(_class(call), call.user_id, call.request.json())
     return Reply(status=201, content=record)
 
@@ -74,7 +74,9 @@ def get_records(call: Call) -> Reply:
 # --- change -----------------------------------------------------------------------------------------
 
 
-@route("PUT", "data/{class}/by_criteria", Auth.USER, inferred="records of others are passed over")
+@route(
+    "PUT", "data/{class}/by_criteria", Auth.USER, inferred="records without permission are skipped"
+)
 def update_records_by_criteria(call: Call) -> Reply:
     """Change the records that fulfil search_criteria."""
     body = call.request.json()
@@ -158,7 +160,7 @@ def _by_id(call: Call, ids: Sequence[str]) -> dict[str, Record]:
 
 
 def _permitted(call: Call, action: str, records: Iterable[Record]) -> list[Record]:
-    """Return the records with which the user may do this."""
+    """Return the records for which the user has the permission."""
     tags = set(words(call.api.accounts.user(call.user_id)["fields"].get("user_tags")))
     return [record for record in records if may(action, record, call.user_id, tags)]
 
@@ -168,7 +170,7 @@ def _all_permitted(call: Call, action: str) -> list[Record]:
 
 
 def _matching(call: Call, action: str, condition: Condition) -> list[Record]:
-    """Return the records that fulfil a condition, if the user may read them and do this."""
+    """Return the records that fulfil a condition and that the user may read and change or delete."""
     readable = [record for record in _all_permitted(call, "read") if condition(record)]
     return _permitted(call, action, readable)
 

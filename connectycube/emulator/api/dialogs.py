@@ -60,7 +60,7 @@ def list_dialogs(call: Call) -> Reply:
     inferred="201 also for a private dialog that exists; 404 for unknown occupants; 403 for a broadcast",
 )
 def create_dialog(call: Call) -> Reply:
-    """Make a group, private or public dialog."""
+    """Create a group, private or public dialog."""
     conversations = call.api.conversations
     row = dialog_rules.create(conversations, call.user_id, call.request.json())
     return Reply(status=201, content=conversations.dialog_json(row["id"], call.user_id))
@@ -70,7 +70,7 @@ def create_dialog(call: Call) -> Reply:
     "PUT",
     "chat/Dialog/{id}",
     Auth.USER,
-    inferred="who changes extensions, data and permissions; extensions are replaced, data is merged",
+    inferred="the roles for extensions, data and permissions; extensions are replaced, data is merged",
 )
 def update_dialog(call: Call) -> Reply:
     """Change a dialog."""
@@ -99,8 +99,8 @@ def subscribe(call: Call) -> Reply:
     return _dialog(call)
 
 
-@route("DELETE", "chat/Dialog/{id}/subscribe", Auth.USER, inferred="403 for one who is not in")
-@route("DELETE", "chat/dialog/{id}/subscribe", Auth.USER, inferred="403 for one who is not in")
+@route("DELETE", "chat/Dialog/{id}/subscribe", Auth.USER, inferred="403 for a user outside")
+@route("DELETE", "chat/dialog/{id}/subscribe", Auth.USER, inferred="403 for a user outside")
 def unsubscribe(call: Call) -> Reply:
     """Leave a public dialog."""
     dialog_rules.unsubscribe(call.api.conversations, call.user_id, call.arguments["id"])
@@ -108,7 +108,7 @@ def unsubscribe(call: Call) -> Reply:
     return Reply()
 
 
-@route("GET", "chat/Dialog/{id}/occupants", Auth.USER, inferred="occupants only may ask")
+@route("GET", "chat/Dialog/{id}/occupants", Auth.USER, inferred="for occupants only")
 def list_occupants(call: Call) -> Reply:
     """List the users of a dialog."""
     query = ListQuery.parse(
@@ -159,7 +159,7 @@ def clear_history(call: Call) -> Reply:
     "DELETE",
     "chat/Dialog/{ids}",
     Auth.USER,
-    inferred="without force one leaves a group, and a private dialog is hidden until its next message",
+    inferred="without force the user leaves a group, and a private dialog is hidden until its next message",
 )
 def delete_dialogs(call: Call) -> Reply:
     """Delete dialogs, for the user or (force) for everybody; one id is answered without a body."""
@@ -176,7 +176,7 @@ def delete_dialogs(call: Call) -> Reply:
 
 
 def forced(call: Call) -> bool:
-    """Whether a deletion is for everybody; clients say so in the query or in a form."""
+    """Whether a deletion is for everybody; clients send ``force`` in the query or in a form."""
     return flag({**call.request.json(), **dict(call.request.parameters())}.get("force"))
 
 

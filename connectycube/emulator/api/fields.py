@@ -1,4 +1,4 @@
-"""Fields: how a request's body is read; what is wrong is refused by the field's name."""
+"""Fields: checks of the fields of a request. A refusal names the field."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def one_of(body: Mapping[str, Any], name: str, allowed: Sequence[str]) -> str:
 
 
 def identifier(text: str, what: str) -> int:
-    """Read a number in a path; a word there names nothing that exists."""
+    """Read an id in a path; any other text is refused as the id of nothing that exists."""
     number = natural(text)
     if number is None:
         raise ApiError(404, f"{what} {text} does not exist")

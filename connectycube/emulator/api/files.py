@@ -19,7 +19,7 @@ _UID_LENGTH = 34
 
 @route("POST", "blobs", Auth.USER, inferred="201")
 def create_file(call: Call) -> Reply:
-    """Make a file, and tell where and how to upload it."""
+    """Create a file, and return the form that uploads its bytes."""
     blob = object_of(call.request.json(), "blob")
     created = call.api.files.create(
         call.user_id,
@@ -105,7 +105,7 @@ def get_file_object(call: Call) -> Reply:
     blob = files.json(row)
     if flag(dict(call.request.parameters()).get("download_url")):
         url = files.download_url(row, scheme=call.request.scheme)
-        # The documentation's spelling, and the one that a reader expects.
+        # The documentation misspells the name; clients may read either.
         blob["blob_object_access"] = {"dowload_url": url, "download_url": url}
     return Reply(content={"blob": blob})
 

@@ -46,12 +46,12 @@ class HttpServer(Listener):
                 await self._rest_faults.before(request)
             reply = await self._reply(request)
         except Dropped:
-            return web.Response()  # which finds its connection closed
+            return web.Response()  # the connection is closed already
         except MALFORMED as error:
             return self.refuse(400, f"The body is malformed: {type(error).__name__}")
         except ApiError as refusal:
             reply = Reply.refused(refusal)
-        except Exception:  # noqa: BLE001  (it must neither end the server nor reach the client)
+        except Exception:  # noqa: BLE001  (an error here must not end the server)
             _log.exception("the emulator failed on %s %s", request.method, request.rel_url.raw_path)
             reply = Reply.refused(ApiError(500, "The emulator failed; its log says why"))
         body = reply.body()
@@ -70,7 +70,7 @@ class HttpServer(Listener):
         return web.Response(
             status=reply.status,
             body=body,
-            # clients compare it with CB-Token-ExpirationDate
+            # clients compare Date with CB-Token-ExpirationDate
             headers={"Date": http_date(self._clock.time()), **reply.headers},
             content_type="application/json" if reply.content is not None else "text/plain",
             charset="utf-8",

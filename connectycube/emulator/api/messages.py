@@ -32,7 +32,7 @@ _COLUMNS = {
 }
 _SORTABLE = {"date_sent": "m.date_sent {}, m.seq {}"}
 
-# What of a new message is not a custom parameter.
+# The fields of a new message that are not custom parameters.
 _RESERVED = frozenset(
     (
         "_id",
@@ -101,7 +101,7 @@ def list_messages(call: Call) -> Reply:
 
 
 def _preview(call: Call, dialog_id: str, query: ListQuery) -> Reply:
-    # The documentation: the last 20 for whoever is no member; skip, limit and sort are ignored.
+    # The documentation: the last 20 messages, also for users outside; skip, limit and sort are ignored.
     conversations = call.api.conversations
     permissions = json.loads(conversations.dialog(dialog_id)["extra"]).get("permissions")
     if not (permissions or {}).get("allow_preview"):
@@ -268,7 +268,7 @@ def send_system_message(call: Call) -> Reply:
     inferred="another reaction of the user takes the place of the first",
 )
 def change_reaction(call: Call) -> Reply:
-    """Set or take back the user's reaction."""
+    """Set or remove the user's reaction."""
     body = call.request.json()
     add, remove = (_reaction(body, name) for name in ("add", "remove"))
     if add is None and remove is None:
@@ -283,7 +283,7 @@ def change_reaction(call: Call) -> Reply:
 
 @route("GET", "chat/Message/{id}/reactions", Auth.USER)
 def list_reactions(call: Call) -> Reply:
-    """Tell who reacted how."""
+    """List the users by reaction."""
     message, _ = call.api.conversations.message_for(call.user_id, call.arguments["id"])
     return Reply(content=_whole(call, message)["reactions"])
 

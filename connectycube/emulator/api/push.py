@@ -81,10 +81,10 @@ def _subscription_json(row: Row) -> dict[str, Any]:
     "POST",
     "events",
     Auth.USER,
-    inferred="201; recipients that do not exist are passed over; both forms of message",
+    inferred="201; recipients that do not exist are skipped; both forms of message",
 )
 def create_event(call: Call) -> Reply:
-    """Push a notification to users."""
+    """Send a push notification to users."""
     event = object_of(call.request.json(), "event")
     one_of(event, "notification_type", ("push",))
     push_type = event.get("push_type")

@@ -24,7 +24,7 @@ __all__ = ["Column", "ListQuery", "text", "time"]
 _DEFAULT_LIMIT = 100
 _NAME = re.compile(r"([\w.]+)(?:\[(\w+)\])?(?:\[\])?")
 _NESTED_NAME = re.compile(r"(\w+)\[([\w-]+)\](?:\[(\w+)\])?(?:\[\])?")
-# What is true of each value; a row with many values of a field fulfils it with any of them.
+# The condition of each operator. A row with many values of a field fulfils it if any value does.
 _EACH = {
     "eq": "{} = ?",
     "ne": "{} IS ?",
@@ -53,16 +53,16 @@ def time(value: str) -> float:
         if not math.isfinite(number):
             raise ValueError("no time")
         return number
-    # datetime.fromisoformat reads neither "Z" nor every number of decimals before Python 3.11
+    # before Python 3.11 datetime.fromisoformat reads neither "Z" nor any number of decimals
     moment = datetime.fromisoformat(re.sub(r"\.\d+", "", value).replace("Z", "+00:00"))
     return (moment if moment.tzinfo else moment.replace(tzinfo=timezone.utc)).timestamp()
 
 
 @frozen
 class Column:
-    """A field that can be filtered: its SQL expression and how to read a value.
+    """A field that can be filtered: its SQL expression, and the function that reads a value.
 
-    ``template`` frames the comparison where the field is one of many values of a row.
+    If a row can have many values of the field, ``template`` is the SQL around the comparison.
     """
 
     expression: str
@@ -82,7 +82,7 @@ class Column:
     def _comparison(self, name: str, operator: str, count: int) -> str:
         if operator in ("in", "nin"):
             marks = ", ".join("?" * count)
-            # IS TRUE: what has no value is not in a list, so it passes "nin".
+            # IS TRUE: a row without a value is in no list, so it passes "nin".
             sql = self.template.format(f"({self.expression} IN ({marks})) IS TRUE")
             return f"NOT ({sql})" if operator == "nin" else sql
         if operator not in _EACH:
@@ -93,7 +93,7 @@ class Column:
 
 @frozen(kw_only=True)
 class ListQuery:
-    """What a list request asks for; ``where`` is SQL with ``values``, ``order`` is SQL."""
+    """The query of a list request; ``where`` is SQL with ``values``, ``order`` is SQL."""
 
     where: str
     values: list[Any]

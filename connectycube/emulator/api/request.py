@@ -1,4 +1,4 @@
-"""Request and Reply: one exchange of the REST API, without any HTTP library."""
+"""Request and Reply of the REST API, without any HTTP library."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _FORM = "application/x-www-form-urlencoded"
 
 @frozen(kw_only=True)
 class Request:
-    """What a client asks. Names of headers are lower case; ``query`` is the text after ``?``.
+    """A request of a client. Names of headers are in lower case; ``query`` is the text after ``?``.
 
     ``scheme`` is http or https.
     """
@@ -46,7 +46,7 @@ class Request:
             return self._form()
         try:
             value = json.loads(self.body, parse_constant=_no_constant)
-            # Neither half a surrogate pair nor a number like 1e999 can be written again.
+            # A lone surrogate or a number like 1e999 could not be written into an answer.
             json.dumps(value, ensure_ascii=False, allow_nan=False).encode()
         except (ValueError, RecursionError) as error:
             raise ApiError(400, f"The body is not JSON: {error}") from None
@@ -85,7 +85,7 @@ def _put(target: dict[str, Any], name: str, value: str) -> None:
 
 @frozen(kw_only=True)
 class Reply:
-    """The answer: ``content`` is written as JSON; None is an empty body."""
+    """An answer; ``content`` is written as JSON, None as an empty body."""
 
     status: int = 200
     content: Any = None
@@ -93,7 +93,7 @@ class Reply:
 
     @classmethod
     def refused(cls, refusal: ApiError) -> Reply:
-        """The answer that says no."""
+        """Return the answer to a refused request."""
         return cls(
             status=refusal.status, content={"errors": refusal.errors}, headers=refusal.headers
         )

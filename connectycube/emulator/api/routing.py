@@ -1,4 +1,4 @@
-"""Routing: the table of REST endpoints, and what every request goes through before its handler."""
+"""Routing: the table of REST endpoints, and the authorization of requests before their handlers."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ __all__ = ["ROUTES", "Api", "Auth", "Call", "Route", "route"]
 
 
 class Auth(Enum):
-    """What a request must show."""
+    """The credentials that a request must have."""
 
     NOTHING = "nothing"
     OPTIONAL = "nothing, or a session in the header or as the parameter token"
@@ -41,7 +41,7 @@ Handler = Callable[["Call"], Reply]
 class Route:
     """One row of the table; the parts of ``pattern`` in braces are the handler's arguments.
 
-    ``inferred`` says what of the answer the documentation leaves open.
+    ``inferred`` names the parts of the answer that the documentation leaves open.
     """
 
     method: str
@@ -58,7 +58,7 @@ class Route:
 
 
 ROUTES: list[Route] = []
-"""Every endpoint that is implemented; of two that match, the first is taken."""
+"""Every endpoint that is implemented; the first route that matches a request is used."""
 
 
 def route(
@@ -77,7 +77,7 @@ def route(
 
 @frozen(kw_only=True)
 class Call:
-    """One request on its way through its handler."""
+    """One request, as its handler gets it."""
 
     api: Api
     request: Request
@@ -108,7 +108,7 @@ class Api:
     """The ids of the users who are connected to the chat."""
 
     def handle(self, request: Request) -> Reply:
-        """Answer one request; whatever is wrong with it becomes the service's error body."""
+        """Answer one request; a refusal becomes the service's error body."""
         try:
             return self._handle(request)
         except ApiError as refusal:

@@ -24,11 +24,11 @@ _KNOWN = frozenset(("search_text", "chat_dialog_ids", "start_date", "end_date", 
     "GET",
     "chat/search",
     Auth.USER,
-    inferred="three months are 92 days; dates are those of messages; users are those with whom one"
-    " has a private dialog, by full_name; newest first",
+    inferred="three months are 92 days; dates are those of messages; users are those of the private"
+    " dialogs, by full_name; newest first",
 )
 def search(call: Call) -> Reply:
-    """Find messages by text, dialogs and users by name; upper and lower case differ."""
+    """Find messages by text, dialogs and users by name; the search is case-sensitive."""
     given = dict(call.request.parameters())
     for unknown in given.keys() - _KNOWN:
         raise ApiError.invalid(unknown, "is not a parameter of the search")

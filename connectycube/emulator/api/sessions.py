@@ -10,7 +10,7 @@ from .routing import Auth, Call, route
 
 @route("POST", "session", Auth.NOTHING, inferred="statuses of refused parameters")
 def create_session(call: Call) -> Reply:
-    """Make a session."""
+    """Create a session."""
     accounts = call.api.accounts
     session = accounts.create_session(call.request.json())
     return Reply(
@@ -60,7 +60,7 @@ def destroy_session_by_id(call: Call) -> Reply:
     inferred="202, as the service did before SDK 3.0; external tokens",
 )
 def log_in(call: Call) -> Reply:
-    """Make the session one of a user."""
+    """Log a user in to the session."""
     assert call.session is not None
     accounts = call.api.accounts
     user = accounts.log_in(call.session, call.request.json())
@@ -69,7 +69,7 @@ def log_in(call: Call) -> Reply:
 
 @route("DELETE", "login", Auth.SESSION)
 def log_out(call: Call) -> Reply:
-    """Make the session one of the application alone."""
+    """Log the user of the session out."""
     assert call.session is not None
     call.api.accounts.log_out(call.session)
     return Reply()

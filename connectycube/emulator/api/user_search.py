@@ -39,7 +39,7 @@ _TYPES_V1 = ("number", "integer", "float", "string", "date")
 
 @frozen(kw_only=True)
 class UserSearch:
-    """What a list of users is asked for; ``where`` and ``order`` are SQL."""
+    """The query of a list of users; ``where`` and ``order`` are SQL."""
 
     where: str
     values: list[Any]
@@ -49,7 +49,7 @@ class UserSearch:
 
 
 def search_v2(parameters: Sequence[tuple[str, str]]) -> UserSearch:
-    """Read the query of GET /users/v2 and hold it to the rules for it."""
+    """Read and check the query of GET /users/v2."""
     plain: dict[str, str] = {}
     filters: dict[tuple[str, str], list[str]] = {}
     for name, value in parameters:
@@ -113,7 +113,7 @@ def _condition(field: str, operator: str, given: Sequence[str]) -> tuple[str, li
 
 
 def _prefix(field: str, values: Sequence[Any]) -> tuple[str, list[Any]]:
-    # Inferred: upper and lower case are the same (the documentation's own sample has them differ).
+    # Inferred: case does not matter. (In the sample of the documentation the cases differ.)
     if any(len(value) < _PREFIX_LEAST for value in values):
         raise ApiError.invalid(field, f"start_with needs at least {_PREFIX_LEAST} characters")
     column = USER_COLUMNS[field]
@@ -176,7 +176,7 @@ def _read_v1(kind: str, field: str, value: str) -> Any:
         if kind == "string":
             return value
         number = float(value) if kind == "float" else integer(value)
-        # ids of other systems are kept as text
+        # ids of other systems are stored as text
         return str(number) if field in _TEXTS else number
     except (ValueError, OverflowError):
         raise ApiError.invalid("filter", f"has a wrong value: {value!r}") from None

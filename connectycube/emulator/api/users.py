@@ -15,7 +15,7 @@ from .user_search import order_v1, search_v1, search_v2
 
 @route("POST", "users", Auth.KEY, inferred="words and status of refused fields")
 def sign_up(call: Call) -> Reply:
-    """Make a user."""
+    """Create a user."""
     accounts = call.api.accounts
     user = accounts.sign_up(object_of(call.request.json(), "user"))
     return Reply(status=201, content={"user": accounts.user_json(user)})
@@ -44,7 +44,7 @@ def list_users(call: Call) -> Reply:
 
 @route("GET", "users", Auth.SESSION, inferred="403 where the application forbids it")
 def list_users_v1(call: Call) -> Reply:
-    """Search users, the old way."""
+    """Search users with the filters of version 1."""
     if not call.api.accounts.list_users_v1:
         raise ApiError(403, "Users retrieving forbidden in admin panel, application settings.")
     parameters = call.request.parameters()
@@ -203,7 +203,7 @@ def get_user(call: Call) -> Reply:
     return Reply(content={"user": accounts.user_json(accounts.user(identifier(name, "User")))})
 
 
-@route("PUT", "users/{id}", Auth.USER, inferred="403 for a user other than one's own")
+@route("PUT", "users/{id}", Auth.USER, inferred="403 for another user")
 def update_user(call: Call) -> Reply:
     """Change the session's user."""
     _check_own(call, identifier(call.arguments["id"], "User"))

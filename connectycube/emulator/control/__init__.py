@@ -1,1 +1,1 @@
-"""What a program does to a running emulator: its clock, its faults, and data put in by hand."""
+"""Control of a running emulator: its clock and timers, its faults, and the data that a program adds."""

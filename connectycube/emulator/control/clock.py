@@ -27,7 +27,8 @@ class SystemClock:
 class EmulatorClock:
     """The emulator's own time: that of its source, moved forward by ``advance``.
 
-    Every method may be called from any thread, also while the emulator does not run.
+    Every method may be called from any thread, also while the emulator does not run. A program gets the
+    clock from ``Emulator.clock``.
     """
 
     def __init__(self, source: Clock, advance: Callable[[float], None]) -> None:
@@ -40,19 +41,30 @@ class EmulatorClock:
 
     @property
     def advanced(self) -> float:
-        """By how many seconds it has been moved forward, all in all."""
+        """The seconds by which the clock was moved forward, in total."""
         return self._advanced
 
     def time(self) -> float:
-        """Return unix seconds."""
+        """Return the emulator's time.
+
+        Returns:
+            Unix seconds.
+        """
         return self._source.time() + self._advanced
 
     def advance(self, seconds: float) -> None:
-        """Move the time forward by ``seconds``, 0 or more; return when all that became due has happened.
+        """Move the time forward, and return when everything that became due has happened.
 
-        It happens in its order, each thing at its own time: sessions expire, guests are deleted, links
-        that are too slow end, sessions that nobody resumed are forgotten, what a fault holds back is
-        sent. Raises ArgumentValueError, a ValueError, for less than 0 and for a time after 2106.
+        Each event happens in its order and at its own time: REST sessions expire, guests are deleted,
+        handshakes that take too long end, sessions that no client has resumed are dropped, and stanzas
+        that a fault holds back are sent.
+
+        Args:
+            seconds: The seconds to add, 0 or more.
+
+        Raises:
+            ArgumentTypeError: ``seconds`` is not a number.
+            ArgumentValueError: ``seconds`` is negative, or the time would be after the year 2106.
         """
         check_number("seconds", seconds, least=0.0)
         if self.time() + seconds >= _LATEST:
@@ -60,5 +72,5 @@ class EmulatorClock:
         self._advance(float(seconds))
 
     def move(self, seconds: float) -> None:
-        """Move the time alone; to be used by what knows the things that become due."""
+        """Move the time and nothing else; the caller runs the timers that become due."""
         self._advanced += seconds

@@ -1,7 +1,8 @@
-"""Faults: what a program or the command line lets go wrong, for whom, and how often.
+"""Faults: failures that a program or the command line asks for, by user, connection and number of times.
 
-``FAULTS`` says what there is. The places where a fault acts ask ``Faults.take``, and only while any is on;
-they are in ``xmpp/faulty.py``, ``xmpp/stream.py``, ``http_faults.py`` and where connections are accepted.
+``FAULTS`` is the table of faults. The code that a fault changes asks ``Faults.take``, and only while any
+fault is on. It is in ``xmpp/faulty.py``, ``xmpp/stream.py``, ``net/http_faults.py`` and in the servers, which
+refuse connections.
 """
 
 from __future__ import annotations
@@ -36,7 +37,7 @@ _STREAM_ERRORS = (
 
 @frozen
 class Parameter:
-    """One parameter of a fault: how a value is checked, how it is read from text, and its default."""
+    """One parameter of a fault: how to check a value, how to read it from text, and its default."""
 
     check: Callable[[str, Any], Any]
     read: Callable[[str], Any]
@@ -45,13 +46,13 @@ class Parameter:
 
     @property
     def required(self) -> bool:
-        """Whether it has no default."""
+        """Whether the parameter has no default."""
         return self.default is _REQUIRED
 
 
 @frozen
 class Kind:
-    """One row of the table: where the fault acts, what it does, and what counts as one time."""
+    """One row of the table: the sides on which the fault acts, its effect, and what counts as one time."""
 
     sides: tuple[str, ...]
     meaning: str
@@ -92,40 +93,40 @@ def _yes_or_no(text: str) -> bool:
 FAULTS: dict[str, Kind] = {
     "drop": Kind(
         (CHAT, REST, STORAGE),
-        "Resets the connection: of the chat now, and whenever one is bound or resumed; of REST and "
-        "storage, instead of handling a request.",
+        "Resets connections: those of the chat at once, and whenever one is bound or resumed; those of "
+        "REST and storage instead of handling a request.",
         "a connection",
     ),
     "half_open": Kind(
         (CHAT, REST, STORAGE),
-        "Answers nothing, and handles nothing, on connections that it accepts. A chat connection "
-        "that fell silent stays so.",
+        "Accepts connections, but neither handles nor answers anything on them. A chat connection "
+        "that has become silent stays silent.",
         "a chat connection, a request",
     ),
     "delay": Kind(
         (CHAT, REST, STORAGE),
-        "Lets what the emulator writes leave later.",
+        "Delays everything that the emulator writes.",
         "an element, an answer",
         {"seconds": Parameter(_seconds, float, "by how many seconds")},
     ),
     "throttle": Kind(
         (CHAT, REST, STORAGE),
-        "Lets what the emulator writes leave slowly; an element or answer leaves with its last byte, "
-        "the answer to an upload as if it were the file.",
+        "Slows down everything that the emulator writes. An element or answer is sent when its last "
+        "byte is due; the answer to an upload takes as long as the file would.",
         "an element, an answer",
         {"bytes_per_second": Parameter(_rate, float, "bytes per second, of each connection")},
     ),
     "duplicate": Kind((CHAT,), "Sends a stanza twice.", "a stanza"),
     "reorder": Kind(
         (CHAT,),
-        "Lets two stanzas to the same connection change places; one that no other follows within a "
-        "second is sent.",
+        "Swaps two stanzas to the same connection. A stanza that no other follows within a second is "
+        "sent.",
         "two stanzas",
     ),
     "refuse": Kind(
         (CHAT, REST, STORAGE),
-        "Resets new connections: at once; those to the chat of one user when they have "
-        "authenticated, or bound the one connection's resource.",
+        "Resets new connections: at once, or for one user when a chat connection has authenticated, or "
+        "for one chat connection when it has bound its resource.",
         "a connection",
     ),
     "rate_limit": Kind(
@@ -143,18 +144,18 @@ FAULTS: dict[str, Kind] = {
     ),
     "server_error": Kind(
         (REST, STORAGE),
-        "Answers with a status from 500 to 599, and does nothing.",
+        "Answers a request with a status from 500 to 599 instead of handling it.",
         "a request",
         {"status": Parameter(_status, int, "the status", 500)},
     ),
     "expire_session": Kind(
         (REST,),
-        "Ends the session whose token a request shows; it gets 401, Required session does not exist.",
+        "Ends the session of a request, which is answered with 401, Required session does not exist.",
         "a session",
     ),
     "stream_error": Kind(
         (CHAT,),
-        "Ends the stream with an error: now, and whenever a connection is bound or resumed.",
+        "Ends streams with an error: at once, and whenever a connection is bound or resumed.",
         "a connection",
         {
             "condition": Parameter(_condition, str, "of RFC 6120, 4.9.3", "conflict"),
@@ -171,7 +172,7 @@ FAULTS: dict[str, Kind] = {
     ),
     "refuse_resume": Kind(
         (CHAT,),
-        "Ends the session that a client wants to resume, with `<failed/>`.",
+        "Ends the session that a client wants to resume, and answers `<failed/>`.",
         "a session",
         {
             "h": Parameter(
@@ -184,9 +185,17 @@ FAULTS: dict[str, Kind] = {
 
 
 class Fault:
-    """One fault that was started; as a context manager it ends with the block.
+    """One fault that was started. As a context manager it ends with the block.
 
     Every method may be called from any thread.
+
+    Attributes:
+        name: The name in the table of faults.
+        parameters: The values of the fault's parameters by name.
+        user: The user that the fault is limited to, an id or a login; None: all users.
+        connection: The chat resource or the REST token that it is limited to; None: all connections.
+        sides: The sides on which it acts: "chat", "rest" and "storage", or some of them.
+        times: How many times it acts; None: until it is stopped.
     """
 
     def __init__(
@@ -227,26 +236,34 @@ class Fault:
 
     @property
     def used(self) -> int:
-        """How many times it has acted."""
+        """How many times the fault has acted."""
         return self._used
 
     @property
     def is_on(self) -> bool:
-        """Whether it can still act."""
+        """Whether the fault can still act."""
         return self in self._faults.active
 
     def stop(self) -> None:
-        """Take it back: it does not act once this has returned. Nothing if it is over."""
+        """End the fault, if it has not ended already. It does not act any more when this returns."""
         self._faults.end(self)
 
     def wait(self, times: int = 1, timeout: float = 10.0) -> None:
-        """Wait until it has acted so many times; raise TimeoutError after ``timeout`` seconds."""
+        """Wait until the fault has acted.
+
+        Args:
+            times: How many times it must have acted since it was started.
+            timeout: The longest wait in seconds.
+
+        Raises:
+            TimeoutError: The fault has not acted so many times.
+        """
         with self._changed:
             if not self._changed.wait_for(lambda: self._used >= times, timeout):
                 raise TimeoutError(f"{self.name} has acted {self._used} times, not {times}")
 
     def use(self) -> None:
-        """Count one time; the last one ends it."""
+        """Count one time; the last time ends the fault. The emulator calls it."""
         with self._changed:
             self._used += 1
             self._changed.notify_all()
@@ -255,18 +272,17 @@ class Fault:
 
 
 class Faults:
-    """The faults of one emulator; those that are on survive a stop and start of it.
+    """The faults of one emulator; a fault stays on when the emulator stops and starts again.
 
-    ``faults.rate_limit(retry_after=2, times=3, user=alice)`` starts one and returns it; so does every
-    other name of the table. Common parameters: ``user``, an id or a login (None: all); ``connection``, the
-    resource of a chat connection or the token of a REST session; ``on``, "chat", "rest" or "storage" alone;
-    ``times``, after which it is over (None: never). A request belongs to the user of its token, a chat
-    connection to nobody before it has authenticated. Every method may be called from any thread.
+    ``faults.rate_limit(retry_after=2, times=3, user=alice)`` starts a fault and returns it. There is such a
+    method for every fault of the table; it takes the fault's own parameters and the common ones of
+    ``start``. A program gets this object from ``Emulator.faults``. Every method may be called from any
+    thread.
     """
 
     def __init__(self, run: Callable[[Callable[[], None]], None]) -> None:
         self.active: tuple[Fault, ...] = ()
-        """Those that are on, oldest first: empty on almost every look."""
+        """The faults that are on, oldest first; nearly always empty, which the caller checks first."""
         self._run = run
         self._lock = threading.Lock()
         self.started: Callable[[Fault], None] = _nothing
@@ -291,9 +307,24 @@ class Faults:
         times: int | None = None,
         **parameters: Any,
     ) -> Fault:
-        """Start the fault with this name; when this returns it acts.
+        """Start a fault; it acts when this returns.
 
-        Raises ArgumentValueError or ArgumentTypeError, which name what is wrong and what is known.
+        Args:
+            name: The name in the table of faults.
+            user: The user to limit the fault to, an id or a login; None: all users. A request belongs to
+                the user of its token, and a chat connection to no user before it has authenticated.
+            connection: The resource of a chat connection, or the token of a REST session, to limit the
+                fault to; None: all connections.
+            on: "chat", "rest" or "storage" to limit the fault to one side; None: all sides of the fault.
+            times: How many times the fault acts; None: until it is stopped.
+            **parameters: The fault's own parameters.
+
+        Returns:
+            The fault.
+
+        Raises:
+            ArgumentTypeError: A parameter is missing or unknown, or has the wrong type.
+            ArgumentValueError: There is no such fault, or a parameter has a wrong value.
         """
         kind = _kind(name)
         if isinstance(user, str):
@@ -319,9 +350,18 @@ class Faults:
         return fault
 
     def start_text(self, text: str) -> Fault:
-        """Start the fault that ``text`` describes: ``NAME`` or ``NAME:KEY=VALUE,KEY=VALUE…``.
+        """Start a fault that is described by text, as on the command line.
 
-        The keys are the parameters of ``start``; a boolean is yes or no. Raises like ``start``.
+        Args:
+            text: ``NAME`` or ``NAME:KEY=VALUE,KEY=VALUE…``. The keys are the parameters of ``start``; a
+                boolean is yes or no.
+
+        Returns:
+            The fault.
+
+        Raises:
+            ArgumentTypeError: A parameter is missing or unknown.
+            ArgumentValueError: There is no such fault, or a value is wrong.
         """
         name, _, rest = check_str("fault", text).partition(":")
         kind = _kind(name)
@@ -348,7 +388,7 @@ class Faults:
         return self.start(name, **given)
 
     def stop_all(self) -> None:
-        """Take all faults back."""
+        """End all faults."""
         for fault in self.active:
             self.end(fault)
 
@@ -357,7 +397,7 @@ class Faults:
     def find(
         self, name: str, side: str, user_id: int | None = None, connection: str | None = None
     ) -> Fault | None:
-        """Return the oldest fault of this name that is on for a connection of a user."""
+        """Return the oldest fault of this name that concerns a connection of a user."""
         for fault in self.active:
             is_wanted = fault.name == name and side in fault.sides
             if is_wanted and self.concerns(fault, user_id, connection):
@@ -367,14 +407,14 @@ class Faults:
     def take(
         self, name: str, side: str, user_id: int | None = None, connection: str | None = None
     ) -> Fault | None:
-        """Like ``find``, and count one time."""
+        """Return the same fault as ``find``, and count one time."""
         fault = self.find(name, side, user_id, connection)
         if fault is not None:
             fault.use()
         return fault
 
     def concerns(self, fault: Fault, user_id: int | None, connection: str | None) -> bool:
-        """Whether a fault is about this connection of this user; None is what is not known yet."""
+        """Whether a fault concerns this connection of this user; None: not known yet."""
         if fault.connection is not None and fault.connection != connection:
             return False
         if fault.user is None:
@@ -384,11 +424,11 @@ class Faults:
         return fault.user == user_id
 
     def end(self, fault: Fault) -> None:
-        """End a fault, from any thread."""
+        """End a fault; may be called from any thread."""
         self._run(lambda: self.remove(fault))
 
     def remove(self, fault: Fault) -> None:
-        """End a fault."""
+        """End a fault; to be called on the emulator's thread."""
         with self._lock:
             was_on = fault in self.active
             self.active = tuple(other for other in self.active if other is not fault)
@@ -402,7 +442,7 @@ class Faults:
 
 
 def _nothing(fault: Fault) -> None:
-    """Nobody is connected while the emulator does not run."""
+    """Do nothing: no client is connected while the emulator does not run."""
 
 
 def _kind(name: object) -> Kind:

@@ -1,4 +1,4 @@
-"""Loading: users, dialogs and messages from one JSON document, which names users and dialogs by their names.
+"""Loader: users, dialogs and messages from one JSON document, which refers to users and dialogs by name.
 
 ::
 
@@ -33,7 +33,13 @@ _MESSAGE_FIELDS = frozenset(
 
 @frozen(kw_only=True)
 class LoadReport:
-    """What was loaded: the ids of users by login (or email) and of dialogs by name, how many messages."""
+    """What ``Emulator.load`` has added.
+
+    Attributes:
+        users: The ids of the users by login, and by email.
+        dialogs: The ids of the dialogs by name.
+        messages: The number of messages.
+    """
 
     users: dict[str, int] = field(factory=dict)
     dialogs: dict[str, str] = field(factory=dict)
@@ -41,7 +47,7 @@ class LoadReport:
 
 
 def read_document(source: str | os.PathLike[str] | Mapping[str, Any]) -> tuple[str, Any]:
-    """Return where a document comes from, for errors, and the document. Raises OSError if unreadable."""
+    """Return a document and, before it, the prefix of errors in it: the path. Raise OSError if unreadable."""
     if isinstance(source, Mapping):
         return "", source
     path = os.fspath(source)
@@ -56,15 +62,15 @@ def read_document(source: str | os.PathLike[str] | Mapping[str, Any]) -> tuple[s
 
 
 class Loader:
-    """Puts one document into a service."""
+    """Loads one document into a service."""
 
-    def __init__(self, filling: Seeder) -> None:
-        self._filling = filling
+    def __init__(self, seeder: Seeder) -> None:
+        self._seeder = seeder
         self._users: dict[str, int] = {}
         self._dialogs: dict[str, str] = {}
 
     def load(self, document: Any) -> LoadReport:
-        """Make what the document holds; an error names the place. The caller sees to all or nothing."""
+        """Add what the document holds; an error names its place. The caller opens the transaction."""
         parts = _mapping(document, frozenset(_PARTS))
         for place, user in _items(parts, "users"):
             with _at(place):
@@ -77,7 +83,7 @@ class Loader:
         )
 
     def _user(self, user: Mapping[str, Any]) -> None:
-        user_id = self._filling.user(user)
+        user_id = self._seeder.user(user)
         for name in ("login", "email"):
             if user.get(name):
                 self._users[user[name]] = user_id
@@ -86,7 +92,7 @@ class Loader:
         kind, name = dialog.get("type", "group"), dialog.get("name")
         if isinstance(name, str) and name in self._dialogs:
             raise ArgumentValueError(f"name: another dialog is called {name!r}")
-        dialog_id = self._filling.dialog(
+        dialog_id = self._seeder.dialog(
             kind,
             self._user_id("owner", dialog.get("owner")),
             self._user_ids("occupants", dialog.get("occupants", [])),
@@ -99,7 +105,7 @@ class Loader:
             self._dialogs[name] = dialog_id
 
     def _all_messages(self, parts: Mapping[str, Any]) -> int:
-        # each dialog's messages at once, which is what makes many of them quick
+        # One call for all messages of a dialog is much faster than a call for each message.
         by_dialog: dict[str, list[tuple[str, dict[str, Any]]]] = {}
         count = 0
         for place, message in _items(parts, "messages"):
@@ -111,7 +117,7 @@ class Loader:
             count += 1
         for dialog_id, rows in by_dialog.items():
             try:
-                self._filling.messages(dialog_id, [row for _, row in rows])
+                self._seeder.messages(dialog_id, [row for _, row in rows])
             except (ArgumentTypeError, ArgumentValueError) as error:
                 raise type(error)(_in_document(str(error), [place for place, _ in rows])) from None
         return count
@@ -143,7 +149,7 @@ class Loader:
             pair = self._user_ids("dialog", reference)
             if len(set(pair)) != 2:
                 raise ArgumentValueError("dialog must be a name, or a list of two logins")
-            return self._filling.dialog("private", pair[0], pair[1:])
+            return self._seeder.dialog("private", pair[0], pair[1:])
         found = self._dialogs.get(reference) if isinstance(reference, str) else None
         if found is None:
             raise ArgumentValueError(f"dialog: the document has no dialog {reference!r}")
@@ -159,7 +165,7 @@ def _at(place: str) -> Iterator[None]:
 
 
 def _in_document(text: str, places: list[str]) -> str:
-    """Turn "messages[0].…", a place among one dialog's messages, into the place in the document."""
+    """Turn "messages[0].…", a place among the messages of one dialog, into the place in the document."""
     number, bracket, rest = text.removeprefix("messages[").partition("]")
     return f"{places[int(number)]}{rest}" if bracket and number.isdigit() else text
 

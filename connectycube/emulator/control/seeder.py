@@ -1,7 +1,7 @@
-"""Seeder: users, dialogs and messages put into a service by hand, checked as far as a program can err.
+"""Seeder: adds users, dialogs and messages that a program gives, after checking them.
 
-What the service would refuse raises ArgumentValueError, what has the wrong type ArgumentTypeError; both
-name the argument.
+A value that the service would refuse raises ArgumentValueError, and a value of the wrong type
+ArgumentTypeError. Both name the argument.
 """
 
 from __future__ import annotations
@@ -34,14 +34,14 @@ _MESSAGE_FIELDS = frozenset(
 
 
 class Seeder:
-    """Puts things into the service that these rules belong to."""
+    """Adds to the service by the rules for accounts and conversations."""
 
     def __init__(self, accounts: Accounts, conversations: Conversations) -> None:
         self._accounts = accounts
         self._conversations = conversations
 
     def user(self, fields: Mapping[str, Any]) -> int:
-        """Make a user as a sign-up does; return the id."""
+        """Add a user as a sign-up does; return the id."""
         unknown = fields.keys() - _USER_FIELDS
         if unknown:
             raise ArgumentValueError(f"{min(unknown, key=str)} is no field of a user")
@@ -61,7 +61,7 @@ class Seeder:
         description: str | None = None,
         photo: str | None = None,
     ) -> str:
-        """Make a dialog; return the id, that of the existing one for a pair that has its dialog."""
+        """Add a dialog and return the id; two users with a private dialog keep the one they have."""
         check_one_of("kind", kind, _KINDS)
         occupants = check_list("occupants_ids", occupants_ids, "ids of users")
         admins = check_list("admins_ids", admins_ids, "ids of users")
@@ -104,7 +104,7 @@ class Seeder:
     # --- messages -------------------------------------------------------------------------------
 
     def messages(self, dialog_id: str, messages: Iterable[Mapping[str, Any]]) -> list[str]:
-        """Store messages of long ago in a dialog, all or none; return their ids."""
+        """Add messages to a dialog's history, all or none; return their ids."""
         dialog = self._conversations.store.dialog(check_str("dialog_id", dialog_id))
         if dialog is None:
             raise ArgumentValueError(f"dialog_id: there is no dialog {dialog_id}")
@@ -118,23 +118,23 @@ class Seeder:
 
     def _drafts(self, dialog: Row, messages: Sequence[Any]) -> list[BackdatedMessage]:
         users = self._writers(dialog)
-        known: set[frozenset[int]] = set()  # sets of readers that were checked
+        checked: set[frozenset[int]] = set()  # most messages have the same readers
         drafts = []
         for place, message in enumerate(messages):
             try:
-                draft = _past_draft(message)
+                draft = _backdated(message)
                 if draft.sender_id not in users:
                     raise ArgumentValueError(f"sender_id: {draft.sender_id} is not in the dialog")
-                if draft.read_ids not in known:
+                if draft.read_ids not in checked:
                     _check_readers(draft.read_ids, users)
-                    known.add(draft.read_ids)
+                    checked.add(draft.read_ids)
             except (ArgumentTypeError, ArgumentValueError) as error:
                 raise type(error)(f"messages[{place}]: {error}") from None
             drafts.append(draft)
         return drafts
 
     def _writers(self, dialog: Row) -> set[int]:
-        # Who wrote may have left since, except where nobody can leave.
+        # A sender may have left the dialog since, except a private one, which no user can leave.
         if dialog["type"] == PRIVATE:
             return set(self._conversations.members(dialog))
         return {user["id"] for user in self._accounts.all_users()}
@@ -146,9 +146,9 @@ def _check_readers(readers: frozenset[int], users: set[int]) -> None:
         raise ArgumentValueError(f"read_ids: {strangers[0]} is not in the dialog")
 
 
-def _past_draft(message: Any) -> BackdatedMessage:
+def _backdated(message: Any) -> BackdatedMessage:
     if not isinstance(message, Mapping):
-        raise ArgumentTypeError(f"sender_id is wanted in a mapping, not {type(message).__name__}")
+        raise ArgumentTypeError(f"must be a mapping with sender_id, not {type(message).__name__}")
     unknown = message.keys() - _MESSAGE_FIELDS
     if unknown:
         raise ArgumentValueError(f"{min(unknown, key=str)} is no field of a message")

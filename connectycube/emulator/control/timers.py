@@ -1,4 +1,4 @@
-"""Timers: what is to happen later, by the emulator's clock."""
+"""Timers: callbacks that run later, by the emulator's clock."""
 
 from __future__ import annotations
 
@@ -16,38 +16,40 @@ _log = logging.getLogger(__name__)
 
 
 class Timer:
-    """One thing that is to happen."""
+    """A callback that runs once, unless it is cancelled."""
 
     def __init__(self, callback: Callable[[], object]) -> None:
         self._callback: Callable[[], object] | None = callback
 
     def cancel(self) -> None:
-        """Let it not happen."""
+        """Do not run the callback."""
         self._callback = None
 
     def run(self) -> None:
-        """Let it happen, once."""
+        """Run the callback, unless it has run or was cancelled."""
         callback, self._callback = self._callback, None
         if callback is not None:
             callback()
 
 
 class Timers:
-    """Runs timers when real time, or ``advance``, brings them due; to be used on one event loop.
+    """Runs timers when they become due, by real time or by ``advance``; for one event loop.
 
-    Their time is the loop's, which no change of the machine's clock disturbs, plus what the emulator's
-    clock was advanced by.
+    Their time is that of the loop, which a change of the machine's clock does not disturb, plus the seconds
+    by which the emulator's clock was advanced.
     """
 
     def __init__(self, loop: asyncio.AbstractEventLoop, clock: EmulatorClock) -> None:
         self._loop = loop
         self._clock = clock
         self._heap: list[tuple[float, int, Timer]] = []
-        self._numbers = itertools.count()  # of two that are due at once the older is first
+        self._numbers = (
+            itertools.count()
+        )  # of two timers that are due at once, the older runs first
         self._armed: asyncio.TimerHandle | None = None
 
     def now(self) -> float:
-        """Return seconds on a clock that only goes forward."""
+        """Return seconds on a clock that never goes back."""
         return self._loop.time() + self._clock.advanced
 
     def schedule(self, seconds: float, callback: Callable[[], object]) -> Timer:
@@ -60,7 +62,7 @@ class Timers:
         return timer
 
     def advance(self, seconds: float) -> None:
-        """Move the clock forward, through the moments at which something is due."""
+        """Move the clock forward; each timer on the way runs at its own time."""
         now, end = self._loop.time(), self._clock.advanced + seconds
         while self._heap and self._heap[0][0] <= now + end:
             due, _, timer = heapq.heappop(self._heap)
@@ -70,7 +72,7 @@ class Timers:
         self._arm()
 
     def rewind(self) -> None:
-        """Take back what the clock was advanced by; what is to happen comes no sooner and no later."""
+        """Set the clock back to real time; the timers keep their distance."""
         advanced = self._clock.advanced
         self._heap = [(due - advanced, number, timer) for due, number, timer in self._heap]
         self._clock.move(-advanced)
@@ -85,7 +87,7 @@ class Timers:
             self._armed = self._loop.call_at(due, self._wake)
 
     def _wake(self) -> None:
-        # The loop may wake a moment early, by the resolution of its clock: what it woke for is due.
+        # The loop may call a moment early, by the resolution of its clock. The first timer counts as due.
         due = max(self._heap[0][0], self.now())
         while self._heap and self._heap[0][0] <= due:
             _run(heapq.heappop(self._heap)[2])
@@ -95,5 +97,5 @@ class Timers:
 def _run(timer: Timer) -> None:
     try:
         timer.run()
-    except Exception:  # noqa: BLE001  (one that fails must not keep the others from happening)
+    except Exception:  # noqa: BLE001  (a timer that fails must not stop the others)
         _log.exception("a timer of the emulator failed")

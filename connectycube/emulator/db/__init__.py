@@ -1,1 +1,1 @@
-"""The database and its statements: one file of SQLite, or memory."""
+"""The database, on disk or in memory, and the statements on its tables."""

@@ -1,7 +1,7 @@
 """Conversation store: the tables of dialogs and messages, and the statements on them.
 
-The rules are elsewhere. ``where`` and ``order`` are our own SQL, on ``d`` for dialogs and ``m`` for
-messages. Times are unix seconds.
+The rules are in ``domain``. ``where`` and ``order`` are SQL of the emulator, never user input; dialogs are
+``d`` in it, and messages ``m``. Times are unix seconds.
 """
 
 from __future__ import annotations
@@ -26,12 +26,12 @@ CREATE TABLE IF NOT EXISTS dialogs (
     last_message_date_sent INTEGER
 );
 CREATE INDEX IF NOT EXISTS broadcasts ON dialogs (type) WHERE type = 1;
-CREATE TABLE IF NOT EXISTS occupants ( -- of a broadcast: owner and admins alone
+CREATE TABLE IF NOT EXISTS occupants ( -- of a broadcast: only owner and admins
     dialog_id TEXT NOT NULL, user_id INTEGER NOT NULL, admin INTEGER NOT NULL DEFAULT 0,
     PRIMARY KEY (dialog_id, user_id)
 ) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS occupants_of_user ON occupants (user_id, dialog_id);
-CREATE TABLE IF NOT EXISTS preferences ( -- of one user for one dialog; no row: the defaults
+CREATE TABLE IF NOT EXISTS preferences ( -- of one user for one dialog; defaults without a row
     dialog_id TEXT NOT NULL, user_id INTEGER NOT NULL,
     notifications INTEGER NOT NULL DEFAULT 1,
     hidden INTEGER NOT NULL DEFAULT 0, -- deleted for this user, until the next message
@@ -46,7 +46,7 @@ CREATE TABLE IF NOT EXISTS messages (
     attachments TEXT NOT NULL, custom TEXT NOT NULL
 );
 CREATE INDEX IF NOT EXISTS messages_of_dialog ON messages (dialog_id, date_sent, seq);
-CREATE TABLE IF NOT EXISTS receipts ( -- whom a message is for, sender included, or who has seen it
+CREATE TABLE IF NOT EXISTS receipts ( -- of the sender, each recipient and each reader
     message_id TEXT NOT NULL, user_id INTEGER NOT NULL, dialog_id TEXT NOT NULL,
     delivered INTEGER NOT NULL, read INTEGER NOT NULL,
     PRIMARY KEY (message_id, user_id)
@@ -86,7 +86,7 @@ class ConversationStore:
     def add_dialog(
         self, values: Mapping[str, Any], occupants: Iterable[int], admins: Iterable[int] = ()
     ) -> bool:
-        """Insert a dialog with its occupants; return False when the pair has its dialog already."""
+        """Insert a dialog with its occupants; return False for a pair that has a private dialog."""
         with self._db.transaction():
             if self._db.insert("dialogs", values, verb="INSERT OR IGNORE").rowcount == 0:
                 return False
@@ -171,7 +171,7 @@ class ConversationStore:
         return self._db.count("occupants", "dialog_id = ?", (dialog_id,))
 
     def forget_user(self, user_id: int) -> None:
-        """Let a user who is deleted leave all dialogs but the private ones, which the other keeps."""
+        """Remove a deleted user from all dialogs but the private ones, which the other user keeps."""
         with self._db.transaction():
             self._db.run(
                 "DELETE FROM occupants WHERE user_id = ? AND dialog_id IN"
@@ -231,7 +231,7 @@ class ConversationStore:
         )
 
     def muted_by(self, dialog_id: str) -> set[int]:
-        """Return who wants no notifications from a dialog."""
+        """Return the users that want no notifications from a dialog."""
         rows = self._db.all(
             "SELECT user_id FROM preferences WHERE dialog_id = ? AND NOT notifications",
             (dialog_id,),
@@ -243,7 +243,7 @@ class ConversationStore:
     def add_message(self, values: Mapping[str, Any], recipients: Iterable[int]) -> bool:
         """Insert a message; return False when a message with this id is stored already.
 
-        Those who had deleted its dialog for themselves see it again.
+        The dialog becomes visible again to the users that had deleted it for themselves.
         """
         sender, dialog_id = values["sender_id"], values["dialog_id"]
         with self._db.transaction():
@@ -299,7 +299,7 @@ class ConversationStore:
         )
 
     def update_message(self, message_id: str, values: Mapping[str, Any]) -> None:
-        """Change columns of a message; its dialog shows a new body if the message is the last."""
+        """Change columns of a message; the dialog shows the new body if this is its last message."""
         with self._db.transaction():
             self._db.update("messages", message_id, values)
             if "message" in values:
@@ -326,7 +326,7 @@ class ConversationStore:
     ) -> list[Row]:
         """Return a page of a dialog's messages with ``delivered_ids``, ``read_ids`` and ``reactions``.
 
-        Without those that ``reader`` has deleted for himself or herself.
+        Messages that ``reader`` has deleted for himself or herself are left out.
         """
         return self._whole(
             self._db.all(
@@ -339,7 +339,7 @@ class ConversationStore:
     def count_messages(
         self, dialog_id: str, where: str, values: Sequence[Any], *, reader: int | None = None
     ) -> int:
-        """Return how many messages of a dialog ``messages`` would give."""
+        """Return how many messages ``messages`` would return without a limit."""
         return self._db.count(
             "messages m",
             f"m.dialog_id = ? AND {_NOT_REMOVED} AND {where}",
@@ -371,7 +371,7 @@ class ConversationStore:
         )
 
     def remove_messages(self, user_id: int, dialog_id: str, message_id: str | None = None) -> None:
-        """Hide a message, or all that a dialog has now, from one user."""
+        """Hide a message, or all messages that a dialog has now, from one user."""
         self._db.run(
             "INSERT OR IGNORE INTO removals SELECT ?, id, dialog_id FROM messages"
             " WHERE dialog_id = ? AND coalesce(id = ?, 1)",
@@ -381,7 +381,7 @@ class ConversationStore:
         )
 
     def delete_messages(self, dialog_id: str, message_id: str | None = None) -> None:
-        """Delete a message, or all of a dialog, for everybody; the dialog shows the last that is left."""
+        """Delete a message, or all of a dialog, for everybody; the dialog shows its new last message."""
         with self._db.transaction():
             self._delete_messages("dialog_id = ? AND coalesce(id = ?, 1)", (dialog_id, message_id))
             last = self._db.one(
@@ -424,9 +424,9 @@ class ConversationStore:
     # --- receipts -------------------------------------------------------------------------------
 
     def mark(self, message_ids: Sequence[str], user_id: int, *, read: bool, now: int) -> None:
-        """Note that messages were delivered to a user, and read if ``read``; what is known stays.
+        """Note that a user has received messages, or read them; what was noted before stays.
 
-        Messages of dialogs that the user is not in are left as they are.
+        Messages of dialogs that the user is not in do not change.
         """
         column = "read" if read else "delivered"
         for ids in _slices(message_ids):
@@ -457,7 +457,7 @@ class ConversationStore:
             self._db.run(f"UPDATE messages SET updated_at = ? WHERE id IN ({marks})", now, *ids)
 
     def unread_counts(self, user_id: int, dialog_id: str | None = None) -> dict[str, int]:
-        """Return the number of unread messages by dialog, or of one; those without any are left out."""
+        """Return the number of unread messages by dialog, of all or one; dialogs without any are left out."""
         rows = self._db.all(
             "SELECT dialog_id, count(*) AS n FROM receipts r WHERE user_id = ? AND read = 0"
             f" AND dialog_id {'IN' if dialog_id is None else '= ? AND dialog_id IN'}"
@@ -469,13 +469,13 @@ class ConversationStore:
         return {row["dialog_id"]: row["n"] for row in rows}
 
     def receipts(self, message_id: str) -> list[Row]:
-        """Return user_id, delivered and read of everyone a message is for."""
+        """Return user_id, delivered and read of each user a message is for."""
         return self._db.all("SELECT * FROM receipts WHERE message_id = ?", (message_id,))
 
     # --- reactions ------------------------------------------------------------------------------
 
     def react(self, message_id: str, user_id: int, *, add: str | None, remove: str | None) -> bool:
-        """Take back a reaction of a user and set another; return False when nothing changed."""
+        """Remove a user's reaction and set another; return False when nothing changed."""
         with self._db.transaction():
             changed = self._db.run(
                 "DELETE FROM reactions WHERE message_id = ? AND user_id = ? AND type = ?",

@@ -1,7 +1,7 @@
-"""Database: the file of the emulator's state, and short words for statements on its one connection.
+"""Database: the SQLite file of the emulator's state, and methods for statements on its one connection.
 
 A database on disk has one owner at a time. Every statement commits by itself unless it is part of a
-transaction, and what was committed outlives a kill of the process. (SQLite: write-ahead log.)
+transaction. A committed change outlives a kill of the process. (SQLite: write-ahead log.)
 """
 
 from __future__ import annotations
@@ -18,17 +18,17 @@ __all__ = ["Database", "Row"]
 Row = dict[str, Any]
 
 _IN_MEMORY = ":memory:"
-# What SQLite keeps in a file's header for programs: whose file it is, and in which form.
+# SQLite keeps two numbers of the application in the header of a file: the program, and its format.
 _APPLICATION = 0x43756265
 _FORMAT = 1
 _FACTS = "CREATE TABLE IF NOT EXISTS facts (name TEXT PRIMARY KEY, value TEXT NOT NULL)"
 
 
 class Database:
-    """One connection; each table's owner brings its own schema. Names of tables and columns are ours."""
+    """One connection. Each table's owner brings the schema; names of tables and columns are never input."""
 
     def __init__(self, path: str = _IN_MEMORY) -> None:
-        """Open a file, or make it; raise OSError if it is in use, ArgumentValueError if it is not ours."""
+        """Open or create a file; raise OSError if it is in use, ArgumentValueError if it is foreign."""
         try:
             self.connection = sqlite3.connect(
                 path, isolation_level=None, check_same_thread=False, timeout=0
@@ -37,13 +37,13 @@ class Database:
             raise OSError(f"{path}: {error}") from error
         self.connection.row_factory = sqlite3.Row
         try:
-            self._own(path)
+            self._lock(path)
         except BaseException:
             self.connection.close()
             raise
         self.create(_FACTS)
 
-    def _own(self, path: str) -> None:
+    def _lock(self, path: str) -> None:
         try:
             self.run("PRAGMA locking_mode = EXCLUSIVE")
             self._check_format(path)
@@ -74,30 +74,30 @@ class Database:
         return int(self.connection.execute(f"PRAGMA {name}").fetchone()[0])
 
     def close(self) -> None:
-        """Close the connection; a file is free for others then."""
+        """Close the connection; another emulator can open the file then."""
         self.connection.close()
 
     def fact(self, name: str, value: str) -> str:
-        """Return what is known under this name; it is ``value`` from now on if nothing was."""
+        """Return the value of a name; a new name gets ``value`` and keeps it."""
         self.insert("facts", {"name": name, "value": value}, verb="INSERT OR IGNORE")
         row = self.one("SELECT value FROM facts WHERE name = ?", name)
         assert row is not None
         return str(row["value"])
 
     def wipe(self) -> None:
-        """Empty every table; ids start anew."""
+        """Delete all rows; ids start at 1 again."""
         tables = self.all("SELECT name FROM sqlite_master WHERE type = 'table'")
         with self.transaction():
             for table in tables:
                 self.run(f"DELETE FROM {table['name']}")
 
     def create(self, schema: str) -> None:
-        """Make the tables of a schema whose statements say IF NOT EXISTS."""
+        """Create the tables of a schema; its statements say IF NOT EXISTS."""
         self.connection.executescript(schema)
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
-        """Commit all of the statements inside, or none; one inside another is part of it."""
+        """Commit all statements inside, or none; a transaction inside another is a part of it."""
         if self.connection.in_transaction:
             yield
             return

@@ -1,7 +1,7 @@
-"""Store: users, REST sessions and undelivered stanzas, and the database that other owners of tables share.
+"""Store: users, REST sessions and undelivered stanzas, and the database that all tables share.
 
-The rules of the service are elsewhere; here are tables and the statements on them. One thread uses a
-store. Every statement commits by itself, so that a database on disk survives a kill at any moment.
+The store holds tables and the statements on them; the rules of the service are in ``domain``. One thread
+uses a store. Every statement commits by itself, so a database on disk survives a kill at any moment.
 Times are unix seconds.
 """
 
@@ -124,14 +124,14 @@ class Store:
         """Delete the REST sessions that have expired."""
         self._db.execute("DELETE FROM sessions WHERE expires_at <= ?", (now,))
 
-    # --- stanzas kept for users without a connection ----------------------------------------------
+    # --- stanzas for users who are offline -------------------------------------------------------
 
     def add_offline(self, user_id: int, stanza: str, now: float) -> None:
         """Keep a stanza for a user."""
         self._insert("offline", {"user_id": user_id, "stanza": stanza, "received_at": now})
 
     def take_offline(self, user_id: int) -> list[Row]:
-        """Return and delete what was kept for a user, oldest first."""
+        """Return and delete the stanzas kept for a user, oldest first."""
         rows = self._all("SELECT * FROM offline WHERE user_id = ? ORDER BY seq", (user_id,))
         if rows:
             self._db.execute(

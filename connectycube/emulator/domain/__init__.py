@@ -1,1 +1,1 @@
-"""The rules of the service: users, dialogs, messages, files' owners; no socket, no thread, no stanza."""
+"""The rules of the service for users, dialogs, messages and the rest, without sockets and stanzas."""

@@ -32,11 +32,11 @@ _TEXTS = (
 )
 _NUMBERS = ("external_user_id", "blob_id", "timezone")
 _FIELDS = (*_TEXTS, *_NUMBERS, "user_tags")
-# Ids of other systems, which some clients write as numbers.
+# Ids of other systems. Some clients write them as numbers.
 _FOREIGN_IDS = ("external_id", "facebook_id", "twitter_id")
 _MOST_TAGS = 5
 _GUEST_LOGIN = "guest_login_"
-# A few hundred microseconds: an emulator's users are not worth an attack, but its speed matters.
+# A few hundred microseconds: the passwords of an emulator are no secret, but its speed matters.
 _PBKDF2_ROUNDS = 500
 _EMAIL = re.compile(r"[^@\s]+@[^@\s]+\.[^@\s]+")
 
@@ -49,7 +49,7 @@ USER_COLUMNS: dict[str, str] = {
 
 
 class Accounts:
-    """The rules for users and sessions."""
+    """The rules for users and REST sessions."""
 
     def __init__(self, store: Store, settings: Settings, clock: Clock) -> None:
         self._store = store
@@ -64,7 +64,7 @@ class Accounts:
     # --- users ----------------------------------------------------------------------------------
 
     def sign_up(self, fields: Mapping[str, Any]) -> Row:
-        """Make a user of login and/or email, password and optional fields; return it."""
+        """Create a user from a login or an email, a password and optional fields; return it."""
         if _text(fields, "login") is None and _text(fields, "email") is None:
             raise ApiError(422, "login or email is required")
         if _text(fields, "password") is None:
@@ -100,7 +100,7 @@ class Accounts:
         return login, email, password
 
     def _kept(self, fields: Mapping[str, Any], user_id: int | None = None) -> dict[str, Any]:
-        # what of a request is kept in the column of optional fields; None empties a field
+        # the values for the column of optional fields; None empties a field
         kept: dict[str, Any] = {}
         for name in _FIELDS:
             if name in fields and name != "user_tags":
@@ -147,7 +147,7 @@ class Accounts:
         limit: int = -1,
         skip: int = 0,
     ) -> list[Row]:
-        """Return the users that fulfil a condition; ``where`` and ``order`` are our own SQL."""
+        """Return the users that fulfil a condition; ``where`` and ``order`` are SQL, never user input."""
         rows = self._db.all(
             f"SELECT * FROM users WHERE {where} ORDER BY {order} LIMIT ? OFFSET ?",
             (*values, limit, skip),
@@ -183,7 +183,7 @@ class Accounts:
         return self.user(user_id)
 
     def _check_old_password(self, user: Row, old: str | None) -> None:
-        # a user of a social network has none, and sets the first one
+        # a user of a social network has no password, and sets the first one
         if user["password"] is None:
             return
         if old is None:
@@ -196,21 +196,21 @@ class Accounts:
         self._on_user_deleted.append(forget)
 
     def delete_user(self, user_id: int) -> None:
-        """Delete a user, the user's sessions, and what others keep about the user."""
+        """Delete a user, the user's sessions, and what the other parts of the service keep about the user."""
         for forget in self._on_user_deleted:
             forget(user_id)
         self._db.run("DELETE FROM sessions WHERE user_id = ?", user_id)
         self._db.run("DELETE FROM users WHERE id = ?", user_id)
 
     def reset_password(self, email: str) -> None:
-        """Send the email with the reset link: ``reset_emails`` notes to whom."""
+        """Note in ``reset_emails`` that the service would send an email with a reset link."""
         self.user_by("email", email)
         self.reset_emails.append(email)
 
-    # --- who somebody is --------------------------------------------------------------------------
+    # --- authentication ---------------------------------------------------------------------------
 
     def authenticate(self, request: Mapping[str, Any], *, create: bool) -> Row:
-        """Return the user whose login or email and password these are; make one if ``create``.
+        """Return the user with this login or email and password; create an unknown one if ``create``.
 
         With a custom identity provider, a login may be a token of that provider.
         """
@@ -275,7 +275,7 @@ class Accounts:
     # --- sessions -------------------------------------------------------------------------------
 
     def create_session(self, request: Mapping[str, Any]) -> Row:
-        """Make a session for the application, or for one of its users."""
+        """Create a session for the application, or for one of its users."""
         self.application.check_request(request)
         credentials = request.get("user")
         if credentials is not None and not isinstance(credentials, dict):
@@ -303,15 +303,15 @@ class Accounts:
             nonce=str(request.get("nonce", "")) or None,
             created_at=int(now),
             updated_at=int(now),
-            # a guest ends a whole number of seconds after it was made, the session with it
+            # a guest and its session end together, and a user is dated in whole seconds
             expires_at=(int(now) if guest else now) + lives,
         )
         return self.session(token)
 
     def end_expired(self) -> None:
-        """Delete the guests whose time is over, and the sessions that have expired."""
+        """Delete the guests and the sessions that have expired."""
         now = self._clock.time()
-        # the range of logins lets SQLite find guests by the index of logins
+        # With a range of logins SQLite finds the guests in the index.
         for guest in self.find(
             "login BETWEEN ? AND ? AND json_extract(fields, '$.is_guest') AND created_at <= ?",
             [_GUEST_LOGIN, f"{_GUEST_LOGIN}~", now - self._settings.guest_seconds],
@@ -320,9 +320,9 @@ class Accounts:
         self._store.delete_expired_sessions(now)
 
     def session(self, token: str) -> Row:
-        """Return the live session of this token, its life prolonged: every request does that.
+        """Return the session of this token, and prolong it, as every request does.
 
-        A guest's session is not prolonged; the guest ends with it.
+        The session of a guest is not prolonged. It ends with the guest.
         """
         now = self._clock.time()
         row = self._store.session(token) if token else None
@@ -337,7 +337,7 @@ class Accounts:
         return row
 
     def log_in(self, session: Row, request: Mapping[str, Any]) -> Row:
-        """Make a session the session of a user; return the user."""
+        """Log a user in to a session of the application; return the user."""
         if request.get("provider") is not None:
             user = self._of_provider(request)
         else:
@@ -346,7 +346,7 @@ class Accounts:
         return user
 
     def log_out(self, session: Row) -> None:
-        """Make a user's session one of the application alone."""
+        """Log the user out; the session remains one of the application."""
         self._change_user(session, None)
 
     def _change_user(self, session: Row, user_id: int | None) -> None:
@@ -450,7 +450,7 @@ def _optional(fields: Mapping[str, Any], name: str) -> str | int | None:
 
 
 def _small(number: int | None) -> int | None:
-    # what a column holds
+    # a column of SQLite holds 64 bits
     return number if number is not None and abs(number) <= LARGEST_INTEGER else None
 
 

@@ -1,6 +1,6 @@
-"""Address book: the contacts of users, by device, and who of them is a user.
+"""Address book: the contacts that users upload, by device. (Server documentation: Address Book API.)
 
-(Server documentation: Address Book API.) A user's global address book is that of all devices together.
+The global address book of a user is that of all devices together.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ __all__ = ["AddressBook", "UploadResult", "phone_digits"]
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS contacts (
-    user_id INTEGER NOT NULL, udid TEXT NOT NULL, -- udid "": uploaded for no device
+    user_id INTEGER NOT NULL, udid TEXT NOT NULL, -- udid "": uploaded without a device
     phone TEXT NOT NULL, name TEXT NOT NULL,
     PRIMARY KEY (user_id, udid, phone)
 ) WITHOUT ROWID;
@@ -27,7 +27,7 @@ _PHONE = re.compile(r"\+?[0-9]+", re.ASCII)
 
 @define
 class UploadResult:
-    """What an upload did; ``rejected`` is by the contact's place in the request."""
+    """The outcome of an upload; ``rejected`` has the reasons by the contact's place in the request."""
 
     created: int = 0
     updated: int = 0
@@ -36,7 +36,7 @@ class UploadResult:
 
 
 class AddressBook:
-    """The contacts and the rules for them. Phone numbers are kept as digits."""
+    """The contacts and the rules for them. Phone numbers are stored as digits."""
 
     def __init__(self, database: Database) -> None:
         self._db = database
@@ -45,7 +45,7 @@ class AddressBook:
     def upload(
         self, user_id: int, contacts: Sequence[Any], *, udid: str | None, force: bool
     ) -> UploadResult:
-        """Create, update and remove contacts; with ``force`` those that are not named go too."""
+        """Create, update and remove contacts; with ``force`` all contacts that are not named are removed."""
         result = UploadResult()
         kept: set[str] = set()
         with self._db.transaction():
@@ -103,7 +103,7 @@ class AddressBook:
 
 
 def phone_digits(phone: str) -> str:
-    """Return a phone number's digits, by which numbers are compared."""
+    """Return the digits of a phone number; two numbers are equal if their digits are."""
     return re.sub(r"[^0-9]", "", phone)
 
 

@@ -1,4 +1,4 @@
-"""ApiError and its kinds: how a rule of the service says no, on either wire."""
+"""ApiError: a rule of the service refuses a request, over REST or XMPP."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class ApiError(Exception):
 
     @classmethod
     def no_session(cls) -> ApiError:
-        """The answer to a token that is unknown, expired or missing; clients match it word by word."""
+        """The answer to a token that is unknown, expired or missing; clients compare its text."""
         return cls(401, NO_SESSION)
 
     @classmethod

@@ -1,4 +1,4 @@
-"""Application: whether a request comes from the application, by its key and its signature.
+"""Application: checks that a request comes from the application, by its key and its signature.
 
 (Server documentation: Auth API; the signature is that of SDKs before 3.0.)
 """
@@ -31,7 +31,7 @@ class Application:
             raise ApiError(401, "CB-AuthKey is not this application's authorization key")
 
     def check_request(self, request: Mapping[str, Any]) -> None:
-        """Refuse a session request that is not the application's, or wrongly signed."""
+        """Refuse a session request of another application, or with a wrong signature."""
         missing = [name for name in ("application_id", "auth_key") if not request.get(name)]
         if missing:
             raise ApiError(422, errors={name: ["is required"] for name in missing})

@@ -18,7 +18,7 @@ from .times import iso_time
 __all__ = ["ConversationJson"]
 
 VIEWED = frozenset((BROADCAST, PUBLIC))
-"""The types whose messages have a number of views in place of receipts."""
+"""The types of dialog whose messages have a number of views in place of receipts."""
 
 
 class ConversationJson:
@@ -38,7 +38,7 @@ class ConversationJson:
     def _dialog(self, row: Row, user_id: int, unread: int) -> dict[str, Any]:
         store, dialog_id = self._conversations, row["id"]
         private, viewed = row["type"] == PRIVATE, row["type"] in VIEWED
-        # A public dialog can have more occupants than one wants to read for each line of a list.
+        # A public dialog can have too many occupants to read them for each item of a list.
         ids = [] if viewed else [entry["user_id"] for entry in store.occupants(dialog_id)]
         count = (
             {"occupants_count": store.count_occupants(dialog_id)} if row["type"] == PUBLIC else {}
@@ -90,7 +90,7 @@ class ConversationJson:
         return "delivered" if any(receipt["delivered"] for receipt in receipts) else "sent"
 
     def messages(self, rows: Sequence[Row], user_id: int) -> list[dict[str, Any]]:
-        """Write messages, whose rows have their receipts and reactions, for one reader."""
+        """Write messages for one reader; their rows have receipts and reactions."""
         viewed = {
             dialog_id: dialog is not None and dialog["type"] in VIEWED
             for dialog_id in {row["dialog_id"] for row in rows}

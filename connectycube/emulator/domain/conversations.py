@@ -31,7 +31,7 @@ __all__ = [
 
 @frozen(kw_only=True)
 class NewMessage:
-    """A message that is about to be stored. ``date_sent`` is unix seconds, None for now."""
+    """A message that is to be stored; ``date_sent`` is unix seconds, None for the current time."""
 
     id: str | None = None
     body: str | None = None
@@ -42,7 +42,7 @@ class NewMessage:
 
 @frozen(kw_only=True)
 class BackdatedMessage:
-    """A message of long ago, with its sender and those who have read it."""
+    """A message for the history, with its sender and the users that have read it."""
 
     sender_id: int
     draft: NewMessage
@@ -50,16 +50,16 @@ class BackdatedMessage:
 
 
 class ChatDelivery(Protocol):
-    """What shows a change that came by REST to those who are connected to the chat."""
+    """Shows the changes that are made over REST to the clients of the chat."""
 
     def send_to_chat(self, dialog: Row, message: Row, *, markable: bool) -> None:
-        """Deliver a stored message to the connections of those it is for."""
+        """Deliver a stored message to the connections of its recipients."""
 
     def show_edit(self, dialog: Row, message: Row, body: str) -> None:
-        """Tell the others that a message has a new body."""
+        """Tell the other users that a message has a new body."""
 
     def show_deletion(self, dialog: Row, message: Row, user_id: int) -> None:
-        """Tell the others that a user deleted a message for everybody."""
+        """Tell the other users that a user deleted a message for everybody."""
 
     def show_reaction(
         self, dialog: Row, message: Row, user_id: int, *, add: str | None, remove: str | None
@@ -67,7 +67,7 @@ class ChatDelivery(Protocol):
         """Tell everybody in the dialog that a user's reaction changed."""
 
     def show_dialog_change(self, dialog_id: str, user_id: int | None) -> None:
-        """Show those in a dialog's room what a user changed: roles, occupants, or that it is gone."""
+        """Tell the occupants of a dialog's room what a user changed: roles, occupants, or its end."""
 
     def send_system_message(
         self, sender: int, recipient: int, message_id: str, params: Mapping[str, Any]
@@ -87,7 +87,7 @@ class Conversations:
         self._ids = ObjectIds()
 
     def new_id(self) -> str:
-        """Return a fresh dialog or message id."""
+        """Return a new id for a dialog or message."""
         return self._ids.new(self._clock.time())
 
     def now(self) -> int:
@@ -97,9 +97,9 @@ class Conversations:
     # --- dialogs --------------------------------------------------------------------------------
 
     def private_dialog(self, creator: int, other: int, **values: Any) -> Row:
-        """Return the private dialog of two users; there is one a pair, made when first asked for.
+        """Return the one private dialog of two users; create it if there is none.
 
-        ``values`` are columns of a new one.
+        ``values`` are columns of a new dialog.
         """
         row = self.store.private_dialog(creator, other)
         if row is not None:
@@ -119,7 +119,7 @@ class Conversations:
         admins: Sequence[int] = (),
         **values: Any,
     ) -> Row:
-        """Make a dialog; ``values`` are its other columns."""
+        """Create a dialog; ``values`` are its other columns."""
         now = self.now()
         dialog_id = self.new_id()
         columns = {
@@ -141,14 +141,14 @@ class Conversations:
                 raise ApiError(404, f"User {user_id} does not exist")
 
     def dialog(self, dialog_id: str) -> Row:
-        """Return the dialog with this id, whoever asks."""
+        """Return the dialog with this id, without a check of permissions."""
         row = self.store.dialog(dialog_id)
         if row is None:
             raise ApiError(404, f"Dialog {dialog_id} does not exist")
         return row
 
     def dialog_for(self, user_id: int, dialog_id: str, action: Action | None = None) -> Row:
-        """Return a dialog that this user is in, and in which the user may do ``action``."""
+        """Return a dialog; refuse a user that is not in it, or that may not do ``action``."""
         row = self.dialog(dialog_id)
         role = self.role(row, user_id)
         if role is Role.NOBODY:
@@ -158,7 +158,7 @@ class Conversations:
         return row
 
     def role(self, dialog: Row, user_id: int) -> Role:
-        """Return what a user is in a dialog; an owner who has left it is nobody there."""
+        """Return the role of a user in a dialog; an owner that has left the dialog has none."""
         occupant = self.store.occupant(dialog["id"], user_id)
         if occupant is None:
             return Role.REGULAR if dialog["type"] == BROADCAST else Role.NOBODY
@@ -169,20 +169,20 @@ class Conversations:
         return Role.ADMIN if occupant["admin"] else Role.REGULAR
 
     def members(self, dialog: Row) -> list[int]:
-        """Return those whom a dialog's messages are for."""
+        """Return the users that get the messages of a dialog."""
         if dialog["type"] == BROADCAST:
             return self._users.user_ids()
         return [row["user_id"] for row in self.store.occupants(dialog["id"])]
 
     def others(self, dialog: Row, user_id: int) -> list[int]:
-        """Return those whom a dialog's messages are for, but one."""
+        """Return the users that get the messages of a dialog, except one."""
         return [member for member in self.members(dialog) if member != user_id]
 
     # --- messages -------------------------------------------------------------------------------
 
     def add_message(self, dialog: Row, sender: int, draft: NewMessage) -> Row | None:
-        """Store a message and count it as unread for the others; None if its id is stored already."""
-        # Messages that are only viewed get a receipt when somebody views them.
+        """Store a message, unread for the other users; return None if its id is stored already."""
+        # In dialogs with views a receipt is made when a user reads the message.
         others = [] if dialog["type"] in VIEWED else self.others(dialog, sender)
         values = self._columns(dialog, sender, draft, others, self.now())
         if not self.store.add_message(values, others):
@@ -190,7 +190,7 @@ class Conversations:
         return self.store.message(values["id"])
 
     def add_history(self, dialog: Row, drafts: Iterable[BackdatedMessage]) -> list[str]:
-        """Store messages as if they had been sent long ago, all or none; return their ids.
+        """Add messages to the history, all or none; return their ids.
 
         Raises sqlite3.IntegrityError when an id is stored already.
         """
@@ -225,18 +225,18 @@ class Conversations:
         }
 
     def message_for(self, user_id: int, message_id: str) -> tuple[Row, Row]:
-        """Return a message that this user may see, and its dialog."""
+        """Return a message and its dialog; refuse a user that may not see them."""
         message = self.store.message(message_id)
         if message is None or self.store.is_removed(message_id, user_id):
             raise ApiError(404, f"Message {message_id} does not exist")
         return message, self.dialog_for(user_id, message["dialog_id"])
 
     def mark(self, user_id: int, message_ids: Sequence[str], *, read: bool) -> None:
-        """Note that messages were delivered to, or read by, a user they are for."""
+        """Note that a user has received messages, or has read them."""
         self.store.mark(message_ids, user_id, read=read, now=self.now())
 
     # --- JSON -----------------------------------------------------------------------------------
 
     def dialog_json(self, dialog_id: str, user_id: int) -> dict[str, Any]:
-        """Write a dialog, as it is now, for one of its users."""
+        """Write the current state of a dialog for one of its users."""
         return self.json.dialogs([self.dialog(dialog_id)], user_id)[0]

@@ -1,4 +1,4 @@
-"""Deletions: of dialogs, history and messages, for oneself or (``force``) for everybody.
+"""Deletions of dialogs, history and messages: for one user, or with ``force`` for everybody.
 
 (Server documentation: Chat API, Delete dialog, Clear dialog history, Delete message.)
 """
@@ -20,7 +20,7 @@ Outcomes = dict[str, dict[str, list[str]]]
 
 
 def delete_each(ids: Sequence[str], delete: Callable[[str], None]) -> Outcomes:
-    """Delete one after the other and sort the ids by what came of it."""
+    """Delete one item after the other, and sort the ids by the outcome."""
     outcomes: Outcomes = {
         name: {"ids": []} for name in ("SuccessfullyDeleted", "NotFound", "WrongPermissions")
     }
@@ -40,9 +40,9 @@ def delete_dialog(
 ) -> None:
     """Delete a dialog.
 
-    Without ``force`` a user leaves a group or public dialog, and a private or broadcast dialog is
-    hidden, its history gone for this user, until its next message. (Inferred: the documentation says
-    that it is removed for this user only.)
+    Without ``force`` the user leaves a group or public dialog. A private or broadcast dialog is hidden from
+    the user until its next message, and its history stays hidden. (Inferred: the documentation only says
+    that the dialog is removed for this user.)
     """
     dialog = conversations.dialog(dialog_id)
     if force:
@@ -74,7 +74,7 @@ def clear_history(
 def _require_for_all(conversations: Conversations, dialog: Row, user_id: int) -> None:
     role = conversations.role(dialog, user_id)
     if dialog["user_id"] == user_id and dialog["type"] != PRIVATE:
-        role = Role.OWNER  # also one who has left
+        role = Role.OWNER  # also an owner that has left the dialog
     require(role, Action.DELETE_FOR_ALL, dialog["type"])
 
 
@@ -86,7 +86,7 @@ def delete_message(
     *,
     force: bool,
 ) -> None:
-    """Delete a message; with ``force`` everybody who is connected learns it."""
+    """Delete a message; with ``force`` the connected users are told."""
     message, dialog = conversations.message_for(user_id, message_id)
     role, kind = conversations.role(dialog, user_id), dialog["type"]
     require(role, Action.DELETE_OWN_MESSAGES, kind)

@@ -1,6 +1,6 @@
 """Dialog rules: making and changing dialogs. (Server documentation: Chat API, Create and Update a dialog.)
 
-A request's body is an object as it came; what is wrong with it is refused by the field's name.
+A body is the object of the request, not yet checked. A refusal names the field.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ __all__ = ["change_admins", "create", "subscribe", "unsubscribe", "update"]
 
 _MOST_EXTENSIONS = 3
 
-# What of the documented model a client may send back and only the service sets.
+# Fields that the service sets. A client may send them back with a dialog; they are ignored.
 _READ_ONLY = frozenset(
     (
         "_id",
@@ -43,11 +43,11 @@ _CREATABLE = {"type", *_DESCRIPTIVE, *_LISTS, "permissions"}
 _UPDATABLE = {"type", *_DESCRIPTIVE, "permissions", "push_all", "pull_all"}
 
 
-# --- make -----------------------------------------------------------------------------------------
+# --- create ---------------------------------------------------------------------------------------
 
 
 def create(conversations: Conversations, user_id: int, body: Mapping[str, Any]) -> Row:
-    """Make a dialog; of two users there is one private dialog, whoever asks."""
+    """Create a dialog; two users get the private dialog that they have already."""
     _check_names(body, _CREATABLE)
     kind = str(body.get("type", ""))
     if not kind:
@@ -107,7 +107,7 @@ def update(
     dialog_id: str,
     body: Mapping[str, Any],
 ) -> None:
-    """Change what the user's role allows; all of it or nothing."""
+    """Change a dialog as far as the user's role allows; all changes are made, or none."""
     dialog = conversations.dialog_for(user_id, dialog_id)
     _check_names(body, _UPDATABLE)
     push, pull = _lists(body, "push_all"), _lists(body, "pull_all")
@@ -158,9 +158,9 @@ def _check_rights(
 def _check_removal(conversations: Conversations, dialog: Row, user_id: int, other: int) -> None:
     role, kind = conversations.role(dialog, user_id), dialog["type"]
     if other == user_id and kind in (GROUP, PUBLIC):
-        return  # whoever is in may leave
+        return  # every occupant may leave
     require(role, Action.REMOVE_OCCUPANTS, kind)
-    # Inferred: nobody removes those who are not below oneself.
+    # Inferred: a user can remove only users of a lower role.
     if conversations.role(dialog, other) >= role:
         raise ApiError(403, f"You may not remove user {other} from this dialog")
 
@@ -168,7 +168,7 @@ def _check_removal(conversations: Conversations, dialog: Row, user_id: int, othe
 def change_admins(
     conversations: Conversations, user_id: int, dialog_id: str, body: Mapping[str, Any]
 ) -> None:
-    """Add and remove admins; the owner alone may, and there are five at most."""
+    """Add and remove admins. Only the owner may, and a dialog has five at most."""
     dialog = conversations.dialog_for(user_id, dialog_id, Action.CHANGE_ADMINS)
     push, pull = _lists(body, "push_all"), _lists(body, "pull_all")
     if not push.get("admins_ids") and not pull.get("admins_ids"):
@@ -197,13 +197,13 @@ def _admins(
 
 
 def subscribe(conversations: Conversations, user_id: int, dialog_id: str) -> None:
-    """Make the user an occupant of a public dialog."""
+    """Add the user to the occupants of a public dialog."""
     dialog = _public(conversations, dialog_id)
     conversations.store.update_dialog(dialog["id"], add=[user_id])
 
 
 def unsubscribe(conversations: Conversations, user_id: int, dialog_id: str) -> None:
-    """Let the user leave a public dialog."""
+    """Remove the user from the occupants of a public dialog."""
     _public(conversations, dialog_id)
     conversations.dialog_for(user_id, dialog_id)
     conversations.store.update_dialog(dialog_id, remove=[user_id])
@@ -271,7 +271,7 @@ def _extensions(value: Any, allowed: Sequence[str] | None) -> dict[str, str] | N
 
 
 def _cast(value: Any) -> str:
-    # Inferred: what is no string becomes its JSON.
+    # Inferred: a value that is not a string is stored as JSON.
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 

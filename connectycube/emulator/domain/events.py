@@ -1,4 +1,4 @@
-"""Events: push notifications that an application asks for. (Server documentation: Create event.)"""
+"""Events: push notifications that a user sends to users. (Server documentation: Create event.)"""
 
 from __future__ import annotations
 
@@ -38,10 +38,9 @@ class Events:
         database.create(_SCHEMA)
 
     def create(self, user_id: int, fields: Mapping[str, Any], recipients: list[int]) -> Row:
-        """Store an event of a user and push it to the recipients; return it.
+        """Store an event of a user and send it to the recipients; return the event.
 
-        ``fields`` are checked words: environment, push_type (or None), event_type, message, name,
-        tag_query.
+        ``fields`` are checked: environment, push_type (or None), event_type, message, name, tag_query.
         """
         payload = read_message(fields["message"], fields["push_type"])
         now = int(self._clock.time())
@@ -90,7 +89,7 @@ class Events:
 
 
 def read_message(message: str, push_type: str | None) -> Any:
-    """Return the payload of an event's message: the JSON in it, or text where it holds none.
+    """Return the payload of an event's message: JSON, or the text if it is not JSON.
 
     For every platform the message is base64; for one platform it is ``payload=`` and base64, as in
     a query string.

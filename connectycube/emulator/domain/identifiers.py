@@ -1,4 +1,4 @@
-"""Ids as the service makes them."""
+"""Identifiers: the ids of dialogs, messages and records, as the service makes them."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _OBJECT_ID = re.compile(r"[0-9a-f]{24}", re.ASCII)
 
 
 class ObjectIds:
-    """Makes ids of 24 hex digits: 4 bytes of unix time, 5 random ones, a counter of 3 bytes."""
+    """Makes ids of 24 hexadecimal digits: 4 bytes of unix time, 5 random bytes, a counter of 3 bytes."""
 
     def __init__(self) -> None:
         self._process = secrets.token_hex(5)

@@ -1,6 +1,7 @@
-"""Identities: users who are known by somebody else: a social network, Firebase, the application's own server.
+"""Identities: users of a social network, of Firebase or of the application's own identity provider.
 
-The emulator asks none of them. A program says who a token belongs to, or every token is accepted.
+The emulator connects to none of them. A function of the program maps tokens to users; without one every
+token is accepted.
 (Server documentation: Auth API; guide "External authentication via Custom Identity Provider".)
 """
 
@@ -15,7 +16,7 @@ from .api_error import ApiError
 __all__ = ["IDENTIFYING_FIELD", "SocialIdentity", "accept_every_token", "identity_keys"]
 
 SocialIdentity = Callable[[str, Mapping[str, str]], Mapping[str, Any] | None]
-"""From provider and keys to the fields of a user; None when the keys are not genuine."""
+"""Takes a provider and keys; returns the fields of the user, or None when the keys are not valid."""
 
 IDENTIFYING_FIELD = {
     "facebook": "facebook_id",
@@ -23,7 +24,7 @@ IDENTIFYING_FIELD = {
     "firebase_phone": "phone",
     "firebase_email": "email",
 }
-"""What of a user is the same at each log-in with a provider."""
+"""The field of a user that is the same at each log-in, by provider."""
 
 _KEYS = {
     "facebook": ("keys", ("token",)),
@@ -34,7 +35,7 @@ _KEYS = {
 
 
 def identity_keys(request: Mapping[str, Any]) -> tuple[str, dict[str, str]]:
-    """Return the provider of a session or login request and the keys it needs."""
+    """Return the provider of a session or login request and the keys that it needs."""
     provider = request["provider"]
     if not isinstance(provider, str) or provider not in _KEYS:
         raise ApiError.invalid("provider", f"must be {' or '.join(_KEYS)}")
@@ -49,7 +50,7 @@ def identity_keys(request: Mapping[str, Any]) -> tuple[str, dict[str, str]]:
 
 
 def accept_every_token(provider: str, keys: Mapping[str, str]) -> Mapping[str, Any]:
-    """Return the user a token stands for: always the same for the same token."""
+    """Return the fields of a user, always the same for the same token."""
     token = keys.get("token") or keys["access_token"]
     number = int(hashlib.sha256(token.encode("utf-8", "surrogatepass")).hexdigest()[:12], 16)
     value = {

@@ -1,6 +1,6 @@
-"""Pushes: who wants push notifications where, and those that the service would have sent.
+"""Pushes: the devices that users have subscribed, and the push notifications that the service would send.
 
-(Server documentation: Push notifications API.) No push leaves this machine; ``Pushes.sent`` keeps them.
+The emulator sends no push; ``Pushes.sent`` keeps them. (Server documentation: Push notifications API.)
 """
 
 from __future__ import annotations
@@ -69,9 +69,9 @@ class Pushes:
         environment: str | None = None,
         channel: str | None = None,
     ) -> int:
-        """Send a push to every device a user has subscribed; return to how many.
+        """Record a push to every device that a user has subscribed; return the number of devices.
 
-        ``environment`` and ``channel`` narrow the devices down.
+        ``environment`` and ``channel`` limit the devices.
         """
         devices = [
             row
@@ -95,9 +95,9 @@ class Pushes:
         return len(devices)
 
     def subscribe(self, user_id: int, device: Mapping[str, Any]) -> Row:
-        """Add a device of a user, or give it its new token; return the subscription.
+        """Add a device of a user, or replace its token; return the subscription.
 
-        A device's token belongs to one user at a time: whoever subscribed with it before loses it.
+        A token belongs to one user at a time. The subscription of another user with the same token ends.
         """
         with self._db.transaction():
             self._db.run(

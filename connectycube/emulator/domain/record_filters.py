@@ -29,7 +29,7 @@ def _condition(field: str, operator: str, value: Any) -> Condition:
 
 
 def _same(one: Any, other: Any) -> bool:
-    # a query holds text only, and nobody has said which type a field has
+    # a query holds text only, and the type of a field is not known
     if isinstance(one, list):
         return any(_same(each, other) for each in one)
     if isinstance(one, bool) or isinstance(other, bool):

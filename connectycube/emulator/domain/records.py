@@ -1,7 +1,7 @@
 """Records: custom objects of any class. (Server documentation: Custom objects API.)
 
-The service knows the fields of each class from its dashboard. Here every class exists, and a field has
-the type it was given.
+On the service the dashboard defines the fields of each class. Here every class exists, and a field has the
+type of its value.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ _ACCESS = ("open", "owner", "open_for_users_ids", "open_for_groups")
 
 
 class Records:
-    """The records and who may do what with them. A record is the JSON object that clients see."""
+    """The records and their permissions. A record is the JSON object that clients see."""
 
     def __init__(self, database: Database, clock: Clock) -> None:
         self._db = database
@@ -42,7 +42,7 @@ class Records:
         database.create(_SCHEMA)
 
     def create(self, class_name: str, user_id: int, body: Mapping[str, Any]) -> dict[str, Any]:
-        """Make a record of a user."""
+        """Create a record of a user."""
         now = self._clock.time()
         record_id = self._ids.new(now)
         self._db.insert(
@@ -100,7 +100,7 @@ class Records:
 
     def _delete_tree(self, record_id: str) -> None:
         if not self._db.run("DELETE FROM records WHERE id = ?", record_id):
-            return  # gone already: parents may form a circle
+            return  # deleted already: parents may form a circle
         for child in self._db.all("SELECT id FROM records WHERE parent_id = ?", (record_id,)):
             self._delete_tree(child["id"])
 

@@ -1,4 +1,4 @@
-"""Roles: who may do what in which type of dialog. (Server documentation: Chat API, Roles and privileges.)"""
+"""Roles: the actions that a role allows in each type of dialog. (Server documentation: Chat API, Roles.)"""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ TYPES = {BROADCAST: "broadcast", GROUP: "group", PRIVATE: "private", PUBLIC: "pu
 
 
 class Role(IntEnum):
-    """What a user is in a dialog; each may do what those before may."""
+    """The role of a user in a dialog; each allows what the one before allows."""
 
     NOBODY = 0
     REGULAR = 1
@@ -34,7 +34,7 @@ class Role(IntEnum):
 
 
 class Action(Enum):
-    """What a role may allow, in words that a refusal can use."""
+    """An action that a role allows; the value is the text for a refusal."""
 
     WRITE = "write messages"
     DESCRIBE = "change name, description, photo, extensions or data"
@@ -50,9 +50,9 @@ class Action(Enum):
 
 _REGULAR, _ADMIN, _OWNER = Role.REGULAR, Role.ADMIN, Role.OWNER
 
-# The least role that each action needs; None: it is not done in dialogs of that type at all. The
-# documentation's table leaves open who pins in a private dialog, and who changes extensions, data and
-# permissions: inferred.
+# The least role that each action needs; None: dialogs of the type do not have the action. The table of the
+# documentation does not say who may pin in a private dialog, or change extensions, data and permissions:
+# these are inferred.
 _COLUMNS = (PRIVATE, GROUP, PUBLIC, BROADCAST)
 _LEAST: dict[Action, tuple[Role | None, ...]] = {
     Action.WRITE: (_REGULAR, _REGULAR, _REGULAR, _ADMIN),

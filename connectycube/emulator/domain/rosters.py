@@ -1,4 +1,4 @@
-"""Rosters: everybody's contacts, and how the subscriptions between two people change.
+"""Rosters: the contacts of each user, and how the subscriptions between two users change.
 
 (RFC 6121, sections 2 and 3, and appendix A.)
 """
@@ -26,10 +26,10 @@ CREATE INDEX IF NOT EXISTS roster_of_contact ON roster (contact, sub_from);
 
 @frozen
 class SubscriptionState:
-    """How a user stands to a contact: one of the nine states of RFC 6121, A.1.
+    """The subscription between a user and a contact: one of the nine states of RFC 6121, A.1.
 
-    ``to``: the user gets the contact's presence; ``from_``: the contact gets the user's. ``asks``: the
-    user asked for the contact's presence; ``asked``: the contact asked for the user's.
+    ``to``: the user gets the contact's presence; ``from_``: the contact gets the user's presence. ``asks``:
+    the user asked for the contact's presence; ``asked``: the contact asked for the user's presence.
     """
 
     to: bool = False
@@ -39,13 +39,13 @@ class SubscriptionState:
 
     @property
     def subscription(self) -> str:
-        """The word for ``to`` and ``from_`` together."""
+        """The value of the roster's attribute ``subscription``."""
         if self.to and self.from_:
             return "both"
         return "to" if self.to else "from" if self.from_ else "none"
 
     def after_sending(self, kind: str) -> tuple[SubscriptionState, bool]:
-        """Return the state after the user sent this, and whether it is routed. (A.2.)"""
+        """Return the state after the user sent this kind of stanza, and whether it is routed. (A.2.)"""
         if kind == "subscribe":
             return evolve(self, asks=not self.to), True
         if kind == "unsubscribe":
@@ -55,7 +55,7 @@ class SubscriptionState:
         return evolve(self, from_=False, asked=False), self.from_ or self.asked
 
     def after_receiving(self, kind: str) -> tuple[SubscriptionState, bool]:
-        """Return the state after the contact sent this, and whether it is delivered. (A.3.)"""
+        """Return the state after the contact sent this kind of stanza, and whether it is delivered. (A.3.)"""
         if kind == "subscribe":
             return evolve(self, asked=not self.from_), not self.from_ and not self.asked
         if kind == "unsubscribe":
@@ -67,9 +67,10 @@ class SubscriptionState:
 
 @frozen(kw_only=True)
 class Contact:
-    """What a user's roster says of a contact, whose bare JID is ``jid``.
+    """An entry of a user's roster for the contact with the bare JID ``jid``.
 
-    Who only asked for the user's presence is not ``listed``; ``request`` is the stanza that asks.
+    A contact that has only asked for the user's presence is not ``listed``; ``request`` is the stanza that
+    asks.
     """
 
     jid: str
@@ -88,7 +89,7 @@ class Rosters:
         database.create(_SCHEMA)
 
     def contact(self, owner: int, jid: str) -> Contact:
-        """Return what a user's roster says of a JID; a blank entry if it says nothing."""
+        """Return the entry for a JID; an empty one if the roster has none."""
         row = self._db.one("SELECT * FROM roster WHERE owner = ? AND contact = ?", owner, jid)
         return Contact(jid=jid) if row is None else _contact(row)
 
@@ -97,7 +98,7 @@ class Rosters:
         return self._contacts("owner = ? AND listed", owner)
 
     def requests(self, owner: int) -> list[Contact]:
-        """Return the contacts whose requests for a user's presence wait for an answer."""
+        """Return the contacts whose requests for the user's presence are not answered yet."""
         return self._contacts("owner = ? AND request IS NOT NULL", owner)
 
     def all(self, owner: int) -> list[Contact]:
@@ -105,7 +106,7 @@ class Rosters:
         return self._contacts("owner = ?", owner)
 
     def subscribers(self, owner: int) -> list[str]:
-        """Return the JIDs of those who get a user's presence."""
+        """Return the JIDs of the contacts that get a user's presence."""
         rows = self._db.all("SELECT contact FROM roster WHERE owner = ? AND sub_from", (owner,))
         return [row["contact"] for row in rows]
 
@@ -115,7 +116,7 @@ class Rosters:
         return [row["owner"] for row in rows]
 
     def save(self, owner: int, contact: Contact) -> None:
-        """Keep an entry; one that says nothing is removed."""
+        """Save an entry; an empty one is removed."""
         state = contact.state
         if not contact.listed and not state.asked:
             self.remove(owner, contact.jid)

@@ -14,7 +14,7 @@ _LARGEST_INTEGER = 2**63 - 1
 
 
 class Clock(Protocol):
-    """What tells the emulator the time."""
+    """The emulator reads the time from such an object."""
 
     def time(self) -> float:
         """Return unix seconds."""

@@ -1,1 +1,1 @@
-"""Sockets: ports, listeners, TLS handshakes, and what they share."""
+"""Sockets: ports, HTTP listeners, TLS handshakes, CORS and the faults of HTTP."""

@@ -1,4 +1,4 @@
-"""Connections: from accept through refusal or TLS handshake to the protocol, and how one is reset."""
+"""Connections: accepting, refusing and resetting them, and the TLS handshake before the protocol."""
 
 from __future__ import annotations
 
@@ -20,31 +20,31 @@ _RESET_ON_CLOSE = struct.pack("ii", 1, 0)
 
 
 class OpenLinks(set[_Link]):
-    """The links that are open, for one event loop; a stop can wait until none is."""
+    """The links that are open, for one event loop; ``emptied`` waits until all have ended."""
 
     def __init__(self) -> None:
         super().__init__()
         self._empty: asyncio.Future[None] | None = None
 
     def discard(self, link: object) -> None:
-        """Take out a link that has ended."""
+        """Remove a link that has ended."""
         super().discard(link)
         if not self and self._empty is not None and not self._empty.done():
             self._empty.set_result(None)
 
     async def emptied(self, seconds: float) -> None:
-        """Wait until no link is open, at most so long."""
+        """Wait until no link is open, or until the seconds have passed."""
         if self:
             self._empty = asyncio.get_running_loop().create_future()
             await asyncio.wait([self._empty], timeout=seconds)
 
 
 class TlsHandshake(asyncio.Protocol):
-    """One connection in its TLS handshake; then ``make_protocol()`` has it.
+    """One connection in its TLS handshake; afterwards the protocol of ``make_protocol()`` gets it.
 
-    asyncio's own TLS server keeps connections in their handshake to itself, and would hold up a stop:
-    here they are in ``pending`` meanwhile. ``accepted`` gets the TCP connection itself, which can be aborted
-    at any time.
+    asyncio's own TLS server does not show the connections in their handshake, so a stop would have to wait
+    for them. Here they are in ``pending`` meanwhile. ``accepted`` gets the TCP connection below TLS, which
+    can be aborted at any time.
     """
 
     def __init__(
@@ -80,7 +80,7 @@ class TlsHandshake(asyncio.Protocol):
                 self._context,
                 server_side=True,
             )
-        except OSError:  # no TLS, or one that failed: ssl.SSLError is one too
+        except OSError:  # the handshake failed: ssl.SSLError is an OSError
             tls = None
         except asyncio.CancelledError:
             self._abort()
@@ -102,7 +102,7 @@ class TlsHandshake(asyncio.Protocol):
         self._abort()
 
     def _abort(self) -> None:
-        # Python 3.10 leaves the TLS side of a handshake that failed open, out of reach, and warns of it.
+        # Python 3.10 leaves the TLS transport of a failed handshake open, and warns of it later.
         tls = getattr(self._transport.get_protocol(), "_app_transport", None)
         if tls is not None:
             tls.abort()
@@ -112,32 +112,32 @@ class TlsHandshake(asyncio.Protocol):
 
 
 class _Early(asyncio.Protocol):
-    """Keeps what comes between the end of the handshake and the turn of the loop that notices it."""
+    """Keeps the data that arrives before the loop reports the end of the handshake."""
 
     def __init__(self) -> None:
         self.data = b""
         self.lost = False
 
     def data_received(self, data: bytes) -> None:
-        """Keep it."""
+        """Keep the data."""
         self.data += data
 
     def connection_lost(self, error: Exception | None) -> None:
-        """Note it."""
+        """Note the loss."""
         self.lost = True
 
 
 class RefusedConnection(asyncio.Protocol):
-    """A connection that is reset as soon as it is there."""
+    """A connection that is reset as soon as it is accepted."""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Reset it."""
+        """Reset the connection."""
         assert isinstance(transport, asyncio.Transport)
         reset(transport)
 
 
 def reset(transport: asyncio.Transport | None) -> None:
-    """End a connection at once, so that its other end gets a reset."""
+    """Abort a connection so that the peer gets a reset."""
     if transport is None:
         return
     raw = transport.get_extra_info("socket")

@@ -1,8 +1,9 @@
-"""CORS: which pages may read what the HTTP ports answer. (Fetch standard, section 3.3.)
+"""CORS: which web pages may read the answers of the HTTP ports. (Fetch standard, section 3.3.)
 
-A page has an origin of its own, so its browser asks the server, for requests with headers of ours beforehand
-(a preflight), and lets the page read nothing if the server does not agree. The service agrees, as its
-JavaScript SDK runs in browsers; how it words that is not documented.
+A page has another origin than the emulator. Its browser therefore asks the server for permission: before
+a request with ConnectyCube's headers (a preflight), and in each answer. Without permission the page can
+read nothing. The service gives permission, as its JavaScript SDK runs in browsers; the headers that it
+sends are not documented.
 """
 
 from __future__ import annotations
@@ -21,12 +22,12 @@ _SECONDS = "600"
 
 
 def is_preflight(request: web.BaseRequest) -> bool:
-    """Whether a browser asks what a page may send."""
+    """Whether this request is a preflight of a browser."""
     return request.method == "OPTIONS" and "Access-Control-Request-Method" in request.headers
 
 
 def preflight(request: web.BaseRequest, host: str) -> web.Response:
-    """Answer a preflight; without permission for pages that are from elsewhere."""
+    """Answer a preflight; the answer gives no permission to pages from other machines."""
     headers = allowed(request, host)
     if headers:
         headers["Access-Control-Allow-Methods"] = _METHODS
@@ -38,9 +39,10 @@ def preflight(request: web.BaseRequest, host: str) -> web.Response:
 
 
 def allowed(request: web.BaseRequest, host: str) -> dict[str, str]:
-    """Return the headers that let a page read an answer; none if it may not.
+    """Return the headers that let the page of a request read the answer; none if it may not.
 
-    Pages of this machine may, and those of ``host``, where the emulator listens; all may if that is ``ANY``.
+    Pages of this machine may read, and pages of ``host``, the address that the emulator listens on. If
+    ``host`` is ``ANY``, all pages may.
     """
     origin = request.headers.get("Origin")
     if origin is None or not (host == ANY or _is_near(origin, host)):

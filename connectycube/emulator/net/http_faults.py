@@ -1,4 +1,4 @@
-"""HTTP faults: where faults come between the REST API or the storage bucket and their clients."""
+"""HTTP faults: the faults of the REST API and the storage bucket."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ __all__ = ["Dropped", "HttpFaults", "RestFaults"]
 
 
 class Dropped(Exception):
-    """A request whose connection was reset: nothing is answered."""
+    """The connection of a request was reset, so there is no answer."""
 
 
 class HttpFaults:
-    """What happens to the requests and answers of one side while any fault is on."""
+    """Applies the faults of one side to requests and answers."""
 
     def __init__(self, faults: Faults, side: str, timers: Timers) -> None:
         self._faults = faults
@@ -30,7 +30,7 @@ class HttpFaults:
         self._timers = timers
 
     async def before(self, request: web.BaseRequest) -> None:
-        """Let go wrong what does so before a request is handled; raise ApiError or Dropped."""
+        """Apply the faults that act before a request is handled; raise ApiError or Dropped."""
         if self._take("drop", request):
             reset(request.transport)
             raise Dropped
@@ -42,7 +42,7 @@ class HttpFaults:
             raise ApiError(failed.parameters["status"], "A fault of the emulator")
 
     async def after(self, request: web.BaseRequest, size: int) -> None:
-        """Let an answer of so many bytes be late and slow."""
+        """Delay an answer of ``size`` bytes."""
         seconds = 0.0
         late = self._take("delay", request)
         if late is not None:
@@ -54,7 +54,7 @@ class HttpFaults:
             await self._sleep(seconds)
 
     def _refuse(self, request: web.BaseRequest) -> None:
-        """Raise ApiError for what only this side refuses."""
+        """Hook: raise ApiError for the faults of this side alone."""
 
     def _take(self, name: str, request: web.BaseRequest) -> Fault | None:
         if not self._faults.active:
@@ -75,7 +75,7 @@ class HttpFaults:
 
 
 class RestFaults(HttpFaults):
-    """Those of the REST API, where a request has a token."""
+    """The faults of the REST API, where a request has a token."""
 
     def __init__(self, faults: Faults, timers: Timers, store: Store) -> None:
         super().__init__(faults, REST, timers)

@@ -17,21 +17,21 @@ from .connections import RefusedConnection, TlsHandshake
 __all__ = ["MALFORMED", "Listener", "header_text"]
 
 MALFORMED = (HttpProcessingError, web.RequestPayloadError)
-"""What reading a request raises that is not HTTP."""
+"""The exceptions of aiohttp when the body of a request is not HTTP."""
 
 _SHUTDOWN_SECONDS = 0.5
 
 
 def header_text(value: str) -> str:
-    """Return a header's value with U+FFFD for what is not UTF-8, where aiohttp has halves of surrogates."""
+    """Return a header's value with U+FFFD in place of bytes that are not UTF-8 (aiohttp: surrogates)."""
     return value.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
 
 
 class Listener:
-    """Listens, with TLS if there is a context, and gives each request to ``handle``; for one event loop.
+    """Listens, with TLS if there is a context, and passes each request to ``handle``; for one event loop.
 
-    The faults of ``side`` can refuse its connections. ``readers`` is the host whose pages may read answers,
-    besides those of this machine.
+    The faults of ``side`` can refuse its connections. ``readers`` is the host whose pages may read the
+    answers, besides the pages of this machine.
     """
 
     def __init__(
@@ -48,7 +48,7 @@ class Listener:
         self._accepted: WeakSet[asyncio.Transport] = WeakSet()  # below TLS
 
     async def start(self, host: str, port: int) -> int:
-        """Listen; return the port, a free one if ``port`` is 0."""
+        """Start to listen; return the port, which is a free one if ``port`` is 0."""
         self.readers = self.readers or host
         self._protocols = _Server(self)
         self._server = await asyncio.get_running_loop().create_server(self._accept, host, port)
@@ -75,18 +75,18 @@ class Listener:
             handshake.drop()
         await self.finish()
         if self._protocols is not None:
-            self._protocols.pre_shutdown()  # ends the connections that are idle
+            self._protocols.pre_shutdown()  # ends idle connections
             await self._protocols.shutdown(_SHUTDOWN_SECONDS)
         for transport in list(self._accepted):
-            transport.abort()  # one that was closed would wait for the client to end TLS, too
+            transport.abort()  # closing would wait for the client to end TLS
         if self._server is not None:
             await self._server.wait_closed()
 
     async def finish(self) -> None:
-        """End what goes on on connections, after the last was accepted and before all are closed."""
+        """Hook: end the work on connections, after the last was accepted and before all are closed."""
 
     async def respond(self, request: web.BaseRequest) -> web.StreamResponse:
-        """Answer one request, from a browser as it needs it."""
+        """Answer one request; a browser gets the headers of CORS, too."""
         if cors.is_preflight(request):
             return cors.preflight(request, self.readers)
         response = await self.handle(request)
@@ -115,12 +115,12 @@ class _Server(web.Server):
         self, handler: web.RequestHandler, exc: BaseException | None = None
     ) -> None:
         if handler.transport is not None and not handler.transport.is_closing():
-            handler.transport.abort()  # Python 3.10 counts TLS as open until it is told
+            handler.transport.abort()  # Python 3.10 counts TLS as open until it is aborted
         super().connection_lost(handler, exc)
 
 
 class _Connection(web.RequestHandler):
-    """One connection, whose client gets the listener's kind of error where aiohttp would log its own."""
+    """One connection. The listener answers an error of HTTP, which aiohttp would log."""
 
     __slots__ = ("_listener",)
 
@@ -133,15 +133,15 @@ class _Connection(web.RequestHandler):
         super().data_received(data)
         if len(self._messages) <= before:
             return
-        # A message follows one whose body has not ended: it is the error in that body, of which aiohttp
-        # does not tell who waits for the rest.
+        # aiohttp reports an error in a body as another message, and leaves the reader of that body
+        # waiting. A message behind a body that has not ended is such an error: tell the reader.
         bodies = [payload for _, payload in self._messages]
         if self._current_request is not None:
             bodies.insert(0, self._current_request.content)
         for body in bodies[:-1]:
             if not body.is_eof():
                 body.set_exception(web.RequestPayloadError("A chunk is malformed"))
-                body.feed_eof()  # or aiohttp reads on after the answer
+                body.feed_eof()  # otherwise aiohttp reads on after the answer
 
     def handle_error(
         self,
@@ -150,7 +150,7 @@ class _Connection(web.RequestHandler):
         exc: BaseException | None = None,
         message: str | None = None,
     ) -> web.StreamResponse:
-        if isinstance(exc, ConnectionError):  # the client has gone; nobody reads an answer
+        if isinstance(exc, ConnectionError):  # the client has closed the connection
             raise exc
         if not isinstance(exc, HttpProcessingError):
             return super().handle_error(request, status, exc, message)

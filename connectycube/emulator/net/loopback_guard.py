@@ -1,4 +1,4 @@
-"""An emulator does not start where programs are told to use the hosted service.
+"""Loopback guard: an emulator does not start where the environment names the hosted service.
 
 A program under test that reads these variables would write to real users.
 """

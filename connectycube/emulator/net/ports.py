@@ -1,4 +1,4 @@
-"""Ports: where each server of the emulator listens, and how such an address is written."""
+"""Ports: the port of each server of the emulator, and its address as a URL."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def _port(instance: object, attribute: Attribute[int], value: Any) -> None:
 
 @frozen(kw_only=True)
 class Ports:
-    """A port for each server; 0 is a free one, until it listens."""
+    """The port of each server; 0 stands for a free port until the server listens."""
 
     api: int = field(validator=_port)
     chat: int = field(validator=_port)
@@ -28,7 +28,7 @@ class Ports:
 
 
 def origin(scheme: str, host: str, port: int) -> str:
-    """Return the address, up to the port, of what listens on ``host``."""
-    # 0.0.0.0 is where to listen, not where to go
+    """Return the URL, up to the port, of a server that listens on ``host``."""
+    # A server listens on 0.0.0.0, but no client connects to that address.
     name = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)
     return f"{scheme}://[{name}]:{port}" if ":" in name else f"{scheme}://{name}:{port}"

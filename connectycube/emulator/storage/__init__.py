@@ -1,4 +1,4 @@
-"""Storage: files as the service knows them, and the bucket on another origin that has their bytes."""
+"""Storage: the files of the service, and the bucket on another origin that stores their bytes."""
 
 from .bucket import Bucket
 from .files import Files

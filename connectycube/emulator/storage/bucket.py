@@ -1,7 +1,7 @@
-"""Bucket: objects in a folder, and the signed forms and links that let a client reach them.
+"""Bucket: objects in a folder, and the signed forms and links with which clients use them.
 
-It stands for Amazon S3: a form with a policy uploads one object, a signed link downloads one. The
-signatures are this bucket's own; a client passes them on as they are. (Server documentation: Storage
+The bucket stands for Amazon S3: a form with a policy uploads one object, and a signed link downloads one.
+The signatures have a form of their own, as a client passes them on unchanged. (Server documentation: Storage
 API; Amazon S3: "Browser-Based Uploads Using POST", "Authenticating Requests: Using Query Parameters".)
 """
 
@@ -41,7 +41,7 @@ _NOT_IN_POLICY = frozenset(("policy", "x-amz-signature", "file"))
 
 
 class S3Error(Exception):
-    """The bucket refuses a request; ``code`` is S3's word for why."""
+    """The bucket refuses a request; ``code`` is the error code of S3."""
 
     def __init__(self, status: int, code: str, message: str) -> None:
         super().__init__(message)
@@ -51,7 +51,7 @@ class S3Error(Exception):
 
 @frozen(kw_only=True)
 class StoredObject:
-    """An object: where its bytes are, and what it was uploaded with."""
+    """An object: the path of its bytes, and the fields that it was uploaded with."""
 
     path: str
     size: int
@@ -63,7 +63,7 @@ class StoredObject:
 class Bucket:
     """The objects by key: bytes in a folder, the rest in a table.
 
-    ``urls`` are its addresses, by scheme: set once the servers listen.
+    ``urls`` are its addresses by scheme. They are set when the servers listen.
     """
 
     def __init__(self, directory: str, clock: Clock, database: Database) -> None:
@@ -74,23 +74,23 @@ class Bucket:
         self._secret = bytes.fromhex(database.fact("bucket secret", secrets.token_hex(32)))
         self.name = _NAME
         self.urls: dict[str, str] = {}
-        self._remove_what_nobody_names()
+        self._remove_unfinished()
 
-    def _remove_what_nobody_names(self) -> None:
+    def _remove_unfinished(self) -> None:
         """Remove the files of uploads that were not finished when the emulator ended."""
         if os.path.isdir(self._directory):
             named = {row["file"] for row in self._db.all("SELECT file FROM objects")}
             for name in set(os.listdir(self._directory)) - named:
                 path = os.path.join(self._directory, name)
-                if os.path.islink(path) or not os.path.isdir(path):  # a folder is not from here
+                if os.path.islink(path) or not os.path.isdir(path):  # the bucket makes no folders
                     os.unlink(path)
 
-    # --- what the service hands out -----------------------------------------------------------------
+    # --- signed addresses ---------------------------------------------------------------------------
 
     def upload_url(
         self, key: str, content_type: str, *, public: bool, scheme: str
     ) -> tuple[str, float]:
-        """Return the address of the upload form, its fields as the query, and when it expires."""
+        """Return the address of the upload form, with its fields as the query, and the time it expires."""
         now = self._clock.time()
         expires = now + _UPLOAD_SECONDS
         day = _moment(now)
@@ -123,7 +123,7 @@ class Bucket:
         )
 
     def download_url(self, key: str, *, scheme: str) -> str:
-        """Return a link to an object that works without any other credential, for a week."""
+        """Return a link to an object that needs no other credentials and is valid for a week."""
         day = _moment(self._clock.time())
         query = {
             "X-Amz-Algorithm": "AWS4-HMAC-SHA256",
@@ -143,7 +143,7 @@ class Bucket:
     # --- uploads ------------------------------------------------------------------------------------
 
     def check_form(self, fields: Mapping[str, str]) -> int:
-        """Hold the fields of an upload to their policy; return the most bytes it lets in."""
+        """Check the fields of an upload against their policy; return the largest size it allows."""
         for name in ("key", "policy", "x-amz-signature"):
             if name not in fields:
                 raise S3Error(403, "AccessDenied", f"The form has no field {name}")
@@ -181,7 +181,7 @@ class Bucket:
         return tempfile.mkstemp(dir=self._directory, prefix="object-")
 
     def keep(self, key: str, stored: StoredObject) -> None:
-        """Make a file that was written the object of a key, in place of what was there."""
+        """Make a written file the object of a key, in place of an older object."""
         before = self.object(key)
         values = {
             "key": key,
@@ -223,7 +223,7 @@ class Bucket:
             _unlink(stored)
 
     def open_to(self, key: str, query: Mapping[str, str]) -> StoredObject:
-        """Return the object of a key if it is public, or the query is that of a link that is valid."""
+        """Return the object of a key if it is public, or if the query is that of a valid link."""
         stored = self.object(key)
         signature = query.get("X-Amz-Signature")
         if signature is None:
@@ -258,7 +258,7 @@ def _read_policy(text: str) -> dict[str, Any]:
         policy = json.loads(base64.b64decode(text, validate=True))
     except (binascii.Error, ValueError):
         raise S3Error(400, "InvalidPolicyDocument", "The policy is no JSON") from None
-    assert isinstance(policy, dict)  # it bears our own signature
+    assert isinstance(policy, dict)  # the policy has the signature of this bucket
     return policy
 
 

@@ -1,4 +1,4 @@
-"""Files: what the service knows of each file ("blob"), and who may do what with it.
+"""Files: the service's description of each file ("blob"), and the permissions for it.
 
 (Server documentation: Storage API.)
 """
@@ -26,7 +26,7 @@ CREATE TABLE IF NOT EXISTS blobs (
 
 
 class Files:
-    """The rules for files. A file is complete once its bytes are in the bucket and this was declared."""
+    """The rules for files. A file is complete when its bytes are uploaded and the client has declared so."""
 
     def __init__(self, database: Database, clock: Clock, bucket: Bucket) -> None:
         self._db = database
@@ -37,7 +37,7 @@ class Files:
     def create(
         self, user_id: int, *, name: str, content_type: str, public: bool, scheme: str
     ) -> dict[str, Any]:
-        """Make a file without bytes; return it with the form to upload them, http or https."""
+        """Create a file without bytes; return it with the form that uploads them over http or https."""
         now = int(self._clock.time())
         cursor = self._db.insert(
             "blobs",
@@ -67,7 +67,7 @@ class Files:
         return {**self.json(row), "blob_object_access": access}
 
     def complete(self, user_id: int, blob_id: int, size: int) -> None:
-        """Declare a file uploaded; it must be, with this number of bytes."""
+        """Declare a file uploaded; refuse it unless the bucket has this number of bytes."""
         row = self.own_file(user_id, blob_id)
         stored = self._bucket.object(row["uid"])
         if stored is None:
@@ -80,7 +80,7 @@ class Files:
     def update(
         self, user_id: int, blob_id: int, values: Mapping[str, Any], *, new: bool, scheme: str
     ) -> Any:
-        """Change a file's name or type; with ``new`` its bytes too, for which there is a form then."""
+        """Change a file's name or type; with ``new`` return the form that uploads new bytes."""
         self.own_file(user_id, blob_id)
         changes = {**values, "updated_at": int(self._clock.time())}
         if new:
@@ -103,21 +103,21 @@ class Files:
         return row
 
     def own_file(self, user_id: int, blob_id: int) -> Row:
-        """Return the file with this id, which must be the user's."""
+        """Return the file with this id; refuse the file of another user."""
         row = self.file(blob_id)
         if row["user_id"] != user_id:
             raise ApiError(403, f"File {blob_id} belongs to another user")
         return row
 
     def complete_file(self, uid: str) -> Row:
-        """Return the file with this uid, which must be complete."""
+        """Return the file with this uid; refuse one that is not complete."""
         row = self._db.one("SELECT * FROM blobs WHERE uid = ?", uid)
         if row is None or row["completed_at"] is None:
             raise ApiError(404, f"File {uid} does not exist or is not complete")
         return row
 
     def of_user(self, user_id: int, *, limit: int, skip: int) -> tuple[int, list[Row]]:
-        """Return how many files a user has, and a page of them."""
+        """Return the number of a user's files, and a page of them."""
         rows = self._db.all(
             "SELECT * FROM blobs WHERE user_id = ? ORDER BY id LIMIT ? OFFSET ?",
             (user_id, limit, skip),

@@ -1,4 +1,4 @@
-"""Bucket server: the bucket on a port of its own, so that clients meet a second origin."""
+"""Bucket server: the bucket on a port of its own, so that its origin differs from that of the API."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _MOST_FIELD_BYTES = 20_480
 
 
 class BucketServer(Listener):
-    """Takes upload forms and serves objects; bytes go from socket to file and back in pieces."""
+    """Takes upload forms and serves objects; bytes are copied in pieces between socket and file."""
 
     def __init__(
         self,
@@ -41,7 +41,7 @@ class BucketServer(Listener):
     ) -> None:
         super().__init__(faults, STORAGE, timers, context)
         self.bucket = bucket
-        # Addresses are signed; and a browser that is redirected here names no origin (Fetch, 4.4).
+        # All pages may read: addresses are signed, and a redirected browser sends no origin (Fetch, 4.4).
         self.readers = cors.ANY
         self._storage_faults = HttpFaults(faults, STORAGE, timers)
 
@@ -52,16 +52,16 @@ class BucketServer(Listener):
                 await self._storage_faults.before(request)
             return await self._answer(request)
         except Dropped:
-            return web.Response()  # which finds its connection closed
+            return web.Response()  # the connection is closed already
         except ApiError as fault:
             return _error(S3Error(fault.status, "InternalError", "A fault of the emulator"))
         except S3Error as refusal:
             return _error(refusal)
         except MALFORMED as error:
             return self.refuse(400, f"The body is malformed: {type(error).__name__}")
-        except ConnectionError:  # the client has gone
+        except ConnectionError:  # the client has closed the connection
             raise
-        except Exception:  # noqa: BLE001  (it must neither end the server nor reach the client)
+        except Exception:  # noqa: BLE001  (an error here must not end the server)
             _log.exception("the bucket failed on %s %s", request.method, request.rel_url.raw_path)
             return _error(S3Error(500, "InternalError", "The bucket failed; its log says why"))
 
@@ -88,7 +88,7 @@ class BucketServer(Listener):
             fields, part = await self._fields(await request.multipart())
             most = self.bucket.check_form(fields)
             stored = await self._receive(part, most, fields)
-        # What aiohttp raises for such a form; also what it warns of, where warnings are errors.
+        # aiohttp raises these for a malformed form; Warning, where warnings are errors.
         except (ValueError, AssertionError, RuntimeError, Warning) as error:
             raise S3Error(400, "MalformedPOSTRequest", f"The form: {error}") from None
         self.bucket.keep(fields["key"], stored)
@@ -97,7 +97,7 @@ class BucketServer(Listener):
         return _uploaded(self.bucket.name, fields["key"], location, stored)
 
     async def _fields(self, form: MultipartReader) -> tuple[dict[str, str], BodyPartReader]:
-        # What comes after the file is not read, as S3 does: fields there count as missing.
+        # As with S3, the fields behind the file are not read and count as missing.
         fields: dict[str, str] = {}
         while (part := await form.next()) is not None:
             if not isinstance(part, BodyPartReader) or part.name is None:
@@ -123,7 +123,7 @@ class BucketServer(Listener):
             if not part.at_eof():
                 raise S3Error(400, "IncompleteBody", "The form ended before its file")
         except BaseException:
-            with contextlib.suppress(FileNotFoundError):  # a reset has removed it
+            with contextlib.suppress(FileNotFoundError):  # ``reset`` may have removed the file
                 os.unlink(path)
             raise
         return StoredObject(
@@ -181,7 +181,7 @@ def _error(refusal: S3Error) -> web.Response:
         refusal.status,
         f"<Error><Code>{refusal.code}</Code><Message>{escape(str(refusal))}</Message></Error>",
     )
-    response.force_close()  # the rest of a body that was refused is not waited for
+    response.force_close()  # do not wait for the rest of a refused body
     return response
 
 

@@ -1,6 +1,6 @@
-"""The XMPP side of the emulator: ``ChatServer`` knows no socket; the other two listen for it."""
+"""The chat of the emulator: ``ChatServer`` has the rules of XMPP, the other two servers have the sockets."""
 
-from . import privacy, roster  # noqa: F401  (they put their requests into the table)
+from . import privacy, roster  # noqa: F401  (the modules fill the table of requests)
 from .server import ChatServer
 from .tcp import TcpServer
 from .websocket import WebSocketServer

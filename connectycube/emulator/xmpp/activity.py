@@ -1,6 +1,6 @@
-"""Activity: when a user was last there, who wants to be told, and whose application is in use.
+"""Activity: requests about last activity, and for marking a client as inactive.
 
-(XEP-0012, XEP-0352; ConnectyCube's own: subscription to last activity, and marking a client inactive.)
+(XEP-0012; ConnectyCube's own: the subscription to last activity, and the mark of an inactive client.)
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _SWITCH = {"true": True, "1": True, "false": False, "0": False}
 def tell_watchers(hub: Hub, user_id: int, seconds: int) -> None:
     """Tell the sessions that subscribed to a user's last activity that it changed.
 
-    (Inferred: a result that nobody asked for, as the official SDKs read it like an answer.)
+    (Inferred: an IQ result without a request, as the official SDKs read it like an answer.)
     """
     own = hub.settings.user_jid(user_id)
     for session in hub.sessions():
@@ -39,7 +39,7 @@ def tell_watchers(hub: Hub, user_id: int, seconds: int) -> None:
     ns.LAST_ACTIVITY,
     feature=ns.LAST_ACTIVITY,
     of_others=True,
-    inferred="about the chat alone; at least 1 second for who is offline",
+    inferred="about the chat alone; at least 1 second for a user who is offline",
 )
 def _last_activity(hub: Hub, session: Session, stanza: Element, query: Element) -> Element:
     to = stanza.get("to") or session.bare_jid

@@ -1,8 +1,8 @@
-"""Content: what the server does to a message by what it holds, in a 1-1 conversation as in a room.
+"""Content: how the server processes a message by its child elements, in private dialogs and rooms.
 
-It adds ``dialog_id``, ``message_id`` and ``date_sent``, keeps in history what asks for it, and the
-statuses that markers tell. Repeated ids are stored once, and relayed again unless settings
-say otherwise. (Server documentation: Real-time API.)
+The server adds ``dialog_id``, ``message_id`` and ``date_sent``, stores messages that ask for it, and notes
+the statuses of chat markers. A repeated id is stored once; settings say whether the message is relayed
+again. (Server documentation: Real-time API.)
 """
 
 from __future__ import annotations
@@ -26,21 +26,21 @@ from .stanza import StanzaError, extra_params
 
 __all__ = ["KINDS", "Kind", "process"]
 
-# Parameters of a message that are the protocol's own, not the application's.
+# Parameters of the protocol; all others are the application's.
 _RESERVED = frozenset(
     ("attachment", "date_sent", "dialog_id", "message_id", "moduleIdentifier", "save_to_history")
 )
 
 DialogOf = Callable[[], "Row | None"]
-"""Finds the dialog a message belongs to, or makes it; None if there is none to keep it in."""
+"""Finds or creates the dialog of a message; returns None for a message that belongs to no dialog."""
 
 Treatment = Callable[["Hub", Session, Element, DialogOf], "Element | None"]
-"""From a user's message to the message that is relayed; None if none is."""
+"""Takes the message of a user; returns the message to relay, or None to relay none."""
 
 
 @frozen
 class Kind:
-    """One row of the table: the elements that tell a kind of message; what the documentation leaves open."""
+    """One row of the table: the elements that identify a kind of message, and its treatment."""
 
     namespace: str
     names: tuple[str, ...]
@@ -48,12 +48,12 @@ class Kind:
     inferred: str | None = None
 
     def fits(self, element: Element) -> bool:
-        """Whether an element of a message tells this kind."""
+        """Whether an element of a message identifies this kind."""
         return element.namespace == self.namespace and element.name in self.names
 
 
 def process(hub: Hub, session: Session, stanza: Element, dialog_of: DialogOf) -> Element | None:
-    """Return the message that is relayed, if one is; what it says of history and statuses is done."""
+    """Store a message or note its statuses; return the message to relay, or None to relay none."""
     for kind in KINDS:
         if any(map(kind.fits, stanza.elements())):
             return kind.treatment(hub, session, stanza, dialog_of)
@@ -128,7 +128,7 @@ def _read_content(hub: Hub, stanza: Element) -> _Content:
 
 
 def _is_repeated(hub: Hub, dialog: Row, sender: int, content: _Content) -> bool:
-    """Store a message that wants to be in history; return whether its id is there already."""
+    """Store a message that wants history; return whether one with its id is stored already."""
     if not content.wants_history:
         return False
     custom = {name: value for name, value in content.params.items() if name not in _RESERVED}
@@ -149,7 +149,7 @@ KINDS = (
         _take_marker,
         "in groups as well, which a page of the documentation denies",
     ),
-    # An edit or a deletion names the message it is about; it is not a message of its own.
+    # An edit or a deletion has the id of another message, so it is not stored.
     Kind(ns.CORRECTION, ("replace",), _unchanged, "relayed; history changes over REST alone"),
     Kind(ns.DELETION, ("remove",), _unchanged, "relayed; history changes over REST alone"),
     Kind(
@@ -160,11 +160,11 @@ KINDS = (
     ),
     Kind(ns.CHAT_STATES, ("composing", "paused", "active", "inactive", "gone"), _unchanged),
 )
-"""What a message can hold and what is done then; the first that fits counts."""
+"""The kinds of message; the first kind that fits a message counts."""
 
 
 def _with_params(stanza: Element, added: Mapping[str, str]) -> Element:
-    """Return the message with parameters set, in place of those of the same name."""
+    """Return the message with these parameters, in place of others of the same name."""
     params = extra_params(stanza)
     kept = [] if params is None else params.children
     kept = [child for child in kept if not (isinstance(child, Element) and child.name in added)]

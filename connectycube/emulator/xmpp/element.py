@@ -1,4 +1,4 @@
-"""Element: an XML element in memory, and how it is written."""
+"""Element: an XML element in memory, and its serialization."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from . import namespaces as ns
 
 __all__ = ["Element", "clean_text", "is_name"]
 
-# What XML 1.0 forbids; a parser never lets it in, JSON does.
+# The characters that XML 1.0 forbids. JSON allows them, so they can arrive over REST.
 _FORBIDDEN = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _NAME = re.compile(r"[^\W\d][\w.\-]*")
 
@@ -17,8 +17,8 @@ _NAME = re.compile(r"[^\W\d][\w.\-]*")
 class Element:
     """One element: local name, namespace, attributes, and children that are elements or strings.
 
-    An attribute with a namespace is keyed ``{namespace}name``. Elements that have been sent are
-    shared between connections and queues: make a new one instead of changing one.
+    The key of an attribute with a namespace is ``{namespace}name``. Connections and queues share elements, so
+    an element that was sent must not change; ``replace`` returns a changed copy.
     """
 
     __slots__ = ("attributes", "children", "name", "namespace")
@@ -62,7 +62,7 @@ class Element:
         return "".join(child for child in self.children if isinstance(child, str))
 
     def replace(self, *children: Element | str, **attributes: str | None) -> Element:
-        """Return a copy with attributes changed (None removes one) and other children, if any given."""
+        """Return a copy with attributes changed (None removes one) and, if given, other children."""
         return Element(
             self.name,
             self.namespace,
@@ -71,7 +71,7 @@ class Element:
         )
 
     def to_xml(self, inherited: str = "") -> str:
-        """Write the element; ``inherited`` is the default namespace of where it will stand."""
+        """Write the element; ``inherited`` is the default namespace of the surrounding XML."""
         parts: list[str] = []
         self._write(parts, inherited)
         return "".join(parts)
@@ -101,7 +101,7 @@ def _text(value: str) -> str:
         value = value.replace("<", "&lt;")
     if ">" in value:
         value = value.replace(">", "&gt;")
-    if "\r" in value:  # a bare one would reach the reader as a line feed
+    if "\r" in value:  # a parser would read it as a line feed
         value = value.replace("\r", "&#13;")
     return value
 
@@ -124,7 +124,7 @@ def _attribute_name(key: str, index: int) -> str:
 
 
 def clean_text(value: str) -> str:
-    """Return ``value`` with what XML forbids replaced by U+FFFD."""
+    """Return ``value`` with U+FFFD in place of the characters that XML forbids."""
     return _FORBIDDEN.sub("\ufffd", value)
 
 

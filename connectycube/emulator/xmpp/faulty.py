@@ -1,7 +1,7 @@
-"""Faulty: where faults come between the chat server and its clients.
+"""Faulty: the faults of the chat.
 
-``FaultyLink`` stands in front of every link, and ``FaultyDelivery`` in front of every session. While no fault
-is on, each costs one look.
+A stream writes through a ``FaultyLink``, and the hub delivers through ``FaultyDelivery``. While no fault is
+on, each checks one value.
 """
 
 from __future__ import annotations
@@ -16,15 +16,15 @@ from .session import Link, Session
 
 __all__ = ["FaultyDelivery", "FaultyLink"]
 
-# How long reorder holds back a stanza that no other follows.
+# How long the fault reorder holds back a stanza that no other follows, in seconds.
 _LONGEST_HOLD = 1.0
 
 
 class FaultyLink:
-    """A link whose writing can be late, slow or in vain. (Link.)
+    """A link that faults can delay, slow down or silence. (Link.)
 
-    ``user_id`` and ``resource`` are what is known of the client. Once ``silent``, a link stays so: what it
-    swallowed would be missing in the counts of stream management.
+    ``user_id`` and ``resource`` are those of the client, None before they are known. A ``silent`` link stays
+    silent: the client has not seen the discarded stanzas, so the counts of stream management would differ.
     """
 
     def __init__(self, link: Link, faults: Faults, timers: Timers, most_bytes: int) -> None:
@@ -40,21 +40,21 @@ class FaultyLink:
         self.silent = False
 
     def take(self, name: str) -> Fault | None:
-        """Return the fault of this name that is on for this connection, and count one time."""
+        """Return the fault of this name that concerns this connection, and count one time."""
         return self._faults.take(name, CHAT, self.user_id, self.resource)
 
     def find(self, name: str) -> Fault | None:
-        """Like ``take``, and count nothing."""
+        """Return the fault of this name that concerns this connection."""
         return self._faults.find(name, CHAT, self.user_id, self.resource)
 
-    def is_struck_by(self, fault: Fault) -> bool:
-        """Whether a fault is about this connection."""
+    def concerned_by(self, fault: Fault) -> bool:
+        """Whether a fault concerns this connection."""
         return CHAT in fault.sides and self._faults.concerns(fault, self.user_id, self.resource)
 
     # --- Link -------------------------------------------------------------------------------------
 
     def open(self, attributes: dict[str, str]) -> None:
-        """Write the opening tag of our side."""
+        """Write the opening tag of the server's stream."""
         self._write(lambda: self._link.open(attributes), 0)
 
     def restart(self) -> None:
@@ -70,7 +70,7 @@ class FaultyLink:
             self._link.send(element)
 
     def close(self) -> None:
-        """Write the closing tag, after all that waits, and end the connection."""
+        """Write the closing tag behind everything that waits, and end the connection."""
         if self.silent:
             self.abort()
         else:
@@ -81,7 +81,7 @@ class FaultyLink:
         self._waiting.clear()
         self._link.abort()
 
-    # --- late and slow ------------------------------------------------------------------------------
+    # --- delays -------------------------------------------------------------------------------------
 
     def _write(self, write: Callable[[], None], size: int) -> None:
         if self.silent:
@@ -95,7 +95,9 @@ class FaultyLink:
         self._waiting.append((size, write))
         self._waiting_bytes += size
         self._timers.schedule(due - now, self._write_next)
-        if self._waiting_bytes > self._most_bytes:  # as for a client that does not read
+        if (
+            self._waiting_bytes > self._most_bytes
+        ):  # the same bound as for a client that does not read
             self.abort()
 
     def _delay(self) -> float:
@@ -114,7 +116,7 @@ class FaultyLink:
 
 
 class FaultyDelivery:
-    """Sends stanzas to sessions, some twice, some before the one they follow."""
+    """Delivers stanzas to sessions; the faults duplicate and reorder act here."""
 
     def __init__(
         self, faults: Faults, timers: Timers, deliver: Callable[[Session, Element], None]
@@ -125,7 +127,7 @@ class FaultyDelivery:
         self._held: dict[Session, tuple[Fault, Element]] = {}
 
     def send(self, session: Session, stanza: Element) -> None:
-        """Send a stanza while any fault is on."""
+        """Send a stanza, duplicated or reordered if such a fault is on."""
         held = self._held.pop(session, None)
         if held is not None:
             holder, older = held
@@ -137,24 +139,22 @@ class FaultyDelivery:
         if fault is None:
             self._repeat(session, stanza)
         else:
-            self._hold(session, (fault, stanza))
+            held = (fault, stanza)
+            self._held[session] = held
+            self._timers.schedule(_LONGEST_HOLD, lambda: self._give_up(session, held))
 
     def release(self, fault: Fault) -> None:
-        """Send what an ended fault holds back."""
+        """Send the stanzas that an ended fault holds back."""
         for session, (holder, stanza) in list(self._held.items()):
             if holder is fault:
                 del self._held[session]
                 self._repeat(session, stanza)
 
     def release_session(self, session: Session) -> None:
-        """Send what is held back from a session that is about to end."""
+        """Send the stanza that is held back from a session, before the session ends."""
         _, stanza = self._held.pop(session, (None, None))
         if stanza is not None:
             self._repeat(session, stanza)
-
-    def _hold(self, session: Session, held: tuple[Fault, Element]) -> None:
-        self._held[session] = held
-        self._timers.schedule(_LONGEST_HOLD, lambda: self._give_up(session, held))
 
     def _give_up(self, session: Session, held: tuple[Fault, Element]) -> None:
         if self._held.get(session) is held:

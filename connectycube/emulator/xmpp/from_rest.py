@@ -1,6 +1,7 @@
-"""From REST: what happened over REST, as the stanzas that show it to those who are connected.
+"""From REST: changes made over REST, as stanzas to the connected users.
 
-In a private dialog the other one sees it, elsewhere everybody in the room, from the nick of who did it.
+In a private dialog the other user gets the stanza; in other dialogs everybody in the room gets it, from the
+nick of the user that made the change.
 (Server documentation: Chat API, Create a message, Delete message, Message reactions; Real-time API.)
 """
 
@@ -31,7 +32,7 @@ def message(hub: Hub, dialog: Row, stored: Row, *, markable: bool) -> None:
 
 
 def edit(hub: Hub, dialog: Row, stored: Row, body: str) -> None:
-    """Send the new body of a message, as its sender's client would. (Inferred.)"""
+    """Send the new body of a message, as the client of the sender would. (Inferred.)"""
     is_last = dialog["last_message_id"] == stored["id"]
     attributes = {"id": stored["id"], "last": "true" if is_last else "false"}
     _show(
@@ -46,7 +47,7 @@ def edit(hub: Hub, dialog: Row, stored: Row, body: str) -> None:
 
 
 def deletion(hub: Hub, dialog: Row, stored: Row, user_id: int) -> None:
-    """Ask to remove a message that was deleted for everybody."""
+    """Tell clients to remove a message that was deleted for everybody."""
     remove = Element("remove", ns.DELETION, {"id": stored["id"]})
     new_id = hub.conversations.new_id()
     _show(hub, dialog, user_id, new_id, remove, _dialog_param(dialog))
@@ -61,7 +62,7 @@ def reaction(
     add: str | None,
     remove: str | None,
 ) -> None:
-    """Send a change of a reaction to everybody, other devices of the user included."""
+    """Send a change of a reaction to everybody, the other devices of the user included."""
     changes = [
         Element("reaction", ns.CLIENT, {name: "true", "type": clean_text(value)})
         for name, value in (("add", add), ("remove", remove))
@@ -147,7 +148,7 @@ def _stored_params(message: Row) -> Element:
 
 
 def _param(name: str, value: Any) -> Element | None:
-    # JSON allows names that no element can have; those stay in history only.
+    # JSON allows names that no element can have; such parameters stay in history.
     if not is_name(name) or value is None:
         return None
     if isinstance(value, dict):

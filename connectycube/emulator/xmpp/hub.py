@@ -1,4 +1,4 @@
-"""The hub: who is connected, and how a stanza gets to a session. No I/O."""
+"""Hub: the sessions of connected users, and the delivery of stanzas to them. No I/O."""
 
 from __future__ import annotations
 
@@ -27,15 +27,15 @@ from .stream_management import StreamManagement
 
 __all__ = ["Hub"]
 
-# For how many sessions that are gone <failed/> can still tell what was handled.
+# The number of ended sessions whose count of handled stanzas is kept for <failed/>.
 _MOST_REMEMBERED = 10_000
 
 
 class Hub:
-    """The sessions by user, and what the rules need to move stanzas between them.
+    """The sessions by user, and the state and primitives with which handlers move stanzas between them.
 
-    A session that ends leaves its rooms and becomes unavailable, which is the rules' business:
-    ``on_session_ended`` is called then.
+    When a session ends the hub calls ``on_session_ended``, a hook: the handlers let the session leave its
+    rooms and become unavailable.
     """
 
     def __init__(
@@ -74,7 +74,7 @@ class Hub:
     # --- sessions ---------------------------------------------------------------------------------
 
     def bind(self, user_id: int, resource: str, link: Link) -> Session:
-        """Make the session of a resource; an older one of the same full JID ends."""
+        """Create the session of a resource; an older session of the same full JID ends."""
         older = self.session(user_id, resource)
         if older is not None:
             older.end_link(StreamFault("conflict", "The same resource connected again"))
@@ -84,7 +84,7 @@ class Hub:
         return session
 
     def session(self, user_id: int, resource: str) -> Session | None:
-        """Return the session of a full JID, also one that waits to be resumed."""
+        """Return the session of a full JID; it may wait to be resumed."""
         return self._sessions.get(user_id, {}).get(resource)
 
     def sessions(self, user_id: int | None = None) -> list[Session]:
@@ -94,7 +94,7 @@ class Hub:
         return [session for user in self._sessions.values() for session in user.values()]
 
     def end_session(self, session: Session, *, remember: bool = True) -> None:
-        """Forget a session; messages its client never acknowledged get the offline rule."""
+        """End a session; with ``remember`` its count of handled stanzas is kept for <failed/>."""
         if self.session(session.user_id, session.resource) is not session:
             return
         self._faulty_delivery.release_session(session)
@@ -115,12 +115,12 @@ class Hub:
     # --- resumption (XEP-0198) ----------------------------------------------------------------------
 
     def offer_resumption(self, session: Session) -> None:
-        """Let a session be found by its id in stream management."""
+        """Make a session resumable by its id of stream management."""
         assert session.management is not None
         self._resumable[session.management.id] = session
 
     def link_lost(self, session: Session) -> None:
-        """Keep a session for its client to resume, or end it if it cannot be."""
+        """Keep a session whose link is lost until its client resumes it, or end one that is not resumable."""
         session.link = None
         management = session.management
         if management is None or not management.resumable:
@@ -132,7 +132,7 @@ class Hub:
         )
 
     def resumable(self, user_id: int, previous: str) -> Session | int | None:
-        """Return the session with this id; else what it had handled, None if that is not known."""
+        """Return the session with this id; of an ended one the count of handled stanzas, None if unknown."""
         session = self._resumable.get(previous)
         if session is not None and session.user_id == user_id:
             return session
@@ -140,12 +140,12 @@ class Hub:
         return handled if owner == user_id else None
 
     def resumed(self, session: Session) -> None:
-        """Note that a session has a link again."""
+        """Note that a session was resumed: it does not expire any more."""
         assert session.management is not None
         self._stop_expiry(session.management.id)
 
     def forget(self, user_id: int | None) -> int:
-        """Drop the sessions that wait to be resumed as a restarted server would; return how many."""
+        """Drop the sessions that wait to be resumed, as a restart does; return their number."""
         for management_id, (owner, _) in list(self._handled.items()):
             if user_id in (None, owner):
                 del self._handled[management_id]
@@ -189,7 +189,7 @@ class Hub:
                 self.end_session(session)
 
     def send_all(self, sessions: Iterable[Session], stanza: Element) -> int:
-        """Send to some sessions; return how many."""
+        """Send to some sessions; return their number."""
         chosen = list(sessions)
         for session in chosen:
             self.send(session, stanza)
@@ -216,7 +216,7 @@ class Hub:
     # --- faults -------------------------------------------------------------------------------------
 
     def cut(self, user_id: int | None) -> int:
-        """Abort the links of a user, or all; return how many."""
+        """Abort the links of a user, or all; return their number."""
         streams = [
             stream for stream in self.streams if user_id is None or stream.user_id == user_id
         ]
@@ -225,7 +225,7 @@ class Hub:
         return len(streams)
 
     def _apply_fault(self, fault: Fault) -> None:
-        """Let a fault that begins act on the connections that are there."""
+        """Apply a new fault to the open connections."""
         for stream in list(self.streams):
             if fault.is_on:
                 stream.apply_fault(fault)
@@ -235,7 +235,7 @@ class Hub:
             self._faulty_delivery.release(fault)
 
     def shut_down(self, why: str) -> None:
-        """Tell every client that the server goes away, and forget the sessions."""
+        """End every stream with system-shutdown, and forget the sessions."""
         for stream in list(self.streams):
             stream.fail(StreamFault("system-shutdown", why))
         for timer in self._expiry.values():

@@ -1,4 +1,4 @@
-"""When users were last there. (XEP-0012.)"""
+"""Last activity: when the last resource of each user became unavailable. (XEP-0012.)"""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ CREATE TABLE IF NOT EXISTS last_activity (user_id INTEGER PRIMARY KEY, ended_at 
 
 
 class LastActivity:
-    """When each user who is offline was last there."""
+    """The times at which users went offline."""
 
     def __init__(self, database: Database, clock: Clock) -> None:
         self._db = database
@@ -32,13 +32,13 @@ class LastActivity:
         self._db.insert("last_activity", values, verb="INSERT OR REPLACE")
 
     def seconds_since(self, user_id: int) -> int | None:
-        """Return the seconds since a user was there; None if that was never.
+        """Return the seconds since a user went offline; None for a user that was never online.
 
-        At least 1, because 0 says that a user is online. (Inferred.)
+        The result is at least 1, because 0 means that a user is online. (Inferred.)
         """
         row = self._db.one("SELECT ended_at FROM last_activity WHERE user_id = ?", user_id)
         return None if row is None else max(1, int(self._clock.time() - row["ended_at"]))
 
     def forget_user(self, user_id: int) -> None:
-        """Remove what is known of a user."""
+        """Remove a user's time."""
         self._db.run("DELETE FROM last_activity WHERE user_id = ?", user_id)

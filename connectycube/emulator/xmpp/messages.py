@@ -1,6 +1,6 @@
-"""Messages between two users: to whom they go, and what becomes of those that reach nobody.
+"""Messages between two users: their delivery, and the messages that no client receives.
 
-The private dialog is made with its first message. (RFC 6121, 8.5; Server documentation: Real-time API.)
+The private dialog is created with its first message. (RFC 6121, 8.5; Server documentation: Real-time API.)
 """
 
 from __future__ import annotations
@@ -67,7 +67,7 @@ def _private_dialog(hub: Hub, sender: int, recipient: int) -> Row | None:
 
 
 def _check_privacy(hub: Hub, session: Session, jid: Jid, recipient: int) -> None:
-    """Refuse what a privacy list of either side stops. (XEP-0016, 2.14.)"""
+    """Refuse a message that a privacy list of either user blocks. (XEP-0016, 2.14.)"""
     privacy = hub.privacy
     if not privacy.allows(session.user_id, jid.bare, "other", session):
         raise StanzaError("not-acceptable", f"You have blocked {jid.bare}")
@@ -78,7 +78,7 @@ def _check_privacy(hub: Hub, session: Session, jid: Jid, recipient: int) -> None
 
 
 def relay(hub: Hub, stanza: Element, recipient: int, resource: str | None = None) -> None:
-    """Send a message to a user's resource, or to all that receive messages and do not block it."""
+    """Send a message to a user's resource, or to all resources that receive messages and do not block it."""
     kind, sender = stanza.get("type") or "normal", stanza.get("from") or ""
     privacy = hub.privacy
     if resource is not None:
@@ -87,7 +87,7 @@ def relay(hub: Hub, stanza: Element, recipient: int, resource: str | None = None
             if privacy.allows(recipient, sender, "message", only):
                 hub.send(only, stanza)
             return
-        if kind not in ("chat", "normal"):  # RFC 6121, 8.5.3.2.1: these do not look for others
+        if kind not in ("chat", "normal"):  # RFC 6121, 8.5.3.2.1: no other resource gets these
             return
     if kind == "error":
         return
@@ -99,7 +99,7 @@ def relay(hub: Hub, stanza: Element, recipient: int, resource: str | None = None
 
 
 def _copy_to_own(hub: Hub, session: Session, stanza: Element) -> None:
-    # XEP-0280. Never a "received" copy: messages to a bare JID go to every resource anyway.
+    # XEP-0280. There are no "received" copies, as a message to a bare JID reaches every resource.
     if stanza.child("private", ns.CARBONS) is not None:
         return
     if stanza.child("no-copy", ns.HINTS) is not None:
@@ -114,11 +114,11 @@ def _copy_to_own(hub: Hub, session: Session, stanza: Element) -> None:
             hub.send(other, outer.replace(to=other.jid))
 
 
-# --- users without a connection -----------------------------------------------------------------------
+# --- users who are offline ----------------------------------------------------------------------------
 
 
 def undelivered(hub: Hub, user_id: int, stanza: Element) -> None:
-    """Do with a message that reached nobody what the settings say: history is enough, or keep it."""
+    """Keep a message that no client received, if the settings say so."""
     if not hub.settings.offline_messages or stanza.name != "message":
         return
     if stanza.get("type") in ("chat", "normal", None) and stanza.child("body") is not None:
@@ -126,7 +126,7 @@ def undelivered(hub: Hub, user_id: int, stanza: Element) -> None:
 
 
 def deliver_offline(hub: Hub, session: Session) -> None:
-    """Deliver what was kept for a user whose first resource is available now. (XEP-0203.)"""
+    """Deliver the stanzas that were kept for a user, when the first resource is available. (XEP-0203.)"""
     for row in hub.store.take_offline(session.user_id):
         stanza = parse(row["stanza"])
         stamp = iso_milliseconds(row["received_at"])

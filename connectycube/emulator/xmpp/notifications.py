@@ -1,4 +1,4 @@
-"""Notifications: the push for a message, to those who are not connected or not active.
+"""Notifications: the push for a message, to users who are offline or inactive.
 
 (Server documentation: Push notifications API; Chat API, Update notifications settings.)
 """
@@ -24,10 +24,11 @@ def notify(
     body: str | None,
     params: Mapping[str, Any],
 ) -> None:
-    """Record a push for everybody a message is for who wants pushes from the dialog and is not there.
+    """Record a push of a message to its recipients.
 
-    That is who is offline, or has marked every connected client as inactive. None for who has blocked the
-    sender, and none if the message has the parameter ``silent``. The payload's form is inferred.
+    A recipient gets a push when no client is connected, or all connected clients are inactive. There is no
+    push to a user who has turned off the notifications of the dialog, is banned from it or has blocked the
+    sender, and none if the message has the parameter ``silent``. The form of the payload is inferred.
     """
     if str(params.get("silent")) in ("1", "true", "True"):
         return

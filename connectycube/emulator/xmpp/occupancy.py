@@ -1,4 +1,4 @@
-"""Occupancy: who has joined which room, with what resources, and who may not come back."""
+"""Occupancy: the users in each room, the sessions with which they have joined it, and the bans."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ __all__ = ["NOBODY", "OUTCAST", "Occupancy", "Occupant", "Privileges"]
 
 @frozen
 class Privileges:
-    """What a user is in a room: the affiliation lasts, the role is for as long as one is inside."""
+    """Affiliation and role of a user in a room; the role ends when the user leaves. (XEP-0045, 5.)"""
 
     affiliation: str
     role: str
 
     @property
     def is_member(self) -> bool:
-        """Whether the user may be in the room at all."""
+        """Whether the user may enter the room."""
         return self.affiliation not in ("none", "outcast")
 
 
@@ -51,7 +51,7 @@ class Occupant:
 
 
 class Occupancy:
-    """The rooms in which somebody is, by dialog id; bans are kept in the database as well."""
+    """The rooms that are not empty, by dialog id; bans are stored in the database, too."""
 
     def __init__(self, database: Database) -> None:
         self._db = database
@@ -61,11 +61,11 @@ class Occupancy:
         self._banned = {(row["dialog_id"], row["user_id"]) for row in bans}
 
     def occupants(self, dialog_id: str) -> list[Occupant]:
-        """Return those in a room, in the order they came."""
+        """Return the occupants of a room, in the order in which they joined."""
         return list(self._rooms.get(dialog_id, {}).values())
 
     def occupant(self, dialog_id: str, user_id: int) -> Occupant | None:
-        """Return a user in a room."""
+        """Return the occupant that a user is in a room; None if the user is not in it."""
         return self._rooms.get(dialog_id, {}).get(user_id)
 
     def has_joined(self, dialog_id: str, session: Session) -> bool:
@@ -93,14 +93,14 @@ class Occupancy:
         return occupant
 
     def leave(self, dialog_id: str, session: Session) -> None:
-        """Take a session out of a room it is in; the last one takes its user along."""
+        """Remove a session from a room that it is in; with the last session the occupant is removed."""
         occupant = self._rooms[dialog_id][session.user_id]
         del occupant.presences[session]
         if not occupant.presences:
             self.remove(dialog_id, session.user_id)
 
     def remove(self, dialog_id: str, user_id: int) -> None:
-        """Take a user who is in a room out of it."""
+        """Remove an occupant from a room."""
         room = self._rooms[dialog_id]
         del room[user_id]
         if not room:
@@ -113,7 +113,7 @@ class Occupancy:
         self._banned.add((dialog_id, user_id))
 
     def unban(self, dialog_id: str, user_id: int) -> bool:
-        """Take a ban back; return False if there was none."""
+        """End a ban; return False if there was none."""
         was_banned = self.is_banned(dialog_id, user_id)
         self._db.run("DELETE FROM bans WHERE dialog_id = ? AND user_id = ?", dialog_id, user_id)
         self._banned.discard((dialog_id, user_id))

@@ -43,9 +43,9 @@ _COMPLETE = re.compile(
 
 
 class StreamFault(Exception):
-    """The stream cannot go on: a defined condition of RFC 6120 (4.9.3) and a sentence.
+    """The stream must end: a defined condition of RFC 6120 (4.9.3) and a sentence.
 
-    ``details`` is an application's own condition beside the defined one.
+    ``details`` is an application-specific condition beside the defined one.
     """
 
     def __init__(self, condition: str, text: str, details: Element | None = None) -> None:

@@ -1,4 +1,4 @@
-"""Presence: to a user's own resources, to subscribers, and to whom it is directed. (RFC 6121, section 4.)"""
+"""Presence: broadcast, probes and directed presence of users. (RFC 6121, section 4.)"""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def handle(hub: Hub, session: Session, stanza: Element) -> None:
         elif to is not None and to != session.bare_jid:
             if jid is None:
                 raise StanzaError("jid-malformed", f"{to} is not a JID")
-            _to_somebody(hub, session, stanza, jid)
+            _to_user(hub, session, stanza, jid)
         elif kind is None:
             _become_available(hub, session, stanza)
         elif kind == "unavailable":
@@ -45,10 +45,10 @@ PRESENCES: dict[str | None, str | None] = {
     "probe": "answered to subscribers alone",
     **dict.fromkeys(subscriptions.KINDS, "as RFC 6121 has it; the documentation is silent"),
 }
-"""The types of presence, None for available; with each what the documentation leaves open."""
+"""The types of presence (None: available), and what the documentation leaves open of each."""
 
 
-def _to_somebody(hub: Hub, session: Session, stanza: Element, jid: Jid) -> None:
+def _to_user(hub: Hub, session: Session, stanza: Element, jid: Jid) -> None:
     kind = stanza.get("type")
     if kind in subscriptions.KINDS:
         subscriptions.handle(hub, session, stanza, jid)
@@ -61,7 +61,7 @@ def _to_somebody(hub: Hub, session: Session, stanza: Element, jid: Jid) -> None:
 
 
 def _direct(hub: Hub, session: Session, stanza: Element, jid: Jid) -> None:
-    """Send presence to somebody in particular. (RFC 6121, 4.6.)"""
+    """Send directed presence. (RFC 6121, 4.6.)"""
     target = stanza.get("to") or ""
     if not hub.privacy.allows(session.user_id, target, "presence-out", session):
         raise StanzaError("not-acceptable", f"You have blocked {target}")
@@ -85,7 +85,7 @@ def _send_directed(hub: Hub, session: Session, stanza: Element, jid: Jid) -> int
 
 
 def _probe(hub: Hub, session: Session, jid: Jid) -> None:
-    """Show the presence of somebody, as far as the one who asks may see it. (RFC 6121, 4.3.)"""
+    """Answer a probe with the presence that the session may see. (RFC 6121, 4.3.)"""
     user_id = user_of(jid, hub.settings)
     for other in seen_by(hub, session):
         if other.user_id == user_id and other.presence is not None:
@@ -106,12 +106,13 @@ def _become_available(hub: Hub, session: Session, stanza: Element) -> None:
     subscriptions.deliver_requests(hub, session)
     if session.receives_messages:
         messages.deliver_offline(hub, session)
-    if not own and session.presence is not None:  # all this may have been too much for the client
+    # The presences may have overflowed the session, which has ended then.
+    if not own and session.presence is not None:
         tell_watchers(hub, session.user_id, 0)
 
 
 def become_unavailable(hub: Hub, session: Session, stanza: Element | None = None) -> None:
-    """Take a resource out of the available ones and tell everybody who saw it."""
+    """Make a resource unavailable, and tell every user that saw its presence."""
     session.presence = None
     if stanza is None:
         stanza = unavailable(session)

@@ -1,4 +1,4 @@
-"""Privacy: the requests that show and change a user's privacy lists. (XEP-0016.)"""
+"""Privacy: the requests that read and change a user's privacy lists. (XEP-0016.)"""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""Privacy lists: whom a user lets through, and whom not. (XEP-0016.)
+"""Privacy lists: the rules of each user for traffic with other users. (XEP-0016.)
 
-An item ``muc.domain/{user id}``, as the official SDKs write it, is about a user in every room. (Inferred: to
-XEP-0016 it is a resource of the domain itself.)
+The official SDKs write items ``muc.domain/{user id}``. Such an item concerns a user in every room.
+(Inferred: by XEP-0016 it would be a resource of the domain itself.)
 """
 
 from __future__ import annotations
@@ -21,15 +21,15 @@ from .stanza import Jid, user_of
 __all__ = ["CHILDREN", "PrivacyItem", "PrivacyLists", "Traffic"]
 
 Traffic = Literal["message", "presence-in", "presence-out", "iq", "other"]
-"""What a user gets: messages, presence, requests; what a user sends: presence; and everything else."""
+"""Received messages, presence and requests; sent presence; and all other traffic."""
 
 CHILDREN: tuple[Traffic, ...] = ("message", "presence-in", "presence-out", "iq")
-"""What an item can be limited to; one that is not limited covers everything, both ways."""
+"""The traffic to which an item can be limited; an item without a limit covers all traffic."""
 
 
 @frozen(kw_only=True)
 class PrivacyItem:
-    """One rule; ``only`` is empty for a rule about everything. ``type`` None fits everybody."""
+    """One rule. An empty ``only`` covers all traffic; ``type`` None fits every JID."""
 
     order: int
     action: str
@@ -38,7 +38,7 @@ class PrivacyItem:
     only: tuple[str, ...]
 
     def covers(self, traffic: Traffic) -> bool:
-        """Whether the rule is about this traffic."""
+        """Whether the rule covers this traffic."""
         return not self.only or traffic in self.only
 
 
@@ -46,7 +46,7 @@ _Lists = dict[str, tuple[PrivacyItem, ...]]
 
 
 class PrivacyLists:
-    """The lists of every user, kept in the database, and what they allow."""
+    """The lists of every user, stored in the database, and their decisions."""
 
     def __init__(self, database: Database, settings: Settings, rosters: Rosters) -> None:
         self._db = database
@@ -55,15 +55,15 @@ class PrivacyLists:
         self._read: dict[int, tuple[_Lists, str | None]] = {}
         database.create(_SCHEMA)
 
-    # --- what they allow ----------------------------------------------------------------------------
+    # --- decisions ----------------------------------------------------------------------------------
 
     def allows(
         self, user_id: int, jid: str, traffic: Traffic, session: Session | None = None
     ) -> bool:
-        """Whether a user lets traffic with a JID through: by the session's active list, or the default one.
+        """Whether a user allows traffic with a JID, by the session's active list or by the default list.
 
-        For messages of a room the JID is the sender's in the room. A user's own resources always reach
-        each other.
+        For a message of a room the JID is that of the sender in the room. Traffic between the resources of
+        one user is always allowed.
         """
         items = self._items(user_id, session)
         if not items:
@@ -77,7 +77,7 @@ class PrivacyLists:
         return True
 
     def admits(self, user_id: int, jid: str, traffic: Traffic, sessions: Sequence[Session]) -> bool:
-        """Whether any of these sessions lets traffic through; without sessions the default list decides."""
+        """Whether any of these sessions allows traffic; without sessions the default list decides."""
         if not sessions:
             return self.allows(user_id, jid, traffic)
         return any(self.allows(user_id, jid, traffic, session) for session in sessions)
@@ -99,14 +99,14 @@ class PrivacyLists:
             return item.value in contact.groups
         return item.value == contact.state.subscription
 
-    # --- what they are ------------------------------------------------------------------------------
+    # --- lists --------------------------------------------------------------------------------------
 
     def names(self, user_id: int) -> list[str]:
         """Return the names of a user's lists."""
         return list(self._of(user_id)[0])
 
     def default(self, user_id: int) -> str | None:
-        """Return the name of the list that counts where no other is active."""
+        """Return the name of the default list, which counts for sessions without an active one."""
         return self._of(user_id)[1]
 
     def items(self, user_id: int, name: str) -> tuple[PrivacyItem, ...] | None:
@@ -114,7 +114,7 @@ class PrivacyLists:
         return self._of(user_id)[0].get(name)
 
     def save(self, user_id: int, name: str, items: Sequence[PrivacyItem]) -> None:
-        """Make a list, or replace its rules."""
+        """Create a list, or replace its rules."""
         ordered = sorted(items, key=lambda item: item.order)
         text = json.dumps(
             [[item.order, item.action, item.type, item.value, item.only] for item in ordered]
@@ -129,12 +129,12 @@ class PrivacyLists:
         self._read.pop(user_id, None)
 
     def remove(self, user_id: int, name: str) -> None:
-        """Remove a list, also as the default one."""
+        """Remove a list; if it is the default list, there is none any more."""
         self._db.run("DELETE FROM privacy_lists WHERE user_id = ? AND name = ?", user_id, name)
         self._read.pop(user_id, None)
 
     def set_default(self, user_id: int, name: str | None) -> None:
-        """Make a list the default one, or none."""
+        """Set the default list; None: no default list."""
         self._db.run(
             "UPDATE privacy_lists SET is_default = (name = ?) WHERE user_id = ?",
             name or "",
@@ -148,7 +148,7 @@ class PrivacyLists:
         self._read.pop(user_id, None)
 
     def _of(self, user_id: int) -> tuple[_Lists, str | None]:
-        # every message asks: what was read stays in memory
+        # every message needs the lists, so they are kept in memory
         known = self._read.get(user_id)
         if known is not None:
             return known
@@ -178,7 +178,7 @@ def _items(text: str) -> tuple[PrivacyItem, ...]:
 
 
 def _is_within(address: Jid, pattern: Jid | None) -> bool:
-    """Whether a JID is the one, or one of those, that an item names. (XEP-0016, 2.1.)"""
+    """Whether a JID fits the JID of an item. (XEP-0016, 2.1.)"""
     if pattern is None:
         return False
     if pattern.resource is not None and address.resource != pattern.resource:

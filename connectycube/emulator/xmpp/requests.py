@@ -1,4 +1,4 @@
-"""Requests: the table of IQ requests the server answers, and how the others travel."""
+"""Requests: the table of IQ requests that the server answers, and the forwarding of others to users."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ Handler = Callable[["Hub", Session, Element, Element], Element | None]
 
 @frozen(kw_only=True)
 class RequestKind:
-    """One row of the table; ``feature`` is what disco#info says of it.
+    """One row of the table; ``feature`` is its feature in disco#info.
 
-    ``of_others``: it can also be asked of another user's account, whose bare JID it is addressed to.
-    ``inferred`` says what the documentation leaves open.
+    ``of_others``: the request can also be sent to the bare JID of another user. ``inferred`` names what the
+    documentation leaves open.
     """
 
     type: str
@@ -49,7 +49,7 @@ def request(
     of_others: bool = False,
     inferred: str | None = None,
 ) -> Callable[[Handler], Handler]:
-    """Put a handler into the table; it returns the result's payload or raises StanzaError."""
+    """Put a handler into the table; it returns the payload of the result, or raises StanzaError."""
 
     def register(handler: Handler) -> Handler:
         REQUESTS[type, name, namespace] = RequestKind(
@@ -122,7 +122,7 @@ def _forward(hub: Hub, session: Session, stanza: Element, jid: Jid) -> None:
 
 
 def _ask_account(hub: Hub, session: Session, stanza: Element, user_id: int | None) -> None:
-    """Answer for the account of another user."""
+    """Answer a request to the account of another user."""
     if stanza.get("type") not in ("get", "set"):
         return
     payload = next(stanza.elements())

@@ -1,8 +1,8 @@
-"""Messages in rooms: who may send them, what becomes of them, and whom they reach.
+"""Messages in rooms: the permission to send, and the sessions that receive.
 
-A message goes to every available resource of everybody in the dialog, joined or not, as on the hosted
-service; with ``join_required`` only those who have joined send and receive. (XEP-0045, 7.4; Server
-documentation: Real-time API.)
+A message reaches every available resource of all users of the dialog, whether they have joined the room or
+not, as on the hosted service. With ``join_required`` only joined sessions send and receive. (XEP-0045, 7.4;
+Server documentation: Real-time API.)
 """
 
 from __future__ import annotations
@@ -68,7 +68,7 @@ def send(
     *,
     source: Session | None = None,
 ) -> None:
-    """Send a message to everybody in a room, from its sender's nick; ``source`` is where it came from."""
+    """Send a message to a room, from the nick of its sender; ``source`` is the session that sent it."""
     nick = f"{hub.settings.room_jid(dialog['id'])}/{sender}"
     for session in reached(hub, dialog):
         if session is source and not hub.settings.room_echo:

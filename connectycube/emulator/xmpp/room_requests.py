@@ -1,4 +1,4 @@
-"""Requests to rooms: what and who is there (XEP-0030, XEP-0045), and whether one is in (XEP-0410)."""
+"""Requests to rooms: service discovery (XEP-0030, XEP-0045) and the ping to oneself (XEP-0410)."""
 
 from __future__ import annotations
 
@@ -95,7 +95,7 @@ def _kind_features(dialog: Row) -> tuple[str, ...]:
 
 
 def _room_items(hub: Hub, session: Session, stanza: Element, jid: Jid) -> Element:
-    # Those online in a room are those whom a message in it reaches: joining is not needed. (Inferred.)
+    # A user whom a message in the room reaches is online there, without a join. (Inferred.)
     dialog = dialog_at(hub, jid)
     require_member(hub, dialog, session.user_id)
     room = hub.settings.room_jid(dialog["id"])
@@ -117,13 +117,13 @@ ROOM_REQUESTS: dict[tuple[str, str, str], RoomRequest] = {
     ("domain", "get", ns.PING): RoomRequest(_domain_ping),
     ("domain", "get", ns.DISCO_INFO): RoomRequest(_domain_information),
     ("domain", "get", ns.DISCO_ITEMS): RoomRequest(
-        _domain_items, "those of one's dialogs, and of all broadcasts"
+        _domain_items, "the rooms of the user's dialogs, and of all broadcasts"
     ),
-    ("room", "get", ns.PING): RoomRequest(_room_ping, "answered to who may be inside"),
+    ("room", "get", ns.PING): RoomRequest(_room_ping, "answered to users that may enter"),
     ("room", "get", ns.DISCO_INFO): RoomRequest(_room_information, "the features"),
     ("room", "get", ns.DISCO_ITEMS): RoomRequest(
-        _room_items, "online is whom a message reaches, joined or not"
+        _room_items, "the users whom a message reaches, joined or not"
     ),
-    ("occupant", "get", ns.PING): RoomRequest(_self_ping, "XEP-0410, for oneself alone"),
+    ("occupant", "get", ns.PING): RoomRequest(_self_ping, "XEP-0410, the user's own nick alone"),
 }
 """Requests to the rooms' domain, a room, or an occupant, by place, type and namespace."""

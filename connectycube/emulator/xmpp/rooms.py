@@ -1,7 +1,7 @@
-"""Rooms: who comes, is there and goes. One room for each group, public and broadcast dialog.
+"""Rooms: joining, leaving, roles and removals. Each group, public and broadcast dialog has one room.
 
-Rooms are made, and their members chosen, over REST alone. A nick is the user's id; all resources of a
-user share it, and the others see one occupant. (XEP-0045; what the official SDKs send and need.)
+Rooms are created over REST, and their members are chosen there. A nick is the id of a user. All resources
+of the user share it, and the other users see one occupant. (XEP-0045, as the official SDKs use it.)
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from .stanza import Jid, StanzaError, dialog_of, error_reply
 
 __all__ = ["dialog_at", "expel", "leave_all", "presence", "privileges", "refresh", "require_member"]
 
-_STANDINGS = {
+_PRIVILEGES = {
     Role.OWNER: Privileges("owner", "moderator"),
     Role.ADMIN: Privileges("admin", "moderator"),
     Role.REGULAR: Privileges("member", "participant"),
@@ -35,11 +35,11 @@ _USER_ID = re.compile(r"[1-9]\d{0,17}", re.ASCII)
 _SELF, _BANNED, _KICKED, _NO_LONGER_MEMBER = 110, 301, 307, 321
 
 
-# --- what a room is, and who one is in it -----------------------------------------------------------
+# --- the room and its members -----------------------------------------------------------------------
 
 
 def dialog_at(hub: Hub, jid: Jid) -> Row:
-    """Return the dialog whose room a JID names; refuse what has no room."""
+    """Return the dialog whose room has this JID; refuse the JID of no room."""
     dialog_id = dialog_of(jid, hub.settings)
     dialog = hub.conversations.store.dialog(dialog_id) if dialog_id is not None else None
     if dialog is None or dialog["type"] == PRIVATE:
@@ -48,23 +48,23 @@ def dialog_at(hub: Hub, jid: Jid) -> Row:
 
 
 def privileges(hub: Hub, dialog: Row, user_id: int) -> Privileges:
-    """Return what a user is in a dialog's room, by the role in the dialog."""
+    """Return the privileges of a user in a dialog's room, by the role in the dialog."""
     if hub.occupancy.is_banned(dialog["id"], user_id):
         return OUTCAST
     role = hub.conversations.role(dialog, user_id)
     is_reader = dialog["type"] == BROADCAST and role is Role.REGULAR
-    return _READER if is_reader else _STANDINGS[role]
+    return _READER if is_reader else _PRIVILEGES[role]
 
 
 def require_member(hub: Hub, dialog: Row, user_id: int) -> Privileges:
-    """Return what a user is in a room; refuse those who may not see it."""
+    """Return the privileges of a user in a room; refuse a user that is not a member."""
     found = privileges(hub, dialog, user_id)
     if not found.is_member:
-        raise StanzaError("forbidden", _stranger(dialog, user_id))
+        raise StanzaError("forbidden", _not_an_occupant(dialog, user_id))
     return found
 
 
-def _stranger(dialog: Row, user_id: int) -> str:
+def _not_an_occupant(dialog: Row, user_id: int) -> str:
     return f"User {user_id} is not an occupant of dialog {dialog['id']}"
 
 
@@ -76,7 +76,7 @@ def presence(hub: Hub, session: Session, stanza: Element, jid: Jid) -> None:
     try:
         _presence(hub, session, stanza, jid)
     except StanzaError as refused:
-        # The JavaScript SDK knows an error of a room by this element.
+        # The JavaScript SDK identifies an error of a room by this element.
         error = error_reply(stanza, refused.condition, refused.text)
         marked = error.replace(Element("x", ns.MUC), *error.children)
         hub.reply(session, marked)
@@ -96,12 +96,12 @@ def _presence(hub: Hub, session: Session, stanza: Element, jid: Jid) -> None:
         _check_nick(hub, session, jid.resource)
         _change(hub, session, stanza, dialog["id"])
     else:
-        text = f"You are not in this room; who joins it sends <x xmlns='{ns.MUC}'/>"
+        text = f"You are not in this room; a join has <x xmlns='{ns.MUC}'/>"
         raise StanzaError("not-acceptable", text)
 
 
 def _check_nick(hub: Hub, session: Session, nick: str | None) -> None:
-    """Refuse another nick than one's own id; the id of somebody else is somebody else's nick."""
+    """Refuse every nick but the user's own id."""
     own = str(session.user_id)
     if nick is None:
         raise StanzaError("jid-malformed", f"A nick is missing; yours is {own}")
@@ -118,12 +118,13 @@ def _join(hub: Hub, session: Session, stanza: Element, dialog: Row, nick: str | 
     if found == OUTCAST:
         raise StanzaError("forbidden", f"User {session.user_id} is banned from this room")
     if not found.is_member:
-        raise StanzaError("registration-required", _stranger(dialog, session.user_id))
+        raise StanzaError("registration-required", _not_an_occupant(dialog, session.user_id))
     dialog_id, occupancy = dialog["id"], hub.occupancy
     is_new = occupancy.occupant(dialog_id, session.user_id) is None
     occupant = occupancy.enter(dialog_id, session, found, _shown(stanza))
     if is_new:
-        # first of all: should what follows be too much for the session, they learn of its end after this
+        # The others learn of the join first. The presences below may overflow the session, and they learn
+        # of its end after that.
         _tell_others(hub, dialog_id, occupant)
     for other in occupancy.occupants(dialog_id):
         if other is not occupant:
@@ -153,7 +154,7 @@ def _change(hub: Hub, session: Session, stanza: Element, dialog_id: str) -> None
 
 
 def _leave(hub: Hub, session: Session, dialog_id: str, stanza: Element | None) -> None:
-    """Let a session leave; it is told when it asked, the others when it was its user's last."""
+    """Remove a session; answer its request, and tell the others when it was the user's last session."""
     occupant = hub.occupancy.occupant(dialog_id, session.user_id)
     assert occupant is not None
     hub.occupancy.leave(dialog_id, session)
@@ -168,20 +169,20 @@ def _leave(hub: Hub, session: Session, dialog_id: str, stanza: Element | None) -
 
 
 def leave_all(hub: Hub, session: Session, stanza: Element | None = None) -> None:
-    """Let a session leave every room; ``stanza`` is its unavailable presence if there is one."""
+    """Remove a session from every room; ``stanza`` is its unavailable presence, if it has sent one."""
     for dialog_id in hub.occupancy.rooms_of(session):
         if not hub.occupancy.has_joined(dialog_id, session):
-            continue  # the answer before this one was too much for the session
+            continue  # the answer of another room has overflowed the session
         _leave(hub, session, dialog_id, stanza and stanza.replace(id=None))
 
 
 def _shown(stanza: Element) -> Element:
-    """Return what of a presence the others see."""
+    """Return a presence as the others see it, without elements of XEP-0045."""
     shown = [child for child in stanza.elements() if child.namespace not in (ns.MUC, ns.MUC_USER)]
     return Element("presence", ns.CLIENT, None, *shown)
 
 
-# --- what REST and the program do -----------------------------------------------------------------------
+# --- changes by REST and by program -----------------------------------------------------------------------
 
 
 def refresh(hub: Hub, dialog_id: str, actor: int | None) -> None:
@@ -219,7 +220,7 @@ def expel(
     reason: str | None,
     ban: bool,
 ) -> bool:
-    """Put a user out of a room, for good if ``ban``; return whether the user was in it."""
+    """Kick or ban a user; return whether the user was in the room."""
     if ban:
         hub.occupancy.ban(dialog["id"], user_id)
         hub.conversations.store.update_dialog(dialog["id"], remove=[user_id])
@@ -242,7 +243,7 @@ def _remove(
     actor: int | None,
     reason: str | None = None,
 ) -> None:
-    """Put a user out of a room; all who were in it are told, and by whom."""
+    """Remove a user from a room, and tell all sessions that were in it, with the actor and the reason."""
     told = hub.occupancy.sessions(dialog_id)
     hub.occupancy.remove(dialog_id, occupant.user_id)
     gone = Occupant(occupant.user_id, after)
@@ -253,7 +254,7 @@ def _remove(
     if reason is not None:
         about.append(Element("reason", ns.MUC_USER, None, clean_text(reason)))
     for session in told:
-        # The JavaScript SDK of 3.x reads the first status alone.
+        # The JavaScript SDK 3.x reads the first status only.
         own = (_SELF,) if session.user_id == occupant.user_id else ()
         found = _gone(hub, dialog_id, gone, session, (*statuses, *own), about=about)
         hub.send(session, found)
@@ -267,7 +268,7 @@ def _destroy(hub: Hub, dialog_id: str, occupant: Occupant) -> None:
         hub.send(session, found)
 
 
-# --- the presences a room sends -------------------------------------------------------------------------
+# --- the presences of a room ----------------------------------------------------------------------------
 
 
 def _tell_others(hub: Hub, dialog_id: str, occupant: Occupant) -> None:

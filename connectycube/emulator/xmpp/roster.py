@@ -1,4 +1,4 @@
-"""Roster: the requests that show and change a user's contacts. (RFC 6121, section 2.)"""
+"""Roster: the requests that read and change a user's contacts. (RFC 6121, section 2.)"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The chat server: which rule handles a stanza of a client or a call of REST. No I/O."""
+"""ChatServer: passes stanzas of clients, and changes made over REST, to their handlers. No I/O."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ __all__ = ["ChatServer"]
 
 
 class ChatServer:
-    """The rules of the chat, on top of the hub that they all use."""
+    """The router on top of the hub and of all handlers."""
 
     def __init__(self, hub: Hub) -> None:
         self.hub = hub
@@ -32,7 +32,7 @@ class ChatServer:
             presence.handle(self.hub, session, stanza)
 
     def _session_ended(self, session: Session) -> None:
-        """Let a session leave its rooms; messages its client never acknowledged get the offline rule."""
+        """Remove a session from its rooms; unacknowledged messages are treated as undelivered."""
         rooms.leave_all(self.hub, session)
         if session.presence is not None:
             presence.become_unavailable(self.hub, session)
@@ -41,7 +41,7 @@ class ChatServer:
                 messages.undelivered(self.hub, session.user_id, stanza)
 
     def forget_user(self, user_id: int) -> None:
-        """Let a user who is deleted leave all rooms and rosters, and forget what was kept for the user."""
+        """Remove a deleted user from all rooms and rosters, and delete the user's lists and activity."""
         for session in self.hub.sessions(user_id):
             rooms.leave_all(self.hub, session)
         for contact in self.hub.rosters.all(user_id):
@@ -57,11 +57,11 @@ class ChatServer:
         from_rest.message(self.hub, dialog, message, markable=markable)
 
     def show_edit(self, dialog: Row, message: Row, body: str) -> None:
-        """Tell the others that a message has a new body. (ChatDelivery.)"""
+        """Tell the other users that a message has a new body. (ChatDelivery.)"""
         from_rest.edit(self.hub, dialog, message, body)
 
     def show_deletion(self, dialog: Row, message: Row, user_id: int) -> None:
-        """Tell the others that a user deleted a message for everybody. (ChatDelivery.)"""
+        """Tell the other users that a user deleted a message for everybody. (ChatDelivery.)"""
         from_rest.deletion(self.hub, dialog, message, user_id)
 
     def show_reaction(
@@ -71,7 +71,7 @@ class ChatServer:
         from_rest.reaction(self.hub, dialog, message, user_id, add=add, remove=remove)
 
     def show_dialog_change(self, dialog_id: str, user_id: int | None) -> None:
-        """Show those in a dialog's room who is not in it any more, or its end. (ChatDelivery.)"""
+        """Tell the occupants of a dialog's room what a user changed. (ChatDelivery.)"""
         rooms.refresh(self.hub, dialog_id, user_id)
 
     def send_system_message(
@@ -83,5 +83,5 @@ class ChatServer:
     def expel(
         self, dialog: Row, user_id: int, *, actor: int, reason: str | None, ban: bool
     ) -> bool:
-        """Kick a user out of a room, or ban the user; return whether the user was in it."""
+        """Kick or ban a user; return whether the user was in the room."""
         return rooms.expel(self.hub, dialog, user_id, actor=actor, reason=reason, ban=ban)

@@ -1,4 +1,4 @@
-"""Session: one bound resource of a user; with stream management it outlives its link."""
+"""Session: one bound resource of a user. With stream management it can outlive its link."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ __all__ = ["Link", "OpenStream", "Session"]
 
 
 class Link(Protocol):
-    """The transport under a stream, as the protocol sees it. No method blocks or raises."""
+    """The connection below a stream. No method blocks or raises."""
 
     def open(self, attributes: dict[str, str]) -> None:
-        """Write the opening tag of our side."""
+        """Write the opening tag of the server's stream."""
 
     def restart(self) -> None:
         """Expect a new stream header from the peer."""
@@ -29,34 +29,35 @@ class Link(Protocol):
         """Write the closing tag and end the connection once everything is written."""
 
     def abort(self) -> None:
-        """End the connection at once, as a reset."""
+        """Reset the connection."""
 
 
 class OpenStream(Protocol):
-    """A stream that is open, as the hub sees it."""
+    """An open stream, as the hub uses it."""
 
     @property
     def user_id(self) -> int | None:
-        """Who has authenticated on it; None before."""
+        """The user that has authenticated on the stream; None before."""
 
     def cut(self) -> None:
-        """Abort its link."""
+        """Abort the link."""
 
     def fail(self, fault: StreamFault) -> None:
-        """End it with a stream error."""
+        """End the stream with an error."""
 
     def apply_fault(self, fault: Fault) -> None:
-        """Let a fault act on it."""
+        """Apply a fault to the stream."""
 
 
 class Session:
-    """What the server knows of one resource.
+    """The state of one resource.
 
-    ``link`` is None while the session waits to be resumed; ``presence`` is None while the resource is
-    not available. ``wants_roster``: it asked for the roster and gets its changes. ``active_list`` names
-    its privacy list; ``watched_users``: those whose last activity it gets; ``directed``: JIDs that got its
-    presence without a subscription. ``marked_inactive``, by ConnectyCube's request, is of the session;
-    ``indicates_inactive``, by XEP-0352, is of the stream.
+    ``link`` is None while the session waits to be resumed, and ``presence`` is None while the resource is
+    not available. ``wants_roster``: the client has asked for the roster, so it gets the changes of it.
+    ``active_list`` is the name of the active privacy list. ``watched_users``: the client has subscribed to
+    their last activity. ``directed``: the JIDs that got directed presence. ``marked_inactive`` is set by
+    ConnectyCube's request, and lasts as long as the session; ``indicates_inactive`` is set by XEP-0352, and
+    lasts as long as the stream.
     """
 
     def __init__(self, user_id: int, bare_jid: str, resource: str, link: Link) -> None:
@@ -86,16 +87,16 @@ class Session:
 
     @property
     def inactive(self) -> bool:
-        """Whether nobody looks at the client."""
+        """Whether the client has said that its user does not look at it."""
         return self.marked_inactive or self.indicates_inactive
 
     @property
     def resumable(self) -> bool:
-        """Whether this session may outlive its link."""
+        """Whether the session can be resumed after a lost link."""
         return self.management is not None and self.management.resumable
 
     def send(self, stanza: Element) -> None:
-        """Send a stanza, or keep it for the client that resumes."""
+        """Send a stanza; with stream management keep it until it is acknowledged."""
         if self.management is not None:
             self.management.keep(stanza)
         if self.link is not None:
@@ -103,7 +104,7 @@ class Session:
             self.request_acknowledgement()
 
     def request_acknowledgement(self) -> None:
-        """Ask what the client has handled, unless it owes an answer to that already."""
+        """Request an acknowledgement, unless an earlier request is not answered yet."""
         management = self.management
         if self.link is None or management is None or management.request_pending:
             return
@@ -112,18 +113,18 @@ class Session:
             self.link.send(Element("r", ns.STREAM_MANAGEMENT))
 
     def acknowledge(self, handled: int) -> None:
-        """Take the client's answer; ask again while something is left."""
+        """Handle an acknowledgement; request another while stanzas are left."""
         if self.management is not None:
             self.management.acknowledge(handled)
             self.management.request_pending = False
             self.request_acknowledgement()
 
     def resume(self, link: Link) -> None:
-        """Go on over another link: replay what the client has not handled."""
+        """Continue over another link: replay the stanzas that the client has not handled."""
         management = self.management
         assert management is not None
         self.link = link
-        self.indicates_inactive = False  # a stream begins active
+        self.indicates_inactive = False  # XEP-0352: a new stream is active
         link.send(
             Element(
                 "resumed",
@@ -137,7 +138,7 @@ class Session:
         self.request_acknowledgement()
 
     def end_link(self, fault: StreamFault | None = None) -> None:
-        """End the link, if there is one, with a stream error if there is a fault."""
+        """Close the link, if there is one, after a stream error for the fault, if there is one."""
         link, self.link = self.link, None
         if link is not None:
             if fault is not None:

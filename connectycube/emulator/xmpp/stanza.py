@@ -25,7 +25,7 @@ __all__ = [
 _STANZAS = frozenset(("message", "presence", "iq"))
 _USER = re.compile(r"(\d{1,18})-(\d{1,18})", re.ASCII)
 
-# Each defined condition with its error type and the number that clients of old releases read.
+# The error type of each defined condition, and the code of it that old clients read.
 _CONDITIONS = {
     "bad-request": ("modify", 400),
     "conflict": ("cancel", 409),
@@ -44,7 +44,7 @@ _CONDITIONS = {
 
 
 class StanzaError(Exception):
-    """The answer to a stanza is an error with this defined condition and text."""
+    """A stanza is refused: the answer is an error with this defined condition and text."""
 
     def __init__(self, condition: str, text: str) -> None:
         super().__init__(text)
@@ -62,7 +62,7 @@ class Jid:
 
     @classmethod
     def parse(cls, text: str) -> Jid | None:
-        """Read a JID; None if it is malformed. The domain is compared in lower case."""
+        """Read a JID; None if it is malformed. The domain becomes lower case."""
         bare, slash, resource = text.partition("/")
         local, at, domain = bare.rpartition("@")
         if not domain or (at and not local) or (slash and not resource) or len(text) > 3071:
@@ -76,7 +76,7 @@ class Jid:
 
 
 def user_of(jid: Jid, settings: Settings) -> int | None:
-    """Return the id of the user a JID names, None if it cannot be one of this application."""
+    """Return the id of the user with a JID; None if the JID is not that of a user of the application."""
     found = _USER.fullmatch(jid.local or "")
     if found is None or int(found[2]) != settings.app_id or jid.domain != settings.domain.lower():
         return None
@@ -84,7 +84,7 @@ def user_of(jid: Jid, settings: Settings) -> int | None:
 
 
 def dialog_of(jid: Jid, settings: Settings) -> str | None:
-    """Return the id of the dialog whose room a JID names, None if it cannot be one of ours."""
+    """Return the id of the dialog whose room has a JID; None if the JID is not that of a room here."""
     application, _, dialog_id = (jid.local or "").partition("_")
     if application != str(settings.app_id) or jid.domain != settings.muc_domain.lower():
         return None
@@ -97,7 +97,7 @@ def is_stanza(element: Element) -> bool:
 
 
 def result_reply(request: Element, *payload: Element) -> Element:
-    """Return the result of an IQ, still to be addressed to the session that asked."""
+    """Return the result of an IQ; the caller adds the address of the session."""
     return Element(
         "iq",
         ns.CLIENT,
@@ -107,7 +107,7 @@ def result_reply(request: Element, *payload: Element) -> Element:
 
 
 def error_reply(stanza: Element, condition: str, text: str) -> Element:
-    """Return a stanza's error, still to be addressed to the session that sent it."""
+    """Return the error for a stanza; the caller adds the address of the session."""
     kind, code = _CONDITIONS[condition]
     error = Element(
         "error",

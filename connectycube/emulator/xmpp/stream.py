@@ -1,7 +1,7 @@
 """Stream: the server's side of one XMPP stream, from the header to the end, without I/O.
 
-Header, SASL, bind or resume (RFC 6120, XEP-0198); stanzas of a bound stream go to the server. TCP and
-WebSocket links share this class.
+A stream negotiates header, SASL, and bind or resumption (RFC 6120, XEP-0198). Then it passes stanzas to the
+server. TCP and WebSocket use the same class.
 """
 
 from __future__ import annotations
@@ -31,14 +31,14 @@ __all__ = ["HANDLED", "Stream"]
 _log = logging.getLogger(__name__)
 
 _MOST_ATTEMPTS = 3
-# The faults that need no cause but that the connection is there, in the order in which they are met.
+# The faults that act on a connection by itself, in the order in which they act.
 _ON_CONNECTIONS = ("drop", "refuse", "stream_error", "half_open")
 _LONGEST_RESOURCE = 1023
 
 
 HANDLED: dict[str, dict[str, str | None]] = {
     ns.SASL: {
-        "auth": "PLAIN alone; an identity to act for may be none or one's own bare JID",
+        "auth": "PLAIN alone; the authorization identity may be empty or the user's bare JID",
         "abort": None,
     },
     ns.STREAM_MANAGEMENT: {
@@ -52,11 +52,11 @@ HANDLED: dict[str, dict[str, str | None]] = {
         "inactive": "not in the documentation",
     },
 }
-"""The elements of a stream that are no stanzas, by namespace, and what is inferred of each."""
+"""The elements of a stream that are not stanzas, by namespace, and what is inferred of each."""
 
 
 class Phase(Enum):
-    """How far a stream has come."""
+    """The phases of a stream."""
 
     HEADER = auto()
     AUTHENTICATING = auto()
@@ -66,7 +66,7 @@ class Phase(Enum):
 
 
 class Stream:
-    """One stream of one client. The link calls ``receive`` and, at its end, ``lost``."""
+    """One stream of one client. The link calls ``receive``, and ``lost`` when it has ended."""
 
     def __init__(self, server: ChatServer, link: Link) -> None:
         self._server = server
@@ -80,12 +80,12 @@ class Stream:
         self.session: Session | None = None
         self._timer = hub.schedule(hub.settings.handshake_seconds, self._too_slow)
         hub.streams.add(self)
-        self._meet_faults("half_open")
+        self._apply_faults("half_open")
 
-    # --- what the link calls ----------------------------------------------------------------------
+    # --- called by the link -----------------------------------------------------------------------
 
     def receive(self, events: Sequence[StreamEvent], fault: StreamFault | None) -> None:
-        """Handle what arrived, then the fault that ends the stream."""
+        """Handle the events of the parser, then the fault that ends the stream, if any."""
         self._restarted = False
         try:
             for event in events:
@@ -98,18 +98,18 @@ class Stream:
                 raise fault
         except StreamFault as found:
             self.fail(found)
-        except Exception:  # noqa: BLE001  (one broken stanza may end its stream, never the emulator)
+        except Exception:  # noqa: BLE001  (an error in a handler ends this stream, not the emulator)
             _log.exception("the emulator failed on a stanza of user %s", self.user_id)
             self.fail(StreamFault("internal-server-error", "The emulator failed; its log says why"))
 
     def lost(self) -> None:
-        """Note that the link has ended, whoever ended it."""
-        if self._leave() and self.session is not None and self.session.link is self._link:
+        """Note that the link has ended."""
+        if self._end() and self.session is not None and self.session.link is self._link:
             self._hub.link_lost(self.session)
 
     def fail(self, fault: StreamFault) -> None:
-        """End the stream with a stream error; what the peer did wrong does not end its session."""
-        if not self._leave():
+        """End the stream with a stream error; the session can be resumed nevertheless."""
+        if not self._end():
             return
         self._open()
         session = self.session
@@ -119,23 +119,23 @@ class Stream:
             self._hub.link_lost(session)
 
     def cut(self) -> None:
-        """Abort the link, as a network that fails would."""
+        """Abort the link, as a network failure does."""
         self._link.abort()
         self.lost()
 
     # --- faults -----------------------------------------------------------------------------------
 
     def apply_fault(self, fault: Fault) -> None:
-        """Let a fault that begins act, if it is about this connection and of those that need no cause."""
+        """Apply a new fault, if it concerns this connection and acts by itself."""
         if (
             fault.name in _ON_CONNECTIONS
             and fault.name != "refuse"
-            and self._link.is_struck_by(fault)
+            and self._link.concerned_by(fault)
         ):
             self._apply(fault)
 
-    def _meet_faults(self, *names: str) -> bool:
-        """Let the faults of these names act; return whether one did."""
+    def _apply_faults(self, *names: str) -> bool:
+        """Apply the first fault with one of these names; return whether there was one."""
         if self._hub.faults.active:
             for name in names:
                 if not self._link.silent and self._apply(self._link.find(name)):
@@ -162,12 +162,12 @@ class Stream:
 
     @property
     def _is_over(self) -> bool:
-        """Whether nothing that comes counts any more; the session may have gone on elsewhere."""
+        """Whether the stream has ended, or its session continues on another link."""
         if self.session is not None and self.session.link is not self._link:
             return True
         return self._phase is Phase.CLOSED
 
-    def _leave(self) -> bool:
+    def _end(self) -> bool:
         if self._phase is Phase.CLOSED:
             return False
         self._phase = Phase.CLOSED
@@ -200,7 +200,7 @@ class Stream:
 
     def _take_end(self) -> None:
         session = self.session
-        self._leave()
+        self._end()
         self._link.close()
         if session is not None and session.link is self._link:
             session.link = None
@@ -264,7 +264,7 @@ class Stream:
             self._refuse("not-authorized", "User or password are wrong")
             return
         self.user_id = self._link.user_id = user_id
-        if self._meet_faults("refuse", "half_open"):
+        if self._apply_faults("refuse", "half_open"):
             return
         self._link.send(Element("success", ns.SASL))
         self._header_sent = False
@@ -333,16 +333,16 @@ class Stream:
             assert self.user_id is not None
             found = self._hub.resumable(self.user_id, previous)
             if isinstance(found, Session):
-                self._go_on_or_refuse(found, handled)
+                self._resume_or_refuse(found, handled)
             else:
                 shown = found if self._hub.settings.handled_in_failed else None
                 self._link.send(_failed("item-not-found", handled=shown))
 
-    def _go_on_or_refuse(self, session: Session, handled: int) -> None:
+    def _resume_or_refuse(self, session: Session, handled: int) -> None:
         self._link.resource = session.resource
         refusal = self._link.take("refuse_resume") if self._hub.faults.active else None
         if refusal is None:
-            self._go_on(session, handled)
+            self._resume_session(session, handled)
             return
         assert session.management is not None
         with_h = refusal.parameters["h"]
@@ -354,14 +354,14 @@ class Stream:
         shown = session.management.handled if with_h else None
         self._link.send(_failed("item-not-found", handled=shown))
 
-    def _go_on(self, session: Session, handled: int) -> None:
+    def _resume_session(self, session: Session, handled: int) -> None:
         assert session.management is not None
         session.management.resume_at(handled)
         session.end_link(StreamFault("conflict", "The session was resumed on another connection"))
         self._hub.resumed(session)
-        self._become(session)
+        self._bind_session(session)
         session.resume(self._link)
-        self._meet_faults(*_ON_CONNECTIONS)
+        self._apply_faults(*_ON_CONNECTIONS)
 
     def _answer(self, _: Element) -> None:
         if self.session is None or self.session.management is None:
@@ -418,13 +418,13 @@ class Stream:
             self._link.send(error_reply(request, "bad-request", "The resource is too long"))
             return
         session = self._hub.bind(self.user_id, resource, self._link)
-        self._become(session)
+        self._bind_session(session)
         jid = Element("jid", ns.BIND, None, session.jid)
         reply = result_reply(request, Element("bind", ns.BIND, None, jid))
         self._link.send(reply.replace(to=session.jid))
-        self._meet_faults(*_ON_CONNECTIONS)
+        self._apply_faults(*_ON_CONNECTIONS)
 
-    def _become(self, session: Session) -> None:
+    def _bind_session(self, session: Session) -> None:
         self._timer.cancel()
         self.session = session
         self._link.resource = session.resource
@@ -442,7 +442,7 @@ def _features_bound() -> Element:
         ns.STREAM,
         None,
         Element("bind", ns.BIND),
-        # old clients wait for it, RFC 6121 made it optional
+        # old clients need it; RFC 6121 made it optional
         Element("session", ns.SESSION, None, Element("optional", ns.SESSION)),
         Element("sm", ns.STREAM_MANAGEMENT),
         Element("csi", ns.CLIENT_STATE),

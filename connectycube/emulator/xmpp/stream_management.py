@@ -1,4 +1,4 @@
-"""StreamManagement: what XEP-0198 counts and keeps for one session."""
+"""StreamManagement: the counts and the unacknowledged stanzas of one session. (XEP-0198.)"""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _WRAP = 1 << 32
 
 
 def counter(text: str | None) -> int | None:
-    """Read an ``h`` attribute; None if it is not one."""
+    """Read an attribute ``h``; None if it is not a count."""
     if text is None or not text.isascii() or not text.isdigit() or len(text) > 10:
         return None
     value = int(text)
@@ -23,15 +23,15 @@ def counter(text: str | None) -> int | None:
 
 
 class StreamManagement:
-    """Counts stanzas both ways, modulo 2^32, and keeps what the client has not acknowledged."""
+    """Counts stanzas in both directions, modulo 2^32, and keeps those that are not acknowledged."""
 
     def __init__(self, session_id: str, *, resumable: bool) -> None:
         self.id = session_id
         self.resumable = resumable
         self.handled = 0
-        """Stanzas of the client that were handled."""
+        """The number of the client's stanzas that were handled."""
         self.request_pending = False
-        """Whether the client still owes an answer to <r/>."""
+        """Whether a request <r/> to the client is not answered yet."""
         self._sent = 0
         self._forgotten = 0
         self._unacknowledged: deque[Element] = deque()
@@ -41,22 +41,22 @@ class StreamManagement:
         self.handled = (self.handled + 1) % _WRAP
 
     def keep(self, stanza: Element) -> None:
-        """Keep a stanza that is sent until it is acknowledged."""
+        """Keep a sent stanza until it is acknowledged."""
         self._sent = (self._sent + 1) % _WRAP
         self._unacknowledged.append(stanza)
 
     @property
     def unacknowledged(self) -> Iterable[Element]:
-        """What was sent and is not acknowledged, oldest first."""
+        """The stanzas that are not acknowledged, oldest first."""
         return tuple(self._unacknowledged)
 
     @property
     def backlog(self) -> int:
-        """How many stanzas are not acknowledged."""
+        """The number of stanzas that are not acknowledged."""
         return len(self._unacknowledged)
 
     def acknowledge(self, handled: int) -> None:
-        """Forget what the client says it has handled; it cannot have handled more than was sent."""
+        """Forget the stanzas that the client has handled; refuse a count of more than was sent."""
         pending = (self._sent - handled) % _WRAP
         kept = len(self._unacknowledged)
         if pending > kept + self._forgotten:
@@ -71,18 +71,18 @@ class StreamManagement:
         self._forgotten += 1
 
     def resume_at(self, handled: int) -> None:
-        """Take the client's count as the one from which the replay goes on."""
+        """Continue the counts from that of the client, before the replay."""
         self.acknowledge(handled)
         self._sent = (handled + len(self._unacknowledged)) % _WRAP
         self._forgotten = 0
 
     def answer(self) -> Element:
-        """Return <a/>, which tells the client what was handled."""
+        """Return <a/> with the number of handled stanzas."""
         return Element("a", ns.STREAM_MANAGEMENT, {"h": str(self.handled)})
 
 
 class HandledCountTooHigh(StreamFault):
-    """The client acknowledged stanzas that were never sent, or took an acknowledgement back."""
+    """The client acknowledged more stanzas than were sent, or fewer than before."""
 
     def __init__(self, handled: int, sent: int) -> None:
         details = Element(

@@ -1,4 +1,4 @@
-"""Subscriptions: who asks for whose presence, and who gets it. (RFC 6121, section 3.)"""
+"""Subscriptions: requests for the presence of users, and the answers to them. (RFC 6121, section 3.)"""
 
 from __future__ import annotations
 
@@ -30,14 +30,14 @@ def handle(hub: Hub, session: Session, stanza: Element, jid: Jid) -> None:
 
 
 def contact_jid(hub: Hub, jid: Jid) -> str:
-    """Return the bare JID under which a roster knows a contact."""
+    """Return the bare JID of a contact, as rosters have it."""
     user_id = user_of(jid, hub.settings)
     return jid.bare if user_id is None else hub.settings.user_jid(user_id)
 
 
 @frozen
 class _Change:
-    """What became of one side's roster, and the stanza that is delivered there, if any."""
+    """The change of one user's roster, and the stanza that is delivered to that user, if any."""
 
     user_id: int
     before: Contact
@@ -46,10 +46,10 @@ class _Change:
 
 
 def send(hub: Hub, user_id: int, target: str, stanza: Element) -> None:
-    """Do what follows when a user sends a stanza of these kinds to a contact."""
+    """Handle a stanza of these kinds from a user to a contact: change both rosters, deliver, show."""
     stanza = stanza.replace(**{"from": hub.settings.user_jid(user_id), "to": target})
     with changing(hub, user_id):
-        with hub.store.database.transaction():  # never one roster without the other
+        with hub.store.database.transaction():  # both rosters change, or none
             changes = _sent(hub, user_id, target, stanza)
         for change in changes:
             if change.delivered is not None:
@@ -81,7 +81,7 @@ def _received(hub: Hub, stanza: Element) -> list[_Change]:
     after = evolve(before, state=state, request=request)
     hub.rosters.save(user_id, after)
     change = _Change(user_id, before, after, stanza if delivered else None)
-    if kind == "subscribe" and state.from_:  # RFC 6121, 3.1.3: approved long ago
+    if kind == "subscribe" and state.from_:  # RFC 6121, 3.1.3: the user has approved already
         attributes = {"type": "subscribed", "from": target, "to": sender}
         return [change, *_received(hub, Element("presence", ns.CLIENT, attributes))]
     return [change]
@@ -98,14 +98,14 @@ def _deliver(hub: Hub, user_id: int, sender: str, stanza: Element) -> None:
 
 
 def deliver_requests(hub: Hub, session: Session) -> None:
-    """Deliver the requests that wait for an answer, to a resource that became available."""
+    """Deliver the requests that are not answered yet to a resource that became available."""
     for contact in hub.rosters.requests(session.user_id):
         if contact.request is not None:
             hub.send(session, parse(contact.request))
 
 
 def end_all(hub: Hub, user_id: int, contact: Contact) -> None:
-    """Take back what a user asked of a contact and granted to it. (RFC 6121, 2.5.2.)"""
+    """End the subscriptions between a user and a contact, in both directions. (RFC 6121, 2.5.2.)"""
     state = contact.state
     kinds = []
     if state.to or state.asks:
@@ -116,7 +116,7 @@ def end_all(hub: Hub, user_id: int, contact: Contact) -> None:
         send(hub, user_id, contact.jid, Element("presence", ns.CLIENT, {"type": kind}))
 
 
-# --- what a roster shows -----------------------------------------------------------------------------
+# --- roster pushes -----------------------------------------------------------------------------------
 
 
 def _show(hub: Hub, change: _Change) -> None:
@@ -138,7 +138,7 @@ def item(contact: Contact) -> Element:
 
 
 def push(hub: Hub, user_id: int, changed: Element) -> None:
-    """Show a changed item to the user's resources that have asked for the roster. (RFC 6121, 2.1.6.)"""
+    """Push a changed item to the resources that have asked for the roster. (RFC 6121, 2.1.6.)"""
     query = Element("query", ns.ROSTER, None, changed)
     for session in _interested(hub, user_id):
         hub.push(session, query)

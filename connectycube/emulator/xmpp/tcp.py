@@ -21,7 +21,7 @@ _FOOTER = "</stream:stream>"
 
 
 class TcpServer:
-    """Accepts connections for a chat server; to be used on one event loop."""
+    """Accepts connections for a chat server; for one event loop."""
 
     def __init__(self, server: ChatServer, context: ssl.SSLContext) -> None:
         self._server = server
@@ -31,12 +31,12 @@ class TcpServer:
         self._links = OpenLinks[TcpLink]()
 
     async def start(self, host: str, port: int) -> int:
-        """Listen; return the port, a free one if ``port`` is 0."""
+        """Start to listen; return the port, which is a free one if ``port`` is 0."""
         self._listener = await asyncio.get_running_loop().create_server(self._accept, host, port)
         return int(self._listener.sockets[0].getsockname()[1])
 
     def serve(self, server: ChatServer) -> None:
-        """Bring new connections to another server; those in their TLS handshake are ended."""
+        """Pass new connections to another server; end those in their TLS handshake."""
         self._server = server
         for handshake in list(self.handshakes):
             handshake.drop()
@@ -53,7 +53,7 @@ class TcpServer:
         return TcpLink(self._server, self._links)
 
     async def stop(self) -> None:
-        """Stop listening; links have a moment to write what is left, then are aborted."""
+        """Stop listening; links get a moment to write the rest of their data, then they are aborted."""
         if self._listener is None:
             return
         self._listener.close()
@@ -67,7 +67,7 @@ class TcpServer:
 
 
 class TcpLink(asyncio.Protocol):
-    """One connection: framing of the stream, bounded writing. (Link.)"""
+    """One connection: the framing of the stream, and writing within a bound. (Link.)"""
 
     def __init__(self, server: ChatServer, links: set[TcpLink]) -> None:
         self._server = server
@@ -89,18 +89,18 @@ class TcpLink(asyncio.Protocol):
         self._stream = Stream(self._server, self)
 
     def data_received(self, data: bytes) -> None:
-        """Hand what arrived to the stream."""
+        """Parse data, and pass the events to the stream."""
         if not self._closing:
             self._stream.receive(*self._parser.feed(data))
 
     def eof_received(self) -> None:
-        """Let the connection end: TLS cannot be half closed."""
+        """End the connection: TLS cannot be half closed."""
 
     def connection_lost(self, error: Exception | None) -> None:
-        """Tell the stream."""
+        """Tell the stream that the link is lost."""
         self._closing = True
         self._links.discard(self)
-        self._transport.abort()  # Python 3.10 counts it as open until it is told
+        self._transport.abort()  # Python 3.10 counts it as open until it is aborted
         self._stream.lost()
 
     def drop(self) -> None:
@@ -123,7 +123,7 @@ class TcpLink(asyncio.Protocol):
 
     def send(self, element: Element) -> None:
         """Write an element."""
-        if element.namespace == ns.STREAM:  # the prefix is declared, and clients expect it
+        if element.namespace == ns.STREAM:  # the header declares the prefix, and clients expect it
             prefixed = Element(f"stream:{element.name}", ns.CLIENT, None, *element.children)
             self._write(prefixed.to_xml(ns.CLIENT))
         else:
@@ -145,7 +145,7 @@ class TcpLink(asyncio.Protocol):
         self._outgoing.clear()
         reset(self._transport)
 
-    # --- writing: what one turn of the loop produces is one write -----------------------------------
+    # --- writing: one write for each iteration of the loop ------------------------------------------
 
     def _write(self, text: str) -> None:
         if self._closing:
@@ -167,7 +167,7 @@ class TcpLink(asyncio.Protocol):
         self._outgoing_size = 0
         self._transport.write(data)
         if self._unsent() > self._server.hub.settings.unsent_bytes:
-            # The client does not read. What it misses waits in its session, if it can resume one.
+            # The client does not read. If its session is resumable, the stanzas are replayed later.
             self.abort()
 
     def _unsent(self) -> int:

@@ -1,4 +1,4 @@
-"""Visibility: whose presence reaches whom, by subscriptions and privacy lists, and what follows a change."""
+"""Visibility: the resources that get a resource's presence, by subscriptions and privacy lists."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from .stanza import Jid, user_of
 __all__ = ["available", "changing", "may_see", "seen_by", "unavailable", "watchers"]
 
 _Views = set[tuple[Session, Session]]
-"""Pairs of a resource and another user's resource that gets its presence."""
+"""Pairs of a resource and a resource of another user that gets its presence."""
 
 
 def available(hub: Hub, user_id: int) -> list[Session]:
@@ -43,7 +43,7 @@ def seen_by(hub: Hub, session: Session) -> list[Session]:
 
 
 def may_see(hub: Hub, source: Session, target: Session) -> bool:
-    """Whether the privacy lists of both sides let a resource's presence through."""
+    """Whether the privacy lists of both users allow the presence of one resource to the other."""
     privacy = hub.privacy
     return privacy.allows(source.user_id, target.jid, "presence-out", source) and privacy.allows(
         target.user_id, source.jid, "presence-in", target
@@ -52,7 +52,7 @@ def may_see(hub: Hub, source: Session, target: Session) -> bool:
 
 @contextmanager
 def changing(hub: Hub, user_id: int) -> Iterator[None]:
-    """Tell everybody who comes into, or loses, sight of somebody by what is changed inside.
+    """Around a change of rosters or privacy lists: send presence where visibility begins or ends by it.
 
     (RFC 6121, 3.1.5, 3.2.2 and 3.3.3; XEP-0016, 2.10 and 2.11.)
     """
@@ -67,7 +67,7 @@ def changing(hub: Hub, user_id: int) -> Iterator[None]:
 
 
 def unavailable(session: Session) -> Element:
-    """Return the presence that says a resource is gone."""
+    """Return the unavailable presence of a resource."""
     return Element("presence", ns.CLIENT, {"type": "unavailable", "from": session.jid})
 
 

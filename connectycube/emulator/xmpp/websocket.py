@@ -26,7 +26,7 @@ _STOP_SECONDS = 0.2
 
 
 class WebSocketServer(Listener):
-    """Accepts WebSockets for a chat server, whatever the path; to be used on one event loop."""
+    """Accepts WebSockets with any path for a chat server; for one event loop."""
 
     def __init__(self, server: ChatServer) -> None:
         super().__init__(server.hub.faults, CHAT, server.hub.timers)
@@ -34,7 +34,7 @@ class WebSocketServer(Listener):
         self._links = OpenLinks[WebSocketLink]()
 
     async def finish(self) -> None:
-        """Give links a moment to write what is left, then abort them."""
+        """Give links a moment to write the rest of their data, then abort them."""
         await self._links.emptied(_STOP_SECONDS)
         for link in list(self._links):
             link.abort()
@@ -54,14 +54,14 @@ class WebSocketServer(Listener):
 
     async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
         """Serve one WebSocket from its handshake to its end."""
-        # Twice what a stanza may have, so that it is the stream that ends because of one too large.
+        # Twice the bound of a stanza, so that the stream can refuse one that is too large.
         most = 2 * self.server.hub.settings.stanza_bytes
         response = web.WebSocketResponse(
             protocols=(_SUBPROTOCOL,), compress=False, max_msg_size=most, timeout=_CLOSE_SECONDS
         )
         try:
             ready = response.can_prepare(request)
-        except ValueError:  # aiohttp takes each header of the handshake for text, the key for ASCII
+        except ValueError:  # aiohttp expects text in each header, and ASCII in the key
             return _refusal(400, "A header of the WebSocket handshake is malformed (RFC 6455)")
         if not ready:
             return _refusal(426, "This port speaks XMPP over WebSocket (RFC 7395)")
@@ -90,7 +90,7 @@ def _refusal(status: int, text: str) -> web.Response:
 
 
 class WebSocketLink:
-    """One connection: a message of the WebSocket is one element of the stream. (Link.)
+    """One connection: each WebSocket message is one element of the stream. (Link.)
 
     ``host`` is the server's name in the address that the client connected to.
     """
@@ -118,7 +118,9 @@ class WebSocketLink:
         writer = asyncio.get_running_loop().create_task(self._write())
         try:
             async for message in self._websocket:
-                if message.type is WSMsgType.ERROR:  # no WebSocket: aiohttp has closed it
+                if (
+                    message.type is WSMsgType.ERROR
+                ):  # a violation of RFC 6455: aiohttp has closed it
                     break
                 if not self._closing:
                     self._stream.receive(*self._parse(message.type, message.data))
@@ -161,7 +163,7 @@ class WebSocketLink:
 
     def _header(self, opening: Element) -> Element:
         attributes = dict(opening.attributes)
-        # The JavaScript SDK knows the server by the name in its address, which need not be the domain.
+        # The JavaScript SDK sends the host of the address in place of the domain.
         if attributes.get("to", "").lower() == self._host.lower():
             del attributes["to"]
         return Element("stream", ns.STREAM, attributes)
@@ -173,12 +175,12 @@ class WebSocketLink:
         self._expects_header = True
 
     def open(self, attributes: dict[str, str]) -> None:
-        """Write our <open/>."""
+        """Write the server's <open/>."""
         self._put(Element("open", ns.FRAMING, attributes).to_xml())
 
     def send(self, element: Element) -> None:
         """Write an element."""
-        if element.namespace == ns.STREAM:  # clients expect the prefix
+        if element.namespace == ns.STREAM:  # clients expect this prefix
             name, declared = f"stream:{element.name}", {"xmlns:stream": ns.STREAM}
             self._put(Element(name, ns.CLIENT, declared, *element.children).to_xml(ns.CLIENT))
         else:
@@ -207,13 +209,13 @@ class WebSocketLink:
         self._outgoing.put_nowait(text)
         self._unsent += len(text)
         if self._unsent > self._server.hub.settings.unsent_bytes and not self._check_scheduled:
-            self._check_scheduled = True  # the writer has its turn first
+            self._check_scheduled = True  # the writer runs first
             asyncio.get_running_loop().call_soon(self._check_unsent)
 
     def _check_unsent(self) -> None:
         self._check_scheduled = False
         if self._unsent > self._server.hub.settings.unsent_bytes and not self._closing:
-            # The client does not read. What it misses waits in its session, if it can resume one.
+            # The client does not read. If its session is resumable, the stanzas are replayed later.
             self.abort()
 
     async def _write(self) -> None:
@@ -221,6 +223,6 @@ class WebSocketLink:
             while (text := await self._outgoing.get()) is not None:
                 await self._websocket.send_str(text)
                 self._unsent -= len(text)
-        except ConnectionError:  # the reader notices, too
+        except ConnectionError:  # the reader gets it, too
             return
         await self._websocket.close()

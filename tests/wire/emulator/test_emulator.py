@@ -23,7 +23,7 @@ from tests.support.wire_client import HEADER, Client
 
 SOURCES = sorted(Path(connectycube.emulator.__file__).parent.rglob("*.py"))
 FORBIDDEN = {"xmpp", "slixmpp", "requests", "blinker"}
-ALLOWED_OWN = {"errors", "config", "checks", "emulator", "eagerxml"}
+ALLOWED_OWN = {"errors", "config", "_checks", "emulator"}
 
 
 def imported(path):
