@@ -77,6 +77,7 @@ class Hub:
         """Create the session of a resource; an older session of the same full JID ends."""
         older = self.session(user_id, resource)
         if older is not None:
+            # The link first: its stream then does not report the session as lost.
             older.end_link(StreamFault("conflict", "The same resource connected again"))
             self.end_session(older)
         session = Session(user_id, self.settings.user_jid(user_id), resource, link)
@@ -95,9 +96,10 @@ class Hub:
 
     def end_session(self, session: Session, *, remember: bool = True) -> None:
         """End a session; with ``remember`` its count of handled stanzas is kept for <failed/>."""
+        # First: a released stanza counts as unacknowledged. It may overflow the session, which ends then.
+        self._faulty_delivery.release_session(session)
         if self.session(session.user_id, session.resource) is not session:
             return
-        self._faulty_delivery.release_session(session)
         resources = self._sessions[session.user_id]
         del resources[session.resource]
         if not resources:
@@ -110,6 +112,7 @@ class Hub:
                 self._handled[management.id] = (session.user_id, management.handled)
             while len(self._handled) > _MOST_REMEMBERED:
                 self._handled.popitem(last=False)
+        # Last: the handlers send presence, and none of it must reach the ended session.
         self.on_session_ended(session)
 
     # --- resumption (XEP-0198) ----------------------------------------------------------------------
@@ -181,6 +184,7 @@ class Hub:
             self.end_session(session)
             return
         management.forget_oldest()
+        # With a gap in its stanzas the session cannot be replayed, but its link can go on.
         if what == "unresumable" and management.resumable:
             management.resumable = False
             self._resumable.pop(management.id, None)
@@ -227,7 +231,7 @@ class Hub:
     def _apply_fault(self, fault: Fault) -> None:
         """Apply a new fault to the open connections."""
         for stream in list(self.streams):
-            if fault.is_on:
+            if fault.is_on:  # it ends with its last time, which may be the stream before
                 stream.apply_fault(fault)
 
     def _fault_ended(self, fault: Fault) -> None:

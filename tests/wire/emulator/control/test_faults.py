@@ -408,6 +408,21 @@ class TestStanzas:
             reader.send(RESUME.format(h=0, previous=previous))
         assert bodies([reader.message()]) == ["a"]
 
+    def test_a_stanza_that_overflows_an_ending_session_ends_it_once(self):
+        with Emulator(unacknowledged_stanzas=1) as emulator:
+            alice, bob = (emulator.add_user(name, "secret") for name in ("alice", "bob"))
+            with Client(emulator) as writer, Client(emulator) as reader:
+                writer.log_in(alice)
+                reader.log_in(bob)
+                reader.enable()
+                emulator.cut(bob)
+                self.write(writer, bob, "kept")
+                emulator.faults.reorder(user=bob)
+                self.write(writer, bob, "held back")
+                writer.sync()
+                assert emulator.forget_sessions(bob) == 1
+                assert emulator.sessions(bob) == []
+
     @given(st.integers(1, 6), st.integers(1, 3), st.booleans())
     @settings(
         max_examples=10,
