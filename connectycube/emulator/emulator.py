@@ -147,7 +147,7 @@ class Emulator:
                 except BaseException:
                     self._remove_certificate()
                     raise
-                self._ports = self._running.ports
+                self._ports = self._running.ports  # a later start listens on the same ports
         return self
 
     def stop(self) -> None:
@@ -157,6 +157,7 @@ class Emulator:
         leaves no thread, socket or file but those of ``data``.
         """
         with self._lock:
+            # None first: calls of other threads get "not running" from now on.
             running, self._running = self._running, None
             if running is not None:
                 try:

@@ -135,6 +135,8 @@ class Service:
 
     def reset(self) -> None:
         """Delete all state, end every connection and fault; the servers go on with new parts."""
+        # Faults first, so that none holds back the end of a stream. Connections end before the tables
+        # are emptied, as the end of a session writes to them.
         self._faults.stop_all()
         urls = self.bucket.urls
         self.hub.shut_down("The emulator was reset")
@@ -225,7 +227,7 @@ class Running:
 
     def _end(self) -> None:
         left = asyncio.all_tasks(self._loop)
-        for task in left:
+        for task in left:  # requests that a fault keeps waiting, for example
             task.cancel()
         self._loop.run_until_complete(asyncio.gather(*left, return_exceptions=True))
         self._loop.run_until_complete(_settle())
@@ -235,7 +237,7 @@ class Running:
 
     def call(self, work: Callable[[Service], T], seconds: float) -> T:
         """Call a function on the loop's thread; return its result or raise its exception."""
-        if threading.current_thread() is self._thread:
+        if threading.current_thread() is self._thread:  # a callback of a program calls the emulator
             return work(self._service)
         future: Future[T] = Future()
 

@@ -267,6 +267,7 @@ class Fault:
         with self._changed:
             self._used += 1
             self._changed.notify_all()
+        # Outside the lock: the end of a fault may send what it has held back.
         if self._used == self.times:
             self._faults.remove(self)
 
@@ -281,6 +282,7 @@ class Faults:
     """
 
     def __init__(self, run: Callable[[Callable[[], None]], None]) -> None:
+        # A tuple that is replaced, so the emulator's thread reads it without the lock.
         self.active: tuple[Fault, ...] = ()
         """The faults that are on, oldest first; nearly always empty, which the caller checks first."""
         self._run = run

@@ -66,6 +66,7 @@ class Timers:
         now, end = self._loop.time(), self._clock.advanced + seconds
         while self._heap and self._heap[0][0] <= now + end:
             due, _, timer = heapq.heappop(self._heap)
+            # The clock shows the timer's own time while it runs; it may schedule others before ``end``.
             self._clock.move(max(0.0, due - now - self._clock.advanced))
             _run(timer)
         self._clock.move(max(0.0, end - self._clock.advanced))

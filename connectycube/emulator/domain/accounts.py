@@ -197,6 +197,7 @@ class Accounts:
 
     def delete_user(self, user_id: int) -> None:
         """Delete a user, the user's sessions, and what the other parts of the service keep about the user."""
+        # The row of the user last: if one of these fails, the user can be deleted again.
         for forget in self._on_user_deleted:
             forget(user_id)
         self._db.run("DELETE FROM sessions WHERE user_id = ?", user_id)

@@ -202,6 +202,7 @@ class Conversations:
             others = [member for member in members if member != sender]
             row = self._columns(dialog, sender, draft, others, sent)
             rows.append(row)
+            # A reader need not be a member any more; the sender has always read the message.
             for user_id in {sender, *others, *past.read_ids}:
                 read = user_id == sender or user_id in past.read_ids
                 receipts.append((row["id"], user_id, dialog["id"], read, read))

@@ -69,6 +69,7 @@ class Listener:
 
     async def stop(self) -> None:
         """Stop listening and close every connection."""
+        # New connections end first, then those in their handshake, then the idle ones and those at work.
         if self._server is not None:
             self._server.close()
         for handshake in list(self._handshakes):

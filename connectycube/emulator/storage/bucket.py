@@ -182,6 +182,8 @@ class Bucket:
 
     def keep(self, key: str, stored: StoredObject) -> None:
         """Make a written file the object of a key, in place of an older object."""
+        # The row first, then the old bytes: a kill between the two leaves a file that no row names, and
+        # the next start removes it.
         before = self.object(key)
         values = {
             "key": key,
@@ -218,7 +220,7 @@ class Bucket:
     def delete(self, key: str) -> None:
         """Delete the object of a key, if there is one."""
         stored = self.object(key)
-        if stored is not None:
+        if stored is not None:  # in the same order as in ``keep``
             self._db.run("DELETE FROM objects WHERE key = ?", key)
             _unlink(stored)
 

@@ -92,7 +92,7 @@ class Files:
     def delete(self, user_id: int, blob_id: int) -> None:
         """Delete a file and its bytes."""
         row = self.own_file(user_id, blob_id)
-        self._bucket.delete(row["uid"])
+        self._bucket.delete(row["uid"])  # first: without its file it could not be deleted
         self._db.run("DELETE FROM blobs WHERE id = ?", blob_id)
 
     def file(self, blob_id: int) -> Row:

@@ -42,7 +42,7 @@ def _handle(hub: Hub, session: Session, stanza: Element) -> None:
     recipient = user_of(jid, settings)
     if recipient is None or hub.store.user(recipient) is None:
         raise StanzaError("service-unavailable", f"There is no user {jid.bare}")
-    _check_privacy(hub, session, jid, recipient)
+    _check_privacy(hub, session, jid, recipient)  # before a blocked message is stored or pushed
     if kind == "groupchat":
         raise StanzaError("service-unavailable", "Group chat goes to a room, this is a user")
     if kind == "chat":

@@ -98,6 +98,7 @@ def _become_available(hub: Hub, session: Session, stanza: Element) -> None:
     session.presence = stanza.replace(to=session.bare_jid)
     session.priority = _priority(stanza)
     _broadcast(hub, session, session.presence)
+    # RFC 6121, 4.2: the presence of others, requests and kept messages come with the first presence only.
     if not initial:
         return
     for other in (*own, *seen_by(hub, session)):
@@ -117,6 +118,7 @@ def become_unavailable(hub: Hub, session: Session, stanza: Element | None = None
     if stanza is None:
         stanza = unavailable(session)
     _broadcast(hub, session, stanza)
+    # RFC 6121, 4.5.2: directed presence ends, too, unless the broadcast has told its receiver.
     told = {other.user_id for other in watchers(hub, session)}
     directed, session.directed = session.directed, set()
     for target in sorted(directed):

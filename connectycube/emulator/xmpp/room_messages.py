@@ -91,6 +91,6 @@ def reached(hub: Hub, dialog: Row) -> list[Session]:
     is_banned = hub.occupancy.is_banned
     return [
         session
-        for session in dict.fromkeys([*joined, *available])
+        for session in dict.fromkeys([*joined, *available])  # each session once
         if not is_banned(dialog["id"], session.user_id)
     ]

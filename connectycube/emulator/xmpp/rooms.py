@@ -244,6 +244,7 @@ def _remove(
     reason: str | None = None,
 ) -> None:
     """Remove a user from a room, and tell all sessions that were in it, with the actor and the reason."""
+    # Taken before the removal: the removed user is told, too.
     told = hub.occupancy.sessions(dialog_id)
     hub.occupancy.remove(dialog_id, occupant.user_id)
     gone = Occupant(occupant.user_id, after)
@@ -261,6 +262,7 @@ def _remove(
 
 
 def _destroy(hub: Hub, dialog_id: str, occupant: Occupant) -> None:
+    # Removed first: a presence may overflow its session, whose end must not change the room again.
     hub.occupancy.remove(dialog_id, occupant.user_id)
     gone = Occupant(occupant.user_id, NOBODY)
     for session in occupant.presences:

@@ -98,7 +98,7 @@ class Session:
     def send(self, stanza: Element) -> None:
         """Send a stanza; with stream management keep it until it is acknowledged."""
         if self.management is not None:
-            self.management.keep(stanza)
+            self.management.keep(stanza)  # before it is written: a link may fail at any moment
         if self.link is not None:
             self.link.send(stanza)
             self.request_acknowledgement()

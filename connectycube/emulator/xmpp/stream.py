@@ -115,6 +115,7 @@ class Stream:
         session = self.session
         self._link.send(stream_error(fault))
         self._link.close()
+        # The session may be on another link by now, which goes on.
         if session is not None and session.link is self._link:
             self._hub.link_lost(session)
 
@@ -202,6 +203,7 @@ class Stream:
         session = self.session
         self._end()
         self._link.close()
+        # A closed stream, unlike a lost link, ends the session (XEP-0198).
         if session is not None and session.link is self._link:
             session.link = None
             self._hub.end_session(session)
@@ -266,6 +268,7 @@ class Stream:
         self.user_id = self._link.user_id = user_id
         if self._apply_faults("refuse", "half_open"):
             return
+        # The client opens a new stream now (RFC 6120, 6.4.6), and so does the server.
         self._link.send(Element("success", ns.SASL))
         self._header_sent = False
         self._phase = Phase.HEADER
@@ -356,6 +359,7 @@ class Stream:
 
     def _resume_session(self, session: Session, handled: int) -> None:
         assert session.management is not None
+        # The count first: it may be refused, and then the session stays with its old link.
         session.management.resume_at(handled)
         session.end_link(StreamFault("conflict", "The session was resumed on another connection"))
         self._hub.resumed(session)
@@ -393,7 +397,7 @@ class Stream:
             self._take_early_stanza(stanza)
             return
         if session.management is not None:
-            session.management.count_handled()
+            session.management.count_handled()  # also a stanza that is refused counts as handled
         claimed = stanza.get("from")
         if claimed is not None and claimed not in (session.jid, session.bare_jid):
             raise StreamFault("invalid-from", f"You are {session.jid}")

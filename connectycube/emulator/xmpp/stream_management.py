@@ -57,6 +57,7 @@ class StreamManagement:
 
     def acknowledge(self, handled: int) -> None:
         """Forget the stanzas that the client has handled; refuse a count of more than was sent."""
+        # Counts wrap: with 5 sent and h = 4294967294 there are 7 pending.
         pending = (self._sent - handled) % _WRAP
         kept = len(self._unacknowledged)
         if pending > kept + self._forgotten:
