@@ -7,7 +7,7 @@ command goes on running, so send its output to a file and read that:
     until grep -qx ready emulator.env; do sleep 0.1; done
     eval "$(grep '^export ' emulator.env)"
 
-With --coverage it lists what it implements and ends.
+With --coverage the command lists what the emulator implements, and ends.
 """
 
 from __future__ import annotations
@@ -78,7 +78,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action="append",
         default=[],
         metavar="FAULT",
-        help="let something go wrong, such as rate_limit:retry_after=2,times=3; may be repeated",
+        help="start a fault, such as rate_limit:retry_after=2,times=3; may be repeated",
     )
 
 
@@ -126,7 +126,7 @@ def _signals() -> Iterator[threading.Event]:
 
 
 def _announce(emulator: Emulator) -> bool:
-    """Say where it is; False if nobody reads it."""
+    """Write the addresses; return False if standard output is closed."""
     loopback = _is_loopback(emulator.host)
     reach = "this machine only" if loopback else f"reachable at {emulator.host}"
     print(f"This is an emulator of ConnectyCube, {reach}; Ctrl-C ends it.", file=sys.stderr)
@@ -145,7 +145,7 @@ def _announce(emulator: Emulator) -> bool:
     try:
         print("\n".join([*lines, "ready"]), flush=True)
     except BrokenPipeError:
-        # Whoever wanted the variables is gone; keep the interpreter from complaining at exit too.
+        # The reader has closed the pipe. Without this the interpreter would complain at exit, too.
         sys.stdout = open(os.devnull, "w")  # noqa: SIM115
         return False
     return True

@@ -134,7 +134,7 @@ def delete_records_by_criteria(call: Call) -> Reply:
 def delete_records(call: Call) -> Reply:
     """Delete records."""
     ids = words(call.arguments["ids"])
-    found = _by_id(call, ids)  # before any is deleted, as a record takes its children along
+    found = _by_id(call, ids)  # read first: with a record its children are deleted, too
 
     def delete(record_id: str) -> None:
         call.api.records.delete(_require(call, "delete", found, record_id)["_id"])

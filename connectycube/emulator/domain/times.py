@@ -1,4 +1,4 @@
-"""Times: where the emulator reads the clock, and how the service writes and reads unix seconds."""
+"""Times: the clock as the emulator reads it, and unix seconds as the service writes and reads them."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _LARGEST_INTEGER = 2**63 - 1
 
 
 class Clock(Protocol):
-    """The emulator reads the time from such an object."""
+    """An object from which the emulator reads the time."""
 
     def time(self) -> float:
         """Return unix seconds."""

@@ -13,7 +13,7 @@ _MOST_DIGITS = len(str(LARGEST_INTEGER))
 
 
 def words(value: Any) -> list[str]:
-    """Read a list, or one string with commas, as strings without blanks around them; None is no string."""
+    """Read a list, or one string with commas, as strings without blanks around them; None as no words."""
     parts = value if isinstance(value, list) else [] if value is None else str(value).split(",")
     return [text for text in (str(part).strip() for part in parts) if text]
 

@@ -40,5 +40,5 @@ class LastActivity:
         return None if row is None else max(1, int(self._clock.time() - row["ended_at"]))
 
     def forget_user(self, user_id: int) -> None:
-        """Remove a user's time."""
+        """Delete the time at which a user went offline."""
         self._db.run("DELETE FROM last_activity WHERE user_id = ?", user_id)
