@@ -27,6 +27,7 @@ from .domain.conversations import Conversations
 from .domain.events import Events
 from .domain.pushes import Pushes
 from .domain.records import Records
+from .domain.rest_sessions import RestSessions
 from .net.listener import Listener
 from .net.ports import Ports, origin
 from .settings import Settings
@@ -101,6 +102,7 @@ class Service:
         _check_application(database, settings)
         self.pushes = Pushes(database, clock)
         self.accounts = Accounts(self.store, settings, clock)
+        self.sessions = RestSessions(self.store, settings, clock, self.accounts)
         self.conversations = Conversations(self.store, settings, clock)
         self.seeder = Seeder(self.accounts, self.conversations)
         self.hub = Hub(
@@ -119,6 +121,7 @@ class Service:
         self.api = Api(
             store=self.store,
             accounts=self.accounts,
+            sessions=self.sessions,
             conversations=self.conversations,
             chat=self.chat_server,
             pushes=self.pushes,
@@ -158,7 +161,7 @@ class Service:
     def advance(self, seconds: float) -> None:
         """Move the clock forward; timers run, and guests and sessions expire."""
         self.timers.advance(seconds)
-        self.accounts.end_expired()
+        self.sessions.end_expired()
 
     def _online(self) -> list[int]:
         sessions = self.hub.sessions()

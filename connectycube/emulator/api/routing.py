@@ -17,6 +17,7 @@ from ..domain.conversations import ChatDelivery, Conversations
 from ..domain.events import Events
 from ..domain.pushes import Pushes
 from ..domain.records import Records
+from ..domain.rest_sessions import RestSessions
 from ..domain.times import expiration_date
 from ..storage import Files
 from .request import Reply, Request
@@ -97,6 +98,7 @@ class Api:
 
     store: Store
     accounts: Accounts
+    sessions: RestSessions
     conversations: Conversations
     chat: ChatDelivery
     pushes: Pushes
@@ -131,18 +133,18 @@ class Api:
         if auth is Auth.NOTHING:
             return None
         if auth is Auth.KEY and key and not token:
-            self.accounts.application.check_auth_key(key)
+            self.sessions.application.check_auth_key(key)
             return None
         if auth is Auth.OPTIONAL:
             return self._session_if_any(token or dict(request.parameters()).get("token", ""))
-        session = self.accounts.session(token)
+        session = self.sessions.find(token)
         if auth is Auth.USER and session["user_id"] is None:
             raise ApiError(403, "Forbidden. Need user.")
         return session
 
     def _session_if_any(self, token: str) -> Row | None:
         try:
-            return self.accounts.session(token)
+            return self.sessions.find(token)
         except ApiError:
             return None
 

@@ -11,11 +11,11 @@ from .routing import Auth, Call, route
 @route("POST", "session", Auth.NOTHING, inferred="statuses of refused parameters")
 def create_session(call: Call) -> Reply:
     """Create a session."""
-    accounts = call.api.accounts
-    session = accounts.create_session(call.request.json())
+    sessions = call.api.sessions
+    session = sessions.create(call.request.json())
     return Reply(
         status=201,
-        content={"session": accounts.session_json(session)},
+        content={"session": sessions.json(session)},
         headers={"CB-Token-ExpirationDate": expiration_date(session["expires_at"])},
     )
 
@@ -24,14 +24,14 @@ def create_session(call: Call) -> Reply:
 def get_session(call: Call) -> Reply:
     """Describe the session."""
     assert call.session is not None
-    return Reply(content={"session": call.api.accounts.session_json(call.session)})
+    return Reply(content={"session": call.api.sessions.json(call.session)})
 
 
 @route("DELETE", "session", Auth.SESSION)
 def destroy_session(call: Call) -> Reply:
     """End the session."""
     assert call.session is not None
-    call.api.accounts.destroy_session(call.session)
+    call.api.sessions.destroy(call.session)
     return Reply()
 
 
@@ -41,7 +41,7 @@ def destroy_session(call: Call) -> Reply:
 def destroy_other_sessions(call: Call) -> Reply:
     """End the user's other sessions."""
     assert call.session is not None
-    call.api.accounts.destroy_other_sessions(call.session)
+    call.api.sessions.destroy_others(call.session)
     return Reply()
 
 
@@ -49,7 +49,7 @@ def destroy_other_sessions(call: Call) -> Reply:
 def destroy_session_by_id(call: Call) -> Reply:
     """End one of the user's sessions."""
     session_id = identifier(call.arguments["id"], "Session")
-    call.api.accounts.destroy_session_of(call.user_id, session_id)
+    call.api.sessions.destroy_by_id(call.user_id, session_id)
     return Reply()
 
 
@@ -62,14 +62,13 @@ def destroy_session_by_id(call: Call) -> Reply:
 def log_in(call: Call) -> Reply:
     """Log a user in to the session."""
     assert call.session is not None
-    accounts = call.api.accounts
-    user = accounts.log_in(call.session, call.request.json())
-    return Reply(status=202, content={"user": accounts.user_json(user)})
+    user = call.api.sessions.log_in(call.session, call.request.json())
+    return Reply(status=202, content={"user": call.api.accounts.user_json(user)})
 
 
 @route("DELETE", "login", Auth.SESSION)
 def log_out(call: Call) -> Reply:
     """Log the user of the session out."""
     assert call.session is not None
-    call.api.accounts.log_out(call.session)
+    call.api.sessions.log_out(call.session)
     return Reply()

@@ -1,4 +1,4 @@
-"""Accounts: users, their passwords, and REST sessions. (Server documentation: Users API, Auth API.)"""
+"""Accounts: users and their passwords. (Server documentation: Users API, Auth API.)"""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from typing import Any
 from ..db.store import Row, Store
 from ..settings import Settings
 from .api_error import ApiError
-from .application import Application, same_text
+from .application import same_text
 from .identities import IDENTIFYING_FIELD, accept_every_token, identity_keys
 from .times import Clock, iso_time
-from .values import LARGEST_INTEGER, flag, whole_number, words
+from .values import column_number, words
 
 __all__ = ["USER_COLUMNS", "Accounts"]
 
@@ -49,7 +49,7 @@ USER_COLUMNS: dict[str, str] = {
 
 
 class Accounts:
-    """The rules for users and REST sessions."""
+    """The rules for users."""
 
     def __init__(self, store: Store, settings: Settings, clock: Clock) -> None:
         self._store = store
@@ -57,7 +57,6 @@ class Accounts:
         self._settings = settings
         self._clock = clock
         self._on_user_deleted: list[Callable[[int], None]] = []
-        self.application = Application(settings)
         self.reset_emails: list[str] = []
         self.list_users_v1 = settings.list_users_v1
 
@@ -242,7 +241,8 @@ class Accounts:
         fields = {name: value for name, value in identity.items() if name != "uid"}
         return self._add({**fields, "external_id": external_id})
 
-    def _of_provider(self, request: Mapping[str, Any]) -> Row:
+    def of_provider(self, request: Mapping[str, Any]) -> Row:
+        """Return the user of a social network or of Firebase; create an unknown one if settings say so."""
         provider, keys = identity_keys(request)
         identity = (self._settings.social_identity or accept_every_token)(provider, keys)
         if identity is None:
@@ -255,9 +255,19 @@ class Accounts:
             raise ApiError(401, f"Unauthorized: no user belongs to these keys of {provider}")
         return self._add(identity)
 
-    def _guest(self, request: Mapping[str, Any]) -> Row:
+    def add_guest(self, request: Mapping[str, Any]) -> Row:
+        """Create a guest."""
         login = f"{_GUEST_LOGIN}{secrets.token_hex(18).upper()}"
         return self._add({"login": login, "full_name": request.get("full_name")}, is_guest=True)
+
+    def delete_expired_guests(self) -> None:
+        """Delete the guests that have expired."""
+        # With a range of logins SQLite finds the guests in the index.
+        for guest in self.find(
+            "login BETWEEN ? AND ? AND json_extract(fields, '$.is_guest') AND created_at <= ?",
+            [_GUEST_LOGIN, f"{_GUEST_LOGIN}~", self._clock.time() - self._settings.guest_seconds],
+        ):
+            self.delete_user(guest["id"])
 
     def check_chat_password(self, user_id: int, secret: str) -> bool:
         """Whether ``secret`` lets this user into the chat: the password, or a live session token."""
@@ -271,105 +281,6 @@ class Accounts:
             session is not None
             and session["user_id"] == user_id
             and session["expires_at"] > self._clock.time()
-        )
-
-    # --- sessions -------------------------------------------------------------------------------
-
-    def create_session(self, request: Mapping[str, Any]) -> Row:
-        """Create a session for the application, or for one of its users."""
-        self.application.check_request(request)
-        credentials = request.get("user")
-        if credentials is not None and not isinstance(credentials, dict):
-            raise ApiError.invalid("user", "must be an object")
-        self.end_expired()
-        if request.get("provider") is not None:
-            return self._add_session(self._of_provider(request), request)
-        if credentials is None:
-            return self._add_session(None, request)
-        if flag(credentials.get("guest")):
-            return self._add_session(self._guest(credentials), request)
-        create = self._settings.create_users_on_login
-        return self._add_session(self.authenticate(credentials, create=create), request)
-
-    def _add_session(self, user: Row | None, request: Mapping[str, Any]) -> Row:
-        now = self._clock.time()
-        token = secrets.token_hex(20)
-        guest = user is not None and bool(user["fields"].get("is_guest"))
-        lives = self._settings.guest_seconds if guest else self._settings.session_seconds
-        self._store.add_session(
-            token=token,
-            user_id=None if user is None else user["id"],
-            guest=guest,
-            ts=_small(whole_number(request.get("timestamp"))) or int(now),
-            nonce=str(request.get("nonce", "")) or None,
-            created_at=int(now),
-            updated_at=int(now),
-            # a guest and its session end together, and a user is dated in whole seconds
-            expires_at=(int(now) if guest else now) + lives,
-        )
-        return self.session(token)
-
-    def end_expired(self) -> None:
-        """Delete the guests and the sessions that have expired."""
-        now = self._clock.time()
-        # With a range of logins SQLite finds the guests in the index.
-        for guest in self.find(
-            "login BETWEEN ? AND ? AND json_extract(fields, '$.is_guest') AND created_at <= ?",
-            [_GUEST_LOGIN, f"{_GUEST_LOGIN}~", now - self._settings.guest_seconds],
-        ):
-            self.delete_user(guest["id"])
-        self._store.delete_expired_sessions(now)
-
-    def session(self, token: str) -> Row:
-        """Return the session of this token, and prolong it, as every request does.
-
-        The session of a guest is not prolonged. It ends with the guest.
-        """
-        now = self._clock.time()
-        row = self._store.session(token) if token else None
-        if row is None or row["expires_at"] <= now:
-            self.end_expired()
-            raise ApiError.no_session()
-        if not row["guest"]:
-            row["expires_at"] = now + self._settings.session_seconds
-            self._store.update_session(token, expires_at=row["expires_at"])
-        if row["user_id"] is not None:
-            self._store.touch_user(row["user_id"], int(now))
-        return row
-
-    def log_in(self, session: Row, request: Mapping[str, Any]) -> Row:
-        """Log a user in to a session of the application; return the user."""
-        if request.get("provider") is not None:
-            user = self._of_provider(request)
-        else:
-            user = self.authenticate(request, create=False)
-        self._change_user(session, user["id"])
-        return user
-
-    def log_out(self, session: Row) -> None:
-        """Log the user out; the session remains one of the application."""
-        self._change_user(session, None)
-
-    def _change_user(self, session: Row, user_id: int | None) -> None:
-        now = int(self._clock.time())
-        self._store.update_session(session["token"], user_id=user_id, guest=0, updated_at=now)
-
-    def destroy_session(self, session: Row) -> None:
-        """End a session."""
-        self._store.delete_session(session["token"])
-
-    def destroy_session_of(self, user_id: int, session_id: int) -> None:
-        """End the session with this id, which must be one of the user's."""
-        changed = self._db.run(
-            "DELETE FROM sessions WHERE id = ? AND user_id = ?", session_id, user_id
-        )
-        if not changed:
-            raise ApiError(404, f"Session {session_id} does not exist")
-
-    def destroy_other_sessions(self, session: Row) -> None:
-        """End all sessions of the session's user but this one."""
-        self._db.run(
-            "DELETE FROM sessions WHERE user_id = ? AND id != ?", session["user_id"], session["id"]
         )
 
     # --- JSON -----------------------------------------------------------------------------------
@@ -387,22 +298,6 @@ class Accounts:
             **{name: user["fields"].get(name) for name in _FIELDS},
             **guest,
         }
-
-    def session_json(self, session: Row) -> dict[str, Any]:
-        """Write a session as the service does."""
-        answer = {
-            "id": session["id"],
-            "user_id": session["user_id"] or 0,
-            "application_id": self._settings.app_id,
-            "token": session["token"],
-            "ts": session["ts"],
-            "nonce": whole_number(session["nonce"]),
-            "created_at": iso_time(session["created_at"]),
-            "updated_at": iso_time(session["updated_at"]),
-        }
-        if session["user_id"] is not None:
-            answer["user"] = self.user_json(self.user(session["user_id"]))
-        return answer
 
 
 def _taken(error: sqlite3.IntegrityError) -> ApiError:
@@ -443,16 +338,11 @@ def _optional(fields: Mapping[str, Any], name: str) -> str | int | None:
     if name in _FOREIGN_IDS and type(value) is int:
         return str(value)
     if name in _NUMBERS:
-        number = _small(whole_number(value))
+        number = column_number(value)
         if number is None:
             raise ApiError.invalid(name, "must be a whole number")
         return number
     return _text(fields, name)
-
-
-def _small(number: int | None) -> int | None:
-    # a column of SQLite holds 64 bits
-    return number if number is not None and abs(number) <= LARGEST_INTEGER else None
 
 
 def _tags(value: Any) -> str | None:

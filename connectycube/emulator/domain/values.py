@@ -4,7 +4,16 @@ from __future__ import annotations
 
 from typing import Any
 
-__all__ = ["LARGEST_INTEGER", "as_list", "flag", "integer", "natural", "whole_number", "words"]
+__all__ = [
+    "LARGEST_INTEGER",
+    "as_list",
+    "column_number",
+    "flag",
+    "integer",
+    "natural",
+    "whole_number",
+    "words",
+]
 
 LARGEST_INTEGER = 2**63 - 1
 """The largest integer that a column of SQLite holds."""
@@ -36,6 +45,12 @@ def whole_number(value: Any) -> int | None:
         return int(value)
     except (TypeError, ValueError, OverflowError):
         return None
+
+
+def column_number(value: Any) -> int | None:
+    """Read a whole number that a column holds and that may be a string; None for any other value."""
+    number = whole_number(value)
+    return number if number is not None and abs(number) <= LARGEST_INTEGER else None
 
 
 def integer(text: str) -> int:
