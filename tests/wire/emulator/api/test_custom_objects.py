@@ -139,6 +139,30 @@ class TestChanges:
         assert hers("DELETE", "data/profile/by_criteria?age[gte]=9").json() == {"total_deleted": 1}
         assert hers("DELETE", "data/profile/by_criteria").status_code == 422
 
+    @pytest.mark.parametrize(
+        ("criteria", "deleted"),
+        [
+            ({"age": 1}, 1),
+            ({"age": {"gte": 2}}, 2),
+            ({"age": {"in": [1, 3]}}, 2),
+            ({"job": "x"}, 0),
+        ],
+    )
+    def test_criteria_of_a_deletion_may_be_in_the_body(self, rest, alice, criteria, deleted):
+        hers = rest("alice")
+        for age in (1, 2, 3):
+            hers("POST", "data/profile", json={"age": age})
+        answer = hers("DELETE", "data/profile/by_criteria", json=criteria)
+        assert answer.json() == {"total_deleted": deleted}
+
+    def test_a_deleted_record_takes_its_children_along(self, rest, alice):
+        hers = rest("alice")
+        parent = make(hers, reason="x")["_id"]
+        child = make(hers, reason="y", _parent_id=parent)["_id"]
+        answer = hers("DELETE", f"data/UserReports/{parent},{child}").json()
+        assert answer["SuccessfullyDeleted"] == {"ids": [parent, child]}
+        assert hers("GET", f"data/UserReports/{child}").status_code == 404
+
 
 class TestPermissions:
     def test_only_the_owner_changes_and_deletes_by_default(self, rest, alice, bob):
