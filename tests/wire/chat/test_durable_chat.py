@@ -26,7 +26,7 @@ from connectycube.emulator import Emulator
 from tests.support.durable_people import Bot, as_after_a_crash, contents, failing
 from tests.support.inside import driver_of, session_of, store_of
 from tests.support.people import SLOW, Person, settled
-from tests.support.waiting import TIMEOUT, wait_until, Gate
+from tests.support.waiting import TIMEOUT, Gate, wait_until
 
 
 @pytest.fixture(scope="module")
