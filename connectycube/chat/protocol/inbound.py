@@ -1,8 +1,8 @@
-"""What the server sends: counted, understood once and reported once, or left for the next link.
+"""The stanzas that the server sends: counted, decoded, and each message reported once.
 
 Stanzas are acknowledged (XEP-0198) once their events are committed: queued and, in durable mode, stored. When
-the queue is full, the newest deliveries are rejected: from the first rejected stanza on nothing counts as
-handled, so the server sends all of it again on the next link.
+the queue is full, the newest deliveries are rejected. From the first rejected stanza on no stanza counts as
+handled, so the server sends all of them again on the next link.
 """
 
 from __future__ import annotations
@@ -24,19 +24,19 @@ from .presences import decode_presence
 from .recovery import Recovery
 from .rooms import Rooms
 from .seen_messages import Key, SeenMessages
+from .stream_management import MODULUS, is_before
 from .timers import Timers
 
 __all__ = ["Inbound"]
 
-_MODULUS = 2**32  # XEP-0198: counts wrap
-_MOST_REMEMBERED = 1_000  # things we sent whose echo or late refusal is still known as theirs
+_MOST_REMEMBERED = 1_000  # sent stanzas whose echo or late refusal is still recognised
 
 
 class Inbound:
-    """The receiving half of a session.
+    """The receiving half of a session; ``emit`` takes its outputs.
 
-    ``emit`` takes what is to be said, ``refused`` an error that came back for a message of ours with
-    the bare JID it came from.
+    ``refused(failure, sender)`` is called for an error that names a message of ours; ``sender`` is the bare
+    JID that sent the error.
     """
 
     def __init__(
@@ -63,33 +63,35 @@ class Inbound:
         self._echoes: OrderedDict[tuple[str, str], Submission] = OrderedDict()
         self._failed_signals: OrderedDict[str, str] = OrderedDict()
         self._markers: OrderedDict[str, None] = OrderedDict()
-        self._received = 0  # stanzas from the server
+        # The stanzas of a session are numbered from 1 on, modulo 2^32: stanza 0 follows 0xFFFFFFFF.
+        self._received = 0  # the number of the newest stanza
         self.handled = 0
-        """Those of them whose events were committed."""
+        """The number of the last stanza up to which all events are committed."""
         self.first_rejected: int | None = None
-        """The first stanza there was no room for."""
-        self._to_mark: list[tuple[int, Message]] = []
+        """The number of the first stanza whose event was rejected on this link, or None."""
+        self._to_mark: list[tuple[int, Message]] = []  # with the numbers of their stanzas
 
     # --- counting ---
 
     def begin(self) -> None:
-        """A new session: nothing was received in it."""
+        """Begin a new session, in which no stanza was received yet."""
         self._received = self.handled = 0
         self.first_rejected = None
 
     def resume(self) -> None:
-        """The session goes on: the server sends again what was not handled."""
+        """Go on with a resumed session: the server sends the stanzas again that were not handled."""
         self._received = self.handled
         self.first_rejected = None
 
     def count(self) -> None:
-        """Another stanza has come."""
-        self._received = (self._received + 1) % _MODULUS
+        """Give the stanza that has arrived the next number."""
+        self._received = (self._received + 1) % MODULUS
 
     def committed(self) -> list[Message]:
-        """All deliveries that were not rejected are committed; return the messages to mark as delivered."""
+        """Note that all deliveries but the rejected are committed; return the messages to mark 'delivered'."""
+        # If stanza 0 is the first rejected one, the last handled one is (0 - 1) % 2^32 = 0xFFFFFFFF.
         self.handled = (
-            self._received if self.first_rejected is None else (self.first_rejected - 1) % _MODULUS
+            self._received if self.first_rejected is None else (self.first_rejected - 1) % MODULUS
         )
         marks, self._to_mark = self._to_mark, []
         return [message for sequence, message in marks if self._is_before_rejected(sequence)]
@@ -108,28 +110,24 @@ class Inbound:
                 self._seen_messages.forget(delivery.key)
 
     def lose(self, lost: Sequence[Delivery]) -> None:
-        """The newest deliveries could not be committed, and the session ends with that."""
+        """Forget the newest deliveries, which could not be committed; the session ends."""
         self._to_mark = []
         for delivery in lost:
             if delivery.key is not None:
                 self._seen_messages.forget(delivery.key)
 
     def _is_before_rejected(self, sequence: int) -> bool:
-        # The count wraps at 2^32, so "before" means: less than half of it away.
-        return (
-            self.first_rejected is None
-            or 0 < (self.first_rejected - sequence) % _MODULUS < _MODULUS // 2
-        )
+        return self.first_rejected is None or is_before(sequence, self.first_rejected)
 
     def remember(self, keys: Iterable[Key], now: float) -> None:
-        """These messages had arrived, or were sent, before this connection was made."""
+        """Note messages as seen that had arrived, or were sent, before this connection was made."""
         for key in keys:
             self._seen_messages.add(key, now)
 
-    # --- understanding ---
+    # --- decoding ---
 
     def expect(self, submission: Submission, me: int, now: float) -> None:
-        """A message of ours is on its way: know its echo and its refusal."""
+        """Prepare for the echo and for the refusal of a message that is about to be sent."""
         if submission.failed != "message_failed":
             _remember(self._failed_signals, submission.id, submission.failed)
         self.remember_own(submission, me, now)
@@ -137,43 +135,43 @@ class Inbound:
             _remember(self._echoes, (submission.to, submission.id), submission)
 
     def remember_own(self, submission: Submission, me: int, now: float) -> None:
-        """What a room reflects of a message of ours, and what history holds of it, is not news."""
+        """Note a message of ours as seen, because rooms reflect it and history returns it."""
         self._seen_messages.add((submission.to, me, submission.id), now)
 
     def expect_marker(self, marker_id: str) -> None:
-        """A marker of ours is on its way, whose refusal nobody waits for."""
+        """Prepare for the refusal of a marker of ours: no caller waits for it."""
         _remember(self._markers, marker_id, None)
 
     def receive_message(self, stanza: MessageStanza, me: int, now: float) -> None:
         """Decode a message stanza and report its event. The order of the steps is the meaning."""
-        # 1. What it is. Most stanzas that make no event end here.
+        # 1. Decode the stanza. Most stanzas that make no event end here.
         decoded = decode(stanza, self._addresses, me)
         if not isinstance(decoded, Delivery):
             self._drop(decoded, stanza)
             return
         event = decoded.event
-        # 2. An error settles the message that it refuses, even if the event is rejected below: an outcome
-        #    is no delivery, and settling twice does nothing.
+        # 2. Settle the message that an error refuses, even if the event is rejected below: an outcome is no
+        #    delivery, and to settle a message twice changes nothing.
         if isinstance(event, MessageFailure):
             if event.message_id in self._markers:
                 self._drop("refused", stanza)
                 return
             self._refused(event, decoded.conversation)
             decoded.signal = self._failed_signals.get(event.message_id, decoded.signal)
-        # 3. Behind a rejected stanza nothing is noted as seen: the server sends it again on the next link,
+        # 3. Behind a rejected stanza note no message as seen: the server sends it again on the next link,
         #    in its place.
         if self.first_rejected is not None:
             if decoded.key not in self._seen_messages:
                 self.report(decoded)
             return
-        # 4. The echo of a room is looked for before repetitions: sending has noted its key as seen.
-        if isinstance(event, Message) and event.own and self._is_echo(stanza, decoded, now):
+        # 4. Look for the echo of a room before repetitions, because sending has noted its key as seen.
+        if isinstance(event, Message) and event.own and self._take_echo(stanza, decoded, now):
             return
-        # 5. Each message once, whether it came live, as a carbon or from history.
+        # 5. Report each message once, whether it arrives live, as a carbon or from history.
         if decoded.key is not None and not self._seen_messages.add(decoded.key, now):
             self._drop("own_echoes" if decoded.key[1] == me else "repeated", stanza)
             return
-        # 6. What only the session knows.
+        # 6. Complete the event with the knowledge of the session: rooms, settings, timers.
         if isinstance(event, Message):
             self._complete(decoded, event)
         elif isinstance(event, Typing):
@@ -181,7 +179,7 @@ class Inbound:
         self.report(decoded)
 
     def receive_presence(self, presence: Any, me: int) -> None:
-        """Say what a presence means."""
+        """Decode a presence and report its events."""
         decoded: Sequence[Output] | Unreported
         if self._addresses.dialog_id(presence.attrs.get("from")) is None:
             decoded = decode_presence(presence, self._addresses, me)
@@ -200,9 +198,9 @@ class Inbound:
         self._emit(self._counters.count(reason, stanza))
 
     def report(self, delivery: Delivery) -> None:
-        """Emit a delivery that comes again on the next link if there is no room for it on this one.
+        """Emit a delivery of the newest stanza, or hold it while a gap is filled.
 
-        Where a gap is being filled, it waits.
+        If there is no room for it, the server sends its stanza again on the next link.
         """
         delivery.sequence = self._received
         if self.first_rejected is None and self._recovery.holds(delivery):
@@ -211,8 +209,9 @@ class Inbound:
             self.refuse([delivery])
         self._emit(delivery if self.first_rejected is None else UncommittedDelivery(delivery))
 
-    def _is_echo(self, stanza: MessageStanza, delivery: Delivery, now: float) -> bool:
-        # By the stanza's id: the message's may be one that the server gave it.
+    def _take_echo(self, stanza: MessageStanza, delivery: Delivery, now: float) -> bool:
+        """Take a message that a room has reflected to its sender; return False if it is no such echo."""
+        # By the stanza's id, because the message's id may be one that the server has given it.
         own_id = stanza.attributes.get("id", "")
         submission = self._echoes.pop((delivery.conversation or "", own_id), None)
         if submission is None:
@@ -224,9 +223,9 @@ class Inbound:
         return True
 
     def _complete(self, delivery: Delivery, message: Message) -> None:
-        """Note whether 'delivered' is due, and say what is known of the room."""
+        """Note whether 'delivered' is due, and add the dialog if its room was joined."""
         in_room = message.dialog is not None and message.dialog.peer_id is None
-        is_history = in_room and message.delayed
+        is_history = in_room and message.delayed  # a room sends its history to each user who joins
         if (
             message.markable
             and message.id
@@ -238,6 +237,7 @@ class Inbound:
             delivery.event = evolve(message, dialog=known)
 
     def _expect_end_of_typing(self, delivery: Delivery, now: float) -> None:
+        """Report the end of typing after ``Config.typing_expires``, unless typing goes on or ends before."""
         seconds = self._config.typing_expires
         if delivery.signal == "typing_started" and seconds is not None:
             stopped = evolve(delivery, signal="typing_stopped")

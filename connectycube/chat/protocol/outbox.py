@@ -1,4 +1,4 @@
-"""What we send: stanzas that wait for the link, and stanzas that wait for the server. (XEP-0198.)"""
+"""The stanzas that we send: each waits for the link, then for the server's acknowledgement. (XEP-0198.)"""
 
 from __future__ import annotations
 
@@ -12,29 +12,28 @@ from attrs import define, field
 from ...config import Limits
 from ...errors import StreamProtocolError
 from ...models import DialogRef, Message
+from .stream_management import MODULUS
 
 __all__ = ["Outbound", "Outbox", "Submission"]
-
-_MODULUS = 2**32  # XEP-0198: h wraps
 
 
 @define(eq=False)
 class Submission:
-    """A message stanza whose sender waits for its outcome.
-
-    ``id`` is the stanza's, ``to`` the bare JID of a user or room, ``message`` what it says if it is a chat
-    message of its own and no edit, deletion or system message. ``failed`` is the signal that tells
-    of a failure; ``waiter`` is the sender's own object (its handle), passed back with the outcome.
-    A ``durable`` one outlives the connection: without an outcome it is deferred, not failed or unknown.
-    """
+    """A message stanza whose outcome is reported to its sender."""
 
     id: str
+    """The id of the stanza."""
     to: str
+    """The bare JID of the user or room that gets it."""
     dialog: DialogRef
     message: Message | None = None
+    """The chat message; None for an edit, a deletion or a system message."""
     failed: str = "message_failed"
+    """The name of the signal that reports a failure."""
     waiter: Any = None
+    """The sender's handle, which is passed back with the outcome."""
     durable: bool = False
+    """Whether the durable store keeps it: at the end of the connection it is deferred, and has not failed."""
 
     @property
     def in_history(self) -> bool:
@@ -44,24 +43,28 @@ class Submission:
 
     @property
     def in_room(self) -> bool:
-        """Whether it goes to a room."""
+        """Whether the message goes to a room."""
         return self.dialog.peer_id is None
 
 
 @define(eq=False)
 class Outbound:
-    """One stanza: its bytes and, for a chat message, who waits for it."""
+    """One stanza: its bytes and, if its outcome is reported, the submission."""
 
     data: bytes
     submission: Submission | None = field(default=None)
     session_only: bool = field(default=False)
-    """Whether it means nothing to a later session: presence, IQs, chat states."""
+    """Whether the stanza has no meaning in a later session: a presence, an IQ or a chat state."""
     attempted: bool = field(default=False)
-    """Whether its bytes may have arrived: then only the server can say whether they did."""
+    """Whether its bytes may have arrived. Then only the server can tell whether they have."""
 
 
 class Outbox:
-    """Two queues in wire order: ``waiting`` for the link, ``unacknowledged`` by the server."""
+    """Two queues in wire order: ``waiting`` for the link, ``unacknowledged`` by the server.
+
+    In ``unacknowledged`` the attempted stanzas come first: after a resumption the server's count settles
+    which stanzas it lacks, and nothing new is written before these are replayed.
+    """
 
     def __init__(self, limits: Limits) -> None:
         self._limits = limits
@@ -78,7 +81,7 @@ class Outbox:
         yield from self.waiting
 
     def has_room(self, size: int) -> bool:
-        """Whether a stanza of ``size`` bytes fits; an empty outbox takes one of any size."""
+        """Whether a stanza of ``size`` bytes fits; an empty outbox takes a stanza of any size."""
         return not len(self) or (
             len(self) < self._limits.outbound_stanzas
             and self._bytes + size <= self._limits.outbound_bytes
@@ -91,26 +94,26 @@ class Outbox:
 
     @contextmanager
     def ahead(self) -> Iterator[None]:
-        """What is queued meanwhile goes ahead of what waits already."""
+        """Put the stanzas that are queued inside the block ahead of those that wait already."""
         behind, self.waiting = self.waiting, deque()
         yield
         self.waiting.extend(behind)
 
     def add_written(self, stanza: Outbound) -> None:
-        """Count a stanza that is written at once, ahead of the waiting ones."""
+        """Add a stanza that the caller writes at once, ahead of the waiting stanzas."""
         stanza.attempted = True
         self.unacknowledged.append(stanza)
         self._bytes += len(stanza.data)
 
     def replay(self) -> Iterator[Outbound]:
-        """Yield what the server had not handled when it told its count, to be written again."""
+        """Yield the stanzas that the server lacks, by its count at the resumption, to be written again."""
         for stanza in self.unacknowledged:
             if not stanza.attempted:
                 stanza.attempted = True
                 yield stanza
 
     def take(self) -> Iterator[Outbound]:
-        """Move every waiting stanza to the unacknowledged ones, yielding each to be written."""
+        """Move every waiting stanza to the unacknowledged ones, and yield each to be written."""
         while self.waiting:
             stanza = self.waiting.popleft()
             stanza.attempted = True
@@ -118,21 +121,27 @@ class Outbox:
             yield stanza
 
     def acknowledge(self, h: int) -> list[Outbound]:
-        """Remove and return what the server has handled when its count is ``h``.
+        """Remove and return the stanzas that the server has handled, by its count ``h``.
 
-        Raises StreamProtocolError if it claims more than was written.
+        Raises StreamProtocolError if the server counts more stanzas than were written.
         """
-        handled, queue = (h - self._acknowledged) % _MODULUS, self.unacknowledged
+        # A count starts again at 0. From 0xFFFFFFFE to h = 1 there are (1 - 0xFFFFFFFE) % 2^32 = 3 stanzas.
+        # A count that goes back, from 5 to 4, would mean 2^32 - 1 stanzas: more than were written, so the
+        # same test refuses it.
+        handled, queue = (h - self._acknowledged) % MODULUS, self.unacknowledged
         if handled > len(queue) or (handled and not queue[handled - 1].attempted):
             written = self._acknowledged + sum(stanza.attempted for stanza in queue)
             raise StreamProtocolError(
-                f"the server acknowledged {h} stanzas, more than the {written % _MODULUS} that were sent"
+                f"the server acknowledged {h} stanzas, more than the {written % MODULUS} that were sent"
             )
         self._acknowledged = h
-        return [self._forget(self.unacknowledged) for _ in range(handled)]
+        return [self._remove_oldest() for _ in range(handled)]
 
     def handled(self, h: int) -> list[Outbound]:
-        """Do as :meth:`acknowledge`; what is left has not arrived, and nothing of it is on its way."""
+        """Take the server's last count of a link that is gone, as :meth:`acknowledge` does.
+
+        The remaining stanzas have certainly not arrived, because no bytes are on their way any more.
+        """
         acknowledged = self.acknowledge(h)
         for stanza in self.unacknowledged:
             stanza.attempted = False
@@ -140,36 +149,36 @@ class Outbox:
 
     @property
     def sent(self) -> int:
-        """How many stanzas were written in this session, or are to be replayed, modulo 2^32."""
-        return (self._acknowledged + len(self.unacknowledged)) % _MODULUS
+        """The number of stanzas that were written in this session, or are to be replayed, modulo 2^32."""
+        return (self._acknowledged + len(self.unacknowledged)) % MODULUS
 
     def begin_session(self) -> list[Outbound]:
-        """Start the counts anew and return what the old session left unacknowledged, in order.
+        """Start the counts anew; return the stanzas that the old session left unacknowledged, in order.
 
-        What waits and means nothing to another session is forgotten.
+        Waiting stanzas of the old session only are dropped.
         """
         self._acknowledged = 0
         for stanza in [stanza for stanza in self.waiting if stanza.session_only]:
             self.waiting.remove(stanza)
             self._bytes -= len(stanza.data)
-        return [self._forget(self.unacknowledged) for _ in range(len(self.unacknowledged))]
+        return [self._remove_oldest() for _ in range(len(self.unacknowledged))]
 
     def put_back(self, stanzas: list[Outbound]) -> None:
-        """Queue stanzas that did not arrive before all waiting ones, in their order."""
+        """Queue stanzas that have not arrived ahead of all waiting ones, in their order."""
         for stanza in stanzas:
             stanza.attempted = False
         self.waiting.extendleft(reversed(stanzas))
         self._bytes += sum(len(stanza.data) for stanza in stanzas)
 
     def clear(self) -> list[Outbound]:
-        """Remove and return everything, in order."""
+        """Remove and return all stanzas, in order."""
         everything = list(self)
         self.waiting.clear()
         self.unacknowledged.clear()
         self._bytes = 0
         return everything
 
-    def _forget(self, queue: deque[Outbound]) -> Outbound:
-        stanza = queue.popleft()
+    def _remove_oldest(self) -> Outbound:
+        stanza = self.unacknowledged.popleft()
         self._bytes -= len(stanza.data)
         return stanza

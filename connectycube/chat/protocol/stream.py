@@ -1,8 +1,7 @@
 """One XMPP stream over one link, from the header to the point where stanzas may flow.
 
 RFC 6120 (stream, SASL, bind), RFC 6121's legacy session, XEP-0198 (resume, enable). Bytes in; bytes
-and :data:`StreamEvent` s out. A stream lives as long as its link: what comes late from an old link meets
-an old stream.
+and stream events out. A stream lives as long as its link; the next link begins a new stream.
 """
 
 from __future__ import annotations
@@ -35,6 +34,7 @@ from .events import (
 from .markup import attribute
 from .nodes import Node, child, children
 from .parser import Item, MessageStanza, StreamEnd, StreamParser, StreamStart
+from .stream_management import MODULUS
 
 __all__ = ["Stream"]
 
@@ -44,7 +44,10 @@ _STANZA_NAMES = frozenset({"message", "presence", "iq"})
 
 
 class Stream:
-    """The negotiation of one stream; afterwards a sieve for its first-level elements."""
+    """The negotiation of one stream, and the events of its first-level elements afterwards.
+
+    Each step is a method that takes the next element; ``_expected`` is the step that is due.
+    """
 
     def __init__(
         self,
@@ -66,10 +69,10 @@ class Stream:
         self._open(self._features_to_authenticate)
 
     def receive(self, data: bytes) -> Iterator[StreamEvent]:
-        """Yield what ``data`` brings.
+        """Yield the events of ``data``.
 
-        Raises, after what came before the fault: ConnectionLostError and its kind for an end of the
-        stream, ChatAuthenticationError for refused credentials.
+        Raises, after the events before the fault, ConnectionLostError or a subclass of it if the stream ends,
+        ChatAuthenticationError if the server refuses the credentials.
         """
         parser, items, fault = self._parser, list[Item](), None
         try:
@@ -78,12 +81,13 @@ class Stream:
             fault = error
         for item in items:
             if parser is not self._parser:
-                break  # the stream was restarted; the rest belonged to the old one
+                break  # the stream was restarted; the other elements belonged to the old one
             yield from self._take(item)
         if fault is not None:
             raise fault
 
     def _take(self, item: Item) -> _Events:
+        """Raise if the element ends the stream; give it to the step that is due otherwise."""
         if isinstance(item, StreamEnd):
             raise ConnectionLostError("the server closed the stream")
         if isinstance(item, Node) and item.namespace == ns.STREAM and item.name == "error":
@@ -165,7 +169,7 @@ class Stream:
         raise _unexpected(item, "the outcome of the resumption")
 
     def _check_resumed(self, item: Any) -> None:
-        """Refuse a session that is not ours; a server that does not say which is believed."""
+        """Raise StreamProtocolError if another session was resumed; servers may leave out ``previd``."""
         assert self._resumable is not None
         previous = item.attrs.get("previd")
         if previous not in (None, self._resumable.id):
@@ -180,7 +184,7 @@ class Stream:
         self._expected = self._bind
 
     def _bind(self, item: Item) -> _Events:
-        if not _answers(item, self._bind_id):
+        if not _is_answer_to(self._bind_id, item):
             return _stanza(item, "the outcome of the resource binding")
         bind = child(_result(item, "bind a resource"), "bind", ns.BIND)
         jid = child(bind, "jid", ns.BIND) if bind else None
@@ -197,7 +201,7 @@ class Stream:
         return self._enable()
 
     def _session(self, item: Item) -> _Events:
-        if not _answers(item, self._session_id):
+        if not _is_answer_to(self._session_id, item):
             return _stanza(item, "the outcome of the session request")
         _result(item, "begin a session")
         return self._enable()
@@ -243,7 +247,7 @@ def _stanza(item: Item, awaited: str) -> _Events:
     raise _unexpected(item, awaited)
 
 
-def _answers(item: Item, request_id: str) -> bool:
+def _is_answer_to(request_id: str, item: Item) -> bool:
     return (
         isinstance(item, Node)
         and item.name == "iq"
@@ -266,14 +270,14 @@ def _count(item: Any, required: bool = False) -> int | None:
     text = item.attrs.get("h")
     if text is None and not required:
         return None
-    # Ten digits hold every such number; int() itself would refuse thousands with an error of its own.
-    if text is None or not re.fullmatch("[0-9]{1,10}", text) or int(text) >= 2**32:
+    # Ten digits hold every such number. Of thousands of digits int() would raise a ValueError.
+    if text is None or not re.fullmatch("[0-9]{1,10}", text) or int(text) >= MODULUS:
         raise StreamProtocolError(f"the server sent <{item.name}/> with h={text!r}")
     return int(text)
 
 
 def _stream_error(item: Any) -> StreamError:
-    """RFC 6120, 4.9."""
+    """Return the error for a stream error of the server. (RFC 6120, 4.9.)"""
     reason = next((kid for kid in children(item) if kid.name != "text"), None)
     words = child(item, "text", ns.STREAMS)
     condition = reason.name if reason else "undefined-condition"
@@ -282,7 +286,7 @@ def _stream_error(item: Any) -> StreamError:
 
 
 def _sasl_error(item: Any, refused: str) -> Exception:
-    """RFC 6120, 6.5."""
+    """Return the error for a SASL failure; a temporary one is no refusal. (RFC 6120, 6.5.)"""
     reason = next((kid for kid in children(item) if kid.name != "text"), None)
     condition = reason.name if reason else "not-authorized"
     words = child(item, "text", ns.SASL)
