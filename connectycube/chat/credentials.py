@@ -1,4 +1,4 @@
-"""Credentials of the session for each later login: its token, renewed where it has ended or was refused."""
+"""The credentials of each later login: the session's token, renewed if it has expired or was refused."""
 
 from __future__ import annotations
 
@@ -24,21 +24,21 @@ from .protocol.events import Credentials
 __all__ = ["SessionCredentials", "first_credentials", "renewed"]
 
 SessionCredentials = Callable[["str | None", "float | None"], "tuple[User, str]"]
-"""Return the session's user and token; renewed if it has expired, or its token is the given, refused one.
+"""A function of a refused token (or None) and a time-out in seconds; it returns the session's user and token.
 
-The other argument is a time-out in seconds.
+It renews the session first if the session has expired, or if its token is the refused one.
 """
 
 _PERMANENT = (ArgumentTypeError, ArgumentValueError, ApiAuthenticationError, PermissionDeniedError)
-"""What a renewal raises when there is no session any more: no later attempt would find one."""
+"""The errors of a renewal after which no later attempt would succeed: there is no session any more."""
 
 
 def first_credentials(
     session_credentials: SessionCredentials, name: str, deadline: Deadline
 ) -> tuple[User, str]:
-    """Return the session's user and token for a login, asked on a thread of its own, called ``name``.
+    """Return the session's user and token for a login; the thread called ``name`` asks for them.
 
-    Raises LoginTimeoutError at the deadline, and what the session raises.
+    Raises LoginTimeoutError at the deadline, and the errors of ``session_credentials``.
     """
     waker = Waker()
     try:
@@ -50,7 +50,7 @@ def first_credentials(
             is_wanted=lambda: True,
         )
     except TimeoutError as error:
-        raise LoginTimeoutError(f"no password for the chat: {_words(error)}") from error
+        raise LoginTimeoutError(f"no password for the chat: {_reason(error)}") from error
     finally:
         waker.close()
 
@@ -64,11 +64,11 @@ def renewed(
     waker: Waker,
     is_wanted: Callable[[], bool],
 ) -> Credentials:
-    """Return the credentials with the session's token of now, which is not ``refused``.
+    """Return the credentials with the session's current token, which is not ``refused``.
 
-    The session is asked on a thread of its own, called ``name``: an application's ``renew_session`` may take
-    its time. Raises ChatAuthenticationError where no later attempt would fare better, ConnectionLostError
-    where one might, AttemptCancelled when nobody wants the attempt any more.
+    The thread called ``name`` asks for it, because an application's ``renew_session`` may take long. Raises
+    ChatAuthenticationError if no later attempt would succeed, ConnectionLostError if one might, and
+    AttemptCancelled once the waker was woken and ``is_wanted()`` is false.
     """
     try:
         user, token = run_in_thread(
@@ -85,8 +85,8 @@ def renewed(
             f"no password for the chat: {error}", condition="credentials-expired"
         ) from error
     except TimeoutError as error:
-        raise ConnectTimeoutError(f"no password for the chat: {_words(error)}") from error
-    except BaseException as error:  # also SystemExit of an application's renew_session
+        raise ConnectTimeoutError(f"no password for the chat: {_reason(error)}") from error
+    except BaseException as error:  # also the SystemExit of an application's renew_session
         raise ConnectionLostError(f"no password for the chat: {error!r}") from error
     if user.id != credentials.user_id:
         raise ChatAuthenticationError(
@@ -103,5 +103,6 @@ def renewed(
     return evolve(credentials, password=token)
 
 
-def _words(error: TimeoutError) -> str:
+def _reason(error: TimeoutError) -> str:
+    # Only the time-out of run_in_thread has no text of its own.
     return str(error) or "the session was not renewed in time"

@@ -1,4 +1,4 @@
-"""A verified TLS connection, non-blocking, and how it is made within a deadline."""
+"""A verified, non-blocking TLS connection, and how it is opened within a deadline."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 from .._deadline import Deadline
+from .._os_errors import reason_of
 from ..config import Config
 from ..errors import (
     CertificateError,
@@ -32,7 +33,7 @@ _LONGEST_WAIT = 86_400.0  # seconds; poll() takes no more than 2^31 milliseconds
 
 
 class AttemptCancelled(Exception):
-    """Nobody wants the link any more."""
+    """The connection thread does not want the link any more, so the attempt to open it was given up."""
 
 
 class Waker:
@@ -44,11 +45,11 @@ class Waker:
         self._writer.setblocking(False)
 
     def fileno(self) -> int:
-        """What to wait on."""
+        """Return the descriptor to wait on."""
         return self._reader.fileno()
 
     def writer_fileno(self) -> int:
-        """Where a byte wakes, too: for the interpreter, when a signal comes."""
+        """Return the descriptor to which the interpreter writes a byte when a signal arrives."""
         return self._writer.fileno()
 
     def wake(self) -> None:
@@ -56,10 +57,10 @@ class Waker:
         try:
             self._writer.send(b"\0")
         except OSError:
-            pass  # full: it will wake anyway; closed: nobody waits any more
+            pass  # full: a wake-up is under way already; closed: no thread waits any more
 
     def drain(self) -> None:
-        """Forget the wake-ups so far."""
+        """Discard the wake-ups so far."""
         try:
             while self._reader.recv(4096):
                 pass
@@ -99,10 +100,10 @@ def run_in_thread(
     waker: Waker,
     is_wanted: Callable[[], bool],
 ) -> _Result:
-    """Make a call that nothing can interrupt on a thread of its own; return or raise what it does.
+    """Make a call that cannot be interrupted on a thread of its own; return its result or raise its error.
 
-    Raises TimeoutError at the deadline, and AttemptCancelled as soon as the waker was woken and
-    ``is_wanted()`` is false: then the call may outlive the wait for it, and nobody learns how it ended.
+    Raises TimeoutError at the deadline, and AttemptCancelled once the waker was woken and ``is_wanted()`` is
+    false. In both cases the call goes on in its thread, and its result is discarded.
     """
     results: list[_Result] = []
     failures: list[BaseException] = []
@@ -110,7 +111,7 @@ def run_in_thread(
     def run() -> None:
         try:
             results.append(call())
-        except BaseException as error:  # noqa: BLE001 - also SystemExit, raised again below
+        except BaseException as error:  # noqa: BLE001 - also SystemExit; it is raised again below
             failures.append(error)
         waker.wake()
 
@@ -127,17 +128,17 @@ def run_in_thread(
 
 
 class Link:
-    """One TLS connection to the chat server; its owner lets one thread at a time use it."""
+    """One TLS connection to the chat server, for one thread at a time."""
 
     def __init__(self, sock: ssl.SSLSocket) -> None:
         self.sock = sock
-        self.wants_write = False  # TLS itself has something to write before it can go on
+        self.wants_write = False  # TLS has bytes of its own to write before it can read on
 
     def receive(self) -> bytes | None:
-        """Return the bytes that are there, None if there are none.
+        """Return the bytes that have arrived, None if there are none.
 
-        Raises ConnectionLostError when the link has ended. An end that is not an end of the XMPP
-        stream is a lost link, however polite: a reset under TLS may look like one.
+        Raises ConnectionLostError when the link has ended. That holds also for an orderly end of TLS, because
+        even a reset may look like one: only the end of the XMPP stream tells that the server has finished.
         """
         self.wants_write = False
         try:
@@ -149,7 +150,7 @@ class Link:
             return None
         except OSError as error:
             raise ConnectionLostError(
-                f"the link to the chat server broke: {_words(error)}"
+                f"the link to the chat server broke: {reason_of(error)}"
             ) from None
         if not data:
             raise ConnectionLostError(
@@ -158,7 +159,7 @@ class Link:
         return data
 
     def send(self, data: bytearray) -> int:
-        """Write what can be written now from the front of ``data``; return how many bytes.
+        """Write from the front of ``data`` without waiting; return the number of bytes written.
 
         Raises ConnectionLostError when the link has ended.
         """
@@ -168,11 +169,11 @@ class Link:
             return 0
         except OSError as error:
             raise ConnectionLostError(
-                f"the link to the chat server broke: {_words(error)}"
+                f"the link to the chat server broke: {reason_of(error)}"
             ) from None
 
     def close(self) -> None:
-        """Close the link, with TLS's good-bye if it can be said at once."""
+        """Close the link, after TLS's close_notify if that can be sent at once."""
         try:
             self.sock.unwrap()
         except (OSError, ValueError):
@@ -180,7 +181,7 @@ class Link:
         self.sock.close()
 
     def close_in_child(self) -> None:
-        """Close a forked child's copy of the socket without a byte on the wire; nothing if it is closed."""
+        """Close a forked child's copy of the socket, unless it is closed, without a byte on the wire."""
         descriptor = self.sock.detach()
         if descriptor != -1:
             socket.close(descriptor)
@@ -193,10 +194,10 @@ def open_link(
     waker: Waker,
     is_wanted: Callable[[], bool],
 ) -> Link:
-    """Resolve, connect and shake hands; each address gets its share of the time.
+    """Resolve the host, connect and shake hands; the addresses share the time that is left.
 
-    Raises a ConnectionLostError that tells the cause, or AttemptCancelled as soon as the waker was
-    woken and ``is_wanted()`` is false. Nothing was sent to a server that could not be verified.
+    Raises a ConnectionLostError that tells the cause, or AttemptCancelled once the waker was woken and
+    ``is_wanted()`` is false. No credentials were sent to a server that could not be verified.
     """
     host, port = config.chat_host, config.chat_port
     addresses = _resolve(host, port, deadline, waker, is_wanted)
@@ -208,7 +209,7 @@ def open_link(
             handshake = _Handshake(address, host, Deadline(share), waker, is_wanted)
             return handshake.open(family, context)
         except ConnectionLostError as failure:
-            # The most telling failure wins: a server that answered, however badly, over silence.
+            # A failure of TLS tells more than one to connect, because a server has answered.
             if error is None or isinstance(failure, TlsError):
                 error = failure
     assert error is not None
@@ -218,7 +219,7 @@ def open_link(
 def _resolve(
     host: str, port: int, deadline: Deadline, waker: Waker, is_wanted: Callable[[], bool]
 ) -> list[tuple[int, Any]]:
-    # getaddrinfo cannot be interrupted.
+    # On a thread of its own, because getaddrinfo cannot be interrupted.
     def resolve() -> list[Any]:
         return socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
 
@@ -228,7 +229,7 @@ def _resolve(
         raise
     except TimeoutError:
         raise ConnectTimeoutError(f"no address was found for {host} in time") from None
-    except Exception as error:  # noqa: BLE001 - whatever a resolver raises, there is no address
+    except Exception as error:  # noqa: BLE001 - whatever error a resolver raises, there is no address
         raise HostUnknownError(f"the chat host {host!r} has no address: {error}") from None
     if not found:
         raise HostUnknownError(f"the chat host {host!r} has no address")
@@ -260,7 +261,7 @@ class _Handshake:
             sock = socket.socket(family, socket.SOCK_STREAM)
             sock.setblocking(False)
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            # Before it connects: wrapping one that was reset meanwhile would leave it open (CPython 3.11).
+            # Wrapped before it connects: CPython 3.11 leaves a socket open that was reset before that.
             sock = secured = context.wrap_socket(
                 sock, server_hostname=self._host, do_handshake_on_connect=False
             )
@@ -272,7 +273,7 @@ class _Handshake:
                 sock.close()
             if isinstance(error, OSError) and not isinstance(error, ConnectionLostError):
                 raise ConnectionLostError(
-                    f"cannot connect to {self._where}: {_words(error)}"
+                    f"cannot connect to {self._where}: {reason_of(error)}"
                 ) from None
             raise
 
@@ -301,10 +302,12 @@ class _Handshake:
                 ) from None
             except ssl.SSLError as error:
                 raise TlsError(
-                    f"{self._where} does not speak TLS as expected: {error.reason or _words(error)}"
+                    f"{self._where} does not speak TLS as expected: {error.reason or reason_of(error)}"
                 ) from None
             except OSError as error:
-                raise TlsError(f"{self._where} ended the TLS handshake: {_words(error)}") from None
+                raise TlsError(
+                    f"{self._where} ended the TLS handshake: {reason_of(error)}"
+                ) from None
 
     def _wait(self, sock: socket.socket, *, read: bool, write: bool, phase: str) -> None:
         while True:
@@ -315,7 +318,3 @@ class _Handshake:
                 return
             if self._deadline.expired:
                 raise ConnectTimeoutError(f"{self._where} did not {phase} in time") from None
-
-
-def _words(error: OSError) -> str:
-    return error.strerror or str(error) or type(error).__name__

@@ -24,7 +24,7 @@ TESTS = ROOT / "tests"
 LONGEST_NAME = 70
 
 BASE = {"errors", "_checks"}
-TOOLS = {"_backoff", "_deadline", "_expat", "_forks", "_tls"}
+TOOLS = {"_backoff", "_deadline", "_expat", "_forks", "_os_errors", "_tls"}
 VALUES = BASE | TOOLS | {"config", "models"}
 PUBLIC = {"connectycube", "connectycube.emulator", "connectycube.errors", "connectycube.testing"}
 
@@ -36,7 +36,8 @@ MAY_KNOW: dict[str, set[str]] = {
     "_deadline": BASE,
     "_expat": set(),
     "_forks": set(),
-    "_tls": BASE,
+    "_os_errors": set(),
+    "_tls": BASE | {"_os_errors"},
     "config": BASE,
     "models": BASE,
     "rest": VALUES,

@@ -1,12 +1,12 @@
-"""The durable store: what a connection has committed and not yet finished, in one SQLite file.
+"""The durable store: the unfinished work of a connection, in one SQLite file.
 
-What arrived and is not handled is in ``inbox``, what is to be sent and has no outcome in ``outbox``.
-``seen`` and ``sent`` tell repetitions apart; ``cursor`` says up to when, by the service's clock, everything
-had arrived.
+``inbox`` has the messages that arrived and are not handled, ``outbox`` the messages that were accepted and
+have no outcome. By ``seen`` and ``sent`` repetitions are recognised. ``cursor`` is the moment, by the
+service's clock, up to which everything had arrived.
 
-A transaction that somebody relies on is on the disk when it returns (``synchronous=FULL``). What a failing
-power supply may undo, since it would only be done again, is left to the operating system, which outlives the
-process. One thread at a time.
+A transaction must be on the disk when it returns if the server or a caller is then told of it
+(``synchronous=FULL``). The others only avoid repeated work: they survive the end of the process, and a power
+failure may undo them. One thread at a time.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
+from ..._os_errors import reason_of
 from ...errors import DurableStoreError
 from ...models import Message
 from ..protocol.seen_messages import Key
@@ -27,13 +28,13 @@ from .serialization import message_of, text_of
 __all__ = ["DurableStore"]
 
 _APPLICATION_ID = 0x43756265
-"""In the file's header, so that no other program's file is taken for ours: "Cube"."""
+"""A number in the file's header ("Cube"): a database of another program is recognised by its absence."""
 _VERSION = 1
 _KEPT = 10_000
-"""How many keys and ids of what is finished are kept at least."""
+"""The number of rows of ``seen`` and ``sent`` that are kept at least."""
 _KEPT_SECONDS = 3_600.0
-"""… and those that are younger than this, before the cursor."""
-_PRUNE_AFTER = 1_000  # transactions
+"""Rows that are later than so many seconds before the cursor are kept as well."""
+_PRUNE_AFTER = 1_000  # commits
 _abandoned: list[sqlite3.Connection] = []
 
 _SCHEMA = (
@@ -52,18 +53,18 @@ _SCHEMA = (
 
 
 class DurableStore:
-    """The file at ``path``, made if there is none, held alone until :meth:`close`.
+    """The file at ``path``: created if there is none, and locked against all others until :meth:`close`.
 
     Every method raises DurableStoreError, with the reason, when the file cannot be used.
     """
 
     def __init__(self, path: str, identity: Identity) -> None:
-        self.path = os.path.abspath(path)  # whatever the process's folder is later
+        self.path = os.path.abspath(path)  # the process may change its folder later
         self._files: tuple[tuple[int, int], ...] | None = None
         self._in_full: bool | None = None
-        self._transactions = 0
+        self._commits = 0
         with self._errors("opened"):
-            # The messages are for the eyes of this user alone. SQLite gives its other files the same mode.
+            # Only the user of the process may read the messages. SQLite gives its other files the same mode.
             os.close(os.open(self.path, os.O_CREAT | os.O_RDWR | _CLOSED_ON_EXEC, 0o600))
             self._connection = sqlite3.connect(
                 self.path, timeout=0.0, isolation_level=None, check_same_thread=False
@@ -80,9 +81,9 @@ class DurableStore:
 
     def _take_possession(self) -> None:
         run = self._connection.execute
-        run("PRAGMA locking_mode = EXCLUSIVE")  # first, so that no memory is shared with others
+        run("PRAGMA locking_mode = EXCLUSIVE")  # before WAL, which then needs no shared memory
         run("PRAGMA journal_mode = WAL")
-        run("BEGIN EXCLUSIVE")  # from here on until the end nobody else gets in
+        run("BEGIN EXCLUSIVE")  # from here on no other connection can open the file
         run("COMMIT")
         damage = self._one("PRAGMA quick_check(1)")
         if damage != "ok":
@@ -130,7 +131,7 @@ class DurableStore:
 
     @property
     def cursor(self) -> float | None:
-        """Up to when everything had arrived: unix seconds by the service's clock, None if not known."""
+        """The moment up to which everything had arrived: unix seconds by the service's clock, or None."""
         with self._errors("read"):
             at: float | None = self._one("SELECT service_time FROM cursor")
             return at
@@ -154,21 +155,21 @@ class DurableStore:
         ]
 
     def seen(self) -> list[tuple[Key, float | None]]:
-        """Return the keys of what had arrived, in order, with the time (by the service) or None."""
+        """Return the keys of messages that had arrived, in order, with the service's time or None."""
         found = self._all("SELECT conversation, sender, id, at FROM seen ORDER BY n")
         return [((conversation, int(sender), own), at) for conversation, sender, own, at in found]
 
     def sent(self) -> list[tuple[str, str, float | None]]:
-        """Return id, recipient and time of what the server has acknowledged, in order."""
+        """Return id, recipient and service's time (or None) of acknowledged messages, in order."""
         return self._all("SELECT id, recipient, at FROM sent ORDER BY n")
 
     def recipient_of_sent(self, message_id: str) -> str | None:
-        """Return to whom the message with this id was sent; None if it is not known as sent."""
+        """Return the recipient of an acknowledged message; None if the id is unknown."""
         found = self._all("SELECT recipient FROM sent WHERE id = ?", (message_id,))
         return found[0][0] if found else None
 
     def recipient_of_outgoing(self, message_id: str) -> str | None:
-        """Return to whom the message with this id is to be sent; None if it is not in the outbox."""
+        """Return the recipient of a message in the outbox; None if the id is unknown."""
         found = self._all("SELECT recipient FROM outbox WHERE id = ?", (message_id,))
         return found[0][0] if found else None
 
@@ -181,9 +182,9 @@ class DurableStore:
         cursor: float | None,
         now: float | None,
     ) -> list[int]:
-        """Commit what one hand-over brings; return the places of what arrived.
+        """Commit the messages and outcomes of one read; return the inbox numbers of the messages.
 
-        ``cursor`` and ``now`` are unix seconds by the service's clock, None where that is not known.
+        ``cursor`` and ``now`` are unix seconds by the service's clock, None if that is not known.
         """
         places = list(range(self._next, self._next + len(arrived)))
         with self._errors("written"):
@@ -201,7 +202,9 @@ class DurableStore:
                 self._note_outcomes(outcomes, now)
                 self._set_cursor(cursor)
         self._next += len(places)
-        self._prune_now_and_then()
+        self._commits += 1
+        if self._commits % _PRUNE_AFTER == 0:
+            self.prune()
         return places
 
     def _note_outcomes(self, outcomes: Iterable[Outcome], now: float | None) -> None:
@@ -215,14 +218,14 @@ class DurableStore:
                 )
 
     def withdraw(self, places: Iterable[int]) -> None:
-        """Forget messages for which there was no room: they come again."""
+        """Forget messages that the queue has rejected: the server sends them again."""
         gone = [(n,) for n in places]
         with self._errors("written"), self._transaction(full=False):
             self._connection.executemany("DELETE FROM inbox WHERE n = ?", gone)
             self._connection.executemany("DELETE FROM seen WHERE n = ?", gone)
 
     def handled(self, n: int) -> None:
-        """Remove a message from the inbox: all receivers have returned."""
+        """Remove a message from the inbox, because all receivers have returned."""
         with self._errors("written"), self._transaction(full=False):
             self._connection.execute("DELETE FROM inbox WHERE n = ?", (n,))
 
@@ -241,7 +244,7 @@ class DurableStore:
             )
 
     def set_cursor(self, cursor: float | None) -> None:
-        """Note that everything up to this time of the service had arrived."""
+        """Note that everything up to this moment, by the service's clock, had arrived."""
         if cursor is not None:
             with self._errors("written"), self._transaction(full=False):
                 self._set_cursor(cursor)
@@ -253,31 +256,26 @@ class DurableStore:
     # --- the end ---
 
     def close(self) -> None:
-        """Let go of the file."""
+        """Close the file, so that another connection can open it."""
         with self._errors("closed"):
             self._connection.close()
 
     def abandon(self) -> None:
-        """Leave the handle open for ever: what a forked child must do with its parent's.
+        """Leave the file open for ever, in a forked child.
 
-        To close it, also by letting go of it, would remove the log that the parent goes on writing.
+        If the child closed it, or let it be collected, SQLite would remove the log that the parent writes.
         """
         try:
             from ctypes import py_object, pythonapi
-        except ImportError:  # an interpreter built without it: as long as the modules live
+        except ImportError:  # an interpreter without ctypes: the list lives as long as this module
             _abandoned.append(self._connection)
         else:
             pythonapi.Py_IncRef(py_object(self._connection))
 
     # --- small things ---
 
-    def _prune_now_and_then(self) -> None:
-        self._transactions += 1
-        if self._transactions % _PRUNE_AFTER == 0:
-            self.prune()
-
     def prune(self) -> None:
-        """Forget keys and ids that nothing can repeat any more."""
+        """Forget the keys and ids of messages that neither the server nor a receiver repeats any more."""
         young = "at IS NOT NULL AND at > coalesce((SELECT service_time FROM cursor), 0) - ?"
         unfinished = "inbound IS NOT NULL AND inbound IN (SELECT n FROM inbox)"
         with self._errors("written"), self._transaction(full=False):
@@ -306,12 +304,12 @@ class DurableStore:
             yield
             run("COMMIT")
         except BaseException:
-            if self._connection.in_transaction:  # some errors end it by themselves
+            if self._connection.in_transaction:  # some errors have ended the transaction
                 run("ROLLBACK")
             raise
 
     def _found(self) -> tuple[tuple[int, int], ...]:
-        """Tell which files the names stand for: SQLite does not notice that one was removed."""
+        """Return device and inode of both files: SQLite does not notice that a file was replaced."""
         there = (os.stat(self.path), os.stat(f"{self.path}-wal"))
         return tuple((file.st_dev, file.st_ino) for file in there)
 
@@ -335,8 +333,10 @@ class DurableStore:
         except FileNotFoundError as error:
             gone = "it was removed while it was in use" if what == "written" else error.strerror
             raise self._error(what, str(gone)) from error
-        except (sqlite3.Error, OSError) as error:
-            raise self._error(what, _words(error)) from error
+        except OSError as error:
+            raise self._error(what, reason_of(error)) from error
+        except sqlite3.Error as error:
+            raise self._error(what, _sqlite_reason(error)) from error
 
     def _error(self, what: str, reason: str) -> DurableStoreError:
         return DurableStoreError(
@@ -346,15 +346,19 @@ class DurableStore:
 
 def _row(n: int, key: Key, text: str) -> tuple[int, str, str, str, str]:
     conversation, sender, message_id = key
-    return n, conversation, str(sender), message_id, text  # SQLite's integers end at 2^63
+    return (
+        n,
+        conversation,
+        str(sender),
+        message_id,
+        text,
+    )  # an id may exceed SQLite's 64-bit integers
 
 
 _CLOSED_ON_EXEC = getattr(os, "O_CLOEXEC", 0)
 
 
-def _words(error: sqlite3.Error | OSError) -> str:
-    if isinstance(error, OSError):
-        return error.strerror or str(error)
+def _sqlite_reason(error: sqlite3.Error) -> str:
     text = str(error)
     if "locked" in text:
         return "another process has it open, or another connection of this one (or of its parent)"
