@@ -1,16 +1,15 @@
-"""Ids of messages, in the form that the service uses: 24 hexadecimal digits, time first."""
+"""Ids of messages in the form of the service: 24 hexadecimal digits, of which the first 8 are the time."""
 
 from __future__ import annotations
 
 import hashlib
 import json
 import os
-import re
 import time
 
-__all__ = ["derived_id", "new_id"]
+from .protocol.addresses import OBJECT_ID
 
-_OBJECT_ID = re.compile(r"[0-9a-f]{24}\Z")
+__all__ = ["derived_id", "new_id"]
 
 
 def new_id() -> str:
@@ -19,14 +18,14 @@ def new_id() -> str:
 
 
 def derived_id(store_id: str, inbound: tuple[str, int, str], recipient: str, count: int) -> str:
-    """Return the id of the ``count``-th message to ``recipient`` that answers a message.
+    """Return the id of the ``count``-th message to ``recipient`` in answer to an ``inbound`` message.
 
-    It is the same whenever the receivers of the ``inbound`` message (conversation, sender, id) are run,
-    and another one for every durable store, so that two bots in one group have different ids. Its time is
-    that of the inbound id, where that has one.
+    ``inbound`` is the conversation, the sender and the id. If a receiver runs again after a crash, its
+    replies get the same ids, so no user gets them twice. The id of the store is part of each id, so two bots
+    in one group never use the same one. The time is that of the inbound id, if the service has made that.
     """
     whole = json.dumps([store_id, *inbound, recipient, count])
     digest = hashlib.sha256(whole.encode()).hexdigest()
-    if _OBJECT_ID.match(inbound[2]):
+    if OBJECT_ID.match(inbound[2]):
         return inbound[2][:8] + digest[:16]
     return digest[:24]

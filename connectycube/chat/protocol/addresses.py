@@ -1,12 +1,18 @@
-"""JIDs of users and rooms, and the ids inside them. (protocol: ``{user}-{app}@{host}``.)"""
+"""JIDs of users and rooms, and the ids inside them. (A user's JID is ``{user}-{app}@{host}``.)"""
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from attrs import Factory, field, frozen
 
-__all__ = ["Addresses", "bare"]
+__all__ = ["OBJECT_ID", "Addresses", "bare"]
+
+OBJECT_ID = re.compile(r"[0-9a-f]{24}\Z")
+"""The id of a dialog or message as the service makes it: 24 hexadecimal digits."""
+
+_MOST_DIGITS = 19  # of a user's id, which has 64 bits
 
 
 def bare(jid: str) -> str:
@@ -24,7 +30,7 @@ def _suffix(of: str) -> Any:
 
 @frozen
 class Addresses:
-    """How one application's users and rooms are addressed on one chat host."""
+    """The JIDs of one application's users and rooms on one chat host."""
 
     app_id: int
     host: str = field(converter=_lower)
@@ -37,23 +43,24 @@ class Addresses:
         return f"muc.{self.host}"
 
     def user(self, user_id: int) -> str:
-        """The bare JID of a user."""
+        """Return the bare JID of a user."""
         return f"{user_id}{self._of_users}"
 
     def room(self, dialog_id: str) -> str:
-        """The bare JID of the room of a group, public or broadcast dialog."""
+        """Return the bare JID of the room of a group, public or broadcast dialog."""
         return f"{self.app_id}_{dialog_id}{self._of_rooms}"
 
     def user_id(self, jid: str | None) -> int | None:
-        """The user a JID belongs to, or None if it is not one of this application on this chat host."""
+        """Return the user's id in a JID; None if it is no user of this application on this chat host."""
         account = bare(jid or "")
         if not account.lower().endswith(self._of_users):
             return None
         number = account[: -len(self._of_users)]
-        return int(number) if number.isascii() and number.isdigit() and len(number) < 20 else None
+        is_id = number.isascii() and number.isdigit() and len(number) <= _MOST_DIGITS
+        return int(number) if is_id else None
 
     def dialog_id(self, jid: str | None) -> str | None:
-        """The dialog a room's JID belongs to, or None if it is no room of this application."""
+        """Return the dialog's id in the JID of a room; None if it is no room of this application."""
         room = bare(jid or "")
         if not room.lower().endswith(self._of_rooms):
             return None
@@ -61,6 +68,7 @@ class Addresses:
         return dialog_id if underscore and app == str(self.app_id) and dialog_id else None
 
     def occupant(self, jid: str) -> int | None:
-        """The user whom an occupant's JID names: the nick in a room is the user's id."""
+        """Return the user's id in the JID of an occupant, whose nick is that id; None if it is no id."""
         nick = jid.partition("/")[2]
-        return int(nick) if nick.isascii() and nick.isdigit() and len(nick) < 20 else None
+        is_id = nick.isascii() and nick.isdigit() and len(nick) <= _MOST_DIGITS
+        return int(nick) if is_id else None

@@ -1,7 +1,7 @@
-"""What the messages we read mean: classified once, decoded once, one event for one signal.
+"""Decodes message stanzas: each is classified once, decoded once, and makes one event for one signal.
 
-What comes is taken as it is: a field that cannot be read costs that field, a stanza that means nothing to
-us is counted. (ConnectyCube's real-time documentation; XEP-0333 markers, XEP-0085 chat states, XEP-0203
+Decoders are lenient: a field that cannot be read is left out, and a stanza that has no meaning here is
+counted. (ConnectyCube's real-time documentation; XEP-0333 markers, XEP-0085 chat states, XEP-0203
 delay, XEP-0280 carbons, XEP-0308 corrections, XEP-0045 rooms.)
 """
 
@@ -29,14 +29,13 @@ from ...models import (
 )
 from ...models._json import as_int, as_time
 from . import namespaces as ns
-from .addresses import Addresses, bare
+from .addresses import OBJECT_ID, Addresses, bare
 from .encoding import RESERVED, SYSTEM_NOTIFICATIONS
 from .nodes import child, children
 from .parser import MessageStanza, message_of
 
 __all__ = ["Delivery", "Unreported", "decode", "error_of"]
 
-_OBJECT_ID = re.compile(r"[0-9a-f]{24}\Z")
 _PERCENT_ENCODED = re.compile(r"(?:[A-Za-z0-9\-_.!~*'()]|%[0-9A-Fa-f]{2})*\Z")
 _ERROR = f"{ns.CLIENT} error"
 _DESTROY = f"{ns.DESTROY_AFTER} destroy"
@@ -47,37 +46,40 @@ _CARBONS = (f"{ns.CARBONS} sent", f"{ns.CARBONS} received")
 
 @define(kw_only=True, eq=False)
 class Delivery:
-    """One event on its way to the receivers of one signal; the session completes what was decoded.
-
-    ``conversation`` is the key of the queue that keeps its order (None: that of what has none), ``size`` its
-    bytes on the wire. Of events with the same ``merge_key`` only the newest matters, so they may be
-    merged when receivers are slow; without a key an event must be delivered.
-    ``sequence`` is the stanza's place in the session (None for what did not come from a stanza),
-    ``key`` tells repetitions apart, and ``is_carbon`` says that it was another device's (XEP-0280). One
-    with ``bypasses_gap`` would not come again, so a full queue must take it; so must one without a place in
-    the session, which counts towards the bounds if it has ``takes_room``.
-    """
+    """One event on its way to the receivers of one signal; the session completes it."""
 
     signal: str
+    """The name of the signal."""
     event: Any
     conversation: str | None = field(default=None)
+    """The key of the queue that keeps the order; events without a conversation share a queue (None)."""
     size: int = field(default=0)
+    """The number of its bytes on the wire."""
     merge_key: tuple[str, ...] | None = field(default=None)
+    """Of events with the same key only the newest matters: slow receivers get only some of them."""
     sequence: int | None = field(default=None)
+    """The number of its stanza in the session, which the server sends again if the queue rejects the event.
+
+    None if it does not come again, so that even a full queue must take it.
+    """
     key: tuple[str, int, str] | None = field(default=None)
+    """The conversation, the sender and the id of a message, by which a repetition is recognised."""
     is_carbon: bool = field(default=False)
+    """Whether another device of this user sent or received the message (XEP-0280)."""
     bypasses_gap: bool = field(default=False)
+    """Whether it gets no sequence and waits for no gap: its stanza, decoded again, would make no event."""
     takes_room: bool = field(default=False)
+    """Whether it counts towards the bounds of the queue even without a sequence."""
 
 
 Unreported = Literal["calls", "forged", "not_understood", "own_echoes", "refused", "repeated"]
-"""Why a stanza makes no event: the counter that counts it."""
+"""Why a stanza makes no event: the name of the counter for it."""
 
 Decoder = Callable[[MessageStanza, Addresses, int], "Delivery | Unreported"]
 
 
 def decode(stanza: MessageStanza, addresses: Addresses, me: int) -> Delivery | Unreported:
-    """Classify and decode a message stanza to user ``me``."""
+    """Classify and decode a message stanza to user ``me``; return the event, or why there is none."""
     for matches, decoder in KINDS:
         if matches(stanza):
             return decoder(stanza, addresses, me)
@@ -86,7 +88,7 @@ def decode(stanza: MessageStanza, addresses: Addresses, me: int) -> Delivery | U
 
 @frozen
 class _Origin:
-    """Who sent a stanza, in which dialog."""
+    """The user who sent a stanza, and its dialog."""
 
     user_id: int
     own: bool
@@ -95,14 +97,14 @@ class _Origin:
 
 
 def _origin(stanza: MessageStanza, addresses: Addresses, me: int) -> _Origin | None:
-    """Tell where a stanza came from; None for what no user said, such as a room's own words."""
+    """Return the sender and dialog of a stanza; None if it is from no user, such as a room's own message."""
     sender = stanza.attributes.get("from") or addresses.user(me)
     if stanza.attributes.get("type") == "groupchat":
         room_id, nick = addresses.dialog_id(sender), addresses.occupant(sender)
         if room_id is None or nick is None:
             return None
         return _Origin(nick, nick == me, DialogRef.room(room_id), addresses.room(room_id))
-    user_id = addresses.user_id(sender)  # None for an occupant, whose whisper is not for the room
+    user_id = addresses.user_id(sender)  # None for a private message of an occupant (XEP-0045, 7.5)
     peer_id = user_id
     if user_id == me:
         peer_id = addresses.user_id(stanza.attributes.get("to"))
@@ -118,7 +120,7 @@ def _origin(stanza: MessageStanza, addresses: Addresses, me: int) -> _Origin | N
 def _failure(stanza: MessageStanza, addresses: Addresses, me: int) -> Delivery | Unreported:
     message_id = stanza.attributes.get("id")
     if not message_id:
-        return "refused"  # typing has no id; all that we report on has one
+        return "refused"  # of our stanzas only typing has no id, and its failure is not reported
     error = error_of(stanza.others.get(_ERROR))
     sender = stanza.attributes.get("from")
     return Delivery(
@@ -137,7 +139,7 @@ def _failure(stanza: MessageStanza, addresses: Addresses, me: int) -> Delivery |
 
 
 def _carbon(stanza: MessageStanza, addresses: Addresses, me: int) -> Delivery | Unreported:
-    """Unwrap what another device of this user sent or received; only our own account may say so."""
+    """Decode a message that another device of this user sent or received; only our account may forward it."""
     sender = stanza.attributes.get("from")
     if sender is not None and sender.lower() != addresses.user(me):
         return "forged"
@@ -147,12 +149,12 @@ def _carbon(stanza: MessageStanza, addresses: Addresses, me: int) -> Delivery | 
     if inner is None:
         return "not_understood"
     copy = message_of(inner, stanza.size)
-    if any(name in copy.others for name in _CARBONS):  # a carbon of a carbon is nothing
+    if any(name in copy.others for name in _CARBONS):  # servers make no carbon of a carbon
         return "not_understood"
     decoded = decode(copy, addresses, me)
     if not isinstance(decoded, Delivery):
         return decoded
-    if decoded.signal == "message_failed":  # a message of another device, not of this connection
+    if decoded.signal == "message_failed":  # another device, not this connection, sent the message
         return "own_echoes"
     decoded.is_carbon = True
     return decoded
@@ -305,8 +307,8 @@ def _message(stanza: MessageStanza, addresses: Addresses, me: int) -> Delivery |
     in_room = origin.dialog.peer_id is None
     params = stanza.params
     message_id = stanza.attributes.get("id")
-    if message_id is None or not _OBJECT_ID.match(message_id):
-        # History knows a message without an id of its own kind by the server's.
+    if message_id is None or not OBJECT_ID.match(message_id):
+        # The service gives such a message an id of its own, which is its id in history.
         message_id = _text_param(stanza, "message_id") or message_id
     destroy = stanza.others.get(_DESTROY)
     message = Message(
@@ -383,8 +385,8 @@ def _has_params(stanza: MessageStanza) -> bool:
 
 
 KINDS: tuple[tuple[Callable[[MessageStanza], bool], Decoder], ...] = (
-    # The first that matches decides; most of what comes is decided by the first of them. Content comes
-    # before chat states and markers: other XMPP clients send them in one stanza.
+    # The first row that matches decides. Most stanzas are plain messages, so that row is the first. Content
+    # comes before chat states and markers, because other XMPP clients send them in one stanza.
     (_is_plain, _message),
     (_is("error"), _failure),
     (_has(f"{ns.CARBONS} sent"), _carbon),
@@ -400,11 +402,11 @@ KINDS: tuple[tuple[Callable[[MessageStanza], bool], Decoder], ...] = (
     (_has(f"{ns.CHAT_STATES} paused"), _typing("typing_stopped")),
     (_has_params, _message),
 )
-"""What a message stanza can be, and who decodes it; read from top to bottom."""
+"""The kinds of message stanzas, each with its decoder; read from top to bottom."""
 
 
 def error_of(node: Any | None) -> StanzaError:
-    """Read a stanza's error element, tolerating a missing or empty one. (RFC 6120, 8.3.)"""
+    """Read a stanza's error element, which may be missing or empty. (RFC 6120, 8.3.)"""
     if node is None:
         return StanzaError("refused without a reason", condition="undefined-condition")
     reason = next((kid for kid in node.kids if kid is not None and kid.name != "text"), None)
