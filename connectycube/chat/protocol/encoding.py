@@ -1,4 +1,4 @@
-"""Stanzas that we write: each checked before a byte of it exists.
+"""Encodes the stanzas that we send; all arguments are checked before the first byte is written.
 
 ConnectyCube's real-time documentation; XEP-0333 markers, XEP-0085 chat states, XEP-0308 corrections,
 XEP-0045 rooms.
@@ -42,7 +42,7 @@ RESERVED = frozenset(
         "silent",
     }
 )
-"""Names in extraParams that have a meaning of their own and cannot be custom parameters."""
+"""The names in extraParams that have a meaning of their own, so they cannot be custom parameters."""
 
 SYSTEM_NOTIFICATIONS = "SystemNotifications"
 """The moduleIdentifier of system messages."""
@@ -51,10 +51,10 @@ _CLEAN = " (clean=True replaces such characters)"
 
 
 def encode_message(message: Message, to: str, kind: str = "chat") -> bytes:
-    """Write ``message`` (with id and date_sent) to the bare JID ``to``.
+    """Write ``message``, which has an id and a date_sent, to the bare JID ``to``.
 
-    That is a user's or, with kind "groupchat", a room's. Raises ArgumentTypeError or ArgumentValueError
-    that names the field which cannot be sent.
+    The JID is that of a user or, with kind "groupchat", of a room. Raises ArgumentTypeError or
+    ArgumentValueError, which names the field that cannot be sent.
     """
     parts = [
         f'<message to="{attribute(to)}" type="{kind}" id="{_id("id", message.id)}">',
@@ -111,7 +111,7 @@ def encode_edit(
 
 
 def encode_deletion(message_id: str, dialog_id: str, to: str, kind: str, own_id: str) -> bytes:
-    """Write that a message was deleted. (ConnectyCube: Delete message.)"""
+    """Write the deletion of a message that was sent before. (ConnectyCube: Delete message.)"""
     return (
         f'<message to="{attribute(to)}" type="{kind}" id="{own_id}">'
         f'<remove xmlns="{ns.DELETION}" id="{_id("message id", message_id)}"/>'
@@ -143,7 +143,7 @@ def encode_leave(room: str, nick: int) -> bytes:
 
 
 def encode_iq(kind: str, to: str | None, payload: str, own_id: str) -> bytes:
-    """Write a request; ``payload`` is checked XML. (RFC 6120, 8.2.3.)"""
+    """Write an IQ request of the type ``kind``; ``payload`` is checked XML. (RFC 6120, 8.2.3.)"""
     target = f' to="{attribute(to)}"' if to is not None else ""
     return f'<iq type="{kind}" id="{own_id}"{target}>{payload}</iq>'.encode()
 

@@ -1,7 +1,7 @@
 """The core's inputs and outputs, as data.
 
-A stream takes credentials, and a session to resume if there is one. It tells its session stream events. The
-core returns outputs: events, outcomes, answers and questions, in the order in which they arose.
+A stream takes credentials and, if there is one, a session to resume; it yields stream events. The core
+returns outputs: events, outcomes, answers and questions, in the order in which they arose.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ class Credentials:
 
 @frozen
 class Resumable:
-    """A stream-managed session that can be resumed: its id, and how many stanzas we handled."""
+    """A stream-managed session that can be resumed: its id, and the number of stanzas that we handled."""
 
     id: str
     handled: int
@@ -70,7 +70,7 @@ class Authenticated:
 
 @frozen
 class NotResumed:
-    """The server does not know the session any more; ``handled`` is its count, if it still knows."""
+    """The server does not know the session any more; ``handled`` is its last count, or None."""
 
     handled: int | None
 
@@ -104,7 +104,7 @@ class Stanza:
 
 @frozen
 class Nonza:
-    """A stream management element: ``r`` or ``a`` (then with its ``h``)."""
+    """A stream management element: ``r``, or ``a`` with its ``h``."""
 
     name: str
     h: int | None
@@ -152,7 +152,7 @@ class EchoReceived:
 
 @frozen
 class UncommittedDelivery:
-    """A delivery that was not committed, so the server sends it again. Event streams are shown it at once."""
+    """A delivery that is not committed, so the server sends it again; event streams get it at once."""
 
     delivery: Delivery
 
@@ -200,6 +200,6 @@ class Counters:
     """Typing events that were not sent because the link was down."""
 
     def count(self, what: Unreported | Literal["unclaimed_answers"], stanza: Any) -> Dropped:
-        """Count a stanza that makes no event, and say so."""
+        """Count a stanza that makes no event; return the output for the log."""
         setattr(self, what, getattr(self, what) + 1)
         return Dropped(what, stanza)

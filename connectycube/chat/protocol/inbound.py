@@ -88,7 +88,7 @@ class Inbound:
         self._received = (self._received + 1) % MODULUS
 
     def committed(self) -> list[Message]:
-        """Note that all deliveries but the rejected are committed; return the messages to mark 'delivered'."""
+        """Note the commit of all deliveries except rejected ones; return the messages to mark 'delivered'."""
         # If stanza 0 is the first rejected one, the last handled one is (0 - 1) % 2^32 = 0xFFFFFFFF.
         self.handled = (
             self._received if self.first_rejected is None else (self.first_rejected - 1) % MODULUS

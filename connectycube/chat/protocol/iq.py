@@ -33,7 +33,7 @@ class Answer:
 
 
 class PendingRequests:
-    """The requests that have no answer yet."""
+    """Our requests that have no answer yet, by id."""
 
     def __init__(self) -> None:
         self._pending: dict[str, tuple[frozenset[str | None], Any]] = {}
@@ -42,17 +42,17 @@ class PendingRequests:
         return len(self._pending)
 
     def add(self, request_id: str, to: str | None, own_jid: str, waiter: Any) -> None:
-        """Remember a request; ``to`` is its recipient, None for one's own account."""
+        """Remember a request; ``to`` is its recipient, None for the user's own account."""
         expected: set[str | None] = {to}
         if to is None:
-            # A server answers in its own name, in the account's name, or without a name.
+            # A server answers with its own JID, with the JID of the account, or without a sender.
             expected |= {bare(own_jid), own_jid, own_jid.partition("@")[2].partition("/")[0]}
         elif "@" not in to:
             expected.add(None)
         self._pending[request_id] = (frozenset(expected), waiter)
 
     def answer(self, iq: Any) -> Answer | None:
-        """Return the answer for the request's waiter if ``iq`` answers one and has the right sender."""
+        """Return the answer in ``iq``; None if it answers no request, or is not from its recipient."""
         request_id = iq.attrs.get("id")
         pending = self._pending.get(request_id)
         if pending is None or iq.attrs.get("from") not in pending[0]:
@@ -67,7 +67,7 @@ class PendingRequests:
         self._pending.pop(request_id, None)
 
     def fail(self, error: Exception) -> list[Answer]:
-        """End every request with ``error``."""
+        """Return an answer with ``error`` for every request."""
         answers = [Answer(waiter, error=error) for _, waiter in self._pending.values()]
         self._pending.clear()
         return answers
@@ -86,18 +86,18 @@ def query_of(answer: Any, namespace: str) -> Any:
 
 @frozen
 class Push:
-    """How an IQ is answered if it is a request, and the event it makes, if any.
-
-    ``asked`` is the key of the remembered request without which nobody has a reason to send it.
-    """
+    """The meaning of an IQ that answers no request of ours."""
 
     accepted: bool
+    """Whether it is answered with a result, if it is a request; otherwise with an error."""
     delivery: Delivery | None = field(default=None)
+    """Its event, if it makes one."""
     asked: Hashable | None = field(default=None)
+    """The key of the remembered request that it follows; without that request the IQ is ignored."""
 
 
 def decode_push(iq: Any, addresses: Addresses, me: int) -> Push | None:
-    """Decode an IQ that is no answer to a request of ours; None if it means nothing to us."""
+    """Decode an IQ that answers no request of ours; None if there is no decoder for it."""
     for payload in children(iq):
         decoder = PUSHES.get((iq.attrs.get("type"), payload.name, payload.namespace))
         if decoder is not None:
@@ -126,20 +126,20 @@ def _last_activity(iq: Any, payload: Any, addresses: Addresses, me: int) -> Push
     )
 
 
-def _from_own_account(iq: Any, addresses: Addresses, me: int) -> bool:
-    sender = iq.attrs.get("from")
-    return sender is None or bare(sender).lower() in (addresses.user(me), addresses.host)
-
-
 def _own_list(iq: Any, payload: Any, addresses: Addresses, me: int) -> Push:
-    # A push in anybody else's name is a forgery (RFC 6121, 2.1.6; XEP-0016, 2.13).
-    return Push(accepted=_from_own_account(iq, addresses, me))
+    # Only the account itself and its server may push a list: any other sender is a forgery (RFC 6121, 2.1.6;
+    # XEP-0016, 2.2).
+    sender = iq.attrs.get("from")
+    is_own = sender is None or bare(sender).lower() in (addresses.user(me), addresses.host)
+    return Push(accepted=is_own)
 
 
 def _contact_list(iq: Any, payload: Any, addresses: Addresses, me: int) -> Push:
     push = _own_list(iq, payload, addresses, me)
     changed = [decode_roster_item(item, addresses) for item in children(payload)]
-    item = changed[0] if len(changed) == 1 else None  # RFC 6121, 2.1.6: exactly one
+    item = (
+        changed[0] if len(changed) == 1 else None
+    )  # a push has exactly one item (RFC 6121, 2.1.6)
     if not push.accepted or item is None:
         return push
     jid = addresses.user(item.user_id)
@@ -163,4 +163,4 @@ PUSHES: dict[tuple[str | None, str, str], PushDecoder] = {
     ("set", "query", ns.LAST_ACTIVITY): _last_activity,
     ("result", "query", ns.LAST_ACTIVITY): _last_activity,
 }
-"""The decoders of IQs that answer no request, by type, first element and namespace."""
+"""The decoders of IQs that answer no request, by type, element and namespace."""

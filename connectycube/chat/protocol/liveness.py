@@ -1,4 +1,4 @@
-"""Whether the server still answers: requests, repeated in good time, and a deadline for an answer."""
+"""Watches whether the server still answers: when to ask it, and when its silence means a dead link."""
 
 from __future__ import annotations
 
@@ -6,32 +6,32 @@ __all__ = ["Liveness"]
 
 
 class Liveness:
-    """Says when to ask the server for a sign of life, and when its silence means a dead link.
+    """Says when to ask the server for an answer, and when its silence means a dead link.
 
-    Only an answer to a request counts: bytes that merely arrive do not prove that ours do. All times are
-    seconds: ``interval`` from an answer to the next request; ``answer`` from a request to the end of the
-    link; ``again`` to the next request from one that was not answered, or answered without what was hoped
-    for: servers lose some, and are asked too early. A server that has just given another answer may be silent
-    for half of ``answer`` only.
+    Only an answer to a request counts: bytes from the server do not prove that our bytes reach it. The times
+    are seconds. ``interval`` after an answer the next request is due. ``answer`` after a request the link is
+    dead. ``again`` after a request it is repeated, because servers lose requests; as long after an answer
+    that acknowledges too little, because the server was asked too early. A server that had just answered
+    something else before the request may be silent only for half of ``answer``.
     """
 
     def __init__(self, interval: float, answer: float, again: float) -> None:
         self._interval = interval
         self._answer = answer
         self._again = again
-        self._asked: float | None = None  # the first request since the last answer, …
-        self._next = 0.0  # … and when the next one is due
+        self._asked: float | None = None  # when the first request since the last answer was sent
+        self._next = 0.0  # when the next request is due
         self._active = False
         self._has_just_answered = False
-        self._heard = 0.0  # when anything arrived last
+        self._heard = 0.0  # when the last bytes arrived, or the request was sent
 
     def start(self, now: float) -> None:
-        """The link has just proved to be alive."""
+        """Begin to watch a link that has just proved to be alive."""
         self._active = True
         self.answered(now)
 
     def stop(self) -> None:
-        """There is no link to watch."""
+        """Watch no link."""
         self._active, self._asked = False, None
 
     @property
@@ -40,23 +40,23 @@ class Liveness:
         return self._asked is not None
 
     def asked(self, now: float, *, soon: bool = False) -> None:
-        """A request was sent; ``soon``: the server has just answered, and must not fall silent now."""
+        """Note that a request was sent; ``soon``: the server has just answered something else."""
         if self._asked is None:
             self._asked = self._heard = now
             self._has_just_answered = soon
         self._next = now + self._again
 
     def heard(self, now: float) -> None:
-        """Something arrived, which is no answer."""
+        """Note that bytes have arrived, perhaps without an answer."""
         self._heard = now
 
     @property
     def has_heard(self) -> bool:
-        """Whether anything has arrived since the request."""
+        """Whether bytes have arrived since the request."""
         return self._asked is not None and self._heard > self._asked
 
     def answered(self, now: float, satisfied: bool = True) -> None:
-        """The server answered; ``satisfied`` says that nothing is left to ask for."""
+        """Note an answer of the server; ``satisfied`` says that nothing is left to ask for."""
         self._asked = None
         self._next = now + (self._interval if satisfied else min(self._interval, self._again))
 
@@ -70,7 +70,7 @@ class Liveness:
         return self._active and end is not None and now >= end
 
     def waited(self, now: float) -> float:
-        """How many seconds a request has been waiting."""
+        """Return for how many seconds a request has been waiting."""
         return now - self._asked if self._asked is not None else 0.0
 
     @property
@@ -82,7 +82,7 @@ class Liveness:
 
     @property
     def deadline(self) -> float | None:
-        """When to look again, or None."""
+        """When a request is due or the link is dead, whichever is first; None without a link."""
         if not self._active:
             return None
         end = self._end

@@ -1,4 +1,4 @@
-"""XML on its way out: what may be written, and how it is escaped. (XML 1.0; RFC 6120 section 11.)"""
+"""Checks and escapes text that is written as XML. (XML 1.0; RFC 6120, section 11.)"""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from ...errors import ArgumentTypeError, ArgumentValueError
 
 __all__ = ["attribute", "check_name", "check_text", "clean", "text"]
 
-# The complement of XML 1.0's Char production: no parser accepts these, escaped or not.
+# The complement of XML 1.0's Char production. No parser accepts these characters, escaped or not.
 _FORBIDDEN = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _TEXT_SPECIAL = re.compile("[&<>\r]")
 _ATTRIBUTE_SPECIAL = re.compile('[&<>"\r\n\t]')
@@ -18,7 +18,7 @@ _ESCAPES = {
     "<": "&lt;",
     ">": "&gt;",
     '"': "&quot;",
-    # Parsers turn a literal CR into LF, and any white space in an attribute into a space.
+    # Parsers turn a literal CR into LF, and each white space character in an attribute into a space.
     "\r": "&#13;",
     "\n": "&#10;",
     "\t": "&#9;",
@@ -59,8 +59,8 @@ def check_name(name: str, value: object) -> str:
 
 
 def _is_unicode_name(value: str) -> bool:
-    # Parsers differ in which edition of XML they follow, so the one that reads our peers' streams
-    # is asked instead of a table.
+    # Parsers follow different editions of XML. So expat, which reads the streams of our peers, decides
+    # instead of a table.
     if not value or value.isascii() or _MARKUP.search(value):
         return False
     try:

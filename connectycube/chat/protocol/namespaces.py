@@ -1,4 +1,4 @@
-"""XML namespaces of the elements this package reads and writes."""
+"""XML namespaces of the elements that this package reads and writes."""
 
 from __future__ import annotations
 

@@ -1,8 +1,7 @@
-"""xmpppy's Node, built without cycles and written with checks.
+"""xmpppy's Node, built without reference cycles and written with checks.
 
-Everything that is not a chat message travels through the package as an ``xmpp.simplexml.Node``.
-Only this module builds and serialises them: xmpppy's own output escapes too little and checks no
-name.
+Every stanza that is no message travels through the package as an ``xmpp.simplexml.Node``. Only this module
+builds and serialises Nodes: xmpppy's own output escapes too little and checks no name.
 """
 
 from __future__ import annotations
@@ -19,7 +18,7 @@ __all__ = ["Node", "add_text", "attach", "child", "children", "element", "new_no
 
 def new_node(name: str, namespace: str, attributes: dict[str, str]) -> Any:
     """Return a Node without parent and children; ``attributes`` becomes its own."""
-    # Past Node.__init__, which copies and splits what the parser has already told apart.
+    # Not with Node.__init__: it copies the attributes, and splits names that the parser has split already.
     node = Node.__new__(Node)
     node.name, node.namespace, node.attrs = name, namespace, attributes
     node.data, node.kids, node.parent, node.nsd, node.nsp_cache = [], [], None, {}, {}
@@ -27,14 +26,15 @@ def new_node(name: str, namespace: str, attributes: dict[str, str]) -> Any:
 
 
 def attach(parent: Any, node: Any) -> None:
-    """Append ``node`` to ``parent``; it keeps no way back, so no cycle is left to the collector."""
+    """Append ``node`` to ``parent``, without a reference back, which would be a cycle for the collector."""
+    # data[i] is the text before kids[i].
     if len(parent.data) == len(parent.kids):
         parent.data.append("")
     parent.kids.append(node)
 
 
 def add_text(node: Any, text: str) -> None:
-    """Append text to ``node``, behind the children it has so far."""
+    """Append text to ``node``, behind the children that it has so far."""
     if len(node.data) > len(node.kids):
         node.data[-1] += text
     else:

@@ -1,8 +1,8 @@
 """Bytes of an XMPP stream in, its first-level elements out: one parser, one set of limits.
 
 A ``<message/>`` of the client namespace becomes a :class:`MessageStanza` straight from the parser's
-events; every other first-level element becomes an xmpppy Node. What RFC 6120 (section 11) forbids, and
-what is larger or deeper than the limits, ends the stream.
+events; every other first-level element becomes an xmpppy Node. XML that RFC 6120 (section 11) forbids, and
+elements beyond the limits, end the stream.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ __all__ = [
 _STREAM = f"{ns.STREAM} stream"
 _MESSAGE = f"{ns.CLIENT} message"
 _BODY = f"{ns.CLIENT} body"
-_PIECE = 65_536  # bytes given to expat at once: bounds what one call can produce beyond the limit
+_PIECE = 65_536  # bytes given to expat at once; the limits are checked after each piece
 
 
 class StreamStart:
@@ -47,10 +47,10 @@ class StreamEnd:
 
 
 class MessageStanza:
-    """A message stanza as it was read: attributes, body, extraParams and everything else as Nodes.
+    """A message stanza as it was read: attributes, body, extraParams, and the other children as Nodes.
 
-    ``params`` maps names to text or, nested, to dicts; ``attachments`` are the attributes of its
-    attachment elements; ``others`` maps "namespace name" to the first child Node of that kind.
+    ``params`` maps the names of extraParams to text or, nested, to dicts. ``attachments`` are the attributes
+    of the attachment elements. ``others`` maps "namespace name" to the first child Node of that kind.
     ``size`` is in bytes.
     """
 
@@ -80,11 +80,11 @@ class StreamParser:
         self._deepest = stanza_depth + 1  # the stream itself is one level
         self._items: list[Item] = []
         self._fed = 0  # bytes
-        self._began = 0  # where what is not complete yet began, in bytes
+        self._began = 0  # the position at which the incomplete element begins, in bytes
         self._depth = 0  # open elements, the stream itself included
         self._message = MessageStanza({})
         self._open: list[Any] = []  # Nodes under construction, outermost first
-        self._text: list[str] = []  # always this list: expat itself appends to it
+        self._text: list[str] = []  # always the same list, because expat calls its append()
         self._params: list[dict[str, Any]] = []  # dicts under construction inside extraParams
         self._expat = parser = expat.ParserCreate("UTF-8", " ")
         parser.buffer_text = True
@@ -95,10 +95,10 @@ class StreamParser:
         self._use(self._stream_start, self._stream_end, self._stream_text)
 
     def feed(self, data: bytes, items: list[Item]) -> None:
-        """Parse ``data`` and append what it completes to ``items``.
+        """Parse ``data`` and append the elements that it completes to ``items``.
 
-        Raises StreamProtocolError for what may not be in a stream; ``items`` then holds what was
-        complete before. The parser cannot be used afterwards.
+        Raises StreamProtocolError for XML that may not be in a stream; ``items`` then holds the elements
+        before it. The parser cannot be used afterwards.
         """
         self._items = items
         try:
@@ -111,7 +111,7 @@ class StreamParser:
         except expat.ExpatError as error:
             raise StreamProtocolError(f"the server sent bad XML: {error}") from None
 
-    # What follows runs inside expat. Nothing there may raise except to end the stream.
+    # Expat calls the methods below. They raise only to end the stream.
 
     def _use(self, start: Any, end: Any, text: Any) -> None:
         self._expat.StartElementHandler = start
@@ -243,7 +243,7 @@ class StreamParser:
 
 
 def message_of(node: Any, size: int) -> MessageStanza:
-    """Read a message that came as a Node, inside another stanza, as the parser reads one of its own."""
+    """Read a message that is a Node inside another stanza, as the parser reads a message stanza."""
     stanza = MessageStanza(node.attrs)
     stanza.size = size
     for kid in children(node):
@@ -261,7 +261,7 @@ def message_of(node: Any, size: int) -> MessageStanza:
 
 
 def summary(stanza: Any) -> str:
-    """Say what a stanza is without what people wrote: its name, type, sender and children's names."""
+    """Describe a stanza without the texts of users: its name, type, sender and the names of its children."""
     if isinstance(stanza, MessageStanza):
         parts = [*(["body"] if stanza.body is not None else []), *stanza.params, *stanza.others]
         name, attributes = "message", stanza.attributes

@@ -1,4 +1,4 @@
-"""What presences of users mean: contacts that come and go, ask and answer. (RFC 6121, sections 3 and 4.)"""
+"""Decodes presences of users: their availability and subscriptions. (RFC 6121, sections 3 and 4.)"""
 
 from __future__ import annotations
 
@@ -69,4 +69,4 @@ KINDS: dict[str | None, Callable[[Any, str, int], Delivery]] = {
     "unsubscribed": _contact("contact_rejected"),
     "unsubscribe": _contact("contact_cancelled"),
 }
-"""What a user's presence can be, by its type."""
+"""The decoders of a user's presence, by its type."""

@@ -1,7 +1,7 @@
 """Privacy lists on the wire. (XEP-0016; ConnectyCube's guide: Block user.)
 
 ConnectyCube writes two items for each user: one for the user's JID, and one for the user in rooms.
-Items of other kinds, which other programs may have made, are kept as they are.
+Items of other kinds, which other programs may have written, are kept as they are.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ _ONE_WAY = ("message", "presence-in", "presence-out", "iq")
 
 @frozen
 class Rule:
-    """One item as XEP-0016 has it; ``only`` names the kinds of stanzas it is for, () all of them."""
+    """One item of a list; ``only`` names the kinds of stanzas for which it holds, () means all kinds."""
 
     action: str
     type: str | None = None
@@ -61,7 +61,7 @@ def check_list_name(name: str, value: object) -> str:
 
 
 def decode_names(query: Any) -> PrivacyListNames:
-    """Read which lists there are."""
+    """Read the names of all lists, and of the lists in force."""
     default, active = (child(query, kind, ns.PRIVACY) for kind in ("default", "active"))
     names = (kid.attrs.get("name") for kid in children(query) if kid.name == "list")
     return PrivacyListNames(
@@ -72,7 +72,7 @@ def decode_names(query: Any) -> PrivacyListNames:
 
 
 def encode_default(name: str | None) -> str:
-    """Write the request that puts a list in force, or none."""
+    """Write the request that makes a list the default one; with None there is no default."""
     named = f' name="{attribute(name)}"' if name is not None else ""
     return f'<query xmlns="{ns.PRIVACY}"><default{named}/></query>'
 
@@ -81,7 +81,7 @@ def encode_default(name: str | None) -> str:
 
 
 def encode_list_query(name: str) -> str:
-    """Write the request for a list; as a change it says that the list is empty, which removes it."""
+    """Write the query for a list: in a "get" it requests the list, in a "set" it removes the list."""
     return f'<query xmlns="{ns.PRIVACY}"><list name="{attribute(name)}"/></query>'
 
 
@@ -100,7 +100,7 @@ def _item(order: int, rule: Rule) -> str:
 
 
 def decode_rules(query: Any) -> list[Rule]:
-    """Read the rules of the list in an answer, first the one that is asked first."""
+    """Read the rules of the list in an answer, in the order in which the server applies them."""
     wanted = child(query, "list", ns.PRIVACY)
     if wanted is None:
         return []
@@ -119,7 +119,7 @@ def decode_rules(query: Any) -> list[Rule]:
     return [rule for _, _, rule in sorted(found, key=lambda entry: entry[:2])]
 
 
-# --- what they say of users ---------------------------------------------------------------------------
+# --- the rules for a user ------------------------------------------------------------------------------
 
 
 def rules_of(items: Iterable[PrivacyItem], me: int | None, addresses: Addresses) -> list[Rule]:
@@ -155,7 +155,7 @@ def _pair(item: PrivacyItem, addresses: Addresses) -> tuple[Rule, Rule]:
 
 
 def read_items(rules: Iterable[Rule], addresses: Addresses) -> tuple[PrivacyItem, ...]:
-    """Return what the rules say of users; of the two rules for a user the first counts."""
+    """Return one item for each user in the rules; of several rules for a user the first counts."""
     items: dict[int, PrivacyItem] = {}
     for rule in rules:
         user_id = _user_of(rule, addresses)
@@ -165,12 +165,12 @@ def read_items(rules: Iterable[Rule], addresses: Addresses) -> tuple[PrivacyItem
 
 
 def with_user(rules: Iterable[Rule], item: PrivacyItem, addresses: Addresses) -> list[Rule]:
-    """Return the rules with those of one user replaced; they come first, so that no other overrules them."""
+    """Return the rules with new ones for one user, which come first: so no other rule overrules them."""
     return [*_pair(item, addresses), *_others(rules, item.user_id, addresses)]
 
 
 def without_user(rules: Iterable[Rule], user_id: int, addresses: Addresses) -> list[Rule]:
-    """Return the rules without those of one user; a list must not be empty, so the last become "allow"."""
+    """Return the rules without those of one user; no list may be empty, so the last two become "allow"."""
     allowed = _pair(PrivacyItem(user_id, "allow"), addresses)
     return _others(rules, user_id, addresses) or list(allowed)
 
@@ -180,7 +180,7 @@ def _others(rules: Iterable[Rule], user_id: int, addresses: Addresses) -> list[R
 
 
 def _user_of(rule: Rule, addresses: Addresses) -> int | None:
-    """The user whose messages a rule is about, by JID or in rooms; None for rules of other kinds."""
+    """Return the user whose messages a rule is about, by JID or in rooms; None for other rules."""
     value = rule.value or ""
     if rule.type != "jid" or (rule.only and "message" not in rule.only):
         return None

@@ -1,7 +1,7 @@
-"""ResumePolicy that come to nothing: when the next session must be a new one. (XEP-0198.)
+"""When the next session must be a new one, because resuming has failed too often. (XEP-0198.)
 
-Some servers close without a word when they dislike our count, others resume a session and are deaf in it.
-So may a network that is cut again and again; after a few the next session is a new one.
+Some servers close the link without an error when they do not accept our count. Others resume a session and
+answer nothing in it. A network that is cut again and again looks the same.
 """
 
 from __future__ import annotations
@@ -12,36 +12,37 @@ from .session import Session
 
 __all__ = ["ResumePolicy"]
 
-# A session that is deaf weighs more than one that the server would not resume, and both more than a link
-# that may just have been cut again.
+# The weights of the failures. A server that resumes the session and then falls silent or ends the stream with
+# an error weighs most: two such links are enough. A link that ends before the session is resumed weighs less,
+# and a link that is cut in the session least.
 _TOO_MUCH = 8
-_DEAF, _REFUSED, _CUT = 4, 2, 1
+_BROKEN, _NOT_RESUMED, _CUT = 4, 2, 1
 _ATTEMPTED = frozenset({ChatState.AUTHENTICATED, ChatState.RESUMED})
 
 
 class ResumePolicy:
-    """Counts the links on which a session was, or was to be, resumed in vain."""
+    """Adds up the weights of the links on which it has failed to resume a session."""
 
     def __init__(self) -> None:
         self._failed = 0
 
     def new_session(self) -> None:
-        """Nothing is held against a new session."""
+        """Start the sum anew for a new session."""
         self._failed = 0
 
     def link_ended(self, session: Session, state: ChatState, error: Exception) -> bool:
-        """A link ends in that state; return whether what was resumed on it may be the cause."""
+        """Note that a link ends in that state; return whether the resumed session may be the cause."""
         if session.is_proven:
             self._failed = 0
             return False
         if session.resumable is None or state not in _ATTEMPTED:
             return False
         if isinstance(error, QueueOverflowError):
-            return False  # we ended it, for the receivers' sake
-        # A server that is still busy with what it had for us may just be slow.
+            return False  # we ended the link, because the queue for receivers is full
+        # A server that has sent bytes since the question may just be slow: it sends the missed stanzas first.
         is_silent = isinstance(error, LivenessError) and not session.liveness.has_heard
-        is_deaf = session.flowing and (is_silent or isinstance(error, StreamError))
-        self._failed += _DEAF if is_deaf else _CUT if session.flowing else _REFUSED
+        is_broken = session.flowing and (is_silent or isinstance(error, StreamError))
+        self._failed += _BROKEN if is_broken else _CUT if session.flowing else _NOT_RESUMED
         if self._failed >= _TOO_MUCH:
             session.cannot_resume()
-        return is_deaf
+        return is_broken

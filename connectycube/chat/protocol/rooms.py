@@ -1,7 +1,7 @@
-"""The rooms of group, public and broadcast dialogs: who is in them, and whether we are. (XEP-0045.)
+"""The rooms of group, public and broadcast dialogs: joining, leaving and their occupants. (XEP-0045.)
 
-A room that was joined once is wanted until it is left or we are thrown out, and joined again in every new
-session. The nick is the user's id, as the service has it.
+A room that the user has joined is wanted until the user leaves it or is removed from it; every new session
+joins it again. The nick is the user's id, as the service requires.
 """
 
 from __future__ import annotations
@@ -24,12 +24,12 @@ __all__ = ["Rooms"]
 
 # Status codes of XEP-0045, section 15.6.
 _SELF = "110"  # this presence is about the user who receives it
-_REASONS = (  # why a user is in a room no longer; the first that applies
+_REASONS = (  # why a user is no longer in a room; the first code that is present decides
     ("301", "banned"),
     ("307", "kicked"),
-    ("321", "removed"),  # no member any more: an affiliation was changed
+    ("321", "removed"),  # an affiliation was changed: the user is no longer a member
     ("322", "removed"),  # the room became members-only
-    ("332", "shutdown"),  # of the service
+    ("332", "shutdown"),  # the service shuts down
 )
 _HINTS = {
     "registration-required": "this user is not in the dialog"
@@ -51,19 +51,19 @@ class _Room:
     is_joining: bool = False
     is_joined: bool = False
     is_leaving: bool = False
-    returns: int = 0  # how often it was joined again before the server had answered our leaving
+    returns: int = 0  # how often we asked to join again before the server had answered that we left
     occupants: set[int] = field(factory=set)
-    joining: list[Any] = field(factory=list)  # waiters of those who wait to be in it
-    leaving: list[Any] = field(factory=list)  # … to be out of it
+    joining: list[Any] = field(factory=list)  # the waiters of join()
+    leaving: list[Any] = field(factory=list)  # the waiters of leave()
 
     def reset(self) -> None:
-        """Note that we are not in it, and have not asked to be."""
+        """Note that we are not in the room, and have asked for nothing."""
         self.is_joining = self.is_joined = self.is_leaving = False
         self.returns = 0
         self.occupants.clear()
 
     def left(self) -> list[Answer]:
-        """Answer those who wait to be out of it."""
+        """Answer the waiters of leave()."""
         answers = [Answer(waiter) for waiter in self.leaving]
         self.leaving.clear()
         return answers
@@ -79,24 +79,24 @@ class Rooms:
         self._rooms: dict[str, _Room] = {}
 
     def dialog(self, jid: str) -> DialogRef | None:
-        """What is known of the dialog of a room that is wanted."""
+        """Return the dialog of a room that is wanted; None for another room."""
         room = self._rooms.get(jid)
         return room.dialog if room is not None else None
 
     def want(self, dialog: DialogRef) -> None:
-        """Be in a dialog's room from now on; :meth:`enter` does it."""
+        """Note that a dialog's room is wanted; :meth:`enter` asks the server."""
         assert dialog.id is not None
         jid = self._addresses.room(dialog.id)
         room = self._rooms.get(jid)
         if room is None:
             self._rooms[jid] = _Room(DialogRef.room(dialog.id, dialog.type or DialogType.GROUP))
-        elif room.is_leaving:  # the server handles that before it lets us in again
+        elif room.is_leaving:  # the server handles stanzas in order: the leave, then the new join
             returns = room.returns + 1
             room.reset()
             room.returns = returns
 
     def enter(self, me: int) -> None:
-        """Ask to join every room that is wanted and was not asked yet in this session."""
+        """Ask to join every wanted room that was not asked yet in this session."""
         for jid, room in self._rooms.items():
             if not room.is_joining and not room.is_joined:
                 room.is_joining = True
@@ -126,14 +126,14 @@ class Rooms:
         return []
 
     def cancel_join(self, waiter: Any) -> None:
-        """Nobody waits for that answer any more."""
+        """Give no answer to a waiter of ``join`` or ``leave``, whose caller has stopped waiting."""
         for room in self._rooms.values():
             for waiting in (room.joining, room.leaving):
                 if waiter in waiting:
                     waiting.remove(waiter)
 
     def session_ended(self) -> list[Output]:
-        """No room has us any more; those that are wanted are joined in the next session."""
+        """Note that we are in no room any more; the next session joins the wanted ones."""
         answers: list[Output] = []
         for jid, room in list(self._rooms.items()):
             if room.is_leaving:
@@ -144,7 +144,7 @@ class Rooms:
         return answers
 
     def fail(self, error: Exception) -> list[Output]:
-        """Tell everybody who waits that nothing comes of it."""
+        """Return an answer with ``error`` for every waiter."""
         answers: list[Output] = []
         for room in self._rooms.values():
             answers += [Answer(waiter, error=error) for waiter in (*room.joining, *room.leaving)]
@@ -153,7 +153,7 @@ class Rooms:
         return answers
 
     def receive(self, presence: Any, me: int) -> list[Output] | Unreported:
-        """Take a presence from a room."""
+        """Take a presence from a room; return the answers and events, or why there are none."""
         sender = presence.attrs.get("from", "")
         jid = bare(sender)
         room = self._rooms.get(jid)
@@ -185,7 +185,7 @@ class Rooms:
             room.occupants.add(user_id)
         else:
             room.occupants.discard(user_id)
-        if not room.is_joined:  # those who were there before us
+        if not room.is_joined:  # the server first lists the occupants who were there before us
             return []
         assert room.dialog.id is not None
         return [
@@ -198,27 +198,27 @@ class Rooms:
         ]
 
     def _left(self, jid: str, details: Any, codes: frozenset[str]) -> list[Output]:
-        """Take an unavailable presence of our own: the end of a stay, and which stay depends on the room."""
+        """Take an unavailable presence of our own; the state of the room tells which stay it ends."""
         room = self._rooms[jid]
         if room.returns:
-            # We left and asked to enter again at once; this answers the leaving.
+            # We left and asked to join again at once: this presence answers the leave.
             room.returns -= 1
             room.is_joined = False
             return [*room.left()]
         if room.is_leaving:
             return self._forget(jid)
         if not room.is_joined:
-            # The server has not handled our join yet, so this is about the stay before it: ejabberd tells
-            # each of a user's devices that all of them were kicked, in one presence for each.
+            # The server has not handled our join yet, so this presence is about the stay before. ejabberd
+            # tells each device of a user that all devices were kicked, with one presence for each.
             return []
         left = self._read_room_left(room, details, codes)
-        if left.reason == "shutdown":  # it is wanted still: the next session joins it
+        if left.reason == "shutdown":  # the room is still wanted: the next session joins it
             room.reset()
             return [self._room_left(jid, left)]
         return [*self._forget(jid), self._room_left(jid, left)]
 
     def _read_room_left(self, room: _Room, details: Any, codes: frozenset[str]) -> RoomLeft:
-        """Read why we are in a room no longer, who did it, and in which words."""
+        """Read the reason of our removal from a room, the user who caused it, and that user's text."""
         destroyed = _child(details, "destroy")
         reason = "destroyed" if destroyed is not None else "removed"
         reason = next((word for code, word in _REASONS if code in codes), reason)
@@ -238,7 +238,7 @@ class Rooms:
 
     def _refused(self, jid: str, room: _Room, error: StanzaError) -> list[Output]:
         if not room.is_joining or room.is_joined:
-            return []  # a complaint about something else than joining
+            return []  # the error is about something else than our join
         hint = _HINTS.get(error.condition)
         words = f"dialog {room.dialog.id} cannot be joined: {error.condition}"
         told = StanzaError(

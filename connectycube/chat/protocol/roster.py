@@ -1,4 +1,4 @@
-"""The contact list on the wire: items read, changes and subscriptions written. (RFC 6121, 2 and 3.)"""
+"""The roster on the wire: decodes contacts, encodes changes and subscriptions. (RFC 6121, 2 and 3.)"""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ __all__ = [
 ROSTER_QUERY = f'<query xmlns="{ns.ROSTER}"/>'
 """The request for the whole contact list."""
 
-_LONGEST = 1023  # bytes, as of any part of a JID; servers refuse more
+_LONGEST = 1023  # bytes, as for a part of a JID (RFC 7622); servers refuse longer names
 _SUBSCRIPTIONS = frozenset({"none", "to", "from", "both"})
 
 
 def decode_roster(query: Any, addresses: Addresses) -> tuple[ContactListItem, ...]:
-    """Read the server's answer; what is no user of this application is left out."""
+    """Read the contacts in the server's answer, without those that are no users of this application."""
     found = (decode_roster_item(item, addresses) for item in children(query))
     return tuple(item for item in found if item is not None and item.subscription != "remove")
 
@@ -48,7 +48,7 @@ def decode_roster_item(item: Any, addresses: Addresses) -> ContactListItem | Non
         user_id=user_id,
         subscription=subscription if subscription in {*_SUBSCRIPTIONS, "remove"} else "none",
         pending=item.attrs.get("ask") == "subscribe",
-        # The service names a contact without a name by the first part of the JID.
+        # The service gives a contact without a name the first part of the JID as its name.
         name=name if name and name != jid.partition("@")[0] else None,
         groups=tuple(dict.fromkeys(group for group in texts if group)),
     )
@@ -92,5 +92,5 @@ def encode_contact_removal(user_id: int, addresses: Addresses) -> str:
 
 
 def encode_subscription(kind: str, user_id: int, addresses: Addresses) -> bytes:
-    """Write a presence that asks for a subscription, grants, refuses or ends one. (RFC 6121, section 3.)"""
+    """Write a presence that requests, grants, refuses or ends a subscription. (RFC 6121, section 3.)"""
     return f'<presence to="{attribute(addresses.user(user_id))}" type="{kind}"/>'.encode()

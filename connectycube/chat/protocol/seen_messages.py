@@ -1,4 +1,4 @@
-"""Which messages have been seen: a bounded window over (conversation, sender, id)."""
+"""The messages that have been seen: a bounded window over (conversation, sender, id)."""
 
 from __future__ import annotations
 
@@ -11,16 +11,18 @@ Key = tuple[str, int, str]
 
 
 class SeenMessages:
-    """Remembers the last ``window`` keys, and more of them while they are needed: see ``keep_since``."""
+    """Remembers the last ``window`` keys, and older ones that were seen since ``keep_since``."""
 
     def __init__(self, window: int = 10_000) -> None:
         self._window = window
-        self._seen: OrderedDict[Key, float] = OrderedDict()
+        self._seen: OrderedDict[Key, float] = (
+            OrderedDict()
+        )  # when seen last; the oldest is the first
         self.keep_since = math.inf
         """A key that was seen at this moment or later is remembered, however many there are."""
 
     def add(self, key: Key, now: float = 0.0) -> bool:
-        """Whether ``key`` was not seen before; it is now."""
+        """Note ``key`` as seen; return whether it is new."""
         is_new = key not in self._seen
         self._seen[key] = now
         if not is_new:
@@ -41,5 +43,5 @@ class SeenMessages:
         return len(self._seen)
 
     def forget(self, key: Key) -> None:
-        """Let ``key`` be new again: its message was not committed."""
+        """Forget ``key``, because its message was not committed and comes again."""
         self._seen.pop(key, None)

@@ -26,14 +26,14 @@ TRANSITIONS: Mapping[ChatState, frozenset[ChatState]] = {
     _S.CLOSING: frozenset({_S.CLOSED}),
     _S.CLOSED: frozenset({_S.CONNECTING, _S.RECONNECTING, _S.IDLE}),
 }
-"""Which state may follow which. The diagram in the documentation is drawn from this table."""
+"""The states that may follow each state. The table in the documentation is made from this one."""
 
 READY_STATES = frozenset({_S.READY, _S.RESUMED})
 """The states in which messages flow."""
 
 
 class StateMachine:
-    """The current state; ``changed`` is told every transition."""
+    """The current state; ``changed(change)`` is called at every transition."""
 
     def __init__(
         self, changed: Callable[[StateChange], None], state: ChatState = ChatState.IDLE
@@ -42,7 +42,7 @@ class StateMachine:
         self._changed = changed
 
     def go(self, state: ChatState, reason: Exception | None = None) -> None:
-        """Enter ``state``; one that may not follow is a defect of the caller."""
+        """Enter ``state``; AssertionError if it may not follow, which is a defect of the caller."""
         if state not in TRANSITIONS[self.state]:
             raise AssertionError(f"{self.state.name} cannot become {state.name}")
         previous, self.state = self.state, state

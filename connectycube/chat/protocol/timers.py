@@ -1,4 +1,4 @@
-"""What is to happen later unless it is cancelled: one thing for each key."""
+"""Things that become due at a time unless they are cancelled: one thing for each key."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ __all__ = ["Timers", "earlier"]
 
 
 class Timers:
-    """Things with the time at which they are due; there are few at any moment."""
+    """Things with the time at which they are due; there are few at any moment, so a dict is enough."""
 
     def __init__(self) -> None:
         self._waiting: dict[Hashable, tuple[float, Any]] = {}
@@ -27,7 +27,7 @@ class Timers:
         return None if entry is None else entry[0]
 
     def set(self, key: Hashable, when: float, thing: Any) -> None:
-        """Let ``thing`` be due at ``when``, in place of what was set for the same key."""
+        """Let ``thing`` be due at ``when``, in place of an earlier thing for the same key."""
         self._waiting[key] = (when, thing)
 
     def cancel(self, key: Hashable) -> None:
@@ -41,7 +41,7 @@ class Timers:
     def take_next(self, now: float) -> Any | None:
         """Remove and return the thing that has been due for the longest time; None if nothing is due.
 
-        One at a time: what the first one does may cancel the second.
+        One at a time, because the action of the first may cancel the second.
         """
         if not self._waiting:
             return None
