@@ -22,10 +22,10 @@ logger = logging.getLogger("connectycube.chat")
 
 @define(eq=False)
 class Task:
-    """One call to make: ``run()`` on a worker, in order with the others of its ``queue_key``.
+    """One call of a worker: ``run()``, in order with the other tasks of its ``queue_key``.
 
-    ``size`` counts towards the bound on bytes. A task with a ``merge_key`` may be replaced by a
-    newer one of the same key, or dropped, when the queue is full.
+    ``size`` counts towards the bound on bytes. When the queue is full, a task with a ``merge_key`` takes the
+    place of the queued task of the same key, or is dropped if there is none.
     """
 
     run: Callable[[], None]
@@ -33,16 +33,16 @@ class Task:
     size: int = field(default=0)
     merge_key: Hashable = field(default=None)
     counts: bool = field(default=True, init=False)
-    """Whether the task counts towards the queue limits. Unbounded tasks do not, and crowd nobody out."""
+    """Whether the task counts towards the bounds of the queue; ``put`` decides it."""
 
 
 class Dispatcher:
-    """Worker threads around one queue for each conversation.
+    """Worker threads and one queue for each conversation; the bounds are those of all queues together.
 
-    One worker at a time works on a queue, so its order holds with any number of workers; queues
-    with work take turns. Threads start with ``start()`` and end after ``stop()`` once the queue is
-    empty. ``on_low_water`` is called, on a worker and without a lock, each time the queue has fallen to
-    half of its bounds after it was full.
+    Only one worker at a time takes tasks from a queue, so its order holds with any number of workers. Queues
+    with tasks take turns. Threads start with ``start()`` and end after ``stop()`` once all queues are empty.
+    ``on_low_water`` is called, on a worker and without a lock, each time the queues are at most half full
+    after they were full.
     """
 
     def __init__(
@@ -54,29 +54,30 @@ class Dispatcher:
         self._on_low_water = on_low_water
         lock = threading.RLock()
         self._changed = threading.Condition(lock)
-        self._room = threading.Condition(lock)  # apart: a notification for a worker wakes a worker
-        # Of each receiver that awaits an event: whether it still lacks it.
+        # A second condition, because notify() wakes any one waiter: one for a worker must wake a worker.
+        self._room = threading.Condition(lock)
+        # For each receiver that awaits an event: whether the event is still missing.
         self._event_waiters: list[Callable[[], bool]] = []
         self._queues: dict[Hashable, deque[Task]] = {}
-        self._ready: deque[Hashable] = deque()  # keys of queues with work that no worker is at
-        self._mergeable: dict[Hashable, Task] = {}
-        self._threads: set[threading.Thread] = set()  # also those about to end
-        self._working = 0  # without those
+        self._ready: deque[Hashable] = deque()  # the keys of queues with tasks and without a worker
+        self._mergeable: dict[Hashable, Task] = {}  # the newest queued task of each merge key
+        self._threads: set[threading.Thread] = set()  # also threads that are about to end
+        self._working = 0  # the number of threads, without those that are about to end
         self._stopping = True
         self._was_full = False
         self.queued = 0
-        """Tasks in the queue that count towards its bound."""
+        """The number of queued tasks that count towards the bounds."""
         self.queued_bytes = 0
         self.merged = 0
-        """Fleeting events that were merged or dropped because the queue was full."""
+        """The number of events that were merged or dropped because the queue was full."""
         self.receivers: dict[int, tuple[str, float]] = {}
-        """What runs now: by thread identifier the receiver's name and since when (monotonic)."""
+        """The receivers that run now, by thread identifier: the name, and when it began (monotonic)."""
 
     def start(self) -> None:
         """Start the workers that are not running yet."""
         with self._changed:
             self._stopping = False
-            self._changed.notify_all()  # who joins need not wait any more
+            self._changed.notify_all()  # a thread in join() waits no longer, as the workers go on
             self._threads = {thread for thread in self._threads if thread.is_alive()}
             while self._working < self._workers:
                 thread = threading.Thread(
@@ -96,7 +97,10 @@ class Dispatcher:
             self._room.notify_all()
 
     def join(self, deadline: Deadline) -> bool:
-        """Wait until all workers but the calling one have ended, or are to go on; whether they have."""
+        """Wait until all workers but the calling one have ended; return whether they have.
+
+        It returns False at the deadline, and when ``start()`` is called meanwhile.
+        """
         with self._changed:
             others = self._threads - {threading.current_thread()}
             own = len(self._threads) - len(others)
@@ -111,7 +115,7 @@ class Dispatcher:
 
     @property
     def is_working(self) -> bool:
-        """Whether there are workers, the calling one not counted."""
+        """Whether there are workers apart from the calling thread."""
         with self._changed:
             return self._working > (threading.current_thread() in self._threads)
 
@@ -121,9 +125,10 @@ class Dispatcher:
 
     @contextmanager
     def awaiting_event(self, is_waiting: Callable[[], bool]) -> Iterator[None]:
-        """Around a wait for an event, which ``is_waiting()`` until it has one.
+        """Let ``wait_for_room`` return at once while ``is_waiting()``: while the caller lacks an event.
 
-        In a receiver it must not wait until there is room in the queue, as that waits for the receiver.
+        If the caller is a receiver, the queue may stay full until it returns. A producer that waited for
+        room would never queue the event for which the receiver waits.
         """
         if not self.is_worker():
             yield
@@ -140,8 +145,8 @@ class Dispatcher:
     def wait_for_room(self) -> None:
         """Block until the queue is at most half full.
 
-        Used by producers that are faster than receivers, such as history replay. Returns at once while a
-        receiver waits for an event, which may be what the caller is about to queue, and after ``stop()``.
+        Used by producers that are faster than receivers, such as history replay. It returns at once after
+        ``stop()``, and while a receiver waits for an event, which the caller may be about to queue.
         """
         with self._changed:
             self._room.wait_for(
@@ -151,9 +156,10 @@ class Dispatcher:
             )
 
     def put(self, task: Task, *, bounded: bool = True, counts: bool | None = None) -> bool:
-        """Queue a task; False if the queue is full and the task is neither unbounded nor mergeable.
+        """Queue a task; return False if the queue is full and the task is neither unbounded nor mergeable.
 
-        ``counts`` says whether it takes up room (None: if it is bounded).
+        ``counts`` says whether the task counts towards the bounds. By default (None) unbounded tasks do not,
+        so they cannot crowd out bounded ones.
         """
         with self._changed:
             if bounded and not self._has_room(task.size):
@@ -180,16 +186,16 @@ class Dispatcher:
             return True
 
     def slowest_receiver(self) -> str | None:
-        """The name of the receiver that has been running for the longest time, or None."""
+        """Return the name of the receiver that has been running for the longest time, or None."""
         running = sorted(self.receivers.values(), key=lambda entry: entry[1])
         return running[0][0] if running else None
 
     def running_receivers(self) -> tuple[str, ...]:
-        """The names of the receivers that run now, on any worker."""
+        """Return the names of the receivers that run now, on all workers."""
         return tuple(name for name, _ in list(self.receivers.values()))
 
     def note_receiver(self, name: str | None) -> None:
-        """Remember which receiver the calling worker is in (None: no longer in one)."""
+        """Note that the calling worker runs a receiver of this name; None: that it has returned."""
         if name is None:
             self.receivers.pop(threading.get_ident(), None)
         else:
@@ -212,11 +218,13 @@ class Dispatcher:
                     self._changed.wait()
                 queue_key = self._ready.popleft()
                 task = self._take(queue_key)
-                low_water = self._is_low_water()
-            if low_water:
+                is_low_water = self._was_full and self._is_half_empty()
+                if is_low_water:
+                    self._was_full = False
+            if is_low_water:
                 _run(self._on_low_water)
             _run(task.run)
-            del task  # an idle worker keeps no event alive
+            del task  # or a worker without work would keep the event alive
             with self._changed:
                 if self._queues[queue_key]:
                     self._ready.append(queue_key)
@@ -235,12 +243,6 @@ class Dispatcher:
             del self._mergeable[task.merge_key]
         return task
 
-    def _is_low_water(self) -> bool:
-        low_water = self._was_full and self._is_half_empty()
-        if low_water:
-            self._was_full = False
-        return low_water
-
     def _is_half_empty(self) -> bool:
         return (
             self.queued <= self._limits.queued_events // 2
@@ -249,7 +251,7 @@ class Dispatcher:
 
 
 def _run(call: Callable[[], None]) -> None:
-    """Make a call of a worker, which goes on whatever the call raises."""
+    """Call, and log the error of the call, so that the worker goes on."""
     try:
         call()
     except BaseException:

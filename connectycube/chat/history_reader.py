@@ -1,6 +1,6 @@
-"""Reading history for the chat: which doubtful messages had arrived, and what came in the gap of a session.
+"""Reads history for the core: which doubtful messages had arrived, and the messages in a gap.
 
-Both questions are the core's. They are asked over REST, on short-lived threads, without a lock of the chat.
+Each question of the core gets a short-lived thread, which asks over REST without a lock of the chat.
 """
 
 from __future__ import annotations
@@ -29,34 +29,38 @@ __all__ = ["History", "HistoryReader"]
 logger = logging.getLogger("connectycube.chat")
 
 _MOST_FAILURES = 3
-"""Dialogs in a row; those behind them would keep their live events waiting for nothing."""
+"""After so many failed dialogs in a row history counts as out of reach.
+
+Otherwise the live events of all other dialogs would wait until each of these has failed, too.
+"""
 
 
 @frozen(kw_only=True)
 class History:
-    """What the chat asks of history; each may be called from any thread, and raises what it likes."""
+    """The functions with which the chat reads history; each may be called from any thread, and may raise."""
 
     stored_ids: Callable[[DialogRef, Collection[str]], Collection[str]]
-    """Which of the messages with these ids a dialog holds."""
+    """Return which of these message ids a dialog holds."""
     service_time: Callable[[], float | None]
-    """Unix seconds by the service's clock; None before its first answer. Asks nobody and never waits."""
+    """Return unix seconds by the service's clock, None before its first answer; sends no request."""
     ask_time: Callable[[], None]
-    """Ask the service anything, so that its time is known."""
+    """Send the service any request, so that its time is known."""
     changed_dialogs: Callable[[datetime], Iterator[DialogRef]]
-    """The dialogs that have changed, or have a message, since a moment by the service's clock; each once."""
+    """Yield, once each, the dialogs with changes or messages since a moment by the service's clock."""
     messages: Callable[[DialogRef, datetime], Iterator[Sequence[Message]]]
-    """Pages of a dialog's messages that are new or changed since, by ``date_sent``; marks none as read."""
+    """Yield pages of a dialog's new or changed messages since then, by ``date_sent``; mark none as read."""
 
 
 Answer = Callable[[Core, float], bool]
-"""Something to tell the core; whether it still wants to know."""
+"""A function that gives the core (a part of) an answer; it returns whether the core wants more."""
 
 
 class HistoryReader:
     """Answers the core's questions to history, each on a thread of its own.
 
-    ``tell(core, answer)`` runs ``answer(core, now)`` where nothing else touches the core, and returns False
-    if that is another one by now. Between two pages it waits until ``dispatcher`` has room.
+    ``tell(core, answer)`` calls ``answer(core, now)`` with the driver's mutex held and returns its result; it
+    returns False without a call if the driver has another core by now. Before each page a thread waits until
+    ``dispatcher`` has room.
     """
 
     def __init__(
@@ -77,19 +81,19 @@ class HistoryReader:
         self._cursor: float | None = None
         self._service_cursor: float | None = None
 
-    # --- the connection thread ---
+    # --- for the connection thread and the threads of callers ---
 
     def service_time(self) -> float | None:
-        """Return unix seconds by the service's clock, as far as it is known; asks nobody."""
+        """Return unix seconds by the service's clock, None if that is not known; send no request."""
         return None if self._history is None else self._history.service_time()
 
     def start_at(self, cursor: float | None, service_cursor: float | None) -> None:
-        """Take over where an earlier process had got to, by both clocks; None: it had got nowhere."""
+        """Take the cursor of an earlier process, by the monotonic and the service's clock, if it had one."""
         if cursor is not None:
             self._cursor, self._service_cursor = cursor, service_cursor
 
     def note(self, cursor: float | None, now: float) -> None:
-        """Keep the cursor by the service's clock, too: ours may stand still while the machine sleeps."""
+        """Note the cursor, also by the service's clock, because ours may stop while the machine sleeps."""
         if self._history is None or cursor == self._cursor:
             return
         self._cursor = cursor
@@ -101,60 +105,55 @@ class HistoryReader:
         return None if service is None else service - (now - moment)
 
     def ask(self, core: Core, question: CheckStored | FetchGap) -> None:
-        """Begin to answer a question; called where nothing else touches the core."""
+        """Begin to answer a question on a new thread; the driver's mutex is held."""
+        target: Callable[..., None] = (
+            self._check_stored if isinstance(question, CheckStored) else self._fill_gap
+        )
         thread = threading.Thread(
-            target=self._answer, args=(core, question), name=self._name, daemon=True
+            target=target, args=(core, question), name=self._name, daemon=True
         )
         self._threads = [*(one for one in self._threads if one.is_alive()), thread]
         thread.start()
 
-    # --- who ends the connection ---
-
     def join(self, deadline: Deadline) -> None:
-        """Wait for the threads, which end as soon as their requests do."""
+        """Wait until the threads have ended, as each does after its request, but not beyond the deadline."""
         for thread in self._threads:
             if thread is not threading.current_thread():
                 thread.join(deadline.remaining())
 
-    # --- threads of their own ---
+    # --- on a thread of its own ---
 
-    def _answer(self, core: Core, question: CheckStored | FetchGap) -> None:
-        if isinstance(question, CheckStored):
-            self._look_up(core, question)
-        else:
-            self._recover(core, question)
-
-    def _look_up(self, core: Core, lookup: CheckStored) -> None:
-        found = self._found(lookup)
+    def _check_stored(self, core: Core, asked: CheckStored) -> None:
+        found = self._stored_ids(asked)
 
         def answer(core: Core, now: float) -> bool:
-            core.session.stored_ids_received(lookup, found, now)
+            core.session.stored_ids_received(asked, found, now)
             return True
 
         self._tell(core, answer)
 
-    def _found(self, lookup: CheckStored) -> frozenset[str] | None:
-        """Ask which messages of the lookup history holds; None if that cannot be known."""
+    def _stored_ids(self, asked: CheckStored) -> frozenset[str] | None:
+        """Return the ids of the messages that history holds; None if history cannot be read."""
         if self._history is None:
             return None
         dialogs: dict[DialogRef, list[str]] = defaultdict(list)
-        for submission in lookup.submissions:
+        for submission in asked.submissions:
             dialogs[submission.dialog].append(submission.id)
         found: set[str] = set()
         try:
             for dialog, ids in dialogs.items():
                 found |= set(self._history.stored_ids(dialog, ids))
-        except Exception as error:  # noqa: BLE001 - whatever the callable raises, nobody can know
+        except Exception as error:  # noqa: BLE001 - whatever error it is, the outcome is not known
             logger.warning("history could not be asked what had arrived: %s", error)
             return None
         return frozenset(found)
 
-    def _recover(self, core: Core, asked: FetchGap) -> None:
+    def _fill_gap(self, core: Core, asked: FetchGap) -> None:
         assert self._history is not None
         try:
             since = self._since(self._history, asked)
             dialogs = list(self._history.changed_dialogs(since))
-        except Exception as error:  # noqa: BLE001 - whatever it is, the application is told
+        except Exception as error:  # noqa: BLE001 - the application gets any error as an event
             self._fail(core, asked, None, error)
             return
         wanted = self._tell(
@@ -174,7 +173,7 @@ class HistoryReader:
                 wanted = self._fail(core, asked, told, failure)
 
     def _since(self, history: History, asked: FetchGap) -> datetime:
-        """Return from when on to read, by the service's clock, in whole seconds as history counts."""
+        """Return the moment from which on to read, by the service's clock, rounded down to a second."""
         began = self._service_cursor if asked.since == self._cursor else None
         if began is None:
             if history.service_time() is None:
@@ -189,19 +188,19 @@ class HistoryReader:
     def _read(
         self, core: Core, asked: FetchGap, dialog: DialogRef, since: datetime
     ) -> Exception | None:
-        """Read a dialog page by page, while the core wants to know more; return why it failed."""
+        """Read a dialog page by page, while the core wants more; return the error if reading fails."""
         try:
             for page in self._pages(core, asked, dialog, since):
                 if not self._tell(core, partial(_page, asked, dialog, page)):
                     break
-        except Exception as error:  # noqa: BLE001 - whatever it is, the application is told
+        except Exception as error:  # noqa: BLE001 - the application gets any error as an event
             return error
         return None
 
     def _pages(
         self, core: Core, asked: FetchGap, dialog: DialogRef, since: datetime
     ) -> Iterator[Sequence[Message]]:
-        """Yield a dialog's messages, some at a time, once there is room, while the core wants to know."""
+        """Yield a dialog's messages in pieces, each once there is room, while the core wants more."""
         assert self._history is not None
         pages = self._history.messages(dialog, since)
         while True:
@@ -216,6 +215,7 @@ class HistoryReader:
     def _fail(
         self, core: Core, asked: FetchGap, dialog: DialogRef | None, error: Exception
     ) -> bool:
+        """Log that a dialog, or history as a whole (None), could not be read, and tell the core."""
         what = "history is out of reach" if dialog is None else f"dialog {dialog.id} was not read"
         logger.warning("a gap could not be filled, %s: %s", what, error)
         return self._tell(
