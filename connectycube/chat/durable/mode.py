@@ -2,9 +2,9 @@
 
 A message that arrives is committed before it is queued, so before the server is told that it was
 handled; it is removed when its receivers have returned. A message that is sent is committed before the send
-returns; its outcome removes it. What a process leaves in the store is the next login's work.
+returns; its outcome removes it. The next login takes over the messages that a process leaves in the store.
 
-Without ``Config.durable`` there is no store, and nothing here does anything.
+Without ``Config.durable`` there is no store, and the methods do nothing.
 """
 
 from __future__ import annotations
@@ -43,10 +43,10 @@ _NO_ENTRIES: Mapping[Key, InboxEntry] = {}
 
 @frozen
 class SavedState:
-    """What an earlier process, or an earlier login of this one, left for the core.
+    """The unfinished work of an earlier process, or of an earlier login of this one, for the core.
 
-    ``cursor`` is the moment up to which everything had arrived, on the monotonic clock, ``service_cursor``
-    the same by the service's clock; None where that is not known, or the core knows.
+    ``cursor`` is the moment up to which everything had arrived, on the monotonic clock; ``service_cursor`` is
+    the same moment by the service's clock. None means that it is not known, or that the core has it already.
     """
 
     seen: Sequence[Key] = ()
@@ -57,7 +57,7 @@ class SavedState:
 
 @frozen
 class InboxEntry:
-    """Where a message is: in which store's inbox, under which number."""
+    """The place of a message: the store, and the number of the message in its inbox."""
 
     store_id: str
     n: int
@@ -65,27 +65,30 @@ class InboxEntry:
 
 @define
 class _Context:
-    """The message of the inbox whose receivers a worker is running."""
+    """The message of the inbox whose receivers a worker runs."""
 
     entry: InboxEntry
     key: Key
     counts: dict[str, int] = field(factory=dict)
-    """How many messages they have sent, by recipient."""
+    """The number of messages that the receivers have sent, by recipient."""
 
     def next_id(self, recipient: str) -> str:
-        """The id of the next message to that recipient."""
+        """Return the id of the next message to that recipient."""
         count = self.counts.get(recipient, 0)
         return derived_id(self.entry.store_id, self.key, recipient, count)
 
     def note_sent(self, submission: Submission) -> None:
-        """Go on to another id; only now, since a send that is refused may be attempted again."""
+        """Go on to the next id; not before the send is accepted, as a refused one may be attempted again."""
         if submission.id == self.next_id(submission.to):
             self.counts[submission.to] = self.counts.get(submission.to, 0) + 1
 
 
 @frozen
 class _Pending:
-    """A message that was sent and has no outcome; ``inbound`` is the entry of what it answers."""
+    """A message that was sent and has no outcome.
+
+    ``inbound`` is the number of the message whose receiver sent it, or None.
+    """
 
     submission: Submission
     inbound: int | None
@@ -93,22 +96,22 @@ class _Pending:
 
 @define
 class _CommitPlan:
-    """What one reading of the socket changes in the store."""
+    """The changes to the store of one read from the socket."""
 
     arrived: list[Arrived] = field(factory=list)
     outcomes: list[Outcome] = field(factory=list)
     settled: list[str] = field(factory=list)
-    """The ids of all messages that have an outcome, also of those that are not in the store."""
+    """The ids of all messages that have an outcome now, also of messages that are not in the store."""
 
 
 class Durability:
     """The durable store of one connection, while it is logged in; every method may be called from any thread.
 
-    ``service_time()`` is the service's clock in unix seconds, or None; ``new_handle(id, message)`` makes the
-    handle of a message of an earlier process; ``failed(error)`` is called, without a lock, on a worker
-    that could not note that a message was handled; ``warn(error)``, perhaps with a lock, where the store
-    failed when it was closed. ``has_history`` says whether history can be asked what had arrived: without it
-    nobody could know what to send again, so there is no outbox.
+    ``service_time()`` returns unix seconds by the service's clock, or None. ``new_handle(id, message)`` makes
+    the handle of a message of an earlier process. ``failed(error)`` is called, without a lock, on a worker
+    that could not note that a message was handled. ``warn(error)`` is called, perhaps with a lock, if the
+    store fails while it is closed. ``has_history`` says whether history can be read: without history it is
+    not known which messages to send again, so there is no outbox.
     """
 
     def __init__(
@@ -133,18 +136,19 @@ class Durability:
         self._is_broken = False  # the store has failed since it was opened
         self._is_released = False  # the connection is closed
         self._saved: list[tuple[Delivery, InboxEntry]] = []
-        self._in_hand: set[InboxEntry] = set()  # messages that are queued or with receivers
+        self._in_hand: set[InboxEntry] = set()  # messages that are queued, or whose receivers run
         self._pending: dict[str, _Pending] = {}
         self._local = threading.local()
         self._has_begun = False
-        self._begun: tuple[float, float] | None = None  # where this process began, by both clocks
-        self._cursor: float | None = None  # the core's, as it was last told
+        # The cursor with which this process began, by the monotonic and the service's clock.
+        self._begun: tuple[float, float] | None = None
+        self._cursor: float | None = None  # the core's newest cursor
         self._noted = 0.0  # when the cursor was last committed
 
     # --- login and end ---
 
     def open(self, user_id: int) -> SavedState:
-        """Open the store for a login of that user, unless it is open, and return what is left to be done.
+        """Open the store for a login of that user, unless it is open; return the unfinished work in it.
 
         Raises DurableStoreError.
         """
@@ -162,6 +166,7 @@ class Durability:
             return self._saved_state(store)
 
     def _usable_store(self, user_id: int) -> DurableStore:
+        """Return the open store, or open it; DurableStoreError if another user's receivers still need it."""
         config = self._config
         if self._store is not None and user_id != self._user_id:
             raise DurableStoreError(
@@ -172,8 +177,10 @@ class Durability:
         if self._store is not None and self._is_broken:
             self._close()
         if self._store is not None:
-            return self._store  # receivers of the login before are still running
-        from .store import DurableStore  # SQLite is for those who use it
+            return self._store  # receivers of the previous login are still running
+        from .store import (
+            DurableStore,  # imported here, so that other applications do not load SQLite
+        )
 
         store = DurableStore(self.path, Identity(config.app_id, user_id, config.chat_host))
         self._user_id = user_id
@@ -197,13 +204,17 @@ class Durability:
         return SavedState([*ours, *theirs], cursor, service_cursor, outbox)
 
     def _begin_from(self, store: DurableStore) -> tuple[float | None, float | None]:
-        """The cursor of an earlier process, by both clocks; our own the core knows, or was told to forget."""
+        """Return the cursor of an earlier process by both clocks, at the first login of this process.
+
+        At a later login the core has its own cursor, or was told to forget it.
+        """
         at = store.cursor
         is_first, self._has_begun = not self._has_begun, True
         if not is_first or at is None:
             return None, None
         now = self._service_time()
-        # Where the time is not known yet, any moment will do that stands for the one by the service's clock.
+        # If the service's time is not known yet, the moment on the monotonic clock is wrong. That does no
+        # harm, because it only stands for ``at``: history is read from ``at`` on.
         age = max(0.0, now - at) if now is not None else 0.0
         self._begun = (time.monotonic() - age, at)
         return self._begun
@@ -220,16 +231,16 @@ class Durability:
 
     @property
     def resource(self) -> str | None:
-        """The resource to log in with, so that a process takes the place of one that died; or None."""
+        """The resource of the login, with which a process replaces the session of a dead one; or None."""
         return f"python-{self._store.store_id}" if self._store is not None else None
 
     @property
     def path(self) -> str:
-        """The file."""
+        """The path of the file."""
         return self._config.durable or ""
 
     def release(self) -> None:
-        """Let go of the store, now or when the receivers of its messages have returned."""
+        """Close the store, now or when the receivers of its messages have returned."""
         if self._store is None or self._is_released:
             return
         try:
@@ -255,7 +266,7 @@ class Durability:
             self._warn(error)
 
     def abandon(self) -> None:
-        """Leave the store to the parent, in a forked child, where a thread that is gone may hold the lock."""
+        """Leave the store to the parent, in a forked child; a thread of the parent may have held the lock."""
         self._lock = threading.Lock()
         if self._store is not None:
             self._store.abandon()
@@ -266,8 +277,8 @@ class Durability:
     def commit(self, outputs: Sequence[Output], cursor: float | None) -> Mapping[Key, InboxEntry]:
         """Commit messages and outcomes before they are routed; return the inbox entries of the messages.
 
-        ``cursor`` is the core's, on the monotonic clock. Raises DurableStoreError, and nothing of it may
-        count as committed then.
+        ``cursor`` is the core's, on the monotonic clock. Raises DurableStoreError: then none of the messages
+        may count as committed.
         """
         if self._store is None:
             return _NO_ENTRIES
@@ -276,7 +287,7 @@ class Durability:
         if not plan.arrived and not plan.outcomes:
             return _NO_ENTRIES
         with self._using() as store:
-            # One transaction: a crash leaves either all of a read, or nothing of it.
+            # In one transaction: after a crash the store has either everything of a read, or nothing.
             numbers = store.commit(
                 plan.arrived, plan.outcomes, self._service_cursor(), self._service_time()
             )
@@ -312,7 +323,7 @@ class Durability:
         return Outcome(submission.id, submission.to, settled.error is None, inbound)
 
     def withdraw(self, entries: Sequence[InboxEntry]) -> None:
-        """Forget messages for which there was no room. Raises DurableStoreError."""
+        """Forget messages that the queue has rejected. Raises DurableStoreError."""
         if self._store is not None and entries:
             with self._using() as store:
                 self._in_hand.difference_update(entries)
@@ -332,7 +343,7 @@ class Durability:
 
     @contextmanager
     def handling(self, entry: InboxEntry, key: Key) -> Iterator[None]:
-        """Around the receivers of a message: what they send gets ids derived from it."""
+        """Derive, inside the block, the ids of sent messages from the message whose receivers run in it."""
         self._local.context = _Context(entry, key)
         try:
             yield
@@ -340,7 +351,7 @@ class Durability:
             self._local.context = None
 
     def handled(self, entry: InboxEntry, *, keep: bool) -> None:
-        """All receivers of a message have returned; ``keep``: run them again at the next login."""
+        """Note that all receivers of a message have returned; ``keep``: run them again at the next login."""
         try:
             with self._lock:
                 self._in_hand.discard(entry)
@@ -355,7 +366,7 @@ class Durability:
             self._failed(error)
 
     def note_cursor(self, cursor: float | None, now: float) -> None:
-        """Commit the cursor where nothing else has been committed for a while. Raises DurableStoreError."""
+        """Commit the cursor if nothing was committed for 30 seconds. Raises DurableStoreError."""
         if self._store is None:
             return
         self._note(cursor)
@@ -366,12 +377,12 @@ class Durability:
             store.set_cursor(self._service_cursor())
 
     def _note(self, cursor: float | None) -> None:
-        # One who logs out has no cursor any more; the next process needs the last one.
+        # After a logout the core has no cursor; the next process needs the last one.
         if cursor is not None:
             self._cursor = cursor
 
     def _service_cursor(self) -> float | None:
-        """The cursor by the service's clock, None where that is not known."""
+        """Return the cursor by the service's clock, None if that is not known."""
         if self._begun is not None and self._cursor == self._begun[0]:
             return self._begun[1]
         now = self._service_time()
@@ -382,7 +393,7 @@ class Durability:
     # --- what is sent ---
 
     def message_id(self, recipient: str) -> str:
-        """Return the id of a new message: inside a receiver the same one whenever that is run."""
+        """Return the id of a new message: in a receiver the same id each time the receiver runs."""
         context = self._context
         return new_id() if context is None else context.next_id(recipient)
 
@@ -392,9 +403,9 @@ class Durability:
         return context
 
     def known(self, submission: Submission) -> SendHandle[Any] | None:
-        """Return the handle of the message with this id if there is one, so that it is not sent twice.
+        """Return the handle of an earlier message with this id, which must not be sent twice; else None.
 
-        Raises ArgumentValueError if that went to somebody else; DurableStoreError.
+        Raises ArgumentValueError if the earlier message had another recipient; DurableStoreError.
         """
         if self._store is None or submission.message is None:
             return None
@@ -420,7 +431,7 @@ class Durability:
         return handle
 
     def accept(self, submission: Submission, data: bytes) -> None:
-        """Commit a message that is about to be sent. Raises DurableStoreError, and it must not be sent."""
+        """Commit a message that is about to be sent. After a DurableStoreError it must not be sent."""
         if self._store is None or submission.message is None:
             return
         context = self._context

@@ -1,4 +1,4 @@
-"""What goes into a durable store and comes out of it."""
+"""The rows of a durable store, as classes."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ __all__ = ["Arrived", "Identity", "Outcome", "Outgoing", "Waiting"]
 
 @frozen
 class Identity:
-    """Whose file it is."""
+    """The user to whom the file belongs."""
 
     app_id: int
     user_id: int
@@ -29,7 +29,7 @@ class Arrived:
 
 @frozen
 class Waiting:
-    """A message of the inbox: its place, its key and what it says."""
+    """A message of the inbox, with its number ``n`` and its key."""
 
     n: int
     key: Key
@@ -38,7 +38,7 @@ class Waiting:
 
 @frozen
 class Outgoing:
-    """A message of the outbox. ``inbound`` is the place of the message whose receiver sent it, or None."""
+    """A message of the outbox; ``inbound`` is the number of the message whose receiver sent it, or None."""
 
     id: str
     recipient: str
@@ -49,7 +49,7 @@ class Outgoing:
 
 @frozen
 class Outcome:
-    """What became of a message we sent: acknowledged by the server, or refused."""
+    """The outcome of a message that we sent: acknowledged by the server, or refused."""
 
     id: str
     recipient: str

@@ -1,4 +1,4 @@
-"""Messages as text for a file, and back, with nothing lost that a receiver or a send needs."""
+"""Writes messages as text for a file and reads them back, without loss for a receiver or a send."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ def text_of(message: Message) -> str:
 
 
 def message_of(text: str) -> Message:
-    """Read what :func:`text_of` wrote; names that this release does not know are left out.
+    """Read a text of :func:`text_of`; fields that this release does not know are left out.
 
-    Raises ValueError, TypeError or KeyError if it is no such text.
+    Raises ValueError, TypeError or KeyError if the text was not written by it.
     """
     values = json.loads(text)
     if not isinstance(values, dict):
@@ -44,10 +44,9 @@ def _changed(thing: Any) -> dict[str, Any]:
 
 
 def _plain(value: Any) -> Any:
-    """What JSON has no form for: models, times and mappings that are no dict."""
-    if isinstance(
-        value, DialogRef
-    ):  # of a Dialog only what makes it a DialogRef: the rest gets old
+    """Return a form that JSON has for models, times and mappings that are no dict."""
+    if isinstance(value, DialogRef):
+        # Of a Dialog only the fields of a DialogRef, because the others get out of date.
         return {"id": value.id, "type": value.type, "peer_id": value.peer_id}
     if isinstance(value, Attachment):
         return _changed(value)
