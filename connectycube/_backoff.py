@@ -1,4 +1,4 @@
-"""How long to wait before the next attempt, over REST and in real time."""
+"""The delay before the next attempt, over REST and in real time."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ __all__ = ["Backoff", "delay_before"]
 
 
 class _Delays(Protocol):
-    """What RetryPolicy and ReconnectPolicy have in common, in seconds."""
+    """The fields that RetryPolicy and ReconnectPolicy share, in seconds."""
 
     @property
     def delay(self) -> float: ...
@@ -22,7 +22,7 @@ class _Delays(Protocol):
 def delay_before(attempt: int, policy: _Delays, random: Callable[[], float]) -> float:
     """Return the seconds before attempt n: ``U[0.5, 1.5] x min(max_delay, delay x 2^(n-1))``.
 
-    ``random`` returns numbers in [0, 1), so that many clients do not come back at the same moment.
+    ``random`` returns numbers in [0, 1), so that many clients do not reconnect at the same moment.
     """
     # The exponent is bounded: max_delay is reached long before 2^60, and 2.0 ** 1024 would overflow.
     longest = min(policy.max_delay, policy.delay * 2.0 ** min(attempt - 1, 60))
@@ -43,11 +43,11 @@ class Backoff:
         self._ready_since: float | None = None
 
     def ready(self, now: float) -> None:
-        """The connection became ready."""
+        """Note that the connection became ready."""
         self._ready_since = now
 
     def lost(self, now: float) -> None:
-        """The connection was lost."""
+        """Note that the connection was lost."""
         since, self._ready_since = self._ready_since, None
         if since is not None and now - since >= self._policy.reset_after:
             self.attempts = 0

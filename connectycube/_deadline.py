@@ -11,7 +11,7 @@ __all__ = ["Deadline"]
 
 
 class Deadline:
-    """A point on the monotonic clock, ``timeout`` seconds from now; None never comes."""
+    """A moment on the monotonic clock, ``timeout`` seconds from now; None means no deadline."""
 
     __slots__ = ("at",)
 
@@ -20,23 +20,23 @@ class Deadline:
 
     @classmethod
     def of(cls, timeout: float | None, default: float) -> Deadline:
-        """A deadline from a call's ``timeout`` argument (seconds; None: ``default``)."""
+        """Return the deadline of a call's ``timeout`` argument (seconds; None: ``default``)."""
         return cls(default if timeout is None else check_number("timeout", timeout, least=0))
 
     def within(self, timeout: float) -> Deadline:
-        """The deadline that comes first: this one, or ``timeout`` seconds from now."""
+        """Return the earlier deadline: this one, or ``timeout`` seconds from now."""
         sooner = Deadline(timeout)
         if self.at is not None and sooner.at is not None and self.at < sooner.at:
             return self
         return sooner
 
     def remaining(self) -> float | None:
-        """Seconds left, at least 0.0 and at most what a lock can wait; None if it never comes."""
+        """Return the seconds left, from 0.0 to the longest wait of a lock; None without a deadline."""
         if self.at is None:
             return None
         return min(max(0.0, self.at - time.monotonic()), threading.TIMEOUT_MAX)
 
     @property
     def expired(self) -> bool:
-        """Whether it has come."""
+        """Whether the moment has passed."""
         return self.at is not None and time.monotonic() >= self.at

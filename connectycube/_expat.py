@@ -1,9 +1,9 @@
-"""Feeding expat so that it reports each element as soon as its last byte is there.
+"""Feeds expat so that it reports each element as soon as its last byte is there.
 
-Since version 2.6 (and, by a security update, in Debian 12's 2.5) expat does not look again at a tag
-that was incomplete until much more data has come: a complete stanza may stay unreported for as long
-as nothing follows it. Newer Pythons can switch that off. Where one cannot and its expat does so, expat is
-never shown an incomplete tag: what is not complete is held back here.
+Since version 2.6 (and, by a security update, in Debian 12's 2.5) expat defers a tag that was incomplete: it
+parses the tag again only after much more data. So a complete stanza stays unreported while no data follows
+it. Newer Pythons can switch that off. If a Python cannot, expat gets whole tags only, and the incomplete tag
+is held back here.
 """
 
 from __future__ import annotations
@@ -18,14 +18,13 @@ __all__ = ["EagerFeeder", "TagBuffer"]
 _TEXTS_AND_TAGS = re.compile(rb"""(?:[^<]*<(?![!?])[^<>"']*(?:(?:"[^"]*"|'[^']*')[^<>"']*)*>)*""")
 _QUOTE_OR_END = re.compile(rb"[\"'<>]")
 _SECTIONS = {b"<![CDATA[": b"]]>", b"<!--": b"-->", b"<?": b"?>"}
-"""What is no tag: how it begins, and what ends it."""
+"""The beginnings and ends of markup that is no tag."""
 
 
 class EagerFeeder:
-    """Gives a parser its data; ``between_elements()`` says whether what follows is no element's content.
+    """Gives a parser its data; ``between_elements()`` says whether the parser is inside no stanza.
 
-    Between elements text is passed on at once, so that white space which keeps a connection alive is
-    not held back for ever.
+    There text is passed on at once, so that white space, which keeps a connection alive, is not held back.
     """
 
     def __init__(self, parser: XMLParserType, between_elements: Callable[[], bool]) -> None:
@@ -38,16 +37,16 @@ class EagerFeeder:
             self.hold_back()
 
     def hold_back(self) -> None:
-        """Show the parser whole tags only, whatever it can do itself."""
+        """Give the parser whole tags only, even if it defers none itself."""
         self._tags = TagBuffer()
 
     @property
     def held(self) -> int:
-        """How many bytes are held back."""
+        """The number of bytes that are held back."""
         return self._tags.held if self._tags is not None else 0
 
     def feed(self, data: bytes) -> None:
-        """Parse what ``data`` completes; raises what the parser and its handlers raise."""
+        """Parse the tags that ``data`` completes; raises the errors of the parser and its handlers."""
         if self._tags is None:
             self._parser.Parse(data, False)
             return
@@ -58,9 +57,9 @@ class EagerFeeder:
 
 @functools.cache
 def _is_lazy() -> bool:
-    """Whether expat, left alone, does not look again at a tag whose end has come.
+    """Whether expat defers a tag that was incomplete.
 
-    Tried, because its version does not tell: distributions bring the change to older ones.
+    This is found by trial, because distributions bring the change to older versions.
     """
     reported: list[str] = []
     parser = ParserCreate()
@@ -71,26 +70,27 @@ def _is_lazy() -> bool:
 
 
 class TagBuffer:
-    """Holds back the unfinished tag at the end of the data so far, and the text before it.
+    """Holds back the incomplete tag at the end of the data, and the text before it.
 
-    It knows just enough of XML to tell where a tag ends: quotes, CDATA sections, comments and
-    processing instructions. From what no tag can be on it holds nothing back: that is for the parser to
-    refuse.
+    To find the end of a tag it knows quotes, CDATA sections, comments and processing instructions. After a
+    "<" inside a tag, which is no XML, it holds nothing back, and the parser refuses the data.
     """
 
     def __init__(self) -> None:
         self._data = bytearray()
-        self._position = 0  # up to where the data was looked at
-        self._until: bytes | None = b"<"  # what ends the part at the position; None: see _tag_step
-        self._passes = False
+        self._position = 0  # the data before it was searched
+        self._until: bytes | None = (
+            b"<"  # the end of the current part; None in a tag: see _tag_step
+        )
+        self._passes = False  # whether no more data is held back
 
     @property
     def held(self) -> int:
-        """How many bytes are held back."""
+        """The number of bytes that are held back."""
         return len(self._data)
 
     def take(self, data: bytes) -> bytes:
-        """Add ``data``; return, once, everything up to the end of the last whole tag."""
+        """Add ``data``; return, once, all data up to the end of the last whole tag."""
         self._data += data
         complete = 0
         while not self._passes:
@@ -103,7 +103,7 @@ class TagBuffer:
         return self._cut(len(self._data) if self._passes else complete)
 
     def take_text(self) -> bytes:
-        """Return the text that is held back behind the last whole tag, if no tag has begun."""
+        """Return the text behind the last whole tag, without an incomplete reference, if no tag has begun."""
         if self._until != b"<" or b"<" in self._data:
             return b""
         reference = self._data.rfind(b"&")
@@ -111,7 +111,7 @@ class TagBuffer:
         return self._cut(reference if is_open else len(self._data))
 
     def _skip_whole_tags(self) -> bool:
-        """Pass the ordinary tags, which are nearly all there is, at once; whether there were any."""
+        """Skip all ordinary tags, which are nearly all data, in one step; return whether there were any."""
         found = _TEXTS_AND_TAGS.match(self._data, self._position)
         assert found is not None  # it matches nothing as well
         before, self._position = self._position, found.end()
@@ -124,7 +124,7 @@ class TagBuffer:
         return taken
 
     def _step(self, until: bytes) -> bool:
-        """Look for the end of a text, a quotation or a section; whether something whole ends there."""
+        """Look for the end of a text, a quotation or a section; return whether a whole part ends there."""
         if until == b"<" and self._skip_whole_tags():
             return True
         found = self._data.find(until, self._position)
@@ -148,12 +148,12 @@ class TagBuffer:
                 self._until = closing
                 return
             if opening.startswith(rest):
-                return  # too little is there to tell
+                return  # the data ends before it shows whether this is a section
         self._position += 1
         self._until = None
 
     def _tag_step(self) -> bool:
-        """Inside a tag: look for its end or for a quotation; whether the tag ends there."""
+        """Look, in a tag, for its end or for a quotation; return whether the tag ends there."""
         found = _QUOTE_OR_END.search(self._data, self._position)
         if found is None:
             self._position = len(self._data)

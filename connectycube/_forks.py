@@ -1,4 +1,4 @@
-"""Forks: what a child process must not share with its parent is replaced before the child goes on."""
+"""Forks: a child process replaces the objects that it must not share with its parent."""
 
 from __future__ import annotations
 
@@ -14,20 +14,20 @@ class Inherited(Protocol):
     """Something with a lock, a socket or a thread of its own."""
 
     def after_fork_in_child(self) -> None:
-        """Replace what the parent goes on using; nothing may be sent, and no lock waited for."""
+        """Replace everything that the parent goes on using, without sending a byte or waiting for a lock."""
 
 
 _inherited: weakref.WeakSet[Inherited] = weakref.WeakSet()
 
 
 def register_for_fork(thing: Inherited) -> None:
-    """Have ``thing.after_fork_in_child()`` called in every forked child, for as long as it lives."""
+    """Let every forked child call ``thing.after_fork_in_child()``, for as long as ``thing`` lives."""
     _inherited.add(thing)
 
 
 def _after_fork_in_child() -> None:
-    # The stack calls all of them, also when one raises: the locks of the others are as much in the way.
-    # Python writes what is raised to standard error, and goes on.
+    # The stack calls all methods, even if one raises, because each replaces locks that may be held for ever.
+    # Python writes the error to standard error, and the child goes on.
     with ExitStack() as stack:
         for thing in list(_inherited):
             stack.callback(thing.after_fork_in_child)
