@@ -161,7 +161,7 @@ class RequestRecord:
 
 @frozen(kw_only=True)
 class Limits:
-    """Every bound on memory; at a bound a call waits, an event is refused, or the stream ends."""
+    """Every bound on memory; at a bound a call waits, an event is rejected, or the stream ends."""
 
     stanza_bytes: int = field(default=1_048_576, validator=_count)
     """The largest stanza accepted from the server; a larger one ends the stream."""

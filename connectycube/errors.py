@@ -5,7 +5,7 @@
     ConnectyCubeError
     ├── ArgumentTypeError              also TypeError: an argument of the wrong type; nothing was sent
     ├── ArgumentValueError             also ValueError: an argument with a wrong value; nothing was sent
-    ├── AuthenticationError            who this is was refused: the two errors below that name it
+    ├── AuthenticationError            the credentials were refused: the base of two errors below
     ├── ApiError                       a REST call did not succeed
     │   ├── ApiNetworkError            no answer: name, connection or TLS
     │   │   └── ApiConnectError        no connection could be made: nothing was sent
@@ -13,31 +13,31 @@
     │   ├── ApiTimeoutError            also TimeoutError: no answer in time
     │   └── ApiResponseError           the service answered: status, messages, retry_after
     │       ├── ApiAuthenticationError  also AuthenticationError: 401, log in (again)
-    │       ├── PermissionDeniedError  403: this user may not
+    │       ├── PermissionDeniedError  403: this user may not do that
     │       ├── NotFoundError          404: no such thing
     │       ├── ValidationError        400, 422: the request has to change
     │       ├── RateLimitError         429: wait `retry_after` seconds
     │       ├── ServerError            5xx: try later
-    │       └── UnexpectedResponseError  an answer that is not what the documentation promises
+    │       └── UnexpectedResponseError  the answer is not JSON, cut off, or of another shape
     └── ChatError                      the real-time connection
         ├── NotConnectedError          the call needs a connection that is logged in
         │   └── ForkedError            this process is a fork: log in again
         ├── ConnectionLostError        the link could not be made, or ended
         │   ├── HostUnknownError       the host name has no address
-        │   ├── HostUnreachableError   nobody listens there, or the host is out of reach
+        │   ├── HostUnreachableError   no server listens there, or the host is out of reach
         │   ├── TlsError               the peer does not speak TLS, or speaks it badly
         │   │   └── CertificateError   its certificate is expired, unknown or of another host
         │   ├── ConnectTimeoutError    also TimeoutError: no link in time
         │   ├── LivenessError          also TimeoutError: the peer stopped answering
         │   ├── StreamError            the server ended the stream with a condition
-        │   ├── StreamProtocolError    the server sent what no stream may hold
+        │   ├── StreamProtocolError    the server sent XML that no XMPP stream may hold
         │   └── QueueOverflowError     receivers were too slow; the server sends the rest again
         ├── ChatAuthenticationError    also AuthenticationError: the credentials were refused
         ├── StanzaError                one request or message was refused: condition, text
-        ├── UnexpectedAnswerError      the server answered a request with something else
-        ├── EventStreamOverflowError   an event stream held more events than it may: read faster
+        ├── UnexpectedAnswerError      the answer to a request lacks the expected element
+        ├── EventStreamOverflowError   an event stream is full: it was not read fast enough
         ├── SendQueueFullError         also TimeoutError: no room in the outbound buffer in time
-        ├── OutcomeUnknownError        nobody can know whether the message arrived
+        ├── OutcomeUnknownError        it is not known whether the message arrived
         ├── SendDeferredError          durable mode: the message is kept, and sent at the next login
         ├── DurableStoreError          durable mode: the file cannot be used, and why
         ├── ChatTimeoutError           also TimeoutError: a wait ended before its event
@@ -96,10 +96,10 @@ __all__ = [
 
 
 class ConnectyCubeError(Exception):
-    """The root of everything this package raises; all of them can be pickled and copied."""
+    """The root of all errors that this package raises; every error can be pickled and copied."""
 
     def __reduce__(self) -> tuple[Any, ...]:
-        # Exception's own way calls the class with `args` alone, without the keywords it may need.
+        # Exception's own method would call the class with `args` alone, without the keywords that it needs.
         return _rebuilt, (type(self), self.args, self.__dict__)
 
 
@@ -123,7 +123,7 @@ class ArgumentValueError(ConnectyCubeError, ValueError):
 class AuthenticationError(ConnectyCubeError):
     """The service or the chat server refused the credentials, or the session has ended.
 
-    What is raised is an :class:`ApiAuthenticationError` or a :class:`ChatAuthenticationError`.
+    The error that is raised is an :class:`ApiAuthenticationError` or a :class:`ChatAuthenticationError`.
     """
 
 
@@ -131,7 +131,7 @@ class AuthenticationError(ConnectyCubeError):
 
 
 class ApiError(ConnectyCubeError):
-    """A REST call did not succeed; ``method`` and ``url`` say which (without secrets)."""
+    """A REST call did not succeed; ``method`` and ``url`` are those of its request, without secrets."""
 
     def __init__(self, message: str, *, method: str, url: str) -> None:
         super().__init__(message)
@@ -140,7 +140,7 @@ class ApiError(ConnectyCubeError):
 
 
 class ApiNetworkError(ApiError):
-    """No answer arrived: the name is unknown, the connection failed or TLS did."""
+    """No answer arrived: the host name has no address, or the connection or TLS failed."""
 
 
 class ApiConnectError(ApiNetworkError):
@@ -158,8 +158,8 @@ class ApiConnectTimeoutError(ApiConnectError, ApiTimeoutError):
 class ApiResponseError(ApiError):
     """The service answered with an error.
 
-    ``status`` is the HTTP status, ``messages`` the service's own words, ``retry_after`` the seconds
-    it asks to wait (or None).
+    ``status`` is the HTTP status, ``messages`` are the service's texts, ``retry_after`` is the number of
+    seconds that it asks the client to wait, or None.
     """
 
     def __init__(
@@ -183,7 +183,7 @@ class ApiAuthenticationError(ApiResponseError, AuthenticationError):
 
 
 class PermissionDeniedError(ApiResponseError):
-    """403: the user of this session may not do that."""
+    """403: the user of this session is not allowed to do that."""
 
 
 class NotFoundError(ApiResponseError):
@@ -203,14 +203,14 @@ class ServerError(ApiResponseError):
 
 
 class UnexpectedResponseError(ApiResponseError):
-    """The answer is not what the documentation promises: not JSON, cut off, or of another shape."""
+    """The answer is not JSON, is cut off, or has another shape than the documentation says."""
 
 
 # --- chat ---------------------------------------------------------------------------------------
 
 
 class ChatError(ConnectyCubeError):
-    """The root of what the real-time connection raises."""
+    """The root of all errors of the real-time connection."""
 
 
 class NotConnectedError(ChatError):
@@ -230,7 +230,7 @@ class HostUnknownError(ConnectionLostError):
 
 
 class HostUnreachableError(ConnectionLostError):
-    """Nobody listens on the chat port, or the host is out of reach."""
+    """No server listens on the chat port, or the host is out of reach."""
 
 
 class TlsError(ConnectionLostError):
@@ -250,7 +250,7 @@ class LivenessError(ConnectionLostError, TimeoutError):
 
 
 class StreamError(ConnectionLostError):
-    """The server ended the stream; ``condition`` is RFC 6120's word for why (4.9.3)."""
+    """The server ended the stream; ``condition`` is the reason, as defined in RFC 6120 (4.9.3)."""
 
     def __init__(self, message: str, *, condition: str) -> None:
         super().__init__(message)
@@ -258,14 +258,14 @@ class StreamError(ConnectionLostError):
 
 
 class StreamProtocolError(ConnectionLostError):
-    """The server sent what no XMPP stream may hold: bad XML, a DTD, a stanza beyond the limits."""
+    """The server sent XML that no XMPP stream may hold: malformed, with a DTD, or beyond the limits."""
 
 
 class QueueOverflowError(ConnectionLostError):
-    """Receivers were slower than the messages that came; the link was closed to slow the server.
+    """Receivers were slower than the messages that arrived; the link was closed to slow the server.
 
-    ``receiver`` names the one that was running. What did not fit is sent again after the
-    reconnect.
+    ``receiver`` is the name of the receiver that had run for the longest time, or None. The server sends the
+    messages that did not fit again after the reconnection.
     """
 
     def __init__(self, message: str, *, receiver: str | None) -> None:
@@ -274,7 +274,7 @@ class QueueOverflowError(ConnectionLostError):
 
 
 class ChatAuthenticationError(ChatError, AuthenticationError):
-    """The chat server refused the credentials; ``condition`` is the SASL word for why."""
+    """The chat server refused the credentials; ``condition`` is the reason, as defined by SASL."""
 
     def __init__(self, message: str, *, condition: str) -> None:
         super().__init__(message)
@@ -284,8 +284,8 @@ class ChatAuthenticationError(ChatError, AuthenticationError):
 class StanzaError(ChatError):
     """The server or the peer refused one request or message.
 
-    ``condition`` is the defined condition of RFC 6120 (8.3.3), ``type`` its error type, ``text`` the
-    peer's words and ``code`` the legacy number; the last three may be None.
+    ``condition`` is the reason, as defined in RFC 6120 (8.3.3), ``type`` the error type, ``text`` the peer's
+    text, and ``code`` the legacy number. The last three may be None.
     """
 
     def __init__(
@@ -305,11 +305,11 @@ class StanzaError(ChatError):
 
 
 class UnexpectedAnswerError(ChatError):
-    """The server answered a request, but not with what the request asks for; the link lives on."""
+    """The server's answer to a request lacks the expected element; the link stays open."""
 
 
 class EventStreamOverflowError(ChatError):
-    """An event stream held as many events as it may, and nobody read them; the link lives on."""
+    """An event stream was full, because it was not read fast enough; the link stays open."""
 
 
 class SendQueueFullError(ChatError, TimeoutError):
@@ -317,13 +317,13 @@ class SendQueueFullError(ChatError, TimeoutError):
 
 
 class OutcomeUnknownError(ChatError):
-    """The link ended and nobody can know whether the message had arrived."""
+    """The link ended, and it is not known whether the message had arrived."""
 
 
 class SendDeferredError(ChatError):
-    """The connection ended first; the durable store keeps the message, and the next login sends it.
+    """The connection ended before the message had an outcome; the durable store keeps the message.
 
-    Unless history shows then that it had arrived. The send must not be repeated: it is not lost.
+    The next login sends it, unless history shows that it had arrived. So the caller must not send it again.
     """
 
 
@@ -343,8 +343,8 @@ class ChatTimeoutError(ChatError, TimeoutError):
 
 
 class LoginTimeoutError(ChatTimeoutError):
-    """Login did not finish in time; nothing goes on in the background."""
+    """The login did not finish in time; no attempt goes on in the background."""
 
 
 class CallbackContextError(ChatError, RuntimeError):
-    """The call would wait for the callback it was made in."""
+    """The call would wait for the end of the callback from which it is made."""

@@ -1,7 +1,7 @@
 """The command line: ``connectycube <command>``.
 
-A command is a module of this package with ``add_arguments(parser)`` and ``run(arguments) -> int``; it is
-imported when it is called, so that ``--help`` is quick.
+A command is a module of this package with ``add_arguments(parser)`` and ``run(arguments) -> int``. It is
+imported when the command is called, so that ``--help`` is quick.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ COMMANDS = {
     "demo": "watch two people talk, on an emulator, for a few seconds",
     "emulator": "run a ConnectyCube on this machine",
 }
-"""Each command, which is also the name of its module, and what it does."""
+"""The commands, each with its description; a command has the name of its module."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -60,7 +60,7 @@ def _run(command: str, words: Sequence[str]) -> int:
 
 
 class _Version(argparse.Action):
-    """Looks the version up when it is asked for: that costs a tenth of the emulator's start."""
+    """Looks up the version only for ``--version``: the search costs a tenth of the emulator's start."""
 
     def __call__(self, parser: argparse.ArgumentParser, *_: Any) -> None:
         from importlib.metadata import version

@@ -40,7 +40,7 @@ _PATIENCE = 8.0  # seconds any single step may take
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare what the command takes."""
+    """Declare the options."""
     parser.add_argument(
         "--pace",
         type=float,
@@ -51,7 +51,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Run the demonstration; 0 if every message arrived, was answered and is in the history."""
+    """Run the demonstration; return 0 if every message arrived, was answered and is in the history."""
     from connectycube.emulator import Emulator
 
     began = time.monotonic()
@@ -74,7 +74,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 class Story:
-    """What happens, and how it is told."""
+    """The talk of the two people, and the lines that are printed about it."""
 
     def __init__(self, pace: float) -> None:
         self._pace = pace
@@ -86,7 +86,7 @@ class Story:
         self._texts: dict[str, str] = {}  # by message id
 
     def tell(self, alice: ConnectyCube, bob: ConnectyCube, cut: Callable[[int], int]) -> bool:
-        """Play the whole story; whether nothing was lost."""
+        """Play the whole story; return whether every line and answer is in the history."""
         for cube, name in ((alice, "Alice"), (bob, "Bob")):
             self._sign_up(cube, name)
             self._print_events(cube.chat, name)
@@ -116,7 +116,7 @@ class Story:
         return said == expected
 
     def headline(self, text: str) -> None:
-        """Say what comes next."""
+        """Print the title of the next part."""
         self._print(f"\n── {text}")
 
     # --- the people ---
@@ -130,7 +130,7 @@ class Story:
         self._event(name, f"signed up over REST as user {user.id} and has a session")
 
     def _say(self, chat: Chat, dialog: Dialog, line: str) -> None:
-        """Type, write, and wait until the answer is there and the line was read."""
+        """Send a line, after typing, and wait until it was answered and read."""
         chat.send_typing(dialog)
         time.sleep(self._pace)
         self._event("Alice", f"writes     {_quoted(line)}")
@@ -141,7 +141,7 @@ class Story:
             raise TimeoutError(f"no answer to {line!r}")
 
     def _answer(self, chat: Chat, message: Message) -> None:
-        """Bob's callback: the whole bot."""
+        """Read a message and answer it: this callback is Bob, the bot."""
         chat.mark_read(message)
         chat.reply(message, _echo(message.body or "")).result(_PATIENCE)
 
