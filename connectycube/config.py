@@ -75,7 +75,7 @@ class Timeouts:
     rest_transfer: float = field(default=600.0, validator=_seconds)
     """To upload or download one file as a whole."""
     liveness_interval: float = field(default=30.0, validator=_seconds)
-    """After so long a silence the client requests an answer from the chat server."""
+    """From an answer of the chat server to the client's next request for one."""
     liveness_answer: float = field(default=15.0, validator=_seconds)
     """To receive that answer; after this time the link counts as lost."""
     logout: float = field(default=5.0, validator=_seconds)
@@ -253,7 +253,7 @@ class Config:
     fill_gaps: bool = field(default=True, validator=_bool)
     """Whether messages missed during a lost connection are read from history, if its session is gone."""
     gap_overlap: float = field(default=60.0, validator=_seconds)
-    """History is read from so many seconds before the gap: more than stanzas and clocks may lag behind."""
+    """History is read from so many seconds before the gap, as stanzas and clocks may be late."""
     typing_expires: float | None = field(default=None)
     """Seconds after which a user counts as having stopped typing (None: never)."""
     durable: str | None = field(default=None, validator=_optional_string, converter=_path)
@@ -319,7 +319,7 @@ class Config:
             raise ArgumentValueError("proxy must look like http://[user:password@]host:port")
 
     @on_request.validator
-    def _check_on_exchange(self, attribute: Attribute[object], value: object) -> None:
+    def _check_on_request(self, attribute: Attribute[object], value: object) -> None:
         if value is not None:
             check_callable("on_request", value)
 
@@ -388,6 +388,7 @@ class Config:
 
 
 def is_loopback(host: str) -> bool:
+    """Whether a host name or address is that of this machine."""
     if host == "localhost" or host.endswith(".localhost"):
         return True
     try:

@@ -1,4 +1,4 @@
-"""Everything this package raises, as one tree.
+"""All errors that this package raises, as one tree.
 
 ::
 

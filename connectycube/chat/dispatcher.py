@@ -54,7 +54,7 @@ class Dispatcher:
         self._on_low_water = on_low_water
         lock = threading.RLock()
         self._changed = threading.Condition(lock)
-        # A second condition, because notify() wakes any one waiter: one for a worker must wake a worker.
+        # A second condition, so that a notify() for a worker never wakes a thread that waits for room.
         self._room = threading.Condition(lock)
         # For each receiver that awaits an event: whether the event is still missing.
         self._event_waiters: list[Callable[[], bool]] = []

@@ -209,7 +209,7 @@ def open_link(
             handshake = _Handshake(address, host, Deadline(share), waker, is_wanted)
             return handshake.open(family, context)
         except ConnectionLostError as failure:
-            # A failure of TLS tells more than one to connect, because a server has answered.
+            # An error of TLS tells more than a failed connection, because a server has answered.
             if error is None or isinstance(failure, TlsError):
                 error = failure
     assert error is not None

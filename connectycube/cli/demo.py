@@ -1,8 +1,8 @@
 """Watch two people talk through the SDK, on an emulator of the service, for a few seconds.
 
-Alice writes; Bob is a bot whose registered callback answers. In between Alice's link is cut, and what
-she writes meanwhile arrives all the same. At the end the history is read back over REST. Every event
-is printed as it happens: when, to whom, what. The exit code is 0 if everything arrived.
+Alice writes; Bob is a bot whose registered callback answers. In between Alice's link is cut, and the line
+that she writes meanwhile arrives all the same. At the end the history is read back over REST. Every event
+is printed as it happens, with its time and its user. The exit code is 0 if every message arrived.
 """
 
 from __future__ import annotations

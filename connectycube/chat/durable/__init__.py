@@ -1,1 +1,1 @@
-"""Durable mode: what a connection has committed and not finished outlives its process."""
+"""Durable mode: the unfinished work of a connection outlives its process."""

@@ -37,7 +37,7 @@ __all__ = ["Durability", "InboxEntry", "SavedState"]
 ServiceTime = Callable[[], "float | None"]
 NewHandle = Callable[[str, Message], SendHandle[Message]]
 
-_CURSOR_EVERY = 30.0  # seconds in which nothing else is committed
+_CURSOR_EVERY = 30.0  # seconds without a commit, after which the cursor is committed alone
 _NO_ENTRIES: Mapping[Key, InboxEntry] = {}
 
 
@@ -272,7 +272,7 @@ class Durability:
             self._store.abandon()
             self._store = None
 
-    # --- what arrives ---
+    # --- messages that arrive ---
 
     def commit(self, outputs: Sequence[Output], cursor: float | None) -> Mapping[Key, InboxEntry]:
         """Commit messages and outcomes before they are routed; return the inbox entries of the messages.
@@ -366,7 +366,7 @@ class Durability:
             self._failed(error)
 
     def note_cursor(self, cursor: float | None, now: float) -> None:
-        """Commit the cursor if nothing was committed for 30 seconds. Raises DurableStoreError."""
+        """Commit the cursor if no commit was made for some time. Raises DurableStoreError."""
         if self._store is None:
             return
         self._note(cursor)
@@ -390,7 +390,7 @@ class Durability:
             return None
         return now - (time.monotonic() - self._cursor)
 
-    # --- what is sent ---
+    # --- messages that are sent ---
 
     def message_id(self, recipient: str) -> str:
         """Return the id of a new message: in a receiver the same id each time the receiver runs."""

@@ -127,7 +127,7 @@ class DurableStore:
                 f" at {asked.chat_host}",
             )
 
-    # --- what is left ---
+    # --- the unfinished work ---
 
     @property
     def cursor(self) -> float | None:
@@ -173,7 +173,7 @@ class DurableStore:
         found = self._all("SELECT recipient FROM outbox WHERE id = ?", (message_id,))
         return found[0][0] if found else None
 
-    # --- what happens ---
+    # --- changes ---
 
     def commit(
         self,

@@ -199,7 +199,7 @@ class Counters:
     ephemeral_dropped: int = 0
     """Typing events that were not sent because the link was down."""
 
-    def count(self, what: Unreported | Literal["unclaimed_answers"], stanza: Any) -> Dropped:
+    def count(self, reason: Unreported | Literal["unclaimed_answers"], stanza: Any) -> Dropped:
         """Count a stanza that makes no event; return the output for the log."""
-        setattr(self, what, getattr(self, what) + 1)
-        return Dropped(what, stanza)
+        setattr(self, reason, getattr(self, reason) + 1)
+        return Dropped(reason, stanza)

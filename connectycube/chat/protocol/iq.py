@@ -137,9 +137,8 @@ def _own_list(iq: Any, payload: Any, addresses: Addresses, me: int) -> Push:
 def _contact_list(iq: Any, payload: Any, addresses: Addresses, me: int) -> Push:
     push = _own_list(iq, payload, addresses, me)
     changed = [decode_roster_item(item, addresses) for item in children(payload)]
-    item = (
-        changed[0] if len(changed) == 1 else None
-    )  # a push has exactly one item (RFC 6121, 2.1.6)
+    # A push has exactly one item (RFC 6121, 2.1.6).
+    item = changed[0] if len(changed) == 1 else None
     if not push.accepted or item is None:
         return push
     jid = addresses.user(item.user_id)

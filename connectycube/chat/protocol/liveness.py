@@ -31,7 +31,7 @@ class Liveness:
         self.answered(now)
 
     def stop(self) -> None:
-        """Watch no link."""
+        """Stop watching, because there is no link."""
         self._active, self._asked = False, None
 
     @property
@@ -82,7 +82,7 @@ class Liveness:
 
     @property
     def deadline(self) -> float | None:
-        """When a request is due or the link is dead, whichever is first; None without a link."""
+        """The time at which a request is due or the link is dead, whichever is first; None without a link."""
         if not self._active:
             return None
         end = self._end

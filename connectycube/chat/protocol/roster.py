@@ -30,7 +30,7 @@ _SUBSCRIPTIONS = frozenset({"none", "to", "from", "both"})
 
 
 def decode_roster(query: Any, addresses: Addresses) -> tuple[ContactListItem, ...]:
-    """Read the contacts in the server's answer, without those that are no users of this application."""
+    """Read the contacts in the server's answer; items that name no user of this application are left out."""
     found = (decode_roster_item(item, addresses) for item in children(query))
     return tuple(item for item in found if item is not None and item.subscription != "remove")
 

@@ -16,13 +16,13 @@ class Timers:
 
     @property
     def deadline(self) -> float | None:
-        """When the next thing is due, or None."""
+        """The time at which the next thing is due, or None."""
         if not self._waiting:
             return None
         return min(when for when, _ in self._waiting.values())
 
     def due_at(self, key: Hashable) -> float | None:
-        """When the thing of this key is due, or None."""
+        """Return the time at which the thing of this key is due, or None."""
         entry = self._waiting.get(key)
         return None if entry is None else entry[0]
 
@@ -31,11 +31,11 @@ class Timers:
         self._waiting[key] = (when, thing)
 
     def cancel(self, key: Hashable) -> None:
-        """Let nothing be due for this key."""
+        """Cancel the thing of this key, if there is one."""
         self._waiting.pop(key, None)
 
     def clear(self) -> None:
-        """Let nothing be due."""
+        """Cancel all things."""
         self._waiting.clear()
 
     def take_next(self, now: float) -> Any | None:
