@@ -79,9 +79,8 @@ class TagBuffer:
     def __init__(self) -> None:
         self._data = bytearray()
         self._position = 0  # the data before it was searched
-        self._until: bytes | None = (
-            b"<"  # the end of the current part; None in a tag: see _tag_step
-        )
+        # The end of the current part. None means: inside a tag, where _tag_step looks for several ends.
+        self._until: bytes | None = b"<"
         self._passes = False  # whether no more data is held back
 
     @property

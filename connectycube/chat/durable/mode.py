@@ -178,9 +178,8 @@ class Durability:
             self._close()
         if self._store is not None:
             return self._store  # receivers of the previous login are still running
-        from .store import (
-            DurableStore,  # imported here, so that other applications do not load SQLite
-        )
+        # Imported here, so that applications without durable mode do not load SQLite.
+        from .store import DurableStore
 
         store = DurableStore(self.path, Identity(config.app_id, user_id, config.chat_host))
         self._user_id = user_id

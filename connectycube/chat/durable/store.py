@@ -346,13 +346,8 @@ class DurableStore:
 
 def _row(n: int, key: Key, text: str) -> tuple[int, str, str, str, str]:
     conversation, sender, message_id = key
-    return (
-        n,
-        conversation,
-        str(sender),
-        message_id,
-        text,
-    )  # an id may exceed SQLite's 64-bit integers
+    # The sender as text, because an id may exceed SQLite's integers, which end at 2^63.
+    return n, conversation, str(sender), message_id, text
 
 
 _CLOSED_ON_EXEC = getattr(os, "O_CLOEXEC", 0)

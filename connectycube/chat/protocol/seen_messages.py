@@ -15,9 +15,8 @@ class SeenMessages:
 
     def __init__(self, window: int = 10_000) -> None:
         self._window = window
-        self._seen: OrderedDict[Key, float] = (
-            OrderedDict()
-        )  # when seen last; the oldest is the first
+        # The moment at which each key was last seen; the oldest is the first.
+        self._seen: OrderedDict[Key, float] = OrderedDict()
         self.keep_since = math.inf
         """A key that was seen at this moment or later is remembered, however many there are."""
 
