@@ -16,6 +16,7 @@ from ..errors import ChatTimeoutError, EventStreamOverflowError, ForkedError, No
 from ..models import ChatState, StateChange
 from .protocol.decoding import Delivery
 from .protocol.seen_messages import SeenMessages
+from .protocol.stream_management import is_before
 from .signals import check_callback
 
 __all__ = ["EventStream", "Streams"]
@@ -102,7 +103,7 @@ class EventStream:
             else:
                 self._ended = True
                 self._reason = EventStreamOverflowError(
-                    f"{self._most} events of {self.signal} wait in a stream that nobody reads",
+                    f"{self._most} events of {self.signal} wait in a stream, and no call of next() takes them",
                 )
             self._changed.notify_all()
 
@@ -202,8 +203,7 @@ class Streams:
         if delivery.sequence is None:
             return True
         replayed = self._replayed.get(delivery.signal)
-        # Counts wrap at 2^32: 0 follows 0xFFFFFFFF. A count is earlier if it is less than 2^31 behind.
-        if replayed is not None and (replayed - delivery.sequence) % 2**32 < 2**31:
+        if replayed is not None and not is_before(replayed, delivery.sequence):
             return False
         self._newest[delivery.signal] = delivery.sequence
         return True

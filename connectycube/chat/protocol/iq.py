@@ -77,7 +77,7 @@ def query_of(answer: Any, namespace: str) -> Any:
     """Return the ``<query/>`` of an answer; UnexpectedAnswerError if there is none."""
     found = child(answer, "query", namespace)
     if found is None:
-        raise UnexpectedAnswerError("the server's answer does not hold what was asked for")
+        raise UnexpectedAnswerError(f"the server's answer has no <query/> of {namespace}")
     return found
 
 

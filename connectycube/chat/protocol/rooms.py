@@ -38,7 +38,7 @@ _HINTS = {
     "item-not-found": "there is no such room",
     "not-allowed": "this user may not enter it",
     "service-unavailable": "it is full, or there is no room service",
-    "conflict": "somebody else has taken this user's nick",
+    "conflict": "another user has taken this user's nick",
 }
 
 Output = Answer | Delivery
