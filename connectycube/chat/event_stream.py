@@ -103,7 +103,7 @@ class EventStream:
             else:
                 self._ended = True
                 self._reason = EventStreamOverflowError(
-                    f"{self._most} events of {self.signal} wait in a stream, and no call of next() takes them",
+                    f"{self._most} events of {self.signal} wait in a stream without a reader",
                 )
             self._changed.notify_all()
 
