@@ -164,9 +164,11 @@ class Limits:
     """Every bound on memory; at a bound a call waits, an event is rejected, or the stream ends."""
 
     stanza_bytes: int = field(default=1_048_576, validator=_count)
-    """The largest stanza accepted from the server; a larger one ends the stream."""
+    """The largest stanza read from the server, in bytes; a larger one is skipped (``stanza_refused``)."""
     stanza_depth: int = field(default=64, validator=_count)
-    """The deepest nesting of elements accepted in a stanza."""
+    """The deepest nesting of elements read in a stanza; a deeper one is skipped."""
+    message_bytes: int = field(default=256_000, validator=_count)
+    """The largest stanza sent, in bytes, unless the server names its own limit (XEP-0478)."""
     queued_events: int = field(default=10_000, validator=_count)
     """Events in the queue for receivers."""
     queued_bytes: int = field(default=33_554_432, validator=_count)

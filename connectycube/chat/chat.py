@@ -101,6 +101,7 @@ class Chat:
     ``system_message_received`` (:class:`SystemMessage`), ``occupant_joined`` and ``occupant_left``
     (:class:`Occupant`), ``room_left`` (:class:`RoomLeft`), ``last_activity_changed``
     (:class:`LastActivity`), ``recovery_failed`` (:class:`RecoveryFailure`),
+    ``stanza_refused`` (:class:`RefusedStanza`),
     ``contact_requested``, ``contact_confirmed``, ``contact_rejected`` and
     ``contact_cancelled`` (:class:`ContactEvent`), ``contact_list_changed`` (:class:`ContactListItem`),
     ``presence_changed`` (:class:`Presence`),
@@ -131,6 +132,7 @@ class Chat:
         self.message_edited = Signal("message_edited", "A message has a new body.")
         self.message_deleted = Signal("message_deleted", "A message was deleted for everybody.")
         self.reaction_changed = Signal("reaction_changed", "A user reacted to a message.")
+        self.stanza_refused = Signal("stanza_refused", "A stanza of the server was not read.")
         self.recovery_failed = Signal("recovery_failed", "History could not be read after a gap.")
         self.typing_started = Signal("typing_started", "A user started typing.")
         self.typing_stopped = Signal("typing_stopped", "A user stopped typing.")
@@ -173,9 +175,10 @@ class Chat:
         ``calls`` (signals of audio and video calls), ``forged`` (stanzas with a false sender), ``own_echoes``
         (a room's echoes, presences, typing and markers of this user), ``repeated`` (messages that were
         delivered before), ``not_understood`` (stanzas that this package cannot decode),
-        ``unclaimed_answers`` (IQ answers without a request), ``refused`` (requests of a new session, markers
-        and typing that the server refused) and ``ephemeral_dropped`` (typing that was not sent because the
-        link was down). Logger ``connectycube.chat`` writes a line for each of these stanzas at level DEBUG.
+        ``unclaimed_answers`` (IQ answers without a request), ``stanzas_refused`` (stanzas that were not
+        read), ``refused`` (requests of a new session, markers and typing that the server refused) and
+        ``ephemeral_dropped`` (typing that was not sent because the link was down). Logger
+        ``connectycube.chat`` writes a line for each of these stanzas at level DEBUG.
         """
         return asdict(self._driver.core.counters)
 

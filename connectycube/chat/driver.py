@@ -441,6 +441,7 @@ class Driver:
             known = self._durability.known(submission)
             if known is not None:
                 return known
+            session.check_size("message", len(data))
             if not session.has_room(len(data)):
                 return None
             # The store first: a message that the server may get must survive this process.

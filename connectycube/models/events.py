@@ -24,6 +24,7 @@ __all__ = [
     "Presence",
     "ReactionChange",
     "RecoveryFailure",
+    "RefusedStanza",
     "RoomLeft",
     "StateChange",
     "Typing",
@@ -226,6 +227,31 @@ class Presence:
     resource: str | None = field(default=None)
     show: str | None = field(default=None)
     status: str | None = field(default=None)
+
+
+@frozen(kw_only=True, slots=True)
+class RefusedStanza:
+    """A stanza of the server that was not read, because it is too large, too deep or no XML.
+
+    The stanza is lost, and the connection goes on behind it.
+
+    Args:
+        kind: "message", "presence" or "iq".
+        id: The stanza's id, if it could be read.
+        sender: The JID in its ``from``, if it could be read.
+        user_id: The user whom the sender's JID names, or None.
+        dialog_id: The dialog of the room that relayed it, or None.
+        size: The bytes that arrived of it.
+        reason: Why it was not read.
+    """
+
+    kind: str
+    id: str | None
+    sender: str | None
+    user_id: int | None
+    dialog_id: str | None
+    size: int
+    reason: str
 
 
 @frozen(kw_only=True, slots=True)

@@ -36,6 +36,7 @@ from .events import (
     NotResumed,
     Resumed,
     Stanza,
+    StreamBroken,
     StreamEvent,
 )
 from .outbox import Submission
@@ -56,7 +57,6 @@ PERMANENT = frozenset(
         "invalid-from",
         "invalid-namespace",
         "not-authorized",
-        "policy-violation",
         "unsupported-version",
     }
 )
@@ -64,8 +64,23 @@ PERMANENT = frozenset(
 
 _OPEN = frozenset(ChatState) - {ChatState.IDLE, ChatState.CLOSED, ChatState.CLOSING}
 _ATTEMPTING = frozenset({ChatState.CONNECTING, ChatState.AUTHENTICATED, ChatState.RECONNECTING})
+_OF_STANZAS = frozenset(
+    {
+        "bad-format",
+        "bad-namespace-prefix",
+        "invalid-xml",
+        "not-well-formed",
+        "policy-violation",
+        "restricted-xml",
+        "unsupported-stanza-type",
+    }
+)
+"""Stream error conditions that one of our stanzas may have caused. (RFC 6120, 4.9.3.)"""
+
 _REFUSALS = frozenset({"not-authorized", "credentials-expired"})  # RFC 6120, 6.5
-_RETRY, _ATTEMPT, _CLOSING = "retry", "attempt", "closing"  # the keys of the timers
+# The keys of the timers.
+_RETRY, _ATTEMPT, _CLOSING, _SKIPPING, _BROKEN = "retry", "attempt", "closing", "skipping", "broken"
+_LONGEST_SKIP = 10.0  # seconds
 _END_GRACE = 1.0  # seconds the server has to answer our end of the stream
 _HELD_TOO_MUCH = (
     "more messages arrived during the recovery than could be held; they are fetched again"
@@ -107,6 +122,7 @@ class Core:
             None  # the receivers caught up before we were ready
         )
         self._end_sent = False
+        self._broken: Exception | None = None  # bad XML has ended the reading of the stream
         self._logs_out = False  # this end is a logout: the next login fills no gap
 
     # --- what the driver looks at ---
@@ -268,6 +284,7 @@ class Core:
             self.session.resumable,
             self._config.limits,
             self._new_id,
+            counts=self.session.trusts_counts,
         )
         self._write_stream_output()
 
@@ -279,7 +296,7 @@ class Core:
     def receive(self, data: bytes, now: float) -> None:
         """Take bytes from the link; call ``committed`` once the outputs are routed."""
         stream = self._stream
-        if stream is None:
+        if stream is None or self._broken is not None:
             return
         self.session.liveness.heard(now)
         try:
@@ -289,6 +306,8 @@ class Core:
                     return
             self.session.release_held_back(now)
             self._write_stream_output()
+            if stream.skips or self._timers.due_at(_SKIPPING) is not None:
+                self._bound_skipping(stream, now)
             if not self.session.outputs:
                 self.committed(now)  # the driver routes nothing, so it would not confirm anything
         except (ConnectionLostError, ChatAuthenticationError) as error:
@@ -305,6 +324,7 @@ class Core:
         """Acknowledge, once all outputs are routed, what the server wants acknowledged."""
         self.session.committed(now)
         self._end_if_done(now)
+        self._end_if_broken(now)
 
     def overflowed(
         self, refused: Sequence[Delivery], error: QueueOverflowError, now: float
@@ -318,6 +338,7 @@ class Core:
         if self.wants_link and not self._needed:
             self._held = True
             self._end_link(error, now)
+        self._end_if_broken(now)
 
     def fail(self, lost: Sequence[Delivery], reason: Exception) -> None:
         """Enter CLOSED without acknowledging the newest deliveries, which could not be committed."""
@@ -362,12 +383,42 @@ class Core:
     def _retry(self, now: float) -> None:
         self.refused = None
         self._timers.cancel(_RETRY)
-        self._timers.set(_ATTEMPT, now + self._config.timeouts.login, self._attempt_expired)
+        if not self._first_login:  # a login keeps its deadline, however many links it needs
+            self._timers.set(_ATTEMPT, now + self._config.timeouts.login, self._attempt_expired)
         self._machine.go(ChatState.RECONNECTING)
 
     def _attempt_expired(self, now: float) -> None:
         kind = LoginTimeoutError if self._first_login else ConnectTimeoutError
         self._end_link(kind("the chat server did not complete the login in time"), now)
+
+    def _bound_skipping(self, stream: Stream, now: float) -> None:
+        """Bound the time for which one element is skipped: nothing behind it arrives meanwhile."""
+        if not stream.skips:
+            self._timers.cancel(_SKIPPING)
+        elif self._timers.due_at(_SKIPPING) is None:
+            self._timers.set(_SKIPPING, now + _LONGEST_SKIP, self._skipping_expired)
+
+    def _skipping_expired(self, now: float) -> None:
+        stream = self._stream
+        if stream is None or self._broken is not None:
+            return
+        reason = f"the server sent one stanza for more than {_LONGEST_SKIP:g} seconds"
+        try:
+            for event in stream.give_up_skipped(reason):
+                self._handle(event, now)
+        except ConnectionLostError as error:
+            self._end_link(error, now)
+
+    def _end_if_broken(self, now: float) -> None:
+        """End the link behind a stanza that has broken the stream, once the stanzas before it are committed.
+
+        The stanza counts as handled, and the server learns that by the acknowledgement or when the session is
+        resumed. Otherwise it would send the stanza again on every link.
+        """
+        error = self._broken
+        if error is not None and self._timers.due_at(_BROKEN) is None:
+            self.session.answer()
+            self._timers.set(_BROKEN, now, lambda now: self._end_link(error, now))
 
     def _send_end(self, now: float) -> None:
         """End the stream, and give the server a moment to do the same."""
@@ -390,11 +441,19 @@ class Core:
         elif isinstance(event, NotResumed):
             self.session.not_resumed(event.handled, now)
         elif isinstance(event, Resumed):
+            self._note_limit()
             self.session.resume(event.handled, now)
             self._ready_if_present(ChatState.RESUMED, now)
+        elif isinstance(event, StreamBroken):
+            self._broken = event.error
         elif isinstance(event, Bound):
             self._write_stream_output()
+            self._note_limit()
             self.session.begin(event, now)
+
+    def _note_limit(self) -> None:
+        assert self._stream is not None
+        self.session.limit(self._stream.most_bytes)
 
     def _ready_if_present(self, state: ChatState, now: float) -> None:
         """Become ready once messages reach the session, and not merely when it is bound or resumed."""
@@ -420,11 +479,22 @@ class Core:
     def _end_link(self, error: Exception, now: float) -> None:
         """End the link: then the next attempt is planned, or nothing goes on."""
         is_of_resumed = self._resume_policy.link_ended(self.session, self.state, error)
+        is_of_stanza = self._broken is not None or self._blames_stanza(error)
         self._drop_stream()
         if self.state is ChatState.CLOSING:
             self._finish(None)
             return
         self._backoff.lost(now)
+        if is_of_stanza:
+            # The next link begins behind the stanza, or tries it alone. However many stanzas break a link,
+            # each is one step further, so none of these links counts towards giving up.
+            self._backoff.reset()
+            self._machine.go(ChatState.FORCE_CLOSED, error)
+            if self._first_login:
+                self._retry(now)
+            elif not self._held:
+                self._plan_retry(error, now)
+            return
         self._timers.cancel(_ATTEMPT)
         if isinstance(error, ChatAuthenticationError):
             self._machine.go(ChatState.AUTHENTICATION_FAILURE, error)
@@ -436,6 +506,14 @@ class Core:
             self._finish(error)
         elif not self._held:  # else drained() plans it
             self._plan_retry(error, now)
+
+    def _blames_stanza(self, error: Exception) -> bool:
+        """Whether a stream error may be about a stanza of ours, which the session then suspects."""
+        return (
+            isinstance(error, StreamError)
+            and error.condition in _OF_STANZAS
+            and self.session.suspect(error)
+        )
 
     def _plan_retry(self, error: Exception, now: float) -> None:
         delay = self._backoff.next_delay()
@@ -463,12 +541,14 @@ class Core:
             self._send_end(now)
 
     def _drop_stream(self) -> None:
-        self._stream = self._drained = None
+        self._stream = self._drained = self._broken = None
+        self._timers.cancel(_SKIPPING)
+        self._timers.cancel(_BROKEN)
         self.session.link_down()
 
     def _finish(self, reason: Exception | None) -> None:
         """Enter CLOSED and forget what was planned."""
-        self._stream = self.refused = None
+        self._stream = self.refused = self._broken = None
         self._timers.clear()
         self._end_sent = self._held = False
         self.abandoned = self.session.end(reason or NotConnectedError("logged out"))

@@ -24,6 +24,7 @@ from ...models import (
     MessageFailure,
     MessageStatus,
     ReactionChange,
+    RefusedStanza,
     SystemMessage,
     Typing,
 )
@@ -32,9 +33,9 @@ from . import namespaces as ns
 from .addresses import OBJECT_ID, Addresses, bare
 from .encoding import RESERVED, SYSTEM_NOTIFICATIONS
 from .nodes import child, children
-from .parser import MessageStanza, message_of
+from .parser import MessageStanza, RefusedElement, message_of
 
-__all__ = ["Delivery", "Unreported", "decode", "error_of"]
+__all__ = ["Delivery", "Unreported", "decode", "decode_refused", "error_of"]
 
 _PERCENT_ENCODED = re.compile(r"(?:[A-Za-z0-9\-_.!~*'()]|%[0-9A-Fa-f]{2})*\Z")
 _ERROR = f"{ns.CLIENT} error"
@@ -403,6 +404,30 @@ KINDS: tuple[tuple[Callable[[MessageStanza], bool], Decoder], ...] = (
     (_has_params, _message),
 )
 """The kinds of message stanzas, each with its decoder; read from top to bottom."""
+
+
+def decode_refused(element: RefusedElement, addresses: Addresses) -> Delivery:
+    """Report a stanza that the parser has refused, as far as its start tag was read."""
+    sender = element.attributes.get("from")
+    dialog_id = addresses.dialog_id(sender)
+    user_id = addresses.user_id(sender)
+    if dialog_id is not None and sender is not None:
+        user_id = addresses.occupant(sender)
+    event = RefusedStanza(
+        kind=element.name,
+        id=element.attributes.get("id"),
+        sender=sender,
+        user_id=user_id,
+        dialog_id=dialog_id,
+        size=element.size,
+        reason=element.reason,
+    )
+    return Delivery(
+        signal="stanza_refused",
+        event=event,
+        conversation=bare(sender) if sender else None,
+        merge_key=("stanza_refused", bare(sender) if sender else ""),
+    )
 
 
 def error_of(node: Any | None) -> StanzaError:

@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 from attrs import define, field, frozen
 
+from ...errors import StreamProtocolError
 from ...models import Message
 from .decoding import Delivery, Unreported
 from .iq import Answer
@@ -31,6 +32,7 @@ __all__ = [
     "Resumable",
     "Resumed",
     "Stanza",
+    "StreamBroken",
     "StreamEvent",
     "UncommittedDelivery",
 ]
@@ -110,7 +112,14 @@ class Nonza:
     h: int | None
 
 
-StreamEvent = Authenticated | NotResumed | Resumed | Bound | Stanza | Nonza
+@frozen
+class StreamBroken:
+    """Bad XML has ended the reading of the stream, in the stanza whose :class:`Stanza` came right before."""
+
+    error: StreamProtocolError
+
+
+StreamEvent = Authenticated | NotResumed | Resumed | Bound | Stanza | Nonza | StreamBroken
 
 
 # --- outputs ---
@@ -196,10 +205,14 @@ class Counters:
     """Stanzas that this package cannot decode."""
     unclaimed_answers: int = 0
     """IQ answers without a request, or from the wrong sender."""
+    stanzas_refused: int = 0
+    """Stanzas of the server that were too large, too deep or no XML; each makes ``stanza_refused``."""
     ephemeral_dropped: int = 0
     """Typing events that were not sent because the link was down."""
 
-    def count(self, reason: Unreported | Literal["unclaimed_answers"], stanza: Any) -> Dropped:
+    def count(
+        self, reason: Unreported | Literal["stanzas_refused", "unclaimed_answers"], stanza: Any
+    ) -> Dropped:
         """Count a stanza that makes no event; return the output for the log."""
         setattr(self, reason, getattr(self, reason) + 1)
         return Dropped(reason, stanza)

@@ -62,6 +62,14 @@ class PendingRequests:
             return Answer(pending[1], error=error_of(child(iq, "error", ns.CLIENT)))
         return Answer(pending[1], node=iq)
 
+    def answer_with(self, request_id: str, sender: str | None, error: Exception) -> Answer | None:
+        """Answer a request of ours with an error of this package, if ``sender`` may answer it."""
+        pending = self._pending.get(request_id)
+        if pending is None or sender not in pending[0]:
+            return None
+        del self._pending[request_id]
+        return Answer(pending[1], error=error)
+
     def forget(self, request_id: str) -> None:
         """Drop a request whose caller has stopped waiting."""
         self._pending.pop(request_id, None)

@@ -55,6 +55,8 @@ class Outbound:
     submission: Submission | None = field(default=None)
     session_only: bool = field(default=False)
     """Whether the stanza has no meaning in a later session: a presence, an IQ or a chat state."""
+    suspect: bool = field(default=False)
+    """Whether the server may have ended a stream because of it: then it is sent alone."""
     attempted: bool = field(default=False)
     """Whether its bytes may have arrived. Then only the server can tell whether they have."""
 
@@ -72,6 +74,8 @@ class Outbox:
         self.unacknowledged: deque[Outbound] = deque()
         self._acknowledged = 0  # the server's count of our stanzas in this session, modulo 2^32
         self._bytes = 0
+        self.replays = False
+        """Whether the session was resumed and stanzas are still to be written again."""
 
     def __len__(self) -> int:
         return len(self.waiting) + len(self.unacknowledged)
@@ -106,19 +110,43 @@ class Outbox:
         self._bytes += len(stanza.data)
 
     def replay(self) -> Iterator[Outbound]:
-        """Yield the stanzas that the server lacks, by its count at the resumption, to be written again."""
-        for stanza in self.unacknowledged:
+        """Yield the stanzas that the server lacks, by its count at the resumption, to be written again.
+
+        A suspect is yielded alone: what is behind it follows when it has been acknowledged.
+        """
+        for position, stanza in enumerate(self.unacknowledged):
+            if stanza.suspect and position:
+                return
             if not stanza.attempted:
                 stanza.attempted = True
                 yield stanza
+            if stanza.suspect:
+                return
+        self.replays = False
 
     def take(self) -> Iterator[Outbound]:
-        """Move every waiting stanza to the unacknowledged ones, and yield each to be written."""
+        """Move the waiting stanzas to the unacknowledged ones, and yield each to be written.
+
+        A suspect goes when no other stanza is unacknowledged, and others go when it has been acknowledged.
+        """
         while self.waiting:
+            if self.is_held or (self.waiting[0].suspect and self.unacknowledged):
+                return
             stanza = self.waiting.popleft()
             stanza.attempted = True
             self.unacknowledged.append(stanza)
             yield stanza
+
+    @property
+    def is_held(self) -> bool:
+        """Whether new stanzas must wait, for a suspect's acknowledgement or for stanzas to be replayed."""
+        return self.replays or bool(self.unacknowledged and self.unacknowledged[-1].suspect)
+
+    @property
+    def first_unacknowledged(self) -> Outbound | None:
+        """The first stanza that was written without being acknowledged and outlives its session, or None."""
+        written = (o for o in self.unacknowledged if o.attempted and not o.session_only)
+        return next(written, None)
 
     def acknowledge(self, h: int) -> list[Outbound]:
         """Remove and return the stanzas that the server has handled, by its count ``h``.
@@ -145,6 +173,7 @@ class Outbox:
         acknowledged = self.acknowledge(h)
         for stanza in self.unacknowledged:
             stanza.attempted = False
+        self.replays = bool(self.unacknowledged)
         return acknowledged
 
     @property
@@ -158,6 +187,7 @@ class Outbox:
         Waiting stanzas of the old session only are dropped.
         """
         self._acknowledged = 0
+        self.replays = False
         for stanza in [stanza for stanza in self.waiting if stanza.session_only]:
             self.waiting.remove(stanza)
             self._bytes -= len(stanza.data)
@@ -175,6 +205,7 @@ class Outbox:
         everything = list(self)
         self.waiting.clear()
         self.unacknowledged.clear()
+        self.replays = False
         self._bytes = 0
         return everything
 

@@ -1,12 +1,14 @@
 """Bytes of an XMPP stream in, its first-level elements out: one parser, one set of limits.
 
 A ``<message/>`` of the client namespace becomes a :class:`MessageStanza` straight from the parser's
-events; every other first-level element becomes an xmpppy Node. XML that RFC 6120 (section 11) forbids, and
-elements beyond the limits, end the stream.
+events; every other first-level element becomes an xmpppy Node. An element beyond the limits, or with a
+comment or a processing instruction in it, is skipped and becomes a :class:`RefusedElement`. Bad XML ends the
+stream.
 """
 
 from __future__ import annotations
 
+import re
 from typing import Any, TypeAlias
 from xml.parsers import expat
 
@@ -18,6 +20,7 @@ from .nodes import Node, add_text, attach, children, new_node
 __all__ = [
     "Item",
     "MessageStanza",
+    "RefusedElement",
     "StreamEnd",
     "StreamParser",
     "StreamStart",
@@ -29,6 +32,15 @@ _STREAM = f"{ns.STREAM} stream"
 _MESSAGE = f"{ns.CLIENT} message"
 _BODY = f"{ns.CLIENT} body"
 _PIECE = 65_536  # bytes given to expat at once; the limits are checked after each piece
+_MOST_SKIPPED = 16_777_216  # bytes of one element; a longer one ends the stream
+_DEEPEST_SKIPPED = 10_000  # expat needs memory for each open element
+_HEAD = (
+    512  # bytes of an incomplete element that are kept, to tell which stanza has a broken start tag
+)
+
+# A stanza's start tag that is incomplete or broken, perhaps behind the end tag of the element before: expat's
+# position is the start of an end tag, and the end of an empty element.
+_START_OF_STANZA = re.compile(rb"(?:</[^<>]*>)?\s*<(message|presence|iq)(?=[\s/>])")
 
 
 class StreamStart:
@@ -65,13 +77,29 @@ class MessageStanza:
         self.size = 0
 
 
-Item: TypeAlias = StreamStart | StreamEnd | MessageStanza | Node
+class RefusedElement:
+    """A first-level element that was not read, for ``reason``; ``size`` is the bytes that have arrived of it.
+
+    ``attributes`` are empty if the start tag itself could not be read.
+    """
+
+    __slots__ = ("attributes", "name", "namespace", "reason", "size")
+
+    def __init__(self, name: str, attributes: dict[str, str], reason: str, size: int) -> None:
+        self.namespace, _, self.name = name.rpartition(" ")
+        self.attributes = attributes
+        self.reason = reason
+        self.size = size
+
+
+Item: TypeAlias = StreamStart | StreamEnd | MessageStanza | RefusedElement | Node
 
 
 class StreamParser:
     """An incremental parser of one stream; a restarted stream needs a new one.
 
-    ``stanza_bytes`` and ``stanza_depth`` bound each first-level element.
+    ``stanza_bytes`` and ``stanza_depth`` bound each first-level element. ``skips`` is the reason for skipping
+    the current element, or empty.
     """
 
     def __init__(self, *, stanza_bytes: int, stanza_depth: int) -> None:
@@ -82,6 +110,11 @@ class StreamParser:
         self._fed = 0  # bytes
         self._began = 0  # the position at which the incomplete element begins, in bytes
         self._depth = 0  # open elements, the stream itself included
+        self.skips = ""
+        self._first: tuple[str, dict[str, str]] = ("", {})  # the newest first-level element
+        self._head = b""  # the first bytes of the incomplete element, …
+        self._head_at = 0  # … the position of these,
+        self._recent = b""  # and the last bytes, in which the next element may begin
         self._message = MessageStanza({})
         self._open: list[Any] = []  # Nodes under construction, outermost first
         self._text: list[str] = []  # always the same list, because expat calls its append()
@@ -90,15 +123,15 @@ class StreamParser:
         parser.buffer_text = True
         self._feeder = EagerFeeder(parser, lambda: self._depth <= 1)
         parser.StartDoctypeDeclHandler = self._forbid("a document type declaration")
-        parser.CommentHandler = self._forbid("a comment")
-        parser.ProcessingInstructionHandler = self._forbid("a processing instruction")
+        parser.CommentHandler = self._refuse("a comment")
+        parser.ProcessingInstructionHandler = self._refuse("a processing instruction")
         self._use(self._stream_start, self._stream_end, self._stream_text)
 
     def feed(self, data: bytes, items: list[Item]) -> None:
         """Parse ``data`` and append the elements that it completes to ``items``.
 
         Raises StreamProtocolError for XML that may not be in a stream; ``items`` then holds the elements
-        before it. The parser cannot be used afterwards.
+        before it, and :meth:`broken` the element with the fault. The parser cannot be used afterwards.
         """
         self._items = items
         try:
@@ -107,9 +140,39 @@ class StreamParser:
                 self._fed += len(piece)
                 self._feeder.feed(piece)
                 if self._fed - self._began > self._stanza_bytes:
-                    self._refuse_size()
+                    self._bound_size()
+                self._keep_head(piece)
         except expat.ExpatError as error:
+            self._keep_head(piece)
             raise StreamProtocolError(f"the server sent bad XML: {error}") from None
+
+    def broken(self, reason: str) -> RefusedElement | None:
+        """Return the incomplete element, whose reading ends for ``reason``; None if none has begun."""
+        size = self._fed - self._began
+        if self._depth > 1:
+            return RefusedElement(*self._first, reason, size)
+        found = _START_OF_STANZA.match(self._head)
+        return found and RefusedElement(f"{ns.CLIENT} {found[1].decode()}", {}, reason, size)
+
+    def _keep_head(self, piece: bytes) -> None:
+        """Keep the first bytes of the incomplete element; ``piece`` has just been parsed."""
+        begins = len(piece) - (self._fed - self._began)  # in the piece; negative: in one before
+        if self._began != self._head_at:
+            self._head_at = self._began
+            self._head = (piece[begins:] if begins >= 0 else self._recent[begins:] + piece)[:_HEAD]
+        elif len(self._head) < _HEAD:
+            self._head += piece[: _HEAD - len(self._head)]
+        self._recent = (self._recent + piece if len(piece) < _HEAD else piece)[-_HEAD:]
+
+    def _bound_size(self) -> None:
+        """Skip the incomplete element, which is too large, or end the stream if it is still larger."""
+        if self._depth == 0 or self._fed - self._began > _MOST_SKIPPED:
+            raise StreamProtocolError(f"the server sent {self._too_large(_MOST_SKIPPED)}")
+        if self._depth > 1 and not self.skips:
+            self._skip(self._too_large(self._stanza_bytes))
+
+    def _too_large(self, most: int) -> str:
+        return f"a stanza of more than {most} bytes"
 
     # Expat calls the methods below. They raise only to end the stream.
 
@@ -124,27 +187,57 @@ class StreamParser:
 
         return refuse
 
-    def _refuse_size(self) -> None:
-        raise StreamProtocolError(
-            f"the server sent a stanza of more than {self._stanza_bytes} bytes"
-        )
+    def _refuse(self, what: str) -> Any:
+        """Return a handler that skips the element around ``what``; between elements it ends the stream."""
+        forbid = self._forbid(what)
 
-    def _enter(self) -> int:
+        def refuse(*_: object) -> None:
+            if self._depth < 2:
+                forbid()
+            elif not self.skips:
+                self._skip(f"{what}, which XMPP forbids")
+
+        return refuse
+
+    def _enter(self) -> bool:
+        """Note that an element inside a first-level element begins; False if it is too deep."""
         self._depth += 1
-        if self._depth > self._deepest:
+        if self._depth <= self._deepest:
+            return True
+        self._skip(f"elements nested deeper than {self._stanza_depth}")
+        return False
+
+    # In an element that is skipped
+
+    def _skip(self, reason: str) -> None:
+        """Read the rest of the current first-level element without keeping anything of it."""
+        self.skips = reason
+        self._message, self._open, self._params = MessageStanza({}), [], []
+        self._text.clear()
+        self._use(self._skipped_start, self._skipped_end, None)
+
+    def _skipped_start(self, name: str, attributes: dict[str, str]) -> None:
+        self._depth += 1
+        if self._depth > _DEEPEST_SKIPPED:
             raise StreamProtocolError(
-                f"the server sent elements nested deeper than {self._stanza_depth}"
+                f"the server sent elements nested deeper than {_DEEPEST_SKIPPED}"
             )
-        return self._depth
+
+    def _skipped_end(self, name: str) -> None:
+        self._depth -= 1
+        if self._depth == 1:
+            self._complete(None)
 
     # Outside of stanzas
 
     def _stream_start(self, name: str, attributes: dict[str, str]) -> None:
-        if self._enter() == 1:
+        self._depth += 1
+        if self._depth == 1:
             if name != _STREAM:
                 raise StreamProtocolError(f"the server opened {name!r} instead of an XMPP stream")
             self._items.append(StreamStart(attributes))
             return
+        self._first = (name, attributes)
         if name == _MESSAGE:
             self._message = MessageStanza(attributes)
             self._use(self._message_start, self._message_end, None)
@@ -160,11 +253,15 @@ class StreamParser:
             raise StreamProtocolError("the server sent text between stanzas, which XMPP forbids")
         self._began = self._expat.CurrentByteIndex
 
-    def _complete(self, item: Item) -> int:
+    def _complete(self, item: Item | None) -> int:
+        """Append a first-level element, None if it was skipped; return its size in bytes."""
         began, self._began = self._began, self._expat.CurrentByteIndex
         size = self._began - began
-        if size > self._stanza_bytes:
-            self._refuse_size()
+        if size > self._stanza_bytes and not self.skips:  # all of it was in one piece
+            self.skips = self._too_large(self._stanza_bytes)
+        if item is None or self.skips:
+            item = RefusedElement(*self._first, self.skips, size)
+            self.skips = ""
         self._items.append(item)
         self._use(self._stream_start, self._stream_end, self._stream_text)
         return size
@@ -172,10 +269,11 @@ class StreamParser:
     # In a message
 
     def _message_start(self, name: str, attributes: dict[str, str]) -> None:
-        self._enter()
+        if not self._enter():
+            return
         if name == _BODY and self._message.body is None:
             self._text.clear()
-            self._use(self._skipped_start, self._body_end, self._text.append)
+            self._use(self._body_start, self._body_end, self._text.append)
         elif name.endswith(" extraParams"):
             self._params = [self._message.params]
             self._text.clear()
@@ -190,8 +288,8 @@ class StreamParser:
     def _back_to_message(self) -> None:
         self._use(self._message_start, self._message_end, None)
 
-    def _skipped_start(self, name: str, attributes: dict[str, str]) -> None:
-        self._enter()
+    def _body_start(self, name: str, attributes: dict[str, str]) -> None:
+        self._enter()  # an element in a body means nothing, but its depth is bounded
 
     def _body_end(self, name: str) -> None:
         self._depth -= 1
@@ -200,7 +298,8 @@ class StreamParser:
             self._back_to_message()
 
     def _param_start(self, name: str, attributes: dict[str, str]) -> None:
-        self._enter()
+        if not self._enter():
+            return
         if len(self._params) == 1 and name.endswith(" attachment"):
             self._message.attachments.append(attributes)
         self._params.append({})
@@ -222,7 +321,8 @@ class StreamParser:
         self._use(self._node_start, self._node_end, self._node_text)
 
     def _node_start(self, name: str, attributes: dict[str, str]) -> None:
-        self._enter()
+        if not self._enter():
+            return
         node = _node(name, attributes)
         attach(self._open[-1], node)
         self._open.append(node)
@@ -262,7 +362,10 @@ def message_of(node: Any, size: int) -> MessageStanza:
 
 def summary(stanza: Any) -> str:
     """Describe a stanza without the texts of users: its name, type, sender and the names of its children."""
-    if isinstance(stanza, MessageStanza):
+    parts: list[str]
+    if isinstance(stanza, RefusedElement):
+        parts, name, attributes = [stanza.reason], stanza.name, stanza.attributes
+    elif isinstance(stanza, MessageStanza):
         parts = [*(["body"] if stanza.body is not None else []), *stanza.params, *stanza.others]
         name, attributes = "message", stanza.attributes
     else:

@@ -12,15 +12,20 @@ from typing import Any, Literal
 
 from ...config import Config
 from ...errors import (
+    ArgumentValueError,
     ConnectionLostError,
     LivenessError,
     OutcomeUnknownError,
     SendDeferredError,
+    StanzaError,
+    StreamError,
+    StreamProtocolError,
+    UnexpectedAnswerError,
 )
 from ...models import DialogRef, Message, MessageFailure, MessageSent
 from . import namespaces as ns
 from .addresses import Addresses
-from .decoding import Delivery, Unreported
+from .decoding import Delivery, Unreported, decode_refused
 from .encoding import encode_iq, encode_marker
 from .events import Bound, CheckStored, Counters, Nonza, OutcomeKnown, Output, Resumable
 from .inbound import Inbound
@@ -28,7 +33,7 @@ from .iq import Answer, PendingRequests, decode_push
 from .liveness import Liveness
 from .markup import attribute
 from .outbox import Outbound, Outbox, Submission
-from .parser import MessageStanza
+from .parser import MessageStanza, RefusedElement
 from .recovery import Recovery
 from .rooms import Rooms
 from .roster import ROSTER_QUERY
@@ -107,6 +112,9 @@ class Session:
         }
         self._looking_up: list[Outbound] = []  # messages that history is asked about
         self._managed = False  # stanzas are counted and acknowledged (XEP-0198)
+        self.trusts_counts = True
+        """Whether the server counts our stanzas correctly; if not, the next session does without counting."""
+        self._most_bytes = config.limits.message_bytes
         self._resume_id: str | None = None
         self._answer_due = False  # the server has asked how many of its stanzas we have handled
         self._asked_at = 0  # the count of stanzas sent, or to be replayed, at the last question
@@ -173,7 +181,7 @@ class Session:
         stanza that the earlier link left half read, and then ignores everything. So a stanza that was held
         back has certainly not arrived.
         """
-        self._settle(self._outbox.handled(h), now)
+        self._settle(self._take_count(self._outbox.handled, h), now)
         self.is_present |= h > 0  # the presence was the first stanza of the session
         self._inbound.resume()
         self._holds_back = True
@@ -198,8 +206,6 @@ class Session:
         if not (self.flowing and self._holds_back and self._has_answered):
             return
         self._holds_back = False
-        for outbound in self._outbox.replay():
-            self.write(outbound.data)
         self.flush(now)
         self.ask_if_needed(now)
 
@@ -221,7 +227,7 @@ class Session:
     def not_resumed(self, h: int | None, now: float) -> None:
         """The server does not know the session any more; ``h`` is its last count, if it still has one."""
         if h is not None:
-            self._settle(self._outbox.handled(h), now)
+            self._settle(self._take_count(self._outbox.handled, h), now)
         self.session_lost()
 
     def session_lost(self) -> None:
@@ -319,6 +325,18 @@ class Session:
 
     # --- what we send ---
 
+    def limit(self, most_bytes: int | None) -> None:
+        """Take the server's own limit for a stanza, if it has told one. (XEP-0478.)"""
+        self._most_bytes = self._config.limits.message_bytes if most_bytes is None else most_bytes
+
+    def check_size(self, name: str, size: int) -> None:
+        """Raise ArgumentValueError, naming the argument, if a stanza is larger than the server takes."""
+        if size > self._most_bytes:
+            raise ArgumentValueError(
+                f"{name} is too large: {size} bytes as a stanza, and the server takes {self._most_bytes}"
+                " (send long content as a file: cube.files.upload, then an Attachment)"
+            )
+
     def has_room(self, size: int) -> bool:
         """Whether a message of ``size`` bytes fits into the outbound buffer."""
         return self._outbox.has_room(size)
@@ -387,8 +405,10 @@ class Session:
         """Send an IQ and return its id; the :class:`Answer` carries ``waiter``."""
         assert self.jid is not None
         request_id = self._new_id()
+        data = encode_iq(kind, to, payload, request_id)
+        self.check_size("the request", len(data))
         self._requests.add(request_id, to, self.jid, waiter)
-        self._send_now(encode_iq(kind, to, payload, request_id))
+        self._send_now(data)
         return request_id
 
     def forget_request(self, request_id: str) -> None:
@@ -420,9 +440,14 @@ class Session:
         self.outputs += [answer for answer in failed if answer.waiter not in (None, _PRESENT)]
 
     def flush(self, now: float) -> None:
-        """Write the waiting stanzas."""
-        # Not before history has answered: messages that it lacks are older, so they go first.
-        if not self.flowing or self._holds_back or self._looking_up:
+        """Write the stanzas that may be written: first those of a resumed session, then the waiting ones."""
+        if not self.flowing or self._holds_back:
+            return
+        if self._outbox.replays:
+            for outbound in self._outbox.replay():
+                self.write(outbound.data)
+        # New stanzas not before history has answered: messages that it lacks are older, so they go first.
+        if self._looking_up:
             return
         for outbound in self._outbox.take():
             self.write(outbound.data)
@@ -431,7 +456,7 @@ class Session:
     def _send_now(self, data: bytes) -> None:
         """Send a stanza that belongs to this session only: at once, or behind what is held back."""
         outbound = Outbound(data, session_only=True)
-        if self._holds_back:
+        if self._holds_back or self._outbox.is_held:
             self._outbox.add(outbound)
         else:
             self._outbox.add_written(outbound)
@@ -487,7 +512,7 @@ class Session:
             self._acknowledged(nonza.h, now)
 
     def _acknowledged(self, h: int, now: float) -> None:
-        self._settle(self._outbox.acknowledge(h), now)
+        self._settle(self._take_count(self._outbox.acknowledge, h), now)
         self._heard()
         self._has_answered = True
         self.liveness.answered(now, satisfied=not self._outbox.unacknowledged)
@@ -495,6 +520,17 @@ class Session:
             # A stanza was written since the question, so there is something new to ask. Without this test a
             # server whose count stands still would be asked again and again.
             self.ask_if_needed(now)
+        if self._outbox.waiting or self._outbox.replays:
+            self.flush(now)  # they may have waited for the acknowledgement of a suspect
+
+    def _take_count(self, take: Callable[[int], list[Outbound]], h: int) -> list[Outbound]:
+        """Return the stanzas that the server's count acknowledges; distrust its counts after a wrong one."""
+        try:
+            return take(h)
+        except StreamProtocolError:
+            self.trusts_counts = False
+            self.cannot_resume()
+            raise
 
     def _heard(self) -> None:
         """Move the cursor: a server answers in order, so all it had sent before the question has arrived."""
@@ -514,13 +550,45 @@ class Session:
             sent = MessageSent(message_id=submission.id, dialog=submission.dialog, message=message)
             self.report("message_sent", sent, submission.to)
 
+    # --- stream errors of our own making ---
+
+    def suspect(self, error: StreamError) -> bool:
+        """Blame the first unacknowledged stanza for a stream error; return whether there is such a stanza.
+
+        A stream error names no stanza. So the stanza is only marked at first, and the next session sends it
+        alone. If the server ends that stream as well, the stanza has failed and is not sent any more.
+        """
+        outbound = self._outbox.first_unacknowledged
+        if outbound is None:
+            return False
+        if not outbound.suspect:
+            outbound.suspect = True
+            return True
+        self.cannot_resume()  # the resumed session would send it again
+        submission, outbound.submission = outbound.submission, None
+        if submission is not None:
+            refusal = StanzaError(
+                f"the server ended the stream twice when it got this message: {error.condition}",
+                condition=error.condition,
+            )
+            self._report_failure(
+                submission, refusal
+            )  # also in durable mode: it would fail at each login
+        return True
+
     def _failed(self, submission: Submission, error: Exception) -> None:
         if submission.durable:
             self.outputs.append(OutcomeKnown(submission, SendDeferredError(DEFERRED)))
             return
+        self._report_failure(submission, error)
+
+    def _report_failure(self, submission: Submission, error: Exception) -> None:
         self.outputs.append(OutcomeKnown(submission, error))
         failure = MessageFailure(
-            message_id=submission.id, dialog_id=submission.dialog.id, error=error
+            message_id=submission.id,
+            dialog_id=submission.dialog.id,
+            error=error,
+            condition=error.condition if isinstance(error, StanzaError) else None,
         )
         self.report(submission.failed, failure, submission.to)
 
@@ -531,6 +599,8 @@ class Session:
         self._inbound.count()
         if isinstance(item, MessageStanza):
             self._inbound.receive_message(item, self.me, now)
+        elif isinstance(item, RefusedElement):
+            self._receive_refused(item)
         elif item.name == "iq":
             self._receive_iq(item, now)
         else:
@@ -554,6 +624,21 @@ class Session:
                 self.outputs.append(OutcomeKnown(submission, failure.error))
                 return
 
+    def _receive_refused(self, element: RefusedElement) -> None:
+        """Report a stanza that was not read, and answer it if it is a request. (RFC 6120, 8.2.3.)"""
+        sender, request_id = element.attributes.get("from"), element.attributes.get("id")
+        self._drop("stanzas_refused", element)
+        self._inbound.report(decode_refused(element, self._addresses))
+        if element.name != "iq" or not request_id:
+            return
+        if element.attributes.get("type") in ("get", "set"):
+            self._answer_iq(sender, request_id, "not-acceptable")
+            return
+        error = UnexpectedAnswerError(f"the server's answer was not read: {element.reason}")
+        answer = self._requests.answer_with(request_id, sender, error)
+        if answer is not None:
+            self._answered(answer)
+
     def _receive_iq(self, iq: Any, now: float) -> None:
         """Take the answer to a request of ours, or a request or push of others. (RFC 6120, 8.2.3.)"""
         kind, request_id = iq.attrs.get("type"), iq.attrs.get("id")
@@ -571,7 +656,8 @@ class Session:
         elif push.delivery is not None:
             self._inbound.report(push.delivery)
         if is_request and request_id:
-            self._answer_iq(iq, request_id, accepted=accepted)
+            refusal = None if accepted else "service-unavailable"
+            self._answer_iq(iq.attrs.get("from"), request_id, refusal)
 
     def _take_answer(self, iq: Any, request_id: str | None, now: float) -> bool:
         """Take an answer; False if it answers no request of ours, or has the wrong sender."""
@@ -586,7 +672,9 @@ class Session:
         self._answered(answer)
         return True
 
-    def _drop(self, reason: Unreported | Literal["unclaimed_answers"], stanza: Any) -> None:
+    def _drop(
+        self, reason: Unreported | Literal["stanzas_refused", "unclaimed_answers"], stanza: Any
+    ) -> None:
         self._emit(self._counters.count(reason, stanza))
 
     def _answered(self, answer: Answer) -> None:
@@ -598,17 +686,17 @@ class Session:
         elif answer.error is not None:
             self._counters.refused += 1
 
-    def _answer_iq(self, iq: Any, request_id: str, *, accepted: bool) -> None:
+    def _answer_iq(self, sender: str | None, request_id: str, refusal: str | None) -> None:
+        """Answer a request of others: with a result, or with the condition of a refusal."""
         if not self.flowing:
             return  # the stream is not established: the server would not count the reply
-        sender = iq.attrs.get("from")
         to = f' to="{attribute(sender)}"' if sender else ""
-        if accepted:
+        if refusal is None:
             reply = f'<iq type="result" id="{attribute(request_id)}"{to}/>'
         else:
             reply = (
                 f'<iq type="error" id="{attribute(request_id)}"{to}><error type="cancel">'
-                f'<service-unavailable xmlns="{ns.STANZAS}"/></error></iq>'
+                f'<{refusal} xmlns="{ns.STANZAS}"/></error></iq>'
             )
         self._send_now(reply.encode())
 

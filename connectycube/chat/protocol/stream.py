@@ -29,11 +29,19 @@ from .events import (
     Resumable,
     Resumed,
     Stanza,
+    StreamBroken,
     StreamEvent,
 )
 from .markup import attribute
 from .nodes import Node, child, children
-from .parser import Item, MessageStanza, StreamEnd, StreamParser, StreamStart
+from .parser import (
+    Item,
+    MessageStanza,
+    RefusedElement,
+    StreamEnd,
+    StreamParser,
+    StreamStart,
+)
 from .stream_management import MODULUS
 
 __all__ = ["Stream"]
@@ -56,12 +64,17 @@ class Stream:
         resumable: Resumable | None,
         limits: Limits,
         new_id: Callable[[], str],
+        *,
+        counts: bool = True,
     ) -> None:
         self._addresses = addresses
         self._credentials = credentials
         self._resumable = resumable
         self._limits = limits
         self._new_id = new_id
+        self._counts = counts  # whether stream management may be used
+        self.most_bytes: int | None = None
+        """The largest stanza that the server says it takes, in bytes. (XEP-0478.)"""
         self._bind_id = self._session_id = ""
         self._jid = ""
         self._session_needed = self._managed = False
@@ -79,12 +92,30 @@ class Stream:
             parser.feed(data, items)
         except StreamProtocolError as error:
             fault = error
+        if parser.skips and self._expected != self._established:
+            fault = StreamProtocolError(f"the server sent {parser.skips}")
         for item in items:
             if parser is not self._parser:
                 break  # the stream was restarted; the other elements belonged to the old one
             yield from self._take(item)
         if fault is not None:
+            yield from self._broken(fault)
+
+    def _broken(self, fault: StreamProtocolError) -> _Events:
+        """Name the stanza that bad XML has broken, so that it counts as handled; raise if there is none."""
+        stanza = self._parser.broken(str(fault)) if self._expected == self._established else None
+        if stanza is None or not _is_stanza(stanza):
             raise fault
+        return (Stanza(stanza), StreamBroken(fault))
+
+    @property
+    def skips(self) -> str:
+        """Why the current element is skipped; empty if it is not."""
+        return self._parser.skips
+
+    def give_up_skipped(self, reason: str) -> _Events:
+        """End the reading of the stream in the middle of an element that is skipped."""
+        return self._broken(StreamProtocolError(reason))
 
     def _take(self, item: Item) -> _Events:
         """Raise if the element ends the stream; give it to the step that is due otherwise."""
@@ -140,7 +171,8 @@ class Stream:
 
     def _features(self, item: Item) -> _Events:
         features = _features(item)
-        self._managed = child(features, "sm", ns.STREAM_MANAGEMENT) is not None
+        self._managed = self._counts and child(features, "sm", ns.STREAM_MANAGEMENT) is not None
+        self.most_bytes = _most_bytes(features)
         session = child(features, "session", ns.SESSION)
         self._session_needed = (
             session is not None and child(session, "optional", ns.SESSION) is None
@@ -239,12 +271,26 @@ def _features(item: Item) -> Any:
     raise _unexpected(item, "its stream features")
 
 
+def _most_bytes(features: Any) -> int | None:
+    limits = child(features, "limits", ns.STREAM_LIMITS)
+    most = child(limits, "max-bytes", ns.STREAM_LIMITS) if limits is not None else None
+    text = most.getData().strip() if most is not None else ""
+    # RFC 6120 (13.12) has servers take 10,000 bytes at least; a smaller number is a mistake.
+    return max(int(text), 10_000) if re.fullmatch("[0-9]{1,12}", text) else None
+
+
 def _stanza(item: Item, awaited: str) -> _Events:
-    if isinstance(item, MessageStanza) or (
-        isinstance(item, Node) and item.namespace == ns.CLIENT and item.name in _STANZA_NAMES
-    ):
+    if isinstance(item, MessageStanza) or _is_stanza(item):
         return (Stanza(item),)
     raise _unexpected(item, awaited)
+
+
+def _is_stanza(item: Item) -> bool:
+    return (
+        isinstance(item, Node | RefusedElement)
+        and item.namespace == ns.CLIENT
+        and item.name in _STANZA_NAMES
+    )
 
 
 def _is_answer_to(request_id: str, item: Item) -> bool:
@@ -300,6 +346,8 @@ def _sasl_error(item: Any, refused: str) -> Exception:
 
 
 def _unexpected(item: Item, awaited: str) -> StreamProtocolError:
+    if isinstance(item, RefusedElement):
+        return StreamProtocolError(f"the server sent <{item.name}/> with {item.reason}")
     if isinstance(item, Node):
         name = f"<{item.name} xmlns={item.namespace!r}>"
     else:

@@ -92,6 +92,9 @@ class Server:
         # Where a link that ended had left it, as prosody 0.12 does.
         self.goes_on_in_half_a_stanza = False
         self.handles: Callable[[ElementTree.Element], None] = lambda stanza: None
+        # The condition of the stream error with which a stanza is refused, or None.
+        self.refuses: Callable[[ElementTree.Element], str | None] = lambda stanza: None
+        self.keeps_session_after_refusal = False
         self.duplicates: Callable[[], bool] = lambda: False
         self.outcomes: list[str] = []
         self.managed = True
@@ -177,13 +180,14 @@ class Server:
 
     # --- what links ask ---
 
-    def new_session(self) -> ServerSession:
-        """Begin a session in place of the one before."""
+    def new_session(self, managed: bool | None = None) -> ServerSession:
+        """Begin a session in place of the one before, counted if the client has asked for that."""
+        managed = self.managed if managed is None else managed
         if self.session is not None:
             self._store(self.session)
             self.sessions.pop(self.session.resume_id or "", None)
-        resume_id = f"sm-{next(self._numbers)}" if self.managed and self.resumable else None
-        session = self.session = ServerSession(resume_id, self.managed)
+        resume_id = f"sm-{next(self._numbers)}" if managed and self.resumable else None
+        session = self.session = ServerSession(resume_id, managed)
         if resume_id is not None:
             self.sessions[resume_id] = session
         return session
@@ -366,6 +370,17 @@ class ServerLink:
     def _stanza(self, stanza: ElementTree.Element) -> None:
         name = stanza.tag.rpartition("}")[2]
         assert name in ("message", "presence", "iq"), stanza.tag
+        if self.session is None and self._bound:  # the client has not enabled counting
+            self._attach(self.server.new_session(managed=False))
+        refusal = self.server.refuses(stanza)
+        if refusal is not None:
+            self.server.outcomes.append(f"stream error {refusal}")
+            self._write(stream_error(refusal))
+            if self.server.keeps_session_after_refusal:
+                self.close()
+            else:
+                self._end()
+            return
         if self._counting:
             assert self.session is not None
             self.session.handled = (self.session.handled + 1) % 2**32

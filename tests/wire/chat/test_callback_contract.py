@@ -63,6 +63,7 @@ class Scene:
 
     def __init__(self, emulator: Emulator, **options: Any) -> None:
         self.emulator = emulator
+        options.setdefault("limits", Limits(stanza_bytes=100_000))
         self.bot = somebody(emulator, **options)
         self.peer = somebody(emulator)
         self.stranger = somebody(emulator)
@@ -358,6 +359,7 @@ PROVOKED: dict[str, Callable[[Scene], object]] = {
     "presence_changed": lambda s: say(s.peer, "unavailable", s.bot),
     "contact_list_changed": lambda s: say(s.peer, "subscribed", s.bot),
     "recovery_failed": lose_history,
+    "stanza_refused": lambda s: s.peer.chat.send_private(s.bot.id, "x" * 150_000),
     "state_changed": cut,
     "callback_failed": by_failing,
 }
