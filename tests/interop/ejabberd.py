@@ -102,6 +102,7 @@ class Ejabberd(ServerProcess):
                     "tls": True,
                     "access": "all",
                     "shaper": "none",
+                    "max_stanza_size": 262_144,  # as in the configuration that ejabberd ships with
                 },
                 {
                     **loopback,

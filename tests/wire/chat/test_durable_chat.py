@@ -20,6 +20,7 @@ from connectycube import (
     NotConnectedError,
     OutcomeUnknownError,
     SendDeferredError,
+    StanzaError,
 )
 from connectycube.chat.history_reader import History
 from connectycube.emulator import Emulator
@@ -838,3 +839,40 @@ def chat_at(bot: Bot, service_time: float | None) -> Chat:
             messages=lambda dialog, since: iter(()),
         ),
     )
+
+
+# --- messages that the server does not take -----------------------------------------------------------
+
+NO_LIMIT = Limits(message_bytes=10_000_000)
+TOO_LARGE = "x" * 1_200_000  # the emulator takes a mebibyte
+
+
+def test_a_message_that_the_server_does_not_take_is_not_kept(make, alice):
+    bot = make(limits=NO_LIMIT)
+    bot.chat.login()
+    poison = bot.chat.send_private(alice.id, TOO_LARGE)
+    after = bot.chat.send_private(alice.id, "after")
+    with pytest.raises(StanzaError, match="policy-violation"):
+        poison.result(4 * TIMEOUT)
+    assert after.result(4 * TIMEOUT).body == "after"
+    bot.chat.logout()
+    store = bot.left()
+    assert contents(store)[1] == []
+    store.close()
+
+
+def test_a_poisoned_file_of_a_dead_process_costs_the_message_only(make, alice, copy, emulator):
+    dead = make(reconnect=SLOW, limits=NO_LIMIT)
+    dead.chat.login()
+    cut_off(dead, emulator)
+    for body in ("before", TOO_LARGE, "after"):
+        dead.chat.send_private(alice.id, body)
+    as_after_a_crash(dead.path, copy)
+    born = make(copy)
+    born.chat.login()
+    (failure,) = born.events.wait_for("message_failed", timeout=4 * TIMEOUT)
+    assert failure.condition == "policy-violation"
+    born.chat.send_private(alice.id, "new").result(4 * TIMEOUT)
+    bodies = [message.body for message in alice.events.wait_for("message_received", 3)]
+    assert sorted(bodies) == ["after", "before", "new"]
+    assert born.chat.is_ready
