@@ -417,6 +417,11 @@ class Core:
         """
         error = self._broken
         if error is not None and self._timers.due_at(_BROKEN) is None:
+            if self.session.has_rejected:
+                # A stanza before the broken one had no room, so the server sends both again. If it was the
+                # gap that had no room, there must be some on the next link: history may be out of reach
+                # until then.
+                self.session.recovery.give_way(QueueOverflowError(_HELD_TOO_MUCH, receiver=None))
             self.session.answer()
             self._timers.set(_BROKEN, now, lambda now: self._end_link(error, now))
 

@@ -126,11 +126,10 @@ class Inbound:
 
     # --- decoding ---
 
-    def expect(self, submission: Submission, me: int, now: float) -> None:
+    def expect(self, submission: Submission) -> None:
         """Prepare for the echo and for the refusal of a message that is about to be sent."""
         if submission.failed != "message_failed":
             _remember(self._failed_signals, submission.id, submission.failed)
-        self.remember_own(submission, me, now)
         if submission.in_room and submission.message is not None:
             _remember(self._echoes, (submission.to, submission.id), submission)
 

@@ -215,6 +215,17 @@ class Recovery:
         self._close_if_filled()
         return True
 
+    def give_way(self, error: Exception) -> None:
+        """Release the held events ahead of history, as there is no room to wait for it.
+
+        The gap stays open. ``recovery_failed`` tells, because the order is not that of history any more.
+        """
+        held = self._held.take_if(lambda delivery: True)
+        if held:
+            failure = RecoveryFailure(dialog=None, error=error)
+            self._emit(Delivery(signal="recovery_failed", event=failure))
+            self._release(held)
+
     def _close_if_filled(self) -> None:
         if self._gaps or self._unplaced:
             return

@@ -315,7 +315,8 @@ class Session:
         self._inbound.remember(seen, now)
         asked = []
         for submission, data in outbox:
-            self._inbound.expect(submission, self.me, now)
+            self._inbound.expect(submission)
+            self._inbound.remember_own(submission, self.me, now)
             if submission.in_room:
                 self.enter_room(submission.dialog)
             self._looking_up.append(Outbound(data, submission, attempted=True))
@@ -343,7 +344,7 @@ class Session:
 
     def submit(self, submission: Submission, data: bytes, now: float) -> None:
         """Send a message stanza, now or once there is a link; join its room first if need be."""
-        self._inbound.expect(submission, self.me, now)
+        self._inbound.expect(submission)
         if submission.in_room:
             self.enter_room(submission.dialog)
         self._outbox.add(Outbound(data, submission))
@@ -445,13 +446,20 @@ class Session:
             return
         if self._outbox.replays:
             for outbound in self._outbox.replay():
-                self.write(outbound.data)
+                self._write_outbound(outbound, now)
         # New stanzas not before history has answered: messages that it lacks are older, so they go first.
         if self._looking_up:
             return
         for outbound in self._outbox.take():
-            self.write(outbound.data)
+            self._write_outbound(outbound, now)
         self.ask_if_needed(now)
+
+    def _write_outbound(self, outbound: Outbound, now: float) -> None:
+        # Noted each time that it is written, and not when it was submitted, which may be long ago: from now
+        # on a room may reflect the message, and history may hold it.
+        if outbound.submission is not None:
+            self._inbound.remember_own(outbound.submission, self.me, now)
+        self.write(outbound.data)
 
     def _send_now(self, data: bytes) -> None:
         """Send a stanza that belongs to this session only: at once, or behind what is held back."""

@@ -14,9 +14,10 @@ from collections import Counter
 from datetime import datetime, timezone
 from random import Random
 from typing import Any
+from xml.etree import ElementTree
 
 from connectycube.config import Limits, ReconnectPolicy
-from connectycube.errors import OutcomeUnknownError
+from connectycube.errors import OutcomeUnknownError, StanzaError
 from connectycube.models import ChatState, DialogRef, Message
 from tests.support.simulation.service import Service
 from tests.support.simulation.simulated import ALICE, BOB, config
@@ -25,6 +26,14 @@ from tests.support.simulation.world import World
 CAROL = 1003
 DAVE = 1004  # no client: his messages are simply there
 STEPS = 50
+STANZA_BYTES = 4_000
+POISON = (
+    "<message from='1004-7@chat.example/x'><body>\x01</body></message>",
+    "<message from='1004-7@chat.example/x'><body>&unknown;</body></message>",
+    "<presence from='1004-7@chat.example/x' a='1' a='2'/>",
+    f"<message from='1004-7@chat.example/x'><body>{'x' * 2 * STANZA_BYTES}</body></message>",
+    f"<iq from='1004-7@chat.example/x' id='p' type='get'><q>{'x' * 2 * STANZA_BYTES}</q></iq>",
+)
 LONGEST_LAG = 50.0  # seconds until a message leaves the service: less than the overlap
 DAY = 86_400.0
 
@@ -34,6 +43,7 @@ class Schedule:
 
     def __init__(self, seed: int) -> None:
         self.random = Random(seed)
+        self.poison = Random(f"poison {seed}")
         chance = self.random.random
         self.met: Counter[str] = Counter()
         users = [ALICE, BOB, CAROL][: self.random.choice([1, 1, 1, 1, 2, 3])]
@@ -53,6 +63,9 @@ class Schedule:
             self.worlds.append(self._world(user, repeats))
         self.number = 0
         self.sent: dict[int, dict[str, bool]] = {user: {} for user in users}  # by id: saved?
+        self.poisons_in = self.poison.random() < 0.3
+        self.poisons_out = self.poison.random() < 0.3
+        self.poisonous: set[str] = set()  # the ids of messages that make a server end the stream
         self.link_needed: set[int] = set()
         self.inbound_complete = False
 
@@ -64,10 +77,13 @@ class Schedule:
         server.goes_on_in_half_a_stanza = chance() < 0.3
         if repeats:
             server.duplicates = lambda: self._happens(0.1, "duplicate")
+        server.refuses = self._refusal
         settings = config(
             reconnect=ReconnectPolicy(max_attempts=None),
             join_rooms=False,
-            limits=Limits(queued_events=self.random.choice([4, 10_000, 10_000])),
+            limits=Limits(
+                queued_events=self.random.choice([4, 10_000, 10_000]), stanza_bytes=STANZA_BYTES
+            ),
         )
         world = World(server, settings, random=chance, history=self.service)
         world.survives = lambda size: self.random.randint(0, size)
@@ -104,8 +120,19 @@ class Schedule:
             world.advance(6)
             world.settle()
 
+    def _refusal(self, stanza: ElementTree.Element) -> str | None:
+        is_poison = stanza.attrib.get("id") in self.poisonous
+        return self.poison.choice(["policy-violation", "not-well-formed"]) if is_poison else None
+
+    def _poison(self, world: World) -> None:
+        """Have a stranger send a stanza that cannot be read."""
+        if self.poisons_in and self.poison.random() < 0.05:
+            self.met["poison in"] += 1
+            world.server.send(self.poison.choice(POISON))
+
     def _step(self, world: World) -> None:
         random = self.random
+        self._poison(world)
         choice = random.randrange(100)
         if choice < 20:
             self._send(world)
@@ -151,8 +178,13 @@ class Schedule:
         dialog = self.random.choice([DialogRef.room("hikers"), DialogRef.private(others[0])])
         saved = self.random.random() < 0.8
         at = datetime.fromtimestamp(int(self.service.time() + self.skews[me]), timezone.utc)
+        poisonous = self.poisons_out and self.poison.random() < 0.1
+        if poisonous:
+            self.poisonous.add(f"{self.number:024x}")
         submission = world.send(self.number, dialog=dialog, save_to_history=saved, date_sent=at)
         self.sent[me][submission.id] = saved
+        if poisonous:
+            self.met["poison out"] += 1
 
     def _speak(self, world: World) -> None:
         me = world.server.user
@@ -217,7 +249,9 @@ class Schedule:
             world.fails = lambda: False
             if world.server.user in self.link_needed:
                 self._need_link(world)
-        for _ in range(5):
+        for _ in range(
+            5 + 3 * len(self.poisonous)
+        ):  # a message of these costs two links and two look-ups
             self._heal_once()
         failed = any(world.events("recovery_failed") for world in self.worlds)
         if failed or self.random.random() < 0.2:
@@ -277,7 +311,8 @@ class Schedule:
                 found.append(f"message {submission.waiter} was 'sent' and the server never had it")
             if outcome not in ("sent", OutcomeUnknownError) and message_id in handled:
                 found.append(f"message {submission.waiter} failed and the server has it")
-            if self.stays_logged_in and self.sent[me][message_id] and outcome != "sent":
+            wanted = StanzaError if message_id in self.poisonous else "sent"
+            if self.stays_logged_in and self.sent[me][message_id] and outcome != wanted:
                 found.append(f"message {submission.waiter} ended as {outcome}, with time to heal")
         return found
 
@@ -301,7 +336,7 @@ class Schedule:
         delivered = world.server.delivered()
         if len(set(delivered)) != len(delivered):
             found.append(f"'delivered' was said twice: {_numbers(delivered)}")
-        one_session = world.states.count(ChatState.READY) == 1 and world.server.managed
+        one_session = world.server.sessions_begun == 1 and world.server.managed
         if one_session and self.inbound_complete and set(_numbers(delivered)) != set(received):
             found.append("'delivered' was not said of everything")
         return found

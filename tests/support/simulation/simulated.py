@@ -109,7 +109,7 @@ class Server:
         self.forgotten: dict[str, int] = {}
         self.stanzas: list[ElementTree.Element] = []
         self.offline: deque[str] = deque()
-        self.links = self.questions = 0
+        self.links = self.questions = self.sessions_begun = 0
         self._numbers = itertools.count(1)
 
     # --- what tests do and look at ---
@@ -183,6 +183,7 @@ class Server:
     def new_session(self, managed: bool | None = None) -> ServerSession:
         """Begin a session in place of the one before, counted if the client has asked for that."""
         managed = self.managed if managed is None else managed
+        self.sessions_begun += 1
         if self.session is not None:
             self._store(self.session)
             self.sessions.pop(self.session.resume_id or "", None)

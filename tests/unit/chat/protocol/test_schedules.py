@@ -13,6 +13,7 @@ from connectycube.chat.protocol import session as session_module
 from connectycube.chat.protocol.events import CheckStored, Resumable
 from connectycube.chat.protocol.inbound import Inbound
 from connectycube.chat.protocol.outbox import Outbound, Outbox
+from connectycube.chat.protocol.parser import StreamParser
 from connectycube.chat.protocol.recovery import Recovery
 from connectycube.chat.protocol.seen_messages import SeenMessages
 from connectycube.chat.protocol.session import Session
@@ -41,6 +42,7 @@ def test_the_schedules_meet_every_fault_and_every_outcome_of_a_resumption() -> N
             met.update(_met(world))
     assert states == set(ChatState) - {ChatState.IDLE, ChatState.AUTHENTICATION_FAILURE}
     for name in (
+        *("poison in", "poison out"),
         *("cut", "restart", "silence", "out of reach", "duplicate", "lag", "edit", "deletion"),
         *(
             "history failed",
@@ -81,6 +83,25 @@ def _met(world: World) -> Iterable[str]:
 
 
 # --- planted defects ------------------------------------------------------------------------------
+
+
+def broken_stanzas_not_counted(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(StreamParser, "broken", lambda self, reason: None)
+
+
+def suspects_not_sent_alone(patch: pytest.MonkeyPatch) -> None:
+    def suspect(self: Any, error: Any) -> bool:
+        found = original(self, error)
+        for outbound in self._outbox.unacknowledged:
+            outbound.suspect = False
+        return found
+
+    original = Session.suspect
+    patch.setattr(Session, "suspect", suspect)
+
+
+def suspects_never_fail(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(Session, "suspect", lambda self, error: False)
 
 
 def replay_dropped(patch: pytest.MonkeyPatch) -> None:
@@ -302,6 +323,9 @@ DEFECTS: dict[str, Callable[[pytest.MonkeyPatch], None]] = {
     "edited messages taken for new": edited_messages_taken_for_new,
     "window forgets what is needed": window_forgets_what_is_needed,
     "late answers believed": late_answers_believed,
+    "broken stanzas not counted": broken_stanzas_not_counted,
+    "suspects not sent alone": suspects_not_sent_alone,
+    "suspects never believed": suspects_never_fail,
 }
 
 
