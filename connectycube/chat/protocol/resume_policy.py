@@ -1,12 +1,12 @@
 """When the next session must be a new one, because resuming has failed too often. (XEP-0198.)
 
 Some servers close the link without an error when they do not accept our count. Others resume a session and
-answer nothing in it. A network that is cut again and again looks the same.
+answer nothing in it.
 """
 
 from __future__ import annotations
 
-from ...errors import LivenessError, QueueOverflowError, StreamError
+from ...errors import LivenessError, QueueOverflowError, StreamError, StreamProtocolError
 from ...models import ChatState
 from .session import Session
 
@@ -14,9 +14,10 @@ __all__ = ["ResumePolicy"]
 
 # The weights of the failures. A server that resumes the session and then falls silent or ends the stream with
 # an error weighs most: two such links are enough. A link that ends before the session is resumed weighs less,
-# and a link that is cut in the session least.
+# and a link that we end because of a stanza, or of an answer that is late, least. A link that the network cuts
+# in the session has no weight: it says nothing about the session.
 _TOO_MUCH = 8
-_BROKEN, _NOT_RESUMED, _CUT = 4, 2, 1
+_BROKEN, _NOT_RESUMED, _ENDED_BY_US = 4, 2, 1
 _ATTEMPTED = frozenset({ChatState.AUTHENTICATED, ChatState.RESUMED})
 
 
@@ -42,7 +43,12 @@ class ResumePolicy:
         # A server that has sent bytes since the question may just be slow: it sends the missed stanzas first.
         is_silent = isinstance(error, LivenessError) and not session.liveness.has_heard
         is_broken = session.flowing and (is_silent or isinstance(error, StreamError))
-        self._failed += _BROKEN if is_broken else _CUT if session.flowing else _NOT_RESUMED
+        if is_broken:
+            self._failed += _BROKEN
+        elif not session.flowing:
+            self._failed += _NOT_RESUMED
+        elif isinstance(error, StreamProtocolError | LivenessError):
+            self._failed += _ENDED_BY_US
         if self._failed >= _TOO_MUCH:
             session.cannot_resume()
         return is_broken

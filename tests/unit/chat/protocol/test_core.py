@@ -502,20 +502,17 @@ def test_four_links_cut_before_a_resumptions_answer_end_the_session(
     assert world.core.state is (S.RESUMED if cuts < 4 else S.READY)
 
 
-@pytest.mark.parametrize("cuts", [7, 8])
-def test_eight_links_cut_before_the_first_answer_end_a_resumed_session(
-    cuts: int,
-) -> None:
+def test_links_that_the_network_cuts_cost_no_session() -> None:
     world = ready()
     world.cut()
     world.server.answers_questions = False
-    for _ in range(cuts):
+    for _ in range(20):
         reconnect(world)
         assert world.core.state is S.RESUMED
         world.cut()
     world.server.answers_questions = True
     reconnect(world)
-    assert world.core.state is (S.RESUMED if cuts < 8 else S.READY)
+    assert world.core.state is S.RESUMED
 
 
 def test_links_that_end_because_receivers_are_slow_cost_no_session() -> None:
