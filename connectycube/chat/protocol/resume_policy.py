@@ -12,10 +12,10 @@ from .session import Session
 
 __all__ = ["ResumePolicy"]
 
-# The weights of the failures. A server that resumes the session and then falls silent or ends the stream with
-# an error weighs most: two such links are enough. A link that ends before the session is resumed weighs less,
-# and a link that we end because of a stanza, or of an answer that is late, least. A link that the network cuts
-# in the session has no weight: it says nothing about the session.
+# The weights of the failures. A server that resumes the session and then falls silent or ends the stream
+# with an error weighs most: two such links are enough. A link that ends before the session is resumed
+# weighs less, and a link that we end because of a stanza, or of an answer that is late, least. A link that
+# the network cuts in the session has no weight: it says nothing about the session.
 _TOO_MUCH = 8
 _BROKEN, _NOT_RESUMED, _ENDED_BY_US = 4, 2, 1
 _ATTEMPTED = frozenset({ChatState.AUTHENTICATED, ChatState.RESUMED})
