@@ -19,6 +19,7 @@ from connectycube import (
     ConnectyCube,
     DialogRef,
     DialogType,
+    Limits,
     ReconnectPolicy,
     Timeouts,
 )
@@ -41,7 +42,10 @@ OPTIONS: dict[str, Any] = {
         liveness_interval=0.5,
         liveness_answer=2.5,
     ),
+    "limits": Limits(stanza_bytes=20_000, message_bytes=10_000_000),
 }
+TOO_LARGE_TO_READ = 30_000  # characters of a message
+TOO_LARGE_TO_SEND = 1_200_000  # none of the servers takes a stanza of this size
 
 _LOGIN_SECONDS = 30.0  # for the first one, when nothing goes wrong but many log in at once
 

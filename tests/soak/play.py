@@ -7,14 +7,15 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from random import Random
 
 from attrs import define, field
 
+from connectycube import ChatError
 from tests.soak.comparison import Received, Sent, Verdict, compare
 from tests.soak.conversation import GROUP, Conversation, Member, everything
-from tests.soak.places import Place, place
+from tests.soak.places import TOO_LARGE_TO_READ, TOO_LARGE_TO_SEND, Place, place
 from tests.soak.schedule import MEMBERS, SERVER, Schedule, Step
 from tests.support.proxy import FaultProxy
 
@@ -102,6 +103,10 @@ class Player:
         befallen = members if step.member is None else [members[step.member]]
         if step.fault in SERVER:
             end = self._befall_server(step)
+        elif step.fault in POISONS:
+            for member in befallen:
+                POISONS[step.fault](member, members[(member.number + 1) % len(members)])
+            end = _nothing
         elif step.fault in LINKS:
             over = [LINKS[step.fault](member.proxy, step) for member in befallen]
             end = lambda: [one() for one in over]  # noqa: E731
@@ -252,6 +257,22 @@ def _silent(proxy: FaultProxy, step: Step) -> Callable[[], None]:
     proxy.rst()
     return proxy.heal
 
+
+def _poison_in(member: Member, peer: Member) -> None:
+    with suppress(ChatError):
+        peer.chat.send_private(member.id, "x" * TOO_LARGE_TO_READ, timeout=0.0)
+
+
+def _poison_out(member: Member, peer: Member) -> None:
+    with suppress(ChatError):
+        member.chat.send_private(peer.id, "x" * TOO_LARGE_TO_SEND, timeout=0.0)
+
+
+POISONS: dict[str, Callable[[Member, Member], None]] = {
+    "poison_in": _poison_in,
+    "poison_out": _poison_out,
+}
+"""How a member gets a message that is too large, and how it sends one; the other one is its peer."""
 
 LINKS: dict[str, Callable[[FaultProxy, Step], Callable[[], None]]] = {
     "rst": _rst,

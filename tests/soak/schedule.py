@@ -86,6 +86,9 @@ LINK: Mapping[str, Draw] = {
 }
 """What befalls links, in the words of the fault proxy; three cuts come within a second."""
 
+POISON: Mapping[str, Draw] = {"poison_in": _nothing, "poison_out": _nothing}
+"""Messages that are too large: for the member that gets one, and for the server that gets one of a member."""
+
 SERVER: Mapping[str, Draw] = {"pause": _nothing, "kill": _nothing, "stop": _nothing}
 """What befalls the server's process: SIGSTOP, SIGKILL, SIGTERM, until it goes on or is there again."""
 
@@ -116,7 +119,7 @@ UNRESUMABLE: Mapping[str, Draw] = {
 }
 """What it does wrong that only history can make good."""
 
-_DRAWS = {**LINK, **SERVER, **RESUMABLE, **UNRESUMABLE}
+_DRAWS = {**LINK, **POISON, **SERVER, **RESUMABLE, **UNRESUMABLE}
 
 
 def schedule(seed: int, *, seconds: float = SECONDS) -> Schedule:
@@ -125,7 +128,7 @@ def schedule(seed: int, *, seconds: float = SECONDS) -> Schedule:
     turn = seed // len(KINDS)
     befalls_server = turn % 3 == 0
     service = {**RESUMABLE, **UNRESUMABLE} if kind == "emulator" else {}
-    links = (random.choice(sorted(LINK)) for _ in itertools.count())
+    links = (random.choice(sorted({**LINK, **POISON})) for _ in itertools.count())
     steps = [one for step in _track(random, links, seconds) for one in _single(step)]
     if befalls_server:
         # Two are enough, since some servers take seconds to be there again.
