@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 from xml.etree import ElementTree
+from xml.parsers import expat
 
 import pytest
+from hypothesis import assume, given
+from hypothesis import strategies as st
 
 from connectycube.chat.protocol.outbox import Submission
 from connectycube.config import Limits, ReconnectPolicy
@@ -223,6 +226,58 @@ def test_the_ends_of_broken_streams_give_up_a_session_that_goes_nowhere() -> Non
     world.advance(60)
     assert world.states[-1] is S.READY, "a new session, not a resumed one"
     assert world.states.count(S.RESUMED) >= 2
+
+
+PIECES = st.sampled_from(
+    [
+        *(
+            "<",
+            ">",
+            "/",
+            "&",
+            ";",
+            "#",
+            "'",
+            '"',
+            "=",
+            " ",
+            "!",
+            "-",
+            "--",
+            "[",
+            "]]>",
+            "<![CDATA[",
+        ),
+        *("<!--", "-->", "<?", "?>", "<a", "</a>", "<a/>", "xmlns", ":", "\0", "\x0b", "\ufffe"),
+        *("&amp;", "&lt;", "&#0;", "&#x10FFFF;", "<!DOCTYPE x>", "body", "<body>", "</body>"),
+        *("x" * 1500, "<a>" * 9),
+    ]
+)
+
+
+def ends(stanza: str) -> bool:
+    """Whether a stanza is at its end, or broken before it; one that goes on swallows what follows."""
+    parser = expat.ParserCreate()
+    try:
+        parser.Parse(f"<stream>{stanza}", False)
+    except expat.ExpatError:
+        return True
+    try:
+        parser.Parse("</stream>", True)
+    except expat.ExpatError:
+        return False
+    return True
+
+
+@given(st.lists(PIECES, max_size=12), st.sampled_from(["message", "presence", "iq"]))
+def test_no_content_of_a_stanza_costs_more_than_the_stanza(pieces: list[str], name: str) -> None:
+    content = "".join(pieces)
+    assume(f"</{name}" not in content and ends(f"<{name}>{content}</{name}>"))
+    world = ready(limits=LIMITS, reconnect=ReconnectPolicy(max_attempts=1, delay=1.0))
+    for stanza in (text_message(1), f"<{name} {FROM} id='p'>{content}</{name}>", text_message(2)):
+        world.server.send(stanza)
+    world.advance(60)
+    assert world.core.is_ready and world.received == [1, 2]
 
 
 # --- what we send -----------------------------------------------------------------------------------
