@@ -201,6 +201,9 @@ class Driver:
         self._forked = False
         with self._mutex:
             self._wait(lambda: self.core.state is not ChatState.CLOSING, deadline)
+            # The first caller leads: it starts the attempt, and ends it if its own time is up. The others
+            # join it, each until its own deadline, so that one impatient caller does not spoil the login of
+            # another.
             leads = self.is_closed
             if leads:
                 attempt = self._start_attempt(
@@ -266,6 +269,7 @@ class Driver:
         assert self._mutex.locked()
         now = time.monotonic()
         self.core.close(now, now, logs_out=False)
+        # Before the state is routed, whose reason would be that of a logout.
         attempt.set_exception(LoginTimeoutError("the chat login did not finish in time"))
         self._after_command()
 
@@ -303,6 +307,7 @@ class Driver:
         if self._forked:
             return Abandoned
         with self._mutex:
+            # The number of ends and not the state: a receiver may log in again before this caller looks.
             ends = None if self.is_closed else self._ends
             now = time.monotonic()
             self.core.close(now, deadline.at if deadline.at is not None else now)
@@ -374,7 +379,7 @@ class Driver:
             yield
             return
         with self._mutex:
-            core = self.core
+            core = self.core  # the same one at the end, also if the process forks meanwhile
             core.hold_link(time.monotonic())
             self._after_command()
         try:
@@ -562,6 +567,8 @@ class Driver:
 
     def _start_thread(self, saved: SavedState) -> None:
         assert self._mutex.locked()
+        # Before the thread exists: nothing may arrive until the core knows what an earlier process had
+        # handled, and nothing may be sent before the messages that it had left.
         self.core.begin_from(saved.seen, saved.outbox, saved.cursor, time.monotonic())
         self.history_reader.start_at(saved.cursor, saved.service_cursor)
         self._router.unsettled.update(submission.waiter for submission, _ in saved.outbox)
@@ -720,6 +727,8 @@ class Driver:
 
     def _serve(self, link: Link | None, waker: Waker, deadline: float | None, writes: bool) -> None:
         """Wait for the socket, the waker or the deadline; then read and write without waiting."""
+        # Readable also means that TLS has data or an end; the link tells which. Without a link only the
+        # waker and the deadline count.
         timeout = None if deadline is None else max(0.0, deadline - time.monotonic())
         sock = link.sock if link is not None else None
         readable, writable = wait_for(sock, waker, timeout, read=True, write=writes)
@@ -788,6 +797,7 @@ class Driver:
 
     def after_fork_in_child(self) -> None:
         """Release everything shared with the parent, without a byte on the wire."""
+        # No lock is taken here: a thread of the parent may have held it at the fork, and that thread is gone.
         link, waker, handles = self._link, self._waker, self._router.unsettled
         had_connection = self.core.state is not ChatState.IDLE
         self._durability.abandon()

@@ -190,6 +190,7 @@ class OutputRouter:
         """Queue a delivery for the receivers; return whether there was room."""
         change = delivery.event if isinstance(delivery.event, StateChange) else None
         if change is not None:
+            # At once, for the threads in login() and logout(). Receivers get the event later, on a worker.
             self._state_changed(change)
         entry = entries.get(delivery.key) if entries and delivery.key is not None else None
         task = Task(
@@ -212,6 +213,8 @@ class OutputRouter:
         if entry is None or delivery.key is None:
             self._deliver(delivery)
             return
+        # Inside the block each answer of a receiver gets an id that is derived from the message, so that a
+        # run after a crash does not send the answer twice.
         with self._durability.handling(entry, delivery.key):
             done = self._deliver(delivery)
         self._durability.handled(entry, keep=not done)
