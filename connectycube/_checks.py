@@ -10,6 +10,7 @@ from typing import Any
 from .errors import ArgumentTypeError, ArgumentValueError
 
 __all__ = [
+    "MILLISECONDS_FROM",
     "check_bool",
     "check_callable",
     "check_id",
@@ -21,6 +22,9 @@ __all__ = [
     "check_str",
     "check_time",
 ]
+
+MILLISECONDS_FROM = 100_000_000_000
+"""Above this a unix time counts milliseconds: as seconds it is the year 5138."""
 
 _DEEPEST = 32
 
@@ -115,7 +119,7 @@ def check_list(name: str, value: object, items: str, *, empty: bool = True) -> l
 
 
 def check_time(name: str, value: object, whole: Callable[[float], int] | None = None) -> int:
-    """Return unix seconds, given as such or as an aware datetime.
+    """Return unix seconds, given as such, in milliseconds (above 1e11) or as an aware datetime.
 
     The service counts whole seconds. ``whole`` (math.floor, math.ceil) rounds; without it a fraction
     is an error.
@@ -128,6 +132,10 @@ def check_time(name: str, value: object, whole: Callable[[float], int] | None = 
         seconds = value.timestamp()
     elif isinstance(value, (int, float)) and not isinstance(value, bool):
         seconds = check_number(name, value)
+        if seconds > MILLISECONDS_FROM * 1000:
+            raise ArgumentValueError(f"{name} is neither unix seconds nor milliseconds: {value}")
+        if seconds > MILLISECONDS_FROM:
+            seconds /= 1000
     else:
         raise ArgumentTypeError(
             f"{name} must be an aware datetime or unix seconds, not {type(value).__name__}"

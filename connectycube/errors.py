@@ -19,6 +19,7 @@
     │       ├── RateLimitError         429: wait `retry_after` seconds
     │       ├── ServerError            5xx: try later
     │       └── UnexpectedResponseError  the answer is not JSON, cut off, or of another shape
+    │           └── ResponseTooLargeError  the answer is beyond 32 MB: ask for less
     └── ChatError                      the real-time connection
         ├── NotConnectedError          the call needs a connection that is logged in
         │   └── ForkedError            this process is a fork: log in again
@@ -82,6 +83,7 @@ __all__ = [
     "PermissionDeniedError",
     "QueueOverflowError",
     "RateLimitError",
+    "ResponseTooLargeError",
     "SendDeferredError",
     "SendQueueFullError",
     "ServerError",
@@ -204,6 +206,13 @@ class ServerError(ApiResponseError):
 
 class UnexpectedResponseError(ApiResponseError):
     """The answer is not JSON, is cut off, or has another shape than the documentation says."""
+
+
+class ResponseTooLargeError(UnexpectedResponseError):
+    """The answer is larger than the 32 MB that the client reads; a smaller ``limit`` asks for less.
+
+    ``iter`` needs no help: it asks for smaller pages by itself.
+    """
 
 
 # --- chat ---------------------------------------------------------------------------------------

@@ -17,6 +17,8 @@ from typing import Any, TypeVar
 
 import attrs
 
+from .._checks import MILLISECONDS_FROM
+
 __all__ = [
     "EPOCH",
     "as_bool",
@@ -36,7 +38,6 @@ Model = TypeVar("Model")
 Entry = TypeVar("Entry")
 EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 _INTEGER = re.compile(r"-?[0-9]{1,30}")
-_MILLISECONDS_FROM = 100_000_000_000  # as seconds this is the year 5138: it counts milliseconds
 _DIGITS_OF_SECONDS = 11
 
 
@@ -174,7 +175,7 @@ def as_time(value: Any) -> datetime | None:
     try:
         if isinstance(value, str):
             return _moment_of(value)
-        if type(value) is int and 0 <= value <= _MILLISECONDS_FROM:
+        if type(value) is int and 0 <= value <= MILLISECONDS_FROM:
             return _from_seconds(value, timezone.utc)
         return _at_number(as_float(value))
     except (ValueError, OverflowError):
@@ -184,7 +185,7 @@ def as_time(value: Any) -> datetime | None:
 def _at_number(number: float | None) -> datetime | None:
     if number is None:
         return None
-    return EPOCH + timedelta(seconds=number / 1000 if number > _MILLISECONDS_FROM else number)
+    return EPOCH + timedelta(seconds=number / 1000 if number > MILLISECONDS_FROM else number)
 
 
 @functools.lru_cache(1024)

@@ -16,6 +16,7 @@ from ..errors import (
     NotFoundError,
     PermissionDeniedError,
     RateLimitError,
+    ResponseTooLargeError,
     ServerError,
     UnexpectedResponseError,
     ValidationError,
@@ -63,6 +64,7 @@ def check_response(response: Response, secrets: Collection[str] = ()) -> Respons
 
     Raises:
         ApiResponseError: The status is an error; a subclass says which.
+        ResponseTooLargeError: A success is larger than the transport reads.
         UnexpectedResponseError: A success is not JSON or not whole, or the status is a redirect.
         ApiTimeoutError: A success was not whole in time.
     """
@@ -72,6 +74,9 @@ def check_response(response: Response, secrets: Collection[str] = ()) -> Respons
         method, url = _method_and_url(response)
         late = f"{method} {url} answered {response.status}, but not all of it came in time"
         raise ApiTimeoutError(late, method=method, url=url)
+    if response.fault == "too large":
+        received = f"the answer is too large, beyond {response.received:,} bytes: ask for less"
+        raise unexpected(response, received, ResponseTooLargeError)
     if response.fault:
         raise unexpected(response, f"the answer is {response.fault}")
     try:

@@ -12,20 +12,34 @@ from ..errors import ArgumentValueError, NotFoundError
 from ..models import CustomObject, DeleteResult, Message, Page, User
 from ._api import Api
 from ._arguments import check_user_id
-from ._paging import by_id
-from ._query import OPERATORS, QueryField, QuerySchema, check_any_filter
+from ._paging import PAGE_SIZE, Items, PageReader, Row, Span, rows_of
+from ._query import (
+    OPERATORS,
+    QueryField,
+    QuerySchema,
+    check_any_filter,
+    check_text_filter,
+    check_time_filter,
+)
 from ._response import read_count, read_object, read_page, unexpected
 
 __all__ = ["CustomObjects"]
 
 _PATH = ("data",)
 _NAME = re.compile(r"[A-Za-z_][\w.-]*", re.ASCII)
-_PAGE = 100
 _OPERATORS = {**OPERATORS, "or": "or"}
 
 
 def _field(wire: str) -> QueryField:
     return QueryField(wire, check_any_filter, tuple(_OPERATORS))
+
+
+def _check_moment(name: str, value: object, operator: str) -> str | int:
+    return (
+        check_text_filter(name, value, operator)
+        if isinstance(value, str)
+        else check_time_filter(name, value, operator)
+    )
 
 
 def _field_of_application(argument: str, name: str) -> QueryField:
@@ -35,10 +49,15 @@ def _field_of_application(argument: str, name: str) -> QueryField:
 
 
 CUSTOM_OBJECTS = QuerySchema(
-    fields={"id": _field("_id"), "parent_id": _field("_parent_id")},
+    fields={
+        "id": _field("_id"),
+        "parent_id": _field("_parent_id"),
+        "created_at": QueryField("created_at", _check_moment, tuple(_OPERATORS)),
+        "updated_at": QueryField("updated_at", _check_moment, tuple(_OPERATORS)),
+    },
     open_field=_field_of_application,
     operators=_OPERATORS,
-    most=_PAGE,
+    most=PAGE_SIZE,
 )
 
 
@@ -189,8 +208,8 @@ class CustomObjects:
     ) -> Iterator[CustomObject]:
         """Yield all records that match, the oldest first, each once; pages are requested as they are needed.
 
-        Records that are created meanwhile come at the end. If records are deleted meanwhile, as many others
-        may be left out, because the service counts from the beginning.
+        Records that are created meanwhile come at the end. Others may be deleted: pages overlap, so none of
+        the rest is left out. After an error, the next step asks for the page again.
 
         Args:
             class_name: The name of the class.
@@ -205,14 +224,15 @@ class CustomObjects:
             ArgumentValueError: A look-up has a wrong value; raised at once.
             ApiError: A call failed; raised while iterating.
         """
-        _class(class_name)  # raise for wrong arguments now, not at the first step
+        path = _class(class_name)  # raise for wrong arguments now, not at the first step
         CUSTOM_OBJECTS.query(lookups)
 
-        def fetch(position: int) -> Page[CustomObject]:
-            place: dict[str, Any] = {"skip": position, "limit": _PAGE, "sort": "id"}
-            return self.list(class_name, timeout=timeout, **place, **lookups)
+        def fetch(span: Span) -> Page[Row[CustomObject]]:
+            place: dict[str, Any] = {"skip": span.position, "limit": span.limit, "sort": "id"}
+            page = self.list(class_name, timeout=timeout, **place, **lookups)
+            return rows_of(page, lambda record: record.id)
 
-        return by_id(fetch, lambda record: record.id)
+        return Items([PageReader(fetch, PAGE_SIZE, url=self._api.url(path))])
 
     def count(self, class_name: str, *, timeout: float | None = None, **lookups: Any) -> int:
         """Return how many records match. (Server API: Retrieve records within a class.)

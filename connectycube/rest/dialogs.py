@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import builtins
-import itertools
-from collections.abc import Iterable, Iterator, Mapping
+import time
+from collections.abc import Hashable, Iterable, Iterator, Mapping
 from datetime import datetime
 from typing import Any, NoReturn
 
@@ -13,7 +13,7 @@ from attrs import evolve
 from .._checks import check_bool, check_json_object, check_str
 from ..errors import ArgumentTypeError, ArgumentValueError
 from ..models import DeleteResult, Dialog, DialogRef, DialogType, Message, Page, User
-from ..models._json import as_bool
+from ..models._json import as_bool, as_int
 from ._api import Api
 from ._arguments import (
     check_dialog,
@@ -23,7 +23,7 @@ from ._arguments import (
     check_user_id,
 )
 from ._deletion import delete
-from ._paging import PAGE_SIZE, check_page_size, iterate_pages
+from ._paging import PAGE_SIZE, Items, PageReader, Row, Span, check_page_size, rows_of
 from ._query import (
     QueryField,
     QuerySchema,
@@ -50,6 +50,9 @@ DIALOGS = QuerySchema(
     nested=("extensions",),
     sortable=("last_message_date_sent",),
 )
+
+_SENT_SINCE = ("last_message_date_sent__gte", "last_message_date_sent__gt")
+_WRONG_CLOCKS = 86_400.0  # seconds: a sender's clock in a wrong time zone is off by less than a day
 
 SomeUsers = int | User | Iterable[int | User]
 SomeMessages = str | Message | Iterable[str | Message]
@@ -222,13 +225,14 @@ class Dialogs:
     ) -> Iterator[Dialog]:
         """Yield all dialogs that match, each once; pages are requested as they are needed.
 
-        Positions in the list move while others write. So each page overlaps the one before by up to ten
-        dialogs, known ids are left out, and at the end the front is read again for dialogs that have moved
-        there. (Server API: Retrieve chat dialogs.)
+        Others may write meanwhile. Pages overlap, so no dialog is left out because others were created,
+        deleted or moved in front of it. At the end the dialogs that had a message meanwhile are asked for
+        once more, as they may have moved past the page that was read. After an error, the next step asks for
+        the page again. (Server API: Retrieve chat dialogs.)
 
         Args:
             sort: "-last_message_date_sent" for the newest first, or "last_message_date_sent".
-            page_size: The number of dialogs on a page, 2 to 100.
+            page_size: The number of dialogs on a page, 1 to 100.
             timeout: Seconds for each page; by default those of ``Config.timeouts``.
             lookups: Fields with Django's words, as for :meth:`list`.
 
@@ -241,43 +245,79 @@ class Dialogs:
             ArgumentValueError: An argument has a wrong value; raised at once.
             ApiError: A call failed; raised while iterating.
         """
-        query = DIALOGS.query(lookups, limit=check_page_size(page_size), sort=sort)
+        check_page_size(page_size)
+        DIALOGS.query(lookups, sort=check_str("sort", sort))
+        return Items(self._readers(lookups, sort, page_size, timeout))
 
-        def fetch(position: int) -> Page[Dialog]:
-            pairs = [*query, ("skip", position)] if position else query
-            return read_page(self._api.call("GET", _PATH, query=pairs, timeout=timeout), self._read)
+    def _readers(
+        self, lookups: Mapping[str, Any], sort: str, page_size: int, timeout: float | None
+    ) -> Iterator[PageReader[Dialog]]:
+        """Make the reader of the list and, if it took more than one request, of what has moved meanwhile."""
+        began = time.monotonic()
+        dialogs = self._reader(lookups, sort, page_size, timeout)
+        yield dialogs
+        if dialogs.requests == 1:
+            return
+        # A new message moves a dialog to the newest ones. Sorted in ascending order, that is behind
+        # everything that is still to be read.
+        now = self._api.service_time()
+        moved = dict(lookups)
+        bound = next((name for name in _SENT_SINCE if name not in lookups), None)
+        if now is not None and bound is not None:
+            moved[bound] = max(0, now - (time.monotonic() - began) - _WRONG_CLOCKS)
+        yield self._reader(moved, "last_message_date_sent", page_size, timeout, dialogs.known)
 
-        return iterate_pages(fetch, lambda dialog: dialog.id, page_size)
+    def _reader(
+        self,
+        lookups: Mapping[str, Any],
+        sort: str,
+        page_size: int,
+        timeout: float | None,
+        known: Iterable[Hashable] = (),
+    ) -> PageReader[Dialog]:
+        def fetch(span: Span) -> Page[Row[Dialog]]:
+            skip = span.position or None
+            query = DIALOGS.query(lookups, limit=span.limit, skip=skip, sort=sort)
+            return read_page(self._api.call("GET", _PATH, query=query, timeout=timeout), self._row)
+
+        return PageReader(fetch, page_size, url=self._api.url(_PATH), known=known)
+
+    def _row(self, data: dict[str, Any]) -> Row[Dialog]:
+        dialog = self._read(data)
+        return dialog.id, as_int(data.get("last_message_date_sent")), dialog
 
     def changed(self, since: datetime) -> Iterator[DialogRef]:
-        """Yield the dialogs that have a newer message, or have changed, since a moment; each once.
+        """Return an iterator of the dialogs that have a newer message, or have changed, since a moment.
 
-        ``last_message_date_sent`` is by the senders' clocks, which may be wrong; ``updated_at`` is by the
-        service's. Both are asked for, because the documentation does not say that a message changes
-        ``updated_at``.
+        Each comes once. ``last_message_date_sent`` is by the senders' clocks, which may be wrong;
+        ``updated_at`` is by the service's. Both are asked for, because the documentation does not say that a
+        message changes ``updated_at``. After an error, the next step asks for the page again.
 
         Args:
             since: The moment, an aware datetime.
 
-        Yields:
+        Returns:
             References to the dialogs.
 
         Raises:
             ApiError: A call failed; raised while iterating.
         """
-        seen = set()
-        for dialog in itertools.chain(self._with_messages(since), self.iter(updated_at__gte=since)):
-            if dialog.id not in seen:
-                seen.add(dialog.id)
-                yield DialogRef(id=dialog.id, type=dialog.type, peer_id=dialog.peer_id)
+        # Ascending: a dialog with a new message then moves behind what is still to be read.
+        sort = "last_message_date_sent"
+        seen: set[str | None] = set()
 
-    def _with_messages(self, since: datetime) -> Iterator[Dialog]:
-        for dialog in self.iter():
-            sent = dialog.last_message_date_sent
-            if sent is not None and sent < since:
-                return
-            if sent is not None:
-                yield dialog
+        def with_messages(page: tuple[Dialog, ...]) -> tuple[DialogRef, ...]:
+            # The service compares numbers: a date in milliseconds is beyond all dates in seconds.
+            recent = [dialog for dialog in page if _was_sent_since(dialog, since)]
+            seen.update(dialog.id for dialog in recent)
+            return tuple(map(_reference, recent))
+
+        def others(page: tuple[Dialog, ...]) -> tuple[DialogRef, ...]:
+            return tuple(_reference(dialog) for dialog in page if dialog.id not in seen)
+
+        sent = self._reader({_SENT_SINCE[0]: since}, sort, PAGE_SIZE, None)
+        updated = self._reader({"updated_at__gte": since}, sort, PAGE_SIZE, None)
+        return Items([map(with_messages, sent), map(others, updated)])
 
     def count(self, *, timeout: float | None = None, **lookups: Any) -> int:
         """Return how many dialogs match. (Server API: Retrieve chat dialogs.)
@@ -537,12 +577,12 @@ class Dialogs:
     ) -> Iterator[User]:
         """Yield all occupants of a dialog, each once; pages are requested as they are needed.
 
-        Pages overlap, because positions in the list move while others subscribe. (Server API: Retrieve
-        public dialog occupants.)
+        Pages overlap, so nobody is left out because others subscribe or leave meanwhile. After an error, the
+        next step asks for the page again. (Server API: Retrieve public dialog occupants.)
 
         Args:
             dialog: The dialog.
-            page_size: The number of users on a page, 2 to 100.
+            page_size: The number of users on a page, 1 to 100.
             timeout: Seconds for each page; by default those of ``Config.timeouts``.
 
         Yields:
@@ -554,12 +594,14 @@ class Dialogs:
             ApiError: A call failed; raised while iterating.
         """
         dialog_id = check_dialog_id("dialog", dialog)
-        limit = check_page_size(page_size)
 
-        def fetch(position: int) -> Page[User]:
-            return self.occupants(dialog_id, limit=limit, skip=position or None, timeout=timeout)
+        def fetch(span: Span) -> Page[Row[User]]:
+            skip = span.position or None
+            page = self.occupants(dialog_id, limit=span.limit, skip=skip, timeout=timeout)
+            return rows_of(page, lambda user: user.id)
 
-        return iterate_pages(fetch, lambda user: user.id, limit)
+        url = self._api.url((*_PATH, dialog_id, "occupants"))
+        return Items([PageReader(fetch, check_page_size(page_size), url=url)])
 
     # --- notifications --------------------------------------------------------------------------
 
@@ -641,6 +683,15 @@ class Dialogs:
 
 
 _OCCUPANTS = QuerySchema()
+
+
+def _reference(dialog: DialogRef) -> DialogRef:
+    return DialogRef(id=dialog.id, type=dialog.type, peer_id=dialog.peer_id)
+
+
+def _was_sent_since(dialog: Dialog, since: datetime) -> bool:
+    sent = dialog.last_message_date_sent
+    return sent is not None and sent >= since
 
 
 def _own_id(name: str, value: object) -> str:

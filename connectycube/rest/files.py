@@ -17,6 +17,7 @@ from ..errors import ApiError, ArgumentTypeError, ArgumentValueError
 from ..models import File, Page
 from ._api import Api
 from ._http import CallDeadline, Response
+from ._paging import PAGE_SIZE, Items, PageReader, Row, Span, rows_of
 from ._response import read_object, read_page, unexpected
 from ._transfers import FileWriter, Form, MemoryWriter, PathWriter, Progress, opened
 
@@ -25,7 +26,6 @@ __all__ = ["Files"]
 _PATH = ("blobs",)
 _MOST_BYTES = 104_857_600
 _LONGEST_NAME = 100
-_PAGE = 100
 _CLEAN_UP_SECONDS = 10.0
 _UNKNOWN_TYPE = "application/octet-stream"
 _MIME_TYPE = re.compile(r"[\w!#$&^.+-]+/[\w!#$&^.+-]+( ?;[ \w!#$&^.+=\"-]+)*", re.ASCII)
@@ -157,14 +157,14 @@ class Files:
         if page is not None:
             query.append(("page", check_int("page", page, least=1)))
         if per_page is not None:
-            query.append(("per_page", check_int("per_page", per_page, least=1, most=_PAGE)))
+            query.append(("per_page", check_int("per_page", per_page, least=1, most=PAGE_SIZE)))
         return read_page(self._api.call("GET", _PATH, query=query, timeout=timeout), File.from_json)
 
     def iter(self, *, timeout: float | None = None) -> Iterator[File]:
         """Yield all files of the user, each once; pages are requested as they are needed.
 
-        If files are deleted meanwhile, as many others may be left out, because the service counts pages from
-        the beginning.
+        Files may be added and deleted meanwhile: pages overlap, so none of the rest is left out. After an
+        error, the next step asks for the page again.
 
         Args:
             timeout: Seconds for each page; by default those of ``Config.timeouts``.
@@ -175,17 +175,19 @@ class Files:
         Raises:
             ApiError: A call failed; raised while iterating.
         """
-        number, seen = 1, set()
-        before: list[int | None] = []
-        while page := self.list(page=number, per_page=_PAGE, timeout=timeout):
-            ids = [file.id for file in page]
-            if ids == before:  # the same again, whatever page is asked for
-                return
-            for file in page:
-                if file.id not in seen:
-                    seen.add(file.id)
-                    yield file
-            number, before = number + 1, ids
+
+        def fetch(span: Span) -> Page[Row[File]]:
+            number, per_page = _page_with(span)
+            page = self.list(page=number, per_page=per_page, timeout=timeout)
+            begin = (number - 1) * per_page if page.skip is None else page.skip
+            before = max(0, span.position - begin)
+            limit = per_page if page.limit is None and len(page) == per_page else page.limit
+            behind = evolve(
+                page, items=page.items[before:], limit=None if limit is None else limit - before
+            )
+            return rows_of(behind, lambda file: file.id)
+
+        return Items([PageReader(fetch, PAGE_SIZE, url=self._api.url(_PATH))])
 
     def update(
         self,
@@ -366,6 +368,18 @@ class Files:
         if file.id is None or file.id < 1:
             raise unexpected(response, "there is no file in it")
         return file
+
+
+def _page_with(span: Span) -> tuple[int, int]:
+    """Return number and size of the page that reaches furthest behind a position and holds it.
+
+    The service counts in whole pages, so a page that overlaps the one before has another size: behind 100
+    files, page 2 of 99 begins with the last of them.
+    """
+    size = max(
+        range(1, span.limit + 1), key=lambda size: (span.position // size * size + size, size)
+    )
+    return span.position // size + 1, size
 
 
 def _record(file: object) -> tuple[str, ...]:

@@ -8,9 +8,9 @@ import re
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from functools import partial
-from typing import Any
+from typing import Any, Literal
 
-from attrs import evolve
+from attrs import evolve, frozen
 
 from .._checks import check_bool, check_id, check_json_object, check_list, check_str
 from ..errors import ArgumentTypeError, ArgumentValueError
@@ -25,7 +25,7 @@ from ..models import (
     UnreadCount,
     User,
 )
-from ..models._json import as_ints, as_string, reader_of
+from ..models._json import as_int, as_ints, as_string, reader_of
 from ._api import Api, Query
 from ._arguments import (
     check_dialog,
@@ -36,7 +36,7 @@ from ._arguments import (
 )
 from ._deletion import delete
 from ._http import CallDeadline
-from ._paging import PAGE_SIZE, check_page_size, messages_by_time
+from ._paging import PAGE_SIZE, Items, PageReader, Row, Span, check_page_size
 from ._query import (
     Pairs,
     QueryField,
@@ -168,15 +168,17 @@ class Messages:
         """Yield all messages that match, each once; pages are requested as they are needed.
 
         Others may write and delete meanwhile. So each page begins at the ``date_sent`` at which the last one
-        ended, and ids that were yielded before are left out. Only a message is missed that is stored later,
-        with a date before that of the message yielded last. Messages that are sent meanwhile come at the
-        end; with "-date_sent" they are not yielded. (Server API: Retrieve messages.)
+        ended, and messages that were yielded before are left out by their ids, which are kept until the end.
+        Only a message is missed that is stored later, with a date before that of the message yielded last.
+        Messages that are sent meanwhile come at the end; with "-date_sent" they are not yielded. A page that
+        is larger than the client reads is asked for in halves. After an error, the next step asks for the
+        page again. (Server API: Retrieve messages.)
 
         Args:
             dialog: The dialog.
             mark_as_read: False leaves the messages unread.
             sort: "date_sent", or "-date_sent" for the newest first.
-            page_size: The number of messages on a page, 2 to 100.
+            page_size: The number of messages on a page, 1 to 100.
             timeout: Seconds for each page; by default those of ``Config.timeouts``.
             lookups: Fields with Django's words, as for :meth:`list`.
 
@@ -189,20 +191,17 @@ class Messages:
             ArgumentValueError: An argument has a wrong value; raised at once.
             ApiError: A call failed; raised while iterating.
         """
-        place = _reference(check_dialog("dialog", dialog))
-        start = _history(dialog, mark_as_read)
-        limit = check_page_size(page_size)
-        MESSAGES.query(lookups, sort=check_str("sort", sort))
-        bound = "date_sent__lte" if sort.startswith("-") else "date_sent__gte"
-
-        def fetch(second: int | None, position: int) -> Page[Message]:
-            wanted = dict(lookups)
-            if second is not None and "date_sent" not in lookups:
-                wanted[bound] = second
-            query = MESSAGES.query(wanted, limit=limit, skip=position or None, sort=sort)
-            return self._page(place, [*start, *query], timeout)
-
-        return messages_by_time(fetch, limit)
+        history = _History(
+            api=self._api,
+            dialog=_reference(check_dialog("dialog", dialog)),
+            start=_history(dialog, mark_as_read),
+            sort=check_str("sort", sort),
+            page_size=check_page_size(page_size),
+            timeout=timeout,
+            lookups=lookups,
+        )
+        MESSAGES.query(lookups, sort=sort)
+        return Items(history.readers())
 
     def count(
         self,
@@ -585,7 +584,7 @@ class Messages:
         return found
 
     def changed(self, dialog: DialogRef, since: datetime) -> Iterator[Sequence[Message]]:
-        """Yield pages of the messages of a dialog that were created or changed since a moment.
+        """Return an iterator of pages of a dialog's messages that were created or changed since a moment.
 
         The moment is by the service's clock. The messages are sorted by ``date_sent``, and none is marked as
         read. Pages are requested as they are needed. (Server API: Retrieve messages.)
@@ -594,15 +593,19 @@ class Messages:
             dialog: The dialog.
             since: The moment, an aware datetime.
 
-        Yields:
-            Pages of messages.
+        Returns:
+            Pages of messages. After an error, the next step asks for the page again.
 
         Raises:
             ApiError: A call failed; raised while iterating.
         """
-        messages = self.iter(dialog, mark_as_read=False, updated_at__gte=since)
-        while page := tuple(itertools.islice(messages, PAGE_SIZE)):
-            yield page
+        history = _History(
+            api=self._api,
+            dialog=dialog,
+            start=_history(dialog, False),
+            lookups={"updated_at__gte": since},
+        )
+        return history.reader()
 
     def _page(self, dialog: object, query: Query, timeout: float | None) -> Page[Message]:
         response = self._api.call("GET", _PATH, query=query, timeout=timeout)
@@ -621,6 +624,61 @@ class Messages:
         return {
             message.id for message in read_page(response, Message.from_json) if message.id
         } & set(ids)
+
+
+@frozen(kw_only=True)
+class _History:
+    """The messages of a dialog that match, as one list; ``start`` begins each query."""
+
+    api: Api
+    dialog: DialogRef
+    start: Pairs
+    lookups: Mapping[str, Any]
+    sort: str = "date_sent"
+    page_size: int = PAGE_SIZE
+    timeout: float | None = None
+
+    def readers(self) -> Iterator[PageReader[Message]]:
+        """Make the reader of the list and, if they may be missing in it, of the messages without a date."""
+        messages = self.reader()
+        yield messages
+        if self.sort.startswith("-") and messages.requests > 1:
+            # They are behind all dates, and where a page begins at a date they are left out. Sorted in
+            # ascending order they come first.
+            url = self.api.url(_PATH)
+            yield PageReader(self._fetch_undated, self.page_size, url=url, known=messages.known)
+
+    def reader(self) -> PageReader[Message]:
+        windows: Literal["asc", "desc"] = "desc" if self.sort.startswith("-") else "asc"
+        url = self.api.url(_PATH)
+        return PageReader(self._fetch, self.page_size, url=url, windows=windows)
+
+    def _fetch(self, span: Span) -> Page[Row[Message]]:
+        return self._page(span, self.sort)
+
+    def _fetch_undated(self, span: Span) -> Page[Row[Message]]:
+        page = self._page(span, "date_sent")
+        rows = itertools.takewhile(lambda row: row[2].date_sent is None, page)
+        return evolve(page, items=tuple(rows), limit=span.limit)
+
+    def _page(self, span: Span, sort: str) -> Page[Row[Message]]:
+        bound = "lte" if sort.startswith("-") else "gte"
+        lookups: Mapping[str, Any] = self.lookups
+        window: Pairs = []
+        if span.start is not None and "date_sent" not in lookups:
+            # The date as the service wrote it: seconds for the one message, milliseconds for the next.
+            lookups = {
+                name: value for name, value in lookups.items() if name != f"date_sent__{bound}"
+            }
+            window = [(f"date_sent[{bound}]", span.start)]
+        query = MESSAGES.query(lookups, limit=span.limit, skip=span.position or None, sort=sort)
+        query = [*self.start, *window, *query]
+        response = self.api.call("GET", _PATH, query=query, timeout=self.timeout)
+        return read_page(response, self._row)
+
+    def _row(self, data: dict[str, Any]) -> Row[Message]:
+        message = _read(data, dialog=self.dialog)
+        return message.id, as_int(data.get("date_sent")), message
 
 
 _read = reader_of(Message, "custom")

@@ -10,7 +10,7 @@ from ..errors import ArgumentTypeError, ArgumentValueError
 from ..models import Page, User
 from ._api import Api
 from ._arguments import check_user_id
-from ._paging import by_id
+from ._paging import PAGE_SIZE, Items, PageReader, Row, Span, rows_of
 from ._query import (
     OPERATORS,
     QueryField,
@@ -29,8 +29,6 @@ __all__ = ["USERS", "UserKey", "Users"]
 
 _PATH = ("users",)
 _V2 = ("users", "v2")
-_PAGE = 100
-
 
 _TEXT = ("in", "nin", "startswith")
 _TIME = ("gt", "gte", "lt", "lte")
@@ -56,7 +54,7 @@ USERS = QuerySchema(
     operators={**OPERATORS, "startswith": "start_with"},
     is_list_repeated=True,
     skip_name="offset",
-    most=_PAGE,
+    most=PAGE_SIZE,
 )
 
 
@@ -355,8 +353,8 @@ class Users:
     def iter(self, *, timeout: float | None = None, **lookups: Any) -> Iterator[User]:
         """Yield all users that match, sorted by id, each once; pages are requested as they are needed.
 
-        Users who sign up meanwhile come at the end. If users are deleted meanwhile, as many others may be
-        left out, because the service counts from the beginning.
+        Users who sign up meanwhile come at the end. Others may be deleted: pages overlap, so none of the rest
+        is left out. After an error, the next step asks for the page again.
 
         Args:
             timeout: Seconds for each page; by default those of ``Config.timeouts``.
@@ -372,11 +370,11 @@ class Users:
         """
         USERS.query(lookups)  # raise for wrong arguments now, not at the first step
 
-        def fetch(position: int) -> Page[User]:
-            place: dict[str, Any] = {"skip": position, "limit": _PAGE, "sort": "id"}
-            return self.list(timeout=timeout, **place, **lookups)
+        def fetch(span: Span) -> Page[Row[User]]:
+            place: dict[str, Any] = {"skip": span.position, "limit": span.limit, "sort": "id"}
+            return rows_of(self.list(timeout=timeout, **place, **lookups), lambda user: user.id)
 
-        return by_id(fetch, lambda user: user.id)
+        return Items([PageReader(fetch, PAGE_SIZE, url=self._api.url(_V2))])
 
 
 def _fields(

@@ -12,6 +12,7 @@ from connectycube.errors import (
     NotFoundError,
     PermissionDeniedError,
     RateLimitError,
+    ResponseTooLargeError,
     ServerError,
     UnexpectedResponseError,
     ValidationError,
@@ -171,10 +172,12 @@ def test_an_empty_success_is_no_data(status, body):
     assert answered(status, body).json() is None
 
 
-@pytest.mark.parametrize("fault", ["cut off", "too large"])
-def test_a_success_that_is_not_whole_is_unexpected(fault):
+@pytest.mark.parametrize(
+    ("fault", "kind"), [("cut off", UnexpectedResponseError), ("too large", ResponseTooLargeError)]
+)
+def test_a_success_that_is_not_whole_is_unexpected(fault, kind):
     error = refused(200, b'{"a": 1}', fault=fault)
-    assert type(error) is UnexpectedResponseError
+    assert type(error) is kind and isinstance(error, UnexpectedResponseError)
     assert fault in str(error)
 
 

@@ -94,6 +94,16 @@ def test_many_dialogs_are_read_to_the_end_once_each(ana, bob):
     assert ana.dialogs.count(name__contains="g1") == 11
 
 
+def test_dialogs_that_go_while_they_are_read_hide_no_other(ana, bob):
+    made = [ana.dialogs.create_group(f"g{number}", [bob.user]).id for number in range(60)]
+    found = []
+    for dialog in ana.dialogs.iter(page_size=20):
+        found.append(dialog.id)
+        if len(found) == 20 + 19:
+            ana.dialogs.delete(found[:10], force=True)
+    assert sorted(found) == sorted(made)
+
+
 def test_a_public_dialog_is_subscribed_to_and_left(ana, bob, eve):
     news = ana.dialogs.create_public("News", description="daily")
     assert bob.dialogs.subscribe(news).id == news.id

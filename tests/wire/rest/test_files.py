@@ -531,11 +531,19 @@ def test_files_are_listed_by_pages(cube, server):
     assert server.requests[0].query == [("page", "2"), ("per_page", "10")]
 
 
-def test_iter_goes_on_until_a_page_is_empty_and_repeats_nothing(cube, server):
-    pages = [[1, 2], [2, 3], []]
-    server.play(*(answer(200, {"items": [{"blob": {"id": n}} for n in page]}) for page in pages))
-    assert [file.id for file in cube.files.iter()] == [1, 2, 3]
-    assert [dict(request.query)["page"] for request in server.requests] == ["1", "2", "3"]
+def test_iter_asks_for_pages_of_sizes_that_overlap(cube, server):
+    def respond(request):
+        query = dict(request.query)
+        size, page = int(query["per_page"]), int(query["page"])
+        numbers = range(250)[size * (page - 1) : size * page]
+        return answer(200, {"items": [{"blob": {"id": number}} for number in numbers]})
+
+    server.respond(respond)
+    assert [file.id for file in cube.files.iter()] == list(range(250))
+    queries = [dict(request.query) for request in server.requests]
+    pages = [(int(query["page"]), int(query["per_page"])) for query in queries]
+    assert pages[:3] == [(1, 100), (2, 95), (3, 92)]
+    assert len(pages) <= 4
 
 
 def test_iter_ends_where_the_service_gives_the_same_page_for_ever(cube, server):

@@ -354,7 +354,10 @@ def test_iter_gives_every_message_once_in_order(cube, server, sort):
     bound = "date_sent[lte]" if sort.startswith("-") else "date_sent[gte]"
     queries = [dict(request.query) for request in server.requests]
     assert bound not in queries[0]
-    assert all(bound in query for query in queries[1:])
+    rest = (
+        queries[1:-1] if sort.startswith("-") else queries[1:]
+    )  # the last one asks for the undated
+    assert all(bound in query for query in rest)
     assert max(int(query.get("skip", 0)) for query in queries) < 30, "within one second only"
     assert {query["mark_as_read"] for query in queries} == {"0"}
 
@@ -369,7 +372,7 @@ def test_iter_keeps_to_the_look_ups(cube, server):
 @pytest.mark.parametrize(
     ("arguments", "name"),
     [
-        ({"page_size": 1}, "page_size"),
+        ({"page_size": 0}, "page_size"),
         ({"page_size": 101}, "page_size"),
         ({"sort": None}, "sort"),
         ({"sort": "body"}, "sort"),
