@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable
 from datetime import datetime
+from functools import partial
 from types import TracebackType
 from typing import TYPE_CHECKING
 
@@ -420,16 +421,16 @@ class ConnectyCube:
         """Return the functions with which the chat reads history."""
         from .chat import History
 
+        # The chat repeats the requests for a gap itself: the end of its session must end the waits.
+        api = self._api.without_retries()
+        dialogs = Dialogs(api)
         return History(
             stored_ids=self._stored_ids,
-            service_time=self._api.service_time,
-            ask_time=self._ask_time,
-            changed_dialogs=self._dialogs.changed,
-            messages=self._messages.changed,
+            service_time=api.service_time,
+            ask_time=partial(dialogs.list, limit=1),
+            changed_dialogs=dialogs.changed,
+            messages=Messages(api).changed,
         )
-
-    def _ask_time(self) -> None:
-        self._dialogs.list(limit=1)
 
     def _stored_ids(self, dialog: DialogRef, ids: Collection[str]) -> set[str]:
         """Return those of the message ids that the dialog's history holds."""

@@ -101,6 +101,7 @@ class Chat:
     ``system_message_received`` (:class:`SystemMessage`), ``occupant_joined`` and ``occupant_left``
     (:class:`Occupant`), ``room_left`` (:class:`RoomLeft`), ``last_activity_changed``
     (:class:`LastActivity`), ``recovery_failed`` (:class:`RecoveryFailure`),
+    ``recovery_finished`` (:class:`RecoveryFinished`),
     ``stanza_refused`` (:class:`RefusedStanza`),
     ``contact_requested``, ``contact_confirmed``, ``contact_rejected`` and
     ``contact_cancelled`` (:class:`ContactEvent`), ``contact_list_changed`` (:class:`ContactListItem`),
@@ -134,6 +135,7 @@ class Chat:
         self.reaction_changed = Signal("reaction_changed", "A user reacted to a message.")
         self.stanza_refused = Signal("stanza_refused", "A stanza of the server was not read.")
         self.recovery_failed = Signal("recovery_failed", "History could not be read after a gap.")
+        self.recovery_finished = Signal("recovery_finished", "All messages of a gap have come.")
         self.typing_started = Signal("typing_started", "A user started typing.")
         self.typing_stopped = Signal("typing_stopped", "A user stopped typing.")
         self.system_message_received = Signal("system_message_received", "A signal to programs.")

@@ -554,6 +554,7 @@ class Driver:
 
     def _note_state(self, change: StateChange) -> None:
         assert self._mutex.locked()
+        self.history_reader.wake()  # its questions may be those of an earlier session
         if change.state is ChatState.CLOSED:
             self._ends += 1
             self.close_waiters.tell(change.reason)

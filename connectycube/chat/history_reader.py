@@ -1,24 +1,40 @@
 """Reads history for the core: which doubtful messages had arrived, and the messages in a gap.
 
-Each question of the core gets a short-lived thread, which asks over REST without a lock of the chat.
+Each question of the core gets a thread, which asks over REST without a lock of the chat. It ends with its
+answer, or when the core no longer wants it. After an outage REST often fails for longer than the chat, so
+reading a gap is repeated, with back-off, as long as the core waits for it.
 """
 
 from __future__ import annotations
 
 import logging
 import math
+import random
 import threading
 import time
-from collections import defaultdict
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections import defaultdict, deque
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from datetime import datetime, timezone
 from functools import partial
+from typing import TypeVar
 
-from attrs import frozen
+from attrs import define, frozen
 
+from .._backoff import delay_before
 from .._deadline import Deadline
 from ..config import Config
-from ..errors import ChatError
+from ..errors import (
+    ApiAuthenticationError,
+    ApiConnectError,
+    ApiError,
+    ApiNetworkError,
+    ApiResponseError,
+    ChatError,
+    RateLimitError,
+    ResponseTooLargeError,
+    ServerError,
+    UnexpectedResponseError,
+)
 from ..models import DialogRef, Message
 from .dispatcher import Dispatcher
 from .protocol.core import Core
@@ -28,11 +44,7 @@ __all__ = ["History", "HistoryReader"]
 
 logger = logging.getLogger("connectycube.chat")
 
-_MOST_FAILURES = 3
-"""After so many failed dialogs in a row history counts as out of reach.
-
-Otherwise the live events of all other dialogs would wait until each of these has failed, too.
-"""
+Result = TypeVar("Result")
 
 
 @frozen(kw_only=True)
@@ -43,12 +55,15 @@ class History:
     """Return which of these message ids a dialog holds."""
     service_time: Callable[[], float | None]
     """Return unix seconds by the service's clock, None before its first answer; sends no request."""
-    ask_time: Callable[[], None]
+    ask_time: Callable[[], object]
     """Send the service any request, so that its time is known."""
     changed_dialogs: Callable[[datetime], Iterator[DialogRef]]
-    """Yield, once each, the dialogs with changes or messages since a moment by the service's clock."""
+    """Return an iterator of the dialogs with changes or messages since a moment by the service's clock.
+
+    Each comes once. This iterator and the next one go on after an ApiError: the next step asks again.
+    """
     messages: Callable[[DialogRef, datetime], Iterator[Sequence[Message]]]
-    """Yield pages of a dialog's new or changed messages since then, by ``date_sent``; mark none as read."""
+    """Return an iterator of pages of a dialog's new or changed messages since then; mark none as read."""
 
 
 Answer = Callable[[Core, float], bool]
@@ -74,12 +89,14 @@ class HistoryReader:
         self._name = f"{name}-history"
         self._history = history
         self._overlap = config.gap_overlap
+        self._retry = config.retry
         self._at_once = max(1, config.limits.queued_events // 2)
         self._dispatcher = dispatcher
         self._tell = tell
         self._threads: list[threading.Thread] = []
         self._cursor: float | None = None
         self._service_cursor: float | None = None
+        self._woken = threading.Condition()
 
     # --- for the connection thread and the threads of callers ---
 
@@ -115,6 +132,11 @@ class HistoryReader:
         self._threads = [*(one for one in self._threads if one.is_alive()), thread]
         thread.start()
 
+    def wake(self) -> None:
+        """Let threads that wait before a repetition see whether it is still wanted."""
+        with self._woken:
+            self._woken.notify_all()
+
     def join(self, deadline: Deadline) -> None:
         """Wait until the threads have ended, as each does after its request, but not beyond the deadline."""
         for thread in self._threads:
@@ -149,28 +171,38 @@ class HistoryReader:
         return frozenset(found)
 
     def _fill_gap(self, core: Core, asked: FetchGap) -> None:
+        """Read the gap to its end; what fails for the moment is repeated as long as the core wants it."""
         assert self._history is not None
+        history, gap = self._history, _Gap(core, asked)
+        dialogs: list[DialogRef] = []
         try:
-            since = self._since(self._history, asked)
-            dialogs = list(self._history.changed_dialogs(since))
+            since = self._repeat(gap, partial(self._since, history, asked))
+            changed = history.changed_dialogs(since)
+            self._repeat(gap, lambda: dialogs.extend(changed))
         except Exception as error:  # noqa: BLE001 - the application gets any error as an event
-            self._fail(core, asked, None, error)
+            self._fail(gap, None, error)
             return
-        wanted = self._tell(
-            core, lambda core, now: core.session.recovery.dialogs(asked, dialogs, since)
-        )
-        failures = 0
-        for dialog in dialogs:
-            if not wanted:
-                return
-            failure = self._read(core, asked, dialog, since)
-            if failure is None:
-                failures = 0
-                wanted = self._tell(core, partial(_filled, asked, dialog))
-            else:
-                failures += 1
-                told = dialog if failures < _MOST_FAILURES else None
-                wanted = self._fail(core, asked, told, failure)
+        if self._tell(core, lambda core, now: core.session.recovery.dialogs(asked, dialogs, since)):
+            self._read_dialogs(
+                gap, [(dialog, history.messages(dialog, since)) for dialog in dialogs]
+            )
+
+    def _read_dialogs(
+        self, gap: _Gap, dialogs: Iterable[tuple[DialogRef, Iterator[Sequence[Message]]]]
+    ) -> None:
+        """Read each dialog; one that fails for the moment is read on behind the others."""
+        unread = deque(dialogs)
+        is_wanted = True
+        while unread and is_wanted:
+            dialog, pages = unread.popleft()
+            try:
+                is_wanted = self._read(gap, dialog, pages)
+            except Exception as error:  # noqa: BLE001 - the application gets any error as an event
+                if _is_temporary(error):
+                    unread.append((dialog, pages))
+                    is_wanted = self._wait_to_repeat(gap, dialog, error)
+                else:
+                    is_wanted = self._fail(gap, dialog, error)
 
     def _since(self, history: History, asked: FetchGap) -> datetime:
         """Return the moment from which on to read, by the service's clock, rounded down to a second."""
@@ -185,42 +217,97 @@ class HistoryReader:
             )
         return datetime.fromtimestamp(math.floor(began - self._overlap), timezone.utc)
 
-    def _read(
-        self, core: Core, asked: FetchGap, dialog: DialogRef, since: datetime
-    ) -> Exception | None:
-        """Read a dialog page by page, while the core wants more; return the error if reading fails."""
-        try:
-            for page in self._pages(core, asked, dialog, since):
-                if not self._tell(core, partial(_page, asked, dialog, page)):
-                    break
-        except Exception as error:  # noqa: BLE001 - the application gets any error as an event
-            return error
-        return None
-
-    def _pages(
-        self, core: Core, asked: FetchGap, dialog: DialogRef, since: datetime
-    ) -> Iterator[Sequence[Message]]:
-        """Yield a dialog's messages in pieces, each once there is room, while the core wants more."""
-        assert self._history is not None
-        pages = self._history.messages(dialog, since)
+    def _read(self, gap: _Gap, dialog: DialogRef, pages: Iterator[Sequence[Message]]) -> bool:
+        """Read a dialog to its end, in pieces for which there is room; return whether the gap is wanted."""
         while True:
             self._dispatcher.wait_for_room()
-            page = next(pages, None) if core.session.recovery.is_about(asked) else None
+            if not gap.is_wanted:
+                return False
+            page = next(pages, None)
+            gap.failures = 0
             if page is None:
-                return
+                return self._tell(gap.core, partial(_filled, gap.asked, dialog))
             for start in range(0, len(page), self._at_once):
                 self._dispatcher.wait_for_room()
-                yield page[start : start + self._at_once]
+                piece = page[start : start + self._at_once]
+                if not self._tell(gap.core, partial(_page, gap.asked, dialog, piece)):
+                    return False
 
-    def _fail(
-        self, core: Core, asked: FetchGap, dialog: DialogRef | None, error: Exception
-    ) -> bool:
+    # --- failures ---
+
+    def _repeat(self, gap: _Gap, call: Callable[[], Result]) -> Result:
+        """Call until it succeeds; raise an error that is permanent, or if the gap is wanted no longer."""
+        while True:
+            try:
+                result = call()
+            except ApiError as error:
+                if not (_is_temporary(error) and self._wait_to_repeat(gap, None, error)):
+                    raise
+            else:
+                gap.failures = 0
+                return result
+
+    def _wait_to_repeat(self, gap: _Gap, dialog: DialogRef | None, error: Exception) -> bool:
+        """Wait before a repetition, with back-off; return whether the gap is still wanted.
+
+        The core is told of failures beyond those that a single REST call would repeat without a word.
+        """
+        gap.failures += 1
+        is_usual = gap.failures <= self._retry.max_retries and _is_usual(error)
+        if not is_usual and not self._tell(
+            gap.core, lambda core, now: core.session.recovery.failing(gap.asked, dialog, error)
+        ):
+            return False
+        delay = delay_before(gap.failures, self._retry, random.random)
+        asked_for = getattr(error, "retry_after", None)
+        if asked_for is not None:
+            delay = max(asked_for, delay)
+        logger.info("a gap is read again in %.1f s: %s", delay, error)
+        with self._woken:
+            self._woken.wait_for(lambda: not gap.is_wanted, delay)
+        return gap.is_wanted
+
+    def _fail(self, gap: _Gap, dialog: DialogRef | None, error: Exception) -> bool:
         """Log that a dialog, or history as a whole (None), could not be read, and tell the core."""
+        if not gap.is_wanted:
+            return False
         what = "history is out of reach" if dialog is None else f"dialog {dialog.id} was not read"
         logger.warning("a gap could not be filled, %s: %s", what, error)
         return self._tell(
-            core, lambda core, now: core.session.recovery.failed(asked, dialog, error)
+            gap.core, lambda core, now: core.session.recovery.failed(gap.asked, dialog, error)
         )
+
+
+@define
+class _Gap:
+    """A question of the core, and how often reading has failed since it last succeeded."""
+
+    core: Core
+    asked: FetchGap
+    failures: int = 0
+
+    @property
+    def is_wanted(self) -> bool:
+        """Whether the core still waits for this answer."""
+        return self.core.session.recovery.is_about(self.asked)
+
+
+def _is_temporary(error: Exception) -> bool:
+    """Whether the same request may succeed later: all failures of REST but what the service refuses."""
+    if isinstance(error, (RateLimitError, ApiAuthenticationError)):
+        return True
+    if isinstance(error, ApiResponseError):
+        is_odd = isinstance(error, UnexpectedResponseError)
+        return error.status >= 500 or (is_odd and not isinstance(error, ResponseTooLargeError))
+    return isinstance(error, ApiError)
+
+
+def _is_usual(error: Exception) -> bool:
+    """Whether a single REST call would repeat the request by itself."""
+    if isinstance(error, ServerError):
+        return error.status in (502, 503, 504)
+    is_lost = isinstance(error, ApiNetworkError) and not isinstance(error, TimeoutError)
+    return is_lost or isinstance(error, (RateLimitError, ApiConnectError))
 
 
 def _filled(asked: FetchGap, dialog: DialogRef, core: Core, now: float) -> bool:

@@ -24,6 +24,7 @@ __all__ = [
     "Presence",
     "ReactionChange",
     "RecoveryFailure",
+    "RecoveryFinished",
     "RefusedStanza",
     "RoomLeft",
     "StateChange",
@@ -158,18 +159,30 @@ class ReactionChange:
 class RecoveryFailure:
     """History could not be read after a session was lost, so messages of the gap were not delivered.
 
-    ``dialog`` is the dialog that could not be read. It is None if no dialog can be read, because the list of
-    dialogs with a gap could not be read, or dialog after dialog failed. ``error`` says why. Live events
-    continue; the next reconnection tries again from where this gap began.
+    ``dialog`` is the dialog that could not be read, or None for the list of dialogs with a gap. ``error``
+    says why. Live events continue. If ``is_repeated``, the error may pass (429, 5xx, 401, no answer): the gap
+    is read on with back-off as long as this session lives, without further events until
+    ``recovery_finished``. Otherwise the next session tries again, from where this gap began.
     """
 
     error: Exception
     dialog: DialogRef | None = field(default=None)
+    is_repeated: bool = field(default=False)
 
     @property
     def dialog_id(self) -> str | None:
         """The dialog's id, or None."""
         return None if self.dialog is None else self.dialog.id
+
+
+@frozen(kw_only=True, slots=True)
+class RecoveryFinished:
+    """The gap after a lost session is whole: all its ``messages``, so many, have been given to receivers.
+
+    Those of other conversations may still wait in the queue, or run, when this event comes.
+    """
+
+    messages: int = field(default=0)
 
 
 @frozen(kw_only=True, slots=True)

@@ -7,6 +7,7 @@ again, and ``_send_once`` uses the transport.
 
 from __future__ import annotations
 
+import copy
 import functools
 import importlib.metadata
 import itertools
@@ -21,7 +22,7 @@ from attrs import evolve
 
 from .._checks import check_number
 from .._forks import register_for_fork
-from ..config import Config, RequestRecord, is_loopback
+from ..config import Config, RequestRecord, RetryPolicy, is_loopback
 from ..errors import (
     ApiError,
     ApiTimeoutError,
@@ -76,6 +77,7 @@ class Api:
         transport: HttpTransport | None = None,
     ) -> None:
         self._config = config
+        self._retry = config.retry
         self._base = config.api_url.rstrip("/")
         self._state = SessionState(renew_session)
         self._clock = ServiceClock()
@@ -93,6 +95,12 @@ class Api:
 
     def __repr__(self) -> str:
         return f"<Api {self._base}>"
+
+    def without_retries(self) -> Api:
+        """Return the same API, with the same session and transport, that sends each request once."""
+        other = copy.copy(self)
+        other._retry = RetryPolicy(max_retries=0)
+        return other
 
     @property
     def config(self) -> Config:
@@ -304,7 +312,7 @@ class Api:
 
     def _send_with_retries(self, request: Request) -> Response:
         """Send a request, and again where that can do no harm and the deadline leaves time for it."""
-        policy, method, deadline = self._config.retry, request.method, request.deadline
+        policy, method, deadline = self._retry, request.method, request.deadline
         for attempt in itertools.count(1):
             try:
                 response = self._send_once(request, attempt)

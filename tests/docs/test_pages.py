@@ -273,6 +273,7 @@ def test_the_filled_gap_of_the_page_is_noted_and_a_failure_told(names, alice, se
     service.faults.server_error(on="rest", user=alice.user.id, times=1)
     lose_session()
     wait_for("some dialogs could not be read")
+    wait_for("(repeated)\neverything has come; messages from history: 0")
     assert "in the gap" in "".join(said)
 
 

@@ -233,8 +233,8 @@ class Core:
         self._machine.go(state)
 
     def gap_answered(self, now: float) -> None:
-        """Once the gap is filled, fetch the messages that were rejected because too many were held."""
-        if not self.session.recovery.is_open and not self._held:
+        """Once no more are held, fetch the messages that were rejected because too many were held."""
+        if not self.session.recovery.is_holding and not self._held:
             self.drained(QueueOverflowError(_HELD_TOO_MUCH, receiver=None), now)
 
     def close(self, now: float, deadline: float, *, logs_out: bool = True) -> None:

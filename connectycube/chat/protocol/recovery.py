@@ -5,6 +5,10 @@ session. Live events are held meanwhile: in every conversation until history has
 messages, then in these only, until each of them is filled or has failed. The driver reads history: it gets a
 :class:`FetchGap`, asks from the cursor minus an overlap on, and answers with the methods that take ``asked``.
 A late answer to an earlier question changes nothing.
+
+Reading may fail for the moment, as REST often does after an outage, and is then repeated as long as the
+session lives. Live events do not wait for that: from the first such failure on none is held, and messages of
+the gap come behind them.
 """
 
 from __future__ import annotations
@@ -17,7 +21,7 @@ from datetime import datetime
 from attrs import define, evolve, field
 
 from ...config import Config, Limits
-from ...models import DialogRef, DialogType, Message, RecoveryFailure
+from ...models import DialogRef, DialogType, Message, RecoveryFailure, RecoveryFinished
 from .addresses import Addresses
 from .decoding import Delivery
 from .events import Counters, FetchGap, Output
@@ -57,13 +61,16 @@ class Recovery:
         self._since: float | None = None  # the beginning of the gap, until the whole gap is filled
         self.is_open = False
         """Whether there is a gap that is still to be filled."""
+        self.is_holding = False
+        """Whether live events wait for it, all or some."""
         self._asked: FetchGap | None = None
         self._asked_since: datetime | None = None
         self._gaps: dict[str, DialogRef] | None = None  # by conversation; None: not known yet
         self._unplaced: set[str | None] = (
             set()
         )  # dialogs to be filled that do not name the other user
-        self._has_failed = False
+        self._has_failed = False  # some of it cannot be read
+        self._recovered_messages = 0
         self._to_mark: list[Message] = []
 
     # --- the cursor ---
@@ -85,9 +92,10 @@ class Recovery:
         moment, self._pending_cursor = self._pending_cursor, None
         if moment is not None and not rejected:
             self._cursor = max(moment, self._cursor or -math.inf)
-            if not self.is_open and len(self._seen_messages) > _MOST_KEPT:
-                # A dialog that failed is not read again: the window of known keys would grow without end.
-                self._since = None
+            if not self.is_holding and len(self._seen_messages) > _MOST_KEPT:
+                # The window of known keys would grow without end, so what could not be read is given up.
+                self._since = self._asked = None
+                self.is_open = False
             self._keep_window()
         marks, self._to_mark = self._to_mark, []
         return marks
@@ -121,7 +129,8 @@ class Recovery:
             self._open()
 
     def _open(self) -> None:
-        self.is_open = True
+        self.is_open = self.is_holding = True
+        self._recovered_messages = 0
         self._asked = self._asked_since = self._gaps = None
         self._unplaced = set()
         self._has_failed = False
@@ -138,7 +147,7 @@ class Recovery:
         """End for good, and release the held events."""
         self.is_open = False
         self._asked = self._gaps = None
-        self._release(self._held.take_if(lambda delivery: True))
+        self._release_all()
 
     def is_about(self, asked: FetchGap) -> bool:
         """Whether ``asked`` is the current question."""
@@ -148,7 +157,7 @@ class Recovery:
 
     def holds(self, delivery: Delivery) -> bool:
         """Whether a live event must wait for history; events of the moment, such as typing, do not."""
-        if not self.is_open or delivery.conversation is None or delivery.merge_key is not None:
+        if not self.is_holding or delivery.conversation is None or delivery.merge_key is not None:
             return False
         return self._gaps is None or delivery.conversation in self._gaps
 
@@ -201,17 +210,15 @@ class Recovery:
         return True
 
     def failed(self, asked: FetchGap, dialog: DialogRef | None, error: Exception) -> bool:
-        """Note that this dialog, or even the list of dialogs (None), could not be read."""
+        """Note that this dialog, or even the list of dialogs (None), cannot be read."""
         if asked is not self._asked:
             return False
         self._has_failed = True
-        conversation = None if dialog is None else self._conversation(dialog)
-        failure = RecoveryFailure(dialog=dialog, error=error)
-        self._emit(Delivery(signal="recovery_failed", event=failure, conversation=conversation))
+        self._emit_failure(dialog, error, is_repeated=False)
         if dialog is not None:
             return self.filled(asked, dialog)
         self._gaps, self._unplaced = {}, set()
-        self._release(self._held.take_if(lambda delivery: True))
+        self._release_all()
         self._close_if_filled()
         return True
 
@@ -222,17 +229,39 @@ class Recovery:
         """
         held = self._held.take_if(lambda delivery: True)
         if held:
-            failure = RecoveryFailure(dialog=None, error=error)
-            self._emit(Delivery(signal="recovery_failed", event=failure))
+            self._emit_failure(None, error, is_repeated=True)
             self._release(held)
+
+    def failing(self, asked: FetchGap, dialog: DialogRef | None, error: Exception) -> bool:
+        """Note that reading failed for the moment, and is repeated; the first of these failures is told."""
+        if asked is not self._asked:
+            return False
+        if self.is_holding:
+            self._emit_failure(dialog, error, is_repeated=True)
+            self._release_all()
+        return True
+
+    def _emit_failure(
+        self, dialog: DialogRef | None, error: Exception, *, is_repeated: bool
+    ) -> None:
+        conversation = None if dialog is None else self._conversation(dialog)
+        failure = RecoveryFailure(dialog=dialog, error=error, is_repeated=is_repeated)
+        self._emit(Delivery(signal="recovery_failed", event=failure, conversation=conversation))
+
+    def _release_all(self) -> None:
+        """Release the held events, and hold no more."""
+        self.is_holding = False
+        self._release(self._held.take_if(lambda delivery: True))
 
     def _close_if_filled(self) -> None:
         if self._gaps or self._unplaced:
             return
-        self.is_open = False
+        self.is_open = self.is_holding = False
         self._asked = None
         if not self._has_failed:
             self._since = None
+            finished = RecoveryFinished(messages=self._recovered_messages)
+            self._emit(Delivery(signal="recovery_finished", event=finished, conversation=None))
         self._keep_window()
 
     # --- what history holds ---
@@ -278,6 +307,7 @@ class Recovery:
             takes_room=True,
         )
         self._emit(delivery)
+        self._recovered_messages += 1
 
     def _key(self, dialog: DialogRef, message: Message) -> Key | None:
         conversation = self._conversation(dialog)

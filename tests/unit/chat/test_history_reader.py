@@ -10,7 +10,24 @@ from typing import Any
 
 import pytest
 
-from connectycube import ChatError, Config, DialogRef, Limits, Message
+from connectycube import (
+    ApiAuthenticationError,
+    ApiNetworkError,
+    ApiResponseError,
+    ApiTimeoutError,
+    ChatError,
+    Config,
+    DialogRef,
+    Limits,
+    Message,
+    PermissionDeniedError,
+    RateLimitError,
+    ResponseTooLargeError,
+    RetryPolicy,
+    ServerError,
+    UnexpectedResponseError,
+    ValidationError,
+)
 from connectycube._deadline import Deadline
 from connectycube.chat.dispatcher import Dispatcher, Task
 from connectycube.chat.history_reader import History, HistoryReader
@@ -22,8 +39,12 @@ from tests.support.waiting import TIMEOUT, wait_until
 FIRST, SECOND = DialogRef.room("first"), DialogRef.room("second")
 
 
+QUICK = RetryPolicy(delay=0.001, max_delay=0.002)
+
+
 def config(**changes: Any) -> Config:
-    return Config(app_id=1, auth_key="k", limits=Limits(queued_events=4), **changes)
+    values = {"limits": Limits(queued_events=4), "retry": QUICK, **changes}
+    return Config(app_id=1, auth_key="k", **values)
 
 
 class Library:
@@ -35,6 +56,7 @@ class Library:
         self.dialogs: dict[DialogRef, list[list[Message]]] = {}
         self.broken: dict[Any, Exception] = {}
         self.asked: list[Any] = []
+        self.fails: list[Exception] = []  # the next requests fail so
 
     def history(self) -> History:
         return History(
@@ -47,6 +69,8 @@ class Library:
 
     def _ask(self, what: Any) -> None:
         self.asked.append(what)
+        if self.fails:
+            raise self.fails.pop(0)
         if what in self.broken:
             raise self.broken[what]
 
@@ -59,14 +83,37 @@ class Library:
         self.time = self.learns
 
     def _changed_dialogs(self, since: datetime) -> Iterator[DialogRef]:
-        self._ask(since)
-        yield from self.dialogs
+        dialogs = iter(self.dialogs)
+        return Steps(lambda: self._ask(since), lambda: next(dialogs))
 
     def _messages(self, dialog: DialogRef, since: datetime) -> Iterator[Sequence[Message]]:
-        for number, page in enumerate(self.dialogs[dialog]):
-            self._ask((dialog.id, number))
-            yield page
-        self._ask((dialog.id, "end"))
+        pages = enumerate(self.dialogs[dialog])
+        place = [0]
+
+        def step() -> Sequence[Message]:
+            self._ask((dialog.id, place[0] if place[0] < len(self.dialogs[dialog]) else "end"))
+            place[0], page = next(pages)
+            place[0] += 1
+            return page
+
+        return Steps(lambda: None, step)
+
+
+class Steps:
+    """An iterator that goes on after an error; ``begin`` is called before the first step."""
+
+    def __init__(self, begin: Callable[[], None], step: Callable[[], Any]) -> None:
+        self._begin: Callable[[], None] | None = begin
+        self._step = step
+
+    def __iter__(self) -> Any:
+        return self
+
+    def __next__(self) -> Any:
+        if self._begin is not None:
+            self._begin()
+            self._begin = None
+        return self._step()
 
 
 class Desk:
@@ -112,7 +159,7 @@ def message(number: int, **changes: Any) -> Message:
 
 
 def bodies(outputs: list[Any]) -> list[str]:
-    return [delivery.event.body for delivery in outputs]
+    return [one.event.body for one in outputs if one.signal == "message_received"]
 
 
 # --- from which moment on -------------------------------------------------------------------------
@@ -185,23 +232,8 @@ def test_a_failing_dialog_is_told_and_the_others_are_read(library):
     library.dialogs = {FIRST: [[message(1)], [message(2)]], SECOND: [[message(3)]]}
     error = library.broken["first", 1] = RuntimeError("odd")
     first, failure, second = Desk(library).recover()
-    assert bodies([first, second]) == ["1", "3"]
+    assert bodies([first, second]) == ["1", "3"] and not failure.event.is_repeated
     assert failure.event.dialog == FIRST and failure.event.error is error
-
-
-def test_when_dialogs_fail_one_after_the_other_those_behind_are_not_tried(library):
-    dialogs = [DialogRef.room(f"d{number}") for number in range(6)]
-    library.dialogs = {dialog: [[message(number)]] for number, dialog in enumerate(dialogs)}
-    for number in (0, 1, 3, 4, 5):
-        library.broken[f"d{number}", 0] = OSError(f"down {number}")
-    *others, last = Desk(library).recover()
-    failed = [delivery.event.dialog for delivery in others if delivery.signal == "recovery_failed"]
-    assert failed == [dialogs[0], dialogs[1], dialogs[3], dialogs[4]]
-    assert (last.event.dialog, str(last.event.error)) == (None, "down 5")
-    library.dialogs[DialogRef.room("d6")] = [[message(6)]]
-    library.asked.clear()
-    *_, last = Desk(library).recover()
-    assert last.event.dialog is None and ("d6", 0) not in library.asked
 
 
 def test_nothing_more_is_read_once_nobody_wants_to_know(library):
@@ -246,6 +278,110 @@ def test_the_next_page_waits_until_the_queue_is_half_empty(library):
         release.set()
         desk.dispatcher.stop()
         assert desk.dispatcher.join(Deadline(TIMEOUT))
+
+
+# --- what fails for the moment --------------------------------------------------------------------
+
+
+def answered(status: int, kind: type[ApiResponseError], **more: Any) -> ApiResponseError:
+    return kind(f"answered {status}", method="GET", url="u", status=status, **more)
+
+
+LIMITED = answered(429, RateLimitError, retry_after=0.001)
+UNAVAILABLE = answered(503, ServerError)
+BROKEN = answered(500, ServerError)
+LATE = ApiTimeoutError("late", method="GET", url="u")
+LOST = ApiNetworkError("lost", method="GET", url="u")
+LOGGED_OUT = answered(401, ApiAuthenticationError)
+CUT_OFF = answered(200, UnexpectedResponseError)
+FORBIDDEN = answered(403, PermissionDeniedError)
+REFUSED = answered(422, ValidationError)
+TOO_LARGE = answered(200, ResponseTooLargeError)
+
+
+def failures(outputs: list[Any]) -> list[Any]:
+    return [one.event for one in outputs if one.signal == "recovery_failed"]
+
+
+@pytest.mark.parametrize("error", [LIMITED, UNAVAILABLE, BROKEN, LATE, LOST, LOGGED_OUT, CUT_OFF])
+@pytest.mark.parametrize("place", range(5))
+def test_what_fails_for_the_moment_is_repeated_until_the_gap_is_whole(library, error, place):
+    library.dialogs = {FIRST: [[message(1)], [message(2)]], SECOND: [[message(3)]]}
+    desk = Desk(library)
+    real = library._ask
+
+    def ask(what: Any) -> None:
+        if len(library.asked) == place:
+            library.fails = [error] * 6
+        real(what)
+
+    library._ask = ask  # type: ignore[method-assign]
+    outputs = desk.recover()
+    assert sorted(bodies(outputs)) == ["1", "2", "3"]
+    (failure,) = failures(outputs)
+    assert failure.error is error and failure.is_repeated
+    assert outputs[-1].signal == "recovery_finished" and outputs[-1].event.messages == 3
+
+
+@pytest.mark.parametrize("error", [LIMITED, UNAVAILABLE, LOST])
+def test_failures_that_any_rest_call_repeats_go_unmentioned(library, error):
+    library.dialogs = {FIRST: [[message(1)]]}
+    library.fails = [error] * 2
+    outputs = Desk(library).recover()
+    assert [one.signal for one in outputs] == ["message_received", "recovery_finished"]
+    library.fails = [error]
+    assert failures(Desk(library, retry=RetryPolicy(max_retries=0, delay=0.001)).recover())
+
+
+@pytest.mark.parametrize("error", [FORBIDDEN, REFUSED, TOO_LARGE, RuntimeError("odd")])
+def test_a_permanent_failure_of_a_dialog_is_not_repeated(library, error):
+    library.dialogs = {FIRST: [[message(1)]], SECOND: [[message(2)]]}
+    library.broken["first", 0] = error
+    outputs = Desk(library).recover()
+    (failure,) = failures(outputs)
+    assert failure.dialog == FIRST and not failure.is_repeated and bodies(outputs) == ["2"]
+    assert library.asked.count(("first", 0)) == 1
+    assert outputs[-1].signal != "recovery_finished"
+
+
+def test_a_dialog_that_keeps_failing_does_not_keep_the_others_waiting(library):
+    library.dialogs = {FIRST: [[message(1)]], SECOND: [[message(2)]]}
+    library.broken["first", 0] = BROKEN
+    desk = Desk(library)
+    desk.history_reader.ask(desk.core, desk.outputs.pop())
+    with desk.changed:
+        assert desk.changed.wait_for(lambda: bodies(desk.outputs) == ["2"], TIMEOUT)
+    del library.broken["first", 0]
+    with desk.changed:
+        assert desk.changed.wait_for(lambda: not desk.core.session.recovery.is_open, TIMEOUT)
+    assert bodies(desk.outputs) == ["2", "1"]
+
+
+@pytest.mark.parametrize("how", ["the end", "a new session"])
+def test_the_end_of_the_session_ends_the_wait_for_a_repetition_at_once(library, how):
+    library.broken[since(940)] = answered(429, RateLimitError, retry_after=3_600.0)
+    desk = Desk(library, retry=RetryPolicy(max_retries=0))
+    desk.history_reader.note(50.0, 50.0)
+    desk.history_reader.ask(desk.core, desk.outputs.pop())
+    with desk.changed:
+        assert desk.changed.wait_for(lambda: desk.outputs, TIMEOUT)
+    recovery = desk.core.session.recovery
+    recovery.end() if how == "the end" else recovery.begin()
+    desk.history_reader.wake()
+    desk.history_reader.join(Deadline(TIMEOUT))
+    assert not any(thread.name == "desk-history" for thread in threading.enumerate())
+    assert len(library.asked) == 1 and len(failures(desk.outputs)) == 1
+
+
+def test_the_wait_is_not_shorter_than_the_service_asks_for(library, monkeypatch):
+    waits: list[float] = []
+    library.fails = [answered(429, RateLimitError, retry_after=7.0), UNAVAILABLE, UNAVAILABLE]
+    desk = Desk(library, retry=RetryPolicy(delay=2.0))
+    monkeypatch.setattr(
+        desk.history_reader._woken, "wait_for", lambda condition, delay: waits.append(delay)
+    )
+    desk.recover()
+    assert waits[0] == 7.0 and 2.0 <= waits[1] <= 6.0 and 4.0 <= waits[2] <= 12.0
 
 
 # --- which messages had arrived -------------------------------------------------------------------

@@ -14,7 +14,14 @@ from connectycube.chat.protocol.events import Counters, FetchGap
 from connectycube.chat.protocol.recovery import Recovery
 from connectycube.chat.protocol.seen_messages import SeenMessages
 from connectycube.config import Limits
-from connectycube.models import ChatState, DialogRef, DialogType, Message, RecoveryFailure
+from connectycube.models import (
+    ChatState,
+    DialogRef,
+    DialogType,
+    Message,
+    RecoveryFailure,
+    RecoveryFinished,
+)
 from connectycube.models._json import EPOCH
 from tests.support.inside import session_of
 from tests.support.simulation.service import Service
@@ -193,7 +200,7 @@ def test_a_dialog_of_unknown_peer_is_recovered_under_the_other_user():
     asked = opened(recovery, said, nameless)
     recovery.page(asked, nameless, [message(number=1), message(number=2, sender_id=ALICE)], 5.0)
     assert recovery.is_open and recovery.filled(asked, nameless) and not recovery.is_open
-    assert [d.conversation for d in said] == [ADDRESSES.user(DAVE), ADDRESSES.user(DAVE)]
+    assert [d.conversation for d in said] == [ADDRESSES.user(DAVE), ADDRESSES.user(DAVE), None]
 
 
 # --- what arrives meanwhile -----------------------------------------------------------------------
@@ -226,7 +233,7 @@ def test_live_messages_take_their_place_in_history_or_follow_it():
     recovery.page(asked, PRIVATE, page, 5.0)
     assert numbers(said) == [1, 2, 3, 4, 5] and said[1] is held[2] and said[3] is held[0]
     recovery.filled(asked, PRIVATE)
-    assert said[5:] == [status, held[3]]
+    assert said[5:-1] == [status, held[3]] and said[-1].signal == "recovery_finished"
 
 
 def test_live_messages_of_one_sender_keep_their_order_despite_its_clock():
@@ -447,6 +454,21 @@ def test_when_one_dialog_cannot_be_read_the_others_are():
     assert failure.dialog_id == PRIVATE.id and scene.received == [held, in_room]
 
 
+def test_a_gap_that_is_whole_says_so_with_its_messages():
+    scene = Scene()
+    scene.lose()
+    scene.say()
+    scene.say(to=ROOM)
+    scene.come_back()
+    scene.after_gap(1, 2)
+    assert scene.world.events("recovery_finished") == [RecoveryFinished(messages=2)]
+    scene.world.fails = lambda: True
+    scene.lose()
+    scene.come_back()
+    scene.settle()
+    assert len(scene.world.events("recovery_finished")) == 1
+
+
 def test_the_next_session_retries_a_failed_recovery_from_its_start():
     scene = Scene()
     cursor = scene.world.core.session.recovery.cursor
@@ -476,6 +498,58 @@ def test_what_failed_is_given_up_before_too_much_is_remembered_for_it(monkeypatc
         scene.say()
     scene.world.advance(61)
     assert scene.world.core.session.recovery.cursor == scene.world.now - 1
+
+
+def test_the_first_failure_for_the_moment_is_told_and_live_events_flow():
+    recovery, said = alone()
+    recovery.start_at(0.0)
+    recovery.begin()
+    recovery.ask()
+    asked = said.pop()
+    recovery.hold(live(1))
+    first, second = OSError("first"), OSError("second")
+    assert recovery.failing(asked, None, first) and recovery.failing(asked, PRIVATE, second)
+    failure, released = said
+    assert failure.event == RecoveryFailure(error=first, is_repeated=True)
+    assert numbers([released]) == [1]
+    assert recovery.is_open and not recovery.holds(live(2))
+    assert recovery.cursor == 0.0
+
+
+def test_what_is_read_after_a_passing_failure_comes_once_and_ends_the_gap():
+    recovery, said = alone()
+    asked = opened(recovery, said)
+    arrived = live(1)
+    recovery._seen_messages.add(arrived.key, 0.0)
+    recovery.hold(arrived)
+    recovery.failing(asked, PRIVATE, OSError())
+    assert recovery.page(asked, PRIVATE, [message(1), message(2)], 0.0)
+    assert recovery.filled(asked, PRIVATE)
+    _, released, recovered, finished = said
+    assert numbers([released, recovered]) == [1, 2]
+    assert finished.event == RecoveryFinished(messages=1)
+    assert not recovery.is_open and not recovery.is_about(asked)
+
+
+def test_a_failure_of_an_earlier_question_is_not_told():
+    recovery, said = alone()
+    asked = opened(recovery, said)
+    recovery.begin()
+    assert not recovery.failing(asked, None, OSError())
+    assert said == []
+
+
+def test_a_repetition_is_given_up_before_too_much_is_remembered_for_it(monkeypatch):
+    monkeypatch.setattr("connectycube.chat.protocol.recovery._MOST_KEPT", 2)
+    recovery, said = alone()
+    asked = opened(recovery, said)
+    recovery.failing(asked, None, OSError())
+    for number in range(3):
+        recovery._seen_messages.add(live(number).key, 0.0)
+    recovery.heard(5.0)
+    recovery.committed(rejected=False)
+    assert recovery.cursor == 5.0
+    assert not recovery.is_open and not recovery.is_about(asked)
 
 
 # --- the cursor -----------------------------------------------------------------------------------
@@ -601,7 +675,8 @@ def live(
 
 
 def numbers(said: list[Any]) -> list[int]:
-    return [int(delivery.event.body) for delivery in said]
+    messages = [delivery for delivery in said if delivery.signal != "recovery_finished"]
+    return [int(delivery.event.body) for delivery in messages]
 
 
 def test_bytes_bound_what_is_held_but_one_event_of_any_size_fits():
