@@ -15,7 +15,7 @@ from .api_error import ApiError
 from .conversation_json import VIEWED, ConversationJson
 from .identifiers import ObjectIds, is_object_id
 from .roles import BROADCAST, GROUP, PRIVATE, PUBLIC, Action, Role, require
-from .times import Clock
+from .times import Clock, date_sent_of
 
 __all__ = [
     "BROADCAST",
@@ -198,7 +198,9 @@ class Conversations:
         rows, receipts = [], []
         for past in drafts:
             sender, draft = past.sender_id, past.draft
-            sent = draft.date_sent if draft.date_sent is not None else self.now()
+            # A date_sent in milliseconds stays as the client wrote it; the service's own dates are seconds.
+            sent = date_sent_of(draft.date_sent)
+            sent = self.now() if sent is None else sent
             others = [member for member in members if member != sender]
             row = self._columns(dialog, sender, draft, others, sent)
             rows.append(row)

@@ -146,3 +146,11 @@ def test_a_wrong_message_is_named_and_none_is_stored(emulator, alice, bob, messa
 def test_an_unknown_dialog_is_named(emulator):
     with pytest.raises(ArgumentValueError, match="no dialog abc"):
         emulator.add_messages("abc", [])
+
+
+def test_dates_in_milliseconds_stay_as_clients_wrote_them(emulator, rest, alice, bob):
+    dialog = emulator.add_dialog("group", alice, [bob], name="Hikers")
+    emulator.add_messages(dialog, [{"sender_id": bob, "date_sent": 1_700_000_000_500}])
+    path = f"chat/Message?chat_dialog_id={dialog}&mark_as_read=0"
+    (item,) = rest("alice")("GET", path).json()["items"]
+    assert (item["date_sent"], item["created_at"]) == (1_700_000_000_500, "2023-11-14T22:13:20Z")
