@@ -88,10 +88,15 @@ class Member:
         self._numbers: dict[Lane, int] = {}
         self._changed = changed
         self.not_recovered_until: float | None = None
-        """When the client last said that it could not read what it had missed."""
+        """When the client last said that it cannot read what it had missed."""
+        self.recovered_late_until: float | None = None
+        """When it last said that it could not read that at first."""
+        self.is_recovering = False
+        """Whether it has said so, and not yet that it has read it."""
         self.chat.message_received.connect(self._receive)
         self.chat.state_changed.connect(self._note_state)
         self.chat.recovery_failed.connect(self._note_failure)
+        self.chat.recovery_finished.connect(self._note_recovery)
 
     def conversation_with(self, peer_id: int) -> str:
         """The name of a private conversation, the same for both."""
@@ -141,11 +146,23 @@ class Member:
     def _note_failure(self, chat: Chat, failure: Any) -> None:
         self._log(f"member {self.number}: not recovered: {failure}")
         with self._changed:
-            self.not_recovered_until = time.monotonic()
+            self.recovered_late_until = time.monotonic()
+            if failure.is_repeated:
+                self.is_recovering = True
+            else:
+                self.not_recovered_until = time.monotonic()
 
-    def was_told_of_a_gap(self, message: Sent) -> bool:
-        """Whether the client has said, after that message, that it could not read what it had missed."""
-        told = self.not_recovered_until
+    def _note_recovery(self, chat: Chat, recovery: Any) -> None:
+        with self._changed:
+            self.is_recovering = False
+            self._changed.notify_all()
+
+    def was_told_of_a_gap(self, message: Sent, *, is_filled: bool) -> bool:
+        """Whether the client said after that message that it cannot read what it had missed.
+
+        If the gap ``is_filled``, that it could not read it at first.
+        """
+        told = self.recovered_late_until if is_filled else self.not_recovered_until
         return told is not None and message.at <= told
 
     def _note_state(self, chat: Chat, change: StateChange) -> None:
@@ -224,6 +241,10 @@ class Conversation:
         self.wait(lambda: are_heard() or self._new_sessions() != before, timeout)
         with self._changed:
             return are_heard() and self._new_sessions() == before
+
+    def wait_for_recoveries(self, timeout: float) -> None:
+        """Wait until everybody has read what could not be read at first."""
+        self.wait(lambda: not any(member.is_recovering for member in self.members), timeout)
 
     def wait_for_outcomes(self, timeout: float) -> None:
         """Wait until it is known what became of everything that was sent."""

@@ -21,6 +21,7 @@ from connectycube import (
     DialogType,
     Limits,
     ReconnectPolicy,
+    RetryPolicy,
     Timeouts,
 )
 from tests.interop.ejabberd import Ejabberd
@@ -33,6 +34,7 @@ from tests.support.certificates import make_certificates
 # Who is cut off comes back soon, and a peer that is dead is noticed after three seconds.
 OPTIONS: dict[str, Any] = {
     "reconnect": ReconnectPolicy(max_attempts=None, delay=0.05, max_delay=0.4),
+    "retry": RetryPolicy(delay=0.02, max_delay=0.2),
     "timeouts": Timeouts(
         connect=4.0,
         login=4.0,

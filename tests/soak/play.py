@@ -112,7 +112,8 @@ class Player:
             end = lambda: [one() for one in over]  # noqa: E731
         else:
             user = None if step.member is None else members[step.member].id
-            end = self._place.begin_fault(_text(step, user))
+            over = [self._place.begin_fault(text) for text in _texts(step, user)]
+            end = lambda: [one() for one in over]  # noqa: E731
         if step.seconds:
             ends.append((step.at + step.seconds, order, step, end))
         else:
@@ -144,6 +145,7 @@ class Player:
             if conversation.last_words(PATIENCE):
                 break
             self._log("a new session, once more")
+        conversation.wait_for_recoveries(PATIENCE)
         conversation.wait_for_outcomes(PATIENCE)
         for member in members:
             member.chat.ping(PATIENCE)
@@ -169,7 +171,7 @@ class Player:
         """
         kind, in_group = self._schedule.kind, message.lane.conversation == GROUP
         if kind == "emulator":
-            is_told = receiver.was_told_of_a_gap(message)
+            is_told = receiver.was_told_of_a_gap(message, is_filled=False)
             return "where history could not be read, as was said" if is_told else None
         ended = self._ended_at
         if ended is not None and message.settled_at is not None and message.settled_at <= ended:
@@ -187,20 +189,27 @@ class Player:
         self, message: Sent, receipt: Received, before: Received, receiver: Member
     ) -> str | None:
         """Why it is not the client's fault that a message came behind a newer one."""
-        if receiver.was_told_of_a_gap(message):
+        if receiver.was_told_of_a_gap(message, is_filled=True):
             return "where history could not be read at first, as was said"
         if self._schedule.kind == "ejabberd" and receipt.came > before.came:
             return "by ejabberd, which sent it behind the other"
         return None
 
 
-def _text(step: Step, user: int | None) -> str:
+def _texts(step: Step, user: int | None) -> list[str]:
     """Write a step as the emulator reads faults."""
-    name = {"half_open_chat": "half_open", "end_session": "stream_error"}.get(
-        step.fault, step.fault
-    )
-    options = {**step.options, **({} if user is None else {"user": user})}
-    return f"{name}:{','.join(f'{key}={value}' for key, value in options.items())}"
+    name = _FAULTS.get(step.fault, step.fault)
+    faults = [(name, step.options)]
+    if step.fault == "rest_out":
+        faults.append(("stream_error", {"condition": "reset", "times": 1}))
+    whom = {} if user is None else {"user": user}
+    return [
+        f"{fault}:{','.join(f'{key}={value}' for key, value in {**options, **whom}.items())}"
+        for fault, options in faults
+    ]
+
+
+_FAULTS = {"half_open_chat": "half_open", "end_session": "stream_error", "rest_out": "server_error"}
 
 
 def _nothing() -> None:

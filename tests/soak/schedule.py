@@ -111,13 +111,18 @@ UNRESUMABLE: Mapping[str, Draw] = {
     "end_session": lambda random: {"condition": random.choice(PASSING), "times": 1},
     "expire_session": lambda random: {"times": 1},
     "rate_limit": lambda random: {"retry_after": 1, "times": random.randint(1, 3)},
+    "rest_out": lambda random: {"status": random.choice([500, 503]), "on": "rest"},
     "server_error": lambda random: {
         "status": random.choice([500, 502, 503]),
         "on": "rest",
         "times": random.randint(1, 3),
     },
 }
-"""What it does wrong that only history can make good."""
+"""What it does wrong that only history can make good.
+
+After an outage REST may be out for a minute while the chat works again: ``rest_out`` ends the session and
+then plays that minute at the scale of the other delays, in a second or two.
+"""
 
 _DRAWS = {**LINK, **POISON, **SERVER, **RESUMABLE, **UNRESUMABLE}
 
@@ -152,6 +157,8 @@ def _track(random: Random, faults: Iterator[str], seconds: float) -> list[Step]:
         lasts = random.choice([0.05, 0.3, 0.8, 1.4]) * random.uniform(0.7, 1.3)
         if fault == "three_cuts":
             lasts = 0.7
+        if fault == "rest_out":
+            lasts = random.uniform(1.0, 2.0)
         everybody = fault in SERVER or random.random() < 0.2
         member = None if everybody else random.randrange(MEMBERS)
         options = _DRAWS[fault](random)
