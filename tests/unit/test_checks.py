@@ -154,9 +154,11 @@ def test_a_string_a_mapping_or_one_thing_is_not_several(value):
         1_700_000_000.0,
         datetime.fromtimestamp(1_700_000_000, timezone.utc),
         datetime.fromtimestamp(1_700_000_000, LIMA),
+        1_700_000_000_000,
+        1_700_000_000_000.0,
     ],
 )
-def test_a_time_is_unix_seconds_or_an_aware_datetime(value):
+def test_a_time_is_unix_time_or_an_aware_datetime(value):
     assert checks.check_time("at", value) == 1_700_000_000
 
 
@@ -165,6 +167,8 @@ def test_a_time_is_unix_seconds_or_an_aware_datetime(value):
     [
         (datetime(2024, 1, 1), ArgumentValueError, "naive"),
         (1.5, ArgumentValueError, "fractions"),
+        (1_700_000_000_500, ArgumentValueError, "fractions"),
+        (1_700_000_000_000_000, ArgumentValueError, "neither unix seconds nor milliseconds"),
         (math.nan, ArgumentValueError, "finite"),
         (math.inf, ArgumentValueError, "finite"),
         ("2024-01-01", ArgumentTypeError, "aware datetime"),

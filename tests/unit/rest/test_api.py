@@ -1,7 +1,10 @@
 import pytest
 
-from connectycube.errors import UnexpectedResponseError
-from connectycube.rest._api import safe_url
+from connectycube import Config, Response
+from connectycube.errors import ServerError, UnexpectedResponseError
+from connectycube.models import Session
+from connectycube.rest._api import Api, safe_url
+from connectycube.testing import MockTransport
 
 
 @pytest.mark.parametrize(
@@ -23,3 +26,14 @@ def test_everything_else_is_not_and_shows_no_secret(url):
     with pytest.raises(UnexpectedResponseError, match="not safe") as caught:
         safe_url(url)
     assert "S3CRET" not in str(caught.value) + caught.value.url
+
+
+def test_without_retries_each_request_is_sent_once_with_the_same_session():
+    transport = MockTransport(lambda request: Response(503))
+    api = Api(Config(app_id=1, auth_key="k"), transport=transport)
+    once = api.without_retries()
+    api.adopt(Session(token="t", user_id=7))
+    with pytest.raises(ServerError):
+        once.call("GET", ("chat", "Dialog"))
+    assert [request.headers["CB-Token"] for request in transport.requests] == ["t"]
+    assert once.user_id == 7

@@ -332,6 +332,10 @@ def cut(s: Scene) -> None:
 
 def lose_history(s: Scene) -> None:
     s.emulator.faults.server_error(user=s.bot.id, on="rest", times=1)
+    lose_session(s)
+
+
+def lose_session(s: Scene) -> None:
     s.emulator.faults.refuse_resume(user=s.bot.id, times=1)
     s.emulator.cut(s.bot.id)
 
@@ -359,6 +363,7 @@ PROVOKED: dict[str, Callable[[Scene], object]] = {
     "presence_changed": lambda s: say(s.peer, "unavailable", s.bot),
     "contact_list_changed": lambda s: say(s.peer, "subscribed", s.bot),
     "recovery_failed": lose_history,
+    "recovery_finished": lose_session,
     "stanza_refused": lambda s: s.peer.chat.send_private(s.bot.id, "x" * 150_000),
     "state_changed": cut,
     "callback_failed": by_failing,

@@ -12,7 +12,16 @@ from typing import Any
 
 import pytest
 
-from connectycube import ChatState, ConnectyCube, Dialog, DialogRef, Limits, Message, ServerError
+from connectycube import (
+    ChatState,
+    ConnectyCube,
+    Dialog,
+    DialogRef,
+    Limits,
+    Message,
+    RetryPolicy,
+    ServerError,
+)
 from connectycube.config import RequestRecord
 from connectycube.emulator import Emulator
 from tests.support.inside import api_of, driver_of, signals_of
@@ -187,6 +196,25 @@ def test_equal_and_wrong_times_of_sending_are_no_obstacle(emulator, ann, bea):
     in_order = dates if emulator._settings.offline_messages else ["past", *same, "future"]
     messages = wait_for_bodies(ann, "first", *in_order)
     assert {m.recovered for m in messages[1:]} == {not emulator._settings.offline_messages}
+
+
+@pytest.mark.parametrize("emulator", [False], indirect=True)
+@pytest.mark.parametrize("every", [1, 2])
+def test_dates_in_milliseconds_are_no_obstacle(emulator, ann, bea, requests, every):
+    dialog = ann.cube.dialogs.create_private(bea.id)
+    requests.paths.clear()
+    with away(ann, emulator):
+        now = int(emulator.clock.time()) + 1
+        dates = [now * 1000 + number if number % every == 0 else now for number in range(350)]
+        messages = [
+            {"sender_id": bea.id, "message": str(number), "date_sent": date}
+            for number, date in enumerate(dates)
+        ]
+        emulator.add_messages(dialog.id, messages)
+    ann.events.wait_for("recovery_finished")
+    ann.events.wait_for("message_received", 350)
+    assert sorted(map(int, ann.bodies)) == list(range(350))
+    assert requests.count["Message"] <= 6
 
 
 # --- work is bounded ------------------------------------------------------------------------------
@@ -387,39 +415,86 @@ def test_a_receiver_may_wait_for_what_history_brings_later(emulator, person, bea
 # --- failures -------------------------------------------------------------------------------------
 
 
-def test_a_failed_list_of_dialogs_is_reported_and_retried_next_session(emulator, ann, bea):
-    with emulator.faults.server_error(on="rest", user=ann.id):
+def test_what_could_not_be_read_is_read_in_the_same_session(emulator, ann, bea):
+    with emulator.faults.server_error(on="rest", user=ann.id) as trouble:
         with away(ann, emulator):
             bea.cube.messages.create(ann.id, "lost at first")
         (failure,) = ann.events.wait_for("recovery_failed")
-    assert failure.dialog is None and isinstance(failure.error, ServerError)
-    say(bea, ann, "live")
-    wait_for_bodies(ann, "live")
-    with away(ann, emulator):
-        pass
+        assert failure.dialog is None and isinstance(failure.error, ServerError)
+        assert failure.is_repeated
+        say(bea, ann, "live")
+        wait_for_bodies(ann, "live")
+        trouble.wait(3)
+    (finished,) = ann.events.wait_for("recovery_finished")
     wait_for_bodies(ann, "live", "lost at first")
+    is_filled(ann)
+    assert len(ann.events.of("recovery_failed")) == 1 and finished.messages == 1
 
 
-def test_when_one_dialog_cannot_be_read_it_is_told_and_the_others_are_read(
-    emulator, ann, bea, requests
-):
+@pytest.mark.parametrize("place", ["Dialog", "Message"])
+def test_a_gap_is_filled_though_a_request_for_it_fails(emulator, ann, bea, requests, place):
     group = ann.cube.dialogs.create_group("hikers", [bea.id])
     requests.paths.clear()
+    begun = threading.Lock()
 
-    def break_the_first(path: str) -> None:
-        if requests.count["Dialog"] == 2 and path == "Dialog":
+    def break_the_next(path: str) -> None:
+        if path == place and begun.acquire(blocking=False):
             emulator.faults.server_error(on="rest", user=ann.id, times=1)
 
-    requests.then = break_the_first
+    requests.then = break_the_next
     with away(ann, emulator):
         bea.cube.messages.create(group, "in the group")
         bea.cube.messages.create(ann.id, "private")
-    (failure,) = ann.events.wait_for("recovery_failed")
-    is_filled(ann)
-    (message,) = ann.events.wait_for("message_received")
-    read, failed = message.dialog_id, failure.dialog_id
-    assert group.id in (read, failed) and read != failed
-    assert isinstance(failure.error, ServerError)
+    ann.events.wait_for("recovery_finished")
+    (failure,) = ann.events.of("recovery_failed")
+    assert failure.is_repeated and isinstance(failure.error, ServerError)
+    ann.events.wait_for("message_received", 2)
+    assert sorted(ann.bodies) == ["in the group", "private"]
+
+
+def test_limited_rates_keep_no_gap_open(emulator, person, bea):
+    cat = person("cat", reconnect=SLOW, retry=RetryPolicy(delay=0.01))
+    limits = emulator.faults.rate_limit(retry_after=0, times=5, user=cat.id)
+    with away(cat, emulator):
+        bea.cube.messages.create(cat.id, "in the gap")
+    cat.events.wait_for("recovery_finished")
+    wait_for_bodies(cat, "in the gap")
+    limits.wait(5)
+    assert len(cat.events.of("recovery_failed")) == 1
+
+
+@pytest.mark.parametrize("how", ["logout", "destroy", "a new session"])
+def test_the_end_of_a_session_ends_its_repetition(emulator, ann, bea, how):
+    name = f"{driver_of(ann.chat)._name}-history"
+    is_reading = lambda: any(thread.name == name for thread in threading.enumerate())  # noqa: E731
+    limited = emulator.faults.rate_limit(retry_after=20, user=ann.id)
+    with away(ann, emulator):
+        bea.cube.messages.create(ann.id, "in the gap")
+    limited.wait(1)
+    wait_until(is_reading, "the reading")
+    if how == "a new session":
+        limited.stop()
+        with away(ann, emulator):
+            pass
+        wait_for_bodies(ann, "in the gap")
+        is_filled(ann)
+    else:
+        getattr(ann.chat, how)()
+    wait_until(lambda: not is_reading(), "the end of the reading")
+
+
+@pytest.mark.parametrize("emulator", [False], indirect=True)
+def test_a_gap_of_large_messages_is_read_in_smaller_pages(emulator, ann, bea, monkeypatch):
+    monkeypatch.setattr("connectycube.rest._http._RESPONSE_BYTES", 400_000)
+    dialog = ann.cube.dialogs.create_private(bea.id)
+    with away(ann, emulator):
+        large = [{"sender_id": bea.id, "message": f"{n:03d}" + "x" * 20_000} for n in range(100)]
+        emulator.add_messages(dialog.id, large)
+    ann.events.wait_for("recovery_finished")
+    ann.events.wait_for("message_received", 100)
+    assert [body[:3] for body in ann.bodies] == [f"{number:03d}" for number in range(100)]
+    assert ann.events.of("recovery_failed") == []
+    assert len(list(ann.cube.messages.iter(dialog))) == 100
 
 
 def test_temporary_trouble_is_the_transports_business(emulator, ann, bea):
