@@ -82,8 +82,11 @@ def check_callable(name: str, value: object) -> None:
 
 
 def check_id(name: str, value: object) -> str:
-    """Return ``value`` if it is an opaque id: a non-empty string without spaces, slashes or controls."""
-    text = check_str(name, value)
+    """Return ``value`` if it is an opaque id: a non-empty string without spaces, slashes or controls.
+
+    White space around it is left out, as it comes along from files and terminals.
+    """
+    text = check_str(name, check_str(name, value).strip())
     if text in (".", "..") or any(
         character.isspace() or not character.isprintable() or character in "/?#,@"
         for character in text

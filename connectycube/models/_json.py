@@ -11,7 +11,7 @@ import functools
 import math
 import re
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime, timedelta, timezone
 from typing import Any, TypeVar
 
@@ -27,6 +27,7 @@ __all__ = [
     "as_string",
     "as_strings",
     "as_time",
+    "others",
     "read",
     "reader_of",
     "wire",
@@ -43,6 +44,11 @@ _DIGITS_OF_SECONDS = 11
 def wire(name: str, reader: Callable[[Any], Any], *, default: Any = None, **options: Any) -> Any:
     """Declare an attrs field that :func:`read` fills from the JSON key ``name`` with ``reader``."""
     return attrs.field(default=default, metadata={"wire": name, "reader": reader}, **options)
+
+
+def others(*, without: Iterable[str] = ()) -> Any:
+    """Declare an attrs field for the JSON keys that no other field claims, but for those of ``without``."""
+    return attrs.field(factory=dict, metadata={"without": frozenset(without)})
 
 
 def read(cls: type[Model], data: Mapping[str, Any], into: str = "extra", **known: Any) -> Model:
@@ -93,6 +99,7 @@ def reader_of(cls: type[Any], into: str = "extra") -> Callable[..., Any]:
             wires.add(entry.metadata["wire"])
             lines += _lines_of(number, entry, names)
         elif entry.name == into:
+            wires.update(entry.metadata.get("without", ()))
             lines.append(
                 f"made.{entry.name} = {{}} if wires.issuperset(data) else others(data, wires)"
             )

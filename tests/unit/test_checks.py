@@ -47,6 +47,11 @@ def test_what_is_right_is_returned(check, value):
     assert check(NAME, value) == value
 
 
+@pytest.mark.parametrize("value", ["a1", " a1", "a1\n", "\t a1\u00a0"])
+def test_white_space_around_an_id_is_left_out(value):
+    assert checks.check_id(NAME, value) == "a1"
+
+
 @pytest.mark.parametrize(
     ("check", "values"),
     [
@@ -78,7 +83,7 @@ def test_a_wrong_type_is_a_type_error_with_the_name(check, values):
                 "a#b",
                 "a,b",
                 "a@b",
-                "a\n",
+                "a\nb",
                 "a\x00",
                 ".",
                 "..",

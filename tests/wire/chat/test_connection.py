@@ -469,6 +469,7 @@ def test_a_private_dialog_with_oneself_is_refused(alice):
         (Message(body="x", attachments=("a",)), r"attachments\[0\] must be an Attachment"),
         (Message(body="x", id=""), "id"),
         (Message(body="x", id=7), "id must be a string"),
+        (Message(body="x", sender_id=999), "sender_id is for the service to say"),
     ],
 )
 def test_a_message_that_cannot_be_sent_is_refused_by_name(alice, bob, message, words):
