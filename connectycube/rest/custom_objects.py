@@ -12,6 +12,7 @@ from ..errors import ArgumentValueError, NotFoundError
 from ..models import CustomObject, DeleteResult, Message, Page, User
 from ._api import Api
 from ._arguments import check_user_id
+from ._deletion import read_deletion
 from ._paging import by_id
 from ._query import OPERATORS, QueryField, QuerySchema, check_any_filter
 from ._response import read_count, read_object, read_page, unexpected
@@ -278,21 +279,20 @@ class CustomObjects:
             timeout: Seconds for the whole call; by default those of ``Config.timeouts``.
 
         Returns:
-            What became of each record.
+            What became of each record of a list.
 
         Raises:
             ArgumentTypeError: An argument has the wrong type; the error names it.
             ArgumentValueError: An argument has a wrong value; the error names it.
-            NotFoundError: One record is given, and it does not exist.
+            NotFoundError: One record is given alone, and it does not exist.
+            PermissionDeniedError: One record is given alone, and the user may not delete it.
             ApiError: The call failed; a subclass says how.
         """
         ids = _ids("records", records)
         path = (*_class(class_name), ",".join(ids))
         response = self._api.call("DELETE", path, timeout=timeout)
-        data = response.json()
-        if isinstance(data, dict):
-            return DeleteResult.from_json(data)
-        return DeleteResult(deleted=tuple(ids))  # one id is answered with an empty body
+        alone = isinstance(records, (str, CustomObject))
+        return read_deletion(response, ids, alone=alone)
 
     def permissions(
         self, class_name: str, record: str | CustomObject, *, timeout: float | None = None

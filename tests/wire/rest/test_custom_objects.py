@@ -6,6 +6,7 @@ from connectycube.errors import (
     ArgumentTypeError,
     ArgumentValueError,
     NotFoundError,
+    PermissionDeniedError,
     UnexpectedResponseError,
 )
 from connectycube.models import CustomObject, DeleteResult, Message, User
@@ -136,6 +137,16 @@ def test_records_are_deleted(cube, server):
     assert cube.custom_objects.delete("profile", READ).deleted == (READ.id,)
     assert cube.custom_objects.delete("profile", "a").deleted == ("a",)
     assert server.requests[0].raw_path == "/data/profile/a,b,c"
+
+
+@pytest.mark.parametrize(
+    ("told", "error"), [("NotFound", NotFoundError), ("WrongPermissions", PermissionDeniedError)]
+)
+def test_one_record_that_cannot_be_deleted_raises(cube, server, told, error):
+    server.respond(lambda request: answer(200, {told: {"ids": ["a"]}}))
+    with pytest.raises(error, match="a"):
+        cube.custom_objects.delete("profile", "a")
+    assert cube.custom_objects.delete("profile", ["a"]).deleted == ()
 
 
 def test_reports_are_records(cube, server):

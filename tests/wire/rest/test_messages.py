@@ -11,6 +11,7 @@ from connectycube.errors import (
     ArgumentTypeError,
     ArgumentValueError,
     NotFoundError,
+    PermissionDeniedError,
     UnexpectedResponseError,
 )
 from connectycube.models import (
@@ -590,23 +591,36 @@ def test_messages_are_deleted_with_a_result(cube, server):
     server.play(
         answer(200, {"SuccessfullyDeleted": {"ids": ["m"]}, "NotFound": {"ids": ["n"]}}),
         answer(200),
-        answer(200, {"WrongPermissions": {"ids": ["m"]}}),
     )
     both = cube.messages.delete([Message(id="m"), "n"], force=True)
     assert both == DeleteResult(deleted=("m",), not_found=("n",))
     assert cube.messages.delete("m") == DeleteResult(deleted=("m",))
-    assert cube.messages.delete("m") == DeleteResult(not_permitted=("m",))
     assert [r.raw_path for r in server.requests] == [
         "/chat/Message/m,n?force=1",
-        "/chat/Message/m",
         "/chat/Message/m",
     ]
 
 
-def test_a_message_that_is_not_there_raises_alone(cube, server):
-    server.play(refusal(404, "no"))
-    with pytest.raises(NotFoundError):
+@pytest.mark.parametrize(
+    ("step", "error", "result"),
+    [
+        (refusal(404, "no"), NotFoundError, DeleteResult(not_found=("m",))),
+        (answer(200, {"NotFound": {"ids": ["m"]}}), NotFoundError, DeleteResult(not_found=("m",))),
+        (refusal(403, "no"), PermissionDeniedError, DeleteResult(not_permitted=("m",))),
+        (
+            answer(200, {"WrongPermissions": {"ids": ["m"]}}),
+            PermissionDeniedError,
+            DeleteResult(not_permitted=("m",)),
+        ),
+    ],
+)
+def test_what_cannot_be_deleted_raises_alone_and_is_told_of_a_list(
+    cube, server, step, error, result
+):
+    server.play(step, step)
+    with pytest.raises(error):
         cube.messages.delete(Message(id="m"))
+    assert cube.messages.delete(["m"]) == result
 
 
 @pytest.mark.parametrize("messages", [[], None, 5, DialogRef(id="d")])
