@@ -27,12 +27,11 @@ from ..errors import (
     ApiTimeoutError,
     ArgumentTypeError,
     ArgumentValueError,
-    UnexpectedResponseError,
 )
 from ..models import Session
 from ._http import Body, BodyWriter, CallDeadline, HttpClient, HttpTransport, Request, Response
 from ._redact import MASK, redact_url, secrets_in
-from ._response import check_response, http_date
+from ._response import check_response, http_date, unexpected
 from ._retry import pause_after_failure, pause_after_response
 from ._service_clock import ServiceClock
 from ._session import ApplicationRenewal, Renewal, SessionState, expiry_of
@@ -209,25 +208,37 @@ class Api:
             target = response.headers.get("Location")
             if response.status not in _REDIRECTS or target is None:
                 break
-            url = safe_url(target, request.url)
+            url = safe_url(target, response, base=request.url)
             request = self._request("GET", url, deadline, headers=_UNCHANGED, writer=writer)
             response = self._send_with_retries(request)
         check_response(response, self._secrets(session, None))
 
-    def post_form(self, url: str, content_type: str, body: Body, deadline: CallDeadline) -> None:
+    def post_form(
+        self,
+        url: str,
+        content_type: str,
+        body: Body,
+        deadline: CallDeadline,
+        secrets: Collection[str] = (),
+    ) -> None:
         """Send a form to the storage, without the token.
 
+        Args:
+            url: Where to send it, as :func:`safe_url` returns it.
+            content_type: Its content type, with the boundary.
+            body: The form.
+            deadline: The deadline of the whole upload.
+            secrets: Texts to mask in errors.
+
         Raises:
-            UnexpectedResponseError: The URL is not safe.
             ApiError: The call failed; a subclass says how.
         """
-        request = self._request(
-            "POST", safe_url(url), deadline, headers={"Content-Type": content_type}, body=body
-        )
+        headers = {"Content-Type": content_type}
+        request = self._request("POST", url, deadline, headers=headers, body=body)
         response = self._send_once(request, 1)
         if response.is_success:
             response = evolve(response, body=b"")  # the storage's XML is of no use to us
-        check_response(response)
+        check_response(response, secrets)
 
     def deadline(self, timeout: float | CallDeadline | None) -> CallDeadline:
         """Return the deadline for a call that was given ``timeout`` (seconds, or None for the default)."""
@@ -387,11 +398,12 @@ class Api:
         self._state.unlock_after_fork()
 
 
-def safe_url(url: str, base: str = "") -> str:
+def safe_url(url: str, response: Response, *, base: str = "") -> str:
     """Return a URL that the service named, if the client may speak to it: https, or this machine.
 
     Args:
         url: The URL, which may be relative.
+        response: The response that names it.
         base: What it is relative to.
 
     Raises:
@@ -405,12 +417,7 @@ def safe_url(url: str, base: str = "") -> str:
         host, shown = None, MASK
     if host and (parts.scheme == "https" or (parts.scheme == "http" and is_loopback(host))):
         return whole
-    raise UnexpectedResponseError(
-        f"the service names a URL that is not safe: {shown!r}",
-        method="GET",
-        url=shown,
-        status=0,
-    )
+    raise unexpected(response, f"it names a URL that is not safe: {shown!r}")
 
 
 def _authorized(request: Request, session: Session) -> Request:
