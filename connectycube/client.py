@@ -265,7 +265,7 @@ class ConnectyCube:
 
     @property
     def sessions(self) -> Sessions:
-        """Sessions: create, info, destroy, destroy_others."""
+        """Sessions: create, info, destroy."""
         return self._sessions
 
     @property

@@ -162,7 +162,7 @@ def test_the_type_of_an_attachment_is_that_of_the_file(content_type, kind):
 
 @pytest.mark.parametrize("value", [None, b"x", {"body": "x"}])
 def test_what_is_no_message_is_refused_by_name(value):
-    with pytest.raises(ArgumentTypeError, match="^message must be a string or a Message"):
+    with pytest.raises(ArgumentTypeError, match=r"^message must be a string or a Message"):
         check_content("message", value)
 
 
