@@ -228,7 +228,8 @@ class ConnectyCube:
 
         Args:
             token: The token of the session.
-            user_id: The id of its user, if it is known. Otherwise the chat asks the service for it.
+            user_id: The id of its user, if it is known. Otherwise the service is asked for it once it is
+                needed: by the chat, and for the ``peer_id`` of private dialogs.
             renew_session: A function that renews the session, as for the class. Without it the end of
                 the session is an ApiAuthenticationError.
 

@@ -1,8 +1,8 @@
 """How the service's JSON becomes frozen attrs objects: leniently, by tables, without ever raising.
 
 Each model declares its fields with :func:`wire`: the service's name and a reader. A reader returns
-None for whatever it cannot understand, so one odd field costs that field and nothing else. What no
-field claims is kept in ``extra``.
+None for whatever it cannot understand, so one odd field costs that field and nothing else. ``extra`` keeps
+what no field claims, and the values that a reader could not understand.
 """
 
 from __future__ import annotations
@@ -37,6 +37,7 @@ Model = TypeVar("Model")
 Entry = TypeVar("Entry")
 EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 _INTEGER = re.compile(r"-?[0-9]{1,30}")
+_KEEPS_ODD_VALUES = "extra"  # other fields of this kind hold the application's own names
 _MILLISECONDS_FROM = 100_000_000_000  # as seconds this is the year 5138: it counts milliseconds
 _DIGITS_OF_SECONDS = 11
 
@@ -79,11 +80,15 @@ def reader_of(cls: type[Any], into: str = "extra") -> Callable[..., Any]:
         def reader(data, *, own=default1):
             get = data.get
             made = new(thawed)
+            odd = None
             v = get(wire0)
-            if type(v) is not type0 and v is not None: v = read0(v)
+            if type(v) is not type0 and v is not None:
+                v = read0(v)
+                if v is None: odd = (odd or {}) | {wire0: get(wire0)}
             made.id = default0 if v is None else v
             made.own = own
             made.extra = {} if wires.issuperset(data) else others(data, wires)
+            if odd: made.extra |= odd
             made.__class__ = cls
             return made
 
@@ -92,7 +97,7 @@ def reader_of(cls: type[Any], into: str = "extra") -> Callable[..., Any]:
     """
     names: dict[str, Any] = {"cls": cls, "thawed": _thawed(cls), "new": object.__new__}
     names["others"] = _others
-    parameters, lines, wires = ["data"], [], set()
+    parameters, lines, ending, wires = ["data"], ["odd = None"], [], set()
     for number, entry in enumerate(attrs.fields(cls)):
         names[f"default{number}"] = entry.default
         if "wire" in entry.metadata:
@@ -100,16 +105,18 @@ def reader_of(cls: type[Any], into: str = "extra") -> Callable[..., Any]:
             lines += _lines_of(number, entry, names)
         elif entry.name == into:
             wires.update(entry.metadata.get("without", ()))
-            lines.append(
+            ending.append(
                 f"made.{entry.name} = {{}} if wires.issuperset(data) else others(data, wires)"
             )
+            if into == _KEEPS_ODD_VALUES:
+                ending.append(f"if odd: made.{entry.name} |= odd")
         else:
             default = "" if entry.default is attrs.NOTHING else f"=default{number}"
             parameters.append(entry.alias + default)
             lines.append(f"made.{entry.name} = {entry.alias}")
     names["wires"] = frozenset(wires)
     first, last = ["get = data.get", "made = new(thawed)"], ["made.__class__ = cls", "return made"]
-    body = [*first, *lines, *last]
+    body = [*first, *lines, *ending, *last]
     exec("\n    ".join([f"def reader({', '.join(parameters)}):", *body]), names)
     made: Callable[..., Any] = names["reader"]
     return made
@@ -123,7 +130,9 @@ def _lines_of(number: int, entry: attrs.Attribute[Any], names: dict[str, Any]) -
     value = "v" if entry.default is None else f"default{number} if v is None else v"
     return [
         f"v = get(wire{number})",
-        f"if {check}: v = read{number}(v)",
+        f"if {check}:",
+        f"    v = read{number}(v)",
+        f"    if v is None: odd = (odd or {{}}) | {{wire{number}: get(wire{number})}}",
         f"made.{entry.name} = {value}",
     ]
 

@@ -13,7 +13,7 @@ from attrs import evolve
 from .._checks import check_bool, check_id, check_number, check_str
 from .._xml import check_name, check_text
 from .._xml import clean as cleaned
-from ..errors import ArgumentTypeError, ArgumentValueError
+from ..errors import ArgumentTypeError, ArgumentValueError, NotFoundError
 from ..models import (
     Attachment,
     DeleteResult,
@@ -50,7 +50,7 @@ from ._query import (
     check_time_filter,
     chunked,
 )
-from ._response import read_count, read_object, read_page
+from ._response import read_count, read_object, read_page, unexpected
 
 __all__ = ["MESSAGES", "Messages"]
 
@@ -82,6 +82,38 @@ class Messages:
 
     def __init__(self, api: Api) -> None:
         self._api = api
+
+    def get(
+        self,
+        dialog: str | DialogRef | Message,
+        message: str | Message,
+        *,
+        timeout: float | None = None,
+    ) -> Message:
+        """Return one message of a dialog's history; it is not marked as read.
+
+        (Server API: Retrieve messages.)
+
+        Args:
+            dialog: The dialog.
+            message: The message, usually as its id.
+            timeout: Seconds for the whole call; by default those of ``Config.timeouts``.
+
+        Raises:
+            ArgumentTypeError: An argument has the wrong type; the error names it.
+            ArgumentValueError: An argument has a wrong value; the error names it.
+            PermissionDeniedError: The user may not read the dialog.
+            NotFoundError: There is no such dialog, or no such message in it.
+            ApiError: The call failed; a subclass says how.
+        """
+        message_id = check_message_id("message", message)
+        query = _history(dialog, False) + MESSAGES.query({"id": message_id}, limit=1)
+        response = self._api.call("GET", _PATH, query=query, timeout=timeout)
+        place = _reference(check_dialog("dialog", dialog))
+        page: Page[Message] = read_page(response, partial(_read, dialog=place))
+        for found in page:
+            return found
+        raise unexpected(response, f"the dialog has no message {message_id}", NotFoundError)
 
     def list(
         self,

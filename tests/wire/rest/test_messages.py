@@ -54,6 +54,20 @@ def test_list_is_a_page_of_messages_that_know_their_dialog(cube, server):
     ]
 
 
+@pytest.mark.parametrize("message", ["m", Message(id="m")])
+def test_get_asks_for_one_message_and_leaves_it_unread(cube, server, message):
+    server.play(answer(200, {"items": [MESSAGE]}))
+    assert cube.messages.get(PRIVATE, message) == Message.from_json(MESSAGE, dialog=PRIVATE)
+    query = [("chat_dialog_id", "d"), ("mark_as_read", "0"), ("_id", "m"), ("limit", "1")]
+    assert server.requests[0].query == query
+
+
+def test_a_message_that_is_not_there_is_not_found(cube, server):
+    server.play(answer(200, {"items": []}))
+    with pytest.raises(NotFoundError, match=r"has no message m$"):
+        cube.messages.get("d", "m")
+
+
 def test_a_full_dialog_is_not_kept_with_each_message(cube, server):
     server.play(answer(200, {"items": [{"_id": "m"}]}))
     page = cube.messages.list(Dialog.from_json(DIALOG, me=85))
