@@ -271,7 +271,7 @@ class ConnectyCube:
 
     @property
     def users(self) -> Users:
-        """Users: create, update, delete, reset_password, get, get_by, list, iter."""
+        """Users: create, update, delete, reset_password, get, get_by, list, iter, online, online_count."""
         return self._users
 
     @property

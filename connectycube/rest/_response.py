@@ -106,14 +106,16 @@ def read_object(response: Response) -> dict[str, Any]:
     return data
 
 
-def read_page(response: Response, read: Reader[Item]) -> Page[Item]:
+def read_page(response: Response, read: Reader[Item], name: str = "items") -> Page[Item]:
     """Return the response as a page, each item read by ``read``; items that are no objects are left out.
+
+    ``name`` is the service's name of the list.
 
     Raises:
         UnexpectedResponseError: There is no list of items. An empty page would say that nothing was found.
     """
     data = read_object(response)
-    items = data.get("items")
+    items = data.get(name)
     if not isinstance(items, list):
         raise unexpected(response, f"a list of items was expected, not {_shape(items)}")
     return Page(

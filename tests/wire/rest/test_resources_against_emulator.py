@@ -108,6 +108,12 @@ def test_records_are_made_found_changed_and_deleted(cube):
     assert result.not_found == ("0" * 24,)
     assert objects.delete("Profile", others[1]).deleted == (others[1].id,)
     with pytest.raises(NotFoundError):
+        objects.delete("Profile", others[1])
+    objects.create_many("Profile", [{"age": 7}, {"age": 8}])
+    changed = objects.update_by_criteria("Profile", {"job": "pupil"}, age__in=[7, 8])
+    assert {record.fields["job"] for record in changed} == {"pupil"}
+    assert objects.delete_by_criteria("Profile", age__lt=8, job="pupil") == 1
+    with pytest.raises(NotFoundError):
         objects.get("Profile", first)
 
 
