@@ -14,7 +14,7 @@ import json
 import logging
 import time
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, Literal
 from urllib.parse import quote, urlencode, urljoin, urlsplit
 
 from attrs import evolve
@@ -23,10 +23,12 @@ from .._checks import check_number
 from .._forks import register_for_fork
 from ..config import Config, RequestRecord, is_loopback
 from ..errors import (
+    ApiAuthenticationError,
     ApiError,
     ApiTimeoutError,
     ArgumentTypeError,
     ArgumentValueError,
+    ClientClosedError,
 )
 from ..models import Session
 from ._http import Body, BodyWriter, CallDeadline, HttpClient, HttpTransport, Request, Response
@@ -78,6 +80,7 @@ class Api:
         self._base = config.api_url.rstrip("/")
         self._state = SessionState(renew_session)
         self._clock = ServiceClock()
+        self._is_closed = False
         self._own_client: HttpClient | None = None
         if transport is None:
             transport = self._own_client = HttpClient(ca_file=config.ca_file, proxy=config.proxy)
@@ -144,8 +147,10 @@ class Api:
 
         Raises:
             ApiTimeoutError: The session was not renewed in time.
+            ClientClosedError: The client was closed.
             Exception: The renewal raised it.
         """
+        self._check_open()
         session = self._state.session
         if session is None or (session.token != refused and not self._state.has_expired()):
             return session
@@ -163,7 +168,7 @@ class Api:
         body: Mapping[str, Any] | None = None,
         headers: Mapping[str, str] | None = None,
         timeout: float | CallDeadline | None = None,
-        with_session: bool = True,
+        session: Literal["needed", "if any", "none"] = "needed",
         renew: bool = True,
         secrets: Collection[str] = (),
     ) -> Response:
@@ -180,19 +185,22 @@ class Api:
             headers: Headers of this call alone.
             timeout: Seconds for the whole call, a renewal of the session included; by default what Config
                 allows to connect and to read.
-            with_session: False sends no token.
+            session: Whether the call needs a session, uses one if there is any, or sends no token.
             renew: False takes the service's 401 as it is.
             secrets: Texts to mask in errors, beyond those with a secret name.
 
         Raises:
+            ApiAuthenticationError: The call needs a session and there is none; nothing was sent.
+            ClientClosedError: The client was closed; nothing was sent.
             ApiError: The call failed; a subclass says how.
         """
         content = None if body is None else _encoded(body)
         url, deadline = self.url(path, query), self.deadline(timeout)
-        response, session = self._send_authorized(
-            self._request(method, url, deadline, headers=headers, body=content), with_session, renew
-        )
-        known = () if response.status < 300 else (*self._secrets(session, body), *secrets)
+        request = self._request(method, url, deadline, headers=headers, body=content)
+        if session == "needed" and self._state.session is None:
+            raise _no_session(request)
+        response, used = self._send_authorized(request, session != "none", renew)
+        known = () if response.status < 300 else (*self._secrets(used, body), *secrets)
         return check_response(response, known)
 
     def download(self, path: Sequence[str], writer: BodyWriter, deadline: CallDeadline) -> None:
@@ -256,12 +264,17 @@ class Api:
         return f"{url}?{pairs}" if pairs else url
 
     def close(self) -> None:
-        """Close the idle connections; the session lives on, and a later call opens new connections.
+        """Close the idle connections and refuse later calls; the session lives on at the service.
 
         A transport that was passed in stays as it is.
         """
+        self._is_closed = True
         if self._own_client is not None:
             self._own_client.close()
+
+    def _check_open(self) -> None:
+        if self._is_closed:
+            raise ClientClosedError("this client is closed: make a new ConnectyCube")
 
     # --- the steps of a call --------------------------------------------------------------------
 
@@ -332,6 +345,7 @@ class Api:
 
     def _send_once(self, request: Request, attempt: int) -> Response:
         """Send a request through the transport; log it and call the hook."""
+        self._check_open()
         started = time.monotonic()
         try:
             response = self._transport.send(request)
@@ -418,6 +432,13 @@ def safe_url(url: str, response: Response, *, base: str = "") -> str:
     if host and (parts.scheme == "https" or (parts.scheme == "http" and is_loopback(host))):
         return whole
     raise unexpected(response, f"it names a URL that is not safe: {shown!r}")
+
+
+def _no_session(request: Request) -> ApiAuthenticationError:
+    """Return the error of a call that needs a session."""
+    method, url = request.method, redact_url(request.url)
+    text = "there is no session: call cube.login(login=…, password=…) first"
+    return ApiAuthenticationError(f"{method} {url}: {text}", method=method, url=url, status=401)
 
 
 def _authorized(request: Request, session: Session) -> Request:

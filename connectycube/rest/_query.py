@@ -20,6 +20,7 @@ from .._checks import (
     check_one_of,
     check_str,
     check_time,
+    nearest,
 )
 from ..errors import ArgumentTypeError, ArgumentValueError
 from ..models import DialogType, User
@@ -271,8 +272,10 @@ class QuerySchema:
             return found
         if self.open_field is not None:
             return self.open_field(argument, name)
-        known = ", ".join(sorted({*self.fields, *self.nested}))
-        raise ArgumentTypeError(f"{argument} is no argument; fields to look up are: {known}")
+        known = sorted({*self.fields, *self.nested})
+        raise ArgumentTypeError(
+            f"{argument} is no argument and no field to look up: {nearest(name, known)}"
+        )
 
 
 def _as_json(value: object, checked: str | int | list[str | int]) -> object:

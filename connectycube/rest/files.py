@@ -328,7 +328,7 @@ class Files:
         session = self._api.live_session()
         if session is None or session.token is None:
             raise ArgumentValueError(
-                "there is no session, so file has no private URL: log in first"
+                "there is no session, so file has no private URL: call cube.login(login=…, password=…) first"
             )
         return self._api.url((*_PATH, uid), [("token", session.token)])
 

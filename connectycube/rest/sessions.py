@@ -11,7 +11,7 @@ from typing import Any, TypedDict
 
 from attrs import evolve, frozen
 
-from .._checks import check_bool, check_one_of, check_str
+from .._checks import check_bool, check_one_of, check_str, keywords_only
 from ..errors import (
     ApiAuthenticationError,
     ArgumentTypeError,
@@ -24,7 +24,7 @@ from ._http import CallDeadline, Response
 from ._response import read_object, unexpected
 from ._session import expiry_of
 
-__all__ = ["PROVIDERS", "Credentials", "Provider", "Sessions", "signature_of"]
+__all__ = ["OTHER_WORDS", "PROVIDERS", "Credentials", "Provider", "Sessions", "signature_of"]
 
 _PATH = ("session",)
 _CLOCKS_DIFFER = 10.0  # seconds: more than the whole seconds of Date and the time on the way
@@ -49,6 +49,18 @@ PROVIDERS = {
 }
 
 
+OTHER_WORDS = {
+    "name": "login",
+    "user": "login",
+    "username": "login",
+    "mail": "email",
+    "useremail": "email",
+    "passwd": "password",
+    "pwd": "password",
+}
+"""Other services' words for the arguments of a login, and ours."""
+
+
 class Credentials(TypedDict, total=False):
     """The arguments of :meth:`ConnectyCube.login`, for functions that pass them on."""
 
@@ -71,6 +83,7 @@ class Sessions:
     def __init__(self, api: Api) -> None:
         self._api = api
 
+    @keywords_only("sessions.create(login=…, password=…)", **OTHER_WORDS)
     def create(
         self,
         *,
@@ -239,7 +252,7 @@ class Sessions:
                 _PATH,
                 body=body,
                 timeout=deadline,
-                with_session=False,
+                session="none",
                 secrets=[text for name, text in _flat(who) if name != "user[full_name]"],
             )
         except ValidationError as error:
@@ -263,6 +276,8 @@ def _credentials(*, login: object, email: object, password: object) -> dict[str,
     if (login is None) == (email is None):
         raise ArgumentValueError("give login or email, and not both")
     name, value = ("login", login) if email is None else ("email", email)
+    if password is None:
+        raise ArgumentTypeError(f"password is missing: {name} and password go together")
     return {
         name: check_str(name, value),
         "password": check_str("password", password),

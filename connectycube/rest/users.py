@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, TypedDict
 
-from .._checks import check_int, check_list, check_str
+from .._checks import check_int, check_list, check_str, keywords_only
 from ..errors import ArgumentTypeError, ArgumentValueError
 from ..models import Page, User
 from ..models._json import as_int
@@ -22,6 +22,7 @@ from ._query import (
     comma_separated,
 )
 from ._response import read_object, read_page, unexpected
+from .sessions import OTHER_WORDS
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack  # mypy brings it; nothing imports it at run time
@@ -91,6 +92,7 @@ class Users:
     def __init__(self, api: Api) -> None:
         self._api = api
 
+    @keywords_only("cube.users.create(login=…, password=…)", **OTHER_WORDS)
     def create(
         self,
         *,
@@ -160,7 +162,7 @@ class Users:
             body={"user": fields},
             headers={"CB-AuthKey": self._api.config.auth_key},
             timeout=timeout,
-            with_session=False,
+            session="none",
         )
         return User.from_json(read_object(response))
 
@@ -289,7 +291,8 @@ class Users:
             ApiError: The call failed; a subclass says how.
         """
         query = [("email", check_str("email", email))]
-        self._api.call("GET", (*_PATH, "password", "reset"), query=query, timeout=timeout)
+        path = (*_PATH, "password", "reset")
+        self._api.call("GET", path, query=query, timeout=timeout, session="if any")
 
     def get(self, user: int | User, *, timeout: float | None = None) -> User:
         """Return the user with an id. (Server API: Show User by identifier.)

@@ -34,6 +34,11 @@ REFUSED = [
 ]
 
 
+@pytest.fixture
+def cube(visitor):
+    return visitor
+
+
 def test_a_session_of_the_application(cube, server):
     server.play(answer(201, {"session": {"token": "t", "user_id": 0}}))
     session = cube.sessions.create()

@@ -16,15 +16,21 @@ from tests.support.scripted_http import answer, refusal
 from tests.wire.rest.conftest import AUTH_KEY
 
 
-def test_sign_up_needs_the_auth_key_and_no_session(cube, server):
+def test_sign_up_needs_the_auth_key_and_no_session(visitor, server):
     server.play(answer(201, {"user": {"id": 5, "login": "bob"}}))
-    assert cube.users.create(login="bob", password="p") == User(id=5, login="bob")
+    assert visitor.users.create(login="bob", password="p") == User(id=5, login="bob")
     request = server.requests[0]
     assert (request.method, request.path) == ("POST", "/users")
     assert request.headers["cb-authkey"] == AUTH_KEY
     assert "cb-token" not in request.headers
     assert request.json == {"user": {"login": "bob", "password": "p"}}
-    assert cube.session is None
+    assert visitor.session is None
+
+
+def test_who_forgot_the_password_needs_no_session(visitor, server):
+    server.play(answer(200))
+    visitor.users.reset_password("b@example.org")
+    assert server.requests[0].query == [("email", "b@example.org")]
 
 
 def test_sign_up_sends_every_field_in_the_services_words(cube, server):
