@@ -43,9 +43,13 @@ __all__ = ["Api", "Query", "safe_url"]
 Query = Iterable[tuple[str, str | int]]
 """Pairs of a query string, in the service's names."""
 
+Need = Literal["needed", "if any", "none"]
+"""Whether a call needs a session, uses one if there is any, or sends no token."""
+
 _UNCHANGED = {"Accept": "*/*", "Accept-Encoding": "identity"}  # lengths are those of the file
 _REDIRECTS = (301, 302, 303, 307, 308)
 _MOST_REDIRECTS = 5
+_CLOSED = "this client is closed: make a new ConnectyCube"
 
 _log = logging.getLogger("connectycube.rest")
 
@@ -150,7 +154,8 @@ class Api:
             ClientClosedError: The client was closed.
             Exception: The renewal raised it.
         """
-        self._check_open()
+        if self._is_closed:
+            raise ClientClosedError(_CLOSED)
         session = self._state.session
         if session is None or (session.token != refused and not self._state.has_expired()):
             return session
@@ -168,7 +173,7 @@ class Api:
         body: Mapping[str, Any] | None = None,
         headers: Mapping[str, str] | None = None,
         timeout: float | CallDeadline | None = None,
-        session: Literal["needed", "if any", "none"] = "needed",
+        session: Need = "needed",
         renew: bool = True,
         secrets: Collection[str] = (),
     ) -> Response:
@@ -196,10 +201,9 @@ class Api:
         """
         content = None if body is None else _encoded(body)
         url, deadline = self.url(path, query), self.deadline(timeout)
-        request = self._request(method, url, deadline, headers=headers, body=content)
-        if session == "needed" and self._state.session is None:
-            raise _no_session(request)
-        response, used = self._send_authorized(request, session != "none", renew)
+        response, used = self._send_authorized(
+            self._request(method, url, deadline, headers=headers, body=content), session, renew
+        )
         known = () if response.status < 300 else (*self._secrets(used, body), *secrets)
         return check_response(response, known)
 
@@ -211,7 +215,7 @@ class Api:
             Exception: The writer raised it.
         """
         request = self._request("GET", self.url(path), deadline, headers=_UNCHANGED, writer=writer)
-        response, session = self._send_authorized(request, True, True)
+        response, session = self._send_authorized(request, "if any", True)
         for _ in range(_MOST_REDIRECTS):
             target = response.headers.get("Location")
             if response.status not in _REDIRECTS or target is None:
@@ -272,10 +276,6 @@ class Api:
         if self._own_client is not None:
             self._own_client.close()
 
-    def _check_open(self) -> None:
-        if self._is_closed:
-            raise ClientClosedError("this client is closed: make a new ConnectyCube")
-
     # --- the steps of a call --------------------------------------------------------------------
 
     def _request(
@@ -309,11 +309,13 @@ class Api:
         )
 
     def _send_authorized(
-        self, request: Request, with_session: bool, renew: bool
+        self, request: Request, need: Need, renew: bool
     ) -> tuple[Response, Session | None]:
         """Send a request with the session's token; renew the session where it has ended."""
-        session = self._state.session if with_session else None
+        session = None if need == "none" else self._state.session
         if session is None:
+            if need == "needed":
+                raise _no_session(request)
             return self._send_with_retries(request), None
         if renew and self._state.has_expired():
             session = self._renewed(session, request) or session
@@ -345,7 +347,8 @@ class Api:
 
     def _send_once(self, request: Request, attempt: int) -> Response:
         """Send a request through the transport; log it and call the hook."""
-        self._check_open()
+        if self._is_closed:
+            raise ClientClosedError(_CLOSED)
         started = time.monotonic()
         try:
             response = self._transport.send(request)

@@ -84,11 +84,11 @@ def check_response(response: Response, secrets: Collection[str] = ()) -> Respons
     if response.fault:
         raise unexpected(response, f"the answer is {response.fault}")
     try:
-        response.json()
+        data = response.json()
     except (ValueError, RecursionError):
         failure = unexpected(response, "the answer is not JSON")
     else:
-        if not _says_only_errors(response):
+        if not isinstance(data, dict) or "errors" not in data or not _says_only_errors(data):
             return response
         failure = _refusal(response, secrets)
     raise failure
@@ -197,14 +197,9 @@ def _shape(value: object) -> str:
 # --- refusals -----------------------------------------------------------------------------------
 
 
-def _says_only_errors(response: Response) -> bool:
+def _says_only_errors(data: Mapping[str, Any]) -> bool:
     """Tell whether the body of a success is a refusal: ``{"errors": …}``, with words and nothing of use."""
-    data = response.json()
-    return (
-        isinstance(data, dict)
-        and data.keys() <= _NAMES_IN_REFUSALS
-        and any(_texts(data.get("errors")))
-    )
+    return data.keys() <= _NAMES_IN_REFUSALS and any(_texts(data["errors"]))
 
 
 def _refusal(response: Response, secrets: Collection[str]) -> ApiResponseError:
