@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import difflib
+import functools
 import math
 from collections.abc import Callable, Collection, Iterable, Mapping
 from datetime import datetime
-from typing import Any
+from typing import Any, TypeVar, cast
 
 from .errors import ArgumentTypeError, ArgumentValueError
 
@@ -21,12 +23,16 @@ __all__ = [
     "check_one_of",
     "check_str",
     "check_time",
+    "keywords_only",
+    "nearest",
 ]
 
 MILLISECONDS_FROM = 100_000_000_000
 """Above this a unix time counts milliseconds: as seconds it is the year 5138."""
 
 _DEEPEST = 32
+_TAKES_KEYWORDS = 0x08  # a flag of code objects: the function has a parameter like **others
+_Method = TypeVar("_Method", bound=Callable[..., Any])
 
 
 def check_str(name: str, value: object, *, empty: bool = False, longest: int | None = None) -> str:
@@ -86,8 +92,11 @@ def check_callable(name: str, value: object) -> None:
 
 
 def check_id(name: str, value: object) -> str:
-    """Return ``value`` if it is an opaque id: a non-empty string without spaces, slashes or controls."""
-    text = check_str(name, value)
+    """Return ``value`` if it is an opaque id: a non-empty string without spaces, slashes or controls.
+
+    White space around it is left out, as it comes along from files and terminals.
+    """
+    text = check_str(name, check_str(name, value).strip())
     if text in (".", "..") or any(
         character.isspace() or not character.isprintable() or character in "/?#,@"
         for character in text
@@ -182,3 +191,51 @@ def _out_of_bounds(
 ) -> ArgumentValueError:
     bound = f"at least {least}" if least is not None and value < least else f"at most {most}"
     return ArgumentValueError(f"{name} must be {bound}, not {value}")
+
+
+# --- names of arguments -------------------------------------------------------------------------
+
+
+def nearest(name: str, known: Collection[str], words: Mapping[str, str] | None = None) -> str:
+    """Return the end of a sentence that names what ``name`` may have meant, or the known names.
+
+    ``words`` are other words for known names.
+    """
+    plain = {each.replace("_", ""): each for each in known}
+    asked = name.replace("_", "").replace("-", "").lower()
+    found = (words or {}).get(asked)
+    if found is None:
+        close = difflib.get_close_matches(asked, plain, n=1, cutoff=0.7)
+        found = plain[close[0]] if close else None
+    return f"did you mean {found}?" if found else f"there are: {', '.join(known)}"
+
+
+def keywords_only(example: str, **words: str) -> Callable[[_Method], _Method]:
+    """Let a method whose arguments are keywords explain a wrong call.
+
+    Python's own error neither says that the arguments are keywords, nor names the nearest right one.
+
+    Args:
+        example: A right call, for the error.
+        words: Other words for arguments, such as ``username="login"``.
+    """
+
+    def decorate(method: _Method) -> _Method:
+        code = cast("Any", method).__code__
+        known = code.co_varnames[1 : 1 + code.co_kwonlyargcount]
+        takes_others = bool(code.co_flags & _TAKES_KEYWORDS)
+
+        @functools.wraps(method)
+        def checked(self: object, *arguments: object, **keywords: object) -> object:
+            if arguments:
+                raise ArgumentTypeError(f"the arguments are keywords: {example}")
+            for name in keywords:
+                if name not in known and not takes_others:
+                    raise ArgumentTypeError(
+                        f"{name} is no argument of {example}: {nearest(name, known, words)}"
+                    )
+            return method(self, **keywords)
+
+        return cast("_Method", checked)
+
+    return decorate

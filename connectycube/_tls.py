@@ -7,7 +7,10 @@ import ssl
 from ._os_errors import reason_of
 from .errors import ArgumentValueError
 
-__all__ = ["client_context"]
+__all__ = ["client_context", "refusal_words"]
+
+# OpenSSL, "X509_STORE_CTX_get_error": the authority is not known. Of other causes ca_file is no cure.
+_UNKNOWN_AUTHORITY = (2, 18, 19, 20, 21, 27)
 
 
 def client_context(ca_file: str | None) -> ssl.SSLContext:
@@ -24,3 +27,11 @@ def client_context(ca_file: str | None) -> ssl.SSLContext:
         ) from None
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     return context
+
+
+def refusal_words(error: ssl.SSLCertVerificationError) -> str:
+    """Return why a certificate was refused, and what to do where its authority is not known."""
+    words = str(error.verify_message)
+    if error.verify_code in _UNKNOWN_AUTHORITY:
+        words += " (a private authority's certificate goes into ca_file, or CONNECTYCUBE_CA_FILE)"
+    return words

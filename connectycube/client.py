@@ -8,10 +8,8 @@ from functools import partial
 from types import TracebackType
 from typing import TYPE_CHECKING
 
-import attrs
-
-from ._checks import check_int, check_str
-from .config import Config, ConfigFields
+from ._checks import check_int, check_str, keywords_only
+from .config import Config, ConfigFields, check_field_names
 from .errors import ArgumentTypeError, ArgumentValueError
 from .models import CustomObject, DialogRef, Message, SearchResult, Session, User
 from .rest._api import Api
@@ -24,7 +22,7 @@ from .rest.dialogs import Dialogs
 from .rest.files import Files
 from .rest.messages import Messages
 from .rest.push import Push
-from .rest.sessions import Credentials, Sessions
+from .rest.sessions import OTHER_WORDS, Credentials, Sessions
 from .rest.users import Users
 
 if TYPE_CHECKING:
@@ -61,6 +59,7 @@ class ConnectyCube:
         ArgumentValueError: An argument has a wrong value; the error names it.
     """
 
+    @keywords_only("ConnectyCube(app_id=…, auth_key=…)")
     def __init__(
         self,
         *,
@@ -129,6 +128,7 @@ class ConnectyCube:
         session = self._api.session
         return _user_of(session) if session is not None else None
 
+    @keywords_only("cube.login(login=…, password=…)", **OTHER_WORDS)
     def login(
         self,
         *,
@@ -229,7 +229,8 @@ class ConnectyCube:
 
         Args:
             token: The token of the session.
-            user_id: The id of its user, if it is known. Otherwise the chat asks the service for it.
+            user_id: The id of its user, if it is known. Otherwise the service is asked for it once it is
+                needed: by the chat, and for the ``peer_id`` of private dialogs.
             renew_session: A function that renews the session, as for the class. Without it the end of
                 the session is an ApiAuthenticationError.
 
@@ -252,26 +253,32 @@ class ConnectyCube:
         return other
 
     def logout(self, *, timeout: float | None = None) -> None:
-        """End the session at the service; nothing happens if there is none. (Server API: Destroy session.)
+        """End the session at the service, and the chat connection; nothing happens if there is no session.
+
+        The chat ends first, as by ``chat.logout()``; its receivers stay connected. The session's token is its
+        password, so it could not connect again. (Server API: Destroy session.)
 
         Args:
-            timeout: Seconds for the whole call; by default those of ``Config.timeouts``.
+            timeout: Seconds for the end of the session; by default those of ``Config.timeouts``. The chat
+                has ``Timeouts.logout`` for its own.
 
         Raises:
             ApiError: The call failed, and the session stays.
         """
+        if self._chat is not None:
+            self._chat.logout()
         self._sessions.destroy(timeout=timeout)
 
     # --- what the service offers ----------------------------------------------------------------
 
     @property
     def sessions(self) -> Sessions:
-        """Sessions: create, info, destroy, destroy_others."""
+        """Sessions: create, info, destroy."""
         return self._sessions
 
     @property
     def users(self) -> Users:
-        """Users: create, update, delete, reset_password, get, get_by, list, iter."""
+        """Users: create, update, delete, reset_password, get, get_by, list, iter, online, online_count."""
         return self._users
 
     @property
@@ -413,7 +420,8 @@ class ConnectyCube:
         session = self._sessions.identify(refused=refused, timeout=timeout)
         if session is None or not session.user_id or session.token is None:
             raise ArgumentValueError(
-                "user_id and password are needed: there is no session of a user (or call login() first)"
+                "there is no session of a user: call cube.login(login=…, password=…) first, or"
+                " chat.login(user_id, password)"
             )
         return _user_of(session) or User(id=session.user_id), session.token
 
@@ -441,7 +449,10 @@ class ConnectyCube:
     # --- the end --------------------------------------------------------------------------------
 
     def close(self) -> None:
-        """Close the connections, also that of the chat. The session stays alive: :meth:`logout` ends it."""
+        """Close the connections, also that of the chat; every later call raises ClientClosedError.
+
+        The session stays alive at the service: :meth:`logout` ends it.
+        """
         if self._chat is not None:
             self._chat.destroy()
         self._api.close()
@@ -465,10 +476,7 @@ def _config_of(config: object, fields: ConfigFields) -> Config:
         if fields:
             raise ArgumentTypeError(f"give config or {', '.join(sorted(fields))}, and not both")
         return config
-    known = {entry.name for entry in attrs.fields(Config)}
-    for name in fields:
-        if name not in known:
-            raise ArgumentTypeError(f"{name} is no field of Config")
+    check_field_names(fields)
     for name in ("app_id", "auth_key"):
         if name not in fields:
             raise ArgumentTypeError(f"{name} is missing")

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import ipaddress
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, TypedDict
 from urllib.parse import urlsplit
 
-from attrs import Attribute, evolve, field, frozen
+from attrs import Attribute, evolve, field, fields, frozen
 
-from ._checks import check_bool, check_callable, check_int, check_number, check_str
+from ._checks import check_bool, check_callable, check_int, check_number, check_str, nearest
 from .errors import ApiError, ArgumentTypeError, ArgumentValueError
 
 if TYPE_CHECKING:
@@ -24,6 +24,7 @@ __all__ = [
     "RequestRecord",
     "RetryPolicy",
     "Timeouts",
+    "check_field_names",
 ]
 
 
@@ -359,6 +360,7 @@ class Config:
             ArgumentTypeError: A field of ``overrides`` has the wrong type; the error names it.
             ArgumentValueError: A variable is missing or wrong; the error names it.
         """
+        check_field_names(overrides)
         source = os.environ if environ is None else environ
         values: dict[str, Any] = dict(overrides)
         for name, variable in _ENVIRONMENT.items():
@@ -386,7 +388,16 @@ class Config:
             ArgumentTypeError: An argument has the wrong type; the error names it.
             ArgumentValueError: An argument has a wrong value; the error names it.
         """
+        check_field_names(changes)
         return evolve(self, **changes)
+
+
+def check_field_names(names: Iterable[str]) -> None:
+    """Refuse a name that no field of Config has; the error names the nearest one."""
+    known = [entry.name for entry in fields(Config)]
+    for name in names:
+        if name not in known:
+            raise ArgumentTypeError(f"{name} is no field of Config: {nearest(name, known)}")
 
 
 def is_loopback(host: str) -> bool:

@@ -5,6 +5,7 @@
     ConnectyCubeError
     ├── ArgumentTypeError              also TypeError: an argument of the wrong type; nothing was sent
     ├── ArgumentValueError             also ValueError: an argument with a wrong value; nothing was sent
+    ├── ClientClosedError              also RuntimeError: the client was closed; make a new one
     ├── AuthenticationError            the credentials were refused: the base of two errors below
     ├── ApiError                       a REST call did not succeed
     │   ├── ApiNetworkError            no answer: name, connection or TLS
@@ -67,6 +68,7 @@ __all__ = [
     "ChatAuthenticationError",
     "ChatError",
     "ChatTimeoutError",
+    "ClientClosedError",
     "ConnectTimeoutError",
     "ConnectionLostError",
     "ConnectyCubeError",
@@ -120,6 +122,10 @@ class ArgumentTypeError(ConnectyCubeError, TypeError):
 
 class ArgumentValueError(ConnectyCubeError, ValueError):
     """An argument has a wrong value; the message names it and nothing was sent."""
+
+
+class ClientClosedError(ConnectyCubeError, RuntimeError):
+    """The client was closed, and nothing was sent: make a new ConnectyCube."""
 
 
 class AuthenticationError(ConnectyCubeError):
@@ -181,7 +187,10 @@ class ApiResponseError(ApiError):
 
 
 class ApiAuthenticationError(ApiResponseError, AuthenticationError):
-    """401: there is no session, it has ended, or login and password do not match."""
+    """401: there is no session, it has ended, or login and password do not match.
+
+    A call that needs a session raises it without asking the service if there is none.
+    """
 
 
 class PermissionDeniedError(ApiResponseError):

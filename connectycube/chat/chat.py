@@ -36,6 +36,7 @@ from ..models import (
     User,
 )
 from ..models._json import as_int
+from ..models.messages import check_content
 from ..models.users import check_user_id
 from .contacts import Contacts
 from .credentials import SessionCredentials, first_credentials
@@ -963,10 +964,7 @@ class Chat:
     def _prepare(self, message: str | Message, dialog: DialogRef, to: str, clean: bool) -> Message:
         if isinstance(message, str):
             message = Message(body=message)
-        elif not isinstance(message, Message):
-            raise ArgumentTypeError(
-                f"message must be a string or a Message, not {type(message).__name__}"
-            )
+        message = check_content("message", message)
         if not message.body and not message.attachments and not message.custom:
             raise ArgumentValueError(
                 "message must have a body, an attachment or a custom parameter"

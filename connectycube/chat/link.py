@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 
 from .._deadline import Deadline
 from .._os_errors import reason_of
+from .._tls import refusal_words
 from ..config import Config
 from ..errors import (
     CertificateError,
@@ -298,7 +299,7 @@ class _Handshake:
             except ssl.SSLCertVerificationError as error:
                 raise CertificateError(
                     f"the certificate of {self._where} is not valid for {self._host}:"
-                    f" {error.verify_message}"
+                    f" {refusal_words(error)}"
                 ) from None
             except ssl.SSLError as error:
                 raise TlsError(

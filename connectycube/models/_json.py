@@ -1,8 +1,8 @@
 """How the service's JSON becomes frozen attrs objects: leniently, by tables, without ever raising.
 
 Each model declares its fields with :func:`wire`: the service's name and a reader. A reader returns
-None for whatever it cannot understand, so one odd field costs that field and nothing else. What no
-field claims is kept in ``extra``.
+None for whatever it cannot understand, so one odd field costs that field and nothing else. ``extra`` keeps
+what no field claims, and the values that a reader could not understand.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import functools
 import math
 import re
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime, timedelta, timezone
 from typing import Any, TypeVar
 
@@ -29,6 +29,7 @@ __all__ = [
     "as_string",
     "as_strings",
     "as_time",
+    "others",
     "read",
     "reader_of",
     "wire",
@@ -38,12 +39,18 @@ Model = TypeVar("Model")
 Entry = TypeVar("Entry")
 EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 _INTEGER = re.compile(r"-?[0-9]{1,30}")
+_KEEPS_ODD_VALUES = "extra"  # other fields of this kind hold the application's own names
 _DIGITS_OF_SECONDS = 11
 
 
 def wire(name: str, reader: Callable[[Any], Any], *, default: Any = None, **options: Any) -> Any:
     """Declare an attrs field that :func:`read` fills from the JSON key ``name`` with ``reader``."""
     return attrs.field(default=default, metadata={"wire": name, "reader": reader}, **options)
+
+
+def others(*, without: Iterable[str] = ()) -> Any:
+    """Declare an attrs field for the JSON keys that no other field claims, but for those of ``without``."""
+    return attrs.field(factory=dict, metadata={"without": frozenset(without)})
 
 
 def read(cls: type[Model], data: Mapping[str, Any], into: str = "extra", **known: Any) -> Model:
@@ -74,11 +81,15 @@ def reader_of(cls: type[Any], into: str = "extra") -> Callable[..., Any]:
         def reader(data, *, own=default1):
             get = data.get
             made = new(thawed)
+            odd = None
             v = get(wire0)
-            if type(v) is not type0 and v is not None: v = read0(v)
+            if type(v) is not type0 and v is not None:
+                v = read0(v)
+                if v is None: odd = (odd or {}) | {wire0: get(wire0)}
             made.id = default0 if v is None else v
             made.own = own
             made.extra = {} if wires.issuperset(data) else others(data, wires)
+            if odd: made.extra |= odd
             made.__class__ = cls
             return made
 
@@ -87,23 +98,26 @@ def reader_of(cls: type[Any], into: str = "extra") -> Callable[..., Any]:
     """
     names: dict[str, Any] = {"cls": cls, "thawed": _thawed(cls), "new": object.__new__}
     names["others"] = _others
-    parameters, lines, wires = ["data"], [], set()
+    parameters, lines, ending, wires = ["data"], ["odd = None"], [], set()
     for number, entry in enumerate(attrs.fields(cls)):
         names[f"default{number}"] = entry.default
         if "wire" in entry.metadata:
             wires.add(entry.metadata["wire"])
             lines += _lines_of(number, entry, names)
         elif entry.name == into:
-            lines.append(
+            wires.update(entry.metadata.get("without", ()))
+            ending.append(
                 f"made.{entry.name} = {{}} if wires.issuperset(data) else others(data, wires)"
             )
+            if into == _KEEPS_ODD_VALUES:
+                ending.append(f"if odd: made.{entry.name} |= odd")
         else:
             default = "" if entry.default is attrs.NOTHING else f"=default{number}"
             parameters.append(entry.alias + default)
             lines.append(f"made.{entry.name} = {entry.alias}")
     names["wires"] = frozenset(wires)
     first, last = ["get = data.get", "made = new(thawed)"], ["made.__class__ = cls", "return made"]
-    body = [*first, *lines, *last]
+    body = [*first, *lines, *ending, *last]
     exec("\n    ".join([f"def reader({', '.join(parameters)}):", *body]), names)
     made: Callable[..., Any] = names["reader"]
     return made
@@ -117,7 +131,9 @@ def _lines_of(number: int, entry: attrs.Attribute[Any], names: dict[str, Any]) -
     value = "v" if entry.default is None else f"default{number} if v is None else v"
     return [
         f"v = get(wire{number})",
-        f"if {check}: v = read{number}(v)",
+        f"if {check}:",
+        f"    v = read{number}(v)",
+        f"    if v is None: odd = (odd or {{}}) | {{wire{number}: get(wire{number})}}",
         f"made.{entry.name} = {value}",
     ]
 

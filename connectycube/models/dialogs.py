@@ -15,12 +15,17 @@ __all__ = ["Dialog", "DialogRef", "DialogType"]
 
 
 class DialogType(enum.IntEnum):
-    """The four kinds of dialog, with the service's numbers. (Guide: Dialogs.)"""
+    """The kinds of dialog, with the service's numbers. (Guide: Dialogs.)
+
+    A dialog of a meeting is one of the newer SDKs; a dialog of a type that is not listed here has the type
+    None, and the service's number in ``extra["type"]``.
+    """
 
     BROADCAST = 1
     GROUP = 2
     PRIVATE = 3
     PUBLIC = 4
+    MEETING = 5
 
 
 def _dialog_type(value: Any) -> DialogType | None:

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime
+from operator import attrgetter
 from typing import Any
 
-from attrs import field, fields, frozen
+from attrs import evolve, field, fields, frozen
 
+from .._checks import check_list
+from ..errors import ArgumentTypeError, ArgumentValueError
 from ._json import (
     as_bool,
     as_float,
@@ -16,12 +19,45 @@ from ._json import (
     as_mapping,
     as_string,
     as_time,
+    others,
     read,
     wire,
 )
 from .dialogs import DialogRef
+from .files import File
 
-__all__ = ["Attachment", "Message"]
+__all__ = ["RESERVED_NAMES", "Attachment", "Message", "as_attachments", "check_content"]
+
+RESERVED_NAMES = frozenset(
+    {
+        "_id",
+        "attachment",
+        "attachments",
+        "chat_dialog_id",
+        "created_at",
+        "date_sent",
+        "deleted_for_ids",
+        "delivered",
+        "delivered_ids",
+        "dialog_id",
+        "edited_at",
+        "markable",
+        "message",
+        "message_id",
+        "moduleIdentifier",
+        "reactions",
+        "read",
+        "read_ids",
+        "recipient_id",
+        "save_to_history",
+        "send_to_chat",
+        "sender_id",
+        "silent",
+        "updated_at",
+        "views_count",
+    }
+)
+"""Names that the service and XMPP's extraParams use themselves: no custom parameter has one of them."""
 
 
 @frozen(kw_only=True, slots=True)
@@ -29,7 +65,8 @@ class Attachment:
     """A file, picture, place … that a message carries. (Guide: Attachments.)
 
     ``uid`` (or ``id``, as older clients write it) names the stored file, ``size`` is bytes,
-    ``width`` and ``height`` pixels, ``duration`` seconds, ``data`` free text.
+    ``width`` and ``height`` pixels, ``duration`` seconds, ``data`` free text. Where attachments are sent, an
+    uploaded :class:`File` will do: :meth:`from_file` says what becomes of it.
     """
 
     type: str | None = wire("type", as_string)
@@ -50,6 +87,20 @@ class Attachment:
         """Decode the service's attachment object."""
         return read(cls, data)
 
+    @classmethod
+    def from_file(cls, file: File) -> Attachment:
+        """Return the attachment for an uploaded file: its ``type`` is image, audio, video or file."""
+        if file.uid is None:
+            raise ArgumentValueError("file has no uid: it has not been uploaded")
+        kind = (file.content_type or "").partition("/")[0]
+        return cls(
+            type=kind if kind in ("image", "audio", "video") else "file",
+            uid=file.uid,
+            name=file.name,
+            content_type=file.content_type,
+            size=file.size,
+        )
+
     def to_json(self) -> dict[str, Any]:
         """Encode it for the service; ``id`` and ``uid`` stand for each other, as clients read either."""
         data = {
@@ -59,6 +110,23 @@ class Attachment:
         }
         data["id"], data["uid"] = self.id or self.uid, self.uid or self.id
         return {name: value for name, value in data.items() if value is not None}
+
+
+def as_attachments(name: str, values: object) -> tuple[Attachment, ...]:
+    """Return the attachments to send; uploaded files may be among them."""
+    return tuple(
+        _as_attachment(f"{name}[{position}]", value)
+        for position, value in enumerate(check_list(name, values, "Attachment or File"))
+    )
+
+
+def _as_attachment(name: str, value: object) -> Attachment:
+    if isinstance(value, File):
+        return Attachment.from_file(value)
+    if not isinstance(value, Attachment):
+        kind = type(value).__name__
+        raise ArgumentTypeError(f"{name} must be an Attachment or an uploaded File, not {kind}")
+    return value
 
 
 def _attachments(value: Any) -> tuple[Attachment, ...] | None:
@@ -94,7 +162,7 @@ class Message:
     recipient_id: int | None = wire("recipient_id", as_int)
     date_sent: datetime | None = wire("date_sent", as_time)
     attachments: tuple[Attachment, ...] = wire("attachments", _attachments, default=())
-    custom: Mapping[str, Any] = field(factory=dict)
+    custom: Mapping[str, Any] = others(without=RESERVED_NAMES)
     read: bool | None = wire("read", as_bool)
     read_ids: tuple[int, ...] = wire("read_ids", as_ints, default=())
     delivered_ids: tuple[int, ...] = wire("delivered_ids", as_ints, default=())
@@ -114,5 +182,49 @@ class Message:
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any], **known: Any) -> Message:
-        """Decode the service's message object; keys that it does not define are ``custom``."""
+        """Decode the service's message object; keys that the service does not use itself are ``custom``."""
         return read(cls, data, into="custom", **known)
+
+
+_OF_SERVICE = (
+    "dialog_id",
+    "sender_id",
+    "recipient_id",
+    "read",
+    "read_ids",
+    "delivered_ids",
+    "views_count",
+    "reactions",
+    "created_at",
+    "updated_at",
+    "delayed",
+    "recovered",
+    "redelivered",
+    "own",
+)
+_values_of_service = attrgetter(*_OF_SERVICE)
+_NOT_SET = _values_of_service(Message())
+
+
+def check_content(name: str, value: object) -> Message:
+    """Return a message that is to be sent, if nothing is set in it that only the service can say.
+
+    What was received, sent or read from history (``dialog`` tells) may be passed on as it is.
+    """
+    if not isinstance(value, Message):
+        kind = type(value).__name__
+        raise ArgumentTypeError(f"{name} must be a string or a Message, not {kind}")
+    if value.dialog is None and _values_of_service(value) != _NOT_SET:
+        wrong = next(
+            each
+            for each, given, default in zip(
+                _OF_SERVICE, _values_of_service(value), _NOT_SET, strict=True
+            )
+            if given != default
+        )
+        raise ArgumentValueError(
+            f"{name}.{wrong} is for the service to say: leave it out of a Message that is to be sent"
+        )
+    if any(type(each) is not Attachment for each in value.attachments):
+        return evolve(value, attachments=as_attachments(f"{name}.attachments", value.attachments))
+    return value

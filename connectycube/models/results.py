@@ -36,6 +36,14 @@ class Page(Generic[Item]):
     skip: int | None = field(default=None)
     limit: int | None = field(default=None)
 
+    def __repr__(self) -> str:
+        parts = [f"{len(self.items)} item{'s' if len(self.items) != 1 else ''}"]
+        for name in ("total_entries", "skip", "limit"):
+            value = getattr(self, name)
+            if value is not None:
+                parts.append(f"{name}={value}")
+        return f"<Page: {', '.join(parts)}>"
+
     def __iter__(self) -> Iterator[Item]:
         return iter(self.items)
 
@@ -111,6 +119,10 @@ class SearchResult:
     dialogs: tuple[Dialog, ...] = field(default=())
     messages: tuple[Message, ...] = field(default=())
     users: tuple[User, ...] = field(default=())
+
+    def __repr__(self) -> str:
+        dialogs, messages, users = map(len, (self.dialogs, self.messages, self.users))
+        return f"<SearchResult: {dialogs} dialogs, {messages} messages, {users} users>"
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any], me: int | None = None) -> SearchResult:

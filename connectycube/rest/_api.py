@@ -15,7 +15,7 @@ import json
 import logging
 import time
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, Literal
 from urllib.parse import quote, urlencode, urljoin, urlsplit
 
 from attrs import evolve
@@ -24,16 +24,17 @@ from .._checks import check_number
 from .._forks import register_for_fork
 from ..config import Config, RequestRecord, RetryPolicy, is_loopback
 from ..errors import (
+    ApiAuthenticationError,
     ApiError,
     ApiTimeoutError,
     ArgumentTypeError,
     ArgumentValueError,
-    UnexpectedResponseError,
+    ClientClosedError,
 )
 from ..models import Session
 from ._http import Body, BodyWriter, CallDeadline, HttpClient, HttpTransport, Request, Response
 from ._redact import MASK, redact_url, secrets_in
-from ._response import check_response, http_date
+from ._response import check_response, http_date, unexpected
 from ._retry import pause_after_failure, pause_after_response
 from ._service_clock import ServiceClock
 from ._session import ApplicationRenewal, Renewal, SessionState, expiry_of
@@ -43,9 +44,13 @@ __all__ = ["Api", "Query", "safe_url"]
 Query = Iterable[tuple[str, str | int]]
 """Pairs of a query string, in the service's names."""
 
+Need = Literal["needed", "if any", "none"]
+"""Whether a call needs a session, uses one if there is any, or sends no token."""
+
 _UNCHANGED = {"Accept": "*/*", "Accept-Encoding": "identity"}  # lengths are those of the file
 _REDIRECTS = (301, 302, 303, 307, 308)
 _MOST_REDIRECTS = 5
+_CLOSED = "this client is closed: make a new ConnectyCube"
 
 _log = logging.getLogger("connectycube.rest")
 
@@ -81,6 +86,7 @@ class Api:
         self._base = config.api_url.rstrip("/")
         self._state = SessionState(renew_session)
         self._clock = ServiceClock()
+        self._is_closed = False
         self._own_client: HttpClient | None = None
         if transport is None:
             transport = self._own_client = HttpClient(ca_file=config.ca_file, proxy=config.proxy)
@@ -153,8 +159,11 @@ class Api:
 
         Raises:
             ApiTimeoutError: The session was not renewed in time.
+            ClientClosedError: The client was closed.
             Exception: The renewal raised it.
         """
+        if self._is_closed:
+            raise ClientClosedError(_CLOSED)
         session = self._state.session
         if session is None or (session.token != refused and not self._state.has_expired()):
             return session
@@ -172,7 +181,7 @@ class Api:
         body: Mapping[str, Any] | None = None,
         headers: Mapping[str, str] | None = None,
         timeout: float | CallDeadline | None = None,
-        with_session: bool = True,
+        session: Need = "needed",
         renew: bool = True,
         secrets: Collection[str] = (),
     ) -> Response:
@@ -189,19 +198,21 @@ class Api:
             headers: Headers of this call alone.
             timeout: Seconds for the whole call, a renewal of the session included; by default what Config
                 allows to connect and to read.
-            with_session: False sends no token.
+            session: Whether the call needs a session, uses one if there is any, or sends no token.
             renew: False takes the service's 401 as it is.
             secrets: Texts to mask in errors, beyond those with a secret name.
 
         Raises:
+            ApiAuthenticationError: The call needs a session and there is none; nothing was sent.
+            ClientClosedError: The client was closed; nothing was sent.
             ApiError: The call failed; a subclass says how.
         """
         content = None if body is None else _encoded(body)
         url, deadline = self.url(path, query), self.deadline(timeout)
-        response, session = self._send_authorized(
-            self._request(method, url, deadline, headers=headers, body=content), with_session, renew
+        response, used = self._send_authorized(
+            self._request(method, url, deadline, headers=headers, body=content), session, renew
         )
-        known = () if response.status < 300 else (*self._secrets(session, body), *secrets)
+        known = () if response.status < 300 else (*self._secrets(used, body), *secrets)
         return check_response(response, known)
 
     def download(self, path: Sequence[str], writer: BodyWriter, deadline: CallDeadline) -> None:
@@ -212,30 +223,42 @@ class Api:
             Exception: The writer raised it.
         """
         request = self._request("GET", self.url(path), deadline, headers=_UNCHANGED, writer=writer)
-        response, session = self._send_authorized(request, True, True)
+        response, session = self._send_authorized(request, "if any", True)
         for _ in range(_MOST_REDIRECTS):
             target = response.headers.get("Location")
             if response.status not in _REDIRECTS or target is None:
                 break
-            url = safe_url(target, request.url)
+            url = safe_url(target, response, base=request.url)
             request = self._request("GET", url, deadline, headers=_UNCHANGED, writer=writer)
             response = self._send_with_retries(request)
         check_response(response, self._secrets(session, None))
 
-    def post_form(self, url: str, content_type: str, body: Body, deadline: CallDeadline) -> None:
+    def post_form(
+        self,
+        url: str,
+        content_type: str,
+        body: Body,
+        deadline: CallDeadline,
+        secrets: Collection[str] = (),
+    ) -> None:
         """Send a form to the storage, without the token.
 
+        Args:
+            url: Where to send it, as :func:`safe_url` returns it.
+            content_type: Its content type, with the boundary.
+            body: The form.
+            deadline: The deadline of the whole upload.
+            secrets: Texts to mask in errors.
+
         Raises:
-            UnexpectedResponseError: The URL is not safe.
             ApiError: The call failed; a subclass says how.
         """
-        request = self._request(
-            "POST", safe_url(url), deadline, headers={"Content-Type": content_type}, body=body
-        )
+        headers = {"Content-Type": content_type}
+        request = self._request("POST", url, deadline, headers=headers, body=body)
         response = self._send_once(request, 1)
         if response.is_success:
             response = evolve(response, body=b"")  # the storage's XML is of no use to us
-        check_response(response)
+        check_response(response, secrets)
 
     def deadline(self, timeout: float | CallDeadline | None) -> CallDeadline:
         """Return the deadline for a call that was given ``timeout`` (seconds, or None for the default)."""
@@ -253,10 +276,11 @@ class Api:
         return f"{url}?{pairs}" if pairs else url
 
     def close(self) -> None:
-        """Close the idle connections; the session lives on, and a later call opens new connections.
+        """Close the idle connections and refuse later calls; the session lives on at the service.
 
         A transport that was passed in stays as it is.
         """
+        self._is_closed = True
         if self._own_client is not None:
             self._own_client.close()
 
@@ -293,11 +317,13 @@ class Api:
         )
 
     def _send_authorized(
-        self, request: Request, with_session: bool, renew: bool
+        self, request: Request, need: Need, renew: bool
     ) -> tuple[Response, Session | None]:
         """Send a request with the session's token; renew the session where it has ended."""
-        session = self._state.session if with_session else None
+        session = None if need == "none" else self._state.session
         if session is None:
+            if need == "needed":
+                raise _no_session(request)
             return self._send_with_retries(request), None
         if renew and self._state.has_expired():
             session = self._renewed(session, request) or session
@@ -329,6 +355,8 @@ class Api:
 
     def _send_once(self, request: Request, attempt: int) -> Response:
         """Send a request through the transport; log it and call the hook."""
+        if self._is_closed:
+            raise ClientClosedError(_CLOSED)
         started = time.monotonic()
         try:
             response = self._transport.send(request)
@@ -395,11 +423,12 @@ class Api:
         self._state.unlock_after_fork()
 
 
-def safe_url(url: str, base: str = "") -> str:
+def safe_url(url: str, response: Response, *, base: str = "") -> str:
     """Return a URL that the service named, if the client may speak to it: https, or this machine.
 
     Args:
         url: The URL, which may be relative.
+        response: The response that names it.
         base: What it is relative to.
 
     Raises:
@@ -413,12 +442,14 @@ def safe_url(url: str, base: str = "") -> str:
         host, shown = None, MASK
     if host and (parts.scheme == "https" or (parts.scheme == "http" and is_loopback(host))):
         return whole
-    raise UnexpectedResponseError(
-        f"the service names a URL that is not safe: {shown!r}",
-        method="GET",
-        url=shown,
-        status=0,
-    )
+    raise unexpected(response, f"it names a URL that is not safe: {shown!r}")
+
+
+def _no_session(request: Request) -> ApiAuthenticationError:
+    """Return the error of a call that needs a session."""
+    method, url = request.method, redact_url(request.url)
+    text = "there is no session: call cube.login(login=…, password=…) first"
+    return ApiAuthenticationError(f"{method} {url}: {text}", method=method, url=url, status=401)
 
 
 def _authorized(request: Request, session: Session) -> Request:

@@ -2,17 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import TypeVar
 
 from .._checks import check_id
-from ..errors import ArgumentTypeError, ArgumentValueError
+from ..errors import (
+    ArgumentTypeError,
+    ArgumentValueError,
+    NotFoundError,
+    PermissionDeniedError,
+    ValidationError,
+)
 from ..models import DialogRef, Message, User
 from ..models.users import check_user_id
 
-__all__ = ["check_dialog", "check_dialog_id", "check_each", "check_message_id", "check_user_id"]
+__all__ = [
+    "check_dialog",
+    "check_dialog_id",
+    "check_each",
+    "check_message_id",
+    "check_user_id",
+    "user_hint",
+]
 
 Value = TypeVar("Value")
+_DIGITS_OF_DIALOG_ID = 24
 
 
 def check_dialog(name: str, value: object) -> DialogRef:
@@ -23,8 +38,11 @@ def check_dialog(name: str, value: object) -> DialogRef:
         known = value.dialog or DialogRef()
         return DialogRef(id=known.id or value.dialog_id, type=known.type, peer_id=known.peer_id)
     if not isinstance(value, str):
+        hint = ""
+        if isinstance(value, (int, User)) and not isinstance(value, bool):
+            hint = ": dialogs.create_private(user) returns the dialog with a user"
         raise ArgumentTypeError(
-            f"{name} must be a dialog's id, a Dialog or a Message, not {type(value).__name__}"
+            f"{name} must be a dialog's id, a Dialog or a Message, not {type(value).__name__}{hint}"
         )
     return DialogRef(id=check_id(name, value))
 
@@ -35,6 +53,18 @@ def check_dialog_id(name: str, value: object) -> str:
     if dialog.id is None:
         raise ArgumentValueError(f"{name} is a dialog without an id")
     return check_id(name, dialog.id)
+
+
+@contextmanager
+def user_hint(name: str, value: object) -> Iterator[None]:
+    """Say in the service's refusal of a dialog that its id may have been meant as a user's."""
+    try:
+        yield
+    except (NotFoundError, PermissionDeniedError, ValidationError) as error:
+        if isinstance(value, str) and value.isdecimal() and len(value) < _DIGITS_OF_DIALOG_ID:
+            hint = f"{name} is the string {value!r}, so a dialog's id; a user's id is an int"
+            error.args = (f"{error} ({hint})",)
+        raise
 
 
 def check_message_id(name: str, value: object) -> str:

@@ -15,6 +15,7 @@ import os
 import socket
 import ssl
 import threading
+import time
 import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -30,6 +31,7 @@ from .._deadline import Deadline
 __all__ = ["CallDeadline", "DeadlineAdapter", "calling", "close_inherited_sockets", "is_connecting"]
 
 _IDLE_CONNECTIONS = 32
+_SHORTEST = 0.001  # seconds; 0 would mean not to wait at all
 _HOSTS = 4  # the API's and those of the storage
 
 
@@ -132,12 +134,12 @@ def close_inherited_sockets() -> None:
             os.close(descriptor)
 
 
-def _addresses(host: str, port: int) -> Iterator[tuple[Any, ...]]:
+def _addresses(host: str, port: int) -> list[tuple[Any, ...]]:
     try:
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     except UnicodeError:  # a part of the name is empty, or has more than 63 characters
         raise socket.gaierror("no address") from None
-    return (address for *_, address in found)
+    return list(dict.fromkeys(address for *_, address in found))
 
 
 class _DeadlineConnection:
@@ -150,14 +152,20 @@ class _DeadlineConnection:
     sock: Any
 
     def _new_conn(self) -> socket.socket:
-        """Connect to the first address that answers; urllib3 would give each address the whole time."""
+        """Connect to the first address that answers; urllib3 would give each address the whole time.
+
+        Each gets its share of what is left, so one that never answers leaves time for the others.
+        """
         _call.connecting = True
         failure: OSError = socket.gaierror("no address")
-        for address in _addresses(self.host, self.port):
-            step = min(self.timeout, _call.deadline.step())
+        addresses = _addresses(self.host, self.port)
+        until = time.monotonic() + self.timeout
+        for position, address in enumerate(addresses):
+            left = min(max(_SHORTEST, until - time.monotonic()), _call.deadline.step())
+            share = left / (len(addresses) - position)
             try:
                 numeric = (str(address[0]), self.port)
-                sock = create_connection(numeric, step, socket_options=self.socket_options)
+                sock = create_connection(numeric, share, socket_options=self.socket_options)
             except OSError as error:
                 failure = error
             else:

@@ -6,10 +6,11 @@ from .._checks import check_bool
 from ..errors import NotFoundError, PermissionDeniedError
 from ..models import DeleteResult
 from ._api import Api
+from ._http import Response
 from ._query import chunked
-from ._response import read_object
+from ._response import read_object, unexpected
 
-__all__ = ["delete"]
+__all__ = ["delete", "read_deletion"]
 
 
 def delete(
@@ -50,10 +51,30 @@ def delete(
         if isinstance(error, NotFoundError):
             return DeleteResult(not_found=tuple(ids))
         return DeleteResult(not_permitted=tuple(ids))
+    return read_deletion(response, ids, alone=alone)
+
+
+def read_deletion(response: Response, ids: list[str], *, alone: bool) -> DeleteResult:
+    """Return what became of the things to delete; an empty body says that all of them are deleted.
+
+    Args:
+        response: A success.
+        ids: The ids that were sent.
+        alone: Whether the caller named one thing rather than a list.
+
+    Raises:
+        NotFoundError: The thing that was named alone does not exist.
+        PermissionDeniedError: This user may not delete the thing that was named alone.
+    """
     data = response.json()
     result = DeleteResult.from_json(data if isinstance(data, dict) else {})
-    says_it = result.deleted or result.not_found or result.not_permitted
-    return result if says_it else DeleteResult(deleted=tuple(ids))
+    if not (result.deleted or result.not_found or result.not_permitted):
+        return DeleteResult(deleted=tuple(ids))
+    if alone and not result.deleted:
+        if result.not_found:
+            raise unexpected(response, f"{ids[0]} does not exist", NotFoundError)
+        raise unexpected(response, f"this user may not delete {ids[0]}", PermissionDeniedError)
+    return result
 
 
 def _merged(results: list[DeleteResult]) -> DeleteResult:

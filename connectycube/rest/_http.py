@@ -22,7 +22,7 @@ from attrs import define, field, frozen
 from requests.structures import CaseInsensitiveDict
 
 from .._forks import register_for_fork
-from .._tls import client_context
+from .._tls import client_context, refusal_words
 from ..errors import (
     ApiConnectError,
     ApiConnectTimeoutError,
@@ -311,9 +311,10 @@ def _received(request: Request, response: requests.Response) -> Response:
     finally:
         if body.fault:
             response.raw.close()
+    del memory[most:]
     return Response(
         response.status_code,
-        body=bytes(memory[:most]),
+        body=bytes(memory),
         headers=response.headers,
         request=request,
         fault=body.fault,
@@ -399,7 +400,7 @@ def _causes(error: BaseException) -> list[BaseException]:
 def _words_of_the_system(cause: BaseException) -> str | None:
     words = None
     if isinstance(cause, ssl.SSLCertVerificationError):
-        words = f"the server's certificate is not accepted: {cause.verify_message}"
+        words = f"the server's certificate is not accepted: {refusal_words(cause)}"
     elif isinstance(cause, ssl.SSLError):
         words = f"TLS failed: {cause.reason or cause.strerror}"
     elif isinstance(cause, socket.gaierror):

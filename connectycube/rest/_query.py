@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from typing import Any
 
 from attrs import field, frozen
 
@@ -19,6 +20,7 @@ from .._checks import (
     check_one_of,
     check_str,
     check_time,
+    nearest,
 )
 from ..errors import ArgumentTypeError, ArgumentValueError
 from ..models import DialogType, User
@@ -155,6 +157,7 @@ class QuerySchema:
         is_list_repeated: Whether a list is sent as one pair for each value, and not as one with commas.
         skip_name: The service's name of ``skip``.
         most: The largest ``limit``, or None.
+        primary: The fields and operators of which the service wants one look-up at least; none by default.
     """
 
     fields: Mapping[str, QueryField] = field(factory=dict)
@@ -165,6 +168,7 @@ class QuerySchema:
     is_list_repeated: bool = False
     skip_name: str = "skip"
     most: int | None = None
+    primary: tuple[Collection[str], Collection[str]] = ((), ())
 
     def query(
         self,
@@ -187,7 +191,29 @@ class QuerySchema:
             pairs.append((self.skip_name, check_int("skip", skip, least=0)))
         if sort is not None:
             pairs.append(self._order(sort))
+        self._check_primary(lookups)
         return pairs
+
+    def criteria(self, lookups: Mapping[str, object]) -> dict[str, Any]:
+        """Return the look-ups as the JSON object of a call that takes criteria in its body.
+
+        Raises:
+            ArgumentTypeError: A look-up does not exist or has a wrong type; the error names it.
+            ArgumentValueError: A look-up has a wrong value, there is none, or two contradict each other.
+        """
+        if not lookups:
+            raise ArgumentValueError("there is no look-up: every record would match")
+        criteria: dict[str, Any] = {}
+        for argument, value in lookups.items():
+            found, operator = self._resolve(argument)
+            wanted = _as_json(value, self._checked(found, argument, value, operator))
+            if found.wire in criteria and not (operator and isinstance(criteria[found.wire], dict)):
+                raise ArgumentValueError(f"{argument} is given beside another look-up of its field")
+            if operator:
+                criteria.setdefault(found.wire, {})[self.operators[operator]] = wanted
+            else:
+                criteria[found.wire] = wanted
+        return criteria
 
     def _order(self, sort: object) -> tuple[str, str]:
         text = check_str("sort", sort)
@@ -199,13 +225,29 @@ class QuerySchema:
     def _pairs(self, argument: str, value: object) -> Pairs:
         found, operator = self._resolve(argument)
         key = f"{found.wire}[{self.operators[operator]}]" if operator else found.wire
-        if operator not in LIST_OPERATORS:
-            return [(key, found.check(argument, value, operator))]
-        values = check_list(argument, value, "values", empty=False)
-        checked = [found.check(argument, entry, operator) for entry in values]
+        checked = self._checked(found, argument, value, operator)
+        if not isinstance(checked, list):
+            return [(key, checked)]
         if self.is_list_repeated:
             return [(f"{key}[]", entry) for entry in checked]
         return [(key, comma_separated(argument, checked))]
+
+    def _check_primary(self, lookups: Mapping[str, object]) -> None:
+        fields, operators = self.primary
+        parts = (argument.partition("__") for argument in lookups)
+        if fields and not any(name in fields and word in operators for name, _, word in parts):
+            words = " or ".join(f"__{word}" for word in operators if word)
+            raise ArgumentValueError(
+                f"give at least one look-up by {', '.join(fields)}: as it is, or with {words}"
+            )
+
+    def _checked(
+        self, found: QueryField, argument: str, value: object, operator: str
+    ) -> str | int | list[str | int]:
+        if operator not in LIST_OPERATORS:
+            return found.check(argument, value, operator)
+        values = check_list(argument, value, "values", empty=False)
+        return [found.check(argument, entry, operator) for entry in values]
 
     def _resolve(self, argument: str) -> tuple[QueryField, str]:
         """Return the field of an argument such as ``date_sent__gt``, and its operator or ""."""
@@ -218,8 +260,9 @@ class QuerySchema:
             found = self._field(argument, name)
         if not words:
             return found, ""
-        if len(words) > 1 or words[0] not in found.operators:
-            known = ", ".join(found.operators)
+        operators = [word for word in found.operators if word in self.operators]
+        if len(words) > 1 or words[0] not in operators:
+            known = ", ".join(operators)
             raise ArgumentTypeError(f"{argument} has no such look-up; {name} has: {known}")
         return found, words[0]
 
@@ -229,8 +272,18 @@ class QuerySchema:
             return found
         if self.open_field is not None:
             return self.open_field(argument, name)
-        known = ", ".join(sorted({*self.fields, *self.nested}))
-        raise ArgumentTypeError(f"{argument} is no argument; fields to look up are: {known}")
+        known = sorted({*self.fields, *self.nested})
+        raise ArgumentTypeError(
+            f"{argument} is no argument and no field to look up: {nearest(name, known)}"
+        )
+
+
+def _as_json(value: object, checked: str | int | list[str | int]) -> object:
+    """Return a value as JSON has it: a query string has texts only."""
+    if isinstance(checked, list):
+        values: list[object] = list(value)  # type: ignore[call-overload]
+        return [_as_json(each, text) for each, text in zip(values, checked, strict=True)]
+    return value if isinstance(value, (bool, int, float)) else checked
 
 
 # --- lists of values ----------------------------------------------------------------------------

@@ -12,6 +12,11 @@ MASK = "***"
 _SECRET_NAME = re.compile(
     r"token|password|secret|signature|credential|policy|auth[_-]?key", re.IGNORECASE
 )
+_TEXT_PAIR = re.compile(
+    rf"(?P<name>(?:{_SECRET_NAME.pattern})[^\s=:]*(?:\s*(?:=>|=|:)\s*|\s+)[\"']?)(?P<value>[^\s\"',;&}}]+)",
+    re.IGNORECASE,
+)
+_SHORTEST_TO_SEARCH = 6
 _QUERY_PAIR = re.compile(r"(?P<name>[^&=]+)=(?P<value>[^&]*)")
 
 
@@ -41,7 +46,17 @@ def secrets_in(body: object) -> Iterator[str]:
 
 
 def redact_text(text: str, secrets: Collection[str]) -> str:
-    """Mask every occurrence of the given secrets, the longest first."""
-    for secret in sorted(filter(None, secrets), key=len, reverse=True):
-        text = text.replace(secret, MASK)
+    """Mask the given secrets in a text, the longest first.
+
+    A short secret may well be a part of other words. It is masked only as the value of a secret name, as in
+    ``password a``, ``password=a`` or ``"password": "a"``.
+    """
+    text = _TEXT_PAIR.sub(lambda pair: _mask_known(pair, secrets), text)
+    for secret in sorted(secrets, key=len, reverse=True):
+        if len(secret) >= _SHORTEST_TO_SEARCH:
+            text = text.replace(secret, MASK)
     return text
+
+
+def _mask_known(pair: re.Match[str], secrets: Collection[str]) -> str:
+    return pair["name"] + MASK if pair["value"] in secrets else pair[0]

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import html
+import itertools
 import math
+import re
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping
 from datetime import datetime
@@ -40,6 +43,11 @@ __all__ = [
 Item = TypeVar("Item")
 Reader = Callable[[dict[str, Any]], Item]
 
+_NAMES_OF_WORDS = ("errors", "error", "message")
+_NAMES_IN_REFUSALS = {*_NAMES_OF_WORDS, "code", "status"}
+_STORAGE_ERROR = re.compile(  # Amazon S3, "Error responses"
+    r"<Error\b.*?<Code>(?P<code>[^<]+)</Code>(?:\s*<Message>(?P<message>[^<]+)</Message>)?"
+)
 _MESSAGES = 20
 _MESSAGE_CHARACTERS = 500
 _ERRORS: Mapping[int, type[ApiResponseError]] = {
@@ -63,7 +71,8 @@ def check_response(response: Response, secrets: Collection[str] = ()) -> Respons
         secrets: Texts to mask in what the service says.
 
     Raises:
-        ApiResponseError: The status is an error; a subclass says which.
+        ApiResponseError: The status is an error, or a success holds nothing but errors; a subclass says
+            which.
         ResponseTooLargeError: A success is larger than the transport reads.
         UnexpectedResponseError: A success is not JSON or not whole, or the status is a redirect.
         ApiTimeoutError: A success was not whole in time.
@@ -80,11 +89,13 @@ def check_response(response: Response, secrets: Collection[str] = ()) -> Respons
     if response.fault:
         raise unexpected(response, f"the answer is {response.fault}")
     try:
-        response.json()
+        data = response.json()
     except (ValueError, RecursionError):
         failure = unexpected(response, "the answer is not JSON")
     else:
-        return response
+        if not isinstance(data, dict) or "errors" not in data or not _says_only_errors(data):
+            return response
+        failure = _refusal(response, secrets)
     raise failure
 
 
@@ -100,14 +111,16 @@ def read_object(response: Response) -> dict[str, Any]:
     return data
 
 
-def read_page(response: Response, read: Reader[Item]) -> Page[Item]:
+def read_page(response: Response, read: Reader[Item], name: str = "items") -> Page[Item]:
     """Return the response as a page, each item read by ``read``; items that are no objects are left out.
+
+    ``name`` is the service's name of the list.
 
     Raises:
         UnexpectedResponseError: There is no list of items. An empty page would say that nothing was found.
     """
     data = read_object(response)
-    items = data.get("items")
+    items = data.get(name)
     if not isinstance(items, list):
         raise unexpected(response, f"a list of items was expected, not {_shape(items)}")
     return Page(
@@ -189,10 +202,15 @@ def _shape(value: object) -> str:
 # --- refusals -----------------------------------------------------------------------------------
 
 
+def _says_only_errors(data: Mapping[str, Any]) -> bool:
+    """Tell whether the body of a success is a refusal: ``{"errors": …}``, with words and nothing of use."""
+    return data.keys() <= _NAMES_IN_REFUSALS and any(_texts(data["errors"]))
+
+
 def _refusal(response: Response, secrets: Collection[str]) -> ApiResponseError:
     method, url = _method_and_url(response)
     status = response.status
-    cls = _ERRORS.get(status)
+    cls = ValidationError if status < 300 else _ERRORS.get(status)
     messages: tuple[str, ...] = ()
     if 300 <= status < 400:
         cls, note = UnexpectedResponseError, "a redirect, which is not followed"
@@ -214,17 +232,14 @@ def _refusal(response: Response, secrets: Collection[str]) -> ApiResponseError:
 def _messages(response: Response, secrets: Collection[str]) -> tuple[str, ...]:
     data = _json_of(response)
     if isinstance(data, dict):
-        texts = _texts(data.get("errors", data.get("error", data.get("message"))))
+        found = (list(_texts(data.get(name))) for name in _NAMES_OF_WORDS)
+        texts = iter(next(filter(None, found), []))
     elif data is _NOT_JSON:
         texts = _plain_text(response.body)
     else:
         texts = _texts(data)
-    found: list[str] = []
-    for text in texts:
-        if len(found) == _MESSAGES:
-            break
-        found.append(redact_text(text, secrets)[:_MESSAGE_CHARACTERS])
-    return tuple(found)
+    first = itertools.islice(texts, _MESSAGES)
+    return tuple([redact_text(text, secrets)[:_MESSAGE_CHARACTERS] for text in first])
 
 
 def _texts(errors: object, name: str = "", depth: int = 4) -> Iterator[str]:
@@ -243,8 +258,10 @@ def _texts(errors: object, name: str = "", depth: int = 4) -> Iterator[str]:
 
 def _plain_text(body: bytes) -> Iterator[str]:
     text = " ".join(body[: 2 * _MESSAGE_CHARACTERS].decode("utf-8", "replace").split())
-    if text and not text.startswith("<"):  # a proxy's HTML page tells the reader nothing
-        yield text
+    if not text.startswith("<"):
+        yield from filter(None, [text])
+    elif words := _STORAGE_ERROR.search(text):  # a proxy's HTML page tells the reader nothing
+        yield html.unescape(": ".join(filter(None, words.groups())))
 
 
 # --- headers ------------------------------------------------------------------------------------

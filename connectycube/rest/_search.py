@@ -12,6 +12,7 @@ from ._api import Api
 from ._arguments import check_dialog_id, check_each
 from ._query import Pairs, QuerySchema, comma_separated
 from ._response import read_object, unexpected
+from .sessions import Sessions
 
 __all__ = ["search"]
 
@@ -41,6 +42,8 @@ def search(
     data = read_object(response)
     if not isinstance(data.get("results"), dict) and not any(name in data for name in _LISTS):
         raise unexpected(response, "results of a search were expected")
+    if api.user_id is None:
+        Sessions(api).identify()  # private dialogs name both users
     return SearchResult.from_json(data, me=api.user_id)
 
 

@@ -102,7 +102,7 @@ class SessionState:
                 if session is None:
                     return None  # logged out meanwhile
                 if session.token != stale.token:  # renewed meanwhile, or replaced
-                    return session if session.user_id == stale.user_id else None
+                    return session if _may_replace(session, stale) else None
                 if renewal is None:
                     return None
                 refresh = self._refresh
@@ -158,6 +158,15 @@ class SessionState:
 
     def _is_current(self, session: Session) -> bool:
         return self._session is not None and self._session.token == session.token
+
+
+def _may_replace(session: Session, stale: Session) -> bool:
+    """Tell whether a call that was made with ``stale`` may be repeated with ``session``.
+
+    Not as another user. A session of which only the token was given may be of any user.
+    """
+    is_unknown = stale.user_id is None and stale.id is None
+    return is_unknown or session.user_id == stale.user_id
 
 
 class _Refresh:

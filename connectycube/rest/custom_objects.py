@@ -7,14 +7,26 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from .._checks import check_id, check_json_object, check_list, check_str
+from attrs import evolve
+
+from .._checks import (
+    check_id,
+    check_json_object,
+    check_list,
+    check_number,
+    check_one_of,
+    check_str,
+)
 from ..errors import ArgumentValueError, NotFoundError
 from ..models import CustomObject, DeleteResult, Message, Page, User
+from ..models._json import as_int
 from ._api import Api
 from ._arguments import check_user_id
+from ._deletion import read_deletion
 from ._paging import PAGE_SIZE, Items, PageReader, Row, Span, rows_of
 from ._query import (
     OPERATORS,
+    Pairs,
     QueryField,
     QuerySchema,
     check_any_filter,
@@ -27,11 +39,27 @@ __all__ = ["CustomObjects"]
 
 _PATH = ("data",)
 _NAME = re.compile(r"[A-Za-z_][\w.-]*", re.ASCII)
-_OPERATORS = {**OPERATORS, "or": "or"}
+_CRITERIA = {**OPERATORS, "or": "or"}
+_OPERATORS = {**_CRITERIA, "near": "near", "calc": "calc"}
+_CALCULATIONS = ("avg", "min", "max", "sum")
+
+
+def _check_operand(name: str, value: object, operator: str) -> str | int:
+    """Return a value to compare with, a place (``near``) or a calculation (``calc``)."""
+    if operator == "calc":
+        return str(check_one_of(name, value, _CALCULATIONS))
+    if operator != "near":
+        return check_any_filter(name, value, operator)
+    place = check_list(name, value, "longitude, latitude and metres")
+    if len(place) != 3:
+        raise ArgumentValueError(f"{name} must be (longitude, latitude, metres), not {value!r}")
+    longitude = check_number(name, place[0], least=-180, most=180)
+    latitude = check_number(name, place[1], least=-90, most=90)
+    return f"{longitude:.10g},{latitude:.10g};{check_number(name, place[2], least=0):.10g}"
 
 
 def _field(wire: str) -> QueryField:
-    return QueryField(wire, check_any_filter, tuple(_OPERATORS))
+    return QueryField(wire, _check_operand, tuple(_OPERATORS))
 
 
 def _check_moment(name: str, value: object, operator: str) -> str | int:
@@ -59,6 +87,7 @@ CUSTOM_OBJECTS = QuerySchema(
     operators=_OPERATORS,
     most=PAGE_SIZE,
 )
+_BY_CRITERIA = evolve(CUSTOM_OBJECTS, operators=_CRITERIA)
 
 
 class CustomObjects:
@@ -173,6 +202,9 @@ class CustomObjects:
         limit: int | None = None,
         skip: int | None = None,
         sort: str | None = None,
+        include: Iterable[str] | None = None,
+        exclude: Iterable[str] | None = None,
+        group_by: str | None = None,
         timeout: float | None = None,
         **lookups: Any,
     ) -> Page[CustomObject]:
@@ -185,10 +217,15 @@ class CustomObjects:
             skip: The number of records to leave out in front.
             sort: The field to sort by, with a minus in front for the other direction; "id" is the fast
                 way to sort by age.
+            include: The names of the fields to return; all by default.
+            exclude: The names of fields to leave out.
+            group_by: The name of a field; there is one item for each of its values, whose ``fields`` hold
+                what the look-ups with __calc ask for.
             timeout: Seconds for the whole call; by default those of ``Config.timeouts``.
             lookups: Fields of the class, or id, parent_id, user_id, created_at and updated_at, with
                 Django's words: __gt, __lt, __gte, __lte, __ne, __in, __nin, __all, __or, __contains.
-                Times are aware datetimes or unix seconds.
+                Times are aware datetimes or unix seconds. For fields that are places, __near with
+                (longitude, latitude, metres). With ``group_by``, __calc with "avg", "min", "max" or "sum".
 
         Raises:
             ArgumentTypeError: A look-up does not exist, or an argument has the wrong type; the error
@@ -199,6 +236,12 @@ class CustomObjects:
         """
         path: tuple[str, ...] = _class(class_name)
         query = CUSTOM_OBJECTS.query(lookups, limit=limit, skip=skip, sort=sort)
+        query += _output(include, exclude)
+        has_calculation = any(name.endswith("__calc") for name in lookups)
+        if has_calculation is (group_by is None):
+            raise ArgumentValueError("group_by and a look-up with __calc go together")
+        if group_by is not None:
+            query.append(("group_by", _wire_name("group_by", group_by)))
         if ids is not None:
             path = (*path, ",".join(_ids("ids", ids)))
         return self._page("GET", path, class_name, query=query, timeout=timeout)
@@ -283,6 +326,65 @@ class CustomObjects:
         response = self._api.call("PUT", path, body=body, timeout=timeout)
         return CustomObject.from_json(read_object(response), class_name)
 
+    def update_by_criteria(
+        self,
+        class_name: str,
+        fields: Mapping[str, Any],
+        *,
+        timeout: float | None = None,
+        **lookups: Any,
+    ) -> Page[CustomObject]:
+        """Change fields of all records that match. (Server API: Update records by criteria.)
+
+        Args:
+            class_name: The name of the class.
+            fields: The fields to change, as for :meth:`update`.
+            timeout: Seconds for the whole call; by default those of ``Config.timeouts``.
+            lookups: Fields with Django's words, as for :meth:`list`, but for __near and __calc; at least
+                one.
+
+        Returns:
+            The records, as they are now.
+
+        Raises:
+            ArgumentTypeError: An argument has the wrong type; the error names it.
+            ArgumentValueError: An argument has a wrong value, or there is no look-up; the error names it.
+            NotFoundError: There is no such class.
+            ApiError: The call failed; a subclass says how.
+        """
+        path = (*_class(class_name), "by_criteria")
+        body = check_json_object("fields", fields, empty=False)
+        if "search_criteria" in body:
+            raise ArgumentValueError("fields must not have the key 'search_criteria'")
+        body["search_criteria"] = _BY_CRITERIA.criteria(lookups)
+        return self._page("PUT", path, class_name, body=body, timeout=timeout)
+
+    def delete_by_criteria(
+        self, class_name: str, *, timeout: float | None = None, **lookups: Any
+    ) -> int:
+        """Delete all records that match, and return how many. (Server API: Delete records by criteria.)
+
+        Args:
+            class_name: The name of the class.
+            timeout: Seconds for the whole call; by default those of ``Config.timeouts``.
+            lookups: Fields with Django's words, as for :meth:`list`, but for __near and __calc; at least
+                one.
+
+        Raises:
+            ArgumentTypeError: A look-up does not exist or has the wrong type; the error names it.
+            ArgumentValueError: A look-up has a wrong value, or there is none; the error names it.
+            NotFoundError: There is no such class.
+            ApiError: The call failed; a subclass says how.
+        """
+        path = (*_class(class_name), "by_criteria")
+        _BY_CRITERIA.criteria(lookups)  # refuses to delete every record
+        query = _BY_CRITERIA.query(lookups)
+        response = self._api.call("DELETE", path, query=query, timeout=timeout)
+        count = as_int(read_object(response).get("total_deleted"))
+        if count is None:
+            raise unexpected(response, "a count was expected")
+        return count
+
     def delete(
         self,
         class_name: str,
@@ -298,21 +400,20 @@ class CustomObjects:
             timeout: Seconds for the whole call; by default those of ``Config.timeouts``.
 
         Returns:
-            What became of each record.
+            What became of each record of a list.
 
         Raises:
             ArgumentTypeError: An argument has the wrong type; the error names it.
             ArgumentValueError: An argument has a wrong value; the error names it.
-            NotFoundError: One record is given, and it does not exist.
+            NotFoundError: One record is given alone, and it does not exist.
+            PermissionDeniedError: One record is given alone, and the user may not delete it.
             ApiError: The call failed; a subclass says how.
         """
         ids = _ids("records", records)
         path = (*_class(class_name), ",".join(ids))
         response = self._api.call("DELETE", path, timeout=timeout)
-        data = response.json()
-        if isinstance(data, dict):
-            return DeleteResult.from_json(data)
-        return DeleteResult(deleted=tuple(ids))  # one id is answered with an empty body
+        alone = isinstance(records, (str, CustomObject))
+        return read_deletion(response, ids, alone=alone)
 
     def permissions(
         self, class_name: str, record: str | CustomObject, *, timeout: float | None = None
@@ -390,6 +491,25 @@ class CustomObjects:
     ) -> Page[CustomObject]:
         response = self._api.call(method, path, **options)
         return read_page(response, lambda item: CustomObject.from_json(item, class_name))
+
+
+def _output(include: object, exclude: object) -> Pairs:
+    """Return the pairs that say which fields are returned."""
+    return [
+        (
+            f"output[{word}]",
+            ",".join(_wire_name(word, each) for each in check_list(word, names, "names")),
+        )
+        for word, names in (("include", include), ("exclude", exclude))
+        if names is not None
+    ]
+
+
+def _wire_name(argument: str, name: object) -> str:
+    """Return the service's name of a field."""
+    text = check_str(argument, name)
+    known = CUSTOM_OBJECTS.fields.get(text)
+    return (known or _field_of_application(argument, text)).wire
 
 
 def _class(class_name: object) -> tuple[str, str]:

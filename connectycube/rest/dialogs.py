@@ -11,7 +11,7 @@ from typing import Any, NoReturn
 from attrs import evolve
 
 from .._checks import check_bool, check_json_object, check_str
-from ..errors import ArgumentTypeError, ArgumentValueError
+from ..errors import ArgumentTypeError, ArgumentValueError, NotFoundError
 from ..models import DeleteResult, Dialog, DialogRef, DialogType, Message, Page, User
 from ..models._json import as_bool, as_int
 from ._api import Api
@@ -21,6 +21,7 @@ from ._arguments import (
     check_each,
     check_message_id,
     check_user_id,
+    user_hint,
 )
 from ._deletion import delete
 from ._paging import PAGE_SIZE, Items, PageReader, Row, Span, check_page_size, rows_of
@@ -33,6 +34,7 @@ from ._query import (
     check_type_filter,
 )
 from ._response import read_count, read_object, read_page, unexpected
+from .sessions import Sessions
 
 __all__ = ["DIALOGS", "Dialogs"]
 
@@ -48,7 +50,7 @@ DIALOGS = QuerySchema(
         "updated_at": QueryField("updated_at", check_time_filter),
     },
     nested=("extensions",),
-    sortable=("last_message_date_sent",),
+    sortable=("last_message_date_sent", "created_at", "updated_at"),
 )
 
 _SENT_SINCE = ("last_message_date_sent__gte", "last_message_date_sent__gt")
@@ -67,6 +69,7 @@ class Dialogs:
 
     def __init__(self, api: Api) -> None:
         self._api = api
+        self._sessions = Sessions(api)
 
     # --- making ---------------------------------------------------------------------------------
 
@@ -186,6 +189,27 @@ class Dialogs:
 
     # --- listing --------------------------------------------------------------------------------
 
+    def get(self, dialog: str | DialogRef | Message, *, timeout: float | None = None) -> Dialog:
+        """Return one of the user's dialogs. (Server API: Retrieve chat dialogs.)
+
+        Args:
+            dialog: The dialog, usually as its id.
+            timeout: Seconds for the whole call; by default those of ``Config.timeouts``.
+
+        Raises:
+            ArgumentTypeError: An argument has the wrong type; the error names it.
+            ArgumentValueError: An argument has a wrong value; the error names it.
+            NotFoundError: The user has no such dialog.
+            ApiError: The call failed; a subclass says how.
+        """
+        dialog_id = check_dialog_id("dialog", dialog)
+        query = DIALOGS.query({"id": dialog_id}, limit=1)
+        response = self._api.call("GET", _PATH, query=query, timeout=timeout)
+        for found in read_page(response, self._read):
+            return found
+        with user_hint("dialog", dialog):
+            raise unexpected(response, f"this user has no dialog {dialog_id}", NotFoundError)
+
     def list(
         self,
         *,
@@ -200,7 +224,8 @@ class Dialogs:
         Args:
             limit: The number of dialogs on the page; by default the service takes 100.
             skip: The number of dialogs to leave out in front.
-            sort: "last_message_date_sent", or "-last_message_date_sent" for the newest first.
+            sort: "last_message_date_sent", "created_at" or "updated_at", with a minus in front for the
+                newest first.
             timeout: Seconds for the whole call; by default those of ``Config.timeouts``.
             lookups: Fields with Django's words: id, type, name, last_message_date_sent, created_at,
                 updated_at and extensions__<key>, each also with __lt, __lte, __gt, __gte, __ne, __in,
@@ -364,7 +389,7 @@ class Dialogs:
             name: The new name.
             description: The new description; "" clears it.
             photo: The uid or URL of the new picture; "" clears it.
-            data: New custom data.
+            data: Custom data to add or change; None as a value removes its key.
             extensions: New fields that the admin panel allows; ``{}`` clears them.
             permissions: What the dialog permits, such as ``{"allow_preview": True}``.
             add_occupants: Users to add.
@@ -386,6 +411,8 @@ class Dialogs:
             ApiError: The call failed; a subclass says how.
         """
         dialog_id = check_dialog_id("dialog", dialog)
+        if data is not None:
+            data = check_json_object("data", data, empty=False)
         body = _described(name, description, photo, data, permissions)
         if extensions is not None:
             body["extensions"] = check_json_object("extensions", extensions) or None
@@ -679,7 +706,11 @@ class Dialogs:
         return self._read(read_object(self._api.call(method, path, body=body, timeout=timeout)))
 
     def _read(self, data: dict[str, Any]) -> Dialog:
-        return Dialog.from_json(data, me=self._api.user_id)
+        dialog = Dialog.from_json(data, me=self._api.user_id)
+        if dialog.type is DialogType.PRIVATE and self._api.user_id is None:
+            self._sessions.identify()  # who of the two the session's user is
+            return Dialog.from_json(data, me=self._api.user_id)
+        return dialog
 
 
 _OCCUPANTS = QuerySchema()

@@ -6,7 +6,7 @@ import logging
 import mimetypes
 import os
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import IO, Any, overload
 from urllib.parse import parse_qsl, urlsplit, urlunsplit
 
@@ -15,9 +15,10 @@ from attrs import evolve
 from .._checks import check_bool, check_callable, check_id, check_int, check_str
 from ..errors import ApiError, ArgumentTypeError, ArgumentValueError
 from ..models import File, Page
-from ._api import Api
+from ._api import Api, safe_url
 from ._http import CallDeadline, Response
 from ._paging import PAGE_SIZE, Items, PageReader, Row, Span, rows_of
+from ._redact import secrets_in
 from ._response import read_object, read_page, unexpected
 from ._transfers import FileWriter, Form, MemoryWriter, PathWriter, Progress, opened
 
@@ -29,6 +30,8 @@ _LONGEST_NAME = 100
 _CLEAN_UP_SECONDS = 10.0
 _UNKNOWN_TYPE = "application/octet-stream"
 _MIME_TYPE = re.compile(r"[\w!#$&^.+-]+/[\w!#$&^.+-]+( ?;[ \w!#$&^.+=\"-]+)*", re.ASCII)
+
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 
 _log = logging.getLogger("connectycube.rest")
 
@@ -56,7 +59,8 @@ class Files:
         Args:
             source: A path, bytes, or a binary file that can seek, which is read from its current
                 position. At most 100 MB.
-            name: The name, 1 to 100 characters; by default the file's own. Bytes need one.
+            name: The name, 1 to 100 characters without control characters; by default the file's own. Bytes
+                need one.
             content_type: The MIME type; by default it is guessed from the name.
             public: True lets anybody read the file who knows its uid.
             progress: Called in this thread as ``progress(sent, size)``, in bytes; an error that it
@@ -92,7 +96,7 @@ class Files:
             try:
                 url, fields = _upload_form(response, made)
                 form = Form(fields, name, kind, stream, size, progress)
-                self._send(url, form, deadline)
+                self._send(url, form, deadline, tuple(secrets_in(fields)))
                 path, complete = (*_record(made), "complete"), {"blob": {"size": size}}
                 self._api.call("PUT", path, body=complete, timeout=deadline)
             except BaseException:
@@ -326,7 +330,7 @@ class Files:
         session = self._api.live_session()
         if session is None or session.token is None:
             raise ArgumentValueError(
-                "there is no session, so file has no private URL: log in first"
+                "there is no session, so file has no private URL: call cube.login(login=…, password=…) first"
             )
         return self._api.url((*_PATH, uid), [("token", session.token)])
 
@@ -348,9 +352,9 @@ class Files:
         times = self._api.config.timeouts
         return CallDeadline(times.rest_transfer, silence=times.rest_read)
 
-    def _send(self, url: str, form: Form, deadline: CallDeadline) -> None:
+    def _send(self, url: str, form: Form, deadline: CallDeadline, secrets: Collection[str]) -> None:
         try:
-            self._api.post_form(url, form.content_type, form, deadline)
+            self._api.post_form(url, form.content_type, form, deadline, secrets)
         except ApiError as error:
             if form.failure is not None:  # the source's error, or the application's own
                 raise form.failure from error
@@ -395,8 +399,12 @@ def _a_name(name: object) -> str:
     if name is None:
         raise ArgumentValueError("name is missing: the source has none of its own")
     text = check_str("name", name, longest=_LONGEST_NAME)
-    if not text.isprintable():
-        raise ArgumentValueError("name holds characters that cannot be printed")
+    found = _CONTROL.search(text)
+    if found:
+        raise ArgumentValueError(
+            f"name holds the control character U+{ord(found.group()):04X} at position {found.start()}:"
+            " give another name"
+        )
     return text
 
 
@@ -421,4 +429,4 @@ def _upload_form(response: Response, file: File) -> tuple[str, Mapping[str, str]
     except ValueError:
         raise unexpected(response, "where the content goes is not a URL") from None
     url = urlunsplit((parts.scheme, parts.netloc, parts.path or "/", "", ""))
-    return url, dict(parse_qsl(parts.query, keep_blank_values=True))
+    return safe_url(url, response), dict(parse_qsl(parts.query, keep_blank_values=True))

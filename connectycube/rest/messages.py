@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import math
-import re
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from functools import partial
@@ -12,13 +10,16 @@ from typing import Any, Literal
 
 from attrs import evolve, frozen
 
-from .._checks import check_bool, check_id, check_json_object, check_list, check_str
-from ..errors import ArgumentTypeError, ArgumentValueError
+from .._checks import check_bool, check_id, check_number, check_str
+from .._xml import check_name, check_text
+from .._xml import clean as cleaned
+from ..errors import ArgumentTypeError, ArgumentValueError, NotFoundError
 from ..models import (
     Attachment,
     DeleteResult,
     DialogRef,
     DialogType,
+    File,
     Message,
     Page,
     SystemMessage,
@@ -26,6 +27,7 @@ from ..models import (
     User,
 )
 from ..models._json import as_int, as_ints, as_string, reader_of
+from ..models.messages import RESERVED_NAMES, as_attachments, check_content
 from ._api import Api, Query
 from ._arguments import (
     check_dialog,
@@ -33,6 +35,7 @@ from ._arguments import (
     check_each,
     check_message_id,
     check_user_id,
+    user_hint,
 )
 from ._deletion import delete
 from ._http import CallDeadline
@@ -47,7 +50,7 @@ from ._query import (
     check_time_filter,
     chunked,
 )
-from ._response import read_count, read_object, read_page
+from ._response import read_count, read_object, read_page, unexpected
 
 __all__ = ["MESSAGES", "Messages"]
 
@@ -66,35 +69,8 @@ MESSAGES = QuerySchema(
     sortable=("date_sent",),
 )
 
-# Names that the service and XMPP's extraParams use themselves: no custom parameter may have one.
-_RESERVED = frozenset(
-    {
-        "_id",
-        "attachment",
-        "attachments",
-        "chat_dialog_id",
-        "created_at",
-        "date_sent",
-        "delivered",
-        "delivered_ids",
-        "dialog_id",
-        "markable",
-        "message",
-        "message_id",
-        "moduleIdentifier",
-        "reactions",
-        "read",
-        "read_ids",
-        "recipient_id",
-        "save_to_history",
-        "send_to_chat",
-        "sender_id",
-        "silent",
-        "updated_at",
-        "views_count",
-    }
-)
-_XML_NAME = re.compile(r"[^\W\d][\w.-]*")
+_OF_SYSTEM = frozenset({"attachment", "moduleIdentifier", "recipientId"})
+_CLEAN = " (clean=True replaces such characters)"
 
 
 class Messages:
@@ -106,6 +82,38 @@ class Messages:
 
     def __init__(self, api: Api) -> None:
         self._api = api
+
+    def get(
+        self,
+        dialog: str | DialogRef | Message,
+        message: str | Message,
+        *,
+        timeout: float | None = None,
+    ) -> Message:
+        """Return one message of a dialog's history; it is not marked as read.
+
+        (Server API: Retrieve messages.)
+
+        Args:
+            dialog: The dialog.
+            message: The message, usually as its id.
+            timeout: Seconds for the whole call; by default those of ``Config.timeouts``.
+
+        Raises:
+            ArgumentTypeError: An argument has the wrong type; the error names it.
+            ArgumentValueError: An argument has a wrong value; the error names it.
+            PermissionDeniedError: The user may not read the dialog.
+            NotFoundError: There is no such dialog, or no such message in it.
+            ApiError: The call failed; a subclass says how.
+        """
+        message_id = check_message_id("message", message)
+        query = _history(dialog, False) + MESSAGES.query({"id": message_id}, limit=1)
+        response = self._api.call("GET", _PATH, query=query, timeout=timeout)
+        place = _reference(check_dialog("dialog", dialog))
+        page: Page[Message] = read_page(response, partial(_read, dialog=place))
+        for found in page:
+            return found
+        raise unexpected(response, f"the dialog has no message {message_id}", NotFoundError)
 
     def list(
         self,
@@ -232,14 +240,16 @@ class Messages:
     def create(
         self,
         to: str | DialogRef | Message | int | User,
-        body: str = "",
+        body: str | Message = "",
         *,
-        attachments: Iterable[Attachment] = (),
+        attachments: Iterable[Attachment | File] | None = None,
+        custom: Mapping[str, Any] | None = None,
         send_to_chat: bool = False,
-        markable: bool = True,
-        silent: bool = False,
+        markable: bool | None = None,
+        silent: bool | None = None,
+        clean: bool = False,
         timeout: float | None = None,
-        **custom: str | int | float | bool,
+        **more: str | int | float | bool | Mapping[str, Any],
     ) -> Message:
         """Store a message in a dialog's history and, with ``send_to_chat``, deliver it too.
 
@@ -248,14 +258,19 @@ class Messages:
         Args:
             to: A dialog (its id, a Dialog, one of its messages), or a user (an id as an int, a User).
                 The service creates the private dialog with a user if there is none.
-            body: The text; it may be empty if there are attachments.
-            attachments: The attachments.
-            send_to_chat: True delivers the message to the occupants' chat connections.
-            markable: Whether the recipients shall report 'delivered' and 'read'.
-            silent: True suppresses the push notification.
-            timeout: Seconds for the whole call; by default those of ``Config.timeouts``.
+            body: The text, which may be empty if there are attachments. Or a Message, whose body,
+                attachments, custom parameters, ``markable`` and ``silent`` are sent; the arguments below
+                take precedence.
+            attachments: The attachments, or uploaded Files.
             custom: The application's own parameters. Their names must be XML names; their values are
-                strings, numbers or bools.
+                strings, numbers, bools, or mappings of them.
+            send_to_chat: True delivers the message to the occupants' chat connections.
+            markable: Whether the recipients shall report 'delivered' and 'read'; True by default.
+            silent: True suppresses the push notification.
+            clean: Whether characters that XML forbids are replaced by U+FFFD in the body; otherwise they are
+                an error.
+            timeout: Seconds for the whole call; by default those of ``Config.timeouts``.
+            more: More custom parameters, where no argument has the same name.
 
         Returns:
             The message, as the service stored it.
@@ -268,26 +283,30 @@ class Messages:
             ApiError: The call failed; a subclass says how.
         """
         key, target, place = _target(to)
-        content: dict[str, Any] = {key: target}
-        check_str("body", body, empty=True)
-        files = _attachments(attachments)
-        if not body and not files:
+        message = (
+            Message(body=check_str("body", body, empty=True)) if isinstance(body, str) else body
+        )
+        message = _storable(message)
+        content: dict[str, Any] = {key: target, **_body(message.body, clean)}
+        given = message.attachments if attachments is None else attachments
+        files = as_attachments("attachments", given)
+        if not message.body and not files:
             raise ArgumentValueError("body must not be empty in a message without attachments")
-        if body:
-            content["message"] = body
         if files:
             content["attachments"] = {
-                str(position): file.to_json() for position, file in enumerate(files)
+                str(position): _attachment(position, file) for position, file in enumerate(files)
             }
         if check_bool("send_to_chat", send_to_chat):
             content["send_to_chat"] = 1
-        if check_bool("markable", markable):
+        if check_bool("markable", message.markable if markable is None else markable):
             content["markable"] = 1
-        if check_bool("silent", silent):
+        if check_bool("silent", message.silent if silent is None else silent):
             content["silent"] = 1
-        for name, value in custom.items():
-            content[_custom_name(name)] = _custom_value(name, value)
-        response = self._api.call("POST", _PATH, body=content, timeout=timeout)
+        content |= _parameters("custom", message.custom, RESERVED_NAMES)
+        content |= _parameters("custom", {} if custom is None else custom, RESERVED_NAMES)
+        content |= _parameters("custom", more, RESERVED_NAMES)
+        with user_hint("to", to):
+            response = self._api.call("POST", _PATH, body=content, timeout=timeout)
         data = read_object(response)
         known = evolve(place, id=place.id or as_string(data.get("chat_dialog_id")))
         return Message.from_json(data, dialog=known)
@@ -296,6 +315,7 @@ class Messages:
         self,
         user: int | User,
         custom: Mapping[str, Any],
+        body: str | None = None,
         *,
         timeout: float | None = None,
     ) -> SystemMessage:
@@ -305,8 +325,9 @@ class Messages:
 
         Args:
             user: The recipient, as an id or a User.
-            custom: The application's own parameters: strings, numbers, or objects of them under XML
+            custom: The application's own parameters: strings, numbers, bools, or mappings of them under XML
                 names.
+            body: A text. The service sends it as one more parameter, which is named "body".
             timeout: Seconds for the whole call; by default those of ``Config.timeouts``.
 
         Returns:
@@ -318,12 +339,13 @@ class Messages:
             NotFoundError: There is no such user.
             ApiError: The call failed; a subclass says how.
         """
-        body: dict[str, Any] = {"recipientId": check_user_id("user", user)}
-        for name, value in check_json_object("custom", custom).items():
-            if name in ("recipientId", "moduleIdentifier") or not _XML_NAME.fullmatch(name):
-                raise ArgumentValueError(f"{name!r} cannot name a custom parameter")
-            body[name] = value
-        response = self._api.call("POST", (*_PATH, "system"), body=body, timeout=timeout)
+        content: dict[str, Any] = {"recipientId": check_user_id("user", user)}
+        content |= _parameters("custom", custom, _OF_SYSTEM)
+        if body is not None:
+            if "body" in content:
+                raise ArgumentValueError("body is given, and custom has the key 'body' too")
+            content["body"] = check_text("body", check_str("body", body))
+        response = self._api.call("POST", (*_PATH, "system"), body=content, timeout=timeout)
         return SystemMessage.from_json(read_object(response))
 
     # --- changing -------------------------------------------------------------------------------
@@ -336,6 +358,7 @@ class Messages:
         body: str | None = None,
         read: bool = False,
         delivered: bool = False,
+        clean: bool = False,
         timeout: float | None = None,
     ) -> None:
         """Change the body of messages of a dialog, or mark them as read or delivered.
@@ -350,6 +373,8 @@ class Messages:
             body: The new text.
             read: True marks the messages as read by this user.
             delivered: True marks the messages as delivered to this user.
+            clean: Whether characters that XML forbids are replaced by U+FFFD in the body; otherwise they are
+                an error.
             timeout: Seconds for all calls together; by default those of ``Config.timeouts``.
 
         Raises:
@@ -362,7 +387,7 @@ class Messages:
         change: dict[str, Any] = {"chat_dialog_id": check_dialog_id("dialog", dialog)}
         ids = check_each("messages", messages, check_message_id, empty=False)
         if body is not None:
-            change["message"] = check_str("body", body)
+            change |= _body(check_str("body", body), clean)
         if check_bool("read", read):
             change["read"] = 1
         if check_bool("delivered", delivered):
@@ -507,9 +532,9 @@ class Messages:
             NotFoundError: There is no such message.
             ApiError: The call failed; a subclass says how.
         """
-        body = {"add": check_str("reaction", reaction)}
+        body = {"add": check_text("reaction", check_str("reaction", reaction))}
         if remove is not None:
-            body["remove"] = check_str("remove", remove)
+            body["remove"] = check_text("remove", check_str("remove", remove))
         self._react(message, body, timeout)
 
     def remove_reaction(
@@ -529,7 +554,8 @@ class Messages:
             NotFoundError: There is no such message.
             ApiError: The call failed; a subclass says how.
         """
-        self._react(message, {"remove": check_str("reaction", reaction)}, timeout)
+        body = {"remove": check_text("reaction", check_str("reaction", reaction))}
+        self._react(message, body, timeout)
 
     def reactions(
         self, message: str | Message, *, timeout: float | None = None
@@ -706,29 +732,63 @@ def _target(to: object) -> tuple[str, str | int, DialogRef]:
     return "chat_dialog_id", check_dialog_id("to", to), dialog
 
 
-def _attachments(attachments: object) -> list[Attachment]:
-    files = check_list("attachments", attachments, "Attachment")
-    for entry in files:
-        if not isinstance(entry, Attachment):
-            raise ArgumentTypeError(f"attachments must hold Attachment, not {type(entry).__name__}")
-    return files
+def _storable(value: object) -> Message:
+    """Return a message whose content a call over REST can store."""
+    message = check_content("body", value)
+    if message.destroy_after is not None or not message.save_to_history:
+        unfit = "save_to_history" if message.destroy_after is None else "destroy_after"
+        raise ArgumentValueError(
+            f"body.{unfit} has no effect over REST, which stores every message: use cube.chat"
+        )
+    if message.dialog is None and (message.id is not None or message.date_sent is not None):
+        wrong = "id" if message.id is not None else "date_sent"
+        raise ArgumentValueError(
+            f"body.{wrong} has no effect over REST, where it is for the service to say"
+        )
+    return message
 
 
-def _custom_name(name: str) -> str:
-    if name in _RESERVED or not _XML_NAME.fullmatch(name):
-        raise ArgumentValueError(f"{name!r} cannot name a custom parameter")
-    return name
+def _body(body: object, clean: object) -> dict[str, str]:
+    """Return the service's field for a text that is delivered as XML; none for an empty one."""
+    text = check_str("body", "" if body is None else body, empty=True)
+    if check_bool("clean", clean):
+        text = cleaned(text)
+    return {"message": check_text("body", text, remedy=_CLEAN)} if text else {}
 
 
-def _custom_value(name: str, value: object) -> object:
+def _attachment(position: int, attachment: Attachment) -> dict[str, Any]:
+    data = attachment.to_json()
+    for key, value in data.items():
+        if isinstance(value, str):
+            check_text(f"attachments[{position}].{key}", check_str(key, value, empty=True))
+    return data
+
+
+def _parameters(name: str, values: object, reserved: Collection[str] = ()) -> dict[str, Any]:
+    """Return custom parameters, which the service makes elements of, as JSON."""
+    if not isinstance(values, Mapping):
+        raise ArgumentTypeError(f"{name} must be a mapping, not {type(values).__name__}")
+    return {
+        _parameter_name(name, key, reserved): _parameter(f"{name}[{key!r}]", value)
+        for key, value in values.items()
+    }
+
+
+def _parameter_name(name: str, key: object, reserved: Collection[str]) -> str:
+    if check_name(name, key) in reserved:
+        raise ArgumentValueError(f"{name} must not have the key {key!r}: it is reserved")
+    return str(key)
+
+
+def _parameter(name: str, value: object) -> object:
+    if isinstance(value, Mapping):
+        return _parameters(name, value)
     if isinstance(value, str):
-        return check_str(name, value, empty=True)
+        return check_text(name, check_str(name, value, empty=True))
     if isinstance(value, (bool, int)):
         return value
     if isinstance(value, float):
-        if not math.isfinite(value):
-            raise ArgumentValueError(f"{name} must be finite, not {value}")
-        return value
+        return check_number(name, value)
     raise ArgumentTypeError(
-        f"{name} must be a string, a number or a bool, not {type(value).__name__}"
+        f"{name} must be a string, a number, a bool or a mapping, not {type(value).__name__}"
     )

@@ -11,17 +11,23 @@ from typing import Any, TypedDict
 
 from attrs import evolve, frozen
 
-from .._checks import check_bool, check_one_of, check_str
-from ..errors import ApiAuthenticationError, ArgumentTypeError, ArgumentValueError
+from .._checks import check_bool, check_one_of, check_str, keywords_only
+from ..errors import (
+    ApiAuthenticationError,
+    ArgumentTypeError,
+    ArgumentValueError,
+    ValidationError,
+)
 from ..models import Session
 from ._api import Api
 from ._http import CallDeadline, Response
 from ._response import read_object, unexpected
 from ._session import expiry_of
 
-__all__ = ["PROVIDERS", "Credentials", "Provider", "Sessions", "signature_of"]
+__all__ = ["OTHER_WORDS", "PROVIDERS", "Credentials", "Provider", "Sessions", "signature_of"]
 
 _PATH = ("session",)
+_CLOCKS_DIFFER = 10.0  # seconds: more than the whole seconds of Date and the time on the way
 
 
 @frozen(kw_only=True)
@@ -41,6 +47,18 @@ PROVIDERS = {
     "firebase_email": Provider(place="firebase_email", required=_FIREBASE),
     "custom_identity": Provider(place="user", required=("token",), optional=("password",)),
 }
+
+
+OTHER_WORDS = {
+    "name": "login",
+    "user": "login",
+    "username": "login",
+    "mail": "email",
+    "useremail": "email",
+    "passwd": "password",
+    "pwd": "password",
+}
+"""Other services' words for the arguments of a login, and ours."""
 
 
 class Credentials(TypedDict, total=False):
@@ -65,6 +83,7 @@ class Sessions:
     def __init__(self, api: Api) -> None:
         self._api = api
 
+    @keywords_only("sessions.create(login=…, password=…)", **OTHER_WORDS)
     def create(
         self,
         *,
@@ -172,20 +191,6 @@ class Sessions:
             pass  # the service has ended it before us
         self._api.forget(session)
 
-    def destroy_others(self, *, timeout: float | None = None) -> None:
-        """End all sessions of the user at the service, except the current one.
-
-        (SDKs: deleteSessionsExceptCurrent.)
-
-        Args:
-            timeout: Seconds for the whole call; by default those of ``Config.timeouts``.
-
-        Raises:
-            ApiAuthenticationError: There is no session.
-            ApiError: The call failed; a subclass says how.
-        """
-        self._api.call("DELETE", (*_PATH, "list"), timeout=timeout)
-
     def identify(
         self, *, refused: str | None = None, timeout: float | None = None
     ) -> Session | None:
@@ -213,6 +218,24 @@ class Sessions:
         return known
 
     def _create(self, who: Mapping[str, Any], deadline: CallDeadline) -> Session:
+        """Create a session; sign once more where the service says that our clock is wrong."""
+        now = self._now()
+        try:
+            return self._request(who, now, deadline)
+        except (ValidationError, ApiAuthenticationError) as error:
+            words = " ".join(error.messages).lower()
+            if "timestamp" not in words and "signature" not in words:
+                raise
+            if self._api.config.auth_secret is None or abs(self._now() - now) < _CLOCKS_DIFFER:
+                raise
+        return self._request(who, self._now(), deadline)  # its Date has just told the time
+
+    def _now(self) -> float:
+        """Return unix seconds by the service's clock; by ours before its first response."""
+        now = self._api.service_time()
+        return time.time() if now is None else now
+
+    def _request(self, who: Mapping[str, Any], now: float, deadline: CallDeadline) -> Session:
         config = self._api.config
         body: dict[str, Any] = {
             "application_id": str(config.app_id),
@@ -221,17 +244,31 @@ class Sessions:
         body.update(who)
         if config.auth_secret is not None:
             body["nonce"] = str(secrets.randbelow(2**31))
-            body["timestamp"] = str(int(time.time()))
+            body["timestamp"] = str(int(now))
             body["signature"] = signature_of(body, config.auth_secret)
-        response = self._api.call(
-            "POST",
-            _PATH,
-            body=body,
-            timeout=deadline,
-            with_session=False,
-            secrets=[text for name, text in _flat(who) if name != "user[full_name]"],
+        try:
+            response = self._api.call(
+                "POST",
+                _PATH,
+                body=body,
+                timeout=deadline,
+                session="none",
+                secrets=[text for name, text in _flat(who) if name != "user[full_name]"],
+            )
+        except ValidationError as error:
+            if error.status >= 300:
+                raise
+            # A success that holds nothing but errors: an identity provider refused the user.
+            refused = error
+        else:
+            return _session_of(response)
+        raise ApiAuthenticationError(
+            str(refused),
+            method=refused.method,
+            url=refused.url,
+            status=refused.status,
+            messages=refused.messages,
         )
-        return _session_of(response)
 
 
 def _credentials(*, login: object, email: object, password: object) -> dict[str, str]:
@@ -239,6 +276,8 @@ def _credentials(*, login: object, email: object, password: object) -> dict[str,
     if (login is None) == (email is None):
         raise ArgumentValueError("give login or email, and not both")
     name, value = ("login", login) if email is None else ("email", email)
+    if password is None:
+        raise ArgumentTypeError(f"password is missing: {name} and password go together")
     return {
         name: check_str(name, value),
         "password": check_str("password", password),

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, TypedDict
 
-from .._checks import check_int, check_list, check_str
+from .._checks import check_int, check_list, check_str, keywords_only
 from ..errors import ArgumentTypeError, ArgumentValueError
 from ..models import Page, User
+from ..models._json import as_int
 from ._api import Api
 from ._arguments import check_user_id
 from ._paging import PAGE_SIZE, Items, PageReader, Row, Span, rows_of
@@ -20,7 +21,8 @@ from ._query import (
     check_user_filter,
     comma_separated,
 )
-from ._response import read_object, read_page
+from ._response import read_object, read_page, unexpected
+from .sessions import OTHER_WORDS
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack  # mypy brings it; nothing imports it at run time
@@ -29,20 +31,32 @@ __all__ = ["USERS", "UserKey", "Users"]
 
 _PATH = ("users",)
 _V2 = ("users", "v2")
+_PATH_ONLINE = ("users", "online")
 
+
+_PREFIX_CHARACTERS = 4
 _TEXT = ("in", "nin", "startswith")
 _TIME = ("gt", "gte", "lt", "lte")
 
+
+def _check_text(name: str, value: object, operator: str) -> str:
+    """Return a text; the service looks for the beginning of one from four characters on."""
+    text = check_text_filter(name, value, operator)
+    if operator == "startswith" and len(text) < _PREFIX_CHARACTERS:
+        raise ArgumentValueError(f"{name} needs at least {_PREFIX_CHARACTERS} characters: {text!r}")
+    return text
+
+
 _FIELDS = {
     "id": QueryField("id", check_user_filter, ("in", "nin")),
-    "login": QueryField("login", check_text_filter, _TEXT),
-    "email": QueryField("email", check_text_filter, _TEXT),
-    "full_name": QueryField("full_name", check_text_filter, _TEXT),
-    "phone": QueryField("phone", check_text_filter, _TEXT),
-    "external_id": QueryField("external_id", check_text_filter, _TEXT),
-    "facebook_id": QueryField("facebook_id", check_text_filter, _TEXT),
-    "twitter_id": QueryField("twitter_id", check_text_filter, _TEXT),
-    "tags": QueryField("user_tags", check_text_filter, _TEXT),
+    "login": QueryField("login", _check_text, _TEXT),
+    "email": QueryField("email", _check_text, _TEXT),
+    "full_name": QueryField("full_name", _check_text, _TEXT),
+    "phone": QueryField("phone", _check_text, _TEXT),
+    "external_id": QueryField("external_id", _check_text, _TEXT),
+    "facebook_id": QueryField("facebook_id", _check_text, _TEXT),
+    "twitter_id": QueryField("twitter_id", _check_text, _TEXT),
+    "tags": QueryField("user_tags", _check_text, _TEXT),
     "created_at": QueryField("created_at", check_time_filter, _TIME),
     "updated_at": QueryField("updated_at", check_time_filter, _TIME),
     "last_request_at": QueryField("last_request_at", check_time_filter, _TIME),
@@ -55,7 +69,9 @@ USERS = QuerySchema(
     is_list_repeated=True,
     skip_name="offset",
     most=PAGE_SIZE,
+    primary=([name for name in _FIELDS if not name.endswith("_at")], ("", "in", "startswith")),
 )
+_ONLINE = QuerySchema(skip_name="offset", most=PAGE_SIZE)
 
 
 class UserKey(TypedDict, total=False):
@@ -75,6 +91,7 @@ class Users:
     def __init__(self, api: Api) -> None:
         self._api = api
 
+    @keywords_only("cube.users.create(login=…, password=…)", **OTHER_WORDS)
     def create(
         self,
         *,
@@ -144,7 +161,7 @@ class Users:
             body={"user": fields},
             headers={"CB-AuthKey": self._api.config.auth_key},
             timeout=timeout,
-            with_session=False,
+            session="none",
         )
         return User.from_json(read_object(response))
 
@@ -273,7 +290,8 @@ class Users:
             ApiError: The call failed; a subclass says how.
         """
         query = [("email", check_str("email", email))]
-        self._api.call("GET", (*_PATH, "password", "reset"), query=query, timeout=timeout)
+        path = (*_PATH, "password", "reset")
+        self._api.call("GET", path, query=query, timeout=timeout, session="if any")
 
     def get(self, user: int | User, *, timeout: float | None = None) -> User:
         """Return the user with an id. (Server API: Show User by identifier.)
@@ -343,12 +361,56 @@ class Users:
         Raises:
             ArgumentTypeError: A look-up does not exist, or an argument has the wrong type; the error
                 names it.
-            ArgumentValueError: An argument has a wrong value; the error names it.
+            ArgumentValueError: An argument has a wrong value, or there is no look-up by such a field; the
+                error names it.
             ValidationError: The service refuses the look-ups.
             ApiError: The call failed; a subclass says how.
         """
         query = USERS.query(lookups, limit=limit, skip=skip, sort=sort)
         return read_page(self._api.call("GET", _V2, query=query, timeout=timeout), User.from_json)
+
+    def online(
+        self,
+        *,
+        limit: int | None = None,
+        skip: int | None = None,
+        timeout: float | None = None,
+    ) -> Page[User]:
+        """Return one page of the users who are connected to the chat. (SDKs: users.listOnline.)
+
+        Args:
+            limit: The number of users on the page, at most 100.
+            skip: The number of users to leave out in front.
+            timeout: Seconds for the whole call; by default those of ``Config.timeouts``.
+
+        Raises:
+            ArgumentTypeError: An argument has the wrong type; the error names it.
+            ArgumentValueError: An argument has a wrong value; the error names it.
+            PermissionDeniedError: The application does not offer this call.
+            ApiError: The call failed; a subclass says how.
+        """
+        query = _ONLINE.query({}, limit=limit, skip=skip)
+        response = self._api.call("GET", _PATH_ONLINE, query=query, timeout=timeout)
+        return read_page(response, User.from_json, "users")
+
+    def online_count(self, *, timeout: float | None = None) -> int:
+        """Return how many users are connected to the chat. (SDKs: users.getOnlineCount.)
+
+        Args:
+            timeout: Seconds for the whole call; by default those of ``Config.timeouts``.
+
+        Raises:
+            ArgumentTypeError: An argument has the wrong type; the error names it.
+            ArgumentValueError: An argument has a wrong value; the error names it.
+            PermissionDeniedError: The application does not offer this call.
+            ApiError: The call failed; a subclass says how.
+        """
+        query = [("count", "true")]
+        response = self._api.call("GET", _PATH_ONLINE, query=query, timeout=timeout)
+        count = as_int(read_object(response).get("count"))
+        if count is None:
+            raise unexpected(response, "a count was expected")
+        return count
 
     def iter(self, *, timeout: float | None = None, **lookups: Any) -> Iterator[User]:
         """Yield all users that match, sorted by id, each once; pages are requested as they are needed.

@@ -8,12 +8,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from .people import CubeUser
-
 if TYPE_CHECKING:
     from connectycube import Request, Response
 
     from .mock_transport import MockTransport, UnmatchedRequestError
+    from .people import CubeUser
 
 __all__ = ["CubeUser", "MockTransport", "Request", "Response", "UnmatchedRequestError"]
 
@@ -21,6 +20,10 @@ __all__ = ["CubeUser", "MockTransport", "Request", "Response", "UnmatchedRequest
 def __getattr__(name: str) -> Any:
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    if name == "CubeUser":
+        from .people import CubeUser
+
+        return CubeUser
     from . import mock_transport
 
     return getattr(mock_transport, name)

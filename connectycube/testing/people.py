@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from attrs import define, field
+from attrs import field, frozen
+
+from connectycube import User
 
 if TYPE_CHECKING:
     from connectycube import Config, ConnectyCube
@@ -15,17 +17,24 @@ __all__ = ["CubeUser", "People"]
 _PASSWORD = "a password"
 
 
-@define(frozen=True, kw_only=True)
-class CubeUser:
+@frozen(kw_only=True, slots=True, eq=False)
+class CubeUser(User):
     """A user of the emulator, with a client that has a REST session of this user.
 
-    ``id`` is the user's, ``cube`` the client. The fixture closes the client at the end of the test.
+    It is a :class:`User`, so it will do wherever a user is asked for. ``cube`` is the client, which the
+    fixture closes at the end of the test.
     """
 
     login: str
     password: str = field(repr=False)
     id: int
     cube: ConnectyCube = field(repr=False)
+
+    __eq__ = object.__eq__
+    __hash__ = object.__hash__
+
+    def __repr__(self) -> str:
+        return f"CubeUser(login={self.login!r}, id={self.id})"
 
 
 class People:

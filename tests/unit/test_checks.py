@@ -47,6 +47,11 @@ def test_what_is_right_is_returned(check, value):
     assert check(NAME, value) == value
 
 
+@pytest.mark.parametrize("value", ["a1", " a1", "a1\n", "\t a1\u00a0"])
+def test_white_space_around_an_id_is_left_out(value):
+    assert checks.check_id(NAME, value) == "a1"
+
+
 @pytest.mark.parametrize(
     ("check", "values"),
     [
@@ -78,7 +83,7 @@ def test_a_wrong_type_is_a_type_error_with_the_name(check, values):
                 "a#b",
                 "a,b",
                 "a@b",
-                "a\n",
+                "a\nb",
                 "a\x00",
                 ".",
                 "..",
@@ -210,3 +215,58 @@ def test_an_object_may_be_required_to_hold_something():
         checks.check_json_object("x", {}, empty=False)
     with pytest.raises(ArgumentValueError, match=r"^x must not be empty$"):
         checks.check_list("x", [], "things", empty=False)
+
+
+# --- names of arguments
+
+
+@pytest.mark.parametrize(
+    ("name", "meant"),
+    [
+        ("appId", "app_id"),
+        ("APP_ID", "app_id"),
+        ("app-id", "app_id"),
+        ("apikey", "api_key"),
+        ("timeot", "timeout"),
+        ("username", "login"),
+        ("user_name", "login"),
+    ],
+)
+def test_the_nearest_right_name_is_told(name, meant):
+    known = ["app_id", "api_key", "login", "timeout"]
+    assert checks.nearest(name, known, {"username": "login"}) == f"did you mean {meant}?"
+
+
+def test_without_a_near_name_all_are_told():
+    assert checks.nearest("colour", ["app_id", "login"]) == "there are: app_id, login"
+
+
+class Door:
+    @checks.keywords_only("door.open(key=…)", lever="key")
+    def open(self, *, key: str = "", timeout: float | None = None) -> str:
+        """Open it."""
+        return key
+
+    @checks.keywords_only("door.paint(colour=…)")
+    def paint(self, *, colour: str, **others: str) -> dict[str, str]:
+        return {"colour": colour, **others}
+
+
+def test_keywords_reach_the_method():
+    assert Door().open(key="k") == "k"
+    assert Door().paint(colour="red", gloss="high") == {"colour": "red", "gloss": "high"}
+    assert Door.open.__doc__ == "Open it."
+
+
+@pytest.mark.parametrize(
+    ("arguments", "keywords", "words"),
+    [
+        (["k"], {}, r"the arguments are keywords: door\.open\(key=…\)"),
+        ([], {"lever": "k"}, r"lever is no argument of .*: did you mean key\?"),
+        ([], {"time_out": 1}, r"did you mean timeout\?"),
+        ([], {"wind": 1}, "there are: key, timeout"),
+    ],
+)
+def test_a_call_with_wrong_names_is_explained(arguments, keywords, words):
+    with pytest.raises(ArgumentTypeError, match=words):
+        Door().open(*arguments, **keywords)

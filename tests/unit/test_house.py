@@ -24,7 +24,7 @@ TESTS = ROOT / "tests"
 LONGEST_NAME = 70
 
 BASE = {"errors", "_checks"}
-TOOLS = {"_backoff", "_deadline", "_expat", "_forks", "_os_errors", "_tls"}
+TOOLS = {"_backoff", "_deadline", "_expat", "_forks", "_os_errors", "_tls", "_xml"}
 VALUES = BASE | TOOLS | {"config", "models"}
 PUBLIC = {"connectycube", "connectycube.emulator", "connectycube.errors", "connectycube.testing"}
 
@@ -38,6 +38,7 @@ MAY_KNOW: dict[str, set[str]] = {
     "_forks": set(),
     "_os_errors": set(),
     "_tls": BASE | {"_os_errors"},
+    "_xml": {"errors"},
     "config": BASE,
     "models": BASE,
     "rest": VALUES,

@@ -5,7 +5,12 @@ import pytest
 
 from connectycube.client import ConnectyCube
 from connectycube.config import Config, Timeouts
-from connectycube.errors import ApiAuthenticationError, ArgumentTypeError, ArgumentValueError
+from connectycube.errors import (
+    ApiAuthenticationError,
+    ArgumentTypeError,
+    ArgumentValueError,
+    ClientClosedError,
+)
 from connectycube.models import DialogRef, User
 from tests.support.inside import api_of
 from tests.support.scripted_http import ScriptedHttpServer, answer, refusal
@@ -52,6 +57,7 @@ def test_it_is_made_from_the_environment(monkeypatch):
         ({"app_id": 7}, ArgumentTypeError, "auth_key"),
         ({"app_id": "7", "auth_key": "k"}, ArgumentTypeError, "app_id"),
         ({"app_id": 7, "auth_key": "k", "api_key": "x"}, ArgumentTypeError, "api_key"),
+        ({"appId": 7, "authKey": "k"}, ArgumentTypeError, "did you mean app_id"),
         ({"config": "x"}, ArgumentTypeError, "config"),
         ({"config": Config(app_id=7, auth_key="k"), "app_id": 7}, ArgumentTypeError, "app_id"),
         (
@@ -105,6 +111,38 @@ def test_wrong_arguments_of_login_send_nothing(cube, server, arguments):
     assert server.connections == []
 
 
+@pytest.mark.parametrize(
+    ("arguments", "keywords", "words"),
+    [
+        (["alice", "a password"], {}, r"keywords: cube\.login\(login=…, password=…\)"),
+        ([], {"username": "alice", "password": "p"}, "did you mean login"),
+        ([], {"login": "alice", "passwd": "p"}, "did you mean password"),
+        ([], {"login": "alice"}, "password is missing: login and password go together"),
+        ([], {"email": "a@example.org"}, "password is missing: email and password go together"),
+    ],
+)
+def test_a_wrong_login_says_what_to_do(cube, server, arguments, keywords, words):
+    with pytest.raises(ArgumentTypeError, match=words):
+        cube.login(*arguments, **keywords)
+    if not arguments:
+        with pytest.raises(ArgumentTypeError, match=words):
+            cube.for_user(**keywords)
+    assert server.connections == []
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda: ConnectyCube(7, "k"),
+        lambda: ConnectyCube.from_env(appId=7),
+        lambda: Config(app_id=7, auth_key="k").replace(apiUrl="https://a.example"),
+    ],
+)
+def test_a_wrong_field_of_the_configuration_says_what_to_do(call):
+    with pytest.raises(ArgumentTypeError, match=r"app_id|api_url"):
+        call()
+
+
 def test_a_failed_login_leaves_no_session(cube, server):
     server.play(refusal(401, "Unauthorized"))
     with pytest.raises(ApiAuthenticationError):
@@ -145,7 +183,7 @@ def test_another_users_client_shares_the_connections(cube, server):
     assert (other.user.id, cube.session) == (5, None)
     assert other.users.get(9).id == 9
     other.close()
-    cube.users.get(9)
+    cube.users.reset_password("b@example.org")
     assert len(server.connections) == 1
     assert "cb-token" not in server.requests[2].headers
 
@@ -208,7 +246,8 @@ def test_without_a_users_session_there_are_no_chat_credentials(cube, server):
 
 
 def test_stored_ids_of_a_dialog_are_looked_up(cube, server):
-    server.play(answer(200, {"items": [{"_id": "a"}]}))
+    server.play(answer(201, SESSION), answer(200, {"items": [{"_id": "a"}]}))
+    cube.login(login="bob", password="p")
     assert cube._stored_ids(DialogRef(id="d"), ["a", "b"]) == {"a"}
 
 
@@ -237,13 +276,44 @@ def test_the_chat_asks_history_of_this_session(cube, server):
 # --- the end
 
 
-def test_close_closes_the_connections_and_keeps_the_session(cube, server):
-    server.play(answer(201, SESSION), answer(200, {"user": {"id": 9}}))
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda cube: cube.users.get(9),
+        lambda cube: cube.login(login="bob", password="p"),
+        lambda cube: cube.logout(),
+        lambda cube: cube.files.upload(b"x", name="a"),
+        lambda cube: cube.files.download("u"),
+        lambda cube: next(cube.messages.iter("d")),
+        lambda cube: cube.with_token("t").close() or cube.sessions.info(),
+    ],
+)
+def test_close_closes_the_connections_and_refuses_later_calls(cube, server, call):
+    server.play(answer(201, SESSION))
     cube.login(login="bob", password="p")
     cube.close()
     assert cube.session is not None
-    assert cube.users.get(9).id == 9
-    assert len(server.connections) == 2
+    with pytest.raises(ClientClosedError):
+        call(cube)
+    assert len(server.requests) == 1
+
+
+def test_a_closed_client_opens_no_chat(cube, server):
+    server.play(answer(201, SESSION))
+    cube.login(login="bob", password="p")
+    chat = cube.chat
+    cube.close()
+    with pytest.raises(ClientClosedError):
+        chat.login()
+    cube.close()
+
+
+def test_a_client_that_shares_the_connections_outlives_the_first(cube, server):
+    server.play(answer(201, SESSION), answer(200, {"user": {"id": 9}}))
+    other = cube.for_user(login="bob", password="p")
+    cube.close()
+    assert other.users.get(9).id == 9
+    other.close()
 
 
 def test_as_a_context_manager_it_closes(server):

@@ -35,16 +35,6 @@ def destroy_session(call: Call) -> Reply:
     return Reply()
 
 
-@route(
-    "DELETE", "session/list", Auth.USER, inferred="not documented; the session of the call stays"
-)
-def destroy_other_sessions(call: Call) -> Reply:
-    """End the user's other sessions."""
-    assert call.session is not None
-    call.api.sessions.destroy_others(call.session)
-    return Reply()
-
-
 @route("DELETE", "session/{id}", Auth.USER, inferred="not documented; the user's own sessions")
 def destroy_session_by_id(call: Call) -> Reply:
     """End one of the user's sessions."""

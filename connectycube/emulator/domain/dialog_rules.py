@@ -240,7 +240,8 @@ def _columns(
     if "permissions" in body:
         extra["permissions"] = _permissions(body["permissions"])
     if "data" in body:
-        extra["data"] = {**(extra.get("data") or {}), **_object("data", body["data"])}
+        data = {**(extra.get("data") or {}), **_object("data", body["data"])}
+        extra["data"] = {name: value for name, value in data.items() if value is not None}
     return {**columns, "extra": json.dumps(extra)}
 
 

@@ -112,12 +112,6 @@ class RestSessions:
         if not changed:
             raise ApiError(404, f"Session {session_id} does not exist")
 
-    def destroy_others(self, session: Row) -> None:
-        """End all sessions of the session's user but this one."""
-        self._store.database.run(
-            "DELETE FROM sessions WHERE user_id = ? AND id != ?", session["user_id"], session["id"]
-        )
-
     def json(self, session: Row) -> dict[str, Any]:
         """Write a session as the service does."""
         answer = {

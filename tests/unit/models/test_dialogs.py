@@ -29,10 +29,17 @@ def test_the_peer_is_none_where_nobody_can_tell(change, me):
 
 @pytest.mark.parametrize(
     ("value", "kind"),
-    [(1, DialogType.BROADCAST), ("2", DialogType.GROUP), (9, None), (None, None), ([], None)],
+    [(1, DialogType.BROADCAST), ("2", DialogType.GROUP), (5, DialogType.MEETING), (None, None)],
 )
-def test_a_type_that_is_unknown_is_none(value, kind):
-    assert Dialog.from_json({"type": value}).type is kind
+def test_the_type_is_read_from_the_services_number(value, kind):
+    dialog = Dialog.from_json({"type": value})
+    assert (dialog.type, dialog.extra) == (kind, {})
+
+
+@pytest.mark.parametrize("value", [9, 0, "x", [], {"a": 1}])
+def test_a_type_that_is_unknown_is_none_and_kept(value):
+    dialog = Dialog.from_json({"type": value})
+    assert (dialog.type, dialog.extra) == (None, {"type": value})
 
 
 def test_a_dialog_is_a_reference():

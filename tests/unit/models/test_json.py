@@ -2,10 +2,12 @@ from datetime import datetime, timedelta, timezone
 
 import attrs
 import pytest
+from attrs import frozen
 from hypothesis import given
 from hypothesis import strategies as st
 
 from connectycube.models import _json as fields
+from connectycube.models._json import as_int, as_time, others, read, wire
 from tests.support.damage import JSON
 
 READERS = [
@@ -161,3 +163,35 @@ def test_what_is_read_is_as_frozen_as_what_is_built():
     assert type(read) is Thing
     with pytest.raises(attrs.exceptions.FrozenInstanceError):
         read.name = "other"
+
+
+# --- what cannot be understood
+
+
+@frozen(kw_only=True)
+class Lenient:
+    number: int | None = wire("number", as_int)
+    at: datetime | None = wire("at", as_time)
+    extra: dict = others()
+
+
+@frozen(kw_only=True)
+class Record:
+    number: int | None = wire("number", as_int)
+    fields: dict = others(without=["reserved"])
+
+
+@given(data=st.dictionaries(st.sampled_from(["number", "at", "new", "reserved"]), JSON))
+def test_extra_keeps_whatever_has_no_attribute(data):
+    thing = read(Lenient, data)
+    for name, value in data.items():
+        is_known = name in ("number", "at") and getattr(thing, name) is not None
+        assert (
+            is_known or (name in ("number", "at") and value is None) or thing.extra[name] == value
+        )
+    assert thing.extra.keys() <= data.keys()
+
+
+def test_fields_of_the_application_take_no_value_that_cannot_be_understood():
+    data = {"number": "many", "reserved": 1, "own": 2}
+    assert read(Record, data, into="fields") == Record(fields={"own": 2})

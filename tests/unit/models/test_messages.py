@@ -5,7 +5,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from connectycube.models import Attachment, DialogRef, Message
+from connectycube.errors import ArgumentTypeError, ArgumentValueError
+from connectycube.models import Attachment, DialogRef, File, Message
+from connectycube.models.messages import RESERVED_NAMES, check_content
 from tests.support.damage import damaged
 from tests.support.examples import MESSAGE
 
@@ -39,6 +41,13 @@ def test_a_message_is_read():
 def test_attachments_are_read_from_a_list_or_an_object(value, ids):
     message = Message.from_json({"attachments": value})
     assert [file.id for file in message.attachments] == ids
+
+
+@pytest.mark.parametrize("name", sorted(RESERVED_NAMES))
+@pytest.mark.parametrize("value", [None, 1, "x", {"a": 1}])
+def test_no_name_of_the_service_becomes_a_custom_parameter(name, value):
+    message = Message.from_json({"_id": "m", "colour": "blue", name: value})
+    assert message.custom == {"colour": "blue"}
 
 
 @given(damaged(MESSAGE))
@@ -99,3 +108,64 @@ def test_an_attachment_survives_the_way_to_the_service_and_back(file):
         "duration",
     ):
         assert getattr(back, name) == getattr(file, name)
+
+
+# --- messages that are sent
+
+
+@pytest.mark.parametrize(
+    "field",
+    [
+        {"dialog_id": "d"},
+        {"sender_id": 999},
+        {"recipient_id": 6},
+        {"read": False},
+        {"read_ids": (1,)},
+        {"delivered_ids": (1,)},
+        {"views_count": 1},
+        {"reactions": {}},
+        {"created_at": datetime.now(timezone.utc)},
+        {"updated_at": datetime.now(timezone.utc)},
+        {"delayed": True},
+        {"recovered": True},
+        {"redelivered": True},
+        {"own": True},
+    ],
+)
+def test_what_only_the_service_says_is_refused_by_name(field):
+    name = next(iter(field))
+    with pytest.raises(ArgumentValueError, match=rf"^message\.{name} is for the service to say"):
+        check_content("message", Message(body="x", **field))
+
+
+def test_a_message_that_was_received_may_be_passed_on():
+    received = Message.from_json(MESSAGE, dialog=DialogRef(id="d"), own=True)
+    assert check_content("message", received) is received
+
+
+def test_uploaded_files_become_attachments():
+    file = File(uid="u", name="a.mp4", content_type="video/mp4", size=3)
+    known = Attachment(uid="k")
+    assert check_content("message", Message(attachments=(known, file))).attachments == (
+        known,
+        Attachment(type="video", uid="u", name="a.mp4", content_type="video/mp4", size=3),
+    )
+
+
+@pytest.mark.parametrize(
+    ("content_type", "kind"),
+    [("image/png", "image"), ("audio/ogg", "audio"), ("text/plain", "file"), (None, "file")],
+)
+def test_the_type_of_an_attachment_is_that_of_the_file(content_type, kind):
+    assert Attachment.from_file(File(uid="u", content_type=content_type)).type == kind
+
+
+@pytest.mark.parametrize("value", [None, b"x", {"body": "x"}])
+def test_what_is_no_message_is_refused_by_name(value):
+    with pytest.raises(ArgumentTypeError, match=r"^message must be a string or a Message"):
+        check_content("message", value)
+
+
+def test_what_is_no_attachment_is_refused_by_its_position():
+    with pytest.raises(ArgumentTypeError, match=r"^message\.attachments\[1\] must be an Att"):
+        check_content("message", Message(attachments=(Attachment(uid="u"), "v")))

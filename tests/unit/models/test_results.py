@@ -52,6 +52,18 @@ def test_a_search_result_knows_where_its_messages_are():
     assert found.users[0].id == USER["id"]
 
 
+def test_the_repr_of_a_page_is_short():
+    items = tuple(SystemMessage(id="m" * 100) for _ in range(100))
+    page = Page(items=items, total_entries=4_000, skip=0)
+    assert repr(page) == "<Page: 100 items, total_entries=4000, skip=0>"
+    assert repr(Page(items=items[:1], limit=5)) == "<Page: 1 item, limit=5>"
+    assert repr(Page()) == "<Page: 0 items>"
+
+
+def test_the_repr_of_a_search_result_is_short():
+    assert repr(SearchResult.from_json(FOUND)) == ("<SearchResult: 1 dialogs, 1 messages, 1 users>")
+
+
 @given(damaged(DELETED))
 def test_a_damaged_delete_result_is_read(data):
     DeleteResult.from_json(data)

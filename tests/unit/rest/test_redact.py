@@ -40,10 +40,33 @@ def test_secrets_are_found_at_any_depth():
 
 
 def test_a_secret_that_holds_another_is_masked_whole():
-    assert redact_text("the abcdef and abc", ["abc", "abcdef", ""]) == f"the {MASK} and {MASK}"
+    known = ["abcabc", "abcabcdef", ""]
+    assert redact_text("the abcabcdef and abcabc", known) == f"the {MASK} and {MASK}"
 
 
-@given(st.text(), st.lists(st.text(alphabet="abcXYZ09", min_size=2), max_size=4))
+@pytest.mark.parametrize("secret", ["a", "e", "em", "ul", "error", "is"])
+def test_a_short_secret_masks_no_part_of_the_words_around_it(secret):
+    text = f"The emulator failed: an error, and {secret} is everywhere"
+    assert redact_text(text, [secret]) == text
+
+
+@pytest.mark.parametrize(
+    ("text", "masked"),
+    [
+        ("password a is wrong", "password *** is wrong"),
+        ("password: a", "password: ***"),
+        ("user[password]=a&user[login]=a", "user[password]=***&user[login]=a"),
+        ('{"user":{"login":"a","password":"a"}}', '{"user":{"login":"a","password":"***"}}'),
+        ("{'password' => 'a'}", "{'password' => '***'}"),
+        ("access_token = a;", "access_token = ***;"),
+        ("password is a", "password is a"),
+    ],
+)
+def test_a_short_secret_is_masked_as_the_value_of_a_secret_name(text, masked):
+    assert redact_text(text, ["a"]) == masked
+
+
+@given(st.text(), st.lists(st.text(alphabet="abcXYZ09", min_size=6), max_size=4))
 def test_no_secret_is_left(text, secrets):
     redacted = redact_text(text + "".join(secrets) + text, secrets)
     assert not any(secret in redacted for secret in secrets)

@@ -83,10 +83,24 @@ def test_each_status_has_its_error(status, cls):
         (["a", 5, None, {"base": ["b"]}], ("a", "b")),
         ("a string", ("a string",)),
         ({"errors": None}, ()),
+        ({"errors": None, "message": "a"}, ("a",)),
+        ({"errors": {}, "error": "", "message": "a"}, ("a",)),
+        ({"errors": {"base": []}, "error": {"base": ["b"]}, "message": "a"}, ("b",)),
         ({"errors": {"base": [None, 5, {}, []]}}, ()),
         (b"", ()),
         (b"plain\n  words", ("plain words",)),
         (b"<!DOCTYPE html><p>token", ()),
+        (
+            b'<?xml version="1.0" encoding="UTF-8"?>\n<Error><Code>AccessDenied</Code><Message>Invalid'
+            b" according to Policy: Policy expired.</Message><RequestId>1</RequestId></Error>",
+            ("AccessDenied: Invalid according to Policy: Policy expired.",),
+        ),
+        (
+            b"<Error><Code>EntityTooLarge</Code><Message>5 &lt; 6 &amp;\n so</Message></Error>",
+            ("EntityTooLarge: 5 < 6 & so",),
+        ),
+        (b"<Error><Code>AccessDenied</Code></Error>", ("AccessDenied",)),
+        (b"<html><Message>a</Message></html>", ()),
         (b"\xff\xfe\x00", ("\ufffd\ufffd\x00",)),
         (b'{"errors": {"base": ["cut', ('{"errors": {"base": ["cut',)),
         (b"[" * 100_000, ("[" * 500,)),
@@ -94,6 +108,37 @@ def test_each_status_has_its_error(status, cls):
 )
 def test_messages_are_read_from_any_error_body(body, messages):
     assert refused(422, body).messages == messages
+
+
+@pytest.mark.parametrize("status", [200, 201])
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"errors": ["Bad Authentication data. Status: 401."]},
+        {"errors": {"base": ["Bad Authentication data. Status: 401."]}},
+        {"errors": "Bad Authentication data. Status: 401.", "code": 401},
+        {"errors": ["Bad Authentication data. Status: 401."], "status": "failed", "message": "x"},
+    ],
+)
+def test_a_success_that_holds_only_errors_is_a_refusal(status, body):
+    error = refused(status, body)
+    assert type(error) is ValidationError
+    assert (error.status, error.messages) == (status, ("Bad Authentication data. Status: 401.",))
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"_id": "1", "errors": ["a field of the application"]},
+        {"errors": [5, 6]},  # a reaction of that name
+        {"errors": {}, "message": "x"},
+        {"errors": None},
+        {"items": [], "errors": ["one"]},
+        {"message": "x"},
+    ],
+)
+def test_a_success_that_holds_more_than_errors_is_a_success(body):
+    assert answered(200, body).json() == body
 
 
 def test_reprs_do_not_show_what_was_answered():

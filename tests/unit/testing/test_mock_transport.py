@@ -19,7 +19,9 @@ from connectycube import (
     ServerError,
     ValidationError,
 )
+from connectycube.models import Session
 from connectycube.testing import MockTransport, Request, Response, UnmatchedRequestError
+from tests.support.inside import api_of
 
 USER = {"user": {"id": 7, "login": "bob"}}
 
@@ -33,6 +35,7 @@ def mock():
 def cube(mock):
     retry = RetryPolicy(max_retries=2, delay=0.001)
     with ConnectyCube(app_id=1, auth_key="K3Y", retry=retry, transport=mock) as made:
+        api_of(made).adopt(Session(token="t", user_id=1))
         yield made
 
 
@@ -114,9 +117,17 @@ def test_a_handler_answers_what_no_route_matches():
 
 
 def test_a_client_of_the_environment_takes_a_transport(mock):
-    mock.add("GET", "/users/7", Response(json=USER))
     with ConnectyCube.from_env(app_id=1, auth_key="k", transport=mock) as cube:
-        assert cube.users.get(7).id == 7
+        assert cube.login(login="alice", password="secret").id == 1
+
+
+def test_without_a_login_no_request_is_made(mock):
+    with (
+        ConnectyCube(app_id=1, auth_key="k", transport=mock) as cube,
+        pytest.raises(ApiAuthenticationError, match=r"cube\.login\("),
+    ):
+        cube.users.get(7)
+    assert mock.requests == ()
 
 
 # --- sessions
@@ -295,7 +306,7 @@ def test_a_transport_that_returns_no_response_is_named():
     with pytest.raises(
         ArgumentTypeError, match=r"transport\.send must return .*Response, not dict"
     ):
-        ConnectyCube(app_id=1, auth_key="k", transport=Wrong()).users.get(7)
+        ConnectyCube(app_id=1, auth_key="k", transport=Wrong()).login(login="a", password="b")
 
 
 def test_a_function_that_returns_no_response_is_named(cube, mock):

@@ -60,7 +60,7 @@ def test_login_without_arguments_uses_the_session_of_the_rest_client(emulator):
 def test_a_login_without_arguments_and_session_names_those_missing(emulator):
     with (
         ConnectyCube(config=emulator.config()) as cube,
-        pytest.raises(ValueError, match="user_id and password are needed"),
+        pytest.raises(ValueError, match=r"cube\.login\(login=…, password=…\)"),
     ):
         cube.chat.login()
 
@@ -263,6 +263,33 @@ def test_closing_the_client_closes_the_chat(emulator):
     assert chat.state is S.IDLE
 
 
+def test_logging_the_client_out_ends_the_chat_and_keeps_its_receivers(emulator):
+    emulator.add_user("leaving-user", "a password")
+    with ConnectyCube(config=emulator.config()) as cube:
+        cube.login(login="leaving-user", password="a password")
+        cube.chat.message_received.connect(print)
+        cube.chat.login()
+        cube.logout()
+        assert (cube.session, cube.chat.state) == (None, S.CLOSED)
+        assert cube.chat.message_received.receivers
+        with pytest.raises(NotConnectedError):
+            cube.chat.send_private(5, "hello")
+        with pytest.raises(ValueError, match=r"cube\.login\("):
+            cube.chat.login()
+        cube.login(login="leaving-user", password="a password")
+        cube.chat.login()
+        assert cube.chat.is_ready
+
+
+def test_logging_out_leaves_a_chat_idle_that_was_never_logged_in(emulator):
+    emulator.add_user("quiet-user", "a password")
+    with ConnectyCube(config=emulator.config()) as cube:
+        cube.login(login="quiet-user", password="a password")
+        assert cube.chat.state is S.IDLE
+        cube.logout()
+        assert cube.chat.state is S.IDLE
+
+
 def test_login_that_times_out_leaves_nothing_running(alice):
     with FaultProxy("localhost", alice.config.chat_port) as proxy:
         proxy.silent()
@@ -278,7 +305,7 @@ def test_a_chat_whose_session_was_ended_does_not_attempt_for_ever(emulator):
         cube.login(login="session-ender", password="a password")
         events = Events(cube.chat.state_changed)
         cube.chat.login()
-        cube.logout()
+        cube.sessions.destroy()
         emulator.cut(cube.chat.user.id)
         change = events.wait(
             lambda seen: [c for c in seen.of("state_changed") if c.state is S.CLOSED]
@@ -469,6 +496,7 @@ def test_a_private_dialog_with_oneself_is_refused(alice):
         (Message(body="x", attachments=("a",)), r"attachments\[0\] must be an Attachment"),
         (Message(body="x", id=""), "id"),
         (Message(body="x", id=7), "id must be a string"),
+        (Message(body="x", sender_id=999), "sender_id is for the service to say"),
     ],
 )
 def test_a_message_that_cannot_be_sent_is_refused_by_name(alice, bob, message, words):

@@ -6,11 +6,13 @@ from connectycube.client import ConnectyCube
 from connectycube.config import Config, RetryPolicy, Timeouts
 from connectycube.models import Session
 from connectycube.rest._api import Api
+from tests.support.inside import api_of
 from tests.support.ports import free_port
 from tests.support.scripted_http import ScriptedHttpServer
 
 AUTH_KEY = "the-auth-key"
 TOKEN = "the-token"
+SESSION = Session(token=TOKEN, user_id=11)
 
 
 @pytest.fixture
@@ -45,19 +47,22 @@ def config(server):
 
 @pytest.fixture
 def api(config):
+    """The API, with a session that cannot be renewed."""
     made = Api(config)
+    made.adopt(SESSION)
     yield made
     made.close()
 
 
 @pytest.fixture
-def logged_in(api):
-    """The API, with a session that cannot be renewed."""
-    api.adopt(Session(token=TOKEN, user_id=11))
-    return api
+def visitor(config):
+    """A client without a session."""
+    with ConnectyCube(config=config) as made:
+        yield made
 
 
 @pytest.fixture
-def cube(config):
-    with ConnectyCube(config=config) as made:
-        yield made
+def cube(visitor):
+    """A client with a session that cannot be renewed."""
+    api_of(visitor).adopt(SESSION)
+    return visitor

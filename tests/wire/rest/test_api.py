@@ -16,6 +16,7 @@ from connectycube.errors import (
     ApiTimeoutError,
     ArgumentTypeError,
     ArgumentValueError,
+    ClientClosedError,
     ServerError,
     UnexpectedResponseError,
 )
@@ -25,14 +26,14 @@ from connectycube.rest._session import expiry_of
 from tests.support.scripted import ScriptedServer
 from tests.support.scripted_http import ScriptedHttpServer, answer, refusal, silent
 from tests.support.waiting import TIMEOUT
-from tests.wire.rest.conftest import AUTH_KEY, TOKEN
+from tests.wire.rest.conftest import AUTH_KEY, SESSION, TOKEN
 
 PATH = ("chat", "Dialog")
 
 
-def test_a_call_sends_the_documented_headers(logged_in, server):
+def test_a_call_sends_the_documented_headers(api, server):
     server.play(answer(200, {}))
-    logged_in.call("POST", PATH, body={"a": 1})
+    api.call("POST", PATH, body={"a": 1})
     headers = server.requests[0].headers
     assert headers["cb-token"] == TOKEN
     assert headers["cb-sdk"].startswith("Python ")
@@ -40,23 +41,45 @@ def test_a_call_sends_the_documented_headers(logged_in, server):
     assert server.requests[0].content == b'{"a":1}'
 
 
-def test_without_a_session_no_token_is_sent(api, server):
-    server.play(answer(200, {}))
-    api.call("GET", PATH)
-    assert "cb-token" not in server.requests[0].headers
-    assert "content-type" not in server.requests[0].headers
+def test_without_a_session_a_call_that_needs_one_sends_nothing(api, server):
+    api.forget(SESSION)
+    words = r"there is no session: call cube\.login\(login=…, password=…\) first$"
+    with pytest.raises(ApiAuthenticationError, match=words) as caught:
+        api.call("GET", PATH, query=[("token", "T0K")])
+    assert (caught.value.method, caught.value.status) == ("GET", 401)
+    assert "T0K" not in str(caught.value)
+    assert server.connections == []
 
 
-def test_a_call_can_do_without_the_session(logged_in, server):
+def test_a_call_may_use_a_session_if_there_is_any(api, server):
+    server.respond(lambda request: answer(200, {}))
+    api.call("GET", PATH, session="if any")
+    api.forget(SESSION)
+    api.call("GET", PATH, session="if any")
+    assert server.requests[0].headers["cb-token"] == TOKEN
+    assert "cb-token" not in server.requests[1].headers
+    assert "content-type" not in server.requests[1].headers
+
+
+def test_after_close_no_call_is_made(api, server):
+    api.close()
+    api.close()
+    for session in ("needed", "if any", "none"):
+        with pytest.raises(ClientClosedError, match="make a new ConnectyCube"):
+            api.call("GET", PATH, session=session)
+    assert server.connections == []
+
+
+def test_a_call_can_do_without_the_session(api, server):
     server.play(answer(200, {}))
-    logged_in.call("POST", PATH, body={}, with_session=False, headers={"CB-AuthKey": "k"})
+    api.call("POST", PATH, body={}, session="none", headers={"CB-AuthKey": "k"})
     assert "cb-token" not in server.requests[0].headers
     assert server.requests[0].headers["cb-authkey"] == "k"
 
 
-def test_path_and_query_are_quoted(logged_in, server):
+def test_path_and_query_are_quoted(api, server):
     server.play(answer(200, {}))
-    logged_in.call(
+    api.call(
         "GET", ("a/b", "ü?#"), query=[("date_sent[gt]", 5), ("name[in]", "a&b=c,d e+f"), ("x", "")]
     )
     request = server.requests[0]
@@ -68,15 +91,15 @@ def test_path_and_query_are_quoted(logged_in, server):
 def test_a_base_with_a_path_is_kept(server):
     api = Api(Config(app_id=1, auth_key="k", api_url=server.url + "/base/"))
     server.play(answer(200, {}))
-    api.call("GET", PATH)
+    api.call("GET", PATH, session="none")
     api.close()
     assert server.requests[0].path == "/base/chat/Dialog"
 
 
 @pytest.mark.parametrize("text", ["grüße 👋 हिन्दी", "\x00\x07\u2028", '"quoted" \\ back'])
-def test_any_text_arrives(logged_in, server, text):
+def test_any_text_arrives(api, server, text):
     server.respond(lambda request: answer(200, {"echo": request.json["text"]}))
-    assert logged_in.call("POST", PATH, body={"text": text}).json() == {"echo": text}
+    assert api.call("POST", PATH, body={"text": text}).json() == {"echo": text}
 
 
 @pytest.mark.parametrize("token", ["line\r\nbreak", "gr\u00fc\u00dfe", " edge", "a\x00"])
@@ -103,11 +126,11 @@ def test_a_timeout_that_is_none_is_refused(api, server, timeout, cls):
     assert server.connections == []
 
 
-def test_a_calls_own_timeout_holds(logged_in, server):
+def test_a_calls_own_timeout_holds(api, server):
     server.play(silent)
     started = time.monotonic()
     with pytest.raises(ApiTimeoutError) as caught:
-        logged_in.call("GET", PATH, timeout=0.1)
+        api.call("GET", PATH, timeout=0.1)
     assert time.monotonic() - started < TIMEOUT / 2
     assert isinstance(caught.value, TimeoutError)
 
@@ -117,26 +140,26 @@ def test_configured_timeouts_hold_without_one(server):
     api = Api(Config(app_id=1, auth_key="k", api_url=server.url, timeouts=times))
     server.play(silent)
     with pytest.raises(ApiTimeoutError):
-        api.call("GET", PATH)
+        api.call("GET", PATH, session="none")
 
 
 # --- expiry
 
 
-def test_the_expiry_that_the_service_says_is_noted(logged_in, server):
+def test_the_expiry_that_the_service_says_is_noted(api, server):
     server.play(answer(200, {}, headers=[("CB-Token-ExpirationDate", "2031-10-09 16:56:41 UTC")]))
-    logged_in.call("GET", PATH)
-    assert logged_in.session.expires_at == datetime(2031, 10, 9, 16, 56, 41, tzinfo=timezone.utc)
+    api.call("GET", PATH)
+    assert api.session.expires_at == datetime(2031, 10, 9, 16, 56, 41, tzinfo=timezone.utc)
 
 
-def test_an_answer_without_an_expiry_changes_nothing(logged_in, server):
+def test_an_answer_without_an_expiry_changes_nothing(api, server):
     server.play(
         answer(200, {}, headers=[("CB-Token-ExpirationDate", "2031-10-09 16:56:41 UTC")]),
         answer(200),
     )
-    logged_in.call("GET", PATH)
-    logged_in.call("GET", PATH)
-    assert logged_in.session.expires_at is not None
+    api.call("GET", PATH)
+    api.call("GET", PATH)
+    assert api.session.expires_at is not None
 
 
 @pytest.mark.parametrize("text", ["", "soon", "2031-99-99 00:00:00 UTC"])
@@ -184,10 +207,10 @@ def test_a_call_is_repeated_once_only(renewing, server):
     assert len(renewing.made) == 1
 
 
-def test_a_session_that_cannot_be_renewed_is_the_callers_error(logged_in, server):
+def test_a_session_that_cannot_be_renewed_is_the_callers_error(api, server):
     server.respond(by_token())
     with pytest.raises(ApiAuthenticationError) as caught:
-        logged_in.call("GET", PATH)
+        api.call("GET", PATH)
     assert caught.value.messages == ("Required session does not exist",)
     assert len(server.requests) == 1
 
@@ -279,11 +302,12 @@ def test_live_session_renews_a_refused_or_expired_one(renewing):
     assert renewing.live_session().token == "token-2"
 
 
-def test_live_session_that_cannot_be_renewed_is_what_there_is(logged_in):
-    assert logged_in.live_session(refused=TOKEN).token == TOKEN
+def test_live_session_that_cannot_be_renewed_is_what_there_is(api):
+    assert api.live_session(refused=TOKEN).token == TOKEN
 
 
 def test_without_a_session_there_is_no_live_one(api):
+    api.forget(SESSION)
     assert api.live_session() is None
 
 
@@ -306,23 +330,23 @@ def test_the_expiry_counts_by_the_services_clock(renewing, server):
     assert renewing.session.expires_at == datetime(2001, 1, 1, 12, tzinfo=timezone.utc)
 
 
-def test_the_service_judges_an_expired_session_without_renewal(logged_in, server):
-    logged_in._state.expires(logged_in.session, datetime(2001, 1, 1, tzinfo=timezone.utc))
+def test_the_service_judges_an_expired_session_without_renewal(api, server):
+    api._state.expires(api.session, datetime(2001, 1, 1, tzinfo=timezone.utc))
     server.play(answer(200, {"a": 1}))
-    assert logged_in.call("GET", PATH).json() == {"a": 1}
+    assert api.call("GET", PATH).json() == {"a": 1}
 
 
 @pytest.mark.parametrize("status", [201, 202, 204])
-def test_every_2xx_is_success(logged_in, server, status):
+def test_every_2xx_is_success(api, server, status):
     server.play(answer(status))
-    assert logged_in.call("DELETE", PATH).json() is None
+    assert api.call("DELETE", PATH).json() is None
 
 
 @pytest.mark.parametrize("method", ["GET", "POST"])
-def test_redirects_of_the_api_are_not_followed(logged_in, server, storage, method):
+def test_redirects_of_the_api_are_not_followed(api, server, storage, method):
     server.play(answer(307, headers=[("Location", storage.url)]))
     with pytest.raises(UnexpectedResponseError, match="redirect"):
-        logged_in.call(method, PATH)
+        api.call(method, PATH)
     assert storage.connections == []
 
 
@@ -399,7 +423,7 @@ def test_a_proxy_that_refuses_is_named_without_its_password(certificates, tunnel
     with pytest.raises(
         ApiNetworkError, match=r"the proxy refused the connection \(403\)"
     ) as caught:
-        api.call("POST", PATH, body={})
+        api.call("POST", PATH, body={}, session="none")
     api.close()
     assert "PASSW0RD" not in str(caught.value)
 
@@ -432,23 +456,23 @@ def test_no_secret_is_in_errors_logs_or_reprs(api, server, caplog):
     assert len(ours) == 1
 
 
-def test_each_exchange_is_one_debug_line(logged_in, server, caplog):
+def test_each_exchange_is_one_debug_line(api, server, caplog):
     caplog.set_level(logging.DEBUG, logger="connectycube.rest")
     server.play(answer(200, {"a": 1}), answer(500))
-    logged_in.call("GET", PATH, query=[("limit", 5)])
+    api.call("GET", PATH, query=[("limit", 5)])
     with pytest.raises(ServerError):
-        logged_in.call("GET", PATH)
+        api.call("GET", PATH)
     lines = [record.getMessage() for record in caplog.records if record.name == "connectycube.rest"]
     assert len(lines) == 2
     assert lines[0].startswith(f"GET {server.url}/chat/Dialog?limit=5 answered 200 in ")
     assert "answered 500" in lines[1]
 
 
-def test_an_exchange_without_an_answer_is_a_debug_line_as_well(logged_in, server, caplog):
+def test_an_exchange_without_an_answer_is_a_debug_line_as_well(api, server, caplog):
     caplog.set_level(logging.DEBUG, logger="connectycube.rest")
     server.play(silent)
     with pytest.raises(ApiTimeoutError):
-        logged_in.call("GET", PATH, timeout=0.05)
+        api.call("GET", PATH, timeout=0.05)
     assert "no answer within 0.05 s" in caplog.text
 
 

@@ -6,6 +6,7 @@ from connectycube.errors import (
     ArgumentTypeError,
     ArgumentValueError,
     NotFoundError,
+    PermissionDeniedError,
     UnexpectedResponseError,
 )
 from connectycube.models import CustomObject, DeleteResult, Message, User
@@ -95,6 +96,91 @@ def test_records_are_looked_up_by_their_fields(cube, server):
     ]
 
 
+def test_fields_places_and_calculations_are_asked_for(cube, server):
+    server.respond(lambda request: answer(200, {"items": [{"_id": "India", "avg": 41.5}]}))
+    cube.custom_objects.list(
+        "profile", include=["id", "age"], exclude=["job"], home__near=(-0.1276, 51.5, 2000)
+    )
+    assert server.requests[0].query == [
+        ("home[near]", "-0.1276,51.5;2000"),
+        ("output[include]", "_id,age"),
+        ("output[exclude]", "job"),
+    ]
+    page = cube.custom_objects.list("profile", age__calc="avg", group_by="country")
+    assert page[0].fields == {"avg": 41.5}
+    assert server.requests[1].query == [("age[calc]", "avg"), ("group_by", "country")]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ({"age__calc": "avg"}, "group_by and a look-up with __calc go together"),
+        ({"group_by": "age"}, "group_by and a look-up with __calc go together"),
+        ({"group_by": "a b", "age__calc": "avg"}, "group_by"),
+        ({"group_by": "age", "age__calc": "median"}, "age__calc"),
+        ({"home__near": (1, 2)}, "home__near must be .longitude, latitude, metres"),
+        ({"home__near": (200, 2, 5)}, "home__near"),
+        ({"home__near": (1, 2, -5)}, "home__near"),
+        ({"home__near": "1,2;5"}, "home__near"),
+        ({"include": "age"}, "include"),
+        ({"exclude": ["a,b"]}, "exclude"),
+    ],
+)
+def test_wrong_options_of_a_list_send_nothing(cube, server, arguments, words):
+    with pytest.raises((ArgumentTypeError, ArgumentValueError), match=words):
+        cube.custom_objects.list("profile", **arguments)
+    assert server.connections == []
+
+
+def test_records_are_changed_by_criteria(cube, server):
+    server.play(answer(200, {"items": [RECORD], "total_found": 1}))
+    fields = {"job": "pilot"}
+    page = cube.custom_objects.update_by_criteria(
+        "profile", fields, age__gt=28, age__lte=50.5, active=True, job__in=["a", "b,c"], id__ne="x"
+    )
+    assert list(page) == [READ]
+    assert (server.requests[0].method, server.requests[0].path) == (
+        "PUT",
+        "/data/profile/by_criteria",
+    )
+    assert server.requests[0].json == {
+        "job": "pilot",
+        "search_criteria": {
+            "age": {"gt": 28, "lte": 50.5},
+            "active": True,
+            "job": {"in": ["a", "b,c"]},
+            "_id": {"ne": "x"},
+        },
+    }
+
+
+def test_records_are_deleted_by_criteria(cube, server):
+    server.play(answer(200, {"total_deleted": 2}), answer(200, {}))
+    assert cube.custom_objects.delete_by_criteria("profile", age__gte=41) == 2
+    assert (server.requests[0].method, server.requests[0].query) == ("DELETE", [("age[gte]", "41")])
+    with pytest.raises(UnexpectedResponseError):
+        cube.custom_objects.delete_by_criteria("profile", age__gte=41)
+
+
+@pytest.mark.parametrize(
+    ("lookups", "words"),
+    [
+        ({}, "every record would match"),
+        ({"home__near": (1, 2, 3)}, "home__near has no such look-up"),
+        ({"age__calc": "avg"}, "age__calc has no such look-up"),
+        ({"age": 5, "age__gt": 4}, "beside another look-up"),
+        ({"age__gt": 4, "age": 5}, "beside another look-up"),
+    ],
+)
+def test_criteria_that_say_too_little_or_too_much_send_nothing(cube, server, lookups, words):
+    with pytest.raises((ArgumentTypeError, ArgumentValueError), match=words):
+        cube.custom_objects.update_by_criteria("profile", {"a": 1}, **lookups)
+    if "age" not in lookups:
+        with pytest.raises((ArgumentTypeError, ArgumentValueError), match=words):
+            cube.custom_objects.delete_by_criteria("profile", **lookups)
+    assert server.connections == []
+
+
 def test_records_are_looked_up_by_ids(cube, server):
     server.play(answer(200, {"items": [RECORD]}))
     cube.custom_objects.list("profile", ids=["a", "b"])
@@ -139,6 +225,16 @@ def test_records_are_deleted(cube, server):
     assert cube.custom_objects.delete("profile", READ).deleted == (READ.id,)
     assert cube.custom_objects.delete("profile", "a").deleted == ("a",)
     assert server.requests[0].raw_path == "/data/profile/a,b,c"
+
+
+@pytest.mark.parametrize(
+    ("told", "error"), [("NotFound", NotFoundError), ("WrongPermissions", PermissionDeniedError)]
+)
+def test_one_record_that_cannot_be_deleted_raises(cube, server, told, error):
+    server.respond(lambda request: answer(200, {told: {"ids": ["a"]}}))
+    with pytest.raises(error, match="a"):
+        cube.custom_objects.delete("profile", "a")
+    assert cube.custom_objects.delete("profile", ["a"]).deleted == ()
 
 
 def test_reports_are_records(cube, server):

@@ -50,6 +50,45 @@ def test_what_is_no_user_sends_nothing(ana, server, user):
     assert server.connections == []
 
 
+@pytest.mark.parametrize("dialog", ["d", DialogRef(id="d"), Message(dialog_id="d")])
+def test_get_asks_for_one_dialog(ana, server, dialog):
+    server.play(answer(200, {"items": [DIALOG], "limit": 1}))
+    assert ana.dialogs.get(dialog) == Dialog.from_json(DIALOG, me=85)
+    assert (server.requests[0].method, server.requests[0].path) == ("GET", "/chat/Dialog")
+    assert server.requests[0].query == [("_id", "d"), ("limit", "1")]
+
+
+@pytest.mark.parametrize(
+    ("dialog", "words"),
+    [("d", "has no dialog d$"), ("2", r"no dialog 2 \(.*user's id is an int\)$")],
+)
+def test_a_dialog_that_is_not_there_is_not_found(ana, server, dialog, words):
+    server.play(answer(200, {"items": []}))
+    with pytest.raises(NotFoundError, match=words):
+        ana.dialogs.get(dialog)
+
+
+@pytest.mark.parametrize("sort", ["created_at", "-updated_at"])
+def test_dialogs_are_sorted_by_times_of_the_service_too(ana, server, sort):
+    server.play(answer(200, {"items": []}))
+    ana.dialogs.list(sort=sort)
+    name = "sort_desc" if sort.startswith("-") else "sort_asc"
+    assert server.requests[0].query == [(name, sort.removeprefix("-"))]
+
+
+def test_a_session_known_by_its_token_alone_learns_whose_peer_it_is(cube, server):
+    def respond(request):
+        if request.path == "/session":
+            return answer(200, {"session": {"id": 1, "user_id": 85, "token": "t"}})
+        return answer(200, {"items": [{**DIALOG, "type": 2}, DIALOG, DIALOG]})
+
+    server.respond(respond)
+    other = cube.with_token("t")
+    assert [dialog.peer_id for dialog in other.dialogs.list()] == [None, 86, 86]
+    assert [dialog.peer_id for dialog in other.dialogs.list()] == [None, 86, 86]
+    assert [request.path for request in server.requests].count("/session") == 1
+
+
 def test_list_is_a_page_of_dialogs(ana, server):
     server.play(answer(200, {"items": [DIALOG], "total_entries": 4, "skip": 1, "limit": 2}))
     page = ana.dialogs.list(
@@ -242,6 +281,7 @@ def test_wrong_arguments_of_create_group_send_nothing(ana, server, arguments, na
         ({"extensions": {"a": "b"}}, {"extensions": {"a": "b"}}),
         ({"permissions": {"allow_preview": False}}, {"permissions": {"allow_preview": False}}),
         ({"data": {"class_name": "C"}}, {"data": {"class_name": "C"}}),
+        ({"data": {"place": None}}, {"data": {"place": None}}),
         ({"add_occupants": 5}, {"push_all": {"occupants_ids": [5]}}),
         (
             {"name": "N", "add_occupants": [5], "pin": ["m1"], "photo": "p"},
@@ -273,6 +313,7 @@ def test_update_sends_what_changes_and_returns_the_dialog(ana, server, arguments
         ({}, "nothing to change"),
         ({"add_occupants": [], "pin": ()}, "nothing to change"),
         ({"name": ""}, "name"),
+        ({"data": {}}, "^data must not be empty"),
         ({"add_occupants": [5], "remove_occupants": [5]}, "add_occupants and remove_occupants"),
         ({"pin": "m", "unpin": ["m"]}, "pin and unpin"),
         ({"pin": [5]}, "pin"),

@@ -57,6 +57,22 @@ def test_a_group_is_made_changed_and_deleted_for_all(ana, bob, eve):
     assert bob.dialogs.count() == 0
 
 
+def test_one_dialog_and_one_message_are_found_by_their_ids(ana, bob, eve):
+    group = ana.dialogs.create_group("Hikers", [bob.user], data={"class_name": "C", "place": "x"})
+    message = ana.messages.create(group, "hello")
+    assert bob.dialogs.get(group.id).name == "Hikers"
+    assert bob.messages.get(group.id, message.id).body == "hello"
+    assert bob.messages.unread_count(group).total == 1
+    with pytest.raises(NotFoundError):
+        eve.dialogs.get(group.id)
+    with pytest.raises(NotFoundError):
+        bob.messages.get(group.id, "0" * 24)
+    with pytest.raises(NotFoundError):
+        bob.messages.delete("0" * 24)
+    changed = ana.dialogs.update(group, data={"place": None, "height": 5})
+    assert changed.data == {"class_name": "C", "height": 5}
+
+
 def test_messages_are_pinned_and_unpinned(ana, bob):
     group = ana.dialogs.create_group("Hikers", [bob.user])
     message = ana.messages.create(group, "read this")

@@ -146,6 +146,46 @@ def test_a_name_with_quotes_and_letters_of_all_kinds_arrives(cube, server, bucke
     assert len(form_of(bucket.requests[0])) == len(FIELDS) + 1
 
 
+@pytest.mark.parametrize(
+    "name",
+    [
+        "Screenshot 2024-05-01 at 3.04.05\u202fPM.png",  # macOS
+        "a\u00a0b.png",
+        "\U0001f469\u200d\U0001f4bb.png",  # one emoji of two
+        "\ufeffa.png",
+        "\u202eb.png",
+        "a\u2028b.png",
+    ],
+)
+@pytest.mark.parametrize("given_as", ["name", "path"])
+def test_a_name_may_hold_what_cannot_be_printed(cube, server, bucket, tmp_path, name, given_as):
+    (tmp_path / name).write_bytes(b"x")
+    if given_as == "path":
+        cube.files.upload(tmp_path / name)
+    else:
+        cube.files.upload(b"x", name=name)
+    assert server.requests[0].json["blob"] == {"content_type": "image/png", "name": name}
+    assert f'filename="{name}"'.encode() in bucket.requests[0].content
+
+
+@pytest.mark.parametrize("character", ["\x00", "\t", "\n", "\x1b", "\x7f", "\x85"])
+def test_a_control_character_in_a_name_is_named_with_its_position(cube, server, character):
+    words = rf"^name holds the control character U\+00{ord(character):02X} at position 1"
+    with pytest.raises(ArgumentValueError, match=words):
+        cube.files.upload(b"x", name=f"a{character}b")
+    assert server.connections == []
+
+
+def test_the_words_of_the_storage_are_told_without_secrets(cube, server, storage):
+    secret = FIELDS["policy"]
+    text = f"<Error><Code>AccessDenied</Code><Message>Policy {secret} expired.</Message></Error>"
+    server.play(answer(201, blob(storage)), answer(200))
+    storage.play(answer(403, content=text.encode()))
+    with pytest.raises(PermissionDeniedError) as caught:
+        cube.files.upload(b"x", name="a")
+    assert caught.value.messages == ("AccessDenied: Policy *** expired.",)
+
+
 def test_progress_is_told_in_bytes_up_to_the_end(cube, bucket):
     told = []
     cube.files.upload(b"x" * 300_000, name="a", progress=lambda *step: told.append(step))
@@ -252,8 +292,9 @@ def test_a_clean_up_that_fails_is_logged_and_hides_nothing(cube, server, storage
 def test_a_storage_that_is_not_safe_is_not_spoken_to(cube, server, params):
     data = {"blob": {"id": 9, "uid": "u", "blob_object_access": {"params": params}}}
     server.play(answer(201, data), answer(200))
-    with pytest.raises(UnexpectedResponseError):
+    with pytest.raises(UnexpectedResponseError) as caught:
         cube.files.upload(b"x", name="a")
+    assert (caught.value.method, caught.value.status) == ("POST", 201)
     assert paths(server)[-1] == ("DELETE", "/blobs/9")
 
 
@@ -596,16 +637,16 @@ def test_urls_of_a_file(cube, server):
     assert cube.files.public_url("u") == f"{server.url}/blobs/u"
     assert cube.files.private_url(File(uid="u")) == f"{server.url}/blobs/u?token={TOKEN}"
     api_of(cube).forget(cube.session)
-    with pytest.raises(ArgumentValueError, match="log in"):
+    with pytest.raises(ArgumentValueError, match=r"cube\.login"):
         cube.files.private_url("u")
     assert server.connections == []
 
 
-def test_without_a_session_the_service_says_no(cube, server):
+def test_without_a_session_nothing_is_uploaded(cube, server):
     api_of(cube).forget(cube.session)
-    server.play(refusal(401, "Unauthorized"))
-    with pytest.raises(ApiAuthenticationError):
+    with pytest.raises(ApiAuthenticationError, match=r"cube\.login"):
         cube.files.upload(b"x", name="a")
+    assert server.connections == []
 
 
 def test_no_secret_of_the_storage_is_in_errors(cube, server, storage):

@@ -4,6 +4,7 @@ import os
 import socket
 import threading
 import time
+import tracemalloc
 
 import pytest
 
@@ -182,11 +183,18 @@ def test_a_huge_error_page_is_cut_at_64_kib(pool, server):
 
 
 def test_a_small_answer_that_unpacks_to_a_huge_one_is_cut(pool, server):
-    bomb = gzip.compress(b"x" * 50_000_000)
+    bomb = gzip.compress(b"x" * 1_000_000) * 2_000
     server.play(answer(200, content=bomb, headers=[("Content-Encoding", "gzip")]))
-    reply = get(pool, server.url)
+    tracemalloc.start()
+    try:
+        reply = get(pool, server.url)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
     assert reply.fault == "too large"
     assert len(reply.body) == _http._RESPONSE_BYTES
+    assert reply.received < 2 * _http._RESPONSE_BYTES, "no more is unpacked than is wanted"
+    assert peak < 3 * _http._RESPONSE_BYTES, peak
 
 
 # --- the answer breaks
@@ -355,6 +363,57 @@ def test_a_host_that_does_not_accept_ends_at_the_connect_time_out(pool):
     assert took < TIMEOUT / 2
 
 
+@pytest.fixture
+def black_holes():
+    """A function that makes addresses of a port at which no connection is accepted or refused."""
+    with contextlib.ExitStack() as stack:
+
+        def make(port, count):
+            addresses = [f"127.0.0.{number}" for number in range(2, 2 + count)]
+            for address in addresses:
+                stack.enter_context(socket.create_server((address, port), backlog=0))
+                for _ in range(4):
+                    filler = stack.enter_context(socket.socket())
+                    filler.setblocking(False)
+                    filler.connect_ex((address, port))
+            return addresses
+
+        yield make
+
+
+@pytest.fixture
+def resolved(monkeypatch):
+    """A function that sets the addresses of the name 'localhost'."""
+    original = socket.getaddrinfo
+
+    def set_addresses(addresses):
+        def getaddrinfo(host, port, *arguments, **options):
+            hosts = addresses if host == "localhost" else [host]
+            return [each for h in hosts for each in original(h, port, *arguments, **options)]
+
+        monkeypatch.setattr(socket, "getaddrinfo", getaddrinfo)
+
+    return set_addresses
+
+
+@pytest.mark.parametrize("count", [1, 3])
+def test_addresses_that_never_answer_leave_time_for_the_others(
+    pool, server, black_holes, resolved, count
+):
+    server.play(GET_ANSWER)
+    resolved([*black_holes(server.port, count), "127.0.0.1"])
+    started = time.monotonic()
+    assert get(pool, server.url, seconds=TIMEOUT, connect=0.8).status == 200
+    assert time.monotonic() - started < TIMEOUT / 2
+
+
+def test_addresses_that_never_answer_share_the_connect_time_out(pool, black_holes, resolved):
+    port = free_port()
+    resolved(black_holes(port, 4))
+    took, _ = late(pool, f"http://localhost:{port}/", seconds=60, connect=0.4)
+    assert took < 1.2
+
+
 def test_after_the_deadline_nothing_is_sent(pool, server):
     deadline = CallDeadline(0.001)
     threading.Event().wait(0.01)
@@ -415,6 +474,18 @@ def test_any_other_certificate_is_refused_before_a_byte_is_sent(
     with pytest.raises(ApiNetworkError, match="certificate is not accepted"):
         get(tls_pool, scripted.url, headers={"CB-Token": "t"})
     assert scripted.requests == []
+
+
+@pytest.mark.parametrize(
+    ("kind", "hint"), [(kind, kind in ("self_signed", "unknown_authority")) for kind in REFUSED]
+)
+def test_an_unknown_authority_alone_is_a_reason_to_name_ca_file(
+    serve_tls, certificates, tls_pool, kind, hint
+):
+    scripted = serve_tls(getattr(certificates, kind))
+    with pytest.raises(ApiNetworkError) as caught:
+        get(tls_pool, scripted.url)
+    assert ("ca_file, or CONNECTYCUBE_CA_FILE" in str(caught.value)) is hint
 
 
 def test_requests_own_bundle_is_not_added_to_the_authorities(tls_server, certificates, monkeypatch):

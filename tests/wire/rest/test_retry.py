@@ -15,6 +15,7 @@ from connectycube.errors import (
 )
 from connectycube.rest._api import Api
 from tests.support.scripted_http import answer, reset
+from tests.wire.rest.conftest import SESSION
 
 PATH = ("chat", "Dialog")
 QUICK = RetryPolicy(max_retries=2, delay=0.001)
@@ -36,6 +37,7 @@ def persistent(server, told):
         on_request=told.append,
     )
     made = Api(config)
+    made.adopt(SESSION)
     yield made
     made.close()
 
@@ -91,7 +93,7 @@ def test_a_connection_that_was_never_made_is_tried_again_even_to_write(told, fre
     )
     api = Api(config)
     with pytest.raises(ApiNetworkError) as caught:
-        api.call("POST", PATH, body={})
+        api.call("POST", PATH, body={}, session="none")
     api.close()
     assert isinstance(caught.value, ApiConnectError)
     assert [exchange.attempt for exchange in told] == [1, 2, 3]
@@ -143,7 +145,7 @@ def test_it_can_be_turned_off(server):
     server.play(answer(503))
     api = Api(config)
     with pytest.raises(ServerError):
-        api.call("GET", PATH)
+        api.call("GET", PATH, session="none")
     api.close()
     assert len(server.requests) == 1
 
@@ -168,7 +170,7 @@ def test_a_hook_that_fails_is_logged_and_breaks_nothing(server, caplog):
 
     server.play(answer(200, {"user": {"id": 9}}))
     with ConnectyCube(app_id=7, auth_key="k", api_url=server.url, on_request=broken) as cube:
-        assert cube.users.get(9).id == 9
+        assert cube.users.create(login="a", password="b").id == 9
     assert "metrics are down" in caplog.text
 
 

@@ -2,6 +2,7 @@ import hashlib
 import hmac
 import json
 import time
+from email.utils import formatdate
 
 import pytest
 from hypothesis import given
@@ -14,6 +15,7 @@ from connectycube.errors import (
     ArgumentValueError,
     ServerError,
     UnexpectedResponseError,
+    ValidationError,
 )
 from connectycube.models import Session, User
 from connectycube.rest.sessions import signature_of
@@ -30,6 +32,11 @@ REFUSED = [
     {"login": 5, "password": "p"},
     {"login": "bob", "password": b"p"},
 ]
+
+
+@pytest.fixture
+def cube(visitor):
+    return visitor
 
 
 def test_a_session_of_the_application(cube, server):
@@ -240,12 +247,82 @@ def test_a_guest_is_not_made_again(cube, server):
     assert len(server.requests) == 2
 
 
-def test_the_other_sessions_of_the_user_are_ended(cube, server):
-    server.play(answer(201, CREATED), answer(200))
-    cube.login(login="bob", password="p")
-    cube.sessions.destroy_others()
-    assert (server.requests[1].method, server.requests[1].path) == ("DELETE", "/session/list")
-    assert cube.session is not None
+@pytest.mark.parametrize("status", [200, 201])
+def test_errors_in_a_success_are_a_refused_login(cube, server, status):
+    words = "Bad Authentication data. Unauthorized on remote side. Status: 401."
+    server.play(answer(status, {"errors": [words]}))
+    with pytest.raises(ApiAuthenticationError, match=r"Status: 401\.$") as caught:
+        cube.login(provider="custom_identity", token="t")
+    assert (caught.value.status, caught.value.messages) == (status, (words,))
+    assert cube.session is None
+
+
+def signed_client(config):
+    return ConnectyCube(config=config.replace(auth_secret="the-secret"))
+
+
+def by_clock_of_service(ahead, refuse):
+    """Answer session requests like a service whose clock is ``ahead`` of ours, and which compares."""
+
+    def respond(request):
+        now = time.time() + ahead
+        date = ("Date", formatdate(now, usegmt=True))
+        if abs(int(request.json["timestamp"]) - now) > 60:
+            return answer(422, refuse, headers=[date])
+        return answer(201, CREATED, headers=[date])
+
+    return respond
+
+
+@pytest.mark.parametrize("ahead", [3600, -3600, 90_000])
+@pytest.mark.parametrize(
+    "refuse",
+    [{"errors": {"timestamp": ["invalid timestamp"]}}, {"errors": ["Unexpected signature"]}],
+)
+def test_a_clock_that_is_wrong_is_corrected_by_the_services(config, server, ahead, refuse):
+    server.respond(by_clock_of_service(ahead, refuse))
+    with signed_client(config) as cube:
+        assert cube.login(login="bob", password="p").id == 5
+        assert len(server.requests) == 2
+        cube.login(login="bob", password="p")
+    assert len(server.requests) == 3, "the first timestamp is right from now on"
+    body = server.requests[1].json
+    signature = body.pop("signature")
+    assert signature == signature_of(body, "the-secret")
+
+
+@pytest.mark.parametrize(
+    ("ahead", "words"), [(0, "invalid timestamp"), (3600, "password is too short")]
+)
+def test_other_refusals_are_not_signed_again(config, server, ahead, words):
+    date = ("Date", formatdate(time.time() + ahead, usegmt=True))
+    data = json.dumps({"errors": [words]}).encode()
+    server.respond(lambda request: answer(422, content=data, headers=[date]))
+    with signed_client(config) as cube, pytest.raises(ValidationError, match=words):
+        cube.login(login="bob", password="p")
+    assert len(server.requests) == 1
+
+
+def test_without_a_secret_no_timestamp_can_be_wrong(cube, server):
+    date = ("Date", formatdate(time.time() + 3600, usegmt=True))
+    data = json.dumps({"errors": ["invalid timestamp"]}).encode()
+    server.respond(lambda request: answer(422, content=data, headers=[date]))
+    with pytest.raises(ValidationError):
+        cube.login(login="bob", password="p")
+    assert len(server.requests) == 1
+
+
+@pytest.mark.parametrize("fresh", ["new", Session(token="new", user_id=5), Session(token="new")])
+def test_a_session_known_by_its_token_alone_is_renewed(cube, server, fresh):
+    def respond(request):
+        if request.headers["cb-token"] != "new":
+            return refusal(401, "Required session does not exist")
+        return answer(200, {"id": 9})
+
+    server.respond(respond)
+    other = cube.with_token("old", renew_session=lambda stale: fresh)
+    assert other.users.get(9).id == 9
+    assert len(server.requests) == 2
 
 
 # --- renewal by the application

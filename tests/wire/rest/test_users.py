@@ -8,6 +8,7 @@ from connectycube.errors import (
     ArgumentTypeError,
     ArgumentValueError,
     NotFoundError,
+    UnexpectedResponseError,
     ValidationError,
 )
 from connectycube.models import User
@@ -15,15 +16,21 @@ from tests.support.scripted_http import answer, refusal
 from tests.wire.rest.conftest import AUTH_KEY
 
 
-def test_sign_up_needs_the_auth_key_and_no_session(cube, server):
+def test_sign_up_needs_the_auth_key_and_no_session(visitor, server):
     server.play(answer(201, {"user": {"id": 5, "login": "bob"}}))
-    assert cube.users.create(login="bob", password="p") == User(id=5, login="bob")
+    assert visitor.users.create(login="bob", password="p") == User(id=5, login="bob")
     request = server.requests[0]
     assert (request.method, request.path) == ("POST", "/users")
     assert request.headers["cb-authkey"] == AUTH_KEY
     assert "cb-token" not in request.headers
     assert request.json == {"user": {"login": "bob", "password": "p"}}
-    assert cube.session is None
+    assert visitor.session is None
+
+
+def test_who_forgot_the_password_needs_no_session(visitor, server):
+    server.play(answer(200))
+    visitor.users.reset_password("b@example.org")
+    assert server.requests[0].query == [("email", "b@example.org")]
 
 
 def test_sign_up_sends_every_field_in_the_services_words(cube, server):
@@ -226,6 +233,10 @@ def test_users_are_listed_in_the_services_words(cube, server):
         ({"limit": 101}, "limit"),
         ({"skip": -1}, "skip"),
         ({"sort": "website"}, "sort"),
+        ({}, "one look-up by id, login, .*: as it is, or with __in or __startswith$"),
+        ({"created_at__gt": 5}, "at least one look-up"),
+        ({"login__nin": ["a"]}, "at least one look-up"),
+        ({"login__startswith": "abc"}, "login__startswith needs at least 4 characters"),
     ],
 )
 def test_wrong_look_ups_send_nothing(cube, server, lookups, name):
@@ -254,3 +265,28 @@ def test_iter_ends_with_an_empty_page_where_the_total_is_not_told(cube, server):
 def test_iter_refuses_wrong_look_ups_before_its_first_step(cube):
     with pytest.raises(ArgumentTypeError, match="website"):
         cube.users.iter(website="x")
+
+
+# --- online
+
+
+def test_the_users_who_are_online_are_a_page(cube, server):
+    server.play(answer(200, {"users": [{"id": 9}, None]}), answer(200, {"users": []}))
+    assert list(cube.users.online(limit=10, skip=5)) == [User(id=9)]
+    assert list(cube.users.online()) == []
+    assert (server.requests[0].method, server.requests[0].path) == ("GET", "/users/online")
+    assert server.requests[0].query == [("limit", "10"), ("offset", "5")]
+
+
+def test_the_users_who_are_online_are_counted(cube, server):
+    server.play(answer(200, {"count": 3}), answer(200, {"count": None}))
+    assert cube.users.online_count() == 3
+    assert server.requests[0].query == [("count", "true")]
+    with pytest.raises(UnexpectedResponseError, match="count"):
+        cube.users.online_count()
+
+
+def test_a_page_of_users_who_are_online_has_its_bounds(cube, server):
+    with pytest.raises(ArgumentValueError, match=r"^limit "):
+        cube.users.online(limit=101)
+    assert server.connections == []

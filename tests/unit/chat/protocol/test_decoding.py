@@ -94,7 +94,7 @@ def test_attachment_data_is_read_percent_encoded_or_plain(sent: str, expected: s
         ("", Attachment()),
         (
             "size='12345.0' width='10.0' height='big' duration='7'",
-            Attachment(size=12345.0, width=10, height=None, duration=7),
+            Attachment(size=12345.0, width=10, duration=7, extra={"height": "big"}),
         ),
         ("type='video' color='red'", Attachment(type="video", extra={"color": "red"})),
     ],
