@@ -399,7 +399,7 @@ class Chat:
             ChatError: The connection failed for good; the error is the reason.
         """
         if where is not None:
-            check_callback("where", where)
+            check_callback("where", where, "event")
         with self.events(signal, timeout) as events:
             return events.next(where=where)
 

@@ -59,6 +59,7 @@ class EventStream:
             where: Called in this thread with each event; None takes the first one.
 
         Raises:
+            ArgumentTypeError: ``where`` cannot be called with an event.
             ChatTimeoutError: There was no such event in time.
             NotConnectedError: The connection was logged out, or the stream was closed.
             EventStreamOverflowError: More than ``Config.limits.queued_events`` events arrived between two
@@ -66,7 +67,7 @@ class EventStream:
             ChatError: The connection failed for good; the error is the reason.
         """
         if where is not None:
-            check_callback("where", where)
+            check_callback("where", where, "event")
         deadline = Deadline.of(timeout, self._timeout)
         while True:
             event = self._take(deadline)

@@ -115,9 +115,10 @@ class SendHandle(Future[Sent]):
         is logged and goes no further.
 
         Raises:
-            ArgumentTypeError: ``callback`` cannot be called, or is a coroutine function.
+            ArgumentTypeError: ``callback`` cannot be called with a handle, or is a coroutine function or a
+                generator function.
         """
-        check_callback("callback", callback)
+        check_callback("callback", callback, "handle")
         with self._condition:
             if not self._is_done:
                 self._callbacks = (*self._callbacks, callback)

@@ -131,6 +131,15 @@ def test_a_huge_time_out_can_be_waited_for(handle):
         assert waiting.result(TIMEOUT) is handle.message
 
 
+@pytest.mark.parametrize("callback", [lambda: None, lambda handle, error: None])
+def test_a_callback_that_cannot_take_the_handle_is_refused(handle, callback):
+    with pytest.raises(ArgumentTypeError, match=r"cannot be called as callback\(handle\)"):
+        handle.add_done_callback(callback)
+    settle(handle)
+    with pytest.raises(ArgumentTypeError, match=r"cannot be called as callback\(handle\)"):
+        handle.add_done_callback(callback)
+
+
 def test_callbacks_added_before_are_handed_over_once_in_their_order(handle):
     called = []
     for number in range(5):
