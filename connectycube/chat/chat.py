@@ -21,7 +21,6 @@ from ..errors import (
     ArgumentTypeError,
     ArgumentValueError,
     CallbackContextError,
-    NotConnectedError,
     StanzaError,
     UnexpectedAnswerError,
 )
@@ -322,7 +321,7 @@ class Chat:
             raise CallbackContextError("chat.wait() would wait for the callback it was called in")
         self._driver.check_usable()
         if self.state is ChatState.IDLE:
-            raise NotConnectedError("nobody has logged in to the chat yet")
+            raise self._driver.core.not_connected_error()
         reason = wait_until_closed(self._driver, numbers)
         if reason is not None:
             raise reason
@@ -357,16 +356,17 @@ class Chat:
         assert asked.at is not None and answered.at is not None
         return answered.at - asked.at
 
-    def events(self, signal: Signal, timeout: float) -> EventStream:
+    def events(self, signal: Signal, timeout: float | None = None) -> EventStream:
         """Return a stream of the signal's events from now on, for code that prefers a loop to callbacks.
 
         Iterating yields each event. It ends when the time-out passes without an event, or with
         ``logout()``. Close the stream, or use it in a ``with`` statement. Legal in every thread, also
-        inside a receiver: an event is there as soon as it is queued for the receivers.
+        inside a receiver: an event is there as soon as it is queued for the receivers. A stream may be made
+        before ``login()``, to miss nothing; waiting for its events without a login raises NotConnectedError.
 
         Args:
             signal: A signal of this connection.
-            timeout: Seconds to wait for each event.
+            timeout: Seconds to wait for each event; None is ``Config.timeouts.event``.
 
         Raises:
             ArgumentTypeError, ArgumentValueError: ``signal`` belongs to another connection, or ``timeout`` is
@@ -375,13 +375,14 @@ class Chat:
         if signal not in self._signals():
             name = type(signal).__name__
             raise ArgumentTypeError(f"signal must be a signal of this connection, not {name}")
-        self._driver.check_usable()
+        if timeout is None:
+            timeout = self._config.timeouts.event
         return self._driver.stream(signal.name, check_number("timeout", timeout, least=0.0))
 
     def wait_for(
         self,
         signal: Signal,
-        timeout: float,
+        timeout: float | None = None,
         where: Callable[[Any], object] | None = None,
     ) -> Any:
         """Wait for the signal's next event for which ``where(event)`` is true, and return it.
@@ -390,12 +391,13 @@ class Chat:
 
         Args:
             signal: A signal of this connection.
-            timeout: Seconds.
+            timeout: Seconds; None is ``Config.timeouts.event``.
             where: Called in this thread with each event; None takes the first one.
 
         Raises:
+            ArgumentTypeError, ArgumentValueError: An argument is wrong; the error names it.
             ChatTimeoutError: There was no such event in time.
-            NotConnectedError: The connection was logged out meanwhile.
+            NotConnectedError: There was no login yet, or the connection was logged out.
             ChatError: The connection failed for good; the error is the reason.
         """
         if where is not None:

@@ -279,7 +279,7 @@ class Driver:
         self._check_can_begin()
         with self._mutex:
             if self.core.credentials is None:
-                raise NotConnectedError("nobody has logged in to the chat yet")
+                raise self.core.not_connected_error()
             was_closed = self.core.state is ChatState.CLOSED
             saved = (
                 self._durability.open(self.core.credentials.user_id) if was_closed else SavedState()
@@ -360,6 +360,7 @@ class Driver:
 
     def stream(self, signal: str, timeout: float) -> EventStream:
         """Return a stream that collects the events of a signal from now on."""
+        self.check_usable()
         streams = self._router.streams
         most = self._config.limits.queued_events
         stream = EventStream(signal, timeout, most, self._awaiting_event, streams.remove)
@@ -390,6 +391,9 @@ class Driver:
 
     @contextmanager
     def _awaiting_event(self, is_waiting: Callable[[], bool]) -> Iterator[None]:
+        with self._mutex:  # under it a connection that has ended has also ended its streams
+            if self.is_closed and is_waiting():
+                raise self.core.closed_reason or self.core.not_connected_error()
         with self.holding_link(), self.dispatcher.awaiting_event(is_waiting):
             yield
 
@@ -398,10 +402,7 @@ class Driver:
         over = (ChatState.IDLE, ChatState.CLOSED, ChatState.CLOSING)
         self._wait(lambda: self.core.is_ready or self.core.state in over, deadline)
         if not self.core.is_ready:
-            reason = self.core.closed_reason
-            raise reason or NotConnectedError(
-                f"the chat connection is {self.core.state.value}: call chat.login() first"
-            )
+            raise self.core.closed_reason or self.core.not_connected_error()
 
     def _wait(self, condition: Callable[[], bool], deadline: Deadline) -> None:
         assert self._mutex.locked()

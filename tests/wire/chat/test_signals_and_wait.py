@@ -92,7 +92,9 @@ def test_a_signal_ends_the_wait_in_every_state(state, person, proxy, stack, cert
 
 
 def test_in_a_process_that_never_logged_in_there_is_nothing_to_wait_for(alice):
-    with pytest.raises(NotConnectedError, match="nobody has logged in"):
+    with pytest.raises(
+        NotConnectedError, match=r"nobody has logged in .*: call chat\.login\(\) first"
+    ):
         alice.chat.wait(signals=(ONE,))
 
 
