@@ -278,7 +278,8 @@ class Chat:
         """
         deadline = Deadline.of(timeout, self._config.timeouts.logout)
         abandoned = self.logout(timeout=deadline.remaining())
-        self._driver.history_reader.join(deadline)
+        if not self._driver.aborted:
+            self._driver.history_reader.join(deadline)
         for signal in self._signals():
             signal.disconnect_all()
         self._user = None

@@ -140,7 +140,8 @@ class Driver:
         self._sleeps_until: float | None = None  # the deadline that the connection thread knows
         self._ends = 0  # how often the connection has entered CLOSED
         self._waiting_senders = 0  # threads that wait for room in the outbound buffer
-        self._aborted = False
+        self.aborted = False
+        """Whether the connection was ended at once: nothing waits for its receivers any more."""
         self.close_waiters = CloseWaiters()
         self._holding_link = self.holding_link  # one bound method for all handles
 
@@ -180,7 +181,7 @@ class Driver:
     @property
     def is_over(self) -> bool:
         """Whether the exit of the interpreter has nothing to end and no receiver to wait for."""
-        return self._aborted or (self.is_closed and not self.dispatcher.is_working)
+        return self.aborted or (self.is_closed and not self.dispatcher.is_working)
 
     def login(
         self,
@@ -323,6 +324,8 @@ class Driver:
                 self._abandon()  # the connection thread is stuck in a call that nothing can interrupt
             messages = (0, 0) if ends is None else self.core.abandoned
             stays = self.is_closed
+        if self.aborted:
+            return self._left_undone((0, 0), True)
         # Without the mutex from here on: the thread and the receivers need it to come to an end.
         if thread is not None:
             thread.join(deadline.remaining())
@@ -339,7 +342,7 @@ class Driver:
         with self._mutex:
             if not self.is_closed:
                 self._abandon()
-            self._aborted = True
+            self.aborted = True
             return self._left_undone(self.core.abandoned, True)
 
     def _abandon(self) -> None:
@@ -577,7 +580,7 @@ class Driver:
         # This link is of an older thread, which has not noticed yet that it is no longer the current one.
         # That thread closes it.
         self._link = None
-        self._aborted = False
+        self.aborted = False
         self.dispatcher.start()
         waker = self._waker = Waker()
         self._thread = threading.Thread(
