@@ -26,6 +26,7 @@ from ..errors import (
 )
 from ..models import (
     Abandoned,
+    CallbackFailure,
     ChatState,
     DialogRef,
     DialogType,
@@ -62,7 +63,7 @@ from .protocol.outbox import Submission
 from .protocol.session import Session
 from .send_handle import SendHandle
 from .shutdown import check_signals, report, wait_until_closed
-from .signals import Signal, call_receivers, check_callback
+from .signals import Signal, call_receivers, check_callback, report_failure
 
 __all__ = ["Chat"]
 
@@ -119,10 +120,11 @@ class Chat:
         self._addresses = Addresses(config.app_id, config.chat_host)
         self._resource = _new_resource()
         self._user: User | None = None
-        self._driver = Driver(config, f"connectycube-{self._resource[-8:]}", self._deliver, history)
+        name = f"connectycube-{self._resource[-8:]}"
+        self._driver = Driver(config, name, self._deliver, history, self._callback_raised)
         register_for_fork(self)
         self.state_changed = Signal("state_changed", "The connection entered another state.")
-        self.callback_failed = Signal("callback_failed", "A receiver raised.")
+        self.callback_failed = Signal("callback_failed", "A receiver or a done-callback raised.")
         self.message_received = Signal("message_received", "A message arrived.")
         self.message_sent = Signal("message_sent", "The server acknowledged a message of ours.")
         self.message_failed = Signal("message_failed", "A message of ours failed, or may have.")
@@ -928,6 +930,10 @@ class Chat:
             self._config.timeouts.slow_callback,
         )
         return succeeded or self._driver.core.is_open
+
+    def _callback_raised(self, failure: CallbackFailure) -> None:
+        slow = self._config.timeouts.slow_callback
+        report_failure(self, failure, self.callback_failed, self._driver.dispatcher, slow)
 
     def _log(self, change: StateChange) -> None:
         # Here and not where the state changes: a log handler may call the chat, and no lock is held.

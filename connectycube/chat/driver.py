@@ -35,7 +35,7 @@ from ..errors import (
     NotConnectedError,
     SendQueueFullError,
 )
-from ..models import Abandoned, ChatState, StateChange
+from ..models import Abandoned, CallbackFailure, ChatState, StateChange
 from .credentials import SessionCredentials, renewed
 from .dispatcher import Dispatcher, Task
 from .durable.mode import Durability, SavedState
@@ -86,10 +86,12 @@ class Driver:
         name: str,
         deliver: Callable[[Delivery], bool],
         history: History | None,
+        callback_raised: Callable[[CallbackFailure], None],
     ) -> None:
         self._config = config
         self._name = name
         self._deliver = deliver
+        self._callback_raised = callback_raised
         self._history = history
         self._forked = False
         self._begin()
@@ -464,7 +466,9 @@ class Driver:
     def new_handle(self, message_id: str, message: Sent) -> SendHandle[Sent]:
         """Return the handle of a message that is about to be sent."""
         acknowledgement = self._config.timeouts.acknowledgement
-        return SendHandle(message_id, message, acknowledgement, self._holding_link)
+        return SendHandle(
+            message_id, message, acknowledgement, self._holding_link, self._callback_raised
+        )
 
     # --- commands and requests ---
 

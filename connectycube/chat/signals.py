@@ -22,7 +22,7 @@ from ..models import CallbackFailure
 from .dispatcher import Dispatcher
 from .shutdown import caused_by_exit
 
-__all__ = ["Signal", "call_receivers", "check_callback", "name_of"]
+__all__ = ["Signal", "call_receivers", "check_callback", "name_of", "report_failure"]
 
 logger = logging.getLogger("connectycube.chat")
 
@@ -252,9 +252,20 @@ def call_receivers(
         failure = CallbackFailure(
             receiver=name_of(receiver), signal=signal.name, event=event, error=error
         )
-        for reporter in callback_failed.receivers_for(chat):
-            _call(reporter, chat, callback_failed, failure, dispatcher, slow)
+        report_failure(chat, failure, callback_failed, dispatcher, slow)
     return called and not raised
+
+
+def report_failure(
+    chat: Any,
+    failure: CallbackFailure,
+    callback_failed: Signal,
+    dispatcher: Dispatcher,
+    slow: float,
+) -> None:
+    """Call the receivers of ``callback_failed`` in the thread that called the callback."""
+    for receiver in callback_failed.receivers_for(chat):
+        _call(receiver, chat, callback_failed, failure, dispatcher, slow)
 
 
 def _call(
