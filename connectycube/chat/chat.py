@@ -241,7 +241,7 @@ class Chat:
             user, token = first_credentials(self._session_credentials, name, deadline)
             return user, token, True
         user = user_id if isinstance(user_id, User) else User(id=user_id)
-        check_int("user_id", user.id, least=1)
+        check_user_id("user_id", user_id)
         if password is None:
             raise ArgumentValueError("password must be given with user_id")
         secret = check_str("password", password)
@@ -502,6 +502,11 @@ class Chat:
             SendQueueFullError: The outbound buffer had no room in time.
             DurableStoreError: The message could not be written to the file, and was not sent.
         """
+        given: object = user_id
+        if isinstance(given, DialogRef):
+            raise ArgumentTypeError(
+                "user_id is a dialog: use send_message(dialog, …) to write there"
+            )
         dialog = DialogRef.private(check_user_id("user_id", user_id))
         return self.send_message(dialog, message, clean=clean, timeout=timeout)
 

@@ -8,12 +8,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from .people import CubeUser
-
 if TYPE_CHECKING:
     from connectycube import Request, Response
 
     from .mock_transport import MockTransport, UnmatchedRequestError
+    from .people import CubeUser
 
 __all__ = ["CubeUser", "MockTransport", "Request", "Response", "UnmatchedRequestError"]
 
@@ -21,6 +20,6 @@ __all__ = ["CubeUser", "MockTransport", "Request", "Response", "UnmatchedRequest
 def __getattr__(name: str) -> Any:
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from . import mock_transport
+    from . import mock_transport, people
 
-    return getattr(mock_transport, name)
+    return getattr(people if name == "CubeUser" else mock_transport, name)

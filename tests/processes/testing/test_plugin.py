@@ -92,6 +92,23 @@ def test_users_chat_and_each_test_begins_clean_on_the_same_server(suite):
     done.assert_outcomes(passed=3)
 
 
+def test_a_user_of_a_test_is_a_user_for_every_call(suite):
+    done = suite(
+        """
+        def test_calls_take_users(cube_user):
+            alice, bob = cube_user("alice"), cube_user("bob", full_name="Bob")
+            assert (bob.full_name, bob.login) == ("Bob", "bob")
+            dialog = alice.cube.dialogs.create_private(bob)
+            alice.cube.dialogs.create_group("Hikers", [bob])
+            alice.cube.messages.create(bob, "over REST")
+            alice.cube.chat.login(alice, alice.password)
+            assert alice.cube.chat.send_private(bob, "hello").result(5).dialog.peer_id == bob.id
+            alice.cube.chat.privacy.block(bob)
+        """
+    )
+    done.assert_outcomes(passed=1)
+
+
 def test_what_a_test_leaves_open_ends_with_it(suite):
     done = suite(
         """
