@@ -63,7 +63,7 @@ from .protocol.outbox import Submission
 from .protocol.session import Session
 from .send_handle import SendHandle
 from .shutdown import check_signals, report, wait_until_closed
-from .signals import Signal, call_receivers, check_callback, report_failure
+from .signals import Signal, call_receivers, check_callback
 
 __all__ = ["Chat"]
 
@@ -930,15 +930,16 @@ class Chat:
             self,
             signal,
             delivery.event,
-            self.callback_failed,
+            self._callback_raised,
             self._driver.dispatcher,
             self._config.timeouts.slow_callback,
         )
         return succeeded or self._driver.core.is_open
 
     def _callback_raised(self, failure: CallbackFailure) -> None:
+        self._driver.show(Delivery(signal=self.callback_failed.name, event=failure))
         slow = self._config.timeouts.slow_callback
-        report_failure(self, failure, self.callback_failed, self._driver.dispatcher, slow)
+        call_receivers(self, self.callback_failed, failure, None, self._driver.dispatcher, slow)
 
     def _log(self, change: StateChange) -> None:
         # Here and not where the state changes: a log handler may call the chat, and no lock is held.

@@ -372,6 +372,10 @@ class Driver:
         streams.add(stream)
         return stream
 
+    def show(self, delivery: Delivery) -> None:
+        """Put an event that does not come from the core into the streams of its signal."""
+        self._router.streams.feed(delivery)
+
     def wait_until_ready(self, deadline: Deadline) -> None:
         """Wait until messages flow; raise if that cannot happen any more, or not in time."""
         self.check_usable()

@@ -22,7 +22,7 @@ from ..models import CallbackFailure
 from .dispatcher import Dispatcher
 from .shutdown import caused_by_exit
 
-__all__ = ["Signal", "call_receivers", "check_callback", "name_of", "report_failure"]
+__all__ = ["Signal", "call_receivers", "check_callback", "name_of"]
 
 logger = logging.getLogger("connectycube.chat")
 
@@ -230,15 +230,15 @@ def call_receivers(
     chat: Any,
     signal: Signal,
     event: Any,
-    callback_failed: Signal,
+    report: Callable[[CallbackFailure], None] | None,
     dispatcher: Dispatcher,
     slow: float,
 ) -> bool:
     """Call the receivers of ``signal`` in order; return whether there was at least one and none raised.
 
-    An error of a receiver is logged and reported to ``callback_failed``, whose own errors are only logged. An
-    error that the exit of the interpreter caused is neither. A receiver that takes longer than ``slow``
-    seconds is named in a warning.
+    An error of a receiver is logged and passed to ``report``, unless that is None. An error that the exit of
+    the interpreter caused is neither. A receiver that takes longer than ``slow`` seconds is named in a
+    warning.
     """
     called = raised = False
     for receiver in signal.receivers_for(chat):
@@ -247,25 +247,13 @@ def call_receivers(
         if error is None:
             continue
         raised = True
-        if signal is callback_failed or caused_by_exit(error):
+        if report is None or caused_by_exit(error):
             continue
         failure = CallbackFailure(
             receiver=name_of(receiver), signal=signal.name, event=event, error=error
         )
-        report_failure(chat, failure, callback_failed, dispatcher, slow)
+        report(failure)
     return called and not raised
-
-
-def report_failure(
-    chat: Any,
-    failure: CallbackFailure,
-    callback_failed: Signal,
-    dispatcher: Dispatcher,
-    slow: float,
-) -> None:
-    """Call the receivers of ``callback_failed`` in the thread that called the callback."""
-    for receiver in callback_failed.receivers_for(chat):
-        _call(receiver, chat, callback_failed, failure, dispatcher, slow)
 
 
 def _call(

@@ -583,6 +583,14 @@ def test_without_a_time_out_an_event_is_waited_for_as_configured(emulator):
         assert list(chat.events(chat.message_received)) == []
 
 
+def test_the_error_of_a_callback_can_be_waited_for(alice, bob):
+    bob.chat.message_received.connect(lambda chat, message: 1 / 0)
+    with logged_in(alice, bob), bob.chat.events(bob.chat.callback_failed, TIMEOUT) as failures:
+        handle = alice.chat.send_private(bob.id, "hello")
+        assert isinstance(failures.next().error, ZeroDivisionError)
+        handle.result(TIMEOUT)
+
+
 def test_events_from_before_the_end_of_login_are_in_a_stream_made_before(alice):
     events = alice.chat.events(alice.chat.state_changed, TIMEOUT)
     with logged_in(alice):
