@@ -72,6 +72,7 @@ class Dispatcher:
         """The number of events that were merged or dropped because the queue was full."""
         self.receivers: dict[int, tuple[str, float]] = {}
         """The receivers that run now, by thread identifier: the name, and when it began (monotonic)."""
+        self._idle_waiters = 0  # threads in wait_until_idle
         self._spent: dict[str, float] = {}  # seconds by receiver, since the queue was last empty
 
     def start(self) -> None:
@@ -155,6 +156,15 @@ class Dispatcher:
                     self._stopping or self._is_half_empty() or any(f() for f in self._event_waiters)
                 )
             )
+
+    def wait_until_idle(self, timeout: float) -> bool:
+        """Wait ``timeout`` seconds until every task that was put has been done; return whether it has."""
+        with self._changed:
+            self._idle_waiters += 1
+            try:
+                return self._room.wait_for(lambda: not self._queues, timeout)
+            finally:
+                self._idle_waiters -= 1
 
     def put(self, task: Task, *, bounded: bool = True, counts: bool | None = None) -> bool:
         """Queue a task; return False if the queue is full and the task is neither unbounded nor mergeable.
@@ -241,6 +251,8 @@ class Dispatcher:
                     del self._queues[queue_key]
                     if not self._queues:
                         self._spent.clear()
+                        if self._idle_waiters:
+                            self._room.notify_all()
 
     def _take(self, queue_key: Hashable) -> Task:
         task = self._queues[queue_key].popleft()
