@@ -84,16 +84,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Run the emulator; return 0 after SIGINT or SIGTERM."""
-    try:
-        from connectycube.emulator import Emulator, coverage_text
-    except ModuleNotFoundError as error:
-        if error.name not in ("aiohttp", "trustme"):
-            raise
-        print(
-            f"connectycube emulator: {error.name} is missing: pip install 'connectycube[emulator]'",
-            file=sys.stderr,
-        )
-        return 1
+    from connectycube.emulator import Emulator, coverage_text
+
     options = vars(arguments)
     load, show_coverage = options.pop("load"), options.pop("coverage")
     faults = options.pop("fault")

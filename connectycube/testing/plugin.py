@@ -45,7 +45,7 @@ def _cube_server(cube_emulator_options: dict[str, Any]) -> Iterator[Emulator]:
     except ModuleNotFoundError as error:
         if error.name not in ("aiohttp", "trustme"):
             raise
-        pytest.fail(f"{error.name} is missing: pip install 'connectycube[emulator]'", pytrace=False)
+        pytest.fail(str(error), pytrace=False)
     with Emulator(**cube_emulator_options) as emulator:
         yield emulator
 
