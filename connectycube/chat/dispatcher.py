@@ -202,7 +202,7 @@ class Dispatcher:
         return running[0][0] if running else None
 
     def slowest_of_late(self) -> str | None:
-        """The name of the receiver that took the most time since the queue was last empty, or None."""
+        """Return the name of the receiver that took the most time since the queue was last empty, or None."""
         spent = dict(self._spent)
         return max(spent, key=spent.__getitem__, default=None)
 

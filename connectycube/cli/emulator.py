@@ -3,9 +3,9 @@
 Standard output gets one `export` line a variable, quoted for the shell, and then the line `ready`. The
 command goes on running, so send its output to a file and read that:
 
-    connectycube emulator > emulator.env &
-    until grep -qx ready emulator.env; do sleep 0.1; done
-    eval "$(grep '^export ' emulator.env)"
+    rm -f emulator.env; connectycube emulator > emulator.env &
+    (until grep -qsx ready emulator.env; do kill -0 $! || exit; sleep 0.1; done) &&
+        eval "$(grep '^export ' emulator.env)"
 
 With --coverage the command lists what the emulator implements, and ends.
 """
