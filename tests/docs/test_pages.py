@@ -4,6 +4,7 @@ A Python block runs as part of a program that is described at the top of its pag
 makes it something else::
 
     <!-- bot -->        a program that answers messages and ends with SIGTERM and with Ctrl-C
+    <!-- friend -->     a program that writes to the bot of its page, and prints the answer
     <!-- script -->     a program that ends by itself, with status 0
     <!-- test file -->  a file of tests for pytest
     <!-- excerpt -->    needs what a test does not have; it is only compiled
@@ -40,7 +41,7 @@ from tests.unit.test_house import MAY_KNOW, OUTSIDERS
 
 DOCS = ROOT / "docs"
 PAGES = [ROOT / "README.md", *sorted(DOCS.glob("*.md"))]
-KINDS = ("bot", "script", "test file", "excerpt")
+KINDS = ("bot", "friend", "script", "test file", "excerpt")
 PASSWORD = "a password"
 
 _BLOCK = re.compile(
@@ -342,6 +343,34 @@ def test_a_bot_of_the_pages_does_not_answer_itself(block, service, environment, 
             assert bot.wait(TIMEOUT) == 0
         finally:
             bot.kill()
+
+
+@blocks("friend")
+def test_a_friend_of_the_pages_gets_an_answer_of_the_bot(block, service, environment, tmp_path):
+    bot = next(one for one in BLOCKS if (one.page, one.kind) == (block.page, "bot"))
+    password = re.search('login="alice", password="(.*?)"', bot.code)[1]
+    scripts = {"bot": bot.code, "friend": block.code}
+    for name, code in scripts.items():  # with users of their own
+        code = code.replace('"alice"', '"alice-of-a-friend"').replace('"bob"', '"friend"')
+        (tmp_path / f"{name}.py").write_text(code, encoding="utf-8")
+    service.add_user("alice-of-a-friend", password)
+    service.add_user("friend", PASSWORD)
+    with subprocess.Popen([sys.executable, "bot.py"], cwd=tmp_path, env=environment) as running:
+        try:
+            wait_until(lambda: [s for s in service.sessions() if s["available"]])
+            done = subprocess.run(
+                [sys.executable, "friend.py"],
+                cwd=tmp_path,
+                env=environment,
+                capture_output=True,
+                text=True,
+                timeout=TIMEOUT * 3,
+            )
+            running.terminate()
+            assert (done.returncode, done.stdout, done.stderr) == (0, "you said Hello\n", "")
+            assert running.wait(TIMEOUT) == 0
+        finally:
+            running.kill()
 
 
 @blocks("script")
