@@ -1,6 +1,6 @@
 # Three commands for a newcomer; each sets up what it needs, then and only then.
 #
-#   make demo    watch two people talk through the SDK, on this machine
+#   make demo    watch two people talk through the SDK, on this machine; installs what that needs, no more
 #   make test    what every change must pass: style, types, unit and wire tests, documentation
 #   make check   everything: make test, then other people's servers and clients, processes, random faults
 #
@@ -28,8 +28,11 @@ PARALLEL = $(PYTEST) -n $(WORKERS) --dist worksteal $(if $(SEED),--hypothesis-se
 
 .PHONY: demo test check venv lint docs bench bench-guard soak jitter reconnect-table referees clean
 
-demo: venv
-	@.venv/bin/connectycube demo
+# The environment of the tests will do, if it is there; else one with what the demo needs alone.
+DEMO := $(if $(wildcard .venv/ready),.venv,build/demo)
+
+demo: $(DEMO)/ready
+	@$(DEMO)/bin/connectycube demo
 
 test: venv lint
 	@$(PARALLEL) tests/unit tests/wire tests/docs
@@ -45,6 +48,9 @@ venv: .venv/ready
 
 .venv/ready: setup.cfg setup.py .ci/install
 	@.ci/install venv
+
+build/demo/ready: setup.cfg setup.py .ci/install
+	@.ci/install demo
 
 bench: venv
 	@.venv/bin/python -m tests.bench

@@ -65,6 +65,8 @@ class Timeouts:
     """To receive the answer to an IQ request (ping, last activity, lists)."""
     join: float = field(default=10.0, validator=_seconds)
     """To join a room."""
+    event: float = field(default=30.0, validator=_seconds)
+    """For the next event, in ``chat.events()`` and ``chat.wait_for()``."""
     acknowledgement: float = field(default=30.0, validator=_seconds)
     """For the server's acknowledgement of a message: the default of a send handle's ``result()``."""
     send: float = field(default=10.0, validator=_seconds)

@@ -282,8 +282,9 @@ class StreamProtocolError(ConnectionLostError):
 class QueueOverflowError(ConnectionLostError):
     """Receivers were slower than the messages that arrived; the link was closed to slow the server.
 
-    ``receiver`` is the name of the receiver that had run for the longest time, or None. The server sends the
-    messages that did not fit again after the reconnection.
+    ``receiver`` is the name of the receiver that had run for the longest time, or else of the one that took
+    the most time since the queue was last empty. The server sends the messages that did not fit again after
+    the reconnection.
     """
 
     def __init__(self, message: str, *, receiver: str | None) -> None:

@@ -21,12 +21,12 @@ from ..errors import (
     ArgumentTypeError,
     ArgumentValueError,
     CallbackContextError,
-    NotConnectedError,
     StanzaError,
     UnexpectedAnswerError,
 )
 from ..models import (
     Abandoned,
+    CallbackFailure,
     ChatState,
     DialogRef,
     DialogType,
@@ -122,10 +122,11 @@ class Chat:
         self._addresses = Addresses(config.app_id, config.chat_host)
         self._resource = _new_resource()
         self._user: User | None = None
-        self._driver = Driver(config, f"connectycube-{self._resource[-8:]}", self._deliver, history)
+        name = f"connectycube-{self._resource[-8:]}"
+        self._driver = Driver(config, name, self._deliver, history, self._callback_raised)
         register_for_fork(self)
         self.state_changed = Signal("state_changed", "The connection entered another state.")
-        self.callback_failed = Signal("callback_failed", "A receiver raised.")
+        self.callback_failed = Signal("callback_failed", "A receiver or a done-callback raised.")
         self.message_received = Signal("message_received", "A message arrived.")
         self.message_sent = Signal("message_sent", "The server acknowledged a message of ours.")
         self.message_failed = Signal("message_failed", "A message of ours failed, or may have.")
@@ -243,7 +244,7 @@ class Chat:
             user, token = first_credentials(self._session_credentials, name, deadline)
             return user, token, True
         user = user_id if isinstance(user_id, User) else User(id=user_id)
-        check_int("user_id", user.id, least=1)
+        check_user_id("user_id", user_id)
         if password is None:
             raise ArgumentValueError("password must be given with user_id")
         secret = check_str("password", password)
@@ -282,7 +283,8 @@ class Chat:
         """
         deadline = Deadline.of(timeout, self._config.timeouts.logout)
         abandoned = self.logout(timeout=deadline.remaining())
-        self._driver.history_reader.join(deadline)
+        if not self._driver.aborted:
+            self._driver.history_reader.join(deadline)
         for signal in self._signals():
             signal.disconnect_all()
         self._user = None
@@ -325,7 +327,7 @@ class Chat:
             raise CallbackContextError("chat.wait() would wait for the callback it was called in")
         self._driver.check_usable()
         if self.state is ChatState.IDLE:
-            raise NotConnectedError("nobody has logged in to the chat yet")
+            raise self._driver.core.not_connected_error()
         reason = wait_until_closed(self._driver, numbers)
         if reason is not None:
             raise reason
@@ -360,16 +362,17 @@ class Chat:
         assert asked.at is not None and answered.at is not None
         return answered.at - asked.at
 
-    def events(self, signal: Signal, timeout: float) -> EventStream:
+    def events(self, signal: Signal, timeout: float | None = None) -> EventStream:
         """Return a stream of the signal's events from now on, for code that prefers a loop to callbacks.
 
         Iterating yields each event. It ends when the time-out passes without an event, or with
         ``logout()``. Close the stream, or use it in a ``with`` statement. Legal in every thread, also
-        inside a receiver: an event is there as soon as it is queued for the receivers.
+        inside a receiver: an event is there as soon as it is queued for the receivers. A stream may be made
+        before ``login()``, to miss nothing; waiting for its events without a login raises NotConnectedError.
 
         Args:
             signal: A signal of this connection.
-            timeout: Seconds to wait for each event.
+            timeout: Seconds to wait for each event; None is ``Config.timeouts.event``.
 
         Raises:
             ArgumentTypeError, ArgumentValueError: ``signal`` belongs to another connection, or ``timeout`` is
@@ -378,13 +381,14 @@ class Chat:
         if signal not in self._signals():
             name = type(signal).__name__
             raise ArgumentTypeError(f"signal must be a signal of this connection, not {name}")
-        self._driver.check_usable()
+        if timeout is None:
+            timeout = self._config.timeouts.event
         return self._driver.stream(signal.name, check_number("timeout", timeout, least=0.0))
 
     def wait_for(
         self,
         signal: Signal,
-        timeout: float,
+        timeout: float | None = None,
         where: Callable[[Any], object] | None = None,
     ) -> Any:
         """Wait for the signal's next event for which ``where(event)`` is true, and return it.
@@ -393,16 +397,17 @@ class Chat:
 
         Args:
             signal: A signal of this connection.
-            timeout: Seconds.
+            timeout: Seconds; None is ``Config.timeouts.event``.
             where: Called in this thread with each event; None takes the first one.
 
         Raises:
+            ArgumentTypeError, ArgumentValueError: An argument is wrong; the error names it.
             ChatTimeoutError: There was no such event in time.
-            NotConnectedError: The connection was logged out meanwhile.
+            NotConnectedError: There was no login yet, or the connection was logged out.
             ChatError: The connection failed for good; the error is the reason.
         """
         if where is not None:
-            check_callback("where", where)
+            check_callback("where", where, "event")
         with self.events(signal, timeout) as events:
             return events.next(where=where)
 
@@ -500,6 +505,11 @@ class Chat:
             SendQueueFullError: The outbound buffer had no room in time.
             DurableStoreError: The message could not be written to the file, and was not sent.
         """
+        given: object = user_id
+        if isinstance(given, DialogRef):
+            raise ArgumentTypeError(
+                "user_id is a dialog: use send_message(dialog, …) to write there"
+            )
         dialog = DialogRef.private(check_user_id("user_id", user_id))
         return self.send_message(dialog, message, clean=clean, timeout=timeout)
 
@@ -923,11 +933,16 @@ class Chat:
             self,
             signal,
             delivery.event,
-            self.callback_failed,
+            self._callback_raised,
             self._driver.dispatcher,
             self._config.timeouts.slow_callback,
         )
         return succeeded or self._driver.core.is_open
+
+    def _callback_raised(self, failure: CallbackFailure) -> None:
+        self._driver.show(Delivery(signal=self.callback_failed.name, event=failure))
+        slow = self._config.timeouts.slow_callback
+        call_receivers(self, self.callback_failed, failure, None, self._driver.dispatcher, slow)
 
     def _log(self, change: StateChange) -> None:
         # Here and not where the state changes: a log handler may call the chat, and no lock is held.

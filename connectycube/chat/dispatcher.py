@@ -72,6 +72,8 @@ class Dispatcher:
         """The number of events that were merged or dropped because the queue was full."""
         self.receivers: dict[int, tuple[str, float]] = {}
         """The receivers that run now, by thread identifier: the name, and when it began (monotonic)."""
+        self._idle_waiters = 0  # threads in wait_until_idle
+        self._spent: dict[str, float] = {}  # seconds by receiver, since the queue was last empty
 
     def start(self) -> None:
         """Start the workers that are not running yet."""
@@ -155,6 +157,15 @@ class Dispatcher:
                 )
             )
 
+    def wait_until_idle(self, timeout: float) -> bool:
+        """Wait ``timeout`` seconds until every task that was put has been done; return whether it has."""
+        with self._changed:
+            self._idle_waiters += 1
+            try:
+                return self._room.wait_for(lambda: not self._queues, timeout)
+            finally:
+                self._idle_waiters -= 1
+
     def put(self, task: Task, *, bounded: bool = True, counts: bool | None = None) -> bool:
         """Queue a task; return False if the queue is full and the task is neither unbounded nor mergeable.
 
@@ -190,16 +201,23 @@ class Dispatcher:
         running = sorted(self.receivers.values(), key=lambda entry: entry[1])
         return running[0][0] if running else None
 
+    def slowest_of_late(self) -> str | None:
+        """Return the name of the receiver that took the most time since the queue was last empty, or None."""
+        spent = dict(self._spent)
+        return max(spent, key=spent.__getitem__, default=None)
+
     def running_receivers(self) -> tuple[str, ...]:
         """Return the names of the receivers that run now, on all workers."""
         return tuple(name for name, _ in list(self.receivers.values()))
 
     def note_receiver(self, name: str | None) -> None:
         """Note that the calling worker runs a receiver of this name; None: that it has returned."""
-        if name is None:
-            self.receivers.pop(threading.get_ident(), None)
-        else:
-            self.receivers[threading.get_ident()] = (name, time.monotonic())
+        now = time.monotonic()
+        ended = self.receivers.pop(threading.get_ident(), None)
+        if name is not None:
+            self.receivers[threading.get_ident()] = (name, now)
+        elif ended is not None:
+            self._spent[ended[0]] = self._spent.get(ended[0], 0.0) + now - ended[1]
 
     def _has_room(self, size: int) -> bool:
         return not self.queued or (
@@ -231,6 +249,10 @@ class Dispatcher:
                     self._changed.notify()
                 else:
                     del self._queues[queue_key]
+                    if not self._queues:
+                        self._spent.clear()
+                        if self._idle_waiters:
+                            self._room.notify_all()
 
     def _take(self, queue_key: Hashable) -> Task:
         task = self._queues[queue_key].popleft()

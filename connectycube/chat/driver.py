@@ -35,7 +35,7 @@ from ..errors import (
     NotConnectedError,
     SendQueueFullError,
 )
-from ..models import Abandoned, ChatState, StateChange
+from ..models import Abandoned, CallbackFailure, ChatState, StateChange
 from .credentials import SessionCredentials, renewed
 from .dispatcher import Dispatcher, Task
 from .durable.mode import Durability, SavedState
@@ -86,10 +86,12 @@ class Driver:
         name: str,
         deliver: Callable[[Delivery], bool],
         history: History | None,
+        callback_raised: Callable[[CallbackFailure], None],
     ) -> None:
         self._config = config
         self._name = name
         self._deliver = deliver
+        self._callback_raised = callback_raised
         self._history = history
         self._forked = False
         self._begin()
@@ -140,7 +142,8 @@ class Driver:
         self._sleeps_until: float | None = None  # the deadline that the connection thread knows
         self._ends = 0  # how often the connection has entered CLOSED
         self._waiting_senders = 0  # threads that wait for room in the outbound buffer
-        self._aborted = False
+        self.aborted = False
+        """Whether the connection was ended at once: nothing waits for its receivers any more."""
         self.close_waiters = CloseWaiters()
         self._holding_link = self.holding_link  # one bound method for all handles
 
@@ -180,7 +183,7 @@ class Driver:
     @property
     def is_over(self) -> bool:
         """Whether the exit of the interpreter has nothing to end and no receiver to wait for."""
-        return self._aborted or (self.is_closed and not self.dispatcher.is_working)
+        return self.aborted or (self.is_closed and not self.dispatcher.is_working)
 
     def login(
         self,
@@ -279,7 +282,7 @@ class Driver:
         self._check_can_begin()
         with self._mutex:
             if self.core.credentials is None:
-                raise NotConnectedError("nobody has logged in to the chat yet")
+                raise self.core.not_connected_error()
             was_closed = self.core.state is ChatState.CLOSED
             saved = (
                 self._durability.open(self.core.credentials.user_id) if was_closed else SavedState()
@@ -323,6 +326,8 @@ class Driver:
                 self._abandon()  # the connection thread is stuck in a call that nothing can interrupt
             messages = (0, 0) if ends is None else self.core.abandoned
             stays = self.is_closed
+        if self.aborted:
+            return self._left_undone((0, 0), True)
         # Without the mutex from here on: the thread and the receivers need it to come to an end.
         if thread is not None:
             thread.join(deadline.remaining())
@@ -339,7 +344,7 @@ class Driver:
         with self._mutex:
             if not self.is_closed:
                 self._abandon()
-            self._aborted = True
+            self.aborted = True
             return self._left_undone(self.core.abandoned, True)
 
     def _abandon(self) -> None:
@@ -360,11 +365,16 @@ class Driver:
 
     def stream(self, signal: str, timeout: float) -> EventStream:
         """Return a stream that collects the events of a signal from now on."""
+        self.check_usable()
         streams = self._router.streams
         most = self._config.limits.queued_events
         stream = EventStream(signal, timeout, most, self._awaiting_event, streams.remove)
         streams.add(stream)
         return stream
+
+    def show(self, delivery: Delivery) -> None:
+        """Put an event that does not come from the core into the streams of its signal."""
+        self._router.streams.feed(delivery)
 
     def wait_until_ready(self, deadline: Deadline) -> None:
         """Wait until messages flow; raise if that cannot happen any more, or not in time."""
@@ -390,6 +400,9 @@ class Driver:
 
     @contextmanager
     def _awaiting_event(self, is_waiting: Callable[[], bool]) -> Iterator[None]:
+        with self._mutex:  # under it a connection that has ended has also ended its streams
+            if self.is_closed and is_waiting():
+                raise self.core.closed_reason or self.core.not_connected_error()
         with self.holding_link(), self.dispatcher.awaiting_event(is_waiting):
             yield
 
@@ -398,10 +411,7 @@ class Driver:
         over = (ChatState.IDLE, ChatState.CLOSED, ChatState.CLOSING)
         self._wait(lambda: self.core.is_ready or self.core.state in over, deadline)
         if not self.core.is_ready:
-            reason = self.core.closed_reason
-            raise reason or NotConnectedError(
-                f"the chat connection is {self.core.state.value}: call chat.login() first"
-            )
+            raise self.core.closed_reason or self.core.not_connected_error()
 
     def _wait(self, condition: Callable[[], bool], deadline: Deadline) -> None:
         assert self._mutex.locked()
@@ -460,7 +470,9 @@ class Driver:
     def new_handle(self, message_id: str, message: Sent) -> SendHandle[Sent]:
         """Return the handle of a message that is about to be sent."""
         acknowledgement = self._config.timeouts.acknowledgement
-        return SendHandle(message_id, message, acknowledgement, self._holding_link)
+        return SendHandle(
+            message_id, message, acknowledgement, self._holding_link, self._callback_raised
+        )
 
     # --- commands and requests ---
 
@@ -577,7 +589,7 @@ class Driver:
         # This link is of an older thread, which has not noticed yet that it is no longer the current one.
         # That thread closes it.
         self._link = None
-        self._aborted = False
+        self.aborted = False
         self.dispatcher.start()
         waker = self._waker = Waker()
         self._thread = threading.Thread(

@@ -27,7 +27,8 @@ class EventStream:
 
     It collects events also between two calls of :meth:`next`, so a loop misses none. Iterating ends when the
     time-out passes without an event, or with the connection's ``logout()``; if the connection fails for good,
-    the reason is raised. Use it in a ``with`` statement, in any one thread at a time, also inside a callback.
+    the reason is raised. A stream may be made before ``login()``, but not waited for. Use it in a ``with``
+    statement, in any one thread at a time, also inside a callback.
     """
 
     def __init__(
@@ -59,14 +60,16 @@ class EventStream:
             where: Called in this thread with each event; None takes the first one.
 
         Raises:
+            ArgumentTypeError: ``where`` cannot be called with an event.
             ChatTimeoutError: There was no such event in time.
-            NotConnectedError: The connection was logged out, or the stream was closed.
+            NotConnectedError: There was no login yet, the connection was logged out, or the stream was
+                closed.
             EventStreamOverflowError: More than ``Config.limits.queued_events`` events arrived between two
                 calls.
             ChatError: The connection failed for good; the error is the reason.
         """
         if where is not None:
-            check_callback("where", where)
+            check_callback("where", where, "event")
         deadline = Deadline.of(timeout, self._timeout)
         while True:
             event = self._take(deadline)
@@ -127,8 +130,8 @@ class EventStream:
         try:
             return self.next()
         except (ChatTimeoutError, NotConnectedError) as error:
-            if error is self._reason:
-                raise
+            if error is self._reason or (isinstance(error, NotConnectedError) and not self._ended):
+                raise  # the connection failed for good, or nobody has logged in
             raise StopIteration from None
 
     def __enter__(self) -> EventStream:

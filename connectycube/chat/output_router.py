@@ -179,9 +179,14 @@ class OutputRouter:
 
     def overflow_error(self) -> QueueOverflowError:
         """Return the reason for closing the link when the queue is full, and for a new link afterwards."""
-        name = self._dispatcher.slowest_receiver()
+        running = self._dispatcher.slowest_receiver()
+        name = running or self._dispatcher.slowest_of_late()
+        if running is not None:
+            what_is_slow = f"now running: {running}"
+        else:
+            what_is_slow = f"none runs now; slowest of late: {name or 'none'}"
         return QueueOverflowError(
-            f"{self._dispatcher.queued} events wait for receivers (now running: {name or 'none'});"
+            f"{self._dispatcher.queued} events wait for receivers ({what_is_slow});"
             " what did not fit is fetched again when they have caught up",
             receiver=name,
         )

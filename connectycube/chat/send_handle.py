@@ -10,9 +10,9 @@ from typing import Any, TypeVar
 
 from .._deadline import Deadline
 from ..errors import ChatTimeoutError
-from ..models import Message
+from ..models import CallbackFailure, Message
 from .shutdown import caused_by_exit
-from .signals import check_callback
+from .signals import check_callback, name_of
 
 __all__ = ["SendHandle"]
 
@@ -35,6 +35,7 @@ class SendHandle(Future[Sent]):
     """
 
     __slots__ = (  # beside the dictionary of Future: there may be many handles
+        "_callback_raised",
         "_callbacks",
         "_default_timeout",
         "_error",
@@ -51,12 +52,14 @@ class SendHandle(Future[Sent]):
         message: Sent,
         default_timeout: float,
         holding_link: Callable[[], AbstractContextManager[None]],
+        callback_raised: Callable[[CallbackFailure], None] = lambda failure: None,
     ) -> None:
         self.id = id
         self.message = message
         self.server_copy: Message | None = None
         self._default_timeout = default_timeout
         self._holding_link = holding_link
+        self._callback_raised = callback_raised
         self._is_done = False
         self._error: Exception | None = None
         # Not the list of Future: the connection thread would call what is in it.
@@ -112,27 +115,36 @@ class SendHandle(Future[Sent]):
         """Call ``callback(handle)`` when the outcome is known, on a dispatcher worker.
 
         If the outcome is known already, ``callback`` is called at once in this thread. An exception in it
-        is logged and goes no further.
+        is logged, reported to ``chat.callback_failed`` in the same thread, and goes no further.
 
         Raises:
-            ArgumentTypeError: ``callback`` cannot be called, or is a coroutine function.
+            ArgumentTypeError: ``callback`` cannot be called with a handle, or is a coroutine function or a
+                generator function.
         """
-        check_callback("callback", callback)
+        check_callback("callback", callback, "handle")
         with self._condition:
             if not self._is_done:
                 self._callbacks = (*self._callbacks, callback)
                 return
-        self.run(callback)
+        error = self.run(callback)
+        if error is not None and not isinstance(error, Exception):
+            raise error  # such as KeyboardInterrupt: it is meant for this thread
 
-    def run(self, callback: DoneCallback) -> None:
-        """Call one callback; what it raises is logged."""
+    def run(self, callback: DoneCallback) -> BaseException | None:
+        """Call one callback; return what it raises, which is logged and reported."""
         try:
             callback(self)
-        except Exception as error:
+        except BaseException as error:  # also SystemExit: it would end the worker, not the program
             if caused_by_exit(error):
                 logger.debug("a done-callback of message %s was cut off: %s", self.id, error)
-            else:
-                logger.exception("a done-callback of message %s raised", self.id)
+                return error
+            logger.exception("a done-callback of message %s raised", self.id)
+            failure = CallbackFailure(
+                receiver=name_of(callback), signal="add_done_callback", event=self, error=error
+            )
+            self._callback_raised(failure)
+            return error
+        return None
 
     def settle(self, error: Exception | None) -> tuple[DoneCallback, ...]:
         """Set the outcome once and return the callbacks to run; for the connection alone."""

@@ -9,9 +9,9 @@ import logging
 import threading
 import time
 import weakref
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from operator import itemgetter
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import blinker
 from blinker.base import ANY_ID
@@ -53,8 +53,9 @@ class Signal(blinker.Signal):
 
     Receivers are called as ``receiver(chat, event)`` with one frozen event object, in the order in which
     they were connected, on a dispatcher worker. They are held strongly unless ``weak=True``, may be
-    connected at any time from any thread, and survive reconnections. Coroutine functions are refused.
-    ``connect`` works as a decorator and returns the receiver.
+    connected at any time from any thread, and survive reconnections. ``connect`` works as a decorator and
+    returns the receiver. It refuses what could not be called like this, and what would not run: coroutine
+    functions and generator functions.
     """
 
     set_class = _InOrder  # type: ignore[assignment]
@@ -75,7 +76,8 @@ class Signal(blinker.Signal):
         A receiver that is connected already keeps its place.
 
         Args:
-            receiver: A function or another callable, but no coroutine function.
+            receiver: A function or another callable that takes ``(chat, event)``, but no coroutine function
+                and no generator function.
             sender: The chat whose events it gets; by default every chat's.
             weak: Whether to hold the receiver by a weak reference.
 
@@ -83,9 +85,10 @@ class Signal(blinker.Signal):
             The receiver, so that ``connect`` works as a decorator.
 
         Raises:
-            ArgumentTypeError: ``receiver`` cannot be called, or is a coroutine function.
+            ArgumentTypeError: ``receiver`` cannot be called, does not take ``(chat, event)``, or is a
+                coroutine function or a generator function.
         """
-        check_callback("receiver", receiver)
+        check_callback("receiver", receiver, "chat", "event")
         with self._lock:
             self._alike = None
             return super().connect(receiver, sender, weak)
@@ -128,28 +131,94 @@ class Signal(blinker.Signal):
         """Replace the lock in a forked child: a thread that is gone may hold the old one."""
         self._lock = threading.RLock()
 
+    if (
+        not TYPE_CHECKING
+    ):  # for a type checker a signal cannot be called, so it reports the mistake itself
+
+        def __call__(self, *_: object, **__: object) -> None:
+            """Raise an error that shows how a receiver is connected."""
+            raise ArgumentTypeError(f"a signal cannot be called: use chat.{self.name}.connect")
+
     def __repr__(self) -> str:
         return f"<Signal {self.name}>"
 
 
-def check_callback(name: str, value: object) -> None:
-    """Raise ArgumentTypeError, naming the argument, unless ``value`` can be called and run its code."""
-    if not callable(value):
+# --- checks of callbacks ---
+
+
+def check_callback(name: str, value: object, *parameters: str) -> None:
+    """Raise ArgumentTypeError unless ``value`` can be called as ``value(*parameters)`` and runs its code.
+
+    ``name`` is that of the argument, ``parameters`` those of the call, for the error.
+    """
+    if not callable(value) or isinstance(value, Signal):
         raise ArgumentTypeError(f"{name} must be callable, not {type(value).__name__}")
-    inner: Any = value
-    while isinstance(inner, functools.partial):
-        inner = inner.func
+    inner = _without_partial(value)
     for function in (inner, getattr(inner, "__call__", None)):  # noqa: B004
         if inspect.iscoroutinefunction(function) or inspect.isasyncgenfunction(function):
             raise ArgumentTypeError(
                 f"{name} {name_of(value)} is a coroutine function; this SDK calls plain functions"
             )
+        if inspect.isgeneratorfunction(function):
+            raise ArgumentTypeError(
+                f"{name} {name_of(value)} is a generator function (it has a yield): a call would not run it"
+            )
+    _check_parameters(name, value, parameters)
+
+
+def _check_parameters(name: str, value: Callable[..., Any], parameters: Sequence[str]) -> None:
+    signature = _signature_of(value)
+    if signature is None:
+        return
+    try:
+        signature.bind(*parameters)
+    except TypeError:
+        words = (
+            f"{name} {name_of(value)} cannot be called as {name}({', '.join(parameters)}):"
+            f" its parameters are {_shown(signature)}"
+        )
+        if _is_of_blinker(signature):
+            words += "; unlike blinker, this SDK gives each receiver the chat and one event object"
+        raise ArgumentTypeError(words) from None
+
+
+def _signature_of(value: Callable[..., Any]) -> inspect.Signature | None:
+    """Return the parameters with which ``value`` can be called; None if they are not known for certain."""
+    inner = _without_partial(value)
+    # Decorators may show the parameters of the function inside, and pass others to it.
+    if any(hasattr(one, "__signature__") for one in (inner, type(inner).__call__)):
+        return None
+    try:
+        return inspect.signature(value, follow_wrapped=False)
+    except Exception:  # noqa: BLE001 - many callables written in C have no signature
+        return None
+
+
+def _shown(signature: inspect.Signature) -> str:
+    """Return the parameters of a signature without their annotations and without the values of defaults."""
+    empty = inspect.Parameter.empty
+    bare = [
+        one.replace(annotation=empty, default=empty if one.default is empty else ...)
+        for one in signature.parameters.values()
+    ]
+    return str(inspect.Signature(bare)).replace("=Ellipsis", "=…")
+
+
+def _is_of_blinker(signature: inspect.Signature) -> bool:
+    """Whether a receiver is written for blinker: ``receiver(sender, **kwargs)``."""
+    kinds = [one.kind for one in signature.parameters.values()]
+    return inspect.Parameter.VAR_KEYWORD in kinds
+
+
+def _without_partial(value: Any) -> Any:
+    while isinstance(value, functools.partial):
+        value = value.func
+    return value
 
 
 def name_of(receiver: Any) -> str:
     """Return the name of a receiver for logs and errors: module and qualified name."""
-    while isinstance(receiver, functools.partial):
-        receiver = receiver.func
+    receiver = _without_partial(receiver)
     name = getattr(receiver, "__qualname__", None) or type(receiver).__qualname__
     return f"{getattr(receiver, '__module__', None) or '?'}.{name}"
 
@@ -161,15 +230,15 @@ def call_receivers(
     chat: Any,
     signal: Signal,
     event: Any,
-    callback_failed: Signal,
+    report: Callable[[CallbackFailure], None] | None,
     dispatcher: Dispatcher,
     slow: float,
 ) -> bool:
     """Call the receivers of ``signal`` in order; return whether there was at least one and none raised.
 
-    An error of a receiver is logged and reported to ``callback_failed``, whose own errors are only logged. An
-    error that the exit of the interpreter caused is neither. A receiver that takes longer than ``slow``
-    seconds is named in a warning.
+    An error of a receiver is logged and passed to ``report``, unless that is None. An error that the exit of
+    the interpreter caused is neither. A receiver that takes longer than ``slow`` seconds is named in a
+    warning.
     """
     called = raised = False
     for receiver in signal.receivers_for(chat):
@@ -178,13 +247,12 @@ def call_receivers(
         if error is None:
             continue
         raised = True
-        if signal is callback_failed or caused_by_exit(error):
+        if report is None or caused_by_exit(error):
             continue
         failure = CallbackFailure(
             receiver=name_of(receiver), signal=signal.name, event=event, error=error
         )
-        for reporter in callback_failed.receivers_for(chat):
-            _call(reporter, chat, callback_failed, failure, dispatcher, slow)
+        report(failure)
     return called and not raised
 
 

@@ -55,8 +55,16 @@ def _run(command: str, words: Sequence[str]) -> int:
     try:
         return int(module.run(parser.parse_args(words)))
     except (ConnectyCubeError, OSError) as error:
-        print(f"connectycube {command}: {error}", file=sys.stderr)
-        return 1
+        return _failed(command, error)
+    except ModuleNotFoundError as error:
+        if error.name not in ("aiohttp", "trustme"):
+            raise
+        return _failed(command, error)  # the emulator says which extra brings them
+
+
+def _failed(command: str, error: Exception) -> int:
+    print(f"connectycube {command}: {error}", file=sys.stderr)
+    return 1
 
 
 class _Version(argparse.Action):

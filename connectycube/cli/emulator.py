@@ -3,9 +3,9 @@
 Standard output gets one `export` line a variable, quoted for the shell, and then the line `ready`. The
 command goes on running, so send its output to a file and read that:
 
-    connectycube emulator > emulator.env &
-    until grep -qx ready emulator.env; do sleep 0.1; done
-    eval "$(grep '^export ' emulator.env)"
+    rm -f emulator.env; connectycube emulator > emulator.env &
+    (until grep -qsx ready emulator.env; do kill -0 $! || exit; sleep 0.1; done) &&
+        eval "$(grep '^export ' emulator.env)"
 
 With --coverage the command lists what the emulator implements, and ends.
 """
@@ -84,16 +84,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Run the emulator; return 0 after SIGINT or SIGTERM."""
-    try:
-        from connectycube.emulator import Emulator, coverage_text
-    except ModuleNotFoundError as error:
-        if error.name not in ("aiohttp", "trustme"):
-            raise
-        print(
-            f"connectycube emulator: {error.name} is missing: pip install 'connectycube[emulator]'",
-            file=sys.stderr,
-        )
-        return 1
+    from connectycube.emulator import Emulator, coverage_text
+
     options = vars(arguments)
     load, show_coverage = options.pop("load"), options.pop("coverage")
     faults = options.pop("fault")

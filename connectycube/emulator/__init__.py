@@ -7,11 +7,18 @@ The emulator is the server's side. It reads and writes the protocol with code of
         config = emulator.config()
 """
 
-from .control.clock import EmulatorClock
-from .control.faults import Fault, Faults
-from .control.loader import LoadReport
-from .coverage import Entry, coverage, coverage_text
-from .emulator import Emulator
+try:
+    from .control.clock import EmulatorClock
+    from .control.faults import Fault, Faults
+    from .control.loader import LoadReport
+    from .coverage import Entry, coverage, coverage_text
+    from .emulator import Emulator
+except ModuleNotFoundError as error:
+    if error.name not in ("aiohttp", "trustme"):
+        raise
+    raise ModuleNotFoundError(
+        f"{error.name} is missing: pip install 'connectycube[emulator]'", name=error.name
+    ) from None
 
 __all__ = [
     "Emulator",

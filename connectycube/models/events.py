@@ -269,7 +269,10 @@ class RefusedStanza:
 
 @frozen(kw_only=True, slots=True)
 class CallbackFailure:
-    """A receiver raised an error: names of receiver and signal, the event, and the error."""
+    """A receiver raised an error: names of receiver and signal, the event, and the error.
+
+    For a done-callback ``signal`` is "add_done_callback", and ``event`` the handle of the message.
+    """
 
     receiver: str
     signal: str

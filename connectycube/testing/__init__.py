@@ -20,10 +20,6 @@ __all__ = ["CubeUser", "MockTransport", "Request", "Response", "UnmatchedRequest
 def __getattr__(name: str) -> Any:
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    if name == "CubeUser":
-        from .people import CubeUser
+    from . import mock_transport, people
 
-        return CubeUser
-    from . import mock_transport
-
-    return getattr(mock_transport, name)
+    return getattr(people if name == "CubeUser" else mock_transport, name)

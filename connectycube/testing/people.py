@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from attrs import field, frozen
+from attrs import asdict, field, frozen
 
 from connectycube import User
 
@@ -21,13 +21,13 @@ _PASSWORD = "a password"
 class CubeUser(User):
     """A user of the emulator, with a client that has a REST session of this user.
 
-    It is a :class:`User`, so it will do wherever a user is asked for. ``cube`` is the client, which the
-    fixture closes at the end of the test.
+    ``cube`` is the client, ``password`` the user's. The rest is that of a :class:`User`, so every call that
+    takes a user takes it. The fixture closes the client at the end of the test.
     """
 
+    id: int
     login: str
     password: str = field(repr=False)
-    id: int
     cube: ConnectyCube = field(repr=False)
 
     __eq__ = object.__eq__
@@ -58,11 +58,11 @@ class People:
         """
         from connectycube import ConnectyCube
 
-        user_id = self._emulator.add_user(login, password, **fields)
+        self._emulator.add_user(login, password, **fields)
         cube = ConnectyCube(config=self._config)
         self._clients.append(cube)
-        cube.login(login=login, password=password)
-        return CubeUser(login=login, password=password, id=user_id, cube=cube)
+        user = cube.login(login=login, password=password)
+        return CubeUser(**asdict(user, recurse=False), password=password, cube=cube)
 
     def close(self) -> None:
         """Close every client, even if closing one fails; then raise the first failure."""

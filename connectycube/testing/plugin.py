@@ -1,8 +1,11 @@
-"""The fixtures, as pytest finds them. Importing this module imports neither the client nor the emulator."""
+"""The fixtures, as pytest finds them. Importing this module imports neither the client nor the emulator.
+
+A test that uses the emulator fails if a receiver or done-callback raised during it.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -11,6 +14,7 @@ if TYPE_CHECKING:
     from connectycube import Config
     from connectycube.emulator import Emulator, EmulatorClock, Faults
 
+    from .callback_errors import CallbackErrors
     from .people import People
 
 __all__ = [
@@ -21,6 +25,8 @@ __all__ = [
     "cube_faults",
     "cube_user",
 ]
+
+_ALLOW_CALLBACK_ERRORS = "cube_allow_callback_errors"
 
 # Tests that cut a link do not want to wait for the first attempt to come back.
 _RECONNECT_SECONDS = 0.05
@@ -39,15 +45,27 @@ def _cube_server(cube_emulator_options: dict[str, Any]) -> Iterator[Emulator]:
     except ModuleNotFoundError as error:
         if error.name not in ("aiohttp", "trustme"):
             raise
-        pytest.fail(f"{error.name} is missing: pip install 'connectycube[emulator]'", pytrace=False)
+        pytest.fail(str(error), pytrace=False)
     with Emulator(**cube_emulator_options) as emulator:
         yield emulator
 
 
+@pytest.fixture(scope="session")
+def _cube_callback_errors() -> CallbackErrors:
+    from .callback_errors import CallbackErrors
+
+    return CallbackErrors()
+
+
 @pytest.fixture
-def cube_emulator(_cube_server: Emulator) -> Iterator[Emulator]:
+def cube_emulator(
+    request: pytest.FixtureRequest, _cube_server: Emulator, _cube_callback_errors: CallbackErrors
+) -> Iterator[Emulator]:
     """A running emulator without users: one for the whole run, on free ports, emptied after each test."""
-    yield _cube_server
+    request.node.stash[_callback_errors] = _cube_callback_errors
+    with _cube_callback_errors.watching():
+        yield _cube_server
+        _cube_callback_errors.log_out()
     _cube_server.start().reset()  # a test may have stopped it
 
 
@@ -79,3 +97,64 @@ def cube_clock(cube_emulator: Emulator) -> EmulatorClock:
 def cube_faults(cube_emulator: Emulator) -> Faults:
     """What goes wrong: ``cube_faults.rate_limit(times=2)`` and others; over after each test."""
     return cube_emulator.faults
+
+
+# --- errors of callbacks ---
+
+_callback_errors: pytest.StashKey[CallbackErrors] = pytest.StashKey()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Register the marker."""
+    config.addinivalue_line(
+        "markers",
+        f"{_ALLOW_CALLBACK_ERRORS}: the test passes although a receiver or done-callback of a"
+        " ConnectyCube chat raised.",
+    )
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
+    """Fail a test if a callback raised in it; if the test has failed by itself, show that error too."""
+    return (yield from _failing_for_callbacks(item, "call"))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_teardown(item: pytest.Item) -> Generator[None, object, object]:
+    """Fail the teardown if a callback raised in it, such as one that ran when its client was closed."""
+    errors = item.stash.get(_callback_errors, None)
+    if errors is not None:
+        errors.end_test()
+    return (yield from _failing_for_callbacks(item, "teardown"))
+
+
+def _failing_for_callbacks(item: pytest.Item, when: str) -> Generator[None, object, object]:
+    try:
+        result = yield
+    except (
+        Exception,
+        pytest.fail.Exception,
+    ):  # not pytest.skip: the teardown tells what was raised
+        text = _callback_failures(item, when)
+        if text:
+            item.add_report_section(when, "callbacks", text)
+        raise
+    text = _callback_failures(item, when)
+    if text:
+        pytest.fail(text, pytrace=False)
+    return result
+
+
+def _callback_failures(item: pytest.Item, when: str) -> str:
+    """Return the text of what callbacks raised since the last call; empty if nothing or if it is allowed."""
+    errors = item.stash.get(_callback_errors, None)
+    if errors is None:
+        return ""
+    if when == "call":
+        errors.settle()
+    failures = errors.take()
+    if not failures or item.get_closest_marker(_ALLOW_CALLBACK_ERRORS):
+        return ""
+    from .callback_errors import describe
+
+    return describe(item, failures)

@@ -3,7 +3,8 @@
 A Python block runs as part of a program that is described at the top of its page. A comment before the block
 makes it something else::
 
-    <!-- bot -->        a program that answers messages and ends with SIGTERM
+    <!-- bot -->        a program that answers messages and ends with SIGTERM and with Ctrl-C
+    <!-- friend -->     a program that writes to the bot of its page, and prints the answer
     <!-- script -->     a program that ends by itself, with status 0
     <!-- test file -->  a file of tests for pytest
     <!-- excerpt -->    needs what a test does not have; it is only compiled
@@ -40,7 +41,7 @@ from tests.unit.test_house import MAY_KNOW, OUTSIDERS
 
 DOCS = ROOT / "docs"
 PAGES = [ROOT / "README.md", *sorted(DOCS.glob("*.md"))]
-KINDS = ("bot", "script", "test file", "excerpt")
+KINDS = ("bot", "friend", "script", "test file", "excerpt")
 PASSWORD = "a password"
 
 _BLOCK = re.compile(
@@ -280,10 +281,11 @@ def test_the_filled_gap_of_the_page_is_noted_and_a_failure_told(names, alice, se
 # --- examples that are programs -----------------------------------------------------------------
 
 
+@pytest.mark.parametrize("ending", [signal.SIGTERM, signal.SIGINT], ids=lambda one: one.name)
 @blocks("bot")
-def test_a_bot_of_the_pages_answers(block, bob, service, environment, tmp_path):
+def test_a_bot_of_the_pages_answers(block, ending, bob, service, environment, tmp_path):
     password = re.search('login="alice", password="(.*?)"', block.code)[1]
-    login = f"alice-{block.line}"  # one bot for each example, and one answer
+    login = f"alice-{block.line}-{ending.name}"  # one bot for each example, and one answer
     service.add_user(login, password)
     script = tmp_path / "bot.py"
     script.write_text(block.code.replace('"alice"', f'"{login}"'), encoding="utf-8")
@@ -298,29 +300,78 @@ def test_a_bot_of_the_pages_answers(block, bob, service, environment, tmp_path):
             bot_id = wait_until(lambda: bot_session(service, bob.id))
             bob.chat.send_private(bot_id, "ping").result(TIMEOUT)
             assert bob.events.wait_for("message_received")[0].body == "you said ping"
-            if "SIGTERM" in block.code:
-                bot.terminate()
-                output = bot.communicate(timeout=TIMEOUT)[0].decode()
-                assert (bot.returncode, output) == (0, "")
-                assert bot_session(service, bob.id) is None, "it logged out"
+            bot.send_signal(ending)
+            output = bot.communicate(timeout=TIMEOUT)[0].decode()
+            assert (bot.returncode, output) == (0, "")
+            assert bot_session(service, bob.id) is None, "it logged out"
         finally:
             bot.kill()
             bot.communicate()
-    service.cut(bot_id)
-    wait_until(lambda: not bot_session(service, bob.id, connected=True))
-    service.forget_sessions(bot_id)
 
 
-def bot_session(service: Emulator, bob_id: int, connected: bool | None = None) -> int | None:
+def bot_session(service: Emulator, bob_id: int) -> int | None:
     """The user of the one session that is not Bob's and can receive; None if there is none."""
     others = [
         entry["user_id"]
         for entry in service.sessions()
-        if entry["user_id"] != bob_id
-        and entry["available"]
-        and (connected is None or entry["connected"] is connected)
+        if entry["user_id"] != bob_id and entry["available"]
     ]
     return others[0] if others else None
+
+
+@blocks("bot")
+def test_a_bot_of_the_pages_does_not_answer_itself(block, service, environment, tmp_path):
+    password = re.search('login="alice", password="(.*?)"', block.code)[1]
+    login = f"alice-{block.line}-twice"
+    me, bob = service.add_user(login, password), service.add_user(f"bob-{block.line}", PASSWORD)
+    script = tmp_path / "bot.py"
+    script.write_text(block.code.replace('"alice"', f'"{login}"'), encoding="utf-8")
+    other_device = Person(me, service.config(reconnect=FAST), password=password)
+    friend = Person(bob, service.config(reconnect=FAST), password=PASSWORD)
+    with (
+        logged_in(other_device, friend),
+        subprocess.Popen([sys.executable, script], cwd=tmp_path, env=environment) as bot,
+    ):
+        try:
+            wait_until(lambda: len([s for s in service.sessions() if s["user_id"] == me]) == 2)
+            wait_until(lambda: all(s["available"] for s in service.sessions()))
+            for body in ("by my other device", "ping"):
+                sender = other_device if body != "ping" else friend
+                sender.chat.send_private(bob if body != "ping" else me, body).result(TIMEOUT)
+            friend.events.wait_for("message_received", 2)
+            assert friend.bodies == ["by my other device", "you said ping"]
+            bot.terminate()
+            assert bot.wait(TIMEOUT) == 0
+        finally:
+            bot.kill()
+
+
+@blocks("friend")
+def test_a_friend_of_the_pages_gets_an_answer_of_the_bot(block, service, environment, tmp_path):
+    bot = next(one for one in BLOCKS if (one.page, one.kind) == (block.page, "bot"))
+    password = re.search('login="alice", password="(.*?)"', bot.code)[1]
+    scripts = {"bot": bot.code, "friend": block.code}
+    for name, code in scripts.items():  # with users of their own
+        code = code.replace('"alice"', '"alice-of-a-friend"').replace('"bob"', '"friend"')
+        (tmp_path / f"{name}.py").write_text(code, encoding="utf-8")
+    service.add_user("alice-of-a-friend", password)
+    service.add_user("friend", PASSWORD)
+    with subprocess.Popen([sys.executable, "bot.py"], cwd=tmp_path, env=environment) as running:
+        try:
+            wait_until(lambda: [s for s in service.sessions() if s["available"]])
+            done = subprocess.run(
+                [sys.executable, "friend.py"],
+                cwd=tmp_path,
+                env=environment,
+                capture_output=True,
+                text=True,
+                timeout=TIMEOUT * 3,
+            )
+            running.terminate()
+            assert (done.returncode, done.stdout, done.stderr) == (0, "you said Hello\n", "")
+            assert running.wait(TIMEOUT) == 0
+        finally:
+            running.kill()
 
 
 @blocks("script")
@@ -388,6 +439,29 @@ def test_the_shell_commands_start_an_emulator_that_a_program_finds(code, tmp_pat
                 os.killpg(shell.pid, signal.SIGKILL)  # the emulator, if the shell did not end it
     assert out.decode() == "session of alice\nstate READY\n", err.decode()
     assert shell.returncode == 0
+
+
+@pytest.mark.skipif(os.name != "posix", reason="this is for a POSIX shell")
+@pytest.mark.parametrize("shell", ["sh", "bash"])
+@pytest.mark.parametrize("code", SHELL)
+def test_the_shell_commands_end_if_the_emulator_cannot_start(code, shell, tmp_path):
+    if shutil.which(shell) is None:
+        pytest.skip(f"there is no {shell}")
+    (tmp_path / "my_bot.py").write_text("print('it runs all the same')")
+    (tmp_path / "emulator.env").write_text("ready\n")  # of an earlier run
+    programs = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
+    hosted = {"CONNECTYCUBE_API_URL": "https://api.connectycube.com"}
+    done = subprocess.run(
+        [shell, "-c", code],
+        cwd=tmp_path,
+        env={"PATH": programs, "PYTHONPATH": str(ROOT), "HOME": str(tmp_path), **hosted},
+        capture_output=True,
+        text=True,
+        timeout=30,
+    )
+    assert done.stdout == ""
+    assert "CONNECTYCUBE_API_URL names the hosted service" in done.stderr
+    assert done.returncode != 0
 
 
 def test_both_pages_about_the_emulator_show_its_command():

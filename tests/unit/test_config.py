@@ -30,6 +30,7 @@ def test_the_time_outs_are_those_of_the_table():
         "login": 30,
         "iq": 10,
         "join": 10,
+        "event": 30,
         "acknowledgement": 30,
         "send": 10,
         "rest_connect": 5,

@@ -176,9 +176,7 @@ class Core:
     def open_session(self) -> Session:
         """The session, for what is sent now or once the link is there; NotConnectedError unless open."""
         if not self.is_open:
-            raise NotConnectedError(
-                f"the chat connection is {self.state.value}: call chat.login() first"
-            )
+            raise self.not_connected_error()
         return self.session
 
     @property
@@ -187,6 +185,13 @@ class Core:
         if not self.is_ready:
             raise NotConnectedError(f"the chat connection is {self.state.value}, not ready")
         return self.session
+
+    def not_connected_error(self) -> NotConnectedError:
+        """Return the error of a call that needs a connection, while there is none."""
+        why = ", as nobody has logged in yet" if self.state is ChatState.IDLE else ""
+        return NotConnectedError(
+            f"the chat connection is {self.state.value}{why}: call chat.login() first"
+        )
 
     # --- commands ---
 

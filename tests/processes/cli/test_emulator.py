@@ -201,19 +201,26 @@ def test_wrong_arguments_are_one_clear_error(arguments, code, said):
 
 
 @pytest.mark.parametrize("missing", ["aiohttp", "trustme"])
-def test_missing_extra_is_named(missing, tmp_path):
+@pytest.mark.parametrize("command", ["emulator", "demo", None])
+def test_missing_extra_is_named(missing, command, tmp_path):
     (tmp_path / f"{missing}.py").write_text(f"raise ModuleNotFoundError('gone', name={missing!r})")
+    words = f"{missing} is missing: pip install 'connectycube[emulator]'\n"
+    if command is None:
+        arguments = [sys.executable, "-c", "from connectycube.emulator import Emulator"]
+    else:
+        arguments, words = [*COMMAND, command], f"connectycube {command}: {words}"
     done = subprocess.run(
-        [*COMMAND, "emulator"],
+        arguments,
         capture_output=True,
         text=True,
         timeout=30,
         env={**os.environ, "PYTHONPATH": str(tmp_path)},
     )
-    assert done.returncode == 1
-    assert done.stderr == (
-        f"connectycube emulator: {missing} is missing: pip install 'connectycube[emulator]'\n"
-    )
+    assert (done.returncode, done.stdout) == (1, "")
+    if command is None:
+        assert done.stderr.endswith(f"\nModuleNotFoundError: {words}")
+    else:
+        assert done.stderr == words
 
 
 def test_version_and_help_load_no_command(capsys):

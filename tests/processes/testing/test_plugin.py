@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import textwrap
 from configparser import ConfigParser
 
 import pytest
@@ -90,6 +91,23 @@ def test_users_chat_and_each_test_begins_clean_on_the_same_server(suite):
         """
     )
     done.assert_outcomes(passed=3)
+
+
+def test_a_user_of_a_test_is_a_user_for_every_call(suite):
+    done = suite(
+        """
+        def test_calls_take_users(cube_user):
+            alice, bob = cube_user("alice"), cube_user("bob", full_name="Bob")
+            assert (bob.full_name, bob.login) == ("Bob", "bob")
+            dialog = alice.cube.dialogs.create_private(bob)
+            alice.cube.dialogs.create_group("Hikers", [bob])
+            alice.cube.messages.create(bob, "over REST")
+            alice.cube.chat.login(alice, alice.password)
+            assert alice.cube.chat.send_private(bob, "hello").result(5).dialog.peer_id == bob.id
+            alice.cube.chat.privacy.block(bob)
+        """
+    )
+    done.assert_outcomes(passed=1)
 
 
 def test_what_a_test_leaves_open_ends_with_it(suite):
@@ -178,3 +196,202 @@ def test_processes_of_xdist_have_a_server_each(suite):
 def test_a_user_of_a_test_shows_no_password():
     user = CubeUser(login="alice", password="a secret", id=1, cube=None)
     assert "a secret" not in repr(user)
+
+
+# --- errors of callbacks ---
+
+PAIR = """
+import pytest
+from connectycube import ConnectyCube
+
+@pytest.fixture
+def alice(cube_user):
+    user = cube_user("alice")
+    user.cube.chat.login()
+    return user
+
+@pytest.fixture
+def bob(cube_user):
+    user = cube_user("bob")
+    user.cube.chat.login()
+    return user
+
+def check(chat, message):
+    expected = {"body": "helo"}
+    assert {"body": message.body} == expected
+
+def send(sender, recipient):
+    return sender.cube.chat.send_private(recipient, "hello")
+"""
+
+
+@pytest.fixture
+def talk(suite):
+    """``talk(code, *options)``: the outcome of tests that have ``alice``, ``bob``, ``check``, ``send``."""
+    return lambda code, *options: suite(PAIR + textwrap.dedent(code), *options)
+
+
+def test_a_receiver_that_raises_fails_its_test_with_its_traceback(talk):
+    done = talk(
+        """
+        def test_it(alice, bob):
+            bob.cube.chat.message_received.connect(check)
+            send(alice, bob)
+
+        def test_the_next_is_not_to_blame(alice, bob):
+            send(alice, bob).result(5)
+        """
+    )
+    done.assert_outcomes(failed=1, passed=1)
+    done.stdout.fnmatch_lines(
+        [
+            "*_ test_it _*",
+            "receiver *.check of message_received raised AssertionError: *",
+            ">*assert {?body?: message.body} == expected",
+            "E*Differing items:",
+            "E*{?body?: ?hello?} != {?body?: ?helo?}",
+            "*.py:*: AssertionError",
+            "FAILED *::test_it*",
+        ]
+    )
+    assert "in _call" not in done.stdout.str().partition("Captured log call")[0]
+
+
+def test_a_client_that_the_test_made_and_left_open_counts_too(talk):
+    done = talk(
+        """
+        def test_it(alice, cube_emulator, cube_config):
+            bot_id = cube_emulator.add_user("bot", "a password")
+            cube = ConnectyCube(config=cube_config)
+            cube.chat.message_received.connect(check)
+            cube.chat.login(bot_id, "a password")
+            send(alice, bot_id)
+        """
+    )
+    done.assert_outcomes(failed=1)
+    done.stdout.fnmatch_lines(["receiver *.check of message_received raised AssertionError: *"])
+
+
+@pytest.mark.parametrize("before", ["", "handle.result(5)"])
+def test_a_done_callback_that_raises_fails_its_test(talk, before):
+    done = talk(
+        f"""
+        def fail(handle):
+            raise RuntimeError("of the done-callback")
+
+        def test_it(alice, bob):
+            handle = send(alice, bob)
+            {before}
+            handle.add_done_callback(fail)
+        """
+    )
+    done.assert_outcomes(failed=1)
+    words = "done-callback *.fail of message * raised RuntimeError: of the done-callback"
+    done.stdout.fnmatch_lines([words])
+
+
+def test_every_error_of_a_test_is_shown(talk):
+    done = talk(
+        """
+        def test_it(alice, bob):
+            for number in range(2):
+                bob.cube.chat.message_received.connect(lambda chat, message, n=number: [][n])
+            bob.cube.chat.message_received.connect(lambda *_: pytest.fail("in these words"))
+            send(alice, bob)
+        """
+    )
+    done.assert_outcomes(failed=1)
+    done.stdout.fnmatch_lines(
+        [
+            "receiver *lambda* raised IndexError: *",
+            "receiver *lambda* raised IndexError: *",
+            "receiver *lambda* raised Failed: in these words",
+        ]
+    )
+
+
+def test_a_test_that_fails_by_itself_shows_the_error_of_the_callback_too(talk):
+    done = talk(
+        """
+        def test_it(alice, bob):
+            bob.cube.chat.message_received.connect(check)
+            send(alice, bob).result(5)
+            assert not "an answer"
+        """
+    )
+    done.assert_outcomes(failed=1)
+    done.stdout.fnmatch_lines(
+        [
+            "E*assert not 'an answer'",
+            "* Captured callbacks call *",
+            "receiver *.check of message_received raised AssertionError: *",
+            "FAILED *::test_it*",
+        ]
+    )
+
+
+@pytest.mark.parametrize("mark", ["@pytest.mark.cube_allow_callback_errors", "pytestmark"])
+def test_a_marker_lets_a_test_pass_whose_callback_raises(talk, mark):
+    if mark == "pytestmark":
+        mark = "pytestmark = pytest.mark.cube_allow_callback_errors"
+    done = talk(
+        f"""
+        {mark}
+        def test_it(alice, bob):
+            bob.cube.chat.message_received.connect(check)
+            with bob.cube.chat.events(bob.cube.chat.callback_failed, 5) as failures:
+                send(alice, bob)
+                assert isinstance(failures.next().error, AssertionError)
+        """,
+        "--strict-markers",
+    )
+    done.assert_outcomes(passed=1)
+
+
+def test_a_receiver_whose_connection_the_end_of_its_test_ends_is_no_error(talk):
+    done = talk(
+        """
+        def test_it(alice, bob):
+            chat = bob.cube.chat
+            chat.message_received.connect(lambda chat, _: chat.wait_for(chat.typing_started, 60))
+            send(alice, bob).result(5)
+        """
+    )
+    done.assert_outcomes(passed=1)
+
+
+def test_a_client_that_a_test_left_open_fails_no_later_test(talk):
+    done = talk(
+        """
+        import threading
+
+        left = []
+
+        @pytest.mark.cube_allow_callback_errors
+        def test_leaves_it_open(alice, cube_emulator, cube_config):
+            bot_id = cube_emulator.add_user("bot", "a password")
+            left.append(ConnectyCube(config=cube_config))
+            left[0].chat.state_changed.connect(lambda chat, change: 1 / 0)
+            left[0].chat.login(bot_id, "a password")
+
+        def test_the_next(alice, bob):
+            assert left[0].chat.state.name == "CLOSED"
+            send(alice, bob).result(5)
+        """
+    )
+    done.assert_outcomes(passed=2)
+
+
+def test_in_processes_of_xdist_a_callback_fails_its_test_too(talk):
+    done = talk(
+        """
+        @pytest.mark.parametrize("number", range(4))
+        def test_it(alice, bob, number):
+            if number == 2:
+                bob.cube.chat.message_received.connect(check)
+            send(alice, bob)
+        """,
+        *("-p", "xdist", "-n", "2"),
+    )
+    done.assert_outcomes(failed=1, passed=3)
+    done.stdout.fnmatch_lines(["receiver *.check of message_received raised AssertionError: *"])

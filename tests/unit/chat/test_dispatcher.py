@@ -6,12 +6,14 @@ import threading
 import weakref
 from collections import defaultdict, deque
 from concurrent.futures import ThreadPoolExecutor
+from types import SimpleNamespace
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from connectycube._deadline import Deadline
+from connectycube.chat import dispatcher as dispatcher_module
 from connectycube.chat.dispatcher import Dispatcher, Task
 from connectycube.config import Limits
 from tests.support.waiting import TIMEOUT, Gate, wait_until
@@ -622,6 +624,33 @@ def test_the_slowest_receiver_is_the_one_that_has_run_the_longest(dispatchers):
     wait_until_idle(dispatcher)
     assert dispatcher.slowest_receiver() is None
     assert dispatcher.receivers == {}
+
+
+def test_the_slowest_of_late_took_most_since_the_queue_was_empty(dispatchers, monkeypatch):
+    now = 0.0
+    monkeypatch.setattr(dispatcher_module, "time", SimpleNamespace(monotonic=lambda: now))
+    dispatcher = dispatchers()
+    seen = []
+
+    def take(name, seconds):
+        def run():
+            nonlocal now
+            dispatcher.note_receiver(name)
+            now += seconds
+            dispatcher.note_receiver(None)
+            seen.append(dispatcher.slowest_of_late())
+
+        return run
+
+    assert dispatcher.slowest_of_late() is None
+    hold = threading.Event()
+    assert dispatcher.put(Task(hold.wait))
+    for name, seconds in (("quick", 1.0), ("slow", 2.0), ("quick", 0.5), ("quick", 1.0)):
+        assert dispatcher.put(Task(take(name, seconds)))
+    hold.set()
+    wait_until_idle(dispatcher)
+    assert seen == ["quick", "slow", "slow", "quick"]
+    assert dispatcher.slowest_of_late() is None, "the queue is empty"
 
 
 def test_a_worker_that_goes_to_its_next_receiver_is_timed_anew(dispatchers):

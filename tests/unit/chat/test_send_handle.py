@@ -17,7 +17,7 @@ from connectycube.errors import (
     ForkedError,
     OutcomeUnknownError,
 )
-from connectycube.models import Message
+from connectycube.models import CallbackFailure, Message
 from tests.support.waiting import TIMEOUT
 
 MESSAGE = Message(id="m1", body="secret words")
@@ -131,6 +131,15 @@ def test_a_huge_time_out_can_be_waited_for(handle):
         assert waiting.result(TIMEOUT) is handle.message
 
 
+@pytest.mark.parametrize("callback", [lambda: None, lambda handle, error: None])
+def test_a_callback_that_cannot_take_the_handle_is_refused(handle, callback):
+    with pytest.raises(ArgumentTypeError, match=r"cannot be called as callback\(handle\)"):
+        handle.add_done_callback(callback)
+    settle(handle)
+    with pytest.raises(ArgumentTypeError, match=r"cannot be called as callback\(handle\)"):
+        handle.add_done_callback(callback)
+
+
 def test_callbacks_added_before_are_handed_over_once_in_their_order(handle):
     called = []
     for number in range(5):
@@ -188,6 +197,40 @@ def test_a_callback_that_raises_is_logged_and_the_others_run(handle, caplog):
     ] * 2
     assert all(record.levelno == logging.ERROR for record in caplog.records)
     assert "of the callback" in caplog.text
+
+
+def test_a_callback_that_raises_is_reported_where_it_was_called():
+    failures = []
+
+    def report(failure):
+        failures.append((threading.current_thread(), failure))
+
+    def fail(handle):
+        raise error
+
+    handle = SendHandle(MESSAGE.id, MESSAGE, TIMEOUT, nullcontext, report)
+    error = ValueError("of the callback")
+    handle.add_done_callback(fail)
+    settle(handle)
+    handle.add_done_callback(fail)
+    expected = CallbackFailure(
+        receiver=f"{__name__}.{fail.__qualname__}",
+        signal="add_done_callback",
+        event=handle,
+        error=error,
+    )
+    assert failures == [(threading.current_thread(), expected)] * 2
+
+
+@pytest.mark.parametrize("kind", [SystemExit, KeyboardInterrupt])
+def test_a_callback_cannot_end_a_worker_but_the_thread_that_added_it(handle, kind):
+    def end(handle):
+        raise kind
+
+    handle.add_done_callback(end)
+    settle(handle)
+    with pytest.raises(kind):
+        handle.add_done_callback(end)
 
 
 async def coroutine_function(handle):

@@ -25,14 +25,12 @@ class Chat:
         self.slow = TIMEOUT
 
     def call(self, signal=None, event=EVENT):
-        call_receivers(
-            self,
-            signal or self.typing_started,
-            event,
-            self.callback_failed,
-            self.dispatcher,
-            self.slow,
-        )
+        signal = signal or self.typing_started
+        report = None if signal is self.callback_failed else self.report
+        call_receivers(self, signal, event, report, self.dispatcher, self.slow)
+
+    def report(self, failure):
+        call_receivers(self, self.callback_failed, failure, None, self.dispatcher, self.slow)
 
     def call_on_worker(self):
         """Queue the call and return an event that comes when the worker does its next task."""

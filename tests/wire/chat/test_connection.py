@@ -619,6 +619,25 @@ def test_blocking_calls_in_a_callback_return_although_the_queue_is_full(emulator
     assert len(outcomes) == 30
 
 
+def test_a_done_callback_that_raises_is_reported_to_callback_failed(alice, bob):
+    def fail(handle):
+        raise error
+
+    error = ValueError("of the done-callback")
+    with logged_in(alice, bob):
+        handle = bob.chat.send_private(alice.id, "hello")
+        handle.add_done_callback(fail)
+        handle.result(TIMEOUT)
+        failure = bob.events.wait_for("callback_failed")[0]
+        assert (failure.error, failure.event, failure.signal) == (
+            error,
+            handle,
+            "add_done_callback",
+        )
+        handle.add_done_callback(fail)  # at once, in this thread
+        assert len(bob.events.of("callback_failed")) == 2
+
+
 # --- a lost link --------------------------------------------------------------------------------
 
 

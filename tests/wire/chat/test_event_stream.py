@@ -19,6 +19,7 @@ from connectycube import (
     NotConnectedError,
     ReconnectPolicy,
     Signal,
+    Timeouts,
 )
 from connectycube.chat.event_stream import EventStream, Streams
 from connectycube.chat.protocol.decoding import Delivery
@@ -249,7 +250,6 @@ def test_a_wait_that_nothing_ends_times_out_and_names_the_signal(alice):
         (("message_received", 1), ArgumentTypeError, "signal"),
         ((None, 1), ArgumentTypeError, "signal"),
         ((Signal("message_received", ""), 1), ArgumentTypeError, "signal"),
-        (("ok", None), ArgumentTypeError, "timeout"),
         (("ok", "1"), ArgumentTypeError, "timeout"),
         (("ok", True), ArgumentTypeError, "timeout"),
         (("ok", -1), ArgumentValueError, "timeout"),
@@ -279,6 +279,7 @@ async def later(message):
 )
 def test_wrong_arguments_of_next_are_named(alice, arguments, name):
     with (
+        logged_in(alice),
         alice.chat.events(alice.chat.message_received, 1) as events,
         pytest.raises(ArgumentTypeError, match=name),
     ):
@@ -536,7 +537,61 @@ def test_closing_ends_iterating_also_from_another_thread(alice):
             events.next()
 
 
-def test_events_may_be_waited_for_before_login(alice, bob):
+LOGIN_FIRST = r"nobody has logged in .*call chat\.login\(\) first"
+
+
+def test_a_wait_for_an_event_without_a_login_raises_at_once(alice):
+    chat = alice.chat
+    with pytest.raises(NotConnectedError, match=LOGIN_FIRST):
+        chat.wait_for(chat.message_received, TIMEOUT)
+    with chat.events(chat.message_received) as events:
+        with pytest.raises(NotConnectedError, match=LOGIN_FIRST):
+            events.next()
+        with pytest.raises(NotConnectedError, match=LOGIN_FIRST):
+            list(events)
+    assert driver_of(chat)._router.streams._open == ()
+
+
+def test_a_wait_for_an_event_after_logout_raises_at_once(alice):
+    chat = alice.chat
+    with logged_in(alice):
+        pass
+    with pytest.raises(NotConnectedError, match=r"closed: call chat\.login\(\) first"):
+        chat.wait_for(chat.message_received, TIMEOUT)
+    with (
+        chat.events(chat.message_received) as events,
+        pytest.raises(NotConnectedError, match="first"),
+    ):
+        list(events)
+
+
+def test_a_wait_for_an_event_after_a_final_failure_raises_its_reason(emulator):
+    eve = Person.new(emulator, reconnect=ReconnectPolicy(max_attempts=0))
+    with logged_in(eve):
+        emulator.cut(eve.id)
+        eve.wait_for_state(S.CLOSED)
+        with pytest.raises(ConnectionLostError):
+            eve.chat.wait_for(eve.chat.message_received, TIMEOUT)
+
+
+def test_without_a_time_out_an_event_is_waited_for_as_configured(emulator):
+    eve = Person.new(emulator, timeouts=Timeouts(event=0.01))
+    chat = eve.chat
+    with logged_in(eve):
+        with pytest.raises(ChatTimeoutError, match="message_received"):
+            chat.wait_for(chat.message_received)
+        assert list(chat.events(chat.message_received)) == []
+
+
+def test_the_error_of_a_callback_can_be_waited_for(alice, bob):
+    bob.chat.message_received.connect(lambda chat, message: 1 / 0)
+    with logged_in(alice, bob), bob.chat.events(bob.chat.callback_failed, TIMEOUT) as failures:
+        handle = alice.chat.send_private(bob.id, "hello")
+        assert isinstance(failures.next().error, ZeroDivisionError)
+        handle.result(TIMEOUT)
+
+
+def test_events_from_before_the_end_of_login_are_in_a_stream_made_before(alice):
     events = alice.chat.events(alice.chat.state_changed, TIMEOUT)
     with logged_in(alice):
         assert [next(events).state for _ in range(3)] == [S.CONNECTING, S.AUTHENTICATED, S.READY]

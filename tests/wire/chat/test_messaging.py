@@ -13,6 +13,7 @@ import pytest
 
 from connectycube import (
     Attachment,
+    Dialog,
     DialogRef,
     DialogType,
     Message,
@@ -474,6 +475,16 @@ def test_a_system_message_to_nobody_fails_by_its_own_signal(people):
         ),
         (lambda chat: chat.delete_message(DialogRef.room("d"), 5), "message must be a Message"),
         (lambda chat: chat.delete_message(DialogRef.room("d"), Message()), "must have an id"),
+        (lambda chat: chat.send_private("5", "b"), r"user_id must be an int.*: use int\('5'\)$"),
+        (lambda chat: chat.send_private("bob", "b"), "user_id must be an int, .*, not str$"),
+        (lambda chat: chat.send_private(None, "b"), "a user's id, or a User, not NoneType"),
+        (lambda chat: chat.send_private(True, "b"), "user_id must be an int, .*, not bool"),
+        (
+            lambda chat: chat.send_private(DialogRef.private(5), "b"),
+            r"use send_message\(dialog, …\)",
+        ),
+        (lambda chat: chat.send_private(Dialog(id="d"), "b"), r"use send_message\(dialog, …\)"),
+        (lambda chat: chat.login("5", "password"), r"user_id must be an int.*: use int\('5'\)$"),
         (lambda chat: chat.send_system_message("5", {}), "user_id must be an int"),
         (lambda chat: chat.send_system_message(5, []), "custom must be a mapping"),
         (

@@ -92,7 +92,9 @@ def test_a_signal_ends_the_wait_in_every_state(state, person, proxy, stack, cert
 
 
 def test_in_a_process_that_never_logged_in_there_is_nothing_to_wait_for(alice):
-    with pytest.raises(NotConnectedError, match="nobody has logged in"):
+    with pytest.raises(
+        NotConnectedError, match=r"nobody has logged in .*: call chat\.login\(\) first"
+    ):
         alice.chat.wait(signals=(ONE,))
 
 
@@ -137,6 +139,30 @@ def test_the_second_signal_ends_it_at_once(person, proxy, caplog):
     assert "abandoned: 1 unacknowledged message" in caplog.text
     assert driver_of(alice.chat).is_over, "the exit of the interpreter does not wait for it again"
     wait_until(lambda: not [t for t in threading.enumerate() if t.name.endswith("-logout")])
+
+
+def test_after_the_second_signal_nothing_waits_for_a_receiver(alice, bob, stack):
+    stuck = stack.enter_context(Gate())
+    alice.chat.message_received.connect(stuck)
+    alice.login()
+    bob.login()
+    bob.chat.send_private(alice.id, "hello")
+    stuck.wait_until_entered()
+    before = [signal.getsignal(ONE), signal.getsignal(TWO)]
+
+    def send_both():
+        send(ONE, before)
+        wait_until(lambda: alice.chat.state is S.CLOSED)
+        send(TWO, before)
+
+    with meanwhile(send_both):
+        alice.chat.wait(signals=(ONE, TWO))
+    with ThreadPoolExecutor(1) as pool:
+        # Their time-out is longer than ours, and the receiver does not return before they have.
+        for end in (alice.chat.logout, alice.chat.destroy):
+            abandoned = pool.submit(end, timeout=TIMEOUT * 6).result(TIMEOUT)
+            assert abandoned.running == 1
+    stuck.open()
 
 
 def test_a_login_after_a_hurried_end_works_and_is_not_over_for_the_exit(person):
