@@ -75,8 +75,8 @@ class Settings:
         default=None, repr=False
     )
     """The custom identity provider: takes the token sent as login; returns fields with ``uid``, or None."""
-    offline_messages: bool = field(default=False, validator=_bool)
-    """Keep the messages to a user who is offline, and deliver them later with a delay element."""
+    offline_messages: bool = field(default=True, validator=_bool)
+    """Keep private messages to a user who is offline; deliver them later with a delay stamp (XEP-0203)."""
     join_required: bool = field(default=False, validator=_bool)
     """Let only users that have joined a room write and receive in it, as the service once did."""
     room_echo: bool = field(default=True, validator=_bool)

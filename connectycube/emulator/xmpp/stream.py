@@ -319,7 +319,11 @@ class Stream:
             return
         seconds = int(self._hub.settings.resume_seconds)
         resumable = element.get("resume") in ("true", "1") and seconds > 0
-        session.management = StreamManagement(secrets.token_urlsafe(18), resumable=resumable)
+        session.management = StreamManagement(
+            secrets.token_urlsafe(18),
+            resumable=resumable,
+            on_acknowledged=self._hub.deliveries.acknowledged,
+        )
         attributes = {}
         if resumable:
             attributes = {"id": session.management.id, "resume": "true", "max": str(seconds)}

@@ -801,50 +801,6 @@ class TestStreamManagement:
                 assert emulator.sessions(users[1]) == []
 
 
-class TestOffline:
-    def test_history_is_all_there_is_by_default(self, emulator, connect, alice, bob):
-        sender = connect().log_in(alice)
-        sender.send(chat(bob))
-        sender.sync()
-        assert connect().log_in(bob).sync() == []
-        assert len(emulator.messages(emulator.private_dialog(alice, bob))) == 1
-
-    def test_with_the_switch_messages_come_later_with_a_delay(self):
-        with Emulator(offline_messages=True) as emulator:
-            alice, bob = (emulator.add_user(name, "secret") for name in ("alice", "bob"))
-            with Client(emulator) as sender, Client(emulator) as first, Client(emulator) as second:
-                sender.log_in(alice)
-                sender.send(chat(bob, "one") + chat(bob, "two \r &lt;"))
-                sender.sync()
-                first.authenticated(bob).bind()
-                first.send("<presence/>")
-                for body in ("one", "two \r <"):
-                    message = first.message()
-                    assert message.findtext(BODY) == body.replace("\r", "\n")
-                    delay = message.find("{urn:xmpp:delay}delay")
-                    assert delay is not None
-                    assert delay.get("from") == "localhost"
-                    assert re.fullmatch(
-                        r"\d{4}-\d\d-\d\dT[\d:]{8}\.\d{3}Z", delay.get("stamp") or ""
-                    )
-                assert second.log_in(bob).sync()[:1] != []
-                assert all(element.tag != f"{CLIENT}message" for element in second.sync())
-
-    def test_unacknowledged_messages_of_an_ended_session_are_kept_too(self):
-        with Emulator(offline_messages=True) as emulator:
-            alice, bob = (emulator.add_user(name, "secret") for name in ("alice", "bob"))
-            with Client(emulator) as sender, Client(emulator) as first, Client(emulator) as second:
-                sender.log_in(alice)
-                first.log_in(bob)
-                first.enable()
-                emulator.cut(bob)
-                sender.send(chat(bob, "between"))
-                sender.sync()
-                emulator.forget_sessions(bob)
-                second.log_in(bob)
-                assert second.message().findtext(BODY) == "between"
-
-
 class TestLinks:
     def test_cut_is_a_reset_of_the_users_links_alone(self, emulator, connect, alice, bob):
         cut, other = connect().log_in(alice), connect().log_in(bob)
