@@ -77,6 +77,10 @@ class Settings:
     """The custom identity provider: takes the token sent as login; returns fields with ``uid``, or None."""
     offline_messages: bool = field(default=True, validator=_bool)
     """Keep private messages to a user who is offline; deliver them later with a delay stamp (XEP-0203)."""
+    edits_change_history: bool = field(default=True, validator=_bool)
+    """Change the history by an edit over the chat (XEP-0308) of the sender's own message."""
+    deletions_change_history: bool = field(default=True, validator=_bool)
+    """Delete the sender's own message from the history by a deletion over the chat."""
     join_required: bool = field(default=False, validator=_bool)
     """Let only users that have joined a room write and receive in it, as the service once did."""
     room_echo: bool = field(default=True, validator=_bool)

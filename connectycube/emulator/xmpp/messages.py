@@ -46,7 +46,10 @@ def _handle(hub: Hub, session: Session, stanza: Element) -> None:
         raise StanzaError("service-unavailable", "Group chat goes to a room, this is a user")
     if kind == "chat":
         processed = process(
-            hub, session, stanza, lambda: _private_dialog(hub, session.user_id, recipient)
+            hub,
+            session,
+            stanza,
+            lambda create: _private_dialog(hub, session.user_id, recipient, create),
         )
         if processed is None:
             return
@@ -56,9 +59,11 @@ def _handle(hub: Hub, session: Session, stanza: Element) -> None:
         _copy_to_own(hub, session, stanza)
 
 
-def _private_dialog(hub: Hub, sender: int, recipient: int) -> Row | None:
+def _private_dialog(hub: Hub, sender: int, recipient: int, create: bool) -> Row | None:
     if sender == recipient:
         return None
+    if not create:
+        return hub.conversations.store.private_dialog(sender, recipient)
     try:
         return hub.conversations.private_dialog(sender, recipient)
     except ApiError as refusal:
