@@ -76,6 +76,12 @@ class StreamManagement:
         while len(self._unacknowledged) > pending:
             self._on_acknowledged(self._unacknowledged.popleft())
 
+    def is_behind(self, handled: int) -> bool:
+        """Whether a count is lower than one that was acknowledged before, so that stanzas are missing."""
+        lowest = self._sent - len(self._unacknowledged) - self._forgotten
+        # Counts wrap: of two counts the lower one is less than half of the circle behind the other.
+        return 0 < (lowest - handled) % _WRAP < _WRAP // 2
+
     def forget_oldest(self) -> None:
         """Forget the oldest stanza that is not acknowledged: it is not replayed."""
         self._on_acknowledged(self._unacknowledged.popleft())

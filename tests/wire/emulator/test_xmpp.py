@@ -757,6 +757,31 @@ class TestStreamManagement:
             "handled-count-too-high",
         ]
 
+    @pytest.mark.parametrize("silent", [True, False], ids=["link lost", "link open"])
+    def test_h_below_what_was_acknowledged_lets_the_client_go_on_anew(
+        self, emulator, connect, alice, bob, silent
+    ):
+        sender, old = connect().log_in(alice), connect().log_in(bob, "phone")
+        previous = old.enable()
+        sender.send(chat(bob, "acknowledged"))
+        old.message()
+        old.send("<a xmlns='urn:xmpp:sm:3' h='1'/>")
+        old.sync()  # its answer is not acknowledged
+        old.send(chat(alice))
+        old.sync()
+        if silent:
+            emulator.cut(bob)
+        sender.send(chat(bob, "kept", id="bb" * 12))
+        sender.sync()
+        client, answer = self.resume(connect, bob, previous, 0)
+        assert (answer.tag, answer[0].tag) == (f"{SM}failed", f"{STANZAS}item-not-found")
+        assert answer.get("h") == "3"  # two requests and a message
+        assert [one["resource"] for one in emulator.sessions(bob)] == []
+        client.bind("phone")
+        client.enable()
+        client.send("<presence/>")
+        assert client.message().findtext(BODY) == "kept"
+
     @pytest.mark.parametrize("h", ["", "x", "-1", "4294967296", "٣", "9" * 5000])
     def test_malformed_h_is_refused(self, emulator, connect, alice, h):
         client = connect().log_in(alice)
