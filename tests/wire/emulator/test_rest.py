@@ -433,6 +433,13 @@ class TestBadRequests:
         )
         assert answer.json()["session"]["user_id"] == alice
 
+    def test_a_get_is_answered_by_the_parameters_of_its_body(self, rest, alice, bob):
+        app = rest()
+        found = app("GET", "users", data={"per_page": "1"}).json()
+        assert (found["per_page"], len(found["items"])) == (1, 1)
+        assert app("GET", "users/by_login", data="login=bob").json()["user"]["id"] == bob
+        assert app("GET", "users/v2", json={"id": {"in": [alice]}}).json()["total_entries"] == 1
+
     def test_unknown_endpoint_is_501_and_named(self, emulator):
         answer = requests.get(f"{emulator.api_url}/meetings.json", timeout=5)
         assert answer.status_code == 501
