@@ -408,7 +408,7 @@ class Emulator:
         dialog already, no other is made.
 
         Args:
-            kind: "private", "group", "public" or "broadcast".
+            kind: "private", "group", "public", "broadcast" or "meeting".
             owner_id: The owner's user id.
             occupants_ids: The user ids of the other occupants.
             admins_ids: The user ids of the admins, at most five; they become occupants, too.

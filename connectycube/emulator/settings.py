@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from attrs import Attribute, field, frozen
@@ -10,7 +10,7 @@ from attrs import Attribute, field, frozen
 from connectycube._checks import check_bool, check_int, check_number, check_one_of, check_str
 from connectycube.errors import ArgumentTypeError, ArgumentValueError
 
-from .domain.identities import SocialIdentity
+from .domain.identities import IdentityProvider, SocialIdentity
 
 __all__ = ["Settings"]
 
@@ -63,6 +63,8 @@ class Settings:
     # Behaviour that differs between applications or releases of the service.
     require_signature: bool = field(default=False, validator=_bool)
     """Refuse session requests that are not signed, as the service did before SDK 3.0."""
+    timestamp_seconds: float = field(default=300.0, validator=_seconds)
+    """How far the timestamp of a signed session request may be from the emulator's time."""
     create_users_on_login: bool = field(default=True, validator=_bool)
     """Create the user when a session request has an unknown login (the default of applications)."""
     dialog_extensions: Sequence[str] | None = field(default=None, validator=_three_names)
@@ -71,9 +73,7 @@ class Settings:
     """Answer GET /users, which newer applications of the service forbid."""
     social_identity: SocialIdentity | None = field(default=None, repr=False)
     """Takes the provider and keys of a social log-in; returns the fields of the user, or None to refuse."""
-    identity_provider: Callable[[str], Mapping[str, Any] | None] | None = field(
-        default=None, repr=False
-    )
+    identity_provider: IdentityProvider | None = field(default=None, repr=False)
     """The custom identity provider: takes the token sent as login; returns fields with ``uid``, or None."""
     offline_messages: bool = field(default=True, validator=_bool)
     """Keep private messages to a user who is offline; deliver them later with a delay stamp (XEP-0203)."""

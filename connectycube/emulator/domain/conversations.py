@@ -14,12 +14,14 @@ from ..settings import Settings
 from .api_error import ApiError
 from .conversation_json import VIEWED, ConversationJson
 from .identifiers import ObjectIds, is_object_id
-from .roles import BROADCAST, GROUP, PRIVATE, PUBLIC, Action, Role, require
+from .roles import BROADCAST, GROUP, LEAVABLE, MEETING, PRIVATE, PUBLIC, Action, Role, require
 from .times import Clock
 
 __all__ = [
     "BROADCAST",
     "GROUP",
+    "LEAVABLE",
+    "MEETING",
     "PRIVATE",
     "PUBLIC",
     "BackdatedMessage",

@@ -11,7 +11,7 @@ from typing import Any
 
 from ..db.store import Row
 from .api_error import ApiError
-from .conversations import GROUP, PRIVATE, PUBLIC, ChatDelivery, Conversations
+from .conversations import LEAVABLE, PRIVATE, ChatDelivery, Conversations
 from .roles import Action, Role, may, require
 
 __all__ = [
@@ -57,7 +57,7 @@ def delete_dialog(
         conversations.store.delete_dialog(dialog_id)
         return
     conversations.dialog_for(user_id, dialog_id)
-    if dialog["type"] in (GROUP, PUBLIC):
+    if dialog["type"] in LEAVABLE:
         conversations.store.update_dialog(dialog_id, remove=[user_id])
     else:
         conversations.store.remove_messages(user_id, dialog_id)
