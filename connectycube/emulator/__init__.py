@@ -12,14 +12,18 @@ from .control.faults import Fault, Faults
 from .control.loader import LoadReport
 from .coverage import Entry, coverage, coverage_text
 from .emulator import Emulator
+from .settings import SWITCHES
+from .switches import Switch
 
 __all__ = [
+    "SWITCHES",
     "Emulator",
     "EmulatorClock",
     "Entry",
     "Fault",
     "Faults",
     "LoadReport",
+    "Switch",
     "coverage",
     "coverage_text",
 ]

@@ -65,9 +65,13 @@ class Accounts:
         self._clock = clock
         self._on_user_deleted: list[Callable[[int], None]] = []
         self.reset_emails: list[str] = []
-        self.list_users_v1 = settings.list_users_v1
 
     # --- users ----------------------------------------------------------------------------------
+
+    @property
+    def list_users_v1(self) -> bool:
+        """Whether GET /users is answered."""
+        return self._settings.list_users_v1
 
     def sign_up(self, fields: Mapping[str, Any]) -> Row:
         """Create a user from a login or an email, a password and optional fields; return it."""
