@@ -22,9 +22,9 @@ from connectycube import ChatState, Config, Limits, ReconnectPolicy, Timeouts, c
 from connectycube._backoff import Backoff
 from connectycube.chat.protocol.states import READY_STATES, TRANSITIONS
 from connectycube.emulator import coverage
-from connectycube.emulator import settings as emulator_settings
 from connectycube.emulator.api.routing import ROUTES
 from connectycube.emulator.control.faults import FAULTS
+from connectycube.emulator.remote.verbs import VERBS
 from connectycube.emulator.settings import Settings
 from connectycube.rest._query import OPERATORS
 from connectycube.rest.dialogs import DIALOGS
@@ -190,17 +190,29 @@ def covered() -> str:
 
 def switches() -> str:
     """Write what can be set on an emulator."""
-    return _fields(Settings, emulator_settings, "default", _SWITCHES)
+    rows = [
+        (
+            f"`{entry.name}`",
+            _default(entry),
+            entry.metadata.get("meaning") or _APPLICATION[entry.name],
+        )
+        for entry in attrs.fields(Settings)
+    ]
+    return _table(("field", "default", "meaning"), rows)
 
 
-_SWITCHES = {
+_APPLICATION = {
     "app_id": "The application's id.",
     "auth_key": "The application's authorization key.",
     "auth_secret": "Signatures of session requests are verified with it.",
     "domain": "The XMPP domain; rooms are at `muc.` in front of it.",
-    "stanza_bytes": "The largest stanza taken from a client.",
-    "stanza_depth": "The deepest nesting taken from a client.",
 }
+
+
+def verbs() -> str:
+    """Write every verb of the control API."""
+    rows = [(f"`{verb.method} {verb.path}`", verb.meaning) for verb in VERBS]
+    return _table(("request", "what it does"), rows)
 
 
 def faults() -> str:
@@ -237,7 +249,7 @@ def rooms() -> str:
 
 _NESTED = {
     "chat": ("protocol",),
-    "emulator": ("domain", "db", "storage", "api", "xmpp", "net", "control"),
+    "emulator": ("domain", "db", "storage", "api", "xmpp", "net", "control", "remote"),
 }
 """The folders inside a room that the tree shows, too."""
 
@@ -284,6 +296,7 @@ PARTS: dict[str, dict[str, Callable[[], str]]] = {
         "coverage": covered,
         "switches": switches,
         "faults": faults,
+        "verbs": verbs,
     },
     "api.md": {"errors": error_tree},
     "reconnecting.md": {"reconnections": reconnections},

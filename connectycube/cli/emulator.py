@@ -24,7 +24,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from connectycube.emulator import Emulator
+    from connectycube.emulator import Emulator, Switch
 
 __all__ = ["add_arguments", "run"]
 
@@ -35,7 +35,9 @@ _PORTS = (
     ("websocket", "chat server's WebSocket"),
     ("https", "REST API over HTTPS"),
     ("storage-https", "storage bucket over HTTPS"),
+    ("control", "control API, on this machine only"),
 )
+_EXTRA = ("aiohttp", "trustme")
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
@@ -49,6 +51,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
             metavar="N",
             help=f"port of the {meaning} (default: a free one)",
         )
+    parser.add_argument(
+        "--control-token",
+        metavar="TOKEN",
+        help="token that requests to the control API must have (default: a random one)",
+    )
     parser.add_argument("--app-id", type=int, default=1, metavar="N", help="default: 1")
     parser.add_argument("--auth-key", default="key", metavar="KEY", help="default: key")
     parser.add_argument(
@@ -80,6 +87,42 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="FAULT",
         help="start a fault, such as rate_limit:retry_after=2,times=3; may be repeated",
     )
+    parser.add_argument(
+        "--advance",
+        type=float,
+        default=0.0,
+        metavar="SECONDS",
+        help="start with the clock moved forward (default: 0)",
+    )
+    _add_switches(parser)
+
+
+def _add_switches(parser: argparse.ArgumentParser) -> None:
+    """Declare an option for each switch; a value that is not given stays that of the emulator."""
+    group = parser.add_argument_group("switches", "As the keyword arguments of class Emulator.")
+    for name, switch in _switches().items():
+        form = f"{switch.form.written} (default: {_shown(switch.default)})"
+        text = f"{switch.meaning.replace('`', '')} {form}".replace("%", "%%")
+        group.add_argument(f"--{name.replace('_', '-')}", metavar="VALUE", help=text)
+
+
+def _switches() -> dict[str, Switch]:
+    """Return the switches whose values are text; none if the emulator cannot be imported."""
+    try:
+        from connectycube.emulator import SWITCHES
+    except ModuleNotFoundError as error:
+        if error.name not in _EXTRA:
+            raise
+        return {}
+    return {name: switch for name, switch in SWITCHES.items() if switch.is_text}
+
+
+def _shown(default: object) -> str:
+    if isinstance(default, bool):
+        return "yes" if default else "no"
+    if isinstance(default, float):
+        return f"{default:g}"
+    return "none" if default is None else str(default)
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -88,7 +131,11 @@ def run(arguments: argparse.Namespace) -> int:
 
     options = vars(arguments)
     load, show_coverage = options.pop("load"), options.pop("coverage")
-    faults = options.pop("fault")
+    faults, advance = options.pop("fault"), options.pop("advance")
+    for name, switch in _switches().items():
+        text = options.pop(name)
+        if text is not None:
+            options[name] = switch.from_text(text)
     if show_coverage:
         print(coverage_text())
         return 0
@@ -96,6 +143,7 @@ def run(arguments: argparse.Namespace) -> int:
         emulator = Emulator(**options)
         for fault in faults:
             emulator.faults.start_text(fault)
+        emulator.clock.advance(advance)
         with emulator:
             if load is not None:
                 emulator.load(load)
@@ -132,6 +180,8 @@ def _announce(emulator: Emulator) -> bool:
         **emulator.environment(),
         "CONNECTYCUBE_HTTPS_URL": emulator.https_url,  # these are for clients in browsers and Node.js
         "CONNECTYCUBE_WEBSOCKET_URL": emulator.websocket_url,
+        "CONNECTYCUBE_CONTROL_URL": emulator.control_url,
+        "CONNECTYCUBE_CONTROL_TOKEN": emulator.control_token,
     }
     lines = [f"export {name}={shlex.quote(value)}" for name, value in variables.items()]
     try:

@@ -13,6 +13,8 @@ try:
     from .control.loader import LoadReport
     from .coverage import Entry, coverage, coverage_text
     from .emulator import Emulator
+    from .settings import SWITCHES
+    from .switches import Switch
 except ModuleNotFoundError as error:
     if error.name not in ("aiohttp", "trustme"):
         raise
@@ -21,12 +23,14 @@ except ModuleNotFoundError as error:
     ) from None
 
 __all__ = [
+    "SWITCHES",
     "Emulator",
     "EmulatorClock",
     "Entry",
     "Fault",
     "Faults",
     "LoadReport",
+    "Switch",
     "coverage",
     "coverage_text",
 ]

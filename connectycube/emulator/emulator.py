@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import secrets
 import shutil
 import ssl
 import tempfile
@@ -25,6 +26,8 @@ from .domain.pushes import Push
 from .domain.times import Clock
 from .net.loopback_guard import check_environment
 from .net.ports import Ports, origin
+from .remote.server import CONTROL_HOST, CONTROL_PATH
+from .remote.verbs import ControlApi
 from .service import Running, Service
 from .settings import Settings
 
@@ -58,6 +61,8 @@ class Emulator:
         websocket_port: The port of the chat server over WebSocket.
         https_port: The port of the REST API over HTTPS.
         storage_https_port: The port of the storage bucket over HTTPS.
+        control_port: The port of the control API, on 127.0.0.1 whatever ``host`` is.
+        control_token: The token that requests to the control API must have; a random one by default.
         data: The folder to keep the state in. It outlives a kill of the process, and one emulator at a
             time may use it. Without it the state is in memory, and the bytes of files are in a temporary
             folder until the emulator stops.
@@ -83,6 +88,8 @@ class Emulator:
         websocket_port: int = 0,
         https_port: int = 0,
         storage_https_port: int = 0,
+        control_port: int = 0,
+        control_token: str | None = None,
         data: str | os.PathLike[str] | None = None,
         clock: Clock | None = None,
         **behaviour: Any,
@@ -102,6 +109,12 @@ class Emulator:
             websocket=websocket_port,
             https=https_port,
             storage_https=storage_https_port,
+            control=control_port,
+        )
+        self._control_token = (
+            secrets.token_urlsafe(24)
+            if control_token is None
+            else check_str("control_token", control_token)
         )
         self._data = None if data is None else check_str("data", os.fspath(data))
         self._clock = EmulatorClock(clock or SystemClock(), self._advance)
@@ -143,6 +156,7 @@ class Emulator:
                         context,
                         self._data or os.path.dirname(self.ca_file),
                         self._data is not None,
+                        (ControlApi(self), self._control_token),
                     )
                 except BaseException:
                     self._remove_certificate()
@@ -278,6 +292,21 @@ class Emulator:
         return self._ports.storage_https
 
     @property
+    def control_port(self) -> int:
+        """The port of the control API; 0 before the first start, unless a port was given."""
+        return self._ports.control
+
+    @property
+    def control_url(self) -> str:
+        """The address of the control API, with which programs in other languages control the emulator."""
+        return f"{origin('http', CONTROL_HOST, self.control_port)}{CONTROL_PATH}"
+
+    @property
+    def control_token(self) -> str:
+        """The token that requests to the control API must have."""
+        return self._control_token
+
+    @property
     def ca_file(self) -> str:
         """The file with the certificate authority that clients have to trust.
 
@@ -336,14 +365,34 @@ class Emulator:
         """Delete users, sessions, dialogs, files and all other state; ids start at 1 again.
 
         Every chat connection ends with the stream error system-shutdown, every token becomes unknown,
-        every fault ends, and the clock shows real time again. The ports stay open.
+        every fault ends, the clock shows real time again, and the switches are those of the start. The
+        ports stay open.
 
         Raises:
             RuntimeError: The emulator is not running.
         """
         self._call(lambda service: service.reset())
 
-    # --- time and faults --------------------------------------------------------------------------
+    # --- switches, time and faults ----------------------------------------------------------------
+
+    @property
+    def switches(self) -> dict[str, Any]:
+        """The value of each switch by name."""
+        return self._settings.switches()
+
+    def set_switches(self, **values: Any) -> None:
+        """Set switches, all or none, also while the emulator runs; ``reset()`` takes it back.
+
+        Bounds of stanzas and of unsent data are those of the time at which a connection began.
+
+        Args:
+            **values: Values by the names of the switches.
+
+        Raises:
+            ArgumentTypeError: A value has the wrong type.
+            ArgumentValueError: There is no such switch, or a value is not allowed.
+        """
+        self._on_its_thread(lambda: self._settings.change(values))
 
     @property
     def clock(self) -> EmulatorClock:
@@ -408,7 +457,7 @@ class Emulator:
         dialog already, no other is made.
 
         Args:
-            kind: "private", "group", "public" or "broadcast".
+            kind: "private", "group", "public", "broadcast" or "meeting".
             owner_id: The owner's user id.
             occupants_ids: The user ids of the other occupants.
             admins_ids: The user ids of the admins, at most five; they become occupants, too.

@@ -30,6 +30,8 @@ from .domain.records import Records
 from .domain.rest_sessions import RestSessions
 from .net.listener import Listener
 from .net.ports import Ports, origin
+from .remote.server import CONTROL_HOST, ControlServer
+from .remote.verbs import ControlApi
 from .settings import Settings
 from .storage import Bucket, BucketServer, Files
 from .xmpp import ChatServer, TcpServer, WebSocketServer
@@ -46,8 +48,8 @@ _STOP_SECONDS = 5.0
 class Service:
     """The parts of a running service; to be used on the thread of its loop alone.
 
-    ``data`` is the folder of the state: the bytes of files are in ``bucket``, everything else is in
-    ``state.db``. If ``lasting`` is False the database is in memory.
+    ``control`` is the control API and its token. ``data`` is the folder of the state: the bytes of files are
+    in ``bucket``, everything else is in ``state.db``. If ``lasting`` is False the database is in memory.
     """
 
     def __init__(
@@ -58,9 +60,11 @@ class Service:
         context: ssl.SSLContext,
         data: str,
         lasting: bool,
+        control: tuple[ControlApi, str],
         loop: asyncio.AbstractEventLoop,
     ) -> None:
         self._settings = settings
+        self._initial_switches = settings.switches()
         self._clock = clock
         self._data = data
         self._faults = faults
@@ -78,7 +82,7 @@ class Service:
                 clock,
                 self.timers,
                 faults,
-                body_bytes=settings.body_bytes,
+                settings=settings,
                 context=tls,
             )
             for tls in (None, context)
@@ -95,6 +99,7 @@ class Service:
             "websocket": self.websocket,
             "https": self._rest[1],
             "storage_https": self._storage[1],
+            "control": ControlServer(*control, self.timers),
         }
 
     def _make_parts(self) -> None:
@@ -145,6 +150,7 @@ class Service:
         self.hub.shut_down("The emulator was reset")
         self.store.database.wipe()
         self.timers.rewind()
+        self._settings.change(self._initial_switches)
         self._make_parts()
         self.bucket.urls = urls
         for rest in self._rest:
@@ -171,7 +177,9 @@ class Service:
         """Start to listen; return the ports, free ones in place of 0."""
         started = Ports(
             **{
-                name: await server.start(host, getattr(ports, name))
+                name: await server.start(
+                    CONTROL_HOST if name == "control" else host, getattr(ports, name)
+                )
                 for name, server in self._servers.items()
             }
         )
@@ -205,11 +213,14 @@ class Running:
         context: ssl.SSLContext,
         data: str,
         lasting: bool,
+        control: tuple[ControlApi, str],
     ) -> None:
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._run, name="connectycube-emulator", daemon=True)
         try:
-            self._service = Service(settings, clock, faults, context, data, lasting, self._loop)
+            self._service = Service(
+                settings, clock, faults, context, data, lasting, control, self._loop
+            )
         except BaseException:
             self._loop.close()
             raise

@@ -2,135 +2,173 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from attrs import Attribute, field, frozen
+from attrs import Attribute, define, evolve, field, fields
 
-from connectycube._checks import check_bool, check_int, check_number, check_one_of, check_str
-from connectycube.errors import ArgumentTypeError, ArgumentValueError
+from connectycube._checks import check_int, check_str
+from connectycube.errors import ArgumentValueError
 
-from .domain.identities import SocialIdentity
+from .domain.identities import IdentityProvider, SocialIdentity
+from .switches import COUNT, FLAG, FUNCTION, NAMES, SECONDS, Switch, one_of, switch
 
-__all__ = ["Settings"]
-
-
-def _string(instance: object, attribute: Attribute[str], value: object) -> None:
-    check_str(attribute.name, value)
+__all__ = ["SWITCHES", "Settings"]
 
 
-def _bool(instance: object, attribute: Attribute[bool], value: object) -> None:
-    check_bool(attribute.name, value)
-
-
-def _count(instance: object, attribute: Attribute[int], value: object) -> None:
-    check_int(attribute.name, value, least=1)
-
-
-def _seconds(instance: object, attribute: Attribute[float], value: object) -> None:
-    check_number(attribute.name, value, least=0.0)
-
-
-def _one_of(*choices: str) -> Callable[[object, Attribute[str], object], None]:
-    def check(instance: object, attribute: Attribute[str], value: object) -> None:
-        check_one_of(attribute.name, value, choices)
-
-    return check
-
-
-def _three_names(
-    instance: object, attribute: Attribute[Sequence[str] | None], value: object
-) -> None:
-    if value is None:
-        return
-    if isinstance(value, str) or not isinstance(value, Sequence):
-        raise ArgumentTypeError(f"{attribute.name} must be a sequence of names, not {value!r}")
-    for name in value:
-        check_str(attribute.name, name)
-    if len(value) > 3:
-        raise ArgumentValueError(f"{attribute.name} must not have more than three names")
-
-
-@frozen(kw_only=True)
+@define(kw_only=True)
 class Settings:
-    """One application on one emulator; immutable. Times are seconds, sizes bytes."""
+    """One application on one emulator. Times are seconds, sizes bytes.
 
-    app_id: int = field(default=1, validator=_count)
-    auth_key: str = field(default="key", validator=_string, repr=False)
+    All parts of an emulator share one object, whose switches ``change`` sets while the emulator runs.
+    """
+
+    app_id: int = field(default=1)
+    auth_key: str = field(default="key", repr=False)
     auth_secret: str | None = field(default=None, repr=False)
     domain: str = field(default="localhost")
 
     # Behaviour that differs between applications or releases of the service.
-    require_signature: bool = field(default=False, validator=_bool)
-    """Refuse session requests that are not signed, as the service did before SDK 3.0."""
-    create_users_on_login: bool = field(default=True, validator=_bool)
-    """Create the user when a session request has an unknown login (the default of applications)."""
-    dialog_extensions: Sequence[str] | None = field(default=None, validator=_three_names)
-    """The fields that ``extensions`` of dialogs may have; others are ignored. None: any three fields."""
-    list_users_v1: bool = field(default=True, validator=_bool)
-    """Answer GET /users, which newer applications of the service forbid."""
-    social_identity: SocialIdentity | None = field(default=None, repr=False)
-    """Takes the provider and keys of a social log-in; returns the fields of the user, or None to refuse."""
-    identity_provider: Callable[[str], Mapping[str, Any] | None] | None = field(
-        default=None, repr=False
+    require_signature: bool = switch(
+        False,
+        FLAG,
+        "Refuse session requests that are not signed, as the service did before SDK 3.0.",
     )
-    """The custom identity provider: takes the token sent as login; returns fields with ``uid``, or None."""
-    offline_messages: bool = field(default=False, validator=_bool)
-    """Keep the messages to a user who is offline, and deliver them later with a delay element."""
-    join_required: bool = field(default=False, validator=_bool)
-    """Let only users that have joined a room write and receive in it, as the service once did."""
-    room_echo: bool = field(default=True, validator=_bool)
-    """Send a message in a room to the connection that wrote it, too."""
-    room_subject: bool = field(default=False, validator=_bool)
-    """Send an empty subject after a join (XEP-0045); the JavaScript SDK takes it for a message."""
-    repeated_message: str = field(default="relay", validator=_one_of("relay", "drop", "refuse"))
-    """What happens to a message whose id is in history already; ``refuse`` answers with conflict."""
-    handled_in_failed: bool = field(default=True, validator=_bool)
-    """Tell in ``<failed/>`` how many stanzas were handled (``h``), if that is known. (XEP-0198.)"""
-    session_seconds: float = field(default=7200.0, validator=_seconds)
-    """How long a REST session lives after its last request."""
-    guest_seconds: float = field(default=86_400.0, validator=_seconds)
-    """How long a guest and its session live; requests do not prolong them."""
-    resume_seconds: float = field(default=300.0, validator=_seconds)
-    """How long a chat session can be resumed after its link was lost."""
+    timestamp_seconds: float = switch(
+        300.0,
+        SECONDS,
+        "How far the timestamp of a signed session request may be from the emulator's time.",
+    )
+    create_users_on_login: bool = switch(
+        True,
+        FLAG,
+        "Create the user when a session request has an unknown login (the default of applications).",
+    )
+    dialog_extensions: Sequence[str] | None = switch(
+        None,
+        NAMES,
+        "The fields that `extensions` of dialogs may have; others are ignored. None: any three fields.",
+    )
+    list_users_v1: bool = switch(
+        True, FLAG, "Answer GET /users, which newer applications of the service forbid."
+    )
+    social_identity: SocialIdentity | None = switch(
+        None,
+        FUNCTION,
+        "Takes the provider and keys of a social log-in; returns the fields of the user, or None to refuse.",
+        repr=False,
+    )
+    identity_provider: IdentityProvider | None = switch(
+        None,
+        FUNCTION,
+        "The custom identity provider: takes the token sent as login; returns fields with `uid`, or None.",
+        repr=False,
+    )
+    offline_messages: bool = switch(
+        True,
+        FLAG,
+        "Keep private messages to a user who is offline; deliver them later with a delay stamp (XEP-0203).",
+    )
+    edits_change_history: bool = switch(
+        True,
+        FLAG,
+        "Change the history by an edit over the chat (XEP-0308) of the sender's own message.",
+    )
+    deletions_change_history: bool = switch(
+        True, FLAG, "Delete the sender's own message from the history by a deletion over the chat."
+    )
+    join_required: bool = switch(
+        False,
+        FLAG,
+        "Let only users that have joined a room write and receive in it, as the service once did.",
+    )
+    room_echo: bool = switch(
+        True, FLAG, "Send a message in a room to the connection that wrote it, too."
+    )
+    room_subject: bool = switch(
+        False,
+        FLAG,
+        "Send an empty subject after a join (XEP-0045); the JavaScript SDK takes it for a message.",
+    )
+    repeated_message: str = switch(
+        "relay",
+        one_of("relay", "drop", "refuse"),
+        "What happens to a message whose id is in history already; `refuse` answers with conflict.",
+    )
+    handled_in_failed: bool = switch(
+        True,
+        FLAG,
+        "Tell in `<failed/>` how many stanzas were handled (`h`), if that is known. (XEP-0198.)",
+    )
+    session_seconds: float = switch(
+        7200.0, SECONDS, "How long a REST session lives after its last request."
+    )
+    guest_seconds: float = switch(
+        86_400.0, SECONDS, "How long a guest and its session live; requests do not prolong them."
+    )
+    resume_seconds: float = switch(
+        300.0, SECONDS, "How long a chat session can be resumed after its link was lost."
+    )
 
     # Bounds: a client beyond them loses its connection or session; the emulator goes on.
-    stanza_bytes: int = field(default=1_048_576, validator=_count)
-    stanza_depth: int = field(default=64, validator=_count)
-    body_bytes: int = field(default=10_485_760, validator=_count)
-    """The largest REST request."""
-    unsent_bytes: int = field(default=8_388_608, validator=_count)
-    """What may be unsent to a client that does not read; beyond that its link is cut."""
-    unacknowledged_stanzas: int = field(default=50_000, validator=_count)
-    """How many stanzas a session keeps for a client that does not acknowledge them."""
-    unacknowledged_overflow: str = field(
-        default="end", validator=_one_of("end", "forget", "unresumable")
+    stanza_bytes: int = switch(1_048_576, COUNT, "The largest stanza taken from a client.")
+    stanza_depth: int = switch(64, COUNT, "The deepest nesting taken from a client.")
+    body_bytes: int = switch(10_485_760, COUNT, "The largest REST request.")
+    unsent_bytes: int = switch(
+        8_388_608,
+        COUNT,
+        "What may be unsent to a client that does not read; beyond that its link is cut.",
     )
-    """Beyond that: end the session (resource-constraint), forget the oldest stanza, or go on unresumable."""
-    handshake_seconds: float = field(default=30.0, validator=_seconds)
-    """How long a client may take from the TCP connection to a bound resource."""
+    unacknowledged_stanzas: int = switch(
+        50_000,
+        COUNT,
+        "How many stanzas a session keeps for a client that does not acknowledge them.",
+    )
+    unacknowledged_overflow: str = switch(
+        "end",
+        one_of("end", "forget", "unresumable"),
+        "Beyond that: end the session (resource-constraint), forget the oldest stanza, or go on unresumable.",
+    )
+    handshake_seconds: float = switch(
+        30.0, SECONDS, "How long a client may take from the TCP connection to a bound resource."
+    )
+
+    @app_id.validator
+    def _check_id(self, attribute: Attribute[int], value: object) -> None:
+        check_int("app_id", value, least=1)
+
+    @auth_key.validator
+    def _check_key(self, attribute: Attribute[str], value: object) -> None:
+        check_str("auth_key", value)
 
     @auth_secret.validator
     def _check_secret(self, attribute: Attribute[str | None], value: object) -> None:
         if value is not None:
             check_str("auth_secret", value)
 
-    @require_signature.validator
-    def _check_require_signature(self, attribute: Attribute[bool], value: bool) -> None:
-        if value and self.auth_secret is None:
-            raise ArgumentValueError("require_signature needs an auth_secret to verify with")
-
-    @social_identity.validator
-    @identity_provider.validator
-    def _check_callable(self, attribute: Attribute[Any], value: object) -> None:
-        if value is not None and not callable(value):
-            raise ArgumentTypeError(f"{attribute.name} must be callable, not {value!r}")
-
     @domain.validator
     def _check_domain(self, attribute: Attribute[str], value: object) -> None:
         text = check_str("domain", value)
         if any(character.isspace() or character in "/@:<>&\"'" for character in text):
             raise ArgumentValueError(f"domain must be a bare host name, not {text!r}")
+
+    def __attrs_post_init__(self) -> None:
+        if self.require_signature and self.auth_secret is None:
+            raise ArgumentValueError("require_signature needs an auth_secret to verify with")
+
+    def switches(self) -> dict[str, Any]:
+        """Return the value of each switch by name."""
+        return {name: getattr(self, name) for name in SWITCHES}
+
+    def change(self, values: Mapping[str, Any]) -> None:
+        """Set switches, all or none."""
+        unknown = [name for name in values if name not in SWITCHES]
+        if unknown:
+            known = ", ".join(SWITCHES)
+            raise ArgumentValueError(f"there is no switch {unknown[0]!r}; there are {known}")
+        checked = evolve(self, **values)
+        for name in values:
+            setattr(self, name, getattr(checked, name))
 
     @property
     def muc_domain(self) -> str:
@@ -144,3 +182,16 @@ class Settings:
     def user_jid(self, user_id: int) -> str:
         """Return the bare JID of a user."""
         return f"{user_id}-{self.app_id}@{self.domain}"
+
+
+SWITCHES: dict[str, Switch] = {
+    entry.name: Switch(
+        name=entry.name,
+        default=entry.default,
+        meaning=entry.metadata["meaning"],
+        form=entry.metadata["form"],
+    )
+    for entry in fields(Settings)
+    if "form" in entry.metadata
+}
+"""Every switch by its name, in the order of the fields."""

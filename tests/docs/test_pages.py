@@ -33,6 +33,7 @@ from connectycube import Chat, Config, ConnectyCube, ReconnectPolicy
 from connectycube.chat.protocol.core import PERMANENT
 from connectycube.cli import emulator as emulator_command
 from connectycube.emulator import Emulator
+from connectycube.errors import ArgumentValueError
 from tests.support.inside import driver_of, signals_of
 from tests.support.paths import ROOT
 from tests.support.people import FAST, Events, Person, logged_in
@@ -103,6 +104,42 @@ def environment(service, monkeypatch) -> dict[str, str]:
     for name, value in service.environment().items():
         monkeypatch.setenv(name, value)
     return {**os.environ, "PYTHONWARNINGS": "error", "PYTHONPATH": str(ROOT)}
+
+
+# --- the control API in other languages ---------------------------------------------------------
+
+_CONTROL = re.compile(
+    r"^<!-- control -->\n```(?P<language>\w+)\n(?P<code>.*?)^```$", re.MULTILINE | re.DOTALL
+)
+_PROGRAMS = {
+    "sh": ("curl", ["sh", "-euc"]),
+    "js": ("node", ["node", "--input-type=module", "--eval"]),
+}
+
+
+@pytest.mark.parametrize("language", _PROGRAMS)
+def test_the_control_api_is_used_as_the_page_shows(language, own_emulator):
+    program, command = _PROGRAMS[language]
+    if shutil.which(program) is None:
+        pytest.skip(f"{program} is missing")
+    page = (DOCS / "emulator.md").read_text(encoding="utf-8")
+    (code,) = [found["code"] for found in _CONTROL.finditer(page) if found["language"] == language]
+    variables = {
+        "CONNECTYCUBE_CONTROL_URL": own_emulator.control_url,
+        "CONNECTYCUBE_CONTROL_TOKEN": own_emulator.control_token,
+    }
+    done = subprocess.run(
+        [*command, code],
+        env={"PATH": os.environ["PATH"], **variables},
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr + done.stdout
+    assert own_emulator.clock.advanced > 0
+    with pytest.raises(ArgumentValueError, match="login"):  # carol is there
+        own_emulator.add_user("carol", PASSWORD)
 
 
 # --- examples that are part of a program --------------------------------------------------------
@@ -567,6 +604,9 @@ def test_the_options_of_the_emulator_command_are_those_of_its_parser():
 
         def add_argument(self, name, **_):
             self.names.append(name)
+
+        def add_argument_group(self, *_):
+            return Recorder()  # the switches, which have a table of their own
 
     parser = Recorder()
     emulator_command.add_arguments(parser)

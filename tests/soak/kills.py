@@ -203,7 +203,7 @@ def play(kills: int, messages: int, seed: int) -> Report:
 
 @contextmanager
 def _service() -> Iterator[tuple[Emulator, ConnectyCube, int]]:
-    with Emulator(offline_messages=True) as emulator:
+    with Emulator() as emulator:
         bot_id = emulator.add_user("durable-bot", PASSWORD)
         emulator.add_user("asker", PASSWORD)
         with ConnectyCube(config=emulator.config()) as cube:

@@ -54,6 +54,7 @@ EMULATOR_MAY_KNOW: dict[str, set[str]] = {
     "control": {"db", "domain"},
     "net": {"db", "domain", "control"},
     "storage": {"db", "domain", "control", "net"},
+    "remote": {"db", "domain", "control", "net"},
     "api": {"db", "domain", "control", "net", "storage"},
     "xmpp": {"db", "domain", "control", "net"},
 }

@@ -42,15 +42,18 @@ def create_record(call: Call) -> Reply:
 
 
 @route(
-    "GET", "data/{class}", Auth.USER, inferred="the total is not told; the service leaves it out"
+    "GET",
+    "data/{class}",
+    Auth.USER,
+    inferred="the total is not told, as on the service; the form of groups",
 )
 def list_records(call: Call) -> Reply:
     """Search the records of a class."""
     query = RecordQuery.parse(call.request.parameters())
-    found = [record for record in _all_permitted(call, "read") if query.condition(record)]
+    found = query.find(_all_permitted(call, "read"))
     if query.count:
         return Reply(content={"items": {"count": len(found)}})
-    items = [_without_permissions(record) for record in query.page(found)]
+    items = [query.output(_without_permissions(record)) for record in query.page(found)]
     content = {"class_name": _class(call), "skip": query.skip, "limit": query.limit, "items": items}
     return Reply(content=content)
 

@@ -18,8 +18,12 @@ _COLUMNS = {
     "created_at": Column("d.created_at", time),
     "updated_at": Column("d.updated_at", time),
 }
+_NEWEST_MESSAGE = "coalesce(d.last_message_date_sent, d.created_at) {}, d.id {}"
 _SORTABLE = {
-    "last_message_date_sent": "coalesce(d.last_message_date_sent, d.created_at) {}, d.id {}"
+    "last_message_date_sent": _NEWEST_MESSAGE,
+    "date_sent": _NEWEST_MESSAGE,  # an example of the documentation has it
+    "created_at": "d.created_at {}, d.id {}",
+    "updated_at": "d.updated_at {}, d.id {}",
 }
 
 
@@ -35,7 +39,7 @@ def list_dialogs(call: Call) -> Reply:
         columns=_COLUMNS,
         nested={"extensions": _extension},
         sortable=_SORTABLE,
-        default_order=_SORTABLE["last_message_date_sent"].replace("{}", "DESC"),
+        default_order=_NEWEST_MESSAGE.replace("{}", "DESC"),
     )
     conversations = call.api.conversations
     total = conversations.store.count_dialogs_of(call.user_id, query.where, query.values)

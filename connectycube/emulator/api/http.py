@@ -13,6 +13,7 @@ from ..domain.api_error import ApiError
 from ..domain.times import Clock, http_date
 from ..net.http_faults import Dropped, RestFaults
 from ..net.listener import MALFORMED, Listener, header_text
+from ..settings import Settings
 from . import Api, Reply, Request
 
 __all__ = ["HttpServer"]
@@ -30,14 +31,14 @@ class HttpServer(Listener):
         timers: Timers,
         faults: Faults,
         *,
-        body_bytes: int,
+        settings: Settings,
         context: ssl.SSLContext | None = None,
     ) -> None:
         super().__init__(faults, REST, timers, context)
         self.api = api
         self._rest_faults = RestFaults(faults, timers, api.store)
         self._clock = clock
-        self._body_bytes = body_bytes
+        self._settings = settings
 
     async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
         """Answer one request."""
@@ -80,8 +81,8 @@ class HttpServer(Listener):
         body = bytearray()
         async for chunk in request.content.iter_any():
             body += chunk
-            if len(body) > self._body_bytes:
-                raise ApiError(413, f"The body is larger than {self._body_bytes} bytes")
+            if len(body) > self._settings.body_bytes:
+                raise ApiError(413, f"The body is larger than {self._settings.body_bytes} bytes")
         return self.api.handle(
             Request(
                 method=request.method,

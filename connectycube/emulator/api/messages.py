@@ -208,8 +208,7 @@ def update_messages(call: Call) -> Reply:
         conversations.mark(call.user_id, [message["id"] for message in found], read=read)
     if new_body is not None:
         for message in found:
-            values = {"message": new_body, "updated_at": conversations.now()}
-            conversations.store.update_message(message["id"], values)
+            conversations.change_body(message, new_body)
             chat.show_edit(dialog, message, new_body)
     return Reply()
 

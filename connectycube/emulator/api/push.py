@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -152,6 +153,6 @@ class _Recipients:
 
     @property
     def tag_query(self) -> str | None:
-        """The tags as text. (Inferred: the documentation shows this field with null only.)"""
-        parts = [f"{rule}:{','.join(sorted(tags))}" for rule, tags in self.tags.items() if tags]
-        return ";".join(parts) or None
+        """The tags as JSON text. (Inferred: the documentation shows this field with null only.)"""
+        given = {rule: sorted(tags) for rule, tags in self.tags.items() if tags}
+        return json.dumps(given, ensure_ascii=False) if given else None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 from urllib.parse import parse_qsl
 
@@ -31,11 +31,19 @@ class Request:
     body: bytes = field(default=b"", repr=False)
 
     def parameters(self) -> list[tuple[str, str]]:
-        """Return the query's names and values, percent-decoded, in their order."""
-        try:
-            return parse_qsl(self.query, keep_blank_values=True, errors="strict")
-        except (UnicodeDecodeError, ValueError) as error:
-            raise ApiError(400, f"The query string is malformed: {error}") from None
+        """Return the names and values of the query, and of the body of a GET, decoded, in their order.
+
+        (The documentation's examples send the parameters of a GET in the body, ``curl -X GET -d``.)
+        """
+        query = _pairs(self.query, "query string")
+        return [*query, *self._body_parameters()] if self.method == "GET" else query
+
+    def _body_parameters(self) -> list[tuple[str, str]]:
+        body = self.body.strip()
+        if body.startswith(b"{"):
+            return [pair for name, value in self.json().items() for pair in _flat(name, value)]
+        # Whatever the content type: an example sends a form as application/json.
+        return self._form_pairs()
 
     def json(self) -> dict[str, Any]:
         """Return the body as an object; a form counts as one, and no body as an empty one."""
@@ -56,13 +64,34 @@ class Request:
 
     def _form(self) -> dict[str, Any]:
         result: dict[str, Any] = {}
-        try:
-            pairs = parse_qsl(self.body.decode("ascii"), keep_blank_values=True, errors="strict")
-        except (UnicodeDecodeError, ValueError) as error:
-            raise ApiError(400, f"The form is malformed: {error}") from None
-        for name, value in pairs:
+        for name, value in self._form_pairs():
             _put(result, name, value)
         return result
+
+    def _form_pairs(self) -> list[tuple[str, str]]:
+        try:
+            return _pairs(self.body.strip().decode("ascii"), "form")
+        except UnicodeDecodeError as error:
+            raise ApiError(400, f"The form is malformed: {error}") from None
+
+
+def _pairs(text: str, what: str) -> list[tuple[str, str]]:
+    try:
+        return parse_qsl(text, keep_blank_values=True, errors="strict")
+    except (UnicodeDecodeError, ValueError) as error:
+        raise ApiError(400, f"The {what} is malformed: {error}") from None
+
+
+def _flat(name: str, value: Any) -> Iterator[tuple[str, str]]:
+    """Write a value of JSON as a query does: {"id": {"in": [1, 2]}} is id[in][]=1&id[in][]=2."""
+    if isinstance(value, dict):
+        for key, inner in value.items():
+            yield from _flat(f"{name}[{key}]", inner)
+    elif isinstance(value, list):
+        for inner in value:
+            yield from _flat(f"{name}[]", inner)
+    else:
+        yield name, value if isinstance(value, str) else json.dumps(value)
 
 
 def _no_constant(name: str) -> None:

@@ -7,6 +7,7 @@ refuse connections.
 
 from __future__ import annotations
 
+import itertools
 import threading
 from collections.abc import Callable, Mapping
 from types import TracebackType
@@ -190,6 +191,7 @@ class Fault:
     Every method may be called from any thread.
 
     Attributes:
+        id: The number of the fault among those of its emulator, from 1.
         name: The name in the table of faults.
         parameters: The values of the fault's parameters by name.
         user: The user that the fault is limited to, an id or a login; None: all users.
@@ -201,6 +203,7 @@ class Fault:
     def __init__(
         self,
         faults: Faults,
+        fault_id: int,
         name: str,
         parameters: Mapping[str, Any],
         *,
@@ -209,6 +212,7 @@ class Fault:
         sides: tuple[str, ...],
         times: int | None,
     ) -> None:
+        self.id = fault_id
         self.name = name
         self.parameters = dict(parameters)
         self.user = user
@@ -287,6 +291,7 @@ class Faults:
         """The faults that are on, oldest first; nearly always empty, which the caller checks first."""
         self._run = run
         self._lock = threading.Lock()
+        self._ids = itertools.count(1)
         self.started: Callable[[Fault], None] = _nothing
         self.ended: Callable[[Fault], None] = _nothing
         self.user_with_login: Callable[[str], int | None] = lambda login: None
@@ -341,6 +346,7 @@ class Faults:
             check_int("times", times, least=1)
         fault = Fault(
             self,
+            next(self._ids),
             name,
             _checked(name, kind, parameters),
             user=user,

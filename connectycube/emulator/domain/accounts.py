@@ -14,7 +14,13 @@ from ..db.store import Row, Store
 from ..settings import Settings
 from .api_error import ApiError
 from .application import same_text
-from .identities import IDENTIFYING_FIELD, accept_every_token, identity_keys
+from .identities import (
+    IDENTIFYING_FIELD,
+    accept_every_token,
+    custom_identity,
+    identity_keys,
+    social_fields,
+)
 from .times import Clock, iso_time
 from .values import column_number, words
 
@@ -38,6 +44,7 @@ _MOST_TAGS = 5
 _GUEST_LOGIN = "guest_login_"
 # A few hundred microseconds: the passwords of an emulator are no secret, but its speed matters.
 _PBKDF2_ROUNDS = 500
+_SCHEME = re.compile(r"[a-z][a-z0-9+.-]*://", re.IGNORECASE)
 _EMAIL = re.compile(r"[^@\s]+@[^@\s]+\.[^@\s]+")
 
 USER_COLUMNS: dict[str, str] = {
@@ -58,9 +65,13 @@ class Accounts:
         self._clock = clock
         self._on_user_deleted: list[Callable[[int], None]] = []
         self.reset_emails: list[str] = []
-        self.list_users_v1 = settings.list_users_v1
 
     # --- users ----------------------------------------------------------------------------------
+
+    @property
+    def list_users_v1(self) -> bool:
+        """Whether GET /users is answered."""
+        return self._settings.list_users_v1
 
     def sign_up(self, fields: Mapping[str, Any]) -> Row:
         """Create a user from a login or an email, a password and optional fields; return it."""
@@ -104,6 +115,9 @@ class Accounts:
         for name in _FIELDS:
             if name in fields and name != "user_tags":
                 kept[name] = _optional(fields, name)
+        website = kept.get("website")
+        if website is not None and not _SCHEME.match(website):
+            kept["website"] = f"http://{website}"
         if "tag_list" in fields or "user_tags" in fields:
             kept["user_tags"] = _tags(fields.get("tag_list", fields.get("user_tags")))
         for name in _FOREIGN_IDS:
@@ -224,16 +238,12 @@ class Accounts:
             return user
         # Only then the provider: an application with a provider may have users with passwords, too.
         if provider is not None:
-            return self._of_identity_provider(provider(name))
+            return self._of_identity_provider(custom_identity(provider, name))
         if user is None and create:
             return self.sign_up(request)
         raise ApiError(401, "Unauthorized: login, email or password are wrong")
 
-    def _of_identity_provider(self, identity: Mapping[str, Any] | None) -> Row:
-        if identity is None:
-            raise ApiError(
-                401, "Unauthorized: the custom identity provider does not know this login"
-            )
+    def _of_identity_provider(self, identity: Mapping[str, Any]) -> Row:
         external_id = str(identity["uid"])
         known = self.users_with("external_id", [external_id])
         if known:
@@ -244,10 +254,10 @@ class Accounts:
     def of_provider(self, request: Mapping[str, Any]) -> Row:
         """Return the user of a social network or of Firebase; create an unknown one if settings say so."""
         provider, keys = identity_keys(request)
-        identity = (self._settings.social_identity or accept_every_token)(provider, keys)
-        if identity is None:
-            raise ApiError(401, f"Unauthorized: {provider} does not know these keys")
         field = IDENTIFYING_FIELD[provider]
+        identity = social_fields(
+            self._settings.social_identity or accept_every_token, provider, keys
+        )
         known = self.users_with(field, [str(identity[field])])
         if known:
             return known[0]

@@ -12,6 +12,7 @@ from typing import Any
 
 from ..settings import Settings
 from .api_error import ApiError
+from .times import Clock
 from .values import whole_number
 
 __all__ = ["Application", "same_text"]
@@ -22,8 +23,9 @@ _DIGESTS = {40: hashlib.sha1, 64: hashlib.sha256}
 class Application:
     """Checks the application's credentials."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, clock: Clock) -> None:
         self._settings = settings
+        self._clock = clock
 
     def check_auth_key(self, key: str) -> None:
         """Refuse a key that is not the application's."""
@@ -50,14 +52,19 @@ class Application:
         for name in ("timestamp", "nonce"):
             if whole_number(request.get(name)) is None:
                 raise ApiError.invalid(name, "must be a whole number in a signed request")
-        if secret is None:
-            return
-        digest = _DIGESTS.get(len(str(signature)))
+        if secret is not None:
+            self._compare_signature(request, str(signature), secret)
+        off = abs(int(request["timestamp"]) - self._clock.time())
+        if off > self._settings.timestamp_seconds:
+            raise ApiError.invalid("timestamp", "invalid timestamp")
+
+    def _compare_signature(self, request: Mapping[str, Any], signature: str, secret: str) -> None:
+        digest = _DIGESTS.get(len(signature))
         if digest is None:
-            raise ApiError.invalid("signature", "must be 40 (SHA-1) or 64 (SHA-256) hex digits")
+            raise ApiError(422, "Unexpected signature")
         expected = hmac.new(secret.encode(), _signed_text(request).encode(), digest).hexdigest()
-        if not same_text(str(signature).lower(), expected):
-            raise ApiError.invalid("signature", "is not that of these parameters")
+        if not same_text(signature.lower(), expected):
+            raise ApiError(422, "Unexpected signature")
 
 
 def same_text(one: str, other: str) -> bool:

@@ -14,12 +14,14 @@ from ..settings import Settings
 from .api_error import ApiError
 from .conversation_json import VIEWED, ConversationJson
 from .identifiers import ObjectIds, is_object_id
-from .roles import BROADCAST, GROUP, PRIVATE, PUBLIC, Action, Role, require
+from .roles import BROADCAST, GROUP, LEAVABLE, MEETING, PRIVATE, PUBLIC, Action, Role, require
 from .times import Clock, date_sent_of
 
 __all__ = [
     "BROADCAST",
     "GROUP",
+    "LEAVABLE",
+    "MEETING",
     "PRIVATE",
     "PUBLIC",
     "BackdatedMessage",
@@ -233,6 +235,18 @@ class Conversations:
         if message is None or self.store.is_removed(message_id, user_id):
             raise ApiError(404, f"Message {message_id} does not exist")
         return message, self.dialog_for(user_id, message["dialog_id"])
+
+    def own_message(self, user_id: int, dialog: Row, message_id: str) -> Row | None:
+        """Return a message of a dialog that the user has sent; None if there is none with this id."""
+        message = self.store.message(message_id)
+        if message is None or message["dialog_id"] != dialog["id"]:
+            return None
+        return message if message["sender_id"] == user_id else None
+
+    def change_body(self, message: Row, body: str) -> None:
+        """Give a message a new body."""
+        values = {"message": body, "updated_at": self.now()}
+        self.store.update_message(message["id"], values)
 
     def mark(self, user_id: int, message_ids: Sequence[str], *, read: bool) -> None:
         """Note that a user has received messages, or has read them."""

@@ -11,10 +11,17 @@ from typing import Any
 
 from ..db.store import Row
 from .api_error import ApiError
-from .conversations import GROUP, PRIVATE, PUBLIC, ChatDelivery, Conversations
+from .conversations import LEAVABLE, PRIVATE, ChatDelivery, Conversations
 from .roles import Action, Role, may, require
 
-__all__ = ["Outcomes", "clear_history", "delete_dialog", "delete_each", "delete_message"]
+__all__ = [
+    "Outcomes",
+    "clear_history",
+    "delete_dialog",
+    "delete_each",
+    "delete_for_all",
+    "delete_message",
+]
 
 Outcomes = dict[str, dict[str, list[str]]]
 
@@ -50,7 +57,7 @@ def delete_dialog(
         conversations.store.delete_dialog(dialog_id)
         return
     conversations.dialog_for(user_id, dialog_id)
-    if dialog["type"] in (GROUP, PUBLIC):
+    if dialog["type"] in LEAVABLE:
         conversations.store.update_dialog(dialog_id, remove=[user_id])
     else:
         conversations.store.remove_messages(user_id, dialog_id)
@@ -95,9 +102,14 @@ def delete_message(
         return
     if message["sender_id"] != user_id and not may(role, Action.DELETE_ANY_MESSAGE, kind):
         raise ApiError(403, f"Message {message_id} is not yours")
-    conversations.store.delete_messages(dialog["id"], message_id)
-    _unpin(conversations, dialog, message_id)
+    delete_for_all(conversations, dialog, message)
     chat.show_deletion(dialog, message, user_id)
+
+
+def delete_for_all(conversations: Conversations, dialog: Row, message: Row) -> None:
+    """Delete a message for everybody, without a check of permissions."""
+    conversations.store.delete_messages(dialog["id"], message["id"])
+    _unpin(conversations, dialog, message["id"])
 
 
 def _unpin(conversations: Conversations, dialog: Row, message_id: str | None) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 
 from ..db.store import Row
 from .api_error import ApiError
-from .conversations import BROADCAST, GROUP, PRIVATE, PUBLIC, Conversations
+from .conversations import BROADCAST, GROUP, LEAVABLE, PRIVATE, PUBLIC, Conversations
 from .roles import MOST_ADMINS, Action, require
 from .values import flag, natural, words
 
@@ -58,8 +58,8 @@ def create(conversations: Conversations, user_id: int, body: Mapping[str, Any]) 
         )
     if kind == str(PRIVATE):
         return _create_private(conversations, user_id, body)
-    if kind not in (str(GROUP), str(PUBLIC)):
-        raise ApiError.invalid("type", "must be 1, 2, 3 or 4")
+    if kind not in map(str, LEAVABLE):
+        raise ApiError.invalid("type", "must be 1, 2, 3, 4 or 5")
     return _create_room(conversations, user_id, int(kind), body)
 
 
@@ -157,7 +157,7 @@ def _check_rights(
 
 def _check_removal(conversations: Conversations, dialog: Row, user_id: int, other: int) -> None:
     role, kind = conversations.role(dialog, user_id), dialog["type"]
-    if other == user_id and kind in (GROUP, PUBLIC):
+    if other == user_id and kind in LEAVABLE:
         return  # every occupant may leave
     require(role, Action.REMOVE_OCCUPANTS, kind)
     # Inferred: a user can remove only users of a lower role.

@@ -13,10 +13,21 @@ from typing import Any
 
 from .api_error import ApiError
 
-__all__ = ["IDENTIFYING_FIELD", "SocialIdentity", "accept_every_token", "identity_keys"]
+__all__ = [
+    "IDENTIFYING_FIELD",
+    "IdentityProvider",
+    "SocialIdentity",
+    "accept_every_token",
+    "custom_identity",
+    "identity_keys",
+    "social_fields",
+]
 
 SocialIdentity = Callable[[str, Mapping[str, str]], Mapping[str, Any] | None]
 """Takes a provider and keys; returns the fields of the user, or None when the keys are not valid."""
+
+IdentityProvider = Callable[[str], "Mapping[str, Any] | None"]
+"""Takes the token sent as login; returns fields of the user with ``uid``, or None when it is not valid."""
 
 IDENTIFYING_FIELD = {
     "facebook": "facebook_id",
@@ -47,6 +58,35 @@ def identity_keys(request: Mapping[str, Any]) -> tuple[str, dict[str, str]]:
         if not isinstance(keys.get(name), str) or not keys[name]:
             raise ApiError.invalid(f"{section}[{name}]", "is required and must be a string")
     return provider, {name: keys[name] for name in names}
+
+
+def social_fields(
+    social_identity: SocialIdentity, provider: str, keys: Mapping[str, str]
+) -> Mapping[str, Any]:
+    """Return the fields of the user of a social log-in, among them the identifying one."""
+    fields, field = social_identity(provider, keys), IDENTIFYING_FIELD[provider]
+    if fields is None:
+        raise ApiError(401, f"Unauthorized: {provider} does not know these keys")
+    if not isinstance(fields, Mapping) or not fields.get(field):
+        raise ApiError(422, f"social_identity of the emulator returned no {field} for {provider}")
+    return fields
+
+
+def custom_identity(provider: IdentityProvider, token: str) -> Mapping[str, Any]:
+    """Return what a custom identity provider says of a token: fields of a user, among them ``uid``."""
+    try:
+        fields = provider(token)
+    except Exception as error:
+        raise _provider_error(f"{type(error).__name__}: {error}") from error
+    if fields is None:
+        raise _provider_error("401")
+    if not isinstance(fields, Mapping) or fields.get("uid") in (None, ""):
+        raise ApiError(422, "Custom Identity Provider uid is required")
+    return fields
+
+
+def _provider_error(error: str) -> ApiError:
+    return ApiError(422, f"Custom Identity Provider responded with an error = {error}")
 
 
 def accept_every_token(provider: str, keys: Mapping[str, str]) -> Mapping[str, Any]:

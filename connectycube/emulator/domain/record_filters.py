@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -9,6 +10,8 @@ from .api_error import ApiError
 from .values import as_list
 
 __all__ = ["Condition", "conditions_of"]
+
+_EARTH_RADIUS = 6_371_000.0  # meters
 
 Condition = Callable[[Mapping[str, Any]], bool]
 
@@ -20,12 +23,56 @@ def conditions_of(filters: Sequence[tuple[str, str, Any]]) -> Condition:
 
 
 def _condition(field: str, operator: str, value: Any) -> Condition:
+    if operator == "near":
+        return _near(field, value)
     if operator not in _OPERATORS:
         raise ApiError.invalid(field, f"has an unknown operator: {operator}")
     many = operator in ("in", "nin", "all", "or")
     operand = value.split(",") if many and isinstance(value, str) else value
     holds = _OPERATORS[operator]
     return lambda record: holds(record.get(field), as_list(operand) if many else operand)
+
+
+def _near(field: str, value: Any) -> Condition:
+    """Return the condition that a location is within a radius: ``longitude,latitude;radius`` in meters."""
+    center, _, radius = str(value).partition(";")
+    place, meters = _location(center), _number(radius)
+    if place is None or meters is None or meters < 0:
+        raise ApiError.invalid(field, f"near must be longitude,latitude;radius, not {value}")
+
+    def holds(record: Mapping[str, Any]) -> bool:
+        found = _location(record.get(field))
+        return found is not None and _meters(place, found) <= meters
+
+    return holds
+
+
+def _location(value: Any) -> tuple[float, float] | None:
+    parts = value.split(",") if isinstance(value, str) else value
+    if not isinstance(parts, list) or len(parts) != 2:
+        return None
+    longitude, latitude = map(_number, parts)
+    if longitude is None or latitude is None or abs(longitude) > 180 or abs(latitude) > 90:
+        return None
+    return longitude, latitude
+
+
+def _number(value: Any) -> float | None:
+    try:
+        number = float(value)
+    except (TypeError, ValueError, OverflowError):
+        return None
+    return number if math.isfinite(number) else None
+
+
+def _meters(one: tuple[float, float], other: tuple[float, float]) -> float:
+    """Return the distance of two places on a sphere, by the haversine formula."""
+    (west, south), (east, north) = (map(math.radians, place) for place in (one, other))
+    half_chord = (
+        math.sin((north - south) / 2) ** 2
+        + math.cos(south) * math.cos(north) * math.sin((east - west) / 2) ** 2
+    )
+    return 2 * _EARTH_RADIUS * math.asin(min(1.0, math.sqrt(half_chord)))
 
 
 def _same(one: Any, other: Any) -> bool:

@@ -21,7 +21,7 @@ class RestSessions:
     """The rules for REST sessions. A session is a row of the store."""
 
     def __init__(self, store: Store, settings: Settings, clock: Clock, accounts: Accounts) -> None:
-        self.application = Application(settings)
+        self.application = Application(settings, clock)
         self._store = store
         self._settings = settings
         self._clock = clock
@@ -88,6 +88,8 @@ class RestSessions:
         if request.get("provider") is not None:
             user = self._accounts.of_provider(request)
         else:
+            if request.get("password") in (None, ""):  # also with a custom identity provider
+                raise ApiError.invalid("password", "cannot be blank")
             user = self._accounts.authenticate(request, create=False)
         self._change_user(session, user["id"])
         return user

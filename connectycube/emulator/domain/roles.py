@@ -9,6 +9,8 @@ from .api_error import ApiError
 __all__ = [
     "BROADCAST",
     "GROUP",
+    "LEAVABLE",
+    "MEETING",
     "MOST_ADMINS",
     "PRIVATE",
     "PUBLIC",
@@ -18,10 +20,18 @@ __all__ = [
     "require",
 ]
 
-BROADCAST, GROUP, PRIVATE, PUBLIC = 1, 2, 3, 4
+BROADCAST, GROUP, PRIVATE, PUBLIC, MEETING = 1, 2, 3, 4, 5
+LEAVABLE = (GROUP, PUBLIC, MEETING)
+"""The types of dialog that a user can leave. A meeting has the rules of a group. (Inferred.)"""
 MOST_ADMINS = 5
 """Admins that a dialog can have."""
-TYPES = {BROADCAST: "broadcast", GROUP: "group", PRIVATE: "private", PUBLIC: "public"}
+TYPES = {
+    BROADCAST: "broadcast",
+    GROUP: "group",
+    PRIVATE: "private",
+    PUBLIC: "public",
+    MEETING: "meeting",
+}
 
 
 class Role(IntEnum):
@@ -69,7 +79,7 @@ _LEAST: dict[Action, tuple[Role | None, ...]] = {
 
 
 def _least(action: Action, kind: int) -> Role | None:
-    return _LEAST[action][_COLUMNS.index(kind)]
+    return _LEAST[action][_COLUMNS.index(GROUP if kind == MEETING else kind)]
 
 
 def may(role: Role, action: Action, kind: int) -> bool:

@@ -20,6 +20,9 @@ MALFORMED = (HttpProcessingError, web.RequestPayloadError)
 """The exceptions of aiohttp when the body of a request is not HTTP."""
 
 _SHUTDOWN_SECONDS = 0.5
+# How long the rest of a refused request is read: while data comes, and until so many seconds without data.
+_DISCARD_SECONDS = 5.0
+_SILENT_SECONDS = 0.3
 
 
 def header_text(value: str) -> str:
@@ -121,15 +124,24 @@ class _Server(web.Server):
 
 
 class _Connection(web.RequestHandler):
-    """One connection. The listener answers an error of HTTP, which aiohttp would log."""
+    """One connection. The listener answers an error of HTTP, which aiohttp would log.
 
-    __slots__ = ("_listener",)
+    After such an answer the rest of the request is read and discarded before the connection is closed.
+    Otherwise the unread data resets the connection, and the client loses the answer. (RFC 9112, 9.6.)
+    """
+
+    __slots__ = ("_discarded", "_is_refused", "_listener")
 
     def __init__(self, listener: Listener, server: web.Server) -> None:
         super().__init__(server, loop=asyncio.get_running_loop(), access_log=None)  # type: ignore[arg-type]
         self._listener = listener
+        self._is_refused = False
+        self._discarded: asyncio.Event | None = None
 
     def data_received(self, data: bytes) -> None:
+        if self._discarded is not None:
+            self._discarded.set()
+            return
         before = len(self._messages)
         super().data_received(data)
         if len(self._messages) <= before:
@@ -156,6 +168,37 @@ class _Connection(web.RequestHandler):
         if not isinstance(exc, HttpProcessingError):
             return super().handle_error(request, status, exc, message)
         reason = (exc.message or type(exc).__name__).strip().splitlines()[0]
+        self._is_refused = True
         response = self._listener.refuse(exc.code, f"The request is not HTTP: {reason}")
         response.force_close()
         return response
+
+    async def finish_response(
+        self, request: web.BaseRequest, resp: web.StreamResponse, start_time: float | None
+    ) -> tuple[web.StreamResponse, bool]:
+        finished = await super().finish_response(request, resp, start_time)
+        if self._is_refused or request.content.exception() is not None:
+            await self._discard_rest()
+        return finished
+
+    async def _discard_rest(self) -> None:
+        """Read until the client has closed the connection or has sent nothing for a moment."""
+        if self.transport is None:
+            return
+        if self.transport.can_write_eof():  # not with TLS
+            self.transport.write_eof()
+        self._discarded = asyncio.Event()
+        self.resume_reading()
+        loop = asyncio.get_running_loop()
+        latest = loop.time() + _DISCARD_SECONDS
+        while self.transport is not None and loop.time() < latest:
+            self._discarded.clear()
+            try:
+                await asyncio.wait_for(self._discarded.wait(), _SILENT_SECONDS)
+            except asyncio.TimeoutError:
+                return
+
+    def connection_lost(self, exc: BaseException | None) -> None:
+        super().connection_lost(exc)
+        if self._discarded is not None:
+            self._discarded.set()

@@ -25,6 +25,7 @@ class Ports:
     websocket: int = field(validator=_port)
     https: int = field(validator=_port)
     storage_https: int = field(validator=_port)
+    control: int = field(validator=_port)
 
 
 def origin(scheme: str, host: str, port: int) -> str:

@@ -14,6 +14,7 @@ from attrs import frozen
 
 from ..db.store import Row
 from ..domain.conversations import NewMessage
+from ..domain.deletions import delete_for_all
 from ..domain.identifiers import is_object_id
 from ..domain.times import date_sent_of
 from ..domain.values import flag
@@ -31,8 +32,8 @@ _RESERVED = frozenset(
     ("attachment", "date_sent", "dialog_id", "message_id", "moduleIdentifier", "save_to_history")
 )
 
-DialogOf = Callable[[], "Row | None"]
-"""Finds or creates the dialog of a message; returns None for a message that belongs to no dialog."""
+DialogOf = Callable[[bool], "Row | None"]
+"""Returns the dialog of a message; None if there is none. With True it is created if it is missing."""
 
 Treatment = Callable[["Hub", Session, Element, DialogOf], "Element | None"]
 """Takes the message of a user; returns the message to relay, or None to relay none."""
@@ -78,6 +79,33 @@ def _take_marker(hub: Hub, session: Session, stanza: Element, dialog_of: DialogO
     return stanza
 
 
+def _take_edit(hub: Hub, session: Session, stanza: Element, dialog_of: DialogOf) -> Element:
+    body, edited = stanza.child("body"), stanza.child("replace", ns.CORRECTION)
+    found = _own_message(hub, session, edited, dialog_of)
+    if hub.settings.edits_change_history and body is not None and found is not None:
+        hub.conversations.change_body(found[1], body.text)
+    return stanza
+
+
+def _take_deletion(hub: Hub, session: Session, stanza: Element, dialog_of: DialogOf) -> Element:
+    found = _own_message(hub, session, stanza.child("remove", ns.DELETION), dialog_of)
+    if hub.settings.deletions_change_history and found is not None:
+        delete_for_all(hub.conversations, *found)
+    return stanza
+
+
+def _own_message(
+    hub: Hub, session: Session, named: Element | None, dialog_of: DialogOf
+) -> tuple[Row, Row] | None:
+    """Return the dialog and the message that an element names, if it is the sender's own message there."""
+    message_id = None if named is None else named.get("id")
+    dialog = dialog_of(False)
+    if message_id is None or dialog is None:
+        return None
+    message = hub.conversations.own_message(session.user_id, dialog, message_id)
+    return None if message is None else (dialog, message)
+
+
 @frozen(kw_only=True)
 class _Content:
     """The content of a message as the server reads it; ``params`` are its parameters by name."""
@@ -93,7 +121,7 @@ class _Content:
 def _take_content(
     hub: Hub, session: Session, stanza: Element, dialog_of: DialogOf
 ) -> Element | None:
-    dialog = dialog_of()
+    dialog = dialog_of(True)
     if dialog is None:
         return stanza
     content = _read_content(hub, stanza)
@@ -150,8 +178,8 @@ KINDS = (
         "in groups as well, which a page of the documentation denies",
     ),
     # An edit or a deletion has the id of another message, so it is not stored.
-    Kind(ns.CORRECTION, ("replace",), _unchanged, "relayed; history changes over REST alone"),
-    Kind(ns.DELETION, ("remove",), _unchanged, "relayed; history changes over REST alone"),
+    Kind(ns.CORRECTION, ("replace",), _take_edit, "changes the sender's own message; relayed"),
+    Kind(ns.DELETION, ("remove",), _take_deletion, "deletes the sender's own message; relayed"),
     Kind(
         ns.CLIENT,
         ("body", "extraParams"),

@@ -7,6 +7,7 @@ nick of the user that made the change.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from typing import Any
 
@@ -135,7 +136,7 @@ def _stored_params(message: Row) -> Element:
             "attachment",
             ns.CLIENT,
             {
-                name: clean_text(str(value))
+                name: _text(value)
                 for name, value in attachment.items()
                 if is_name(name) and value is not None
             },
@@ -154,4 +155,10 @@ def _param(name: str, value: Any) -> Element | None:
     if isinstance(value, dict):
         inner = [_param(key, entry) for key, entry in value.items()]
         return Element(name, ns.CLIENT, None, *(entry for entry in inner if entry is not None))
-    return Element(name, ns.CLIENT, None, clean_text(str(value)))
+    return Element(name, ns.CLIENT, None, _text(value))
+
+
+def _text(value: Any) -> str:
+    """Write a value of JSON as text: a string as it is, true, 1.5 and [1, 2] as JSON has them."""
+    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    return clean_text(text)

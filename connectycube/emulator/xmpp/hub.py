@@ -15,6 +15,7 @@ from ..domain.rosters import Rosters
 from ..domain.times import Clock
 from ..settings import Settings
 from . import namespaces as ns
+from .deliveries import Deliveries
 from .element import Element
 from .faulty import FaultyDelivery
 from .last_activity import LastActivity
@@ -64,6 +65,7 @@ class Hub:
         self.privacy = PrivacyLists(store.database, settings, self.rosters)
         self.activity = LastActivity(store.database, clock)
         self.streams: set[OpenStream] = set()
+        self.deliveries = Deliveries()
         self.on_session_ended: Callable[[Session], None] = lambda session: None
         self.occupancy = Occupancy(store.database)
         self._sessions: dict[int, dict[str, Session]] = {}

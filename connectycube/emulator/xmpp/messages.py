@@ -7,17 +7,16 @@ from __future__ import annotations
 
 from ..db.store import Row
 from ..domain.api_error import ApiError
-from ..domain.times import iso_milliseconds
 from . import namespaces as ns
-from . import room_messages
+from . import offline, room_messages
 from .content import process
+from .deliveries import Delivery
 from .element import Element
 from .hub import Hub
-from .parser import parse
 from .session import Session
 from .stanza import Jid, StanzaError, user_of
 
-__all__ = ["deliver_offline", "handle", "relay", "undelivered"]
+__all__ = ["handle", "relay"]
 
 
 def handle(hub: Hub, session: Session, stanza: Element) -> None:
@@ -47,7 +46,10 @@ def _handle(hub: Hub, session: Session, stanza: Element) -> None:
         raise StanzaError("service-unavailable", "Group chat goes to a room, this is a user")
     if kind == "chat":
         processed = process(
-            hub, session, stanza, lambda: _private_dialog(hub, session.user_id, recipient)
+            hub,
+            session,
+            stanza,
+            lambda create: _private_dialog(hub, session.user_id, recipient, create),
         )
         if processed is None:
             return
@@ -57,9 +59,11 @@ def _handle(hub: Hub, session: Session, stanza: Element) -> None:
         _copy_to_own(hub, session, stanza)
 
 
-def _private_dialog(hub: Hub, sender: int, recipient: int) -> Row | None:
+def _private_dialog(hub: Hub, sender: int, recipient: int, create: bool) -> Row | None:
     if sender == recipient:
         return None
+    if not create:
+        return hub.conversations.store.private_dialog(sender, recipient)
     try:
         return hub.conversations.private_dialog(sender, recipient)
     except ApiError as refusal:
@@ -85,6 +89,7 @@ def relay(hub: Hub, stanza: Element, recipient: int, resource: str | None = None
         only = hub.session(recipient, resource)
         if only is not None:
             if privacy.allows(recipient, sender, "message", only):
+                hub.deliveries.begin(stanza, Delivery(stanza, hub.clock.time()), [only])
                 hub.send(only, stanza)
             return
         if kind not in ("chat", "normal"):  # RFC 6121, 8.5.3.2.1: no other resource gets these
@@ -93,9 +98,12 @@ def relay(hub: Hub, stanza: Element, recipient: int, resource: str | None = None
         return
     receivers = hub.receivers(recipient)
     willing = [one for one in receivers if privacy.allows(recipient, sender, "message", one)]
-    sent = hub.send_all(willing, stanza)
-    if not sent and privacy.admits(recipient, sender, "message", receivers):
-        undelivered(hub, recipient, stanza)
+    now = hub.clock.time()
+    if willing:
+        hub.deliveries.begin(stanza, Delivery(stanza, now), willing)
+        hub.send_all(willing, stanza)
+    elif privacy.admits(recipient, sender, "message", receivers):
+        offline.keep(hub, recipient, stanza, now)
 
 
 def _copy_to_own(hub: Hub, session: Session, stanza: Element) -> None:
@@ -112,23 +120,3 @@ def _copy_to_own(hub: Hub, session: Session, stanza: Element) -> None:
                 "message", ns.CLIENT, attributes, Element("sent", ns.CARBONS, None, copy)
             )
             hub.send(other, outer.replace(to=other.jid))
-
-
-# --- users who are offline ----------------------------------------------------------------------------
-
-
-def undelivered(hub: Hub, user_id: int, stanza: Element) -> None:
-    """Keep a message that no client received, if the settings say so."""
-    if not hub.settings.offline_messages or stanza.name != "message":
-        return
-    if stanza.get("type") in ("chat", "normal", None) and stanza.child("body") is not None:
-        hub.store.add_offline(user_id, stanza.to_xml(), hub.clock.time())
-
-
-def deliver_offline(hub: Hub, session: Session) -> None:
-    """Deliver the stanzas that were kept for a user, when the first resource is available. (XEP-0203.)"""
-    for row in hub.store.take_offline(session.user_id):
-        stanza = parse(row["stanza"])
-        stamp = iso_milliseconds(row["received_at"])
-        delay = Element("delay", ns.DELAY, {"from": hub.settings.domain, "stamp": stamp})
-        hub.send(session, stanza.replace(*stanza.children, delay))

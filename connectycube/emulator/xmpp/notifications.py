@@ -10,6 +10,7 @@ from typing import Any
 
 from ..db.store import Row
 from ..domain.conversations import PRIVATE
+from ..domain.values import flag
 from .hub import Hub
 from .session import Session
 
@@ -30,7 +31,7 @@ def notify(
     push to a user who has turned off the notifications of the dialog, is banned from it or has blocked the
     sender, and none if the message has the parameter ``silent``. The form of the payload is inferred.
     """
-    if str(params.get("silent")) in ("1", "true", "True"):
+    if flag(params.get("silent")):
         return
     payload = {
         "message": body,

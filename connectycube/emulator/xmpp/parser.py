@@ -6,7 +6,6 @@ large or too deep become a StreamFault.
 
 from __future__ import annotations
 
-import re
 from typing import Final
 from xml.parsers import expat
 
@@ -14,6 +13,7 @@ from attrs import frozen
 
 from . import namespaces as ns
 from .element import Element
+from .markup import MarkupBuffer
 
 __all__ = ["StreamClosed", "StreamEvent", "StreamFault", "StreamHeader", "StreamParser", "parse"]
 
@@ -26,20 +26,6 @@ _CONDITIONS = {
     expat.errors.codes[expat.errors.XML_ERROR_UNKNOWN_ENCODING]: "unsupported-encoding",
     expat.errors.codes[expat.errors.XML_ERROR_INCORRECT_ENCODING]: "unsupported-encoding",
 }
-
-# Text and the piece of markup that ends it, any number of times. A tag with a "<" in it is broken: it
-# counts as complete, so that expat refuses it at once.
-_COMPLETE = re.compile(
-    rb"""(?: [^<]*
-            (?: <!--.*?-->
-            |   <!\[CDATA\[.*?\]\]>
-            |   <\?.*?\?>
-            |   <(?! !-- | !\[CDATA\[ | \? )
-                [^"'<>]* (?: "[^"<]*" [^"'<>]* | '[^'<]*' [^"'<>]* )*
-                (?: [<>] | "[^"<]*< | '[^'<]*< )
-            ) )*""",
-    re.DOTALL | re.VERBOSE,
-)
 
 
 class StreamFault(Exception):
@@ -81,7 +67,7 @@ class StreamParser:
         self._open: list[Element] = []
         self._in_stream = False
         self._default_namespace: str | None = None
-        self._held = bytearray()
+        self._held = MarkupBuffer()
         self._shown = 0  # bytes that expat was given
         self._boundary = 0  # the byte at which the stanza in progress begins
         self._expat = self._make_expat()
@@ -106,8 +92,10 @@ class StreamParser:
 
     def feed(self, data: bytes) -> tuple[list[StreamEvent], StreamFault | None]:
         """Return the events that ``data`` completes, and the fault that then ends the stream, if any."""
-        self._held += data
-        return self._parse(self._take_complete(data), final=False)
+        # Expat from version 2.6 on may look at an incomplete token again only when twice as many bytes are
+        # there, so a stanza could wait for bytes that follow it. Expat therefore never sees the beginning of
+        # a token without its end.
+        return self._parse(self._held.take(data), final=False)
 
     def feed_document(self, data: bytes) -> tuple[list[StreamEvent], StreamFault | None]:
         """Parse an element that has no stream around it; return it, or the fault that it has.
@@ -116,22 +104,6 @@ class StreamParser:
         """
         self._in_stream = True
         return self._parse(data, final=True)
-
-    def _take_complete(self, data: bytes) -> bytes:
-        """Return the held bytes up to the end of the last complete markup; keep the others.
-
-        Expat from version 2.6 on may look at an incomplete token again only when twice as many bytes are
-        there, so a stanza could wait for bytes that follow it. Expat therefore never sees the beginning
-        of a token without its end.
-        """
-        end = 0
-        if b">" in data or b"<" in data:  # markup ends with one of them, and broken markup, too
-            found = _COMPLETE.match(self._held)
-            assert found is not None  # the pattern matches nothing as well
-            end = found.end()
-        complete = bytes(self._held[:end])
-        del self._held[:end]
-        return complete
 
     def _parse(self, data: bytes, *, final: bool) -> tuple[list[StreamEvent], StreamFault | None]:
         fault = None
@@ -154,11 +126,8 @@ class StreamParser:
 
     def _show_text_outside_stanzas(self) -> None:
         # White space keeps a connection alive and must not pile up; other text is refused at once.
-        is_text = self._held and not any(mark in self._held for mark in (b"<", b"&"))
-        if is_text and not self._open:
-            text = bytes(self._held)
-            self._held.clear()
-            self._show(text, False)
+        if not self._open and self._held:
+            self._show(self._held.take_text(), False)
 
     def _too_large(self) -> StreamFault:
         return StreamFault("policy-violation", f"A stanza is larger than {self._max_bytes} bytes")

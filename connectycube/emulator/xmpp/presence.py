@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from . import messages, rooms, subscriptions
+from . import offline, rooms, subscriptions
 from .activity import tell_watchers
 from .element import Element
 from .hub import Hub
@@ -94,22 +94,26 @@ def _probe(hub: Hub, session: Session, jid: Jid) -> None:
 
 def _become_available(hub: Hub, session: Session, stanza: Element) -> None:
     own = available(hub, session.user_id)
-    initial = session.presence is None
+    initial, received = session.presence is None, session.receives_messages
     session.presence = stanza.replace(to=session.bare_jid)
     session.priority = _priority(stanza)
     _broadcast(hub, session, session.presence)
-    # RFC 6121, 4.2: the presence of others, requests and kept messages come with the first presence only.
-    if not initial:
-        return
+    if initial:
+        _bring_up_to_date(hub, session, own)
+    # Also a resource whose priority was negative before. (XEP-0160, 2.)
+    if session.receives_messages and not received:
+        offline.deliver_kept(hub, session)
+    # The presences and messages may have overflowed the session, which has ended then.
+    if initial and not own and session.presence is not None:
+        tell_watchers(hub, session.user_id, 0)
+
+
+def _bring_up_to_date(hub: Hub, session: Session, own: list[Session]) -> None:
+    """Send the presence of others, and their requests for presence. (RFC 6121, 4.2.)"""
     for other in (*own, *seen_by(hub, session)):
         if other.presence is not None:
             hub.send(session, other.presence.replace(to=session.bare_jid))
     subscriptions.deliver_requests(hub, session)
-    if session.receives_messages:
-        messages.deliver_offline(hub, session)
-    # The presences may have overflowed the session, which has ended then.
-    if not own and session.presence is not None:
-        tell_watchers(hub, session.user_id, 0)
 
 
 def become_unavailable(hub: Hub, session: Session, stanza: Element | None = None) -> None:

@@ -27,7 +27,7 @@ def handle(hub: Hub, session: Session, stanza: Element, jid: Jid) -> None:
     dialog = dialog_at(hub, jid)
     _check_form(stanza, jid)
     _check_sender(hub, session, dialog)
-    processed = process(hub, session, stanza, lambda: dialog)
+    processed = process(hub, session, stanza, lambda create: dialog)
     if processed is not None:
         send(hub, dialog, session.user_id, processed, source=session)
 

@@ -33,6 +33,8 @@ _USER_ID = re.compile(r"[1-9]\d{0,17}", re.ASCII)
 
 # Status codes of a presence. (XEP-0045, 15.6.)
 _SELF, _BANNED, _KICKED, _NO_LONGER_MEMBER = 110, 301, 307, 321
+# The official SDKs read the first status of a presence alone. They take 301 for a removal, and no other code.
+_REMOVED = (_BANNED, _NO_LONGER_MEMBER)
 
 
 # --- the room and its members -----------------------------------------------------------------------
@@ -208,7 +210,9 @@ def _refresh_occupant(hub: Hub, dialog: Row, occupant: Occupant, actor: int | No
     elif occupant.user_id == actor:  # the user left the dialog: no status code, no actor
         _remove(hub, dialog["id"], occupant, now, (), None)
     else:
-        _remove(hub, dialog["id"], occupant, now, (_NO_LONGER_MEMBER,), actor)
+        _remove(
+            hub, dialog["id"], occupant, now, (_NO_LONGER_MEMBER,), actor, own_statuses=_REMOVED
+        )
 
 
 def expel(
@@ -242,6 +246,7 @@ def _remove(
     statuses: Sequence[int],
     actor: int | None,
     reason: str | None = None,
+    own_statuses: Sequence[int] = (),
 ) -> None:
     """Remove a user from a room, and tell all sessions that were in it, with the actor and the reason."""
     # Taken before the removal: the removed user is told, too.
@@ -255,10 +260,9 @@ def _remove(
     if reason is not None:
         about.append(Element("reason", ns.MUC_USER, None, clean_text(reason)))
     for session in told:
-        # The JavaScript SDK 3.x reads the first status only.
-        own = (_SELF,) if session.user_id == occupant.user_id else ()
-        found = _gone(hub, dialog_id, gone, session, (*statuses, *own), about=about)
-        hub.send(session, found)
+        is_own = session.user_id == occupant.user_id
+        shown = (*(own_statuses or statuses), _SELF) if is_own else statuses
+        hub.send(session, _gone(hub, dialog_id, gone, session, shown, about=about))
 
 
 def _destroy(hub: Hub, dialog_id: str, occupant: Occupant) -> None:

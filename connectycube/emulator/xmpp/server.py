@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ..db.store import Row
-from . import from_rest, messages, presence, requests, rooms, subscriptions
+from . import from_rest, messages, offline, presence, requests, rooms, subscriptions
 from .element import Element
 from .hub import Hub
 from .session import Session
@@ -32,13 +32,11 @@ class ChatServer:
             presence.handle(self.hub, session, stanza)
 
     def _session_ended(self, session: Session) -> None:
-        """Remove a session from its rooms; unacknowledged messages are treated as undelivered."""
+        """Remove a session from its rooms; messages that it has not acknowledged are delivered again."""
         rooms.leave_all(self.hub, session)
         if session.presence is not None:
             presence.become_unavailable(self.hub, session)
-        if session.management is not None:
-            for stanza in session.management.unacknowledged:
-                messages.undelivered(self.hub, session.user_id, stanza)
+        offline.session_ended(self.hub, session)
 
     def forget_user(self, user_id: int) -> None:
         """Remove a deleted user from all rooms and rosters, and delete the user's lists and activity."""
@@ -47,6 +45,7 @@ class ChatServer:
         for contact in self.hub.rosters.all(user_id):
             subscriptions.end_all(self.hub, user_id, contact)
             self.hub.rosters.remove(user_id, contact.jid)
+        self.hub.store.take_offline(user_id)
         self.hub.privacy.forget_user(user_id)
         self.hub.activity.forget_user(user_id)
 

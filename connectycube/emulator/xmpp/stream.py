@@ -43,7 +43,7 @@ HANDLED: dict[str, dict[str, str | None]] = {
     },
     ns.STREAM_MANAGEMENT: {
         "enable": "how much is kept for how long",
-        "resume": "whether <failed/> has h",
+        "resume": "whether <failed/> has h; <failed/> for an h below what was acknowledged",
         "r": None,
         "a": None,
     },
@@ -319,7 +319,11 @@ class Stream:
             return
         seconds = int(self._hub.settings.resume_seconds)
         resumable = element.get("resume") in ("true", "1") and seconds > 0
-        session.management = StreamManagement(secrets.token_urlsafe(18), resumable=resumable)
+        session.management = StreamManagement(
+            secrets.token_urlsafe(18),
+            resumable=resumable,
+            on_acknowledged=self._hub.deliveries.acknowledged,
+        )
         attributes = {}
         if resumable:
             attributes = {"id": session.management.id, "resume": "true", "max": str(seconds)}
@@ -343,19 +347,28 @@ class Stream:
 
     def _resume_or_refuse(self, session: Session, handled: int) -> None:
         self._link.resource = session.resource
+        assert session.management is not None
         refusal = self._link.take("refuse_resume") if self._hub.faults.active else None
+        if refusal is None and session.management.is_behind(handled):
+            # The stanzas between the two counts are gone, so they cannot be sent again.
+            self._refuse_resume(session, handled)
+            return
         if refusal is None:
             self._resume_session(session, handled)
             return
-        assert session.management is not None
-        with_h = refusal.parameters["h"]
-        if with_h is None:
-            with_h = self._hub.settings.handled_in_failed
-        session.management.acknowledge(handled)
+        self._refuse_resume(session, handled, refusal.parameters["h"])
+
+    def _refuse_resume(self, session: Session, handled: int, with_h: bool | None = None) -> None:
+        """End a session that a client wants to resume, so that it goes on with a new one."""
+        management = session.management
+        assert management is not None
+        if not management.is_behind(handled):
+            management.acknowledge(handled)
         session.end_link(StreamFault("conflict", "The session was to be resumed elsewhere"))
         self._hub.end_session(session)
-        shown = session.management.handled if with_h else None
-        self._link.send(_failed("item-not-found", handled=shown))
+        if with_h is None:
+            with_h = self._hub.settings.handled_in_failed
+        self._link.send(_failed("item-not-found", handled=management.handled if with_h else None))
 
     def _resume_session(self, session: Session, handled: int) -> None:
         assert session.management is not None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from . import namespaces as ns
 from .element import Element
@@ -23,11 +23,21 @@ def counter(text: str | None) -> int | None:
 
 
 class StreamManagement:
-    """Counts stanzas in both directions, modulo 2^32, and keeps those that are not acknowledged."""
+    """Counts stanzas in both directions, modulo 2^32, and keeps those that are not acknowledged.
 
-    def __init__(self, session_id: str, *, resumable: bool) -> None:
+    ``on_acknowledged`` gets each stanza that is not kept any more.
+    """
+
+    def __init__(
+        self,
+        session_id: str,
+        *,
+        resumable: bool,
+        on_acknowledged: Callable[[Element], None] = lambda stanza: None,
+    ) -> None:
         self.id = session_id
         self.resumable = resumable
+        self._on_acknowledged = on_acknowledged
         self.handled = 0
         """The number of the client's stanzas that were handled."""
         self.request_pending = False
@@ -64,11 +74,17 @@ class StreamManagement:
             raise HandledCountTooHigh(handled, self._sent)
         self._forgotten = max(0, pending - kept)
         while len(self._unacknowledged) > pending:
-            self._unacknowledged.popleft()
+            self._on_acknowledged(self._unacknowledged.popleft())
+
+    def is_behind(self, handled: int) -> bool:
+        """Whether a count is lower than one that was acknowledged before, so that stanzas are missing."""
+        lowest = self._sent - len(self._unacknowledged) - self._forgotten
+        # Counts wrap: of two counts the lower one is less than half of the circle behind the other.
+        return 0 < (lowest - handled) % _WRAP < _WRAP // 2
 
     def forget_oldest(self) -> None:
         """Forget the oldest stanza that is not acknowledged: it is not replayed."""
-        self._unacknowledged.popleft()
+        self._on_acknowledged(self._unacknowledged.popleft())
         self._forgotten += 1
 
     def resume_at(self, handled: int) -> None:

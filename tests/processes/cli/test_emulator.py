@@ -103,6 +103,31 @@ def test_options_reach_the_emulator_and_are_quoted_for_the_shell():
     assert environment["CONNECTYCUBE_AUTH_SECRET"] == secret
 
 
+def test_switches_and_clock_are_options_and_the_control_api_is_announced():
+    options = ("--offline-messages", "no", "--session-seconds", "60", "--advance", "3600")
+    with Process(*options, "--control-token", "a $token") as running:
+        environment = evaluated(running.lines)
+        headers = {"Authorization": f"Bearer {environment['CONNECTYCUBE_CONTROL_TOKEN']}"}
+        assert headers == {"Authorization": "Bearer a $token"}
+
+        def control(path):
+            url = f"{environment['CONNECTYCUBE_CONTROL_URL']}/{path}"
+            return requests.get(url, headers=headers, timeout=5).json()["result"]
+
+        switches = control("switches")
+        assert (switches["offline_messages"], switches["session_seconds"]) == (False, 60)
+        assert control("clock")["advanced"] == 3600
+
+
+@pytest.mark.parametrize(
+    ("option", "value"),
+    [("--room-echo", "maybe"), ("--session-seconds", "long"), ("--repeated-message", "lose")],
+)
+def test_a_wrong_value_of_a_switch_is_named(capsys, option, value):
+    assert cli.main(["emulator", option, value]) == 1
+    assert option[2:].replace("-", "_") in capsys.readouterr().err
+
+
 def test_files_go_to_the_storage_port():
     port = free_port()
     with Process("--storage-port", str(port)) as running:

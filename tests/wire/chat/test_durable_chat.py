@@ -32,8 +32,8 @@ from tests.support.waiting import TIMEOUT, Gate, wait_until
 
 @pytest.fixture(scope="module")
 def emulator() -> Iterator[Emulator]:
-    """One that keeps messages for users who are away, as the hosted service may."""
-    with Emulator(offline_messages=True) as running:
+    """A service for all tests of this module."""
+    with Emulator() as running:
         yield running
 
 

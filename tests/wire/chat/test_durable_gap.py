@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,13 @@ from connectycube.emulator import Emulator
 from tests.support.durable_people import Bot, as_after_a_crash
 from tests.support.people import Person, settled
 from tests.support.waiting import TIMEOUT
+
+
+@pytest.fixture(scope="module")
+def emulator() -> Iterator[Emulator]:
+    """A service that keeps nothing for users who are away, so that history alone fills the gap."""
+    with Emulator(offline_messages=False) as running:
+        yield running
 
 
 @pytest.fixture

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 from datetime import datetime, timezone
+from email.utils import parsedate_to_datetime
 
 import pytest
 import requests
@@ -123,12 +124,41 @@ class TestSessions:
     @pytest.mark.parametrize("user", [{}, {"user": {"password": "sécret &=", "login": "alice"}}])
     def test_signature_is_verified(self, digest, user):
         with Emulator(auth_secret="s3cret", require_signature=True) as emulator:
-            body = {"application_id": 1, "auth_key": "key", "nonce": 7, "timestamp": 1, **user}
+            body = {"application_id": 1, "auth_key": "key", "nonce": 7, **user}
+            body["timestamp"] = int(emulator.clock.time())
             good = session_request(emulator, **{**body, "signature": sign(body, "s3cret", digest)})
             bad = session_request(emulator, **{**body, "signature": sign(body, "other", digest)})
             none = session_request(emulator)
         assert (good.status_code, bad.status_code, none.status_code) == (201, 422, 422)
-        assert list(bad.json()["errors"]) == ["signature"]
+        assert bad.json()["errors"] == {"base": ["Unexpected signature"]}
+        assert list(none.json()["errors"]) == ["signature"]
+
+    @pytest.mark.parametrize(
+        ("off", "accepted"),
+        [(-3600, False), (-310, False), (-200, True), (200, True), (310, False)],
+    )
+    def test_a_timestamp_far_from_the_services_time_is_refused(self, off, accepted):
+        with Emulator(auth_secret="s3cret") as emulator:
+            emulator.clock.advance(86_400)
+            now = emulator.clock.time()
+            body = {"application_id": 1, "auth_key": "key", "nonce": 7, "timestamp": int(now) + off}
+            signature = sign(body, "s3cret", hashlib.sha1)
+            answer = session_request(emulator, **{**body, "signature": signature})
+        if accepted:
+            assert answer.status_code == 201
+            return
+        assert (answer.status_code, answer.json()) == (
+            422,
+            {"errors": {"timestamp": ["invalid timestamp"]}},
+        )
+        date = parsedate_to_datetime(answer.headers["Date"]).timestamp()
+        assert abs(date - now) < 30
+
+    def test_how_far_a_timestamp_may_be_off_is_a_switch(self):
+        with Emulator(auth_secret="s3cret", timestamp_seconds=10**10) as emulator:
+            body = {"application_id": 1, "auth_key": "key", "nonce": 7, "timestamp": 1}
+            body["signature"] = sign(body, "s3cret", hashlib.sha1)
+            assert session_request(emulator, **body).status_code == 201
 
     def test_unsigned_request_is_accepted_although_there_is_a_secret(self):
         with Emulator(auth_secret="s3cret") as emulator:
@@ -172,6 +202,19 @@ class TestUsers:
             "users/by_email.json?email=erin%40example.org",
         ):
             assert look_up("GET", path).json()["user"]["login"] == "erin"
+
+    @pytest.mark.parametrize(
+        ("given", "kept"),
+        [
+            ("example.org", "http://example.org"),
+            ("https://example.org", "https://example.org"),
+            ("HTTP://example.org", "HTTP://example.org"),
+            ("", None),
+        ],
+    )
+    def test_a_website_without_a_scheme_gets_one(self, rest, alice, given, kept):
+        answer = rest("alice")("PUT", f"users/{alice}", json={"user": {"website": given}})
+        assert answer.json()["user"]["website"] == kept
 
     def test_sign_up_needs_key_or_session(self, emulator):
         body = {"user": {"login": "erin", "password": "pw"}}
@@ -432,6 +475,13 @@ class TestBadRequests:
             timeout=5,
         )
         assert answer.json()["session"]["user_id"] == alice
+
+    def test_a_get_is_answered_by_the_parameters_of_its_body(self, rest, alice, bob):
+        app = rest()
+        found = app("GET", "users", data={"per_page": "1"}).json()
+        assert (found["per_page"], len(found["items"])) == (1, 1)
+        assert app("GET", "users/by_login", data="login=bob").json()["user"]["id"] == bob
+        assert app("GET", "users/v2", json={"id": {"in": [alice]}}).json()["total_entries"] == 1
 
     def test_unknown_endpoint_is_501_and_named(self, emulator):
         answer = requests.get(f"{emulator.api_url}/meetings.json", timeout=5)

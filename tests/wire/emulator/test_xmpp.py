@@ -757,6 +757,31 @@ class TestStreamManagement:
             "handled-count-too-high",
         ]
 
+    @pytest.mark.parametrize("silent", [True, False], ids=["link lost", "link open"])
+    def test_h_below_what_was_acknowledged_lets_the_client_go_on_anew(
+        self, emulator, connect, alice, bob, silent
+    ):
+        sender, old = connect().log_in(alice), connect().log_in(bob, "phone")
+        previous = old.enable()
+        sender.send(chat(bob, "acknowledged"))
+        old.message()
+        old.send("<a xmlns='urn:xmpp:sm:3' h='1'/>")
+        old.sync()  # its answer is not acknowledged
+        old.send(chat(alice))
+        old.sync()
+        if silent:
+            emulator.cut(bob)
+        sender.send(chat(bob, "kept", id="bb" * 12))
+        sender.sync()
+        client, answer = self.resume(connect, bob, previous, 0)
+        assert (answer.tag, answer[0].tag) == (f"{SM}failed", f"{STANZAS}item-not-found")
+        assert answer.get("h") == "3"  # two requests and a message
+        assert [one["resource"] for one in emulator.sessions(bob)] == []
+        client.bind("phone")
+        client.enable()
+        client.send("<presence/>")
+        assert client.message().findtext(BODY) == "kept"
+
     @pytest.mark.parametrize("h", ["", "x", "-1", "4294967296", "٣", "9" * 5000])
     def test_malformed_h_is_refused(self, emulator, connect, alice, h):
         client = connect().log_in(alice)
@@ -799,50 +824,6 @@ class TestStreamManagement:
                 sender.send(chat(users[1]) * 11)
                 assert receiver.stream_error() == "resource-constraint"
                 assert emulator.sessions(users[1]) == []
-
-
-class TestOffline:
-    def test_history_is_all_there_is_by_default(self, emulator, connect, alice, bob):
-        sender = connect().log_in(alice)
-        sender.send(chat(bob))
-        sender.sync()
-        assert connect().log_in(bob).sync() == []
-        assert len(emulator.messages(emulator.private_dialog(alice, bob))) == 1
-
-    def test_with_the_switch_messages_come_later_with_a_delay(self):
-        with Emulator(offline_messages=True) as emulator:
-            alice, bob = (emulator.add_user(name, "secret") for name in ("alice", "bob"))
-            with Client(emulator) as sender, Client(emulator) as first, Client(emulator) as second:
-                sender.log_in(alice)
-                sender.send(chat(bob, "one") + chat(bob, "two \r &lt;"))
-                sender.sync()
-                first.authenticated(bob).bind()
-                first.send("<presence/>")
-                for body in ("one", "two \r <"):
-                    message = first.message()
-                    assert message.findtext(BODY) == body.replace("\r", "\n")
-                    delay = message.find("{urn:xmpp:delay}delay")
-                    assert delay is not None
-                    assert delay.get("from") == "localhost"
-                    assert re.fullmatch(
-                        r"\d{4}-\d\d-\d\dT[\d:]{8}\.\d{3}Z", delay.get("stamp") or ""
-                    )
-                assert second.log_in(bob).sync()[:1] != []
-                assert all(element.tag != f"{CLIENT}message" for element in second.sync())
-
-    def test_unacknowledged_messages_of_an_ended_session_are_kept_too(self):
-        with Emulator(offline_messages=True) as emulator:
-            alice, bob = (emulator.add_user(name, "secret") for name in ("alice", "bob"))
-            with Client(emulator) as sender, Client(emulator) as first, Client(emulator) as second:
-                sender.log_in(alice)
-                first.log_in(bob)
-                first.enable()
-                emulator.cut(bob)
-                sender.send(chat(bob, "between"))
-                sender.sync()
-                emulator.forget_sessions(bob)
-                second.log_in(bob)
-                assert second.message().findtext(BODY) == "between"
 
 
 class TestLinks:

@@ -62,6 +62,7 @@ class Unharmed:
         assert self.rest("GET", "session").status_code == 200
         with Client(self.emulator) as client:
             client.log_in(self.alice)
+            client.sync()  # messages that were kept for her
             client.send("</stream:stream>")
             assert client.next() is None
 

@@ -62,7 +62,8 @@ def read_by_emulator(pieces: list[bytes]) -> tuple[list[Any], bool, bool]:
                 found.append(plain_element(event))
         if fault is not None:
             return found, True, False
-    assert parser._open or not parser._held or b"<" in parser._held or b"&" in parser._held
+    held = parser._held._data
+    assert parser._open or not held or b"<" in held or b"&" in held
     return found, False, bool(parser._held)
 
 

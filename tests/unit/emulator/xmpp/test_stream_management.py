@@ -70,6 +70,18 @@ def test_what_was_forgotten_is_neither_replayed_nor_an_error(start, steps, data)
         assert list(management.unacknowledged) == kept
 
 
+@given(st.integers(0, TOP - 1), st.integers(0, 5), st.integers(0, 5), st.integers(1, 1000))
+def test_a_count_is_behind_when_it_was_passed(start, acknowledged, kept, distance):
+    management = make(sent=start)
+    for _ in range(acknowledged + kept):
+        management.keep(Element("message", "jabber:client"))
+    passed = (start + acknowledged) % TOP
+    management.acknowledge(passed)
+    assert management.is_behind((passed - distance) % TOP)
+    for ahead in range(kept + distance):  # what may be acknowledged, and what was not sent yet
+        assert not management.is_behind((passed + ahead) % TOP)
+
+
 @pytest.mark.parametrize("start", [0, 7, TOP - 1])
 def test_more_than_was_sent_is_refused_and_changes_nothing(start):
     management = make(sent=start)

@@ -73,7 +73,7 @@ class TestLists:
         assert hers("GET", "data/profile?age[gt]=28&count=1").json() == {"items": {"count": 2}}
 
     @pytest.mark.parametrize(
-        "query", ["age[like]=1", "age[calc]=avg", "group_by=age", "limit=x", "skip=-1", "a.b=1"]
+        "query", ["age[like]=1", "age[like]=1&group_by=age", "limit=x", "skip=-1", "a.b=1"]
     )
     def test_what_it_does_not_know_is_named(self, hers, query):
         answer = hers("GET", f"data/profile?{query}")
@@ -81,6 +81,68 @@ class TestLists:
         assert (
             next(iter(answer.json()["errors"])).split("[")[0] == query.split("=")[0].split("[")[0]
         )
+
+    @pytest.mark.parametrize(
+        ("query", "items"),
+        [
+            ("age[calc]=avg&group_by=ok", [{"ok": None, "age": 37.5}, {"ok": True, "age": 41.0}]),
+            ("age[calc]=sum&group_by=ok", [{"ok": None, "age": 75}, {"ok": True, "age": 41}]),
+            (
+                "age[calc]=min&group_by=ok&age[gt]=25",
+                [{"ok": None, "age": 50}, {"ok": True, "age": 41}],
+            ),
+            (
+                "age[calc]=max&user_id[calc]=min&group_by=class",
+                [{"class": None, "age": 50, "user_id": 1}],
+            ),
+            ("name[calc]=max&group_by=ok&limit=1", [{"ok": None, "name": None}]),
+            ("age[calc]=max&group_by=ok&sort_desc=age&limit=1", [{"ok": None, "age": 50}]),
+        ],
+    )
+    def test_groups_with_a_calculation(self, hers, query, items):
+        assert hers("GET", f"data/profile?{query}").json()["items"] == items
+
+    @pytest.mark.parametrize(
+        "query", ["age[calc]=avg", "group_by=age", "age[calc]=median&group_by=name"]
+    )
+    def test_a_calculation_and_its_groups_need_each_other(self, hers, query):
+        assert hers("GET", f"data/profile?{query}").status_code == 422
+
+    @pytest.mark.parametrize(
+        ("query", "fields"),
+        [
+            ("output[include]=name,age", {"_id", "name", "age"}),
+            (
+                "output[exclude]=_parent_id,created_at,updated_at,user_id,tags,ok",
+                {"_id", "name", "age"},
+            ),
+            ("output[include]=name,age&output[exclude]=age", {"_id", "name"}),
+            ("output[include]=unheard", {"_id"}),
+        ],
+    )
+    def test_the_answer_has_the_fields_that_are_asked_for(self, hers, query, fields):
+        (item,) = hers("GET", f"data/profile?name=Nadine&{query}").json()["items"]
+        assert set(item) == fields
+
+    def test_records_near_a_place(self, rest, alice):
+        session = rest("alice")
+        for name, place in {"here": [11.0, 45.4], "near": "11.13,45.52", "far": [0, 0]}.items():
+            session("POST", "data/place", json={"name": name, "where": place})
+        session("POST", "data/place", json={"name": "nowhere", "where": "home"})
+
+        def found(radius):
+            query = f"data/place?where[near]=11.00,45.40;{radius}&sort_asc=name"
+            return [item["name"] for item in session("GET", query).json()["items"]]
+
+        assert found(0) == ["here"]
+        assert found(16_000) == ["here"]  # "near" is 16.8 km away
+        assert found(17_000) == ["here", "near"]
+        assert found(5_500_000) == ["far", "here", "near"]
+
+    @pytest.mark.parametrize("place", ["11,45", "11;5", "11,45;x", "11,95;5", "a,b;5", "11,45;-1"])
+    def test_a_place_that_is_none_is_named(self, hers, place):
+        answer = hers("GET", f"data/profile?where[near]={place}")
+        assert (answer.status_code, list(answer.json()["errors"])) == (422, ["where"])
 
 
 class TestChanges:

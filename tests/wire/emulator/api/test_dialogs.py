@@ -151,10 +151,35 @@ class TestList:
         first, second = make_public(people)["_id"], make_public(people)["_id"]
         write(people.alice, second, date_sent=1_000)
         write(people.alice, first, date_sent=2_000)
-        up = dialogs(people.alice, "sort_asc=last_message_date_sent")
-        down = dialogs(people.alice, "sort_desc=last_message_date_sent")
-        assert [item["_id"] for item in up] == [second, first]
-        assert [item["_id"] for item in down] == [first, second]
+        for field in ("last_message_date_sent", "date_sent"):
+            up = dialogs(people.alice, f"sort_asc={field}")
+            down = dialogs(people.alice, f"sort_desc={field}")
+            assert [item["_id"] for item in up] == [second, first]
+            assert [item["_id"] for item in down] == [first, second]
+
+    @pytest.mark.parametrize("field", ["created_at", "updated_at"])
+    def test_sorted_by_the_time_of_making_or_change(self, emulator, people, field):
+        ids = []
+        for _ in range(2):
+            ids.append(make_public(people)["_id"])
+            emulator.clock.advance(2)
+        if field == "updated_at":
+            people.alice("PUT", f"chat/Dialog/{ids[0]}", json={"description": "new"})
+            ids.reverse()
+        assert [item["_id"] for item in dialogs(people.alice, f"sort_asc={field}")] == ids
+        assert [item["_id"] for item in dialogs(people.alice, f"sort_desc={field}")] == ids[::-1]
+
+
+def test_a_meeting_has_the_rules_of_a_group(people):
+    body = {"type": 5, "name": "Standup", "occupants_ids": [people.bob.id]}
+    meeting = answered(people.alice("POST", "chat/Dialog", json=body), 201)
+    assert (meeting["type"], meeting["occupants_ids"]) == (5, [people.bob.id, people.alice.id])
+    assert meeting["xmpp_room_jid"]
+    write(people.bob, meeting["_id"], message="hello")
+    (item,) = dialogs(people.bob, "type=5")
+    assert (item["last_message"], item["unread_messages_count"]) == ("hello", 0)
+    answered(people.bob("DELETE", f"chat/Dialog/{meeting['_id']}"))
+    assert dialogs(people.bob) == []
 
 
 class TestUpdate:

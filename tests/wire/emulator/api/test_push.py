@@ -182,6 +182,17 @@ class TestEvents:
             ("apns", "development", {"aps": {"alert": ">>>???"}}),
         ]
 
+    @pytest.mark.parametrize(
+        ("tags", "query"),
+        [
+            ({"any": "vip,dev", "exclude": 'a"b'}, {"any": ["dev", "vip"], "exclude": ['a"b']}),
+            ({"all": ["ü"]}, {"all": ["ü"]}),
+        ],
+    )
+    def test_the_tag_query_is_json_text(self, subscribed, tags, query):
+        answer = subscribed["alice"]("POST", "events", json=event(user={"tags": tags}))
+        assert json.loads(answer.json()[0]["event"]["tag_query"]) == query
+
     def test_plain_text_is_a_payload_too(self, emulator, people, subscribed):
         text = base64.b64encode("grüezi".encode()).decode()
         user = {"ids": str(people["bob"])}

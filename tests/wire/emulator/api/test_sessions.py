@@ -96,6 +96,13 @@ class TestProviders:
         assert (user["facebook_id"], user["full_name"]) == ("77", "Fay")
         assert bad.status_code == 401
 
+    @pytest.mark.parametrize("fields", [{}, {"full_name": "Fay"}, {"facebook_id": ""}, "77"])
+    def test_an_identity_without_its_field_is_named(self, fields):
+        with Emulator(social_identity=lambda provider, keys: fields) as emulator:
+            answer = new_session(emulator, **FACEBOOK)
+        assert answer.status_code == 422
+        assert "facebook_id" in answer.json()["errors"]["base"][0]
+
     def test_an_application_that_makes_no_users_refuses_strangers(self):
         with Emulator(create_users_on_login=False) as emulator:
             assert new_session(emulator, **FACEBOOK).status_code == 401
@@ -125,9 +132,33 @@ class TestCustomIdentityProvider:
         again = rest()("POST", "login", json={"login": "token-7", "password": "whatever"})
         assert again.json()["user"]["id"] == made["id"]
 
-    def test_a_token_the_provider_refuses_makes_no_user(self, emulator):
-        answer = new_session(emulator, user={"login": "forged", "password": "x"})
-        assert answer.status_code == 401
+    def test_a_token_the_provider_refuses_makes_no_user(self, emulator, rest):
+        expected = {"base": ["Custom Identity Provider responded with an error = 401"]}
+        forged = {"login": "forged", "password": "x"}
+        for answer in (new_session(emulator, user=forged), rest()("POST", "login", json=forged)):
+            assert (answer.status_code, answer.json()["errors"]) == (422, expected)
+
+    def test_a_provider_that_fails_is_quoted(self):
+        def provider(token):
+            raise TimeoutError("no answer")
+
+        with Emulator(identity_provider=provider) as emulator:
+            answer = new_session(emulator, user={"login": "token"})
+        expected = "Custom Identity Provider responded with an error = TimeoutError: no answer"
+        assert (answer.status_code, answer.json()["errors"]) == (422, {"base": [expected]})
+
+    @pytest.mark.parametrize("identity", [{}, {"uid": None}, {"uid": ""}, {"id": 7}, "7"])
+    def test_an_identity_needs_a_uid(self, identity):
+        with Emulator(identity_provider=lambda token: identity) as emulator:
+            answer = new_session(emulator, user={"login": "token"})
+        expected = {"base": ["Custom Identity Provider uid is required"]}
+        assert (answer.status_code, answer.json()["errors"]) == (422, expected)
+
+    @pytest.mark.parametrize("password", [{}, {"password": ""}, {"password": None}])
+    def test_a_log_in_needs_a_password_of_any_kind(self, emulator, rest, password):
+        answer = rest()("POST", "login", json={"login": "token-7", **password})
+        expected = {"password": ["cannot be blank"]}
+        assert (answer.status_code, answer.json()["errors"]) == (422, expected)
 
     def test_users_with_a_password_still_log_in(self, emulator):
         alice = emulator.add_user("alice", "secret")

@@ -24,7 +24,7 @@ def test_a_wrong_value_for_a_user_is_named(emulator, alice, login, fields, named
 
 @pytest.mark.parametrize(
     ("kind", "number", "occupants"),
-    [("group", 2, [1, 2]), ("public", 4, None), ("broadcast", 1, None)],
+    [("group", 2, [1, 2]), ("meeting", 5, [1, 2]), ("public", 4, None), ("broadcast", 1, None)],
 )
 def test_a_dialog_of_each_kind_is_there_over_rest(
     emulator, rest, alice, bob, kind, number, occupants

@@ -160,3 +160,27 @@ class TestInAGroup:
 def write(person, dialog, **fields):
     body = {"chat_dialog_id": dialog["_id"], "message": "hi", **fields}
     return answered(person("POST", "chat/Message", json=body), 201)
+
+
+VALUES = {
+    "yes": (True, "true"),
+    "no": (False, "false"),
+    "whole": (5, "5"),
+    "broken": (1.5, "1.5"),
+    "words": ("True", "True"),
+    "list": ([1, 2], "[1, 2]"),
+    "mixed": ([True, None, "ü", {"a": "b"}], '[true, null, "ü", {"a": "b"}]'),
+}
+
+
+def test_values_reach_the_chat_as_json_writes_them(hers, his_chat, bob):
+    values = {name: value for name, (value, _) in VALUES.items()}
+    more = {"send_to_chat": 1, "attachments": [{"type": "photo", **values}]}
+    hers("POST", "chat/Message", json={"recipient_id": bob, "nested": values, **values, **more})
+    hers("POST", "chat/Message/system", json={"recipientId": bob, **values})
+    message, system = his_chat.message(), his_chat.message()
+    params = message.find(f"{CLIENT}extraParams")
+    for name, (_, text) in VALUES.items():
+        assert param(message, name) == param(system, name) == text
+        assert params.findtext(f"{CLIENT}nested/{CLIENT}{name}") == text
+        assert params.find(f"{CLIENT}attachment").get(name) == text

@@ -330,7 +330,7 @@ class TestMessages:
         assert her.sync() == []
 
     def test_a_blocked_message_is_not_kept_for_later(self):
-        with Emulator(offline_messages=True) as emulator:
+        with Emulator() as emulator:
             alice, bob = (emulator.add_user(name, "secret") for name in ("alice", "bob"))
             with Client(emulator) as client:
                 block(client.log_in(alice), deny(jid(bob)))

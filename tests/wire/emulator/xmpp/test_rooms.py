@@ -376,7 +376,9 @@ class TestLeave:
 
 
 class TestFromRest:
-    def test_who_is_removed_leaves_with_321_and_the_actor(self, logged_in, people, group, room):
+    def test_who_is_removed_leaves_with_301_then_321_and_the_actor(
+        self, logged_in, people, group, room
+    ):
         alice, carol = logged_in("alice"), logged_in("carol")
         join(alice, room)
         join(carol, room)
@@ -387,7 +389,7 @@ class TestFromRest:
         assert (nick_of(own), own.get("type"), statuses(own)) == (
             people.carol.id,
             "unavailable",
-            ["321", "110"],
+            ["301", "321", "110"],
         )
         assert statuses(seen) == ["321"]
         assert item(seen) == ("none", "none")

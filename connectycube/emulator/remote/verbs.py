@@ -1,0 +1,212 @@
+"""Verbs: what the control API does, the members of ``Emulator`` with JSON in and out.
+
+``VERBS`` is the table. A verb has the name and the arguments that it has in Python; each calls the public
+member of ``Emulator``, so that the two do the same.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from attrs import asdict, frozen
+
+from connectycube._checks import check_int, check_list, check_str
+from connectycube.errors import ArgumentTypeError
+
+from ..control.faults import Fault
+from ..settings import SWITCHES
+
+__all__ = ["VERBS", "ControlApi", "Verb"]
+
+_LARGEST = 2**63 - 1
+
+Emulator = Any
+"""The class of that name, whose module imports this one."""
+
+
+@frozen
+class Verb:
+    """One row of the table: a method and a path, what it does, and the function that does it.
+
+    The function gets the emulator, the JSON of the body and the last part of the path, where the table has
+    ``{id}``.
+    """
+
+    method: str
+    path: str
+    meaning: str
+    run: Callable[[Emulator, Any, str], Any]
+
+
+def _call(function: Callable[..., Any], body: Any) -> Any:
+    """Call a method of the emulator with the body as its arguments."""
+    arguments, signature = _object(body), inspect.signature(function)
+    try:
+        signature.bind(**arguments)
+    except TypeError as error:
+        raise ArgumentTypeError(f"{error}; there are {', '.join(signature.parameters)}") from None
+    for name in arguments.keys() & signature.parameters.keys():
+        _check(name, arguments[name], signature.parameters[name].annotation)
+    return function(**arguments)
+
+
+def _check(name: str, value: Any, annotation: str) -> None:
+    """Check a value by the annotation of its parameter; the members check other types themselves."""
+    if value is None and annotation.endswith(" | None"):
+        return
+    kind = annotation.removesuffix(" | None")
+    if kind == "str":
+        check_str(name, value)
+    elif kind == "int":
+        check_int(name, value, least=-_LARGEST, most=_LARGEST)
+    elif kind in ("Iterable[int]", "Sequence[int]"):
+        for each in check_list(name, value, "ids of users"):
+            check_int(name, each, least=-_LARGEST, most=_LARGEST)
+
+
+def _object(body: Any) -> dict[str, Any]:
+    if not isinstance(body, dict):
+        raise ArgumentTypeError(f"the body must be a JSON object, not {type(body).__name__}")
+    return body
+
+
+def _method(name: str, meaning: str) -> Verb:
+    return Verb(
+        "POST", name, meaning, lambda emulator, body, _: _call(getattr(emulator, name), body)
+    )
+
+
+def _attribute(name: str, meaning: str) -> Verb:
+    return Verb("GET", name, meaning, lambda emulator, *_: getattr(emulator, name))
+
+
+# --- what is no method of Emulator by itself ----------------------------------------------------------
+
+
+def _clock(emulator: Emulator, *_: Any) -> dict[str, float]:
+    return {"time": emulator.clock.time(), "advanced": emulator.clock.advanced}
+
+
+def _advance(emulator: Emulator, body: Any, _: str) -> dict[str, float]:
+    _call(emulator.clock.advance, body)
+    return _clock(emulator)
+
+
+def _load(emulator: Emulator, body: Any, _: str) -> dict[str, Any]:
+    return asdict(emulator.load(_object(body)))  # an object, never the path of a file
+
+
+def _pushes(emulator: Emulator, *_: Any) -> list[dict[str, Any]]:
+    return [asdict(push) for push in emulator.pushes]
+
+
+def _faults(emulator: Emulator, *_: Any) -> list[dict[str, Any]]:
+    return [_fault_json(fault) for fault in emulator.faults.active]
+
+
+def _start_fault(emulator: Emulator, body: Any, _: str) -> dict[str, Any]:
+    arguments = _object(body)
+    if "text" in arguments:
+        return _fault_json(_call(emulator.faults.start_text, arguments))
+    return _fault_json(_call(emulator.faults.start, arguments))
+
+
+def _stop_faults(emulator: Emulator, *_: Any) -> None:
+    emulator.faults.stop_all()
+
+
+def _stop_fault(emulator: Emulator, body: Any, fault_id: str) -> dict[str, Any]:
+    for fault in emulator.faults.active:
+        if str(fault.id) == fault_id:
+            fault.stop()
+            return _fault_json(fault)
+    raise LookupError(f"no fault {fault_id} is on")
+
+
+def _fault_json(fault: Fault) -> dict[str, Any]:
+    return {
+        "id": fault.id,
+        "name": fault.name,
+        **fault.parameters,
+        "user": fault.user,
+        "connection": fault.connection,
+        "on": list(fault.sides),
+        "times": fault.times,
+        "used": fault.used,
+    }
+
+
+def _switches(emulator: Emulator, *_: Any) -> dict[str, Any]:
+    return {name: value for name, value in emulator.switches.items() if SWITCHES[name].is_text}
+
+
+def _set_switches(emulator: Emulator, body: Any, _: str) -> dict[str, Any]:
+    values = _object(body)
+    for name in values:
+        if name in SWITCHES and not SWITCHES[name].is_text:
+            raise ArgumentTypeError(f"{name} is a function, which only a program in Python can set")
+    emulator.set_switches(**values)
+    return _switches(emulator)
+
+
+VERBS = (
+    Verb("GET", "health", "Answers once the emulator runs; needs no token.", lambda *_: "ok"),
+    Verb(
+        "GET",
+        "environment",
+        "The variables that `from_env()` reads.",
+        lambda emulator, *_: emulator.environment(),
+    ),
+    _method("reset", "Deletes all state; faults end, clock and switches are as at the start."),
+    Verb("GET", "clock", "The time in unix seconds, and by how much it was moved.", _clock),
+    Verb("POST", "clock/advance", "Moves the clock forward by `seconds`.", _advance),
+    Verb("GET", "faults", "The faults that are on.", _faults),
+    Verb("POST", "faults", "Starts a fault: `name` and its parameters, or `text`.", _start_fault),
+    Verb("DELETE", "faults", "Ends all faults.", _stop_faults),
+    Verb("DELETE", "faults/{id}", "Ends one fault.", _stop_fault),
+    Verb("GET", "switches", "The value of each switch.", _switches),
+    Verb("PUT", "switches", "Sets the switches that are given, all or none.", _set_switches),
+    Verb("POST", "load", "Adds the users, dialogs and messages of a document.", _load),
+    _method("add_user", "Adds a user; the result is the id."),
+    _method("add_dialog", "Adds a dialog; the result is the id."),
+    _method("add_broadcast_dialog", "Adds a broadcast dialog; the result is the id."),
+    _method("add_messages", "Adds messages to the history; the result is their ids."),
+    _method("messages", "The history of a dialog."),
+    _method("private_dialog", "The id of the private dialog of two users, or null."),
+    _method("sessions", "The chat sessions, of one user or all."),
+    _method("cut", "Resets chat connections; the result is their number."),
+    _method("forget_sessions", "Drops the sessions that wait to be resumed."),
+    _method("kick", "Removes a user from a dialog's room."),
+    _method("ban", "Removes a user from a room and its dialog, and keeps the user out."),
+    _method("unban", "Ends a ban."),
+    Verb("GET", "pushes", "The push notifications that were sent, oldest first.", _pushes),
+    _attribute("reset_emails", "The addresses of emails that reset a password."),
+)
+"""Every verb."""
+
+
+class ControlApi:
+    """Answers the requests of the control API; to be called on the emulator's thread."""
+
+    def __init__(self, emulator: Emulator) -> None:
+        self._emulator = emulator
+
+    def methods(self, path: str) -> Mapping[str, tuple[Verb, str]]:
+        """Return the verbs with a path by method, each with the part of the path that is an id."""
+        found: dict[str, tuple[Verb, str]] = {}
+        for verb in VERBS:
+            start, brace, _ = verb.path.partition("{id}")
+            if path == verb.path and not brace:
+                found[verb.method] = (verb, "")
+            elif brace and path.startswith(start) and "/" not in path[len(start) :]:
+                found[verb.method] = (verb, path[len(start) :])
+        return found
+
+    def run(self, verb: Verb, body: Any, part: str) -> Any:
+        """Run a verb and return its result.
+
+        Raises what the member of ``Emulator`` raises, and LookupError for an id of nothing.
+        """
+        return verb.run(self._emulator, body, part)

@@ -1,0 +1,88 @@
+"""Markup: finds in data that arrives in pieces where tags, comments and other markup end.
+
+It looks at each byte once, however the data is cut, so a client cannot slow it down.
+"""
+
+from __future__ import annotations
+
+import re
+
+__all__ = ["MarkupBuffer"]
+
+_OPENING = re.compile(rb"<")
+_IN_TAG = re.compile(rb"""["'<>]""")
+# A tag with a "<" in it is broken. It counts as complete, so that expat refuses it at once.
+_QUOTED = {b'"': re.compile(rb'["<]'), b"'": re.compile(rb"['<]")}
+_SECTIONS = {
+    b"<!--": re.compile(rb"-->"),
+    b"<![CDATA[": re.compile(rb"\]\]>"),
+    b"<?": re.compile(rb"\?>"),
+}
+"""The beginnings of markup that is no tag, and its ends."""
+_LONGEST_OPENING = max(map(len, _SECTIONS))
+_LONGEST_END = 3
+
+
+class MarkupBuffer:
+    """Holds the text and the incomplete markup at the end of the data."""
+
+    def __init__(self) -> None:
+        self._data = bytearray()
+        self._position = 0  # the first byte that was not looked at
+        self._wanted = _OPENING  # what is looked for from there on
+
+    def __len__(self) -> int:
+        return len(self._data)
+
+    def take(self, data: bytes) -> bytes:
+        """Return the held bytes up to the end of the last complete markup; keep the others."""
+        self._data += data
+        end = 0
+        while self._step():
+            if self._wanted is _OPENING:
+                end = self._position
+        return self._cut(end)
+
+    def take_text(self) -> bytes:
+        """Return the text that is held, if no markup has begun; a reference in it stays, and what follows."""
+        if self._wanted is not _OPENING or self._position < len(self._data):
+            return b""
+        reference = self._data.find(b"&")
+        return self._cut(len(self._data) if reference < 0 else reference)
+
+    def _cut(self, end: int) -> bytes:
+        taken = bytes(self._data[:end])
+        del self._data[:end]
+        self._position -= end
+        return taken
+
+    def _step(self) -> bool:
+        """Go to the next byte that changes what is looked for; return False if it is not there yet."""
+        found = self._wanted.search(self._data, self._position)
+        if found is None:
+            # The end of a section may be cut in the middle.
+            overlap = 0 if self._wanted not in _SECTIONS.values() else _LONGEST_END - 1
+            self._position = max(self._position, len(self._data) - overlap)
+            return False
+        if self._wanted is _OPENING:
+            return self._open(found.start())
+        self._position = found.end()
+        if self._wanted is _IN_TAG:
+            self._wanted = _QUOTED.get(found[0], _OPENING)
+        else:
+            closes_value = found[0] in _QUOTED
+            self._wanted = _IN_TAG if closes_value else _OPENING
+        return True
+
+    def _open(self, start: int) -> bool:
+        """Find out what begins with this "<"; return False if that needs more bytes."""
+        opening = bytes(self._data[start : start + _LONGEST_OPENING])
+        self._position = start
+        for beginning, end in _SECTIONS.items():
+            if opening.startswith(beginning):
+                self._position, self._wanted = start + len(beginning), end
+                return True
+            if beginning.startswith(opening):
+                return False
+        self._position, self._wanted = start + 1, _IN_TAG
+        return True

@@ -1,0 +1,76 @@
+"""Offline: messages that no client of a user has received, and their later delivery. (XEP-0160, XEP-0203.)
+
+Each message is delivered once, in the order of arrival, with a delay stamp that shows when it arrived.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from ..domain.times import iso_milliseconds
+from . import namespaces as ns
+from .deliveries import Delivery
+from .element import Element
+from .hub import Hub
+from .parser import parse
+from .session import Session
+
+__all__ = ["deliver_kept", "keep", "session_ended"]
+
+
+def keep(hub: Hub, user_id: int, message: Element, arrived_at: float) -> None:
+    """Keep a message for a user who is offline, if the settings say so."""
+    if hub.settings.offline_messages and _is_kept(message):
+        hub.store.add_offline(user_id, message.to_xml(), arrived_at)
+
+
+def _is_kept(stanza: Element) -> bool:
+    # XEP-0160, 3: typing notifications, markers and the like are of no use later.
+    if stanza.name != "message" or stanza.get("type") not in ("chat", "normal", None):
+        return False
+    return stanza.child("body") is not None
+
+
+def deliver_kept(hub: Hub, session: Session) -> None:
+    """Deliver the messages that were kept for a user, to the first resource that receives messages."""
+    for row in hub.store.take_offline(session.user_id):
+        _redeliver(hub, session.user_id, Delivery(parse(row["stanza"]), row["received_at"]))
+
+
+def session_ended(hub: Hub, session: Session) -> None:
+    """Deliver again what a session has not acknowledged and no other session has. (XEP-0198, 4.)"""
+    if session.management is None:
+        return
+    for stanza in session.management.unacknowledged:
+        failed = hub.deliveries.given_up(session, stanza)
+        if failed is not None:
+            _redeliver(hub, session.user_id, failed)
+
+
+def _redeliver(hub: Hub, user_id: int, delivery: Delivery) -> None:
+    """Send a message with a delay stamp, or keep it for a user who is offline."""
+    if not hub.settings.offline_messages or not _is_kept(delivery.message):
+        return
+    # Asked for each message: the one before may have overflowed a session, which ends.
+    receivers = _willing(hub, user_id, delivery.message)
+    if not receivers:
+        keep(hub, user_id, delivery.message, delivery.arrived_at)
+        return
+    sent = _delayed(hub, delivery)
+    hub.deliveries.begin(sent, delivery, receivers)
+    hub.send_all(receivers, sent)
+
+
+def _willing(hub: Hub, user_id: int, message: Element) -> Sequence[Session]:
+    sender = message.get("from") or ""
+    return [
+        session
+        for session in hub.receivers(user_id)
+        if hub.privacy.allows(user_id, sender, "message", session)
+    ]
+
+
+def _delayed(hub: Hub, delivery: Delivery) -> Element:
+    stamp = iso_milliseconds(delivery.arrived_at)
+    delay = Element("delay", ns.DELAY, {"from": hub.settings.domain, "stamp": stamp})
+    return delivery.message.replace(*delivery.message.children, delay)
