@@ -113,7 +113,7 @@ _CONTROL = re.compile(
 )
 _PROGRAMS = {
     "sh": ("curl", ["sh", "-euc"]),
-    "js": ("node", ["node", "--input-type=module", "--eval"]),
+    "javascript": ("node", ["node", "--input-type=module", "--eval"]),
 }
 
 

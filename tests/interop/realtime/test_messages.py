@@ -154,19 +154,18 @@ def test_a_message_to_a_user_that_does_not_exist_comes_back(server):
     assert alice.chat.ping() < TIMEOUT
 
 
-def test_a_message_to_an_absent_user_comes_later_where_the_server_keeps_it(server):
+def test_a_message_to_an_absent_user_comes_later(server):
     alice, absent = server.person(), server.user()
     texts = ["while you were away", "and again"]
     for text in texts:
         alice.chat.send_private(absent.id, text).result(TIMEOUT)
     bob = server.person(absent)
-    if server.supports("offline messages"):
-        received = bob.events.wait_for("message_received", 2)
-        assert [(m.body, m.delayed, m.sender_id) for m in received] == [
-            (text, True, alice.id) for text in texts
-        ]
+    received = bob.events.wait_for("message_received", 2)
+    assert [(m.body, m.delayed, m.sender_id) for m in received] == [
+        (text, True, alice.id) for text in texts
+    ]
     alice.chat.send_private(bob.id, "now")
-    expected = [*(texts if server.supports("offline messages") else ()), "now"]
+    expected = [*texts, "now"]
     assert bodies(bob, len(expected)) == expected
     assert not bob.events.of("message_received")[-1].delayed
     assert alice.events.of("message_failed") == []
