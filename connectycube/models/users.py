@@ -9,7 +9,7 @@ from typing import Any
 from attrs import field, frozen
 
 from .._checks import check_int
-from ..errors import ArgumentValueError
+from ..errors import ArgumentTypeError, ArgumentValueError
 from ._json import as_bool, as_int, as_mapping, as_string, as_strings, as_time, read, wire
 
 __all__ = ["Session", "User", "check_user_id"]
@@ -89,4 +89,7 @@ def check_user_id(name: str, value: object) -> int:
         value = value.id
         if value is None:
             raise ArgumentValueError(f"{name} is a user without an id")
+    elif isinstance(value, bool) or not isinstance(value, int):
+        kind = type(value).__name__
+        raise ArgumentTypeError(f"{name} must be an int, the id of a user, or a User, not {kind}")
     return check_int(name, value, least=1)
