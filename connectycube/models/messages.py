@@ -113,7 +113,9 @@ class Attachment:
 
 
 def as_attachments(name: str, values: object) -> tuple[Attachment, ...]:
-    """Return the attachments to send; uploaded files may be among them."""
+    """Return the attachments to send, given as a list or one alone; uploaded files may be among them."""
+    if isinstance(values, (Attachment, File)):
+        values = [values]
     return tuple(
         _as_attachment(f"{name}[{position}]", value)
         for position, value in enumerate(check_list(name, values, "Attachment or File"))
@@ -202,6 +204,7 @@ _OF_SERVICE = (
     "redelivered",
     "own",
 )
+_ATTACHMENT = {Attachment}
 _values_of_service = attrgetter(*_OF_SERVICE)
 _NOT_SET = _values_of_service(Message())
 
@@ -225,6 +228,6 @@ def check_content(name: str, value: object) -> Message:
         raise ArgumentValueError(
             f"{name}.{wrong} is for the service to say: leave it out of a Message that is to be sent"
         )
-    if any(type(each) is not Attachment for each in value.attachments):
+    if not _ATTACHMENT.issuperset(map(type, value.attachments)):
         return evolve(value, attachments=as_attachments(f"{name}.attachments", value.attachments))
     return value

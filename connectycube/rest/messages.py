@@ -242,7 +242,7 @@ class Messages:
         to: str | DialogRef | Message | int | User,
         body: str | Message = "",
         *,
-        attachments: Iterable[Attachment | File] | None = None,
+        attachments: Attachment | File | Iterable[Attachment | File] | None = None,
         custom: Mapping[str, Any] | None = None,
         send_to_chat: bool = False,
         markable: bool | None = None,
@@ -261,7 +261,7 @@ class Messages:
             body: The text, which may be empty if there are attachments. Or a Message, whose body,
                 attachments, custom parameters, ``markable`` and ``silent`` are sent; the arguments below
                 take precedence.
-            attachments: The attachments, or uploaded Files.
+            attachments: The attachments, or uploaded Files; one or a list of them.
             custom: The application's own parameters. Their names must be XML names; their values are
                 strings, numbers, bools, or mappings of them.
             send_to_chat: True delivers the message to the occupants' chat connections.
@@ -726,6 +726,11 @@ def _target(to: object) -> tuple[str, str | int, DialogRef]:
     if isinstance(to, User) or (isinstance(to, int) and not isinstance(to, bool)):
         user_id = check_user_id("to", to)
         return "recipient_id", user_id, DialogRef.private(user_id)
+    if not isinstance(to, (str, DialogRef, Message)):
+        raise ArgumentTypeError(
+            "to must be a dialog (its id, a Dialog, a Message) or a user (an int, a User),"
+            f" not {type(to).__name__}"
+        )
     dialog = _reference(check_dialog("to", to))
     if dialog.id is None and dialog.type is DialogType.PRIVATE and dialog.peer_id is not None:
         return "recipient_id", dialog.peer_id, dialog

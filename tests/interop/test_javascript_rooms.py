@@ -430,7 +430,6 @@ def test_their_kick_is_seen_by_us_though_their_sdk_says_nothing_of_it(service, o
     assert theirs.peer.heard("onKickOccupant") == []
 
 
-@pytest.mark.xfail(strict=True, reason="with 301 beside 321 the client says banned, not removed")
 def test_they_remove_us_from_a_group_that_we_are_in(ours, theirs, service):
     group = their_group(service, ours, theirs)
     ours.chat.join(group)

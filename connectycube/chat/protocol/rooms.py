@@ -25,10 +25,11 @@ __all__ = ["Rooms"]
 # Status codes of XEP-0045, section 15.6.
 _SELF = "110"  # this presence is about the user who receives it
 _REASONS = (  # why a user is no longer in a room; the first code that is present decides
-    ("301", "banned"),
-    ("307", "kicked"),
+    # Before 301, as ConnectyCube sends both to a user who was removed from the dialog.
     ("321", "removed"),  # an affiliation was changed: the user is no longer a member
     ("322", "removed"),  # the room became members-only
+    ("301", "banned"),
+    ("307", "kicked"),
     ("332", "shutdown"),  # the service shuts down
 )
 _HINTS = {

@@ -204,10 +204,7 @@ def test_who_is_banned_is_told_and_does_not_come_again(three, server):
     check_out(server, ben, room, "forbidden", "registration-required")
 
 
-def test_who_is_removed_from_the_dialog_is_told_and_not_let_in_again(request, three, server):
-    if server.name == "emulator":
-        told = "with 301 beside 321 the client says banned, not removed"
-        request.applymarker(pytest.mark.xfail(strict=True, reason=told))
+def test_who_is_removed_from_the_dialog_is_told_and_not_let_in_again(three, server):
     ana, ben, cleo, room = three
     for person in (ana, ben, cleo):
         person.chat.join(room)

@@ -298,7 +298,6 @@ def test_who_is_thrown_out_is_told_why(people, group, emulator, how, reason):
         assert caught.value.condition == "forbidden"
 
 
-@pytest.mark.xfail(strict=True, reason="with 301 beside 321 the client says banned, not removed")
 def test_who_is_removed_over_rest_is_told(people, group):
     ana, ben, _ = people
     ben.chat.join(group)

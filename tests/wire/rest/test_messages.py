@@ -326,6 +326,7 @@ def test_an_uploaded_file_is_sent_as_an_attachment(cube, server):
     photo = File(id=1, uid="u", name="cat.jpg", content_type="image/jpeg", size=12)
     cube.messages.create("d", attachments=[photo])
     cube.messages.create("d", Message(attachments=(photo,)))
+    cube.messages.create("d", attachments=photo)
     expected = {
         "type": "image",
         "id": "u",
@@ -334,7 +335,7 @@ def test_an_uploaded_file_is_sent_as_an_attachment(cube, server):
         "content-type": "image/jpeg",
         "size": 12,
     }
-    assert [request.json["attachments"] for request in server.requests] == [{"0": expected}] * 2
+    assert [request.json["attachments"] for request in server.requests] == [{"0": expected}] * 3
 
 
 def test_a_user_given_as_a_dialog_is_noticed_in_the_refusal(cube, server):
