@@ -556,7 +556,8 @@ class Chat:
     ) -> SendHandle[Message]:
         """Replace the body of a message of this user. (Guide: Edit messages; XEP-0308.)
 
-        Connected users see the edit at once. History is changed with ``cube.messages.update``.
+        Connected users see the edit at once, and the service changes history. Without a chat connection
+        ``cube.messages.update`` does the same.
 
         Args:
             dialog: The dialog of the message.
@@ -590,8 +591,8 @@ class Chat:
     ) -> SendHandle[Message]:
         """Tell the users of a dialog that a message is deleted. (Guide: Delete messages.)
 
-        Connected users see it at once. History is changed with ``cube.messages.delete(…, force=True)``; the
-        service then tells the users of the dialog itself.
+        Connected users see it at once. Whether the service changes history as well is not known for sure;
+        ``cube.messages.delete(…, force=True)`` does, and the service then tells the users of the dialog.
 
         Args:
             dialog: The dialog of the message.

@@ -456,7 +456,8 @@ class Driver:
             known = self._durability.known(submission)
             if known is not None:
                 return known
-            session.check_size("message", len(data))
+            if len(data) > session.most_bytes:
+                raise session.too_large("message", len(data))
             if not session.has_room(len(data)):
                 return None
             # The store first: a message that the server may get must survive this process.

@@ -114,7 +114,8 @@ class Session:
         self._managed = False  # stanzas are counted and acknowledged (XEP-0198)
         self.trusts_counts = True
         """Whether the server counts our stanzas correctly; if not, the next session does without counting."""
-        self._most_bytes = config.limits.message_bytes
+        self.most_bytes = config.limits.message_bytes
+        """The largest stanza that may be sent."""
         self._resume_id: str | None = None
         self._answer_due = False  # the server has asked how many of its stanzas we have handled
         self._asked_at = 0  # the count of stanzas sent, or to be replayed, at the last question
@@ -328,15 +329,14 @@ class Session:
 
     def limit(self, most_bytes: int | None) -> None:
         """Take the server's own limit for a stanza, if it has told one. (XEP-0478.)"""
-        self._most_bytes = self._config.limits.message_bytes if most_bytes is None else most_bytes
+        self.most_bytes = self._config.limits.message_bytes if most_bytes is None else most_bytes
 
-    def check_size(self, name: str, size: int) -> None:
-        """Raise ArgumentValueError, naming the argument, if a stanza is larger than the server takes."""
-        if size > self._most_bytes:
-            raise ArgumentValueError(
-                f"{name} is too large: {size} bytes as a stanza, and the server takes {self._most_bytes}"
-                " (send long content as a file: cube.files.upload, then an Attachment)"
-            )
+    def too_large(self, name: str, size: int) -> ArgumentValueError:
+        """Return the error, which names the argument, for a stanza of more than ``most_bytes``."""
+        return ArgumentValueError(
+            f"{name} is too large: {size} bytes as a stanza, and the server takes {self.most_bytes}"
+            " (send long content as a file: cube.files.upload, then an Attachment)"
+        )
 
     def has_room(self, size: int) -> bool:
         """Whether a message of ``size`` bytes fits into the outbound buffer."""
@@ -407,7 +407,8 @@ class Session:
         assert self.jid is not None
         request_id = self._new_id()
         data = encode_iq(kind, to, payload, request_id)
-        self.check_size("the request", len(data))
+        if len(data) > self.most_bytes:
+            raise self.too_large("the request", len(data))
         self._requests.add(request_id, to, self.jid, waiter)
         self._send_now(data)
         return request_id

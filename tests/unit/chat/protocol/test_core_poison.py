@@ -396,35 +396,26 @@ def test_a_suspect_is_sent_alone() -> None:
     assert [answer.waiter for answer in world.answers] == ["waiter"]
 
 
-def test_a_message_larger_than_the_limit_is_refused_with_advice() -> None:
+def test_a_request_larger_than_the_limit_is_refused_with_advice() -> None:
     world = ready(limits=Limits(message_bytes=500))
     with pytest.raises(
-        ArgumentValueError, match=r"message is too large: \d+ bytes .* takes 500 .*upload"
+        ArgumentValueError, match=r"request is too large: \d+ bytes .* takes 500 .*upload"
     ):
-        world.core.open_session.check_size("message", 501)
-    world.core.open_session.check_size("message", 500)
+        world.core.ready_session.request("set", None, "<a/>" * 200, "waiter")
+    assert world.core.is_ready
 
 
-def test_the_limit_that_the_server_names_counts() -> None:
+@pytest.mark.parametrize(
+    ("told", "most"),
+    [("20000", 20_000), ("5", 10_000), ("", 500), ("many", 500), ("-1", 500), ("9" * 13, 500)],
+)
+def test_the_limit_that_the_server_names_counts(told: str, most: int) -> None:
     server = Server()
     server.session_feature = (
-        "<limits xmlns='urn:xmpp:stream-limits:0'><max-bytes>20000</max-bytes></limits>"
+        f"<limits xmlns='urn:xmpp:stream-limits:0'><max-bytes>{told}</max-bytes></limits>"
     )
     world = ready(server, limits=Limits(message_bytes=500))
-    world.core.open_session.check_size("message", 20_000)
-    with pytest.raises(ArgumentValueError, match="the server takes 20000"):
-        world.core.open_session.check_size("message", 20_001)
-
-
-@pytest.mark.parametrize("text", ["", "many", "-1", "9" * 13])
-def test_a_limit_that_is_no_number_is_ignored(text: str) -> None:
-    server = Server()
-    server.session_feature = (
-        f"<limits xmlns='urn:xmpp:stream-limits:0'><max-bytes>{text}</max-bytes></limits>"
-    )
-    world = ready(server, limits=Limits(message_bytes=500))
-    with pytest.raises(ArgumentValueError, match="the server takes 500"):
-        world.core.open_session.check_size("message", 501)
+    assert world.core.open_session.most_bytes == most
 
 
 # --- counts that cannot be --------------------------------------------------------------------------
