@@ -94,6 +94,6 @@ def check_user_id(name: str, value: object) -> int:
         if isinstance(value, str) and value.isascii() and value.isdigit():
             hint = f": use int({value!r})"
         raise ArgumentTypeError(
-            f"{name} must be an int, the id of a user, or a User, not {type(value).__name__}{hint}"
+            f"{name} must be an int, a user's id, or a User, not {type(value).__name__}{hint}"
         )
     return check_int(name, value, least=1)

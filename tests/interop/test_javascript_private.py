@@ -244,6 +244,12 @@ def test_a_list_among_their_parameters_is_no_xml_and_ends_their_stream(ours, the
 # --- edits, deletions, reactions ------------------------------------------------------------------
 
 
+def history_of(person, dialog):
+    """The bodies of a dialog's messages, by id."""
+    page = person.cube.messages.list(dialog, mark_as_read=False)
+    return {message.id: message.body for message in page}
+
+
 @pytest.mark.parametrize("is_last", [True, False])
 def test_they_see_us_edit(ours, theirs, dialog, our_message, is_last):
     ours.chat.edit_message(dialog, our_message, TEXT, is_last=is_last).result(TIMEOUT)
@@ -264,6 +270,7 @@ def test_we_see_them_edit(ours, theirs, dialog, their_message, is_last):
             is_last=is_last,
         )
     ]
+    assert history_of(ours, dialog)[their_message] == TEXT
 
 
 def test_they_see_us_delete(ours, theirs, dialog, our_message):
@@ -282,6 +289,7 @@ def test_we_see_them_delete(ours, theirs, dialog, their_message):
             dialog=DialogRef.private(theirs.id, dialog.id),
         )
     ]
+    assert their_message not in history_of(ours, dialog)
 
 
 def test_they_see_what_we_change_over_rest(ours, theirs, dialog, our_message):
