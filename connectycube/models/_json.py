@@ -8,10 +8,11 @@ what no field claims, and the values that a reader could not understand.
 from __future__ import annotations
 
 import functools
+import json
 import math
 import re
 import sys
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Container, Iterable, Mapping
 from datetime import datetime, timedelta, timezone
 from typing import Any, TypeVar
 
@@ -26,8 +27,12 @@ __all__ = [
     "as_int",
     "as_ints",
     "as_mapping",
+    "as_number",
+    "as_parameters",
     "as_string",
     "as_strings",
+    "as_text",
+    "as_texts",
     "as_time",
     "others",
     "read",
@@ -43,14 +48,32 @@ _KEEPS_ODD_VALUES = "extra"  # other fields of this kind hold the application's 
 _DIGITS_OF_SECONDS = 11
 
 
-def wire(name: str, reader: Callable[[Any], Any], *, default: Any = None, **options: Any) -> Any:
-    """Declare an attrs field that :func:`read` fills from the JSON key ``name`` with ``reader``."""
-    return attrs.field(default=default, metadata={"wire": name, "reader": reader}, **options)
+def wire(
+    name: str,
+    reader: Callable[[Any], Any],
+    *,
+    default: Any = None,
+    empty: bool = True,
+    **options: Any,
+) -> Any:
+    """Declare an attrs field that :func:`read` fills from the JSON key ``name`` with ``reader``.
+
+    With ``empty=False`` an empty text and the number 0 are None.
+    """
+    metadata = {"wire": name, "reader": reader, "empty": empty}
+    return attrs.field(default=default, metadata=metadata, **options)
 
 
-def others(*, without: Iterable[str] = ()) -> Any:
-    """Declare an attrs field for the JSON keys that no other field claims, but for those of ``without``."""
-    return attrs.field(factory=dict, metadata={"without": frozenset(without)})
+def others(
+    *,
+    without: Iterable[str] = (),
+    reader: Callable[[Mapping[str, Any], Container[str]], dict[str, Any]],
+) -> Any:
+    """Declare an attrs field for the JSON keys that no other field claims, but for those of ``without``.
+
+    ``reader`` takes the JSON object and the keys to leave out.
+    """
+    return attrs.field(factory=dict, metadata={"without": frozenset(without), "reader": reader})
 
 
 def read(cls: type[Model], data: Mapping[str, Any], into: str = "extra", **known: Any) -> Model:
@@ -89,7 +112,7 @@ def reader_of(cls: type[Any], into: str = "extra") -> Callable[..., Any]:
             made.id = default0 if v is None else v
             made.own = own
             made.extra = {} if wires.issuperset(data) else others(data, wires)
-            if odd: made.extra |= odd
+            if odd: made.extra |= others(odd, ())
             made.__class__ = cls
             return made
 
@@ -97,7 +120,6 @@ def reader_of(cls: type[Any], into: str = "extra") -> Callable[..., Any]:
     must have no converters, validators or hooks of attrs. Only names of fields, which are ours, become code.
     """
     names: dict[str, Any] = {"cls": cls, "thawed": _thawed(cls), "new": object.__new__}
-    names["others"] = _others
     parameters, lines, ending, wires = ["data"], ["odd = None"], [], set()
     for number, entry in enumerate(attrs.fields(cls)):
         names[f"default{number}"] = entry.default
@@ -106,11 +128,12 @@ def reader_of(cls: type[Any], into: str = "extra") -> Callable[..., Any]:
             lines += _lines_of(number, entry, names)
         elif entry.name == into:
             wires.update(entry.metadata.get("without", ()))
+            names["others"] = entry.metadata.get("reader", _others)
             ending.append(
                 f"made.{entry.name} = {{}} if wires.issuperset(data) else others(data, wires)"
             )
             if into == _KEEPS_ODD_VALUES:
-                ending.append(f"if odd: made.{entry.name} |= odd")
+                ending.append(f"if odd: made.{entry.name} |= others(odd, ())")
         else:
             default = "" if entry.default is attrs.NOTHING else f"=default{number}"
             parameters.append(entry.alias + default)
@@ -129,6 +152,8 @@ def _lines_of(number: int, entry: attrs.Attribute[Any], names: dict[str, Any]) -
     names[f"type{number}"] = plain_type = _PLAIN_TYPES.get(entry.metadata["reader"])
     check = f"type(v) is not type{number} and v is not None" if plain_type else "v is not None"
     value = "v" if entry.default is None else f"default{number} if v is None else v"
+    if not entry.metadata["empty"]:
+        value += " or None"
     return [
         f"v = get(wire{number})",
         f"if {check}:",
@@ -143,7 +168,7 @@ def _thawed(cls: type[Any]) -> type[Any]:
     return type(cls.__name__, (cls,), free)
 
 
-def _others(data: Mapping[str, Any], wires: frozenset[str]) -> dict[str, Any]:
+def _others(data: Mapping[str, Any], wires: Container[str]) -> dict[str, Any]:
     return {key: value for key, value in data.items() if key not in wires}
 
 
@@ -179,11 +204,55 @@ def as_float(value: Any) -> float | None:
     return number if math.isfinite(number) else None
 
 
+def as_number(value: Any) -> float | None:
+    """Return a finite number, given as such or as text: an int where it has no fraction."""
+    if type(value) is int:
+        return value
+    if isinstance(value, str) and _INTEGER.fullmatch(value):
+        return int(value)
+    number = as_float(value)
+    return int(number) if number is not None and number.is_integer() else number
+
+
 def as_bool(value: Any) -> bool | None:
     """Return true or false, given as such, as 1 or 0, or as text."""
     if value == 0 or value in ("0", "false"):
         return False
     return True if value in (1, "1", "true") else None
+
+
+def as_text(value: Any) -> str | None:
+    """Return a value of JSON as the text that stands for it in XML: a string as it is; None for null."""
+    if value is None or isinstance(value, str):
+        return value
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+
+
+def as_texts(data: Mapping[str, Any], without: Container[str] = ()) -> dict[str, str]:
+    """Return the values of a JSON object as texts, except for null and the keys of ``without``."""
+    return {
+        key: value if type(value) is str else as_text(value) or ""
+        for key, value in data.items()
+        if value is not None and key not in without
+    }
+
+
+def as_parameters(data: Mapping[str, Any], without: Container[str] = ()) -> dict[str, Any]:
+    """Return the values of a JSON object as XML carries them: texts, and dictionaries of texts.
+
+    Null and the keys of ``without`` are left out.
+    """
+    return {
+        key: value if type(value) is str else _parameter(value)
+        for key, value in data.items()
+        if value is not None and key not in without
+    }
+
+
+def _parameter(value: Any) -> dict[str, Any] | str:
+    if isinstance(value, Mapping):
+        return as_parameters(value) or ""
+    return as_text(value) or ""
 
 
 def as_time(value: Any) -> datetime | None:

@@ -2,22 +2,29 @@
 
 from __future__ import annotations
 
+import math
+import re
 from collections.abc import Mapping
 from datetime import datetime
 from operator import attrgetter
 from typing import Any
+from urllib.parse import quote, unquote
 
 from attrs import evolve, field, fields, frozen
 
-from .._checks import check_list
+from .._checks import check_list, check_number
+from .._xml import check_name, check_text, clean
 from ..errors import ArgumentTypeError, ArgumentValueError
 from ._json import (
     as_bool,
-    as_float,
     as_int,
     as_ints,
     as_mapping,
+    as_number,
+    as_parameters,
     as_string,
+    as_text,
+    as_texts,
     as_time,
     others,
     read,
@@ -26,7 +33,14 @@ from ._json import (
 from .dialogs import DialogRef
 from .files import File
 
-__all__ = ["RESERVED_NAMES", "Attachment", "Message", "as_attachments", "check_content"]
+__all__ = [
+    "RESERVED_NAMES",
+    "Attachment",
+    "Message",
+    "as_attachments",
+    "check_content",
+    "text_of",
+]
 
 RESERVED_NAMES = frozenset(
     {
@@ -60,6 +74,10 @@ RESERVED_NAMES = frozenset(
 """Names that the service and XMPP's extraParams use themselves: no custom parameter has one of them."""
 
 
+_UNRESERVED = "-_.!~*'()"  # beside letters and digits, as encodeURIComponent has it
+_PERCENT_ENCODED = re.compile(r"(?:[A-Za-z0-9\-_.!~*'()]|%[0-9A-Fa-f]{2})*\Z")
+
+
 @frozen(kw_only=True, slots=True)
 class Attachment:
     """A file, picture, place … that a message carries. (Guide: Attachments.)
@@ -76,16 +94,21 @@ class Attachment:
     content_type: str | None = wire("content-type", as_string)
     name: str | None = wire("name", as_string)
     data: str | None = wire("data", as_string)
-    size: float | None = wire("size", as_float)
-    width: int | None = wire("width", as_int)
-    height: int | None = wire("height", as_int)
-    duration: int | None = wire("duration", as_int)
-    extra: Mapping[str, Any] = field(factory=dict)
+    size: float | None = wire("size", as_number)
+    width: float | None = wire("width", as_number)
+    height: float | None = wire("height", as_number)
+    duration: float | None = wire("duration", as_number)
+    extra: Mapping[str, Any] = others(reader=as_texts)
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Attachment:
-        """Decode the service's attachment object."""
-        return read(cls, data)
+        """Decode the service's attachment object, or the attributes of an attachment in a stanza."""
+        made = read(cls, data)
+        if made.data is not None and "%" in made.data:
+            made = evolve(made, data=_decoded(made.data))
+        if made.id == made.uid or (made.id and made.uid):
+            return made
+        return evolve(made, id=made.id or made.uid, uid=made.uid or made.id)
 
     @classmethod
     def from_file(cls, file: File) -> Attachment:
@@ -101,15 +124,78 @@ class Attachment:
             size=file.size,
         )
 
-    def to_json(self) -> dict[str, Any]:
-        """Encode it for the service; ``id`` and ``uid`` stand for each other, as clients read either."""
-        data = {
-            entry.metadata["wire"]: getattr(self, entry.name)
-            for entry in fields(type(self))
-            if "wire" in entry.metadata
-        }
-        data["id"], data["uid"] = self.id or self.uid, self.uid or self.id
-        return {name: value for name, value in data.items() if value is not None}
+    def to_json(self, name: str = "attachment") -> dict[str, Any]:
+        """Encode it for the service; ``id`` and ``uid`` stand for each other, as clients read either.
+
+        Args:
+            name: The name of the attachment in errors.
+
+        Raises:
+            ArgumentTypeError: A field has the wrong type; the error names it.
+            ArgumentValueError: A field has a wrong value, or all are empty.
+        """
+        # Older clients look for the file in `id`, newer ones in `uid`.
+        names = {"id": self.id or self.uid, "uid": self.uid or self.id}
+        values: dict[str, Any] = {}
+        for attribute, key, is_text in _FIELDS:
+            value = names.get(attribute) or getattr(self, attribute)
+            if value is None:
+                continue
+            if is_text:
+                check_text(f"{name}.{attribute}", value)
+            else:
+                check_number(f"{name}.{attribute}", value)
+            values[key] = value
+        if self.data is not None and "%" in self.data:
+            values["data"] = quote(self.data, safe=_UNRESERVED)  # as it would be decoded
+        if self.extra:
+            values |= self._extra(f"{name}.extra")
+        if not values:
+            raise ArgumentValueError(f"{name} is empty: it names no file, has no url and no data")
+        return values
+
+    def _extra(self, name: str) -> dict[str, str]:
+        if not isinstance(self.extra, Mapping):
+            raise ArgumentTypeError(f"{name} must be a mapping, not {type(self.extra).__name__}")
+        found = {}
+        for key, value in self.extra.items():
+            if check_name(name, key) in _ATTRIBUTES:
+                raise ArgumentValueError(f"{name} must not have the key {key!r}: it is a field")
+            found[key] = text_of(f"{name}[{key!r}]", value, "a string, a number or a bool")
+        return found
+
+
+_FIELDS = [
+    (entry.name, entry.metadata["wire"], entry.metadata["reader"] is as_string)
+    for entry in fields(Attachment)
+    if "wire" in entry.metadata
+]
+_ATTRIBUTES = frozenset(key for _, key, _ in _FIELDS)
+
+
+def _decoded(data: str) -> str:
+    """Return an attachment's data, which some clients percent-encode and others do not."""
+    if not _PERCENT_ENCODED.match(data):
+        return data
+    try:
+        decoded = unquote(data, errors="strict")
+    except UnicodeDecodeError:
+        return data
+    return decoded if clean(decoded) == decoded else data  # so that it can be sent on
+
+
+def text_of(name: str, value: object, kinds: str) -> str:
+    """Return the text that stands for a string, a finite number or a bool in XML.
+
+    Raises ArgumentTypeError, which names the ``kinds`` that are allowed, or ArgumentValueError.
+    """
+    if isinstance(value, str):
+        return check_text(name, value)
+    if not isinstance(value, (bool, int, float)):
+        raise ArgumentTypeError(f"{name} must be {kinds}, not {type(value).__name__}")
+    if not math.isfinite(value):
+        raise ArgumentValueError(f"{name} must be finite, not {value}")
+    return as_text(value) or ""
 
 
 def as_attachments(name: str, values: object) -> tuple[Attachment, ...]:
@@ -159,12 +245,12 @@ class Message:
 
     id: str | None = wire("_id", as_string)
     dialog_id: str | None = wire("chat_dialog_id", as_string)
-    body: str | None = wire("message", as_string)
+    body: str | None = wire("message", as_string, empty=False)
     sender_id: int | None = wire("sender_id", as_int)
-    recipient_id: int | None = wire("recipient_id", as_int)
+    recipient_id: int | None = wire("recipient_id", as_int, empty=False)
     date_sent: datetime | None = wire("date_sent", as_time)
     attachments: tuple[Attachment, ...] = wire("attachments", _attachments, default=())
-    custom: Mapping[str, Any] = others(without=RESERVED_NAMES)
+    custom: Mapping[str, Any] = others(without=RESERVED_NAMES, reader=as_parameters)
     read: bool | None = wire("read", as_bool)
     read_ids: tuple[int, ...] = wire("read_ids", as_ints, default=())
     delivered_ids: tuple[int, ...] = wire("delivered_ids", as_ints, default=())
@@ -173,7 +259,7 @@ class Message:
     created_at: datetime | None = wire("created_at", as_time)
     updated_at: datetime | None = wire("updated_at", as_time)
     silent: bool = wire("silent", as_bool, default=False)
-    markable: bool = field(default=True)
+    markable: bool = wire("markable", as_bool, default=True)
     save_to_history: bool = field(default=True)
     destroy_after: int | None = field(default=None)
     delayed: bool = field(default=False)

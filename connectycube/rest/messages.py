@@ -294,7 +294,8 @@ class Messages:
             raise ArgumentValueError("body must not be empty in a message without attachments")
         if files:
             content["attachments"] = {
-                str(position): _attachment(position, file) for position, file in enumerate(files)
+                str(position): file.to_json(f"attachments[{position}]")
+                for position, file in enumerate(files)
             }
         if check_bool("send_to_chat", send_to_chat):
             content["send_to_chat"] = 1
@@ -759,14 +760,6 @@ def _body(body: object, clean: object) -> dict[str, str]:
     if check_bool("clean", clean):
         text = cleaned(text)
     return {"message": check_text("body", text, remedy=_CLEAN)} if text else {}
-
-
-def _attachment(position: int, attachment: Attachment) -> dict[str, Any]:
-    data = attachment.to_json()
-    for key, value in data.items():
-        if isinstance(value, str):
-            check_text(f"attachments[{position}].{key}", check_str(key, value, empty=True))
-    return data
 
 
 def _parameters(name: str, values: object, reserved: Collection[str] = ()) -> dict[str, Any]:

@@ -40,7 +40,7 @@ MAY_KNOW: dict[str, set[str]] = {
     "_tls": BASE | {"_os_errors"},
     "_xml": {"errors"},
     "config": BASE,
-    "models": BASE,
+    "models": BASE | {"_xml"},
     "rest": VALUES,
     "chat": VALUES,
     "client": VALUES | {"rest", "chat"},

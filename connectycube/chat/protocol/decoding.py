@@ -29,9 +29,10 @@ from ...models import (
     Typing,
 )
 from ...models._json import as_int, as_time
+from ...models.messages import RESERVED_NAMES
 from . import namespaces as ns
 from .addresses import OBJECT_ID, Addresses, bare
-from .encoding import RESERVED, SYSTEM_NOTIFICATIONS
+from .encoding import SYSTEM_NOTIFICATIONS
 from .nodes import child, children
 from .parser import MessageStanza, RefusedElement, message_of
 
@@ -320,7 +321,7 @@ def _message(stanza: MessageStanza, addresses: Addresses, me: int) -> Delivery |
         recipient_id=None if in_room else origin.dialog.peer_id if origin.own else me,
         date_sent=as_time(params.get("date_sent")),
         attachments=tuple(map(_read_attachment, stanza.attachments)),
-        custom={key: value for key, value in params.items() if key not in RESERVED},
+        custom={key: value for key, value in params.items() if key not in RESERVED_NAMES},
         markable=_MARKABLE in stanza.others,
         save_to_history=params.get("save_to_history") in ("1", "true"),
         silent=params.get("silent") in ("1", "true"),

@@ -14,11 +14,11 @@ from ..._checks import check_bool, check_int, check_str
 from ...errors import ArgumentTypeError, ArgumentValueError
 from ...models import Attachment, Message
 from ...models._json import EPOCH
+from ...models.messages import RESERVED_NAMES, text_of
 from . import namespaces as ns
 from .markup import attribute, check_name, check_text, text
 
 __all__ = [
-    "RESERVED",
     "SYSTEM_NOTIFICATIONS",
     "encode_chat_state",
     "encode_deletion",
@@ -30,19 +30,6 @@ __all__ = [
     "encode_message",
     "encode_system_message",
 ]
-
-RESERVED = frozenset(
-    {
-        "attachment",
-        "date_sent",
-        "dialog_id",
-        "message_id",
-        "moduleIdentifier",
-        "save_to_history",
-        "silent",
-    }
-)
-"""The names in extraParams that have a meaning of their own, so they cannot be custom parameters."""
 
 SYSTEM_NOTIFICATIONS = "SystemNotifications"
 """The moduleIdentifier of system messages."""
@@ -66,7 +53,9 @@ def encode_message(message: Message, to: str, kind: str = "chat") -> bytes:
         parts.append("<save_to_history>1</save_to_history>")
     if check_bool("silent", message.silent):
         parts.append("<silent>1</silent>")
-    parts.append(_params("custom", message.custom, RESERVED))
+    if not check_bool("markable", message.markable):
+        parts.append("<markable>0</markable>")  # history keeps parameters, and no other elements
+    parts.append(_params("custom", message.custom, RESERVED_NAMES))
     if message.dialog_id is not None:
         parts.append(f"<dialog_id>{_id('dialog_id', message.dialog_id)}</dialog_id>")
     for position, attachment in enumerate(message.attachments):
@@ -75,7 +64,7 @@ def encode_message(message: Message, to: str, kind: str = "chat") -> bytes:
     if message.destroy_after is not None:
         seconds = check_int("destroy_after", message.destroy_after, least=1)
         parts.append(f'<destroy xmlns="{ns.DESTROY_AFTER}" after="{seconds}"/>')
-    if check_bool("markable", message.markable):
+    if message.markable:
         parts.append(f'<markable xmlns="{ns.CHAT_MARKERS}"/>')
     parts.append("</message>")
     return "".join(parts).encode()
@@ -176,43 +165,18 @@ def _params(name: str, values: Mapping[str, Any], reserved: frozenset[str] = fro
         if tag in reserved:
             raise ArgumentValueError(f"{name} must not have the key {tag!r}: it is reserved")
         path = f"{name}[{tag!r}]"
-        inner = _params(path, value) if isinstance(value, Mapping) else text(_scalar(path, value))
+        if isinstance(value, Mapping):
+            inner = _params(path, value)
+        else:
+            inner = text(text_of(path, value, "a string, a number, a bool or a mapping"))
         parts.append(f"<{tag}>{inner}</{tag}>")
     return "".join(parts)
-
-
-def _scalar(name: str, value: object) -> str:
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, (int, float)):
-        return str(value)
-    if not isinstance(value, str):
-        raise ArgumentTypeError(
-            f"{name} must be a string, a number, a bool or a mapping, not {type(value).__name__}"
-        )
-    return check_text(name, value)
 
 
 def _attachment(name: str, attachment: Attachment) -> str:
     if not isinstance(attachment, Attachment):
         raise ArgumentTypeError(f"{name} must be an Attachment, not {type(attachment).__name__}")
-    values: dict[str, object] = {
-        # Older clients look for the file in `id`, newer ones in `uid`.
-        "id": attachment.id or attachment.uid,
-        "uid": attachment.uid or attachment.id,
-        "type": attachment.type,
-        "url": attachment.url,
-        "content-type": attachment.content_type,
-        "size": attachment.size,
-        "name": attachment.name,
-        "data": attachment.data,
-        "width": attachment.width,
-        "height": attachment.height,
-        "duration": attachment.duration,
-    }
     written = [
-        f' {key}="{attribute(_scalar(f"{name}.{key}", value))}"'
-        for key, value in values.items()
-        if value is not None
+        f' {key}="{attribute(str(value))}"' for key, value in attachment.to_json(name).items()
     ]
     return f"<attachment{''.join(written)}/>"

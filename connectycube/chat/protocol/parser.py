@@ -274,7 +274,7 @@ class StreamParser:
         if name == _BODY and self._message.body is None:
             self._text.clear()
             self._use(self._body_start, self._body_end, self._text.append)
-        elif name.endswith(" extraParams"):
+        elif name.rpartition(" ")[2] == "extraParams":
             self._params = [self._message.params]
             self._text.clear()
             self._use(self._param_start, self._param_end, self._text.append)
@@ -300,7 +300,7 @@ class StreamParser:
     def _param_start(self, name: str, attributes: dict[str, str]) -> None:
         if not self._enter():
             return
-        if len(self._params) == 1 and name.endswith(" attachment"):
+        if len(self._params) == 1 and name.rpartition(" ")[2] == "attachment":
             self._message.attachments.append(attributes)
         self._params.append({})
         self._text.clear()
@@ -310,7 +310,7 @@ class StreamParser:
         inner = self._params.pop()
         if not self._params:  # extraParams itself
             self._back_to_message()
-        elif len(self._params) > 1 or not name.endswith(" attachment"):
+        elif len(self._params) > 1 or name.rpartition(" ")[2] != "attachment":
             self._params[-1][name.rpartition(" ")[2]] = inner or "".join(self._text)
         self._text.clear()
 
@@ -349,9 +349,9 @@ def message_of(node: Any, size: int) -> MessageStanza:
     for kid in children(node):
         if kid.name == "body" and kid.namespace == ns.CLIENT and stanza.body is None:
             stanza.body = _all_text(kid)
-        elif kid.name == "extraParams" and kid.namespace:
+        elif kid.name == "extraParams":
             for entry in children(kid):
-                if entry.name == "attachment" and entry.namespace:
+                if entry.name == "attachment":
                     stanza.attachments.append(entry.attrs)
                 else:
                     stanza.params[entry.name] = _param(entry)

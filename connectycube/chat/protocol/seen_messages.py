@@ -1,13 +1,71 @@
-"""The messages that have been seen: a bounded window over (conversation, sender, id)."""
+"""The messages that have been seen: a bounded window, by id or, where an id says nothing, by content.
+
+Ids of the service's form are unique, so (conversation, sender, id) tells whether a message is a repetition.
+Other XMPP clients number their messages, or give each the same id. Such a message is a repetition only where
+the server may send it again, and only if an equal one was seen: see :class:`Content`.
+"""
 
 from __future__ import annotations
 
+import hashlib
+import json
 import math
+import re
 from collections import OrderedDict
+from collections.abc import Callable
+from datetime import datetime
+from typing import Any
 
-__all__ = ["Key", "SeenMessages"]
+from attrs import asdict, frozen
+
+from ...models import Message
+
+__all__ = ["Content", "Key", "SeenMessages", "digest", "digest_of_message"]
 
 Key = tuple[str, int, str]
+"""The conversation, the sender, and the id; or, in place of the id, the text of :meth:`Content.key`."""
+
+_TOLERANCE = 1.0  # seconds between two dates of one message, as some are rounded
+_CONTENT = re.compile(r"(?P<digest>[0-9a-f]{32})/(?P<date>[0-9.\-]*)/[^/]*/(?P<id>.*)", re.DOTALL)
+
+
+@frozen
+class Content:
+    """The content of a message whose id is not of the service's form.
+
+    Two of them are the same message if they have the same conversation, sender, id and digest, and dates that
+    differ by a second at most. Messages without a date are the same only among themselves.
+    """
+
+    conversation: str
+    sender: int
+    id: str
+    digest: str
+    date: float | None
+    """Unix seconds."""
+
+    def key(self, place: str) -> Key:
+        """Return the key of this message alone; ``place`` is a text without "/" that no other one has."""
+        date = "" if self.date is None else f"{self.date:.3f}"
+        return self.conversation, self.sender, f"{self.digest}/{date}/{place}/{self.id}"
+
+    def is_dated_as(self, date: float | None) -> bool:
+        """Whether a message of that date may be this one."""
+        if self.date is None or date is None:
+            return self.date is date
+        return abs(self.date - date) <= _TOLERANCE
+
+
+def digest(*parts: Any) -> str:
+    """Return a digest of texts, and of mappings and lists of texts."""
+    text = json.dumps(parts, sort_keys=True, default=str)
+    return hashlib.sha256(text.encode(errors="surrogatepass")).hexdigest()[:32]
+
+
+def digest_of_message(message: Message) -> str:
+    """Return the digest of a message: it is that of each copy, live or in history."""
+    files = [asdict(file) for file in message.attachments]
+    return digest(message.body or "", dict(message.custom), files)
 
 
 class SeenMessages:
@@ -17,6 +75,10 @@ class SeenMessages:
         self._window = window
         # The moment at which each key was last seen; the oldest is the first.
         self._seen: OrderedDict[Key, float] = OrderedDict()
+        # Of the keys that are made of contents: the contents by conversation, sender and digest. The number
+        # of a message in history, once it is known to be that one.
+        self._contents: dict[Key, dict[Key, Content]] = {}
+        self._stored: dict[Key, Key] = {}
         self.keep_since = math.inf
         """A key that was seen at this moment or later is remembered, however many there are."""
 
@@ -27,11 +89,40 @@ class SeenMessages:
         if not is_new:
             self._seen.move_to_end(key)
             return False
+        content = _content_of(key)
+        if content is not None:
+            self._contents.setdefault(_place_of(content), {})[key] = content
         while len(self._seen) > self._window:
             oldest = next(iter(self._seen))
             if self._seen[oldest] >= self.keep_since:
                 break
-            del self._seen[oldest]
+            self.forget(oldest)
+        return True
+
+    def has_equal(self, content: Content) -> bool:
+        """Whether a message of the same id, content and date was seen."""
+        return any(
+            seen.id == content.id and seen.is_dated_as(content.date)
+            for seen in self._contents.get(_place_of(content), {}).values()
+        )
+
+    def add_stored(self, key: Key, message: Message, now: float = 0.0) -> bool:
+        """Note a message of history as seen; return whether it is new.
+
+        The copy that arrived live may have another id, which the service has replaced in history.
+        """
+        if not self.add(key, now):
+            return False
+        if not self._contents:
+            return True
+        conversation, sender, _ = key
+        seen = self._contents.get((conversation, sender, digest_of_message(message)), {})
+        date = seconds(message.date_sent)
+        for live, content in seen.items():
+            # Of equal messages in history each stands for another one of those that arrived.
+            if live not in self._stored and content.is_dated_as(date):
+                self._stored[live] = key
+                return False
         return True
 
     def __contains__(self, key: Key | None) -> bool:
@@ -42,5 +133,32 @@ class SeenMessages:
         return len(self._seen)
 
     def forget(self, key: Key) -> None:
-        """Forget ``key``, because its message was not committed and comes again."""
+        """Forget ``key``, because its message was not committed and comes again, or is too old."""
         self._seen.pop(key, None)
+        content = _content_of(key)
+        if content is None:
+            return
+        self._stored.pop(key, None)
+        place = _place_of(content)
+        alike = self._contents.get(place, {})
+        alike.pop(key, None)
+        if not alike:
+            self._contents.pop(place, None)
+
+
+def seconds(date: datetime | None) -> float | None:
+    """Return a date as unix seconds; None if there is none."""
+    return None if date is None else date.timestamp()
+
+
+def _place_of(content: Content) -> Key:
+    return content.conversation, content.sender, content.digest
+
+
+def _content_of(key: Key) -> Content | None:
+    """Return the content of which a key was made; None if it was made of an id of the service's form."""
+    found = _CONTENT.fullmatch(key[2])
+    if found is None:
+        return None
+    date = float(found["date"]) if found["date"] else None
+    return Content(key[0], key[1], found["id"], found["digest"], date)

@@ -21,7 +21,7 @@ def test_a_message_is_read():
         "How much is it?",
     )
     assert message.date_sent == datetime(2024, 12, 6, 15, 55, 46, tzinfo=timezone.utc)
-    assert (message.sender_id, message.recipient_id, message.read) == (85, 0, False)
+    assert (message.sender_id, message.recipient_id, message.read) == (85, None, False)
     assert (message.read_ids, message.delivered_ids) == ((85,), (85, 86))
     assert message.custom == {"country": "Peru"}
     assert message.dialog is place
@@ -72,13 +72,15 @@ def test_an_attachments_id_and_uid_stay_what_they_are_when_both_are_known():
     assert (data["id"], data["uid"]) == ("1", "u")
 
 
-TEXTS = st.none() | st.text(st.characters(codec="utf-8"))
-NUMBERS = st.none() | st.integers(0, 10**6)
+LEGAL = st.characters(codec="utf-8", exclude_categories=("Cc", "Cn"))
+TEXTS = st.none() | st.text(LEGAL | st.sampled_from("%\t\n\r")) | st.just("50%25")
+NUMBERS = st.none() | st.integers(0, 10**6) | st.floats(0, 1e8)
 
 
 @given(
     st.builds(
         Attachment,
+        extra=st.dictionaries(st.sampled_from(["colour", "größe"]), st.text(LEGAL), max_size=2),
         type=TEXTS,
         uid=TEXTS,
         id=TEXTS,
@@ -86,11 +88,11 @@ NUMBERS = st.none() | st.integers(0, 10**6)
         content_type=TEXTS,
         name=TEXTS,
         data=TEXTS,
-        size=st.none() | st.floats(0, 1e8),
+        size=NUMBERS,
         width=NUMBERS,
         height=NUMBERS,
         duration=NUMBERS,
-    )
+    ).filter(lambda file: file != Attachment())
 )
 def test_an_attachment_survives_the_way_to_the_service_and_back(file):
     back = Attachment.from_json(json.loads(json.dumps(file.to_json())))
@@ -106,8 +108,50 @@ def test_an_attachment_survives_the_way_to_the_service_and_back(file):
         "width",
         "height",
         "duration",
+        "extra",
     ):
         assert getattr(back, name) == getattr(file, name)
+
+
+@pytest.mark.parametrize("file", [{"uid": "u"}, {"id": "u"}, {"id": "u", "uid": "u"}])
+def test_id_and_uid_stand_for_each_other_in_history_too(file):
+    assert Message.from_json({"attachments": [file]}).attachments == (Attachment(id="u", uid="u"),)
+
+
+@pytest.mark.parametrize(
+    ("sent", "read"),
+    [
+        (5, "5"),
+        (12.5, "12.5"),
+        (True, "true"),
+        ("", ""),
+        ([1, "é", None], '[1,"é",null]'),
+        ({"deep": {"n": 1, "nothing": None}}, {"deep": {"n": "1"}}),
+        ({}, ""),
+    ],
+)
+def test_parameters_in_history_are_texts_as_in_a_stanza(sent, read):
+    message = Message.from_json({"k": sent, "gone": None})
+    assert message.custom == {"k": read}
+
+
+@pytest.mark.parametrize(
+    ("sent", "read"), [(5, "5"), (True, "true"), ("", ""), ([1], "[1]"), ({"n": 1}, '{"n":1}')]
+)
+def test_unknown_attributes_in_history_are_texts_as_in_a_stanza(sent, read):
+    message = Message.from_json({"attachments": [{"k": sent, "gone": None}]})
+    assert message.attachments == (Attachment(extra={"k": read}),)
+
+
+@pytest.mark.parametrize(("written", "read"), [("0", False), (0, False), (1, True), (None, True)])
+def test_history_says_whether_a_message_is_markable(written, read):
+    message = Message.from_json({"markable": written})
+    assert message.markable is read and message.custom == {}
+
+
+def test_an_empty_body_and_the_recipient_zero_are_none():
+    message = Message.from_json({"message": "", "recipient_id": 0})
+    assert message == Message()
 
 
 # --- messages that are sent

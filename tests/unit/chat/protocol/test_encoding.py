@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from datetime import datetime, timedelta, timezone
 from typing import Any
+from urllib.parse import unquote
 from xml.etree import ElementTree
 
 import pytest
@@ -13,7 +15,6 @@ from hypothesis import strategies as st
 
 from connectycube.chat.protocol.decoding import Delivery
 from connectycube.chat.protocol.encoding import (
-    RESERVED,
     SYSTEM_NOTIFICATIONS,
     encode_chat_state,
     encode_deletion,
@@ -35,6 +36,7 @@ from connectycube.models import (
     SystemMessage,
 )
 from connectycube.models._json import EPOCH
+from connectycube.models.messages import RESERVED_NAMES
 from tests.unit.chat.protocol.stanzas import (
     ALICE,
     BOB,
@@ -69,7 +71,7 @@ def test_a_message_is_written_in_the_services_words() -> None:
         '<extraParams xmlns="jabber:client"><date_sent>1633780800</date_sent>'
         "<save_to_history>1</save_to_history><quiet>1</quiet><flag>true</flag>"
         "<nested><k>v</k><n><x>1.5</x></n></nested><dialog_id>d1</dialog_id>"
-        '<attachment id="u1" uid="u1" type="image" content-type="image/png" size="123" width="10"/>'
+        '<attachment type="image" id="u1" uid="u1" content-type="image/png" size="123" width="10"/>'
         '</extraParams><markable xmlns="urn:xmpp:chat-markers:0"/></message>'
     )
 
@@ -88,9 +90,11 @@ def test_saving_to_history_is_said_or_left_out(saved: bool, expected: str | None
 
 
 @pytest.mark.parametrize("markable", [True, False])
-def test_markable_is_an_element_or_absent(markable: bool) -> None:
+def test_markable_is_an_element_or_a_parameter_for_history(markable: bool) -> None:
     element = element_of(encode_message(sendable(markable=markable), TO))
     assert (element.find("{urn:xmpp:chat-markers:0}markable") is not None) == markable
+    parameter = element.findtext(f"{CLIENT}extraParams/{CLIENT}markable")
+    assert parameter == (None if markable else "0")
 
 
 def test_a_body_is_always_written() -> None:
@@ -258,6 +262,22 @@ def test_a_system_message_that_cannot_be_sent_is_refused_by_parameter(
             ArgumentValueError,
             "attachments[1].name holds U+FFFE",
         ),
+        *(
+            ({"attachments": (Attachment(**fields),)}, error, f"attachments[0]{words}")
+            for fields, error, words in [
+                ({}, ArgumentValueError, " is empty"),
+                ({"url": 5}, ArgumentTypeError, ".url must be a string, not int"),
+                ({"width": "5"}, ArgumentTypeError, ".width must be a number, not str"),
+                ({"duration": True}, ArgumentTypeError, ".duration must be a number, not bool"),
+                ({"size": math.nan}, ArgumentValueError, ".size must be finite"),
+                ({"extra": {"a b": "x"}}, ArgumentValueError, ".extra has the key 'a b'"),
+                ({"extra": {"uid": "x"}}, ArgumentValueError, ".extra must not have the key"),
+                ({"extra": {"k": ["x"]}}, ArgumentTypeError, ".extra['k'] must be a string"),
+                ({"extra": {"k": math.inf}}, ArgumentValueError, ".extra['k'] must be finite"),
+                ({"extra": "k"}, ArgumentTypeError, ".extra must be a mapping, not str"),
+            ]
+        ),
+        ({"custom": {"k": math.inf}}, ArgumentValueError, "custom['k'] must be finite"),
     ],
 )
 def test_what_cannot_be_sent_is_refused_by_field(
@@ -268,7 +288,7 @@ def test_what_cannot_be_sent_is_refused_by_field(
     assert str(caught.value).startswith(words)
 
 
-@pytest.mark.parametrize("name", sorted(RESERVED))
+@pytest.mark.parametrize("name", sorted(RESERVED_NAMES))
 def test_reserved_names_cannot_be_custom_parameters_but_may_be_nested(name: str) -> None:
     with pytest.raises(ArgumentValueError, match=f"custom must not have the key '{name}'"):
         encode_message(sendable(custom={name: "x"}), TO)
@@ -293,7 +313,7 @@ def test_no_forbidden_character_gets_past_any_field(forbidden: str) -> None:
 
 # --- there and back -----------------------------------------------------------------------------
 
-keys = st.sampled_from(["k", "quiet", "größe", "x-1", "body", "attachments"])
+keys = st.sampled_from(["k", "quiet", "größe", "x-1", "body", "files"])
 params = st.dictionaries(
     keys,
     st.recursive(
@@ -302,10 +322,11 @@ params = st.dictionaries(
     max_size=4,
 )
 present = st.one_of(st.none(), texts.filter(bool))
-# Text that looks percent-encoded is decoded by the recipient, as the Flutter SDK encodes `data`.
-data = st.one_of(st.none(), texts.filter(lambda text: "%" not in text))
+data = st.one_of(st.none(), texts, st.sampled_from(["50%25", "%", "100%", "%zz", "%C3%28", "%00"]))
+numbers = st.one_of(st.none(), st.integers(0, 2**53), st.floats(0, 1e15))
 attachments = st.builds(
     Attachment,
+    extra=st.dictionaries(st.sampled_from(["colour", "größe", "x-1"]), texts, max_size=2),
     id=present,
     uid=present,
     type=st.sampled_from([None, "image", "location"]),
@@ -313,11 +334,11 @@ attachments = st.builds(
     content_type=st.sampled_from([None, "image/png"]),
     name=st.one_of(st.none(), texts),
     data=data,
-    size=st.one_of(st.none(), st.integers(0, 2**53), st.floats(0, 1e15)),
-    width=st.one_of(st.none(), st.integers(0, 2**31)),
-    height=st.one_of(st.none(), st.integers(0, 2**31)),
-    duration=st.one_of(st.none(), st.integers(0, 2**31)),
-)
+    size=numbers,
+    width=numbers,
+    height=numbers,
+    duration=numbers,
+).filter(lambda attachment: attachment != Attachment())
 whole = st.builds(
     Message,
     id=st.from_regex("[0-9a-f]{24}", fullmatch=True),
@@ -409,7 +430,7 @@ def test_my_other_device_reads_what_was_sent_as_my_own(message: Message) -> None
 def test_the_recipient_reads_edits_and_deletions_as_they_were_made(
     message_id: str, dialog_id: str, body: str, is_last: bool
 ) -> None:
-    edit = read(relayed(encode_edit(message_id, body, is_last, dialog_id, TO, "chat", "own1")))
+    edit = read(relayed(encode_edit(message_id, body, is_last, dialog_id, TO, "chat", ID)))
     assert edit.event == MessageEdit(
         user_id=BOB,
         message_id=message_id,
@@ -417,11 +438,11 @@ def test_the_recipient_reads_edits_and_deletions_as_they_were_made(
         dialog=DialogRef.private(BOB, dialog_id),
         is_last=is_last,
     )
-    deletion = read(relayed(encode_deletion(message_id, dialog_id, TO, "chat", "own1")))
+    deletion = read(relayed(encode_deletion(message_id, dialog_id, TO, "chat", ID)))
     assert deletion.event == MessageDeletion(
         user_id=BOB, message_id=message_id, dialog=DialogRef.private(BOB, dialog_id)
     )
-    assert edit.key == deletion.key == ("1002-7@chat.example", BOB, "own1")
+    assert edit.key == deletion.key == ("1002-7@chat.example", BOB, ID)
 
 
 @given(params)
@@ -439,12 +460,13 @@ def test_another_parser_reads_the_same_fields(message: Message) -> None:
     assert element.attrib == {"to": TO, "type": "chat", "id": message.id}
     assert (element.findtext(f"{CLIENT}body") or "") == message.body
     found = [dict(kid.attrib) for kid in element.iter(f"{CLIENT}attachment")]
-    assert [one.get("data") for one in found] == [one.data for one in message.attachments]
+    written = [one.get("data") for one in found]
+    assert [one and unquote(one) for one in written] == [one.data for one in message.attachments]
 
     def nested(parent: ElementTree.Element) -> Any:
         return {k.tag[len(CLIENT) :]: nested(k) if len(k) else k.text or "" for k in parent}
 
     extra = element.find(f"{CLIENT}extraParams")
     assert extra is not None
-    written = {key: value for key, value in nested(extra).items() if key not in RESERVED}
-    assert written == message.custom
+    custom = {key: value for key, value in nested(extra).items() if key not in RESERVED_NAMES}
+    assert custom == message.custom
