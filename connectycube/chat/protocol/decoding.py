@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from datetime import datetime
 from typing import Any, Literal
-from urllib.parse import unquote
 
-from attrs import define, evolve, field, frozen
+from attrs import define, field, frozen
 
 from ...errors import StanzaError
 from ...models import (
@@ -28,17 +28,18 @@ from ...models import (
     SystemMessage,
     Typing,
 )
-from ...models._json import as_int, as_time
+from ...models._json import as_bool, as_int, as_time
 from ...models.messages import RESERVED_NAMES
 from . import namespaces as ns
 from .addresses import OBJECT_ID, Addresses, bare
 from .encoding import SYSTEM_NOTIFICATIONS
 from .nodes import child, children
 from .parser import MessageStanza, RefusedElement, message_of
+from .seen_messages import Content, Key, digest, digest_of_message, seconds
 
 __all__ = ["Delivery", "Unreported", "decode", "decode_refused", "error_of"]
 
-_PERCENT_ENCODED = re.compile(r"(?:[A-Za-z0-9\-_.!~*'()]|%[0-9A-Fa-f]{2})*\Z")
+_COMPACT_DATE = re.compile(r"(\d{4})(\d\d)(\d\d)T")  # of XEP-0091
 _ERROR = f"{ns.CLIENT} error"
 _DESTROY = f"{ns.DESTROY_AFTER} destroy"
 _MARKABLE = f"{ns.CHAT_MARKERS} markable"
@@ -64,17 +65,23 @@ class Delivery:
 
     None if it does not come again, so that even a full queue must take it.
     """
-    key: tuple[str, int, str] | None = field(default=None)
+    key: Key | None = field(default=None)
     """The conversation, the sender and the id of a message, by which a repetition is recognised."""
+    content: Content | None = field(default=None)
+    """What a message is recognised by if its id is not of the service's form; it has no key yet."""
     is_carbon: bool = field(default=False)
     """Whether another device of this user sent or received the message (XEP-0280)."""
+    is_delayed: bool = field(default=False)
+    """Whether the server had stored the message (XEP-0203)."""
     bypasses_gap: bool = field(default=False)
     """Whether it gets no sequence and waits for no gap: its stanza, decoded again, would make no event."""
     takes_room: bool = field(default=False)
     """Whether it counts towards the bounds of the queue even without a sequence."""
 
 
-Unreported = Literal["calls", "forged", "not_understood", "own_echoes", "refused", "repeated"]
+Unreported = Literal[
+    "calls", "forged", "not_understood", "outdated", "own_echoes", "refused", "repeated"
+]
 """Why a stanza makes no event: the name of the counter for it."""
 
 Decoder = Callable[[MessageStanza, Addresses, int], "Delivery | Unreported"]
@@ -96,6 +103,10 @@ class _Origin:
     own: bool
     dialog: DialogRef
     conversation: str
+
+    def content(self, own_id: str | None, digest: str, date: float | None) -> Content:
+        """Return what a message from here is recognised by if its id may not be unique."""
+        return Content(self.conversation, self.user_id, own_id or "", digest, date)
 
 
 def _origin(stanza: MessageStanza, addresses: Addresses, me: int) -> _Origin | None:
@@ -223,6 +234,8 @@ def _typing(signal: str) -> Decoder:
             return "not_understood"
         if origin.own:
             return "own_echoes"
+        if _is_delayed(stanza):
+            return "outdated"  # the user is not typing now
         in_room = origin.dialog.peer_id is None
         return Delivery(
             signal=signal,
@@ -249,7 +262,7 @@ def _edit(stanza: MessageStanza, addresses: Addresses, me: int) -> Delivery | Un
         is_last={"true": True, "1": True, "false": False, "0": False}.get(replace.get("last", "")),
         own=origin.own,
     )
-    return _change("message_edited", edit, stanza, origin)
+    return _change("message_edited", edit, stanza, origin, message_id, edit.body)
 
 
 def _deletion(stanza: MessageStanza, addresses: Addresses, me: int) -> Delivery | Unreported:
@@ -260,17 +273,23 @@ def _deletion(stanza: MessageStanza, addresses: Addresses, me: int) -> Delivery 
     deletion = MessageDeletion(
         user_id=origin.user_id, message_id=message_id, dialog=origin.dialog, own=origin.own
     )
-    return _change("message_deleted", deletion, stanza, origin)
+    return _change("message_deleted", deletion, stanza, origin, message_id)
 
 
-def _change(signal: str, event: Any, stanza: MessageStanza, origin: _Origin) -> Delivery:
+def _change(
+    signal: str, event: Any, stanza: MessageStanza, origin: _Origin, *parts: str
+) -> Delivery:
     own_id = stanza.attributes.get("id")
+    is_unique = own_id is not None and OBJECT_ID.match(own_id) is not None
+    date = None if is_unique else seconds(_stamp(stanza))
     return Delivery(
         signal=signal,
         event=event,
         conversation=origin.conversation,
         size=stanza.size,
-        key=(origin.conversation, origin.user_id, own_id) if own_id else None,
+        key=(origin.conversation, origin.user_id, own_id or "") if is_unique else None,
+        content=None if is_unique else origin.content(own_id, digest(signal, *parts), date),
+        is_delayed=_is_delayed(stanza),
     )
 
 
@@ -308,47 +327,60 @@ def _message(stanza: MessageStanza, addresses: Addresses, me: int) -> Delivery |
         return "not_understood"
     in_room = origin.dialog.peer_id is None
     params = stanza.params
-    message_id = stanza.attributes.get("id")
-    if message_id is None or not OBJECT_ID.match(message_id):
+    own_id = message_id = stanza.attributes.get("id")
+    is_unique = own_id is not None and OBJECT_ID.match(own_id) is not None
+    if not is_unique and (given_id := _text_param(stanza, "message_id")) is not None:
         # The service gives such a message an id of its own, which is its id in history.
-        message_id = _text_param(stanza, "message_id") or message_id
+        message_id, is_unique = given_id, OBJECT_ID.match(given_id) is not None
     destroy = stanza.others.get(_DESTROY)
+    markable = as_bool(params.get("markable")) if "markable" in params else None
+    is_delayed = not _DELAYS.isdisjoint(stanza.others)
+    date_sent = as_time(params.get("date_sent"))
+    if date_sent is None and is_delayed:
+        date_sent = _stamp(stanza)
     message = Message(
         id=message_id,
         dialog_id=origin.dialog.id,
-        body=stanza.body,
+        body=stanza.body or None,
         sender_id=origin.user_id,
         recipient_id=None if in_room else origin.dialog.peer_id if origin.own else me,
-        date_sent=as_time(params.get("date_sent")),
-        attachments=tuple(map(_read_attachment, stanza.attachments)),
+        date_sent=date_sent,
+        attachments=tuple(map(Attachment.from_json, stanza.attachments)),
         custom={key: value for key, value in params.items() if key not in RESERVED_NAMES},
-        markable=_MARKABLE in stanza.others,
+        markable=_MARKABLE in stanza.others if markable is None else markable,
         save_to_history=params.get("save_to_history") in ("1", "true"),
         silent=params.get("silent") in ("1", "true"),
         destroy_after=as_int(destroy.attrs.get("after")) if destroy is not None else None,
-        delayed=not _DELAYS.isdisjoint(stanza.others),
+        delayed=is_delayed,
         own=origin.own,
         dialog=origin.dialog,
     )
+    content = None
+    if not is_unique:
+        date = seconds(date_sent)
+        content = origin.content(message_id, digest_of_message(message), date)
     return Delivery(
         signal="message_received",
         event=message,
         conversation=origin.conversation,
         size=stanza.size,
-        key=(origin.conversation, origin.user_id, message_id) if message_id else None,
+        key=(origin.conversation, origin.user_id, message_id or "") if is_unique else None,
+        content=content,
+        is_delayed=is_delayed,
     )
 
 
-def _read_attachment(attributes: dict[str, str]) -> Attachment:
-    attachment = Attachment.from_json(attributes)
-    data = attachment.data
-    if data and "%" in data and _PERCENT_ENCODED.match(data):
-        attachment = evolve(attachment, data=unquote(data, errors="replace"))
-    if attachment.id and attachment.uid:
-        return attachment
-    return evolve(
-        attachment, id=attachment.id or attachment.uid, uid=attachment.uid or attachment.id
-    )
+def _is_delayed(stanza: MessageStanza) -> bool:
+    return not _DELAYS.isdisjoint(stanza.others)
+
+
+def _stamp(stanza: MessageStanza) -> datetime | None:
+    """Return when the server got a message that it has stored; None if it does not say. (XEP-0203.)"""
+    for name in sorted(_DELAYS & stanza.others.keys(), reverse=True):  # the newer form first
+        date = as_time(_COMPACT_DATE.sub(r"\1-\2-\3T", stanza.others[name].attrs.get("stamp", "")))
+        if date is not None:
+            return date
+    return None
 
 
 def _text_param(stanza: MessageStanza, name: str) -> str | None:
@@ -368,7 +400,8 @@ def _is(kind: str) -> Callable[[MessageStanza], bool]:
 
 
 def _is_conversation(stanza: MessageStanza) -> bool:
-    return stanza.attributes.get("type") in ("chat", "groupchat")
+    # A message without a type, or of an unknown one, is a normal message (RFC 6121, 5.2.2).
+    return stanza.attributes.get("type") not in ("error", "headline")
 
 
 def _has_content(stanza: MessageStanza) -> bool:

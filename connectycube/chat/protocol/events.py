@@ -203,6 +203,8 @@ class Counters:
     """Messages that had been seen before and were not delivered again."""
     not_understood: int = 0
     """Stanzas that this package cannot decode."""
+    outdated: int = 0
+    """Typing that the server had stored, so that it is over by now."""
     unclaimed_answers: int = 0
     """IQ answers without a request, or from the wrong sender."""
     stanzas_refused: int = 0

@@ -23,7 +23,7 @@ from .parser import MessageStanza
 from .presences import decode_presence
 from .recovery import Recovery
 from .rooms import Rooms
-from .seen_messages import Key, SeenMessages
+from .seen_messages import Content, Key, SeenMessages
 from .stream_management import MODULUS, is_before
 from .timers import Timers
 
@@ -48,6 +48,7 @@ class Inbound:
         counters: Counters,
         seen_messages: SeenMessages,
         recovery: Recovery,
+        new_id: Callable[[], str],
         emit: Callable[[Output], None],
         refused: Callable[[MessageFailure, str | None], None],
     ) -> None:
@@ -56,12 +57,14 @@ class Inbound:
         self._rooms = rooms
         self._timers = timers
         self._counters = counters
+        self._new_id = new_id
         self._emit = emit
         self._refused = refused
         self._seen_messages = seen_messages
         self._recovery = recovery
         self._echoes: OrderedDict[tuple[str, str], Submission] = OrderedDict()
-        self._failed_signals: OrderedDict[str, str] = OrderedDict()
+        # The signal that reports a late refusal of a stanza, and the id of its dialog.
+        self._sent: OrderedDict[str, tuple[str, str | None]] = OrderedDict()
         self._markers: OrderedDict[str, None] = OrderedDict()
         # The stanzas of a session are numbered from 1 on, modulo 2^32: stanza 0 follows 0xFFFFFFFF.
         self._received = 0  # the number of the newest stanza
@@ -70,18 +73,32 @@ class Inbound:
         self.first_rejected: int | None = None
         """The number of the first stanza whose event was rejected on this link, or None."""
         self._to_mark: list[tuple[int, Message]] = []  # with the numbers of their stanzas
+        self._session: str | None = None  # a name that no other session has, once it is needed
+        self._is_catching_up = (
+            False  # the server may still send what it has sent on an earlier link
+        )
 
     # --- counting ---
 
     def begin(self) -> None:
         """Begin a new session, in which no stanza was received yet."""
         self._received = self.handled = 0
-        self.first_rejected = None
+        self.first_rejected = self._session = None
+        self._begin_link()
 
     def resume(self) -> None:
         """Go on with a resumed session: the server sends the stanzas again that were not handled."""
         self._received = self.handled
         self.first_rejected = None
+        self._begin_link()
+
+    def _begin_link(self) -> None:
+        self._is_catching_up = True
+        self._seen_messages.begin_link()
+
+    def caught_up(self) -> None:
+        """Note that the server has answered on this link, so it has sent all that it had for the session."""
+        self._is_catching_up = False
 
     def count(self) -> None:
         """Give the stanza that has arrived the next number."""
@@ -128,8 +145,7 @@ class Inbound:
 
     def expect(self, submission: Submission) -> None:
         """Prepare for the echo and for the refusal of a message that is about to be sent."""
-        if submission.failed != "message_failed":
-            _remember(self._failed_signals, submission.id, submission.failed)
+        _remember(self._sent, submission.id, (submission.failed, submission.dialog.id))
         if submission.in_room and submission.message is not None:
             _remember(self._echoes, (submission.to, submission.id), submission)
 
@@ -156,26 +172,49 @@ class Inbound:
                 self._drop("refused", stanza)
                 return
             self._refused(event, decoded.conversation)
-            decoded.signal = self._failed_signals.get(event.message_id, decoded.signal)
+            sent = self._sent.get(event.message_id)
+            if sent is not None:
+                decoded.signal, dialog_id = sent
+                decoded.event = evolve(event, dialog_id=event.dialog_id or dialog_id)
+        is_repeated = decoded.content is not None and self._recognise(decoded, decoded.content, me)
         # 3. Behind a rejected stanza note no message as seen: the server sends it again on the next link,
         #    in its place.
         if self.first_rejected is not None:
-            if decoded.key not in self._seen_messages:
+            if not is_repeated and decoded.key not in self._seen_messages:
                 self.report(decoded)
             return
         # 4. Look for the echo of a room before repetitions, because sending has noted its key as seen.
         if isinstance(event, Message) and event.own and self._take_echo(stanza, decoded, now):
             return
         # 5. Report each message once, whether it arrives live, as a carbon or from history.
-        if decoded.key is not None and not self._seen_messages.add(decoded.key, now):
-            self._drop("own_echoes" if decoded.key[1] == me else "repeated", stanza)
-            return
+        if decoded.key is not None:
+            is_new = not is_repeated and self._seen_messages.add(decoded.key, now)
+            if not is_new:
+                self._drop("own_echoes" if decoded.key[1] == me else "repeated", stanza)
+                return
         # 6. Complete the event with the knowledge of the session: rooms, settings, timers.
         if isinstance(event, Message):
             self._complete(decoded, event)
         elif isinstance(event, Typing):
             self._expect_end_of_typing(decoded, now)
         self.report(decoded)
+
+    def _recognise(self, delivery: Delivery, content: Content, me: int) -> bool:
+        """Give a message whose id may not be unique a key of its own; return whether it is a repetition.
+
+        It is one if this connection has sent it, or if the server may send an equal one again: what was seen
+        on an earlier link, until the server has sent all that it had, and what another device has as well.
+        """
+        if self._session is None:
+            self._session = self._new_id()
+        delivery.key = content.key(f"{self._session}-{self._received}")
+        own = (content.conversation, me, content.id)
+        if content.sender == me and own in self._seen_messages:
+            return True
+        if delivery.is_carbon:
+            return self._seen_messages.has_equal(content, on_this_link=True)
+        may_repeat = delivery.is_delayed or self._is_catching_up
+        return may_repeat and self._seen_messages.has_equal(content, on_this_link=False)
 
     def receive_presence(self, presence: Any, me: int) -> None:
         """Decode a presence and report its events."""

@@ -275,7 +275,7 @@ class Recovery:
             self._release(live)
         elif self._is_old(message):
             return  # it is in the list because of a new status or a new body
-        elif key is not None and not self._seen_messages.add(key, now):
+        elif key is not None and not self._seen_messages.add_stored(key, message, now):
             self._counters.repeated += 1
         else:
             self._recovered(dialog, message, key)

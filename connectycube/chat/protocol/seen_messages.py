@@ -12,7 +12,6 @@ import json
 import math
 import re
 from collections import OrderedDict
-from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 
@@ -20,7 +19,7 @@ from attrs import asdict, frozen
 
 from ...models import Message
 
-__all__ = ["Content", "Key", "SeenMessages", "digest", "digest_of_message"]
+__all__ = ["Content", "Key", "SeenMessages", "digest", "digest_of_message", "seconds"]
 
 Key = tuple[str, int, str]
 """The conversation, the sender, and the id; or, in place of the id, the text of :meth:`Content.key`."""
@@ -75,12 +74,16 @@ class SeenMessages:
         self._window = window
         # The moment at which each key was last seen; the oldest is the first.
         self._seen: OrderedDict[Key, float] = OrderedDict()
-        # Of the keys that are made of contents: the contents by conversation, sender and digest. The number
-        # of a message in history, once it is known to be that one.
-        self._contents: dict[Key, dict[Key, Content]] = {}
-        self._stored: dict[Key, Key] = {}
+        # The contents of which keys were made, by conversation, sender and digest, with their links.
+        self._contents: dict[Key, dict[Key, tuple[Content, int]]] = {}
+        self._link = 0  # the number of the link
+        self._stored: set[Key] = set()  # those of these keys whose message was found in history
         self.keep_since = math.inf
         """A key that was seen at this moment or later is remembered, however many there are."""
+
+    def begin_link(self) -> None:
+        """Note that a new link begins: the server may send again what was seen on earlier ones."""
+        self._link += 1
 
     def add(self, key: Key, now: float = 0.0) -> bool:
         """Note ``key`` as seen; return whether it is new."""
@@ -91,7 +94,7 @@ class SeenMessages:
             return False
         content = _content_of(key)
         if content is not None:
-            self._contents.setdefault(_place_of(content), {})[key] = content
+            self._contents.setdefault(_place_of(content), {})[key] = (content, self._link)
         while len(self._seen) > self._window:
             oldest = next(iter(self._seen))
             if self._seen[oldest] >= self.keep_since:
@@ -99,11 +102,13 @@ class SeenMessages:
             self.forget(oldest)
         return True
 
-    def has_equal(self, content: Content) -> bool:
-        """Whether a message of the same id, content and date was seen."""
+    def has_equal(self, content: Content, *, on_this_link: bool) -> bool:
+        """Whether a message of the same id, content and date was seen on an earlier link, or on this one."""
         return any(
-            seen.id == content.id and seen.is_dated_as(content.date)
-            for seen in self._contents.get(_place_of(content), {}).values()
+            seen.id == content.id
+            and seen.is_dated_as(content.date)
+            and (on_this_link or link < self._link)
+            for seen, link in self._contents.get(_place_of(content), {}).values()
         )
 
     def add_stored(self, key: Key, message: Message, now: float = 0.0) -> bool:
@@ -118,10 +123,10 @@ class SeenMessages:
         conversation, sender, _ = key
         seen = self._contents.get((conversation, sender, digest_of_message(message)), {})
         date = seconds(message.date_sent)
-        for live, content in seen.items():
+        for live, (content, _) in seen.items():
             # Of equal messages in history each stands for another one of those that arrived.
             if live not in self._stored and content.is_dated_as(date):
-                self._stored[live] = key
+                self._stored.add(live)
                 return False
         return True
 
@@ -138,7 +143,7 @@ class SeenMessages:
         content = _content_of(key)
         if content is None:
             return
-        self._stored.pop(key, None)
+        self._stored.discard(key)
         place = _place_of(content)
         alike = self._contents.get(place, {})
         alike.pop(key, None)
@@ -157,7 +162,7 @@ def _place_of(content: Content) -> Key:
 
 def _content_of(key: Key) -> Content | None:
     """Return the content of which a key was made; None if it was made of an id of the service's form."""
-    found = _CONTENT.fullmatch(key[2])
+    found = _CONTENT.fullmatch(key[2]) if "/" in key[2] else None
     if found is None:
         return None
     date = float(found["date"]) if found["date"] else None

@@ -102,6 +102,7 @@ class Session:
             counters,
             seen_messages,
             self.recovery,
+            new_id,
             self._emit,
             self._refused,
         )
@@ -524,6 +525,7 @@ class Session:
         self._settle(self._take_count(self._outbox.acknowledge, h), now)
         self._heard()
         self._has_answered = True
+        self._inbound.caught_up()
         self.liveness.answered(now, satisfied=not self._outbox.unacknowledged)
         if self._outbox.sent != self._asked_at and not self._holds_back:
             # A stanza was written since the question, so there is something new to ask. Without this test a
@@ -689,6 +691,7 @@ class Session:
     def _answered(self, answer: Answer) -> None:
         if answer.waiter is _PRESENT:
             self.is_present = True
+            self._inbound.caught_up()
             self._heard()
         if answer.waiter not in (None, _PRESENT):
             self.outputs.append(answer)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Any, get_args
 
@@ -43,6 +44,8 @@ from tests.unit.chat.protocol.stanzas import (
 )
 from tests.unit.chat.protocol.trees import carbons, odd_stanzas
 
+GIVEN = "f" * 24  # an id that the service has given to a message
+
 # --- what we read, tolerantly -------------------------------------------------------------------
 
 
@@ -72,7 +75,9 @@ def test_date_sent_is_read_in_every_form_that_clients_write(
     [
         ("%7B%22x%22%3A%201%7D", '{"x": 1}'),
         ("caf%C3%A9", "café"),
-        ("%C3%28", "\ufffd("),
+        ("%C3%28", "%C3%28"),
+        ("%00", "%00"),
+        ("50%2525", "50%25"),
         ("{&quot;x&quot;: &quot;100%&quot;}", '{"x": "100%"}'),
         ("100%", "100%"),
         ("100%zz", "100%zz"),
@@ -93,8 +98,8 @@ def test_attachment_data_is_read_percent_encoded_or_plain(sent: str, expected: s
         ("id='a' uid='b'", Attachment(id="a", uid="b")),
         ("", Attachment()),
         (
-            "size='12345.0' width='10.0' height='big' duration='7'",
-            Attachment(size=12345.0, width=10, duration=7, extra={"height": "big"}),
+            "size='12345.0' width='10.0' height='big' duration='12.5'",
+            Attachment(size=12345.0, width=10, duration=12.5, extra={"height": "big"}),
         ),
         ("type='video' color='red'", Attachment(type="video", extra={"color": "red"})),
     ],
@@ -104,15 +109,69 @@ def test_attachments_are_read_as_far_as_they_go(attributes: str, expected: Attac
     assert message.attachments == (expected,)
 
 
+@pytest.mark.parametrize("kind", ["", " type=''", " type='normal'", " type='foreign'"])
+def test_a_message_without_a_known_type_is_a_normal_message(kind: str) -> None:
+    message = event(
+        f"<message from='{FROM}' to='{TO}' id='{ID}'{kind}><body>hello</body></message>"
+    )
+    assert (message.id, message.body, message.sender_id) == (ID, "hello", BOB)
+    assert message.dialog == DialogRef.private(BOB)
+
+
+@pytest.mark.parametrize("namespace", ["", "jabber:client", "urn:foreign"])
+@pytest.mark.parametrize("wrap", [chat, lambda content: carbon(chat(content))])
+def test_parameters_are_read_whatever_their_namespace(
+    wrap: Callable[[str], str], namespace: str
+) -> None:
+    inner = (
+        f"<attachment xmlns='{namespace}' type='photo' id='546464654'/><c xmlns='{namespace}'>v</c>"
+    )
+    for outer in ("jabber:client", namespace):
+        message = event(wrap(f"<extraParams xmlns='{outer}'>{inner}</extraParams>"))
+        assert [(file.type, file.id) for file in message.attachments] == [("photo", "546464654")]
+        assert message.custom == {"c": "v"}
+
+
+@pytest.mark.parametrize(
+    ("delay", "expected"),
+    [
+        ("<delay xmlns='urn:xmpp:delay' stamp='2021-10-09T12:00:00Z'/>", NOON),
+        ("<delay xmlns='urn:xmpp:delay' stamp='2021-10-09T14:00:00.000+02:00'/>", NOON),
+        ("<x xmlns='jabber:x:delay' stamp='20211009T12:00:00'/>", NOON),
+        (
+            "<x xmlns='jabber:x:delay' stamp='20201009T12:00:00'/>"
+            "<delay xmlns='urn:xmpp:delay' stamp='2021-10-09T12:00:00Z'/>",
+            NOON,
+        ),
+        ("<delay xmlns='urn:xmpp:delay' stamp='yesterday'/>", None),
+        ("<delay xmlns='urn:xmpp:delay'/>", None),
+    ],
+)
+def test_the_delay_stamp_is_the_date_of_a_message_without_one(
+    delay: str, expected: datetime | None
+) -> None:
+    message = event(chat(f"<body>x</body>{delay}"))
+    assert (message.date_sent, message.delayed) == (expected, True)
+    dated = "<extraParams><date_sent>1633694400</date_sent></extraParams>"
+    assert event(chat(f"<body>x</body>{dated}{delay}")).date_sent == NOON - timedelta(days=1)
+
+
+@pytest.mark.parametrize("name", ["composing", "paused"])
+def test_typing_that_the_server_has_stored_is_outdated(name: str) -> None:
+    delay = "<delay xmlns='urn:xmpp:delay' stamp='2021-10-09T12:00:00Z'/>"
+    assert read(chat(f"<{name} xmlns='{STATE}'/>{delay}")) == "outdated"
+
+
 @pytest.mark.parametrize(
     ("stanza_id", "param", "expected"),
     [
-        (ID, "server", ID),
-        ("rkqwkwzy4p", "server", "server"),
+        (ID, GIVEN, ID),
+        ("rkqwkwzy4p", GIVEN, GIVEN),
+        ("rkqwkwzy4p", "1", "1"),
         ("rkqwkwzy4p", None, "rkqwkwzy4p"),
-        (None, "server", "server"),
+        (None, GIVEN, GIVEN),
         (None, None, None),
-        (ID.upper(), "server", "server"),
+        (ID.upper(), GIVEN, GIVEN),
     ],
 )
 def test_the_id_is_the_stanzas_or_the_one_history_knows(
@@ -125,7 +184,8 @@ def test_the_id_is_the_stanzas_or_the_one_history_knows(
     )
     assert isinstance(delivery, Delivery)
     assert delivery.event.id == expected
-    assert (delivery.key is None) == (expected is None)
+    assert (delivery.key is not None) == (expected in (ID, GIVEN))
+    assert (delivery.content is None) == (delivery.key is not None)
 
 
 @pytest.mark.parametrize(
@@ -145,7 +205,7 @@ def test_the_id_is_the_stanzas_or_the_one_history_knows(
         ("<body>x</body><x xmlns='jabber:x:delay' stamp='20211009T12:00:00'/>", {"delayed": True}),
         ("<body>x</body><composing xmlns='http://jabber.org/protocol/chatstates'/>", {"body": "x"}),
         ("<body>x</body><active xmlns='http://jabber.org/protocol/chatstates'/>", {"body": "x"}),
-        ("<body/><extraParams><k>v</k></extraParams>", {"body": "", "custom": {"k": "v"}}),
+        ("<body/><extraParams><k>v</k></extraParams>", {"body": None, "custom": {"k": "v"}}),
         ("<extraParams><attachment uid='u'/></extraParams>", {"body": None}),
         (
             "<body>x</body><extraParams><save_to_history>1</save_to_history></extraParams>",
@@ -252,8 +312,6 @@ def test_markers_and_chat_states_are_events_of_their_own(
         chat(f"<received xmlns='{MARKER}' id=''/>"),
         chat("<active xmlns='http://jabber.org/protocol/chatstates'/>"),
         chat("<body xmlns='urn:foreign'>x</body>"),
-        f"<message from='{FROM}' to='{TO}'><body>no type</body></message>",
-        f"<message from='{FROM}' to='{TO}' type='normal'><body>x</body></message>",
         f"<message from='{FROM}' to='{TO}' type='headline'><body>x</body></message>",
         "<message from='7_d@muc.chat.example/1002' type='chat'><body>a whisper</body></message>",
         "<message from='7_d@muc.chat.example/bob' type='groupchat'><body>x</body></message>",

@@ -413,7 +413,6 @@ DELAY = "<delay xmlns='urn:xmpp:delay' stamp='2021-10-09T12:00:00Z'/>"
         (in_room(ids(1)[0], nick=ALICE), 1),
         (in_room(ids(1)[0], nick=BOB, content="<body>1</body>" + DELAY), 1),
         (in_room(ids(1)[0], nick="bob"), 0),
-        (text_message(1).replace("type='chat'", "type='normal'"), 0),
         (
             text_message(1).replace(
                 "<body>", "<replace xmlns='urn:xmpp:message-correct:0' id='m'/><body>"
@@ -427,7 +426,7 @@ DELAY = "<delay xmlns='urn:xmpp:delay' stamp='2021-10-09T12:00:00Z'/>"
             0,
         ),
     ],
-    ids=["carbon", "own carbon", "own", "room history", "room's", "normal", "edit", "deletion"],
+    ids=["carbon", "own carbon", "own", "room history", "room's", "edit", "deletion"],
 )
 def test_delivered_is_never_said_for(stanza: str, received: int) -> None:
     world = ready()
