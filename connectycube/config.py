@@ -5,7 +5,7 @@ from __future__ import annotations
 import ipaddress
 import os
 from collections.abc import Callable, Iterable, Mapping
-from typing import TYPE_CHECKING, Any, TypedDict
+from typing import TYPE_CHECKING, Any, Literal, TypedDict
 from urllib.parse import urlsplit
 
 from attrs import Attribute, evolve, field, fields, frozen
@@ -38,6 +38,13 @@ def _count(instance: object, attribute: Attribute[int], value: object) -> None:
 
 def _bool(instance: object, attribute: Attribute[bool], value: object) -> None:
     check_bool(attribute.name, value)
+
+
+def _bool_or_all(instance: object, attribute: Attribute[bool], value: object) -> None:
+    if isinstance(value, str) and value != "all":
+        raise ArgumentValueError(f"{attribute.name} must be True, False or 'all', not {value!r}")
+    if value != "all":
+        check_bool(attribute.name, value)
 
 
 def _string(instance: object, attribute: Attribute[str], value: object) -> None:
@@ -196,7 +203,7 @@ class ConfigFields(TypedDict, total=False):
     retry: RetryPolicy
     on_request: Callable[[RequestRecord], None] | None
     workers: int
-    auto_delivered: bool
+    auto_delivered: bool | Literal["all"]
     join_rooms: bool
     fill_gaps: bool
     gap_overlap: float
@@ -251,8 +258,11 @@ class Config:
     """Called after each REST request, in the thread that sent it; an error that it raises is logged."""
     workers: int = field(default=1, validator=_count)
     """Threads that call receivers; the order within a conversation is kept, whatever their number."""
-    auto_delivered: bool = field(default=True, validator=_bool)
-    """Whether the client reports 'delivered' for a markable message by itself."""
+    auto_delivered: bool | Literal["all"] = field(default=True, validator=_bool_or_all)
+    """Whether the client reports 'delivered' for a markable message by itself; "all": for each with an id.
+
+    Some clients, the JavaScript SDK 6 among them, do not say that their messages are markable.
+    """
     join_rooms: bool = field(default=True, validator=_bool)
     """Whether sending to a group, public or broadcast dialog joins its room first."""
     fill_gaps: bool = field(default=True, validator=_bool)

@@ -225,7 +225,7 @@ def as_text(value: Any) -> str | None:
     """Return a value of JSON as the text that stands for it in XML: a string as it is; None for null."""
     if value is None or isinstance(value, str):
         return value
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+    return json.dumps(value, ensure_ascii=False)
 
 
 def as_texts(data: Mapping[str, Any], without: Container[str] = ()) -> dict[str, str]:

@@ -299,8 +299,8 @@ class Messages:
             }
         if check_bool("send_to_chat", send_to_chat):
             content["send_to_chat"] = 1
-        if check_bool("markable", message.markable if markable is None else markable):
-            content["markable"] = 1
+        is_markable = check_bool("markable", message.markable if markable is None else markable)
+        content["markable"] = int(is_markable)
         if check_bool("silent", message.silent if silent is None else silent):
             content["silent"] = 1
         content |= _parameters("custom", message.custom, RESERVED_NAMES)
@@ -636,9 +636,12 @@ class Messages:
 
     def _page(self, dialog: object, query: Query, timeout: float | None) -> Page[Message]:
         response = self._api.call("GET", _PATH, query=query, timeout=timeout)
-        return read_page(
-            response, partial(_read, dialog=_reference(check_dialog("dialog", dialog)))
-        )
+        place, me = _reference(check_dialog("dialog", dialog)), self._api.user_id
+        page = read_page(response, partial(_read, dialog=place))
+        items = [evolve(one, own=True) if one.sender_id == me else one for one in page.items]
+        if place.type is None:
+            items = [_in_private_dialog(one, me) if one.recipient_id else one for one in items]
+        return evolve(page, items=tuple(items))
 
     def _stored(self, dialog_id: str, ids: Collection[str], deadline: CallDeadline) -> set[str]:
         query: Pairs = [
@@ -709,6 +712,14 @@ class _History:
 
 
 _read = reader_of(Message, "custom")
+
+
+def _in_private_dialog(message: Message, me: int | None) -> Message:
+    """Return a message with its dialog as live messages have it: only private ones name a recipient."""
+    peer_id = message.recipient_id if message.sender_id == me else message.sender_id
+    if message.dialog is None or peer_id is None:
+        return message
+    return evolve(message, dialog=DialogRef.private(peer_id, message.dialog.id))
 
 
 def _history(dialog: object, mark_as_read: object) -> Pairs:

@@ -83,6 +83,7 @@ def test_the_reconnect_policy_is_the_guides():
         ({"ca_file": 5}, ArgumentTypeError),
         ({"workers": 0}, ArgumentValueError),
         ({"auto_delivered": 1}, ArgumentTypeError),
+        ({"auto_delivered": "some"}, ArgumentValueError),
         ({"timeouts": 5}, ArgumentTypeError),
         ({"reconnect": {}}, ArgumentTypeError),
         ({"limits": None}, ArgumentTypeError),

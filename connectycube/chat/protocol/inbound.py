@@ -265,7 +265,7 @@ class Inbound:
         in_room = message.dialog is not None and message.dialog.peer_id is None
         is_history = in_room and message.delayed  # a room sends its history to each user who joins
         if (
-            message.markable
+            (message.markable or self._config.auto_delivered == "all")
             and message.id
             and not (message.own or delivery.is_carbon or is_history)
         ):

@@ -45,7 +45,10 @@ class Recovery:
         emit: Callable[[Output], None],
         me: Callable[[], int],
         enabled: bool,
+        known_room: Callable[[str], DialogRef | None],
     ) -> None:
+        self._marks_all = config.auto_delivered == "all"
+        self._known_room = known_room
         self._overlap = config.gap_overlap
         self._addresses = addresses
         self._seen_messages = seen_messages
@@ -289,14 +292,14 @@ class Recovery:
         own = message.sender_id == me
         event = evolve(
             message,
-            dialog=dialog,
+            dialog=self._reference(dialog, message),
             dialog_id=dialog.id,
-            recipient_id=message.recipient_id or None,
             own=own,
             recovered=True,
         )
         named = me in message.delivered_ids or me in message.read_ids
-        if event.markable and event.id and event.sender_id and not own and not named:
+        is_markable = event.markable or self._marks_all
+        if is_markable and event.id and event.sender_id and not own and not named:
             self._to_mark.append(event)
         delivery = Delivery(
             signal="message_received",
@@ -309,10 +312,21 @@ class Recovery:
         self._emit(delivery)
         self._recovered_messages += 1
 
+    def _reference(self, dialog: DialogRef, message: Message) -> DialogRef:
+        """Return the dialog as a live message has it: real time does not tell the types of rooms apart."""
+        if dialog.type is DialogType.PRIVATE:
+            peer_id = dialog.peer_id or self._peer(message)
+            return DialogRef(id=dialog.id, type=DialogType.PRIVATE, peer_id=peer_id)
+        room_id = dialog.id or ""
+        return self._known_room(self._addresses.room(room_id)) or DialogRef.room(room_id)
+
+    def _peer(self, message: Message) -> int | None:
+        return message.recipient_id if message.sender_id == self._me() else message.sender_id
+
     def _key(self, dialog: DialogRef, message: Message) -> Key | None:
         conversation = self._conversation(dialog)
         if conversation is None:
-            peer = message.recipient_id if message.sender_id == self._me() else message.sender_id
+            peer = self._peer(message)
             conversation = self._addresses.user(peer) if peer else None
         if conversation is None or message.sender_id is None or message.id is None:
             return None

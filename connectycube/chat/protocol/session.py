@@ -92,7 +92,14 @@ class Session:
         self._rooms = Rooms(addresses, new_id, self._send_now)
         seen_messages = SeenMessages()
         self.recovery = Recovery(
-            config, addresses, seen_messages, counters, self._emit, lambda: self.me, fills_gaps
+            config,
+            addresses,
+            seen_messages,
+            counters,
+            self._emit,
+            lambda: self.me,
+            fills_gaps,
+            self._rooms.dialog,
         )
         self._inbound = Inbound(
             config,

@@ -134,16 +134,24 @@ def count_unread(call: Call) -> Reply:
     return Reply(content={"total": sum(wanted.values()), **wanted})
 
 
-@route("POST", "chat/Message", Auth.USER, inferred="a date_sent that is given is kept")
+@route(
+    "POST",
+    "chat/Message",
+    Auth.USER,
+    inferred="a date_sent that is given is kept, and so is a markable that is 0",
+)
 def create_message(call: Call) -> Reply:
     """Store a message and, with send_to_chat=1, deliver it."""
     body = call.request.json()
     conversations = call.api.conversations
+    custom = {name: value for name, value in body.items() if name not in _RESERVED}
+    if "markable" in body and not flag(body["markable"]):
+        custom["markable"] = 0
     draft = NewMessage(
         body=_body(body),
         date_sent=date_sent_of(body.get("date_sent")),
         attachments=_attachments(body.get("attachments")),
-        custom={name: value for name, value in body.items() if name not in _RESERVED},
+        custom=custom,
     )
     dialog = _dialog(call, body)
     stored = conversations.add_message(dialog, call.user_id, draft)

@@ -125,7 +125,7 @@ def test_id_and_uid_stand_for_each_other_in_history_too(file):
         (12.5, "12.5"),
         (True, "true"),
         ("", ""),
-        ([1, "é", None], '[1,"é",null]'),
+        ([1, "é", None], '[1, "é", null]'),
         ({"deep": {"n": 1, "nothing": None}}, {"deep": {"n": "1"}}),
         ({}, ""),
     ],
@@ -136,7 +136,7 @@ def test_parameters_in_history_are_texts_as_in_a_stanza(sent, read):
 
 
 @pytest.mark.parametrize(
-    ("sent", "read"), [(5, "5"), (True, "true"), ("", ""), ([1], "[1]"), ({"n": 1}, '{"n":1}')]
+    ("sent", "read"), [(5, "5"), (True, "true"), ("", ""), ([1], "[1]"), ({"n": 1}, '{"n": 1}')]
 )
 def test_unknown_attributes_in_history_are_texts_as_in_a_stanza(sent, read):
     message = Message.from_json({"attachments": [{"k": sent, "gone": None}]})

@@ -628,6 +628,7 @@ def alone(**settings: Any) -> tuple[Recovery, list[Any]]:
     recovery = Recovery(
         *(config(**settings), ADDRESSES, SeenMessages(), Counters(), said.append, lambda: ALICE),
         enabled=True,
+        known_room=lambda jid: None,
     )
     return recovery, said
 

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import pytest
+from attrs import evolve
 
 from connectycube.chat.protocol.encoding import encode_chat_state
 from connectycube.errors import (
     StanzaError,
 )
-from connectycube.models import Message
+from connectycube.models import DialogRef, Message
 from tests.support.inside import session_of
+from tests.support.simulation.service import Service
 from tests.support.simulation.simulated import (
     ALICE,
     ANSWERED,
@@ -18,10 +20,11 @@ from tests.support.simulation.simulated import (
     HOST,
     MARKERS,
     PASSWORD,
+    config,
     refusal,
     text_message,
 )
-from tests.support.simulation.world import ids, ready, reconnect
+from tests.support.simulation.world import World, ids, ready, reconnect
 
 BLOCKED = "<error><service-unavailable xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/></error>"
 
@@ -196,6 +199,33 @@ def test_delivered_can_be_turned_off() -> None:
     world.server.send(text_message(1))
     world.settle()
     assert world.received == [1] and world.server.delivered() == []
+
+
+def test_delivered_can_be_said_for_messages_that_are_not_markable() -> None:
+    world = ready(auto_delivered="all")
+    world.server.send(text_message(1, markable=False))
+    world.server.send(text_message(2))
+    world.server.send(text_message(3, sender=ALICE, to=BOB))
+    world.server.send(f"<message from='{BOB_JID}' type='chat'><body>4</body></message>")
+    world.settle()
+    assert world.received == [1, 2, 3, 4] and world.server.delivered() == ids(1, 2)
+
+
+@pytest.mark.parametrize(("marks", "expected"), [(True, []), ("all", ids(1))])
+def test_delivered_for_all_includes_recovered_messages(marks: object, expected: list[str]) -> None:
+    scene = Service([ALICE], lambda: world.now)
+    world = World(scene.servers[ALICE], config(auto_delivered=marks), history=scene)
+    world.login()
+    scene.servers[ALICE].keeps_offline = False
+    world.cut()
+    scene.servers[ALICE].forget_sessions()
+    scene.say(1, BOB, DialogRef.private(ALICE, f"p{ALICE}-{BOB}"), scene.time())
+    stored = scene.stored[ids(1)[0]]
+    stored.message = evolve(stored.message, markable=False)
+    reconnect(world)
+    world.fill_gaps()
+    world.settle()
+    assert world.received == [1] and world.server.delivered() == expected
 
 
 def test_delivered_by_hand_waits_for_the_link() -> None:
