@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from ._checks import check_int, check_str, keywords_only
 from .config import Config, ConfigFields, check_field_names
 from .errors import ArgumentTypeError, ArgumentValueError
-from .models import CustomObject, DialogRef, Message, SearchResult, Session, User
+from .models import CustomObject, Dialog, DialogRef, Message, SearchResult, Session, User
 from .rest._api import Api
 from .rest._http import HttpTransport
 from .rest._search import search
@@ -402,6 +402,7 @@ class ConnectyCube:
                 self._config,
                 session_credentials=self._chat_credentials,
                 history=self._history(),
+                look_up_dialog=self._look_up_dialog,
             )
             # Of two threads that get here at once one wins; a lock might be held across a fork.
             self._chat = self._first_chat.setdefault("chat", made)
@@ -439,6 +440,12 @@ class ConnectyCube:
             changed_dialogs=dialogs.changed,
             messages=Messages(api).changed,
         )
+
+    def _look_up_dialog(self, dialog_id: str, timeout: float | None) -> Dialog:
+        """Return the user's dialog with that id; ``timeout`` is seconds."""
+        if timeout is not None:
+            timeout = max(timeout, _AT_ONCE)
+        return self._dialogs.get(dialog_id, timeout=timeout)
 
     def _stored_ids(self, dialog: DialogRef, ids: Collection[str]) -> set[str]:
         """Return those of the message ids that the dialog's history holds."""

@@ -9,7 +9,7 @@ from concurrent.futures import Future
 from datetime import datetime, timezone
 from functools import partial
 from types import TracebackType
-from typing import Any, TypeVar
+from typing import Any, TypeAlias, TypeVar
 
 from attrs import asdict, evolve
 
@@ -36,14 +36,15 @@ from ..models import (
     User,
 )
 from ..models._json import as_int
-from ..models.messages import check_content
+from ..models.messages import check_content, forwarded
 from ..models.users import check_user_id
 from .contacts import Contacts
 from .credentials import SessionCredentials, first_credentials
 from .driver import Driver
 from .event_stream import EventStream
 from .history_reader import History
-from .ids import new_id
+from .ids import check_new_id, new_id
+from .known_dialogs import KnownDialogs, LookUp
 from .privacy import Privacy
 from .protocol import markup
 from .protocol import namespaces as ns
@@ -72,6 +73,7 @@ logger = logging.getLogger("connectycube.chat")
 
 Self = TypeVar("Self", bound="Chat")
 Sent = TypeVar("Sent")
+Parameter: TypeAlias = "str | int | float | bool | Mapping[str, Any]"
 
 
 def _new_resource() -> str:
@@ -116,12 +118,14 @@ class Chat:
         *,
         session_credentials: SessionCredentials | None = None,
         history: History | None = None,
+        look_up_dialog: LookUp | None = None,
     ) -> None:
         self._config = config
         self._session_credentials = session_credentials
         self._addresses = Addresses(config.app_id, config.chat_host)
         self._resource = _new_resource()
         self._user: User | None = None
+        self._known_dialogs = KnownDialogs(look_up_dialog)
         name = f"connectycube-{self._resource[-8:]}"
         self._driver = Driver(config, name, self._deliver, history, self._callback_raised)
         register_for_fork(self)
@@ -441,11 +445,13 @@ class Chat:
 
     def send_message(
         self,
-        dialog: DialogRef,
+        dialog: str | DialogRef,
         message: str | Message,
         *,
+        custom: Mapping[str, Any] | None = None,
         clean: bool = False,
         timeout: float | None = None,
+        **more: Parameter,
     ) -> SendHandle[Message]:
         """Send a message to a dialog and return the handle of its outcome. (Guide: Send messages.)
 
@@ -454,25 +460,36 @@ class Chat:
         durable mode the message is in the file when the call returns; a message with an id that was sent
         before is not sent again, and the handle is that of the first one.
 
+        A message that was received, sent or read from history is forwarded: its body, attachments, custom
+        parameters and settings are sent as a new message of this user, with a new id and the date of now.
+
         Args:
-            dialog: A Dialog or any DialogRef, such as ``message.dialog`` or ``DialogRef.private(user_id)``.
+            dialog: A Dialog or any DialogRef, such as ``message.dialog`` or ``DialogRef.private(user_id)``;
+                or a dialog's id: then REST is asked for the dialog, once.
             message: The body, or a :class:`Message` with attachments, custom parameters and so on.
+            custom: The application's own parameters, beside those of ``message``: strings, numbers, bools, or
+                mappings of them, under XML names.
             clean: Whether characters that XML forbids are replaced by U+FFFD in the body; otherwise they are
                 an error.
-            timeout: Seconds to wait for room in the outbound buffer; None is ``Config.timeouts.send``.
+            timeout: Seconds to wait for the dialog, and for room in the outbound buffer; None is
+                ``Config.timeouts.send``.
+            more: More custom parameters, where no argument has the same name.
 
         Returns:
             The handle of the outcome: ``handle.result()`` waits for the server's acknowledgement.
 
         Raises:
             ArgumentTypeError, ArgumentValueError: An argument is wrong; the error names it. Nothing was sent.
+            NotFoundError, ApiError: The dialog was given as its id, and REST knows none or cannot be asked.
             NotConnectedError: The state is IDLE, CLOSED or CLOSING.
             SendQueueFullError: The outbound buffer had no room in time.
             DurableStoreError: The message could not be written to the file, and was not sent.
         """
         deadline = Deadline.of(timeout, self._config.timeouts.send)
-        reference, to, kind = self._target(dialog)
-        ready = self._prepare(message, dialog, to, clean)
+        reference, to, kind = self._target(dialog, deadline)
+        dialog = dialog if isinstance(dialog, DialogRef) and dialog.type is not None else reference
+        content = self._content(message, custom, more, clean)
+        ready = self._prepare(content, dialog, reference, to)
         data = encode_message(ready, to, kind)
         assert ready.id is not None
         submission = Submission(ready.id, to, reference, ready)
@@ -483,8 +500,10 @@ class Chat:
         user_id: int | User,
         message: str | Message,
         *,
+        custom: Mapping[str, Any] | None = None,
         clean: bool = False,
         timeout: float | None = None,
+        **more: Parameter,
     ) -> SendHandle[Message]:
         """Send a message to a user and return the handle of its outcome.
 
@@ -492,9 +511,11 @@ class Chat:
 
         Args:
             user_id: The recipient, or their id.
-            message: The body, or a :class:`Message`.
+            message: The body, or a :class:`Message`; one that was received is forwarded.
+            custom: The application's own parameters, beside those of the message.
             clean: Whether characters that XML forbids are replaced by U+FFFD in the body.
             timeout: Seconds to wait for room in the outbound buffer; None is ``Config.timeouts.send``.
+            more: More custom parameters, where no argument has the same name.
 
         Returns:
             The handle of the outcome: ``handle.result()`` waits for the server's acknowledgement.
@@ -511,23 +532,29 @@ class Chat:
                 "user_id is a dialog: use send_message(dialog, …) to write there"
             )
         dialog = DialogRef.private(check_user_id("user_id", user_id))
-        return self.send_message(dialog, message, clean=clean, timeout=timeout)
+        return self.send_message(
+            dialog, message, custom=custom, clean=clean, timeout=timeout, **more
+        )
 
     def reply(
         self,
         message: Message,
         reply: str | Message,
         *,
+        custom: Mapping[str, Any] | None = None,
         clean: bool = False,
         timeout: float | None = None,
+        **more: Parameter,
     ) -> SendHandle[Message]:
         """Send a message to the dialog of ``message`` and return the handle of its outcome.
 
         Args:
             message: The message to reply to.
-            reply: The body, or a :class:`Message`.
+            reply: The body, or a :class:`Message`; one that was received is forwarded.
+            custom: The application's own parameters, beside those of the message.
             clean: Whether characters that XML forbids are replaced by U+FFFD in the body.
             timeout: Seconds to wait for room in the outbound buffer; None is ``Config.timeouts.send``.
+            more: More custom parameters, where no argument has the same name.
 
         Returns:
             The handle of the outcome: ``handle.result()`` waits for the server's acknowledgement.
@@ -542,11 +569,13 @@ class Chat:
             raise ArgumentTypeError(f"message must be a Message, not {type(message).__name__}")
         if message.dialog is None:
             raise ArgumentValueError("message does not say which dialog it came from")
-        return self.send_message(message.dialog, reply, clean=clean, timeout=timeout)
+        return self.send_message(
+            message.dialog, reply, custom=custom, clean=clean, timeout=timeout, **more
+        )
 
     def edit_message(
         self,
-        dialog: DialogRef,
+        dialog: str | DialogRef,
         message: str | Message,
         body: str,
         *,
@@ -560,7 +589,7 @@ class Chat:
         ``cube.messages.update`` does the same.
 
         Args:
-            dialog: The dialog of the message.
+            dialog: The dialog of the message, or its id.
             message: The message, or its id.
             body: The new body.
             is_last: Whether it is the last message of the dialog.
@@ -573,12 +602,13 @@ class Chat:
         Raises:
             ArgumentTypeError, ArgumentValueError: An argument is wrong; or neither ``dialog`` nor
                 ``message`` has the dialog's id.
+            NotFoundError, ApiError: The dialog was given as its id, and REST knows none or cannot be asked.
             NotConnectedError: The state is IDLE, CLOSED or CLOSING.
             SendQueueFullError: The outbound buffer had no room in time.
         """
         deadline = Deadline.of(timeout, self._config.timeouts.send)
-        reference, to, kind = self._target(dialog)
-        message_id, dialog_id = _a_message_id(message), _id_of(dialog, message)
+        reference, to, kind = self._target(dialog, deadline)
+        message_id, dialog_id = _a_message_id(message), _id_of(reference, message)
         if clean and isinstance(body, str):
             body = markup.clean(body)
         own_id = new_id()
@@ -587,7 +617,7 @@ class Chat:
         return self._submit(Submission(own_id, to, reference), edited, data, deadline)
 
     def delete_message(
-        self, dialog: DialogRef, message: str | Message, *, timeout: float | None = None
+        self, dialog: str | DialogRef, message: str | Message, *, timeout: float | None = None
     ) -> SendHandle[Message]:
         """Tell the users of a dialog that a message is deleted. (Guide: Delete messages.)
 
@@ -595,7 +625,7 @@ class Chat:
         ``cube.messages.delete(…, force=True)`` does, and the service then tells the users of the dialog.
 
         Args:
-            dialog: The dialog of the message.
+            dialog: The dialog of the message, or its id.
             message: The message, or its id.
             timeout: Seconds to wait for room in the outbound buffer; None is ``Config.timeouts.send``.
 
@@ -605,12 +635,13 @@ class Chat:
         Raises:
             ArgumentTypeError, ArgumentValueError: An argument is wrong; or neither ``dialog`` nor
                 ``message`` has the dialog's id.
+            NotFoundError, ApiError: The dialog was given as its id, and REST knows none or cannot be asked.
             NotConnectedError: The state is IDLE, CLOSED or CLOSING.
             SendQueueFullError: The outbound buffer had no room in time.
         """
         deadline = Deadline.of(timeout, self._config.timeouts.send)
-        reference, to, kind = self._target(dialog)
-        message_id, dialog_id = _a_message_id(message), _id_of(dialog, message)
+        reference, to, kind = self._target(dialog, deadline)
+        message_id, dialog_id = _a_message_id(message), _id_of(reference, message)
         own_id = new_id()
         data = encode_deletion(message_id, dialog_id, to, kind, own_id)
         deleted = Message(id=message_id, dialog_id=dialog_id, dialog=reference)
@@ -645,21 +676,22 @@ class Chat:
         """
         self._mark("displayed", message)
 
-    def send_typing(self, dialog: DialogRef, *, stop_after: float | None = None) -> None:
+    def send_typing(self, dialog: str | DialogRef, *, stop_after: float | None = None) -> None:
         """Tell the users of a dialog that this user is typing. (Guide: 'Is typing' status; XEP-0085.)
 
         It is dropped while the link is down, as it would mean nothing later.
 
         Args:
-            dialog: A Dialog or any DialogRef.
+            dialog: A Dialog, any DialogRef, or the dialog's id, as for :meth:`send_message`.
             stop_after: Seconds until :meth:`send_stop_typing` follows by itself, unless one of the two is
                 called before; None: it does not.
 
         Raises:
             ArgumentTypeError, ArgumentValueError: An argument is wrong; the error names it.
+            NotFoundError, ApiError: The dialog was given as its id, and REST knows none or cannot be asked.
             NotConnectedError: The state is IDLE, CLOSED or CLOSING.
         """
-        reference, to, kind = self._target(dialog)
+        reference, to, kind = self._target(dialog, Deadline(self._config.timeouts.send))
         typing = encode_chat_state("composing", to, kind)
         stop = encode_chat_state("paused", to, kind)
         if stop_after is not None:
@@ -675,19 +707,20 @@ class Chat:
 
         self._driver.command(send)
 
-    def send_stop_typing(self, dialog: DialogRef) -> None:
+    def send_stop_typing(self, dialog: str | DialogRef) -> None:
         """Tell the users of a dialog that this user has stopped typing. (XEP-0085.)
 
         It is dropped while the link is down, as it would mean nothing later.
 
         Args:
-            dialog: A Dialog or any DialogRef.
+            dialog: A Dialog, any DialogRef, or the dialog's id, as for :meth:`send_message`.
 
         Raises:
-            ArgumentTypeError, ArgumentValueError: ``dialog`` is no dialog, or does not say its type.
+            ArgumentTypeError, ArgumentValueError: ``dialog`` is no dialog.
+            NotFoundError, ApiError: The dialog was given as its id, and REST knows none or cannot be asked.
             NotConnectedError: The state is IDLE, CLOSED or CLOSING.
         """
-        _, to, kind = self._target(dialog)
+        _, to, kind = self._target(dialog, Deadline(self._config.timeouts.send))
         stop = encode_chat_state("paused", to, kind)
 
         def send(core: Core, _: float) -> None:
@@ -700,6 +733,7 @@ class Chat:
         self,
         user_id: int | User,
         custom: Mapping[str, Any],
+        body: str | None = None,
         *,
         timeout: float | None = None,
     ) -> SendHandle[SystemMessage]:
@@ -712,6 +746,7 @@ class Chat:
             user_id: The recipient, or their id.
             custom: The application's own parameters: texts, numbers, bools or mappings of them, under XML
                 names.
+            body: A text.
             timeout: Seconds to wait for room in the outbound buffer; None is ``Config.timeouts.send``.
 
         Returns:
@@ -725,9 +760,11 @@ class Chat:
         deadline = Deadline.of(timeout, self._config.timeouts.send)
         peer_id = check_user_id("user_id", user_id)
         to, own_id = self._addresses.user(peer_id), new_id()
-        data = encode_system_message(custom, to, own_id)
+        data = encode_system_message(custom, to, own_id, body)
         sender_id = self._user.id if self._user is not None else None
-        sent = SystemMessage(id=own_id, recipient_id=peer_id, sender_id=sender_id, custom=custom)
+        sent = SystemMessage(
+            id=own_id, recipient_id=peer_id, sender_id=sender_id, body=body, custom=custom
+        )
         reference = DialogRef.private(peer_id)
         submission = Submission(own_id, to, reference, failed="system_message_failed")
         return self._submit(submission, sent, data, deadline)
@@ -955,48 +992,73 @@ class Chat:
         where = f"{self._config.chat_host}:{self._config.chat_port}"
         return f"<{type(self).__name__} {self.state.value}{who} at {where}>"
 
-    def _target(self, dialog: object) -> tuple[DialogRef, str, str]:
+    def _target(self, dialog: object, deadline: Deadline) -> tuple[DialogRef, str, str]:
         """Return the reference of a dialog, the bare JID of its messages, and their type."""
-        if not isinstance(dialog, DialogRef):
-            kind = type(dialog).__name__
-            raise ArgumentTypeError(f"dialog must be a Dialog or DialogRef, not {kind}")
-        if dialog.type is None:
-            raise ArgumentValueError(
-                "dialog does not say its type: use DialogRef.private(user_id) or DialogRef.room(id)"
-            )
-        if dialog.type is not DialogType.PRIVATE:
-            room = _a_room(dialog)
-            assert room.id is not None
-            return room, self._addresses.room(room.id), "groupchat"
-        peer_id = dialog.peer_id
-        if peer_id is None:
+        reference = self._reference(dialog, deadline)
+        if reference.type is not DialogType.PRIVATE:
+            assert reference.id is not None
+            return reference, self._addresses.room(reference.id), "groupchat"
+        if reference.peer_id is None:
             raise ArgumentValueError("dialog does not say who the other user is (peer_id)")
+        peer_id = check_int("dialog.peer_id", reference.peer_id, least=1)
         if self._user is not None and peer_id == self._user.id:
             raise ArgumentValueError("dialog is with the user who is logged in")
-        check_int("dialog.peer_id", peer_id, least=1)
-        reference = dialog if type(dialog) is DialogRef else DialogRef.private(peer_id, dialog.id)
         return reference, self._addresses.user(peer_id), "chat"
 
-    def _prepare(self, message: str | Message, dialog: DialogRef, to: str, clean: bool) -> Message:
+    def _reference(self, dialog: object, deadline: Deadline) -> DialogRef:
+        """Return what real time needs of a dialog; REST is asked if the caller does not know that."""
+        me = self._user.id if self._user is not None else None
+        if isinstance(dialog, str):
+            return self._known_dialogs.find(dialog, me, deadline)
+        if not isinstance(dialog, DialogRef):
+            kind = type(dialog).__name__
+            raise ArgumentTypeError(f"dialog must be a Dialog, a DialogRef or an id, not {kind}")
+        if dialog.type is not None and dialog.type is not DialogType.PRIVATE:
+            return _a_room(dialog)
+        if dialog.type is None or dialog.peer_id is None:
+            return self._known_dialogs.complete(dialog, me, deadline)
+        dialog_id = dialog.id.strip() if isinstance(dialog.id, str) else dialog.id
+        if type(dialog) is DialogRef and dialog_id == dialog.id:
+            return dialog
+        return DialogRef.private(dialog.peer_id, dialog_id)
+
+    def _content(
+        self,
+        message: str | Message,
+        custom: object,
+        more: Mapping[str, Any],
+        clean: bool,
+    ) -> Message:
+        """Return the content of a message that is to be sent; that of a message from somebody is copied."""
         if isinstance(message, str):
-            message = Message(body=message)
-        message = check_content("message", message)
-        if not message.body and not message.attachments and not message.custom:
+            content = Message(body=message)
+        else:
+            content = check_content("message", message)
+            if content.sender_id is not None:
+                content = forwarded(content)
+            elif content.id is not None:
+                check_new_id("message.id", content.id)
+        if custom is not None or more:
+            content = evolve(content, custom={**content.custom, **_a_mapping(custom), **more})
+        if not content.body and not content.attachments and not content.custom:
             raise ArgumentValueError(
                 "message must have a body, an attachment or a custom parameter"
             )
-        body = message.body
-        if clean and isinstance(body, str):
-            body = markup.clean(body)
-        user_id = self._user.id if self._user is not None else None
+        if clean and isinstance(content.body, str):
+            content = evolve(content, body=markup.clean(content.body))
+        return content
+
+    def _prepare(
+        self, content: Message, dialog: DialogRef, reference: DialogRef, to: str
+    ) -> Message:
+        """Return the message to send: with an id, a date, and its way."""
         return evolve(
-            message,
-            id=self._driver.message_id(to) if message.id is None else message.id,
-            body=body,
-            date_sent=message.date_sent or datetime.now(timezone.utc).replace(microsecond=0),
-            dialog_id=dialog.id,
-            sender_id=user_id,
-            recipient_id=dialog.peer_id,
+            content,
+            id=self._driver.message_id(to) if content.id is None else content.id,
+            date_sent=content.date_sent or datetime.now(timezone.utc).replace(microsecond=0),
+            dialog_id=reference.id,
+            sender_id=self._user.id if self._user is not None else None,
+            recipient_id=reference.peer_id,
             dialog=dialog,
         )
 
@@ -1027,6 +1089,14 @@ class Chat:
     def _watching(self, user: int, enable: str) -> str:
         jid = markup.attribute(self._addresses.user(user))
         return f'<subscribe xmlns="{ns.STATUS_STREAMING}" user_jid="{jid}" enable="{enable}"/>'
+
+
+def _a_mapping(custom: object) -> Mapping[str, Any]:
+    if custom is None:
+        return {}
+    if not isinstance(custom, Mapping):
+        raise ArgumentTypeError(f"custom must be a mapping, not {type(custom).__name__}")
+    return custom
 
 
 def _a_message_id(message: object) -> str:

@@ -7,14 +7,31 @@ import json
 import os
 import time
 
+from ..errors import ArgumentTypeError, ArgumentValueError
 from .protocol.addresses import OBJECT_ID
 
-__all__ = ["derived_id", "new_id"]
+__all__ = ["check_new_id", "derived_id", "new_id"]
 
 
 def new_id() -> str:
     """Return a new unique id: 24 hexadecimal digits."""
     return f"{int(time.time()) & 0xFFFFFFFF:08x}{os.urandom(8).hex()}"
+
+
+def check_new_id(name: str, value: object) -> str:
+    """Return the id of a new message, if the service keeps it.
+
+    Raises ArgumentTypeError, or ArgumentValueError for an id that is not of the service's form: the service
+    would give the message another one, so that history, 'delivered' and a repetition would not name it.
+    """
+    if not isinstance(value, str):
+        raise ArgumentTypeError(f"{name} must be a string, not {type(value).__name__}")
+    if not OBJECT_ID.match(value):
+        raise ArgumentValueError(
+            f"{name} must be 24 hexadecimal digits (0-9, a-f), not {value!r}: the service would give the"
+            " message another id. Leave it out, and put an id of your own into custom"
+        )
+    return value
 
 
 def derived_id(store_id: str, inbound: tuple[str, int, str], recipient: str, count: int) -> str:

@@ -39,6 +39,7 @@ __all__ = [
     "Message",
     "as_attachments",
     "check_content",
+    "forwarded",
     "text_of",
 ]
 
@@ -159,7 +160,8 @@ class Attachment:
             raise ArgumentTypeError(f"{name} must be a mapping, not {type(self.extra).__name__}")
         found = {}
         for key, value in self.extra.items():
-            if check_name(name, key) in _ATTRIBUTES:
+            reader = _READERS.get(check_name(name, key))
+            if reader is not None and reader(value) is not None:
                 raise ArgumentValueError(f"{name} must not have the key {key!r}: it is a field")
             found[key] = text_of(f"{name}[{key!r}]", value, "a string, a number or a bool")
         return found
@@ -170,7 +172,11 @@ _FIELDS = [
     for entry in fields(Attachment)
     if "wire" in entry.metadata
 ]
-_ATTRIBUTES = frozenset(key for _, key, _ in _FIELDS)
+_READERS = {
+    entry.metadata["wire"]: entry.metadata["reader"]
+    for entry in fields(Attachment)
+    if "wire" in entry.metadata
+}
 
 
 def _decoded(data: str) -> str:
@@ -274,6 +280,14 @@ class Message:
         return read(cls, data, into="custom", **known)
 
 
+_OF_SENDER = (
+    "body",
+    "custom",
+    "silent",
+    "markable",
+    "save_to_history",
+    "destroy_after",
+)
 _OF_SERVICE = (
     "dialog_id",
     "sender_id",
@@ -317,3 +331,14 @@ def check_content(name: str, value: object) -> Message:
     if not _ATTACHMENT.issuperset(map(type, value.attachments)):
         return evolve(value, attachments=as_attachments(f"{name}.attachments", value.attachments))
     return value
+
+
+def forwarded(message: Message) -> Message:
+    """Return the content of a message that was received, sent or read from history, as a new message.
+
+    A message that is not sent yet, so that it has no sender, is returned as it is.
+    """
+    if message.sender_id is None:
+        return message
+    files = tuple(file for file in message.attachments if file != Attachment())
+    return Message(attachments=files, **{name: getattr(message, name) for name in _OF_SENDER})

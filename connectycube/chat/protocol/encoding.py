@@ -108,11 +108,14 @@ def encode_deletion(message_id: str, dialog_id: str, to: str, kind: str, own_id:
     ).encode()
 
 
-def encode_system_message(custom: Mapping[str, Any], to: str, own_id: str) -> bytes:
+def encode_system_message(
+    custom: Mapping[str, Any], to: str, own_id: str, body: str | None = None
+) -> bytes:
     """Write a system message to a user's bare JID. (ConnectyCube: System messages.)"""
+    written = text(check_text("body", "" if body is None else body))
     params = _params("custom", custom, frozenset({"moduleIdentifier", "attachment"}))
     return (
-        f'<message to="{attribute(to)}" type="headline" id="{own_id}"><body></body>'
+        f'<message to="{attribute(to)}" type="headline" id="{own_id}"><body>{written}</body>'
         f'<extraParams xmlns="{ns.CLIENT}"><moduleIdentifier>{SYSTEM_NOTIFICATIONS}</moduleIdentifier>'
         f"{params}</extraParams></message>"
     ).encode()

@@ -460,7 +460,8 @@ def test_characters_that_xml_forbids_are_refused_or_cleaned_on_request(alice, bo
 @pytest.mark.parametrize(
     ("dialog", "words"),
     [
-        ("an-id", "dialog must be a Dialog"),
+        (5, "dialog must be a Dialog"),
+        ("an id", "dialog is not an id"),
         (DialogRef(id="d", type=DialogType.PRIVATE), "does not say who the other user is"),
         (DialogRef(type=DialogType.GROUP), "dialog does not say its id"),
         (Dialog(id="d"), "dialog does not say its type"),
