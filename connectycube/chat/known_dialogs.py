@@ -15,7 +15,7 @@ from ..models import Dialog, DialogRef, DialogType
 __all__ = ["KnownDialogs", "LookUp"]
 
 LookUp = Callable[[str, "float | None"], Dialog]
-"""Return the user's dialog with that id, or raise NotFoundError; the other argument is a time-out in seconds."""
+"""Return the user's dialog with that id, or raise NotFoundError; the other argument is seconds."""
 
 _MOST_KNOWN = 1_000
 

@@ -67,11 +67,11 @@ def wire(
 def others(
     *,
     without: Iterable[str] = (),
-    reader: Callable[[Mapping[str, Any], Container[str]], dict[str, Any]],
+    reader: Callable[[Mapping[str, Any], Container[str]], dict[str, Any]] | None = None,
 ) -> Any:
     """Declare an attrs field for the JSON keys that no other field claims, but for those of ``without``.
 
-    ``reader`` takes the JSON object and the keys to leave out.
+    ``reader`` takes the JSON object and the keys to leave out; by default the values stay as they are.
     """
     return attrs.field(factory=dict, metadata={"without": frozenset(without), "reader": reader})
 
@@ -128,7 +128,7 @@ def reader_of(cls: type[Any], into: str = "extra") -> Callable[..., Any]:
             lines += _lines_of(number, entry, names)
         elif entry.name == into:
             wires.update(entry.metadata.get("without", ()))
-            names["others"] = entry.metadata.get("reader", _others)
+            names["others"] = entry.metadata.get("reader") or _others
             ending.append(
                 f"made.{entry.name} = {{}} if wires.issuperset(data) else others(data, wires)"
             )

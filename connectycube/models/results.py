@@ -130,7 +130,7 @@ class SearchResult:
         found = as_mapping(data.get("results")) or data
         return cls(
             dialogs=tuple(Dialog.from_json(entry, me=me) for entry in _objects(found, "dialogs")),
-            messages=tuple(map(_message, _objects(found, "messages"))),
+            messages=tuple(_message(entry, me) for entry in _objects(found, "messages")),
             users=tuple(map(User.from_json, _objects(found, "users"))),
         )
 
@@ -142,8 +142,10 @@ def _objects(found: Mapping[str, Any], name: str) -> Iterable[dict[str, Any]]:
     )
 
 
-def _message(data: dict[str, Any]) -> Message:
-    return Message.from_json(data, dialog=DialogRef(id=as_string(data.get("chat_dialog_id"))))
+def _message(data: dict[str, Any], me: int | None) -> Message:
+    dialog = DialogRef(id=as_string(data.get("chat_dialog_id")))
+    own = me is not None and as_int(data.get("sender_id")) == me
+    return Message.from_json(data, dialog=dialog, own=own)
 
 
 @frozen(kw_only=True)

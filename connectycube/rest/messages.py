@@ -38,7 +38,7 @@ from ._arguments import (
     user_hint,
 )
 from ._deletion import delete
-from ._http import CallDeadline
+from ._http import CallDeadline, Response
 from ._paging import PAGE_SIZE, Items, PageReader, Row, Span, check_page_size
 from ._query import (
     Pairs,
@@ -109,9 +109,7 @@ class Messages:
         message_id = check_message_id("message", message)
         query = _history(dialog, False) + MESSAGES.query({"id": message_id}, limit=1)
         response = self._api.call("GET", _PATH, query=query, timeout=timeout)
-        place = _reference(check_dialog("dialog", dialog))
-        page: Page[Message] = read_page(response, partial(_read, dialog=place))
-        for found in page:
+        for found in self._read_page(dialog, response):
             return found
         raise unexpected(response, f"the dialog has no message {message_id}", NotFoundError)
 
@@ -310,7 +308,7 @@ class Messages:
             response = self._api.call("POST", _PATH, body=content, timeout=timeout)
         data = read_object(response)
         known = evolve(place, id=place.id or as_string(data.get("chat_dialog_id")))
-        return Message.from_json(data, dialog=known)
+        return Message.from_json(data, dialog=known, own=True)
 
     def create_system(
         self,
@@ -636,12 +634,24 @@ class Messages:
 
     def _page(self, dialog: object, query: Query, timeout: float | None) -> Page[Message]:
         response = self._api.call("GET", _PATH, query=query, timeout=timeout)
+        return self._read_page(dialog, response)
+
+    def _read_page(self, dialog: object, response: Response) -> Page[Message]:
+        """Read messages of a dialog as real time has them: ``own``, and with the other user."""
         place, me = _reference(check_dialog("dialog", dialog)), self._api.user_id
         page = read_page(response, partial(_read, dialog=place))
-        items = [evolve(one, own=True) if one.sender_id == me else one for one in page.items]
-        if place.type is None:
-            items = [_in_private_dialog(one, me) if one.recipient_id else one for one in items]
-        return evolve(page, items=tuple(items))
+        dialogs: dict[int | None, DialogRef] = {None: place}
+        for message in page.items:
+            own = message.sender_id == me
+            if own:
+                _set(message, "own", True)
+            # The dialog was given by its id. Only messages of a private dialog name a recipient.
+            if place.type is None and message.recipient_id is not None:
+                peer_id = message.recipient_id if own else message.sender_id
+                if peer_id is not None and peer_id not in dialogs:
+                    dialogs[peer_id] = DialogRef.private(peer_id, place.id)
+                _set(message, "dialog", dialogs[peer_id])
+        return page
 
     def _stored(self, dialog_id: str, ids: Collection[str], deadline: CallDeadline) -> set[str]:
         query: Pairs = [
@@ -712,14 +722,7 @@ class _History:
 
 
 _read = reader_of(Message, "custom")
-
-
-def _in_private_dialog(message: Message, me: int | None) -> Message:
-    """Return a message with its dialog as live messages have it: only private ones name a recipient."""
-    peer_id = message.recipient_id if message.sender_id == me else message.sender_id
-    if message.dialog is None or peer_id is None:
-        return message
-    return evolve(message, dialog=DialogRef.private(peer_id, message.dialog.id))
+_set = object.__setattr__  # of messages that no other code has yet: evolve() would copy every field
 
 
 def _history(dialog: object, mark_as_read: object) -> Pairs:

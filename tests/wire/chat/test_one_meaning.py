@@ -78,16 +78,23 @@ messages = st.builds(
 )
 
 
+@pytest.fixture(scope="module")
+def forgetful() -> Iterator[Emulator]:
+    """A service that keeps no messages for users who are offline, except in history."""
+    with Emulator(offline_messages=False) as emulator:
+        yield emulator
+
+
 @pytest.fixture
-def pair(emulator: Emulator) -> Iterator[tuple[Emulator, Person, Person]]:
+def pair(forgetful: Emulator) -> Iterator[tuple[Emulator, Person, Person]]:
     """Two users; one who is cut off comes back only when the test says so."""
     found = []
     for _ in range(2):
         name = f"one-meaning-{next(_numbers)}"
-        emulator.add_user(name, PASSWORD)
-        found.append(Person.in_chat(emulator, name, reconnect=SLOW))
+        forgetful.add_user(name, PASSWORD)
+        found.append(Person.in_chat(forgetful, name, reconnect=SLOW))
     with found[0].cube, found[1].cube:
-        yield emulator, *found
+        yield forgetful, *found
 
 
 def differences(one: Message, other: Message) -> list[tuple[str, Any, Any]]:

@@ -19,7 +19,7 @@ from connectycube import (
     NotFoundError,
 )
 from connectycube.emulator import Emulator
-from tests.support.people import PASSWORD, Person, away, settled
+from tests.support.people import PASSWORD, SLOW, Person, away, settled
 from tests.support.waiting import TIMEOUT
 
 _numbers = itertools.count(1)
@@ -48,6 +48,18 @@ def group(people):
 def private(people):
     sue, tom = people
     return sue.cube.dialogs.create_private(tom.id)
+
+
+@pytest.fixture
+def forgetful() -> Iterator[tuple[Emulator, Person, Person]]:
+    """Two users of a service that keeps no messages for users who are offline, except in history."""
+    with Emulator(offline_messages=False) as emulator:
+        found = []
+        for name in ("sue", "tom"):
+            emulator.add_user(name, PASSWORD)
+            found.append(Person.in_chat(emulator, name, reconnect=SLOW))
+        with found[0].cube, found[1].cube:
+            yield emulator, *found
 
 
 # --- ids
@@ -114,8 +126,9 @@ def test_a_message_from_somebody_is_forwarded_as_a_new_one(people, group, privat
             assert getattr(message, field) == getattr(received, field), field
 
 
-def test_a_recovered_message_is_forwarded_in_a_receiver(people, group, emulator):
-    sue, tom = people
+def test_a_recovered_message_is_forwarded_in_a_receiver(forgetful):
+    emulator, sue, tom = forgetful
+    group = sue.cube.dialogs.create_group("Hikers", [tom.id])
     forwards = []
 
     @tom.chat.message_received.connect

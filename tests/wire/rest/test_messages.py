@@ -168,6 +168,7 @@ def test_everything_that_a_message_may_have(cube, server):
         "country": "Perú",
         "stars": 5,
         "rate": 0.5,
+        "markable": 0,
         "silent": True,
     }
 
@@ -280,6 +281,7 @@ def test_a_message_object_is_sent_over_rest_too(cube, server):
         "chat_dialog_id": "d",
         "message": "x",
         "attachments": {"0": {"type": "image", "id": "u", "uid": "u"}},
+        "markable": 0,
         "silent": 1,
         "colour": "blue",
         "n": 2,
@@ -290,7 +292,12 @@ def test_arguments_take_precedence_over_the_message_object(cube, server):
     server.respond(created)
     message = Message(body="x", attachments=(Attachment(uid="u"),))
     cube.messages.create("d", message, attachments=[], markable=False, silent=True)
-    assert server.requests[0].json == {"chat_dialog_id": "d", "message": "x", "silent": 1}
+    assert server.requests[0].json == {
+        "chat_dialog_id": "d",
+        "message": "x",
+        "markable": 0,
+        "silent": 1,
+    }
 
 
 def test_a_message_of_history_can_be_passed_on(cube, server):

@@ -24,7 +24,7 @@ def test_a_search_finds_dialogs_messages_and_users(cube, server, data):
     found = cube.search("much")
     assert found.dialogs == (Dialog.from_json(DIALOG, me=85),)
     assert found.messages == (
-        Message.from_json(MESSAGE, dialog=DialogRef(id=MESSAGE["chat_dialog_id"])),
+        Message.from_json(MESSAGE, dialog=DialogRef(id=MESSAGE["chat_dialog_id"]), own=True),
     )
     assert [user.login for user in found.users] == ["ana"]
     assert server.requests[0].raw_path == "/chat/search?search_text=much"

@@ -47,8 +47,9 @@ READ = Message(
     delivered_ids=(4101, 4102),
     body="Who has the white pieces?",
     read_ids=(4101, 4103),
-    recipient_id=0,
+    recipient_id=None,
     sender_id=4101,
+    own=True,
     updated_at=utc(2023, 8, 7, 9, 40, 41),
     reactions=None,
     views_count=0,
@@ -129,8 +130,8 @@ EXAMPLES = (
         reads=evolve(
             READ,
             attachments=(
-                Attachment(type="image", id="6001", extra={}),
-                Attachment(type="image", id="6002", extra={}),
+                Attachment(type="image", id="6001", uid="6001", extra={}),
+                Attachment(type="image", id="6002", uid="6002", extra={}),
             ),
             body="Your turn",
             recipient_id=4102,
