@@ -14,7 +14,7 @@ from typing import Any
 from attrs import evolve
 
 from ...config import Config
-from ...models import Message, MessageFailure, Typing
+from ...models import DialogRef, Message, MessageFailure, Typing
 from .addresses import Addresses
 from .decoding import Delivery, Unreported, decode
 from .events import Counters, EchoReceived, Output, UncommittedDelivery
@@ -63,8 +63,9 @@ class Inbound:
         self._seen_messages = seen_messages
         self._recovery = recovery
         self._echoes: OrderedDict[tuple[str, str], Submission] = OrderedDict()
-        # The signal that reports a late refusal of a stanza, and the id of its dialog.
-        self._sent: OrderedDict[str, tuple[str, str | None]] = OrderedDict()
+        # For late refusals of what was sent: the signal, unless it is message_failed, and the dialog.
+        self._failed_signals: OrderedDict[str, str] = OrderedDict()
+        self._sent: OrderedDict[str, DialogRef] = OrderedDict()
         self._markers: OrderedDict[str, None] = OrderedDict()
         # The stanzas of a session are numbered from 1 on, modulo 2^32: stanza 0 follows 0xFFFFFFFF.
         self._received = 0  # the number of the newest stanza
@@ -145,7 +146,10 @@ class Inbound:
 
     def expect(self, submission: Submission) -> None:
         """Prepare for the echo and for the refusal of a message that is about to be sent."""
-        _remember(self._sent, submission.id, (submission.failed, submission.dialog.id))
+        if submission.failed != "message_failed":
+            _remember(self._failed_signals, submission.id, submission.failed)
+        elif submission.dialog.id is not None:
+            _remember(self._sent, submission.id, submission.dialog)
         if submission.in_room and submission.message is not None:
             _remember(self._echoes, (submission.to, submission.id), submission)
 
@@ -172,10 +176,10 @@ class Inbound:
                 self._drop("refused", stanza)
                 return
             self._refused(event, decoded.conversation)
-            sent = self._sent.get(event.message_id)
-            if sent is not None:
-                decoded.signal, dialog_id = sent
-                decoded.event = evolve(event, dialog_id=event.dialog_id or dialog_id)
+            decoded.signal = self._failed_signals.get(event.message_id, decoded.signal)
+            dialog = self._sent.get(event.message_id)
+            if dialog is not None and event.dialog_id is None:
+                decoded.event = evolve(event, dialog_id=dialog.id)
         is_repeated = decoded.content is not None and self._recognise(decoded, decoded.content, me)
         # 3. Behind a rejected stanza note no message as seen: the server sends it again on the next link,
         #    in its place.
