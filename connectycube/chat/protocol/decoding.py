@@ -179,7 +179,7 @@ def _system_message(stanza: MessageStanza, addresses: Addresses, me: int) -> Del
         return "calls"
     sender_id = addresses.user_id(stanza.attributes.get("from"))
     if module != SYSTEM_NOTIFICATIONS or sender_id is None:
-        return "not_understood"
+        return _announcement(stanza, addresses, me)
     recipient_id = addresses.user_id(stanza.attributes.get("to")) or me
     if sender_id == me != recipient_id:
         return "own_echoes"
@@ -195,6 +195,23 @@ def _system_message(stanza: MessageStanza, addresses: Addresses, me: int) -> Del
             },
         ),
         conversation=addresses.user(sender_id),
+        size=stanza.size,
+    )
+
+
+def _announcement(stanza: MessageStanza, addresses: Addresses, me: int) -> Delivery | Unreported:
+    """Decode a text of the server itself, such as that it will be restarted: no user has sent it."""
+    if bare(stanza.attributes.get("from", "")).lower() != addresses.host or not stanza.body:
+        return "not_understood"
+    return Delivery(
+        signal="system_message_received",
+        event=SystemMessage(
+            id=stanza.attributes.get("id"),
+            recipient_id=me,
+            body=stanza.body,
+            custom=dict(stanza.params),
+        ),
+        conversation=addresses.host,
         size=stanza.size,
     )
 
@@ -324,7 +341,7 @@ def _reactions(stanza: MessageStanza, addresses: Addresses, me: int) -> Delivery
 def _message(stanza: MessageStanza, addresses: Addresses, me: int) -> Delivery | Unreported:
     origin = _origin(stanza, addresses, me)
     if origin is None:
-        return "not_understood"
+        return _announcement(stanza, addresses, me)
     in_room = origin.dialog.peer_id is None
     params = stanza.params
     own_id = message_id = stanza.attributes.get("id")

@@ -118,6 +118,16 @@ def test_a_message_without_a_known_type_is_a_normal_message(kind: str) -> None:
     assert message.dialog == DialogRef.private(BOB)
 
 
+@pytest.mark.parametrize("kind", ["", " type='normal'", " type='chat'", " type='headline'"])
+@pytest.mark.parametrize("sender", ["chat.example", "Chat.Example/announce"])
+def test_an_announcement_of_the_server_is_a_system_message_of_no_user(
+    sender: str, kind: str
+) -> None:
+    delivery = read(f"<message from='{sender}' id='a'{kind}><body>Restart at noon</body></message>")
+    assert (delivery.signal, delivery.conversation) == ("system_message_received", "chat.example")
+    assert delivery.event == SystemMessage(id="a", recipient_id=ALICE, body="Restart at noon")
+
+
 @pytest.mark.parametrize("namespace", ["", "jabber:client", "urn:foreign"])
 @pytest.mark.parametrize("wrap", [chat, lambda content: carbon(chat(content))])
 def test_parameters_are_read_whatever_their_namespace(
@@ -317,7 +327,9 @@ def test_markers_and_chat_states_are_events_of_their_own(
         "<message from='7_d@muc.chat.example/bob' type='groupchat'><body>x</body></message>",
         "<message from='7_d@muc.chat.example' type='groupchat'><body>the room's own</body></message>",
         f"<message from='{FROM}' type='groupchat'><body>no room</body></message>",
-        "<message from='chat.example' type='chat'><body>of the server</body></message>",
+        "<message from='chat.example' type='chat'><subject>no body</subject></message>",
+        "<message from='other.example'><body>of another server</body></message>",
+        f"<message from='{FROM}' type='headline'><body>news</body></message>",
         "<message from='1002-7@other.example' type='chat'><body>foreign</body></message>",
         "<message from='bob@chat.example' type='chat'><body>no user</body></message>",
         f"<message from='1002-7@other.example' type='chat'><received xmlns='{MARKER}' id='m'/></message>",
