@@ -876,7 +876,7 @@ class Chat:
                 code=error.code,
             ) from None
         seconds = as_int(query.attrs.get("seconds"))
-        if seconds is None:
+        if seconds is None or seconds < 0:
             raise UnexpectedAnswerError("the server's answer does not say the last activity")
         return seconds
 
@@ -922,7 +922,8 @@ class Chat:
         """Tell the service that the application is in the background. (Guide: Active, inactive.)
 
         The service then makes push notifications for messages. Messages still arrive. The state is kept
-        over reconnections, until :meth:`mark_active`.
+        over reconnections, until :meth:`mark_active`. A server that does not know this request, which is
+        ConnectyCube's own, is told in the way of XEP-0352, if it offers that.
 
         Args:
             timeout: Seconds for the call, a reconnection included; None is ``Config.timeouts.iq``.
@@ -932,7 +933,11 @@ class Chat:
             ChatTimeoutError: The server did not answer in time, a reconnection included.
             NotConnectedError: The connection is closed, or was lost before the answer arrived.
         """
-        self._remember("inactive", f'<mobile xmlns="{ns.MOBILE}" enable="true"/>', timeout)
+        try:
+            self._remember("inactive", f'<mobile xmlns="{ns.MOBILE}" enable="true"/>', timeout)
+        except StanzaError:
+            if not self._set_client_state(is_active=False):
+                raise
 
     def mark_active(self, *, timeout: float | None = None) -> None:
         """Tell the service that the application is in the foreground again. (Guide: Active, inactive.)
@@ -946,6 +951,8 @@ class Chat:
             NotConnectedError: The connection is closed, or was lost before the answer arrived.
         """
         deadline = Deadline.of(timeout, self._config.timeouts.iq)
+        if self._set_client_state(is_active=True):
+            return
         self._driver.command(lambda core, _: core.session.forget("inactive"))
         self._driver.request("set", None, f'<mobile xmlns="{ns.MOBILE}" enable="false"/>', deadline)
 
@@ -1085,6 +1092,12 @@ class Chat:
         except StanzaError:
             self._driver.command(lambda core, _: core.session.forget(key))
             raise
+
+    def _set_client_state(self, *, is_active: bool) -> bool:
+        told: bool = self._driver.command(
+            lambda core, _: core.session.set_client_state(is_active=is_active)
+        )
+        return told
 
     def _watching(self, user: int, enable: str) -> str:
         jid = markup.attribute(self._addresses.user(user))

@@ -451,19 +451,20 @@ class Core:
         elif isinstance(event, NotResumed):
             self.session.not_resumed(event.handled, now)
         elif isinstance(event, Resumed):
-            self._note_limit()
+            self._note_features()
             self.session.resume(event.handled, now)
             self._ready_if_present(ChatState.RESUMED, now)
         elif isinstance(event, StreamBroken):
             self._broken = event.error
         elif isinstance(event, Bound):
             self._write_stream_output()
-            self._note_limit()
+            self._note_features()
             self.session.begin(event, now)
 
-    def _note_limit(self) -> None:
+    def _note_features(self) -> None:
         assert self._stream is not None
         self.session.limit(self._stream.most_bytes)
+        self.session.takes_client_state = self._stream.takes_client_state
 
     def _ready_if_present(self, state: ChatState, now: float) -> None:
         """Become ready once messages reach the session, and not merely when it is bound or resumed."""

@@ -80,6 +80,9 @@ class Session:
         again = min(times.acknowledgement / 6, times.liveness_answer / 3)
         self.liveness = Liveness(times.liveness_interval, times.liveness_answer, again)
         self.flowing = False
+        self.takes_client_state = False
+        """Whether the server of this link can be told that the client is inactive. (XEP-0352.)"""
+        self._is_inactive = False  # as the server is told with XEP-0352
         self.is_present = False
         """Whether the server has handled the presence of this session: from then on messages reach us."""
         self._has_answered = False  # the server, on this link
@@ -204,6 +207,8 @@ class Session:
         with self._outbox.ahead():
             self._rooms.enter(self.me)
         self.liveness.start(now)
+        if self._is_inactive:  # the server forgets it with the link
+            self._write_client_state("inactive")
         self.flush(now)
 
     def release_held_back(self, now: float) -> None:
@@ -215,6 +220,8 @@ class Session:
         if not (self.flowing and self._holds_back and self._has_answered):
             return
         self._holds_back = False
+        if self._is_inactive:  # the server forgets it with the link
+            self._write_client_state("inactive")
         self.flush(now)
         self.ask_if_needed(now)
 
@@ -432,6 +439,22 @@ class Session:
     def forget(self, key: Hashable) -> None:
         """Do not make that request again."""
         self._session_requests.pop(key, None)
+
+    def set_client_state(self, *, is_active: bool) -> bool:
+        """Tell the server, on this and each later link, whether the client is active; False if it cannot be.
+
+        (XEP-0352.)
+        """
+        was_inactive = self._is_inactive
+        self._is_inactive = not is_active and self.takes_client_state
+        if was_inactive or self._is_inactive:
+            self._write_client_state("active" if is_active else "inactive")
+        return was_inactive or self._is_inactive
+
+    def _write_client_state(self, state: str) -> None:
+        # It is no stanza, so it is not counted.
+        if self.takes_client_state and self.flowing and not self._holds_back:
+            self.write(f'<{state} xmlns="{ns.CLIENT_STATE}"/>')
 
     def join(self, dialog: DialogRef, waiter: Any) -> None:
         """Enter a dialog's room; the :class:`Answer` carries ``waiter``."""

@@ -75,6 +75,8 @@ class Stream:
         self._counts = counts  # whether stream management may be used
         self.most_bytes: int | None = None
         """The largest stanza that the server says it takes, in bytes. (XEP-0478.)"""
+        self.takes_client_state = False
+        """Whether the server can be told that the client is inactive. (XEP-0352.)"""
         self._bind_id = self._session_id = ""
         self._jid = ""
         self._session_needed = self._managed = False
@@ -173,6 +175,7 @@ class Stream:
         features = _features(item)
         self._managed = self._counts and child(features, "sm", ns.STREAM_MANAGEMENT) is not None
         self.most_bytes = _most_bytes(features)
+        self.takes_client_state = child(features, "csi", ns.CLIENT_STATE) is not None
         session = child(features, "session", ns.SESSION)
         self._session_needed = (
             session is not None and child(session, "optional", ns.SESSION) is None

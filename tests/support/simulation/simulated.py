@@ -108,6 +108,7 @@ class Server:
         self.session: ServerSession | None = None
         self.forgotten: dict[str, int] = {}
         self.stanzas: list[ElementTree.Element] = []
+        self.states: list[ElementTree.Element] = []  # active and inactive of XEP-0352
         self.offline: deque[str] = deque()
         self.links = self.questions = self.sessions_begun = 0
         self._numbers = itertools.count(1)
@@ -307,6 +308,8 @@ class ServerLink:
             self._stanza(element)
         elif namespace == SASL:
             self._authenticate(element)
+        elif namespace == "urn:xmpp:csi:0":
+            self.server.states.append(element)
         elif name == "resume":
             self._resume(element)
         elif name == "enable":

@@ -28,6 +28,7 @@ from tests.support.simulation.world import World, ids, ready, reconnect
 from tests.unit.chat.protocol.trees import odd_stanzas
 
 BEGINNING = ["enable", "query"]  # carbons and contacts, in every session
+CLIENT_STATE = "urn:xmpp:csi:0"
 CARBONS, MOBILE = "urn:xmpp:carbons:2", "http://tigase.org/protocol/mobile#v2"
 STREAMING = "https://connectycube.com/protocol/status_streaming"
 SUBSCRIBE = f'<subscribe xmlns="{STREAMING}" user_jid="{BOB_JID}" enable="true"/>'
@@ -76,6 +77,41 @@ def test_what_is_remembered_is_asked_for_in_a_new_session() -> None:
     assert asked(world) == [*BEGINNING, *BEGINNING, "subscribe", "mobile"]
     subscribe, mobile = (iq[0].attrib for iq in world.server.named("iq")[4:])
     assert subscribe == {"user_jid": BOB_JID, "enable": "true"} and mobile == {"enable": "true"}
+
+
+def client_states(world: World) -> list[str]:
+    tags = [element.tag for element in world.server.states]
+    return [tag.rpartition("}")[2] for tag in tags]
+
+
+@pytest.mark.parametrize("resumes", [True, False])
+def test_an_inactive_client_says_so_on_each_link_until_it_is_active(resumes: bool) -> None:
+    world = World()
+    world.server.session_feature = f"<csi xmlns='{CLIENT_STATE}'/>"
+    world.login()
+    assert world.core.session.set_client_state(is_active=False)
+    world.after()
+    for _ in range(2):
+        world.settle()
+        world.cut()
+        if not resumes:
+            world.server.forget_sessions()
+        reconnect(world)
+    assert client_states(world) == ["inactive"] * 3
+    assert world.core.session.set_client_state(is_active=True)
+    world.after()
+    reconnected = world.core.is_ready
+    world.settle()
+    assert reconnected and client_states(world)[3:] == ["active"]
+    assert not world.core.session.set_client_state(is_active=True)
+
+
+def test_a_server_without_client_states_is_told_none() -> None:
+    world = ready()
+    assert not world.core.session.set_client_state(is_active=False)
+    world.after()
+    world.settle()
+    assert client_states(world) == []
 
 
 def test_a_resumed_session_has_it_all_and_is_asked_for_nothing() -> None:
