@@ -182,7 +182,8 @@ class Chat:
 
         ``calls`` (signals of audio and video calls), ``forged`` (stanzas with a false sender), ``own_echoes``
         (a room's echoes, presences, typing and markers of this user), ``repeated`` (messages that were
-        delivered before), ``not_understood`` (stanzas that this package cannot decode),
+        delivered before), ``outdated`` (typing that the server had stored),
+        ``not_understood`` (stanzas that this package cannot decode),
         ``unclaimed_answers`` (IQ answers without a request), ``stanzas_refused`` (stanzas that were not
         read), ``refused`` (requests of a new session, markers and typing that the server refused) and
         ``ephemeral_dropped`` (typing that was not sent because the link was down). Logger

@@ -85,7 +85,8 @@ class Attachment:
 
     ``uid`` (or ``id``, as older clients write it) names the stored file, ``size`` is bytes,
     ``width`` and ``height`` pixels, ``duration`` seconds, ``data`` free text. Where attachments are sent, an
-    uploaded :class:`File` will do: :meth:`from_file` says what becomes of it.
+    uploaded :class:`File` will do: :meth:`from_file` says what becomes of it. ``extra`` holds other
+    attributes, as texts.
     """
 
     type: str | None = wire("type", as_string)
@@ -240,13 +241,14 @@ class Message:
     To send one, give a ``body`` and the attributes that differ from their defaults: ``markable`` asks the
     recipients to report 'delivered' and 'read', ``save_to_history`` stores the message, ``date_sent`` is
     now, a ``silent`` message makes no push notification. ``custom`` holds the application's own parameters:
-    names must be XML names, values are text on the wire. ``destroy_after`` is seconds. The service fills in
-    the other attributes.
+    names must be XML names, values are text on the wire. ``destroy_after`` is seconds. An ``id`` of your own
+    must be 24 hexadecimal digits. The service fills in the other attributes. A message from the service is
+    sent on as a new one, with another id.
 
     On a received message ``dialog`` says where it belongs (pass it to a send method, or the message itself
     to ``chat.reply``); ``delayed`` that the server had stored it; ``recovered`` that it was read from
     history to fill a gap; ``redelivered`` that receivers may have been called for it before (durable mode);
-    ``own`` that another device of this user sent it.
+    ``own`` that another device of this user sent it or, where messages were listed, that this user did.
     """
 
     id: str | None = wire("_id", as_string)

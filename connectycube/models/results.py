@@ -94,8 +94,8 @@ class UnreadCount:
 class SystemMessage:
     """A system message: a signal from program to program, kept in no history. (Guide: System messages.)
 
-    ``custom`` holds the application's own parameters. ``sender_id`` and ``body`` belong to a received
-    message.
+    ``custom`` holds the application's own parameters. ``sender_id`` belongs to a received message; it is None
+    for an announcement of the chat server itself.
     """
 
     id: str | None = wire("messageId", as_string)

@@ -21,7 +21,10 @@ from tests.support.scripted_xmpp import (
 )
 from tests.support.waiting import TIMEOUT
 
-UNAVAILABLE = "<error type='cancel'><service-unavailable xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/></error>"
+UNAVAILABLE = (
+    "<error type='cancel'><service-unavailable xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/>"
+    "</error>"
+)
 BOT = "12-1@localhost/bot"
 
 
