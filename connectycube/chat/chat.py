@@ -1019,8 +1019,7 @@ class Chat:
         if isinstance(dialog, str):
             return self._known_dialogs.find(dialog, me, deadline)
         if not isinstance(dialog, DialogRef):
-            kind = type(dialog).__name__
-            raise ArgumentTypeError(f"dialog must be a Dialog, a DialogRef or an id, not {kind}")
+            raise ArgumentTypeError(_no_dialog(dialog))
         if dialog.type is not None and dialog.type is not DialogType.PRIVATE:
             return _a_room(dialog)
         if dialog.type is None or dialog.peer_id is None:
@@ -1103,6 +1102,15 @@ class Chat:
     def _watching(self, user: int, enable: str) -> str:
         jid = markup.attribute(self._addresses.user(user))
         return f'<subscribe xmlns="{ns.STATUS_STREAMING}" user_jid="{jid}" enable="{enable}"/>'
+
+
+def _no_dialog(dialog: object) -> str:
+    words = f"dialog must be a Dialog, a DialogRef or an id, not {type(dialog).__name__}"
+    if isinstance(dialog, Message):
+        return f"{words}: chat.reply(message, …) answers a message"
+    if isinstance(dialog, (int, User)) and not isinstance(dialog, bool):
+        return f"{words}: chat.send_private(user, …) writes to a user"
+    return words
 
 
 def _a_mapping(custom: object) -> Mapping[str, Any]:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import re
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from connectycube.chat.ids import derived_id, new_id
+from connectycube.chat.ids import check_new_id, derived_id, new_id
+from connectycube.errors import ArgumentTypeError, ArgumentValueError
 
 INBOUND = ("7-1@localhost", 7, "6b0389199d7b03b767a0c241")
 keys = st.tuples(st.text(max_size=9), st.integers(0, 99), st.text(max_size=9))
@@ -43,3 +45,18 @@ def test_a_derived_id_has_the_services_form(values):
 def test_another_store_message_recipient_or_count_gives_another_id(one, other):
     same = one == other
     assert (derived_id(*one) == derived_id(*other)) is same
+
+
+@given(st.text() | st.from_regex("[0-9a-fA-F]{22,26}", fullmatch=True))
+def test_only_ids_that_the_service_keeps_are_taken(text):
+    if is_object_id(text):
+        assert check_new_id("message.id", text) == text
+    else:
+        with pytest.raises(ArgumentValueError, match=r"message\.id must be 24 hexadecimal digits"):
+            check_new_id("message.id", text)
+
+
+def test_an_id_that_is_no_text_is_refused():
+    assert check_new_id("message.id", new_id())
+    with pytest.raises(ArgumentTypeError, match=r"message\.id must be a string, not int"):
+        check_new_id("message.id", 5)

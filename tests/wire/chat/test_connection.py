@@ -460,7 +460,10 @@ def test_characters_that_xml_forbids_are_refused_or_cleaned_on_request(alice, bo
 @pytest.mark.parametrize(
     ("dialog", "words"),
     [
-        (5, "dialog must be a Dialog"),
+        (5, r"dialog must be a Dialog, .* not int: chat\.send_private"),
+        (User(id=5), r"dialog must be a Dialog, .* not User: chat\.send_private"),
+        (Message(body="x"), r"dialog must be a Dialog, .* not Message: chat\.reply"),
+        (None, "dialog must be a Dialog, a DialogRef or an id, not NoneType$"),
         ("an id", "dialog is not an id"),
         (DialogRef(id="d", type=DialogType.PRIVATE), "does not say who the other user is"),
         (DialogRef(type=DialogType.GROUP), "dialog does not say its id"),
