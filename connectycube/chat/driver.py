@@ -334,9 +334,8 @@ class Driver:
         if stays and not self.dispatcher.is_worker():
             self.dispatcher.join(deadline)
             with self._mutex:
-                stays = (
-                    self.is_closed
-                )  # a receiver may have logged in again; then the workers go on
+                # A receiver may have logged in again; then the workers go on.
+                stays = self.is_closed
         return self._left_undone(messages, stays)
 
     def abort(self) -> Abandoned:

@@ -151,10 +151,11 @@ class SendHandle(Future[Sent]):
         with self._condition:
             if self._is_done:
                 return ()
+            # Before set_result wakes those threads that wait.
             self._error, self._is_done = (
                 error,
                 True,
-            )  # before set_result wakes those threads that wait
+            )
             callbacks, self._callbacks = self._callbacks, ()
             self._finish()
             return callbacks

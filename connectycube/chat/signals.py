@@ -131,9 +131,8 @@ class Signal(blinker.Signal):
         """Replace the lock in a forked child: a thread that is gone may hold the old one."""
         self._lock = threading.RLock()
 
-    if (
-        not TYPE_CHECKING
-    ):  # for a type checker a signal cannot be called, so it reports the mistake itself
+    # For a type checker a signal cannot be called, so it reports the mistake itself.
+    if not TYPE_CHECKING:
 
         def __call__(self, *_: object, **__: object) -> None:
             """Raise an error that shows how a receiver is connected."""

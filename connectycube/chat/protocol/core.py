@@ -368,9 +368,8 @@ class Core:
             self._timers.set(_RETRY, now, self._retry)
         elif self.is_ready and self.session.has_rejected:
             self._end_link(error, now)
-            self._timers.set(
-                _RETRY, now, self._retry
-            )  # without a delay: the server is not at fault
+            # Without a delay: the server is not at fault.
+            self._timers.set(_RETRY, now, self._retry)
         elif self.session.has_rejected:
             self._drained = error  # once we are ready: ending the link now would fail the login
 

@@ -69,9 +69,8 @@ class Recovery:
         self._asked: FetchGap | None = None
         self._asked_since: datetime | None = None
         self._gaps: dict[str, DialogRef] | None = None  # by conversation; None: not known yet
-        self._unplaced: set[str | None] = (
-            set()
-        )  # dialogs to be filled that do not name the other user
+        # Dialogs to be filled that do not name the other user.
+        self._unplaced: set[str | None] = set()
         self._has_failed = False  # some of it cannot be read
         self._recovered_messages = 0
         self._to_mark: list[Message] = []

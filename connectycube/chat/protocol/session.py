@@ -47,9 +47,8 @@ DEFERRED = (
     "the connection ended before the server acknowledged the message; the durable store keeps it, and the"
     " next login sends it unless history shows that it had arrived"
 )
-_PRESENT = (
-    object()
-)  # the waiter of a request behind the presence: its answer shows that we are present
+# The waiter of a request behind the presence: its answer shows that we are present.
+_PRESENT = object()
 
 
 class Session:
@@ -612,9 +611,8 @@ class Session:
                 f"the server ended the stream twice when it got this message: {error.condition}",
                 condition=error.condition,
             )
-            self._report_failure(
-                submission, refusal
-            )  # also in durable mode: it would fail at each login
+            # Also in durable mode: it would fail at each login.
+            self._report_failure(submission, refusal)
         return True
 
     def _failed(self, submission: Submission, error: Exception) -> None:
@@ -759,9 +757,8 @@ class Session:
     def lose_deliveries(self, lost: Sequence[Delivery]) -> None:
         """Forget the newest deliveries, which could not be committed; the session ends."""
         self._inbound.lose(lost)
-        self.recovery.committed(
-            rejected=True
-        )  # no 'delivered' for the messages from history either
+        # No 'delivered' for the messages from history either.
+        self.recovery.committed(rejected=True)
 
     @property
     def has_rejected(self) -> bool:

@@ -43,9 +43,8 @@ class Timers:
         self._loop = loop
         self._clock = clock
         self._heap: list[tuple[float, int, Timer]] = []
-        self._numbers = (
-            itertools.count()
-        )  # of two timers that are due at once, the older runs first
+        # Of two timers that are due at once, the older runs first.
+        self._numbers = itertools.count()
         self._armed: asyncio.TimerHandle | None = None
 
     def now(self) -> float:

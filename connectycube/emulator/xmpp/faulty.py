@@ -95,9 +95,8 @@ class FaultyLink:
         self._waiting.append((size, write))
         self._waiting_bytes += size
         self._timers.schedule(due - now, self._write_next)
-        if (
-            self._waiting_bytes > self._most_bytes
-        ):  # the same bound as for a client that does not read
+        # The same bound as for a client that does not read.
+        if self._waiting_bytes > self._most_bytes:
             self.abort()
 
     def _delay(self) -> float:

@@ -118,9 +118,8 @@ class WebSocketLink:
         writer = asyncio.get_running_loop().create_task(self._write())
         try:
             async for message in self._websocket:
-                if (
-                    message.type is WSMsgType.ERROR
-                ):  # a violation of RFC 6455: aiohttp has closed it
+                # A violation of RFC 6455: aiohttp has closed it.
+                if message.type is WSMsgType.ERROR:
                     break
                 if not self._closing:
                     self._stream.receive(*self._parse(message.type, message.data))
