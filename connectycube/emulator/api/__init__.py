@@ -1,4 +1,4 @@
-"""The REST API of the emulator: ``Api`` answers a ``Request`` with a ``Reply``."""
+"""The REST API of the emulator: ``Api`` answers a ``Request`` with a ``Response``."""
 
 from . import (  # noqa: F401  (the modules fill the table of routes)
     address_book,
@@ -11,7 +11,7 @@ from . import (  # noqa: F401  (the modules fill the table of routes)
     sessions,
     users,
 )
-from .request import Reply, Request
+from .request import Request, Response
 from .routing import ROUTES, Api
 
-__all__ = ["ROUTES", "Api", "Reply", "Request"]
+__all__ = ["ROUTES", "Api", "Request", "Response"]

@@ -6,7 +6,7 @@ from ..domain.address_book import phone_digits
 from ..domain.api_error import ApiError
 from ..domain.values import flag
 from .fields import text_of
-from .request import Reply
+from .request import Response
 from .routing import Auth, Call, route
 
 _MOST_UDID = 64
@@ -18,7 +18,7 @@ _MOST_UDID = 64
     Auth.USER,
     inferred="a contact that is known counts as updated; phone numbers are kept as digits",
 )
-def upload_address_book(call: Call) -> Reply:
+def upload_address_book(call: Call) -> Response:
     """Change the user's address book."""
     body = call.request.json()
     contacts = body.get("contacts")
@@ -30,7 +30,7 @@ def upload_address_book(call: Call) -> Reply:
         udid=text_of(body, "udid", most=_MOST_UDID) if body.get("udid") else None,
         force=flag(body.get("force")),
     )
-    return Reply(
+    return Response(
         content={
             "deleted": result.deleted,
             "rejected": result.rejected,
@@ -41,13 +41,13 @@ def upload_address_book(call: Call) -> Reply:
 
 
 @route("GET", "address_book", Auth.USER)
-def get_address_book(call: Call) -> Reply:
+def get_address_book(call: Call) -> Response:
     """List the user's contacts."""
-    return Reply(content=call.api.address_book.contacts(call.user_id, udid=_udid(call)))
+    return Response(content=call.api.address_book.contacts(call.user_id, udid=_udid(call)))
 
 
 @route("GET", "address_book/registered_users", Auth.USER, inferred="the user is left out")
-def list_registered_users(call: Call) -> Reply:
+def list_registered_users(call: Call) -> Response:
     """List the users whose phone numbers are in the user's address book."""
     contacts = call.api.address_book.contacts(call.user_id, udid=_udid(call))
     names = {contact["phone"]: contact["name"] for contact in contacts}
@@ -61,7 +61,7 @@ def list_registered_users(call: Call) -> Reply:
             continue
         shown = {"id": user["id"], "phone": phone} if compact else accounts.user_json(user)
         items.append({"user": {**shown, "address_book_name": name}})
-    return Reply(content={"items": items})
+    return Response(content={"items": items})
 
 
 def _udid(call: Call) -> str | None:

@@ -13,7 +13,7 @@ from ..domain.records import may
 from ..domain.values import flag, words
 from .fields import object_of
 from .record_query import MOST_ITEMS, RecordQuery, criteria_of, filters_of
-from .request import Reply
+from .request import Response
 from .routing import Auth, Call, route
 
 _CLASS = re.compile(r"[A-Za-z]\w*", re.ASCII)
@@ -24,21 +24,21 @@ Record = dict[str, Any]
 
 
 @route("POST", "data/{class}/multi", Auth.USER)
-def create_records(call: Call) -> Reply:
+def create_records(call: Call) -> Response:
     """Create several records."""
     given = object_of(call.request.json(), "record").values()
     if not all(isinstance(fields, dict) for fields in given):
         raise ApiError.invalid("record", "must hold objects")
     name, records = _class(call), call.api.records
     items = [records.create(name, call.user_id, fields) for fields in given]
-    return Reply(status=201, content={"class_name": name, "items": items})
+    return Response(status=201, content={"class_name": name, "items": items})
 
 
 @route("POST", "data/{class}", Auth.USER, inferred="every class exists, with every field")
-def create_record(call: Call) -> Reply:
+def create_record(call: Call) -> Response:
     """Create a record."""
     record = call.api.records.create(_class(call), call.user_id, call.request.json())
-    return Reply(status=201, content=record)
+    return Response(status=201, content=record)
 
 
 @route(
@@ -47,19 +47,19 @@ def create_record(call: Call) -> Reply:
     Auth.USER,
     inferred="the total is not told, as on the service; the form of groups",
 )
-def list_records(call: Call) -> Reply:
+def list_records(call: Call) -> Response:
     """Search the records of a class."""
     query = RecordQuery.parse(call.request.parameters())
     found = query.find(_all_permitted(call, "read"))
     if query.count:
-        return Reply(content={"items": {"count": len(found)}})
+        return Response(content={"items": {"count": len(found)}})
     items = [query.output(_without_permissions(record)) for record in query.page(found)]
     content = {"class_name": _class(call), "skip": query.skip, "limit": query.limit, "items": items}
-    return Reply(content=content)
+    return Response(content=content)
 
 
 @route("GET", "data/{class}/{ids}", Auth.USER, inferred="one id that does not exist: 404")
-def get_records(call: Call) -> Reply:
+def get_records(call: Call) -> Response:
     """Return records by id; with permissions=1, one record's permissions to its owner."""
     ids = words(call.arguments["ids"])
     found = _by_id(call, ids)
@@ -70,8 +70,8 @@ def get_records(call: Call) -> Reply:
         record = records[0]
         if record["user_id"] != call.user_id:
             raise _forbidden(record["_id"])
-        return Reply(content={"permissions": record["permissions"], "record_id": record["_id"]})
-    return Reply(content={"class_name": _class(call), "items": records})
+        return Response(content={"permissions": record["permissions"], "record_id": record["_id"]})
+    return Response(content={"class_name": _class(call), "items": records})
 
 
 # --- change -----------------------------------------------------------------------------------------
@@ -80,17 +80,17 @@ def get_records(call: Call) -> Reply:
 @route(
     "PUT", "data/{class}/by_criteria", Auth.USER, inferred="records without permission are skipped"
 )
-def update_records_by_criteria(call: Call) -> Reply:
+def update_records_by_criteria(call: Call) -> Response:
     """Change the records that fulfil search_criteria."""
     body = call.request.json()
     condition = conditions_of(criteria_of(object_of(body, "search_criteria")))
     items = [call.api.records.update(each, body) for each in _matching(call, "update", condition)]
     content = {"class_name": _class(call), "skip": 0, "limit": MOST_ITEMS}
-    return Reply(content={**content, "total_found": len(items), "items": items})
+    return Response(content={**content, "total_found": len(items), "items": items})
 
 
 @route("PUT", "data/{class}/multi", Auth.USER, inferred="one record of another user: 403 for all")
-def update_records(call: Call) -> Reply:
+def update_records(call: Call) -> Response:
     """Change several records, each by its id."""
     changes = list(object_of(call.request.json(), "record").values())
     if not all(isinstance(change, dict) and change.get("id") for change in changes):
@@ -106,22 +106,22 @@ def update_records(call: Call) -> Reply:
     ]
     missing = [record_id for record_id in ids if record_id not in found]
     content = {"class_name": _class(call), "not_found": {"ids": missing}, "items": items}
-    return Reply(content=content)
+    return Response(content=content)
 
 
 @route("PUT", "data/{class}/{id}", Auth.USER)
-def update_record(call: Call) -> Reply:
+def update_record(call: Call) -> Response:
     """Change a record."""
     record_id = call.arguments["id"]
     record = _require(call, "update", _by_id(call, [record_id]), record_id)
-    return Reply(content=call.api.records.update(record, call.request.json()))
+    return Response(content=call.api.records.update(record, call.request.json()))
 
 
 # --- delete -----------------------------------------------------------------------------------------
 
 
 @route("DELETE", "data/{class}/by_criteria", Auth.USER, inferred="no criteria: 422")
-def delete_records_by_criteria(call: Call) -> Reply:
+def delete_records_by_criteria(call: Call) -> Response:
     """Delete the records that fulfil criteria, which are in the query or in the body."""
     parameters = call.request.parameters()
     filters = filters_of(parameters) if parameters else criteria_of(call.request.json())
@@ -130,11 +130,11 @@ def delete_records_by_criteria(call: Call) -> Reply:
     gone = _matching(call, "delete", conditions_of(filters))
     for record in gone:
         call.api.records.delete(record["_id"])
-    return Reply(content={"total_deleted": len(gone)})
+    return Response(content={"total_deleted": len(gone)})
 
 
 @route("DELETE", "data/{class}/{ids}", Auth.USER, inferred="one id: an empty answer, or its error")
-def delete_records(call: Call) -> Reply:
+def delete_records(call: Call) -> Response:
     """Delete records."""
     ids = words(call.arguments["ids"])
     found = _by_id(call, ids)  # read first: with a record its children are deleted, too
@@ -143,9 +143,9 @@ def delete_records(call: Call) -> Reply:
         call.api.records.delete(_require(call, "delete", found, record_id)["_id"])
 
     if len(ids) != 1:
-        return Reply(content=delete_each(ids, delete))
+        return Response(content=delete_each(ids, delete))
     delete(ids[0])
-    return Reply()
+    return Response()
 
 
 # --- records and permissions ------------------------------------------------------------------------

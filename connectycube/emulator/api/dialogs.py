@@ -7,7 +7,7 @@ from ..domain.api_error import ApiError
 from ..domain.conversations import BROADCAST
 from ..domain.values import flag, integer, words
 from .query import Column, ListQuery, text, time
-from .request import Reply
+from .request import Response
 from .routing import Auth, Call, route
 
 _COLUMNS = {
@@ -32,7 +32,7 @@ def _extension(name: str) -> Column:
 
 
 @route("GET", "chat/Dialog", Auth.USER, inferred="default order: newest message first")
-def list_dialogs(call: Call) -> Reply:
+def list_dialogs(call: Call) -> Response:
     """List the dialogs of the user."""
     query = ListQuery.parse(
         call.request.parameters(),
@@ -44,7 +44,7 @@ def list_dialogs(call: Call) -> Reply:
     conversations = call.api.conversations
     total = conversations.store.count_dialogs_of(call.user_id, query.where, query.values)
     if query.count:
-        return Reply(content={"items": {"count": total}})
+        return Response(content={"items": {"count": total}})
     rows = conversations.store.dialogs_of(
         call.user_id,
         query.where,
@@ -54,7 +54,7 @@ def list_dialogs(call: Call) -> Reply:
         skip=query.skip,
     )
     items = conversations.json.dialogs(rows, call.user_id)
-    return Reply(content=query.page(items, total_entries=total))
+    return Response(content=query.page(items, total_entries=total))
 
 
 @route(
@@ -63,11 +63,11 @@ def list_dialogs(call: Call) -> Reply:
     Auth.USER,
     inferred="201 also for a private dialog that exists; 404 for unknown occupants; 403 for a broadcast",
 )
-def create_dialog(call: Call) -> Reply:
+def create_dialog(call: Call) -> Response:
     """Create a group, private or public dialog."""
     conversations = call.api.conversations
     row = dialog_rules.create(conversations, call.user_id, call.request.json())
-    return Reply(status=201, content=conversations.dialog_json(row["id"], call.user_id))
+    return Response(status=201, content=conversations.dialog_json(row["id"], call.user_id))
 
 
 @route(
@@ -76,7 +76,7 @@ def create_dialog(call: Call) -> Reply:
     Auth.USER,
     inferred="the roles for extensions, data and permissions; extensions are replaced, data is merged",
 )
-def update_dialog(call: Call) -> Reply:
+def update_dialog(call: Call) -> Response:
     """Change a dialog."""
     dialog_rules.update(
         call.api.conversations, call.user_id, call.arguments["id"], call.request.json()
@@ -86,7 +86,7 @@ def update_dialog(call: Call) -> Reply:
 
 
 @route("PUT", "chat/Dialog/{id}/admins", Auth.USER, inferred="admins must be occupants")
-def change_admins(call: Call) -> Reply:
+def change_admins(call: Call) -> Response:
     """Add and remove admins."""
     dialog_rules.change_admins(
         call.api.conversations, call.user_id, call.arguments["id"], call.request.json()
@@ -97,7 +97,7 @@ def change_admins(call: Call) -> Reply:
 
 @route("POST", "chat/Dialog/{id}/subscribe", Auth.USER, inferred="200 also for a subscriber")
 @route("POST", "chat/dialog/{id}/subscribe", Auth.USER, inferred="200 also for a subscriber")
-def subscribe(call: Call) -> Reply:
+def subscribe(call: Call) -> Response:
     """Join a public dialog."""
     dialog_rules.subscribe(call.api.conversations, call.user_id, call.arguments["id"])
     return _dialog(call)
@@ -105,15 +105,15 @@ def subscribe(call: Call) -> Reply:
 
 @route("DELETE", "chat/Dialog/{id}/subscribe", Auth.USER, inferred="403 for a user outside")
 @route("DELETE", "chat/dialog/{id}/subscribe", Auth.USER, inferred="403 for a user outside")
-def unsubscribe(call: Call) -> Reply:
+def unsubscribe(call: Call) -> Response:
     """Leave a public dialog."""
     dialog_rules.unsubscribe(call.api.conversations, call.user_id, call.arguments["id"])
     call.api.chat.show_dialog_change(call.arguments["id"], call.user_id)
-    return Reply()
+    return Response()
 
 
 @route("GET", "chat/Dialog/{id}/occupants", Auth.USER, inferred="for occupants only")
-def list_occupants(call: Call) -> Reply:
+def list_occupants(call: Call) -> Response:
     """List the users of a dialog."""
     query = ListQuery.parse(
         call.request.parameters(), columns={}, sortable={}, default_order="user_id"
@@ -126,20 +126,20 @@ def list_occupants(call: Call) -> Reply:
         rows = conversations.store.occupants(dialog["id"], limit=query.limit, skip=query.skip)
         user_ids = [row["user_id"] for row in rows]
     users = [user for user in map(store.user, user_ids) if user is not None]
-    return Reply(content={"items": [call.api.accounts.user_json(user) for user in users]})
+    return Response(content={"items": [call.api.accounts.user_json(user) for user in users]})
 
 
 @route("GET", "chat/Dialog/{id}/notifications", Auth.USER)
-def get_notifications(call: Call) -> Reply:
+def get_notifications(call: Call) -> Response:
     """Tell whether the user gets pushes from a dialog."""
     conversations = call.api.conversations
     dialog = conversations.dialog_for(call.user_id, call.arguments["id"])
     wanted = conversations.store.preference(dialog["id"], call.user_id, "notifications")
-    return Reply(content={"notifications": {"enabled": 1 if wanted is None else wanted}})
+    return Response(content={"notifications": {"enabled": 1 if wanted is None else wanted}})
 
 
 @route("PUT", "chat/Dialog/{id}/notifications", Auth.USER)
-def set_notifications(call: Call) -> Reply:
+def set_notifications(call: Call) -> Response:
     """Turn the user's pushes from a dialog on or off."""
     enabled = str(call.request.json().get("enabled"))
     if enabled not in ("0", "1"):
@@ -147,16 +147,16 @@ def set_notifications(call: Call) -> Reply:
     conversations = call.api.conversations
     dialog = conversations.dialog_for(call.user_id, call.arguments["id"])
     conversations.store.set_preference(dialog["id"], call.user_id, "notifications", enabled == "1")
-    return Reply(content={"notifications": {"enabled": int(enabled)}})
+    return Response(content={"notifications": {"enabled": int(enabled)}})
 
 
 @route("DELETE", "chat/Dialog/clearHistory/{id}", Auth.USER)
-def clear_history(call: Call) -> Reply:
+def clear_history(call: Call) -> Response:
     """Delete all messages of a dialog, for the user or (force) for everybody."""
     deletions.clear_history(
         call.api.conversations, call.user_id, call.arguments["id"], force=forced(call)
     )
-    return Reply()
+    return Response()
 
 
 @route(
@@ -165,7 +165,7 @@ def clear_history(call: Call) -> Reply:
     Auth.USER,
     inferred="without force the user leaves a group, and a private dialog is hidden until its next message",
 )
-def delete_dialogs(call: Call) -> Reply:
+def delete_dialogs(call: Call) -> Response:
     """Delete dialogs, for the user or (force) for everybody; one id is answered without a body."""
     force = forced(call)
 
@@ -174,9 +174,9 @@ def delete_dialogs(call: Call) -> Reply:
         call.api.chat.show_dialog_change(dialog_id, call.user_id)
 
     if "," in call.arguments["ids"]:
-        return Reply(content=deletions.delete_each(words(call.arguments["ids"]), delete))
+        return Response(content=deletions.delete_each(words(call.arguments["ids"]), delete))
     delete(call.arguments["ids"])
-    return Reply()
+    return Response()
 
 
 def forced(call: Call) -> bool:
@@ -184,5 +184,5 @@ def forced(call: Call) -> bool:
     return flag({**call.request.json(), **dict(call.request.parameters())}.get("force"))
 
 
-def _dialog(call: Call) -> Reply:
-    return Reply(content=call.api.conversations.dialog_json(call.arguments["id"], call.user_id))
+def _dialog(call: Call) -> Response:
+    return Response(content=call.api.conversations.dialog_json(call.arguments["id"], call.user_id))

@@ -9,7 +9,7 @@ from ..db.store import Row
 from ..domain.api_error import ApiError
 from ..domain.values import flag, integer
 from .fields import identifier, object_of, page, text_of
-from .request import Reply
+from .request import Response
 from .routing import Auth, Call, route
 
 _MOST_NAME = 100
@@ -18,7 +18,7 @@ _UID_LENGTH = 34
 
 
 @route("POST", "blobs", Auth.USER, inferred="201")
-def create_file(call: Call) -> Reply:
+def create_file(call: Call) -> Response:
     """Create a file, and return the form that uploads its bytes."""
     blob = object_of(call.request.json(), "blob")
     created = call.api.files.create(
@@ -28,7 +28,7 @@ def create_file(call: Call) -> Reply:
         public=flag(blob.get("public")),
         scheme=call.request.scheme,
     )
-    return Reply(status=201, content={"blob": created})
+    return Response(status=201, content={"blob": created})
 
 
 def _content_type(blob: dict[str, Any]) -> str:
@@ -44,7 +44,7 @@ def _content_type(blob: dict[str, Any]) -> str:
     Auth.USER,
     inferred="422 when nothing, or another number of bytes, was uploaded",
 )
-def complete_file(call: Call) -> Reply:
+def complete_file(call: Call) -> Response:
     """Declare a file uploaded."""
     body = call.request.json()
     size = (object_of(body, "blob") if "blob" in body else body).get("size")
@@ -53,22 +53,22 @@ def complete_file(call: Call) -> Reply:
     except ValueError:
         raise ApiError.invalid("size", "is required and must be a whole number") from None
     call.api.files.complete(call.user_id, identifier(call.arguments["id"], "File"), number)
-    return Reply()
+    return Response()
 
 
 @route("POST", "blobs/{id}/complete", Auth.USER, inferred="as PUT: the documentation has both")
-def complete_file_by_post(call: Call) -> Reply:
+def complete_file_by_post(call: Call) -> Response:
     """Declare a file uploaded."""
     return complete_file(call)
 
 
 @route("GET", "blobs", Auth.USER, inferred="files that are not complete are listed too")
-def list_files(call: Call) -> Reply:
+def list_files(call: Call) -> Response:
     """List the user's files."""
     number, per_page = page(dict(call.request.parameters()))
     files = call.api.files
     total, rows = files.of_user(call.user_id, limit=per_page, skip=(number - 1) * per_page)
-    return Reply(
+    return Response(
         content={
             "current_page": number,
             "per_page": per_page,
@@ -79,7 +79,7 @@ def list_files(call: Call) -> Reply:
 
 
 @route("GET", "blobs/{id}", Auth.OPTIONAL, inferred="by uid: redirects, as with /download")
-def get_file(call: Call) -> Reply:
+def get_file(call: Call) -> Response:
     """Describe a file by its id, or download it by its uid."""
     name = call.arguments["id"]
     if len(name) == _UID_LENGTH:
@@ -87,18 +87,18 @@ def get_file(call: Call) -> Reply:
     if call.session is None:
         raise ApiError.no_session()
     files = call.api.files
-    return Reply(content={"blob": files.json(files.file(identifier(name, "File")))})
+    return Response(content={"blob": files.json(files.file(identifier(name, "File")))})
 
 
 @route("GET", "blobs/{id}/download", Auth.OPTIONAL)
-def download_file(call: Call) -> Reply:
+def download_file(call: Call) -> Response:
     """Redirect to a file's bytes."""
     url = call.api.files.download_url(_readable(call), scheme=call.request.scheme)
-    return Reply(status=301, headers={"Location": url})
+    return Response(status=301, headers={"Location": url})
 
 
 @route("GET", "blobs/{id}/object", Auth.OPTIONAL, inferred="a public file needs no session")
-def get_file_object(call: Call) -> Reply:
+def get_file_object(call: Call) -> Response:
     """Describe a file by its uid; with download_url=1, tell where its bytes are."""
     row = _readable(call)
     files = call.api.files
@@ -107,7 +107,7 @@ def get_file_object(call: Call) -> Reply:
         url = files.download_url(row, scheme=call.request.scheme)
         # The documentation misspells the name; clients may read either.
         blob["blob_object_access"] = {"dowload_url": url, "download_url": url}
-    return Reply(content={"blob": blob})
+    return Response(content={"blob": blob})
 
 
 def _readable(call: Call) -> Row:
@@ -118,7 +118,7 @@ def _readable(call: Call) -> Row:
 
 
 @route("PUT", "blobs/{id}", Auth.USER, inferred="new=1: the file is not complete until declared so")
-def update_file(call: Call) -> Reply:
+def update_file(call: Call) -> Response:
     """Change a file's name or type; with new=1, prepare for new bytes."""
     blob_id = identifier(call.arguments["id"], "File")
     blob = object_of(call.request.json(), "blob")
@@ -134,11 +134,11 @@ def update_file(call: Call) -> Reply:
         new=flag(blob.get("new")),
         scheme=call.request.scheme,
     )
-    return Reply(content={"blob": changed})
+    return Response(content={"blob": changed})
 
 
 @route("DELETE", "blobs/{id}", Auth.USER)
-def delete_file(call: Call) -> Reply:
+def delete_file(call: Call) -> Response:
     """Delete a file."""
     call.api.files.delete(call.user_id, identifier(call.arguments["id"], "File"))
-    return Reply()
+    return Response()

@@ -14,7 +14,7 @@ from ..domain.times import Clock, http_date
 from ..net.http_faults import Dropped, RestFaults
 from ..net.listener import MALFORMED, Listener, header_text
 from ..settings import Settings
-from . import Api, Reply, Request
+from . import Api, Request, Response
 
 __all__ = ["HttpServer"]
 
@@ -45,39 +45,39 @@ class HttpServer(Listener):
         try:
             if self.faults.active:
                 await self._rest_faults.before(request)
-            reply = await self._reply(request)
+            response = await self._answer(request)
         except Dropped:
             return web.Response()  # the connection is closed already
         except MALFORMED as error:
             return self.refuse(400, f"The body is malformed: {type(error).__name__}")
         except ApiError as refusal:
-            reply = Reply.refused(refusal)
+            response = Response.refused(refusal)
         except Exception:  # noqa: BLE001  (an error here must not end the server)
             _log.exception("the emulator failed on %s %s", request.method, request.rel_url.raw_path)
-            reply = Reply.refused(ApiError(500, "The emulator failed; its log says why"))
-        body = reply.body()
+            response = Response.refused(ApiError(500, "The emulator failed; its log says why"))
+        body = response.body()
         if self.faults.active:
             await self._rest_faults.after(request, len(body))
-        return self._response(reply, body)
+        return self._as_aiohttp(response, body)
 
     def refuse(self, status: int, text: str) -> web.Response:
         """Return the answer to a request that is not HTTP."""
-        reply = Reply.refused(ApiError(status, text))
-        response = self._response(reply, reply.body())
+        refusal = Response.refused(ApiError(status, text))
+        response = self._as_aiohttp(refusal, refusal.body())
         response.force_close()
         return response
 
-    def _response(self, reply: Reply, body: bytes) -> web.Response:
+    def _as_aiohttp(self, response: Response, body: bytes) -> web.Response:
         return web.Response(
-            status=reply.status,
+            status=response.status,
             body=body,
             # clients compare Date with CB-Token-ExpirationDate
-            headers={"Date": http_date(self._clock.time()), **reply.headers},
-            content_type="application/json" if reply.content is not None else "text/plain",
+            headers={"Date": http_date(self._clock.time()), **response.headers},
+            content_type="application/json" if response.content is not None else "text/plain",
             charset="utf-8",
         )
 
-    async def _reply(self, request: web.BaseRequest) -> Reply:
+    async def _answer(self, request: web.BaseRequest) -> Response:
         body = bytearray()
         async for chunk in request.content.iter_any():
             body += chunk

@@ -14,7 +14,7 @@ from ..domain.times import date_sent_of
 from ..domain.values import flag, integer, words
 from .dialogs import forced
 from .query import Column, ListQuery, text, time
-from .request import Reply
+from .request import Response
 from .routing import Auth, Call, route
 
 _COLUMNS = {
@@ -65,7 +65,7 @@ _PREVIEW = 20
     Auth.USER,
     inferred="items show the statuses before the call's marking; a preview marks nothing",
 )
-def list_messages(call: Call) -> Reply:
+def list_messages(call: Call) -> Response:
     """List the messages of a dialog, and mark them as read unless mark_as_read=0."""
     query = ListQuery.parse(
         call.request.parameters(),
@@ -85,7 +85,7 @@ def list_messages(call: Call) -> Reply:
         count = conversations.store.count_messages(
             dialog_id, query.where, query.values, reader=call.user_id
         )
-        return Reply(content={"items": {"count": count}})
+        return Response(content={"items": {"count": count}})
     rows = conversations.store.messages(
         dialog_id,
         query.where,
@@ -97,10 +97,10 @@ def list_messages(call: Call) -> Reply:
     )
     if query.options.get("mark_as_read") not in ("0", "false"):
         conversations.mark(call.user_id, [row["id"] for row in rows], read=True)
-    return Reply(content=query.page(conversations.json.messages(rows, call.user_id)))
+    return Response(content=query.page(conversations.json.messages(rows, call.user_id)))
 
 
-def _preview(call: Call, dialog_id: str, query: ListQuery) -> Reply:
+def _preview(call: Call, dialog_id: str, query: ListQuery) -> Response:
     # The documentation: the last 20 messages, also for users outside; skip, limit and sort are ignored.
     conversations = call.api.conversations
     permissions = json.loads(conversations.dialog(dialog_id)["extra"]).get("permissions")
@@ -115,23 +115,23 @@ def _preview(call: Call, dialog_id: str, query: ListQuery) -> Reply:
         limit=_PREVIEW,
     )
     items = conversations.json.messages(rows[::-1], call.user_id)
-    return Reply(content={"skip": 0, "limit": _PREVIEW, "items": items})
+    return Response(content={"skip": 0, "limit": _PREVIEW, "items": items})
 
 
 @route("GET", "chat/Message/unread", Auth.USER, inferred="dialogs of others are left out")
-def count_unread(call: Call) -> Reply:
+def count_unread(call: Call) -> Response:
     """Count the user's unread messages: all, or those of some dialogs and their sum."""
     conversations = call.api.conversations
     counts = conversations.store.unread_counts(call.user_id)
     given = dict(call.request.parameters()).get("chat_dialog_ids")
     if not given:
-        return Reply(content={"total": sum(counts.values())})
+        return Response(content={"total": sum(counts.values())})
     wanted = {
         dialog_id: counts.get(dialog_id, 0)
         for dialog_id in words(given)
         if conversations.store.occupant(dialog_id, call.user_id) is not None
     }
-    return Reply(content={"total": sum(wanted.values()), **wanted})
+    return Response(content={"total": sum(wanted.values()), **wanted})
 
 
 @route(
@@ -140,7 +140,7 @@ def count_unread(call: Call) -> Reply:
     Auth.USER,
     inferred="a date_sent that is given is kept, and so is a markable that is 0",
 )
-def create_message(call: Call) -> Reply:
+def create_message(call: Call) -> Response:
     """Store a message and, with send_to_chat=1, deliver it."""
     body = call.request.json()
     conversations = call.api.conversations
@@ -159,7 +159,7 @@ def create_message(call: Call) -> Reply:
     message = _whole(call, stored)
     if flag(body.get("send_to_chat")):
         call.api.chat.send_to_chat(dialog, message, markable=flag(body.get("markable")))
-    return Reply(status=201, content=conversations.json.messages([message], call.user_id)[0])
+    return Response(status=201, content=conversations.json.messages([message], call.user_id)[0])
 
 
 def _whole(call: Call, message: Row) -> Row:
@@ -184,7 +184,7 @@ def _recipient(body: dict[str, Any], name: str) -> int:
 
 
 @route("PUT", "chat/Message", Auth.USER, inferred="without ids the body of messages cannot be set")
-def update_all_messages(call: Call) -> Reply:
+def update_all_messages(call: Call) -> Response:
     """Mark every message of a dialog as read or delivered."""
     body = call.request.json()
     dialog = _dialog_of_update(call, body)
@@ -193,11 +193,11 @@ def update_all_messages(call: Call) -> Reply:
     read, _ = _statuses(body)
     conversations = call.api.conversations
     conversations.mark(call.user_id, conversations.store.message_ids(dialog["id"]), read=read)
-    return Reply()
+    return Response()
 
 
 @route("PUT", "chat/Message/{ids}", Auth.USER, inferred="one unknown id refuses the whole call")
-def update_messages(call: Call) -> Reply:
+def update_messages(call: Call) -> Response:
     """Set a message's body or its status for the user."""
     body = call.request.json()
     dialog = _dialog_of_update(call, body)
@@ -218,7 +218,7 @@ def update_messages(call: Call) -> Reply:
         for message in found:
             conversations.change_body(message, new_body)
             chat.show_edit(dialog, message, new_body)
-    return Reply()
+    return Response()
 
 
 def _dialog_of_update(call: Call, body: dict[str, Any]) -> Row:
@@ -242,7 +242,7 @@ def _statuses(body: dict[str, Any], *, needed: bool = True) -> tuple[bool, bool]
     Auth.USER,
     inferred="WrongPermissions also for dialogs that the user is not in",
 )
-def delete_messages(call: Call) -> Reply:
+def delete_messages(call: Call) -> Response:
     """Delete messages, for the user or (force) for everybody."""
     force = forced(call)
     api = call.api
@@ -250,11 +250,11 @@ def delete_messages(call: Call) -> Reply:
     def delete(message_id: str) -> None:
         deletions.delete_message(api.conversations, api.chat, call.user_id, message_id, force=force)
 
-    return Reply(content=deletions.delete_each(words(call.arguments["ids"]), delete))
+    return Response(content=deletions.delete_each(words(call.arguments["ids"]), delete))
 
 
 @route("POST", "chat/Message/system", Auth.USER, inferred="status 201")
-def send_system_message(call: Call) -> Reply:
+def send_system_message(call: Call) -> Response:
     """Send a system message to a user who is connected."""
     body = call.request.json()
     if not body.get("recipientId"):
@@ -265,7 +265,7 @@ def send_system_message(call: Call) -> Reply:
     message_id = call.api.conversations.new_id()
     call.api.chat.send_system_message(call.user_id, recipient, message_id, params)
     content = {"messageId": message_id, "recipientId": recipient, "extensionParams": params}
-    return Reply(status=201, content=content)
+    return Response(status=201, content=content)
 
 
 @route(
@@ -274,7 +274,7 @@ def send_system_message(call: Call) -> Reply:
     Auth.USER,
     inferred="another reaction of the user takes the place of the first",
 )
-def change_reaction(call: Call) -> Reply:
+def change_reaction(call: Call) -> Response:
     """Set or remove the user's reaction."""
     body = call.request.json()
     add, remove = (_reaction(body, name) for name in ("add", "remove"))
@@ -285,14 +285,14 @@ def change_reaction(call: Call) -> Reply:
     if conversations.store.react(message["id"], call.user_id, add=add, remove=remove):
         conversations.store.update_message(message["id"], {"updated_at": conversations.now()})
         call.api.chat.show_reaction(dialog, message, call.user_id, add=add, remove=remove)
-    return Reply()
+    return Response()
 
 
 @route("GET", "chat/Message/{id}/reactions", Auth.USER)
-def list_reactions(call: Call) -> Reply:
+def list_reactions(call: Call) -> Response:
     """List the users by reaction."""
     message, _ = call.api.conversations.message_for(call.user_id, call.arguments["id"])
-    return Reply(content=_whole(call, message)["reactions"])
+    return Response(content=_whole(call, message)["reactions"])
 
 
 def _reaction(body: dict[str, Any], name: str) -> str | None:

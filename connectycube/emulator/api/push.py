@@ -14,7 +14,7 @@ from ..domain.api_error import ApiError
 from ..domain.events import CHANNELS, ENVIRONMENTS
 from ..domain.values import integer, words
 from .fields import identifier, object_of, one_of, text_of
-from .request import Reply
+from .request import Response
 from .routing import Auth, Call, route
 
 _PLATFORMS = ("ios", "android", "web")
@@ -23,7 +23,7 @@ _PLATFORMS = ("ios", "android", "web")
 @route(
     "POST", "subscriptions", Auth.USER, inferred="201; a device that is known gets its new token"
 )
-def subscribe(call: Call) -> Reply:
+def subscribe(call: Call) -> Response:
     """Subscribe a device of the user."""
     body = call.request.json()
     channel = one_of(body, "notification_channel", CHANNELS)
@@ -39,7 +39,7 @@ def subscribe(call: Call) -> Reply:
             "bundle_identifier": push_token.get("bundle_identifier"),
         },
     )
-    return Reply(status=201, content=[_subscription_json(row)])
+    return Response(status=201, content=[_subscription_json(row)])
 
 
 def _token(channel: str, push_token: dict[str, Any]) -> str:
@@ -53,19 +53,19 @@ def _token(channel: str, push_token: dict[str, Any]) -> str:
 
 
 @route("GET", "subscriptions", Auth.USER)
-def list_subscriptions(call: Call) -> Reply:
+def list_subscriptions(call: Call) -> Response:
     """List the user's subscriptions."""
     rows = call.api.pushes.subscriptions(call.user_id)
-    return Reply(content=[_subscription_json(row) for row in rows])
+    return Response(content=[_subscription_json(row) for row in rows])
 
 
 @route("DELETE", "subscriptions/{id}", Auth.USER)
-def unsubscribe(call: Call) -> Reply:
+def unsubscribe(call: Call) -> Response:
     """Remove one of the user's subscriptions."""
     subscription_id = identifier(call.arguments["id"], "Subscription")
     if not call.api.pushes.unsubscribe(call.user_id, subscription_id):
         raise ApiError(404, f"Subscription {subscription_id} does not exist")
-    return Reply()
+    return Response()
 
 
 def _subscription_json(row: Row) -> dict[str, Any]:
@@ -84,7 +84,7 @@ def _subscription_json(row: Row) -> dict[str, Any]:
     Auth.USER,
     inferred="201; recipients that do not exist are skipped; both forms of message",
 )
-def create_event(call: Call) -> Reply:
+def create_event(call: Call) -> Response:
     """Send a push notification to users."""
     event = object_of(call.request.json(), "event")
     one_of(event, "notification_type", ("push",))
@@ -100,14 +100,14 @@ def create_event(call: Call) -> Reply:
     fields["tag_query"] = recipients.tag_query
     user_ids = recipients.find(call.api.accounts)
     created = call.api.events.create(call.user_id, fields, user_ids)
-    return Reply(status=201, content=[{"event": call.api.events.json(created)}])
+    return Response(status=201, content=[{"event": call.api.events.json(created)}])
 
 
 @route("GET", "events", Auth.USER, inferred="not documented: the user's own events")
-def list_events(call: Call) -> Reply:
+def list_events(call: Call) -> Response:
     """List the events the user has created."""
     events = call.api.events
-    return Reply(content=[{"event": events.json(row)} for row in events.of_user(call.user_id)])
+    return Response(content=[{"event": events.json(row)} for row in events.of_user(call.user_id)])
 
 
 @frozen(kw_only=True)

@@ -1,4 +1,4 @@
-"""Request and Reply of the REST API, without any HTTP library."""
+"""Request and Response of the REST API, without any HTTP library."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from attrs import field, frozen
 
 from ..domain.api_error import ApiError
 
-__all__ = ["Reply", "Request"]
+__all__ = ["Request", "Response"]
 
 _FORM = "application/x-www-form-urlencoded"
 
@@ -113,7 +113,7 @@ def _put(target: dict[str, Any], name: str, value: str) -> None:
 
 
 @frozen(kw_only=True)
-class Reply:
+class Response:
     """An answer; ``content`` is written as JSON, None as an empty body."""
 
     status: int = 200
@@ -121,7 +121,7 @@ class Reply:
     headers: Mapping[str, str] = field(factory=dict)
 
     @classmethod
-    def refused(cls, refusal: ApiError) -> Reply:
+    def refused(cls, refusal: ApiError) -> Response:
         """Return the answer to a refused request."""
         return cls(
             status=refusal.status, content={"errors": refusal.errors}, headers=refusal.headers

@@ -20,7 +20,7 @@ from ..domain.records import Records
 from ..domain.rest_sessions import RestSessions
 from ..domain.times import expiration_date
 from ..storage import Files
-from .request import Reply, Request
+from .request import Request, Response
 
 __all__ = ["ROUTES", "Api", "Auth", "Call", "Route", "route"]
 
@@ -35,7 +35,7 @@ class Auth(Enum):
     USER = "a session with a user"
 
 
-Handler = Callable[["Call"], Reply]
+Handler = Callable[["Call"], Response]
 
 
 @frozen(kw_only=True)
@@ -94,7 +94,7 @@ class Call:
 
 @frozen(kw_only=True)
 class Api:
-    """The REST API as a function from Request to Reply."""
+    """The REST API as a function from Request to Response."""
 
     store: Store
     accounts: Accounts
@@ -109,23 +109,25 @@ class Api:
     online: Callable[[], Sequence[int]]
     """The ids of the users who are connected to the chat."""
 
-    def handle(self, request: Request) -> Reply:
+    def handle(self, request: Request) -> Response:
         """Answer one request; a refusal becomes the service's error body."""
         try:
             return self._handle(request)
         except ApiError as refusal:
-            return Reply.refused(refusal)
+            return Response.refused(refusal)
 
-    def _handle(self, request: Request) -> Reply:
+    def _handle(self, request: Request) -> Response:
         found, arguments = _find(request)
         session = self._authorize(found.auth, request)
         call = Call(api=self, request=request, arguments=arguments, session=session)
-        reply = found.handler(call)
+        response = found.handler(call)
         if session is None:
-            return reply
+            return response
         expires = {"CB-Token-ExpirationDate": expiration_date(session["expires_at"])}
-        return Reply(
-            status=reply.status, content=reply.content, headers={**expires, **reply.headers}
+        return Response(
+            status=response.status,
+            content=response.content,
+            headers={**expires, **response.headers},
         )
 
     def _authorize(self, auth: Auth, request: Request) -> Row | None:

@@ -10,7 +10,7 @@ from ..domain.conversations import PRIVATE, Conversations
 from ..domain.values import words
 from .fields import count_of
 from .query import time
-from .request import Reply
+from .request import Response
 from .routing import Auth, Call, route
 
 _LEAST_TEXT = 5
@@ -27,7 +27,7 @@ _KNOWN = frozenset(("search_text", "chat_dialog_ids", "start_date", "end_date", 
     inferred="three months are 92 days; dates are those of messages; users are those of the private"
     " dialogs, by full_name; newest first",
 )
-def search(call: Call) -> Reply:
+def search(call: Call) -> Response:
     """Find messages by text, dialogs and users by name; the search is case-sensitive."""
     given = dict(call.request.parameters())
     for unknown in given.keys() - _KNOWN:
@@ -55,7 +55,7 @@ def search(call: Call) -> Reply:
         order="d.updated_at DESC, d.id DESC",
         limit=limit,
     )
-    return Reply(
+    return Response(
         content={
             "results": {
                 "dialogs": conversations.json.dialogs(dialogs, call.user_id),
