@@ -177,7 +177,9 @@ def test_custom_parameters_are_given_as_for_messages_create(people, group, priva
     sue.chat.send_message(private, base, custom={"b": "2", "c": 3}, d=True).result(TIMEOUT)
     sue.chat.send_private(tom.id, "x", colour="blue").result(TIMEOUT)
     sue.chat.send_message(group, "", custom={"to": "x", "timeout": "y"}).result(TIMEOUT)
-    first, second, third = tom.events.wait_for("message_received", 3)
+    messages = tom.events.wait_for("message_received", 3)  # in order in each conversation only
+    first, second = [message for message in messages if message.dialog.peer_id == sue.id]
+    (third,) = [message for message in messages if message.dialog.id == group.id]
     assert first.custom == {"a": "1", "b": "2", "c": "3", "d": "true"}
     assert second.custom == {"colour": "blue"}
     assert third.custom == {"to": "x", "timeout": "y"}
