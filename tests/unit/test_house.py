@@ -20,6 +20,7 @@ from tests.support.paths import ROOT
 
 PACKAGE = Path(connectycube.__file__).parent
 MOST_LINES = 900
+TOO_LONG = {"chat/chat.py"}  # still to be made shorter; no other may join it
 TESTS = ROOT / "tests"
 LONGEST_NAME = 70
 
@@ -248,20 +249,11 @@ def test_the_core_without_io_reads_no_clock():
     assert readings == []
 
 
-def lines_outside_docstrings(path: Path) -> int:
-    text = path.read_text()
-    docstrings = [
-        node.body[0].value
-        for node in ast.walk(ast.parse(text))
-        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef)
-        and ast.get_docstring(node) is not None
-    ]
-    return len(text.splitlines()) - sum(d.end_lineno - d.lineno + 1 for d in docstrings)
-
-
 def test_every_module_can_be_read_in_one_go():
-    sizes = {str(path.relative_to(PACKAGE)): lines_outside_docstrings(path) for path in sources()}
-    assert {name: size for name, size in sizes.items() if size > MOST_LINES} == {}
+    sizes = {
+        str(path.relative_to(PACKAGE)): len(path.read_text().splitlines()) for path in sources()
+    }
+    assert {name for name, size in sizes.items() if size > MOST_LINES} == TOO_LONG
 
 
 def test_no_class_is_cut_in_halves():
