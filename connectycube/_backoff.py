@@ -32,8 +32,8 @@ def delay_before(attempt: int, policy: _Delays, random: Callable[[], float]) -> 
 class Backoff:
     """Counts the attempts to reconnect.
 
-    The count starts anew only after a connection has been ready for ``reset_after`` seconds. A server
-    that accepts connections and drops them is therefore not hammered.
+    The count returns to 0 only after a connection has been ready for ``reset_after`` seconds, so that a
+    server which accepts connections and drops them gets few attempts.
     """
 
     def __init__(self, policy: ReconnectPolicy, random: Callable[[], float]) -> None:
@@ -53,7 +53,7 @@ class Backoff:
             self.attempts = 0
 
     def reset(self) -> None:
-        """Start anew, because a caller asked for the connection."""
+        """Set the count to 0, because a caller asked for the connection."""
         self.attempts = 0
         self._ready_since = None
 

@@ -182,7 +182,7 @@ class Outbox:
         return (self._acknowledged + len(self.unacknowledged)) % MODULUS
 
     def begin_session(self) -> list[Outbound]:
-        """Start the counts anew; return the stanzas that the old session left unacknowledged, in order.
+        """Set the counts to 0; return the stanzas that the old session left unacknowledged, in order.
 
         Waiting stanzas of the old session only are dropped.
         """
