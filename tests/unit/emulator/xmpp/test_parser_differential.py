@@ -31,7 +31,10 @@ BYTES, DEPTH = 10**6, 6
 
 
 def read_by_client(pieces: list[bytes], *, hold_back: bool) -> tuple[list[Any], bool, bool]:
-    """The items that the client's parser found, whether it refused, and whether it waits for more."""
+    """The items that the client's parser found, whether it refused, and whether it waits for more.
+
+    An element that it skips counts as refused: there the emulator ends the stream.
+    """
     parser = client.StreamParser(stanza_bytes=BYTES, stanza_depth=DEPTH)
     if hold_back:
         parser._feeder.hold_back()
@@ -42,7 +45,10 @@ def read_by_client(pieces: list[bytes], *, hold_back: bool) -> tuple[list[Any], 
             parser.feed(piece, items)
     except StreamProtocolError:
         refused = True
-    return [plain_item(item) for item in items], refused, parser._feeder.held > 0
+    skipped = [place for place, item in enumerate(items) if isinstance(item, client.RefusedElement)]
+    read = items[: skipped[0]] if skipped else items
+    refused = refused or bool(skipped) or bool(parser.skips)
+    return [plain_item(item) for item in read], refused, parser._feeder.held > 0
 
 
 def read_by_emulator(pieces: list[bytes]) -> tuple[list[Any], bool, bool]:
@@ -111,9 +117,9 @@ def plain_element(element: Element) -> Any:
     attachments: list[dict[str, str]] = []
     others: dict[str, Any] = {}
     for child in element.elements():
-        if child.name == "extraParams" and child.namespace:
+        if child.name == "extraParams":
             for entry in child.elements():
-                if entry.name == "attachment" and entry.namespace:
+                if entry.name == "attachment":
                     attachments.append(entry.attributes)
                 else:
                     params[entry.name] = value_of(entry)
