@@ -5,15 +5,13 @@ from __future__ import annotations
 import logging
 import secrets
 from collections.abc import Callable, Iterable, Mapping
-from concurrent.futures import Future
 from datetime import datetime, timezone
-from functools import partial
 from types import TracebackType
 from typing import Any, TypeAlias, TypeVar
 
 from attrs import asdict, evolve
 
-from .._checks import check_id, check_int, check_number, check_str
+from .._checks import check_number, check_str
 from .._deadline import Deadline
 from .._forks import register_for_fork
 from ..config import Config
@@ -29,22 +27,22 @@ from ..models import (
     CallbackFailure,
     ChatState,
     DialogRef,
-    DialogType,
     Message,
     StateChange,
     SystemMessage,
     User,
 )
 from ..models._json import as_int
-from ..models.messages import check_content, forwarded
 from ..models.users import check_user_id
 from .contacts import Contacts
-from .credentials import SessionCredentials, first_credentials
+from .content import check_message, content_of, dialog_id_of, message_id_of
+from .credentials import SessionCredentials, resolve_credentials
+from .destinations import Destination, Destinations, room_of
 from .driver import Driver
 from .event_stream import EventStream
 from .history_reader import History
-from .ids import check_new_id, new_id
-from .known_dialogs import KnownDialogs, LookUp
+from .ids import new_id
+from .known_dialogs import LookUp
 from .privacy import Privacy
 from .protocol import markup
 from .protocol import namespaces as ns
@@ -62,7 +60,6 @@ from .protocol.events import Credentials
 from .protocol.iq import query_of
 from .protocol.nodes import children
 from .protocol.outbox import Submission
-from .protocol.session import Session
 from .send_handle import SendHandle
 from .shutdown import check_signals, report, wait_until_closed
 from .signals import Signal, call_receivers, check_callback
@@ -125,7 +122,7 @@ class Chat:
         self._addresses = Addresses(config.app_id, config.chat_host)
         self._resource = _new_resource()
         self._user: User | None = None
-        self._known_dialogs = KnownDialogs(look_up_dialog)
+        self._destinations = Destinations(self._addresses, look_up_dialog)
         name = f"connectycube-{self._resource[-8:]}"
         self._driver = Driver(config, name, self._deliver, history, self._callback_raised)
         register_for_fork(self)
@@ -225,7 +222,9 @@ class Chat:
         deadline = Deadline.of(timeout, self._config.timeouts.login)
         if resource is not None:
             markup.check_text("resource", check_str("resource", resource, longest=1023))
-        user, secret, by_token = self._resolve_credentials(user_id, password, deadline)
+        user, secret, by_token = resolve_credentials(
+            user_id, password, self._session_credentials, f"{self._driver.name}-renewal", deadline
+        )
         assert user.id is not None
         credentials = Credentials(user.id, secret, resource or self._resource, by_token)
         self._driver.login(
@@ -236,26 +235,6 @@ class Chat:
         )
         self._user = user
         return user
-
-    def _resolve_credentials(
-        self, user_id: int | User | None, password: str | None, deadline: Deadline
-    ) -> tuple[User, str, bool]:
-        if user_id is None:
-            if password is not None:
-                raise ArgumentValueError("user_id must be given with password")
-            if self._session_credentials is None:
-                raise ArgumentValueError("user_id and password must be given: there is no session")
-            name = f"{self._driver.name}-renewal"
-            user, token = first_credentials(self._session_credentials, name, deadline)
-            return user, token, True
-        user = user_id if isinstance(user_id, User) else User(id=user_id)
-        check_user_id("user_id", user_id)
-        if password is None:
-            raise ArgumentValueError("password must be given with user_id")
-        secret = check_str("password", password)
-        if "\0" in secret or any("\ud800" <= character <= "\udfff" for character in secret):
-            raise ArgumentValueError("password holds a character that cannot be sent")
-        return user, secret, False
 
     def logout(self, *, timeout: float | None = None) -> Abandoned:
         """End the connection; keep the user and the receivers. (Guide: Disconnect from chat.)
@@ -487,14 +466,21 @@ class Chat:
             DurableStoreError: The message could not be written to the file, and was not sent.
         """
         deadline = Deadline.of(timeout, self._config.timeouts.send)
-        reference, to, kind = self._target(dialog, deadline)
-        dialog = dialog if isinstance(dialog, DialogRef) and dialog.type is not None else reference
-        content = self._content(message, custom, more, clean)
-        ready = self._prepare(content, dialog, reference, to)
-        data = encode_message(ready, to, kind)
-        assert ready.id is not None
-        submission = Submission(ready.id, to, reference, ready)
-        return self._submit(submission, ready, data, deadline)
+        to = self._find(dialog, deadline)
+        content = content_of(message, custom, more, clean)
+        own_id = content.id or self._driver.message_id(to.jid)
+        sent = evolve(
+            content,
+            id=own_id,
+            date_sent=content.date_sent or datetime.now(timezone.utc).replace(microsecond=0),
+            dialog_id=to.dialog.id,
+            sender_id=self._user.id if self._user is not None else None,
+            recipient_id=to.dialog.peer_id,
+            # A caller's Dialog has a name and more, which receivers of the outcome may want.
+            dialog=dialog if isinstance(dialog, DialogRef) and dialog.type else to.dialog,
+        )
+        data = encode_message(sent, to.jid, to.type)
+        return self._submit(Submission(own_id, to.jid, to.dialog, sent), sent, data, deadline)
 
     def send_private(
         self,
@@ -566,13 +552,10 @@ class Chat:
             SendQueueFullError: The outbound buffer had no room in time.
             DurableStoreError: The reply could not be written to the file, and was not sent.
         """
-        if not isinstance(message, Message):
-            raise ArgumentTypeError(f"message must be a Message, not {type(message).__name__}")
-        if message.dialog is None:
+        dialog = check_message(message).dialog
+        if dialog is None:
             raise ArgumentValueError("message does not say which dialog it came from")
-        return self.send_message(
-            message.dialog, reply, custom=custom, clean=clean, timeout=timeout, **more
-        )
+        return self.send_message(dialog, reply, custom=custom, clean=clean, timeout=timeout, **more)
 
     def edit_message(
         self,
@@ -608,14 +591,14 @@ class Chat:
             SendQueueFullError: The outbound buffer had no room in time.
         """
         deadline = Deadline.of(timeout, self._config.timeouts.send)
-        reference, to, kind = self._target(dialog, deadline)
-        message_id, dialog_id = _a_message_id(message), _id_of(reference, message)
+        to = self._find(dialog, deadline)
+        message_id, dialog_id = message_id_of(message), dialog_id_of(to.dialog, message)
         if clean and isinstance(body, str):
             body = markup.clean(body)
         own_id = new_id()
-        data = encode_edit(message_id, body, is_last, dialog_id, to, kind, own_id)
-        edited = Message(id=message_id, body=body, dialog_id=dialog_id, dialog=reference)
-        return self._submit(Submission(own_id, to, reference), edited, data, deadline)
+        data = encode_edit(message_id, body, is_last, dialog_id, to.jid, to.type, own_id)
+        edited = Message(id=message_id, body=body, dialog_id=dialog_id, dialog=to.dialog)
+        return self._submit(Submission(own_id, to.jid, to.dialog), edited, data, deadline)
 
     def delete_message(
         self, dialog: str | DialogRef, message: str | Message, *, timeout: float | None = None
@@ -641,12 +624,12 @@ class Chat:
             SendQueueFullError: The outbound buffer had no room in time.
         """
         deadline = Deadline.of(timeout, self._config.timeouts.send)
-        reference, to, kind = self._target(dialog, deadline)
-        message_id, dialog_id = _a_message_id(message), _id_of(reference, message)
+        to = self._find(dialog, deadline)
+        message_id, dialog_id = message_id_of(message), dialog_id_of(to.dialog, message)
         own_id = new_id()
-        data = encode_deletion(message_id, dialog_id, to, kind, own_id)
-        deleted = Message(id=message_id, dialog_id=dialog_id, dialog=reference)
-        return self._submit(Submission(own_id, to, reference), deleted, data, deadline)
+        data = encode_deletion(message_id, dialog_id, to.jid, to.type, own_id)
+        deleted = Message(id=message_id, dialog_id=dialog_id, dialog=to.dialog)
+        return self._submit(Submission(own_id, to.jid, to.dialog), deleted, data, deadline)
 
     def mark_delivered(self, message: Message) -> None:
         """Tell the sender of a message that it was delivered. (Guide: 'Delivered' status; XEP-0333.)
@@ -692,21 +675,9 @@ class Chat:
             NotFoundError, ApiError: The dialog was given as its id, and REST knows none or cannot be asked.
             NotConnectedError: The state is IDLE, CLOSED or CLOSING.
         """
-        reference, to, kind = self._target(dialog, Deadline(self._config.timeouts.send))
-        typing = encode_chat_state("composing", to, kind)
-        stop = encode_chat_state("paused", to, kind)
         if stop_after is not None:
             check_number("stop_after", stop_after, least=0.001)
-
-        def send(core: Core, now: float) -> None:
-            session = core.open_session
-            if reference.peer_id is None:
-                session.enter_room(reference)
-            session.send_ephemeral(typing)
-            stops_at = now + stop_after if stop_after else None
-            session.send_ephemeral_at(("typing", to), stops_at, stop)
-
-        self._driver.command(send)
+        self._send_chat_state(dialog, "composing", stop_after)
 
     def send_stop_typing(self, dialog: str | DialogRef) -> None:
         """Tell the users of a dialog that this user has stopped typing. (XEP-0085.)
@@ -721,14 +692,7 @@ class Chat:
             NotFoundError, ApiError: The dialog was given as its id, and REST knows none or cannot be asked.
             NotConnectedError: The state is IDLE, CLOSED or CLOSING.
         """
-        _, to, kind = self._target(dialog, Deadline(self._config.timeouts.send))
-        stop = encode_chat_state("paused", to, kind)
-
-        def send(core: Core, _: float) -> None:
-            core.open_session.send_ephemeral(stop)
-            core.open_session.send_ephemeral_at(("typing", to), None, stop)
-
-        self._driver.command(send)
+        self._send_chat_state(dialog, "paused", None)
 
     def send_system_message(
         self,
@@ -791,13 +755,8 @@ class Chat:
             NotConnectedError: The connection is closed, or was lost before the answer arrived.
         """
         deadline = Deadline.of(timeout, self._config.timeouts.join)
-        room = _a_room(dialog)
-
-        def start(session: Session, waiter: Future[Any]) -> Callable[[], None]:
-            session.join(room, waiter)
-            return partial(session.cancel_join, waiter)
-
-        self._driver.ask(start, deadline)
+        room = room_of(dialog)
+        self._driver.ask(lambda session, waiter: session.join(room, waiter), deadline)
 
     def leave(self, dialog: str | DialogRef, *, timeout: float | None = None) -> None:
         """Leave the room of a dialog, and do not enter it again. (XEP-0045, 7.14.)
@@ -814,14 +773,8 @@ class Chat:
             NotConnectedError: The connection is closed, or was lost before the answer arrived.
         """
         deadline = Deadline.of(timeout, self._config.timeouts.join)
-        dialog_id = _a_room(dialog).id
-        assert dialog_id is not None
-
-        def start(session: Session, waiter: Future[Any]) -> Callable[[], None]:
-            session.leave(dialog_id, waiter)
-            return partial(session.cancel_join, waiter)
-
-        self._driver.ask(start, deadline)
+        dialog_id = room_of(dialog).id or ""
+        self._driver.ask(lambda session, waiter: session.leave(dialog_id, waiter), deadline)
 
     def online_occupants(
         self, dialog: str | DialogRef, *, timeout: float | None = None
@@ -840,7 +793,7 @@ class Chat:
             NotConnectedError: The connection is closed, or was lost before the answer arrived.
         """
         deadline = Deadline.of(timeout, self._config.timeouts.iq)
-        room = self._addresses.room(_a_room(dialog).id or "")
+        room = self._addresses.room(room_of(dialog).id or "")
         payload = f'<query xmlns="{ns.DISCO_ITEMS}"/>'
         query = query_of(self._driver.request("get", room, payload, deadline), ns.DISCO_ITEMS)
         nicks = [self._addresses.occupant(item.attrs.get("jid", "")) for item in children(query)]
@@ -1000,74 +953,25 @@ class Chat:
         where = f"{self._config.chat_host}:{self._config.chat_port}"
         return f"<{type(self).__name__} {self.state.value}{who} at {where}>"
 
-    def _target(self, dialog: object, deadline: Deadline) -> tuple[DialogRef, str, str]:
-        """Return the reference of a dialog, the bare JID of its messages, and their type."""
-        reference = self._reference(dialog, deadline)
-        if reference.type is not DialogType.PRIVATE:
-            assert reference.id is not None
-            return reference, self._addresses.room(reference.id), "groupchat"
-        if reference.peer_id is None:
-            raise ArgumentValueError("dialog does not say who the other user is (peer_id)")
-        peer_id = check_int("dialog.peer_id", reference.peer_id, least=1)
-        if self._user is not None and peer_id == self._user.id:
-            raise ArgumentValueError("dialog is with the user who is logged in")
-        return reference, self._addresses.user(peer_id), "chat"
-
-    def _reference(self, dialog: object, deadline: Deadline) -> DialogRef:
-        """Return what real time needs of a dialog; REST is asked if the caller does not know that."""
+    def _find(self, dialog: object, deadline: Deadline) -> Destination:
         me = self._user.id if self._user is not None else None
-        if isinstance(dialog, str):
-            return self._known_dialogs.find(dialog, me, deadline)
-        if not isinstance(dialog, DialogRef):
-            raise ArgumentTypeError(_no_dialog(dialog))
-        if dialog.type is not None and dialog.type is not DialogType.PRIVATE:
-            return _a_room(dialog)
-        if dialog.type is None or dialog.peer_id is None:
-            return self._known_dialogs.complete(dialog, me, deadline)
-        dialog_id = dialog.id.strip() if isinstance(dialog.id, str) else dialog.id
-        if type(dialog) is DialogRef and dialog_id == dialog.id:
-            return dialog
-        return DialogRef.private(dialog.peer_id, dialog_id)
+        return self._destinations.find(dialog, me, deadline)
 
-    def _content(
-        self,
-        message: str | Message,
-        custom: object,
-        more: Mapping[str, Any],
-        clean: bool,
-    ) -> Message:
-        """Return the content of a message that is to be sent; that of a message from somebody is copied."""
-        if isinstance(message, str):
-            content = Message(body=message)
-        else:
-            content = check_content("message", message)
-            if content.sender_id is not None:
-                content = forwarded(content)
-            elif content.id is not None:
-                check_new_id("message.id", content.id)
-        if custom is not None or more:
-            content = evolve(content, custom={**content.custom, **_a_mapping(custom), **more})
-        if not content.body and not content.attachments and not content.custom:
-            raise ArgumentValueError(
-                "message must have a body, an attachment or a custom parameter"
-            )
-        if clean and isinstance(content.body, str):
-            content = evolve(content, body=markup.clean(content.body))
-        return content
+    def _send_chat_state(self, dialog: object, state: str, stop_after: float | None) -> None:
+        to = self._find(dialog, Deadline(self._config.timeouts.send))
+        data = encode_chat_state(state, to.jid, to.type)
+        paused = encode_chat_state("paused", to.jid, to.type)
 
-    def _prepare(
-        self, content: Message, dialog: DialogRef, reference: DialogRef, to: str
-    ) -> Message:
-        """Return the message to send: with an id, a date, and its way."""
-        return evolve(
-            content,
-            id=self._driver.message_id(to) if content.id is None else content.id,
-            date_sent=content.date_sent or datetime.now(timezone.utc).replace(microsecond=0),
-            dialog_id=reference.id,
-            sender_id=self._user.id if self._user is not None else None,
-            recipient_id=reference.peer_id,
-            dialog=dialog,
-        )
+        def send(core: Core, now: float) -> None:
+            session = core.open_session
+            if to.is_room:
+                session.enter_room(to.dialog)
+            session.send_ephemeral(data)
+            # Without stop_after this cancels the "paused" that an earlier call planned.
+            paused_at = now + stop_after if stop_after else None
+            session.send_ephemeral_at(("typing", to.jid), paused_at, paused)
+
+        self._driver.command(send)
 
     def _submit(
         self, submission: Submission, content: Sent, data: bytes, deadline: Deadline
@@ -1077,9 +981,7 @@ class Chat:
         return accepted
 
     def _mark(self, name: str, message: Message) -> None:
-        if not isinstance(message, Message):
-            raise ArgumentTypeError(f"message must be a Message, not {type(message).__name__}")
-        if not message.id or not message.sender_id:
+        if not check_message(message).id or not message.sender_id:
             raise ArgumentValueError("message must have an id and a sender_id")
         self._driver.command(lambda core, now: core.open_session.send_marker(name, message, now))
 
@@ -1102,51 +1004,3 @@ class Chat:
     def _watching(self, user: int, enable: str) -> str:
         jid = markup.attribute(self._addresses.user(user))
         return f'<subscribe xmlns="{ns.STATUS_STREAMING}" user_jid="{jid}" enable="{enable}"/>'
-
-
-def _no_dialog(dialog: object) -> str:
-    words = f"dialog must be a Dialog, a DialogRef or an id, not {type(dialog).__name__}"
-    if isinstance(dialog, Message):
-        return f"{words}: chat.reply(message, …) answers a message"
-    if isinstance(dialog, (int, User)) and not isinstance(dialog, bool):
-        return f"{words}: chat.send_private(user, …) writes to a user"
-    return words
-
-
-def _a_mapping(custom: object) -> Mapping[str, Any]:
-    if custom is None:
-        return {}
-    if not isinstance(custom, Mapping):
-        raise ArgumentTypeError(f"custom must be a mapping, not {type(custom).__name__}")
-    return custom
-
-
-def _a_message_id(message: object) -> str:
-    if isinstance(message, Message):
-        if not message.id:
-            raise ArgumentValueError("message must have an id")
-        return message.id
-    if not isinstance(message, str):
-        kind = type(message).__name__
-        raise ArgumentTypeError(f"message must be a Message or its id, not {kind}")
-    return check_str("message", message)
-
-
-def _id_of(dialog: DialogRef, message: str | Message) -> str:
-    found = dialog.id or (message.dialog_id if isinstance(message, Message) else None)
-    if not found:
-        raise ArgumentValueError("dialog does not say its id, and neither does message")
-    return found
-
-
-def _a_room(dialog: object) -> DialogRef:
-    if isinstance(dialog, str):
-        return DialogRef.room(check_id("dialog", dialog))
-    if not isinstance(dialog, DialogRef):
-        kind = type(dialog).__name__
-        raise ArgumentTypeError(f"dialog must be a dialog's id, a Dialog or DialogRef, not {kind}")
-    if dialog.type is DialogType.PRIVATE:
-        raise ArgumentValueError("dialog is private, and has no room")
-    if dialog.id is None:
-        raise ArgumentValueError("dialog does not say its id")
-    return DialogRef.room(check_id("dialog", dialog.id), dialog.type or DialogType.GROUP)

@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from attrs import evolve
 
+from .._checks import check_str
 from .._deadline import Deadline
 from ..errors import (
     ApiAuthenticationError,
@@ -18,10 +19,11 @@ from ..errors import (
     PermissionDeniedError,
 )
 from ..models import User
+from ..models.users import check_user_id
 from .link import AttemptCancelled, Waker, run_in_thread
 from .protocol.events import Credentials
 
-__all__ = ["SessionCredentials", "first_credentials", "renewed"]
+__all__ = ["SessionCredentials", "renewed", "resolve_credentials"]
 
 SessionCredentials = Callable[["str | None", "float | None"], "tuple[User, str]"]
 """A function of a refused token (or None) and a time-out in seconds; it returns the session's user and token.
@@ -33,13 +35,38 @@ _PERMANENT = (ArgumentTypeError, ArgumentValueError, ApiAuthenticationError, Per
 """The errors of a renewal after which no later attempt would succeed: there is no session any more."""
 
 
-def first_credentials(
+def resolve_credentials(
+    user_id: int | User | None,
+    password: str | None,
+    session_credentials: SessionCredentials | None,
+    name: str,
+    deadline: Deadline,
+) -> tuple[User, str, bool]:
+    """Return the user and the password of a login, and whether that is the token of the REST session.
+
+    Without ``user_id`` the session has both; the thread called ``name`` asks for them.
+    """
+    if user_id is None:
+        if password is not None:
+            raise ArgumentValueError("user_id must be given with password")
+        if session_credentials is None:
+            raise ArgumentValueError("user_id and password must be given: there is no session")
+        user, token = _of_session(session_credentials, name, deadline)
+        return user, token, True
+    check_user_id("user_id", user_id)
+    user = user_id if isinstance(user_id, User) else User(id=user_id)
+    if password is None:
+        raise ArgumentValueError("password must be given with user_id")
+    secret = check_str("password", password)
+    if "\0" in secret:
+        raise ArgumentValueError("password holds a character that cannot be sent")
+    return user, secret, False
+
+
+def _of_session(
     session_credentials: SessionCredentials, name: str, deadline: Deadline
 ) -> tuple[User, str]:
-    """Return the session's user and token for a login; the thread called ``name`` asks for them.
-
-    Raises LoginTimeoutError at the deadline, and the errors of ``session_credentials``.
-    """
+    """Return the session's user and token; raise LoginTimeoutError at the deadline."""
     waker = Waker()
     try:
         return run_in_thread(

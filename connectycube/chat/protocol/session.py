@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Hashable, Iterable, Sequence
+from functools import partial
 from typing import Any, Literal
 
 from ...config import Config
@@ -455,17 +456,21 @@ class Session:
         if self.takes_client_state and self.flowing and not self._holds_back:
             self.write(f'<{state} xmlns="{ns.CLIENT_STATE}"/>')
 
-    def join(self, dialog: DialogRef, waiter: Any) -> None:
-        """Enter a dialog's room; the :class:`Answer` carries ``waiter``."""
+    def join(self, dialog: DialogRef, waiter: Any) -> Callable[[], None]:
+        """Enter a dialog's room; the :class:`Answer` carries ``waiter``.
+
+        Return a function after which the waiter gets no answer; the room is entered all the same.
+        """
         self.outputs += self._rooms.join(dialog, waiter, self.me)
+        return partial(self._rooms.cancel_join, waiter)
 
-    def leave(self, dialog_id: str, waiter: Any) -> None:
-        """Leave a dialog's room; the :class:`Answer` carries ``waiter``."""
+    def leave(self, dialog_id: str, waiter: Any) -> Callable[[], None]:
+        """Leave a dialog's room; the :class:`Answer` carries ``waiter``.
+
+        Return a function after which the waiter gets no answer; the room is left all the same.
+        """
         self.outputs += self._rooms.leave(dialog_id, waiter, self.me)
-
-    def cancel_join(self, waiter: Any) -> None:
-        """Answer a waiter of ``join`` or ``leave`` no longer; the room is joined or left all the same."""
-        self._rooms.cancel_join(waiter)
+        return partial(self._rooms.cancel_join, waiter)
 
     def _fail_requests(self, error: Exception) -> None:
         failed = self._requests.fail(error)

@@ -456,11 +456,11 @@ def test_a_system_message_to_nobody_fails_by_its_own_signal(people):
 @pytest.mark.parametrize(
     ("call", "words"),
     [
-        (lambda chat: chat.join(5), "dialog must be a dialog's id"),
+        (lambda chat: chat.join(5), "dialog must be a Dialog, a DialogRef or an id"),
         (lambda chat: chat.join(""), "dialog must not be empty"),
         (lambda chat: chat.join(DialogRef.private(5)), "dialog is private"),
         (lambda chat: chat.leave(DialogRef(type=DialogType.GROUP)), "dialog does not say its id"),
-        (lambda chat: chat.online_occupants(None), "dialog must be a dialog's id"),
+        (lambda chat: chat.online_occupants(None), "dialog must be a Dialog, a DialogRef or an id"),
         (lambda chat: chat.edit_message(DialogRef.room("d"), "", "b"), "message must not be empty"),
         (lambda chat: chat.edit_message(DialogRef.room("d"), "m", 5), "body must be a string"),
         (lambda chat: chat.edit_message(DialogRef.room("d"), "m", ""), "body must not be empty"),

@@ -1,0 +1,74 @@
+"""What a message carries when it is sent: the caller's words, checked before anything is encoded."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from attrs import evolve
+
+from .._checks import check_str
+from ..errors import ArgumentTypeError, ArgumentValueError
+from ..models import DialogRef, Message
+from ..models.messages import check_content, forwarded
+from .ids import check_new_id
+from .protocol import markup
+
+__all__ = ["check_message", "content_of", "dialog_id_of", "message_id_of"]
+
+
+def content_of(message: object, custom: object, more: Mapping[str, Any], clean: bool) -> Message:
+    """Return the content of a message to send: a body or a Message, with the custom parameters added.
+
+    A Message with a sender came from somebody: its content is forwarded, without its id and date.
+    """
+    if isinstance(message, str):
+        content = Message(body=message)
+    else:
+        content = check_content("message", message)
+        if content.sender_id is not None:
+            content = forwarded(content)
+        elif content.id is not None:
+            check_new_id("message.id", content.id)
+    if custom is not None or more:
+        content = evolve(content, custom={**content.custom, **_mapping(custom), **more})
+    if not content.body and not content.attachments and not content.custom:
+        raise ArgumentValueError("message must have a body, an attachment or a custom parameter")
+    if clean and isinstance(content.body, str):
+        content = evolve(content, body=markup.clean(content.body))
+    return content
+
+
+def _mapping(custom: object) -> Mapping[str, Any]:
+    if custom is None:
+        return {}
+    if not isinstance(custom, Mapping):
+        raise ArgumentTypeError(f"custom must be a mapping, not {type(custom).__name__}")
+    return custom
+
+
+def check_message(message: object) -> Message:
+    """Return ``message`` if it is a Message."""
+    if not isinstance(message, Message):
+        raise ArgumentTypeError(f"message must be a Message, not {type(message).__name__}")
+    return message
+
+
+def message_id_of(message: object) -> str:
+    """Return the id of a message, given as such or as a Message that has one."""
+    if isinstance(message, Message):
+        if not message.id:
+            raise ArgumentValueError("message must have an id")
+        return message.id
+    if not isinstance(message, str):
+        kind = type(message).__name__
+        raise ArgumentTypeError(f"message must be a Message or its id, not {kind}")
+    return check_str("message", message)
+
+
+def dialog_id_of(dialog: DialogRef, message: object) -> str:
+    """Return the id of a message's dialog, which the dialog or the Message has."""
+    found = dialog.id or (message.dialog_id if isinstance(message, Message) else None)
+    if not found:
+        raise ArgumentValueError("dialog does not say its id, and neither does message")
+    return found
