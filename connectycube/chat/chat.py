@@ -6,7 +6,6 @@ import logging
 import secrets
 from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime, timezone
-from types import TracebackType
 from typing import Any, TypeAlias, TypeVar
 
 from attrs import asdict, evolve
@@ -19,8 +18,6 @@ from ..errors import (
     ArgumentTypeError,
     ArgumentValueError,
     CallbackContextError,
-    StanzaError,
-    UnexpectedAnswerError,
 )
 from ..models import (
     Abandoned,
@@ -32,8 +29,9 @@ from ..models import (
     SystemMessage,
     User,
 )
-from ..models._json import as_int
 from ..models.users import check_user_id
+from .activity import Activity
+from .chat_signals import ChatSignals
 from .contacts import Contacts
 from .content import check_message, content_of, dialog_id_of, message_id_of
 from .credentials import SessionCredentials, resolve_credentials
@@ -77,7 +75,7 @@ def _new_resource() -> str:
     return f"python-{secrets.token_hex(16)}"
 
 
-class Chat:
+class Chat(ChatSignals):
     """One user's real-time connection; ``cube.chat``.
 
     **Threads.** Every method may be called from any thread. ``login()`` starts a connection thread,
@@ -93,20 +91,7 @@ class Chat:
     typing, presence and activity events are merged; then the link is closed until the queue has fallen
     to half (or a blocking call needs it), and the server sends again what was not queued.
 
-    Signals and their events: ``message_received`` (:class:`Message`), ``message_sent``
-    (:class:`MessageSent`), ``message_failed`` and ``system_message_failed`` (:class:`MessageFailure`),
-    ``message_delivered`` and ``message_read`` (:class:`MessageStatus`), ``message_edited``
-    (:class:`MessageEdit`), ``message_deleted`` (:class:`MessageDeletion`), ``reaction_changed``
-    (:class:`ReactionChange`), ``typing_started`` and ``typing_stopped`` (:class:`Typing`),
-    ``system_message_received`` (:class:`SystemMessage`), ``occupant_joined`` and ``occupant_left``
-    (:class:`Occupant`), ``room_left`` (:class:`RoomLeft`), ``last_activity_changed``
-    (:class:`LastActivity`), ``recovery_failed`` (:class:`RecoveryFailure`),
-    ``recovery_finished`` (:class:`RecoveryFinished`),
-    ``stanza_refused`` (:class:`RefusedStanza`),
-    ``contact_requested``, ``contact_confirmed``, ``contact_rejected`` and
-    ``contact_cancelled`` (:class:`ContactEvent`), ``contact_list_changed`` (:class:`ContactListItem`),
-    ``presence_changed`` (:class:`Presence`),
-    ``state_changed`` (:class:`StateChange`), ``callback_failed`` (:class:`CallbackFailure`).
+    **Signals** are attributes, listed in :class:`ChatSignals`: ``chat.message_received`` and its kind.
     """
 
     def __init__(
@@ -117,6 +102,7 @@ class Chat:
         history: History | None = None,
         look_up_dialog: LookUp | None = None,
     ) -> None:
+        super().__init__()
         self._config = config
         self._session_credentials = session_credentials
         self._addresses = Addresses(config.app_id, config.chat_host)
@@ -126,35 +112,9 @@ class Chat:
         name = f"connectycube-{self._resource[-8:]}"
         self._driver = Driver(config, name, self._deliver, history, self._callback_raised)
         register_for_fork(self)
-        self.state_changed = Signal("state_changed", "The connection entered another state.")
-        self.callback_failed = Signal("callback_failed", "A receiver or a done-callback raised.")
-        self.message_received = Signal("message_received", "A message arrived.")
-        self.message_sent = Signal("message_sent", "The server acknowledged a message of ours.")
-        self.message_failed = Signal("message_failed", "A message of ours failed, or may have.")
-        self.message_delivered = Signal("message_delivered", "A message of ours was delivered.")
-        self.message_read = Signal("message_read", "A message of ours was read.")
-        self.message_edited = Signal("message_edited", "A message has a new body.")
-        self.message_deleted = Signal("message_deleted", "A message was deleted for everybody.")
-        self.reaction_changed = Signal("reaction_changed", "A user reacted to a message.")
-        self.stanza_refused = Signal("stanza_refused", "A stanza of the server was not read.")
-        self.recovery_failed = Signal("recovery_failed", "History could not be read after a gap.")
-        self.recovery_finished = Signal("recovery_finished", "All messages of a gap have come.")
-        self.typing_started = Signal("typing_started", "A user started typing.")
-        self.typing_stopped = Signal("typing_stopped", "A user stopped typing.")
-        self.system_message_received = Signal("system_message_received", "A signal to programs.")
-        self.system_message_failed = Signal("system_message_failed", "One of ours failed.")
-        self.occupant_joined = Signal("occupant_joined", "A user entered a room we are in.")
-        self.occupant_left = Signal("occupant_left", "A user left a room we are in.")
-        self.room_left = Signal("room_left", "We are in a room no longer, without our doing.")
-        self.last_activity_changed = Signal("last_activity_changed", "A user came or went.")
-        self.contact_requested = Signal("contact_requested", "A user asks to be a contact.")
-        self.contact_confirmed = Signal("contact_confirmed", "A user agreed to be a contact.")
-        self.contact_rejected = Signal("contact_rejected", "A user is no contact, or no longer.")
-        self.contact_cancelled = Signal("contact_cancelled", "A user follows us no longer.")
-        self.contact_list_changed = Signal("contact_list_changed", "A contact is new or changed.")
-        self.presence_changed = Signal("presence_changed", "A contact came or went.")
         self._contacts = Contacts(config, self._driver, self._addresses)
         self._privacy = Privacy(config, self._driver, self._addresses)
+        self._activity = Activity(self._driver, self._addresses)
 
     # --- the connection ---
 
@@ -177,13 +137,11 @@ class Chat:
     def counters(self) -> Mapping[str, int]:
         """The numbers of stanzas that made no event, for diagnosis: a copy of the counts so far.
 
-        ``calls`` (signals of audio and video calls), ``forged`` (stanzas with a false sender), ``own_echoes``
-        (a room's echoes, presences, typing and markers of this user), ``repeated`` (messages that were
-        delivered before), ``outdated`` (typing that the server had stored),
-        ``not_understood`` (stanzas that this package cannot decode),
-        ``unclaimed_answers`` (IQ answers without a request), ``stanzas_refused`` (stanzas that were not
-        read), ``refused`` (requests of a new session, markers and typing that the server refused) and
-        ``ephemeral_dropped`` (typing that was not sent because the link was down). Logger
+        ``calls`` (signals of calls), ``forged`` (with a false sender), ``own_echoes`` (of this user),
+        ``repeated`` (messages delivered before), ``outdated`` (typing that the server had stored),
+        ``not_understood`` (not decoded), ``unclaimed_answers`` (IQ answers without a request),
+        ``stanzas_refused`` (not read), ``refused`` (requests of a new session, markers and typing that the
+        server refused), ``ephemeral_dropped`` (typing that was not sent, as the link was down). Logger
         ``connectycube.chat`` writes a line for each of these stanzas at level DEBUG.
         """
         return asdict(self._driver.core.counters)
@@ -335,8 +293,8 @@ class Chat:
             timeout: Seconds for the call, a reconnection included; None is ``Config.timeouts.iq``.
 
         Raises:
-            ChatTimeoutError: The server did not answer in time, a reconnection included.
-            NotConnectedError: The connection is closed, or was lost before the answer arrived.
+            ChatTimeoutError: There was no answer in time, a reconnection included.
+            NotConnectedError: The connection is closed, or was lost before the answer.
             StanzaError: The server does not answer pings.
         """
         deadline = Deadline.of(timeout, self._config.timeouts.iq)
@@ -401,12 +359,7 @@ class Chat:
             self.login()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.logout()
 
     # --- contacts and privacy ---
@@ -449,8 +402,7 @@ class Chat:
             message: The body, or a :class:`Message` with attachments, custom parameters and so on.
             custom: The application's own parameters, beside those of ``message``: strings, numbers, bools, or
                 mappings of them, under XML names.
-            clean: Whether characters that XML forbids are replaced by U+FFFD in the body; otherwise they are
-                an error.
+            clean: Whether U+FFFD replaces characters that XML forbids; without it they are an error.
             timeout: Seconds to wait for the dialog, and for room in the outbound buffer; None is
                 ``Config.timeouts.send``.
             more: More custom parameters, where no argument has the same name.
@@ -500,7 +452,7 @@ class Chat:
             user_id: The recipient, or their id.
             message: The body, or a :class:`Message`; one that was received is forwarded.
             custom: The application's own parameters, beside those of the message.
-            clean: Whether characters that XML forbids are replaced by U+FFFD in the body.
+            clean: Whether U+FFFD replaces characters that XML forbids; without it they are an error.
             timeout: Seconds to wait for room in the outbound buffer; None is ``Config.timeouts.send``.
             more: More custom parameters, where no argument has the same name.
 
@@ -513,11 +465,6 @@ class Chat:
             SendQueueFullError: The outbound buffer had no room in time.
             DurableStoreError: The message could not be written to the file, and was not sent.
         """
-        given: object = user_id
-        if isinstance(given, DialogRef):
-            raise ArgumentTypeError(
-                "user_id is a dialog: use send_message(dialog, …) to write there"
-            )
         dialog = DialogRef.private(check_user_id("user_id", user_id))
         return self.send_message(
             dialog, message, custom=custom, clean=clean, timeout=timeout, **more
@@ -539,7 +486,7 @@ class Chat:
             message: The message to reply to.
             reply: The body, or a :class:`Message`; one that was received is forwarded.
             custom: The application's own parameters, beside those of the message.
-            clean: Whether characters that XML forbids are replaced by U+FFFD in the body.
+            clean: Whether U+FFFD replaces characters that XML forbids; without it they are an error.
             timeout: Seconds to wait for room in the outbound buffer; None is ``Config.timeouts.send``.
             more: More custom parameters, where no argument has the same name.
 
@@ -577,15 +524,14 @@ class Chat:
             message: The message, or its id.
             body: The new body.
             is_last: Whether it is the last message of the dialog.
-            clean: Whether characters that XML forbids are replaced by U+FFFD in the body.
+            clean: Whether U+FFFD replaces characters that XML forbids; without it they are an error.
             timeout: Seconds to wait for room in the outbound buffer; None is ``Config.timeouts.send``.
 
         Returns:
             The handle of the outcome: ``handle.result()`` waits for the server's acknowledgement.
 
         Raises:
-            ArgumentTypeError, ArgumentValueError: An argument is wrong; or neither ``dialog`` nor
-                ``message`` has the dialog's id.
+            ArgumentTypeError, ArgumentValueError: An argument is wrong, or none has the dialog's id.
             NotFoundError, ApiError: The dialog was given as its id, and REST knows none or cannot be asked.
             NotConnectedError: The state is IDLE, CLOSED or CLOSING.
             SendQueueFullError: The outbound buffer had no room in time.
@@ -617,8 +563,7 @@ class Chat:
             The handle of the outcome: ``handle.result()`` waits for the server's acknowledgement.
 
         Raises:
-            ArgumentTypeError, ArgumentValueError: An argument is wrong; or neither ``dialog`` nor
-                ``message`` has the dialog's id.
+            ArgumentTypeError, ArgumentValueError: An argument is wrong, or none has the dialog's id.
             NotFoundError, ApiError: The dialog was given as its id, and REST knows none or cannot be asked.
             NotConnectedError: The state is IDLE, CLOSED or CLOSING.
             SendQueueFullError: The outbound buffer had no room in time.
@@ -667,8 +612,7 @@ class Chat:
 
         Args:
             dialog: A Dialog, any DialogRef, or the dialog's id, as for :meth:`send_message`.
-            stop_after: Seconds until :meth:`send_stop_typing` follows by itself, unless one of the two is
-                called before; None: it does not.
+            stop_after: Seconds until :meth:`send_stop_typing` follows by itself; None: it does not.
 
         Raises:
             ArgumentTypeError, ArgumentValueError: An argument is wrong; the error names it.
@@ -709,8 +653,7 @@ class Chat:
 
         Args:
             user_id: The recipient, or their id.
-            custom: The application's own parameters: texts, numbers, bools or mappings of them, under XML
-                names.
+            custom: The application's own parameters: texts, numbers, bools or mappings of them.
             body: A text.
             timeout: Seconds to wait for room in the outbound buffer; None is ``Config.timeouts.send``.
 
@@ -751,8 +694,8 @@ class Chat:
             StanzaError: The room refused this user. Its ``condition`` is "registration-required" if the user
                 is not in the dialog, "forbidden" if the user is banned, "item-not-found" if there is no
                 such room.
-            ChatTimeoutError: The server did not answer in time, a reconnection included.
-            NotConnectedError: The connection is closed, or was lost before the answer arrived.
+            ChatTimeoutError: There was no answer in time, a reconnection included.
+            NotConnectedError: The connection is closed, or was lost before the answer.
         """
         deadline = Deadline.of(timeout, self._config.timeouts.join)
         room = room_of(dialog)
@@ -769,8 +712,8 @@ class Chat:
 
         Raises:
             ArgumentTypeError, ArgumentValueError: ``dialog`` is no dialog, or a private one.
-            ChatTimeoutError: The server did not answer in time, a reconnection included.
-            NotConnectedError: The connection is closed, or was lost before the answer arrived.
+            ChatTimeoutError: There was no answer in time, a reconnection included.
+            NotConnectedError: The connection is closed, or was lost before the answer.
         """
         deadline = Deadline.of(timeout, self._config.timeouts.join)
         dialog_id = room_of(dialog).id or ""
@@ -789,8 +732,8 @@ class Chat:
             ArgumentTypeError, ArgumentValueError: ``dialog`` is no dialog, or a private one.
             StanzaError: The server refused; its ``condition`` says why.
             UnexpectedAnswerError: The server's answer has no list of occupants.
-            ChatTimeoutError: The server did not answer in time, a reconnection included.
-            NotConnectedError: The connection is closed, or was lost before the answer arrived.
+            ChatTimeoutError: There was no answer in time, a reconnection included.
+            NotConnectedError: The connection is closed, or was lost before the answer.
         """
         deadline = Deadline.of(timeout, self._config.timeouts.iq)
         room = self._addresses.room(room_of(dialog).id or "")
@@ -812,27 +755,11 @@ class Chat:
             ArgumentTypeError, ArgumentValueError: ``user_id`` is no user.
             StanzaError: The service does not know it, for example because the user never logged in.
             UnexpectedAnswerError: The server's answer has no number of seconds.
-            ChatTimeoutError: The server did not answer in time, a reconnection included.
-            NotConnectedError: The connection is closed, or was lost before the answer arrived.
+            ChatTimeoutError: There was no answer in time, a reconnection included.
+            NotConnectedError: The connection is closed, or was lost before the answer.
         """
         deadline = Deadline.of(timeout, self._config.timeouts.iq)
-        user = check_user_id("user_id", user_id)
-        payload = f'<query xmlns="{ns.LAST_ACTIVITY}"/>'
-        to = self._addresses.user(user)
-        try:
-            query = query_of(self._driver.request("get", to, payload, deadline), ns.LAST_ACTIVITY)
-        except StanzaError as error:
-            raise StanzaError(
-                f"the last activity of user {user} is not known: {error.text or error.condition}",
-                condition=error.condition,
-                type=error.type,
-                text=error.text,
-                code=error.code,
-            ) from None
-        seconds = as_int(query.attrs.get("seconds"))
-        if seconds is None or seconds < 0:
-            raise UnexpectedAnswerError("the server's answer does not say the last activity")
-        return seconds
+        return self._activity.last_of(check_user_id("user_id", user_id), deadline)
 
     def subscribe_last_activity(self, user_id: int | User, *, timeout: float | None = None) -> None:
         """Get ``last_activity_changed`` when a user comes or goes, also after reconnections.
@@ -846,11 +773,11 @@ class Chat:
         Raises:
             ArgumentTypeError, ArgumentValueError: ``user_id`` is no user.
             StanzaError: The service refused.
-            ChatTimeoutError: The server did not answer in time, a reconnection included.
-            NotConnectedError: The connection is closed, or was lost before the answer arrived.
+            ChatTimeoutError: There was no answer in time, a reconnection included.
+            NotConnectedError: The connection is closed, or was lost before the answer.
         """
-        user = check_user_id("user_id", user_id)
-        self._remember(("activity", str(user)), self._watching(user, "true"), timeout)
+        deadline = Deadline.of(timeout, self._config.timeouts.iq)
+        self._activity.subscribe(check_user_id("user_id", user_id), deadline)
 
     def unsubscribe_last_activity(
         self, user_id: int | User, *, timeout: float | None = None
@@ -864,13 +791,11 @@ class Chat:
         Raises:
             ArgumentTypeError, ArgumentValueError: ``user_id`` is no user.
             StanzaError: The service refused.
-            ChatTimeoutError: The server did not answer in time, a reconnection included.
-            NotConnectedError: The connection is closed, or was lost before the answer arrived.
+            ChatTimeoutError: There was no answer in time, a reconnection included.
+            NotConnectedError: The connection is closed, or was lost before the answer.
         """
         deadline = Deadline.of(timeout, self._config.timeouts.iq)
-        user = check_user_id("user_id", user_id)
-        self._driver.command(lambda core, _: core.session.forget(("activity", str(user))))
-        self._driver.request("set", None, self._watching(user, "false"), deadline)
+        self._activity.unsubscribe(check_user_id("user_id", user_id), deadline)
 
     def mark_inactive(self, *, timeout: float | None = None) -> None:
         """Tell the service that the application is in the background. (Guide: Active, inactive.)
@@ -884,14 +809,10 @@ class Chat:
 
         Raises:
             StanzaError: The service refused.
-            ChatTimeoutError: The server did not answer in time, a reconnection included.
-            NotConnectedError: The connection is closed, or was lost before the answer arrived.
+            ChatTimeoutError: There was no answer in time, a reconnection included.
+            NotConnectedError: The connection is closed, or was lost before the answer.
         """
-        try:
-            self._remember("inactive", f'<mobile xmlns="{ns.MOBILE}" enable="true"/>', timeout)
-        except StanzaError:
-            if not self._set_client_state(is_active=False):
-                raise
+        self._activity.mark_inactive(Deadline.of(timeout, self._config.timeouts.iq))
 
     def mark_active(self, *, timeout: float | None = None) -> None:
         """Tell the service that the application is in the foreground again. (Guide: Active, inactive.)
@@ -901,23 +822,16 @@ class Chat:
 
         Raises:
             StanzaError: The service refused.
-            ChatTimeoutError: The server did not answer in time, a reconnection included.
-            NotConnectedError: The connection is closed, or was lost before the answer arrived.
+            ChatTimeoutError: There was no answer in time, a reconnection included.
+            NotConnectedError: The connection is closed, or was lost before the answer.
         """
-        deadline = Deadline.of(timeout, self._config.timeouts.iq)
-        if self._set_client_state(is_active=True):
-            return
-        self._driver.command(lambda core, _: core.session.forget("inactive"))
-        self._driver.request("set", None, f'<mobile xmlns="{ns.MOBILE}" enable="false"/>', deadline)
+        self._activity.mark_active(Deadline.of(timeout, self._config.timeouts.iq))
 
     # --- inside ---
 
     def after_fork_in_child(self) -> None:
         """Take a new resource: with the parent's, the server would end the parent's session."""
         self._resource = _new_resource()
-
-    def _signals(self) -> list[Signal]:
-        return [value for value in vars(self).values() if isinstance(value, Signal)]
 
     def _deliver(self, delivery: Delivery) -> bool:
         """Call the receivers of one event, on a dispatcher worker; return whether the event is handled.
@@ -984,23 +898,3 @@ class Chat:
         if not check_message(message).id or not message.sender_id:
             raise ArgumentValueError("message must have an id and a sender_id")
         self._driver.command(lambda core, now: core.open_session.send_marker(name, message, now))
-
-    def _remember(self, key: Any, payload: str, timeout: float | None) -> None:
-        """Make a request now and in every later session; forget it if it is refused."""
-        deadline = Deadline.of(timeout, self._config.timeouts.iq)
-        self._driver.command(lambda core, _: core.open_session.remember(key, "set", None, payload))
-        try:
-            self._driver.request("set", None, payload, deadline)
-        except StanzaError:
-            self._driver.command(lambda core, _: core.session.forget(key))
-            raise
-
-    def _set_client_state(self, *, is_active: bool) -> bool:
-        told: bool = self._driver.command(
-            lambda core, _: core.session.set_client_state(is_active=is_active)
-        )
-        return told
-
-    def _watching(self, user: int, enable: str) -> str:
-        jid = markup.attribute(self._addresses.user(user))
-        return f'<subscribe xmlns="{ns.STATUS_STREAMING}" user_jid="{jid}" enable="{enable}"/>'

@@ -55,14 +55,15 @@ class Signal(blinker.Signal):
     they were connected, on a dispatcher worker. They are held strongly unless ``weak=True``, may be
     connected at any time from any thread, and survive reconnections. ``connect`` works as a decorator and
     returns the receiver. It refuses what could not be called like this, and what would not run: coroutine
-    functions and generator functions.
+    functions and generator functions. ``event`` is the class of its events.
     """
 
     set_class = _InOrder  # type: ignore[assignment]
 
-    def __init__(self, name: str, doc: str) -> None:
+    def __init__(self, name: str, event: type, doc: str) -> None:
         super().__init__(doc)
         self.name = name
+        self.event = event
         self._lock = threading.RLock()  # a weak receiver may be collected while it is held
         self._alike: tuple[Callable[..., Any], ...] | None = None
         """The receivers, if they are the same for every sender until somebody connects or disconnects."""

@@ -11,6 +11,7 @@ from attrs import field, frozen
 from .._checks import check_int
 from ..errors import ArgumentTypeError, ArgumentValueError
 from ._json import as_bool, as_int, as_mapping, as_string, as_strings, as_time, read, wire
+from .dialogs import DialogRef
 
 __all__ = ["Session", "User", "check_user_id"]
 
@@ -93,6 +94,8 @@ def check_user_id(name: str, value: object) -> int:
         hint = ""
         if isinstance(value, str) and value.isascii() and value.isdigit():
             hint = f": use int({value!r})"
+        elif isinstance(value, DialogRef):
+            hint = ": chat.send_message(dialog, …) writes to a dialog"
         raise ArgumentTypeError(
             f"{name} must be an int, a user's id, or a User, not {type(value).__name__}{hint}"
         )

@@ -48,7 +48,7 @@ def test_a_handle_settles_in_a_forked_child_despite_the_parents_locks():
 
 
 def test_a_signal_connects_in_a_forked_child_despite_the_parents_lock():
-    signal, chat = Signal("message_received", "A message arrived."), object()
+    signal, chat = Signal("message_received", Message, "A message arrived."), object()
     held, release = threading.Event(), threading.Event()
 
     def hold():

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from connectycube.chat.signals import Signal, check_callback, name_of
 from connectycube.errors import ArgumentTypeError
+from connectycube.models import Message
 
 
 class Chat:
@@ -23,7 +24,7 @@ class Chat:
 
 @pytest.fixture
 def signal():
-    return Signal("message_received", "A message arrived.")
+    return Signal("message_received", Message, "A message arrived.")
 
 
 @pytest.fixture
@@ -168,7 +169,7 @@ def test_a_receiver_connected_anew_comes_last(signal, chat):
     )
 )
 def test_any_sequence_of_connections_gives_the_receivers_of_a_list(steps):
-    signal, this, other = Signal("any", ""), Chat(), Chat()
+    signal, this, other = Signal("any", Message, ""), Chat(), Chat()
     senders = {"all": blinker.ANY, "this": this, "other": other}
     receivers = [functools.partial(numbered, number) for number in range(6)]
     connected = []  # (number, whose), in order

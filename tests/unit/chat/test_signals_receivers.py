@@ -20,8 +20,8 @@ class Chat:
 
     def __init__(self, dispatcher):
         self.dispatcher = dispatcher
-        self.typing_started = Signal("typing_started", "A user started typing.")
-        self.callback_failed = Signal("callback_failed", "A receiver raised.")
+        self.typing_started = Signal("typing_started", Typing, "A user started typing.")
+        self.callback_failed = Signal("callback_failed", CallbackFailure, "A receiver raised.")
         self.slow = TIMEOUT
 
     def call(self, signal=None, event=EVENT):

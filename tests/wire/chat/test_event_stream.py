@@ -23,7 +23,7 @@ from connectycube import (
 )
 from connectycube.chat.event_stream import EventStream, Streams
 from connectycube.chat.protocol.decoding import Delivery
-from connectycube.models import StateChange
+from connectycube.models import Message, StateChange
 from tests.support.inside import driver_of
 from tests.support.people import Person, logged_in
 from tests.support.waiting import TIMEOUT
@@ -249,7 +249,7 @@ def test_a_wait_that_nothing_ends_times_out_and_names_the_signal(alice):
     [
         (("message_received", 1), ArgumentTypeError, "signal"),
         ((None, 1), ArgumentTypeError, "signal"),
-        ((Signal("message_received", ""), 1), ArgumentTypeError, "signal"),
+        ((Signal("message_received", Message, ""), 1), ArgumentTypeError, "signal"),
         (("ok", "1"), ArgumentTypeError, "timeout"),
         (("ok", True), ArgumentTypeError, "timeout"),
         (("ok", -1), ArgumentValueError, "timeout"),

@@ -481,9 +481,9 @@ def test_a_system_message_to_nobody_fails_by_its_own_signal(people):
         (lambda chat: chat.send_private(True, "b"), "user_id must be an int, .*, not bool"),
         (
             lambda chat: chat.send_private(DialogRef.private(5), "b"),
-            r"use send_message\(dialog, …\)",
+            r"send_message\(dialog, …\) writes",
         ),
-        (lambda chat: chat.send_private(Dialog(id="d"), "b"), r"use send_message\(dialog, …\)"),
+        (lambda chat: chat.send_private(Dialog(id="d"), "b"), r"send_message\(dialog, …\) writes"),
         (lambda chat: chat.login("5", "password"), r"user_id must be an int.*: use int\('5'\)$"),
         (lambda chat: chat.send_system_message("5", {}), "user_id must be an int"),
         (lambda chat: chat.send_system_message(5, []), "custom must be a mapping"),

@@ -1,0 +1,105 @@
+"""The signals of a chat: each with the class of its events, and when it is sent."""
+
+from __future__ import annotations
+
+from ..models import (
+    CallbackFailure,
+    ContactEvent,
+    ContactListItem,
+    LastActivity,
+    Message,
+    MessageDeletion,
+    MessageEdit,
+    MessageFailure,
+    MessageSent,
+    MessageStatus,
+    Occupant,
+    Presence,
+    ReactionChange,
+    RecoveryFailure,
+    RecoveryFinished,
+    RefusedStanza,
+    RoomLeft,
+    StateChange,
+    SystemMessage,
+    Typing,
+)
+from .signals import Signal
+
+__all__ = ["ChatSignals"]
+
+
+class ChatSignals:
+    """The signals of one chat connection, as attributes; see :class:`Signal` for how to connect to one."""
+
+    def __init__(self) -> None:
+        self.state_changed = Signal(
+            "state_changed", StateChange, "The connection entered another state."
+        )
+        self.callback_failed = Signal(
+            "callback_failed", CallbackFailure, "A receiver or a done-callback raised."
+        )
+        self.message_received = Signal("message_received", Message, "A message arrived.")
+        self.message_sent = Signal(
+            "message_sent", MessageSent, "The server acknowledged a message of ours."
+        )
+        self.message_failed = Signal(
+            "message_failed", MessageFailure, "A message of ours failed, or may have."
+        )
+        self.message_delivered = Signal(
+            "message_delivered", MessageStatus, "A message of ours was delivered."
+        )
+        self.message_read = Signal("message_read", MessageStatus, "A message of ours was read.")
+        self.message_edited = Signal("message_edited", MessageEdit, "A message has a new body.")
+        self.message_deleted = Signal(
+            "message_deleted", MessageDeletion, "A message was deleted for everybody."
+        )
+        self.reaction_changed = Signal(
+            "reaction_changed", ReactionChange, "A user reacted to a message."
+        )
+        self.stanza_refused = Signal(
+            "stanza_refused", RefusedStanza, "A stanza of the server was not read."
+        )
+        self.recovery_failed = Signal(
+            "recovery_failed", RecoveryFailure, "A gap could not be read from history."
+        )
+        self.recovery_finished = Signal(
+            "recovery_finished", RecoveryFinished, "All messages of a gap have arrived."
+        )
+        self.typing_started = Signal("typing_started", Typing, "A user started typing.")
+        self.typing_stopped = Signal("typing_stopped", Typing, "A user stopped typing.")
+        self.system_message_received = Signal(
+            "system_message_received", SystemMessage, "A system message arrived."
+        )
+        self.system_message_failed = Signal(
+            "system_message_failed", MessageFailure, "A system message of ours failed."
+        )
+        self.occupant_joined = Signal(
+            "occupant_joined", Occupant, "A user entered a room we are in."
+        )
+        self.occupant_left = Signal("occupant_left", Occupant, "A user left a room we are in.")
+        self.room_left = Signal(
+            "room_left", RoomLeft, "We are no longer in a room, without our doing."
+        )
+        self.last_activity_changed = Signal(
+            "last_activity_changed", LastActivity, "A user came or went."
+        )
+        self.contact_requested = Signal(
+            "contact_requested", ContactEvent, "A user asks to be a contact."
+        )
+        self.contact_confirmed = Signal(
+            "contact_confirmed", ContactEvent, "A user agreed to be a contact."
+        )
+        self.contact_rejected = Signal(
+            "contact_rejected", ContactEvent, "A user is no contact, or no longer."
+        )
+        self.contact_cancelled = Signal(
+            "contact_cancelled", ContactEvent, "A user follows us no longer."
+        )
+        self.contact_list_changed = Signal(
+            "contact_list_changed", ContactListItem, "A contact is new or changed."
+        )
+        self.presence_changed = Signal("presence_changed", Presence, "A contact came or went.")
+
+    def _signals(self) -> list[Signal]:
+        return [value for value in vars(self).values() if isinstance(value, Signal)]
