@@ -98,7 +98,7 @@ if TYPE_CHECKING:
     )
     from .rest import HttpTransport, Request, Response
 
-_ROOM_OF = {
+_MODULE_OF = {
     "Abandoned": "models",
     "AddressBookResult": "models",
     "ApiAuthenticationError": "errors",
@@ -197,7 +197,7 @@ _ROOM_OF = {
     "User": "models",
     "ValidationError": "errors",
 }
-"""The room of each public name; a room is loaded when one of its names is first used."""
+"""The module of each public name; it is loaded when one of its names is first used."""
 
 __all__ = [
     "Abandoned",
@@ -301,10 +301,10 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    room = _ROOM_OF.get(name)
-    if room is None:
+    module = _MODULE_OF.get(name)
+    if module is None:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = getattr(import_module(f".{room}", __name__), name)
+    value = getattr(import_module(f".{module}", __name__), name)
     globals()[name] = value
     return value
 

@@ -51,7 +51,7 @@ from .protocol.outbox import Submission
 from .protocol.session import Session
 from .protocol.states import READY_STATES
 from .send_handle import SendHandle
-from .shutdown import CloseWaiters, ended_at_exit, exit_has_begun
+from .shutdown import CloseWaiters, end_at_exit, exit_has_begun
 
 __all__ = ["Driver"]
 
@@ -96,7 +96,7 @@ class Driver:
         self._forked = False
         self._begin()
         register_for_fork(self)
-        ended_at_exit(self)
+        end_at_exit(self)
 
     def _begin(self) -> None:
         """Create everything that a forked child must not share with its parent."""

@@ -151,11 +151,9 @@ class SendHandle(Future[Sent]):
         with self._condition:
             if self._is_done:
                 return ()
-            # Before set_result wakes those threads that wait.
-            self._error, self._is_done = (
-                error,
-                True,
-            )
+            # Before set_result, which wakes the waiting threads.
+            self._error = error
+            self._is_done = True
             callbacks, self._callbacks = self._callbacks, ()
             self._finish()
             return callbacks

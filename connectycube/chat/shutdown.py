@@ -25,7 +25,7 @@ __all__ = [
     "CloseWaiters",
     "caused_by_exit",
     "check_signals",
-    "ended_at_exit",
+    "end_at_exit",
     "exit_has_begun",
     "report",
     "wait_until_closed",
@@ -111,8 +111,8 @@ _connections: weakref.WeakSet[Endable] = weakref.WeakSet()
 _begun = False
 
 
-def ended_at_exit(connection: Endable) -> None:
-    """End ``connection`` when the interpreter exits, if it lives until then."""
+def end_at_exit(connection: Endable) -> None:
+    """Have ``connection`` ended when the interpreter exits, if it lives until then."""
     _connections.add(connection)
 
 

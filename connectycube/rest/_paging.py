@@ -175,7 +175,9 @@ class PageReader(Generic[Item]):
         )
         for offset, (key, date, item) in enumerate(rows):
             is_behind = offset > link
-            if is_behind if key is None else key not in self.known:
+            # An item without a key is new where no known item can lie: behind the link.
+            is_new = is_behind if key is None else key not in self.known
+            if is_new:
                 new.append(item)
             if key is not None:
                 self.known.add(key)
@@ -235,7 +237,9 @@ class PageReader(Generic[Item]):
             return False
         end = self._span.position + len(page)
         total = page.total_entries
-        if page.limit is not None if total is None else end >= total:
+        # A service that names its limit, and returns less, has no more.
+        is_end = page.limit is not None if total is None else end >= total
+        if is_end:
             return True
         return not has_new and (self._has_stepped_back or end == self._last_at + 1)
 

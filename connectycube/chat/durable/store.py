@@ -253,6 +253,23 @@ class DurableStore:
         if cursor is not None:
             self._connection.execute("UPDATE cursor SET service_time = ?", (cursor,))
 
+    def prune(self) -> None:
+        """Forget the keys and ids of messages that neither the server nor a receiver repeats any more."""
+        young = "at IS NOT NULL AND at > coalesce((SELECT service_time FROM cursor), 0) - ?"
+        unfinished = "inbound IS NOT NULL AND inbound IN (SELECT n FROM inbox)"
+        with self._errors("written"), self._transaction(full=False):
+            run = self._connection.execute
+            run(
+                "DELETE FROM seen WHERE n <= (SELECT max(n) FROM seen) - ?"
+                f" AND NOT ({young}) AND n NOT IN (SELECT n FROM inbox)",
+                (_KEPT, _KEPT_SECONDS),
+            )
+            run(
+                "DELETE FROM sent WHERE n <= (SELECT max(n) FROM sent) - ?"
+                f" AND NOT ({young}) AND NOT ({unfinished})",
+                (_KEPT, _KEPT_SECONDS),
+            )
+
     # --- the end ---
 
     def close(self) -> None:
@@ -272,24 +289,7 @@ class DurableStore:
         else:
             pythonapi.Py_IncRef(py_object(self._connection))
 
-    # --- small things ---
-
-    def prune(self) -> None:
-        """Forget the keys and ids of messages that neither the server nor a receiver repeats any more."""
-        young = "at IS NOT NULL AND at > coalesce((SELECT service_time FROM cursor), 0) - ?"
-        unfinished = "inbound IS NOT NULL AND inbound IN (SELECT n FROM inbox)"
-        with self._errors("written"), self._transaction(full=False):
-            run = self._connection.execute
-            run(
-                "DELETE FROM seen WHERE n <= (SELECT max(n) FROM seen) - ?"
-                f" AND NOT ({young}) AND n NOT IN (SELECT n FROM inbox)",
-                (_KEPT, _KEPT_SECONDS),
-            )
-            run(
-                "DELETE FROM sent WHERE n <= (SELECT max(n) FROM sent) - ?"
-                f" AND NOT ({young}) AND NOT ({unfinished})",
-                (_KEPT, _KEPT_SECONDS),
-            )
+    # --- helpers ---
 
     @contextmanager
     def _transaction(self, *, full: bool) -> Iterator[None]:

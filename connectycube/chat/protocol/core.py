@@ -116,11 +116,11 @@ class Core:
         """The token that the server refused in this attempt, which goes on with another one."""
         self._resume_policy = ResumePolicy()
         self._timers = Timers()  # the actions that will be due, by _RETRY, _ATTEMPT, _CLOSING
-        self._held = False  # after an overflow the reconnection waits for slow receivers, …
-        self._needed = 0  # … unless callers wait for the link: their number
-        self._drained: QueueOverflowError | None = (
-            None  # the receivers caught up before we were ready
-        )
+        # After an overflow the reconnection waits for slow receivers, unless callers wait for the link.
+        self._waits_for_receivers = False
+        self._link_holders = 0  # the number of these callers
+        # The overflow whose receivers caught up before we were ready.
+        self._drained: QueueOverflowError | None = None
         self._end_sent = False
         self._broken: Exception | None = None  # bad XML has ended the reading of the stream
         self._logs_out = False  # this end is a logout: the next login fills no gap
@@ -227,7 +227,7 @@ class Core:
         if self.state is ChatState.CLOSED and self.credentials is not None:
             self._first_login = False
             self._begin(ChatState.RECONNECTING, now + self._config.timeouts.login)
-        elif self.state is ChatState.FORCE_CLOSED and not self._held:
+        elif self.state is ChatState.FORCE_CLOSED and not self._waits_for_receivers:
             self._backoff.reset()
             self._retry(now)
 
@@ -239,7 +239,7 @@ class Core:
 
     def gap_answered(self, now: float) -> None:
         """Once no more are held, fetch the messages that were rejected because too many were held."""
-        if not self.session.recovery.is_holding and not self._held:
+        if not self.session.recovery.is_holding and not self._waits_for_receivers:
             self.drained(QueueOverflowError(_HELD_TOO_MUCH, receiver=None), now)
 
     def close(self, now: float, deadline: float, *, logs_out: bool = True) -> None:
@@ -332,16 +332,16 @@ class Core:
         self._end_if_broken(now)
 
     def overflowed(
-        self, refused: Sequence[Delivery], error: QueueOverflowError, now: float
+        self, rejected: Sequence[Delivery], error: QueueOverflowError, now: float
     ) -> None:
         """Reject the newest deliveries, as the queue is full, and close the link until ``drained``.
 
         If a caller is waiting for the link, keep it open and ignore new deliveries.
         """
-        self.session.refuse(refused)
+        self.session.reject(rejected)
         self.session.committed(now)
-        if self.wants_link and not self._needed:
-            self._held = True
+        if self.wants_link and not self._link_holders:
+            self._waits_for_receivers = True
             self._end_link(error, now)
         self._end_if_broken(now)
 
@@ -352,19 +352,19 @@ class Core:
 
     def hold_link(self, now: float) -> None:
         """Keep the link in spite of slow receivers: a caller, perhaps inside one of them, waits for it."""
-        self._needed += 1
-        if self._held:
-            self._held = False
+        self._link_holders += 1
+        if self._waits_for_receivers:
+            self._waits_for_receivers = False
             self._retry(now)
 
     def release_link(self) -> None:
         """A caller waits for the link no longer."""
-        self._needed -= 1
+        self._link_holders -= 1
 
     def drained(self, error: QueueOverflowError, now: float) -> None:
         """Fetch the rejected messages, as the receivers have caught up after an overflow."""
-        if self._held:
-            self._held = False
+        if self._waits_for_receivers:
+            self._waits_for_receivers = False
             self._timers.set(_RETRY, now, self._retry)
         elif self.is_ready and self.session.has_rejected:
             self._end_link(error, now)
@@ -502,7 +502,7 @@ class Core:
             self._machine.go(ChatState.FORCE_CLOSED, error)
             if self._first_login:
                 self._retry(now)
-            elif not self._held:
+            elif not self._waits_for_receivers:
                 self._plan_retry(error, now)
             return
         self._timers.cancel(_ATTEMPT)
@@ -514,7 +514,7 @@ class Core:
         is_permanent = isinstance(error, StreamError) and error.condition in PERMANENT
         if self._first_login or (is_permanent and not is_of_resumed):
             self._finish(error)
-        elif not self._held:  # else drained() plans it
+        elif not self._waits_for_receivers:  # else drained() plans it
             self._plan_retry(error, now)
 
     def _blames_stanza(self, error: Exception) -> bool:
@@ -560,7 +560,7 @@ class Core:
         """Enter CLOSED and forget what was planned."""
         self._stream = self.refused = self._broken = None
         self._timers.clear()
-        self._end_sent = self._held = False
+        self._end_sent = self._waits_for_receivers = False
         self.abandoned = self.session.end(reason or NotConnectedError("logged out"))
         if self._logs_out:
             self.session.recovery.forget()
@@ -568,7 +568,7 @@ class Core:
         self.closed_reason = reason
         self._machine.go(ChatState.CLOSED, reason)
 
-    # --- small things ---
+    # --- helpers ---
 
     def _state_changed(self, change: StateChange) -> None:
         self.session.report("state_changed", change)

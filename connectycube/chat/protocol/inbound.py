@@ -75,9 +75,8 @@ class Inbound:
         """The number of the first stanza whose event was rejected on this link, or None."""
         self._to_mark: list[tuple[int, Message]] = []  # with the numbers of their stanzas
         self._session: str | None = None  # a name that no other session has, once it is needed
-        self._is_catching_up = (
-            False  # the server may still send what it has sent on an earlier link
-        )
+        # Whether the server may still send what it has sent on an earlier link.
+        self._is_catching_up = False
 
     # --- counting ---
 
@@ -114,16 +113,16 @@ class Inbound:
         marks, self._to_mark = self._to_mark, []
         return [message for sequence, message in marks if self._is_before_rejected(sequence)]
 
-    def refuse(self, refused: Sequence[Delivery]) -> None:
+    def reject(self, rejected: Sequence[Delivery]) -> None:
         """Reject the newest deliveries because the queue is full.
 
         They are not acknowledged, so the server sends them again.
         """
-        first = refused[0].sequence
+        first = rejected[0].sequence
         assert first is not None
         if self._is_before_rejected(first):
             self.first_rejected = first
-        for delivery in (*refused, *self._recovery.discard(self._is_before_rejected)):
+        for delivery in (*rejected, *self._recovery.discard(self._is_before_rejected)):
             if delivery.key is not None:
                 self._seen_messages.forget(delivery.key)
 
@@ -248,7 +247,7 @@ class Inbound:
         if self.first_rejected is None and self._recovery.holds(delivery):
             if self._recovery.hold(delivery):
                 return
-            self.refuse([delivery])
+            self.reject([delivery])
         self._emit(delivery if self.first_rejected is None else UncommittedDelivery(delivery))
 
     def _take_echo(self, stanza: MessageStanza, delivery: Delivery, now: float) -> bool:

@@ -34,9 +34,8 @@ _BODY = f"{ns.CLIENT} body"
 _PIECE = 65_536  # bytes given to expat at once; the limits are checked after each piece
 _MOST_SKIPPED = 16_777_216  # bytes of one element; a longer one ends the stream
 _DEEPEST_SKIPPED = 10_000  # expat needs memory for each open element
-_HEAD = (
-    512  # bytes of an incomplete element that are kept, to tell which stanza has a broken start tag
-)
+# Bytes of an incomplete element that are kept, to tell which stanza has a broken start tag.
+_HEAD = 512
 
 # A stanza's start tag that is incomplete or broken, perhaps behind the end tag of the element before: expat's
 # position is the start of an end tag, and the end of an empty element.

@@ -57,9 +57,8 @@ class Recovery:
         self._me = me
         self._enabled = enabled
         self._held = _Held(config.limits)
-        self._pending_cursor: float | None = (
-            None  # the cursor once the deliveries before it are committed
-        )
+        # The cursor, once the deliveries before it are committed.
+        self._pending_cursor: float | None = None
         self._cursor: float | None = None  # live sessions have committed everything up to here
         self._since: float | None = None  # the beginning of the gap, until the whole gap is filled
         self.is_open = False

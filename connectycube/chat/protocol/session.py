@@ -86,9 +86,8 @@ class Session:
         self.is_present = False
         """Whether the server has handled the presence of this session: from then on messages reach us."""
         self._has_answered = False  # the server, on this link
-        self._holds_back = (
-            False  # in a resumed session, until the server has answered on the new link
-        )
+        # In a resumed session nothing is sent until the server has answered on the new link.
+        self._holds_back = False
         self._outbox = Outbox(config.limits)
         self._requests = PendingRequests()
         self.timers = Timers()  # holds bytes to send and deliveries to make
@@ -133,9 +132,8 @@ class Session:
         # The times of the questions without an answer, on this link. If the server loses a question, its time
         # goes to the next answer. That time is too early, so a gap would only begin earlier than it must.
         self._asked_when: deque[float] = deque(maxlen=_MOST_QUESTIONS)
-        self._barrier: str | None = (
-            None  # the id of the ping that stands for <r/> where nothing is counted
-        )
+        # The id of the ping that stands for <r/> where nothing is counted.
+        self._barrier: str | None = None
 
     @property
     def resumable(self) -> Resumable | None:
@@ -755,9 +753,9 @@ class Session:
         if self._answer_due and self.flowing:
             self.answer()
 
-    def refuse(self, refused: Sequence[Delivery]) -> None:
+    def reject(self, rejected: Sequence[Delivery]) -> None:
         """Reject the newest deliveries because the queue is full; the server sends them on the next link."""
-        self._inbound.refuse(refused)
+        self._inbound.reject(rejected)
 
     def lose_deliveries(self, lost: Sequence[Delivery]) -> None:
         """Forget the newest deliveries, which could not be committed; the session ends."""
