@@ -235,15 +235,15 @@ def _value(value: object) -> str:
     return words[value] if isinstance(value, bool) else f"`{value}`"
 
 
-def rooms() -> str:
+def packages() -> str:
     """Draw the package as a tree, each part in its own words."""
     package = Path(connectycube.__file__).parent
     lines = ["connectycube/"]
     for path in sorted(package.iterdir(), key=lambda path: (path.is_dir(), path.name)):
         if path.suffix == ".py" or (path / "__init__.py").exists():
-            lines.append(_room(path, 1))
+            lines.append(_line(path, 1))
         for folder in _NESTED.get(path.name, ()):
-            lines.append(_room(path / folder, 2))
+            lines.append(_line(path / folder, 2))
     return "\n".join(["```text", *lines, "```"])
 
 
@@ -251,10 +251,10 @@ _NESTED = {
     "chat": ("protocol",),
     "emulator": ("domain", "db", "storage", "api", "xmpp", "net", "control", "remote"),
 }
-"""The folders inside a room that the tree shows, too."""
+"""The folders inside a package that the tree shows, too."""
 
 
-def _room(path: Path, depth: int) -> str:
+def _line(path: Path, depth: int) -> str:
     name = f"{path.name}/" if path.is_dir() else path.name
     words = _words(path / "__init__.py" if path.is_dir() else path)
     return f"{'  ' * depth + name:<17}{words.partition('; see')[0].rstrip('.').replace('``', '')}"
@@ -301,7 +301,7 @@ PARTS: dict[str, dict[str, Callable[[], str]]] = {
     "api.md": {"errors": error_tree},
     "reconnecting.md": {"reconnections": reconnections},
     "design.md": {
-        "rooms": rooms,
+        "packages": packages,
         "protocol_modules": protocol_modules,
         "chat_modules": chat_modules,
         "rest_modules": rest_modules,

@@ -23,6 +23,7 @@ __all__ = [
     "check_each",
     "check_message_id",
     "check_user_id",
+    "reference_to",
     "user_hint",
 ]
 
@@ -53,6 +54,11 @@ def check_dialog_id(name: str, value: object) -> str:
     if dialog.id is None:
         raise ArgumentValueError(f"{name} is a dialog without an id")
     return check_id(name, dialog.id)
+
+
+def reference_to(dialog: DialogRef) -> DialogRef:
+    """Return the reference to a dialog alone, without what else a Dialog has."""
+    return DialogRef(id=dialog.id, type=dialog.type, peer_id=dialog.peer_id)
 
 
 @contextmanager

@@ -21,6 +21,7 @@ from ._arguments import (
     check_each,
     check_message_id,
     check_user_id,
+    reference_to,
     user_hint,
 )
 from ._deletion import delete
@@ -335,10 +336,10 @@ class Dialogs:
             # The service compares numbers: a date in milliseconds is beyond all dates in seconds.
             recent = [dialog for dialog in page if _was_sent_since(dialog, since)]
             seen.update(dialog.id for dialog in recent)
-            return tuple(map(_reference, recent))
+            return tuple(map(reference_to, recent))
 
         def others(page: tuple[Dialog, ...]) -> tuple[DialogRef, ...]:
-            return tuple(_reference(dialog) for dialog in page if dialog.id not in seen)
+            return tuple(reference_to(dialog) for dialog in page if dialog.id not in seen)
 
         sent = self._reader({_SENT_SINCE[0]: since}, sort, PAGE_SIZE, None)
         updated = self._reader({"updated_at__gte": since}, sort, PAGE_SIZE, None)
@@ -714,10 +715,6 @@ class Dialogs:
 
 
 _OCCUPANTS = QuerySchema()
-
-
-def _reference(dialog: DialogRef) -> DialogRef:
-    return DialogRef(id=dialog.id, type=dialog.type, peer_id=dialog.peer_id)
 
 
 def _was_sent_since(dialog: Dialog, since: datetime) -> bool:

@@ -81,8 +81,8 @@ class Files:
         if progress is not None:
             check_callable("progress", progress)
         with opened(source) as (stream, size, own_name):
-            name = _a_name(own_name if name is None else name)
-            kind = _a_content_type(content_type, name)
+            name = _check_name(own_name if name is None else name)
+            kind = _check_content_type(content_type, name)
             if size > _MOST_BYTES:
                 raise ArgumentValueError(
                     f"source has {size} bytes; at most {_MOST_BYTES} are allowed"
@@ -134,7 +134,7 @@ class Files:
             NotFoundError: There is no such file.
             ApiError: The call failed; a subclass says how.
         """
-        path = (*_PATH, _a_uid(file), "object")
+        path = (*_PATH, _check_uid(file), "object")
         query = [("download_url", 1)]
         return self._read(self._api.call("GET", path, query=query, timeout=timeout))
 
@@ -220,9 +220,9 @@ class Files:
         """
         path, changes = _record(file), {}
         if content_type is not None:
-            changes["content_type"] = _a_content_type(content_type, "")
+            changes["content_type"] = _check_content_type(content_type, "")
         if name is not None:
-            changes["name"] = _a_name(name)
+            changes["name"] = _check_name(name)
         if not changes:
             raise ArgumentValueError("nothing to update: give name or content_type")
         return self._read(self._api.call("PUT", path, body={"blob": changes}, timeout=timeout))
@@ -294,7 +294,7 @@ class Files:
             ApiError: The call failed; a subclass says how.
             Exception: ``progress`` raised it.
         """
-        path = (*_PATH, _a_uid(file), "download")
+        path = (*_PATH, _check_uid(file), "download")
         if progress is not None:
             check_callable("progress", progress)
         deadline = self._deadline(timeout)
@@ -326,7 +326,7 @@ class Files:
             ArgumentValueError: ``file`` has a wrong value, or there is no session.
             ApiError: The session had expired and could not be renewed.
         """
-        uid = _a_uid(file)
+        uid = _check_uid(file)
         session = self._api.live_session()
         if session is None or session.token is None:
             raise ArgumentValueError(
@@ -344,7 +344,7 @@ class Files:
             ArgumentTypeError: An argument has the wrong type; the error names it.
             ArgumentValueError: An argument has a wrong value; the error names it.
         """
-        return self._api.url((*_PATH, _a_uid(file)))
+        return self._api.url((*_PATH, _check_uid(file)))
 
     def _deadline(self, timeout: float | None) -> CallDeadline:
         if timeout is not None:
@@ -391,11 +391,11 @@ def _record(file: object) -> tuple[str, ...]:
     return (*_PATH, str(check_int("file", number, least=1)))
 
 
-def _a_uid(file: object) -> str:
+def _check_uid(file: object) -> str:
     return check_id("file", file.uid if isinstance(file, File) else file)
 
 
-def _a_name(name: object) -> str:
+def _check_name(name: object) -> str:
     if name is None:
         raise ArgumentValueError("name is missing: the source has none of its own")
     text = check_str("name", name, longest=_LONGEST_NAME)
@@ -408,7 +408,7 @@ def _a_name(name: object) -> str:
     return text
 
 
-def _a_content_type(content_type: object, name: str) -> str:
+def _check_content_type(content_type: object, name: str) -> str:
     if content_type is None:
         guessed, encoding = mimetypes.guess_type(name, strict=False)
         return guessed if guessed is not None and encoding is None else _UNKNOWN_TYPE

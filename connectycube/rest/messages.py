@@ -35,6 +35,7 @@ from ._arguments import (
     check_each,
     check_message_id,
     check_user_id,
+    reference_to,
     user_hint,
 )
 from ._deletion import delete
@@ -199,7 +200,7 @@ class Messages:
         """
         history = _History(
             api=self._api,
-            dialog=_reference(check_dialog("dialog", dialog)),
+            dialog=reference_to(check_dialog("dialog", dialog)),
             start=_history(dialog, mark_as_read),
             sort=check_str("sort", sort),
             page_size=check_page_size(page_size),
@@ -638,7 +639,7 @@ class Messages:
 
     def _read_page(self, dialog: object, response: Response) -> Page[Message]:
         """Read messages of a dialog as real time has them: ``own``, and with the other user."""
-        place, me = _reference(check_dialog("dialog", dialog)), self._api.user_id
+        place, me = reference_to(check_dialog("dialog", dialog)), self._api.user_id
         page = read_page(response, partial(_read, dialog=place))
         dialogs: dict[int | None, DialogRef] = {None: place}
         for message in page.items:
@@ -732,10 +733,6 @@ def _history(dialog: object, mark_as_read: object) -> Pairs:
     return query
 
 
-def _reference(dialog: DialogRef) -> DialogRef:
-    return DialogRef(id=dialog.id, type=dialog.type, peer_id=dialog.peer_id)
-
-
 def _target(to: object) -> tuple[str, str | int, DialogRef]:
     """Return the service's name for the target of a message, its id, and the dialog as far as it is known."""
     if isinstance(to, User) or (isinstance(to, int) and not isinstance(to, bool)):
@@ -746,7 +743,7 @@ def _target(to: object) -> tuple[str, str | int, DialogRef]:
             "to must be a dialog (its id, a Dialog, a Message) or a user (an int, a User),"
             f" not {type(to).__name__}"
         )
-    dialog = _reference(check_dialog("to", to))
+    dialog = reference_to(check_dialog("to", to))
     if dialog.id is None and dialog.type is DialogType.PRIVATE and dialog.peer_id is not None:
         return "recipient_id", dialog.peer_id, dialog
     return "chat_dialog_id", check_dialog_id("to", to), dialog

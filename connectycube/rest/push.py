@@ -70,7 +70,7 @@ class Push:
         """
         check_one_of("channel", check_str("channel", channel), _CHANNELS)
         check_one_of("platform", check_str("platform", platform), _PLATFORMS)
-        _an_environment(environment)
+        _check_environment(environment)
         web = {"web_endpoint": web_endpoint, "web_auth": web_auth, "web_p256dh": web_p256dh}
         needed, foreign = {"token": token}, web
         if channel == "web":
@@ -163,7 +163,7 @@ class Push:
         """
         event: dict[str, Any] = {
             "notification_type": "push",
-            "environment": _an_environment(environment),
+            "environment": _check_environment(environment),
             "message": _encoded(payload),
             **_recipients(users, external_ids, tags_any, tags_all, tags_exclude),
         }
@@ -175,7 +175,7 @@ class Push:
         return read_list(response, PushEvent.from_json)
 
 
-def _an_environment(value: object) -> str:
+def _check_environment(value: object) -> str:
     text = check_str("environment", value)
     check_one_of("environment", text, _ENVIRONMENTS)
     return text

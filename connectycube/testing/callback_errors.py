@@ -34,7 +34,10 @@ _PACKAGE = Path(connectycube.__file__).parent
 _SETTLE_SECONDS = 1.0
 # What a call raises when its connection ends. After a test the fixtures end all connections.
 _CONNECTION_ENDED = (
-    *(ConnectionLostError, NotConnectedError, OutcomeUnknownError, SendDeferredError),
+    ConnectionLostError,
+    NotConnectedError,
+    OutcomeUnknownError,
+    SendDeferredError,
 )
 
 

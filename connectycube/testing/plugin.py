@@ -131,11 +131,10 @@ def pytest_runtest_teardown(item: pytest.Item) -> Generator[None, object, object
 def _failing_for_callbacks(item: pytest.Item, when: str) -> Generator[None, object, object]:
     try:
         result = yield
-    # Not pytest.skip: the teardown tells what was raised.
     except (
         Exception,
         pytest.fail.Exception,
-    ):
+    ):  # not pytest.skip: the teardown tells what was raised
         text = _callback_failures(item, when)
         if text:
             item.add_report_section(when, "callbacks", text)

@@ -131,12 +131,12 @@ def no_memory_of_repetitions(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(SeenMessages, "add", lambda self, key, now=0.0: True)
 
 
-def refused_events_remembered(patch: pytest.MonkeyPatch) -> None:
+def rejected_events_remembered(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(SeenMessages, "forget", lambda self, key: None)
 
 
-def refused_events_acknowledged(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(Inbound, "refuse", lambda self, refused: None)
+def rejected_events_acknowledged(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(Inbound, "reject", lambda self, rejected: None)
 
 
 def received_not_stepped_back(patch: pytest.MonkeyPatch) -> None:
@@ -302,8 +302,8 @@ DEFECTS: dict[str, Callable[[pytest.MonkeyPatch], None]] = {
     "h one too high": wrong_h(1),
     "h one too low": wrong_h(-1),
     "no memory of repetitions": no_memory_of_repetitions,
-    "refused events remembered": refused_events_remembered,
-    "refused events acknowledged": refused_events_acknowledged,
+    "rejected events remembered": rejected_events_remembered,
+    "rejected events acknowledged": rejected_events_acknowledged,
     "count not stepped back": received_not_stepped_back,
     "history ignored": history_not_believed(lambda asked: ()),
     "history overrated": history_not_believed(lambda asked: (s.id for s in asked.submissions)),
