@@ -576,12 +576,12 @@ def test_the_table_of_signals_names_all_of_them_with_events_and_fields():
     chat = Chat(Config(app_id=1, auth_key="key"))
     table = rows(DOCS / "chat.md", "Signals and events")
     assert [row[0] for row in table] == [f"`{signal.name}`" for signal in signals_of(chat)]
-    for signal, (_, event, _) in zip(signals_of(chat), table, strict=True):
+    for one, (_, event, _) in zip(signals_of(chat), table, strict=True):
         cls, *fields = re.findall(r"`(\w+)`", event)
         model = getattr(connectycube, cls)
         if fields:
             assert fields == [entry.name for entry in attrs.fields(model)]
-        assert model is signal.event
+        assert model is one.event
 
 
 def test_the_tables_of_errors_name_what_the_tree_has():
