@@ -20,7 +20,7 @@ Row = dict[str, Any]
 _IN_MEMORY = ":memory:"
 # SQLite keeps two numbers of the application in the header of a file: the program, and its format.
 _APPLICATION = 0x43756265
-_FORMAT = 1
+_FORMAT = 2
 _FACTS = "CREATE TABLE IF NOT EXISTS facts (name TEXT PRIMARY KEY, value TEXT NOT NULL)"
 
 

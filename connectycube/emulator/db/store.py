@@ -30,7 +30,7 @@ CREATE TABLE IF NOT EXISTS sessions (
 );
 CREATE TABLE IF NOT EXISTS offline (
     seq INTEGER PRIMARY KEY AUTOINCREMENT, user_id INTEGER NOT NULL,
-    stanza TEXT NOT NULL, received_at REAL NOT NULL
+    stanza TEXT NOT NULL, received_at REAL NOT NULL, history_id TEXT
 );
 """
 
@@ -126,9 +126,12 @@ class Store:
 
     # --- stanzas for users who are offline -------------------------------------------------------
 
-    def add_offline(self, user_id: int, stanza: str, now: float) -> None:
-        """Keep a stanza for a user."""
-        self._insert("offline", {"user_id": user_id, "stanza": stanza, "received_at": now})
+    def add_offline(
+        self, user_id: int, stanza: str, received_at: float, history_id: str | None
+    ) -> None:
+        """Keep a stanza for a user; ``history_id`` is the message of history that it is or edits."""
+        values = {"user_id": user_id, "stanza": stanza}
+        self._insert("offline", {**values, "received_at": received_at, "history_id": history_id})
 
     def take_offline(self, user_id: int) -> list[Row]:
         """Return and delete the stanzas kept for a user, oldest first."""

@@ -18,10 +18,15 @@ __all__ = ["Deliveries", "Delivery"]
 
 @define(eq=False)
 class Delivery:
-    """A message as it arrived, the time of its arrival in unix seconds, and the sessions that have it."""
+    """A message as it arrived, the time of its arrival in unix seconds, and the sessions that have it.
+
+    ``history_id`` is the id of the message in history that this one is, or that it edits; None if history
+    had none when this one arrived.
+    """
 
     message: Element
     arrived_at: float
+    history_id: str | None
     holders: set[Session] = field(factory=set)
 
 

@@ -10,7 +10,6 @@ from ..domain.api_error import ApiError
 from . import namespaces as ns
 from . import offline, room_messages
 from .content import process
-from .deliveries import Delivery
 from .element import Element
 from .hub import Hub
 from .session import Session
@@ -89,7 +88,7 @@ def relay(hub: Hub, stanza: Element, recipient: int, resource: str | None = None
         only = hub.session(recipient, resource)
         if only is not None:
             if privacy.allows(recipient, sender, "message", only):
-                hub.deliveries.begin(stanza, Delivery(stanza, hub.clock.time()), [only])
+                hub.deliveries.begin(stanza, offline.arrival(hub, stanza), [only])
                 hub.send(only, stanza)
             return
         if kind not in ("chat", "normal"):  # RFC 6121, 8.5.3.2.1: no other resource gets these
@@ -98,12 +97,11 @@ def relay(hub: Hub, stanza: Element, recipient: int, resource: str | None = None
         return
     receivers = hub.receivers(recipient)
     willing = [one for one in receivers if privacy.allows(recipient, sender, "message", one)]
-    now = hub.clock.time()
     if willing:
-        hub.deliveries.begin(stanza, Delivery(stanza, now), willing)
+        hub.deliveries.begin(stanza, offline.arrival(hub, stanza), willing)
         hub.send_all(willing, stanza)
     elif privacy.admits(recipient, sender, "message", receivers):
-        offline.keep(hub, recipient, stanza, now)
+        offline.keep(hub, recipient, offline.arrival(hub, stanza))
 
 
 def _copy_to_own(hub: Hub, session: Session, stanza: Element) -> None:

@@ -1,6 +1,7 @@
 """Offline: messages that no client of a user has received, and their later delivery. (XEP-0160, XEP-0203.)
 
-Each message is delivered once, in the order of arrival, with a delay stamp that shows when it arrived.
+Each message is delivered once, in the order of arrival, with a delay stamp that shows when it arrived. What the
+user would not find in history any more is not delivered.
 """
 
 from __future__ import annotations
@@ -14,14 +15,29 @@ from .element import Element
 from .hub import Hub
 from .parser import parse
 from .session import Session
+from .stanza import message_id_of
 
-__all__ = ["deliver_kept", "keep", "session_ended"]
+__all__ = ["arrival", "deliver_kept", "keep", "session_ended"]
 
 
-def keep(hub: Hub, user_id: int, message: Element, arrived_at: float) -> None:
+def arrival(hub: Hub, message: Element) -> Delivery:
+    """Return the delivery of a message that arrives now, after history has stored or changed it."""
+    history_id = _named_by(message) if _is_kept(message) else None
+    if history_id is not None and hub.conversations.store.message(history_id) is None:
+        history_id = None
+    return Delivery(message, hub.clock.time(), history_id)
+
+
+def _named_by(message: Element) -> str | None:
+    edited = message.child("replace", ns.CORRECTION)
+    return message_id_of(message) if edited is None else edited.get("id")
+
+
+def keep(hub: Hub, user_id: int, delivery: Delivery) -> None:
     """Keep a message for a user who is offline, if the settings say so."""
-    if hub.settings.offline_messages and _is_kept(message):
-        hub.store.add_offline(user_id, message.to_xml(), arrived_at)
+    if hub.settings.offline_messages and _is_kept(delivery.message):
+        stanza = delivery.message.to_xml()
+        hub.store.add_offline(user_id, stanza, delivery.arrived_at, delivery.history_id)
 
 
 def _is_kept(stanza: Element) -> bool:
@@ -34,7 +50,8 @@ def _is_kept(stanza: Element) -> bool:
 def deliver_kept(hub: Hub, session: Session) -> None:
     """Deliver the messages that were kept for a user, to the first resource that receives messages."""
     for row in hub.store.take_offline(session.user_id):
-        _redeliver(hub, session.user_id, Delivery(parse(row["stanza"]), row["received_at"]))
+        kept = Delivery(parse(row["stanza"]), row["received_at"], row["history_id"])
+        _redeliver(hub, session.user_id, kept)
 
 
 def session_ended(hub: Hub, session: Session) -> None:
@@ -51,14 +68,26 @@ def _redeliver(hub: Hub, user_id: int, delivery: Delivery) -> None:
     """Send a message with a delay stamp, or keep it for a user who is offline."""
     if not hub.settings.offline_messages or not _is_kept(delivery.message):
         return
+    if _is_deleted(hub, user_id, delivery):
+        return
     # Asked for each message: the one before may have overflowed a session, which ends.
     receivers = _willing(hub, user_id, delivery.message)
     if not receivers:
-        keep(hub, user_id, delivery.message, delivery.arrived_at)
+        keep(hub, user_id, delivery)
         return
     sent = _delayed(hub, delivery)
     hub.deliveries.begin(sent, delivery, receivers)
     hub.send_all(receivers, sent)
+
+
+def _is_deleted(hub: Hub, user_id: int, delivery: Delivery) -> bool:
+    """Whether history had a message, and does not show it to the user any more."""
+    if delivery.history_id is None:
+        return False
+    store = hub.conversations.store
+    return store.message(delivery.history_id) is None or store.is_removed(
+        delivery.history_id, user_id
+    )
 
 
 def _willing(hub: Hub, user_id: int, message: Element) -> Sequence[Session]:

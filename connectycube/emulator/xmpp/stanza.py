@@ -17,6 +17,7 @@ __all__ = [
     "error_reply",
     "extra_params",
     "is_stanza",
+    "message_id_of",
     "not_implemented",
     "result_reply",
     "user_of",
@@ -131,3 +132,10 @@ def not_implemented(stanza: Element, payload: Element) -> str:
 def extra_params(stanza: Element) -> Element | None:
     """Return the element that holds ConnectyCube's parameters of a message."""
     return stanza.child("extraParams")
+
+
+def message_id_of(stanza: Element) -> str | None:
+    """Return the id in history, which the server has added to ConnectyCube's parameters of a message."""
+    params = extra_params(stanza)
+    element = None if params is None else params.child("message_id")
+    return None if element is None else element.text

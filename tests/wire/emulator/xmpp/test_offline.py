@@ -164,3 +164,70 @@ def test_what_overflows_a_session_is_kept_for_the_next():
             first.send("<presence/>")
             assert first.stream_error() == "resource-constraint"
             assert bodies_of(next_.log_in(bob)) == expected
+
+
+def to_user(user_id, children):
+    return f"<message to='{user_id}-1@localhost' type='chat'>{children}</message>"
+
+
+EDIT = f"<body>new</body><replace xmlns='urn:xmpp:message-correct:0' id='{'aa' * 12}'/>"
+DELETION = f"<remove xmlns='urn:xmpp:message-delete:0' id='{'aa' * 12}'/>"
+
+
+@pytest.mark.parametrize("before", ["", EDIT], ids=["as it was", "edited"])
+@pytest.mark.parametrize("session", ["none", "lost"])
+@pytest.mark.parametrize(
+    "who", ["sender by chat", "sender by REST", "reader alone", "history", "dialog", "whole dialog"]
+)
+def test_what_was_deleted_meanwhile_is_not_delivered(
+    emulator, connect, alice, bob, rest, before, session, who
+):
+    sender = connect().log_in(alice)
+    if session == "lost":
+        connect().log_in(bob).enable()
+        emulator.cut(bob)
+    sender.send(chat(bob, "deleted") + (to_user(bob, before) if before else ""))
+    sender.sync()
+    emulator.clock.advance(1)
+    dialog = emulator.private_dialog(alice, bob)
+    if who == "sender by chat":
+        sender.send(to_user(bob, DELETION))
+        sender.sync()
+    elif who == "sender by REST":
+        rest("alice")("DELETE", f"chat/Message/{'aa' * 12}?force=1")
+    elif who == "reader alone":
+        rest("bob")("DELETE", f"chat/Message/{'aa' * 12}")
+    elif who == "history":
+        rest("bob")("DELETE", f"chat/Dialog/clearHistory/{dialog}")
+    elif who == "dialog":
+        rest("bob")("DELETE", f"chat/Dialog/{dialog}")
+    else:
+        rest("alice")("DELETE", f"chat/Dialog/{dialog}?force=1")
+    sender.send(chat(bob, "stays", id="bb" * 12))
+    sender.sync()
+    emulator.forget_sessions(bob)
+    assert bodies_of(connect().log_in(bob)) == ["stays"]
+
+
+def test_a_deleted_message_of_rest_is_not_delivered(emulator, connect, alice, bob, rest):
+    api = rest("alice")
+    values = {"recipient_id": bob, "message": "deleted", "send_to_chat": 1}
+    message_id = api("POST", "chat/Message", json=values).json()["_id"]
+    api("PUT", f"chat/Message/{message_id}", json={"message": "edited"})
+    api("DELETE", f"chat/Message/{message_id}?force=1")
+    assert bodies_of(connect().log_in(bob)) == []
+
+
+@pytest.mark.parametrize("kept", ["not saved", "switch off", "edit of what history never had"])
+def test_what_history_does_not_delete_is_delivered(kept):
+    with Emulator(deletions_change_history=kept != "switch off") as emulator:
+        alice, bob = (emulator.add_user(name, "secret") for name in ("alice", "bob"))
+        stanza = chat(bob, "kept")
+        if kept != "switch off":
+            stanza = stanza.replace("<save_to_history>1</save_to_history>", "")
+        if kept.startswith("edit"):
+            stanza = to_user(bob, EDIT.replace("new", "kept"))
+        with Client(emulator) as sender, Client(emulator) as reader:
+            sender.log_in(alice).send(stanza + to_user(bob, DELETION))
+            sender.sync()
+            assert bodies_of(reader.log_in(bob)) == ["kept"]
