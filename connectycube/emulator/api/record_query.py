@@ -15,7 +15,7 @@ from attrs import frozen
 
 from ..domain.api_error import ApiError
 from ..domain.record_filters import Condition, conditions_of
-from ..domain.values import flag, words
+from ..domain.values import flag, number_in, words
 from .fields import count_of
 
 __all__ = ["MOST_ITEMS", "Filter", "RecordQuery", "criteria_of", "filters_of"]
@@ -104,7 +104,7 @@ class Aggregation:
 
 
 def _calculate(operator: str, values: Sequence[Any]) -> float | None:
-    numbers = [value for value in values if type(value) in (int, float)]
+    numbers = [number for number in map(number_in, values) if number is not None]
     try:
         result = _CALCULATIONS[operator](numbers) if numbers else None
     except OverflowError:
@@ -174,6 +174,7 @@ def _sort_key(value: Any) -> tuple[int, float, str]:
     # nothing first, then numbers, then text
     if value is None:
         return 0, 0.0, ""
-    if isinstance(value, int | float):
-        return 1, value, ""
+    number = int(value) if isinstance(value, bool) else number_in(value)
+    if number is not None:
+        return 1, number, ""
     return 2, 0.0, str(value)

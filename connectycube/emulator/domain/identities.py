@@ -80,7 +80,8 @@ def custom_identity(provider: IdentityProvider, token: str) -> Mapping[str, Any]
         raise _provider_error(f"{type(error).__name__}: {error}") from error
     if fields is None:
         raise _provider_error("401")
-    if not isinstance(fields, Mapping) or fields.get("uid") in (None, ""):
+    uid = fields.get("uid") if isinstance(fields, Mapping) else None
+    if type(uid) not in (str, int) or uid == "":
         raise ApiError(422, "Custom Identity Provider uid is required")
     return fields
 

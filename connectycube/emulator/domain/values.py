@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 __all__ = [
@@ -11,6 +12,7 @@ __all__ = [
     "flag",
     "integer",
     "natural",
+    "number_in",
     "whole_number",
     "words",
 ]
@@ -19,6 +21,7 @@ LARGEST_INTEGER = 2**63 - 1
 """The largest integer that a column of SQLite holds."""
 
 _MOST_DIGITS = len(str(LARGEST_INTEGER))
+_DECIMAL = re.compile(r"-?[0-9]{1,15}(\.[0-9]{1,15})?")  # no id of 24 digits
 
 
 def words(value: Any) -> list[str]:
@@ -68,3 +71,10 @@ def natural(text: str) -> int | None:
         return None
     number = int(text)
     return number if number <= LARGEST_INTEGER else None
+
+
+def number_in(value: Any) -> int | float | None:
+    """Return a number, also one that is written as text; None for any other value."""
+    if isinstance(value, str) and _DECIMAL.fullmatch(value):
+        return float(value) if "." in value else int(value)
+    return value if type(value) in (int, float) else None

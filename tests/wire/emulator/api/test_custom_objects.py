@@ -102,6 +102,17 @@ class TestLists:
     def test_groups_with_a_calculation(self, hers, query, items):
         assert hers("GET", f"data/profile?{query}").json()["items"] == items
 
+    def test_a_number_written_as_text_is_a_number(self, rest, alice):
+        session = rest("alice")
+        for age in ("9", 41, "100", "25.5", "-3", None, "old", "1" * 24):
+            make(session, "person", age=age, team="a")
+        ages = [item["age"] for item in session("GET", "data/person?sort_asc=age").json()["items"]]
+        assert ages == [None, "-3", "9", "25.5", 41, "100", "1" * 24, "old"]
+        for operator, age in [("max", 100), ("min", -3), ("sum", 172.5), ("avg", 34.5)]:
+            query = f"age[calc]={operator}&group_by=team"
+            (group,) = session("GET", f"data/person?{query}").json()["items"]
+            assert group == {"team": "a", "age": age}
+
     @pytest.mark.parametrize(
         "query", ["age[calc]=avg", "group_by=age", "age[calc]=median&group_by=name"]
     )

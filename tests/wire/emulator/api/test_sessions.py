@@ -147,7 +147,19 @@ class TestCustomIdentityProvider:
         expected = "Custom Identity Provider responded with an error = TimeoutError: no answer"
         assert (answer.status_code, answer.json()["errors"]) == (422, {"base": [expected]})
 
-    @pytest.mark.parametrize("identity", [{}, {"uid": None}, {"uid": ""}, {"id": 7}, "7"])
+    @pytest.mark.parametrize(
+        "identity",
+        [
+            {},
+            {"uid": None},
+            {"uid": ""},
+            {"id": 7},
+            "7",
+            {"uid": True},
+            {"uid": 1.5},
+            {"uid": ["a"]},
+        ],
+    )
     def test_an_identity_needs_a_uid(self, identity):
         with Emulator(identity_provider=lambda token: identity) as emulator:
             answer = new_session(emulator, user={"login": "token"})
