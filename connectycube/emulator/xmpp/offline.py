@@ -1,7 +1,7 @@
 """Offline: messages that no client of a user has received, and their later delivery. (XEP-0160, XEP-0203.)
 
-Each message is delivered once, in the order of arrival, with a delay stamp that shows when it arrived. What the
-user would not find in history any more is not delivered.
+Each message is delivered once, in the order of arrival, with a delay stamp that shows when it arrived. What
+history does not show to the user any more is not delivered.
 """
 
 from __future__ import annotations
