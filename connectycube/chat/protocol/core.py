@@ -34,6 +34,7 @@ from .events import (
     Credentials,
     Nonza,
     NotResumed,
+    Resumable,
     Resumed,
     Stanza,
     StreamBroken,
@@ -123,6 +124,8 @@ class Core:
         self._drained: QueueOverflowError | None = None
         self._end_sent = False
         self._broken: Exception | None = None  # bad XML has ended the reading of the stream
+        # Where in the session a stanza without an end has last silenced a link.
+        self._endless_at: tuple[Resumable | None] | None = None
         self._logs_out = False  # this end is a logout: the next login fills no gap
 
     # --- what the driver looks at ---
@@ -380,7 +383,23 @@ class Core:
         try:
             self.session.tick(now)
         except LivenessError as error:
-            self._end_link(error, now)
+            stream = self._stream
+            if stream is not None and stream.is_in_endless and self._is_endless_again():
+                self._give_up_current(stream, "the server did not end this stanza", now)
+            else:
+                self._end_link(error, now)
+
+    def _is_endless_again(self) -> bool:
+        """Whether a stanza without an end has silenced two links at the same place of the session.
+
+        Once it may be the link's fault, and everything comes again on the next one. The second time it is the
+        stanza's: the server would send it again on every link, unless it counts as handled.
+        """
+        if self._broken is not None:
+            return False
+        place = (self.session.resumable,)
+        is_again, self._endless_at = self._endless_at == place, place
+        return is_again
 
     # --- what becomes due ---
 
@@ -407,8 +426,12 @@ class Core:
         if stream is None or self._broken is not None:
             return
         reason = f"the server sent one stanza for more than {_LONGEST_SKIP:g} seconds"
+        self._give_up_current(stream, reason, now)
+
+    def _give_up_current(self, stream: Stream, reason: str, now: float) -> None:
+        """Pass over the incomplete stanza, behind which nothing can arrive on this link."""
         try:
-            for event in stream.give_up_skipped(reason):
+            for event in stream.give_up_current(reason):
                 self._handle(event, now)
         except ConnectionLostError as error:
             self._end_link(error, now)

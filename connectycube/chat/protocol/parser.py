@@ -40,6 +40,10 @@ _HEAD = 512
 # A stanza's start tag that is incomplete or broken, perhaps behind the end tag of the element before: expat's
 # position is the start of an end tag, and the end of an empty element.
 _START_OF_STANZA = re.compile(rb"(?:</[^<>]*>)?\s*<(message|presence|iq)(?=[\s/>])")
+# An element of stream management, which no stanza contains: its place is between stanzas. (XEP-0198.)
+_BETWEEN_STANZAS = re.compile(
+    rb"<(?:[^<>\s:]+:)?[ar]\s[^<>]*" + re.escape(ns.STREAM_MANAGEMENT.encode())
+)
 
 
 class StreamStart:
@@ -114,6 +118,9 @@ class StreamParser:
         self._head = b""  # the first bytes of the incomplete element, …
         self._head_at = 0  # … the position of these,
         self._recent = b""  # and the last bytes, in which the next element may begin
+        self._endless_at = (
+            -1
+        )  # the position of the newest element that contained what belongs behind it
         self._message = MessageStanza({})
         self._open: list[Any] = []  # Nodes under construction, outermost first
         self._text: list[str] = []  # always the same list, because expat calls its append()
@@ -138,6 +145,8 @@ class StreamParser:
                 piece = data[start : start + _PIECE]
                 self._fed += len(piece)
                 self._feeder.feed(piece)
+                if self._depth > 1:
+                    self._look_inside(piece)
                 if self._fed - self._began > self._stanza_bytes:
                     self._bound_size()
                 self._keep_head(piece)
@@ -152,6 +161,19 @@ class StreamParser:
             return RefusedElement(*self._first, reason, size)
         found = _START_OF_STANZA.match(self._head)
         return found and RefusedElement(f"{ns.CLIENT} {found[1].decode()}", {}, reason, size)
+
+    @property
+    def is_endless(self) -> bool:
+        """Whether the incomplete element contains what the server writes between stanzas.
+
+        Then the server has not ended it, and will not: all that follows is read as its content.
+        """
+        return self._depth > 1 and self._endless_at == self._began
+
+    def _look_inside(self, piece: bytes) -> None:
+        begins = max(0, len(piece) - (self._fed - self._began))
+        if _BETWEEN_STANZAS.search(piece, begins):
+            self._endless_at = self._began
 
     def _keep_head(self, piece: bytes) -> None:
         """Keep the first bytes of the incomplete element; ``piece`` has just been parsed."""

@@ -115,8 +115,13 @@ class Stream:
         """Why the current element is skipped; empty if it is not."""
         return self._parser.skips
 
-    def give_up_skipped(self, reason: str) -> _Events:
-        """End the reading of the stream in the middle of an element that is skipped."""
+    @property
+    def is_in_endless(self) -> bool:
+        """Whether the server has not ended the current element, and goes on as if it had."""
+        return self._parser.is_endless
+
+    def give_up_current(self, reason: str) -> _Events:
+        """End the reading of the stream in the middle of an element."""
         return self._broken(StreamProtocolError(reason))
 
     def _take(self, item: Item) -> _Events:

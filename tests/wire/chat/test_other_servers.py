@@ -6,10 +6,18 @@ import re
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import pytest
 
-from connectycube import Chat, Config, StanzaError, UnexpectedAnswerError
+from connectycube import (
+    Chat,
+    Config,
+    ReconnectPolicy,
+    StanzaError,
+    Timeouts,
+    UnexpectedAnswerError,
+)
 from tests.support.certificates import Certificates
 from tests.support.people import Events
 from tests.support.scripted_xmpp import (
@@ -41,7 +49,7 @@ def logged_in(conn: XmppConnection, features: str = "") -> None:
 
 @contextmanager
 def chat_with(
-    certificates: Certificates, script: Callable[[XmppConnection], None]
+    certificates: Certificates, script: Callable[[XmppConnection], None], **config: Any
 ) -> Iterator[Chat]:
     with ScriptedXmppServer(script, tls=certificates.valid) as server:
         chat = Chat(
@@ -51,6 +59,7 @@ def chat_with(
                 chat_host="localhost",
                 chat_port=server.port,
                 ca_file=certificates.ca_file,
+                **config,
             )
         )
         try:
@@ -81,6 +90,29 @@ def test_messages_of_one_id_and_of_no_type_are_received(certificates):
         messages = events.wait_for("message_received", 3)
     assert [message.body for message in messages] == ["alarm 0", "alarm 1", "alarm 2"]
     assert {(message.id, message.sender_id) for message in messages} == {("1", 12)}
+
+
+def test_a_stanza_without_an_end_swallows_the_answer_and_the_client_returns(certificates):
+    def script(conn: XmppConnection) -> None:
+        logged_in(conn)
+        if conn.number <= 2:  # on each link again, as a server that stores the stanza does
+            conn.send(f"<message from='{BOT}' id='1'><body>half")
+            conn.send(f"<message from='{BOT}' id='2'><body>swallowed</body></message>")
+        else:
+            conn.send(f"<message from='{BOT}' id='3'><body>read</body></message>")
+        while conn.expect("<r [^>]*>|</stream:stream>")[0].startswith(b"<r"):
+            conn.send("<a xmlns='urn:xmpp:sm:3' h='3'/>")
+
+    timeouts = Timeouts(liveness_interval=0.1, liveness_answer=0.3)
+    reconnect = ReconnectPolicy(delay=0.01, max_attempts=None)
+    with chat_with(certificates, script, timeouts=timeouts, reconnect=reconnect) as chat:
+        events = Events(chat.message_received, chat.stanza_refused)
+        chat.login(11, "secret")
+        (message,) = events.wait_for("message_received")
+        (refused,) = events.wait_for("stanza_refused")
+    assert message.body == "read"
+    assert (refused.id, refused.user_id) == ("1", 12)
+    assert refused.reason == "the server did not end this stanza"
 
 
 def test_an_announcement_of_the_server_is_a_system_message(certificates):

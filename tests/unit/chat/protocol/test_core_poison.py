@@ -216,6 +216,75 @@ def test_an_endless_stanza_ends_the_link_and_is_passed_over() -> None:
     assert world.received == [1, 2]
 
 
+UNENDED = {
+    "a body": f"<message {FROM} id='p' type='chat'><body>half",
+    "a message": f"<message {FROM} id='p' type='chat'><body>b</body>",
+    "parameters": f"<message {FROM} id='p'><extraParams><a>",
+    "a character data section": f"<message {FROM} id='p'><body><![CDATA[half",
+    "a comment": f"<message {FROM} id='p'><body/><!-- half ",
+    "a presence": f"<presence {FROM} id='p'><status>half",
+    "a request": f"<iq {FROM} id='p' type='get'><query xmlns='u'>",
+}
+"""Stanzas without an end: what the server writes behind one is read as its content."""
+
+
+@pytest.mark.parametrize("kind", UNENDED)
+def test_a_stanza_without_an_end_costs_a_link_and_nothing_behind_it(kind: str) -> None:
+    world = ready()
+    world.server.write(UNENDED[kind])  # which the server does not count: a fault of this link
+    world.server.send(text_message(1))
+    submission = world.send(7)
+    world.settle()
+    assert world.received == []
+    world.advance(60)
+    world.server.send(text_message(2))
+    world.settle()
+    assert world.received == [1, 2] and world.outcome(submission) == "sent"
+    assert world.server.links == 2 and world.server.outcomes == ["resumed"]
+    assert events_of(world) == []
+
+
+@pytest.mark.parametrize("kind", UNENDED)
+@pytest.mark.parametrize("resumable", [True, False], ids=["resumable", "not resumable"])
+def test_a_stanza_without_an_end_that_comes_again_is_passed_over(
+    kind: str, resumable: bool
+) -> None:
+    server = Server()
+    server.resumable = resumable
+    world = ready(server, reconnect=ReconnectPolicy(max_attempts=None))
+    for stanza in (text_message(1), UNENDED[kind], text_message(2)):
+        server.send(stanza)
+    submission = world.send(7)
+    for _ in range(9):
+        world.advance(20)
+        world.answer_lookups()
+    server.send(text_message(3))
+    world.settle()
+    assert world.core.is_ready and world.received == [1, 2, 3]
+    assert world.outcome(submission) == "sent"
+    assert server.links <= 3
+    if resumable or "<message" in UNENDED[kind]:  # the server keeps only messages
+        (refused,) = events_of(world)
+        assert refused.reason == "the server did not end this stanza"
+
+
+def test_half_a_stanza_on_a_frozen_link_is_not_taken_for_one_without_an_end() -> None:
+    world = ready(reconnect=ReconnectPolicy(max_attempts=None))
+    told = text_message(1).replace("<body>1", "<body>&lt;a xmlns='urn:xmpp:sm:3' h='1'/&gt;")
+    world.server.send(told)
+    for _ in range(3):
+        while world.link is None or told.encode() not in world.link.to_client:
+            assert world.connect() or world.upstream() or world.downstream()
+        world.downstream(world.link.to_client.index(b"</body>"))
+        world.advance(46, settle=False)
+        world.core.relogin(world.now)
+        world.after()
+    world.settle()
+    assert world.server.links == 4
+    (message,) = world.events("message_received")
+    assert message.body == "<a xmlns='urn:xmpp:sm:3' h='1'/>" and events_of(world) == []
+
+
 def test_the_ends_of_broken_streams_give_up_a_session_that_goes_nowhere() -> None:
     world = ready(reconnect=ReconnectPolicy(max_attempts=None, delay=1.0))
     session = world.server.session
