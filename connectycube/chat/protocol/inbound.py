@@ -183,7 +183,7 @@ class Inbound:
         # 3. Behind a rejected stanza note no message as seen: the server sends it again on the next link,
         #    in its place.
         if self.first_rejected is not None:
-            if not is_repeated and decoded.key not in self._seen_messages:
+            if not is_repeated and not self._seen_messages.knows(decoded.key, decoded.content):
                 self.report(decoded)
             return
         # 4. Look for the echo of a room before repetitions, because sending has noted its key as seen.
@@ -191,7 +191,9 @@ class Inbound:
             return
         # 5. Report each message once, whether it arrives live, as a carbon or from history.
         if decoded.key is not None:
-            is_new = not is_repeated and self._seen_messages.add(decoded.key, now)
+            is_new = not is_repeated and self._seen_messages.add_live(
+                decoded.key, decoded.content, now
+            )
             if not is_new:
                 self._drop("own_echoes" if decoded.key[1] == me else "repeated", stanza)
                 return

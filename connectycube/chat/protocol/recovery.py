@@ -271,15 +271,15 @@ class Recovery:
         key = self._key(dialog, message)
         # A message that has also arrived live is released here, in history's place, and as the live event:
         # that one says more. Earlier events of its sender go first, as they were sent first.
-        live = self._held.take_up_to(key)
-        if live:
-            self._release(live)
-        elif self._is_old(message):
+        if self._release_up_to(key):
+            return
+        if self._is_old(message):
             return  # it is in the list because of a new status or a new body
-        elif key is not None and not self._seen_messages.add_stored(key, message, now):
-            self._counters.repeated += 1
-        else:
+        seen = None if key is None else self._seen_messages.add_stored(key, message, now)
+        if seen is None:
             self._recovered(dialog, message, key)
+        elif not self._release_up_to(seen):  # the live copy may have another id
+            self._counters.repeated += 1
 
     def _is_old(self, message: Message) -> bool:
         since, created = self._asked_since, message.created_at
@@ -335,6 +335,12 @@ class Recovery:
         if dialog.type is not DialogType.PRIVATE:
             return self._addresses.room(dialog.id or "")
         return None if dialog.peer_id is None else self._addresses.user(dialog.peer_id)
+
+    def _release_up_to(self, key: Key | None) -> bool:
+        """Release a held event and those before it; return False if none with this key is held."""
+        held = self._held.take_up_to(key)
+        self._release(held)
+        return bool(held)
 
     def _release(self, deliveries: Sequence[Delivery]) -> None:
         for delivery in deliveries:

@@ -78,6 +78,9 @@ class SeenMessages:
         self._contents: dict[Key, dict[Key, tuple[Content, int]]] = {}
         self._link = 0  # the number of the link
         self._stored: set[Key] = set()  # those of these keys whose message was found in history
+        # The dates of the messages that were found in history alone, in the same places, and the places by key.
+        self._recovered: dict[Key, dict[Key, float | None]] = {}
+        self._places: dict[Key, Key] = {}
         self.keep_since = math.inf
         """A key that was seen at this moment or later is remembered, however many there are."""
 
@@ -111,24 +114,59 @@ class SeenMessages:
             for seen, link in self._contents.get(_place_of(content), {}).values()
         )
 
-    def add_stored(self, key: Key, message: Message, now: float = 0.0) -> bool:
-        """Note a message of history as seen; return whether it is new.
+    def add_live(self, key: Key, content: Content | None, now: float = 0.0) -> bool:
+        """Note a message that has arrived as seen; return whether it is new.
+
+        It is not if history had it first: then its copy there has another id.
+        """
+        recovered = self._recovered_copy(content)  # which add() may forget
+        if not self.add(key, now):
+            return False
+        if recovered is None:
+            return True
+        # Each copy in history stands for one message that arrives.
+        self._forget_recovered(recovered)
+        self._stored.add(key)
+        return False
+
+    def knows(self, key: Key | None, content: Content | None) -> bool:
+        """Whether :meth:`add_live` would return False."""
+        return key in self._seen or self._recovered_copy(content) is not None
+
+    def _recovered_copy(self, content: Content | None) -> Key | None:
+        if content is None or not self._recovered:
+            return None
+        alike = self._recovered.get(_place_of(content), {})
+        return next((key for key, date in alike.items() if content.is_dated_as(date)), None)
+
+    def _forget_recovered(self, key: Key) -> None:
+        place = self._places.pop(key, None)
+        if place is None:
+            return
+        alike = self._recovered[place]
+        del alike[key]
+        if not alike:
+            del self._recovered[place]
+
+    def add_stored(self, key: Key, message: Message, now: float = 0.0) -> Key | None:
+        """Note a message of history as seen; return the key of the copy seen before, None if it is new.
 
         The copy that arrived live may have another id, which the service has replaced in history.
         """
         if not self.add(key, now):
-            return False
-        if not self._contents:
-            return True
+            return key
         conversation, sender, _ = key
-        seen = self._contents.get((conversation, sender, digest_of_message(message)), {})
+        place = conversation, sender, digest_of_message(message)
+        seen = self._contents.get(place, {})
         date = seconds(message.date_sent)
         for live, (content, _) in seen.items():
             # Of equal messages in history each stands for another one of those that arrived.
             if live not in self._stored and content.is_dated_as(date):
                 self._stored.add(live)
-                return False
-        return True
+                return live
+        self._recovered.setdefault(place, {})[key] = date
+        self._places[key] = place
+        return None
 
     def __contains__(self, key: Key | None) -> bool:
         """Whether ``key`` was seen before."""
@@ -140,6 +178,7 @@ class SeenMessages:
     def forget(self, key: Key) -> None:
         """Forget ``key``, because its message was not committed and comes again, or is too old."""
         self._seen.pop(key, None)
+        self._forget_recovered(key)
         content = _content_of(key)
         if content is None:
             return

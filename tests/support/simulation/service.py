@@ -1,7 +1,8 @@
 """A service of several users without I/O: dialogs, their history, and a simulated server for each user.
 
 What one user's server handles is stored and relayed to the servers of the others. The service's clock is not
-the clients', senders' clocks are wrong, and a message may leave some time after it was stored.
+the clients', senders' clocks are wrong, and a message may leave some time after it was stored. A message whose
+sender gave it an id of another form than the service's has an id of the service's in history.
 """
 
 from __future__ import annotations
@@ -31,6 +32,7 @@ class Stored:
     dialog: DialogRef  # as its sender sees it
     message: Message
     saved: bool
+    stanza_id: str | None  # as its sender wrote it
     deleted: bool = False
 
 
@@ -43,7 +45,8 @@ class Service:
         for user, server in self.servers.items():
             server.handles = lambda stanza, user=user: self._handle(user, stanza)  # type: ignore[misc]
         self.rooms: dict[str, set[int]] = {}
-        self.stored: dict[str, Stored] = {}  # by message id, in the order they were handled
+        self.stored: dict[str, Stored] = {}  # by the id in history, in the order they were handled
+        self.tells_ids = True  # whether a stanza says the id in history, if that is another one
         self.room_echo = True
         self.lag: Callable[[], float] = lambda: 0.0
         self._leaving: deque[tuple[float, Server, str]] = deque()
@@ -54,12 +57,21 @@ class Service:
 
     # --- what others do ---
 
-    def say(self, number: int, sender: int, dialog: DialogRef, sent: float) -> None:
-        """A user who is no client here says something; ``sent`` is unix seconds by their clock."""
-        message = Message(
-            id=f"{number:024x}", body=str(number), date_sent=_whole(sent), sender_id=sender
-        )
-        self._take(sender, dialog, message, saved=True)
+    def say(
+        self,
+        number: int,
+        sender: int,
+        dialog: DialogRef,
+        sent: float,
+        stanza_id: Callable[[str], str | None] = lambda own_id: own_id,
+    ) -> None:
+        """A user who is no client here says something; ``sent`` is unix seconds by their clock.
+
+        ``stanza_id`` chooses the id of the stanza; it gets the one in history.
+        """
+        own_id = f"{number:024x}"
+        message = Message(id=own_id, body=str(number), date_sent=_whole(sent), sender_id=sender)
+        self._take(sender, dialog, message, saved=True, stanza_id=stanza_id(own_id))
 
     def touch(self, message_id: str) -> None:
         """Change a message's body, as an edit does, or anything else of it."""
@@ -92,17 +104,26 @@ class Service:
         )
         dialog = DialogRef.room(room or "") if peer is None else _private(sender, peer)
         saved = params.findtext(f"{NS}save_to_history") == "1"
-        self._take(sender, dialog, message, saved=saved)
+        self._take(sender, dialog, message, saved=saved, stanza_id=message.id)
 
-    def _take(self, sender: int, dialog: DialogRef, message: Message, *, saved: bool) -> None:
+    def _take(
+        self,
+        sender: int,
+        dialog: DialogRef,
+        message: Message,
+        *,
+        saved: bool,
+        stanza_id: str | None,
+    ) -> None:
         now, message_id = _whole(self.time()), message.id
         assert message_id is not None and message.body is not None
         if message_id not in self.stored:
             kept = evolve(message, created_at=now, updated_at=now, dialog_id=dialog.id)
-            self.stored[message_id] = Stored(int(message.body), sender, dialog, kept, saved)
+            number = int(message.body)
+            self.stored[message_id] = Stored(number, sender, dialog, kept, saved, stanza_id)
         for user in sorted(self._members(sender, dialog)):
             if user in self.servers and (user != sender or (self.room_echo and not dialog.peer_id)):
-                stanza = _stanza(self.stored[message_id], user)
+                stanza = _stanza(self.stored[message_id], user, tells_id=self.tells_ids)
                 self._leaving.append((self._clock() + self.lag(), self.servers[user], stanza))
         self.relay()
 
@@ -124,6 +145,10 @@ class Service:
             for stored in self.stored.values()
             if stored.sender != user and user in self._members(stored.sender, stored.dialog)
         ]
+
+    def live_id(self, stored: Stored) -> str | None:
+        """The id by which a client knows a message that arrived live."""
+        return stored.message.id if self.tells_ids else stored.stanza_id
 
     # --- history ---
 
@@ -164,16 +189,19 @@ def _whole(seconds: float) -> datetime:
     return datetime.fromtimestamp(math.floor(seconds), timezone.utc)
 
 
-def _stanza(stored: Stored, user: int) -> str:
+def _stanza(stored: Stored, user: int, *, tells_id: bool) -> str:
     message, dialog = stored.message, stored.dialog
     assert message.date_sent is not None
     if dialog.peer_id is None:
         sender, kind = f"{ADDRESSES.room(dialog.id or '')}/{stored.sender}", "groupchat"
     else:
         sender, kind = f"{ADDRESSES.user(stored.sender)}/phone", "chat"
+    own_id = "" if stored.stanza_id is None else f" id='{stored.stanza_id}'"
+    is_told = tells_id and stored.stanza_id != message.id
+    told = f"<message_id>{message.id}</message_id>" if is_told else ""
     return (
-        f"<message from='{sender}' to='{ADDRESSES.user(user)}' type='{kind}' id='{message.id}'>"
-        f"<body>{message.body}</body><extraParams><dialog_id>{dialog.id}</dialog_id><date_sent>"
+        f"<message from='{sender}' to='{ADDRESSES.user(user)}' type='{kind}'{own_id}>"
+        f"<body>{message.body}</body><extraParams>{told}<dialog_id>{dialog.id}</dialog_id><date_sent>"
         f"{int(message.date_sent.timestamp())}</date_sent><save_to_history>{int(stored.saved)}"
         f"</save_to_history></extraParams><markable xmlns='{MARKERS}'/></message>"
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Callable, Iterable
 from datetime import datetime, timezone
@@ -9,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from connectycube.chat.protocol import decoding as decoding_module
 from connectycube.chat.protocol import session as session_module
 from connectycube.chat.protocol.events import CheckStored, Resumable
 from connectycube.chat.protocol.inbound import Inbound
@@ -59,6 +61,7 @@ def test_the_schedules_meet_every_fault_and_every_outcome_of_a_resumption() -> N
             "OutcomeUnknownError",
             "CheckStored",
         ),
+        *("told id", "foreign id", "equal ids"),
         *("gap", "gap within a gap", "recovered", "held", "recovery failed"),
     ):
         assert met[name] >= 3, (name, met)
@@ -296,6 +299,46 @@ def late_answers_believed(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(Recovery, "filled", filled)
 
 
+# --- … of messages whose ids are not the service's ---------------------------------------------------
+
+
+def every_id_believed_unique(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(decoding_module, "OBJECT_ID", re.compile(""))
+
+
+def equal_messages_not_recognised(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(SeenMessages, "has_equal", lambda self, content, *, on_this_link: False)
+
+
+def equal_messages_taken_for_repetitions(patch: pytest.MonkeyPatch) -> None:
+    def has_equal(self: Any, content: Any, *, on_this_link: bool) -> bool:
+        sender = content.conversation, content.sender
+        return any(key[:2] == sender for key in self._contents)
+
+    patch.setattr(SeenMessages, "has_equal", has_equal)
+
+
+def history_copies_not_recognised(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(
+        SeenMessages,
+        "add_stored",
+        lambda self, key, message, now=0.0: None if self.add(key, now) else key,
+    )
+
+
+def live_copies_of_history_not_recognised(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(SeenMessages, "_recovered_copy", lambda self, content: None)
+
+
+def live_copies_released_behind_history(patch: pytest.MonkeyPatch) -> None:
+    original = Recovery._release_up_to
+
+    def release_up_to(self: Any, key: Any) -> bool:
+        return original(self, None if key and "/" in key[2] else key)
+
+    patch.setattr(Recovery, "_release_up_to", release_up_to)
+
+
 DEFECTS: dict[str, Callable[[pytest.MonkeyPatch], None]] = {
     "replay dropped": replay_dropped,
     "replay behind new messages": replay_behind_new_messages,
@@ -326,6 +369,12 @@ DEFECTS: dict[str, Callable[[pytest.MonkeyPatch], None]] = {
     "broken stanzas not counted": broken_stanzas_not_counted,
     "suspects not sent alone": suspects_not_sent_alone,
     "suspects never believed": suspects_never_fail,
+    "every id believed unique": every_id_believed_unique,
+    "equal messages not recognised": equal_messages_not_recognised,
+    "other messages taken for repetitions": equal_messages_taken_for_repetitions,
+    "history copies not recognised": history_copies_not_recognised,
+    "live copies of history not recognised": live_copies_of_history_not_recognised,
+    "live copies released behind history": live_copies_released_behind_history,
 }
 
 

@@ -186,8 +186,34 @@ def arrived(message: Message) -> Content:
 
 def test_each_message_of_history_stands_for_one_that_arrived() -> None:
     seen = seen_with(arrived(in_history(1)[1]), arrived(in_history(1)[1]))
-    assert [seen.add_stored(*in_history(number)) for number in (1, 2, 3)] == [False, False, True]
-    assert not seen.add_stored(*in_history(1)), "read again"
+    places = [seen.add_stored(*in_history(number)) for number in (1, 2, 3)]
+    assert [place is None for place in places] == [False, False, True]
+    assert len(set(places)) == 3, "each is the copy of another one"
+    assert seen.add_stored(*in_history(1)) == in_history(1)[0], "read again"
+
+
+def test_each_message_that_arrives_stands_for_one_that_history_had() -> None:
+    seen = SeenMessages()
+    for number in (1, 2):
+        assert seen.add_stored(*in_history(number)) is None
+    live = arrived(in_history(1)[1])
+    for position, is_new in enumerate([False, False, True]):
+        assert seen.knows(live.key(f"s-{position}"), live) is not is_new
+        assert seen.add_live(live.key(f"s-{position}"), live) is is_new
+    assert not seen.add_live(live.key("s-0"), live), "sent again"
+    assert seen.add_stored(*in_history(3)) == live.key("s-2")
+
+
+def test_a_message_that_history_forgot_is_new_when_it_arrives() -> None:
+    seen = SeenMessages()
+    seen.add_stored(*in_history(1))
+    seen.forget(in_history(1)[0])
+    live = arrived(in_history(1)[1])
+    assert seen.add_live(live.key("s-0"), live)
+    narrow = SeenMessages(window=1)
+    for number in range(1, 4):
+        narrow.add_stored(*in_history(number))
+    assert [narrow.add_live(live.key(f"s-{place}"), live) for place in range(2)] == [False, True]
 
 
 @pytest.mark.parametrize(
@@ -201,4 +227,7 @@ def test_each_message_of_history_stands_for_one_that_arrived() -> None:
     ],
 )
 def test_a_message_of_history_with_other_content_is_new(changes: dict[str, Any]) -> None:
-    assert seen_with(arrived(in_history(1)[1])).add_stored(*in_history(2, **changes))
+    assert seen_with(arrived(in_history(1)[1])).add_stored(*in_history(2, **changes)) is None
+    seen, live = SeenMessages(), arrived(in_history(1)[1])
+    seen.add_stored(*in_history(2, **changes))
+    assert seen.add_live(live.key("s-0"), live)
