@@ -78,7 +78,7 @@ class SeenMessages:
         self._contents: dict[Key, dict[Key, tuple[Content, int]]] = {}
         self._link = 0  # the number of the link
         self._stored: set[Key] = set()  # those of these keys whose message was found in history
-        # The dates of the messages that were found in history alone, in the same places, and the places by key.
+        # Messages that were found in history alone: the dates by place and key, and the places by key.
         self._recovered: dict[Key, dict[Key, float | None]] = {}
         self._places: dict[Key, Key] = {}
         self.keep_since = math.inf

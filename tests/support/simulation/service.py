@@ -1,8 +1,8 @@
 """A service of several users without I/O: dialogs, their history, and a simulated server for each user.
 
 What one user's server handles is stored and relayed to the servers of the others. The service's clock is not
-the clients', senders' clocks are wrong, and a message may leave some time after it was stored. A message whose
-sender gave it an id of another form than the service's has an id of the service's in history.
+the clients', senders' clocks are wrong, and a message may leave some time after it was stored. A message that
+has an id of another form than the service's has an id of the service's in history.
 """
 
 from __future__ import annotations
