@@ -239,9 +239,10 @@ class Message:
     """A chat message: received, read from history, or to be sent. (Guide: Messages.)
 
     To send one, give a ``body`` and the attributes that differ from their defaults: ``markable`` asks the
-    recipients to report 'delivered' and 'read', ``save_to_history`` stores the message, ``date_sent`` is
-    now, a ``silent`` message makes no push notification. ``custom`` holds the application's own parameters:
-    names must be XML names, values are text on the wire. ``destroy_after`` is seconds. An ``id`` of your own
+    recipients to report 'delivered' and 'read' (it is not proven that the service keeps False in history),
+    ``save_to_history`` stores the message, ``date_sent`` is now, a ``silent`` message makes no push
+    notification. ``custom`` holds the application's own parameters: names must be XML names, values are text
+    on the wire. ``destroy_after`` is seconds. An ``id`` of your own
     must be 24 hexadecimal digits. The service fills in the other attributes. A message from the service is
     sent on as a new one, with another id.
 

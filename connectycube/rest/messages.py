@@ -264,7 +264,8 @@ class Messages:
             custom: The application's own parameters. Their names must be XML names; their values are
                 strings, numbers, bools, or mappings of them.
             send_to_chat: True delivers the message to the occupants' chat connections.
-            markable: Whether the recipients shall report 'delivered' and 'read'; True by default.
+            markable: Whether the recipients shall report 'delivered' and 'read'; True by default. False is
+                sent as 0; it is not proven that the service keeps a 0 in history.
             silent: True suppresses the push notification.
             clean: Whether characters that XML forbids are replaced by U+FFFD in the body; otherwise they are
                 an error.
