@@ -211,6 +211,7 @@ def test_the_emulator_shows_its_secrets_only_as_variables_on_stdout():
         (["--app-id", "0"], 1, "app_id"),
         (["--host", "256.1.1.1"], 1, "connectycube emulator:"),
         (["--nonsense"], 2, "--nonsense"),
+        *((["--advance", text], 2, "argument --advance") for text in ("-5", "inf", "nan", "soon")),
         (["--fault", "explode"], 1, "must be one of drop, half_open"),
         (["--fault", "delay:seconds=soon"], 1, "seconds"),
         (["--fault", "delay"], 1, "delay needs seconds"),
