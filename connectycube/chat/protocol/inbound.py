@@ -191,9 +191,7 @@ class Inbound:
             return
         # 5. Report each message once, whether it arrives live, as a carbon or from history.
         if decoded.key is not None:
-            is_new = not is_repeated and self._seen_messages.add_live(
-                decoded.key, decoded.content, now
-            )
+            is_new = not is_repeated and self._seen_messages.add(decoded.key, now, decoded.content)
             if not is_new:
                 self._drop("own_echoes" if decoded.key[1] == me else "repeated", stanza)
                 return

@@ -88,8 +88,13 @@ class SeenMessages:
         """Note that a new link begins: the server may send again what was seen on earlier ones."""
         self._link += 1
 
-    def add(self, key: Key, now: float = 0.0) -> bool:
-        """Note ``key`` as seen; return whether it is new."""
+    def add(self, key: Key, now: float = 0.0, arrived: Content | None = None) -> bool:
+        """Note ``key`` as seen; return whether it is new.
+
+        ``arrived`` is the content of a message that arrives with a foreign id. It is not new if history had
+        it first: then its copy there has another id.
+        """
+        recovered = None if arrived is None else self._recovered_copy(arrived)
         is_new = key not in self._seen
         self._seen[key] = now
         if not is_new:
@@ -103,7 +108,12 @@ class SeenMessages:
             if self._seen[oldest] >= self.keep_since:
                 break
             self.forget(oldest)
-        return True
+        if recovered is None:
+            return True
+        # Each copy in history stands for one message that arrives.
+        self._forget_recovered(recovered)
+        self._stored.add(key)
+        return False
 
     def has_equal(self, content: Content, *, on_this_link: bool) -> bool:
         """Whether a message of the same id, content and date was seen on an earlier link, or on this one."""
@@ -114,28 +124,13 @@ class SeenMessages:
             for seen, link in self._contents.get(_place_of(content), {}).values()
         )
 
-    def add_live(self, key: Key, content: Content | None, now: float = 0.0) -> bool:
-        """Note a message that has arrived as seen; return whether it is new.
-
-        It is not if history had it first: then its copy there has another id.
-        """
-        recovered = self._recovered_copy(content)  # which add() may forget
-        if not self.add(key, now):
-            return False
-        if recovered is None:
-            return True
-        # Each copy in history stands for one message that arrives.
-        self._forget_recovered(recovered)
-        self._stored.add(key)
-        return False
-
     def knows(self, key: Key | None, content: Content | None) -> bool:
-        """Whether :meth:`add_live` would return False."""
-        return key in self._seen or self._recovered_copy(content) is not None
+        """Whether :meth:`add` would return False."""
+        if content is not None and self._recovered_copy(content) is not None:
+            return True
+        return key in self._seen
 
-    def _recovered_copy(self, content: Content | None) -> Key | None:
-        if content is None or not self._recovered:
-            return None
+    def _recovered_copy(self, content: Content) -> Key | None:
         alike = self._recovered.get(_place_of(content), {})
         return next((key for key, date in alike.items() if content.is_dated_as(date)), None)
 

@@ -131,7 +131,7 @@ def wrong_h(difference: int) -> Callable[[pytest.MonkeyPatch], None]:
 
 
 def no_memory_of_repetitions(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(SeenMessages, "add", lambda self, key, now=0.0: True)
+    patch.setattr(SeenMessages, "add", lambda self, key, now=0.0, arrived=None: True)
 
 
 def rejected_events_remembered(patch: pytest.MonkeyPatch) -> None:

@@ -199,8 +199,8 @@ def test_each_message_that_arrives_stands_for_one_that_history_had() -> None:
     live = arrived(in_history(1)[1])
     for position, is_new in enumerate([False, False, True]):
         assert seen.knows(live.key(f"s-{position}"), live) is not is_new
-        assert seen.add_live(live.key(f"s-{position}"), live) is is_new
-    assert not seen.add_live(live.key("s-0"), live), "sent again"
+        assert seen.add(live.key(f"s-{position}"), arrived=live) is is_new
+    assert not seen.add(live.key("s-0"), arrived=live), "sent again"
     assert seen.add_stored(*in_history(3)) == live.key("s-2")
 
 
@@ -209,11 +209,11 @@ def test_a_message_that_history_forgot_is_new_when_it_arrives() -> None:
     seen.add_stored(*in_history(1))
     seen.forget(in_history(1)[0])
     live = arrived(in_history(1)[1])
-    assert seen.add_live(live.key("s-0"), live)
+    assert seen.add(live.key("s-0"), arrived=live)
     narrow = SeenMessages(window=1)
     for number in range(1, 4):
         narrow.add_stored(*in_history(number))
-    assert [narrow.add_live(live.key(f"s-{place}"), live) for place in range(2)] == [False, True]
+    assert [narrow.add(live.key(f"s-{place}"), arrived=live) for place in range(2)] == [False, True]
 
 
 @pytest.mark.parametrize(
@@ -230,4 +230,4 @@ def test_a_message_of_history_with_other_content_is_new(changes: dict[str, Any])
     assert seen_with(arrived(in_history(1)[1])).add_stored(*in_history(2, **changes)) is None
     seen, live = SeenMessages(), arrived(in_history(1)[1])
     seen.add_stored(*in_history(2, **changes))
-    assert seen.add_live(live.key("s-0"), live)
+    assert seen.add(live.key("s-0"), arrived=live)
