@@ -92,7 +92,7 @@ def test_messages_of_one_id_and_of_no_type_are_received(certificates):
     assert {(message.id, message.sender_id) for message in messages} == {("1", 12)}
 
 
-def test_a_stanza_without_an_end_swallows_the_answer_and_the_client_returns(certificates):
+def test_what_follows_a_stanza_without_an_end_arrives_on_the_next_link(certificates):
     def script(conn: XmppConnection) -> None:
         logged_in(conn)
         if conn.number <= 2:  # on each link again, as a server that stores the stanza does

@@ -268,7 +268,7 @@ def test_a_stanza_without_an_end_that_comes_again_is_passed_over(
         assert refused.reason == "the server did not end this stanza"
 
 
-def test_half_a_stanza_on_a_frozen_link_is_not_taken_for_one_without_an_end() -> None:
+def test_half_a_stanza_on_a_frozen_link_is_no_endless_one() -> None:
     world = ready(reconnect=ReconnectPolicy(max_attempts=None))
     told = text_message(1).replace("<body>1", "<body>&lt;a xmlns='urn:xmpp:sm:3' h='1'/&gt;")
     world.server.send(told)
