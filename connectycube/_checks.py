@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import difflib
 import functools
+import inspect
 import math
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, TypeVar, cast
 
@@ -24,6 +25,7 @@ __all__ = [
     "check_str",
     "check_time",
     "keywords_only",
+    "name_of",
     "nearest",
 ]
 
@@ -83,12 +85,6 @@ def check_bool(name: str, value: object) -> bool:
     if not isinstance(value, bool):
         raise ArgumentTypeError(f"{name} must be a bool, not {type(value).__name__}")
     return value
-
-
-def check_callable(name: str, value: object) -> None:
-    """Refuse a ``value`` that cannot be called."""
-    if not callable(value):
-        raise ArgumentTypeError(f"{name} must be callable, not {type(value).__name__}")
 
 
 def check_id(name: str, value: object) -> str:
@@ -191,6 +187,86 @@ def _out_of_bounds(
 ) -> ArgumentValueError:
     bound = f"at least {least}" if least is not None and value < least else f"at most {most}"
     return ArgumentValueError(f"{name} must be {bound}, not {value}")
+
+
+# --- callables of the application ---------------------------------------------------------------
+
+
+def check_callable(name: str, value: object, *parameters: str) -> None:
+    """Raise ArgumentTypeError unless ``value`` can be called as ``value(*parameters)`` and runs its code.
+
+    ``name`` is that of the argument, ``parameters`` those of the call, for the error.
+    """
+    if not callable(value):
+        raise ArgumentTypeError(f"{name} must be callable, not {type(value).__name__}")
+    inner = _without_partial(value)
+    for function in (inner, getattr(inner, "__call__", None)):  # noqa: B004
+        if inspect.iscoroutinefunction(function) or inspect.isasyncgenfunction(function):
+            raise ArgumentTypeError(
+                f"{name} {name_of(value)} is a coroutine function; this SDK calls plain functions"
+            )
+        if inspect.isgeneratorfunction(function):
+            raise ArgumentTypeError(
+                f"{name} {name_of(value)} is a generator function (it has a yield): a call would not run it"
+            )
+    _check_parameters(name, value, parameters)
+
+
+def _check_parameters(name: str, value: Callable[..., Any], parameters: Sequence[str]) -> None:
+    signature = _signature_of(value)
+    if signature is None:
+        return
+    try:
+        signature.bind(*parameters)
+    except TypeError:
+        words = (
+            f"{name} {name_of(value)} cannot be called as {name}({', '.join(parameters)}):"
+            f" its parameters are {_shown(signature)}"
+        )
+        if _is_of_blinker(signature):
+            words += "; unlike blinker, this SDK gives each receiver the chat and one event object"
+        raise ArgumentTypeError(words) from None
+
+
+def _signature_of(value: Callable[..., Any]) -> inspect.Signature | None:
+    """Return the parameters with which ``value`` can be called; None if they are not known for certain."""
+    inner = _without_partial(value)
+    # Decorators may show the parameters of the function inside, and pass others to it.
+    if any(hasattr(one, "__signature__") for one in (inner, type(inner).__call__)):
+        return None
+    try:
+        return inspect.signature(value, follow_wrapped=False)
+    except Exception:  # noqa: BLE001 - many callables written in C have no signature
+        return None
+
+
+def _shown(signature: inspect.Signature) -> str:
+    """Return the parameters of a signature without their annotations and without the values of defaults."""
+    empty = inspect.Parameter.empty
+    bare = [
+        one.replace(annotation=empty, default=empty if one.default is empty else ...)
+        for one in signature.parameters.values()
+    ]
+    return str(inspect.Signature(bare)).replace("=Ellipsis", "=…")
+
+
+def _is_of_blinker(signature: inspect.Signature) -> bool:
+    """Whether a receiver is written for blinker: ``receiver(sender, **kwargs)``."""
+    kinds = [one.kind for one in signature.parameters.values()]
+    return inspect.Parameter.VAR_KEYWORD in kinds
+
+
+def _without_partial(value: Any) -> Any:
+    while isinstance(value, functools.partial):
+        value = value.func
+    return value
+
+
+def name_of(value: Any) -> str:
+    """Return the name of a callable for logs and errors: module and qualified name."""
+    value = _without_partial(value)
+    name = getattr(value, "__qualname__", None) or type(value).__qualname__
+    return f"{getattr(value, '__module__', None) or '?'}.{name}"
 
 
 # --- names of arguments -------------------------------------------------------------------------

@@ -336,7 +336,7 @@ class Config:
     @on_request.validator
     def _check_on_request(self, attribute: Attribute[object], value: object) -> None:
         if value is not None:
-            check_callable("on_request", value)
+            check_callable("on_request", value, "record")
 
     @timeouts.validator
     @retry.validator

@@ -9,6 +9,7 @@ from concurrent.futures import Future
 from functools import partial
 from typing import Any
 
+from .._checks import name_of
 from ..errors import DurableStoreError, QueueOverflowError
 from ..models import StateChange
 from .dispatcher import Dispatcher, Task
@@ -30,7 +31,6 @@ from .protocol.parser import summary
 from .protocol.seen_messages import Key
 from .protocol.states import READY_STATES
 from .send_handle import DoneCallback, SendHandle
-from .signals import name_of
 
 __all__ = ["OutputRouter"]
 

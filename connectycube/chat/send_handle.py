@@ -8,11 +8,12 @@ from concurrent.futures import Future, wait
 from contextlib import AbstractContextManager
 from typing import Any, TypeVar
 
+from .._checks import name_of
 from .._deadline import Deadline
 from ..errors import ChatTimeoutError
 from ..models import CallbackFailure, Message
 from .shutdown import caused_by_exit
-from .signals import check_callback, name_of
+from .signals import check_callback
 
 __all__ = ["SendHandle"]
 

@@ -2,27 +2,26 @@
 
 from __future__ import annotations
 
-import functools
-import inspect
 import itertools
 import logging
 import threading
 import time
 import weakref
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import blinker
 from blinker.base import ANY_ID
 
+from .._checks import check_callable, name_of
 from .._forks import register_for_fork
 from ..errors import ArgumentTypeError
 from ..models import CallbackFailure
 from .dispatcher import Dispatcher
 from .shutdown import caused_by_exit
 
-__all__ = ["Signal", "call_receivers", "check_callback", "name_of"]
+__all__ = ["Signal", "call_receivers", "check_callback"]
 
 logger = logging.getLogger("connectycube.chat")
 
@@ -149,78 +148,11 @@ class Signal(blinker.Signal):
 def check_callback(name: str, value: object, *parameters: str) -> None:
     """Raise ArgumentTypeError unless ``value`` can be called as ``value(*parameters)`` and runs its code.
 
-    ``name`` is that of the argument, ``parameters`` those of the call, for the error.
+    A signal cannot be, although it has a ``__call__``, which only explains the mistake.
     """
-    if not callable(value) or isinstance(value, Signal):
+    if isinstance(value, Signal):
         raise ArgumentTypeError(f"{name} must be callable, not {type(value).__name__}")
-    inner = _without_partial(value)
-    for function in (inner, getattr(inner, "__call__", None)):  # noqa: B004
-        if inspect.iscoroutinefunction(function) or inspect.isasyncgenfunction(function):
-            raise ArgumentTypeError(
-                f"{name} {name_of(value)} is a coroutine function; this SDK calls plain functions"
-            )
-        if inspect.isgeneratorfunction(function):
-            raise ArgumentTypeError(
-                f"{name} {name_of(value)} is a generator function (it has a yield): a call would not run it"
-            )
-    _check_parameters(name, value, parameters)
-
-
-def _check_parameters(name: str, value: Callable[..., Any], parameters: Sequence[str]) -> None:
-    signature = _signature_of(value)
-    if signature is None:
-        return
-    try:
-        signature.bind(*parameters)
-    except TypeError:
-        words = (
-            f"{name} {name_of(value)} cannot be called as {name}({', '.join(parameters)}):"
-            f" its parameters are {_shown(signature)}"
-        )
-        if _is_of_blinker(signature):
-            words += "; unlike blinker, this SDK gives each receiver the chat and one event object"
-        raise ArgumentTypeError(words) from None
-
-
-def _signature_of(value: Callable[..., Any]) -> inspect.Signature | None:
-    """Return the parameters with which ``value`` can be called; None if they are not known for certain."""
-    inner = _without_partial(value)
-    # Decorators may show the parameters of the function inside, and pass others to it.
-    if any(hasattr(one, "__signature__") for one in (inner, type(inner).__call__)):
-        return None
-    try:
-        return inspect.signature(value, follow_wrapped=False)
-    except Exception:  # noqa: BLE001 - many callables written in C have no signature
-        return None
-
-
-def _shown(signature: inspect.Signature) -> str:
-    """Return the parameters of a signature without their annotations and without the values of defaults."""
-    empty = inspect.Parameter.empty
-    bare = [
-        one.replace(annotation=empty, default=empty if one.default is empty else ...)
-        for one in signature.parameters.values()
-    ]
-    return str(inspect.Signature(bare)).replace("=Ellipsis", "=…")
-
-
-def _is_of_blinker(signature: inspect.Signature) -> bool:
-    """Whether a receiver is written for blinker: ``receiver(sender, **kwargs)``."""
-    kinds = [one.kind for one in signature.parameters.values()]
-    return inspect.Parameter.VAR_KEYWORD in kinds
-
-
-def _without_partial(value: Any) -> Any:
-    while isinstance(value, functools.partial):
-        value = value.func
-    return value
-
-
-def name_of(receiver: Any) -> str:
-    """Return the name of a receiver for logs and errors: module and qualified name."""
-    receiver = _without_partial(receiver)
-    name = getattr(receiver, "__qualname__", None) or type(receiver).__qualname__
-    return f"{getattr(receiver, '__module__', None) or '?'}.{name}"
+    check_callable(name, value, *parameters)
 
 
 # --- calling receivers ---

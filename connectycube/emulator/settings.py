@@ -11,7 +11,7 @@ from connectycube._checks import check_int, check_str
 from connectycube.errors import ArgumentValueError
 
 from .domain.identities import IdentityProvider, SocialIdentity
-from .switches import COUNT, FLAG, FUNCTION, NAMES, SECONDS, Switch, one_of, switch
+from .switches import COUNT, FLAG, NAMES, SECONDS, Switch, function, one_of, switch
 
 __all__ = ["SWITCHES", "Settings"]
 
@@ -54,13 +54,13 @@ class Settings:
     )
     social_identity: SocialIdentity | None = switch(
         None,
-        FUNCTION,
+        function("provider", "keys"),
         "Takes the provider and keys of a social log-in; returns the fields of the user, or None to refuse.",
         repr=False,
     )
     identity_provider: IdentityProvider | None = switch(
         None,
-        FUNCTION,
+        function("token"),
         "The custom identity provider: takes the token sent as login; returns fields with `uid`, or None.",
         repr=False,
     )

@@ -11,10 +11,17 @@ from typing import Any
 
 from attrs import Attribute, field, frozen
 
-from connectycube._checks import check_bool, check_int, check_number, check_one_of, check_str
+from connectycube._checks import (
+    check_bool,
+    check_callable,
+    check_int,
+    check_number,
+    check_one_of,
+    check_str,
+)
 from connectycube.errors import ArgumentTypeError, ArgumentValueError
 
-__all__ = ["COUNT", "FLAG", "FUNCTION", "NAMES", "SECONDS", "Form", "Switch", "one_of", "switch"]
+__all__ = ["COUNT", "FLAG", "NAMES", "SECONDS", "Form", "Switch", "function", "one_of", "switch"]
 
 
 @frozen
@@ -73,11 +80,6 @@ def _read_flag(text: str) -> bool:
     return text == "yes"
 
 
-def _check_function(name: str, value: object) -> None:
-    if value is not None and not callable(value):
-        raise ArgumentTypeError(f"{name} must be callable, not {value!r}")
-
-
 def _check_names(name: str, value: object) -> None:
     if value is None:
         return
@@ -93,7 +95,16 @@ FLAG = Form(check_bool, _read_flag, "yes or no")
 COUNT = Form(lambda name, value: check_int(name, value, least=1), int, "a whole number from 1")
 SECONDS = Form(lambda name, value: check_number(name, value, least=0.0), float, "a number from 0")
 NAMES = Form(_check_names, lambda text: text.split(","), "at most three names with commas")
-FUNCTION = Form(_check_function, None, "a function")
+
+
+def function(*parameters: str) -> Form:
+    """Return the form of a value that is None, or a function with these parameters."""
+
+    def check(name: str, value: object) -> None:
+        if value is not None:
+            check_callable(name, value, *parameters)
+
+    return Form(check, None, "a function")
 
 
 def one_of(*choices: str) -> Form:

@@ -20,7 +20,7 @@ from urllib.parse import quote, urlencode, urljoin, urlsplit
 
 from attrs import evolve
 
-from .._checks import check_number
+from .._checks import check_callable, check_number
 from .._forks import register_for_fork
 from ..config import Config, RequestRecord, RetryPolicy, is_loopback
 from ..errors import (
@@ -91,11 +91,13 @@ class Api:
         if transport is None:
             transport = self._own_client = HttpClient(ca_file=config.ca_file, proxy=config.proxy)
             self._own_client.prepare(config.api_url)
-        elif not callable(getattr(transport, "send", None)):
+        elif not hasattr(transport, "send"):
             kind = type(transport).__name__
             raise ArgumentTypeError(
                 f"transport must have a method send(request), and {kind} has none"
             )
+        else:
+            check_callable("transport.send", transport.send, "request")
         self._transport = transport
         register_for_fork(self)
 

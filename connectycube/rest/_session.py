@@ -34,7 +34,7 @@ class SessionState:
 
     def __init__(self, renew_session: ApplicationRenewal | None = None) -> None:
         if renew_session is not None:
-            check_callable("renew_session", renew_session)
+            check_callable("renew_session", renew_session, "session")
         self._renew_session = renew_session
         self._session: Session | None = None
         self._renewal: Renewal | None = None

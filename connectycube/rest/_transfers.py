@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Mapping
 from types import TracebackType
 from typing import IO, Any
 
+from .._checks import check_callable
 from ..errors import ArgumentTypeError, ArgumentValueError
 
 __all__ = ["FileWriter", "Form", "MemoryWriter", "PathWriter", "Progress", "opened"]
@@ -38,6 +39,7 @@ def opened(source: Any) -> Iterator[Source]:
             size = os.fstat(stream.fileno()).st_size
             yield stream, size, os.path.basename(os.fsdecode(source))
     elif hasattr(source, "read") and not isinstance(source, io.TextIOBase):
+        check_callable("source.read", source.read, "size")
         name = getattr(source, "name", None)
         base = os.path.basename(name) if isinstance(name, str) else None
         yield source, _left_in(source), base or None

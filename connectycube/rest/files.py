@@ -79,7 +79,7 @@ class Files:
         """
         check_bool("public", public)
         if progress is not None:
-            check_callable("progress", progress)
+            check_callable("progress", progress, "sent", "size")
         with opened(source) as (stream, size, own_name):
             name = _check_name(own_name if name is None else name)
             kind = _check_content_type(content_type, name)
@@ -296,7 +296,7 @@ class Files:
         """
         path = (*_PATH, _check_uid(file), "download")
         if progress is not None:
-            check_callable("progress", progress)
+            check_callable("progress", progress, "received", "size")
         deadline = self._deadline(timeout)
         if to is None:
             memory = MemoryWriter(progress, _MOST_BYTES)
@@ -309,6 +309,7 @@ class Files:
             return target.received
         if not hasattr(to, "write"):
             raise ArgumentTypeError(f"to must be a path or a binary file, not {type(to).__name__}")
+        check_callable("to.write", to.write, "data")
         writer = FileWriter(to, progress)
         self._api.download(path, writer, deadline)
         return writer.received

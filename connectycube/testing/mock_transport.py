@@ -13,6 +13,7 @@ from attrs import define, evolve, field
 from requests.structures import CaseInsensitiveDict
 
 from connectycube import Request, Response
+from connectycube._checks import check_callable
 from connectycube.errors import (
     ApiConnectError,
     ApiError,
@@ -78,7 +79,8 @@ class MockTransport:
                 application as the ApiError of a broken network.
 
         Raises:
-            ArgumentTypeError: An answer is something else, or method or path is not a string.
+            ArgumentTypeError: An answer is something else, or cannot be called with a Request (a coroutine
+                function cannot); or method or path is not a string.
             ArgumentValueError: There is no answer.
         """
         _check_text("method", method)
@@ -166,6 +168,7 @@ def _check_handler(value: object) -> None:
     if not callable(value):
         kind = type(value).__name__
         raise ArgumentTypeError(f"handler must be a function of a Request, not {kind}")
+    check_callable("handler", value, "request")
 
 
 def _check_answer(value: object) -> None:
@@ -174,6 +177,8 @@ def _check_answer(value: object) -> None:
         raise ArgumentTypeError(
             f"answers must be Responses, exceptions or functions of a Request, not {kind}"
         )
+    if not isinstance(value, (Response, Exception, type)):
+        check_callable("answer", value, "request")
 
 
 @define

@@ -1,13 +1,19 @@
+import functools
+import io
 import json
 import math
 from datetime import datetime, timedelta, timezone
+from types import SimpleNamespace
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from connectycube import ConnectyCube
 from connectycube import _checks as checks
+from connectycube.emulator import Emulator
 from connectycube.errors import ArgumentTypeError, ArgumentValueError
+from connectycube.testing import MockTransport
 
 NAME = "the_name"
 LIMA = timezone(timedelta(hours=-5))
@@ -270,3 +276,74 @@ def test_keywords_reach_the_method():
 def test_a_call_with_wrong_names_is_explained(arguments, keywords, words):
     with pytest.raises(ArgumentTypeError, match=words):
         Door().open(*arguments, **keywords)
+
+
+# --- callables of the application ---
+
+
+async def coroutine_function(*_):
+    """Return a coroutine, which nobody awaits."""
+
+
+async def asynchronous_generator_function(*_):
+    yield
+
+
+def generator_function(*_):
+    yield
+
+
+def without_parameters():
+    """Take nothing."""
+
+
+NEVER_RUN = [
+    *(coroutine_function, asynchronous_generator_function, generator_function),
+    *(functools.partial(coroutine_function, 1), without_parameters),
+]
+
+
+def client(**options):
+    return ConnectyCube(app_id=1, auth_key="k", **{"transport": MockTransport(), **options})
+
+
+def a_file(**methods):
+    return SimpleNamespace(seek=lambda *_: 0, tell=lambda: 0, **methods)
+
+
+HANDED_OVER = {
+    "renew_session": lambda value: client(renew_session=value),
+    "renew_session of for_user": lambda value: client().for_user(
+        renew_session=value, login="a", password="b"
+    ),
+    "renew_session of with_token": lambda value: client().with_token("t", renew_session=value),
+    "on_request": lambda value: client(on_request=value),
+    "transport.send": lambda value: client(transport=SimpleNamespace(send=value)),
+    "progress of upload": lambda value: client().files.upload(b"x", name="x", progress=value),
+    "progress of download": lambda value: client().files.download("uid", progress=value),
+    "source.read": lambda value: client().files.upload(a_file(read=value), name="x"),
+    "to.write": lambda value: client().files.download("uid", to=a_file(write=value)),
+    "receiver": lambda value: client().chat.message_received.connect(value),
+    "where": lambda value: client().chat.wait_for(client().chat.message_received, where=value),
+    "handler": MockTransport,
+    "answer": lambda value: MockTransport().add("GET", "/users", value),
+    "identity_provider": lambda value: Emulator(identity_provider=value),
+    "social_identity": lambda value: Emulator(social_identity=value),
+}
+
+
+@pytest.mark.parametrize("place", HANDED_OVER)
+@pytest.mark.parametrize(
+    "value", NEVER_RUN, ids=lambda value: getattr(value, "__name__", "partial")
+)
+def test_a_callable_that_would_not_run_is_refused_at_once(place, value):
+    name = place.partition(" ")[0]
+    with pytest.raises(ArgumentTypeError, match=rf"^{name} .*{checks.name_of(value)}"):
+        HANDED_OVER[place](value)
+
+
+def test_callables_of_every_other_kind_are_taken():
+    checks.check_callable(NAME, print, "sent", "size")
+    checks.check_callable(NAME, io.BytesIO().write, "data")
+    checks.check_callable(NAME, lambda *_: None, "sent", "size")
+    checks.check_callable(NAME, functools.partial(max, 1), "value")

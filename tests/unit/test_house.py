@@ -26,7 +26,10 @@ LONGEST_NAME = 70
 BASE = {"errors", "_checks"}
 TOOLS = {"_backoff", "_deadline", "_expat", "_forks", "_os_errors", "_tls", "_xml"}
 VALUES = BASE | TOOLS | {"config", "models"}
-PUBLIC = {"connectycube", "connectycube.emulator", "connectycube.errors", "connectycube.testing"}
+PUBLIC = {
+    *("connectycube", "connectycube._checks", "connectycube.emulator", "connectycube.errors"),
+    "connectycube.testing",
+}
 
 # The parts of the package, and which others each may import. What is not named here may import none.
 MAY_KNOW: dict[str, set[str]] = {
@@ -58,7 +61,7 @@ EMULATOR_MAY_KNOW: dict[str, set[str]] = {
     "api": {"db", "domain", "control", "net", "storage"},
     "xmpp": {"db", "domain", "control", "net"},
 }
-# Parts that use what the package shows to everybody, as an application would.
+# Parts that use what the package shows to everybody, as an application would, and its checks of arguments.
 OUTSIDERS = {"cli", "contrib", "testing", "__main__"}
 # What the core without I/O must be handed.
 OUTSIDE_WORLD = {

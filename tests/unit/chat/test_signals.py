@@ -13,7 +13,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from connectycube.chat.signals import Signal, check_callback, name_of
+from connectycube._checks import name_of
+from connectycube.chat.signals import Signal, check_callback
 from connectycube.errors import ArgumentTypeError
 from connectycube.models import Message
 
