@@ -403,6 +403,7 @@ class ConnectyCube:
                 session_credentials=self._chat_credentials,
                 history=self._history(),
                 look_up_dialog=self._look_up_dialog,
+                check_open=self._api.check_open,
             )
             # Of two threads that get here at once one wins; a lock might be held across a fork.
             self._chat = self._first_chat.setdefault("chat", made)
@@ -460,9 +461,13 @@ class ConnectyCube:
 
         The session stays alive at the service: :meth:`logout` ends it.
         """
+        self._end_chat()
+        self._api.close()
+        self._end_chat()  # another thread may have logged in meanwhile; from now on none can
+
+    def _end_chat(self) -> None:
         if self._chat is not None:
             self._chat.destroy()
-        self._api.close()
 
     def __enter__(self) -> ConnectyCube:
         return self

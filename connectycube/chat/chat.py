@@ -101,6 +101,7 @@ class Chat(ChatSignals):
         session_credentials: SessionCredentials | None = None,
         history: History | None = None,
         look_up_dialog: LookUp | None = None,
+        check_open: Callable[[], None] | None = None,
     ) -> None:
         super().__init__()
         self._config = config
@@ -110,7 +111,9 @@ class Chat(ChatSignals):
         self._user: User | None = None
         self._destinations = Destinations(self._addresses, look_up_dialog)
         name = f"connectycube-{self._resource[-8:]}"
-        self._driver = Driver(config, name, self._deliver, history, self._callback_raised)
+        self._driver = Driver(
+            config, name, self._deliver, history, self._callback_raised, check_open
+        )
         register_for_fork(self)
         self._contacts = Contacts(config, self._driver, self._addresses)
         self._privacy = Privacy(config, self._driver, self._addresses)

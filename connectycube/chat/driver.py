@@ -62,6 +62,10 @@ Sent = TypeVar("Sent")
 _READS_A_ROUND = 16  # then timers and other threads get their turn, however much the server sends
 
 
+def _always_open() -> None:
+    """Accept every call: the connection belongs to no client that could be closed."""
+
+
 @frozen
 class _Attempt:
     """The plan of one attempt to connect; ``renewal``, if not None, renews the credentials first."""
@@ -77,7 +81,8 @@ class Driver:
 
     ``deliver(delivery)`` is called on dispatcher workers. Two callbacks run on short-lived threads: the
     credentials callback passed to ``login()`` (before each reconnection, and after the server rejects the
-    token), and the functions of ``history`` (when a session cannot be resumed).
+    token), and the functions of ``history`` (when a session cannot be resumed). ``check_open()`` raises
+    ClientClosedError once the client that the connection belongs to is closed.
     """
 
     def __init__(
@@ -87,12 +92,14 @@ class Driver:
         deliver: Callable[[Delivery], bool],
         history: History | None,
         callback_raised: Callable[[CallbackFailure], None],
+        check_open: Callable[[], None] | None = None,
     ) -> None:
         self._config = config
         self._name = name
         self._deliver = deliver
         self._callback_raised = callback_raised
         self._history = history
+        self._check_open = check_open or _always_open
         self._forked = False
         self._begin()
         register_for_fork(self)
@@ -157,9 +164,11 @@ class Driver:
     def _check_can_begin(self) -> None:
         if exit_has_begun():
             raise NotConnectedError("the interpreter exits: no connection is made any more")
+        self._check_open()
 
     def check_usable(self) -> None:
-        """Raise ForkedError in a forked child that has not logged in itself."""
+        """Raise ClientClosedError after the client's end, ForkedError in a child that has not logged in."""
+        self._check_open()
         if self._forked:
             raise ForkedError(
                 "this process was forked from the one that logged in: call chat.login() here"
@@ -199,11 +208,11 @@ class Driver:
         With ``any_resource`` the durable store may choose the resource, so that this process replaces the
         session of a process that was killed.
         """
-        self._check_can_begin()
         self._context = self._context or client_context(self._config.ca_file)
         self._forked = False
         with self._mutex:
             self._wait(lambda: self.core.state is not ChatState.CLOSING, deadline)
+            self._check_can_begin()  # behind the wait: what it waited for may be the end of the client
             # The first caller leads: it starts the attempt, and ends it if its own time is up. The others
             # join it, each until its own deadline, so that one impatient caller does not spoil the login of
             # another.
@@ -279,8 +288,8 @@ class Driver:
     def relogin(self) -> None:
         """Ask for an attempt now; returns at once."""
         self.check_usable()
-        self._check_can_begin()
         with self._mutex:
+            self._check_can_begin()
             if self.core.credentials is None:
                 raise self.core.not_connected_error()
             was_closed = self.core.state is ChatState.CLOSED

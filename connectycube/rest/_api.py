@@ -164,8 +164,7 @@ class Api:
             ClientClosedError: The client was closed.
             Exception: The renewal raised it.
         """
-        if self._is_closed:
-            raise ClientClosedError(_CLOSED)
+        self.check_open()
         session = self._state.session
         if session is None or (session.token != refused and not self._state.has_expired()):
             return session
@@ -277,6 +276,11 @@ class Api:
         pairs = urlencode(list(query), quote_via=quote)
         return f"{url}?{pairs}" if pairs else url
 
+    def check_open(self) -> None:
+        """Raise ClientClosedError after :meth:`close`."""
+        if self._is_closed:
+            raise ClientClosedError(_CLOSED)
+
     def close(self) -> None:
         """Close the idle connections and refuse later calls; the session lives on at the service.
 
@@ -357,8 +361,7 @@ class Api:
 
     def _send_once(self, request: Request, attempt: int) -> Response:
         """Send a request through the transport; log it and call the hook."""
-        if self._is_closed:
-            raise ClientClosedError(_CLOSED)
+        self.check_open()
         started = time.monotonic()
         try:
             response = self._transport.send(request)

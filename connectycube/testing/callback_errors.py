@@ -17,6 +17,7 @@ from connectycube import (
     Chat,
     ChatError,
     ChatState,
+    ClientClosedError,
     ConnectionLostError,
     NotConnectedError,
     OutcomeUnknownError,
@@ -34,6 +35,7 @@ _PACKAGE = Path(connectycube.__file__).parent
 _SETTLE_SECONDS = 1.0
 # What a call raises when its connection ends. After a test the fixtures end all connections.
 _CONNECTION_ENDED = (
+    ClientClosedError,
     ConnectionLostError,
     NotConnectedError,
     OutcomeUnknownError,

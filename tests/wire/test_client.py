@@ -11,7 +11,7 @@ from connectycube.errors import (
     ArgumentValueError,
     ClientClosedError,
 )
-from connectycube.models import DialogRef, User
+from connectycube.models import ChatState, DialogRef, Message, User
 from tests.support.inside import api_of
 from tests.support.scripted_http import ScriptedHttpServer, answer, refusal
 
@@ -306,6 +306,43 @@ def test_a_closed_client_opens_no_chat(cube, server):
     with pytest.raises(ClientClosedError):
         chat.login()
     cube.close()
+
+
+CHAT_CALLS = {
+    "login": lambda chat: chat.login(9, "p"),
+    "login of a User": lambda chat: chat.login(User(id=9), "p", timeout=1.0),
+    "login with the session": lambda chat: chat.login(),
+    "relogin": lambda chat: chat.relogin(),
+    "with": lambda chat: chat.__enter__(),
+    "wait": lambda chat: chat.wait(),
+    "wait_until_ready": lambda chat: chat.wait_until_ready(),
+    "wait_for": lambda chat: chat.wait_for(chat.message_received),
+    "events": lambda chat: chat.events(chat.message_received),
+    "send_private": lambda chat: chat.send_private(5, "x"),
+    "send_message": lambda chat: chat.send_message(DialogRef.room("d"), "x"),
+    "send_message by id": lambda chat: chat.send_message("5c094c0ce588ce6856f87422", "x"),
+    "send_typing": lambda chat: chat.send_typing(DialogRef.private(5)),
+    "mark_read": lambda chat: chat.mark_read(Message(id="m", sender_id=5)),
+    "ping": lambda chat: chat.ping(),
+    "join": lambda chat: chat.join("d"),
+    "contacts": lambda chat: chat.contacts.list(),
+    "privacy": lambda chat: chat.privacy.blocked(),
+}
+
+
+@pytest.mark.parametrize("is_used", [True, False], ids=["used before", "first used now"])
+@pytest.mark.parametrize("call", CHAT_CALLS)
+def test_the_chat_of_a_closed_client_refuses_every_call(cube, server, call, is_used):
+    server.play(answer(201, SESSION))
+    cube.login(login="bob", password="p")
+    if is_used:
+        assert cube.chat.state is ChatState.IDLE
+    cube.close()
+    with pytest.raises(ClientClosedError):
+        CHAT_CALLS[call](cube.chat)
+    assert not cube.chat.logout()
+    assert not cube.chat.destroy()
+    assert cube.chat.state is ChatState.IDLE
 
 
 def test_a_client_that_shares_the_connections_outlives_the_first(cube, server):
