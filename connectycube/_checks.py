@@ -25,6 +25,7 @@ __all__ = [
     "check_str",
     "check_time",
     "keywords_only",
+    "misspelt",
     "name_of",
     "nearest",
 ]
@@ -277,13 +278,30 @@ def nearest(name: str, known: Collection[str], words: Mapping[str, str] | None =
 
     ``words`` are other words for known names.
     """
-    plain = {each.replace("_", ""): each for each in known}
-    asked = name.replace("_", "").replace("-", "").lower()
-    found = (words or {}).get(asked)
-    if found is None:
-        close = difflib.get_close_matches(asked, plain, n=1, cutoff=0.7)
-        found = plain[close[0]] if close else None
+    found = (words or {}).get(_plain(name)) or _most_like(_plain(name), known, 0.7)
     return f"did you mean {found}?" if found else f"there are: {', '.join(known)}"
+
+
+def misspelt(name: str, arguments: Collection[str]) -> str | None:
+    """Return which of a call's ``arguments`` a keyword is, or seems to be, where other names are free.
+
+    A longer word is no misspelling of a shorter one: "customer" and "custom_id" are not "custom".
+    """
+    asked = _plain(name)
+    found = _most_like(asked, arguments, 0.8)
+    if found is None or (asked.startswith(_plain(found)) and len(asked) > len(_plain(found)) + 1):
+        return None
+    return found
+
+
+def _most_like(plain_name: str, known: Iterable[str], cutoff: float) -> str | None:
+    plain = {_plain(each): each for each in known}
+    close = difflib.get_close_matches(plain_name, plain, n=1, cutoff=cutoff)
+    return plain[close[0]] if close else None
+
+
+def _plain(name: str) -> str:
+    return name.replace("_", "").replace("-", "").lower()
 
 
 def keywords_only(example: str, **words: str) -> Callable[[_Method], _Method]:

@@ -408,7 +408,7 @@ class Chat(ChatSignals):
             clean: Whether U+FFFD replaces characters that XML forbids; without it they are an error.
             timeout: Seconds to wait for the dialog, and for room in the outbound buffer; None is
                 ``Config.timeouts.send``.
-            more: More custom parameters, where no argument has the same name.
+            more: More custom parameters, where no argument has the same name or a similar one.
 
         Returns:
             The handle of the outcome: ``handle.result()`` waits for the server's acknowledgement.
@@ -457,7 +457,7 @@ class Chat(ChatSignals):
             custom: The application's own parameters, beside those of the message.
             clean: Whether U+FFFD replaces characters that XML forbids; without it they are an error.
             timeout: Seconds to wait for room in the outbound buffer; None is ``Config.timeouts.send``.
-            more: More custom parameters, where no argument has the same name.
+            more: More custom parameters, where no argument has the same name or a similar one.
 
         Returns:
             The handle of the outcome: ``handle.result()`` waits for the server's acknowledgement.
@@ -491,7 +491,7 @@ class Chat(ChatSignals):
             custom: The application's own parameters, beside those of the message.
             clean: Whether U+FFFD replaces characters that XML forbids; without it they are an error.
             timeout: Seconds to wait for room in the outbound buffer; None is ``Config.timeouts.send``.
-            more: More custom parameters, where no argument has the same name.
+            more: More custom parameters, where no argument has the same name or a similar one.
 
         Returns:
             The handle of the outcome: ``handle.result()`` waits for the server's acknowledgement.

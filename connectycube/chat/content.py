@@ -10,11 +10,20 @@ from attrs import evolve
 from .._checks import check_str
 from ..errors import ArgumentTypeError, ArgumentValueError
 from ..models import DialogRef, Message
-from ..models.messages import check_content, forwarded
+from ..models.messages import check_content, check_more, forwarded
 from .ids import check_new_id
 from .protocol import markup
 
 __all__ = ["check_message", "content_of", "dialog_id_of", "message_id_of"]
+
+_ARGUMENTS = {
+    **{name: name for name in ("custom", "clean", "timeout")},
+    **{
+        name: f"Message({name}=…)"
+        for name in ("attachments", "destroy_after", "markable", "save_to_history", "silent")
+    },
+}
+"""What a call that sends a message takes, and how: custom parameters need other names."""
 
 
 def content_of(message: object, custom: object, more: Mapping[str, Any], clean: bool) -> Message:
@@ -30,6 +39,8 @@ def content_of(message: object, custom: object, more: Mapping[str, Any], clean: 
             content = forwarded(content)
         elif content.id is not None:
             check_new_id("message.id", content.id)
+    if more:
+        check_more("send_message, send_private and reply", more, _ARGUMENTS)
     if custom is not None or more:
         content = evolve(content, custom={**content.custom, **_mapping(custom), **more})
     if not content.body and not content.attachments and not content.custom:

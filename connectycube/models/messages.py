@@ -12,7 +12,7 @@ from urllib.parse import quote, unquote
 
 from attrs import evolve, field, fields, frozen
 
-from .._checks import check_list, check_number
+from .._checks import check_list, check_number, misspelt
 from .._xml import check_name, check_text, clean
 from ..errors import ArgumentTypeError, ArgumentValueError
 from ._json import (
@@ -39,6 +39,7 @@ __all__ = [
     "Message",
     "as_attachments",
     "check_content",
+    "check_more",
     "forwarded",
     "text_of",
 ]
@@ -334,6 +335,23 @@ def check_content(name: str, value: object) -> Message:
     if not _ATTACHMENT.issuperset(map(type, value.attachments)):
         return evolve(value, attachments=as_attachments(f"{name}.attachments", value.attachments))
     return value
+
+
+def check_more(call: str, more: Mapping[str, object], arguments: Mapping[str, str]) -> None:
+    """Refuse a custom parameter, given as a keyword, whose name looks like a misspelt argument.
+
+    Args:
+        call: The call, for the error.
+        more: The keywords that are no arguments of the call.
+        arguments: By the words for what can be given, how it is given.
+    """
+    for name in more:
+        meant = misspelt(name, arguments)
+        if meant is not None:
+            way = "" if name in RESERVED_NAMES else f"; custom={{{name!r}: …}} sends it as it is"
+            raise ArgumentTypeError(
+                f"{name} is no argument of {call}: did you mean {arguments[meant]}?{way}"
+            )
 
 
 def forwarded(message: Message) -> Message:

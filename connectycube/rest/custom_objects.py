@@ -16,8 +16,9 @@ from .._checks import (
     check_number,
     check_one_of,
     check_str,
+    misspelt,
 )
-from ..errors import ArgumentValueError, NotFoundError
+from ..errors import ArgumentTypeError, ArgumentValueError, NotFoundError
 from ..models import CustomObject, DeleteResult, Message, Page, User
 from ..models._json import as_int
 from ._api import Api
@@ -41,6 +42,8 @@ _PATH = ("data",)
 _NAME = re.compile(r"[A-Za-z_][\w.-]*", re.ASCII)
 _CRITERIA = {**OPERATORS, "or": "or"}
 _OPERATORS = {**_CRITERIA, "near": "near", "calc": "calc"}
+_ARGUMENTS = ("limit", "skip", "sort", "include", "exclude", "group_by", "timeout")
+_WORDS_OF_SERVICE = ("count", "sort_asc", "sort_desc")
 _CALCULATIONS = ("avg", "min", "max", "sum")
 
 
@@ -73,6 +76,14 @@ def _check_moment(name: str, value: object, operator: str) -> str | int:
 def _field_of_application(argument: str, name: str) -> QueryField:
     if not _NAME.fullmatch(name):
         raise ArgumentValueError(f"{argument} is not the name of a field: {name!r}")
+    meant = None
+    if argument == name:
+        meant = name if name in _WORDS_OF_SERVICE else misspelt(name, _ARGUMENTS)
+    if meant is not None:
+        hint = "" if meant == name else f": did you mean {meant}?"
+        raise ArgumentTypeError(
+            f"{name} is no argument of this call{hint}; {name}__in=[…] looks up a field of that name"
+        )
     return _field(name)
 
 

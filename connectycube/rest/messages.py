@@ -27,7 +27,7 @@ from ..models import (
     User,
 )
 from ..models._json import as_int, as_ints, as_string, reader_of
-from ..models.messages import RESERVED_NAMES, as_attachments, check_content
+from ..models.messages import RESERVED_NAMES, as_attachments, check_content, check_more
 from ._api import Api, Query
 from ._arguments import (
     check_dialog,
@@ -71,6 +71,15 @@ MESSAGES = QuerySchema(
 )
 
 _OF_SYSTEM = frozenset({"attachment", "moduleIdentifier", "recipientId"})
+_ARGUMENTS = {
+    **dict.fromkeys(("save_to_history", "destroy_after"), "chat.send_message(…)"),
+    **{
+        name: name
+        for name in (
+            *("attachments", "custom", "send_to_chat", "markable", "silent", "clean", "timeout"),
+        )
+    },
+}
 _CLEAN = " (clean=True replaces such characters)"
 
 
@@ -270,7 +279,7 @@ class Messages:
             clean: Whether characters that XML forbids are replaced by U+FFFD in the body; otherwise they are
                 an error.
             timeout: Seconds for the whole call; by default those of ``Config.timeouts``.
-            more: More custom parameters, where no argument has the same name.
+            more: More custom parameters, where no argument has the same name or a similar one.
 
         Returns:
             The message, as the service stored it.
@@ -282,6 +291,7 @@ class Messages:
             NotFoundError: There is no such dialog or user.
             ApiError: The call failed; a subclass says how.
         """
+        check_more("messages.create", more, _ARGUMENTS)
         key, target, place = _target(to)
         message = (
             Message(body=check_str("body", body, empty=True)) if isinstance(body, str) else body

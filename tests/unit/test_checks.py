@@ -278,6 +278,32 @@ def test_a_call_with_wrong_names_is_explained(arguments, keywords, words):
         Door().open(*arguments, **keywords)
 
 
+# --- misspelt keywords where other names are free ---
+
+ARGUMENTS = ("attachments", "custom", "send_to_chat", "markable", "silent", "clean", "timeout")
+
+
+@pytest.mark.parametrize(
+    ("keyword", "argument"),
+    [
+        *(("send_to_chatt", "send_to_chat"), ("sendToChat", "send_to_chat")),
+        *(("attachment", "attachments"), ("attachements", "attachments")),
+        *(("slient", "silent"), ("cutsom", "custom"), ("customs", "custom")),
+        *(("Silent", "silent"), ("time_out", "timeout"), ("markeable", "markable")),
+    ],
+)
+def test_a_misspelt_keyword_is_recognized(keyword, argument):
+    assert checks.misspelt(keyword, ARGUMENTS) == argument
+
+
+@pytest.mark.parametrize(
+    "keyword",
+    ["colour", "customer", "custom_id", "n", "kind", "client", "time", "mark", "order_id", "title"],
+)
+def test_another_word_is_no_misspelling(keyword):
+    assert checks.misspelt(keyword, ARGUMENTS) is None
+
+
 # --- callables of the application ---
 
 

@@ -5,11 +5,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from connectycube import ConnectyCube, NotConnectedError, Response
 from connectycube.errors import ArgumentTypeError, ArgumentValueError
 from connectycube.models import Attachment, DialogRef, File, Message
 from connectycube.models.messages import RESERVED_NAMES, check_content
+from connectycube.testing import MockTransport
 from tests.support.damage import damaged
 from tests.support.examples import MESSAGE
+from tests.support.inside import api_of
 
 
 def test_a_message_is_read():
@@ -213,3 +216,52 @@ def test_what_is_no_message_is_refused_by_name(value):
 def test_what_is_no_attachment_is_refused_by_its_position():
     with pytest.raises(ArgumentTypeError, match=r"^message\.attachments\[1\] must be an Att"):
         check_content("message", Message(attachments=(Attachment(uid="u"), "v")))
+
+
+# --- misspelt arguments among custom parameters
+
+
+def client():
+    cube = ConnectyCube(app_id=1, auth_key="k", transport=MockTransport())
+    cube.login(login="ann", password="p")
+    return cube
+
+
+DIALOG = DialogRef.private(5, "5f1e0a0b0c0d0e0f10111213")
+CALLS = {
+    "messages.create": lambda cube, **more: cube.messages.create(DIALOG, "x", **more),
+    "send_message": lambda cube, **more: cube.chat.send_message(DIALOG, "x", **more),
+    "send_private": lambda cube, **more: cube.chat.send_private(5, "x", **more),
+    "reply": lambda cube, **more: cube.chat.reply(Message(dialog=DIALOG), "x", **more),
+}
+
+
+@pytest.mark.parametrize("call", CALLS)
+@pytest.mark.parametrize(
+    ("more", "meant", "may_be_custom"),
+    [
+        ({"custon": {}}, "custom", True),
+        ({"time_out": 5}, "timeout", True),
+        ({"attachements": []}, "attachments", True),
+        ({"attachment": None}, "attachments", False),
+        ({"colour": "blue", "slient": True}, "silent", True),
+        ({"destroyAfter": 5}, r"(destroy_after=…|chat\.send_message)", True),
+    ],
+)
+def test_a_misspelt_argument_is_no_custom_parameter(call, more, meant, may_be_custom):
+    *_, name = more
+    with pytest.raises(ArgumentTypeError, match=rf"^{name} is no argument of .*{meant}") as caught:
+        CALLS[call](client(), **more)
+    assert call in str(caught.value)
+    assert (f"custom={{'{name}': …}} sends it as it is" in str(caught.value)) is may_be_custom
+
+
+@pytest.mark.parametrize("call", CALLS)
+def test_custom_takes_a_name_that_looks_misspelt(call):
+    cube = client()
+    answer = Response(201, json={"_id": "m", "slient": "1"})
+    api_of(cube).transport.add("POST", "/chat/Message", answer)
+    try:
+        CALLS[call](cube, custom={"slient": 1}, customer="ann")
+    except NotConnectedError:
+        assert call != "messages.create"

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from connectycube.errors import ArgumentTypeError, ArgumentValueError
 from connectycube.models import DialogType, Message, User
 from connectycube.rest._query import IDS_PER_REQUEST, chunked
+from connectycube.rest.custom_objects import CUSTOM_OBJECTS
 from connectycube.rest.dialogs import DIALOGS
 from connectycube.rest.messages import MESSAGES
 
@@ -137,3 +138,24 @@ def test_id_pieces_hold_all_ids_within_the_limit_and_no_single_rest(numbers):
     assert [each for piece in pieces for each in piece] == ids
     assert all(len(piece) <= IDS_PER_REQUEST for piece in pieces)
     assert len(ids) == 1 or all(len(piece) > 1 for piece in pieces)
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        *(("limits", "did you mean limit"), ("sorts", "did you mean sort")),
+        *(("groupBy", "did you mean group_by"), ("timeuot", "did you mean timeout")),
+        *(("limit", "limit is no argument"), ("count", "count is no argument")),
+        ("sort_asc", "sort_asc is no argument"),
+    ],
+)
+def test_a_misspelt_argument_is_no_field_of_the_application(name, words):
+    with pytest.raises(ArgumentTypeError, match=words) as caught:
+        CUSTOM_OBJECTS.query({name: 5})
+    assert f"{name}__in=[…] looks up a field" in str(caught.value)
+    assert CUSTOM_OBJECTS.query({f"{name}__in": [5]}) == [(f"{name}[in]", "5")]
+
+
+@pytest.mark.parametrize("name", ["country", "counter", "sortable", "name", "limit_of_age", "kids"])
+def test_a_field_that_resembles_an_argument_is_looked_up(name):
+    assert CUSTOM_OBJECTS.query({name: 5}) == [(name, 5)]
