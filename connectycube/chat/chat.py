@@ -84,8 +84,8 @@ class Chat(ChatSignals):
 
     **Callbacks.** Receivers are connected to signals, before or after login, and are called as
     ``receiver(chat, event)``: one at a time and in order within a conversation. Every blocking
-    method is legal inside a receiver, except ``wait()``, which raises at once. One that raises is
-    logged and reported to ``callback_failed``; the others still run.
+    method is legal inside a receiver, except ``wait()`` and ``wait_until_idle()``, which raise at once.
+    A receiver that raises is logged and reported to ``callback_failed``; the others still run.
 
     **When receivers are slow** events wait in a bounded queue (``Config.limits``). When it is full,
     typing, presence and activity events are merged; then the link is closed until the queue has fallen
@@ -306,6 +306,29 @@ class Chat(ChatSignals):
         answered = Deadline(0.0)
         assert asked.at is not None and answered.at is not None
         return answered.at - asked.at
+
+    def wait_until_idle(self, timeout: float | None = None) -> bool:
+        """Wait until the receivers have handled every event that is queued; for tests.
+
+        What the server has sent so far is queued once :meth:`ping` returns, as the server answers in order.
+        Legal in every state.
+
+        Args:
+            timeout: Seconds; None is ``Config.timeouts.event``.
+
+        Returns:
+            Whether nothing is queued any more and no receiver runs.
+
+        Raises:
+            ArgumentTypeError, ArgumentValueError: ``timeout`` is no number of seconds.
+            CallbackContextError: The call was made inside a receiver, and would wait for it.
+        """
+        deadline = Deadline.of(timeout, self._config.timeouts.event)
+        if self._driver.dispatcher.is_worker():
+            raise CallbackContextError(
+                "chat.wait_until_idle() would wait for the callback it was called in"
+            )
+        return self._driver.dispatcher.wait_until_idle(deadline.remaining())
 
     def events(self, signal: Signal, timeout: float | None = None) -> EventStream:
         """Return a stream of the signal's events from now on, for code that prefers a loop to callbacks.

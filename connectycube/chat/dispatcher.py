@@ -157,8 +157,8 @@ class Dispatcher:
                 )
             )
 
-    def wait_until_idle(self, timeout: float) -> bool:
-        """Wait ``timeout`` seconds until every task that was put has been done; return whether it has."""
+    def wait_until_idle(self, timeout: float | None) -> bool:
+        """Wait at most ``timeout`` seconds until all tasks so far are done; return whether they are."""
         with self._changed:
             self._idle_waiters += 1
             try:

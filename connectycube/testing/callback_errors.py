@@ -90,7 +90,7 @@ class CallbackErrors:
                 chat.ping(max(deadline - time.monotonic(), 0.0))
             except ChatError:
                 continue  # the link is down, or a fault holds it
-            chat._driver.dispatcher.wait_until_idle(max(deadline - time.monotonic(), 0.0))
+            chat.wait_until_idle(max(deadline - time.monotonic(), 0.0))
 
     def log_out(self) -> None:
         """End the chats that the test left open: their receivers may still run, and belong to this test."""

@@ -150,6 +150,8 @@ def listen_to_stream(chat: Chat) -> None:
 def refuse_to_wait(scene: Scene) -> None:
     with pytest.raises(CallbackContextError, match="callback it was called in"):
         scene.chat.wait()
+    with pytest.raises(CallbackContextError):
+        scene.chat.wait_until_idle()
 
 
 def leave_and_join(scene: Scene) -> None:
@@ -182,7 +184,7 @@ CALLS: dict[str, Callable[[Scene], object]] = {
     "logout": partial(again, "logout"),
     "destroy": partial(again, "destroy"),
     "relogin": lambda s: s.chat.relogin(),
-    "wait": refuse_to_wait,
+    **dict.fromkeys(("wait", "wait_until_idle"), refuse_to_wait),
     "wait_until_ready": lambda s: s.chat.wait_until_ready(),
     "ping": lambda s: s.chat.ping(),
     "events": lambda s: hear(s, listen_to_stream),

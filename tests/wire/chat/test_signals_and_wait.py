@@ -315,6 +315,30 @@ def test_only_the_main_thread_can_wait_for_signals(alice):
     assert alice.chat.is_ready
 
 
+def test_after_a_ping_the_receivers_of_what_came_before_can_be_awaited(alice, bob):
+    inside, go, handled = threading.Event(), threading.Event(), []
+
+    @alice.chat.message_received.connect
+    def on_message(chat, message):
+        inside.set()
+        go.wait(TIMEOUT)
+        handled.append(message.body)
+
+    assert alice.chat.wait_until_idle(0.0)
+    alice.login()
+    bob.login()
+    for n in range(3):
+        bob.chat.send_private(alice.id, f"{n}").result()
+    assert inside.wait(TIMEOUT)
+    alice.chat.ping()
+    assert not alice.chat.wait_until_idle(0.0)
+    go.set()
+    assert alice.chat.wait_until_idle(TIMEOUT)
+    assert handled == ["0", "1", "2"]
+    with pytest.raises(ArgumentValueError, match="timeout"):
+        alice.chat.wait_until_idle(-1)
+
+
 def test_inside_a_receiver_nobody_can_wait(alice, bob):
     caught = []
 
