@@ -150,34 +150,71 @@ class _DeadlineConnection:
     timeout: Any
     socket_options: Any
     sock: Any
+    set_tunnel: Any
+    _tunnel_host: str | None
+    _tunnel_port: int | None
+    _tunnel_headers: Any
+    _tunnel_scheme: Any
 
-    def _new_conn(self) -> socket.socket:
+    def connect(self) -> None:
         """Connect to the first address that answers; urllib3 would give each address the whole time.
 
-        Each gets its share of what is left, so one that never answers leaves time for the others.
+        Each gets its share of what is left, for TCP, a proxy's tunnel and TLS together. So one that never
+        answers, or stops in the middle, leaves time for the others.
         """
-        _call.connecting = True
         failure: OSError = socket.gaierror("no address")
+        _call.connecting = True
+        tells_most = (False, False)
+        tunnel = (self._tunnel_host, self._tunnel_port, self._tunnel_headers, self._tunnel_scheme)
         addresses = _addresses(self.host, self.port)
         until = time.monotonic() + self.timeout
         for position, address in enumerate(addresses):
             left = min(max(_SHORTEST, until - time.monotonic()), _call.deadline.step())
-            share = left / (len(addresses) - position)
+            share = CallDeadline(left / (len(addresses) - position))
             try:
-                numeric = (str(address[0]), self.port)
-                sock = create_connection(numeric, share, socket_options=self.socket_options)
+                with calling(share):
+                    self._connect_to(address, tunnel)
             except OSError as error:
-                failure = error
+                # An address that was connected tells more than one that was not, an answer more than none.
+                tells = (not _call.connecting, not isinstance(error, TimeoutError))
+                if tells >= tells_most:
+                    failure, tells_most = error, tells
             else:
-                _call.connecting = False
-                sock.settimeout(min(self.timeout, _call.deadline.step()))  # for the TLS handshake
-                return sock
+                _sockets.add(self.sock)
+                self.sock = _DeadlineSocket(self.sock)
+                return
+        _call.connecting = not tells_most[0]
         raise failure
 
-    def connect(self) -> None:
-        super().connect()  # type: ignore[misc]
-        _sockets.add(self.sock)
-        self.sock = _DeadlineSocket(self.sock)
+    def _connect_to(self, address: tuple[Any, ...], tunnel: tuple[Any, ...]) -> None:
+        self._address = address
+        host, port, headers, scheme = tunnel
+        if (
+            host is not None
+        ):  # a tunnel that failed closed the connection, and that forgets the tunnel
+            self.set_tunnel(host, port, headers, scheme)
+        try:
+            super().connect()  # type: ignore[misc]
+        except BaseException:
+            if self.sock is not None:
+                self.sock.close()
+                self.sock = None
+            raise
+
+    def _new_conn(self) -> socket.socket:
+        _call.connecting = True
+        numeric = (str(self._address[0]), self.port)
+        sock = create_connection(numeric, _call.deadline.step(), socket_options=self.socket_options)
+        _call.connecting = False
+        sock.settimeout(_call.deadline.step())  # for the TLS handshake
+        return sock
+
+    def _tunnel(self) -> None:
+        sock = self.sock
+        self.sock = _DeadlineSocket(sock)
+        super()._tunnel()  # type: ignore[misc]
+        self.sock = sock
+        sock.settimeout(_call.deadline.step())
 
 
 class _Connection(_DeadlineConnection, HTTPConnection):

@@ -410,6 +410,33 @@ def test_tls_goes_through_the_proxy_unseen(tls_server, certificates, tunnel):
     assert "proxy-authorization" not in tls_server.requests[0].headers
 
 
+def test_a_proxy_address_that_opens_no_tunnel_leaves_time_for_the_others(
+    tls_server, certificates, tunnel, monkeypatch
+):
+    port = int(tunnel[0].rpartition(":")[2])
+    original = socket.getaddrinfo
+
+    def getaddrinfo(host, *arguments, **options):
+        hosts = ["127.0.0.2", "127.0.0.1"] if host == "proxy.example" else [host]
+        return [each for one in hosts for each in original(one, *arguments, **options)]
+
+    monkeypatch.setattr(socket, "getaddrinfo", getaddrinfo)
+    config = Config(
+        app_id=7,
+        auth_key="k",
+        api_url=tls_server.url,
+        ca_file=certificates.ca_file,
+        proxy=f"http://me:word@proxy.example:{port}",
+        timeouts=Timeouts(rest_connect=1.0),
+    )
+    api = Api(config)
+    api.adopt(Session(token=TOKEN, user_id=11))
+    tls_server.play(answer(200, {"a": 1}))
+    with socket.create_server(("127.0.0.2", port)):  # it accepts, and never says a word
+        assert api.call("GET", PATH).json() == {"a": 1}
+    api.close()
+
+
 def test_a_proxy_that_refuses_is_named_without_its_password(certificates, tunnel):
     address, _ = tunnel
     config = Config(

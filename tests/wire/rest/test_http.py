@@ -8,7 +8,12 @@ import tracemalloc
 
 import pytest
 
-from connectycube.errors import ApiNetworkError, ApiTimeoutError, ArgumentValueError
+from connectycube.errors import (
+    ApiConnectError,
+    ApiNetworkError,
+    ApiTimeoutError,
+    ArgumentValueError,
+)
 from connectycube.rest import _http
 from connectycube.rest._http import CallDeadline, HttpClient, Request
 from tests.support.certificates import REFUSED
@@ -511,6 +516,73 @@ def test_a_silent_handshake_ends_at_the_connect_time_out(tls_pool):
     with ScriptedServer(stay_silent) as server:
         url = f"https://127.0.0.1:{server.port}/"
         took, _ = late(tls_pool, url, seconds=60, connect=0.3)
+    assert took < TIMEOUT / 2
+
+
+@pytest.fixture
+def mute_hosts():
+    """A function that makes addresses of a port which accept connections and never say a word."""
+    with contextlib.ExitStack() as stack:
+
+        def make(port, count):
+            addresses = [f"127.0.0.{number}" for number in range(2, 2 + count)]
+            for address in addresses:
+                stack.enter_context(socket.create_server((address, port)))
+            return addresses
+
+        yield make
+
+
+@pytest.mark.parametrize("count", [1, 3])
+def test_a_handshake_that_never_ends_leaves_time_for_other_addresses(
+    tls_pool, tls_server, mute_hosts, resolved, count
+):
+    tls_server.play(GET_ANSWER)
+    resolved([*mute_hosts(tls_server.port, count), "127.0.0.1"])
+    url = f"https://localhost:{tls_server.port}/"
+    started = time.monotonic()
+    assert get(tls_pool, url, seconds=TIMEOUT, connect=0.8).status == 200
+    assert time.monotonic() - started < TIMEOUT / 2
+
+
+def test_handshakes_that_never_end_share_the_connect_time_out(tls_pool, mute_hosts, resolved):
+    port = free_port()
+    resolved(mute_hosts(port, 4))
+    took, _ = late(tls_pool, f"https://localhost:{port}/", seconds=60, connect=0.4)
+    assert took < 1.2
+
+
+def test_the_deadline_of_the_call_is_shared_by_handshakes_too(
+    tls_pool, tls_server, mute_hosts, resolved
+):
+    tls_server.play(GET_ANSWER)
+    resolved([*mute_hosts(tls_server.port, 1), "127.0.0.1"])
+    url = f"https://localhost:{tls_server.port}/"
+    assert get(tls_pool, url, seconds=2, connect=TIMEOUT * 2).status == 200
+
+
+@pytest.mark.parametrize("order", [1, -1])
+@pytest.mark.parametrize("mute", [0, 1])
+def test_an_error_of_tls_tells_more_than_an_address_out_of_reach(
+    serve_tls, certificates, tls_pool, mute_hosts, resolved, mute, order
+):
+    wrong = serve_tls(certificates.expired)
+    addresses = [*mute_hosts(wrong.port, mute), "127.0.0.1", "127.0.0.9"]  # nobody listens at .9
+    resolved(addresses[::order])
+    with pytest.raises(ApiNetworkError, match="certificate is not accepted") as caught:
+        get(tls_pool, f"https://localhost:{wrong.port}/", connect=1.0)
+    assert not isinstance(caught.value, ApiConnectError)
+
+
+def test_a_tunnel_that_a_proxy_drips_ends_at_the_deadline(certificates):
+    def drip_a_tunnel(conn):
+        conn.send("HTTP/1.1 200 ")
+        drip(conn)
+
+    with ScriptedServer(drip_a_tunnel) as proxy:
+        pool = HttpClient(ca_file=str(certificates.ca_file), proxy=f"http://127.0.0.1:{proxy.port}")
+        took, _ = late(pool, "https://127.0.0.1:9/", seconds=0.3)
+        pool.close()
     assert took < TIMEOUT / 2
 
 
