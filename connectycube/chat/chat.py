@@ -450,7 +450,7 @@ class Chat(ChatSignals):
         sent = evolve(
             content,
             id=own_id,
-            date_sent=content.date_sent or datetime.now(timezone.utc).replace(microsecond=0),
+            date_sent=(content.date_sent or datetime.now(timezone.utc)).replace(microsecond=0),
             dialog_id=to.dialog.id,
             sender_id=self._user.id if self._user is not None else None,
             recipient_id=to.dialog.peer_id,

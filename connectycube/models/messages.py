@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from operator import attrgetter
 from typing import Any
@@ -30,7 +30,7 @@ from ._json import (
     read,
     wire,
 )
-from .dialogs import DialogRef
+from .dialogs import DialogRef, DialogType
 from .files import File
 
 __all__ = [
@@ -40,6 +40,7 @@ __all__ = [
     "as_attachments",
     "check_content",
     "check_more",
+    "complete",
     "forwarded",
     "text_of",
 ]
@@ -284,6 +285,32 @@ class Message:
         return read(cls, data, into="custom", **known)
 
 
+def complete(messages: Iterable[Message], place: DialogRef, me: int | None) -> None:
+    """Let messages of a dialog that were just read say what real time says: ``own``, and the other user.
+
+    Args:
+        messages: The messages, which no other code has yet.
+        place: What is known of the dialog.
+        me: The id of the user who reads them; None if it is not known.
+    """
+    if me is None:
+        return
+    names_peer = place.peer_id is not None or place.type not in _MAY_BE_PRIVATE
+    dialogs: dict[int | None, DialogRef] = {None: place}
+    for message in messages:
+        own = message.sender_id == me
+        if own:
+            _set(message, "own", True)
+        # Only messages of a private dialog name a recipient.
+        if not names_peer and message.recipient_id is not None:
+            peer_id = message.recipient_id if own else message.sender_id
+            if peer_id is not None and peer_id not in dialogs:
+                dialogs[peer_id] = DialogRef.private(peer_id, place.id)
+            _set(message, "dialog", dialogs[peer_id])
+
+
+_set = object.__setattr__  # evolve() would copy every field
+_MAY_BE_PRIVATE = (None, DialogType.PRIVATE)
 _OF_SENDER = (
     "body",
     "custom",

@@ -9,7 +9,7 @@ from attrs import asdict, field, frozen
 
 from ._json import as_int, as_mapping, as_string, as_strings, read, wire
 from .dialogs import Dialog, DialogRef
-from .messages import Message
+from .messages import Message, complete
 from .users import User
 
 __all__ = [
@@ -144,8 +144,9 @@ def _objects(found: Mapping[str, Any], name: str) -> Iterable[dict[str, Any]]:
 
 def _message(data: dict[str, Any], me: int | None) -> Message:
     dialog = DialogRef(id=as_string(data.get("chat_dialog_id")))
-    own = me is not None and as_int(data.get("sender_id")) == me
-    return Message.from_json(data, dialog=dialog, own=own)
+    message = Message.from_json(data, dialog=dialog)
+    complete([message], dialog, me)
+    return message
 
 
 @frozen(kw_only=True)

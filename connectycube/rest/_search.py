@@ -42,9 +42,9 @@ def search(
     data = read_object(response)
     if not isinstance(data.get("results"), dict) and not any(name in data for name in _LISTS):
         raise unexpected(response, "results of a search were expected")
-    if api.user_id is None:
-        Sessions(api).identify()  # private dialogs name both users
-    return SearchResult.from_json(data, me=api.user_id)
+    return SearchResult.from_json(
+        data, me=Sessions(api).user_id()
+    )  # private dialogs name both users
 
 
 def _span(start: datetime | float | None, end: datetime | float | None) -> Pairs:

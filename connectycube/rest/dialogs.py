@@ -709,8 +709,7 @@ class Dialogs:
     def _read(self, data: dict[str, Any]) -> Dialog:
         dialog = Dialog.from_json(data, me=self._api.user_id)
         if dialog.type is DialogType.PRIVATE and self._api.user_id is None:
-            self._sessions.identify()  # who of the two the session's user is
-            return Dialog.from_json(data, me=self._api.user_id)
+            return Dialog.from_json(data, me=self._sessions.user_id())  # one of the two users
         return dialog
 
 

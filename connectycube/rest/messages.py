@@ -27,7 +27,13 @@ from ..models import (
     User,
 )
 from ..models._json import as_int, as_ints, as_string, reader_of
-from ..models.messages import RESERVED_NAMES, as_attachments, check_content, check_more
+from ..models.messages import (
+    RESERVED_NAMES,
+    as_attachments,
+    check_content,
+    check_more,
+    complete,
+)
 from ._api import Api, Query
 from ._arguments import (
     check_dialog,
@@ -52,6 +58,7 @@ from ._query import (
     chunked,
 )
 from ._response import read_count, read_object, read_page, unexpected
+from .sessions import Sessions
 
 __all__ = ["MESSAGES", "Messages"]
 
@@ -92,6 +99,7 @@ class Messages:
 
     def __init__(self, api: Api) -> None:
         self._api = api
+        self._sessions = Sessions(api)
 
     def get(
         self,
@@ -209,6 +217,7 @@ class Messages:
         """
         history = _History(
             api=self._api,
+            sessions=self._sessions,
             dialog=reference_to(check_dialog("dialog", dialog)),
             start=_history(dialog, mark_as_read),
             sort=check_str("sort", sort),
@@ -320,7 +329,9 @@ class Messages:
             response = self._api.call("POST", _PATH, body=content, timeout=timeout)
         data = read_object(response)
         known = evolve(place, id=place.id or as_string(data.get("chat_dialog_id")))
-        return Message.from_json(data, dialog=known, own=True)
+        message = Message.from_json(data, dialog=known, own=True)
+        complete([message], known, message.sender_id)
+        return message
 
     def create_system(
         self,
@@ -638,6 +649,7 @@ class Messages:
         """
         history = _History(
             api=self._api,
+            sessions=self._sessions,
             dialog=dialog,
             start=_history(dialog, False),
             lookups={"updated_at__gte": since},
@@ -649,20 +661,9 @@ class Messages:
         return self._read_page(dialog, response)
 
     def _read_page(self, dialog: object, response: Response) -> Page[Message]:
-        """Read messages of a dialog as real time has them: ``own``, and with the other user."""
-        place, me = reference_to(check_dialog("dialog", dialog)), self._api.user_id
+        place, me = reference_to(check_dialog("dialog", dialog)), self._sessions.user_id()
         page = read_page(response, partial(_read, dialog=place))
-        dialogs: dict[int | None, DialogRef] = {None: place}
-        for message in page.items:
-            own = message.sender_id == me
-            if own:
-                _set(message, "own", True)
-            # The dialog was given by its id. Only messages of a private dialog name a recipient.
-            if place.type is None and message.recipient_id is not None:
-                peer_id = message.recipient_id if own else message.sender_id
-                if peer_id is not None and peer_id not in dialogs:
-                    dialogs[peer_id] = DialogRef.private(peer_id, place.id)
-                _set(message, "dialog", dialogs[peer_id])
+        complete(page, place, me)
         return page
 
     def _stored(self, dialog_id: str, ids: Collection[str], deadline: CallDeadline) -> set[str]:
@@ -683,6 +684,7 @@ class _History:
     """The messages of a dialog that match, as one list; ``start`` begins each query."""
 
     api: Api
+    sessions: Sessions
     dialog: DialogRef
     start: Pairs
     lookups: Mapping[str, Any]
@@ -726,7 +728,9 @@ class _History:
         query = MESSAGES.query(lookups, limit=span.limit, skip=span.position or None, sort=sort)
         query = [*self.start, *window, *query]
         response = self.api.call("GET", _PATH, query=query, timeout=self.timeout)
-        return read_page(response, self._row)
+        rows = read_page(response, self._row)
+        complete((message for _, _, message in rows), self.dialog, self.sessions.user_id())
+        return rows
 
     def _row(self, data: dict[str, Any]) -> Row[Message]:
         message = _read(data, dialog=self.dialog)
@@ -734,7 +738,6 @@ class _History:
 
 
 _read = reader_of(Message, "custom")
-_set = object.__setattr__  # of messages that no other code has yet: evolve() would copy every field
 
 
 def _history(dialog: object, mark_as_read: object) -> Pairs:

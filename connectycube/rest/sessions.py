@@ -217,6 +217,16 @@ class Sessions:
         self._api.identify(known)
         return known
 
+    def user_id(self) -> int | None:
+        """Return the id of the session's user; the service is asked if only the token is known.
+
+        Raises:
+            ApiError: The call failed; a subclass says how.
+        """
+        if self._api.user_id is None:
+            self.identify()
+        return self._api.user_id
+
     def _create(self, who: Mapping[str, Any], deadline: CallDeadline) -> Session:
         """Create a session; sign once more where the service says that our clock is wrong."""
         now = self._now()

@@ -14,7 +14,7 @@ from connectycube.errors import (
     PermissionDeniedError,
     ValidationError,
 )
-from connectycube.models import Attachment, DialogType
+from connectycube.models import Attachment, DialogRef, DialogType
 from tests.support.inside import api_of
 
 
@@ -225,3 +225,33 @@ def test_many_threads_use_one_client(ana, bob):
         thread.join(30)
     assert failures == []
     assert ana.messages.count(dialog) == 30
+
+
+READINGS = {
+    "list": lambda cube, dialog, found: cube.messages.list(dialog, id=found, mark_as_read=False)[0],
+    "iter": lambda cube, dialog, found: next(cube.messages.iter(dialog, id=found)),
+    "iter, newest first": lambda cube, dialog, found: next(
+        cube.messages.iter(dialog, id=found, sort="-date_sent")
+    ),
+    "get": lambda cube, dialog, found: cube.messages.get(dialog, found),
+    "search": lambda cube, dialog, found: cube.search("a longer text").messages[0],
+}
+
+
+@pytest.mark.parametrize("known", ["by its Dialog", "by its id", "by id and type"])
+@pytest.mark.parametrize("session", ["login", "token alone"])
+@pytest.mark.parametrize("way", READINGS)
+def test_every_reading_of_a_message_names_its_dialog_and_its_writer(ana, bob, way, session, known):
+    dialog = ana.dialogs.create_private(bob.user)
+    stored = ana.messages.create(dialog.id, "a longer text")
+    assert (stored.own, stored.dialog) == (True, DialogRef.private(bob.user.id, dialog.id))
+    for mine, peer in ((ana, bob), (bob, ana)):
+        cube = mine if session == "login" else mine.with_token(mine.session.token)
+        place = {
+            "by its Dialog": mine.dialogs.get(dialog.id),
+            "by its id": dialog.id,
+            "by id and type": DialogRef(id=dialog.id, type=DialogType.PRIVATE),
+        }[known]
+        message = READINGS[way](cube, place, stored.id)
+        assert message.own is (mine is ana)
+        assert message.dialog == DialogRef.private(peer.user.id, dialog.id)

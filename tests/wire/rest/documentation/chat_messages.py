@@ -135,6 +135,7 @@ EXAMPLES = (
             ),
             body="Your turn",
             recipient_id=4102,
+            dialog=DialogRef.private(4102, CLUB),
         ),
     ),
     Example(
