@@ -1,4 +1,4 @@
-"""Activity: when users were last active, and whether this client is active. (XEP-0012; XEP-0352.)"""
+"""Activity: who was active when, who types, and whether this client is active. (XEP-0012, 0085, 0352.)"""
 
 from __future__ import annotations
 
@@ -7,10 +7,13 @@ from collections.abc import Hashable
 from .._deadline import Deadline
 from ..errors import StanzaError, UnexpectedAnswerError
 from ..models._json import as_int
+from .destinations import Destination
 from .driver import Driver
 from .protocol import markup
 from .protocol import namespaces as ns
 from .protocol.addresses import Addresses
+from .protocol.core import Core
+from .protocol.encoding import encode_chat_state
 from .protocol.iq import query_of
 
 __all__ = ["Activity"]
@@ -19,7 +22,7 @@ _INACTIVE = "inactive"
 
 
 class Activity:
-    """The requests about activity: some are made again in every later session, as the server forgets them."""
+    """Requests about activity, some made again in every later session as the server forgets them; typing."""
 
     def __init__(self, driver: Driver, addresses: Addresses) -> None:
         self._driver = driver
@@ -53,6 +56,22 @@ class Activity:
         """Ask for the activity of a user no longer."""
         self._forget(("activity", str(user_id)))
         self._driver.request("set", None, self._of(user_id, "false"), deadline)
+
+    def send_chat_state(self, to: Destination, state: str, stop_after: float | None) -> None:
+        """Send a chat state (XEP-0085); ``stop_after`` is seconds until "paused" follows, or None."""
+        data = encode_chat_state(state, to.jid, to.type)
+        paused = encode_chat_state("paused", to.jid, to.type)
+
+        def send(core: Core, now: float) -> None:
+            session = core.open_session
+            if to.is_room:
+                session.enter_room(to.dialog)
+            session.send_ephemeral(data)
+            # Without stop_after this cancels the "paused" that an earlier call planned.
+            paused_at = now + stop_after if stop_after else None
+            session.send_ephemeral_at(("typing", to.jid), paused_at, paused)
+
+        self._driver.command(send)
 
     def mark_inactive(self, deadline: Deadline) -> None:
         """Tell the server that this client is inactive, by the service's request or as XEP-0352 has it."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import secrets
 from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime, timezone
 from typing import Any, TypeAlias, TypeVar
@@ -39,16 +38,14 @@ from .destinations import Destination, Destinations, room_of
 from .driver import Driver
 from .event_stream import EventStream
 from .history_reader import History
-from .ids import new_id
+from .ids import new_id, new_resource
 from .known_dialogs import LookUp
 from .privacy import Privacy
 from .protocol import markup
 from .protocol import namespaces as ns
 from .protocol.addresses import Addresses
-from .protocol.core import Core
 from .protocol.decoding import Delivery
 from .protocol.encoding import (
-    encode_chat_state,
     encode_deletion,
     encode_edit,
     encode_message,
@@ -69,10 +66,6 @@ logger = logging.getLogger("connectycube.chat")
 Self = TypeVar("Self", bound="Chat")
 Sent = TypeVar("Sent")
 Parameter: TypeAlias = "str | int | float | bool | Mapping[str, Any]"
-
-
-def _new_resource() -> str:
-    return f"python-{secrets.token_hex(16)}"
 
 
 class Chat(ChatSignals):
@@ -107,7 +100,7 @@ class Chat(ChatSignals):
         self._config = config
         self._session_credentials = session_credentials
         self._addresses = Addresses(config.app_id, config.chat_host)
-        self._resource = _new_resource()
+        self._resource = new_resource()
         self._user: User | None = None
         self._destinations = Destinations(self._addresses, look_up_dialog)
         name = f"connectycube-{self._resource[-8:]}"
@@ -308,27 +301,19 @@ class Chat(ChatSignals):
         return answered.at - asked.at
 
     def wait_until_idle(self, timeout: float | None = None) -> bool:
-        """Wait until the receivers have handled every event that is queued; for tests.
-
-        What the server has sent so far is queued once :meth:`ping` returns, as the server answers in order.
-        Legal in every state.
+        """Wait until the receivers have handled what is queued; after :meth:`ping`, all that was sent before.
 
         Args:
             timeout: Seconds; None is ``Config.timeouts.event``.
 
         Returns:
-            Whether nothing is queued any more and no receiver runs.
+            Whether nothing is queued any more and no receiver runs. Legal in every state.
 
         Raises:
             ArgumentTypeError, ArgumentValueError: ``timeout`` is no number of seconds.
             CallbackContextError: The call was made inside a receiver, and would wait for it.
         """
-        deadline = Deadline.of(timeout, self._config.timeouts.event)
-        if self._driver.dispatcher.is_worker():
-            raise CallbackContextError(
-                "chat.wait_until_idle() would wait for the callback it was called in"
-            )
-        return self._driver.dispatcher.wait_until_idle(deadline.remaining())
+        return self._driver.wait_until_idle(Deadline.of(timeout, self._config.timeouts.event))
 
     def events(self, signal: Signal, timeout: float | None = None) -> EventStream:
         """Return a stream of the signal's events from now on, for code that prefers a loop to callbacks.
@@ -857,7 +842,7 @@ class Chat(ChatSignals):
 
     def after_fork_in_child(self) -> None:
         """Take a new resource: with the parent's, the server would end the parent's session."""
-        self._resource = _new_resource()
+        self._resource = new_resource()
 
     def _deliver(self, delivery: Delivery) -> bool:
         """Call the receivers of one event, on a dispatcher worker; return whether the event is handled.
@@ -899,19 +884,7 @@ class Chat(ChatSignals):
 
     def _send_chat_state(self, dialog: object, state: str, stop_after: float | None) -> None:
         to = self._find(dialog, Deadline(self._config.timeouts.send))
-        data = encode_chat_state(state, to.jid, to.type)
-        paused = encode_chat_state("paused", to.jid, to.type)
-
-        def send(core: Core, now: float) -> None:
-            session = core.open_session
-            if to.is_room:
-                session.enter_room(to.dialog)
-            session.send_ephemeral(data)
-            # Without stop_after this cancels the "paused" that an earlier call planned.
-            paused_at = now + stop_after if stop_after else None
-            session.send_ephemeral_at(("typing", to.jid), paused_at, paused)
-
-        self._driver.command(send)
+        self._activity.send_chat_state(to, state, stop_after)
 
     def _submit(
         self, submission: Submission, content: Sent, data: bytes, deadline: Deadline

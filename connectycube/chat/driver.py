@@ -25,6 +25,7 @@ from .._forks import register_for_fork
 from .._tls import client_context
 from ..config import Config, Timeouts
 from ..errors import (
+    CallbackContextError,
     ChatAuthenticationError,
     ChatError,
     ChatTimeoutError,
@@ -389,6 +390,14 @@ class Driver:
         self.check_usable()
         with self.holding_link(), self._mutex:
             self._wait_ready(deadline)
+
+    def wait_until_idle(self, deadline: Deadline) -> bool:
+        """Wait until the workers have done everything that is queued; return whether they have."""
+        if self.dispatcher.is_worker():
+            raise CallbackContextError(
+                "chat.wait_until_idle() would wait for the callback it was called in"
+            )
+        return self.dispatcher.wait_until_idle(deadline.remaining())
 
     @contextmanager
     def holding_link(self) -> Iterator[None]:

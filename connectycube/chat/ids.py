@@ -1,21 +1,27 @@
-"""Ids of messages in the form of the service: 24 hexadecimal digits, of which the first 8 are the time."""
+"""Ids of messages, as the service makes them (24 hexadecimal digits, 8 of them the time); new resources."""
 
 from __future__ import annotations
 
 import hashlib
 import json
 import os
+import secrets
 import time
 
 from ..errors import ArgumentTypeError, ArgumentValueError
 from .protocol.addresses import OBJECT_ID
 
-__all__ = ["check_new_id", "derived_id", "new_id"]
+__all__ = ["check_new_id", "derived_id", "new_id", "new_resource"]
 
 
 def new_id() -> str:
     """Return a new unique id: 24 hexadecimal digits."""
     return f"{int(time.time()) & 0xFFFFFFFF:08x}{os.urandom(8).hex()}"
+
+
+def new_resource() -> str:
+    """Return a new resource: what tells apart the connections of one user."""
+    return f"python-{secrets.token_hex(16)}"
 
 
 def check_new_id(name: str, value: object) -> str:
