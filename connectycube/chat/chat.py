@@ -429,7 +429,8 @@ class Chat(ChatSignals):
             DurableStoreError: The message could not be written to the file, and was not sent.
         """
         deadline = Deadline.of(timeout, self._config.timeouts.send)
-        to = self._find(dialog, deadline)
+        me = self._user.id if self._user is not None else None
+        to = self._destinations.find(dialog, me, deadline)
         content = content_of(message, custom, more, clean)
         own_id = content.id or self._driver.message_id(to.jid)
         sent = evolve(
@@ -437,7 +438,7 @@ class Chat(ChatSignals):
             id=own_id,
             date_sent=(content.date_sent or datetime.now(timezone.utc)).replace(microsecond=0),
             dialog_id=to.dialog.id,
-            sender_id=self._user.id if self._user is not None else None,
+            sender_id=me,
             recipient_id=to.dialog.peer_id,
             # A caller's Dialog has a name and more, which receivers of the outcome may want.
             dialog=dialog if isinstance(dialog, DialogRef) and dialog.type else to.dialog,
