@@ -71,7 +71,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--data",
         metavar="DIR",
-        help="folder to keep the state in, made if it is not there (default: state is in memory)",
+        help="folder to keep the state in: a new or empty one, or one of an earlier run "
+        "(default: state is in memory)",
     )
     parser.add_argument(
         "--load", metavar="FILE", help="JSON file of users, dialogs and messages to start with"

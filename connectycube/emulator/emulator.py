@@ -21,6 +21,7 @@ from connectycube.errors import ArgumentTypeError, ArgumentValueError
 from .control.clock import EmulatorClock, SystemClock
 from .control.faults import Faults
 from .control.loader import Loader, LoadReport, read_document
+from .db.data_folder import claim_folder
 from .domain.conversations import BROADCAST, PRIVATE
 from .domain.pushes import Push
 from .domain.times import Clock
@@ -63,9 +64,9 @@ class Emulator:
         storage_https_port: The port of the storage bucket over HTTPS.
         control_port: The port of the control API, on 127.0.0.1 whatever ``host`` is.
         control_token: The token that requests to the control API must have; a random one by default.
-        data: The folder to keep the state in. It outlives a kill of the process, and one emulator at a
-            time may use it. Without it the state is in memory, and the bytes of files are in a temporary
-            folder until the emulator stops.
+        data: The folder to keep the state in: a new or an empty one, or one of an earlier run. It outlives
+            a kill of the process, and one emulator at a time may use it. Without it the state is in memory,
+            and the bytes of files are in a temporary folder until the emulator stops.
         clock: An object with ``time()``, which returns unix seconds; the machine's clock by default.
         **behaviour: Fields of ``Settings``, such as ``room_echo=False``.
 
@@ -116,7 +117,7 @@ class Emulator:
             if control_token is None
             else check_str("control_token", control_token)
         )
-        self._data = None if data is None else check_str("data", os.fspath(data))
+        self._data = None if data is None else _path(data)
         self._clock = EmulatorClock(clock or SystemClock(), self._advance)
         self._faults = Faults(self._on_its_thread)
         self._lock = threading.Lock()
@@ -137,7 +138,8 @@ class Emulator:
 
         Raises:
             OSError: A port is taken, or another emulator uses the data.
-            ArgumentValueError: The data is not that of an emulator of this release and application, or
+            ArgumentValueError: The folder ``data`` is not an emulator's, its data is damaged or not that of
+                an emulator of this release and application, or
                 CONNECTYCUBE_API_URL or CONNECTYCUBE_CHAT_HOST in the environment names the hosted service.
         """
         check_environment(os.environ)
@@ -145,8 +147,7 @@ class Emulator:
             if self._running is None:
                 context = self._make_certificate()
                 try:
-                    if self._data is not None:
-                        os.makedirs(self._data, 0o700, exist_ok=True)
+                    data = None if self._data is None else claim_folder(self._data)
                     self._running = Running(
                         self._settings,
                         self._clock,
@@ -154,8 +155,8 @@ class Emulator:
                         self._host,
                         self._ports,
                         context,
-                        self._data or os.path.dirname(self.ca_file),
-                        self._data is not None,
+                        data or os.path.dirname(self.ca_file),
+                        data is not None,
                         (ControlApi(self), self._control_token),
                     )
                 except BaseException:
@@ -780,3 +781,11 @@ class Emulator:
         if running is None:
             raise RuntimeError("the emulator is not running")
         return running.call(work, seconds)
+
+
+def _path(data: str | os.PathLike[str]) -> str:
+    """Return the absolute path of ``data``: the program may change its folder before the start."""
+    text = check_str("data", os.fspath(data))
+    if "\0" in text:
+        raise ArgumentValueError("data must be the path of a folder, and has a NUL character")
+    return os.path.abspath(text)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import sqlite3
 import ssl
 import threading
 from collections.abc import Callable
@@ -19,6 +20,7 @@ from .control.clock import EmulatorClock
 from .control.faults import Faults
 from .control.seeder import Seeder
 from .control.timers import Timers
+from .db.data_folder import BUCKET, DATABASE
 from .db.database import Database
 from .db.store import Store
 from .domain.accounts import Accounts
@@ -69,10 +71,14 @@ class Service:
         self._data = data
         self._faults = faults
         self.timers = Timers(loop, clock)
-        self.store = Store(os.path.join(data, "state.db")) if lasting else Store()
+        path = os.path.join(data, DATABASE)
+        self.store = Store(path) if lasting else Store()
         faults.user_with_login = self._user_with_login
         try:
             self._make_parts()
+        except sqlite3.Error as error:
+            self.store.close()
+            raise ArgumentValueError(f"{path} is damaged: {error}. Move it away") from error
         except BaseException:
             self.store.close()
             raise
@@ -121,7 +127,7 @@ class Service:
             self._faults,
         )
         self.chat_server = ChatServer(self.hub)
-        self.bucket = Bucket(os.path.join(self._data, "bucket"), clock, database)
+        self.bucket = Bucket(os.path.join(self._data, BUCKET), clock, database)
         address_book = AddressBook(database)
         self.api = Api(
             store=self.store,

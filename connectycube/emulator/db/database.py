@@ -69,6 +69,9 @@ class Database:
             raise ArgumentValueError(
                 f"{path} was written by another release: its format is {found}, here it is {_FORMAT}"
             )
+        (fault,) = self.connection.execute("PRAGMA quick_check(1)").fetchone()
+        if fault != "ok":
+            raise ArgumentValueError(f"{path} is damaged: {fault}. Move it away")
 
     def _pragma(self, name: str) -> int:
         return int(self.connection.execute(f"PRAGMA {name}").fetchone()[0])

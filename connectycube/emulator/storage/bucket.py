@@ -9,12 +9,9 @@ from __future__ import annotations
 
 import base64
 import binascii
-import contextlib
 import hmac
 import json
-import os
 import secrets
-import tempfile
 from collections.abc import Mapping
 from datetime import datetime, timezone
 from typing import Any
@@ -24,6 +21,7 @@ from attrs import frozen
 
 from ..db.database import Database, Row
 from ..domain.times import Clock, http_date, iso_time
+from .object_files import ObjectFiles
 
 __all__ = ["MOST_BYTES", "Bucket", "S3Error", "StoredObject"]
 
@@ -51,9 +49,9 @@ class S3Error(Exception):
 
 @frozen(kw_only=True)
 class StoredObject:
-    """An object: the path of its bytes, and the fields that it was uploaded with."""
+    """An object: the name of the file with its bytes, and the fields that it was uploaded with."""
 
-    path: str
+    file: str
     size: int
     etag: str
     content_type: str
@@ -67,23 +65,15 @@ class Bucket:
     """
 
     def __init__(self, directory: str, clock: Clock, database: Database) -> None:
-        self._directory = directory
+        self.files = ObjectFiles(directory)
         self._clock = clock
         self._db = database
         self._db.create(_SCHEMA)
-        self._secret = bytes.fromhex(database.fact("bucket secret", secrets.token_hex(32)))
+        self._secret = database.fact("bucket secret", secrets.token_hex(32)).encode()
         self.name = _NAME
         self.urls: dict[str, str] = {}
-        self._remove_unfinished()
-
-    def _remove_unfinished(self) -> None:
-        """Remove the files of uploads that were not finished when the emulator ended."""
-        if os.path.isdir(self._directory):
-            named = {row["file"] for row in self._db.all("SELECT file FROM objects")}
-            for name in set(os.listdir(self._directory)) - named:
-                path = os.path.join(self._directory, name)
-                if os.path.islink(path) or not os.path.isdir(path):  # the bucket makes no folders
-                    os.unlink(path)
+        # Uploads that were not finished when the emulator ended are in no row.
+        self.files.keep_only({row["file"] for row in database.all("SELECT file FROM objects")})
 
     # --- signed addresses ---------------------------------------------------------------------------
 
@@ -175,11 +165,6 @@ class Bucket:
                 raise _against_policy(f"Extra input fields: {name}")
         return most
 
-    def new_file(self) -> tuple[int, str]:
-        """Return a descriptor and the path of an empty file to write an upload to."""
-        os.makedirs(self._directory, 0o700, exist_ok=True)
-        return tempfile.mkstemp(dir=self._directory, prefix="object-")
-
     def keep(self, key: str, stored: StoredObject) -> None:
         """Make a written file the object of a key, in place of an older object."""
         # The row first, then the old bytes: a kill between the two leaves a file that no row names, and
@@ -187,7 +172,7 @@ class Bucket:
         before = self.object(key)
         values = {
             "key": key,
-            "file": os.path.basename(stored.path),
+            "file": stored.file,
             "size": stored.size,
             "etag": stored.etag,
             "content_type": stored.content_type,
@@ -195,7 +180,7 @@ class Bucket:
         }
         self._db.insert("objects", values, verb="INSERT OR REPLACE")
         if before is not None:
-            _unlink(before)
+            self.files.delete(before.file)
 
     def location(self, key: str, *, scheme: str) -> str:
         """Return the address of an object."""
@@ -210,7 +195,7 @@ class Bucket:
 
     def _stored(self, row: Row) -> StoredObject:
         return StoredObject(
-            path=os.path.join(self._directory, row["file"]),
+            file=row["file"],
             size=row["size"],
             etag=row["etag"],
             content_type=row["content_type"],
@@ -222,7 +207,7 @@ class Bucket:
         stored = self.object(key)
         if stored is not None:  # in the same order as in ``keep``
             self._db.run("DELETE FROM objects WHERE key = ?", key)
-            _unlink(stored)
+            self.files.delete(stored.file)
 
     def open_to(self, key: str, query: Mapping[str, str]) -> StoredObject:
         """Return the object of a key if it is public, or if the query is that of a valid link."""
@@ -244,11 +229,6 @@ class Bucket:
         if stored is None:
             raise S3Error(404, "NoSuchKey", "The specified key does not exist.")
         return stored
-
-
-def _unlink(stored: StoredObject) -> None:
-    with contextlib.suppress(FileNotFoundError):
-        os.unlink(stored.path)
 
 
 def _moment(seconds: float) -> str:

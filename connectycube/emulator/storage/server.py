@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import logging
-import os
 import ssl
 from xml.sax.saxutils import escape
 
@@ -110,10 +108,10 @@ class BucketServer(Listener):
     async def _receive(
         self, part: BodyPartReader, most: int, fields: dict[str, str]
     ) -> StoredObject:
-        descriptor, path = self.bucket.new_file()
+        file, name = self.bucket.files.create()
         digest, size = hashlib.md5(usedforsecurity=False), 0
         try:
-            with open(descriptor, "wb") as file:
+            with file:
                 while chunk := await part.read_chunk(_CHUNK):
                     size += len(chunk)
                     if size > most:
@@ -123,11 +121,10 @@ class BucketServer(Listener):
             if not part.at_eof():
                 raise S3Error(400, "IncompleteBody", "The form ended before its file")
         except BaseException:
-            with contextlib.suppress(FileNotFoundError):  # ``reset`` may have removed the file
-                os.unlink(path)
+            self.bucket.files.delete(name)
             raise
         return StoredObject(
-            path=path,
+            file=name,
             size=size,
             etag=digest.hexdigest(),
             content_type=fields["Content-Type"],
@@ -148,7 +145,7 @@ class BucketServer(Listener):
         await self._hold_up(request, stored)
         await response.prepare(request)
         if request.method == "GET":
-            with open(stored.path, "rb") as file:
+            with self.bucket.files.open(stored.file) as file:
                 while chunk := file.read(_CHUNK):
                     await response.write(chunk)
         await response.write_eof()

@@ -12,6 +12,7 @@ import threading
 import requests
 
 from connectycube.emulator import Emulator
+from tests.support.paths import ROOT
 
 _KILLED = """
 import sys
@@ -91,3 +92,22 @@ def test_another_process_is_refused_with_the_reason_while_one_has_the_data(tmp_p
         assert (done.returncode, done.stdout) == (1, "")
         assert "in use by another emulator" in done.stderr
         assert emulator.add_user("alice", "secret") == 1
+
+
+def test_a_folder_with_work_in_it_is_refused_and_the_work_stays(tmp_path):
+    (tmp_path / "bucket").mkdir()
+    (tmp_path / "bucket" / "important").write_text("work")
+    done = subprocess.run(
+        [sys.executable, "-m", "connectycube", "emulator", "--data", "."],
+        capture_output=True,
+        text=True,
+        timeout=30,
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+    )
+    assert (done.returncode, done.stdout) == (1, "")
+    (line,) = done.stderr.splitlines()
+    assert line.startswith("connectycube emulator: ")
+    assert "is not the emulator's own folder" in line
+    assert (tmp_path / "bucket" / "important").read_text() == "work"
+    assert sorted(os.listdir(tmp_path)) == ["bucket"]

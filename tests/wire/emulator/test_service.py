@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import socket
+import sqlite3
+import stat
 from urllib.parse import parse_qsl
 
 import pytest
@@ -100,9 +103,43 @@ def test_an_upload_that_a_kill_cut_short_is_removed(data):
     with Emulator(data=data):
         pass
     (data / "bucket").mkdir()
-    (data / "bucket" / "object-half").write_bytes(b"half")
+    (data / "bucket" / f"object-{'0a' * 16}").write_bytes(b"half")
+    (data / "bucket" / "object-half").write_bytes(b"work")
     with Emulator(data=data):
-        assert os.listdir(data / "bucket") == []
+        assert os.listdir(data / "bucket") == ["object-half"], "a name that it has not given"
+
+
+def test_tables_with_other_columns_are_refused_with_a_sentence(data):
+    with Emulator(data=data):
+        pass
+    with contextlib.closing(sqlite3.connect(data / "state.db", isolation_level=None)) as database:
+        database.execute("DROP TABLE objects")
+        database.execute("CREATE TABLE objects (a)")
+    with pytest.raises(ArgumentValueError, match=r"is damaged: no such column.*Move it away"):
+        Emulator(data=data).start()
+
+
+def test_the_bytes_of_files_are_readable_by_their_user_alone(data):
+    with Emulator(data=data) as emulator:
+        emulator.add_user("alice", "secret")
+        rest = Rest(emulator, "alice")
+        with rest.http:
+            upload(rest, b"bytes")
+        modes = {stat.S_IMODE(path.lstat().st_mode) for path in data.rglob("*") if path.is_file()}
+        folders = {stat.S_IMODE(path.stat().st_mode) for path in (data, data / "bucket")}
+    assert (modes, folders) == ({0o600}, {0o700})
+
+
+def test_a_bucket_that_becomes_a_link_while_it_runs_is_not_used(data, tmp_path):
+    other = tmp_path / "other"
+    other.mkdir()
+    (other / f"object-{'0a' * 16}").write_text("work")
+    with Emulator(data=data) as emulator:
+        (data / "bucket").symlink_to(other)
+        emulator.reset()
+        assert len(os.listdir(other)) == 1
+    with pytest.raises(ArgumentValueError, match="bucket is a link"):
+        Emulator(data=data).start()
 
 
 # --- reset --------------------------------------------------------------------------------------
