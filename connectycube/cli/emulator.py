@@ -69,6 +69,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="address to listen on (default: 127.0.0.1, this machine)",
     )
     parser.add_argument(
+        "--allow-origin",
+        action="append",
+        default=[],
+        dest="allow_origins",
+        metavar="ORIGIN",
+        help="web page that may use the emulator, besides those of this machine, such as "
+        "https://app.example; may be repeated",
+    )
+    parser.add_argument(
         "--data",
         metavar="DIR",
         help="folder to keep the state in: a new or empty one, or one of an earlier run "

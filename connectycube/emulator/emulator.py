@@ -25,6 +25,7 @@ from .db.data_folder import claim_folder
 from .domain.conversations import BROADCAST, PRIVATE
 from .domain.pushes import Push
 from .domain.times import Clock
+from .net.access import Access, read_origins
 from .net.loopback_guard import check_environment
 from .net.ports import Ports, origin
 from .remote.server import CONTROL_HOST, CONTROL_PATH
@@ -64,6 +65,9 @@ class Emulator:
         storage_https_port: The port of the storage bucket over HTTPS.
         control_port: The port of the control API, on 127.0.0.1 whatever ``host`` is.
         control_token: The token that requests to the control API must have; a random one by default.
+        allow_origins: The origins of web pages that may use the emulator, such as
+            ``"https://app.example"``, besides the pages of this machine and of ``host``. A host in
+            them is also a name under which the emulator may be reached.
         data: The folder to keep the state in: a new or an empty one, or one of an earlier run. It outlives
             a kill of the process, and one emulator at a time may use it. Without it the state is in memory,
             and the bytes of files are in a temporary folder until the emulator stops.
@@ -91,6 +95,7 @@ class Emulator:
         storage_https_port: int = 0,
         control_port: int = 0,
         control_token: str | None = None,
+        allow_origins: Iterable[str] = (),
         data: str | os.PathLike[str] | None = None,
         clock: Clock | None = None,
         **behaviour: Any,
@@ -103,6 +108,7 @@ class Emulator:
             **behaviour,
         )
         self._host = check_str("host", host)
+        self._access = Access.of(self._host, domain, read_origins(allow_origins))
         self._ports = Ports(
             api=api_port,
             chat=chat_port,
@@ -158,6 +164,7 @@ class Emulator:
                         data or os.path.dirname(self.ca_file),
                         data is not None,
                         (ControlApi(self), self._control_token),
+                        self._access,
                     )
                 except BaseException:
                     self._remove_certificate()

@@ -30,6 +30,7 @@ from .domain.events import Events
 from .domain.pushes import Pushes
 from .domain.records import Records
 from .domain.rest_sessions import RestSessions
+from .net.access import Access
 from .net.listener import Listener
 from .net.ports import Ports, origin
 from .remote.server import CONTROL_HOST, ControlServer
@@ -50,8 +51,9 @@ _STOP_SECONDS = 5.0
 class Service:
     """The parts of a running service; to be used on the thread of its loop alone.
 
-    ``control`` is the control API and its token. ``data`` is the folder of the state: the bytes of files are
-    in ``bucket``, everything else is in ``state.db``. If ``lasting`` is False the database is in memory.
+    ``control`` is the control API and its token; ``access`` lets in the requests of browsers. ``data`` is the
+    folder of the state: the bytes of files are in ``bucket``, everything else is in ``state.db``. If
+    ``lasting`` is False the database is in memory.
     """
 
     def __init__(
@@ -63,6 +65,7 @@ class Service:
         data: str,
         lasting: bool,
         control: tuple[ControlApi, str],
+        access: Access,
         loop: asyncio.AbstractEventLoop,
     ) -> None:
         self._settings = settings
@@ -88,16 +91,18 @@ class Service:
                 clock,
                 self.timers,
                 faults,
+                access,
                 settings=settings,
                 context=tls,
             )
             for tls in (None, context)
         ]
         self._storage = [
-            BucketServer(self.bucket, self.timers, faults, context=tls) for tls in (None, context)
+            BucketServer(self.bucket, self.timers, faults, access, context=tls)
+            for tls in (None, context)
         ]
         self.tcp = TcpServer(self.chat_server, context)
-        self.websocket = WebSocketServer(self.chat_server)
+        self.websocket = WebSocketServer(self.chat_server, access)
         self._servers: dict[str, Listener | TcpServer] = {
             "api": self._rest[0],
             "chat": self.tcp,
@@ -220,12 +225,13 @@ class Running:
         data: str,
         lasting: bool,
         control: tuple[ControlApi, str],
+        access: Access,
     ) -> None:
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._run, name="connectycube-emulator", daemon=True)
         try:
             self._service = Service(
-                settings, clock, faults, context, data, lasting, control, self._loop
+                settings, clock, faults, context, data, lasting, control, access, self._loop
             )
         except BaseException:
             self._loop.close()

@@ -11,6 +11,7 @@ from ..control.faults import REST, Faults
 from ..control.timers import Timers
 from ..domain.api_error import ApiError
 from ..domain.times import Clock, http_date
+from ..net.access import Access
 from ..net.http_faults import Dropped, RestFaults
 from ..net.listener import MALFORMED, Listener, header_text
 from ..settings import Settings
@@ -30,11 +31,12 @@ class HttpServer(Listener):
         clock: Clock,
         timers: Timers,
         faults: Faults,
+        access: Access,
         *,
         settings: Settings,
         context: ssl.SSLContext | None = None,
     ) -> None:
-        super().__init__(faults, REST, timers, context)
+        super().__init__(faults, REST, timers, access, context)
         self.api = api
         self._rest_faults = RestFaults(faults, timers, api.store)
         self._clock = clock

@@ -12,12 +12,16 @@ from aiohttp.http import HttpProcessingError
 from ..control.faults import Faults
 from ..control.timers import Timers
 from . import cors
+from .access import Access
 from .connections import RefusedConnection, TlsHandshake
 
-__all__ = ["MALFORMED", "Listener", "header_text"]
+__all__ = ["MALFORMED", "NOT_SNIFFED", "Listener", "header_text"]
 
 MALFORMED = (HttpProcessingError, web.RequestPayloadError)
 """The exceptions of aiohttp when the body of a request is not HTTP."""
+
+NOT_SNIFFED = {"X-Content-Type-Options": "nosniff"}
+"""The header of every answer: a browser must not take it for a page or a script. (Fetch, 3.6.)"""
 
 _SHUTDOWN_SECONDS = 0.5
 # How long the rest of a refused request is read: while data comes, and until so many seconds without data.
@@ -33,16 +37,20 @@ def header_text(value: str) -> str:
 class Listener:
     """Listens, with TLS if there is a context, and passes each request to ``handle``; for one event loop.
 
-    The faults of ``side`` can refuse its connections. ``readers`` is the host whose pages may read the
-    answers, besides the pages of this machine.
+    The faults of ``side`` can refuse its connections. ``access`` lets in requests, or refuses them.
     """
 
     def __init__(
-        self, faults: Faults, side: str, timers: Timers, context: ssl.SSLContext | None = None
+        self,
+        faults: Faults,
+        side: str,
+        timers: Timers,
+        access: Access,
+        context: ssl.SSLContext | None = None,
     ) -> None:
         self.faults = faults
         self.timers = timers
-        self.readers = ""
+        self.access = access
         self._side = side
         self._context = context
         self._server: asyncio.Server | None = None
@@ -52,7 +60,6 @@ class Listener:
 
     async def start(self, host: str, port: int) -> int:
         """Start to listen; return the port, which is a free one if ``port`` is 0."""
-        self.readers = self.readers or host
         self._protocols = _Server(self)
         self._server = await asyncio.get_running_loop().create_server(self._accept, host, port)
         return int(self._server.sockets[0].getsockname()[1])
@@ -90,12 +97,17 @@ class Listener:
         """Hook: end the work on connections, after the last was accepted and before all are closed."""
 
     async def respond(self, request: web.BaseRequest) -> web.StreamResponse:
-        """Answer one request; a browser gets the headers of CORS, too."""
+        """Answer one request, if it is let in; a browser gets the headers of CORS, too."""
+        refusal = self.access.refusal(request)
+        if refusal is not None:
+            refused = self.refuse(*refusal)
+            refused.headers.update(NOT_SNIFFED)
+            return refused
         if cors.is_preflight(request):
-            return cors.preflight(request, self.readers)
+            return cors.preflight(request)
         response = await self.handle(request)
         if not response.prepared:
-            response.headers.update(cors.allowed(request, self.readers))
+            response.headers.update({**NOT_SNIFFED, **cors.allowed(request)})
         return response
 
     async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
@@ -103,7 +115,7 @@ class Listener:
         raise NotImplementedError
 
     def refuse(self, status: int, text: str) -> web.Response:
-        """Return the answer to a request that is not HTTP."""
+        """Return the answer to a request that is not HTTP, or is not let in; the connection ends."""
         raise NotImplementedError
 
 

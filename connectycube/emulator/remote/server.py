@@ -7,11 +7,10 @@ neither its Origin nor a Host that was rebound to this address is accepted.
 
 from __future__ import annotations
 
-import ipaddress
 import json
 import logging
 from typing import Any
-from urllib.parse import unquote, urlsplit
+from urllib.parse import unquote
 
 from aiohttp import web
 
@@ -20,7 +19,8 @@ from connectycube.errors import ArgumentTypeError, ArgumentValueError
 from ..control.faults import REST, Faults
 from ..control.timers import Timers
 from ..domain.application import same_text
-from ..net.listener import MALFORMED, Listener, header_text
+from ..net.access import Access
+from ..net.listener import MALFORMED, NOT_SNIFFED, Listener, header_text
 from .verbs import ControlApi
 
 __all__ = ["CONTROL_HOST", "CONTROL_PATH", "ControlServer"]
@@ -53,18 +53,20 @@ class ControlServer(Listener):
     """Serves a ControlApi to those who know its token."""
 
     def __init__(self, api: ControlApi, token: str, timers: Timers) -> None:
-        super().__init__(Faults(lambda work: work()), REST, timers)
+        super().__init__(Faults(lambda work: work()), REST, timers, Access(CONTROL_HOST))
         self._api = api
         self._token = token
 
     async def respond(self, request: web.BaseRequest) -> web.StreamResponse:
         """Answer one request, without headers of CORS."""
+        refusal = self.access.refusal(request) or _foreign_page(request)
+        if refusal is not None:
+            return self.refuse(*refusal)
         return await self.handle(request)
 
     async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
         """Answer one request."""
         try:
-            _check_origin(request)
             return _answer(200, {"result": await self._run(request)})
         except MALFORMED as error:
             return self.refuse(400, f"The body is malformed: {type(error).__name__}")
@@ -117,14 +119,12 @@ async def _body(request: web.BaseRequest) -> Any:
         raise _Refused(400, f"The body is not JSON: {error}") from None
 
 
-def _check_origin(request: web.BaseRequest) -> None:
-    """Refuse a request for another host, and one of a web page that this server has not sent."""
-    host = header_text(request.headers.get("Host", ""))
-    if not _is_loopback(f"//{host}"):
-        raise _Refused(403, f"Host must be that of a loopback address, not {host!r}")
-    origin = request.headers.get("Origin")
-    if origin is not None and origin.lower() != f"http://{host}".lower():
-        raise _Refused(403, "Web pages of other origins may not control the emulator")
+def _foreign_page(request: web.BaseRequest) -> tuple[int, str] | None:
+    """Return the refusal of a web page that this server has not sent; it has sent none so far."""
+    own = f"http://{request.headers.get('Host', '')}".lower()
+    if any(origin.lower() != own for origin in request.headers.getall("Origin", [])):
+        return 403, "Web pages of other origins may not control the emulator"
+    return None
 
 
 def _failed(request: web.BaseRequest, error: Exception) -> web.Response:
@@ -136,19 +136,11 @@ def _failed(request: web.BaseRequest, error: Exception) -> web.Response:
     return _answer(500, {"error": "The emulator failed; its log says why"})
 
 
-def _is_loopback(url: str) -> bool:
-    try:
-        name = urlsplit(url).hostname or ""
-        return name == "localhost" or ipaddress.ip_address(name).is_loopback
-    except ValueError:
-        return False
-
-
 def _answer(status: int, content: Any, headers: dict[str, str] | None = None) -> web.Response:
     return web.Response(
         status=status,
         body=json.dumps(content, ensure_ascii=False).encode("utf-8", "replace"),
-        headers={"Cache-Control": "no-store", **(headers or {})},
+        headers={"Cache-Control": "no-store", **NOT_SNIFFED, **(headers or {})},
         content_type="application/json",
         charset="utf-8",
     )

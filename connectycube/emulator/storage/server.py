@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import hashlib
 import logging
+import re
 import ssl
+from typing import BinaryIO
 from xml.sax.saxutils import escape
 
 from aiohttp import BodyPartReader, web
 from aiohttp.multipart import MultipartReader
+from attrs import evolve
 
 from ..control.faults import STORAGE, Faults
 from ..control.timers import Timers
 from ..domain.api_error import ApiError
 from ..net import cors
+from ..net.access import Access
 from ..net.http_faults import Dropped, HttpFaults
-from ..net.listener import MALFORMED, Listener
+from ..net.listener import MALFORMED, NOT_SNIFFED, Listener
 from .bucket import Bucket, S3Error, StoredObject
 
 __all__ = ["BucketServer"]
@@ -23,6 +27,10 @@ __all__ = ["BucketServer"]
 _log = logging.getLogger(__name__)
 
 _CHUNK = 262_144
+# The types that a browser may show: no page, no SVG, no PDF.
+_SHOWN = re.compile(
+    r"(image/(png|jpeg|gif|webp|bmp|avif)|audio/[\w.+-]+|video/[\w.+-]+|text/plain)", re.I
+)
 _MOST_FIELD_BYTES = 20_480
 
 
@@ -34,13 +42,14 @@ class BucketServer(Listener):
         bucket: Bucket,
         timers: Timers,
         faults: Faults,
+        access: Access,
         *,
         context: ssl.SSLContext | None = None,
     ) -> None:
-        super().__init__(faults, STORAGE, timers, context)
+        # A browser that the API redirects to the bucket sends no origin (Fetch, 4.4). Such a request reads
+        # an object whose address is signed or cannot be guessed.
+        super().__init__(faults, STORAGE, timers, evolve(access, null_reads=True), context)
         self.bucket = bucket
-        # All pages may read: addresses are signed, and a redirected browser sends no origin (Fetch, 4.4).
-        self.readers = cors.ANY
         self._storage_faults = HttpFaults(faults, STORAGE, timers)
 
     async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
@@ -64,8 +73,9 @@ class BucketServer(Listener):
             return _error(S3Error(500, "InternalError", "The bucket failed; its log says why"))
 
     def refuse(self, status: int, text: str) -> web.Response:
-        """Return the answer to a request that is not HTTP."""
-        return _error(S3Error(status, "InvalidRequest", text))
+        """Return the answer to a request that is not HTTP, or is not let in."""
+        code = "AccessDenied" if status == 403 else "InvalidRequest"
+        return _error(S3Error(status, code, text))
 
     async def _answer(self, request: web.BaseRequest) -> web.StreamResponse:
         bucket, _, key = request.rel_url.path.lstrip("/").partition("/")
@@ -137,23 +147,43 @@ class BucketServer(Listener):
         if "Authorization" in request.headers:
             raise S3Error(400, "InvalidArgument", "Only one auth mechanism allowed")
         stored = self.bucket.open_to(key, request.rel_url.query)
-        response = web.StreamResponse(
-            headers={"Content-Type": stored.content_type, "ETag": f'"{stored.etag}"'}
-        )
-        response.headers.update(cors.allowed(request, self.readers))
-        response.content_length = stored.size
-        await self._hold_up(request, stored)
-        await response.prepare(request)
-        if request.method == "GET":
-            with self.bucket.files.open(stored.file) as file:
+        with self._open(stored) as file:
+            response = web.StreamResponse(headers={**_headers(stored), **cors.allowed(request)})
+            response.content_length = stored.size
+            await self._hold_up(request, stored)
+            await response.prepare(request)
+            if request.method == "GET":
                 while chunk := file.read(_CHUNK):
                     await response.write(chunk)
-        await response.write_eof()
+            await response.write_eof()
         return response
+
+    def _open(self, stored: StoredObject) -> BinaryIO:
+        try:
+            return self.bucket.files.open(stored.file)
+        except FileNotFoundError:  # somebody has deleted the file
+            raise S3Error(404, "NoSuchKey", "The specified key does not exist.") from None
 
     async def _hold_up(self, request: web.BaseRequest, stored: StoredObject) -> None:
         if self.faults.active:
             await self._storage_faults.after(request, stored.size)
+
+
+def _headers(stored: StoredObject) -> dict[str, str]:
+    """Return the headers of an object, with which no browser runs what a user has uploaded.
+
+    A page or a script of this origin could use the emulator as its developer. In a sandbox a page has no
+    origin, and only types that hold no script are shown at all. (Content Security Policy, section 6.3.)
+    """
+    headers = {
+        **NOT_SNIFFED,
+        "Content-Type": stored.content_type,
+        "ETag": f'"{stored.etag}"',
+        "Content-Security-Policy": "sandbox; default-src 'none'",
+    }
+    if not _SHOWN.fullmatch(stored.content_type):
+        headers["Content-Disposition"] = "attachment"
+    return headers
 
 
 async def _text(part: BodyPartReader) -> str:

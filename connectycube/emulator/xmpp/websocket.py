@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from aiohttp import WSMsgType, web
 
 from ..control.faults import CHAT
+from ..net.access import Access
 from ..net.connections import OpenLinks, reset
 from ..net.listener import Listener
 from . import namespaces as ns
@@ -28,8 +29,8 @@ _STOP_SECONDS = 0.2
 class WebSocketServer(Listener):
     """Accepts WebSockets with any path for a chat server; for one event loop."""
 
-    def __init__(self, server: ChatServer) -> None:
-        super().__init__(server.hub.faults, CHAT, server.hub.timers)
+    def __init__(self, server: ChatServer, access: Access) -> None:
+        super().__init__(server.hub.faults, CHAT, server.hub.timers, access)
         self.server = server
         self._links = OpenLinks[WebSocketLink]()
 
@@ -80,13 +81,15 @@ class WebSocketServer(Listener):
         return response
 
     def refuse(self, status: int, text: str) -> web.Response:
-        """Return the answer to a request that is not HTTP."""
+        """Return the answer to a request that is not HTTP, or is not let in."""
         return _refusal(status, text)
 
 
 def _refusal(status: int, text: str) -> web.Response:
     headers = {"Upgrade": "websocket"} if status == 426 else {}
-    return web.Response(status=status, text=text, headers=headers)
+    response = web.Response(status=status, text=text, headers=headers)
+    response.force_close()
+    return response
 
 
 class WebSocketLink:

@@ -262,7 +262,7 @@ def test_a_client_that_is_still_sending_gets_its_400(place, door):
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
         connection.sendall(b"GET /users/v2?" + b"x" * 10_000)
         answer = connection.recv(1)  # the request is refused before it has ended
-        connection.sendall(b"x" * 1_000_000 + b" HTTP/1.1\r\nHost: x\r\n\r\n")
+        connection.sendall(b"x" * 1_000_000 + b" HTTP/1.1\r\nHost: localhost\r\n\r\n")
         while b'"errors"' not in answer and (data := connection.recv(65536)):
             answer += data
     assert b" 400 " in answer
@@ -271,7 +271,7 @@ def test_a_client_that_is_still_sending_gets_its_400(place, door):
 
 @pytest.mark.parametrize("door", REST)
 def test_a_client_that_sends_a_malformed_body_on_gets_its_400(place, door):
-    head = b"POST /session HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\nnonsense\r\n"
+    head = b"POST /session HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\nnonsense\r\n"
     with _socket_at(place, door) as connection:
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
         connection.sendall(head)
@@ -385,7 +385,7 @@ def _socket_at(place, door):
 @pytest.mark.parametrize("door", REST)
 @pytest.mark.parametrize("chunk", [b"x\r\n", b"-1\r\nab\r\n", b"5\r\nabcdefgh\r\n"])
 def test_a_body_that_breaks_off_the_rules_of_chunks_is_400(place, door, chunk):
-    head = b"POST /session HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
+    head = b"POST /session HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n"
     with _socket_at(place, door) as connection:
         connection.sendall(head)
         connection.sendall(chunk)
@@ -406,7 +406,9 @@ def test_every_item_of_the_table_has_a_case_at_each_of_its_doors():
 
 def test_what_is_not_the_emulators_in_its_folder_is_not_followed(tmp_path):
     data, outside = tmp_path / "data", tmp_path / "outside"
-    (data / "bucket").mkdir(parents=True)
+    with Emulator(data=data):
+        pass
+    (data / "bucket").mkdir()
     outside.mkdir()
     (outside / "kept").write_text("kept")
     (data / "bucket" / "link").symlink_to(outside / "kept")

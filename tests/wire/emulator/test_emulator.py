@@ -93,7 +93,7 @@ def test_stop_is_quick_whatever_clients_do(own_emulator):
         half.sendall(b"\x16\x03\x01\x02\x00\x01")
         https.sendall(b"\x16\x03\x01\x02\x00\x01")
         idle.get(f"{emulator.https_url}/session", timeout=5, verify=emulator.ca_file)
-        http.sendall(b"POST /session HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n{")
+        http.sendall(b"POST /session HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100\r\n\r\n{")
         idle.get(f"{emulator.api_url}/session", timeout=5)
         nobody.open()
         somebody.log_in(emulator.add_user("alice", "secret")).enable()

@@ -68,7 +68,7 @@ class TestStream:
         assert next(texts).startswith(f'<stream:features xmlns:stream="{STREAM[1:-1]}"><mechanisms')
 
     def test_the_name_in_the_address_may_stand_for_the_domain(self, socket_to):
-        with Emulator(domain="chat.example") as emulator:
+        with Emulator(domain="chat.example", allow_origins=["http://box"]) as emulator:
             for name, to in (
                 ("127.0.0.1", "127.0.0.1"),
                 ("Box", "box"),
