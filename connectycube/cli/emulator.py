@@ -55,12 +55,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--control-token",
         metavar="TOKEN",
-        help="token that requests to the control API must have (default: a random one)",
+        default=os.environ.get("CONNECTYCUBE_CONTROL_TOKEN") or None,
+        help="token that requests to the control API must have (default: CONNECTYCUBE_CONTROL_TOKEN, or a "
+        "random one)",
     )
     parser.add_argument("--app-id", type=int, default=1, metavar="N", help="default: 1")
     parser.add_argument("--auth-key", default="key", metavar="KEY", help="default: key")
     parser.add_argument(
-        "--auth-secret", metavar="SECRET", help="verify the signatures of session requests with it"
+        "--auth-secret",
+        metavar="SECRET",
+        default=os.environ.get("CONNECTYCUBE_AUTH_SECRET") or None,
+        help="verify the signatures of session requests with it; other users of this machine see options, "
+        "so rather set CONNECTYCUBE_AUTH_SECRET",
     )
     parser.add_argument("--domain", default="localhost", help="XMPP domain (default: localhost)")
     parser.add_argument(

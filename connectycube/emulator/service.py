@@ -31,6 +31,7 @@ from .domain.pushes import Pushes
 from .domain.records import Records
 from .domain.rest_sessions import RestSessions
 from .net.access import Access
+from .net.bounds import Bounds, most_connections, quiet_accept
 from .net.listener import Listener
 from .net.ports import Ports, origin
 from .remote.server import CONTROL_HOST, ControlServer
@@ -85,6 +86,7 @@ class Service:
         except BaseException:
             self.store.close()
             raise
+        bounds = Bounds(most_connections(settings.connections), lambda: settings.handshake_seconds)
         self._rest = [
             HttpServer(
                 self.api,
@@ -92,17 +94,18 @@ class Service:
                 self.timers,
                 faults,
                 access,
+                bounds,
                 settings=settings,
                 context=tls,
             )
             for tls in (None, context)
         ]
         self._storage = [
-            BucketServer(self.bucket, self.timers, faults, access, context=tls)
+            BucketServer(self.bucket, self.timers, faults, access, bounds, context=tls)
             for tls in (None, context)
         ]
-        self.tcp = TcpServer(self.chat_server, context)
-        self.websocket = WebSocketServer(self.chat_server, access)
+        self.tcp = TcpServer(self.chat_server, context, bounds)
+        self.websocket = WebSocketServer(self.chat_server, access, bounds)
         self._servers: dict[str, Listener | TcpServer] = {
             "api": self._rest[0],
             "chat": self.tcp,
@@ -110,7 +113,7 @@ class Service:
             "websocket": self.websocket,
             "https": self._rest[1],
             "storage_https": self._storage[1],
-            "control": ControlServer(*control, self.timers),
+            "control": ControlServer(*control, self.timers, bounds),
         }
 
     def _make_parts(self) -> None:
@@ -228,6 +231,7 @@ class Running:
         access: Access,
     ) -> None:
         self._loop = asyncio.new_event_loop()
+        quiet_accept(self._loop)
         self._thread = threading.Thread(target=self._run, name="connectycube-emulator", daemon=True)
         try:
             self._service = Service(

@@ -130,7 +130,14 @@ class Settings:
         "Beyond that: end the session (resource-constraint), forget the oldest stanza, or go on unresumable.",
     )
     handshake_seconds: float = switch(
-        30.0, SECONDS, "How long a client may take from the TCP connection to a bound resource."
+        30.0,
+        SECONDS,
+        "How long a client may take from connecting to a bound resource, and for the head of a request.",
+    )
+    connections: int = switch(
+        4096,
+        COUNT,
+        "How many connections may be open at all ports together; one that waits for its client makes room.",
     )
 
     @app_id.validator

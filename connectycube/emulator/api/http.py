@@ -12,8 +12,9 @@ from ..control.timers import Timers
 from ..domain.api_error import ApiError
 from ..domain.times import Clock, http_date
 from ..net.access import Access
+from ..net.bounds import Bounds
 from ..net.http_faults import Dropped, RestFaults
-from ..net.listener import MALFORMED, Listener, header_text
+from ..net.listener import MALFORMED, Listener, header_text, refusal_of
 from ..settings import Settings
 from . import Api, Request, Response
 
@@ -32,15 +33,20 @@ class HttpServer(Listener):
         timers: Timers,
         faults: Faults,
         access: Access,
+        bounds: Bounds,
         *,
         settings: Settings,
         context: ssl.SSLContext | None = None,
     ) -> None:
-        super().__init__(faults, REST, timers, access, context)
+        super().__init__(faults, REST, timers, access, bounds, context)
         self.api = api
         self._rest_faults = RestFaults(faults, timers, api.store)
         self._clock = clock
         self._settings = settings
+
+    def most_bytes(self) -> int:
+        """Return the size of the largest body of a request."""
+        return self._settings.body_bytes
 
     async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
         """Answer one request."""
@@ -51,7 +57,7 @@ class HttpServer(Listener):
         except Dropped:
             return web.Response()  # the connection is closed already
         except MALFORMED as error:
-            return self.refuse(400, f"The body is malformed: {type(error).__name__}")
+            return self.refuse(*refusal_of(error))
         except ApiError as refusal:
             response = Response.refused(refusal)
         except Exception:  # noqa: BLE001  (an error here must not end the server)

@@ -13,6 +13,10 @@ from ..domain.api_error import ApiError
 
 __all__ = ["Request", "Response"]
 
+# What takes long to read holds up everybody.
+_MOST_FIELDS = 10_000
+_DEEPEST = 100
+_MOST_VALUES = 250_000
 _FORM = "application/x-www-form-urlencoded"
 
 
@@ -52,6 +56,8 @@ class Request:
         content_type = self.headers.get("content-type", "").split(";")[0].strip().lower()
         if content_type == _FORM and not self.body.lstrip().startswith(b"{"):
             return self._form()
+        if self.body.count(b",") > _MOST_VALUES:
+            raise ApiError(413, f"The body has more than {_MOST_VALUES} values")
         try:
             value = json.loads(self.body, parse_constant=_no_constant)
             # A lone surrogate or a number like 1e999 could not be written into an answer.
@@ -77,7 +83,7 @@ class Request:
 
 def _pairs(text: str, what: str) -> list[tuple[str, str]]:
     try:
-        return parse_qsl(text, keep_blank_values=True, errors="strict")
+        return parse_qsl(text, keep_blank_values=True, errors="strict", max_num_fields=_MOST_FIELDS)
     except (UnicodeDecodeError, ValueError) as error:
         raise ApiError(400, f"The {what} is malformed: {error}") from None
 
@@ -104,6 +110,8 @@ def _put(target: dict[str, Any], name: str, value: str) -> None:
     if not bracket:
         target[name] = value
         return
+    if rest.count("[") > _DEEPEST:
+        raise ApiError(400, f"The form nests {outer[:100]!r} deeper than {_DEEPEST}")
     for inner in rest.rstrip("]").split("]["):
         step = target.setdefault(outer, {})
         if not isinstance(step, dict):

@@ -10,6 +10,7 @@ from collections.abc import Callable, MutableSet
 from typing import TypeVar
 
 from ..control.timers import Timers
+from .bounds import Bounds
 
 __all__ = ["OpenLinks", "RefusedConnection", "TlsHandshake", "reset"]
 
@@ -52,12 +53,14 @@ class TlsHandshake(asyncio.Protocol):
         pending: set[TlsHandshake],
         context: ssl.SSLContext,
         timers: Timers,
+        bounds: Bounds,
         make_protocol: Callable[[], asyncio.Protocol],
         accepted: MutableSet[asyncio.Transport] | None = None,
     ) -> None:
         self._pending = pending
         self._context = context
         self._timers = timers
+        self._bounds = bounds
         self._make_protocol = make_protocol
         self._accepted = accepted
 
@@ -65,6 +68,9 @@ class TlsHandshake(asyncio.Protocol):
         """Begin the handshake."""
         assert isinstance(transport, asyncio.Transport)
         self._transport = transport
+        if not self._bounds.add(self):
+            transport.abort()
+            return
         self._pending.add(self)
         if self._accepted is not None:
             self._accepted.add(transport)
@@ -90,6 +96,7 @@ class TlsHandshake(asyncio.Protocol):
             return
         self._too_slow.cancel()
         self._pending.discard(self)
+        self._bounds.remove(self)  # the protocol counts itself
         protocol = self._make_protocol()
         tls.set_protocol(protocol)
         protocol.connection_made(tls)
@@ -109,6 +116,12 @@ class TlsHandshake(asyncio.Protocol):
         self._transport.abort()
         self._too_slow.cancel()
         self._pending.discard(self)
+        self._bounds.remove(self)
+
+    @property
+    def waits_for_client(self) -> bool:
+        """Whether nothing happens before the client sends something. (Connection.)"""
+        return True
 
 
 class _Early(asyncio.Protocol):

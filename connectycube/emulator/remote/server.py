@@ -20,7 +20,8 @@ from ..control.faults import REST, Faults
 from ..control.timers import Timers
 from ..domain.application import same_text
 from ..net.access import Access
-from ..net.listener import MALFORMED, NOT_SNIFFED, Listener, header_text
+from ..net.bounds import Bounds
+from ..net.listener import MALFORMED, NOT_SNIFFED, Listener, begin, header_text, refusal_of
 from .verbs import ControlApi
 
 __all__ = ["CONTROL_HOST", "CONTROL_PATH", "ControlServer"]
@@ -52,24 +53,31 @@ class _Refused(Exception):
 class ControlServer(Listener):
     """Serves a ControlApi to those who know its token."""
 
-    def __init__(self, api: ControlApi, token: str, timers: Timers) -> None:
-        super().__init__(Faults(lambda work: work()), REST, timers, Access(CONTROL_HOST))
+    holds_bodies = False  # whoever knows the token may load much
+
+    def __init__(self, api: ControlApi, token: str, timers: Timers, bounds: Bounds) -> None:
+        super().__init__(Faults(lambda work: work()), REST, timers, Access(CONTROL_HOST), bounds)
         self._api = api
         self._token = token
 
     async def respond(self, request: web.BaseRequest) -> web.StreamResponse:
         """Answer one request, without headers of CORS."""
+        begin(request)
         refusal = self.access.refusal(request) or _foreign_page(request)
         if refusal is not None:
             return self.refuse(*refusal)
         return await self.handle(request)
+
+    def most_bytes(self) -> int:
+        """Return the size of the largest body of a request."""
+        return _MOST_BYTES
 
     async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
         """Answer one request."""
         try:
             return _answer(200, {"result": await self._run(request)})
         except MALFORMED as error:
-            return self.refuse(400, f"The body is malformed: {type(error).__name__}")
+            return self.refuse(*refusal_of(error))
         except _Refused as refused:
             return _answer(refused.status, {"error": str(refused)}, refused.headers)
         except Exception as error:  # noqa: BLE001  (an error here must not end the server)

@@ -18,9 +18,10 @@ from ..control.timers import Timers
 from ..domain.api_error import ApiError
 from ..net import cors
 from ..net.access import Access
+from ..net.bounds import Bounds
 from ..net.http_faults import Dropped, HttpFaults
-from ..net.listener import MALFORMED, NOT_SNIFFED, Listener
-from .bucket import Bucket, S3Error, StoredObject
+from ..net.listener import MALFORMED, NOT_SNIFFED, Listener, refusal_of
+from .bucket import MOST_BYTES, Bucket, S3Error, StoredObject
 
 __all__ = ["BucketServer"]
 
@@ -32,6 +33,9 @@ _SHOWN = re.compile(
     r"(image/(png|jpeg|gif|webp|bmp|avif)|audio/[\w.+-]+|video/[\w.+-]+|text/plain)", re.I
 )
 _MOST_FIELD_BYTES = 20_480
+# All fields together, each with the boundary and the head of its part.
+_MOST_FORM_BYTES = 40_960
+_BYTES_BESIDE_A_FIELD = 100
 
 
 class BucketServer(Listener):
@@ -43,14 +47,21 @@ class BucketServer(Listener):
         timers: Timers,
         faults: Faults,
         access: Access,
+        bounds: Bounds,
         *,
         context: ssl.SSLContext | None = None,
     ) -> None:
         # A browser that the API redirects to the bucket sends no origin (Fetch, 4.4). Such a request reads
         # an object whose address is signed or cannot be guessed.
-        super().__init__(faults, STORAGE, timers, evolve(access, null_reads=True), context)
+        super().__init__(faults, STORAGE, timers, evolve(access, null_reads=True), bounds, context)
         self.bucket = bucket
         self._storage_faults = HttpFaults(faults, STORAGE, timers)
+
+    holds_bodies = False  # they are written to files
+
+    def most_bytes(self) -> int:
+        """Return the size of the largest body of a request: a file and its form."""
+        return 2 * MOST_BYTES  # the form refuses a file above MOST_BYTES by its own error
 
     async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
         """Answer one request."""
@@ -65,7 +76,7 @@ class BucketServer(Listener):
         except S3Error as refusal:
             return _error(refusal)
         except MALFORMED as error:
-            return self.refuse(400, f"The body is malformed: {type(error).__name__}")
+            return self.refuse(*refusal_of(error))
         except ConnectionError:  # the client has closed the connection
             raise
         except Exception:  # noqa: BLE001  (an error here must not end the server)
@@ -107,12 +118,18 @@ class BucketServer(Listener):
     async def _fields(self, form: MultipartReader) -> tuple[dict[str, str], BodyPartReader]:
         # As with S3, the fields behind the file are not read and count as missing.
         fields: dict[str, str] = {}
+        size = 0
         while (part := await form.next()) is not None:
             if not isinstance(part, BodyPartReader) or part.name is None:
                 raise S3Error(400, "MalformedPOSTRequest", "A part of the form has no name")
             if part.name == "file":
                 return fields, part
             fields[part.name] = await _text(part)
+            size += len(part.name) + len(fields[part.name]) + _BYTES_BESIDE_A_FIELD
+            if size > _MOST_FORM_BYTES:
+                raise S3Error(
+                    400, "MaxPostPreDataLengthExceeded", "The fields before the file are too large"
+                )
         raise S3Error(400, "InvalidArgument", "POST requires exactly one file upload")
 
     async def _receive(

@@ -6,6 +6,7 @@ import asyncio
 import ssl
 
 from ..control.faults import CHAT
+from ..net.bounds import Bounds
 from ..net.connections import OpenLinks, RefusedConnection, TlsHandshake, reset
 from . import namespaces as ns
 from .element import Element
@@ -23,9 +24,10 @@ _FOOTER = "</stream:stream>"
 class TcpServer:
     """Accepts connections for a chat server; for one event loop."""
 
-    def __init__(self, server: ChatServer, context: ssl.SSLContext) -> None:
+    def __init__(self, server: ChatServer, context: ssl.SSLContext, bounds: Bounds) -> None:
         self._server = server
         self._context = context
+        self._bounds = bounds
         self._listener: asyncio.Server | None = None
         self.handshakes: set[TlsHandshake] = set()
         self._links = OpenLinks[TcpLink]()
@@ -45,12 +47,11 @@ class TcpServer:
         faults = self._server.hub.faults
         if faults.active and faults.take("refuse", CHAT):
             return RefusedConnection()
-        return TlsHandshake(
-            self.handshakes, self._context, self._server.hub.timers, self._make_link
-        )
+        timers = self._server.hub.timers
+        return TlsHandshake(self.handshakes, self._context, timers, self._bounds, self._make_link)
 
     def _make_link(self) -> TcpLink:
-        return TcpLink(self._server, self._links)
+        return TcpLink(self._server, self._links, self._bounds)
 
     async def stop(self) -> None:
         """Stop listening; links get a moment to write the rest of their data, then they are aborted."""
@@ -69,8 +70,9 @@ class TcpServer:
 class TcpLink(asyncio.Protocol):
     """One connection: the framing of the stream, and writing within a bound. (Link.)"""
 
-    def __init__(self, server: ChatServer, links: set[TcpLink]) -> None:
+    def __init__(self, server: ChatServer, links: set[TcpLink], bounds: Bounds) -> None:
         self._server = server
+        self._bounds = bounds
         self._links = links
         self._loop = asyncio.get_running_loop()
         self._outgoing: list[str] = []
@@ -87,6 +89,13 @@ class TcpLink(asyncio.Protocol):
         self._links.add(self)
         self.restart()
         self._stream = Stream(self._server, self)
+        if not self._bounds.add(self):
+            self.drop()
+
+    @property
+    def waits_for_client(self) -> bool:
+        """Whether the client has not logged in yet. (Connection.)"""
+        return self._stream.session is None
 
     def data_received(self, data: bytes) -> None:
         """Parse data, and pass the events to the stream."""
@@ -100,11 +109,12 @@ class TcpLink(asyncio.Protocol):
         """Tell the stream that the link is lost."""
         self._closing = True
         self._links.discard(self)
+        self._bounds.remove(self)
         self._transport.abort()  # Python 3.10 counts it as open until it is aborted
         self._stream.lost()
 
     def drop(self) -> None:
-        """End the connection at once."""
+        """End the connection at once. (Connection.)"""
         self._transport.abort()
 
     # --- Link -------------------------------------------------------------------------------------

@@ -10,6 +10,7 @@ from aiohttp import WSMsgType, web
 
 from ..control.faults import CHAT
 from ..net.access import Access
+from ..net.bounds import Bounds
 from ..net.connections import OpenLinks, reset
 from ..net.listener import Listener
 from . import namespaces as ns
@@ -29,8 +30,8 @@ _STOP_SECONDS = 0.2
 class WebSocketServer(Listener):
     """Accepts WebSockets with any path for a chat server; for one event loop."""
 
-    def __init__(self, server: ChatServer, access: Access) -> None:
-        super().__init__(server.hub.faults, CHAT, server.hub.timers, access)
+    def __init__(self, server: ChatServer, access: Access, bounds: Bounds) -> None:
+        super().__init__(server.hub.faults, CHAT, server.hub.timers, access, bounds)
         self.server = server
         self._links = OpenLinks[WebSocketLink]()
 

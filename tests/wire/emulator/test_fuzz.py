@@ -323,7 +323,7 @@ def test_a_form_whose_part_has_no_name_is_400(place, port, disposition):
         (b"Sec-WebSocket-Version", b"4"),
         (b"Sec-WebSocket-Key", b"400 "),
         (b"Sec-WebSocket-Protocol", b"400 "),
-        (b"Host", b"101 "),
+        (b"Host", b"403 "),
     ],
 )
 def test_a_handshake_whose_header_is_no_text(place, header, status, bad):

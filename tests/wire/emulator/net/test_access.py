@@ -132,7 +132,7 @@ def test_a_target_or_head_with_another_host_is_refused(emulator, port, head):
     [
         *("text/html", "image/svg+xml", "application/xhtml+xml", "text/xml", "application/pdf"),
         *("text/javascript", "application/octet-stream", "image/png; x=text/html", "TEXT/HTML"),
-        "multipart/related",
+        "application/x-shockwave-flash",
     ],
 )
 def test_a_browser_runs_nothing_that_was_uploaded(emulator, alice, rest, kind):
