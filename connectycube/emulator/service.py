@@ -76,7 +76,7 @@ class Service:
         self._faults = faults
         self.timers = Timers(loop, clock)
         path = os.path.join(data, DATABASE)
-        self.store = Store(path) if lasting else Store()
+        self.store = Store(path if lasting else ":memory:", settings.state_bytes)
         faults.user_with_login = self._user_with_login
         try:
             self._make_parts()
@@ -135,7 +135,9 @@ class Service:
             self._faults,
         )
         self.chat_server = ChatServer(self.hub)
-        self.bucket = Bucket(os.path.join(self._data, BUCKET), clock, database)
+        self.bucket = Bucket(
+            os.path.join(self._data, BUCKET), clock, database, lambda: settings.files_bytes
+        )
         address_book = AddressBook(database)
         self.api = Api(
             store=self.store,

@@ -134,6 +134,12 @@ class Settings:
         SECONDS,
         "How long a client may take from connecting to a bound resource, and for the head of a request.",
     )
+    state_bytes: int = switch(
+        1_073_741_824,
+        COUNT,
+        "How large users, dialogs, messages and the rest of the state may become, without files.",
+    )
+    files_bytes: int = switch(2_147_483_648, COUNT, "How large all files may become together.")
     connections: int = switch(
         4096,
         COUNT,

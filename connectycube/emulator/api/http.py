@@ -9,6 +9,7 @@ from aiohttp import web
 
 from ..control.faults import REST, Faults
 from ..control.timers import Timers
+from ..db.database import FULL, is_full
 from ..domain.api_error import ApiError
 from ..domain.times import Clock, http_date
 from ..net.access import Access
@@ -60,13 +61,19 @@ class HttpServer(Listener):
             return self.refuse(*refusal_of(error))
         except ApiError as refusal:
             response = Response.refused(refusal)
-        except Exception:  # noqa: BLE001  (an error here must not end the server)
-            _log.exception("the emulator failed on %s %s", request.method, request.rel_url.raw_path)
-            response = Response.refused(ApiError(500, "The emulator failed; its log says why"))
+        except Exception as error:  # noqa: BLE001  (an error here must not end the server)
+            response = Response.refused(self._failure(request, error))
         body = response.body()
         if self.faults.active:
             await self._rest_faults.after(request, len(body))
         return self._as_aiohttp(response, body)
+
+    def _failure(self, request: web.BaseRequest, error: Exception) -> ApiError:
+        if is_full(error):
+            return ApiError(507, FULL)
+        where = f"{request.method} {request.rel_url.raw_path}"
+        _log.error("the emulator failed on %s", where, exc_info=error)
+        return ApiError(500, "The emulator failed; its log says why")
 
     def refuse(self, status: int, text: str) -> web.Response:
         """Return the answer to a request that is not HTTP."""

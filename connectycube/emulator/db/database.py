@@ -13,9 +13,12 @@ from typing import Any
 
 from connectycube.errors import ArgumentValueError
 
-__all__ = ["Database", "Row"]
+__all__ = ["FULL", "Database", "Row", "is_full"]
 
 Row = dict[str, Any]
+
+FULL = "The emulator's state has no room for more: see the switch state_bytes, or reset it"
+"""What a client is told after an error that ``is_full``."""
 
 _IN_MEMORY = ":memory:"
 # SQLite keeps two numbers of the application in the header of a file: the program, and its format.
@@ -24,11 +27,19 @@ _FORMAT = 2
 _FACTS = "CREATE TABLE IF NOT EXISTS facts (name TEXT PRIMARY KEY, value TEXT NOT NULL)"
 
 
+def is_full(error: BaseException) -> bool:
+    """Whether a statement failed because the state, or the disk, has no room for more."""
+    return isinstance(error, sqlite3.OperationalError) and "is full" in str(error)
+
+
 class Database:
     """One connection. Each table's owner brings the schema; names of tables and columns are never input."""
 
-    def __init__(self, path: str = _IN_MEMORY) -> None:
-        """Open or create a file; raise OSError if it is in use, ArgumentValueError if it is foreign."""
+    def __init__(self, path: str = _IN_MEMORY, most_bytes: int | None = None) -> None:
+        """Open or create a file; raise OSError if it is in use, ArgumentValueError if it is foreign.
+
+        A statement that would make it larger than ``most_bytes`` fails. (``is_full``.)
+        """
         try:
             self.connection = sqlite3.connect(
                 path, isolation_level=None, check_same_thread=False, timeout=0
@@ -42,6 +53,8 @@ class Database:
             self.connection.close()
             raise
         self.create(_FACTS)
+        if most_bytes is not None:
+            self.run(f"PRAGMA max_page_count = {max(1, most_bytes // self._pragma('page_size'))}")
 
     def _lock(self, path: str) -> None:
         try:
@@ -108,9 +121,13 @@ class Database:
         try:
             yield
         except BaseException:
-            self.connection.execute("ROLLBACK")
+            self._roll_back()
             raise
         self.connection.execute("COMMIT")
+
+    def _roll_back(self) -> None:
+        if self.connection.in_transaction:  # SQLite may have ended it, where it had no room
+            self.connection.execute("ROLLBACK")
 
     def one(self, statement: str, *values: Any) -> Row | None:
         """Return the first row, None if there is none."""

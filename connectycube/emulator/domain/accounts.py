@@ -7,6 +7,7 @@ import json
 import re
 import secrets
 import sqlite3
+from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -41,6 +42,7 @@ _FIELDS = (*_TEXTS, *_NUMBERS, "user_tags")
 # Ids of other systems. Some clients write them as numbers.
 _FOREIGN_IDS = ("external_id", "facebook_id", "twitter_id")
 _MOST_TAGS = 5
+_MOST_EMAILS = 10_000
 _GUEST_LOGIN = "guest_login_"
 # A few hundred microseconds: the passwords of an emulator are no secret, but its speed matters.
 _PBKDF2_ROUNDS = 500
@@ -64,7 +66,7 @@ class Accounts:
         self._settings = settings
         self._clock = clock
         self._on_user_deleted: list[Callable[[int], None]] = []
-        self.reset_emails: list[str] = []
+        self.reset_emails: deque[str] = deque(maxlen=_MOST_EMAILS)
 
     # --- users ----------------------------------------------------------------------------------
 

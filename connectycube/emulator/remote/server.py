@@ -18,6 +18,7 @@ from connectycube.errors import ArgumentTypeError, ArgumentValueError
 
 from ..control.faults import REST, Faults
 from ..control.timers import Timers
+from ..db.database import FULL, is_full
 from ..domain.application import same_text
 from ..net.access import Access
 from ..net.bounds import Bounds
@@ -140,6 +141,8 @@ def _failed(request: web.BaseRequest, error: Exception) -> web.Response:
     for kind, status in _STATUSES.items():
         if isinstance(error, kind):
             return _answer(status, {"error": str(error.args[0])})
+    if is_full(error):
+        return _answer(507, {"error": FULL})
     _log.error("the control API failed on %s %s", request.method, request.path, exc_info=error)
     return _answer(500, {"error": "The emulator failed; its log says why"})
 

@@ -12,7 +12,7 @@ import binascii
 import hmac
 import json
 import secrets
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime, timezone
 from typing import Any
 from urllib.parse import quote, urlencode
@@ -61,10 +61,17 @@ class StoredObject:
 class Bucket:
     """The objects by key: bytes in a folder, the rest in a table.
 
-    ``urls`` are its addresses by scheme. They are set when the servers listen.
+    All objects together have at most ``most_bytes()``. ``urls`` are its addresses by scheme. They are set
+    when the servers listen.
     """
 
-    def __init__(self, directory: str, clock: Clock, database: Database) -> None:
+    def __init__(
+        self,
+        directory: str,
+        clock: Clock,
+        database: Database,
+        most_bytes: Callable[[], int] = lambda: 2**63,
+    ) -> None:
         self.files = ObjectFiles(directory)
         self._clock = clock
         self._db = database
@@ -72,6 +79,8 @@ class Bucket:
         self._secret = database.fact("bucket secret", secrets.token_hex(32)).encode()
         self.name = _NAME
         self.urls: dict[str, str] = {}
+        self._most_bytes = most_bytes
+        self._receiving = 0  # bytes of uploads that are not finished
         # Uploads that were not finished when the emulator ended are in no row.
         self.files.keep_only({row["file"] for row in database.all("SELECT file FROM objects")})
 
@@ -164,6 +173,15 @@ class Bucket:
             if not name.startswith("x-ignore-"):
                 raise _against_policy(f"Extra input fields: {name}")
         return most
+
+    def reserve(self, size: int) -> None:
+        """Count bytes of an upload, or with a negative size forget them; refuse it where no room is left."""
+        self._receiving += size
+        row = self._db.one("SELECT coalesce(sum(size), 0) AS total FROM objects")
+        if size > 0 and row is not None and row["total"] + self._receiving > self._most_bytes():
+            raise S3Error(
+                507, "InsufficientStorage", "No room for more: see the switch files_bytes"
+            )
 
     def keep(self, key: str, stored: StoredObject) -> None:
         """Make a written file the object of a key, in place of an older object."""

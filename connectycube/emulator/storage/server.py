@@ -15,6 +15,7 @@ from attrs import evolve
 
 from ..control.faults import STORAGE, Faults
 from ..control.timers import Timers
+from ..db.database import FULL, is_full
 from ..domain.api_error import ApiError
 from ..net import cors
 from ..net.access import Access
@@ -79,9 +80,15 @@ class BucketServer(Listener):
             return self.refuse(*refusal_of(error))
         except ConnectionError:  # the client has closed the connection
             raise
-        except Exception:  # noqa: BLE001  (an error here must not end the server)
-            _log.exception("the bucket failed on %s %s", request.method, request.rel_url.raw_path)
-            return _error(S3Error(500, "InternalError", "The bucket failed; its log says why"))
+        except Exception as error:  # noqa: BLE001  (an error here must not end the server)
+            return _error(self._failure(request, error))
+
+    def _failure(self, request: web.BaseRequest, error: Exception) -> S3Error:
+        if is_full(error):
+            return S3Error(507, "InsufficientStorage", FULL)
+        where = f"{request.method} {request.rel_url.raw_path}"
+        _log.error("the bucket failed on %s", where, exc_info=error)
+        return S3Error(500, "InternalError", "The bucket failed; its log says why")
 
     def refuse(self, status: int, text: str) -> web.Response:
         """Return the answer to a request that is not HTTP, or is not let in."""
@@ -143,6 +150,7 @@ class BucketServer(Listener):
                     size += len(chunk)
                     if size > most:
                         raise S3Error(400, "EntityTooLarge", "The file is too large")
+                    self.bucket.reserve(len(chunk))
                     digest.update(chunk)
                     file.write(chunk)
             if not part.at_eof():
@@ -150,6 +158,8 @@ class BucketServer(Listener):
         except BaseException:
             self.bucket.files.delete(name)
             raise
+        finally:
+            self.bucket.reserve(-size)  # what is kept counts as an object
         return StoredObject(
             file=name,
             size=size,

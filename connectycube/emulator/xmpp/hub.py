@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import logging
+import sqlite3
 from collections import OrderedDict
 from collections.abc import Callable, Iterable
 
 from ..control.faults import Fault, Faults
 from ..control.timers import Timer, Timers
+from ..db.database import FULL, is_full
 from ..db.store import Store
 from ..domain.accounts import Accounts
 from ..domain.conversations import Conversations
@@ -26,10 +29,18 @@ from .session import Link, OpenStream, Session
 from .stanza import error_reply
 from .stream_management import StreamManagement
 
-__all__ = ["Hub"]
+__all__ = ["Hub", "TooManyResources"]
 
+_log = logging.getLogger(__name__)
+
+_MOST_RESOURCES = 1_000
+_MOST_WAITING = 10_000
 # The number of ended sessions whose count of handled stanzas is kept for <failed/>.
 _MOST_REMEMBERED = 10_000
+
+
+class TooManyResources(Exception):
+    """A user has too many resources."""
 
 
 class Hub:
@@ -76,12 +87,17 @@ class Hub:
     # --- sessions ---------------------------------------------------------------------------------
 
     def bind(self, user_id: int, resource: str, link: Link) -> Session:
-        """Create the session of a resource; an older session of the same full JID ends."""
+        """Create the session of a resource; an older session of the same full JID ends.
+
+        Raises TooManyResources if the user has no room for another one.
+        """
         older = self.session(user_id, resource)
         if older is not None:
             # The link first: its stream then does not report the session as lost.
             older.end_link(StreamFault("conflict", "The same resource connected again"))
             self.end_session(older)
+        if len(self._sessions.get(user_id, ())) >= _MOST_RESOURCES:
+            raise TooManyResources
         session = Session(user_id, self.settings.user_jid(user_id), resource, link)
         self._sessions.setdefault(user_id, {})[resource] = session
         return session
@@ -115,7 +131,12 @@ class Hub:
             while len(self._handled) > _MOST_REMEMBERED:
                 self._handled.popitem(last=False)
         # Last: the handlers send presence, and none of it must reach the ended session.
-        self.on_session_ended(session)
+        try:
+            self.on_session_ended(session)
+        except sqlite3.OperationalError as error:
+            if not is_full(error):
+                raise
+            _log.warning("Messages to user %s could not be kept: %s", session.user_id, FULL)
 
     # --- resumption (XEP-0198) ----------------------------------------------------------------------
 
@@ -135,6 +156,8 @@ class Hub:
         self._expiry[management.id] = self.schedule(
             self.settings.resume_seconds, lambda: self.end_session(session)
         )
+        if len(self._expiry) > _MOST_WAITING:  # the oldest has waited longest
+            self.end_session(self._resumable[next(iter(self._expiry))])
 
     def resumable(self, user_id: int, previous: str) -> Session | int | None:
         """Return the session with this id; of an ended one the count of handled stanzas, None if unknown."""

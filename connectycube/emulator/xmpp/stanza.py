@@ -28,6 +28,7 @@ _USER = re.compile(r"(\d{1,18})-(\d{1,18})", re.ASCII)
 
 # The error type of each defined condition, and the code of it that old clients read.
 _CONDITIONS = {
+    "resource-constraint": ("wait", 500),
     "bad-request": ("modify", 400),
     "conflict": ("cancel", 409),
     "feature-not-implemented": ("cancel", 501),

@@ -15,9 +15,11 @@ from enum import Enum, auto
 from typing import TYPE_CHECKING
 
 from ..control.faults import Fault
+from ..db.database import FULL, is_full
 from . import namespaces as ns
 from .element import Element
 from .faulty import FaultyLink
+from .hub import TooManyResources
 from .parser import StreamClosed, StreamEvent, StreamFault, StreamHeader
 from .session import Link, Session, stream_error
 from .stanza import Jid, error_reply, is_stanza, result_reply, user_of
@@ -98,7 +100,10 @@ class Stream:
                 raise fault
         except StreamFault as found:
             self.fail(found)
-        except Exception:  # noqa: BLE001  (an error in a handler ends this stream, not the emulator)
+        except Exception as error:  # noqa: BLE001  (a failure ends this stream, not the emulator)
+            if is_full(error):
+                self.fail(StreamFault("resource-constraint", FULL))
+                return
             _log.exception("the emulator failed on a stanza of user %s", self.user_id)
             self.fail(StreamFault("internal-server-error", "The emulator failed; its log says why"))
 
@@ -434,7 +439,12 @@ class Stream:
         if len(resource.encode()) > _LONGEST_RESOURCE:
             self._link.send(error_reply(request, "bad-request", "The resource is too long"))
             return
-        session = self._hub.bind(self.user_id, resource, self._link)
+        try:
+            session = self._hub.bind(self.user_id, resource, self._link)
+        except TooManyResources:
+            text = "You have too many connected resources"
+            self._link.send(error_reply(request, "resource-constraint", text))
+            return
         self._bind_session(session)
         jid = Element("jid", ns.BIND, None, session.jid)
         reply = result_reply(request, Element("bind", ns.BIND, None, jid))

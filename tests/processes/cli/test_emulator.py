@@ -26,12 +26,13 @@ COMMAND = [sys.executable, "-m", "connectycube"]
 class Process:
     """``connectycube emulator`` with these arguments, read up to its line ``ready``."""
 
-    def __init__(self, *arguments):
+    def __init__(self, *arguments, **variables):
         self.process = subprocess.Popen(
             [*COMMAND, "emulator", *arguments],
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
+            env={**os.environ, **variables},
         )
         self.lines = []
         while not self.lines or self.lines[-1] != "ready":
@@ -101,6 +102,42 @@ def test_options_reach_the_emulator_and_are_quoted_for_the_shell():
     assert environment["CONNECTYCUBE_APP_ID"] == "9"
     assert environment["CONNECTYCUBE_AUTH_KEY"] == "$k"
     assert environment["CONNECTYCUBE_AUTH_SECRET"] == secret
+
+
+def test_secrets_may_come_from_the_environment_and_are_not_in_ps():
+    secrets = {
+        "CONNECTYCUBE_AUTH_SECRET": "canary-secret-77ab",
+        "CONNECTYCUBE_CONTROL_TOKEN": "canary-token-5d1f",
+    }
+    with Process(**secrets) as running:
+        environment = evaluated(running.lines)
+        shown = subprocess.run(
+            ["ps", "-o", "args=", "-p", str(running.process.pid)],
+            capture_output=True,
+            text=True,
+            check=True,
+            timeout=30,
+        ).stdout
+        body = {
+            "application_id": 1,
+            "auth_key": "key",
+            "nonce": 1,
+            "timestamp": 1,
+            "signature": "x",
+        }
+        url = f"{environment['CONNECTYCUBE_API_URL']}/session"
+        assert requests.post(url, json=body, timeout=5).status_code == 422, "it verifies with it"
+    assert {name: environment[name] for name in secrets} == secrets
+    assert "emulator" in shown
+    assert "canary" not in shown
+
+
+def test_an_option_wins_and_an_empty_variable_is_none():
+    given = {"CONNECTYCUBE_AUTH_SECRET": "", "CONNECTYCUBE_CONTROL_TOKEN": "other"}
+    with Process("--control-token", "mine", **given) as running:
+        environment = evaluated(running.lines)
+    assert environment["CONNECTYCUBE_CONTROL_TOKEN"] == "mine"
+    assert "CONNECTYCUBE_AUTH_SECRET" not in environment
 
 
 def test_switches_and_clock_are_options_and_the_control_api_is_announced():
