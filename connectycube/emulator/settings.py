@@ -124,6 +124,11 @@ class Settings:
         COUNT,
         "How many stanzas a session keeps for a client that does not acknowledge them.",
     )
+    unacknowledged_bytes: int = switch(
+        67_108_864,
+        COUNT,
+        "How large these stanzas may be together, about, before the same happens.",
+    )
     unacknowledged_overflow: str = switch(
         "end",
         one_of("end", "forget", "unresumable"),

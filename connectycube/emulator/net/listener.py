@@ -217,7 +217,12 @@ class _Connection(web.RequestHandler):
     )
 
     def __init__(self, listener: Listener, server: web.Server) -> None:
-        super().__init__(server, loop=asyncio.get_running_loop(), access_log=None)  # type: ignore[arg-type]
+        super().__init__(
+            server,
+            loop=asyncio.get_running_loop(),
+            access_log=None,  # type: ignore[arg-type]
+            auto_decompress=False,  # a small body could become a very large one
+        )
         self._listener = listener
         self._is_refused = False
         self._discarded: asyncio.Event | None = None

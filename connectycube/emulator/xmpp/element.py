@@ -61,6 +61,13 @@ class Element:
         """The text directly inside this element."""
         return "".join(child for child in self.children if isinstance(child, str))
 
+    @property
+    def size(self) -> int:
+        """The characters of attributes and text, here and below: about the memory that it takes."""
+        return sum(map(len, self.attributes.values())) + sum(
+            len(child) if isinstance(child, str) else child.size for child in self.children
+        )
+
     def replace(self, *children: Element | str, **attributes: str | None) -> Element:
         """Return a copy with attributes changed (None removes one) and, if given, other children."""
         return Element(

@@ -199,8 +199,15 @@ class Hub:
     def _deliver(self, session: Session, stanza: Element) -> None:
         session.send(stanza)
         management = session.management
-        if management is not None and management.backlog > self.settings.unacknowledged_stanzas:
+        if management is not None and self._has_too_much(management):
             self._overflow(session, management)
+
+    def _has_too_much(self, management: StreamManagement) -> bool:
+        settings = self.settings
+        return (
+            management.backlog > settings.unacknowledged_stanzas
+            or management.size > settings.unacknowledged_bytes
+        )
 
     def _overflow(self, session: Session, management: StreamManagement) -> None:
         what = self.settings.unacknowledged_overflow
@@ -208,7 +215,8 @@ class Hub:
             session.end_link(StreamFault("resource-constraint", "Too much is not acknowledged"))
             self.end_session(session)
             return
-        management.forget_oldest()
+        while self._has_too_much(management):
+            management.forget_oldest()
         # With a gap in its stanzas the session cannot be replayed, but its link can go on.
         if what == "unresumable" and management.resumable:
             management.resumable = False

@@ -17,6 +17,7 @@ from .markup import MarkupBuffer
 
 __all__ = ["StreamClosed", "StreamEvent", "StreamFault", "StreamHeader", "StreamParser", "parse"]
 
+_MOST_NAMES: Final = 20_000
 _SEPARATOR: Final = " "  # between namespace and local name in the names that expat reports
 
 # The stream error condition (RFC 6120, 4.9.3) of an expat error; every other one is not-well-formed.
@@ -66,6 +67,7 @@ class StreamParser:
         self._events: list[StreamEvent] = []
         self._open: list[Element] = []
         self._in_stream = False
+        self._names: set[str] = set()
         self._default_namespace: str | None = None
         self._held = MarkupBuffer()
         self._shown = 0  # bytes that expat was given
@@ -135,6 +137,7 @@ class StreamParser:
     # --- handlers, called by expat --------------------------------------------------------------------
 
     def _start(self, name: str, attributes: dict[str, str]) -> None:
+        self._note_names(name, *attributes)
         element = _element(name, attributes)
         if not self._in_stream:
             self._in_stream = True
@@ -150,6 +153,12 @@ class StreamParser:
         else:
             self._boundary = self._expat.CurrentByteIndex
         self._open.append(element)
+
+    def _note_names(self, *names: str) -> None:
+        # Expat keeps every name as long as the parser lives.
+        self._names.update(names)
+        if len(self._names) > _MOST_NAMES:
+            raise StreamFault("policy-violation", f"A stream has more than {_MOST_NAMES} names")
 
     def _end(self, name: str) -> None:
         if not self._open:
@@ -172,6 +181,7 @@ class StreamParser:
             self._boundary = self._expat.CurrentByteIndex
 
     def _namespace(self, prefix: str | None, uri: str | None) -> None:
+        self._note_names(f"{prefix} {uri}")
         if not self._in_stream and prefix is None:
             self._default_namespace = uri
 

@@ -45,6 +45,9 @@ class StreamManagement:
         self._sent = 0
         self._forgotten = 0
         self._unacknowledged: deque[Element] = deque()
+        self._sizes: deque[int] = deque()
+        self.size = 0
+        """About the characters of the stanzas that are not acknowledged."""
 
     def count_handled(self) -> None:
         """Note that a stanza of the client was handled."""
@@ -54,6 +57,8 @@ class StreamManagement:
         """Keep a sent stanza until it is acknowledged."""
         self._sent = (self._sent + 1) % _WRAP
         self._unacknowledged.append(stanza)
+        self._sizes.append(stanza.size)
+        self.size += self._sizes[-1]
 
     @property
     def unacknowledged(self) -> Iterable[Element]:
@@ -74,7 +79,11 @@ class StreamManagement:
             raise HandledCountTooHigh(handled, self._sent)
         self._forgotten = max(0, pending - kept)
         while len(self._unacknowledged) > pending:
-            self._on_acknowledged(self._unacknowledged.popleft())
+            self._forget()
+
+    def _forget(self) -> None:
+        self.size -= self._sizes.popleft()
+        self._on_acknowledged(self._unacknowledged.popleft())
 
     def is_behind(self, handled: int) -> bool:
         """Whether a count is lower than one that was acknowledged before, so that stanzas are missing."""
@@ -84,7 +93,7 @@ class StreamManagement:
 
     def forget_oldest(self) -> None:
         """Forget the oldest stanza that is not acknowledged: it is not replayed."""
-        self._on_acknowledged(self._unacknowledged.popleft())
+        self._forget()
         self._forgotten += 1
 
     def resume_at(self, handled: int) -> None:

@@ -105,3 +105,16 @@ def test_sessions_that_wait_have_a_bound(monkeypatch):
                 client.log_in(alice, name).enable()
                 emulator.cut(alice)
         assert [session["resource"] for session in emulator.sessions()] == ["c", "d"]
+
+
+def test_what_is_not_acknowledged_has_a_bound_of_size():
+    with Emulator(unacknowledged_bytes=50_000) as emulator, Client(emulator) as writer:
+        alice, bob = (emulator.add_user(name, "secret") for name in ("alice", "bob"))
+        writer.log_in(alice)
+        with Client(emulator) as silent:
+            silent.log_in(bob).enable()
+            emulator.cut(bob)
+        for _ in range(9):
+            writer.send(chat(bob, "x" * 9000))
+        writer.sync()
+        assert [session["user_id"] for session in emulator.sessions()] == [alice]

@@ -190,3 +190,16 @@ def test_text_outside_stanzas_is_refused_at_once(before, condition):
     _, fault = parser.feed(b"GET / HTTP/1.1\r\n\r\n")
     assert fault is not None
     assert fault.condition == condition
+
+
+@pytest.mark.parametrize(
+    "form", ["<n{}/>", "<a n{}='1'/>", "<a xmlns='n{}'/>", "<n{0}:a xmlns:n{0}='x'/>"]
+)
+def test_a_stream_has_a_bound_of_different_names(form):
+    parser = StreamParser(max_bytes=10_000, max_depth=10)
+    parser.feed(b"<stream:stream xmlns='jabber:client' xmlns:stream='s'>")
+    for number in range(30_000):
+        _, fault = parser.feed(form.format(number).encode())
+        if fault is not None:
+            break
+    assert (fault and fault.condition, 9_000 < number < 20_001) == ("policy-violation", True)
