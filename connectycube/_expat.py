@@ -1,166 +1,186 @@
-"""Feeds expat so that it reports each element as soon as its last byte is there.
+"""Prepares the bytes of a stream for expat: whole tags only, and no long namespaces.
 
-Since version 2.6 (and, by a security update, in Debian 12's 2.5) expat defers a tag that was incomplete: it
-parses the tag again only after much more data. So a complete stanza stays unreported while no data follows
-it. Newer Pythons can switch that off. If a Python cannot, expat gets whole tags only, and the incomplete tag
-is held back here.
+Expat scans an incomplete tag anew each time that more of it arrives, so a tag in many small pieces would cost
+quadratic time. Since version 2.6 (and, by a security update, in Debian 12's 2.5) it waits for much more data
+instead, so a complete stanza would stay unreported while no data follows it. Expat therefore never gets the
+beginning of a tag without its end.
 """
 
 from __future__ import annotations
 
-import functools
 import re
-from collections.abc import Callable
-from xml.parsers.expat import ParserCreate, XMLParserType
 
-__all__ = ["EagerFeeder", "TagBuffer"]
+__all__ = ["LONGEST_NAMESPACE", "TagBuffer", "first_tag"]
+
+LONGEST_NAMESPACE = 256
+"""Bytes; of a longer one only this many are read."""
+
+_NEVER = rb"|[\x00-\x08\x0b\x0c\x0e-\x1f\xc0\xc1\xf5-\xff]|\xef\xbf[\xbe\xbf]"  # in no XML
+_TEXT, _TAG_STATE = "text", "tag"
+_OPENINGS = {b"<![CDATA[": "section", b"<!--": "comment", b"<?": "target"}
+"""What begins in a text, other than a tag, and the state that begins with it."""
+_STATES: dict[str, tuple[re.Pattern[bytes], dict[bytes, str]]] = {
+    _TAG_STATE: (
+        re.compile(rb"[\"'<>]" + _NEVER),
+        {b">": _TEXT, b"'": "apostrophe", b'"': "quote"},
+    ),
+    "apostrophe": (re.compile(rb"['<]" + _NEVER), {b"'": _TAG_STATE}),
+    "quote": (re.compile(rb'["<]' + _NEVER), {b'"': _TAG_STATE}),
+    "section": (re.compile(rb"\]\]>" + _NEVER), {b"]]>": _TEXT}),
+    "comment": (re.compile(rb"--(?:>|(?=[^>]))" + _NEVER), {b"-->": _TEXT}),
+    "target": (
+        re.compile(rb"(?<!<\?)(?=[ \t\r\n?])|[^-.0-9:A-Z_a-z\x80-\xff]"),
+        {b"": "instruction"},
+    ),
+    "instruction": (re.compile(rb"\?>" + _NEVER), {b"?>": _TEXT}),
+}
+"""By state: what to look for, and the state that follows what is found; if none does, it is no XML."""
+_OVERLAP = 2  # bytes at the end of the data in which the beginning of what is looked for may be
 
 _TEXTS_AND_TAGS = re.compile(rb"""(?:[^<]*<(?![!?])[^<>"']*(?:(?:"[^"]*"|'[^']*')[^<>"']*)*>)*""")
-_QUOTE_OR_END = re.compile(rb"[\"'<>]")
-_SECTIONS = {b"<![CDATA[": b"]]>", b"<!--": b"-->", b"<?": b"?>"}
-"""The beginnings and ends of markup that is no tag."""
+_LONGEST_REFERENCE = 64  # bytes; a longer one is no reference that XMPP allows
+
+_MAY_BE_LONG = re.compile(
+    rb"xmlns[^\s=]*\s*=\s*(?:\"[^\"]{%(n)d}|'[^']{%(n)d})" % {b"n": LONGEST_NAMESPACE + 1}
+)
+_TAG = re.compile(rb"""<[^<>"'!?]*(?:(?:"[^"]*"|'[^']*')[^<>"']*)*>""")
+_SECTION_OR_TAG = re.compile(rb"<!\[CDATA\[.*?\]\]>|<!--.*?-->|" + _TAG.pattern, re.DOTALL)
+_ATTRIBUTE = re.compile(rb"""([^\s=<>"'/]+\s*=\s*)("[^"]*"|'[^']*')""")
 
 
-class EagerFeeder:
-    """Gives a parser its data; ``between_elements()`` says whether the parser is inside no stanza.
+def first_tag(data: bytes) -> bytes:
+    """Return the whole tag with which ``data`` begins."""
+    found = _TAG.match(data)
+    assert found is not None
+    return found[0]
 
-    There text is passed on at once, so that white space, which keeps a connection alive, is not held back.
+
+def _has_sections(data: bytes | bytearray, start: int) -> bool:
+    """Whether there may be comments or sections. If not, no "<" is inside a tag: the last one begins a tag."""
+    return data.find(b"<!", start) >= 0 or data.find(b"<?", start) >= 0
+
+
+def _shorten_namespaces(data: bytes) -> bytes:
+    """Return whole tags with each namespace cut to ``LONGEST_NAMESPACE`` bytes, and spaces for the rest.
+
+    Expat and Python put the namespace before each name of an element or attribute, so a stanza with one long
+    namespace and many names would need thousands of times its own size. No element with such a namespace
+    means anything. The length stays the same, and with it the position of each byte.
     """
-
-    def __init__(self, parser: XMLParserType, between_elements: Callable[[], bool]) -> None:
-        self._parser = parser
-        self._between_elements = between_elements
-        self._tags: TagBuffer | None = None
-        if hasattr(parser, "SetReparseDeferralEnabled"):
-            parser.SetReparseDeferralEnabled(False)
-        elif _is_lazy():
-            self.hold_back()
-
-    def hold_back(self) -> None:
-        """Give the parser whole tags only, even if it defers none itself."""
-        self._tags = TagBuffer()
-
-    @property
-    def held(self) -> int:
-        """The number of bytes that are held back."""
-        return self._tags.held if self._tags is not None else 0
-
-    def feed(self, data: bytes) -> None:
-        """Parse the tags that ``data`` completes; raises the errors of the parser and its handlers."""
-        if self._tags is None:
-            self._parser.Parse(data, False)
-            return
-        self._parser.Parse(self._tags.take(data), False)
-        if self._between_elements():
-            self._parser.Parse(self._tags.take_text(), False)
+    return _SECTION_OR_TAG.sub(_shorten_in, data)
 
 
-@functools.cache
-def _is_lazy() -> bool:
-    """Whether expat defers a tag that was incomplete.
+def _shorten_in(tag: re.Match[bytes]) -> bytes:
+    return tag[0] if tag[0].startswith(b"<!") else _ATTRIBUTE.sub(_shorten, tag[0])
 
-    This is found by trial, because distributions bring the change to older versions.
-    """
-    reported: list[str] = []
-    parser = ParserCreate()
-    parser.StartElementHandler = lambda name, attributes: reported.append(name)
-    for piece in (b"<stream>", b"<an-incomplete-tag", b">"):
-        parser.Parse(piece, False)
-    return len(reported) < 2
+
+def _shorten(attribute: re.Match[bytes]) -> bytes:
+    name, value = attribute.groups()
+    if not name.startswith(b"xmlns") or len(value) <= LONGEST_NAMESPACE + 2:
+        return attribute[0]
+    # Between ASCII characters, as the cut must not be in the middle of another one or of a reference.
+    kept = re.sub(rb"[^!-%'-~].*", b"", value[1 : LONGEST_NAMESPACE + 1], flags=re.DOTALL)
+    short = value[:1] + (kept or b"urn:") + value[:1]
+    return name + short.ljust(len(value))
 
 
 class TagBuffer:
-    """Holds back the incomplete tag at the end of the data, and the text before it.
+    """Holds back the incomplete tag at the end of the data, or the text of which the end is not there yet.
 
-    To find the end of a tag it knows quotes, CDATA sections, comments and processing instructions. After a
-    "<" inside a tag, which is no XML, it holds nothing back, and the parser refuses the data.
+    To find the end of a tag it knows quotes, CDATA sections, comments and processing instructions. Behind
+    what is no XML, such as a "<" inside a tag, it holds nothing back, and the parser refuses the data.
     """
 
     def __init__(self) -> None:
-        self._data = bytearray()
+        self.held = bytearray()
+        """The bytes that are held back."""
         self._position = 0  # the data before it was searched
-        # The end of the current part. None means: inside a tag, where _tag_step looks for several ends.
-        self._until: bytes | None = b"<"
+        self._whole = 0  # the data before it holds whole tags and texts only
+        self._state = _TEXT  # at that position
         self._passes = False  # whether no more data is held back
 
-    @property
-    def held(self) -> int:
-        """The number of bytes that are held back."""
-        return len(self._data)
-
     def take(self, data: bytes) -> bytes:
-        """Add ``data``; return, once, all data up to the end of the last whole tag."""
-        self._data += data
-        complete = 0
-        while not self._passes:
-            before = self._position
-            ended = self._tag_step() if self._until is None else self._step(self._until)
-            if ended:
-                complete = self._position
-            elif self._position == before or self._position >= len(self._data):
-                break
-        return self._cut(len(self._data) if self._passes else complete)
+        """Add ``data``; return, once, all data up to the incomplete tag or text at its end.
+
+        Namespaces in it are shortened: see :func:`_shorten_namespaces`.
+        """
+        is_whole = (  # as nearly all data is
+            self._state == _TEXT
+            and not self.held
+            and data.endswith(b">")
+            and not _has_sections(data, 0)
+            and _TAG.fullmatch(data, data.rfind(b"<"))
+        )
+        if not is_whole:
+            data = self._take(data)
+        return _shorten_namespaces(data) if _MAY_BE_LONG.search(data) else data
+
+    def _take(self, data: bytes) -> bytes:
+        self.held += data
+        self._whole = 0
+        while not self._passes and self._step():
+            pass
+        return self._cut(len(self.held) if self._passes else self._whole)
 
     def take_text(self) -> bytes:
         """Return the text behind the last whole tag, without an incomplete reference, if no tag has begun."""
-        if self._until != b"<" or b"<" in self._data:
+        if self._state != _TEXT or b"<" in self.held:
             return b""
-        reference = self._data.rfind(b"&")
-        is_open = reference >= 0 and b";" not in self._data[reference:]
-        return self._cut(reference if is_open else len(self._data))
+        reference = self.held.rfind(b"&", max(0, len(self.held) - _LONGEST_REFERENCE))
+        is_open = reference >= 0 and b";" not in self.held[reference:]
+        return self._cut(reference if is_open else len(self.held))
 
     def _skip_whole_tags(self) -> bool:
         """Skip all ordinary tags, which are nearly all data, in one step; return whether there were any."""
-        found = _TEXTS_AND_TAGS.match(self._data, self._position)
-        assert found is not None  # it matches nothing as well
-        before, self._position = self._position, found.end()
-        return self._position > before
+        before = self._position
+        if _has_sections(self.held, before):
+            found = _TEXTS_AND_TAGS.match(self.held, before)
+            assert found is not None  # it matches nothing as well
+            self._position = found.end()
+        elif (last := self.held.rfind(b"<", before)) >= 0:
+            tag = _TAG.match(self.held, last)
+            self._position = last if tag is None else tag.end()
+        if self._position == before:
+            return False
+        self._whole = self._position
+        return True
 
     def _cut(self, end: int) -> bytes:
-        taken = bytes(self._data[:end])
-        del self._data[:end]
+        taken = bytes(self.held[:end])
+        del self.held[:end]
         self._position = max(0, self._position - end)
         return taken
 
-    def _step(self, until: bytes) -> bool:
-        """Look for the end of a text, a quotation or a section; return whether a whole part ends there."""
-        if until == b"<" and self._skip_whole_tags():
-            return True
-        found = self._data.find(until, self._position)
-        if found < 0:
-            self._position = max(self._position, len(self._data) - len(until) + 1)
-            return False
-        if until == b"<":
-            self._begin_tag(found)
-            return False
-        self._position = found + len(until)
-        whole = until in _SECTIONS.values()
-        self._until = b"<" if whole else None
-        return whole
-
-    def _begin_tag(self, start: int) -> None:
-        self._position = start
-        rest = bytes(self._data[start : start + max(map(len, _SECTIONS))])
-        for opening, closing in _SECTIONS.items():
-            if rest.startswith(opening):
-                self._position += len(opening)
-                self._until = closing
-                return
-            if opening.startswith(rest):
-                return  # the data ends before it shows whether this is a section
-        self._position += 1
-        self._until = None
-
-    def _tag_step(self) -> bool:
-        """Look, in a tag, for its end or for a quotation; return whether the tag ends there."""
-        found = _QUOTE_OR_END.search(self._data, self._position)
+    def _step(self) -> bool:
+        """Go to the end of the current text, tag, quotation or section; False if that is not there yet."""
+        if self._state == _TEXT:
+            return self._skip_whole_tags() or self._begin_tag()
+        pattern, following = _STATES[self._state]
+        found = pattern.search(self.held, self._position)
         if found is None:
-            self._position = len(self._data)
+            self._position = max(self._position, len(self.held) - _OVERLAP)
             return False
         self._position = found.end()
-        if found.group() == b"<":
-            self._passes = True
+        self._passes = found[0] not in following
+        self._state = following.get(found[0], _TEXT)
+        if self._state == _TEXT:
+            self._whole = self._position
+        return True
+
+    def _begin_tag(self) -> bool:
+        start = self.held.find(b"<", self._position)
+        self._position = start if start >= 0 else len(self.held)
+        if start < 0:
             return False
-        ends = found.group() == b">"
-        self._until = b"<" if ends else found.group()
-        return ends
+        self._whole = start
+        rest = bytes(self.held[start : start + max(map(len, _OPENINGS))])
+        for opening, state in _OPENINGS.items():
+            if rest.startswith(opening):
+                self._position += len(opening)
+                self._state = state
+                return True
+            if opening.startswith(rest):
+                return False  # the data ends before it shows whether this is a section
+        self._position += 1
+        self._state = _TAG_STATE
+        return True

@@ -177,6 +177,8 @@ class Limits:
     """The largest stanza read from the server, in bytes; a larger one is skipped (``stanza_refused``)."""
     stanza_depth: int = field(default=64, validator=_count)
     """The deepest nesting of elements read in a stanza; a deeper one is skipped."""
+    stanza_elements: int = field(default=50_000, validator=_count)
+    """The elements read in a stanza; one with more is skipped: each needs memory beyond its bytes."""
     message_bytes: int = field(default=256_000, validator=_count)
     """The largest stanza sent, in bytes, unless the server names its own limit (XEP-0478)."""
     queued_events: int = field(default=10_000, validator=_count)

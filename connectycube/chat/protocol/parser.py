@@ -12,7 +12,7 @@ import re
 from typing import Any, TypeAlias
 from xml.parsers import expat
 
-from ..._expat import EagerFeeder
+from ..._expat import TagBuffer, first_tag
 from ...errors import StreamProtocolError
 from . import namespaces as ns
 from .nodes import Node, add_text, attach, children, new_node
@@ -34,6 +34,11 @@ _BODY = f"{ns.CLIENT} body"
 _PIECE = 65_536  # bytes given to expat at once; the limits are checked after each piece
 _MOST_SKIPPED = 16_777_216  # bytes of one element; a longer one ends the stream
 _DEEPEST_SKIPPED = 10_000  # expat needs memory for each open element
+# Expat keeps each name that it has met, and each prefix, as long as it lives. After so many bytes or different
+# names it is replaced by a new one, between two elements.
+_BYTES_OF_AN_EXPAT = 262_144
+_NAMES_OF_AN_EXPAT = 1_000
+_MOST_NAMES = 200_000  # different names in one element; more of them end the stream
 # Bytes of an incomplete element that are kept, to tell which stanza has a broken start tag.
 _HEAD = 512
 
@@ -66,10 +71,10 @@ class MessageStanza:
 
     ``params`` maps the names of extraParams to text or, nested, to dicts. ``attachments`` are the attributes
     of the attachment elements. ``others`` maps "namespace name" to the first child Node of that kind.
-    ``size`` is in bytes.
+    ``size`` is in bytes; ``entries`` is the number of elements in extraParams.
     """
 
-    __slots__ = ("attachments", "attributes", "body", "others", "params", "size")
+    __slots__ = ("attachments", "attributes", "body", "entries", "others", "params", "size")
 
     def __init__(self, attributes: dict[str, str]) -> None:
         self.attributes = attributes
@@ -77,7 +82,7 @@ class MessageStanza:
         self.params: dict[str, Any] = {}
         self.attachments: list[dict[str, str]] = []
         self.others: dict[str, Any] = {}
-        self.size = 0
+        self.size = self.entries = 0
 
 
 class RefusedElement:
@@ -98,21 +103,30 @@ class RefusedElement:
 Item: TypeAlias = StreamStart | StreamEnd | MessageStanza | RefusedElement | Node
 
 
+class _ExpatIsFull(Exception):
+    """Expat has read enough: a new one reads on at ``position`` of the stream."""
+
+    def __init__(self, position: int) -> None:
+        self.position = position
+
+
 class StreamParser:
     """An incremental parser of one stream; a restarted stream needs a new one.
 
-    ``stanza_bytes`` and ``stanza_depth`` bound each first-level element. ``skips`` is the reason for skipping
-    the current element, or empty.
+    ``stanza_bytes``, ``stanza_depth`` and ``stanza_elements`` bound each first-level element. ``skips`` is
+    the reason for skipping the current element, or empty.
     """
 
-    def __init__(self, *, stanza_bytes: int, stanza_depth: int) -> None:
+    def __init__(self, *, stanza_bytes: int, stanza_depth: int, stanza_elements: int) -> None:
         self._stanza_bytes = stanza_bytes
+        self._stanza_elements = stanza_elements
         self._stanza_depth = stanza_depth
         self._deepest = stanza_depth + 1  # the stream itself is one level
         self._items: list[Item] = []
         self._fed = 0  # bytes
         self._began = 0  # the position at which the incomplete element begins, in bytes
         self._depth = 0  # open elements, the stream itself included
+        self._elements = 0  # inside the current first-level element
         self.skips = ""
         self._first: tuple[str, dict[str, str]] = ("", {})  # the newest first-level element
         self._head = b""  # the first bytes of the incomplete element, …
@@ -125,13 +139,9 @@ class StreamParser:
         self._open: list[Any] = []  # Nodes under construction, outermost first
         self._text: list[str] = []  # always the same list, because expat calls its append()
         self._params: list[dict[str, Any]] = []  # dicts under construction inside extraParams
-        self._expat = parser = expat.ParserCreate("UTF-8", " ")
-        parser.buffer_text = True
-        self._feeder = EagerFeeder(parser, lambda: self._depth <= 1)
-        parser.StartDoctypeDeclHandler = self._forbid("a document type declaration")
-        parser.CommentHandler = self._refuse("a comment")
-        parser.ProcessingInstructionHandler = self._refuse("a processing instruction")
-        self._use(self._stream_start, self._stream_end, self._stream_text)
+        self._tags = TagBuffer()
+        self._header = b""  # the stream's start tag, with which a new parser begins
+        self._begin_expat(0)
 
     def feed(self, data: bytes, items: list[Item]) -> None:
         """Parse ``data`` and append the elements that it completes to ``items``.
@@ -144,7 +154,11 @@ class StreamParser:
             for start in range(0, len(data), _PIECE):
                 piece = data[start : start + _PIECE]
                 self._fed += len(piece)
-                self._feeder.feed(piece)
+                self._parse(self._tags.take(piece))
+                if (
+                    self._tags.held and self._depth <= 1
+                ):  # white space, which keeps a connection alive, is not held back
+                    self._parse(self._tags.take_text())
                 if self._depth > 1:
                     self._look_inside(piece)
                 if self._fed - self._began > self._stanza_bytes:
@@ -195,7 +209,33 @@ class StreamParser:
     def _too_large(self, most: int) -> str:
         return f"a stanza of more than {most} bytes"
 
-    # Expat calls the methods below. They raise only to end the stream.
+    # Expat, which is replaced now and then
+
+    def _begin_expat(self, position: int) -> None:
+        """Begin a new expat parser, which reads on at ``position`` of the stream."""
+        self._names: dict[str, str] = {}  # the names that it has met
+        self._expat = parser = expat.ParserCreate("UTF-8", " ", self._names)
+        parser.buffer_text = True
+        parser.Parse(self._header, False)  # without handlers: for its namespaces alone
+        self._began_expat = self._parsed = position
+        self._offset = position - len(self._header)  # from expat's positions to those in the stream
+        parser.StartDoctypeDeclHandler = self._forbid("a document type declaration")
+        parser.CommentHandler = self._refuse("a comment")
+        parser.ProcessingInstructionHandler = self._refuse("a processing instruction")
+        self._use(self._stream_start, self._stream_end, self._stream_text)
+
+    def _parse(self, data: bytes) -> None:
+        """Parse whole tags."""
+        while data:
+            try:
+                self._expat.Parse(data, False)
+                self._parsed += len(data)
+                return
+            except _ExpatIsFull as full:
+                data = data[full.position - self._parsed :]
+                self._begin_expat(full.position)
+
+    # Expat calls the methods below. They raise only to end the stream or the parser.
 
     def _use(self, start: Any, end: Any, text: Any) -> None:
         self._expat.StartElementHandler = start
@@ -221,11 +261,15 @@ class StreamParser:
         return refuse
 
     def _enter(self) -> bool:
-        """Note that an element inside a first-level element begins; False if it is too deep."""
+        """Note that an element inside a first-level element begins; False if that is now skipped."""
         self._depth += 1
-        if self._depth <= self._deepest:
+        self._elements += 1
+        if self._depth <= self._deepest and self._elements <= self._stanza_elements:
             return True
-        self._skip(f"elements nested deeper than {self._stanza_depth}")
+        if self._depth > self._deepest:
+            self._skip(f"elements nested deeper than {self._stanza_depth}")
+        else:
+            self._skip(f"more than {self._stanza_elements} elements")
         return False
 
     # In an element that is skipped
@@ -243,6 +287,10 @@ class StreamParser:
             raise StreamProtocolError(
                 f"the server sent elements nested deeper than {_DEEPEST_SKIPPED}"
             )
+        if len(self._names) > _MOST_NAMES:
+            raise StreamProtocolError(
+                f"the server sent an element with more than {_MOST_NAMES} names"
+            )
 
     def _skipped_end(self, name: str) -> None:
         self._depth -= 1
@@ -256,8 +304,18 @@ class StreamParser:
         if self._depth == 1:
             if name != _STREAM:
                 raise StreamProtocolError(f"the server opened {name!r} instead of an XMPP stream")
+            context = self._expat.GetInputContext()
+            assert context is not None
+            self._header = first_tag(context)
             self._items.append(StreamStart(attributes))
             return
+        if (
+            len(self._names) > _NAMES_OF_AN_EXPAT
+            or self._began - self._began_expat > _BYTES_OF_AN_EXPAT
+        ):
+            self._depth -= 1
+            raise _ExpatIsFull(self._expat.CurrentByteIndex + self._offset)
+        self._elements = 0
         self._first = (name, attributes)
         if name == _MESSAGE:
             self._message = MessageStanza(attributes)
@@ -272,20 +330,21 @@ class StreamParser:
     def _stream_text(self, data: str) -> None:
         if data.strip():
             raise StreamProtocolError("the server sent text between stanzas, which XMPP forbids")
-        self._began = self._expat.CurrentByteIndex
+        self._began = self._expat.CurrentByteIndex + self._offset
 
-    def _complete(self, item: Item | None) -> int:
-        """Append a first-level element, None if it was skipped; return its size in bytes."""
-        began, self._began = self._began, self._expat.CurrentByteIndex
+    def _complete(self, item: MessageStanza | Node | None) -> None:
+        """Append a first-level element, None if it was skipped, with its size in bytes."""
+        began, self._began = self._began, self._expat.CurrentByteIndex + self._offset
         size = self._began - began
         if size > self._stanza_bytes and not self.skips:  # all of it was in one piece
             self.skips = self._too_large(self._stanza_bytes)
         if item is None or self.skips:
-            item = RefusedElement(*self._first, self.skips, size)
+            self._items.append(RefusedElement(*self._first, self.skips, size))
             self.skips = ""
-        self._items.append(item)
+        else:
+            item.size = size
+            self._items.append(item)
         self._use(self._stream_start, self._stream_end, self._stream_text)
-        return size
 
     # In a message
 
@@ -304,7 +363,7 @@ class StreamParser:
 
     def _message_end(self, name: str) -> None:
         self._depth -= 1
-        self._message.size = self._complete(self._message)
+        self._complete(self._message)
 
     def _back_to_message(self) -> None:
         self._use(self._message_start, self._message_end, None)
@@ -321,6 +380,7 @@ class StreamParser:
     def _param_start(self, name: str, attributes: dict[str, str]) -> None:
         if not self._enter():
             return
+        self._message.entries += 1
         if len(self._params) == 1 and name.rpartition(" ")[2] == "attachment":
             self._message.attachments.append(attributes)
         self._params.append({})
@@ -339,20 +399,27 @@ class StreamParser:
 
     def _begin_node(self, name: str, attributes: dict[str, str]) -> None:
         self._open = [_node(name, attributes)]
-        self._use(self._node_start, self._node_end, self._node_text)
+        self._text.clear()
+        self._use(self._node_start, self._node_end, self._text.append)
 
     def _node_start(self, name: str, attributes: dict[str, str]) -> None:
         if not self._enter():
             return
+        if self._text:
+            self._end_text()
         node = _node(name, attributes)
         attach(self._open[-1], node)
         self._open.append(node)
 
-    def _node_text(self, data: str) -> None:
-        add_text(self._open[-1], data)
+    def _end_text(self) -> None:
+        """Add the text before a tag as a whole: to append each piece would cost quadratic time."""
+        add_text(self._open[-1], "".join(self._text))
+        self._text.clear()
 
     def _node_end(self, name: str) -> None:
         self._depth -= 1
+        if self._text:
+            self._end_text()
         node = self._open.pop()
         if self._open:
             return
@@ -371,6 +438,7 @@ def message_of(node: Any, size: int) -> MessageStanza:
         if kid.name == "body" and kid.namespace == ns.CLIENT and stanza.body is None:
             stanza.body = _all_text(kid)
         elif kid.name == "extraParams":
+            stanza.entries += _count(kid)
             for entry in children(kid):
                 if entry.name == "attachment":
                     stanza.attachments.append(entry.attrs)
@@ -402,6 +470,11 @@ def _all_text(node: Any) -> str:
         parts.append(text)
         parts += [_all_text(kid) for kid in node.kids[position : position + 1]]
     return "".join(parts)
+
+
+def _count(node: Any) -> int:
+    """Count the elements inside ``node``."""
+    return sum(1 + _count(kid) for kid in children(node))
 
 
 def _param(node: Any) -> dict[str, Any] | str:

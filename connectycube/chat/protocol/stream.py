@@ -136,7 +136,9 @@ class Stream:
 
     def _open(self, then: Callable[[Item], _Events]) -> None:
         self._parser = StreamParser(
-            stanza_bytes=self._limits.stanza_bytes, stanza_depth=self._limits.stanza_depth
+            stanza_bytes=self._limits.stanza_bytes,
+            stanza_depth=self._limits.stanza_depth,
+            stanza_elements=self._limits.stanza_elements,
         )
         self._after_header = then
         self._expected: Callable[[Item], _Events] = self._header

@@ -26,7 +26,9 @@ def item(xml: str | bytes) -> Item:
     """What the stream's parser makes of one first-level element."""
     items: list[Item] = []
     data = xml.encode() if isinstance(xml, str) else xml
-    StreamParser(stanza_bytes=1_000_000, stanza_depth=64).feed(HEADER + data, items)
+    StreamParser(stanza_bytes=1_000_000, stanza_depth=64, stanza_elements=1_000).feed(
+        HEADER + data, items
+    )
     assert len(items) == 2
     return items[1]
 

@@ -55,7 +55,7 @@ def test_another_parser_reads_what_was_serialised(node: Any) -> None:
 
 @given(elements)
 def test_our_parser_reads_what_was_serialised_inside_a_stream(node: Any) -> None:
-    parser = StreamParser(stanza_bytes=100_000, stanza_depth=64)
+    parser = StreamParser(stanza_bytes=100_000, stanza_depth=64, stanza_elements=1_000)
     items: list[Any] = []
     wrapped = nodes.serialise(nodes.element("iq", "jabber:client", {}, node), "jabber:client")
     header = "<stream:stream xmlns='jabber:client' xmlns:stream='http://etherx.jabber.org/streams'>"

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import gc
+import tracemalloc
 from typing import Any
 
 import pytest
@@ -9,7 +10,7 @@ from hypothesis import strategies as st
 
 from connectycube.chat.protocol import markup
 from connectycube.chat.protocol import parser as parser_module
-from connectycube.chat.protocol.nodes import children, element, serialise
+from connectycube.chat.protocol.nodes import Node, children, element, serialise
 from connectycube.chat.protocol.parser import (
     Item,
     MessageStanza,
@@ -32,7 +33,7 @@ LIMIT = 4096
 
 
 def parser(limit: int = LIMIT, depth: int = 8) -> StreamParser:
-    return StreamParser(stanza_bytes=limit, stanza_depth=depth)
+    return StreamParser(stanza_bytes=limit, stanza_depth=depth, stanza_elements=10_000)
 
 
 def plain(item: Item) -> Any:
@@ -338,6 +339,11 @@ SKIPPED = {
         "4096 bytes",
     ),
     "a long attribute alone": (b"<presence id='1' to='" + TEXT + b"'/>", "4096 bytes"),
+    "too many elements": (b"<iq id='1'>" + b"<a/>" * 10_001 + b"</iq>", "more than "),
+    "too many parameters": (
+        b"<message id='1'><extraParams>" + b"<a/>" * 10_001 + b"</extraParams></message>",
+        "more than ",
+    ),
     "many children": (b"<iq id='1'>" + b"<a/>" * 3000 + b"</iq>", "more than 4096 bytes"),
     "a deep message": (deep("message", 8), "nested deeper than 8"),
     "a deep body": (deep("message", 9, "body"), "nested deeper than 8"),
@@ -517,6 +523,72 @@ def test_whitespace_between_stanzas_never_reaches_the_limit(space: bytes) -> Non
         reader.feed(space, items)
     reader.feed(GOOD, items)
     assert len(items) == 5
+
+
+@pytest.mark.parametrize("ending", ["</stream:stream>", "<message/></stream:stream>"])
+@pytest.mark.parametrize(
+    "stanza",
+    [
+        "<message id='{0}'><body>{0}</body><n{0} xmlns='urn:a'/></message>",
+        "<message id='{0}'/>",
+        " <iq id='{0}'><q xmlns='urn:q'>> x{0}<a{0}/></q></iq>\n",
+        "<presence id='{0}'><p:s xmlns:p='urn:{0}' p:a{0}=''/></presence>",
+    ],
+)
+def test_a_new_parser_goes_on_where_the_one_before_ends(
+    stanza: str, ending: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data = HEADER + "".join(map(stanza.format, range(200))).encode() + ending.encode()
+    expected = parse(data)
+    reader, items = parser(), list[Item]()
+    monkeypatch.setattr(parser_module, "_BYTES_OF_AN_EXPAT", 100)
+    for piece in (len(data), 1000, 7):
+        assert parse(data, list(range(0, len(data), piece))) == expected
+    reader.feed(data, items)
+    sizes = [item.size for item in items if hasattr(item, "size")]
+    assert sum(sizes[1:]) <= len(data) and min(sizes) > 0
+
+
+@pytest.mark.parametrize(
+    "stanza",
+    [
+        "<message><n{0}/></message>",
+        "<message><x n{0}=''/></message>",
+        "<message n{0}=''/>",
+        "<n{0}/>",
+        "<message xmlns:p{0}='u'/>",
+        "<message><x xmlns='urn:{0}'/></message>",
+    ],
+)
+def test_names_that_are_used_once_are_not_kept(stanza: str) -> None:
+    reader, items, grown = parser(), list[Item](), []
+    reader.feed(HEADER, items)
+    tracemalloc.start()  # it knows expat's memory as well
+    try:
+        for first in range(0, 30_000, 1_000):
+            several = "".join(map(stanza.format, range(first, first + 1_000)))
+            reader.feed(several.encode(), items)
+            items.clear()
+            grown.append(tracemalloc.get_traced_memory()[0])
+    finally:
+        tracemalloc.stop()
+    assert max(grown) < 3_500_000  # 5 to 18 MB if all were kept
+
+
+@pytest.mark.parametrize("what", ["<x:n{0}/>", "<y x:n{0}=''/>"])
+def test_a_long_namespace_costs_no_more_than_a_short_one(what: str) -> None:
+    names = "".join(map(what.format, range(2_000)))
+    stanza = f"<iq xmlns:x='{'u' * 50_000}'><q>{names}</q></iq>"
+    reader, items = parser(limit=200_000), list[Item]()
+    reader.feed(HEADER, items)
+    tracemalloc.start()
+    try:
+        reader.feed(stanza.encode(), items)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert isinstance(items[-1], Node)
+    assert peak < 5_000_000  # 100 MB for as many strings of 50,000 characters
 
 
 def test_parsing_leaves_nothing_to_the_garbage_collector() -> None:

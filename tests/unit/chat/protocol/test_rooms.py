@@ -39,7 +39,9 @@ class Place:
     def says(self, xml: str) -> Any:
         """Hand a presence over."""
         items: list[Any] = []
-        StreamParser(stanza_bytes=100_000, stanza_depth=64).feed(HEADER + xml.encode(), items)
+        StreamParser(stanza_bytes=100_000, stanza_depth=64, stanza_elements=1_000).feed(
+            HEADER + xml.encode(), items
+        )
         return self.rooms.receive(items[1], ME)
 
     def join(self, waiter: object = "join") -> list[Any]:
