@@ -179,8 +179,9 @@ class Dispatcher:
                     return False
                 self.merged += 1
                 queued = self._mergeable.get(task.merge_key)
-                if queued is not None:
-                    queued.run = task.run
+                if queued is not None and self._can_replace(queued, task.size):
+                    self.queued_bytes += task.size - queued.size if queued.counts else 0
+                    queued.run, queued.size = task.run, task.size
                 return True
             queue = self._queues.get(task.queue_key)
             if queue is None:
@@ -223,6 +224,13 @@ class Dispatcher:
         return not self.queued or (
             self.queued < self._limits.queued_events
             and self.queued_bytes + size <= self._limits.queued_bytes
+        )
+
+    def _can_replace(self, queued: Task, size: int) -> bool:
+        """Whether a queued task may become one of this size without carrying the queue past its bound."""
+        return (
+            size <= queued.size
+            or self.queued_bytes + size - queued.size <= self._limits.queued_bytes
         )
 
     def _work(self) -> None:

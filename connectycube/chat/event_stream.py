@@ -12,6 +12,7 @@ from typing import Any
 
 from .._deadline import Deadline
 from .._forks import register_for_fork
+from ..config import Limits
 from ..errors import ChatTimeoutError, EventStreamOverflowError, ForkedError, NotConnectedError
 from ..models import ChatState, StateChange
 from .protocol.decoding import Delivery
@@ -35,16 +36,17 @@ class EventStream:
         self,
         signal: str,
         timeout: float,
-        most: int,
+        limits: Limits,
         waiting: Callable[[Callable[[], bool]], AbstractContextManager[None]],
         forget: Callable[[EventStream], None],
     ) -> None:
         self.signal = signal
         self._timeout = timeout
-        self._most = most
+        self._limits = limits
         self._waiting = waiting
         self._forget = forget
-        self._events: deque[Any] = deque()
+        self._events: deque[tuple[Any, int]] = deque()
+        self._bytes = 0
         self._changed = threading.Condition()
         self._ended = False
         self._reason: Exception | None = None
@@ -64,8 +66,8 @@ class EventStream:
             ChatTimeoutError: There was no such event in time.
             NotConnectedError: There was no login yet, the connection was logged out, or the stream was
                 closed.
-            EventStreamOverflowError: More than ``Config.limits.queued_events`` events arrived between two
-                calls.
+            EventStreamOverflowError: More than ``Config.limits.queued_events`` events, or ``queued_bytes``
+                bytes of them, arrived between two calls.
             ChatError: The connection failed for good; the error is the reason.
         """
         if where is not None:
@@ -79,14 +81,19 @@ class EventStream:
     def _take(self, deadline: Deadline) -> Any:
         with self._changed:
             if self._events:
-                return self._events.popleft()
+                return self._take_first()
         with self._waiting(self._is_waiting), self._changed:
             self._changed.wait_for(lambda: self._events or self._ended, deadline.remaining())
             if self._events:
-                return self._events.popleft()
+                return self._take_first()
             if self._ended:
                 raise self._reason or NotConnectedError("logged out, or the stream was closed")
         raise ChatTimeoutError(f"no event of {self.signal} came in time")
+
+    def _take_first(self) -> Any:
+        event, size = self._events.popleft()
+        self._bytes -= size
+        return event
 
     def _is_waiting(self) -> bool:
         return not self._events and not self._ended
@@ -96,17 +103,21 @@ class EventStream:
         self._forget(self)
         self.end(None)
 
-    def put(self, event: Any) -> None:
-        """Collect an event; for the connection alone."""
+    def put(self, event: Any, size: int) -> None:
+        """Collect an event whose stanza had ``size`` bytes; for the connection alone."""
         with self._changed:
             if self._ended:
                 return
-            if len(self._events) < self._most:
-                self._events.append(event)
+            if not self._events or (
+                len(self._events) < self._limits.queued_events
+                and self._bytes + size <= self._limits.queued_bytes
+            ):
+                self._events.append((event, size))
+                self._bytes += size
             else:
                 self._ended = True
                 self._reason = EventStreamOverflowError(
-                    f"{self._most} events of {self.signal} wait in a stream without a reader",
+                    f"{len(self._events)} events of {self.signal} wait in a stream without a reader",
                 )
             self._changed.notify_all()
 
@@ -184,7 +195,7 @@ class Streams:
         interested = [stream for stream in streams if stream.signal == delivery.signal]
         if interested and self._note_shown(delivery):
             for stream in interested:
-                stream.put(delivery.event)
+                stream.put(delivery.event, delivery.size)
         if change is not None and change.state is ChatState.CLOSED:
             for stream in streams:
                 stream.end(change.reason)

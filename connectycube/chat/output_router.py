@@ -204,8 +204,9 @@ class OutputRouter:
             delivery.size,
             delivery.merge_key,
         )
-        # A delivery with a sequence comes again if it is rejected, so it may be. Others must fit.
-        bounded = delivery.sequence is not None
+        # A delivery with a sequence comes again if it is rejected, so it may be, and one with a merge key may
+        # be dropped. Others must fit.
+        bounded = delivery.sequence is not None or delivery.merge_key is not None
         has_room = self._dispatcher.put(
             task, bounded=bounded, counts=bounded or delivery.takes_room
         )

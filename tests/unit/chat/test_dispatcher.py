@@ -713,7 +713,8 @@ class Model:
         self.merged += 1
         for entry in reversed(self.queue):
             if entry[2] == key:
-                entry[3] = label
+                if size <= entry[1] or sum(self.counted) + size - entry[1] <= self.bounds[1]:
+                    entry[1], entry[3] = size, label
                 break
         return True
 

@@ -35,7 +35,7 @@ S = ChatState
 
 
 def opened(streams, signal="told", most=100):
-    stream = EventStream(signal, 0.0, most, nullcontext, streams.remove)
+    stream = EventStream(signal, 0.0, Limits(queued_events=most), nullcontext, streams.remove)
     streams.add(stream)
     return stream
 
