@@ -56,7 +56,7 @@ def first_tag(data: bytes) -> bytes:
 
 
 def _has_sections(data: bytes | bytearray, start: int) -> bool:
-    """Whether there may be comments or sections. If not, no "<" is inside a tag: the last one begins a tag."""
+    """Whether there may be comments or sections. If not, no tag holds a "<": the last one begins a tag."""
     return data.find(b"<!", start) >= 0 or data.find(b"<?", start) >= 0
 
 

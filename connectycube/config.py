@@ -189,6 +189,11 @@ class Limits:
     """Stanzas that wait for the link or for the server's acknowledgement."""
     outbound_bytes: int = field(default=16_777_216, validator=_count)
     """Bytes of stanzas that wait for the link or for the server's acknowledgement."""
+    background_stanzas: int = field(default=10_000, validator=_count)
+    """Automatic 'delivered' markers, answers to requests of others, and typing, that wait likewise; further
+    ones are dropped (``counters["background_dropped"]``). They take no room from what calls send."""
+    background_bytes: int = field(default=4_194_304, validator=_count)
+    """Bytes of these stanzas."""
 
 
 class ConfigFields(TypedDict, total=False):

@@ -84,6 +84,7 @@ class Contacts:
             StanzaError: The server refused; its ``condition`` says why.
             ChatTimeoutError: The server did not answer in time, a reconnection included.
             NotConnectedError: The connection is closed, or was lost before the answer arrived.
+            SendQueueFullError: The outbound buffer had no room for ``Config.timeouts.send``.
         """
         deadline = Deadline.of(timeout, self._config.timeouts.iq)
         user = self._other("user_id", user_id)
@@ -101,6 +102,7 @@ class Contacts:
         Raises:
             ArgumentTypeError, ArgumentValueError: An argument is wrong; the error names it.
             NotConnectedError: The state is IDLE, CLOSED or CLOSING.
+            SendQueueFullError: The outbound buffer had no room for ``Config.timeouts.send``.
         """
         user = self._other("user_id", user_id)
         asks_too = check_bool("mutual", mutual)
@@ -118,6 +120,7 @@ class Contacts:
         Raises:
             ArgumentTypeError, ArgumentValueError: An argument is wrong; the error names it.
             NotConnectedError: The state is IDLE, CLOSED or CLOSING.
+            SendQueueFullError: The outbound buffer had no room for ``Config.timeouts.send``.
         """
         self._say("unsubscribed", self._other("user_id", user_id))
 
@@ -151,4 +154,5 @@ class Contacts:
 
     def _say(self, kind: str, user: int) -> None:
         data = encode_subscription(kind, user, self._addresses)
-        self._driver.command(lambda core, now: core.open_session.send_later(data, now))
+        deadline = Deadline(self._driver.timeouts.send)
+        self._driver.send_later(lambda session, now: session.send_later(data, now), deadline)

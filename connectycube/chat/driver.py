@@ -376,8 +376,9 @@ class Driver:
         """Return a stream that collects the events of a signal from now on."""
         self.check_usable()
         streams = self._router.streams
-        most = self._config.limits.queued_events
-        stream = EventStream(signal, timeout, most, self._awaiting_event, streams.remove)
+        stream = EventStream(
+            signal, timeout, self._config.limits, self._awaiting_event, streams.remove
+        )
         streams.add(stream)
         return stream
 
@@ -448,16 +449,35 @@ class Driver:
         """
         self.check_usable()
         while (handle := self._submit_if_room(submission, data)) is None:
-            if deadline.expired:
-                raise SendQueueFullError(
-                    "the outbound buffer had no room in time: the server does not keep up"
-                )
             with self.holding_link(), self._mutex:
                 self._wait_for_room(len(data), deadline)
         return handle
 
+    def send_later(self, action: Callable[[Session, float], None], deadline: Deadline) -> None:
+        """Call ``action(session, now)``, which sends a stanza without an outcome, once there is room."""
+        self.check_usable()
+        while not self._send_if_room(action):
+            with self.holding_link(), self._mutex:
+                self._wait_for_room(0, deadline)
+
+    def _send_if_room(self, action: Callable[[Session, float], None]) -> bool:
+        with self._mutex:
+            session = self.core.open_session
+            has_room = session.has_room(0)
+            if has_room:
+                action(session, time.monotonic())
+                self._after_command()
+            return has_room
+
     def _wait_for_room(self, size: int, deadline: Deadline) -> None:
         assert self._mutex.locked()
+        if deadline.expired:
+            raise SendQueueFullError(
+                f"the outbound buffer had no room in time: {self.core.session.why_full()}"
+            )
+        # What is there need not have asked for an acknowledgement: not all of it is messages.
+        self.core.session.ask_if_needed(time.monotonic())
+        self._after_command()
         self._waiting_senders += 1
         try:
             self._changed.wait_for(
@@ -522,6 +542,9 @@ class Driver:
         with self.holding_link():
             with self._mutex:
                 self._wait_ready(deadline)
+                while not self.core.ready_session.has_room(0):
+                    self._wait_for_room(0, deadline)
+                    self._wait_ready(deadline)
                 cancel = start(self.core.ready_session, waiter)
                 self._after_command()
             try:

@@ -336,7 +336,10 @@ class Privacy:
         except BaseException:
             data = encode_iq("set", None, encode_default(name), new_id())
             with suppress(ChatError):
-                self._driver.command(lambda core, now: core.open_session.send_later(data, now))
+                deadline = Deadline(self._driver.timeouts.send)
+                self._driver.send_later(
+                    lambda session, now: session.send_later(data, now), deadline
+                )
             raise
 
 

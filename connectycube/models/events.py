@@ -110,7 +110,8 @@ class MessageEdit:
     """User ``user_id`` gave message ``message_id`` a new ``body``. (Guide: Edit messages; XEP-0308.)
 
     ``is_last`` says whether it is the dialog's last message, ``own`` that another device of this user edited
-    it. ``dialog`` is where a reply goes.
+    it. ``dialog`` is where a reply goes. ``by_author`` says whether this user sent the message: any user of a
+    dialog can claim to edit it (XEP-0308, 3). It is None if this connection has not seen the message.
     """
 
     user_id: int
@@ -119,6 +120,7 @@ class MessageEdit:
     dialog: DialogRef
     is_last: bool | None = field(default=None)
     own: bool = field(default=False)
+    by_author: bool | None = field(default=None)
 
     @property
     def dialog_id(self) -> str | None:
@@ -130,13 +132,16 @@ class MessageEdit:
 class MessageDeletion:
     """User ``user_id`` deleted message ``message_id`` for everybody. (Guide: Delete messages.)
 
-    ``own`` says that another device of this user deleted it.
+    ``own`` says that another device of this user deleted it. ``by_author`` says whether this user sent the
+    message: any user of a dialog can claim to delete it. It is None if this connection has not seen the
+    message.
     """
 
     user_id: int
     message_id: str
     dialog: DialogRef
     own: bool = field(default=False)
+    by_author: bool | None = field(default=None)
 
     @property
     def dialog_id(self) -> str | None:

@@ -12,7 +12,8 @@ __all__ = ["OBJECT_ID", "Addresses", "bare"]
 OBJECT_ID = re.compile(r"[0-9a-f]{24}\Z")
 """The id of a dialog or message as the service makes it: 24 hexadecimal digits."""
 
-_MOST_DIGITS = 19  # of a user's id, which has 64 bits
+_USER_ID = re.compile(r"[1-9][0-9]{0,18}")  # 64 bits; written in one way only, so "08" is no id
+_LONGEST_DIALOG_ID = 256
 
 
 def bare(jid: str) -> str:
@@ -56,8 +57,7 @@ class Addresses:
         if not account.lower().endswith(self._of_users):
             return None
         number = account[: -len(self._of_users)]
-        is_id = number.isascii() and number.isdigit() and len(number) <= _MOST_DIGITS
-        return int(number) if is_id else None
+        return int(number) if _USER_ID.fullmatch(number) else None
 
     def dialog_id(self, jid: str | None) -> str | None:
         """Return the dialog's id in the JID of a room; None if it is no room of this application."""
@@ -65,10 +65,10 @@ class Addresses:
         if not room.lower().endswith(self._of_rooms):
             return None
         app, underscore, dialog_id = room[: -len(self._of_rooms)].partition("_")
-        return dialog_id if underscore and app == str(self.app_id) and dialog_id else None
+        is_ours = underscore and app == str(self.app_id)
+        return dialog_id if is_ours and 0 < len(dialog_id) <= _LONGEST_DIALOG_ID else None
 
     def occupant(self, jid: str) -> int | None:
         """Return the user's id in the JID of an occupant, whose nick is that id; None if it is no id."""
         nick = jid.partition("/")[2]
-        is_id = nick.isascii() and nick.isdigit() and len(nick) <= _MOST_DIGITS
-        return int(nick) if is_id else None
+        return int(nick) if _USER_ID.fullmatch(nick) else None

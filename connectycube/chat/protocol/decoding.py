@@ -35,10 +35,11 @@ from .addresses import OBJECT_ID, Addresses, bare
 from .encoding import SYSTEM_NOTIFICATIONS
 from .nodes import child, children
 from .parser import MessageStanza, RefusedElement, message_of
-from .seen_messages import Content, Key, digest, digest_of_message, seconds
+from .seen_messages import Content, Key, digest, digest_of_message, seconds, short_id
 
 __all__ = ["Delivery", "Unreported", "decode", "decode_refused", "error_of"]
 
+_ENTRY = 150  # bytes of memory that a parameter needs beyond its own
 _COMPACT_DATE = re.compile(r"(\d{4})(\d\d)(\d\d)T")  # of XEP-0091
 _ERROR = f"{ns.CLIENT} error"
 _DESTROY = f"{ns.DESTROY_AFTER} destroy"
@@ -57,7 +58,7 @@ class Delivery:
     conversation: str | None = field(default=None)
     """The key of the queue that keeps the order; events without a conversation share a queue (None)."""
     size: int = field(default=0)
-    """The number of its bytes on the wire."""
+    """The bytes that it counts for: those of its stanza, and what many small parts need beyond them."""
     merge_key: tuple[str, ...] | None = field(default=None)
     """Of events with the same key only the newest matters: slow receivers get only some of them."""
     sequence: int | None = field(default=None)
@@ -106,7 +107,7 @@ class _Origin:
 
     def content(self, own_id: str | None, digest: str, date: float | None) -> Content:
         """Return what a message from here is recognised by if its id may not be unique."""
-        return Content(self.conversation, self.user_id, own_id or "", digest, date)
+        return Content(self.conversation, self.user_id, short_id(own_id or ""), digest, date)
 
 
 def _origin(stanza: MessageStanza, addresses: Addresses, me: int) -> _Origin | None:
@@ -195,7 +196,7 @@ def _system_message(stanza: MessageStanza, addresses: Addresses, me: int) -> Del
             },
         ),
         conversation=addresses.user(sender_id),
-        size=stanza.size,
+        size=stanza.size + _ENTRY * stanza.entries,
     )
 
 
@@ -316,6 +317,8 @@ def _reactions(stanza: MessageStanza, addresses: Addresses, me: int) -> Delivery
     if user_id is None or not message_id:
         return "not_understood"
     sender = stanza.attributes.get("from", "")
+    if not _may_speak_for(sender, user_id, addresses):
+        return "forged"
     changed = {
         side: tuple(
             kid.attrs["type"]
@@ -336,6 +339,14 @@ def _reactions(stanza: MessageStanza, addresses: Addresses, me: int) -> Delivery
         conversation=bare(sender) or None,
         size=stanza.size,
     )
+
+
+def _may_speak_for(sender: str, user_id: int, addresses: Addresses) -> bool:
+    """Whether a stanza may say what a user did: if the user sent it, directly or in a room, or the server."""
+    if sender in ("", addresses.host) or (addresses.dialog_id(sender) and "/" not in sender):
+        return True
+    is_in_room = addresses.dialog_id(sender) is not None
+    return user_id == (addresses.occupant(sender) if is_in_room else addresses.user_id(sender))
 
 
 def _message(stanza: MessageStanza, addresses: Addresses, me: int) -> Delivery | Unreported:
@@ -380,7 +391,7 @@ def _message(stanza: MessageStanza, addresses: Addresses, me: int) -> Delivery |
         signal="message_received",
         event=message,
         conversation=origin.conversation,
-        size=stanza.size,
+        size=stanza.size + _ENTRY * stanza.entries,
         key=(origin.conversation, origin.user_id, message_id or "") if is_unique else None,
         content=content,
         is_delayed=is_delayed,

@@ -209,6 +209,9 @@ class Counters:
     """IQ answers without a request, or from the wrong sender."""
     stanzas_refused: int = 0
     """Stanzas of the server that were too large, too deep or no XML; each makes ``stanza_refused``."""
+    background_dropped: int = 0
+    """Stanzas that no caller waits for and for which a bound had no room: 'delivered' markers and answers to
+    requests of others while the server acknowledges nothing, and what is only known for a moment."""
     ephemeral_dropped: int = 0
     """Typing events that were not sent because the link was down."""
 

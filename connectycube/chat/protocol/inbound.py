@@ -11,11 +11,11 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
-from attrs import evolve
+from attrs import evolve, frozen
 
 from ...config import Config
-from ...models import DialogRef, Message, MessageFailure, Typing
-from .addresses import Addresses
+from ...models import DialogRef, Message, MessageDeletion, MessageEdit, MessageFailure, Typing
+from .addresses import Addresses, bare
 from .decoding import Delivery, Unreported, decode
 from .events import Counters, EchoReceived, Output, UncommittedDelivery
 from .outbox import Submission
@@ -29,14 +29,23 @@ from .timers import Timers
 
 __all__ = ["Inbound"]
 
+_MOST_TYPING = 1_000  # users whose end of typing is awaited
 _MOST_REMEMBERED = 1_000  # sent stanzas whose echo or late refusal is still recognised
+
+
+@frozen
+class _Sent:
+    """What is known of a stanza that was sent: the bare JID, in lower case, and how a failure is reported."""
+
+    to: str
+    failed: str
+    dialog: DialogRef
 
 
 class Inbound:
     """The receiving half of a session; ``emit`` takes its outputs.
 
-    ``refused(failure, sender)`` is called for an error that names a message of ours; ``sender`` is the bare
-    JID that sent the error.
+    ``refused(failure)`` is called for an error that refuses a message of ours, from one who may refuse it.
     """
 
     def __init__(
@@ -50,7 +59,7 @@ class Inbound:
         recovery: Recovery,
         new_id: Callable[[], str],
         emit: Callable[[Output], None],
-        refused: Callable[[MessageFailure, str | None], None],
+        refused: Callable[[MessageFailure], None],
     ) -> None:
         self._config = config
         self._addresses = addresses
@@ -63,12 +72,12 @@ class Inbound:
         self._seen_messages = seen_messages
         self._recovery = recovery
         self._echoes: OrderedDict[tuple[str, str], Submission] = OrderedDict()
-        # For late refusals of what was sent: the signal, unless it is message_failed, and the dialog.
-        self._failed_signals: OrderedDict[str, str] = OrderedDict()
-        self._sent: OrderedDict[str, DialogRef] = OrderedDict()
+        # For late refusals of what was sent.
+        self._sent: OrderedDict[str, _Sent] = OrderedDict()
         self._markers: OrderedDict[str, None] = OrderedDict()
         # The stanzas of a session are numbered from 1 on, modulo 2^32: stanza 0 follows 0xFFFFFFFF.
         self._received = 0  # the number of the newest stanza
+        self._size = 0  # of the newest stanza, in bytes
         self.handled = 0
         """The number of the last stanza up to which all events are committed."""
         self.first_rejected: int | None = None
@@ -100,9 +109,10 @@ class Inbound:
         """Note that the server has answered on this link, so it has sent all that it had for the session."""
         self._is_catching_up = False
 
-    def count(self) -> None:
-        """Give the stanza that has arrived the next number."""
+    def count(self, size: int) -> None:
+        """Give the stanza that has arrived, of so many bytes, the next number."""
         self._received = (self._received + 1) % MODULUS
+        self._size = size
 
     def committed(self) -> list[Message]:
         """Note the commit of all deliveries except rejected ones; return the messages to mark 'delivered'."""
@@ -145,10 +155,8 @@ class Inbound:
 
     def expect(self, submission: Submission) -> None:
         """Prepare for the echo and for the refusal of a message that is about to be sent."""
-        if submission.failed != "message_failed":
-            _remember(self._failed_signals, submission.id, submission.failed)
-        elif submission.dialog.id is not None:
-            _remember(self._sent, submission.id, submission.dialog)
+        sent = _Sent(submission.to.lower(), submission.failed, submission.dialog)
+        _remember(self._sent, submission.id, sent)
         if submission.in_room and submission.message is not None:
             _remember(self._echoes, (submission.to, submission.id), submission)
 
@@ -171,14 +179,15 @@ class Inbound:
         # 2. Settle the message that an error refuses, even if the event is rejected below: an outcome is no
         #    delivery, and to settle a message twice changes nothing.
         if isinstance(event, MessageFailure):
-            if event.message_id in self._markers:
-                self._drop("refused", stanza)
+            reason = self._take_failure(decoded, event, stanza.attributes.get("from"), me)
+            if reason is not None:
+                self._drop(reason, stanza)
                 return
-            self._refused(event, decoded.conversation)
-            decoded.signal = self._failed_signals.get(event.message_id, decoded.signal)
-            dialog = self._sent.get(event.message_id)
-            if dialog is not None and event.dialog_id is None:
-                decoded.event = evolve(event, dialog_id=dialog.id)
+        elif isinstance(event, (MessageEdit, MessageDeletion)):
+            by_author = self._seen_messages.is_author(
+                decoded.conversation or "", event.user_id, event.message_id
+            )
+            decoded.event = evolve(event, by_author=by_author)
         is_repeated = decoded.content is not None and self._recognise(decoded, decoded.content, me)
         # 3. Behind a rejected stanza note no message as seen: the server sends it again on the next link,
         #    in its place.
@@ -201,6 +210,33 @@ class Inbound:
         elif isinstance(event, Typing):
             self._expect_end_of_typing(decoded, now)
         self.report(decoded)
+
+    def _take_failure(
+        self, delivery: Delivery, failure: MessageFailure, sender: str | None, me: int
+    ) -> Unreported | None:
+        """Settle the message that an error refuses, and complete the event; return why there is none."""
+        if failure.message_id in self._markers:
+            return "refused"
+        sent = self._sent.get(failure.message_id)
+        if not self._may_refuse(sender, sent, me):
+            return "forged"
+        self._refused(failure)
+        if sent is not None:
+            delivery.signal = sent.failed
+            if failure.dialog_id is None and sent.dialog.id is not None:
+                delivery.event = evolve(failure, dialog_id=sent.dialog.id)
+        return None
+
+    def _may_refuse(self, sender: str | None, sent: _Sent | None, me: int) -> bool:
+        """Whether an error may be a refusal of ours: it comes from the server, or from whom we wrote to.
+
+        An occupant of a room can send errors as well, and any user to whom nothing was sent. (RFC 6120, 8.3.)
+        """
+        jid = (sender or "").lower()
+        if jid in ("", self._addresses.host, self._addresses.user(me)):
+            return True
+        in_room = self._addresses.dialog_id(jid) is not None
+        return sent is not None and sent.to == (jid if in_room else bare(jid))
 
     def _recognise(self, delivery: Delivery, content: Content, me: int) -> bool:
         """Give a message whose id may not be unique a key of its own; return whether it is a repetition.
@@ -230,6 +266,8 @@ class Inbound:
             self._drop(decoded, presence)
             return
         for output in decoded:
+            if isinstance(output, Delivery):
+                output.size = self._size
             if isinstance(output, Delivery) and not output.bypasses_gap:
                 self.report(output)
             else:
@@ -244,6 +282,7 @@ class Inbound:
         If there is no room for it, the server sends its stanza again on the next link.
         """
         delivery.sequence = self._received
+        delivery.size = max(delivery.size, self._size)
         if self.first_rejected is None and self._recovery.holds(delivery):
             if self._recovery.hold(delivery):
                 return
@@ -281,6 +320,8 @@ class Inbound:
         """Report the end of typing after ``Config.typing_expires``, unless typing goes on or ends before."""
         seconds = self._config.typing_expires
         if delivery.signal == "typing_started" and seconds is not None:
+            if len(self._timers) >= _MOST_TYPING:
+                return  # so many users at once: their typing ends without a word
             stopped = evolve(delivery, signal="typing_stopped")
             self._timers.set(delivery.merge_key, now + seconds, stopped)
         else:

@@ -135,11 +135,10 @@ def _last_activity(iq: Any, payload: Any, addresses: Addresses, me: int) -> Push
 
 
 def _own_list(iq: Any, payload: Any, addresses: Addresses, me: int) -> Push:
-    # Only the account itself and its server may push a list: any other sender is a forgery (RFC 6121, 2.1.6;
-    # XEP-0016, 2.2).
+    # A server pushes a list without a sender, or as the account itself. Any other sender is a forgery, also
+    # another device of this account. (RFC 6121, 2.1.6; XEP-0016, 2.2.)
     sender = iq.attrs.get("from")
-    is_own = sender is None or bare(sender).lower() in (addresses.user(me), addresses.host)
-    return Push(accepted=is_own)
+    return Push(accepted=sender is None or sender.lower() == addresses.user(me))
 
 
 def _contact_list(iq: Any, payload: Any, addresses: Addresses, me: int) -> Push:

@@ -46,6 +46,11 @@ class Liveness:
             self._has_just_answered = soon
         self._next = now + self._again
 
+    def hurry(self) -> None:
+        """Let a request be due now, unless one is on its way."""
+        if self._active and self._asked is None:
+            self._next = min(self._next, self._heard)
+
     def heard(self, now: float) -> None:
         """Note that bytes have arrived, perhaps without an answer."""
         self._heard = now

@@ -12,7 +12,7 @@ from attrs import define, field
 from ...config import Limits
 from ...errors import StreamProtocolError
 from ...models import DialogRef, Message
-from .stream_management import MODULUS
+from .stream_management import MODULUS, is_before
 
 __all__ = ["Outbound", "Outbox", "Submission"]
 
@@ -55,6 +55,8 @@ class Outbound:
     submission: Submission | None = field(default=None)
     session_only: bool = field(default=False)
     """Whether the stanza has no meaning in a later session: a presence, an IQ or a chat state."""
+    background: bool = field(default=False)
+    """Whether no caller sends it, such as an answer to a request of others: it has bounds of its own."""
     suspect: bool = field(default=False)
     """Whether the server may have ended a stream because of it: then it is sent alone."""
     attempted: bool = field(default=False)
@@ -74,6 +76,7 @@ class Outbox:
         self.unacknowledged: deque[Outbound] = deque()
         self._acknowledged = 0  # the server's count of our stanzas in this session, modulo 2^32
         self._bytes = 0
+        self._background = self._background_bytes = 0  # of all stanzas, those in the background
         self.replays = False
         """Whether the session was resumed and stanzas are still to be written again."""
 
@@ -86,15 +89,30 @@ class Outbox:
 
     def has_room(self, size: int) -> bool:
         """Whether a stanza of ``size`` bytes fits; an empty outbox takes a stanza of any size."""
-        return not len(self) or (
-            len(self) < self._limits.outbound_stanzas
-            and self._bytes + size <= self._limits.outbound_bytes
+        count = len(self.waiting) + len(self.unacknowledged) - self._background
+        return not count or (
+            count < self._limits.outbound_stanzas
+            and self._bytes - self._background_bytes + size <= self._limits.outbound_bytes
         )
+
+    def has_background_room(self, size: int) -> bool:
+        """Whether a stanza of ``size`` bytes fits that no caller sends."""
+        return (
+            self._background < self._limits.background_stanzas
+            and self._background_bytes + size <= self._limits.background_bytes
+        )
+
+    @property
+    def is_crowded(self) -> bool:
+        """Whether the unacknowledged stanzas are more than a tenth of what the outbox takes."""
+        limits = self._limits
+        count, size = len(self.unacknowledged), self._bytes
+        return count * 10 > limits.outbound_stanzas or size * 10 > limits.outbound_bytes
 
     def add(self, stanza: Outbound) -> None:
         """Queue a stanza behind all others."""
         self.waiting.append(stanza)
-        self._bytes += len(stanza.data)
+        self._added(stanza)
 
     @contextmanager
     def ahead(self) -> Iterator[None]:
@@ -107,7 +125,7 @@ class Outbox:
         """Add a stanza that the caller writes at once, ahead of the waiting stanzas."""
         stanza.attempted = True
         self.unacknowledged.append(stanza)
-        self._bytes += len(stanza.data)
+        self._added(stanza)
 
     def replay(self) -> Iterator[Outbound]:
         """Yield the stanzas that the server lacks, by its count at the resumption, to be written again.
@@ -151,12 +169,16 @@ class Outbox:
     def acknowledge(self, h: int) -> list[Outbound]:
         """Remove and return the stanzas that the server has handled, by its count ``h``.
 
-        Raises StreamProtocolError if the server counts more stanzas than were written.
+        Raises StreamProtocolError if the count goes back, or beyond the stanzas that were written.
         """
         # A count starts again at 0. From 0xFFFFFFFE to h = 1 there are (1 - 0xFFFFFFFE) % 2^32 = 3 stanzas.
-        # A count that goes back, from 5 to 4, would mean 2^32 - 1 stanzas: more than were written, so the
-        # same test refuses it.
+        # A count that goes back, from 5 to 4, would mean 2^32 - 1 stanzas.
         handled, queue = (h - self._acknowledged) % MODULUS, self.unacknowledged
+        if h < self._acknowledged and is_before(h, self._acknowledged):
+            raise StreamProtocolError(
+                "the server's count of the stanzas that it has handled went back,"
+                f" from {self._acknowledged} to {h}"
+            )
         if handled > len(queue) or (handled and not queue[handled - 1].attempted):
             written = self._acknowledged + sum(stanza.attempted for stanza in queue)
             raise StreamProtocolError(
@@ -190,7 +212,7 @@ class Outbox:
         self.replays = False
         for stanza in [stanza for stanza in self.waiting if stanza.session_only]:
             self.waiting.remove(stanza)
-            self._bytes -= len(stanza.data)
+            self._removed(stanza)
         return [self._remove_oldest() for _ in range(len(self.unacknowledged))]
 
     def put_back(self, stanzas: list[Outbound]) -> None:
@@ -198,7 +220,8 @@ class Outbox:
         for stanza in stanzas:
             stanza.attempted = False
         self.waiting.extendleft(reversed(stanzas))
-        self._bytes += sum(len(stanza.data) for stanza in stanzas)
+        for stanza in stanzas:
+            self._added(stanza)
 
     def clear(self) -> list[Outbound]:
         """Remove and return all stanzas, in order."""
@@ -206,10 +229,22 @@ class Outbox:
         self.waiting.clear()
         self.unacknowledged.clear()
         self.replays = False
-        self._bytes = 0
+        self._bytes = self._background = self._background_bytes = 0
         return everything
 
     def _remove_oldest(self) -> Outbound:
         stanza = self.unacknowledged.popleft()
-        self._bytes -= len(stanza.data)
+        self._removed(stanza)
         return stanza
+
+    def _added(self, stanza: Outbound) -> None:
+        self._bytes += len(stanza.data)
+        if stanza.background:
+            self._background += 1
+            self._background_bytes += len(stanza.data)
+
+    def _removed(self, stanza: Outbound) -> None:
+        self._bytes -= len(stanza.data)
+        if stanza.background:
+            self._background -= 1
+            self._background_bytes -= len(stanza.data)

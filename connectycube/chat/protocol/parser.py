@@ -34,8 +34,8 @@ _BODY = f"{ns.CLIENT} body"
 _PIECE = 65_536  # bytes given to expat at once; the limits are checked after each piece
 _MOST_SKIPPED = 16_777_216  # bytes of one element; a longer one ends the stream
 _DEEPEST_SKIPPED = 10_000  # expat needs memory for each open element
-# Expat keeps each name that it has met, and each prefix, as long as it lives. After so many bytes or different
-# names it is replaced by a new one, between two elements.
+# Expat keeps each name that it has met, and each prefix, as long as it lives. After so many bytes or names a
+# new one goes on, between two elements.
 _BYTES_OF_AN_EXPAT = 262_144
 _NAMES_OF_AN_EXPAT = 1_000
 _MOST_NAMES = 200_000  # different names in one element; more of them end the stream
@@ -155,9 +155,8 @@ class StreamParser:
                 piece = data[start : start + _PIECE]
                 self._fed += len(piece)
                 self._parse(self._tags.take(piece))
-                if (
-                    self._tags.held and self._depth <= 1
-                ):  # white space, which keeps a connection alive, is not held back
+                if self._tags.held and self._depth <= 1:
+                    # White space keeps a connection alive, so it is not held back.
                     self._parse(self._tags.take_text())
                 if self._depth > 1:
                     self._look_inside(piece)

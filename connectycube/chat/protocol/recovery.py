@@ -25,7 +25,7 @@ from ...models import DialogRef, DialogType, Message, RecoveryFailure, RecoveryF
 from .addresses import Addresses
 from .decoding import Delivery
 from .events import Counters, FetchGap, Output
-from .seen_messages import Key, SeenMessages
+from .seen_messages import Key, SeenMessages, short_id
 
 __all__ = ["Recovery"]
 
@@ -328,7 +328,7 @@ class Recovery:
             conversation = self._addresses.user(peer) if peer else None
         if conversation is None or message.sender_id is None or message.id is None:
             return None
-        return conversation, message.sender_id, message.id
+        return conversation, message.sender_id, short_id(message.id)
 
     def _conversation(self, dialog: DialogRef) -> str | None:
         """Return the conversation of a dialog; None for a private one that does not name the other user."""

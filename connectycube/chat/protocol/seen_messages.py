@@ -19,11 +19,21 @@ from attrs import asdict, frozen
 
 from ...models import Message
 
-__all__ = ["Content", "Key", "SeenMessages", "digest", "digest_of_message", "seconds"]
+__all__ = [
+    "Content",
+    "Key",
+    "SeenMessages",
+    "digest",
+    "digest_of_message",
+    "seconds",
+    "short_id",
+]
 
 Key = tuple[str, int, str]
 """The conversation, the sender, and the id; or, in place of the id, the text of :meth:`Content.key`."""
 
+_LONGEST_ID = 256  # characters; a longer id is remembered by a digest
+_MOST = 200_000  # keys that are remembered, whatever the gap
 _TOLERANCE = 1.0  # seconds between two dates of one message, as some are rounded
 _CONTENT = re.compile(r"(?P<digest>[0-9a-f]{32})/(?P<date>[0-9.\-]*)/[^/]*/(?P<id>.*)", re.DOTALL)
 
@@ -55,6 +65,11 @@ class Content:
         return abs(self.date - date) <= _TOLERANCE
 
 
+def short_id(message_id: str) -> str:
+    """Return what a message id is remembered as: itself, or a digest of it if it is long."""
+    return message_id if len(message_id) <= _LONGEST_ID else f"sha256:{digest(message_id)}"
+
+
 def digest(*parts: Any) -> str:
     """Return a digest of texts, and of mappings and lists of texts."""
     text = json.dumps(parts, sort_keys=True, default=str)
@@ -76,6 +91,8 @@ class SeenMessages:
         self._seen: OrderedDict[Key, float] = OrderedDict()
         # The contents of which keys were made, by conversation, sender and digest, with their links.
         self._contents: dict[Key, dict[Key, tuple[Content, int]]] = {}
+        # The sender of the first message with an id in a conversation.
+        self._authors: dict[tuple[str, str], int] = {}
         self._link = 0  # the number of the link
         self._stored: set[Key] = set()  # those of these keys whose message was found in history
         # Messages that were found in history alone: the dates by place and key, and the places by key.
@@ -103,9 +120,10 @@ class SeenMessages:
         content = _content_of(key)
         if content is not None:
             self._contents.setdefault(_place_of(content), {})[key] = (content, self._link)
+        self._authors.setdefault((key[0], key[2] if content is None else content.id), key[1])
         while len(self._seen) > self._window:
             oldest = next(iter(self._seen))
-            if self._seen[oldest] >= self.keep_since:
+            if self._seen[oldest] >= self.keep_since and len(self._seen) <= _MOST:
                 break
             self.forget(oldest)
         if recovered is None:
@@ -170,11 +188,19 @@ class SeenMessages:
     def __len__(self) -> int:
         return len(self._seen)
 
+    def is_author(self, conversation: str, user_id: int, message_id: str) -> bool | None:
+        """Whether a user sent the message with this id in a conversation; None if it was not seen."""
+        author = self._authors.get((conversation, short_id(message_id)))
+        return None if author is None else author == user_id
+
     def forget(self, key: Key) -> None:
         """Forget ``key``, because its message was not committed and comes again, or is too old."""
         self._seen.pop(key, None)
         self._forget_recovered(key)
         content = _content_of(key)
+        place_of_id = (key[0], key[2] if content is None else content.id)
+        if self._authors.get(place_of_id) == key[1]:
+            del self._authors[place_of_id]
         if content is None:
             return
         self._stored.discard(key)

@@ -44,6 +44,7 @@ from .timers import Timers, earlier
 __all__ = ["DEFERRED", "Session"]
 
 _MOST_QUESTIONS = 8
+_MOST_UNREAD = 33_554_432  # bytes that wait for the socket; beyond them no acknowledgement is added
 DEFERRED = (
     "the connection ended before the server acknowledged the message; the durable store keeps it, and the"
     " next login sends it unless history shows that it had arrived"
@@ -355,6 +356,16 @@ class Session:
         """Whether a message of ``size`` bytes fits into the outbound buffer."""
         return self._outbox.has_room(size)
 
+    def why_full(self) -> str:
+        """Return what the stanzas in the outbound buffer wait for, as words for an error."""
+        if not self.flowing:
+            return f"{len(self._outbox)} stanzas wait for the link, which is down"
+        if self._looking_up:
+            return (
+                f"{len(self._outbox)} stanzas wait until history shows which messages had arrived"
+            )
+        return f"{len(self._outbox)} stanzas wait for the server's acknowledgement"
+
     def submit(self, submission: Submission, data: bytes, now: float) -> None:
         """Send a message stanza, now or once there is a link; join its room first if need be."""
         self._inbound.expect(submission)
@@ -370,23 +381,32 @@ class Session:
             if self.flowing:
                 self._rooms.enter(self.me)
 
-    def send_later(self, data: bytes, now: float) -> None:
-        """Send a stanza without an outcome, now or once there is a link."""
-        self._outbox.add(Outbound(data))
+    def send_later(self, data: bytes, now: float, *, background: bool = False) -> None:
+        """Send a stanza without an outcome, now or once there is a link; drop it if there is no room.
+
+        A caller looks for room first, so what it sends is never dropped.
+        """
+        if background and not self._outbox.has_background_room(len(data)):
+            self._counters.background_dropped += 1
+            return
+        self._outbox.add(Outbound(data, background=background))
         self.flush(now)
 
-    def send_marker(self, name: str, message: Message, now: float) -> None:
+    def send_marker(
+        self, name: str, message: Message, now: float, *, background: bool = False
+    ) -> None:
         """Tell a message's sender that it was 'received' or 'displayed', now or later."""
         assert message.sender_id is not None and message.id is not None
         to = self._addresses.user(message.sender_id)
         own_id = self._new_id()
         self._inbound.expect_marker(own_id)
-        self.send_later(encode_marker(name, message.id, message.dialog_id, to, own_id), now)
+        data = encode_marker(name, message.id, message.dialog_id, to, own_id)
+        self.send_later(data, now, background=background)
 
     def send_ephemeral(self, data: bytes) -> None:
-        """Send a stanza that has no meaning later; drop it while the link is down."""
+        """Send a stanza that has no meaning later; drop it while the link is down, or if there is no room."""
         if self.flowing and not self._holds_back:
-            self._send_now(data)
+            self._send_background(data)
         else:
             self._counters.ephemeral_dropped += 1
 
@@ -495,14 +515,24 @@ class Session:
             self._inbound.remember_own(outbound.submission, self.me, now)
         self.write(outbound.data)
 
-    def _send_now(self, data: bytes) -> None:
+    def _send_background(self, data: bytes) -> None:
+        """Send a stanza of this session that no caller waits for, or drop it."""
+        if self._outbox.has_background_room(len(data)):
+            self._send_now(data, background=True)
+        else:
+            self._counters.background_dropped += 1
+
+    def _send_now(self, data: bytes, *, background: bool = False) -> None:
         """Send a stanza that belongs to this session only: at once, or behind what is held back."""
-        outbound = Outbound(data, session_only=True)
+        outbound = Outbound(data, session_only=True, background=background)
         if self._holds_back or self._outbox.is_held:
             self._outbox.add(outbound)
         else:
             self._outbox.add_written(outbound)
             self.write(data)
+            if self._outbox.is_crowded:
+                # No message follows that would ask for an acknowledgement, and the next one needs room.
+                self.liveness.hurry()
 
     # --- acknowledgements ---
 
@@ -638,7 +668,7 @@ class Session:
 
     def receive_stanza(self, item: Any, now: float) -> None:
         """Count a stanza, decode it and emit its outputs."""
-        self._inbound.count()
+        self._inbound.count(getattr(item, "size", 0))
         if isinstance(item, MessageStanza):
             self._inbound.receive_message(item, self.me, now)
         elif isinstance(item, RefusedElement):
@@ -651,17 +681,11 @@ class Session:
                 self.is_present = True
             self._inbound.receive_presence(item, self.me)
 
-    def _refused(self, failure: MessageFailure, sender: str | None) -> None:
+    def _refused(self, failure: MessageFailure) -> None:
         """Settle the message that an error refuses, if it has no outcome yet."""
-        # A bounce names the recipient or the server. An error from any other sender is a forgery.
-        ours = (None, self._addresses.host, self._addresses.user(self.me))
         for outbound in self._outbox.unacknowledged:
             submission = outbound.submission
-            if (
-                submission is not None
-                and submission.id == failure.message_id
-                and sender in (*ours, submission.to)
-            ):
+            if submission is not None and submission.id == failure.message_id:
                 outbound.submission = None
                 self.outputs.append(OutcomeKnown(submission, failure.error))
                 return
@@ -741,7 +765,7 @@ class Session:
                 f'<iq type="error" id="{attribute(request_id)}"{to}><error type="cancel">'
                 f'<{refusal} xmlns="{ns.STANZAS}"/></error></iq>'
             )
-        self._send_now(reply.encode())
+        self._send_background(reply.encode())
 
     def committed(self, now: float) -> None:
         """Acknowledge the deliveries, which are committed now except for those that were rejected."""
@@ -749,8 +773,9 @@ class Session:
         # message again, and the marker with it. The other way round the marker would be lost.
         due = [*self._inbound.committed(), *self.recovery.committed(rejected=self.has_rejected)]
         for message in due if self._config.auto_delivered else ():
-            self.send_marker("received", message, now)
-        if self._answer_due and self.flowing:
+            self.send_marker("received", message, now, background=True)
+        # What a server reads nothing of does not grow for it.
+        if self._answer_due and self.flowing and len(self.outgoing) < _MOST_UNREAD:
             self.answer()
 
     def reject(self, rejected: Sequence[Delivery]) -> None:

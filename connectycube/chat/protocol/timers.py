@@ -14,6 +14,9 @@ class Timers:
     def __init__(self) -> None:
         self._waiting: dict[Hashable, tuple[float, Any]] = {}
 
+    def __len__(self) -> int:
+        return len(self._waiting)
+
     @property
     def deadline(self) -> float | None:
         """The time at which the next thing is due, or None."""

@@ -68,7 +68,7 @@ def test_dialog_id_is_read_from_rooms_of_this_host_only(jid: str | None, expecte
     assert ADDRESSES.dialog_id(jid) == expected
 
 
-@given(st.integers(0, 10**18), st.text(max_size=10))
+@given(st.integers(1, 10**18), st.text(max_size=10))
 def test_a_user_is_read_back_from_any_of_his_full_addresses(user_id: int, resource: str) -> None:
     assert ADDRESSES.user_id(f"{ADDRESSES.user(user_id)}/{resource}") == user_id
 
@@ -76,8 +76,19 @@ def test_a_user_is_read_back_from_any_of_his_full_addresses(user_id: int, resour
 @given(st.text())
 def test_no_text_makes_an_address_raise(text: str) -> None:
     user_id, dialog_id = ADDRESSES.user_id(text), ADDRESSES.dialog_id(text)
-    assert user_id is None or user_id >= 0
+    assert user_id is None or user_id >= 1
     assert dialog_id is None or dialog_id
+
+
+@pytest.mark.parametrize("number", ["0", "08", "00000008", "+8", "8 ", "٨", "1" * 20, "", "-8"])
+def test_a_user_id_is_written_in_one_way_only(number: str) -> None:
+    assert ADDRESSES.user_id(f"{number}-7@chat.example/phone") is None
+    assert ADDRESSES.occupant(f"7_d@muc.chat.example/{number}") is None
+
+
+def test_the_id_of_a_dialog_is_no_longer_than_256_characters() -> None:
+    assert ADDRESSES.dialog_id(ADDRESSES.room("d" * 256)) == "d" * 256
+    assert ADDRESSES.dialog_id(ADDRESSES.room("d" * 257)) is None
 
 
 def test_a_host_is_the_same_however_it_is_written() -> None:

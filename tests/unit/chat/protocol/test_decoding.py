@@ -584,6 +584,9 @@ def test_a_change_that_names_no_message_is_not_understood(name: str, attribute: 
     assert read(chat(xml)) == read(group(xml)) == "not_understood"
 
 
+OF_BOB = "user_id='1002' message_id='m'"
+
+
 def reactions(kids: str, attributes: str = "user_id='1003' message_id='m'") -> str:
     return f"<reactions {attributes}>{kids}</reactions>"
 
@@ -592,18 +595,19 @@ def reactions(kids: str, attributes: str = "user_id='1003' message_id='m'") -> s
     ("xml", "expected"),
     [
         (
-            chat(reactions("<reaction type='👍' add='true'/>") + IN_D),
-            ReactionChange(user_id=1003, message_id="m", dialog_id="d", added=("👍",)),
+            chat(reactions("<reaction type='👍' add='true'/>", OF_BOB) + IN_D),
+            ReactionChange(user_id=1002, message_id="m", dialog_id="d", added=("👍",)),
         ),
         (
             chat(
                 reactions(
                     "<reaction type='a' add='true'/><reaction type='b' remove='true'/>"
                     "<reaction type='c' add='true'/><reaction type='d' add='false'/>"
-                    "<reaction type='' add='true'/><reaction add='true'/><reaction type='e'/>"
+                    "<reaction type='' add='true'/><reaction add='true'/><reaction type='e'/>",
+                    OF_BOB,
                 )
             ),
-            ReactionChange(user_id=1003, message_id="m", added=("a", "c"), removed=("b",)),
+            ReactionChange(user_id=1002, message_id="m", added=("a", "c"), removed=("b",)),
         ),
         (
             group(reactions("<reaction type='a' remove='true'/>"), None),
@@ -633,6 +637,30 @@ def test_reactions_say_who_added_and_removed_which(xml: str, expected: Any) -> N
 )
 def test_reactions_of_nobody_or_to_nothing_are_not_understood(attributes: str) -> None:
     assert read(chat(reactions("<reaction type='a' add='true'/>", attributes))) == "not_understood"
+
+
+@pytest.mark.parametrize(
+    ("sender", "is_believed"),
+    [
+        ("", True),
+        ("from='chat.example'", True),
+        ("from='1003-7@chat.example'", True),
+        ("from='1003-7@chat.example/phone'", True),
+        (f"from='7_{ROOM_ID}@muc.chat.example'", True),
+        (f"from='7_{ROOM_ID}@muc.chat.example/1003'", True),
+        ("from='666-7@chat.example/phone'", False),
+        ("from='01003-7@chat.example/phone'", False),
+        (f"from='7_{ROOM_ID}@muc.chat.example/666'", False),
+        (f"from='7_{ROOM_ID}@muc.chat.example/alice'", False),
+        ("from='elsewhere.example'", False),
+        ("from='muc.chat.example'", False),
+        ("from='1003-8@chat.example'", False),
+    ],
+)
+@pytest.mark.parametrize("kind", ["", "type='chat'", "type='groupchat'"])
+def test_a_reaction_is_that_of_its_sender(sender: str, is_believed: bool, kind: str) -> None:
+    delivery = read(f"<message {sender} {kind}>{reactions('')}</message>")
+    assert (delivery != "forged") is is_believed
 
 
 # --- system messages and calls --------------------------------------------------------------------
@@ -718,7 +746,7 @@ def test_what_my_other_device_sent_to_bob_is_own_in_the_dialog_with_bob() -> Non
         (f"<paused xmlns='{STATE}'/>", "typing_stopped", "own_echoes"),
         (EDIT, "message_edited", "message_edited"),
         (DELETION, "message_deleted", "message_deleted"),
-        (reactions(""), "reaction_changed", "reaction_changed"),
+        (reactions("", OF_BOB), "reaction_changed", "forged"),
     ],
 )
 def test_carbons_of_every_kind_are_read_as_what_they_carry(
@@ -728,8 +756,8 @@ def test_carbons_of_every_kind_are_read_as_what_they_carry(
     assert (delivery.signal, delivery.is_carbon) == (signal, True)
     assert delivery.event == event(chat(content))
     own = read(sent(content))
-    if when_own == "own_echoes":
-        assert own == "own_echoes"
+    if when_own in ("own_echoes", "forged"):
+        assert own == when_own
     else:
         assert (own.signal, own.is_carbon) == (when_own, True)
         assert getattr(own.event, "own", True)

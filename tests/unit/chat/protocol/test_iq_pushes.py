@@ -30,9 +30,7 @@ OWN_LISTS = {
 
 
 @pytest.mark.parametrize("payload", OWN_LISTS.values(), ids=OWN_LISTS)
-@pytest.mark.parametrize(
-    "sender", [TO, f"{TO}/python", TO.upper(), "chat.example", "Chat.Example", None], ids=repr
-)
+@pytest.mark.parametrize("sender", [TO, TO.upper(), None], ids=repr)
 def test_changes_of_ones_own_lists_are_accepted_from_ones_own_account(
     payload: str, sender: str | None
 ) -> None:
@@ -45,7 +43,11 @@ def test_changes_of_ones_own_lists_are_accepted_from_ones_own_account(
     "sender",
     [
         FROM,
+        f"{TO}/python",
+        "chat.example",
+        "chat.example/x",
         "1002-7@chat.example",
+        "01001-7@chat.example",
         "1001-8@chat.example",
         "1001-7@other.example",
         "muc.chat.example",
@@ -61,7 +63,7 @@ def test_changes_of_ones_own_lists_are_refused_from_anybody_else(payload: str, s
 @pytest.mark.parametrize("payload", OWN_LISTS.values(), ids=OWN_LISTS)
 def test_the_account_is_known_however_the_host_is_configured(payload: str) -> None:
     addresses = Addresses(7, "Chat.EXAMPLE")
-    for sender in (TO, "chat.example", addresses.user(ALICE), addresses.host):
+    for sender in (TO, addresses.user(ALICE), TO.upper()):
         push = decode_push(item(iq(payload, sender=sender)), addresses, ALICE)
         assert push is not None and push.accepted
 

@@ -56,8 +56,17 @@ def test_acknowledging_returns_what_the_server_has_handled_since() -> None:
     assert names(box.acknowledge(3)) == [b"c"]
 
 
-@pytest.mark.parametrize(("acknowledged", "h"), [(0, 4), (2, 1), (3, 4), (0, 2**32 - 1), (3, 0)])
-def test_a_count_beyond_what_was_sent_or_going_back_is_refused(acknowledged: int, h: int) -> None:
+@pytest.mark.parametrize(("acknowledged", "h"), [(2, 1), (3, 0)])
+def test_a_count_that_goes_back_is_refused_in_true_words(acknowledged: int, h: int) -> None:
+    box = filled(b"a", b"b", b"c")
+    box.acknowledge(acknowledged)
+    with pytest.raises(StreamProtocolError, match=f"went back, from {acknowledged} to {h}"):
+        box.acknowledge(h)
+    assert len(box) == 3 - acknowledged
+
+
+@pytest.mark.parametrize(("acknowledged", "h"), [(0, 4), (3, 4), (0, 2**32 - 1)])
+def test_a_count_beyond_what_was_sent_is_refused(acknowledged: int, h: int) -> None:
     box = filled(b"a", b"b", b"c")
     box.acknowledge(acknowledged)
     with pytest.raises(StreamProtocolError, match=f"acknowledged {h} stanzas, more than the 3"):
@@ -111,6 +120,37 @@ def test_there_is_room_up_to_the_bound_on_stanzas() -> None:
 def test_there_is_room_up_to_the_bound_on_bytes() -> None:
     box = filled(b"x" * 60)
     assert box.has_room(40) and not box.has_room(41)
+
+
+def test_stanzas_of_no_caller_take_no_room_from_those_of_callers() -> None:
+    limits = Limits(
+        outbound_stanzas=3, outbound_bytes=100, background_stanzas=5, background_bytes=50
+    )
+    box = Outbox(limits)
+    for _ in range(5):
+        assert box.has_background_room(10)
+        box.add(Outbound(b"x" * 10, background=True))
+    assert not box.has_background_room(1)
+    assert box.has_room(100)
+    box.add(Outbound(b"y" * 60))
+    assert box.has_room(40) and not box.has_room(41)
+    left = [*box.take()]
+    box.acknowledge(4)
+    assert box.has_background_room(40) and not box.has_background_room(41)
+    box.put_back(box.begin_session())
+    assert box.has_background_room(40) and not box.has_room(41)
+    assert len(left) == 6 and len(box.clear()) == 2
+    assert box.has_background_room(50) and box.has_room(1000)
+
+
+@pytest.mark.parametrize(("count", "size"), [(101, 1), (1, 101)])
+def test_an_outbox_is_crowded_beyond_a_tenth_of_a_bound(count: int, size: int) -> None:
+    box = Outbox(Limits(outbound_stanzas=1000, outbound_bytes=1000))
+    for _ in range(count - 1):
+        box.add_written(Outbound(b"x"))
+    assert not box.is_crowded
+    box.add_written(Outbound(b"x" * size))
+    assert box.is_crowded
 
 
 def test_an_empty_outbox_takes_a_stanza_of_any_size() -> None:

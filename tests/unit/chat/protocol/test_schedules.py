@@ -183,9 +183,9 @@ def waiters_forgotten(patch: pytest.MonkeyPatch) -> None:
 def delivered_said_twice(patch: pytest.MonkeyPatch) -> None:
     original = Session.send_marker
 
-    def send_marker(self: Any, *arguments: Any) -> None:
-        original(self, *arguments)
-        original(self, *arguments)
+    def send_marker(self: Any, *arguments: Any, **options: Any) -> None:
+        original(self, *arguments, **options)
+        original(self, *arguments, **options)
 
     patch.setattr(Session, "send_marker", send_marker)
 

@@ -255,7 +255,9 @@ def test_an_answer_about_activity_that_comes_too_late_is_only_counted() -> None:
     [
         (None, 0),
         (ADDRESSES.user(ALICE), 0),
-        (HOST, 0),
+        (HOST, 1),
+        (f"{HOST}/x", 1),
+        (f"{ADDRESSES.user(ALICE)}/phone", 1),
         (BOB_JID, 1),
         (f"{ADDRESSES.user(BOB)}/phone", 1),
     ],

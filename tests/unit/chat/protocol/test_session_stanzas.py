@@ -82,6 +82,9 @@ def test_an_error_for_an_unknown_message_changes_no_outcome() -> None:
     world.server.send(refusal(99))
     world.settle()
     assert world.outcome(submission) is None
+    assert not world.events("message_failed") and world.core.counters.forged == 1
+    world.server.send(refusal(99).replace(f"from='{BOB_JID}'", f"from='{HOST}'"))
+    world.settle()
     assert [failure.message_id for failure in world.events("message_failed")] == ids(99)
 
 
