@@ -22,9 +22,9 @@ from connectycube.models import User
 from tests.bench import chat_material as material
 from tests.support.inside import driver_of, session_of
 
-__all__ = ["Ours", "ours"]
+__all__ = ["LOGIN", "Ours", "ours"]
 
-_LOGIN = (
+LOGIN = (
     f"{material.HEADER}<stream:features><mechanisms xmlns='urn:ietf:params:xml:ns:xmpp-sasl'>"
     "<mechanism>PLAIN</mechanism></mechanisms></stream:features>",
     "<success xmlns='urn:ietf:params:xml:ns:xmpp-sasl'/>",
@@ -79,7 +79,7 @@ class Ours:
             now = time.monotonic()
             driver.core.login(credentials, now, now + _SECONDS)
             driver.core.link_up(now)
-        for answer in _LOGIN:
+        for answer in LOGIN:
             bind_id = getattr(driver.core._stream, "_bind_id", "")
             self.serve([answer.replace("{id}", bind_id).encode()])
         carbons = _CARBONS.search(b"".join(self.written))
