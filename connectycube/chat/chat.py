@@ -599,8 +599,7 @@ class Chat(ChatSignals):
 
         Raises:
             ArgumentTypeError, ArgumentValueError: ``message`` is no Message, or has no id or no sender.
-            NotConnectedError: The state is IDLE, CLOSED or CLOSING.
-            SendQueueFullError: The outbound buffer had no room for ``Config.timeouts.send``.
+            NotConnectedError, SendQueueFullError: Not logged in; no room within ``Config.timeouts.send``.
         """
         self._mark("received", message)
 
@@ -614,8 +613,7 @@ class Chat(ChatSignals):
 
         Raises:
             ArgumentTypeError, ArgumentValueError: ``message`` is no Message, or has no id or no sender.
-            NotConnectedError: The state is IDLE, CLOSED or CLOSING.
-            SendQueueFullError: The outbound buffer had no room for ``Config.timeouts.send``.
+            NotConnectedError, SendQueueFullError: Not logged in; no room within ``Config.timeouts.send``.
         """
         self._mark("displayed", message)
 
@@ -899,7 +897,4 @@ class Chat(ChatSignals):
     def _mark(self, name: str, message: Message) -> None:
         if not check_message(message).id or not message.sender_id:
             raise ArgumentValueError("message must have an id and a sender_id")
-        self._driver.send_later(
-            lambda session, now: session.send_marker(name, message, now),
-            Deadline(self._config.timeouts.send),
-        )
+        self._driver.send_later(lambda session, now: session.send_marker(name, message, now))

@@ -154,5 +154,4 @@ class Contacts:
 
     def _say(self, kind: str, user: int) -> None:
         data = encode_subscription(kind, user, self._addresses)
-        deadline = Deadline(self._driver.timeouts.send)
-        self._driver.send_later(lambda session, now: session.send_later(data, now), deadline)
+        self._driver.send_later(lambda session, now: session.send_later(data, now))

@@ -453,9 +453,10 @@ class Driver:
                 self._wait_for_room(len(data), deadline)
         return handle
 
-    def send_later(self, action: Callable[[Session, float], None], deadline: Deadline) -> None:
+    def send_later(self, action: Callable[[Session, float], None]) -> None:
         """Call ``action(session, now)``, which sends a stanza without an outcome, once there is room."""
         self.check_usable()
+        deadline = Deadline(self._config.timeouts.send)
         while not self._send_if_room(action):
             with self.holding_link(), self._mutex:
                 self._wait_for_room(0, deadline)

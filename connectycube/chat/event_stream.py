@@ -42,7 +42,8 @@ class EventStream:
     ) -> None:
         self.signal = signal
         self._timeout = timeout
-        self._limits = limits
+        self._most = limits.queued_events
+        self._most_bytes = max(limits.queued_bytes, limits.stanza_bytes)
         self._waiting = waiting
         self._forget = forget
         self._events: deque[tuple[Any, int]] = deque()
@@ -109,8 +110,7 @@ class EventStream:
             if self._ended:
                 return
             if not self._events or (
-                len(self._events) < self._limits.queued_events
-                and self._bytes + size <= self._limits.queued_bytes
+                len(self._events) < self._most and self._bytes + size <= self._most_bytes
             ):
                 self._events.append((event, size))
                 self._bytes += size

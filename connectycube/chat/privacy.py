@@ -336,10 +336,7 @@ class Privacy:
         except BaseException:
             data = encode_iq("set", None, encode_default(name), new_id())
             with suppress(ChatError):
-                deadline = Deadline(self._driver.timeouts.send)
-                self._driver.send_later(
-                    lambda session, now: session.send_later(data, now), deadline
-                )
+                self._driver.send_later(lambda session, now: session.send_later(data, now))
             raise
 
 

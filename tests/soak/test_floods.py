@@ -1,4 +1,4 @@
-"""A flood of stanzas costs a client neither its memory nor its voice: short floods here, long in ``make flood``."""
+"""Floods of stanzas leave a client its memory and its voice: short here, long in ``make flood``."""
 
 from __future__ import annotations
 

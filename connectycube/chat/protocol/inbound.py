@@ -35,7 +35,7 @@ _MOST_REMEMBERED = 1_000  # sent stanzas whose echo or late refusal is still rec
 
 @frozen
 class _Sent:
-    """What is known of a stanza that was sent: the bare JID, in lower case, and how a failure is reported."""
+    """What is known of a stanza that was sent: the bare JID, and how a failure is reported."""
 
     to: str
     failed: str
@@ -155,7 +155,7 @@ class Inbound:
 
     def expect(self, submission: Submission) -> None:
         """Prepare for the echo and for the refusal of a message that is about to be sent."""
-        sent = _Sent(submission.to.lower(), submission.failed, submission.dialog)
+        sent = _Sent(submission.to, submission.failed, submission.dialog)
         _remember(self._sent, submission.id, sent)
         if submission.in_room and submission.message is not None:
             _remember(self._echoes, (submission.to, submission.id), submission)
@@ -236,7 +236,7 @@ class Inbound:
         if jid in ("", self._addresses.host, self._addresses.user(me)):
             return True
         in_room = self._addresses.dialog_id(jid) is not None
-        return sent is not None and sent.to == (jid if in_room else bare(jid))
+        return sent is not None and sent.to.lower() == (jid if in_room else bare(jid))
 
     def _recognise(self, delivery: Delivery, content: Content, me: int) -> bool:
         """Give a message whose id may not be unique a key of its own; return whether it is a repetition.

@@ -112,7 +112,9 @@ class Outbox:
     def add(self, stanza: Outbound) -> None:
         """Queue a stanza behind all others."""
         self.waiting.append(stanza)
-        self._added(stanza)
+        self._bytes += len(stanza.data)
+        if stanza.background:
+            self._count_background(stanza, 1)
 
     @contextmanager
     def ahead(self) -> Iterator[None]:
@@ -125,7 +127,9 @@ class Outbox:
         """Add a stanza that the caller writes at once, ahead of the waiting stanzas."""
         stanza.attempted = True
         self.unacknowledged.append(stanza)
-        self._added(stanza)
+        self._bytes += len(stanza.data)
+        if stanza.background:
+            self._count_background(stanza, 1)
 
     def replay(self) -> Iterator[Outbound]:
         """Yield the stanzas that the server lacks, by its count at the resumption, to be written again.
@@ -212,7 +216,9 @@ class Outbox:
         self.replays = False
         for stanza in [stanza for stanza in self.waiting if stanza.session_only]:
             self.waiting.remove(stanza)
-            self._removed(stanza)
+            self._bytes -= len(stanza.data)
+            if stanza.background:
+                self._count_background(stanza, -1)
         return [self._remove_oldest() for _ in range(len(self.unacknowledged))]
 
     def put_back(self, stanzas: list[Outbound]) -> None:
@@ -221,7 +227,9 @@ class Outbox:
             stanza.attempted = False
         self.waiting.extendleft(reversed(stanzas))
         for stanza in stanzas:
-            self._added(stanza)
+            self._bytes += len(stanza.data)
+            if stanza.background:
+                self._count_background(stanza, 1)
 
     def clear(self) -> list[Outbound]:
         """Remove and return all stanzas, in order."""
@@ -234,17 +242,11 @@ class Outbox:
 
     def _remove_oldest(self) -> Outbound:
         stanza = self.unacknowledged.popleft()
-        self._removed(stanza)
-        return stanza
-
-    def _added(self, stanza: Outbound) -> None:
-        self._bytes += len(stanza.data)
-        if stanza.background:
-            self._background += 1
-            self._background_bytes += len(stanza.data)
-
-    def _removed(self, stanza: Outbound) -> None:
         self._bytes -= len(stanza.data)
         if stanza.background:
-            self._background -= 1
-            self._background_bytes -= len(stanza.data)
+            self._count_background(stanza, -1)
+        return stanza
+
+    def _count_background(self, stanza: Outbound, sign: int) -> None:
+        self._background += sign
+        self._background_bytes += sign * len(stanza.data)

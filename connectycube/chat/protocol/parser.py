@@ -155,8 +155,8 @@ class StreamParser:
                 piece = data[start : start + _PIECE]
                 self._fed += len(piece)
                 self._parse(self._tags.take(piece))
-                if self._tags.held and self._depth <= 1:
-                    # White space keeps a connection alive, so it is not held back.
+                if self._tags.held and (self._depth <= 1 or self.skips):
+                    # White space keeps a connection alive, and what is skipped is not kept.
                     self._parse(self._tags.take_text())
                 if self._depth > 1:
                     self._look_inside(piece)

@@ -165,10 +165,9 @@ class Rooms:
         kind = presence.attrs.get("type")
         nick = self._addresses.occupant(sender)
         if kind == "error":
+            # The room answers a join as itself, or as the nick that was asked for.
             if nick != me and sender != jid:
-                return (
-                    "forged"  # the room answers a join as itself, or as the nick that was asked for
-                )
+                return "forged"
             return self._refused(jid, room, error_of(child(presence, "error", ns.CLIENT)))
         details = child(presence, "x", ns.MUC_USER)
         codes = _codes(details)

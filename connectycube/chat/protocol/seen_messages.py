@@ -33,6 +33,7 @@ Key = tuple[str, int, str]
 """The conversation, the sender, and the id; or, in place of the id, the text of :meth:`Content.key`."""
 
 _LONGEST_ID = 256  # characters; a longer id is remembered by a digest
+_MOST_ALIKE = 1_000  # messages of one content that are compared with the next one
 _MOST = 200_000  # keys that are remembered, whatever the gap
 _TOLERANCE = 1.0  # seconds between two dates of one message, as some are rounded
 _CONTENT = re.compile(r"(?P<digest>[0-9a-f]{32})/(?P<date>[0-9.\-]*)/[^/]*/(?P<id>.*)", re.DOTALL)
@@ -119,7 +120,12 @@ class SeenMessages:
             return False
         content = _content_of(key)
         if content is not None:
-            self._contents.setdefault(_place_of(content), {})[key] = (content, self._link)
+            alike = self._contents.setdefault(_place_of(content), {})
+            alike[key] = (content, self._link)
+            if len(alike) > _MOST_ALIKE:
+                oldest = next(iter(alike))
+                del alike[oldest]
+                self._stored.discard(oldest)
         self._authors.setdefault((key[0], key[2] if content is None else content.id), key[1])
         while len(self._seen) > self._window:
             oldest = next(iter(self._seen))

@@ -397,6 +397,9 @@ class Session:
     ) -> None:
         """Tell a message's sender that it was 'received' or 'displayed', now or later."""
         assert message.sender_id is not None and message.id is not None
+        if background and not self._outbox.has_background_room(0):
+            self._counters.background_dropped += 1
+            return
         to = self._addresses.user(message.sender_id)
         own_id = self._new_id()
         self._inbound.expect_marker(own_id)

@@ -229,10 +229,11 @@ def test_edits_and_deletions_in_a_room_are_seen_by_the_others(inside):
                 body="hello <&> 👋",
                 dialog=dialog,
                 is_last=False,
+                by_author=True,
             )
         ]
         assert person.events.wait_for("message_deleted") == [
-            MessageDeletion(user_id=ana.id, message_id=second.id, dialog=dialog)
+            MessageDeletion(user_id=ana.id, message_id=second.id, dialog=dialog, by_author=True)
         ]
         assert bodies(person, 2) == ["helo", "oops"]
     hear("I saw", ben, ana, room)

@@ -677,6 +677,19 @@ def test_an_idle_worker_keeps_no_event_alive(dispatchers):
     assert reference() is None
 
 
+def test_an_event_that_takes_the_place_of_another_counts_its_own_size(dispatchers):
+    dispatcher, done = make(events=2, size=1_000), []
+    assert dispatcher.put(Task(lambda: done.append("old"), size=100, merge_key="x"))
+    assert dispatcher.put(Task(lambda: done.append("other"), size=100))
+    assert dispatcher.put(Task(lambda: done.append("new"), size=900, merge_key="x"))
+    assert dispatcher.queued_bytes == 1_000
+    assert dispatcher.put(Task(lambda: done.append("too large"), size=901, merge_key="x"))
+    assert dispatcher.queued_bytes == 1_000
+    dispatcher.start()
+    finish(dispatcher)
+    assert done == ["new", "other"] and dispatcher.queued_bytes == 0
+
+
 # --- everything at once ---------------------------------------------------------------------------
 
 PUTS = st.lists(

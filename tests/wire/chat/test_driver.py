@@ -502,10 +502,9 @@ def test_a_sender_has_room_once_a_marker_is_acknowledged(chat_to, certificates):
         conn.take_presence()
         conn.send("<a xmlns='urn:xmpp:sm:3' h='3'/>")
         conn.send(
-            "<message type='chat' from='2-1@localhost/x' id='m1'><body>hello</body>"
-            "<markable xmlns='urn:xmpp:chat-markers:0'/></message>"
+            "<message type='chat' from='2-1@localhost/x' id='m1'><body>hello</body></message>"
         )
-        conn.expect("<received [^>]*id=.m1.")
+        conn.expect("<displayed [^>]*id=.m1.")
         assert is_waiting.wait(TIMEOUT)
         conn.send("<a xmlns='urn:xmpp:sm:3' h='4'/>")
         conn.expect("<body>hello yourself</body>")
@@ -517,7 +516,7 @@ def test_a_sender_has_room_once_a_marker_is_acknowledged(chat_to, certificates):
     ):
         chat = chat_to(server.port, limits=Limits(outbound_stanzas=1))
         chat.login(1, SECRET)
-        chat.events.wait_for("message_received")
+        chat.mark_read(chat.events.wait_for("message_received")[0])
         wait_until(
             lambda: driver_of(chat).core.session.unfinished == 1, "the marker, unacknowledged"
         )

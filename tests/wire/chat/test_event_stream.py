@@ -34,6 +34,19 @@ S = ChatState
 # --- what is shown to whom, without a connection --------------------------------------------------
 
 
+def test_a_stream_that_nobody_reads_is_bounded_in_bytes():
+    streams = Streams()
+    stream = EventStream(
+        "told", 0.0, Limits(queued_bytes=1_000, stanza_bytes=1_000), nullcontext, streams.remove
+    )
+    streams.add(stream)
+    for number in range(3):
+        streams.feed(Delivery(signal="told", event=number, size=400))
+    assert [stream.next(0), stream.next(0)] == [0, 1]
+    with pytest.raises(EventStreamOverflowError, match="wait in a stream without a reader"):
+        stream.next(0)
+
+
 def opened(streams, signal="told", most=100):
     stream = EventStream(signal, 0.0, Limits(queued_events=most), nullcontext, streams.remove)
     streams.add(stream)

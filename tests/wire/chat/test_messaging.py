@@ -373,6 +373,7 @@ def test_an_edit_is_seen_by_the_others(people, group):
             body="hello",
             dialog=DialogRef.room(group.id),
             is_last=True,
+            by_author=True,
         )
         assert edit.dialog_id == group.id
     settled(ana)
@@ -395,7 +396,9 @@ def test_a_deletion_is_seen_by_the_others(people, group):
     ana.chat.delete_message(group, sent).result(TIMEOUT)
     for person in (ben, cleo):
         assert person.events.wait_for("message_deleted") == [
-            MessageDeletion(user_id=ana.id, message_id=sent.id, dialog=DialogRef.room(group.id))
+            MessageDeletion(
+                user_id=ana.id, message_id=sent.id, dialog=DialogRef.room(group.id), by_author=True
+            )
         ]
 
 
