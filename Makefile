@@ -12,6 +12,7 @@
 #   make soak    long runs: a million messages, a bot that is killed 100 times, then 500 schedules of
 #                faults (SCHEDULES=, SEED=)
 #   make jitter  the tests of all that has threads, with random pauses inside the package (SEED=)
+#   make flood   17 kinds of flood, 30 seconds of CPU each, into docs/security.md
 #   make reconnect-table  what ten faults cost this client and slixmpp, into docs/reconnecting.md
 #   make clean   remove what these commands made
 #
@@ -26,7 +27,7 @@ PYTEST = .venv/bin/python -m pytest
 # Each worker begins with a share of neighbouring tests, which have fixtures in common, and helps out at the end.
 PARALLEL = $(PYTEST) -n $(WORKERS) --dist worksteal $(if $(SEED),--hypothesis-seed=$(SEED))
 
-.PHONY: demo test check venv lint docs bench bench-guard soak jitter reconnect-table referees clean
+.PHONY: demo test check venv lint docs bench bench-guard soak flood jitter reconnect-table referees clean
 
 # The environment of the tests will do, if it is there; else one with what the demo needs alone.
 DEMO := $(if $(wildcard .venv/ready),.venv,build/demo)
@@ -67,6 +68,10 @@ jitter: venv referees
 	@SEED='$(SEED)' $(PYTEST) -p tests.support.jitter \
 		--ignore=tests/unit/chat/protocol --ignore=tests/interop/texts \
 		tests/unit/chat tests/wire tests/interop tests/processes
+
+flood: venv
+	@.venv/bin/python -m tests.soak.floods --write
+	@.venv/bin/python docs/generate.py
 
 reconnect-table: venv referees
 	@.venv/bin/python -m tests.soak.reconnect_table

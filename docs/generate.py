@@ -18,8 +18,21 @@ from typing import Any
 import attrs
 
 import connectycube
-from connectycube import ChatState, Config, Limits, ReconnectPolicy, Timeouts, config, errors
+from connectycube import (
+    ChatState,
+    Config,
+    Limits,
+    ReconnectPolicy,
+    Timeouts,
+    _expat,
+    config,
+    errors,
+    models,
+)
 from connectycube._backoff import Backoff
+from connectycube.chat import known_dialogs
+from connectycube.chat.protocol import core, inbound, parser, seen_messages, session
+from connectycube.chat.protocol import rooms as chat_rooms
 from connectycube.chat.protocol.states import READY_STATES, TRANSITIONS
 from connectycube.emulator import coverage
 from connectycube.emulator.api.routing import ROUTES
@@ -75,6 +88,92 @@ POLICY = {
 """What the fields of ReconnectPolicy mean."""
 
 
+VOUCHED: dict[type, dict[str, tuple[str, ...]]] = {
+    models.Message: {
+        "server": (
+            "sender_id",
+            "recipient_id",
+            "own",
+            "read",
+            "read_ids",
+            "delivered_ids",
+            "views_count",
+            "reactions",
+            "created_at",
+            "updated_at",
+        ),
+        "sender": (
+            "id",
+            "dialog_id",
+            "dialog",
+            "body",
+            "date_sent",
+            "attachments",
+            "custom",
+            "silent",
+            "markable",
+            "save_to_history",
+            "destroy_after",
+            "delayed",
+        ),
+        "package": ("recovered", "redelivered"),
+    },
+    models.MessageSent: {"server": (), "package": ("message_id", "dialog", "message")},
+    models.MessageFailure: {
+        "server": ("user_id", "error", "condition", "text"),
+        "package": ("message_id", "dialog_id"),
+    },
+    models.MessageStatus: {"server": ("user_id",), "sender": ("message_id", "dialog_id")},
+    models.Typing: {"server": ("user_id", "dialog_id")},
+    models.MessageEdit: {
+        "server": ("user_id", "own"),
+        "sender": ("message_id", "body", "dialog", "is_last"),
+        "package": ("by_author",),
+    },
+    models.MessageDeletion: {
+        "server": ("user_id", "own"),
+        "sender": ("message_id", "dialog"),
+        "package": ("by_author",),
+    },
+    models.ReactionChange: {
+        "server": ("user_id",),
+        "sender": ("message_id", "dialog_id", "added", "removed"),
+    },
+    models.SystemMessage: {
+        "server": ("sender_id", "recipient_id"),
+        "sender": ("id", "body", "custom", "extra"),
+    },
+    models.Presence: {
+        "server": ("user_id", "available", "resource"),
+        "sender": ("show", "status"),
+    },
+    models.ContactEvent: {"server": ("user_id",)},
+    models.ContactListItem: {
+        "server": ("user_id", "subscription", "pending", "name", "groups"),
+    },
+    models.Occupant: {"server": ("user_id", "dialog_id")},
+    models.RoomLeft: {
+        "server": ("dialog_id", "reason", "actor_id", "error"),
+        "sender": ("text",),
+    },
+    models.LastActivity: {"server": ("user_id",), "sender": ("seconds",)},
+    models.RefusedStanza: {
+        "server": ("sender", "user_id", "dialog_id"),
+        "sender": ("kind", "id"),
+        "package": ("size", "reason"),
+    },
+}
+"""Who vouches for each field of an event: the server, the sender alone, or this package."""
+
+LOCAL = (
+    models.StateChange,
+    models.RecoveryFailure,
+    models.RecoveryFinished,
+    models.CallbackFailure,
+)
+"""Events that this package makes of its own state, of which nothing comes from others."""
+
+
 # --- the parts ----------------------------------------------------------------------------------
 
 
@@ -108,6 +207,161 @@ def timeouts() -> str:
 def limits() -> str:
     """Write every bound with its default."""
     return _fields(Limits, config, "default")
+
+
+def bounds() -> str:
+    """Write what grows, what bounds it, and what happens beyond the bound."""
+    queued = "`queued_events`, `queued_bytes`"
+    outbound = "`outbound_stanzas`, `outbound_bytes`"
+    skipped = f"{parser._MOST_SKIPPED:,} bytes, {core._LONGEST_SKIP:g} seconds, {parser._MOST_NAMES:,} names"
+    rows = [
+        (
+            "A stanza that is read, and what becomes of it",
+            "`stanza_bytes`, `stanza_depth`, `stanza_elements`",
+            "It is skipped, counted as handled, and told as `stanza_refused`; a request is refused.",
+        ),
+        (
+            "A stanza that is skipped, or a tag without an end",
+            skipped,
+            "The link is closed behind it; the next one goes on behind the stanza.",
+        ),
+        (
+            "Names and prefixes that the XML parser keeps",
+            f"{parser._BYTES_OF_AN_EXPAT:,} bytes read, or {parser._NAMES_OF_AN_EXPAT:,} names",
+            "A new parser goes on between two stanzas.",
+        ),
+        (
+            "A namespace",
+            f"{_expat.LONGEST_NAMESPACE} bytes",
+            "The rest of it is not read, so it means nothing.",
+        ),
+        (
+            "Events in the queue for receivers",
+            queued,
+            "Typing, presences, occupants, contacts, activity and refused stanzas are merged or"
+            " dropped. For any other event the link is closed until receivers have caught up; then the"
+            " server sends it again.",
+        ),
+        (
+            "Events in a stream (`chat.events`)",
+            queued,
+            "`EventStreamOverflowError` ends the stream.",
+        ),
+        (
+            "Live events that wait while a gap is filled",
+            queued,
+            "They are fetched again, on a new link.",
+        ),
+        (
+            "Messages, requests and markers that calls send, until they are acknowledged",
+            outbound,
+            "A call waits for `Timeouts.send` or its own time-out, then `SendQueueFullError`. Beyond a tenth"
+            " of the bound the server is asked for an acknowledgement.",
+        ),
+        (
+            "Messages that history is asked about, and send handles",
+            f"once more {outbound}",
+            "As above: nothing new is written meanwhile.",
+        ),
+        (
+            "Automatic 'delivered' markers, answers to requests of others, typing",
+            "`background_stanzas`, `background_bytes`",
+            'They are dropped: `counters["background_dropped"]`. They take no room from what calls send.',
+        ),
+        (
+            "Bytes that wait for the socket",
+            "the two rows above together",
+            f"Beyond {session._MOST_UNREAD:,} bytes no acknowledgement is added to them.",
+        ),
+        (
+            "Requests without an answer",
+            "one for each thread that waits",
+            "It is forgotten with its caller.",
+        ),
+        (
+            "Messages that are known, to be delivered once",
+            f"10,000; in a gap {seen_messages._MOST:,}",
+            "The oldest is forgotten.",
+        ),
+        (
+            "Equal messages, with ids of other forms, that the next one is compared with",
+            f"{seen_messages._MOST_ALIKE:,}",
+            "The oldest is not compared any more.",
+        ),
+        (
+            "An id that is remembered",
+            f"{seen_messages._LONGEST_ID} characters",
+            "It is remembered by a digest.",
+        ),
+        (
+            "Own messages whose echo or late refusal is awaited, own markers likewise",
+            f"{inbound._MOST_REMEMBERED:,} each",
+            "The oldest is forgotten: its refusal is no event.",
+        ),
+        (
+            "Rooms",
+            "those that the application has joined or written to",
+            "`leave_dialog` removes one.",
+        ),
+        (
+            "Occupants that are known of a room",
+            f"{chat_rooms._MOST_OCCUPANTS:,}",
+            "Further ones are not told.",
+        ),
+        (
+            "Users whose end of typing is awaited (`typing_expires`)",
+            f"{inbound._MOST_TYPING:,}",
+            "The typing of further ones ends without an event.",
+        ),
+        (
+            "Dialogs that were looked up by id",
+            f"{known_dialogs._MOST_KNOWN:,}",
+            "The oldest is looked up again.",
+        ),
+        (
+            "Messages read from history for a gap",
+            "a page, or half of `queued_events`",
+            "Reading waits for room in the queue.",
+        ),
+        ("Dialogs with a gap", "those that the service lists", "Each is read to its end."),
+    ]
+    return _table(("what", "bound", "beyond it"), rows)
+
+
+def floods() -> str:
+    """Write what ``make flood`` measured."""
+    found = json.loads((FOLDER / "floods.json").read_text(encoding="utf-8"))
+    rows = [
+        (
+            kind,
+            f"{one['stanzas']:,}",
+            *(f"{one[moment] / 1e6:.0f}" for moment in ("start", "half", "end")),
+            f"{one['slowest']:.2f} of {one['sends']}",
+        )
+        for kind, one in found["floods"].items()
+    ]
+    head = (
+        "flood",
+        "stanzas",
+        "MB at the start",
+        "at the half",
+        "at the end",
+        "slowest send, CPU seconds",
+    )
+    words = f"{found['seconds']:g} seconds of CPU each, Python {found['python']}, {found['date']}:"
+    return f"{words}\n\n{_table(head, rows)}"
+
+
+def vouched() -> str:
+    """Write who vouches for each field of an event."""
+    rows = []
+    for kind, parts in VOUCHED.items():
+        named = sorted(name for part in parts.values() for name in part)
+        if named != sorted(entry.name for entry in attrs.fields(kind)):  # type: ignore[misc]
+            raise ValueError(f"{kind.__name__}: its fields are not those in VOUCHED")
+        cells = (_codes(parts.get(who, ())) for who in ("server", "sender", "package"))
+        rows.append((f"`{kind.__name__}`", *cells))
+    return _table(("event", "the server", "the sender alone", "this package"), rows)
 
 
 def policy() -> str:
@@ -300,6 +554,7 @@ PARTS: dict[str, dict[str, Callable[[], str]]] = {
     },
     "api.md": {"errors": error_tree},
     "reconnecting.md": {"reconnections": reconnections},
+    "security.md": {"bounds": bounds, "floods": floods, "vouched": vouched},
     "design.md": {
         "packages": packages,
         "protocol_modules": protocol_modules,

@@ -29,7 +29,7 @@ import pytest
 from attrs import frozen
 
 import connectycube
-from connectycube import Chat, Config, ConnectyCube, ReconnectPolicy
+from connectycube import Chat, Config, ConnectyCube, ReconnectPolicy, models
 from connectycube.chat.protocol.core import PERMANENT
 from connectycube.cli import emulator as emulator_command
 from connectycube.emulator import Emulator
@@ -556,6 +556,19 @@ def test_a_change_of_the_code_would_be_noticed(generate, monkeypatch):
         generate.generated("chat.md", text)
     monkeypatch.setattr(generate, "COURSES", {"none": ()})
     assert generate.generated("chat.md", text) != text
+
+
+def test_the_table_of_who_vouches_has_every_event_of_a_signal(generate):
+    chat = Chat(Config(app_id=1, auth_key="key"))
+    told = {signal.event for signal in signals_of(chat)}
+    assert told == {*generate.VOUCHED, *generate.LOCAL}
+
+
+def test_the_table_of_who_vouches_refuses_a_field_that_it_lacks(generate, monkeypatch):
+    generate.vouched()
+    monkeypatch.setitem(generate.VOUCHED, models.Typing, {"server": ("user_id",)})
+    with pytest.raises(ValueError, match="Typing: its fields"):
+        generate.vouched()
 
 
 def test_every_generated_part_has_its_place_and_no_other(generate):
