@@ -301,7 +301,7 @@ def bounds() -> str:
         (
             "Rooms",
             "those that the application has joined or written to",
-            "`leave_dialog` removes one.",
+            "`chat.leave` removes one.",
         ),
         (
             "Occupants that are known of a room",
