@@ -13,6 +13,7 @@ pytest_plugins = [
     "tests.support.certificates",
     "tests.support.hanging",
     "tests.support.leaks",
+    "tests.support.lock_order",
     "tests.support.network",
     "tests.support.people",
     "tests.support.properties",

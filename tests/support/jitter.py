@@ -26,7 +26,7 @@ CHANCE = 0.02
 LONGEST = 0.03
 # Between two pauses something happens; else what takes many calls would never end.
 APART = 0.02
-SWITCH_INTERVAL = 0.000_05
+SWITCH_INTERVAL = 0.000_001  # seconds; another thread runs after nearly every step
 
 
 class Jitter:
