@@ -33,6 +33,7 @@ _MESSAGE = f"{ns.CLIENT} message"
 _BODY = f"{ns.CLIENT} body"
 _PIECE = 65_536  # bytes given to expat at once; the limits are checked after each piece
 _MOST_SKIPPED = 16_777_216  # bytes of one element; a longer one ends the stream
+_END_TAG = 256  # bytes
 _DEEPEST_SKIPPED = 10_000  # expat needs memory for each open element
 # Expat keeps each name that it has met, and each prefix, as long as it lives. After so many bytes or names a
 # new one goes on, between two elements.
@@ -160,7 +161,8 @@ class StreamParser:
                     self._parse(self._tags.take_text())
                 if self._depth > 1:
                     self._look_inside(piece)
-                if self._fed - self._began > self._stanza_bytes:
+                # The size of an element ends where its end tag begins, a part of which may be here already.
+                if self._fed - self._began > self._stanza_bytes + _END_TAG:
                     self._bound_size()
                 self._keep_head(piece)
         except expat.ExpatError as error:

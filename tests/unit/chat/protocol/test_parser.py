@@ -638,3 +638,16 @@ def test_a_message_inside_another_stanza_reads_as_one_in_the_stream(message: str
 def test_odd_messages_too_read_the_same_inside_another_stanza(content: str) -> None:
     direct, forwarded = both_ways(f"<message xmlns='jabber:client' id='1'>{content}</message>")
     assert forwarded == direct
+
+
+@pytest.mark.parametrize("size", [1, 3, 9, 10_000])
+@pytest.mark.parametrize("more", range(-12, 13))
+def test_the_pieces_do_not_decide_whether_a_stanza_is_too_large(size: int, more: int) -> None:
+    limit = 200
+    body = "x" * (limit - len("<message><body></body>") + more)
+    data = HEADER + f" <message><body>{body}</body></message>".encode()
+    items: list[Item] = []
+    made = StreamParser(stanza_bytes=limit, stanza_depth=5)
+    for start in range(0, len(data), size):
+        made.feed(data[start : start + size], items)
+    assert isinstance(items[1], RefusedElement) == (more > 0)
