@@ -46,6 +46,8 @@ logger = logging.getLogger("connectycube.chat")
 
 Result = TypeVar("Result")
 
+_END_OF_CALENDAR = 253_402_300_799.0  # unix seconds: 9999-12-31T23:59:59Z
+
 
 @frozen(kw_only=True)
 class History:
@@ -215,7 +217,9 @@ class HistoryReader:
             raise ChatError(
                 "the service did not say what time it is, so nobody knows where to begin"
             )
-        return datetime.fromtimestamp(math.floor(began - self._overlap), timezone.utc)
+        # A service whose clock is wrong may be in any year of the calendar.
+        first = min(max(began - self._overlap, 0.0), _END_OF_CALENDAR)
+        return datetime.fromtimestamp(math.floor(first), timezone.utc)
 
     def _read(self, gap: _Gap, dialog: DialogRef, pages: Iterator[Sequence[Message]]) -> bool:
         """Read a dialog to its end, in pieces for which there is room; return whether the gap is wanted."""

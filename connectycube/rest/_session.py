@@ -84,7 +84,8 @@ class SessionState:
         session = self._session
         if session is None or session.expires_at is None:
             return False
-        return session.expires_at <= datetime.now(timezone.utc) + self._ahead
+        # A difference of two moments cannot overflow, as their sum with what a wrong clock says can.
+        return session.expires_at - datetime.now(timezone.utc) <= self._ahead
 
     def renew(self, stale: Session, deadline: CallDeadline) -> Session | None:
         """Return a live session of the same user in place of ``stale``, or None if there can be none.

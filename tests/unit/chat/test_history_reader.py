@@ -181,6 +181,16 @@ def test_history_begins_at_the_cursor_in_service_time_less_overlap(library):
     assert library.asked == [since(996 - 60)]  # in whole seconds, rather too early
 
 
+@pytest.mark.parametrize("clock", [-62_135_596_800.0, 0.0, 253_402_300_799.0, 1e300])
+def test_history_begins_within_the_calendar_whatever_the_clock(library, clock):
+    library.time = clock
+    desk = Desk(library)
+    desk.history_reader.note(50.0, 50.0)
+    desk.recover()
+    (asked,) = library.asked
+    assert asked == since(min(max(clock - 60, 0), 253_402_300_799))
+
+
 def test_what_the_clocks_do_after_the_cursor_was_noted_does_not_matter(library):
     desk = Desk(library, gap_overlap=10.0)
     desk.history_reader.note(50.0, 50.0)
@@ -192,12 +202,12 @@ def test_what_the_clocks_do_after_the_cursor_was_noted_does_not_matter(library):
 
 def test_history_begins_at_the_asked_service_time_less_the_elapsed_time(library):
     desk = Desk(library)
-    library.time, library.learns = None, 5_000.0
+    library.time, library.learns = None, 1_000_000_000.0
     desk.history_reader.note(50.0, 50.0)
     desk.recover()
     passed = time.monotonic() - 50.0
     assert library.asked[0] == "time"
-    assert abs((library.asked[1] - since(5_000 - 60 - passed)).total_seconds()) < TIMEOUT
+    assert abs((library.asked[1] - since(1_000_000_000 - 60 - passed)).total_seconds()) < TIMEOUT
 
 
 def test_a_service_that_does_not_tell_its_time_is_a_failure(library):

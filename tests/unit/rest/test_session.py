@@ -209,6 +209,16 @@ def test_a_session_expires_by_what_the_service_said(state, seconds, expired):
     assert state.has_expired() is expired
 
 
+@pytest.mark.parametrize("year", [1, 1970, 9999])
+@pytest.mark.parametrize("hours", [-24, 0, 24])
+def test_a_clock_of_any_year_tells_whether_a_session_has_expired(state, year, hours):
+    now = datetime(year, 12, 31, 23, 59, 59, tzinfo=timezone(timedelta(hours=hours / 24 * 23)))
+    state.expires(OLD, now + timedelta(seconds=-10), now)
+    assert state.has_expired()
+    state.expires(OLD, datetime.now(timezone.utc) + timedelta(days=1), now)
+    assert state.has_expired() is (year == 9999)
+
+
 def test_an_unknown_expiry_counts_as_valid(state):
     assert not state.has_expired()
     state.expires(OLD, None)
