@@ -37,8 +37,10 @@ def message_of(text: str) -> Message:
 def _changed(thing: Any) -> dict[str, Any]:
     values = {}
     for entry in attrs.fields(type(thing)):
-        value = getattr(thing, entry.name)
-        if value not in (None, (), {}) and value != entry.default:
+        value, default = getattr(thing, entry.name), entry.default
+        if isinstance(default, attrs.Factory):  # type: ignore[arg-type]  # a class at run time
+            default = default.factory()
+        if value is not None and value != default:
             values[entry.name] = value
     return values
 

@@ -54,7 +54,7 @@ messages = st.builds(
     read_ids=st.lists(ids, max_size=2).map(tuple),
     delivered_ids=st.lists(ids, max_size=2).map(tuple),
     views_count=st.none() | st.integers(0, 100),
-    reactions=st.none() | st.dictionaries(texts, st.integers(0, 9), min_size=1, max_size=2),
+    reactions=st.none() | st.dictionaries(texts, st.integers(0, 9), max_size=2),
     created_at=st.none() | moments,
     updated_at=st.none() | moments,
     silent=st.booleans(),
