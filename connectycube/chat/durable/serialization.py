@@ -24,13 +24,19 @@ def message_of(text: str) -> Message:
 
     Raises ValueError, TypeError or KeyError if the text was not written by it.
     """
-    values = json.loads(text)
+    try:
+        values = json.loads(text)
+    except RecursionError:
+        raise ValueError("it is nested too deeply") from None
     if not isinstance(values, dict):
         raise TypeError("no object")
     known = {name: values[name] for name in values.keys() & _FIELDS.keys()}
     for name, read in _READERS.items():
         if name in known:
             known[name] = read(known[name])
+    for name, value in known.items():
+        if not isinstance(value, _TYPES[name]):
+            raise TypeError(f"{name} is of type {type(value).__name__}")
     return Message(**known)
 
 
@@ -60,16 +66,21 @@ def _plain(value: Any) -> Any:
 
 
 def _dialog(values: Mapping[str, Any]) -> DialogRef:
-    kind = values["type"]
-    return DialogRef(
-        id=values["id"],
-        type=DialogType(kind) if kind is not None else None,
-        peer_id=values["peer_id"],
-    )
+    dialog_id, kind, peer_id = values["id"], values["type"], values["peer_id"]
+    if not isinstance(dialog_id, str | None) or not isinstance(peer_id, int | None):
+        raise TypeError("its dialog is no dialog")
+    kind = DialogType(kind) if kind is not None else None
+    return DialogRef(id=dialog_id, type=kind, peer_id=peer_id)
 
 
 def _attachments(values: list[dict[str, Any]]) -> tuple[Attachment, ...]:
     return tuple(Attachment(**value) for value in values)
+
+
+def _ids(values: list[int]) -> tuple[int, ...]:
+    if not all(isinstance(value, int) for value in values):
+        raise TypeError("an id is no number")
+    return tuple(values)
 
 
 _FIELDS = attrs.fields_dict(Message)
@@ -79,6 +90,16 @@ _READERS: Mapping[str, Callable[[Any], Any]] = {
     "updated_at": datetime.fromisoformat,
     "attachments": _attachments,
     "dialog": _dialog,
-    "read_ids": tuple,
-    "delivered_ids": tuple,
+    "read_ids": _ids,
+    "delivered_ids": _ids,
+}
+_TYPES: Mapping[str, type] = {
+    **dict.fromkeys(("id", "dialog_id", "body"), str),
+    **dict.fromkeys(("sender_id", "recipient_id", "views_count", "destroy_after"), int),
+    **dict.fromkeys(("read", "silent", "markable", "save_to_history"), bool),
+    **dict.fromkeys(("delayed", "recovered", "redelivered", "own"), bool),
+    **dict.fromkeys(("date_sent", "created_at", "updated_at"), datetime),
+    **dict.fromkeys(("attachments", "read_ids", "delivered_ids"), tuple),
+    **dict.fromkeys(("custom", "reactions"), dict),
+    "dialog": DialogRef,
 }

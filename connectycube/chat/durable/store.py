@@ -16,7 +16,8 @@ import secrets
 import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
+from types import NoneType, UnionType
+from typing import Any, TypeAlias
 
 from ..._os_errors import reason_of
 from ...errors import DurableStoreError
@@ -35,7 +36,13 @@ _KEPT = 10_000
 _KEPT_SECONDS = 3_600.0
 """Rows that are later than so many seconds before the cursor are kept as well."""
 _PRUNE_AFTER = 1_000  # commits
+_GREATEST = 2**62
+"""The number of no message: SQLite's integers end at 2^63."""
+_MOST_DIGITS = 19  # of a user's id
 _abandoned: list[sqlite3.Connection] = []
+_Kind: TypeAlias = type | UnionType
+_NUMBER: _Kind = int | NoneType
+_TIME: _Kind = int | float | NoneType
 
 _SCHEMA = (
     "CREATE TABLE identity (app_id INTEGER, user_id INTEGER, chat_host TEXT, store_id TEXT, opened INTEGER)",
@@ -74,7 +81,7 @@ class DurableStore:
                 self._take_possession()
                 self._check_or_make(identity)
                 self._files = self._found()
-                self._next = self._one("SELECT coalesce(max(n), 0) + 1 FROM seen")
+                self._next = self._first_free()
         except BaseException:
             self._connection.close()
             raise
@@ -87,7 +94,7 @@ class DurableStore:
         run("COMMIT")
         damage = self._one("PRAGMA quick_check(1)")
         if damage != "ok":
-            raise self._error("opened", f"it is damaged ({damage})")
+            raise self._damaged("opened", damage)
 
     def _check_or_make(self, identity: Identity) -> None:
         run = self._connection.execute
@@ -101,11 +108,24 @@ class DurableStore:
                 raise self._error(
                     "opened", f"its version is {version}, and this release knows {_VERSION} alone"
                 )
-            *whose, self.store_id = run(
-                "SELECT app_id, user_id, chat_host, store_id FROM identity"
-            ).fetchone()
-            self._check_identity(identity, Identity(*whose))
+            whose = self._all(
+                "SELECT app_id, user_id, chat_host, store_id FROM identity", int, int, str, str
+            )
+            if len(whose) != 1:
+                raise self._damaged("opened", f"{len(whose)} rows say whose it is")
+            app_id, user_id, chat_host, self.store_id = whose[0]
+            self._check_identity(identity, Identity(app_id, user_id, chat_host))
             run("UPDATE identity SET opened = opened + 1")  # so that a full disk is noticed now
+
+    def _first_free(self) -> int:
+        """Return the number of the next message; each table counts on from the greatest of both."""
+        numbers = [
+            self._one(f"SELECT coalesce(max(n), 0) FROM {table}") for table in ("seen", "inbox")
+        ]
+        newest: int = max(numbers)
+        if newest >= _GREATEST:
+            raise self._damaged("opened", f"a message has the number {newest}")
+        return newest + 1
 
     def _make(self, identity: Identity) -> None:
         run = self._connection.execute
@@ -133,44 +153,50 @@ class DurableStore:
     def cursor(self) -> float | None:
         """The moment up to which everything had arrived: unix seconds by the service's clock, or None."""
         with self._errors("read"):
-            at: float | None = self._one("SELECT service_time FROM cursor")
+            at: float | None = self._one("SELECT service_time FROM cursor", _TIME)
             return at
 
     def inbox(self) -> list[Waiting]:
         """Return the messages that arrived and were not handled, in their order."""
-        return [
-            Waiting(n, (conversation, int(sender), message_id), self._message(text))
-            for n, conversation, sender, message_id, text in self._all(
-                "SELECT n, conversation, sender, id, message FROM inbox ORDER BY n"
-            )
-        ]
+        found = self._all(
+            "SELECT n, conversation, sender, id, message FROM inbox ORDER BY n",
+            *(int, str, str, str, str),
+        )
+        return [Waiting(n, self._key(*key), self._message(text)) for n, *key, text in found]
 
     def outbox(self) -> list[Outgoing]:
         """Return the messages that were accepted and have no outcome, in their order."""
-        return [
-            Outgoing(message_id, recipient, stanza, self._message(text), inbound)
-            for message_id, recipient, stanza, text, inbound in self._all(
-                "SELECT id, recipient, stanza, message, inbound FROM outbox ORDER BY n"
-            )
-        ]
+        found = self._all(
+            "SELECT id, recipient, stanza, message, inbound FROM outbox ORDER BY n",
+            *(str, str, bytes, str, _NUMBER),
+        )
+        waiting = []
+        for message_id, recipient, stanza, text, inbound in found:
+            message = self._message(text)
+            if message.dialog is None or (message.dialog.id or message.dialog.peer_id) is None:
+                raise self._damaged("read", "a message that was sent has no dialog")
+            waiting.append(Outgoing(message_id, recipient, stanza, message, inbound))
+        return waiting
 
     def seen(self) -> list[tuple[Key, float | None]]:
         """Return the keys of messages that had arrived, in order, with the service's time or None."""
-        found = self._all("SELECT conversation, sender, id, at FROM seen ORDER BY n")
-        return [((conversation, int(sender), own), at) for conversation, sender, own, at in found]
+        found = self._all(
+            "SELECT conversation, sender, id, at FROM seen ORDER BY n", str, str, str, _TIME
+        )
+        return [(self._key(*key), at) for *key, at in found]
 
     def sent(self) -> list[tuple[str, str, float | None]]:
         """Return id, recipient and service's time (or None) of acknowledged messages, in order."""
-        return self._all("SELECT id, recipient, at FROM sent ORDER BY n")
+        return self._all("SELECT id, recipient, at FROM sent ORDER BY n", str, str, _TIME)
 
     def recipient_of_sent(self, message_id: str) -> str | None:
         """Return the recipient of an acknowledged message; None if the id is unknown."""
-        found = self._all("SELECT recipient FROM sent WHERE id = ?", (message_id,))
+        found = self._all("SELECT recipient FROM sent WHERE id = ?", str, values=(message_id,))
         return found[0][0] if found else None
 
     def recipient_of_outgoing(self, message_id: str) -> str | None:
         """Return the recipient of a message in the outbox; None if the id is unknown."""
-        found = self._all("SELECT recipient FROM outbox WHERE id = ?", (message_id,))
+        found = self._all("SELECT recipient FROM outbox WHERE id = ?", str, values=(message_id,))
         return found[0][0] if found else None
 
     # --- changes ---
@@ -313,18 +339,32 @@ class DurableStore:
         there = (os.stat(self.path), os.stat(f"{self.path}-wal"))
         return tuple((file.st_dev, file.st_ino) for file in there)
 
-    def _one(self, query: str) -> Any:
-        return self._connection.execute(query).fetchone()[0]
+    def _one(self, query: str, kind: _Kind = object) -> Any:
+        found = self._all(query, kind)
+        if not found:
+            raise self._damaged("read", "a row is missing")
+        return found[0][0]
 
-    def _all(self, query: str, values: Sequence[object] = ()) -> list[Any]:
+    def _all(self, query: str, *kinds: _Kind, values: Sequence[object] = ()) -> list[Any]:
+        """Return the rows of a query, whose columns have these types; SQLite keeps values of any type."""
         with self._errors("read"):
-            return self._connection.execute(query, values).fetchall()
+            found = self._connection.execute(query, values).fetchall()
+        for row in found:
+            for value, kind in zip(row, kinds, strict=True):
+                if not isinstance(value, kind):
+                    raise self._damaged("read", f"a column has a value of type {_type_of(value)}")
+        return found
+
+    def _key(self, conversation: str, sender: str, message_id: str) -> Key:
+        if not (sender.isascii() and sender.isdigit() and len(sender) <= _MOST_DIGITS):
+            raise self._damaged("read", "the sender of a message is no user's id")
+        return conversation, int(sender), message_id
 
     def _message(self, text: str) -> Message:
         try:
             return message_of(text)
         except (ValueError, TypeError, KeyError) as error:
-            raise self._error("read", f"it holds a message that is damaged ({error})") from None
+            raise self._damaged("read", f"a message: {error}") from None
 
     @contextmanager
     def _errors(self, what: str) -> Iterator[None]:
@@ -337,6 +377,11 @@ class DurableStore:
             raise self._error(what, reason_of(error)) from error
         except sqlite3.Error as error:
             raise self._error(what, _sqlite_reason(error)) from error
+        except UnicodeError as error:  # SQLite names a broken part of the file in its error
+            raise self._damaged(what, "it holds text that is not UTF-8") from error
+
+    def _damaged(self, what: str, damage: str) -> DurableStoreError:
+        return self._error(what, f"it is damaged ({damage})")
 
     def _error(self, what: str, reason: str) -> DurableStoreError:
         return DurableStoreError(
@@ -351,6 +396,10 @@ def _row(n: int, key: Key, text: str) -> tuple[int, str, str, str, str]:
 
 
 _CLOSED_ON_EXEC = getattr(os, "O_CLOEXEC", 0)
+
+
+def _type_of(value: object) -> str:
+    return "NULL" if value is None else type(value).__name__
 
 
 def _sqlite_reason(error: sqlite3.Error) -> str:

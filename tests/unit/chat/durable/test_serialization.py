@@ -90,7 +90,17 @@ def test_fields_of_a_later_release_are_left_out():
     assert message_of(text) == Message(body="x")
 
 
-@pytest.mark.parametrize("text", ["", "{", "[]", '{"date_sent": 5}', '{"dialog": {}}'])
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("", "{", "[]", "[" * 100_000, '{"a":' * 100_000),
+        *('{"date_sent": 5}', '{"dialog": {}}', '{"body": 5}', '{"body": null}', '{"own": 1}'),
+        *('{"dialog": {"id": 5, "type": null, "peer_id": null}}', '{"read_ids": ["x"]}'),
+        *('{"dialog": {"id": null, "type": 9, "peer_id": null}}', '{"custom": []}'),
+        *('{"attachments": [5]}', '{"attachments": [{"none": 1}]}', '{"sender_id": "1"}'),
+    ],
+    ids=lambda text: text[:40],
+)
 def test_a_damaged_text_is_an_error_that_the_store_expects(text):
     with pytest.raises((ValueError, TypeError, KeyError)):
         message_of(text)

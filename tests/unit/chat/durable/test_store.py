@@ -8,7 +8,7 @@ import sqlite3
 import stat
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import pytest
@@ -298,6 +298,57 @@ def test_a_file_that_is_no_database_is_refused_and_left_alone(path):
     path.write_bytes(b"Dear diary, " * 500)
     assert "not a database" in refusal(path)
     assert path.read_bytes() == b"Dear diary, " * 500
+
+
+DAMAGES = {
+    "no owner": "DELETE FROM identity",
+    "two owners": "INSERT INTO identity SELECT * FROM identity",
+    "an owner without a name": "UPDATE identity SET store_id = NULL",
+    "an owner of another type": "UPDATE identity SET user_id = 'x'",
+    "no cursor": "DELETE FROM cursor",
+    "a cursor that is text": "UPDATE cursor SET service_time = 'x'",
+    "a sender that is no number": "UPDATE seen SET sender = 'x'",
+    "a sender of an odd digit": "UPDATE seen SET sender = '\u00b2'",
+    "a sender that is too long": f"UPDATE inbox SET sender = '{'9' * 5000}'",
+    "an id that is bytes": "UPDATE inbox SET id = X'ff'",
+    "the last number of SQLite": "UPDATE seen SET n = 9223372036854775807",
+    "the last number in the inbox": "UPDATE inbox SET n = 9223372036854775807",
+    "a stanza that is text": "UPDATE outbox SET stanza = 'text'",
+    "an inbound that is text": "UPDATE outbox SET inbound = 'x'",
+    "a message that is sent to nobody": "UPDATE outbox SET message = '{}'",
+    "a message that is no JSON": "UPDATE inbox SET message = '{'",
+    "a message that is too deep": f"UPDATE inbox SET message = '{'[' * 100_000}'",
+    "a message of bytes": "UPDATE inbox SET message = X'00'",
+    "a recipient that is bytes": "UPDATE sent SET recipient = X'00'",
+    "a time that is text": "UPDATE sent SET at = 'x'",
+    "a table that has gone": "DROP TABLE sent",
+    "a table with a name of no text": "PRAGMA writable_schema = ON;"
+    " UPDATE sqlite_master SET sql = CAST(X'ff' AS TEXT), name = CAST(X'ff' AS TEXT) WHERE name = 'sent'",
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_a_damaged_row_is_an_error_with_its_reason(path, damage):
+    with opened(path) as store:
+        take(store, "first")
+        for name in ("sent", "waiting"):
+            store.add(outgoing(name))
+        store.commit((), [acknowledged("sent")], 1.0, 1.0)
+    with closing(sqlite3.connect(path, isolation_level=None)) as raw:
+        raw.executescript(DAMAGES[damage])
+    with pytest.raises(DurableStoreError) as caught, opened(path) as store:
+        for read in (store.inbox, store.outbox, store.seen, store.sent, lambda: store.cursor):
+            read()
+    assert caught.value.path == str(path) and "cannot be" in str(caught.value)
+
+
+def test_a_message_gets_a_number_that_no_table_has(path):
+    with opened(path) as store:
+        take(store, "first")
+    with closing(sqlite3.connect(path, isolation_level=None)) as raw:
+        raw.execute("UPDATE inbox SET n = 70")
+    with opened(path) as store:
+        assert take(store, "second") == [71]
 
 
 def test_a_damaged_file_is_refused(path):
