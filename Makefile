@@ -11,6 +11,7 @@
 #   make bench-guard  whether a hot path has become dearer: calls and memory, counted and not timed
 #   make soak    long runs: a million messages, a bot that is killed 100 times, then 500 schedules of
 #                faults (SCHEDULES=, SEED=)
+#   make fuzz    damaged input for parsers, decoders, files and ports (FUZZ_SECONDS=600, SEED=, TARGETS=)
 #   make jitter  the tests of all that has threads, with random pauses inside the package (SEED=)
 #   make flood   17 kinds of flood, 30 seconds of CPU each, into docs/security.md
 #   make reconnect-table  what ten faults cost this client and slixmpp, into docs/reconnecting.md
@@ -27,7 +28,7 @@ PYTEST = .venv/bin/python -m pytest
 # Each worker begins with a share of neighbouring tests, which have fixtures in common, and helps out at the end.
 PARALLEL = $(PYTEST) -n $(WORKERS) --dist worksteal $(if $(SEED),--hypothesis-seed=$(SEED))
 
-.PHONY: demo test check venv lint docs bench bench-guard soak flood jitter reconnect-table referees clean
+.PHONY: demo test check venv lint docs bench bench-guard soak fuzz flood jitter reconnect-table referees clean
 
 # The environment of the tests will do, if it is there; else one with what the demo needs alone.
 DEMO := $(if $(wildcard .venv/ready),.venv,build/demo)
@@ -43,7 +44,7 @@ check:
 	@$(MAKE) --no-print-directory test SEED=$(SEED)
 	@$(MAKE) --no-print-directory bench-guard
 	@.ci/install referees
-	@$(PARALLEL) $(if $(filter true,$(CI)),--all-referees) tests/interop tests/processes tests/soak
+	@$(PARALLEL) $(if $(filter true,$(CI)),--all-referees) tests/interop tests/processes tests/fuzz tests/soak
 
 venv: .venv/ready
 
@@ -63,6 +64,9 @@ soak: venv referees
 	@.venv/bin/python -m tests.soak.flat
 	@.venv/bin/python -m tests.soak.kills
 	@SCHEDULES='$(SCHEDULES)' SEED='$(SEED)' .venv/bin/python -m tests.soak
+
+fuzz: venv
+	@FUZZ_SECONDS='$(FUZZ_SECONDS)' SEED='$(SEED)' .venv/bin/python -m tests.fuzz $(TARGETS)
 
 jitter: venv referees
 	@SEED='$(SEED)' $(PYTEST) -p tests.support.jitter \

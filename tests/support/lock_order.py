@@ -1,9 +1,9 @@
 """The order of locks: whether two of the package's locks are ever acquired in both orders.
 
-Two threads that hold one lock each and wait for the lock of the other wait for ever, but a test meets that only
-by chance. So each lock that the package makes notes which locks its thread holds already. A circle of such
-pairs, in whichever tests and at whichever times, fails the test that closes it. Each worker of pytest-xdist
-looks at its own tests.
+Two threads that hold one lock each and wait for the lock of the other wait for ever, but a test meets that
+only by chance. So each lock that the package makes notes which locks its thread holds already. A circle of
+such pairs, in whichever tests and at whichever times, fails the test that closes it. Each worker of
+pytest-xdist looks at its own tests.
 
 A lock is known by the module and attribute that hold it, so all instances of a class have one order. Two
 instances of the same class have an order of their own.

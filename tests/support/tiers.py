@@ -15,9 +15,9 @@ from typing import Any
 
 import pytest
 
-TIERS = ("unit", "wire", "docs", "interop", "processes", "soak")
+TIERS = ("unit", "wire", "docs", "interop", "processes", "fuzz", "soak")
 WITHOUT_SOCKETS = {"unit"}
-WITHOUT_PROCESSES = {"unit", "wire"}
+WITHOUT_PROCESSES = {"unit", "wire", "fuzz"}
 
 _TESTS = Path(__file__).parents[1]
 _forbidden: dict[str, str] = {}

@@ -1,0 +1,143 @@
+"""Fuzzes the XML parsers: in pieces and whole they read the same, and so do those of others."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Hashable
+from random import Random
+from typing import Any
+from zlib import crc32
+
+from lxml import etree
+
+from connectycube.chat.protocol import parser as client
+from connectycube.emulator.xmpp.element import Element
+from connectycube.errors import StreamProtocolError
+from tests.fuzz.mutation import pieces_of
+from tests.fuzz.stanzas import HEADER, WORDS, stanzas
+from tests.fuzz.target import Target
+from tests.support import parsers
+
+__all__ = ["Parsers", "Stream"]
+
+_BYTES, _DEPTH = 600, 6
+_DIGITS = re.compile(r"\d+|'.*'|: line.*", re.DOTALL)
+_END = b"</stream:stream>"
+
+
+class Stream(Target):
+    """The client's parser: pieces of any size change nothing, and only its own error ends it."""
+
+    name = "stream"
+    words = WORDS
+
+    def make(self, random: Random) -> bytes:
+        return (HEADER + stanzas(random)).encode()
+
+    def run(self, data: bytes) -> Hashable:
+        random = Random(crc32(data))
+        whole, fault = _read([data], hold_back=False)
+        for hold_back in (False, True):
+            items, other = _read(pieces_of(data, random), hold_back=hold_back)
+            # A tag that is held back may have a fault that is not seen yet.
+            assert items == whole or (hold_back and not other and items == whole[: len(items)]), (
+                hold_back
+            )
+            assert bool(other) == bool(fault) or (hold_back and not other), (fault, other)
+        return tuple(item[0] for item in whole[:5]), _DIGITS.sub("", fault)
+
+
+def _read(pieces: list[bytes], *, hold_back: bool) -> tuple[list[Any], str]:
+    """Return the items as plain values, and the fault that ended the stream."""
+    parser = client.StreamParser(stanza_bytes=_BYTES, stanza_depth=_DEPTH)
+    if hold_back:
+        parser._feeder.hold_back()
+    items: list[client.Item] = []
+    fault = ""
+    try:
+        for piece in pieces:
+            parser.feed(piece, items)
+    except StreamProtocolError as error:
+        fault = str(error)
+        broken = parser.broken("why")
+        assert broken is None or broken.size >= 0
+    return [_plain(item) for item in items], fault
+
+
+def _plain(item: client.Item) -> Any:
+    assert (
+        client.summary(item)
+        if not isinstance(item, client.StreamStart | client.StreamEnd)
+        else True
+    )
+    if isinstance(item, client.RefusedElement):
+        return "refused", item.namespace, item.name, item.attributes
+    return parsers.plain_item(item)
+
+
+class Parsers(Target):
+    """The parsers of client, emulator and libxml2: a document that two accept means the same to both."""
+
+    name = "parsers"
+    words = WORDS
+
+    def make(self, random: Random) -> bytes:
+        return (HEADER + stanzas(random)).encode() + _END
+
+    def run(self, data: bytes) -> Hashable:
+        if _names_another_encoding(data):
+            return "another encoding"
+        found = {
+            "client": _accepted(parsers.read_by_client([data], hold_back=False)),
+            "emulator": _accepted(parsers.read_by_emulator([data])),
+            "libxml2": _read_by_libxml2(data),
+        }
+        accepted = {name: meaning for name, meaning in found.items() if meaning is not None}
+        meanings = list(accepted.values())
+        assert all(meaning == meanings[0] for meaning in meanings), accepted
+        return tuple(accepted), len(meanings[0]) if meanings else 0
+
+
+def _accepted(found: tuple[list[Any], bool, bool]) -> list[Any] | None:
+    """Return the items of a whole document; None if it was refused, or is incomplete."""
+    items, refused, _ = found
+    return None if refused or not items or items[-1] != "end" else items
+
+
+def _names_another_encoding(data: bytes) -> bool:
+    # The client reads a stream as UTF-8, whatever encoding it declares.
+    return re.search(rb"encoding", data) is not None or data[:2] in (b"\xff\xfe", b"\xfe\xff")
+
+
+def _read_by_libxml2(data: bytes) -> list[Any] | None:
+    parser = etree.XMLParser(resolve_entities=False, no_network=True, load_dtd=False, recover=False)
+    try:
+        root = etree.fromstring(data, parser)
+    except (etree.XMLSyntaxError, ValueError):
+        return None
+    if root.getroottree().docinfo.doctype or parser.error_log:
+        return None
+    if any(not isinstance(node.tag, str) for node in root.iter()):
+        return None  # a comment, a processing instruction or an entity
+    if root.tag != f"{{{parsers.STREAM}}}stream" or (root.text or "").strip():
+        return None
+    if any((child.tail or "").strip() for child in root):
+        return None
+    attributes = {str(key): str(value) for key, value in root.attrib.items()}
+    return [
+        ("start", attributes),
+        *(parsers.plain_element(_element(child)) for child in root),
+        "end",
+    ]
+
+
+def _element(node: Any) -> Element:
+    name = etree.QName(node)
+    element = Element(name.localname, name.namespace or "")
+    element.attributes = {str(key): str(value) for key, value in node.attrib.items()}
+    element.children = [node.text] if node.text else []
+    for child in node:
+        element.children.append(_element(child))
+        if child.tail:
+            element.children.append(child.tail)
+    return element
