@@ -20,6 +20,7 @@ from typing import Any
 import pytest
 
 import connectycube
+from tests.support import waiting
 
 PACKAGE = Path(connectycube.__file__).parent
 CHANCE = 0.02
@@ -27,6 +28,8 @@ LONGEST = 0.03
 # Between two pauses something happens; else what takes many calls would never end.
 APART = 0.02
 SWITCH_INTERVAL = 0.000_001  # seconds; another thread runs after nearly every step
+SLOWER = 6
+"""So many times as long may a test wait: where threads change that often, little is done in a second."""
 
 
 class Jitter:
@@ -58,6 +61,18 @@ class Jitter:
         seconds = self._random() * LONGEST
         self._next = now + seconds + APART
         self._pause(seconds)
+
+
+def pytest_load_initial_conftests() -> None:
+    """Give the tests more time, before any of them reads how long it may wait."""
+    waiting.TIMEOUT *= SLOWER
+
+
+def pytest_configure() -> None:
+    """Give each test as much more time as a whole."""
+    from tests.support import hanging  # it is a plugin, which pytest must be the first to import
+
+    hanging.SECONDS *= SLOWER
 
 
 def pytest_report_header() -> str:
