@@ -171,7 +171,7 @@ class Stanzas(Target):
 
 def _stanzas_in(data: bytes) -> int | None:
     """Return how many stanzas are in ``data``; None if something else is there, or the last is incomplete."""
-    parser = StreamParser(stanza_bytes=10**6, stanza_depth=64)
+    parser = StreamParser(stanza_bytes=10**6, stanza_depth=64, stanza_elements=10**5)
     items: list[Any] = []
     try:
         parser.feed(HEADER.encode() + data + _PROBE, items)

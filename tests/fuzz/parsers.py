@@ -36,22 +36,17 @@ class Stream(Target):
 
     def run(self, data: bytes) -> Hashable:
         random = Random(crc32(data))
-        whole, fault = _read([data], hold_back=False)
-        for hold_back in (False, True):
-            items, other = _read(pieces_of(data, random), hold_back=hold_back)
-            # A tag that is held back may have a fault that is not seen yet.
-            assert items == whole or (hold_back and not other and items == whole[: len(items)]), (
-                hold_back
-            )
-            assert bool(other) == bool(fault) or (hold_back and not other), (fault, other)
+        whole, fault, holds = _read([data])
+        items, other, other_holds = _read(pieces_of(data, random))
+        assert items == whole
+        # A fault in what is held back, because its markup has no end yet, may not be seen yet.
+        assert bool(other) == bool(fault) or (other_holds if fault else holds), (fault, other)
         return tuple(item[0] for item in whole[:5]), _DIGITS.sub("", fault)
 
 
-def _read(pieces: list[bytes], *, hold_back: bool) -> tuple[list[Any], str]:
-    """Return the items as plain values, and the fault that ended the stream."""
-    parser = client.StreamParser(stanza_bytes=_BYTES, stanza_depth=_DEPTH)
-    if hold_back:
-        parser._feeder.hold_back()
+def _read(pieces: list[bytes]) -> tuple[list[Any], str, bool]:
+    """Return the items as plain values, the fault that ended the stream, and whether bytes are held back."""
+    parser = client.StreamParser(stanza_bytes=_BYTES, stanza_depth=_DEPTH, stanza_elements=_BYTES)
     items: list[client.Item] = []
     fault = ""
     try:
@@ -61,7 +56,7 @@ def _read(pieces: list[bytes], *, hold_back: bool) -> tuple[list[Any], str]:
         fault = str(error)
         broken = parser.broken("why")
         assert broken is None or broken.size >= 0
-    return [_plain(item) for item in items], fault
+    return [_plain(item) for item in items], fault, bool(parser._tags.held)
 
 
 def _plain(item: client.Item) -> Any:
@@ -88,7 +83,7 @@ class Parsers(Target):
         if _names_another_encoding(data):
             return "another encoding"
         found = {
-            "client": _accepted(parsers.read_by_client([data], hold_back=False)),
+            "client": _accepted(parsers.read_by_client([data])),
             "emulator": _accepted(parsers.read_by_emulator([data])),
             "libxml2": _read_by_libxml2(data),
         }

@@ -350,7 +350,7 @@ def _is_whole(data: bytes) -> bool:
     """Whether a stream goes on behind ``data``, so that a ping is answered."""
     items: list[object] = []
     try:
-        StreamParser(stanza_bytes=10**6, stanza_depth=64).feed(
+        StreamParser(stanza_bytes=10**6, stanza_depth=64, stanza_elements=10**5).feed(
             HEADER.encode() + data + b"<r/>", items
         )
     except StreamProtocolError:

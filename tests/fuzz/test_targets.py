@@ -21,7 +21,7 @@ def _counts_nothing(patch: pytest.MonkeyPatch) -> None:
 
 
 def _forgets_text(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(StreamParser, "_node_text", lambda self, text: None)
+    patch.setattr(StreamParser, "_end_text", lambda self: self._text.clear())
 
 
 def _joins_no_text(patch: pytest.MonkeyPatch) -> None:

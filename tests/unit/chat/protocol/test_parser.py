@@ -647,7 +647,7 @@ def test_the_pieces_do_not_decide_whether_a_stanza_is_too_large(size: int, more:
     body = "x" * (limit - len("<message><body></body>") + more)
     data = HEADER + f" <message><body>{body}</body></message>".encode()
     items: list[Item] = []
-    made = StreamParser(stanza_bytes=limit, stanza_depth=5)
+    made = StreamParser(stanza_bytes=limit, stanza_depth=5, stanza_elements=100)
     for start in range(0, len(data), size):
         made.feed(data[start : start + size], items)
     assert isinstance(items[1], RefusedElement) == (more > 0)
