@@ -1,13 +1,19 @@
-"""Forks: a child process replaces the objects that it must not share with its parent."""
+"""Forks: a child process replaces the objects that it must not share with its parent.
+
+Python runs its fork hooks for ``os.fork()``, but not for a fork in C: uWSGI runs them in its workers only if
+it is told to. So the methods that use such an object call :func:`check_fork` as well.
+"""
 
 from __future__ import annotations
 
 import os
+import threading
 import weakref
 from contextlib import ExitStack
-from typing import Protocol
+from os import getpid
+from typing import Any, Protocol
 
-__all__ = ["register_for_fork"]
+__all__ = ["check_fork", "is_unnoticed_fork", "register_for_fork"]
 
 
 class Inherited(Protocol):
@@ -18,20 +24,53 @@ class Inherited(Protocol):
 
 
 _inherited: weakref.WeakSet[Inherited] = weakref.WeakSet()
+_owner = _begun_in = getpid()
+"""The process that owns the objects, and the one that began to replace them last."""
+_locks: dict[int, Any] = {}
+"""By process, the lock of its threads. A child makes its own, which no thread of the parent can hold."""
 
 
 def register_for_fork(thing: Inherited) -> None:
     """Let every forked child call ``thing.after_fork_in_child()``, for as long as ``thing`` lives."""
+    check_fork()  # what a child makes is its own, and not to be replaced at the first use of another object
     _inherited.add(thing)
 
 
-def _after_fork_in_child() -> None:
-    # The stack calls all methods, even if one raises, because each replaces locks that may be held for ever.
-    # Python writes the error to standard error, and the child goes on.
-    with ExitStack() as stack:
-        for thing in list(_inherited):
-            stack.callback(thing.after_fork_in_child)
+def is_unnoticed_fork() -> bool:
+    """Whether the objects in this process still are those of its parent."""
+    return getpid() != _owner
+
+
+def check_fork() -> None:
+    """Replace the parent's objects if this process is a child whose fork hooks did not run.
+
+    Every method that waits for a lock, or uses a connection, a thread or a file, calls it first.
+    """
+    if getpid() != _owner:
+        # The child may have several threads by now: the first one replaces the objects, and the others wait.
+        with _locks.setdefault(getpid(), threading.RLock()):
+            if getpid() != _begun_in:  # or this thread is replacing them now
+                _replace_inherited()
+
+
+def _replace_inherited() -> None:
+    global _owner, _begun_in  # noqa: PLW0603 - of this process
+    _begun_in = getpid()
+    try:
+        # The stack calls all methods, even if one raises, because each replaces locks that may be held for
+        # ever.
+        with ExitStack() as stack:
+            for thing in list(_inherited):
+                stack.callback(thing.after_fork_in_child)
+    finally:
+        _owner = _begun_in
+
+
+def _at_fork() -> None:
+    # Looked up at the fork, so that a test can do without the hook. Python writes an error of the hook to
+    # standard error, and the child goes on.
+    _replace_inherited()
 
 
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_after_fork_in_child)
+    os.register_at_fork(after_in_child=_at_fork)

@@ -9,6 +9,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING
 
 from ._checks import check_int, check_str, keywords_only
+from ._not_copied import NotCopied
 from .config import Config, ConfigFields, check_field_names
 from .errors import ArgumentTypeError, ArgumentValueError
 from .models import CustomObject, Dialog, DialogRef, Message, SearchResult, Session, User
@@ -35,7 +36,7 @@ __all__ = ["ConnectyCube"]
 _AT_ONCE = 0.001  # seconds: the least that a call over REST takes for a time-out
 
 
-class ConnectyCube:
+class ConnectyCube(NotCopied):
     """One user of a ConnectyCube application; every method may be called from any thread.
 
     Make it with ``app_id``, ``auth_key`` and other fields of :class:`Config`, with ``config=``, or with

@@ -11,7 +11,8 @@ from attrs import asdict, evolve
 
 from .._checks import check_number, check_str
 from .._deadline import Deadline
-from .._forks import register_for_fork
+from .._forks import check_fork, register_for_fork
+from .._not_copied import NotCopied
 from ..config import Config
 from ..errors import (
     ArgumentTypeError,
@@ -68,7 +69,7 @@ Sent = TypeVar("Sent")
 Parameter: TypeAlias = "str | int | float | bool | Mapping[str, Any]"
 
 
-class Chat(ChatSignals):
+class Chat(NotCopied, ChatSignals):
     """One user's real-time connection; ``cube.chat``.
 
     **Threads.** Every method may be called from any thread. ``login()`` starts a connection thread,
@@ -104,9 +105,8 @@ class Chat(ChatSignals):
         self._user: User | None = None
         self._destinations = Destinations(self._addresses, look_up_dialog)
         name = f"connectycube-{self._resource[-8:]}"
-        self._driver = Driver(
-            config, name, self._deliver, history, self._callback_raised, check_open
-        )
+        raised = self._callback_raised
+        self._driver = Driver(config, name, self._deliver, history, raised, check_open)
         register_for_fork(self)
         self._contacts = Contacts(config, self._driver, self._addresses)
         self._privacy = Privacy(config, self._driver, self._addresses)
@@ -122,7 +122,7 @@ class Chat(ChatSignals):
     @property
     def is_ready(self) -> bool:
         """Whether messages flow: READY or RESUMED."""
-        return self._driver.core.is_ready
+        return self._driver.is_ready
 
     @property
     def user(self) -> User | None:
@@ -140,7 +140,7 @@ class Chat(ChatSignals):
         server refused), ``ephemeral_dropped`` (typing that was not sent, as the link was down). Logger
         ``connectycube.chat`` writes a line for each of these stanzas at level DEBUG.
         """
-        return asdict(self._driver.core.counters)
+        return asdict(self._driver.counters)
 
     def login(
         self,
@@ -173,6 +173,7 @@ class Chat(ChatSignals):
             ChatError: Another user is logged in on this connection.
             DurableStoreError: The file of durable mode cannot be used.
         """
+        check_fork()  # a child has a resource of its own
         deadline = Deadline.of(timeout, self._config.timeouts.login)
         if resource is not None:
             markup.check_text("resource", check_str("resource", resource, longest=1023))
@@ -211,10 +212,8 @@ class Chat(ChatSignals):
     def destroy(self, *, timeout: float | None = None) -> Abandoned:
         """End the connection as ``logout()`` does, and forget the user and all receivers. (Guide: destroy.)
 
-        Also waits, within the time-out, for a request to history that is under way.
-
         Args:
-            timeout: Seconds; None is ``Config.timeouts.logout``.
+            timeout: Seconds, also for a request to history under way; None is ``Config.timeouts.logout``.
 
         Returns:
             The numbers of events and messages that were abandoned; false if there are none.
@@ -366,7 +365,7 @@ class Chat(ChatSignals):
 
     def __enter__(self: Self) -> Self:
         """Log in with the REST session unless that has been done; ``with cube.chat:`` logs out."""
-        if self._driver.is_closed:
+        if self.state in (ChatState.IDLE, ChatState.CLOSED):
             self.login()
         return self
 

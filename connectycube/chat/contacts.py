@@ -6,6 +6,7 @@ from collections.abc import Iterable
 
 from .._checks import check_bool
 from .._deadline import Deadline
+from .._not_copied import NotCopied
 from ..config import Config
 from ..errors import ArgumentValueError
 from ..models import ContactListItem, User
@@ -25,7 +26,7 @@ from .protocol.roster import (
 __all__ = ["Contacts"]
 
 
-class Contacts:
+class Contacts(NotCopied):
     """One user's contact list; ``chat.contacts``.
 
     Two users who are contacts of each other get ``presence_changed`` when the other comes and goes. One

@@ -16,12 +16,13 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import Future, wait
 from contextlib import contextmanager
 from functools import partial
+from os import getpid
 from typing import Any, TypeVar
 
 from attrs import evolve, frozen
 
 from .._deadline import Deadline
-from .._forks import register_for_fork
+from .._forks import check_fork, register_for_fork
 from .._tls import client_context
 from ..config import Config, Timeouts
 from ..errors import (
@@ -47,12 +48,13 @@ from .link import AttemptCancelled, Link, Waker, open_link, wait_for
 from .output_router import OutputRouter
 from .protocol.core import Core
 from .protocol.decoding import Delivery
-from .protocol.events import Credentials
+from .protocol.events import Counters, Credentials
 from .protocol.outbox import Submission
 from .protocol.session import Session
 from .protocol.states import READY_STATES
 from .send_handle import SendHandle
 from .shutdown import CloseWaiters, end_at_exit, exit_has_begun
+from .uwsgi import warn_about_uwsgi
 
 __all__ = ["Driver"]
 
@@ -108,6 +110,7 @@ class Driver:
 
     def _begin(self) -> None:
         """Create everything that a forked child must not share with its parent."""
+        self._process = getpid()
         self._mutex = threading.Lock()
         self._changed = threading.Condition(self._mutex)
         self.core = Core(
@@ -160,7 +163,19 @@ class Driver:
     @property
     def state(self) -> ChatState:
         """The connection's state."""
+        check_fork()
         return self.core.state
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether messages flow: READY or RESUMED."""
+        return self.state in READY_STATES
+
+    @property
+    def counters(self) -> Counters:
+        """The numbers of stanzas that made no event."""
+        check_fork()
+        return self.core.counters
 
     def _check_can_begin(self) -> None:
         if exit_has_begun():
@@ -169,6 +184,8 @@ class Driver:
 
     def check_usable(self) -> None:
         """Raise ClientClosedError after the client's end, ForkedError in a child that has not logged in."""
+        if getpid() != self._process:  # check_fork() without a call, as every message comes here
+            check_fork()
         self._check_open()
         if self._forked:
             raise ForkedError(
@@ -209,6 +226,10 @@ class Driver:
         With ``any_resource`` the durable store may choose the resource, so that this process replaces the
         session of a process that was killed.
         """
+        check_fork()
+        if self.is_closed:
+            warn_about_uwsgi(self._name)
+            self._begin_again_if_patched()
         self._context = self._context or client_context(self._config.ca_file)
         self._forked = False
         with self._mutex:
@@ -239,6 +260,15 @@ class Driver:
         if not attempt.done():
             raise LoginTimeoutError("the connection did not become ready in time")
         attempt.result()
+
+    def _begin_again_if_patched(self) -> None:
+        """Replace the locks of a closed connection that gevent did not patch, as they were made before.
+
+        Greenlets share one thread of the system: such a lock would stop all of them at once, also the
+        greenlet that holds it.
+        """
+        if type(self._mutex) is not type(threading.Lock()):
+            self._begin()
 
     def _start_attempt(
         self,
@@ -304,6 +334,7 @@ class Driver:
 
     def reset(self) -> None:
         """Go from CLOSED back to IDLE and forget the user."""
+        check_fork()
         with self._mutex:
             if self.core.state is ChatState.CLOSED:
                 self.core.reset()
@@ -317,6 +348,7 @@ class Driver:
 
     def begin_logout(self, deadline: Deadline) -> Callable[[], Abandoned]:
         """Begin to end the connection; return a function that waits for the end until the deadline."""
+        check_fork()
         if self._forked:
             return Abandoned
         with self._mutex:
@@ -350,6 +382,7 @@ class Driver:
 
     def abort(self) -> Abandoned:
         """End the connection at once; the exit of the interpreter does not wait for it either."""
+        check_fork()
         with self._mutex:
             if not self.is_closed:
                 self._abandon()
@@ -403,6 +436,7 @@ class Driver:
     @contextmanager
     def holding_link(self) -> Iterator[None]:
         """Keep the link open during a wait, in spite of slow receivers: the caller may be one of them."""
+        check_fork()
         if self._forked:
             yield
             return
@@ -418,6 +452,7 @@ class Driver:
 
     @contextmanager
     def _awaiting_event(self, is_waiting: Callable[[], bool]) -> Iterator[None]:
+        check_fork()
         with self._mutex:  # under it a connection that has ended has also ended its streams
             if self.is_closed and is_waiting():
                 raise self.core.closed_reason or self.core.not_connected_error()

@@ -11,7 +11,8 @@ from types import TracebackType
 from typing import Any
 
 from .._deadline import Deadline
-from .._forks import register_for_fork
+from .._forks import check_fork, register_for_fork
+from .._not_copied import NotCopied
 from ..config import Limits
 from ..errors import ChatTimeoutError, EventStreamOverflowError, ForkedError, NotConnectedError
 from ..models import ChatState, StateChange
@@ -23,7 +24,7 @@ from .signals import check_callback
 __all__ = ["EventStream", "Streams"]
 
 
-class EventStream:
+class EventStream(NotCopied):
     """The events of one signal, from its creation until ``close()``; ``chat.events(…)`` makes it.
 
     It collects events also between two calls of :meth:`next`, so a loop misses none. Iterating ends when the
@@ -80,6 +81,7 @@ class EventStream:
                 return event
 
     def _take(self, deadline: Deadline) -> Any:
+        check_fork()
         with self._changed:
             if self._events:
                 return self._take_first()
@@ -101,6 +103,7 @@ class EventStream:
 
     def close(self) -> None:
         """Collect no more events."""
+        check_fork()
         self._forget(self)
         self.end(None)
 

@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 from .._checks import check_id
 from .._deadline import Deadline
-from .._forks import register_for_fork
+from .._forks import check_fork, register_for_fork
 from ..errors import ArgumentValueError
 from ..models import Dialog, DialogRef, DialogType
 
@@ -45,6 +45,7 @@ class KnownDialogs:
         dialog_id = check_id("dialog", dialog_id)
         if self._look_up is None:
             return DialogRef.room(dialog_id)
+        check_fork()
         with self._lock:
             known = self._known.get((me, dialog_id))
             if known is not None:

@@ -26,8 +26,6 @@ from ..errors import (
 
 __all__ = ["AttemptCancelled", "Link", "Waker", "open_link", "run_in_thread", "wait_for"]
 
-# A selector without a file descriptor of its own: nothing to leak, nothing shared with a fork.
-_Selector: Any = getattr(selectors, "PollSelector", selectors.SelectSelector)
 _Result = TypeVar("_Result")
 _PIECE = 65_536
 _LONGEST_WAIT = 86_400.0  # seconds; poll() takes no more than 2^31 milliseconds
@@ -74,11 +72,19 @@ class Waker:
         self._writer.close()
 
 
+def _selector() -> selectors.BaseSelector:
+    """Return a selector without a file descriptor of its own: nothing to leak, nothing shared with a fork.
+
+    The class is looked up for each wait: gevent may replace it later than this module is imported.
+    """
+    return getattr(selectors, "PollSelector", selectors.SelectSelector)()
+
+
 def wait_for(
     sock: socket.socket | None, waker: Waker, timeout: float | None, *, read: bool, write: bool
 ) -> tuple[bool, bool]:
     """Wait for the socket or the waker; return whether the socket can be read and written."""
-    with _Selector() as selector:
+    with _selector() as selector:
         selector.register(waker.fileno(), selectors.EVENT_READ)
         events = (selectors.EVENT_READ if read else 0) | (selectors.EVENT_WRITE if write else 0)
         if sock is not None and events:

@@ -8,7 +8,8 @@ from contextlib import contextmanager, suppress
 
 from .._checks import check_bool
 from .._deadline import Deadline
-from .._forks import register_for_fork
+from .._forks import check_fork, register_for_fork
+from .._not_copied import NotCopied
 from ..config import Config
 from ..errors import ArgumentValueError, ChatError, ChatTimeoutError, StanzaError
 from ..models import PrivacyItem, PrivacyListNames, User
@@ -40,7 +41,7 @@ BLOCK_LIST = "blocked"
 """The list that ``block`` makes where no list is the default one."""
 
 
-class Privacy:
+class Privacy(NotCopied):
     """One user's privacy lists; ``chat.privacy``.
 
     A user may have several lists; the *default* one is in force, in all connections of the user.
@@ -285,6 +286,7 @@ class Privacy:
     def _one_at_a_time(self, deadline: Deadline) -> Iterator[None]:
         # Between reading a list and writing it no other thread may do the same, or its change is lost.
         # Whoever holds the lock waits for the connection thread alone, never for a receiver, and not long.
+        check_fork()
         remaining = deadline.remaining()
         if not self._changing.acquire(timeout=-1 if remaining is None else remaining):
             raise ChatTimeoutError("another thread's change of the privacy lists took too long")

@@ -10,6 +10,8 @@ from typing import Any, TypeVar
 
 from .._checks import name_of
 from .._deadline import Deadline
+from .._forks import check_fork
+from .._not_copied import NotCopied
 from ..errors import ChatTimeoutError
 from ..models import CallbackFailure, Message
 from .shutdown import caused_by_exit
@@ -23,7 +25,7 @@ DoneCallback = Callable[["SendHandle[Any]"], object]
 Sent = TypeVar("Sent")
 
 
-class SendHandle(Future[Sent]):
+class SendHandle(NotCopied, Future[Sent]):
     """The outcome of a message: sent, failed or unknown; a ``concurrent.futures.Future``.
 
     *Sent* means that the server has acknowledged the message (XEP-0198), the guide's status 'sent'.
@@ -73,6 +75,7 @@ class SendHandle(Future[Sent]):
 
     def done(self) -> bool:
         """Whether the outcome is known (or known to be unknowable)."""
+        check_fork()
         return self._is_done
 
     def result(self, timeout: float | None = None) -> Sent:
@@ -104,6 +107,7 @@ class SendHandle(Future[Sent]):
             ChatTimeoutError: The time-out has passed. The message is still on its way.
             ArgumentTypeError, ArgumentValueError: ``timeout`` is no number of seconds.
         """
+        check_fork()
         deadline = Deadline.of(timeout, self._default_timeout)
         if not self._is_done:
             with self._holding_link():
@@ -123,6 +127,7 @@ class SendHandle(Future[Sent]):
                 generator function.
         """
         check_callback("callback", callback, "handle")
+        check_fork()
         with self._condition:
             if not self._is_done:
                 self._callbacks = (*self._callbacks, callback)

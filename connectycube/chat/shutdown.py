@@ -14,6 +14,7 @@ from typing import Any, Protocol
 
 from .._checks import check_int
 from .._deadline import Deadline
+from .._forks import check_fork
 from ..config import Timeouts
 from ..errors import ArgumentTypeError, ArgumentValueError, NotConnectedError
 from ..models import Abandoned
@@ -130,6 +131,7 @@ def _at_exit() -> None:
     """End all of them together within the shortest of their time-outs."""
     global _begun  # noqa: PLW0603 - there is one interpreter
     _begun = True
+    check_fork()
     unfinished = [connection for connection in list(_connections) if not connection.is_over]
     if not unfinished:
         return

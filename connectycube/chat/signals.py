@@ -15,7 +15,8 @@ import blinker
 from blinker.base import ANY_ID
 
 from .._checks import check_callable, name_of
-from .._forks import register_for_fork
+from .._forks import check_fork, register_for_fork
+from .._not_copied import NotCopied
 from ..errors import ArgumentTypeError
 from ..models import CallbackFailure
 from .dispatcher import Dispatcher
@@ -47,7 +48,7 @@ class _InOrder(dict[Any, int]):
         return dict(sorted(first.items(), key=itemgetter(1)))
 
 
-class Signal(blinker.Signal):
+class Signal(NotCopied, blinker.Signal):
     """A kind of event of one chat connection; connect a receiver with ``signal.connect``.
 
     Receivers are called as ``receiver(chat, event)`` with one frozen event object, in the order in which
@@ -89,12 +90,14 @@ class Signal(blinker.Signal):
                 coroutine function or a generator function.
         """
         check_callback("receiver", receiver, "chat", "event")
+        check_fork()
         with self._lock:
             self._alike = None
             return super().connect(receiver, sender, weak)
 
     def disconnect(self, receiver: Callable[..., Any], sender: Any = blinker.ANY) -> None:
         """Call ``receiver`` no longer; one that is not connected is ignored."""
+        check_fork()
         with self._lock:
             super().disconnect(receiver, sender)
 
@@ -104,6 +107,7 @@ class Signal(blinker.Signal):
             return iter(())
         alike = self._alike
         if alike is None:
+            check_fork()
             with self._lock:
                 alike = tuple(super().receivers_for(sender))
                 weak = any(isinstance(entry, weakref.ref) for entry in self.receivers.values())
@@ -113,12 +117,14 @@ class Signal(blinker.Signal):
 
     def disconnect_all(self) -> None:
         """Disconnect every receiver."""
+        check_fork()
         with self._lock:
             self._alike = None
             self._clear_state()
 
     def _disconnect(self, receiver_id: Any, sender_id: Any) -> None:
         # Also what blinker calls, on any thread, when a weak receiver was collected.
+        check_fork()
         with self._lock:
             self._alike = None
             super()._disconnect(receiver_id, sender_id)

@@ -21,7 +21,6 @@ from urllib.parse import quote, urlencode, urljoin, urlsplit
 from attrs import evolve
 
 from .._checks import check_callable, check_number
-from .._forks import register_for_fork
 from ..config import Config, RequestRecord, RetryPolicy, is_loopback
 from ..errors import (
     ApiAuthenticationError,
@@ -99,7 +98,6 @@ class Api:
         else:
             check_callable("transport.send", transport.send, "request")
         self._transport = transport
-        register_for_fork(self)
 
     def __repr__(self) -> str:
         return f"<Api {self._base}>"
@@ -422,10 +420,6 @@ class Api:
     def _secrets(self, session: Session | None, body: object) -> Collection[str]:
         known = [self._config.auth_key, self._config.auth_secret, session and session.token]
         return [secret for secret in (*known, *secrets_in(body)) if secret]
-
-    def after_fork_in_child(self) -> None:
-        """Replace the locks: threads that are gone may hold them."""
-        self._state.unlock_after_fork()
 
 
 def safe_url(url: str, response: Response, *, base: str = "") -> str:

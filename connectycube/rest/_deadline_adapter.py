@@ -14,11 +14,11 @@ import io
 import os
 import socket
 import ssl
-import threading
 import time
 import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any
 
 from requests.adapters import HTTPAdapter
@@ -62,34 +62,37 @@ class CallDeadline(Deadline):
         return min(left, self._silence)
 
 
-class _Call(threading.local):
-    """The call that this thread makes: its deadline, and whether it is connecting now.
+class _Call:
+    """One call: its deadline, and whether it is connecting now."""
 
-    urllib3 gives a connection to one thread at a time, so the deadline of the thread is that of the
-    connection.
-    """
+    __slots__ = ("connecting", "deadline")
 
-    deadline = CallDeadline(0.0)
-    connecting = False
+    def __init__(self, deadline: CallDeadline) -> None:
+        self.deadline = deadline
+        self.connecting = False
 
 
-_call = _Call()
+# The call that this thread makes. urllib3 gives a connection to one thread at a time, so the deadline of the
+# thread is that of the connection. A context variable and not a threading.local: greenlets of gevent have
+# contexts of their own, but share a threading.local that was made before gevent patched the module.
+_current: ContextVar[_Call] = ContextVar("_current")
 
 
 @contextmanager
-def calling(deadline: CallDeadline) -> Iterator[None]:
+def calling(deadline: CallDeadline) -> Iterator[_Call]:
     """Keep this thread's connections to ``deadline`` inside the ``with`` block."""
     # Calls nest: a request's body and the writer of a response are the application's code.
-    outer, _call.deadline, _call.connecting = _call.deadline, deadline, False
+    call = _Call(deadline)
+    token = _current.set(call)
     try:
-        yield
+        yield call
     finally:
-        _call.deadline = outer
+        _current.reset(token)
 
 
 def is_connecting() -> bool:
     """Tell whether this thread's call failed before its connection was made."""
-    return _call.connecting
+    return _current.get().connecting
 
 
 class DeadlineAdapter(HTTPAdapter):
@@ -163,27 +166,29 @@ class _DeadlineConnection:
         answers, or stops in the middle, leaves time for the others.
         """
         failure: OSError = socket.gaierror("no address")
-        _call.connecting = True
+        call = _current.get()
+        call.connecting = True
         tells_most = (False, False)
         tunnel = (self._tunnel_host, self._tunnel_port, self._tunnel_headers, self._tunnel_scheme)
         addresses = _addresses(self.host, self.port)
         until = time.monotonic() + self.timeout
         for position, address in enumerate(addresses):
-            left = min(max(_SHORTEST, until - time.monotonic()), _call.deadline.step())
+            left = min(max(_SHORTEST, until - time.monotonic()), call.deadline.step())
             share = CallDeadline(left / (len(addresses) - position))
             try:
-                with calling(share):
+                with calling(share) as attempt:
                     self._connect_to(address, tunnel)
             except OSError as error:
                 # An address that was connected tells more than one that was not, an answer more than none.
-                tells = (not _call.connecting, not isinstance(error, TimeoutError))
+                tells = (not attempt.connecting, not isinstance(error, TimeoutError))
                 if tells >= tells_most:
                     failure, tells_most = error, tells
             else:
+                call.connecting = False
                 _sockets.add(self.sock)
                 self.sock = _DeadlineSocket(self.sock)
                 return
-        _call.connecting = not tells_most[0]
+        call.connecting = not tells_most[0]
         raise failure
 
     def _connect_to(self, address: tuple[Any, ...], tunnel: tuple[Any, ...]) -> None:
@@ -202,11 +207,12 @@ class _DeadlineConnection:
             raise
 
     def _new_conn(self) -> socket.socket:
-        _call.connecting = True
+        call = _current.get()
+        call.connecting = True
         numeric = (str(self._address[0]), self.port)
-        sock = create_connection(numeric, _call.deadline.step(), socket_options=self.socket_options)
-        _call.connecting = False
-        sock.settimeout(_call.deadline.step())  # for the TLS handshake
+        sock = create_connection(numeric, call.deadline.step(), socket_options=self.socket_options)
+        call.connecting = False
+        sock.settimeout(call.deadline.step())  # for the TLS handshake
         return sock
 
     def _tunnel(self) -> None:
@@ -214,7 +220,7 @@ class _DeadlineConnection:
         self.sock = _DeadlineSocket(sock)
         super()._tunnel()  # type: ignore[misc]
         self.sock = sock
-        sock.settimeout(_call.deadline.step())
+        sock.settimeout(_current.get().deadline.step())
 
 
 class _Connection(_DeadlineConnection, HTTPConnection):
@@ -251,7 +257,7 @@ class _DeadlineSocket:
     def sendall(self, data: bytes) -> None:
         rest = memoryview(data)
         while rest:
-            self._sock.settimeout(_call.deadline.step())
+            self._sock.settimeout(_current.get().deadline.step())
             rest = rest[self._sock.send(rest) :]
 
     def makefile(self, mode: str, buffering: int = io.DEFAULT_BUFFER_SIZE) -> io.BufferedReader:
@@ -267,7 +273,7 @@ class _Reader(io.RawIOBase):
         return True
 
     def readinto(self, buffer: Any) -> int | None:
-        self._sock.settimeout(_call.deadline.step())
+        self._sock.settimeout(_current.get().deadline.step())
         return self._file.readinto(buffer)
 
     def close(self) -> None:

@@ -21,7 +21,7 @@ import urllib3
 from attrs import define, field, frozen
 from requests.structures import CaseInsensitiveDict
 
-from .._forks import register_for_fork
+from .._forks import check_fork, register_for_fork
 from .._tls import client_context, refusal_words
 from ..errors import (
     ApiConnectError,
@@ -223,8 +223,8 @@ class HttpClient:
     def __init__(self, *, ca_file: str | None = None, proxy: str | None = None) -> None:
         self._ca_file = ca_file
         self._proxies = None if proxy is None else {"http": proxy, "https": proxy}
-        self._adapters: dict[bool, DeadlineAdapter] = {}
-        self._contexts: dict[bool, ssl.SSLContext | None] = {False: None}
+        self._adapters: dict[type[ssl.SSLContext] | None, DeadlineAdapter] = {}
+        self._contexts: dict[type[ssl.SSLContext] | None, ssl.SSLContext | None] = {None: None}
         register_for_fork(self)
 
     def prepare(self, url: str) -> None:
@@ -246,6 +246,7 @@ class HttpClient:
             ApiTimeoutError: No response arrived before the deadline.
             ApiNetworkError: The connection broke.
         """
+        check_fork()
         failure: ApiError
         with calling(request.deadline):
             try:
@@ -273,6 +274,7 @@ class HttpClient:
 
     def close(self) -> None:
         """Close the idle connections; a later request opens new ones."""
+        check_fork()
         for adapter in list(self._adapters.values()):
             adapter.close()
 
@@ -283,13 +285,14 @@ class HttpClient:
 
     def _adapter_for(self, url: str) -> DeadlineAdapter:
         """Return the adapter for a URL's scheme, made on first use: not everybody needs the authorities."""
-        tls = url.lower().startswith("https:")
-        adapter = self._adapters.get(tls)
+        # By the class of the context, which gevent replaces: a context of the class before recurses for ever.
+        kind = ssl.SSLContext if url.lower().startswith("https:") else None
+        adapter = self._adapters.get(kind)
         if adapter is None:
-            if tls not in self._contexts:
-                self._contexts[tls] = client_context(self._ca_file)
+            if kind not in self._contexts:
+                self._contexts[kind] = client_context(self._ca_file)
             # If two threads get here at once, one adapter is kept; a lock might be held across a fork.
-            adapter = self._adapters.setdefault(tls, DeadlineAdapter(self._contexts[tls]))
+            adapter = self._adapters.setdefault(kind, DeadlineAdapter(self._contexts[kind]))
         return adapter
 
 

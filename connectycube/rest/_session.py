@@ -6,11 +6,11 @@ import threading
 from collections.abc import Callable
 from concurrent.futures import Future, wait
 from datetime import datetime, timedelta, timezone
-from threading import get_ident
 
 from attrs import evolve
 
 from .._checks import check_callable
+from .._forks import check_fork, register_for_fork
 from ..errors import ApiTimeoutError, ArgumentTypeError
 from ..models import Session
 from ..models._json import as_time
@@ -28,6 +28,8 @@ ApplicationRenewal = Callable[[Session], "Session | str | None"]
 class SessionState:
     """The current session; every method may be called from any thread.
 
+    A forked child has the same session, and a lock of its own.
+
     Args:
         renew_session: The application's renewal, or None; it takes the place of every other one.
     """
@@ -39,9 +41,10 @@ class SessionState:
         self._session: Session | None = None
         self._renewal: Renewal | None = None
         self._ahead = timedelta(0)  # the service's clock is ahead of ours by so much
-        self.unlock_after_fork()
+        self.after_fork_in_child()
+        register_for_fork(self)
 
-    def unlock_after_fork(self) -> None:
+    def after_fork_in_child(self) -> None:
         """Replace the lock, which another thread of the parent may have held, and drop its renewal."""
         self._lock = threading.Lock()
         self._refresh: _Refresh | None = None
@@ -53,18 +56,21 @@ class SessionState:
 
     def adopt(self, session: Session, renewal: Renewal | None = None) -> None:
         """Make ``session`` the current one; ``renewal`` makes another like it when it has ended."""
+        check_fork()
         with self._lock:
             self._session = session
             self._renewal = renewal if self._renew_session is None else self._by_application
 
     def identify(self, session: Session) -> None:
         """Replace the current session by one that says more of it, if both have the same token."""
+        check_fork()
         with self._lock:
             if self._is_current(session):
                 self._session = session
 
     def forget(self, session: Session) -> None:
         """Drop the current session if it still is this one (by its token)."""
+        check_fork()
         with self._lock:
             if self._is_current(session):
                 self._session = self._renewal = None
@@ -73,6 +79,7 @@ class SessionState:
         self, session: Session, moment: datetime | None, now: datetime | None = None
     ) -> None:
         """Note what the service last said about the end of this session; ``now`` is by its clock."""
+        check_fork()
         with self._lock:
             if now is not None:
                 self._ahead = now - datetime.now(timezone.utc)
@@ -97,6 +104,7 @@ class SessionState:
             TimeoutError: The deadline passed while another thread was making the session.
             Exception: The renewal raised it.
         """
+        check_fork()
         while True:
             with self._lock:
                 session, renewal = self._session, self._renewal
@@ -107,7 +115,7 @@ class SessionState:
                 if renewal is None:
                     return None
                 refresh = self._refresh
-                if refresh is not None and refresh.thread == get_ident():
+                if refresh is not None and refresh.thread == threading.get_ident():
                     return None  # a call of the renewal itself
                 is_first = refresh is None
                 if refresh is None:
@@ -174,7 +182,7 @@ class _Refresh:
     """One renewal under way: the thread that runs it, and its outcome for the threads that wait for it."""
 
     def __init__(self) -> None:
-        self.thread = get_ident()
+        self.thread = threading.get_ident()
         self._future: Future[bool] = Future()
 
     def finish(self, failure: Exception | None, is_declined: bool) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from .._checks import check_bool, check_list, check_str
+from .._not_copied import NotCopied
 from ..errors import ArgumentTypeError, ArgumentValueError
 from ..models import AddressBookResult, Contact, Page, User
 from ._api import Api
@@ -18,7 +19,7 @@ _PATH = ("address_book",)
 _LONGEST_UDID = 64
 
 
-class AddressBook:
+class AddressBook(NotCopied):
     """The address book of the session's user; every method may be called from any thread."""
 
     def __init__(self, api: Api) -> None:

@@ -18,6 +18,7 @@ from .._checks import (
     check_str,
     misspelt,
 )
+from .._not_copied import NotCopied
 from ..errors import ArgumentTypeError, ArgumentValueError, NotFoundError
 from ..models import CustomObject, DeleteResult, Message, Page, User
 from ..models._json import as_int
@@ -101,7 +102,7 @@ CUSTOM_OBJECTS = QuerySchema(
 _BY_CRITERIA = evolve(CUSTOM_OBJECTS, operators=_CRITERIA)
 
 
-class CustomObjects:
+class CustomObjects(NotCopied):
     """The records of the application's classes; every method may be called from any thread.
 
     Classes are created in the admin panel. A record is given as its id or as a CustomObject.

@@ -11,6 +11,7 @@ from typing import Any, NoReturn
 from attrs import evolve
 
 from .._checks import check_bool, check_json_object, check_str
+from .._not_copied import NotCopied
 from ..errors import ArgumentTypeError, ArgumentValueError, NotFoundError
 from ..models import DeleteResult, Dialog, DialogRef, DialogType, Message, Page, User
 from ..models._json import as_bool, as_int
@@ -61,7 +62,7 @@ SomeUsers = int | User | Iterable[int | User]
 SomeMessages = str | Message | Iterable[str | Message]
 
 
-class Dialogs:
+class Dialogs(NotCopied):
     """The dialogs of the session's user; every method may be called from any thread.
 
     A dialog is given as its id, as a Dialog (or DialogRef), or as one of its messages; a user as an id or a

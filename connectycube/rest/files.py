@@ -13,6 +13,7 @@ from urllib.parse import parse_qsl, urlsplit, urlunsplit
 from attrs import evolve
 
 from .._checks import check_bool, check_callable, check_id, check_int, check_str
+from .._not_copied import NotCopied
 from ..errors import ApiError, ArgumentTypeError, ArgumentValueError
 from ..models import File, Page
 from ._api import Api, safe_url
@@ -36,7 +37,7 @@ _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 _log = logging.getLogger("connectycube.rest")
 
 
-class Files:
+class Files(NotCopied):
     """The files of the session's user; every method may be called from any thread."""
 
     def __init__(self, api: Api) -> None:

@@ -11,6 +11,7 @@ from typing import Any, Literal
 from attrs import evolve, frozen
 
 from .._checks import check_bool, check_id, check_number, check_str
+from .._not_copied import NotCopied
 from .._xml import check_name, check_text
 from .._xml import clean as cleaned
 from ..errors import ArgumentTypeError, ArgumentValueError, NotFoundError
@@ -90,7 +91,7 @@ _ARGUMENTS = {
 _CLEAN = " (clean=True replaces such characters)"
 
 
-class Messages:
+class Messages(NotCopied):
     """The messages of the session user's dialogs; every method may be called from any thread.
 
     A dialog is given as its id, as a Dialog (or DialogRef), or as one of its messages; a message as its id

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from .._checks import check_int, check_json_object, check_list, check_one_of, check_str
+from .._not_copied import NotCopied
 from ..errors import ArgumentTypeError, ArgumentValueError
 from ..models import PushEvent, PushSubscription, User
 from ._api import Api
@@ -25,7 +26,7 @@ _ENVIRONMENTS = ("development", "production")
 _PUSH_TYPES = ("apns", "apns_voip", "gcm")
 
 
-class Push:
+class Push(NotCopied):
     """Push notifications of the session's user; every method may be called from any thread."""
 
     def __init__(self, api: Api) -> None:

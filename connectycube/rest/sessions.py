@@ -12,6 +12,7 @@ from typing import Any, TypedDict
 from attrs import evolve, frozen
 
 from .._checks import check_bool, check_one_of, check_str, keywords_only
+from .._not_copied import NotCopied
 from ..errors import (
     ApiAuthenticationError,
     ArgumentTypeError,
@@ -77,7 +78,7 @@ class Credentials(TypedDict, total=False):
     timeout: float | None
 
 
-class Sessions:
+class Sessions(NotCopied):
     """The sessions of the REST API; every method may be called from any thread."""
 
     def __init__(self, api: Api) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, TypedDict
 
 from .._checks import check_int, check_list, check_str, keywords_only
+from .._not_copied import NotCopied
 from ..errors import ArgumentTypeError, ArgumentValueError
 from ..models import Page, User
 from ..models._json import as_int
@@ -85,7 +86,7 @@ class UserKey(TypedDict, total=False):
     twitter_id: str
 
 
-class Users:
+class Users(NotCopied):
     """The application's users; every method may be called from any thread."""
 
     def __init__(self, api: Api) -> None:

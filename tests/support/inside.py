@@ -5,10 +5,12 @@ A test of one class may reach into an object that it made; everything else goes 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
+from unittest import mock
 
-from connectycube import Chat, ConnectyCube, Signal
+from connectycube import Chat, ConnectyCube, Signal, _forks
 from connectycube.chat.driver import Driver
 from connectycube.chat.durable.store import DurableStore
 from connectycube.chat.protocol.core import Core
@@ -47,3 +49,10 @@ def api_of(cube: ConnectyCube) -> Api:
 def on_emulator(emulator: Emulator, work: Callable[[Any], Any]) -> Any:
     """Call ``work(service)`` on the emulator's own thread; return what it returns."""
     return emulator._call(work)
+
+
+@contextmanager
+def without_fork_hook() -> Iterator[None]:
+    """Fork inside this ``with`` statement, and the package's fork hook does nothing in the child."""
+    with mock.patch.object(_forks, "_replace_inherited", lambda: None):
+        yield

@@ -24,7 +24,7 @@ TESTS = ROOT / "tests"
 LONGEST_NAME = 70
 
 BASE = {"errors", "_checks"}
-TOOLS = {"_backoff", "_deadline", "_expat", "_forks", "_os_errors", "_tls", "_xml"}
+TOOLS = {"_backoff", "_deadline", "_expat", "_forks", "_not_copied", "_os_errors", "_tls", "_xml"}
 VALUES = BASE | TOOLS | {"config", "models"}
 PUBLIC = {
     *("connectycube", "connectycube._checks", "connectycube.emulator", "connectycube.errors"),
@@ -39,6 +39,7 @@ MAY_KNOW: dict[str, set[str]] = {
     "_deadline": BASE,
     "_expat": set(),
     "_forks": set(),
+    "_not_copied": {"errors"},
     "_os_errors": set(),
     "_tls": BASE | {"_os_errors"},
     "_xml": {"errors"},

@@ -19,6 +19,7 @@ from contextlib import contextmanager
 from types import NoneType, UnionType
 from typing import Any, TypeAlias
 
+from ..._forks import is_unnoticed_fork
 from ..._os_errors import reason_of
 from ...errors import DurableStoreError
 from ...models import Message
@@ -314,6 +315,11 @@ class DurableStore:
             _abandoned.append(self._connection)
         else:
             pythonapi.Py_IncRef(py_object(self._connection))
+
+    def __del__(self) -> None:
+        # A child that drops the client before anything has noticed the fork must not close the file either.
+        if is_unnoticed_fork() and hasattr(self, "_connection"):
+            self.abandon()
 
     # --- helpers ---
 
