@@ -9,14 +9,33 @@ import traceback
 import warnings
 from collections.abc import Callable
 
+from tests.support.inside import without_fork_hook
+
 SECONDS = 10
 
 
-def holds_in_child(check: Callable[[], bool]) -> bool:
-    """Whether ``check()`` returned True in a forked child; a child that hangs is ended by an alarm."""
+def fork_by_python() -> int:
+    """Fork as ``multiprocessing`` and gunicorn do: Python runs its fork hooks."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)  # Python 3.12: a fork beside threads
-        child = os.fork()
+        return os.fork()
+
+
+def fork_without_hook() -> int:
+    """Fork so that the package's fork hook does not run, as none does in uWSGI's workers.
+
+    Python's own hooks do run: a fork in C beside other threads may leave the interpreter's lock held.
+    """
+    with without_fork_hook():
+        return fork_by_python()
+
+
+FORKS = {"with the hook": fork_by_python, "without the hook": fork_without_hook}
+
+
+def holds_in_child(check: Callable[[], bool], fork: Callable[[], int] = fork_by_python) -> bool:
+    """Whether ``check()`` returned True in a forked child; a child that hangs is ended by an alarm."""
+    child = fork()
     if child == 0:
         status = 2
         try:

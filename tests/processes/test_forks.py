@@ -14,8 +14,9 @@ import pytest
 from connectycube import Chat, DialogRef, ForkedError, Message, Signal
 from connectycube.chat.event_stream import EventStream
 from connectycube.chat.send_handle import SendHandle
-from tests.processes.forking import holds_in_child
+from tests.processes.forking import FORKS, holds_in_child
 from tests.support.inside import driver_of
+from tests.support.paths import ROOT
 from tests.support.people import PASSWORD, logged_in
 from tests.support.scripted_http import ScriptedHttpServer, answer
 from tests.support.waiting import TIMEOUT
@@ -97,8 +98,9 @@ CONNECTIONS = textwrap.dedent(
     """
     import os, sys, threading
     from connectycube.rest._http import CallDeadline, HttpClient, Request
+    from tests.processes.forking import FORKS
 
-    url = sys.argv[1]
+    url, fork = sys.argv[1], FORKS[sys.argv[2]]
     pool = HttpClient()
 
     def get(path):
@@ -108,14 +110,15 @@ CONNECTIONS = textwrap.dedent(
     waiting = threading.Thread(target=get, args=("/slow",))
     waiting.start()
     assert get("/is-slow-there") == b"yes"
-    child = os.fork()
+    child = fork()
     if child == 0:
         status = 1
         try:
+            assert get("/child") == b"/child"
+            pool.close()
             open_files = [f"/proc/self/fd/{name}" for name in os.listdir("/proc/self/fd")]
             open_files = [os.readlink(name) for name in open_files if os.path.lexists(name)]
             assert not [name for name in open_files if name.startswith("socket:")], open_files
-            assert get("/child") == b"/child"
             status = 0
         finally:
             os._exit(status)
@@ -128,8 +131,9 @@ CONNECTIONS = textwrap.dedent(
 )
 
 
+@pytest.mark.parametrize("fork", FORKS)
 @pytest.mark.skipif(not os.path.isdir("/proc/self/fd"), reason="looks at /proc")
-def test_a_forked_child_leaves_the_parents_connections_alone():
+def test_a_forked_child_leaves_the_parents_connections_alone(fork):
     slow, released = threading.Event(), threading.Event()
 
     def respond(request):
@@ -145,7 +149,8 @@ def test_a_forked_child_leaves_the_parents_connections_alone():
     with ScriptedHttpServer() as server:
         server.respond(respond)
         done = subprocess.run(
-            [sys.executable, "-W", "ignore::DeprecationWarning", "-c", CONNECTIONS, server.url],
+            [sys.executable, "-c", CONNECTIONS, server.url, fork],
+            cwd=ROOT,
             capture_output=True,
             text=True,
             timeout=60,
@@ -157,19 +162,24 @@ def test_a_forked_child_leaves_the_parents_connections_alone():
 
 
 STORE = """
-import os, sys, warnings
+import gc, os, sys
 from connectycube import *
+from tests.processes.forking import FORKS
 
-warnings.simplefilter("ignore", DeprecationWarning)  # 3.12: forking with threads, on purpose
+fork, child_uses_it = FORKS[sys.argv[5]], sys.argv[6] == "uses it"
 cube = ConnectyCube.from_env(durable=sys.argv[1])
 cube.login(login=sys.argv[2], password=sys.argv[3])
 cube.chat.login()
-child = os.fork()
+child = fork()
 if child == 0:
-    try:
-        cube.chat.login()
-    except DurableStoreError as error:
-        print("child", "of its parent" in str(error), flush=True)
+    if child_uses_it:
+        try:
+            cube.chat.login()
+        except DurableStoreError as error:
+            print("child", "of its parent" in str(error), flush=True)
+    else:
+        del cube
+        gc.collect()
     sys.exit(0)  # with everything that the end of the interpreter does
 assert os.waitpid(child, 0)[1] == 0
 handle = cube.chat.send_private(int(sys.argv[4]), "after the fork")
@@ -181,13 +191,16 @@ cube.chat.logout()
 """
 
 
-def test_a_forked_child_leaves_the_file_to_its_parent(emulator, alice, tmp_path):
+@pytest.mark.parametrize("use", ["uses it", "drops it"])
+@pytest.mark.parametrize("fork", FORKS)
+def test_a_forked_child_leaves_the_file_to_its_parent(emulator, alice, tmp_path, fork, use):
     emulator.add_user("forker", PASSWORD)
     path = tmp_path / "bot.db"
     command = [sys.executable, "-W", "error", "-c", STORE]
     with logged_in(alice):
         done = subprocess.run(
-            [*command, path, "forker", PASSWORD, str(alice.id)],
+            [*command, path, "forker", PASSWORD, str(alice.id), fork, use],
+            cwd=ROOT,
             env={**os.environ, **emulator.environment()},
             capture_output=True,
             text=True,
@@ -195,5 +208,6 @@ def test_a_forked_child_leaves_the_file_to_its_parent(emulator, alice, tmp_path)
             check=False,
         )
         assert (done.returncode, done.stderr) == (0, "")
-        assert done.stdout.splitlines() == ["child True", "parent after the fork", "again True"]
+        said = ["child True"] if use == "uses it" else []
+        assert done.stdout.splitlines() == [*said, "parent after the fork", "again True"]
         assert alice.events.wait_for("message_received")[0].body == "after the fork"
