@@ -262,11 +262,7 @@ class Driver:
         attempt.result()
 
     def _begin_again_if_patched(self) -> None:
-        """Replace the locks of a closed connection that gevent did not patch, as they were made before.
-
-        Greenlets share one thread of the system: such a lock would stop all of them at once, also the
-        greenlet that holds it.
-        """
+        """Replace locks made before gevent patched: one that waits would stop all greenlets."""
         if type(self._mutex) is not type(threading.Lock()):
             self._begin()
 

@@ -428,7 +428,8 @@ def test_a_script_of_the_pages_ends_well(block, environment, tmp_path):
     )
     assert (done.returncode, done.stderr) == (0, "")
     assert "alice" in done.stdout
-    assert "seconds" in done.stdout
+    if "ping" in block.code:
+        assert "seconds" in done.stdout
 
 
 @blocks("test file")
