@@ -6,6 +6,7 @@ import threading
 from collections.abc import Callable
 from concurrent.futures import Future, wait
 from datetime import datetime, timedelta, timezone
+from os import getpid
 
 from attrs import evolve
 
@@ -46,6 +47,7 @@ class SessionState:
 
     def after_fork_in_child(self) -> None:
         """Replace the lock, which another thread of the parent may have held, and drop its renewal."""
+        self._process = getpid()
         self._lock = threading.Lock()
         self._refresh: _Refresh | None = None
 
@@ -79,7 +81,8 @@ class SessionState:
         self, session: Session, moment: datetime | None, now: datetime | None = None
     ) -> None:
         """Note what the service last said about the end of this session; ``now`` is by its clock."""
-        check_fork()
+        if getpid() != self._process:  # check_fork() without a call, as every response comes here
+            check_fork()
         with self._lock:
             if now is not None:
                 self._ahead = now - datetime.now(timezone.utc)
