@@ -2,15 +2,29 @@
 
 from __future__ import annotations
 
+import os
 import ssl
 
 from ._os_errors import reason_of
 from .errors import ArgumentValueError
 
-__all__ = ["client_context", "refusal_words"]
+__all__ = ["client_context", "load_client_certificate", "refusal_words", "tls_words"]
 
 # OpenSSL, "X509_STORE_CTX_get_error": the authority is not known. Of other causes ca_file is no cure.
 _UNKNOWN_AUTHORITY = (2, 18, 19, 20, 21, 27)
+
+# The alerts with which a server refuses a client certificate, as OpenSSL names them. (RFC 8446, 6.2.)
+_ALERTS = {
+    "ALERT_CERTIFICATE_REQUIRED": "the server wants a client certificate: give client_cert",
+    "ALERT_HANDSHAKE_FAILURE": "handshake failure (the server may want another client_cert)",
+    "ALERT_CERTIFICATE_EXPIRED": "the server refused client_cert: it has expired, or is not valid yet",
+    "ALERT_CERTIFICATE_REVOKED": "the server refused client_cert: it was revoked",
+    "ALERT_UNSUPPORTED_CERTIFICATE": "the server refused client_cert: it is of the wrong kind",
+    "ALERT_BAD_CERTIFICATE": "the server refused client_cert",
+    "ALERT_CERTIFICATE_UNKNOWN": "the server refused client_cert",
+    "ALERT_ACCESS_DENIED": "the server refused client_cert: access denied",
+    "ALERT_UNKNOWN_CA": "the server refused client_cert: it does not know its authority",
+}
 
 
 def client_context(ca_file: str | None) -> ssl.SSLContext:
@@ -19,14 +33,78 @@ def client_context(ca_file: str | None) -> ssl.SSLContext:
     ``ca_file`` (PEM) replaces the system's certificate authorities. Raises ArgumentValueError if it
     cannot be read.
     """
+    folder = None
+    if ca_file is None:
+        ca_file, folder = _system_authorities()
     try:
-        context = ssl.create_default_context(cafile=ca_file)
+        context = ssl.create_default_context(cafile=ca_file, capath=folder)
     except OSError as error:  # ssl.SSLError is one
         raise ArgumentValueError(
             f"ca_file holds no certificates that can be read: {ca_file!r} ({reason_of(error)})"
         ) from None
     context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.hostname_checks_common_name = False  # RFC 9525, 6.3: only names in subjectAltName count
     return context
+
+
+def _system_authorities() -> tuple[str | None, str | None]:
+    """Return OpenSSL's own file and folder of authorities, whatever SSL_CERT_FILE and SSL_CERT_DIR say."""
+    paths = ssl.get_default_verify_paths()
+    file, folder = paths.openssl_cafile, paths.openssl_capath
+    return file if os.path.isfile(file) else None, folder if os.path.isdir(folder) else None
+
+
+def load_client_certificate(
+    context: ssl.SSLContext, cert: str, key: str | None, password: str | None
+) -> None:
+    """Let a context prove the client's identity with a certificate. (RFC 8446, 4.4.2.)
+
+    Raises ArgumentValueError that names the field of Config which is wrong.
+    """
+    asked = False
+
+    def ask() -> str:  # without it, OpenSSL would ask on the terminal
+        nonlocal asked
+        asked = True
+        return password or ""
+
+    try:
+        context.load_cert_chain(cert, key, ask)
+    except (OSError, ValueError) as error:  # ValueError: the password is too long
+        raise ArgumentValueError(_fault(error, cert, key, password, asked=asked)) from None
+
+
+def _fault(
+    error: OSError | ValueError, cert: str, key: str | None, password: str | None, *, asked: bool
+) -> str:
+    """Return which field is wrong, and why: OpenSSL says neither which file nor what it wanted of it."""
+    field, file = ("client_cert", cert) if key is None else ("client_key", key)
+    unreadable = _unreadable("client_cert", cert) or _unreadable(field, file)
+    if unreadable is not None:
+        return unreadable
+    if getattr(error, "reason", None) == "KEY_VALUES_MISMATCH":
+        return f"{field} is not the private key of client_cert: {file!r}"
+    if asked:
+        if password is None:
+            return f"client_key_password is missing: the private key in {field} is encrypted"
+        return f"client_key_password is wrong for the private key in {field}: {file!r}"
+    hint = " (or give client_key)" if key is None else ""
+    return f"{field} holds no private key that can be read: {file!r}{hint}"
+
+
+def _unreadable(field: str, file: str) -> str | None:
+    """Return why a file cannot be read, or holds no certificate if it should; None if it is fine."""
+    try:
+        with open(file, "rb"):
+            pass
+    except OSError as error:
+        return f"{field} cannot be read: {file!r} ({reason_of(error)})"
+    if field == "client_cert":
+        try:
+            ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(cafile=file)
+        except OSError:
+            return f"client_cert holds no certificate that can be read: {file!r}"
+    return None
 
 
 def refusal_words(error: ssl.SSLCertVerificationError) -> str:
@@ -35,3 +113,12 @@ def refusal_words(error: ssl.SSLCertVerificationError) -> str:
     if error.verify_code in _UNKNOWN_AUTHORITY:
         words += " (a private authority's certificate goes into ca_file, or CONNECTYCUBE_CA_FILE)"
     return words
+
+
+def tls_words(error: ssl.SSLError) -> str:
+    """Return why TLS failed; an alert about the client certificate names the field of Config."""
+    reason = error.reason or ""
+    for alert, words in _ALERTS.items():
+        if reason.endswith(alert):
+            return words
+    return reason or reason_of(error)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 import os
 from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Literal, TypedDict
@@ -11,6 +10,8 @@ from urllib.parse import urlsplit
 from attrs import Attribute, evolve, field, fields, frozen
 
 from ._checks import check_bool, check_callable, check_int, check_number, check_str, nearest
+from ._hosts import is_loopback
+from ._proxy import Proxy
 from .errors import ApiError, ArgumentTypeError, ArgumentValueError
 
 if TYPE_CHECKING:
@@ -206,7 +207,11 @@ class ConfigFields(TypedDict, total=False):
     chat_host: str
     chat_port: int
     ca_file: str | os.PathLike[str] | None
+    client_cert: str | os.PathLike[str] | None
+    client_key: str | os.PathLike[str] | None
+    client_key_password: str | None
     proxy: str | None
+    trust_env: bool
     retry: RetryPolicy
     on_request: Callable[[RequestRecord], None] | None
     workers: int
@@ -243,7 +248,8 @@ class Config:
         api_url: The URL of the REST API: https, or http to this machine.
         chat_host: The XMPP domain, which is also the address and the name in the certificate.
         chat_port: The port of the chat server.
-        ca_file: A file with certificate authorities, for REST and chat, in place of the system's.
+        ca_file: A file with certificate authorities, for REST, chat and ``https://`` proxies, in place of the
+            system's.
 
     Raises:
         ArgumentTypeError: An argument has the wrong type; the error names it.
@@ -257,8 +263,19 @@ class Config:
     chat_host: str = field(default="chat.connectycube.com")
     chat_port: int = field(default=5223)
     ca_file: str | None = field(default=None, converter=_path)
+    client_cert: str | None = field(default=None, converter=_path)
+    """A PEM file with the client's certificate, for servers that want one, REST and chat alike."""
+    client_key: str | None = field(default=None, converter=_path)
+    """A PEM file with the private key of ``client_cert`` (None: the key is in ``client_cert``)."""
+    client_key_password: str | None = field(default=None, validator=_optional_string, repr=False)
+    """The password of an encrypted private key."""
     proxy: str | None = field(default=None, repr=False)
-    """The HTTP proxy of all REST requests, ``http://[user:password@]host:port``."""
+    """The proxy of REST and chat, ``scheme://[user:password@]host[:port]``; never used for this machine.
+
+    The scheme is ``http``, ``https``, ``socks5``, or ``socks5h``, where the proxy looks names up.
+    """
+    trust_env: bool = field(default=True, validator=_bool)
+    """Whether HTTPS_PROXY, ALL_PROXY and NO_PROXY of the environment are read if ``proxy`` is None."""
     retry: RetryPolicy = field(factory=RetryPolicy)
     """Which REST requests are sent again, and when."""
     on_request: Callable[[RequestRecord], None] | None = field(default=None, repr=False)
@@ -323,22 +340,23 @@ class Config:
             check_number("typing_expires", value, least=0.001)
 
     @ca_file.validator
-    def _check_ca_file(self, attribute: Attribute[str | None], value: object) -> None:
-        if value is not None and not os.path.isfile(check_str("ca_file", value)):
-            raise ArgumentValueError(f"ca_file is not a file: {value!r}")
+    @client_cert.validator
+    @client_key.validator
+    def _check_file(self, attribute: Attribute[str | None], value: object) -> None:
+        name = attribute.name
+        if value is not None and not os.path.isfile(check_str(name, value)):
+            raise ArgumentValueError(f"{name} is not a file: {value!r}")
+
+    @client_key.validator
+    @client_key_password.validator
+    def _check_has_certificate(self, attribute: Attribute[str | None], value: object) -> None:
+        if value is not None and self.client_cert is None:
+            raise ArgumentValueError(f"{attribute.name} needs client_cert, which is None")
 
     @proxy.validator
     def _check_proxy(self, attribute: Attribute[str | None], value: object) -> None:
-        if value is None:
-            return
-        text = check_str("proxy", value)  # not repeated in errors: it may hold a password
-        try:
-            parts = urlsplit(text)
-            usable = parts.scheme == "http" and parts.hostname and parts.port != 0
-        except ValueError:
-            usable = False
-        if not usable or parts.path.strip("/") or parts.query or parts.fragment:
-            raise ArgumentValueError("proxy must look like http://[user:password@]host:port")
+        if value is not None:
+            Proxy.parse(check_str("proxy", value), "proxy")
 
     @on_request.validator
     def _check_on_request(self, attribute: Attribute[object], value: object) -> None:
@@ -417,13 +435,3 @@ def check_field_names(names: Iterable[str]) -> None:
     for name in names:
         if name not in known:
             raise ArgumentTypeError(f"{name} is no field of Config: {nearest(name, known)}")
-
-
-def is_loopback(host: str) -> bool:
-    """Whether a host name or address is that of this machine."""
-    if host == "localhost" or host.endswith(".localhost"):
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False

@@ -10,6 +10,7 @@
     ├── ApiError                       a REST call did not succeed
     │   ├── ApiNetworkError            no answer: name, connection or TLS
     │   │   └── ApiConnectError        no connection could be made: nothing was sent
+    │   │       ├── ApiProxyError      the proxy could not be reached, or refused
     │   │       └── ApiConnectTimeoutError  also ApiTimeoutError: no connection in time
     │   ├── ApiTimeoutError            also TimeoutError: no answer in time
     │   └── ApiResponseError           the service answered: status, messages, retry_after
@@ -27,6 +28,7 @@
         ├── ConnectionLostError        the link could not be made, or ended
         │   ├── HostUnknownError       the host name has no address
         │   ├── HostUnreachableError   no server listens there, or the host is out of reach
+        │   ├── ProxyError             the proxy could not be reached, or refused
         │   ├── TlsError               the peer does not speak TLS, or speaks it badly
         │   │   └── CertificateError   its certificate is expired, unknown or of another host
         │   ├── ConnectTimeoutError    also TimeoutError: no link in time
@@ -58,6 +60,7 @@ __all__ = [
     "ApiConnectTimeoutError",
     "ApiError",
     "ApiNetworkError",
+    "ApiProxyError",
     "ApiResponseError",
     "ApiTimeoutError",
     "ArgumentTypeError",
@@ -83,6 +86,7 @@ __all__ = [
     "NotFoundError",
     "OutcomeUnknownError",
     "PermissionDeniedError",
+    "ProxyError",
     "QueueOverflowError",
     "RateLimitError",
     "ResponseTooLargeError",
@@ -153,6 +157,18 @@ class ApiNetworkError(ApiError):
 
 class ApiConnectError(ApiNetworkError):
     """No connection could be made, so it is certain that nothing was sent."""
+
+
+class ApiProxyError(ApiConnectError):
+    """The proxy could not be reached, or did not make the connection: it is certain that nothing was sent.
+
+    ``is_temporary`` tells whether trying again may help: not where the proxy refused the user and password,
+    or the server.
+    """
+
+    def __init__(self, message: str, *, method: str, url: str, is_temporary: bool = False) -> None:
+        super().__init__(message, method=method, url=url)
+        self.is_temporary = is_temporary
 
 
 class ApiTimeoutError(ApiError, TimeoutError):
@@ -249,6 +265,10 @@ class HostUnknownError(ConnectionLostError):
 
 class HostUnreachableError(ConnectionLostError):
     """No server listens on the chat port, or the host is out of reach."""
+
+
+class ProxyError(ConnectionLostError):
+    """The proxy could not be reached, or did not make the connection; no credential of the chat was sent."""
 
 
 class TlsError(ConnectionLostError):

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import logging
 import random
-import ssl
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -23,7 +22,7 @@ from attrs import evolve, frozen
 
 from .._deadline import Deadline
 from .._forks import check_fork, register_for_fork
-from .._tls import client_context
+from .._network import Network
 from ..config import Config, Timeouts
 from ..errors import (
     CallbackContextError,
@@ -148,7 +147,7 @@ class Driver:
         # when it comes back, and ends without touching anything.
         self._generation = 0
         self._attempt: Future[None] | None = None  # the login that threads wait for
-        self._context: ssl.SSLContext | None = None
+        self._network: Network | None = None
         self._session_credentials: SessionCredentials | None = None
         self._sleeps_until: float | None = None  # the deadline that the connection thread knows
         self._ends = 0  # how often the connection has entered CLOSED
@@ -230,7 +229,9 @@ class Driver:
         if self.is_closed:
             warn_about_uwsgi(self._name)
             self._begin_again_if_patched()
-        self._context = self._context or client_context(self._config.ca_file)
+        network = self._network or Network.of(self._config)
+        network.check(self._config.chat_host, self._config.chat_port)
+        self._network = network
         self._forked = False
         with self._mutex:
             self._wait(lambda: self.core.state is not ChatState.CLOSING, deadline)
@@ -761,8 +762,8 @@ class Driver:
         try:
             credentials = self._renewed(attempt, waker, is_wanted)
             deadline = attempt.deadline.within(self._config.timeouts.connect)
-            assert self._context is not None
-            link = open_link(self._config, self._context, deadline, waker, is_wanted)
+            assert self._network is not None
+            link = open_link(self._config, self._network, deadline, waker, is_wanted)
         except AttemptCancelled:
             return None
         except (ConnectionLostError, ChatAuthenticationError) as error:

@@ -1,9 +1,7 @@
-"""A verified, non-blocking TLS connection, and how it is opened within a deadline."""
+"""A verified, non-blocking TLS connection, and how it is opened within a deadline, through a proxy or not."""
 
 from __future__ import annotations
 
-import errno
-import os
 import selectors
 import socket
 import ssl
@@ -12,8 +10,13 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 from .._deadline import Deadline
+from .._dial import Attempt, ProxyTimeout, Wait, no_address
+from .._network import Network
 from .._os_errors import reason_of
-from .._tls import refusal_words
+from .._proxy import Proxy
+from .._proxy_handshake import ProxyFailure
+from .._tls import refusal_words, tls_words
+from .._tls_tunnel import TlsTunnel
 from ..config import Config
 from ..errors import (
     CertificateError,
@@ -21,6 +24,7 @@ from ..errors import (
     ConnectTimeoutError,
     HostUnknownError,
     HostUnreachableError,
+    ProxyError,
     TlsError,
 )
 
@@ -81,7 +85,12 @@ def _selector() -> selectors.BaseSelector:
 
 
 def wait_for(
-    sock: socket.socket | None, waker: Waker, timeout: float | None, *, read: bool, write: bool
+    sock: socket.socket | TlsTunnel | None,
+    waker: Waker,
+    timeout: float | None,
+    *,
+    read: bool,
+    write: bool,
 ) -> tuple[bool, bool]:
     """Wait for the socket or the waker; return whether the socket can be read and written."""
     with _selector() as selector:
@@ -137,9 +146,14 @@ def run_in_thread(
 class Link:
     """One TLS connection to the chat server, for one thread at a time."""
 
-    def __init__(self, sock: ssl.SSLSocket) -> None:
+    def __init__(self, sock: ssl.SSLSocket | TlsTunnel) -> None:
         self.sock = sock
-        self.wants_write = False  # TLS has bytes of its own to write before it can read on
+        self._reading_wants_write = False
+
+    @property
+    def wants_write(self) -> bool:
+        """Whether TLS has bytes of its own to write, also if the driver has none."""
+        return self._reading_wants_write or getattr(self.sock, "wants_write", False)
 
     def receive(self) -> bytes | None:
         """Return the bytes that have arrived, None if there are none.
@@ -147,18 +161,16 @@ class Link:
         Raises ConnectionLostError when the link has ended. That holds also for an orderly end of TLS, because
         even a reset may look like one: only the end of the XMPP stream tells that the server has finished.
         """
-        self.wants_write = False
+        self._reading_wants_write = False
         try:
             data = self.sock.recv(_PIECE)
         except ssl.SSLWantReadError:
             return None
         except ssl.SSLWantWriteError:
-            self.wants_write = True
+            self._reading_wants_write = True
             return None
         except OSError as error:
-            raise ConnectionLostError(
-                f"the link to the chat server broke: {reason_of(error)}"
-            ) from None
+            raise _broken(error) from None
         if not data:
             raise ConnectionLostError(
                 "the link to the chat server ended without an end of the stream"
@@ -175,9 +187,21 @@ class Link:
         except (ssl.SSLWantReadError, ssl.SSLWantWriteError):
             return 0
         except OSError as error:
-            raise ConnectionLostError(
-                f"the link to the chat server broke: {reason_of(error)}"
-            ) from None
+            raise self._reason_to_break(error) from None
+
+    def _reason_to_break(self, error: OSError) -> ConnectionLostError:
+        """Return the server's alert, if one has arrived: it tells more than an error of writing.
+
+        In TLS 1.3 a server refuses a client certificate after the handshake, when we may be writing already.
+        """
+        try:
+            self.sock.recv(1)
+        except ssl.SSLError as alert:
+            if (alert.reason or "").find("ALERT") >= 0:
+                return _broken(alert)
+        except OSError:
+            pass
+        return _broken(error)
 
     def close(self) -> None:
         """Close the link, after TLS's close_notify if that can be sent at once."""
@@ -194,9 +218,15 @@ class Link:
             socket.close(descriptor)
 
 
+def _broken(error: OSError) -> ConnectionLostError:
+    if isinstance(error, ssl.SSLError):
+        return TlsError(f"the link to the chat server broke: {tls_words(error)}")
+    return ConnectionLostError(f"the link to the chat server broke: {reason_of(error)}")
+
+
 def open_link(
     config: Config,
-    context: ssl.SSLContext,
+    network: Network,
     deadline: Deadline,
     waker: Waker,
     is_wanted: Callable[[], bool],
@@ -206,122 +236,118 @@ def open_link(
     Raises a ConnectionLostError that tells the cause, or AttemptCancelled once the waker was woken and
     ``is_wanted()`` is false. No credentials were sent to a server that could not be verified.
     """
-    host, port = config.chat_host, config.chat_port
-    addresses = _resolve(host, port, deadline, waker, is_wanted)
-    error: ConnectionLostError | None = None
-    for position, (family, address) in enumerate(addresses):
-        left = deadline.remaining()
-        share = None if left is None else left / (len(addresses) - position)
-        try:
-            handshake = _Handshake(address, host, Deadline(share), waker, is_wanted)
-            return handshake.open(family, context)
-        except ConnectionLostError as failure:
-            # An error of TLS tells more than a failed connection, because a server has answered.
-            if error is None or isinstance(failure, TlsError):
-                error = failure
-    assert error is not None
-    raise error
+    return _Opening(config, network, deadline, waker, is_wanted).open()
 
 
-def _resolve(
-    host: str, port: int, deadline: Deadline, waker: Waker, is_wanted: Callable[[], bool]
-) -> list[tuple[int, Any]]:
-    # On a thread of its own, because getaddrinfo cannot be interrupted.
-    def resolve() -> list[Any]:
-        return socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-
-    try:
-        found = run_in_thread(resolve, f"connectycube-resolve-{host}", deadline, waker, is_wanted)
-    except AttemptCancelled:
-        raise
-    except TimeoutError:
-        raise ConnectTimeoutError(f"no address was found for {host} in time") from None
-    except Exception as error:  # noqa: BLE001 - whatever error a resolver raises, there is no address
-        raise HostUnknownError(f"the chat host {host!r} has no address: {error}") from None
-    if not found:
-        raise HostUnknownError(f"the chat host {host!r} has no address")
-    return list(dict.fromkeys((entry[0], entry[4]) for entry in found))
-
-
-class _Handshake:
-    """The attempt to connect to one address: TCP, then TLS."""
+class _Opening:
+    """The opening of one link: one address after the other, until a server has answered."""
 
     def __init__(
         self,
-        address: Any,
-        host: str,
+        config: Config,
+        network: Network,
         deadline: Deadline,
         waker: Waker,
         is_wanted: Callable[[], bool],
     ) -> None:
-        self._address = address
-        self._host = host
+        self._host = config.chat_host
+        self._port = config.chat_port
+        self._network = network
         self._deadline = deadline
         self._waker = waker
         self._is_wanted = is_wanted
-        self._where = f"{address[0]} port {address[1]}"
 
-    def open(self, family: int, context: ssl.SSLContext) -> Link:
+    def open(self) -> Link:
         """Return a verified link, or raise a ConnectionLostError that tells the cause."""
-        sock: socket.socket | None = None
-        try:
-            sock = socket.socket(family, socket.SOCK_STREAM)
-            sock.setblocking(False)
-            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            # Wrapped before it connects: CPython 3.11 leaves a socket open that was reset before that.
-            sock = secured = context.wrap_socket(
-                sock, server_hostname=self._host, do_handshake_on_connect=False
-            )
-            self._connect(secured)
-            self._shake_hands(secured)
-            return Link(secured)
-        except BaseException as error:
-            if sock is not None:
-                sock.close()
-            if isinstance(error, OSError) and not isinstance(error, ConnectionLostError):
-                raise ConnectionLostError(
-                    f"cannot connect to {self._where}: {reason_of(error)}"
-                ) from None
-            raise
-
-    def _connect(self, sock: ssl.SSLSocket) -> None:
-        code = sock.connect_ex(self._address)
-        if code == errno.EINPROGRESS:
-            self._wait(sock, read=False, write=True, phase="accept the connection")
-            code = sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
-        if code:
-            raise HostUnreachableError(f"cannot connect to {self._where}: {os.strerror(code)}")
-
-    def _shake_hands(self, sock: ssl.SSLSocket) -> None:
-        phase = "complete the TLS handshake"
-        while True:
+        proxy = self._network.proxy_for(self._host, self._port)
+        ways = self._ways(proxy)
+        error: ConnectionLostError | None = None
+        for position, (family, address, target) in enumerate(ways):
+            left = self._deadline.remaining()
+            share = None if left is None else left / (len(ways) - position)
             try:
-                sock.do_handshake()
-                return
-            except ssl.SSLWantReadError:
-                self._wait(sock, read=True, write=False, phase=phase)
-            except ssl.SSLWantWriteError:
-                self._wait(sock, read=False, write=True, phase=phase)
-            except ssl.SSLCertVerificationError as error:
-                raise CertificateError(
-                    f"the certificate of {self._where} is not valid for {self._host}:"
-                    f" {refusal_words(error)}"
-                ) from None
-            except ssl.SSLError as error:
-                raise TlsError(
-                    f"{self._where} does not speak TLS as expected: {error.reason or reason_of(error)}"
-                ) from None
-            except OSError as error:
-                raise TlsError(
-                    f"{self._where} ended the TLS handshake: {reason_of(error)}"
-                ) from None
+                return self._try(family, address, target, proxy, Deadline(share))
+            except ConnectionLostError as failure:
+                # An error of TLS tells more than a failed connection, because a server has answered.
+                if error is None or isinstance(failure, TlsError):
+                    error = failure
+        assert error is not None
+        raise error
 
-    def _wait(self, sock: socket.socket, *, read: bool, write: bool, phase: str) -> None:
-        while True:
-            ready = wait_for(sock, self._waker, self._deadline.remaining(), read=read, write=write)
-            if not self._is_wanted():
-                raise AttemptCancelled
-            if any(ready):
-                return
-            if self._deadline.expired:
-                raise ConnectTimeoutError(f"{self._where} did not {phase} in time") from None
+    def _ways(self, proxy: Proxy | None) -> list[tuple[int, Any, str]]:
+        """Return each address to connect to, with the host to ask its proxy for."""
+        if proxy is None:
+            return [(*entry, self._host) for entry in self._resolve(self._host, self._port)]
+        try:
+            hops = self._resolve(proxy.host, proxy.port)
+        except HostUnknownError:
+            raise ProxyError(str(no_address(proxy))) from None
+        targets = [self._host]
+        if not proxy.looks_up_names:
+            targets = [str(address[0]) for _, address in self._resolve(self._host, self._port)]
+        return [(*hop, target) for hop in hops for target in targets]
+
+    def _resolve(self, host: str, port: int) -> list[tuple[int, Any]]:
+        # On a thread of its own, because getaddrinfo cannot be interrupted.
+        def resolve() -> list[Any]:
+            return socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+
+        name = f"connectycube-resolve-{host}"
+        try:
+            found = run_in_thread(resolve, name, self._deadline, self._waker, self._is_wanted)
+        except AttemptCancelled:
+            raise
+        except TimeoutError:
+            raise ConnectTimeoutError(f"no address was found for {host} in time") from None
+        except Exception as error:  # noqa: BLE001 - whatever error a resolver raises, there is no address
+            raise HostUnknownError(f"the chat host {host!r} has no address: {error}") from None
+        if not found:
+            raise HostUnknownError(f"the chat host {host!r} has no address")
+        return list(dict.fromkeys((entry[0], entry[4]) for entry in found))
+
+    def _try(
+        self, family: int, address: Any, target: str, proxy: Proxy | None, deadline: Deadline
+    ) -> Link:
+        """Connect to one address, and put what fails into the words of the tree."""
+        attempt = Attempt(
+            self._network, proxy, target, self._port, self._host, self._waiting(deadline)
+        )
+        where = f"{address[0]} port {address[1]}"
+        if proxy is not None:
+            where = f"{target} port {self._port} through the proxy {proxy}"
+        try:
+            return Link(attempt.open(family, address))
+        except ProxyFailure as failure:
+            raise ProxyError(str(failure)) from None
+        except ProxyTimeout as timeout:
+            raise ConnectTimeoutError(str(timeout)) from None
+        except TimeoutError:
+            step = (
+                "complete the TLS handshake" if attempt.phase == "TLS" else "accept the connection"
+            )
+            raise ConnectTimeoutError(f"{where} did not {step} in time") from None
+        except OSError as error:
+            raise self._failed(error, attempt.phase, where) from None
+
+    def _failed(self, error: OSError, phase: str, where: str) -> ConnectionLostError:
+        if phase != "TLS":
+            return HostUnreachableError(f"cannot connect to {where}: {reason_of(error)}")
+        if isinstance(error, ssl.SSLCertVerificationError):
+            words = f"is not valid for {self._host}: {refusal_words(error)}"
+            return CertificateError(f"the certificate of {where} {words}")
+        if isinstance(error, ssl.SSLError):
+            return TlsError(f"{where} does not speak TLS as expected: {tls_words(error)}")
+        return TlsError(f"{where} ended the TLS handshake: {reason_of(error)}")
+
+    def _waiting(self, deadline: Deadline) -> Wait:
+        def wait(sock: Any, *, read: bool, write: bool) -> None:
+            while True:
+                ready = wait_for(sock, self._waker, deadline.remaining(), read=read, write=write)
+                if not self._is_wanted():
+                    raise AttemptCancelled
+                if any(ready):
+                    return
+                if deadline.expired:
+                    raise TimeoutError
+
+        return wait

@@ -21,7 +21,9 @@ from urllib.parse import quote, urlencode, urljoin, urlsplit
 from attrs import evolve
 
 from .._checks import check_callable, check_number
-from ..config import Config, RequestRecord, RetryPolicy, is_loopback
+from .._hosts import is_loopback, may_be_loopback
+from .._network import Network
+from ..config import Config, RequestRecord, RetryPolicy
 from ..errors import (
     ApiAuthenticationError,
     ApiError,
@@ -38,7 +40,7 @@ from ._retry import pause_after_failure, pause_after_response
 from ._service_clock import ServiceClock
 from ._session import ApplicationRenewal, Renewal, SessionState, expiry_of
 
-__all__ = ["Api", "Query", "safe_url"]
+__all__ = ["Api", "Query"]
 
 Query = Iterable[tuple[str, str | int]]
 """Pairs of a query string, in the service's names."""
@@ -70,7 +72,8 @@ class Api:
 
     Raises:
         ArgumentTypeError: ``renew_session`` cannot be called, or ``transport`` has no method ``send``.
-        ArgumentValueError: The configuration's ``ca_file`` cannot be read.
+        ArgumentValueError: A file of certificates that the configuration names cannot be read, or a
+            proxy variable is wrong.
     """
 
     def __init__(
@@ -88,7 +91,7 @@ class Api:
         self._is_closed = False
         self._own_client: HttpClient | None = None
         if transport is None:
-            transport = self._own_client = HttpClient(ca_file=config.ca_file, proxy=config.proxy)
+            transport = self._own_client = HttpClient(Network.of(config))
             self._own_client.prepare(config.api_url)
         elif not hasattr(transport, "send"):
             kind = type(transport).__name__
@@ -227,7 +230,7 @@ class Api:
             target = response.headers.get("Location")
             if response.status not in _REDIRECTS or target is None:
                 break
-            url = safe_url(target, response, base=request.url)
+            url = self.safe_url(target, response, base=request.url)
             request = self._request("GET", url, deadline, headers=_UNCHANGED, writer=writer)
             response = self._send_with_retries(request)
         check_response(response, self._secrets(session, None))
@@ -243,7 +246,7 @@ class Api:
         """Send a form to the storage, without the token.
 
         Args:
-            url: Where to send it, as :func:`safe_url` returns it.
+            url: Where to send it, as :meth:`safe_url` returns it.
             content_type: Its content type, with the boundary.
             body: The form.
             deadline: The deadline of the whole upload.
@@ -278,6 +281,35 @@ class Api:
         """Raise ClientClosedError after :meth:`close`."""
         if self._is_closed:
             raise ClientClosedError(_CLOSED)
+
+    def safe_url(self, url: str, response: Response, *, base: str = "") -> str:
+        """Return a URL that the service named, if the client may speak to it.
+
+        It must be https. A service on another machine may not name this machine, where other programs listen;
+        a service on this machine may, also without TLS.
+
+        Args:
+            url: The URL, which may be relative.
+            response: The response that names it.
+            base: What it is relative to.
+
+        Raises:
+            UnexpectedResponseError: The client may not speak to it.
+        """
+        try:
+            whole = urljoin(base, url)
+            parts = urlsplit(whole)
+            host, _, shown = parts.hostname, parts.port, redact_url(whole)
+        except ValueError:
+            host, shown = None, MASK
+        if host and self._may_speak_to(parts.scheme, host):
+            return whole
+        raise unexpected(response, f"it names a URL that is not safe: {shown!r}")
+
+    def _may_speak_to(self, scheme: str, host: str) -> bool:
+        if is_loopback(urlsplit(self._base).hostname or ""):
+            return scheme == "https" or (scheme == "http" and is_loopback(host))
+        return scheme == "https" and not may_be_loopback(host)
 
     def close(self) -> None:
         """Close the idle connections and refuse later calls; the session lives on at the service.
@@ -420,28 +452,6 @@ class Api:
     def _secrets(self, session: Session | None, body: object) -> Collection[str]:
         known = [self._config.auth_key, self._config.auth_secret, session and session.token]
         return [secret for secret in (*known, *secrets_in(body)) if secret]
-
-
-def safe_url(url: str, response: Response, *, base: str = "") -> str:
-    """Return a URL that the service named, if the client may speak to it: https, or this machine.
-
-    Args:
-        url: The URL, which may be relative.
-        response: The response that names it.
-        base: What it is relative to.
-
-    Raises:
-        UnexpectedResponseError: The client may not speak to it.
-    """
-    try:
-        whole = urljoin(base, url)
-        parts = urlsplit(whole)
-        host, _, shown = parts.hostname, parts.port, redact_url(whole)
-    except ValueError:
-        host, shown = None, MASK
-    if host and (parts.scheme == "https" or (parts.scheme == "http" and is_loopback(host))):
-        return whole
-    raise unexpected(response, f"it names a URL that is not safe: {shown!r}")
 
 
 def _no_session(request: Request) -> ApiAuthenticationError:

@@ -4,8 +4,9 @@ urllib3's own time-outs bound each wait on a socket, but not their sum: a server
 then would hold a call for ever. Here every wait on a socket ends at the deadline of the call.
 
 requests' ``HTTPAdapter`` is used on its own, without a ``requests.Session``: a session would keep cookies,
-read .netrc and the proxy variables of the environment, and follow redirects with our headers. The adapter
-does none of that, and any number of threads may use its urllib3 pool.
+read .netrc and the variables of the environment, and follow redirects with our headers. The adapter does none
+of that, and any number of threads may use its urllib3 pool. The connections of the pool connect by
+``_dial.py``, as the chat does: with the same proxies, handshakes and TLS. urllib3 knows no proxy.
 """
 
 from __future__ import annotations
@@ -13,20 +14,24 @@ from __future__ import annotations
 import io
 import os
 import socket
-import ssl
 import time
 import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
+from functools import partial
 from typing import Any
 
 from requests.adapters import HTTPAdapter
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
-from urllib3.util.connection import create_connection
+from urllib3.util.wait import wait_for_read, wait_for_write
 
 from .._deadline import Deadline
+from .._dial import Attempt, Wait, no_address
+from .._network import Network
+from .._proxy import Proxy
+from .._proxy_handshake import ProxyFailure
 
 __all__ = ["CallDeadline", "DeadlineAdapter", "calling", "close_inherited_sockets", "is_connecting"]
 
@@ -96,36 +101,29 @@ def is_connecting() -> bool:
 
 
 class DeadlineAdapter(HTTPAdapter):
-    """An adapter whose connections keep the deadline of the call, and verify with our TLS context.
+    """An adapter whose connections keep the deadline of the call.
 
     Args:
-        context: The TLS context; None for an adapter that speaks plain HTTP only.
+        network: The proxies and the TLS contexts.
     """
 
-    def __init__(self, context: ssl.SSLContext | None) -> None:
-        self._context = context
+    def __init__(self, network: Network) -> None:
+        self._network = network
         super().__init__(pool_connections=_HOSTS, pool_maxsize=_IDLE_CONNECTIONS)
 
     def init_poolmanager(self, *args: Any, **options: Any) -> None:
-        """Make the pools of direct connections."""
-        if self._context is not None:
-            options["ssl_context"] = self._context
+        """Make the pools."""
         super().init_poolmanager(*args, **options)
-        self.poolmanager.pool_classes_by_scheme = _POOLS
-
-    def proxy_manager_for(self, proxy: str, **options: Any) -> Any:
-        """Make the pools of connections through a proxy."""
-        if self._context is not None:
-            options["ssl_context"] = self._context
-        manager = super().proxy_manager_for(proxy, **options)
-        manager.pool_classes_by_scheme = _POOLS
-        return manager
+        self.poolmanager.pool_classes_by_scheme = {
+            "http": partial(_Pool, network=self._network),
+            "https": partial(_TlsPool, network=self._network),
+        }
 
     def cert_verify(self, conn: object, url: str, verify: object, cert: object) -> None:
-        """Leave the TLS context as it is; requests would add its own bundle of authorities."""
+        """Do nothing: TLS is not urllib3's, and requests would add its own bundle of authorities."""
 
 
-_sockets: weakref.WeakSet[socket.socket] = weakref.WeakSet()
+_sockets: weakref.WeakSet[Any] = weakref.WeakSet()  # sockets, SSLSockets and TlsTunnels
 
 
 def close_inherited_sockets() -> None:
@@ -137,12 +135,18 @@ def close_inherited_sockets() -> None:
             os.close(descriptor)
 
 
-def _addresses(host: str, port: int) -> list[tuple[Any, ...]]:
+_Address = tuple[int, Any]
+"""The family of an address, and what ``connect`` takes."""
+
+
+def _addresses(host: str, port: int) -> list[_Address]:
     try:
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     except UnicodeError:  # a part of the name is empty, or has more than 63 characters
         raise socket.gaierror("no address") from None
-    return list(dict.fromkeys(address for *_, address in found))
+    if not found:
+        raise socket.gaierror("no address")
+    return list(dict.fromkeys((entry[0], entry[4]) for entry in found))
 
 
 class _DeadlineConnection:
@@ -151,76 +155,75 @@ class _DeadlineConnection:
     host: str
     port: int
     timeout: Any
-    socket_options: Any
     sock: Any
-    set_tunnel: Any
-    _tunnel_host: str | None
-    _tunnel_port: int | None
-    _tunnel_headers: Any
-    _tunnel_scheme: Any
+    is_verified: bool
+
+    def __init__(self, *args: Any, network: Network, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self._network = network
 
     def connect(self) -> None:
-        """Connect to the first address that answers; urllib3 would give each address the whole time.
+        """Connect in place of urllib3, which would give each address the whole time."""
+        call = _current.get()
+        call.connecting = True
+        opened = self._open(time.monotonic() + self.timeout)
+        call.connecting = False
+        _sockets.add(opened)
+        self.sock = _DeadlineSocket(opened)
+        self.is_verified = True  # otherwise urllib3 warns
 
-        Each gets its share of what is left, for TCP, a proxy's tunnel and TLS together. So one that never
+    def _open(self, until: float) -> Any:
+        """Connect to the first address that answers, through the proxy if there is one.
+
+        Each address gets its share of what is left, for TCP, the proxy and TLS together. So one that never
         answers, or stops in the middle, leaves time for the others.
         """
-        failure: OSError = socket.gaierror("no address")
-        call = _current.get()
-        call.connecting = True
+        hostname = self._tls_name()
+        proxy = None if hostname is None else self._network.proxy_for(self.host, self.port)
+        failure: Exception = socket.gaierror("no address")
         tells_most = (False, False)
-        tunnel = (self._tunnel_host, self._tunnel_port, self._tunnel_headers, self._tunnel_scheme)
-        addresses = _addresses(self.host, self.port)
-        until = time.monotonic() + self.timeout
-        for position, address in enumerate(addresses):
-            left = min(max(_SHORTEST, until - time.monotonic()), call.deadline.step())
-            share = CallDeadline(left / (len(addresses) - position))
+        ways = self._ways(proxy)
+        for position, (family, address, target) in enumerate(ways):
+            left = min(max(_SHORTEST, until - time.monotonic()), _current.get().deadline.step())
+            wait = _wait_until(time.monotonic() + left / (len(ways) - position))
+            attempt = Attempt(self._network, proxy, target, self.port, hostname, wait)
             try:
-                with calling(share) as attempt:
-                    self._connect_to(address, tunnel)
-            except OSError as error:
-                # An address that was connected tells more than one that was not, an answer more than none.
-                tells = (not attempt.connecting, not isinstance(error, TimeoutError))
+                return attempt.open(family, address)
+            except (OSError, ProxyFailure) as error:
+                # A server that was reached tells more than one that was not, an answer more than none.
+                tells = (attempt.phase == "TLS", not isinstance(error, TimeoutError))
                 if tells >= tells_most:
                     failure, tells_most = error, tells
-            else:
-                call.connecting = False
-                _sockets.add(self.sock)
-                self.sock = _DeadlineSocket(self.sock)
-                return
-        call.connecting = not tells_most[0]
+        _current.get().connecting = not tells_most[0]
         raise failure
 
-    def _connect_to(self, address: tuple[Any, ...], tunnel: tuple[Any, ...]) -> None:
-        self._address = address
-        host, port, headers, scheme = tunnel
-        if (
-            host is not None
-        ):  # a tunnel that failed closed the connection, and that forgets the tunnel
-            self.set_tunnel(host, port, headers, scheme)
+    def _tls_name(self) -> str | None:
+        """Return the name that the server's certificate must have; None without TLS."""
+        return None
+
+    def _ways(self, proxy: Proxy | None) -> list[tuple[int, Any, str]]:
+        """Return each address to connect to, with the host to ask its proxy for."""
+        if proxy is None:
+            return [(*entry, self.host) for entry in _addresses(self.host, self.port)]
         try:
-            super().connect()  # type: ignore[misc]
-        except BaseException:
-            if self.sock is not None:
-                self.sock.close()
-                self.sock = None
-            raise
+            hops = _addresses(proxy.host, proxy.port)
+        except socket.gaierror:
+            raise no_address(proxy) from None
+        targets = [self.host]
+        if not proxy.looks_up_names:
+            targets = [str(address[0]) for _, address in _addresses(self.host, self.port)]
+        return [(*hop, target) for hop in hops for target in targets]
 
-    def _new_conn(self) -> socket.socket:
-        call = _current.get()
-        call.connecting = True
-        numeric = (str(self._address[0]), self.port)
-        sock = create_connection(numeric, call.deadline.step(), socket_options=self.socket_options)
-        call.connecting = False
-        sock.settimeout(call.deadline.step())  # for the TLS handshake
-        return sock
 
-    def _tunnel(self) -> None:
-        sock = self.sock
-        self.sock = _DeadlineSocket(sock)
-        super()._tunnel()  # type: ignore[misc]
-        self.sock = sock
-        sock.settimeout(_current.get().deadline.step())
+def _wait_until(until: float) -> Wait:
+    """Return a way to wait for a socket until a moment, or until the deadline of the call."""
+
+    def wait(sock: Any, *, read: bool, write: bool) -> None:
+        left = max(0.0, min(until - time.monotonic(), _current.get().deadline.step()))
+        if not (wait_for_read(sock, left) if read else wait_for_write(sock, left)):
+            raise TimeoutError("no connection in time")
+
+    return wait
 
 
 class _Connection(_DeadlineConnection, HTTPConnection):
@@ -228,7 +231,8 @@ class _Connection(_DeadlineConnection, HTTPConnection):
 
 
 class _TlsConnection(_DeadlineConnection, HTTPSConnection):
-    pass
+    def _tls_name(self) -> str:
+        return self.host.rstrip(".")
 
 
 class _Pool(HTTPConnectionPool):
@@ -239,13 +243,10 @@ class _TlsPool(HTTPSConnectionPool):
     ConnectionCls = _TlsConnection
 
 
-_POOLS = {"http": _Pool, "https": _TlsPool}
-
-
 class _DeadlineSocket:
     """A socket on which no wait lasts longer than the deadline of the call allows."""
 
-    def __init__(self, sock: socket.socket) -> None:
+    def __init__(self, sock: Any) -> None:
         self._sock = sock
 
     def __getattr__(self, name: str) -> Any:
@@ -265,7 +266,7 @@ class _DeadlineSocket:
 
 
 class _Reader(io.RawIOBase):
-    def __init__(self, sock: socket.socket) -> None:
+    def __init__(self, sock: Any) -> None:
         self._sock = sock
         self._file = sock.makefile("rb", buffering=0)  # keeps the socket open while it is read
 
@@ -274,7 +275,8 @@ class _Reader(io.RawIOBase):
 
     def readinto(self, buffer: Any) -> int | None:
         self._sock.settimeout(_current.get().deadline.step())
-        return self._file.readinto(buffer)
+        count: int | None = self._file.readinto(buffer)
+        return count
 
     def close(self) -> None:
         self._file.close()

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import http.client
 import json
-import re
 import socket
 import ssl
 from collections.abc import Iterator, Mapping
@@ -21,13 +20,17 @@ import urllib3
 from attrs import define, field, frozen
 from requests.structures import CaseInsensitiveDict
 
+from .._dial import ProxyTimeout
 from .._forks import check_fork, register_for_fork
-from .._tls import client_context, refusal_words
+from .._network import Network
+from .._proxy_handshake import ProxyFailure
+from .._tls import refusal_words, tls_words
 from ..errors import (
     ApiConnectError,
     ApiConnectTimeoutError,
     ApiError,
     ApiNetworkError,
+    ApiProxyError,
     ApiTimeoutError,
 )
 from ._deadline_adapter import (
@@ -211,29 +214,29 @@ class HttpClient:
     """The transport that sends requests over the network; every method may be called from any thread.
 
     Certificates are verified against ``ca_file`` or the system's authorities. Connections are kept and used
-    again; nothing else is kept between requests: no cookies. No .netrc and no environment variable is
-    read. A forked child starts without connections: it closes the sockets that it inherited without sending
-    a byte. Looking up a host's name cannot be interrupted, so the deadline does not cover it.
+    again; nothing else is kept between requests: no cookies. No .netrc is read, and of the environment the
+    proxy variables only. Plain HTTP is for this machine, and never goes through a proxy. A forked child
+    starts without connections: it closes the sockets that it inherited without sending a byte. Looking up a
+    host's name cannot be interrupted, so the deadline does not cover it.
 
     Args:
-        ca_file: A file with certificate authorities, or None.
-        proxy: The URL of an HTTP proxy, or None.
+        network: The proxies and certificates; by default those of the environment and the system.
     """
 
-    def __init__(self, *, ca_file: str | None = None, proxy: str | None = None) -> None:
-        self._ca_file = ca_file
-        self._proxies = None if proxy is None else {"http": proxy, "https": proxy}
-        self._adapters: dict[type[ssl.SSLContext] | None, DeadlineAdapter] = {}
-        self._contexts: dict[type[ssl.SSLContext] | None, ssl.SSLContext | None] = {None: None}
+    def __init__(self, network: Network | None = None) -> None:
+        self._network = Network() if network is None else network
+        self._adapters: dict[type[ssl.SSLContext], DeadlineAdapter] = {}
         register_for_fork(self)
 
     def prepare(self, url: str) -> None:
         """Make what is needed to speak to ``url``, without a connection.
 
         Raises:
-            ArgumentValueError: ``ca_file`` cannot be read.
+            ArgumentValueError: A field of Config, or a proxy variable, is wrong; the error names it.
         """
-        self._adapter_for(url)
+        parts = urlsplit(url)
+        if parts.scheme == "https":
+            self._network.check(parts.hostname or "", parts.port or 443)
 
     def send(self, request: Request) -> Response:
         """Send one request and read its response, whatever its status; redirects are not followed.
@@ -265,11 +268,8 @@ class HttpClient:
             method=request.method, url=request.url, headers=request.headers, data=request.body
         )
         step = request.deadline.step()
-        return self._adapter_for(request.url).send(
-            prepared,
-            stream=True,
-            timeout=(min(request.connect_timeout, step), step),
-            proxies=self._proxies,
+        return self._adapter.send(
+            prepared, stream=True, timeout=(min(request.connect_timeout, step), step)
         )
 
     def close(self) -> None:
@@ -283,16 +283,16 @@ class HttpClient:
         close_inherited_sockets()
         self._adapters = {}
 
-    def _adapter_for(self, url: str) -> DeadlineAdapter:
-        """Return the adapter for a URL's scheme, made on first use: not everybody needs the authorities."""
-        # By the class of the context, which gevent replaces: a context of the class before recurses for ever.
-        kind = ssl.SSLContext if url.lower().startswith("https:") else None
+    @property
+    def _adapter(self) -> DeadlineAdapter:
+        """The adapter, made on first use."""
+        # By the class of TLS contexts, which gevent replaces: connections of the class before would block all
+        # greenlets.
+        kind = ssl.SSLContext
         adapter = self._adapters.get(kind)
         if adapter is None:
-            if kind not in self._contexts:
-                self._contexts[kind] = client_context(self._ca_file)
             # If two threads get here at once, one adapter is kept; a lock might be held across a fork.
-            adapter = self._adapters.setdefault(kind, DeadlineAdapter(self._contexts[kind]))
+            adapter = self._adapters.setdefault(kind, DeadlineAdapter(self._network))
         return adapter
 
 
@@ -357,6 +357,7 @@ class _BodyReader:
 # --- network errors -----------------------------------------------------------------------------
 
 _NETWORK_ERRORS = (
+    ProxyFailure,
     requests.RequestException,
     urllib3.exceptions.HTTPError,
     http.client.HTTPException,
@@ -368,9 +369,13 @@ def _failure(request: Request, error: Exception) -> ApiError:
     """Return the error of the tree for a request without a response."""
     method, url = request.method, redact_url(request.url)
     unconnected = is_connecting()
+    if isinstance(error, ProxyFailure):
+        words = f"{method} {url}: {error}"
+        return ApiProxyError(words, method=method, url=url, is_temporary=error.is_temporary)
     if _is_timeout(error):
         timeout = ApiConnectTimeoutError if unconnected else ApiTimeoutError
         late = f"{method} {url}: no answer within {request.deadline.seconds:g} s"
+        late += "".join(f": {cause}" for cause in _causes(error) if isinstance(cause, ProxyTimeout))
         return timeout(late, method=method, url=url)
     network = ApiConnectError if unconnected else ApiNetworkError
     return network(f"{method} {url}: {_reason(error)}", method=method, url=url)
@@ -405,7 +410,7 @@ def _words_of_the_system(cause: BaseException) -> str | None:
     if isinstance(cause, ssl.SSLCertVerificationError):
         words = f"the server's certificate is not accepted: {refusal_words(cause)}"
     elif isinstance(cause, ssl.SSLError):
-        words = f"TLS failed: {cause.reason or cause.strerror}"
+        words = f"TLS failed: {tls_words(cause)}"
     elif isinstance(cause, socket.gaierror):
         words = "the host name has no address"
     elif isinstance(cause, http.client.RemoteDisconnected):
@@ -413,11 +418,5 @@ def _words_of_the_system(cause: BaseException) -> str | None:
     elif isinstance(cause, http.client.HTTPException):
         words = f"the answer is not HTTP ({type(cause).__name__})"
     elif isinstance(cause, OSError):
-        words = cause.strerror or _refused_by_proxy(cause)
+        words = cause.strerror
     return words
-
-
-def _refused_by_proxy(cause: OSError) -> str | None:
-    text = str(cause.args[0]) if cause.args else ""
-    found = re.match(r"Tunnel connection failed: (\d+)", text)
-    return f"the proxy refused the connection ({found[1]})" if found else None

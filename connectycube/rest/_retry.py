@@ -6,7 +6,7 @@ import random
 
 from .._backoff import delay_before
 from ..config import RetryPolicy
-from ..errors import ApiConnectError, ApiError
+from ..errors import ApiConnectError, ApiError, ApiProxyError
 from ._http import Response
 from ._response import retry_after
 
@@ -20,6 +20,8 @@ def pause_after_failure(
     policy: RetryPolicy, method: str, error: ApiError, attempt: int
 ) -> float | None:
     """Return the seconds to wait after a request without a response; None if it is not sent again."""
+    if isinstance(error, ApiProxyError) and not error.is_temporary:
+        return None  # to repeat a password that was refused may lock the account
     lost = method in _REPEATABLE and not isinstance(error, TimeoutError)
     if attempt > policy.max_retries or not (isinstance(error, ApiConnectError) or lost):
         return None

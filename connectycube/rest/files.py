@@ -16,7 +16,7 @@ from .._checks import check_bool, check_callable, check_id, check_int, check_str
 from .._not_copied import NotCopied
 from ..errors import ApiError, ArgumentTypeError, ArgumentValueError
 from ..models import File, Page
-from ._api import Api, safe_url
+from ._api import Api
 from ._http import CallDeadline, Response
 from ._paging import PAGE_SIZE, Items, PageReader, Row, Span, rows_of
 from ._redact import secrets_in
@@ -95,7 +95,7 @@ class Files(NotCopied):
             response = self._api.call("POST", _PATH, body={"blob": blob}, timeout=deadline)
             made = self._read(response)
             try:
-                url, fields = _upload_form(response, made)
+                url, fields = _upload_form(self._api, response, made)
                 form = Form(fields, name, kind, stream, size, progress)
                 self._send(url, form, deadline, tuple(secrets_in(fields)))
                 path, complete = (*_record(made), "complete"), {"blob": {"size": size}}
@@ -420,7 +420,7 @@ def _check_content_type(content_type: object, name: str) -> str:
     return text
 
 
-def _upload_form(response: Response, file: File) -> tuple[str, Mapping[str, str]]:
+def _upload_form(api: Api, response: Response, file: File) -> tuple[str, Mapping[str, str]]:
     """Return the URL for the content and the fields of the form; the service writes both into one URL."""
     text = (file.access or {}).get("params")
     if not isinstance(text, str):
@@ -431,4 +431,4 @@ def _upload_form(response: Response, file: File) -> tuple[str, Mapping[str, str]
     except ValueError:
         raise unexpected(response, "where the content goes is not a URL") from None
     url = urlunsplit((parts.scheme, parts.netloc, parts.path or "/", "", ""))
-    return safe_url(url, response), dict(parse_qsl(parts.query, keep_blank_values=True))
+    return api.safe_url(url, response), dict(parse_qsl(parts.query, keep_blank_values=True))

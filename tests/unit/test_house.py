@@ -24,7 +24,10 @@ TESTS = ROOT / "tests"
 LONGEST_NAME = 70
 
 BASE = {"errors", "_checks"}
-TOOLS = {"_backoff", "_deadline", "_expat", "_forks", "_not_copied", "_os_errors", "_tls", "_xml"}
+TOOLS = {
+    *("_backoff", "_deadline", "_dial", "_expat", "_forks", "_hosts", "_network"),
+    *("_not_copied", "_os_errors", "_proxy", "_proxy_handshake", "_tls", "_tls_tunnel", "_xml"),
+}
 VALUES = BASE | TOOLS | {"config", "models"}
 PUBLIC = {
     *("connectycube", "connectycube._checks", "connectycube.emulator", "connectycube.errors"),
@@ -37,13 +40,19 @@ MAY_KNOW: dict[str, set[str]] = {
     "_checks": {"errors"},
     "_backoff": {"config"},
     "_deadline": BASE,
+    "_dial": {"_network", "_os_errors", "_proxy", "_proxy_handshake", "_tls", "_tls_tunnel"},
     "_expat": set(),
     "_forks": set(),
     "_not_copied": {"errors"},
+    "_hosts": set(),
+    "_network": {"_proxy", "_tls", "config"},
     "_os_errors": set(),
+    "_proxy": {"_hosts", "errors"},
+    "_proxy_handshake": {"_proxy"},
     "_tls": BASE | {"_os_errors"},
+    "_tls_tunnel": set(),
     "_xml": {"errors"},
-    "config": BASE,
+    "config": BASE | {"_hosts", "_proxy"},
     "models": BASE | {"_xml"},
     "rest": VALUES,
     "chat": VALUES,

@@ -17,7 +17,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from connectycube._deadline import Deadline
-from connectycube._tls import client_context
+from connectycube._network import Network
 from connectycube.chat.link import (
     AttemptCancelled,
     Link,
@@ -61,9 +61,7 @@ def connect(certificates):
             config = config_for(certificates, port, host)
             if waker is None:
                 waker = stack.enter_context(contextlib.closing(Waker()))
-            link = open_link(
-                config, client_context(config.ca_file), Deadline(timeout), waker, is_wanted
-            )
+            link = open_link(config, Network.of(config), Deadline(timeout), waker, is_wanted)
             stack.callback(link.close)
             return link
 

@@ -8,6 +8,7 @@ import tracemalloc
 
 import pytest
 
+from connectycube._network import Network
 from connectycube.errors import (
     ApiConnectError,
     ApiNetworkError,
@@ -459,7 +460,7 @@ def tls_server(serve_tls, certificates):
 
 @pytest.fixture
 def tls_pool(certificates):
-    made = HttpClient(ca_file=str(certificates.ca_file))
+    made = HttpClient(Network(ca_file=str(certificates.ca_file)))
     yield made
     made.close()
 
@@ -596,7 +597,7 @@ def test_a_ca_file_without_certificates_is_refused_by_name(tmp_path, content):
     path = tmp_path / "ca.pem"
     path.write_text(content)
     with pytest.raises(ArgumentValueError, match="ca_file"):
-        HttpClient(ca_file=str(path)).prepare("https://api.example")
+        HttpClient(Network(ca_file=str(path))).prepare("https://api.example")
 
 
 # --- the end

@@ -1,0 +1,171 @@
+"""One attempt to connect: TCP, a proxy's handshake if there is a proxy, and TLS.
+
+No step blocks: REST and chat each hand in how they wait, and so keep their deadlines.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import socket
+import ssl
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any, Protocol
+
+from ._network import Network
+from ._os_errors import reason_of
+from ._proxy import Proxy
+from ._proxy_handshake import ProxyFailure, handshake
+from ._tls import refusal_words, tls_words
+from ._tls_tunnel import TlsTunnel
+
+__all__ = ["Attempt", "ProxyTimeout", "Wait", "no_address"]
+
+
+class Wait(Protocol):
+    """Waits for a socket, and raises TimeoutError at a deadline."""
+
+    def __call__(self, sock: Any, *, read: bool, write: bool) -> None: ...
+
+
+class ProxyTimeout(TimeoutError):
+    """The proxy did not answer in time; the message is a whole sentence."""
+
+
+class Attempt:
+    """One attempt to connect to one address.
+
+    ``phase`` is "connect", "proxy" or "TLS": what failed if :meth:`open` raised. Everything that a proxy is
+    to blame for is a ProxyFailure or a ProxyTimeout whose message names the proxy without its password.
+
+    Args:
+        network: The contexts of TLS.
+        proxy: The proxy, whose address is connected to; None for a direct connection.
+        target: The server's name or address, as the proxy is told.
+        port: The port of the server.
+        server_hostname: The name in the server's certificate; None for a connection without TLS.
+        wait: How to wait.
+    """
+
+    def __init__(
+        self,
+        network: Network,
+        proxy: Proxy | None,
+        target: str,
+        port: int,
+        server_hostname: str | None,
+        wait: Wait,
+    ) -> None:
+        self.phase = "connect"
+        self._network = network
+        self._proxy = proxy
+        self._target = target
+        self._port = port
+        self._server_hostname = server_hostname
+        self._wait = wait
+
+    def open(self, family: int, address: Any) -> Any:
+        """Return the connected socket, which does not block: a socket, an SSLSocket or a TlsTunnel.
+
+        Raises:
+            ProxyFailure: The proxy could not be reached, or did not make the connection.
+            OSError: The connection or TLS failed; TimeoutError if ``wait`` raised it.
+        """
+        sock: Any = socket.socket(family, socket.SOCK_STREAM)
+        try:
+            sock.setblocking(False)
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            if self._proxy is None:
+                if self._server_hostname is not None:
+                    sock = _wrapped(sock, self._network.context, self._server_hostname)
+                self._connect(sock, address)
+            else:
+                self.phase = "proxy"
+                with _blaming(self._proxy):
+                    is_tls = self._proxy.scheme == "https"
+                    if is_tls:
+                        sock = _wrapped(sock, self._network.proxy_context, self._proxy.host)
+                    self._connect(sock, address)
+                    if is_tls:
+                        self._until_done(sock.do_handshake, sock, read=True)
+                    self._shake_hands_with_proxy(sock, self._proxy)
+                if self._server_hostname is not None:
+                    sock = TlsTunnel(sock, self._network.context, self._server_hostname)
+            if self._server_hostname is not None:
+                self.phase = "TLS"
+                self._until_done(sock.do_handshake, sock, read=True)
+        except BaseException:
+            sock.close()
+            raise
+        return sock
+
+    def _connect(self, sock: Any, address: Any) -> None:
+        code = sock.connect_ex(address)
+        if code == errno.EINPROGRESS:
+            self._wait(sock, read=False, write=True)
+            code = sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+        if code:
+            raise OSError(code, os.strerror(code))
+
+    def _shake_hands_with_proxy(self, sock: Any, proxy: Proxy) -> None:
+        steps = handshake(proxy, self._target, self._port)
+        outgoing, most = next(steps)
+        while True:
+            while outgoing:
+                outgoing = outgoing[self._until_done(sock.send, sock, outgoing, read=False) :]
+            try:
+                outgoing, most = steps.send(self._until_done(sock.recv, sock, most, read=True))
+            except StopIteration:
+                return
+
+    def _until_done(
+        self, operation: Callable[..., Any], sock: Any, *arguments: Any, read: bool
+    ) -> Any:
+        """Repeat an operation until it needs not wait; ``read`` is what a plain socket waits for."""
+        while True:
+            try:
+                return operation(*arguments)
+            except ssl.SSLWantReadError:
+                read = True
+            except ssl.SSLWantWriteError:
+                read = False
+            except BlockingIOError:
+                pass
+            self._wait(sock, read=read, write=not read)
+
+
+def _wrapped(sock: socket.socket, context: ssl.SSLContext, server_hostname: str) -> ssl.SSLSocket:
+    """Wrap a socket before it connects: CPython 3.11 leaves one open that was reset before that."""
+    return context.wrap_socket(sock, server_hostname=server_hostname, do_handshake_on_connect=False)
+
+
+def no_address(proxy: Proxy) -> ProxyFailure:
+    """Return the failure of a proxy whose host name has no address."""
+    return _failure(proxy, "its host name has no address", is_temporary=True)
+
+
+def _failure(proxy: Proxy, words: str, *, is_temporary: bool) -> ProxyFailure:
+    return ProxyFailure(
+        f"no connection through the proxy {proxy}: {words}", is_temporary=is_temporary
+    )
+
+
+@contextmanager
+def _blaming(proxy: Proxy) -> Iterator[None]:
+    """Raise every failure of the block as the proxy's."""
+    try:
+        yield
+    except ProxyFailure as failure:
+        words, is_temporary = str(failure), failure.is_temporary
+    except TimeoutError:
+        raise ProxyTimeout(f"the proxy {proxy} did not answer in time") from None
+    except ssl.SSLCertVerificationError as error:
+        words, is_temporary = f"its certificate is not accepted: {refusal_words(error)}", False
+    except ssl.SSLError as error:
+        words, is_temporary = f"TLS failed: {tls_words(error)}", False
+    except OSError as error:
+        words, is_temporary = reason_of(error), True
+    else:
+        return
+    raise _failure(proxy, words, is_temporary=is_temporary)
