@@ -101,10 +101,15 @@ class Attempt:
         return sock
 
     def _connect(self, sock: Any, address: Any) -> None:
-        code = sock.connect_ex(address)
+        code = socket.socket.connect_ex(sock, address)  # TCP alone, also of an SSLSocket
         if code == errno.EINPROGRESS:
             self._wait(sock, read=False, write=True)
             code = sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+        if not code and isinstance(sock, ssl.SSLSocket):
+            # It has to learn that it is connected. Otherwise each step of the handshake asks who the peer is:
+            # after the peer has closed, that is an error, and hides the alert which tells why.
+            code = sock.connect_ex(address)
+            code = 0 if code == errno.EISCONN else code
         if code:
             raise OSError(code, os.strerror(code))
 

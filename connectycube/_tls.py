@@ -4,11 +4,18 @@ from __future__ import annotations
 
 import os
 import ssl
+from typing import Any
 
 from ._os_errors import reason_of
 from .errors import ArgumentValueError
 
-__all__ = ["client_context", "load_client_certificate", "refusal_words", "tls_words"]
+__all__ = [
+    "alert_behind",
+    "client_context",
+    "load_client_certificate",
+    "refusal_words",
+    "tls_words",
+]
 
 # OpenSSL, "X509_STORE_CTX_get_error": the authority is not known. Of other causes ca_file is no cure.
 _UNKNOWN_AUTHORITY = (2, 18, 19, 20, 21, 27)
@@ -122,3 +129,20 @@ def tls_words(error: ssl.SSLError) -> str:
         if reason.endswith(alert):
             return words
     return reason or reason_of(error)
+
+
+def alert_behind(error: OSError, sock: Any) -> OSError:
+    """Return the alert that has arrived on a connection which cannot be written to, or else the error.
+
+    In TLS 1.3 a server refuses a client certificate after the handshake, when the client may be writing
+    already: then the alert says why, and the error of writing does not.
+    """
+    try:
+        sock.recv(1)
+    except ssl.SSLError as alert:
+        if "ALERT" in (alert.reason or ""):
+            alert.__context__ = None  # the error of writing is not its cause
+            return alert
+    except (OSError, ValueError):
+        pass
+    return error

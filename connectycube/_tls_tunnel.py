@@ -94,8 +94,6 @@ class TlsTunnel:
                 result = operation(*arguments)
             except ssl.SSLWantReadError:
                 self._flush()
-                if self._encrypted:
-                    raise ssl.SSLWantWriteError from None
                 self._fill()
             except ssl.SSLError:
                 with suppress(OSError):
@@ -106,10 +104,11 @@ class TlsTunnel:
                 return result
 
     def _fill(self) -> None:
+        """Read what has arrived, also while the peer takes nothing: it may be waiting for us to read."""
         try:
             data = self._outer.recv(_PIECE)
-        except BlockingIOError:
-            raise ssl.SSLWantReadError from None
+        except (BlockingIOError, ssl.SSLWantReadError):
+            raise (ssl.SSLWantWriteError if self._encrypted else ssl.SSLWantReadError) from None
         if data:
             self._incoming.write(data)
         else:

@@ -11,6 +11,7 @@ from connectycube.emulator import Emulator
 pytest_plugins = [
     "pytester",
     "tests.support.certificates",
+    "tests.support.client_certificates",
     "tests.support.hanging",
     "tests.support.leaks",
     "tests.support.lock_order",

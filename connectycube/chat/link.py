@@ -15,7 +15,7 @@ from .._network import Network
 from .._os_errors import reason_of
 from .._proxy import Proxy
 from .._proxy_handshake import ProxyFailure
-from .._tls import refusal_words, tls_words
+from .._tls import alert_behind, refusal_words, tls_words
 from .._tls_tunnel import TlsTunnel
 from ..config import Config
 from ..errors import (
@@ -187,21 +187,7 @@ class Link:
         except (ssl.SSLWantReadError, ssl.SSLWantWriteError):
             return 0
         except OSError as error:
-            raise self._reason_to_break(error) from None
-
-    def _reason_to_break(self, error: OSError) -> ConnectionLostError:
-        """Return the server's alert, if one has arrived: it tells more than an error of writing.
-
-        In TLS 1.3 a server refuses a client certificate after the handshake, when we may be writing already.
-        """
-        try:
-            self.sock.recv(1)
-        except ssl.SSLError as alert:
-            if (alert.reason or "").find("ALERT") >= 0:
-                return _broken(alert)
-        except OSError:
-            pass
-        return _broken(error)
+            raise _broken(alert_behind(error, self.sock)) from None
 
     def close(self) -> None:
         """Close the link, after TLS's close_notify if that can be sent at once."""

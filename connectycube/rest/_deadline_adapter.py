@@ -32,6 +32,7 @@ from .._dial import Attempt, Wait, no_address
 from .._network import Network
 from .._proxy import Proxy
 from .._proxy_handshake import ProxyFailure
+from .._tls import alert_behind
 
 __all__ = ["CallDeadline", "DeadlineAdapter", "calling", "close_inherited_sockets", "is_connecting"]
 
@@ -259,7 +260,16 @@ class _DeadlineSocket:
         rest = memoryview(data)
         while rest:
             self._sock.settimeout(_current.get().deadline.step())
-            rest = rest[self._sock.send(rest) :]
+            try:
+                rest = rest[self._sock.send(rest) :]
+            except TimeoutError:
+                raise
+            except OSError as error:
+                self._sock.settimeout(0)
+                failure = alert_behind(error, self._sock)
+            else:
+                continue
+            raise failure
 
     def makefile(self, mode: str, buffering: int = io.DEFAULT_BUFFER_SIZE) -> io.BufferedReader:
         return io.BufferedReader(_Reader(self._sock))

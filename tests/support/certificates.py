@@ -26,6 +26,7 @@ class Certificates:
     ``expired`` ended yesterday, ``not_yet_valid`` begins tomorrow, ``self_signed`` has no authority behind
     it, ``unknown_authority`` another one, ``wrong_host`` is for ``elsewhere.example``. ``valid`` is for
     localhost, muc.localhost and 127.0.0.1; ``key_file`` and ``chain_file`` are its PEM files.
+    ``common_name`` has the name in its common name alone, where no name counts.
     """
 
     ca_file: Path
@@ -37,13 +38,17 @@ class Certificates:
     self_signed: ssl.SSLContext
     unknown_authority: ssl.SSLContext
     wrong_host: ssl.SSLContext
+    common_name: ssl.SSLContext
 
     def client_context(self) -> ssl.SSLContext:
         """Return a context that verifies chain and host name with our authority alone."""
         return ssl.create_default_context(cafile=str(self.ca_file))
 
 
-REFUSED = ("expired", "not_yet_valid", "self_signed", "unknown_authority", "wrong_host")
+REFUSED = (
+    *("expired", "not_yet_valid", "self_signed", "unknown_authority", "wrong_host"),
+    "common_name",
+)
 
 
 @pytest.fixture(scope="session")
@@ -77,6 +82,7 @@ def make_certificates(folder: Path) -> Certificates:
         self_signed=_context(_self_signed(folder / "self-signed.pem", now)),
         unknown_authority=_context(trustme.CA().issue_cert(HOST).configure_cert),
         wrong_host=_context(authority.issue_cert(OTHER_HOST).configure_cert),
+        common_name=_context(_with_common_name(folder / "common-name.pem", authority, now)),
     )
 
 
@@ -86,20 +92,46 @@ def _context(configure: Callable[[ssl.SSLContext], Any]) -> ssl.SSLContext:
     return context
 
 
+_NAME = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, HOST)])
+
+
 def _self_signed(path: Path, now: datetime.datetime) -> Callable[[ssl.SSLContext], None]:
     key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, HOST)])
-    certificate = (
+    builder = _builder(_NAME, key, now).add_extension(
+        x509.SubjectAlternativeName([x509.DNSName(HOST)]), critical=False
+    )
+    return _written(path, key, builder.sign(key, hashes.SHA256()))
+
+
+def _with_common_name(
+    path: Path, authority: trustme.CA, now: datetime.datetime
+) -> Callable[[ssl.SSLContext], None]:
+    """Make a certificate whose subjectAltName has no host name, as those before RFC 2818 had none."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    issuer_key: Any = serialization.load_pem_private_key(authority.private_key_pem.bytes(), None)
+    issuer = x509.load_pem_x509_certificate(authority.cert_pem.bytes())
+    identifier = x509.AuthorityKeyIdentifier.from_issuer_public_key(issuer_key.public_key())
+    builder = _builder(issuer.subject, key, now).add_extension(identifier, critical=False)
+    return _written(path, key, builder.sign(issuer_key, hashes.SHA256()))
+
+
+def _builder(
+    issuer: x509.Name, key: ec.EllipticCurvePrivateKey, now: datetime.datetime
+) -> x509.CertificateBuilder:
+    return (
         x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
+        .subject_name(_NAME)
+        .issuer_name(issuer)
         .public_key(key.public_key())
         .serial_number(x509.random_serial_number())
         .not_valid_before(now - datetime.timedelta(days=1))
         .not_valid_after(now + datetime.timedelta(days=1))
-        .add_extension(x509.SubjectAlternativeName([x509.DNSName(HOST)]), critical=False)
-        .sign(key, hashes.SHA256())
     )
+
+
+def _written(
+    path: Path, key: ec.EllipticCurvePrivateKey, certificate: x509.Certificate
+) -> Callable[[ssl.SSLContext], None]:
     path.write_bytes(
         key.private_bytes(
             serialization.Encoding.PEM,

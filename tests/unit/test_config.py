@@ -73,6 +73,9 @@ def test_the_reconnect_policy_is_the_guides():
         ({"api_url": "http://example.org"}, ArgumentValueError),
         ({"api_url": "http://10.0.0.1"}, ArgumentValueError),
         ({"api_url": "http://localhost.example.org"}, ArgumentValueError),
+        ({"api_url": "http://a.localhost"}, ArgumentValueError),
+        ({"api_url": "http://127.1"}, ArgumentValueError),
+        ({"api_url": "http://0.0.0.0"}, ArgumentValueError),
         ({"chat_host": "a b"}, ArgumentValueError),
         ({"chat_host": "host:5222"}, ArgumentValueError),
         ({"chat_host": ""}, ArgumentValueError),
@@ -81,6 +84,19 @@ def test_the_reconnect_policy_is_the_guides():
         ({"chat_port": "5223"}, ArgumentTypeError),
         ({"ca_file": "/no/such/file"}, ArgumentValueError),
         ({"ca_file": 5}, ArgumentTypeError),
+        ({"client_cert": "/no/such/file"}, ArgumentValueError),
+        ({"client_cert": 5}, ArgumentTypeError),
+        ({"client_key": "/no/such/file"}, ArgumentValueError),
+        ({"client_key": __file__}, ArgumentValueError),
+        ({"client_key_password": "S3CRET"}, ArgumentValueError),
+        ({"client_key_password": ""}, ArgumentValueError),
+        ({"proxy": 5}, ArgumentTypeError),
+        ({"proxy": ""}, ArgumentValueError),
+        ({"proxy": "p:1"}, ArgumentValueError),
+        ({"proxy": "socks4://p:1"}, ArgumentValueError),
+        ({"proxy": "http://p:99999"}, ArgumentValueError),
+        ({"proxy": "http://p:1/path"}, ArgumentValueError),
+        ({"trust_env": 1}, ArgumentTypeError),
         ({"workers": 0}, ArgumentValueError),
         ({"auto_delivered": 1}, ArgumentTypeError),
         ({"auto_delivered": "some"}, ArgumentValueError),
@@ -96,8 +112,27 @@ def test_a_wrong_field_is_refused_by_name(fields, cls):
 
 
 @pytest.mark.parametrize(
+    "url", ["http://me:S3CRET@p:1", "https://p", "socks5://me:S3CRET@p", "socks5h://[::1]:1080"]
+)
+def test_a_proxy_of_each_kind_is_accepted_and_not_shown(url):
+    config = Config(**REQUIRED, proxy=url)
+    assert config.proxy == url
+    assert "S3CRET" not in repr(config)
+
+
+def test_a_client_certificate_is_named_by_paths_and_its_password_not_shown(tmp_path):
+    path = tmp_path / "client.pem"
+    path.touch()
+    config = Config(
+        **REQUIRED, client_cert=path, client_key=str(path), client_key_password="S3CRET"
+    )
+    assert (config.client_cert, config.client_key) == (str(path), str(path))
+    assert "S3CRET" not in repr(config)
+
+
+@pytest.mark.parametrize(
     "url",
-    ["http://localhost:8080", "http://127.0.0.1", "http://[::1]:80/base", "http://a.localhost"],
+    ["http://localhost:8080", "http://127.0.0.1", "http://[::1]:80/base", "http://127.9.9.9"],
 )
 def test_plain_http_is_for_this_machine(url):
     assert Config(**REQUIRED, api_url=url).api_url == url

@@ -1,30 +1,6 @@
-import threading
-
 import pytest
 
-from connectycube.rest._http import HttpClient, Request, Response
-
-
-@pytest.fixture
-def client():
-    made = HttpClient()
-    yield made
-    made.close()
-
-
-def test_there_is_one_pool_for_each_scheme_whoever_asks(client):
-    found = []
-
-    def ask():
-        found.append(client._adapter_for("https://s3.example/a"))
-
-    threads = [threading.Thread(target=ask) for _ in range(8)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(10)
-    assert {id(pool) for pool in found} == {id(client._adapter_for("HTTPS://other.example"))}
-    assert client._adapter_for("http://localhost") is not found[0]
+from connectycube.rest._http import Request, Response
 
 
 def test_a_request_shows_its_path_parameters_and_json():

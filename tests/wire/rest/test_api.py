@@ -1,10 +1,7 @@
-import contextlib
 import gc
 import logging
-import socket
 import threading
 import time
-from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timezone
 
 import pytest
@@ -12,7 +9,6 @@ import pytest
 from connectycube.config import Config, Timeouts
 from connectycube.errors import (
     ApiAuthenticationError,
-    ApiNetworkError,
     ApiTimeoutError,
     ArgumentTypeError,
     ArgumentValueError,
@@ -23,8 +19,7 @@ from connectycube.errors import (
 from connectycube.models import Session
 from connectycube.rest._api import Api
 from connectycube.rest._session import expiry_of
-from tests.support.scripted import ScriptedServer
-from tests.support.scripted_http import ScriptedHttpServer, answer, refusal, silent
+from tests.support.scripted_http import answer, refusal, silent
 from tests.support.waiting import TIMEOUT
 from tests.wire.rest.conftest import AUTH_KEY, SESSION, TOKEN
 
@@ -348,111 +343,6 @@ def test_redirects_of_the_api_are_not_followed(api, server, storage, method):
     with pytest.raises(UnexpectedResponseError, match="redirect"):
         api.call(method, PATH)
     assert storage.connections == []
-
-
-# --- a proxy
-
-
-@pytest.fixture
-def tunnel():
-    """An HTTP proxy for CONNECT: its address, and the request heads it saw."""
-    heads = []
-
-    def script(conn):
-        head = conn.expect(r"CONNECT \S+:(\d+) .*?\r\n\r\n")
-        heads.append(head[0].decode())
-        if "refuse" in heads[-1]:
-            conn.send("HTTP/1.1 403 No\r\n\r\n")
-            return
-        target = socket.create_connection(("127.0.0.1", int(head[1])))
-        with target, ThreadPoolExecutor(1) as pool:
-            conn.send("HTTP/1.1 200 Connected\r\n\r\n")
-            pool.submit(pass_back, target, conn)
-            try:
-                while True:
-                    target.sendall(conn.expect(".+")[0])
-            finally:
-                with contextlib.suppress(OSError):
-                    target.shutdown(socket.SHUT_RDWR)  # ends pass_back
-
-    def pass_back(target, conn):
-        while piece := target.recv(65_536):
-            conn.send(piece)
-        conn.fin()
-
-    with ScriptedServer(script) as proxy:
-        yield f"{proxy.host}:{proxy.port}", heads
-
-
-@pytest.fixture
-def tls_server(certificates):
-    with ScriptedHttpServer(tls=certificates.valid) as scripted:
-        yield scripted
-
-
-def test_tls_goes_through_the_proxy_unseen(tls_server, certificates, tunnel):
-    address, heads = tunnel
-    config = Config(
-        app_id=7,
-        auth_key="k",
-        api_url=tls_server.url,
-        ca_file=certificates.ca_file,
-        proxy=f"http://me:word@{address}",
-    )
-    api = Api(config)
-    api.adopt(Session(token=TOKEN, user_id=11))
-    tls_server.play(answer(200, {"a": 1}))
-    assert api.call("GET", PATH).json() == {"a": 1}
-    api.close()
-    assert heads[0].startswith(f"CONNECT localhost:{tls_server.port} ")
-    assert "Proxy-Authorization: Basic bWU6d29yZA==" in heads[0]
-    assert TOKEN not in heads[0]
-    assert "proxy-authorization" not in tls_server.requests[0].headers
-
-
-def test_a_proxy_address_that_opens_no_tunnel_leaves_time_for_the_others(
-    tls_server, certificates, tunnel, monkeypatch
-):
-    port = int(tunnel[0].rpartition(":")[2])
-    original = socket.getaddrinfo
-
-    def getaddrinfo(host, *arguments, **options):
-        hosts = ["127.0.0.2", "127.0.0.1"] if host == "proxy.example" else [host]
-        return [each for one in hosts for each in original(one, *arguments, **options)]
-
-    monkeypatch.setattr(socket, "getaddrinfo", getaddrinfo)
-    config = Config(
-        app_id=7,
-        auth_key="k",
-        api_url=tls_server.url,
-        ca_file=certificates.ca_file,
-        proxy=f"http://me:word@proxy.example:{port}",
-        timeouts=Timeouts(rest_connect=1.0),
-    )
-    api = Api(config)
-    api.adopt(Session(token=TOKEN, user_id=11))
-    tls_server.play(answer(200, {"a": 1}))
-    with socket.create_server(("127.0.0.2", port)):  # it accepts, and never says a word
-        assert api.call("GET", PATH).json() == {"a": 1}
-    api.close()
-
-
-def test_a_proxy_that_refuses_is_named_without_its_password(certificates, tunnel):
-    address, _ = tunnel
-    config = Config(
-        app_id=7,
-        auth_key="k",
-        api_url="https://refuse.example",
-        ca_file=certificates.ca_file,
-        proxy=f"http://me:PASSW0RD@{address}",
-    )
-    api = Api(config)
-    with pytest.raises(
-        ApiNetworkError, match=r"the proxy refused the connection \(403\)"
-    ) as caught:
-        api.call("POST", PATH, body={}, session="none")
-    api.close()
-    assert "PASSW0RD" not in str(caught.value)
 
 
 # --- secrets and logs

@@ -179,13 +179,6 @@ def test_a_hook_that_fails_is_logged_and_breaks_nothing(server, caplog):
     [
         {"on_request": 5},
         {"retry": 3},
-        {"proxy": 5},
-        {"proxy": ""},
-        {"proxy": "socks5://localhost:1"},
-        {"proxy": "https://localhost:1"},
-        {"proxy": "http://"},
-        {"proxy": "http://localhost:99999"},
-        {"proxy": "http://localhost:1/path"},
     ],
 )
 def test_wrong_settings_are_named(fields):
