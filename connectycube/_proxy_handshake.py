@@ -84,8 +84,8 @@ def _connect(proxy: Proxy, host: str, port: int) -> Handshake:
     if status_line is None:
         raise ProxyFailure("its answer is not HTTP")
     status = int(status_line[1])
-    if status == 407:
-        raise ProxyFailure(_refusal(proxy, head))
+    if status in (401, 407):  # tinyproxy answers 401 to a wrong password
+        raise ProxyFailure(f"{_refusal(proxy, head)} ({status})")
     if not 200 <= status < 300:
         raise ProxyFailure(f"it answered {status}", is_temporary=status in _TEMPORARY)
     if end.end() < len(head):
@@ -95,10 +95,10 @@ def _connect(proxy: Proxy, host: str, port: int) -> Handshake:
 def _refusal(proxy: Proxy, head: bytes) -> str:
     schemes = {found.decode().lower(): found.decode() for found in _CHALLENGE.findall(head)}
     if schemes and "basic" not in schemes:
-        return f"it wants authentication by {' or '.join(schemes.values())}, and not Basic (407)"
+        return f"it wants authentication by {' or '.join(schemes.values())}, and not Basic"
     if proxy.user is None:
-        return f"{_WANTS_CREDENTIALS} (407)"
-    return "it refused the user and password (407)"
+        return _WANTS_CREDENTIALS
+    return "it refused the user and password"
 
 
 def _socks5(proxy: Proxy, host: str, port: int) -> Handshake:

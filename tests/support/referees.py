@@ -10,7 +10,10 @@ from collections import Counter
 
 import pytest
 
-KNOWN = ("prosody", "ejabberd", "slixmpp", "javascript")
+KNOWN = (
+    *("prosody", "ejabberd", "slixmpp", "javascript"),
+    *("tinyproxy", "stunnel", "microsocks"),
+)
 
 _PROPERTY = "referee"
 _counts = pytest.StashKey[Counter[str]]()

@@ -129,6 +129,11 @@ def test_a_407_says_what_the_proxy_wants(proxy, challenge, words):
     assert not is_temporary
 
 
+def test_a_401_is_a_refused_password_as_well():
+    words = "it refused the user and password (401)"
+    assert refused(HTTP_USER, b"HTTP/1.0 401 Unauthorized\r\n\r\n") == (words, False)
+
+
 # --- SOCKS5
 
 
