@@ -20,7 +20,7 @@ from ._proxy_handshake import ProxyFailure, handshake
 from ._tls import refusal_words, tls_words
 from ._tls_tunnel import TlsTunnel
 
-__all__ = ["Attempt", "ProxyTimeout", "Wait", "no_address"]
+__all__ = ["Attempt", "DialTimeout", "Wait", "no_address"]
 
 
 class Wait(Protocol):
@@ -29,15 +29,15 @@ class Wait(Protocol):
     def __call__(self, sock: Any, *, read: bool, write: bool) -> None: ...
 
 
-class ProxyTimeout(TimeoutError):
-    """The proxy did not answer in time; the message is a whole sentence."""
+class DialTimeout(TimeoutError):
+    """The attempt was not over in time; the message says who did not do what."""
 
 
 class Attempt:
     """One attempt to connect to one address.
 
     ``phase`` is "connect", "proxy" or "TLS": what failed if :meth:`open` raised. Everything that a proxy is
-    to blame for is a ProxyFailure or a ProxyTimeout whose message names the proxy without its password.
+    to blame for is a ProxyFailure or a DialTimeout whose message names the proxy without its password.
 
     Args:
         network: The contexts of TLS.
@@ -70,7 +70,8 @@ class Attempt:
 
         Raises:
             ProxyFailure: The proxy could not be reached, or did not make the connection.
-            OSError: The connection or TLS failed; TimeoutError if ``wait`` raised it.
+            DialTimeout: ``wait`` raised TimeoutError.
+            OSError: The connection or TLS failed.
         """
         sock: Any = socket.socket(family, socket.SOCK_STREAM)
         try:
@@ -95,10 +96,23 @@ class Attempt:
             if self._server_hostname is not None:
                 self.phase = "TLS"
                 self._until_done(sock.do_handshake, sock, read=True)
+        except TimeoutError as error:
+            sock.close()
+            if (
+                isinstance(error, DialTimeout) or error.errno is not None
+            ):  # ETIMEDOUT is the system's
+                raise
+            step = "complete the TLS handshake" if self.phase == "TLS" else "accept the connection"
+            raise DialTimeout(f"{self._where(address)} did not {step}") from None
         except BaseException:
             sock.close()
             raise
         return sock
+
+    def _where(self, address: Any) -> str:
+        if self._proxy is None:
+            return f"{address[0]} port {address[1]}"
+        return f"{self._target} port {self._port} behind the proxy {self._proxy}"
 
     def _connect(self, sock: Any, address: Any) -> None:
         code = socket.socket.connect_ex(sock, address)  # TCP alone, also of an SSLSocket
@@ -163,8 +177,10 @@ def _blaming(proxy: Proxy) -> Iterator[None]:
         yield
     except ProxyFailure as failure:
         words, is_temporary = str(failure), failure.is_temporary
-    except TimeoutError:
-        raise ProxyTimeout(f"the proxy {proxy} did not answer in time") from None
+    except TimeoutError as error:
+        if error.errno is not None:  # ETIMEDOUT is the system's
+            raise _failure(proxy, reason_of(error), is_temporary=True) from None
+        raise DialTimeout(f"the proxy {proxy} did not answer") from None
     except ssl.SSLCertVerificationError as error:
         words, is_temporary = f"its certificate is not accepted: {refusal_words(error)}", False
     except ssl.SSLError as error:

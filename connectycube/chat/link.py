@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 from .._deadline import Deadline
-from .._dial import Attempt, ProxyTimeout, Wait, no_address
+from .._dial import Attempt, DialTimeout, Wait, no_address
 from .._network import Network
 from .._os_errors import reason_of
 from .._proxy import Proxy
@@ -300,18 +300,13 @@ class _Opening:
         )
         where = f"{address[0]} port {address[1]}"
         if proxy is not None:
-            where = f"{target} port {self._port} through the proxy {proxy}"
+            where = f"{target} port {self._port} behind the proxy {proxy}"
         try:
             return Link(attempt.open(family, address))
         except ProxyFailure as failure:
             raise ProxyError(str(failure)) from None
-        except ProxyTimeout as timeout:
-            raise ConnectTimeoutError(str(timeout)) from None
-        except TimeoutError:
-            step = (
-                "complete the TLS handshake" if attempt.phase == "TLS" else "accept the connection"
-            )
-            raise ConnectTimeoutError(f"{where} did not {step} in time") from None
+        except DialTimeout as timeout:
+            raise ConnectTimeoutError(f"{timeout} in time") from None
         except OSError as error:
             raise self._failed(error, attempt.phase, where) from None
 

@@ -49,12 +49,12 @@ class CallDeadline(Deadline):
         silence: The longest wait, in seconds, for the next bytes; by default ``seconds``.
     """
 
-    __slots__ = ("_silence", "seconds")
+    __slots__ = ("seconds", "silence")
 
     def __init__(self, seconds: float, *, silence: float | None = None) -> None:
         super().__init__(seconds)
         self.seconds = seconds
-        self._silence = seconds if silence is None else silence
+        self.silence = seconds if silence is None else silence
 
     def step(self) -> float:
         """Return how many seconds the next wait for the network may take.
@@ -65,7 +65,7 @@ class CallDeadline(Deadline):
         left = self.remaining()
         if not left:
             raise TimeoutError("the deadline has passed")
-        return min(left, self._silence)
+        return min(left, self.silence)
 
 
 class _Call:

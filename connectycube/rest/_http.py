@@ -20,7 +20,7 @@ import urllib3
 from attrs import define, field, frozen
 from requests.structures import CaseInsensitiveDict
 
-from .._dial import ProxyTimeout
+from .._dial import DialTimeout
 from .._forks import check_fork, register_for_fork
 from .._network import Network
 from .._proxy_handshake import ProxyFailure
@@ -374,11 +374,18 @@ def _failure(request: Request, error: Exception) -> ApiError:
         return ApiProxyError(words, method=method, url=url, is_temporary=error.is_temporary)
     if _is_timeout(error):
         timeout = ApiConnectTimeoutError if unconnected else ApiTimeoutError
-        late = f"{method} {url}: no answer within {request.deadline.seconds:g} s"
-        late += "".join(f": {cause}" for cause in _causes(error) if isinstance(cause, ProxyTimeout))
-        return timeout(late, method=method, url=url)
+        return timeout(f"{method} {url}: {_lateness(request, error)}", method=method, url=url)
     network = ApiConnectError if unconnected else ApiNetworkError
     return network(f"{method} {url}: {_reason(error)}", method=method, url=url)
+
+
+def _lateness(request: Request, error: Exception) -> str:
+    """Say who did not do what within how many seconds: each step of a call has a bound of its own."""
+    deadline = request.deadline
+    for cause in _causes(error):
+        if isinstance(cause, DialTimeout):
+            return f"{cause} within {min(request.connect_timeout, deadline.seconds):g} s"
+    return f"no answer within {deadline.seconds if deadline.expired else deadline.silence:g} s"
 
 
 def _is_timeout(error: Exception) -> bool:

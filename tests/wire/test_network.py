@@ -14,6 +14,7 @@ from connectycube import (
     ApiConnectTimeoutError,
     ApiNetworkError,
     ApiProxyError,
+    ApiTimeoutError,
     ArgumentValueError,
     CertificateError,
     Chat,
@@ -332,7 +333,7 @@ def test_a_proxy_that_never_finishes_ends_at_the_connect_time_out(
         with pytest.raises((ApiConnectTimeoutError, ConnectTimeoutError)) as caught:
             reach(kind, config)
         assert time.monotonic() - started < TIMEOUT / 2
-        words = f"the proxy {scheme}://localhost:{proxy.port} did not answer in time"
+        words = f"the proxy {scheme}://localhost:{proxy.port} did not answer "
         assert words in str(caught.value)
         assert "S3CRET" not in str(caught.value)
 
@@ -407,6 +408,28 @@ def test_a_wrong_variable_is_named_before_anything_is_sent(certificates, monkeyp
     with pytest.raises(ArgumentValueError, match=r"^HTTPS_PROXY must "):
         Chat(config).login(1, "password")
     assert "S3CRET" not in str(caught.value)
+
+
+@pytest.mark.parametrize("kind", BOTH)
+@pytest.mark.parametrize("scheme", [None, *KINDS])
+def test_a_handshake_that_hangs_is_told_with_its_own_bound(proxy_of, certificates, scheme, kind):
+    proxy = proxy_of(scheme) if scheme else None
+    with ScriptedServer(stay_silent) as server:
+        host = OTHER_HOST if proxy else "localhost"
+        config = config_through(
+            certificates,
+            proxy and proxy.url,
+            api_url=f"https://{host}:{server.port}",
+            chat_host=host,
+            chat_port=server.port,
+            timeouts=Timeouts(rest_connect=0.3, rest_read=30, connect=0.3),
+            retry=RetryPolicy(max_retries=0),
+        )
+        with pytest.raises((ApiTimeoutError, ConnectTimeoutError)) as caught:
+            reach(kind, config)
+    bound = "within 0.3 s" if kind == "rest" else "in time"
+    where = f"port {server.port}" + (f" behind the proxy {proxy.address}" if proxy else "")
+    assert f"{where} did not complete the TLS handshake {bound}" in str(caught.value)
 
 
 # --- certificates of clients

@@ -90,7 +90,9 @@ class DurableStore:
     def _take_possession(self) -> None:
         run = self._connection.execute
         run("PRAGMA locking_mode = EXCLUSIVE")  # before WAL, which then needs no shared memory
-        run("PRAGMA journal_mode = WAL")
+        mode = self._one("PRAGMA journal_mode = WAL")
+        if mode != "wal":  # SQLite goes on in the mode that it can have, without an error
+            raise self._error("opened", f"{_NO_WAL} (SQLite offers {mode!r})")
         run("BEGIN EXCLUSIVE")  # from here on no other connection can open the file
         run("COMMIT")
         damage = self._one("PRAGMA quick_check(1)")
@@ -408,8 +410,14 @@ def _type_of(value: object) -> str:
     return "NULL" if value is None else type(value).__name__
 
 
+_NO_WAL = "its file system cannot keep a write-ahead log: put the file on a local disk"
+_LACKING = ("disk I/O error", "locking protocol", "unable to open database file")
+
+
 def _sqlite_reason(error: sqlite3.Error) -> str:
     text = str(error)
+    if text in _LACKING:
+        return f"{text} (if this is no local disk, it may have no locks or no write-ahead log)"
     if "locked" in text:
         return "another process has it open, or another connection of this one (or of its parent)"
     return text

@@ -325,8 +325,9 @@ def test_a_silent_server_ends_at_the_deadline(pool, server):
 
 def test_a_silence_longer_than_allowed_ends_before_the_deadline(pool, server):
     server.play(silent)
-    took, _ = late(pool, server.url, seconds=60, silence=0.2)
+    took, error = late(pool, server.url, seconds=60, silence=0.2)
     assert took < TIMEOUT / 2
+    assert "no answer within 0.2 s" in str(error)
 
 
 @pytest.mark.parametrize("start", [b"", b"HTTP/1.1 200 OK\r\n", b"HTTP/1.1 200 OK\r\nX: "])
@@ -362,11 +363,12 @@ def test_a_host_that_does_not_accept_ends_at_the_connect_time_out(pool):
             filler.setblocking(False)
             filler.connect_ex(address)
         try:
-            took, _ = late(pool, f"http://127.0.0.1:{address[1]}/", seconds=60, connect=0.3)
+            took, error = late(pool, f"http://127.0.0.1:{address[1]}/", seconds=60, connect=0.3)
         finally:
             for filler in fillers:
                 filler.close()
     assert took < TIMEOUT / 2
+    assert "did not accept the connection within 0.3 s" in str(error)
 
 
 @pytest.fixture

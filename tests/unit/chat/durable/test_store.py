@@ -377,6 +377,21 @@ def test_a_folder_that_is_missing_is_named(tmp_path):
     assert "No such file" in refusal(tmp_path / "nowhere" / "bot.db")
 
 
+def test_a_file_system_without_a_write_ahead_log_is_named(path, monkeypatch):
+    connect = sqlite3.connect
+    monkeypatch.setattr(  # without locks SQLite has no write-ahead log, and says so in a word only
+        sqlite3, "connect", lambda name, **more: connect(f"file:{name}?nolock=1", uri=True, **more)
+    )
+    text = refusal(path)
+    assert "cannot keep a write-ahead log: put the file on a local disk" in text
+    assert "'delete'" in text
+
+
+def test_a_log_that_cannot_be_written_is_no_riddle(path):
+    path.with_name("bot.db-wal").mkdir()
+    assert "may have no locks or no write-ahead log" in refusal(path)
+
+
 def test_a_folder_in_its_place_is_refused(tmp_path):
     assert "directory" in refusal(tmp_path)
 
