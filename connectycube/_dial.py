@@ -103,13 +103,14 @@ class Attempt:
             ):  # ETIMEDOUT is the system's
                 raise
             step = "complete the TLS handshake" if self.phase == "TLS" else "accept the connection"
-            raise DialTimeout(f"{self._where(address)} did not {step}") from None
+            raise DialTimeout(f"{self.where(address)} did not {step}") from None
         except BaseException:
             sock.close()
             raise
         return sock
 
-    def _where(self, address: Any) -> str:
+    def where(self, address: Any) -> str:
+        """Describe what is connected to at an address, for errors."""
         if self._proxy is None:
             return f"{address[0]} port {address[1]}"
         return f"{self._target} port {self._port} behind the proxy {self._proxy}"

@@ -66,7 +66,7 @@ class Timeouts:
     """Every default time-out, in seconds; each blocking call also takes a ``timeout=`` of its own."""
 
     connect: float = field(default=10.0, validator=_seconds)
-    """To resolve the host name, connect, and finish the TLS handshake with the chat server."""
+    """To resolve the host name, connect, also through a proxy, and finish the chat server's TLS handshake."""
     login: float = field(default=30.0, validator=_seconds)
     """For ``chat.login()`` as a whole, and for each later attempt of a reconnection."""
     iq: float = field(default=10.0, validator=_seconds)
@@ -80,7 +80,7 @@ class Timeouts:
     send: float = field(default=10.0, validator=_seconds)
     """For room in the outbound buffer."""
     rest_connect: float = field(default=5.0, validator=_seconds)
-    """To connect to the REST API."""
+    """To connect to the REST API: TCP, the proxy if there is one, and the TLS handshake."""
     rest_read: float = field(default=30.0, validator=_seconds)
     """To receive a response of the REST API, and the longest silence within one."""
     rest_transfer: float = field(default=600.0, validator=_seconds)
@@ -129,7 +129,8 @@ class RetryPolicy:
     Attempt n waits ``U[0.5, 1.5] x min(max_delay, delay x 2^(n-1))`` seconds; ``Retry-After`` takes the
     place of that. A request is sent again only if that can do no harm: any request whose connection could
     not be made or that was answered 429, and GET and DELETE whose connection broke or that were answered
-    502, 503 or 504. A request is not sent again if the wait would end after the call's deadline, nor if
+    502, 503 or 504. Nothing is sent again after a proxy refused the user and password, or the server. A
+    request is not sent again if the wait would end after the call's deadline, nor if
     its response is late.
 
     Args:

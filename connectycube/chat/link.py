@@ -148,12 +148,15 @@ class Link:
 
     def __init__(self, sock: ssl.SSLSocket | TlsTunnel) -> None:
         self.sock = sock
+        self._tunnel = sock if isinstance(sock, TlsTunnel) else None
         self._reading_wants_write = False
 
     @property
     def wants_write(self) -> bool:
         """Whether TLS has bytes of its own to write, also if the driver has none."""
-        return self._reading_wants_write or getattr(self.sock, "wants_write", False)
+        if self._tunnel is not None and self._tunnel.wants_write:
+            return True
+        return self._reading_wants_write
 
     def receive(self) -> bytes | None:
         """Return the bytes that have arrived, None if there are none.
@@ -253,6 +256,10 @@ class _Opening:
             share = None if left is None else left / (len(ways) - position)
             try:
                 return self._try(family, address, target, proxy, Deadline(share))
+            except ProxyFailure as failure:
+                error = ProxyError(str(failure))
+                if not failure.is_temporary:
+                    break  # the proxy's other addresses are the same proxy
             except ConnectionLostError as failure:
                 # An error of TLS tells more than a failed connection, because a server has answered.
                 if error is None or isinstance(failure, TlsError):
@@ -298,17 +305,12 @@ class _Opening:
         attempt = Attempt(
             self._network, proxy, target, self._port, self._host, self._waiting(deadline)
         )
-        where = f"{address[0]} port {address[1]}"
-        if proxy is not None:
-            where = f"{target} port {self._port} behind the proxy {proxy}"
         try:
             return Link(attempt.open(family, address))
-        except ProxyFailure as failure:
-            raise ProxyError(str(failure)) from None
         except DialTimeout as timeout:
             raise ConnectTimeoutError(f"{timeout} in time") from None
         except OSError as error:
-            raise self._failed(error, attempt.phase, where) from None
+            raise self._failed(error, attempt.phase, attempt.where(address)) from None
 
     def _failed(self, error: OSError, phase: str, where: str) -> ConnectionLostError:
         if phase != "TLS":

@@ -191,6 +191,8 @@ class _DeadlineConnection:
             try:
                 return attempt.open(family, address)
             except (OSError, ProxyFailure) as error:
+                if isinstance(error, ProxyFailure) and not error.is_temporary:
+                    raise  # the proxy's other addresses are the same proxy
                 # A server that was reached tells more than one that was not, an answer more than none.
                 tells = (attempt.phase == "TLS", not isinstance(error, TimeoutError))
                 if tells >= tells_most:

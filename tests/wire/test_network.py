@@ -259,6 +259,28 @@ def test_a_refused_password_is_told_once_and_not_repeated(proxy_of, certificates
 
 
 @pytest.mark.parametrize("kind", BOTH)
+def test_a_refused_password_is_not_sent_to_the_proxys_other_addresses(
+    proxy_of, certificates, monkeypatch, kind
+):
+    proxy, original = proxy_of("http", password="the right one"), socket.getaddrinfo
+    monkeypatch.setattr(
+        socket,
+        "getaddrinfo",
+        lambda host, *rest, **more: (
+            [
+                (socket.AF_INET, socket.SOCK_STREAM, 6, "", (f"127.0.0.{number}", proxy.port))
+                for number in (2, 1, 1)  # nobody listens at the first one
+            ]
+            if host == "localhost"
+            else original(host, *rest, **more)
+        ),
+    )
+    url = f"http://me:S3CRET@localhost:{proxy.port}"
+    assert "refused the user and password" in str(refused(kind, config_through(certificates, url)))
+    assert len(proxy.heads) == 1
+
+
+@pytest.mark.parametrize("kind", BOTH)
 @pytest.mark.parametrize("scheme", KINDS)
 def test_a_proxy_that_wants_a_password_says_so(proxy_of, certificates, scheme, kind):
     proxy = proxy_of(scheme)
