@@ -64,6 +64,7 @@ class Attempt:
         self._port = port
         self._server_hostname = server_hostname
         self._wait = wait
+        self._sock: Any = None
 
     def open(self, family: int, address: Any) -> Any:
         """Return the connected socket, which does not block: a socket, an SSLSocket or a TlsTunnel.
@@ -73,41 +74,26 @@ class Attempt:
             DialTimeout: ``wait`` raised TimeoutError.
             OSError: The connection or TLS failed.
         """
-        sock: Any = socket.socket(family, socket.SOCK_STREAM)
+        self._sock = socket.socket(family, socket.SOCK_STREAM)
         try:
-            sock.setblocking(False)
-            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            self._sock.setblocking(False)
+            self._sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             if self._proxy is None:
-                if self._server_hostname is not None:
-                    sock = _wrapped(sock, self._network.context, self._server_hostname)
-                self._connect(sock, address)
+                self._reach_server(address, self._server_hostname)
             else:
                 self.phase = "proxy"
                 with _blaming(self._proxy):
-                    is_tls = self._proxy.scheme == "https"
-                    if is_tls:
-                        sock = _wrapped(sock, self._network.proxy_context, self._proxy.host)
-                    self._connect(sock, address)
-                    if is_tls:
-                        self._until_done(sock.do_handshake, sock, read=True)
-                    self._shake_hands_with_proxy(sock, self._proxy)
-                if self._server_hostname is not None:
-                    sock = TlsTunnel(sock, self._network.context, self._server_hostname)
+                    self._reach_server_through(self._proxy, address)
             if self._server_hostname is not None:
                 self.phase = "TLS"
-                self._until_done(sock.do_handshake, sock, read=True)
+                self._until_done(self._sock.do_handshake, read=True)
         except TimeoutError as error:
-            sock.close()
-            if (
-                isinstance(error, DialTimeout) or error.errno is not None
-            ):  # ETIMEDOUT is the system's
-                raise
-            step = "complete the TLS handshake" if self.phase == "TLS" else "accept the connection"
-            raise DialTimeout(f"{self.where(address)} did not {step}") from None
+            self._sock.close()
+            raise self._lateness(error, address) from None
         except BaseException:
-            sock.close()
+            self._sock.close()
             raise
-        return sock
+        return self._sock
 
     def where(self, address: Any) -> str:
         """Describe what is connected to at an address, for errors."""
@@ -115,7 +101,32 @@ class Attempt:
             return f"{address[0]} port {address[1]}"
         return f"{self._target} port {self._port} behind the proxy {self._proxy}"
 
-    def _connect(self, sock: Any, address: Any) -> None:
+    def _lateness(self, error: TimeoutError, address: Any) -> TimeoutError:
+        """Return the error that says what was late; the system's own ETIMEDOUT says it already."""
+        if isinstance(error, DialTimeout) or error.errno is not None:
+            return error
+        step = "complete the TLS handshake" if self.phase == "TLS" else "accept the connection"
+        return DialTimeout(f"{self.where(address)} did not {step}")
+
+    def _reach_server(self, address: Any, server_hostname: str | None) -> None:
+        """Connect directly, prepared for TLS if there is a name for it."""
+        if server_hostname is not None:
+            self._sock = _wrapped(self._sock, self._network.context, server_hostname)
+        self._connect(address)
+
+    def _reach_server_through(self, proxy: Proxy, address: Any) -> None:
+        """Connect to a proxy, with TLS if it wants that, and let it connect to the server."""
+        if proxy.scheme == "https":
+            self._sock = _wrapped(self._sock, self._network.proxy_context, proxy.host)
+        self._connect(address)
+        if proxy.scheme == "https":
+            self._until_done(self._sock.do_handshake, read=True)
+        self._shake_hands_with(proxy)
+        if self._server_hostname is not None:
+            self._sock = TlsTunnel(self._sock, self._network.context, self._server_hostname)
+
+    def _connect(self, address: Any) -> None:
+        sock = self._sock
         code = socket.socket.connect_ex(sock, address)  # TCP alone, also of an SSLSocket
         if code == errno.EINPROGRESS:
             self._wait(sock, read=False, write=True)
@@ -128,20 +139,19 @@ class Attempt:
         if code:
             raise OSError(code, os.strerror(code))
 
-    def _shake_hands_with_proxy(self, sock: Any, proxy: Proxy) -> None:
+    def _shake_hands_with(self, proxy: Proxy) -> None:
         steps = handshake(proxy, self._target, self._port)
         outgoing, most = next(steps)
         while True:
             while outgoing:
-                outgoing = outgoing[self._until_done(sock.send, sock, outgoing, read=False) :]
+                sent = self._until_done(self._sock.send, outgoing, read=False)
+                outgoing = outgoing[sent:]
             try:
-                outgoing, most = steps.send(self._until_done(sock.recv, sock, most, read=True))
+                outgoing, most = steps.send(self._until_done(self._sock.recv, most, read=True))
             except StopIteration:
                 return
 
-    def _until_done(
-        self, operation: Callable[..., Any], sock: Any, *arguments: Any, read: bool
-    ) -> Any:
+    def _until_done(self, operation: Callable[..., Any], *arguments: Any, read: bool) -> Any:
         """Repeat an operation until it needs not wait; ``read`` is what a plain socket waits for."""
         while True:
             try:
@@ -152,7 +162,7 @@ class Attempt:
                 read = False
             except BlockingIOError:
                 pass
-            self._wait(sock, read=read, write=not read)
+            self._wait(self._sock, read=read, write=not read)
 
 
 def _wrapped(sock: socket.socket, context: ssl.SSLContext, server_hostname: str) -> ssl.SSLSocket:

@@ -357,6 +357,6 @@ def test_as_a_context_manager_it_closes(server):
     server.play(answer(201, SESSION))
     with ConnectyCube(app_id=7, auth_key="k", api_url=server.url) as cube:
         cube.login(login="bob", password="p")
-        (adapter,) = api_of(cube).transport._adapters.values()
+        adapter = api_of(cube).transport._adapter
         assert adapter.poolmanager.pools.keys()
     assert not adapter.poolmanager.pools.keys()
