@@ -300,6 +300,34 @@ def test_a_proxy_that_is_down_is_named(certificates, scheme, kind):
 
 
 @pytest.mark.parametrize("kind", BOTH)
+def test_a_proxy_address_that_never_answers_leaves_time_for_the_others(
+    distant, proxy_of, authorities, monkeypatch, kind
+):
+    proxy, original = proxy_of("http"), socket.getaddrinfo
+    monkeypatch.setattr(
+        socket,
+        "getaddrinfo",
+        lambda host, *rest, **more: (
+            [
+                (socket.AF_INET, socket.SOCK_STREAM, 6, "", (f"127.0.0.{number}", proxy.port))
+                for number in (2, 1)
+            ]
+            if host == "localhost"
+            else original(host, *rest, **more)
+        ),
+    )
+    config = options_for(
+        distant,
+        proxy=proxy.url,
+        ca_file=authorities,
+        timeouts=Timeouts(rest_connect=2.0, connect=2.0),
+    )
+    with socket.create_server(("127.0.0.2", proxy.port)):  # it accepts, and never says a word
+        reach(kind, config)
+    assert len(proxy.targets) == 1
+
+
+@pytest.mark.parametrize("kind", BOTH)
 def test_a_proxy_without_an_address_is_named(certificates, kind):
     error = refused(kind, config_through(certificates, "http://me:S3CRET@proxy.invalid:1"))
     assert "the proxy http://proxy.invalid:1: its host name has no address" in str(error)

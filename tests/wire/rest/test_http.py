@@ -577,18 +577,6 @@ def test_an_error_of_tls_tells_more_than_an_address_out_of_reach(
     assert not isinstance(caught.value, ApiConnectError)
 
 
-def test_a_tunnel_that_a_proxy_drips_ends_at_the_deadline(certificates):
-    def drip_a_tunnel(conn):
-        conn.send("HTTP/1.1 200 ")
-        drip(conn)
-
-    with ScriptedServer(drip_a_tunnel) as proxy:
-        pool = HttpClient(ca_file=str(certificates.ca_file), proxy=f"http://127.0.0.1:{proxy.port}")
-        took, _ = late(pool, "https://127.0.0.1:9/", seconds=0.3)
-        pool.close()
-    assert took < TIMEOUT / 2
-
-
 def test_a_body_dripped_over_tls_ends_at_the_deadline(tls_server, tls_pool):
     tls_server.play(drip_a_body)
     assert get(tls_pool, tls_server.url, seconds=0.3).fault == "late"
