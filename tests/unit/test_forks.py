@@ -25,7 +25,7 @@ def test_one_thing_that_fails_does_not_spare_the_others(monkeypatch):
     things = [Thing(), Thing(error), Thing()]
     monkeypatch.setattr(forks, "_inherited", things)
     with pytest.raises(OSError) as caught:
-        forks._after_fork_in_child()
+        forks._replace_inherited()
     assert caught.value is error
     assert [thing.was_told for thing in things] == [True] * 3
 
