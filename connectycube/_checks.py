@@ -50,11 +50,11 @@ def check_str(name: str, value: object, *, empty: bool = False, longest: int | N
         )
     try:
         value.encode()
+        return value
     except UnicodeEncodeError:
-        raise ArgumentValueError(
-            f"{name} holds half a surrogate pair, which UTF-8 cannot carry"
-        ) from None
-    return value
+        pass
+    # Raised here and not in the handler: the error of Python holds the value, which may be a secret.
+    raise ArgumentValueError(f"{name} holds half a surrogate pair, which UTF-8 cannot carry")
 
 
 def check_int(

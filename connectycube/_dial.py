@@ -17,6 +17,7 @@ from ._network import Network
 from ._os_errors import reason_of
 from ._proxy import Proxy
 from ._proxy_handshake import ProxyFailure, handshake
+from ._secrets import confined
 from ._tls import refusal_words, tls_words
 from ._tls_tunnel import TlsTunnel
 
@@ -66,6 +67,7 @@ class Attempt:
         self._wait = wait
         self._sock: Any = None
 
+    @confined
     def open(self, family: int, address: Any) -> Any:
         """Return the connected socket, which does not block: a socket, an SSLSocket or a TlsTunnel.
 

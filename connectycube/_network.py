@@ -6,6 +6,7 @@ import ssl
 from collections.abc import Mapping
 
 from ._proxy import Proxies, Proxy
+from ._secrets import confined
 from ._tls import client_context, load_client_certificate
 from .config import Config
 
@@ -61,6 +62,7 @@ class Network:
         )
 
     @property
+    @confined
     def context(self) -> ssl.SSLContext:
         """The TLS context for servers.
 

@@ -11,6 +11,7 @@ from urllib.parse import unquote, urlsplit
 from attrs import field, frozen
 
 from ._hosts import is_loopback
+from ._secrets import confined
 from .errors import ArgumentValueError
 
 __all__ = ["Proxies", "Proxy"]
@@ -50,6 +51,7 @@ class Proxy:
         return self.scheme != "socks5"
 
     @classmethod
+    @confined
     def parse(cls, text: str, name: str) -> Proxy:
         """Read a proxy's URL, ``scheme://[user:password@]host[:port]``.
 

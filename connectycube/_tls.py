@@ -7,6 +7,7 @@ import ssl
 from typing import Any
 
 from ._os_errors import reason_of
+from ._secrets import confined
 from .errors import ArgumentValueError
 
 __all__ = [
@@ -61,6 +62,7 @@ def _system_authorities() -> tuple[str | None, str | None]:
     return file if os.path.isfile(file) else None, folder if os.path.isdir(folder) else None
 
 
+@confined
 def load_client_certificate(
     context: ssl.SSLContext, cert: str, key: str | None, password: str | None
 ) -> None:

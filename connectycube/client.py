@@ -8,8 +8,9 @@ from functools import partial
 from types import TracebackType
 from typing import TYPE_CHECKING
 
-from ._checks import check_int, check_str, keywords_only
+from ._checks import check_int, keywords_only
 from ._not_copied import NotCopied
+from ._secrets import Secret, check_secret, confined, hides
 from .config import Config, ConfigFields, check_field_names
 from .errors import ArgumentTypeError, ArgumentValueError
 from .models import CustomObject, Dialog, DialogRef, Message, SearchResult, Session, User
@@ -23,7 +24,7 @@ from .rest.dialogs import Dialogs
 from .rest.files import Files
 from .rest.messages import Messages
 from .rest.push import Push
-from .rest.sessions import OTHER_WORDS, Credentials, Sessions
+from .rest.sessions import OTHER_WORDS, SECRET_ARGUMENTS, Credentials, Sessions
 from .rest.users import Users
 
 if TYPE_CHECKING:
@@ -60,6 +61,7 @@ class ConnectyCube(NotCopied):
         ArgumentValueError: An argument has a wrong value; the error names it.
     """
 
+    @confined
     @keywords_only("ConnectyCube(app_id=…, auth_key=…)")
     def __init__(
         self,
@@ -86,6 +88,7 @@ class ConnectyCube(NotCopied):
         self._first_chat: dict[str, Chat] = {}
 
     @classmethod
+    @confined
     def from_env(
         cls,
         *,
@@ -129,6 +132,7 @@ class ConnectyCube(NotCopied):
         session = self._api.session
         return _user_of(session) if session is not None else None
 
+    @hides(*SECRET_ARGUMENTS)
     @keywords_only("cube.login(login=…, password=…)", **OTHER_WORDS)
     def login(
         self,
@@ -193,6 +197,7 @@ class ConnectyCube(NotCopied):
         )
         return _user_of(session) or User()
 
+    @hides(*SECRET_ARGUMENTS, known=Credentials.__annotations__)
     def for_user(
         self,
         *,
@@ -217,6 +222,7 @@ class ConnectyCube(NotCopied):
         other.login(**credentials)
         return other
 
+    @hides("token")
     def with_token(
         self,
         token: str,
@@ -239,11 +245,11 @@ class ConnectyCube(NotCopied):
             ArgumentTypeError: An argument has the wrong type; the error names it.
             ArgumentValueError: An argument has a wrong value; the error names it.
         """
-        check_str("token", token)
+        secret = check_secret("token", token)
         if user_id is not None:
             check_int("user_id", user_id, least=1)
         other = self._sibling(renew_session)
-        other._api.adopt(Session(token=token, user_id=user_id))
+        other._api.adopt(Session(token=secret.open(), user_id=user_id))
         return other
 
     def _sibling(self, renew_session: ApplicationRenewal | None) -> ConnectyCube:
@@ -411,8 +417,8 @@ class ConnectyCube(NotCopied):
         return self._chat
 
     def _chat_credentials(
-        self, refused: str | None = None, timeout: float | None = None
-    ) -> tuple[User, str]:
+        self, refused: Secret | None = None, timeout: float | None = None
+    ) -> tuple[User, Secret]:
         """Return the session's user and its token, which is a password for the chat.
 
         The session is renewed, if it can be, when it has expired or its token is the ``refused`` one.
@@ -426,7 +432,7 @@ class ConnectyCube(NotCopied):
                 "there is no session of a user: call cube.login(login=…, password=…) first, or"
                 " chat.login(user_id, password)"
             )
-        return _user_of(session) or User(id=session.user_id), session.token
+        return _user_of(session) or User(id=session.user_id), Secret(session.token)
 
     def _history(self) -> History:
         """Return the functions with which the chat reads history."""

@@ -12,6 +12,7 @@ from attrs import Attribute, evolve, field, fields, frozen
 from ._checks import check_bool, check_callable, check_int, check_number, check_str, nearest
 from ._hosts import is_loopback
 from ._proxy import Proxy
+from ._secrets import confined
 from .errors import ApiError, ArgumentTypeError, ArgumentValueError
 
 if TYPE_CHECKING:
@@ -308,14 +309,15 @@ class Config:
 
     @api_url.validator
     def _check_api_url(self, attribute: Attribute[str], value: object) -> None:
+        # No error repeats it: it may be a secret that was put into the wrong variable.
         text = check_str("api_url", value)
         try:
             parts = urlsplit(text)
             host, _ = parts.hostname, parts.port
-        except ValueError as error:
-            raise ArgumentValueError(f"api_url is not a URL: {error}") from None
+        except ValueError:
+            parts, host = urlsplit(""), None
         if parts.scheme not in ("http", "https") or not host:
-            raise ArgumentValueError(f"api_url must be an http(s) URL with a host, not {text!r}")
+            raise ArgumentValueError("api_url must be an http(s) URL with a host")
         if parts.username or parts.password or parts.query or parts.fragment:
             raise ArgumentValueError(
                 "api_url must hold neither credentials nor a query nor a fragment"
@@ -329,7 +331,7 @@ class Config:
     def _check_chat_host(self, attribute: Attribute[str], value: object) -> None:
         text = check_str("chat_host", value)
         if any(character.isspace() or character in "/@:<>&\"'" for character in text):
-            raise ArgumentValueError(f"chat_host must be a bare host name, not {text!r}")
+            raise ArgumentValueError("chat_host must be a bare host name")
 
     @chat_port.validator
     def _check_chat_port(self, attribute: Attribute[int], value: object) -> None:
@@ -346,7 +348,7 @@ class Config:
     def _check_file(self, attribute: Attribute[str | None], value: object) -> None:
         name = attribute.name
         if value is not None and not os.path.isfile(check_str(name, value)):
-            raise ArgumentValueError(f"{name} is not a file: {value!r}")
+            raise ArgumentValueError(f"{name} is not the path of a file")
 
     @client_key.validator
     @client_key_password.validator
@@ -382,6 +384,7 @@ class Config:
             )
 
     @classmethod
+    @confined
     def from_env(
         cls, environ: Mapping[str, str] | None = None, **overrides: Unpack[ConfigFields]
     ) -> Config:
@@ -407,7 +410,7 @@ class Config:
                 continue
             if name in ("app_id", "chat_port"):
                 if not text.isascii() or not text.isdigit():
-                    raise ArgumentValueError(f"{variable} must be a whole number, not {text!r}")
+                    raise ArgumentValueError(f"{variable} must be a whole number")
                 values[name] = int(text)
             else:
                 values[name] = text
@@ -416,6 +419,7 @@ class Config:
                 raise ArgumentValueError(f"{_ENVIRONMENT[name]} is not set (or pass {name}=…)")
         return cls(**values)
 
+    @confined
     def replace(self, **changes: Unpack[ConfigFields]) -> Config:
         """Return a copy with some fields changed, checked like a new one.
 
@@ -428,6 +432,10 @@ class Config:
         """
         check_field_names(changes)
         return evolve(self, **changes)
+
+
+# attrs wrote it, so it is not decorated in the class.
+Config.__init__ = confined(Config.__init__)  # type: ignore[method-assign]
 
 
 def check_field_names(names: Iterable[str]) -> None:

@@ -13,6 +13,7 @@ from .._checks import check_number, check_str
 from .._deadline import Deadline
 from .._forks import check_fork, register_for_fork
 from .._not_copied import NotCopied
+from .._secrets import hides
 from ..config import Config
 from ..errors import (
     ArgumentTypeError,
@@ -142,6 +143,7 @@ class Chat(NotCopied, ChatSignals):
         """
         return asdict(self._driver.counters)
 
+    @hides("password")
     def login(
         self,
         user_id: int | User | None = None,

@@ -6,8 +6,8 @@ from collections.abc import Callable
 
 from attrs import evolve
 
-from .._checks import check_str
 from .._deadline import Deadline
+from .._secrets import Secret, check_secret
 from ..errors import (
     ApiAuthenticationError,
     ArgumentTypeError,
@@ -25,7 +25,7 @@ from .protocol.events import Credentials
 
 __all__ = ["SessionCredentials", "renewed", "resolve_credentials"]
 
-SessionCredentials = Callable[["str | None", "float | None"], "tuple[User, str]"]
+SessionCredentials = Callable[["Secret | None", "float | None"], "tuple[User, Secret]"]
 """A function of a refused token (or None) and a time-out in seconds; it returns the session's user and token.
 
 It renews the session first if the session has expired, or if its token is the refused one.
@@ -37,11 +37,11 @@ _PERMANENT = (ArgumentTypeError, ArgumentValueError, ApiAuthenticationError, Per
 
 def resolve_credentials(
     user_id: int | User | None,
-    password: str | None,
+    password: object,
     session_credentials: SessionCredentials | None,
     name: str,
     deadline: Deadline,
-) -> tuple[User, str, bool]:
+) -> tuple[User, Secret, bool]:
     """Return the user and the password of a login, and whether that is the token of the REST session.
 
     Without ``user_id`` the session has both; the thread called ``name`` asks for them.
@@ -57,15 +57,15 @@ def resolve_credentials(
     user = user_id if isinstance(user_id, User) else User(id=user_id)
     if password is None:
         raise ArgumentValueError("password must be given with user_id")
-    secret = check_str("password", password)
-    if "\0" in secret:
+    secret = check_secret("password", password)
+    if "\0" in secret.open():
         raise ArgumentValueError("password holds a character that cannot be sent")
     return user, secret, False
 
 
 def _of_session(
     session_credentials: SessionCredentials, name: str, deadline: Deadline
-) -> tuple[User, str]:
+) -> tuple[User, Secret]:
     """Return the session's user and token; raise LoginTimeoutError at the deadline."""
     waker = Waker()
     try:
@@ -85,7 +85,7 @@ def _of_session(
 def renewed(
     credentials: Credentials,
     session_credentials: SessionCredentials,
-    refused: str | None,
+    refused: Secret | None,
     name: str,
     deadline: Deadline,
     waker: Waker,

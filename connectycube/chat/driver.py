@@ -23,6 +23,7 @@ from attrs import evolve, frozen
 from .._deadline import Deadline
 from .._forks import check_fork, register_for_fork
 from .._network import Network
+from .._secrets import Secret, clear_locals
 from ..config import Config, Timeouts
 from ..errors import (
     CallbackContextError,
@@ -73,7 +74,7 @@ class _Attempt:
     """The plan of one attempt to connect; ``renewal``, if not None, renews the credentials first."""
 
     credentials: Credentials
-    refused: str | None
+    refused: Secret | None
     renewal: SessionCredentials | None
     deadline: Deadline
 
@@ -731,6 +732,7 @@ class Driver:
                 else:
                     self._serve(link, waker, deadline, writes)
         except BaseException as error:
+            clear_locals(error)  # a log may show them, and they hold what was read and written
             logger.exception("%s: the connection thread failed", self._name)
             self._give_up(generation, error)
         finally:

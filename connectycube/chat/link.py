@@ -190,7 +190,9 @@ class Link:
         except (ssl.SSLWantReadError, ssl.SSLWantWriteError):
             return 0
         except OSError as error:
-            raise _broken(alert_behind(error, self.sock)) from None
+            failure = _broken(alert_behind(error, self.sock))
+        # Raised here and not in the handler: the frames of ssl have the bytes in their locals.
+        raise failure
 
     def close(self) -> None:
         """Close the link, after TLS's close_notify if that can be sent at once."""

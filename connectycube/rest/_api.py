@@ -13,6 +13,7 @@ import importlib.metadata
 import itertools
 import json
 import logging
+import re
 import time
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any, Literal
@@ -23,6 +24,8 @@ from attrs import evolve
 from .._checks import check_callable, check_number
 from .._hosts import is_loopback, may_be_loopback
 from .._network import Network
+from .._redact import MASK, redact_url, secrets_in
+from .._secrets import Secret
 from ..config import Config, RequestRecord, RetryPolicy
 from ..errors import (
     ApiAuthenticationError,
@@ -34,7 +37,6 @@ from ..errors import (
 )
 from ..models import Session
 from ._http import Body, BodyWriter, CallDeadline, HttpClient, HttpTransport, Request, Response
-from ._redact import MASK, redact_url, secrets_in
 from ._response import check_response, http_date, unexpected
 from ._retry import pause_after_failure, pause_after_response
 from ._service_clock import ServiceClock
@@ -51,6 +53,7 @@ Need = Literal["needed", "if any", "none"]
 _UNCHANGED = {"Accept": "*/*", "Accept-Encoding": "identity"}  # lengths are those of the file
 _REDIRECTS = (301, 302, 303, 307, 308)
 _MOST_REDIRECTS = 5
+_HEADER = re.compile(r"([!-~]([ -~]*[!-~])?)?")  # printable ASCII, no space at its ends
 _CLOSED = "this client is closed: make a new ConnectyCube"
 
 _log = logging.getLogger("connectycube.rest")
@@ -152,7 +155,7 @@ class Api:
         self._state.forget(session)
 
     def live_session(
-        self, *, refused: str | None = None, timeout: float | CallDeadline | None = None
+        self, *, refused: Secret | None = None, timeout: float | CallDeadline | None = None
     ) -> Session | None:
         """Return the current session, or None; renewed if it has expired or its token was ``refused``.
 
@@ -167,7 +170,7 @@ class Api:
         """
         self.check_open()
         session = self._state.session
-        if session is None or (session.token != refused and not self._state.has_expired()):
+        if session is None or (Secret(session.token) != refused and not self._state.has_expired()):
             return session
         request = self._request("POST", self.url(("session",)), self.deadline(timeout))
         return self._renewed(session, request) or session
@@ -181,11 +184,11 @@ class Api:
         *,
         query: Query = (),
         body: Mapping[str, Any] | None = None,
-        headers: Mapping[str, str] | None = None,
+        headers: Mapping[str, str | Secret] | None = None,
         timeout: float | CallDeadline | None = None,
         session: Need = "needed",
         renew: bool = True,
-        secrets: Collection[str] = (),
+        secrets: Collection[Secret] = (),
     ) -> Response:
         """Make one call and return its response, a success that is JSON or empty.
 
@@ -196,24 +199,28 @@ class Api:
             method: The HTTP method.
             path: The segments of the path; they are quoted here.
             query: The pairs of the query.
-            body: What to send as JSON, or None.
+            body: What to send as JSON, or None; Secrets in it are opened as it is written.
             headers: Headers of this call alone.
             timeout: Seconds for the whole call, a renewal of the session included; by default what Config
                 allows to connect and to read.
             session: Whether the call needs a session, uses one if there is any, or sends no token.
             renew: False takes the service's 401 as it is.
-            secrets: Texts to mask in errors, beyond those with a secret name.
+            secrets: What to mask in errors, beyond what has a secret name and the Secrets in the body.
 
         Raises:
             ApiAuthenticationError: The call needs a session and there is none; nothing was sent.
             ClientClosedError: The client was closed; nothing was sent.
             ApiError: The call failed; a subclass says how.
         """
-        content = None if body is None else _encoded(body)
         url, deadline = self.url(path, query), self.deadline(timeout)
-        response, used = self._send_authorized(
-            self._request(method, url, deadline, headers=headers, body=content), session, renew
+        request = self._request(
+            method,
+            url,
+            deadline,
+            headers=headers,
+            body=None if body is None else _encoded(body),
         )
+        response, used = self._send_authorized(request, session, renew)
         known = () if response.status < 300 else (*self._secrets(used, body), *secrets)
         return check_response(response, known)
 
@@ -227,11 +234,16 @@ class Api:
         request = self._request("GET", self.url(path), deadline, headers=_UNCHANGED, writer=writer)
         response, session = self._send_authorized(request, "if any", True)
         for _ in range(_MOST_REDIRECTS):
-            target = response.headers.get("Location")
-            if response.status not in _REDIRECTS or target is None:
+            if response.status not in _REDIRECTS or "Location" not in response.headers:
                 break
-            url = self.safe_url(target, response, base=request.url)
-            request = self._request("GET", url, deadline, headers=_UNCHANGED, writer=writer)
+            # The address is in no local: it may be signed.
+            request = self._request(
+                "GET",
+                self.safe_url(response.headers["Location"], response, base=request.url),
+                deadline,
+                headers=_UNCHANGED,
+                writer=writer,
+            )
             response = self._send_with_retries(request)
         check_response(response, self._secrets(session, None))
 
@@ -241,7 +253,7 @@ class Api:
         content_type: str,
         body: Body,
         deadline: CallDeadline,
-        secrets: Collection[str] = (),
+        fields: Secret,
     ) -> None:
         """Send a form to the storage, without the token.
 
@@ -250,7 +262,7 @@ class Api:
             content_type: Its content type, with the boundary.
             body: The form.
             deadline: The deadline of the whole upload.
-            secrets: Texts to mask in errors.
+            fields: The fields of the form, of which errors repeat no secret.
 
         Raises:
             ApiError: The call failed; a subclass says how.
@@ -260,7 +272,7 @@ class Api:
         response = self._send_once(request, 1)
         if response.is_success:
             response = evolve(response, body=b"")  # the storage's XML is of no use to us
-        check_response(response, secrets)
+        check_response(response, list(secrets_in(fields.open())))
 
     def deadline(self, timeout: float | CallDeadline | None) -> CallDeadline:
         """Return the deadline for a call that was given ``timeout`` (seconds, or None for the default)."""
@@ -282,6 +294,7 @@ class Api:
         if self._is_closed:
             raise ClientClosedError(_CLOSED)
 
+    @confined
     def safe_url(self, url: str, response: Response, *, base: str = "") -> str:
         """Return a URL that the service named, if the client may speak to it.
 
@@ -304,7 +317,7 @@ class Api:
             host, shown = None, MASK
         if host and self._may_speak_to(parts.scheme, host):
             return whole
-        raise unexpected(response, f"it names a URL that is not safe: {shown!r}")
+        raise unexpected(response, f"it names a URL that is not safe: {peer_text(shown)}")
 
     def _may_speak_to(self, scheme: str, host: str) -> bool:
         if is_loopback(urlsplit(self._base).hostname or ""):
@@ -328,7 +341,7 @@ class Api:
         url: str,
         deadline: CallDeadline,
         *,
-        headers: Mapping[str, str] | None = None,
+        headers: Mapping[str, str | Secret] | None = None,
         body: bytes | Body | None = None,
         writer: BodyWriter | None = None,
     ) -> Request:
@@ -341,7 +354,8 @@ class Api:
             if body is not None:
                 whole["Content-Type"] = "application/json"
         for name, value in (headers or {}).items():
-            whole[name] = _header(name, value)
+            _check_header(name, Secret(value))
+            whole[name] = value.open() if isinstance(value, Secret) else value
         return Request(
             method=method,
             url=url,
@@ -449,9 +463,13 @@ class Api:
             now = http_date(response.headers.get("Date", ""))
             self._state.expires(session, expiry_of(text), now)
 
-    def _secrets(self, session: Session | None, body: object) -> Collection[str]:
-        known = [self._config.auth_key, self._config.auth_secret, session and session.token]
-        return [secret for secret in (*known, *secrets_in(body)) if secret]
+    def _secrets(self, session: Session | None, body: object) -> list[Secret]:
+        known = {
+            "auth_key": self._config.auth_key,
+            "auth_secret": self._config.auth_secret,
+            "token": session and session.token,
+        }
+        return [*secrets_in(known), *secrets_in(body)]
 
 
 def _no_session(request: Request) -> ApiAuthenticationError:
@@ -465,8 +483,8 @@ def _authorized(request: Request, session: Session) -> Request:
     """Return a request with the token of a session."""
     if session.token is None:
         return request
-    token = _header("token", session.token)
-    return evolve(request, headers={**request.headers, "CB-Token": token})
+    _check_header("token", Secret(session.token))
+    return evolve(request, headers={**request.headers, "CB-Token": session.token})
 
 
 def _of_request(response: object, request: Request) -> Response:
@@ -490,13 +508,13 @@ def _version() -> str:
         return "unknown"
 
 
-def _header(name: str, value: str) -> str:
-    """Return the value if a header can hold it (RFC 9110, 5.5); the error does not repeat it."""
-    if not value.isascii() or not value.isprintable() or value != value.strip():
+def _check_header(name: str, secret: Secret) -> None:
+    """Refuse a value that no header can hold (RFC 9110, 5.5); the error does not repeat it."""
+    if not _HEADER.fullmatch(secret.open()):
         raise ArgumentValueError(f"{name} holds characters that no HTTP header may hold")
-    return value
 
 
 def _encoded(body: Mapping[str, Any]) -> bytes:
-    text = json.dumps(body, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
-    return text.encode()
+    return json.dumps(
+        body, ensure_ascii=False, separators=(",", ":"), allow_nan=False, default=Secret.open
+    ).encode()

@@ -24,6 +24,8 @@ from .._dial import DialTimeout
 from .._forks import check_fork, register_for_fork
 from .._network import Network
 from .._proxy_handshake import ProxyFailure
+from .._redact import redact_url
+from .._secrets import confined
 from .._tls import refusal_words, tls_words
 from ..errors import (
     ApiConnectError,
@@ -40,7 +42,6 @@ from ._deadline_adapter import (
     close_inherited_sockets,
     is_connecting,
 )
-from ._redact import redact_url
 
 __all__ = [
     "Body",
@@ -238,6 +239,7 @@ class HttpClient:
         if parts.scheme == "https":
             self._network.check(parts.hostname or "", parts.port or 443)
 
+    @confined
     def send(self, request: Request) -> Response:
         """Send one request and read its response, whatever its status; redirects are not followed.
 

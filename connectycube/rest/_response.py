@@ -12,6 +12,8 @@ from datetime import datetime
 from email.utils import parsedate_to_datetime
 from typing import Any, TypeVar
 
+from .._redact import peer_text, redact_url
+from .._secrets import Secret
 from ..errors import (
     ApiAuthenticationError,
     ApiResponseError,
@@ -27,7 +29,6 @@ from ..errors import (
 from ..models import Page
 from ..models._json import as_int
 from ._http import Response
-from ._redact import redact_text, redact_url
 
 __all__ = [
     "check_response",
@@ -49,7 +50,7 @@ _STORAGE_ERROR = re.compile(  # Amazon S3, "Error responses"
     r"<Error\b.*?<Code>(?P<code>[^<]+)</Code>(?:\s*<Message>(?P<message>[^<]+)</Message>)?"
 )
 _MESSAGES = 20
-_MESSAGE_CHARACTERS = 500
+_PLAIN_BYTES = 65_536
 _ERRORS: Mapping[int, type[ApiResponseError]] = {
     400: ValidationError,
     401: ApiAuthenticationError,
@@ -63,7 +64,7 @@ _ERRORS: Mapping[int, type[ApiResponseError]] = {
 # --- successes ----------------------------------------------------------------------------------
 
 
-def check_response(response: Response, secrets: Collection[str] = ()) -> Response:
+def check_response(response: Response, secrets: Collection[Secret] = ()) -> Response:
     """Return a response that is a whole success, and JSON if it has a body.
 
     Args:
@@ -105,9 +106,9 @@ def read_object(response: Response) -> dict[str, Any]:
     Raises:
         UnexpectedResponseError: It is something else.
     """
-    data = response.json()
-    if not isinstance(data, dict):
-        raise unexpected(response, f"an object was expected, not {_shape(data)}")
+    if not isinstance(response.json(), dict):  # the data is in no local: it may repeat a secret
+        raise unexpected(response, f"an object was expected, not {_shape(response.json())}")
+    data: dict[str, Any] = response.json()
     return data
 
 
@@ -207,7 +208,7 @@ def _says_only_errors(data: Mapping[str, Any]) -> bool:
     return data.keys() <= _NAMES_IN_REFUSALS and any(_texts(data["errors"]))
 
 
-def _refusal(response: Response, secrets: Collection[str]) -> ApiResponseError:
+def _refusal(response: Response, secrets: Collection[Secret]) -> ApiResponseError:
     method, url = _method_and_url(response)
     status = response.status
     cls = ValidationError if status < 300 else _ERRORS.get(status)
@@ -229,7 +230,7 @@ def _refusal(response: Response, secrets: Collection[str]) -> ApiResponseError:
     )
 
 
-def _messages(response: Response, secrets: Collection[str]) -> tuple[str, ...]:
+def _messages(response: Response, secrets: Collection[Secret]) -> tuple[str, ...]:
     data = _json_of(response)
     if isinstance(data, dict):
         found = (list(_texts(data.get(name))) for name in _NAMES_OF_WORDS)
@@ -239,7 +240,7 @@ def _messages(response: Response, secrets: Collection[str]) -> tuple[str, ...]:
     else:
         texts = _texts(data)
     first = itertools.islice(texts, _MESSAGES)
-    return tuple([redact_text(text, secrets)[:_MESSAGE_CHARACTERS] for text in first])
+    return tuple([peer_text(text, secrets) for text in first])
 
 
 def _texts(errors: object, name: str = "", depth: int = 4) -> Iterator[str]:
@@ -257,7 +258,7 @@ def _texts(errors: object, name: str = "", depth: int = 4) -> Iterator[str]:
 
 
 def _plain_text(body: bytes) -> Iterator[str]:
-    text = " ".join(body[: 2 * _MESSAGE_CHARACTERS].decode("utf-8", "replace").split())
+    text = " ".join(body[:_PLAIN_BYTES].decode("utf-8", "replace").split())
     if not text.startswith("<"):
         yield from filter(None, [text])
     elif words := _STORAGE_ERROR.search(text):  # a proxy's HTML page tells the reader nothing

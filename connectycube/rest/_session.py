@@ -12,6 +12,7 @@ from attrs import evolve
 
 from .._checks import check_callable
 from .._forks import check_fork, register_for_fork
+from .._secrets import Secret
 from ..errors import ApiTimeoutError, ArgumentTypeError
 from ..models import Session
 from ..models._json import as_time
@@ -158,14 +159,15 @@ class SessionState:
         stale = self._session
         if stale is None or self._renew_session is None:
             return None
-        fresh = self._renew_session(stale)
-        if fresh is None:  # it may have logged in
+        fresh = Secret(self._renew_session(stale))
+        if fresh.open() is None:  # it may have logged in
             return self._session
-        if isinstance(fresh, str) and fresh:
-            return Session(token=fresh, user_id=stale.user_id, user=stale.user)
-        if isinstance(fresh, Session) and fresh.token:
-            return fresh
-        kind = type(fresh).__name__
+        if isinstance(fresh.open(), str) and fresh.open():
+            return Session(token=fresh.open(), user_id=stale.user_id, user=stale.user)
+        if isinstance(fresh.open(), Session) and fresh.open().token:
+            session: Session = fresh.open()
+            return session
+        kind = type(fresh.open()).__name__
         raise ArgumentTypeError(f"renew_session must return a token or a Session, not {kind}")
 
     def _is_current(self, session: Session) -> bool:

@@ -11,6 +11,7 @@ from types import TracebackType
 from typing import IO, Any
 
 from .._checks import check_callable
+from .._secrets import Secret
 from ..errors import ArgumentTypeError, ArgumentValueError
 
 __all__ = ["FileWriter", "Form", "MemoryWriter", "PathWriter", "Progress", "opened"]
@@ -68,7 +69,7 @@ class Form:
 
     def __init__(
         self,
-        fields: Mapping[str, str],
+        fields: Secret,
         name: str,
         content_type: str,
         stream: IO[bytes],
@@ -78,7 +79,7 @@ class Form:
         boundary = secrets.token_hex(16)
         parts = [
             f'--{boundary}\r\nContent-Disposition: form-data; name="{_quoted(field)}"\r\n\r\n{value}\r\n'
-            for field, value in fields.items()
+            for field, value in fields.open().items()
         ]
         parts.append(
             f'--{boundary}\r\nContent-Disposition: form-data; name="file"; filename="{_quoted(name)}"\r\n'

@@ -6,7 +6,7 @@ import logging
 import mimetypes
 import os
 import re
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Iterator
 from typing import IO, Any, overload
 from urllib.parse import parse_qsl, urlsplit, urlunsplit
 
@@ -14,12 +14,12 @@ from attrs import evolve
 
 from .._checks import check_bool, check_callable, check_id, check_int, check_str
 from .._not_copied import NotCopied
+from .._secrets import Secret, confined
 from ..errors import ApiError, ArgumentTypeError, ArgumentValueError
 from ..models import File, Page
 from ._api import Api
 from ._http import CallDeadline, Response
 from ._paging import PAGE_SIZE, Items, PageReader, Row, Span, rows_of
-from ._redact import secrets_in
 from ._response import read_object, read_page, unexpected
 from ._transfers import FileWriter, Form, MemoryWriter, PathWriter, Progress, opened
 
@@ -97,7 +97,7 @@ class Files(NotCopied):
             try:
                 url, fields = _upload_form(self._api, response, made)
                 form = Form(fields, name, kind, stream, size, progress)
-                self._send(url, form, deadline, tuple(secrets_in(fields)))
+                self._send(url, form, deadline, fields)
                 path, complete = (*_record(made), "complete"), {"blob": {"size": size}}
                 self._api.call("PUT", path, body=complete, timeout=deadline)
             except BaseException:
@@ -354,9 +354,9 @@ class Files(NotCopied):
         times = self._api.config.timeouts
         return CallDeadline(times.rest_transfer, silence=times.rest_read)
 
-    def _send(self, url: str, form: Form, deadline: CallDeadline, secrets: Collection[str]) -> None:
+    def _send(self, url: str, form: Form, deadline: CallDeadline, fields: Secret) -> None:
         try:
-            self._api.post_form(url, form.content_type, form, deadline, secrets)
+            self._api.post_form(url, form.content_type, form, deadline, fields)
         except ApiError as error:
             if form.failure is not None:  # the source's error, or the application's own
                 raise form.failure from error
@@ -420,7 +420,8 @@ def _check_content_type(content_type: object, name: str) -> str:
     return text
 
 
-def _upload_form(api: Api, response: Response, file: File) -> tuple[str, Mapping[str, str]]:
+@confined
+def _upload_form(api: Api, response: Response, file: File) -> tuple[str, Secret]:
     """Return the URL for the content and the fields of the form; the service writes both into one URL."""
     text = (file.access or {}).get("params")
     if not isinstance(text, str):
@@ -429,6 +430,9 @@ def _upload_form(api: Api, response: Response, file: File) -> tuple[str, Mapping
         text.encode()  # JSON can hold halves of characters, which nothing else can
         parts = urlsplit(text)
     except ValueError:
-        raise unexpected(response, "where the content goes is not a URL") from None
+        parts = None  # not raised here: the error of Python holds the text
+    if parts is None:
+        raise unexpected(response, "where the content goes is not a URL")
     url = urlunsplit((parts.scheme, parts.netloc, parts.path or "/", "", ""))
-    return api.safe_url(url, response), dict(parse_qsl(parts.query, keep_blank_values=True))
+    fields = dict(parse_qsl(parts.query, keep_blank_values=True))
+    return api.safe_url(url, response), Secret(fields)

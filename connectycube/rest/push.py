@@ -9,6 +9,7 @@ from typing import Any
 
 from .._checks import check_int, check_json_object, check_list, check_one_of, check_str
 from .._not_copied import NotCopied
+from .._secrets import check_secret, hides
 from ..errors import ArgumentTypeError, ArgumentValueError
 from ..models import PushEvent, PushSubscription, User
 from ._api import Api
@@ -32,6 +33,7 @@ class Push(NotCopied):
     def __init__(self, api: Api) -> None:
         self._api = api
 
+    @hides("token", "web_endpoint", "web_auth", "web_p256dh")
     def subscribe(
         self,
         *,
@@ -79,7 +81,9 @@ class Push(NotCopied):
         for name, value in foreign.items():
             if value is not None:
                 raise ArgumentValueError(f"{name} is not for channel {channel}")
-        keys = {name: check_str(name, value) for name, value in needed.items()}
+        keys: dict[str, object] = {
+            name: check_secret(name, value) for name, value in needed.items()
+        }
         if "token" in keys:
             keys = {"client_identification_sequence": keys["token"]}
         if bundle_id is not None:
@@ -89,9 +93,7 @@ class Push(NotCopied):
             "push_token": {"environment": environment, **keys},
             "device": {"platform": platform, "udid": check_str("udid", udid)},
         }
-        response = self._api.call(
-            "POST", _SUBSCRIPTIONS, body=body, timeout=timeout, secrets=list(keys.values())
-        )
+        response = self._api.call("POST", _SUBSCRIPTIONS, body=body, timeout=timeout)
         return read_list(response, PushSubscription.from_json)
 
     def subscriptions(self, *, timeout: float | None = None) -> tuple[PushSubscription, ...]:

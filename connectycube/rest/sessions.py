@@ -13,6 +13,8 @@ from attrs import evolve, frozen
 
 from .._checks import check_bool, check_one_of, check_str, keywords_only
 from .._not_copied import NotCopied
+from .._redact import secrets_in
+from .._secrets import Secret, check_secret, confined, hides
 from ..errors import (
     ApiAuthenticationError,
     ArgumentTypeError,
@@ -25,7 +27,15 @@ from ._http import CallDeadline, Response
 from ._response import read_object, unexpected
 from ._session import expiry_of
 
-__all__ = ["OTHER_WORDS", "PROVIDERS", "Credentials", "Provider", "Sessions", "signature_of"]
+__all__ = [
+    "OTHER_WORDS",
+    "PROVIDERS",
+    "SECRET_ARGUMENTS",
+    "Credentials",
+    "Provider",
+    "Sessions",
+    "signature_of",
+]
 
 _PATH = ("session",)
 _CLOCKS_DIFFER = 10.0  # seconds: more than the whole seconds of Date and the time on the way
@@ -61,6 +71,9 @@ OTHER_WORDS = {
 }
 """Other services' words for the arguments of a login, and ours."""
 
+SECRET_ARGUMENTS = ("password", "token", "secret", "access_token")
+"""The arguments of a login that are secrets."""
+
 
 class Credentials(TypedDict, total=False):
     """The arguments of :meth:`ConnectyCube.login`, for functions that pass them on."""
@@ -84,6 +97,7 @@ class Sessions(NotCopied):
     def __init__(self, api: Api) -> None:
         self._api = api
 
+    @hides(*SECRET_ARGUMENTS)
     @keywords_only("sessions.create(login=…, password=…)", **OTHER_WORDS)
     def create(
         self,
@@ -193,7 +207,7 @@ class Sessions(NotCopied):
         self._api.forget(session)
 
     def identify(
-        self, *, refused: str | None = None, timeout: float | None = None
+        self, *, refused: Secret | None = None, timeout: float | None = None
     ) -> Session | None:
         """Return the current session with its user; the service is asked if only the token is known.
 
@@ -250,13 +264,13 @@ class Sessions(NotCopied):
         config = self._api.config
         body: dict[str, Any] = {
             "application_id": str(config.app_id),
-            "auth_key": config.auth_key,
+            "auth_key": Secret(config.auth_key),
         }
         body.update(who)
         if config.auth_secret is not None:
             body["nonce"] = str(secrets.randbelow(2**31))
             body["timestamp"] = str(int(now))
-            body["signature"] = signature_of(body, config.auth_secret)
+            body["signature"] = signature_of(body, Secret(config.auth_secret))
         try:
             response = self._api.call(
                 "POST",
@@ -264,7 +278,7 @@ class Sessions(NotCopied):
                 body=body,
                 timeout=deadline,
                 session="none",
-                secrets=[text for name, text in _flat(who) if name != "user[full_name]"],
+                secrets=list(secrets_in(who)),
             )
         except ValidationError as error:
             if error.status >= 300:
@@ -282,7 +296,7 @@ class Sessions(NotCopied):
         )
 
 
-def _credentials(*, login: object, email: object, password: object) -> dict[str, str]:
+def _credentials(*, login: object, email: object, password: object) -> dict[str, object]:
     """Return the service's fields for one user name and a password, checked."""
     if (login is None) == (email is None):
         raise ArgumentValueError("give login or email, and not both")
@@ -291,7 +305,7 @@ def _credentials(*, login: object, email: object, password: object) -> dict[str,
         raise ArgumentTypeError(f"password is missing: {name} and password go together")
     return {
         name: check_str(name, value),
-        "password": check_str("password", password),
+        "password": check_secret("password", password),
     }
 
 
@@ -324,16 +338,21 @@ def _of_provider(provider: object, keys: Mapping[str, object]) -> dict[str, Any]
     for key in keys:
         if key not in (*known.required, *known.optional):
             raise ArgumentTypeError(f"{key} is no key of {name}")
-    checked = {key: check_str(key, value) for key, value in keys.items()}
+    checked = {
+        key: check_secret(key, value) if key in SECRET_ARGUMENTS else check_str(key, value)
+        for key, value in keys.items()
+    }
     if known.place == "user":  # an identity provider of one's own takes the token as the login
         return {"user": {"login": checked.pop("token"), **checked}}
     return {"provider": name, known.place: checked}
 
 
-def signature_of(body: Mapping[str, Any], auth_secret: str) -> str:
+@confined
+def signature_of(body: Mapping[str, Any], auth_secret: Secret) -> Secret:
     """Return the HMAC-SHA1 (hex) of a session request: flat names, sorted, values as they are."""
     message = "&".join(sorted(f"{name}={value}" for name, value in _flat(body)))
-    return hmac.new(auth_secret.encode(), message.encode(), hashlib.sha1).hexdigest()
+    made = hmac.new(auth_secret.open().encode(), message.encode(), hashlib.sha1)
+    return Secret(made.hexdigest())
 
 
 def _flat(body: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
@@ -341,7 +360,7 @@ def _flat(body: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         if isinstance(value, Mapping):
             yield from ((f"{name}[{inner}]", text) for inner, text in _flat(value))
         else:
-            yield name, value
+            yield name, value.open() if isinstance(value, Secret) else value
 
 
 def _session_of(response: Response) -> Session:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, TypedDict
 
 from .._checks import check_int, check_list, check_str, keywords_only
 from .._not_copied import NotCopied
+from .._secrets import Secret, check_secret, hides
 from ..errors import ArgumentTypeError, ArgumentValueError
 from ..models import Page, User
 from ..models._json import as_int
@@ -92,6 +93,7 @@ class Users(NotCopied):
     def __init__(self, api: Api) -> None:
         self._api = api
 
+    @hides("password")
     @keywords_only("cube.users.create(login=…, password=…)", **OTHER_WORDS)
     def create(
         self,
@@ -155,17 +157,18 @@ class Users(NotCopied):
         if login is None and email is None:
             raise ArgumentValueError("a user needs a login or an email")
         fields = _fields(texts, tags, timezone, empty=False)
-        fields["password"] = check_str("password", password)
+        fields["password"] = check_secret("password", password)
         response = self._api.call(
             "POST",
             _PATH,
             body={"user": fields},
-            headers={"CB-AuthKey": self._api.config.auth_key},
+            headers={"CB-AuthKey": Secret(self._api.config.auth_key)},
             timeout=timeout,
             session="none",
         )
         return User.from_json(read_object(response))
 
+    @hides("password", "old_password")
     def update(
         self,
         user: int | User,
@@ -238,8 +241,8 @@ class Users(NotCopied):
         if (password is None) != (old_password is None):
             raise ArgumentValueError("password and old_password go together")
         if password is not None:
-            fields["password"] = check_str("password", password)
-            fields["old_password"] = check_str("old_password", old_password)
+            fields["password"] = check_secret("password", password)
+            fields["old_password"] = check_secret("old_password", old_password)
         if not fields:
             raise ArgumentValueError("nothing to update: give at least one field")
         path = (*_PATH, str(user_id))

@@ -23,10 +23,10 @@ MOST_LINES = 900
 TESTS = ROOT / "tests"
 LONGEST_NAME = 70
 
-BASE = {"errors", "_checks"}
+BASE = {"errors", "_checks", "_secrets"}
 TOOLS = {
-    *("_backoff", "_deadline", "_dial", "_expat", "_forks", "_hosts", "_network"),
-    *("_not_copied", "_os_errors", "_proxy", "_proxy_handshake", "_tls", "_tls_tunnel", "_xml"),
+    *("_backoff", "_deadline", "_dial", "_expat", "_forks", "_hosts", "_network", "_not_copied"),
+    *("_os_errors", "_proxy", "_proxy_handshake", "_redact", "_tls", "_tls_tunnel", "_xml"),
 }
 VALUES = BASE | TOOLS | {"config", "models"}
 PUBLIC = {
@@ -38,16 +38,26 @@ PUBLIC = {
 MAY_KNOW: dict[str, set[str]] = {
     "errors": set(),
     "_checks": {"errors"},
+    "_secrets": {"_checks"},
+    "_redact": {"_secrets"},
     "_backoff": {"config"},
     "_deadline": BASE,
-    "_dial": {"_network", "_os_errors", "_proxy", "_proxy_handshake", "_tls", "_tls_tunnel"},
+    "_dial": {
+        "_secrets",
+        "_network",
+        "_os_errors",
+        "_proxy",
+        "_proxy_handshake",
+        "_tls",
+        "_tls_tunnel",
+    },
     "_expat": set(),
     "_forks": set(),
     "_not_copied": {"errors"},
     "_hosts": set(),
-    "_network": {"_proxy", "_tls", "config"},
+    "_network": {"_secrets", "_proxy", "_tls", "config"},
     "_os_errors": set(),
-    "_proxy": {"_hosts", "errors"},
+    "_proxy": {"_hosts", "_secrets", "errors"},
     "_proxy_handshake": {"_proxy"},
     "_tls": BASE | {"_os_errors"},
     "_tls_tunnel": set(),

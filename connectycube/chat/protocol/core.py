@@ -13,6 +13,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 
 from ..._backoff import Backoff
+from ..._redact import peer_text
+from ..._secrets import Secret
 from ...config import Config
 from ...errors import (
     ChatAuthenticationError,
@@ -113,7 +115,7 @@ class Core:
         self._backoff = Backoff(config.reconnect, random)
         self._stream: Stream | None = None
         self._first_login = False
-        self.refused: str | None = None
+        self.refused: Secret | None = None
         """The token that the server refused in this attempt, which goes on with another one."""
         self._resume_policy = ResumePolicy()
         self._timers = Timers()  # the actions that will be due, by _RETRY, _ATTEMPT, _CLOSING
@@ -326,7 +328,7 @@ class Core:
             if self._goes_on_with_another_token(error):
                 self._drop_stream()
             else:
-                self._end_link(error, now)
+                self._end_link(self._for_caller(error), now)
 
     def committed(self, now: float) -> None:
         """Acknowledge, once all outputs are routed, what the server wants acknowledged."""
@@ -434,7 +436,7 @@ class Core:
             for event in stream.give_up_current(reason):
                 self._handle(event, now)
         except ConnectionLostError as error:
-            self._end_link(error, now)
+            self._end_link(self._for_caller(error), now)
 
     def _end_if_broken(self, now: float) -> None:
         """End the link behind a stanza that has broken the stream, once the stanzas before it are committed.
@@ -477,7 +479,7 @@ class Core:
             self.session.resume(event.handled, now)
             self._ready_if_present(ChatState.RESUMED, now)
         elif isinstance(event, StreamBroken):
-            self._broken = event.error
+            self._broken = self._for_caller(event.error)
         elif isinstance(event, Bound):
             self._write_stream_output()
             self._note_features()
@@ -592,6 +594,19 @@ class Core:
         self._machine.go(ChatState.CLOSED, reason)
 
     # --- helpers ---
+
+    def _for_caller(self, error: Exception) -> Exception:
+        """Take out of an error of the stream what the server repeated of our secrets, and what it sent.
+
+        The frames that read the stream have the server's bytes in their locals.
+        """
+        assert self.credentials is not None
+        secrets = self.credentials.secrets(self._addresses)
+        error.args = (peer_text(str(error), secrets),)
+        if isinstance(error, StreamError | ChatAuthenticationError):
+            error.condition = peer_text(error.condition, secrets)
+        error.__traceback__ = error.__context__ = error.__cause__ = None
+        return error
 
     def _state_changed(self, change: StateChange) -> None:
         self.session.report("state_changed", change)

@@ -14,6 +14,7 @@ from typing import Any, Literal
 
 from attrs import define, field, frozen
 
+from ..._redact import peer_text
 from ...errors import StanzaError
 from ...models import (
     Attachment,
@@ -497,14 +498,14 @@ def error_of(node: Any | None) -> StanzaError:
     if node is None:
         return StanzaError("refused without a reason", condition="undefined-condition")
     reason = next((kid for kid in node.kids if kid is not None and kid.name != "text"), None)
-    condition = reason.name if reason is not None else "undefined-condition"
+    condition = peer_text(reason.name) if reason is not None else "undefined-condition"
     words = next((kid for kid in node.kids if kid is not None and kid.name == "text"), None)
-    text = words.getData() if words is not None and words.getData() else None
+    text = peer_text(words.getData()) if words is not None and words.getData() else None
     code = node.attrs.get("code", "")
     return StanzaError(
-        f"refused: {condition}" + (f" ({text[:200]})" if text else ""),
+        f"refused: {condition}" + (f" ({text})" if text else ""),
         condition=condition,
-        type=node.attrs.get("type"),
+        type=peer_text(node.attrs["type"]) if "type" in node.attrs else None,
         text=text,
         code=int(code) if code.isascii() and code.isdigit() and len(code) < 6 else None,
     )

@@ -6,12 +6,15 @@ returns outputs: events, outcomes, answers and questions, in the order in which 
 
 from __future__ import annotations
 
+from base64 import b64encode
 from typing import Any, Literal
 
 from attrs import define, field, frozen
 
+from ..._secrets import Secret
 from ...errors import StreamProtocolError
 from ...models import Message
+from .addresses import Addresses
 from .decoding import Delivery, Unreported
 from .iq import Answer
 from .outbox import Submission
@@ -49,9 +52,18 @@ class Credentials:
     """
 
     user_id: int
-    password: str = field(repr=False)
+    password: Secret = field(converter=Secret)
     resource: str
     by_token: bool = False
+
+    def initial_response(self, addresses: Addresses) -> Secret:
+        """Return what SASL PLAIN sends, in base64. (RFC 4616.)"""
+        user = addresses.user(self.user_id).partition("@")[0]
+        return Secret(b64encode(f"\0{user}\0{self.password.open()}".encode()).decode())
+
+    def secrets(self, addresses: Addresses) -> tuple[Secret, ...]:
+        """Return what no error may repeat of these credentials."""
+        return (self.password, self.initial_response(addresses))
 
 
 @frozen

@@ -53,6 +53,15 @@ DEFERRED = (
 _PRESENT = object()
 
 
+class _Outgoing(bytearray):
+    """Bytes for the link. No repr shows them: the response of SASL is among them."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return f"<{len(self)} bytes for the link>"
+
+
 class Session:
     """One user's session with the server, through any number of links.
 
@@ -74,7 +83,7 @@ class Session:
         self._new_id = new_id
         self.me = 0
         self.jid: str | None = None
-        self.outgoing = bytearray()
+        self.outgoing = _Outgoing()
         self.outputs: list[Output] = []
         self._counters = counters
         times = config.timeouts

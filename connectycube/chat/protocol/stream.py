@@ -6,7 +6,6 @@ and stream events out. A stream lives as long as its link; the next link begins 
 
 from __future__ import annotations
 
-import base64
 import re
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
@@ -162,9 +161,8 @@ class Stream:
                 f"the server offers {', '.join(offered) or 'no mechanism'}, not PLAIN",
                 condition="invalid-mechanism",
             )
-        user = self._addresses.user(self._credentials.user_id).partition("@")[0]
-        initial = base64.b64encode(f"\0{user}\0{self._credentials.password}".encode()).decode()
-        self.output.append(f'<auth xmlns="{ns.SASL}" mechanism="PLAIN">{initial}</auth>')
+        initial = self._credentials.initial_response(self._addresses)
+        self.output.append(f'<auth xmlns="{ns.SASL}" mechanism="PLAIN">{initial.open()}</auth>')
         self._expected = self._sasl
         return ()
 
@@ -337,7 +335,7 @@ def _stream_error(item: Any) -> StreamError:
     reason = next((kid for kid in children(item) if kid.name != "text"), None)
     words = child(item, "text", ns.STREAMS)
     condition = reason.name if reason else "undefined-condition"
-    detail = f" ({words.getData()[:200]})" if words and words.getData() else ""
+    detail = f" ({words.getData()})" if words and words.getData() else ""
     return StreamError(f"the server ended the stream: {condition}{detail}", condition=condition)
 
 
@@ -346,7 +344,7 @@ def _sasl_error(item: Any, refused: str) -> Exception:
     reason = next((kid for kid in children(item) if kid.name != "text"), None)
     condition = reason.name if reason else "not-authorized"
     words = child(item, "text", ns.SASL)
-    detail = f" ({words.getData()[:200]})" if words and words.getData() else ""
+    detail = f" ({words.getData()})" if words and words.getData() else ""
     if condition == "temporary-auth-failure":
         return StreamError(f"the server cannot authenticate now{detail}", condition=condition)
     return ChatAuthenticationError(

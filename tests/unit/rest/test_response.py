@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from connectycube._secrets import Secret
 from connectycube.errors import (
     ApiAuthenticationError,
     ApiResponseError,
@@ -36,7 +37,7 @@ def reply(status=200, body=b"", headers=(), fault=""):
 
 
 def answered(*arguments, secrets=(), **options):
-    return check_response(reply(*arguments, **options), secrets)
+    return check_response(reply(*arguments, **options), list(map(Secret, secrets)))
 
 
 def refused(*arguments, secrets=(), **options):
@@ -101,9 +102,10 @@ def test_each_status_has_its_error(status, cls):
         ),
         (b"<Error><Code>AccessDenied</Code></Error>", ("AccessDenied",)),
         (b"<html><Message>a</Message></html>", ()),
-        (b"\xff\xfe\x00", ("\ufffd\ufffd\x00",)),
+        (b"\xff\xfe\x00", ("\ufffd\ufffd\\x00",)),
+        ({"errors": ["a\r\nb\u202e\x1b[31m"]}, ("a\\r\\nb\\u202e\\x1b[31m",)),
         (b'{"errors": {"base": ["cut', ('{"errors": {"base": ["cut',)),
-        (b"[" * 100_000, ("[" * 500,)),
+        (b"[" * 100_000, ("[" * 499 + "…",)),
     ],
 )
 def test_messages_are_read_from_any_error_body(body, messages):
