@@ -10,6 +10,7 @@ from connectycube.emulator import Emulator
 
 pytest_plugins = [
     "pytester",
+    "tests.support.canaries",
     "tests.support.certificates",
     "tests.support.client_certificates",
     "tests.support.hanging",

@@ -24,8 +24,8 @@ from attrs import evolve
 from .._checks import check_callable, check_number
 from .._hosts import is_loopback, may_be_loopback
 from .._network import Network
-from .._redact import MASK, redact_url, secrets_in
-from .._secrets import Secret
+from .._redact import MASK, peer_text, redact_url, secrets_in
+from .._secrets import Secret, confined
 from ..config import Config, RequestRecord, RetryPolicy
 from ..errors import (
     ApiAuthenticationError,
@@ -354,7 +354,7 @@ class Api:
             if body is not None:
                 whole["Content-Type"] = "application/json"
         for name, value in (headers or {}).items():
-            _check_header(name, Secret(value))
+            _check_header(name, value)
             whole[name] = value.open() if isinstance(value, Secret) else value
         return Request(
             method=method,
@@ -508,9 +508,9 @@ def _version() -> str:
         return "unknown"
 
 
-def _check_header(name: str, secret: Secret) -> None:
+def _check_header(name: str, value: str | Secret) -> None:
     """Refuse a value that no header can hold (RFC 9110, 5.5); the error does not repeat it."""
-    if not _HEADER.fullmatch(secret.open()):
+    if not _HEADER.fullmatch(value.open() if isinstance(value, Secret) else value):
         raise ArgumentValueError(f"{name} holds characters that no HTTP header may hold")
 
 

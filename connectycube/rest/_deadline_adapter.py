@@ -12,6 +12,7 @@ of that, and any number of threads may use its urllib3 pool. The connections of 
 from __future__ import annotations
 
 import io
+import logging
 import os
 import socket
 import time
@@ -32,6 +33,7 @@ from .._dial import Attempt, Wait, no_address
 from .._network import Network
 from .._proxy import Proxy
 from .._proxy_handshake import ProxyFailure
+from .._redact import redact_url
 from .._tls import alert_behind
 
 __all__ = ["CallDeadline", "DeadlineAdapter", "calling", "close_inherited_sockets", "is_connecting"]
@@ -99,6 +101,21 @@ def calling(deadline: CallDeadline) -> Iterator[_Call]:
 def is_connecting() -> bool:
     """Tell whether this thread's call failed before its connection was made."""
     return _current.get().connecting
+
+
+class _UrlsRedacted(logging.Filter):
+    """Masks the secrets of URLs, such as those of signed downloads, in what urllib3 logs of our calls."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        if _current.get(None) is not None and isinstance(record.args, tuple):
+            record.args = tuple(
+                redact_url(each) if isinstance(each, str) and "?" in each else each
+                for each in record.args
+            )
+        return True
+
+
+logging.getLogger("urllib3.connectionpool").addFilter(_UrlsRedacted())
 
 
 class DeadlineAdapter(HTTPAdapter):
@@ -230,10 +247,12 @@ def _wait_until(until: float) -> Wait:
 
 
 class _Connection(_DeadlineConnection, HTTPConnection):
-    pass
+    debuglevel = 0  # http.client's switch prints requests with their headers and bodies
 
 
 class _TlsConnection(_DeadlineConnection, HTTPSConnection):
+    debuglevel = 0
+
     def _tls_name(self) -> str:
         return self.host.rstrip(".")
 

@@ -17,7 +17,7 @@ from tests.support.inside import driver_of, signals_of
 from tests.support.proxy import FaultProxy
 from tests.support.waiting import TIMEOUT, wait_until
 
-PASSWORD = "correct horse battery staple"
+PASSWORD = "correct horse battery staple 5ec4e7c0de"
 FAST = ReconnectPolicy(max_attempts=None, delay=0.02, max_delay=0.2)
 SLOW = ReconnectPolicy(max_attempts=None, delay=60.0)  # who is cut off stays so until relogin()
 _numbers = itertools.count(1)

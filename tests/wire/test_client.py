@@ -3,6 +3,7 @@ from datetime import datetime, timezone
 
 import pytest
 
+from connectycube._secrets import Secret
 from connectycube.client import ConnectyCube
 from connectycube.config import Config, Timeouts
 from connectycube.errors import (
@@ -15,7 +16,9 @@ from connectycube.models import ChatState, DialogRef, Message, User
 from tests.support.inside import api_of
 from tests.support.scripted_http import ScriptedHttpServer, answer, refusal
 
-SESSION = {"session": {"token": "T0KEN", "user_id": 5, "user": {"id": 5, "login": "bob"}}}
+SESSION = {
+    "session": {"token": "T0KEN-5ec4e7c0de", "user_id": 5, "user": {"id": 5, "login": "bob"}}
+}
 
 
 @pytest.fixture
@@ -34,12 +37,14 @@ def cube(server):
 
 
 def test_it_is_made_from_fields_of_config():
-    cube = ConnectyCube(app_id=7, auth_key="k", timeouts=Timeouts(rest_read=1), workers=2)
+    cube = ConnectyCube(
+        app_id=7, auth_key="k-5ec4e7c0de", timeouts=Timeouts(rest_read=1), workers=2
+    )
     assert (cube.config.app_id, cube.config.timeouts.rest_read, cube.config.workers) == (7, 1, 2)
 
 
 def test_it_is_made_from_a_config():
-    config = Config(app_id=7, auth_key="k")
+    config = Config(app_id=7, auth_key="k-5ec4e7c0de")
     assert ConnectyCube(config=config).config is config
 
 
@@ -59,7 +64,11 @@ def test_it_is_made_from_the_environment(monkeypatch):
         ({"app_id": 7, "auth_key": "k", "api_key": "x"}, ArgumentTypeError, "api_key"),
         ({"appId": 7, "authKey": "k"}, ArgumentTypeError, "did you mean app_id"),
         ({"config": "x"}, ArgumentTypeError, "config"),
-        ({"config": Config(app_id=7, auth_key="k"), "app_id": 7}, ArgumentTypeError, "app_id"),
+        (
+            {"config": Config(app_id=7, auth_key="k-5ec4e7c0de"), "app_id": 7},
+            ArgumentTypeError,
+            "app_id",
+        ),
         (
             {"app_id": 7, "auth_key": "k", "api_url": "http://example.org"},
             ArgumentValueError,
@@ -74,7 +83,7 @@ def test_wrong_arguments_are_refused_by_name(arguments, cls, name):
 
 def test_making_one_starts_no_thread_and_sends_nothing(server):
     before = threading.active_count()
-    ConnectyCube(app_id=7, auth_key="k", api_url=server.url)
+    ConnectyCube(app_id=7, auth_key="k-5ec4e7c0de", api_url=server.url)
     assert threading.active_count() == before
     assert server.connections == []
 
@@ -85,24 +94,24 @@ def test_making_one_starts_no_thread_and_sends_nothing(server):
 @pytest.mark.parametrize("name", ["login", "email"])
 def test_login_makes_a_session_of_the_user(cube, server, name):
     server.play(answer(201, SESSION))
-    assert cube.login(**{name: "bob", "password": "p"}) == User(id=5, login="bob")
+    assert cube.login(**{name: "bob", "password": "p-5ec4e7c0de"}) == User(id=5, login="bob")
     assert cube.user == User(id=5, login="bob")
-    assert cube.session.token == "T0KEN"
-    assert server.requests[0].json["user"] == {name: "bob", "password": "p"}
+    assert cube.session.token == "T0KEN-5ec4e7c0de"
+    assert server.requests[0].json["user"] == {name: "bob", "password": "p-5ec4e7c0de"}
 
 
 def test_login_returns_the_user_also_where_the_session_names_only_its_id(cube, server):
     server.play(answer(201, {"session": {"token": "t", "user_id": 5}}))
-    assert cube.login(login="bob", password="p") == User(id=5)
+    assert cube.login(login="bob", password="p-5ec4e7c0de") == User(id=5)
 
 
 @pytest.mark.parametrize(
     "arguments",
     [
-        {"password": "p"},
-        {"login": "a", "email": "b", "password": "p"},
+        {"password": "p-5ec4e7c0de"},
+        {"login": "a", "email": "b", "password": "p-5ec4e7c0de"},
         {"login": "a", "password": None},
-        {"login": "a", "password": "p", "timeout": 0},
+        {"login": "a", "password": "p-5ec4e7c0de", "timeout": 0},
     ],
 )
 def test_wrong_arguments_of_login_send_nothing(cube, server, arguments):
@@ -115,7 +124,7 @@ def test_wrong_arguments_of_login_send_nothing(cube, server, arguments):
     ("arguments", "keywords", "words"),
     [
         (["alice", "a password"], {}, r"keywords: cube\.login\(login=…, password=…\)"),
-        ([], {"username": "alice", "password": "p"}, "did you mean login"),
+        ([], {"username": "alice", "password": "p-5ec4e7c0de"}, "did you mean login"),
         ([], {"login": "alice", "passwd": "p"}, "did you mean password"),
         ([], {"login": "alice"}, "password is missing: login and password go together"),
         ([], {"email": "a@example.org"}, "password is missing: email and password go together"),
@@ -135,7 +144,7 @@ def test_a_wrong_login_says_what_to_do(cube, server, arguments, keywords, words)
     [
         lambda: ConnectyCube(7, "k"),
         lambda: ConnectyCube.from_env(appId=7),
-        lambda: Config(app_id=7, auth_key="k").replace(apiUrl="https://a.example"),
+        lambda: Config(app_id=7, auth_key="k-5ec4e7c0de").replace(apiUrl="https://a.example"),
     ],
 )
 def test_a_wrong_field_of_the_configuration_says_what_to_do(call):
@@ -146,13 +155,13 @@ def test_a_wrong_field_of_the_configuration_says_what_to_do(call):
 def test_a_failed_login_leaves_no_session(cube, server):
     server.play(refusal(401, "Unauthorized"))
     with pytest.raises(ApiAuthenticationError):
-        cube.login(login="bob", password="p")
+        cube.login(login="bob", password="p-5ec4e7c0de")
     assert (cube.session, cube.user) == (None, None)
 
 
 def test_logout_ends_the_session_and_twice_is_once(cube, server):
     server.play(answer(201, SESSION), answer(200))
-    cube.login(login="bob", password="p")
+    cube.login(login="bob", password="p-5ec4e7c0de")
     cube.logout()
     cube.logout()
     assert (cube.session, cube.user) == (None, None)
@@ -168,9 +177,9 @@ def test_a_session_of_the_application_is_nobodys(cube, server):
 def test_its_repr_tells_who_it_is_and_no_secret(cube, server):
     assert repr(cube) == f"<ConnectyCube app 7 at {server.url}, no user>"
     server.play(answer(201, SESSION))
-    cube.login(login="bob", password="PASSW0RD")
+    cube.login(login="bob", password="PASSW0RD-5ec4e7c0de")
     assert repr(cube) == f"<ConnectyCube app 7 at {server.url}, user 5>"
-    for secret in ("T0KEN", "K3Y", "S3CRET", "PASSW0RD"):
+    for secret in ("T0KEN-5ec4e7c0de", "K3Y", "S3CRET", "PASSW0RD-5ec4e7c0de"):
         assert secret not in repr(vars(cube)) + repr(cube.config) + repr(cube.session)
 
 
@@ -179,7 +188,7 @@ def test_its_repr_tells_who_it_is_and_no_secret(cube, server):
 
 def test_another_users_client_shares_the_connections(cube, server):
     server.play(answer(201, SESSION), answer(200, {"user": {"id": 9}}), answer(200, {"user": {}}))
-    other = cube.for_user(login="bob", password="p")
+    other = cube.for_user(login="bob", password="p-5ec4e7c0de")
     assert (other.user.id, cube.session) == (5, None)
     assert other.users.get(9).id == 9
     other.close()
@@ -210,9 +219,12 @@ def test_the_chat_asks_whose_token_it_is_once(cube, server):
     server.play(answer(200, SESSION))
     other = cube.with_token("theirs")
     for _ in range(2):
-        assert other._chat_credentials() == (User(id=5, login="bob"), "theirs")
+        assert other._chat_credentials() == (User(id=5, login="bob"), Secret("theirs"))
     assert [request.path for request in server.requests] == ["/session"]
-    assert cube.with_token("theirs", user_id=5)._chat_credentials() == (User(id=5), "theirs")
+    assert cube.with_token("theirs", user_id=5)._chat_credentials() == (
+        User(id=5),
+        Secret("theirs"),
+    )
 
 
 @pytest.mark.parametrize("arguments", [{"token": ""}, {"token": 5}, {"token": "t", "user_id": 0}])
@@ -226,8 +238,8 @@ def test_wrong_tokens_are_refused(cube, server, arguments):
 
 def test_chat_credentials_are_the_user_and_the_token(cube, server):
     server.play(answer(201, SESSION))
-    cube.login(login="bob", password="p")
-    assert cube._chat_credentials() == (User(id=5, login="bob"), "T0KEN")
+    cube.login(login="bob", password="p-5ec4e7c0de")
+    assert cube._chat_credentials() == (User(id=5, login="bob"), Secret("T0KEN-5ec4e7c0de"))
 
 
 def test_chat_credentials_of_an_expired_session_are_renewed(cube, server):
@@ -236,8 +248,8 @@ def test_chat_credentials_of_an_expired_session_are_renewed(cube, server):
         answer(201, SESSION, headers=expired),
         answer(201, {"session": {"token": "new", "user_id": 5}}),
     )
-    cube.login(login="bob", password="p")
-    assert cube._chat_credentials() == (User(id=5), "new")
+    cube.login(login="bob", password="p-5ec4e7c0de")
+    assert cube._chat_credentials() == (User(id=5), Secret("new"))
 
 
 def test_without_a_users_session_there_are_no_chat_credentials(cube, server):
@@ -247,7 +259,7 @@ def test_without_a_users_session_there_are_no_chat_credentials(cube, server):
 
 def test_stored_ids_of_a_dialog_are_looked_up(cube, server):
     server.play(answer(201, SESSION), answer(200, {"items": [{"_id": "a"}]}))
-    cube.login(login="bob", password="p")
+    cube.login(login="bob", password="p-5ec4e7c0de")
     assert cube._stored_ids(DialogRef(id="d"), ["a", "b"]) == {"a"}
 
 
@@ -263,7 +275,7 @@ def test_the_chat_asks_history_of_this_session(cube, server):
     )
     history = cube._history()
     assert history.service_time() is None
-    cube.login(login="bob", password="p")
+    cube.login(login="bob", password="p-5ec4e7c0de")
     history.ask_time()
     since = datetime.fromtimestamp(1_000_000_000, timezone.utc)
     assert history.service_time() >= 978_343_200
@@ -280,7 +292,7 @@ def test_the_chat_asks_history_of_this_session(cube, server):
     "call",
     [
         lambda cube: cube.users.get(9),
-        lambda cube: cube.login(login="bob", password="p"),
+        lambda cube: cube.login(login="bob", password="p-5ec4e7c0de"),
         lambda cube: cube.logout(),
         lambda cube: cube.files.upload(b"x", name="a"),
         lambda cube: cube.files.download("u"),
@@ -290,7 +302,7 @@ def test_the_chat_asks_history_of_this_session(cube, server):
 )
 def test_close_closes_the_connections_and_refuses_later_calls(cube, server, call):
     server.play(answer(201, SESSION))
-    cube.login(login="bob", password="p")
+    cube.login(login="bob", password="p-5ec4e7c0de")
     cube.close()
     assert cube.session is not None
     with pytest.raises(ClientClosedError):
@@ -300,7 +312,7 @@ def test_close_closes_the_connections_and_refuses_later_calls(cube, server, call
 
 def test_a_closed_client_opens_no_chat(cube, server):
     server.play(answer(201, SESSION))
-    cube.login(login="bob", password="p")
+    cube.login(login="bob", password="p-5ec4e7c0de")
     chat = cube.chat
     cube.close()
     with pytest.raises(ClientClosedError):
@@ -347,7 +359,7 @@ def test_the_chat_of_a_closed_client_refuses_every_call(cube, server, call, is_u
 
 def test_a_client_that_shares_the_connections_outlives_the_first(cube, server):
     server.play(answer(201, SESSION), answer(200, {"user": {"id": 9}}))
-    other = cube.for_user(login="bob", password="p")
+    other = cube.for_user(login="bob", password="p-5ec4e7c0de")
     cube.close()
     assert other.users.get(9).id == 9
     other.close()
@@ -355,8 +367,8 @@ def test_a_client_that_shares_the_connections_outlives_the_first(cube, server):
 
 def test_as_a_context_manager_it_closes(server):
     server.play(answer(201, SESSION))
-    with ConnectyCube(app_id=7, auth_key="k", api_url=server.url) as cube:
-        cube.login(login="bob", password="p")
+    with ConnectyCube(app_id=7, auth_key="k-5ec4e7c0de", api_url=server.url) as cube:
+        cube.login(login="bob", password="p-5ec4e7c0de")
         adapter = api_of(cube).transport._adapter
         assert adapter.poolmanager.pools.keys()
     assert not adapter.poolmanager.pools.keys()

@@ -67,7 +67,7 @@ def test_a_relative_url_is_checked_after_it_was_joined(location):
 
 def test_without_retries_each_request_is_sent_once_with_the_same_session():
     transport = MockTransport(lambda request: Response(503))
-    api = Api(Config(app_id=1, auth_key="k"), transport=transport)
+    api = Api(Config(app_id=1, auth_key="k-5ec4e7c0de"), transport=transport)
     once = api.without_retries()
     api.adopt(Session(token="t", user_id=7))
     with pytest.raises(ServerError):

@@ -10,8 +10,8 @@ from tests.support.inside import api_of
 from tests.support.ports import free_port
 from tests.support.scripted_http import ScriptedHttpServer
 
-AUTH_KEY = "the-auth-key"
-TOKEN = "the-token"
+AUTH_KEY = "the-auth-key-5ec4e7c0de"
+TOKEN = "the-token-5ec4e7c0de"
 SESSION = Session(token=TOKEN, user_id=11)
 
 

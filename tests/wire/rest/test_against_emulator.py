@@ -27,8 +27,10 @@ def connect(emulator, request):
         cube = ConnectyCube(config=emulator.config())
         opened.append(cube)
         login = re.sub(r"\W+", "-", f"{name}-{request.node.name}")[:70]
-        cube.users.create(login=login, password=f"{name} pass-word", full_name=name.title())
-        user = cube.login(login=login, password=f"{name} pass-word")
+        cube.users.create(
+            login=login, password=f"{name} pass-word-5ec4e7c0de", full_name=name.title()
+        )
+        user = cube.login(login=login, password=f"{name} pass-word-5ec4e7c0de")
         assert user.login == login
         return cube
 
@@ -52,18 +54,18 @@ def test_sign_up_login_and_look_up(emulator):
         made = cube.users.create(
             login="first",
             email="first@example.org",
-            password="pass-word",
+            password="pass-word-5ec4e7c0de",
             full_name="Ünë 👋",
             phone="15550100",
             tags=["a", "b"],
             custom_data="{}",
         )
-        by_email = cube.login(email="first@example.org", password="pass-word")
+        by_email = cube.login(email="first@example.org", password="pass-word-5ec4e7c0de")
         assert (by_email.id, by_email.full_name, by_email.tags) == (made.id, "Ünë 👋", ("a", "b"))
         assert cube.users.get(made).login == "first"
         assert cube.sessions.info().user_id == made.id
         with pytest.raises(ValidationError):
-            cube.users.create(login="first", password="pass-word")
+            cube.users.create(login="first", password="pass-word-5ec4e7c0de")
         with pytest.raises(NotFoundError):
             cube.users.get(999_999)
 

@@ -6,6 +6,7 @@ from datetime import datetime, timezone
 
 import pytest
 
+from connectycube._secrets import Secret
 from connectycube.config import Config, Timeouts
 from connectycube.errors import (
     ApiAuthenticationError,
@@ -84,7 +85,7 @@ def test_path_and_query_are_quoted(api, server):
 
 
 def test_a_base_with_a_path_is_kept(server):
-    api = Api(Config(app_id=1, auth_key="k", api_url=server.url + "/base/"))
+    api = Api(Config(app_id=1, auth_key="k-5ec4e7c0de", api_url=server.url + "/base/"))
     server.play(answer(200, {}))
     api.call("GET", PATH, session="none")
     api.close()
@@ -132,7 +133,7 @@ def test_a_calls_own_timeout_holds(api, server):
 
 def test_configured_timeouts_hold_without_one(server):
     times = Timeouts(rest_connect=0.1, rest_read=0.1)
-    api = Api(Config(app_id=1, auth_key="k", api_url=server.url, timeouts=times))
+    api = Api(Config(app_id=1, auth_key="k-5ec4e7c0de", api_url=server.url, timeouts=times))
     server.play(silent)
     with pytest.raises(ApiTimeoutError):
         api.call("GET", PATH, session="none")
@@ -287,18 +288,18 @@ def test_another_user_logging_in_meanwhile_does_not_get_my_call(renewing, server
 
 def test_live_session_is_the_current_one_while_it_is_good(renewing):
     assert renewing.live_session().token == TOKEN
-    assert renewing.live_session(refused="older").token == TOKEN
+    assert renewing.live_session(refused=Secret("older")).token == TOKEN
     assert renewing.made == []
 
 
 def test_live_session_renews_a_refused_or_expired_one(renewing):
-    assert renewing.live_session(refused=TOKEN).token == "token-1"
+    assert renewing.live_session(refused=Secret(TOKEN)).token == "token-1"
     renewing._state.expires(renewing.session, datetime(2001, 1, 1, tzinfo=timezone.utc))
     assert renewing.live_session().token == "token-2"
 
 
 def test_live_session_that_cannot_be_renewed_is_what_there_is(api):
-    assert api.live_session(refused=TOKEN).token == TOKEN
+    assert api.live_session(refused=Secret(TOKEN)).token == TOKEN
 
 
 def test_without_a_session_there_is_no_live_one(api):
@@ -350,8 +351,12 @@ def test_redirects_of_the_api_are_not_followed(api, server, storage, method):
 
 def test_no_secret_is_in_errors_logs_or_reprs(api, server, caplog):
     caplog.set_level(logging.DEBUG)
-    api.adopt(Session(token="T0KEN", user_id=1))
-    body = {"user": {"password": "PASSW0RD"}, "signature": "S1GN", "auth_key": AUTH_KEY}
+    api.adopt(Session(token="T0KEN-5ec4e7c0de", user_id=1))
+    body = {
+        "user": {"password": Secret("PASSW0RD-5ec4e7c0de")},
+        "signature": Secret("S1GN-5ec4e7c0de"),
+        "auth_key": Secret(AUTH_KEY),
+    }
 
     def respond(request):
         return refusal(422, f"bad: {request.headers} {request.content.decode()}")
@@ -361,6 +366,7 @@ def test_no_secret_is_in_errors_logs_or_reprs(api, server, caplog):
         api.call("POST", PATH, body=body, query=[("token", "QUERYT0KEN")])
     ours = [record.getMessage() for record in caplog.records if record.name == "connectycube.rest"]
     told = [
+        caplog.text,
         str(caught.value),
         repr(caught.value),
         *caught.value.messages,
@@ -368,7 +374,13 @@ def test_no_secret_is_in_errors_logs_or_reprs(api, server, caplog):
         repr(api),
     ]
     told += [repr(api.session), repr(api.config), *ours]
-    for secret in ("T0KEN", "PASSW0RD", "S1GN", AUTH_KEY, "QUERYT0KEN"):
+    for secret in (
+        "T0KEN-5ec4e7c0de",
+        "PASSW0RD-5ec4e7c0de",
+        "S1GN-5ec4e7c0de",
+        AUTH_KEY,
+        "QUERYT0KEN",
+    ):
         assert not [text for text in told if secret in text]
     assert len(ours) == 1
 

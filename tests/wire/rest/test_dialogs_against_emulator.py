@@ -19,10 +19,10 @@ def people(emulator):
     """Three clients: Ana, Bob and Eve."""
     opened = []
     for name in ("ana", "bob", "eve"):
-        emulator.add_user(name, f"{name} pass-word")
+        emulator.add_user(name, f"{name} pass-word-5ec4e7c0de")
         cube = ConnectyCube(config=emulator.config())
         opened.append(cube)
-        cube.login(login=name, password=f"{name} pass-word")
+        cube.login(login=name, password=f"{name} pass-word-5ec4e7c0de")
     yield opened
     for cube in opened:
         cube.close()

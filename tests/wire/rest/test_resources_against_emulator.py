@@ -14,8 +14,8 @@ from connectycube.errors import ApiAuthenticationError, NotFoundError
 def cube(emulator, request):
     login = re.sub(r"\W+", "-", request.node.name)[:70]
     with ConnectyCube(config=emulator.config()) as made:
-        made.users.create(login=login, password="pass-word", full_name="Ana")
-        made.login(login=login, password="pass-word")
+        made.users.create(login=login, password="pass-word-5ec4e7c0de", full_name="Ana")
+        made.login(login=login, password="pass-word-5ec4e7c0de")
         yield made
 
 
@@ -56,7 +56,9 @@ def test_a_device_is_subscribed_and_a_push_sent(cube):
 
 
 def test_the_address_book_knows_who_is_registered(cube):
-    ana = cube.users.create(login="in-the-book", password="pass-word", phone="15550100200")
+    ana = cube.users.create(
+        login="in-the-book", password="pass-word-5ec4e7c0de", phone="15550100200"
+    )
     result = cube.address_book.upload([("15550100200", "Ana"), ("15550100201", "Bob")])
     assert result.created == 2
     assert {contact.name for contact in cube.address_book.get()} == {"Ana", "Bob"}

@@ -30,7 +30,7 @@ def told():
 def persistent(server, told):
     config = Config(
         app_id=7,
-        auth_key="k",
+        auth_key="k-5ec4e7c0de",
         api_url=server.url,
         retry=QUICK,
         timeouts=Timeouts(rest_connect=5.0, rest_read=5.0),
@@ -89,7 +89,7 @@ def test_after_the_last_try_the_error_is_the_callers(persistent, server, told):
 
 def test_a_connection_that_was_never_made_is_tried_again_even_to_write(told, free_address):
     config = Config(
-        app_id=7, auth_key="k", api_url=free_address, retry=QUICK, on_request=told.append
+        app_id=7, auth_key="k-5ec4e7c0de", api_url=free_address, retry=QUICK, on_request=told.append
     )
     api = Api(config)
     with pytest.raises(ApiNetworkError) as caught:
@@ -141,7 +141,9 @@ def test_who_cannot_wait_so_long_gets_the_error_at_once(persistent, server, paus
 
 
 def test_it_can_be_turned_off(server):
-    config = Config(app_id=7, auth_key="k", api_url=server.url, retry=RetryPolicy(max_retries=0))
+    config = Config(
+        app_id=7, auth_key="k-5ec4e7c0de", api_url=server.url, retry=RetryPolicy(max_retries=0)
+    )
     server.play(answer(503))
     api = Api(config)
     with pytest.raises(ServerError):
@@ -169,7 +171,9 @@ def test_a_hook_that_fails_is_logged_and_breaks_nothing(server, caplog):
         raise RuntimeError("metrics are down")
 
     server.play(answer(200, {"user": {"id": 9}}))
-    with ConnectyCube(app_id=7, auth_key="k", api_url=server.url, on_request=broken) as cube:
+    with ConnectyCube(
+        app_id=7, auth_key="k-5ec4e7c0de", api_url=server.url, on_request=broken
+    ) as cube:
         assert cube.users.create(login="a", password="b").id == 9
     assert "metrics are down" in caplog.text
 
@@ -183,14 +187,16 @@ def test_a_hook_that_fails_is_logged_and_breaks_nothing(server, caplog):
 )
 def test_wrong_settings_are_named(fields):
     with pytest.raises((ArgumentTypeError, ArgumentValueError), match=next(iter(fields))):
-        Config(app_id=7, auth_key="k", **fields)
+        Config(app_id=7, auth_key="k-5ec4e7c0de", **fields)
 
 
 def test_a_proxys_password_is_shown_nowhere():
     with pytest.raises(ArgumentValueError) as caught:
-        Config(app_id=7, auth_key="k", proxy="ftp://me:PASSW0RD@host:1")
+        Config(app_id=7, auth_key="k-5ec4e7c0de", proxy="ftp://me:PASSW0RD@host:1")
     assert "PASSW0RD" not in str(caught.value)
-    assert "PASSW0RD" not in repr(Config(app_id=7, auth_key="k", proxy="http://me:PASSW0RD@h:1"))
+    assert "PASSW0RD" not in repr(
+        Config(app_id=7, auth_key="k-5ec4e7c0de", proxy="http://me:PASSW0RD@h:1")
+    )
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from connectycube._secrets import Secret
 from connectycube.client import ConnectyCube
 from connectycube.errors import (
     ApiAuthenticationError,
@@ -20,16 +21,17 @@ from connectycube.errors import (
 from connectycube.models import Session, User
 from connectycube.rest.sessions import signature_of
 from tests.support.scripted_http import answer, refusal
+from tests.wire.rest.conftest import AUTH_KEY
 
 CREATED = {"session": {"id": 1, "token": "t", "user_id": 5, "user": {"id": 5, "login": "bob"}}}
 REFUSED = [
     {"login": "bob"},
     {"email": "b@example.org"},
-    {"password": "p"},
-    {"login": "bob", "email": "b@example.org", "password": "p"},
-    {"login": "", "password": "p"},
+    {"password": "p-5ec4e7c0de"},
+    {"login": "bob", "email": "b@example.org", "password": "p-5ec4e7c0de"},
+    {"login": "", "password": "p-5ec4e7c0de"},
     {"login": "bob", "password": ""},
-    {"login": 5, "password": "p"},
+    {"login": 5, "password": "p-5ec4e7c0de"},
     {"login": "bob", "password": b"p"},
 ]
 
@@ -46,7 +48,7 @@ def test_a_session_of_the_application(cube, server):
     assert cube.session is session
     request = server.requests[0]
     assert (request.method, request.path) == ("POST", "/session")
-    assert request.json == {"application_id": "7", "auth_key": "the-auth-key"}
+    assert request.json == {"application_id": "7", "auth_key": AUTH_KEY}
 
 
 @pytest.mark.parametrize("name", ["login", "email"])
@@ -56,14 +58,14 @@ def test_a_session_of_a_user(cube, server, name):
     assert (session.user_id, session.user) == (5, User(id=5, login="bob"))
     assert server.requests[0].json == {
         "application_id": "7",
-        "auth_key": "the-auth-key",
+        "auth_key": AUTH_KEY,
         "user": {name: "böb", "password": "p ä=&"},
     }
 
 
 def test_the_users_id_is_read_from_the_user_where_the_session_lacks_it(cube, server):
     server.play(answer(201, {"session": {"token": "t", "user": {"id": 5}}}))
-    assert cube.sessions.create(login="bob", password="p").user_id == 5
+    assert cube.sessions.create(login="bob", password="p-5ec4e7c0de").user_id == 5
 
 
 @pytest.mark.parametrize("arguments", REFUSED)
@@ -85,7 +87,7 @@ def test_a_session_without_a_token_is_none(cube, server, data):
 
 def test_a_wrong_password_leaves_the_session_that_was(cube, server):
     server.play(answer(201, CREATED), refusal(401, "Unauthorized"))
-    before = cube.sessions.create(login="bob", password="p")
+    before = cube.sessions.create(login="bob", password="p-5ec4e7c0de")
     with pytest.raises(ApiAuthenticationError, match="Unauthorized"):
         cube.sessions.create(login="bob", password="wrong-one")
     assert cube.session is before
@@ -113,7 +115,7 @@ def test_destroy_ends_the_session_here_and_there(cube, server):
 
 def test_destroying_a_session_that_is_gone_makes_no_new_one(cube, server):
     server.play(answer(201, CREATED), refusal(401, "Required session does not exist"))
-    cube.sessions.create(login="bob", password="p")
+    cube.sessions.create(login="bob", password="p-5ec4e7c0de")
     cube.sessions.destroy()
     assert cube.session is None
     assert len(server.requests) == 2
@@ -135,7 +137,7 @@ def test_a_session_that_ended_is_made_again_with_the_same_credentials(cube, serv
         answer(201, renewed),
         answer(200, {"user": {"id": 9}}),
     )
-    cube.sessions.create(login="bob", password="p")
+    cube.sessions.create(login="bob", password="p-5ec4e7c0de")
     assert cube.users.get(9).id == 9
     assert [request.path for request in server.requests] == [
         "/session",
@@ -174,8 +176,8 @@ def test_a_session_that_ended_is_made_again_with_the_same_credentials(cube, serv
         ),
         ({"provider": "custom_identity", "token": "T"}, {"user": {"login": "T"}}),
         (
-            {"provider": "custom_identity", "token": "T", "password": "p"},
-            {"user": {"login": "T", "password": "p"}},
+            {"provider": "custom_identity", "token": "T", "password": "p-5ec4e7c0de"},
+            {"user": {"login": "T", "password": "p-5ec4e7c0de"}},
         ),
         ({"guest": True}, {"user": {"guest": "1"}}),
         ({"guest": True, "full_name": "Olof"}, {"user": {"guest": "1", "full_name": "Olof"}}),
@@ -186,7 +188,7 @@ def test_a_session_of_a_user_that_somebody_vouches_for(cube, server, arguments, 
     assert cube.login(**arguments) == User(id=5, login="bob")
     assert server.requests[0].json == {
         "application_id": "7",
-        "auth_key": "the-auth-key",
+        "auth_key": AUTH_KEY,
         **sent,
     }
 
@@ -200,17 +202,17 @@ def test_a_session_of_a_user_that_somebody_vouches_for(cube, server, arguments, 
         ({"provider": "facebook", "token": ""}, "token"),
         ({"provider": "facebook", "token": 5}, "token"),
         ({"provider": "facebook", "token": "T", "secret": "S"}, "secret"),
-        ({"provider": "facebook", "token": "T", "password": "p"}, "password"),
+        ({"provider": "facebook", "token": "T", "password": "p-5ec4e7c0de"}, "password"),
         ({"provider": "twitter", "token": "T"}, "secret"),
         ({"provider": "firebase_phone", "token": "T"}, "project_id"),
         ({"provider": "facebook", "token": "T", "login": "bob"}, "login"),
-        ({"token": "T", "login": "bob", "password": "p"}, "token"),
+        ({"token": "T", "login": "bob", "password": "p-5ec4e7c0de"}, "token"),
         ({"guest": 1}, "guest"),
         ({"guest": True, "login": "bob"}, "login"),
-        ({"guest": True, "password": "p"}, "password"),
+        ({"guest": True, "password": "p-5ec4e7c0de"}, "password"),
         ({"guest": True, "provider": "facebook"}, "provider"),
         ({"guest": True, "full_name": ""}, "full_name"),
-        ({"login": "bob", "password": "p", "full_name": "Bob"}, "full_name"),
+        ({"login": "bob", "password": "p-5ec4e7c0de", "full_name": "Bob"}, "full_name"),
         ({}, "login"),
     ],
 )
@@ -226,7 +228,7 @@ def test_keys_of_providers_are_signed_by_their_flat_names(server, config):
         cube.login(provider="twitter", token="T", secret="S")
     body = server.requests[0].json
     signed = (
-        f"application_id=7&auth_key=the-auth-key&keys[secret]=S&keys[token]=T"
+        f"application_id=7&auth_key={AUTH_KEY}&keys[secret]=S&keys[token]=T"
         f"&nonce={body['nonce']}&provider=twitter&timestamp={body['timestamp']}"
     )
     assert body["signature"] == hmac.new(b"s3cret", signed.encode(), "sha1").hexdigest()
@@ -282,13 +284,13 @@ def by_clock_of_service(ahead, refuse):
 def test_a_clock_that_is_wrong_is_corrected_by_the_services(config, server, ahead, refuse):
     server.respond(by_clock_of_service(ahead, refuse))
     with signed_client(config) as cube:
-        assert cube.login(login="bob", password="p").id == 5
+        assert cube.login(login="bob", password="p-5ec4e7c0de").id == 5
         assert len(server.requests) == 2
-        cube.login(login="bob", password="p")
+        cube.login(login="bob", password="p-5ec4e7c0de")
     assert len(server.requests) == 3, "the first timestamp is right from now on"
     body = server.requests[1].json
     signature = body.pop("signature")
-    assert signature == signature_of(body, "the-secret")
+    assert signature == signature_of(body, Secret("the-secret")).open()
 
 
 @pytest.mark.parametrize(
@@ -299,7 +301,7 @@ def test_other_refusals_are_not_signed_again(config, server, ahead, words):
     data = json.dumps({"errors": [words]}).encode()
     server.respond(lambda request: answer(422, content=data, headers=[date]))
     with signed_client(config) as cube, pytest.raises(ValidationError, match=words):
-        cube.login(login="bob", password="p")
+        cube.login(login="bob", password="p-5ec4e7c0de")
     assert len(server.requests) == 1
 
 
@@ -308,7 +310,7 @@ def test_without_a_secret_no_timestamp_can_be_wrong(cube, server):
     data = json.dumps({"errors": ["invalid timestamp"]}).encode()
     server.respond(lambda request: answer(422, content=data, headers=[date]))
     with pytest.raises(ValidationError):
-        cube.login(login="bob", password="p")
+        cube.login(login="bob", password="p-5ec4e7c0de")
     assert len(server.requests) == 1
 
 
@@ -357,7 +359,7 @@ def test_the_application_renews_in_its_own_way(client_of, server, fresh):
     ended = []
     cube = client_of(renew_session=lambda session: ended.append(session) or fresh)
     server.respond(by_token("new"))
-    cube.login(login="bob", password="p")
+    cube.login(login="bob", password="p-5ec4e7c0de")
     assert cube.users.get(9).id == 9
     assert [session.token for session in ended] == ["t"]
     assert (cube.session.token, cube.user.id) == ("new", 5)
@@ -377,7 +379,7 @@ def test_the_application_may_log_in_to_renew(client_of, server):
         return by_token("new")(request)
 
     server.respond(respond)
-    cube.login(login="bob", password="p")
+    cube.login(login="bob", password="p-5ec4e7c0de")
     assert cube.users.get(9).id == 9
 
 
@@ -386,7 +388,7 @@ def test_an_application_that_cannot_renew_leaves_the_401(client_of, server, fres
     asked = []
     cube = client_of(renew_session=lambda session: asked.append(session) or fresh)
     server.respond(by_token("new"))
-    cube.login(login="bob", password="p")
+    cube.login(login="bob", password="p-5ec4e7c0de")
     for number in (1, 2):
         with pytest.raises(ApiAuthenticationError):
             cube.users.get(9)
@@ -399,7 +401,7 @@ def test_what_the_application_raises_reaches_the_caller(client_of, server):
 
     cube = client_of(renew_session=renew)
     server.respond(by_token("new"))
-    cube.login(login="bob", password="p")
+    cube.login(login="bob", password="p-5ec4e7c0de")
     with pytest.raises(KeyError, match="no backend"):
         cube.users.get(9)
 
@@ -412,7 +414,7 @@ def test_a_renewal_that_calls_with_the_old_token_does_not_block_itself(client_of
 
     cube = client_of(renew_session=renew)
     server.respond(by_token("new"))
-    cube.login(login="bob", password="p")
+    cube.login(login="bob", password="p-5ec4e7c0de")
     assert cube.users.get(9).id == 9
 
 
@@ -420,7 +422,7 @@ def test_a_renewal_that_calls_with_the_old_token_does_not_block_itself(client_of
 def test_a_renewal_that_returns_something_else_is_told(client_of, server, fresh):
     cube = client_of(renew_session=lambda session: fresh)
     server.respond(by_token("new"))
-    cube.login(login="bob", password="p")
+    cube.login(login="bob", password="p-5ec4e7c0de")
     with pytest.raises(ArgumentTypeError, match="renew_session"):
         cube.users.get(9)
 
@@ -436,8 +438,11 @@ def test_a_renewal_must_be_callable(config):
 def test_the_signature_of_an_application_session():
     body = {"timestamp": "1700000000", "nonce": "42", "auth_key": "key", "application_id": "7"}
     message = b"application_id=7&auth_key=key&nonce=42&timestamp=1700000000"
-    assert signature_of(body, "secret") == hmac.new(b"secret", message, hashlib.sha1).hexdigest()
-    assert signature_of(body, "secret") == "ca143a5ff0637de15611f59e9349eef8160d56d1"
+    assert (
+        signature_of(body, Secret("secret")).open()
+        == hmac.new(b"secret", message, hashlib.sha1).hexdigest()
+    )
+    assert signature_of(body, Secret("secret")).open() == "ca143a5ff0637de15611f59e9349eef8160d56d1"
 
 
 def test_the_signature_of_a_user_session_is_over_flat_names_and_raw_values():
@@ -453,10 +458,10 @@ def test_the_signature_of_a_user_session_is_over_flat_names_and_raw_values():
         "&user[login]=bob&user[password]=p=&ä"
     )
     assert (
-        signature_of(body, "sécret")
+        signature_of(body, Secret("sécret")).open()
         == hmac.new("sécret".encode(), message.encode(), "sha1").hexdigest()
     )
-    assert signature_of(body, "sécret") == "2a62dd2952610da676f55f288ba164e20c23080d"
+    assert signature_of(body, Secret("sécret")).open() == "2a62dd2952610da676f55f288ba164e20c23080d"
 
 
 NAMES = st.text("abcdefgh_", min_size=1, max_size=6)
@@ -472,20 +477,20 @@ def test_the_signature_is_the_digest_of_the_sorted_pairs(body, secret):
         inner = value.items() if isinstance(value, dict) else [("", value)]
         pairs += [f"{name}[{key}]={text}" if key else f"{name}={text}" for key, text in inner]
     expected = hmac.new(secret.encode(), "&".join(sorted(pairs)).encode(), "sha1")
-    assert signature_of(body, secret) == expected.hexdigest()
+    assert signature_of(body, Secret(secret)).open() == expected.hexdigest()
 
 
 def test_with_a_secret_each_request_is_signed_anew(server, config):
     server.play(answer(201, CREATED), answer(201, CREATED))
     with ConnectyCube(config=config.replace(auth_secret="s3cret")) as cube:
         for _ in range(2):
-            cube.sessions.create(login="bob", password="p")
+            cube.sessions.create(login="bob", password="p-5ec4e7c0de")
     first, second = (json.loads(request.content) for request in server.requests)
     for body in (first, second):
         assert abs(time.time() - int(body["timestamp"])) < 60
         signed = (
-            f"application_id=7&auth_key=the-auth-key&nonce={body['nonce']}"
-            f"&timestamp={body['timestamp']}&user[login]=bob&user[password]=p"
+            f"application_id=7&auth_key={AUTH_KEY}&nonce={body['nonce']}"
+            f"&timestamp={body['timestamp']}&user[login]=bob&user[password]=p-5ec4e7c0de"
         )
         assert body["signature"] == hmac.new(b"s3cret", signed.encode(), "sha1").hexdigest()
         assert "s3cret" not in json.dumps(body)

@@ -18,12 +18,12 @@ from tests.wire.rest.conftest import AUTH_KEY
 
 def test_sign_up_needs_the_auth_key_and_no_session(visitor, server):
     server.play(answer(201, {"user": {"id": 5, "login": "bob"}}))
-    assert visitor.users.create(login="bob", password="p") == User(id=5, login="bob")
+    assert visitor.users.create(login="bob", password="p-5ec4e7c0de") == User(id=5, login="bob")
     request = server.requests[0]
     assert (request.method, request.path) == ("POST", "/users")
     assert request.headers["cb-authkey"] == AUTH_KEY
     assert "cb-token" not in request.headers
-    assert request.json == {"user": {"login": "bob", "password": "p"}}
+    assert request.json == {"user": {"login": "bob", "password": "p-5ec4e7c0de"}}
     assert visitor.session is None
 
 
@@ -45,25 +45,27 @@ def test_sign_up_sends_every_field_in_the_services_words(cube, server):
         "external_id": "x",
         "timezone": -300,
     }
-    cube.users.create(password="p", tags=["a", "b"], **fields)
-    assert server.requests[0].json == {"user": {**fields, "password": "p", "tag_list": "a,b"}}
+    cube.users.create(password="p-5ec4e7c0de", tags=["a", "b"], **fields)
+    assert server.requests[0].json == {
+        "user": {**fields, "password": "p-5ec4e7c0de", "tag_list": "a,b"}
+    }
 
 
 @pytest.mark.parametrize(
     ("arguments", "name"),
     [
-        ({"password": "p"}, "login"),
+        ({"password": "p-5ec4e7c0de"}, "login"),
         ({"login": "bob", "password": ""}, "password"),
         ({"login": "bob", "password": None}, "password"),
-        ({"login": "", "password": "p"}, "login"),
-        ({"email": 5, "password": "p"}, "email"),
-        ({"login": "bob", "password": "p", "full_name": 5}, "full_name"),
-        ({"login": "bob", "password": "p", "full_name": "\ud800"}, "full_name"),
-        ({"login": "bob", "password": "p", "tags": "a,b"}, "tags"),
-        ({"login": "bob", "password": "p", "tags": ["a,b"]}, "tags"),
-        ({"login": "bob", "password": "p", "tags": [5]}, "tags"),
-        ({"login": "bob", "password": "p", "tags": 5}, "tags"),
-        ({"login": "bob", "password": "p", "timezone": "1"}, "timezone"),
+        ({"login": "", "password": "p-5ec4e7c0de"}, "login"),
+        ({"email": 5, "password": "p-5ec4e7c0de"}, "email"),
+        ({"login": "bob", "password": "p-5ec4e7c0de", "full_name": 5}, "full_name"),
+        ({"login": "bob", "password": "p-5ec4e7c0de", "full_name": "\ud800"}, "full_name"),
+        ({"login": "bob", "password": "p-5ec4e7c0de", "tags": "a,b"}, "tags"),
+        ({"login": "bob", "password": "p-5ec4e7c0de", "tags": ["a,b"]}, "tags"),
+        ({"login": "bob", "password": "p-5ec4e7c0de", "tags": [5]}, "tags"),
+        ({"login": "bob", "password": "p-5ec4e7c0de", "tags": 5}, "tags"),
+        ({"login": "bob", "password": "p-5ec4e7c0de", "timezone": "1"}, "timezone"),
     ],
 )
 def test_wrong_arguments_send_nothing(cube, server, arguments, name):
@@ -75,7 +77,7 @@ def test_wrong_arguments_send_nothing(cube, server, arguments, name):
 def test_a_login_that_is_taken_is_a_validation_error(cube, server):
     server.play(answer(422, {"errors": {"login": ["has already been taken"]}}))
     with pytest.raises(ValidationError) as caught:
-        cube.users.create(login="bob", password="p")
+        cube.users.create(login="bob", password="p-5ec4e7c0de")
     assert caught.value.messages == ("login: has already been taken",)
 
 
@@ -106,7 +108,7 @@ def test_what_is_no_user_sends_nothing(cube, server, user):
 @given(name=st.text(st.characters(codec="utf-8"), min_size=1))
 def test_any_name_arrives(cube, server, name):
     server.respond(lambda request: answer(201, {"user": request.json["user"]}))
-    assert cube.users.create(login="bob", password="p", full_name=name).full_name == name
+    assert cube.users.create(login="bob", password="p-5ec4e7c0de", full_name=name).full_name == name
 
 
 # --- change and delete

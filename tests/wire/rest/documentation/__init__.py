@@ -16,8 +16,8 @@ from connectycube import ConnectyCube
 from connectycube.models._json import EPOCH
 
 APP_ID = 7
-AUTH_KEY = "the-auth-key"
-TOKEN = "the-token"
+AUTH_KEY = "the-auth-key-5ec4e7c0de"
+TOKEN = "the-token-5ec4e7c0de"
 ME = 4101
 STORAGE = "https://storage.example"
 """Stands for the address of the storage, which is known once a test runs."""
