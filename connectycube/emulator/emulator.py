@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import trustme
 
 from connectycube._checks import check_str
+from connectycube._secrets import confined
 from connectycube.errors import ArgumentTypeError, ArgumentValueError
 
 from .control.clock import EmulatorClock, SystemClock
@@ -79,6 +80,7 @@ class Emulator:
         ArgumentValueError: An argument has a value that is not allowed.
     """
 
+    @confined
     def __init__(
         self,
         *,
@@ -430,6 +432,7 @@ class Emulator:
         else:
             self._call(lambda service: service.advance(seconds))
 
+    @confined
     def add_user(self, login: str, password: str, **fields: Any) -> int:
         """Add a user.
 

@@ -217,7 +217,7 @@ def _refusal(response: Response, secrets: Collection[Secret]) -> ApiResponseErro
         cls, note = UnexpectedResponseError, "a redirect, which is not followed"
     else:
         messages = _messages(response, secrets)
-        note = "; ".join(messages) or "the service did not say why"
+        note = peer_text("; ".join(messages)) or "the service did not say why"
     if cls is None:
         cls = ServerError if status >= 500 else ApiResponseError
     return cls(

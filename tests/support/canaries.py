@@ -180,7 +180,8 @@ def _no_secret_is_shown(
 ) -> Iterator[None]:
     """Fail a test in which the package showed a secret. It ends before the guard against leaks looks."""
     global _current
-    _current = Canaries()
+    outer, found = _current, Canaries()  # a test of this guard runs a test inside
+    _current = found
     has_folder = "tmp_path" in request.fixturenames
     folder = request.getfixturevalue("tmp_path") if has_folder else None
     handler = _Handler(logging.NOTSET)
@@ -195,7 +196,7 @@ def _no_secret_is_shown(
         for logger in loggers:
             logger.removeHandler(handler)
     loggers[0].manager._clear_cache()  # type: ignore[attr-defined]
-    found = _current
+    _current = outer
     while found.errors:
         found.look_at_error(found.errors.popleft())
     if folder is not None:

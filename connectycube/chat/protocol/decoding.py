@@ -503,7 +503,7 @@ def error_of(node: Any | None) -> StanzaError:
     text = peer_text(words.getData()) if words is not None and words.getData() else None
     code = node.attrs.get("code", "")
     return StanzaError(
-        f"refused: {condition}" + (f" ({text})" if text else ""),
+        peer_text(f"refused: {condition}" + (f" ({text})" if text else "")),
         condition=condition,
         type=peer_text(node.attrs["type"]) if "type" in node.attrs else None,
         text=text,

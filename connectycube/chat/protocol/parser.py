@@ -13,6 +13,7 @@ from typing import Any, TypeAlias
 from xml.parsers import expat
 
 from ..._expat import TagBuffer, first_tag
+from ..._redact import peer_text
 from ...errors import StreamProtocolError
 from . import namespaces as ns
 from .nodes import Node, add_text, attach, children, new_node
@@ -462,7 +463,8 @@ def summary(stanza: Any) -> str:
         parts = [f"{kid.namespace} {kid.name}" for kid in children(stanza)]
         name, attributes = stanza.name, stanza.attrs
     kind, sender = attributes.get("type"), attributes.get("from")
-    return f"{name} of type {kind} from {sender} with {', '.join(parts) or 'nothing'}"[:500]
+    text = f"{name} of type {kind} from {sender} with {', '.join(parts) or 'nothing'}"
+    return peer_text(text)
 
 
 def _all_text(node: Any) -> str:
