@@ -4,6 +4,7 @@
 #   make test    what every change must pass: style, types, unit and wire tests, documentation
 #   make check   everything: make test, then other people's servers and clients, processes, random faults
 #
+#   make test-lowest  the tests near each dependency, with its oldest release that setup.cfg lets in
 #   make venv    the virtual environment that all share, in .venv
 #   make lint    style and types alone
 #   make docs    the documentation, in docs/_build/html
@@ -28,7 +29,7 @@ PYTEST = .venv/bin/python -m pytest
 # Each worker begins with a share of neighbouring tests, which have fixtures in common, and helps out at the end.
 PARALLEL = $(PYTEST) -n $(WORKERS) --dist worksteal $(if $(SEED),--hypothesis-seed=$(SEED))
 
-.PHONY: demo test check venv lint docs bench bench-guard soak fuzz flood jitter reconnect-table referees clean
+.PHONY: demo test test-lowest check venv lint docs bench bench-guard soak fuzz flood jitter reconnect-table referees clean
 
 # The environment of the tests will do, if it is there; else one with what the demo needs alone.
 DEMO := $(if $(wildcard .venv/ready),.venv,build/demo)
@@ -42,9 +43,23 @@ test: venv lint
 check: SEED := $(or $(SEED),$(shell od -An -N4 -tu4 /dev/urandom | tr -d ' '))
 check:
 	@$(MAKE) --no-print-directory test SEED=$(SEED)
+	@$(MAKE) --no-print-directory test-lowest
 	@$(MAKE) --no-print-directory bench-guard
 	@.ci/install referees
 	@$(PARALLEL) $(if $(filter true,$(CI)),--all-referees) tests/interop tests/processes tests/fuzz tests/soak
+
+# requests and urllib3: rest. attrs: models. blinker: signals. xmpppy: protocol. aiohttp and trustme: emulator.
+LOWEST = tests/unit/models tests/unit/rest tests/unit/chat/test_signals.py \
+	tests/unit/chat/protocol/test_stream.py tests/unit/chat/protocol/test_rooms.py \
+	tests/unit/chat/protocol/test_decoding.py tests/unit/testing tests/wire/test_client.py \
+	tests/wire/rest tests/wire/chat/test_messaging.py tests/wire/emulator/test_rest.py \
+	tests/wire/emulator/test_xmpp.py tests/wire/emulator/api/test_files.py
+
+test-lowest: build/lowest/ready
+	@build/lowest/bin/python -m pytest -n $(WORKERS) --dist worksteal --durations=0 --durations-min=10 $(LOWEST)
+
+build/lowest/ready: setup.cfg setup.py .ci/install .ci/lowest
+	@.ci/install lowest
 
 venv: .venv/ready
 

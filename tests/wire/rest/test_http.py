@@ -288,7 +288,8 @@ def test_a_reset_before_the_answer_is_a_network_error(pool, server):
 
 
 def test_a_url_that_is_none_is_a_network_error(pool):
-    with pytest.raises(ApiNetworkError, match="InvalidURL"):
+    # urllib3 refuses it since a later release than the oldest that is allowed; that one looks it up.
+    with pytest.raises(ApiNetworkError, match="InvalidURL|has no address"):
         get(pool, "http://exa mple.invalid/")
 
 
