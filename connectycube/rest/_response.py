@@ -106,7 +106,7 @@ def read_object(response: Response) -> dict[str, Any]:
     Raises:
         UnexpectedResponseError: It is something else.
     """
-    if not isinstance(response.json(), dict):  # the data is in no local: it may repeat a secret
+    if not isinstance(response.json(), dict):  # in no local of this frame: it may repeat a secret
         raise unexpected(response, f"an object was expected, not {_shape(response.json())}")
     data: dict[str, Any] = response.json()
     return data
@@ -120,12 +120,12 @@ def read_page(response: Response, read: Reader[Item], name: str = "items") -> Pa
     Raises:
         UnexpectedResponseError: There is no list of items. An empty page would say that nothing was found.
     """
+    shape = _shape(read_object(response).get(name))
+    if shape != "a list":
+        raise unexpected(response, f"a list of items was expected, not {shape}")
     data = read_object(response)
-    items = data.get(name)
-    if not isinstance(items, list):
-        raise unexpected(response, f"a list of items was expected, not {_shape(items)}")
     return Page(
-        items=tuple([read(item) for item in items if isinstance(item, dict)]),
+        items=tuple([read(item) for item in data[name] if isinstance(item, dict)]),
         total_entries=as_int(data.get("total_entries")),
         skip=_skipped(data),
         limit=as_int(data.get("limit", data.get("per_page"))),
@@ -138,10 +138,10 @@ def read_list(response: Response, read: Reader[Item]) -> tuple[Item, ...]:
     Raises:
         UnexpectedResponseError: It is something else.
     """
-    data = response.json()
-    if not isinstance(data, list):
-        raise unexpected(response, f"a list was expected, not {_shape(data)}")
-    return tuple([read(item) for item in data if isinstance(item, dict)])
+    shape = _shape(response.json())
+    if shape != "a list":
+        raise unexpected(response, f"a list was expected, not {shape}")
+    return tuple([read(item) for item in response.json() if isinstance(item, dict)])
 
 
 def read_count(response: Response) -> int:
@@ -150,11 +150,14 @@ def read_count(response: Response) -> int:
     Raises:
         UnexpectedResponseError: There is none.
     """
-    items = read_object(response).get("items")
-    number = as_int(items.get("count")) if isinstance(items, dict) else None
+    number = _count_in(read_object(response).get("items"))
     if number is None:
         raise unexpected(response, "a count was expected")
     return number
+
+
+def _count_in(items: object) -> int | None:
+    return as_int(items.get("count")) if isinstance(items, dict) else None
 
 
 def unexpected(

@@ -289,7 +289,7 @@ def test_a_reset_before_the_answer_is_a_network_error(pool, server):
 
 def test_a_url_that_is_none_is_a_network_error(pool):
     # urllib3 refuses it since a later release than the oldest that is allowed; that one looks it up.
-    with pytest.raises(ApiNetworkError, match="InvalidURL|has no address"):
+    with pytest.raises(ApiNetworkError, match=r"InvalidURL|has no address"):
         get(pool, "http://exa mple.invalid/")
 
 
