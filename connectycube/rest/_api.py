@@ -54,6 +54,7 @@ _UNCHANGED = {"Accept": "*/*", "Accept-Encoding": "identity"}  # lengths are tho
 _REDIRECTS = (301, 302, 303, 307, 308)
 _MOST_REDIRECTS = 5
 _HEADER = re.compile(r"([!-~]([ -~]*[!-~])?)?")  # printable ASCII, no space at its ends
+_NO_HEADER = "holds characters that no HTTP header may hold"
 _CLOSED = "this client is closed: make a new ConnectyCube"
 
 _log = logging.getLogger("connectycube.rest")
@@ -213,14 +214,10 @@ class Api:
             ApiError: The call failed; a subclass says how.
         """
         url, deadline = self.url(path, query), self.deadline(timeout)
-        request = self._request(
-            method,
-            url,
-            deadline,
-            headers=headers,
-            body=None if body is None else _encoded(body),
+        content = None if body is None else Secret(_encoded(body))
+        response, used = self._send_authorized(
+            self._request(method, url, deadline, headers=headers, body=content), session, renew
         )
-        response, used = self._send_authorized(request, session, renew)
         known = () if response.status < 300 else (*self._secrets(used, body), *secrets)
         return check_response(response, known)
 
@@ -342,7 +339,7 @@ class Api:
         deadline: CallDeadline,
         *,
         headers: Mapping[str, str | Secret] | None = None,
-        body: bytes | Body | None = None,
+        body: Secret | Body | None = None,
         writer: BodyWriter | None = None,
     ) -> Request:
         """Build a request with all its headers but the token."""
@@ -360,7 +357,7 @@ class Api:
             method=method,
             url=url,
             headers=whole,
-            body=body,
+            body=body.open() if isinstance(body, Secret) else body,
             writer=writer,
             deadline=deadline,
             connect_timeout=self._config.timeouts.rest_connect,
@@ -483,7 +480,8 @@ def _authorized(request: Request, session: Session) -> Request:
     """Return a request with the token of a session."""
     if session.token is None:
         return request
-    _check_header("token", Secret(session.token))
+    if not _HEADER.fullmatch(session.token):
+        raise ArgumentValueError(f"token {_NO_HEADER}")
     return evolve(request, headers={**request.headers, "CB-Token": session.token})
 
 
@@ -511,7 +509,7 @@ def _version() -> str:
 def _check_header(name: str, value: str | Secret) -> None:
     """Refuse a value that no header can hold (RFC 9110, 5.5); the error does not repeat it."""
     if not _HEADER.fullmatch(value.open() if isinstance(value, Secret) else value):
-        raise ArgumentValueError(f"{name} holds characters that no HTTP header may hold")
+        raise ArgumentValueError(f"{name} {_NO_HEADER}")
 
 
 def _encoded(body: Mapping[str, Any]) -> bytes:

@@ -25,7 +25,7 @@ from .._forks import check_fork, register_for_fork
 from .._network import Network
 from .._proxy_handshake import ProxyFailure
 from .._redact import redact_url
-from .._secrets import confined
+from .._secrets import clear_locals
 from .._tls import refusal_words, tls_words
 from ..errors import (
     ApiConnectError,
@@ -239,7 +239,6 @@ class HttpClient:
         if parts.scheme == "https":
             self._network.check(parts.hostname or "", parts.port or 443)
 
-    @confined
     def send(self, request: Request) -> Response:
         """Send one request and read its response, whatever its status; redirects are not followed.
 
@@ -258,6 +257,9 @@ class HttpClient:
                 response = self._start(request)
             except _NETWORK_ERRORS as error:
                 failure = _failure(request, error)
+            except BaseException as error:
+                clear_locals(error)  # those of a KeyboardInterrupt, or of a file that is sent
+                raise
             else:
                 return _received(request, response)
         # Raised here and not in the handler: no traceback shall carry the request with its secrets.
@@ -313,6 +315,10 @@ def _received(request: Request, response: requests.Response) -> Response:
                 memory += piece
             else:
                 writer.write(piece)
+    except BaseException as error:  # also that of a writer
+        clear_locals(error)
+        memory.clear()
+        raise
     finally:
         if body.fault:
             response.raw.close()
