@@ -15,11 +15,7 @@ from .._forks import check_fork, register_for_fork
 from .._not_copied import NotCopied
 from .._secrets import hides
 from ..config import Config
-from ..errors import (
-    ArgumentTypeError,
-    ArgumentValueError,
-    CallbackContextError,
-)
+from ..errors import ArgumentTypeError, ArgumentValueError, CallbackContextError
 from ..models import (
     Abandoned,
     CallbackFailure,
