@@ -120,10 +120,11 @@ def read_page(response: Response, read: Reader[Item], name: str = "items") -> Pa
     Raises:
         UnexpectedResponseError: There is no list of items. An empty page would say that nothing was found.
     """
-    shape = _shape(read_object(response).get(name))
-    if shape != "a list":
-        raise unexpected(response, f"a list of items was expected, not {shape}")
     data = read_object(response)
+    if not isinstance(data.get(name), list):
+        shape = _shape(data.get(name))
+        del data  # it may repeat a secret
+        raise unexpected(response, f"a list of items was expected, not {shape}")
     return Page(
         items=tuple([read(item) for item in data[name] if isinstance(item, dict)]),
         total_entries=as_int(data.get("total_entries")),
