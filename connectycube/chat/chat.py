@@ -430,10 +430,12 @@ class Chat(NotCopied, ChatSignals):
         to = self._destinations.find(dialog, me, deadline)
         content = content_of(message, custom, more, clean)
         own_id = content.id or self._driver.message_id(to.jid)
+        date = content.date_sent or datetime.now(timezone.utc)
         sent = evolve(
             content,
             id=own_id,
-            date_sent=(content.date_sent or datetime.now(timezone.utc)).replace(microsecond=0),
+            # In whole seconds, as on the wire. What is no datetime is refused below.
+            date_sent=date.replace(microsecond=0) if isinstance(date, datetime) else date,
             dialog_id=to.dialog.id,
             sender_id=me,
             recipient_id=to.dialog.peer_id,

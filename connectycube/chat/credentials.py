@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from attrs import evolve
+from attrs import evolve, frozen
 
 from .._deadline import Deadline
 from .._secrets import Secret, check_secret
@@ -23,7 +23,7 @@ from ..models.users import check_user_id
 from .link import AttemptCancelled, Waker, run_in_thread
 from .protocol.events import Credentials
 
-__all__ = ["SessionCredentials", "renewed", "resolve_credentials"]
+__all__ = ["LoginPlan", "SessionCredentials", "renewed", "resolve_credentials"]
 
 SessionCredentials = Callable[["Secret | None", "float | None"], "tuple[User, Secret]"]
 """A function of a refused token (or None) and a time-out in seconds; it returns the session's user and token.
@@ -82,26 +82,34 @@ def _of_session(
         waker.close()
 
 
-def renewed(
-    credentials: Credentials,
-    session_credentials: SessionCredentials,
-    refused: Secret | None,
-    name: str,
-    deadline: Deadline,
-    waker: Waker,
-    is_wanted: Callable[[], bool],
-) -> Credentials:
-    """Return the credentials with the session's current token, which is not ``refused``.
+@frozen
+class LoginPlan:
+    """The credentials of one attempt to connect; ``renewal``, if not None, renews them first.
+
+    ``refused`` is the token that the server has refused in this attempt, or None.
+    """
+
+    credentials: Credentials
+    refused: Secret | None
+    renewal: SessionCredentials | None
+    deadline: Deadline
+
+
+def renewed(plan: LoginPlan, name: str, waker: Waker, is_wanted: Callable[[], bool]) -> Credentials:
+    """Return the credentials of an attempt, with the session's current token if they are to be renewed.
 
     The thread called ``name`` asks for it, because an application's ``renew_session`` may take long. Raises
     ChatAuthenticationError if no later attempt would succeed, ConnectionLostError if one might, and
     AttemptCancelled once the waker was woken and ``is_wanted()`` is false.
     """
+    credentials, renewal = plan.credentials, plan.renewal
+    if renewal is None:
+        return credentials
     try:
         user, token = run_in_thread(
-            lambda: session_credentials(refused, deadline.remaining()),
+            lambda: renewal(plan.refused, plan.deadline.remaining()),
             name,
-            deadline,
+            plan.deadline,
             waker,
             is_wanted,
         )
@@ -121,7 +129,7 @@ def renewed(
             f" {credentials.user_id}",
             condition="not-authorized",
         )
-    if token == refused:
+    if token == plan.refused:
         raise ChatAuthenticationError(
             "the chat server refused the session's token, and the session was not renewed:"
             " log in again, or give the client a renew_session that makes another session",

@@ -18,12 +18,12 @@ from functools import partial
 from os import getpid
 from typing import Any, TypeVar
 
-from attrs import evolve, frozen
+from attrs import evolve
 
 from .._deadline import Deadline
 from .._forks import check_fork, register_for_fork
 from .._network import Network
-from .._secrets import Secret, clear_locals
+from .._secrets import clear_locals
 from ..config import Config, Timeouts
 from ..errors import (
     CallbackContextError,
@@ -38,7 +38,7 @@ from ..errors import (
     SendQueueFullError,
 )
 from ..models import Abandoned, CallbackFailure, ChatState, StateChange
-from .credentials import SessionCredentials, renewed
+from .credentials import LoginPlan, SessionCredentials, renewed
 from .dispatcher import Dispatcher, Task
 from .durable.mode import Durability, SavedState
 from .event_stream import EventStream
@@ -67,16 +67,6 @@ _READS_A_ROUND = 16  # then timers and other threads get their turn, however muc
 
 def _always_open() -> None:
     """Accept every call: the connection belongs to no client that could be closed."""
-
-
-@frozen
-class _Attempt:
-    """The plan of one attempt to connect; ``renewal``, if not None, renews the credentials first."""
-
-    credentials: Credentials
-    refused: Secret | None
-    renewal: SessionCredentials | None
-    deadline: Deadline
 
 
 class Driver:
@@ -760,10 +750,10 @@ class Driver:
                 return generation == self._generation and self.core.wants_link
 
         with self._mutex:
-            attempt = self._plan_attempt()
+            plan = self._plan_attempt()
         try:
-            credentials = self._renewed(attempt, waker, is_wanted)
-            deadline = attempt.deadline.within(self._config.timeouts.connect)
+            credentials = renewed(plan, f"{self._name}-renewal", waker, is_wanted)
+            deadline = plan.deadline.within(self._config.timeouts.connect)
             assert self._network is not None
             link = open_link(self._config, self._network, deadline, waker, is_wanted)
         except AttemptCancelled:
@@ -785,33 +775,18 @@ class Driver:
             self.core.link_up(time.monotonic())
         return link
 
-    def _plan_attempt(self) -> _Attempt:
+    def _plan_attempt(self) -> LoginPlan:
         assert self._mutex.locked()
         credentials = self.core.credentials
         assert credentials is not None
         until = self.core.attempt_deadline
         # A login brings fresh credentials. For a later attempt the token may have expired.
         is_old = self.core.is_reconnecting or self.core.refused is not None
-        return _Attempt(
+        return LoginPlan(
             credentials,
             self.core.refused,
             self._session_credentials if is_old else None,
             Deadline(None if until is None else max(0.0, until - time.monotonic())),
-        )
-
-    def _renewed(
-        self, attempt: _Attempt, waker: Waker, is_wanted: Callable[[], bool]
-    ) -> Credentials:
-        if attempt.renewal is None:
-            return attempt.credentials
-        return renewed(
-            attempt.credentials,
-            attempt.renewal,
-            attempt.refused,
-            f"{self._name}-renewal",
-            attempt.deadline,
-            waker,
-            is_wanted,
         )
 
     def _serve(self, link: Link | None, waker: Waker, deadline: float | None, writes: bool) -> None:

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import os
 import signal
-import sys
 import traceback
 import warnings
 from collections.abc import Callable
 
 from tests.support.inside import without_fork_hook
 
-SECONDS = 10
+SECONDS = 30
 
 
 def fork_by_python() -> int:
@@ -34,7 +33,11 @@ FORKS = {"with the hook": fork_by_python, "without the hook": fork_without_hook}
 
 
 def holds_in_child(check: Callable[[], bool], fork: Callable[[], int] = fork_by_python) -> bool:
-    """Whether ``check()`` returned True in a forked child; a child that hangs is ended by an alarm."""
+    """Whether ``check()`` returned True in a forked child; a child that hangs is ended by an alarm.
+
+    What the child raises is the failure of the test.
+    """
+    reader, writer = os.pipe()
     child = fork()
     if child == 0:
         status = 2
@@ -44,7 +47,13 @@ def holds_in_child(check: Callable[[], bool], fork: Callable[[], int] = fork_by_
             signal.alarm(SECONDS)
             status = 0 if check() else 1
         except BaseException:
-            traceback.print_exc(file=sys.__stderr__)
+            os.write(writer, traceback.format_exc().encode()[-60_000:])  # less than the pipe holds
         finally:
             os._exit(status)  # nothing of pytest may run here
-    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+    os.close(writer)
+    with open(reader, "rb") as end:  # it ends with the child
+        raised = end.read().decode()
+    code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    assert not raised, f"in the child:\n{raised}"
+    assert code >= 0, f"the child was ended by {signal.Signals(-code).name}"
+    return code == 0

@@ -21,6 +21,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import FrameType
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -152,7 +153,9 @@ def pytest_configure(config: pytest.Config) -> None:
     config.add_cleanup(patch.undo)
 
     def of_config(config: object, *, auth_key: object = None, **fields: Any) -> None:
-        for secret in (auth_key, fields.get("auth_secret"), fields.get("proxy")):
+        # Of a proxy's URL only the password: errors name the proxy.
+        password = urlsplit(str(fields.get("proxy") or "")).password
+        for secret in (auth_key, fields.get("auth_secret"), password):
             _current.learn(secret)
 
     _before(Secret, "__init__", lambda secret, value: _current.learn(value), patch)

@@ -89,7 +89,7 @@ def test_an_element_out_of_place_is_cut() -> None:
 
 def test_the_error_of_a_stanza_is_cut() -> None:
     items: list = []
-    parser = StreamParser(stanza_bytes=10_000_000, stanza_depth=9)
+    parser = StreamParser(stanza_bytes=10_000_000, stanza_depth=9, stanza_elements=99)
     long = "x" * 900_000
     parser.feed(
         f"<stream:stream xmlns='jabber:client' xmlns:stream='http://etherx.jabber.org/streams'>"

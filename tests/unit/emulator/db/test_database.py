@@ -45,7 +45,7 @@ def test_an_unknown_format_is_refused_with_both_numbers_and_left_as_it_is(path):
     Database(path).close()
     foreign(path, "PRAGMA user_version = 99")
     for _ in range(2):
-        with pytest.raises(ArgumentValueError, match="its format is 99, here it is 1"):
+        with pytest.raises(ArgumentValueError, match="its format is 99, here it is 2"):
             Database(path)
 
 
