@@ -5,8 +5,8 @@ sessions, the keys of its configurations and the passwords of the emulator's use
 from other words, so credentials that many tests share hold :data:`MARK`.
 
 Looked through are the errors of the package with the locals of the frames that they passed, their pickles and
-those of the errors that they are chained to; log records from DEBUG on; warnings; names of threads; the files
-of durable mode; what the test printed.
+those of the errors that they are chained to; log records from DEBUG on; names of threads; the files of durable
+mode. Warnings are errors here. What a test prints is not looked through: the emulator prints its keys.
 """
 
 from __future__ import annotations
@@ -171,10 +171,6 @@ def pytest_configure(config: pytest.Config) -> None:
         patch,
     )
     patch.setattr(ConnectyCubeError, "__init__", _init_and_remember)
-
-
-def pytest_warning_recorded(warning_message: Any, nodeid: str) -> None:
-    _current.look_at("warning", str(warning_message.message))
 
 
 @pytest.fixture(autouse=True)
