@@ -5,8 +5,8 @@ sessions, the keys of its configurations and the passwords of the emulator's use
 from other words, so credentials that many tests share hold :data:`MARK`.
 
 Looked through are the errors of the package with the locals of the frames that they passed, their pickles and
-those of the errors that they are chained to; log records from DEBUG on; names of threads; the files of durable
-mode. Warnings are errors here. What a test prints is not looked through: the emulator prints its keys.
+those of the errors that they are chained to; log records from DEBUG on; names of threads; the files of
+durable mode. Warnings are errors here. What a test prints is not searched: the emulator prints its keys.
 """
 
 from __future__ import annotations
