@@ -268,6 +268,7 @@ def test_we_see_them_edit(ours, theirs, dialog, their_message, is_last):
             body=TEXT,
             dialog=DialogRef.private(theirs.id, dialog.id),
             is_last=is_last,
+            by_author=True,
         )
     ]
     assert history_of(ours, dialog)[their_message] == TEXT
@@ -287,6 +288,7 @@ def test_we_see_them_delete(ours, theirs, dialog, their_message):
             user_id=theirs.id,
             message_id=their_message,
             dialog=DialogRef.private(theirs.id, dialog.id),
+            by_author=True,
         )
     ]
     assert their_message not in history_of(ours, dialog)

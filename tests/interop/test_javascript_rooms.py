@@ -318,6 +318,7 @@ def test_we_see_them_edit_in_a_group(ours, theirs, group, is_last):
             body=TEXT,
             dialog=DialogRef.room(group.id),
             is_last=is_last,
+            by_author=True,
         )
     ]
 
@@ -334,7 +335,12 @@ def test_we_see_them_delete_in_a_group(ours, theirs, group):
     sent = theirs.call("chat.send", group.id, message)
     theirs.call("chat.deleteMessage", {"to": group.id, "dialogId": group.id, "messageId": sent})
     assert ours.events.wait_for("message_deleted") == [
-        MessageDeletion(user_id=theirs.id, message_id=sent, dialog=DialogRef.room(group.id))
+        MessageDeletion(
+            user_id=theirs.id,
+            message_id=sent,
+            dialog=DialogRef.room(group.id),
+            by_author=True,
+        )
     ]
 
 
