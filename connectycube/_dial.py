@@ -31,14 +31,14 @@ class Wait(Protocol):
 
 
 class DialTimeout(TimeoutError):
-    """The attempt was not over in time; the message says who did not do what."""
+    """The attempt was not over in time; the message names the host or the proxy, and the step."""
 
 
 class Attempt:
     """One attempt to connect to one address.
 
-    ``phase`` is "connect", "proxy" or "TLS": what failed if :meth:`open` raised. Everything that a proxy is
-    to blame for is a ProxyFailure or a DialTimeout whose message names the proxy without its password.
+    ``phase`` is "connect", "proxy" or "TLS": the step that failed if :meth:`open` raised. Each failure of a
+    proxy is a ProxyFailure or a DialTimeout whose message names the proxy without its password.
 
     Args:
         network: The contexts of TLS.
@@ -46,7 +46,7 @@ class Attempt:
         target: The server's name or address, as the proxy is told.
         port: The port of the server.
         server_hostname: The name in the server's certificate; None for a connection without TLS.
-        wait: How to wait.
+        wait: The function that waits for a socket.
     """
 
     def __init__(
@@ -91,20 +91,20 @@ class Attempt:
                 self._until_done(self._sock.do_handshake, read=True)
         except TimeoutError as error:
             self._sock.close()
-            raise self._lateness(error, address) from None
+            raise self._timeout_error(error, address) from None
         except BaseException:
             self._sock.close()
             raise
         return self._sock
 
     def where(self, address: Any) -> str:
-        """Describe what is connected to at an address, for errors."""
+        """Describe the server, as it is reached at an address, for errors."""
         if self._proxy is None:
             return f"{address[0]} port {address[1]}"
         return f"{self._target} port {self._port} behind the proxy {self._proxy}"
 
-    def _lateness(self, error: TimeoutError, address: Any) -> TimeoutError:
-        """Return the error that says what was late; the system's own ETIMEDOUT says it already."""
+    def _timeout_error(self, error: TimeoutError, address: Any) -> TimeoutError:
+        """Return an error that names the step; the system's ETIMEDOUT is about the connection already."""
         if isinstance(error, DialTimeout) or error.errno is not None:
             return error
         step = "complete the TLS handshake" if self.phase == "TLS" else "accept the connection"
@@ -134,8 +134,8 @@ class Attempt:
             self._wait(sock, read=False, write=True)
             code = sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
         if not code and isinstance(sock, ssl.SSLSocket):
-            # It has to learn that it is connected. Otherwise each step of the handshake asks who the peer is:
-            # after the peer has closed, that is an error, and hides the alert which tells why.
+            # This call tells the SSLSocket that it is connected. Without it each step of the handshake calls
+            # getpeername(). That fails once the peer has closed, and hides the alert with the reason.
             code = sock.connect_ex(address)
             code = 0 if code == errno.EISCONN else code
         if code:
@@ -154,7 +154,7 @@ class Attempt:
                 return
 
     def _until_done(self, operation: Callable[..., Any], *arguments: Any, read: bool) -> Any:
-        """Repeat an operation until it needs not wait; ``read`` is what a plain socket waits for."""
+        """Repeat an operation until it is done; ``read`` tells what it waits for on a plain socket."""
         while True:
             try:
                 return operation(*arguments)
@@ -191,7 +191,7 @@ def _blaming(proxy: Proxy) -> Iterator[None]:
     except ProxyFailure as failure:
         words, is_temporary = str(failure), failure.is_temporary
     except TimeoutError as error:
-        if error.errno is not None:  # ETIMEDOUT is the system's
+        if error.errno is not None:  # ETIMEDOUT of the system, not the deadline of ``wait``
             raise _failure(proxy, reason_of(error), is_temporary=True) from None
         raise DialTimeout(f"the proxy {proxy} did not answer") from None
     except ssl.SSLCertVerificationError as error:

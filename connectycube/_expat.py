@@ -13,12 +13,12 @@ import re
 __all__ = ["LONGEST_NAMESPACE", "TagBuffer", "first_tag"]
 
 LONGEST_NAMESPACE = 256
-"""Bytes; of a longer one only this many are read."""
+"""Bytes; a longer namespace is cut to this length."""
 
 _NEVER = rb"|[\x00-\x08\x0b\x0c\x0e-\x1f\xc0\xc1\xf5-\xff]|\xef\xbf[\xbe\xbf]"  # in no XML
 _TEXT, _TAG_STATE = "text", "tag"
 _OPENINGS = {b"<![CDATA[": "section", b"<!--": "comment", b"<?": "target"}
-"""What begins in a text, other than a tag, and the state that begins with it."""
+"""The beginnings of markup other than tags, and the state that each begins."""
 _STATES: dict[str, tuple[re.Pattern[bytes], dict[bytes, str]]] = {
     _TAG_STATE: (
         re.compile(rb"[\"'<>]" + _NEVER),
@@ -34,8 +34,8 @@ _STATES: dict[str, tuple[re.Pattern[bytes], dict[bytes, str]]] = {
     ),
     "instruction": (re.compile(rb"\?>" + _NEVER), {b"?>": _TEXT}),
 }
-"""By state: what to look for, and the state that follows what is found; if none does, it is no XML."""
-_OVERLAP = 2  # bytes at the end of the data in which the beginning of what is looked for may be
+"""By state: the pattern to look for, and the next state by the match; a match without one is bad XML."""
+_OVERLAP = 2  # bytes at the end of the data that may be the beginning of a match
 
 _TEXTS_AND_TAGS = re.compile(rb"""(?:[^<]*<(?![!?])[^<>"']*(?:(?:"[^"]*"|'[^']*')[^<>"']*)*>)*""")
 _LONGEST_REFERENCE = 64  # bytes; a longer one is no reference that XMPP allows
@@ -56,7 +56,7 @@ def first_tag(data: bytes) -> bytes:
 
 
 def _has_sections(data: bytes | bytearray, start: int) -> bool:
-    """Whether there may be comments or sections. If not, no tag holds a "<": the last one begins a tag."""
+    """Whether there may be comments or sections. If not, the last "<" begins a tag, as no tag holds one."""
     return data.find(b"<!", start) >= 0 or data.find(b"<?", start) >= 0
 
 
@@ -85,26 +85,27 @@ def _shorten(attribute: re.Match[bytes]) -> bytes:
 
 
 class TagBuffer:
-    """Holds back the incomplete tag at the end of the data, or the text of which the end is not there yet.
+    """Holds back the incomplete tag at the end of the data, or the text whose end has not arrived yet.
 
-    To find the end of a tag it knows quotes, CDATA sections, comments and processing instructions. Behind
-    what is no XML, such as a "<" inside a tag, it holds nothing back, and the parser refuses the data.
+    To find the end of a tag it knows quotes, CDATA sections, comments and processing instructions. Behind bad
+    XML, such as a "<" inside a tag, it holds nothing back, and the parser reports the error.
     """
 
     def __init__(self) -> None:
         self.held = bytearray()
         """The bytes that are held back."""
-        self._position = 0  # the data before it was searched
-        self._whole = 0  # the data before it holds whole tags and texts only
-        self._state = _TEXT  # at that position
-        self._passes = False  # whether no more data is held back
+        self._position = 0  # the end of the data that was searched
+        self._whole = 0  # the end of the data that holds whole tags and texts only
+        self._state = _TEXT  # the state at _position
+        self._passes = False  # whether bad XML was found: no more data is held back
 
     def take(self, data: bytes) -> bytes:
         """Add ``data``; return, once, all data up to the incomplete tag or text at its end.
 
         Namespaces in it are shortened: see :func:`_shorten_namespaces`.
         """
-        is_whole = (  # as nearly all data is
+        # Nearly all data is whole: it begins and ends between tags. This is the short way for it.
+        is_whole = (
             self._state == _TEXT
             and not self.held
             and data.endswith(b">")
@@ -123,7 +124,7 @@ class TagBuffer:
         return self._cut(len(self.held) if self._passes else self._whole)
 
     def take_text(self) -> bytes:
-        """Return the text behind the last whole tag, without an incomplete reference, if no tag has begun."""
+        """Return the text behind the last whole tag, up to an incomplete reference, if no tag has begun."""
         if self._state != _TEXT or b"<" in self.held:
             return b""
         reference = self.held.rfind(b"&", max(0, len(self.held) - _LONGEST_REFERENCE))
@@ -135,7 +136,7 @@ class TagBuffer:
         before = self._position
         if _has_sections(self.held, before):
             found = _TEXTS_AND_TAGS.match(self.held, before)
-            assert found is not None  # it matches nothing as well
+            assert found is not None  # the pattern also matches the empty text
             self._position = found.end()
         elif (last := self.held.rfind(b"<", before)) >= 0:
             tag = _TAG.match(self.held, last)

@@ -24,15 +24,16 @@ class Inherited(Protocol):
 
 
 _inherited: weakref.WeakSet[Inherited] = weakref.WeakSet()
+# The process that owns the objects, and the process that began last to replace them.
 _owner = _begun_in = getpid()
-"""The process that owns the objects, and the one that began to replace them last."""
 _locks: dict[int, Any] = {}
-"""By process, the lock of its threads. A child makes its own, which no thread of the parent can hold."""
+"""The lock for the threads of a process, by process. No thread of the parent can hold the lock of a child."""
 
 
 def register_for_fork(thing: Inherited) -> None:
     """Let every forked child call ``thing.after_fork_in_child()``, for as long as ``thing`` lives."""
-    check_fork()  # what a child makes is its own, and not to be replaced at the first use of another object
+    # Before the object is added: a child that makes an object owns it, and must not replace it later.
+    check_fork()
     _inherited.add(thing)
 
 
@@ -49,7 +50,8 @@ def check_fork() -> None:
     if getpid() != _owner:
         # The child may have several threads by now: the first one replaces the objects, and the others wait.
         with _locks.setdefault(getpid(), threading.RLock()):
-            if getpid() != _begun_in:  # or this thread is replacing them now
+            # If it is equal, another thread has replaced them, or this thread is replacing them now.
+            if getpid() != _begun_in:
                 _replace_inherited()
 
 
@@ -57,8 +59,7 @@ def _replace_inherited() -> None:
     global _owner, _begun_in  # noqa: PLW0603 - of this process
     _begun_in = getpid()
     try:
-        # The stack calls all methods, even if one raises, because each replaces locks that may be held for
-        # ever.
+        # The stack calls all methods, even if one raises: each replaces locks that may be held for ever.
         with ExitStack() as stack:
             for thing in list(_inherited):
                 stack.callback(thing.after_fork_in_child)
@@ -67,8 +68,8 @@ def _replace_inherited() -> None:
 
 
 def _at_fork() -> None:
-    # Looked up at the fork, so that a test can do without the hook. Python writes an error of the hook to
-    # standard error, and the child goes on.
+    # A function of its own, so that a test can replace _replace_inherited(). Python writes an error of the
+    # hook to standard error, and the child goes on.
     _replace_inherited()
 
 

@@ -45,7 +45,8 @@ class Network:
         self._client_key = client_key
         self._client_key_password = client_key_password
         self._proxies = Proxies(proxy, trust_env=trust_env, environ=environ)
-        # By their class, which gevent replaces: a context of the class before recurses for ever.
+        # By the class of the contexts. gevent replaces ssl.SSLContext, and a context of the class before
+        # calls itself for ever.
         self._contexts: dict[type[ssl.SSLContext], ssl.SSLContext] = {}
         self._proxy_contexts: dict[type[ssl.SSLContext], ssl.SSLContext] = {}
 

@@ -17,9 +17,8 @@ from .errors import ArgumentValueError
 __all__ = ["Proxies", "Proxy"]
 
 _DEFAULT_PORTS = {"http": 80, "https": 443, "socks5": 1080, "socks5h": 1080}
-_SOCKS_BYTES = (
-    255  # RFC 1929: one byte for the length of the user, and one for that of the password
-)
+# RFC 1929: one byte holds the length of the user, and one that of the password.
+_SOCKS_BYTES = 255
 _HOST = re.compile(r"[\w.:%-]+")
 
 
@@ -47,7 +46,7 @@ class Proxy:
 
     @property
     def looks_up_names(self) -> bool:
-        """Whether the proxy looks up the server's name; otherwise the client does."""
+        """Whether the proxy looks up the address of the server; otherwise the client does."""
         return self.scheme != "socks5"
 
     @classmethod
@@ -74,7 +73,7 @@ class Proxy:
             raise ArgumentValueError(form)
         if parts.path.strip("/") or parts.query or parts.fragment:
             raise ArgumentValueError(form)
-        if user == "" and not password:
+        if user == "" and not password:  # http://@host and http://:@host
             user = None
         _check_credentials(scheme, user, password, name)
         return cls(scheme, host, port or _DEFAULT_PORTS[scheme], user, password)
@@ -112,11 +111,11 @@ class Proxies:
         self, given: str | None, *, trust_env: bool, environ: Mapping[str, str] | None = None
     ) -> None:
         self._given = None if given is None else Proxy.parse(given, "proxy")
-        source: Mapping[str, str] = {}
+        variables: Mapping[str, str] = {}
         if trust_env and given is None:
-            source = os.environ if environ is None else environ
-        self._name, self._text = _first(source, "HTTPS_PROXY", "ALL_PROXY")
-        self._exempt = _first(source, "NO_PROXY")[1]
+            variables = os.environ if environ is None else environ
+        self._name, self._text = _first(variables, "HTTPS_PROXY", "ALL_PROXY")
+        self._exempt = _first(variables, "NO_PROXY")[1]
 
     def proxy_for(self, host: str, port: int) -> Proxy | None:
         """Return the proxy of a TLS connection to a host, or None for a direct connection.
@@ -132,11 +131,11 @@ class Proxies:
         return Proxy.parse(text, self._name)
 
 
-def _first(source: Mapping[str, str], *names: str) -> tuple[str, str]:
+def _first(variables: Mapping[str, str], *names: str) -> tuple[str, str]:
     """Return the name and value of the first variable that is not empty."""
     for name in names:
-        used = name.lower() if name.lower() in source else name
-        if text := source.get(used, "").strip():
+        used = name.lower() if name.lower() in variables else name
+        if text := variables.get(used, "").strip():
             return used, text
     return "", ""
 
@@ -173,7 +172,7 @@ def _is_below(name: str, pattern: str) -> bool:
 
 
 def _is_address(name: str, pattern: str) -> bool:
-    """Whether ``name`` is an address of which ``pattern`` is the end only: 1.2.3.4 is not below 3.4."""
+    """Whether ``name`` is an address other than ``pattern``: 1.2.3.4 ends with .3.4, and is not below it."""
     try:
         ipaddress.ip_address(name)
     except ValueError:
@@ -184,5 +183,5 @@ def _is_address(name: str, pattern: str) -> bool:
 def _is_within(name: str, pattern: str) -> bool:
     try:
         return ipaddress.ip_address(name) in ipaddress.ip_network(pattern, strict=False)
-    except (ValueError, TypeError):
+    except (ValueError, TypeError):  # a host name, or versions 4 and 6
         return False

@@ -1,8 +1,8 @@
 """The handshakes with proxies, without I/O: HTTP CONNECT (RFC 9110, 9.3.6) and SOCKS5 (RFC 1928, 1929).
 
-A handshake is a generator. It yields the bytes to send and the most bytes to read next, and is sent the bytes
-that arrived, empty at the end of the connection. It returns when the connection is the server's, and raises
-ProxyFailure when it will not be. It never asks for a byte that could be the server's.
+A handshake is a generator. It yields the bytes to send and the largest number of bytes to read next. It is
+sent the bytes that arrived, empty at the end of the connection. It returns once the proxy has connected to
+the server, and raises ProxyFailure if the proxy will not. It never asks for a byte of the server.
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ __all__ = ["Handshake", "ProxyFailure", "handshake"]
 Handshake = Generator[tuple[bytes, int], bytes, None]
 _Reading = Generator[tuple[bytes, int], bytes, bytes]
 
-_HEAD_BYTES = 16_384
-_PIECE = 1_024
+_MOST_HEAD_BYTES = 16_384
+_PIECE = 1_024  # bytes to read at once
 _STATUS_LINE = re.compile(rb"HTTP/1\.[01] (\d{3})(?: [^\r\n]*)?\r?\n")
 _HEAD_END = re.compile(rb"\r?\n\r?\n")
 _CHALLENGE = re.compile(rb"^proxy-authenticate:[ \t]*([\w-]+)", re.IGNORECASE | re.MULTILINE)
 _TEMPORARY = (429, 500, 502, 503, 504)
 
-# RFC 1928, section 6; whether trying again may help
+# The replies of RFC 1928, section 6: the reason in words, and whether another attempt may help.
 _SOCKS_REPLIES = {
     1: ("it failed", True),
     2: ("its rules forbid the connection", False),
@@ -39,6 +39,7 @@ _SOCKS_REPLIES = {
 }
 _NOT_SOCKS = "its answer is not SOCKS5"
 _WANTS_CREDENTIALS = "it wants a user and a password"
+_WRONG_CREDENTIALS = "it refused the user and password"
 
 
 class ProxyFailure(Exception):
@@ -56,11 +57,14 @@ class ProxyFailure(Exception):
 
 def handshake(proxy: Proxy, host: str, port: int) -> Handshake:
     """Return the handshake that asks a proxy for a connection to a host."""
-    try:
-        host = host if host.isascii() else host.encode("idna").decode()
-    except UnicodeError:
-        raise ProxyFailure("the server's name is not a host name") from None
-    return (_socks5 if proxy.scheme.startswith("socks5") else _connect)(proxy, host, port)
+    if not host.isascii():
+        try:
+            host = host.encode("idna").decode()
+        except UnicodeError:
+            raise ProxyFailure("the server's name is not a host name") from None
+    if proxy.scheme.startswith("socks5"):
+        return _socks5(proxy, host, port)
+    return _connect(proxy, host, port)
 
 
 def _connect(proxy: Proxy, host: str, port: int) -> Handshake:
@@ -73,32 +77,31 @@ def _connect(proxy: Proxy, host: str, port: int) -> Handshake:
     while not (end := _HEAD_END.search(head)):
         piece = yield outgoing, _PIECE
         outgoing, head = b"", head + piece
-        start = head[:7]
         if not piece:
             raise _closed()
-        if start != b"HTTP/1."[: len(start)]:
+        if not b"HTTP/1.".startswith(head[:7]):  # at once: another protocol may never end a head
             raise ProxyFailure("its answer is not HTTP")
-        if len(head) > _HEAD_BYTES:
-            raise ProxyFailure(f"its answer has more than {_HEAD_BYTES} bytes of headers")
+        if len(head) > _MOST_HEAD_BYTES:
+            raise ProxyFailure(f"its answer has more than {_MOST_HEAD_BYTES} bytes of headers")
     status_line = _STATUS_LINE.match(head)
     if status_line is None:
         raise ProxyFailure("its answer is not HTTP")
     status = int(status_line[1])
     if status in (401, 407):  # tinyproxy answers 401 to a wrong password
-        raise ProxyFailure(f"{_refusal(proxy, head)} ({status})")
+        raise ProxyFailure(f"{_why_unauthorized(proxy, head)} ({status})")
     if not 200 <= status < 300:
         raise ProxyFailure(f"it answered {status}", is_temporary=status in _TEMPORARY)
     if end.end() < len(head):
         raise ProxyFailure("it sent data before the server was asked for any")
 
 
-def _refusal(proxy: Proxy, head: bytes) -> str:
+def _why_unauthorized(proxy: Proxy, head: bytes) -> str:
     schemes = {found.decode().lower(): found.decode() for found in _CHALLENGE.findall(head)}
     if schemes and "basic" not in schemes:
         return f"it wants authentication by {' or '.join(schemes.values())}, and not Basic"
     if proxy.user is None:
         return _WANTS_CREDENTIALS
-    return "it refused the user and password"
+    return _WRONG_CREDENTIALS
 
 
 def _socks5(proxy: Proxy, host: str, port: int) -> Handshake:
@@ -113,10 +116,11 @@ def _socks5(proxy: Proxy, host: str, port: int) -> Handshake:
         if version != 1:
             raise ProxyFailure(_NOT_SOCKS)
         if status:
-            raise ProxyFailure("it refused the user and password")
+            raise ProxyFailure(_WRONG_CREDENTIALS)
+    elif method == 0xFF and proxy.user is None:
+        raise ProxyFailure(_WANTS_CREDENTIALS)
     elif method == 0xFF:
-        wanted = "it accepts neither a user and password nor none"
-        raise ProxyFailure(_WANTS_CREDENTIALS if proxy.user is None else wanted)
+        raise ProxyFailure("it accepts neither a user and password nor none")
     elif method != 0:
         raise ProxyFailure(_NOT_SOCKS)
     request = b"\x05\x01\x00" + _socks_address(host) + port.to_bytes(2, "big")
@@ -126,13 +130,13 @@ def _socks5(proxy: Proxy, host: str, port: int) -> Handshake:
     if reply:
         words, is_temporary = _SOCKS_REPLIES.get(reply, (f"it answered {reply}", False))
         raise ProxyFailure(words, is_temporary=is_temporary)
-    # The address that the proxy connected from is of no use, but is in front of the server's first byte.
-    size = {1: 4, 4: 16}.get(kind)
-    if kind == 3:
+    # The address that the proxy connected from is not used, but read: the server's first byte follows it.
+    size = {1: 4, 4: 16}.get(kind)  # IPv4 and IPv6
+    if kind == 3:  # a name, behind the number of its bytes
         size = (yield from _read(1))[0]
     if size is None:
         raise ProxyFailure(_NOT_SOCKS)
-    yield from _read(size + 2)
+    yield from _read(size + 2)  # with the port
 
 
 def _socks_address(host: str) -> bytes:

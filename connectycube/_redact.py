@@ -1,4 +1,4 @@
-"""What errors and logs may repeat of URLs and of a peer's texts: no secret, no control character, no end."""
+"""URLs and a peer's texts as errors and logs may repeat them: no secret, no control character, and short."""
 
 from __future__ import annotations
 
@@ -15,8 +15,9 @@ __all__ = ["MASK", "peer_text", "redact_url", "secrets_in"]
 
 MASK = "***"
 _MOST_CHARACTERS = 500
+# Unicode categories: control and format characters, surrogates, line and paragraph separators.
 _INVISIBLE = {"Cc", "Cf", "Cs", "Zl", "Zp"}
-_JOINERS = "\u200c\u200d"  # letters of Persian and emojis need them
+_JOINERS = "\u200c\u200d"  # Persian words and emojis are written with them
 _SECRET_NAME = re.compile(
     r"token|password|secret|signature|credential|policy|auth[_-]?key", re.IGNORECASE
 )
@@ -24,7 +25,7 @@ _TEXT_PAIR = re.compile(
     rf"(?P<name>(?:{_SECRET_NAME.pattern})[^\s=:]*(?:\s*(?:=>|=|:)\s*|\s+)[\"']?)(?P<value>[^\s\"',;&}}]+)",
     re.IGNORECASE,
 )
-_SHORTEST_TO_SEARCH = 6
+_SHORTEST_TO_SEARCH = 6  # characters; a shorter secret is masked behind a secret name only
 _QUERY_PAIR = re.compile(r"(?P<name>[^&=]+)=(?P<value>[^&]*)")
 
 
@@ -42,6 +43,7 @@ def _mask_pair(pair: re.Match[str]) -> str:
 
 def secrets_in(body: Any) -> Iterator[Secret]:
     """Yield the Secrets in a JSON value, and the strings that stand under secret names."""
+    # By name and by index, so that no local of this frame holds a secret.
     if isinstance(body, Secret):
         yield body
     elif isinstance(body, Mapping):
@@ -51,25 +53,26 @@ def secrets_in(body: Any) -> Iterator[Secret]:
             else:
                 yield from secrets_in(body[name])
     elif isinstance(body, (list, tuple)):
-        for place in range(len(body)):
-            yield from secrets_in(body[place])
+        for index in range(len(body)):
+            yield from secrets_in(body[index])
 
 
 def peer_text(text: str, secrets: Iterable[Secret] = ()) -> str:
     """Return a server's or another client's text as an error or a log may repeat it.
 
-    The given secrets are masked, control characters are escaped, and 500 characters are enough.
+    The given secrets are masked, control characters are escaped, and the result has at most 500 characters.
 
-    A short secret may well be a part of other words. It is masked only as the value of a secret name, as in
-    ``password a``, ``password=a`` or ``"password": "a"``.
+    A secret of fewer than six characters may be a part of other words. It is masked only as the value of a
+    secret name, as in ``password a``, ``password=a`` or ``"password": "a"``.
 
     Args:
         text: The text, of any length.
-        secrets: What to mask in it: as it is, and as URLs and HTML write it.
+        secrets: The secrets to mask in it: as they are, and as URLs and HTML write them.
     """
     values = {secret.open() for secret in secrets}
     written = {each(value) for value in values for each in (str, quote, html.escape)}
-    # In the whole text, before it is cut: no part of a secret may be left at the end.
+    # Before the text is cut, so that no part of a secret is left at its end. The longest first, because a
+    # secret may be a part of another one.
     for secret in sorted(written, key=len, reverse=True):
         if len(secret) >= _SHORTEST_TO_SEARCH:
             text = text.replace(secret, MASK)

@@ -11,6 +11,7 @@ from __future__ import annotations
 import functools
 import inspect
 from collections.abc import Callable, Collection
+from itertools import zip_longest
 from typing import Any, NoReturn, TypeVar, cast
 
 from ._checks import check_str
@@ -21,16 +22,15 @@ _Function = TypeVar("_Function", bound=Callable[..., Any])
 
 _CLEARED = {"connectycube", "requests", "urllib3", "http", "ssl", "socket", "json", "attr"}
 """The packages whose frames may hold secrets. An application's frames keep their locals."""
-_GENERATED = (
-    "<attrs generated"  # the file name of a method that attrs wrote; it has no module's name
-)
+# The file name of a method that attrs has generated begins so. Its frame names no module.
+_GENERATED = "<attrs generated"
 
 
 class Secret:
     """A value that no repr, text, format or pickle shows; immutable, so threads may share it.
 
     Args:
-        value: The value; that of a Secret is taken over.
+        value: The value, or a Secret with the value.
     """
 
     __slots__ = ("_value",)
@@ -77,15 +77,15 @@ def hides(*names: str, known: Collection[str] = ()) -> Callable[[_Function], _Fu
 
     def decorate(function: _Function) -> _Function:
         parameters = inspect.signature(function).parameters.values()
-        places = [each.name for each in parameters if each.kind is each.POSITIONAL_OR_KEYWORD]
+        positional = [each.name for each in parameters if each.kind is each.POSITIONAL_OR_KEYWORD]
         shown = {each.name for each in parameters if each.kind is not each.VAR_KEYWORD}
         shown = (shown | set(known)) - set(names)
 
         @functools.wraps(function)
         def hiding(*arguments: object, **keywords: object) -> object:
             arguments = tuple(
-                value if place < len(places) and places[place] in shown else _hidden(value)
-                for place, value in enumerate(arguments)
+                value if name in shown else _hidden(value)
+                for name, value in zip_longest(positional[: len(arguments)], arguments)
             )
             keywords = {
                 name: value if name in shown else _hidden(value) for name, value in keywords.items()

@@ -10,9 +10,8 @@ from typing import Any
 
 __all__ = ["TlsTunnel"]
 
-_PIECE = (
-    65_536  # more than a record of TLS, so nothing decrypted stays behind in an outer SSLSocket
-)
+# Bytes: more than a record of TLS, so that no decrypted byte stays in an outer SSLSocket.
+_PIECE = 65_536
 
 
 class TlsTunnel:
@@ -31,7 +30,7 @@ class TlsTunnel:
     def __init__(self, outer: socket.socket, context: ssl.SSLContext, server_hostname: str) -> None:
         self._outer = outer
         self._incoming, self._outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
-        self._encrypted = b""  # not yet taken by the outer socket
+        self._encrypted = b""  # the bytes that the outer socket has not taken yet
         self._tls = context.wrap_bio(
             self._incoming, self._outgoing, server_hostname=server_hostname
         )
@@ -46,7 +45,10 @@ class TlsTunnel:
         self._run(self._tls.do_handshake)
 
     def recv(self, size: int) -> bytes:
-        """Return up to ``size`` bytes, all that have arrived: the outer socket shows only new ones."""
+        """Return up to ``size`` bytes of all that have arrived.
+
+        Only new bytes make the outer socket readable, so none that are decrypted may stay here unread.
+        """
         pieces: list[bytes] = []
         while size > 0:
             try:
@@ -56,7 +58,7 @@ class TlsTunnel:
                     raise
                 break
             except ssl.SSLEOFError:
-                piece = b""  # as SSLSocket, whose default is to suppress ragged ends
+                piece = b""  # as SSLSocket, which by default takes an end without close_notify for an end
             if not piece:
                 break
             pieces.append(piece)
@@ -73,7 +75,7 @@ class TlsTunnel:
     def send(self, data: Any) -> int:
         """Encrypt the front of ``data`` and send it; return the number of bytes that were taken.
 
-        Raises SSLWantWriteError while the outer socket has not taken what was encrypted before.
+        Raises SSLWantWriteError while the outer socket has not taken all bytes that were encrypted before.
         """
         self._flush()
         if self._encrypted:
@@ -88,7 +90,7 @@ class TlsTunnel:
             self._outer.unwrap()
 
     def _run(self, operation: Any, *arguments: Any) -> Any:
-        """Do something with the inner TLS, and carry its bytes in both directions."""
+        """Repeat an operation of the inner TLS until it is done, and copy its bytes in both directions."""
         while True:
             try:
                 result = operation(*arguments)
@@ -97,14 +99,17 @@ class TlsTunnel:
                 self._fill()
             except ssl.SSLError:
                 with suppress(OSError):
-                    self._flush()  # an alert
+                    self._flush()  # the alert that tells the peer why
                 raise
             else:
                 self._flush()
                 return result
 
     def _fill(self) -> None:
-        """Read what has arrived, also while the peer takes nothing: it may be waiting for us to read."""
+        """Copy the bytes that have arrived to the inner TLS.
+
+        Also while the peer reads nothing: it may wait until its own bytes are read.
+        """
         try:
             data = self._outer.recv(_PIECE)
         except (BlockingIOError, ssl.SSLWantReadError):
@@ -115,7 +120,7 @@ class TlsTunnel:
             self._incoming.write_eof()
 
     def _flush(self) -> None:
-        """Send what is encrypted, as far as the outer socket takes it."""
+        """Send the encrypted bytes, as many as the outer socket takes."""
         self._encrypted += self._outgoing.read()
         while self._encrypted:
             try:
@@ -144,9 +149,9 @@ class TlsTunnel:
         self._outer._decref_socketios()  # type: ignore[attr-defined]
 
     def detach(self) -> int:
-        """Return the descriptor, and forget it."""
+        """Give the descriptor of the outer socket to the caller, who closes it."""
         return self._outer.detach()
 
     def close(self) -> None:
-        """Close the outer socket, unless a file reads on."""
+        """Close the outer socket; a file of :meth:`makefile` keeps it open until that is closed."""
         self._outer.close()

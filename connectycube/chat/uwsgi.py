@@ -1,4 +1,4 @@
-"""uWSGI: what it must be told so that the threads of a connection run."""
+"""uWSGI: warnings about missing options without which the threads of a connection do not run."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ __all__ = ["warn_about_uwsgi"]
 logger = logging.getLogger("connectycube.chat")
 
 _HARMLESS = ("py-call-uwsgi-fork-hooks", "py-call-osafterfork", "lazy-apps", "lazy")
-"""Options with one of which a connection in the master does no harm to the workers."""
+"""With one of these options a connection in the master does no harm to the workers."""
 
 
 def warn_about_uwsgi(name: str) -> None:
-    """Log a warning if this process is uWSGI's, and an option is missing that a connection needs."""
+    """Log a warning if uWSGI runs this process without an option that a connection needs."""
     uwsgi: Any = sys.modules.get("uwsgi")  # uWSGI puts it there; other processes cannot import it
     if uwsgi is None:
         return
