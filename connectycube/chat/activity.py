@@ -1,4 +1,4 @@
-"""Activity: who was active when, who types, and whether this client is active. (XEP-0012, 0085, 0352.)"""
+"""Activity: the last activity of users, typing, and whether this client is active. (XEP-0012, 0085, 0352.)"""
 
 from __future__ import annotations
 
@@ -22,7 +22,10 @@ _INACTIVE = "inactive"
 
 
 class Activity:
-    """Requests about activity, some made again in every later session as the server forgets them; typing."""
+    """Requests about activity, and typing.
+
+    The server forgets some requests with the session, so they are made again in every later session.
+    """
 
     def __init__(self, driver: Driver, addresses: Addresses) -> None:
         self._driver = driver
@@ -49,13 +52,13 @@ class Activity:
     def subscribe(self, user_id: int, deadline: Deadline) -> None:
         """Ask for the activity of a user, in this session and in every later one."""
         self._request_in_every_session(
-            ("activity", str(user_id)), self._of(user_id, "true"), deadline
+            ("activity", str(user_id)), self._subscription(user_id, "true"), deadline
         )
 
     def unsubscribe(self, user_id: int, deadline: Deadline) -> None:
-        """Ask for the activity of a user no longer."""
+        """Stop asking for the activity of a user."""
         self._forget(("activity", str(user_id)))
-        self._driver.request("set", None, self._of(user_id, "false"), deadline)
+        self._driver.request("set", None, self._subscription(user_id, "false"), deadline)
 
     def send_chat_state(self, to: Destination, state: str, stop_after: float | None) -> None:
         """Send a chat state (XEP-0085); ``stop_after`` is seconds until "paused" follows, or None."""
@@ -74,7 +77,7 @@ class Activity:
         self._driver.command(send)
 
     def mark_inactive(self, deadline: Deadline) -> None:
-        """Tell the server that this client is inactive, by the service's request or as XEP-0352 has it."""
+        """Tell the server that this client is inactive: by the service's request, or else by XEP-0352."""
         payload = f'<mobile xmlns="{ns.MOBILE}" enable="true"/>'
         try:
             self._request_in_every_session(_INACTIVE, payload, deadline)
@@ -83,14 +86,14 @@ class Activity:
                 raise
 
     def mark_active(self, deadline: Deadline) -> None:
-        """Tell the server that this client is active again, in the way in which it was told the opposite."""
+        """Tell the server that this client is active again, in the way that told it the opposite."""
         if self._set_client_state(is_active=True):
             return
         self._forget(_INACTIVE)
         self._driver.request("set", None, f'<mobile xmlns="{ns.MOBILE}" enable="false"/>', deadline)
 
     def _request_in_every_session(self, key: Hashable, payload: str, deadline: Deadline) -> None:
-        # Remembered first: a session that begins before the answer makes the request as well.
+        # Remember the request before it is sent: a session that begins before the answer makes it as well.
         self._driver.command(lambda core, _: core.open_session.remember(key, "set", None, payload))
         try:
             self._driver.request("set", None, payload, deadline)
@@ -102,11 +105,11 @@ class Activity:
         self._driver.command(lambda core, _: core.session.forget(key))
 
     def _set_client_state(self, *, is_active: bool) -> bool:
-        told: bool = self._driver.command(
+        is_told: bool = self._driver.command(
             lambda core, _: core.session.set_client_state(is_active=is_active)
         )
-        return told
+        return is_told
 
-    def _of(self, user_id: int, enable: str) -> str:
+    def _subscription(self, user_id: int, enable: str) -> str:
         jid = markup.attribute(self._addresses.user(user_id))
         return f'<subscribe xmlns="{ns.STATUS_STREAMING}" user_jid="{jid}" enable="{enable}"/>'

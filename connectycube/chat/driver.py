@@ -99,7 +99,7 @@ class Driver:
         end_at_exit(self)
 
     def _begin(self) -> None:
-        """Create everything that a forked child must not share with its parent."""
+        """Create all objects that a forked child must not share with its parent."""
         self._process = getpid()
         self._mutex = threading.Lock()
         self._changed = threading.Condition(self._mutex)
@@ -134,15 +134,15 @@ class Driver:
         self._link: Link | None = None
         self._waker: Waker | None = None
         self._thread: threading.Thread | None = None
-        # Which connection thread is the current one. An older thread that is stuck finds another number
-        # when it comes back, and ends without touching anything.
+        # The number of the current connection thread. An older thread that was stuck in a call finds another
+        # number after it, and ends without touching anything.
         self._generation = 0
         self._attempt: Future[None] | None = None  # the login that threads wait for
         self._network: Network | None = None
         self._session_credentials: SessionCredentials | None = None
         self._sleeps_until: float | None = None  # the deadline that the connection thread knows
         self._ends = 0  # how often the connection has entered CLOSED
-        self._waiting_senders = 0  # threads that wait for room in the outbound buffer
+        self._waiting_senders = 0  # the number of threads that wait for room in the outbound buffer
         self.aborted = False
         """Whether the connection was ended at once: nothing waits for its receivers any more."""
         self.close_waiters = CloseWaiters()
@@ -226,7 +226,7 @@ class Driver:
         self._forked = False
         with self._mutex:
             self._wait(lambda: self.core.state is not ChatState.CLOSING, deadline)
-            self._check_can_begin()  # behind the wait: what it waited for may be the end of the client
+            self._check_can_begin()  # after the wait, during which the client may have been closed
             # The first caller leads: it starts the attempt, and ends it if its own time is up. The others
             # join it, each until its own deadline, so that one impatient caller does not spoil the login of
             # another.
@@ -499,7 +499,7 @@ class Driver:
             raise SendQueueFullError(
                 f"the outbound buffer had no room in time: {self.core.session.why_full()}"
             )
-        # What is there need not have asked for an acknowledgement: not all of it is messages.
+        # No acknowledgement may be asked for yet: only messages ask for it, and the buffer may hold others.
         self.core.session.ask_if_needed(time.monotonic())
         self._after_command()
         self._waiting_senders += 1
@@ -592,8 +592,8 @@ class Driver:
                 self._write(self._link)
             except ConnectionLostError:
                 self._wake()  # the connection thread meets the same error and ends the link
-        # What the connection thread must know: bytes that the socket did not take, the end of the link or the
-        # wish for one, and a deadline before the one it sleeps until.
+        # The connection thread must know of bytes that the socket did not take, of a link that is to be
+        # closed or opened, and of a deadline before the one that it sleeps until.
         deadline = self.core.next_deadline
         if (
             self.core.session.outgoing

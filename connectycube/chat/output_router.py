@@ -195,7 +195,7 @@ class OutputRouter:
         """Queue a delivery for the receivers; return whether there was room."""
         change = delivery.event if isinstance(delivery.event, StateChange) else None
         if change is not None:
-            # At once, for the threads in login() and logout(). Receivers get the event later, on a worker.
+            # Before it is queued, for the threads in login() and logout(). Receivers get it on a worker.
             self._state_changed(change)
         entry = entries.get(delivery.key) if entries and delivery.key is not None else None
         task = Task(

@@ -35,7 +35,7 @@ _MOST_REMEMBERED = 1_000  # sent stanzas whose echo or late refusal is still rec
 
 @frozen
 class _Sent:
-    """What is known of a stanza that was sent: the bare JID, and how a failure is reported."""
+    """A stanza that was sent: the bare JID that it went to, and the signal and dialog of a late failure."""
 
     to: str
     failed: str
@@ -45,7 +45,7 @@ class _Sent:
 class Inbound:
     """The receiving half of a session; ``emit`` takes its outputs.
 
-    ``refused(failure)`` is called for an error that refuses a message of ours, from one who may refuse it.
+    ``refused(failure)`` is called for an error that refuses a message of ours, if its sender may refuse it.
     """
 
     def __init__(
@@ -72,7 +72,7 @@ class Inbound:
         self._seen_messages = seen_messages
         self._recovery = recovery
         self._echoes: OrderedDict[tuple[str, str], Submission] = OrderedDict()
-        # For late refusals of what was sent.
+        # The stanzas that may still be refused, by id, and the ids of markers among them.
         self._sent: OrderedDict[str, _Sent] = OrderedDict()
         self._markers: OrderedDict[str, None] = OrderedDict()
         # The stanzas of a session are numbered from 1 on, modulo 2^32: stanza 0 follows 0xFFFFFFFF.
@@ -83,7 +83,7 @@ class Inbound:
         self.first_rejected: int | None = None
         """The number of the first stanza whose event was rejected on this link, or None."""
         self._to_mark: list[tuple[int, Message]] = []  # with the numbers of their stanzas
-        self._session: str | None = None  # a name that no other session has, once it is needed
+        self._session: str | None = None  # a unique name of the session, made at its first use
         # Whether the server may still send what it has sent on an earlier link.
         self._is_catching_up = False
 
@@ -106,7 +106,7 @@ class Inbound:
         self._seen_messages.begin_link()
 
     def caught_up(self) -> None:
-        """Note that the server has answered on this link, so it has sent all that it had for the session."""
+        """Note that the server has answered on this link, so every stanza of earlier links has arrived."""
         self._is_catching_up = False
 
     def count(self, size: int) -> None:
@@ -169,15 +169,15 @@ class Inbound:
         _remember(self._markers, marker_id, None)
 
     def receive_message(self, stanza: MessageStanza, me: int, now: float) -> None:
-        """Decode a message stanza and report its event. The order of the steps is the meaning."""
+        """Decode a message stanza and report its event; each step relies on those before it."""
         # 1. Decode the stanza. Most stanzas that make no event end here.
         decoded = decode(stanza, self._addresses, me)
         if not isinstance(decoded, Delivery):
             self._drop(decoded, stanza)
             return
         event = decoded.event
-        # 2. Settle the message that an error refuses, even if the event is rejected below: an outcome is no
-        #    delivery, and to settle a message twice changes nothing.
+        # 2. Settle the message that an error refuses, even if the event is rejected below: an outcome is not
+        #    a delivery, and settling a message twice changes nothing.
         if isinstance(event, MessageFailure):
             reason = self._take_failure(decoded, event, stanza.attributes.get("from"), me)
             if reason is not None:
@@ -228,9 +228,9 @@ class Inbound:
         return None
 
     def _may_refuse(self, sender: str | None, sent: _Sent | None, me: int) -> bool:
-        """Whether an error may be a refusal of ours: it comes from the server, or from whom we wrote to.
+        """Whether the sender of an error may refuse our stanza: it is the server, or the stanza went to it.
 
-        An occupant of a room can send errors as well, and any user to whom nothing was sent. (RFC 6120, 8.3.)
+        Any other user, and any occupant of a room, can send errors as well. (RFC 6120, 8.3.)
         """
         jid = (sender or "").lower()
         if jid in ("", self._addresses.host, self._addresses.user(me)):
@@ -241,8 +241,9 @@ class Inbound:
     def _recognise(self, delivery: Delivery, content: Content, me: int) -> bool:
         """Give a message whose id may not be unique a key of its own; return whether it is a repetition.
 
-        It is one if this connection has sent it, or if the server may send an equal one again: what was seen
-        on an earlier link, until the server has sent all that it had, and what another device has as well.
+        It is one if this connection has sent it, or if an equal one was seen and the server may send that
+        again. The server may send again what was sent on an earlier link, until it has caught up, and as a
+        carbon what went to another device of the user.
         """
         if self._session is None:
             self._session = self._new_id()
@@ -291,7 +292,7 @@ class Inbound:
 
     def _take_echo(self, stanza: MessageStanza, delivery: Delivery, now: float) -> bool:
         """Take a message that a room has reflected to its sender; return False if it is no such echo."""
-        # By the stanza's id, because the message's id may be one that the server has given it.
+        # By the id of the stanza, because the server may have given the message another id.
         own_id = stanza.attributes.get("id", "")
         submission = self._echoes.pop((delivery.conversation or "", own_id), None)
         if submission is None:
@@ -321,7 +322,7 @@ class Inbound:
         seconds = self._config.typing_expires
         if delivery.signal == "typing_started" and seconds is not None:
             if len(self._timers) >= _MOST_TYPING:
-                return  # so many users at once: their typing ends without a word
+                return  # too many users at once: no typing_stopped is reported for this one
             stopped = evolve(delivery, signal="typing_stopped")
             self._timers.set(delivery.merge_key, now + seconds, stopped)
         else:

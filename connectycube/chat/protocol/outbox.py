@@ -56,7 +56,7 @@ class Outbound:
     session_only: bool = field(default=False)
     """Whether the stanza has no meaning in a later session: a presence, an IQ or a chat state."""
     background: bool = field(default=False)
-    """Whether no caller sends it, such as an answer to a request of others: it has bounds of its own."""
+    """Whether no caller sends it, such as an answer to a request of the server: it has bounds of its own."""
     suspect: bool = field(default=False)
     """Whether the server may have ended a stream because of it: then it is sent alone."""
     attempted: bool = field(default=False)
@@ -76,7 +76,8 @@ class Outbox:
         self.unacknowledged: deque[Outbound] = deque()
         self._acknowledged = 0  # the server's count of our stanzas in this session, modulo 2^32
         self._bytes = 0
-        self._background = self._background_bytes = 0  # of all stanzas, those in the background
+        # The share of background stanzas in both queues. The bounds for callers do not count it.
+        self._background = self._background_bytes = 0
         self.replays = False
         """Whether the session was resumed and stanzas are still to be written again."""
 
@@ -96,7 +97,7 @@ class Outbox:
         )
 
     def has_background_room(self, size: int) -> bool:
-        """Whether a stanza of ``size`` bytes fits that no caller sends."""
+        """Whether a background stanza of ``size`` bytes fits."""
         return (
             self._background < self._limits.background_stanzas
             and self._background_bytes + size <= self._limits.background_bytes
@@ -154,6 +155,7 @@ class Outbox:
         while self.waiting:
             if self.is_held or (self.waiting[0].suspect and self.unacknowledged):
                 return
+            # Moved before it is written: a stanza that is written and unknown would shift the counts.
             stanza = self.waiting.popleft()
             stanza.attempted = True
             self.unacknowledged.append(stanza)
@@ -194,7 +196,7 @@ class Outbox:
     def handled(self, h: int) -> list[Outbound]:
         """Take the server's last count of a link that is gone, as :meth:`acknowledge` does.
 
-        The remaining stanzas have certainly not arrived, because no bytes are on their way any more.
+        The remaining stanzas have certainly not arrived, because no byte of that link can arrive any more.
         """
         acknowledged = self.acknowledge(h)
         for stanza in self.unacknowledged:

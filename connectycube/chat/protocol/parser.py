@@ -36,12 +36,12 @@ _PIECE = 65_536  # bytes given to expat at once; the limits are checked after ea
 _MOST_SKIPPED = 16_777_216  # bytes of one element; a longer one ends the stream
 _END_TAG = 256  # bytes
 _DEEPEST_SKIPPED = 10_000  # expat needs memory for each open element
-# Expat keeps each name that it has met, and each prefix, as long as it lives. After so many bytes or names a
-# new one goes on, between two elements.
+# Expat keeps each name and each prefix that it has read as long as it lives. After so many bytes or names a
+# new parser takes its place, between two elements.
 _BYTES_OF_AN_EXPAT = 262_144
 _NAMES_OF_AN_EXPAT = 1_000
 _MOST_NAMES = 200_000  # different names in one element; more of them end the stream
-# Bytes of an incomplete element that are kept, to tell which stanza has a broken start tag.
+# The first bytes of an incomplete element that are kept. They tell which stanza has a broken start tag.
 _HEAD = 512
 
 # A stanza's start tag that is incomplete or broken, perhaps behind the end tag of the element before: expat's
@@ -106,7 +106,7 @@ Item: TypeAlias = StreamStart | StreamEnd | MessageStanza | RefusedElement | Nod
 
 
 class _ExpatIsFull(Exception):
-    """Expat has read enough: a new one reads on at ``position`` of the stream."""
+    """Expat has read enough: a new parser continues at ``position`` of the stream."""
 
     def __init__(self, position: int) -> None:
         self.position = position
@@ -131,12 +131,11 @@ class StreamParser:
         self._elements = 0  # inside the current first-level element
         self.skips = ""
         self._first: tuple[str, dict[str, str]] = ("", {})  # the newest first-level element
-        self._head = b""  # the first bytes of the incomplete element, …
-        self._head_at = 0  # … the position of these,
-        self._recent = b""  # and the last bytes, in which the next element may begin
-        self._endless_at = (
-            -1
-        )  # the position of the newest element that contained what belongs behind it
+        self._head = b""  # the first bytes of the incomplete element
+        self._head_at = 0  # the position of these bytes
+        self._recent = b""  # the last bytes of the data, in which the next element may begin
+        # The position of the newest element that contained an element whose place is behind it.
+        self._endless_at = -1
         self._message = MessageStanza({})
         self._open: list[Any] = []  # Nodes under construction, outermost first
         self._text: list[str] = []  # always the same list, because expat calls its append()
@@ -180,9 +179,9 @@ class StreamParser:
 
     @property
     def is_endless(self) -> bool:
-        """Whether the incomplete element contains what the server writes between stanzas.
+        """Whether the incomplete element contains an element that the server writes between stanzas.
 
-        Then the server has not ended it, and will not: all that follows is read as its content.
+        Then the server will not end it: all that follows would be read as its content.
         """
         return self._depth > 1 and self._endless_at == self._began
 
@@ -193,7 +192,9 @@ class StreamParser:
 
     def _keep_head(self, piece: bytes) -> None:
         """Keep the first bytes of the incomplete element; ``piece`` has just been parsed."""
-        begins = len(piece) - (self._fed - self._began)  # in the piece; negative: in one before
+        begins = len(piece) - (
+            self._fed - self._began
+        )  # in this piece; negative: in an earlier one
         if self._began != self._head_at:
             self._head_at = self._began
             self._head = (piece[begins:] if begins >= 0 else self._recent[begins:] + piece)[:_HEAD]
@@ -211,19 +212,19 @@ class StreamParser:
     def _too_large(self, most: int) -> str:
         return f"a stanza of more than {most} bytes"
 
-    # Expat, which is replaced now and then
+    # The expat parser, which is replaced after many bytes or names
 
     def _begin_expat(self, position: int) -> None:
-        """Begin a new expat parser, which reads on at ``position`` of the stream."""
-        self._names: dict[str, str] = {}  # the names that it has met
+        """Begin a new expat parser, which continues at ``position`` of the stream."""
+        self._names: dict[str, str] = {}  # the names that it has read
         self._expat = parser = expat.ParserCreate("UTF-8", " ", self._names)
         parser.buffer_text = True
         parser.Parse(self._header, False)  # without handlers: for its namespaces alone
         self._began_expat = self._parsed = position
         self._offset = position - len(self._header)  # from expat's positions to those in the stream
         parser.StartDoctypeDeclHandler = self._forbid("a document type declaration")
-        parser.CommentHandler = self._refuse("a comment")
-        parser.ProcessingInstructionHandler = self._refuse("a processing instruction")
+        parser.CommentHandler = self._skip_around("a comment")
+        parser.ProcessingInstructionHandler = self._skip_around("a processing instruction")
         self._use(self._stream_start, self._stream_end, self._stream_text)
 
     def _parse(self, data: bytes) -> None:
@@ -245,22 +246,24 @@ class StreamParser:
         self._expat.CharacterDataHandler = text
 
     def _forbid(self, what: str) -> Any:
-        def refuse(*_: object) -> None:
+        """Return a handler that ends the stream because of ``what``."""
+
+        def end_stream(*_: object) -> None:
             raise StreamProtocolError(f"the server sent {what}, which XMPP forbids")
 
-        return refuse
+        return end_stream
 
-    def _refuse(self, what: str) -> Any:
+    def _skip_around(self, what: str) -> Any:
         """Return a handler that skips the element around ``what``; between elements it ends the stream."""
-        forbid = self._forbid(what)
+        end_stream = self._forbid(what)
 
-        def refuse(*_: object) -> None:
+        def skip(*_: object) -> None:
             if self._depth < 2:
-                forbid()
+                end_stream()
             elif not self.skips:
                 self._skip(f"{what}, which XMPP forbids")
 
-        return refuse
+        return skip
 
     def _enter(self) -> bool:
         """Note that an element inside a first-level element begins; False if that is now skipped."""

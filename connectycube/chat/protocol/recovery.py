@@ -57,20 +57,20 @@ class Recovery:
         self._me = me
         self._enabled = enabled
         self._held = _Held(config.limits)
-        # The cursor, once the deliveries before it are committed.
-        self._pending_cursor: float | None = None
         self._cursor: float | None = None  # live sessions have committed everything up to here
+        # The next cursor, which takes its place once the deliveries before it are committed.
+        self._pending_cursor: float | None = None
         self._since: float | None = None  # the beginning of the gap, until the whole gap is filled
         self.is_open = False
         """Whether there is a gap that is still to be filled."""
         self.is_holding = False
-        """Whether live events wait for it, all or some."""
+        """Whether live events, all or some, wait for history."""
         self._asked: FetchGap | None = None
         self._asked_since: datetime | None = None
         self._gaps: dict[str, DialogRef] | None = None  # by conversation; None: not known yet
-        # Dialogs to be filled that do not name the other user.
+        # The ids of private dialogs in the gap that do not name the other user, so they have no conversation.
         self._unplaced: set[str | None] = set()
-        self._has_failed = False  # some of it cannot be read
+        self._has_failed = False  # whether a part of the gap cannot be read
         self._recovered_messages = 0
         self._to_mark: list[Message] = []
 
@@ -81,8 +81,9 @@ class Recovery:
         """The moment up to which everything was committed; None before there was one."""
         return self._cursor if self._since is None else self._since
 
-    def heard(self, moment: float) -> None:
-        """Note that the server has answered a question of ``moment``: all it had sent until then is here."""
+    def received_until(self, moment: float) -> None:
+        """Note that every stanza that the server had sent until ``moment`` has arrived."""
+        # It moves the cursor only once the deliveries before it are committed.
         self._pending_cursor = moment
 
     def committed(self, *, rejected: bool) -> list[Message]:
@@ -94,7 +95,7 @@ class Recovery:
         if moment is not None and not rejected:
             self._cursor = max(moment, self._cursor or -math.inf)
             if not self.is_holding and len(self._seen_messages) > _MOST_KEPT:
-                # The window of known keys would grow without end, so what could not be read is given up.
+                # The known keys would become more without end, so the part that cannot be read is given up.
                 self._since = self._asked = None
                 self.is_open = False
             self._keep_window()
@@ -124,7 +125,7 @@ class Recovery:
     def begin(self) -> None:
         """Open a gap between the session before, if there was one, and the new session."""
         self._pending_cursor = None
-        self._held.belong_to_no_link()
+        self._held.forget_sequences()
         if self._enabled and self.cursor is not None:
             self._since = self.cursor
             self._open()
@@ -138,7 +139,8 @@ class Recovery:
 
     def ask(self) -> None:
         """Ask history for the gap, now that messages reach the new session."""
-        # Not earlier: a message between the answer and the presence would be in neither.
+        # Not before the presence: a message that arrives between the answer of history and the presence is
+        # neither in that answer nor sent to this session.
         if self.is_open and self._asked is None:
             assert self._since is not None
             self._asked = FetchGap(self._since)
@@ -157,7 +159,7 @@ class Recovery:
     # --- live events in a gap ---
 
     def holds(self, delivery: Delivery) -> bool:
-        """Whether a live event must wait for history; events of the moment, such as typing, do not."""
+        """Whether a live event must wait for history. An ephemeral event, such as typing, does not."""
         if not self.is_holding or delivery.conversation is None or delivery.merge_key is not None:
             return False
         return self._gaps is None or delivery.conversation in self._gaps
@@ -226,7 +228,7 @@ class Recovery:
     def give_way(self, error: Exception) -> None:
         """Release the held events ahead of history, as there is no room to wait for it.
 
-        The gap stays open. ``recovery_failed`` tells, because the order is not that of history any more.
+        The gap stays open. The signal ``recovery_failed`` reports that the order is not that of history.
         """
         held = self._held.take_if(lambda delivery: True)
         if held:
@@ -234,7 +236,7 @@ class Recovery:
             self._release(held)
 
     def failing(self, asked: FetchGap, dialog: DialogRef | None, error: Exception) -> bool:
-        """Note that reading failed for the moment, and is repeated; the first of these failures is told."""
+        """Note that reading failed for the moment, and is repeated; only the first failure is reported."""
         if asked is not self._asked:
             return False
         if self.is_holding:
@@ -269,12 +271,12 @@ class Recovery:
 
     def _merge(self, dialog: DialogRef, message: Message, now: float) -> None:
         key = self._key(dialog, message)
-        # A message that has also arrived live is released here, in history's place, and as the live event:
-        # that one says more. Earlier events of its sender go first, as they were sent first.
+        # A message that has also arrived live is released here, in its place in history, and as the live
+        # event, which has more fields. Earlier events of its sender go first, as they were sent first.
         if self._release_up_to(key):
             return
         if self._is_old(message):
-            return  # it is in the list because of a new status or a new body
+            return  # history lists it because of a new status or a new body
         seen = None if key is None else self._seen_messages.add_stored(key, message, now)
         if seen is None:
             self._recovered(dialog, message, key)
@@ -295,9 +297,9 @@ class Recovery:
             own=own,
             recovered=True,
         )
-        named = me in message.delivered_ids or me in message.read_ids
+        is_marked = me in message.delivered_ids or me in message.read_ids
         is_markable = event.markable or self._marks_all
-        if is_markable and event.id and event.sender_id and not own and not named:
+        if is_markable and event.id and event.sender_id and not own and not is_marked:
             self._to_mark.append(event)
         delivery = Delivery(
             signal="message_received",
@@ -375,7 +377,7 @@ class _Held:
         return True
 
     def take_up_to(self, key: Key | None) -> list[Delivery]:
-        """Remove and return the event with this key, if it waits, behind what its sender sent before."""
+        """Remove and return the event with this key, if it waits, behind the earlier events of its sender."""
         if key is None or key not in self._waiting:
             return []
         up_to_it: list[Key | int] = []
@@ -391,8 +393,8 @@ class _Held:
         entries = [entry for entry, delivery in self._waiting.items() if chosen(delivery)]
         return [self._remove(entry) for entry in entries]
 
-    def belong_to_no_link(self) -> None:
-        """A new session begins: the places of these events were those of another one."""
+    def forget_sequences(self) -> None:
+        """Forget the numbers of these events' stanzas, which count in the session before."""
         for delivery in self._waiting.values():
             delivery.sequence = None
 

@@ -24,7 +24,8 @@ __all__ = ["Rooms"]
 
 # Status codes of XEP-0045, section 15.6.
 _SELF = "110"  # this presence is about the user who receives it
-_REASONS = (  # why a user is no longer in a room; the first code that is present decides
+# Why a user is no longer in a room. The first code that the presence has decides.
+_REASONS = (
     # Before 301, as ConnectyCube sends both to a user who was removed from the dialog.
     ("321", "removed"),  # an affiliation was changed: the user is no longer a member
     ("322", "removed"),  # the room became members-only
@@ -42,7 +43,7 @@ _HINTS = {
     "conflict": "another user has taken this user's nick",
 }
 
-_MOST_OCCUPANTS = 50_000  # that are known of a room; of further ones nothing is reported
+_MOST_OCCUPANTS = 50_000  # occupants of a room that are known; nothing is reported of further ones
 
 Output = Answer | Delivery
 Send = Callable[[bytes], None]
@@ -54,7 +55,8 @@ class _Room:
     is_joining: bool = False
     is_joined: bool = False
     is_leaving: bool = False
-    returns: int = 0  # how often we asked to join again before the server had answered that we left
+    # How often we have left and asked to join again, without the server's answer that we left.
+    rejoins: int = 0
     occupants: set[int] = field(factory=set)
     joining: list[Any] = field(factory=list)  # the waiters of join()
     leaving: list[Any] = field(factory=list)  # the waiters of leave()
@@ -62,12 +64,12 @@ class _Room:
     def reset(self) -> None:
         """Note that we are not in the room, and have asked for nothing."""
         self.is_joining = self.is_joined = self.is_leaving = False
-        self.returns = 0
+        self.rejoins = 0
         self.occupants.clear()
 
-    def left(self) -> list[Answer]:
-        """Answer the waiters of leave()."""
-        answers = [Answer(waiter) for waiter in self.leaving]
+    def answer_leaving(self) -> list[Output]:
+        """Return the answers for the waiters of leave()."""
+        answers: list[Output] = [Answer(waiter) for waiter in self.leaving]
         self.leaving.clear()
         return answers
 
@@ -94,9 +96,9 @@ class Rooms:
         if room is None:
             self._rooms[jid] = _Room(DialogRef.room(dialog.id, dialog.type or DialogType.GROUP))
         elif room.is_leaving:  # the server handles stanzas in order: the leave, then the new join
-            returns = room.returns + 1
+            rejoins = room.rejoins + 1
             room.reset()
-            room.returns = returns
+            room.rejoins = rejoins
 
     def enter(self, me: int) -> None:
         """Ask to join every wanted room that was not asked yet in this session."""
@@ -142,7 +144,7 @@ class Rooms:
             if room.is_leaving:
                 answers += self._forget(jid)
             else:
-                answers += room.left()
+                answers += room.answer_leaving()
                 room.reset()
         return answers
 
@@ -179,7 +181,7 @@ class Rooms:
         if is_own:
             return self._entered(room) if kind is None else self._left(jid, details, codes)
         assert nick is not None
-        return self._other(jid, room, nick, present=kind is None)
+        return self._occupant_changed(jid, room, nick, present=kind is None)
 
     def _entered(self, room: _Room) -> list[Output]:
         room.is_joined = True
@@ -187,10 +189,12 @@ class Rooms:
         room.joining.clear()
         return answers
 
-    def _other(self, jid: str, room: _Room, user_id: int, *, present: bool) -> list[Output]:
-        if present == (user_id in room.occupants) or (
-            present and len(room.occupants) >= _MOST_OCCUPANTS
-        ):
+    def _occupant_changed(
+        self, jid: str, room: _Room, user_id: int, *, present: bool
+    ) -> list[Output]:
+        if present == (user_id in room.occupants):
+            return []  # another device of the user, or a new status
+        if present and len(room.occupants) >= _MOST_OCCUPANTS:
             return []
         if present:
             room.occupants.add(user_id)
@@ -211,11 +215,11 @@ class Rooms:
     def _left(self, jid: str, details: Any, codes: frozenset[str]) -> list[Output]:
         """Take an unavailable presence of our own; the state of the room tells which stay it ends."""
         room = self._rooms[jid]
-        if room.returns:
+        if room.rejoins:
             # We left and asked to join again at once: this presence answers the leave.
-            room.returns -= 1
+            room.rejoins -= 1
             room.is_joined = False
-            return [*room.left()]
+            return room.answer_leaving()
         if room.is_leaving:
             return self._forget(jid)
         if not room.is_joined:
@@ -235,12 +239,12 @@ class Rooms:
         reason = next((word for code, word in _REASONS if code in codes), reason)
         item = _child(details, "item")
         actor = _child(item, "actor")
-        said = _child(destroyed if destroyed is not None else item, "reason")
+        text = _child(destroyed if destroyed is not None else item, "reason")
         return RoomLeft(
             dialog_id=room.dialog.id or "",
             reason=reason,
             actor_id=self._actor(actor.attrs) if actor is not None else None,
-            text=(said.getData() or None) if said is not None else None,
+            text=(text.getData() or None) if text is not None else None,
         )
 
     def _actor(self, attributes: dict[str, str]) -> int | None:
@@ -252,7 +256,7 @@ class Rooms:
             return []  # the error is about something else than our join
         hint = _HINTS.get(error.condition)
         words = f"dialog {room.dialog.id} cannot be joined: {error.condition}"
-        told = StanzaError(
+        failure = StanzaError(
             f"{words}: {hint}" if hint else words,
             condition=error.condition,
             type=error.type,
@@ -260,21 +264,22 @@ class Rooms:
             code=error.code,
         )
         if not room.joining and not room.is_leaving:
-            left = RoomLeft(dialog_id=room.dialog.id or "", reason="refused", error=told)
+            left = RoomLeft(dialog_id=room.dialog.id or "", reason="refused", error=failure)
             del self._rooms[jid]
             return [self._room_left(jid, left)]
-        answers: list[Output] = [Answer(waiter, error=told) for waiter in room.joining]
+        answers: list[Output] = [Answer(waiter, error=failure) for waiter in room.joining]
         room.joining.clear()
         return [*answers, *self._forget(jid)]
 
     def _forget(self, jid: str) -> list[Output]:
+        """Forget a room; return the answers for its waiters."""
         room = self._rooms.pop(jid)
-        refused = StanzaError(
+        error = StanzaError(
             f"dialog {room.dialog.id} was left meanwhile", condition="not-acceptable"
         )
         return [
-            *(Answer(waiter, error=refused) for waiter in room.joining),
-            *room.left(),
+            *(Answer(waiter, error=error) for waiter in room.joining),
+            *room.answer_leaving(),
         ]
 
     def _room_left(self, jid: str, left: RoomLeft) -> Delivery:

@@ -54,10 +54,10 @@ class Content:
     date: float | None
     """Unix seconds."""
 
-    def key(self, place: str) -> Key:
-        """Return the key of this message alone; ``place`` is a text without "/" that no other one has."""
+    def key(self, unique: str) -> Key:
+        """Return the key of this message alone; ``unique`` is a text without "/" that no other has."""
         date = "" if self.date is None else f"{self.date:.3f}"
-        return self.conversation, self.sender, f"{self.digest}/{date}/{place}/{self.id}"
+        return self.conversation, self.sender, f"{self.digest}/{date}/{unique}/{self.id}"
 
     def is_dated_as(self, date: float | None) -> bool:
         """Whether a message of that date may be this one."""
@@ -90,15 +90,16 @@ class SeenMessages:
         self._window = window
         # The moment at which each key was last seen; the oldest is the first.
         self._seen: OrderedDict[Key, float] = OrderedDict()
-        # The contents of which keys were made, by conversation, sender and digest, with their links.
+        # The content of each key that was made of one, with the number of its link. Keys of equal contents
+        # are in one group, by conversation, sender and digest.
         self._contents: dict[Key, dict[Key, tuple[Content, int]]] = {}
         # The sender of the first message with an id in a conversation.
         self._authors: dict[tuple[str, str], int] = {}
-        self._link = 0  # the number of the link
-        self._stored: set[Key] = set()  # those of these keys whose message was found in history
-        # Messages that were found in history alone: the dates by place and key, and the places by key.
+        self._stored: set[Key] = set()  # the keys among these whose message was found in history
+        self._link = 0  # the number of the current link
+        # Messages that were found in history alone: the dates by group and key, and the groups by key.
         self._recovered: dict[Key, dict[Key, float | None]] = {}
-        self._places: dict[Key, Key] = {}
+        self._groups: dict[Key, Key] = {}
         self.keep_since = math.inf
         """A key that was seen at this moment or later is remembered, however many there are."""
 
@@ -112,6 +113,7 @@ class SeenMessages:
         ``arrived`` is the content of a message that arrives with a foreign id. It is not new if history had
         it first: then its copy there has another id.
         """
+        # Before the oldest keys are forgotten below, which may be that of the copy.
         recovered = None if arrived is None else self._recovered_copy(arrived)
         is_new = key not in self._seen
         self._seen[key] = now
@@ -120,7 +122,7 @@ class SeenMessages:
             return False
         content = _content_of(key)
         if content is not None:
-            alike = self._contents.setdefault(_place_of(content), {})
+            alike = self._contents.setdefault(_group_of(content), {})
             alike[key] = (content, self._link)
             if len(alike) > _MOST_ALIKE:
                 oldest = next(iter(alike))
@@ -134,7 +136,7 @@ class SeenMessages:
             self.forget(oldest)
         if recovered is None:
             return True
-        # Each copy in history stands for one message that arrives.
+        # Each copy in history is the copy of one message that arrives, so it counts once.
         self._forget_recovered(recovered)
         self._stored.add(key)
         return False
@@ -145,7 +147,7 @@ class SeenMessages:
             seen.id == content.id
             and seen.is_dated_as(content.date)
             and (on_this_link or link < self._link)
-            for seen, link in self._contents.get(_place_of(content), {}).values()
+            for seen, link in self._contents.get(_group_of(content), {}).values()
         )
 
     def knows(self, key: Key | None, content: Content | None) -> bool:
@@ -155,17 +157,17 @@ class SeenMessages:
         return key in self._seen
 
     def _recovered_copy(self, content: Content) -> Key | None:
-        alike = self._recovered.get(_place_of(content), {})
+        alike = self._recovered.get(_group_of(content), {})
         return next((key for key, date in alike.items() if content.is_dated_as(date)), None)
 
     def _forget_recovered(self, key: Key) -> None:
-        place = self._places.pop(key, None)
-        if place is None:
+        group = self._groups.pop(key, None)
+        if group is None:
             return
-        alike = self._recovered[place]
+        alike = self._recovered[group]
         del alike[key]
         if not alike:
-            del self._recovered[place]
+            del self._recovered[group]
 
     def add_stored(self, key: Key, message: Message, now: float = 0.0) -> Key | None:
         """Note a message of history as seen; return the key of the copy seen before, None if it is new.
@@ -175,16 +177,16 @@ class SeenMessages:
         if not self.add(key, now):
             return key
         conversation, sender, _ = key
-        place = conversation, sender, digest_of_message(message)
-        seen = self._contents.get(place, {})
+        group = conversation, sender, digest_of_message(message)
+        seen = self._contents.get(group, {})
         date = seconds(message.date_sent)
         for live, (content, _) in seen.items():
-            # Of equal messages in history each stands for another one of those that arrived.
+            # Each of several equal messages in history is the copy of another one that arrived.
             if live not in self._stored and content.is_dated_as(date):
                 self._stored.add(live)
                 return live
-        self._recovered.setdefault(place, {})[key] = date
-        self._places[key] = place
+        self._recovered.setdefault(group, {})[key] = date
+        self._groups[key] = group
         return None
 
     def __contains__(self, key: Key | None) -> bool:
@@ -204,17 +206,17 @@ class SeenMessages:
         self._seen.pop(key, None)
         self._forget_recovered(key)
         content = _content_of(key)
-        place_of_id = (key[0], key[2] if content is None else content.id)
-        if self._authors.get(place_of_id) == key[1]:
-            del self._authors[place_of_id]
+        author_key = (key[0], key[2] if content is None else content.id)
+        if self._authors.get(author_key) == key[1]:
+            del self._authors[author_key]
         if content is None:
             return
         self._stored.discard(key)
-        place = _place_of(content)
-        alike = self._contents.get(place, {})
+        group = _group_of(content)
+        alike = self._contents.get(group, {})
         alike.pop(key, None)
         if not alike:
-            self._contents.pop(place, None)
+            self._contents.pop(group, None)
 
 
 def seconds(date: datetime | None) -> float | None:
@@ -222,12 +224,12 @@ def seconds(date: datetime | None) -> float | None:
     return None if date is None else date.timestamp()
 
 
-def _place_of(content: Content) -> Key:
+def _group_of(content: Content) -> Key:
     return content.conversation, content.sender, content.digest
 
 
 def _content_of(key: Key) -> Content | None:
-    """Return the content of which a key was made; None if it was made of an id of the service's form."""
+    """Return the content that a key was made of; None if it was made of an id of the service's form."""
     found = _CONTENT.fullmatch(key[2]) if "/" in key[2] else None
     if found is None:
         return None

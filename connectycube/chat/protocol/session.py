@@ -1,4 +1,4 @@
-"""What outlives a link: stanzas sent and not acknowledged, received and not yet handled. (XEP-0198.)
+"""The stanzas that outlive a link: sent and not acknowledged, or received and not yet handled. (XEP-0198.)
 
 The session counts stanzas in both directions and reports the outcome of every message. When a session
 cannot be resumed, it decides what is sent again. Links, attempts and states are the core's business.
@@ -43,7 +43,7 @@ from .timers import Timers, earlier
 
 __all__ = ["DEFERRED", "Session"]
 
-_MOST_QUESTIONS = 8
+_MOST_QUESTIONS = 8  # questions without an answer whose times are kept
 _MOST_UNREAD = 33_554_432  # bytes that wait for the socket; beyond them no acknowledgement is added
 DEFERRED = (
     "the connection ended before the server acknowledged the message; the durable store keeps it, and the"
@@ -130,7 +130,8 @@ class Session:
             # Servers push roster changes only to clients that have requested the roster (RFC 6121, 2.2).
             "contacts": ("get", None, ROSTER_QUERY),
         }
-        self._looking_up: list[Outbound] = []  # messages that history is asked about
+        # Messages that may have arrived; history is asked whether they have.
+        self._in_doubt: list[Outbound] = []
         self._managed = False  # stanzas are counted and acknowledged (XEP-0198)
         self.trusts_counts = True
         """Whether the server counts our stanzas correctly; if not, the next session does without counting."""
@@ -152,13 +153,13 @@ class Session:
 
     @property
     def is_proven(self) -> bool:
-        """Whether the server has shown that it hears us on this link."""
+        """Whether the server has shown that it reads our stanzas on this link."""
         return self._has_answered and not self._holds_back
 
     @property
     def unfinished(self) -> int:
         """The number of stanzas that wait for the link or for the server's acknowledgement."""
-        return len(self._outbox) + len(self._looking_up)
+        return len(self._outbox) + len(self._in_doubt)
 
     def write(self, data: str | bytes) -> None:
         """Append to the bytes to be written."""
@@ -255,7 +256,7 @@ class Session:
         self.session_lost()
 
     def session_lost(self) -> None:
-        """Sort the stanzas of a session that is lost.
+        """Decide about each stanza that the lost session leaves behind.
 
         A message that has certainly not arrived is sent again. History decides about the others.
         """
@@ -263,19 +264,20 @@ class Session:
         self._answer_due = False
         self._fail_requests(ConnectionLostError("the session ended before the answer came"))
         self.outputs += self._rooms.session_ended()
-        left = [o for o in self._outbox.begin_session() if not o.session_only]
-        self._outbox.put_back([o for o in left if not o.attempted])
-        doubtful = []
+        left = [each for each in self._outbox.begin_session() if not each.session_only]
+        self._outbox.put_back([each for each in left if not each.attempted])
+        in_doubt = []
         for outbound in left:
             if not outbound.attempted or outbound.submission is None:
                 continue  # a marker may be lost or repeated; no caller waits for its outcome
             if outbound.submission.in_history:
-                doubtful.append(outbound)
+                in_doubt.append(outbound)
             else:
                 self._failed(outbound.submission, _unknown())
-        if doubtful:
-            self._looking_up += doubtful
-            self.outputs.append(CheckStored(tuple(o.submission for o in doubtful if o.submission)))
+        if in_doubt:
+            self._in_doubt += in_doubt
+            submissions = tuple(each.submission for each in in_doubt if each.submission)
+            self.outputs.append(CheckStored(submissions))
 
     def stored_ids_received(
         self, asked: CheckStored, found: frozenset[str] | None, now: float
@@ -285,8 +287,8 @@ class Session:
         A message that history holds had arrived. The others are sent again, before anything newer.
         """
         ours = {id(submission) for submission in asked.submissions}
-        answered = [o for o in self._looking_up if id(o.submission) in ours]
-        self._looking_up = [o for o in self._looking_up if id(o.submission) not in ours]
+        answered = [each for each in self._in_doubt if id(each.submission) in ours]
+        self._in_doubt = [each for each in self._in_doubt if id(each.submission) not in ours]
         again = []
         for outbound in answered:
             submission = outbound.submission
@@ -313,8 +315,8 @@ class Session:
         self._fail_requests(reason)
         self.outputs += self._rooms.session_ended()
         self.outputs += self._rooms.fail(reason)
-        left = [*self._looking_up, *self._outbox.clear()]
-        self._looking_up = []
+        left = [*self._in_doubt, *self._outbox.clear()]
+        self._in_doubt = []
         unsent = unacknowledged = 0
         for outbound in left:
             if outbound.submission is None:
@@ -332,9 +334,9 @@ class Session:
     def restore(
         self, seen: Iterable[Key], outbox: Iterable[tuple[Submission, bytes]], now: float
     ) -> None:
-        """Take over the known messages and the messages without an outcome of an earlier process.
+        """Take over the messages that an earlier process has seen, and its own messages without an outcome.
 
-        History is asked which of the latter had arrived. The others are sent before anything newer.
+        History is asked which of its own messages had arrived. The others are sent before anything newer.
         """
         self._inbound.remember(seen, now)
         asked = []
@@ -343,7 +345,7 @@ class Session:
             self._inbound.remember_own(submission, self.me, now)
             if submission.in_room:
                 self.enter_room(submission.dialog)
-            self._looking_up.append(Outbound(data, submission, attempted=True))
+            self._in_doubt.append(Outbound(data, submission, attempted=True))
             asked.append(submission)
         if asked:
             self.outputs.append(CheckStored(tuple(asked)))
@@ -351,7 +353,7 @@ class Session:
     # --- what we send ---
 
     def limit(self, most_bytes: int | None) -> None:
-        """Take the server's own limit for a stanza, if it has told one. (XEP-0478.)"""
+        """Take the server's own limit for a stanza, if it names one. (XEP-0478.)"""
         self.most_bytes = self._config.limits.message_bytes if most_bytes is None else most_bytes
 
     def too_large(self, name: str, size: int) -> ArgumentValueError:
@@ -369,7 +371,7 @@ class Session:
         """Return what the stanzas in the outbound buffer wait for, as words for an error."""
         if not self.flowing:
             return f"{len(self._outbox)} stanzas wait for the link, which is down"
-        if self._looking_up:
+        if self._in_doubt:
             return (
                 f"{len(self._outbox)} stanzas wait until history shows which messages had arrived"
             )
@@ -436,11 +438,11 @@ class Session:
 
     def tick(self, now: float) -> None:
         """Do what has become due; raises LivenessError if the server has not answered for too long."""
-        while (thing := self.timers.take_next(now)) is not None:
-            if isinstance(thing, Delivery):
-                self.outputs.append(thing)
+        while (due := self.timers.take_next(now)) is not None:
+            if isinstance(due, Delivery):
+                self.outputs.append(due)
             else:
-                self.send_ephemeral(thing)
+                self.send_ephemeral(due)
         if self.liveness.is_dead(now):
             seconds = self.liveness.waited(now)
             raise LivenessError(f"the chat server did not answer for {seconds:g} seconds")
@@ -513,16 +515,16 @@ class Session:
         if self._outbox.replays:
             for outbound in self._outbox.replay():
                 self._write_outbound(outbound, now)
-        # New stanzas not before history has answered: messages that it lacks are older, so they go first.
-        if self._looking_up:
+        # New stanzas wait until history has answered: the messages that it lacks are older, so they go first.
+        if self._in_doubt:
             return
         for outbound in self._outbox.take():
             self._write_outbound(outbound, now)
         self.ask_if_needed(now)
 
     def _write_outbound(self, outbound: Outbound, now: float) -> None:
-        # Noted each time that it is written, and not when it was submitted, which may be long ago: from now
-        # on a room may reflect the message, and history may hold it.
+        # Note the message as seen now and not at its submission, which may be long ago: from now on a room
+        # may reflect it, and history may hold it.
         if outbound.submission is not None:
             self._inbound.remember_own(outbound.submission, self.me, now)
         self.write(outbound.data)
@@ -597,16 +599,16 @@ class Session:
 
     def _acknowledged(self, h: int, now: float) -> None:
         self._settle(self._take_count(self._outbox.acknowledge, h), now)
-        self._heard()
+        self._move_cursor()
         self._has_answered = True
         self._inbound.caught_up()
         self.liveness.answered(now, satisfied=not self._outbox.unacknowledged)
         if self._outbox.sent != self._asked_at and not self._holds_back:
-            # A stanza was written since the question, so there is something new to ask. Without this test a
-            # server whose count stands still would be asked again and again.
+            # A stanza was written since the question, so there is something new to ask. Without this test the
+            # same question would go to a server whose count stands still, again and again.
             self.ask_if_needed(now)
         if self._outbox.waiting or self._outbox.replays:
-            self.flush(now)  # they may have waited for the acknowledgement of a suspect
+            self.flush(now)  # these stanzas may have waited for the acknowledgement of a suspect
 
     def _take_count(self, take: Callable[[int], list[Outbound]], h: int) -> list[Outbound]:
         """Return the stanzas that the server's count acknowledges; distrust its counts after a wrong one."""
@@ -617,10 +619,13 @@ class Session:
             self.cannot_resume()
             raise
 
-    def _heard(self) -> None:
-        """Move the cursor: a server answers in order, so all it had sent before the question has arrived."""
+    def _move_cursor(self) -> None:
+        """Move the cursor to the time of the oldest question.
+
+        A server answers in order, so every stanza that it had sent before the question has arrived.
+        """
         if self._asked_when:
-            self.recovery.heard(self._asked_when.popleft())
+            self.recovery.received_until(self._asked_when.popleft())
 
     def _settle(self, acknowledged: list[Outbound], now: float) -> None:
         for outbound in acknowledged:
@@ -718,14 +723,14 @@ class Session:
             self._answered(answer)
 
     def _receive_iq(self, iq: Any, now: float) -> None:
-        """Take the answer to a request of ours, or a request or push of others. (RFC 6120, 8.2.3.)"""
+        """Take the answer to a request of ours, or a request or push of another entity. (RFC 6120, 8.2.3.)"""
         kind, request_id = iq.attrs.get("type"), iq.attrs.get("id")
         is_request = kind in ("get", "set")
         if kind in ("result", "error") and self._take_answer(iq, request_id, now):
             return
         push = decode_push(iq, self._addresses, self.me)
         if push is not None and push.asked is not None and push.asked not in self._session_requests:
-            push = None  # no caller asked for it, or the caller gave up on the answer
+            push = None  # no caller has asked for it, or that caller has stopped waiting
         accepted = push is not None and push.accepted
         if push is None:
             self._drop("not_understood" if is_request else "unclaimed_answers", iq)
@@ -759,14 +764,14 @@ class Session:
         if answer.waiter is _PRESENT:
             self.is_present = True
             self._inbound.caught_up()
-            self._heard()
+            self._move_cursor()
         if answer.waiter not in (None, _PRESENT):
             self.outputs.append(answer)
         elif answer.error is not None:
             self._counters.refused += 1
 
     def _answer_iq(self, sender: str | None, request_id: str, refusal: str | None) -> None:
-        """Answer a request of others: with a result, or with the condition of a refusal."""
+        """Answer a request of another entity: with a result, or with the condition of a refusal."""
         if not self.flowing:
             return  # the stream is not established: the server would not count the reply
         to = f' to="{attribute(sender)}"' if sender else ""
@@ -780,13 +785,13 @@ class Session:
         self._send_background(reply.encode())
 
     def committed(self, now: float) -> None:
-        """Acknowledge the deliveries, which are committed now except for those that were rejected."""
-        # First 'delivered', then the acknowledgement: after a crash between the two the server sends the
-        # message again, and the marker with it. The other way round the marker would be lost.
+        """Note the commit of all deliveries except the rejected ones, and acknowledge their stanzas."""
+        # First 'delivered', then the acknowledgement. After a crash between the two the server sends the
+        # message again, and it is marked again. The other way round the marker would be lost.
         due = [*self._inbound.committed(), *self.recovery.committed(rejected=self.has_rejected)]
         for message in due if self._config.auto_delivered else ():
             self.send_marker("received", message, now, background=True)
-        # What a server reads nothing of does not grow for it.
+        # Not while the server reads nothing: the bytes that wait for the socket would grow without a bound.
         if self._answer_due and self.flowing and len(self.outgoing) < _MOST_UNREAD:
             self.answer()
 
@@ -797,12 +802,12 @@ class Session:
     def lose_deliveries(self, lost: Sequence[Delivery]) -> None:
         """Forget the newest deliveries, which could not be committed; the session ends."""
         self._inbound.lose(lost)
-        # No 'delivered' for the messages from history either.
+        # The messages from history get no 'delivered' either.
         self.recovery.committed(rejected=True)
 
     @property
     def has_rejected(self) -> bool:
-        """Whether a delivery was rejected on this link; then no later delivery counts on it."""
+        """Whether a delivery was rejected on this link. Then no later stanza on it counts as handled."""
         return self._inbound.first_rejected is not None
 
 

@@ -546,7 +546,7 @@ def test_a_repetition_is_given_up_before_too_much_is_remembered_for_it(monkeypat
     recovery.failing(asked, None, OSError())
     for number in range(3):
         recovery._seen_messages.add(live(number).key, 0.0)
-    recovery.heard(5.0)
+    recovery.received_until(5.0)
     recovery.committed(rejected=False)
     assert recovery.cursor == 5.0
     assert not recovery.is_open and not recovery.is_about(asked)
