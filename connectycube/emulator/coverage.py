@@ -65,6 +65,8 @@ MISSING = (
 TRANSPORTS = {"chat": "direct TLS (RFC 6120)", "websocket": "WebSocket (RFC 7395)"}
 """The transports of the chat, by the name of the port."""
 
+_RECEIVERS = {"domain": "the rooms' domain", "room": "a room", "occupant": "an occupant"}
+
 
 def coverage() -> list[Entry]:
     """List every endpoint and stanza, REST first; the missing ones of each wire come last.
@@ -107,8 +109,8 @@ def _sums(entries: list[Entry]) -> str:
 
 
 def _endpoints() -> Iterator[Entry]:
-    for found in sorted(ROUTES, key=lambda found: (found.pattern, found.method)):
-        yield _entry("REST", f"{found.method} /{found.pattern}", found.inferred)
+    for route in sorted(ROUTES, key=lambda route: (route.pattern, route.method)):
+        yield _entry("REST", f"{route.method} /{route.pattern}", route.inferred)
 
 
 def _streams() -> Iterator[Entry]:
@@ -132,12 +134,12 @@ def _presences() -> Iterator[Entry]:
 
 
 def _requests() -> Iterator[Entry]:
-    for found in REQUESTS.values():
-        name = f"iq {found.type} <{found.name}/> in {found.namespace}"
-        yield _entry("chat", name, found.inferred)
-    for (place, kind, namespace), row in ROOM_REQUESTS.items():
-        name = {"domain": "the rooms' domain", "room": "a room", "occupant": "an occupant"}[place]
-        yield _entry("chat", f"iq {kind} in {namespace} to {name}", row.inferred)
+    for row in REQUESTS.values():
+        name = f"iq {row.type} <{row.name}/> in {row.namespace}"
+        yield _entry("chat", name, row.inferred)
+    for (receiver, type, namespace), room_row in ROOM_REQUESTS.items():
+        name = f"iq {type} in {namespace} to {_RECEIVERS[receiver]}"
+        yield _entry("chat", name, room_row.inferred)
 
 
 def _entry(wire: Literal["REST", "chat"], name: str, inferred: str | None) -> Entry:

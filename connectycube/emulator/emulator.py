@@ -1,4 +1,4 @@
-"""Emulator: starts and stops the service, and lets a program fill, change and look at it."""
+"""Emulator: starts and stops the service, and lets a program fill, change and inspect it."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ __all__ = ["Emulator"]
 T = TypeVar("T")
 
 _CALL_SECONDS = 10.0
-_FILL_SECONDS = 300.0
+_FILL_SECONDS = 300.0  # for calls that add many messages
 
 
 class Emulator:
@@ -393,7 +393,7 @@ class Emulator:
     def set_switches(self, **values: Any) -> None:
         """Set switches, all or none, also while the emulator runs; ``reset()`` takes it back.
 
-        Bounds of stanzas and of unsent data are those of the time at which a connection began.
+        A connection keeps the bounds of stanzas and of unsent data that were set when it began.
 
         Args:
             **values: Values by the names of the switches.
@@ -774,7 +774,7 @@ class Emulator:
         Raises:
             RuntimeError: The emulator is not running.
         """
-        return self._call(lambda service: service.hub.forget(user_id))
+        return self._call(lambda service: service.hub.forget_sessions(user_id))
 
     @property
     def reset_emails(self) -> list[str]:

@@ -52,9 +52,9 @@ _STOP_SECONDS = 5.0
 class Service:
     """The parts of a running service; to be used on the thread of its loop alone.
 
-    ``control`` is the control API and its token; ``access`` lets in the requests of browsers. ``data`` is the
-    folder of the state: the bytes of files are in ``bucket``, everything else is in ``state.db``. If
-    ``lasting`` is False the database is in memory.
+    ``control`` is the control API and its token; ``access`` decides about the requests of browsers. ``data``
+    is the folder of the state: the bytes of files are in ``bucket``, everything else is in ``state.db``. If
+    ``persistent`` is False the database is in memory.
     """
 
     def __init__(
@@ -64,7 +64,7 @@ class Service:
         faults: Faults,
         context: ssl.SSLContext,
         data: str,
-        lasting: bool,
+        persistent: bool,
         control: tuple[ControlApi, str],
         access: Access,
         loop: asyncio.AbstractEventLoop,
@@ -76,7 +76,7 @@ class Service:
         self._faults = faults
         self.timers = Timers(loop, clock)
         path = os.path.join(data, DATABASE)
-        self.store = Store(path if lasting else ":memory:", settings.state_bytes)
+        self.store = Store(path if persistent else ":memory:", settings.state_bytes)
         faults.user_with_login = self._user_with_login
         try:
             self._make_parts()
@@ -158,9 +158,9 @@ class Service:
         self.accounts.on_delete(self.chat_server.forget_user)
 
     def reset(self) -> None:
-        """Delete all state, end every connection and fault; the servers go on with new parts."""
-        # Faults first, so that none holds back the end of a stream. Connections end before the tables
-        # are emptied, as the end of a session writes to them.
+        """Delete all state, end every connection and fault; the servers get new parts."""
+        # Faults first, so that none delays the end of a stream. Connections end before the tables are
+        # emptied, because the end of a session writes to them.
         self._faults.stop_all()
         urls = self.bucket.urls
         self.hub.shut_down("The emulator was reset")
@@ -228,7 +228,7 @@ class Running:
         ports: Ports,
         context: ssl.SSLContext,
         data: str,
-        lasting: bool,
+        persistent: bool,
         control: tuple[ControlApi, str],
         access: Access,
     ) -> None:
@@ -237,7 +237,7 @@ class Running:
         self._thread = threading.Thread(target=self._run, name="connectycube-emulator", daemon=True)
         try:
             self._service = Service(
-                settings, clock, faults, context, data, lasting, control, access, self._loop
+                settings, clock, faults, context, data, persistent, control, access, self._loop
             )
         except BaseException:
             self._loop.close()
@@ -258,10 +258,10 @@ class Running:
             self._end()
 
     def _end(self) -> None:
-        left = asyncio.all_tasks(self._loop)
-        for task in left:  # requests that a fault keeps waiting, for example
+        tasks = asyncio.all_tasks(self._loop)
+        for task in tasks:  # requests that a fault delays, for example
             task.cancel()
-        self._loop.run_until_complete(asyncio.gather(*left, return_exceptions=True))
+        self._loop.run_until_complete(asyncio.gather(*tasks, return_exceptions=True))
         self._loop.run_until_complete(_settle())
         self._loop.run_until_complete(self._loop.shutdown_asyncgens())
         asyncio.set_event_loop(None)
@@ -269,7 +269,7 @@ class Running:
 
     def call(self, work: Callable[[Service], T], seconds: float) -> T:
         """Call a function on the loop's thread; return its result or raise its exception."""
-        if threading.current_thread() is self._thread:  # a callback of a program calls the emulator
+        if threading.current_thread() is self._thread:  # a program's callback calls the emulator
             return work(self._service)
         future: Future[T] = Future()
 
@@ -299,7 +299,7 @@ class Running:
 
 
 def _check_application(database: Database, settings: Settings) -> None:
-    # JIDs in rosters and privacy lists hold both.
+    # The JIDs in rosters and privacy lists hold the application's id and the domain.
     ours = f"{settings.app_id} at {settings.domain}"
     found = database.fact("application", ours)
     if found != ours:

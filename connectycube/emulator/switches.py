@@ -21,6 +21,8 @@ from connectycube._checks import (
 )
 from connectycube.errors import ArgumentTypeError, ArgumentValueError
 
+from .domain.values import yes_or_no
+
 __all__ = ["COUNT", "FLAG", "NAMES", "SECONDS", "Form", "Switch", "function", "one_of", "switch"]
 
 
@@ -74,12 +76,6 @@ def switch(default: Any, form: Form, meaning: str, **options: Any) -> Any:
 # --- the forms --------------------------------------------------------------------------------------
 
 
-def _read_flag(text: str) -> bool:
-    if text not in ("yes", "no"):
-        raise ValueError("neither yes nor no")
-    return text == "yes"
-
-
 def _check_names(name: str, value: object) -> None:
     if value is None:
         return
@@ -91,7 +87,7 @@ def _check_names(name: str, value: object) -> None:
         raise ArgumentValueError(f"{name} must not have more than three names")
 
 
-FLAG = Form(check_bool, _read_flag, "yes or no")
+FLAG = Form(check_bool, yes_or_no, "yes or no")
 COUNT = Form(lambda name, value: check_int(name, value, least=1), int, "a whole number from 1")
 SECONDS = Form(lambda name, value: check_number(name, value, least=0.0), float, "a number from 0")
 NAMES = Form(_check_names, lambda text: text.split(","), "at most three names with commas")

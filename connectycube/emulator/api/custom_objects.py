@@ -9,7 +9,7 @@ from typing import Any
 from ..domain.api_error import ApiError
 from ..domain.deletions import delete_each
 from ..domain.record_filters import Condition, conditions_of
-from ..domain.records import may
+from ..domain.records import allows
 from ..domain.values import flag, words
 from .fields import object_of
 from .record_query import MOST_ITEMS, RecordQuery, criteria_of, filters_of
@@ -127,10 +127,10 @@ def delete_records_by_criteria(call: Call) -> Response:
     filters = filters_of(parameters) if parameters else criteria_of(call.request.json())
     if not parameters and not filters:
         raise ApiError(422, "A criterion is required")
-    gone = _matching(call, "delete", conditions_of(filters))
-    for record in gone:
+    records = _matching(call, "delete", conditions_of(filters))
+    for record in records:
         call.api.records.delete(record["_id"])
-    return Response(content={"total_deleted": len(gone)})
+    return Response(content={"total_deleted": len(records)})
 
 
 @route("DELETE", "data/{class}/{ids}", Auth.USER, inferred="one id: an empty answer, or its error")
@@ -165,7 +165,7 @@ def _by_id(call: Call, ids: Sequence[str]) -> dict[str, Record]:
 def _permitted(call: Call, action: str, records: Iterable[Record]) -> list[Record]:
     """Return the records for which the user has the permission."""
     tags = set(words(call.api.accounts.user(call.user_id)["fields"].get("user_tags")))
-    return [record for record in records if may(action, record, call.user_id, tags)]
+    return [record for record in records if allows(record, action, call.user_id, tags)]
 
 
 def _all_permitted(call: Call, action: str) -> list[Record]:
@@ -179,7 +179,7 @@ def _matching(call: Call, action: str, condition: Condition) -> list[Record]:
 
 
 def _require(call: Call, action: str, found: Mapping[str, Record], record_id: str) -> Record:
-    """Return a found record; refuse an id that was not found, and a record that the user may not touch."""
+    """Return a found record; refuse an id that was not found, and a record without the permission."""
     if record_id not in found:
         raise ApiError(404, f"Record {record_id} does not exist")
     if not _permitted(call, action, [found[record_id]]):
@@ -196,5 +196,5 @@ def _without(fields: Mapping[str, Any], name: str) -> dict[str, Any]:
 
 
 def _without_permissions(record: Record) -> Record:
-    # as the lists of the documentation have it
+    # As in the lists of the documentation.
     return _without(record, "permissions")

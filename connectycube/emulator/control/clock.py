@@ -12,7 +12,7 @@ from ..domain.times import Clock, iso_time
 
 __all__ = ["EmulatorClock", "SystemClock"]
 
-# Ids hold the time of their making in 4 bytes: beyond 2106 the oldest would look like the newest.
+# Ids hold their creation time in 4 bytes, which begin again at 0 in 2106.
 _LATEST = float(1 << 32)
 
 

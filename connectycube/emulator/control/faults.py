@@ -1,6 +1,6 @@
 """Faults: failures that a program or the command line asks for, by user, connection and number of times.
 
-``FAULTS`` is the table of faults. The code that a fault changes asks ``Faults.take``, and only while any
+``FAULTS`` is the table of faults. The code that applies a fault calls ``Faults.take``, and only while any
 fault is on. It is in ``xmpp/faulty.py``, ``xmpp/stream.py``, ``net/http_faults.py`` and in the servers, which
 refuse connections.
 """
@@ -17,6 +17,8 @@ from attrs import field, frozen
 
 from connectycube._checks import check_bool, check_int, check_number, check_one_of, check_str
 from connectycube.errors import ArgumentTypeError, ArgumentValueError
+
+from ..domain.values import yes_or_no
 
 __all__ = ["CHAT", "FAULTS", "REST", "STORAGE", "Fault", "Faults", "Kind", "Parameter"]
 
@@ -53,7 +55,7 @@ class Parameter:
 
 @frozen
 class Kind:
-    """One row of the table: the sides on which the fault acts, its effect, and what counts as one time."""
+    """One row of the table: the sides on which the fault acts, its effect, and the event that is counted."""
 
     sides: tuple[str, ...]
     meaning: str
@@ -83,12 +85,6 @@ def _condition(name: str, value: Any) -> Any:
 
 def _optional_bool(name: str, value: Any) -> bool | None:
     return None if value is None else check_bool(name, value)
-
-
-def _yes_or_no(text: str) -> bool:
-    if text not in ("yes", "no"):
-        raise ValueError("it must be yes or no")
-    return text == "yes"
 
 
 FAULTS: dict[str, Kind] = {
@@ -162,7 +158,7 @@ FAULTS: dict[str, Kind] = {
             "condition": Parameter(_condition, str, "of RFC 6120, 4.9.3", "conflict"),
             "resumable": Parameter(
                 check_bool,
-                _yes_or_no,
+                yes_or_no,
                 "whether the session can be resumed afterwards",
                 False,
             ),
@@ -177,7 +173,7 @@ FAULTS: dict[str, Kind] = {
         "a session",
         {
             "h": Parameter(
-                _optional_bool, _yes_or_no, "whether `<failed/>` has `h`; without: the switch", None
+                _optional_bool, yes_or_no, "whether `<failed/>` has `h`; without: the switch", None
             )
         },
     ),
@@ -271,7 +267,7 @@ class Fault:
         with self._changed:
             self._used += 1
             self._changed.notify_all()
-        # Outside the lock: the end of a fault may send what it has held back.
+        # Outside the lock: the end of a fault may send the stanzas that it has held back.
         if self._used == self.times:
             self._faults.remove(self)
 

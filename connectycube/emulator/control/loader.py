@@ -47,7 +47,7 @@ class LoadReport:
 
 
 def read_document(source: str | os.PathLike[str] | Mapping[str, Any]) -> tuple[str, Any]:
-    """Return a document and, before it, the prefix of errors in it: the path. Raise OSError if unreadable."""
+    """Return the prefix of errors in a document, its path, and the document; raise OSError if unreadable."""
     if isinstance(source, Mapping):
         return "", source
     path = os.fspath(source)
@@ -70,7 +70,7 @@ class Loader:
         self._dialogs: dict[str, str] = {}
 
     def load(self, document: Any) -> LoadReport:
-        """Add what the document holds; an error names its place. The caller opens the transaction."""
+        """Add the content of a document; an error names its place. The caller opens the transaction."""
         parts = _mapping(document, frozenset(_PARTS))
         for place, user in _items(parts, "users"):
             with _at(place):
@@ -140,8 +140,8 @@ class Loader:
         if not isinstance(references, list):
             raise ArgumentTypeError(f"{name} must be a list of logins")
         return [
-            self._user_id(f"{name}[{place}]", reference)
-            for place, reference in enumerate(references)
+            self._user_id(f"{name}[{index}]", reference)
+            for index, reference in enumerate(references)
         ]
 
     def _dialog_id(self, reference: Any) -> str:
@@ -158,6 +158,7 @@ class Loader:
 
 @contextmanager
 def _at(place: str) -> Iterator[None]:
+    """Let the errors inside name their place in the document."""
     try:
         yield
     except (ArgumentTypeError, ArgumentValueError) as error:
@@ -174,7 +175,7 @@ def _items(parts: Mapping[str, Any], name: str) -> Iterator[tuple[str, Any]]:
     items = parts.get(name, [])
     if not isinstance(items, list):
         raise ArgumentTypeError(f"{name} must be a list")
-    return ((f"{name}[{place}]", item) for place, item in enumerate(items))
+    return ((f"{name}[{index}]", item) for index, item in enumerate(items))
 
 
 def _mapping(value: Any, known: frozenset[str] | None = None) -> Mapping[str, Any]:

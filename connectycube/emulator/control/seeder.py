@@ -22,7 +22,7 @@ from ..domain.roles import MOST_ADMINS, TYPES
 
 __all__ = ["Seeder"]
 
-_LATEST = 2**53
+_LATEST = 2**53  # the largest integer that every JSON reader holds
 _KINDS = {name: number for number, name in TYPES.items()}
 _USER_FIELDS = (USER_COLUMNS.keys() - {"id", "created_at", "updated_at", "last_request_at"}) | {
     "password",
@@ -75,19 +75,20 @@ class Seeder:
             if text is not None:
                 check_str(text_name, text)
         if _KINDS[kind] == PRIVATE:
-            return self._private(owner_id, occupants, any((admins, *texts.values())))
+            has_more = any((admins, *texts.values()))
+            return self._private_dialog(owner_id, occupants, has_more)
         check_str("name", name)
-        everybody = list(dict.fromkeys((owner_id, *occupants, *admins)))
+        members = list(dict.fromkeys((owner_id, *occupants, *admins)))
         row = self._conversations.add_dialog(
-            _KINDS[kind], owner_id, everybody, admins=admins, **texts
+            _KINDS[kind], owner_id, members, admins=admins, **texts
         )
         return str(row["id"])
 
-    def _private(self, owner_id: int, occupants: Sequence[int], more: bool) -> str:
+    def _private_dialog(self, owner_id: int, occupants: Sequence[int], has_more: bool) -> str:
         others = set(occupants) - {owner_id}
         if len(others) != 1:
             raise ArgumentValueError("occupants_ids of a private dialog must name one other user")
-        if more:
+        if has_more:
             raise ArgumentValueError(
                 "a private dialog has no name, description, photo or admins_ids"
             )
@@ -118,9 +119,10 @@ class Seeder:
 
     def _drafts(self, dialog: Row, messages: Sequence[Any]) -> list[BackdatedMessage]:
         users = self._writers(dialog)
-        checked: set[frozenset[int]] = set()  # most messages have the same readers
+        # Most messages have the same readers, so each set of readers is checked once.
+        checked: set[frozenset[int]] = set()
         drafts = []
-        for place, message in enumerate(messages):
+        for index, message in enumerate(messages):
             try:
                 draft = _backdated(message)
                 if draft.sender_id not in users:
@@ -129,7 +131,7 @@ class Seeder:
                     _check_readers(draft.read_ids, users)
                     checked.add(draft.read_ids)
             except (ArgumentTypeError, ArgumentValueError) as error:
-                raise type(error)(f"messages[{place}]: {error}") from None
+                raise type(error)(f"messages[{index}]: {error}") from None
             drafts.append(draft)
         return drafts
 

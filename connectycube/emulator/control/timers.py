@@ -87,7 +87,7 @@ class Timers:
             self._armed = self._loop.call_at(due, self._wake)
 
     def _wake(self) -> None:
-        # The loop may call a moment early, by the resolution of its clock. The first timer counts as due.
+        # The loop may call early, by the resolution of its clock. So the first timer always counts as due.
         due = max(self._heap[0][0], self.now())
         while self._heap and self._heap[0][0] <= due:
             _run(heapq.heappop(self._heap)[2])

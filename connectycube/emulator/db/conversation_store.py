@@ -71,7 +71,7 @@ _DIALOGS_OF = (
     " WHERE p.dialog_id = d.id AND p.user_id = ? AND p.hidden)"
 )
 _NOT_REMOVED = "NOT EXISTS (SELECT 1 FROM removals r WHERE r.user_id = ? AND r.message_id = m.id)"
-_BELONGING_TO_MESSAGES = ("receipts", "removals", "reactions")
+_TABLES_OF_MESSAGES = ("receipts", "removals", "reactions")
 
 
 class ConversationStore:
@@ -252,9 +252,8 @@ class ConversationStore:
             self._db.connection.executemany(
                 "INSERT INTO receipts VALUES (?, ?, ?, ?, ?)",
                 [
-                    (values["id"], user_id, dialog_id, own, own)
+                    (values["id"], user_id, dialog_id, user_id == sender, user_id == sender)
                     for user_id in {sender, *recipients}
-                    for own in (user_id == sender,)
                 ],
             )
             self._set_last_message(dialog_id, values, updated_at=values["updated_at"])
@@ -285,15 +284,16 @@ class ConversationStore:
     def _set_last_message(
         self, dialog_id: str, message: Row | Mapping[str, Any] | None, **values: Any
     ) -> None:
-        of = message or dict.fromkeys(("message", "id", "sender_id", "date_sent"))
+        # A dialog without messages has None in these columns.
+        last = message or dict.fromkeys(("message", "id", "sender_id", "date_sent"))
         self._db.update(
             "dialogs",
             dialog_id,
             {
-                "last_message": of["message"],
-                "last_message_id": of["id"],
-                "last_message_user_id": of["sender_id"],
-                "last_message_date_sent": of["date_sent"],
+                "last_message": last["message"],
+                "last_message_id": last["id"],
+                "last_message_user_id": last["sender_id"],
+                "last_message_date_sent": last["date_sent"],
                 **values,
             },
         )
@@ -328,7 +328,7 @@ class ConversationStore:
 
         Messages that ``reader`` has deleted for himself or herself are left out.
         """
-        return self._whole(
+        return self._with_receipts(
             self._db.all(
                 f"SELECT m.* FROM messages m WHERE m.dialog_id = ? AND {_NOT_REMOVED} AND {where}"
                 f" ORDER BY {order} LIMIT ? OFFSET ?",
@@ -350,7 +350,7 @@ class ConversationStore:
         self, user_id: int, where: str, values: Sequence[Any], *, limit: int
     ) -> list[Row]:
         """Return messages of all dialogs that this user's list shows, newest first."""
-        return self._whole(
+        return self._with_receipts(
             self._db.all(
                 f"SELECT m.* FROM messages m JOIN dialogs d ON d.id = m.dialog_id"
                 f" WHERE {_DIALOGS_OF} AND {_NOT_REMOVED} AND {where}"
@@ -390,14 +390,15 @@ class ConversationStore:
             self._set_last_message(dialog_id, last)
 
     def _delete_messages(self, where: str, values: Sequence[Any]) -> None:
-        for table in _BELONGING_TO_MESSAGES:
+        for table in _TABLES_OF_MESSAGES:
             self._db.run(
                 f"DELETE FROM {table} WHERE message_id IN (SELECT id FROM messages WHERE {where})",
                 *values,
             )
         self._db.run(f"DELETE FROM messages WHERE {where}", *values)
 
-    def _whole(self, rows: list[Row]) -> list[Row]:
+    def _with_receipts(self, rows: list[Row]) -> list[Row]:
+        """Add the receipts and reactions to messages, and read their JSON."""
         by_id = {row["id"]: row for row in rows}
         for row in rows:
             row["attachments"] = json.loads(row["attachments"])
@@ -469,7 +470,7 @@ class ConversationStore:
         return {row["dialog_id"]: row["n"] for row in rows}
 
     def receipts(self, message_id: str) -> list[Row]:
-        """Return user_id, delivered and read of each user a message is for."""
+        """Return user_id, delivered and read of the sender, each recipient and each reader of a message."""
         return self._db.all("SELECT * FROM receipts WHERE message_id = ?", (message_id,))
 
     # --- reactions ------------------------------------------------------------------------------

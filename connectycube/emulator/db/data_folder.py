@@ -61,7 +61,7 @@ def _check_owner(real: str, path: str) -> None:
 
 
 def _make_file(path: str, text: str = "") -> None:
-    # Never opened if it is there: to close a file of SQLite ends the locks of this process on it.
+    # A file that exists is never opened: closing a file of SQLite ends the locks of this process on it.
     with contextlib.suppress(FileExistsError):
         descriptor = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
         with open(descriptor, "w", encoding="utf-8") as file:
@@ -69,7 +69,7 @@ def _make_file(path: str, text: str = "") -> None:
 
 
 def _check_file(path: str) -> None:
-    """Refuse a name that stands for a file elsewhere; let nobody else read the file."""
+    """Refuse a name that is a link or another name of a file; make the file private."""
     try:
         found = os.lstat(path)
     except FileNotFoundError:
@@ -96,6 +96,6 @@ def is_folder(path: str) -> bool:
 
 
 def _make_private(path: str, mode: int) -> None:
-    # A folder of another user cannot be changed, and is refused with that reason.
+    # os.chmod() raises for the file or folder of another user, and its error says why.
     if stat.S_IMODE(os.lstat(path).st_mode) & _FOR_ALL_OTHERS:
         os.chmod(path, mode)

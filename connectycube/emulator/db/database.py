@@ -18,7 +18,7 @@ __all__ = ["FULL", "Database", "Row", "is_full"]
 Row = dict[str, Any]
 
 FULL = "The emulator's state has no room for more: see the switch state_bytes, or reset it"
-"""What a client is told after an error that ``is_full``."""
+"""The text for a client after an error that :func:`is_full` recognizes."""
 
 _IN_MEMORY = ":memory:"
 # SQLite keeps two numbers of the application in the header of a file: the program, and its format.
@@ -33,12 +33,12 @@ def is_full(error: BaseException) -> bool:
 
 
 class Database:
-    """One connection. Each table's owner brings the schema; names of tables and columns are never input."""
+    """One connection. The owner of a table creates it; names of tables and columns are never input."""
 
     def __init__(self, path: str = _IN_MEMORY, most_bytes: int | None = None) -> None:
         """Open or create a file; raise OSError if it is in use, ArgumentValueError if it is foreign.
 
-        A statement that would make it larger than ``most_bytes`` fails. (``is_full``.)
+        A statement that would make it larger than ``most_bytes`` fails. (:func:`is_full`.)
         """
         try:
             self.connection = sqlite3.connect(
@@ -126,7 +126,7 @@ class Database:
         self.connection.execute("COMMIT")
 
     def _roll_back(self) -> None:
-        if self.connection.in_transaction:  # SQLite may have ended it, where it had no room
+        if self.connection.in_transaction:  # SQLite has ended it already if it had no room
             self.connection.execute("ROLLBACK")
 
     def one(self, statement: str, *values: Any) -> Row | None:

@@ -112,7 +112,7 @@ class Accounts:
         return login, email, password
 
     def _kept(self, fields: Mapping[str, Any], user_id: int | None = None) -> dict[str, Any]:
-        # the values for the column of optional fields; None empties a field
+        """Return the values for the column of optional fields; None empties a field."""
         kept: dict[str, Any] = {}
         for name in _FIELDS:
             if name in fields and name != "user_tags":
@@ -145,7 +145,7 @@ class Accounts:
 
     def users_with(self, field: str, values: Sequence[Any]) -> list[Row]:
         """Return the users whose field has one of these values, by id."""
-        # one variable, however many values: SQLite bounds the number of variables
+        # As one variable, however many values there are: SQLite bounds the number of variables.
         wanted = "(SELECT value FROM json_each(?))"
         return self.find(f"{USER_COLUMNS[field]} IN {wanted}", [json.dumps(list(values))])
 
@@ -189,7 +189,8 @@ class Accounts:
             self._check_old_password(user, _text(fields, "old_password"))
             changes["password"] = _hash(password)
         kept = {**user["fields"], **self._kept(fields, user_id)}
-        changes["fields"] = json.dumps({k: v for k, v in kept.items() if v is not None})
+        fields_left = {name: value for name, value in kept.items() if value is not None}
+        changes["fields"] = json.dumps(fields_left)
         changes["updated_at"] = int(self._clock.time())
         try:
             self._db.update("users", user_id, changes)
@@ -198,7 +199,7 @@ class Accounts:
         return self.user(user_id)
 
     def _check_old_password(self, user: Row, old: str | None) -> None:
-        # a user of a social network has no password, and sets the first one
+        # A user of a social network has no password, and sets the first one.
         if user["password"] is None:
             return
         if old is None:
@@ -211,8 +212,8 @@ class Accounts:
         self._on_user_deleted.append(forget)
 
     def delete_user(self, user_id: int) -> None:
-        """Delete a user, the user's sessions, and what the other parts of the service keep about the user."""
-        # The row of the user last: if one of these fails, the user can be deleted again.
+        """Delete a user, the user's sessions, and the data of other parts of the service about the user."""
+        # The row of the user last: if an earlier step fails, the user can be deleted again.
         for forget in self._on_user_deleted:
             forget(user_id)
         self._db.run("DELETE FROM sessions WHERE user_id = ?", user_id)
@@ -238,14 +239,15 @@ class Accounts:
         user = self._store.user_by(field, name)
         if user is not None and password is not None and _verify(password, user["password"]):
             return user
-        # Only then the provider: an application with a provider may have users with passwords, too.
+        # After the password: an application with a provider may have users with passwords, too.
         if provider is not None:
-            return self._of_identity_provider(custom_identity(provider, name))
+            return self._custom_user(custom_identity(provider, name))
         if user is None and create:
             return self.sign_up(request)
         raise ApiError(401, "Unauthorized: login, email or password are wrong")
 
-    def _of_identity_provider(self, identity: Mapping[str, Any]) -> Row:
+    def _custom_user(self, identity: Mapping[str, Any]) -> Row:
+        """Return the user with an identity of the custom provider; create an unknown one."""
         external_id = str(identity["uid"])
         known = self.users_with("external_id", [external_id])
         if known:
@@ -253,7 +255,7 @@ class Accounts:
         fields = {name: value for name, value in identity.items() if name != "uid"}
         return self._add({**fields, "external_id": external_id})
 
-    def of_provider(self, request: Mapping[str, Any]) -> Row:
+    def social_user(self, request: Mapping[str, Any]) -> Row:
         """Return the user of a social network or of Firebase; create an unknown one if settings say so."""
         provider, keys = identity_keys(request)
         field = IDENTIFYING_FIELD[provider]

@@ -27,7 +27,7 @@ _PHONE = re.compile(r"\+?[0-9]+", re.ASCII)
 
 @define
 class UploadResult:
-    """The outcome of an upload; ``rejected`` has the reasons by the contact's place in the request."""
+    """The outcome of an upload; ``rejected`` has the reasons by the index of the contact in the request."""
 
     created: int = 0
     updated: int = 0
@@ -49,24 +49,20 @@ class AddressBook:
         result = UploadResult()
         kept: set[str] = set()
         with self._db.transaction():
-            for place, contact in enumerate(contacts):
-                wrong = _wrong(contact)
-                if wrong:
-                    result.rejected[str(place)] = wrong
+            for index, contact in enumerate(contacts):
+                reasons = _reasons_to_reject(contact)
+                if reasons:
+                    result.rejected[str(index)] = reasons
                 elif _is_removal(contact):
                     phone = phone_digits(contact["phone"])
                     result.deleted += bool(self._remove(user_id, udid, phone))
                 else:
                     kept.add(self._put(user_id, udid, contact, result))
             if force:
-                gone = [
-                    row["phone"]
-                    for row in self.contacts(user_id, udid=udid)
-                    if row["phone"] not in kept
-                ]
-                result.deleted += len(gone)
-                for phone in gone:
+                phones = {row["phone"] for row in self.contacts(user_id, udid=udid)}
+                for phone in phones - kept:
                     self._remove(user_id, udid, phone)
+                    result.deleted += 1
         return result
 
     def _put(
@@ -117,8 +113,8 @@ def _is_removal(contact: Mapping[str, Any]) -> bool:
     return contact.get("destroy") in (1, "1", True)
 
 
-def _wrong(contact: Any) -> list[str]:
-    # the service's own words
+def _reasons_to_reject(contact: Any) -> list[str]:
+    """Return the reasons to reject a contact, in the words of the service."""
     if not isinstance(contact, dict) or not isinstance(contact.get("phone"), str):
         return ["Invalid fields set"]
     name, phone = contact.get("name"), contact["phone"]

@@ -22,7 +22,7 @@ VIEWED = frozenset((BROADCAST, PUBLIC))
 
 
 class ConversationJson:
-    """Writes rows of the store."""
+    """Writes rows of the store as JSON values."""
 
     def __init__(self, conversations: ConversationStore, store: Store, settings: Settings) -> None:
         self._conversations = conversations
@@ -92,11 +92,14 @@ class ConversationJson:
     def messages(self, rows: Sequence[Row], user_id: int) -> list[dict[str, Any]]:
         """Write messages for one reader; their rows have receipts and reactions."""
         viewed = {
-            dialog_id: dialog is not None and dialog["type"] in VIEWED
+            dialog_id: self._is_viewed(dialog_id)
             for dialog_id in {row["dialog_id"] for row in rows}
-            for dialog in (self._conversations.dialog(dialog_id),)
         }
         return [_message(row, user_id, viewed=viewed[row["dialog_id"]]) for row in rows]
+
+    def _is_viewed(self, dialog_id: str) -> bool:
+        dialog = self._conversations.dialog(dialog_id)
+        return dialog is not None and dialog["type"] in VIEWED
 
 
 def _message(row: Row, user_id: int, *, viewed: bool) -> dict[str, Any]:

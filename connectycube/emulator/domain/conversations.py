@@ -52,7 +52,7 @@ class BackdatedMessage:
 
 
 class ChatDelivery(Protocol):
-    """Shows the changes that are made over REST to the clients of the chat."""
+    """Sends the changes that are made over REST to the clients of the chat."""
 
     def send_to_chat(self, dialog: Row, message: Row, *, markable: bool) -> None:
         """Deliver a stored message to the connections of its recipients."""
@@ -66,7 +66,7 @@ class ChatDelivery(Protocol):
     def show_reaction(
         self, dialog: Row, message: Row, user_id: int, *, add: str | None, remove: str | None
     ) -> None:
-        """Tell everybody in the dialog that a user's reaction changed."""
+        """Tell all users of the dialog that a user's reaction changed."""
 
     def show_dialog_change(self, dialog_id: str, user_id: int | None) -> None:
         """Tell the occupants of a dialog's room what a user changed: roles, occupants, or its end."""

@@ -31,14 +31,14 @@ def delete_each(ids: Sequence[str], delete: Callable[[str], None]) -> Outcomes:
     outcomes: Outcomes = {
         name: {"ids": []} for name in ("SuccessfullyDeleted", "NotFound", "WrongPermissions")
     }
-    for one in dict.fromkeys(ids):
+    for item_id in dict.fromkeys(ids):
         try:
-            delete(one)
+            delete(item_id)
         except ApiError as refusal:
             outcome = "NotFound" if refusal.status == 404 else "WrongPermissions"
         else:
             outcome = "SuccessfullyDeleted"
-        outcomes[outcome]["ids"].append(one)
+        outcomes[outcome]["ids"].append(item_id)
     return outcomes
 
 
@@ -81,7 +81,9 @@ def clear_history(
 def _require_for_all(conversations: Conversations, dialog: Row, user_id: int) -> None:
     role = conversations.role(dialog, user_id)
     if dialog["user_id"] == user_id and dialog["type"] != PRIVATE:
-        role = Role.OWNER  # also an owner that has left the dialog
+        role = (
+            Role.OWNER
+        )  # an owner that has left the dialog has no role any more, but may delete it
     require(role, Action.DELETE_FOR_ALL, dialog["type"])
 
 
@@ -113,9 +115,12 @@ def delete_for_all(conversations: Conversations, dialog: Row, message: Row) -> N
 
 
 def _unpin(conversations: Conversations, dialog: Row, message_id: str | None) -> None:
+    """Unpin a message, or all messages of the dialog."""
     extra: dict[str, Any] = json.loads(dialog["extra"])
     pinned = extra.get("pinned_messages_ids", [])
-    left = [] if message_id is None else [one for one in pinned if one != message_id]
-    if left != pinned:
-        extra["pinned_messages_ids"] = left
+    kept = (
+        [] if message_id is None else [pinned_id for pinned_id in pinned if pinned_id != message_id]
+    )
+    if kept != pinned:
+        extra["pinned_messages_ids"] = kept
         conversations.store.update_dialog(dialog["id"], {"extra": json.dumps(extra)})

@@ -1,4 +1,4 @@
-"""Dialog rules: making and changing dialogs. (Server documentation: Chat API, Create and Update a dialog.)
+"""Dialog rules: creating and changing dialogs. (Server documentation: Chat API, Create and Update a dialog.)
 
 A body is the object of the request, not yet checked. A refusal names the field.
 """
@@ -264,14 +264,14 @@ def _extensions(value: Any, allowed: Sequence[str] | None) -> dict[str, str] | N
         return None
     given = _object("extensions", value)
     kept = {
-        name: _cast(entry) for name, entry in given.items() if allowed is None or name in allowed
+        name: _as_text(entry) for name, entry in given.items() if allowed is None or name in allowed
     }
     if len(kept) > _MOST_EXTENSIONS:
         raise ApiError.invalid("extensions", f"must not hold more than {_MOST_EXTENSIONS} fields")
     return kept
 
 
-def _cast(value: Any) -> str:
+def _as_text(value: Any) -> str:
     # Inferred: a value that is not a string is stored as JSON.
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
@@ -287,6 +287,7 @@ def _permissions(value: Any) -> dict[str, bool] | None:
 
 
 def _lists(body: Mapping[str, Any], name: str) -> dict[str, Any]:
+    """Return the lists in push_all or pull_all that are not empty."""
     lists = _object(name, body[name]) if body.get(name) is not None else {}
     for unknown in lists.keys() - set(_LISTS):
         raise ApiError.invalid(name, f"does not take {unknown}")
@@ -294,9 +295,9 @@ def _lists(body: Mapping[str, Any], name: str) -> dict[str, Any]:
 
 
 def _ids(name: str, fields: Mapping[str, Any]) -> list[int]:
-    # a list, or one string "1, 2" as the JavaScript SDK writes it
+    # A list, or one string "1, 2" as the JavaScript SDK writes it.
     ids = [natural(part) for part in words(fields.get(name))]
-    if not all(ids):  # neither None nor 0 is an id
+    if not all(ids):  # None for a word that is no number; 0 is no id
         raise ApiError.invalid(name, "must be a list of user ids")
     return list(dict.fromkeys(user_id for user_id in ids if user_id is not None))
 

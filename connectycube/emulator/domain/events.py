@@ -96,7 +96,7 @@ def read_message(message: str, push_type: str | None) -> Any:
     """
     encoded = message
     if push_type is not None:
-        # a plus sign of base64 is not a space here
+        # A plus sign of base64 does not stand for a space.
         pairs = dict(parse_qsl(message.replace("+", "%2B"), keep_blank_values=True))
         if "payload" not in pairs:
             raise ApiError.invalid("message", "for one push_type must be payload=<base64>")

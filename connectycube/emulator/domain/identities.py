@@ -1,7 +1,7 @@
 """Identities: users of a social network, of Firebase or of the application's own identity provider.
 
-The emulator connects to none of them. A function of the program maps tokens to users; without one every
-token is accepted.
+The emulator connects to no provider. A function of the program maps tokens to users. Without a function every
+token of a social network or of Firebase is accepted.
 (Server documentation: Auth API; guide "External authentication via Custom Identity Provider".)
 """
 
@@ -73,7 +73,7 @@ def social_fields(
 
 
 def custom_identity(provider: IdentityProvider, token: str) -> Mapping[str, Any]:
-    """Return what a custom identity provider says of a token: fields of a user, among them ``uid``."""
+    """Return the fields of a user that a custom identity provider has for a token, among them ``uid``."""
     try:
         fields = provider(token)
     except Exception as error:

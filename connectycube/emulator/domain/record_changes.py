@@ -24,25 +24,25 @@ def changed_fields(
     for name, value in body.items():
         if name in reserved or name == "search_criteria":
             continue
-        if name not in _CHANGES or not isinstance(value, dict):
-            changed[name] = _replaced(changed.get(name), value)
-            continue
-        for field, operand in value.items():
-            if name == "inc":
+        if name == "inc" and isinstance(value, dict):
+            for field, operand in value.items():
                 changed[field] = _number(field, changed.get(field) or 0) + _number(field, operand)
-            else:
-                changed[field] = _CHANGES[name](as_list(changed.get(field)), operand)
+        elif name in _LIST_CHANGES and isinstance(value, dict):
+            for field, operand in value.items():
+                changed[field] = _LIST_CHANGES[name](as_list(changed.get(field)), operand)
+        else:  # also a field that has the name of an operator
+            changed[name] = _replaced(changed.get(name), value)
     return changed
 
 
 def _replaced(before: Any, value: Any) -> Any:
-    # {"0": x} replaces the first element of a list
+    # {"0": x} replaces the first element of a list.
     if not isinstance(before, list) or not isinstance(value, dict):
         return value
-    places = {int(place): each for place, each in value.items() if place.isdecimal()}
-    if len(places) != len(value) or any(place >= len(before) for place in places):
+    by_index = {int(index): each for index, each in value.items() if index.isdecimal()}
+    if len(by_index) != len(value) or any(index >= len(before) for index in by_index):
         raise ApiError(422, "An array is changed by the numbers of its elements")
-    return [places.get(place, each) for place, each in enumerate(before)]
+    return [by_index.get(index, each) for index, each in enumerate(before)]
 
 
 def _pull(items: list[Any], operand: Any) -> list[Any]:
@@ -63,8 +63,7 @@ def _add_to_set(items: list[Any], operand: Any) -> list[Any]:
     return items
 
 
-_CHANGES: dict[str, Callable[[list[Any], Any], list[Any]]] = {
-    "inc": lambda items, operand: items,
+_LIST_CHANGES: dict[str, Callable[[list[Any], Any], list[Any]]] = {
     "push": lambda items, operand: [*items, *as_list(operand)],
     "pull": _pull,
     "pull_all": lambda items, operand: [each for each in items if each not in as_list(operand)],

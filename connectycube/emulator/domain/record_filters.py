@@ -27,10 +27,11 @@ def _condition(field: str, operator: str, value: Any) -> Condition:
         return _near(field, value)
     if operator not in _OPERATORS:
         raise ApiError.invalid(field, f"has an unknown operator: {operator}")
-    many = operator in ("in", "nin", "all", "or")
-    operand = value.split(",") if many and isinstance(value, str) else value
+    operand = value
+    if operator in ("in", "nin", "all", "or"):
+        operand = value.split(",") if isinstance(value, str) else as_list(value)
     holds = _OPERATORS[operator]
-    return lambda record: holds(record.get(field), as_list(operand) if many else operand)
+    return lambda record: holds(record.get(field), operand)
 
 
 def _near(field: str, value: Any) -> Condition:
@@ -76,7 +77,7 @@ def _meters(one: tuple[float, float], other: tuple[float, float]) -> float:
 
 
 def _same(one: Any, other: Any) -> bool:
-    # a query holds text only, and the type of a field is not known
+    # As text, because a query holds only text, and the type of a field is not known.
     if isinstance(one, list):
         return any(_same(each, other) for each in one)
     if isinstance(one, bool) or isinstance(other, bool):

@@ -17,7 +17,7 @@ from .record_changes import changed_fields
 from .times import Clock
 from .values import as_list
 
-__all__ = ["Records", "may"]
+__all__ = ["Records", "allows"]
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS records (
@@ -52,7 +52,7 @@ class Records:
                 "class": class_name,
                 "user_id": user_id,
                 "parent_id": _parent(body),
-                "fields": json.dumps({k: v for k, v in body.items() if k not in _RESERVED}),
+                "fields": json.dumps(_own_fields(body)),
                 "permissions": json.dumps(_permissions(body.get("permissions"))),
                 "created_at": int(now),
                 "updated_at": int(now),
@@ -77,9 +77,8 @@ class Records:
 
     def update(self, record: Mapping[str, Any], body: Mapping[str, Any]) -> dict[str, Any]:
         """Change a record's fields; return it."""
-        own = {name: value for name, value in record.items() if name not in _RESERVED}
         changes: dict[str, Any] = {
-            "fields": json.dumps(changed_fields(own, body, _RESERVED)),
+            "fields": json.dumps(changed_fields(_own_fields(record), body, _RESERVED)),
             "updated_at": int(self._clock.time()),
         }
         if "_parent_id" in body:
@@ -100,13 +99,13 @@ class Records:
 
     def _delete_tree(self, record_id: str) -> None:
         if not self._db.run("DELETE FROM records WHERE id = ?", record_id):
-            return  # deleted already: parents may form a circle
+            return  # it is deleted already: parents may form a circle
         for child in self._db.all("SELECT id FROM records WHERE parent_id = ?", (record_id,)):
             self._delete_tree(child["id"])
 
 
-def may(action: str, record: Mapping[str, Any], user_id: int, tags: set[str]) -> bool:
-    """Whether a user with these tags may read, update or delete a record."""
+def allows(record: Mapping[str, Any], action: str, user_id: int, tags: set[str]) -> bool:
+    """Whether a record allows a user with these tags to read, update or delete it."""
     permission = record["permissions"][action]
     access = permission["access"]
     if access == "open" or record["user_id"] == user_id:
@@ -114,6 +113,10 @@ def may(action: str, record: Mapping[str, Any], user_id: int, tags: set[str]) ->
     if access == "open_for_users_ids":
         return str(user_id) in permission["users_ids"]
     return access == "open_for_groups" and bool(tags & set(permission["users_groups"]))
+
+
+def _own_fields(record: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in record.items() if name not in _RESERVED}
 
 
 def _record(row: Row) -> dict[str, Any]:
@@ -136,7 +139,8 @@ def _parent(body: Mapping[str, Any]) -> str | None:
 
 
 def _permissions(given: Any, before: Mapping[str, Any] | None = None) -> dict[str, Any]:
-    result = dict(before or {action: {"access": a} for action, a in _DEFAULT_ACCESS.items()})
+    default = {action: {"access": access} for action, access in _DEFAULT_ACCESS.items()}
+    result = dict(before or default)
     if given is None:
         return result
     if not isinstance(given, dict) or not given.keys() <= _DEFAULT_ACCESS.keys():

@@ -35,7 +35,7 @@ class RestSessions:
             raise ApiError.invalid("user", "must be an object")
         self.end_expired()
         if request.get("provider") is not None:
-            return self._add(self._accounts.of_provider(request), request)
+            return self._add(self._accounts.social_user(request), request)
         if credentials is None:
             return self._add(None, request)
         if flag(credentials.get("guest")):
@@ -47,7 +47,7 @@ class RestSessions:
         now = self._clock.time()
         token = secrets.token_hex(20)
         guest = user is not None and bool(user["fields"].get("is_guest"))
-        lives = self._settings.guest_seconds if guest else self._settings.session_seconds
+        lifetime = self._settings.guest_seconds if guest else self._settings.session_seconds
         self._store.add_session(
             token=token,
             user_id=None if user is None else user["id"],
@@ -56,8 +56,8 @@ class RestSessions:
             nonce=str(request.get("nonce", "")) or None,
             created_at=int(now),
             updated_at=int(now),
-            # a guest and its session end together, and a user is dated in whole seconds
-            expires_at=(int(now) if guest else now) + lives,
+            # A guest and its session expire together, and the guest is dated in whole seconds.
+            expires_at=(int(now) if guest else now) + lifetime,
         )
         return self.find(token)
 
@@ -86,7 +86,7 @@ class RestSessions:
     def log_in(self, session: Row, request: Mapping[str, Any]) -> Row:
         """Log a user in to a session of the application; return the user."""
         if request.get("provider") is not None:
-            user = self._accounts.of_provider(request)
+            user = self._accounts.social_user(request)
         else:
             if request.get("password") in (None, ""):  # also with a custom identity provider
                 raise ApiError.invalid("password", "cannot be blank")

@@ -1,4 +1,4 @@
-"""Times: the clock as the emulator reads it, and unix seconds as the service writes and reads them."""
+"""Times: the clock of the emulator, and unix seconds as the service writes and reads them."""
 
 from __future__ import annotations
 
@@ -6,11 +6,12 @@ from datetime import datetime, timezone
 from email.utils import formatdate
 from typing import Any, Protocol
 
+from .values import LARGEST_INTEGER
+
 __all__ = ["Clock", "date_sent_of", "expiration_date", "http_date", "iso_milliseconds", "iso_time"]
 
 # A time beyond this (the year 5138 in seconds) can only be in milliseconds, as some clients send them.
 _MILLISECONDS_ABOVE = 10**11
-_LARGEST_INTEGER = 2**63 - 1
 
 
 class Clock(Protocol):
@@ -51,4 +52,4 @@ def date_sent_of(value: Any) -> int | None:
         return None
     if number > _MILLISECONDS_ABOVE:
         number //= 1000
-    return number if 0 <= number <= _LARGEST_INTEGER else None
+    return number if 0 <= number <= LARGEST_INTEGER else None

@@ -15,18 +15,22 @@ __all__ = [
     "number_in",
     "whole_number",
     "words",
+    "yes_or_no",
 ]
 
 LARGEST_INTEGER = 2**63 - 1
 """The largest integer that a column of SQLite holds."""
 
 _MOST_DIGITS = len(str(LARGEST_INTEGER))
-_DECIMAL = re.compile(r"-?[0-9]{1,15}(\.[0-9]{1,15})?")  # no id of 24 digits
+# Shorter than the 24 digits of an id, which is no number.
+_DECIMAL = re.compile(r"-?[0-9]{1,15}(\.[0-9]{1,15})?")
 
 
 def words(value: Any) -> list[str]:
     """Read a list, or one string with commas, as strings without blanks around them; None as no words."""
-    parts = value if isinstance(value, list) else [] if value is None else str(value).split(",")
+    if value is None:
+        return []
+    parts = value if isinstance(value, list) else str(value).split(",")
     return [text for text in (str(part).strip() for part in parts) if text]
 
 
@@ -38,8 +42,15 @@ def as_list(value: Any) -> list[Any]:
 
 
 def flag(value: Any) -> bool:
-    """Read a yes or no as JSON or a form writes it."""
+    """Read a boolean as JSON or a form writes it; any other value is false."""
     return value in (1, "1", True, "true")
+
+
+def yes_or_no(text: str) -> bool:
+    """Read a boolean as the command line writes it; raise ValueError for any other text."""
+    if text not in ("yes", "no"):
+        raise ValueError("it must be yes or no")
+    return text == "yes"
 
 
 def whole_number(value: Any) -> int | None:
