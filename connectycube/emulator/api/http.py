@@ -86,7 +86,7 @@ class HttpServer(Listener):
         return web.Response(
             status=response.status,
             body=body,
-            # clients compare Date with CB-Token-ExpirationDate
+            # The emulator's time: clients compare Date with CB-Token-ExpirationDate.
             headers={"Date": http_date(self._clock.time()), **response.headers},
             content_type="application/json" if response.content is not None else "text/plain",
             charset="utf-8",

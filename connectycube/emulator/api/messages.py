@@ -55,8 +55,7 @@ _RESERVED = frozenset(
     )
 )
 
-
-_PREVIEW = 20
+_PREVIEW = 20  # messages
 
 
 @route(
@@ -156,13 +155,13 @@ def create_message(call: Call) -> Response:
     dialog = _dialog(call, body)
     stored = conversations.add_message(dialog, call.user_id, draft)
     assert stored is not None
-    message = _whole(call, stored)
+    message = _with_receipts(call, stored)
     if flag(body.get("send_to_chat")):
         call.api.chat.send_to_chat(dialog, message, markable=flag(body.get("markable")))
     return Response(status=201, content=conversations.json.messages([message], call.user_id)[0])
 
 
-def _whole(call: Call, message: Row) -> Row:
+def _with_receipts(call: Call, message: Row) -> Row:
     store = call.api.conversations.store
     return store.messages(message["dialog_id"], "m.id = ?", [message["id"]])[0]
 
@@ -205,7 +204,8 @@ def update_messages(call: Call) -> Response:
     new_body = _body(body)
     read, delivered = _statuses(body, needed=new_body is None)
     found = [
-        conversations.message_for(call.user_id, one)[0] for one in words(call.arguments["ids"])
+        conversations.message_for(call.user_id, message_id)[0]
+        for message_id in words(call.arguments["ids"])
     ]
     for message in found:
         if message["dialog_id"] != dialog["id"]:
@@ -292,7 +292,7 @@ def change_reaction(call: Call) -> Response:
 def list_reactions(call: Call) -> Response:
     """List the users by reaction."""
     message, _ = call.api.conversations.message_for(call.user_id, call.arguments["id"])
-    return Response(content=_whole(call, message)["reactions"])
+    return Response(content=_with_receipts(call, message)["reactions"])
 
 
 def _reaction(body: dict[str, Any], name: str) -> str | None:
@@ -310,8 +310,10 @@ def _body(body: dict[str, Any]) -> str | None:
 
 
 def _attachments(value: Any) -> list[dict[str, Any]]:
-    # a list, or an object of numbered entries as the documentation writes it
-    entries = list(value.values()) if isinstance(value, dict) else value or []
+    # A list, or an object of numbered entries as the documentation writes it.
+    entries = value or []
+    if isinstance(value, dict):
+        entries = list(value.values())
     if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
         raise ApiError.invalid("attachments", "must hold objects")
     return entries

@@ -112,7 +112,7 @@ def list_events(call: Call) -> Response:
 
 @frozen(kw_only=True)
 class _Recipients:
-    """The users that an event is for: by id, by external id or by tags; the first that is given counts."""
+    """The receivers of an event: by id, by external id or by tags; the first of these counts."""
 
     ids: Sequence[int]
     external_ids: Sequence[str]
@@ -129,7 +129,8 @@ class _Recipients:
         except ValueError:
             raise ApiError.invalid("user", "ids must be user ids") from None
         given = user.get("tags")
-        given = given if isinstance(given, dict) else {}
+        if not isinstance(given, dict):
+            given = {}
         tags = {rule: set(words(given.get(rule) or None)) for rule in ("any", "all", "exclude")}
         external_ids = words(external.get("ids") or None)
         return cls(ids=ids, external_ids=external_ids, tags=tags)

@@ -24,8 +24,8 @@ __all__ = ["Column", "ListQuery", "text", "time"]
 _DEFAULT_LIMIT = 100
 _NAME = re.compile(r"([\w.]+)(?:\[(\w+)\])?(?:\[\])?")
 _NESTED_NAME = re.compile(r"(\w+)\[([\w-]+)\](?:\[(\w+)\])?(?:\[\])?")
-# The condition of each operator. A row with many values of a field fulfils it if any value does.
-_EACH = {
+# The SQL of each operator. A row with many values of a field fulfils the condition if any value does.
+_COMPARISONS = {
     "eq": "{} = ?",
     "ne": "{} IS ?",
     "lt": "{} < ?",
@@ -44,7 +44,7 @@ def text(value: str) -> str:
 
 
 def time(value: str) -> float:
-    """Read a time: unix seconds or ISO 8601, UTC where it names no zone."""
+    """Read a time: unix seconds or ISO 8601, in UTC if it names no zone."""
     try:
         number = float(value)
     except ValueError:
@@ -53,7 +53,7 @@ def time(value: str) -> float:
         if not math.isfinite(number):
             raise ValueError("no time")
         return number
-    # before Python 3.11 datetime.fromisoformat reads neither "Z" nor any number of decimals
+    # Before Python 3.11 datetime.fromisoformat() reads no "Z", and no decimals but three or six.
     moment = datetime.fromisoformat(re.sub(r"\.\d+", "", value).replace("Z", "+00:00"))
     return (moment if moment.tzinfo else moment.replace(tzinfo=timezone.utc)).timestamp()
 
@@ -85,10 +85,12 @@ class Column:
             # IS TRUE: a row without a value is in no list, so it passes "nin".
             sql = self.template.format(f"({self.expression} IN ({marks})) IS TRUE")
             return f"NOT ({sql})" if operator == "nin" else sql
-        if operator not in _EACH:
+        if operator not in _COMPARISONS:
             raise ApiError.invalid(name, f"has an unknown operator: {operator}")
-        one = self.template.format(_EACH[operator].format(self.expression))
-        return " AND ".join([f"NOT ({one})" if operator == "ne" else one] * count)
+        sql = self.template.format(_COMPARISONS[operator].format(self.expression))
+        if operator == "ne":  # no value is the given one
+            sql = f"NOT ({sql})"
+        return " AND ".join([sql] * count)
 
 
 @frozen(kw_only=True)

@@ -63,7 +63,7 @@ def criteria_of(criteria: Mapping[str, Any]) -> list[Filter]:
 
 @frozen(kw_only=True)
 class Aggregation:
-    """Groups of records by the value of a field, and what is calculated of another field in each."""
+    """Groups of records by the value of a field, and the values that are calculated for each group."""
 
     group_by: str
     calculations: Mapping[str, str]
@@ -114,9 +114,9 @@ def _calculate(operator: str, values: Sequence[Any]) -> float | None:
 
 @frozen(kw_only=True)
 class RecordQuery:
-    """What a list of records asks for; ``order`` is a field and whether the largest value is first.
+    """The query of a list of records; ``order`` is a field, and whether the largest value is first.
 
-    ``include`` are the fields of the answer, all if there are none, and ``exclude`` those that it lacks.
+    ``include`` are the fields of the answer, all if it is empty; the fields in ``exclude`` are left out.
     """
 
     condition: Condition
@@ -171,7 +171,7 @@ class RecordQuery:
 
 
 def _sort_key(value: Any) -> tuple[int, float, str]:
-    # nothing first, then numbers, then text
+    # Records without a value first, then numbers, then text.
     if value is None:
         return 0, 0.0, ""
     number = int(value) if isinstance(value, bool) else number_in(value)

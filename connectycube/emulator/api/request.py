@@ -13,7 +13,7 @@ from ..domain.api_error import ApiError
 
 __all__ = ["Request", "Response"]
 
-# What takes long to read holds up everybody.
+# Bounds of a body: the emulator answers one request after the other, so a slow one delays all clients.
 _MOST_FIELDS = 10_000
 _DEEPEST = 100
 _MOST_VALUES = 250_000
@@ -105,7 +105,7 @@ def _no_constant(name: str) -> None:
 
 
 def _put(target: dict[str, Any], name: str, value: str) -> None:
-    # user[login]=x is {"user": {"login": "x"}}
+    # user[login]=x becomes {"user": {"login": "x"}}.
     outer, bracket, rest = name.partition("[")
     if not bracket:
         target[name] = value

@@ -16,7 +16,7 @@ from .routing import Auth, Call, route
 _LEAST_TEXT = 5
 _MOST_DIALOGS = 10
 _MOST_RESULTS = 100
-_SPAN_SECONDS = 92 * 86_400  # no three months are longer
+_SPAN_SECONDS = 92 * 86_400  # the longest three months
 _KNOWN = frozenset(("search_text", "chat_dialog_ids", "start_date", "end_date", "limit"))
 
 

@@ -176,7 +176,7 @@ def _read_v1(kind: str, field: str, value: str) -> Any:
         if kind == "string":
             return value
         number = float(value) if kind == "float" else integer(value)
-        # ids of other systems are stored as text
+        # The ids of other systems are stored as text.
         return str(number) if field in _TEXTS else number
     except (ValueError, OverflowError):
         raise ApiError.invalid("filter", f"has a wrong value: {value!r}") from None

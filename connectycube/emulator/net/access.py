@@ -1,7 +1,7 @@
-"""Access: which requests of browsers the HTTP ports take, by their Host and their Origin.
+"""Access: which requests the HTTP ports accept from browsers, by the headers Host and Origin.
 
 The emulator listens on the developer's machine, where every web page in the developer's browser can send
-requests, too. Two headers tell them apart, and no page can forge them:
+requests, too. Two headers tell such requests apart, and no page can forge them:
 
 - Host is the name in the address. A page whose own name was made to point to this machine (DNS rebinding)
   has its name there.
@@ -37,7 +37,7 @@ _READS = ("GET", "HEAD")
 def host_name(authority: str) -> str | None:
     """Return the name or address in a Host header, in lower case; None if it is malformed."""
     found = _HOST.fullmatch(authority)
-    return _plain(found["name"]) if found else None
+    return _normalized(found["name"]) if found else None
 
 
 def is_loopback(name: str) -> bool:
@@ -49,7 +49,7 @@ def is_loopback(name: str) -> bool:
 
 
 def read_origins(origins: Iterable[str]) -> frozenset[str]:
-    """Return origins as browsers write them; raise ArgumentValueError for what is none."""
+    """Return origins as browsers write them; raise ArgumentValueError for a text that is no origin."""
     return frozenset(
         _read_origin(origin) for origin in check_list("allow_origins", origins, "origins")
     )
@@ -72,12 +72,12 @@ def _read_origin(origin: object) -> str:
 
 @frozen
 class Access:
-    """Lets in requests for this machine that no page, or a page of this machine, has sent.
+    """Accepts a request if its Host is this machine, and its Origin, if any, is a page of this machine.
 
-    Besides those of this machine, ``hosts`` may be the Host. If ``any_address`` is True, the emulator listens
-    on every address, so each address may be the Host. ``origins`` are the pages that the developer has
-    allowed; so are those of ``own``, the host that it listens on. If ``null_reads`` is True, GET and HEAD of
-    a page without an origin are let in.
+    The Host may also be one of ``hosts``. If ``any_address`` is True, the emulator listens on every address,
+    so each address may be the Host. The Origin may also be one of ``origins``, which the developer has
+    allowed, or a page of ``own``, the host that the emulator listens on. If ``null_reads`` is True, GET and
+    HEAD of a page without an origin are accepted.
     """
 
     own: str
@@ -91,15 +91,16 @@ class Access:
         """Return the access to an emulator that listens on ``host`` and has this XMPP domain."""
         pages = (_ORIGIN.fullmatch(origin) for origin in origins)
         given = {page["name"] for page in pages if page is not None}
-        hosts = frozenset(_plain(name) for name in (host, domain, *given))
-        return cls(_plain(host), hosts, origins, any_address=host in ("0.0.0.0", "::"))
+        hosts = frozenset(_normalized(name) for name in (host, domain, *given))
+        return cls(_normalized(host), hosts, origins, any_address=host in ("0.0.0.0", "::"))
 
     def refusal(self, request: web.BaseRequest) -> tuple[int, str] | None:
-        """Return the status and the reason with which a request is refused, None if it is let in."""
+        """Return the status and the reason with which a request is refused, None if it is accepted."""
         hosts = request.headers.getall("Host", [])
         if len(hosts) > 1 or (not hosts and request.version >= HttpVersion11):
             return 400, "A request needs one header Host (RFC 9112, section 3.2)"
-        for host in dict.fromkeys((*hosts, request.host)):  # the latter: of a target with a host
+        # request.host is that of the request's target, if the target has one. (RFC 9112, 3.2.2.)
+        for host in dict.fromkeys((*hosts, request.host)):
             if not self._is_ours(host):
                 return 403, (
                     f"The Host {host[:100]!r} is not this emulator. Use a loopback address, or name the "
@@ -113,7 +114,7 @@ class Access:
         return None
 
     def _is_ours(self, host: str) -> bool:
-        name = _plain(host) if _address(host) else host_name(host)
+        name = _normalized(host) if _address(host) else host_name(host)
         if name is None:
             return False
         if is_loopback(name) or name in self.hosts:
@@ -128,7 +129,7 @@ class Access:
         found = _ORIGIN.fullmatch(origin)
         if found is None:
             return False
-        name = _plain(found["name"])
+        name = _normalized(found["name"])
         return is_loopback(name) or name in (self.own, host_name(request.host))
 
 
@@ -139,7 +140,7 @@ def _method(request: web.BaseRequest) -> str:
     return request.method
 
 
-def _plain(name: str) -> str:
+def _normalized(name: str) -> str:
     """Return a name in lower case without the dot of the root, an address without its brackets."""
     address = _address(name.strip("[]"))
     return str(address) if address is not None else name.lower().removesuffix(".")

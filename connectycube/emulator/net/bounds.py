@@ -1,7 +1,7 @@
-"""Bounds: how many connections are open at all ports together, and what a client may keep waiting.
+"""Bounds: the number of open connections at all ports together, and the bytes of bodies held in memory.
 
-Anybody on this machine can connect. Without bounds connections that say nothing would use up the descriptors
-of the process, and requests that never end its memory.
+Every program on this machine can connect. Without bounds idle connections would use up the descriptors of the
+process, and requests that never end its memory.
 """
 
 from __future__ import annotations
@@ -17,12 +17,12 @@ _log = logging.getLogger(__name__)
 
 _RESERVED = 100  # descriptors for everything but connections, and for those just accepted
 _FEWEST = 64
-_MOST_BODIES = 268_435_456
+_MOST_BODIES = 268_435_456  # bytes
 _SECONDS_BETWEEN_WARNINGS = 60.0
 
 
 class Connection(Protocol):
-    """A connection as its bound sees it."""
+    """A connection as Bounds counts it."""
 
     @property
     def waits_for_client(self) -> bool:
@@ -54,9 +54,9 @@ class Bounds:
         return len(self._open)
 
     def add(self, connection: Connection) -> bool:
-        """Count a new connection; at the bound one that waits for its client makes room.
+        """Count a new connection; at the bound drop one that waits for its client.
 
-        Return False if none does: the new connection must be dropped.
+        Return False if no connection waits for its client. Then the new connection must be dropped.
         """
         if len(self._open) >= self._most and not self._make_room():
             return False
@@ -83,11 +83,11 @@ class Bounds:
             )
 
     def remove(self, connection: Connection) -> None:
-        """Stop to count a connection, if it is counted."""
+        """Stop counting a connection, if it is counted."""
         self._open.pop(connection, None)
 
     def used(self, connection: Connection) -> None:
-        """Note that a connection was just used, so that others make room before it."""
+        """Note that a connection was just used, so that others are dropped before it."""
         if connection in self._open:
             del self._open[connection]
             self._open[connection] = None

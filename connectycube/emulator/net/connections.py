@@ -43,7 +43,7 @@ class OpenLinks(set[_Link]):
 class TlsHandshake(asyncio.Protocol):
     """One connection in its TLS handshake; afterwards the protocol of ``make_protocol()`` gets it.
 
-    asyncio's own TLS server does not show the connections in their handshake, so a stop would have to wait
+    The TLS server of asyncio gives no access to connections in their handshake, so a stop would have to wait
     for them. Here they are in ``pending`` meanwhile. ``accepted`` gets the TCP connection below TLS, which
     can be aborted at any time.
     """
@@ -96,7 +96,7 @@ class TlsHandshake(asyncio.Protocol):
             return
         self._too_slow.cancel()
         self._pending.discard(self)
-        self._bounds.remove(self)  # the protocol counts itself
+        self._bounds.remove(self)  # the protocol adds itself to the bounds
         protocol = self._make_protocol()
         tls.set_protocol(protocol)
         protocol.connection_made(tls)
@@ -109,7 +109,7 @@ class TlsHandshake(asyncio.Protocol):
         self._abort()
 
     def _abort(self) -> None:
-        # Python 3.10 leaves the TLS transport of a failed handshake open, and warns of it later.
+        # Python 3.10 leaves the TLS transport of a failed handshake open, which is a ResourceWarning later.
         tls = getattr(self._transport.get_protocol(), "_app_transport", None)
         if tls is not None:
             tls.abort()

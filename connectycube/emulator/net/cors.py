@@ -2,7 +2,7 @@
 
 A page has another origin than the emulator. Its browser therefore asks the server for permission: before
 a request with ConnectyCube's headers (a preflight), and in each answer. Without permission the page can
-read nothing. Every page whose requests are let in gets it. (``access``.)
+read nothing. Every page whose requests are accepted gets it. (``access``.)
 """
 
 from __future__ import annotations

@@ -44,7 +44,7 @@ MALFORMED = (HttpProcessingError, web.RequestPayloadError)
 NOT_SNIFFED = {"X-Content-Type-Options": "nosniff"}
 """The header of every answer: a browser must not take it for a page or a script. (Fetch, 3.6.)"""
 
-# A head is at most 128 lines, which aiohttp bounds, but not their sum.
+# aiohttp bounds the number of lines of a head and the length of each, but not the sum of the lengths.
 _MOST_HEAD_BYTES = 65_536
 _CLOSED = b"\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
 _HEAD_TOO_LARGE = b"HTTP/1.1 431 Request Header Fields Too Large" + _CLOSED
@@ -74,7 +74,7 @@ def refusal_of(error: Exception) -> tuple[int, str]:
 class Listener:
     """Listens, with TLS if there is a context, and passes each request to ``handle``; for one event loop.
 
-    The faults of ``side`` can refuse its connections. ``access`` lets in requests, or refuses them.
+    The faults of ``side`` can refuse its connections. ``access`` accepts requests, or refuses them.
     ``bounds`` counts the connections. ``most_bytes()`` is the largest body. If ``holds_bodies`` is True,
     bodies are kept in memory until they are complete.
     """
@@ -145,7 +145,7 @@ class Listener:
         """Hook: end the work on connections, after the last was accepted and before all are closed."""
 
     async def respond(self, request: web.BaseRequest) -> web.StreamResponse:
-        """Answer one request, if it is let in; a browser gets the headers of CORS, too."""
+        """Answer one request, if it is accepted; a browser gets the headers of CORS, too."""
         begin(request)
         refusal = self.access.refusal(request)
         if refusal is not None:
@@ -168,7 +168,7 @@ class Listener:
         raise NotImplementedError
 
     def refuse(self, status: int, text: str) -> web.Response:
-        """Return the answer to a request that is not HTTP, or is not let in; the connection ends."""
+        """Return the answer to a request that is not HTTP, or is not accepted; the connection ends."""
         raise NotImplementedError
 
 
@@ -226,7 +226,7 @@ class _Connection(web.RequestHandler):
         self._listener = listener
         self._is_refused = False
         self._discarded: asyncio.Event | None = None
-        self._requests = 0  # those whose head is complete, and that are not answered
+        self._requests = 0  # the requests with a complete head that are not answered yet
         self._last_body: StreamReader = EMPTY_PAYLOAD
         self._head_size = 0
         self._body_size = 0
@@ -266,8 +266,8 @@ class _Connection(web.RequestHandler):
         if len(self._messages) <= before:
             return
         self._requests += len(self._messages) - before
-        # aiohttp reports an error in a body as another message, and leaves the reader of that body
-        # waiting. A message behind a body that has not ended is such an error: tell the reader.
+        # aiohttp reports an error in a body as another message, and the reader of that body would wait for
+        # ever. A message behind a body that has not ended is such an error, so that reader gets it.
         bodies = [payload for _, payload in self._messages]
         if self._current_request is not None:
             bodies.insert(0, self._current_request.content)
@@ -325,7 +325,7 @@ class _Connection(web.RequestHandler):
         if request is None or request.content.is_eof():
             return
         received = request.content.total_bytes
-        # A handler that does not read, because of a fault, pauses the client.
+        # Not if a handler does not read, because of a fault: then the client is paused.
         if received - before < _LEAST_BODY_BYTES and not request.content._size:
             self._refuse_body(BodyTooSlow("The body comes too slowly"))
         else:

@@ -1,4 +1,4 @@
-"""Loopback guard: an emulator does not start where the environment names the hosted service.
+"""Loopback guard: an emulator does not start if the environment names the hosted service.
 
 A program under test that reads these variables would write to real users.
 """

@@ -33,12 +33,12 @@ CONTROL_PATH = "/__emulator__"
 _log = logging.getLogger(__name__)
 
 _MOST_BYTES = 256 * 1_048_576
-_OPEN = ("health",)
+_WITHOUT_TOKEN = ("health",)
 _STATUSES: dict[type[Exception], int] = {
     ArgumentTypeError: 422,
     ArgumentValueError: 422,
     LookupError: 404,
-    RuntimeError: 503,  # it starts or stops just now
+    RuntimeError: 503,  # the emulator is starting or stopping
 }
 
 
@@ -52,9 +52,9 @@ class _Refused(Exception):
 
 
 class ControlServer(Listener):
-    """Serves a ControlApi to those who know its token."""
+    """Serves a ControlApi to programs that know its token."""
 
-    holds_bodies = False  # whoever knows the token may load much
+    holds_bodies = False  # a program that knows the token may load much data
 
     def __init__(self, api: ControlApi, token: str, timers: Timers, bounds: Bounds) -> None:
         super().__init__(Faults(lambda work: work()), REST, timers, Access(CONTROL_HOST), bounds)
@@ -94,7 +94,7 @@ class ControlServer(Listener):
         path = unquote(request.rel_url.raw_path)
         start, _, name = path.partition(f"{CONTROL_PATH}/")
         methods = {} if start or not name else self._api.methods(name)
-        if name not in _OPEN:
+        if name not in _WITHOUT_TOKEN:
             self._check_token(request)
         if not methods:
             raise _Refused(404, f"The control API has no {path}")
@@ -129,7 +129,7 @@ async def _body(request: web.BaseRequest) -> Any:
 
 
 def _foreign_page(request: web.BaseRequest) -> tuple[int, str] | None:
-    """Return the refusal of a web page that this server has not sent; it has sent none so far."""
+    """Return the refusal of a request from a web page of another origin; this server has no pages itself."""
     own = f"http://{request.headers.get('Host', '')}".lower()
     if any(origin.lower() != own for origin in request.headers.getall("Origin", [])):
         return 403, "Web pages of other origins may not control the emulator"
@@ -137,7 +137,7 @@ def _foreign_page(request: web.BaseRequest) -> tuple[int, str] | None:
 
 
 def _failed(request: web.BaseRequest, error: Exception) -> web.Response:
-    """Return the answer for what a verb has raised."""
+    """Return the answer to a request whose verb has raised an error."""
     for kind, status in _STATUSES.items():
         if isinstance(error, kind):
             return _answer(status, {"error": str(error.args[0])})

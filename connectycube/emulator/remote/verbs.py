@@ -1,4 +1,4 @@
-"""Verbs: what the control API does, the members of ``Emulator`` with JSON in and out.
+"""Verbs: the actions of the control API, which are the members of ``Emulator`` with JSON in and out.
 
 ``VERBS`` is the table. A verb has the name and the arguments that it has in Python; each calls the public
 member of ``Emulator``, so that the two do the same.
@@ -28,7 +28,7 @@ Emulator = Any
 
 @frozen
 class Verb:
-    """One row of the table: a method and a path, what it does, and the function that does it.
+    """One row of the table: a method and a path, the meaning of the verb, and the function that runs it.
 
     The function gets the emulator, the JSON of the body and the last part of the path, where the table has
     ``{id}``.
@@ -78,11 +78,7 @@ def _method(name: str, meaning: str) -> Verb:
     )
 
 
-def _attribute(name: str, meaning: str) -> Verb:
-    return Verb("GET", name, meaning, lambda emulator, *_: getattr(emulator, name))
-
-
-# --- what is no method of Emulator by itself ----------------------------------------------------------
+# --- verbs that are not one method of Emulator ---------------------------------------------------------
 
 
 def _clock(emulator: Emulator, *_: Any) -> dict[str, float]:
@@ -95,7 +91,7 @@ def _advance(emulator: Emulator, body: Any, _: str) -> dict[str, float]:
 
 
 def _load(emulator: Emulator, body: Any, _: str) -> dict[str, Any]:
-    return asdict(emulator.load(_object(body)))  # an object, never the path of a file
+    return asdict(emulator.load(_object(body)))  # _object(): never the path of a file
 
 
 def _pushes(emulator: Emulator, *_: Any) -> list[dict[str, Any]]:
@@ -182,7 +178,12 @@ VERBS = (
     _method("ban", "Removes a user from a room and its dialog, and keeps the user out."),
     _method("unban", "Ends a ban."),
     Verb("GET", "pushes", "The push notifications that were sent, oldest first.", _pushes),
-    _attribute("reset_emails", "The addresses of emails that reset a password."),
+    Verb(
+        "GET",
+        "reset_emails",
+        "The addresses of emails that reset a password.",
+        lambda emulator, *_: emulator.reset_emails,
+    ),
 )
 """Every verb."""
 

@@ -1,8 +1,10 @@
 """Bucket: objects in a folder, and the signed forms and links with which clients use them.
 
 The bucket stands for Amazon S3: a form with a policy uploads one object, and a signed link downloads one.
-The signatures have a form of their own, as a client passes them on unchanged. (Server documentation: Storage
-API; Amazon S3: "Browser-Based Uploads Using POST", "Authenticating Requests: Using Query Parameters".)
+The signatures have a form of their own, because a client passes them on unchanged.
+
+(Server documentation: Storage API; Amazon S3: "Browser-Based Uploads Using POST", "Authenticating Requests:
+Using Query Parameters".)
 """
 
 from __future__ import annotations
@@ -175,7 +177,7 @@ class Bucket:
         return most
 
     def reserve(self, size: int) -> None:
-        """Count bytes of an upload, or with a negative size forget them; refuse it where no room is left."""
+        """Count bytes of an upload, or with a negative size forget them; refuse it if no room is left."""
         self._receiving += size
         row = self._db.one("SELECT coalesce(sum(size), 0) AS total FROM objects")
         if size > 0 and row is not None and row["total"] + self._receiving > self._most_bytes():
@@ -227,7 +229,7 @@ class Bucket:
             self._db.run("DELETE FROM objects WHERE key = ?", key)
             self.files.delete(stored.file)
 
-    def open_to(self, key: str, query: Mapping[str, str]) -> StoredObject:
+    def readable(self, key: str, query: Mapping[str, str]) -> StoredObject:
         """Return the object of a key if it is public, or if the query is that of a valid link."""
         stored = self.object(key)
         signature = query.get("X-Amz-Signature")
@@ -235,14 +237,14 @@ class Bucket:
             if stored is None or not stored.public:
                 raise S3Error(403, "AccessDenied", "Access Denied")
             return stored
-        day, lives = query.get("X-Amz-Date", ""), query.get("X-Amz-Expires", "")
+        day, lifetime = query.get("X-Amz-Date", ""), query.get("X-Amz-Expires", "")
         if not hmac.compare_digest(
-            self._sign(f"GET {key} {day} {lives}").encode(),
+            self._sign(f"GET {key} {day} {lifetime}").encode(),
             signature.encode("utf-8", "surrogatepass"),
         ):
             raise S3Error(403, "SignatureDoesNotMatch", "The link's signature is wrong")
         made = datetime.strptime(day, "%Y%m%dT%H%M%SZ").replace(tzinfo=timezone.utc)
-        if made.timestamp() + int(lives) <= self._clock.time():
+        if made.timestamp() + int(lifetime) <= self._clock.time():
             raise S3Error(403, "AccessDenied", "Request has expired")
         if stored is None:
             raise S3Error(404, "NoSuchKey", "The specified key does not exist.")

@@ -19,7 +19,8 @@ from ..db.data_folder import is_folder
 __all__ = ["ObjectFiles"]
 
 _OURS = re.compile(r"object-[0-9a-f]{32}")
-_NO_LINK = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
+# A link is not followed, and a FIFO is not waited for.
+_SAFELY = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
 
 
 class ObjectFiles:
@@ -33,12 +34,12 @@ class ObjectFiles:
         with contextlib.suppress(FileExistsError):
             os.mkdir(self._folder, 0o700)
         name = f"object-{secrets.token_hex(16)}"
-        flags = os.O_CREAT | os.O_EXCL | os.O_WRONLY | _NO_LINK
+        flags = os.O_CREAT | os.O_EXCL | os.O_WRONLY | _SAFELY
         return open(os.open(self._path(name), flags, 0o600), "wb"), name
 
     def open(self, name: str) -> BinaryIO:
         """Return a file, open for reading."""
-        file = open(os.open(self._path(name), os.O_RDONLY | _NO_LINK), "rb")  # noqa: SIM115
+        file = open(os.open(self._path(name), os.O_RDONLY | _SAFELY), "rb")  # noqa: SIM115
         if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
             file.close()
             raise FileNotFoundError(f"{name} is no file")
@@ -50,7 +51,7 @@ class ObjectFiles:
             os.unlink(self._path(name))
 
     def keep_only(self, names: Collection[str]) -> None:
-        """Delete the files of this module but those that are named."""
+        """Delete the files of this module, except those with these names."""
         if is_folder(self._folder):
             for name in os.listdir(self._folder):
                 if _OURS.fullmatch(name) and name not in names:

@@ -29,7 +29,7 @@ __all__ = ["BucketServer"]
 _log = logging.getLogger(__name__)
 
 _CHUNK = 262_144
-# The types that a browser may show: no page, no SVG, no PDF.
+# The types that a browser may show. A page, an SVG or a PDF could run a script.
 _SHOWN = re.compile(
     r"(image/(png|jpeg|gif|webp|bmp|avif)|audio/[\w.+-]+|video/[\w.+-]+|text/plain)", re.I
 )
@@ -41,6 +41,8 @@ _BYTES_BESIDE_A_FIELD = 100
 
 class BucketServer(Listener):
     """Takes upload forms and serves objects; bytes are copied in pieces between socket and file."""
+
+    holds_bodies = False  # they are written to files
 
     def __init__(
         self,
@@ -57,8 +59,6 @@ class BucketServer(Listener):
         super().__init__(faults, STORAGE, timers, evolve(access, null_reads=True), bounds, context)
         self.bucket = bucket
         self._storage_faults = HttpFaults(faults, STORAGE, timers)
-
-    holds_bodies = False  # they are written to files
 
     def most_bytes(self) -> int:
         """Return the size of the largest body of a request: a file and its form."""
@@ -91,7 +91,7 @@ class BucketServer(Listener):
         return S3Error(500, "InternalError", "The bucket failed; its log says why")
 
     def refuse(self, status: int, text: str) -> web.Response:
-        """Return the answer to a request that is not HTTP, or is not let in."""
+        """Return the answer to a request that is not HTTP, or is not accepted."""
         code = "AccessDenied" if status == 403 else "InvalidRequest"
         return _error(S3Error(status, code, text))
 
@@ -114,12 +114,12 @@ class BucketServer(Listener):
             fields, part = await self._fields(await request.multipart())
             most = self.bucket.check_form(fields)
             stored = await self._receive(part, most, fields)
-        # aiohttp raises these for a malformed form; Warning, where warnings are errors.
+        # aiohttp raises these for a malformed form: a Warning if warnings are errors.
         except (ValueError, AssertionError, RuntimeError, Warning) as error:
             raise S3Error(400, "MalformedPOSTRequest", f"The form: {error}") from None
         self.bucket.keep(fields["key"], stored)
         location = self.bucket.location(fields["key"], scheme=request.scheme)
-        await self._hold_up(request, stored)
+        await self._apply_delays(request, stored)
         return _uploaded(self.bucket.name, fields["key"], location, stored)
 
     async def _fields(self, form: MultipartReader) -> tuple[dict[str, str], BodyPartReader]:
@@ -159,7 +159,7 @@ class BucketServer(Listener):
             self.bucket.files.delete(name)
             raise
         finally:
-            self.bucket.reserve(-size)  # what is kept counts as an object
+            self.bucket.reserve(-size)  # a kept object counts by its row
         return StoredObject(
             file=name,
             size=size,
@@ -173,11 +173,11 @@ class BucketServer(Listener):
     async def _download(self, request: web.BaseRequest, key: str) -> web.StreamResponse:
         if "Authorization" in request.headers:
             raise S3Error(400, "InvalidArgument", "Only one auth mechanism allowed")
-        stored = self.bucket.open_to(key, request.rel_url.query)
+        stored = self.bucket.readable(key, request.rel_url.query)
         with self._open(stored) as file:
             response = web.StreamResponse(headers={**_headers(stored), **cors.allowed(request)})
             response.content_length = stored.size
-            await self._hold_up(request, stored)
+            await self._apply_delays(request, stored)
             await response.prepare(request)
             if request.method == "GET":
                 while chunk := file.read(_CHUNK):
@@ -188,10 +188,10 @@ class BucketServer(Listener):
     def _open(self, stored: StoredObject) -> BinaryIO:
         try:
             return self.bucket.files.open(stored.file)
-        except FileNotFoundError:  # somebody has deleted the file
+        except FileNotFoundError:  # another program has deleted the file
             raise S3Error(404, "NoSuchKey", "The specified key does not exist.") from None
 
-    async def _hold_up(self, request: web.BaseRequest, stored: StoredObject) -> None:
+    async def _apply_delays(self, request: web.BaseRequest, stored: StoredObject) -> None:
         if self.faults.active:
             await self._storage_faults.after(request, stored.size)
 
