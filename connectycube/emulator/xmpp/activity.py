@@ -13,19 +13,19 @@ from .session import Session
 from .stanza import Jid, StanzaError, user_of
 from .visibility import available
 
-__all__ = ["tell_watchers"]
+__all__ = ["send_activity"]
 
 _SWITCH = {"true": True, "1": True, "false": False, "0": False}
 
 
-def tell_watchers(hub: Hub, user_id: int, seconds: int) -> None:
-    """Tell the sessions that subscribed to a user's last activity that it changed.
+def send_activity(hub: Hub, user_id: int, seconds: int) -> None:
+    """Send a user's last activity to the sessions that have subscribed to it.
 
     (Inferred: an IQ result without a request, as the official SDKs read it like an answer.)
     """
     own = hub.settings.user_jid(user_id)
     for session in hub.sessions():
-        if user_id not in session.watched_users:
+        if user_id not in session.activity_subscriptions:
             continue
         if hub.privacy.allows(user_id, session.jid, "presence-out"):
             attributes = {"type": "result", "from": own, "to": session.jid}
@@ -68,7 +68,7 @@ def _seconds(seconds: int) -> Element:
     feature=ns.STATUS_STREAMING,
     inferred="not in the server's documentation: the official SDKs' request",
 )
-def _watch(hub: Hub, session: Session, stanza: Element, wanted: Element) -> None:
+def _subscribe(hub: Hub, session: Session, stanza: Element, wanted: Element) -> None:
     text = wanted.get("user_jid") or ""
     jid = Jid.parse(text)
     if jid is None:
@@ -77,9 +77,9 @@ def _watch(hub: Hub, session: Session, stanza: Element, wanted: Element) -> None
     if user_id is None or hub.store.user(user_id) is None:
         raise StanzaError("item-not-found", f"There is no user {text}")
     if _switch(wanted):
-        session.watched_users.add(user_id)
+        session.activity_subscriptions.add(user_id)
     else:
-        session.watched_users.discard(user_id)
+        session.activity_subscriptions.discard(user_id)
 
 
 @request(
@@ -89,7 +89,7 @@ def _watch(hub: Hub, session: Session, stanza: Element, wanted: Element) -> None
     feature=ns.MOBILE,
     inferred="enable=true means inactive, as the official SDKs have it",
 )
-def _mark(hub: Hub, session: Session, stanza: Element, mobile: Element) -> None:
+def _mark_inactive(hub: Hub, session: Session, stanza: Element, mobile: Element) -> None:
     session.marked_inactive = _switch(mobile)
 
 

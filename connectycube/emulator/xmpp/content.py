@@ -1,7 +1,7 @@
 """Content: how the server processes a message by its child elements, in private dialogs and rooms.
 
-The server adds ``dialog_id``, ``message_id`` and ``date_sent``, stores messages that ask for it, and notes
-the statuses of chat markers. A repeated id is stored once; settings say whether the message is relayed
+The server adds ``dialog_id``, ``message_id`` and ``date_sent``, stores messages with ``save_to_history``, and
+notes the statuses of chat markers. A repeated id is stored once; settings say whether the message is relayed
 again. (Server documentation: Real-time API.)
 """
 
@@ -35,17 +35,17 @@ _RESERVED = frozenset(
 DialogOf = Callable[[bool], "Row | None"]
 """Returns the dialog of a message; None if there is none. With True it is created if it is missing."""
 
-Treatment = Callable[["Hub", Session, Element, DialogOf], "Element | None"]
+Handler = Callable[["Hub", Session, Element, DialogOf], "Element | None"]
 """Takes the message of a user; returns the message to relay, or None to relay none."""
 
 
 @frozen
 class Kind:
-    """One row of the table: the elements that identify a kind of message, and its treatment."""
+    """One row of the table: the elements that identify a kind of message, and its handler."""
 
     namespace: str
     names: tuple[str, ...]
-    treatment: Treatment
+    handler: Handler
     inferred: str | None = None
 
     def fits(self, element: Element) -> bool:
@@ -57,7 +57,7 @@ def process(hub: Hub, session: Session, stanza: Element, dialog_of: DialogOf) ->
     """Store a message or note its statuses; return the message to relay, or None to relay none."""
     for kind in KINDS:
         if any(map(kind.fits, stanza.elements())):
-            return kind.treatment(hub, session, stanza, dialog_of)
+            return kind.handler(hub, session, stanza, dialog_of)
     return stanza
 
 
@@ -126,7 +126,7 @@ def _take_content(
         return stanza
     content = _read_content(hub, stanza)
     sender, message_id = session.user_id, content.message_id
-    if _is_repeated(hub, dialog, sender, content):
+    if not _store_if_new(hub, dialog, sender, content):
         if hub.settings.repeated_message == "refuse":
             raise StanzaError("conflict", f"There is a message {message_id}")
         if hub.settings.repeated_message == "drop":
@@ -145,7 +145,7 @@ def _read_content(hub: Hub, stanza: Element) -> _Content:
     date_sent = date_sent_of(params.get("date_sent"))
     destroys_itself = stanza.child("destroy", ns.SELF_DESTROY) is not None
     return _Content(
-        # a client may choose the id if it has the form of the service's ids
+        # A client may choose the id if it has the form of the service's ids.
         message_id=given_id if given_id and is_object_id(given_id) else hub.conversations.new_id(),
         body=None if body is None else body.text,
         date_sent=hub.conversations.now() if date_sent is None else date_sent,
@@ -155,10 +155,10 @@ def _read_content(hub: Hub, stanza: Element) -> _Content:
     )
 
 
-def _is_repeated(hub: Hub, dialog: Row, sender: int, content: _Content) -> bool:
-    """Store a message that wants history; return whether one with its id is stored already."""
+def _store_if_new(hub: Hub, dialog: Row, sender: int, content: _Content) -> bool:
+    """Store a message, if it wants that; return False if one with its id is stored already."""
     if not content.wants_history:
-        return False
+        return True
     custom = {name: value for name, value in content.params.items() if name not in _RESERVED}
     draft = NewMessage(
         id=content.message_id,
@@ -167,7 +167,7 @@ def _is_repeated(hub: Hub, dialog: Row, sender: int, content: _Content) -> bool:
         attachments=content.attachments,
         custom=custom,
     )
-    return hub.conversations.add_message(dialog, sender, draft) is None
+    return hub.conversations.add_message(dialog, sender, draft) is not None
 
 
 KINDS = (
@@ -194,8 +194,8 @@ KINDS = (
 def _with_params(stanza: Element, added: Mapping[str, str]) -> Element:
     """Return the message with these parameters, in place of others of the same name."""
     params = extra_params(stanza)
-    kept = [] if params is None else params.children
-    kept = [child for child in kept if not (isinstance(child, Element) and child.name in added)]
+    children = [] if params is None else params.children
+    kept = [child for child in children if not (isinstance(child, Element) and child.name in added)]
     new = [Element(name, ns.CLIENT, None, value) for name, value in added.items()]
     whole = Element("extraParams", ns.CLIENT, None, *kept, *new)
     return stanza.replace(*(child for child in stanza.children if child is not params), whole)

@@ -1,4 +1,4 @@
-"""Deliveries: which sessions have a message that none of them has acknowledged yet.
+"""Deliveries: the sessions to which each message was sent, until one of them acknowledges it.
 
 A message goes to every resource of a user. It is delivered when one of them has acknowledged it, and it is
 undelivered when the last of them has ended without an acknowledgement.
@@ -20,8 +20,8 @@ __all__ = ["Deliveries", "Delivery"]
 class Delivery:
     """A message as it arrived, the time of its arrival in unix seconds, and the sessions that have it.
 
-    ``history_id`` is the id of the message in history that this one is, or that it edits; None if history
-    had none when this one arrived.
+    ``history_id`` is the id under which history has this message, or the message that it edits. It is None if
+    history had no such message when this one arrived.
     """
 
     message: Element
@@ -51,7 +51,7 @@ class Deliveries:
         self._pending.pop(id(sent), None)
 
     def given_up(self, session: Session, sent: Element) -> Delivery | None:
-        """Note that a session ended without an acknowledgement; return a delivery that has failed by that."""
+        """Note that a session ended without an acknowledgement; return the delivery if it has failed now."""
         _, delivery = self._pending.get(id(sent), (None, None))
         if delivery is None:
             return None

@@ -1,7 +1,7 @@
 """Faulty: the faults of the chat.
 
 A stream writes through a ``FaultyLink``, and the hub delivers through ``FaultyDelivery``. While no fault is
-on, each checks one value.
+on, each only looks whether one is.
 """
 
 from __future__ import annotations
@@ -129,37 +129,37 @@ class FaultyDelivery:
         """Send a stanza, duplicated or reordered if such a fault is on."""
         held = self._held.pop(session, None)
         if held is not None:
-            holder, older = held
-            self._repeat(session, stanza)
-            self._repeat(session, older)
-            holder.use()
+            fault, older = held
+            self._deliver_or_duplicate(session, stanza)
+            self._deliver_or_duplicate(session, older)
+            fault.use()
             return
-        fault = self._faults.find("reorder", CHAT, session.user_id, session.resource)
-        if fault is None:
-            self._repeat(session, stanza)
+        reorder = self._faults.find("reorder", CHAT, session.user_id, session.resource)
+        if reorder is None:
+            self._deliver_or_duplicate(session, stanza)
         else:
-            held = (fault, stanza)
+            held = (reorder, stanza)
             self._held[session] = held
             self._timers.schedule(_LONGEST_HOLD, lambda: self._give_up(session, held))
 
     def release(self, fault: Fault) -> None:
         """Send the stanzas that an ended fault holds back."""
-        for session, (holder, stanza) in list(self._held.items()):
-            if holder is fault:
+        for session, (reorder, stanza) in list(self._held.items()):
+            if reorder is fault:
                 del self._held[session]
-                self._repeat(session, stanza)
+                self._deliver_or_duplicate(session, stanza)
 
     def release_session(self, session: Session) -> None:
         """Send the stanza that is held back from a session, before the session ends."""
         _, stanza = self._held.pop(session, (None, None))
         if stanza is not None:
-            self._repeat(session, stanza)
+            self._deliver_or_duplicate(session, stanza)
 
     def _give_up(self, session: Session, held: tuple[Fault, Element]) -> None:
         if self._held.get(session) is held:
             self.release_session(session)
 
-    def _repeat(self, session: Session, stanza: Element) -> None:
+    def _deliver_or_duplicate(self, session: Session, stanza: Element) -> None:
         self._deliver(session, stanza)
         if self._faults.take("duplicate", CHAT, session.user_id, session.resource) is not None:
             self._deliver(session, stanza)

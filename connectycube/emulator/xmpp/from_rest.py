@@ -1,6 +1,6 @@
 """From REST: changes made over REST, as stanzas to the connected users.
 
-In a private dialog the other user gets the stanza; in other dialogs everybody in the room gets it, from the
+In a private dialog the other user gets the stanza. In other dialogs all users in the room get it, from the
 nick of the user that made the change.
 (Server documentation: Chat API, Create a message, Delete message, Message reactions; Real-time API.)
 """
@@ -63,7 +63,7 @@ def reaction(
     add: str | None,
     remove: str | None,
 ) -> None:
-    """Send a change of a reaction to everybody, the other devices of the user included."""
+    """Send a change of a reaction to all users of the dialog, the user's other devices included."""
     changes = [
         Element("reaction", ns.CLIENT, {name: "true", "type": clean_text(value)})
         for name, value in (("add", add), ("remove", remove))

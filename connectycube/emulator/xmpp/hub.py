@@ -81,7 +81,8 @@ class Hub:
         self.occupancy = Occupancy(store.database)
         self._sessions: dict[int, dict[str, Session]] = {}
         self._resumable: dict[str, Session] = {}
-        self._expiry: dict[str, Timer] = {}
+        self._expiry: dict[str, Timer] = {}  # of sessions that wait to be resumed, oldest first
+        # Of ended sessions, by their id of stream management: the user and the count of handled stanzas.
         self._handled: OrderedDict[str, tuple[int, int]] = OrderedDict()
 
     # --- sessions ---------------------------------------------------------------------------------
@@ -93,7 +94,7 @@ class Hub:
         """
         older = self.session(user_id, resource)
         if older is not None:
-            # The link first: its stream then does not report the session as lost.
+            # The link first, so that its stream does not report the session as lost.
             older.end_link(StreamFault("conflict", "The same resource connected again"))
             self.end_session(older)
         if len(self._sessions.get(user_id, ())) >= _MOST_RESOURCES:
@@ -114,7 +115,8 @@ class Hub:
 
     def end_session(self, session: Session, *, remember: bool = True) -> None:
         """End a session; with ``remember`` its count of handled stanzas is kept for <failed/>."""
-        # First: a released stanza counts as unacknowledged. It may overflow the session, which ends then.
+        # First, so that the released stanza counts as unacknowledged. It may overflow the session, which
+        # this method then ends inside.
         self._faulty_delivery.release_session(session)
         if self.session(session.user_id, session.resource) is not session:
             return
@@ -156,11 +158,12 @@ class Hub:
         self._expiry[management.id] = self.schedule(
             self.settings.resume_seconds, lambda: self.end_session(session)
         )
-        if len(self._expiry) > _MOST_WAITING:  # the oldest has waited longest
-            self.end_session(self._resumable[next(iter(self._expiry))])
+        if len(self._expiry) > _MOST_WAITING:
+            longest_waiting = next(iter(self._expiry))
+            self.end_session(self._resumable[longest_waiting])
 
     def resumable(self, user_id: int, previous: str) -> Session | int | None:
-        """Return the session with this id; of an ended one the count of handled stanzas, None if unknown."""
+        """Return the session with this id, the count of handled stanzas of an ended one, or None."""
         session = self._resumable.get(previous)
         if session is not None and session.user_id == user_id:
             return session
@@ -172,7 +175,7 @@ class Hub:
         assert session.management is not None
         self._stop_expiry(session.management.id)
 
-    def forget(self, user_id: int | None) -> int:
+    def forget_sessions(self, user_id: int | None) -> int:
         """Drop the sessions that wait to be resumed, as a restart does; return their number."""
         for management_id, (owner, _) in list(self._handled.items()):
             if user_id in (None, owner):
@@ -199,10 +202,10 @@ class Hub:
     def _deliver(self, session: Session, stanza: Element) -> None:
         session.send(stanza)
         management = session.management
-        if management is not None and self._has_too_much(management):
+        if management is not None and self._is_overflowing(management):
             self._overflow(session, management)
 
-    def _has_too_much(self, management: StreamManagement) -> bool:
+    def _is_overflowing(self, management: StreamManagement) -> bool:
         settings = self.settings
         return (
             management.backlog > settings.unacknowledged_stanzas
@@ -210,15 +213,15 @@ class Hub:
         )
 
     def _overflow(self, session: Session, management: StreamManagement) -> None:
-        what = self.settings.unacknowledged_overflow
-        if what == "end":
+        policy = self.settings.unacknowledged_overflow
+        if policy == "end":
             session.end_link(StreamFault("resource-constraint", "Too much is not acknowledged"))
             self.end_session(session)
             return
-        while self._has_too_much(management):
+        while self._is_overflowing(management):
             management.forget_oldest()
         # With a gap in its stanzas the session cannot be replayed, but its link can go on.
-        if what == "unresumable" and management.resumable:
+        if policy == "unresumable" and management.resumable:
             management.resumable = False
             self._resumable.pop(management.id, None)
             self._stop_expiry(management.id)
@@ -264,7 +267,7 @@ class Hub:
     def _apply_fault(self, fault: Fault) -> None:
         """Apply a new fault to the open connections."""
         for stream in list(self.streams):
-            if fault.is_on:  # it ends with its last time, which may be the stream before
+            if fault.is_on:  # it ends with its last use, which may have been an earlier stream
                 stream.apply_fault(fault)
 
     def _fault_ended(self, fault: Fault) -> None:

@@ -1,6 +1,6 @@
-"""Markup: finds in data that arrives in pieces where tags, comments and other markup end.
+"""Markup: finds the ends of tags, comments and other markup in data that arrives in pieces.
 
-It looks at each byte once, however the data is cut, so a client cannot slow it down.
+It searches each byte once, whatever the sizes of the pieces, so a client cannot slow it down.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ _SECTIONS = {
     b"<![CDATA[": re.compile(rb"\]\]>"),
     b"<?": re.compile(rb"\?>"),
 }
-"""The beginnings of markup that is no tag, and its ends."""
+"""The beginnings of markup other than tags, and the patterns of their ends."""
 _LONGEST_OPENING = max(map(len, _SECTIONS))
 _LONGEST_END = 3
 
@@ -28,14 +28,14 @@ class MarkupBuffer:
 
     def __init__(self) -> None:
         self._data = bytearray()
-        self._position = 0  # the first byte that was not looked at
-        self._wanted = _OPENING  # what is looked for from there on
+        self._position = 0  # the first byte that was not searched yet
+        self._wanted = _OPENING  # the pattern to look for from there on
 
     def __len__(self) -> int:
         return len(self._data)
 
     def take(self, data: bytes) -> bytes:
-        """Return the held bytes up to the end of the last complete markup; keep the others."""
+        """Return the held bytes up to the end of the last complete markup; keep the rest."""
         self._data += data
         end = 0
         while self._step():
@@ -44,7 +44,7 @@ class MarkupBuffer:
         return self._cut(end)
 
     def take_text(self) -> bytes:
-        """Return the text that is held, if no markup has begun; a reference in it stays, and what follows."""
+        """Return the held text, if no markup has begun; the first reference and the text behind it stay."""
         if self._wanted is not _OPENING or self._position < len(self._data):
             return b""
         reference = self._data.find(b"&")
@@ -57,11 +57,11 @@ class MarkupBuffer:
         return taken
 
     def _step(self) -> bool:
-        """Go to the next byte that changes what is looked for; return False if it is not there yet."""
+        """Go to the next match, and choose the next pattern; return False if there is no match yet."""
         found = self._wanted.search(self._data, self._position)
         if found is None:
-            # The end of a section may be cut in the middle.
-            overlap = 0 if self._wanted not in _SECTIONS.values() else _LONGEST_END - 1
+            # The end of a section may have arrived in part.
+            overlap = _LONGEST_END - 1 if self._wanted in _SECTIONS.values() else 0
             self._position = max(self._position, len(self._data) - overlap)
             return False
         if self._wanted is _OPENING:
@@ -75,7 +75,7 @@ class MarkupBuffer:
         return True
 
     def _open(self, start: int) -> bool:
-        """Find out what begins with this "<"; return False if that needs more bytes."""
+        """Find out which markup this "<" begins; return False if that needs more bytes."""
         opening = bytes(self._data[start : start + _LONGEST_OPENING])
         self._position = start
         for beginning, end in _SECTIONS.items():

@@ -96,7 +96,7 @@ def relay(hub: Hub, stanza: Element, recipient: int, resource: str | None = None
     if kind == "error":
         return
     receivers = hub.receivers(recipient)
-    willing = [one for one in receivers if privacy.allows(recipient, sender, "message", one)]
+    willing = [other for other in receivers if privacy.allows(recipient, sender, "message", other)]
     if willing:
         hub.deliveries.begin(stanza, offline.arrival(hub, stanza), willing)
         hub.send_all(willing, stanza)

@@ -1,4 +1,4 @@
-"""The XML namespaces the emulator speaks."""
+"""The XML namespaces of the emulator's stanzas and streams."""
 
 BIND = "urn:ietf:params:xml:ns:xmpp-bind"
 CARBONS = "urn:xmpp:carbons:2"

@@ -1,7 +1,7 @@
 """Offline: messages that no client of a user has received, and their later delivery. (XEP-0160, XEP-0203.)
 
-Each message is delivered once, in the order of arrival, with a delay stamp that shows when it arrived. What
-history does not show to the user any more is not delivered.
+Each message is delivered once, in the order of arrival, with a delay stamp of its time of arrival. A message
+that history does not show to the user any more is not delivered.
 """
 
 from __future__ import annotations
@@ -22,13 +22,14 @@ __all__ = ["arrival", "deliver_kept", "keep", "session_ended"]
 
 def arrival(hub: Hub, message: Element) -> Delivery:
     """Return the delivery of a message that arrives now, after history has stored or changed it."""
-    history_id = _named_by(message) if _is_kept(message) else None
+    history_id = _history_id(message) if _is_kept(message) else None
     if history_id is not None and hub.conversations.store.message(history_id) is None:
         history_id = None
     return Delivery(message, hub.clock.time(), history_id)
 
 
-def _named_by(message: Element) -> str | None:
+def _history_id(message: Element) -> str | None:
+    """Return the id of a message in history, or of the message that it edits."""
     edited = message.child("replace", ns.CORRECTION)
     return message_id_of(message) if edited is None else edited.get("id")
 
@@ -55,7 +56,7 @@ def deliver_kept(hub: Hub, session: Session) -> None:
 
 
 def session_ended(hub: Hub, session: Session) -> None:
-    """Deliver again what a session has not acknowledged and no other session has. (XEP-0198, 4.)"""
+    """Deliver again the messages that only this session could still acknowledge. (XEP-0198, 4.)"""
     if session.management is None:
         return
     for stanza in session.management.unacknowledged:
@@ -70,7 +71,7 @@ def _redeliver(hub: Hub, user_id: int, delivery: Delivery) -> None:
         return
     if _is_deleted(hub, user_id, delivery):
         return
-    # Asked for each message: the one before may have overflowed a session, which ends.
+    # Looked up for each message: the message before may have overflowed a session, which has ended then.
     receivers = _willing(hub, user_id, delivery.message)
     if not receivers:
         keep(hub, user_id, delivery)

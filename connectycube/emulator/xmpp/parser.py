@@ -70,7 +70,7 @@ class StreamParser:
         self._names: set[str] = set()
         self._default_namespace: str | None = None
         self._held = MarkupBuffer()
-        self._shown = 0  # bytes that expat was given
+        self._fed = 0  # the number of bytes that expat was given
         self._boundary = 0  # the byte at which the stanza in progress begins
         self._expat = self._make_expat()
 
@@ -110,9 +110,9 @@ class StreamParser:
     def _parse(self, data: bytes, *, final: bool) -> tuple[list[StreamEvent], StreamFault | None]:
         fault = None
         try:
-            self._show(data, final)
-            self._show_text_outside_stanzas()
-            if self._shown + len(self._held) - self._boundary > self._max_bytes:
+            self._feed_expat(data, final)
+            self._feed_text_outside_stanzas()
+            if self._fed + len(self._held) - self._boundary > self._max_bytes:
                 raise self._too_large()
         except StreamFault as found:
             fault = found
@@ -122,14 +122,14 @@ class StreamParser:
         events, self._events = self._events, []
         return events, fault
 
-    def _show(self, data: bytes, final: bool) -> None:
-        self._shown += len(data)
+    def _feed_expat(self, data: bytes, final: bool) -> None:
+        self._fed += len(data)
         self._expat.Parse(data, final)
 
-    def _show_text_outside_stanzas(self) -> None:
-        # White space keeps a connection alive and must not pile up; other text is refused at once.
+    def _feed_text_outside_stanzas(self) -> None:
+        # White space keeps a connection alive, and would fill the buffer; other text is refused at once.
         if not self._open and self._held:
-            self._show(self._held.take_text(), False)
+            self._feed_expat(self._held.take_text(), False)
 
     def _too_large(self) -> StreamFault:
         return StreamFault("policy-violation", f"A stanza is larger than {self._max_bytes} bytes")

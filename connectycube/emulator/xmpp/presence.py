@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from . import offline, rooms, subscriptions
-from .activity import tell_watchers
+from .activity import send_activity
 from .element import Element
 from .hub import Hub
 from .session import Session
@@ -45,7 +45,7 @@ PRESENCES: dict[str | None, str | None] = {
     "probe": "answered to subscribers alone",
     **dict.fromkeys(subscriptions.KINDS, "as RFC 6121 has it; the documentation is silent"),
 }
-"""The types of presence (None: available), and what the documentation leaves open of each."""
+"""The types of presence (None: available), and the part of each that the documentation leaves open."""
 
 
 def _to_user(hub: Hub, session: Session, stanza: Element, jid: Jid) -> None:
@@ -100,12 +100,12 @@ def _become_available(hub: Hub, session: Session, stanza: Element) -> None:
     _broadcast(hub, session, session.presence)
     if initial:
         _bring_up_to_date(hub, session, own)
-    # Also a resource whose priority was negative before. (XEP-0160, 2.)
+    # Also if the resource was available before, with a negative priority. (XEP-0160, 2.)
     if session.receives_messages and not received:
         offline.deliver_kept(hub, session)
-    # The presences and messages may have overflowed the session, which has ended then.
+    # These presences and messages may have overflowed the session. Then it has ended, without a presence.
     if initial and not own and session.presence is not None:
-        tell_watchers(hub, session.user_id, 0)
+        send_activity(hub, session.user_id, 0)
 
 
 def _bring_up_to_date(hub: Hub, session: Session, own: list[Session]) -> None:
@@ -122,17 +122,17 @@ def become_unavailable(hub: Hub, session: Session, stanza: Element | None = None
     if stanza is None:
         stanza = unavailable(session)
     _broadcast(hub, session, stanza)
-    # RFC 6121, 4.5.2: directed presence ends, too, unless the broadcast has told its receiver.
-    told = {other.user_id for other in watchers(hub, session)}
+    # RFC 6121, 4.5.2: the receivers of directed presence are told as well, unless the broadcast reached them.
+    reached = {other.user_id for other in watchers(hub, session)}
     directed, session.directed = session.directed, set()
     for target in sorted(directed):
         jid = Jid.parse(target)
-        if jid is not None and user_of(jid, hub.settings) not in told:
+        if jid is not None and user_of(jid, hub.settings) not in reached:
             _send_directed(hub, session, stanza.replace(to=target), jid)
     if not available(hub, session.user_id):
         hub.activity.ended(session.user_id)
         seconds = hub.activity.seconds_since(session.user_id)
-        tell_watchers(hub, session.user_id, seconds or 0)
+        send_activity(hub, session.user_id, seconds or 0)
 
 
 def _broadcast(hub: Hub, session: Session, stanza: Element) -> None:

@@ -28,7 +28,7 @@ def _read(hub: Hub, session: Session, stanza: Element, query: Element) -> Elemen
         raise StanzaError("bad-request", "Ask for the names of all lists, or for one list")
     name = _name(wanted[0])
     items = _existing(hub, session, name)
-    found = Element("list", ns.PRIVACY, {"name": name}, *(_written(item) for item in items))
+    found = Element("list", ns.PRIVACY, {"name": name}, *(_item_element(item) for item in items))
     return Element("query", ns.PRIVACY, None, found)
 
 
@@ -92,9 +92,9 @@ def _remove(hub: Hub, session: Session, name: str) -> None:
     if any((other.active_list or default) == name for other in _others(hub, session)):
         raise StanzaError("conflict", f"Another connected resource uses the list {name}")
     hub.privacy.remove(session.user_id, name)
-    for one in hub.sessions(session.user_id):
-        if one.active_list == name:
-            one.active_list = None
+    for own in hub.sessions(session.user_id):
+        if own.active_list == name:
+            own.active_list = None
 
 
 _CHANGES = {"active": _set_active, "default": _set_default, "list": _set_list}
@@ -165,7 +165,7 @@ def _value(hub: Hub, session: Session, kind: str, value: str) -> str:
     return value
 
 
-def _written(item: PrivacyItem) -> Element:
+def _item_element(item: PrivacyItem) -> Element:
     attributes = {
         "type": item.type,
         "value": item.value,

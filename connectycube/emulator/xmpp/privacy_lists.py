@@ -42,6 +42,14 @@ class PrivacyItem:
         return not self.only or traffic in self.only
 
 
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS privacy_lists (
+    user_id INTEGER NOT NULL, name TEXT NOT NULL, items TEXT NOT NULL,
+    is_default INTEGER NOT NULL DEFAULT 0,
+    PRIMARY KEY (user_id, name)
+);
+"""
+
 _Lists = dict[str, tuple[PrivacyItem, ...]]
 
 
@@ -52,7 +60,7 @@ class PrivacyLists:
         self._db = database
         self._settings = settings
         self._rosters = rosters
-        self._read: dict[int, tuple[_Lists, str | None]] = {}
+        self._cache: dict[int, tuple[_Lists, str | None]] = {}
         database.create(_SCHEMA)
 
     # --- decisions ----------------------------------------------------------------------------------
@@ -65,7 +73,7 @@ class PrivacyLists:
         For a message of a room the JID is that of the sender in the room. Traffic between the resources of
         one user is always allowed.
         """
-        items = self._items(user_id, session)
+        items = self._items_in_use(user_id, session)
         if not items:
             return True
         address = Jid.parse(jid)
@@ -82,8 +90,8 @@ class PrivacyLists:
             return self.allows(user_id, jid, traffic)
         return any(self.allows(user_id, jid, traffic, session) for session in sessions)
 
-    def _items(self, user_id: int, session: Session | None) -> tuple[PrivacyItem, ...]:
-        lists, default = self._of(user_id)
+    def _items_in_use(self, user_id: int, session: Session | None) -> tuple[PrivacyItem, ...]:
+        lists, default = self._lists_of(user_id)
         if not lists:
             return ()
         active = None if session is None else session.active_list
@@ -103,15 +111,15 @@ class PrivacyLists:
 
     def names(self, user_id: int) -> list[str]:
         """Return the names of a user's lists."""
-        return list(self._of(user_id)[0])
+        return list(self._lists_of(user_id)[0])
 
     def default(self, user_id: int) -> str | None:
         """Return the name of the default list, which counts for sessions without an active one."""
-        return self._of(user_id)[1]
+        return self._lists_of(user_id)[1]
 
     def items(self, user_id: int, name: str) -> tuple[PrivacyItem, ...] | None:
         """Return the rules of a list in their order, None if there is no such list."""
-        return self._of(user_id)[0].get(name)
+        return self._lists_of(user_id)[0].get(name)
 
     def save(self, user_id: int, name: str, items: Sequence[PrivacyItem]) -> None:
         """Create a list, or replace its rules."""
@@ -126,12 +134,12 @@ class PrivacyLists:
             name,
             text,
         )
-        self._read.pop(user_id, None)
+        self._cache.pop(user_id, None)
 
     def remove(self, user_id: int, name: str) -> None:
         """Remove a list; if it is the default list, there is none any more."""
         self._db.run("DELETE FROM privacy_lists WHERE user_id = ? AND name = ?", user_id, name)
-        self._read.pop(user_id, None)
+        self._cache.pop(user_id, None)
 
     def set_default(self, user_id: int, name: str | None) -> None:
         """Set the default list; None: no default list."""
@@ -140,37 +148,29 @@ class PrivacyLists:
             name or "",
             user_id,
         )
-        self._read.pop(user_id, None)
+        self._cache.pop(user_id, None)
 
     def forget_user(self, user_id: int) -> None:
         """Remove all lists of a user."""
         self._db.run("DELETE FROM privacy_lists WHERE user_id = ?", user_id)
-        self._read.pop(user_id, None)
+        self._cache.pop(user_id, None)
 
-    def _of(self, user_id: int) -> tuple[_Lists, str | None]:
-        # every message needs the lists, so they are kept in memory
-        known = self._read.get(user_id)
+    def _lists_of(self, user_id: int) -> tuple[_Lists, str | None]:
+        """Return the lists of a user by name, and the name of the default list."""
+        # Every message needs the lists, so they are kept in memory.
+        known = self._cache.get(user_id)
         if known is not None:
             return known
         rows = self._db.all(
             "SELECT * FROM privacy_lists WHERE user_id = ? ORDER BY rowid", (user_id,)
         )
-        lists = {row["name"]: _items(row["items"]) for row in rows}
+        lists = {row["name"]: _read_items(row["items"]) for row in rows}
         default = next((row["name"] for row in rows if row["is_default"]), None)
-        self._read[user_id] = lists, default
+        self._cache[user_id] = lists, default
         return lists, default
 
 
-_SCHEMA = """
-CREATE TABLE IF NOT EXISTS privacy_lists (
-    user_id INTEGER NOT NULL, name TEXT NOT NULL, items TEXT NOT NULL,
-    is_default INTEGER NOT NULL DEFAULT 0,
-    PRIMARY KEY (user_id, name)
-);
-"""
-
-
-def _items(text: str) -> tuple[PrivacyItem, ...]:
+def _read_items(text: str) -> tuple[PrivacyItem, ...]:
     return tuple(
         PrivacyItem(order=order, action=action, type=kind, value=value, only=tuple(only))
         for order, action, kind, value, only in json.loads(text)

@@ -23,8 +23,8 @@ Handler = Callable[["Hub", Session, Element, Element], Element | None]
 class RequestKind:
     """One row of the table; ``feature`` is its feature in disco#info.
 
-    ``of_others``: the request can also be sent to the bare JID of another user. ``inferred`` names what the
-    documentation leaves open.
+    ``of_others``: the request can also be sent to the bare JID of another user. ``inferred`` names the part
+    that the documentation leaves open.
     """
 
     type: str

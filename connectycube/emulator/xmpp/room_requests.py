@@ -24,7 +24,7 @@ Handler = Callable[["Hub", Session, Element, Jid], "Element | None"]
 
 @frozen
 class RoomRequest:
-    """One row of the table; ``inferred`` says what the documentation leaves open."""
+    """One row of the table; ``inferred`` names the part that the documentation leaves open."""
 
     handler: Handler
     inferred: str | None = None
@@ -43,9 +43,14 @@ def handle(hub: Hub, session: Session, stanza: Element, jid: Jid) -> None:
 
 
 def _handler(stanza: Element, jid: Jid) -> Handler:
-    place = "domain" if jid.local is None else "room" if jid.resource is None else "occupant"
+    if jid.local is None:
+        receiver = "domain"
+    elif jid.resource is None:
+        receiver = "room"
+    else:
+        receiver = "occupant"
     payload = next(stanza.elements())
-    found = ROOM_REQUESTS.get((place, stanza.get("type") or "", payload.namespace))
+    found = ROOM_REQUESTS.get((receiver, stanza.get("type") or "", payload.namespace))
     if found is not None:
         return found.handler
     if payload.namespace in (ns.MUC_ADMIN, ns.MUC_OWNER):
@@ -95,7 +100,7 @@ def _kind_features(dialog: Row) -> tuple[str, ...]:
 
 
 def _room_items(hub: Hub, session: Session, stanza: Element, jid: Jid) -> Element:
-    # A user whom a message in the room reaches is online there, without a join. (Inferred.)
+    # A user that a message in the room reaches is online there, also without a join. (Inferred.)
     dialog = dialog_at(hub, jid)
     require_member(hub, dialog, session.user_id)
     room = hub.settings.room_jid(dialog["id"])
@@ -126,4 +131,4 @@ ROOM_REQUESTS: dict[tuple[str, str, str], RoomRequest] = {
     ),
     ("occupant", "get", ns.PING): RoomRequest(_self_ping, "XEP-0410, the user's own nick alone"),
 }
-"""Requests to the rooms' domain, a room, or an occupant, by place, type and namespace."""
+"""Requests to the rooms' domain, a room, or an occupant, by receiver, type and namespace."""

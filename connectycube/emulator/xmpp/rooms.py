@@ -74,7 +74,7 @@ def _not_an_occupant(dialog: Row, user_id: int) -> str:
 
 
 def presence(hub: Hub, session: Session, stanza: Element, jid: Jid) -> None:
-    """Handle a presence to the rooms' domain: join, change or leave."""
+    """Handle a presence to the rooms' domain: join a room, change the presence in it, or leave it."""
     try:
         _presence(hub, session, stanza, jid)
     except StanzaError as refused:
@@ -130,8 +130,8 @@ def _join(hub: Hub, session: Session, stanza: Element, dialog: Row, nick: str | 
         _tell_others(hub, dialog_id, occupant)
     for other in occupancy.occupants(dialog_id):
         if other is not occupant:
-            hub.send(session, _of(hub, dialog_id, other, session))
-    to_self = _of(hub, dialog_id, occupant, session, statuses=(_SELF,))
+            hub.send(session, _presence_of(hub, dialog_id, other, session))
+    to_self = _presence_of(hub, dialog_id, occupant, session, statuses=(_SELF,))
     hub.send(session, to_self.replace(id=stanza.get("id")))
     if hub.settings.room_subject:
         _send_subject(hub, session, dialog_id)
@@ -151,7 +151,7 @@ def _change(hub: Hub, session: Session, stanza: Element, dialog_id: str) -> None
     assert occupant is not None
     occupant = hub.occupancy.enter(dialog_id, session, occupant.privileges, _shown(stanza))
     _tell_others(hub, dialog_id, occupant)
-    to_self = _of(hub, dialog_id, occupant, session, statuses=(_SELF,))
+    to_self = _presence_of(hub, dialog_id, occupant, session, statuses=(_SELF,))
     hub.send(session, to_self.replace(id=stanza.get("id")))
 
 
@@ -163,19 +163,21 @@ def _leave(hub: Hub, session: Session, dialog_id: str, stanza: Element | None) -
     gone = Occupant(occupant.user_id, Privileges(occupant.privileges.affiliation, "none"))
     children = _shown(stanza).children if stanza is not None else ()
     if stanza is not None:
-        to_self = _gone(hub, dialog_id, gone, session, (_SELF,), children=children)
+        to_self = _departure(hub, dialog_id, gone, session, (_SELF,), children=children)
         hub.send(session, to_self.replace(id=stanza.get("id")))
     if not occupant.presences:
         for other in hub.occupancy.sessions(dialog_id):
-            hub.send(other, _gone(hub, dialog_id, gone, other, children=children))
+            hub.send(other, _departure(hub, dialog_id, gone, other, children=children))
 
 
 def leave_all(hub: Hub, session: Session, stanza: Element | None = None) -> None:
     """Remove a session from every room; ``stanza`` is its unavailable presence, if it has sent one."""
+    # The rooms' answers have no id, because the presence was not sent to any of them.
+    request = None if stanza is None else stanza.replace(id=None)
     for dialog_id in hub.occupancy.rooms_of(session):
         if not hub.occupancy.has_joined(dialog_id, session):
             continue  # the answer of another room has overflowed the session
-        _leave(hub, session, dialog_id, stanza and stanza.replace(id=None))
+        _leave(hub, session, dialog_id, request)
 
 
 def _shown(stanza: Element) -> Element:
@@ -206,7 +208,7 @@ def _refresh_occupant(hub: Hub, dialog: Row, occupant: Occupant, actor: int | No
         return
     if now.is_member:
         occupant.privileges = now
-        _tell_everybody(hub, dialog["id"], occupant)
+        _tell_all(hub, dialog["id"], occupant)
     elif occupant.user_id == actor:  # the user left the dialog: no status code, no actor
         _remove(hub, dialog["id"], occupant, now, (), None)
     else:
@@ -262,7 +264,7 @@ def _remove(
     for session in told:
         is_own = session.user_id == occupant.user_id
         shown = (*(own_statuses or statuses), _SELF) if is_own else statuses
-        hub.send(session, _gone(hub, dialog_id, gone, session, shown, about=about))
+        hub.send(session, _departure(hub, dialog_id, gone, session, shown, about=about))
 
 
 def _destroy(hub: Hub, dialog_id: str, occupant: Occupant) -> None:
@@ -270,7 +272,7 @@ def _destroy(hub: Hub, dialog_id: str, occupant: Occupant) -> None:
     hub.occupancy.remove(dialog_id, occupant.user_id)
     gone = Occupant(occupant.user_id, NOBODY)
     for session in occupant.presences:
-        found = _gone(hub, dialog_id, gone, session, (_SELF,), destroyed=True)
+        found = _departure(hub, dialog_id, gone, session, (_SELF,), destroyed=True)
         hub.send(session, found)
 
 
@@ -280,16 +282,16 @@ def _destroy(hub: Hub, dialog_id: str, occupant: Occupant) -> None:
 def _tell_others(hub: Hub, dialog_id: str, occupant: Occupant) -> None:
     for session in hub.occupancy.sessions(dialog_id):
         if session.user_id != occupant.user_id:
-            hub.send(session, _of(hub, dialog_id, occupant, session))
+            hub.send(session, _presence_of(hub, dialog_id, occupant, session))
 
 
-def _tell_everybody(hub: Hub, dialog_id: str, occupant: Occupant) -> None:
+def _tell_all(hub: Hub, dialog_id: str, occupant: Occupant) -> None:
     for session in hub.occupancy.sessions(dialog_id):
         own = (_SELF,) if session.user_id == occupant.user_id else ()
-        hub.send(session, _of(hub, dialog_id, occupant, session, statuses=own))
+        hub.send(session, _presence_of(hub, dialog_id, occupant, session, statuses=own))
 
 
-def _of(
+def _presence_of(
     hub: Hub,
     dialog_id: str,
     occupant: Occupant,
@@ -303,11 +305,11 @@ def _of(
         ns.CLIENT,
         _addresses(hub, dialog_id, occupant, to),
         *occupant.presence.children,
-        _user(occupant, statuses),
+        _muc_user(occupant, statuses),
     )
 
 
-def _gone(
+def _departure(
     hub: Hub,
     dialog_id: str,
     occupant: Occupant,
@@ -318,9 +320,9 @@ def _gone(
     children: Iterable[Element | str] = (),
     destroyed: bool = False,
 ) -> Element:
-    """Return the presence that tells a session that an occupant is gone."""
+    """Return the unavailable presence that tells a session that an occupant has left."""
     attributes = {**_addresses(hub, dialog_id, occupant, to), "type": "unavailable"}
-    user = _user(occupant, statuses, about=about, destroyed=destroyed)
+    user = _muc_user(occupant, statuses, about=about, destroyed=destroyed)
     return Element("presence", ns.CLIENT, attributes, *children, user)
 
 
@@ -329,7 +331,7 @@ def _addresses(hub: Hub, dialog_id: str, occupant: Occupant, to: Session) -> dic
     return {"from": f"{room}/{occupant.user_id}", "to": to.jid}
 
 
-def _user(
+def _muc_user(
     occupant: Occupant,
     statuses: Iterable[int],
     *,

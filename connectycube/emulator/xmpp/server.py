@@ -66,7 +66,7 @@ class ChatServer:
     def show_reaction(
         self, dialog: Row, message: Row, user_id: int, *, add: str | None, remove: str | None
     ) -> None:
-        """Tell everybody in the dialog that a user's reaction changed. (ChatDelivery.)"""
+        """Tell all users of the dialog that a user's reaction changed. (ChatDelivery.)"""
         from_rest.reaction(self.hub, dialog, message, user_id, add=add, remove=remove)
 
     def show_dialog_change(self, dialog_id: str, user_id: int | None) -> None:

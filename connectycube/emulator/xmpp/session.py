@@ -53,11 +53,11 @@ class Session:
     """The state of one resource.
 
     ``link`` is None while the session waits to be resumed, and ``presence`` is None while the resource is
-    not available. ``wants_roster``: the client has asked for the roster, so it gets the changes of it.
-    ``active_list`` is the name of the active privacy list. ``watched_users``: the client has subscribed to
-    their last activity. ``directed``: the JIDs that got directed presence. ``marked_inactive`` is set by
-    ConnectyCube's request, and lasts as long as the session; ``indicates_inactive`` is set by XEP-0352, and
-    lasts as long as the stream.
+    not available. ``wants_roster``: the client has asked for the roster, so it gets roster pushes.
+    ``active_list`` is the name of the active privacy list. ``activity_subscriptions``: the users whose last
+    activity the client has subscribed to. ``directed``: the JIDs that got directed presence.
+    ``marked_inactive`` is set by ConnectyCube's request, and lasts as long as the session;
+    ``indicates_inactive`` is set by XEP-0352, and lasts as long as the stream.
     """
 
     def __init__(self, user_id: int, bare_jid: str, resource: str, link: Link) -> None:
@@ -73,7 +73,7 @@ class Session:
         self.active_list: str | None = None
         self.marked_inactive = False
         self.indicates_inactive = False
-        self.watched_users: set[int] = set()
+        self.activity_subscriptions: set[int] = set()
         self.directed: set[str] = set()
         self.management: StreamManagement | None = None
 

@@ -46,7 +46,7 @@ _CONDITIONS = {
 
 
 class StanzaError(Exception):
-    """A stanza is refused: the answer is an error with this defined condition and text."""
+    """The server refuses a stanza: its answer is an error with this defined condition and text."""
 
     def __init__(self, condition: str, text: str) -> None:
         super().__init__(text)

@@ -54,7 +54,7 @@ HANDLED: dict[str, dict[str, str | None]] = {
         "inactive": "not in the documentation",
     },
 }
-"""The elements of a stream that are not stanzas, by namespace, and what is inferred of each."""
+"""The elements of a stream that are not stanzas, by namespace, and the inferred part of each."""
 
 
 class Phase(Enum):
@@ -120,7 +120,7 @@ class Stream:
         session = self.session
         self._link.send(stream_error(fault))
         self._link.close()
-        # The session may be on another link by now, which goes on.
+        # Not if the session is on another link by now, which goes on.
         if session is not None and session.link is self._link:
             self._hub.link_lost(session)
 
@@ -133,11 +133,9 @@ class Stream:
 
     def apply_fault(self, fault: Fault) -> None:
         """Apply a new fault, if it concerns this connection and acts by itself."""
-        if (
-            fault.name in _ON_CONNECTIONS
-            and fault.name != "refuse"
-            and self._link.concerned_by(fault)
-        ):
+        # "refuse" acts on new connections only.
+        acts = fault.name in _ON_CONNECTIONS and fault.name != "refuse"
+        if acts and self._link.concerned_by(fault):
             self._apply(fault)
 
     def _apply_faults(self, *names: str) -> bool:
@@ -174,6 +172,7 @@ class Stream:
         return self._phase is Phase.CLOSED
 
     def _end(self) -> bool:
+        """Enter the last phase; return False if the stream had ended before."""
         if self._phase is Phase.CLOSED:
             return False
         self._phase = Phase.CLOSED
@@ -247,11 +246,11 @@ class Stream:
         if self._phase is not Phase.AUTHENTICATING:
             raise StreamFault("policy-violation", "This stream is authenticated already")
         if element.name == "abort":
-            self._refuse("aborted", "You aborted")
+            self._send_failure("aborted", "You aborted")
         elif element.name != "auth":
-            self._refuse("malformed-request", f"<{element.name}/> was not expected")
+            self._send_failure("malformed-request", f"<{element.name}/> was not expected")
         elif element.get("mechanism") != "PLAIN":
-            self._refuse("invalid-mechanism", "PLAIN is the only mechanism here")
+            self._send_failure("invalid-mechanism", "PLAIN is the only mechanism here")
         else:
             self._authenticate(element.text.strip())
 
@@ -259,16 +258,18 @@ class Stream:
         try:
             raw = base64.b64decode(encoded, validate=True)
         except (binascii.Error, ValueError):
-            self._refuse("incorrect-encoding", "This is not base64")
+            self._send_failure("incorrect-encoding", "This is not base64")
             return
         try:
             authzid, authcid, password = raw.decode().split("\0")
         except ValueError:
-            self._refuse("malformed-request", "Expected authzid NUL authcid NUL password in UTF-8")
+            self._send_failure(
+                "malformed-request", "Expected authzid NUL authcid NUL password in UTF-8"
+            )
             return
         user_id = self._user(authzid, authcid)
         if user_id is None or not self._hub.accounts.check_chat_password(user_id, password):
-            self._refuse("not-authorized", "User or password are wrong")
+            self._send_failure("not-authorized", "User or password are wrong")
             return
         self.user_id = self._link.user_id = user_id
         if self._apply_faults("refuse", "half_open"):
@@ -289,7 +290,8 @@ class Stream:
                 return None
         return user_id
 
-    def _refuse(self, condition: str, text: str) -> None:
+    def _send_failure(self, condition: str, text: str) -> None:
+        """Refuse an authentication; end the stream after too many attempts."""
         failure = Element(
             "failure",
             ns.SASL,
@@ -415,7 +417,7 @@ class Stream:
             self._take_early_stanza(stanza)
             return
         if session.management is not None:
-            session.management.count_handled()  # also a stanza that is refused counts as handled
+            session.management.count_handled()  # a refused stanza counts as handled, too
         claimed = stanza.get("from")
         if claimed is not None and claimed not in (session.jid, session.bare_jid):
             raise StreamFault("invalid-from", f"You are {session.jid}")
@@ -469,7 +471,7 @@ def _features_bound() -> Element:
         ns.STREAM,
         None,
         Element("bind", ns.BIND),
-        # old clients need it; RFC 6121 made it optional
+        # Old clients need it; RFC 6121 made it optional.
         Element("session", ns.SESSION, None, Element("optional", ns.SESSION)),
         Element("sm", ns.STREAM_MANAGEMENT),
         Element("csi", ns.CLIENT_STATE),

@@ -43,7 +43,7 @@ class StreamManagement:
         self.request_pending = False
         """Whether a request <r/> to the client is not answered yet."""
         self._sent = 0
-        self._forgotten = 0
+        self._forgotten = 0  # stanzas that were forgotten without an acknowledgement
         self._unacknowledged: deque[Element] = deque()
         self._sizes: deque[int] = deque()
         self.size = 0
@@ -88,7 +88,7 @@ class StreamManagement:
     def is_behind(self, handled: int) -> bool:
         """Whether a count is lower than one that was acknowledged before, so that stanzas are missing."""
         lowest = self._sent - len(self._unacknowledged) - self._forgotten
-        # Counts wrap: of two counts the lower one is less than half of the circle behind the other.
+        # Counts wrap: the lower one of two counts is less than 2^31 before the other.
         return 0 < (lowest - handled) % _WRAP < _WRAP // 2
 
     def forget_oldest(self) -> None:

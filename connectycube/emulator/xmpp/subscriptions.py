@@ -46,7 +46,7 @@ class _Change:
 
 
 def send(hub: Hub, user_id: int, target: str, stanza: Element) -> None:
-    """Handle a stanza of these kinds from a user to a contact: change both rosters, deliver, show."""
+    """Handle a stanza of these kinds: change both rosters, deliver it, and push the changed items."""
     stanza = stanza.replace(**{"from": hub.settings.user_jid(user_id), "to": target})
     with changing(hub, user_id):
         with hub.store.database.transaction():  # both rosters change, or none
@@ -55,7 +55,7 @@ def send(hub: Hub, user_id: int, target: str, stanza: Element) -> None:
         for change in changes:
             if change.delivered is not None:
                 _deliver(hub, change.user_id, change.before.jid, change.delivered)
-            _show(hub, change)
+            _push_change(hub, change)
 
 
 def _sent(hub: Hub, user_id: int, target: str, stanza: Element) -> list[_Change]:
@@ -120,9 +120,9 @@ def end_all(hub: Hub, user_id: int, contact: Contact) -> None:
 # --- roster pushes -----------------------------------------------------------------------------------
 
 
-def _show(hub: Hub, change: _Change) -> None:
-    shown = item(change.before).to_xml() if change.before.listed else None
-    if change.after.listed and item(change.after).to_xml() != shown:
+def _push_change(hub: Hub, change: _Change) -> None:
+    before = item(change.before).to_xml() if change.before.listed else None
+    if change.after.listed and item(change.after).to_xml() != before:
         push(hub, change.user_id, item(change.after))
 
 

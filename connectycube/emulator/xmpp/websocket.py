@@ -63,7 +63,9 @@ class WebSocketServer(Listener):
         )
         try:
             ready = response.can_prepare(request)
-        except ValueError:  # aiohttp expects text in each header, and ASCII in the key
+        except (
+            ValueError
+        ):  # aiohttp raises it for a header that is no text, and for a key that is not ASCII
             return _refusal(400, "A header of the WebSocket handshake is malformed (RFC 6455)")
         if not ready:
             return _refusal(426, "This port speaks XMPP over WebSocket (RFC 7395)")
@@ -82,7 +84,7 @@ class WebSocketServer(Listener):
         return response
 
     def refuse(self, status: int, text: str) -> web.Response:
-        """Return the answer to a request that is not HTTP, or is not let in."""
+        """Return the answer to a request that is not HTTP, or is not accepted."""
         return _refusal(status, text)
 
 
@@ -122,7 +124,7 @@ class WebSocketLink:
         writer = asyncio.get_running_loop().create_task(self._write())
         try:
             async for message in self._websocket:
-                # A violation of RFC 6455: aiohttp has closed it.
+                # A violation of RFC 6455: aiohttp has closed the WebSocket.
                 if message.type is WSMsgType.ERROR:
                     break
                 if not self._closing:
@@ -212,7 +214,7 @@ class WebSocketLink:
         self._outgoing.put_nowait(text)
         self._unsent += len(text)
         if self._unsent > self._server.hub.settings.unsent_bytes and not self._check_scheduled:
-            self._check_scheduled = True  # the writer runs first
+            self._check_scheduled = True  # not checked now, so that the writer runs first
             asyncio.get_running_loop().call_soon(self._check_unsent)
 
     def _check_unsent(self) -> None:

@@ -130,9 +130,9 @@ class Watched(StreamParser):
 
     given = b""
 
-    def _show(self, data, final):
+    def _feed_expat(self, data, final):
         self.given += data
-        super()._show(data, final)
+        super()._feed_expat(data, final)
 
 
 def ends_inside_a_token(data):
