@@ -13,7 +13,7 @@ _Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 def is_loopback(host: str) -> bool:
     """Whether a host is this machine for certain: ``localhost``, 127.0.0.0/8 or ::1.
 
-    Other names, ``x.localhost`` among them, are whatever a look-up says.
+    Other names, ``x.localhost`` among them, may have any address.
     """
     if host.lower() == "localhost":
         return True

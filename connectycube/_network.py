@@ -98,7 +98,7 @@ class Network:
         return self._proxies.proxy_for(host, port)
 
     def check(self, host: str, port: int) -> None:
-        """Make what a TLS connection to a host needs, without a connection.
+        """Make the TLS contexts and read the proxy for a host, without a connection.
 
         Raises:
             ArgumentValueError: A field of Config or a variable is wrong; the error names it.

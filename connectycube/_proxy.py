@@ -99,7 +99,7 @@ class Proxies:
     the variables decide: HTTPS_PROXY, else ALL_PROXY, but for the hosts in NO_PROXY. The name in lower case
     takes precedence over the one in upper case, also if its value is empty. They are read once, here.
     HTTP_PROXY is not read: every connection to another machine is TLS, and a web server that runs CGI
-    programs sets that variable to what a client sent.
+    programs sets that variable to the header Proxy of a client.
 
     Args:
         given: The URL of ``Config.proxy``, or None.

@@ -25,7 +25,7 @@ State = Literal["implemented", "inferred", "missing"]
 
 @frozen
 class Entry:
-    """One endpoint or stanza; ``note`` says what is inferred, or what the emulator does instead."""
+    """One endpoint or stanza; ``note`` names the inferred part, or the emulator's substitute."""
 
     wire: Literal["REST", "chat"]
     name: str

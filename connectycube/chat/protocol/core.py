@@ -130,7 +130,7 @@ class Core:
         self._endless_at: tuple[Resumable | None] | None = None
         self._logs_out = False  # this end is a logout: the next login fills no gap
 
-    # --- what the driver looks at ---
+    # --- properties for the driver ---
 
     @property
     def state(self) -> ChatState:
@@ -179,7 +179,7 @@ class Core:
 
     @property
     def open_session(self) -> Session:
-        """The session, for what is sent now or once the link is there; NotConnectedError unless open."""
+        """The session, for stanzas sent now or once there is a link; raises NotConnectedError unless open."""
         if not self.is_open:
             raise self.not_connected_error()
         return self.session
@@ -331,7 +331,7 @@ class Core:
                 self._end_link(self._for_caller(error), now)
 
     def committed(self, now: float) -> None:
-        """Acknowledge, once all outputs are routed, what the server wants acknowledged."""
+        """Acknowledge the stanzas of the server, once all outputs are routed."""
         self.session.committed(now)
         self._end_if_done(now)
         self._end_if_broken(now)
@@ -582,7 +582,7 @@ class Core:
         self.session.link_down()
 
     def _finish(self, reason: Exception | None) -> None:
-        """Enter CLOSED and forget what was planned."""
+        """Enter CLOSED and cancel all timers."""
         self._stream = self.refused = self._broken = None
         self._timers.clear()
         self._end_sent = self._waits_for_receivers = False

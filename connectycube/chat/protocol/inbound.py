@@ -84,7 +84,7 @@ class Inbound:
         """The number of the first stanza whose event was rejected on this link, or None."""
         self._to_mark: list[tuple[int, Message]] = []  # with the numbers of their stanzas
         self._session: str | None = None  # a unique name of the session, made at its first use
-        # Whether the server may still send what it has sent on an earlier link.
+        # Whether the server may still send stanzas that it has sent on an earlier link.
         self._is_catching_up = False
 
     # --- counting ---
@@ -242,8 +242,8 @@ class Inbound:
         """Give a message whose id may not be unique a key of its own; return whether it is a repetition.
 
         It is one if this connection has sent it, or if an equal one was seen and the server may send that
-        again. The server may send again what was sent on an earlier link, until it has caught up, and as a
-        carbon what went to another device of the user.
+        again: a message of an earlier link until it has caught up, and as a carbon a message that went to
+        another device of the user.
         """
         if self._session is None:
             self._session = self._new_id()

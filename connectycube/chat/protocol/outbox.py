@@ -105,7 +105,7 @@ class Outbox:
 
     @property
     def is_crowded(self) -> bool:
-        """Whether the unacknowledged stanzas are more than a tenth of what the outbox takes."""
+        """Whether the unacknowledged stanzas are more than a tenth of its bounds."""
         limits = self._limits
         count, size = len(self.unacknowledged), self._bytes
         return count * 10 > limits.outbound_stanzas or size * 10 > limits.outbound_bytes
@@ -135,7 +135,7 @@ class Outbox:
     def replay(self) -> Iterator[Outbound]:
         """Yield the stanzas that the server lacks, by its count at the resumption, to be written again.
 
-        A suspect is yielded alone: what is behind it follows when it has been acknowledged.
+        A suspect is yielded alone: the stanzas behind it follow when it has been acknowledged.
         """
         for position, stanza in enumerate(self.unacknowledged):
             if stanza.suspect and position:

@@ -157,7 +157,7 @@ class StreamParser:
                 self._fed += len(piece)
                 self._parse(self._tags.take(piece))
                 if self._tags.held and (self._depth <= 1 or self.skips):
-                    # White space keeps a connection alive, and what is skipped is not kept.
+                    # White space, which keeps a connection alive, and skipped elements must not fill the buffer.
                     self._parse(self._tags.take_text())
                 if self._depth > 1:
                     self._look_inside(piece)

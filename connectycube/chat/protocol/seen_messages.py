@@ -34,7 +34,7 @@ Key = tuple[str, int, str]
 
 _LONGEST_ID = 256  # characters; a longer id is remembered by a digest
 _MOST_ALIKE = 1_000  # messages of one content that are compared with the next one
-_MOST = 200_000  # keys that are remembered, whatever the gap
+_MOST = 200_000  # keys that are remembered, however long a gap is
 _TOLERANCE = 1.0  # seconds between two dates of one message, as some are rounded
 _CONTENT = re.compile(r"(?P<digest>[0-9a-f]{32})/(?P<date>[0-9.\-]*)/[^/]*/(?P<id>.*)", re.DOTALL)
 
@@ -67,7 +67,7 @@ class Content:
 
 
 def short_id(message_id: str) -> str:
-    """Return what a message id is remembered as: itself, or a digest of it if it is long."""
+    """Return the text by which a message id is remembered: itself, or a digest of it if it is long."""
     return message_id if len(message_id) <= _LONGEST_ID else f"sha256:{digest(message_id)}"
 
 
@@ -104,7 +104,7 @@ class SeenMessages:
         """A key that was seen at this moment or later is remembered, however many there are."""
 
     def begin_link(self) -> None:
-        """Note that a new link begins: the server may send again what was seen on earlier ones."""
+        """Note that a new link begins: the server may send messages of earlier links again."""
         self._link += 1
 
     def add(self, key: Key, now: float = 0.0, arrived: Content | None = None) -> bool:

@@ -1,7 +1,7 @@
 """The stanzas that outlive a link: sent and not acknowledged, or received and not yet handled. (XEP-0198.)
 
 The session counts stanzas in both directions and reports the outcome of every message. When a session
-cannot be resumed, it decides what is sent again. Links, attempts and states are the core's business.
+cannot be resumed, it decides which stanzas are sent again. Links, attempts and states are in the core.
 """
 
 from __future__ import annotations
@@ -368,7 +368,7 @@ class Session:
         return self._outbox.has_room(size)
 
     def why_full(self) -> str:
-        """Return what the stanzas in the outbound buffer wait for, as words for an error."""
+        """Return why the outbound buffer is full, as words for an error."""
         if not self.flowing:
             return f"{len(self._outbox)} stanzas wait for the link, which is down"
         if self._in_doubt:
@@ -395,7 +395,7 @@ class Session:
     def send_later(self, data: bytes, now: float, *, background: bool = False) -> None:
         """Send a stanza without an outcome, now or once there is a link; drop it if there is no room.
 
-        A caller looks for room first, so what it sends is never dropped.
+        A caller looks for room first, so its stanza is never dropped.
         """
         if background and not self._outbox.has_background_room(len(data)):
             self._counters.background_dropped += 1
@@ -537,7 +537,7 @@ class Session:
             self._counters.background_dropped += 1
 
     def _send_now(self, data: bytes, *, background: bool = False) -> None:
-        """Send a stanza that belongs to this session only: at once, or behind what is held back."""
+        """Send a stanza that belongs to this session only: at once, or behind the stanzas held back."""
         outbound = Outbound(data, session_only=True, background=background)
         if self._holds_back or self._outbox.is_held:
             self._outbox.add(outbound)
@@ -564,7 +564,9 @@ class Session:
         self.liveness.asked(now, soon=self._holds_back)
         if self._managed:
             self._asked_at = self._outbox.sent
-            if not self._holds_back:  # the server still has to send what a resumed session missed
+            if (
+                not self._holds_back
+            ):  # the server still has to send the stanzas that a resumed session missed
                 self._asked_when.append(now)
             self.write(f'<r xmlns="{ns.STREAM_MANAGEMENT}"/>')
             return
@@ -579,7 +581,7 @@ class Session:
 
     def close_stream(self) -> None:
         """Write the end of the stream, and nothing after it."""
-        self.answer()  # the server then keeps for the next session only what was not handled
+        self.answer()  # the server then keeps only the stanzas that were not handled
         self.write("</stream:stream>")
         self.flowing = False
         self.liveness.stop()

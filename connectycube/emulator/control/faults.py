@@ -20,7 +20,7 @@ from connectycube.errors import ArgumentTypeError, ArgumentValueError
 
 from ..domain.values import yes_or_no
 
-__all__ = ["CHAT", "FAULTS", "REST", "STORAGE", "Fault", "Faults", "Kind", "Parameter"]
+__all__ = ["CHAT", "FAULTS", "REST", "STORAGE", "Fault", "FaultKind", "Faults", "Parameter"]
 
 CHAT = "chat"
 REST = "rest"
@@ -54,7 +54,7 @@ class Parameter:
 
 
 @frozen
-class Kind:
+class FaultKind:
     """One row of the table: the sides on which the fault acts, its effect, and the event that is counted."""
 
     sides: tuple[str, ...]
@@ -87,46 +87,46 @@ def _optional_bool(name: str, value: Any) -> bool | None:
     return None if value is None else check_bool(name, value)
 
 
-FAULTS: dict[str, Kind] = {
-    "drop": Kind(
+FAULTS: dict[str, FaultKind] = {
+    "drop": FaultKind(
         (CHAT, REST, STORAGE),
         "Resets connections: those of the chat at once, and whenever one is bound or resumed; those of "
         "REST and storage instead of handling a request.",
         "a connection",
     ),
-    "half_open": Kind(
+    "half_open": FaultKind(
         (CHAT, REST, STORAGE),
         "Accepts connections, but neither handles nor answers anything on them. A chat connection "
         "that has become silent stays silent.",
         "a chat connection, a request",
     ),
-    "delay": Kind(
+    "delay": FaultKind(
         (CHAT, REST, STORAGE),
         "Delays everything that the emulator writes.",
         "an element, an answer",
         {"seconds": Parameter(_seconds, float, "by how many seconds")},
     ),
-    "throttle": Kind(
+    "throttle": FaultKind(
         (CHAT, REST, STORAGE),
         "Slows down everything that the emulator writes. An element or answer is sent when its last "
         "byte is due; the answer to an upload takes as long as the file would.",
         "an element, an answer",
         {"bytes_per_second": Parameter(_rate, float, "bytes per second, of each connection")},
     ),
-    "duplicate": Kind((CHAT,), "Sends a stanza twice.", "a stanza"),
-    "reorder": Kind(
+    "duplicate": FaultKind((CHAT,), "Sends a stanza twice.", "a stanza"),
+    "reorder": FaultKind(
         (CHAT,),
         "Swaps two stanzas to the same connection. A stanza that no other follows within a second is "
         "sent.",
         "two stanzas",
     ),
-    "refuse": Kind(
+    "refuse": FaultKind(
         (CHAT, REST, STORAGE),
         "Resets new connections: at once, or for one user when a chat connection has authenticated, or "
         "for one chat connection when it has bound its resource.",
         "a connection",
     ),
-    "rate_limit": Kind(
+    "rate_limit": FaultKind(
         (REST,),
         "Answers 429.",
         "a request",
@@ -139,18 +139,18 @@ FAULTS: dict[str, Kind] = {
             )
         },
     ),
-    "server_error": Kind(
+    "server_error": FaultKind(
         (REST, STORAGE),
         "Answers a request with a status from 500 to 599 instead of handling it.",
         "a request",
         {"status": Parameter(_status, int, "the status", 500)},
     ),
-    "expire_session": Kind(
+    "expire_session": FaultKind(
         (REST,),
         "Ends the session of a request, which is answered with 401, Required session does not exist.",
         "a session",
     ),
-    "stream_error": Kind(
+    "stream_error": FaultKind(
         (CHAT,),
         "Ends streams with an error: at once, and whenever a connection is bound or resumed.",
         "a connection",
@@ -164,10 +164,10 @@ FAULTS: dict[str, Kind] = {
             ),
         },
     ),
-    "stop_acknowledging": Kind(
+    "stop_acknowledging": FaultKind(
         (CHAT,), "Does not answer `<r/>` (XEP-0198); stanzas are handled.", "a request"
     ),
-    "refuse_resume": Kind(
+    "refuse_resume": FaultKind(
         (CHAT,),
         "Ends the session that a client wants to resume, and answers `<failed/>`.",
         "a session",
@@ -449,14 +449,14 @@ def _nothing(fault: Fault) -> None:
     """Do nothing: no client is connected while the emulator does not run."""
 
 
-def _kind(name: object) -> Kind:
+def _kind(name: object) -> FaultKind:
     kind = FAULTS.get(name) if isinstance(name, str) else None
     if kind is None:
         raise ArgumentValueError(f"fault must be one of {', '.join(FAULTS)}, not {name!r}")
     return kind
 
 
-def _checked(name: str, kind: Kind, given: Mapping[str, Any]) -> dict[str, Any]:
+def _checked(name: str, kind: FaultKind, given: Mapping[str, Any]) -> dict[str, Any]:
     unknown = [key for key in given if key not in kind.parameters]
     if unknown:
         known = [*kind.parameters, "user", "connection", "on", "times"]

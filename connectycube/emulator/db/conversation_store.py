@@ -425,7 +425,7 @@ class ConversationStore:
     # --- receipts -------------------------------------------------------------------------------
 
     def mark(self, message_ids: Sequence[str], user_id: int, *, read: bool, now: int) -> None:
-        """Note that a user has received messages, or read them; what was noted before stays.
+        """Note that a user has received messages, or read them; a read message stays read.
 
         Messages of dialogs that the user is not in do not change.
         """

@@ -2,7 +2,7 @@
 
 A developer may name any folder, also one with work in it. The emulator therefore takes a folder that it has
 marked, or an empty one, which it marks. In its folder it touches only the names below, and none of them
-through a link. Only the user of the process may read what is in there: tokens and hashes of passwords.
+through a link. Only the user of the process may read its files, which hold tokens and hashes of passwords.
 """
 
 from __future__ import annotations

@@ -69,7 +69,7 @@ class ChatDelivery(Protocol):
         """Tell all users of the dialog that a user's reaction changed."""
 
     def show_dialog_change(self, dialog_id: str, user_id: int | None) -> None:
-        """Tell the occupants of a dialog's room what a user changed: roles, occupants, or its end."""
+        """Tell the occupants of a dialog's room of a change by a user: roles, occupants, or its deletion."""
 
     def send_system_message(
         self, sender: int, recipient: int, message_id: str, params: Mapping[str, Any]

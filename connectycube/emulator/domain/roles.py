@@ -35,7 +35,7 @@ TYPES = {
 
 
 class Role(IntEnum):
-    """The role of a user in a dialog; each allows what the one before allows."""
+    """The role of a user in a dialog; each allows all actions of the role before it."""
 
     NOBODY = 0
     REGULAR = 1

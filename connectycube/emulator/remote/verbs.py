@@ -208,6 +208,6 @@ class ControlApi:
     def run(self, verb: Verb, body: Any, part: str) -> Any:
         """Run a verb and return its result.
 
-        Raises what the member of ``Emulator`` raises, and LookupError for an id of nothing.
+        Raises the errors of the member of ``Emulator``, and LookupError for an unknown id.
         """
         return verb.run(self._emulator, body, part)

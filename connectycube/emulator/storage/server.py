@@ -197,7 +197,7 @@ class BucketServer(Listener):
 
 
 def _headers(stored: StoredObject) -> dict[str, str]:
-    """Return the headers of an object, with which no browser runs what a user has uploaded.
+    """Return the headers of an object. With them no browser runs a script in an uploaded file.
 
     A page or a script of this origin could use the emulator as its developer. In a sandbox a page has no
     origin, and only types that hold no script are shown at all. (Content Security Policy, section 6.3.)

@@ -25,7 +25,7 @@ from .notifications import notify
 from .session import Session
 from .stanza import StanzaError, extra_params
 
-__all__ = ["KINDS", "Kind", "process"]
+__all__ = ["KINDS", "MessageKind", "process"]
 
 # Parameters of the protocol; all others are the application's.
 _RESERVED = frozenset(
@@ -40,7 +40,7 @@ Handler = Callable[["Hub", Session, Element, DialogOf], "Element | None"]
 
 
 @frozen
-class Kind:
+class MessageKind:
     """One row of the table: the elements that identify a kind of message, and its handler."""
 
     namespace: str
@@ -171,22 +171,26 @@ def _store_if_new(hub: Hub, dialog: Row, sender: int, content: _Content) -> bool
 
 
 KINDS = (
-    Kind(
+    MessageKind(
         ns.CHAT_MARKERS,
         ("received", "displayed"),
         _take_marker,
         "in groups as well, which a page of the documentation denies",
     ),
     # An edit or a deletion has the id of another message, so it is not stored.
-    Kind(ns.CORRECTION, ("replace",), _take_edit, "changes the sender's own message; relayed"),
-    Kind(ns.DELETION, ("remove",), _take_deletion, "deletes the sender's own message; relayed"),
-    Kind(
+    MessageKind(
+        ns.CORRECTION, ("replace",), _take_edit, "changes the sender's own message; relayed"
+    ),
+    MessageKind(
+        ns.DELETION, ("remove",), _take_deletion, "deletes the sender's own message; relayed"
+    ),
+    MessageKind(
         ns.CLIENT,
         ("body", "extraParams"),
         _take_content,
         "a repeated id is relayed again and stored once; the payload of the push",
     ),
-    Kind(ns.CHAT_STATES, ("composing", "paused", "active", "inactive", "gone"), _unchanged),
+    MessageKind(ns.CHAT_STATES, ("composing", "paused", "active", "inactive", "gone"), _unchanged),
 )
 """The kinds of message; the first kind that fits a message counts."""
 

@@ -155,7 +155,7 @@ def _ping(*_: object) -> None:
     "enable",
     ns.CARBONS,
     feature=ns.CARBONS,
-    inferred="copies of what other resources send; never of what they receive",
+    inferred="copies of messages that other resources send; never of messages that they receive",
 )
 def _enable_carbons(_: Hub, session: Session, *__: object) -> None:
     session.carbons = True

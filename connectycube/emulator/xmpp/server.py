@@ -70,7 +70,7 @@ class ChatServer:
         from_rest.reaction(self.hub, dialog, message, user_id, add=add, remove=remove)
 
     def show_dialog_change(self, dialog_id: str, user_id: int | None) -> None:
-        """Tell the occupants of a dialog's room what a user changed. (ChatDelivery.)"""
+        """Tell the occupants of a dialog's room that a user changed the dialog. (ChatDelivery.)"""
         rooms.refresh(self.hub, dialog_id, user_id)
 
     def send_system_message(

@@ -45,7 +45,7 @@ HANDLED: dict[str, dict[str, str | None]] = {
     },
     ns.STREAM_MANAGEMENT: {
         "enable": "how much is kept for how long",
-        "resume": "whether <failed/> has h; <failed/> for an h below what was acknowledged",
+        "resume": "whether <failed/> has h; <failed/> for an h below the acknowledged count",
         "r": None,
         "a": None,
     },

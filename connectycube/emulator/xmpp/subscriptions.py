@@ -51,7 +51,7 @@ def send(hub: Hub, user_id: int, target: str, stanza: Element) -> None:
     with changing(hub, user_id):
         with hub.store.database.transaction():  # both rosters change, or none
             changes = _sent(hub, user_id, target, stanza)
-        # Only after the commit: what a client is told must be in the database.
+        # Only after the commit: a client must not get a change that is not in the database.
         for change in changes:
             if change.delivered is not None:
                 _deliver(hub, change.user_id, change.before.jid, change.delivered)
