@@ -157,7 +157,7 @@ class StreamParser:
                 self._fed += len(piece)
                 self._parse(self._tags.take(piece))
                 if self._tags.held and (self._depth <= 1 or self.skips):
-                    # White space, which keeps a connection alive, and skipped elements must not fill the buffer.
+                    # Text is not held back here: white space that keeps a connection alive may never end.
                     self._parse(self._tags.take_text())
                 if self._depth > 1:
                     self._look_inside(piece)

@@ -16,11 +16,10 @@ from connectycube._checks import check_int, check_list, check_str
 from connectycube.errors import ArgumentTypeError
 
 from ..control.faults import Fault
+from ..domain.values import LARGEST_INTEGER
 from ..settings import SWITCHES
 
 __all__ = ["VERBS", "ControlApi", "Verb"]
-
-_LARGEST = 2**63 - 1
 
 Emulator = Any
 """The class of that name, whose module imports this one."""
@@ -60,10 +59,10 @@ def _check(name: str, value: Any, annotation: str) -> None:
     if kind == "str":
         check_str(name, value)
     elif kind == "int":
-        check_int(name, value, least=-_LARGEST, most=_LARGEST)
+        check_int(name, value, least=-LARGEST_INTEGER, most=LARGEST_INTEGER)
     elif kind in ("Iterable[int]", "Sequence[int]"):
         for each in check_list(name, value, "ids of users"):
-            check_int(name, each, least=-_LARGEST, most=_LARGEST)
+            check_int(name, each, least=-LARGEST_INTEGER, most=LARGEST_INTEGER)
 
 
 def _object(body: Any) -> dict[str, Any]:

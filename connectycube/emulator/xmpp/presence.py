@@ -93,7 +93,7 @@ def _probe(hub: Hub, session: Session, jid: Jid) -> None:
 
 
 def _become_available(hub: Hub, session: Session, stanza: Element) -> None:
-    own = available(hub, session.user_id)
+    own = available(hub, session.user_id)  # before this session is one of them
     initial, received = session.presence is None, session.receives_messages
     session.presence = stanza.replace(to=session.bare_jid)
     session.priority = _priority(stanza)
@@ -118,6 +118,7 @@ def _bring_up_to_date(hub: Hub, session: Session, own: list[Session]) -> None:
 
 def become_unavailable(hub: Hub, session: Session, stanza: Element | None = None) -> None:
     """Make a resource unavailable, and tell every user that saw its presence."""
+    # First, so that the session does not get its own presence, and does not count as available below.
     session.presence = None
     if stanza is None:
         stanza = unavailable(session)

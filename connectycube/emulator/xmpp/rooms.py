@@ -159,6 +159,7 @@ def _leave(hub: Hub, session: Session, dialog_id: str, stanza: Element | None) -
     """Remove a session; answer its request, and tell the others when it was the user's last session."""
     occupant = hub.occupancy.occupant(dialog_id, session.user_id)
     assert occupant is not None
+    # Before anything is sent: a stanza may overflow this session, whose end must not leave the room again.
     hub.occupancy.leave(dialog_id, session)
     gone = Occupant(occupant.user_id, Privileges(occupant.privileges.affiliation, "none"))
     children = _shown(stanza).children if stanza is not None else ()

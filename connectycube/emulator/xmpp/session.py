@@ -125,6 +125,7 @@ class Session:
         assert management is not None
         self.link = link
         self.indicates_inactive = False  # XEP-0352: a new stream is active
+        # Before the replay: until <resumed/> a client takes no stanzas. (XEP-0198, 5.)
         link.send(
             Element(
                 "resumed",

@@ -116,6 +116,7 @@ class Stream:
         """End the stream with a stream error; the session can be resumed nevertheless."""
         if not self._end():
             return
+        # RFC 6120, 4.9.1.2: also an error in the client's header is sent inside a stream.
         self._open()
         session = self.session
         self._link.send(stream_error(fault))
@@ -272,6 +273,7 @@ class Stream:
             self._send_failure("not-authorized", "User or password are wrong")
             return
         self.user_id = self._link.user_id = user_id
+        # These faults may be limited to a user, who is known only now.
         if self._apply_faults("refuse", "half_open"):
             return
         # The client opens a new stream now (RFC 6120, 6.4.6), and so does the server.
