@@ -32,6 +32,7 @@ from connectycube import (
     ReconnectPolicy,
     SendHandle,
     Signal,
+    StanzaError,
     Timeouts,
 )
 from connectycube.emulator import Emulator
@@ -174,9 +175,24 @@ def rules(name: str, scene: Scene) -> None:
         "remove": partial(privacy.remove, "list"),
         "set_default": partial(privacy.set_default, "list"),
     }
-    calls[name]()
+    unless_in_use(calls[name])
     if name == "set_default":
-        privacy.set_default(None)
+        unless_in_use(partial(privacy.set_default, None))
+
+
+def unless_in_use(change: Callable[[], object]) -> None:
+    """Change a list, again as long as another device of the user, which is about to end, uses the old one."""
+
+    def is_made() -> bool:
+        try:
+            change()
+        except StanzaError as error:
+            if error.condition != "conflict":
+                raise
+            return False
+        return True
+
+    wait_until(is_made)
 
 
 CALLS: dict[str, Callable[[Scene], object]] = {
@@ -214,8 +230,8 @@ CALLS: dict[str, Callable[[Scene], object]] = {
     "contacts.confirm": lambda s: s.chat.contacts.confirm(s.outcast),
     "contacts.reject": lambda s: s.chat.contacts.reject(s.outcast),
     "contacts.remove": lambda s: s.chat.contacts.remove(s.outcast),
-    "privacy.block": lambda s: s.chat.privacy.block(s.outcast),
-    "privacy.unblock": lambda s: s.chat.privacy.unblock(s.outcast),
+    "privacy.block": lambda s: unless_in_use(lambda: s.chat.privacy.block(s.outcast)),
+    "privacy.unblock": lambda s: unless_in_use(lambda: s.chat.privacy.unblock(s.outcast)),
     "privacy.blocked": lambda s: s.chat.privacy.blocked(),
     "privacy.names": lambda s: s.chat.privacy.names(),
     **{

@@ -6,7 +6,7 @@ import itertools
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from connectycube.chat.protocol.decoding import Delivery
@@ -131,6 +131,11 @@ def test_no_presence_makes_reading_raise(xml: str) -> None:
     assert decoded in ("not_understood", "own_echoes") or len(decoded) == 1
 
 
+@example(
+    ['<presence xmlns="jabber:client" from="7_d1@muc.chat.example/1002" type="error"/>'],
+    True,
+    False,
+)
 @given(st.lists(odd_stanzas("presence"), max_size=8), st.booleans(), st.booleans())
 def test_no_presence_makes_a_room_raise(xmls: list[str], joins: bool, leaves: bool) -> None:
     numbers = (str(number) for number in itertools.count())
@@ -147,7 +152,7 @@ def test_no_presence_makes_a_room_raise(xmls: list[str], joins: bool, leaves: bo
     for xml in xmls:
         outputs = rooms.receive(item(xml), ALICE)
         if isinstance(outputs, str):
-            assert outputs in ("not_understood", "own_echoes")
+            assert outputs in ("not_understood", "own_echoes", "forged")
             continue
         for output in outputs:
             assert isinstance(output, (Answer, Delivery))
