@@ -344,6 +344,7 @@ def test_a_bot_of_the_pages_answers(block, ending, bob, service, environment, tm
             bot_id = wait_until(lambda: bot_session(service, bob.id))
             bob.chat.send_private(bot_id, "ping").result(TIMEOUT)
             assert bob.events.wait_for("message_received")[0].body == "you said ping"
+            wait_until(lambda: handles_signals(bot))
             bot.send_signal(ending)
             output = bot.communicate(timeout=TIMEOUT)[0].decode()
             assert (bot.returncode, output) == (0, "")
@@ -351,6 +352,17 @@ def test_a_bot_of_the_pages_answers(block, ending, bob, service, environment, tm
         finally:
             bot.kill()
             bot.communicate()
+
+
+def handles_signals(process: subprocess.Popen[bytes]) -> bool:
+    """Whether the process is inside ``chat.wait(signals=…)``: before, a signal just ends it (Linux only).
+
+    The bot answers as soon as it is logged in, which may be before that call.
+    """
+    status = Path(f"/proc/{process.pid}/status").read_text(encoding="utf-8")
+    caught = int(re.search(r"^SigCgt:\s*(\w+)", status, re.MULTILINE)[1], 16)
+    is_asleep = re.search(r"^State:\s*S", status, re.MULTILINE) is not None
+    return is_asleep and bool(caught >> (signal.SIGTERM - 1) & 1)
 
 
 def bot_session(service: Emulator, bob_id: int) -> int | None:
@@ -384,6 +396,7 @@ def test_a_bot_of_the_pages_does_not_answer_itself(block, service, environment, 
                 sender.chat.send_private(bob if body != "ping" else me, body).result(TIMEOUT)
             friend.events.wait_for("message_received", 2)
             assert friend.bodies == ["by my other device", "you said ping"]
+            wait_until(lambda: handles_signals(bot))
             bot.terminate()
             assert bot.wait(TIMEOUT) == 0
         finally:
@@ -411,6 +424,7 @@ def test_a_friend_of_the_pages_gets_an_answer_of_the_bot(block, service, environ
                 text=True,
                 timeout=TIMEOUT * 3,
             )
+            wait_until(lambda: handles_signals(running))
             running.terminate()
             assert (done.returncode, done.stdout, done.stderr) == (0, "you said Hello\n", "")
             assert running.wait(TIMEOUT) == 0
