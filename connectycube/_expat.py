@@ -1,9 +1,9 @@
 """Prepares the bytes of a stream for expat: whole tags only, and no long namespaces.
 
-Expat scans an incomplete tag anew each time that more of it arrives, so a tag in many small pieces would cost
-quadratic time. Since version 2.6 (and, by a security update, in Debian 12's 2.5) it waits for much more data
-instead, so a complete stanza would stay unreported while no data follows it. Expat therefore never gets the
-beginning of a tag without its end.
+Older releases of expat scan an incomplete tag from its beginning whenever more of the tag arrives. A tag in
+many small pieces costs them quadratic time. Since version 2.6 (and, by a security update, in Debian 12's 2.5)
+expat waits for much more data before the next scan, so a complete stanza would stay unreported while no data
+follows it. Expat therefore never gets the beginning of a tag without its end.
 """
 
 from __future__ import annotations

@@ -388,7 +388,7 @@ def _failure(request: Request, error: Exception) -> ApiError:
 
 
 def _lateness(request: Request, error: Exception) -> str:
-    """Say who did not do what within how many seconds: each step of a call has a bound of its own."""
+    """Return the step of a call that did not end in time, and the bound of that step in seconds."""
     deadline = request.deadline
     for cause in _causes(error):
         if isinstance(cause, DialTimeout):

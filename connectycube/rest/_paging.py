@@ -165,8 +165,8 @@ class PageReader(Generic[Item]):
 
     def _note(self, rows: tuple[Row[Item], ...], link: int | None) -> tuple[Item, ...]:
         """Note where the rows are, and return the items that are new."""
-        # Without a link the list begins anew: the items that were read are gone from its front, or lie
-        # behind.
+        # Without a link the page shares no item with the pages before it. Their items were removed from the
+        # list, or moved behind this page, so the order of the list is built again from this page.
         if link is None:
             self._order, self._count, link = {}, 0, -1
         new = []

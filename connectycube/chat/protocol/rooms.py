@@ -26,7 +26,7 @@ __all__ = ["Rooms"]
 _SELF = "110"  # this presence is about the user who receives it
 # Why a user is no longer in a room. The first code that the presence has decides.
 _REASONS = (
-    # Before 301, as ConnectyCube sends both to a user who was removed from the dialog.
+    # 321 stands before 301, because ConnectyCube sends both codes to a user who was removed from the dialog.
     ("321", "removed"),  # an affiliation was changed: the user is no longer a member
     ("322", "removed"),  # the room became members-only
     ("301", "banned"),

@@ -273,7 +273,7 @@ class Stream:
             self._send_failure("not-authorized", "User or password are wrong")
             return
         self.user_id = self._link.user_id = user_id
-        # These faults may be limited to a user, who is known only now.
+        # A fault may be limited to one user, and the user is known only after the authentication.
         if self._apply_faults("refuse", "half_open"):
             return
         # The client opens a new stream now (RFC 6120, 6.4.6), and so does the server.
