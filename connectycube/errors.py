@@ -6,6 +6,7 @@
     ├── ArgumentTypeError              also TypeError: an argument of the wrong type; nothing was sent
     ├── ArgumentValueError             also ValueError: an argument with a wrong value; nothing was sent
     ├── ClientClosedError              also RuntimeError: the client was closed; make a new one
+    ├── SerializedError                an error of another package, read from a dictionary
     ├── AuthenticationError            the credentials were refused: the base of two errors below
     ├── ApiError                       a REST call did not succeed
     │   ├── ApiNetworkError            no answer: name, connection or TLS
@@ -92,6 +93,7 @@ __all__ = [
     "ResponseTooLargeError",
     "SendDeferredError",
     "SendQueueFullError",
+    "SerializedError",
     "ServerError",
     "StanzaError",
     "StreamError",
@@ -108,12 +110,13 @@ class ConnectyCubeError(Exception):
 
     def __reduce__(self) -> tuple[Any, ...]:
         # Exception's own method would call the class with `args` alone, without the keywords that it needs.
-        return _rebuilt, (type(self), self.args, self.__dict__)
+        return rebuilt, (type(self), self.args, self.__dict__)
 
 
-def _rebuilt(
+def rebuilt(
     kind: type[ConnectyCubeError], args: tuple[Any, ...], attributes: dict[str, Any]
 ) -> ConnectyCubeError:
+    """Return an error of this class as it was, without a call of its ``__init__``."""
     error = kind.__new__(kind)
     error.args = args
     error.__dict__.update(attributes)
@@ -130,6 +133,18 @@ class ArgumentValueError(ConnectyCubeError, ValueError):
 
 class ClientClosedError(ConnectyCubeError, RuntimeError):
     """The client was closed, and nothing was sent: make a new ConnectyCube."""
+
+
+class SerializedError(ConnectyCubeError):
+    """An error of another package, as it was read from a dictionary: ``class_name`` and ``text`` are its own.
+
+    No call raises it; an event that :meth:`from_dict` made may hold it.
+    """
+
+    def __init__(self, text: str, *, class_name: str) -> None:
+        super().__init__(f"{class_name}: {text}")
+        self.class_name = class_name
+        self.text = text
 
 
 class AuthenticationError(ConnectyCubeError):

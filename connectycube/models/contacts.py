@@ -7,6 +7,7 @@ from typing import Any
 
 from attrs import Factory, field, frozen
 
+from ._dicts import Serializable
 from ._json import as_int, as_mapping, as_string, as_strings, read, wire
 
 __all__ = [
@@ -60,7 +61,7 @@ class AddressBookResult:
 
 
 @frozen(kw_only=True, slots=True)
-class ContactListItem:
+class ContactListItem(Serializable):
     """A contact in the roster. (RFC 6121, section 2.1; a :class:`Contact` is in an address book.)
 
     ``subscription`` says who gets whose presence: "to" (this user gets the contact's), "from" (the contact

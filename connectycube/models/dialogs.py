@@ -9,6 +9,7 @@ from typing import Any
 
 from attrs import field, frozen
 
+from ._dicts import Serializable
 from ._json import as_bool, as_int, as_ints, as_mapping, as_string, as_strings, as_time, read, wire
 
 __all__ = ["Dialog", "DialogRef", "DialogType"]
@@ -34,7 +35,7 @@ def _dialog_type(value: Any) -> DialogType | None:
 
 
 @frozen(kw_only=True, slots=True)
-class DialogRef:
+class DialogRef(Serializable):
     """A reference to a dialog: all that sending a message needs.
 
     ``id`` is the dialog's id (None if a private message did not name it), ``type`` its type, and ``peer_id``

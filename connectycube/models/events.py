@@ -7,6 +7,7 @@ from typing import Any
 
 from attrs import field, frozen
 
+from ._dicts import Serializable
 from .dialogs import DialogRef
 from .messages import Message
 
@@ -48,7 +49,7 @@ class ChatState(enum.Enum):
 
 
 @frozen(kw_only=True, slots=True)
-class StateChange:
+class StateChange(Serializable):
     """The connection went from ``previous`` to ``state``; ``reason`` is the error behind it, or None."""
 
     state: ChatState
@@ -57,7 +58,7 @@ class StateChange:
 
 
 @frozen(kw_only=True, slots=True)
-class MessageSent:
+class MessageSent(Serializable):
     """The server has acknowledged a message of this connection: the guide's status 'sent'."""
 
     message_id: str
@@ -71,7 +72,7 @@ class MessageSent:
 
 
 @frozen(kw_only=True, slots=True)
-class MessageFailure:
+class MessageFailure(Serializable):
     """A message of this connection was refused, or its outcome cannot be known: ``error`` says which.
 
     ``condition`` and ``text`` are the condition (RFC 6120) and text of the refusal, if there was one.
@@ -86,7 +87,7 @@ class MessageFailure:
 
 
 @frozen(kw_only=True, slots=True)
-class MessageStatus:
+class MessageStatus(Serializable):
     """User ``user_id`` has received or read message ``message_id``. (XEP-0333.)
 
     ``dialog_id`` is None where the peer did not name the dialog.
@@ -98,7 +99,7 @@ class MessageStatus:
 
 
 @frozen(kw_only=True, slots=True)
-class Typing:
+class Typing(Serializable):
     """User ``user_id`` started or stopped typing; ``dialog_id`` is None in a private dialog. (XEP-0085.)"""
 
     user_id: int
@@ -106,7 +107,7 @@ class Typing:
 
 
 @frozen(kw_only=True, slots=True)
-class MessageEdit:
+class MessageEdit(Serializable):
     """User ``user_id`` gave message ``message_id`` a new ``body``. (Guide: Edit messages; XEP-0308.)
 
     ``is_last`` says whether it is the dialog's last message, ``own`` that another device of this user edited
@@ -129,7 +130,7 @@ class MessageEdit:
 
 
 @frozen(kw_only=True, slots=True)
-class MessageDeletion:
+class MessageDeletion(Serializable):
     """User ``user_id`` deleted message ``message_id`` for everybody. (Guide: Delete messages.)
 
     ``own`` says that another device of this user deleted it. ``by_author`` says whether this user sent the
@@ -150,7 +151,7 @@ class MessageDeletion:
 
 
 @frozen(kw_only=True, slots=True)
-class ReactionChange:
+class ReactionChange(Serializable):
     """User ``user_id`` added reactions to message ``message_id``, or removed some. (Guide: Reactions.)"""
 
     user_id: int
@@ -161,7 +162,7 @@ class ReactionChange:
 
 
 @frozen(kw_only=True, slots=True)
-class RecoveryFailure:
+class RecoveryFailure(Serializable):
     """History could not be read after a session was lost, so messages of the gap were not delivered.
 
     ``dialog`` is the dialog that could not be read, or None for the list of dialogs with a gap. ``error``
@@ -181,7 +182,7 @@ class RecoveryFailure:
 
 
 @frozen(kw_only=True, slots=True)
-class RecoveryFinished:
+class RecoveryFinished(Serializable):
     """The gap after a lost session is whole: all its ``messages``, so many, have been given to receivers.
 
     Those of other conversations may still wait in the queue, or run, when this event comes.
@@ -191,7 +192,7 @@ class RecoveryFinished:
 
 
 @frozen(kw_only=True, slots=True)
-class Occupant:
+class Occupant(Serializable):
     """User ``user_id`` entered or left the room of dialog ``dialog_id``. (XEP-0045.)"""
 
     user_id: int
@@ -199,7 +200,7 @@ class Occupant:
 
 
 @frozen(kw_only=True, slots=True)
-class RoomLeft:
+class RoomLeft(Serializable):
     """This user is no longer in the room of a dialog, without having left it. (XEP-0045.)
 
     ``reason`` is "kicked", "banned", "removed" (from the dialog), "destroyed", "shutdown" (of the room
@@ -215,7 +216,7 @@ class RoomLeft:
 
 
 @frozen(kw_only=True, slots=True)
-class LastActivity:
+class LastActivity(Serializable):
     """User ``user_id`` was last active ``seconds`` ago; 0 is now. (Guide: Last activity; XEP-0012.)"""
 
     user_id: int
@@ -223,7 +224,7 @@ class LastActivity:
 
 
 @frozen(kw_only=True, slots=True)
-class ContactEvent:
+class ContactEvent(Serializable):
     """User ``user_id`` asks to become a contact, has agreed to be one, or is one no longer. (RFC 6121, 3.)
 
     The signal says which.
@@ -233,7 +234,7 @@ class ContactEvent:
 
 
 @frozen(kw_only=True, slots=True)
-class Presence:
+class Presence(Serializable):
     """A device of user ``user_id`` became available or unavailable. (RFC 6121, 4.)
 
     ``resource`` names the device. ``show`` is "away", "chat", "dnd" or "xa" if the device says so,
@@ -248,7 +249,7 @@ class Presence:
 
 
 @frozen(kw_only=True, slots=True)
-class RefusedStanza:
+class RefusedStanza(Serializable):
     """A stanza of the server that was not read, because it is too large, too deep or no XML.
 
     The stanza is lost, and the connection goes on behind it.
@@ -273,7 +274,7 @@ class RefusedStanza:
 
 
 @frozen(kw_only=True, slots=True)
-class CallbackFailure:
+class CallbackFailure(Serializable):
     """A receiver raised an error: names of receiver and signal, the event, and the error.
 
     For a done-callback ``signal`` is "add_done_callback", and ``event`` the handle of the message.

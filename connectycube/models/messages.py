@@ -15,6 +15,7 @@ from attrs import evolve, field, fields, frozen
 from .._checks import check_list, check_number, misspelt
 from .._xml import check_name, check_text, clean
 from ..errors import ArgumentTypeError, ArgumentValueError
+from ._dicts import Serializable
 from ._json import (
     as_bool,
     as_int,
@@ -82,7 +83,7 @@ _PERCENT_ENCODED = re.compile(r"(?:[A-Za-z0-9\-_.!~*'()]|%[0-9A-Fa-f]{2})*\Z")
 
 
 @frozen(kw_only=True, slots=True)
-class Attachment:
+class Attachment(Serializable):
     """A file, picture, place … that a message carries. (Guide: Attachments.)
 
     ``uid`` (or ``id``, as older clients write it) names the stored file, ``size`` is bytes,
@@ -237,7 +238,7 @@ def _attachments(value: Any) -> tuple[Attachment, ...] | None:
 
 
 @frozen(kw_only=True, slots=True)
-class Message:
+class Message(Serializable):
     """A chat message: received, read from history, or to be sent. (Guide: Messages.)
 
     To send one, give a ``body`` and the attributes that differ from their defaults: ``markable`` asks the

@@ -7,6 +7,7 @@ from typing import Any, Generic, TypeVar
 
 from attrs import asdict, field, frozen
 
+from ._dicts import Serializable
 from ._json import as_int, as_mapping, as_string, as_strings, read, wire
 from .dialogs import Dialog, DialogRef
 from .messages import Message, complete
@@ -91,7 +92,7 @@ class UnreadCount:
 
 
 @frozen(kw_only=True, slots=True)
-class SystemMessage:
+class SystemMessage(Serializable):
     """A system message: a signal from program to program, kept in no history. (Guide: System messages.)
 
     ``custom`` holds the application's own parameters. ``sender_id`` belongs to a received message; it is None

@@ -10,6 +10,7 @@ from attrs import field, frozen
 
 from .._checks import check_int
 from ..errors import ArgumentTypeError, ArgumentValueError
+from ._dicts import Serializable
 from ._json import as_bool, as_int, as_mapping, as_string, as_strings, as_time, read, wire
 from .dialogs import DialogRef
 
@@ -23,7 +24,7 @@ def _tags(value: Any) -> tuple[str, ...] | None:
 
 
 @frozen(kw_only=True, slots=True)
-class User:
+class User(Serializable):
     """A user of the application; attributes that the service left out are None. (Guide: Users.)
 
     ``avatar`` is the uid of a file, ``custom_data`` the application's own text, times are aware datetimes.

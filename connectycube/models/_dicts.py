@@ -1,0 +1,408 @@
+"""Models as dictionaries that JSON can carry, and back: for queues, files and other languages.
+
+The annotations of a model are its schema: each field is written and read by its declared type. A field that
+has its default is left out. The JSON Schema in the documentation is made of the same annotations.
+"""
+
+from __future__ import annotations
+
+import enum
+import functools
+import math
+import sys
+import types
+import typing
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from typing import Any, TypeVar, Union, get_args, get_origin
+
+import attrs
+
+from .. import errors
+from ..errors import ArgumentTypeError, ArgumentValueError, ConnectyCubeError, SerializedError
+
+__all__ = ["SCHEMA", "Serializable", "json_schema", "registered"]
+
+SCHEMA = 1
+"""The version of the dictionaries; it changes when a program that reads the present one would go wrong."""
+
+_DEEPEST = 32
+_Model = TypeVar("_Model", bound="Serializable")
+Codec = Callable[[str, Any], Any]
+"""Writes or reads one value: (path of the field for errors, value)."""
+
+
+class Serializable:
+    """A model that can be written as a dictionary and read back."""
+
+    __slots__ = ()
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the model as a dictionary of JSON's types, with its version and the name of its class.
+
+        Times are ISO 8601 texts in UTC, enumerations their values, tuples lists, errors dictionaries. A field
+        that has its default is left out. Of a Dialog in a field ``dialog`` only the id, type and peer_id are
+        written.
+
+        Returns:
+            The dictionary: "schema" is 1, "model" the name of the class, the rest are the fields.
+
+        Raises:
+            ArgumentTypeError, ArgumentValueError: A field holds something that JSON cannot carry; the error
+                names it.
+        """
+        return {"schema": SCHEMA, "model": type(self).__name__, **_write(type(self), "", self)}
+
+    @classmethod
+    def from_dict(cls: type[_Model], data: Mapping[str, Any]) -> _Model:
+        """Return the model of a dictionary that :meth:`to_dict` made.
+
+        Fields that this release does not know are left out.
+
+        Args:
+            data: The dictionary, also after a way through JSON.
+
+        Raises:
+            ArgumentTypeError, ArgumentValueError: It is no dictionary of this model, it has another schema,
+                or a field has a wrong type; the error names it.
+        """
+        model: _Model = _read(cls, "", _checked(data, cls.__name__))
+        return model
+
+
+def _checked(data: object, model: str | None = None) -> dict[str, Any]:
+    """Return the fields of a dictionary, if it has our version and is of that model (None: of any)."""
+    if not isinstance(data, Mapping):
+        raise ArgumentTypeError(f"data must be a mapping, not {type(data).__name__}")
+    fields = dict(data)
+    schema = fields.pop("schema", None)
+    if schema != SCHEMA or isinstance(schema, bool):
+        raise ArgumentValueError(
+            f"data has the schema {schema!r}, and this release reads schema {SCHEMA} alone"
+        )
+    found = fields.pop("model", None)
+    if model is not None and found != model:
+        raise ArgumentValueError(f"data is a {found!r}, not a {model!r}")
+    return fields
+
+
+# --- the classes ------------------------------------------------------------------------------------
+
+
+@functools.cache
+def registered() -> Mapping[str, type[Serializable]]:
+    """Return all models by the names of their classes."""
+    found: dict[str, type[Serializable]] = {}
+    pending: list[type[Serializable]] = list(Serializable.__subclasses__())
+    for cls in pending:  # the list grows while it is read
+        # attrs makes each class with slots anew; the one that the module holds is the model.
+        if vars(sys.modules[cls.__module__]).get(cls.__name__) is cls:
+            found[cls.__name__] = cls
+        pending += cls.__subclasses__()
+    return found
+
+
+@attrs.frozen
+class _Form:
+    """How a value of one type is written and read, and its JSON Schema."""
+
+    write: Codec
+    read: Codec
+    schema: Mapping[str, Any]
+
+
+@attrs.frozen
+class _Field:
+    name: str
+    form: _Form
+    default: Any
+    is_required: bool
+
+
+@functools.cache
+def _fields(cls: Any) -> tuple[_Field, ...]:
+    hints = typing.get_type_hints(cls)
+    return tuple(
+        _Field(
+            entry.name,
+            _form_of(hints[entry.name]),
+            _default_of(entry),
+            entry.default is attrs.NOTHING,
+        )
+        for entry in attrs.fields(cls)
+    )
+
+
+def _default_of(entry: attrs.Attribute[Any]) -> Any:
+    default: Any = entry.default
+    return default.factory() if isinstance(default, attrs.Factory) else default  # type: ignore[arg-type]
+
+
+def _write(cls: Any, path: str, model: Any) -> dict[str, Any]:
+    """Return the fields of ``model`` that ``cls`` declares and that differ from their defaults."""
+    written = {}
+    for field in _fields(cls):
+        value = getattr(model, field.name)
+        if field.is_required or value != field.default:
+            written[field.name] = field.form.write(_path(path, field.name), value)
+    return written
+
+
+def _read(cls: Any, path: str, data: object) -> Any:
+    if not isinstance(data, Mapping):
+        raise ArgumentTypeError(f"{path or 'data'} must be a mapping, not {type(data).__name__}")
+    values = {}
+    for field in _fields(cls):
+        if field.name in data:
+            values[field.name] = field.form.read(_path(path, field.name), data[field.name])
+        elif field.is_required:
+            raise ArgumentValueError(f"{_path(path, field.name)} is missing")
+    return cls(**values)
+
+
+def _path(path: str, name: str) -> str:
+    return f"{path}.{name}" if path else name
+
+
+# --- values by their declared types -----------------------------------------------------------------
+
+
+@functools.cache
+def _form_of(hint: Any) -> _Form:
+    """Return the form of a declared type."""
+    origin, arguments = get_origin(hint), get_args(hint)
+    schema: Mapping[str, Any]
+    if hint is Any:
+        form = _Form(_write_any, _read_any, {})
+    elif origin in (Union, types.UnionType):
+        (inner,) = (_form_of(each) for each in arguments if each is not types.NoneType)
+        schema = {"anyOf": [inner.schema, {"type": "null"}]}
+        form = _Form(_optional(inner.write), _optional(inner.read), schema)
+    elif origin is tuple:
+        inner = _form_of(arguments[0])
+        schema = {"type": "array", "items": inner.schema}
+        form = _Form(_list_writer(inner.write), _tuple_reader(inner.read), schema)
+    elif origin is not None:
+        inner = _form_of(arguments[1])
+        schema = {"type": "object", "additionalProperties": inner.schema}
+        read = _mapping_codec(inner.read, arguments[0])
+        form = _Form(_mapping_codec(inner.write, str), read, schema)
+    else:
+        form = next(make(hint) for base, make in _FORMS if issubclass(hint, base))
+    return form
+
+
+def _optional(codec: Codec) -> Codec:
+    return lambda path, value: None if value is None else codec(path, value)
+
+
+def _list_writer(write: Codec) -> Codec:
+    return lambda path, value: [write(f"{path}[{n}]", entry) for n, entry in enumerate(value)]
+
+
+def _tuple_reader(read: Codec) -> Codec:
+    def read_all(path: str, value: Any) -> tuple[Any, ...]:
+        if not isinstance(value, (list, tuple)):
+            raise ArgumentTypeError(f"{path} must be a list, not {type(value).__name__}")
+        return tuple([read(f"{path}[{n}]", entry) for n, entry in enumerate(value)])
+
+    return read_all
+
+
+def _mapping_codec(codec: Codec, key_type: type) -> Codec:
+    """Return a codec of mappings; JSON has texts as keys, so others are made of them."""
+
+    def convert(path: str, value: Any) -> dict[Any, Any]:
+        if not isinstance(value, Mapping):
+            raise ArgumentTypeError(f"{path} must be a mapping, not {type(value).__name__}")
+        try:
+            return {key_type(key): codec(f"{path}[{key!r}]", entry) for key, entry in value.items()}
+        except ConnectyCubeError:
+            raise
+        except ValueError:
+            raise ArgumentValueError(f"{path} has a key that is no {key_type.__name__}") from None
+
+    return convert
+
+
+def _plain_codec(kind: type) -> Codec:
+    """Return a codec of texts, numbers and bools, which only checks the type."""
+    kinds: tuple[type, ...] = (int, float) if kind is float else (kind,)
+
+    def check(path: str, value: Any) -> Any:
+        if not isinstance(value, kinds) or (isinstance(value, bool) and kind is not bool):
+            raise ArgumentTypeError(f"{path} must be {kind.__name__}, not {type(value).__name__}")
+        if isinstance(value, float) and not math.isfinite(value):
+            raise ArgumentValueError(f"{path} must be finite, not {value}")
+        return value
+
+    return check
+
+
+def _form_of_enum(kind: type[enum.Enum]) -> _Form:
+    def read(path: str, value: Any) -> Any:
+        try:
+            return kind(value)
+        except ValueError:
+            raise ArgumentValueError(f"{path} is no {kind.__name__}: {value!r}") from None
+
+    return _Form(lambda path, value: value.value, read, {"enum": [member.value for member in kind]})
+
+
+def _write_time(path: str, value: datetime) -> str:
+    if not isinstance(value, datetime):
+        raise ArgumentTypeError(f"{path} must be a datetime, not {type(value).__name__}")
+    return value.isoformat()
+
+
+def _read_time(path: str, value: Any) -> datetime:
+    try:
+        return datetime.fromisoformat(value.replace("Z", "+00:00"))
+    except (AttributeError, ValueError):
+        raise ArgumentValueError(f"{path} is no ISO 8601 time: {value!r}") from None
+
+
+# --- values without a declared type -----------------------------------------------------------------
+
+
+def _write_any(path: str, value: Any, depth: int = _DEEPEST) -> Any:
+    if isinstance(value, Serializable):
+        return value.to_dict()
+    if depth == 0:
+        raise ArgumentValueError(f"{path} is nested too deeply")
+    if value is None or isinstance(value, (str, bool, int)):
+        return value
+    if isinstance(value, float):
+        return _plain_codec(float)(path, value)
+    if isinstance(value, Mapping):
+        return {
+            str(key): _write_any(f"{path}[{key!r}]", entry, depth - 1)
+            for key, entry in value.items()
+        }
+    if isinstance(value, (list, tuple)):
+        return [_write_any(f"{path}[{n}]", entry, depth - 1) for n, entry in enumerate(value)]
+    message = getattr(value, "message", None)  # a send handle, which stands for its message
+    if isinstance(message, Serializable):
+        return message.to_dict()
+    raise ArgumentTypeError(f"{path} is a {type(value).__name__}, which JSON cannot carry")
+
+
+def _read_any(path: str, value: Any) -> Any:
+    if isinstance(value, Mapping) and value.keys() >= {"schema", "model"}:
+        cls = registered().get(value["model"])
+        if cls is not None:
+            return cls.from_dict(value)
+    return value
+
+
+# --- errors -----------------------------------------------------------------------------------------
+
+
+def _write_error(path: str, error: BaseException) -> dict[str, Any]:
+    """Write an error: its class, its text and, of an error of this package, its attributes."""
+    if isinstance(error, SerializedError):
+        return {"class": error.class_name, "text": error.text}
+    name = type(error).__name__
+    if getattr(errors, name, None) is not type(error):
+        return {"class": f"{type(error).__module__}.{name}", "text": str(error)}
+    written = {"class": name, "text": str(error)}
+    attributes = {key: value for key, value in vars(error).items() if _is_plain(value)}
+    return {**written, "attributes": _write_any(path, attributes)} if attributes else written
+
+
+def _is_plain(value: object) -> bool:
+    plain = (str, int, float, type(None))
+    return isinstance(value, plain) or (
+        isinstance(value, (list, tuple)) and all(isinstance(each, plain) for each in value)
+    )
+
+
+def _read_error(path: str, data: Any) -> BaseException:
+    if not isinstance(data, Mapping) or not isinstance(data.get("class"), str):
+        raise ArgumentTypeError(f"{path} must be a mapping with a class, which is a string")
+    text = str(data.get("text", ""))
+    kind = getattr(errors, data["class"], None)
+    if not isinstance(kind, type) or not issubclass(kind, ConnectyCubeError):
+        return SerializedError(text, class_name=data["class"])
+    attributes = {
+        key: tuple(value) if isinstance(value, list) else value
+        for key, value in dict(data.get("attributes") or {}).items()
+    }
+    return errors.rebuilt(kind, (text,), attributes)
+
+
+# --- the forms of classes ---------------------------------------------------------------------------
+
+
+def _form_of_model(cls: Any) -> _Form:
+    return _Form(
+        functools.partial(_write, cls), functools.partial(_read, cls), _schema_of_fields(cls)
+    )
+
+
+def _form_of_plain(name: str) -> Callable[[type], _Form]:
+    def form_of(kind: type) -> _Form:
+        codec = _plain_codec(kind)
+        return _Form(codec, codec, {"type": name})
+
+    return form_of
+
+
+_FORMS: tuple[tuple[type, Callable[[Any], _Form]], ...] = (
+    # The first row whose class the declared type has as a base: an IntEnum is an int, too.
+    (Serializable, _form_of_model),
+    (enum.Enum, _form_of_enum),
+    (BaseException, lambda _: _Form(_write_error, _read_error, {"$ref": "#/$defs/error"})),
+    (datetime, lambda _: _Form(_write_time, _read_time, {"type": "string", "format": "date-time"})),
+    (str, _form_of_plain("string")),
+    (bool, _form_of_plain("boolean")),
+    (int, _form_of_plain("integer")),
+    (float, _form_of_plain("number")),
+)
+
+
+# --- the JSON Schema --------------------------------------------------------------------------------
+
+
+def json_schema() -> dict[str, Any]:
+    """Return the JSON Schema (draft 2020-12) of all models, made of their annotations."""
+    models = registered()
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": "Messages and events of the connectycube package",
+        "oneOf": [{"$ref": f"#/$defs/{name}"} for name in sorted(models)],
+        "$defs": {
+            **{name: _schema_of_model(models[name]) for name in sorted(models)},
+            "error": {
+                "type": "object",
+                "properties": {
+                    "class": {"type": "string"},
+                    "text": {"type": "string"},
+                    "attributes": {"type": "object"},
+                },
+                "required": ["class", "text"],
+            },
+        },
+    }
+
+
+def _schema_of_model(cls: Any) -> dict[str, Any]:
+    """Return the schema of a whole dictionary, with its version and the name of its class."""
+    summary = " ".join((cls.__doc__ or "").partition("\n\n")[0].split())
+    fields = _schema_of_fields(cls)
+    head = {"schema": {"const": SCHEMA}, "model": {"const": cls.__name__}}
+    return {
+        "description": summary,
+        **fields,
+        "properties": {**head, **fields["properties"]},
+        "required": [*head, *fields["required"]],
+    }
+
+
+def _schema_of_fields(cls: Any) -> dict[str, Any]:
+    fields = _fields(cls)
+    return {
+        "type": "object",
+        "properties": {field.name: field.form.schema for field in fields},
+        "required": [field.name for field in fields if field.is_required],
+    }
