@@ -136,15 +136,14 @@ class ClientClosedError(ConnectyCubeError, RuntimeError):
 
 
 class SerializedError(ConnectyCubeError):
-    """An error of another package, as it was read from a dictionary: ``class_name`` and ``text`` are its own.
+    """An error of another package, as it was read from a dictionary; ``class_name`` is that of its class.
 
     No call raises it; an event that :meth:`from_dict` made may hold it.
     """
 
-    def __init__(self, text: str, *, class_name: str) -> None:
-        super().__init__(f"{class_name}: {text}")
+    def __init__(self, message: str, *, class_name: str) -> None:
+        super().__init__(message)
         self.class_name = class_name
-        self.text = text
 
 
 class AuthenticationError(ConnectyCubeError):

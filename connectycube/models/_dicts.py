@@ -301,7 +301,7 @@ def _read_any(path: str, value: Any) -> Any:
 def _write_error(path: str, error: BaseException) -> dict[str, Any]:
     """Write an error: its class, its text and, of an error of this package, its attributes."""
     if isinstance(error, SerializedError):
-        return {"class": error.class_name, "text": error.text}
+        return {"class": error.class_name, "text": str(error)}
     name = type(error).__name__
     if getattr(errors, name, None) is not type(error):
         return {"class": f"{type(error).__module__}.{name}", "text": str(error)}

@@ -19,6 +19,7 @@ def make(cls):
         "condition": "policy-violation",
         "receiver": "answer",
         "path": "bot.db",
+        "class_name": "library.Error",
     }
     takes = inspect.getfullargspec(cls.__init__)
     needed = {name: known[name] for name in set(takes.kwonlyargs) - set(takes.kwonlydefaults or ())}
