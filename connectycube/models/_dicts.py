@@ -51,7 +51,9 @@ class Serializable:
             ArgumentTypeError, ArgumentValueError: A field holds something that JSON cannot carry; the error
                 names it.
         """
-        return {"schema": SCHEMA, "model": type(self).__name__, **_write(type(self), "", self)}
+        # Of an application's subclass only the model is written, which others can read.
+        cls = next(each for each in type(self).__mro__ if each in registered().values())
+        return {"schema": SCHEMA, "model": cls.__name__, **_write(cls, "", self)}
 
     @classmethod
     def from_dict(cls: type[_Model], data: Mapping[str, Any]) -> _Model:
@@ -91,12 +93,14 @@ def _checked(data: object, model: str | None = None) -> dict[str, Any]:
 
 @functools.cache
 def registered() -> Mapping[str, type[Serializable]]:
-    """Return all models by the names of their classes."""
+    """Return all models of this package by the names of their classes."""
+    package = __name__.rpartition(".")[0]
     found: dict[str, type[Serializable]] = {}
     pending: list[type[Serializable]] = list(Serializable.__subclasses__())
     for cls in pending:  # the list grows while it is read
         # attrs makes each class with slots anew; the one that the module holds is the model.
-        if vars(sys.modules[cls.__module__]).get(cls.__name__) is cls:
+        is_made = vars(sys.modules[cls.__module__]).get(cls.__name__) is cls
+        if is_made and cls.__module__.startswith(package):
             found[cls.__name__] = cls
         pending += cls.__subclasses__()
     return found

@@ -38,6 +38,7 @@ from connectycube import (
     StateChange,
     StreamError,
     Typing,
+    User,
 )
 from connectycube.models._dicts import json_schema, registered
 from tests.support.inside import signals_of
@@ -253,3 +254,11 @@ def test_attachments_are_models_too():
 
 def test_the_error_is_a_public_name():
     assert connectycube.SerializedError is SerializedError
+
+
+def test_of_a_subclass_only_the_model_is_written():
+    @attrs.frozen(kw_only=True)
+    class Member(User):
+        secret: str
+
+    assert Member(id=1, secret="s").to_dict() == {"schema": 1, "model": "User", "id": 1}
