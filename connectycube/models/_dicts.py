@@ -296,7 +296,7 @@ def _read_any(path: str, value: Any) -> Any:
         cls = registered().get(value["model"])
         if cls is not None:
             return cls.from_dict(value)
-    return value
+    return _write_any(path, value)  # JSON of another program may hold NaN, or be nested too deeply
 
 
 # --- errors -----------------------------------------------------------------------------------------

@@ -94,7 +94,13 @@ def test_fields_of_a_later_release_are_left_out():
     "text",
     [
         *("", "{", "[]", "[" * 100_000, '{"a":' * 100_000),
-        *('{"date_sent": 5}', '{"dialog": 5}', '{"body": 5}', '{"custom": {"a": NaN}}', '{"own": 1}'),
+        *(
+            '{"date_sent": 5}',
+            '{"dialog": 5}',
+            '{"body": 5}',
+            '{"custom": {"a": NaN}}',
+            '{"own": 1}',
+        ),
         *('{"dialog": {"id": 5, "type": null, "peer_id": null}}', '{"read_ids": ["x"]}'),
         *('{"dialog": {"id": null, "type": 9, "peer_id": null}}', '{"custom": []}'),
         *('{"attachments": [5]}', '{"attachments": [{"size": "1"}]}', '{"sender_id": "1"}'),
