@@ -39,7 +39,12 @@ class ChatSignals:
         self.callback_failed = Signal(
             "callback_failed", CallbackFailure, "A receiver or a done-callback raised."
         )
-        self.message_received = Signal("message_received", Message, "A message arrived.")
+        self.message_received = Signal(
+            "message_received", Message, "A message of another user arrived."
+        )
+        self.own_message_received = Signal(
+            "own_message_received", Message, "Another device of this user sent a message."
+        )
         self.message_sent = Signal(
             "message_sent", MessageSent, "The server acknowledged a message of ours."
         )

@@ -142,9 +142,8 @@ class Story:
 
     def _answer(self, chat: Chat, message: Message) -> None:
         """Read a message and answer it: this callback is Bob, the bot."""
-        if not message.own:
-            chat.mark_read(message)
-            chat.reply(message, _echo(message.body or "")).result(_PATIENCE)
+        chat.mark_read(message)
+        chat.reply(message, _echo(message.body or "")).result(_PATIENCE)
 
     def _read_history(self, cube: ConnectyCube, dialog: Dialog) -> list[str | None]:
         page = cube.messages.list(dialog, sort="date_sent")

@@ -152,13 +152,17 @@ class MessageDeletion(Serializable):
 
 @frozen(kw_only=True, slots=True)
 class ReactionChange(Serializable):
-    """User ``user_id`` added reactions to message ``message_id``, or removed some. (Guide: Reactions.)"""
+    """User ``user_id`` added reactions to message ``message_id``, or removed some. (Guide: Reactions.)
+
+    ``own`` says that this user did it.
+    """
 
     user_id: int
     message_id: str
     dialog_id: str | None = field(default=None)
     added: tuple[str, ...] = field(default=())
     removed: tuple[str, ...] = field(default=())
+    own: bool = field(default=False)
 
 
 @frozen(kw_only=True, slots=True)

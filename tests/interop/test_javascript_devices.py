@@ -73,7 +73,7 @@ def test_what_we_write_to_a_friend_is_shown_as_forwarded(ours, other_device, fri
 def test_what_the_other_device_writes_to_a_friend_is_our_own(ours, other_device, friend, dialog):
     extension = {"save_to_history": 1, "k": {"n": 1}}
     sent = other_device.peer.send_private(friend.id, "hello 👋", extension)
-    (message,) = ours.events.wait_for("message_received")
+    (message,) = ours.events.wait_for("own_message_received")
     assert (message.id, message.body, message.own) == (sent, "hello 👋", True)
     assert (message.sender_id, message.recipient_id) == (ours.id, friend.id)
     assert message.dialog == DialogRef.private(friend.id, dialog.id)
@@ -111,7 +111,7 @@ def test_what_the_other_device_writes_in_a_group_is_our_own(ours, other_device, 
     sent = other_device.call("chat.send", group.id, message)
     message_of(friend, sent)
     settled(ours)
-    (received,) = ours.events.of("message_received")
+    (received,) = ours.events.of("own_message_received")
     assert (received.id, received.sender_id, received.own) == (sent, ours.id, True)
     assert received.dialog == DialogRef.room(group.id)
 
@@ -274,7 +274,7 @@ def test_what_one_javascript_device_says_the_other_two_see_once(
     sent = speaker.call("chat.send", to, their_message(kind))
     message_of(friend, sent)
     settled(ours)
-    (received,) = ours.events.of("message_received")
+    (received,) = ours.events.of("own_message_received")
     assert received == Message(
         id=sent,
         dialog_id=at.id,

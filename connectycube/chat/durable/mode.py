@@ -21,7 +21,7 @@ from ...config import Config
 from ...errors import ArgumentValueError, DurableStoreError, SendDeferredError
 from ...models import DialogRef, Message
 from ..ids import derived_id, new_id
-from ..protocol.decoding import Delivery
+from ..protocol.decoding import MESSAGE_SIGNALS, Delivery, signal_of_message
 from ..protocol.events import OutcomeKnown, Output
 from ..protocol.outbox import Submission
 from ..protocol.seen_messages import Key
@@ -307,7 +307,7 @@ class Durability:
                     plan.outcomes.append(outcome)
             elif (
                 isinstance(output, Delivery)
-                and output.signal == "message_received"
+                and output.signal in MESSAGE_SIGNALS
                 and output.key is not None
             ):
                 plan.arrived.append(Arrived(output.key, output.event))
@@ -446,7 +446,7 @@ class Durability:
 
 def _redelivery(key: Key, message: Message) -> Delivery:
     return Delivery(
-        signal="message_received",
+        signal=signal_of_message(own=message.own),
         event=evolve(message, redelivered=True),
         conversation=key[0],
         key=key,

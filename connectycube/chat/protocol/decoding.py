@@ -38,7 +38,18 @@ from .nodes import child, children
 from .parser import MessageStanza, RefusedElement, message_of
 from .seen_messages import Content, Key, digest, digest_of_message, seconds, short_id
 
-__all__ = ["Delivery", "Unreported", "decode", "decode_refused", "error_of"]
+__all__ = [
+    "MESSAGE_SIGNALS",
+    "Delivery",
+    "Unreported",
+    "decode",
+    "decode_refused",
+    "error_of",
+    "signal_of_message",
+]
+
+MESSAGE_SIGNALS = ("message_received", "own_message_received")
+"""The signals of messages that arrive: from others, and from other devices of this user."""
 
 _ENTRY = 150  # bytes of memory that a parameter needs beyond its own
 _COMPACT_DATE = re.compile(r"(\d{4})(\d\d)(\d\d)T")  # of XEP-0091
@@ -85,6 +96,12 @@ Unreported = Literal[
     "calls", "forged", "not_understood", "outdated", "own_echoes", "refused", "repeated"
 ]
 """Why a stanza makes no event: the name of the counter for it."""
+
+
+def signal_of_message(*, own: bool) -> str:
+    """Return the signal of a message that has arrived, by any way."""
+    return MESSAGE_SIGNALS[own]
+
 
 Decoder = Callable[[MessageStanza, Addresses, int], "Delivery | Unreported"]
 
@@ -336,6 +353,7 @@ def _reactions(stanza: MessageStanza, addresses: Addresses, me: int) -> Delivery
             dialog_id=_text_param(stanza, "dialog_id") or addresses.dialog_id(sender),
             added=changed["add"],
             removed=changed["remove"],
+            own=user_id == me,
         ),
         conversation=bare(sender) or None,
         size=stanza.size,
@@ -389,7 +407,7 @@ def _message(stanza: MessageStanza, addresses: Addresses, me: int) -> Delivery |
         date = seconds(date_sent)
         content = origin.content(message_id, digest_of_message(message), date)
     return Delivery(
-        signal="message_received",
+        signal=signal_of_message(own=origin.own),
         event=message,
         conversation=origin.conversation,
         size=stanza.size + _ENTRY * stanza.entries,

@@ -7,9 +7,9 @@ from typing import Any
 from connectycube import DialogRef
 
 
-def bodies(person: Any, count: int) -> list[str]:
+def bodies(person: Any, count: int, signal: str = "message_received") -> list[str]:
     """Return the bodies of the messages that the person received, once there are ``count``."""
-    return [message.body for message in person.events.wait_for("message_received", count)]
+    return [message.body for message in person.events.wait_for(signal, count)]
 
 
 def users_of(events: Any) -> list[int]:

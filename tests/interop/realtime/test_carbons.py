@@ -25,8 +25,8 @@ def test_what_one_device_sends_the_other_gets_as_its_own_once_and_in_order(devic
     phone, desk, ben = devices
     texts = [f"number {number}" for number in range(100)]
     handles = [phone.chat.send_private(ben.id, text) for text in texts]
-    assert bodies(ben, 100) == bodies(desk, 100) == texts
-    copies = desk.events.of("message_received")
+    assert bodies(ben, 100) == bodies(desk, 100, "own_message_received") == texts
+    copies = desk.events.of("own_message_received")
     assert [copy.id for copy in copies] == [handle.id for handle in handles]
     for copy in copies:
         assert copy.own and not copy.delayed
@@ -41,9 +41,9 @@ def test_what_one_device_sends_the_other_gets_as_its_own_once_and_in_order(devic
 def test_a_copy_can_be_replied_to(devices):
     phone, desk, ben = devices
     phone.chat.send_private(ben.id, "from my phone")
-    desk.chat.reply(desk.events.wait_for("message_received")[0], "and from my desk")
+    desk.chat.reply(desk.events.wait_for("own_message_received")[0], "and from my desk")
     assert bodies(ben, 2) == ["from my phone", "and from my desk"]
-    (copy,) = phone.events.wait_for("message_received")
+    (copy,) = phone.events.wait_for("own_message_received")
     assert (copy.body, copy.own, copy.recipient_id) == ("and from my desk", True, ben.id)
 
 
@@ -87,7 +87,7 @@ def test_a_device_without_copies_of_before_gets_those_of_a_new_session(server):
     proxy.accept()
     desk.wait_for_state(ChatState.READY, 2)
     hear("again?", phone, ben)
-    (copy,) = desk.events.wait_for("message_received")
+    (copy,) = desk.events.wait_for("own_message_received")
     assert (copy.body, copy.own) == ("again?", True)
 
 
@@ -115,7 +115,7 @@ def test_what_slixmpp_sees_as_our_other_device(server):
     assert copy.findtext("{jabber:client}extraParams/{jabber:client}colour") == "blue"
     # slixmpp says who we are, and that goes to our other device as our own.
     sent = peer.send_message(f"{ben.id}-7@localhost", "from slixmpp", markable=True)
-    (own,) = phone.events.wait_for("message_received")
+    (own,) = phone.events.wait_for("own_message_received")
     assert (own.id, own.body, own.own, own.recipient_id) == (sent, "from slixmpp", True, ben.id)
     peer.send_marker(f"{ben.id}-7@localhost", "displayed", handle.id)
     peer.send_chat_state(f"{ben.id}-7@localhost", "composing")

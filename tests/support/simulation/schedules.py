@@ -332,7 +332,7 @@ class Schedule:
 
     def _inbound(self, world: World) -> list[str]:
         found = []
-        messages: list[Message] = world.events("message_received")
+        messages: list[Message] = world.messages
         received = Counter(int(message.body or "") for message in messages)
         twice = [number for number, times in received.items() if times > 1]
         if twice:

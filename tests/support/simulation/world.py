@@ -14,7 +14,7 @@ from datetime import datetime, timezone
 from typing import Any, Protocol
 
 from connectycube.chat.protocol.core import Core
-from connectycube.chat.protocol.decoding import Delivery
+from connectycube.chat.protocol.decoding import MESSAGE_SIGNALS, Delivery
 from connectycube.chat.protocol.encoding import encode_message
 from connectycube.chat.protocol.events import (
     CheckStored,
@@ -111,8 +111,16 @@ class World:
 
     @property
     def received(self) -> list[int]:
-        """The numbers of the messages received, in order."""
-        return [int(message.body) for message in self.events("message_received")]
+        """The numbers of the messages received, of others and of this user's devices, in order."""
+        return [int(message.body) for message in self.messages]
+
+    @property
+    def messages(self) -> list[Message]:
+        """The messages received, of others and of this user's devices, in order."""
+        for delivery in self.deliveries:
+            if delivery.signal in MESSAGE_SIGNALS:
+                assert delivery.signal == MESSAGE_SIGNALS[delivery.event.own]
+        return [d.event for d in self.deliveries if d.signal in MESSAGE_SIGNALS]
 
     @property
     def sent(self) -> list[str]:

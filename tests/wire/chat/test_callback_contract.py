@@ -37,7 +37,7 @@ from connectycube import (
 )
 from connectycube.emulator import Emulator
 from tests.support.inside import driver_of, signals_of
-from tests.support.people import PASSWORD, Person
+from tests.support.people import PASSWORD, Person, logged_in
 from tests.support.waiting import TIMEOUT, wait_until
 
 S = ChatState
@@ -336,6 +336,13 @@ def send(s: Scene) -> None:
     s.chat.send_private(s.peer.id, "x")
 
 
+def by_another_device(s: Scene) -> None:
+    """Let another device of the bot's user write, whose end the server tells nobody."""
+    device = Person(s.bot.id, s.bot.config, password=PASSWORD)
+    with logged_in(device):
+        device.chat.send_private(s.peer.id, "x").result(TIMEOUT)
+
+
 def receive(s: Scene) -> None:
     s.peer.chat.send_private(s.bot.id, "x")
 
@@ -360,6 +367,7 @@ def lose_session(s: Scene) -> None:
 
 PROVOKED: dict[str, Callable[[Scene], object]] = {
     "message_received": receive,
+    "own_message_received": by_another_device,
     "message_sent": send,
     "message_failed": in_message_of_nowhere,
     "message_delivered": send,

@@ -142,10 +142,11 @@ def test_another_device_of_the_sender_gets_the_message_as_its_own(people, group,
     with second.cube:
         second.chat.join(group)
         ana.chat.send_message(group, "to all").result(TIMEOUT)
-        message = second.events.wait_for("message_received")[0]
+        message = second.events.wait_for("own_message_received")[0]
         assert (message.body, message.own, message.sender_id) == ("to all", True, ana.id)
         settled(second, ana)
-        assert ana.events.of("message_received") == []
+        assert second.events.of("message_received") == ana.events.of("message_received") == []
+        assert ana.events.of("own_message_received") == []
         assert ana.events.of("message_delivered") != [] or ben.events.of("message_received")
         assert [s.user_id for s in ana.events.of("message_delivered") if s.user_id == ana.id] == []
 
@@ -155,7 +156,7 @@ def test_another_device_gets_a_private_message_as_its_own(people, emulator):
     second = Person.in_chat(emulator, ana.name)
     with second.cube:
         ana.chat.send_private(ben.id, "to Ben").result(TIMEOUT)
-        message = second.events.wait_for("message_received")[0]
+        message = second.events.wait_for("own_message_received")[0]
         assert (message.body, message.own, message.recipient_id) == ("to Ben", True, ben.id)
         assert message.dialog.peer_id == ben.id
         second.chat.reply(message, "and this").result(TIMEOUT)
@@ -163,7 +164,7 @@ def test_another_device_gets_a_private_message_as_its_own(people, emulator):
             "to Ben",
             "and this",
         ]
-        assert ana.events.wait_for("message_received")[0].own
+        assert ana.events.wait_for("own_message_received")[0].own
 
 
 def test_statuses_of_a_group_message_go_to_its_sender(people, group):

@@ -88,9 +88,9 @@ def bea(person) -> Person:
     return person("bea")
 
 
-def wait_for_bodies(somebody: Person, *bodies: str) -> list[Any]:
+def wait_for_bodies(somebody: Person, *bodies: str, signal: str = "message_received") -> list[Any]:
     """Wait until so many messages have come, check them, and return them."""
-    messages = somebody.events.wait_for("message_received", len(bodies))
+    messages = somebody.events.wait_for(signal, len(bodies))
     assert [message.body for message in messages] == list(bodies)
     return messages
 
@@ -178,8 +178,9 @@ def test_what_another_device_sent_in_the_gap_is_recovered_as_ones_own(emulator, 
         other.chat.login()
         with away(ann, emulator):
             other.chat.send_private(bea.id, "from there").result(TIMEOUT)
-    (message,) = wait_for_bodies(ann, "from there")
+    (message,) = wait_for_bodies(ann, "from there", signal="own_message_received")
     assert message.own and message.recovered and message.dialog.peer_id == bea.id
+    assert ann.bodies == []
 
 
 def test_equal_and_wrong_times_of_sending_are_no_obstacle(emulator, ann, bea):

@@ -585,6 +585,7 @@ def test_a_change_that_names_no_message_is_not_understood(name: str, attribute: 
 
 
 OF_BOB = "user_id='1002' message_id='m'"
+OF_MINE = "user_id='1001' message_id='m'"
 
 
 def reactions(kids: str, attributes: str = "user_id='1003' message_id='m'") -> str:
@@ -612,6 +613,10 @@ def reactions(kids: str, attributes: str = "user_id='1003' message_id='m'") -> s
         (
             group(reactions("<reaction type='a' remove='true'/>"), None),
             ReactionChange(user_id=1003, message_id="m", dialog_id=ROOM_ID, removed=("a",)),
+        ),
+        (
+            f"<message>{reactions('', OF_MINE)}{IN_D}</message>",
+            ReactionChange(user_id=1001, message_id="m", dialog_id="d", own=True),
         ),
         (
             f"<message type='headline'>{reactions('')}</message>",
@@ -760,7 +765,7 @@ def test_carbons_of_every_kind_are_read_as_what_they_carry(
         assert own == when_own
     else:
         assert (own.signal, own.is_carbon) == (when_own, True)
-        assert getattr(own.event, "own", True)
+        assert own.event.own
 
 
 @pytest.mark.parametrize("kind", ["sent", "received"])

@@ -75,7 +75,7 @@ class Scene:
     @property
     def messages(self) -> list[Message]:
         """What was received."""
-        return self.world.events("message_received")
+        return self.world.messages
 
     @property
     def received(self) -> list[int]:

@@ -394,7 +394,7 @@ def test_an_echo_is_told_by_room_nick_and_id_together() -> None:
     world.server.send(in_room(mine).replace("7_d9@", "7_d8@"))
     world.settle()
     assert world.echoes == []
-    senders = [(m.sender_id, m.dialog_id, m.own) for m in world.events("message_received")]
+    senders = [(m.sender_id, m.dialog_id, m.own) for m in world.messages]
     assert senders == [(BOB, "d9", False), (ALICE, "d9", True), (ALICE, "d8", True)]
 
 
