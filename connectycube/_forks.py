@@ -19,7 +19,7 @@ __all__ = ["check_fork", "is_unnoticed_fork", "register_for_fork"]
 class Inherited(Protocol):
     """Something with a lock, a socket or a thread of its own."""
 
-    def after_fork_in_child(self) -> None:
+    def _after_fork_in_child(self) -> None:
         """Replace everything that the parent goes on using, without sending a byte or waiting for a lock."""
 
 
@@ -31,7 +31,7 @@ _locks: dict[int, Any] = {}
 
 
 def register_for_fork(thing: Inherited) -> None:
-    """Let every forked child call ``thing.after_fork_in_child()``, for as long as ``thing`` lives."""
+    """Let every forked child call ``thing._after_fork_in_child()``, for as long as ``thing`` lives."""
     # Before the object is added: a child that makes an object owns it, and must not replace it later.
     check_fork()
     _inherited.add(thing)
@@ -62,7 +62,7 @@ def _replace_inherited() -> None:
         # The stack calls all methods, even if one raises: each replaces locks that may be held for ever.
         with ExitStack() as stack:
             for thing in list(_inherited):
-                stack.callback(thing.after_fork_in_child)
+                stack.callback(thing._after_fork_in_child)
     finally:
         _owner = _begun_in
 

@@ -60,19 +60,31 @@ class Activity:
         self._forget(("activity", str(user_id)))
         self._driver.request("set", None, self._subscription(user_id, "false"), deadline)
 
-    def send_chat_state(self, to: Destination, state: str, stop_after: float | None) -> None:
-        """Send a chat state (XEP-0085); ``stop_after`` is seconds until "paused" follows, or None."""
-        data = encode_chat_state(state, to.jid, to.type)
+    def send_typing(self, to: Destination, stop_after: float | None) -> None:
+        """Tell a dialog that this user is typing; "paused" follows after so many seconds, if not None."""
+        composing, paused = (
+            encode_chat_state(state, to.jid, to.type) for state in ("composing", "paused")
+        )
+
+        def send(core: Core, now: float) -> None:
+            session = core.open_session
+            if to.is_room:
+                session.enter_room(to.dialog)
+            # Without stop_after this cancels the "paused" that an earlier call planned.
+            ends = now + stop_after if stop_after else None
+            session.send_typing(to.jid, composing, paused, ends, now)
+
+        self._driver.command(send)
+
+    def send_stop_typing(self, to: Destination) -> None:
+        """Tell a dialog that this user has stopped typing."""
         paused = encode_chat_state("paused", to.jid, to.type)
 
         def send(core: Core, now: float) -> None:
             session = core.open_session
             if to.is_room:
                 session.enter_room(to.dialog)
-            session.send_ephemeral(data)
-            # Without stop_after this cancels the "paused" that an earlier call planned.
-            paused_at = now + stop_after if stop_after else None
-            session.send_ephemeral_at(("typing", to.jid), paused_at, paused)
+            session.stop_typing(to.jid, paused)
 
         self._driver.command(send)
 

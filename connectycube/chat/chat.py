@@ -9,7 +9,7 @@ from typing import Any, TypeAlias, TypeVar
 
 from attrs import asdict, evolve
 
-from .._checks import check_number, check_str
+from .._checks import check_number, check_str, name_of
 from .._deadline import Deadline
 from .._forks import check_fork, register_for_fork
 from .._not_copied import NotCopied
@@ -619,11 +619,14 @@ class Chat(NotCopied, ChatSignals):
     def send_typing(self, dialog: str | DialogRef, *, stop_after: float | None = None) -> None:
         """Tell the users of a dialog that this user is typing. (Guide: 'Is typing' status; XEP-0085.)
 
-        It is dropped while the link is down, as it would mean nothing later.
+        Call it at each keystroke: it is sent at most once in 5 seconds for a dialog, until
+        :meth:`send_stop_typing` or a message. It is dropped while the link is down, as it would mean nothing
+        later.
 
         Args:
             dialog: A Dialog, any DialogRef, or the dialog's id, as for :meth:`send_message`.
-            stop_after: Seconds until :meth:`send_stop_typing` follows by itself; None: it does not.
+            stop_after: Seconds until :meth:`send_stop_typing` follows by itself, counted from the newest
+                call; None: it does not.
 
         Raises:
             ArgumentTypeError, ArgumentValueError: An argument is wrong; the error names it.
@@ -632,7 +635,8 @@ class Chat(NotCopied, ChatSignals):
         """
         if stop_after is not None:
             check_number("stop_after", stop_after, least=0.001)
-        self._send_chat_state(dialog, "composing", stop_after)
+        to = self._find(dialog, Deadline(self._config.timeouts.send))
+        self._activity.send_typing(to, stop_after)
 
     def send_stop_typing(self, dialog: str | DialogRef) -> None:
         """Tell the users of a dialog that this user has stopped typing. (XEP-0085.)
@@ -647,7 +651,7 @@ class Chat(NotCopied, ChatSignals):
             NotFoundError, ApiError: The dialog was given as its id, and REST knows none or cannot be asked.
             NotConnectedError: The state is IDLE, CLOSED or CLOSING.
         """
-        self._send_chat_state(dialog, "paused", None)
+        self._activity.send_stop_typing(self._find(dialog, Deadline(self._config.timeouts.send)))
 
     def send_system_message(
         self,
@@ -840,9 +844,26 @@ class Chat(NotCopied, ChatSignals):
 
     # --- inside ---
 
-    def after_fork_in_child(self) -> None:
-        """Take a new resource: with the parent's, the server would end the parent's session."""
+    def _after_fork_in_child(self) -> None:
+        """Leave the connection to the parent, and name the receivers that are called there alone."""
+        # With the parent's resource the server would end the parent's session.
         self._resource = new_resource()
+        was_open = not self._driver.is_closed
+        for signal in self._signals():
+            signal._after_fork_in_child()  # now, as its lock is needed below
+        self._driver._after_fork_in_child()
+        uncalled = [
+            f"{name_of(receiver)} ({signal.name})"
+            for signal in self._signals()
+            for receiver in signal.receivers_for(self)
+        ]
+        if was_open and uncalled:
+            logger.warning(
+                "%s: this process was forked from the one that is logged in, and these receivers are"
+                " called there alone: %s; call chat.login() here if they shall run here as well",
+                self._driver.name,
+                ", ".join(uncalled),
+            )
 
     def _deliver(self, delivery: Delivery) -> bool:
         """Call the receivers of one event, on a dispatcher worker; return whether the event is handled.
@@ -881,10 +902,6 @@ class Chat(NotCopied, ChatSignals):
     def _find(self, dialog: object, deadline: Deadline) -> Destination:
         me = self._user.id if self._user is not None else None
         return self._destinations.find(dialog, me, deadline)
-
-    def _send_chat_state(self, dialog: object, state: str, stop_after: float | None) -> None:
-        to = self._find(dialog, Deadline(self._config.timeouts.send))
-        self._activity.send_chat_state(to, state, stop_after)
 
     def _submit(
         self, submission: Submission, content: Sent, data: bytes, deadline: Deadline

@@ -21,7 +21,7 @@ from typing import Any, TypeVar
 from attrs import evolve
 
 from .._deadline import Deadline
-from .._forks import check_fork, register_for_fork
+from .._forks import check_fork
 from .._network import Network
 from .._secrets import clear_locals
 from ..config import Config, Timeouts
@@ -95,7 +95,6 @@ class Driver:
         self._check_open = check_open or _always_open
         self._forked = False
         self._begin()
-        register_for_fork(self)
         end_at_exit(self)
 
     def _begin(self) -> None:
@@ -859,7 +858,7 @@ class Driver:
 
     # --- forks and the end of the process ---
 
-    def after_fork_in_child(self) -> None:
+    def _after_fork_in_child(self) -> None:
         """Release everything shared with the parent, without a byte on the wire."""
         # No lock is taken here: a thread of the parent may have held it at the fork, and that thread is gone.
         link, waker, handles = self._link, self._waker, self._router.unsettled

@@ -131,7 +131,7 @@ class EventStream(NotCopied):
                 self._ended, self._reason = True, reason
             self._changed.notify_all()
 
-    def after_fork_in_child(self) -> None:
+    def _after_fork_in_child(self) -> None:
         """End the stream in a forked child: the connection is the parent's."""
         self._changed = threading.Condition()
         self._forget = lambda stream: None  # a thread that is gone may hold the parent's lock

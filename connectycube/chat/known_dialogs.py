@@ -33,7 +33,7 @@ class KnownDialogs:
         self._known: OrderedDict[tuple[int | None, str], DialogRef] = OrderedDict()
         register_for_fork(self)
 
-    def after_fork_in_child(self) -> None:
+    def _after_fork_in_child(self) -> None:
         """Replace the lock, which a thread of the parent may have held."""
         self._lock = threading.Lock()
 

@@ -261,7 +261,7 @@ class Privacy(NotCopied):
 
     # --- inside ---
 
-    def after_fork_in_child(self) -> None:
+    def _after_fork_in_child(self) -> None:
         """Replace the lock in a forked child: a thread that is gone may hold the old one."""
         self._changing = threading.Lock()
 

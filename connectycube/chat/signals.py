@@ -133,7 +133,7 @@ class Signal(NotCopied, blinker.Signal):
                 self._by_receiver.pop(receiver_id, None)
                 self.receivers.pop(receiver_id, None)
 
-    def after_fork_in_child(self) -> None:
+    def _after_fork_in_child(self) -> None:
         """Replace the lock in a forked child: a thread that is gone may hold the old one."""
         self._lock = threading.RLock()
 

@@ -30,7 +30,7 @@ from .events import (
     Typing,
 )
 from .files import File
-from .messages import Attachment, Message
+from .messages import Attachment, AttachmentType, Message
 from .push import PushEvent, PushSubscription
 from .results import (
     Abandoned,
@@ -46,6 +46,7 @@ __all__ = [
     "Abandoned",
     "AddressBookResult",
     "Attachment",
+    "AttachmentType",
     "CallbackFailure",
     "ChatState",
     "Contact",

@@ -9,6 +9,7 @@ from __future__ import annotations
 import enum
 import functools
 import math
+import reprlib
 import sys
 import types
 import typing
@@ -27,6 +28,8 @@ SCHEMA = 1
 """The version of the dictionaries; it changes when a program that reads the present one would go wrong."""
 
 _DEEPEST = 32
+_short = reprlib.Repr()
+_short.maxstring = _short.maxother = 200
 _Model = TypeVar("_Model", bound="Serializable")
 Codec = Callable[[str, Any], Any]
 """Writes or reads one value: (path of the field for errors, value)."""
@@ -36,6 +39,16 @@ class Serializable:
     """A model that can be written as a dictionary and read back."""
 
     __slots__ = ()
+
+    def __repr__(self) -> str:
+        """Return the fields that differ from their defaults, but for what people wrote, for logs."""
+        cls: Any = type(self)
+        shown = []
+        for entry in attrs.fields(cls):
+            value = getattr(self, entry.name)
+            if entry.repr and (entry.default is attrs.NOTHING or value != _default_of(entry)):
+                shown.append(f"{entry.name}={_short.repr(value)}")
+        return f"{cls.__name__}({', '.join(shown)})"
 
     def to_dict(self) -> dict[str, Any]:
         """Return the model as a dictionary of JSON's types, with its version and the name of its class.

@@ -68,12 +68,14 @@ def others(
     *,
     without: Iterable[str] = (),
     reader: Callable[[Mapping[str, Any], Container[str]], dict[str, Any]] | None = None,
+    **options: Any,
 ) -> Any:
     """Declare an attrs field for the JSON keys that no other field claims, but for those of ``without``.
 
     ``reader`` takes the JSON object and the keys to leave out; by default the values stay as they are.
     """
-    return attrs.field(factory=dict, metadata={"without": frozenset(without), "reader": reader})
+    metadata = {"without": frozenset(without), "reader": reader}
+    return attrs.field(factory=dict, metadata=metadata, **options)
 
 
 def read(cls: type[Model], data: Mapping[str, Any], into: str = "extra", **known: Any) -> Model:

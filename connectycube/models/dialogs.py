@@ -34,7 +34,7 @@ def _dialog_type(value: Any) -> DialogType | None:
     return DialogType(number) if number in tuple(DialogType) else None
 
 
-@frozen(kw_only=True, slots=True)
+@frozen(kw_only=True, slots=True, repr=False)
 class DialogRef(Serializable):
     """A reference to a dialog: all that sending a message needs.
 
@@ -57,7 +57,7 @@ class DialogRef(Serializable):
         return DialogRef(id=dialog_id, type=type)
 
 
-@frozen(kw_only=True, slots=True)
+@frozen(kw_only=True, slots=True, repr=False)
 class Dialog(DialogRef):
     """A dialog as the service describes it; it is a :class:`DialogRef`, so messages can be sent to it.
 
@@ -74,7 +74,7 @@ class Dialog(DialogRef):
     occupants_count: int | None = wire("occupants_count", as_int)
     admins_ids: tuple[int, ...] = wire("admins_ids", as_ints, default=())
     pinned_messages_ids: tuple[str, ...] = wire("pinned_messages_ids", as_strings, default=())
-    last_message: str | None = wire("last_message", as_string)
+    last_message: str | None = wire("last_message", as_string, repr=False)
     last_message_id: str | None = wire("last_message_id", as_string)
     last_message_date_sent: datetime | None = wire("last_message_date_sent", as_time)
     last_message_user_id: int | None = wire("last_message_user_id", as_int)

@@ -48,7 +48,7 @@ class ChatState(enum.Enum):
     CLOSED = "closed"
 
 
-@frozen(kw_only=True, slots=True)
+@frozen(kw_only=True, slots=True, repr=False)
 class StateChange(Serializable):
     """The connection went from ``previous`` to ``state``; ``reason`` is the error behind it, or None."""
 
@@ -57,7 +57,7 @@ class StateChange(Serializable):
     reason: Exception | None = field(default=None)
 
 
-@frozen(kw_only=True, slots=True)
+@frozen(kw_only=True, slots=True, repr=False)
 class MessageSent(Serializable):
     """The server has acknowledged a message of this connection: the guide's status 'sent'."""
 
@@ -71,7 +71,7 @@ class MessageSent(Serializable):
         return self.dialog.id
 
 
-@frozen(kw_only=True, slots=True)
+@frozen(kw_only=True, slots=True, repr=False)
 class MessageFailure(Serializable):
     """A message of this connection was refused, or its outcome cannot be known: ``error`` says which.
 
@@ -86,7 +86,7 @@ class MessageFailure(Serializable):
     text: str | None = field(default=None)
 
 
-@frozen(kw_only=True, slots=True)
+@frozen(kw_only=True, slots=True, repr=False)
 class MessageStatus(Serializable):
     """User ``user_id`` has received or read message ``message_id``. (XEP-0333.)
 
@@ -98,7 +98,7 @@ class MessageStatus(Serializable):
     dialog_id: str | None = field(default=None)
 
 
-@frozen(kw_only=True, slots=True)
+@frozen(kw_only=True, slots=True, repr=False)
 class Typing(Serializable):
     """User ``user_id`` started or stopped typing; ``dialog_id`` is None in a private dialog. (XEP-0085.)"""
 
@@ -106,7 +106,7 @@ class Typing(Serializable):
     dialog_id: str | None = field(default=None)
 
 
-@frozen(kw_only=True, slots=True)
+@frozen(kw_only=True, slots=True, repr=False)
 class MessageEdit(Serializable):
     """User ``user_id`` gave message ``message_id`` a new ``body``. (Guide: Edit messages; XEP-0308.)
 
@@ -117,7 +117,7 @@ class MessageEdit(Serializable):
 
     user_id: int
     message_id: str
-    body: str
+    body: str = field(repr=False)
     dialog: DialogRef
     is_last: bool | None = field(default=None)
     own: bool = field(default=False)
@@ -129,7 +129,7 @@ class MessageEdit(Serializable):
         return self.dialog.id
 
 
-@frozen(kw_only=True, slots=True)
+@frozen(kw_only=True, slots=True, repr=False)
 class MessageDeletion(Serializable):
     """User ``user_id`` deleted message ``message_id`` for everybody. (Guide: Delete messages.)
 
@@ -150,7 +150,7 @@ class MessageDeletion(Serializable):
         return self.dialog.id
 
 
-@frozen(kw_only=True, slots=True)
+@frozen(kw_only=True, slots=True, repr=False)
 class ReactionChange(Serializable):
     """User ``user_id`` added reactions to message ``message_id``, or removed some. (Guide: Reactions.)
 
@@ -165,7 +165,7 @@ class ReactionChange(Serializable):
     own: bool = field(default=False)
 
 
-@frozen(kw_only=True, slots=True)
+@frozen(kw_only=True, slots=True, repr=False)
 class RecoveryFailure(Serializable):
     """History could not be read after a session was lost, so messages of the gap were not delivered.
 
@@ -185,7 +185,7 @@ class RecoveryFailure(Serializable):
         return None if self.dialog is None else self.dialog.id
 
 
-@frozen(kw_only=True, slots=True)
+@frozen(kw_only=True, slots=True, repr=False)
 class RecoveryFinished(Serializable):
     """The gap after a lost session is whole: all its ``messages``, so many, have been given to receivers.
 
@@ -195,7 +195,7 @@ class RecoveryFinished(Serializable):
     messages: int = field(default=0)
 
 
-@frozen(kw_only=True, slots=True)
+@frozen(kw_only=True, slots=True, repr=False)
 class Occupant(Serializable):
     """User ``user_id`` entered or left the room of dialog ``dialog_id``. (XEP-0045.)"""
 
@@ -203,7 +203,7 @@ class Occupant(Serializable):
     dialog_id: str
 
 
-@frozen(kw_only=True, slots=True)
+@frozen(kw_only=True, slots=True, repr=False)
 class RoomLeft(Serializable):
     """This user is no longer in the room of a dialog, without having left it. (XEP-0045.)
 
@@ -215,11 +215,11 @@ class RoomLeft(Serializable):
     dialog_id: str
     reason: str
     actor_id: int | None = field(default=None)
-    text: str | None = field(default=None)
+    text: str | None = field(default=None, repr=False)
     error: Exception | None = field(default=None)
 
 
-@frozen(kw_only=True, slots=True)
+@frozen(kw_only=True, slots=True, repr=False)
 class LastActivity(Serializable):
     """User ``user_id`` was last active ``seconds`` ago; 0 is now. (Guide: Last activity; XEP-0012.)"""
 
@@ -227,7 +227,7 @@ class LastActivity(Serializable):
     seconds: int
 
 
-@frozen(kw_only=True, slots=True)
+@frozen(kw_only=True, slots=True, repr=False)
 class ContactEvent(Serializable):
     """User ``user_id`` asks to become a contact, has agreed to be one, or is one no longer. (RFC 6121, 3.)
 
@@ -237,7 +237,7 @@ class ContactEvent(Serializable):
     user_id: int
 
 
-@frozen(kw_only=True, slots=True)
+@frozen(kw_only=True, slots=True, repr=False)
 class Presence(Serializable):
     """A device of user ``user_id`` became available or unavailable. (RFC 6121, 4.)
 
@@ -249,10 +249,10 @@ class Presence(Serializable):
     available: bool
     resource: str | None = field(default=None)
     show: str | None = field(default=None)
-    status: str | None = field(default=None)
+    status: str | None = field(default=None, repr=False)
 
 
-@frozen(kw_only=True, slots=True)
+@frozen(kw_only=True, slots=True, repr=False)
 class RefusedStanza(Serializable):
     """A stanza of the server that was not read, because it is too large, too deep or no XML.
 
@@ -277,7 +277,7 @@ class RefusedStanza(Serializable):
     reason: str
 
 
-@frozen(kw_only=True, slots=True)
+@frozen(kw_only=True, slots=True, repr=False)
 class CallbackFailure(Serializable):
     """A receiver raised an error: names of receiver and signal, the event, and the error.
 

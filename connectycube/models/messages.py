@@ -37,6 +37,7 @@ from .files import File
 __all__ = [
     "RESERVED_NAMES",
     "Attachment",
+    "AttachmentType",
     "Message",
     "as_attachments",
     "check_content",
@@ -82,6 +83,22 @@ _UNRESERVED = "-_.!~*'()"  # beside letters and digits, as encodeURIComponent ha
 _PERCENT_ENCODED = re.compile(r"(?:[A-Za-z0-9\-_.!~*'()]|%[0-9A-Fa-f]{2})*\Z")
 
 
+class AttachmentType:
+    """The types of attachments that ConnectyCube's clients know. (Guide: Attachments.)
+
+    ``Attachment.type`` is any text; these are the ones that the guide names.
+    """
+
+    AUDIO = "audio"
+    FILE = "file"
+    IMAGE = "image"
+    LOCATION = "location"
+    VIDEO = "video"
+
+
+_TYPES_OF_FILES = (AttachmentType.IMAGE, AttachmentType.AUDIO, AttachmentType.VIDEO)
+
+
 @frozen(kw_only=True, slots=True)
 class Attachment(Serializable):
     """A file, picture, place … that a message carries. (Guide: Attachments.)
@@ -117,12 +134,16 @@ class Attachment(Serializable):
 
     @classmethod
     def from_file(cls, file: File) -> Attachment:
-        """Return the attachment for an uploaded file: its ``type`` is image, audio, video or file."""
+        """Return the attachment for an uploaded file: its ``type`` is image, audio, video or file.
+
+        Raises:
+            ArgumentValueError: The file has no uid, as it has not been uploaded.
+        """
         if file.uid is None:
             raise ArgumentValueError("file has no uid: it has not been uploaded")
         kind = (file.content_type or "").partition("/")[0]
         return cls(
-            type=kind if kind in ("image", "audio", "video") else "file",
+            type=kind if kind in _TYPES_OF_FILES else AttachmentType.FILE,
             uid=file.uid,
             name=file.name,
             content_type=file.content_type,
@@ -237,16 +258,25 @@ def _attachments(value: Any) -> tuple[Attachment, ...] | None:
     return tuple(Attachment.from_json(entry) for entry in value if isinstance(entry, dict))
 
 
-@frozen(kw_only=True, slots=True)
+def _with_attachments(values: Iterable[Attachment | File]) -> tuple[Attachment, ...]:
+    """Let the uploaded files in a new message stand for their attachments."""
+    if not values or not isinstance(values, (list, tuple)):
+        return values  # type: ignore[return-value]  # what is no list is refused when it is sent
+    return tuple(
+        Attachment.from_file(value) if isinstance(value, File) else value for value in values
+    )
+
+
+@frozen(kw_only=True, slots=True, repr=False)
 class Message(Serializable):
     """A chat message: received, read from history, or to be sent. (Guide: Messages.)
 
     To send one, give a ``body`` and the attributes that differ from their defaults: ``markable`` asks the
     recipients to report 'delivered' and 'read' (it is not proven that the service keeps False in history),
-    ``save_to_history`` stores the message, ``date_sent`` is now, a ``silent`` message makes no push
-    notification. ``custom`` holds the application's own parameters: names must be XML names, values are text
-    on the wire. ``destroy_after`` is seconds. An ``id`` of your own
-    must be 24 hexadecimal digits. The service fills in the other attributes. A message from the service is
+    ``attachments`` may hold an uploaded :class:`File`, ``save_to_history`` stores the message, ``date_sent``
+    is now, a ``silent`` message makes no push notification. ``custom`` holds the application's own
+    parameters: names must be XML names, values are text on the wire. ``destroy_after`` is seconds. An ``id``
+    of your own must be 24 hexadecimal digits. The service fills in the other attributes. A message from the service is
     sent on as a new one, with another id.
 
     On a received message ``dialog`` says where it belongs (pass it to a send method, or the message itself
@@ -257,19 +287,24 @@ class Message(Serializable):
 
     id: str | None = wire("_id", as_string)
     dialog_id: str | None = wire("chat_dialog_id", as_string)
-    body: str | None = wire("message", as_string, empty=False)
+    body: str | None = wire("message", as_string, empty=False, repr=False)
     sender_id: int | None = wire("sender_id", as_int)
     recipient_id: int | None = wire("recipient_id", as_int, empty=False)
     date_sent: datetime | None = wire("date_sent", as_time)
-    attachments: tuple[Attachment, ...] = wire("attachments", _attachments, default=())
-    custom: Mapping[str, Any] = others(without=RESERVED_NAMES, reader=as_parameters)
-    read: bool | None = wire("read", as_bool)
-    read_ids: tuple[int, ...] = wire("read_ids", as_ints, default=())
-    delivered_ids: tuple[int, ...] = wire("delivered_ids", as_ints, default=())
-    views_count: int | None = wire("views_count", as_int)
-    reactions: Mapping[str, Any] | None = wire("reactions", as_mapping)
-    created_at: datetime | None = wire("created_at", as_time)
-    updated_at: datetime | None = wire("updated_at", as_time)
+    attachments: tuple[Attachment, ...] = field(
+        default=(),
+        converter=_with_attachments,
+        repr=False,
+        metadata={"wire": "attachments", "reader": _attachments, "empty": True},
+    )
+    custom: Mapping[str, Any] = others(without=RESERVED_NAMES, reader=as_parameters, repr=False)
+    read: bool | None = wire("read", as_bool, repr=False)
+    read_ids: tuple[int, ...] = wire("read_ids", as_ints, default=(), repr=False)
+    delivered_ids: tuple[int, ...] = wire("delivered_ids", as_ints, default=(), repr=False)
+    views_count: int | None = wire("views_count", as_int, repr=False)
+    reactions: Mapping[str, Any] | None = wire("reactions", as_mapping, repr=False)
+    created_at: datetime | None = wire("created_at", as_time, repr=False)
+    updated_at: datetime | None = wire("updated_at", as_time, repr=False)
     silent: bool = wire("silent", as_bool, default=False)
     markable: bool = wire("markable", as_bool, default=True)
     save_to_history: bool = field(default=True)
@@ -278,7 +313,7 @@ class Message(Serializable):
     recovered: bool = field(default=False)
     redelivered: bool = field(default=False)
     own: bool = field(default=False)
-    dialog: DialogRef | None = field(default=None)
+    dialog: DialogRef | None = field(default=None, repr=False)
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any], **known: Any) -> Message:

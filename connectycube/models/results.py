@@ -8,6 +8,7 @@ from typing import Any, Generic, TypeVar
 from attrs import asdict, field, frozen
 
 from ._dicts import Serializable
+from ._html import html_table
 from ._json import as_int, as_mapping, as_string, as_strings, read, wire
 from .dialogs import Dialog, DialogRef
 from .messages import Message, complete
@@ -44,6 +45,10 @@ class Page(Generic[Item]):
             if value is not None:
                 parts.append(f"{name}={value}")
         return f"<Page: {', '.join(parts)}>"
+
+    def _repr_html_(self) -> str:
+        """Return a table for notebooks, with escaped text."""
+        return html_table(self.items, repr(self))
 
     def __iter__(self) -> Iterator[Item]:
         return iter(self.items)
@@ -91,7 +96,7 @@ class UnreadCount:
         return cls(total=sum(by_dialog.values()) if total is None else total, by_dialog=by_dialog)
 
 
-@frozen(kw_only=True, slots=True)
+@frozen(kw_only=True, slots=True, repr=False)
 class SystemMessage(Serializable):
     """A system message: a signal from program to program, kept in no history. (Guide: System messages.)
 
@@ -102,9 +107,9 @@ class SystemMessage(Serializable):
     id: str | None = wire("messageId", as_string)
     recipient_id: int | None = wire("recipientId", as_int)
     sender_id: int | None = field(default=None)
-    body: str | None = field(default=None)
-    custom: Mapping[str, Any] = field(factory=dict)
-    extra: Mapping[str, Any] = field(factory=dict)
+    body: str | None = field(default=None, repr=False)
+    custom: Mapping[str, Any] = field(factory=dict, repr=False)
+    extra: Mapping[str, Any] = field(factory=dict, repr=False)
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> SystemMessage:

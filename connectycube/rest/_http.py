@@ -282,7 +282,7 @@ class HttpClient:
         for adapter in list(self._adapters.values()):
             adapter.close()
 
-    def after_fork_in_child(self) -> None:
+    def _after_fork_in_child(self) -> None:
         """Close the inherited sockets without a byte and begin without connections."""
         close_inherited_sockets()
         self._adapters = {}

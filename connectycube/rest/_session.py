@@ -43,10 +43,10 @@ class SessionState:
         self._session: Session | None = None
         self._renewal: Renewal | None = None
         self._ahead = timedelta(0)  # the service's clock is ahead of ours by so much
-        self.after_fork_in_child()
+        self._after_fork_in_child()
         register_for_fork(self)
 
-    def after_fork_in_child(self) -> None:
+    def _after_fork_in_child(self) -> None:
         """Replace the lock, which another thread of the parent may have held, and drop its renewal."""
         self._process = getpid()
         self._lock = threading.Lock()

@@ -211,3 +211,48 @@ def test_a_forked_child_leaves_the_file_to_its_parent(emulator, alice, tmp_path,
         said = ["child True"] if use == "uses it" else []
         assert done.stdout.splitlines() == [*said, "parent after the fork", "again True"]
         assert alice.events.wait_for("message_received")[0].body == "after the fork"
+
+
+RECEIVERS = """
+import os, sys, warnings
+from connectycube import *
+
+warnings.simplefilter("ignore", DeprecationWarning)  # 3.12: forking with threads, on purpose
+cube = ConnectyCube.from_env()
+cube.login(login=sys.argv[1], password=sys.argv[2])
+
+@cube.chat.message_received.connect
+def answer(chat, message):
+    pass
+
+def fork():
+    child = os.fork()
+    if child == 0:
+        os._exit(0)
+    assert os.waitpid(child, 0)[1] == 0
+
+fork()  # nobody has logged in: the child may do so, and then its receivers run
+print("before login", file=sys.stderr, flush=True)
+cube.chat.login()
+fork()
+cube.chat.logout()
+print("after logout", file=sys.stderr, flush=True)
+fork()
+"""
+
+
+def test_a_forked_child_names_the_receivers_that_do_not_run_there(emulator):
+    emulator.add_user("preloader", PASSWORD)
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", RECEIVERS, "preloader", PASSWORD],
+        env={**os.environ, **emulator.environment()},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    first, warning, last = done.stderr.splitlines()
+    assert (first, last) == ("before login", "after logout")
+    assert "forked" in warning and "__main__.answer (message_received)" in warning
+    assert "chat.login()" in warning

@@ -14,7 +14,7 @@ class Thing:
         self.error = error
         self.was_told = False
 
-    def after_fork_in_child(self):
+    def _after_fork_in_child(self):
         self.was_told = True
         if self.error is not None:
             raise self.error

@@ -414,8 +414,7 @@ def test_type_checkers_see_exactly_the_public_names():
 
 # Methods that raise nothing, and methods of the classes below that only the package calls.
 RAISE_NOTHING = {
-    *("ConnectyCube.close", "Chat.logout", "Chat.destroy", "Chat.after_fork_in_child"),
-    *("Privacy.after_fork_in_child", "EventStream.close", "EventStream.after_fork_in_child"),
+    *("ConnectyCube.close", "Chat.logout", "Chat.destroy", "EventStream.close"),
 }
 
 

@@ -46,6 +46,7 @@ __all__ = [
     "decode_refused",
     "error_of",
     "signal_of_message",
+    "typing_key",
 ]
 
 MESSAGE_SIGNALS = ("message_received", "own_message_received")
@@ -261,6 +262,11 @@ def _status(signal: str, name: str) -> Decoder:
     return decode_status
 
 
+def typing_key(conversation: str | None, user_id: int | None) -> tuple[str, ...]:
+    """Return the merge key of a user's typing in a conversation."""
+    return ("typing", conversation or "", str(user_id))
+
+
 def _typing(signal: str) -> Decoder:
     def decode_typing(
         stanza: MessageStanza, addresses: Addresses, me: int
@@ -278,7 +284,7 @@ def _typing(signal: str) -> Decoder:
             event=Typing(user_id=origin.user_id, dialog_id=origin.dialog.id if in_room else None),
             conversation=origin.conversation,
             size=stanza.size,
-            merge_key=("typing", origin.conversation, str(origin.user_id)),
+            merge_key=typing_key(origin.conversation, origin.user_id),
         )
 
     return decode_typing

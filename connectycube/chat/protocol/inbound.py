@@ -7,6 +7,7 @@ handled, so the server sends all of them again on the next link.
 
 from __future__ import annotations
 
+import math
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
@@ -16,7 +17,7 @@ from attrs import evolve, frozen
 from ...config import Config
 from ...models import DialogRef, Message, MessageDeletion, MessageEdit, MessageFailure, Typing
 from .addresses import Addresses, bare
-from .decoding import Delivery, Unreported, decode
+from .decoding import Delivery, Unreported, decode, typing_key
 from .events import Counters, EchoReceived, Output, UncommittedDelivery
 from .outbox import Submission
 from .parser import MessageStanza
@@ -82,6 +83,8 @@ class Inbound:
         """The number of the last stanza up to which all events are committed."""
         self.first_rejected: int | None = None
         """The number of the first stanza whose event was rejected on this link, or None."""
+        # The users who are typing: the event of its end, and when a timer makes that.
+        self._typing: OrderedDict[object, tuple[Delivery | None, float]] = OrderedDict()
         self._to_mark: list[tuple[int, Message]] = []  # with the numbers of their stanzas
         self._session: str | None = None  # a unique name of the session, made at its first use
         # Whether the server may still send stanzas that it has sent on an earlier link.
@@ -206,7 +209,7 @@ class Inbound:
                 return
         # 6. Complete the event with the knowledge of the session: rooms, settings, timers.
         if isinstance(event, Message):
-            self._complete(decoded, event)
+            self._complete(decoded, event, now)
         elif isinstance(event, Typing):
             self._expect_end_of_typing(decoded, now)
         self.report(decoded)
@@ -303,8 +306,10 @@ class Inbound:
         self._emit(EchoReceived(submission, delivery.event))
         return True
 
-    def _complete(self, delivery: Delivery, message: Message) -> None:
-        """Note whether 'delivered' is due, and add the dialog if its room was joined."""
+    def _complete(self, delivery: Delivery, message: Message, now: float) -> None:
+        """Note whether 'delivered' is due, add the dialog if its room was joined, and end the typing."""
+        if self._typing:
+            self._end_typing(typing_key(delivery.conversation, message.sender_id), now)
         in_room = message.dialog is not None and message.dialog.peer_id is None
         is_history = in_room and message.delayed  # a room sends its history to each user who joins
         if (
@@ -319,14 +324,25 @@ class Inbound:
 
     def _expect_end_of_typing(self, delivery: Delivery, now: float) -> None:
         """Report the end of typing after ``Config.typing_expires``, unless typing goes on or ends before."""
-        seconds = self._config.typing_expires
-        if delivery.signal == "typing_started" and seconds is not None:
-            if len(self._timers) >= _MOST_TYPING:
+        seconds, key = self._config.typing_expires, delivery.merge_key
+        if delivery.signal == "typing_started":
+            if seconds is not None and len(self._timers) >= _MOST_TYPING:
                 return  # too many users at once: no typing_stopped is reported for this one
             stopped = evolve(delivery, signal="typing_stopped")
-            self._timers.set(delivery.merge_key, now + seconds, stopped)
+            expires = math.inf if seconds is None else now + seconds
+            _remember(self._typing, key, (stopped, expires))
+            if seconds is not None:
+                self._timers.set(key, expires, stopped)
         else:
-            self._timers.cancel(delivery.merge_key)
+            self._typing.pop(key, None)
+            self._timers.cancel(key)
+
+    def _end_typing(self, key: object, now: float) -> None:
+        """Report that a user has stopped typing, because the user's message is there."""
+        stopped, expires = self._typing.pop(key, (None, 0.0))
+        if stopped is not None and now < expires:  # else the timer has reported it
+            self._timers.cancel(key)
+            self._emit(stopped)
 
 
 def _remember(window: OrderedDict[Any, Any], key: Any, value: Any) -> None:

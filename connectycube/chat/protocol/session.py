@@ -39,6 +39,7 @@ from .recovery import Recovery
 from .rooms import Rooms
 from .roster import ROSTER_QUERY
 from .seen_messages import Key, SeenMessages
+from .sent_typing import SentTyping
 from .timers import Timers, earlier
 
 __all__ = ["DEFERRED", "Session"]
@@ -99,6 +100,7 @@ class Session:
         # In a resumed session nothing is sent until the server has answered on the new link.
         self._holds_back = False
         self._outbox = Outbox(config.limits)
+        self._sent_typing = SentTyping()
         self._requests = PendingRequests()
         self.timers = Timers()  # holds bytes to send and deliveries to make
         self._rooms = Rooms(addresses, new_id, self._send_now)
@@ -380,6 +382,7 @@ class Session:
     def submit(self, submission: Submission, data: bytes, now: float) -> None:
         """Send a message stanza, now or once there is a link; join its room first if need be."""
         self._inbound.expect(submission)
+        self._sent_typing.forget(submission.to)  # to its readers a message ends the typing
         if submission.in_room:
             self.enter_room(submission.dialog)
         self._outbox.add(Outbound(data, submission))
@@ -417,12 +420,31 @@ class Session:
         data = encode_marker(name, message.id, message.dialog_id, to, own_id)
         self.send_later(data, now, background=background)
 
-    def send_ephemeral(self, data: bytes) -> None:
-        """Send a stanza that has no meaning later; drop it while the link is down, or if there is no room."""
+    def send_typing(
+        self, to: str, composing: bytes, paused: bytes, ends: float | None, now: float
+    ) -> None:
+        """Send "is typing", unless the dialog's users know; "paused" follows at ``ends``, if not None."""
+        if self._sent_typing.is_known(to, now):
+            self._sent_typing.extended(to, ends)
+        elif self.send_ephemeral(composing):
+            self._sent_typing.sent(to, now, ends)
+        self.send_ephemeral_at(("typing", to), ends, paused)
+
+    def stop_typing(self, to: str, paused: bytes) -> None:
+        """Send "paused" now, in place of a later one."""
+        self._sent_typing.forget(to)
+        self.send_ephemeral(paused)
+        self.send_ephemeral_at(("typing", to), None, paused)
+
+    def send_ephemeral(self, data: bytes) -> bool:
+        """Send a stanza that has no meaning later; return False if it was dropped.
+
+        It is while the link is down, and if there is no room.
+        """
         if self.flowing and not self._holds_back:
-            self._send_background(data)
-        else:
-            self._counters.ephemeral_dropped += 1
+            return self._send_background(data)
+        self._counters.ephemeral_dropped += 1
+        return False
 
     def send_ephemeral_at(self, key: Hashable, when: float | None, data: bytes) -> None:
         """Send a stanza at ``when``, in place of an earlier one for ``key``; None cancels that one."""
@@ -529,12 +551,14 @@ class Session:
             self._inbound.remember_own(outbound.submission, self.me, now)
         self.write(outbound.data)
 
-    def _send_background(self, data: bytes) -> None:
-        """Send a stanza of this session that no caller waits for, or drop it."""
-        if self._outbox.has_background_room(len(data)):
+    def _send_background(self, data: bytes) -> bool:
+        """Send a stanza of this session that no caller waits for; if there is no room, return False."""
+        has_room = self._outbox.has_background_room(len(data))
+        if has_room:
             self._send_now(data, background=True)
         else:
             self._counters.background_dropped += 1
+        return has_room
 
     def _send_now(self, data: bytes, *, background: bool = False) -> None:
         """Send a stanza that belongs to this session only: at once, or behind the stanzas held back."""

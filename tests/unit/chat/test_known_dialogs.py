@@ -91,5 +91,5 @@ def test_a_dialog_of_an_unknown_type_is_refused():
 def test_a_child_has_a_lock_of_its_own():
     known = KnownDialogs(Rest(GROUP))
     known._lock.acquire()
-    known.after_fork_in_child()
+    known._after_fork_in_child()
     assert known.find("g", ME, Deadline(5)) == DialogRef.room("g")

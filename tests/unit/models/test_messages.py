@@ -6,8 +6,21 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from connectycube import ConnectyCube, NotConnectedError, Response
-from connectycube.errors import ArgumentTypeError, ArgumentValueError
-from connectycube.models import Attachment, DialogRef, File, Message
+from connectycube.errors import ArgumentTypeError, ArgumentValueError, ChatError
+from connectycube.models import (
+    Attachment,
+    AttachmentType,
+    CallbackFailure,
+    ChatState,
+    Dialog,
+    DialogRef,
+    File,
+    Message,
+    MessageEdit,
+    MessageSent,
+    StateChange,
+    SystemMessage,
+)
 from connectycube.models.messages import RESERVED_NAMES, check_content
 from connectycube.testing import MockTransport
 from tests.support.damage import damaged
@@ -265,3 +278,60 @@ def test_custom_takes_a_name_that_looks_misspelt(call):
         CALLS[call](cube, custom={"slient": 1}, customer="ann")
     except NotConnectedError:
         assert call != "messages.create"
+
+
+# --- uploaded files and what is shown ---------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("content_type", "type"),
+    [
+        ("image/png", AttachmentType.IMAGE),
+        ("audio/ogg", AttachmentType.AUDIO),
+        ("video/mp4", AttachmentType.VIDEO),
+        ("text/plain", AttachmentType.FILE),
+        (None, AttachmentType.FILE),
+    ],
+)
+def test_an_uploaded_file_can_be_attached(content_type, type):
+    file = File(uid="u1", name="a.bin", content_type=content_type, size=5)
+    place = Attachment(type=AttachmentType.LOCATION, data="here")
+    message = Message(body="look", attachments=[file, place])
+    assert message.attachments == (Attachment.from_file(file), place)
+    assert message.attachments[0].type == type and message.attachments[0].uid == "u1"
+    assert Message.from_dict(message.to_dict()) == message
+
+
+def test_a_file_that_was_not_uploaded_cannot_be_attached():
+    with pytest.raises(ArgumentValueError, match="not been uploaded"):
+        Message(attachments=[File(name="a.png")])
+
+
+def test_the_repr_of_a_message_is_short_and_without_its_content():
+    message = Message(
+        id="m1",
+        dialog_id="d1",
+        body="my secret",
+        sender_id=6,
+        custom={"pin": "my secret"},
+        attachments=(Attachment(data="my secret"),),
+        read_ids=tuple(range(1_000)),
+        reactions={"own": ["my secret"]},
+        dialog=Dialog(id="d1", last_message="my secret"),
+        own=True,
+    )
+    assert repr(message) == "Message(id='m1', dialog_id='d1', sender_id=6, own=True)"
+    sent = MessageSent(message_id="m1", dialog=DialogRef(id="d1"), message=message)
+    edit = MessageEdit(user_id=6, message_id="m1", body="my secret", dialog=DialogRef(id="d1"))
+    system = SystemMessage(id="m1", sender_id=6, body="my secret", custom={"a": "my secret"})
+    failure = CallbackFailure(receiver="r", signal="s", event=message, error=ValueError())
+    for event in (sent, edit, system, failure, message.dialog):
+        assert "secret" not in repr(event) and len(repr(event)) < 200
+    assert repr(system) == "SystemMessage(id='m1', sender_id=6)"
+
+
+def test_the_repr_of_an_event_is_bounded():
+    change = StateChange(
+        state=ChatState.CLOSED, previous=ChatState.READY, reason=ChatError("x" * 100_000)
+    )
+    assert len(repr(change)) < 500

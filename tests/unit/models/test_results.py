@@ -1,7 +1,16 @@
 import pytest
 from hypothesis import given
+from hypothesis import strategies as st
 
-from connectycube.models import DeleteResult, Page, SearchResult, SystemMessage, UnreadCount
+from connectycube.models import (
+    DeleteResult,
+    Message,
+    Page,
+    SearchResult,
+    SystemMessage,
+    UnreadCount,
+    User,
+)
 from tests.support.damage import damaged
 from tests.support.examples import DIALOG, MESSAGE, USER
 
@@ -96,3 +105,30 @@ def test_a_page_is_read_like_a_sequence():
 def test_an_empty_page_is_false():
     assert not Page()
     assert Page(items=(0,))
+
+
+def test_a_page_is_a_table_in_a_notebook():
+    items = (Message(id="m1", body="hello", sender_id=6), Message(id="m2", silent=True))
+    table = Page(items=items, total_entries=2)._repr_html_()
+    assert "<caption>&lt;Page: 2 items, total_entries=2&gt;</caption>" in table
+    assert "<th>id</th><th>body</th><th>sender_id</th>" in table
+    assert "<tr><td>m1</td><td>hello</td><td>6</td>" in table
+    assert Page(items=(User(id=1, login="ann"),))._repr_html_().count("<tr>") == 2
+    assert Page()._repr_html_().count("<td>") == 0
+
+
+@given(text=st.text())
+def test_the_text_of_a_table_is_escaped(text):
+    table = Page(items=(Message(id="m", body=text), User(id=1)))._repr_html_()
+    bare = table.replace("<td>", "").replace("</td>", "")
+    assert "<script" not in table and (not text or bare.count("<") == bare.count(">"))
+
+
+def test_people_cannot_put_markup_into_a_table():
+    body = "<script>alert('x')</script> & \"more\""
+    table = Page(items=(Message(id="m", body=body),))._repr_html_()
+    assert "&lt;script&gt;alert(&#x27;x&#x27;)&lt;/script&gt; &amp; &quot;more&quot;" in table
+
+
+def test_a_long_text_is_cut_in_a_table():
+    assert len(Page(items=(Message(id="m", body="x" * 10_000),))._repr_html_()) < 1_000

@@ -199,7 +199,7 @@ def test_an_interrupt_in_the_renewal_frees_the_others(state):
 
 def test_after_a_fork_a_lock_held_by_the_parent_and_its_renewal_are_gone(state):
     state._lock.acquire()
-    state.after_fork_in_child()
+    state._after_fork_in_child()
     assert state.renew(OLD, CallDeadline(1)) == NEW
 
 

@@ -244,9 +244,8 @@ CALLS: dict[str, Callable[[Scene], object]] = {
 
 def methods_of(kind: type) -> set[str]:
     """The names of its public methods."""
-    hooks = {"after_fork_in_child"}
     functions = inspect.getmembers(kind, inspect.isfunction)
-    return {name for name, _ in functions if not name.startswith("_")} - hooks
+    return {name for name, _ in functions if not name.startswith("_")}
 
 
 def public_methods() -> set[str]:
@@ -343,6 +342,11 @@ def by_another_device(s: Scene) -> None:
         device.chat.send_private(s.peer.id, "x").result(TIMEOUT)
 
 
+def type_anew(s: Scene) -> None:
+    s.peer.chat.send_stop_typing(DialogRef.private(s.bot.id))
+    s.peer.chat.send_typing(DialogRef.private(s.bot.id))
+
+
 def receive(s: Scene) -> None:
     s.peer.chat.send_private(s.bot.id, "x")
 
@@ -375,7 +379,7 @@ PROVOKED: dict[str, Callable[[Scene], object]] = {
     "message_edited": edit,
     "message_deleted": delete,
     "reaction_changed": by_reacting,
-    "typing_started": lambda s: s.peer.chat.send_typing(DialogRef.private(s.bot.id)),
+    "typing_started": type_anew,
     "typing_stopped": lambda s: s.peer.chat.send_stop_typing(DialogRef.private(s.bot.id)),
     "system_message_received": lambda s: s.peer.chat.send_system_message(s.bot.id, {"k": 1}),
     "occupant_joined": by_entering,

@@ -247,7 +247,7 @@ def test_a_connection_that_was_given_up_keeps_no_closed_link(alice):
     alice.chat.logout(timeout=0.0)
     thread.join(TIMEOUT)
     assert (driver._link, driver._waker) == (None, None)
-    driver.after_fork_in_child()  # which would close it once more
+    driver._after_fork_in_child()  # which would close it once more
 
 
 def test_with_a_full_queue_it_ends_within_the_bound_and_says_so(emulator, bob, stack):
