@@ -28,6 +28,7 @@ from ..models import (
 )
 from ..models.users import check_user_id
 from .activity import Activity
+from .beginning import check_since
 from .chat_signals import ChatSignals
 from .contacts import Contacts
 from .content import check_message, content_of, dialog_id_of, message_id_of
@@ -146,6 +147,7 @@ class Chat(NotCopied, ChatSignals):
         password: str | None = None,
         *,
         resource: str | None = None,
+        since: datetime | None = None,
         timeout: float | None = None,
     ) -> User:
         """Connect, log in, and return once the connection is READY. (Guide: Connect to chat.)
@@ -158,6 +160,8 @@ class Chat(NotCopied, ChatSignals):
             password: The user's password; only with ``user_id``.
             resource: Tells apart the connections of one user. None: a random one, which is kept over
                 reconnections, and in durable mode also by later processes.
+            since: An aware datetime, for the first login: messages since then are read from history, as
+                after a lost session. A later login, and one with a file that knows where it was, ignores it.
             timeout: Seconds until the connection is READY; None is ``Config.timeouts.login``.
 
         Returns:
@@ -175,6 +179,7 @@ class Chat(NotCopied, ChatSignals):
         deadline = Deadline.of(timeout, self._config.timeouts.login)
         if resource is not None:
             markup.check_text("resource", check_str("resource", resource, longest=1023))
+        begin_at = check_since(since, has_history=self._driver.has_history)
         user, secret, by_token = resolve_credentials(
             user_id, password, self._session_credentials, f"{self._driver.name}-renewal", deadline
         )
@@ -185,6 +190,7 @@ class Chat(NotCopied, ChatSignals):
             self._session_credentials if by_token else None,
             deadline,
             any_resource=resource is None,
+            since=begin_at,
         )
         self._user = user
         return user

@@ -38,6 +38,7 @@ from ..errors import (
     SendQueueFullError,
 )
 from ..models import Abandoned, CallbackFailure, ChatState, StateChange
+from .beginning import Beginning, beginning_now, read_beginning
 from .credentials import LoginPlan, SessionCredentials, renewed
 from .dispatcher import Dispatcher, Task
 from .durable.mode import Durability, SavedState
@@ -46,6 +47,7 @@ from .history_reader import Answer, History, HistoryReader
 from .ids import new_id
 from .link import AttemptCancelled, Link, Waker, open_link, wait_for
 from .output_router import OutputRouter
+from .protocol.addresses import Addresses
 from .protocol.core import Core
 from .protocol.decoding import Delivery
 from .protocol.events import Counters, Credentials
@@ -106,7 +108,7 @@ class Driver:
             self._config,
             new_id=new_id,
             random=random.random,
-            fills_gaps=self._config.fill_gaps and self._history is not None,
+            fills_gaps=self.has_history,
         )
         self.dispatcher = Dispatcher(
             self._name, self._config.workers, self._config.limits, self._drained
@@ -208,12 +210,14 @@ class Driver:
         deadline: Deadline,
         *,
         any_resource: bool,
+        since: float | None = None,
     ) -> None:
         """Become ready as the user of the credentials, or raise; concurrent calls share one attempt.
 
         If ``session_credentials`` are given, the password is the token of a session, and they renew it.
         With ``any_resource`` the durable store may choose the resource, so that this process replaces the
-        session of a process that was killed.
+        session of a process that was killed. A first login reads the messages since ``since`` (unix seconds)
+        from history.
         """
         check_fork()
         if self.is_closed:
@@ -223,6 +227,7 @@ class Driver:
         network.check(self._config.chat_host, self._config.chat_port)
         self._network = network
         self._forked = False
+        beginning = self._beginning(credentials.user_id, since, deadline)
         with self._mutex:
             self._wait(lambda: self.core.state is not ChatState.CLOSING, deadline)
             self._check_can_begin()  # after the wait, during which the client may have been closed
@@ -232,7 +237,7 @@ class Driver:
             leads = self.is_closed
             if leads:
                 attempt = self._start_attempt(
-                    credentials, session_credentials, deadline, any_resource
+                    credentials, session_credentials, deadline, any_resource, beginning
                 )
             elif self._is_ready_as(credentials.user_id):
                 return
@@ -263,10 +268,11 @@ class Driver:
         session_credentials: SessionCredentials | None,
         deadline: Deadline,
         any_resource: bool,
+        beginning: Beginning | None,
     ) -> Future[None]:
         """Open the durable store, begin the login and start the connection thread."""
         assert self._mutex.locked()
-        saved = self._durability.open(credentials.user_id)
+        saved = self._durability.open(credentials.user_id, beginning)
         if any_resource and self._durability.resource is not None:
             credentials = evolve(credentials, resource=self._durability.resource)
         self._session_credentials = session_credentials
@@ -275,6 +281,32 @@ class Driver:
         self.core.login(credentials, time.monotonic(), until)
         self._start_thread(saved)
         return attempt
+
+    @property
+    def has_history(self) -> bool:
+        """Whether gaps are filled from history."""
+        return self._config.fill_gaps and self._history is not None
+
+    def _beginning(self, user_id: int, since: float | None, deadline: Deadline) -> Beginning | None:
+        """Return where a login begins, of whose user nothing is known; None if it goes on with something.
+
+        It may send requests, so the mutex is not held.
+        """
+        history = self._history_of_beginning()
+        if history is None or not self.is_closed:
+            return None
+        if since is not None:
+            return Beginning(since, begins_gap=True)
+        if not self._durability.is_new:
+            return beginning_now(history)
+        addresses = Addresses(self._config.app_id, self._config.chat_host)
+        deadline = deadline.within(self._config.timeouts.connect)
+        return read_beginning(history, addresses, user_id, f"{self._name}-history", deadline)
+
+    def _history_of_beginning(self) -> History | None:
+        """Return the history of which a new session must know where to begin; None if it goes on."""
+        goes_on = self.core.session.recovery.cursor is not None
+        return None if goes_on or not self._config.fill_gaps else self._history
 
     def _is_ready_as(self, user_id: int) -> bool:
         """Whether the user is logged in and ready; raises ChatError if another user is logged in."""
@@ -311,9 +343,11 @@ class Driver:
             if self.core.credentials is None:
                 raise self.core.not_connected_error()
             was_closed = self.core.state is ChatState.CLOSED
-            saved = (
-                self._durability.open(self.core.credentials.user_id) if was_closed else SavedState()
-            )
+            saved = SavedState()
+            if was_closed:
+                history = self._history_of_beginning()
+                beginning = None if history is None else beginning_now(history)
+                saved = self._durability.open(self.core.credentials.user_id, beginning)
             self.core.relogin(time.monotonic())
             if was_closed:
                 self._start_thread(saved)
@@ -648,6 +682,8 @@ class Driver:
         # handled, and nothing may be sent before the messages that it had left.
         self.core.begin_from(saved.seen, saved.outbox, saved.cursor, time.monotonic())
         self.history_reader.start_at(saved.cursor, saved.service_cursor)
+        if saved.beginning is not None:
+            self.history_reader.begin_at(saved.beginning)
         self._router.unsettled.update(submission.waiter for submission, _ in saved.outbox)
         self._generation += 1
         # This link is of an older thread, which has not noticed yet that it is no longer the current one.

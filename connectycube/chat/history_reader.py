@@ -98,6 +98,7 @@ class HistoryReader:
         self._threads: list[threading.Thread] = []
         self._cursor: float | None = None
         self._service_cursor: float | None = None
+        self._beginning: float | None = None
         self._woken = threading.Condition()
 
     # --- for the connection thread and the threads of callers ---
@@ -110,6 +111,10 @@ class HistoryReader:
         """Take the cursor of an earlier process, by the monotonic and the service's clock, if it had one."""
         if cursor is not None:
             self._cursor, self._service_cursor = cursor, service_cursor
+
+    def begin_at(self, beginning: float | None) -> None:
+        """Never read what is older than this moment, by the service's clock, the overlap included."""
+        self._beginning = beginning
 
     def note(self, cursor: float | None, now: float) -> None:
         """Note the cursor, also by the service's clock, because ours may stop while the machine sleeps."""
@@ -217,8 +222,11 @@ class HistoryReader:
             raise ChatError(
                 "the service did not say what time it is, so nobody knows where to begin"
             )
+        first = began - self._overlap
+        if self._beginning is not None:
+            first = max(first, self._beginning)
         # A service whose clock is wrong may be in any year of the calendar.
-        first = min(max(began - self._overlap, 0.0), _END_OF_CALENDAR)
+        first = min(max(first, 0.0), _END_OF_CALENDAR)
         return datetime.fromtimestamp(math.floor(first), timezone.utc)
 
     def _read(self, gap: _Gap, dialog: DialogRef, pages: Iterator[Sequence[Message]]) -> bool:

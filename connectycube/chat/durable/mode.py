@@ -9,6 +9,7 @@ Without ``Config.durable`` there is no store, and the methods do nothing.
 
 from __future__ import annotations
 
+import os
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -20,6 +21,7 @@ from attrs import define, evolve, field, frozen
 from ...config import Config
 from ...errors import ArgumentValueError, DurableStoreError, SendDeferredError
 from ...models import DialogRef, Message
+from ..beginning import Beginning, monotonic_of
 from ..ids import derived_id, new_id
 from ..protocol.decoding import MESSAGE_SIGNALS, Delivery, signal_of_message
 from ..protocol.events import OutcomeKnown, Output
@@ -52,6 +54,8 @@ class SavedState:
     seen: Sequence[Key] = ()
     cursor: float | None = None
     service_cursor: float | None = None
+    beginning: float | None = None
+    """The moment of the first login by the service's clock: recovery never reaches before it."""
     outbox: Sequence[tuple[Submission, bytes]] = ()
 
 
@@ -147,13 +151,20 @@ class Durability:
 
     # --- login and end ---
 
-    def open(self, user_id: int) -> SavedState:
+    @property
+    def is_new(self) -> bool:
+        """Whether the next login is the first one of the file."""
+        return self._config.durable is not None and not (
+            os.path.exists(self.path) and os.path.getsize(self.path)
+        )
+
+    def open(self, user_id: int, beginning: Beginning | None = None) -> SavedState:
         """Open the store for a login of that user, unless it is open; return the unfinished work in it.
 
-        Raises DurableStoreError.
+        ``beginning`` is that of a first login. Raises DurableStoreError.
         """
         if self._config.durable is None:
-            return SavedState()
+            return _first_state(beginning, self._service_time())
         with self._lock:
             store = self._store = self._usable_store(user_id)
             self._is_released = False
@@ -163,7 +174,11 @@ class Durability:
                 for entry, row in waiting
                 if entry not in self._in_hand
             ]
-            return self._saved_state(store)
+            if beginning is not None and store.beginning is None and store.cursor is None:
+                store.begin(beginning.at, beginning.seen)
+            else:
+                beginning = None
+            return self._saved_state(store, beginning)
 
     def _usable_store(self, user_id: int) -> DurableStore:
         """Return the open store, or open it; DurableStoreError if another user's receivers still need it."""
@@ -187,7 +202,7 @@ class Durability:
         self._cursor = None
         return store
 
-    def _saved_state(self, store: DurableStore) -> SavedState:
+    def _saved_state(self, store: DurableStore, beginning: Beginning | None) -> SavedState:
         self._pending.clear()
         outbox = []
         for entry in store.outbox():
@@ -199,23 +214,23 @@ class Durability:
             outbox.append((submission, entry.stanza))
         ours = [(recipient, self._user_id, own) for own, recipient, _ in store.sent()]
         theirs = [key for key, _ in store.seen()]
-        cursor, service_cursor = self._begin_from(store)
-        return SavedState([*ours, *theirs], cursor, service_cursor, outbox)
+        cursor, service_cursor = self._begin_from(store, beginning)
+        return SavedState([*ours, *theirs], cursor, service_cursor, store.beginning, outbox)
 
-    def _begin_from(self, store: DurableStore) -> tuple[float | None, float | None]:
+    def _begin_from(
+        self, store: DurableStore, beginning: Beginning | None
+    ) -> tuple[float | None, float | None]:
         """Return the cursor of an earlier process by both clocks, at the first login of this process.
 
         At a later login the core has its own cursor, or was told to forget it.
         """
         at = store.cursor
+        if beginning is not None and beginning.begins_gap:
+            at = beginning.at
         is_first, self._has_begun = not self._has_begun, True
         if not is_first or at is None:
             return None, None
-        now = self._service_time()
-        # If the service's time is not known yet, the moment on the monotonic clock is wrong. That does no
-        # harm, because it only stands for ``at``: history is read from ``at`` on.
-        age = max(0.0, now - at) if now is not None else 0.0
-        self._begun = (time.monotonic() - age, at)
+        self._begun = (monotonic_of(at, self._service_time()), at)
         return self._begun
 
     @contextmanager
@@ -442,6 +457,14 @@ class Durability:
         self._pending[submission.id] = _Pending(submission, inbound)
         if context is not None:
             context.note_sent(submission)
+
+
+def _first_state(beginning: Beginning | None, service_now: float | None) -> SavedState:
+    """Return the state of a connection that nobody had before."""
+    if beginning is None:
+        return SavedState()
+    cursor = monotonic_of(beginning.at, service_now) if beginning.begins_gap else None
+    return SavedState(beginning.seen, cursor, beginning.at, beginning.at)
 
 
 def _redelivery(key: Key, message: Message) -> Delivery:

@@ -2,7 +2,8 @@
 
 ``inbox`` has the messages that arrived and are not handled, ``outbox`` the messages that were accepted and
 have no outcome. By ``seen`` and ``sent`` repetitions are recognised. ``cursor`` is the moment, by the
-service's clock, up to which everything had arrived.
+service's clock, up to which everything had arrived. ``beginning`` is that of the first login, before which
+nothing is read from history.
 
 A transaction must be on the disk when it returns if the server or a caller is then told of it
 (``synchronous=FULL``). The others only avoid repeated work: they survive the end of the process, and a power
@@ -118,6 +119,8 @@ class DurableStore:
                 raise self._damaged("opened", f"{len(whose)} rows say whose it is")
             app_id, user_id, chat_host, self.store_id = whose[0]
             self._check_identity(identity, Identity(app_id, user_id, chat_host))
+            # Files of older releases have no such table.
+            run("CREATE TABLE IF NOT EXISTS beginning (service_time REAL)")
             run("UPDATE identity SET opened = opened + 1")  # so that a full disk is noticed now
 
     def _first_free(self) -> int:
@@ -158,6 +161,11 @@ class DurableStore:
         with self._errors("read"):
             at: float | None = self._one("SELECT service_time FROM cursor", _TIME)
             return at
+
+    @property
+    def beginning(self) -> float | None:
+        """The moment of the file's first login: unix seconds by the service's clock; None if not known."""
+        return next((at for (at,) in self._all("SELECT service_time FROM beginning", _TIME)), None)
 
     def inbox(self) -> list[Waiting]:
         """Return the messages that arrived and were not handled, in their order."""
@@ -245,6 +253,16 @@ class DurableStore:
                     "INSERT OR REPLACE INTO sent (id, recipient, inbound, at) VALUES (?, ?, ?, ?)",
                     (outcome.id, outcome.recipient, outcome.inbound, now),
                 )
+
+    def begin(self, at: float, seen: Sequence[Key]) -> None:
+        """Note the first login at ``at``, by the service's clock, and the messages that were there before."""
+        numbers = range(self._next, self._next + len(seen))
+        entries = [(*_row(n, key, "")[:4], at) for n, key in zip(numbers, seen, strict=True)]
+        with self._errors("written"), self._transaction(full=True):
+            run = self._connection
+            run.execute("INSERT INTO beginning VALUES (?)", (at,))
+            run.executemany("INSERT OR REPLACE INTO seen VALUES (?, ?, ?, ?, ?)", entries)
+        self._next += len(entries)
 
     def withdraw(self, places: Iterable[int]) -> None:
         """Forget messages that the queue has rejected: the server sends them again."""

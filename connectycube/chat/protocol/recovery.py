@@ -27,7 +27,7 @@ from .decoding import Delivery, signal_of_message
 from .events import Counters, FetchGap, Output
 from .seen_messages import Key, SeenMessages, short_id
 
-__all__ = ["Recovery"]
+__all__ = ["Recovery", "key_in_history"]
 
 _MOST_KEPT = 100_000  # the keys that are remembered for a gap that could not be filled
 _OVERHEAD = 300  # an estimate of the bytes of a message around its body
@@ -315,28 +315,16 @@ class Recovery:
     def _reference(self, dialog: DialogRef, message: Message) -> DialogRef:
         """Return the dialog as a live message has it: real time does not tell the types of rooms apart."""
         if dialog.type is DialogType.PRIVATE:
-            peer_id = dialog.peer_id or self._peer(message)
+            peer_id = dialog.peer_id or _peer(message, self._me())
             return DialogRef(id=dialog.id, type=DialogType.PRIVATE, peer_id=peer_id)
         room_id = dialog.id or ""
         return self._known_room(self._addresses.room(room_id)) or DialogRef.room(room_id)
 
-    def _peer(self, message: Message) -> int | None:
-        return message.recipient_id if message.sender_id == self._me() else message.sender_id
-
     def _key(self, dialog: DialogRef, message: Message) -> Key | None:
-        conversation = self._conversation(dialog)
-        if conversation is None:
-            peer = self._peer(message)
-            conversation = self._addresses.user(peer) if peer else None
-        if conversation is None or message.sender_id is None or message.id is None:
-            return None
-        return conversation, message.sender_id, short_id(message.id)
+        return key_in_history(dialog, message, self._addresses, self._me())
 
     def _conversation(self, dialog: DialogRef) -> str | None:
-        """Return the conversation of a dialog; None for a private one that does not name the other user."""
-        if dialog.type is not DialogType.PRIVATE:
-            return self._addresses.room(dialog.id or "")
-        return None if dialog.peer_id is None else self._addresses.user(dialog.peer_id)
+        return _conversation(dialog, self._addresses)
 
     def _release_up_to(self, key: Key | None) -> bool:
         """Release a held event and those before it; return False if none with this key is held."""
@@ -351,6 +339,30 @@ class Recovery:
             delivery.sequence = None
             delivery.takes_room = True
             self._emit(delivery)
+
+
+def key_in_history(
+    dialog: DialogRef, message: Message, addresses: Addresses, me: int
+) -> Key | None:
+    """Return the key of a message of history, which user ``me`` reads; None if it says too little."""
+    conversation = _conversation(dialog, addresses)
+    if conversation is None:
+        peer = _peer(message, me)
+        conversation = addresses.user(peer) if peer else None
+    if conversation is None or message.sender_id is None or message.id is None:
+        return None
+    return conversation, message.sender_id, short_id(message.id)
+
+
+def _conversation(dialog: DialogRef, addresses: Addresses) -> str | None:
+    """Return the conversation of a dialog; None for a private one that does not name the other user."""
+    if dialog.type is not DialogType.PRIVATE:
+        return addresses.room(dialog.id or "")
+    return None if dialog.peer_id is None else addresses.user(dialog.peer_id)
+
+
+def _peer(message: Message, me: int) -> int | None:
+    return message.recipient_id if message.sender_id == me else message.sender_id
 
 
 @define

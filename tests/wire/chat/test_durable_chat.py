@@ -810,7 +810,7 @@ def test_where_the_time_is_not_known_the_cursor_keeps_its_place(make):
     second = chat_at(bot, None)
     left = []
     original = driver_of(second)._durability.open
-    driver_of(second)._durability.open = lambda user_id: left.append(original(user_id)) or left[-1]
+    driver_of(second)._durability.open = lambda *args: left.append(original(*args)) or left[-1]
     second.login()
     second.logout()
     second.login()

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
+from datetime import datetime, timezone
 from pathlib import Path
 
 import pytest
 
-from connectycube import ChatState
+from connectycube import ArgumentTypeError, ArgumentValueError, ChatState
 from connectycube.emulator import Emulator
 from tests.support.durable_people import Bot, as_after_a_crash
-from tests.support.people import Person, settled
+from tests.support.people import PASSWORD, Person, away, settled
 from tests.support.waiting import TIMEOUT
 
 
@@ -160,3 +161,101 @@ def test_one_process_that_logs_out_and_in_again_has_no_gap(make, alice):
     bot.events.wait_for("message_received")
     assert bot.bodies == ["now"]
     assert bot.chat.state is ChatState.READY
+
+
+# --- the beginning ---------------------------------------------------------------------------------
+
+
+def test_recovery_never_reaches_before_the_first_login_of_a_file(make, alice, emulator, copy):
+    speaker = make(copy)  # another file of the same user
+    speaker.chat.login()
+    group = speaker.cube.dialogs.create_group("Friends", [alice.id])
+    say(alice, speaker, "old", "older")
+    alice.chat.send_message(group, "old, to all").result(TIMEOUT)
+    speaker.chat.send_private(alice.id, "mine").result(TIMEOUT)
+    speaker.chat.send_message(group, "mine, to all").result(TIMEOUT)
+    settled(speaker, alice)
+    speaker.chat.logout()
+    bot = make()
+    bot.chat.login()  # within the second of those messages
+    settled(bot)
+    bot.chat.logout()
+    say(alice, bot, "meanwhile")
+    born = make()
+    born.chat.login()
+    born.events.wait_for("recovery_finished")
+    settled(born)
+    assert (bot.bodies, born.bodies) == ([], ["meanwhile"])
+    assert born.events.of("own_message_received") == []
+
+
+def test_a_file_without_history_at_its_first_login_begins_all_the_same(make, alice, emulator):
+    bot = make()
+    emulator.faults.server_error(on="rest", user=bot.id, times=1)
+    bot.chat.login()
+    settled(bot)
+    bot.chat.logout()
+    say(alice, bot, "meanwhile")
+    born = make()
+    born.chat.login()
+    assert [m.body for m in born.events.wait_for("message_received")][-1] == "meanwhile"
+
+
+def test_a_gap_in_memory_does_not_reach_before_the_login(emulator, alice):
+    emulator.add_user("forgetful", PASSWORD)
+    bot = Person.with_session(emulator, "forgetful")
+    with bot.cube:
+        say(alice, bot, "old")
+        emulator.clock.advance(5)
+        bot.cube.dialogs.list()  # the answer says what time it is
+        bot.login()
+        with away(bot, emulator):
+            say(alice, bot, "meanwhile")
+        bot.events.wait_for("recovery_finished")
+        settled(bot)
+        assert bot.bodies == ["meanwhile"]
+
+
+def test_a_first_login_can_begin_earlier(emulator, alice):
+    emulator.add_user("late", PASSWORD)
+    bot = Person.with_session(emulator, "late")
+    with bot.cube:
+        say(alice, bot, "too old")
+        emulator.clock.advance(100)
+        since = datetime.fromtimestamp(emulator.clock.time() - 10, timezone.utc)
+        say(alice, bot, "one", "two")
+        bot.chat.login(since=since)
+        messages = bot.events.wait_for("message_received", 2)
+        bot.events.wait_for("recovery_finished")
+        say(alice, bot, "three")
+        bot.events.wait_for("message_received", 3)
+        assert bot.bodies == ["one", "two", "three"] and all(m.recovered for m in messages[:2])
+
+
+def test_a_first_login_with_a_file_can_begin_earlier_and_a_later_one_not(make, alice, emulator):
+    bot = make()
+    say(alice, bot, "one")
+    since = datetime.fromtimestamp(emulator.clock.time() - 10, timezone.utc)
+    bot.chat.login(since=since)
+    bot.events.wait_for("message_received")
+    bot.events.wait_for("recovery_finished")
+    bot.chat.logout()
+    born = make()
+    born.chat.login(since=since)
+    born.events.wait_for("recovery_finished")
+    settled(born)
+    assert (bot.bodies, born.bodies) == (["one"], [])
+
+
+@pytest.mark.parametrize("since", [datetime(2024, 1, 1), 1_700_000_000, "2024-01-01"])
+def test_a_beginning_is_an_aware_datetime(make, since):
+    bot = make()
+    with pytest.raises((ArgumentTypeError, ArgumentValueError), match="since"):
+        bot.chat.login(since=since)
+    assert not bot.path.exists()
+
+
+def test_a_beginning_needs_history(emulator):
+    bot = Person.new(emulator)
+    with pytest.raises(ArgumentValueError, match="since needs history"):
+        bot.chat.login(bot.id, PASSWORD, since=datetime.now(timezone.utc))
