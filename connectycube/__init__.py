@@ -8,7 +8,15 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from .chat import Chat, EventStream, SendHandle, Signal
     from .client import ConnectyCube
-    from .config import Config, Limits, ReconnectPolicy, RequestRecord, RetryPolicy, Timeouts
+    from .config import (
+        Config,
+        CursorStore,
+        Limits,
+        ReconnectPolicy,
+        RequestRecord,
+        RetryPolicy,
+        Timeouts,
+    )
     from .errors import (
         ApiAuthenticationError,
         ApiConnectError,
@@ -135,6 +143,7 @@ _MODULE_OF = {
     "Contact": "models",
     "ContactEvent": "models",
     "ContactListItem": "models",
+    "CursorStore": "config",
     "CustomObject": "models",
     "DeleteResult": "models",
     "Dialog": "models",
@@ -240,6 +249,7 @@ __all__ = [
     "Contact",
     "ContactEvent",
     "ContactListItem",
+    "CursorStore",
     "CustomObject",
     "DeleteResult",
     "Dialog",

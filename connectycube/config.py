@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Mapping
-from typing import TYPE_CHECKING, Any, Literal, TypedDict
+from typing import TYPE_CHECKING, Any, Literal, Protocol, TypedDict
 from urllib.parse import urlsplit
 
 from attrs import Attribute, evolve, field, fields, frozen
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 __all__ = [
     "Config",
     "ConfigFields",
+    "CursorStore",
     "Limits",
     "ReconnectPolicy",
     "RequestRecord",
@@ -199,6 +200,24 @@ class Limits:
     """Bytes of these stanzas."""
 
 
+class CursorStore(Protocol):
+    """An object of the application that keeps one small value, for containers without a disk.
+
+    Both methods are called on threads of the package, never two at a time for one connection. An error of
+    ``load`` ends the login; one of ``save`` is logged, and the value is saved again a second later.
+    """
+
+    def load(self) -> Any:
+        """Return the value that was saved last; None if there is none."""
+
+    def save(self, value: Any) -> None:
+        """Keep the value, which JSON can carry, in place of the one before.
+
+        Args:
+            value: Mappings, lists, strings and numbers; below 200 kB as JSON.
+        """
+
+
 class ConfigFields(TypedDict, total=False):
     """The fields of :class:`Config`, as keyword arguments of functions that make or change one."""
 
@@ -223,6 +242,7 @@ class ConfigFields(TypedDict, total=False):
     gap_overlap: float
     typing_expires: float | None
     durable: str | os.PathLike[str] | None
+    cursor_store: CursorStore | None
     timeouts: Timeouts
     reconnect: ReconnectPolicy
     limits: Limits
@@ -299,6 +319,8 @@ class Config:
     """Seconds after which a user counts as having stopped typing (None: never)."""
     durable: str | None = field(default=None, validator=_optional_string, converter=_path)
     """The file of durable mode, created at the first login; one for each user (None: memory only)."""
+    cursor_store: CursorStore | None = field(default=None, repr=False)
+    """Where the chat notes how far it was, in place of the file; one value for each user."""
     timeouts: Timeouts = field(factory=Timeouts)
     reconnect: ReconnectPolicy = field(factory=ReconnectPolicy)
     limits: Limits = field(factory=Limits)
@@ -341,6 +363,16 @@ class Config:
     def _check_typing_expires(self, attribute: Attribute[float | None], value: object) -> None:
         if value is not None:
             check_number("typing_expires", value, least=0.001)
+
+    @cursor_store.validator
+    def _check_cursor_store(self, attribute: Attribute[object], value: object) -> None:
+        if value is None:
+            return
+        for name in ("load", "save"):
+            if not callable(getattr(value, name, None)):
+                raise ArgumentTypeError(f"cursor_store must have the methods load and save: {name}")
+        if self.durable is not None:
+            raise ArgumentValueError("cursor_store takes the place of durable: give one of them")
 
     @ca_file.validator
     @client_cert.validator

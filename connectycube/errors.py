@@ -383,6 +383,8 @@ class SendDeferredError(ChatError):
 class DurableStoreError(ChatError):
     """The file of durable mode cannot be opened, read or written; ``path`` is the file.
 
+    Also: the value of a cursor store cannot be loaded or is another user's; then ``path`` is empty.
+
     The message says why: in use by another connection, another user's, damaged, full, read-only, gone.
     """
 

@@ -40,6 +40,7 @@ from ..errors import (
 from ..models import Abandoned, CallbackFailure, ChatState, StateChange
 from .beginning import Beginning, beginning_now, read_beginning
 from .credentials import LoginPlan, SessionCredentials, renewed
+from .cursor_mode import CursorMode
 from .dispatcher import Dispatcher, Task
 from .durable.mode import Durability, SavedState
 from .event_stream import EventStream
@@ -116,14 +117,7 @@ class Driver:
         self.history_reader = HistoryReader(
             self._config, self._name, self._history, self.dispatcher, self._tell
         )
-        self._durability = Durability(
-            self._config,
-            self.history_reader.service_time,
-            self.new_handle,
-            self._fail,
-            self._warn,
-            has_history=self._history is not None,
-        )
+        self._durability = self._new_durability()
         self._router = OutputRouter(
             self.dispatcher,
             self._deliver,
@@ -148,6 +142,19 @@ class Driver:
         """Whether the connection was ended at once: nothing waits for its receivers any more."""
         self.close_waiters = CloseWaiters()
         self._holding_link = self.holding_link  # one bound method for all handles
+
+    def _new_durability(self) -> Durability | CursorMode:
+        service_time = self.history_reader.service_time
+        if self._config.cursor_store is not None:
+            return CursorMode(self._config, self._name, self._history, service_time)
+        return Durability(
+            self._config,
+            service_time,
+            self.new_handle,
+            self._fail,
+            self._warn,
+            has_history=self._history is not None,
+        )
 
     # --- for any thread ---
 
@@ -227,6 +234,8 @@ class Driver:
         network.check(self._config.chat_host, self._config.chat_port)
         self._network = network
         self._forked = False
+        if self.is_closed:
+            self._durability.prepare(credentials.user_id)
         beginning = self._beginning(credentials.user_id, since, deadline)
         with self._mutex:
             self._wait(lambda: self.core.state is not ChatState.CLOSING, deadline)
@@ -399,6 +408,7 @@ class Driver:
             with self._mutex:
                 # A receiver may have logged in again; then the workers go on.
                 stays = self.is_closed
+            self._durability.finish(deadline)
         return self._left_undone(messages, stays)
 
     def abort(self) -> Abandoned:
@@ -501,9 +511,13 @@ class Driver:
     def submit(self, submission: Submission, data: bytes, deadline: Deadline) -> SendHandle[Any]:
         """Send a message through the outbound buffer and return its handle; wait for room until the deadline.
 
-        In durable mode the result is the earlier handle if a message with this id was sent before.
+        In durable mode, and with a cursor store, the result is the earlier handle if a message with this id
+        was sent before.
         """
         self.check_usable()
+        stored = self._durability.find_stored(submission)
+        if stored is not None:
+            return stored
         while (handle := self._submit_if_room(submission, data)) is None:
             with self.holding_link(), self._mutex:
                 self._wait_for_room(len(data), deadline)

@@ -12,6 +12,7 @@ from typing import Any
 from .._checks import name_of
 from ..errors import DurableStoreError, QueueOverflowError
 from ..models import StateChange
+from .cursor_mode import CursorMode
 from .dispatcher import Dispatcher, Task
 from .durable.mode import Durability, InboxEntry
 from .event_stream import Streams
@@ -55,7 +56,7 @@ class OutputRouter:
         state_changed: Callable[[StateChange], None],
         ask: Callable[[Core, CheckStored | FetchGap], None],
         slow: float,
-        durability: Durability,
+        durability: Durability | CursorMode,
     ) -> None:
         self._dispatcher = dispatcher
         self._deliver = deliver

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from attrs import define, evolve, field, frozen
 
+from ..._deadline import Deadline
 from ...config import Config
 from ...errors import ArgumentValueError, DurableStoreError, SendDeferredError
 from ...models import DialogRef, Message
@@ -34,7 +35,7 @@ from .records import Arrived, Identity, Outcome, Outgoing
 if TYPE_CHECKING:
     from .store import DurableStore
 
-__all__ = ["Durability", "InboxEntry", "SavedState"]
+__all__ = ["Context", "Durability", "InboxEntry", "SavedState"]
 
 ServiceTime = Callable[[], "float | None"]
 NewHandle = Callable[[str, Message], SendHandle[Message]]
@@ -68,7 +69,7 @@ class InboxEntry:
 
 
 @define
-class _Context:
+class Context:
     """The message of the inbox whose receivers a worker runs."""
 
     entry: InboxEntry
@@ -150,6 +151,9 @@ class Durability:
         self._noted = 0.0  # when the cursor was last committed
 
     # --- login and end ---
+
+    def prepare(self, user_id: int) -> None:
+        """Do nothing: the file is opened with the login."""
 
     @property
     def is_new(self) -> bool:
@@ -266,6 +270,9 @@ class Durability:
         with self._lock:
             self._close_if_unused()
 
+    def finish(self, deadline: Deadline) -> None:
+        """Do nothing: the last receiver that returns closes the file."""
+
     def _close_if_unused(self) -> None:
         if self._is_released and not self._in_hand and self._store is not None:
             self._close()
@@ -358,7 +365,7 @@ class Durability:
     @contextmanager
     def handling(self, entry: InboxEntry, key: Key) -> Iterator[None]:
         """Derive, inside the block, the ids of sent messages from the message whose receivers run in it."""
-        self._local.context = _Context(entry, key)
+        self._local.context = Context(entry, key)
         try:
             yield
         finally:
@@ -412,9 +419,13 @@ class Durability:
         return new_id() if context is None else context.next_id(recipient)
 
     @property
-    def _context(self) -> _Context | None:
-        context: _Context | None = getattr(self._local, "context", None)
+    def _context(self) -> Context | None:
+        context: Context | None = getattr(self._local, "context", None)
         return context
+
+    def find_stored(self, submission: Submission) -> SendHandle[Any] | None:
+        """Return None: the file knows what was sent."""
+        return None
 
     def known(self, submission: Submission) -> SendHandle[Any] | None:
         """Return the handle of an earlier message with this id, which must not be sent twice; else None.

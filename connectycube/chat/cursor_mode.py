@@ -1,0 +1,379 @@
+"""The cursor of ``Config.cursor_store``: a small value, by which the next process knows where to go on.
+
+It replaces the file of durable mode where there is no disk. Messages are in no store: what was not handled
+when a process ended is read from history by the next one. So the cursor says since when history must be read,
+and which messages since then were handled.
+"""
+
+from __future__ import annotations
+
+import logging
+import secrets
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+from attrs import define, evolve
+
+from .._deadline import Deadline
+from ..config import Config
+from ..errors import ArgumentValueError, DurableStoreError
+from .beginning import Beginning, monotonic_of
+from .cursor_value import CursorValue, value_of
+from .durable.mode import Context, InboxEntry, SavedState
+from .history_reader import History
+from .ids import new_id
+from .protocol.decoding import MESSAGE_SIGNALS, Delivery
+from .protocol.events import Output
+from .protocol.outbox import Submission
+from .protocol.seen_messages import Key
+from .send_handle import SendHandle
+
+__all__ = ["CursorMode"]
+
+logger = logging.getLogger("connectycube.chat")
+
+_MOST_HANDLED = 1_000
+"""The number of keys of handled messages that the value holds at most."""
+_SAVED_EVERY = 1.0  # seconds between two saves
+
+
+@define
+class _InHand:
+    """A message that is queued, or whose receivers run."""
+
+    delivery: Delivery
+    since: float | None
+    """From when on history must be read to find it, by the service's clock; None: from the low-water mark."""
+    may_have_run: bool
+    """Whether receivers of an earlier process may have been called for it."""
+
+
+class CursorMode:
+    """The cursor of one connection; it has the methods of ``Durability``, from any thread.
+
+    A thread of its own saves the value, at most once a second: a store may be slow, and no receiver waits for
+    it. ``service_time()`` returns unix seconds by the service's clock, or None.
+    """
+
+    def __init__(
+        self,
+        config: Config,
+        name: str,
+        history: History | None,
+        service_time: Callable[[], float | None],
+    ) -> None:
+        self._config = config
+        self._name = f"{name}-cursor"
+        self._history = history
+        self._service_time = service_time
+        self._changed = threading.Condition()
+        self._loaded: CursorValue | None = None  # what the store has, or will have
+        self._is_first = False  # nothing was saved before this process
+        self._has_begun = False
+        self._handled: deque[tuple[Key, float]] = deque(maxlen=_MOST_HANDLED)
+        self._in_hand: dict[int, _InHand] = {}
+        self._kept: dict[int, _InHand] = {}  # for the receivers of the next login
+        self._saved: list[tuple[Delivery, InboxEntry]] = []
+        self._next = 1
+        self._cursor: float | None = None  # the core's newest cursor
+        self._begun: tuple[float, float] | None = None  # that of the start, by both clocks
+        self._local = threading.local()
+        self._thread: threading.Thread | None = None
+        self._is_dirty = False
+        self._is_urgent = False  # the next save does not wait for its second
+        self._is_released = False
+        self._attempts = 0  # to save
+
+    # --- login and end ---
+
+    def prepare(self, user_id: int) -> None:
+        """Load the value, once; the mutex of the driver is not held, as the store may be slow.
+
+        Raises DurableStoreError, and ArgumentValueError if there is no history to read.
+        """
+        if self._history is None or not self._config.fill_gaps:
+            raise ArgumentValueError(
+                "cursor_store needs history: a client with a REST session, and Config.fill_gaps"
+            )
+        owner = (self._config.app_id, user_id, self._config.chat_host)
+        if self._loaded is None:
+            assert self._config.cursor_store is not None
+            try:
+                found = self._config.cursor_store.load()
+            except Exception as error:
+                raise self._error(f"cannot be loaded: {error!r}") from error
+            self._is_first = found is None
+            if found is None:
+                self._loaded = CursorValue(*owner, identity=secrets.token_hex(16))
+            else:
+                try:
+                    self._loaded = value_of(found)
+                except (ValueError, TypeError, KeyError) as error:
+                    raise self._error(f"holds a value that is damaged ({error!r})") from None
+            self._handled.extend(self._loaded.handled)
+        if self._loaded.owner != owner:
+            raise self._error(
+                f"belongs to user {self._loaded.user_id} of application {self._loaded.app_id} at"
+                f" {self._loaded.chat_host}, and this is user {user_id}"
+            )
+
+    def _error(self, what: str) -> DurableStoreError:
+        return DurableStoreError(f"the cursor store {what}", path="")
+
+    @property
+    def is_new(self) -> bool:
+        """Whether the next login is the first one with this store."""
+        return self._is_first and not self._has_begun
+
+    def open(self, user_id: int, beginning: Beginning | None = None) -> SavedState:
+        """Begin a login; return what an earlier process, or login, has left. ``prepare`` came before."""
+        with self._changed:
+            assert self._loaded is not None
+            self._is_released = False
+            self._is_dirty = (
+                True  # so that the identity is saved before the first answer is repeated
+            )
+            if self._loaded.first is None and beginning is not None:
+                self._loaded = evolve(self._loaded, first=beginning.at, low=beginning.at)
+                self._handled.extend((key, beginning.at) for key in beginning.seen)
+            self._saved = [
+                (_again(hand.delivery), InboxEntry(self._loaded.identity, n))
+                for n, hand in self._kept.items()
+            ]
+            self._in_hand |= self._kept
+            self._kept = {}
+            if self._thread is None or not self._thread.is_alive():
+                self._thread = threading.Thread(target=self._save, name=self._name, daemon=True)
+                self._thread.start()
+            cursor, service_cursor = self._begin_from(beginning)
+            keys = [key for key, _ in self._handled]
+            return SavedState(keys, cursor, service_cursor, self._loaded.first)
+
+    def _begin_from(self, beginning: Beginning | None) -> tuple[float | None, float | None]:
+        assert self._loaded is not None
+        starts, self._has_begun = not self._has_begun, True
+        begins_gap = not self._is_first or (beginning is not None and beginning.begins_gap)
+        at = self._loaded.low
+        if not starts or not begins_gap or at is None:
+            return None, None
+        self._begun = (monotonic_of(at, self._service_time()), at)
+        return self._begun
+
+    @property
+    def resource(self) -> str | None:
+        """The resource of the login, with which a process replaces the session of a dead one; or None."""
+        return None if self._loaded is None else f"python-{self._loaded.identity}"
+
+    def release(self) -> None:
+        """Save the value once more, now and when receivers that still run have returned."""
+        with self._changed:
+            self._is_released = True
+            self._is_dirty = self._is_urgent = self._thread is not None
+            self._changed.notify_all()
+
+    def finish(self, deadline: Deadline) -> None:
+        """Wait until the value was saved after the receivers have returned; not beyond the deadline."""
+        with self._changed:
+            if self._thread is None:
+                return
+            self._is_dirty = self._is_urgent = True
+            before = self._attempts
+            self._changed.notify_all()
+            self._changed.wait_for(
+                lambda: self._attempts > before and not self._is_dirty, deadline.remaining()
+            )
+
+    def abandon(self) -> None:
+        """Leave the store to the parent, in a forked child, which begins with an object of its own."""
+
+    # --- messages that arrive ---
+
+    def commit(self, outputs: Sequence[Output], cursor: float | None) -> Mapping[Key, InboxEntry]:
+        """Note the messages that are about to be queued; return their entries."""
+        entries: dict[Key, InboxEntry] = {}
+        with self._changed:
+            self._note(cursor)
+            if self._loaded is None:
+                return entries
+            for output in outputs:
+                if (
+                    isinstance(output, Delivery)
+                    and output.signal in MESSAGE_SIGNALS
+                    and output.key is not None
+                ):
+                    self._take(output)
+                    entries[output.key] = InboxEntry(self._loaded.identity, self._next - 1)
+        return entries
+
+    def _take(self, delivery: Delivery) -> None:
+        message = delivery.event
+        may_have_run = not self._is_first and (message.recovered or message.delayed)
+        if may_have_run:
+            delivery.event = evolve(message, redelivered=True)
+        self._in_hand[self._next] = _InHand(delivery, self._service_cursor(), may_have_run)
+        self._next += 1
+
+    def withdraw(self, entries: Sequence[InboxEntry]) -> None:
+        """Forget messages that the queue has rejected."""
+        with self._changed:
+            for entry in entries:
+                self._in_hand.pop(entry.n, None)
+
+    @property
+    def has_saved(self) -> bool:
+        """Whether an earlier login left messages that are not queued yet."""
+        return bool(self._saved)
+
+    def load_saved(self) -> list[tuple[Delivery, InboxEntry]]:
+        """Return, once, the messages whose receivers failed as an earlier login ended."""
+        with self._changed:
+            saved, self._saved = self._saved, []
+        return saved
+
+    @contextmanager
+    def handling(self, entry: InboxEntry, key: Key) -> Iterator[None]:
+        """Derive, inside the block, the ids of sent messages from the message whose receivers run in it."""
+        self._local.context = Context(entry, key)
+        try:
+            yield
+        finally:
+            self._local.context = None
+
+    def handled(self, entry: InboxEntry, *, keep: bool) -> None:
+        """Note that all receivers of a message have returned; ``keep``: run them again at the next login."""
+        with self._changed:
+            hand = self._in_hand.pop(entry.n, None)
+            if hand is None:
+                return
+            if keep:
+                self._kept[entry.n] = hand
+            elif hand.delivery.key is not None and self._loaded is not None:
+                now = self._service_time() or self._loaded.low or 0.0
+                self._handled.append((hand.delivery.key, now))
+            self._is_dirty = True
+            self._changed.notify_all()
+
+    def note_cursor(self, cursor: float | None, now: float) -> None:
+        """Note the core's cursor, which moves while nothing arrives."""
+        with self._changed:
+            self._note(cursor)
+
+    def _note(self, cursor: float | None) -> None:
+        # After a logout the core has no cursor; the next process needs the last one.
+        if cursor is None or cursor == self._cursor:
+            return
+        self._cursor = cursor
+        if self._loaded is not None:
+            self._is_dirty = True
+            self._changed.notify_all()
+
+    def _service_cursor(self) -> float | None:
+        """Return the cursor by the service's clock, None if that is not known."""
+        if self._begun is not None and self._cursor == self._begun[0]:
+            return self._begun[1]
+        now = self._service_time()
+        if self._cursor is None or now is None:
+            return None
+        return now - (time.monotonic() - self._cursor)
+
+    # --- messages that are sent ---
+
+    @property
+    def _context(self) -> Context | None:
+        context: Context | None = getattr(self._local, "context", None)
+        return context
+
+    def message_id(self, recipient: str) -> str:
+        """Return the id of a new message: in a receiver the same id each time the receiver runs."""
+        context = self._context
+        return new_id() if context is None else context.next_id(recipient)
+
+    def find_stored(self, submission: Submission) -> SendHandle[Any] | None:
+        """Return the settled handle of a message that a receiver of an earlier process has sent, or None.
+
+        History is asked, so the mutex of the driver is not held. Raises ApiError.
+        """
+        context = self._context
+        hand = None if context is None else self._in_hand.get(context.entry.n)
+        if context is None or hand is None or not hand.may_have_run:
+            return None
+        is_derived = submission.id == context.next_id(submission.to)
+        if submission.message is None or not submission.in_history or not is_derived:
+            return None
+        assert self._history is not None
+        if submission.id not in self._history.stored_ids(submission.dialog, [submission.id]):
+            return None
+        context.note_sent(submission)
+        handle: SendHandle[Any] = submission.waiter
+        handle.settle(None)
+        return handle
+
+    def known(self, submission: Submission) -> SendHandle[Any] | None:
+        """Return None: what was sent is in history only."""
+        return None
+
+    def accept(self, submission: Submission, data: bytes) -> None:
+        """Note a message that is about to be sent."""
+        if submission.message is not None and self._context is not None:
+            self._context.note_sent(submission)
+
+    # --- saving, on a thread of its own ---
+
+    def _save(self) -> None:
+        """Save the value when it has changed, at most once a second, until the connection is closed."""
+        assert self._config.cursor_store is not None
+        while True:
+            with self._changed:
+                self._changed.wait_for(lambda: self._is_dirty or self._is_over)
+                if not self._is_dirty:
+                    self._thread = None
+                    return
+                self._is_dirty = self._is_urgent = False
+                value = self._value().to_json()
+            failed = False
+            try:
+                self._config.cursor_store.save(value)
+            except Exception as error:  # noqa: BLE001 - it is the application's code
+                failed = True
+                logger.warning("%s: the cursor could not be saved: %r", self._name, error)
+            with self._changed:
+                self._attempts += 1
+                self._changed.notify_all()
+                if failed and self._is_over:
+                    self._thread = None
+                    return
+                self._is_dirty |= failed
+                self._changed.wait_for(lambda: self._is_urgent or self._is_over, _SAVED_EVERY)
+
+    @property
+    def _is_over(self) -> bool:
+        return self._is_released and not self._in_hand
+
+    def _value(self) -> CursorValue:
+        """Return the value as it is to be saved now."""
+        assert self._loaded is not None
+        low = self._loaded.low
+        unhandled = [*self._in_hand.values(), *self._kept.values()]
+        reached = [hand.since for hand in unhandled] or [self._service_cursor()]
+        if all(at is not None for at in reached):
+            lowest = min(at for at in reached if at is not None)
+            low = lowest if low is None else max(low, lowest)
+        if low is not None:
+            # History returns no message that is older, so these keys need not be known.
+            while self._handled and self._handled[0][1] < low - 2 * self._config.gap_overlap:
+                self._handled.popleft()
+        self._loaded = evolve(self._loaded, low=low, handled=tuple(self._handled))
+        return self._loaded
+
+
+def _again(delivery: Delivery) -> Delivery:
+    return Delivery(
+        signal=delivery.signal,
+        event=evolve(delivery.event, redelivered=True),
+        conversation=delivery.conversation,
+        key=delivery.key,
+    )

@@ -1,0 +1,308 @@
+"""A cursor store: the next process goes on where the last one was, without a disk."""
+
+from __future__ import annotations
+
+import json
+import os
+import threading
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from connectycube import (
+    ArgumentTypeError,
+    ArgumentValueError,
+    Chat,
+    Config,
+    DurableStoreError,
+    Message,
+)
+from connectycube.emulator import Emulator
+from tests.support.people import PASSWORD, Person, settled
+from tests.support.waiting import TIMEOUT, Gate, wait_until
+
+
+class Store:
+    """A cursor store in memory, which keeps JSON as others would."""
+
+    def __init__(self, text: str = "null") -> None:
+        self.texts = [text]
+        self.error: Exception | None = None
+
+    def load(self) -> Any:
+        if self.error is not None:
+            raise self.error
+        return json.loads(self.texts[-1])
+
+    def save(self, value: Any) -> None:
+        if self.error is not None:
+            raise self.error
+        self.texts.append(json.dumps(value))
+
+    def copy(self) -> Store:
+        """The store as a process that is killed now leaves it."""
+        return Store(self.texts[-1])
+
+    @property
+    def handled(self) -> list[str]:
+        """The ids of the handled messages that it holds."""
+        value = self.load() or {"handled": []}
+        return [message_id for _, _, message_id, _ in value["handled"]]
+
+
+@pytest.fixture(scope="module")
+def emulator() -> Iterator[Emulator]:
+    """A service that keeps nothing for users who are away, so that history alone fills the gap."""
+    with Emulator(offline_messages=False) as running:
+        yield running
+
+
+@pytest.fixture
+def alice(alice: Person) -> Person:
+    """Logged in already."""
+    alice.login()
+    return alice
+
+
+@pytest.fixture
+def make(emulator: Emulator) -> Iterator[Callable[..., Person]]:
+    """Make connections of one user, each with a cursor store."""
+    name = f"bot-{os.urandom(4).hex()}"
+    emulator.add_user(name, PASSWORD)
+    made: list[Person] = []
+
+    def new(store: Store, **options: Any) -> Person:
+        made.append(Person.with_session(emulator, name, cursor_store=store, **options))
+        return made[-1]
+
+    yield new
+    for bot in made:
+        bot.cube.close()
+
+
+def say(sender: Person, bot: Person, *bodies: str) -> list[str]:
+    """Send messages, one after the other; return their ids."""
+    return [sender.chat.send_private(bot.id, body).result(TIMEOUT).id or "" for body in bodies]
+
+
+def die(bot: Person, store: Store, emulator: Emulator) -> Store:
+    """Let the bot end as by SIGKILL; return what the next process has."""
+    left = store.copy()
+    bot.chat.logout(timeout=0.0)
+    emulator.forget_sessions(bot.id)
+    return left
+
+
+def answer(chat: Chat, message: Message) -> None:
+    chat.reply(message, f"you said {message.body}").result(TIMEOUT)
+
+
+def test_the_next_process_gets_what_came_while_none_was_there(make, alice):
+    store = Store()
+    first = make(store)
+    first.chat.login()
+    say(alice, first, "one")
+    first.events.wait_for("message_received")
+    first.chat.logout()
+    say(alice, first, "two", "three")
+    second = make(store)
+    second.chat.login()
+    second.events.wait_for("message_received", 2)
+    second.events.wait_for("recovery_finished")
+    say(alice, second, "four")
+    second.events.wait_for("message_received", 3)
+    assert (first.bodies, second.bodies) == (["one"], ["two", "three", "four"])
+
+
+def test_what_was_not_handled_when_the_process_died_comes_again(make, alice, emulator, stack):
+    store = Store()
+    dead = make(store)
+    gate = stack.enter_context(Gate())
+    dead.chat.message_received.connect(lambda chat, m: gate(chat, m) if m.body == "two" else None)
+    dead.chat.login()
+    (one, *_) = say(alice, dead, "one", "two", "three")
+    wait_until(lambda: one in store.handled)
+    left = die(dead, store, emulator)
+    born = make(left)
+    born.chat.login()
+    messages = born.events.wait_for("message_received", 2)
+    born.events.wait_for("recovery_finished")
+    assert [m.body for m in messages] == born.bodies == ["two", "three"]
+    assert all(m.redelivered for m in messages)
+
+
+def test_nothing_from_before_the_first_login_comes(make, alice, emulator):
+    store = Store()
+    say(alice, make(Store()), "old")
+    bot = make(store)
+    bot.chat.login()
+    settled(bot)
+    bot.chat.logout()
+    born = make(store)
+    born.chat.login()
+    born.events.wait_for("recovery_finished")
+    settled(born)
+    assert (bot.bodies, born.bodies) == ([], [])
+
+
+def test_an_answer_that_the_dead_process_sent_is_not_sent_again(make, alice, emulator):
+    store = Store()
+    dead = make(store)
+    dead.chat.message_received.connect(answer)
+    dead.chat.login()
+    wait_until(lambda: store.load() is not None)
+    before = store.copy()  # as if the last save had been before the message
+    say(alice, dead, "hi")
+    alice.events.wait_for("message_received")
+    die(dead, store, emulator)
+    born = make(before)
+    born.chat.message_received.connect(answer)
+    born.chat.login()
+    born.events.wait_for("message_received")
+    settled(born)
+    say(alice, born, "and now?")
+    bodies = [m.body for m in alice.events.wait_for("message_received", 2)]
+    assert bodies == ["you said hi", "you said and now?"]
+    assert born.bodies == ["hi", "and now?"]
+    assert alice.chat.counters["repeated"] == 0, "it was not even sent"
+
+
+def test_an_answer_is_sent_if_history_lacks_it(make, alice, emulator):
+    store = Store()
+    bot = make(store)
+    bot.chat.login()
+    settled(bot)
+    bot.chat.logout()
+    say(alice, bot, "hi")
+    born = make(store)
+    born.chat.message_received.connect(answer)
+    born.chat.login()
+    assert [m.body for m in alice.events.wait_for("message_received")] == ["you said hi"]
+    dialog = born.cube.dialogs.create_private(alice.id)
+    wait_until(lambda: born.cube.messages.count(dialog) == 2)
+
+
+def test_the_value_is_saved_at_most_once_a_second(make, alice, emulator):
+    store = Store()
+    bot = make(store)
+    bot.chat.login()
+    say(alice, bot, *map(str, range(50)))
+    bot.events.wait_for("message_received", 50)
+    assert len(store.texts) <= 5
+    bot.chat.logout()
+    assert len(store.handled) == 50, "it is saved at logout"
+
+
+def test_the_value_is_small_and_of_json(make, alice, emulator):
+    store = Store()
+    bot = make(store)
+    bot.chat.login()
+    sent = say(alice, bot, "one")
+    bot.events.wait_for("message_received")
+    bot.chat.logout()
+    value = store.load()
+    assert {*value} == {
+        *("schema", "app_id", "user_id", "chat_host", "identity", "first", "low", "handled")
+    }
+    assert value["first"] <= value["low"] and store.handled == sent
+    assert value["user_id"] == bot.id
+
+
+def test_the_handled_messages_are_bounded(make, alice, emulator):
+    store = Store()
+    bot = make(store)
+    bot.chat.login()
+    durability = bot.chat._driver._durability
+    for number in range(3_000):
+        durability._handled.append((("c", 1, f"{number:024x}"), 2e9))
+    bot.chat.logout()
+    assert len(store.handled) == 1_000 and store.handled[-1] == f"{2_999:024x}"
+    assert len(store.texts[-1]) < 200_000
+
+
+def test_a_receiver_that_failed_as_the_connection_ended_runs_again(make, alice, emulator):
+    store = Store()
+    bot = make(store)
+    failed = threading.Event()
+
+    @bot.chat.message_received.connect
+    def fail(chat: Chat, message: Message) -> None:
+        if not failed.is_set():
+            chat.logout()
+            failed.set()
+            raise RuntimeError("on purpose")
+
+    bot.chat.login()
+    say(alice, bot, "one")
+    assert failed.wait(TIMEOUT)
+    bot.chat.logout()
+    born = make(store.copy())
+    born.chat.login()
+    assert [m.body for m in born.events.wait_for("message_received")] == ["one"]
+    born.chat.logout()
+    bot.chat.login()
+    assert [m.redelivered for m in bot.events.wait_for("message_received", 2)] == [False, True]
+
+
+def test_the_identity_stays(make, alice, emulator):
+    store = Store()
+    for _ in range(2):
+        bot = make(store)
+        bot.chat.login()
+        bot.chat.logout()
+    identities = {json.loads(text)["identity"] for text in store.texts[1:]}
+    assert len(identities) == 1
+
+
+# --- what goes wrong ------------------------------------------------------------------------------
+
+
+def test_a_store_that_cannot_be_loaded_ends_the_login(make, emulator):
+    store = Store()
+    store.error = ConnectionError("away")
+    with pytest.raises(DurableStoreError, match=r"cannot be loaded: ConnectionError\('away'\)"):
+        make(store).chat.login()
+    store.error = None
+
+
+@pytest.mark.parametrize("value", [5, "x", {}, {"schema": 2}, {"schema": 1, "identity": ""}])
+def test_a_damaged_value_ends_the_login(make, value):
+    with pytest.raises(DurableStoreError, match="damaged"):
+        make(Store(json.dumps(value))).chat.login()
+
+
+def test_the_value_of_another_user_is_refused(make, alice, emulator):
+    store = Store()
+    bot = make(store)
+    bot.chat.login()
+    bot.chat.logout()
+    emulator.add_user("other", PASSWORD)
+    other = Person.with_session(emulator, "other", cursor_store=store)
+    with other.cube, pytest.raises(DurableStoreError, match=f"belongs to user {bot.id}"):
+        other.chat.login()
+
+
+def test_a_save_that_fails_is_logged_and_repeated(make, alice, emulator, caplog):
+    store = Store()
+    bot = make(store)
+    bot.chat.login()
+    wait_until(lambda: len(store.texts) > 1)
+    store.error = ConnectionError("away")
+    (sent,) = say(alice, bot, "one")
+    wait_until(lambda: "could not be saved: ConnectionError('away')" in caplog.text)
+    store.error = None
+    wait_until(lambda: sent in store.handled)
+
+
+def test_a_cursor_store_needs_history(emulator):
+    bot = Person.new(emulator, cursor_store=Store())
+    with pytest.raises(ArgumentValueError, match="cursor_store needs history"):
+        bot.login()
+
+
+def test_a_cursor_store_has_two_methods_and_no_file_beside_it():
+    with pytest.raises(ArgumentTypeError, match="cursor_store"):
+        Config(app_id=1, auth_key="k", cursor_store={})
+    with pytest.raises(ArgumentValueError, match="cursor_store takes the place of durable"):
+        Config(app_id=1, auth_key="k", cursor_store=Store(), durable="x.db")
