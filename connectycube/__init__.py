@@ -6,7 +6,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from .chat import Chat, EventStream, SendHandle, Signal
+    from .chat import Chat, DialogStream, EventStream, SendHandle, Signal
     from .client import ConnectyCube
     from .config import (
         Config,
@@ -148,6 +148,7 @@ _MODULE_OF = {
     "DeleteResult": "models",
     "Dialog": "models",
     "DialogRef": "models",
+    "DialogStream": "chat",
     "DialogType": "models",
     "DurableStoreError": "errors",
     "EventStream": "chat",
@@ -254,6 +255,7 @@ __all__ = [
     "DeleteResult",
     "Dialog",
     "DialogRef",
+    "DialogStream",
     "DialogType",
     "DurableStoreError",
     "EventStream",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable
 from datetime import datetime
 from functools import partial
+from itertools import islice
 from types import TracebackType
 from typing import TYPE_CHECKING
 
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
 
 __all__ = ["ConnectyCube"]
 
+_MOST_ON_A_PAGE = 100
 _AT_ONCE = 0.001  # seconds: the least that a call over REST takes for a time-out
 
 
@@ -447,6 +449,7 @@ class ConnectyCube(NotCopied):
             ask_time=partial(dialogs.list, limit=1),
             changed_dialogs=dialogs.changed,
             messages=Messages(api).changed,
+            latest=self._latest_messages,
         )
 
     def _look_up_dialog(self, dialog_id: str, timeout: float | None) -> Dialog:
@@ -455,11 +458,26 @@ class ConnectyCube(NotCopied):
             timeout = max(timeout, _AT_ONCE)
         return self._dialogs.get(dialog_id, timeout=timeout)
 
+    def _latest_messages(self, dialog: DialogRef, count: int) -> list[Message]:
+        """Return the newest messages of a dialog, the oldest first; none is marked as read."""
+        dialog = self._with_id(dialog)
+        if count <= _MOST_ON_A_PAGE:
+            newest = iter(
+                self._messages.list(dialog, limit=count, sort="-date_sent", mark_as_read=False)
+            )
+        else:
+            newest = self._messages.iter(dialog, sort="-date_sent", mark_as_read=False)
+        return [*islice(newest, count)][::-1]
+
+    def _with_id(self, dialog: DialogRef) -> DialogRef:
+        """Return the dialog with its id, which a private one of real time may lack."""
+        if dialog.id is None and dialog.peer_id is not None:
+            return self._dialogs.create_private(dialog.peer_id)
+        return dialog
+
     def _stored_ids(self, dialog: DialogRef, ids: Collection[str]) -> set[str]:
         """Return those of the message ids that the dialog's history holds."""
-        if dialog.id is None and dialog.peer_id is not None:
-            dialog = self._dialogs.create_private(dialog.peer_id)
-        return self._messages.stored_ids(dialog.id or "", ids)
+        return self._messages.stored_ids(self._with_id(dialog).id or "", ids)
 
     # --- the end --------------------------------------------------------------------------------
 

@@ -1,9 +1,10 @@
 """Real time: one user's chat connection, its signals and its threads."""
 
 from .chat import Chat
+from .dialog_stream import DialogStream
 from .event_stream import EventStream
 from .history_reader import History
 from .send_handle import SendHandle
 from .signals import Signal
 
-__all__ = ["Chat", "EventStream", "History", "SendHandle", "Signal"]
+__all__ = ["Chat", "DialogStream", "EventStream", "History", "SendHandle", "Signal"]

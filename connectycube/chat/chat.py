@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import logging
+import threading
 from collections.abc import Callable, Iterable, Mapping
-from datetime import datetime, timezone
+from datetime import datetime
 from typing import Any, TypeAlias, TypeVar
 
-from attrs import asdict, evolve
+from attrs import asdict
 
-from .._checks import check_number, check_str, name_of
+from .._checks import check_number, check_str
 from .._deadline import Deadline
 from .._forks import check_fork, register_for_fork
 from .._not_copied import NotCopied
 from .._secrets import hides
 from ..config import Config
-from ..errors import ArgumentTypeError, ArgumentValueError, CallbackContextError
+from ..errors import ArgumentTypeError, ArgumentValueError
 from ..models import (
     Abandoned,
     CallbackFailure,
@@ -27,35 +28,33 @@ from ..models import (
     User,
 )
 from ..models.users import check_user_id
+from . import outgoing
 from .activity import Activity
 from .beginning import check_since
 from .chat_signals import ChatSignals
 from .contacts import Contacts
-from .content import check_message, content_of, dialog_id_of, message_id_of
+from .content import check_message, content_of
 from .credentials import SessionCredentials, resolve_credentials
 from .destinations import Destination, Destinations, room_of
+from .dialog_stream import DialogStream
 from .driver import Driver
 from .event_stream import EventStream
+from .follow import follow
+from .fork_warning import warn_of_receivers
 from .history_reader import History
-from .ids import new_id, new_resource
+from .ids import new_resource
 from .known_dialogs import LookUp
 from .privacy import Privacy
 from .protocol import markup
 from .protocol import namespaces as ns
 from .protocol.addresses import Addresses
 from .protocol.decoding import Delivery
-from .protocol.encoding import (
-    encode_deletion,
-    encode_edit,
-    encode_message,
-    encode_system_message,
-)
 from .protocol.events import Credentials
 from .protocol.iq import query_of
 from .protocol.nodes import children
 from .protocol.outbox import Submission
 from .send_handle import SendHandle
-from .shutdown import check_signals, report, wait_until_closed
+from .shutdown import check_signals, check_stop, report, wait_until_closed
 from .signals import Signal, call_receivers, check_callback
 
 __all__ = ["Chat"]
@@ -98,6 +97,7 @@ class Chat(NotCopied, ChatSignals):
         super().__init__()
         self._config = config
         self._session_credentials = session_credentials
+        self._history = history
         self._addresses = Addresses(config.app_id, config.chat_host)
         self._resource = new_resource()
         self._user: User | None = None
@@ -246,32 +246,25 @@ class Chat(NotCopied, ChatSignals):
         """
         self._driver.relogin()
 
-    def wait(self, *, signals: Iterable[int] = ()) -> None:
-        """Block the script until ``logout()``, a final failure or a signal. The one call without a time-out.
+    def wait(self, *, signals: Iterable[int] = (), stop: threading.Event | None = None) -> None:
+        """Block the thread until ``logout()``, a final failure, a signal or ``stop``; without a time-out.
 
-        A signal logs out, within ``Config.timeouts.logout`` seconds or until the next of these signals, and
-        the call returns. The handlers of the signals are replaced while the call runs, and restored
-        afterwards. Only the main thread can handle signals.
+        A signal, or ``stop``, logs out, within ``Config.timeouts.logout`` seconds or until the next of these
+        signals, and the call returns. The handlers of the signals are replaced while the call runs, and
+        restored afterwards. Only the main thread can handle signals.
 
         Args:
             signals: Numbers such as ``(signal.SIGTERM, signal.SIGINT)``.
+            stop: An event that another thread sets to end the wait; noticed within 0.1 seconds.
 
         Raises:
             CallbackContextError: The call was made inside a receiver, and would wait for it.
             NotConnectedError: There was no login yet.
             ArgumentTypeError, ArgumentValueError: ``signals`` holds something that is no signal, or one that
-                no program can handle; or this is not the main thread.
+                no program can handle, or this is not the main thread; ``stop`` is no event.
             ChatError: The connection failed for good; the error is the reason.
         """
-        numbers = check_signals(signals)
-        if self._driver.dispatcher.is_worker():
-            raise CallbackContextError("chat.wait() would wait for the callback it was called in")
-        self._driver.check_usable()
-        if self.state is ChatState.IDLE:
-            raise self._driver.core.not_connected_error()
-        reason = wait_until_closed(self._driver, numbers)
-        if reason is not None:
-            raise reason
+        wait_until_closed(self._driver, check_signals(signals), check_stop(stop))
 
     def wait_until_ready(self, timeout: float | None = None) -> None:
         """Wait until messages flow.
@@ -340,6 +333,28 @@ class Chat(NotCopied, ChatSignals):
         if timeout is None:
             timeout = self._config.timeouts.event
         return self._driver.stream(signal.name, check_number("timeout", timeout, least=0.0))
+
+    def follow(
+        self, dialog: str | DialogRef, *, history: int = 20, timeout: float | None = None
+    ) -> DialogStream:
+        """Return a stream of a dialog's messages: the newest of history, then those that come, each once.
+
+        Also those of this user; ``message.own`` tells. Nothing is marked as read. Close the stream, or use it
+        in a ``with`` statement; iterating ends as that of :meth:`events`. Legal in every thread, also inside
+        a receiver.
+
+        Args:
+            dialog: A Dialog, any DialogRef, or the dialog's id, as for :meth:`send_message`.
+            history: The number of messages of history, at most 1,000.
+            timeout: Seconds to wait for each message; None is ``Config.timeouts.event``.
+
+        Raises:
+            ArgumentTypeError, ArgumentValueError: An argument is wrong, or there is no REST session.
+            NotFoundError, ApiError: REST knows no such dialog, or history cannot be read.
+        """
+        seconds = self._config.timeouts.event if timeout is None else timeout
+        to = self._find(dialog, Deadline(self._config.timeouts.send))
+        return follow(self._driver, self._history, to, history, seconds)
 
     def wait_for(
         self,
@@ -436,20 +451,8 @@ class Chat(NotCopied, ChatSignals):
         to = self._destinations.find(dialog, me, deadline)
         content = content_of(message, custom, more, clean)
         own_id = content.id or self._driver.message_id(to.jid)
-        date = content.date_sent or datetime.now(timezone.utc)
-        sent = evolve(
-            content,
-            id=own_id,
-            # In whole seconds, as on the wire. What is no datetime is refused below.
-            date_sent=date.replace(microsecond=0) if isinstance(date, datetime) else date,
-            dialog_id=to.dialog.id,
-            sender_id=me,
-            recipient_id=to.dialog.peer_id,
-            # A caller's Dialog has a name and more, which receivers of the outcome may want.
-            dialog=dialog if isinstance(dialog, DialogRef) and dialog.type else to.dialog,
-        )
-        data = encode_message(sent, to.jid, to.type)
-        return self._submit(Submission(own_id, to.jid, to.dialog, sent), sent, data, deadline)
+        whole = outgoing.message(to, dialog, content, own_id, me)
+        return self._submit(*whole, deadline)
 
     def send_private(
         self,
@@ -555,13 +558,7 @@ class Chat(NotCopied, ChatSignals):
         """
         deadline = Deadline.of(timeout, self._config.timeouts.send)
         to = self._find(dialog, deadline)
-        message_id, dialog_id = message_id_of(message), dialog_id_of(to.dialog, message)
-        if clean and isinstance(body, str):
-            body = markup.clean(body)
-        own_id = new_id()
-        data = encode_edit(message_id, body, is_last, dialog_id, to.jid, to.type, own_id)
-        edited = Message(id=message_id, body=body, dialog_id=dialog_id, dialog=to.dialog)
-        return self._submit(Submission(own_id, to.jid, to.dialog), edited, data, deadline)
+        return self._submit(*outgoing.edit(to, message, body, is_last, clean), deadline)
 
     def delete_message(
         self, dialog: str | DialogRef, message: str | Message, *, timeout: float | None = None
@@ -587,11 +584,7 @@ class Chat(NotCopied, ChatSignals):
         """
         deadline = Deadline.of(timeout, self._config.timeouts.send)
         to = self._find(dialog, deadline)
-        message_id, dialog_id = message_id_of(message), dialog_id_of(to.dialog, message)
-        own_id = new_id()
-        data = encode_deletion(message_id, dialog_id, to.jid, to.type, own_id)
-        deleted = Message(id=message_id, dialog_id=dialog_id, dialog=to.dialog)
-        return self._submit(Submission(own_id, to.jid, to.dialog), deleted, data, deadline)
+        return self._submit(*outgoing.deletion(to, message), deadline)
 
     def mark_delivered(self, message: Message) -> None:
         """Tell the sender of a message that it was delivered. (Guide: 'Delivered' status; XEP-0333.)
@@ -688,15 +681,8 @@ class Chat(NotCopied, ChatSignals):
         """
         deadline = Deadline.of(timeout, self._config.timeouts.send)
         peer_id = check_user_id("user_id", user_id)
-        to, own_id = self._addresses.user(peer_id), new_id()
-        data = encode_system_message(custom, to, own_id, body)
-        sender_id = self._user.id if self._user is not None else None
-        sent = SystemMessage(
-            id=own_id, recipient_id=peer_id, sender_id=sender_id, body=body, custom=custom
-        )
-        reference = DialogRef.private(peer_id)
-        submission = Submission(own_id, to, reference, failed="system_message_failed")
-        return self._submit(submission, sent, data, deadline)
+        whole = outgoing.system_message(self._addresses, peer_id, self._user_id, custom, body)
+        return self._submit(*whole, deadline)
 
     # --- rooms ---
 
@@ -858,18 +844,8 @@ class Chat(NotCopied, ChatSignals):
         for signal in self._signals():
             signal._after_fork_in_child()  # now, as its lock is needed below
         self._driver._after_fork_in_child()
-        uncalled = [
-            f"{name_of(receiver)} ({signal.name})"
-            for signal in self._signals()
-            for receiver in signal.receivers_for(self)
-        ]
-        if was_open and uncalled:
-            logger.warning(
-                "%s: this process was forked from the one that is logged in, and these receivers are"
-                " called there alone: %s; call chat.login() here if they shall run here as well",
-                self._driver.name,
-                ", ".join(uncalled),
-            )
+        if was_open:
+            warn_of_receivers(self._driver.name, self, self._signals())
 
     def _deliver(self, delivery: Delivery) -> bool:
         """Call the receivers of one event, on a dispatcher worker; return whether the event is handled.
@@ -906,8 +882,11 @@ class Chat(NotCopied, ChatSignals):
         return f"<{type(self).__name__} {self.state.value}{who} at {where}>"
 
     def _find(self, dialog: object, deadline: Deadline) -> Destination:
-        me = self._user.id if self._user is not None else None
-        return self._destinations.find(dialog, me, deadline)
+        return self._destinations.find(dialog, self._user_id, deadline)
+
+    @property
+    def _user_id(self) -> int | None:
+        return None if self._user is None else self._user.id
 
     def _submit(
         self, submission: Submission, content: Sent, data: bytes, deadline: Deadline

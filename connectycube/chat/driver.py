@@ -41,6 +41,8 @@ from ..models import Abandoned, CallbackFailure, ChatState, StateChange
 from .beginning import Beginning, beginning_now, read_beginning
 from .credentials import LoginPlan, SessionCredentials, renewed
 from .cursor_mode import CursorMode
+from .destinations import Destination
+from .dialog_stream import DialogStream
 from .dispatcher import Dispatcher, Task
 from .durable.mode import Durability, SavedState
 from .event_stream import EventStream
@@ -443,6 +445,15 @@ class Driver:
         stream = EventStream(
             signal, timeout, self._config.limits, self._awaiting_event, streams.remove
         )
+        streams.add(stream)
+        return stream
+
+    def follow(self, dialog: Destination, timeout: float) -> DialogStream:
+        """Return a stream that collects the messages of a dialog from now on."""
+        self.check_usable()
+        streams = self._router.streams
+        limits = self._config.limits
+        stream = DialogStream(dialog, timeout, limits, self._awaiting_event, streams.remove)
         streams.add(stream)
         return stream
 

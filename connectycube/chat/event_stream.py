@@ -107,6 +107,10 @@ class EventStream(NotCopied):
         self._forget(self)
         self.end(None)
 
+    def _wants(self, delivery: Delivery) -> bool:
+        """Whether the stream collects an event; for the connection alone."""
+        return delivery.signal == self.signal
+
     def put(self, event: Any, size: int) -> None:
         """Collect an event whose stanza had ``size`` bytes; for the connection alone."""
         with self._changed:
@@ -195,7 +199,7 @@ class Streams:
         if not self._open:
             return
         streams = [stream for ref in self._open if (stream := ref()) is not None]
-        interested = [stream for stream in streams if stream.signal == delivery.signal]
+        interested = [stream for stream in streams if stream._wants(delivery)]
         if interested and self._note_shown(delivery):
             for stream in interested:
                 stream.put(delivery.event, delivery.size)

@@ -66,6 +66,8 @@ class History:
     """
     messages: Callable[[DialogRef, datetime], Iterator[Sequence[Message]]]
     """Return an iterator of pages of a dialog's new or changed messages since then; mark none as read."""
+    latest: Callable[[DialogRef, int], Sequence[Message]] | None = None
+    """Return so many of a dialog's newest messages, the oldest first; mark none as read."""
 
 
 Answer = Callable[[Core, float], bool]

@@ -16,8 +16,13 @@ from .._checks import check_int
 from .._deadline import Deadline
 from .._forks import check_fork
 from ..config import Timeouts
-from ..errors import ArgumentTypeError, ArgumentValueError, NotConnectedError
-from ..models import Abandoned
+from ..errors import (
+    ArgumentTypeError,
+    ArgumentValueError,
+    CallbackContextError,
+    NotConnectedError,
+)
+from ..models import Abandoned, ChatState
 from .dispatcher import Dispatcher
 from .link import Waker, wait_for
 from .protocol.core import Core
@@ -26,6 +31,7 @@ __all__ = [
     "CloseWaiters",
     "caused_by_exit",
     "check_signals",
+    "check_stop",
     "end_at_exit",
     "exit_has_begun",
     "report",
@@ -34,6 +40,7 @@ __all__ = [
 
 logger = logging.getLogger("connectycube.chat")
 
+_STOP_INTERVAL = 0.1  # seconds between two looks at the event that ends a wait
 _UNHANDLED = {getattr(signal, name) for name in ("SIGKILL", "SIGSTOP") if hasattr(signal, name)}
 
 
@@ -93,6 +100,7 @@ class Endable(Protocol):
     def is_closed(self) -> bool: ...
     @property
     def is_over(self) -> bool: ...
+    def check_usable(self) -> None: ...
     def logout(self, deadline: Deadline) -> Abandoned: ...
     def begin_logout(self, deadline: Deadline) -> Callable[[], Abandoned]: ...
     def abort(self) -> Abandoned: ...
@@ -204,11 +212,28 @@ def check_signals(signals: Iterable[int]) -> tuple[int, ...]:
     return numbers
 
 
-def wait_until_closed(driver: Endable, signals: Collection[int]) -> Exception | None:
-    """Wait until the connection is closed for good and return why, or until a signal asks to log out.
+def check_stop(stop: object) -> threading.Event | None:
+    """Return the event that ends a wait, or None; raise if it is something else."""
+    if stop is None or (
+        callable(getattr(stop, "is_set", None)) and callable(getattr(stop, "wait", None))
+    ):
+        return stop  # type: ignore[return-value]
+    raise ArgumentTypeError(f"stop must be a threading.Event, not {type(stop).__name__}")
 
-    A signal logs the connection out, within its time-out or until the next signal; the result is None.
+
+def wait_until_closed(
+    driver: Endable, signals: Collection[int], stop: threading.Event | None
+) -> None:
+    """Wait until the connection is closed for good, and raise why; or until it is asked to log out.
+
+    A signal, or ``stop``, logs the connection out, within its time-out or until the next signal. Raises
+    CallbackContextError on a worker, and NotConnectedError if there was no login.
     """
+    if driver.dispatcher.is_worker():
+        raise CallbackContextError("chat.wait() would wait for the callback it was called in")
+    driver.check_usable()
+    if driver.core.state is ChatState.IDLE:
+        raise driver.core.not_connected_error()
     with (
         closing(Waker()) as waker,
         driver.close_waiters.waited_for(waker) as wait,
@@ -216,12 +241,15 @@ def wait_until_closed(driver: Endable, signals: Collection[int]) -> Exception | 
     ):
         if driver.is_closed:
             wait.end(driver.core.closed_reason)
-        while not wait.is_over and not asked.received:
-            wait_for(None, waker, None, read=False, write=False)
-        if asked.received:
+        # Only the threads in stop.wait() are woken when an event is set, so it is looked at now and then.
+        interval = None if stop is None else _STOP_INTERVAL
+        while not (wait.is_over or asked.received or (stop is not None and stop.is_set())):
+            wait_for(None, waker, interval, read=False, write=False)
+        if asked.received or not wait.is_over:
             _log_out(driver, waker, asked)
-            return None
-    return wait.reason
+            return
+    if wait.reason is not None:
+        raise wait.reason
 
 
 def _log_out(driver: Endable, waker: Waker, asked: _Signals) -> None:
@@ -231,8 +259,9 @@ def _log_out(driver: Endable, waker: Waker, asked: _Signals) -> None:
         results.append(driver.logout(Deadline(driver.timeouts.logout)))
         waker.wake()
 
-    # On a thread of its own, so that the second signal finds this one waiting for it.
+    # On a thread of its own, so that the next signal finds this one waiting for it.
     threading.Thread(target=log_out, name=f"{driver.name}-logout", daemon=True).start()
-    while not results and len(asked.received) < 2:
+    enough = 2 if asked.received else 1
+    while not results and len(asked.received) < enough:
         wait_for(None, waker, None, read=False, write=False)
     report(driver, results[0] if results else driver.abort())

@@ -276,8 +276,8 @@ class Message(Serializable):
     ``attachments`` may hold an uploaded :class:`File`, ``save_to_history`` stores the message, ``date_sent``
     is now, a ``silent`` message makes no push notification. ``custom`` holds the application's own
     parameters: names must be XML names, values are text on the wire. ``destroy_after`` is seconds. An ``id``
-    of your own must be 24 hexadecimal digits. The service fills in the other attributes. A message from the service is
-    sent on as a new one, with another id.
+    of your own must be 24 hexadecimal digits. The service fills in the other attributes. A message from the
+    service is sent on as a new one, with another id.
 
     On a received message ``dialog`` says where it belongs (pass it to a send method, or the message itself
     to ``chat.reply``); ``delayed`` that the server had stored it; ``recovered`` that it was read from

@@ -204,6 +204,7 @@ CALLS: dict[str, Callable[[Scene], object]] = {
     "wait_until_ready": lambda s: s.chat.wait_until_ready(),
     "ping": lambda s: s.chat.ping(),
     "events": lambda s: hear(s, listen_to_stream),
+    "follow": lambda s: s.chat.follow(s.group, history=0).close(),
     "wait_for": lambda s: hear(s, lambda chat: chat.wait_for(chat.message_received, TIMEOUT)),
     "send_message": lambda s: s.chat.send_message(s.group, "hello").result(TIMEOUT),
     "send_private": lambda s: s.chat.send_private(s.peer.id, "hello").exception(TIMEOUT),

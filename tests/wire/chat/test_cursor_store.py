@@ -19,6 +19,7 @@ from connectycube import (
     Message,
 )
 from connectycube.emulator import Emulator
+from tests.support.inside import driver_of
 from tests.support.people import PASSWORD, Person, settled
 from tests.support.waiting import TIMEOUT, Gate, wait_until
 
@@ -213,7 +214,7 @@ def test_the_handled_messages_are_bounded(make, alice, emulator):
     store = Store()
     bot = make(store)
     bot.chat.login()
-    durability = bot.chat._driver._durability
+    durability = driver_of(bot.chat)._durability
     for number in range(3_000):
         durability._handled.append((("c", 1, f"{number:024x}"), 2e9))
     bot.chat.logout()

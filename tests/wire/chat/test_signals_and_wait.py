@@ -353,3 +353,66 @@ def test_inside_a_receiver_nobody_can_wait(alice, bob):
     bob.login()
     bob.chat.send_private(alice.id, "hello")
     wait_until(lambda: caught, "the refusal")
+
+
+# --- an event that ends the wait ------------------------------------------------------------------
+
+
+def test_an_event_ends_the_wait_on_any_thread(alice):
+    alice.login()
+    stop, waiting = threading.Event(), threading.Event()
+
+    def wait():
+        waiting.set()
+        return alice.chat.wait(stop=stop)
+
+    with ThreadPoolExecutor(1) as pool:
+        ended = pool.submit(wait)
+        assert waiting.wait(TIMEOUT)
+        assert alice.chat.is_ready and not ended.done()
+        stop.set()
+        assert ended.result(TIMEOUT) is None
+    assert alice.chat.state is S.CLOSED
+
+
+def test_an_event_that_is_set_before_ends_the_wait_at_once(alice):
+    alice.login()
+    stop = threading.Event()
+    stop.set()
+    alice.chat.wait(stop=stop)
+    assert alice.chat.state is S.CLOSED
+
+
+def test_a_signal_ends_a_wait_for_an_event(alice, handlers):
+    alice.login()
+    stop = threading.Event()
+    with meanwhile(lambda: send(ONE, [signal.getsignal(ONE)])):
+        alice.chat.wait(signals=(ONE,), stop=stop)
+    assert alice.chat.state is S.CLOSED and not stop.is_set()
+
+
+def test_a_logout_ends_a_wait_for_an_event(alice):
+    alice.login()
+    with meanwhile(alice.chat.logout):
+        alice.chat.wait(stop=threading.Event())
+
+
+def test_a_signal_hurries_the_logout_that_an_event_asked_for(alice, bob, stack):
+    stuck = stack.enter_context(Gate())
+    alice.chat.message_received.connect(stuck)
+    alice.login()
+    bob.login()
+    bob.chat.send_private(alice.id, "stay").result(TIMEOUT)
+    stuck.wait_until_entered()
+    stop = threading.Event()
+    stop.set()
+    with meanwhile(lambda: send(ONE, [signal.getsignal(ONE)])):
+        alice.chat.wait(signals=(ONE,), stop=stop)
+    stuck.open()
+
+
+@pytest.mark.parametrize("stop", [True, 5, "stop", threading.Lock()])
+def test_what_is_no_event_ends_no_wait(alice, stop):
+    alice.login()
+    with pytest.raises(ArgumentTypeError, match=r"stop must be a threading\.Event"):
+        alice.chat.wait(stop=stop)
