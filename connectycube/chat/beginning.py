@@ -17,14 +17,16 @@ from attrs import evolve, frozen
 
 from .._checks import check_time
 from .._deadline import Deadline
+from ..config import Config
 from ..errors import ArgumentTypeError, ArgumentValueError
 from .history_reader import History
 from .link import Waker, run_in_thread
 from .protocol.addresses import Addresses
+from .protocol.core import Core
 from .protocol.recovery import key_in_history
 from .protocol.seen_messages import Key
 
-__all__ = ["Beginning", "beginning_now", "check_since", "monotonic_of", "read_beginning"]
+__all__ = ["Beginning", "Beginnings", "check_since", "monotonic_of"]
 
 logger = logging.getLogger("connectycube.chat")
 
@@ -41,33 +43,61 @@ class Beginning:
     begins_gap: bool = False
 
 
-def read_beginning(
-    history: History, addresses: Addresses, me: int, name: str, deadline: Deadline
-) -> Beginning | None:
-    """Return the beginning of a login that is about to be made; None if the service's time is not known.
+class Beginnings:
+    """Finds the beginning of each login of one connection; every method may be called from any thread."""
 
-    The requests run on a thread of that name. What could not be read until the deadline is left out: then
-    messages of the last second may come although they are older than the login.
-    """
-    waker = Waker()
-    beginning = None
-    try:
-        if history.service_time() is None:
-            run_in_thread(history.ask_time, name, deadline, waker, lambda: True)
-        beginning = beginning_now(history)
-        if beginning is not None:
-            keys = partial(_keys_since, history, beginning.at, addresses, me)
-            seen = run_in_thread(keys, name, deadline, waker, lambda: True)
-            beginning = evolve(beginning, seen=seen)
-    except Exception as error:  # noqa: BLE001 - a login needs no history
-        logger.info("%s: history was not read before the first login: %s", name, error)
-    finally:
-        waker.close()
-    return beginning
+    def __init__(self, config: Config, name: str, history: History | None) -> None:
+        self._history = history if config.fill_gaps else None
+        self._addresses = Addresses(config.app_id, config.chat_host)
+        self._longest = config.timeouts.connect
+        self._name = f"{name}-history"
+
+    def find(
+        self, core: Core, user_id: int, since: float | None, is_new: bool, deadline: Deadline
+    ) -> Beginning | None:
+        """Return the beginning of a login that is about to be made; None if it goes on where it was.
+
+        It is ``since``, in unix seconds, if that is not None. For the first login with a file or a store
+        (``is_new``) history is asked; so no lock may be held.
+        """
+        if self._history is None or core.session.recovery.cursor is not None:
+            return None
+        if since is not None:
+            return Beginning(since, begins_gap=True)
+        if not is_new:
+            return _now(self._history)
+        return self._read(self._history, user_id, deadline.within(self._longest))
+
+    def now(self, core: Core) -> Beginning | None:
+        """Return the beginning without a request; None if the session goes on, or the time is not known."""
+        if self._history is None or core.session.recovery.cursor is not None:
+            return None
+        return _now(self._history)
+
+    def _read(self, history: History, user_id: int, deadline: Deadline) -> Beginning | None:
+        """Read which messages of this second are there already, on a thread of its own.
+
+        What is not known at the deadline is left out: then messages of the last second may come although they
+        are older than the login.
+        """
+        waker = Waker()
+        beginning = None
+        try:
+            if history.service_time() is None:
+                run_in_thread(history.ask_time, self._name, deadline, waker, lambda: True)
+            beginning = _now(history)
+            if beginning is not None:
+                keys = partial(_keys_since, history, beginning.at, self._addresses, user_id)
+                seen = run_in_thread(keys, self._name, deadline, waker, lambda: True)
+                beginning = evolve(beginning, seen=seen)
+        except Exception as error:  # noqa: BLE001 - a login needs no history
+            logger.info("%s: not read before the first login: %s", self._name, error)
+        finally:
+            waker.close()
+        return beginning
 
 
-def beginning_now(history: History) -> Beginning | None:
-    """Return the beginning of a login without a request; None if the service's time is not known."""
+def _now(history: History) -> Beginning | None:
     now = history.service_time()
     return None if now is None else Beginning(math.floor(now))
 

@@ -28,7 +28,7 @@ from ..models import (
     User,
 )
 from ..models.users import check_user_id
-from . import outgoing
+from . import iq_requests, outgoing
 from .activity import Activity
 from .beginning import check_since
 from .chat_signals import ChatSignals
@@ -46,12 +46,9 @@ from .ids import new_resource
 from .known_dialogs import LookUp
 from .privacy import Privacy
 from .protocol import markup
-from .protocol import namespaces as ns
 from .protocol.addresses import Addresses
 from .protocol.decoding import Delivery
 from .protocol.events import Credentials
-from .protocol.iq import query_of
-from .protocol.nodes import children
 from .protocol.outbox import Submission
 from .send_handle import SendHandle
 from .shutdown import check_signals, check_stop, report, wait_until_closed
@@ -290,11 +287,7 @@ class Chat(NotCopied, ChatSignals):
             StanzaError: The server does not answer pings.
         """
         deadline = Deadline.of(timeout, self._config.timeouts.iq)
-        asked = Deadline(0.0)
-        self._driver.request("get", self._addresses.host, f'<ping xmlns="{ns.PING}"/>', deadline)
-        answered = Deadline(0.0)
-        assert asked.at is not None and answered.at is not None
-        return answered.at - asked.at
+        return iq_requests.ping(self._driver, self._addresses.host, deadline)
 
     def wait_until_idle(self, timeout: float | None = None) -> bool:
         """Wait until the receivers have handled what is queued; after :meth:`ping`, all that was sent before.
@@ -743,11 +736,8 @@ class Chat(NotCopied, ChatSignals):
             NotConnectedError: The connection is closed, or was lost before the answer.
         """
         deadline = Deadline.of(timeout, self._config.timeouts.iq)
-        room = self._addresses.room(room_of(dialog).id or "")
-        payload = f'<query xmlns="{ns.DISCO_ITEMS}"/>'
-        query = query_of(self._driver.request("get", room, payload, deadline), ns.DISCO_ITEMS)
-        nicks = [self._addresses.occupant(item.attrs.get("jid", "")) for item in children(query)]
-        return tuple(dict.fromkeys(nick for nick in nicks if nick is not None))
+        room_id = room_of(dialog).id or ""
+        return iq_requests.online_occupants(self._driver, self._addresses, room_id, deadline)
 
     # --- who is active ---
 

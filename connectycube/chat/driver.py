@@ -38,7 +38,7 @@ from ..errors import (
     SendQueueFullError,
 )
 from ..models import Abandoned, CallbackFailure, ChatState, StateChange
-from .beginning import Beginning, beginning_now, read_beginning
+from .beginning import Beginning, Beginnings
 from .credentials import LoginPlan, SessionCredentials, renewed
 from .cursor_mode import CursorMode
 from .destinations import Destination
@@ -50,7 +50,6 @@ from .history_reader import Answer, History, HistoryReader
 from .ids import new_id
 from .link import AttemptCancelled, Link, Waker, open_link, wait_for
 from .output_router import OutputRouter
-from .protocol.addresses import Addresses
 from .protocol.core import Core
 from .protocol.decoding import Delivery
 from .protocol.events import Counters, Credentials
@@ -97,6 +96,7 @@ class Driver:
         self._deliver = deliver
         self._callback_raised = callback_raised
         self._history = history
+        self._beginnings = Beginnings(config, name, history)
         self._check_open = check_open or _always_open
         self._forked = False
         self._begin()
@@ -236,9 +236,12 @@ class Driver:
         network.check(self._config.chat_host, self._config.chat_port)
         self._network = network
         self._forked = False
+        beginning = None
         if self.is_closed:
-            self._durability.prepare(credentials.user_id)
-        beginning = self._beginning(credentials.user_id, since, deadline)
+            user_id = credentials.user_id
+            self._durability.prepare(user_id)
+            is_new = self._durability.is_new
+            beginning = self._beginnings.find(self.core, user_id, since, is_new, deadline)
         with self._mutex:
             self._wait(lambda: self.core.state is not ChatState.CLOSING, deadline)
             self._check_can_begin()  # after the wait, during which the client may have been closed
@@ -298,27 +301,6 @@ class Driver:
         """Whether gaps are filled from history."""
         return self._config.fill_gaps and self._history is not None
 
-    def _beginning(self, user_id: int, since: float | None, deadline: Deadline) -> Beginning | None:
-        """Return where a login begins, of whose user nothing is known; None if it goes on with something.
-
-        It may send requests, so the mutex is not held.
-        """
-        history = self._history_of_beginning()
-        if history is None or not self.is_closed:
-            return None
-        if since is not None:
-            return Beginning(since, begins_gap=True)
-        if not self._durability.is_new:
-            return beginning_now(history)
-        addresses = Addresses(self._config.app_id, self._config.chat_host)
-        deadline = deadline.within(self._config.timeouts.connect)
-        return read_beginning(history, addresses, user_id, f"{self._name}-history", deadline)
-
-    def _history_of_beginning(self) -> History | None:
-        """Return the history of which a new session must know where to begin; None if it goes on."""
-        goes_on = self.core.session.recovery.cursor is not None
-        return None if goes_on or not self._config.fill_gaps else self._history
-
     def _is_ready_as(self, user_id: int) -> bool:
         """Whether the user is logged in and ready; raises ChatError if another user is logged in."""
         assert self._mutex.locked()
@@ -356,8 +338,7 @@ class Driver:
             was_closed = self.core.state is ChatState.CLOSED
             saved = SavedState()
             if was_closed:
-                history = self._history_of_beginning()
-                beginning = None if history is None else beginning_now(history)
+                beginning = self._beginnings.now(self.core)
                 saved = self._durability.open(self.core.credentials.user_id, beginning)
             self.core.relogin(time.monotonic())
             if was_closed:

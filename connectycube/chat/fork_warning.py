@@ -5,7 +5,8 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterable
 
-from .signals import Signal, name_of
+from .._checks import name_of
+from .signals import Signal
 
 __all__ = ["warn_of_receivers"]
 
