@@ -136,7 +136,7 @@ VOUCHED: dict[type, dict[str, tuple[str, ...]]] = {
         "package": ("by_author",),
     },
     models.ReactionChange: {
-        "server": ("user_id",),
+        "server": ("user_id", "own"),
         "sender": ("message_id", "dialog_id", "added", "removed"),
     },
     models.SystemMessage: {

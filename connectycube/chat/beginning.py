@@ -12,6 +12,7 @@ import time
 from collections.abc import Sequence
 from datetime import datetime, timezone
 from functools import partial
+from typing import Protocol
 
 from attrs import evolve, frozen
 
@@ -43,6 +44,14 @@ class Beginning:
     begins_gap: bool = False
 
 
+class Kept(Protocol):
+    """The file or the cursor of a connection, if it has one."""
+
+    def prepare(self, user_id: int) -> None: ...
+    @property
+    def is_new(self) -> bool: ...
+
+
 class Beginnings:
     """Finds the beginning of each login of one connection; every method may be called from any thread."""
 
@@ -53,18 +62,19 @@ class Beginnings:
         self._name = f"{name}-history"
 
     def find(
-        self, core: Core, user_id: int, since: float | None, is_new: bool, deadline: Deadline
+        self, core: Core, kept: Kept, user_id: int, since: float | None, deadline: Deadline
     ) -> Beginning | None:
         """Return the beginning of a login that is about to be made; None if it goes on where it was.
 
-        It is ``since``, in unix seconds, if that is not None. For the first login with a file or a store
-        (``is_new``) history is asked; so no lock may be held.
+        It is ``since``, in unix seconds, if that is not None. ``kept`` is what is kept of the connection; at
+        the first login with it history is asked. So no lock may be held.
         """
+        kept.prepare(user_id)
         if self._history is None or core.session.recovery.cursor is not None:
             return None
         if since is not None:
             return Beginning(since, begins_gap=True)
-        if not is_new:
+        if not kept.is_new:
             return _now(self._history)
         return self._read(self._history, user_id, deadline.within(self._longest))
 

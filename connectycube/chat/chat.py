@@ -325,7 +325,8 @@ class Chat(NotCopied, ChatSignals):
             raise ArgumentTypeError(f"signal must be a signal of this connection, not {name}")
         if timeout is None:
             timeout = self._config.timeouts.event
-        return self._driver.stream(signal.name, check_number("timeout", timeout, least=0.0))
+        seconds = check_number("timeout", timeout, least=0.0)
+        return self._driver.stream(EventStream, signal.name, seconds)
 
     def follow(
         self, dialog: str | DialogRef, *, history: int = 20, timeout: float | None = None

@@ -41,8 +41,6 @@ from ..models import Abandoned, CallbackFailure, ChatState, StateChange
 from .beginning import Beginning, Beginnings
 from .credentials import LoginPlan, SessionCredentials, renewed
 from .cursor_mode import CursorMode
-from .destinations import Destination
-from .dialog_stream import DialogStream
 from .dispatcher import Dispatcher, Task
 from .durable.mode import Durability, SavedState
 from .event_stream import EventStream
@@ -65,6 +63,7 @@ __all__ = ["Driver"]
 logger = logging.getLogger("connectycube.chat")
 
 Sent = TypeVar("Sent")
+Stream = TypeVar("Stream", bound=EventStream)
 
 _READS_A_ROUND = 16  # then timers and other threads get their turn, however much the server sends
 
@@ -96,6 +95,8 @@ class Driver:
         self._deliver = deliver
         self._callback_raised = callback_raised
         self._history = history
+        self.has_history = config.fill_gaps and history is not None
+        """Whether gaps are filled from history."""
         self._beginnings = Beginnings(config, name, history)
         self._check_open = check_open or _always_open
         self._forked = False
@@ -119,7 +120,19 @@ class Driver:
         self.history_reader = HistoryReader(
             self._config, self._name, self._history, self.dispatcher, self._tell
         )
-        self._durability = self._new_durability()
+        self._durability: Durability | CursorMode
+        service_time, history = self.history_reader.service_time, self._history
+        if self._config.cursor_store is not None:
+            self._durability = CursorMode(self._config, self._name, history, service_time)
+        else:
+            self._durability = Durability(
+                self._config,
+                service_time,
+                self.new_handle,
+                self._fail,
+                self._warn,
+                has_history=history is not None,
+            )
         self._router = OutputRouter(
             self.dispatcher,
             self._deliver,
@@ -144,19 +157,6 @@ class Driver:
         """Whether the connection was ended at once: nothing waits for its receivers any more."""
         self.close_waiters = CloseWaiters()
         self._holding_link = self.holding_link  # one bound method for all handles
-
-    def _new_durability(self) -> Durability | CursorMode:
-        service_time = self.history_reader.service_time
-        if self._config.cursor_store is not None:
-            return CursorMode(self._config, self._name, self._history, service_time)
-        return Durability(
-            self._config,
-            service_time,
-            self.new_handle,
-            self._fail,
-            self._warn,
-            has_history=self._history is not None,
-        )
 
     # --- for any thread ---
 
@@ -238,10 +238,8 @@ class Driver:
         self._forked = False
         beginning = None
         if self.is_closed:
-            user_id = credentials.user_id
-            self._durability.prepare(user_id)
-            is_new = self._durability.is_new
-            beginning = self._beginnings.find(self.core, user_id, since, is_new, deadline)
+            user_id, kept = credentials.user_id, self._durability
+            beginning = self._beginnings.find(self.core, kept, user_id, since, deadline)
         with self._mutex:
             self._wait(lambda: self.core.state is not ChatState.CLOSING, deadline)
             self._check_can_begin()  # after the wait, during which the client may have been closed
@@ -295,11 +293,6 @@ class Driver:
         self.core.login(credentials, time.monotonic(), until)
         self._start_thread(saved)
         return attempt
-
-    @property
-    def has_history(self) -> bool:
-        """Whether gaps are filled from history."""
-        return self._config.fill_gaps and self._history is not None
 
     def _is_ready_as(self, user_id: int) -> bool:
         """Whether the user is logged in and ready; raises ChatError if another user is logged in."""
@@ -419,22 +412,11 @@ class Driver:
             queued=queued, running=running, unsent=unsent, unacknowledged=unacknowledged
         )
 
-    def stream(self, signal: str, timeout: float) -> EventStream:
-        """Return a stream that collects the events of a signal from now on."""
+    def stream(self, kind: Callable[..., Stream], what: object, timeout: float) -> Stream:
+        """Return a stream that collects events from now on: those of a signal, or of a dialog."""
         self.check_usable()
         streams = self._router.streams
-        stream = EventStream(
-            signal, timeout, self._config.limits, self._awaiting_event, streams.remove
-        )
-        streams.add(stream)
-        return stream
-
-    def follow(self, dialog: Destination, timeout: float) -> DialogStream:
-        """Return a stream that collects the messages of a dialog from now on."""
-        self.check_usable()
-        streams = self._router.streams
-        limits = self._config.limits
-        stream = DialogStream(dialog, timeout, limits, self._awaiting_event, streams.remove)
+        stream = kind(what, timeout, self._config.limits, self._awaiting_event, streams.remove)
         streams.add(stream)
         return stream
 

@@ -29,7 +29,7 @@ def follow(
     if count and (history is None or history.latest is None):
         raise ArgumentValueError("history must be 0: there is no REST session to read it with")
     # The stream first: a message between the two is in both, and in neither the other way round.
-    stream = driver.follow(dialog, timeout)
+    stream = driver.stream(DialogStream, dialog, timeout)
     try:
         if count and history is not None and history.latest is not None:
             found = history.latest(dialog.dialog, count)
