@@ -489,8 +489,8 @@ class Driver:
         was sent before.
         """
         self.check_usable()
-        stored = self._durability.find_stored(submission)
-        if stored is not None:
+        kept = self._durability
+        if isinstance(kept, CursorMode) and (stored := kept.find_stored(submission)) is not None:
             return stored
         while (handle := self._submit_if_room(submission, data)) is None:
             with self.holding_link(), self._mutex:

@@ -260,10 +260,12 @@ def _attachments(value: Any) -> tuple[Attachment, ...] | None:
 
 def _with_attachments(values: Iterable[Attachment | File]) -> tuple[Attachment, ...]:
     """Let the uploaded files in a new message stand for their attachments."""
-    if not values or not isinstance(values, (list, tuple)):
+    if isinstance(values, tuple) and File not in map(type, values):
+        return values  # as of each message that is received
+    if not isinstance(values, (list, tuple)):
         return values  # type: ignore[return-value]  # what is no list is refused when it is sent
     return tuple(
-        Attachment.from_file(value) if isinstance(value, File) else value for value in values
+        [Attachment.from_file(value) if isinstance(value, File) else value for value in values]
     )
 
 

@@ -24,7 +24,7 @@ from ...errors import ArgumentValueError, DurableStoreError, SendDeferredError
 from ...models import DialogRef, Message
 from ..beginning import Beginning, monotonic_of
 from ..ids import derived_id, new_id
-from ..protocol.decoding import MESSAGE_SIGNALS, Delivery, signal_of_message
+from ..protocol.decoding import MESSAGE_SIGNALS, Delivery
 from ..protocol.events import OutcomeKnown, Output
 from ..protocol.outbox import Submission
 from ..protocol.seen_messages import Key
@@ -423,10 +423,6 @@ class Durability:
         context: Context | None = getattr(self._local, "context", None)
         return context
 
-    def find_stored(self, submission: Submission) -> SendHandle[Any] | None:
-        """Return None: the file knows what was sent."""
-        return None
-
     def known(self, submission: Submission) -> SendHandle[Any] | None:
         """Return the handle of an earlier message with this id, which must not be sent twice; else None.
 
@@ -480,7 +476,7 @@ def _first_state(beginning: Beginning | None, service_now: float | None) -> Save
 
 def _redelivery(key: Key, message: Message) -> Delivery:
     return Delivery(
-        signal=signal_of_message(own=message.own),
+        signal=MESSAGE_SIGNALS[message.own],
         event=evolve(message, redelivered=True),
         conversation=key[0],
         key=key,

@@ -45,12 +45,11 @@ __all__ = [
     "decode",
     "decode_refused",
     "error_of",
-    "signal_of_message",
     "typing_key",
 ]
 
 MESSAGE_SIGNALS = ("message_received", "own_message_received")
-"""The signals of messages that arrive: from others, and from other devices of this user."""
+"""The signals of messages that arrive, by whether they are this user's own: False, True."""
 
 _ENTRY = 150  # bytes of memory that a parameter needs beyond its own
 _COMPACT_DATE = re.compile(r"(\d{4})(\d\d)(\d\d)T")  # of XEP-0091
@@ -97,11 +96,6 @@ Unreported = Literal[
     "calls", "forged", "not_understood", "outdated", "own_echoes", "refused", "repeated"
 ]
 """Why a stanza makes no event: the name of the counter for it."""
-
-
-def signal_of_message(*, own: bool) -> str:
-    """Return the signal of a message that has arrived, by any way."""
-    return MESSAGE_SIGNALS[own]
 
 
 Decoder = Callable[[MessageStanza, Addresses, int], "Delivery | Unreported"]
@@ -413,7 +407,7 @@ def _message(stanza: MessageStanza, addresses: Addresses, me: int) -> Delivery |
         date = seconds(date_sent)
         content = origin.content(message_id, digest_of_message(message), date)
     return Delivery(
-        signal=signal_of_message(own=origin.own),
+        signal=MESSAGE_SIGNALS[origin.own],
         event=message,
         conversation=origin.conversation,
         size=stanza.size + _ENTRY * stanza.entries,

@@ -23,7 +23,7 @@ from attrs import define, evolve, field
 from ...config import Config, Limits
 from ...models import DialogRef, DialogType, Message, RecoveryFailure, RecoveryFinished
 from .addresses import Addresses
-from .decoding import Delivery, signal_of_message
+from .decoding import MESSAGE_SIGNALS, Delivery
 from .events import Counters, FetchGap, Output
 from .seen_messages import Key, SeenMessages, short_id
 
@@ -302,7 +302,7 @@ class Recovery:
         if is_markable and event.id and event.sender_id and not own and not is_marked:
             self._to_mark.append(event)
         delivery = Delivery(
-            signal=signal_of_message(own=own),
+            signal=MESSAGE_SIGNALS[own],
             event=event,
             conversation=key[0] if key is not None else self._conversation(dialog),
             size=len(message.body or "") + _OVERHEAD,

@@ -15,26 +15,25 @@ class SentTyping:
     """The dialogs whose users know that this user is typing, by JID: not each keystroke is a stanza."""
 
     def __init__(self) -> None:
-        # When it was sent, and when "paused" follows by itself (infinity: it does not).
-        self._sent: OrderedDict[str, tuple[float, float]] = OrderedDict()
+        self.told: OrderedDict[str, tuple[float, float]] = OrderedDict()
+        """When it was sent, and when "paused" follows by itself (infinity: it does not).
+
+        A dialog whose users are told otherwise, by "paused" or by a message, is taken out.
+        """
 
     def is_known(self, to: str, now: float) -> bool:
         """Whether the users of a dialog were told within five seconds, and nothing else since."""
-        sent, ends = self._sent.get(to, (-math.inf, -math.inf))
+        sent, ends = self.told.get(to, (-math.inf, -math.inf))
         return now < min(sent + _AGAIN_AFTER, ends)
 
     def sent(self, to: str, now: float, ends: float | None) -> None:
         """Note that it was sent, and when it ends; None: not by itself."""
-        self._sent[to] = (now, math.inf if ends is None else ends)
-        self._sent.move_to_end(to)
-        if len(self._sent) > _MOST_REMEMBERED:
-            self._sent.popitem(last=False)
+        self.told[to] = (now, math.inf if ends is None else ends)
+        self.told.move_to_end(to)
+        if len(self.told) > _MOST_REMEMBERED:
+            self.told.popitem(last=False)
 
     def extended(self, to: str, ends: float | None) -> None:
         """Note that what was sent ends at another time."""
-        sent, _ = self._sent[to]
-        self._sent[to] = (sent, math.inf if ends is None else ends)
-
-    def forget(self, to: str) -> None:
-        """Note that its users were told otherwise: by "paused", or by a message."""
-        self._sent.pop(to, None)
+        sent, _ = self.told[to]
+        self.told[to] = (sent, math.inf if ends is None else ends)

@@ -382,7 +382,7 @@ class Session:
     def submit(self, submission: Submission, data: bytes, now: float) -> None:
         """Send a message stanza, now or once there is a link; join its room first if need be."""
         self._inbound.expect(submission)
-        self._sent_typing.forget(submission.to)  # to its readers a message ends the typing
+        self._sent_typing.told.pop(submission.to, None)  # to its readers a message ends the typing
         if submission.in_room:
             self.enter_room(submission.dialog)
         self._outbox.add(Outbound(data, submission))
@@ -432,7 +432,7 @@ class Session:
 
     def stop_typing(self, to: str, paused: bytes) -> None:
         """Send "paused" now, in place of a later one."""
-        self._sent_typing.forget(to)
+        self._sent_typing.told.pop(to, None)
         self.send_ephemeral(paused)
         self.send_ephemeral_at(("typing", to), None, paused)
 

@@ -68,7 +68,7 @@ def test_many_dialogs_are_no_leak() -> None:
     session = world.core.open_session
     for number in range(3_000):
         session.send_typing(ADDRESSES.user(number), COMPOSING, PAUSED, None, world.now)
-    assert len(session._sent_typing._sent) == 1_000
+    assert len(session._sent_typing.told) == 1_000
 
 
 # --- of others ------------------------------------------------------------------------------------
