@@ -158,7 +158,7 @@ def test_reactions_of_one_device_are_seen_by_the_other(
     seen = other_device.peer.wait_for_event("onMessageReactionsListener")
     assert seen == [sent.id, ours.id, place.id, "👍", None]
     other_device.call("chat.message.updateReaction", sent.id, "👋", "👍")
-    known = {"user_id": ours.id, "message_id": sent.id, "dialog_id": place.id}
+    known = {"user_id": ours.id, "message_id": sent.id, "dialog_id": place.id, "own": True}
     assert ours.events.wait_for("reaction_changed", 2) == [
         ReactionChange(**known, added=("👍",)),
         ReactionChange(**known, added=("👋",), removed=("👍",)),
@@ -346,7 +346,7 @@ def test_what_one_device_changes_the_other_two_see_once(
     ]
     assert ours.events.of("message_deleted") == [MessageDeletion(own=True, dialog=at, **of_it)]
     assert ours.events.of("reaction_changed") == [
-        ReactionChange(dialog_id=place.id, added=("👍",), **of_it)
+        ReactionChange(dialog_id=place.id, added=("👍",), own=True, **of_it)
     ]
 
 
