@@ -13,6 +13,7 @@ from ._checks import check_bool, check_callable, check_int, check_number, check_
 from ._hosts import is_loopback
 from ._proxy import Proxy
 from ._secrets import confined
+from ._transient import is_transient
 from .errors import ApiError, ArgumentTypeError, ArgumentValueError
 
 if TYPE_CHECKING:
@@ -22,6 +23,7 @@ __all__ = [
     "Config",
     "ConfigFields",
     "CursorStore",
+    "Handling",
     "Limits",
     "ReconnectPolicy",
     "RequestRecord",
@@ -151,6 +153,38 @@ class RetryPolicy:
 
 
 @frozen(kw_only=True)
+class Handling:
+    """What follows when a receiver raises: run it again for this event, or give the event up.
+
+    An error that is not transient is given up at the first attempt. Repetition n waits
+    ``U[0.5, 1.5] x min(max_delay, delay x 2^(n-1))`` seconds, or longer if the error says so in
+    ``retry_after``. Only the receiver that raised runs again; the later events of its conversation wait
+    for it, and other conversations do not.
+
+    Args:
+        delay: Seconds before the first repetition, on average.
+        max_delay: The longest delay in seconds, on average.
+        give_up_after: Seconds after the first attempt. None: 60 in memory, and never in durable mode.
+        transient: ``transient(error)`` says whether an error passes. The default is
+            :func:`connectycube.is_transient`. It is not asked about SystemExit and KeyboardInterrupt.
+    """
+
+    delay: float = field(default=0.1, validator=_seconds)
+    max_delay: float = field(default=30.0, validator=_seconds)
+    give_up_after: float | None = field(default=None)
+    transient: Callable[[Exception], object] = field(default=is_transient)
+
+    @give_up_after.validator
+    def _check_give_up_after(self, attribute: Attribute[float | None], value: object) -> None:
+        if value is not None:
+            check_number("give_up_after", value, least=0.0)
+
+    @transient.validator
+    def _check_transient(self, attribute: Attribute[object], value: object) -> None:
+        check_callable("transient", value, "error")
+
+
+@frozen(kw_only=True)
 class RequestRecord:
     """One request and its outcome, as ``Config.on_request`` gets it, without secrets.
 
@@ -243,6 +277,7 @@ class ConfigFields(TypedDict, total=False):
     typing_expires: float | None
     durable: str | os.PathLike[str] | None
     cursor_store: CursorStore | None
+    handling: Handling
     timeouts: Timeouts
     reconnect: ReconnectPolicy
     limits: Limits
@@ -321,6 +356,8 @@ class Config:
     """The file of durable mode, created at the first login; one for each user (None: memory only)."""
     cursor_store: CursorStore | None = field(default=None, repr=False)
     """Where the chat notes how far it was, in place of the file; one value for each user."""
+    handling: Handling = field(factory=Handling)
+    """When a receiver that raised runs again; ``connect(…, handling=…)`` replaces it for one receiver."""
     timeouts: Timeouts = field(factory=Timeouts)
     reconnect: ReconnectPolicy = field(factory=ReconnectPolicy)
     limits: Limits = field(factory=Limits)
@@ -398,12 +435,14 @@ class Config:
         if value is not None:
             check_callable("on_request", value, "record")
 
+    @handling.validator
     @timeouts.validator
     @retry.validator
     @reconnect.validator
     @limits.validator
     def _check_table(self, attribute: Attribute[object], value: object) -> None:
         expected = {
+            "handling": Handling,
             "timeouts": Timeouts,
             "retry": RetryPolicy,
             "reconnect": ReconnectPolicy,

@@ -26,7 +26,8 @@ LONGEST_NAME = 70
 BASE = {"errors", "_checks", "_secrets"}
 TOOLS = {
     *("_backoff", "_deadline", "_dial", "_expat", "_forks", "_hosts", "_network", "_not_copied"),
-    *("_os_errors", "_proxy", "_proxy_handshake", "_redact", "_tls", "_tls_tunnel", "_xml"),
+    *("_os_errors", "_proxy", "_proxy_handshake", "_redact", "_tls", "_tls_tunnel", "_transient"),
+    "_xml",
 }
 VALUES = BASE | TOOLS | {"config", "models"}
 PUBLIC = {
@@ -61,8 +62,9 @@ MAY_KNOW: dict[str, set[str]] = {
     "_proxy_handshake": {"_proxy"},
     "_tls": BASE | {"_os_errors"},
     "_tls_tunnel": set(),
+    "_transient": {"errors"},
     "_xml": {"errors"},
-    "config": BASE | {"_hosts", "_proxy"},
+    "config": BASE | {"_hosts", "_proxy", "_transient"},
     "models": BASE | {"_xml"},
     "rest": VALUES,
     "chat": VALUES,
