@@ -6,11 +6,14 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from ._transient import is_transient
     from .chat import Chat, DialogStream, EventStream, SendHandle, Signal
+    from .chat.durable.dead_letters import DeadLetters
     from .client import ConnectyCube
     from .config import (
         Config,
         CursorStore,
+        Handling,
         Limits,
         ReconnectPolicy,
         RequestRecord,
@@ -76,6 +79,7 @@ if TYPE_CHECKING:
         ContactEvent,
         ContactListItem,
         CustomObject,
+        DeadLetter,
         DeleteResult,
         Dialog,
         DialogRef,
@@ -96,6 +100,7 @@ if TYPE_CHECKING:
         PushEvent,
         PushSubscription,
         ReactionChange,
+        ReceiverGaveUp,
         RecoveryFailure,
         RecoveryFinished,
         RefusedStanza,
@@ -145,6 +150,8 @@ _MODULE_OF = {
     "ContactListItem": "models",
     "CursorStore": "config",
     "CustomObject": "models",
+    "DeadLetter": "models",
+    "DeadLetters": "chat.durable.dead_letters",
     "DeleteResult": "models",
     "Dialog": "models",
     "DialogRef": "models",
@@ -155,6 +162,7 @@ _MODULE_OF = {
     "EventStreamOverflowError": "errors",
     "File": "models",
     "ForkedError": "errors",
+    "Handling": "config",
     "HostUnknownError": "errors",
     "HostUnreachableError": "errors",
     "HttpTransport": "rest",
@@ -183,6 +191,7 @@ _MODULE_OF = {
     "QueueOverflowError": "errors",
     "RateLimitError": "errors",
     "ReactionChange": "models",
+    "ReceiverGaveUp": "models",
     "ReconnectPolicy": "config",
     "RecoveryFailure": "models",
     "RecoveryFinished": "models",
@@ -214,6 +223,7 @@ _MODULE_OF = {
     "UnreadCount": "models",
     "User": "models",
     "ValidationError": "errors",
+    "is_transient": "_transient",
 }
 """The module of each public name; it is loaded when one of its names is first used."""
 
@@ -252,6 +262,8 @@ __all__ = [
     "ContactListItem",
     "CursorStore",
     "CustomObject",
+    "DeadLetter",
+    "DeadLetters",
     "DeleteResult",
     "Dialog",
     "DialogRef",
@@ -262,6 +274,7 @@ __all__ = [
     "EventStreamOverflowError",
     "File",
     "ForkedError",
+    "Handling",
     "HostUnknownError",
     "HostUnreachableError",
     "HttpTransport",
@@ -290,6 +303,7 @@ __all__ = [
     "QueueOverflowError",
     "RateLimitError",
     "ReactionChange",
+    "ReceiverGaveUp",
     "ReconnectPolicy",
     "RecoveryFailure",
     "RecoveryFinished",
@@ -321,6 +335,7 @@ __all__ = [
     "UnreadCount",
     "User",
     "ValidationError",
+    "is_transient",
 ]
 
 

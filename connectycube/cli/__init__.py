@@ -17,6 +17,7 @@ from connectycube.errors import ConnectyCubeError
 __all__ = ["COMMANDS", "main"]
 
 COMMANDS = {
+    "dead": "list, retry or drop the events that receivers have given up",
     "demo": "watch two people talk, on an emulator, for a few seconds",
     "emulator": "run a ConnectyCube on this machine",
 }

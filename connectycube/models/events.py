@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+from datetime import datetime
 from typing import Any
 
 from attrs import field, frozen
@@ -15,6 +16,7 @@ __all__ = [
     "CallbackFailure",
     "ChatState",
     "ContactEvent",
+    "DeadLetter",
     "LastActivity",
     "MessageDeletion",
     "MessageEdit",
@@ -24,6 +26,7 @@ __all__ = [
     "Occupant",
     "Presence",
     "ReactionChange",
+    "ReceiverGaveUp",
     "RecoveryFailure",
     "RecoveryFinished",
     "RefusedStanza",
@@ -288,3 +291,42 @@ class CallbackFailure(Serializable):
     signal: str
     event: Any
     error: BaseException
+
+
+@frozen(kw_only=True, slots=True)
+class ReceiverGaveUp(Serializable):
+    """A receiver runs no more for an event: its error is not transient, or has lasted too long.
+
+    Names of receiver and signal, the event, the last error, and the number of attempts.
+    """
+
+    event: Any
+    signal: str
+    receiver: str
+    error: BaseException
+    attempts: int
+
+
+@frozen(kw_only=True, slots=True)
+class DeadLetter(Serializable):
+    """An event that a receiver of durable mode has given up; it is kept until it is retried or dropped.
+
+    Args:
+        id: The number of the letter in its file.
+        at: When it was given up.
+        signal: The name of the signal.
+        receiver: The name of the receiver.
+        event: The event.
+        error: The last error.
+        attempts: The number of attempts.
+        is_marked: Whether it is marked to be retried, which the program that uses the file will do.
+    """
+
+    id: int
+    at: datetime
+    signal: str
+    receiver: str
+    event: Any
+    error: BaseException
+    attempts: int
+    is_marked: bool = field(default=False)

@@ -163,7 +163,7 @@ class Abandoned:
     """
 
     queued: int = 0
-    """Events of the server that no receiver has been called with yet."""
+    """Events of the server whose receivers have not run yet, or are to run again."""
     running: int = 0
     """Receivers, and callbacks of messages, that had not returned."""
     unsent: int = 0

@@ -1,23 +1,25 @@
-"""Writes messages as text for a file and reads them back, without loss for a receiver or a send."""
+"""Writes messages and events as text for a file and reads them back, without loss for a receiver."""
 
 from __future__ import annotations
 
 import json
+from typing import Any
 
 from ...models import Message
+from ...models._dicts import Serializable, registered
 
-__all__ = ["message_of", "text_of"]
+__all__ = ["event_of", "message_of", "text_of"]
 
 _FIRST_SCHEMA = {"schema": 1, "model": "Message"}
 """What the rows of older releases leave out; their fields are the same."""
 
 
-def text_of(message: Message) -> str:
-    """Write a message as JSON, as :meth:`Message.to_dict` has it."""
-    return json.dumps(message.to_dict(), separators=(",", ":"))
+def text_of(model: Serializable) -> str:
+    """Write a message or an event as JSON, as its ``to_dict`` has it."""
+    return json.dumps(model.to_dict(), separators=(",", ":"))
 
 
-def message_of(text: str) -> Message:
+def event_of(text: str) -> Any:
     """Read a text of :func:`text_of`; fields that this release does not know are left out.
 
     Raises ValueError or TypeError if the text was not written by it.
@@ -28,4 +30,16 @@ def message_of(text: str) -> Message:
         raise ValueError("it is nested too deeply") from None
     if not isinstance(values, dict):
         raise TypeError("no object")
-    return Message.from_dict({**_FIRST_SCHEMA, **values})
+    fields = {**_FIRST_SCHEMA, **values}
+    model = registered().get(fields["model"])
+    if model is None:
+        raise ValueError(f"no model of this release: {fields['model']!r}")
+    return model.from_dict(fields)
+
+
+def message_of(text: str) -> Message:
+    """Read the text of a message; raises as :func:`event_of`."""
+    message = event_of(text)
+    if not isinstance(message, Message):
+        raise TypeError(f"no Message: {type(message).__name__}")
+    return message

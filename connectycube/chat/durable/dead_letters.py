@@ -1,0 +1,233 @@
+"""Dead letters: the events that receivers of durable mode have given up, in a file beside the store.
+
+The file is an SQLite database that several processes may use at once: the program that writes it, and those
+that list, retry and drop letters. A connection to it lives for one call, so nothing is shared with a child
+process.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import sqlite3
+import time
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from datetime import datetime, timezone
+from typing import Any
+
+from attrs import frozen
+
+from ..._checks import check_int, check_str
+from ..._os_errors import reason_of
+from ...errors import ArgumentValueError, DurableStoreError
+from ...models import DeadLetter, ReceiverGaveUp
+from .serialization import event_of, text_of
+
+__all__ = ["DeadLetters", "MarkedLetter"]
+
+logger = logging.getLogger("connectycube.chat")
+
+_APPLICATION_ID = 0x43756264
+"""A number in the file's header ("Cubd"): a database of another program is recognised by its absence."""
+_VERSION = 1
+_MOST_LETTERS = 10_000
+_MOST_BYTES = 64 * 1024 * 1024
+_PATIENCE = 5.0  # seconds to wait for another process that writes
+_SCHEMA = (
+    "CREATE TABLE letters (id INTEGER PRIMARY KEY AUTOINCREMENT, source TEXT NOT NULL UNIQUE,"
+    " at REAL NOT NULL, is_marked INTEGER NOT NULL DEFAULT 0, size INTEGER NOT NULL, key TEXT NOT NULL,"
+    " failure TEXT NOT NULL)",
+    # A search for marked letters, and one for room, reads no event.
+    "CREATE INDEX marked ON letters (id) WHERE is_marked",
+    "CREATE INDEX sizes ON letters (id, size)",
+    f"PRAGMA application_id = {_APPLICATION_ID}",
+    f"PRAGMA user_version = {_VERSION}",
+)
+
+
+@frozen
+class MarkedLetter:
+    """A letter that is marked to be retried, with the key of its event."""
+
+    id: int
+    failure: ReceiverGaveUp
+    key: str
+
+
+class DeadLetters:
+    """The dead letters in a file, the oldest first; ``chat.dead_letters()`` returns those of a chat.
+
+    Iterating and ``len()`` read the file at that moment. Every method may be called from any thread of any
+    process, also while the program runs whose receivers gave up. At most 10,000 letters or 64 MiB are kept;
+    then the oldest are dropped, with a WARNING in the log.
+
+    Args:
+        path: The file of dead letters: that of durable mode, and ".dead".
+    """
+
+    def __init__(self, path: str | os.PathLike[str]) -> None:
+        self.path = os.path.abspath(check_str("path", os.fspath(path)))
+
+    def __iter__(self) -> Iterator[DeadLetter]:
+        rows = self._all("SELECT id, at, failure, is_marked FROM letters ORDER BY id")
+        return iter([self._letter(*row) for row in rows])
+
+    def __len__(self) -> int:
+        rows = self._all("SELECT count(*) FROM letters")
+        return int(rows[0][0]) if rows else 0
+
+    def retry(self, id: int) -> None:
+        """Have the receiver run again for the event of a letter, with a new count of attempts.
+
+        The letter is marked. The program that uses the durable store runs the receiver within 5 seconds, or
+        after its next login, and removes the letter. The other receivers of the event do not run.
+
+        Args:
+            id: The letter's ``id``.
+
+        Raises:
+            ArgumentTypeError, ArgumentValueError: There is no letter with this id.
+            DurableStoreError: The file cannot be used.
+        """
+        self._change("UPDATE letters SET is_marked = 1 WHERE id = ?", id)
+
+    def drop(self, id: int) -> None:
+        """Remove a letter for good.
+
+        Args:
+            id: The letter's ``id``.
+
+        Raises:
+            ArgumentTypeError, ArgumentValueError: There is no letter with this id.
+            DurableStoreError: The file cannot be used.
+        """
+        self._change("DELETE FROM letters WHERE id = ?", id)
+
+    def __repr__(self) -> str:
+        return f"<DeadLetters {self.path}>"
+
+    def _change(self, statement: str, id: int) -> None:
+        check_int("id", id)
+        changed = 0
+        if os.path.exists(self.path):
+            with self._transaction("written") as run:
+                changed = run(statement, (id,)).rowcount
+        if not changed:
+            raise ArgumentValueError(f"id is that of no dead letter in {self.path}: {id}")
+
+    def _letter(self, id: int, at: float, text: str, is_marked: int) -> DeadLetter:
+        failure = self._failure(text)
+        return DeadLetter(
+            id=id,
+            at=datetime.fromtimestamp(at, timezone.utc),
+            signal=failure.signal,
+            receiver=failure.receiver,
+            event=failure.event,
+            error=failure.error,
+            attempts=failure.attempts,
+            is_marked=bool(is_marked),
+        )
+
+    def _failure(self, text: str) -> ReceiverGaveUp:
+        try:
+            failure = event_of(text)
+            if not isinstance(failure, ReceiverGaveUp):
+                raise TypeError(f"no ReceiverGaveUp: {type(failure).__name__}")
+        except (ValueError, TypeError, KeyError) as error:
+            raise self._error("read", f"it holds a letter that is damaged ({error})") from None
+        return failure
+
+    # --- for the connection alone ---
+
+    def add(self, source: str, failure: ReceiverGaveUp, key: str) -> None:
+        """Keep an event that was given up; ``source`` tells apart the events and receivers of a store.
+
+        If the process dies before the store knows of it, the receiver may give the event up again: then the
+        letter is replaced.
+        """
+        text = text_of(failure)
+        with self._transaction("written") as run:
+            run(
+                "INSERT OR REPLACE INTO letters (source, at, size, key, failure) VALUES (?, ?, ?, ?, ?)",
+                (source, time.time(), len(text), key, text),
+            )
+            dropped = self._make_room(run)
+        if dropped:
+            logger.warning(
+                "%s is full: the oldest %d dead letters were dropped", self.path, dropped
+            )
+
+    def _make_room(self, run: Any) -> int:
+        """Remove the oldest letters beyond the bounds; return their number."""
+        size = 0
+        letters = run("SELECT id, size FROM letters ORDER BY id DESC")
+        for kept, (id, bytes_) in enumerate(letters):
+            size += bytes_
+            if kept and (kept >= _MOST_LETTERS or size > _MOST_BYTES):
+                return int(run("DELETE FROM letters WHERE id <= ?", (id,)).rowcount)
+        return 0
+
+    def marked(self) -> list[MarkedLetter]:
+        """Return the letters that are marked to be retried, the oldest first."""
+        rows = self._all("SELECT id, failure, key FROM letters WHERE is_marked ORDER BY id")
+        return [MarkedLetter(id, self._failure(text), key) for id, text, key in rows]
+
+    def remove(self, ids: list[int]) -> None:
+        """Remove letters whose events are in the store again."""
+        with self._transaction("written") as run:
+            for id in ids:
+                run("DELETE FROM letters WHERE id = ?", (id,))
+
+    # --- helpers ---
+
+    def _all(self, query: str) -> list[Any]:
+        if not os.path.exists(self.path):
+            return []  # the first letter makes the file
+        with self._transaction("read", "BEGIN") as run:
+            return list(run(query))
+
+    @contextmanager
+    def _transaction(self, what: str, begin: str = "BEGIN IMMEDIATE") -> Iterator[Any]:
+        """Run statements in one transaction; the file is made if there is none."""
+        with self._errors(what):
+            # Only the user of the process may read what people wrote. SQLite gives the journal the same mode.
+            os.close(os.open(self.path, os.O_CREAT | os.O_RDWR | _CLOSED_ON_EXEC, 0o600))
+            with closing(
+                sqlite3.connect(self.path, timeout=_PATIENCE, isolation_level=None)
+            ) as connection:
+                run = connection.execute
+                run("PRAGMA synchronous = FULL")
+                run(begin)
+                self._check_or_make(run)
+                yield run
+                run("COMMIT")  # closing without it takes everything back
+
+    def _check_or_make(self, run: Any) -> None:
+        if not run("SELECT count(*) FROM sqlite_master").fetchone()[0]:
+            for statement in _SCHEMA:
+                run(statement)
+        if run("PRAGMA application_id").fetchone()[0] != _APPLICATION_ID:
+            raise self._error("opened", "it is a database of another program")
+        version = run("PRAGMA user_version").fetchone()[0]
+        if version != _VERSION:
+            raise self._error(
+                "opened", f"its version is {version}, and this release knows {_VERSION} alone"
+            )
+
+    @contextmanager
+    def _errors(self, what: str) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            raise self._error(what, reason_of(error)) from error
+        except sqlite3.Error as error:
+            raise self._error(what, str(error)) from error
+
+    def _error(self, what: str, reason: str) -> DurableStoreError:
+        return DurableStoreError(
+            f"the file of dead letters {self.path} cannot be {what}: {reason}", path=self.path
+        )
+
+
+_CLOSED_ON_EXEC = getattr(os, "O_CLOEXEC", 0)
