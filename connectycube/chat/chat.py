@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import logging
 import threading
 from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
-from typing import Any, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 from attrs import asdict
 
@@ -16,14 +15,12 @@ from .._forks import check_fork, register_for_fork
 from .._not_copied import NotCopied
 from .._secrets import hides
 from ..config import Config
-from ..errors import ArgumentTypeError, ArgumentValueError
+from ..errors import ArgumentTypeError, ArgumentValueError, ChatError
 from ..models import (
     Abandoned,
-    CallbackFailure,
     ChatState,
     DialogRef,
     Message,
-    StateChange,
     SystemMessage,
     User,
 )
@@ -47,16 +44,17 @@ from .known_dialogs import LookUp
 from .privacy import Privacy
 from .protocol import markup
 from .protocol.addresses import Addresses
-from .protocol.decoding import Delivery
 from .protocol.events import Credentials
 from .protocol.outbox import Submission
+from .receivers import Receivers
 from .send_handle import SendHandle
 from .shutdown import check_signals, check_stop, report, wait_until_closed
-from .signals import Signal, call_receivers, check_callback
+from .signals import Signal, check_callback
+
+if TYPE_CHECKING:
+    from .durable.dead_letters import DeadLetters
 
 __all__ = ["Chat"]
-
-logger = logging.getLogger("connectycube.chat")
 
 Self = TypeVar("Self", bound="Chat")
 Sent = TypeVar("Sent")
@@ -73,7 +71,8 @@ class Chat(NotCopied, ChatSignals):
     **Callbacks.** Receivers are connected to signals, before or after login, and are called as
     ``receiver(chat, event)``: one at a time and in order within a conversation. Every blocking
     method is legal inside a receiver, except ``wait()`` and ``wait_until_idle()``, which raise at once.
-    A receiver that raises is logged and reported to ``callback_failed``; the others still run.
+    A receiver that raises is logged and reported to ``callback_failed``; the others still run. After a
+    transient error it runs again (:class:`Handling`); what is given up goes to ``receiver_gave_up``.
 
     **When receivers are slow** events wait in a bounded queue (``Config.limits``). When it is full,
     typing, presence and activity events are merged; then the link is closed until the queue has fallen
@@ -100,8 +99,7 @@ class Chat(NotCopied, ChatSignals):
         self._user: User | None = None
         self._destinations = Destinations(self._addresses, look_up_dialog)
         name = f"connectycube-{self._resource[-8:]}"
-        raised = self._callback_raised
-        self._driver = Driver(config, name, self._deliver, history, raised, check_open)
+        self._driver = Driver(config, name, Receivers(self, config), history, check_open)
         register_for_fork(self)
         self._contacts = Contacts(config, self._driver, self._addresses)
         self._privacy = Privacy(config, self._driver, self._addresses)
@@ -303,6 +301,21 @@ class Chat(NotCopied, ChatSignals):
             CallbackContextError: The call was made inside a receiver, and would wait for it.
         """
         return self._driver.wait_until_idle(Deadline.of(timeout, self._config.timeouts.event))
+
+    def dead_letters(self) -> DeadLetters:
+        """Return the events that receivers of durable mode have given up, to list, retry and drop them.
+
+        May be called from any thread, also without a login.
+
+        Raises:
+            ChatError: There is no durable mode: ``Config.durable`` is not set.
+        """
+        if self._config.durable is None:
+            raise ChatError("there are dead letters in durable mode alone: set Config.durable")
+        # Imported here, so that applications without durable mode do not load SQLite.
+        from .durable.dead_letters import DeadLetters
+
+        return DeadLetters(f"{self._config.durable}.dead")
 
     def events(self, signal: Signal, timeout: float | None = None) -> EventStream:
         """Return a stream of the signal's events from now on, for code that prefers a loop to callbacks.
@@ -837,35 +850,6 @@ class Chat(NotCopied, ChatSignals):
         self._driver._after_fork_in_child()
         if was_open:
             warn_of_receivers(self._driver.name, self, self._signals())
-
-    def _deliver(self, delivery: Delivery) -> bool:
-        """Call the receivers of one event, on a dispatcher worker; return whether the event is handled.
-
-        It is not if a receiver raised, or there was none, while the connection was being closed: the close
-        may well be the cause, so in durable mode the next login runs the receivers again.
-        """
-        if isinstance(delivery.event, StateChange):
-            self._log(delivery.event)
-        signal: Signal = getattr(self, delivery.signal)
-        succeeded = call_receivers(
-            self,
-            signal,
-            delivery.event,
-            self._callback_raised,
-            self._driver.dispatcher,
-            self._config.timeouts.slow_callback,
-        )
-        return succeeded or self._driver.core.is_open
-
-    def _callback_raised(self, failure: CallbackFailure) -> None:
-        self._driver.show(Delivery(signal=self.callback_failed.name, event=failure))
-        slow = self._config.timeouts.slow_callback
-        call_receivers(self, self.callback_failed, failure, None, self._driver.dispatcher, slow)
-
-    def _log(self, change: StateChange) -> None:
-        # Here and not where the state changes: a log handler may call the chat, and no lock is held.
-        reason = f": {change.reason}" if change.reason else ""
-        logger.info("%s: %s -> %s%s", self, change.previous.value, change.state.value, reason)
 
     def __repr__(self) -> str:
         who = f" as user {self._user.id}" if self._user is not None else ""

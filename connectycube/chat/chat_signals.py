@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from typing import Any
+
 from ..models import (
     CallbackFailure,
     ContactEvent,
@@ -16,6 +20,7 @@ from ..models import (
     Occupant,
     Presence,
     ReactionChange,
+    ReceiverGaveUp,
     RecoveryFailure,
     RecoveryFinished,
     RefusedStanza,
@@ -24,9 +29,12 @@ from ..models import (
     SystemMessage,
     Typing,
 )
-from .signals import Signal
+from .signals import Signal, check_callback
 
-__all__ = ["ChatSignals"]
+__all__ = ["ChatSignals", "Manager"]
+
+Manager = Callable[[Any, "str | None", Any, str], AbstractContextManager[Any]]
+"""Makes what stands around one call: ``manager(chat, signal, event, receiver)``."""
 
 
 class ChatSignals:
@@ -38,6 +46,9 @@ class ChatSignals:
         )
         self.callback_failed = Signal(
             "callback_failed", CallbackFailure, "A receiver or a done-callback raised."
+        )
+        self.receiver_gave_up = Signal(
+            "receiver_gave_up", ReceiverGaveUp, "A receiver runs no more for an event."
         )
         self.message_received = Signal(
             "message_received", Message, "A message of another user arrived."
@@ -105,6 +116,30 @@ class ChatSignals:
             "contact_list_changed", ContactListItem, "A contact is new or changed."
         )
         self.presence_changed = Signal("presence_changed", Presence, "A contact came or went.")
+
+        self._managers: tuple[Manager, ...] = ()
+
+    def around(self, manager: Manager) -> Manager:
+        """Put a context manager around every call of a receiver or done-callback from now on.
+
+        ``manager(chat, signal, event, receiver)`` returns the context manager; signal and receiver are names.
+        It is entered anew for each attempt, on the worker that makes the call. Of several the first one is
+        the outermost. The context manager sees the error of the receiver. If it suppresses the error, the
+        event counts as handled. If it raises itself, the receiver counts as having raised. For done-callbacks
+        ``signal`` is None and ``event`` the handle. May be called from any thread; works as a decorator.
+
+        Args:
+            manager: Called with ``(chat, signal, event, receiver)``.
+
+        Returns:
+            The manager.
+
+        Raises:
+            ArgumentTypeError: ``manager`` cannot be called like this.
+        """
+        check_callback("manager", manager, "chat", "signal", "event", "receiver")
+        self._managers = (*self._managers, manager)
+        return manager
 
     def _signals(self) -> list[Signal]:
         return [value for value in vars(self).values() if isinstance(value, Signal)]

@@ -12,8 +12,7 @@ import secrets
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from attrs import define, evolve
@@ -21,9 +20,11 @@ from attrs import define, evolve
 from .._deadline import Deadline
 from ..config import Config
 from ..errors import ArgumentValueError, DurableStoreError
+from ..models import ReceiverGaveUp
+from .answers import Answers, InboxEntry, Running
 from .beginning import Beginning, monotonic_of
 from .cursor_value import CursorValue, value_of
-from .durable.mode import Context, InboxEntry, SavedState
+from .durable.mode import Saved, SavedState
 from .history_reader import History
 from .ids import new_id
 from .protocol.decoding import MESSAGE_SIGNALS, Delivery
@@ -50,6 +51,8 @@ class _InHand:
     """From when on history must be read to find it, by the service's clock; None: from the low-water mark."""
     may_have_run: bool
     """Whether receivers of an earlier process may have been called for it."""
+    done: frozenset[str] = frozenset()
+    """The names of the receivers that have handled it, once others have not."""
 
 
 class CursorMode:
@@ -77,11 +80,12 @@ class CursorMode:
         self._handled: deque[tuple[Key, float]] = deque(maxlen=_MOST_HANDLED)
         self._in_hand: dict[int, _InHand] = {}
         self._kept: dict[int, _InHand] = {}  # for the receivers of the next login
-        self._saved: list[tuple[Delivery, InboxEntry]] = []
+        self._saved: list[Saved] = []
         self._next = 1
         self._cursor: float | None = None  # the core's newest cursor
         self._begun: tuple[float, float] | None = None  # that of the start, by both clocks
-        self._local = threading.local()
+        self.running = Running()
+        self._memory_id = secrets.token_hex(16)  # for events that are no messages
         self._thread: threading.Thread | None = None
         self._is_dirty = False
         self._is_urgent = False  # the next save does not wait for its second
@@ -141,8 +145,7 @@ class CursorMode:
                 self._loaded = evolve(self._loaded, first=beginning.at, low=beginning.at)
                 self._handled.extend((key, beginning.at) for key in beginning.seen)
             self._saved = [
-                (_again(hand.delivery), InboxEntry(self._loaded.identity, n))
-                for n, hand in self._kept.items()
+                (_again(hand.delivery), self._entry(n, hand)) for n, hand in self._kept.items()
             ]
             self._in_hand |= self._kept
             self._kept = {}
@@ -192,9 +195,11 @@ class CursorMode:
 
     # --- messages that arrive ---
 
-    def commit(self, outputs: Sequence[Output], cursor: float | None) -> Mapping[Key, InboxEntry]:
+    def commit(
+        self, outputs: Sequence[Output], cursor: float | None
+    ) -> Mapping[Delivery, InboxEntry]:
         """Note the messages that are about to be queued; return their entries."""
-        entries: dict[Key, InboxEntry] = {}
+        entries: dict[Delivery, InboxEntry] = {}
         with self._changed:
             self._note(cursor)
             if self._loaded is None:
@@ -205,17 +210,23 @@ class CursorMode:
                     and output.signal in MESSAGE_SIGNALS
                     and output.key is not None
                 ):
-                    self._take(output)
-                    entries[output.key] = InboxEntry(self._loaded.identity, self._next - 1)
+                    entries[output] = self._take(output)
         return entries
 
-    def _take(self, delivery: Delivery) -> None:
+    def _take(self, delivery: Delivery) -> InboxEntry:
         message = delivery.event
         may_have_run = not self._is_first and (message.recovered or message.delayed)
         if may_have_run:
             delivery.event = evolve(message, redelivered=True)
-        self._in_hand[self._next] = _InHand(delivery, self._service_cursor(), may_have_run)
+        n = self._next
+        hand = self._in_hand[n] = _InHand(delivery, self._service_cursor(), may_have_run)
         self._next += 1
+        return self._entry(n, hand)
+
+    def _entry(self, n: int, hand: _InHand) -> InboxEntry:
+        assert self._loaded is not None
+        assert hand.delivery.key is not None
+        return InboxEntry(self._loaded.identity, n, hand.delivery.key, hand.done)
 
     def withdraw(self, entries: Sequence[InboxEntry]) -> None:
         """Forget messages that the queue has rejected."""
@@ -228,23 +239,35 @@ class CursorMode:
         """Whether an earlier login left messages that are not queued yet."""
         return bool(self._saved)
 
-    def load_saved(self) -> list[tuple[Delivery, InboxEntry]]:
-        """Return, once, the messages whose receivers failed as an earlier login ended."""
+    def load_saved(self) -> tuple[list[Saved], list[str]]:
+        """Return, once, the messages whose receivers failed as an earlier login ended.
+
+        The second list, of conversations with more of them, is empty.
+        """
         with self._changed:
             saved, self._saved = self._saved, []
-        return saved
+        return saved, []
 
-    @contextmanager
-    def handling(self, entry: InboxEntry, key: Key) -> Iterator[None]:
-        """Derive, inside the block, the ids of sent messages from the message whose receivers run in it."""
-        self._local.context = Context(entry, key)
-        try:
-            yield
-        finally:
-            self._local.context = None
+    def was_shown(self, entry: InboxEntry) -> bool:
+        """Whether event streams have had a saved message: those of this login have not."""
+        return False
+
+    def note_done(self, entry: InboxEntry, receivers: set[str]) -> None:
+        """Note the names of all receivers that have handled a message, as others have not."""
+        with self._changed:
+            hand = self._in_hand.get(entry.n)
+            if hand is not None:
+                hand.done = frozenset(receivers)
+
+    def leave(self, entry: InboxEntry) -> None:
+        """Leave a message, whose receivers were to run again, to the next login."""
+        self.handled(entry, keep=True)
+
+    def bury(self, entry: InboxEntry, failure: ReceiverGaveUp) -> None:
+        """Do nothing: dead letters need a file. The application keeps what ``receiver_gave_up`` tells."""
 
     def handled(self, entry: InboxEntry, *, keep: bool) -> None:
-        """Note that all receivers of a message have returned; ``keep``: run them again at the next login."""
+        """Note that all receivers have handled a message; ``keep``: run the others at the next login."""
         with self._changed:
             hand = self._in_hand.pop(entry.n, None)
             if hand is None:
@@ -282,44 +305,49 @@ class CursorMode:
 
     # --- messages that are sent ---
 
-    @property
-    def _context(self) -> Context | None:
-        context: Context | None = getattr(self._local, "context", None)
-        return context
-
     def message_id(self, recipient: str) -> str:
         """Return the id of a new message: in a receiver the same id each time the receiver runs."""
-        context = self._context
-        return new_id() if context is None else context.next_id(recipient)
+        answers = self._answers
+        return new_id() if answers is None else answers.next_id(recipient)
+
+    @property
+    def _answers(self) -> Answers | None:
+        return self.running.answers_of(self._memory_id)
 
     def find_stored(self, submission: Submission) -> SendHandle[Any] | None:
         """Return the settled handle of a message that a receiver of an earlier process has sent, or None.
 
         History is asked, so the mutex of the driver is not held. Raises ApiError.
         """
-        context = self._context
-        hand = None if context is None else self._in_hand.get(context.entry.n)
-        if context is None or hand is None or not hand.may_have_run:
+        answers = self._answers
+        if answers is None or answers.entry is None or answers.sent(submission) is not None:
             return None
-        is_derived = submission.id == context.next_id(submission.to)
+        hand = self._in_hand.get(answers.entry.n)
+        if hand is None or not hand.may_have_run:
+            return None
+        is_derived = submission.id == answers.next_id(submission.to)
         if submission.message is None or not submission.in_history or not is_derived:
             return None
         assert self._history is not None
         if submission.id not in self._history.stored_ids(submission.dialog, [submission.id]):
             return None
-        context.note_sent(submission)
         handle: SendHandle[Any] = submission.waiter
         handle.settle(None)
+        answers.note_sent(submission, handle)
         return handle
 
     def known(self, submission: Submission) -> SendHandle[Any] | None:
-        """Return None: what was sent is in history only."""
-        return None
+        """Return the handle of a message that an earlier attempt of the receiver sent; else None."""
+        answers = self.running.answers
+        if submission.message is None or answers is None:
+            return None
+        return answers.repeated(submission)
 
     def accept(self, submission: Submission, data: bytes) -> None:
         """Note a message that is about to be sent."""
-        if submission.message is not None and self._context is not None:
-            self._context.note_sent(submission)
+        answers = self.running.answers
+        if submission.message is not None and answers is not None:
+            answers.note_sent(submission, submission.waiter)
 
     # --- saving, on a thread of its own ---
 

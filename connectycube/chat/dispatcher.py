@@ -1,23 +1,36 @@
-"""Calls receivers on worker threads: in order within a conversation, behind a bounded queue."""
+"""Runs tasks on worker threads: in order within a conversation, behind a bounded queue, again if they ask."""
 
 from __future__ import annotations
 
 import contextlib
+import heapq
+import itertools
 import logging
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Hashable, Iterator
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from contextlib import contextmanager
+from typing import TypeVar
 
-from attrs import define, field
+from attrs import define, field, frozen
 
 from .._deadline import Deadline
 from ..config import Limits
 
-__all__ = ["Dispatcher", "Task"]
+__all__ = ["Again", "Dispatcher", "Task"]
 
 logger = logging.getLogger("connectycube.chat")
+
+Result = TypeVar("Result")
+
+
+@frozen
+class Again:
+    """What a task returns to be run again in its place: ``run()``, after so many ``seconds``."""
+
+    seconds: float
+    run: Callable[[], Again | None]
 
 
 @define(eq=False)
@@ -25,13 +38,16 @@ class Task:
     """One call of a worker: ``run()``, in order with the other tasks of its ``queue_key``.
 
     ``size`` counts towards the bound on bytes. When the queue is full, a task with a ``merge_key`` takes the
-    place of the queued task of the same key, or is dropped if there is none.
+    place of the queued task of the same key, or is dropped if there is none. ``leave()`` says that the event
+    of the task is kept elsewhere: it is called, perhaps with locks of the caller, instead of ``run()`` if the
+    workers end while the queue waits for a repetition.
     """
 
-    run: Callable[[], None]
+    run: Callable[[], Again | None]
     queue_key: Hashable = field(default=None)
     size: int = field(default=0)
     merge_key: Hashable = field(default=None)
+    leave: Callable[[], None] | None = field(default=None)
     counts: bool = field(default=True, init=False)
     """Whether the task counts towards the bounds of the queue; ``put`` decides it."""
 
@@ -40,9 +56,9 @@ class Dispatcher:
     """Worker threads and one queue for each conversation; the bounds are those of all queues together.
 
     Only one worker at a time takes tasks from a queue, so its order holds with any number of workers. Queues
-    with tasks take turns. Threads start with ``start()`` and end after ``stop()`` once all queues are empty.
-    ``on_low_water`` is called, on a worker and without a lock, each time the queues are at most half full
-    after they were full.
+    with tasks take turns. A queue whose first task is to run again waits without a worker. Threads start
+    with ``start()`` and end after ``stop()`` once all queues are empty or wait. ``on_low_water`` is called,
+    on a worker and without a lock, each time the queues are at most half full after they were full.
     """
 
     def __init__(
@@ -60,6 +76,13 @@ class Dispatcher:
         self._event_waiters: list[Callable[[], bool]] = []
         self._queues: dict[Hashable, deque[Task]] = {}
         self._ready: deque[Hashable] = deque()  # the keys of queues with tasks and without a worker
+        self._waiting: set[Hashable] = (
+            set()
+        )  # the keys of queues whose first task is to run again later
+        self._repeating: set[Hashable] = set()  # those, and those whose first task runs again now
+        # What becomes due, as (moment, number, key of a queue that waits, or a task to queue).
+        self._timers: list[tuple[float, int, Hashable]] = []
+        self._numbers = itertools.count()
         self._mergeable: dict[Hashable, Task] = {}  # the newest queued task of each merge key
         self._threads: set[threading.Thread] = set()  # also threads that are about to end
         self._working = 0  # the number of threads, without those that are about to end
@@ -92,11 +115,15 @@ class Dispatcher:
                 self._working += 1
 
     def stop(self) -> None:
-        """Let the workers end once the queue is empty."""
+        """Let the workers end once all queues are empty, or wait for a repetition."""
         with self._changed:
             self._stopping = True
+            self._cancel_timers(lambda due: isinstance(due, Task))
+            left = [task for key in tuple(self._waiting) for task in self._leave(key)]
             self._changed.notify_all()
             self._room.notify_all()
+        for leave in left:
+            leave()
 
     def join(self, deadline: Deadline) -> bool:
         """Wait until all workers but the calling one have ended; return whether they have.
@@ -197,6 +224,27 @@ class Dispatcher:
                 self.queued_bytes += task.size
             return True
 
+    def put_later(self, seconds: float, task: Task) -> None:
+        """Queue an unbounded task after so many seconds, unless the workers are to end before.
+
+        It takes the place of an earlier one of the same ``queue_key``.
+        """
+        with self._changed:
+            self._cancel_timers(
+                lambda due: isinstance(due, Task) and due.queue_key == task.queue_key
+            )
+            if not self._stopping:
+                self._set_timer(seconds, task)
+                self._changed.notify()
+
+    def is_overlong(self, queue_key: Hashable, most: int, most_bytes: int) -> bool:
+        """Whether the first task of a queue is to run again, and it has so many tasks, or bytes, already."""
+        with self._changed:
+            if queue_key not in self._repeating:
+                return False
+            tasks = self._queues[queue_key]
+            return len(tasks) >= most or sum(task.size for task in tasks) >= most_bytes
+
     def slowest_receiver(self) -> str | None:
         """Return the name of the receiver that has been running for the longest time, or None."""
         running = sorted(self.receivers.values(), key=lambda entry: entry[1])
@@ -236,12 +284,10 @@ class Dispatcher:
     def _work(self) -> None:
         while True:
             with self._changed:
-                while not self._ready:
-                    if self._stopping:
-                        self._working -= 1
-                        self._changed.notify_all()
-                        return
-                    self._changed.wait()
+                if (self._timers or not self._ready) and not self._wait_until_ready():
+                    self._working -= 1
+                    self._changed.notify_all()
+                    return
                 queue_key = self._ready.popleft()
                 task = self._take(queue_key)
                 is_low_water = self._was_full and self._is_half_empty()
@@ -249,18 +295,97 @@ class Dispatcher:
                     self._was_full = False
             if is_low_water:
                 _run(self._on_low_water)
-            _run(task.run)
-            del task  # or a worker without work would keep the event alive
+            again = _run(task.run)
+            left: Sequence[Callable[[], None]] = ()
             with self._changed:
-                if self._queues[queue_key]:
-                    self._ready.append(queue_key)
-                    self._changed.notify()
+                if isinstance(again, Again):
+                    left = self._put_back(task, again)
                 else:
-                    del self._queues[queue_key]
-                    if not self._queues:
-                        self._spent.clear()
-                        if self._idle_waiters:
-                            self._room.notify_all()
+                    self._repeating.discard(queue_key)
+                    if self._queues[queue_key]:
+                        self._ready.append(queue_key)
+                        self._changed.notify()
+                    else:
+                        self._forget_empty(queue_key)
+            for leave in left:
+                leave()
+            del task, again, left  # or a worker without work would keep the event alive
+
+    def _wait_until_ready(self) -> bool:
+        """Wait until there is a task to run; return False if there is none and the workers are to end."""
+        while True:
+            if self._timers:
+                self._take_due()
+            if self._ready:
+                return True
+            if self._stopping:
+                return False
+            timers = self._timers
+            self._changed.wait(max(0.0, timers[0][0] - time.monotonic()) if timers else None)
+
+    def _forget_empty(self, queue_key: Hashable) -> None:
+        del self._queues[queue_key]
+        if not self._queues:
+            self._spent.clear()
+            if self._idle_waiters:
+                self._room.notify_all()
+
+    # --- repetitions ---
+
+    def _put_back(self, task: Task, again: Again) -> Sequence[Callable[[], None]]:
+        """Let a queue wait, with this task as its first one; return what to call without the lock."""
+        task.run = again.run
+        self._queues[task.queue_key].appendleft(task)
+        if task.counts:
+            self.queued += 1
+            self.queued_bytes += task.size
+        self._waiting.add(task.queue_key)
+        self._repeating.add(task.queue_key)
+        self._set_timer(again.seconds, task.queue_key)
+        if self._stopping:
+            return self._leave(task.queue_key)
+        self._changed.notify()  # another worker may sleep for longer than that
+        return ()
+
+    def _leave(self, queue_key: Hashable) -> list[Callable[[], None]]:
+        """Remove from a queue that waits the tasks that are kept elsewhere; return their ``leave``."""
+        queue = self._queues[queue_key]
+        first, tasks = queue[0], tuple(queue)
+        queue.clear()
+        left = []
+        for task in tasks:
+            if task.leave is None:
+                queue.append(task)
+                continue
+            left.append(task.leave)
+            self._discount(task)
+        if first.leave is not None:
+            # The task that had to run again is gone, so nothing keeps the others waiting.
+            self._waiting.discard(queue_key)
+            self._repeating.discard(queue_key)
+            self._cancel_timers(lambda due: due == queue_key)
+            if queue:
+                self._ready.append(queue_key)
+            else:
+                self._forget_empty(queue_key)
+        return left
+
+    def _set_timer(self, seconds: float, due: Hashable) -> None:
+        heapq.heappush(self._timers, (time.monotonic() + seconds, next(self._numbers), due))
+
+    def _take_due(self) -> None:
+        now = time.monotonic()
+        while self._timers and self._timers[0][0] <= now:
+            *_, due = heapq.heappop(self._timers)
+            if isinstance(due, Task):
+                self.put(due, bounded=False)
+            else:
+                self._waiting.discard(due)
+                self._ready.append(due)
+
+    def _cancel_timers(self, chosen: Callable[[Hashable], bool]) -> None:
+        self._timers = [entry for entry in self._timers if not chosen(entry[2])]
+        heapq.heapify(self._timers)
 
     def _take(self, queue_key: Hashable) -> Task:
         task = self._queues[queue_key].popleft()
@@ -273,6 +398,11 @@ class Dispatcher:
             del self._mergeable[task.merge_key]
         return task
 
+    def _discount(self, task: Task) -> None:
+        if task.counts:
+            self.queued -= 1
+            self.queued_bytes -= task.size
+
     def _is_half_empty(self) -> bool:
         return (
             self.queued <= self._limits.queued_events // 2
@@ -280,10 +410,11 @@ class Dispatcher:
         )
 
 
-def _run(call: Callable[[], None]) -> None:
+def _run(call: Callable[[], Result]) -> Result | None:
     """Call, and log the error of the call, so that the worker goes on."""
     try:
-        call()
+        return call()
     except BaseException:
         with contextlib.suppress(Exception):  # an application's log filter may raise as well
             logger.exception("a dispatcher task raised")
+    return None

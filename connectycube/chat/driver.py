@@ -37,7 +37,7 @@ from ..errors import (
     NotConnectedError,
     SendQueueFullError,
 )
-from ..models import Abandoned, CallbackFailure, ChatState, StateChange
+from ..models import Abandoned, ChatState, StateChange
 from .beginning import Beginning, Beginnings
 from .credentials import LoginPlan, SessionCredentials, renewed
 from .cursor_mode import CursorMode
@@ -54,6 +54,7 @@ from .protocol.events import Counters, Credentials
 from .protocol.outbox import Submission
 from .protocol.session import Session
 from .protocol.states import READY_STATES
+from .receivers import Receivers
 from .send_handle import SendHandle
 from .shutdown import CloseWaiters, end_at_exit, exit_has_begun
 from .uwsgi import warn_about_uwsgi
@@ -75,7 +76,7 @@ def _always_open() -> None:
 class Driver:
     """Runs the core of one chat connection on a thread of its own.
 
-    ``deliver(delivery)`` is called on dispatcher workers. Two callbacks run on short-lived threads: the
+    ``receivers`` are called on dispatcher workers. Two callbacks run on short-lived threads: the
     credentials callback passed to ``login()`` (before each reconnection, and after the server rejects the
     token), and the functions of ``history`` (when a session cannot be resumed). ``check_open()`` raises
     ClientClosedError once the client that the connection belongs to is closed.
@@ -85,15 +86,13 @@ class Driver:
         self,
         config: Config,
         name: str,
-        deliver: Callable[[Delivery], bool],
+        receivers: Receivers,
         history: History | None,
-        callback_raised: Callable[[CallbackFailure], None],
         check_open: Callable[[], None] | None = None,
     ) -> None:
         self._config = config
         self._name = name
-        self._deliver = deliver
-        self._callback_raised = callback_raised
+        self._receivers = receivers
         self._history = history
         self.has_history = config.fill_gaps and history is not None
         """Whether gaps are filled from history."""
@@ -133,9 +132,11 @@ class Driver:
                 self._warn,
                 has_history=history is not None,
             )
+        self._receivers.attach(self, self.dispatcher, self._durability)
         self._router = OutputRouter(
             self.dispatcher,
-            self._deliver,
+            self._receivers,
+            self._read_back,
             self._note_state,
             self.history_reader.ask,
             self._config.timeouts.slow_callback,
@@ -206,6 +207,11 @@ class Driver:
     def is_closed(self) -> bool:
         """Whether the state is IDLE or CLOSED."""
         return self.core.state in (ChatState.IDLE, ChatState.CLOSED)
+
+    @property
+    def is_open(self) -> bool:
+        """Whether the connection is neither closed nor being closed."""
+        return self.core.is_open
 
     @property
     def is_over(self) -> bool:
@@ -553,9 +559,7 @@ class Driver:
     def new_handle(self, message_id: str, message: Sent) -> SendHandle[Sent]:
         """Return the handle of a message that is about to be sent."""
         acknowledgement = self._config.timeouts.acknowledgement
-        return SendHandle(
-            message_id, message, acknowledgement, self._holding_link, self._callback_raised
-        )
+        return SendHandle(message_id, message, acknowledgement, self._holding_link, self._receivers)
 
     # --- commands and requests ---
 
@@ -679,6 +683,7 @@ class Driver:
         self._link = None
         self.aborted = False
         self.dispatcher.start()
+        self._router.watch_dead_letters()
         waker = self._waker = Waker()
         self._thread = threading.Thread(
             target=self._run,
@@ -707,6 +712,19 @@ class Driver:
         with self._mutex:
             self.core.drained(self._router.overflow_error(), time.monotonic())
             self._after_command()
+
+    def _read_back(self, conversation: str) -> None:
+        """Queue the next events of a conversation that stayed in the durable store."""
+        kept = self._durability
+        assert isinstance(kept, Durability)
+        try:
+            with self._mutex:  # no event is committed meanwhile, which could be queued before these
+                saved, has_more = kept.read_back(conversation)
+                self._router.queue_stored(saved, counts=True)
+                if has_more:
+                    self._router.queue_read_back(conversation)
+        except DurableStoreError as error:
+            self._fail(error)
 
     def _fail(self, error: DurableStoreError) -> None:
         with self._mutex:

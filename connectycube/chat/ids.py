@@ -40,15 +40,18 @@ def check_new_id(name: str, value: object) -> str:
     return value
 
 
-def derived_id(store_id: str, inbound: tuple[str, int, str], recipient: str, count: int) -> str:
-    """Return the id of the ``count``-th message to ``recipient`` in answer to an ``inbound`` message.
+def derived_id(
+    store_id: str, inbound: tuple[str, int, str], receiver: str, recipient: str, count: int
+) -> str:
+    """Return the id of the ``count``-th message of a receiver to ``recipient`` in answer to an event.
 
-    ``inbound`` is the conversation, the sender and the id. If a receiver runs again after a crash, its
-    replies get the same ids, so no user gets them twice. The id of the store is part of each id, so two bots
-    in one group never use the same one. The time is that of the inbound id, if the service has made that.
+    ``inbound`` is the conversation, the sender and the id of the event. If the receiver runs again, its
+    replies get the same ids, so no user gets them twice; two receivers of one event never use the same id.
+    The id of the store is part of each id, so two bots in one group do not either. The time is that of the
+    inbound id, if the service has made that.
     """
-    whole = json.dumps([store_id, *inbound, recipient, count])
-    digest = hashlib.sha256(whole.encode()).hexdigest()
+    whole = json.dumps([store_id, *inbound, receiver, recipient, count])
+    digest = hashlib.sha256(whole.encode(errors="surrogatepass")).hexdigest()
     if OBJECT_ID.match(inbound[2]):
         return inbound[2][:8] + digest[:16]
     return digest[:24]

@@ -12,9 +12,10 @@ from typing import Any
 from .._checks import name_of
 from ..errors import DurableStoreError, QueueOverflowError
 from ..models import StateChange
+from .answers import InboxEntry
 from .cursor_mode import CursorMode
 from .dispatcher import Dispatcher, Task
-from .durable.mode import Durability, InboxEntry
+from .durable.mode import MOST_BYTES_IN_MEMORY, Durability, Saved
 from .event_stream import Streams
 from .protocol.core import Core
 from .protocol.decoding import Delivery
@@ -29,40 +30,46 @@ from .protocol.events import (
 )
 from .protocol.iq import Answer
 from .protocol.parser import summary
-from .protocol.seen_messages import Key
 from .protocol.states import READY_STATES
+from .receivers import Receivers
 from .send_handle import DoneCallback, SendHandle
 
 __all__ = ["OutputRouter"]
 
 logger = logging.getLogger("connectycube.chat")
 
-_NO_ENTRIES: Mapping[Key, InboxEntry] = {}
+_NO_ENTRIES: Mapping[Delivery, InboxEntry] = {}
+
+_DEAD_LETTERS_EVERY = 2.0  # seconds between two looks at what other processes have marked
 
 
 class OutputRouter:
     """Routes each output of the core to its place, with the driver's mutex held.
 
-    It runs no user code and waits for nothing but the disk. ``deliver(delivery)`` is called on a dispatcher
-    worker; it returns False if the durable store must keep the message for the receivers of the next login.
+    It runs no user code and waits for nothing but the disk. The receivers are called on a dispatcher
+    worker. ``read_back(conversation)`` is called there to queue what stayed in the store.
     ``state_changed(change)`` and ``ask(core, question)``, a question to history, are called at once. A
-    done-callback or receiver that takes longer than ``slow`` seconds is named in a warning.
+    done-callback that takes longer than ``slow`` seconds is named in a warning.
     """
 
     def __init__(
         self,
         dispatcher: Dispatcher,
-        deliver: Callable[[Delivery], bool],
+        receivers: Receivers,
+        read_back: Callable[[str], None],
         state_changed: Callable[[StateChange], None],
         ask: Callable[[Core, CheckStored | FetchGap], None],
         slow: float,
         durability: Durability | CursorMode,
     ) -> None:
         self._dispatcher = dispatcher
-        self._deliver = deliver
+        self._receivers = receivers
+        self._last_warning = ""  # what was last said of the dead letters
+        self._read_back = read_back
         self._state_changed = state_changed
         self._slow = slow
         self._durability = durability
+        self._file = durability if isinstance(durability, Durability) else None
         self.unsettled: set[SendHandle[Any]] = set()
         self.streams = Streams()
         self._routes: Mapping[type, Callable[[Core, Any], None]] = {
@@ -91,9 +98,9 @@ class OutputRouter:
         return has_routed
 
     def _route_committed(
-        self, core: Core, outputs: Sequence[Output], entries: Mapping[Key, InboxEntry]
+        self, core: Core, outputs: Sequence[Output], entries: Mapping[Delivery, InboxEntry]
     ) -> None:
-        """Route outputs that are committed; ``entries`` are those of messages in the durable store.
+        """Route outputs that are committed; ``entries`` are those of events in the durable store.
 
         Once the queue has rejected a delivery, all later ones are rejected as well. The server sends them
         again in their order; without this rule a later message could overtake an earlier one.
@@ -105,7 +112,7 @@ class OutputRouter:
                 continue
             is_repeatable = output.sequence is not None
             if is_repeatable and self._durability.has_saved:
-                self._queue_saved()  # messages of an earlier process are older than any of this session
+                self._queue_saved()  # events of an earlier process are older than any of this session
             # Before the queue, which may reject the event: the caller that waits for it in a stream may be
             # the slow receiver that keeps the queue full.
             self.streams.feed(output)
@@ -172,11 +179,41 @@ class OutputRouter:
     # --- deliveries ---
 
     def _queue_saved(self) -> None:
-        """Queue, once, the messages that an earlier process committed and did not handle."""
-        for delivery, entry in self._durability.load_saved():
-            self.streams.feed(delivery)
-            task = Task(partial(self._run, delivery, entry), delivery.conversation)
-            self._dispatcher.put(task, bounded=False)
+        """Queue, once, the events that an earlier process committed and did not handle."""
+        saved, unread = self._durability.load_saved()
+        self.queue_stored(saved)
+        for conversation in unread:
+            self.queue_read_back(conversation)
+
+    def queue_stored(self, saved: Sequence[Saved], *, counts: bool = False) -> None:
+        """Queue events that were in the durable store."""
+        for delivery, entry in saved:
+            if not self._durability.was_shown(entry):
+                self.streams.feed(delivery)
+            self._dispatcher.put(self._task(delivery, entry), bounded=False, counts=counts)
+
+    def queue_read_back(self, conversation: str) -> None:
+        """Let a worker read the next events of a conversation, behind those that are queued."""
+        read = partial(self._read_back, conversation)
+        assert self._file is not None
+        leave = partial(self._file.leave_parked, conversation)
+        task = Task(read, conversation or None, leave=leave)
+        self._dispatcher.put(task, bounded=False)
+
+    def watch_dead_letters(self, seconds: float = 0.0) -> None:
+        """Look, after so many seconds and again and again, for dead letters that are marked to be retried."""
+        if self._file is not None and self._file.path:
+            self._dispatcher.put_later(seconds, Task(self._retry_dead_letters, "dead letters"))
+
+    def _retry_dead_letters(self) -> None:
+        try:
+            assert self._file is not None
+            self.queue_stored(self._file.take_marked(self._receivers.is_connected))
+        except DurableStoreError as error:
+            if str(error) != self._last_warning:  # and not again every two seconds
+                logger.warning("%s", error)
+            self._last_warning = str(error)
+        self.watch_dead_letters(_DEAD_LETTERS_EVERY)
 
     def overflow_error(self) -> QueueOverflowError:
         """Return the reason for closing the link when the queue is full, and for a new link afterwards."""
@@ -192,39 +229,47 @@ class OutputRouter:
             receiver=name,
         )
 
-    def _queue(self, delivery: Delivery, entries: Mapping[Key, InboxEntry]) -> bool:
+    def _queue(self, delivery: Delivery, entries: Mapping[Delivery, InboxEntry]) -> bool:
         """Queue a delivery for the receivers; return whether there was room."""
         change = delivery.event if isinstance(delivery.event, StateChange) else None
         if change is not None:
             # Before it is queued, for the threads in login() and logout(). Receivers get it on a worker.
             self._state_changed(change)
-        entry = entries.get(delivery.key) if entries and delivery.key is not None else None
-        task = Task(
-            partial(self._run, delivery, entry),
-            delivery.conversation,
-            delivery.size,
-            delivery.merge_key,
-        )
+        entry = entries.get(delivery) if entries else None
+        if entry is not None and self._stays_in_store(delivery, entry):
+            return True
         # A delivery with a sequence comes again if it is rejected, so it may be, and one with a merge key may
         # be dropped. Others must fit.
         bounded = delivery.sequence is not None or delivery.merge_key is not None
         has_room = self._dispatcher.put(
-            task, bounded=bounded, counts=bounded or delivery.takes_room
+            self._task(delivery, entry), bounded=bounded, counts=bounded or delivery.takes_room
         )
         if change is not None and change.state in READY_STATES:
             self._queue_saved()  # after the event of the state, also if no new message arrives
         return has_room
 
-    def _run(self, delivery: Delivery, entry: InboxEntry | None) -> None:
-        """Call the receivers, on a worker; ``entry`` is the message's in the durable store, if it has one."""
-        if entry is None or delivery.key is None:
-            self._deliver(delivery)
-            return
-        # Inside the block each answer of a receiver gets an id that is derived from the message, so that a
-        # run after a crash does not send the answer twice.
-        with self._durability.handling(entry, delivery.key):
-            done = self._deliver(delivery)
-        self._durability.handled(entry, keep=not done)
+    def _task(self, delivery: Delivery, entry: InboxEntry | None) -> Task:
+        return Task(
+            partial(self._receivers.handle, delivery, entry),
+            delivery.conversation,
+            delivery.size,
+            delivery.merge_key,
+            None if entry is None else partial(self._durability.leave, entry),
+        )
+
+    def _stays_in_store(self, delivery: Delivery, entry: InboxEntry) -> bool:
+        """Leave an event in the durable store, if its conversation waits and has many; return whether."""
+        file, conversation = self._file, delivery.conversation
+        if file is None:
+            return False
+        if file.joins_parked(entry):
+            return True
+        most = file.most_in_memory
+        if not self._dispatcher.is_overlong(conversation, most, MOST_BYTES_IN_MEMORY):
+            return False
+        file.park(entry)
+        self.queue_read_back(entry.key[0])
+        return True
 
     def _queue_callback(
         self, handle: SendHandle[Any], callback: DoneCallback, queue_key: str
@@ -246,7 +291,6 @@ class OutputRouter:
 
 
 def _entries_of(
-    deliveries: Sequence[Delivery], entries: Mapping[Key, InboxEntry]
+    deliveries: Sequence[Delivery], entries: Mapping[Delivery, InboxEntry]
 ) -> list[InboxEntry]:
-    keys = [delivery.key for delivery in deliveries if delivery.key is not None]
-    return [entries[key] for key in keys if key in entries]
+    return [entries[delivery] for delivery in deliveries if delivery in entries]

@@ -6,7 +6,7 @@ import logging
 from collections.abc import Callable
 from concurrent.futures import Future, wait
 from contextlib import AbstractContextManager
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from .._checks import name_of
 from .._deadline import Deadline
@@ -25,6 +25,13 @@ DoneCallback = Callable[["SendHandle[Any]"], object]
 Sent = TypeVar("Sent")
 
 
+class Callbacks(Protocol):
+    """What calls done-callbacks, and reports their errors."""
+
+    def call_back(self, callback: DoneCallback, handle: SendHandle[Any]) -> None: ...
+    def report(self, failure: CallbackFailure) -> None: ...
+
+
 class SendHandle(NotCopied, Future[Sent]):
     """The outcome of a message: sent, failed or unknown; a ``concurrent.futures.Future``.
 
@@ -38,12 +45,12 @@ class SendHandle(NotCopied, Future[Sent]):
     """
 
     __slots__ = (  # beside the dictionary of Future: there may be many handles
-        "_callback_raised",
         "_callbacks",
         "_default_timeout",
         "_error",
         "_holding_link",
         "_is_done",
+        "_receivers",
         "id",
         "message",
         "server_copy",
@@ -55,14 +62,14 @@ class SendHandle(NotCopied, Future[Sent]):
         message: Sent,
         default_timeout: float,
         holding_link: Callable[[], AbstractContextManager[None]],
-        callback_raised: Callable[[CallbackFailure], None] = lambda failure: None,
+        receivers: Callbacks | None = None,
     ) -> None:
         self.id = id
         self.message = message
         self.server_copy: Message | None = None
         self._default_timeout = default_timeout
         self._holding_link = holding_link
-        self._callback_raised = callback_raised
+        self._receivers = receivers
         self._is_done = False
         self._error: Exception | None = None
         # Not the list of Future: the connection thread would call what is in it.
@@ -139,7 +146,10 @@ class SendHandle(NotCopied, Future[Sent]):
     def run(self, callback: DoneCallback) -> BaseException | None:
         """Call one callback; return what it raises, which is logged and reported."""
         try:
-            callback(self)
+            if self._receivers is None:
+                callback(self)
+            else:
+                self._receivers.call_back(callback, self)
         except BaseException as error:  # also SystemExit: it would end the worker, not the program
             if caused_by_exit(error):
                 logger.debug("a done-callback of message %s was cut off: %s", self.id, error)
@@ -148,7 +158,8 @@ class SendHandle(NotCopied, Future[Sent]):
             failure = CallbackFailure(
                 receiver=name_of(callback), signal="add_done_callback", event=self, error=error
             )
-            self._callback_raised(failure)
+            if self._receivers is not None:
+                self._receivers.report(failure)
             return error
         return None
 

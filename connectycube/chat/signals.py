@@ -1,30 +1,25 @@
-"""Signals: where receivers are connected, and how they are called. (blinker, with promises of our own.)"""
+"""Signals: where receivers are connected, each with its options. (blinker, with promises of our own.)"""
 
 from __future__ import annotations
 
 import itertools
-import logging
 import threading
-import time
 import weakref
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Hashable, Iterator
 from operator import itemgetter
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 import blinker
-from blinker.base import ANY_ID
+from attrs import frozen
+from blinker.base import ANY_ID, make_id  # type: ignore[attr-defined]
 
-from .._checks import check_callable, name_of
+from .._checks import check_callable, check_str, name_of
 from .._forks import check_fork, register_for_fork
 from .._not_copied import NotCopied
+from ..config import Handling
 from ..errors import ArgumentTypeError
-from ..models import CallbackFailure
-from .dispatcher import Dispatcher
-from .shutdown import caused_by_exit
 
-__all__ = ["Signal", "call_receivers", "check_callback"]
-
-logger = logging.getLogger("connectycube.chat")
+__all__ = ["Connection", "Signal", "check_callback"]
 
 Receiver = TypeVar("Receiver", bound=Callable[..., Any])
 
@@ -48,6 +43,32 @@ class _InOrder(dict[Any, int]):
         return dict(sorted(first.items(), key=itemgetter(1)))
 
 
+@frozen
+class _Options:
+    """What ``connect`` was told about a receiver."""
+
+    where: Callable[[Any], object] | None = None
+    key: str | None = None
+    handling: Handling | None = None
+
+
+_NO_OPTIONS = _Options()
+
+
+@frozen
+class Connection:
+    """A connected receiver, with its name and options."""
+
+    receiver: Callable[[Any, Any], object]
+    name: str
+    """Its key, else its module and qualified name; of several with the same name the later ones are numbered.
+
+    It is the same in each process that connects the same receivers in the same order.
+    """
+    where: Callable[[Any], object] | None
+    handling: Handling | None
+
+
 class Signal(NotCopied, blinker.Signal):
     """A kind of event of one chat connection; connect a receiver with ``signal.connect``.
 
@@ -65,20 +86,58 @@ class Signal(NotCopied, blinker.Signal):
         self.name = name
         self.event = event
         self._lock = threading.RLock()  # a weak receiver may be collected while it is held
-        self._alike: tuple[Callable[..., Any], ...] | None = None
-        """The receivers, if they are the same for every sender until somebody connects or disconnects."""
+        self._alike: tuple[Connection, ...] | None = None
+        """The connections, if they are the same for every sender until somebody connects or disconnects."""
+        self._options: dict[Hashable, _Options] = {}
         register_for_fork(self)
 
+    @overload  # type: ignore[override]
     def connect(
-        self, receiver: Receiver, sender: Any = blinker.ANY, weak: bool = False
-    ) -> Receiver:
+        self,
+        receiver: Receiver,
+        /,
+        *,
+        where: Callable[[Any], object] | None = None,
+        key: str | None = None,
+        handling: Handling | None = None,
+        sender: Any = blinker.ANY,
+        weak: bool = False,
+    ) -> Receiver: ...
+    @overload
+    def connect(
+        self,
+        receiver: None = None,
+        /,
+        *,
+        where: Callable[[Any], object] | None = None,
+        key: str | None = None,
+        handling: Handling | None = None,
+        sender: Any = blinker.ANY,
+        weak: bool = False,
+    ) -> Callable[[Receiver], Receiver]: ...
+    def connect(
+        self,
+        receiver: Any = None,
+        /,
+        *,
+        where: Callable[[Any], object] | None = None,
+        key: str | None = None,
+        handling: Handling | None = None,
+        sender: Any = blinker.ANY,
+        weak: bool = False,
+    ) -> Any:
         """Call ``receiver(chat, event)`` for every event from now on; may be called from any thread.
 
-        A receiver that is connected already keeps its place.
+        A receiver that is connected already keeps its place, and gets the new options.
 
         Args:
             receiver: A function or another callable that takes ``(chat, event)``, but no coroutine function
-                and no generator function.
+                and no generator function. Without it ``connect`` returns a decorator.
+            where: The receiver is called only for events for which ``where(event)`` is true. If it raises,
+                the receiver counts as having raised.
+            key: The receiver's name in this signal; it replaces an earlier receiver of the same key. Without
+                a key the name is that of the module and of the function.
+            handling: What follows when the receiver raises; None is ``Config.handling``.
             sender: The chat whose events it gets; by default every chat's.
             weak: Whether to hold the receiver by a weak reference.
 
@@ -86,14 +145,37 @@ class Signal(NotCopied, blinker.Signal):
             The receiver, so that ``connect`` works as a decorator.
 
         Raises:
-            ArgumentTypeError: ``receiver`` cannot be called, does not take ``(chat, event)``, or is a
-                coroutine function or a generator function.
+            ArgumentTypeError, ArgumentValueError: ``receiver`` cannot be called, does not take
+                ``(chat, event)``, or is a coroutine function or a generator function; or an option is wrong.
         """
-        check_callback("receiver", receiver, "chat", "event")
-        check_fork()
-        with self._lock:
-            self._alike = None
-            return super().connect(receiver, sender, weak)
+        if where is not None:
+            check_callback("where", where, "event")
+        if key is not None:
+            check_str("key", key)
+        if handling is not None and not isinstance(handling, Handling):
+            raise ArgumentTypeError(f"handling must be a Handling, not {type(handling).__name__}")
+        options = _Options(where, key, handling)
+
+        def connected(receiver: Any) -> Any:
+            check_callback("receiver", receiver, "chat", "event")
+            check_fork()
+            with self._lock:
+                self._replace(key, make_id(receiver))
+                self._options[make_id(receiver)] = options
+                self._alike = None
+                return super(Signal, self).connect(receiver, sender, weak)
+
+        return connected if receiver is None else connected(receiver)
+
+    def connect_via(self, sender: Any, weak: bool = False) -> Any:
+        """Return a decorator that connects a receiver to the events of one sender."""
+        return self.connect(sender=sender, weak=weak)
+
+    def _replace(self, key: str | None, receiver_id: Hashable) -> None:
+        """Disconnect the other receiver of this key, if there is one."""
+        for other, options in list(self._options.items()):
+            if key is not None and options.key == key and other != receiver_id:
+                self._disconnect(other, ANY_ID)
 
     def disconnect(self, receiver: Callable[..., Any], sender: Any = blinker.ANY) -> None:
         """Call ``receiver`` no longer; one that is not connected is ignored."""
@@ -103,23 +185,39 @@ class Signal(NotCopied, blinker.Signal):
 
     def receivers_for(self, sender: Any) -> Iterator[Callable[..., Any]]:  # type: ignore[override]
         """Yield the receivers that are connected now, in their order."""
+        return iter([connection.receiver for connection in self.connections_for(sender)])
+
+    def connections_for(self, sender: Any) -> tuple[Connection, ...]:
+        """Return the receivers that are connected now, in their order, with their names and options."""
         if self.is_muted:
-            return iter(())
+            return ()
         alike = self._alike
         if alike is None:
             check_fork()
             with self._lock:
-                alike = tuple(super().receivers_for(sender))
+                alike = self._connections(tuple(super().receivers_for(sender)))
                 weak = any(isinstance(entry, weakref.ref) for entry in self.receivers.values())
                 if not weak and self._by_sender.keys() <= {ANY_ID}:
                     self._alike = alike
-        return iter(alike)
+        return alike
+
+    def _connections(self, receivers: tuple[Callable[..., Any], ...]) -> tuple[Connection, ...]:
+        connections, used = [], set()
+        for receiver in receivers:
+            options = self._options.get(make_id(receiver), _NO_OPTIONS)
+            plain = options.key or name_of(receiver)
+            numbered = (f"{plain}#{number}" for number in itertools.count(2))
+            name = next(name for name in itertools.chain([plain], numbered) if name not in used)
+            used.add(name)
+            connections.append(Connection(receiver, name, options.where, options.handling))
+        return tuple(connections)
 
     def disconnect_all(self) -> None:
         """Disconnect every receiver."""
         check_fork()
         with self._lock:
             self._alike = None
+            self._options.clear()
             self._clear_state()
 
     def _disconnect(self, receiver_id: Any, sender_id: Any) -> None:
@@ -132,6 +230,7 @@ class Signal(NotCopied, blinker.Signal):
                 # It was connected to one sender alone; blinker would hold it for ever.
                 self._by_receiver.pop(receiver_id, None)
                 self.receivers.pop(receiver_id, None)
+                self._options.pop(receiver_id, None)
 
     def _after_fork_in_child(self) -> None:
         """Replace the lock in a forked child: a thread that is gone may hold the old one."""
@@ -159,63 +258,3 @@ def check_callback(name: str, value: object, *parameters: str) -> None:
     if isinstance(value, Signal):
         raise ArgumentTypeError(f"{name} must be callable, not {type(value).__name__}")
     check_callable(name, value, *parameters)
-
-
-# --- calling receivers ---
-
-
-def call_receivers(
-    chat: Any,
-    signal: Signal,
-    event: Any,
-    report: Callable[[CallbackFailure], None] | None,
-    dispatcher: Dispatcher,
-    slow: float,
-) -> bool:
-    """Call the receivers of ``signal`` in order; return whether there was at least one and none raised.
-
-    An error of a receiver is logged and passed to ``report``, unless that is None. An error that the exit of
-    the interpreter caused is neither. A receiver that takes longer than ``slow`` seconds is named in a
-    warning.
-    """
-    called = raised = False
-    for receiver in signal.receivers_for(chat):
-        error = _call(receiver, chat, signal, event, dispatcher, slow)
-        called = True
-        if error is None:
-            continue
-        raised = True
-        if report is None or caused_by_exit(error):
-            continue
-        failure = CallbackFailure(
-            receiver=name_of(receiver), signal=signal.name, event=event, error=error
-        )
-        report(failure)
-    return called and not raised
-
-
-def _call(
-    receiver: Callable[..., Any],
-    chat: Any,
-    signal: Signal,
-    event: Any,
-    dispatcher: Dispatcher,
-    slow: float,
-) -> BaseException | None:
-    name = name_of(receiver)
-    dispatcher.note_receiver(name)
-    began = time.monotonic()
-    try:
-        receiver(chat, event)
-    except BaseException as error:  # also SystemExit: it would end the worker, not the program
-        if caused_by_exit(error):
-            logger.debug("receiver %s of %s was cut off: %s", name, signal.name, error)
-        else:
-            logger.exception("receiver %s of %s raised", name, signal.name)
-        return error
-    finally:
-        dispatcher.note_receiver(None)
-        took = time.monotonic() - began
-        if took > slow:
-            logger.warning("receiver %s of %s took %.1f seconds", name, signal.name, took)
-    return None

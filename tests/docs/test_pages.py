@@ -679,7 +679,9 @@ def test_files_that_the_pages_name_exist():
 
 def test_every_public_name_is_in_the_reference_once():
     text = (DOCS / "api.md").read_text(encoding="utf-8")
-    listed = re.findall(r"^\.\. auto(?:class|exception):: (\w+)(?:\(\))?$", text, re.MULTILINE)
+    listed = re.findall(
+        r"^\.\. auto(?:class|exception|function):: (\w+)(?:\(\))?$", text, re.MULTILINE
+    )
     assert sorted(listed) == connectycube.__all__
 
 

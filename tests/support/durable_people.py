@@ -8,7 +8,8 @@ from typing import Any
 
 from connectycube.chat.durable.records import Identity
 from connectycube.chat.durable.store import DurableStore
-from tests.support.people import Person
+from tests.support.inside import signals_of
+from tests.support.people import Events, Person
 
 
 class Bot(Person):
@@ -18,6 +19,11 @@ class Bot(Person):
         super().__init__(*args, **options)
         assert self.config.durable is not None
         self.path = Path(self.config.durable)
+
+    def with_new_receivers(self) -> Bot:
+        """Record events with receivers of other names: those of a dead process may have returned."""
+        self.events = Events(*signals_of(self.chat))
+        return self
 
     def left(self) -> DurableStore:
         """The bot's store, opened while the bot is logged out."""
@@ -34,7 +40,7 @@ def as_after_a_crash(path: Path, copy: Path) -> Path:
 
 def contents(store: DurableStore) -> tuple[list[str], list[str], list[str]]:
     """The bodies in the inbox and in the outbox, and the ids of what was sent."""
-    inbox = [entry.message.body or "" for entry in store.inbox()]
+    inbox = [entry.event.body or "" for entry in store.inbox()]
     outbox = [entry.message.body or "" for entry in store.outbox()]
     return inbox, outbox, [entry[0] for entry in store.sent()]
 

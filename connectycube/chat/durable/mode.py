@@ -1,17 +1,25 @@
 """Durable mode: which events are written to the durable store, and when.
 
-A message that arrives is committed before it is queued, so before the server is told that it was
-handled; it is removed when its receivers have returned. A message that is sent is committed before the send
-returns; its outcome removes it. The next login takes over the messages that a process leaves in the store.
+An event that arrives is committed before it is queued, so before the server is told that it was handled.
+Each receiver that has handled it is noted, and it is removed when all have. What a receiver gives up is kept
+as a dead letter. A message that is sent is committed before the send returns; its outcome removes it. The
+next login takes over the events and messages that a process leaves in the store.
+
+While a conversation waits for a receiver that is to run again, only its first events are in memory: the
+others stay in the inbox and are read back in order.
 
 Without ``Config.durable`` there is no store, and the methods do nothing.
 """
 
 from __future__ import annotations
 
+import json
+import logging
 import os
+import secrets
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
@@ -21,27 +29,42 @@ from attrs import define, evolve, field, frozen
 from ..._deadline import Deadline
 from ...config import Config
 from ...errors import ArgumentValueError, DurableStoreError, SendDeferredError
-from ...models import DialogRef, Message
+from ...models import DialogRef, Message, ReceiverGaveUp
+from ..answers import Answers, InboxEntry, Running
 from ..beginning import Beginning, monotonic_of
-from ..ids import derived_id, new_id
+from ..ids import new_id
 from ..protocol.decoding import MESSAGE_SIGNALS, Delivery
 from ..protocol.events import OutcomeKnown, Output
 from ..protocol.outbox import Submission
 from ..protocol.seen_messages import Key
 from ..protocol.session import DEFERRED
 from ..send_handle import SendHandle
-from .records import Arrived, Identity, Outcome, Outgoing
+from .records import Arrived, Identity, Outcome, Outgoing, Waiting, is_new_key, new_key
 
 if TYPE_CHECKING:
+    from .dead_letters import DeadLetters
     from .store import DurableStore
 
-__all__ = ["Context", "Durability", "InboxEntry", "SavedState"]
+__all__ = ["DURABLE_SIGNALS", "MOST_BYTES_IN_MEMORY", "Durability", "Saved", "SavedState"]
+
+logger = logging.getLogger("connectycube.chat")
+
+DURABLE_SIGNALS = frozenset(
+    {*MESSAGE_SIGNALS, "system_message_received"}
+    | {"message_edited", "message_deleted", "reaction_changed"}
+)
+"""The signals whose events are kept until their receivers have handled them."""
+MOST_IN_MEMORY = 1_000
+"""The number of events of a conversation that waits, beyond which they stay in the inbox."""
+MOST_BYTES_IN_MEMORY = 8 * 1024 * 1024
+"""The bytes of these events."""
 
 ServiceTime = Callable[[], "float | None"]
 NewHandle = Callable[[str, Message], SendHandle[Message]]
 
 _CURSOR_EVERY = 30.0  # seconds without a commit, after which the cursor is committed alone
-_NO_ENTRIES: Mapping[Key, InboxEntry] = {}
+_NO_ENTRIES: Mapping[Delivery, InboxEntry] = {}
+Saved = tuple[Delivery, InboxEntry]
 
 
 @frozen
@@ -61,38 +84,10 @@ class SavedState:
 
 
 @frozen
-class InboxEntry:
-    """The place of a message: the store, and the number of the message in its inbox."""
-
-    store_id: str
-    n: int
-
-
-@define
-class Context:
-    """The message of the inbox whose receivers a worker runs."""
-
-    entry: InboxEntry
-    key: Key
-    counts: dict[str, int] = field(factory=dict)
-    """The number of messages that the receivers have sent, by recipient."""
-
-    def next_id(self, recipient: str) -> str:
-        """Return the id of the next message to that recipient."""
-        count = self.counts.get(recipient, 0)
-        return derived_id(self.entry.store_id, self.key, recipient, count)
-
-    def note_sent(self, submission: Submission) -> None:
-        """Go on to the next id; not before the send is accepted, as a refused one may be attempted again."""
-        if submission.id == self.next_id(submission.to):
-            self.counts[submission.to] = self.counts.get(submission.to, 0) + 1
-
-
-@frozen
 class _Pending:
     """A message that was sent and has no outcome.
 
-    ``inbound`` is the number of the message whose receiver sent it, or None.
+    ``inbound`` is the number of the event whose receiver sent it, or None.
     """
 
     submission: Submission
@@ -103,7 +98,7 @@ class _Pending:
 class _CommitPlan:
     """The changes to the store of one read from the socket."""
 
-    arrived: list[Arrived] = field(factory=list)
+    arrived: dict[Delivery, Arrived] = field(factory=dict)
     outcomes: list[Outcome] = field(factory=list)
     settled: list[str] = field(factory=list)
     """The ids of all messages that have an outcome now, also of messages that are not in the store."""
@@ -114,7 +109,7 @@ class Durability:
 
     ``service_time()`` returns unix seconds by the service's clock, or None. ``new_handle(id, message)`` makes
     the handle of a message of an earlier process. ``failed(error)`` is called, without a lock, on a worker
-    that could not note that a message was handled. ``warn(error)`` is called, perhaps with a lock, if the
+    that could not note that an event was handled. ``warn(error)`` is called, perhaps with a lock, if the
     store fails while it is closed. ``has_history`` says whether history can be read: without history it is
     not known which messages to send again, so there is no outbox.
     """
@@ -140,10 +135,16 @@ class Durability:
         self._user_id = 0
         self._is_broken = False  # the store has failed since it was opened
         self._is_released = False  # the connection is closed
-        self._saved: list[tuple[Delivery, InboxEntry]] = []
-        self._in_hand: set[InboxEntry] = set()  # messages that are queued, or whose receivers run
+        self._saved: list[Saved] = []
+        self._unread: dict[str, int] = {}  # as _parked, until the saved events are queued
+        self._first_new = 0  # the number of the first event that arrives after the login
+        self._in_hand: set[InboxEntry] = set()  # events that are queued, or whose receivers run
+        # Conversations of which later events are in the inbox alone, and the number of the first such event.
+        self._parked: dict[str, int] = {}
+        self._most_in_memory = min(MOST_IN_MEMORY, max(1, config.limits.queued_events // 2))
         self._pending: dict[str, _Pending] = {}
-        self._local = threading.local()
+        self.running = Running()
+        self._memory_id = secrets.token_hex(16)  # in place of a store's id
         self._has_begun = False
         # The cursor with which this process began, by the monotonic and the service's clock.
         self._begun: tuple[float, float] | None = None
@@ -172,12 +173,7 @@ class Durability:
         with self._lock:
             store = self._store = self._usable_store(user_id)
             self._is_released = False
-            waiting = [(InboxEntry(store.store_id, row.n), row) for row in store.inbox()]
-            self._saved = [
-                (_redelivery(row.key, row.message), entry)
-                for entry, row in waiting
-                if entry not in self._in_hand
-            ]
+            self._find_saved(store)
             if beginning is not None and store.beginning is None and store.cursor is None:
                 store.begin(beginning.at, beginning.seen)
             else:
@@ -205,6 +201,22 @@ class Durability:
         self._is_broken = False
         self._cursor = None
         return store
+
+    def _find_saved(self, store: DurableStore) -> None:
+        """Find the events that are not queued: the first ones of each conversation, and where more begin."""
+        self._saved, self._unread, counts = [], {}, Counter[str]()
+        for row in store.inbox(self._most_in_memory + 1):
+            conversation = row.key[0]
+            counts[conversation] += 1
+            if conversation in self._parked:
+                continue
+            if counts[conversation] > self._most_in_memory:
+                self._unread[conversation] = row.n
+                continue
+            saved = _saved(store, row)
+            if saved[1] not in self._in_hand:
+                self._saved.append(saved)
+        self._first_new = store.next_number
 
     def _saved_state(self, store: DurableStore, beginning: Beginning | None) -> SavedState:
         self._pending.clear()
@@ -280,6 +292,7 @@ class Durability:
     def _close(self) -> None:
         store, self._store = self._store, None
         self._saved = []
+        self._parked.clear()
         assert store is not None
         try:
             store.close()
@@ -293,12 +306,14 @@ class Durability:
             self._store.abandon()
             self._store = None
 
-    # --- messages that arrive ---
+    # --- events that arrive ---
 
-    def commit(self, outputs: Sequence[Output], cursor: float | None) -> Mapping[Key, InboxEntry]:
-        """Commit messages and outcomes before they are routed; return the inbox entries of the messages.
+    def commit(
+        self, outputs: Sequence[Output], cursor: float | None
+    ) -> Mapping[Delivery, InboxEntry]:
+        """Commit events and outcomes before they are routed; return the inbox entries of the events.
 
-        ``cursor`` is the core's, on the monotonic clock. Raises DurableStoreError: then none of the messages
+        ``cursor`` is the core's, on the monotonic clock. Raises DurableStoreError: then none of the events
         may count as committed.
         """
         if self._store is None:
@@ -310,14 +325,20 @@ class Durability:
         with self._using() as store:
             # In one transaction: after a crash the store has either everything of a read, or nothing.
             numbers = store.commit(
-                plan.arrived, plan.outcomes, self._service_cursor(), self._service_time()
+                list(plan.arrived.values()),
+                plan.outcomes,
+                self._service_cursor(),
+                self._service_time(),
             )
-            entries = [InboxEntry(store.store_id, n) for n in numbers]
+            entries = [
+                InboxEntry(store.store_id, n, arrived.key)
+                for n, arrived in zip(numbers, plan.arrived.values(), strict=True)
+            ]
             self._noted = time.monotonic()
             self._in_hand.update(entries)
         for message_id in plan.settled:
             self._pending.pop(message_id, None)
-        return {message.key: entry for message, entry in zip(plan.arrived, entries, strict=True)}
+        return dict(zip(plan.arrived, entries, strict=True))
 
     def _plan(self, outputs: Sequence[Output]) -> _CommitPlan:
         plan = _CommitPlan()
@@ -327,12 +348,9 @@ class Durability:
                 outcome = self._outcome(output)
                 if outcome is not None:
                     plan.outcomes.append(outcome)
-            elif (
-                isinstance(output, Delivery)
-                and output.signal in MESSAGE_SIGNALS
-                and output.key is not None
-            ):
-                plan.arrived.append(Arrived(output.key, output.event))
+            elif isinstance(output, Delivery) and output.signal in DURABLE_SIGNALS:
+                key = output.key or new_key(output.conversation or "")
+                plan.arrived[output] = Arrived(key, output.event, output.signal)
         return plan
 
     def _outcome(self, settled: OutcomeKnown) -> Outcome | None:
@@ -344,7 +362,7 @@ class Durability:
         return Outcome(submission.id, submission.to, settled.error is None, inbound)
 
     def withdraw(self, entries: Sequence[InboxEntry]) -> None:
-        """Forget messages that the queue has rejected. Raises DurableStoreError."""
+        """Forget events that the queue has rejected. Raises DurableStoreError."""
         if self._store is not None and entries:
             with self._using() as store:
                 self._in_hand.difference_update(entries)
@@ -352,39 +370,161 @@ class Durability:
 
     @property
     def has_saved(self) -> bool:
-        """Whether an earlier process left messages that are not queued yet."""
-        return bool(self._saved)
+        """Whether an earlier process left events that are not queued yet."""
+        return bool(self._saved or self._unread)
 
-    def load_saved(self) -> list[tuple[Delivery, InboxEntry]]:
-        """Return, once, the messages that an earlier process committed and did not handle."""
+    def load_saved(self) -> tuple[list[Saved], list[str]]:
+        """Return, once, the events that an earlier process committed and did not handle.
+
+        Of each conversation only the first ones are returned. The second list has the conversations with
+        more: :meth:`read_back` returns them.
+        """
         with self._lock:
             saved, self._saved = self._saved, []
+            unread, self._unread = self._unread, {}
+            self._parked.update(unread)
             self._in_hand.update(entry for _, entry in saved)
-        return saved
-
-    @contextmanager
-    def handling(self, entry: InboxEntry, key: Key) -> Iterator[None]:
-        """Derive, inside the block, the ids of sent messages from the message whose receivers run in it."""
-        self._local.context = Context(entry, key)
-        try:
-            yield
-        finally:
-            self._local.context = None
+        return saved, list(unread)
 
     def handled(self, entry: InboxEntry, *, keep: bool) -> None:
-        """Note that all receivers of a message have returned; ``keep``: run them again at the next login."""
+        """Note that all receivers have handled an event; ``keep``: run the others at the next login."""
+        with self._noting(entry) as store:
+            self._in_hand.discard(entry)
+            try:
+                if store is not None and not keep:
+                    store.handled(entry.n)
+            finally:
+                self._close_if_unused()
+
+    def note_done(self, entry: InboxEntry, receivers: set[str]) -> None:
+        """Note the names of all receivers that have handled an event, as others have not."""
+        with self._noting(entry) as store:
+            if store is not None:
+                store.note_done(entry.n, receivers)
+
+    @contextmanager
+    def _noting(self, entry: InboxEntry) -> Iterator[DurableStore | None]:
+        """Use the store of an event, on a worker; its failure ends the connection."""
         try:
             with self._lock:
-                self._in_hand.discard(entry)
                 store = self._store  # a later login may have opened another one
-                try:
-                    if store is not None and store.store_id == entry.store_id and not keep:
-                        store.handled(entry.n)
-                finally:
-                    self._close_if_unused()
+                yield store if store is not None and store.store_id == entry.store_id else None
         except DurableStoreError as error:
             self._is_broken = True
             self._failed(error)
+
+    # --- conversations that wait ---
+
+    @property
+    def most_in_memory(self) -> int:
+        """The number of events of a conversation that waits, beyond which they stay in the inbox."""
+        return self._most_in_memory
+
+    def joins_parked(self, entry: InboxEntry) -> bool:
+        """Leave an event in the inbox if earlier ones of its conversation are there alone; return whether."""
+        with self._lock:
+            if entry.key[0] not in self._parked:
+                return False
+            self._in_hand.discard(entry)
+            return True
+
+    def park(self, entry: InboxEntry) -> None:
+        """Leave an event, and the later ones of its conversation, in the inbox until :meth:`read_back`."""
+        with self._lock:
+            self._parked[entry.key[0]] = entry.n
+            self._in_hand.discard(entry)
+
+    def read_back(self, conversation: str) -> tuple[list[Saved], bool]:
+        """Return the next events of a conversation that are in the inbox alone, and whether there are more.
+
+        No event of the conversation may be committed before they are queued. Raises DurableStoreError.
+        """
+        with self._lock:
+            first, store = self._parked.pop(conversation, None), self._store
+            if first is None or store is None:
+                return [], False
+            rows = store.inbox_of(conversation, first, self._most_in_memory + 1)
+            found: list[Saved] = []
+            size = 0
+            for row in rows:
+                size += row.size
+                if found and (len(found) == self._most_in_memory or size > MOST_BYTES_IN_MEMORY):
+                    self._parked[conversation] = row.n
+                    break
+                found.append(_saved(store, row, redelivered=row.n < self._first_new))
+            saved = [each for each in found if each[1] not in self._in_hand]
+            self._in_hand.update(entry for _, entry in saved)
+            return saved, conversation in self._parked
+
+    def was_shown(self, entry: InboxEntry) -> bool:
+        """Whether event streams have had an event: it arrived in this login, or was a dead letter."""
+        return entry.n >= self._first_new or entry.receiver is not None
+
+    def leave(self, entry: InboxEntry) -> None:
+        """Leave an event, whose receivers were to run again, to the next login."""
+        with self._lock:
+            self._in_hand.discard(entry)
+            self._close_if_unused()
+
+    def leave_parked(self, conversation: str) -> None:
+        """Leave the events of a conversation, which were to be read back, to the next login."""
+        with self._lock:
+            self._parked.pop(conversation, None)
+
+    # --- dead letters ---
+
+    @property
+    def dead_letters(self) -> DeadLetters:
+        """The file beside the store with what receivers have given up."""
+        from .dead_letters import DeadLetters
+
+        return DeadLetters(f"{self.path}.dead")
+
+    def bury(self, entry: InboxEntry, failure: ReceiverGaveUp) -> None:
+        """Keep an event that a receiver has given up as a dead letter. Raises DurableStoreError."""
+        source = json.dumps([entry.store_id, *entry.key, failure.signal, failure.receiver])
+        self.dead_letters.add(source, failure, json.dumps(entry.key))
+
+    def take_marked(self, is_connected: Callable[[str, str], bool]) -> list[Saved]:
+        """Take the dead letters that are marked to be retried back into the inbox, and return their events.
+
+        A letter stays marked unless ``is_connected(signal, receiver)``, by their names. Raises
+        DurableStoreError.
+        """
+        if self._store is None or not os.path.exists(self.dead_letters.path):
+            return []
+        letters = [
+            letter
+            for letter in self.dead_letters.marked()
+            if is_connected(letter.failure.signal, letter.failure.receiver)
+        ]
+        if not letters:
+            return []
+        with self._lock:
+            if self._store is None or self._is_released:
+                return []
+            store = self._store
+            # A process that died between the two files has taken it already.
+            taken = store.letters()
+            arrived = []
+            for letter in letters:
+                if letter.id not in taken:
+                    failure = letter.failure
+                    conversation, sender, own_id = json.loads(letter.key)
+                    key = (conversation, sender, own_id)
+                    arrived.append(
+                        Arrived(key, failure.event, failure.signal, failure.receiver, letter.id)
+                    )
+            first = store.next_number
+            store.commit(arrived, (), None, None)
+            saved = [_saved(store, row) for row in store.inbox_from(first)]
+            self._in_hand.update(entry for _, entry in saved)
+        try:
+            self.dead_letters.remove([letter.id for letter in letters])
+        except DurableStoreError:
+            self.withdraw([entry for _, entry in saved])
+            raise
+        return saved
 
     def note_cursor(self, cursor: float | None, now: float) -> None:
         """Commit the cursor if no commit was made for some time. Raises DurableStoreError."""
@@ -415,24 +555,27 @@ class Durability:
 
     def message_id(self, recipient: str) -> str:
         """Return the id of a new message: in a receiver the same id each time the receiver runs."""
-        context = self._context
-        return new_id() if context is None else context.next_id(recipient)
+        answers = self._answers
+        return new_id() if answers is None else answers.next_id(recipient)
 
     @property
-    def _context(self) -> Context | None:
-        context: Context | None = getattr(self._local, "context", None)
-        return context
+    def _answers(self) -> Answers | None:
+        return self.running.answers_of(self._memory_id)
 
     def known(self, submission: Submission) -> SendHandle[Any] | None:
         """Return the handle of an earlier message with this id, which must not be sent twice; else None.
 
         Raises ArgumentValueError if the earlier message had another recipient; DurableStoreError.
         """
-        if self._store is None or submission.message is None:
+        if submission.message is None:
             return None
-        handle = self._known(submission)
-        if handle is not None and self._context is not None:
-            self._context.note_sent(submission)
+        answers = self.running.answers
+        handle = self._known(submission) if self._store is not None else None
+        if answers is None:
+            return handle
+        if handle is None:
+            return answers.repeated(submission)
+        answers.note_sent(submission, handle)
         return handle
 
     def _known(self, submission: Submission) -> SendHandle[Any] | None:
@@ -453,17 +596,21 @@ class Durability:
 
     def accept(self, submission: Submission, data: bytes) -> None:
         """Commit a message that is about to be sent. After a DurableStoreError it must not be sent."""
-        if self._store is None or submission.message is None:
+        if submission.message is None:
             return
-        context = self._context
-        inbound = context.entry.n if context is not None else None
-        if self._has_history and submission.in_history:
-            with self._using() as store:
-                store.add(Outgoing(submission.id, submission.to, data, submission.message, inbound))
-            submission.durable = True
-        self._pending[submission.id] = _Pending(submission, inbound)
-        if context is not None:
-            context.note_sent(submission)
+        answers = self.running.answers
+        if self._store is not None:
+            entry = answers.entry if answers is not None else None
+            inbound = entry.n if entry is not None else None
+            if self._has_history and submission.in_history:
+                with self._using() as store:
+                    store.add(
+                        Outgoing(submission.id, submission.to, data, submission.message, inbound)
+                    )
+                submission.durable = True
+            self._pending[submission.id] = _Pending(submission, inbound)
+        if answers is not None:
+            answers.note_sent(submission, submission.waiter)
 
 
 def _first_state(beginning: Beginning | None, service_now: float | None) -> SavedState:
@@ -474,13 +621,17 @@ def _first_state(beginning: Beginning | None, service_now: float | None) -> Save
     return SavedState(beginning.seen, cursor, beginning.at, beginning.at)
 
 
-def _redelivery(key: Key, message: Message) -> Delivery:
-    return Delivery(
-        signal=MESSAGE_SIGNALS[message.own],
-        event=evolve(message, redelivered=True),
-        conversation=key[0],
-        key=key,
+def _saved(store: DurableStore, row: Waiting, *, redelivered: bool = True) -> Saved:
+    """Return the delivery and the entry of an event in the inbox."""
+    event = row.event
+    delivery = Delivery(
+        signal=row.signal,
+        event=evolve(event, redelivered=redelivered) if isinstance(event, Message) else event,
+        conversation=row.key[0] or None,
+        size=row.size,
+        key=None if is_new_key(row.key) else row.key,
     )
+    return delivery, InboxEntry(store.store_id, row.n, row.key, row.done, row.receiver)
 
 
 def _check_recipient(submission: Submission, recipient: str) -> None:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import secrets
+from typing import Any
+
 from attrs import field, frozen
 
 from ...models import Message
 from ..protocol.seen_messages import Key
 
-__all__ = ["Arrived", "Identity", "Outcome", "Outgoing", "Waiting"]
+__all__ = ["Arrived", "Identity", "Outcome", "Outgoing", "Waiting", "is_new_key", "new_key"]
 
 
 @frozen
@@ -21,24 +24,52 @@ class Identity:
 
 @frozen
 class Arrived:
-    """A message that has arrived and is about to be committed."""
+    """An event that has arrived and is about to be committed.
+
+    ``key`` is the conversation, the sender and the id: that by which a repetition is recognised, or one of
+    :func:`new_key`.
+    """
 
     key: Key
-    message: Message
+    event: Any
+    signal: str = field(default="message_received")
+    receiver: str | None = field(default=None)
+    """The one receiver that runs for the event, of a dead letter; None: all of them."""
+    letter: int | None = field(default=None)
+    """The id of the dead letter that the event was in."""
 
 
 @frozen
 class Waiting:
-    """A message of the inbox, with its number ``n`` and its key."""
+    """An event of the inbox, with its number ``n`` and its key."""
 
     n: int
     key: Key
-    message: Message
+    event: Any
+    signal: str = field(default="message_received")
+    done: frozenset[str] = field(default=frozenset())
+    """The names of the receivers that have handled it."""
+    receiver: str | None = field(default=None)
+    size: int = field(default=0)
+    """The length of its text."""
+
+
+_NEW = "#"  # no id of a message begins so
+
+
+def new_key(conversation: str) -> Key:
+    """Return a key for an event that has none: no other event has it, and none is recognised by it."""
+    return conversation, 0, f"{_NEW}{secrets.token_hex(12)}"
+
+
+def is_new_key(key: Key) -> bool:
+    """Whether :func:`new_key` has made this key."""
+    return key[2].startswith(_NEW)
 
 
 @frozen
 class Outgoing:
-    """A message of the outbox; ``inbound`` is the number of the message whose receiver sent it, or None."""
+    """A message of the outbox; ``inbound`` is the number of the event whose receiver sent it, or None."""
 
     id: str
     recipient: str

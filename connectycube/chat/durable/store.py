@@ -1,9 +1,9 @@
 """The durable store: the unfinished work of a connection, in one SQLite file.
 
-``inbox`` has the messages that arrived and are not handled, ``outbox`` the messages that were accepted and
-have no outcome. By ``seen`` and ``sent`` repetitions are recognised. ``cursor`` is the moment, by the
-service's clock, up to which everything had arrived. ``beginning`` is that of the first login, before which
-nothing is read from history.
+``inbox`` has the events that arrived and are not handled, with the receivers that have handled them already;
+``outbox`` has the messages that were accepted and have no outcome. By ``seen`` and ``sent`` repetitions are
+recognised. ``cursor`` is the moment, by the service's clock, up to which everything had arrived.
+``beginning`` is that of the first login, before which nothing is read from history.
 
 A transaction must be on the disk when it returns if the server or a caller is then told of it
 (``synchronous=FULL``). The others only avoid repeated work: they survive the end of the process, and a power
@@ -12,10 +12,11 @@ failure may undo them. One thread at a time.
 
 from __future__ import annotations
 
+import json
 import os
 import secrets
 import sqlite3
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from types import NoneType, UnionType
 from typing import Any, TypeAlias
@@ -23,16 +24,15 @@ from typing import Any, TypeAlias
 from ..._forks import is_unnoticed_fork
 from ..._os_errors import reason_of
 from ...errors import DurableStoreError
-from ...models import Message
 from ..protocol.seen_messages import Key
-from .records import Arrived, Identity, Outcome, Outgoing, Waiting
-from .serialization import message_of, text_of
+from .records import Arrived, Identity, Outcome, Outgoing, Waiting, is_new_key
+from .serialization import event_of, message_of, text_of
 
 __all__ = ["DurableStore"]
 
 _APPLICATION_ID = 0x43756265
 """A number in the file's header ("Cube"): a database of another program is recognised by its absence."""
-_VERSION = 1
+_VERSION = 2
 _KEPT = 10_000
 """The number of rows of ``seen`` and ``sent`` that are kept at least."""
 _KEPT_SECONDS = 3_600.0
@@ -45,20 +45,35 @@ _abandoned: list[sqlite3.Connection] = []
 _Kind: TypeAlias = type | UnionType
 _NUMBER: _Kind = int | NoneType
 _TIME: _Kind = int | float | NoneType
+_TEXT: _Kind = str | NoneType
 
 _SCHEMA = (
     "CREATE TABLE identity (app_id INTEGER, user_id INTEGER, chat_host TEXT, store_id TEXT, opened INTEGER)",
     "CREATE TABLE cursor (service_time REAL)",
+    "CREATE TABLE beginning (service_time REAL)",
     "CREATE TABLE seen (n INTEGER PRIMARY KEY, conversation TEXT NOT NULL, sender TEXT NOT NULL,"
     " id TEXT NOT NULL, at REAL, UNIQUE (conversation, sender, id))",
     "CREATE TABLE inbox (n INTEGER PRIMARY KEY, conversation TEXT NOT NULL, sender TEXT NOT NULL,"
-    " id TEXT NOT NULL, message TEXT NOT NULL)",
+    " id TEXT NOT NULL, message TEXT NOT NULL, signal TEXT NOT NULL DEFAULT 'message_received',"
+    " done TEXT, receiver TEXT, letter INTEGER UNIQUE)",
     "CREATE TABLE outbox (n INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, recipient TEXT NOT NULL,"
     " inbound INTEGER, stanza BLOB NOT NULL, message TEXT NOT NULL)",
     "CREATE TABLE sent (n INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, recipient TEXT NOT NULL,"
     " inbound INTEGER, at REAL)",
     "INSERT INTO cursor VALUES (NULL)",
 )
+
+_TO_VERSION_2 = (
+    "ALTER TABLE inbox ADD COLUMN signal TEXT NOT NULL DEFAULT 'message_received'",
+    "ALTER TABLE inbox ADD COLUMN done TEXT",
+    "ALTER TABLE inbox ADD COLUMN receiver TEXT",
+    "ALTER TABLE inbox ADD COLUMN letter INTEGER",
+    "CREATE UNIQUE INDEX inbox_letter ON inbox (letter)",
+    "CREATE TABLE beginning (service_time REAL)",
+    "UPDATE inbox SET signal = 'own_message_received' WHERE json_extract(message, '$.own')",
+)
+"""What a file of the first version lacks; its events are all messages."""
+_COLUMNS = "n, conversation, sender, id, message, signal, done, receiver"
 
 
 class DurableStore:
@@ -108,9 +123,15 @@ class DurableStore:
             if self._one("PRAGMA application_id") != _APPLICATION_ID:
                 raise self._error("opened", "it is a database of another program")
             version = self._one("PRAGMA user_version")
+            if version == 1:
+                for statement in _TO_VERSION_2:
+                    run(statement)
+                version = _VERSION
+                run(f"PRAGMA user_version = {_VERSION}")
             if version != _VERSION:
                 raise self._error(
-                    "opened", f"its version is {version}, and this release knows {_VERSION} alone"
+                    "opened",
+                    f"its version is {version}, and this release knows versions up to {_VERSION}",
                 )
             whose = self._all(
                 "SELECT app_id, user_id, chat_host, store_id FROM identity", int, int, str, str
@@ -119,8 +140,6 @@ class DurableStore:
                 raise self._damaged("opened", f"{len(whose)} rows say whose it is")
             app_id, user_id, chat_host, self.store_id = whose[0]
             self._check_identity(identity, Identity(app_id, user_id, chat_host))
-            # Files of older releases have no such table.
-            run("CREATE TABLE IF NOT EXISTS beginning (service_time REAL)")
             run("UPDATE identity SET opened = opened + 1")  # so that a full disk is noticed now
 
     def _first_free(self) -> int:
@@ -167,13 +186,47 @@ class DurableStore:
         """The moment of the file's first login: unix seconds by the service's clock; None if not known."""
         return next((at for (at,) in self._all("SELECT service_time FROM beginning", _TIME)), None)
 
-    def inbox(self) -> list[Waiting]:
-        """Return the messages that arrived and were not handled, in their order."""
-        found = self._all(
-            "SELECT n, conversation, sender, id, message FROM inbox ORDER BY n",
-            *(int, str, str, str, str),
+    def inbox(self, most: int = -1) -> list[Waiting]:
+        """Return the events that arrived and were not handled, in their order.
+
+        Args:
+            most: The number of events of one conversation that are returned at most; -1 is no bound.
+        """
+        places = (
+            f"SELECT {_COLUMNS}, row_number() OVER (PARTITION BY conversation ORDER BY n) AS place"
+            " FROM inbox"
         )
-        return [Waiting(n, self._key(*key), self._message(text)) for n, *key, text in found]
+        query = f"SELECT {_COLUMNS} FROM ({places}) WHERE ?1 < 0 OR place <= ?1 ORDER BY n"
+        return self._events(query, most)
+
+    def inbox_of(self, conversation: str, first: int, most: int) -> list[Waiting]:
+        """Return at most so many events of a conversation, in order, from number ``first`` on."""
+        query = f"SELECT {_COLUMNS} FROM inbox WHERE conversation = ? AND n >= ? ORDER BY n LIMIT ?"
+        return self._events(query, conversation, first, most)
+
+    def inbox_from(self, first: int) -> list[Waiting]:
+        """Return the events from number ``first`` on, in order."""
+        return self._events(f"SELECT {_COLUMNS} FROM inbox WHERE n >= ? ORDER BY n", first)
+
+    def _events(self, query: str, *values: object) -> list[Waiting]:
+        found = self._all(query, *(int, str, str, str, str, str, _TEXT, _TEXT), values=values)
+        return [
+            Waiting(
+                n,
+                self._key(*key),
+                self._read(event_of, text),
+                signal,
+                self._read(_names_of, done or "[]"),
+                receiver,
+                len(text),
+            )
+            for n, *key, text, signal, done, receiver in found
+        ]
+
+    @property
+    def next_number(self) -> int:
+        """The number of the next event that is committed."""
+        return self._next
 
     def outbox(self) -> list[Outgoing]:
         """Return the messages that were accepted and have no outcome, in their order."""
@@ -183,7 +236,7 @@ class DurableStore:
         )
         waiting = []
         for message_id, recipient, stanza, text, inbound in found:
-            message = self._message(text)
+            message = self._read(message_of, text)
             if message.dialog is None or (message.dialog.id or message.dialog.peer_id) is None:
                 raise self._damaged("read", "a message that was sent has no dialog")
             waiting.append(Outgoing(message_id, recipient, stanza, message, inbound))
@@ -219,23 +272,25 @@ class DurableStore:
         cursor: float | None,
         now: float | None,
     ) -> list[int]:
-        """Commit the messages and outcomes of one read; return the inbox numbers of the messages.
+        """Commit the events and outcomes of one read; return the inbox numbers of the events.
 
         ``cursor`` and ``now`` are unix seconds by the service's clock, None if that is not known.
         """
         places = list(range(self._next, self._next + len(arrived)))
         with self._errors("written"):
-            entries = [
-                _row(n, entry.key, text_of(entry.message))
-                for n, entry in zip(places, arrived, strict=True)
+            entries = [_row(n, entry) for n, entry in zip(places, arrived, strict=True)]
+            keyed = [
+                (*row[:4], now)
+                for row, entry in zip(entries, arrived, strict=True)
+                if entry.letter is None and not is_new_key(entry.key)
             ]
             with self._transaction(full=bool(arrived)):
                 run = self._connection.executemany
+                run("INSERT OR REPLACE INTO seen VALUES (?, ?, ?, ?, ?)", keyed)
                 run(
-                    "INSERT OR REPLACE INTO seen VALUES (?, ?, ?, ?, ?)",
-                    [(*entry[:4], now) for entry in entries],
+                    f"INSERT INTO inbox ({_COLUMNS}, letter) VALUES (?, ?, ?, ?, ?, ?, NULL, ?, ?)",
+                    entries,
                 )
-                run("INSERT INTO inbox VALUES (?, ?, ?, ?, ?)", entries)
                 self._note_outcomes(outcomes, now)
                 self._set_cursor(cursor)
         self._next += len(places)
@@ -257,7 +312,7 @@ class DurableStore:
     def begin(self, at: float, seen: Sequence[Key]) -> None:
         """Note the first login at ``at``, by the service's clock, and the messages that were there before."""
         numbers = range(self._next, self._next + len(seen))
-        entries = [(*_row(n, key, "")[:4], at) for n, key in zip(numbers, seen, strict=True)]
+        entries = [(n, *_columns(key), at) for n, key in zip(numbers, seen, strict=True)]
         with self._errors("written"), self._transaction(full=True):
             run = self._connection
             run.execute("INSERT INTO beginning VALUES (?)", (at,))
@@ -265,14 +320,25 @@ class DurableStore:
         self._next += len(entries)
 
     def withdraw(self, places: Iterable[int]) -> None:
-        """Forget messages that the queue has rejected: the server sends them again."""
+        """Forget events that the queue has rejected: the server sends them again."""
         gone = [(n,) for n in places]
         with self._errors("written"), self._transaction(full=False):
             self._connection.executemany("DELETE FROM inbox WHERE n = ?", gone)
             self._connection.executemany("DELETE FROM seen WHERE n = ?", gone)
 
+    def note_done(self, n: int, receivers: Iterable[str]) -> None:
+        """Note the names of all receivers that have handled an event, of which others have not."""
+        done = json.dumps(sorted(receivers))
+        with self._errors("written"), self._transaction(full=False):
+            self._connection.execute("UPDATE inbox SET done = ? WHERE n = ?", (done, n))
+
+    def letters(self) -> set[int]:
+        """Return the ids of the dead letters whose events are in the inbox again."""
+        rows = self._all("SELECT letter FROM inbox WHERE letter IS NOT NULL", int)
+        return {letter for (letter,) in rows}
+
     def handled(self, n: int) -> None:
-        """Remove a message from the inbox, because all receivers have returned."""
+        """Remove an event from the inbox, because all receivers have handled it."""
         with self._errors("written"), self._transaction(full=False):
             self._connection.execute("DELETE FROM inbox WHERE n = ?", (n,))
 
@@ -386,9 +452,9 @@ class DurableStore:
             raise self._damaged("read", "the sender of a message is no user's id")
         return conversation, int(sender), message_id
 
-    def _message(self, text: str) -> Message:
+    def _read(self, read: Callable[[str], Any], text: str) -> Any:
         try:
-            return message_of(text)
+            return read(text)
         except (ValueError, TypeError, KeyError) as error:
             raise self._damaged("read", f"a message: {error}") from None
 
@@ -415,10 +481,24 @@ class DurableStore:
         )
 
 
-def _row(n: int, key: Key, text: str) -> tuple[int, str, str, str, str]:
-    conversation, sender, message_id = key
+def _columns(key: Key) -> tuple[str, str, str]:
+    conversation, sender, own_id = key
     # The sender as text, because an id may exceed SQLite's integers, which end at 2^63.
-    return n, conversation, str(sender), message_id, text
+    return conversation, str(sender), own_id
+
+
+def _row(n: int, arrived: Arrived) -> tuple[Any, ...]:
+    return (
+        *(n, *_columns(arrived.key), text_of(arrived.event)),
+        *(arrived.signal, arrived.receiver, arrived.letter),
+    )
+
+
+def _names_of(text: str) -> frozenset[str]:
+    names = json.loads(text)
+    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+        raise TypeError("no list of names")
+    return frozenset(names)
 
 
 _CLOSED_ON_EXEC = getattr(os, "O_CLOEXEC", 0)

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from connectycube._deadline import Deadline
 from connectycube.chat import dispatcher as dispatcher_module
-from connectycube.chat.dispatcher import Dispatcher, Task
+from connectycube.chat.dispatcher import Again, Dispatcher, Task
 from connectycube.config import Limits
 from tests.support.waiting import TIMEOUT, Gate, wait_until
 
@@ -957,3 +957,65 @@ def test_it_works_until_its_workers_have_ended_the_calling_one_not_counted(dispa
     dispatcher.stop()
     assert dispatcher.join(Deadline(TIMEOUT))
     assert not dispatcher.is_working
+
+
+# --- tasks that run again ------------------------------------------------------------------------
+
+
+def test_a_task_that_asks_for_it_runs_again_in_its_place(dispatchers):
+    dispatcher, order = dispatchers(), []
+
+    def first():
+        order.append("first")
+        return Again(0.01, lambda: order.append("again"))
+
+    dispatcher.put(Task(first, "lane"))
+    dispatcher.put(Task(lambda: order.append("second"), "lane"))
+    wait_until_idle(dispatcher)
+    assert order == ["first", "again", "second"]
+
+
+def test_the_sooner_of_two_repetitions_runs_first(dispatchers):
+    dispatcher, order = dispatchers(start=False), []
+    for name, seconds in (("late", 0.5), ("soon", 0.01)):
+        again = Again(seconds, lambda name=name: order.append(name))
+        dispatcher.put(Task(lambda again=again: again, name))
+    dispatcher.start()
+    wait_until_idle(dispatcher)
+    assert order == ["soon", "late"]
+
+
+def test_a_queue_is_overlong_only_while_its_first_task_is_to_run_again(dispatchers):
+    dispatcher, gate = dispatchers(), Gate()
+    dispatcher.put(Task(lambda: Again(0.01, gate), "lane", size=1))
+    dispatcher.put(Task(lambda: None, "lane", size=10))
+    gate.wait_until_entered()
+    assert dispatcher.is_overlong("lane", 1, 100)
+    assert dispatcher.is_overlong("lane", 2, 10)
+    assert not dispatcher.is_overlong("lane", 2, 100)
+    assert not dispatcher.is_overlong("other", 0, 0)
+    gate.open()
+    wait_until_idle(dispatcher)
+    with occupied(dispatcher, "lane"):
+        dispatcher.put(Task(lambda: None, "lane"))
+        assert not dispatcher.is_overlong("lane", 1, 1)
+
+
+def test_a_task_for_later_takes_the_place_of_an_earlier_one(dispatchers):
+    dispatcher, ran, done = dispatchers(), [], threading.Event()
+    dispatcher.put_later(1_000.0, Task(lambda: ran.append("replaced"), "lane"))
+    wait_until_idle(dispatcher)  # it is in no queue yet
+    dispatcher.put_later(0.0, Task(lambda: ran.append("kept"), "lane"))
+    dispatcher.put_later(0.01, Task(done.set, "other"))
+    assert len(dispatcher._timers) <= 2
+    assert done.wait(TIMEOUT)
+    assert ran == ["kept"]
+
+
+def test_the_end_of_the_workers_forgets_tasks_for_later(dispatchers):
+    dispatcher = dispatchers()
+    dispatcher.put_later(1_000.0, Task(lambda: None, "lane"))
+    dispatcher.stop()
+    assert dispatcher.join(Deadline(TIMEOUT))
+    dispatcher.put_later(0.0, Task(lambda: None, "lane"))
+    assert dispatcher._timers == []

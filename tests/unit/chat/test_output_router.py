@@ -14,7 +14,7 @@ def dispatcher():
 
 @pytest.fixture
 def router(dispatcher):
-    return OutputRouter(dispatcher, None, None, None, 5.0, None)
+    return OutputRouter(dispatcher, None, None, None, None, 5.0, None)
 
 
 def test_an_overflow_names_the_receiver_that_runs(router, dispatcher):

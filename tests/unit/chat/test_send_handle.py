@@ -202,13 +202,17 @@ def test_a_callback_that_raises_is_logged_and_the_others_run(handle, caplog):
 def test_a_callback_that_raises_is_reported_where_it_was_called():
     failures = []
 
-    def report(failure):
-        failures.append((threading.current_thread(), failure))
+    class Callbacks:
+        def call_back(self, callback, handle):
+            callback(handle)
+
+        def report(self, failure):
+            failures.append((threading.current_thread(), failure))
 
     def fail(handle):
         raise error
 
-    handle = SendHandle(MESSAGE.id, MESSAGE, TIMEOUT, nullcontext, report)
+    handle = SendHandle(MESSAGE.id, MESSAGE, TIMEOUT, nullcontext, Callbacks())
     error = ValueError("of the callback")
     handle.add_done_callback(fail)
     settle(handle)

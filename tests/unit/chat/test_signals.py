@@ -13,6 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from connectycube import Handling
 from connectycube._checks import name_of
 from connectycube.chat.signals import Signal, check_callback
 from connectycube.errors import ArgumentTypeError
@@ -367,7 +368,7 @@ def test_a_signal_is_no_decorator_and_says_what_is(signal):
         signal.connect(signal)
 
 
-@pytest.mark.parametrize("receiver", [None, "receiver", 5, [plain]])
+@pytest.mark.parametrize("receiver", ["receiver", 5, [plain]])
 def test_what_cannot_be_called_is_refused(signal, chat, receiver):
     with pytest.raises(ArgumentTypeError, match="receiver must be callable, not"):
         signal.connect(receiver)
@@ -407,6 +408,86 @@ def test_a_refusal_names_the_argument_it_is_told():
 )
 def test_a_receiver_is_called_by_its_module_and_qualified_name(receiver, name):
     assert name_of(receiver) == name
+
+
+# --- options -----------------------------------------------------------------------------------------
+
+
+def test_without_a_receiver_connect_returns_a_decorator(signal, chat):
+    @signal.connect(key="bot", where=lambda event: event > 1, handling=Handling(delay=1.0))
+    def receiver(chat, event):
+        return event
+
+    assert receiver(chat, 5) == 5
+    [connection] = signal.connections_for(chat)
+    assert (connection.receiver, connection.name) == (receiver, "bot")
+    assert connection.handling == Handling(delay=1.0)
+    assert (connection.where(1), connection.where(2)) == (False, True)
+
+
+def test_the_same_key_replaces_the_earlier_receiver(signal, chat):
+    """As a cell of a notebook that is run twice."""
+    for _ in range(3):
+
+        @signal.connect(key="bot")
+        def receiver(chat, event):
+            return event
+
+    assert list(signal.receivers_for(chat)) == [receiver]
+    assert list(signal.receivers) == [id(receiver)]
+    signal.connect(plain, key="another")
+    signal.connect(receiver, key="bot")
+    assert list(signal.receivers_for(chat)) == [receiver, plain]
+
+
+def test_the_same_receiver_connected_again_has_the_new_options(signal, chat):
+    signal.connect(plain, key="old")
+    signal.connect(plain, where=bool)
+    [connection] = signal.connections_for(chat)
+    assert (connection.name, connection.where) == (f"{__name__}.plain", bool)
+
+
+def test_receivers_of_one_name_are_numbered_in_their_order(signal, chat):
+    for number in range(3):
+        signal.connect(functools.partial(numbered, number))
+    signal.connect(plain)
+    name = f"{__name__}.numbered"
+    names = [connection.name for connection in signal.connections_for(chat)]
+    assert names == [name, f"{name}#2", f"{name}#3", f"{__name__}.plain"]
+
+
+def test_a_key_that_another_receiver_bears_as_its_name_stays_one_name(signal, chat):
+    signal.connect(plain)
+    signal.connect(Bot(), key=f"{__name__}.plain")
+    names = [connection.name for connection in signal.connections_for(chat)]
+    assert len(set(names)) == 2
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"where": 5}, "where must be callable"),
+        ({"where": plain}, r"cannot be called as where\(event\)"),
+        ({"key": 5}, "key must be a string"),
+        ({"key": ""}, "key must not be empty"),
+        ({"handling": 5}, "handling must be a Handling"),
+    ],
+)
+def test_a_wrong_option_is_refused_before_the_receiver_is_known(signal, chat, options, words):
+    with pytest.raises((TypeError, ValueError), match=words):
+        signal.connect(**options)
+    assert list(signal.receivers_for(chat)) == []
+
+
+def test_options_are_forgotten_with_their_receiver(signal, chat):
+    bot = Bot()
+    signal.connect(bot.answer, key="bot", weak=True)
+    del bot
+    gc.collect()
+    assert signal._options == {}
+    signal.connect(plain, key="bot")
+    signal.disconnect(plain)
+    assert signal._options == {}
 
 
 def test_blinkers_own_ways_still_work(signal, chat):

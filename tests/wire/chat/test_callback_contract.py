@@ -13,7 +13,7 @@ import threading
 from collections import defaultdict
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from functools import partial
 from typing import Any
 
@@ -22,6 +22,7 @@ import pytest
 from connectycube import (
     CallbackContextError,
     Chat,
+    ChatError,
     ChatState,
     ConnectyCube,
     Dialog,
@@ -195,6 +196,11 @@ def unless_in_use(change: Callable[[], object]) -> None:
     wait_until(is_made)
 
 
+def refuse_without_a_file(s: Scene) -> None:
+    with pytest.raises(ChatError, match="in durable mode alone"):
+        s.chat.dead_letters()
+
+
 CALLS: dict[str, Callable[[Scene], object]] = {
     "login": lambda s: s.chat.login(),
     "logout": partial(again, "logout"),
@@ -203,6 +209,8 @@ CALLS: dict[str, Callable[[Scene], object]] = {
     **dict.fromkeys(("wait", "wait_until_idle"), refuse_to_wait),
     "wait_until_ready": lambda s: s.chat.wait_until_ready(),
     "ping": lambda s: s.chat.ping(),
+    "around": lambda s: s.chat.around(lambda chat, signal, event, receiver: nullcontext()),
+    "dead_letters": refuse_without_a_file,
     "events": lambda s: hear(s, listen_to_stream),
     "follow": lambda s: s.chat.follow(s.group, history=0).close(),
     "wait_for": lambda s: hear(s, lambda chat: chat.wait_for(chat.message_received, TIMEOUT)),
@@ -398,6 +406,7 @@ PROVOKED: dict[str, Callable[[Scene], object]] = {
     "stanza_refused": lambda s: s.peer.chat.send_private(s.bot.id, "x" * 150_000),
     "state_changed": cut,
     "callback_failed": by_failing,
+    "receiver_gave_up": by_failing,
 }
 """Every signal, and what makes it speak."""
 

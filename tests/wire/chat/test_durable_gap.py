@@ -100,7 +100,7 @@ def test_what_is_left_comes_before_what_is_recovered(make, alice, emulator, copy
     dead.chat.logout()
     emulator.forget_sessions(dead.id)
     say(alice, dead, "three")
-    born = make(copy)
+    born = make(copy).with_new_receivers()
     born.chat.login()
     messages = born.events.wait_for("message_received", 3)
     assert [(m.body, m.redelivered, m.recovered) for m in messages] == [
@@ -132,7 +132,7 @@ def test_who_dies_while_the_gap_is_filled_leaves_the_rest_to_the_next(
     assert crashed.wait(TIMEOUT)
     filling.chat.logout()
     emulator.forget_sessions(filling.id)
-    born = make(second)
+    born = make(second).with_new_receivers()
     born.chat.login()
     born.events.wait_for("message_received", 3)
     settled(born)

@@ -2,13 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from connectycube import Config, DialogRef, DurableStoreError, Message, SendHandle
-from connectycube.chat.durable.mode import Durability
+from connectycube import (
+    Config,
+    DialogRef,
+    DurableStoreError,
+    Limits,
+    Message,
+    MessageDeletion,
+    MessageEdit,
+    ReactionChange,
+    ReceiverGaveUp,
+    SendHandle,
+    Signal,
+    SystemMessage,
+)
+from connectycube.chat.answers import InboxEntry
+from connectycube.chat.chat_signals import ChatSignals
+from connectycube.chat.durable.dead_letters import DeadLetters
+from connectycube.chat.durable.mode import DURABLE_SIGNALS, Durability, Saved
 from connectycube.chat.protocol.decoding import Delivery
 from connectycube.chat.protocol.events import OutcomeKnown
 from connectycube.chat.protocol.outbox import Submission
@@ -25,8 +43,9 @@ def durability(
     path: Path | None,
     failures: list[Exception] | None = None,
     warnings: list[Exception] | None = None,
+    **options: Any,
 ) -> Durability:
-    config = Config(app_id=1, auth_key="k", chat_host="localhost", durable=path)
+    config = Config(app_id=1, auth_key="k", chat_host="localhost", durable=path, **options)
     failed = (failures if failures is not None else []).append
     warn = (warnings if warnings is not None else []).append
     return Durability(config, lambda: None, handle_of, failed, warn, has_history=True)
@@ -51,6 +70,16 @@ def delivery(name: str) -> Delivery:
     return Delivery(signal="message_received", event=message, key=(PEER, 7, name))
 
 
+def commit(kept: Durability, *names: str) -> list[InboxEntry]:
+    return list(kept.commit([delivery(name) for name in names], None).values())
+
+
+def saved_ids(kept: Durability) -> list[str]:
+    saved, unread = kept.load_saved()
+    assert unread == []
+    return [left.event.id for left, _ in saved]
+
+
 def submission(message_id: str, to: str = PEER) -> Submission:
     message = Message(id=message_id, body="x", dialog=DialogRef.private(7))
     return Submission(
@@ -65,35 +94,68 @@ def test_without_a_file_there_is_nothing_to_do(tmp_path, monkeypatch):
     assert off.commit([delivery("a")], 1.0) == {}
     off.accept(submission("a"), b"<message/>")
     assert off.known(submission("a")) is None
-    assert off.load_saved() == []
+    assert off.load_saved() == ([], [])
     assert off.message_id(PEER) != off.message_id(PEER)
     off.release()
     assert list(tmp_path.iterdir()) == []
 
 
-def test_what_is_no_message_or_has_no_id_is_not_kept(kept):
-    edit = Delivery(signal="message_edited", event="e", key=(PEER, 7, "a"))
-    nameless = Delivery(signal="message_received", event=Message(body="x"))
-    assert kept.commit([edit, nameless], 1.0) == {}
+def test_typing_statuses_and_states_are_not_kept(kept):
+    signals = [each for each in vars(ChatSignals()).values() if isinstance(each, Signal)]
+    names = {signal.name for signal in signals} - DURABLE_SIGNALS
+    assert {"typing_started", "message_read", "state_changed"} <= names
+    others = [Delivery(signal=name, event="e", key=(PEER, 7, "a")) for name in names]
+    assert kept.commit(others, 1.0) == {}
+
+
+@pytest.mark.parametrize(
+    ("signal", "event"),
+    [
+        ("message_received", Message(body="x")),
+        ("system_message_received", SystemMessage(id=None, recipient_id=5, custom={"a": "1"})),
+        (
+            "message_edited",
+            MessageEdit(user_id=7, message_id="m", body="y", dialog=DialogRef.private(7)),
+        ),
+        (
+            "message_deleted",
+            MessageDeletion(user_id=7, message_id="m", dialog=DialogRef.private(7)),
+        ),
+        ("reaction_changed", ReactionChange(user_id=7, message_id="m", added=("like",))),
+    ],
+)
+def test_an_event_without_a_key_is_kept_and_comes_back(kept, signal, event):
+    one, two = (Delivery(signal=signal, event=event, conversation=PEER) for _ in range(2))
+    entries = kept.commit([one, two], None)
+    assert entries[one].key != entries[two].key
+    assert kept._store.seen() == []
+    kept.handled(entries[two], keep=False)
+    kept.handled(entries[one], keep=True)
+    kept.open(5)
+    [(left, entry)], _ = kept.load_saved()
+    assert entry == entries[one]
+    assert (left.signal, left.conversation, left.key) == (signal, PEER, None)
+    assert getattr(left.event, "redelivered", True)
+    kept.handled(entry, keep=False)
 
 
 def test_what_receivers_have_in_hand_is_not_left_for_the_next_login(kept):
-    places = kept.commit([delivery("a"), delivery("b")], None)
+    first, _ = commit(kept, "a", "b")
     kept.release()
     kept.open(5)
-    assert kept.load_saved() == []
-    kept.handled(places[PEER, 7, "a"], keep=True)
+    assert kept.load_saved() == ([], [])
+    kept.handled(first, keep=True)
     kept.open(5)
-    assert [left.event.id for left, _ in kept.load_saved()] == ["a"]
+    assert saved_ids(kept) == ["a"]
 
 
 def test_the_file_is_let_go_of_when_the_last_of_them_has_returned(kept, path):
-    places = kept.commit([delivery("a"), delivery("b")], None)
+    places = commit(kept, "a", "b")
     kept.release()
-    for name in "ab":
+    for place in places:
         with pytest.raises(DurableStoreError, match="has it open"):
             durability(path).open(5)
-        kept.handled(places[PEER, 7, name], keep=False)
+        kept.handled(place, keep=False)
     other = durability(path)
     other.open(5)
     other.release()
@@ -114,17 +176,17 @@ def test_a_broken_store_is_opened_anew_and_those_in_hand_stay_so(kept):
         kept.commit([delivery("b")], None)
     kept.open(5)
     assert kept._store is not broken
-    assert kept.load_saved() == []
-    assert list(kept.commit([delivery("b")], None)) == [(PEER, 7, "b")]
+    assert kept.load_saved() == ([], [])
+    assert [place.key for place in commit(kept, "b")] == [(PEER, 7, "b")]
 
 
 def test_a_message_of_a_file_that_is_gone_removes_nothing_from_the_new_one(kept, path):
-    old = kept.commit([delivery("a")], None)[PEER, 7, "a"]
+    [old] = commit(kept, "a")
     path.unlink()
     with pytest.raises(DurableStoreError):
         kept.commit([delivery("b")], None)
     kept.open(5)
-    new = kept.commit([delivery("c")], None)[PEER, 7, "c"]
+    [new] = commit(kept, "c")
     assert (new.n, new.store_id == old.store_id) == (old.n, False)
     kept.handled(old, keep=False)
     assert [entry.key[2] for entry in kept._store.inbox()] == ["c"]
@@ -134,30 +196,77 @@ def test_what_cannot_be_noted_is_told_and_stays(path):
     failures: list[Exception] = []
     kept = durability(path, failures)
     kept.open(5)
-    place = kept.commit([delivery("a")], None)[PEER, 7, "a"]
+    [place] = commit(kept, "a")
     kept._store._connection.execute("PRAGMA query_only = ON")
     kept.handled(place, keep=False)
     assert [type(failure) for failure in failures] == [DurableStoreError]
     kept.open(5)
-    assert [left.event.id for left, _ in kept.load_saved()] == ["a"]
+    assert saved_ids(kept) == ["a"]
     kept._in_hand.clear()
     kept.release()
 
 
+@contextmanager
+def running(kept: Durability, inbound: Delivery, entry: InboxEntry | None, receiver: str = "r"):
+    """An attempt of a receiver; what it sent in earlier ones is known by the store alone."""
+    kept.running.delivery, kept.running.entry = inbound, entry
+    kept.running.receiver, kept.running.answers = receiver, None
+    yield
+    kept.running.delivery = kept.running.answers = None
+
+
 def test_ids_count_by_recipient_and_only_what_was_accepted(kept):
-    place = kept.commit([delivery("a")], None)[PEER, 7, "a"]
-    with kept.handling(place, (PEER, 7, "a")):
+    inbound = delivery("a")
+    place = kept.commit([inbound], None)[inbound]
+    with running(kept, inbound, place):
         first, to_other = kept.message_id(PEER), kept.message_id(OTHER)
         assert kept.message_id(PEER) == first
         kept.accept(submission(first), b"1")
         second = kept.message_id(PEER)
         assert len({first, second, to_other}) == 3
         assert kept.message_id(OTHER) == to_other
-    with kept.handling(place, (PEER, 7, "a")):
+    with running(kept, inbound, place):
         assert kept.message_id(PEER) == first
         assert kept.known(submission(first)) is not None
         assert kept.message_id(PEER) == second
     assert kept.message_id(PEER) not in (first, second)
+
+
+def test_two_receivers_of_an_event_never_use_the_same_id(kept):
+    inbound = delivery("a")
+    place = kept.commit([inbound], None)[inbound]
+    ids = []
+    for receiver in ("one", "two", "one"):
+        with running(kept, inbound, place, receiver):
+            ids.append(kept.message_id(PEER))
+    assert ids[0] == ids[2] != ids[1]
+
+
+def test_without_a_file_ids_derive_from_the_connection():
+    inbound, ids = delivery("a"), []
+    for off in (durability(None), durability(None)):
+        for _ in range(2):
+            with running(off, inbound, None):
+                ids.append(off.message_id(PEER))
+    assert ids[0] == ids[1] != ids[2] == ids[3]
+
+
+def test_without_a_file_an_attempt_gets_the_handle_of_an_earlier_one():
+    off, inbound = durability(None), delivery("a")
+    with running(off, inbound, None):
+        first = submission(off.message_id(PEER))
+        assert off.known(first) is None
+        off.accept(first, b"1")
+        answers = off.running.answers
+        answers.begin()
+        again = submission(off.message_id(PEER))
+        assert again.id == first.id
+        assert off.known(again) is first.waiter
+        to_other = submission(first.id, to=OTHER)
+        assert off.known(to_other) is None
+        first.waiter.settle(ValueError("refused"))
+        answers.begin()
+        assert off.known(submission(off.message_id(PEER))) is None, "it may be sent again"
 
 
 def test_an_outcome_is_noted_once_and_a_refused_message_may_be_sent_again(kept):
@@ -170,3 +279,149 @@ def test_an_outcome_is_noted_once_and_a_refused_message_may_be_sent_again(kept):
     assert kept.known(submission("refused")) is None
     with pytest.raises(ValueError, match="was used for a message to 7-1"):
         kept.known(submission("sent", to=OTHER))
+
+
+# --- receivers that run again ------------------------------------------------------------------------
+
+
+def test_what_a_receiver_has_handled_is_known_to_the_next_process(kept, path):
+    [entry] = commit(kept, "a")
+    kept.note_done(entry, {"one", "two"})
+    kept.handled(entry, keep=True)
+    kept.release()
+    other = durability(path)
+    other.open(5)
+    [(_, left)], _ = other.load_saved()
+    assert left.done == {"one", "two"}
+    assert (left.store_id, left.n, left.key) == (entry.store_id, entry.n, entry.key)
+    other.handled(left, keep=False)
+    other.release()
+
+
+@pytest.fixture
+def small(path) -> Iterator[Durability]:
+    """A store of which two events of a conversation are kept in memory."""
+    made = durability(path, limits=Limits(queued_events=4))
+    made.open(5)
+    yield made
+    if made._store is not None:
+        made._close()
+
+
+def bodies(saved: Sequence[Saved]) -> list[str]:
+    return [delivery.event.body for delivery, _ in saved]
+
+
+def test_parked_events_are_read_back_in_order_with_those_that_join_them(small):
+    entries = commit(small, *"abcdef")
+    assert not small.joins_parked(entries[1])
+    small.park(entries[1])
+    assert all(small.joins_parked(entry) for entry in entries[2:])
+    batches = [small.read_back(PEER) for _ in range(4)]
+    assert [(bodies(saved), more) for saved, more in batches] == [
+        (["b", "c"], True),
+        (["d", "e"], True),
+        (["f"], False),
+        ([], False),
+    ]
+    assert not batches[0][0][0][0].event.redelivered, "no receiver has had it"
+    assert not small.joins_parked(commit(small, "g")[0])
+
+
+def test_of_a_dead_process_the_first_events_of_each_conversation_are_read(small, path):
+    commit(small, *"abcde")
+    small._in_hand.clear()
+    small.release()
+    born = durability(path, limits=Limits(queued_events=4))
+    born.open(5)
+    assert born.has_saved
+    saved, unread = born.load_saved()
+    assert (bodies(saved), unread) == (["a", "b"], [PEER])
+    [entry] = commit(born, "f")
+    assert born.joins_parked(entry)
+    assert [bodies(born.read_back(PEER)[0]) for _ in range(2)] == [["c", "d"], ["e", "f"]]
+    born._in_hand.clear()
+    born.release()
+
+
+def test_a_login_does_not_read_what_is_parked_twice(small):
+    entries = commit(small, *"abc")
+    small.park(entries[1])
+    small.joins_parked(entries[2])
+    small.open(5)
+    assert small.load_saved() == ([], [])
+    small.leave_parked(PEER)
+    small.leave(entries[0])
+    small.open(5)
+    saved, unread = small.load_saved()
+    assert (bodies(saved), unread) == (["a", "b"], [PEER])
+
+
+# --- dead letters ------------------------------------------------------------------------------------
+
+
+def gave_up(kept: Durability, name: str = "a", receiver: str = "bot.answer") -> InboxEntry:
+    """An event that a receiver has given up."""
+    [entry] = commit(kept, name)
+    failure = ReceiverGaveUp(
+        event=delivery(name).event,
+        signal="message_received",
+        receiver=receiver,
+        error=ValueError("wrong"),
+        attempts=1,
+    )
+    kept.bury(entry, failure)
+    kept.handled(entry, keep=False)
+    return entry
+
+
+def test_a_marked_letter_comes_back_for_its_receiver_alone(kept):
+    entry = gave_up(kept)
+    assert kept.take_marked(lambda signal, receiver: True) == []
+    [letter] = kept.dead_letters
+    kept.dead_letters.retry(letter.id)
+    assert kept.take_marked(lambda signal, receiver: False) == []
+    [(back, again)] = kept.take_marked(lambda *names: names == ("message_received", "bot.answer"))
+    assert (back.event.id, back.event.redelivered, back.key) == ("a", True, (PEER, 7, "a"))
+    assert (again.receiver, again.key) == ("bot.answer", entry.key)
+    assert again.n != entry.n
+    assert list(kept.dead_letters) == []
+    kept.handled(again, keep=False)
+    assert kept._store.inbox() == []
+
+
+def test_a_process_that_dies_between_the_two_files_takes_a_letter_once(kept, monkeypatch):
+    gave_up(kept)
+    [letter] = kept.dead_letters
+    kept.dead_letters.retry(letter.id)
+    with monkeypatch.context() as patch:
+        patch.setattr(DeadLetters, "remove", lambda self, ids: None)
+        assert len(kept.take_marked(lambda *names: True)) == 1
+    assert kept.take_marked(lambda *names: True) == []
+    assert list(kept.dead_letters) == []
+    assert len(kept._store.inbox()) == 1
+    kept._in_hand.clear()
+
+
+def test_a_letter_that_cannot_be_removed_stays_where_it_was(kept, monkeypatch):
+    gave_up(kept)
+    [letter] = kept.dead_letters
+    kept.dead_letters.retry(letter.id)
+
+    def fail(self, ids):
+        raise DurableStoreError("full", path=self.path)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(DeadLetters, "remove", fail)
+        with pytest.raises(DurableStoreError, match="full"):
+            kept.take_marked(lambda *names: True)
+    assert kept._store.inbox() == []
+    assert len(kept.take_marked(lambda *names: True)) == 1
+    kept._in_hand.clear()
+
+
+def test_an_event_that_is_given_up_again_has_one_letter(kept):
+    gave_up(kept)
+    kept._store._connection.execute("DELETE FROM seen")  # the store died before it noted the first
+    gave_up(kept)
+    assert [letter.receiver for letter in kept.dead_letters] == ["bot.answer"]

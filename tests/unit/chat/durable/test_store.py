@@ -90,9 +90,7 @@ def test_messages_come_back_in_the_order_in_which_they_arrived(path):
         take(store, "c")
     with opened(path) as store:
         assert waiting(store) == ["b", "a", "c"]
-        assert [entry.message for entry in store.inbox()] == [
-            arrived(name).message for name in "bac"
-        ]
+        assert [entry.event for entry in store.inbox()] == [arrived(name).event for name in "bac"]
 
 
 def test_a_sender_may_have_any_number(store):
@@ -284,6 +282,46 @@ def test_a_database_of_another_program_is_refused_and_left_alone(path):
     other = sqlite3.connect(path)
     assert other.execute("SELECT name FROM sqlite_master").fetchall() == [("notes",)]
     other.close()
+
+
+FIRST_VERSION = (
+    "CREATE TABLE identity (app_id INTEGER, user_id INTEGER, chat_host TEXT, store_id TEXT, opened INTEGER)",
+    "CREATE TABLE cursor (service_time REAL)",
+    "CREATE TABLE seen (n INTEGER PRIMARY KEY, conversation TEXT NOT NULL, sender TEXT NOT NULL,"
+    " id TEXT NOT NULL, at REAL, UNIQUE (conversation, sender, id))",
+    "CREATE TABLE inbox (n INTEGER PRIMARY KEY, conversation TEXT NOT NULL, sender TEXT NOT NULL,"
+    " id TEXT NOT NULL, message TEXT NOT NULL)",
+    "CREATE TABLE outbox (n INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, recipient TEXT NOT NULL,"
+    " inbound INTEGER, stanza BLOB NOT NULL, message TEXT NOT NULL)",
+    "CREATE TABLE sent (n INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, recipient TEXT NOT NULL,"
+    " inbound INTEGER, at REAL)",
+    "INSERT INTO cursor VALUES (1000.5)",
+    "INSERT INTO identity VALUES (1, 5, 'localhost', 'the store', 3)",
+    f"INSERT INTO seen VALUES (1, '{PEER}', '7', 'a', 1000.0), (2, '{PEER}', '7', 'b', 1000.0)",
+    f"INSERT INTO inbox VALUES (2, '{PEER}', '7', 'b', '{{\"id\": \"b\", \"body\": \"left\"}}')",
+    f"INSERT INTO outbox VALUES (1, 'c', '{PEER}', 2, x'3c6d2f3e',"
+    """ '{"id": "c", "dialog": {"id": null, "type": 3, "peer_id": 7}}')""",
+    f"PRAGMA application_id = {0x43756265}",
+    "PRAGMA user_version = 1",
+)
+
+
+def test_a_file_of_the_first_version_is_read_and_goes_on(path):
+    connection = sqlite3.connect(path, isolation_level=None)
+    for statement in FIRST_VERSION:
+        connection.execute(statement)
+    connection.close()
+    for _ in range(2):  # the second time it is of the new version
+        with opened(path) as store:
+            [left] = store.inbox()
+            assert (left.n, left.key, left.signal) == (2, (PEER, 7, "b"), "message_received")
+            assert (left.event.body, left.done, left.receiver) == ("left", frozenset(), None)
+            assert [entry.id for entry in store.outbox()] == ["c"]
+            assert (store.store_id, store.cursor) == ("the store", 1000.5)
+    with opened(path) as store:
+        assert take(store, "d") == [3]
+        store.note_done(2, {"one"})
+        assert [entry.done for entry in store.inbox()] == [{"one"}, frozenset()]
 
 
 def test_a_file_of_a_later_release_is_refused(path):

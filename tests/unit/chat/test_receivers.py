@@ -5,9 +5,13 @@ import threading
 
 import pytest
 
+from connectycube import Config, Timeouts
 from connectycube._deadline import Deadline
+from connectycube.chat.answers import Running
+from connectycube.chat.chat_signals import ChatSignals
 from connectycube.chat.dispatcher import Dispatcher, Task
-from connectycube.chat.signals import Signal, call_receivers
+from connectycube.chat.protocol.decoding import Delivery
+from connectycube.chat.receivers import Receivers
 from connectycube.config import Limits
 from connectycube.models import CallbackFailure, Typing
 from tests.support.waiting import TIMEOUT
@@ -15,22 +19,31 @@ from tests.support.waiting import TIMEOUT
 EVENT = Typing(user_id=5)
 
 
-class Chat:
-    """The sender, with the two signals that matter here."""
+class Durability:
+    """What receivers need of it."""
+
+    def __init__(self):
+        self.running = Running()
+
+
+class Chat(ChatSignals):
+    """The sender, with a dispatcher and what calls its receivers."""
 
     def __init__(self, dispatcher):
+        super().__init__()
         self.dispatcher = dispatcher
-        self.typing_started = Signal("typing_started", Typing, "A user started typing.")
-        self.callback_failed = Signal("callback_failed", CallbackFailure, "A receiver raised.")
+        self.is_open = True
         self.slow = TIMEOUT
 
-    def call(self, signal=None, event=EVENT):
-        signal = signal or self.typing_started
-        report = None if signal is self.callback_failed else self.report
-        call_receivers(self, signal, event, report, self.dispatcher, self.slow)
+    def show(self, delivery):
+        """No stream is open."""
 
-    def report(self, failure):
-        call_receivers(self, self.callback_failed, failure, None, self.dispatcher, self.slow)
+    def call(self, signal=None, event=EVENT):
+        config = Config(app_id=1, auth_key="k", timeouts=Timeouts(slow_callback=self.slow))
+        receivers = Receivers(self, config)
+        receivers.attach(self, self.dispatcher, Durability())
+        signal = signal or self.typing_started
+        return receivers.handle(Delivery(signal=signal.name, event=event))
 
     def call_on_worker(self):
         """Queue the call and return an event that comes when the worker does its next task."""
@@ -190,7 +203,7 @@ def test_a_slow_receiver_that_raises_is_named_in_both(chat, caplog):
     chat.slow = 0.01
     chat.typing_started.connect(receiver)
     chat.call()
-    assert [record.levelname for record in caplog.records] == ["ERROR", "WARNING"]
+    assert [record.levelname for record in caplog.records] == ["WARNING", "ERROR"]
 
 
 class Bot:

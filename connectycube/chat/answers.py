@@ -1,0 +1,112 @@
+"""The ids of answers: what a receiver sends gets the same ids in each of its attempts for one event."""
+
+from __future__ import annotations
+
+import secrets
+import threading
+from typing import TYPE_CHECKING, Any
+
+from attrs import define, field, frozen
+
+from .ids import derived_id
+from .protocol.outbox import Submission
+from .protocol.seen_messages import Key
+
+if TYPE_CHECKING:
+    from .protocol.decoding import Delivery
+    from .send_handle import SendHandle
+
+__all__ = ["Answers", "InboxEntry", "Running"]
+
+
+@frozen
+class InboxEntry:
+    """The place of an event in a durable store: the store, and the event's number in the inbox."""
+
+    store_id: str
+    n: int
+    key: Key = field(eq=False)
+    """The conversation, the sender and an id that no other event has."""
+    done: frozenset[str] = field(default=frozenset(), eq=False)
+    """The names of the receivers that had handled the event when it was read from the store."""
+    receiver: str | None = field(default=None, eq=False)
+    """The one receiver that runs for the event; None: all of them."""
+
+
+@define
+class Answers:
+    """The messages that one receiver has sent for one event, in this attempt and in earlier ones."""
+
+    store_id: str
+    inbound: Key
+    receiver: str
+    entry: InboxEntry | None
+    _handles: dict[tuple[str, str], SendHandle[Any]] = field(factory=dict)
+    """The handles of what was sent in all attempts, by recipient and id."""
+    _counts: dict[str, int] = field(factory=dict)
+    _next: dict[str, str] = field(factory=dict)
+
+    def begin(self) -> None:
+        """Begin another attempt: the first message to a recipient has the first id again."""
+        self._counts.clear()
+        self._next.clear()
+
+    def next_id(self, recipient: str) -> str:
+        """Return the id of the next message to that recipient."""
+        known = self._next.get(recipient)
+        if known is None:
+            count = self._counts.get(recipient, 0)
+            known = derived_id(self.store_id, self.inbound, self.receiver, recipient, count)
+            self._next[recipient] = known
+        return known
+
+    def sent(self, submission: Submission) -> SendHandle[Any] | None:
+        """Return the handle of a message that this or an earlier attempt sent, unless it has failed."""
+        handle = self._handles.get((submission.to, submission.id))
+        if handle is None or (handle.done() and handle.exception() is not None):
+            return None
+        return handle
+
+    def repeated(self, submission: Submission) -> SendHandle[Any] | None:
+        """Return the handle as :meth:`sent` does, and go on to the next id."""
+        handle = self.sent(submission)
+        if handle is not None:
+            self.note_sent(submission, handle)
+        return handle
+
+    def note_sent(self, submission: Submission, handle: SendHandle[Any]) -> None:
+        """Go on to the next id, as a message has this handle.
+
+        Not before the send is accepted, because a refused one may be attempted again.
+        """
+        if submission.id == self._next.get(submission.to):
+            self._counts[submission.to] = self._counts.get(submission.to, 0) + 1
+            del self._next[submission.to]
+        self._handles[submission.to, submission.id] = handle
+
+
+class Running(threading.local):
+    """The receiver that the calling thread runs, and for which event; without a delivery: none."""
+
+    delivery: Delivery | None = None
+    entry: InboxEntry | None = None
+    receiver: str = ""
+    answers: Answers | None = None
+    """None before the first message of the first attempt."""
+
+    def answers_of(self, store_id: str) -> Answers | None:
+        """Return the answers of the running receiver; None outside of receivers.
+
+        ``store_id`` is that of the connection, for events that are in no durable store.
+        """
+        delivery = self.delivery
+        if delivery is None:
+            return None
+        if self.answers is None:
+            entry = self.entry
+            if entry is not None:
+                self.answers = Answers(entry.store_id, entry.key, self.receiver, entry)
+            else:
+                key = delivery.key or (delivery.conversation or "", 0, secrets.token_hex(12))
+                self.answers = Answers(store_id, key, self.receiver, None)
+        return self.answers

@@ -1,0 +1,350 @@
+"""Calls the receivers of each event, runs those again that failed for the moment, and gives up the others."""
+
+from __future__ import annotations
+
+import logging
+import math
+import random
+import time
+from collections.abc import Callable
+from contextlib import ExitStack
+from functools import partial
+from typing import TYPE_CHECKING, Any, Protocol
+
+from attrs import define, field
+
+from .._backoff import delay_before
+from .._checks import name_of
+from ..config import Config
+from ..errors import DurableStoreError
+from ..models import CallbackFailure, ReceiverGaveUp, StateChange
+from .answers import Answers, InboxEntry
+from .chat_signals import ChatSignals
+from .dispatcher import Again, Dispatcher
+from .protocol.decoding import Delivery
+from .shutdown import caused_by_exit
+from .signals import Connection
+
+if TYPE_CHECKING:
+    from .cursor_mode import CursorMode
+    from .durable.mode import Durability
+
+__all__ = ["Receivers"]
+
+logger = logging.getLogger("connectycube.chat")
+
+_LAST = frozenset({"callback_failed", "receiver_gave_up"})
+"""Signals about failures: a failure of their receivers is only logged."""
+_GIVE_UP_AFTER = 60.0  # seconds, in memory
+_LONGEST_WAIT = 3_600.0  # seconds, whatever an error asks for
+
+
+@define
+class _Failure:
+    """The failed attempts of one receiver for one event."""
+
+    since: float
+    """When the first attempt had failed."""
+    attempts: int = 0
+    due: float = 0.0
+    """When the next attempt is due."""
+    answers: Answers | None = None
+
+
+@define
+class _Progress:
+    """How far the receivers of one event are, once that cannot be said in one word."""
+
+    only: str | None = None
+    done: set[str] = field(factory=set)
+    failures: dict[str, _Failure] = field(factory=dict)
+    """The receivers that are to run again, by name."""
+    is_repeating: bool = False
+    """Whether every receiver has had its first attempt."""
+    is_left: bool = False
+    """Whether a receiver is left to the next login."""
+    is_noted: bool = True
+    """Whether the store knows ``done``."""
+
+    def wants(self, name: str) -> bool:
+        """Whether the receiver of this name is to run now."""
+        if not self.is_repeating:
+            return name not in self.done and self.only in (None, name)
+        failure = self.failures.get(name)
+        return failure is not None and failure.due <= time.monotonic()
+
+
+class _Connection(Protocol):
+    """The driver, as far as receivers need it."""
+
+    @property
+    def is_open(self) -> bool: ...
+    def show(self, delivery: Delivery) -> None: ...
+
+
+class Receivers:
+    """Calls the receivers of a chat's signals, on dispatcher workers.
+
+    What receivers raise is logged and reported to ``callback_failed``. After a transient error the receiver
+    runs again, while its queue waits without a worker. What is given up is told by ``receiver_gave_up`` and,
+    if the event is in a durable store, kept as a dead letter.
+    """
+
+    def __init__(self, chat: ChatSignals, config: Config) -> None:
+        self._chat = chat
+        self._handling = config.handling
+        self._slow = config.timeouts.slow_callback
+        self._connection: _Connection
+        self._dispatcher: Dispatcher
+        self._durability: Durability | CursorMode
+
+    def attach(
+        self,
+        connection: _Connection,
+        dispatcher: Dispatcher,
+        durability: Durability | CursorMode,
+    ) -> None:
+        """Use these from now on: also a forked child makes new ones."""
+        self._connection = connection
+        self._dispatcher = dispatcher
+        self._durability = durability
+        self._running = durability.running
+
+    def is_connected(self, signal: str, receiver: str) -> bool:
+        """Whether there is a receiver of this name, by the name of the signal."""
+        found = getattr(self._chat, signal, None)
+        connections = found.connections_for(self._chat) if found is not None else ()
+        return any(connection.name == receiver for connection in connections)
+
+    def handle(
+        self, delivery: Delivery, entry: InboxEntry | None = None, progress: _Progress | None = None
+    ) -> Again | None:
+        """Run the receivers of an event; return when to run those again that failed for the moment.
+
+        ``entry`` is the event's in the durable store, ``progress`` that of the passes before this one.
+        """
+        if progress is None:
+            if isinstance(delivery.event, StateChange):
+                self._log(delivery.event)
+            if entry is not None:
+                progress = _Progress(entry.receiver, set(entry.done))
+        running = self._running
+        connections = getattr(self._chat, delivery.signal).connections_for(self._chat)
+        for connection in connections:
+            if progress is not None:
+                if not progress.wants(connection.name):
+                    continue
+                self._note_done(entry, progress)  # before the next receiver, which may take long
+            failure = progress.failures.pop(connection.name, None) if progress is not None else None
+            error = self._call(connection, delivery, entry, failure)
+            answers, running.answers = running.answers, None
+            if error is not None:
+                progress = progress or _Progress()
+                failure = failure or _Failure(time.monotonic())
+                failure.answers = answers
+                self._failed(connection, delivery, entry, progress, failure, error)
+            elif progress is not None:
+                progress.done.add(connection.name)
+                progress.is_noted = False
+        if progress is None:
+            return None
+        return self._finish(delivery, entry, progress, connections)
+
+    def report(self, failure: CallbackFailure) -> None:
+        """Tell the receivers and streams of ``callback_failed``."""
+        self._tell("callback_failed", failure)
+
+    def call_back(self, callback: Callable[[Any], object], handle: Any) -> None:
+        """Call a done-callback, inside the context managers of ``chat.around``."""
+        name = name_of(callback)
+        self._call_inside(lambda: callback(handle), None, handle, name)
+
+    # --- one attempt ---
+
+    def _call(
+        self,
+        connection: Connection,
+        delivery: Delivery,
+        entry: InboxEntry | None,
+        failure: _Failure | None,
+    ) -> BaseException | None:
+        """Call a receiver, if it wants the event; return what it raised."""
+        name, where, event, chat = connection.name, connection.where, delivery.event, self._chat
+        running = self._running
+        running.delivery, running.entry, running.receiver = delivery, entry, name
+        if failure is not None and failure.answers is not None:
+            running.answers = failure.answers
+            failure.answers.begin()
+        self._dispatcher.note_receiver(name)
+        began = time.monotonic()
+        try:
+            if where is None or where(event):
+                if chat._managers:
+                    call = partial(connection.receiver, chat, event)
+                    self._call_inside(call, delivery.signal, event, name)
+                else:
+                    connection.receiver(chat, event)
+        except BaseException as error:  # noqa: BLE001 - also SystemExit: it would end the worker alone
+            return error
+        finally:
+            running.delivery = None
+            self._dispatcher.note_receiver(None)
+            took = time.monotonic() - began
+            if took > self._slow:
+                logger.warning("receiver %s of %s took %.1f seconds", name, delivery.signal, took)
+        return None
+
+    def _call_inside(
+        self, call: Callable[[], object], signal: str | None, event: Any, receiver: str
+    ) -> None:
+        with ExitStack() as stack:
+            for manager in self._chat._managers:
+                stack.enter_context(manager(self._chat, signal, event, receiver))
+            call()
+
+    # --- after an error ---
+
+    def _failed(
+        self,
+        connection: Connection,
+        delivery: Delivery,
+        entry: InboxEntry | None,
+        progress: _Progress,
+        failure: _Failure,
+        error: BaseException,
+    ) -> None:
+        """Decide what follows an error, and tell of it."""
+        name, signal, now = connection.name, delivery.signal, time.monotonic()
+        # The close of the connection may well be the cause: in durable mode the receiver is left to the next
+        # login, which is also what follows a transient error then.
+        is_left = entry is not None and not self._connection.is_open
+        if caused_by_exit(error):
+            logger.debug("receiver %s of %s was cut off: %s", name, signal, error)
+            progress.is_left = is_left
+            return
+        failure.attempts += 1
+        delay = None if signal in _LAST else self._delay(connection, entry, failure, error, now)
+        if delay is None or is_left:
+            logger.error("receiver %s of %s raised", name, signal, exc_info=error)
+        else:
+            logger.warning(
+                "receiver %s of %s raised, and runs again in %.1f seconds (attempt %d): %r",
+                *(name, signal, delay, failure.attempts, error),
+            )
+        if signal in _LAST:
+            return
+        self.report(
+            CallbackFailure(receiver=name, signal=signal, event=delivery.event, error=error)
+        )
+        if is_left:
+            progress.is_left = True
+        elif delay is not None:
+            failure.due = now + delay
+            progress.failures[name] = failure
+        else:
+            self._give_up(delivery, entry, progress, name, failure, error)
+
+    def _delay(
+        self,
+        connection: Connection,
+        entry: InboxEntry | None,
+        failure: _Failure,
+        error: BaseException,
+        now: float,
+    ) -> float | None:
+        """Return the seconds until the next attempt; None if there is none."""
+        handling = connection.handling or self._handling
+        if not isinstance(error, Exception) or not _passes(handling.transient, error):
+            return None
+        delay = delay_before(failure.attempts, handling, random.random)
+        asked = getattr(error, "retry_after", None)
+        if isinstance(asked, (int, float)):
+            delay = max(delay, min(asked, _LONGEST_WAIT))
+        end = handling.give_up_after
+        if end is None:
+            end = math.inf if entry is not None else _GIVE_UP_AFTER
+        return delay if now - failure.since + delay <= end else None
+
+    def _give_up(
+        self,
+        delivery: Delivery,
+        entry: InboxEntry | None,
+        progress: _Progress,
+        name: str,
+        failure: _Failure,
+        error: BaseException,
+    ) -> None:
+        gave_up = ReceiverGaveUp(
+            event=delivery.event,
+            signal=delivery.signal,
+            receiver=name,
+            error=error,
+            attempts=failure.attempts,
+        )
+        if entry is not None:
+            # Before the store notes that the receiver is done: a process that dies in between gives it up
+            # again, and the same letter takes the place of this one.
+            try:
+                self._durability.bury(entry, gave_up)
+            except DurableStoreError as refused:
+                logger.error("%s; the event is left to the next login", refused)
+                progress.is_left = True
+                return
+        progress.done.add(name)
+        progress.is_noted = False
+        self._tell("receiver_gave_up", gave_up)
+
+    def _tell(self, signal: str, event: Any) -> None:
+        delivery, running = Delivery(signal=signal, event=event), self._running
+        self._connection.show(delivery)
+        # A done-callback that fails inside a receiver is told of in the same thread.
+        outer = running.delivery, running.entry, running.receiver, running.answers
+        running.answers = None
+        self.handle(delivery)
+        running.delivery, running.entry, running.receiver, running.answers = outer
+
+    # --- the end of a pass ---
+
+    def _finish(
+        self,
+        delivery: Delivery,
+        entry: InboxEntry | None,
+        progress: _Progress,
+        connections: tuple[Connection, ...],
+    ) -> Again | None:
+        """Note in the store what was done; return when to go on, or None if the event is handled."""
+        connected = {connection.name for connection in connections}
+        for name in progress.failures.keys() - connected:
+            del progress.failures[name]  # it was disconnected meanwhile
+        if progress.failures:
+            self._note_done(entry, progress)
+            progress.is_repeating = True
+            due = min(failure.due for failure in progress.failures.values())
+            again = partial(self.handle, delivery, entry, progress)
+            return Again(max(0.0, due - time.monotonic()), again)
+        if entry is not None:
+            # Without receivers while the connection is being closed: destroy() has forgotten them.
+            keep = progress.is_left or not (connections or self._connection.is_open)
+            if keep:
+                self._note_done(entry, progress)
+            self._durability.handled(entry, keep=keep)
+        return None
+
+    def _note_done(self, entry: InboxEntry | None, progress: _Progress) -> None:
+        if entry is not None and not progress.is_noted:
+            progress.is_noted = True
+            self._durability.note_done(entry, progress.done)
+
+    def _log(self, change: StateChange) -> None:
+        # Here and not where the state changes: a log handler may call the chat, and no lock is held.
+        reason = f": {change.reason}" if change.reason else ""
+        logger.info("%s: %s -> %s%s", self._chat, change.previous.value, change.state.value, reason)
+
+
+def _passes(transient: Callable[[Exception], object], error: Exception) -> bool:
+    """Whether the application, or the default, says that an error passes."""
+    try:
+        return bool(transient(error))
+    except Exception:
+        logger.exception("transient() of a Handling raised")
+        return False

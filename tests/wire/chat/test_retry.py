@@ -1,0 +1,359 @@
+"""Receivers that fail for the moment, on the emulator: nothing is left undone, and nothing is done twice."""
+
+from __future__ import annotations
+
+import itertools
+import threading
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from connectycube import Chat, ChatState, Handling, Limits, Message
+from connectycube.cli import main
+from connectycube.emulator import Emulator
+from tests.support.durable_people import Bot, as_after_a_crash
+from tests.support.inside import driver_of
+from tests.support.people import Person, settled
+from tests.support.waiting import TIMEOUT, Gate, wait_until
+
+FAST = Handling(delay=0.01, max_delay=0.02)
+LATER = Handling(delay=30.0)
+REFUSED = ConnectionRefusedError("no database")
+_numbers = itertools.count(1)
+
+
+@pytest.fixture(scope="module")
+def emulator() -> Iterator[Emulator]:
+    """A service for all tests of this module."""
+    with Emulator() as running:
+        yield running
+
+
+@pytest.fixture
+def alice(alice: Person) -> Person:
+    """Logged in already."""
+    alice.login()
+    return alice
+
+
+def send(sender: Person, bot: Person, *bodies: str) -> None:
+    for body in bodies:
+        sender.chat.send_private(bot.id, body).result(TIMEOUT)
+
+
+class Work:
+    """A receiver whose database can be away; ``done`` has what it has done."""
+
+    def __init__(self, *, away: bool = False) -> None:
+        self.away = away
+        self.done: list[str | None] = []
+        self.failed = threading.Event()
+
+    def __call__(self, chat: Chat, message: Message) -> None:
+        if self.away:
+            self.failed.set()
+            raise REFUSED
+        self.done.append(message.body)
+
+
+def connected(bot: Person, *receivers: Callable[..., object]) -> None:
+    for number, receiver in enumerate(receivers):
+        bot.chat.message_received.connect(receiver, key=f"receiver {number}")
+
+
+# --- in memory ---------------------------------------------------------------------------------------
+
+
+def test_an_outage_of_what_a_receiver_needs_costs_no_message(alice, emulator):
+    bot, work, witness = Person.new(emulator, handling=FAST), Work(away=True), Work()
+    connected(bot, work, witness)
+    bot.login()
+    bodies = [str(number) for number in range(20)]
+    send(alice, bot, *bodies[:10])
+    assert work.failed.wait(TIMEOUT)
+    assert work.done == []
+    work.away = False
+    send(alice, bot, *bodies[10:])
+    wait_until(lambda: work.done == bodies)
+    assert witness.done == bodies
+    bot.chat.logout()
+
+
+def test_one_worker_goes_on_with_other_conversations(alice, bob, emulator):
+    bot = Person.new(emulator, handling=LATER)
+    bob.login()
+
+    @bot.chat.message_received.connect
+    def work(chat: Chat, message: Message) -> None:
+        if message.sender_id == alice.id:
+            raise REFUSED
+
+    bot.login()
+    send(alice, bot, "one", "two")
+    bot.events.wait_for("callback_failed")
+    send(bob, bot, *"abc")
+    bot.events.wait(lambda events: [*"abc"] == [each for each in bot.bodies if each in "abc"])
+    assert "two" not in bot.bodies
+    abandoned = bot.chat.logout(timeout=TIMEOUT)
+    assert abandoned.queued == 2
+
+
+def test_an_answer_of_an_attempt_that_failed_is_not_sent_again(alice, emulator):
+    bot = Person.new(emulator, handling=FAST)
+    attempts = []
+
+    def answer_first(chat: Chat, message: Message) -> None:
+        chat.reply(message, "from A").result(TIMEOUT)
+
+    def answer_and_fail(chat: Chat, message: Message) -> None:
+        attempts.append(chat.reply(message, "from B").id)
+        if len(attempts) == 1:
+            raise REFUSED
+
+    connected(bot, answer_first, answer_and_fail)
+    bot.login()
+    send(alice, bot, "hello")
+    wait_until(lambda: len(attempts) == 2)
+    settled(bot, alice)
+    assert alice.bodies == ["from A", "from B"]
+    assert attempts[0] == attempts[1]
+    assert alice.chat.counters["repeated"] == 0, "nothing was repeated on the wire either"
+    bot.chat.logout()
+
+
+# --- durable -----------------------------------------------------------------------------------------
+
+
+def test_the_next_process_runs_only_the_receiver_that_had_failed(make, alice):
+    bot, first, work = make(handling=LATER), Work(), Work(away=True)
+    connected(bot, first, work)
+    bot.chat.login()
+    send(alice, bot, "one", "two")
+    assert work.failed.wait(TIMEOUT)
+    bot.chat.ping(TIMEOUT)  # so that all of it has arrived
+    assert not bot.chat.logout(timeout=TIMEOUT)
+    assert (first.done, work.done) == (["one"], [])
+    born, first, work = make(), Work(), Work()
+    connected(born, first, work)
+    born.chat.login()
+    wait_until(lambda: work.done == ["one", "two"])
+    assert first.done == ["two"]
+
+
+def test_an_outage_over_several_restarts_costs_no_message(make, alice):
+    done: list[str | None] = []
+    for number in range(3):
+        bot, work = make(handling=FAST), Work()
+        work.done = done  # the same database
+        connected(bot, work)
+        bot.chat.login()
+        send(alice, bot, f"{number} before")
+        wait_until(lambda last=f"{number} before": last in done)
+        work.away = True
+        send(alice, bot, *(f"{number} {word}" for word in ("one", "two", "three")))
+        assert work.failed.wait(TIMEOUT)
+        bot.chat.ping(TIMEOUT)  # so that all of it has arrived
+        assert not bot.chat.logout(timeout=TIMEOUT)
+    bot, work = make(), Work()
+    work.done = done
+    connected(bot, work)
+    bot.chat.login()
+    words = ("before", "one", "two", "three")
+    wait_until(lambda: len(done) == 12)
+    assert done == [f"{number} {word}" for number in range(3) for word in words]
+
+
+def test_the_same_process_goes_on_at_its_next_login(make, alice):
+    bot, work = make(handling=LATER), Work(away=True)
+    connected(bot, work)
+    bot.chat.login()
+    send(alice, bot, "one", "two")
+    assert work.failed.wait(TIMEOUT)
+    bot.chat.logout()
+    work.away = False
+    bot.chat.login()
+    wait_until(lambda: work.done == ["one", "two"])
+
+
+def test_two_receivers_answer_once_each_whenever_the_process_dies(make, alice, copy):
+    gate, sent = Gate(), threading.Event()
+
+    def answer(chat: Chat, message: Message) -> None:
+        chat.reply(message, "from A").result(TIMEOUT)
+
+    def answer_and_fail(chat: Chat, message: Message) -> None:
+        chat.reply(message, "from B").result(TIMEOUT)
+        if not message.redelivered and not sent.is_set():
+            sent.set()
+            gate(chat)
+            raise REFUSED
+
+    dead = make()
+    connected(dead, answer, answer_and_fail)
+    dead.chat.login()
+    send(alice, dead, "hello")
+    gate.wait_until_entered()
+    as_after_a_crash(dead.path, copy)
+    born = make(copy)
+    connected(born, answer, answer_and_fail)
+    born.chat.login()
+    born.chat.send_private(alice.id, "the end").result(TIMEOUT)
+    gate.open()
+    settled(born)
+    alice.events.wait(lambda events: "the end" in alice.bodies)
+    assert sorted(alice.bodies) == ["from A", "from B", "the end"]
+
+
+@pytest.fixture
+def peer(emulator: Emulator) -> Iterator[Person]:
+    """A user with REST and chat."""
+    name = f"peer-{next(_numbers)}"
+    emulator.add_user(name, "a password of the peer")
+    person = Person.in_chat(emulator, name, "a password of the peer")
+    yield person
+    person.cube.close()
+
+
+def test_edits_deletions_reactions_and_system_messages_are_kept(make, peer, copy):
+    dead, gate = make(), Gate()
+    dead.chat.message_received.connect(gate, key="gate")
+    dead.chat.login()
+    dialog = peer.cube.dialogs.create_private(dead.id)
+    sent = peer.chat.send_message(dialog, "hello").result(TIMEOUT)
+    gate.wait_until_entered()
+    peer.chat.edit_message(dialog, sent, "hello!").result(TIMEOUT)
+    peer.cube.messages.add_reaction(sent.id, "like")
+    peer.chat.send_system_message(dead.id, {"k": "1"}).result(TIMEOUT)
+    peer.chat.delete_message(dialog, sent).result(TIMEOUT)
+    dead.chat.ping(TIMEOUT)
+    as_after_a_crash(dead.path, copy)
+    gate.open()
+    born = make(copy).with_new_receivers()
+    born.chat.login()
+    born.events.wait_for("message_received")
+    for signal in ("message_edited", "message_deleted", "system_message_received"):
+        [event] = born.events.wait_for(signal)
+        assert type(event) is getattr(born.chat, signal).event
+    [reaction] = born.events.wait_for("reaction_changed")
+    assert reaction.added == ("like",)
+    names = [name for name, _ in born.events.all if name.startswith("message_")]
+    assert names == ["message_received", "message_edited", "message_deleted"]
+
+
+def test_a_conversation_that_waits_never_closes_the_link(make, alice, bob):
+    bot, work = make(handling=FAST, limits=Limits(queued_events=20)), Work(away=True)
+    bob.login()
+    connected(bot, work)
+    bot.chat.login()
+    bodies = [str(number) for number in range(60)]
+    with bot.chat.events(bot.chat.message_received, TIMEOUT) as stream:
+        for body in bodies:
+            send(alice, bot, body)
+            assert stream.next().body == body
+            assert work.failed.wait(TIMEOUT)  # from then on its conversation waits
+    assert driver_of(bot.chat).dispatcher.queued <= 20
+    send(bob, bot, "of Bob")  # whose conversation waits, too
+    work.away = False
+    wait_until(lambda: len(work.done) == 61)
+    assert [body for body in work.done if body != "of Bob"] == bodies
+    assert ChatState.FORCE_CLOSED not in bot.states
+    bot.chat.logout()
+    store = bot.left()
+    assert store.inbox() == []
+    store.close()
+
+
+def test_what_stayed_in_the_file_is_there_for_the_next_process(make, alice):
+    bot, work = make(handling=LATER, limits=Limits(queued_events=6)), Work(away=True)
+    connected(bot, work)
+    bot.chat.login()
+    bodies = [str(number) for number in range(20)]
+    send(alice, bot, *bodies)
+    bot.chat.ping(TIMEOUT)
+    assert not bot.chat.logout(timeout=TIMEOUT)
+    born, work = make(limits=Limits(queued_events=6)), Work()
+    connected(born, work)
+    born.chat.login()
+    send(alice, born, "new")
+    wait_until(lambda: work.done == [*bodies, "new"])
+
+
+# --- dead letters ------------------------------------------------------------------------------------
+
+
+def give_up(bot: Bot, sender: Person) -> list[str]:
+    """Let one of two receivers give a message up; return what they did afterwards."""
+    done: list[str] = []
+
+    @bot.chat.message_received.connect(key="broken")
+    def broken(chat: Chat, message: Message) -> None:
+        if not done:
+            raise ValueError("wrong")
+        done.append("broken")
+
+    bot.chat.message_received.connect(lambda chat, message: done.append("other"), key="other")
+    bot.chat.login()
+    send(sender, bot, "hello")
+    bot.events.wait_for("receiver_gave_up")
+    wait_until(lambda: done == ["other"])
+    return done
+
+
+def test_what_is_given_up_is_a_dead_letter_and_leaves_the_inbox(make, alice):
+    bot = make()
+    give_up(bot, alice)
+    [gave_up] = bot.events.of("receiver_gave_up")
+    assert (gave_up.receiver, gave_up.signal, gave_up.attempts) == ("broken", "message_received", 1)
+    [letter] = bot.chat.dead_letters()
+    assert (letter.event.body, letter.receiver, str(letter.error)) == ("hello", "broken", "wrong")
+    assert bot.chat.dead_letters().path == f"{bot.path}.dead"
+    settled(bot)
+    bot.chat.logout()
+    store = bot.left()
+    assert store.inbox() == []
+    store.close()
+    assert [each.id for each in bot.chat.dead_letters()] == [letter.id]
+
+
+def test_a_retry_runs_the_receiver_of_the_letter_alone(make, alice):
+    bot = make()
+    done = give_up(bot, alice)
+    [letter] = bot.chat.dead_letters()
+    assert main(["dead", "retry", str(bot.path), str(letter.id)]) == 0
+    wait_until(lambda: done == ["other", "broken"])
+    assert list(bot.chat.dead_letters()) == []
+    assert bot.bodies == ["hello"]
+
+
+def test_a_letter_that_is_retried_while_nobody_runs_is_for_the_next_login(make, alice):
+    bot = make()
+    done = give_up(bot, alice)
+    bot.chat.logout()
+    letters = bot.chat.dead_letters()
+    letters.retry(next(iter(letters)).id)
+    bot.chat.login()
+    wait_until(lambda: done == ["other", "broken"])
+
+
+def test_an_event_whose_letter_cannot_be_written_is_left_to_the_next_login(make, alice, caplog):
+    bot, fail = make(), True
+
+    @bot.chat.message_received.connect(key="broken")
+    def broken(chat: Chat, message: Message) -> None:
+        if fail:
+            raise ValueError("wrong")
+        done.set()
+
+    done = threading.Event()
+    dead = bot.path.with_name("bot.db.dead")
+    dead.mkdir()
+    bot.chat.login()
+    send(alice, bot, "hello")
+    bot.events.wait_for("callback_failed")
+    settled(bot)
+    bot.chat.logout()
+    assert "the event is left to the next login" in caplog.text
+    dead.rmdir()
+    fail = False
+    bot.chat.login()
+    assert done.wait(TIMEOUT)
