@@ -23,7 +23,7 @@ from attrs import define, field, frozen
 
 from connectycube import Chat, ConnectyCube, Message
 from connectycube.emulator import Emulator
-from tests.soak.durable_bot import BEFORE_COMMIT, IN_CALLBACK, POINTS
+from tests.soak.durable_bot import BEFORE_COMMIT, IN_CALLBACK, POINTS, RARE
 from tests.support.paths import ROOT
 from tests.support.waiting import wait_until
 
@@ -31,7 +31,7 @@ PATIENCE = 120.0  # seconds without any progress
 PASSWORD = "a password"
 OUTSIDE = "outside"
 
-# Of ten kills, where: four in a receiver, two between the server's acknowledgement and the commit.
+# Of thirteen kills, where: four in a receiver, two between the server's acknowledgement and the commit.
 PATTERN = (*POINTS, BEFORE_COMMIT, "before_reply", OUTSIDE, OUTSIDE)
 
 
@@ -169,7 +169,11 @@ def plan(kills: int, messages: int, seed: int) -> list[Kill]:
     most = max(1, messages // (kills + 1))
     points = [PATTERN[number % len(PATTERN)] for number in range(kills)]
     chance.shuffle(points)
-    return [Kill(point, chance.randint(max(1, most // 2), most)) for point in points]
+    counts = [chance.randint(max(1, most // 2), most) for _ in points]
+    return [
+        Kill(point, 1 if point in RARE else count)
+        for point, count in zip(points, counts, strict=True)
+    ]
 
 
 def play(kills: int, messages: int, seed: int) -> Report:
