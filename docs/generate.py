@@ -21,6 +21,7 @@ import connectycube
 from connectycube import (
     ChatState,
     Config,
+    Handling,
     Limits,
     ReconnectPolicy,
     Timeouts,
@@ -86,6 +87,14 @@ POLICY = {
     "reset_after": "After so many seconds of being ready the count of attempts starts anew.",
 }
 """What the fields of ReconnectPolicy mean."""
+
+HANDLING = {
+    "delay": "Seconds before the first repetition, on average. Each later one waits twice as long.",
+    "max_delay": "The longest of these waits, on average. An error may ask for more (`retry_after`).",
+    "give_up_after": "Seconds after the first attempt. None: 60 in memory, never in durable mode.",
+    "transient": "`transient(error)` says whether an error passes.",
+}
+"""What the fields of Handling mean."""
 
 
 VOUCHED: dict[type, dict[str, tuple[str, ...]]] = {
@@ -170,6 +179,7 @@ LOCAL = (
     models.RecoveryFailure,
     models.RecoveryFinished,
     models.CallbackFailure,
+    models.ReceiverGaveUp,
 )
 """Events that this package makes of its own state, of which nothing comes from others."""
 
@@ -369,6 +379,11 @@ def policy() -> str:
     return _fields(ReconnectPolicy, config, "default", POLICY)
 
 
+def handling() -> str:
+    """Write the fields of what follows when a receiver raises."""
+    return _fields(Handling, config, "default", HANDLING)
+
+
 def storm() -> str:
     """Write when so many clients attempt to come back to a server that went down in one moment."""
     clients, random = 1000, Random(1)
@@ -540,6 +555,7 @@ PARTS: dict[str, dict[str, Callable[[], str]]] = {
         "courses": courses,
         "states": states,
         "policy": policy,
+        "handling": handling,
         "storm": storm,
         "timeouts": timeouts,
         "limits": limits,
@@ -645,6 +661,8 @@ def _default(entry: Any) -> str:
         return f"{default:g}"
     if isinstance(default, int) and not isinstance(default, bool):
         return f"{default:,}" if default > 9_999 else str(default)
+    if callable(default):
+        return f"`{default.__name__}`"
     return "None" if default is None else f"`{default}`"
 
 

@@ -46,10 +46,10 @@ _DEAD_LETTERS_EVERY = 2.0  # seconds between two looks at what other processes h
 class OutputRouter:
     """Routes each output of the core to its place, with the driver's mutex held.
 
-    It runs no user code and waits for nothing but the disk. The receivers are called on a dispatcher
-    worker. ``read_back(conversation)`` is called there to queue what stayed in the store.
-    ``state_changed(change)`` and ``ask(core, question)``, a question to history, are called at once. A
-    done-callback that takes longer than ``slow`` seconds is named in a warning.
+    It runs no user code and waits for nothing but the disk. The receivers are called on a dispatcher worker.
+    ``read_back(conversation)`` is called there to queue what stayed in the store. ``state_changed(change)``
+    and ``ask(core, question)``, a question to history, are called at once. A done-callback that takes longer
+    than ``slow`` seconds is named in a warning.
     """
 
     def __init__(

@@ -194,6 +194,8 @@ def play(kills: int, messages: int, seed: int) -> Report:
             try:
                 asker.wait_for(messages)
                 asking.join(PATIENCE)
+                # A dead letter may wait whose answer was sent by an earlier attempt.
+                wait_until(lambda: set(asker.asked) <= {*bots.handled()}, timeout=PATIENCE)
                 last.communicate(timeout=PATIENCE)
             finally:
                 _end(last)

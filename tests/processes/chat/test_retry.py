@@ -17,7 +17,7 @@ from tests.support.people import PASSWORD, Person, logged_in
 from tests.support.waiting import TIMEOUT, wait_until
 
 BOT = """
-import os, signal, sys
+import os, signal, sys, threading, time
 from connectycube import ConnectyCube, Handling
 
 path, name, password, plan = sys.argv[1:]
@@ -57,8 +57,16 @@ def tell_of_failure(chat, failure):
         print("away", flush=True)
 
 
+def say_when_it_waits(handler):
+    # A SIGTERM that comes before chat.wait() has its handler would end the process.
+    while signal.getsignal(signal.SIGTERM) is handler:
+        time.sleep(0.001)
+    print("ready", flush=True)
+
+
 cube.chat.login()
-print("ready", flush=True)
+handler = signal.getsignal(signal.SIGTERM)
+threading.Thread(target=say_when_it_waits, args=(handler,), daemon=True).start()
 cube.chat.wait(signals=(signal.SIGTERM,))
 """
 
