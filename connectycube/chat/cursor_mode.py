@@ -24,7 +24,7 @@ from ..models import ReceiverGaveUp
 from .answers import Answers, InboxEntry, Running
 from .beginning import Beginning, monotonic_of
 from .cursor_value import CursorValue, value_of
-from .durable.mode import Saved, SavedState
+from .durable.mode import Durability, NewHandle, Saved, SavedState
 from .history_reader import History
 from .ids import new_id
 from .protocol.decoding import MESSAGE_SIGNALS, Delivery
@@ -33,7 +33,7 @@ from .protocol.outbox import Submission
 from .protocol.seen_messages import Key
 from .send_handle import SendHandle
 
-__all__ = ["CursorMode"]
+__all__ = ["CursorMode", "durability_of"]
 
 logger = logging.getLogger("connectycube.chat")
 
@@ -396,6 +396,22 @@ class CursorMode:
                 self._handled.popleft()
         self._loaded = evolve(self._loaded, low=low, handled=tuple(self._handled))
         return self._loaded
+
+
+def durability_of(
+    config: Config,
+    name: str,
+    history: History | None,
+    service_time: Callable[[], float | None],
+    new_handle: NewHandle,
+    failed: Callable[[DurableStoreError], None],
+    warn: Callable[[DurableStoreError], None],
+) -> Durability | CursorMode:
+    """Return what keeps the unfinished work of a connection: a cursor store, a file, or nothing."""
+    if config.cursor_store is not None:
+        return CursorMode(config, name, history, service_time)
+    has_history = history is not None
+    return Durability(config, service_time, new_handle, failed, warn, has_history=has_history)
 
 
 def _again(delivery: Delivery) -> Delivery:

@@ -24,7 +24,7 @@ from .._deadline import Deadline
 from .._forks import check_fork
 from .._network import Network
 from .._secrets import clear_locals
-from ..config import Config, Timeouts
+from ..config import Config
 from ..errors import (
     CallbackContextError,
     ChatAuthenticationError,
@@ -40,9 +40,9 @@ from ..errors import (
 from ..models import Abandoned, ChatState, StateChange
 from .beginning import Beginning, Beginnings
 from .credentials import LoginPlan, SessionCredentials, renewed
-from .cursor_mode import CursorMode
+from .cursor_mode import CursorMode, durability_of
 from .dispatcher import Dispatcher, Task
-from .durable.mode import Durability, SavedState
+from .durable.mode import SavedState
 from .event_stream import EventStream
 from .history_reader import Answer, History, HistoryReader
 from .ids import new_id
@@ -91,7 +91,9 @@ class Driver:
         check_open: Callable[[], None] | None = None,
     ) -> None:
         self._config = config
-        self._name = name
+        self.name = name
+        """The name of the connection; the names of its threads begin with it."""
+        self.timeouts = config.timeouts
         self._receivers = receivers
         self._history = history
         self.has_history = config.fill_gaps and history is not None
@@ -114,24 +116,15 @@ class Driver:
             fills_gaps=self.has_history,
         )
         self.dispatcher = Dispatcher(
-            self._name, self._config.workers, self._config.limits, self._drained
+            self.name, self._config.workers, self._config.limits, self._drained
         )
         self.history_reader = HistoryReader(
-            self._config, self._name, self._history, self.dispatcher, self._tell
+            self._config, self.name, self._history, self.dispatcher, self._tell
         )
-        self._durability: Durability | CursorMode
-        service_time, history = self.history_reader.service_time, self._history
-        if self._config.cursor_store is not None:
-            self._durability = CursorMode(self._config, self._name, history, service_time)
-        else:
-            self._durability = Durability(
-                self._config,
-                service_time,
-                self.new_handle,
-                self._fail,
-                self._warn,
-                has_history=history is not None,
-            )
+        config, service_time = self._config, self.history_reader.service_time
+        self._durability = durability_of(
+            config, self.name, self._history, service_time, self.new_handle, self._fail, self._warn
+        )
         self._receivers.attach(self, self.dispatcher, self._durability)
         self._router = OutputRouter(
             self.dispatcher,
@@ -194,16 +187,6 @@ class Driver:
             )
 
     @property
-    def name(self) -> str:
-        """The name of the connection; the names of its threads begin with it."""
-        return self._name
-
-    @property
-    def timeouts(self) -> Timeouts:
-        """The time-outs of its configuration."""
-        return self._config.timeouts
-
-    @property
     def is_closed(self) -> bool:
         """Whether the state is IDLE or CLOSED."""
         return self.core.state in (ChatState.IDLE, ChatState.CLOSED)
@@ -236,7 +219,7 @@ class Driver:
         """
         check_fork()
         if self.is_closed:
-            warn_about_uwsgi(self._name)
+            warn_about_uwsgi(self.name)
             self._begin_again_if_patched()
         network = self._network or Network.of(self._config)
         network.check(self._config.chat_host, self._config.chat_port)
@@ -688,7 +671,7 @@ class Driver:
         self._thread = threading.Thread(
             target=self._run,
             args=(self._generation, waker),
-            name=f"{self._name}-connection",
+            name=f"{self.name}-connection",
             daemon=True,
         )
         self._thread.start()
@@ -715,14 +698,9 @@ class Driver:
 
     def _read_back(self, conversation: str) -> None:
         """Queue the next events of a conversation that stayed in the durable store."""
-        kept = self._durability
-        assert isinstance(kept, Durability)
         try:
             with self._mutex:  # no event is committed meanwhile, which could be queued before these
-                saved, has_more = kept.read_back(conversation)
-                self._router.queue_stored(saved, counts=True)
-                if has_more:
-                    self._router.queue_read_back(conversation)
+                self._router.read_back(conversation)
         except DurableStoreError as error:
             self._fail(error)
 
@@ -733,7 +711,7 @@ class Driver:
 
     def _warn(self, error: DurableStoreError) -> None:
         """Let a worker log an error: a log handler is user code, and the mutex may be held here."""
-        task = Task(lambda: logger.warning("%s: %s", self._name, error), "log")
+        task = Task(lambda: logger.warning("%s: %s", self.name, error), "log")
         self.dispatcher.put(task, bounded=False)
 
     # --- the connection thread ---
@@ -764,7 +742,7 @@ class Driver:
                     self._serve(link, waker, deadline, writes)
         except BaseException as error:
             clear_locals(error)  # a log may show them, and they hold what was read and written
-            logger.exception("%s: the connection thread failed", self._name)
+            logger.exception("%s: the connection thread failed", self.name)
             self._give_up(generation, error)
         finally:
             self._leave(generation, link, waker)
@@ -793,7 +771,7 @@ class Driver:
         with self._mutex:
             plan = self._plan_attempt()
         try:
-            credentials = renewed(plan, f"{self._name}-renewal", waker, is_wanted)
+            credentials = renewed(plan, f"{self.name}-renewal", waker, is_wanted)
             deadline = plan.deadline.within(self._config.timeouts.connect)
             assert self._network is not None
             link = open_link(self._config, self._network, deadline, waker, is_wanted)

@@ -181,24 +181,32 @@ class OutputRouter:
     def _queue_saved(self) -> None:
         """Queue, once, the events that an earlier process committed and did not handle."""
         saved, unread = self._durability.load_saved()
-        self.queue_stored(saved)
+        self._queue_stored(saved)
         for conversation in unread:
-            self.queue_read_back(conversation)
+            self._queue_read_back(conversation)
 
-    def queue_stored(self, saved: Sequence[Saved], *, counts: bool = False) -> None:
+    def _queue_stored(self, saved: Sequence[Saved], *, counts: bool = False) -> None:
         """Queue events that were in the durable store."""
         for delivery, entry in saved:
             if not self._durability.was_shown(entry):
                 self.streams.feed(delivery)
             self._dispatcher.put(self._task(delivery, entry), bounded=False, counts=counts)
 
-    def queue_read_back(self, conversation: str) -> None:
+    def _queue_read_back(self, conversation: str) -> None:
         """Let a worker read the next events of a conversation, behind those that are queued."""
         read = partial(self._read_back, conversation)
         assert self._file is not None
         leave = partial(self._file.leave_parked, conversation)
         task = Task(read, conversation or None, leave=leave)
         self._dispatcher.put(task, bounded=False)
+
+    def read_back(self, conversation: str) -> None:
+        """Queue the next events of a conversation that stayed in the store. Raises DurableStoreError."""
+        assert self._file is not None
+        saved, has_more = self._file.read_back(conversation)
+        self._queue_stored(saved, counts=True)
+        if has_more:
+            self._queue_read_back(conversation)
 
     def watch_dead_letters(self, seconds: float = 0.0) -> None:
         """Look, after so many seconds and again and again, for dead letters that are marked to be retried."""
@@ -208,7 +216,7 @@ class OutputRouter:
     def _retry_dead_letters(self) -> None:
         try:
             assert self._file is not None
-            self.queue_stored(self._file.take_marked(self._receivers.is_connected))
+            self._queue_stored(self._file.take_marked(self._receivers.is_connected))
         except DurableStoreError as error:
             if str(error) != self._last_warning:  # and not again every two seconds
                 logger.warning("%s", error)
@@ -268,7 +276,7 @@ class OutputRouter:
         if not self._dispatcher.is_overlong(conversation, most, MOST_BYTES_IN_MEMORY):
             return False
         file.park(entry)
-        self.queue_read_back(entry.key[0])
+        self._queue_read_back(entry.key[0])
         return True
 
     def _queue_callback(

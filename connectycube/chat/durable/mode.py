@@ -45,7 +45,14 @@ if TYPE_CHECKING:
     from .dead_letters import DeadLetters
     from .store import DurableStore
 
-__all__ = ["DURABLE_SIGNALS", "MOST_BYTES_IN_MEMORY", "Durability", "Saved", "SavedState"]
+__all__ = [
+    "DURABLE_SIGNALS",
+    "MOST_BYTES_IN_MEMORY",
+    "Durability",
+    "NewHandle",
+    "Saved",
+    "SavedState",
+]
 
 logger = logging.getLogger("connectycube.chat")
 

@@ -17,7 +17,9 @@ from connectycube import (
     Chat,
     Config,
     DurableStoreError,
+    Handling,
     Message,
+    ReceiverGaveUp,
 )
 from connectycube.emulator import Emulator
 from tests.support.inside import driver_of
@@ -248,6 +250,70 @@ def test_a_receiver_that_failed_as_the_connection_ended_runs_again(make, alice, 
     assert [runs.get(timeout=TIMEOUT) for _ in range(2)] == [False, True]
     bot.chat.logout()
     assert len(bot.events.wait_for("message_received")) == 1, "it had returned at the first time"
+
+
+def test_a_receiver_runs_again_and_its_answer_is_sent_once(make, alice, emulator):
+    bot = make(Store(), handling=Handling(delay=0.01, max_delay=0.02))
+    runs: list[str | None] = []
+
+    @bot.chat.message_received.connect
+    def work(chat: Chat, message: Message) -> None:
+        runs.append(message.body)
+        answer(chat, message)
+        if len(runs) < 3:
+            raise ConnectionRefusedError("no database")
+
+    bot.chat.login()
+    say(alice, bot, "one", "two")
+    wait_until(lambda: runs == ["one", "one", "one", "two"])
+    bodies = [m.body for m in alice.events.wait_for("message_received", 2)]
+    settled(alice)
+    assert bodies == alice.bodies == ["you said one", "you said two"]
+    assert bot.bodies == ["one", "two"], "a receiver that has returned does not run again"
+
+
+def test_a_receiver_that_waits_is_left_to_the_next_login_and_process(make, alice, emulator):
+    store = Store()
+    bot = make(store, handling=Handling(delay=30.0))
+    failed, runs = threading.Event(), queue.Queue[tuple[str, str | None]]()
+
+    def work(chat: Chat, message: Message) -> None:
+        runs.put(("work", message.body))
+        if not failed.is_set():
+            failed.set()
+            raise ConnectionRefusedError("no database")
+
+    bot.chat.message_received.connect(work)
+    bot.chat.login()
+    say(alice, bot, "one", "two")
+    assert failed.wait(TIMEOUT)
+    bot.chat.logout()
+    left = store.copy()
+    bot.chat.login()
+    assert [runs.get(timeout=TIMEOUT)[1] for _ in range(3)] == ["one", "one", "two"]
+    assert bot.bodies == ["one", "two"]
+    bot.chat.logout()
+    born = make(left)
+    born.chat.login()
+    assert [m.body for m in born.events.wait_for("message_received", 2)] == ["one", "two"]
+
+
+def test_what_is_given_up_is_told_and_counts_as_handled(make, alice, emulator):
+    store = Store()
+    bot = make(store)
+    given_up: queue.Queue[ReceiverGaveUp] = queue.Queue()
+    bot.chat.receiver_gave_up.connect(lambda chat, event: given_up.put(event), weak=False)
+
+    @bot.chat.message_received.connect
+    def work(chat: Chat, message: Message) -> None:
+        raise RuntimeError("on purpose")
+
+    bot.chat.login()
+    sent = say(alice, bot, "one")
+    event = given_up.get(timeout=TIMEOUT)
+    assert (event.event.body, event.attempts) == ("one", 1)
+    bot.chat.logout()
+    assert store.handled == sent
 
 
 def test_the_identity_stays(make, alice, emulator):

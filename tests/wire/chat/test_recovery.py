@@ -347,7 +347,7 @@ def test_logging_out_meanwhile_gives_the_receivers_what_had_arrived(emulator, an
 
 def test_destroy_waits_for_a_request_to_history_within_its_bound(emulator, ann):
     def reading() -> list[threading.Thread]:
-        name = f"{driver_of(ann.chat)._name}-history"
+        name = f"{driver_of(ann.chat).name}-history"
         return [thread for thread in threading.enumerate() if thread.name == name]
 
     with emulator.faults.delay(seconds=HOUR, on="rest", user=ann.id) as slow:
@@ -466,7 +466,7 @@ def test_limited_rates_keep_no_gap_open(emulator, person, bea):
 
 @pytest.mark.parametrize("how", ["logout", "destroy", "a new session"])
 def test_the_end_of_a_session_ends_its_repetition(emulator, ann, bea, how):
-    name = f"{driver_of(ann.chat)._name}-history"
+    name = f"{driver_of(ann.chat).name}-history"
     is_reading = lambda: any(thread.name == name for thread in threading.enumerate())  # noqa: E731
     limited = emulator.faults.rate_limit(retry_after=20, user=ann.id)
     with away(ann, emulator):

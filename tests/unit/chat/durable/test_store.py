@@ -299,6 +299,7 @@ FIRST_VERSION = (
     "INSERT INTO identity VALUES (1, 5, 'localhost', 'the store', 3)",
     f"INSERT INTO seen VALUES (1, '{PEER}', '7', 'a', 1000.0), (2, '{PEER}', '7', 'b', 1000.0)",
     f"INSERT INTO inbox VALUES (2, '{PEER}', '7', 'b', '{{\"id\": \"b\", \"body\": \"left\"}}')",
+    f"INSERT INTO inbox VALUES (3, '{PEER}', '5', 'e', '{{\"id\": \"e\", \"own\": true}}')",
     f"INSERT INTO outbox VALUES (1, 'c', '{PEER}', 2, x'3c6d2f3e',"
     """ '{"id": "c", "dialog": {"id": null, "type": 3, "peer_id": 7}}')""",
     f"PRAGMA application_id = {0x43756265}",
@@ -313,15 +314,16 @@ def test_a_file_of_the_first_version_is_read_and_goes_on(path):
     connection.close()
     for _ in range(2):  # the second time it is of the new version
         with opened(path) as store:
-            [left] = store.inbox()
+            left, own = store.inbox()
+            assert (own.n, own.signal) == (3, "own_message_received")
             assert (left.n, left.key, left.signal) == (2, (PEER, 7, "b"), "message_received")
             assert (left.event.body, left.done, left.receiver) == ("left", frozenset(), None)
             assert [entry.id for entry in store.outbox()] == ["c"]
             assert (store.store_id, store.cursor) == ("the store", 1000.5)
     with opened(path) as store:
-        assert take(store, "d") == [3]
+        assert take(store, "d") == [4]
         store.note_done(2, {"one"})
-        assert [entry.done for entry in store.inbox()] == [{"one"}, frozenset()]
+        assert [entry.done for entry in store.inbox()] == [{"one"}, frozenset(), frozenset()]
 
 
 def test_a_file_of_a_later_release_is_refused(path):
