@@ -12,7 +12,7 @@ import pytest
 
 KNOWN = (
     *("prosody", "ejabberd", "slixmpp", "javascript"),
-    *("tinyproxy", "stunnel", "microsocks"),
+    *("tinyproxy", "stunnel", "microsocks", "postgresql"),
 )
 
 _PROPERTY = "referee"
