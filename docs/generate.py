@@ -1,4 +1,4 @@
-"""Write into the pages what the code says: tables of states, time-outs, limits, look-ups, endpoints.
+"""Write into the pages what the code says: tables of states, time-outs, limits, endpoints; and a JSON Schema.
 
 Each part stands between two comments in its page. ``python docs/generate.py`` rewrites all of them, and
 ``tests/docs/test_pages.py`` fails when a page says something else than the code.
@@ -40,6 +40,7 @@ from connectycube.emulator.api.routing import ROUTES
 from connectycube.emulator.control.faults import FAULTS
 from connectycube.emulator.remote.verbs import VERBS
 from connectycube.emulator.settings import Settings
+from connectycube.models._dicts import json_schema
 from connectycube.rest._query import OPERATORS
 from connectycube.rest.dialogs import DIALOGS
 from connectycube.rest.messages import MESSAGES
@@ -690,12 +691,18 @@ def generated(page: str, text: str) -> str:
     return text
 
 
+def schema() -> str:
+    """Return the JSON Schema of the dictionaries of ``to_dict()``."""
+    return json.dumps(json_schema(), indent=1, ensure_ascii=False) + "\n"
+
+
 def main() -> None:
-    """Rewrite the pages."""
+    """Rewrite the pages and the JSON Schema."""
     for page in PARTS:
         path = FOLDER / page
         text = path.read_text(encoding="utf-8")
         path.write_text(generated(page, text), encoding="utf-8")
+    (FOLDER / "models.schema.json").write_text(schema(), encoding="utf-8")
 
 
 if __name__ == "__main__":

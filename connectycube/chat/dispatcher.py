@@ -76,9 +76,8 @@ class Dispatcher:
         self._event_waiters: list[Callable[[], bool]] = []
         self._queues: dict[Hashable, deque[Task]] = {}
         self._ready: deque[Hashable] = deque()  # the keys of queues with tasks and without a worker
-        self._waiting: set[Hashable] = (
-            set()
-        )  # the keys of queues whose first task is to run again later
+        # The keys of queues whose first task is to run again later.
+        self._waiting: set[Hashable] = set()
         self._repeating: set[Hashable] = set()  # those, and those whose first task runs again now
         # What becomes due, as (moment, number, key of a queue that waits, or a task to queue).
         self._timers: list[tuple[float, int, Hashable]] = []

@@ -560,6 +560,11 @@ def test_the_generated_parts_are_what_the_code_says(generate):
         assert generate.generated(page, text) == text, f"run `make docs`: {page} is out of date"
 
 
+def test_the_json_schema_is_what_the_code_says(generate):
+    text = (DOCS / "models.schema.json").read_text(encoding="utf-8")
+    assert generate.schema() == text, "run `make docs`"
+
+
 def test_a_change_of_the_code_would_be_noticed(generate, monkeypatch):
     text = (DOCS / "chat.md").read_text(encoding="utf-8")
     monkeypatch.setattr(
