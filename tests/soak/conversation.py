@@ -25,6 +25,7 @@ from tests.support.proxy import FaultProxy
 
 GROUP = "group"
 THREADS = 2
+FAILS_EVERY = 5  # the receiver runs again for each message with such a number of its lane
 _ID = re.compile(rb"""id=['"]([0-9a-f]{24})['"]""")
 _LONGEST_ID = 29
 _ENABLED = b"<enabled"
@@ -86,6 +87,7 @@ class Member:
         self.received: list[Received] = []
         self.handles: list[SendHandle[Any]] = []
         self._numbers: dict[Lane, int] = {}
+        self._failed: set[str] = set()  # the ids of messages whose first attempt has failed
         self._changed = changed
         self.not_recovered_until: float | None = None
         """When the client last said that it cannot read what it had missed."""
@@ -135,6 +137,9 @@ class Member:
         if len(message.body) >= TOO_LARGE_TO_READ:
             return  # from history, which has no such limit
         thread, number = map(int, message.body.split())
+        if number % FAILS_EVERY == 0 and message.id not in self._failed:
+            self._failed.add(message.id)
+            raise ConnectionRefusedError("for the moment")
         in_room = message.dialog.peer_id is None
         name = GROUP if in_room else self.conversation_with(message.dialog.peer_id)
         lane = Lane(name, message.sender_id, thread)

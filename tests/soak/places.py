@@ -19,6 +19,7 @@ from connectycube import (
     ConnectyCube,
     DialogRef,
     DialogType,
+    Handling,
     Limits,
     ReconnectPolicy,
     RetryPolicy,
@@ -34,6 +35,7 @@ from tests.support.certificates import make_certificates
 # Who is cut off comes back soon, and a peer that is dead is noticed after three seconds.
 OPTIONS: dict[str, Any] = {
     "reconnect": ReconnectPolicy(max_attempts=None, delay=0.05, max_delay=0.4),
+    "handling": Handling(delay=0.02, max_delay=0.2),
     "retry": RetryPolicy(delay=0.02, max_delay=0.2),
     "timeouts": Timeouts(
         connect=4.0,
