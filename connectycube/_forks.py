@@ -13,7 +13,7 @@ from contextlib import ExitStack
 from os import getpid
 from typing import Any, Protocol
 
-__all__ = ["check_fork", "is_unnoticed_fork", "register_for_fork"]
+__all__ = ["check_fork", "is_unnoticed_fork", "register_before_fork", "register_for_fork"]
 
 
 class Inherited(Protocol):
@@ -23,7 +23,15 @@ class Inherited(Protocol):
         """Replace everything that the parent goes on using, without sending a byte or waiting for a lock."""
 
 
+class Parent(Protocol):
+    """Something that the parent does before a fork."""
+
+    def _before_fork(self) -> None:
+        """Do it on the thread that forks, without waiting for a lock; it is not called before a fork in C."""
+
+
 _inherited: weakref.WeakSet[Inherited] = weakref.WeakSet()
+_parents: weakref.WeakSet[Parent] = weakref.WeakSet()
 # The process that owns the objects, and the process that began last to replace them.
 _owner = _begun_in = getpid()
 _locks: dict[int, Any] = {}
@@ -35,6 +43,11 @@ def register_for_fork(thing: Inherited) -> None:
     # Before the object is added: a child that makes an object owns it, and must not replace it later.
     check_fork()
     _inherited.add(thing)
+
+
+def register_before_fork(thing: Parent) -> None:
+    """Call ``thing._before_fork()`` before each fork that Python knows of, for as long as ``thing`` lives."""
+    _parents.add(thing)
 
 
 def is_unnoticed_fork() -> bool:
@@ -67,11 +80,20 @@ def _replace_inherited() -> None:
         _owner = _begun_in
 
 
+def _tell_parents() -> None:
+    for thing in list(_parents):
+        thing._before_fork()
+
+
+# Two functions that a test can keep from doing anything. Python writes an error of a hook to standard error,
+# and parent and child go on.
+def _before_fork() -> None:
+    _tell_parents()
+
+
 def _at_fork() -> None:
-    # A function of its own, so that a test can replace _replace_inherited(). Python writes an error of the
-    # hook to standard error, and the child goes on.
     _replace_inherited()
 
 
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_at_fork)
+    os.register_at_fork(before=_before_fork, after_in_child=_at_fork)

@@ -37,7 +37,7 @@ from .dialog_stream import DialogStream
 from .driver import Driver
 from .event_stream import EventStream
 from .follow import follow
-from .fork_warning import warn_of_receivers
+from .fork_warning import ForkWarning
 from .history_reader import History
 from .ids import new_resource
 from .known_dialogs import LookUp
@@ -100,6 +100,7 @@ class Chat(NotCopied, ChatSignals):
         self._destinations = Destinations(self._addresses, look_up_dialog)
         name = f"connectycube-{self._resource[-8:]}"
         self._driver = Driver(config, name, Receivers(self, config), history, check_open)
+        self._fork_warning = ForkWarning(self._driver, self._signals())
         register_for_fork(self)
         self._contacts = Contacts(config, self._driver, self._addresses)
         self._privacy = Privacy(config, self._driver, self._addresses)
@@ -187,6 +188,7 @@ class Chat(NotCopied, ChatSignals):
             any_resource=resource is None,
             since=begin_at,
         )
+        self._fork_warning.renew()
         self._user = user
         return user
 
@@ -841,15 +843,13 @@ class Chat(NotCopied, ChatSignals):
     # --- inside ---
 
     def _after_fork_in_child(self) -> None:
-        """Leave the connection to the parent, and name the receivers that are called there alone."""
+        """Leave the connection and the calls of receivers to the parent."""
         # With the parent's resource the server would end the parent's session.
         self._resource = new_resource()
         was_open = not self._driver.is_closed
-        for signal in self._signals():
-            signal._after_fork_in_child()  # now, as its lock is needed below
         self._driver._after_fork_in_child()
         if was_open:
-            warn_of_receivers(self._driver.name, self, self._signals())
+            self._fork_warning.give()
 
     def __repr__(self) -> str:
         who = f" as user {self._user.id}" if self._user is not None else ""

@@ -1,29 +1,53 @@
-"""Names, in a forked child, the receivers that only the parent calls."""
+"""Names, at a fork, the receivers that only the parent calls."""
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Iterable
 
-from .._checks import name_of
+from .._forks import register_before_fork
+from .driver import Driver
 from .signals import Signal
 
-__all__ = ["warn_of_receivers"]
+__all__ = ["ForkWarning"]
 
 logger = logging.getLogger("connectycube.chat")
 
 
-def warn_of_receivers(name: str, chat: object, signals: Iterable[Signal]) -> None:
-    """Log one warning with the receivers of a connection that the parent goes on with, if it has any."""
-    uncalled = [
-        f"{name_of(receiver)} ({signal.name})"
-        for signal in signals
-        for receiver in signal.receivers_for(chat)
-    ]
-    if uncalled:
-        logger.warning(
-            "%s: this process was forked from the one that is logged in, and these receivers are called"
-            " there alone: %s; call chat.login() here if they shall run here as well",
-            name,
-            ", ".join(uncalled),
-        )
+class ForkWarning:
+    """One warning for each login, at its first fork.
+
+    The parent logs it, before the fork: a thread that writes to a log at that moment holds the lock of the
+    log's stream, and that thread is not there in the child, which would wait for the lock for ever.
+    """
+
+    def __init__(self, driver: Driver, signals: Iterable[Signal]) -> None:
+        self._driver = driver
+        self._signals = signals
+        self._was_given = False
+        register_before_fork(self)
+
+    def renew(self) -> None:
+        """Warn at the next fork again, after a login."""
+        self._was_given = False
+
+    def _before_fork(self) -> None:
+        if not self._driver.is_closed:
+            self.give()
+
+    def give(self) -> None:
+        """Log the warning, unless it was given since the login.
+
+        A child calls this too: the parent has not given it before a fork in C.
+        """
+        uncalled = [
+            f"{name} ({signal.name})" for signal in self._signals for name in signal.names()
+        ]
+        if uncalled and not self._was_given:
+            self._was_given = True
+            logger.warning(
+                "%s: a process that is forked from the one that is logged in does not call its receivers: %s;"
+                " call chat.login() there if they shall run there as well",
+                self._driver.name,
+                ", ".join(uncalled),
+            )

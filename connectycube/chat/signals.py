@@ -201,6 +201,13 @@ class Signal(NotCopied, blinker.Signal):
                     self._alike = alike
         return alike
 
+    def names(self) -> list[str]:
+        """Return the names of all receivers, without waiting for the lock: a thread that forks asks."""
+        entries = list(self.receivers.values())
+        receivers = (entry() if isinstance(entry, weakref.ref) else entry for entry in entries)
+        connections = self._connections(tuple(one for one in receivers if one is not None))
+        return [connection.name for connection in connections]
+
     def _connections(self, receivers: tuple[Callable[..., Any], ...]) -> tuple[Connection, ...]:
         connections, used = [], set()
         for receiver in receivers:

@@ -5,11 +5,13 @@ Also if the fork hook did not run, as in uWSGI's workers.
 
 from __future__ import annotations
 
+import logging
 import os
+import select
 import subprocess
 import sys
 import threading
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 
 import pytest
 
@@ -24,7 +26,7 @@ from connectycube import (
 from tests.processes.forking import FORKS, holds_in_child
 from tests.support.inside import driver_of, signals_of
 from tests.support.paths import ROOT
-from tests.support.people import PASSWORD, logged_in
+from tests.support.people import PASSWORD, logged_in, settled
 from tests.support.waiting import TIMEOUT
 
 pytestmark = [
@@ -69,7 +71,7 @@ def locked(alice):
             for lock in locks:
                 stack.enter_context(lock)
             held.set()
-            release.wait(TIMEOUT * 3)
+            assert release.wait(TIMEOUT * 3), "the fork waits for a lock"
 
     with logged_in(alice):
         driver = driver_of(alice.chat)
@@ -165,12 +167,13 @@ def test_a_child_logs_in_by_itself_while_its_parent_stays_connected(emulator, al
 
 
 EXIT = """
-import os, sys
+import logging, os, sys
 from connectycube import *
 from tests.processes.forking import FORKS
 
 chat = Chat(Config.from_env())
 lost = []
+logging.disable()  # the warning about this receiver
 chat.state_changed.connect(lambda chat, change: lost.extend([change.reason] if change.reason else []))
 chat.login(int(sys.argv[1]), sys.argv[2])
 child = FORKS[sys.argv[3]]()
@@ -263,6 +266,32 @@ def test_fifty_forks_while_threads_send_and_ask_disturb_nobody(emulator, alice, 
             check=False,
         )
     assert (done.returncode, done.stderr, done.stdout) == (0, "", "[] True True\n")
+
+
+@contextmanager
+def log_that_a_thread_writes_to():
+    """The package logs to a full pipe that nobody reads, and a thread is inside a write to it."""
+    reader, writer = os.pipe()
+    with open(reader, "rb") as read_end, open(writer, "w", encoding="utf-8") as stream:
+        handler = logging.StreamHandler(stream)
+        thread = threading.Thread(target=lambda: stream.buffer.write(b"x" * 1_000_000))
+        thread.start()
+        assert select.select([read_end], [], [], TIMEOUT)[0]
+        logging.getLogger("connectycube").addHandler(handler)
+        try:
+            yield
+        finally:
+            logging.getLogger("connectycube").removeHandler(handler)
+            read_end.read(1_000_000)
+            thread.join()
+
+
+def test_a_fork_waits_for_no_log_that_another_thread_writes_to(alice, fork):
+    with logged_in(alice):
+        settled(alice)
+        assert holds_in_child(lambda: alice.chat.state is ChatState.CLOSED, FORKS["with the hook"])
+        with log_that_a_thread_writes_to():
+            assert holds_in_child(lambda: alice.chat.state is ChatState.CLOSED, fork)
 
 
 def test_a_stream_of_a_child_does_not_end_when_the_fork_is_noticed(emulator, alice, fork):

@@ -53,6 +53,9 @@ def on_emulator(emulator: Emulator, work: Callable[[Any], Any]) -> Any:
 
 @contextmanager
 def without_fork_hook() -> Iterator[None]:
-    """Fork inside this ``with`` statement, and the package's fork hook does nothing in the child."""
-    with mock.patch.object(_forks, "_replace_inherited", lambda: None):
+    """Fork inside this ``with`` statement, and the package's fork hooks do nothing."""
+    with (
+        mock.patch.object(_forks, "_tell_parents", lambda: None),
+        mock.patch.object(_forks, "_replace_inherited", lambda: None),
+    ):
         yield
