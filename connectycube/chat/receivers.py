@@ -228,7 +228,7 @@ class Receivers:
             logger.error("receiver %s of %s raised", name, signal, exc_info=error)
         else:
             logger.warning(
-                "receiver %s of %s raised, and runs again in %.1f seconds (attempt %d): %r",
+                "receiver %s of %s raised, and runs again in %.3g seconds (attempt %d): %r",
                 *(name, signal, delay, failure.attempts, error),
             )
         if signal in _LAST:
