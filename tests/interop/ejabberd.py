@@ -15,7 +15,8 @@ from pathlib import Path
 from typing import Any
 
 from tests.interop import ejabberd_accounts
-from tests.interop.server_process import ServerProcess, accepts
+from tests.interop.referee_process import accepts
+from tests.interop.server_process import ServerProcess
 from tests.support.ports import free_port
 from tests.support.waiting import wait_until
 
@@ -29,7 +30,7 @@ _RESOLVER = '{lookup, ["file"]}.\n{host, {127,0,0,1}, ["localhost"]}.\n'
 class Ejabberd(ServerProcess):
     """One ejabberd process: start it with ``with``."""
 
-    name = "ejabberd"
+    name = package = "ejabberd"
     program = "ejabberdctl"
     _api_port = 0
 
@@ -156,6 +157,7 @@ class Ejabberd(ServerProcess):
 
     def _environment(self) -> Mapping[str, str]:
         return {
+            **super()._environment(),
             "ERL_LIBS": _library_folder(),
             "ERL_INETRC": str(self._folder / "inetrc"),
             "ERL_CRASH_DUMP": str(self._folder / "crash.dump"),

@@ -43,7 +43,7 @@ Component "{rooms}" "muc"
 class Prosody(ServerProcess):
     """One prosody process: start it with ``with``."""
 
-    name = program = "prosody"
+    name = program = package = "prosody"
     log_level = "debug"
     """Under load "info" makes it a good deal faster."""
 
