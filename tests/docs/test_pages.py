@@ -203,7 +203,7 @@ def test_an_example_runs_and_its_receivers_work(block, names, environment, alice
             let_a_message_come(other, bob)
     if alice.chat.is_ready and alice.session is not None:
         live_through_everything(alice.chat, events, bob, service, group)
-    alice.chat.logout()  # waits for the receivers
+    alice.chat.logout()
     assert [failed.of("callback_failed") for failed in failures] == [[]] * len(failures)
 
 
@@ -239,7 +239,8 @@ def live_through_everything(
     service.cut(me)
     events.wait(lambda e: [c for c in e.of("state_changed") if c.state.name == "FORCE_CLOSED"])
     service.forget_sessions(me)
-    chat.wait_until_ready(TIMEOUT)
+    events.wait_for("recovery_finished")  # a receiver that answers needs the connection
+    assert chat.wait_until_idle(TIMEOUT)
 
 
 def live_through_a_group(
