@@ -45,6 +45,7 @@ _MAY_BE_LONG = re.compile(
 )
 _TAG = re.compile(rb"""<[^<>"'!?]*(?:(?:"[^"]*"|'[^']*')[^<>"']*)*>""")
 _SECTION_OR_TAG = re.compile(rb"<!\[CDATA\[.*?\]\]>|<!--.*?-->|" + _TAG.pattern, re.DOTALL)
+_BAD_VALUE = re.compile(rb"<" + _NEVER)
 _ATTRIBUTE = re.compile(rb"""([^\s=<>"'/]+\s*=\s*)("[^"]*"|'[^']*')""")
 
 
@@ -78,6 +79,10 @@ def _shorten(attribute: re.Match[bytes]) -> bytes:
     name, value = attribute.groups()
     if not name.startswith(b"xmlns") or len(value) <= LONGEST_NAMESPACE + 2:
         return attribute[0]
+    if _BAD_VALUE.search(value):
+        return attribute[
+            0
+        ]  # bad XML stays bad: in two pieces the tag would have gone to expat as it is
     # Between ASCII characters, as the cut must not be in the middle of another one or of a reference.
     kept = re.sub(rb"[^!-%'-~].*", b"", value[1 : LONGEST_NAMESPACE + 1], flags=re.DOTALL)
     short = value[:1] + (kept or b"urn:") + value[:1]

@@ -224,6 +224,15 @@ def test_a_long_namespace_stays_wellformed_when_it_is_cut(value):
     assert reader.elements == 2
 
 
+@pytest.mark.parametrize("bad", [b"<", b"<a/>", b"\x00", b"\x1f", b"\xff", b"\xef\xbf\xbe"])
+@pytest.mark.parametrize("in_pieces", [False, True], ids=["whole", "in pieces"])
+def test_a_long_namespace_that_is_bad_xml_is_not_cut(bad, in_pieces):
+    data = b"<a xmlns='" + b"u" * 500 + bad + b"u'/>"
+    buffer = TagBuffer()
+    pieces = [data[:505], data[505:]] if in_pieces else [data]
+    assert b"".join(map(buffer.take, pieces)) + buffer.held == data
+
+
 @pytest.mark.parametrize(
     "data",
     [
