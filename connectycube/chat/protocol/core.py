@@ -48,6 +48,7 @@ from .seen_messages import Key
 from .session import Session
 from .states import READY_STATES, StateMachine
 from .stream import Stream
+from .stream_management import WrongCountError
 from .timers import Timers, earlier
 
 __all__ = ["Core"]
@@ -325,6 +326,8 @@ class Core:
                 # The server answered our request to resume with the end of the stream, or with a count that
                 # cannot be. The same would follow on the next link.
                 self.session.cannot_resume()
+            if isinstance(error, WrongCountError):
+                self.session.distrust_counts()
             if self._goes_on_with_another_token(error):
                 self._drop_stream()
             else:

@@ -10,9 +10,8 @@ from typing import Any
 from attrs import define, field
 
 from ...config import Limits
-from ...errors import StreamProtocolError
 from ...models import DialogRef, Message
-from .stream_management import MODULUS, is_before
+from .stream_management import MODULUS, WrongCountError, is_before
 
 __all__ = ["Outbound", "Outbox", "Submission"]
 
@@ -175,19 +174,19 @@ class Outbox:
     def acknowledge(self, h: int) -> list[Outbound]:
         """Remove and return the stanzas that the server has handled, by its count ``h``.
 
-        Raises StreamProtocolError if the count goes back, or beyond the stanzas that were written.
+        Raises WrongCountError if the count goes back, or beyond the stanzas that were written.
         """
         # A count starts again at 0. From 0xFFFFFFFE to h = 1 there are (1 - 0xFFFFFFFE) % 2^32 = 3 stanzas.
         # A count that goes back, from 5 to 4, would mean 2^32 - 1 stanzas.
         handled, queue = (h - self._acknowledged) % MODULUS, self.unacknowledged
         if h < self._acknowledged and is_before(h, self._acknowledged):
-            raise StreamProtocolError(
+            raise WrongCountError(
                 "the server's count of the stanzas that it has handled went back,"
                 f" from {self._acknowledged} to {h}"
             )
         if handled > len(queue) or (handled and not queue[handled - 1].attempted):
             written = self._acknowledged + sum(stanza.attempted for stanza in queue)
-            raise StreamProtocolError(
+            raise WrongCountError(
                 f"the server acknowledged {h} stanzas, more than the {written % MODULUS} that were sent"
             )
         self._acknowledged = h

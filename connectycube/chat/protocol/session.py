@@ -20,7 +20,6 @@ from ...errors import (
     SendDeferredError,
     StanzaError,
     StreamError,
-    StreamProtocolError,
     UnexpectedAnswerError,
 )
 from ...models import DialogRef, Message, MessageFailure, MessageSent
@@ -204,7 +203,7 @@ class Session:
         stanza that the earlier link left half read, and then ignores everything. So a stanza that was held
         back has certainly not arrived.
         """
-        self._settle(self._take_count(self._outbox.handled, h), now)
+        self._settle(self._outbox.handled(h), now)
         self.is_present |= h > 0  # the presence was the first stanza of the session
         self._inbound.resume()
         self._holds_back = True
@@ -251,10 +250,15 @@ class Session:
         """Do not attempt to resume this session again."""
         self._resume_id = None
 
+    def distrust_counts(self) -> None:
+        """Count nothing in the next session, after a wrong count; this one cannot be resumed."""
+        self.trusts_counts = False
+        self.cannot_resume()
+
     def not_resumed(self, h: int | None, now: float) -> None:
         """The server does not know the session any more; ``h`` is its last count, if it still has one."""
         if h is not None:
-            self._settle(self._take_count(self._outbox.handled, h), now)
+            self._settle(self._outbox.handled(h), now)
         self.session_lost()
 
     def session_lost(self) -> None:
@@ -624,7 +628,7 @@ class Session:
             self._acknowledged(nonza.h, now)
 
     def _acknowledged(self, h: int, now: float) -> None:
-        self._settle(self._take_count(self._outbox.acknowledge, h), now)
+        self._settle(self._outbox.acknowledge(h), now)
         self._move_cursor()
         self._has_answered = True
         self._inbound.caught_up()
@@ -635,15 +639,6 @@ class Session:
             self.ask_if_needed(now)
         if self._outbox.waiting or self._outbox.replays:
             self.flush(now)  # these stanzas may have waited for the acknowledgement of a suspect
-
-    def _take_count(self, take: Callable[[int], list[Outbound]], h: int) -> list[Outbound]:
-        """Return the stanzas that the server's count acknowledges; distrust its counts after a wrong one."""
-        try:
-            return take(h)
-        except StreamProtocolError:
-            self.trusts_counts = False
-            self.cannot_resume()
-            raise
 
     def _move_cursor(self) -> None:
         """Move the cursor to the time of the oldest question.

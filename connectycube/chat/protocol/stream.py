@@ -41,7 +41,7 @@ from .parser import (
     StreamParser,
     StreamStart,
 )
-from .stream_management import MODULUS
+from .stream_management import MODULUS, WrongCountError
 
 __all__ = ["Stream"]
 
@@ -326,7 +326,7 @@ def _count(item: Any, required: bool = False) -> int | None:
         return None
     # Ten digits hold every such number. Of thousands of digits int() would raise a ValueError.
     if text is None or not re.fullmatch("[0-9]{1,10}", text) or int(text) >= MODULUS:
-        raise StreamProtocolError(f"the server sent <{item.name}/> with h={text!r}")
+        raise WrongCountError(f"the server sent <{item.name}/> with h={text!r}")
     return int(text)
 
 

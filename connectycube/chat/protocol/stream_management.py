@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
-__all__ = ["MODULUS", "is_before"]
+from ...errors import StreamProtocolError
+
+__all__ = ["MODULUS", "WrongCountError", "is_before"]
 
 MODULUS = 2**32
 """The number of different counts: 0 follows 0xFFFFFFFF."""
+
+
+class WrongCountError(StreamProtocolError):
+    """The server sent a count that is no number, or that cannot be: its next counts are wrong as well."""
 
 
 def is_before(count: int, other: int) -> bool:

@@ -493,10 +493,14 @@ def test_the_limit_that_the_server_names_counts(told: str, most: int) -> None:
 # --- counts that cannot be --------------------------------------------------------------------------
 
 
-def test_a_server_that_counts_too_much_is_used_without_counting() -> None:
+WRONG_COUNTS = [" h='99'", "", " h=''", " h='many'", " h='+3'", " h='4.0'", f" h='{2**32}'"]
+
+
+@pytest.mark.parametrize("count", WRONG_COUNTS)
+def test_a_server_that_counts_wrongly_is_used_without_counting(count: str) -> None:
     world = ready()
     server = world.server
-    server.replies["r"] = "<a xmlns='urn:xmpp:sm:3' h='99'/>"
+    server.replies["r"] = f"<a xmlns='urn:xmpp:sm:3'{count}/>"
     submissions = [world.send(number) for number in (1, 2, 3)]
     for _ in range(30):
         world.advance(2)
@@ -505,3 +509,18 @@ def test_a_server_that_counts_too_much_is_used_without_counting() -> None:
     late = world.send(4)
     world.advance(60)
     assert world.outcome(late) == "sent" and world.states.count(S.FORCE_CLOSED) == 1
+
+
+@pytest.mark.parametrize("answer", ["resumed", "failed"])
+@pytest.mark.parametrize("count", [" h='99'", " h='many'", f" h='{2**32}'"])
+def test_a_wrong_count_at_the_resumption_is_followed_by_a_new_session(
+    answer: str, count: str
+) -> None:
+    world = ready()
+    world.server.replies["resume"] = f"<{answer} xmlns='urn:xmpp:sm:3'{count}/>"
+    world.cut()
+    world.advance(60)
+    sent = world.send(1)
+    world.advance(60)
+    assert world.core.is_ready and world.outcome(sent) == "sent"
+    assert world.states.count(S.FORCE_CLOSED) == 2
