@@ -133,7 +133,7 @@ def tls_words(error: ssl.SSLError) -> str:
     return reason or reason_of(error)
 
 
-def alert_behind(error: OSError, sock: Any) -> OSError:
+def alert_behind(error: ssl.SSLError, sock: Any) -> OSError:
     """Return the alert that has arrived on a connection which cannot be written to, or else the error.
 
     In TLS 1.3 a server refuses a client certificate after the handshake, when the client may be writing

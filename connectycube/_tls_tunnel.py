@@ -63,7 +63,7 @@ class TlsTunnel:
                 break
             pieces.append(piece)
             size -= len(piece)
-        self._flush()
+        self._flush()  # its failure follows at the next call; these bytes must not be lost with it
         return b"".join(pieces)
 
     def recv_into(self, buffer: Any) -> int:
@@ -77,7 +77,9 @@ class TlsTunnel:
 
         Raises SSLWantWriteError while the outer socket has not taken all bytes that were encrypted before.
         """
-        self._flush()
+        failure = self._flush()
+        if failure is not None:
+            raise failure
         if self._encrypted:
             raise ssl.SSLWantWriteError
         return int(self._run(self._tls.write, data))
@@ -95,39 +97,43 @@ class TlsTunnel:
             try:
                 result = operation(*arguments)
             except ssl.SSLWantReadError:
-                self._flush()
-                self._fill()
+                self._fill(self._flush())
             except ssl.SSLError:
-                with suppress(OSError):
-                    self._flush()  # the alert that tells the peer why
+                self._flush()  # the alert that tells the peer why
                 raise
             else:
                 self._flush()
                 return result
 
-    def _fill(self) -> None:
+    def _fill(self, failure: OSError | None) -> None:
         """Copy the bytes that have arrived to the inner TLS.
 
-        Also while the peer reads nothing: it may wait until its own bytes are read.
+        Also while the peer reads nothing: it may wait until its own bytes are read. A failure to send is
+        raised once nothing is left to read, as the last bytes of the peer may tell the cause.
         """
         try:
             data = self._outer.recv(_PIECE)
         except (BlockingIOError, ssl.SSLWantReadError):
+            if failure is not None:
+                raise failure from None
             raise (ssl.SSLWantWriteError if self._encrypted else ssl.SSLWantReadError) from None
         if data:
             self._incoming.write(data)
         else:
             self._incoming.write_eof()
 
-    def _flush(self) -> None:
-        """Send the encrypted bytes, as many as the outer socket takes."""
+    def _flush(self) -> OSError | None:
+        """Send as many encrypted bytes as the outer socket takes; return the failure, or None."""
         self._encrypted += self._outgoing.read()
         while self._encrypted:
             try:
                 sent = self._outer.send(self._encrypted)
             except (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError):
-                return
+                return None
+            except OSError as failure:
+                return failure
             self._encrypted = self._encrypted[sent:]
+        return None
 
     # --- the socket -------------------------------------------------------------------------------
 

@@ -596,10 +596,7 @@ class Driver:
         assert self._mutex.locked()
         self._hand_over()
         if self._link is not None and self.core.session.outgoing:
-            try:
-                self._write(self._link)
-            except ConnectionLostError:
-                self._wake()  # the connection thread meets the same error and ends the link
+            self._write(self._link)
         # The connection thread must know of bytes that the socket did not take, of a link that is to be
         # closed or opened, and of a deadline before the one that it sleeps until.
         deadline = self.core.next_deadline

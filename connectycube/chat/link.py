@@ -15,7 +15,7 @@ from .._network import Network
 from .._os_errors import reason_of
 from .._proxy import Proxy
 from .._proxy_handshake import ProxyFailure
-from .._tls import alert_behind, refusal_words, tls_words
+from .._tls import refusal_words, tls_words
 from .._tls_tunnel import TlsTunnel
 from ..config import Config
 from ..errors import (
@@ -150,6 +150,7 @@ class Link:
         self.sock = sock
         self._tunnel = sock if isinstance(sock, TlsTunnel) else None
         self._reading_wants_write = False
+        self._write_failure: ConnectionLostError | None = None
 
     @property
     def wants_write(self) -> bool:
@@ -162,20 +163,27 @@ class Link:
         """Return the bytes that have arrived, None if there are none.
 
         Raises ConnectionLostError when the link has ended. That holds also for an orderly end of TLS, because
-        even a reset may look like one: only the end of the XMPP stream tells that the server has finished.
+        even a reset may look like one: only the end of the XMPP stream tells that the server has finished. If
+        the link could not be written to, it ends once all that has arrived is read: the last words of the
+        server, or an alert of TLS, tell the cause better.
         """
         self._reading_wants_write = False
         try:
             data = self.sock.recv(_PIECE)
         except ssl.SSLWantReadError:
+            if self._write_failure is not None:
+                raise self._write_failure from None
             return None
         except ssl.SSLWantWriteError:
             self._reading_wants_write = True
             return None
         except OSError as error:
-            raise _broken(error) from None
+            failure = _broken(error)
+            raise (
+                failure if isinstance(failure, TlsError) else self._write_failure or failure
+            ) from None
         if not data:
-            raise ConnectionLostError(
+            raise self._write_failure or ConnectionLostError(
                 "the link to the chat server ended without an end of the stream"
             )
         return data
@@ -183,16 +191,17 @@ class Link:
     def send(self, data: bytearray) -> int:
         """Write from the front of ``data`` without waiting; return the number of bytes written.
 
-        Raises ConnectionLostError when the link has ended.
+        A failure is kept for :meth:`receive`, as what the server sent before the end is still to be read.
         """
-        try:
-            return self.sock.send(data[:_PIECE])
-        except (ssl.SSLWantReadError, ssl.SSLWantWriteError):
-            return 0
-        except OSError as error:
-            failure = _broken(alert_behind(error, self.sock))
-        # Raised here and not in the handler: the frames of ssl have the bytes in their locals.
-        raise failure
+        if self._write_failure is None:
+            try:
+                return self.sock.send(data[:_PIECE])
+            except (ssl.SSLWantReadError, ssl.SSLWantWriteError):
+                pass
+            except OSError as error:
+                # Without its traceback: the frames of ssl have the bytes in their locals.
+                self._write_failure = _broken(error)
+        return 0
 
     def close(self) -> None:
         """Close the link, after TLS's close_notify if that can be sent at once."""

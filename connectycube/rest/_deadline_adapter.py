@@ -15,6 +15,7 @@ import io
 import logging
 import os
 import socket
+import ssl
 import time
 import weakref
 from collections.abc import Iterator
@@ -283,13 +284,12 @@ class _DeadlineSocket:
             self._sock.settimeout(_current.get().deadline.step())
             try:
                 rest = rest[self._sock.send(rest) :]
-            except TimeoutError:
-                raise
-            except OSError as error:
+            except ssl.SSLError as error:
                 self._sock.settimeout(0)
                 failure = alert_behind(error, self._sock)
             else:
                 continue
+            # Any other error is raised as it is: urllib3 goes on to read what the server sent before the end.
             raise failure
 
     def makefile(self, mode: str, buffering: int = io.DEFAULT_BUFFER_SIZE) -> io.BufferedReader:

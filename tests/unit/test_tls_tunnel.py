@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import ssl
 
 import pytest
@@ -117,6 +118,24 @@ def test_what_arrives_is_read_while_the_socket_takes_nothing(opened):
     outer.takes = [0] * 10
     tunnel.send(b"never taken")
     assert tunnel.recv(100) == b"hello"
+
+
+def test_what_arrived_is_read_after_the_socket_has_failed_to_send(opened):
+    outer, tunnel = opened()
+    until_done(tunnel.do_handshake)
+    outer.serve()
+    outer.server.write(b"the last words")
+
+    def fail(data):
+        raise BrokenPipeError(errno.EPIPE, "Broken pipe")
+
+    outer.send = fail
+    assert tunnel.send(b"lost") == 4, "encrypted, so it counts as taken"
+    with pytest.raises(BrokenPipeError):
+        tunnel.send(b"more")
+    assert tunnel.recv(100) == b"the last words"
+    with pytest.raises(BrokenPipeError):
+        tunnel.recv(100)
 
 
 @pytest.mark.parametrize("size", [1, 10, 60_000])

@@ -768,9 +768,10 @@ def test_sending_to_a_server_that_has_reset_is_a_lost_link(linked):
     link, server = linked
     reset_with(server)
     readable(link)
+    while link.send(bytearray(b"x" * 100_000)):
+        pass
     with pytest.raises(ConnectionLostError, match="the link to the chat server broke"):
-        while link.send(bytearray(b"x" * 100_000)):
-            pass
+        link.receive()
 
 
 def test_after_its_end_a_link_only_says_that_it_is_lost(linked):
@@ -780,8 +781,7 @@ def test_after_its_end_a_link_only_says_that_it_is_lost(linked):
     assert link.sock.fileno() == -1
     with pytest.raises(ConnectionLostError):
         link.receive()
-    with pytest.raises(ConnectionLostError):
-        link.send(bytearray(b"x"))
+    assert link.send(bytearray(b"x")) == 0
 
 
 def test_close_says_good_bye_in_tls(linked):
@@ -809,19 +809,53 @@ def test_a_childs_copy_is_closed_without_a_byte(linked):
             assert beneath_tls.recv(100) == b"", "not even a close_notify"
 
 
+class Broken:
+    """A socket that cannot be written to; a read returns or raises one after the other."""
+
+    def __init__(self, *reads):
+        self.reads = list(reads)
+
+    def recv(self, size):
+        read = self.reads.pop(0)
+        if isinstance(read, OSError):
+            raise read
+        return read
+
+    def send(self, data):
+        raise OSError(errno.EPIPE, "Broken pipe")
+
+
 def test_an_error_without_words_is_told_by_its_name():
-    class Broken:
-        def recv(self, size):
-            raise OSError
-
-        def send(self, data):
-            raise OSError(errno.EPIPE, "Broken pipe")
-
-    link = Link(Broken())
     with pytest.raises(ConnectionLostError, match=r"broke: OSError$"):
+        Link(Broken(OSError())).receive()
+
+
+def alert(reason):
+    error = ssl.SSLError(ssl.SSL_ERROR_SSL, "an alert")
+    error.reason = reason
+    return error
+
+
+@pytest.mark.parametrize(
+    ("end", "reason"),
+    [
+        (ssl.SSLWantReadError(), "Broken pipe"),
+        (OSError(errno.ECONNRESET, "reset"), "Broken pipe"),
+        (b"", "Broken pipe"),
+        (
+            ssl.SSLError(1, "[SSL: TLSV1_ALERT_UNKNOWN_CA] tlsv1 alert unknown ca"),
+            "alert unknown ca",
+        ),
+    ],
+    ids=["nothing more", "a reset", "an end", "an alert"],
+)
+def test_after_a_failed_write_the_rest_is_read_before_the_link_ends(end, reason):
+    link = Link(Broken(b"the last words", end))
+    assert link.send(bytearray(b"x")) == 0
+    assert link.receive() == b"the last words"
+    assert link.send(bytearray(b"x")) == 0
+    with pytest.raises(ConnectionLostError, match=reason):
         link.receive()
-    with pytest.raises(ConnectionLostError, match=r"broke: Broken pipe$"):
-        link.send(bytearray(b"x"))
 
 
 def test_what_tls_itself_wants_to_write_is_remembered_until_it_is_done():
