@@ -13,7 +13,7 @@ from attrs import evolve
 from .._checks import check_callable
 from .._forks import check_fork, register_for_fork
 from .._secrets import Secret
-from ..errors import ApiTimeoutError, ArgumentTypeError
+from ..errors import ApiTimeoutError, ArgumentTypeError, ArgumentValueError
 from ..models import Session
 from ..models._json import as_time
 from ._deadline_adapter import CallDeadline
@@ -143,6 +143,11 @@ class SessionState:
                 if self._is_current(stale):  # else the application logged in or out meanwhile
                     if session is None or session.token == stale.token:
                         is_declined = True
+                    elif not _may_replace(session, stale):
+                        raise ArgumentValueError(
+                            f"renew_session returned a session of user {session.user_id}, and the one that"
+                            f" has ended was of user {stale.user_id}: call login() to become another user"
+                        )
                     else:
                         self._session = session
         except Exception as error:
@@ -166,6 +171,8 @@ class SessionState:
             return Session(token=fresh.open(), user_id=stale.user_id, user=stale.user)
         if isinstance(fresh.open(), Session) and fresh.open().token:
             session: Session = fresh.open()
+            if session.id is None and session.user_id is None:  # the token alone
+                return evolve(session, user_id=stale.user_id, user=stale.user)
             return session
         kind = type(fresh.open()).__name__
         raise ArgumentTypeError(f"renew_session must return a token or a Session, not {kind}")

@@ -427,6 +427,26 @@ def test_a_renewal_that_returns_something_else_is_told(client_of, server, fresh)
         cube.users.get(9)
 
 
+def test_a_renewal_with_another_users_session_is_refused_each_time(client_of, server):
+    cube = client_of(renew_session=lambda session: Session(token="new", user_id=99))
+    server.respond(by_token("new"))
+    cube.login(login="bob", password="p-5ec4e7c0de")
+    before = cube.session
+    for _ in range(2):
+        with pytest.raises(ArgumentValueError, match=r"renew_session .* user 99.* of user 5"):
+            cube.users.get(9)
+        assert cube.session == before
+
+
+def test_a_renewal_with_the_token_alone_keeps_the_user(client_of, server):
+    cube = client_of(renew_session=lambda session: Session(token="new"))
+    server.respond(by_token("new"))
+    cube.login(login="bob", password="p-5ec4e7c0de")
+    user = cube.user
+    assert cube.users.get(9).id == 9
+    assert (cube.session.token, cube.user) == ("new", user)
+
+
 def test_a_renewal_must_be_callable(config):
     with pytest.raises(ArgumentTypeError, match="renew_session"):
         ConnectyCube(config=config, renew_session=5)
