@@ -10,6 +10,7 @@ from zlib import crc32
 
 from lxml import etree
 
+from connectycube._expat import LONGEST_NAMESPACE
 from connectycube.chat.protocol import parser as client
 from connectycube.emulator.xmpp.element import Element
 from connectycube.errors import StreamProtocolError
@@ -23,6 +24,10 @@ __all__ = ["Parsers", "Stream"]
 _BYTES, _DEPTH = 600, 6
 _DIGITS = re.compile(r"\d+|'.*'|: line.*", re.DOTALL)
 _END = b"</stream:stream>"
+# The client cuts such a namespace, so no names of ours are in it.
+_LONG_NAMESPACE = re.compile(
+    rb"xmlns[^=]*=\s*(\"[^\"]{%(n)d}|'[^']{%(n)d})" % {b"n": LONGEST_NAMESPACE}
+)
 
 
 class Stream(Target):
@@ -82,6 +87,8 @@ class Parsers(Target):
     def run(self, data: bytes) -> Hashable:
         if _names_another_encoding(data):
             return "another encoding"
+        if _LONG_NAMESPACE.search(data):
+            return "a long namespace"
         found = {
             "client": _accepted(parsers.read_by_client([data])),
             "emulator": _accepted(parsers.read_by_emulator([data])),
