@@ -731,6 +731,7 @@ def test_the_pages_are_all_reachable_from_the_first():
             assert f"\n{page.stem}\n" in index, page.name
 
 
+@pytest.mark.time_limit(180)  # about 8 s alone, a minute beside other work
 def test_the_pages_build_without_a_warning(tmp_path):
     done = subprocess.run(
         [sys.executable, "-m", "sphinx", "-W", "--keep-going", "-q", "-b", "html", DOCS, tmp_path],
