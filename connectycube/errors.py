@@ -232,7 +232,7 @@ class NotFoundError(ApiResponseError):
 
 
 class ValidationError(ApiResponseError):
-    """400 or 422: the service refuses the request as it is."""
+    """400, 422, or a success that holds an error alone: the service refuses the request as it is."""
 
 
 class RateLimitError(ApiResponseError):

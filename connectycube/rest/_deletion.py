@@ -5,12 +5,15 @@ from __future__ import annotations
 from .._checks import check_bool
 from ..errors import NotFoundError, PermissionDeniedError
 from ..models import DeleteResult
+from ..models._json import as_mapping
 from ._api import Api
 from ._http import Response
 from ._query import chunked
 from ._response import read_object, unexpected
 
 __all__ = ["delete", "read_deletion"]
+
+_LISTS = {"SuccessfullyDeleted", "NotFound", "WrongPermissions"}
 
 
 def delete(
@@ -41,6 +44,8 @@ def delete(
         for chunk in chunked(ids):
             several = (*path, ",".join(chunk))
             response = api.call("DELETE", several, query=query, timeout=deadline)
+            if _LISTS.isdisjoint(read_object(response)):
+                raise unexpected(response, "lists of ids were expected")
             results.append(DeleteResult.from_json(read_object(response)))
         return _merged(results)
     try:
@@ -55,7 +60,7 @@ def delete(
 
 
 def read_deletion(response: Response, ids: list[str], *, alone: bool) -> DeleteResult:
-    """Return what became of the things to delete; an empty body says that all of them are deleted.
+    """Return what became of the things to delete; a body without lists says that all of them are deleted.
 
     Args:
         response: A success.
@@ -66,14 +71,15 @@ def read_deletion(response: Response, ids: list[str], *, alone: bool) -> DeleteR
         NotFoundError: The thing that was named alone does not exist.
         PermissionDeniedError: This user may not delete the thing that was named alone.
     """
-    data = response.json()
-    result = DeleteResult.from_json(data if isinstance(data, dict) else {})
-    if not (result.deleted or result.not_found or result.not_permitted):
+    data = as_mapping(response.json()) or {}
+    if _LISTS.isdisjoint(data):
         return DeleteResult(deleted=tuple(ids))
+    result = DeleteResult.from_json(data)
     if alone and not result.deleted:
         if result.not_found:
             raise unexpected(response, f"{ids[0]} does not exist", NotFoundError)
-        raise unexpected(response, f"this user may not delete {ids[0]}", PermissionDeniedError)
+        if result.not_permitted:
+            raise unexpected(response, f"this user may not delete {ids[0]}", PermissionDeniedError)
     return result
 
 

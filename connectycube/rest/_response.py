@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Collection, Iterator, Mapping
 from datetime import datetime
 from email.utils import parsedate_to_datetime
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from .._redact import peer_text, redact_url
 from .._secrets import Secret
@@ -37,15 +37,27 @@ __all__ = [
     "read_list",
     "read_object",
     "read_page",
+    "read_record",
     "retry_after",
     "unexpected",
 ]
 
+
+class _HasId(Protocol):
+    @property
+    def id(self) -> object: ...
+
+
 Item = TypeVar("Item")
+Record = TypeVar("Record", bound=_HasId)
 Reader = Callable[[dict[str, Any]], Item]
 
 _NAMES_OF_WORDS = ("errors", "error", "message")
-_NAMES_IN_REFUSALS = {*_NAMES_OF_WORDS, "code", "status"}
+_NAMES_IN_REFUSALS = {  # those of a page are of no use without its list
+    *_NAMES_OF_WORDS,
+    *("code", "status"),
+    *("class_name", "current_page", "limit", "per_page", "skip"),
+}
 _STORAGE_ERROR = re.compile(  # Amazon S3, "Error responses"
     r"<Error\b.*?<Code>(?P<code>[^<]+)</Code>(?:\s*<Message>(?P<message>[^<]+)</Message>)?"
 )
@@ -72,8 +84,8 @@ def check_response(response: Response, secrets: Collection[Secret] = ()) -> Resp
         secrets: Texts to mask in what the service says.
 
     Raises:
-        ApiResponseError: The status is an error, or a success holds nothing but errors; a subclass says
-            which.
+        ApiResponseError: The status is an error, or a success holds an error and nothing of use; a subclass
+            says which.
         ResponseTooLargeError: A success is larger than the transport reads.
         UnexpectedResponseError: A success is not JSON or not whole, or the status is a redirect.
         ApiTimeoutError: A success was not whole in time.
@@ -94,7 +106,7 @@ def check_response(response: Response, secrets: Collection[Secret] = ()) -> Resp
     except (ValueError, RecursionError):
         failure = unexpected(response, "the answer is not JSON")
     else:
-        if not isinstance(data, dict) or "errors" not in data or not _says_only_errors(data):
+        if not isinstance(data, dict) or not _is_refusal(data):
             return response
         failure = _refusal(response, secrets)
     raise failure
@@ -110,6 +122,24 @@ def read_object(response: Response) -> dict[str, Any]:
         raise unexpected(response, f"an object was expected, not {_shape(response.json())}")
     data: dict[str, Any] = response.json()
     return data
+
+
+def read_record(response: Response, read: Reader[Record]) -> Record:
+    """Return the response as one record, read by ``read``.
+
+    Raises:
+        UnexpectedResponseError: It is no object, or has no id. A record of nothing would say that it exists.
+    """
+    record = read(read_object(response))
+    if not _is_id(record.id):
+        kind = type(record).__name__
+        del record  # it may repeat a secret
+        raise unexpected(response, f"a {kind} with its id was expected")
+    return record
+
+
+def _is_id(value: object) -> bool:
+    return value > 0 if isinstance(value, int) else bool(value)
 
 
 def read_page(response: Response, read: Reader[Item], name: str = "items") -> Page[Item]:
@@ -207,9 +237,15 @@ def _shape(value: object) -> str:
 # --- refusals -----------------------------------------------------------------------------------
 
 
-def _says_only_errors(data: Mapping[str, Any]) -> bool:
-    """Tell whether the body of a success is a refusal: ``{"errors": …}``, with words and nothing of use."""
-    return data.keys() <= _NAMES_IN_REFUSALS and any(_texts(data["errors"]))
+def _is_refusal(data: Mapping[str, Any]) -> bool:
+    """Tell whether the body of a success is a refusal: it says an error, and holds nothing of use."""
+    says_error = data.get("success") is False or any(
+        any(_texts(data.get(name))) for name in _NAMES_OF_WORDS
+    )
+    # A custom object may have fields of these names, and a message has a "message": each has an id.
+    return says_error and not any(
+        value for name, value in data.items() if name not in _NAMES_IN_REFUSALS
+    )
 
 
 def _refusal(response: Response, secrets: Collection[Secret]) -> ApiResponseError:

@@ -8,6 +8,7 @@ from datetime import datetime, timezone
 from .._checks import check_str, check_time
 from ..errors import ArgumentValueError
 from ..models import SearchResult
+from ..models._json import as_mapping
 from ._api import Api
 from ._arguments import check_dialog_id, check_each
 from ._query import Pairs, QuerySchema, comma_separated
@@ -39,12 +40,13 @@ def search(
         query.append(("chat_dialog_ids", comma_separated("dialogs", ids)))
     query += [*_span(start, end), *SEARCH.query({}, limit=limit)]
     response = api.call("GET", ("chat", "search"), query=query, timeout=timeout)
-    data = read_object(response)
-    if not isinstance(data.get("results"), dict) and not any(name in data for name in _LISTS):
+    found = read_object(response)
+    found = as_mapping(found.get("results")) or found
+    if not any(isinstance(found.get(name), list) for name in _LISTS):
+        del found  # it may repeat a secret
         raise unexpected(response, "results of a search were expected")
-    return SearchResult.from_json(
-        data, me=Sessions(api).user_id()
-    )  # private dialogs name both users
+    me = Sessions(api).user_id()  # private dialogs name both users
+    return SearchResult.from_json(found, me=me)
 
 
 def _span(start: datetime | float | None, end: datetime | float | None) -> Pairs:

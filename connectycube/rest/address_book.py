@@ -11,12 +11,13 @@ from ..errors import ArgumentTypeError, ArgumentValueError
 from ..models import AddressBookResult, Contact, Page, User
 from ._api import Api
 from ._query import Pairs
-from ._response import read_list, read_object, read_page
+from ._response import read_list, read_object, read_page, unexpected
 
 __all__ = ["AddressBook"]
 
 _PATH = ("address_book",)
 _LONGEST_UDID = 64
+_RESULTS = {"created", "updated", "deleted", "rejected"}
 
 
 class AddressBook(NotCopied):
@@ -67,6 +68,8 @@ class AddressBook(NotCopied):
             body["force"] = 1
         body.update(_device(udid))
         response = self._api.call("POST", _PATH, body=body, timeout=timeout)
+        if _RESULTS.isdisjoint(read_object(response)):
+            raise unexpected(response, "numbers of contacts were expected")
         return AddressBookResult.from_json(read_object(response))
 
     def get(self, *, udid: str | None = None, timeout: float | None = None) -> tuple[Contact, ...]:

@@ -25,6 +25,7 @@ from ..models._json import as_int
 from ._api import Api
 from ._arguments import check_user_id
 from ._deletion import read_deletion
+from ._http import Response
 from ._paging import PAGE_SIZE, Items, PageReader, Row, Span, rows_of
 from ._query import (
     OPERATORS,
@@ -35,7 +36,7 @@ from ._query import (
     check_text_filter,
     check_time_filter,
 )
-from ._response import read_count, read_object, read_page, unexpected
+from ._response import read_count, read_object, read_page, read_record, unexpected
 
 __all__ = ["CustomObjects"]
 
@@ -147,7 +148,7 @@ class CustomObjects(NotCopied):
         if permissions is not None:
             body["permissions"] = check_json_object("permissions", permissions)
         response = self._api.call("POST", path, body=body, timeout=timeout)
-        return CustomObject.from_json(read_object(response), class_name)
+        return self._record(response, class_name)
 
     def create_many(
         self,
@@ -199,9 +200,8 @@ class CustomObjects(NotCopied):
         """
         path = (*_class(class_name), _id("record", record))
         response = self._api.call("GET", path, timeout=timeout)
-        data = read_object(response)
-        if "items" not in data:
-            return CustomObject.from_json(data, class_name)
+        if "items" not in read_object(response):
+            return self._record(response, class_name)
         for found in read_page(response, lambda item: CustomObject.from_json(item, class_name)):
             return found
         raise unexpected(response, "there is no record in it", NotFoundError)
@@ -336,7 +336,7 @@ class CustomObjects(NotCopied):
         path = (*_class(class_name), _id("record", record))
         body = check_json_object("fields", fields, empty=False)
         response = self._api.call("PUT", path, body=body, timeout=timeout)
-        return CustomObject.from_json(read_object(response), class_name)
+        return self._record(response, class_name)
 
     def update_by_criteria(
         self,
@@ -445,7 +445,10 @@ class CustomObjects(NotCopied):
         """
         path = (*_class(class_name), _id("record", record))
         response = self._api.call("GET", path, query=[("permissions", 1)], timeout=timeout)
-        return CustomObject.from_json(read_object(response)).permissions or {}
+        permissions = CustomObject.from_json(read_object(response)).permissions
+        if permissions is None:
+            raise unexpected(response, "permissions were expected")
+        return permissions
 
     def report_user(
         self, user: int | User, reason: str, *, timeout: float | None = None
@@ -497,6 +500,9 @@ class CustomObjects(NotCopied):
             "reason": check_str("reason", reason),
         }
         return self.create("MessageReports", body, timeout=timeout)
+
+    def _record(self, response: Response, class_name: str) -> CustomObject:
+        return read_record(response, lambda data: CustomObject.from_json(data, class_name))
 
     def _page(
         self, method: str, path: tuple[str, ...], class_name: str, **options: Any

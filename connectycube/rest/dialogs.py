@@ -35,7 +35,7 @@ from ._query import (
     check_time_filter,
     check_type_filter,
 )
-from ._response import read_count, read_object, read_page, unexpected
+from ._response import read_count, read_object, read_page, read_record, unexpected
 from .sessions import Sessions
 
 __all__ = ["DIALOGS", "Dialogs"]
@@ -705,7 +705,8 @@ class Dialogs(NotCopied):
         body: dict[str, Any] | None,
         timeout: float | None,
     ) -> Dialog:
-        return self._read(read_object(self._api.call(method, path, body=body, timeout=timeout)))
+        response = self._api.call(method, path, body=body, timeout=timeout)
+        return read_record(response, self._read)
 
     def _read(self, data: dict[str, Any]) -> Dialog:
         dialog = Dialog.from_json(data, me=self._api.user_id)

@@ -20,7 +20,7 @@ from ..models import File, Page
 from ._api import Api
 from ._http import CallDeadline, Response
 from ._paging import PAGE_SIZE, Items, PageReader, Row, Span, rows_of
-from ._response import read_object, read_page, unexpected
+from ._response import read_page, read_record, unexpected
 from ._transfers import FileWriter, Form, MemoryWriter, PathWriter, Progress, opened
 
 __all__ = ["Files"]
@@ -370,10 +370,7 @@ class Files(NotCopied):
             _log.warning("file %s of a failed upload was not deleted: %s", file.id, error)
 
     def _read(self, response: Response) -> File:
-        file = File.from_json(read_object(response))
-        if file.id is None or file.id < 1:
-            raise unexpected(response, "there is no file in it")
-        return file
+        return read_record(response, File.from_json)
 
 
 def _page_with(span: Span) -> tuple[int, int]:

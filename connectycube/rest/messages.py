@@ -27,7 +27,7 @@ from ..models import (
     UnreadCount,
     User,
 )
-from ..models._json import as_int, as_ints, as_string, reader_of
+from ..models._json import as_int, as_ints, reader_of
 from ..models.messages import (
     RESERVED_NAMES,
     as_attachments,
@@ -58,7 +58,7 @@ from ._query import (
     check_time_filter,
     chunked,
 )
-from ._response import read_count, read_object, read_page, unexpected
+from ._response import read_count, read_object, read_page, read_record, unexpected
 from .sessions import Sessions
 
 __all__ = ["MESSAGES", "Messages"]
@@ -328,11 +328,11 @@ class Messages(NotCopied):
         content |= _parameters("custom", more, RESERVED_NAMES)
         with user_hint("to", to):
             response = self._api.call("POST", _PATH, body=content, timeout=timeout)
-        data = read_object(response)
-        known = evolve(place, id=place.id or as_string(data.get("chat_dialog_id")))
-        message = Message.from_json(data, dialog=known, own=True)
-        complete([message], known, message.sender_id)
-        return message
+        made = read_record(response, partial(Message.from_json, own=True))
+        known = evolve(place, id=place.id or made.dialog_id)
+        made = evolve(made, dialog=known)
+        complete([made], known, made.sender_id)
+        return made
 
     def create_system(
         self,
@@ -369,7 +369,7 @@ class Messages(NotCopied):
                 raise ArgumentValueError("body is given, and custom has the key 'body' too")
             content["body"] = check_text("body", check_str("body", body))
         response = self._api.call("POST", (*_PATH, "system"), body=content, timeout=timeout)
-        return SystemMessage.from_json(read_object(response))
+        return read_record(response, SystemMessage.from_json)
 
     # --- changing -------------------------------------------------------------------------------
 
@@ -518,13 +518,13 @@ class Messages(NotCopied):
         path = (*_PATH, "unread")
         if dialog_ids is None:
             response = self._api.call("GET", path, timeout=timeout)
-            return UnreadCount.from_json(read_object(response))
+            return _unread(response)
         deadline = self._api.deadline(timeout)
         counts = []
         for piece in chunked(check_each("dialog_ids", dialog_ids, check_dialog_id, empty=False)):
             query = [("chat_dialog_ids", ",".join(piece))]
             response = self._api.call("GET", path, query=query, timeout=deadline)
-            counts.append(UnreadCount.from_json(read_object(response)))
+            counts.append(_unread(response))
         return UnreadCount(
             total=sum(count.total for count in counts),
             by_dialog={name: n for count in counts for name, n in count.by_dialog.items()},
@@ -739,6 +739,13 @@ class _History:
 
 
 _read = reader_of(Message, "custom")
+
+
+def _unread(response: Response) -> UnreadCount:
+    count = UnreadCount.from_json(read_object(response))
+    if not count.by_dialog and as_int(read_object(response).get("total")) is None:
+        raise unexpected(response, "a count was expected")
+    return count
 
 
 def _history(dialog: object, mark_as_read: object) -> Pairs:

@@ -23,7 +23,7 @@ from ._query import (
     check_user_filter,
     comma_separated,
 )
-from ._response import read_object, read_page, unexpected
+from ._response import read_object, read_page, read_record, unexpected
 from .sessions import OTHER_WORDS
 
 if TYPE_CHECKING:
@@ -166,7 +166,7 @@ class Users(NotCopied):
             timeout=timeout,
             session="none",
         )
-        return User.from_json(read_object(response))
+        return read_record(response, User.from_json)
 
     @hides("password", "old_password")
     def update(
@@ -247,7 +247,7 @@ class Users(NotCopied):
             raise ArgumentValueError("nothing to update: give at least one field")
         path = (*_PATH, str(user_id))
         response = self._api.call("PUT", path, body={"user": fields}, timeout=timeout)
-        return User.from_json(read_object(response))
+        return read_record(response, User.from_json)
 
     def delete(
         self,
@@ -312,7 +312,7 @@ class Users(NotCopied):
         """
         user_id = check_user_id("user", user)
         response = self._api.call("GET", (*_PATH, str(user_id)), timeout=timeout)
-        return User.from_json(read_object(response))
+        return read_record(response, User.from_json)
 
     def get_by(self, *, timeout: float | None = None, **field: Unpack[UserKey]) -> User | None:
         """Return the user with a login, e-mail address or another unique field.

@@ -18,12 +18,14 @@ from connectycube.errors import (
     UnexpectedResponseError,
     ValidationError,
 )
+from connectycube.models import User
 from connectycube.rest._http import Request, Response
 from connectycube.rest._response import (
     check_response,
     read_count,
     read_object,
     read_page,
+    read_record,
 )
 
 URL = "https://api.example/chat/Dialog"
@@ -120,6 +122,12 @@ def test_messages_are_read_from_any_error_body(body, messages):
         {"errors": {"base": ["Bad Authentication data. Status: 401."]}},
         {"errors": "Bad Authentication data. Status: 401.", "code": 401},
         {"errors": ["Bad Authentication data. Status: 401."], "status": "failed", "message": "x"},
+        {"error": "Bad Authentication data. Status: 401."},
+        {"message": "Bad Authentication data. Status: 401."},
+        {"errors": [], "message": "Bad Authentication data. Status: 401."},
+        {"success": False, "message": "Bad Authentication data. Status: 401."},
+        {"errors": ["Bad Authentication data. Status: 401."], "items": [], "skip": 0, "limit": 9},
+        {"errors": ["Bad Authentication data. Status: 401."], "_id": None, "user": {}},
     ],
 )
 def test_a_success_that_holds_only_errors_is_a_refusal(status, body):
@@ -133,14 +141,35 @@ def test_a_success_that_holds_only_errors_is_a_refusal(status, body):
     [
         {"_id": "1", "errors": ["a field of the application"]},
         {"errors": [5, 6]},  # a reaction of that name
-        {"errors": {}, "message": "x"},
+        {"_id": "1", "success": False, "limit": 2, "message": "x"},  # fields of the application
+        {"message": [5, 6]},
         {"errors": None},
-        {"items": [], "errors": ["one"]},
-        {"message": "x"},
+        {"items": [], "errors": []},
+        {"items": [{}], "errors": ["one"]},
+        {"success": True, "message": "it is deleted"},
+        {"success": True},
+        {"status": "ok"},
+        {},
+        "it is deleted",
     ],
 )
 def test_a_success_that_holds_more_than_errors_is_a_success(body):
     assert answered(200, body).json() == body
+
+
+def test_a_success_that_says_it_is_none_is_a_refusal():
+    assert "did not say why" in str(refused(200, {"success": False}))
+
+
+@pytest.mark.parametrize("body", [{}, {"user": {}}, {"id": None}, {"id": 0}, {"id": "x"}, {"a": 1}])
+def test_a_record_without_its_id_is_unexpected(body):
+    with pytest.raises(UnexpectedResponseError, match="a User with its id was expected"):
+        read_record(reply(body=body), User.from_json)
+
+
+@pytest.mark.parametrize("body", [{"id": 5}, {"user": {"id": "5"}, "message": "welcome"}])
+def test_a_record_with_its_id_is_read(body):
+    assert read_record(answered(200, body), User.from_json).id == 5
 
 
 def test_reprs_do_not_show_what_was_answered():

@@ -18,7 +18,12 @@ from hypothesis import strategies as st
 
 from connectycube import ConnectyCube
 from connectycube.config import Config, RetryPolicy
-from connectycube.errors import ApiNetworkError, UnexpectedResponseError
+from connectycube.errors import (
+    ApiNetworkError,
+    ApiResponseError,
+    UnexpectedResponseError,
+    ValidationError,
+)
 from connectycube.models import Session
 from connectycube.rest import Response
 from tests.support.damage import JSON, damaged
@@ -262,7 +267,7 @@ def check_damaged(example, data):
     cube = client_of(*replies)
     try:
         result = example.call(cube)
-    except UnexpectedResponseError:
+    except (UnexpectedResponseError, ValidationError):
         assert not is_useful(example, data)
         return
     repr(result)
@@ -320,6 +325,25 @@ def with_one_odd(value):
 def test_each_part_of_an_answer_may_be_missing_or_odd(example):
     for data in (*ODD, *with_one_odd(example.replies[0])):
         check_damaged(example, data)
+
+
+IMPORTANT = [parameter for parameter in DAMAGEABLE if parameter.values[0].needs]
+
+
+@pytest.mark.parametrize("example", DAMAGEABLE)
+@pytest.mark.parametrize("word", ["errors", "error", "message"])
+def test_a_success_that_says_an_error_is_one_of_every_call(example, word):
+    cube = client_of(reply_of({word: "wrong"}, example.status))
+    with pytest.raises(ApiResponseError) as caught:
+        example.call(cube)
+    assert caught.value.messages == ("wrong",)
+
+
+@pytest.mark.parametrize("example", IMPORTANT)
+def test_a_success_that_holds_nothing_is_unexpected(example):
+    cube = client_of(reply_of({}, example.status))
+    with pytest.raises(UnexpectedResponseError):
+        example.call(cube)
 
 
 def file_at(address):

@@ -31,7 +31,7 @@ def test_a_search_finds_dialogs_messages_and_users(cube, server, data):
 
 
 def test_everything_that_a_search_may_be_asked(cube, server):
-    server.play(answer(200, {"results": {}}))
+    server.play(answer(200, {"results": {"dialogs": []}}))
     east = timezone(timedelta(hours=2))
     found = cube.search(
         "a & b",
@@ -65,7 +65,7 @@ def test_everything_that_a_search_may_be_asked(cube, server):
     ],
 )
 def test_the_newer_bound_is_the_services_start(cube, server, bounds, sent):
-    server.play(answer(200, {"results": {}}))
+    server.play(answer(200, {"results": {"dialogs": []}}))
     cube.search("much", **bounds)
     assert server.requests[0].query[1:] == sent
 
@@ -97,7 +97,7 @@ def test_the_services_refusal_of_a_long_span_reaches_the_caller(cube, server):
         cube.search("words", start=JUNE, end=JUNE - timedelta(days=400))
 
 
-@pytest.mark.parametrize("data", [{}, [], {"results": []}, {"errors": 1}])
+@pytest.mark.parametrize("data", [{}, [], {"results": []}, {"results": {}}, {"errors": 1}])
 def test_what_is_no_result_is_unexpected(cube, server, data):
     server.play(answer(200, data))
     with pytest.raises(UnexpectedResponseError):

@@ -107,7 +107,7 @@ def test_what_is_no_user_sends_nothing(cube, server, user):
 )
 @given(name=st.text(st.characters(codec="utf-8"), min_size=1))
 def test_any_name_arrives(cube, server, name):
-    server.respond(lambda request: answer(201, {"user": request.json["user"]}))
+    server.respond(lambda request: answer(201, {"user": {"id": 5, **request.json["user"]}}))
     assert cube.users.create(login="bob", password="p-5ec4e7c0de", full_name=name).full_name == name
 
 

@@ -38,6 +38,7 @@ EXAMPLES = (
             updated=6,
             extra={},
         ),
+        needs=(("created",),),
     ),
     Example(
         name="Retrieve address book",

@@ -158,6 +158,7 @@ EXAMPLES = (
         ),
         answers=DIALOG,
         reads=READ,
+        needs=(("_id",),),
     ),
     Example(
         name="Dialog metadata: update",
@@ -169,6 +170,7 @@ EXAMPLES = (
         ),
         answers=DIALOG,
         reads=READ,
+        needs=(("_id",),),
     ),
     Example(
         name="Dialog metadata: search",
@@ -222,6 +224,7 @@ EXAMPLES = (
             photo="board.png",
             permissions={"allow_preview": False},
         ),
+        needs=(("_id",),),
     ),
     Example(
         name="Delete single dialog",
@@ -240,6 +243,7 @@ EXAMPLES = (
             "WrongPermissions": {"ids": [HALL]},
         },
         reads=DeleteResult(deleted=(CLUB,), not_found=(GONE,), not_permitted=(HALL,), extra={}),
+        needs=(("SuccessfullyDeleted",),),
     ),
     Example(
         name="Clear dialog history",
@@ -280,6 +284,7 @@ EXAMPLES = (
             extensions=None,
             permissions=None,
         ),
+        needs=(("_id",),),
     ),
     Example(
         name="Unsubscribe from public dialog",
@@ -316,6 +321,7 @@ EXAMPLES = (
             extensions=None,
             permissions=None,
         ),
+        needs=(("_id",),),
     ),
     Example(
         name="Update notifications settings",

@@ -100,6 +100,7 @@ EXAMPLES = (
         ),
         answers={"total": 7, CLUB: 4, HALL: 3},
         reads=UnreadCount(total=7, by_dialog={CLUB: 4, HALL: 3}),
+        needs=(("total",),),
     ),
     Example(
         name="Create a message",
@@ -137,6 +138,7 @@ EXAMPLES = (
             recipient_id=4102,
             dialog=DialogRef.private(4102, CLUB),
         ),
+        needs=(("_id",),),
     ),
     Example(
         name="Update message",
@@ -159,6 +161,7 @@ EXAMPLES = (
             "WrongPermissions": {"ids": [THIRD]},
         },
         reads=DeleteResult(deleted=(FIRST,), not_found=(SECOND,), not_permitted=(THIRD,), extra={}),
+        needs=(("SuccessfullyDeleted",),),
     ),
     Example(
         name="Send system message",
@@ -197,6 +200,7 @@ EXAMPLES = (
             },
             extra={},
         ),
+        needs=(("messageId",),),
     ),
     Example(
         name="Add/Remove reactions",
@@ -281,7 +285,7 @@ EXAMPLES = (
             messages=(evolve(READ, body="A gambit?"), evolve(READ, id=SECOND)),
             users=(),
         ),
-        needs=(("results",),),
+        needs=(("results", "dialogs"),),
     ),
 )
 

@@ -86,6 +86,7 @@ EXAMPLES = (
         ),
         answers=RECORD,
         reads=READ,
+        needs=(("_id",),),
     ),
     Example(
         name="Create multi records",
@@ -141,6 +142,7 @@ EXAMPLES = (
         reads=evolve(
             READ, permissions=SHARED, fields={**READ.fields, "club": None, "avatar": None}
         ),
+        needs=(("_id",),),
     ),
     Example(
         name="Retrieve records by IDs",
@@ -166,6 +168,7 @@ EXAMPLES = (
         sends=Request(method="GET", path=f"/data/player/{FIRST}", query=[("permissions", "1")]),
         answers={"permissions": SHARED, "record_id": FIRST},
         reads=SHARED,
+        needs=(("permissions",),),
     ),
     Example(
         name="Update record by ID",
@@ -179,6 +182,7 @@ EXAMPLES = (
         ),
         answers={**RECORD, "rating": 1900, "club": "Harbour"},
         reads=evolve(READ, fields={**READ.fields, "rating": 1900, "club": "Harbour"}),
+        needs=(("_id",),),
     ),
     Example(
         name="Delete record by ID",

@@ -17,7 +17,14 @@ HALL = "64d0a1b2c3d4e5f607182931"
 FIRST = "64d0c1d2e3f405162738495a"
 SECOND = "64d0c1d2e3f405162738495b"
 
-ANYTHING = {"_id": CLUB, "items": [], "results": {}, "total": 0, "notifications": {"enabled": 1}}
+ANYTHING = {
+    "_id": CLUB,
+    "messageId": FIRST,
+    "items": [],
+    "results": {"dialogs": []},
+    "total": 0,
+    "notifications": {"enabled": 1},
+}
 COUNTED = {"items": {"count": 3}}
 
 

@@ -93,6 +93,7 @@ EXAMPLES = (
         ),
         answers={"user": USER},
         reads=READ,
+        needs=(("user", "id"),),
     ),
     asking("an id", [("id", "4102")], id=4102),
     asking(
@@ -216,6 +217,7 @@ EXAMPLES = (
             tags=("member", "captain"),
             timezone=None,
         ),
+        needs=(("user", "id"),),
     ),
     Example(
         name="Update User by identifier",
@@ -245,6 +247,7 @@ EXAMPLES = (
             tags=("captain",),
             timezone=None,
         ),
+        needs=(("user", "id"),),
     ),
     Example(
         name="Delete User by identifier",
