@@ -10,11 +10,12 @@ from xml.parsers import expat
 
 from .errors import ArgumentTypeError, ArgumentValueError
 
-__all__ = ["check_name", "check_text", "clean"]
+__all__ = ["check_name", "check_text", "clean", "is_name"]
 
 # The complement of XML 1.0's Char production. No parser accepts these characters, escaped or not.
 _FORBIDDEN = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _ASCII_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.\-]*\Z")
+_DECLARATION = "xmlns"
 _MARKUP = re.compile(r"[\s<>/&:='\"!?\x00]")
 
 
@@ -41,12 +42,26 @@ def clean(value: str) -> str:
 
 
 def check_name(name: str, value: object) -> str:
-    """Return ``value`` if it can be the name of an element without a namespace prefix (NCName)."""
+    """Return ``value`` if it :func:`is_name`; else raise an error that names the argument ``name``."""
     if not isinstance(value, str):
         raise ArgumentTypeError(f"{name} must have string keys, not {type(value).__name__}")
-    if not _ASCII_NAME.match(value) and not _is_unicode_name(value):
+    if value == _DECLARATION:
+        raise ArgumentValueError(
+            f"{name} has the key {value!r}, which declares a namespace in XML: give it another name"
+        )
+    if not is_name(value):
         raise ArgumentValueError(f"{name} has the key {value!r}, which is not an XML name")
     return value
+
+
+def is_name(value: str) -> bool:
+    """Tell whether ``value`` can name an element or an attribute without a namespace prefix (NCName).
+
+    "xmlns" cannot: as an attribute it puts its element into another namespace, or ends the stream.
+    """
+    if value == _DECLARATION:
+        return False
+    return _ASCII_NAME.match(value) is not None or _is_unicode_name(value)
 
 
 def _is_unicode_name(value: str) -> bool:

@@ -81,6 +81,11 @@ def test_what_is_no_xml_name_is_refused(name: str) -> None:
         xml.check_name("custom", name)
 
 
+def test_the_name_that_declares_a_namespace_is_refused() -> None:
+    with pytest.raises(ArgumentValueError, match=r"^custom has the key 'xmlns', which declares a"):
+        xml.check_name("custom", "xmlns")
+
+
 @given(st.text(max_size=8))
 def test_a_name_that_passes_is_one_element_to_another_parser(name: str) -> None:
     try:
