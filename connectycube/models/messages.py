@@ -13,7 +13,7 @@ from urllib.parse import quote, unquote
 from attrs import evolve, field, fields, frozen
 
 from .._checks import check_list, check_number, misspelt
-from .._xml import check_name, check_text, clean
+from .._xml import check_name, check_text, clean, is_name
 from ..errors import ArgumentTypeError, ArgumentValueError
 from ._dicts import Serializable
 from ._json import (
@@ -99,6 +99,11 @@ class AttachmentType:
 _TYPES_OF_FILES = (AttachmentType.IMAGE, AttachmentType.AUDIO, AttachmentType.VIDEO)
 
 
+def _measure(value: Any) -> float | None:
+    number = as_number(value)
+    return None if number is None or number < 0 else number
+
+
 @frozen(kw_only=True, slots=True)
 class Attachment(Serializable):
     """A file, picture, place … that a message carries. (Guide: Attachments.)
@@ -116,10 +121,10 @@ class Attachment(Serializable):
     content_type: str | None = wire("content-type", as_string)
     name: str | None = wire("name", as_string)
     data: str | None = wire("data", as_string)
-    size: float | None = wire("size", as_number)
-    width: float | None = wire("width", as_number)
-    height: float | None = wire("height", as_number)
-    duration: float | None = wire("duration", as_number)
+    size: float | None = wire("size", _measure)
+    width: float | None = wire("width", _measure)
+    height: float | None = wire("height", _measure)
+    duration: float | None = wire("duration", _measure)
     extra: Mapping[str, Any] = others(reader=as_texts)
 
     @classmethod
@@ -170,7 +175,7 @@ class Attachment(Serializable):
             if is_text:
                 check_text(f"{name}.{attribute}", value)
             else:
-                check_number(f"{name}.{attribute}", value)
+                check_number(f"{name}.{attribute}", value, least=0)
             values[key] = value
         if self.data is not None and "%" in self.data:
             values["data"] = quote(self.data, safe=_UNRESERVED)  # as it would be decoded
@@ -197,6 +202,7 @@ _FIELDS = [
     for entry in fields(Attachment)
     if "wire" in entry.metadata
 ]
+_TEXTS = [*(name for name, _, is_text in _FIELDS if is_text), "extra"]
 _READERS = {
     entry.metadata["wire"]: entry.metadata["reader"]
     for entry in fields(Attachment)
@@ -351,6 +357,7 @@ _set = object.__setattr__  # evolve() would copy every field
 _MAY_BE_PRIVATE = (None, DialogType.PRIVATE)
 _OF_SENDER = (
     "body",
+    "attachments",
     "custom",
     "silent",
     "markable",
@@ -381,7 +388,9 @@ _NOT_SET = _values_of_service(Message())
 def check_content(name: str, value: object) -> Message:
     """Return a message that is to be sent, if nothing is set in it that only the service can say.
 
-    What was received, sent or read from history (``dialog`` tells) may be passed on as it is.
+    What was received, sent or read from history (``dialog`` tells) may be passed on as it is. XML may have
+    carried names in it that we do not write, and JSON what no XML carries: such names and empty attachments
+    are left out, and such characters are replaced by U+FFFD.
     """
     if not isinstance(value, Message):
         kind = type(value).__name__
@@ -398,7 +407,35 @@ def check_content(name: str, value: object) -> Message:
             f"{name}.{wrong} is for the service to say: leave it out of a Message that is to be sent"
         )
     if not _ATTACHMENT.issuperset(map(type, value.attachments)):
-        return evolve(value, attachments=as_attachments(f"{name}.attachments", value.attachments))
+        files = as_attachments(f"{name}.attachments", value.attachments)
+        value = evolve(value, attachments=files)
+    return value if value.dialog is None else _passed_on(value)
+
+
+def _passed_on(message: Message) -> Message:
+    """Return a message of somebody with what can be written as XML; the same one if that is all of it."""
+    files = [
+        evolve(file, **{name: _cleaned(getattr(file, name)) for name in _TEXTS})
+        for file in message.attachments
+    ]
+    changed = evolve(
+        message,
+        body=_cleaned(message.body),
+        attachments=tuple([file for file in files if file != Attachment()]),
+        custom=_cleaned(message.custom),
+    )
+    return message if changed == message else changed
+
+
+def _cleaned(value: Any) -> Any:
+    if isinstance(value, str):
+        return clean(value)
+    if isinstance(value, Mapping):
+        return {
+            name: _cleaned(inner)
+            for name, inner in value.items()
+            if isinstance(name, str) and is_name(name)
+        }
     return value
 
 
@@ -426,5 +463,4 @@ def forwarded(message: Message) -> Message:
     """
     if message.sender_id is None:
         return message
-    files = tuple(file for file in message.attachments if file != Attachment())
-    return Message(attachments=files, **{name: getattr(message, name) for name in _OF_SENDER})
+    return Message(**{name: getattr(message, name) for name in _OF_SENDER})

@@ -1,11 +1,14 @@
 import json
 from datetime import datetime, timezone
+from xml.etree import ElementTree
 
 import pytest
+from attrs import evolve
 from hypothesis import given
 from hypothesis import strategies as st
 
 from connectycube import ConnectyCube, NotConnectedError, Response
+from connectycube.chat.protocol.encoding import encode_message
 from connectycube.errors import ArgumentTypeError, ArgumentValueError, ChatError
 from connectycube.models import (
     Attachment,
@@ -21,7 +24,7 @@ from connectycube.models import (
     StateChange,
     SystemMessage,
 )
-from connectycube.models.messages import RESERVED_NAMES, check_content
+from connectycube.models.messages import RESERVED_NAMES, check_content, forwarded
 from connectycube.testing import MockTransport
 from tests.support.damage import damaged
 from tests.support.examples import MESSAGE
@@ -201,6 +204,75 @@ def test_what_only_the_service_says_is_refused_by_name(field):
 def test_a_message_that_was_received_may_be_passed_on():
     received = Message.from_json(MESSAGE, dialog=DialogRef(id="d"), own=True)
     assert check_content("message", received) is received
+
+
+NAMESPACED = "http://www.w3.org/XML/1998/namespace lang"  # as a parser names xml:lang
+
+
+@pytest.mark.parametrize("name", ["xmlns", "xml:lang", "xmlns:x", NAMESPACED, "a b", ""])
+def test_a_name_that_xml_cannot_carry_is_left_out_when_it_is_passed_on(name):
+    received = Message(
+        body="x",
+        sender_id=5,
+        custom={name: "1", "a": {name: "2", "b": "3"}, "c": {name: "4"}},
+        attachments=(
+            Attachment(id="1", extra={name: "5", "d": "6"}),
+            Attachment(extra={name: "7"}),
+        ),
+        dialog=DialogRef(id="d"),
+    )
+    content = check_content("message", received)
+    assert content.custom == {"a": {"b": "3"}, "c": {}}
+    assert content.attachments == (Attachment(id="1", extra={"d": "6"}),)
+    assert (content.body, content.sender_id, content.dialog) == ("x", 5, DialogRef(id="d"))
+
+
+def test_what_xml_forbids_is_replaced_in_what_is_passed_on():
+    data = {
+        "_id": "1",
+        "message": "a\x00",
+        "attachments": [{"name": "b\x07", "size": -1, "e": "\x01"}],
+        "colour": "\x1f",
+    }
+    content = check_content("message", Message.from_json(data, dialog=DialogRef(id="d")))
+    assert (content.body, content.custom) == ("a\ufffd", {"colour": "\ufffd"})
+    (file,) = content.attachments
+    assert file.to_json() == {"name": "b\ufffd", "size": "-1", "e": "\ufffd"}
+
+
+ODD_NAMES = st.text(max_size=4)
+ODD_TEXTS = st.text(max_size=4)
+ODD_VALUES = st.recursive(
+    ODD_TEXTS, lambda inner: st.dictionaries(ODD_NAMES, inner, max_size=2), max_leaves=4
+)
+
+
+@given(st.dictionaries(ODD_NAMES, ODD_VALUES, max_size=3))
+def test_any_content_of_history_can_be_passed_on(custom):
+    texts = {name: value for name, value in custom.items() if isinstance(value, str)}
+    data = {**custom, "message": "".join(texts), "attachments": [texts]}
+    content = check_content("message", Message.from_json(data, dialog=DialogRef(id="d")))
+    content = evolve(content, id="64d0c1d2e3f405162738495a", date_sent=datetime.now(timezone.utc))
+    ElementTree.fromstring(encode_message(forwarded(content), "5-7@chat.example"))
+
+
+@pytest.mark.parametrize("name", ["xmlns", "xmlns:x", "xml:lang", NAMESPACED, "a b"])
+@pytest.mark.parametrize("value", ["", "urn:x", "http://www.w3.org/2000/xmlns/"])
+def test_a_name_that_xml_keeps_for_itself_is_refused_in_extra(name, value):
+    with pytest.raises(ArgumentValueError, match=r"^attachments\[0\].extra has the key "):
+        Attachment(uid="u", extra={name: value}).to_json("attachments[0]")
+
+
+@pytest.mark.parametrize("field", ["size", "width", "height", "duration"])
+def test_a_negative_measure_is_refused_and_of_others_extra(field):
+    with pytest.raises(
+        ArgumentValueError, match=rf"^attachment\.{field} must be at least 0, not -"
+    ):
+        Attachment(uid="u", **{field: -0.5}).to_json()
+    assert Attachment(uid="u", **{field: 0}).to_json()[field] == 0
+    read = Attachment.from_json({"uid": "u", field: "-1"})
+    assert (getattr(read, field), read.extra) == (None, {field: "-1"})
+    assert read.to_json()[field] == "-1"
 
 
 def test_uploaded_files_become_attachments():
