@@ -118,6 +118,8 @@ class ChatSignals:
         self.presence_changed = Signal("presence_changed", Presence, "A contact came or went.")
 
         self._managers: tuple[Manager, ...] = ()
+        self._failure_observer: Callable[[Any, CallbackFailure], object] | None = None
+        """Called for each failure outside of ``around``, and kept by ``destroy()``; for the pytest plugin."""
 
     def around(self, manager: Manager) -> Manager:
         """Put a context manager around every call of a receiver or done-callback from now on.

@@ -151,8 +151,11 @@ class Receivers:
         return self._finish(delivery, entry, progress, connections)
 
     def report(self, failure: CallbackFailure) -> None:
-        """Tell the receivers and streams of ``callback_failed``."""
-        self._tell("callback_failed", failure)
+        """Tell the receivers and streams of ``callback_failed``, unless one of them is what failed."""
+        if self._chat._failure_observer is not None:
+            self._chat._failure_observer(self._chat, failure)
+        if failure.signal not in _LAST:
+            self._tell("callback_failed", failure)
 
     def call_back(self, callback: Callable[[Any], object], handle: Any) -> None:
         """Call a done-callback, inside the context managers of ``chat.around``."""
@@ -231,11 +234,11 @@ class Receivers:
                 "receiver %s of %s raised, and runs again in %.3g seconds (attempt %d): %r",
                 *(name, signal, delay, failure.attempts, error),
             )
-        if signal in _LAST:
-            return
         self.report(
             CallbackFailure(receiver=name, signal=signal, event=delivery.event, error=error)
         )
+        if signal in _LAST:
+            return
         if is_left:
             progress.is_left = True
         elif delay is not None:

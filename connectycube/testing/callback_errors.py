@@ -44,7 +44,11 @@ _CONNECTION_ENDED = (
 
 
 class CallbackErrors:
-    """Notes what ``callback_failed`` reports, of every chat that a test makes; one for the whole run."""
+    """Notes each failure of a receiver or done-callback, of every chat that a test makes.
+
+    It is no receiver: what a test puts around receivers does not reach it, and ``destroy()`` does not
+    forget it. There is one for the whole run.
+    """
 
     def __init__(self) -> None:
         self._chats: weakref.WeakSet[Chat] = weakref.WeakSet()  # made in the present test
@@ -66,7 +70,7 @@ class CallbackErrors:
         def watched_init(chat: Chat, *arguments: object, **keywords: object) -> None:
             init(chat, *arguments, **keywords)
             self._chats.add(chat)
-            chat.callback_failed.connect(self._note)
+            chat._failure_observer = self._note
 
         return watched_init
 

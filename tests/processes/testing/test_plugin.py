@@ -330,6 +330,54 @@ def test_a_test_that_fails_by_itself_shows_the_error_of_the_callback_too(talk):
     )
 
 
+WAYS_TO_HIDE = {
+    "a manager that fails": """
+        @chat.around
+        @contextlib.contextmanager
+        def database(chat, signal, event, receiver):
+            raise RuntimeError("no database")
+            yield
+        chat.message_received.connect(lambda chat, message: None)
+    """,
+    "after destroy": """
+        chat.destroy()
+        chat.login()
+        chat.message_received.connect(lambda chat, message: 1 / 0)
+    """,
+    "without receivers of failures": """
+        chat.callback_failed.disconnect_all()
+        chat.message_received.connect(lambda chat, message: 1 / 0)
+    """,
+    "a receiver of failures": """
+        chat.callback_failed.connect(lambda chat, failure: 1 / 0)
+        chat.message_received.connect(lambda chat, message: 1 / 0)
+    """,
+}
+
+
+@pytest.mark.parametrize("way", WAYS_TO_HIDE)
+def test_nothing_that_a_test_does_with_its_chat_hides_an_error(talk, way):
+    test = """
+        import contextlib
+
+        def test_it(alice, bob):
+            chat = bob.cube.chat
+            %s
+            send(alice, bob).result(5)
+    """
+    done = talk(test % textwrap.dedent(WAYS_TO_HIDE[way]).strip().replace("\n", "\n" + " " * 12))
+    done.assert_outcomes(failed=1)
+    errors = {
+        "a manager that fails": ["receiver * of message_received raised RuntimeError: no database"],
+        "a receiver of failures": [
+            "receiver * of message_received raised ZeroDivisionError: *",
+            "receiver * of callback_failed raised ZeroDivisionError: *",
+        ],
+    }
+    expected = errors.get(way, ["receiver * of message_received raised ZeroDivisionError: *"])
+    done.stdout.fnmatch_lines_random(expected)
+
+
 @pytest.mark.parametrize("mark", ["@pytest.mark.cube_allow_callback_errors", "pytestmark"])
 def test_a_marker_lets_a_test_pass_whose_callback_raises(talk, mark):
     if mark == "pytestmark":
