@@ -218,6 +218,7 @@ class ConnectyCube(NotCopied):
             ArgumentTypeError: An argument has the wrong type; the error names it.
             ArgumentValueError: An argument has a wrong value; the error names it.
             ApiAuthenticationError: The credentials are wrong.
+            ClientClosedError: This client was closed.
             ApiError: The call failed; a subclass says how.
         """
         other = self._sibling(renew_session)
@@ -246,6 +247,7 @@ class ConnectyCube(NotCopied):
         Raises:
             ArgumentTypeError: An argument has the wrong type; the error names it.
             ArgumentValueError: An argument has a wrong value; the error names it.
+            ClientClosedError: This client was closed.
         """
         secret = check_secret("token", token)
         if user_id is not None:
@@ -255,6 +257,7 @@ class ConnectyCube(NotCopied):
         return other
 
     def _sibling(self, renew_session: ApplicationRenewal | None) -> ConnectyCube:
+        self._api.check_open()
         other = type(self).__new__(type(self))
         other._config = self._config
         transport = self._api.transport
@@ -495,6 +498,7 @@ class ConnectyCube(NotCopied):
             self._chat.destroy()
 
     def __enter__(self) -> ConnectyCube:
+        self._api.check_open()
         return self
 
     def __exit__(

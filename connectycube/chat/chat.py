@@ -90,7 +90,7 @@ class Chat(NotCopied, ChatSignals):
         look_up_dialog: LookUp | None = None,
         check_open: Callable[[], None] | None = None,
     ) -> None:
-        super().__init__()
+        super().__init__(check_open)
         self._config = config
         self._session_credentials = session_credentials
         self._history = history

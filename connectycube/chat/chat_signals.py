@@ -40,7 +40,8 @@ Manager = Callable[[Any, "str | None", Any, str], AbstractContextManager[Any]]
 class ChatSignals:
     """The signals of one chat connection, as attributes; see :class:`Signal` for how to connect to one."""
 
-    def __init__(self) -> None:
+    def __init__(self, check_open: Callable[[], None] | None = None) -> None:
+        self._check_open = check_open
         self.state_changed = Signal(
             "state_changed", StateChange, "The connection entered another state."
         )
@@ -117,6 +118,8 @@ class ChatSignals:
         )
         self.presence_changed = Signal("presence_changed", Presence, "A contact came or went.")
 
+        for signal in self._signals():
+            signal.check_open = check_open
         self._managers: tuple[Manager, ...] = ()
         self._failure_observer: Callable[[Any, CallbackFailure], object] | None = None
         """Called for each failure outside of ``around``, and kept by ``destroy()``; for the pytest plugin."""
@@ -138,8 +141,11 @@ class ChatSignals:
 
         Raises:
             ArgumentTypeError: ``manager`` cannot be called like this.
+            ClientClosedError: The client was closed.
         """
         check_callback("manager", manager, "chat", "signal", "event", "receiver")
+        if self._check_open is not None:
+            self._check_open()
         self._managers = (*self._managers, manager)
         return manager
 

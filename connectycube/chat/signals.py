@@ -85,6 +85,8 @@ class Signal(NotCopied, blinker.Signal):
         super().__init__(doc)
         self.name = name
         self.event = event
+        self.check_open: Callable[[], None] | None = None
+        """Raises ClientClosedError once the client is closed, whose receivers nobody would call."""
         self._lock = threading.RLock()  # a weak receiver may be collected while it is held
         self._alike: tuple[Connection, ...] | None = None
         """The connections, if they are the same for every sender until somebody connects or disconnects."""
@@ -147,6 +149,7 @@ class Signal(NotCopied, blinker.Signal):
         Raises:
             ArgumentTypeError, ArgumentValueError: ``receiver`` cannot be called, does not take
                 ``(chat, event)``, or is a coroutine function or a generator function; or an option is wrong.
+            ClientClosedError: The client was closed.
         """
         if where is not None:
             check_callback("where", where, "event")
@@ -159,6 +162,8 @@ class Signal(NotCopied, blinker.Signal):
         def connected(receiver: Any) -> Any:
             check_callback("receiver", receiver, "chat", "event")
             check_fork()
+            if self.check_open is not None:
+                self.check_open()
             with self._lock:
                 self._replace(key, make_id(receiver))
                 self._options[make_id(receiver)] = options

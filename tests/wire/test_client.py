@@ -1,4 +1,5 @@
 import threading
+from contextlib import nullcontext
 from datetime import datetime, timezone
 
 import pytest
@@ -297,7 +298,9 @@ def test_the_chat_asks_history_of_this_session(cube, server):
         lambda cube: cube.files.upload(b"x", name="a"),
         lambda cube: cube.files.download("u"),
         lambda cube: next(cube.messages.iter("d")),
-        lambda cube: cube.with_token("t").close() or cube.sessions.info(),
+        lambda cube: cube.with_token("t"),
+        lambda cube: cube.for_user(login="ann", password="p-5ec4e7c0de"),
+        lambda cube: cube.__enter__(),
     ],
 )
 def test_close_closes_the_connections_and_refuses_later_calls(cube, server, call):
@@ -321,6 +324,10 @@ def test_a_closed_client_opens_no_chat(cube, server):
 
 
 CHAT_CALLS = {
+    "connect": lambda chat: chat.message_received.connect(lambda chat, message: None),
+    "connect as a decorator": lambda chat: chat.typing_started.connect()(lambda chat, event: None),
+    "connect_via": lambda chat: chat.message_received.connect_via(chat)(lambda chat, event: None),
+    "around": lambda chat: chat.around(lambda chat, signal, event, receiver: nullcontext()),
     "login": lambda chat: chat.login(9, "p"),
     "login of a User": lambda chat: chat.login(User(id=9), "p", timeout=1.0),
     "login with the session": lambda chat: chat.login(),
