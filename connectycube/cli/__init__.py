@@ -16,6 +16,8 @@ from connectycube.errors import ConnectyCubeError
 
 __all__ = ["COMMANDS", "main"]
 
+_INTERRUPTED = 130  # as shells say it: 128 and the number of SIGINT
+
 COMMANDS = {
     "dead": "list, retry or drop the events that receivers have given up",
     "demo": "watch two people talk, on an emulator, for a few seconds",
@@ -25,8 +27,14 @@ COMMANDS = {
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run a command; return the exit code: 0 done, 1 failed, 2 wrong arguments."""
-    words = list(sys.argv[1:] if argv is None else argv)
+    """Run a command; return the exit code: 0 done, 1 failed, 2 wrong arguments, 130 ended by Ctrl-C."""
+    try:
+        return _main(list(sys.argv[1:] if argv is None else argv))
+    except KeyboardInterrupt:
+        return _INTERRUPTED
+
+
+def _main(words: Sequence[str]) -> int:
     parser = _parser()
     chosen = parser.parse_args(words[:1])
     if chosen.command is None:

@@ -143,7 +143,7 @@ def _shown(default: object) -> str:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Run the emulator; return 0 after SIGINT or SIGTERM."""
+    """Run the emulator; return 0 after SIGINT or SIGTERM, or 128 and its number if it came before `ready`."""
     from connectycube.emulator import Emulator, coverage_text
 
     options = vars(arguments)
@@ -156,7 +156,7 @@ def run(arguments: argparse.Namespace) -> int:
     if show_coverage:
         print(coverage_text())
         return 0
-    with _signals() as asked_to_stop:
+    with _signals() as (asked_to_stop, numbers):
         emulator = Emulator(**options)
         for fault in faults:
             emulator.faults.start_text(fault)
@@ -164,19 +164,28 @@ def run(arguments: argparse.Namespace) -> int:
         with emulator:
             if load is not None:
                 emulator.load(load)
+            if asked_to_stop.is_set():
+                return 128 + numbers[0]
             if _announce(emulator):
                 asked_to_stop.wait()
         return 0
 
 
 @contextmanager
-def _signals() -> Iterator[threading.Event]:
+def _signals() -> Iterator[tuple[threading.Event, list[int]]]:
+    """Take the signals; yield what is set by the first of them, and the numbers of those that came."""
     asked_to_stop = threading.Event()
+    numbers: list[int] = []
+
+    def note(number: int, _: object) -> None:
+        numbers.append(number)
+        asked_to_stop.set()
+
     before = {number: signal.getsignal(number) for number in _SIGNALS}
     for number in _SIGNALS:
-        signal.signal(number, lambda *_: asked_to_stop.set())
+        signal.signal(number, note)
     try:
-        yield asked_to_stop
+        yield asked_to_stop, numbers
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
