@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import html
+import codecs
+import contextlib
 import itertools
 import math
-import re
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping
 from datetime import datetime
 from email.utils import parsedate_to_datetime
 from typing import Any, Protocol, TypeVar
+from xml.parsers import expat
 
 from .._redact import peer_text, redact_url
 from .._secrets import Secret
@@ -58,11 +59,11 @@ _NAMES_IN_REFUSALS = {  # those of a page are of no use without its list
     *("code", "status"),
     *("class_name", "current_page", "limit", "per_page", "skip"),
 }
-_STORAGE_ERROR = re.compile(  # Amazon S3, "Error responses"
-    r"<Error\b.*?<Code>(?P<code>[^<]+)</Code>(?:\s*<Message>(?P<message>[^<]+)</Message>)?"
-)
+_DEEPEST = 12  # levels of lists and objects in errors
+_BESIDE_MESSAGE = {"code", "error", "field", "message", "status", "type"}
 _MESSAGES = 20
 _PLAIN_BYTES = 65_536
+_UTF_16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 _ERRORS: Mapping[int, type[ApiResponseError]] = {
     400: ValidationError,
     401: ApiAuthenticationError,
@@ -283,8 +284,11 @@ def _messages(response: Response, secrets: Collection[Secret]) -> tuple[str, ...
     return tuple([peer_text(text, secrets) for text in first])
 
 
-def _texts(errors: object, name: str = "", depth: int = 4) -> Iterator[str]:
-    """Yield the texts in ``{"base": ["…"]}``, ``{field: ["…"]}``, ``["…"]`` or ``"…"``."""
+def _texts(errors: object, name: str = "", depth: int = _DEEPEST) -> Iterator[str]:
+    """Yield the texts in ``{"base": ["…"]}``, ``{field: ["…"]}``, ``["…"]`` or ``"…"``, also nested.
+
+    A field within a field is told as ``user.login``, and ``{"field": …, "message": …}`` is one text.
+    """
     if depth == 0:
         return
     if isinstance(errors, str) and errors.strip():
@@ -293,16 +297,51 @@ def _texts(errors: object, name: str = "", depth: int = 4) -> Iterator[str]:
         for entry in errors:
             yield from _texts(entry, name, depth - 1)
     elif isinstance(errors, dict):
+        if isinstance(errors.get("message"), str) and errors.keys() <= _BESIDE_MESSAGE:
+            errors = {str(errors.get("field") or "base"): errors["message"]}
         for field, entry in errors.items():
-            yield from _texts(entry, name if field == "base" else field, depth - 1)
+            whole = f"{name}.{field}" if name else field
+            yield from _texts(entry, name if field == "base" else whole, depth - 1)
 
 
 def _plain_text(body: bytes) -> Iterator[str]:
-    text = " ".join(body[:_PLAIN_BYTES].decode("utf-8", "replace").split())
-    if not text.startswith("<"):
-        yield from filter(None, [text])
-    elif words := _STORAGE_ERROR.search(text):  # a proxy's HTML page tells the reader nothing
-        yield html.unescape(": ".join(filter(None, words.groups())))
+    body = body[:_PLAIN_BYTES]
+    encoding = "utf-16" if body.startswith(_UTF_16) else "utf-8-sig"
+    text = _storage_words(body) or _on_one_line(body.decode(encoding, "replace"))
+    if text and not text.startswith("<"):  # a proxy's HTML page tells the reader nothing
+        yield text
+
+
+def _storage_words(body: bytes) -> str:
+    """Return code and message of an error of the storage; empty for anything else.
+
+    (Amazon S3, "Error responses".) No document type is read, so nothing in the body can grow.
+    """
+    path: list[str] = []
+    found = {"Code": "", "Message": ""}
+
+    def begin(name: str, _: object) -> None:
+        path.append(name.rpartition(":")[2])
+
+    def add(data: str) -> None:
+        if len(path) == 2 and path[0] == "Error" and path[1] in found:
+            found[path[1]] += data
+
+    def refuse(*_: object) -> None:
+        raise ValueError("a document type")
+
+    parser = expat.ParserCreate()
+    parser.StartElementHandler, parser.EndElementHandler = begin, lambda _: path.pop()
+    parser.CharacterDataHandler, parser.StartDoctypeDeclHandler = add, refuse
+    with contextlib.suppress(
+        ValueError, expat.ExpatError
+    ):  # what was found before the fault is told
+        parser.Parse(body.lstrip(b" \t\r\n"), True)
+    return ": ".join(filter(None, map(_on_one_line, found.values())))
+
+
+def _on_one_line(text: str) -> str:
+    return " ".join(text.split())
 
 
 # --- headers ------------------------------------------------------------------------------------
