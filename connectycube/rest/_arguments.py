@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import TypeVar
+from functools import wraps
+from inspect import signature
+from typing import Any, TypeVar, cast
 
 from .._checks import check_id
 from ..errors import (
@@ -23,11 +25,13 @@ __all__ = [
     "check_each",
     "check_message_id",
     "check_user_id",
+    "hints_at_user",
     "reference_to",
     "user_hint",
 ]
 
 Value = TypeVar("Value")
+Method = TypeVar("Method", bound=Callable[..., Any])
 _DIGITS_OF_DIALOG_ID = 24
 
 
@@ -64,6 +68,8 @@ def reference_to(dialog: DialogRef) -> DialogRef:
 @contextmanager
 def user_hint(name: str, value: object) -> Iterator[None]:
     """Say in the service's refusal of a dialog that its id may have been meant as a user's."""
+    if isinstance(value, DialogRef):
+        value = value.id
     try:
         yield
     except (NotFoundError, PermissionDeniedError, ValidationError) as error:
@@ -71,6 +77,18 @@ def user_hint(name: str, value: object) -> Iterator[None]:
             hint = f"{name} is the string {value!r}, so a dialog's id; a user's id is an int"
             error.args = (f"{error} ({hint})",)
         raise
+
+
+def hints_at_user(method: Method) -> Method:
+    """Put :func:`user_hint` around a method whose first argument is a dialog."""
+    name = list(signature(method).parameters)[1]
+
+    @wraps(method)
+    def hinting(service: object, /, *arguments: Any, **more: Any) -> Any:
+        with user_hint(name, arguments[0] if arguments else more.get(name)):
+            return method(service, *arguments, **more)
+
+    return cast(Method, hinting)
 
 
 def check_message_id(name: str, value: object) -> str:

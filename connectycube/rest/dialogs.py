@@ -22,8 +22,8 @@ from ._arguments import (
     check_each,
     check_message_id,
     check_user_id,
+    hints_at_user,
     reference_to,
-    user_hint,
 )
 from ._deletion import delete
 from ._paging import PAGE_SIZE, Items, PageReader, Row, Span, check_page_size, rows_of
@@ -191,6 +191,7 @@ class Dialogs(NotCopied):
 
     # --- listing --------------------------------------------------------------------------------
 
+    @hints_at_user
     def get(self, dialog: str | DialogRef | Message, *, timeout: float | None = None) -> Dialog:
         """Return one of the user's dialogs. (Server API: Retrieve chat dialogs.)
 
@@ -209,8 +210,7 @@ class Dialogs(NotCopied):
         response = self._api.call("GET", _PATH, query=query, timeout=timeout)
         for found in read_page(response, self._read):
             return found
-        with user_hint("dialog", dialog):
-            raise unexpected(response, f"this user has no dialog {dialog_id}", NotFoundError)
+        raise unexpected(response, f"this user has no dialog {dialog_id}", NotFoundError)
 
     def list(
         self,
@@ -363,6 +363,7 @@ class Dialogs(NotCopied):
 
     # --- changing -------------------------------------------------------------------------------
 
+    @hints_at_user
     def update(
         self,
         dialog: str | DialogRef | Message,
@@ -431,6 +432,7 @@ class Dialogs(NotCopied):
             raise ArgumentValueError("there is nothing to change: give name, description, photo, …")
         return self._changed("PUT", (*_PATH, dialog_id), body, timeout)
 
+    @hints_at_user
     def update_admins(
         self,
         dialog: str | DialogRef | Message,
@@ -468,6 +470,7 @@ class Dialogs(NotCopied):
             raise ArgumentValueError("there is nothing to change: give add or remove")
         return self._changed("PUT", (*_PATH, dialog_id, "admins"), body, timeout)
 
+    @hints_at_user
     def delete(
         self,
         dialogs: str | DialogRef | Iterable[str | DialogRef],
@@ -499,6 +502,7 @@ class Dialogs(NotCopied):
         alone = isinstance(dialogs, (str, DialogRef))
         return delete(self._api, _PATH, ids, alone=alone, force=force, timeout=timeout)
 
+    @hints_at_user
     def clear_history(
         self,
         dialog: str | DialogRef | Message,
@@ -528,6 +532,7 @@ class Dialogs(NotCopied):
 
     # --- occupants ------------------------------------------------------------------------------
 
+    @hints_at_user
     def subscribe(
         self, dialog: str | DialogRef | Message, *, timeout: float | None = None
     ) -> Dialog:
@@ -550,6 +555,7 @@ class Dialogs(NotCopied):
         path = (*_PATH, check_dialog_id("dialog", dialog), "subscribe")
         return self._changed("POST", path, None, timeout)
 
+    @hints_at_user
     def unsubscribe(
         self, dialog: str | DialogRef | Message, *, timeout: float | None = None
     ) -> None:
@@ -568,6 +574,7 @@ class Dialogs(NotCopied):
         path = (*_PATH, check_dialog_id("dialog", dialog), "subscribe")
         self._api.call("DELETE", path, timeout=timeout)
 
+    @hints_at_user
     def occupants(
         self,
         dialog: str | DialogRef | Message,
@@ -634,6 +641,7 @@ class Dialogs(NotCopied):
 
     # --- notifications --------------------------------------------------------------------------
 
+    @hints_at_user
     def set_notifications(
         self, dialog: str | DialogRef | Message, enabled: bool, *, timeout: float | None = None
     ) -> bool:
@@ -658,6 +666,7 @@ class Dialogs(NotCopied):
         body = {"enabled": int(check_bool("enabled", enabled))}
         return self._notifications("PUT", dialog, body, timeout)
 
+    @hints_at_user
     def notifications_enabled(
         self, dialog: str | DialogRef | Message, *, timeout: float | None = None
     ) -> bool:

@@ -42,6 +42,7 @@ from ._arguments import (
     check_each,
     check_message_id,
     check_user_id,
+    hints_at_user,
     reference_to,
     user_hint,
 )
@@ -102,6 +103,7 @@ class Messages(NotCopied):
         self._api = api
         self._sessions = Sessions(api)
 
+    @hints_at_user
     def get(
         self,
         dialog: str | DialogRef | Message,
@@ -132,6 +134,7 @@ class Messages(NotCopied):
             return found
         raise unexpected(response, f"the dialog has no message {message_id}", NotFoundError)
 
+    @hints_at_user
     def list(
         self,
         dialog: str | DialogRef | Message,
@@ -229,6 +232,7 @@ class Messages(NotCopied):
         MESSAGES.query(lookups, sort=sort)
         return Items(history.readers())
 
+    @hints_at_user
     def count(
         self,
         dialog: str | DialogRef | Message,
@@ -255,6 +259,7 @@ class Messages(NotCopied):
         query += [*MESSAGES.query(lookups), ("count", 1), ("mark_as_read", 0)]
         return read_count(self._api.call("GET", _PATH, query=query, timeout=timeout))
 
+    @hints_at_user
     def create(
         self,
         to: str | DialogRef | Message | int | User,
@@ -326,8 +331,7 @@ class Messages(NotCopied):
         content |= _parameters("custom", message.custom, RESERVED_NAMES)
         content |= _parameters("custom", {} if custom is None else custom, RESERVED_NAMES)
         content |= _parameters("custom", more, RESERVED_NAMES)
-        with user_hint("to", to):
-            response = self._api.call("POST", _PATH, body=content, timeout=timeout)
+        response = self._api.call("POST", _PATH, body=content, timeout=timeout)
         made = read_record(response, partial(Message.from_json, own=True))
         known = evolve(place, id=place.id or made.dialog_id)
         made = evolve(made, dialog=known)
@@ -373,6 +377,7 @@ class Messages(NotCopied):
 
     # --- changing -------------------------------------------------------------------------------
 
+    @hints_at_user
     def update(
         self,
         dialog: str | DialogRef | Message,
@@ -422,6 +427,7 @@ class Messages(NotCopied):
             path = (*_PATH, ",".join(piece))
             self._api.call("PUT", path, body=change, timeout=deadline)
 
+    @hints_at_user
     def mark_all_read(
         self, dialog: str | DialogRef | Message, *, timeout: float | None = None
     ) -> None:
@@ -441,6 +447,7 @@ class Messages(NotCopied):
         body = {"chat_dialog_id": check_dialog_id("dialog", dialog), "read": 1}
         self._api.call("PUT", _PATH, body=body, timeout=timeout)
 
+    @hints_at_user
     def mark_all_delivered(
         self, dialog: str | DialogRef | Message, *, timeout: float | None = None
     ) -> None:
@@ -728,7 +735,8 @@ class _History:
             window = [(f"date_sent[{bound}]", span.start)]
         query = MESSAGES.query(lookups, limit=span.limit, skip=span.position or None, sort=sort)
         query = [*self.start, *window, *query]
-        response = self.api.call("GET", _PATH, query=query, timeout=self.timeout)
+        with user_hint("dialog", self.dialog):
+            response = self.api.call("GET", _PATH, query=query, timeout=self.timeout)
         rows = read_page(response, self._row)
         complete((message for _, _, message in rows), self.dialog, self.sessions.user_id())
         return rows

@@ -345,6 +345,38 @@ def test_an_uploaded_file_is_sent_as_an_attachment(cube, server):
     assert [request.json["attachments"] for request in server.requests] == [{"0": expected}] * 3
 
 
+CALLS_WITH_A_DIALOG = {
+    "list": lambda cube: cube.messages.list("2"),
+    "list by keyword": lambda cube: cube.messages.list(dialog="2"),
+    "iter": lambda cube: next(cube.messages.iter("2")),
+    "count": lambda cube: cube.messages.count("2"),
+    "get": lambda cube: cube.messages.get("2", "m"),
+    "update": lambda cube: cube.messages.update("2", "m", read=True),
+    "mark_all_read": lambda cube: cube.messages.mark_all_read("2"),
+    "mark_all_delivered": lambda cube: cube.messages.mark_all_delivered("2"),
+    "create": lambda cube: cube.messages.create(to="2", body="x", service="y"),
+    "dialogs.get": lambda cube: cube.dialogs.get("2"),
+    "dialogs.update": lambda cube: cube.dialogs.update("2", name="n"),
+    "update_admins": lambda cube: cube.dialogs.update_admins("2", add=5),
+    "delete": lambda cube: cube.dialogs.delete("2"),
+    "clear_history": lambda cube: cube.dialogs.clear_history("2"),
+    "subscribe": lambda cube: cube.dialogs.subscribe("2"),
+    "unsubscribe": lambda cube: cube.dialogs.unsubscribe("2"),
+    "occupants": lambda cube: cube.dialogs.occupants("2"),
+    "iter_occupants": lambda cube: next(cube.dialogs.iter_occupants("2")),
+    "set_notifications": lambda cube: cube.dialogs.set_notifications("2", True),
+    "notifications_enabled": lambda cube: cube.dialogs.notifications_enabled("2"),
+}
+
+
+@pytest.mark.parametrize("call", CALLS_WITH_A_DIALOG)
+def test_each_call_hints_that_a_dialog_may_be_meant_as_a_user(cube, server, call):
+    server.respond(lambda request: refusal(404, "Dialog 2 does not exist"))
+    with pytest.raises(NotFoundError) as caught:
+        CALLS_WITH_A_DIALOG[call](cube)
+    assert str(caught.value).count("a user's id is an int") == 1
+
+
 def test_a_user_given_as_a_dialog_is_noticed_in_the_refusal(cube, server):
     server.respond(lambda request: refusal(404, "Dialog 2 does not exist"))
     with pytest.raises(NotFoundError, match="a user's id is an int"):
