@@ -54,6 +54,7 @@ Record = TypeVar("Record", bound=_HasId)
 Reader = Callable[[dict[str, Any]], Item]
 
 _NAMES_OF_WORDS = ("errors", "error", "message")
+_NAMES_OF_REFUSALS = frozenset((*_NAMES_OF_WORDS, "success"))
 _NAMES_IN_REFUSALS = {  # those of a page are of no use without its list
     *_NAMES_OF_WORDS,
     *("code", "status"),
@@ -107,7 +108,9 @@ def check_response(response: Response, secrets: Collection[Secret] = ()) -> Resp
     except (ValueError, RecursionError):
         failure = unexpected(response, "the answer is not JSON")
     else:
-        if not isinstance(data, dict) or not _is_refusal(data):
+        if not isinstance(data, dict) or _NAMES_OF_REFUSALS.isdisjoint(data):
+            return response  # as nearly always
+        if not _is_refusal(data):
             return response
         failure = _refusal(response, secrets)
     raise failure
@@ -119,10 +122,12 @@ def read_object(response: Response) -> dict[str, Any]:
     Raises:
         UnexpectedResponseError: It is something else.
     """
-    if not isinstance(response.json(), dict):  # in no local of this frame: it may repeat a secret
-        raise unexpected(response, f"an object was expected, not {_shape(response.json())}")
-    data: dict[str, Any] = response.json()
-    return data
+    data = response.json()
+    if isinstance(data, dict):
+        return data
+    shape = _shape(data)
+    del data  # it may repeat a secret
+    raise unexpected(response, f"an object was expected, not {shape}")
 
 
 def read_record(response: Response, read: Reader[Record]) -> Record:
@@ -132,15 +137,11 @@ def read_record(response: Response, read: Reader[Record]) -> Record:
         UnexpectedResponseError: It is no object, or has no id. A record of nothing would say that it exists.
     """
     record = read(read_object(response))
-    if not _is_id(record.id):
+    if not record.id or (isinstance(record.id, int) and record.id < 0):
         kind = type(record).__name__
         del record  # it may repeat a secret
         raise unexpected(response, f"a {kind} with its id was expected")
     return record
-
-
-def _is_id(value: object) -> bool:
-    return value > 0 if isinstance(value, int) else bool(value)
 
 
 def read_page(response: Response, read: Reader[Item], name: str = "items") -> Page[Item]:
