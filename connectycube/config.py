@@ -417,7 +417,7 @@ class Config:
     def _check_file(self, attribute: Attribute[str | None], value: object) -> None:
         name = attribute.name
         if value is not None and not os.path.isfile(check_str(name, value)):
-            raise ArgumentValueError(f"{name} is not the path of a file")
+            raise ArgumentValueError(f"{name} is not the path of a file: {value!r}")
 
     @client_key.validator
     @client_key_password.validator

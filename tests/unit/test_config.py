@@ -166,6 +166,12 @@ def test_a_wrong_reconnect_policy_is_refused_by_name(fields, cls):
         ReconnectPolicy(**fields)
 
 
+@pytest.mark.parametrize("name", ["ca_file", "client_cert"])
+def test_a_file_that_is_not_there_is_named_in_the_error(name):
+    with pytest.raises(ArgumentValueError, match=rf"^{name} is not the path of a file: '/no/such'$"):
+        Config(**REQUIRED, **{name: "/no/such"})
+
+
 def test_a_ca_file_may_be_a_path(tmp_path):
     path = tmp_path / "ca.pem"
     path.write_text("")
