@@ -168,7 +168,9 @@ def test_a_wrong_reconnect_policy_is_refused_by_name(fields, cls):
 
 @pytest.mark.parametrize("name", ["ca_file", "client_cert"])
 def test_a_file_that_is_not_there_is_named_in_the_error(name):
-    with pytest.raises(ArgumentValueError, match=rf"^{name} is not the path of a file: '/no/such'$"):
+    with pytest.raises(
+        ArgumentValueError, match=rf"^{name} is not the path of a file: '/no/such'$"
+    ):
         Config(**REQUIRED, **{name: "/no/such"})
 
 
