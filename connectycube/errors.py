@@ -138,12 +138,21 @@ class ClientClosedError(ConnectyCubeError, RuntimeError):
 class SerializedError(ConnectyCubeError):
     """An error of another package, as it was read from a dictionary; ``class_name`` is that of its class.
 
-    No call raises it; an event that :meth:`from_dict` made may hold it.
+    No call raises it; an event that :meth:`from_dict` made may hold it. Two of them are equal if class name
+    and text are.
     """
 
     def __init__(self, message: str, *, class_name: str) -> None:
         super().__init__(message)
         self.class_name = class_name
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, SerializedError):
+            return NotImplemented
+        return (self.class_name, str(self)) == (other.class_name, str(other))
+
+    def __hash__(self) -> int:
+        return hash((self.class_name, str(self)))
 
 
 class AuthenticationError(ConnectyCubeError):

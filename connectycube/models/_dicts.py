@@ -2,6 +2,9 @@
 
 The annotations of a model are its schema: each field is written and read by its declared type. A field that
 has its default is left out. The JSON Schema in the documentation is made of the same annotations.
+
+The declared type alone decides what a value means, never the value: other users write custom parameters. A
+field of the type Any holds an event, which is a model. The values of a mapping of Any are plain JSON.
 """
 
 from __future__ import annotations
@@ -14,7 +17,7 @@ import sys
 import types
 import typing
 from collections.abc import Callable, Mapping
-from datetime import datetime
+from datetime import datetime, timezone
 from typing import Any, TypeVar, Union, get_args, get_origin
 
 import attrs
@@ -22,12 +25,13 @@ import attrs
 from .. import errors
 from ..errors import ArgumentTypeError, ArgumentValueError, ConnectyCubeError, SerializedError
 
-__all__ = ["SCHEMA", "Serializable", "json_schema", "registered"]
+__all__ = ["DEEPEST", "SCHEMA", "Serializable", "json_schema", "registered"]
 
 SCHEMA = 1
 """The version of the dictionaries; it changes when a program that reads the present one would go wrong."""
 
-_DEEPEST = 32
+DEEPEST = 128
+"""The levels of plain JSON: more than ``Limits.stanza_depth``, to which others can nest parameters."""
 _short = reprlib.Repr()
 _short.maxstring = _short.maxother = 200
 _Model = TypeVar("_Model", bound="Serializable")
@@ -53,9 +57,10 @@ class Serializable:
     def to_dict(self) -> dict[str, Any]:
         """Return the model as a dictionary of JSON's types, with its version and the name of its class.
 
-        Times are ISO 8601 texts in UTC, enumerations their values, tuples lists, errors dictionaries. A field
-        that has its default is left out. Of a Dialog in a field ``dialog`` only the id, type and peer_id are
-        written.
+        Times are ISO 8601 texts in UTC, enumerations their values, tuples lists. Of an error the class, the
+        text and, if the error is of this package, the plain attributes are written. A field that has its
+        default is left out. Of a Dialog in a field ``dialog`` only the id, type and peer_id are written, and
+        of a send handle its message. Of an application's subclass only the fields of the model are written.
 
         Returns:
             The dictionary: "schema" is 1, "model" the name of the class, the rest are the fields.
@@ -64,15 +69,15 @@ class Serializable:
             ArgumentTypeError, ArgumentValueError: A field holds something that JSON cannot carry; the error
                 names it.
         """
-        # Of an application's subclass only the model is written, which others can read.
-        cls = next(each for each in type(self).__mro__ if each in registered().values())
-        return {"schema": SCHEMA, "model": cls.__name__, **_write(cls, "", self)}
+        model = _model_of(type(self))
+        return {"schema": SCHEMA, "model": model.__name__, **_write(model, "", self)}
 
     @classmethod
     def from_dict(cls: type[_Model], data: Mapping[str, Any]) -> _Model:
         """Return the model of a dictionary that :meth:`to_dict` made.
 
-        Fields that this release does not know are left out.
+        Fields that this release does not know are left out. Of an application's subclass of the model, the
+        fields that the subclass adds have their defaults.
 
         Args:
             data: The dictionary, also after a way through JSON.
@@ -81,12 +86,23 @@ class Serializable:
             ArgumentTypeError, ArgumentValueError: It is no dictionary of this model, it has another schema,
                 or a field has a wrong type; the error names it.
         """
-        model: _Model = _read(cls, "", _checked(data, cls.__name__))
-        return model
+        model = _model_of(cls)
+        values = _read_fields(model, "", _checked(data, model.__name__))
+        for entry in attrs.fields(cls):  # type: ignore[arg-type]  # every model is an attrs class
+            if entry.default is attrs.NOTHING and entry.name not in values:
+                raise ArgumentTypeError(
+                    f"{cls.__name__}.{entry.name} needs a default: data holds a {model.__name__}"
+                )
+        return cls(**values)
 
 
-def _checked(data: object, model: str | None = None) -> dict[str, Any]:
-    """Return the fields of a dictionary, if it has our version and is of that model (None: of any)."""
+def _model_of(cls: type[Any]) -> type[Serializable]:
+    """Return the model of this package that a class is, or that an application's class extends."""
+    return next(each for each in cls.__mro__ if registered().get(each.__name__) is each)
+
+
+def _checked(data: object, model: str) -> dict[str, Any]:
+    """Return the fields of a dictionary, if it has our version and is of that model."""
     if not isinstance(data, Mapping):
         raise ArgumentTypeError(f"data must be a mapping, not {type(data).__name__}")
     fields = dict(data)
@@ -96,7 +112,7 @@ def _checked(data: object, model: str | None = None) -> dict[str, Any]:
             f"data has the schema {schema!r}, and this release reads schema {SCHEMA} alone"
         )
     found = fields.pop("model", None)
-    if model is not None and found != model:
+    if found != model:
         raise ArgumentValueError(f"data is a {found!r}, not a {model!r}")
     return fields
 
@@ -157,6 +173,8 @@ def _default_of(entry: attrs.Attribute[Any]) -> Any:
 
 def _write(cls: Any, path: str, model: Any) -> dict[str, Any]:
     """Return the fields of ``model`` that ``cls`` declares and that differ from their defaults."""
+    if not isinstance(model, cls):
+        raise _wrong_type(path, cls, model)
     written = {}
     for field in _fields(cls):
         value = getattr(model, field.name)
@@ -166,6 +184,10 @@ def _write(cls: Any, path: str, model: Any) -> dict[str, Any]:
 
 
 def _read(cls: Any, path: str, data: object) -> Any:
+    return cls(**_read_fields(cls, path, data))
+
+
+def _read_fields(cls: Any, path: str, data: object) -> dict[str, Any]:
     if not isinstance(data, Mapping):
         raise ArgumentTypeError(f"{path or 'data'} must be a mapping, not {type(data).__name__}")
     values = {}
@@ -174,7 +196,11 @@ def _read(cls: Any, path: str, data: object) -> Any:
             values[field.name] = field.form.read(_path(path, field.name), data[field.name])
         elif field.is_required:
             raise ArgumentValueError(f"{_path(path, field.name)} is missing")
-    return cls(**values)
+    return values
+
+
+def _wrong_type(path: str, kind: type, value: object) -> ArgumentTypeError:
+    return ArgumentTypeError(f"{path} must be {kind.__name__}, not {type(value).__name__}")
 
 
 def _path(path: str, name: str) -> str:
@@ -190,7 +216,7 @@ def _form_of(hint: Any) -> _Form:
     origin, arguments = get_origin(hint), get_args(hint)
     schema: Mapping[str, Any]
     if hint is Any:
-        form = _Form(_write_any, _read_any, {})
+        form = _Form(_write_event, _read_event, _SCHEMA_OF_EVENT)
     elif origin in (Union, types.UnionType):
         (inner,) = (_form_of(each) for each in arguments if each is not types.NoneType)
         schema = {"anyOf": [inner.schema, {"type": "null"}]}
@@ -200,7 +226,7 @@ def _form_of(hint: Any) -> _Form:
         schema = {"type": "array", "items": inner.schema}
         form = _Form(_list_writer(inner.write), _tuple_reader(inner.read), schema)
     elif origin is not None:
-        inner = _form_of(arguments[1])
+        inner = _JSON if arguments[1] is Any else _form_of(arguments[1])
         schema = {"type": "object", "additionalProperties": inner.schema}
         read = _mapping_codec(inner.read, arguments[0])
         form = _Form(_mapping_codec(inner.write, str), read, schema)
@@ -214,7 +240,12 @@ def _optional(codec: Codec) -> Codec:
 
 
 def _list_writer(write: Codec) -> Codec:
-    return lambda path, value: [write(f"{path}[{n}]", entry) for n, entry in enumerate(value)]
+    def write_all(path: str, value: Any) -> list[Any]:
+        if not isinstance(value, (list, tuple)):
+            raise ArgumentTypeError(f"{path} must be a list, not {type(value).__name__}")
+        return [write(f"{path}[{n}]", entry) for n, entry in enumerate(value)]
+
+    return write_all
 
 
 def _tuple_reader(read: Codec) -> Codec:
@@ -248,7 +279,7 @@ def _plain_codec(kind: type) -> Codec:
 
     def check(path: str, value: Any) -> Any:
         if not isinstance(value, kinds) or (isinstance(value, bool) and kind is not bool):
-            raise ArgumentTypeError(f"{path} must be {kind.__name__}, not {type(value).__name__}")
+            raise _wrong_type(path, kind, value)
         if isinstance(value, float) and not math.isfinite(value):
             raise ArgumentValueError(f"{path} must be finite, not {value}")
         return value
@@ -263,53 +294,80 @@ def _form_of_enum(kind: type[enum.Enum]) -> _Form:
         except ValueError:
             raise ArgumentValueError(f"{path} is no {kind.__name__}: {value!r}") from None
 
-    return _Form(lambda path, value: value.value, read, {"enum": [member.value for member in kind]})
+    def write(path: str, value: Any) -> Any:
+        if not isinstance(value, kind):
+            raise _wrong_type(path, kind, value)
+        return value.value
+
+    return _Form(write, read, {"enum": [member.value for member in kind]})
 
 
 def _write_time(path: str, value: datetime) -> str:
     if not isinstance(value, datetime):
         raise ArgumentTypeError(f"{path} must be a datetime, not {type(value).__name__}")
-    return value.isoformat()
+    if value.tzinfo is None:
+        raise ArgumentValueError(f"{path} must be an aware datetime: it has no time zone")
+    try:
+        return value.astimezone(timezone.utc).isoformat()
+    except OverflowError:
+        raise ArgumentValueError(f"{path} is outside the years 1 to 9999 in UTC: {value}") from None
 
 
 def _read_time(path: str, value: Any) -> datetime:
     try:
-        return datetime.fromisoformat(value.replace("Z", "+00:00"))
-    except (AttributeError, ValueError):
+        moment = datetime.fromisoformat(value.replace("Z", "+00:00"))
+    except (AttributeError, TypeError, ValueError):
         raise ArgumentValueError(f"{path} is no ISO 8601 time: {value!r}") from None
+    return moment if moment.tzinfo is not None else moment.replace(tzinfo=timezone.utc)
 
 
-# --- values without a declared type -----------------------------------------------------------------
+# --- plain JSON, and events -------------------------------------------------------------------------
 
 
-def _write_any(path: str, value: Any, depth: int = _DEEPEST) -> Any:
-    if isinstance(value, Serializable):
-        return value.to_dict()
-    if depth == 0:
-        raise ArgumentValueError(f"{path} is nested too deeply")
+def _json_codec(path: str, value: Any, depth: int = DEEPEST) -> Any:
+    """Return a value as plain JSON; JSON of another program may hold NaN, or be nested too deeply."""
     if value is None or isinstance(value, (str, bool, int)):
         return value
     if isinstance(value, float):
         return _plain_codec(float)(path, value)
+    if depth == 0:
+        raise ArgumentValueError(f"{path} is nested too deeply")
     if isinstance(value, Mapping):
         return {
-            str(key): _write_any(f"{path}[{key!r}]", entry, depth - 1)
+            str(key): _json_codec(f"{path}[{key!r}]", entry, depth - 1)
             for key, entry in value.items()
         }
     if isinstance(value, (list, tuple)):
-        return [_write_any(f"{path}[{n}]", entry, depth - 1) for n, entry in enumerate(value)]
-    message = getattr(value, "message", None)  # a send handle, which stands for its message
-    if isinstance(message, Serializable):
-        return message.to_dict()
+        return [_json_codec(f"{path}[{n}]", entry, depth - 1) for n, entry in enumerate(value)]
     raise ArgumentTypeError(f"{path} is a {type(value).__name__}, which JSON cannot carry")
 
 
-def _read_any(path: str, value: Any) -> Any:
-    if isinstance(value, Mapping) and value.keys() >= {"schema", "model"}:
-        cls = registered().get(value["model"])
-        if cls is not None:
-            return cls.from_dict(value)
-    return _write_any(path, value)  # JSON of another program may hold NaN, or be nested too deeply
+_JSON = _Form(_json_codec, _json_codec, {})
+_SCHEMA_OF_EVENT = {"type": ["object", "null"], "required": ["schema", "model"]}
+
+
+def _write_event(path: str, value: Any) -> dict[str, Any] | None:
+    """Write the event of a receiver; for a done-callback it is a send handle, whose message is written."""
+    if value is None:
+        return None
+    event = value if isinstance(value, Serializable) else getattr(value, "message", None)
+    if not isinstance(event, Serializable):
+        raise ArgumentTypeError(
+            f"{path} must be a message, an event or a send handle, not {type(value).__name__}"
+        )
+    return event.to_dict()
+
+
+def _read_event(path: str, value: Any) -> Serializable | None:
+    if value is None:
+        return None
+    if not isinstance(value, Mapping):
+        raise ArgumentTypeError(f"{path} must be a mapping, not {type(value).__name__}")
+    name = value.get("model")
+    model = registered().get(name) if isinstance(name, str) else None
+    if model is None:
+        raise ArgumentValueError(f"{path} has the model {name!r}, which this release does not know")
+    return model.from_dict(value)
 
 
 # --- errors -----------------------------------------------------------------------------------------
@@ -317,21 +375,31 @@ def _read_any(path: str, value: Any) -> Any:
 
 def _write_error(path: str, error: BaseException) -> dict[str, Any]:
     """Write an error: its class, its text and, of an error of this package, its attributes."""
+    if not isinstance(error, BaseException):
+        raise _wrong_type(path, BaseException, error)
     if isinstance(error, SerializedError):
         return {"class": error.class_name, "text": str(error)}
     name = type(error).__name__
     if getattr(errors, name, None) is not type(error):
-        return {"class": f"{type(error).__module__}.{name}", "text": str(error)}
+        return {"class": f"{type(error).__module__}.{name}", "text": _text_of(error)}
     written = {"class": name, "text": str(error)}
     attributes = {key: value for key, value in vars(error).items() if _is_plain(value)}
-    return {**written, "attributes": _write_any(path, attributes)} if attributes else written
+    return {**written, "attributes": _json_codec(path, attributes)} if attributes else written
+
+
+def _text_of(error: BaseException) -> str:
+    try:
+        return str(error)
+    except Exception:  # noqa: BLE001  # the error's class is not ours, and the event must be kept in any case
+        return "(an error whose text cannot be made)"
 
 
 def _is_plain(value: object) -> bool:
-    plain = (str, int, float, type(None))
-    return isinstance(value, plain) or (
-        isinstance(value, (list, tuple)) and all(isinstance(each, plain) for each in value)
-    )
+    if isinstance(value, float):
+        return math.isfinite(value)
+    if isinstance(value, (list, tuple)):
+        return all(not isinstance(each, (list, tuple)) and _is_plain(each) for each in value)
+    return value is None or isinstance(value, (str, int))
 
 
 def _read_error(path: str, data: Any) -> BaseException:
@@ -339,13 +407,22 @@ def _read_error(path: str, data: Any) -> BaseException:
         raise ArgumentTypeError(f"{path} must be a mapping with a class, which is a string")
     text = str(data.get("text", ""))
     kind = getattr(errors, data["class"], None)
-    if not isinstance(kind, type) or not issubclass(kind, ConnectyCubeError):
+    if (
+        not isinstance(kind, type)
+        or not issubclass(kind, ConnectyCubeError)
+        or kind is SerializedError
+    ):
         return SerializedError(text, class_name=data["class"])
-    attributes = {
-        key: tuple(value) if isinstance(value, list) else value
-        for key, value in dict(data.get("attributes") or {}).items()
+    attributes = data.get("attributes") or {}
+    if not isinstance(attributes, Mapping):
+        raise ArgumentTypeError(
+            f"{path}.attributes must be a mapping, not {type(attributes).__name__}"
+        )
+    values = {
+        str(key): tuple(value) if isinstance(value, list) else value
+        for key, value in attributes.items()
     }
-    return errors.rebuilt(kind, (text,), attributes)
+    return errors.rebuilt(kind, (text,), values)
 
 
 # --- the forms of classes ---------------------------------------------------------------------------

@@ -30,9 +30,11 @@ from connectycube import (
     Dialog,
     DialogRef,
     DialogType,
+    Limits,
     Message,
     MessageFailure,
     OutcomeUnknownError,
+    ReceiverGaveUp,
     SerializedError,
     StanzaError,
     StateChange,
@@ -40,7 +42,8 @@ from connectycube import (
     Typing,
     User,
 )
-from connectycube.models._dicts import json_schema, registered
+from connectycube.chat.durable.serialization import message_of, text_of
+from connectycube.models._dicts import DEEPEST, json_schema, registered
 from tests.support.inside import signals_of
 
 MODELS = sorted(registered().values(), key=lambda cls: cls.__name__)
@@ -52,14 +55,41 @@ PLAIN: dict[Any, st.SearchStrategy[Any]] = {
     int: st.integers(-(2**70), 2**70),
     float: st.floats(allow_nan=False, allow_infinity=False) | st.integers(0, 2**40),
     datetime: st.datetimes(
-        timezones=st.sampled_from([timezone.utc, timezone(timedelta(hours=-3, minutes=-30))])
+        min_value=datetime(1, 1, 2),
+        max_value=datetime(9999, 12, 30),
+        timezones=st.sampled_from([timezone.utc, timezone(timedelta(hours=-3, minutes=-30))]),
     ),
 }
+KEYS = TEXTS | st.sampled_from(["schema", "model", "class", "text", "event"])
+NAMES = st.sampled_from([1, "1", "Message", "Typing", "StanzaError"])
 JSON = st.recursive(
-    st.none() | TEXTS | st.booleans() | st.integers(),
-    lambda inner: st.lists(inner, max_size=2) | st.dictionaries(TEXTS, inner, max_size=2),
+    st.none() | TEXTS | st.booleans() | st.integers() | NAMES,
+    lambda inner: (
+        st.lists(inner, max_size=2)
+        | st.dictionaries(KEYS, inner, max_size=2)
+        | st.fixed_dictionaries({"schema": inner, "model": inner})
+    ),
     max_leaves=4,
 )
+"""What other users write in custom parameters: also what looks like the dictionary of a model."""
+EVENTS = (
+    st.none() | st.builds(Message, custom=st.dictionaries(KEYS, JSON)) | st.just(Typing(user_id=7))
+)
+PLAINEST: dict[Any, Any] = {
+    str: "x",
+    int: 1,
+    bool: True,
+    datetime: datetime(2026, 1, 1, tzinfo=timezone.utc),
+    DialogRef: DialogRef(),
+    Message: Message(),
+    ChatState: ChatState.READY,
+    Any: None,
+    Exception: ValueError(),
+    BaseException: ValueError(),
+    str | None: None,
+    int | None: None,
+}
+"""A value for each type of a field without a default."""
 ERRORS = st.sampled_from(
     [
         StanzaError("refused: forbidden", condition="forbidden", type="auth", text="no", code=403),
@@ -75,14 +105,15 @@ def values_of(hint: Any) -> st.SearchStrategy[Any]:
     """Return values of a declared type: this test's own reading of the annotations."""
     origin, arguments = get_origin(hint), get_args(hint)
     if hint is Any:
-        return JSON
+        return EVENTS
     if origin in (Union, types.UnionType):
         return st.one_of([values_of(each) for each in arguments])
     if origin is tuple:
         return st.lists(values_of(arguments[0]), max_size=2).map(tuple)
     if origin is not None:
         assert issubclass(origin, Mapping)
-        return st.dictionaries(values_of(arguments[0]), values_of(arguments[1]), max_size=2)
+        values = JSON if arguments[1] is Any else values_of(arguments[1])
+        return st.dictionaries(values_of(arguments[0]), values, max_size=2)
     if hint is types.NoneType:
         return st.none()
     if issubclass(hint, BaseException):
@@ -247,6 +278,144 @@ def test_what_json_cannot_carry_is_named(custom, words):
         Message(body="x", custom=custom).to_dict()
 
 
+@pytest.mark.hypothesis
+@given(custom=st.dictionaries(KEYS, JSON))
+def test_custom_parameters_are_never_read_as_structure(custom):
+    message = Message(body="x", custom=custom, reactions=custom)
+    failure = ReceiverGaveUp(
+        event=message,
+        signal="s",
+        receiver="r",
+        error=SerializedError("e", class_name="E"),
+        attempts=1,
+    )
+    assert ReceiverGaveUp.from_dict(through_json(failure.to_dict())) == failure
+    read = Message.from_dict(through_json(message.to_dict()))
+    assert (read.custom, read.reactions) == (custom, custom)
+
+
+def nested(levels: int) -> dict[str, Any]:
+    return {"a": nested(levels - 1)} if levels > 1 else {"a": "x"}
+
+
+def test_all_that_a_stanza_can_nest_comes_back():
+    assert Limits().stanza_depth < DEEPEST
+    message = Message(custom={"x": nested(DEEPEST)})
+    assert Message.from_dict(through_json(message.to_dict())) == message
+    assert message_of(text_of(message)) == message
+
+
+def test_what_is_nested_deeper_is_refused_in_both_directions():
+    deep = {"x": nested(DEEPEST + 1)}
+    with pytest.raises(ArgumentValueError, match="nested too deeply"):
+        Message(custom=deep).to_dict()
+    with pytest.raises(ArgumentValueError, match="nested too deeply"):
+        Message.from_dict({"schema": 1, "model": "Message", "custom": deep})
+
+
+@pytest.mark.parametrize("cls", MODELS, ids=lambda cls: cls.__name__)
+@pytest.mark.parametrize("wrong", [object(), [object()], {"a": object()}], ids=["o", "list", "map"])
+def test_a_field_that_holds_a_wrong_type_is_named(cls, wrong):
+    data = {each.name: None for each in fields(cls) if each.default is attrs.NOTHING}
+    for each in fields(cls):
+        model = cls(**data)
+        object.__setattr__(model, each.name, wrong)
+        for required in data.keys() - {each.name}:
+            object.__setattr__(model, required, PLAINEST[typing.get_type_hints(cls)[required]])
+        with pytest.raises((ArgumentTypeError, ArgumentValueError), match=rf"^{each.name}\b"):
+            model.to_dict()
+
+
+@pytest.mark.parametrize("wrong", [None, 1, "x", [1], [], {"schema": 1}, {"class": 5}])
+@pytest.mark.parametrize("cls", MODELS, ids=lambda cls: cls.__name__)
+def test_a_field_of_any_other_json_is_read_or_named(cls, wrong):
+    data = {"schema": 1, "model": cls.__name__}
+    for each in fields(cls):
+        try:
+            cls.from_dict({**data, **{every.name: wrong for every in fields(cls)}})
+        except (ArgumentTypeError, ArgumentValueError):
+            pass
+        try:
+            cls.from_dict({**data, each.name: wrong})
+        except (ArgumentTypeError, ArgumentValueError) as error:
+            assert any(every.name in str(error) for every in fields(cls))
+
+
+@pytest.mark.parametrize(
+    ("event", "words"),
+    [
+        ({"schema": 1, "model": {"a": "b"}}, "event has the model {'a': 'b'}"),
+        ({"schema": 1, "model": "Hologram"}, "event has the model 'Hologram'"),
+        ([1], "event must be a mapping, not list"),
+    ],
+)
+def test_an_event_is_a_model_or_refused(event, words):
+    data = CallbackFailure(receiver="r", signal="s", event=None, error=ValueError()).to_dict()
+    with pytest.raises((ArgumentTypeError, ArgumentValueError), match=words):
+        CallbackFailure.from_dict({**data, "event": event})
+
+
+def test_attributes_of_an_error_that_are_no_mapping_are_named():
+    data = {
+        "schema": 1,
+        "model": "StateChange",
+        "state": "closed",
+        "previous": "ready",
+        "reason": {"class": "StanzaError", "text": "x", "attributes": [1]},
+    }
+    with pytest.raises(ArgumentTypeError, match=r"reason\.attributes must be a mapping, not list"):
+        StateChange.from_dict(data)
+
+
+def test_errors_of_other_packages_are_equal_by_class_name_and_text():
+    change = StateChange(
+        state=ChatState.CLOSED,
+        previous=ChatState.READY,
+        reason=SerializedError("x", class_name="library.Error"),
+    )
+    assert StateChange.from_dict(through_json(change.to_dict())) == change
+    assert len({SerializedError("x", class_name="E"), SerializedError("x", class_name="E")}) == 1
+    assert SerializedError("x", class_name="E") != SerializedError("x", class_name="F")
+    assert SerializedError("x", class_name="E") != ValueError("x")
+
+
+def test_an_error_that_has_no_text_is_written_all_the_same():
+    class Mute(Exception):
+        def __str__(self) -> str:
+            raise ValueError
+
+    error = StreamError("ended", condition="reset")
+    error.retry_after = float("nan")  # type: ignore[attr-defined]
+    for each in (Mute(), error):
+        change = StateChange(state=ChatState.CLOSED, previous=ChatState.READY, reason=each)
+        assert StateChange.from_dict(through_json(change.to_dict())).reason is not None
+
+
+def test_times_are_written_and_read_in_utc():
+    moment = datetime(2026, 1, 2, 1, tzinfo=timezone(timedelta(hours=2)))
+    message = Message(body="x", date_sent=moment)
+    data = message.to_dict()
+    assert data["date_sent"] == "2026-01-01T23:00:00+00:00"
+    assert Message.from_dict(data) == message
+    again = Message.from_dict({**data, "date_sent": "2026-01-01T23:00:00"})
+    assert again == message  # a time of another program, without its zone
+
+
+@pytest.mark.parametrize(
+    ("moment", "words"),
+    [
+        (datetime(2026, 1, 2), "date_sent must be an aware datetime"),
+        (
+            datetime(1, 1, 1, tzinfo=timezone(timedelta(hours=2))),
+            "date_sent is outside the years 1 to 9999",
+        ),
+    ],
+)
+def test_a_time_that_is_none_in_utc_is_named(moment, words):
+    with pytest.raises(ArgumentValueError, match=words):
+        Message(date_sent=moment).to_dict()
+
+
 def test_attachments_are_models_too():
     file = Attachment(type="photo", uid="u", size=12)
     assert Attachment.from_dict(through_json(file.to_dict())) == file
@@ -261,4 +430,18 @@ def test_of_a_subclass_only_the_model_is_written():
     class Member(User):
         secret: str
 
-    assert Member(id=1, secret="s").to_dict() == {"schema": 1, "model": "User", "id": 1}
+    written = Member(id=1, secret="s").to_dict()
+    assert written == {"schema": 1, "model": "User", "id": 1}
+    with pytest.raises(ArgumentTypeError, match=r"Member\.secret needs a default: .* a User"):
+        Member.from_dict(written)
+
+
+def test_a_subclass_is_read_with_the_defaults_of_its_own_fields():
+    @attrs.frozen(kw_only=True)
+    class Ticket(Message):
+        is_urgent: bool = False
+        tags: set[str] = attrs.field(factory=set)
+
+    written = through_json(Ticket(body="x", is_urgent=True).to_dict())
+    assert Ticket.from_dict(written) == Ticket(body="x")
+    assert Message.from_dict(written) == Message(body="x")

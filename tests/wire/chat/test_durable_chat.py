@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -119,6 +120,56 @@ def test_a_handled_message_is_removed_and_known(bot, alice):
     assert contents(store) == ([], [], [])
     assert [key[:2] for key, _ in store.seen()] == [(f"{alice.id}-1@localhost", alice.id)]
     store.close()
+
+
+def nested(levels: int) -> dict[str, Any]:
+    return {"a": nested(levels - 1)} if levels > 1 else {"a": "x"}
+
+
+ODD_PARAMETERS = [
+    nested(32),
+    nested(Limits().stanza_depth - 4),  # as deep as a stanza can be, with what is around it
+    {"schema": "1", "model": "Message"},
+    {"schema": "1", "model": {"a": "b"}},
+    {"class": "StanzaError", "text": "x"},
+]
+"""What any user can send in custom parameters."""
+
+
+def send_odd(sender: Person, bot: Bot) -> None:
+    for number, odd in enumerate(ODD_PARAMETERS):
+        message = Message(body=str(number), custom={"x": odd})
+        sender.chat.send_private(bot.id, message).result(TIMEOUT)
+    send(sender, bot, "ordinary")
+
+
+def test_whatever_a_user_sends_is_kept_for_the_next_process(make, bot, alice, gate, copy):
+    bot.chat.message_received.connect(gate, key="gate")
+    bot.chat.login()
+    send_odd(alice, bot)
+    gate.wait_until_entered()
+    wait_until(lambda: len(contents(store_of(bot.chat))[0]) == len(ODD_PARAMETERS) + 1)
+    born = reborn(make, bot, copy)
+    left = born.events.wait_for("message_received", len(ODD_PARAMETERS) + 1)
+    assert [message.custom.get("x") for message in left] == [*ODD_PARAMETERS, None]
+    assert all(message.redelivered for message in left)
+    assert born.chat.state is ChatState.READY
+
+
+def test_a_retried_letter_brings_whatever_a_user_sent(bot, alice):
+    failed = bot.chat.receiver_gave_up
+
+    def wrong(chat, message):
+        raise ValueError(message.body)
+
+    bot.chat.message_received.connect(wrong, key="answer")
+    bot.chat.login()
+    with bot.chat.events(failed, TIMEOUT) as given_up:
+        send_odd(alice, bot)
+        for _ in range(len(ODD_PARAMETERS) + 1):
+            given_up.next()
+    letters = list(bot.chat.dead_letters())
+    assert [letter.event.custom.get("x") for letter in letters] == [*ODD_PARAMETERS, None]
 
 
 def test_a_message_is_in_the_file_before_it_counts_as_handled(bot, alice):

@@ -6,10 +6,11 @@ import threading
 from collections.abc import Iterator
 from datetime import datetime, timezone
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from connectycube import ArgumentTypeError, ArgumentValueError, ChatState
+from connectycube import ArgumentTypeError, ArgumentValueError, ChatState, Message
 from connectycube.emulator import Emulator
 from tests.support.durable_people import Bot, as_after_a_crash
 from tests.support.people import PASSWORD, Person, away, settled
@@ -64,6 +65,26 @@ def test_the_next_process_fills_the_gap_of_the_dead_one(make, alice, emulator, c
         "to all"
     ]
     assert "before" not in born.bodies
+
+
+def nested(levels: int) -> dict[str, Any]:
+    return {"a": nested(levels - 1)} if levels > 1 else {"a": "x"}
+
+
+@pytest.mark.parametrize("odd", [nested(50), {"schema": "1", "model": "Message"}])
+def test_odd_parameters_of_one_message_cost_the_gap_nothing(make, alice, emulator, copy, odd):
+    dead = make()
+    dead.chat.login()
+    die(dead, copy, emulator)
+    say(alice, dead, "one")
+    alice.chat.send_private(dead.id, Message(body="odd", custom={"x": odd})).result(TIMEOUT)
+    say(alice, dead, "two")
+    born = make(copy)
+    born.chat.login()
+    recovered = born.events.wait_for("message_received", 3)
+    assert [message.body for message in recovered] == ["one", "odd", "two"]
+    assert recovered[1].custom == {"x": odd}
+    assert born.events.of("recovery_failed") == []
 
 
 def test_messages_that_this_user_sent_are_not_recovered(make, alice, emulator, copy):
