@@ -46,6 +46,9 @@ EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 _INTEGER = re.compile(r"-?[0-9]{1,30}")
 _KEEPS_ODD_VALUES = "extra"  # other fields of this kind hold the application's own names
 _DIGITS_OF_SECONDS = 11
+_DEEPEST_PARAMETER = (
+    100  # a message of history whose parameters are deeper must not cost the others
+)
 
 
 def wire(
@@ -239,22 +242,27 @@ def as_texts(data: Mapping[str, Any], without: Container[str] = ()) -> dict[str,
     }
 
 
-def as_parameters(data: Mapping[str, Any], without: Container[str] = ()) -> dict[str, Any]:
+def as_parameters(
+    data: Mapping[str, Any], without: Container[str] = (), depth: int = _DEEPEST_PARAMETER
+) -> dict[str, Any]:
     """Return the values of a JSON object as XML carries them: texts, and dictionaries of texts.
 
-    Null and the keys of ``without`` are left out.
+    Null and the keys of ``without`` are left out. Below ``depth`` levels a dictionary is its JSON as text.
     """
     return {
-        key: value if type(value) is str else _parameter(value)
+        key: value if type(value) is str else _parameter(value, depth - 1)
         for key, value in data.items()
         if value is not None and key not in without
     }
 
 
-def _parameter(value: Any) -> dict[str, Any] | str:
-    if isinstance(value, Mapping):
-        return as_parameters(value) or ""
-    return as_text(value) or ""
+def _parameter(value: Any, depth: int) -> dict[str, Any] | str:
+    if depth > 0 and isinstance(value, Mapping):
+        return as_parameters(value, (), depth) or ""
+    try:
+        return as_text(value) or ""
+    except RecursionError:  # json.loads reads what is nested deeper than json.dumps can write
+        return ""
 
 
 def as_time(value: Any) -> datetime | None:

@@ -116,9 +116,9 @@ class Durability:
 
     ``service_time()`` returns unix seconds by the service's clock, or None. ``new_handle(id, message)`` makes
     the handle of a message of an earlier process. ``failed(error)`` is called, without a lock, on a worker
-    that could not note that an event was handled. ``warn(error)`` is called, perhaps with a lock, if the
-    store fails while it is closed. ``has_history`` says whether history can be read: without history it is
-    not known which messages to send again, so there is no outbox.
+    that could not note that an event was handled. ``warn(error)`` is called, perhaps with a lock, for an
+    event that the file cannot hold, and if the store fails while it is closed. ``has_history`` says whether
+    history can be read: without history it is not known which messages to send again, so there is no outbox.
     """
 
     def __init__(
@@ -356,9 +356,26 @@ class Durability:
                 if outcome is not None:
                     plan.outcomes.append(outcome)
             elif isinstance(output, Delivery) and output.signal in DURABLE_SIGNALS:
-                key = output.key or new_key(output.conversation or "")
-                plan.arrived[output] = Arrived(key, output.event, output.signal)
+                arrived = self._arrived(output)
+                if arrived is not None:
+                    plan.arrived[output] = arrived
         return plan
+
+    def _arrived(self, output: Delivery) -> Arrived | None:
+        """Return the row of an event, or None for one that the file cannot hold.
+
+        Its receivers run as without a file: neither the connection nor other events may suffer by it.
+        """
+        try:
+            key = output.key or new_key(output.conversation or "")
+            return Arrived(key, output.event, output.signal)
+        except Exception as error:  # noqa: BLE001  # other users make the events
+            text = (
+                f"an event for {output.signal} cannot be written to {self.path}: {error};"
+                " it is given to receivers, and lost if the process ends before they have handled it"
+            )
+            self._warn(DurableStoreError(text, path=self.path))
+            return None
 
     def _outcome(self, settled: OutcomeKnown) -> Outcome | None:
         submission = settled.submission

@@ -9,6 +9,7 @@ from attrs import field, frozen
 
 from ...models import Message
 from ..protocol.seen_messages import Key
+from .serialization import text_of
 
 __all__ = ["Arrived", "Identity", "Outcome", "Outgoing", "Waiting", "is_new_key", "new_key"]
 
@@ -27,16 +28,24 @@ class Arrived:
     """An event that has arrived and is about to be committed.
 
     ``key`` is the conversation, the sender and the id: that by which a repetition is recognised, or one of
-    :func:`new_key`.
+    :func:`new_key`. ``text`` is what the file will hold, made here: what the file cannot hold raises
+    ValueError or TypeError before it meets the store and the other events of a transaction.
     """
 
     key: Key
-    event: Any
+    event: Any = field(repr=False)
     signal: str = field(default="message_received")
     receiver: str | None = field(default=None)
     """The one receiver that runs for the event, of a dead letter; None: all of them."""
     letter: int | None = field(default=None)
     """The id of the dead letter that the event was in."""
+    text: str = field(init=False, repr=False)
+
+    @text.default
+    def _text(self) -> str:
+        conversation, _, message_id = self.key
+        f"{conversation}{message_id}".encode()
+        return text_of(self.event)
 
 
 @frozen

@@ -489,7 +489,7 @@ def _columns(key: Key) -> tuple[str, str, str]:
 
 def _row(n: int, arrived: Arrived) -> tuple[Any, ...]:
     return (
-        *(n, *_columns(arrived.key), text_of(arrived.event)),
+        *(n, *_columns(arrived.key), arrived.text),
         *(arrived.signal, arrived.receiver, arrived.letter),
     )
 

@@ -1,4 +1,5 @@
 from datetime import datetime, timedelta, timezone
+from typing import Any
 
 import attrs
 import pytest
@@ -6,6 +7,8 @@ from attrs import frozen
 from hypothesis import given
 from hypothesis import strategies as st
 
+from connectycube import Message
+from connectycube.chat.durable.serialization import message_of, text_of
 from connectycube.models import _json as fields
 from connectycube.models._json import as_int, as_time, others, read, wire
 from tests.support.damage import JSON
@@ -27,6 +30,25 @@ UTC = timezone.utc
 @given(value=JSON)
 def test_no_json_makes_a_reader_raise(reader, value):
     reader(value)
+
+
+@pytest.mark.parametrize("levels", [98, 101, 400, 5_000, 100_000])
+def test_parameters_of_any_depth_are_read(levels):
+    data: Any = {"a": "x"}
+    for _ in range(levels):
+        data = {"a": data}
+    read_ = fields.as_parameters({"deep": data, "other": "y"})
+    assert read_["other"] == "y"
+    inner = read_["deep"]
+    while isinstance(inner, dict) and "a" in inner:
+        inner = inner["a"]
+    assert isinstance(inner, str)
+    if levels < 100:
+        assert inner == "x"
+    text = text_of(Message(custom=read_))
+    assert message_of(text).custom == read_
+    while isinstance(data, dict):  # level by level: the interpreter would free all in one recursion
+        data = data["a"]
 
 
 @pytest.mark.parametrize(

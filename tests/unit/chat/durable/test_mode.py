@@ -109,6 +109,29 @@ def test_typing_statuses_and_states_are_not_kept(kept):
 
 
 @pytest.mark.parametrize(
+    ("event", "key", "words"),
+    [
+        (Message(custom={"a": object()}), (PEER, 7, "odd"), "which JSON cannot carry"),
+        (Message(reactions={"a": float("nan")}), (PEER, 7, "odd"), "must be finite"),
+        (Message(body="x"), (PEER, 7, "\ud800"), "surrogates"),
+        ("no model", None, "to_dict"),
+    ],
+)
+def test_an_event_that_the_file_cannot_hold_costs_itself(path, event, key, words):
+    warnings: list[Exception] = []
+    kept = durability(path, warnings=warnings)
+    kept.open(5)
+    odd = Delivery(signal="message_received", event=event, key=key)
+    one, two = delivery("one"), delivery("two")
+    assert list(kept.commit([one, odd, two], None)) == [one, two]
+    assert [row.event.body for row in kept._store.inbox()] == ["one", "two"]
+    [warning] = warnings
+    assert "cannot be written" in str(warning) and words in str(warning)
+    assert "it is given to receivers" in str(warning)
+    kept._close()
+
+
+@pytest.mark.parametrize(
     ("signal", "event"),
     [
         ("message_received", Message(body="x")),
