@@ -61,6 +61,15 @@ def _optional_string(instance: object, attribute: Attribute[str | None], value: 
         check_str(attribute.name, value)
 
 
+def _database(instance: object, attribute: Attribute[str | None], value: str | None) -> None:
+    _optional_string(instance, attribute, value)
+    if value is not None and value.startswith((":memory:", "file:")):
+        raise ArgumentValueError(
+            f"{attribute.name} must be the path of a file on disk, not one of SQLite's special names"
+            " (:memory:, file:…): without a file leave it out"
+        )
+
+
 def _path(value: Any) -> Any:
     return os.fspath(value) if isinstance(value, os.PathLike) else value
 
@@ -352,7 +361,7 @@ class Config:
     """History is read from so many seconds before the gap, as stanzas and clocks may be late."""
     typing_expires: float | None = field(default=None)
     """Seconds after which a user counts as having stopped typing (None: never)."""
-    durable: str | None = field(default=None, validator=_optional_string, converter=_path)
+    durable: str | None = field(default=None, validator=_database, converter=_path)
     """The file of durable mode, created at the first login; one for each user (None: memory only)."""
     cursor_store: CursorStore | None = field(default=None, repr=False)
     """Where the chat notes how far it was, in place of the file; one value for each user."""

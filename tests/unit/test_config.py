@@ -247,3 +247,9 @@ def test_arguments_go_before_variables_and_empty_variables_are_absent():
 def test_a_wrong_variable_is_refused_by_name(change, name):
     with pytest.raises(ArgumentValueError, match=name):
         Config.from_env({**ENVIRONMENT, **change})
+
+
+@pytest.mark.parametrize("name", [":memory:", "file:bot.db?mode=memory", "file::memory:"])
+def test_a_durable_store_is_a_file_on_disk(name):
+    with pytest.raises(ArgumentValueError, match="durable must be the path of a file on disk"):
+        Config(**REQUIRED, durable=name)
