@@ -316,8 +316,8 @@ class DeadLetter(Serializable):
         at: When it was given up.
         signal: The name of the signal.
         receiver: The name of the receiver.
-        event: The event.
-        error: The last error.
+        event: The event, or None if the letter cannot be read; then signal and receiver are empty.
+        error: The last error, or why the letter cannot be read.
         attempts: The number of attempts.
         is_marked: Whether it is marked to be retried, which the program that uses the file will do.
     """

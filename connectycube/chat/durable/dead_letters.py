@@ -11,7 +11,7 @@ import logging
 import os
 import sqlite3
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from datetime import datetime, timezone
 from typing import Any
@@ -34,6 +34,9 @@ _VERSION = 1
 _MOST_LETTERS = 10_000
 _MOST_BYTES = 64 * 1024 * 1024
 _PATIENCE = 5.0  # seconds to wait for another process that writes
+_SUFFIX = ".dead"
+_MARK = "UPDATE letters SET is_marked = 1"
+_REMOVE = "DELETE FROM letters"
 _SCHEMA = (
     "CREATE TABLE letters (id INTEGER PRIMARY KEY AUTOINCREMENT, source TEXT NOT NULL UNIQUE,"
     " at REAL NOT NULL, is_marked INTEGER NOT NULL DEFAULT 0, size INTEGER NOT NULL, key TEXT NOT NULL,"
@@ -58,6 +61,7 @@ class MarkedLetter:
 class DeadLetters:
     """The dead letters in a file, the oldest first; ``chat.dead_letters()`` returns those of a chat.
 
+    A letter that cannot be read costs itself: its event is None and its ``error`` says why.
     Iterating and ``len()`` read the file at that moment. Every method may be called from any thread of any
     process, also while the program runs whose receivers gave up. At most 10,000 letters or 64 MiB are kept;
     then the oldest are dropped, with a WARNING in the log.
@@ -77,47 +81,86 @@ class DeadLetters:
         rows = self._all("SELECT count(*) FROM letters")
         return int(rows[0][0]) if rows else 0
 
-    def retry(self, id: int) -> None:
-        """Have the receiver run again for the event of a letter, with a new count of attempts.
+    def retry(self, *ids: int) -> None:
+        """Have the receiver run again for the event of each letter, with a new count of attempts.
 
-        The letter is marked. The program that uses the durable store runs the receiver within 5 seconds, or
-        after its next login, and removes the letter. The other receivers of the event do not run.
-
-        Args:
-            id: The letter's ``id``.
-
-        Raises:
-            ArgumentTypeError, ArgumentValueError: There is no letter with this id.
-            DurableStoreError: The file cannot be used.
-        """
-        self._change("UPDATE letters SET is_marked = 1 WHERE id = ?", id)
-
-    def drop(self, id: int) -> None:
-        """Remove a letter for good.
+        The letters are marked, all or none. The program that uses the durable store runs the receiver within
+        5 seconds, or after its next login, and removes the letter. The other receivers of the event do not
+        run.
 
         Args:
-            id: The letter's ``id``.
+            ids: The ``id`` of each letter.
 
         Raises:
-            ArgumentTypeError, ArgumentValueError: There is no letter with this id.
+            ArgumentTypeError, ArgumentValueError: There is no letter with one of these ids.
             DurableStoreError: The file cannot be used.
         """
-        self._change("DELETE FROM letters WHERE id = ?", id)
+        self._change(_MARK, ids)
+
+    def retry_all(self) -> int:
+        """Have the receivers run again for all letters, as :meth:`retry` does.
+
+        Returns:
+            The number of letters.
+
+        Raises:
+            DurableStoreError: The file cannot be used.
+        """
+        return self._change_all(_MARK)
+
+    def drop(self, *ids: int) -> None:
+        """Remove letters for good, all or none.
+
+        Args:
+            ids: The ``id`` of each letter.
+
+        Raises:
+            ArgumentTypeError, ArgumentValueError: There is no letter with one of these ids.
+            DurableStoreError: The file cannot be used.
+        """
+        self._change(_REMOVE, ids)
+
+    def drop_all(self) -> int:
+        """Remove all letters for good.
+
+        Returns:
+            The number of letters.
+
+        Raises:
+            DurableStoreError: The file cannot be used.
+        """
+        return self._change_all(_REMOVE)
 
     def __repr__(self) -> str:
         return f"<DeadLetters {self.path}>"
 
-    def _change(self, statement: str, id: int) -> None:
-        check_int("id", id)
-        changed = 0
-        if os.path.exists(self.path):
-            with self._transaction("written") as run:
-                changed = run(statement, (id,)).rowcount
-        if not changed:
-            raise ArgumentValueError(f"id is that of no dead letter in {self.path}: {id}")
+    def _change(self, statement: str, ids: Sequence[int]) -> None:
+        for id in ids:
+            check_int("id", id)
+        if not os.path.exists(self.path):
+            self._check_known(ids, set())
+            return
+        with self._transaction("written") as run:
+            self._check_known(ids, {id for (id,) in run("SELECT id FROM letters")})
+            for id in ids:
+                run(f"{statement} WHERE id = ?", (id,))
+
+    def _check_known(self, ids: Sequence[int], known: set[int]) -> None:
+        for id in ids:
+            if id not in known:
+                raise ArgumentValueError(f"id is that of no dead letter in {self.path}: {id}")
+
+    def _change_all(self, statement: str) -> int:
+        if not os.path.exists(self.path):
+            return 0
+        with self._transaction("written") as run:
+            return int(run(statement).rowcount)
 
     def _letter(self, id: int, at: float, text: str, is_marked: int) -> DeadLetter:
-        failure = self._failure(text)
+        try:
+            failure = self._failure(text)
+        except DurableStoreError as error:
+            failure = ReceiverGaveUp(event=None, signal="", receiver="", error=error, attempts=0)
         return DeadLetter(
             id=id,
             at=datetime.fromtimestamp(at, timezone.utc),
@@ -134,7 +177,7 @@ class DeadLetters:
             failure = event_of(text)
             if not isinstance(failure, ReceiverGaveUp):
                 raise TypeError(f"no ReceiverGaveUp: {type(failure).__name__}")
-        except (ValueError, TypeError, KeyError) as error:
+        except (ValueError, TypeError, KeyError, RecursionError) as error:
             raise self._error("read", f"it holds a letter that is damaged ({error})") from None
         return failure
 
@@ -160,6 +203,9 @@ class DeadLetters:
 
     def _make_room(self, run: Any) -> int:
         """Remove the oldest letters beyond the bounds; return their number."""
+        count, total = run("SELECT count(*), total(size) FROM letters").fetchone()
+        if count <= _MOST_LETTERS and total <= _MOST_BYTES:
+            return 0
         size = 0
         letters = run("SELECT id, size FROM letters ORDER BY id DESC")
         for kept, (id, bytes_) in enumerate(letters):
@@ -169,9 +215,15 @@ class DeadLetters:
         return 0
 
     def marked(self) -> list[MarkedLetter]:
-        """Return the letters that are marked to be retried, the oldest first."""
+        """Return the letters that are marked to be retried and can be read, the oldest first."""
         rows = self._all("SELECT id, failure, key FROM letters WHERE is_marked ORDER BY id")
-        return [MarkedLetter(id, self._failure(text), key) for id, text, key in rows]
+        found = []
+        for id, text, key in rows:
+            try:
+                found.append(MarkedLetter(id, self._failure(text), key))
+            except DurableStoreError:
+                continue  # whoever lists the letters sees it
+        return found
 
     def remove(self, ids: list[int]) -> None:
         """Remove letters whose events are in the store again."""
@@ -197,6 +249,7 @@ class DeadLetters:
                 sqlite3.connect(self.path, timeout=_PATIENCE, isolation_level=None)
             ) as connection:
                 run = connection.execute
+                # The store forgets an event once its letter is kept, so each letter waits for the disk.
                 run("PRAGMA synchronous = FULL")
                 run(begin)
                 self._check_or_make(run)
@@ -208,7 +261,7 @@ class DeadLetters:
             for statement in _SCHEMA:
                 run(statement)
         if run("PRAGMA application_id").fetchone()[0] != _APPLICATION_ID:
-            raise self._error("opened", "it is a database of another program")
+            raise self._error("opened", f"it is a database of another program{self._advice()}")
         version = run("PRAGMA user_version").fetchone()[0]
         if version != _VERSION:
             raise self._error(
@@ -222,7 +275,13 @@ class DeadLetters:
         except OSError as error:
             raise self._error(what, reason_of(error)) from error
         except sqlite3.Error as error:
-            raise self._error(what, str(error)) from error
+            advice = self._advice() if "locked" in str(error) else ""
+            raise self._error(what, f"{error}{advice}") from error
+
+    def _advice(self) -> str:
+        if self.path.endswith(_SUFFIX):
+            return ""
+        return f" (the dead letters of a file of durable mode are in {self.path}{_SUFFIX})"
 
     def _error(self, what: str, reason: str) -> DurableStoreError:
         return DurableStoreError(

@@ -7,6 +7,7 @@ import sqlite3
 import stat
 
 import pytest
+from attrs import evolve
 
 from connectycube import (
     ArgumentTypeError,
@@ -18,6 +19,8 @@ from connectycube import (
     SerializedError,
 )
 from connectycube.chat.durable import dead_letters
+from connectycube.chat.durable.records import Identity
+from connectycube.chat.durable.store import DurableStore
 from connectycube.cli import main
 
 KEY = '["c", 7, "m"]'
@@ -149,13 +152,54 @@ def test_a_file_that_is_no_database_or_of_a_later_release_is_refused(letters, pa
         letters.drop(1)
 
 
-def test_a_damaged_letter_is_an_error(letters, path):
-    letters.add("s", failure(), KEY)
+@pytest.mark.parametrize(
+    "text", ["{}", "{", "[1]", '{"schema": 1, "model": {"a": "b"}}', "[" * 100_000]
+)
+def test_a_letter_that_cannot_be_read_costs_itself(letters, path, text, capsys):
+    for name in ("one", "two", "three"):
+        letters.add(name, failure(name), KEY)
+    one, two, three = letters
     with sqlite3.connect(path) as connection:
-        connection.execute("UPDATE letters SET failure = '{}'")
+        connection.execute("UPDATE letters SET failure = ? WHERE id = ?", (text, two.id))
     connection.close()
-    with pytest.raises(DurableStoreError, match="it holds a letter that is damaged"):
-        list(letters)
+    first, damaged, last = letters
+    assert (first, last) == (one, three)
+    assert (damaged.id, damaged.event, damaged.signal) == (two.id, None, "")
+    assert "it holds a letter that is damaged" in str(damaged.error)
+    assert damaged.to_dict()["event"] is None
+    letters.retry_all()
+    assert [marked.id for marked in letters.marked()] == [one.id, three.id]
+    assert main(["dead", "list", str(path)]) == 0
+    assert "cannot be read: " in capsys.readouterr().out.splitlines()[1]
+    letters.drop(two.id)
+    assert [letter.id for letter in letters] == [one.id, three.id]
+
+
+def test_several_letters_are_changed_at_once_or_none(letters):
+    for name in ("one", "two", "three"):
+        letters.add(name, failure(name), KEY)
+    one, two, _ = letters
+    for wrong in (99, 2**70):
+        for change in (letters.retry, letters.drop):
+            with pytest.raises(ArgumentValueError, match=f"no dead letter in .*: {wrong}"):
+                change(one.id, wrong, two.id)
+    assert [letter.is_marked for letter in letters] == [False] * 3
+    letters.retry(one.id, two.id)
+    assert [letter.is_marked for letter in letters] == [True, True, False]
+    letters.drop(one.id, two.id)
+    assert (len(letters), letters.retry_all(), letters.drop_all()) == (1, 1, 1)
+    assert (len(letters), letters.retry_all(), letters.drop_all()) == (0, 0, 0)
+
+
+def test_the_durable_file_in_place_of_the_letters_is_named(tmp_path):
+    durable = tmp_path / "bot.db"
+    store = DurableStore(str(durable), Identity(1, 5, "localhost"))
+    advice = "dead letters of a file of durable mode are in .*bot.db.dead"
+    with pytest.raises(DurableStoreError, match=f"locked.*{advice}"):
+        list(DeadLetters(durable))
+    store.close()
+    with pytest.raises(DurableStoreError, match=f"another program.*{advice}"):
+        list(DeadLetters(durable))
 
 
 # --- connectycube dead ---------------------------------------------------------------------------
@@ -169,9 +213,10 @@ def test_the_command_lists_retries_and_drops(letters, path, capsys):
     assert main(["dead", "retry", durable, str(one.id)]) == 0
     assert main(["dead", "drop", durable, str(two.id), str(three.id)]) == 0
     assert main(["dead", "list", durable]) == 0
-    [line] = capsys.readouterr().out.splitlines()
+    retried, dropped, line = capsys.readouterr().out.splitlines()
+    assert (retried, dropped) == ("1 letter marked to be retried", "2 letters dropped")
     assert line.startswith(f"{one.id}  {one.at:%Y-%m-%d}")
-    assert "message_received  bot.answer  raised 3 times, at last " in line
+    assert "message_received  bot.answer  raised 3 times, at last builtins.ValueError: " in line
     assert line.endswith("wrong  (to be retried)")
     assert main(["dead", "list", str(path), "--json"]) == 0
     assert '"body": "hello"' in capsys.readouterr().out
@@ -186,6 +231,55 @@ def test_the_command_takes_all_letters_at_once(letters, path):
     assert list(letters) == []
 
 
-def test_the_command_names_what_is_wrong(path, capsys):
+def test_the_command_names_what_is_wrong(letters, path, capsys):
+    letters.add("s", failure(), KEY)
     assert main(["dead", "drop", str(path), "7"]) == 1
     assert "connectycube dead: id is that of no dead letter" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("action", ["retry", "drop"])
+def test_the_command_changes_all_its_letters_or_none(letters, path, action):
+    for name in ("one", "two"):
+        letters.add(name, failure(name), KEY)
+    one, two = letters
+    assert main(["dead", action, str(path), str(one.id), "99", str(two.id)]) == 1
+    assert list(letters) == [one, two]
+
+
+@pytest.mark.parametrize("words", [[], ["1", "--all"]])
+@pytest.mark.parametrize("action", ["retry", "drop"])
+def test_the_command_wants_ids_or_all(letters, path, action, words, capsys):
+    letters.add("s", failure(), KEY)
+    with pytest.raises(SystemExit) as caught:
+        main(["dead", action, str(path), *words])
+    assert caught.value.code == 2
+    assert "--all" in capsys.readouterr().err
+    assert [letter.is_marked for letter in letters] == [False]
+
+
+@pytest.mark.parametrize("words", [["list"], ["retry", "--all"], ["drop", "1"]])
+@pytest.mark.parametrize("name", ["typo.db", "typo.db.dead", "", ".", "/"])
+def test_the_command_refuses_a_file_that_is_not_there(tmp_path, monkeypatch, words, name, capsys):
+    monkeypatch.chdir(tmp_path)
+    assert main(["dead", words[0], name, *words[1:]]) == 1
+    assert "FILE is no file of durable mode: there is no file" in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_command_says_that_there_are_no_letters(tmp_path, capsys):
+    durable = tmp_path / "bot.db"
+    DurableStore(str(durable), Identity(1, 5, "localhost")).close()
+    assert main(["dead", "list", str(durable)]) == 0
+    out, err = capsys.readouterr()
+    assert (out, err) == ("", f"no dead letters in {durable}.dead\n")
+
+
+def test_the_command_prints_one_line_a_letter_whatever_the_error_says(letters, path, capsys):
+    steering = "\x1b[2J\nid\r\x85\u2028\ud800\u202e ü"
+    given_up = failure()
+    letters.add("s", evolve(given_up, error=ValueError(steering)), KEY)
+    assert main(["dead", "list", str(path)]) == 0
+    out = capsys.readouterr().out
+    assert len(out.splitlines()) == 1
+    assert out[:-1].isprintable()
+    assert out.endswith(r"builtins.ValueError: \x1b[2J\nid\r\x85\u2028\ud800\u202e ü" "\n")
