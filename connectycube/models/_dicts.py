@@ -25,7 +25,7 @@ import attrs
 from .. import errors
 from ..errors import ArgumentTypeError, ArgumentValueError, ConnectyCubeError, SerializedError
 
-__all__ = ["DEEPEST", "SCHEMA", "Serializable", "json_schema", "registered"]
+__all__ = ["DEEPEST", "SCHEMA", "Serializable", "json_schema", "read_event", "registered"]
 
 SCHEMA = 1
 """The version of the dictionaries; it changes when a program that reads the present one would go wrong."""
@@ -216,7 +216,7 @@ def _form_of(hint: Any) -> _Form:
     origin, arguments = get_origin(hint), get_args(hint)
     schema: Mapping[str, Any]
     if hint is Any:
-        form = _Form(_write_event, _read_event, _SCHEMA_OF_EVENT)
+        form = _Form(_write_event, read_event, _SCHEMA_OF_EVENT)
     elif origin in (Union, types.UnionType):
         (inner,) = (_form_of(each) for each in arguments if each is not types.NoneType)
         schema = {"anyOf": [inner.schema, {"type": "null"}]}
@@ -358,7 +358,8 @@ def _write_event(path: str, value: Any) -> dict[str, Any] | None:
     return event.to_dict()
 
 
-def _read_event(path: str, value: Any) -> Serializable | None:
+def read_event(path: str, value: Any) -> Serializable | None:
+    """Return the model of a dictionary, whichever it is; None of None."""
     if value is None:
         return None
     if not isinstance(value, Mapping):

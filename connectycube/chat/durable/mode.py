@@ -117,8 +117,9 @@ class Durability:
     ``service_time()`` returns unix seconds by the service's clock, or None. ``new_handle(id, message)`` makes
     the handle of a message of an earlier process. ``failed(error)`` is called, without a lock, on a worker
     that could not note that an event was handled. ``warn(error)`` is called, perhaps with a lock, for an
-    event that the file cannot hold, and if the store fails while it is closed. ``has_history`` says whether
-    history can be read: without history it is not known which messages to send again, so there is no outbox.
+    event that cannot be written or read, and if the store fails while it is closed. ``has_history`` says
+    whether history can be read: without history it is not known which messages to send again, so there is no
+    outbox.
     """
 
     def __init__(
@@ -221,9 +222,17 @@ class Durability:
                 self._unread[conversation] = row.n
                 continue
             saved = _saved(store, row)
-            if saved[1] not in self._in_hand:
+            if saved[1] not in self._in_hand and self._is_readable(row):
                 self._saved.append(saved)
         self._first_new = store.next_number
+
+    def _is_readable(self, row: Waiting) -> bool:
+        """Whether a row of the inbox can be read; it costs itself alone, and stays in the file."""
+        if row.damage is None:
+            return True
+        text = f"event {row.n} in {self.path} cannot be read, and stays there: {row.damage}"
+        self._warn(DurableStoreError(text, path=self.path))
+        return False
 
     def _saved_state(self, store: DurableStore, beginning: Beginning | None) -> SavedState:
         self._pending.clear()
@@ -470,12 +479,13 @@ class Durability:
             rows = store.inbox_of(conversation, first, self._most_in_memory + 1)
             found: list[Saved] = []
             size = 0
-            for row in rows:
+            for place, row in enumerate(rows):
                 size += row.size
-                if found and (len(found) == self._most_in_memory or size > MOST_BYTES_IN_MEMORY):
+                if place and (place == self._most_in_memory or size > MOST_BYTES_IN_MEMORY):
                     self._parked[conversation] = row.n
                     break
-                found.append(_saved(store, row, redelivered=row.n < self._first_new))
+                if self._is_readable(row):
+                    found.append(_saved(store, row, redelivered=row.n < self._first_new))
             saved = [each for each in found if each[1] not in self._in_hand]
             self._in_hand.update(entry for _, entry in saved)
             return saved, conversation in self._parked

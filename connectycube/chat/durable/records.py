@@ -50,7 +50,7 @@ class Arrived:
 
 @frozen
 class Waiting:
-    """An event of the inbox, with its number ``n`` and its key."""
+    """An event of the inbox, with its number ``n`` and its key; ``damage`` says why it cannot be read."""
 
     n: int
     key: Key
@@ -61,6 +61,7 @@ class Waiting:
     receiver: str | None = field(default=None)
     size: int = field(default=0)
     """The length of its text."""
+    damage: str | None = field(default=None)
 
 
 _NEW = "#"  # no id of a message begins so

@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 from ...models import Message
-from ...models._dicts import Serializable, registered
+from ...models._dicts import Serializable, read_event
 
 __all__ = ["event_of", "message_of", "text_of"]
 
@@ -31,10 +31,7 @@ def event_of(text: str) -> Any:
     if not isinstance(values, dict):
         raise TypeError("no object")
     fields = {**_FIRST_SCHEMA, **values}
-    model = registered().get(fields["model"])
-    if model is None:
-        raise ValueError(f"no model of this release: {fields['model']!r}")
-    return model.from_dict(fields)
+    return read_event("data", fields)
 
 
 def message_of(text: str) -> Message:

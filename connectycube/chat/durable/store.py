@@ -214,13 +214,15 @@ class DurableStore:
             Waiting(
                 n,
                 self._key(*key),
-                self._read(event_of, text),
+                event,
                 signal,
                 self._read(_names_of, done or "[]"),
                 receiver,
                 len(text),
+                damage,
             )
             for n, *key, text, signal, done, receiver in found
+            for event, damage in [_event_or_damage(text)]
         ]
 
     @property
@@ -492,6 +494,14 @@ def _row(n: int, arrived: Arrived) -> tuple[Any, ...]:
         *(n, *_columns(arrived.key), arrived.text),
         *(arrived.signal, arrived.receiver, arrived.letter),
     )
+
+
+def _event_or_damage(text: str) -> tuple[Any, str | None]:
+    """Return the event of a text and None, or None and why it cannot be read."""
+    try:
+        return event_of(text), None
+    except (ValueError, TypeError, KeyError, RecursionError) as error:
+        return None, str(error)
 
 
 def _names_of(text: str) -> frozenset[str]:

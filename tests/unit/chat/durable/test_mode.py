@@ -131,6 +131,40 @@ def test_an_event_that_the_file_cannot_hold_costs_itself(path, event, key, words
     kept._close()
 
 
+def test_an_event_that_cannot_be_read_costs_itself(path):
+    warnings: list[Exception] = []
+    kept = durability(path, warnings=warnings)
+    kept.open(5)
+    entries = commit(kept, "one", "odd", "two", "three")
+    kept._store._connection.execute("UPDATE inbox SET message = '{' WHERE n = ?", (entries[1].n,))
+    kept._close()
+    kept._in_hand.clear()
+    kept.open(5)
+    assert saved_ids(kept) == ["one", "two", "three"]
+    [warning] = warnings
+    assert f"event {entries[1].n} in {path} cannot be read, and stays there" in str(warning)
+    kept._close()
+
+
+def test_an_event_that_cannot_be_read_does_not_hide_those_behind_it(path):
+    warnings: list[Exception] = []
+    kept = durability(
+        path, warnings=warnings, limits=Limits(queued_events=4)
+    )  # two of a conversation in memory
+    kept.open(5)
+    entries = commit(kept, "one", "odd", "two", "three", "four")
+    kept._store._connection.execute("UPDATE inbox SET message = '{' WHERE n = ?", (entries[1].n,))
+    kept.park(entries[0])
+    kept._in_hand.clear()
+    read, has_more = [], True
+    while has_more:
+        found, has_more = kept.read_back(PEER)
+        read += [left.event.id for left, _ in found]
+    assert read == ["one", "two", "three", "four"]
+    assert len(warnings) == 1
+    kept._close()
+
+
 @pytest.mark.parametrize(
     ("signal", "event"),
     [

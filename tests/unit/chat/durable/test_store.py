@@ -357,8 +357,6 @@ DAMAGES = {
     "a stanza that is text": "UPDATE outbox SET stanza = 'text'",
     "an inbound that is text": "UPDATE outbox SET inbound = 'x'",
     "a message that is sent to nobody": "UPDATE outbox SET message = '{}'",
-    "a message that is no JSON": "UPDATE inbox SET message = '{'",
-    "a message that is too deep": f"UPDATE inbox SET message = '{'[' * 100_000}'",
     "a message of bytes": "UPDATE inbox SET message = X'00'",
     "a recipient that is bytes": "UPDATE sent SET recipient = X'00'",
     "a time that is text": "UPDATE sent SET at = 'x'",
@@ -407,11 +405,23 @@ def test_a_truncated_file_is_refused(path):
     assert re.search("cannot be (opened|read)", refusal(path))
 
 
-def test_a_message_that_cannot_be_read_is_an_error_and_not_skipped(store):
-    take(store, "a")
-    store._connection.execute("UPDATE inbox SET message = '{'")
-    with pytest.raises(DurableStoreError, match="damaged"):
-        store.inbox()
+@pytest.mark.parametrize(
+    "text",
+    [
+        "{",
+        "[]",
+        "[" * 100_000,
+        '{"body": 5}',
+        '{"schema": 1, "model": {"a": "b"}}',
+        '{"schema": 9}',
+    ],
+)
+def test_an_event_that_cannot_be_read_costs_itself_and_stays(store, text):
+    _, number, _ = take(store, "a", "b", "c")
+    store._connection.execute("UPDATE inbox SET message = ? WHERE n = ?", (text, number))
+    one, damaged, three = store.inbox()
+    assert (one.event.id, damaged.event, three.event.id) == ("a", None, "c")
+    assert one.damage is None and damaged.damage
 
 
 def test_a_folder_that_is_missing_is_named(tmp_path):
