@@ -2,6 +2,8 @@
 
 The clock and the history of the service count whole seconds. So a message of the same second may have been
 there before the first login, or come right after it. The keys of those that were there tell them apart.
+They are left out of what is read from history, and of nothing else: what the server itself delivers to the
+connection, such as an offline copy, is not history.
 """
 
 from __future__ import annotations
@@ -9,10 +11,10 @@ from __future__ import annotations
 import logging
 import math
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime, timezone
 from functools import partial
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 from attrs import evolve, frozen
 
@@ -31,16 +33,18 @@ __all__ = ["Beginning", "Beginnings", "check_since", "monotonic_of"]
 
 logger = logging.getLogger("connectycube.chat")
 
+_Result = TypeVar("_Result")
+
 
 @frozen
 class Beginning:
-    """The moment of a first login by the service's clock, and the messages that were there already.
+    """The moment of a first login by the service's clock, and the messages that history had already.
 
     ``begins_gap`` says that the messages since then are read from history.
     """
 
     at: float
-    seen: Sequence[Key] = ()
+    older: Sequence[Key] = ()
     begins_gap: bool = False
 
 
@@ -66,17 +70,25 @@ class Beginnings:
     ) -> Beginning | None:
         """Return the beginning of a login that is about to be made; None if it goes on where it was.
 
-        It is ``since``, in unix seconds, if that is not None. ``kept`` is what is kept of the connection; at
-        the first login with it history is asked. So no lock may be held.
+        It is ``since``, in unix seconds, if that is not None, and not later than now. ``kept`` is what is
+        kept of the connection; at the first login with it history is asked. So no lock may be held.
         """
         kept.prepare(user_id)
         if self._history is None or core.session.recovery.cursor is not None:
             return None
+        history, deadline = self._history, deadline.within(self._longest)
+        if since is None and not kept.is_new:
+            return _now(history)
+        if history.service_time() is None:
+            self._ask(history.ask_time, deadline)
         if since is not None:
             return Beginning(since, begins_gap=True)
-        if not kept.is_new:
-            return _now(self._history)
-        return self._read(self._history, user_id, deadline.within(self._longest))
+        beginning = _now(history)
+        if beginning is None:
+            return None
+        keys = partial(_keys_since, history, beginning.at, self._addresses, user_id)
+        # Without an answer messages of this second may come although they are older than the login.
+        return evolve(beginning, older=self._ask(keys, deadline) or ())
 
     def now(self, core: Core) -> Beginning | None:
         """Return the beginning without a request; None if the session goes on, or the time is not known."""
@@ -84,27 +96,16 @@ class Beginnings:
             return None
         return _now(self._history)
 
-    def _read(self, history: History, user_id: int, deadline: Deadline) -> Beginning | None:
-        """Read which messages of this second are there already, on a thread of its own.
-
-        What is not known at the deadline is left out: then messages of the last second may come although they
-        are older than the login.
-        """
+    def _ask(self, call: Callable[[], _Result], deadline: Deadline) -> _Result | None:
+        """Ask history on a thread of its own; return None if there is no answer until the deadline."""
         waker = Waker()
-        beginning = None
         try:
-            if history.service_time() is None:
-                run_in_thread(history.ask_time, self._name, deadline, waker, lambda: True)
-            beginning = _now(history)
-            if beginning is not None:
-                keys = partial(_keys_since, history, beginning.at, self._addresses, user_id)
-                seen = run_in_thread(keys, self._name, deadline, waker, lambda: True)
-                beginning = evolve(beginning, seen=seen)
+            return run_in_thread(call, self._name, deadline, waker, lambda: True)
         except Exception as error:  # noqa: BLE001 - a login needs no history
             logger.info("%s: not read before the first login: %s", self._name, error)
+            return None
         finally:
             waker.close()
-        return beginning
 
 
 def _now(history: History) -> Beginning | None:

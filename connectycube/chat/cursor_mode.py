@@ -8,6 +8,7 @@ and which messages since then were handled.
 from __future__ import annotations
 
 import logging
+import math
 import secrets
 import threading
 import time
@@ -78,6 +79,7 @@ class CursorMode:
         self._is_first = False  # nothing was saved before this process
         self._has_begun = False
         self._handled: deque[tuple[Key, float]] = deque(maxlen=_MOST_HANDLED)
+        self._older: dict[Key, None] = {}  # what history had before the first login, in its order
         self._in_hand: dict[int, _InHand] = {}
         self._kept: dict[int, _InHand] = {}  # for the receivers of the next login
         self._saved: list[Saved] = []
@@ -119,6 +121,7 @@ class CursorMode:
                 except (ValueError, TypeError, KeyError) as error:
                     raise self._error(f"holds a value that is damaged ({error!r})") from None
             self._handled.extend(self._loaded.handled)
+            self._older = dict.fromkeys(self._loaded.older)
         if self._loaded.owner != owner:
             raise self._error(
                 f"belongs to user {self._loaded.user_id} of application {self._loaded.app_id} at"
@@ -143,7 +146,7 @@ class CursorMode:
             )
             if self._loaded.first is None and beginning is not None:
                 self._loaded = evolve(self._loaded, first=beginning.at, low=beginning.at)
-                self._handled.extend((key, beginning.at) for key in beginning.seen)
+                self._older = dict.fromkeys(beginning.older[-_MOST_HANDLED:])
             self._saved = [
                 (_again(hand.delivery), self._entry(n, hand)) for n, hand in self._kept.items()
             ]
@@ -154,7 +157,16 @@ class CursorMode:
                 self._thread.start()
             cursor, service_cursor = self._begin_from(beginning)
             keys = [key for key, _ in self._handled]
-            return SavedState(keys, cursor, service_cursor, self._loaded.first)
+            return SavedState(keys, cursor, service_cursor, self._bound(), tuple(self._older))
+
+    def _bound(self) -> float | None:
+        """Return the moment before which nothing is read from history.
+
+        It is the first login, or that of an older offline copy which a process died with.
+        """
+        assert self._loaded is not None
+        first, low = self._loaded.first, self._loaded.low
+        return first if first is None or low is None else min(first, low)
 
     def _begin_from(self, beginning: Beginning | None) -> tuple[float | None, float | None]:
         assert self._loaded is not None
@@ -219,9 +231,27 @@ class CursorMode:
         if may_have_run:
             delivery.event = evolve(message, redelivered=True)
         n = self._next
-        hand = self._in_hand[n] = _InHand(delivery, self._service_cursor(), may_have_run)
+        assert delivery.key is not None
+        self._older.pop(
+            delivery.key, None
+        )  # history must give it to the next process, unless handled
+        hand = self._in_hand[n] = _InHand(delivery, self._since(delivery), may_have_run)
         self._next += 1
         return self._entry(n, hand)
+
+    def _since(self, delivery: Delivery) -> float | None:
+        """Return from when on the next process must read history to find a message."""
+        assert self._loaded is not None
+        since, low, stored_at = self._service_cursor(), self._loaded.low, delivery.stored_at
+        dialog = delivery.event.dialog
+        if stored_at is None or low is None or dialog is None or dialog.peer_id is None:
+            return since
+        # An offline copy: the server forgets it, so the next process must soon know how far back to read.
+        stored = math.floor(stored_at.timestamp()) - 1
+        if stored < low:
+            self._is_dirty = self._is_urgent = True
+            self._changed.notify_all()
+        return min(low if since is None else since, stored)
 
     def _entry(self, n: int, hand: _InHand) -> InboxEntry:
         assert self._loaded is not None
@@ -389,12 +419,17 @@ class CursorMode:
         reached = [hand.since for hand in unhandled] or [self._service_cursor()]
         if all(at is not None for at in reached):
             lowest = min(at for at in reached if at is not None)
-            low = lowest if low is None else max(low, lowest)
+            # An offline copy may be older than the first login; else the moment never goes back.
+            low = lowest if low is None or unhandled else max(low, lowest)
+        now = self._service_time()
         if low is not None:
+            low = low if now is None else min(low, now)  # another clock may have said it
             # History returns no message that is older, so these keys need not be known.
             while self._handled and self._handled[0][1] < low - 2 * self._config.gap_overlap:
                 self._handled.popleft()
-        self._loaded = evolve(self._loaded, low=low, handled=tuple(self._handled))
+        # As long as offline copies may come, the next process leaves none of them out.
+        handled, older = tuple(self._handled), () if self._cursor is None else tuple(self._older)
+        self._loaded = evolve(self._loaded, low=low, handled=handled, older=older)
         return self._loaded
 
 

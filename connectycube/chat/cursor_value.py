@@ -20,7 +20,8 @@ class CursorValue:
 
     ``identity`` is that of the bot: the ids of its answers derive from it, so it never changes. ``first`` is
     the moment of the first login, ``low`` the one before which every message was handled. ``handled`` are the
-    messages since then, with the times, that were handled as well.
+    messages since then, with the times, that were handled as well. ``older`` are those of the second of the
+    first login that history had before, and that did not arrive since.
     """
 
     app_id: int
@@ -30,6 +31,7 @@ class CursorValue:
     first: float | None = None
     low: float | None = None
     handled: tuple[tuple[Key, float], ...] = ()
+    older: tuple[Key, ...] = ()
 
     @property
     def owner(self) -> tuple[int, int, str]:
@@ -47,6 +49,7 @@ class CursorValue:
             "first": self.first,
             "low": self.low,
             "handled": [[*key, math.floor(at)] for key, at in self.handled],
+            "older": [[*key] for key in self.older],
         }
 
 
@@ -66,6 +69,10 @@ def value_of(data: Any) -> CursorValue:
         handled=tuple(
             ((str(conversation), int(sender), str(message_id)), float(at))
             for conversation, sender, message_id, at in data["handled"]
+        ),
+        older=tuple(
+            (str(conversation), int(sender), str(message_id))
+            for conversation, sender, message_id in data.get("older", ())
         ),
     )
 

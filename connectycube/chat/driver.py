@@ -656,6 +656,7 @@ class Driver:
         self.history_reader.start_at(saved.cursor, saved.service_cursor)
         if saved.beginning is not None:
             self.history_reader.begin_at(saved.beginning)
+        self.core.session.recovery.leave_out(saved.older)
         self._router.unsettled.update(submission.waiter for submission, _ in saved.outbox)
         self._generation += 1
         # This link is of an older thread, which has not noticed yet that it is no longer the current one.

@@ -87,6 +87,8 @@ class SavedState:
     service_cursor: float | None = None
     beginning: float | None = None
     """The moment of the first login by the service's clock: recovery never reaches before it."""
+    older: Sequence[Key] = ()
+    """The messages of that second that history had before the login: recovery leaves them out."""
     outbox: Sequence[tuple[Submission, bytes]] = ()
 
 
@@ -183,7 +185,7 @@ class Durability:
             self._is_released = False
             self._find_saved(store)
             if beginning is not None and store.beginning is None and store.cursor is None:
-                store.begin(beginning.at, beginning.seen)
+                store.begin(beginning.at, beginning.older)
             else:
                 beginning = None
             return self._saved_state(store, beginning)
@@ -247,7 +249,8 @@ class Durability:
         ours = [(recipient, self._user_id, own) for own, recipient, _ in store.sent()]
         theirs = [key for key, _ in store.seen()]
         cursor, service_cursor = self._begin_from(store, beginning)
-        return SavedState([*ours, *theirs], cursor, service_cursor, store.beginning, outbox)
+        seen, older = [*ours, *theirs], store.older()
+        return SavedState(seen, cursor, service_cursor, store.beginning, older, outbox)
 
     def _begin_from(
         self, store: DurableStore, beginning: Beginning | None
@@ -652,7 +655,7 @@ def _first_state(beginning: Beginning | None, service_now: float | None) -> Save
     if beginning is None:
         return SavedState()
     cursor = monotonic_of(beginning.at, service_now) if beginning.begins_gap else None
-    return SavedState(beginning.seen, cursor, beginning.at, beginning.at)
+    return SavedState((), cursor, beginning.at, beginning.at, beginning.older)
 
 
 def _saved(store: DurableStore, row: Waiting, *, redelivered: bool = True) -> Saved:

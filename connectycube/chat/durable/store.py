@@ -3,7 +3,8 @@
 ``inbox`` has the events that arrived and are not handled, with the receivers that have handled them already;
 ``outbox`` has the messages that were accepted and have no outcome. By ``seen`` and ``sent`` repetitions are
 recognised. ``cursor`` is the moment, by the service's clock, up to which everything had arrived.
-``beginning`` is that of the first login, before which nothing is read from history.
+``beginning`` is that of the first login, before which nothing is read from history; ``older`` are the
+messages of its second that history had already.
 
 A transaction must be on the disk when it returns if the server or a caller is then told of it
 (``synchronous=FULL``). The others only avoid repeated work: they survive the end of the process, and a power
@@ -51,6 +52,7 @@ _SCHEMA = (
     "CREATE TABLE identity (app_id INTEGER, user_id INTEGER, chat_host TEXT, store_id TEXT, opened INTEGER)",
     "CREATE TABLE cursor (service_time REAL)",
     "CREATE TABLE beginning (service_time REAL)",
+    "CREATE TABLE older (conversation TEXT NOT NULL, sender TEXT NOT NULL, id TEXT NOT NULL)",
     "CREATE TABLE seen (n INTEGER PRIMARY KEY, conversation TEXT NOT NULL, sender TEXT NOT NULL,"
     " id TEXT NOT NULL, at REAL, UNIQUE (conversation, sender, id))",
     "CREATE TABLE inbox (n INTEGER PRIMARY KEY, conversation TEXT NOT NULL, sender TEXT NOT NULL,"
@@ -70,6 +72,7 @@ _TO_VERSION_2 = (
     "ALTER TABLE inbox ADD COLUMN letter INTEGER",
     "CREATE UNIQUE INDEX inbox_letter ON inbox (letter)",
     "CREATE TABLE beginning (service_time REAL)",
+    "CREATE TABLE older (conversation TEXT NOT NULL, sender TEXT NOT NULL, id TEXT NOT NULL)",
     "UPDATE inbox SET signal = 'own_message_received' WHERE json_extract(message, '$.own')",
 )
 """What a file of the first version lacks; its events are all messages."""
@@ -311,15 +314,16 @@ class DurableStore:
                     (outcome.id, outcome.recipient, outcome.inbound, now),
                 )
 
-    def begin(self, at: float, seen: Sequence[Key]) -> None:
+    def older(self) -> list[Key]:
+        """Return the keys of the messages that history had in the second of the first login."""
+        return [self._key(*row) for row in self._all("SELECT * FROM older", str, str, str)]
+
+    def begin(self, at: float, older: Sequence[Key]) -> None:
         """Note the first login at ``at``, by the service's clock, and the messages that were there before."""
-        numbers = range(self._next, self._next + len(seen))
-        entries = [(n, *_columns(key), at) for n, key in zip(numbers, seen, strict=True)]
         with self._errors("written"), self._transaction(full=True):
             run = self._connection
             run.execute("INSERT INTO beginning VALUES (?)", (at,))
-            run.executemany("INSERT OR REPLACE INTO seen VALUES (?, ?, ?, ?, ?)", entries)
-        self._next += len(entries)
+            run.executemany("INSERT INTO older VALUES (?, ?, ?)", map(_columns, older))
 
     def withdraw(self, places: Iterable[int]) -> None:
         """Forget events that the queue has rejected: the server sends them again."""

@@ -86,6 +86,8 @@ class Delivery:
     """Whether another device of this user sent or received the message (XEP-0280)."""
     is_delayed: bool = field(default=False)
     """Whether the server had stored the message (XEP-0203)."""
+    stored_at: datetime | None = field(default=None)
+    """When the server had stored the message, by the server's clock."""
     bypasses_gap: bool = field(default=False)
     """Whether it gets no sequence and waits for no gap: its stanza, decoded again, would make no event."""
     takes_room: bool = field(default=False)
@@ -383,8 +385,9 @@ def _message(stanza: MessageStanza, addresses: Addresses, me: int) -> Delivery |
     markable = as_bool(params.get("markable")) if "markable" in params else None
     is_delayed = not _DELAYS.isdisjoint(stanza.others)
     date_sent = as_time(params.get("date_sent"))
-    if date_sent is None and is_delayed:
-        date_sent = _stamp(stanza)
+    stored_at = _stamp(stanza) if is_delayed else None
+    if date_sent is None:
+        date_sent = stored_at
     message = Message(
         id=message_id,
         dialog_id=origin.dialog.id,
@@ -414,6 +417,7 @@ def _message(stanza: MessageStanza, addresses: Addresses, me: int) -> Delivery |
         key=(origin.conversation, origin.user_id, message_id or "") if is_unique else None,
         content=content,
         is_delayed=is_delayed,
+        stored_at=stored_at,
     )
 
 

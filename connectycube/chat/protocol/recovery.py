@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from datetime import datetime
 
 from attrs import define, evolve, field
@@ -61,6 +61,7 @@ class Recovery:
         # The next cursor, which takes its place once the deliveries before it are committed.
         self._pending_cursor: float | None = None
         self._since: float | None = None  # the beginning of the gap, until the whole gap is filled
+        self._older: frozenset[Key] = frozenset()  # what history had before the first login
         self.is_open = False
         """Whether there is a gap that is still to be filled."""
         self.is_holding = False
@@ -106,6 +107,14 @@ class Recovery:
         """Let the next session begin with a gap since ``moment``, the cursor of an earlier process."""
         self._cursor = moment
         self._keep_window()
+
+    def leave_out(self, older: Iterable[Key]) -> None:
+        """Take nothing from history that was there before the first login.
+
+        History counts whole seconds, so it returns messages of the second of that login. One of them may
+        arrive live all the same, as an offline copy.
+        """
+        self._older = frozenset(older)
 
     def forget(self) -> None:
         """Forget the cursor after a logout: the time until the next login is no gap."""
@@ -275,8 +284,8 @@ class Recovery:
         # event, which has more fields. Earlier events of its sender go first, as they were sent first.
         if self._release_up_to(key):
             return
-        if self._is_old(message):
-            return  # history lists it because of a new status or a new body
+        if key in self._older or self._is_old(message):
+            return  # history lists the old one because of a new status or a new body
         seen = None if key is None else self._seen_messages.add_stored(key, message, now)
         if seen is None:
             self._recovered(dialog, message, key)

@@ -207,7 +207,17 @@ def test_the_value_is_small_and_of_json(make, alice, emulator):
     bot.chat.logout()
     value = store.load()
     assert {*value} == {
-        *("schema", "app_id", "user_id", "chat_host", "identity", "first", "low", "handled")
+        *(
+            "schema",
+            "app_id",
+            "user_id",
+            "chat_host",
+            "identity",
+            "first",
+            "low",
+            "handled",
+            "older",
+        )
     }
     assert value["first"] <= value["low"] and store.handled == sent
     assert value["user_id"] == bot.id
