@@ -82,7 +82,7 @@ class Beginnings:
         if history.service_time() is None:
             self._ask(history.ask_time, deadline)
         if since is not None:
-            return Beginning(since, begins_gap=True)
+            return _begun(since, history.service_time())
         beginning = _now(history)
         if beginning is None:
             return None
@@ -111,6 +111,23 @@ class Beginnings:
 def _now(history: History) -> Beginning | None:
     now = history.service_time()
     return None if now is None else Beginning(math.floor(now))
+
+
+def _begun(since: float, service_now: float | None) -> Beginning:
+    """Return a beginning at ``since``, but not after now.
+
+    One in the future would keep out of history what comes until then. A machine whose clock is ahead takes
+    its own past for that.
+    """
+    latest = math.floor(time.time() if service_now is None else service_now)
+    if since > latest:
+        ahead = since - latest
+        logger.warning(
+            "since is %d seconds later than the service's clock: it begins now (is this machine's clock"
+            " ahead?)",
+            ahead,
+        )
+    return Beginning(min(since, latest), begins_gap=True)
 
 
 def check_since(since: object, *, has_history: bool) -> float | None:

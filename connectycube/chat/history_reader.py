@@ -215,18 +215,20 @@ class HistoryReader:
 
     def _since(self, history: History, asked: FetchGap) -> datetime:
         """Return the moment from which on to read, by the service's clock, rounded down to a second."""
+        if history.service_time() is None:
+            history.ask_time()
         began = self._service_cursor if asked.since == self._cursor else None
         if began is None:
-            if history.service_time() is None:
-                history.ask_time()
             began = self._service_time_at(asked.since, time.monotonic())
         if began is None:
             raise ChatError(
                 "the service did not say what time it is, so nobody knows where to begin"
             )
+        # A value that was saved by another clock may be in the future: nothing that comes is left out for it.
+        began = min(began, history.service_time() or began)
         first = began - self._overlap
         if self._beginning is not None:
-            first = max(first, self._beginning)
+            first = max(first, min(self._beginning, began))
         # A service whose clock is wrong may be in any year of the calendar.
         first = min(max(first, 0.0), _END_OF_CALENDAR)
         return datetime.fromtimestamp(math.floor(first), timezone.utc)

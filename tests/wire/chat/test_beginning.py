@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 import queue
 from collections.abc import Callable, Iterator
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
 
@@ -181,3 +183,32 @@ def test_what_history_had_in_the_second_of_the_login_is_left_out(make, alice, em
         settled(bot)
         assert bot.bodies == []
         bot.chat.logout()
+
+
+# --- since -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("ahead", [timedelta(hours=2), timedelta(days=400_000)])
+def test_a_beginning_in_the_future_is_now(make, alice, emulator, kept, caplog, ahead):
+    bot = make(kept)
+    bot.chat.login(since=datetime.now(timezone.utc) + ahead)
+    assert "later than the service's clock" in caplog.text
+    with away(bot, emulator):
+        say(alice, bot, "in a gap")
+    bot.events.wait_for("message_received")
+    bot.chat.logout()
+    emulator.forget_sessions(bot.id)
+    read_elsewhere(make, alice, "between two processes")
+    born = make(kept)
+    born.chat.login()
+    born.events.wait_for("message_received")
+    born.events.wait_for("recovery_finished")
+    assert (bot.bodies, born.bodies) == (["in a gap"], ["between two processes"])
+
+
+def test_a_beginning_in_the_past_is_no_warning(make, alice, emulator, memory, caplog):
+    caplog.set_level(logging.WARNING)
+    bot = make(memory)
+    bot.chat.login(since=datetime.now(timezone.utc) - timedelta(hours=1))
+    bot.events.wait_for("recovery_finished")
+    assert "since" not in caplog.text
