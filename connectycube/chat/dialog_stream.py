@@ -15,6 +15,7 @@ from .destinations import Destination
 from .event_stream import EventStream
 from .protocol.addresses import OBJECT_ID
 from .protocol.decoding import MESSAGE_SIGNALS, Delivery
+from .protocol.recovery import SHOWN
 from .protocol.seen_messages import Content, digest_of_message, seconds
 
 __all__ = ["DialogStream"]
@@ -45,8 +46,9 @@ class DialogStream(EventStream):
 
     def _wants(self, delivery: Delivery) -> bool:
         """Whether the stream shows an event."""
-        is_message = delivery.signal in MESSAGE_SIGNALS or delivery.signal == "message_sent"
-        return is_message and delivery.conversation == self._jid
+        if delivery.conversation != self._jid or delivery.shown_later:
+            return False
+        return delivery.signal in MESSAGE_SIGNALS or delivery.signal in ("message_sent", SHOWN)
 
     def put(self, event: Any, size: int) -> None:
         """Collect a message, unless history had it; for the connection alone."""

@@ -90,6 +90,8 @@ class Delivery:
     """When the server had stored the message, by the server's clock."""
     bypasses_gap: bool = field(default=False)
     """Whether it gets no sequence and waits for no gap: its stanza, decoded again, would make no event."""
+    shown_later: bool = field(default=False)
+    """Whether the views of its dialog get a copy of it, once what came before it in a gap is there."""
     takes_room: bool = field(default=False)
     """Whether it counts towards the bounds of the queue even without a sequence."""
 

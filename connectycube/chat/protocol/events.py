@@ -173,7 +173,10 @@ class EchoReceived:
 
 @frozen
 class UncommittedDelivery:
-    """A delivery that is not committed, so the server sends it again; event streams get it at once."""
+    """A delivery for event streams alone.
+
+    It is not committed, so the server sends it again, or it is a copy of one that receivers have.
+    """
 
     delivery: Delivery
 

@@ -24,10 +24,13 @@ from ...config import Config, Limits
 from ...models import DialogRef, DialogType, Message, RecoveryFailure, RecoveryFinished
 from .addresses import Addresses
 from .decoding import MESSAGE_SIGNALS, Delivery
-from .events import Counters, FetchGap, Output
+from .events import Counters, FetchGap, Output, UncommittedDelivery
 from .seen_messages import Key, SeenMessages, short_id
 
-__all__ = ["Recovery", "key_in_history"]
+__all__ = ["SHOWN", "Recovery", "key_in_history"]
+
+SHOWN = "message_shown"
+"""The signal, which has no receivers, of the copy of a sent message for the views of its dialog."""
 
 _MOST_KEPT = 100_000  # the keys that are remembered for a gap that could not be filled
 _OVERHEAD = 300  # an estimate of the bytes of a message around its body
@@ -176,6 +179,18 @@ class Recovery:
     def hold(self, delivery: Delivery) -> bool:
         """Keep a live event for later; False if there is no room."""
         return self._held.add(delivery)
+
+    def hold_sent(self, delivery: Delivery, key: Key) -> bool:
+        """Keep a copy of a "message_sent" for the views of its dialog; False if it does not wait."""
+        size = len(delivery.event.message.body or "") + _OVERHEAD
+        copy = Delivery(
+            signal=SHOWN,
+            event=delivery.event,
+            conversation=delivery.conversation,
+            size=size,
+            key=key,
+        )
+        return self.holds(copy) and self._held.add(copy)
 
     def discard(self, keeps: Callable[[int], bool]) -> list[Delivery]:
         """Drop and return the events of this link for which ``keeps(sequence)`` is false."""
@@ -343,6 +358,9 @@ class Recovery:
 
     def _release(self, deliveries: Sequence[Delivery]) -> None:
         for delivery in deliveries:
+            if delivery.signal == SHOWN:
+                self._emit(UncommittedDelivery(delivery))
+                continue
             # It was acknowledged when it was held, so the server does not send it again: the queue must
             # take it.
             delivery.sequence = None

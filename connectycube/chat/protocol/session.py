@@ -257,6 +257,8 @@ class Session:
 
     def not_resumed(self, h: int | None, now: float) -> None:
         """The server does not know the session any more; ``h`` is its last count, if it still has one."""
+        # The gap begins before the outcomes: what was sent may be newer than what was lost on its way.
+        self.recovery.begin()
         if h is not None:
             self._settle(self._outbox.handled(h), now)
         self.session_lost()
@@ -659,7 +661,11 @@ class Session:
         message = submission.message
         if message is not None:
             sent = MessageSent(message_id=submission.id, dialog=submission.dialog, message=message)
-            self.report("message_sent", sent, submission.to)
+            delivery = Delivery(signal="message_sent", event=sent, conversation=submission.to)
+            if self.recovery.is_holding:
+                key = (submission.to, self.me, submission.id)
+                delivery.shown_later = self.recovery.hold_sent(delivery, key)
+            self.outputs.append(delivery)
 
     # --- stream errors of our own making ---
 

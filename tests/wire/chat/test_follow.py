@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 
 import pytest
@@ -15,6 +16,7 @@ from connectycube import (
     NotFoundError,
 )
 from connectycube.emulator import Emulator
+from tests.support.inside import driver_of
 from tests.support.people import PASSWORD, Person, away, settled
 from tests.support.waiting import TIMEOUT
 
@@ -125,6 +127,35 @@ def test_what_came_in_a_gap_comes_in_its_place(people, dialog, emulator):
             say(ben, ann, dialog, "in the gap")
         say(ben, ann, dialog, "after")
         assert take(messages, 2) == ["in the gap", "after"]
+
+
+def test_own_messages_do_not_overtake_those_of_a_gap(people, dialog, emulator, monkeypatch):
+    ann, ben = people
+    asked, sent = threading.Event(), threading.Event()
+    reader = driver_of(ann.chat).history_reader
+    fill = reader._fill_gap
+
+    def late(*arguments):
+        asked.set()
+        assert sent.wait(TIMEOUT)
+        fill(*arguments)
+
+    monkeypatch.setattr(reader, "_fill_gap", late)
+    with ann.chat.follow(dialog) as messages:
+        say(ben, ann, dialog, "before")
+        assert take(messages, 1) == ["before"]
+        with away(ann, emulator):
+            say(ben, ann, dialog, "one", "two")
+        assert asked.wait(TIMEOUT)
+        for body in ("mine", "mine too"):
+            ann.chat.send_message(dialog, body).result(TIMEOUT)
+        ann.events.wait_for("message_sent", 2)
+        sent.set()
+        assert take(messages, 4) == ["one", "two", "mine", "mine too"]
+        ann.events.wait_for("recovery_finished")
+        ann.chat.send_message(dialog, "and after it").result(TIMEOUT)
+        assert take(messages, 1) == ["and after it"]
+    assert len(ann.events.wait_for("message_sent", 3)) == 3
 
 
 def test_nothing_is_marked_as_read(people, dialog):
