@@ -10,6 +10,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING
 
 from ._checks import check_int, keywords_only
+from ._deadline import Deadline
 from ._not_copied import NotCopied
 from ._secrets import Secret, check_secret, confined, hides
 from .config import Config, ConfigFields, check_field_names
@@ -489,13 +490,16 @@ class ConnectyCube(NotCopied):
 
         The session stays alive at the service: :meth:`logout` ends it.
         """
-        self._end_chat()
+        deadline = Deadline(self.config.timeouts.logout)
+        self._end_chat(deadline)
         self._api.close()
-        self._end_chat()  # another thread may have logged in meanwhile; from now on none can
+        self._end_chat(
+            deadline
+        )  # another thread may have logged in meanwhile; from now on none can
 
-    def _end_chat(self) -> None:
+    def _end_chat(self, deadline: Deadline) -> None:
         if self._chat is not None:
-            self._chat.destroy()
+            self._chat.destroy(timeout=deadline.remaining())
 
     def __enter__(self) -> ConnectyCube:
         self._api.check_open()

@@ -246,8 +246,9 @@ class Limits:
 class CursorStore(Protocol):
     """An object of the application that keeps one small value, for containers without a disk.
 
-    Both methods are called on threads of the package, never two at a time for one connection. An error of
-    ``load`` ends the login; one of ``save`` is logged, and the value is saved again a second later.
+    Both methods are plain functions, called on threads of the package, never two at a time for one
+    connection. A login waits for ``load`` within its time-out, a logout for ``save`` within its own. An error
+    of ``load`` ends the login; one of ``save`` is logged, and the value is saved again a second later.
     """
 
     def load(self) -> Any:
@@ -414,9 +415,11 @@ class Config:
     def _check_cursor_store(self, attribute: Attribute[object], value: object) -> None:
         if value is None:
             return
-        for name in ("load", "save"):
-            if not callable(getattr(value, name, None)):
+        for name, parameters in {"load": (), "save": ("value",)}.items():
+            method = getattr(value, name, None)
+            if not callable(method):
                 raise ArgumentTypeError(f"cursor_store must have the methods load and save: {name}")
+            check_callable(f"cursor_store.{name}", method, *parameters)
         if self.durable is not None:
             raise ArgumentValueError("cursor_store takes the place of durable: give one of them")
 

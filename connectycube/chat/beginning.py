@@ -51,7 +51,7 @@ class Beginning:
 class Kept(Protocol):
     """The file or the cursor of a connection, if it has one."""
 
-    def prepare(self, user_id: int) -> None: ...
+    def prepare(self, user_id: int, deadline: Deadline) -> None: ...
     @property
     def is_new(self) -> bool: ...
 
@@ -73,7 +73,7 @@ class Beginnings:
         It is ``since``, in unix seconds, if that is not None, and not later than now. ``kept`` is what is
         kept of the connection; at the first login with it history is asked. So no lock may be held.
         """
-        kept.prepare(user_id)
+        kept.prepare(user_id, deadline)
         if self._history is None or core.session.recovery.cursor is not None:
             return None
         history, deadline = self._history, deadline.within(self._longest)

@@ -14,13 +14,14 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future, wait
 from typing import Any
 
 from attrs import define, evolve
 
 from .._deadline import Deadline
 from ..config import Config
-from ..errors import ArgumentValueError, DurableStoreError
+from ..errors import ArgumentValueError, DurableStoreError, LoginTimeoutError
 from ..models import ReceiverGaveUp
 from .answers import Answers, InboxEntry, Running
 from .beginning import Beginning, monotonic_of
@@ -92,14 +93,18 @@ class CursorMode:
         self._is_dirty = False
         self._is_urgent = False  # the next save does not wait for its second
         self._is_released = False
-        self._attempts = 0  # to save
+        self._loading: Future[Any] | None = (
+            None  # the call of the store's load that has not returned
+        )
+        self._is_saving = False
+        self._is_unsaved = False  # the last call of the store's save has failed
 
     # --- login and end ---
 
-    def prepare(self, user_id: int) -> None:
+    def prepare(self, user_id: int, deadline: Deadline) -> None:
         """Load the value, once; the mutex of the driver is not held, as the store may be slow.
 
-        Raises DurableStoreError, and ArgumentValueError if there is no history to read.
+        Raises DurableStoreError, LoginTimeoutError, and ArgumentValueError if there is no history to read.
         """
         if self._history is None or not self._config.fill_gaps:
             raise ArgumentValueError(
@@ -107,26 +112,60 @@ class CursorMode:
             )
         owner = (self._config.app_id, user_id, self._config.chat_host)
         if self._loaded is None:
-            assert self._config.cursor_store is not None
-            try:
-                found = self._config.cursor_store.load()
-            except Exception as error:
-                raise self._error(f"cannot be loaded: {error!r}") from error
-            self._is_first = found is None
-            if found is None:
-                self._loaded = CursorValue(*owner, identity=secrets.token_hex(16))
-            else:
-                try:
-                    self._loaded = value_of(found)
-                except (ValueError, TypeError, KeyError) as error:
-                    raise self._error(f"holds a value that is damaged ({error!r})") from None
-            self._handled.extend(self._loaded.handled)
-            self._older = dict.fromkeys(self._loaded.older)
+            found = self._load(deadline)
+            with self._changed:
+                if self._loaded is None:  # another thread may have been as far
+                    self._take_loaded(found, owner)
+        assert self._loaded is not None
         if self._loaded.owner != owner:
             raise self._error(
                 f"belongs to user {self._loaded.user_id} of application {self._loaded.app_id} at"
                 f" {self._loaded.chat_host}, and this is user {user_id}"
             )
+
+    def _load(self, deadline: Deadline) -> Any:
+        """Return what the store has; a login that comes while it is loaded waits for the same call."""
+        with self._changed:
+            loading = self._loading
+            if loading is None:
+                loading = self._loading = Future()
+                threading.Thread(
+                    target=self._run_load, args=(loading,), name=f"{self._name}-load", daemon=True
+                ).start()
+        wait([loading], deadline.remaining())
+        if not loading.done():
+            raise LoginTimeoutError("the cursor store did not load its value in time")
+        try:
+            return loading.result()
+        except BaseException as error:  # also SystemExit, which ends no thread of ours
+            raise self._error(f"cannot be loaded: {error!r}") from error
+
+    def _run_load(self, loading: Future[Any]) -> None:
+        assert self._config.cursor_store is not None
+        found, failure = None, None
+        try:
+            found = self._config.cursor_store.load()
+        except BaseException as error:  # noqa: BLE001 - it is the application's code
+            failure = error
+        with self._changed:
+            self._loading = None
+        if failure is None:
+            loading.set_result(found)
+        else:
+            loading.set_exception(failure)
+
+    def _take_loaded(self, found: Any, owner: tuple[int, int, str]) -> None:
+        if found is None:
+            self._is_first = True
+            self._loaded = CursorValue(*owner, identity=secrets.token_hex(16))
+            return
+        try:
+            loaded = value_of(found)
+        except (ValueError, TypeError, KeyError) as error:
+            raise self._error(f"holds a value that is damaged ({error!r})") from None
+        self._handled.extend(loaded.handled)
+        self._older = dict.fromkeys(loaded.older)
+        self._loaded = loaded
 
     def _error(self, what: str) -> DurableStoreError:
         return DurableStoreError(f"the cursor store {what}", path="")
@@ -190,17 +229,13 @@ class CursorMode:
             self._is_dirty = self._is_urgent = self._thread is not None
             self._changed.notify_all()
 
-    def finish(self, deadline: Deadline) -> None:
-        """Wait until the value was saved after the receivers have returned; not beyond the deadline."""
+    def finish(self, deadline: Deadline) -> bool:
+        """Wait until the value is saved, not beyond the deadline; return whether it is."""
         with self._changed:
-            if self._thread is None:
-                return
-            self._is_dirty = self._is_urgent = True
-            before = self._attempts
-            self._changed.notify_all()
             self._changed.wait_for(
-                lambda: self._attempts > before and not self._is_dirty, deadline.remaining()
+                lambda: not (self._is_dirty or self._is_saving), deadline.remaining()
             )
+            return not (self._is_dirty or self._is_saving or self._is_unsaved)
 
     def abandon(self) -> None:
         """Leave the store to the parent, in a forked child, which begins with an object of its own."""
@@ -391,15 +426,16 @@ class CursorMode:
                     self._thread = None
                     return
                 self._is_dirty = self._is_urgent = False
+                self._is_saving = True
                 value = self._value().to_json()
             failed = False
             try:
                 self._config.cursor_store.save(value)
-            except Exception as error:  # noqa: BLE001 - it is the application's code
+            except BaseException as error:  # noqa: BLE001 - it is the application's code; also SystemExit
                 failed = True
                 logger.warning("%s: the cursor could not be saved: %r", self._name, error)
             with self._changed:
-                self._attempts += 1
+                self._is_saving, self._is_unsaved = False, failed
                 self._changed.notify_all()
                 if failed and self._is_over:
                     self._thread = None

@@ -170,6 +170,8 @@ class Abandoned:
     """Messages that have certainly not reached the server: their outcome is *failed*."""
     unacknowledged: int = 0
     """Messages that the server has not acknowledged: their outcome is *unknown*."""
+    unsaved: int = 0
+    """1 if ``Config.cursor_store`` has not saved the last value: the next process begins earlier."""
 
     def __bool__(self) -> bool:
         return any(asdict(self).values())
@@ -180,6 +182,7 @@ class Abandoned:
             (self.running, "running receiver"),
             (self.unsent, "unsent message"),
             (self.unacknowledged, "unacknowledged message"),
+            (self.unsaved, "unsaved cursor"),
         )
         words = [f"{count} {what}{'s' if count > 1 else ''}" for count, what in counts if count]
         return ", ".join(words) or "nothing"

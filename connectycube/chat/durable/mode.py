@@ -163,7 +163,7 @@ class Durability:
 
     # --- login and end ---
 
-    def prepare(self, user_id: int) -> None:
+    def prepare(self, user_id: int, deadline: Deadline) -> None:
         """Do nothing: the file is opened with the login."""
 
     @property
@@ -301,8 +301,9 @@ class Durability:
         with self._lock:
             self._close_if_unused()
 
-    def finish(self, deadline: Deadline) -> None:
-        """Do nothing: the last receiver that returns closes the file."""
+    def finish(self, deadline: Deadline) -> bool:
+        """Return True: nothing has to be saved, and the last receiver that returns closes the file."""
+        return True
 
     def _close_if_unused(self) -> None:
         if self._is_released and not self._in_hand and self._store is not None:

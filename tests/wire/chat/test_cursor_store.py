@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import os
 import queue
+import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -15,11 +17,14 @@ from connectycube import (
     ArgumentTypeError,
     ArgumentValueError,
     Chat,
+    ChatState,
     Config,
     DurableStoreError,
     Handling,
+    LoginTimeoutError,
     Message,
     ReceiverGaveUp,
+    Timeouts,
 )
 from connectycube.emulator import Emulator
 from tests.support.inside import driver_of
@@ -351,6 +356,85 @@ def test_a_store_that_cannot_be_loaded_ends_the_login(make, emulator):
 def test_a_damaged_value_ends_the_login(make, value):
     with pytest.raises(DurableStoreError, match="damaged"):
         make(Store(json.dumps(value))).chat.login()
+
+
+def test_a_load_counts_towards_the_time_out_of_the_login(make, stack):
+    store, gate = Store(), stack.enter_context(Gate())
+    calls: list[None] = []
+    load = store.load
+
+    def slow() -> Any:
+        calls.append(None)
+        gate()
+        return load()
+
+    store.load = slow
+    bot = make(store)
+    for _ in range(2):
+        with pytest.raises(LoginTimeoutError, match="cursor store"):
+            bot.chat.login(timeout=0.05)
+    assert len(calls) == 1, "the second login waits for the call of the first"
+    gate.open()
+    bot.chat.login()
+    assert bot.chat.state is ChatState.READY
+
+
+def test_a_save_that_does_not_return_is_told_and_close_waits_once(make, emulator, stack):
+    store, gate = Store(), stack.enter_context(Gate())
+    store.save = gate
+    bot = make(store, timeouts=Timeouts(logout=1.0))
+    bot.chat.login()
+    gate.wait_until_entered()
+    abandoned = bot.chat.logout()
+    assert abandoned.unsaved == 1 and str(abandoned) == "1 unsaved cursor"
+    began = time.monotonic()
+    bot.cube.close()
+    assert time.monotonic() - began < 1.9, "twice the time-out, for two ends of the chat"
+
+
+def test_a_save_that_fails_at_the_logout_is_told(make, emulator):
+    store = Store()
+    bot = make(store)
+    bot.chat.login()
+    settled(bot)
+    store.error = ConnectionError("away")
+    assert bot.chat.logout().unsaved == 1
+
+
+def test_a_save_that_ends_the_process_ends_no_thread(make, alice, emulator, caplog):
+    store = Store()
+    save, exits = store.save, [True]
+
+    def leave(value: Any) -> None:
+        if exits:
+            exits.clear()
+            sys.exit()
+        save(value)
+
+    store.save = leave
+    bot = make(store)
+    bot.chat.login()
+    wait_until(lambda: "could not be saved: SystemExit()" in caplog.text)
+    sent = say(alice, bot, "one")
+    bot.events.wait_for("message_received")
+    assert not bot.chat.logout() and store.handled == sent
+
+
+@pytest.mark.parametrize("name", ["load", "save"])
+def test_a_method_that_is_a_coroutine_function_is_refused(name):
+    async def method(*_: object) -> None: ...
+
+    store = Store()
+    setattr(store, name, method)
+    with pytest.raises(ArgumentTypeError, match=rf"cursor_store.{name}.* coroutine function"):
+        Config(app_id=1, auth_key="k", cursor_store=store)
+
+
+def test_a_save_without_a_parameter_is_refused():
+    store = Store()
+    store.save = lambda: None
+    with pytest.raises(ArgumentTypeError, match=r"cursor_store.save.*value"):
+        Config(app_id=1, auth_key="k", cursor_store=store)
 
 
 def test_the_value_of_another_user_is_refused(make, alice, emulator):
