@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from typing import Any
 
@@ -12,6 +13,7 @@ from .protocol.seen_messages import Key
 __all__ = ["CursorValue", "value_of"]
 
 _SCHEMA = 1
+_MOST_HANDLED, _MOST_OLDER = 140_000, 40_000  # bytes of JSON
 
 
 @frozen
@@ -48,8 +50,8 @@ class CursorValue:
             "identity": self.identity,
             "first": self.first,
             "low": self.low,
-            "handled": [[*key, math.floor(at)] for key, at in self.handled],
-            "older": [[*key] for key in self.older],
+            "handled": _newest([[*key, math.floor(at)] for key, at in self.handled], _MOST_HANDLED),
+            "older": _newest([[*key] for key in self.older], _MOST_OLDER),
         }
 
 
@@ -75,6 +77,15 @@ def value_of(data: Any) -> CursorValue:
             for conversation, sender, message_id in data.get("older", ())
         ),
     )
+
+
+def _newest(entries: list[list[Any]], most: int) -> list[list[Any]]:
+    """Return the last entries that take so many bytes as JSON at most."""
+    for number, entry in enumerate(reversed(entries)):
+        most -= len(json.dumps(entry)) + 2
+        if most < 0:
+            return entries[-number:] if number else []
+    return entries
 
 
 def _time(value: Any) -> float | None:

@@ -32,7 +32,7 @@ __all__ = [
 Key = tuple[str, int, str]
 """The conversation, the sender, and the id; or, in place of the id, the text of :meth:`Content.key`."""
 
-_LONGEST_ID = 256  # characters; a longer id is remembered by a digest
+_LONGEST_ID = 64  # bytes; a longer id, or one that is not ASCII, is remembered by a digest
 _MOST_ALIKE = 1_000  # messages of one content that are compared with the next one
 _MOST = 200_000  # keys that are remembered, however long a gap is
 _TOLERANCE = 1.0  # seconds between two dates of one message, as some are rounded
@@ -67,8 +67,13 @@ class Content:
 
 
 def short_id(message_id: str) -> str:
-    """Return the text by which a message id is remembered: itself, or a digest of it if it is long."""
-    return message_id if len(message_id) <= _LONGEST_ID else f"sha256:{digest(message_id)}"
+    """Return the text by which a message id is remembered: itself, or a digest of it if it takes room.
+
+    JSON writes up to 12 bytes for a character that is not ASCII.
+    """
+    if len(message_id) <= _LONGEST_ID and message_id.isascii():
+        return message_id
+    return f"sha256:{digest(message_id)}"
 
 
 def digest(*parts: Any) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from connectycube.chat.protocol import inbound, rooms
@@ -107,8 +109,11 @@ def test_typing_beyond_the_bound_is_dropped() -> None:
 
 
 def test_a_long_message_id_is_remembered_by_a_digest() -> None:
-    assert short_id("i" * 256) == "i" * 256
-    assert len(short_id("i" * 257)) < 100 and short_id("i" * 257) != short_id("i" * 258)
+    assert short_id("i" * 64) == "i" * 64
+    for character in ("i", "\N{PARROT}", "\ud800"):
+        texts = [short_id(character * count) for count in (65, 66, 256, 100_000)]
+        assert len(set(texts)) == 4 and all(len(json.dumps(text)) < 100 for text in texts)
+    assert short_id("\N{PARROT}" * 64).isascii()
     world = ready()
     long = f"<message from='{BOB_JID}' type='chat' id='{'i' * 10_000}'><body>1</body></message>"
     world.server.send(long)
