@@ -634,7 +634,7 @@ class Chat(NotCopied, ChatSignals):
         Args:
             dialog: A Dialog, any DialogRef, or the dialog's id, as for :meth:`send_message`.
             stop_after: Seconds until :meth:`send_stop_typing` follows by itself, counted from the newest
-                call; None: it does not.
+                call, unless a message was sent since; None: it does not.
 
         Raises:
             ArgumentTypeError, ArgumentValueError: An argument is wrong; the error names it.

@@ -388,7 +388,10 @@ class Session:
     def submit(self, submission: Submission, data: bytes, now: float) -> None:
         """Send a message stanza, now or once there is a link; join its room first if need be."""
         self._inbound.expect(submission)
-        self._sent_typing.told.pop(submission.to, None)  # to its readers a message ends the typing
+        if submission.message is not None and submission.to in self._sent_typing.told:
+            # To its readers a message ends the typing, so a planned "paused" would be a second end.
+            del self._sent_typing.told[submission.to]
+            self.timers.cancel(("typing", submission.to))
         if submission.in_room:
             self.enter_room(submission.dialog)
         self._outbox.add(Outbound(data, submission))

@@ -5,6 +5,8 @@ from __future__ import annotations
 import pytest
 
 from connectycube.chat.protocol.encoding import encode_chat_state
+from connectycube.chat.protocol.outbox import Submission
+from connectycube.models import DialogRef
 from tests.support.simulation.simulated import ADDRESSES, ALICE, BOB, BOB_JID, text_message
 from tests.support.simulation.world import World, ready
 
@@ -54,6 +56,30 @@ def test_typing_goes_on_at_once_after_a_stop_or_a_message() -> None:
     world.send(1)
     type_to_bob(world)
     assert said(world) == ["composing", "paused", "composing", "message", "composing"]
+
+
+def test_a_message_takes_the_place_of_the_planned_end_of_typing() -> None:
+    world = ready()
+    type_to_bob(world, stop_after=0.5)
+    world.send(1)
+    world.advance(1.0)
+    assert said(world) == ["composing", "message"]
+    type_to_bob(world, stop_after=0.5)
+    world.advance(1.0)
+    assert said(world) == ["composing", "message", "composing", "paused"]
+
+
+def test_an_edit_ends_no_typing() -> None:
+    world = ready()
+    type_to_bob(world, stop_after=0.5)
+    edit = Submission("an-edit", BOB_JID, DialogRef.private(BOB))
+    world.core.open_session.submit(
+        edit, b'<message id="an-edit"><body>x</body></message>', world.now
+    )
+    world.after()
+    type_to_bob(world, stop_after=0.5)
+    world.advance(1.0)
+    assert [name for name in said(world) if name != "message"] == ["composing", "paused"]
 
 
 def test_typing_that_was_dropped_counts_for_nothing() -> None:
