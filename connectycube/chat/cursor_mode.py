@@ -161,8 +161,8 @@ class CursorMode:
             return
         try:
             loaded = value_of(found)
-        except (ValueError, TypeError, KeyError) as error:
-            raise self._error(f"holds a value that is damaged ({error!r})") from None
+        except ValueError as error:
+            raise self._error(f"holds a value that is damaged: {error}") from None
         self._handled.extend(loaded.handled)
         self._older = dict.fromkeys(loaded.older)
         self._loaded = loaded

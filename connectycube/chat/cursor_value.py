@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from attrs import frozen
@@ -13,6 +14,7 @@ from .protocol.seen_messages import Key
 __all__ = ["CursorValue", "value_of"]
 
 _SCHEMA = 1
+_END_OF_CALENDAR = 253_402_300_799  # unix seconds: 9999-12-31T23:59:59Z
 _MOST_HANDLED, _MOST_OLDER = 140_000, 40_000  # bytes of JSON
 
 
@@ -55,28 +57,75 @@ class CursorValue:
         }
 
 
-def value_of(data: Any) -> CursorValue:
-    """Read a mapping of :meth:`CursorValue.to_json`; raises ValueError, TypeError or KeyError."""
-    if data["schema"] != _SCHEMA:
-        raise ValueError(f"schema {data['schema']!r}, and this release reads {_SCHEMA} alone")
-    if not isinstance(data["identity"], str) or not data["identity"].isalnum():
-        raise ValueError("no identity")
+def value_of(data: object) -> CursorValue:
+    """Read a mapping of :meth:`CursorValue.to_json`; raises ValueError, which says what is wrong."""
+    if not isinstance(data, Mapping):
+        raise ValueError(f"it is a {type(data).__name__}, and no mapping")
+    schema = data.get("schema")
+    if schema is True or schema != _SCHEMA:
+        raise ValueError(f"its schema is {_shown(schema)}, and this release reads {_SCHEMA}")
+    identity = _text(data, "identity")
+    if not identity.isalnum():
+        raise ValueError(f"identity is {_shown(identity)}")
     return CursorValue(
-        app_id=int(data["app_id"]),
-        user_id=int(data["user_id"]),
-        chat_host=str(data["chat_host"]),
-        identity=data["identity"],
-        first=_time(data["first"]),
-        low=_time(data["low"]),
+        app_id=_number("app_id", data.get("app_id")),
+        user_id=_number("user_id", data.get("user_id")),
+        chat_host=_text(data, "chat_host"),
+        identity=identity,
+        first=_time_or_none("first", data.get("first")),
+        low=_time_or_none("low", data.get("low")),
         handled=tuple(
-            ((str(conversation), int(sender), str(message_id)), float(at))
-            for conversation, sender, message_id, at in data["handled"]
+            (_key("handled", key), _time("handled", at))
+            for *key, at in _entries("handled", data.get("handled"), 4)
         ),
-        older=tuple(
-            (str(conversation), int(sender), str(message_id))
-            for conversation, sender, message_id in data.get("older", ())
-        ),
+        # A value of before this field has none.
+        older=tuple(_key("older", key) for key in _entries("older", data.get("older", []), 3)),
     )
+
+
+def _text(data: Mapping[Any, Any], name: str) -> str:
+    value = data.get(name)
+    if not isinstance(value, str):
+        raise ValueError(f"{name} is {_shown(value)}, and no text")
+    return value
+
+
+def _number(name: str, value: object) -> int:
+    if not isinstance(value, int) or isinstance(value, bool):
+        raise ValueError(f"{name} is {_shown(value)}, and no whole number")
+    return value
+
+
+def _time(name: str, value: object) -> float:
+    is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    if not is_number or not 0 <= value <= _END_OF_CALENDAR:  # type: ignore[operator]
+        raise ValueError(f"{name} is {_shown(value)}, and no time in unix seconds")
+    return float(value)  # type: ignore[arg-type]
+
+
+def _time_or_none(name: str, value: object) -> float | None:
+    return None if value is None else _time(name, value)
+
+
+def _entries(name: str, value: object, size: int) -> list[Sequence[Any]]:
+    if not isinstance(value, (list, tuple)):
+        raise ValueError(f"{name} is {_shown(value)}, and no list")
+    for entry in value:
+        if not isinstance(entry, (list, tuple)) or len(entry) != size:
+            raise ValueError(f"{name} has {_shown(entry)}, and no list of {size}")
+    return list(value)
+
+
+def _key(name: str, parts: Sequence[Any]) -> Key:
+    conversation, sender, message_id = parts
+    if not isinstance(conversation, str) or not isinstance(message_id, str):
+        raise ValueError(f"{name} has {_shown(list(parts))}, and no key of a message")
+    return conversation, _number(f"a sender in {name}", sender), message_id
+
+
+def _shown(value: object) -> str:
+    text = repr(value)
+    return text if len(text) <= 60 else f"{text[:60]}…"
 
 
 def _newest(entries: list[list[Any]], most: int) -> list[list[Any]]:
@@ -86,11 +135,3 @@ def _newest(entries: list[list[Any]], most: int) -> list[list[Any]]:
         if most < 0:
             return entries[-number:] if number else []
     return entries
-
-
-def _time(value: Any) -> float | None:
-    if value is None:
-        return None
-    if not math.isfinite(value):
-        raise ValueError(f"{value!r} is no time")
-    return float(value)
