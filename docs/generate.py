@@ -301,8 +301,8 @@ def bounds() -> str:
         ),
         (
             "An id that is remembered",
-            f"{seen_messages._LONGEST_ID} characters",
-            "It is remembered by a digest.",
+            f"{seen_messages._LONGEST_ID} bytes of ASCII",
+            "A longer one, or another, is remembered by a digest.",
         ),
         (
             "Own messages whose echo or late refusal is awaited, own markers likewise",

@@ -365,7 +365,7 @@ class Driver:
             stays = self.is_closed
         if self.aborted:
             return self._left_undone((0, 0), True)
-        is_saved = True
+        unsaved = 0
         # Without the mutex from here on: the thread and the receivers need it to come to an end.
         if thread is not None:
             thread.join(deadline.remaining())
@@ -374,8 +374,8 @@ class Driver:
             with self._mutex:
                 # A receiver may have logged in again; then the workers go on.
                 stays = self.is_closed
-            is_saved = self._durability.finish(deadline)
-        return self._left_undone(messages, stays, unsaved=0 if is_saved else 1)
+            unsaved = 0 if self._durability.finish(deadline) else 1
+        return self._left_undone(messages, stays, unsaved)
 
     def abort(self) -> Abandoned:
         """End the connection at once; the exit of the interpreter does not wait for it either."""
@@ -393,9 +393,7 @@ class Driver:
         self._after_command()
         self.dispatcher.stop()
 
-    def _left_undone(
-        self, messages: tuple[int, int], stays: bool, *, unsaved: int = 0
-    ) -> Abandoned:
+    def _left_undone(self, messages: tuple[int, int], stays: bool, unsaved: int = 0) -> Abandoned:
         queued = running = 0
         if stays and not self.dispatcher.is_worker():  # else the workers go on
             queued, running = self.dispatcher.queued, len(self.dispatcher.running_receivers())
