@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from connectycube.chat.protocol.decoding import Delivery
-from connectycube.chat.protocol.events import Counters, FetchGap
+from connectycube.chat.protocol.events import Counters, FetchGap, UncommittedDelivery
 from connectycube.chat.protocol.recovery import Recovery
 from connectycube.chat.protocol.seen_messages import SeenMessages
 from connectycube.config import Limits
@@ -19,6 +19,7 @@ from connectycube.models import (
     DialogRef,
     DialogType,
     Message,
+    MessageSent,
     RecoveryFailure,
     RecoveryFinished,
 )
@@ -514,6 +515,58 @@ def test_the_first_failure_for_the_moment_is_told_and_live_events_flow():
     assert numbers([released]) == [1]
     assert recovery.is_open and not recovery.holds(live(2))
     assert recovery.cursor == 0.0
+
+
+def hold_sent(recovery: Recovery, number: int) -> bool:
+    own = message(number, sender_id=ALICE)
+    event = MessageSent(message_id=own.id, dialog=PRIVATE, message=own)
+    place = ADDRESSES.user(DAVE)
+    delivery = Delivery(signal="message_sent", event=event, conversation=place)
+    return recovery.hold_sent(delivery, (place, ALICE, own.id))
+
+
+def shown(said: list[Any]) -> list[str | None]:
+    """The bodies of messages in order, those of copies for views with a star."""
+    return [
+        f"{output.delivery.event.message.body}*"
+        if isinstance(output, UncommittedDelivery)
+        else output.event.body
+        for output in said
+        if isinstance(output, UncommittedDelivery) or isinstance(output.event, Message)
+    ]
+
+
+def test_copies_of_sent_messages_take_their_places_in_a_gap():
+    recovery, said = alone()
+    asked = opened(recovery, said)
+    assert hold_sent(recovery, 2) and hold_sent(recovery, 4) and not said
+    recovery.page(asked, PRIVATE, [message(1), message(2, sender_id=ALICE), message(3)], 5.0)
+    assert shown(said) == ["1", "2*", "3"]
+    recovery.filled(asked, PRIVATE)
+    assert shown(said) == ["1", "2*", "3", "4*"]
+    assert not hold_sent(recovery, 5), "the gap is filled"
+
+
+def test_copies_of_sent_messages_wait_within_bounds_and_for_no_failure():
+    recovery, said = alone(limits=Limits(queued_events=2))
+    asked = opened(recovery, said)
+    assert [hold_sent(recovery, number) for number in (1, 2, 3)] == [True, True, False]
+    recovery.failing(asked, PRIVATE, OSError())
+    assert shown(said) == ["1*", "2*"] and not hold_sent(recovery, 4)
+    recovery.begin()
+    assert hold_sent(recovery, 5)
+    recovery.end()
+    assert shown(said) == ["1*", "2*", "5*"]
+
+
+def test_what_history_had_before_the_first_login_is_left_out_of_it_alone():
+    recovery, said = alone()
+    place = ADDRESSES.user(DAVE)
+    recovery.leave_out([(place, DAVE, "m1"), (place, DAVE, "m2")])
+    asked = opened(recovery, said)
+    recovery.hold(live(2))
+    recovery.page(asked, PRIVATE, [message(1), message(2), message(3)], 5.0)
+    assert shown(said) == ["2", "3"]
 
 
 def test_what_is_read_after_a_passing_failure_comes_once_and_ends_the_gap():
