@@ -79,7 +79,9 @@ class Beginnings:
         history, deadline = self._history, deadline.within(self._longest)
         if since is None and not kept.is_new:
             return _now(history)
-        if history.service_time() is None:
+        now = history.service_time()
+        # Asked again before a since is in the future: the known time stands still while a machine sleeps.
+        if now is None or (since is not None and since > now):
             self._ask(history.ask_time, deadline)
         if since is not None:
             return _begun(since, history.service_time())

@@ -215,9 +215,10 @@ class HistoryReader:
 
     def _since(self, history: History, asked: FetchGap) -> datetime:
         """Return the moment from which on to read, by the service's clock, rounded down to a second."""
-        if history.service_time() is None:
-            history.ask_time()
         began = self._service_cursor if asked.since == self._cursor else None
+        now = history.service_time()
+        if now is None or any(at is not None and at > now for at in (began, self._beginning)):
+            history.ask_time()
         if began is None:
             began = self._service_time_at(asked.since, time.monotonic())
         if began is None:

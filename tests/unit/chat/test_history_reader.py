@@ -191,6 +191,16 @@ def test_history_begins_within_the_calendar_whatever_the_clock(library, clock):
     assert asked == since(min(max(clock - 60, 0), 253_402_300_799))
 
 
+@pytest.mark.parametrize("later", [1e6, 1e300])
+def test_a_cursor_and_a_beginning_in_the_future_count_as_now(library, later):
+    library.learns = 1_000.0
+    desk = Desk(library)
+    desk.history_reader.start_at(50.0, later)
+    desk.history_reader.begin_at(later)
+    desk.recover()
+    assert library.asked == ["time", since(1_000)]
+
+
 def test_what_the_clocks_do_after_the_cursor_was_noted_does_not_matter(library):
     desk = Desk(library, gap_overlap=10.0)
     desk.history_reader.note(50.0, 50.0)
