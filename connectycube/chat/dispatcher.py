@@ -48,6 +48,8 @@ class Task:
     size: int = field(default=0)
     merge_key: Hashable = field(default=None)
     leave: Callable[[], None] | None = field(default=None)
+    is_users: bool = field(default=False)
+    """Whether the task is for the user who is logged in now, and for no other."""
     counts: bool = field(default=True, init=False)
     """Whether the task counts towards the bounds of the queue; ``put`` decides it."""
 
@@ -79,6 +81,7 @@ class Dispatcher:
         # The keys of queues whose first task is to run again later.
         self._waiting: set[Hashable] = set()
         self._repeating: set[Hashable] = set()  # those, and those whose first task runs again now
+        self._outdated: set[Hashable] = set()  # those whose running task is of an earlier user
         # What becomes due, as (moment, number, key of a queue that waits, or a task to queue).
         self._timers: list[tuple[float, int, Hashable]] = []
         self._numbers = itertools.count()
@@ -123,6 +126,28 @@ class Dispatcher:
             self._room.notify_all()
         for leave in left:
             leave()
+
+    def forget_user(self) -> int:
+        """Remove the tasks that are for one user; return how many of them are kept nowhere else.
+
+        A task of the user that runs now runs to its end, and not again.
+        """
+        gone: list[Task] = []
+        with self._changed:
+            ready = set(self._ready)
+            self._outdated |= self._queues.keys() - ready - self._waiting
+            for queue_key in tuple(self._queues):
+                gone += self._remove(queue_key, lambda task: task.is_users)
+            for queue_key in ready:
+                if not self._queues[queue_key]:
+                    self._forget_empty(queue_key)
+            self._ready = deque(key for key in self._ready if key in self._queues)
+            self._changed.notify_all()
+            self._room.notify_all()
+        for task in gone:
+            if task.leave is not None:
+                task.leave()
+        return sum(task.leave is None for task in gone)
 
     def join(self, deadline: Deadline) -> bool:
         """Wait until all workers but the calling one have ended; return whether they have.
@@ -297,6 +322,10 @@ class Dispatcher:
             again = _run(task.run)
             left: Sequence[Callable[[], None]] = ()
             with self._changed:
+                if self._outdated and queue_key in self._outdated:
+                    self._outdated.discard(queue_key)
+                    if task.is_users and isinstance(again, Again):
+                        again, left = None, () if task.leave is None else (task.leave,)
                 if isinstance(again, Again):
                     left = self._put_back(task, again)
                 else:
@@ -348,17 +377,23 @@ class Dispatcher:
 
     def _leave(self, queue_key: Hashable) -> list[Callable[[], None]]:
         """Remove from a queue that waits the tasks that are kept elsewhere; return their ``leave``."""
+        left = self._remove(queue_key, lambda task: task.leave is not None)
+        return [task.leave for task in left if task.leave is not None]
+
+    def _remove(self, queue_key: Hashable, chosen: Callable[[Task], bool]) -> list[Task]:
+        """Remove tasks of a queue, and return them; a queue that waits ends if its first task is one."""
         queue = self._queues[queue_key]
-        first, tasks = queue[0], tuple(queue)
+        tasks = tuple(queue)
+        removed = [task for task in tasks if chosen(task)]
+        if not removed:
+            return removed
         queue.clear()
-        left = []
-        for task in tasks:
-            if task.leave is None:
-                queue.append(task)
-                continue
-            left.append(task.leave)
+        queue.extend(task for task in tasks if not chosen(task))
+        for task in removed:
             self._discount(task)
-        if first.leave is not None:
+            if task.merge_key is not None and self._mergeable.get(task.merge_key) is task:
+                del self._mergeable[task.merge_key]
+        if queue_key in self._waiting and removed[0] is tasks[0]:
             # The task that had to run again is gone, so nothing keeps the others waiting.
             self._waiting.discard(queue_key)
             self._repeating.discard(queue_key)
@@ -367,7 +402,7 @@ class Dispatcher:
                 self._ready.append(queue_key)
             else:
                 self._forget_empty(queue_key)
-        return left
+        return removed
 
     def _set_timer(self, seconds: float, due: Hashable) -> None:
         heapq.heappush(self._timers, (time.monotonic() + seconds, next(self._numbers), due))

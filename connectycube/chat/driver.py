@@ -274,6 +274,7 @@ class Driver:
         """Open the durable store, begin the login and start the connection thread."""
         assert self._mutex.locked()
         saved = self._durability.open(credentials.user_id, beginning)
+        self._router.begin_for(credentials.user_id)
         if any_resource and self._durability.resource is not None:
             credentials = evolve(credentials, resource=self._durability.resource)
         self._session_credentials = session_credentials
@@ -332,6 +333,7 @@ class Driver:
         check_fork()
         with self._mutex:
             if self.core.state is ChatState.CLOSED:
+                self.dispatcher.forget_user()  # the logout has counted and logged what was queued
                 self.core.reset()
                 self._after_command()
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from .._checks import name_of
 from ..errors import DurableStoreError, QueueOverflowError
-from ..models import StateChange
+from ..models import Abandoned, StateChange
 from .answers import InboxEntry
 from .cursor_mode import CursorMode
 from .dispatcher import Dispatcher, Task
@@ -64,6 +64,7 @@ class OutputRouter:
     ) -> None:
         self._dispatcher = dispatcher
         self._receivers = receivers
+        self._last_user: int | None = None
         self._last_warning = ""  # what was last said of the dead letters
         self._read_back = read_back
         self._state_changed = state_changed
@@ -81,6 +82,18 @@ class OutputRouter:
             CheckStored: ask,
             FetchGap: ask,
         }
+
+    def begin_for(self, user_id: int) -> None:
+        """Drop what is queued for another user, whose events must not reach the receivers of this one."""
+        other, self._last_user = self._last_user, user_id
+        if other in (None, user_id):
+            return
+        dropped = self._dispatcher.forget_user()
+        if dropped:
+            words = (
+                f"abandoned: {Abandoned(queued=dropped)} of user {other}, as user {user_id} logs in"
+            )
+            self._dispatcher.put(Task(lambda: logger.warning("%s", words), "log"), bounded=False)
 
     def route(self, core: Core) -> bool:
         """Route all outputs of the core, in order; return whether there were any."""
@@ -197,7 +210,7 @@ class OutputRouter:
         read = partial(self._read_back, conversation)
         assert self._file is not None
         leave = partial(self._file.leave_parked, conversation)
-        task = Task(read, conversation or None, leave=leave)
+        task = Task(read, conversation or None, leave=leave, is_users=True)
         self._dispatcher.put(task, bounded=False)
 
     def read_back(self, conversation: str) -> None:
@@ -263,6 +276,7 @@ class OutputRouter:
             delivery.size,
             delivery.merge_key,
             None if entry is None else partial(self._durability.leave, entry),
+            not isinstance(delivery.event, StateChange),
         )
 
     def _stays_in_store(self, delivery: Delivery, entry: InboxEntry) -> bool:

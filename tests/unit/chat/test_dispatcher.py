@@ -73,6 +73,48 @@ def meet(dispatcher, workers):
     together.wait(TIMEOUT)
 
 
+# --- tasks of a user ------------------------------------------------------------------------------
+
+
+def of_user(done, name, queue, **options):
+    return Task(lambda: done.append(name), queue, is_users=True, **options)
+
+
+def test_the_tasks_of_a_user_are_forgotten_and_the_others_run(dispatchers):
+    dispatcher, done, left = dispatchers(), [], []
+    with occupied(dispatcher):
+        dispatcher.put(of_user(done, "counted", "a"))
+        dispatcher.put(of_user(done, "behind the gate", "gate"))
+        dispatcher.put(of_user(done, "merged", "b", merge_key="m"))
+        dispatcher.put(of_user(done, "kept", "c", leave=lambda: left.append("kept")))
+        dispatcher.put(Task(lambda: done.append("of nobody"), "a"))
+        assert dispatcher.forget_user() == 3
+        assert (dispatcher.queued, dispatcher.queued_bytes, left) == (1, 0, ["kept"])
+    assert dispatcher.wait_until_idle(TIMEOUT)
+    assert done == ["of nobody"]
+    assert not dispatcher._mergeable and not dispatcher._outdated
+
+
+def test_what_waits_for_a_repetition_is_forgotten_with_its_user(dispatchers):
+    dispatcher, done = dispatchers(), []
+    dispatcher.put(Task(lambda: Again(100.0, lambda: None), "a", is_users=True))
+    wait_until(lambda: dispatcher._waiting)
+    dispatcher.put(Task(lambda: done.append("behind it"), "a"))
+    assert dispatcher.forget_user() == 1
+    assert dispatcher.wait_until_idle(TIMEOUT)
+    assert done == ["behind it"]
+
+
+def test_a_repetition_of_nobody_keeps_its_delay(dispatchers):
+    dispatcher = dispatchers()
+    dispatcher.put(Task(lambda: Again(100.0, lambda: None), "a"))
+    wait_until(lambda: dispatcher._waiting)
+    dispatcher.put(of_user([], "behind it", "a"))
+    assert dispatcher.forget_user() == 1
+    assert dispatcher._waiting == {"a"}
+    assert not dispatcher._ready
+
+
 # --- order and turns ------------------------------------------------------------------------------
 
 

@@ -13,7 +13,7 @@ from connectycube.cli import main
 from connectycube.emulator import Emulator
 from tests.support.durable_people import Bot, as_after_a_crash
 from tests.support.inside import driver_of
-from tests.support.people import Person, settled
+from tests.support.people import PASSWORD, Person, settled
 from tests.support.waiting import TIMEOUT, Gate, wait_until
 
 FAST = Handling(delay=0.01, max_delay=0.02)
@@ -119,6 +119,75 @@ def test_an_answer_of_an_attempt_that_failed_is_not_sent_again(alice, emulator):
     assert attempts[0] == attempts[1]
     assert alice.chat.counters["repeated"] == 0, "nothing was repeated on the wire either"
     bot.chat.logout()
+
+
+@pytest.mark.parametrize("is_destroyed", [False, True], ids=["logout", "destroy"])
+def test_what_waits_for_one_user_never_reaches_another(alice, emulator, caplog, is_destroyed):
+    bot, other, work = Person.new(emulator, handling=FAST), Person.new(emulator), Work(away=True)
+    connected(bot, work)
+    bot.login()
+    send(alice, bot, "for the first user", "and its next")
+    assert work.failed.wait(TIMEOUT)
+    settled_but_waiting(bot, 2)
+    abandoned = bot.chat.destroy() if is_destroyed else bot.chat.logout()
+    assert abandoned.queued == 2
+    connected(bot, work)
+    work.away = False
+    bot.chat.login(other.id, PASSWORD)
+    send(alice, other, "for the second user")
+    wait_until(lambda: "for the second user" in work.done)
+    assert bot.chat.wait_until_idle(TIMEOUT)
+    assert work.done == ["for the second user"]
+    assert (
+        f"abandoned: 2 queued events{'' if is_destroyed else f' of user {bot.id}'}" in caplog.text
+    )
+    bot.chat.logout()
+
+
+def test_a_later_login_of_the_same_user_goes_on_with_what_waits(alice, emulator):
+    bot, work = Person.new(emulator, handling=FAST), Work(away=True)
+    connected(bot, work)
+    bot.login()
+    send(alice, bot, "one", "two")
+    assert work.failed.wait(TIMEOUT)
+    settled_but_waiting(bot, 2)
+    bot.chat.logout()
+    work.away = False
+    bot.login()
+    wait_until(lambda: work.done == ["one", "two"])
+    bot.chat.logout()
+
+
+def test_a_receiver_that_still_runs_at_the_login_of_another_runs_once(alice, emulator):
+    bot, other, gate, attempts = (
+        Person.new(emulator, handling=FAST),
+        Person.new(emulator),
+        Gate(),
+        [],
+    )
+
+    @bot.chat.message_received.connect
+    def work(chat: Chat, message: Message) -> None:
+        attempts.append(message.body)
+        gate(chat, message)
+        raise REFUSED
+
+    bot.login()
+    send(alice, bot, "for the first user")
+    gate.wait_until_entered()
+    bot.chat.logout(timeout=0.0)
+    bot.chat.login(other.id, PASSWORD)
+    gate.open()
+    assert bot.chat.wait_until_idle(TIMEOUT)
+    assert attempts == ["for the first user"]
+    bot.chat.logout()
+
+
+def settled_but_waiting(bot: Person, queued: int) -> None:
+    """Wait until the bot has so many events whose receiver is to run again, with all that follow."""
+    bot.chat.ping(TIMEOUT)
+    dispatcher = driver_of(bot.chat).dispatcher
+    wait_until(lambda: dispatcher.queued == queued and not dispatcher._ready)
 
 
 # --- durable -----------------------------------------------------------------------------------------
