@@ -45,14 +45,14 @@ class _InOrder(dict[Any, int]):
 
 @frozen
 class _Options:
-    """What ``connect`` was told about a receiver."""
+    """What ``connect`` was told about a receiver, and the name that it bears while it is connected."""
 
+    name: str
+    plain: str
+    """The name without the number that tells it from others."""
     where: Callable[[Any], object] | None = None
     key: str | None = None
     handling: Handling | None = None
-
-
-_NO_OPTIONS = _Options()
 
 
 @frozen
@@ -63,7 +63,8 @@ class Connection:
     name: str
     """Its key, else its module and qualified name; of several with the same name the later ones are numbered.
 
-    It is the same in each process that connects the same receivers in the same order.
+    It stays as long as the receiver is connected, whatever becomes of the others. It is the same in each
+    process that connects the same receivers in the same order.
     """
     where: Callable[[Any], object] | None
     handling: Handling | None
@@ -157,7 +158,6 @@ class Signal(NotCopied, blinker.Signal):
             check_str("key", key)
         if handling is not None and not isinstance(handling, Handling):
             raise ArgumentTypeError(f"handling must be a Handling, not {type(handling).__name__}")
-        options = _Options(where, key, handling)
 
         def connected(receiver: Any) -> Any:
             check_callback("receiver", receiver, "chat", "event")
@@ -165,8 +165,11 @@ class Signal(NotCopied, blinker.Signal):
             if self.check_open is not None:
                 self.check_open()
             with self._lock:
-                self._replace(key, make_id(receiver))
-                self._options[make_id(receiver)] = options
+                receiver_id = make_id(receiver)
+                self._replace(key, receiver_id)
+                plain = key or name_of(receiver)
+                name = self._name_for(plain, receiver_id)
+                self._options[receiver_id] = _Options(name, plain, where, key, handling)
                 self._alike = None
                 return super(Signal, self).connect(receiver, sender, weak)
 
@@ -175,6 +178,15 @@ class Signal(NotCopied, blinker.Signal):
     def connect_via(self, sender: Any, weak: bool = False) -> Any:
         """Return a decorator that connects a receiver to the events of one sender."""
         return self.connect(sender=sender, weak=weak)
+
+    def _name_for(self, plain: str, receiver_id: Hashable) -> str:
+        """Return the name of a receiver: ``plain``, or numbered if others bear it."""
+        before = self._options.get(receiver_id)
+        if before is not None and before.plain == plain:
+            return before.name
+        used = {options.name for options in self._options.values() if options is not before}
+        numbered = (f"{plain}#{number}" for number in itertools.count(2))
+        return next(name for name in itertools.chain([plain], numbered) if name not in used)
 
     def _replace(self, key: str | None, receiver_id: Hashable) -> None:
         """Disconnect the other receiver of this key, if there is one."""
@@ -214,15 +226,12 @@ class Signal(NotCopied, blinker.Signal):
         return [connection.name for connection in connections]
 
     def _connections(self, receivers: tuple[Callable[..., Any], ...]) -> tuple[Connection, ...]:
-        connections, used = [], set()
-        for receiver in receivers:
-            options = self._options.get(make_id(receiver), _NO_OPTIONS)
-            plain = options.key or name_of(receiver)
-            numbered = (f"{plain}#{number}" for number in itertools.count(2))
-            name = next(name for name in itertools.chain([plain], numbered) if name not in used)
-            used.add(name)
-            connections.append(Connection(receiver, name, options.where, options.handling))
-        return tuple(connections)
+        found = ((receiver, self._options.get(make_id(receiver))) for receiver in receivers)
+        return tuple(
+            Connection(receiver, options.name, options.where, options.handling)
+            for receiver, options in found
+            if options is not None  # it was disconnected while another thread asked for names
+        )
 
     def disconnect_all(self) -> None:
         """Disconnect every receiver."""

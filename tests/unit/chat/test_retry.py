@@ -216,6 +216,28 @@ def test_one_that_is_disconnected_while_it_waits_runs_no_more(chat):
     assert chat.gave_up == []
 
 
+def test_one_that_waits_runs_although_another_of_its_name_is_disconnected(chats):
+    chat = chats()
+
+    def named(*errors):
+        calls = Receiver(*errors)
+
+        def receiver(sender, event):
+            if errors and not calls.calls:
+                sender.typing_started.disconnect(other)
+            calls(sender, event)
+
+        return receiver, calls
+
+    other, others = named()
+    waiting, calls = named(REFUSED)
+    chat.typing_started.connect(other)
+    chat.typing_started.connect(waiting)
+    chat.put(1)
+    chat.idle()
+    assert (others.calls, calls.calls) == ([1], [1, 1])
+
+
 def test_one_that_is_connected_meanwhile_gets_the_later_events_alone(chat):
     chat.typing_started.connect(Receiver(REFUSED))
     late = Receiver()

@@ -456,6 +456,30 @@ def test_receivers_of_one_name_are_numbered_in_their_order(signal, chat):
     assert names == [name, f"{name}#2", f"{name}#3", f"{__name__}.plain"]
 
 
+def test_a_name_stays_while_the_receiver_is_connected(signal, chat):
+    first, second, third = (functools.partial(numbered, number) for number in range(3))
+    for receiver in (first, second):
+        signal.connect(receiver)
+    signal.disconnect(first)
+    signal.connect(second, where=bool)
+    signal.connect(third)
+    name = f"{__name__}.numbered"
+    names = {each.receiver: each.name for each in signal.connections_for(chat)}
+    assert names == {second: f"{name}#2", third: name}
+    signal.connect(first)
+    assert signal.names() == [f"{name}#2", name, f"{name}#3"]
+
+
+def test_a_weak_receiver_that_goes_leaves_the_names_of_others(signal, chat):
+    bot, other = Bot(), Bot()
+    signal.connect(bot.answer, weak=True)
+    signal.connect(other.answer)
+    before = signal.connections_for(chat)[1].name
+    del bot
+    gc.collect()
+    assert [each.name for each in signal.connections_for(chat)] == [before]
+
+
 def test_a_key_that_another_receiver_bears_as_its_name_stays_one_name(signal, chat):
     signal.connect(plain)
     signal.connect(Bot(), key=f"{__name__}.plain")
