@@ -331,6 +331,9 @@ class CursorMode:
     def bury(self, entry: InboxEntry, failure: ReceiverGaveUp) -> None:
         """Do nothing: dead letters need a file. The application keeps what ``receiver_gave_up`` tells."""
 
+    def put_back(self, entry: InboxEntry) -> None:
+        """Do nothing: without dead letters no event is for one receiver alone."""
+
     def handled(self, entry: InboxEntry, *, keep: bool) -> None:
         """Note that all receivers have handled a message; ``keep``: run the others at the next login."""
         with self._changed:

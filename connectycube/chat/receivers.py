@@ -330,7 +330,10 @@ class Receivers:
             keep = progress.is_left or not (connections or self._connection.is_open)
             if keep:
                 self._note_done(entry, progress)
-            self._durability.handled(entry, keep=keep)
+            if not keep and entry.receiver is not None and entry.receiver not in progress.done:
+                self._durability.put_back(entry)
+            else:
+                self._durability.handled(entry, keep=keep)
         return None
 
     def _note_done(self, entry: InboxEntry | None, progress: _Progress) -> None:

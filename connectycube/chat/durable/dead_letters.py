@@ -85,8 +85,8 @@ class DeadLetters:
         """Have the receiver run again for the event of each letter, with a new count of attempts.
 
         The letters are marked, all or none. The program that uses the durable store runs the receiver within
-        5 seconds, or after its next login, and removes the letter. The other receivers of the event do not
-        run.
+        5 seconds, or after its next login, and removes the letter when the receiver has handled the event.
+        The other receivers of the event do not run.
 
         Args:
             ids: The ``id`` of each letter.
@@ -109,7 +109,7 @@ class DeadLetters:
         return self._change_all(_MARK)
 
     def drop(self, *ids: int) -> None:
-        """Remove letters for good, all or none.
+        """Remove letters for good, all or none; a receiver that runs again for one already goes on.
 
         Args:
             ids: The ``id`` of each letter.
@@ -225,8 +225,12 @@ class DeadLetters:
                 continue  # whoever lists the letters sees it
         return found
 
+    def has(self, id: int) -> bool:
+        """Whether there is a letter with this id."""
+        return any(letter == id for (letter,) in self._all("SELECT id FROM letters"))
+
     def remove(self, ids: list[int]) -> None:
-        """Remove letters whose events are in the store again."""
+        """Remove letters, where they are there, whose receivers have handled their events."""
         with self._transaction("written") as run:
             for id in ids:
                 run("DELETE FROM letters WHERE id = ?", (id,))

@@ -148,6 +148,9 @@ class Durability:
         self._saved: list[Saved] = []
         self._unread: dict[str, int] = {}  # as _parked, until the saved events are queued
         self._first_new = 0  # the number of the first event that arrives after the login
+        self._letters: dict[
+            int, int
+        ] = {}  # the ids of dead letters, by the numbers of their events
         self._in_hand: set[InboxEntry] = set()  # events that are queued, or whose receivers run
         # Conversations of which later events are in the inbox alone, and the number of the first such event.
         self._parked: dict[str, int] = {}
@@ -215,6 +218,7 @@ class Durability:
     def _find_saved(self, store: DurableStore) -> None:
         """Find the events that are not queued: the first ones of each conversation, and where more begin."""
         self._saved, self._unread, counts = [], {}, Counter[str]()
+        self._letters = store.letters()
         for row in store.inbox(self._most_in_memory + 1):
             conversation = row.key[0]
             counts[conversation] += 1
@@ -425,10 +429,38 @@ class Durability:
 
     def handled(self, entry: InboxEntry, *, keep: bool) -> None:
         """Note that all receivers have handled an event; ``keep``: run the others at the next login."""
+        keep = keep or not self._remove_letter(entry)
         with self._noting(entry) as store:
             self._in_hand.discard(entry)
             try:
                 if store is not None and not keep:
+                    store.handled(entry.n)
+            finally:
+                self._close_if_unused()
+
+    def _remove_letter(self, entry: InboxEntry) -> bool:
+        """Remove the dead letter whose event was handled, if it was one; return whether it is gone."""
+        letter = self._letters.get(entry.n) if entry.receiver is not None else None
+        if letter is None:
+            return True
+        try:
+            self.dead_letters.remove([letter])
+        except DurableStoreError as error:
+            logger.error("%s; the event is left to the next login", error)
+            return False
+        return True
+
+    def put_back(self, entry: InboxEntry) -> None:
+        """Leave a dead letter in its file: its receiver is not connected. It is taken again once it is."""
+        letter = self._letters.get(entry.n)
+        try:
+            is_there = letter is not None and self.dead_letters.has(letter)
+        except DurableStoreError:
+            is_there = False
+        with self._noting(entry) as store:
+            self._in_hand.discard(entry)
+            try:
+                if store is not None and is_there:
                     store.handled(entry.n)
             finally:
                 self._close_if_unused()
@@ -524,10 +556,10 @@ class Durability:
         self.dead_letters.add(source, failure, json.dumps(entry.key))
 
     def take_marked(self, is_connected: Callable[[str, str], bool]) -> list[Saved]:
-        """Take the dead letters that are marked to be retried back into the inbox, and return their events.
+        """Put the events of dead letters that are marked to be retried into the inbox, and return them.
 
-        A letter stays marked unless ``is_connected(signal, receiver)``, by their names. Raises
-        DurableStoreError.
+        A letter stays in its file until its receiver is done with it. It waits there unless
+        ``is_connected(signal, receiver)``, by their names. Raises DurableStoreError.
         """
         if self._store is None or not os.path.exists(self.dead_letters.path):
             return []
@@ -536,14 +568,11 @@ class Durability:
             for letter in self.dead_letters.marked()
             if is_connected(letter.failure.signal, letter.failure.receiver)
         ]
-        if not letters:
-            return []
         with self._lock:
-            if self._store is None or self._is_released:
+            if not letters or self._store is None or self._is_released:
                 return []
             store = self._store
-            # A process that died between the two files has taken it already.
-            taken = store.letters()
+            taken = set(store.letters().values())
             arrived = []
             for letter in letters:
                 if letter.id not in taken:
@@ -553,15 +582,13 @@ class Durability:
                     arrived.append(
                         Arrived(key, failure.event, failure.signal, failure.receiver, letter.id)
                     )
+            if not arrived:
+                return []
             first = store.next_number
             store.commit(arrived, (), None, None)
+            self._letters = store.letters()
             saved = [_saved(store, row) for row in store.inbox_from(first)]
             self._in_hand.update(entry for _, entry in saved)
-        try:
-            self.dead_letters.remove([letter.id for letter in letters])
-        except DurableStoreError:
-            self.withdraw([entry for _, entry in saved])
-            raise
         return saved
 
     def note_cursor(self, cursor: float | None, now: float) -> None:

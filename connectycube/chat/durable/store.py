@@ -338,10 +338,9 @@ class DurableStore:
         with self._errors("written"), self._transaction(full=False):
             self._connection.execute("UPDATE inbox SET done = ? WHERE n = ?", (done, n))
 
-    def letters(self) -> set[int]:
-        """Return the ids of the dead letters whose events are in the inbox again."""
-        rows = self._all("SELECT letter FROM inbox WHERE letter IS NOT NULL", int)
-        return {letter for (letter,) in rows}
+    def letters(self) -> dict[int, int]:
+        """Return the ids of the dead letters whose events are in the inbox again, by their numbers there."""
+        return dict(self._all("SELECT n, letter FROM inbox WHERE letter IS NOT NULL", int, int))
 
     def handled(self, n: int) -> None:
         """Remove an event from the inbox, because all receivers have handled it."""

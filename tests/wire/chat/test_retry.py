@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import itertools
+import shutil
 import threading
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 
@@ -390,6 +392,7 @@ def test_a_retry_runs_the_receiver_of_the_letter_alone(make, alice):
     [letter] = bot.chat.dead_letters()
     assert main(["dead", "retry", str(bot.path), str(letter.id)]) == 0
     wait_until(lambda: done == ["other", "broken"])
+    settled(bot)
     assert list(bot.chat.dead_letters()) == []
     assert bot.bodies == ["hello"]
 
@@ -402,6 +405,42 @@ def test_a_letter_that_is_retried_while_nobody_runs_is_for_the_next_login(make, 
     letters.retry(next(iter(letters)).id)
     bot.chat.login()
     wait_until(lambda: done == ["other", "broken"])
+
+
+def test_a_retried_letter_stays_until_its_receiver_is_done_with_it(make, alice, copy):
+    bot = make()
+    give_up(bot, alice)
+    letters = bot.chat.dead_letters()
+    letters.retry(next(iter(letters)).id)
+    bot.chat.logout()
+
+    dying, away = make(path=bot.path, handling=LATER), Work(away=True)
+    dying.chat.message_received.connect(away, key="broken")
+    dying.chat.login()
+    assert away.failed.wait(TIMEOUT)
+    assert [letter.is_marked for letter in letters] == [True]
+    as_after_a_crash(dying.path, copy)
+    as_after_a_crash_of_letters(dying.path, copy)
+    dying.chat.logout()
+
+    without = make(path=copy)
+    without.chat.message_received.connect(Work(), key="another")
+    without.chat.login()
+    settled(without)
+    assert [letter.is_marked for letter in without.chat.dead_letters()] == [True]
+    late = Work()
+    without.chat.message_received.connect(late, key="broken")
+    wait_until(lambda: late.done == ["hello"])
+    settled(without)
+    assert list(without.chat.dead_letters()) == []
+    without.chat.logout()
+    store = without.left()
+    assert store.inbox() == []
+    store.close()
+
+
+def as_after_a_crash_of_letters(path: Path, copy: Path) -> None:
+    shutil.copy(f"{path}.dead", f"{copy}.dead")
 
 
 def test_an_event_whose_letter_cannot_be_written_is_left_to_the_next_login(make, alice, caplog):

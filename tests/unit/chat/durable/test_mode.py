@@ -442,39 +442,69 @@ def test_a_marked_letter_comes_back_for_its_receiver_alone(kept):
     assert (back.event.id, back.event.redelivered, back.key) == ("a", True, (PEER, 7, "a"))
     assert (again.receiver, again.key) == ("bot.answer", entry.key)
     assert again.n != entry.n
-    assert list(kept.dead_letters) == []
+    assert [(each.id, each.is_marked) for each in kept.dead_letters] == [(letter.id, True)]
+    assert kept.take_marked(lambda *names: True) == [], "it is taken already"
     kept.handled(again, keep=False)
     assert kept._store.inbox() == []
-
-
-def test_a_process_that_dies_between_the_two_files_takes_a_letter_once(kept, monkeypatch):
-    gave_up(kept)
-    [letter] = kept.dead_letters
-    kept.dead_letters.retry(letter.id)
-    with monkeypatch.context() as patch:
-        patch.setattr(DeadLetters, "remove", lambda self, ids: None)
-        assert len(kept.take_marked(lambda *names: True)) == 1
-    assert kept.take_marked(lambda *names: True) == []
     assert list(kept.dead_letters) == []
-    assert len(kept._store.inbox()) == 1
-    kept._in_hand.clear()
 
 
-def test_a_letter_that_cannot_be_removed_stays_where_it_was(kept, monkeypatch):
+def retried(kept: Durability) -> InboxEntry:
+    """The entry of a letter that was given up, marked and taken."""
     gave_up(kept)
     [letter] = kept.dead_letters
     kept.dead_letters.retry(letter.id)
+    [(_, entry)] = kept.take_marked(lambda *names: True)
+    return entry
+
+
+def test_a_letter_whose_receiver_is_missing_waits_in_its_file(kept):
+    kept.put_back(retried(kept))
+    assert kept._store.inbox() == []
+    assert kept.take_marked(lambda *names: False) == []
+    assert [each.is_marked for each in kept.dead_letters] == [True]
+    [(_, entry)] = kept.take_marked(lambda *names: True)
+    kept.handled(entry, keep=False)
+    assert list(kept.dead_letters) == []
+
+
+def test_an_event_whose_letter_is_gone_is_not_put_back_but_stays(kept):
+    entry = retried(kept)
+    kept.dead_letters.drop(next(iter(kept.dead_letters)).id)
+    kept.put_back(entry)
+    assert len(kept._store.inbox()) == 1
+
+
+def test_a_letter_that_cannot_be_removed_leaves_its_event_to_the_next_login(
+    kept, monkeypatch, caplog
+):
+    entry = retried(kept)
 
     def fail(self, ids):
         raise DurableStoreError("full", path=self.path)
 
     with monkeypatch.context() as patch:
         patch.setattr(DeadLetters, "remove", fail)
-        with pytest.raises(DurableStoreError, match="full"):
-            kept.take_marked(lambda *names: True)
+        kept.handled(entry, keep=False)
+    assert "full; the event is left to the next login" in caplog.text
+    assert len(kept._store.inbox()) == len(kept.dead_letters) == 1
+
+
+def test_a_letter_that_is_given_up_again_is_replaced(kept):
+    entry = retried(kept)
+    [before] = kept.dead_letters
+    failure = ReceiverGaveUp(
+        event=before.event,
+        signal=before.signal,
+        receiver=before.receiver,
+        error=ValueError("again"),
+        attempts=1,
+    )
+    kept.bury(entry, failure)
+    kept.handled(entry, keep=False)
+    [letter] = kept.dead_letters
+    assert (str(letter.error), letter.is_marked, letter.id != before.id) == ("again", False, True)
     assert kept._store.inbox() == []
-    assert len(kept.take_marked(lambda *names: True)) == 1
-    kept._in_hand.clear()
 
 
 def test_an_event_that_is_given_up_again_has_one_letter(kept):
