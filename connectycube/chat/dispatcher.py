@@ -11,7 +11,9 @@ import time
 from collections import deque
 from collections.abc import Callable, Hashable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import TypeVar
+from functools import partial
+from itertools import islice
+from typing import Any, TypeVar
 
 from attrs import define, field, frozen
 
@@ -50,6 +52,8 @@ class Task:
     leave: Callable[[], None] | None = field(default=None)
     is_users: bool = field(default=False)
     """Whether the task is for the user who is logged in now, and for no other."""
+    stored: Any = field(default=None)
+    """What the event is in a file, from which it can be read back: while it waits, it closes no link."""
     counts: bool = field(default=True, init=False)
     """Whether the task counts towards the bounds of the queue; ``put`` decides it."""
 
@@ -61,15 +65,23 @@ class Dispatcher:
     with tasks take turns. A queue whose first task is to run again waits without a worker. Threads start
     with ``start()`` and end after ``stop()`` once all queues are empty or wait. ``on_low_water`` is called,
     on a worker and without a lock, each time the queues are at most half full after they were full.
+    ``on_long_wait(key)`` is called in the same way when a queue waits whose stored tasks are to be taken out
+    with :meth:`take_stored`: the queues are more than half full.
     """
 
     def __init__(
-        self, name: str, workers: int, limits: Limits, on_low_water: Callable[[], None]
+        self,
+        name: str,
+        workers: int,
+        limits: Limits,
+        on_low_water: Callable[[], None],
+        on_long_wait: Callable[[Hashable], None] = lambda queue_key: None,
     ) -> None:
         self._name = name
         self._workers = workers
         self._limits = limits
         self._on_low_water = on_low_water
+        self._on_long_wait = on_long_wait
         lock = threading.RLock()
         self._changed = threading.Condition(lock)
         # A second condition, so that a notify() for a worker never wakes a thread that waits for room.
@@ -262,12 +274,35 @@ class Dispatcher:
                 self._changed.notify()
 
     def is_overlong(self, queue_key: Hashable, most: int, most_bytes: int) -> bool:
-        """Whether the first task of a queue is to run again, and it has so many tasks, or bytes, already."""
+        """Whether the first task of a queue is to run again, and its later tasks are to stay elsewhere.
+
+        That is so if it has so many tasks, or bytes, already, or if all queues are more than half full.
+        """
         with self._changed:
             if queue_key not in self._repeating:
                 return False
+            if not self._is_half_empty():
+                return True
             tasks = self._queues[queue_key]
             return len(tasks) >= most or sum(task.size for task in tasks) >= most_bytes
+
+    def take_stored(self, queue_key: Hashable) -> list[Task]:
+        """Take the stored tasks behind the first one out of a queue that waits, and return them."""
+        with self._changed:
+            if queue_key not in self._repeating:
+                return []
+            first = self._queues[queue_key][0] if queue_key in self._waiting else None
+            taken = self._remove(
+                queue_key, lambda task: task.stored is not None and task is not first
+            )
+            if self._is_half_empty():
+                self._room.notify_all()
+            return taken
+
+    def room_to_half(self) -> int:
+        """Return how many tasks may be queued until the queues are half full."""
+        with self._changed:
+            return max(0, self._limits.queued_events // 2 - self.queued)
 
     def slowest_receiver(self) -> str | None:
         """Return the name of the receiver that has been running for the longest time, or None."""
@@ -314,13 +349,11 @@ class Dispatcher:
                     return
                 queue_key = self._ready.popleft()
                 task = self._take(queue_key)
-                is_low_water = self._was_full and self._is_half_empty()
-                if is_low_water:
-                    self._was_full = False
-            if is_low_water:
-                _run(self._on_low_water)
+            if self._was_full:
+                self._tell_low_water()
             again = _run(task.run)
             left: Sequence[Callable[[], None]] = ()
+            is_long = False
             with self._changed:
                 if self._outdated and queue_key in self._outdated:
                     self._outdated.discard(queue_key)
@@ -328,6 +361,7 @@ class Dispatcher:
                         again, left = None, () if task.leave is None else (task.leave,)
                 if isinstance(again, Again):
                     left = self._put_back(task, again)
+                    is_long = self._is_long(queue_key)
                 else:
                     self._repeating.discard(queue_key)
                     if self._queues[queue_key]:
@@ -337,7 +371,25 @@ class Dispatcher:
                         self._forget_empty(queue_key)
             for leave in left:
                 leave()
+            if is_long:
+                _run(partial(self._on_long_wait, queue_key))
+                self._tell_low_water()
             del task, again, left  # or a worker without work would keep the event alive
+
+    def _tell_low_water(self) -> None:
+        """Call ``on_low_water`` if the queues were full and are half empty now."""
+        with self._changed:
+            is_low_water = self._was_full and self._is_half_empty()
+            if is_low_water:
+                self._was_full = False
+        if is_low_water:
+            _run(self._on_low_water)
+
+    def _is_long(self, queue_key: Hashable) -> bool:
+        """Whether a queue that waits has stored tasks behind its first one, and all are over half full."""
+        if queue_key not in self._waiting or self._is_half_empty():
+            return False
+        return any(task.stored is not None for task in islice(self._queues[queue_key], 1, None))
 
     def _wait_until_ready(self) -> bool:
         """Wait until there is a task to run; return False if there is none and the workers are to end."""
@@ -364,6 +416,8 @@ class Dispatcher:
         """Let a queue wait, with this task as its first one; return what to call without the lock."""
         task.run = again.run
         self._queues[task.queue_key].appendleft(task)
+        if task.stored is not None:
+            task.counts = False
         if task.counts:
             self.queued += 1
             self.queued_bytes += task.size

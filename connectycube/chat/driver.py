@@ -11,7 +11,7 @@ import logging
 import random
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Hashable, Iterator
 from concurrent.futures import Future, wait
 from contextlib import contextmanager
 from functools import partial
@@ -115,9 +115,8 @@ class Driver:
             random=random.random,
             fills_gaps=self.has_history,
         )
-        self.dispatcher = Dispatcher(
-            self.name, self._config.workers, self._config.limits, self._drained
-        )
+        workers, limits = self._config.workers, self._config.limits
+        self.dispatcher = Dispatcher(self.name, workers, limits, self._drained, self._leave_in_file)
         self.history_reader = HistoryReader(
             self._config, self.name, self._history, self.dispatcher, self._tell
         )
@@ -700,6 +699,10 @@ class Driver:
         with self._mutex:
             self.core.drained(self._router.overflow_error(), time.monotonic())
             self._after_command()
+
+    def _leave_in_file(self, queue_key: Hashable) -> None:
+        with self._mutex:  # no event is queued meanwhile, which would be before these
+            self._router.leave_in_file(queue_key)
 
     def _read_back(self, conversation: str) -> None:
         """Queue the next events of a conversation that stayed in the durable store."""

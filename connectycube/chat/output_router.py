@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from concurrent.futures import Future
 from functools import partial
 from typing import Any
@@ -216,10 +216,16 @@ class OutputRouter:
     def read_back(self, conversation: str) -> None:
         """Queue the next events of a conversation that stayed in the store. Raises DurableStoreError."""
         assert self._file is not None
-        saved, has_more = self._file.read_back(conversation)
+        saved, has_more = self._file.read_back(conversation, self._dispatcher.room_to_half())
         self._queue_stored(saved, counts=True)
         if has_more:
             self._queue_read_back(conversation)
+
+    def leave_in_file(self, queue_key: Hashable) -> None:
+        """Take a conversation that waits out of memory, but for its first event; it is read back later."""
+        taken = [task.stored for task in self._dispatcher.take_stored(queue_key)]
+        if taken and self._file is not None and self._file.park(taken):
+            self._queue_read_back(taken[0].key[0])
 
     def watch_dead_letters(self, seconds: float = 0.0) -> None:
         """Look, after so many seconds and again and again, for dead letters that are marked to be retried."""
@@ -277,6 +283,7 @@ class OutputRouter:
             delivery.merge_key,
             None if entry is None else partial(self._durability.leave, entry),
             not isinstance(delivery.event, StateChange),
+            None if self._file is None else entry,
         )
 
     def _stays_in_store(self, delivery: Delivery, entry: InboxEntry) -> bool:
@@ -289,7 +296,7 @@ class OutputRouter:
         most = file.most_in_memory
         if not self._dispatcher.is_overlong(conversation, most, MOST_BYTES_IN_MEMORY):
             return False
-        file.park(entry)
+        file.park([entry])
         self._queue_read_back(entry.key[0])
         return True
 

@@ -5,7 +5,7 @@ Each receiver that has handled it is noted, and it is removed when all have. Wha
 as a dead letter. A message that is sent is committed before the send returns; its outcome removes it. The
 next login takes over the events and messages that a process leaves in the store.
 
-While a conversation waits for a receiver that is to run again, only its first events are in memory: the
+While conversations wait for receivers that are to run again, only their first events are in memory: the
 others stay in the inbox and are read back in order.
 
 Without ``Config.durable`` there is no store, and the methods do nothing.
@@ -154,7 +154,8 @@ class Durability:
         self._in_hand: set[InboxEntry] = set()  # events that are queued, or whose receivers run
         # Conversations of which later events are in the inbox alone, and the number of the first such event.
         self._parked: dict[str, int] = {}
-        self._most_in_memory = min(MOST_IN_MEMORY, max(1, config.limits.queued_events // 2))
+        self._most_waiting = max(1, config.limits.queued_events // 2)  # of all conversations
+        self._most_in_memory = min(MOST_IN_MEMORY, self._most_waiting)
         self._pending: dict[str, _Pending] = {}
         self.running = Running()
         self._memory_id = secrets.token_hex(16)  # in place of a store's id
@@ -222,9 +223,10 @@ class Durability:
         for row in store.inbox(self._most_in_memory + 1):
             conversation = row.key[0]
             counts[conversation] += 1
-            if conversation in self._parked:
+            if conversation in self._parked or conversation in self._unread:
                 continue
-            if counts[conversation] > self._most_in_memory:
+            is_full = len(self._saved) >= self._most_waiting
+            if is_full or counts[conversation] > self._most_in_memory:
                 self._unread[conversation] = row.n
                 continue
             saved = _saved(store, row)
@@ -497,27 +499,35 @@ class Durability:
             self._in_hand.discard(entry)
             return True
 
-    def park(self, entry: InboxEntry) -> None:
-        """Leave an event, and the later ones of its conversation, in the inbox until :meth:`read_back`."""
-        with self._lock:
-            self._parked[entry.key[0]] = entry.n
-            self._in_hand.discard(entry)
+    def park(self, entries: Sequence[InboxEntry]) -> bool:
+        """Leave events of one conversation, and all later ones, in the inbox until :meth:`read_back`.
 
-    def read_back(self, conversation: str) -> tuple[list[Saved], bool]:
+        Returns whether no later ones are there alone already.
+        """
+        conversation = entries[0].key[0]
+        with self._lock:
+            is_first = conversation not in self._parked
+            self._parked[conversation] = entries[0].n
+            self._in_hand.difference_update(entries)
+            return is_first
+
+    def read_back(self, conversation: str, room: int) -> tuple[list[Saved], bool]:
         """Return the next events of a conversation that are in the inbox alone, and whether there are more.
 
-        No event of the conversation may be committed before they are queued. Raises DurableStoreError.
+        At least one is returned, else no more than there is ``room`` for. No event of the conversation may be
+        committed before they are queued. Raises DurableStoreError.
         """
         with self._lock:
             first, store = self._parked.pop(conversation, None), self._store
             if first is None or store is None:
                 return [], False
-            rows = store.inbox_of(conversation, first, self._most_in_memory + 1)
+            most = max(1, min(room, self._most_in_memory))
+            rows = store.inbox_of(conversation, first, most + 1)
             found: list[Saved] = []
             size = 0
             for place, row in enumerate(rows):
                 size += row.size
-                if place and (place == self._most_in_memory or size > MOST_BYTES_IN_MEMORY):
+                if place and (place == most or size > MOST_BYTES_IN_MEMORY):
                     self._parked[conversation] = row.n
                     break
                 if self._is_readable(row):

@@ -21,9 +21,9 @@ from tests.support.waiting import TIMEOUT, Gate, wait_until
 NAMES = (f"of-test-{number}" for number in itertools.count())
 
 
-def make(workers=1, events=1000, size=1_000_000, on_low_water=lambda: None):
+def make(workers=1, events=1000, size=1_000_000, on_low_water=lambda: None, **options):
     limits = Limits(queued_events=events, queued_bytes=size)
-    return Dispatcher(next(NAMES), workers, limits, on_low_water)
+    return Dispatcher(next(NAMES), workers, limits, on_low_water, **options)
 
 
 @pytest.fixture
@@ -71,6 +71,68 @@ def meet(dispatcher, workers):
     for number in range(workers):
         assert dispatcher.put(Task(lambda: together.wait(TIMEOUT), ("meeting", number)))
     together.wait(TIMEOUT)
+
+
+# --- tasks in a file ------------------------------------------------------------------------------
+
+
+def again_later():
+    return Again(100.0, lambda: None)
+
+
+def test_the_first_stored_task_of_a_queue_that_waits_takes_no_room(dispatchers):
+    dispatcher = dispatchers(events=10)
+    for number in range(30):
+        assert dispatcher.put(Task(again_later, number, 1, stored=number))
+        wait_until(lambda number=number: number in dispatcher._waiting)
+    assert (dispatcher.queued, dispatcher.queued_bytes) == (0, 0)
+    dispatcher.put(Task(again_later, "in memory"))
+    wait_until(lambda: "in memory" in dispatcher._waiting)
+    for _ in range(9):
+        assert dispatcher.put(Task(again_later, "in memory"))
+    assert not dispatcher.put(Task(again_later, "in memory"))
+
+
+def test_what_waits_in_memory_keeps_its_room(dispatchers):
+    dispatcher = dispatchers(events=3)
+    for number in range(3):
+        assert dispatcher.put(Task(again_later, number))
+        wait_until(lambda number=number: number in dispatcher._waiting)
+    assert dispatcher.queued == 3
+    assert not dispatcher.put(Task(again_later, 4))
+
+
+def test_a_long_queue_that_waits_is_told_to_be_taken_out(dispatchers):
+    low_water, taken = LowWater(), []
+
+    def take(queue_key):
+        taken.append([task.stored for task in dispatcher.take_stored(queue_key)])
+
+    dispatcher = dispatchers(events=10, on_low_water=low_water, on_long_wait=take)
+    done = []
+    with occupied(dispatcher):
+        dispatcher.put(Task(again_later, "a", stored=0))
+        for number in range(1, 9):
+            dispatcher.put(Task(again_later, "a", stored=number))
+        dispatcher.put(Task(lambda: done.append("behind"), "a"))
+        assert not dispatcher.put(Task(again_later, "b"))
+    wait_until(lambda: low_water.calls)
+    assert taken == [list(range(1, 9))]
+    assert dispatcher.queued == 1
+    assert [task.stored for task in dispatcher._queues["a"]] == [0, None]
+
+
+def test_later_tasks_of_a_queue_that_waits_stay_away_from_half_on(dispatchers):
+    dispatcher = dispatchers(events=10)
+    dispatcher.put(Task(again_later, "a", stored=0))
+    wait_until(lambda: dispatcher._waiting)
+    with occupied(dispatcher):
+        for _ in range(5):
+            dispatcher.put(Task(lambda: None, "b"))
+        assert (dispatcher.room_to_half(), dispatcher.is_overlong("a", 100, 100)) == (0, False)
+        dispatcher.put(Task(lambda: None, "b"))
+        assert dispatcher.is_overlong("a", 100, 100)
+        assert not dispatcher.is_overlong("b", 100, 100), "it does not wait"
 
 
 # --- tasks of a user ------------------------------------------------------------------------------

@@ -15,7 +15,7 @@ from connectycube.cli import main
 from connectycube.emulator import Emulator
 from tests.support.durable_people import Bot, as_after_a_crash
 from tests.support.inside import driver_of
-from tests.support.people import PASSWORD, Person, settled
+from tests.support.people import PASSWORD, Person, logged_in, settled
 from tests.support.waiting import TIMEOUT, Gate, wait_until
 
 FAST = Handling(delay=0.01, max_delay=0.02)
@@ -332,6 +332,63 @@ def test_a_conversation_that_waits_never_closes_the_link(make, alice, bob):
     store = bot.left()
     assert store.inbox() == []
     store.close()
+
+
+def test_however_many_conversations_wait_the_link_stays(make, emulator):
+    people = [Person.new(emulator) for _ in range(8)]
+    bot, work = make(handling=FAST, limits=Limits(queued_events=10)), Work(away=True)
+    connected(bot, work)
+    done: dict[int | None, list[str | None]] = {person.id: [] for person in people}
+    bot.chat.message_received.connect(
+        lambda chat, message: done[message.sender_id].append(message.body), key="receiver 1"
+    )
+    with logged_in(*people, bot):
+        bodies = [str(number) for number in range(12)]
+        with bot.chat.events(bot.chat.message_received, TIMEOUT) as stream:
+            for person in people:
+                for body in bodies:
+                    send(person, bot, body)
+                    assert stream.next().body == body
+                    assert work.failed.wait(TIMEOUT)
+                work.failed.clear()
+        assert driver_of(bot.chat).dispatcher.queued <= 10
+        work.away = False
+        assert bot.chat.wait_until_idle(TIMEOUT)
+        assert done == {person.id: bodies for person in people}
+        assert len(work.done) == 8 * 12
+        assert ChatState.FORCE_CLOSED not in bot.states
+
+
+def test_a_backlog_that_waits_is_left_in_the_file_and_keeps_its_order(make, alice, bob):
+    bot, gate = make(handling=FAST, limits=Limits(queued_events=10)), Gate()
+    bob.login()
+    done: dict[int | None, list[str | None]] = {alice.id: [], bob.id: []}
+    away = True
+
+    @bot.chat.message_received.connect
+    def work(chat: Chat, message: Message) -> None:
+        if message.body == "first":
+            gate(chat, message)
+        if away:
+            raise REFUSED
+        done[message.sender_id].append(message.body)
+
+    bot.chat.login()
+    send(alice, bot, "first")
+    gate.wait_until_entered()
+    bodies = [str(number) for number in range(9)]
+    send(alice, bot, *bodies)
+    bot.chat.ping(TIMEOUT)
+    gate.open()
+    wait_until(lambda: driver_of(bot.chat).dispatcher.queued == 0)
+    send(alice, bot, "last")
+    send(bob, bot, *bodies)
+    bot.chat.ping(TIMEOUT)
+    assert ChatState.FORCE_CLOSED not in bot.states
+    away = False
+    assert bot.chat.wait_until_idle(TIMEOUT)
+    assert done == {alice.id: ["first", *bodies, "last"], bob.id: bodies}
+    bot.chat.logout()
 
 
 def test_what_stayed_in_the_file_is_there_for_the_next_process(make, alice):

@@ -154,11 +154,11 @@ def test_an_event_that_cannot_be_read_does_not_hide_those_behind_it(path):
     kept.open(5)
     entries = commit(kept, "one", "odd", "two", "three", "four")
     kept._store._connection.execute("UPDATE inbox SET message = '{' WHERE n = ?", (entries[1].n,))
-    kept.park(entries[0])
+    kept.park([entries[0]])
     kept._in_hand.clear()
     read, has_more = [], True
     while has_more:
-        found, has_more = kept.read_back(PEER)
+        found, has_more = kept.read_back(PEER, 100)
         read += [left.event.id for left, _ in found]
     assert read == ["one", "two", "three", "four"]
     assert len(warnings) == 1
@@ -372,9 +372,9 @@ def bodies(saved: Sequence[Saved]) -> list[str]:
 def test_parked_events_are_read_back_in_order_with_those_that_join_them(small):
     entries = commit(small, *"abcdef")
     assert not small.joins_parked(entries[1])
-    small.park(entries[1])
+    small.park([entries[1]])
     assert all(small.joins_parked(entry) for entry in entries[2:])
-    batches = [small.read_back(PEER) for _ in range(4)]
+    batches = [small.read_back(PEER, 100) for _ in range(4)]
     assert [(bodies(saved), more) for saved, more in batches] == [
         (["b", "c"], True),
         (["d", "e"], True),
@@ -383,6 +383,43 @@ def test_parked_events_are_read_back_in_order_with_those_that_join_them(small):
     ]
     assert not batches[0][0][0][0].event.redelivered, "no receiver has had it"
     assert not small.joins_parked(commit(small, "g")[0])
+
+
+def test_what_is_taken_out_of_memory_is_read_back_before_what_was_parked(small):
+    entries = commit(small, *"abcdef")
+    assert small.park([entries[4]])
+    assert small.joins_parked(entries[5])
+    assert not small.park(entries[1:4]), "it is to be read back already"
+    assert small._in_hand == {entries[0]}
+    batches = [small.read_back(PEER, room) for room in (0, 1, 100, 100)]
+    assert [bodies(saved) for saved, _ in batches] == [["b"], ["c"], ["d", "e"], ["f"]]
+
+
+def test_of_a_dead_process_no_more_is_read_however_many_conversations(path):
+    left = durability(path, limits=Limits(queued_events=8))
+    left.open(5)
+    people = [f"{number}-1@chat.test" for number in range(6)]
+    for peer in people:
+        outputs = [
+            Delivery(
+                signal="message_received",
+                event=Message(id=name, body=name),
+                conversation=peer,
+                key=(peer, 7, name),
+            )
+            for name in "ab"
+        ]
+        left.commit(outputs, None)
+    left._in_hand.clear()
+    left.release()
+    born = durability(path, limits=Limits(queued_events=8))
+    born.open(5)
+    saved, unread = born.load_saved()
+    assert [entry.key[0] for _, entry in saved] == [people[0]] * 2 + [people[1]] * 2
+    assert unread == people[2:]
+    assert [bodies(born.read_back(peer, 100)[0]) for peer in unread] == [["a", "b"]] * 4
+    born._in_hand.clear()
+    born.release()
 
 
 def test_of_a_dead_process_the_first_events_of_each_conversation_are_read(small, path):
@@ -396,14 +433,14 @@ def test_of_a_dead_process_the_first_events_of_each_conversation_are_read(small,
     assert (bodies(saved), unread) == (["a", "b"], [PEER])
     [entry] = commit(born, "f")
     assert born.joins_parked(entry)
-    assert [bodies(born.read_back(PEER)[0]) for _ in range(2)] == [["c", "d"], ["e", "f"]]
+    assert [bodies(born.read_back(PEER, 100)[0]) for _ in range(2)] == [["c", "d"], ["e", "f"]]
     born._in_hand.clear()
     born.release()
 
 
 def test_a_login_does_not_read_what_is_parked_twice(small):
     entries = commit(small, *"abc")
-    small.park(entries[1])
+    small.park([entries[1]])
     small.joins_parked(entries[2])
     small.open(5)
     assert small.load_saved() == ([], [])
