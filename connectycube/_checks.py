@@ -28,6 +28,7 @@ __all__ = [
     "misspelt",
     "name_of",
     "nearest",
+    "repr_of",
 ]
 
 MILLISECONDS_FROM = 100_000_000_000
@@ -268,6 +269,14 @@ def name_of(value: Any) -> str:
     value = _without_partial(value)
     name = getattr(value, "__qualname__", None) or type(value).__qualname__
     return f"{getattr(value, '__module__', None) or '?'}.{name}"
+
+
+def repr_of(value: object) -> str:
+    """Return ``repr(value)`` of an application's object, whose ``__repr__`` may raise."""
+    try:
+        return repr(value)
+    except Exception as error:  # noqa: BLE001 - it is the application's code
+        return f"<{type(value).__qualname__}, whose repr() raised {type(error).__qualname__}>"
 
 
 # --- names of arguments -------------------------------------------------------------------------

@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from attrs import evolve, frozen
 
+from .._checks import repr_of
 from .._deadline import Deadline
 from .._secrets import Secret, check_secret
 from ..errors import (
@@ -122,7 +123,7 @@ def renewed(plan: LoginPlan, name: str, waker: Waker, is_wanted: Callable[[], bo
     except TimeoutError as error:
         raise ConnectTimeoutError(f"no password for the chat: {_reason(error)}") from error
     except BaseException as error:  # also the SystemExit of an application's renew_session
-        raise ConnectionLostError(f"no password for the chat: {error!r}") from error
+        raise ConnectionLostError(f"no password for the chat: {repr_of(error)}") from error
     if user.id != credentials.user_id:
         raise ChatAuthenticationError(
             f"no password for the chat: the session is now that of user {user.id}, and the chat's is"

@@ -19,6 +19,7 @@ from typing import Any
 
 from attrs import define, evolve
 
+from .._checks import repr_of
 from .._deadline import Deadline
 from ..config import Config
 from ..errors import ArgumentValueError, DurableStoreError, LoginTimeoutError
@@ -138,7 +139,7 @@ class CursorMode:
         try:
             return loading.result()
         except BaseException as error:  # also SystemExit, which ends no thread of ours
-            raise self._error(f"cannot be loaded: {error!r}") from error
+            raise self._error(f"cannot be loaded: {repr_of(error)}") from error
 
     def _run_load(self, loading: Future[Any]) -> None:
         assert self._config.cursor_store is not None
@@ -436,7 +437,7 @@ class CursorMode:
                 self._config.cursor_store.save(value)
             except BaseException as error:  # noqa: BLE001 - it is the application's code; also SystemExit
                 failed = True
-                logger.warning("%s: the cursor could not be saved: %r", self._name, error)
+                logger.warning("%s: the cursor could not be saved: %s", self._name, repr_of(error))
             with self._changed:
                 self._is_saving, self._is_unsaved = False, failed
                 self._changed.notify_all()

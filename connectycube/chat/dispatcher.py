@@ -13,7 +13,7 @@ from collections.abc import Callable, Hashable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from itertools import islice
-from typing import Any, TypeVar
+from typing import Any
 
 from attrs import define, field, frozen
 
@@ -24,7 +24,7 @@ __all__ = ["Again", "Dispatcher", "Task"]
 
 logger = logging.getLogger("connectycube.chat")
 
-Result = TypeVar("Result")
+_RAISED = object()
 
 
 @frozen
@@ -42,7 +42,7 @@ class Task:
     ``size`` counts towards the bound on bytes. When the queue is full, a task with a ``merge_key`` takes the
     place of the queued task of the same key, or is dropped if there is none. ``leave()`` says that the event
     of the task is kept elsewhere: it is called, perhaps with locks of the caller, instead of ``run()`` if the
-    workers end while the queue waits for a repetition.
+    workers end while the queue waits for a repetition, and after ``run()`` if that raised.
     """
 
     run: Callable[[], Again | None]
@@ -351,15 +351,17 @@ class Dispatcher:
                 task = self._take(queue_key)
             if self._was_full:
                 self._tell_low_water()
-            again = _run(task.run)
+            again: object = _run(task.run)
             left: Sequence[Callable[[], None]] = ()
             is_long = False
             with self._changed:
+                is_gone = again is _RAISED
                 if self._outdated and queue_key in self._outdated:
                     self._outdated.discard(queue_key)
-                    if task.is_users and isinstance(again, Again):
-                        again, left = None, () if task.leave is None else (task.leave,)
-                if isinstance(again, Again):
+                    is_gone = is_gone or task.is_users
+                if is_gone and task.leave is not None:
+                    left = (task.leave,)
+                if isinstance(again, Again) and not is_gone:
                     left = self._put_back(task, again)
                     is_long = self._is_long(queue_key)
                 else:
@@ -370,7 +372,7 @@ class Dispatcher:
                     else:
                         self._forget_empty(queue_key)
             for leave in left:
-                leave()
+                _run(leave)
             if is_long:
                 _run(partial(self._on_long_wait, queue_key))
                 self._tell_low_water()
@@ -498,11 +500,11 @@ class Dispatcher:
         )
 
 
-def _run(call: Callable[[], Result]) -> Result | None:
-    """Call, and log the error of the call, so that the worker goes on."""
+def _run(call: Callable[[], object]) -> object:
+    """Call, and log the error of the call, so that the worker goes on; return ``_RAISED`` then."""
     try:
         return call()
     except BaseException:
         with contextlib.suppress(Exception):  # an application's log filter may raise as well
             logger.exception("a dispatcher task raised")
-    return None
+    return _RAISED

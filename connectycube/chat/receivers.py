@@ -7,14 +7,14 @@ import math
 import random
 import time
 from collections.abc import Callable
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol
 
 from attrs import define, field
 
 from .._backoff import delay_before
-from .._checks import name_of
+from .._checks import name_of, repr_of
 from ..config import Config
 from ..errors import DurableStoreError
 from ..models import CallbackFailure, ReceiverGaveUp, StateChange
@@ -227,13 +227,14 @@ class Receivers:
             return
         failure.attempts += 1
         delay = None if signal in _LAST else self._delay(connection, entry, failure, error, now)
-        if delay is None or is_left:
-            logger.error("receiver %s of %s raised", name, signal, exc_info=error)
-        else:
-            logger.warning(
-                "receiver %s of %s raised, and runs again in %.3g seconds (attempt %d): %r",
-                *(name, signal, delay, failure.attempts, error),
-            )
+        with suppress(Exception):  # of an application's log handler
+            if delay is None or is_left:
+                logger.error("receiver %s of %s raised", name, signal, exc_info=error)
+            else:
+                logger.warning(
+                    "receiver %s of %s raised, and runs again in %.3g seconds (attempt %d): %s",
+                    *(name, signal, delay, failure.attempts, repr_of(error)),
+                )
         self.report(
             CallbackFailure(receiver=name, signal=signal, event=delivery.event, error=error)
         )
@@ -260,9 +261,7 @@ class Receivers:
         if not isinstance(error, Exception) or not _passes(handling.transient, error):
             return None
         delay = delay_before(failure.attempts, handling, random.random)
-        asked = getattr(error, "retry_after", None)
-        if isinstance(asked, (int, float)):
-            delay = max(delay, min(asked, _LONGEST_WAIT))
+        delay = max(delay, min(_asked_by(error), _LONGEST_WAIT))
         end = handling.give_up_after
         if end is None:
             end = math.inf if entry is not None else _GIVE_UP_AFTER
@@ -289,8 +288,14 @@ class Receivers:
             # again, and the same letter takes the place of this one.
             try:
                 self._durability.bury(entry, gave_up)
-            except DurableStoreError as refused:
-                logger.error("%s; the event is left to the next login", refused)
+            except Exception as refused:  # noqa: BLE001 - the text of the error is the application's code
+                is_ours = isinstance(refused, DurableStoreError)
+                why = (
+                    str(refused)
+                    if is_ours
+                    else f"no dead letter can be written: {repr_of(refused)}"
+                )
+                logger.error("%s; the event is left to the next login", why)
                 progress.is_left = True
                 return
         progress.done.add(name)
@@ -345,6 +350,16 @@ class Receivers:
         # Here and not where the state changes: a log handler may call the chat, and no lock is held.
         reason = f": {change.reason}" if change.reason else ""
         logger.info("%s: %s -> %s%s", self._chat, change.previous.value, change.state.value, reason)
+
+
+def _asked_by(error: Exception) -> float:
+    """Return the seconds that an error asks for, 0 if it does not."""
+    try:
+        asked = getattr(error, "retry_after", None)
+    except Exception:
+        logger.exception("retry_after of an error raised")
+        return 0.0
+    return asked if isinstance(asked, (int, float)) else 0.0
 
 
 def _passes(transient: Callable[[Exception], object], error: Exception) -> bool:

@@ -23,6 +23,7 @@ from connectycube import (
     OutcomeUnknownError,
     SendDeferredError,
 )
+from connectycube._checks import repr_of
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -124,14 +125,21 @@ def _headline(failure: CallbackFailure) -> str:
     else:
         callback = f"receiver {failure.receiver} of {failure.signal}"
     error = failure.error
-    line = next(iter(str(error).splitlines()), "")
+    line = next(iter(_text_of(error).splitlines()), "")
     return f"{callback} raised {type(error).__name__}{f': {line}' if line else ''}"
+
+
+def _text_of(error: BaseException) -> str:
+    try:
+        return str(error)
+    except Exception:  # noqa: BLE001 - it is the application's code
+        return "an error whose text cannot be made"
 
 
 def _traceback_of(item: pytest.Item, error: BaseException) -> str:
     trace = _after_our_frames(error.__traceback__) or error.__traceback__
     if trace is None:
-        return repr(error)
+        return repr_of(error)
     excinfo = pytest.ExceptionInfo.from_exc_info((type(error), error, trace))
     return str(item.repr_failure(excinfo))
 

@@ -135,6 +135,23 @@ def test_later_tasks_of_a_queue_that_waits_stay_away_from_half_on(dispatchers):
         assert not dispatcher.is_overlong("b", 100, 100), "it does not wait"
 
 
+def test_a_task_that_raises_leaves_its_event_to_what_keeps_it(dispatchers, caplog):
+    dispatcher, left = dispatchers(), []
+
+    def fail():
+        raise ValueError("of the task")
+
+    def leave():
+        left.append("left")
+        raise ValueError("of leave")
+
+    dispatcher.put(Task(fail, "a", leave=leave))
+    meet(dispatcher, 1)
+    assert dispatcher.wait_until_idle(TIMEOUT)
+    assert left == ["left"]
+    assert caplog.text.count("a dispatcher task raised") == 2
+
+
 # --- tasks of a user ------------------------------------------------------------------------------
 
 

@@ -197,6 +197,31 @@ def test_an_error_that_says_when_is_waited_for(chats):
     wait_until(lambda: chat.gave_up)
 
 
+class Unprintable(Exception):
+    """An error of which no text can be made."""
+
+    def __str__(self):
+        raise RuntimeError("no text")
+
+    __repr__ = __str__
+
+    @property
+    def retry_after(self):
+        raise RuntimeError("no number")
+
+
+def test_an_error_of_which_no_text_can_be_made_is_one_like_others(chats, caplog):
+    chat = chats(Handling(delay=0.001, transient=lambda error: isinstance(error, Unprintable)))
+    receiver = chat.typing_started.connect(Receiver(Unprintable(), ValueError("wrong")))
+    chat.put(1)
+    chat.idle()
+    assert receiver.calls == [1, 1]
+    assert [type(failure.error) for failure in chat.failures] == [Unprintable, ValueError]
+    assert len(chat.gave_up) == 1
+    assert "<Unprintable, whose repr() raised RuntimeError>" in caplog.text
+    assert "a dispatcher task raised" not in caplog.text
+
+
 def test_receivers_of_signals_about_failures_never_run_again(chat):
     for signal in (chat.callback_failed, chat.receiver_gave_up):
         calls = Receiver(*[NotConnectedError("x")] * 5)

@@ -500,6 +500,53 @@ def as_after_a_crash_of_letters(path: Path, copy: Path) -> None:
     shutil.copy(f"{path}.dead", f"{copy}.dead")
 
 
+def test_an_error_of_which_no_text_can_be_made_keeps_the_event(make, alice):
+    class Bad(Exception):
+        def __str__(self) -> str:
+            raise RuntimeError("no text")
+
+        __repr__ = __str__
+
+    bot, fails = make(), True
+
+    @bot.chat.message_received.connect(key="broken")
+    def broken(chat: Chat, message: Message) -> None:
+        if fails:
+            raise Bad
+
+    bot.chat.login()
+    send(alice, bot, "hello")
+    bot.events.wait_for("callback_failed")
+    settled(bot)
+    assert not bot.chat.logout()
+    store = bot.left()  # nobody has it open any more
+    assert len(store.inbox()) + len(bot.chat.dead_letters()) == 1
+    store.close()
+
+
+@pytest.mark.parametrize("place", ["handled", "note_done"])
+def test_a_defect_in_a_task_leaves_the_event_and_closes_the_file(make, alice, place, monkeypatch):
+    bot = make()
+    connected(bot, Work(), *([] if place == "handled" else [Work(away=True)]))
+
+    def fail(*args: object, **options: object) -> None:
+        raise RuntimeError("a defect")
+
+    bot.chat.login()
+    monkeypatch.setattr(driver_of(bot.chat)._durability, place, fail)
+    send(alice, bot, "hello")
+    settled_but_defective(bot)
+    bot.chat.logout()
+    store = bot.left()
+    assert [entry.event.body for entry in store.inbox()] == ["hello"]
+    store.close()
+
+
+def settled_but_defective(bot: Person) -> None:
+    bot.chat.ping(TIMEOUT)
+    wait_until(lambda: not driver_of(bot.chat)._durability._in_hand)
+
+
 def test_an_event_whose_letter_cannot_be_written_is_left_to_the_next_login(make, alice, caplog):
     bot, fail = make(), True
 
