@@ -36,6 +36,7 @@ logger = logging.getLogger("connectycube.chat")
 _LAST = frozenset({"callback_failed", "receiver_gave_up"})
 """Signals about failures: a failure of their receivers is only logged."""
 _GIVE_UP_AFTER = 60.0  # seconds, in memory
+_UNTIL_CLOSED = 1.0  # seconds between two looks whether the connection is open again
 _LONGEST_WAIT = 3_600.0  # seconds, whatever an error asks for
 
 
@@ -61,8 +62,10 @@ class _Progress:
     """The receivers that are to run again, by name."""
     is_repeating: bool = False
     """Whether every receiver has had its first attempt."""
+    is_cut_off: bool = False
+    """Whether a receiver failed while the connection was being closed: it is left to the next login."""
     is_left: bool = False
-    """Whether a receiver is left to the next login."""
+    """Whether a receiver is left to the next login for another reason."""
     is_noted: bool = True
     """Whether the store knows ``done``."""
 
@@ -220,15 +223,15 @@ class Receivers:
         name, signal, now = connection.name, delivery.signal, time.monotonic()
         # The close of the connection may well be the cause: in durable mode the receiver is left to the next
         # login, which is also what follows a transient error then.
-        is_left = entry is not None and not self._connection.is_open
+        is_cut_off = entry is not None and not self._connection.is_open
         if caused_by_exit(error):
             logger.debug("receiver %s of %s was cut off: %s", name, signal, error)
-            progress.is_left = is_left
+            progress.is_cut_off = is_cut_off
             return
         failure.attempts += 1
         delay = None if signal in _LAST else self._delay(connection, entry, failure, error, now)
         with suppress(Exception):  # of an application's log handler
-            if delay is None or is_left:
+            if delay is None or is_cut_off:
                 logger.error("receiver %s of %s raised", name, signal, exc_info=error)
             else:
                 logger.warning(
@@ -240,8 +243,8 @@ class Receivers:
         )
         if signal in _LAST:
             return
-        if is_left:
-            progress.is_left = True
+        if is_cut_off:
+            progress.is_cut_off = True
         elif delay is not None:
             failure.due = now + delay
             progress.failures[name] = failure
@@ -324,6 +327,9 @@ class Receivers:
         connected = {connection.name for connection in connections}
         for name in progress.failures.keys() - connected:
             del progress.failures[name]  # it was disconnected meanwhile
+        if progress.is_cut_off:
+            self._note_done(entry, progress)
+            return Again(_UNTIL_CLOSED, partial(self._go_on, delivery, entry, progress))
         if progress.failures:
             self._note_done(entry, progress)
             progress.is_repeating = True
@@ -340,6 +346,18 @@ class Receivers:
             else:
                 self._durability.handled(entry, keep=keep)
         return None
+
+    def _go_on(
+        self, delivery: Delivery, entry: InboxEntry | None, progress: _Progress
+    ) -> Again | None:
+        """Run the receivers that the close cut off, if a login came before the workers were to end.
+
+        Until then the queue waits, so that no later event of the conversation comes first; the dispatcher
+        leaves the whole queue to the next login when it stops.
+        """
+        if self._connection.is_open:
+            return self.handle(delivery, entry, _Progress(progress.only, progress.done))
+        return Again(_UNTIL_CLOSED, partial(self._go_on, delivery, entry, progress))
 
     def _note_done(self, entry: InboxEntry | None, progress: _Progress) -> None:
         if entry is not None and not progress.is_noted:

@@ -391,6 +391,34 @@ def test_a_backlog_that_waits_is_left_in_the_file_and_keeps_its_order(make, alic
     bot.chat.logout()
 
 
+@pytest.mark.parametrize("error", [REFUSED, ValueError("wrong")], ids=["transient", "permanent"])
+def test_what_fails_during_the_close_is_before_its_later_events(make, alice, bob, error):
+    bot, gate, runs = make(handling=FAST), Gate(), []
+    bob.login()
+
+    @bot.chat.message_received.connect
+    def work(chat: Chat, message: Message) -> None:
+        gate(chat, message)
+        runs.append((message.body, message.redelivered))
+        if message.body == "a" and not message.redelivered:
+            chat.logout()
+            raise error
+
+    bot.chat.login()
+    send(alice, bot, "a", "b", "c")
+    send(bob, bot, "of Bob")
+    gate.wait_until_entered()
+    bot.chat.ping(TIMEOUT)
+    gate.open()
+    wait_until(lambda: bot.chat.state is ChatState.CLOSED and ("of Bob", False) in runs)
+    wait_until(lambda: not driver_of(bot.chat).dispatcher.is_working)
+    assert runs == [("a", False), ("of Bob", False)]
+    bot.chat.login()
+    wait_until(lambda: len(runs) == 5)
+    assert runs[2:] == [("a", True), ("b", True), ("c", True)]
+    bot.chat.logout()
+
+
 def test_what_stayed_in_the_file_is_there_for_the_next_process(make, alice):
     bot, work = make(handling=LATER, limits=Limits(queued_events=6)), Work(away=True)
     connected(bot, work)
