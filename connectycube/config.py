@@ -9,7 +9,16 @@ from urllib.parse import urlsplit
 
 from attrs import Attribute, evolve, field, fields, frozen
 
-from ._checks import check_bool, check_callable, check_int, check_number, check_str, nearest
+from ._checks import (
+    check_bool,
+    check_callable,
+    check_int,
+    check_number,
+    check_str,
+    name_of,
+    nearest,
+    repr_of,
+)
 from ._hosts import is_loopback
 from ._proxy import Proxy
 from ._secrets import confined
@@ -174,14 +183,17 @@ class Handling:
         delay: Seconds before the first repetition, on average.
         max_delay: The longest delay in seconds, on average.
         give_up_after: Seconds after the first attempt. None: 60 in memory, and never in durable mode.
-        transient: ``transient(error)`` says whether an error passes. The default is
-            :func:`connectycube.is_transient`. It is not asked about SystemExit and KeyboardInterrupt.
+        transient: ``transient(error)`` says whether an error passes; or the class of the errors that pass,
+            or a tuple of such classes, as ``except`` takes them. The default is
+            :func:`connectycube.is_transient`. SystemExit and KeyboardInterrupt never pass.
     """
 
     delay: float = field(default=0.1, validator=_seconds)
     max_delay: float = field(default=30.0, validator=_seconds)
     give_up_after: float | None = field(default=None)
-    transient: Callable[[Exception], object] = field(default=is_transient)
+    transient: Callable[[Exception], object] | type[Exception] | tuple[type[Exception], ...] = (
+        field(default=is_transient)
+    )
 
     @give_up_after.validator
     def _check_give_up_after(self, attribute: Attribute[float | None], value: object) -> None:
@@ -190,7 +202,15 @@ class Handling:
 
     @transient.validator
     def _check_transient(self, attribute: Attribute[object], value: object) -> None:
-        check_callable("transient", value, "error")
+        if not isinstance(value, (type, tuple)):
+            check_callable("transient", value, "error")
+            return
+        for each in value if isinstance(value, tuple) else (value,):
+            if not (isinstance(each, type) and issubclass(each, Exception)):
+                raise ArgumentTypeError(
+                    "transient must be a function, a class of exceptions or a tuple of such classes; it"
+                    f" holds {name_of(each) if callable(each) else repr_of(each)}"
+                )
 
 
 @frozen(kw_only=True)

@@ -15,7 +15,7 @@ from attrs import define, field
 
 from .._backoff import delay_before
 from .._checks import name_of, repr_of
-from ..config import Config
+from ..config import Config, Handling
 from ..errors import DurableStoreError
 from ..models import CallbackFailure, ReceiverGaveUp, StateChange
 from .answers import Answers, InboxEntry
@@ -261,7 +261,7 @@ class Receivers:
     ) -> float | None:
         """Return the seconds until the next attempt; None if there is none."""
         handling = connection.handling or self._handling
-        if not isinstance(error, Exception) or not _passes(handling.transient, error):
+        if not isinstance(error, Exception) or not _passes(handling, error):
             return None
         delay = delay_before(failure.attempts, handling, random.random)
         delay = max(delay, min(_asked_by(error), _LONGEST_WAIT))
@@ -380,8 +380,11 @@ def _asked_by(error: Exception) -> float:
     return asked if isinstance(asked, (int, float)) else 0.0
 
 
-def _passes(transient: Callable[[Exception], object], error: Exception) -> bool:
+def _passes(handling: Handling, error: Exception) -> bool:
     """Whether the application, or the default, says that an error passes."""
+    transient = handling.transient
+    if isinstance(transient, (type, tuple)):
+        return isinstance(error, transient)
     try:
         return bool(transient(error))
     except Exception:

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 import pytest
 
 from connectycube import (
+    ArgumentTypeError,
     CallbackFailure,
     ChatTimeoutError,
     Config,
@@ -195,6 +196,25 @@ def test_an_error_that_says_when_is_waited_for(chats):
     chat.typing_started.connect(Receiver(error))
     chat.put(1)
     wait_until(lambda: chat.gave_up)
+
+
+@pytest.mark.parametrize("passing", [OSError, (KeyError, ConnectionError)], ids=repr)
+def test_a_class_of_exceptions_or_several_say_what_is_transient(chats, passing):
+    chat = chats(Handling(delay=0.001, transient=passing))
+    receiver = chat.typing_started.connect(Receiver(REFUSED, ValueError("wrong")))
+    chat.put(1)
+    chat.idle()
+    assert receiver.calls == [1, 1]
+    [gave_up] = chat.gave_up
+    assert str(gave_up.error) == "wrong"
+
+
+@pytest.mark.parametrize(
+    "wrong", [bool, (OSError, bool), KeyboardInterrupt, (OSError, REFUSED), ("OSError",), 5]
+)
+def test_what_is_no_class_of_exceptions_is_refused_as_transient(wrong):
+    with pytest.raises(ArgumentTypeError, match="transient must be"):
+        Handling(transient=wrong)
 
 
 class Unprintable(Exception):

@@ -512,9 +512,7 @@ def test_an_event_whose_letter_is_gone_is_not_put_back_but_stays(kept):
     assert len(kept._store.inbox()) == 1
 
 
-def test_a_letter_that_cannot_be_removed_leaves_its_event_to_the_next_login(
-    kept, monkeypatch, caplog
-):
+def test_a_letter_that_cannot_be_removed_leaves_its_event_for_later(kept, monkeypatch, caplog):
     entry = retried(kept)
 
     def fail(self, ids):
