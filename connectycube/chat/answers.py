@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import logging
 import secrets
 import threading
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from attrs import define, field, frozen
 
+from ..models import Message
 from .ids import derived_id
 from .protocol.outbox import Submission
 from .protocol.seen_messages import Key
@@ -17,6 +20,14 @@ if TYPE_CHECKING:
     from .send_handle import SendHandle
 
 __all__ = ["Answers", "InboxEntry", "Running"]
+
+
+logger = logging.getLogger("connectycube.chat")
+
+_ADVICE = (
+    " in an earlier attempt. The n-th message of a receiver to a recipient has the same id in each attempt:"
+    " give a message that belongs to one attempt alone an id of its own, Message(id=secrets.token_hex(12), body=…)"
+)
 
 
 @frozen
@@ -94,6 +105,36 @@ class Running(threading.local):
     answers: Answers | None = None
     """None before the first message of the first attempt."""
 
+    def call_inside(
+        self, outside: Callable[[Callable[[], object]], None], call: Callable[[], object]
+    ) -> None:
+        """Call ``outside(call)``; only what ``call`` itself sends counts among the receiver's answers."""
+        delivery, kept = self.delivery, [self.answers]
+
+        def inside() -> None:
+            self.delivery, self.answers = delivery, kept[0]
+            try:
+                call()
+            finally:
+                kept[0] = self.answers
+                self.delivery = self.answers = None
+
+        self.delivery = self.answers = None
+        try:
+            outside(inside)
+        finally:
+            self.delivery, self.answers = delivery, kept[0]
+
+    def warn_if_other(self, submission: Submission, handle: SendHandle[Any]) -> None:
+        """Warn if a message was not sent, as an earlier one has its id, and the two have other contents."""
+        if _content(submission.message) == _content(handle.message):
+            return
+        sender = f"receiver {self.receiver} has" if self.delivery is not None else "there was"
+        logger.warning(
+            "message %s to %s was not sent: %s sent another message under this id%s",
+            *(submission.id, submission.to, sender, _ADVICE if self.delivery is not None else ""),
+        )
+
     def answers_of(self, store_id: str) -> Answers | None:
         """Return the answers of the running receiver; None outside of receivers.
 
@@ -110,3 +151,9 @@ class Running(threading.local):
                 key = delivery.key or (delivery.conversation or "", 0, secrets.token_hex(12))
                 self.answers = Answers(store_id, key, self.receiver, None)
         return self.answers
+
+
+def _content(message: Any) -> tuple[object, ...]:
+    if not isinstance(message, Message):
+        return ()
+    return message.body, tuple(message.attachments), dict(message.custom)

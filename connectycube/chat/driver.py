@@ -490,6 +490,8 @@ class Driver:
         while (handle := self._submit_if_room(submission, data)) is None:
             with self.holding_link(), self._mutex:
                 self._wait_for_room(len(data), deadline)
+        if handle is not submission.waiter:
+            self._durability.running.warn_if_other(submission, handle)
         return handle
 
     def send_later(self, action: Callable[[Session, float], None]) -> None:

@@ -186,8 +186,10 @@ class Receivers:
         try:
             if where is None or where(event):
                 if chat._managers:
-                    call = partial(connection.receiver, chat, event)
-                    self._call_inside(call, delivery.signal, event, name)
+                    managed = partial(
+                        self._call_inside, signal=delivery.signal, event=event, receiver=name
+                    )
+                    running.call_inside(managed, partial(connection.receiver, chat, event))
                 else:
                     connection.receiver(chat, event)
         except BaseException as error:  # noqa: BLE001 - also SystemExit: it would end the worker alone

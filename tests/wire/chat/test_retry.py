@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import itertools
+import secrets
 import shutil
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -120,6 +122,63 @@ def test_an_answer_of_an_attempt_that_failed_is_not_sent_again(alice, emulator):
     assert alice.bodies == ["from A", "from B"]
     assert attempts[0] == attempts[1]
     assert alice.chat.counters["repeated"] == 0, "nothing was repeated on the wire either"
+    bot.chat.logout()
+
+
+@pytest.mark.parametrize("own_id", [False, True], ids=["no id", "an id of its own"])
+def test_an_answer_that_an_earlier_attempts_message_replaces_is_told(
+    alice, emulator, caplog, own_id
+):
+    bot, attempts = Person.new(emulator, handling=FAST), []
+
+    @bot.chat.message_received.connect(key="balance")
+    def balance(chat: Chat, message: Message) -> None:
+        attempts.append(message.id)
+        if len(attempts) < 3:
+            wait = Message(body="wait", id=secrets.token_hex(12)) if own_id else "wait"
+            chat.reply(message, wait).result(TIMEOUT)
+            raise REFUSED
+        chat.reply(message, "your balance is 5").result(TIMEOUT)
+
+    bot.login()
+    send(alice, bot, "balance?")
+    wait_until(lambda: len(attempts) == 3)
+    assert bot.chat.wait_until_idle(TIMEOUT)
+    settled(bot, alice)
+    warnings = [each for each in caplog.messages if "was not sent: receiver balance" in each]
+    assert alice.bodies == (["wait", "wait", "your balance is 5"] if own_id else ["wait"])
+    assert len(warnings) == (0 if own_id else 1)
+    assert own_id or "Message(id=secrets.token_hex(12)" in warnings[0]
+    bot.chat.logout()
+
+
+def test_what_a_manager_sends_takes_no_answers_place(alice, emulator, caplog):
+    bot, attempts = Person.new(emulator, handling=FAST), []
+
+    @bot.chat.around
+    @contextmanager
+    def excuse(chat: Chat, signal: str, event: Message, receiver: str) -> Iterator[None]:
+        try:
+            yield
+        except ConnectionRefusedError:
+            chat.reply(event, "wait").result(TIMEOUT)
+            raise
+
+    @bot.chat.message_received.connect(key="balance")
+    def balance(chat: Chat, message: Message) -> None:
+        attempts.append(chat.reply(message, "one moment").id)
+        if len(attempts) < 3:
+            raise REFUSED
+        chat.reply(message, "your balance is 5").result(TIMEOUT)
+
+    bot.login()
+    send(alice, bot, "balance?")
+    wait_until(lambda: len(attempts) == 3)
+    assert bot.chat.wait_until_idle(TIMEOUT)
+    settled(bot, alice)
+    assert alice.bodies == ["one moment", "wait", "wait", "your balance is 5"]
+    assert len(set(attempts)) == 1
+    assert "was not sent" not in caplog.text
     bot.chat.logout()
 
 
