@@ -26,7 +26,8 @@ logger = logging.getLogger("connectycube.chat")
 
 _ADVICE = (
     " in an earlier attempt. The n-th message of a receiver to a recipient has the same id in each attempt:"
-    " give a message that belongs to one attempt alone an id of its own, Message(id=secrets.token_hex(12), body=…)"
+    " give a message that belongs to one attempt alone an id of its own,"
+    " Message(id=secrets.token_hex(12), body=…)"
 )
 
 
