@@ -214,6 +214,10 @@ def check_signals(signals: Iterable[int]) -> tuple[int, ...]:
 
 def check_stop(stop: object) -> threading.Event | None:
     """Return the event that ends a wait, or None; raise if it is something else."""
+    if isinstance(stop, type):
+        raise ArgumentTypeError(
+            f"stop must be a threading.Event, not the class {stop.__name__}: call it, {stop.__name__}()"
+        )
     if stop is None or (
         callable(getattr(stop, "is_set", None)) and callable(getattr(stop, "wait", None))
     ):

@@ -411,7 +411,7 @@ def test_a_signal_hurries_the_logout_that_an_event_asked_for(alice, bob, stack):
     stuck.open()
 
 
-@pytest.mark.parametrize("stop", [True, 5, "stop", threading.Lock()])
+@pytest.mark.parametrize("stop", [True, 5, "stop", threading.Lock(), threading.Event])
 def test_what_is_no_event_ends_no_wait(alice, stop):
     alice.login()
     with pytest.raises(ArgumentTypeError, match=r"stop must be a threading\.Event"):
