@@ -299,6 +299,13 @@ class Dispatcher:
                 self._room.notify_all()
             return taken
 
+    @property
+    def abandoned(self) -> int:
+        """The number of queued tasks that count towards the bounds and are in no file."""
+        with self._changed:
+            queues = self._queues.values()
+            return sum(task.counts and task.stored is None for queue in queues for task in queue)
+
     def room_to_half(self) -> int:
         """Return how many tasks may be queued until the queues are half full."""
         with self._changed:

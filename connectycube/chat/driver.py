@@ -397,7 +397,7 @@ class Driver:
     def _left_undone(self, messages: tuple[int, int], stays: bool, unsaved: int = 0) -> Abandoned:
         queued = running = 0
         if stays and not self.dispatcher.is_worker():  # else the workers go on
-            queued, running = self.dispatcher.queued, len(self.dispatcher.running_receivers())
+            queued, running = self.dispatcher.abandoned, len(self.dispatcher.running_receivers())
         unsent, unacknowledged = messages
         return Abandoned(
             queued=queued,

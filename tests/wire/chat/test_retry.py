@@ -478,6 +478,19 @@ def test_what_fails_during_the_close_is_before_its_later_events(make, alice, bob
     bot.chat.logout()
 
 
+@pytest.mark.parametrize("end", ["logout", "destroy"])
+def test_what_the_file_keeps_is_not_abandoned(make, alice, end):
+    bot, gate = make(), Gate()
+    bot.chat.message_received.connect(gate)
+    bot.chat.login()
+    send(alice, bot, "one", "two", "three")
+    gate.wait_until_entered()
+    bot.chat.ping(TIMEOUT)
+    abandoned = getattr(bot.chat, end)(timeout=0.2)
+    gate.open()
+    assert (abandoned.queued, abandoned.running) == (0, 1)
+
+
 def test_what_stayed_in_the_file_is_there_for_the_next_process(make, alice):
     bot, work = make(handling=LATER, limits=Limits(queued_events=6)), Work(away=True)
     connected(bot, work)
