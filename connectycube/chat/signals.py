@@ -6,6 +6,7 @@ import itertools
 import threading
 import weakref
 from collections.abc import Callable, Hashable, Iterator
+from functools import partial
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
@@ -131,7 +132,8 @@ class Signal(NotCopied, blinker.Signal):
     ) -> Any:
         """Call ``receiver(chat, event)`` for every event from now on; may be called from any thread.
 
-        A receiver that is connected already keeps its place, and gets the new options.
+        A receiver that is connected already keeps its place, and gets the new options, the key too: a signal
+        calls one function once. To have one function called twice, wrap it: ``functools.partial(function)``.
 
         Args:
             receiver: A function or another callable that takes ``(chat, event)``, but no coroutine function
@@ -142,14 +144,16 @@ class Signal(NotCopied, blinker.Signal):
                 a key the name is that of the module and of the function.
             handling: What follows when the receiver raises; None is ``Config.handling``.
             sender: The chat whose events it gets; by default every chat's.
-            weak: Whether to hold the receiver by a weak reference.
+            weak: Whether to hold the receiver by a weak reference, so that it goes with its object.
 
         Returns:
             The receiver, so that ``connect`` works as a decorator.
 
         Raises:
             ArgumentTypeError, ArgumentValueError: ``receiver`` cannot be called, does not take
-                ``(chat, event)``, or is a coroutine function or a generator function; or an option is wrong.
+                ``(chat, event)``, or is a coroutine function or a generator function; ``sender`` is no chat;
+                with ``weak`` the receiver is a lambda or a partial, or cannot be referred to weakly; or
+                another option is wrong.
             ClientClosedError: The client was closed.
         """
         if where is not None:
@@ -159,8 +163,15 @@ class Signal(NotCopied, blinker.Signal):
         if handling is not None and not isinstance(handling, Handling):
             raise ArgumentTypeError(f"handling must be a Handling, not {type(handling).__name__}")
 
+        if sender is not blinker.ANY and not isinstance(getattr(sender, self.name, None), Signal):
+            raise ArgumentTypeError(
+                f"sender must be a chat, such as cube.chat, not {type(sender).__name__}: leave it out"
+            )
+
         def connected(receiver: Any) -> Any:
             check_callback("receiver", receiver, "chat", "event")
+            if weak:
+                _check_weak(receiver)
             check_fork()
             if self.check_open is not None:
                 self.check_open()
@@ -269,6 +280,22 @@ class Signal(NotCopied, blinker.Signal):
 
 
 # --- checks of callbacks ---
+
+
+def _check_weak(receiver: Any) -> None:
+    """Raise ArgumentTypeError for a receiver that nothing else would hold, or that has no weak references."""
+    if isinstance(receiver, partial) or getattr(receiver, "__name__", "") == "<lambda>":
+        raise ArgumentTypeError(
+            f"receiver {name_of(receiver)} would be gone at once with weak=True: a lambda or a partial is"
+            " seldom held by anything else. Leave weak out, or connect a method or a named function"
+        )
+    try:
+        weakref.ref(getattr(receiver, "__self__", receiver))
+    except TypeError:
+        raise ArgumentTypeError(
+            f"receiver {name_of(receiver)} cannot be held by a weak reference: leave weak out, or add"
+            ' "__weakref__" to the __slots__ of its class'
+        ) from None
 
 
 def check_callback(name: str, value: object, *parameters: str) -> None:

@@ -23,6 +23,8 @@ from connectycube.models import Message
 class Chat:
     """A sender."""
 
+    message_received = Signal("message_received", Message, "A message arrived.")
+
 
 @pytest.fixture
 def signal():
@@ -171,7 +173,7 @@ def test_a_receiver_connected_anew_comes_last(signal, chat):
     )
 )
 def test_any_sequence_of_connections_gives_the_receivers_of_a_list(steps):
-    signal, this, other = Signal("any", Message, ""), Chat(), Chat()
+    signal, this, other = Signal("message_received", Message, ""), Chat(), Chat()
     senders = {"all": blinker.ANY, "this": this, "other": other}
     receivers = [functools.partial(numbered, number) for number in range(6)]
     connected = []  # (number, whose), in order
@@ -501,6 +503,53 @@ def test_a_wrong_option_is_refused_before_the_receiver_is_known(signal, chat, op
     with pytest.raises((TypeError, ValueError), match=words):
         signal.connect(**options)
     assert list(signal.receivers_for(chat)) == []
+
+
+def test_a_function_under_a_second_key_has_that_key_alone(signal, chat):
+    signal.connect(plain, key="k1", where=bool)
+    signal.connect(plain, key="k2")
+    signal.connect(functools.partial(plain), key="k1")
+    assert signal.names() == ["k2", "k1"]
+
+
+@pytest.mark.parametrize(
+    "sender",
+    [None, "x", 5, object(), Mock(spec=["chat"])],
+    ids=["None", "x", "5", "object", "cube"],
+)
+def test_a_sender_that_is_no_chat_is_refused(signal, chat, sender):
+    for connect in (signal.connect, lambda *given, sender: signal.connect_via(sender)(*given)):
+        with pytest.raises(ArgumentTypeError, match="sender must be a chat"):
+            connect(plain, sender=sender)
+    assert signal.names() == []
+
+
+class Slotted:
+    __slots__ = ()
+
+    def __call__(self, chat, event):
+        pass
+
+    def answer(self, chat, event):
+        pass
+
+
+@pytest.mark.parametrize(
+    ("receiver", "words"),
+    [
+        (lambda chat, event: None, "would be gone at once"),
+        (functools.partial(plain), "would be gone at once"),
+        (Slotted(), "cannot be held by a weak reference"),
+        (Slotted().answer, "cannot be held by a weak reference"),
+    ],
+    ids=["lambda", "partial", "slots", "method of slots"],
+)
+def test_a_weak_receiver_that_nothing_could_hold_is_refused(signal, chat, receiver, words):
+    with pytest.raises(ArgumentTypeError, match=words):
+        signal.connect(receiver, weak=True)
+    assert signal.names() == []
+    signal.connect(receiver)
+    assert len(signal.names()) == 1
 
 
 def test_options_are_forgotten_with_their_receiver(signal, chat):
