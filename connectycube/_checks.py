@@ -29,6 +29,7 @@ __all__ = [
     "name_of",
     "nearest",
     "repr_of",
+    "text_of",
 ]
 
 MILLISECONDS_FROM = 100_000_000_000
@@ -277,6 +278,14 @@ def repr_of(value: object) -> str:
         return repr(value)
     except Exception as error:  # noqa: BLE001 - it is the application's code
         return f"<{type(value).__qualname__}, whose repr() raised {type(error).__qualname__}>"
+
+
+def text_of(error: BaseException) -> str:
+    """Return ``str(error)`` of an application's error, whose ``__str__`` may raise."""
+    try:
+        return str(error)
+    except Exception:  # noqa: BLE001 - it is the application's code
+        return "(an error whose text cannot be made)"
 
 
 # --- names of arguments -------------------------------------------------------------------------

@@ -260,6 +260,10 @@ class Dispatcher:
                 self.queued_bytes += task.size
             return True
 
+    def warn(self, error: Exception) -> None:
+        """Let a worker log an error: a log handler is user code, and the caller may hold a lock."""
+        self.put(Task(lambda: logger.warning("%s: %s", self._name, error), "log"), bounded=False)
+
     def put_later(self, seconds: float, task: Task) -> None:
         """Queue an unbounded task after so many seconds, unless the workers are to end before.
 

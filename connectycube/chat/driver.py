@@ -40,8 +40,8 @@ from ..errors import (
 from ..models import Abandoned, ChatState, StateChange
 from .beginning import Beginning, Beginnings
 from .credentials import LoginPlan, SessionCredentials, renewed
-from .cursor_mode import CursorMode, durability_of
-from .dispatcher import Dispatcher, Task
+from .cursor_mode import durability_of
+from .dispatcher import Dispatcher
 from .durable.mode import SavedState
 from .event_stream import EventStream
 from .history_reader import Answer, History, HistoryReader
@@ -120,10 +120,9 @@ class Driver:
         self.history_reader = HistoryReader(
             self._config, self.name, self._history, self.dispatcher, self._tell
         )
-        config, service_time = self._config, self.history_reader.service_time
-        self._durability = durability_of(
-            config, self.name, self._history, service_time, self.new_handle, self._fail, self._warn
-        )
+        service_time, warn = self.history_reader.service_time, self.dispatcher.warn
+        arguments = (self._history, service_time, self.new_handle, self._fail, warn)
+        self._durability = durability_of(self._config, self.name, *arguments)
         self._receivers.attach(self, self.dispatcher, self._durability)
         self._router = OutputRouter(
             self.dispatcher,
@@ -484,8 +483,7 @@ class Driver:
         was sent before.
         """
         self.check_usable()
-        kept = self._durability
-        if isinstance(kept, CursorMode) and (stored := kept.find_stored(submission)) is not None:
+        if (stored := self._durability.find_stored(submission)) is not None:
             return stored
         while (handle := self._submit_if_room(submission, data)) is None:
             with self.holding_link(), self._mutex:
@@ -718,11 +716,6 @@ class Driver:
         with self._mutex:
             self.core.abort(error)
             self._after_command()
-
-    def _warn(self, error: DurableStoreError) -> None:
-        """Let a worker log an error: a log handler is user code, and the mutex may be held here."""
-        task = Task(lambda: logger.warning("%s: %s", self.name, error), "log")
-        self.dispatcher.put(task, bounded=False)
 
     # --- the connection thread ---
 

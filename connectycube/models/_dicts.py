@@ -23,6 +23,7 @@ from typing import Any, TypeVar, Union, get_args, get_origin
 import attrs
 
 from .. import errors
+from .._checks import text_of
 from ..errors import ArgumentTypeError, ArgumentValueError, ConnectyCubeError, SerializedError
 
 __all__ = ["DEEPEST", "SCHEMA", "Serializable", "json_schema", "read_event", "registered"]
@@ -382,17 +383,10 @@ def _write_error(path: str, error: BaseException) -> dict[str, Any]:
         return {"class": error.class_name, "text": str(error)}
     name = type(error).__name__
     if getattr(errors, name, None) is not type(error):
-        return {"class": f"{type(error).__module__}.{name}", "text": _text_of(error)}
+        return {"class": f"{type(error).__module__}.{name}", "text": text_of(error)}
     written = {"class": name, "text": str(error)}
     attributes = {key: value for key, value in vars(error).items() if _is_plain(value)}
     return {**written, "attributes": _json_codec(path, attributes)} if attributes else written
-
-
-def _text_of(error: BaseException) -> str:
-    try:
-        return str(error)
-    except Exception:  # noqa: BLE001  # the error's class is not ours, and the event must be kept in any case
-        return "(an error whose text cannot be made)"
 
 
 def _is_plain(value: object) -> bool:

@@ -23,7 +23,7 @@ from connectycube import (
     OutcomeUnknownError,
     SendDeferredError,
 )
-from connectycube._checks import repr_of
+from connectycube._checks import repr_of, text_of
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -125,15 +125,8 @@ def _headline(failure: CallbackFailure) -> str:
     else:
         callback = f"receiver {failure.receiver} of {failure.signal}"
     error = failure.error
-    line = next(iter(_text_of(error).splitlines()), "")
+    line = next(iter(text_of(error).splitlines()), "")
     return f"{callback} raised {type(error).__name__}{f': {line}' if line else ''}"
-
-
-def _text_of(error: BaseException) -> str:
-    try:
-        return str(error)
-    except Exception:  # noqa: BLE001 - it is the application's code
-        return "an error whose text cannot be made"
 
 
 def _traceback_of(item: pytest.Item, error: BaseException) -> str:

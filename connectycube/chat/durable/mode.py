@@ -633,6 +633,10 @@ class Durability:
         answers = self._answers
         return new_id() if answers is None else answers.next_id(recipient)
 
+    def find_stored(self, submission: Submission) -> SendHandle[Any] | None:
+        """Return None: the file knows what an earlier process has sent, and ``submit`` asks it."""
+        return None
+
     @property
     def _answers(self) -> Answers | None:
         return self.running.answers_of(self._memory_id)
