@@ -23,7 +23,7 @@ from collections import deque
 from collections.abc import Callable, Collection, Hashable, Iterable, Iterator
 from typing import Generic, Literal, TypeVar
 
-from attrs import evolve, frozen
+from attrs import asdict, evolve, frozen, has
 
 from .._checks import check_int
 from ..errors import ResponseTooLargeError, UnexpectedResponseError
@@ -121,7 +121,11 @@ class PageReader(Generic[Item]):
 
     def _take(self, page: Page[Row[Item]]) -> tuple[Item, ...]:
         """Return the new items of a page, and decide what to ask for next."""
-        rows = page.items
+        # What has no key is known by its content: the same page may come again.
+        rows = tuple(
+            (key if key is not None else _content_of(item), date, item)
+            for key, date, item in page.items
+        )
         self.requests += 1
         self._longest = max(self._longest, len(rows))
         if self._is_before_start(rows):
@@ -152,7 +156,7 @@ class PageReader(Generic[Item]):
         found = None
         for offset, (key, date, _) in enumerate(rows):
             before = self._order.get(key)
-            if before is not None and before[1] == date and key is not None:
+            if before is not None and before[1] == date:
                 found = offset
         return found
 
@@ -174,14 +178,10 @@ class PageReader(Generic[Item]):
             self._count - 1 - self._order[rows[link][0]][0] if link == len(rows) - 1 >= 0 else 0
         )
         for offset, (key, date, item) in enumerate(rows):
-            is_behind = offset > link
-            # An item without a key is new where no known item can lie: behind the link.
-            is_new = is_behind if key is None else key not in self.known
-            if is_new:
+            if key not in self.known:
                 new.append(item)
-            if key is not None:
                 self.known.add(key)
-            if is_behind:
+            if offset > link:
                 self._order[key] = (self._count, date)
                 self._count += 1
         self._last_at = self._span.position + len(rows) - 1 + behind
@@ -253,6 +253,10 @@ class PageReader(Generic[Item]):
                 url=self._url,
                 status=200,
             )
+
+
+def _content_of(item: object) -> str:
+    return repr(asdict(item)) if has(type(item)) else repr(item)  # type: ignore[arg-type]
 
 
 def rows_of(page: Page[Item], key: Callable[[Item], Hashable]) -> Page[Row[Item]]:

@@ -14,6 +14,7 @@ from connectycube import (
     Page,
     ResponseTooLargeError,
     UnexpectedResponseError,
+    User,
 )
 from connectycube.rest._paging import Items, PageReader, Span, check_page_size
 from tests.support.moving_lists import NOW, SECONDS, MovingService, changing, date_of
@@ -303,6 +304,14 @@ def test_items_without_an_id_are_yielded():
 
 
 # --- failures
+
+
+def test_the_same_page_of_items_without_keys_is_read_once():
+    page = Page(items=((None, None, User(login="ann")), (None, None, User())))
+    pages = PageReader(lambda span: page, 2, url="u")
+    assert next(pages) == (User(login="ann"), User())
+    with pytest.raises(UnexpectedResponseError, match="nothing new"):
+        next(pages)
 
 
 def failing(fetch, *numbers):
