@@ -83,13 +83,19 @@ def hides(*names: str, known: Collection[str] = ()) -> Callable[[_Function], _Fu
 
         @functools.wraps(function)
         def hiding(*arguments: object, **keywords: object) -> object:
-            arguments = tuple(
-                value if name in shown else _hidden(value)
-                for name, value in zip_longest(positional[: len(arguments)], arguments)
-            )
-            keywords = {
-                name: value if name in shown else _hidden(value) for name, value in keywords.items()
-            }
+            try:
+                arguments = tuple(
+                    value if name in shown else _hidden(value)
+                    for name, value in zip_longest(positional[: len(arguments)], arguments)
+                )
+                keywords = {
+                    name: value if name in shown else _hidden(value)
+                    for name, value in keywords.items()
+                }
+            except BaseException as error:  # of a signal handler: they are not hidden yet
+                del arguments, keywords
+                clear_locals(error)
+                raise
             return function(*arguments, **keywords)
 
         return cast("_Function", hiding)

@@ -117,3 +117,17 @@ def test_errors_that_hold_each_other_end_the_clearing():
     first, second = ValueError(), ValueError()
     first.__context__, second.__context__ = second, first
     clear_locals(first)
+
+
+def test_an_interrupt_while_arguments_are_hidden_shows_none_of_them(monkeypatch):
+    def interrupt(value):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("connectycube._secrets._hidden", interrupt)
+    call = hides("password")(lambda login, password: None)
+    for arguments, keywords in (("ann", VALUE), {}), (("ann",), {"password": VALUE}):
+        with pytest.raises(KeyboardInterrupt) as caught:
+            call(*arguments, **keywords)
+        ours = [entry.frame for entry in caught.traceback if entry.name in ("hiding", "<genexpr>")]
+        assert ours
+        assert not any("hunter2" in repr(frame.f_locals) for frame in ours)
