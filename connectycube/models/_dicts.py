@@ -308,10 +308,7 @@ def _write_time(path: str, value: datetime) -> str:
         raise ArgumentTypeError(f"{path} must be a datetime, not {type(value).__name__}")
     if value.tzinfo is None:
         raise ArgumentValueError(f"{path} must be an aware datetime: it has no time zone")
-    try:
-        return value.astimezone(timezone.utc).isoformat()
-    except OverflowError:
-        raise ArgumentValueError(f"{path} is outside the years 1 to 9999 in UTC: {value}") from None
+    return _in_utc(path, value).isoformat()
 
 
 def _read_time(path: str, value: Any) -> datetime:
@@ -319,7 +316,18 @@ def _read_time(path: str, value: Any) -> datetime:
         moment = datetime.fromisoformat(value.replace("Z", "+00:00"))
     except (AttributeError, TypeError, ValueError):
         raise ArgumentValueError(f"{path} is no ISO 8601 time: {value!r}") from None
-    return moment if moment.tzinfo is not None else moment.replace(tzinfo=timezone.utc)
+    if moment.tzinfo is None:
+        return moment.replace(tzinfo=timezone.utc)
+    return _in_utc(path, moment)
+
+
+def _in_utc(path: str, moment: datetime) -> datetime:
+    try:
+        return moment.astimezone(timezone.utc)
+    except OverflowError:
+        raise ArgumentValueError(
+            f"{path} is outside the years 1 to 9999 in UTC: {moment}"
+        ) from None
 
 
 # --- plain JSON, and events -------------------------------------------------------------------------

@@ -146,5 +146,6 @@ def test_a_dead_letter_is_retried_by_command_while_the_bot_runs(emulator, asker,
     command("retry", str(path), "--all")
     with bot(emulator, path, "well"):
         person.events.wait_for("message_received", 2)
+        wait_until(lambda: not list(letters))  # it leaves the file once its receiver has returned
     assert person.bodies == ["from the first", "from the second"]
     assert command("list", str(path)) == ""

@@ -252,6 +252,7 @@ def test_what_is_no_dictionary_of_the_model_is_refused(data, error, words):
     [
         ("date_sent", "yesterday", "date_sent is no ISO 8601 time"),
         ("date_sent", 5, "date_sent is no ISO 8601 time"),
+        ("date_sent", "0001-01-01T00:00:00+14:00", "date_sent is outside the years 1 to 9999"),
         ("attachments", "photo", "attachments must be a list"),
         ("attachments", ["photo"], r"attachments\[0\] must be a mapping"),
         ("attachments", [{"size": "big"}], r"attachments\[0\]\.size must be float"),
