@@ -118,8 +118,8 @@ def _now(history: History) -> Beginning | None:
 def _begun(since: float, service_now: float | None) -> Beginning:
     """Return a beginning at ``since``, but not after now.
 
-    One in the future would keep out of history what comes until then. A machine whose clock is ahead takes
-    its own past for that.
+    With a beginning in the future, the messages until then would never be read from history. A machine whose
+    clock is ahead may ask for such a beginning and mean its own past.
     """
     latest = math.floor(time.time() if service_now is None else service_now)
     if since > latest:

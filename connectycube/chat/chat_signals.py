@@ -128,7 +128,7 @@ class ChatSignals:
         """Put a context manager around every call of a receiver or done-callback from now on.
 
         ``manager(chat, signal, event, receiver)`` returns the context manager; signal and receiver are names.
-        It is entered anew for each attempt, on the worker that makes the call. Of several the first one is
+        It is entered again for each attempt, on the worker that makes the call. Of several the first one is
         the outermost. The context manager sees the error of the receiver. If it suppresses the error, the
         event counts as handled. If it raises itself, the receiver counts as having raised. For done-callbacks
         ``signal`` is None and ``event`` the handle. May be called from any thread; works as a decorator.

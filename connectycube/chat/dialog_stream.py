@@ -1,4 +1,4 @@
-"""A dialog as its readers see it: the newest messages of history, then what comes, each message once."""
+"""A dialog as its readers see it: the newest messages of history, then live messages, each once."""
 
 from __future__ import annotations
 

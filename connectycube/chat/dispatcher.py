@@ -51,7 +51,7 @@ class Task:
     merge_key: Hashable = field(default=None)
     leave: Callable[[], None] | None = field(default=None)
     is_users: bool = field(default=False)
-    """Whether the task is for the user who is logged in now, and for no other."""
+    """Whether the task is for the current user of the connection, and for no other."""
     stored: Any = field(default=None)
     """What the event is in a file, from which it can be read back: while it waits, it closes no link."""
     counts: bool = field(default=True, init=False)

@@ -1,4 +1,4 @@
-"""Requests with one answer each: whether the server is there, and who is in a room. (XEP-0199; XEP-0045.)"""
+"""Requests with one answer each: whether the server lives, and the occupants of a room. (XEP-0199, 0045.)"""
 
 from __future__ import annotations
 

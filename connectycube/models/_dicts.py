@@ -128,7 +128,7 @@ def registered() -> Mapping[str, type[Serializable]]:
     found: dict[str, type[Serializable]] = {}
     pending: list[type[Serializable]] = list(Serializable.__subclasses__())
     for cls in pending:  # the list grows while it is read
-        # attrs makes each class with slots anew; the one that the module holds is the model.
+        # attrs makes another class for each class with slots; the one that the module holds is the model.
         is_made = vars(sys.modules[cls.__module__]).get(cls.__name__) is cls
         if is_made and cls.__module__.startswith(package):
             found[cls.__name__] = cls

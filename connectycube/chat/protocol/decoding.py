@@ -91,7 +91,7 @@ class Delivery:
     bypasses_gap: bool = field(default=False)
     """Whether it gets no sequence and waits for no gap: its stanza, decoded again, would make no event."""
     shown_later: bool = field(default=False)
-    """Whether the views of its dialog get a copy of it, once what came before it in a gap is there."""
+    """Whether the views of its dialog get a copy of it, once the earlier messages of a gap are there."""
     takes_room: bool = field(default=False)
     """Whether it counts towards the bounds of the queue even without a sequence."""
 
