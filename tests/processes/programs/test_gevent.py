@@ -46,7 +46,7 @@ def get(number):
     return cube.users.get(number).id
 
 slow = gevent.spawn(get, 1)
-while get(2) != 2:  # 2: once the server has the slow request
+while get(2) != 2:  # 3: the server does not have the slow request yet
     gevent.sleep(0.01)
 print(slow.get())
 """
@@ -63,7 +63,7 @@ def test_calls_of_greenlets_keep_their_deadlines_if_gevent_patches_late(certific
         elif has_come.is_set():
             may_go.set()
         else:
-            number = 0
+            number = 3
         return answer(200, {"user": {"id": number}})
 
     with ScriptedHttpServer(tls=certificates.valid) as server:
