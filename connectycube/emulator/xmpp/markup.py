@@ -28,6 +28,7 @@ class MarkupBuffer:
 
     def __init__(self) -> None:
         self._data = bytearray()
+        self._markup = 0  # the end of the text in front of the incomplete markup
         self._position = 0  # the first byte that was not searched yet
         self._wanted = _OPENING  # the pattern to look for from there on
 
@@ -44,15 +45,14 @@ class MarkupBuffer:
         return self._cut(end)
 
     def take_text(self) -> bytes:
-        """Return the held text, if no markup has begun; the first reference and the text behind it stay."""
-        if self._wanted is not _OPENING or self._position < len(self._data):
-            return b""
-        reference = self._data.find(b"&")
-        return self._cut(len(self._data) if reference < 0 else reference)
+        """Return the held text in front of the first reference or markup; keep the rest."""
+        reference = self._data.find(b"&", 0, self._markup)
+        return self._cut(self._markup if reference < 0 else reference)
 
     def _cut(self, end: int) -> bytes:
         taken = bytes(self._data[:end])
         del self._data[:end]
+        self._markup -= end
         self._position -= end
         return taken
 
@@ -63,6 +63,8 @@ class MarkupBuffer:
             # The end of a section may have arrived in part.
             overlap = _LONGEST_END - 1 if self._wanted in _SECTIONS.values() else 0
             self._position = max(self._position, len(self._data) - overlap)
+            if self._wanted is _OPENING:
+                self._markup = self._position
             return False
         if self._wanted is _OPENING:
             return self._open(found.start())
@@ -77,7 +79,7 @@ class MarkupBuffer:
     def _open(self, start: int) -> bool:
         """Find out which markup this "<" begins; return False if that needs more bytes."""
         opening = bytes(self._data[start : start + _LONGEST_OPENING])
-        self._position = start
+        self._markup = self._position = start
         for beginning, end in _SECTIONS.items():
             if opening.startswith(beginning):
                 self._position, self._wanted = start + len(beginning), end

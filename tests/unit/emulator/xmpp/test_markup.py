@@ -93,6 +93,10 @@ def test_text_is_taken_up_to_a_reference():
     assert (buffer.take(b"p; "), buffer.take_text(), len(buffer)) == (b"", b"", 6)
 
 
-def test_text_before_markup_is_not_taken():
+@pytest.mark.parametrize(
+    "markup", [b"<", b"<!", b"<a", b"<a b='", b"<?pi ", b"<!-- ", b"<![CDATA["]
+)
+def test_text_is_taken_up_to_incomplete_markup(markup):
     buffer = MarkupBuffer()
-    assert (buffer.take(b" <a"), buffer.take_text()) == (b"", b"")
+    assert (buffer.take(b" " + markup), buffer.take_text()) == (b"", b" ")
+    assert (buffer.take(b"x"), buffer.take_text(), len(buffer)) == (b"", b"", len(markup) + 1)

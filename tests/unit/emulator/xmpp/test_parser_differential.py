@@ -9,7 +9,7 @@ import re
 from collections.abc import Callable
 
 import pytest
-from hypothesis import assume, given
+from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
 from tests.support.parsers import CLIENT, END, HEADER, STREAM, read_by_client, read_by_emulator
@@ -308,6 +308,7 @@ def test_both_parsers_find_the_same_or_both_refuse(data, cuts):
 
 
 @given(data=streams(), cuts=CUTS)
+@example(data=b" ?><", cuts=[1, 1])
 def test_chunks_change_nothing_in_the_emulator(data, cuts):
     whole, in_pieces = read_by_emulator([data]), read_by_emulator(cut(data, cuts))
     assert in_pieces[0] == whole[0]
