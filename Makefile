@@ -13,13 +13,14 @@
 #   make soak    long runs: a million messages, a bot that is killed 100 times, then 500 schedules of
 #                faults (SCHEDULES=, SEED=)
 #   make fuzz    damaged input for parsers, decoders, files and ports (FUZZ_SECONDS=600, SEED=, TARGETS=)
+#   make properties  the property tests with other examples, ten times as many (SEED=, EXAMPLES=1000)
 #   make jitter  the tests of all that has threads, with random pauses inside the package (SEED=)
 #   make flood   17 kinds of flood, 30 seconds of CPU each, into docs/security.md
 #   make reconnect-table  what ten faults cost this client and slixmpp, into docs/reconnecting.md
 #   make clean   remove what these commands made
 #
-# WORKERS=n runs the tests in n processes (one per core otherwise). With SEED=n the property tests draw their
-# examples from that number; make check draws and prints a fresh one.
+# WORKERS=n runs the tests in n processes (one per core otherwise). The property tests have fixed examples, so
+# that a run repeats the one before it; with SEED=n they draw their examples from that number.
 
 PYTHON ?= python3
 export PYTHON
@@ -29,7 +30,7 @@ PYTEST = .venv/bin/python -m pytest
 # Each worker begins with a share of neighbouring tests, which have fixtures in common, and helps out at the end.
 PARALLEL = $(PYTEST) -n $(WORKERS) --dist worksteal $(if $(SEED),--hypothesis-seed=$(SEED))
 
-.PHONY: demo test test-lowest check venv lint docs bench bench-guard soak fuzz flood jitter reconnect-table referees clean
+.PHONY: demo test test-lowest check venv lint docs bench bench-guard soak fuzz properties flood jitter reconnect-table referees clean
 
 # The environment of the tests will do, if it is there; else one with what the demo needs alone.
 DEMO := $(if $(wildcard .venv/ready),.venv,build/demo)
@@ -40,9 +41,8 @@ demo: $(DEMO)/ready
 test: venv lint
 	@$(PARALLEL) tests/unit tests/wire tests/docs
 
-check: SEED := $(or $(SEED),$(shell od -An -N4 -tu4 /dev/urandom | tr -d ' '))
 check:
-	@$(MAKE) --no-print-directory test SEED=$(SEED)
+	@$(MAKE) --no-print-directory test
 	@$(MAKE) --no-print-directory test-lowest
 	@$(MAKE) --no-print-directory bench-guard
 	@.ci/install referees
@@ -82,6 +82,10 @@ soak: venv referees
 
 fuzz: venv
 	@FUZZ_SECONDS='$(FUZZ_SECONDS)' SEED='$(SEED)' .venv/bin/python -m tests.fuzz $(TARGETS)
+
+properties: SEED := $(or $(SEED),$(shell od -An -N4 -tu4 /dev/urandom | tr -d ' '))
+properties: venv
+	@EXAMPLES='$(or $(EXAMPLES),1000)' $(PARALLEL) -m hypothesis tests/unit tests/wire tests/soak
 
 jitter: venv referees
 	@SEED='$(SEED)' $(PYTEST) -p tests.support.jitter \
