@@ -19,6 +19,7 @@ if TYPE_CHECKING:
         RequestRecord,
         RetryPolicy,
         Timeouts,
+        TokenStore,
     )
     from .errors import (
         ApiAuthenticationError,
@@ -114,6 +115,7 @@ if TYPE_CHECKING:
         User,
     )
     from .rest import HttpTransport, Request, Response
+    from .rest._token_store import MemoryTokenStore
 
 _MODULE_OF = {
     "Abandoned": "models",
@@ -170,6 +172,7 @@ _MODULE_OF = {
     "Limits": "config",
     "LivenessError": "errors",
     "LoginTimeoutError": "errors",
+    "MemoryTokenStore": "rest._token_store",
     "Message": "models",
     "MessageDeletion": "models",
     "MessageEdit": "models",
@@ -216,6 +219,7 @@ _MODULE_OF = {
     "StreamProtocolError": "errors",
     "SystemMessage": "models",
     "Timeouts": "config",
+    "TokenStore": "config",
     "TlsError": "errors",
     "Typing": "models",
     "UnexpectedAnswerError": "errors",
@@ -282,6 +286,7 @@ __all__ = [
     "Limits",
     "LivenessError",
     "LoginTimeoutError",
+    "MemoryTokenStore",
     "Message",
     "MessageDeletion",
     "MessageEdit",
@@ -329,6 +334,7 @@ __all__ = [
     "SystemMessage",
     "Timeouts",
     "TlsError",
+    "TokenStore",
     "Typing",
     "UnexpectedAnswerError",
     "UnexpectedResponseError",

@@ -29,6 +29,7 @@ __all__ = [
     "name_of",
     "nearest",
     "repr_of",
+    "takes",
     "text_of",
 ]
 
@@ -213,6 +214,18 @@ def check_callable(name: str, value: object, *parameters: str) -> None:
                 f"{name} {name_of(value)} is a generator function (it has a yield): a call would not run it"
             )
     _check_parameters(name, value, parameters)
+
+
+def takes(value: Callable[..., Any], count: int) -> bool:
+    """Whether ``value`` can be called with so many positional arguments; True if that is not known."""
+    signature = _signature_of(value)
+    if signature is None:
+        return True
+    try:
+        signature.bind(*range(count))
+    except TypeError:
+        return False
+    return True
 
 
 def _check_parameters(name: str, value: Callable[..., Any], parameters: Sequence[str]) -> None:

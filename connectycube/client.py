@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Callable, Collection, Iterable
 from datetime import datetime
 from functools import partial
 from itertools import islice
 from types import TracebackType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
-from ._checks import check_int, keywords_only
+from ._checks import check_callable, check_int, keywords_only, takes
 from ._deadline import Deadline
 from ._not_copied import NotCopied
 from ._secrets import Secret, check_secret, confined, hides
@@ -20,6 +20,7 @@ from .rest._api import Api
 from .rest._http import HttpTransport
 from .rest._search import search
 from .rest._session import ApplicationRenewal
+from .rest._shared_session import SharedSessions
 from .rest.address_book import AddressBook
 from .rest.custom_objects import CustomObjects
 from .rest.dialogs import Dialogs
@@ -36,6 +37,12 @@ if TYPE_CHECKING:
 
 __all__ = ["ConnectyCube"]
 
+RenewSession = (
+    Callable[[Session], "Session | str | None"]
+    | Callable[[Session, "ConnectyCube"], "Session | str | None"]
+)
+"""The application's renewal of a session, with or without a client to make the new one."""
+
 _MOST_ON_A_PAGE = 100
 _AT_ONCE = 0.001  # seconds: the least that a call over REST takes for a time-out
 
@@ -51,8 +58,10 @@ class ConnectyCube(NotCopied):
         config: The configuration; or give its fields as keyword arguments.
         renew_session: A function that renews a session which has ended. It is called with the old
             Session, in the thread of the call that noticed the end, and returns a new token, a Session,
-            or None (then it may have called ``login``). Without it a session of :meth:`login` is created
-            again with the same credentials.
+            or None (then it may have called ``login``). If it needs a second argument, it gets a client
+            without a session, with the same configuration and connections, so that it can
+            ``return client.sessions.create(…)``. Without the function a session of :meth:`login` is
+            created again with the same credentials.
         transport: What sends the REST requests: any object with a method ``send(request)``, such as
             ``connectycube.testing.MockTransport``. By default they go over the network. The client does
             not close a transport that it was given.
@@ -70,16 +79,25 @@ class ConnectyCube(NotCopied):
         self,
         *,
         config: Config | None = None,
-        renew_session: ApplicationRenewal | None = None,
+        renew_session: RenewSession | None = None,
         transport: HttpTransport | None = None,
         **fields: Unpack[ConfigFields],
     ) -> None:
         self._config = _config_of(config, fields)
-        self._become(Api(self._config, renew_session=renew_session, transport=transport))
+        store = self._config.token_store
+        self._shared = None if store is None else SharedSessions(self._config)
+        self._become(renew_session, transport)
 
-    def _become(self, api: Api) -> None:
-        self._api = api
-        self._sessions = Sessions(self._api)
+    def _become(
+        self,
+        renew_session: RenewSession | None,
+        transport: HttpTransport | None,
+        shared: SharedSessions | None = None,
+    ) -> None:
+        """Make the parts; the sessions of ``shared`` are those of all processes."""
+        renewal = _with_client(renew_session, self._sibling)
+        self._api = Api(self._config, renew_session=renewal, transport=transport)
+        self._sessions = Sessions(self._api, shared)
         self._users = Users(self._api)
         self._dialogs = Dialogs(self._api)
         self._messages = Messages(self._api)
@@ -95,7 +113,7 @@ class ConnectyCube(NotCopied):
     def from_env(
         cls,
         *,
-        renew_session: ApplicationRenewal | None = None,
+        renew_session: RenewSession | None = None,
         transport: HttpTransport | None = None,
         **overrides: Unpack[ConfigFields],
     ) -> ConnectyCube:
@@ -204,12 +222,16 @@ class ConnectyCube(NotCopied):
     def for_user(
         self,
         *,
-        renew_session: ApplicationRenewal | None = None,
+        renew_session: RenewSession | None = None,
         **credentials: Unpack[Credentials],
     ) -> ConnectyCube:
         """Return another client, logged in as another user, which shares this client's connections.
 
         This client's session stays as it is. Closing the other client leaves the connections open.
+
+        With ``Config.token_store`` the session is one that a process of the application has made with the
+        same credentials, if it is still alive; then nothing is sent, and ``user`` has the id alone. A session
+        that has ended is renewed by one process for all. ``logout`` ends the session for all of them.
 
         Args:
             renew_session: A function that renews a session of the other client, as for the class.
@@ -222,7 +244,7 @@ class ConnectyCube(NotCopied):
             ClientClosedError: This client was closed.
             ApiError: The call failed; a subclass says how.
         """
-        other = self._sibling(renew_session)
+        other = self._sibling(renew_session, self._shared)
         other.login(**credentials)
         return other
 
@@ -232,7 +254,7 @@ class ConnectyCube(NotCopied):
         token: str,
         *,
         user_id: int | None = None,
-        renew_session: ApplicationRenewal | None = None,
+        renew_session: RenewSession | None = None,
     ) -> ConnectyCube:
         """Return another client for a session that exists already, which shares this client's connections.
 
@@ -257,12 +279,16 @@ class ConnectyCube(NotCopied):
         other._api.adopt(Session(token=secret.open(), user_id=user_id))
         return other
 
-    def _sibling(self, renew_session: ApplicationRenewal | None) -> ConnectyCube:
+    def _sibling(
+        self,
+        renew_session: RenewSession | None = None,
+        shared: SharedSessions | None = None,
+    ) -> ConnectyCube:
+        """Return a client without a session, which shares this client's connections."""
         self._api.check_open()
         other = type(self).__new__(type(self))
-        other._config = self._config
-        transport = self._api.transport
-        other._become(Api(self._config, renew_session=renew_session, transport=transport))
+        other._config, other._shared = self._config, self._shared
+        other._become(renew_session, self._api.transport, shared)
         return other
 
     def logout(self, *, timeout: float | None = None) -> None:
@@ -526,6 +552,17 @@ def _config_of(config: object, fields: ConfigFields) -> Config:
         if name not in fields:
             raise ArgumentTypeError(f"{name} is missing")
     return Config(**fields)
+
+
+def _with_client(
+    renew_session: RenewSession | None, new_client: Callable[[], ConnectyCube]
+) -> ApplicationRenewal | None:
+    """Return a renewal that takes the session alone, as the REST API knows no clients."""
+    if not callable(renew_session) or takes(renew_session, 1) or not takes(renew_session, 2):
+        return cast("ApplicationRenewal | None", renew_session)  # the REST API checks it
+    check_callable("renew_session", renew_session, "session", "client")
+    renew = cast("Callable[[Session, ConnectyCube], Session | str | None]", renew_session)
+    return lambda session: renew(session, new_client())
 
 
 def _user_of(session: Session) -> User | None:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any, Literal, Protocol, TypedDict
 from urllib.parse import urlsplit
 
@@ -38,6 +39,7 @@ __all__ = [
     "RequestRecord",
     "RetryPolicy",
     "Timeouts",
+    "TokenStore",
     "check_field_names",
 ]
 
@@ -83,6 +85,20 @@ def _path(value: Any) -> Any:
     return os.fspath(value) if isinstance(value, os.PathLike) else value
 
 
+def _check_methods(argument: str, value: object, **methods: Sequence[str]) -> None:
+    """Raise ArgumentTypeError unless ``value`` is None or has the methods, with these parameters."""
+    if value is None:
+        return
+    for name, parameters in methods.items():
+        method = getattr(value, name, None)
+        if not callable(method):
+            *first, last = methods
+            raise ArgumentTypeError(
+                f"{argument} must have the methods {', '.join(first)} and {last}: {name}"
+            )
+        check_callable(f"{argument}.{name}", method, *parameters)
+
+
 @frozen(kw_only=True)
 class Timeouts:
     """Every default time-out, in seconds; each blocking call also takes a ``timeout=`` of its own."""
@@ -115,6 +131,8 @@ class Timeouts:
     """For ``chat.logout()`` and ``chat.destroy()``."""
     exit: float = field(default=2.0, validator=_seconds)
     """For all chat connections together when the interpreter exits."""
+    token_store: float = field(default=5.0, validator=_seconds)
+    """To wait for ``Config.token_store``, and for another process that renews the same session."""
     slow_callback: float = field(default=5.0, validator=_seconds)
     """A receiver that runs for longer is named in a warning."""
 
@@ -282,6 +300,41 @@ class CursorStore(Protocol):
         """
 
 
+class TokenStore(Protocol):
+    """An object of the application through which its processes share the sessions of their users.
+
+    A cache fits (Redis, Django's, a table, a dict). Its methods are called on short-lived threads of the
+    package, several at a time. A method that raises, or takes longer than ``Timeouts.token_store``, is named
+    in a warning of logger ``connectycube.rest``, and the session is made without the store. The values are
+    credentials: keep the store as safe as passwords.
+    """
+
+    def get(self, key: str) -> str | bytes | None:
+        """Return the value of a key; None if there is none, or its time is over.
+
+        Args:
+            key: ASCII letters, digits and colons; less than 100 characters.
+        """
+
+    def set(self, key: str, value: str, seconds: int) -> object:
+        """Keep a value in place of the one before.
+
+        Args:
+            key: As for ``get``.
+            value: A small JSON object: the token, the user's id and the end of the session.
+            seconds: How long to keep it.
+        """
+
+    def lock(self, key: str) -> AbstractContextManager[object]:
+        """Return a context manager that one thread of all processes is inside at a time.
+
+        It should end by itself if its process does; half a minute is enough for a renewal.
+
+        Args:
+            key: As for ``get``; never the key of a value.
+        """
+
+
 class ConfigFields(TypedDict, total=False):
     """The fields of :class:`Config`, as keyword arguments of functions that make or change one."""
 
@@ -307,6 +360,7 @@ class ConfigFields(TypedDict, total=False):
     typing_expires: float | None
     durable: str | os.PathLike[str] | None
     cursor_store: CursorStore | None
+    token_store: TokenStore | None
     handling: Handling
     timeouts: Timeouts
     reconnect: ReconnectPolicy
@@ -386,6 +440,8 @@ class Config:
     """The file of durable mode, created at the first login; one for each user (None: memory only)."""
     cursor_store: CursorStore | None = field(default=None, repr=False)
     """Where the chat notes how far it was, in place of the file; one value for each user."""
+    token_store: TokenStore | None = field(default=None, repr=False)
+    """Where the clients of ``for_user`` find sessions that other processes of the application have made."""
     handling: Handling = field(factory=Handling)
     """When a receiver that raised runs again; ``connect(…, handling=…)`` replaces it for one receiver."""
     timeouts: Timeouts = field(factory=Timeouts)
@@ -433,15 +489,15 @@ class Config:
 
     @cursor_store.validator
     def _check_cursor_store(self, attribute: Attribute[object], value: object) -> None:
-        if value is None:
-            return
-        for name, parameters in {"load": (), "save": ("value",)}.items():
-            method = getattr(value, name, None)
-            if not callable(method):
-                raise ArgumentTypeError(f"cursor_store must have the methods load and save: {name}")
-            check_callable(f"cursor_store.{name}", method, *parameters)
-        if self.durable is not None:
+        _check_methods("cursor_store", value, load=(), save=("value",))
+        if value is not None and self.durable is not None:
             raise ArgumentValueError("cursor_store takes the place of durable: give one of them")
+
+    @token_store.validator
+    def _check_token_store(self, attribute: Attribute[object], value: object) -> None:
+        _check_methods(
+            "token_store", value, get=("key",), set=("key", "value", "seconds"), lock=("key",)
+        )
 
     @ca_file.validator
     @client_cert.validator

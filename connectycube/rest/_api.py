@@ -41,6 +41,7 @@ from ._response import check_response, http_date, unexpected
 from ._retry import pause_after_failure, pause_after_response
 from ._service_clock import ServiceClock
 from ._session import ApplicationRenewal, Renewal, SessionState, expiry_of
+from ._shared_session import SharedSession
 
 __all__ = ["Api", "Query"]
 
@@ -140,12 +141,23 @@ class Api:
         """Return the time by the service's clock, in unix seconds; None before the API's first response."""
         return self._clock.time()
 
-    def adopt(self, session: Session, renewal: Renewal | None = None) -> None:
+    @property
+    def shared_session(self) -> SharedSession | None:
+        """The place of the current session in the token store, or None."""
+        return self._state.shared
+
+    def adopt(
+        self,
+        session: Session,
+        renewal: Renewal | None = None,
+        shared: SharedSession | None = None,
+    ) -> None:
         """Use ``session`` from now on; ``renewal`` makes another like it when the service ends it.
 
-        If the application renews sessions itself, its function is called instead of ``renewal``.
+        If the application renews sessions itself, its function is called instead of ``renewal``. ``shared``
+        is the place in the token store where another process may have renewed the session already.
         """
-        self._state.adopt(session, renewal)
+        self._state.adopt(session, renewal, shared)
 
     def identify(self, session: Session) -> None:
         """Know more of the current session, if it still is this one (by its token)."""
@@ -375,11 +387,15 @@ class Api:
         if renew and self._state.has_expired():
             session = self._renewed(session, request) or session
         response = self._send_with_retries(_authorized(request, session))
-        if response.status == 401 and renew:
+        # A session of the token store may have ended as well: the second renewal makes one.
+        renewals = 0 if not renew else 1 if self._state.shared is None else 2
+        while response.status == 401 and renewals:
             fresh = self._renewed(session, request)
-            if fresh is not None:
-                session = fresh
-                response = self._send_with_retries(_authorized(request, session))
+            if fresh is None:
+                break
+            renewals -= 1
+            session = fresh
+            response = self._send_with_retries(_authorized(request, session))
         self._note_expiry(session, response)
         return response, session
 

@@ -6,6 +6,7 @@ import threading
 from collections.abc import Callable
 from concurrent.futures import Future, wait
 from datetime import datetime, timedelta, timezone
+from functools import partial
 from os import getpid
 
 from attrs import evolve
@@ -17,6 +18,7 @@ from ..errors import ApiTimeoutError, ArgumentTypeError, ArgumentValueError
 from ..models import Session
 from ..models._json import as_time
 from ._deadline_adapter import CallDeadline
+from ._shared_session import SharedSession
 
 __all__ = ["ApplicationRenewal", "Renewal", "SessionState", "expiry_of"]
 
@@ -42,6 +44,7 @@ class SessionState:
         self._renew_session = renew_session
         self._session: Session | None = None
         self._renewal: Renewal | None = None
+        self._shared: SharedSession | None = None
         self._ahead = timedelta(0)  # the service's clock is ahead of ours by so much
         self._after_fork_in_child()
         register_for_fork(self)
@@ -57,11 +60,28 @@ class SessionState:
         """The current session, or None."""
         return self._session
 
-    def adopt(self, session: Session, renewal: Renewal | None = None) -> None:
-        """Make ``session`` the current one; ``renewal`` makes another like it when it has ended."""
+    @property
+    def shared(self) -> SharedSession | None:
+        """The place of the current session in the token store, or None."""
+        return self._shared
+
+    def adopt(
+        self,
+        session: Session,
+        renewal: Renewal | None = None,
+        shared: SharedSession | None = None,
+    ) -> None:
+        """Make ``session`` the current one; ``renewal`` makes another like it when it has ended.
+
+        Args:
+            session: The session.
+            renewal: Makes another one; None if nothing can.
+            shared: Where the processes of the application share it; None if they do not.
+        """
         check_fork()
         with self._lock:
             self._session = session
+            self._shared = shared
             self._renewal = renewal if self._renew_session is None else self._by_application
 
     def identify(self, session: Session) -> None:
@@ -76,7 +96,7 @@ class SessionState:
         check_fork()
         with self._lock:
             if self._is_current(session):
-                self._session = self._renewal = None
+                self._session = self._renewal = self._shared = None
 
     def expires(
         self, session: Session, moment: datetime | None, now: datetime | None = None
@@ -111,7 +131,7 @@ class SessionState:
         check_fork()
         while True:
             with self._lock:
-                session, renewal = self._session, self._renewal
+                session, renewal, shared = self._session, self._renewal, self._shared
                 if session is None:
                     return None  # logged out meanwhile
                 if session.token != stale.token:  # renewed meanwhile, or replaced
@@ -125,6 +145,8 @@ class SessionState:
                 if refresh is None:
                     refresh = self._refresh = _Refresh()
             if is_first:
+                if shared is not None:
+                    renewal = partial(_obtained, shared, stale, renewal)
                 self._run(refresh, renewal, stale, deadline)
             else:
                 refresh.wait(deadline)
@@ -179,6 +201,13 @@ class SessionState:
 
     def _is_current(self, session: Session) -> bool:
         return self._session is not None and self._session.token == session.token
+
+
+def _obtained(
+    shared: SharedSession, stale: Session, renewal: Renewal, deadline: CallDeadline
+) -> Session | None:
+    """Take another session from the token store, or renew it for all processes."""
+    return shared.obtain(stale, deadline, renewal)
 
 
 def _may_replace(session: Session, stale: Session) -> bool:

@@ -26,6 +26,7 @@ from ._api import Api
 from ._http import CallDeadline, Response
 from ._response import read_object, unexpected
 from ._session import expiry_of
+from ._shared_session import SharedSessions
 
 __all__ = [
     "OTHER_WORDS",
@@ -94,8 +95,9 @@ class Credentials(TypedDict, total=False):
 class Sessions(NotCopied):
     """The sessions of the REST API; every method may be called from any thread."""
 
-    def __init__(self, api: Api) -> None:
+    def __init__(self, api: Api, shared: SharedSessions | None = None) -> None:
         self._api = api
+        self._shared = shared
 
     @hides(*SECRET_ARGUMENTS)
     @keywords_only("sessions.create(login=…, password=…)", **OTHER_WORDS)
@@ -167,8 +169,14 @@ class Sessions(NotCopied):
         def renewal(deadline: CallDeadline) -> Session:
             return self._create(who, deadline)
 
-        session = renewal(self._api.deadline(timeout))
-        self._api.adopt(session, None if guest else renewal)
+        within = self._api.deadline(timeout)
+        if self._shared is None or guest or not who:
+            session = renewal(within)
+            self._api.adopt(session, None if guest else renewal)
+            return session
+        shared = self._shared.session_of(who, self._api.service_time)
+        session = shared.obtain(None, within, renewal) or renewal(within)
+        self._api.adopt(session, renewal, shared)
         return session
 
     def info(self, *, timeout: float | None = None) -> Session:
@@ -200,10 +208,14 @@ class Sessions(NotCopied):
         session = self._api.session
         if session is None:
             return
+        deadline = self._api.deadline(timeout)
         try:
-            self._api.call("DELETE", _PATH, timeout=timeout, renew=False)
+            self._api.call("DELETE", _PATH, timeout=deadline, renew=False)
         except ApiAuthenticationError:
             pass  # the service has ended it before us
+        shared = self._api.shared_session
+        if shared is not None:
+            shared.forget(session, deadline)
         self._api.forget(session)
 
     def identify(

@@ -40,6 +40,7 @@ def test_the_time_outs_are_those_of_the_table():
         "liveness_answer": 15,
         "logout": 5,
         "exit": 2,
+        "token_store": 5,
         "slow_callback": 5,
     }
 
