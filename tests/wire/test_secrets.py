@@ -2,17 +2,19 @@
 
 import contextlib
 import http.client
+import json
 import logging
 import pickle
 import signal
 
 import pytest
 
-from connectycube import Config, ConnectyCube, RetryPolicy, Timeouts, _dial
+from connectycube import Config, ConnectyCube, MemoryTokenStore, RetryPolicy, Timeouts, _dial
 from connectycube.emulator import Emulator
 from connectycube.errors import ConnectyCubeError
 from connectycube.rest import _deadline_adapter
 from tests.support.canaries import MARK, Canaries
+from tests.support.inside import api_of
 from tests.support.people import Person
 from tests.support.ports import free_port
 from tests.support.scripted_http import ScriptedHttpServer, answer, refusal, reset, silent
@@ -63,6 +65,29 @@ def repeat_as(body):
     return respond
 
 
+FOUND = json.dumps({"token": TOKEN, "user_id": 5})
+
+
+class Tokens(MemoryTokenStore):
+    """A store that has this value for every key, and repeats the values that it is given in errors."""
+
+    def __init__(self, found=None):
+        super().__init__()
+        self.found = found
+
+    def get(self, key):
+        return self.found
+
+    def set(self, key, value, seconds):
+        raise OSError(f"cannot keep {value}")
+
+
+def sharing(cube, found=None):
+    """Return the client of another process, with a token store; it shares the connections."""
+    config = cube.config.replace(token_store=Tokens(found))
+    return ConnectyCube(config=config, transport=api_of(cube).transport)
+
+
 CALLS = {
     "login": lambda cube: cube.login(login="bob", password=PASSWORD),
     "login at a provider": lambda cube: cube.login(provider="twitter", token=TOKEN, secret=SECRET),
@@ -71,6 +96,10 @@ CALLS = {
         provider="firebase_email", project_id="p", access_token=TOKEN
     ),
     "other user": lambda cube: cube.for_user(email="bob@example.org", password=PASSWORD),
+    "shared session": lambda cube: sharing(cube).for_user(login="bob", password=PASSWORD),
+    "shared session that ended": lambda cube: (
+        sharing(cube, FOUND).for_user(email="bob@example.org", password=PASSWORD).dialogs.list()
+    ),
     "sign-up": lambda cube: cube.users.create(login="bob", password=PASSWORD),
     "new password": lambda cube: cube.with_token(TOKEN).users.update(
         5, password=PASSWORD, old_password=f"{PASSWORD} of old"
@@ -202,6 +231,12 @@ def test_a_renewal_that_fails_shows_no_secret(server, cube):
     assert "renew" in [frame.name for frame in caught.traceback]
     with fails_without_a_secret(ConnectyCubeError):
         cube.with_token(TOKEN, renew_session=lambda session: TOKEN.encode()).dialogs.list()
+
+
+def test_a_token_store_that_repeats_its_values_shows_no_secret(cube, server):
+    server.respond(lambda request: answer(201, SESSION))
+    sharing(cube).for_user(login="bob", password=PASSWORD)  # Canaries look through the warnings
+    sharing(cube, f"{TOKEN} is no JSON").for_user(login="bob", password=PASSWORD)
 
 
 def test_the_hook_and_the_log_get_no_secret(server):

@@ -7,6 +7,8 @@ import threading
 from datetime import datetime, timedelta, timezone
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from connectycube import Config, MemoryTokenStore, Session, Timeouts
 from connectycube.rest._http import CallDeadline
@@ -99,6 +101,8 @@ def test_equal_configurations_and_credentials_have_one_key():
 
 # --- values
 
+PLACE = SharedSessions(Config(app_id=7, auth_key="an-auth-key", token_store=MemoryTokenStore()))
+
 
 def test_a_value_is_the_token_the_user_and_the_end():
     now = datetime.now(timezone.utc).replace(microsecond=0)
@@ -158,6 +162,19 @@ def test_a_session_whose_time_is_over_is_not_taken():
     obtain(place_of(store, clock=now.timestamp), ending)
     later = place_of(store, clock=lambda: now.timestamp() + 100)
     assert obtain(later, OTHER) == OTHER
+
+
+@given(
+    token=st.text(st.characters(min_codepoint=33, max_codepoint=126), min_size=1, max_size=99),
+    user_id=st.integers(1, 2**63),
+    expires_at=st.none() | st.integers(1_800_000_000, 253_402_300_799),
+)
+def test_every_session_is_read_as_it_was_written(token, user_id, expires_at):
+    end = None if expires_at is None else datetime.fromtimestamp(expires_at, timezone.utc)
+    made = Session(token=token, user_id=user_id, expires_at=end)
+    place = PLACE.session_of(BOB, lambda: 1_799_999_999.0)
+    value, _ = place._value(made, None)
+    assert place.read(value, None) == made
 
 
 @pytest.mark.parametrize(
