@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import argparse
 import ipaddress
+import json
 import math
 import os
 import shlex
@@ -22,10 +23,12 @@ import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+from connectycube.errors import ArgumentValueError
 
 if TYPE_CHECKING:
-    from connectycube.emulator import Emulator, Switch
+    from connectycube.emulator import Emulator, HttpIdentityProvider, Switch
 
 __all__ = ["add_arguments", "run"]
 
@@ -111,7 +114,64 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="SECONDS",
         help="start with the clock moved forward (default: 0)",
     )
+    _add_identity_provider(parser)
     _add_switches(parser)
+
+
+def _add_identity_provider(parser: argparse.ArgumentParser) -> None:
+    """Declare the options that the dashboard of the service has for a custom identity provider."""
+    group = parser.add_argument_group(
+        "custom identity provider", "As the fields of the dashboard; JSON objects of texts."
+    )
+    group.add_argument(
+        "--identity-provider",
+        metavar="URL",
+        help="ask this URL about each login that has no password here (default: none)",
+    )
+    group.add_argument(
+        "--identity-provider-method",
+        choices=("GET", "POST"),
+        help="POST sends the parameters as a form (default: GET, in the query)",
+    )
+    group.add_argument(
+        "--identity-provider-headers",
+        type=_texts,
+        metavar="JSON",
+        default=os.environ.get("CONNECTYCUBE_IDENTITY_PROVIDER_HEADERS") or None,
+        help="headers of the request; other users of this machine see options, so rather set "
+        "CONNECTYCUBE_IDENTITY_PROVIDER_HEADERS",
+    )
+    group.add_argument(
+        "--identity-provider-request",
+        type=_texts,
+        metavar="JSON",
+        help="""parameters of the request (default: '{"token": "#{login}"}')""",
+    )
+    group.add_argument(
+        "--identity-provider-response",
+        type=_texts,
+        metavar="JSON",
+        help="""where the user's fields are in the response (default: '{"uid": "#{uid}"}')""",
+    )
+
+
+def _identity_provider(options: dict[str, Any]) -> HttpIdentityProvider | None:
+    """Take the options of the identity provider out of ``options``; return it, or None."""
+    from connectycube.emulator import HttpIdentityProvider
+
+    start = "identity_provider_"
+    given = {
+        name.removeprefix(start): options.pop(name)
+        for name in tuple(options)
+        if name.startswith(start)
+    }
+    given = {name: value for name, value in given.items() if value is not None}
+    url = options.pop("identity_provider")
+    if url is not None:
+        return HttpIdentityProvider(url=url, **given)
+    if given.keys() - {"headers"}:  # headers may be in the environment of every run
+        raise ArgumentValueError("options of an identity provider need --identity-provider URL")
+    return None
 
 
 def _add_switches(parser: argparse.ArgumentParser) -> None:
@@ -149,6 +209,7 @@ def run(arguments: argparse.Namespace) -> int:
     options = vars(arguments)
     load, show_coverage = options.pop("load"), options.pop("coverage")
     faults, advance = options.pop("fault"), options.pop("advance")
+    options["identity_provider"] = _identity_provider(options)
     for name, switch in _switches().items():
         text = options.pop(name)
         if text is not None:
@@ -231,6 +292,16 @@ def _seconds(text: str) -> float:
     if not 0 <= seconds < math.inf:
         raise argparse.ArgumentTypeError(f"{text!r} is not a number of seconds, 0 or more")
     return seconds
+
+
+def _texts(text: str) -> dict[str, str]:
+    try:
+        value = json.loads(text)
+    except ValueError:
+        value = None
+    if not isinstance(value, dict) or not all(isinstance(each, str) for each in value.values()):
+        raise argparse.ArgumentTypeError("it is not a JSON object of texts")
+    return value
 
 
 def _port(text: str) -> int:

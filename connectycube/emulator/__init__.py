@@ -12,6 +12,7 @@ try:
     from .control.faults import Fault, Faults
     from .control.loader import LoadReport
     from .coverage import Entry, coverage, coverage_text
+    from .domain.identity_endpoint import HttpIdentityProvider
     from .emulator import Emulator
     from .settings import SWITCHES
     from .switches import Switch
@@ -29,6 +30,7 @@ __all__ = [
     "Entry",
     "Fault",
     "Faults",
+    "HttpIdentityProvider",
     "LoadReport",
     "Switch",
     "coverage",

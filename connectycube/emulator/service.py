@@ -263,6 +263,8 @@ class Running:
             task.cancel()
         self._loop.run_until_complete(asyncio.gather(*tasks, return_exceptions=True))
         self._loop.run_until_complete(_settle())
+        # Threads that look up the name of an identity provider.
+        self._loop.run_until_complete(self._loop.shutdown_default_executor())
         self._loop.run_until_complete(self._loop.shutdown_asyncgens())
         asyncio.set_event_loop(None)
         self._loop.close()

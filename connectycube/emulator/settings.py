@@ -10,8 +10,9 @@ from attrs import Attribute, define, evolve, field, fields
 from connectycube._checks import check_int, check_str
 from connectycube.errors import ArgumentValueError
 
-from .domain.identities import IdentityProvider, SocialIdentity
-from .switches import COUNT, FLAG, NAMES, SECONDS, Switch, function, one_of, switch
+from .domain.identities import IdentityProvider, SocialIdentity, check_provider, read_provider
+from .domain.identity_endpoint import HttpIdentityProvider
+from .switches import COUNT, FLAG, NAMES, SECONDS, Form, Switch, function, one_of, switch
 
 __all__ = ["SWITCHES", "Settings"]
 
@@ -58,10 +59,11 @@ class Settings:
         "Takes the provider and keys of a social log-in; returns the fields of the user, or None to refuse.",
         repr=False,
     )
-    identity_provider: IdentityProvider | None = switch(
+    identity_provider: IdentityProvider | HttpIdentityProvider | None = switch(
         None,
-        function("token"),
-        "The custom identity provider: takes the token sent as login; returns fields with `uid`, or None.",
+        Form(check_provider, None, "a URL or a function"),
+        "The custom identity provider: its URL, or a function of the token; returns fields with `uid`.",
+        converter=read_provider,
         repr=False,
     )
     offline_messages: bool = switch(

@@ -30,7 +30,7 @@ __all__ = ["COUNT", "FLAG", "NAMES", "SECONDS", "Form", "Switch", "function", "o
 class Form:
     """A kind of value: its check, its reader from text, and its form in help texts.
 
-    A value without a reader is a function, which only a program can give.
+    A value without a reader may be a function, which only a program can give.
     """
 
     check: Callable[[str, Any], object]

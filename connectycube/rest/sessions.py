@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import re
 import secrets
 import time
 from collections.abc import Iterator, Mapping
@@ -39,6 +40,7 @@ __all__ = [
 ]
 
 _PATH = ("session",)
+_REFUSED = re.compile(r"Custom Identity Provider responded with an error\D*\b40[13]\b")
 _CLOCKS_DIFFER = 10.0  # seconds: more than the whole seconds of Date and the time on the way
 
 
@@ -293,9 +295,9 @@ class Sessions(NotCopied):
                 secrets=list(secrets_in(who)),
             )
         except ValidationError as error:
-            if error.status >= 300:
+            if error.status >= 300 and not any(map(_REFUSED.search, error.messages)):
                 raise
-            # A success that holds nothing but errors: an identity provider refused the user.
+            # Also a success that holds nothing but errors: an identity provider refused the user.
             refused = error
         else:
             return _session_of(response)

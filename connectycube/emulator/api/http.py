@@ -6,15 +6,18 @@ import logging
 import ssl
 
 from aiohttp import web
+from attrs import evolve
 
 from ..control.faults import REST, Faults
 from ..control.timers import Timers
 from ..db.database import FULL, is_full
 from ..domain.api_error import ApiError
+from ..domain.identity_endpoint import AnswerNeeded
 from ..domain.times import Clock, http_date
 from ..net.access import Access
 from ..net.bounds import Bounds
 from ..net.http_faults import Dropped, RestFaults
+from ..net.identity_client import IdentityClient
 from ..net.listener import MALFORMED, Listener, header_text, refusal_of
 from ..settings import Settings
 from . import Api, Request, Response
@@ -44,6 +47,7 @@ class HttpServer(Listener):
         self._rest_faults = RestFaults(faults, timers, api.store)
         self._clock = clock
         self._settings = settings
+        self._identities = IdentityClient()
 
     def most_bytes(self) -> int:
         """Return the size of the largest body of a request."""
@@ -98,15 +102,17 @@ class HttpServer(Listener):
             body += chunk
             if len(body) > self._settings.body_bytes:
                 raise ApiError(413, f"The body is larger than {self._settings.body_bytes} bytes")
-        return self.api.handle(
-            Request(
-                method=request.method,
-                path=request.rel_url.raw_path,
-                query=request.rel_url.raw_query_string,
-                scheme=request.scheme,
-                headers={
-                    name.lower(): header_text(value) for name, value in request.headers.items()
-                },
-                body=bytes(body),
-            )
+        whole = Request(
+            method=request.method,
+            path=request.rel_url.raw_path,
+            query=request.rel_url.raw_query_string,
+            scheme=request.scheme,
+            headers={name.lower(): header_text(value) for name, value in request.headers.items()},
+            body=bytes(body),
         )
+        try:
+            return self.api.handle(whole)
+        except AnswerNeeded as needed:
+            # Nothing was changed before it was raised, so the request is handled from the start.
+            answer = await self._identities.ask(needed.question)
+        return self.api.handle(evolve(whole, answer=answer))

@@ -10,6 +10,7 @@ from urllib.parse import parse_qsl
 from attrs import field, frozen
 
 from ..domain.api_error import ApiError
+from ..domain.identity_endpoint import Answer
 
 __all__ = ["Request", "Response"]
 
@@ -24,7 +25,7 @@ _FORM = "application/x-www-form-urlencoded"
 class Request:
     """A request of a client. Names of headers are in lower case; ``query`` is the text after ``?``.
 
-    ``scheme`` is http or https.
+    ``scheme`` is http or https. ``answer`` is that of the custom identity provider, if the request needs it.
     """
 
     method: str
@@ -33,6 +34,7 @@ class Request:
     scheme: str = "http"
     headers: Mapping[str, str] = field(factory=dict, repr=False)
     body: bytes = field(default=b"", repr=False)
+    answer: Answer | None = None
 
     def parameters(self) -> list[tuple[str, str]]:
         """Return the names and values of the query, and of the body of a GET, decoded, in their order.

@@ -12,7 +12,7 @@ from .routing import Auth, Call, route
 def create_session(call: Call) -> Response:
     """Create a session."""
     sessions = call.api.sessions
-    session = sessions.create(call.request.json())
+    session = sessions.create(call.request.json(), call.request.answer)
     return Response(
         status=201,
         content={"session": sessions.json(session)},
@@ -52,7 +52,7 @@ def destroy_session_by_id(call: Call) -> Response:
 def log_in(call: Call) -> Response:
     """Log a user in to the session."""
     assert call.session is not None
-    user = call.api.sessions.log_in(call.session, call.request.json())
+    user = call.api.sessions.log_in(call.session, call.request.json(), call.request.answer)
     return Response(status=202, content={"user": call.api.accounts.user_json(user)})
 
 

@@ -22,6 +22,7 @@ from .identities import (
     identity_keys,
     social_fields,
 )
+from .identity_endpoint import Answer
 from .times import Clock, iso_time
 from .values import column_number, words
 
@@ -226,10 +227,13 @@ class Accounts:
 
     # --- authentication ---------------------------------------------------------------------------
 
-    def authenticate(self, request: Mapping[str, Any], *, create: bool) -> Row:
+    def authenticate(
+        self, request: Mapping[str, Any], *, create: bool, answer: Answer | None = None
+    ) -> Row:
         """Return the user with this login or email and password; create an unknown one if ``create``.
 
-        With a custom identity provider, a login may be a token of that provider.
+        With a custom identity provider, a login may be a token of that provider, whose ``answer`` is given if
+        it was needed before.
         """
         login, email, password = (_text(request, name) for name in ("login", "email", "password"))
         field, name = ("email", email) if login is None else ("login", login)
@@ -241,19 +245,26 @@ class Accounts:
             return user
         # After the password: an application with a provider may have users with passwords, too.
         if provider is not None:
-            return self._custom_user(custom_identity(provider, name))
+            return self._custom_user(custom_identity(provider, name, password, answer))
         if user is None and create:
             return self.sign_up(request)
         raise ApiError(401, "Unauthorized: login, email or password are wrong")
 
     def _custom_user(self, identity: Mapping[str, Any]) -> Row:
-        """Return the user with an identity of the custom provider; create an unknown one."""
+        """Return the user with an identity of the custom provider, created or brought up to date."""
         external_id = str(identity["uid"])
-        known = self.users_with("external_id", [external_id])
-        if known:
-            return known[0]
         fields = {name: value for name, value in identity.items() if name != "uid"}
-        return self._add({**fields, "external_id": external_id})
+        known = self.users_with("external_id", [external_id])
+        if not known:
+            return self._add({**fields, "external_id": external_id})
+        user = known[0]
+        now = {**user["fields"], **user}
+        changes = {
+            name: value
+            for name, value in fields.items()
+            if name not in ("password", "external_id") and value != now.get(name)
+        }
+        return self.update(user["id"], changes) if changes else user
 
     def social_user(self, request: Mapping[str, Any]) -> Row:
         """Return the user of a social network or of Firebase; create an unknown one if settings say so."""

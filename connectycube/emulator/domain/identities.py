@@ -1,7 +1,7 @@
 """Identities: users of a social network, of Firebase or of the application's own identity provider.
 
-The emulator connects to no provider. A function of the program maps tokens to users. Without a function every
-token of a social network or of Firebase is accepted.
+The emulator connects to no social network. A function of the program maps tokens to users. Without a function
+every token of a social network or of Firebase is accepted. A custom identity provider may also be at a URL.
 (Server documentation: Auth API; guide "External authentication via Custom Identity Provider".)
 """
 
@@ -11,15 +11,21 @@ import hashlib
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from connectycube._checks import check_callable
+from connectycube.errors import ArgumentTypeError
+
 from .api_error import ApiError
+from .identity_endpoint import Answer, AnswerNeeded, HttpIdentityProvider, provider_error
 
 __all__ = [
     "IDENTIFYING_FIELD",
     "IdentityProvider",
     "SocialIdentity",
     "accept_every_token",
+    "check_provider",
     "custom_identity",
     "identity_keys",
+    "read_provider",
     "social_fields",
 ]
 
@@ -72,22 +78,54 @@ def social_fields(
     return fields
 
 
-def custom_identity(provider: IdentityProvider, token: str) -> Mapping[str, Any]:
-    """Return the fields of a user that a custom identity provider has for a token, among them ``uid``."""
-    try:
-        fields = provider(token)
-    except Exception as error:
-        raise _provider_error(f"{type(error).__name__}: {error}") from error
-    if fields is None:
-        raise _provider_error("401")
+def read_provider(value: Any) -> Any:
+    """Return a custom identity provider, which may be given by its URL alone."""
+    return HttpIdentityProvider(url=value) if isinstance(value, str) else value
+
+
+def check_provider(name: str, value: object) -> None:
+    """Raise ArgumentTypeError unless ``value`` is None, a function of a token or an HttpIdentityProvider."""
+    if value is None or isinstance(value, HttpIdentityProvider):
+        return
+    if not callable(value):
+        kind = type(value).__name__
+        raise ArgumentTypeError(
+            f"{name} must be a URL, callable or HttpIdentityProvider, not {kind}"
+        )
+    check_callable(name, value, "token")
+
+
+def custom_identity(
+    provider: IdentityProvider | HttpIdentityProvider,
+    token: str,
+    password: str | None,
+    answer: Answer | None,
+) -> Mapping[str, Any]:
+    """Return the fields of a user that a custom identity provider has for a token, among them ``uid``.
+
+    Raises:
+        AnswerNeeded: The provider is at a URL, and ``answer`` is None.
+    """
+    if isinstance(provider, HttpIdentityProvider):
+        if answer is None:
+            raise AnswerNeeded(provider.question(token, password))
+        fields: Mapping[str, Any] | None = provider.identity(answer)
+    else:
+        fields = _called(provider, token)
     uid = fields.get("uid") if isinstance(fields, Mapping) else None
-    if type(uid) not in (str, int) or uid == "":
+    if fields is None or type(uid) not in (str, int) or uid == "":
         raise ApiError(422, "Custom Identity Provider uid is required")
     return fields
 
 
-def _provider_error(error: str) -> ApiError:
-    return ApiError(422, f"Custom Identity Provider responded with an error = {error}")
+def _called(provider: IdentityProvider, token: str) -> Mapping[str, Any]:
+    try:
+        fields = provider(token)
+    except Exception as error:
+        raise provider_error(f"{type(error).__name__}: {error}") from error
+    if fields is None:
+        raise provider_error("401")
+    return fields
 
 
 def accept_every_token(provider: str, keys: Mapping[str, str]) -> Mapping[str, Any]:

@@ -11,6 +11,7 @@ from ..settings import Settings
 from .accounts import Accounts
 from .api_error import ApiError
 from .application import Application
+from .identity_endpoint import Answer
 from .times import Clock, iso_time
 from .values import column_number, flag, whole_number
 
@@ -27,8 +28,11 @@ class RestSessions:
         self._clock = clock
         self._accounts = accounts
 
-    def create(self, request: Mapping[str, Any]) -> Row:
-        """Create a session for the application, or for one of its users."""
+    def create(self, request: Mapping[str, Any], answer: Answer | None = None) -> Row:
+        """Create a session for the application, or for one of its users.
+
+        ``answer`` is that of the custom identity provider, if it was needed before.
+        """
         self.application.check_request(request)
         credentials = request.get("user")
         if credentials is not None and not isinstance(credentials, dict):
@@ -41,7 +45,8 @@ class RestSessions:
         if flag(credentials.get("guest")):
             return self._add(self._accounts.add_guest(credentials), request)
         create = self._settings.create_users_on_login
-        return self._add(self._accounts.authenticate(credentials, create=create), request)
+        user = self._accounts.authenticate(credentials, create=create, answer=answer)
+        return self._add(user, request)
 
     def _add(self, user: Row | None, request: Mapping[str, Any]) -> Row:
         now = self._clock.time()
@@ -83,14 +88,17 @@ class RestSessions:
             self._store.touch_user(row["user_id"], int(now))
         return row
 
-    def log_in(self, session: Row, request: Mapping[str, Any]) -> Row:
-        """Log a user in to a session of the application; return the user."""
+    def log_in(self, session: Row, request: Mapping[str, Any], answer: Answer | None = None) -> Row:
+        """Log a user in to a session of the application; return the user.
+
+        ``answer`` is that of the custom identity provider, if it was needed before.
+        """
         if request.get("provider") is not None:
             user = self._accounts.social_user(request)
         else:
             if request.get("password") in (None, ""):  # also with a custom identity provider
                 raise ApiError.invalid("password", "cannot be blank")
-            user = self._accounts.authenticate(request, create=False)
+            user = self._accounts.authenticate(request, create=False, answer=answer)
         self._change_user(session, user["id"])
         return user
 

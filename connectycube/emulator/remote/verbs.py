@@ -141,7 +141,9 @@ def _set_switches(emulator: Emulator, body: Any, _: str) -> dict[str, Any]:
     values = _object(body)
     for name in values:
         if name in SWITCHES and not SWITCHES[name].is_text:
-            raise ArgumentTypeError(f"{name} is a function, which only a program in Python can set")
+            raise ArgumentTypeError(
+                f"{name} may be a function, so only the program that starts the emulator can set it"
+            )
     emulator.set_switches(**values)
     return _switches(emulator)
 
