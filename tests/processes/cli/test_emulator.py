@@ -16,6 +16,7 @@ import requests
 from connectycube import cli
 from connectycube.config import Config
 from tests.support.ports import free_port
+from tests.support.scripted_http import ScriptedHttpServer, answer
 from tests.support.waiting import TIMEOUT
 from tests.support.websocket_client import WebSocketClient
 from tests.support.wire_client import Client
@@ -205,6 +206,27 @@ def test_faults_of_the_command_line_act_from_the_start():
         assert requests.get(f"{url}/session", timeout=5).status_code == 401
 
 
+def test_the_identity_provider_of_the_command_line_is_asked():
+    with ScriptedHttpServer() as provider:
+        provider.respond(lambda request: answer(200, {"who": {"id": 7, "name": "Seven"}}))
+        options = {
+            "identity-provider": f"{provider.url}/verify",
+            "identity-provider-method": "POST",
+            "identity-provider-request": '{"key": "#{login}"}',
+            "identity-provider-response": '{"uid": "#{who.id}", "full_name": "#{who.name}"}',
+        }
+        words = [word for name, value in options.items() for word in (f"--{name}", value)]
+        secret = {"CONNECTYCUBE_IDENTITY_PROVIDER_HEADERS": '{"X-Key": "of the provider"}'}
+        with Process(*words, **secret) as running:
+            url = evaluated(running.lines)["CONNECTYCUBE_API_URL"]
+            body = {"application_id": 1, "auth_key": "key", "user": {"login": "a token"}}
+            made = requests.post(f"{url}/session", json=body, timeout=TIMEOUT)
+        assert made.json()["session"]["user"]["full_name"] == "Seven"
+        (asked,) = provider.requests
+        assert (asked.method, asked.content) == ("POST", b"key=a+token")
+        assert asked.headers["x-key"] == "of the provider"
+
+
 def test_only_exports_and_ready_are_on_standard_output():
     with Process() as running:
         *exports, last = running.lines
@@ -249,6 +271,11 @@ def test_the_emulator_shows_its_secrets_only_as_variables_on_stdout():
         (["--host", "256.1.1.1"], 1, "connectycube emulator:"),
         (["--nonsense"], 2, "--nonsense"),
         *((["--advance", text], 2, "argument --advance") for text in ("-5", "inf", "nan", "soon")),
+        (["--identity-provider", "ftp://h"], 1, "identity_provider must be an http(s) URL"),
+        (["--identity-provider-method", "PUT"], 2, "--identity-provider-method"),
+        (["--identity-provider-method", "POST"], 1, "--identity-provider URL"),
+        (["--identity-provider-request", "token"], 2, "it is not a JSON object of texts"),
+        (["--identity-provider-headers", '{"a": 5}'], 2, "it is not a JSON object of texts"),
         (["--fault", "explode"], 1, "must be one of drop, half_open"),
         (["--fault", "delay:seconds=soon"], 1, "seconds"),
         (["--fault", "delay"], 1, "delay needs seconds"),
