@@ -387,17 +387,20 @@ class Api:
         if renew and self._state.has_expired():
             session = self._renewed(session, request) or session
         response = self._send_with_retries(_authorized(request, session))
-        # A session of the token store may have ended as well: the second renewal makes one.
-        renewals = 0 if not renew else 1 if self._state.shared is None else 2
-        while response.status == 401 and renewals:
+        renewals = 0
+        while response.status == 401 and renew and renewals < self._most_renewals():
             fresh = self._renewed(session, request)
             if fresh is None:
                 break
-            renewals -= 1
+            renewals += 1
             session = fresh
             response = self._send_with_retries(_authorized(request, session))
         self._note_expiry(session, response)
         return response, session
+
+    def _most_renewals(self) -> int:
+        """Return how often a call renews: a session of the token store may have ended as well."""
+        return 1 if self._state.shared is None else 2
 
     def _send_with_retries(self, request: Request) -> Response:
         """Send a request, and again where that can do no harm and the deadline leaves time for it."""
