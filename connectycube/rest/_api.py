@@ -185,8 +185,15 @@ class Api:
         session = self._state.session
         if session is None or (Secret(session.token) != refused and not self._state.has_expired()):
             return session
-        request = self._request("POST", self.url(("session",)), self.deadline(timeout))
-        return self._renewed(session, request) or session
+        deadline = self.deadline(timeout)
+        request = self._request("POST", self.url(("session",)), deadline)
+        fresh = self._renewed(session, request)
+        if fresh is None or self._state.shared is None:
+            return fresh or session
+        # Another process may have made it, and it may have ended as well: then the call renews it. The chat
+        # asks for one renewal in each attempt.
+        self.call("GET", ("session",), timeout=deadline)
+        return self._state.session
 
     # --- calls ----------------------------------------------------------------------------------
 

@@ -9,6 +9,8 @@ from contextlib import ExitStack
 
 import pytest
 
+from connectycube import MemoryTokenStore
+from tests.processes.forking import FORKS, holds_in_child
 from tests.support.paths import ROOT
 from tests.support.people import PASSWORD
 
@@ -63,6 +65,20 @@ print(made, user.session.token, flush=True)
 sys.stdin.readline()
 cube.close()
 """
+
+
+@pytest.mark.parametrize("fork", FORKS.values(), ids=FORKS)
+def test_a_child_waits_for_no_lock_of_a_thread_of_the_parent(fork):
+    store = MemoryTokenStore()
+    store.set("key", "value", 60)
+
+    def works():
+        with store.lock("key"):
+            store.set("other", "value", 60)
+        return (store.get("key"), store.get("other")) == ("value", "value")
+
+    with store.lock("key"):
+        assert holds_in_child(works, fork)
 
 
 @pytest.mark.parametrize("way", ["credentials", "application"])

@@ -197,6 +197,19 @@ def test_the_chat_logs_in_with_a_session_that_was_found(processes, bob):
     assert processes.made == 1
 
 
+def test_the_chat_logs_in_although_the_session_of_the_store_has_ended_too(processes):
+    first, second = processes.user(), processes.user()
+    destroyer = processes.start()
+    for _ in range(2):  # the sessions of both, and then the one that is in the store
+        destroyer.with_token(first.session.token).sessions.destroy()
+        if first.session.token == second.session.token:
+            first.users.get(first.user.id)
+    second.chat.login()
+    assert second.chat.ping() >= 0
+    second.close()
+    assert processes.made == 3
+
+
 class Broken:
     """A store of which no method works."""
 
