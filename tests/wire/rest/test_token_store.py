@@ -216,7 +216,10 @@ class Broken:
     def get(self, key):
         raise OSError("no cache")
 
-    set = lock = get
+    lock = get
+
+    def set(self, key, value, seconds):
+        raise OSError("no cache")
 
 
 def test_no_request_fails_for_a_store_that_does(processes, emulator, bob, caplog):
