@@ -16,7 +16,6 @@ if TYPE_CHECKING:
         Handling,
         Limits,
         ReconnectPolicy,
-        RequestRecord,
         RetryPolicy,
         Timeouts,
         TokenStore,
@@ -114,6 +113,7 @@ if TYPE_CHECKING:
         UnreadCount,
         User,
     )
+    from .observer import Observer, RequestRecord
     from .rest import HttpTransport, Request, Response
     from .rest._token_store import MemoryTokenStore
 
@@ -181,6 +181,7 @@ _MODULE_OF = {
     "MessageStatus": "models",
     "NotConnectedError": "errors",
     "NotFoundError": "errors",
+    "Observer": "observer",
     "Occupant": "models",
     "OutcomeUnknownError": "errors",
     "Page": "models",
@@ -200,7 +201,7 @@ _MODULE_OF = {
     "RecoveryFinished": "models",
     "RefusedStanza": "models",
     "Request": "rest",
-    "RequestRecord": "config",
+    "RequestRecord": "observer",
     "Response": "rest",
     "ResponseTooLargeError": "errors",
     "RetryPolicy": "config",
@@ -295,6 +296,7 @@ __all__ = [
     "MessageStatus",
     "NotConnectedError",
     "NotFoundError",
+    "Observer",
     "Occupant",
     "OutcomeUnknownError",
     "Page",

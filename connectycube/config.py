@@ -24,7 +24,8 @@ from ._hosts import is_loopback
 from ._proxy import Proxy
 from ._secrets import confined
 from ._transient import is_transient
-from .errors import ApiError, ArgumentTypeError, ArgumentValueError
+from .errors import ArgumentTypeError, ArgumentValueError
+from .observer import Observer, check_observer
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack  # mypy brings it; nothing imports it at run time
@@ -36,7 +37,6 @@ __all__ = [
     "Handling",
     "Limits",
     "ReconnectPolicy",
-    "RequestRecord",
     "RetryPolicy",
     "Timeouts",
     "TokenStore",
@@ -232,29 +232,6 @@ class Handling:
 
 
 @frozen(kw_only=True)
-class RequestRecord:
-    """One request and its outcome, as ``Config.on_request`` gets it, without secrets.
-
-    Args:
-        method: The HTTP method.
-        url: The URL, with its secrets masked.
-        status: The status of the response; None if there was none.
-        seconds: The time that it took.
-        bytes_received: The size of the response's body.
-        attempt: 1, or more for a repetition.
-        error: Why there was no response; None if there was one.
-    """
-
-    method: str
-    url: str
-    status: int | None = None
-    seconds: float
-    bytes_received: int = 0
-    attempt: int = 1
-    error: ApiError | None = None
-
-
-@frozen(kw_only=True)
 class Limits:
     """Every bound on memory; at a bound a call waits, an event is rejected, or the stream ends."""
 
@@ -276,7 +253,7 @@ class Limits:
     """Bytes of stanzas that wait for the link or for the server's acknowledgement."""
     background_stanzas: int = field(default=10_000, validator=_count)
     """Automatic 'delivered' markers, answers to requests of others, and typing, that wait likewise; further
-    ones are dropped (``counters["background_dropped"]``). They take no room from what calls send."""
+    ones are dropped (``Statistics.background_dropped``). They take no room from what calls send."""
     background_bytes: int = field(default=4_194_304, validator=_count)
     """Bytes of these stanzas."""
 
@@ -351,7 +328,7 @@ class ConfigFields(TypedDict, total=False):
     proxy: str | None
     trust_env: bool
     retry: RetryPolicy
-    on_request: Callable[[RequestRecord], None] | None
+    observer: Observer | None
     workers: int
     auto_delivered: bool | Literal["all"]
     join_rooms: bool
@@ -419,8 +396,8 @@ class Config:
     """Whether HTTPS_PROXY, ALL_PROXY and NO_PROXY of the environment are read if ``proxy`` is None."""
     retry: RetryPolicy = field(factory=RetryPolicy)
     """Which REST requests are sent again, and when."""
-    on_request: Callable[[RequestRecord], None] | None = field(default=None, repr=False)
-    """Called after each REST request, in the thread that sent it; an error that it raises is logged."""
+    observer: Observer | None = field(default=None, repr=False)
+    """What is told of requests, states, events, receivers and messages, for metrics and traces."""
     workers: int = field(default=1, validator=_count)
     """Threads that call receivers; the order within a conversation is kept, whatever their number."""
     auto_delivered: bool | Literal["all"] = field(default=True, validator=_bool_or_all)
@@ -518,10 +495,10 @@ class Config:
         if value is not None:
             Proxy.parse(check_str("proxy", value), "proxy")
 
-    @on_request.validator
-    def _check_on_request(self, attribute: Attribute[object], value: object) -> None:
+    @observer.validator
+    def _check_observer(self, attribute: Attribute[object], value: object) -> None:
         if value is not None:
-            check_callable("on_request", value, "record")
+            check_observer(value)
 
     @handling.validator
     @timeouts.validator

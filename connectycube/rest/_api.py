@@ -1,4 +1,4 @@
-"""One REST call from its arguments to a checked response: session, retries, redirects, the hook.
+"""One REST call from its arguments to a checked response: session, retries, redirects, the observer.
 
 A call passes through four steps: ``call`` (or ``download``, ``post_form``) builds the request and checks the
 response, ``_send_authorized`` adds the session's token and renews the session, ``_send_with_retries`` sends
@@ -26,7 +26,7 @@ from .._hosts import is_loopback, may_be_loopback
 from .._network import Network
 from .._redact import MASK, peer_text, redact_url, secrets_in
 from .._secrets import Secret, confined
-from ..config import Config, RequestRecord, RetryPolicy
+from ..config import Config, RetryPolicy
 from ..errors import (
     ApiAuthenticationError,
     ApiError,
@@ -36,12 +36,14 @@ from ..errors import (
     ClientClosedError,
 )
 from ..models import Session
+from ..observer import Observer, RequestRecord, call_observer
 from ._http import Body, BodyWriter, CallDeadline, HttpClient, HttpTransport, Request, Response
 from ._response import check_response, http_date, unexpected
 from ._retry import pause_after_failure, pause_after_response
 from ._service_clock import ServiceClock
 from ._session import ApplicationRenewal, Renewal, SessionState, expiry_of
 from ._shared_session import SharedSession
+from ._template import template_of
 
 __all__ = ["Api", "Query"]
 
@@ -427,15 +429,17 @@ class Api:
         raise AssertionError("the count has no end")
 
     def _send_once(self, request: Request, attempt: int) -> Response:
-        """Send a request through the transport; log it and call the hook."""
+        """Send a request through the transport; log it and tell the observer."""
         self.check_open()
+        observer = self._config.observer
         started = time.monotonic()
         try:
             response = self._transport.send(request)
         except ApiError as error:
             seconds = time.monotonic() - started
             _log.debug("%s, after %.3f s", error, seconds)
-            self._call_hook(request, attempt, seconds, error=error)
+            if observer is not None:
+                self._tell(observer, request, attempt, seconds, error=type(error))
             raise
         seconds = time.monotonic() - started
         if getattr(response, "request", None) is not request:
@@ -446,30 +450,31 @@ class Api:
             text = "%s %s answered %d in %.3f s, %d bytes"
             url, received = redact_url(request.url), response.received
             _log.debug(text, request.method, url, response.status, seconds, received)
-        self._call_hook(
-            request, attempt, seconds, status=response.status, bytes_received=response.received
-        )
+        if observer is not None:
+            status, received = response.status, response.received
+            self._tell(observer, request, attempt, seconds, status=status, bytes_received=received)
         return response
 
     def _is_api(self, url: str) -> bool:
         return url.startswith(self._base + "/")
 
-    def _call_hook(self, request: Request, attempt: int, seconds: float, **outcome: Any) -> None:
-        """Call the application's hook, which may not break the call."""
-        hook = self._config.on_request
-        if hook is None:
-            return
+    def _tell(
+        self,
+        observer: Observer,
+        request: Request,
+        attempt: int,
+        seconds: float,
+        **outcome: Any,
+    ) -> None:
         record = RequestRecord(
             method=request.method,
+            path=template_of(request.url, self._base),
             url=redact_url(request.url),
             seconds=seconds,
             attempt=attempt,
             **outcome,
         )
-        try:
-            hook(record)
-        except Exception:  # noqa: BLE001
-            _log.exception("on_request failed")
+        call_observer(observer, "request_finished", record)
 
     def _renewed(self, stale: Session, request: Request) -> Session | None:
         try:

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from connectycube import ConnectyCube
+from connectycube import ConnectyCube, Observer
 from connectycube import _checks as checks
 from connectycube.emulator import Emulator
 from connectycube.errors import ArgumentTypeError, ArgumentValueError
@@ -337,13 +337,21 @@ def a_file(**methods):
     return SimpleNamespace(seek=lambda *_: 0, tell=lambda: 0, **methods)
 
 
+def observer_with(**methods):
+    observer = Observer()
+    vars(observer).update(methods)
+    return observer
+
+
 HANDED_OVER = {
     "renew_session": lambda value: client(renew_session=value),
     "renew_session of for_user": lambda value: client().for_user(
         renew_session=value, login="a", password="b"
     ),
     "renew_session of with_token": lambda value: client().with_token("t", renew_session=value),
-    "on_request": lambda value: client(on_request=value),
+    "observer.request_finished": lambda value: client(
+        observer=observer_with(request_finished=value)
+    ),
     "transport.send": lambda value: client(transport=SimpleNamespace(send=value)),
     "progress of upload": lambda value: client().files.upload(b"x", name="x", progress=value),
     "progress of download": lambda value: client().files.download("uid", progress=value),

@@ -29,7 +29,7 @@ TOOLS = {
     *("_os_errors", "_proxy", "_proxy_handshake", "_redact", "_tls", "_tls_tunnel", "_transient"),
     "_xml",
 }
-VALUES = BASE | TOOLS | {"config", "models"}
+VALUES = BASE | TOOLS | {"config", "models", "observer"}
 PUBLIC = {
     *("connectycube", "connectycube._checks", "connectycube.emulator", "connectycube.errors"),
     "connectycube.testing",
@@ -64,8 +64,9 @@ MAY_KNOW: dict[str, set[str]] = {
     "_tls_tunnel": set(),
     "_transient": {"errors"},
     "_xml": {"errors"},
-    "config": BASE | {"_hosts", "_proxy", "_transient"},
+    "config": BASE | {"_hosts", "_proxy", "_transient", "observer"},
     "models": BASE | {"_xml"},
+    "observer": BASE | {"models"},
     "rest": VALUES,
     "chat": VALUES,
     "client": VALUES | {"rest", "chat"},

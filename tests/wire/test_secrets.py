@@ -15,6 +15,7 @@ from connectycube.errors import ConnectyCubeError
 from connectycube.rest import _deadline_adapter
 from tests.support.canaries import MARK, Canaries
 from tests.support.inside import api_of
+from tests.support.observing import Requests
 from tests.support.people import Person
 from tests.support.ports import free_port
 from tests.support.scripted_http import ScriptedHttpServer, answer, refusal, reset, silent
@@ -239,15 +240,15 @@ def test_a_token_store_that_repeats_its_values_shows_no_secret(cube, server):
     sharing(cube, f"{TOKEN} is no JSON").for_user(login="bob", password=PASSWORD)
 
 
-def test_the_hook_and_the_log_get_no_secret(server):
+def test_the_observer_and_the_log_get_no_secret(server):
     told = []
-    with ConnectyCube(app_id=1, auth_key=KEY, api_url=server.url, on_request=told.append) as cube:
+    observer = Requests(told.append)
+    with ConnectyCube(app_id=1, auth_key=KEY, api_url=server.url, observer=observer) as cube:
         server.respond(lambda request: reset)
         with fails_without_a_secret(ConnectyCubeError):
             cube.login(login="bob", password=PASSWORD)
     seen = Canaries()
     seen.look_at("records", repr(told))
-    seen.look_at_error(told[0].error)
     assert seen.hits == [] and told
 
 

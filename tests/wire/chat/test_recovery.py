@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import re
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -19,10 +18,11 @@ from connectycube import (
     DialogRef,
     Limits,
     Message,
+    Observer,
+    RequestRecord,
     RetryPolicy,
     ServerError,
 )
-from connectycube.config import RequestRecord
 from connectycube.emulator import Emulator
 from tests.support.inside import api_of, driver_of, signals_of
 from tests.support.people import FAST, PASSWORD, SLOW, Events, Person, away, settled
@@ -55,16 +55,16 @@ def person(emulator: Emulator) -> Iterator[Callable[..., Person]]:
         somebody.cube.close()
 
 
-class Requests:
+class Requests(Observer):
     """The REST requests of a client, by what they ask for."""
 
     def __init__(self) -> None:
         self.paths: list[str] = []
         self.then: Callable[[str], None] = lambda path: None
 
-    def __call__(self, exchange: RequestRecord) -> None:
-        found = re.search(r"/chat/(\w+)", exchange.url)
-        path = found[1] if found is not None else exchange.url
+    def request_finished(self, record: RequestRecord) -> None:
+        assert record.path is not None
+        path = record.path.removeprefix("/chat/").partition("/")[0]
         self.paths.append(path)
         self.then(path)
 
@@ -80,7 +80,7 @@ def requests() -> Requests:
 
 @pytest.fixture
 def ann(person, requests) -> Person:
-    return person("ann", reconnect=SLOW, on_request=requests)
+    return person("ann", reconnect=SLOW, observer=requests)
 
 
 @pytest.fixture
@@ -283,7 +283,7 @@ def test_a_session_that_is_resumed_asks_nothing(emulator, ann, bea, requests):
 
 
 def test_gaps_can_be_left_unfilled(emulator, person, bea, requests):
-    cat = person("cat", reconnect=SLOW, on_request=requests, fill_gaps=False)
+    cat = person("cat", reconnect=SLOW, observer=requests, fill_gaps=False)
     requests.paths.clear()
     with away(cat, emulator):
         bea.cube.messages.create(cat.id, "stored only")
@@ -376,7 +376,7 @@ def fill(emulator: Emulator, somebody: Person, sender: Person, count: int) -> li
 
 def test_history_is_read_no_faster_than_receivers_take_it(emulator, person, bea, requests):
     limits = Limits(queued_events=4)
-    cat = person("cat", reconnect=SLOW, on_request=requests, limits=limits)
+    cat = person("cat", reconnect=SLOW, observer=requests, limits=limits)
     entered, release = threading.Event(), threading.Event()
 
     def dawdle(chat: Any, message: Any) -> None:

@@ -19,6 +19,7 @@ from connectycube import (
     NotFoundError,
 )
 from connectycube.emulator import Emulator
+from tests.support.observing import Requests
 from tests.support.people import PASSWORD, SLOW, Person, away, settled
 from tests.support.waiting import TIMEOUT
 
@@ -229,14 +230,14 @@ def test_a_dialogs_id_is_enough(people, group, private, kind, form):
 def test_a_dialog_is_looked_up_once(emulator, people, private):
     sue, tom = people
     asked = []
-    hook = lambda record: asked.append(record.url)  # noqa: E731
-    again = Person.in_chat(emulator, sue.name, on_request=hook)
+    observer = Requests(lambda record: asked.append(record.path))
+    again = Person.in_chat(emulator, sue.name, observer=observer)
     with again.cube:
         asked.clear()
         for _ in range(3):
             again.chat.send_message(private.id, "x").result(TIMEOUT)
         again.chat.send_typing(private.id)
-        assert len([url for url in asked if "chat/Dialog" in url]) == 1
+        assert len([path for path in asked if path.startswith("/chat/Dialog")]) == 1
     assert len(tom.events.wait_for("message_received", 3)) == 3
 
 

@@ -14,6 +14,7 @@ from connectycube.errors import (
     ServerError,
 )
 from connectycube.rest._api import Api
+from tests.support.observing import Requests
 from tests.support.scripted_http import answer, reset
 from tests.wire.rest.conftest import SESSION
 
@@ -34,7 +35,7 @@ def persistent(server, told):
         api_url=server.url,
         retry=QUICK,
         timeouts=Timeouts(rest_connect=5.0, rest_read=5.0),
-        on_request=told.append,
+        observer=Requests(told.append),
     )
     made = Api(config)
     made.adopt(SESSION)
@@ -84,21 +85,26 @@ def test_after_the_last_try_the_error_is_the_callers(persistent, server, told):
     server.play(answer(503), answer(503), answer(503))
     with pytest.raises(ServerError):
         persistent.call("GET", PATH)
-    assert [exchange.attempt for exchange in told] == [1, 2, 3]
+    assert [record.attempt for record in told] == [1, 2, 3]
 
 
 def test_a_connection_that_was_never_made_is_tried_again_even_to_write(told, free_address):
     config = Config(
-        app_id=7, auth_key="k-5ec4e7c0de", api_url=free_address, retry=QUICK, on_request=told.append
+        app_id=7,
+        auth_key="k-5ec4e7c0de",
+        api_url=free_address,
+        retry=QUICK,
+        observer=Requests(told.append),
     )
     api = Api(config)
     with pytest.raises(ApiNetworkError) as caught:
         api.call("POST", PATH, body={}, session="none")
     api.close()
     assert isinstance(caught.value, ApiConnectError)
-    assert [exchange.attempt for exchange in told] == [1, 2, 3]
-    assert {exchange.status for exchange in told} == {None}
-    assert told[0].error.method == "POST"
+    assert [record.attempt for record in told] == [1, 2, 3]
+    assert {record.status for record in told} == {None}
+    assert {record.error for record in told} == {ApiConnectError}
+    assert {record.path for record in told} == {"/chat/Dialog"}
 
 
 def test_a_connection_that_was_made_and_lost_is_known_as_such(persistent, server):
@@ -152,27 +158,28 @@ def test_it_can_be_turned_off(server):
     assert len(server.requests) == 1
 
 
-# --- the hook
+# --- the observer
 
 
-def test_each_exchange_is_told_without_secrets(persistent, server, told):
+def test_each_request_is_told_without_secrets(persistent, server, told):
     server.play(answer(200, {"a": 1}))
     persistent.call("GET", PATH, query=[("token", "S3CRET"), ("limit", 5)])
-    (exchange,) = told
-    assert (exchange.method, exchange.status, exchange.bytes_received) == ("GET", 200, 8)
-    assert exchange.url == f"{server.url}/chat/Dialog?token=***&limit=5"
-    assert exchange.error is None
-    assert exchange.seconds > 0
-    assert "S3CRET" not in repr(exchange)
+    (record,) = told
+    assert (record.method, record.status, record.bytes_received) == ("GET", 200, 8)
+    assert record.path == "/chat/Dialog"
+    assert record.url == f"{server.url}/chat/Dialog?token=***&limit=5"
+    assert record.error is None
+    assert record.seconds > 0
+    assert "S3CRET" not in repr(record)
 
 
-def test_a_hook_that_fails_is_logged_and_breaks_nothing(server, caplog):
-    def broken(exchange):
+def test_an_observer_that_raises_is_logged_and_breaks_no_call(server, caplog):
+    def broken(record):
         raise RuntimeError("metrics are down")
 
     server.play(answer(200, {"user": {"id": 9}}))
     with ConnectyCube(
-        app_id=7, auth_key="k-5ec4e7c0de", api_url=server.url, on_request=broken
+        app_id=7, auth_key="k-5ec4e7c0de", api_url=server.url, observer=Requests(broken)
     ) as cube:
         assert cube.users.create(login="a", password="b").id == 9
     assert "metrics are down" in caplog.text
@@ -181,7 +188,7 @@ def test_a_hook_that_fails_is_logged_and_breaks_nothing(server, caplog):
 @pytest.mark.parametrize(
     "fields",
     [
-        {"on_request": 5},
+        {"observer": 5},
         {"retry": 3},
     ],
 )
