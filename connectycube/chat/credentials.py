@@ -22,9 +22,10 @@ from ..errors import (
 from ..models import User
 from ..models.users import check_user_id
 from .link import AttemptCancelled, Waker, run_in_thread
+from .protocol.core import Core
 from .protocol.events import Credentials
 
-__all__ = ["LoginPlan", "SessionCredentials", "renewed", "resolve_credentials"]
+__all__ = ["LoginPlan", "SessionCredentials", "plan_attempt", "renewed", "resolve_credentials"]
 
 SessionCredentials = Callable[["Secret | None", "float | None"], "tuple[User, Secret]"]
 """A function of a refused token (or None) and a time-out in seconds; it returns the session's user and token.
@@ -94,6 +95,16 @@ class LoginPlan:
     refused: Secret | None
     renewal: SessionCredentials | None
     deadline: Deadline
+
+
+def plan_attempt(core: Core, renewal: SessionCredentials | None, now: float) -> LoginPlan:
+    """Return the plan of the attempt that the core wants; its session, if any, is renewed by ``renewal``."""
+    credentials, until = core.credentials, core.attempt_deadline
+    assert credentials is not None
+    # A login brings fresh credentials. For a later attempt the token may have expired.
+    is_old = core.is_reconnecting or core.refused is not None
+    deadline = Deadline(None if until is None else max(0.0, until - now))
+    return LoginPlan(credentials, core.refused, renewal if is_old else None, deadline)
 
 
 def renewed(plan: LoginPlan, name: str, waker: Waker, is_wanted: Callable[[], bool]) -> Credentials:

@@ -28,6 +28,7 @@ from .answers import Answers, InboxEntry, Running
 from .beginning import Beginning, monotonic_of
 from .cursor_value import CursorValue, value_of
 from .durable.mode import Durability, NewHandle, Saved, SavedState
+from .durable.records import Kept
 from .history_reader import History
 from .ids import new_id
 from .protocol.decoding import MESSAGE_SIGNALS, Delivery
@@ -170,6 +171,11 @@ class CursorMode:
 
     def _error(self, what: str) -> DurableStoreError:
         return DurableStoreError(f"the cursor store {what}", path="")
+
+    @property
+    def kept(self) -> Kept:
+        """Nothing: there is no file."""
+        return Kept()
 
     @property
     def is_new(self) -> bool:

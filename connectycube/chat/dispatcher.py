@@ -19,6 +19,7 @@ from attrs import define, field, frozen
 
 from .._deadline import Deadline
 from ..config import Limits
+from ..models import RunningReceiver
 
 __all__ = ["Again", "Dispatcher", "Task"]
 
@@ -54,6 +55,8 @@ class Task:
     """Whether the task is for the current user of the connection, and for no other."""
     stored: Any = field(default=None)
     """What the event is in a file, from which it can be read back: while it waits, it closes no link."""
+    since: float | None = field(default=None)
+    """When the event of the task was queued (monotonic); None if the task is no event."""
     counts: bool = field(default=True, init=False)
     """Whether the task counts towards the bounds of the queue; ``put`` decides it."""
 
@@ -105,10 +108,13 @@ class Dispatcher:
         self.queued = 0
         """The number of queued tasks that count towards the bounds."""
         self.queued_bytes = 0
+        self.events = 0
+        """The number of queued events, whether they count towards the bounds or not."""
+        self.event_bytes = 0
         self.merged = 0
         """The number of events that were merged or dropped because the queue was full."""
-        self.receivers: dict[int, tuple[str, float]] = {}
-        """The receivers that run now, by thread identifier: the name, and when it began (monotonic)."""
+        self.receivers: dict[int, tuple[str, str, float]] = {}
+        """The receivers that run now, by thread identifier: name, signal, and when it began (monotonic)."""
         self._idle_waiters = 0  # threads in wait_until_idle
         self._spent: dict[str, float] = {}  # seconds by receiver, since the queue was last empty
 
@@ -244,6 +250,7 @@ class Dispatcher:
                 queued = self._mergeable.get(task.merge_key)
                 if queued is not None and self._can_replace(queued, task.size):
                     self.queued_bytes += task.size - queued.size if queued.counts else 0
+                    self.event_bytes += task.size - queued.size if queued.since is not None else 0
                     queued.run, queued.size = task.run, task.size
                 return True
             queue = self._queues.get(task.queue_key)
@@ -258,6 +265,9 @@ class Dispatcher:
             if task.counts:
                 self.queued += 1
                 self.queued_bytes += task.size
+            if task.since is not None:
+                self.events += 1
+                self.event_bytes += task.size
             return True
 
     def warn(self, error: Exception) -> None:
@@ -317,7 +327,7 @@ class Dispatcher:
 
     def slowest_receiver(self) -> str | None:
         """Return the name of the receiver that has been running for the longest time, or None."""
-        running = sorted(self.receivers.values(), key=lambda entry: entry[1])
+        running = sorted(self.receivers.values(), key=lambda entry: entry[2])
         return running[0][0] if running else None
 
     def slowest_of_late(self) -> str | None:
@@ -327,16 +337,41 @@ class Dispatcher:
 
     def running_receivers(self) -> tuple[str, ...]:
         """Return the names of the receivers that run now, on all workers."""
-        return tuple(name for name, _ in list(self.receivers.values()))
+        return tuple(name for name, *_ in list(self.receivers.values()))
 
-    def note_receiver(self, name: str | None) -> None:
-        """Note that the calling worker runs a receiver of this name; None: that it has returned."""
-        now = time.monotonic()
-        ended = self.receivers.pop(threading.get_ident(), None)
-        if name is not None:
-            self.receivers[threading.get_ident()] = (name, now)
-        elif ended is not None:
-            self._spent[ended[0]] = self._spent.get(ended[0], 0.0) + now - ended[1]
+    def running(self, now: float) -> tuple[RunningReceiver, ...]:
+        """Return the receivers that run now, on all workers."""
+        return tuple(
+            RunningReceiver(name=name, signal=signal, seconds=max(0.0, now - began))
+            for name, signal, began in list(self.receivers.values())
+        )
+
+    def oldest_waits(self, now: float) -> float:
+        """Return the seconds since the oldest queued event was queued; 0 if there is none."""
+        with self._changed:
+            # The first event of each queue is its oldest one, also after it was put back.
+            firsts = (
+                next((task.since for task in queue if task.since is not None), now)
+                for queue in self._queues.values()
+            )
+            return max(0.0, now - min(firsts, default=now))
+
+    def receiver_began(self, name: str, signal: str) -> tuple[str, str, float] | None:
+        """Note that the calling thread runs a receiver; return the one inside which it does, or None."""
+        running, ident = self.receivers, threading.get_ident()
+        outer = running.get(ident)
+        running[ident] = (name, signal, time.monotonic())
+        return outer
+
+    def receiver_ended(self, outer: tuple[str, str, float] | None) -> None:
+        """Note that the receiver of the calling thread has returned, and that ``outer`` goes on."""
+        running, ident = self.receivers, threading.get_ident()
+        ended = running.pop(ident, None)  # None in a child that the receiver has forked
+        if outer is not None:
+            running[ident] = outer
+        if ended is not None:
+            name, _, began = ended
+            self._spent[name] = self._spent.get(name, 0.0) + time.monotonic() - began
 
     def _has_room(self, size: int) -> bool:
         return not self.queued or (
@@ -431,9 +466,7 @@ class Dispatcher:
         self._queues[task.queue_key].appendleft(task)
         if task.stored is not None:
             task.counts = False
-        if task.counts:
-            self.queued += 1
-            self.queued_bytes += task.size
+        self._count(task, 1)
         self._waiting.add(task.queue_key)
         self._repeating.add(task.queue_key)
         self._set_timer(again.seconds, task.queue_key)
@@ -457,7 +490,7 @@ class Dispatcher:
         queue.clear()
         queue.extend(task for task in tasks if not chosen(task))
         for task in removed:
-            self._discount(task)
+            self._count(task, -1)
             if task.merge_key is not None and self._mergeable.get(task.merge_key) is task:
                 del self._mergeable[task.merge_key]
         if queue_key in self._waiting and removed[0] is tasks[0]:
@@ -490,6 +523,9 @@ class Dispatcher:
 
     def _take(self, queue_key: Hashable) -> Task:
         task = self._queues[queue_key].popleft()
+        if task.since is not None:
+            self.events -= 1
+            self.event_bytes -= task.size
         if task.counts:
             self.queued -= 1
             self.queued_bytes -= task.size
@@ -499,10 +535,13 @@ class Dispatcher:
             del self._mergeable[task.merge_key]
         return task
 
-    def _discount(self, task: Task) -> None:
+    def _count(self, task: Task, sign: int) -> None:
         if task.counts:
-            self.queued -= 1
-            self.queued_bytes -= task.size
+            self.queued += sign
+            self.queued_bytes += sign * task.size
+        if task.since is not None:
+            self.events += sign
+            self.event_bytes += sign * task.size
 
     def _is_half_empty(self) -> bool:
         return (

@@ -16,7 +16,7 @@ from concurrent.futures import Future, wait
 from contextlib import contextmanager
 from functools import partial
 from os import getpid
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 from attrs import evolve
 
@@ -37,9 +37,9 @@ from ..errors import (
     NotConnectedError,
     SendQueueFullError,
 )
-from ..models import Abandoned, ChatState, StateChange
+from ..models import Abandoned, ChatState, StateChange, Statistics
 from .beginning import Beginning, Beginnings
-from .credentials import LoginPlan, SessionCredentials, renewed
+from .credentials import SessionCredentials, plan_attempt, renewed
 from .cursor_mode import durability_of
 from .dispatcher import Dispatcher
 from .durable.mode import SavedState
@@ -47,16 +47,18 @@ from .event_stream import EventStream
 from .history_reader import Answer, History, HistoryReader
 from .ids import new_id
 from .link import AttemptCancelled, Link, Waker, open_link, wait_for
+from .observed_mutex import ObservedMutex
 from .output_router import OutputRouter
 from .protocol.core import Core
 from .protocol.decoding import Delivery
-from .protocol.events import Counters, Credentials
+from .protocol.events import Credentials
 from .protocol.outbox import Submission
 from .protocol.session import Session
 from .protocol.states import READY_STATES
 from .receivers import Receivers
 from .send_handle import SendHandle
 from .shutdown import CloseWaiters, end_at_exit, exit_has_begun
+from .tally import Tally
 from .uwsgi import warn_about_uwsgi
 
 __all__ = ["Driver"]
@@ -107,7 +109,10 @@ class Driver:
     def _begin(self) -> None:
         """Create all objects that a forked child must not share with its parent."""
         self._process = getpid()
-        self._mutex = threading.Lock()
+        self._kind_of_lock: type = type(threading.Lock())
+        observer = self._config.observer
+        self.notes = ObservedMutex(observer, self._receivers.chat) if observer is not None else None
+        self._mutex = cast("threading.Lock", self.notes or threading.Lock())
         self._changed = threading.Condition(self._mutex)
         self.core = Core(
             self._config,
@@ -123,7 +128,8 @@ class Driver:
         service_time, warn = self.history_reader.service_time, self.dispatcher.warn
         arguments = (self._history, service_time, self.new_handle, self._fail, warn)
         self._durability = durability_of(self._config, self.name, *arguments)
-        self._receivers.attach(self, self.dispatcher, self._durability)
+        self._tally = Tally(self.core, self.dispatcher, self._durability)
+        self._receivers.attach(self, self.dispatcher, self._durability, self._tally)
         self._router = OutputRouter(
             self.dispatcher,
             self._receivers,
@@ -132,6 +138,9 @@ class Driver:
             self.history_reader.ask,
             self._config.timeouts.slow_callback,
             self._durability,
+            self._tally,
+            self._mutex,
+            self.notes,
         )
         self._link: Link | None = None
         self._waker: Waker | None = None
@@ -163,11 +172,10 @@ class Driver:
         """Whether messages flow: READY or RESUMED."""
         return self.state in READY_STATES
 
-    @property
-    def counters(self) -> Counters:
-        """The numbers of stanzas that made no event."""
+    def statistics(self) -> Statistics:
+        """Return the numbers of this moment, without waiting for the mutex."""
         check_fork()
-        return self.core.counters
+        return self._tally.statistics()
 
     def _check_can_begin(self) -> None:
         if exit_has_begun():
@@ -258,7 +266,7 @@ class Driver:
 
     def _begin_again_if_patched(self) -> None:
         """Replace locks made before gevent patched: one that waits would stop all greenlets."""
-        if type(self._mutex) is not type(threading.Lock()):
+        if self._kind_of_lock is not type(threading.Lock()):
             self._begin()
 
     def _start_attempt(
@@ -541,7 +549,9 @@ class Driver:
             self._durability.accept(submission, data)
             session.submit(submission, data, time.monotonic())
             handle: SendHandle[Any] = submission.waiter
-            self._router.unsettled.add(handle)
+            self._tally.unsettled.add(handle)
+            if self.notes is not None:
+                self.notes.note("message_submitted", handle)
             self._after_command()
             return handle
 
@@ -663,7 +673,7 @@ class Driver:
         if saved.beginning is not None:
             self.history_reader.begin_at(saved.beginning)
         self.core.session.recovery.leave_out(saved.older)
-        self._router.unsettled.update(submission.waiter for submission, _ in saved.outbox)
+        self._tally.unsettled.update(submission.waiter for submission, _ in saved.outbox)
         self._generation += 1
         # This link is of an older thread, which has not noticed yet that it is no longer the current one.
         # That thread closes it.
@@ -772,7 +782,7 @@ class Driver:
                 return generation == self._generation and self.core.wants_link
 
         with self._mutex:
-            plan = self._plan_attempt()
+            plan = plan_attempt(self.core, self._session_credentials, time.monotonic())
         try:
             credentials = renewed(plan, f"{self.name}-renewal", waker, is_wanted)
             deadline = plan.deadline.within(self._config.timeouts.connect)
@@ -796,20 +806,6 @@ class Driver:
             self.core.credentials = credentials
             self.core.link_up(time.monotonic())
         return link
-
-    def _plan_attempt(self) -> LoginPlan:
-        assert self._mutex.locked()
-        credentials = self.core.credentials
-        assert credentials is not None
-        until = self.core.attempt_deadline
-        # A login brings fresh credentials. For a later attempt the token may have expired.
-        is_old = self.core.is_reconnecting or self.core.refused is not None
-        return LoginPlan(
-            credentials,
-            self.core.refused,
-            self._session_credentials if is_old else None,
-            Deadline(None if until is None else max(0.0, until - time.monotonic())),
-        )
 
     def _serve(self, link: Link | None, waker: Waker, deadline: float | None, writes: bool) -> None:
         """Wait for the socket, the waker or the deadline; then read and write without waiting."""
@@ -884,7 +880,7 @@ class Driver:
     def _after_fork_in_child(self) -> None:
         """Release everything shared with the parent, without a byte on the wire."""
         # No lock is taken here: a thread of the parent may have held it at the fork, and that thread is gone.
-        link, waker, handles = self._link, self._waker, self._router.unsettled
+        link, waker, handles = self._link, self._waker, self._tally.unsettled
         had_connection = self.core.state is not ChatState.IDLE
         self._durability.abandon()
         if link is not None:
@@ -894,6 +890,8 @@ class Driver:
         self._begin()
         if had_connection:
             self._forked = True
-            self.core.start_closed(ForkedError("this process is a fork"))
+            reason = ForkedError("this process is a fork")
+            self.core.start_closed(reason)
+            self._tally.begin_closed(reason)
             for handle in handles:
                 handle.settle_in_child(ForkedError("the message was sent by the parent process"))

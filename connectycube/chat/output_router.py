@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import threading
 import time
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from concurrent.futures import Future
@@ -17,8 +18,9 @@ from .cursor_mode import CursorMode
 from .dispatcher import Dispatcher, Task
 from .durable.mode import MOST_BYTES_IN_MEMORY, Durability, Saved
 from .event_stream import Streams
+from .observed_mutex import ObservedMutex
 from .protocol.core import Core
-from .protocol.decoding import Delivery
+from .protocol.decoding import MESSAGE_SIGNALS, Delivery
 from .protocol.events import (
     CheckStored,
     Dropped,
@@ -33,6 +35,7 @@ from .protocol.parser import summary
 from .protocol.states import READY_STATES
 from .receivers import Receivers
 from .send_handle import DoneCallback, SendHandle
+from .tally import Tally
 
 __all__ = ["OutputRouter"]
 
@@ -40,6 +43,7 @@ logger = logging.getLogger("connectycube.chat")
 
 _NO_ENTRIES: Mapping[Delivery, InboxEntry] = {}
 
+_RECOVERY_SIGNALS = ("recovery_finished", "recovery_failed")
 _DEAD_LETTERS_EVERY = 2.0  # seconds between two looks at what other processes have marked
 
 
@@ -49,7 +53,7 @@ class OutputRouter:
     It runs no user code and waits for nothing but the disk. The receivers are called on a dispatcher worker.
     ``read_back(conversation)`` is called there to queue what stayed in the store. ``state_changed(change)``
     and ``ask(core, question)``, a question to history, are called at once. A done-callback that takes longer
-    than ``slow`` seconds is named in a warning.
+    than ``slow`` seconds is named in a warning. ``notes`` are for the observer, if there is one.
     """
 
     def __init__(
@@ -61,6 +65,9 @@ class OutputRouter:
         ask: Callable[[Core, CheckStored | FetchGap], None],
         slow: float,
         durability: Durability | CursorMode,
+        tally: Tally,
+        mutex: threading.Lock,
+        notes: ObservedMutex | None,
     ) -> None:
         self._dispatcher = dispatcher
         self._receivers = receivers
@@ -71,7 +78,10 @@ class OutputRouter:
         self._slow = slow
         self._durability = durability
         self._file = durability if isinstance(durability, Durability) else None
-        self.unsettled: set[SendHandle[Any]] = set()
+        self._tally = tally
+        self._mutex = mutex
+        self._notes = notes
+        self._now = 0.0  # when these outputs are routed: one number for all their tasks
         self.streams = Streams()
         self._routes: Mapping[type, Callable[[Core, Any], None]] = {
             OutcomeKnown: self._settle,
@@ -98,6 +108,7 @@ class OutputRouter:
     def route(self, core: Core) -> bool:
         """Route all outputs of the core, in order; return whether there were any."""
         has_routed = False
+        self._now = time.monotonic()
         while outputs := core.session.take_outputs():
             has_routed = True
             # The order is the promise of durable mode: commit, then queue for receivers, then acknowledge to
@@ -164,7 +175,13 @@ class OutputRouter:
     def _settle(self, core: Core, outcome: OutcomeKnown) -> None:
         # Threads that wait for the handle wake at once; callbacks are user code, so they go to a worker.
         handle: SendHandle[Any] = outcome.submission.waiter
-        self.unsettled.discard(handle)
+        self._tally.unsettled.discard(handle)
+        if outcome.error is None:
+            self._tally.sent += 1
+        else:
+            self._tally.note_error(outcome.error)
+        if self._notes is not None:
+            self._notes.note("message_settled", handle, outcome.error)
         for callback in handle.settle(outcome.error):
             self._queue_callback(handle, callback, outcome.submission.to)
 
@@ -200,10 +217,15 @@ class OutputRouter:
 
     def _queue_stored(self, saved: Sequence[Saved], *, counts: bool = False) -> None:
         """Queue events that were in the durable store."""
+        now = time.monotonic()
         for delivery, entry in saved:
             if not self._durability.was_shown(entry):
                 self.streams.feed(delivery)
-            self._dispatcher.put(self._task(delivery, entry), bounded=False, counts=counts)
+            if getattr(delivery.event, "redelivered", False):
+                self._tally.redelivered += 1
+            self._dispatcher.put(self._task(delivery, entry, now), bounded=False, counts=counts)
+            if self._notes is not None:
+                self._notes.note("event_queued", delivery.signal, delivery.event)
 
     def _queue_read_back(self, conversation: str) -> None:
         """Let a worker read the next events of a conversation, behind those that are queued."""
@@ -235,7 +257,9 @@ class OutputRouter:
     def _retry_dead_letters(self) -> None:
         try:
             assert self._file is not None
-            self._queue_stored(self._file.take_marked(self._receivers.is_connected))
+            taken = self._file.take_marked(self._receivers.is_connected)
+            with self._mutex:  # of this thread, a worker
+                self._queue_stored(taken)
         except DurableStoreError as error:
             if str(error) != self._last_warning:  # and not again every two seconds
                 logger.warning("%s", error)
@@ -261,21 +285,43 @@ class OutputRouter:
         change = delivery.event if isinstance(delivery.event, StateChange) else None
         if change is not None:
             # Before it is queued, for the threads in login() and logout(). Receivers get it on a worker.
+            self._note_state(change)
             self._state_changed(change)
         entry = entries.get(delivery) if entries else None
-        if entry is not None and self._stays_in_store(delivery, entry):
-            return True
+        stays = entry is not None and self._stays_in_store(delivery, entry)
         # A delivery with a sequence comes again if it is rejected, so it may be, and one with a merge key may
         # be dropped. Others must fit.
         bounded = delivery.sequence is not None or delivery.merge_key is not None
-        has_room = self._dispatcher.put(
-            self._task(delivery, entry), bounded=bounded, counts=bounded or delivery.takes_room
+        has_room = stays or self._dispatcher.put(
+            self._task(delivery, entry, self._now),
+            bounded=bounded,
+            counts=bounded or delivery.takes_room,
         )
+        if has_room:
+            if delivery.signal in MESSAGE_SIGNALS:
+                tally, message = self._tally, delivery.event
+                tally.received += 1
+                tally.recovered += message.recovered
+                tally.redelivered += message.redelivered
+            if self._notes is not None and not stays:
+                self._note_queued(self._notes, delivery)
         if change is not None and change.state in READY_STATES:
             self._queue_saved()  # after the event of the state, also if no new message arrives
         return has_room
 
-    def _task(self, delivery: Delivery, entry: InboxEntry | None) -> Task:
+    def _note_state(self, change: StateChange) -> None:
+        back = self._tally.note_state(change)
+        if self._notes is not None:
+            self._notes.note("state_changed", change)
+            if back is not None:
+                self._notes.note("reconnected", back.resumed, back.seconds, back.reason)
+
+    def _note_queued(self, notes: ObservedMutex, delivery: Delivery) -> None:
+        notes.note("event_queued", delivery.signal, delivery.event)
+        if delivery.signal in _RECOVERY_SIGNALS:
+            notes.note("recovery_ended", delivery.event)
+
+    def _task(self, delivery: Delivery, entry: InboxEntry | None, now: float) -> Task:
         return Task(
             partial(self._receivers.handle, delivery, entry),
             delivery.conversation,
@@ -284,6 +330,7 @@ class OutputRouter:
             None if entry is None else partial(self._durability.leave, entry),
             not isinstance(delivery.event, StateChange),
             None if self._file is None else entry,
+            now,
         )
 
     def _stays_in_store(self, delivery: Delivery, entry: InboxEntry) -> bool:
@@ -305,11 +352,11 @@ class OutputRouter:
     ) -> None:
         def run() -> None:
             name, began = name_of(callback), time.monotonic()
-            self._dispatcher.note_receiver(name)
+            outer = self._dispatcher.receiver_began(name, "add_done_callback")
             try:
                 handle.run(callback)
             finally:
-                self._dispatcher.note_receiver(None)
+                self._dispatcher.receiver_ended(outer)
                 took = time.monotonic() - began
                 if took > self._slow:
                     logger.warning(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 
 from .._checks import check_bool
 from .._deadline import Deadline
@@ -288,12 +288,15 @@ class Privacy(NotCopied):
         # Whoever holds the lock waits for the connection thread alone, never for a receiver, and not long.
         check_fork()
         remaining = deadline.remaining()
-        if not self._changing.acquire(timeout=-1 if remaining is None else remaining):
-            raise ChatTimeoutError("another thread's change of the privacy lists took too long")
-        try:
-            yield
-        finally:
-            self._changing.release()
+        # The observer is told without a lock.
+        notes = self._driver.notes
+        with notes.telling_later() if notes is not None else nullcontext():
+            if not self._changing.acquire(timeout=-1 if remaining is None else remaining):
+                raise ChatTimeoutError("another thread's change of the privacy lists took too long")
+            try:
+                yield
+            finally:
+                self._changing.release()
 
     def _names(self, deadline: Deadline) -> PrivacyListNames:
         answer = self._driver.request("get", None, NAMES_QUERY, deadline)

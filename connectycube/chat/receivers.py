@@ -18,6 +18,7 @@ from .._checks import name_of, repr_of
 from ..config import Config, Handling
 from ..errors import DurableStoreError
 from ..models import CallbackFailure, ReceiverGaveUp, StateChange
+from ..observer import call_observer
 from .answers import Answers, InboxEntry
 from .chat_signals import ChatSignals
 from .dispatcher import Again, Dispatcher
@@ -28,6 +29,7 @@ from .signals import Connection
 if TYPE_CHECKING:
     from .cursor_mode import CursorMode
     from .durable.mode import Durability
+    from .tally import Tally
 
 __all__ = ["Receivers"]
 
@@ -94,20 +96,24 @@ class Receivers:
     """
 
     def __init__(self, chat: ChatSignals, config: Config) -> None:
-        self._chat = chat
+        self.chat = chat
+        self._observer = config.observer
         self._handling = config.handling
         self._slow = config.timeouts.slow_callback
         self._connection: _Connection
         self._dispatcher: Dispatcher
         self._durability: Durability | CursorMode
+        self._tally: Tally
 
     def attach(
         self,
         connection: _Connection,
         dispatcher: Dispatcher,
         durability: Durability | CursorMode,
+        tally: Tally,
     ) -> None:
         """Use these from now on: also a forked child makes new ones."""
+        self._tally = tally
         self._connection = connection
         self._dispatcher = dispatcher
         self._durability = durability
@@ -115,8 +121,8 @@ class Receivers:
 
     def is_connected(self, signal: str, receiver: str) -> bool:
         """Whether there is a receiver of this name, by the name of the signal."""
-        found = getattr(self._chat, signal, None)
-        connections = found.connections_for(self._chat) if found is not None else ()
+        found = getattr(self.chat, signal, None)
+        connections = found.connections_for(self.chat) if found is not None else ()
         return any(connection.name == receiver for connection in connections)
 
     def handle(
@@ -132,7 +138,7 @@ class Receivers:
             if entry is not None:
                 progress = _Progress(entry.receiver, set(entry.done))
         running = self._running
-        connections = getattr(self._chat, delivery.signal).connections_for(self._chat)
+        connections = getattr(self.chat, delivery.signal).connections_for(self.chat)
         for connection in connections:
             if progress is not None:
                 if not progress.wants(connection.name):
@@ -155,8 +161,8 @@ class Receivers:
 
     def report(self, failure: CallbackFailure) -> None:
         """Tell the receivers and streams of ``callback_failed``, unless one of them is what failed."""
-        if self._chat._failure_observer is not None:
-            self._chat._failure_observer(self._chat, failure)
+        if self.chat._failure_observer is not None:
+            self.chat._failure_observer(self.chat, failure)
         if failure.signal not in _LAST:
             self._tell("callback_failed", failure)
 
@@ -175,17 +181,17 @@ class Receivers:
         failure: _Failure | None,
     ) -> BaseException | None:
         """Call a receiver, if it wants the event; return what it raised."""
-        name, where, event, chat = connection.name, connection.where, delivery.event, self._chat
+        name, where, event, chat = connection.name, connection.where, delivery.event, self.chat
         running = self._running
         running.delivery, running.entry, running.receiver = delivery, entry, name
         if failure is not None and failure.answers is not None:
             running.answers = failure.answers
             failure.answers.begin()
-        self._dispatcher.note_receiver(name)
+        outer = self._dispatcher.receiver_began(name, delivery.signal)
         began = time.monotonic()
         try:
             if where is None or where(event):
-                if chat._managers:
+                if chat._managers or self._observer is not None:
                     managed = partial(
                         self._call_inside, signal=delivery.signal, event=event, receiver=name
                     )
@@ -196,7 +202,7 @@ class Receivers:
             return error
         finally:
             running.delivery = None
-            self._dispatcher.note_receiver(None)
+            self._dispatcher.receiver_ended(outer)
             took = time.monotonic() - began
             if took > self._slow:
                 logger.warning("receiver %s of %s took %.1f seconds", name, delivery.signal, took)
@@ -205,9 +211,25 @@ class Receivers:
     def _call_inside(
         self, call: Callable[[], object], signal: str | None, event: Any, receiver: str
     ) -> None:
+        """Make a call inside the context managers of ``chat.around``, and tell the observer."""
+        observer, what = self._observer, (self.chat, signal, event, receiver)
+        if observer is None:
+            self._call_managed(call, what)
+            return
+        call_observer(observer, "receiver_began", *what)
+        try:
+            self._call_managed(call, what)
+        except BaseException as error:
+            call_observer(observer, "receiver_ended", *what, error)
+            raise
+        call_observer(observer, "receiver_ended", *what, None)
+
+    def _call_managed(
+        self, call: Callable[[], object], what: tuple[Any, str | None, Any, str]
+    ) -> None:
         with ExitStack() as stack:
-            for manager in self._chat._managers:
-                stack.enter_context(manager(self._chat, signal, event, receiver))
+            for manager in self.chat._managers:
+                stack.enter_context(manager(*what))
             call()
 
     # --- after an error ---
@@ -305,6 +327,7 @@ class Receivers:
                 return
         progress.done.add(name)
         progress.is_noted = False
+        self._tally.gave_up()
         self._tell("receiver_gave_up", gave_up)
 
     def _tell(self, signal: str, event: Any) -> None:
@@ -369,7 +392,7 @@ class Receivers:
     def _log(self, change: StateChange) -> None:
         # Here and not where the state changes: a log handler may call the chat, and no lock is held.
         reason = f": {change.reason}" if change.reason else ""
-        logger.info("%s: %s -> %s%s", self._chat, change.previous.value, change.state.value, reason)
+        logger.info("%s: %s -> %s%s", self.chat, change.previous.value, change.state.value, reason)
 
 
 def _asked_by(error: Exception) -> float:

@@ -42,6 +42,7 @@ from .results import (
     SystemMessage,
     UnreadCount,
 )
+from .statistics import RunningReceiver, Statistics
 from .users import Session, User
 
 __all__ = [
@@ -81,9 +82,11 @@ __all__ = [
     "RecoveryFinished",
     "RefusedStanza",
     "RoomLeft",
+    "RunningReceiver",
     "SearchResult",
     "Session",
     "StateChange",
+    "Statistics",
     "SystemMessage",
     "Typing",
     "UnreadCount",

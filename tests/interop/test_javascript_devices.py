@@ -186,7 +186,7 @@ def test_what_the_other_device_has_read_is_no_status_of_a_message_of_ours(
     assert friend.peer.wait_for_event("onReadStatusListener") == [sent, dialog.id, ours.id]
     settled(ours)
     assert ours.events.of("message_read") == ours.events.of("message_delivered") == []
-    assert ours.chat.counters["own_echoes"] >= 1
+    assert ours.chat.statistics().own_echoes >= 1
 
 
 def test_only_the_javascript_sdk_shows_typing_of_the_users_other_device(

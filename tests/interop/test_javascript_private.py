@@ -400,8 +400,8 @@ def test_the_signalling_of_their_calls_is_counted_and_nothing_else(ours, theirs)
     ours.events.wait_for("message_received")
     assert ours.bodies == ["no answer?"]
     assert ours.events.of("system_message_received") == ours.events.of("message_failed") == []
-    counters = ours.chat.counters
-    assert (counters["calls"], counters["not_understood"]) == (3, 0)
+    statistics = ours.chat.statistics()
+    assert (statistics.calls, statistics.not_understood) == (3, 0)
 
 
 # --- refusals -------------------------------------------------------------------------------------
@@ -445,7 +445,7 @@ def test_typing_and_statuses_to_who_blocks_us_are_no_messages_that_failed(
     ours.chat.mark_delivered(message)
     ours.chat.mark_read(message)
     settled(ours)
-    assert ours.chat.counters["refused"] == 4
+    assert ours.chat.statistics().refused == 4
     for listener in (
         "onMessageTypingListener",
         "onDeliveredStatusListener",

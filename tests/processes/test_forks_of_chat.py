@@ -106,14 +106,14 @@ def test_every_call_raises_forked_error_whatever_lock_the_parent_holds(locked, f
     [
         lambda chat: chat.state is ChatState.CLOSED,
         lambda chat: not chat.is_ready,
-        lambda chat: sum(chat.counters.values()) == 0,
+        lambda chat: chat.statistics().state is ChatState.CLOSED,
         lambda chat: not chat.logout(),
         lambda chat: not chat.destroy() and chat.user is None,
         lambda chat: (
             chat.message_received.connect(lambda chat, message: None) and not chat.is_ready
         ),
     ],
-    ids=["state", "is_ready", "counters", "logout", "destroy", "connect"],
+    ids=["state", "is_ready", "statistics", "logout", "destroy", "connect"],
 )
 def test_the_first_look_at_a_parents_chat_in_a_child_says_closed(locked, fork, look):
     chat, let_go = locked

@@ -266,7 +266,7 @@ def _judge(
         report.answered_twice += max(counts) > 1
     if not same or len(asked) != report.messages:
         raise RuntimeError("history and receiver do not hold the same answers")
-    report.repeated = asker.chat.counters["repeated"]
+    report.repeated = asker.chat.statistics().repeated
 
 
 def main() -> int:

@@ -144,7 +144,7 @@ class Trial:
             missing, again = tally(bodies, [body for body, _ in reader.arrived])
             sent, lost, repeated = sent + len(bodies), lost + missing, repeated + again
         # The other side's client shows each message once, and counts the others.
-        repeated += self.peer.chat.counters["repeated"]
+        repeated += self.peer.chat.statistics().repeated
         server, kind = self.kinds
         return Result(server, scenario, kind, sent, lost, self.subject.told(), repeated, seconds)
 

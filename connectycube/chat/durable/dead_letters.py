@@ -183,11 +183,11 @@ class DeadLetters:
 
     # --- for the connection alone ---
 
-    def add(self, source: str, failure: ReceiverGaveUp, key: str) -> None:
-        """Keep an event that was given up; ``source`` tells apart the events and receivers of a store.
+    def add(self, source: str, failure: ReceiverGaveUp, key: str) -> int:
+        """Keep an event that was given up; return the number of letters.
 
-        If the process dies before the store knows of it, the receiver may give the event up again: then the
-        letter is replaced.
+        ``source`` tells apart the events and receivers of a store. If the process dies before the store knows
+        of it, the receiver may give the event up again: then the letter is replaced.
         """
         text = text_of(failure)
         with self._transaction("written") as run:
@@ -196,10 +196,12 @@ class DeadLetters:
                 (source, time.time(), len(text), key, text),
             )
             dropped = self._make_room(run)
+            count = _count(run)
         if dropped:
             logger.warning(
                 "%s is full: the oldest %d dead letters were dropped", self.path, dropped
             )
+        return count
 
     def _make_room(self, run: Any) -> int:
         """Remove the oldest letters beyond the bounds; return their number."""
@@ -229,11 +231,12 @@ class DeadLetters:
         """Whether there is a letter with this id."""
         return any(letter == id for (letter,) in self._all("SELECT id FROM letters"))
 
-    def remove(self, ids: list[int]) -> None:
-        """Remove letters, where they are there, whose receivers have handled their events."""
+    def remove(self, ids: list[int]) -> int:
+        """Remove letters whose receivers have handled their events; return the number of those that stay."""
         with self._transaction("written") as run:
             for id in ids:
                 run("DELETE FROM letters WHERE id = ?", (id,))
+            return _count(run)
 
     # --- helpers ---
 
@@ -291,6 +294,10 @@ class DeadLetters:
         return DurableStoreError(
             f"the file of dead letters {self.path} cannot be {what}: {reason}", path=self.path
         )
+
+
+def _count(run: Any) -> int:
+    return int(run("SELECT count(*) FROM letters").fetchone()[0])
 
 
 _CLOSED_ON_EXEC = getattr(os, "O_CLOEXEC", 0)

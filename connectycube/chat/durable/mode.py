@@ -21,7 +21,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
 from attrs import define, evolve, field, frozen
@@ -39,7 +39,16 @@ from ..protocol.outbox import Submission
 from ..protocol.seen_messages import Key
 from ..protocol.session import DEFERRED
 from ..send_handle import SendHandle
-from .records import Arrived, Identity, Outcome, Outgoing, Waiting, is_new_key, new_key
+from .records import (
+    Arrived,
+    Identity,
+    Kept,
+    Outcome,
+    Outgoing,
+    Waiting,
+    is_new_key,
+    new_key,
+)
 
 if TYPE_CHECKING:
     from .dead_letters import DeadLetters
@@ -157,6 +166,8 @@ class Durability:
         self._most_waiting = max(1, config.limits.queued_events // 2)  # of all conversations
         self._most_in_memory = min(MOST_IN_MEMORY, self._most_waiting)
         self._pending: dict[str, _Pending] = {}
+        self._left = (0, 0)  # the entries in inbox and outbox of the store that was closed last
+        self._letter_count = 0  # of all dead letters in their file
         self.running = Running()
         self._memory_id = secrets.token_hex(16)  # in place of a store's id
         self._has_begun = False
@@ -214,6 +225,8 @@ class Durability:
         self._user_id = user_id
         self._is_broken = False
         self._cursor = None
+        with suppress(DurableStoreError):  # take_marked() meets the same error, which is logged
+            self._letter_count = len(self.dead_letters)
         return store
 
     def _find_saved(self, store: DurableStore) -> None:
@@ -294,6 +307,14 @@ class Durability:
         """The path of the file."""
         return self._config.durable or ""
 
+    @property
+    def kept(self) -> Kept:
+        """The numbers of what is in the file, or was when it was closed, and of the dead letters."""
+        store, (inbox, outbox) = self._store, self._left
+        if store is not None:
+            inbox, outbox = store.inbox_count, store.outbox_count
+        return Kept(inbox, outbox, self._letter_count)
+
     def release(self) -> None:
         """Close the store, now or when the receivers of its messages have returned."""
         if self._store is None or self._is_released:
@@ -316,10 +337,12 @@ class Durability:
             self._close()
 
     def _close(self) -> None:
-        store, self._store = self._store, None
+        store = self._store
+        assert store is not None
+        self._left = (store.inbox_count, store.outbox_count)
+        self._store = None
         self._saved = []
         self._parked.clear()
-        assert store is not None
         try:
             store.close()
         except DurableStoreError as error:
@@ -446,7 +469,7 @@ class Durability:
         if letter is None:
             return True
         try:
-            self.dead_letters.remove([letter])
+            self._letter_count = self.dead_letters.remove([letter])
         except DurableStoreError as error:
             logger.error("%s; the event is left to the next login", error)
             return False
@@ -563,7 +586,7 @@ class Durability:
     def bury(self, entry: InboxEntry, failure: ReceiverGaveUp) -> None:
         """Keep an event that a receiver has given up as a dead letter. Raises DurableStoreError."""
         source = json.dumps([entry.store_id, *entry.key, failure.signal, failure.receiver])
-        self.dead_letters.add(source, failure, json.dumps(entry.key))
+        self._letter_count = self.dead_letters.add(source, failure, json.dumps(entry.key))
 
     def take_marked(self, is_connected: Callable[[str, str], bool]) -> list[Saved]:
         """Put the events of dead letters that are marked to be retried into the inbox, and return them.
@@ -571,11 +594,12 @@ class Durability:
         A letter stays in its file until its receiver is done with it. It waits there unless
         ``is_connected(signal, receiver)``, by their names. Raises DurableStoreError.
         """
-        if self._store is None or not os.path.exists(self.dead_letters.path):
+        if self._store is None:
             return []
+        self._letter_count = len(self.dead_letters)  # another process may have dropped some
         letters = [
             letter
-            for letter in self.dead_letters.marked()
+            for letter in (self.dead_letters.marked() if self._letter_count else ())
             if is_connected(letter.failure.signal, letter.failure.receiver)
         ]
         with self._lock:

@@ -78,6 +78,15 @@ def is_new_key(key: Key) -> bool:
 
 
 @frozen
+class Kept:
+    """The numbers of entries in the file of durable mode, and of dead letters beside it."""
+
+    inbox: int = 0
+    outbox: int = 0
+    dead_letters: int = 0
+
+
+@frozen
 class Outgoing:
     """A message of the outbox; ``inbound`` is the number of the event whose receiver sent it, or None."""
 

@@ -102,6 +102,8 @@ class DurableStore:
                 self._check_or_make(identity)
                 self._files = self._found()
                 self._next = self._first_free()
+                self.inbox_count: int = self._one("SELECT count(*) FROM inbox", int)
+                self.outbox_count: int = self._one("SELECT count(*) FROM outbox", int)
         except BaseException:
             self._connection.close()
             raise
@@ -296,23 +298,27 @@ class DurableStore:
                     f"INSERT INTO inbox ({_COLUMNS}, letter) VALUES (?, ?, ?, ?, ?, ?, NULL, ?, ?)",
                     entries,
                 )
-                self._note_outcomes(outcomes, now)
+                settled = self._note_outcomes(outcomes, now)
                 self._set_cursor(cursor)
         self._next += len(places)
+        self.inbox_count += len(places)
+        self.outbox_count -= settled
         self._commits += 1
         if self._commits % _PRUNE_AFTER == 0:
             self.prune()
         return places
 
-    def _note_outcomes(self, outcomes: Iterable[Outcome], now: float | None) -> None:
-        run = self._connection.execute
+    def _note_outcomes(self, outcomes: Iterable[Outcome], now: float | None) -> int:
+        """Note the outcomes of messages; return how many of these were in the outbox."""
+        run, settled = self._connection.execute, 0
         for outcome in outcomes:
-            run("DELETE FROM outbox WHERE id = ?", (outcome.id,))
+            settled += run("DELETE FROM outbox WHERE id = ?", (outcome.id,)).rowcount
             if outcome.acknowledged:
                 run(
                     "INSERT OR REPLACE INTO sent (id, recipient, inbound, at) VALUES (?, ?, ?, ?)",
                     (outcome.id, outcome.recipient, outcome.inbound, now),
                 )
+        return settled
 
     def older(self) -> list[Key]:
         """Return the keys of the messages that history had in the second of the first login."""
@@ -329,8 +335,9 @@ class DurableStore:
         """Forget events that the queue has rejected: the server sends them again."""
         gone = [(n,) for n in places]
         with self._errors("written"), self._transaction(full=False):
-            self._connection.executemany("DELETE FROM inbox WHERE n = ?", gone)
+            removed = self._connection.executemany("DELETE FROM inbox WHERE n = ?", gone).rowcount
             self._connection.executemany("DELETE FROM seen WHERE n = ?", gone)
+        self.inbox_count -= removed
 
     def note_done(self, n: int, receivers: Iterable[str]) -> None:
         """Note the names of all receivers that have handled an event, of which others have not."""
@@ -345,7 +352,8 @@ class DurableStore:
     def handled(self, n: int) -> None:
         """Remove an event from the inbox, because all receivers have handled it."""
         with self._errors("written"), self._transaction(full=False):
-            self._connection.execute("DELETE FROM inbox WHERE n = ?", (n,))
+            removed = self._connection.execute("DELETE FROM inbox WHERE n = ?", (n,)).rowcount
+        self.inbox_count -= removed
 
     def add(self, outgoing: Outgoing) -> None:
         """Commit a message that is about to be sent."""
@@ -360,6 +368,7 @@ class DurableStore:
                     text_of(outgoing.message),
                 ),
             )
+        self.outbox_count += 1
 
     def set_cursor(self, cursor: float | None) -> None:
         """Note that everything up to this moment, by the service's clock, had arrived."""

@@ -73,6 +73,8 @@ class Outbox:
         self._limits = limits
         self.waiting: deque[Outbound] = deque()
         self.unacknowledged: deque[Outbound] = deque()
+        self.messages_waiting = 0
+        """The number of waiting stanzas whose outcome is reported."""
         self._acknowledged = 0  # the server's count of our stanzas in this session, modulo 2^32
         self._bytes = 0
         # The share of background stanzas in both queues. The bounds for callers do not count it.
@@ -112,6 +114,7 @@ class Outbox:
     def add(self, stanza: Outbound) -> None:
         """Queue a stanza behind all others."""
         self.waiting.append(stanza)
+        self.messages_waiting += stanza.submission is not None
         self._bytes += len(stanza.data)
         if stanza.background:
             self._count_background(stanza, 1)
@@ -119,9 +122,9 @@ class Outbox:
     @contextmanager
     def ahead(self) -> Iterator[None]:
         """Put the stanzas that are queued inside the block ahead of those that wait already."""
-        behind, self.waiting = self.waiting, deque()
+        before = len(self.waiting)
         yield
-        self.waiting.extend(behind)
+        self.waiting.rotate(len(self.waiting) - before)
 
     def add_written(self, stanza: Outbound) -> None:
         """Add a stanza that the caller writes at once, ahead of the waiting stanzas."""
@@ -156,6 +159,7 @@ class Outbox:
                 return
             # Moved before it is written: a stanza that is written and unknown would shift the counts.
             stanza = self.waiting.popleft()
+            self.messages_waiting -= stanza.submission is not None
             stanza.attempted = True
             self.unacknowledged.append(stanza)
             yield stanza
@@ -228,6 +232,7 @@ class Outbox:
             stanza.attempted = False
         self.waiting.extendleft(reversed(stanzas))
         for stanza in stanzas:
+            self.messages_waiting += stanza.submission is not None
             self._bytes += len(stanza.data)
             if stanza.background:
                 self._count_background(stanza, 1)
@@ -238,7 +243,7 @@ class Outbox:
         self.waiting.clear()
         self.unacknowledged.clear()
         self.replays = False
-        self._bytes = self._background = self._background_bytes = 0
+        self.messages_waiting = self._bytes = self._background = self._background_bytes = 0
         return everything
 
     def _remove_oldest(self) -> Outbound:

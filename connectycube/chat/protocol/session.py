@@ -162,6 +162,11 @@ class Session:
         """The number of stanzas that wait for the link or for the server's acknowledgement."""
         return len(self._outbox) + len(self._in_doubt)
 
+    @property
+    def messages_waiting(self) -> int:
+        """The number of messages that wait for the link."""
+        return self._outbox.messages_waiting
+
     def write(self, data: str | bytes) -> None:
         """Append to the bytes to be written."""
         self.outgoing += data.encode() if isinstance(data, str) else data

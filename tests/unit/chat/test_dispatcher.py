@@ -728,10 +728,10 @@ def test_the_slowest_receiver_is_the_one_that_has_run_the_longest(dispatchers):
         entered, release = threading.Event(), threading.Event()
 
         def run(name=name, entered=entered, release=release):
-            dispatcher.note_receiver(name)
+            dispatcher.receiver_began(name, "typing_started")
             entered.set()
             release.wait(TIMEOUT)
-            dispatcher.note_receiver(None)
+            dispatcher.receiver_ended(None)
 
         assert dispatcher.put(Task(run, name))
         assert entered.wait(TIMEOUT)
@@ -756,9 +756,9 @@ def test_the_slowest_of_late_took_most_since_the_queue_was_empty(dispatchers, mo
     def take(name, seconds):
         def run():
             nonlocal now
-            dispatcher.note_receiver(name)
+            dispatcher.receiver_began(name, "typing_started")
             now += seconds
-            dispatcher.note_receiver(None)
+            dispatcher.receiver_ended(None)
             seen.append(dispatcher.slowest_of_late())
 
         return run
@@ -776,10 +776,14 @@ def test_the_slowest_of_late_took_most_since_the_queue_was_empty(dispatchers, mo
 
 def test_a_worker_that_goes_to_its_next_receiver_is_timed_anew(dispatchers):
     dispatcher = dispatchers(start=False)
-    dispatcher.note_receiver("earlier receiver of this thread")
+    dispatcher.receiver_began("earlier receiver of this thread", "typing_started")
+    dispatcher.receiver_ended(None)
     with ThreadPoolExecutor(1) as pool:
-        pool.submit(dispatcher.note_receiver, "receiver of another thread").result(TIMEOUT)
-        dispatcher.note_receiver("next receiver of this thread")
+        other = pool.submit(
+            dispatcher.receiver_began, "receiver of another thread", "typing_started"
+        )
+        assert other.result(TIMEOUT) is None
+        dispatcher.receiver_began("next receiver of this thread", "typing_started")
         assert dispatcher.slowest_receiver() == "receiver of another thread"
 
 

@@ -14,20 +14,21 @@ def dispatcher():
 
 @pytest.fixture
 def router(dispatcher):
-    return OutputRouter(dispatcher, None, None, None, None, 5.0, None)
+    return OutputRouter(dispatcher, None, None, None, None, 5.0, None, None, None, None)
 
 
 def test_an_overflow_names_the_receiver_that_runs(router, dispatcher):
-    for name in ("bot.slow", None, "bot.runs"):
-        dispatcher.note_receiver(name)
+    dispatcher.receiver_began("bot.slow", "typing_started")
+    dispatcher.receiver_ended(None)
+    dispatcher.receiver_began("bot.runs", "typing_started")
     error = router.overflow_error()
     assert error.receiver == "bot.runs"
     assert "(now running: bot.runs)" in str(error)
 
 
 def test_an_overflow_while_no_receiver_runs_names_the_slowest_of_late(router, dispatcher):
-    for name in ("bot.slow", None):
-        dispatcher.note_receiver(name)
+    dispatcher.receiver_began("bot.slow", "typing_started")
+    dispatcher.receiver_ended(None)
     error = router.overflow_error()
     assert error.receiver == "bot.slow"
     assert "(none runs now; slowest of late: bot.slow)" in str(error)

@@ -2,6 +2,7 @@ import functools
 import logging
 import re
 import threading
+from types import SimpleNamespace
 
 import pytest
 
@@ -17,6 +18,8 @@ from connectycube.models import CallbackFailure, Typing
 from tests.support.waiting import TIMEOUT
 
 EVENT = Typing(user_id=5)
+
+TALLY = SimpleNamespace(gave_up=lambda: None)  # what receivers need of it
 
 
 class Durability:
@@ -41,7 +44,7 @@ class Chat(ChatSignals):
     def call(self, signal=None, event=EVENT):
         config = Config(app_id=1, auth_key="k", timeouts=Timeouts(slow_callback=self.slow))
         receivers = Receivers(self, config)
-        receivers.attach(self, self.dispatcher, Durability())
+        receivers.attach(self, self.dispatcher, Durability(), TALLY)
         signal = signal or self.typing_started
         return receivers.handle(Delivery(signal=signal.name, event=event))
 

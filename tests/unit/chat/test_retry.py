@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from contextlib import contextmanager
+from types import SimpleNamespace
 
 import pytest
 
@@ -30,6 +31,8 @@ FAST = Handling(delay=0.001, max_delay=0.001)
 NEVER = Handling(delay=100.0)
 REFUSED = ConnectionRefusedError("no database")
 
+TALLY = SimpleNamespace(gave_up=lambda: None)  # what receivers need of it
+
 
 class Durability:
     """What receivers need of it, without a store."""
@@ -48,7 +51,9 @@ class Chat(ChatSignals):
         self.shown = []
         config = Config(app_id=1, auth_key="k", handling=handling)
         self.receivers = Receivers(self, config)
-        self.receivers.attach(self, self.dispatcher, Durability())
+        self.receivers.attach(
+            self, self.dispatcher, Durability(), SimpleNamespace(gave_up=lambda: None)
+        )
         self.gave_up = []
         self.failures = []
         self.receiver_gave_up.connect(lambda chat, event: self.gave_up.append(event))

@@ -174,7 +174,7 @@ def test_an_answer_that_the_dead_process_sent_is_not_sent_again(make, alice, emu
     bodies = [m.body for m in alice.events.wait_for("message_received", 2)]
     assert bodies == ["you said hi", "you said and now?"]
     assert born.bodies == ["hi", "and now?"]
-    assert alice.chat.counters["repeated"] == 0, "it was not even sent"
+    assert alice.chat.statistics().repeated == 0, "it was not even sent"
 
 
 def test_an_answer_is_sent_if_history_lacks_it(make, alice, emulator):

@@ -253,7 +253,7 @@ def test_a_message_that_the_dead_process_knew_is_not_taken_for_new(make, alice, 
     send(alice, born, "later")
     born.events.wait_for("message_received")
     assert born.bodies == ["later"]
-    assert born.chat.counters["repeated"] >= 1
+    assert born.chat.statistics().repeated >= 1
 
 
 def test_events_can_be_waited_for_that_are_redelivered(make, alice, gate, copy):
@@ -344,7 +344,7 @@ def test_a_receiver_that_is_run_again_repeats_the_id_and_not_the_answer(
     alice.events.wait_for("message_received", 4)
     assert alice.events.of("message_received")[-1].body == "the end"
     assert len(alice.events.of("message_received")) == 4
-    assert alice.chat.counters["repeated"] == 0, "nothing was repeated on the wire either"
+    assert alice.chat.statistics().repeated == 0, "nothing was repeated on the wire either"
     wait_until(lambda: len(ids) == 2)  # the receiver may still wait for its handles
     assert ids[0] == ids[1]
     assert len(set(ids[0])) == 3
@@ -506,7 +506,7 @@ def test_what_history_holds_already_is_not_sent_again(make, alice, emulator, cop
     born.chat.send_private(alice.id, "the end").result(TIMEOUT)
     alice.events.wait_for("message_received", 2)
     assert history(emulator, born, alice) == ["once", "the end"]
-    assert alice.chat.counters["repeated"] == 0
+    assert alice.chat.statistics().repeated == 0
 
 
 def test_messages_to_a_group_are_kept_as_well(make, alice, emulator, copy):

@@ -526,7 +526,7 @@ def test_call_signals_are_counted_and_logged_without_their_content(people, caplo
         ana.chat.send_private(ben.id, "did you hear it ring?")
         events.next()
     settled(ben)
-    assert ben.chat.counters["calls"] == 1
+    assert ben.chat.statistics().calls == 1
     lines = [record.getMessage() for record in caplog.records if "calls" in record.getMessage()]
     assert len(lines) == 1 and lines[0].startswith("calls: message of type headline from")
     assert "signalType" in lines[0] and "secret words" not in lines[0]

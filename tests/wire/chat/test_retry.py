@@ -121,7 +121,7 @@ def test_an_answer_of_an_attempt_that_failed_is_not_sent_again(alice, emulator):
     settled(bot, alice)
     assert alice.bodies == ["from A", "from B"]
     assert attempts[0] == attempts[1]
-    assert alice.chat.counters["repeated"] == 0, "nothing was repeated on the wire either"
+    assert alice.chat.statistics().repeated == 0, "nothing was repeated on the wire either"
     bot.chat.logout()
 
 

@@ -1,0 +1,110 @@
+"""Statistics: what a chat connection is doing and has done, in numbers."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from attrs import frozen
+
+from ._dicts import Serializable
+from .events import ChatState
+
+__all__ = ["RunningReceiver", "Statistics"]
+
+
+@frozen(kw_only=True, slots=True, repr=False)
+class RunningReceiver(Serializable):
+    """A receiver, or a done-callback of a message, that has not returned yet."""
+
+    name: str
+    """The name of the receiver."""
+    signal: str
+    """The name of the signal; "add_done_callback" for a done-callback."""
+    seconds: float
+    """The seconds since it began."""
+
+
+@frozen(kw_only=True, slots=True, repr=False)
+class Statistics(Serializable):
+    """The state of a chat connection and its counts, as ``chat.statistics()`` returns them.
+
+    Counts begin at 0 with the ``Chat``, and in a forked child; they go on over reconnections and logins.
+    Messages that are sent include edits, deletions and system messages.
+    """
+
+    state: ChatState
+    """The state of the connection."""
+    since: datetime
+    """When the connection entered this state, in UTC by the clock of this machine."""
+    connected_for: float
+    """The seconds for which messages have flowed without a break; 0 while they do not."""
+
+    queued_events: int
+    """The events that wait in the queue for receivers, or for the repetition of a receiver."""
+    queued_bytes: int
+    """The bytes of their stanzas."""
+    oldest_queued_seconds: float
+    """The seconds since the oldest of them was queued; 0 if there is none."""
+    running_receivers: tuple[RunningReceiver, ...]
+    """The receivers that run now."""
+    outbound_waiting: int
+    """The messages that wait for the link."""
+    outbound_unacknowledged: int
+    """The messages that were written, and that neither the server nor history has confirmed yet."""
+
+    received: int
+    """The messages of others and of other devices of this user, each once as it is queued for receivers."""
+    sent: int
+    """The messages that the server has acknowledged, or that history holds."""
+    failed: int
+    """The messages that were refused, or have certainly not reached the server."""
+    unknown: int
+    """The messages of which nobody can know whether they arrived."""
+    recovered: int
+    """Of ``received``: the messages that were read from history."""
+    redelivered: int
+    """The messages that receivers may have had before: of an earlier process or login, and dead letters."""
+    given_up: int
+    """The events that a receiver runs no more for, counted for each receiver (``receiver_gave_up``)."""
+
+    reconnects: int
+    """How often the connection was ready again after a loss, without a ``login()``."""
+    resumed: int
+    """Of ``reconnects``: how often the session went on, so that no history was read."""
+    last_reason: Exception | None
+    """The error that last ended the link, an attempt to connect, or the connection; None if none did yet."""
+
+    durable_inbox: int
+    """The events in the file of durable mode; 0 without one, and before the login that opens it."""
+    durable_outbox: int
+    """The messages in the file of durable mode that have no outcome yet."""
+    dead_letters: int
+    """The events that were given up, beside the file of durable mode.
+
+    What another process retries or drops is noticed within seconds, while the connection is logged in.
+    """
+
+    merged: int
+    """The typing, presence and activity events that were merged or dropped because the queue was full."""
+    calls: int
+    """The signals of audio and video calls, which this package does not handle."""
+    forged: int
+    """The stanzas with a false sender."""
+    own_echoes: int
+    """A room's echoes, presences, typing and markers of this user."""
+    refused: int
+    """The requests of a new session, markers and typing that the server refused, with no caller to tell."""
+    repeated: int
+    """The messages that had been seen before, and were not delivered again."""
+    not_understood: int
+    """The stanzas that this package cannot decode."""
+    outdated: int
+    """The typing events that the server had stored, and that were over when they arrived."""
+    unclaimed_answers: int
+    """The IQ answers without a request, or from a wrong sender."""
+    stanzas_refused: int
+    """The stanzas that were too large, too deep or no XML; each makes ``stanza_refused``."""
+    background_dropped: int
+    """The automatic 'delivered' markers, answers and typing for which ``Limits`` had no room."""
+    ephemeral_dropped: int
+    """The typing events that were not sent, because the link was down."""
