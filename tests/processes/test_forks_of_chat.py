@@ -25,8 +25,9 @@ from connectycube import (
 )
 from tests.processes.forking import FORKS, holds_in_child
 from tests.support.inside import driver_of, signals_of
+from tests.support.observing import Recorder
 from tests.support.paths import ROOT
-from tests.support.people import PASSWORD, logged_in, settled
+from tests.support.people import PASSWORD, Person, logged_in, settled
 from tests.support.waiting import TIMEOUT
 
 pytestmark = [
@@ -164,6 +165,41 @@ def test_a_child_logs_in_by_itself_while_its_parent_stays_connected(emulator, al
         assert holds_in_child(in_child, fork)
         assert alice.chat.ping() >= 0
         assert emulator.sessions(alice.id) == before
+
+
+def test_a_child_begins_with_statistics_of_its_own(alice, bob, fork):
+    def in_child():
+        statistics = alice.chat.statistics()
+        return (
+            statistics.state is ChatState.CLOSED
+            and isinstance(statistics.last_reason, ForkedError)
+            and (statistics.sent, statistics.outbound_unacknowledged, statistics.own_echoes)
+            == (0, 0, 0)
+        )
+
+    with logged_in(alice):
+        alice.chat.send_private(bob.id, "x").result(TIMEOUT)
+        assert holds_in_child(in_child, fork)
+        assert alice.chat.statistics().sent == 1
+
+
+def test_an_observer_goes_on_in_a_child(emulator, alice, fork):
+    observer = Recorder()
+    watched = Person(alice.id, emulator.config(observer=observer))
+
+    def in_child():
+        del observer.calls[:]
+        watched.login()
+        watched.chat.logout()
+        states = [call.arguments[1].state for call in observer.of("state_changed")]
+        return states[0] is ChatState.CONNECTING and states[-1] is ChatState.CLOSED
+
+    with logged_in(watched):
+        settled(watched)
+        before = len(observer.calls)
+        assert holds_in_child(in_child, fork)
+        assert watched.chat.ping() >= 0
+        assert len(observer.calls) == before
 
 
 EXIT = """

@@ -1144,3 +1144,75 @@ def test_the_end_of_the_workers_forgets_tasks_for_later(dispatchers):
     assert dispatcher.join(Deadline(TIMEOUT))
     dispatcher.put_later(0.0, Task(lambda: None, "lane"))
     assert dispatcher._timers == []
+
+
+# --- what statistics say ----------------------------------------------------------------------------
+
+
+def test_a_receiver_inside_another_one_does_not_hide_it(dispatchers):
+    dispatcher = dispatchers(start=False)
+    outer = dispatcher.receiver_began("outer", "message_received")
+    inner = dispatcher.receiver_began("inner", "callback_failed")
+    assert [each.name for each in dispatcher.running(0.0)] == ["inner"]
+    dispatcher.receiver_ended(inner)
+    (running,) = dispatcher.running(float("inf"))
+    assert (running.name, running.signal, running.seconds) == (
+        "outer",
+        "message_received",
+        float("inf"),
+    )
+    dispatcher.receiver_ended(outer)
+    assert dispatcher.running(0.0) == ()
+
+
+def test_the_oldest_event_is_found_in_whichever_queue(dispatchers):
+    dispatcher = dispatchers(start=False)
+    assert dispatcher.oldest_waits(100.0) == 0
+    dispatcher.put(Task(lambda: None, "a"), bounded=False)  # no event
+    assert dispatcher.oldest_waits(100.0) == 0
+    dispatcher.put(Task(lambda: None, "a", since=30.0))
+    dispatcher.put(Task(lambda: None, "b", since=20.0))
+    dispatcher.put(Task(lambda: None, "b", since=40.0))
+    assert dispatcher.oldest_waits(100.0) == 80
+    assert dispatcher.oldest_waits(10.0) == 0, "the clock was read before the event was queued"
+
+
+def test_an_event_that_waits_for_its_repetition_is_as_old_as_it_was(dispatchers):
+    dispatcher = dispatchers()
+    failed = threading.Event()
+
+    def fail():
+        failed.set()
+        return Again(60.0, lambda: None)
+
+    dispatcher.put(Task(fail, "a", 7, since=20.0))
+    assert failed.wait(TIMEOUT)
+    wait_until(lambda: dispatcher.events == 1)
+    assert (dispatcher.event_bytes, dispatcher.oldest_waits(100.0)) == (7, 80)
+
+
+@given(
+    st.lists(
+        st.tuples(
+            st.sampled_from("abc"),  # the queue
+            st.integers(0, 40),  # bytes
+            st.sampled_from([None, "x", "y"]),  # merge key
+            st.booleans(),  # bounded
+            st.booleans(),  # an event
+        ),
+        max_size=25,
+    )
+)
+def test_the_counted_events_are_those_in_the_queues(tasks):
+    dispatcher = make(events=6, size=100)
+    for queue, size, merge_key, bounded, is_event in tasks:
+        since = 1.0 if is_event else None
+        task = Task(lambda: None, queue, size, merge_key, since=since)
+        dispatcher.put(task, bounded=bounded)
+        queued = [task for queue in dispatcher._queues.values() for task in queue]
+        events = [task for task in queued if task.since is not None]
+        assert dispatcher.events == len(events)
+        assert dispatcher.event_bytes == sum(task.size for task in events)
+    dispatcher.start()
+    finish(dispatcher)
+    assert (dispatcher.events, dispatcher.event_bytes) == (0, 0)

@@ -182,8 +182,8 @@ class OutboxAgainstModel(RuleBasedStateMachine):
         self.acknowledged = self.box._acknowledged = 2**32 - 3
         self.number = 0
 
-    @rule(size=st.integers(1, 12))
-    def add(self, size: int) -> None:
+    @rule(size=st.integers(1, 12), reported=st.booleans())
+    def add(self, size: int, reported: bool) -> None:
         self.number += 1
         data = b"%d" % self.number * size
         everything = [*self.written, *self.waiting]
@@ -192,8 +192,17 @@ class OutboxAgainstModel(RuleBasedStateMachine):
         )
         assert self.box.has_room(len(data)) == room
         if room:
-            self.box.add(Outbound(data))
+            submission = Submission("m", "c", DialogRef.private(1)) if reported else None
+            self.box.add(Outbound(data, submission))
             self.waiting.append(data)
+
+    @rule()
+    def go_ahead(self) -> None:
+        if self.box.has_room(1):
+            self.number += 1
+            with self.box.ahead():
+                self.box.add(Outbound(b"%d" % (self.number % 10)))
+            self.waiting.appendleft(b"%d" % (self.number % 10))
 
     @rule()
     def take(self) -> None:
@@ -229,6 +238,8 @@ class OutboxAgainstModel(RuleBasedStateMachine):
         assert names(self.box) == [*self.written, *self.waiting]
         assert self.box.sent == (self.acknowledged + len(self.written)) % 2**32
         assert self.box._bytes == sum(map(len, [*self.written, *self.waiting]))
+        reported = [stanza for stanza in self.box.waiting if stanza.submission is not None]
+        assert self.box.messages_waiting == len(reported)
 
 
 TestOutboxAgainstModel = OutboxAgainstModel.TestCase
