@@ -220,6 +220,15 @@ def limits() -> str:
     return _fields(Limits, config, "default")
 
 
+def statistics() -> str:
+    """Write what ``chat.statistics()`` counts."""
+    known = dict(_attribute_docs(connectycube.models.statistics, "Statistics"))
+    rows = [
+        (f"`{entry.name}`", known[entry.name]) for entry in attrs.fields(connectycube.Statistics)
+    ]
+    return _table(("field", "meaning"), rows)
+
+
 def bounds() -> str:
     """Write what grows, what bounds it, and what happens beyond the bound."""
     queued = "`queued_events`, `queued_bytes`"
@@ -277,7 +286,7 @@ def bounds() -> str:
         (
             "Automatic 'delivered' markers, answers to requests of others, typing",
             "`background_stanzas`, `background_bytes`",
-            'They are dropped: `counters["background_dropped"]`. They take no room from what calls send.',
+            "They are dropped: `Statistics.background_dropped`. They take no room from what calls send.",
         ),
         (
             "Bytes that wait for the socket",
@@ -560,6 +569,7 @@ PARTS: dict[str, dict[str, Callable[[], str]]] = {
         "storm": storm,
         "timeouts": timeouts,
         "limits": limits,
+        "statistics": statistics,
     },
     "rest.md": {"configuration": configuration, "lookups": lookups, "operators": operators},
     "emulator.md": {
