@@ -14,6 +14,7 @@ from connectycube import (
     ChatState,
     ConnectionLostError,
     Handling,
+    Limits,
     OutcomeUnknownError,
     RecoveryFinished,
 )
@@ -332,3 +333,18 @@ def test_one_observer_serves_many_clients_and_tells_them_apart(client, observer)
         person.login()
     ready = [call for call in observer.of("state_changed") if call.arguments[1].state is S.READY]
     assert [call.arguments[0] for call in ready] == [person.chat for person in people]
+
+
+def test_no_lock_is_held_while_a_change_of_privacy_lists_reconnects(client, ben, observer):
+    amy, gate = client(observer=observer, limits=Limits(queued_events=2)), Gate()
+    amy.chat.message_received.connect(gate)
+    amy.login()
+    with gate, amy.chat.events(amy.chat.state_changed, TIMEOUT) as changes:
+        for number in range(6):
+            ben.chat.send_private(amy.id, str(number)).result(TIMEOUT)
+        changes.next(where=lambda change: change.state is S.FORCE_CLOSED)
+        amy.chat.privacy.block(777)  # it needs the link, which slow receivers keep closed
+    (call,) = [
+        each for each in observer.of("state_changed") if each.arguments[1].state is S.RECONNECTING
+    ]
+    assert (call.thread, call.locks) == ("MainThread", ())
