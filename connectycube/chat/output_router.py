@@ -257,9 +257,9 @@ class OutputRouter:
     def _retry_dead_letters(self) -> None:
         try:
             assert self._file is not None
-            taken = self._file.take_marked(self._receivers.is_connected)
-            with self._mutex:  # of this thread, a worker
-                self._queue_stored(taken)
+            if taken := self._file.take_marked(self._receivers.is_connected):
+                with self._mutex:
+                    self._queue_stored(taken)
         except DurableStoreError as error:
             if str(error) != self._last_warning:  # and not again every two seconds
                 logger.warning("%s", error)

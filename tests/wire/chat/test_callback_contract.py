@@ -211,6 +211,7 @@ CALLS: dict[str, Callable[[Scene], object]] = {
     "ping": lambda s: s.chat.ping(),
     "around": lambda s: s.chat.around(lambda chat, signal, event, receiver: nullcontext()),
     "dead_letters": refuse_without_a_file,
+    "statistics": lambda s: s.chat.statistics(),
     "events": lambda s: hear(s, listen_to_stream),
     "follow": lambda s: s.chat.follow(s.group, history=0).close(),
     "wait_for": lambda s: hear(s, lambda chat: chat.wait_for(chat.message_received, TIMEOUT)),

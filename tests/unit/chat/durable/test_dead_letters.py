@@ -67,6 +67,18 @@ def test_letters_are_there_for_every_process_in_order(letters, path):
     assert len(letters) == 2
 
 
+def test_each_change_says_how_many_letters_there_are(letters, monkeypatch):
+    monkeypatch.setattr(dead_letters, "_MOST_LETTERS", 2)
+    assert [letters.add(source, failure(), KEY) for source in ("s1", "s2", "s1", "s3")] == [
+        1,
+        2,
+        2,
+        2,
+    ]
+    assert letters.remove([letter.id for letter in letters][:1]) == 1
+    assert len(letters) == 1
+
+
 def test_the_file_is_for_its_owner_alone(letters, path):
     letters.add("s", failure(), KEY)
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
