@@ -55,16 +55,17 @@ class ObservedMutex:
 
     def release(self) -> None:
         """Release the lock, and tell the observer what was noted since it was acquired."""
-        notes = self._notes
-        if notes:
-            self._notes = []
+        if not self._notes:
+            self._lock.release()
+            return
+        # Another list before the release: the next holder notes in it, and this one stays with this thread.
+        notes, self._notes = self._notes, []
         self._lock.release()
-        if notes:
-            later = getattr(self._local, "later", None)
-            if later is None:
-                self._tell(notes)
-            else:
-                later += notes
+        later = getattr(self._local, "later", None)
+        if later is None:
+            self._tell(notes)
+        else:
+            later += notes
 
     def locked(self) -> bool:
         """Whether a thread holds the lock."""

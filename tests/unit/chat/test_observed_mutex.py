@@ -71,6 +71,27 @@ def test_a_wait_for_a_condition_tells_before_it_waits(mutex, observer):
     assert [call.thread for call in observer.calls] == ["waits"]
 
 
+def test_a_holder_without_notes_tells_none_of_the_next_holder(mutex, observer):
+    other = threading.Thread(target=lambda: note(mutex, 1), name="notes")
+    inner = mutex._lock
+
+    class Slow:
+        """A lock after whose first release another thread has its turn."""
+
+        acquire, locked = inner.acquire, inner.locked
+
+        def release(self):
+            mutex._lock = inner
+            inner.release()
+            other.start()
+            other.join(TIMEOUT)
+
+    mutex._lock = Slow()
+    with mutex:
+        pass
+    assert [call.thread for call in observer.calls] == ["notes"]
+
+
 def test_an_observer_may_use_the_lock_itself(mutex, observer):
     class Nested(Recorder):
         def state_changed(self, chat, change):
@@ -106,9 +127,14 @@ def note(mutex, change):
         mutex.note("state_changed", change)
 
 
-def test_each_thread_tells_what_it_has_noted(mutex, observer):
+def test_each_thread_tells_what_it_has_noted():
+    observer = Recorder()
+    mutex = ObservedMutex(observer, CHAT)
+
     def work():
         for number in range(200):
+            with mutex:
+                pass
             note(mutex, (threading.current_thread().name, number))
 
     threads = [threading.Thread(target=work, name=f"thread {n}") for n in range(4)]

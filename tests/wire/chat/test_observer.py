@@ -154,7 +154,9 @@ def test_a_done_callback_is_told_as_a_receiver_without_a_signal(amy, ben, observ
     handle = amy.chat.send_private(ben.id, "hello")
     handle.result(TIMEOUT)
     handle.add_done_callback(lambda handle: None)
-    began, ended = observer.of("receiver_began")[-1], observer.of("receiver_ended")[-1]
+    of_callback = lambda call: call.arguments[1] is None  # noqa: E731
+    (began,) = observer.wait_for("receiver_began", where=of_callback)
+    (ended,) = observer.wait_for("receiver_ended", where=of_callback)
     assert began.arguments[:3] == (amy.chat, None, handle) and began.thread == "MainThread"
     assert ended.arguments == (*began.arguments, None)
 
@@ -257,7 +259,7 @@ def everything(person: Person, other: Person, emulator: Emulator) -> None:
 def test_no_lock_is_held_while_an_observer_is_called(client, ben, emulator, observer):
     amy = client(observer=observer, reconnect=SLOW)
     everything(amy, ben, emulator)
-    assert {call.method for call in observer.calls} == set(METHODS)
+    wait_until(lambda: {call.method for call in list(observer.calls)} == set(METHODS))
     assert [call for call in observer.calls if call.locks] == []
 
 
@@ -266,13 +268,16 @@ def test_an_observer_that_always_raises_disturbs_nothing(client, ben, emulator, 
     observer = raising(error)
     amy = client(observer=observer, reconnect=SLOW)
     everything(amy, ben, emulator)
-    assert observer.called == set(METHODS)
+    wait_until(lambda: observer.called == set(METHODS))
     assert amy.bodies == ["two", "three", "five"] and ben.bodies == ["one", "four"]
     assert amy.events.of("callback_failed") == []
     statistics = amy.chat.statistics()
     assert (statistics.sent, statistics.reconnects, statistics.resumed) == (2, 2, 1)
-    logged = [each for each in caplog.records if each.name == "connectycube"]
-    assert sorted(each.args[0] for each in logged) == sorted(METHODS)
+
+    def logged() -> list[Any]:
+        return sorted(each.args[0] for each in list(caplog.records) if each.name == "connectycube")
+
+    wait_until(lambda: logged() == sorted(METHODS))
 
 
 def test_an_observer_may_ask_for_the_statistics_everywhere(client, ben, emulator):
@@ -285,7 +290,7 @@ def test_an_observer_may_ask_for_the_statistics_everywhere(client, ben, emulator
 
     amy = client(observer=Asking(), reconnect=SLOW)
     everything(amy, ben, emulator)
-    assert {method for method, _ in seen} == set(METHODS) - {"request_finished"}
+    wait_until(lambda: {method for method, _ in list(seen)} == set(METHODS) - {"request_finished"})
 
 
 def test_an_observer_that_blocks_a_caller_keeps_nobody_else_waiting(client, ben):
@@ -331,8 +336,9 @@ def test_one_observer_serves_many_clients_and_tells_them_apart(client, observer)
     people = [client(observer=observer) for _ in range(3)]
     for person in people:
         person.login()
-    ready = [call for call in observer.of("state_changed") if call.arguments[1].state is S.READY]
-    assert [call.arguments[0] for call in ready] == [person.chat for person in people]
+    ready = observer.wait_for("state_changed", 3, lambda call: call.arguments[1].state is S.READY)
+    assert {call.arguments[0] for call in ready} == {person.chat for person in people}
+    assert len(ready) == 3
 
 
 def test_no_lock_is_held_while_a_change_of_privacy_lists_reconnects(client, ben, observer):
