@@ -17,7 +17,7 @@ from tests.support.people import PASSWORD
 SCRIPT = """
 import fcntl, sqlite3, sys, time
 from contextlib import closing, contextmanager
-from connectycube import ConnectyCube, Timeouts
+from connectycube import ConnectyCube, Observer, Timeouts
 
 path, way, login, password, user_id = sys.argv[1:]
 
@@ -44,15 +44,16 @@ class FileTokens:
 
 made = 0
 
-def note(record):
-    global made
-    made += record.method == "POST" and record.url.endswith("/session")
+class Note(Observer):
+    def request_finished(self, record):
+        global made
+        made += record.method == "POST" and record.url.endswith("/session")
 
 def renew(session, client):
     return client.sessions.create(login=login, password=password)
 
 cube = ConnectyCube.from_env(
-    token_store=FileTokens(), timeouts=Timeouts(token_store=60, rest_read=120), on_request=note
+    token_store=FileTokens(), timeouts=Timeouts(token_store=60, rest_read=120), observer=Note()
 )
 user = cube.for_user(
     login=login, password=password, renew_session=renew if way == "application" else None

@@ -14,6 +14,7 @@ from connectycube import (
     Session,
     Timeouts,
 )
+from tests.support.observing import Requests
 from tests.support.people import PASSWORD
 from tests.support.waiting import TIMEOUT, Gate
 
@@ -36,7 +37,8 @@ class Processes:
 
     def start(self, **options):
         options = {"timeouts": Timeouts(token_store=60.0), **options}
-        config = self.emulator.config(token_store=self.store, on_request=self.note, **options)
+        observer = Requests(self.note)
+        config = self.emulator.config(token_store=self.store, observer=observer, **options)
         self.clients.append(ConnectyCube(config=config))
         return self.clients[-1]
 
