@@ -45,8 +45,11 @@
         ├── OutcomeUnknownError        it is not known whether the message arrived
         ├── SendDeferredError          durable mode: the message is kept, and sent at the next login
         ├── DurableStoreError          durable mode: the file cannot be used, and why
+        ├── LeaseLostError             the lease of this listener is over: log in again to stand by
+        ├── LeaseStoreError            the file or the database of a lease cannot be used, and why
         ├── ChatTimeoutError           also TimeoutError: a wait ended before its event
-        │   └── LoginTimeoutError      login did not finish in time
+        │   ├── LoginTimeoutError      login did not finish in time
+        │   └── LeaseHeldError         another listener held the lease until the deadline of login
         └── CallbackContextError       also RuntimeError: the call is not allowed inside a callback
 """
 
@@ -81,6 +84,9 @@ __all__ = [
     "ForkedError",
     "HostUnknownError",
     "HostUnreachableError",
+    "LeaseHeldError",
+    "LeaseLostError",
+    "LeaseStoreError",
     "LivenessError",
     "LoginTimeoutError",
     "NotConnectedError",
@@ -402,12 +408,34 @@ class DurableStoreError(ChatError):
         self.path = path
 
 
+class LeaseLostError(ChatError):
+    """The lease of this listener could not be renewed in time, or another listener has taken it.
+
+    The connection is closed; ``chat.login(exclusive=…)`` stands by for the lease again.
+    """
+
+
+class LeaseStoreError(ChatError):
+    """The file or the database of a lease cannot be used; the message, and ``__cause__``, say why."""
+
+
 class ChatTimeoutError(ChatError, TimeoutError):
     """A wait ended before its event; the wait changed nothing."""
 
 
 class LoginTimeoutError(ChatTimeoutError):
     """The login did not finish in time; no attempt goes on in the background."""
+
+
+class LeaseHeldError(ChatTimeoutError):
+    """Another listener held the lease until the deadline of ``chat.login(exclusive=…)``.
+
+    ``holder`` names it, such as "process 4242 on web-1 (9f3a1c22b07e)"; None if it is not known.
+    """
+
+    def __init__(self, message: str, *, holder: str | None) -> None:
+        super().__init__(message)
+        self.holder = holder
 
 
 class CallbackContextError(ChatError, RuntimeError):

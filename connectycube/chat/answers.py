@@ -16,6 +16,7 @@ from .protocol.outbox import Submission
 from .protocol.seen_messages import Key
 
 if TYPE_CHECKING:
+    from .lease.hold import Hold
     from .protocol.decoding import Delivery
     from .send_handle import SendHandle
 
@@ -105,6 +106,8 @@ class Running(threading.local):
     receiver: str = ""
     answers: Answers | None = None
     """None before the first message of the first attempt."""
+    hold: Hold | None = None
+    """That of the lease under which the event arrived."""
 
     def call_inside(
         self, outside: Callable[[Callable[[], object]], None], call: Callable[[], object]

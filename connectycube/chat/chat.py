@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
+from functools import partial
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 from .._checks import check_number, check_str
@@ -40,6 +41,8 @@ from .fork_warning import ForkWarning
 from .history_reader import History
 from .ids import new_resource
 from .known_dialogs import LookUp
+from .lease.exclusive import login_deadlines
+from .lease.lease import Lease, check_lease
 from .privacy import Privacy
 from .protocol import markup
 from .protocol.addresses import Addresses
@@ -122,6 +125,15 @@ class Chat(NotCopied, ChatSignals):
         """The user who logged in. ``logout()`` keeps it, ``destroy()`` forgets it. (Guide: currentUser.)"""
         return self._user
 
+    @property
+    def fencing(self) -> int | None:
+        """The number of the lease of ``login(exclusive=…)``, for writes of receivers; None without a lease.
+
+        It grows with each acquisition, so a database can refuse what an earlier holder writes. Inside a
+        receiver it is that of the connection which brought the event.
+        """
+        return self._driver.fencing
+
     def statistics(self) -> Statistics:
         """Return what the connection is doing and has done, in numbers: for metrics and health checks.
 
@@ -141,6 +153,7 @@ class Chat(NotCopied, ChatSignals):
         *,
         resource: str | None = None,
         since: datetime | None = None,
+        exclusive: Lease | None = None,
         timeout: float | None = None,
     ) -> User:
         """Connect, log in, and return once the connection is READY. (Guide: Connect to chat.)
@@ -155,7 +168,10 @@ class Chat(NotCopied, ChatSignals):
                 reconnections, and in durable mode also by later processes.
             since: An aware datetime, for the first login: messages since then are read from history, as
                 after a lost session. A later login, and one with a file that knows where it was, ignores it.
-            timeout: Seconds until the connection is READY; None is ``Config.timeouts.login``.
+            exclusive: A lease (``FileLease``, ``SqlLease``): first wait until it is free, so that one of
+                several processes is connected. If it is lost, the connection is closed for LeaseLostError.
+            timeout: Seconds until the connection is READY; None is ``Config.timeouts.login``. With
+                ``exclusive``, ``math.inf`` stands by until the lease is free, or ``logout()`` ends the wait.
 
         Returns:
             The user who is logged in.
@@ -165,26 +181,34 @@ class Chat(NotCopied, ChatSignals):
             ChatAuthenticationError: The server refused the user id and password, or the token.
             ConnectionLostError: No connection could be made, or it was lost; the class tells the cause.
             LoginTimeoutError: The connection was not READY in time.
-            ChatError: Another user is logged in on this connection.
+            LeaseHeldError: Another process held the lease until the deadline; ``holder`` names it.
+            LeaseStoreError: The file or the database of the lease cannot be used.
+            ChatError: Another user is logged in on this connection, or it has another lease.
             DurableStoreError: The file of durable mode cannot be used.
         """
         check_fork()  # a child has a resource of its own
-        deadline = Deadline.of(timeout, self._config.timeouts.login)
+        lease = None if exclusive is None else check_lease("exclusive", exclusive)
+        deadline, login_deadline = login_deadlines(timeout, self._config.timeouts.login, lease)
         if resource is not None:
             markup.check_text("resource", check_str("resource", resource, longest=1023))
         begin_at = check_since(since, has_history=self._driver.has_history)
-        user, secret, by_token = resolve_credentials(
-            user_id, password, self._session_credentials, f"{self._driver.name}-renewal", deadline
-        )
-        assert user.id is not None
-        credentials = Credentials(user.id, secret, resource or self._resource, by_token)
-        self._driver.login(
-            credentials,
-            self._session_credentials if by_token else None,
-            deadline,
-            any_resource=resource is None,
-            since=begin_at,
-        )
+        name = f"{self._driver.name}-renewal"
+        resolve = partial(resolve_credentials, user_id, password, self._session_credentials, name)
+        if lease is not None:
+            # What is wrong is raised before the wait, and what has expired meanwhile is renewed after it.
+            resolve(deadline.within(self._config.timeouts.login))
+        with self._driver.holding(lease, deadline) as hold:
+            deadline = login_deadline()
+            user, secret, by_token = resolve(deadline)
+            assert user.id is not None
+            self._driver.login(
+                Credentials(user.id, secret, resource or self._resource, by_token),
+                self._session_credentials if by_token else None,
+                deadline,
+                any_resource=resource is None,
+                since=begin_at,
+                hold=hold,
+            )
         self._fork_warning.renew()
         self._user = user
         return user
@@ -864,10 +888,10 @@ class Chat(NotCopied, ChatSignals):
         self, submission: Submission, content: Sent, data: bytes, deadline: Deadline
     ) -> SendHandle[Sent]:
         submission.waiter = self._driver.new_handle(submission.id, content)
-        accepted: SendHandle[Sent] = self._driver.submit(submission, data, deadline)
+        accepted: SendHandle[Sent] = self._driver.sender.submit(submission, data, deadline)
         return accepted
 
     def _mark(self, name: str, message: Message) -> None:
         if not check_message(message).id or not message.sender_id:
             raise ArgumentValueError("message must have an id and a sender_id")
-        self._driver.send_later(lambda session, now: session.send_marker(name, message, now))
+        self._driver.sender.send_later(lambda session, now: session.send_marker(name, message, now))

@@ -155,4 +155,4 @@ class Contacts(NotCopied):
 
     def _say(self, kind: str, user: int) -> None:
         data = encode_subscription(kind, user, self._addresses)
-        self._driver.send_later(lambda session, now: session.send_later(data, now))
+        self._driver.sender.send_later(lambda session, now: session.send_later(data, now))

@@ -31,6 +31,7 @@ from .durable.mode import Durability, NewHandle, Saved, SavedState
 from .durable.records import Kept
 from .history_reader import History
 from .ids import new_id
+from .lease.hold import Hold
 from .protocol.decoding import MESSAGE_SIGNALS, Delivery
 from .protocol.events import Output
 from .protocol.outbox import Submission
@@ -100,6 +101,8 @@ class CursorMode:
         )
         self._is_saving = False
         self._is_unsaved = False  # the last call of the store's save has failed
+        self.hold: Hold | None = None
+        """That of the lease of the login: when it is over, the value belongs to the next holder."""
 
     # --- login and end ---
 
@@ -150,7 +153,8 @@ class CursorMode:
         except BaseException as error:  # noqa: BLE001 - it is the application's code
             failure = error
         with self._changed:
-            self._loading = None
+            if self._loading is loading:
+                self._loading = None
         if failure is None:
             loading.set_result(found)
         else:
@@ -168,6 +172,16 @@ class CursorMode:
         self._handled.extend(loaded.handled)
         self._older = dict.fromkeys(loaded.older)
         self._loaded = loaded
+
+    def begin_anew(self) -> None:
+        """Forget the value and all messages: another process may have gone on with them, and saved."""
+        with self._changed:
+            self._loaded = self._cursor = self._begun = None
+            self._loading = None  # it may return what the store had before
+            self._is_first = self._has_begun = self._is_dirty = self._is_unsaved = False
+            self._saved = []
+            for known in (self._handled, self._older, self._in_hand, self._kept):
+                known.clear()
 
     def _error(self, what: str) -> DurableStoreError:
         return DurableStoreError(f"the cursor store {what}", path="")
@@ -240,7 +254,8 @@ class CursorMode:
         """Wait until the value is saved, not beyond the deadline; return whether it is."""
         with self._changed:
             self._changed.wait_for(
-                lambda: not (self._is_dirty or self._is_saving), deadline.remaining()
+                lambda: self._thread is None or not (self._is_dirty or self._is_saving),
+                deadline.remaining(),
             )
             return not (self._is_dirty or self._is_saving or self._is_unsaved)
 
@@ -432,8 +447,9 @@ class CursorMode:
         while True:
             with self._changed:
                 self._changed.wait_for(lambda: self._is_dirty or self._is_over)
-                if not self._is_dirty:
+                if not self._is_dirty or (self.hold is not None and not self.hold.is_valid()):
                     self._thread = None
+                    self._changed.notify_all()
                     return
                 self._is_dirty = self._is_urgent = False
                 self._is_saving = True
@@ -450,7 +466,7 @@ class CursorMode:
                 if failed and self._is_over:
                     self._thread = None
                     return
-                self._is_dirty |= failed
+                self._is_dirty |= failed and self._loaded is not None
                 self._changed.wait_for(lambda: self._is_urgent or self._is_over, _SAVED_EVERY)
 
     @property

@@ -13,7 +13,7 @@ import threading
 import time
 from collections.abc import Callable, Hashable, Iterator
 from concurrent.futures import Future, wait
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import partial
 from os import getpid
 from typing import Any, TypeVar, cast
@@ -35,7 +35,6 @@ from ..errors import (
     ForkedError,
     LoginTimeoutError,
     NotConnectedError,
-    SendQueueFullError,
 )
 from ..models import Abandoned, ChatState, StateChange, Statistics
 from .beginning import Beginning, Beginnings
@@ -46,17 +45,21 @@ from .durable.mode import SavedState
 from .event_stream import EventStream
 from .history_reader import Answer, History, HistoryReader
 from .ids import new_id
+from .lease.exclusive import Exclusive
+from .lease.hold import Hold
+from .lease.lease import Lease
 from .link import AttemptCancelled, Link, Waker, open_link, wait_for
 from .observed_mutex import ObservedMutex
 from .output_router import OutputRouter
 from .protocol.core import Core
 from .protocol.decoding import Delivery
 from .protocol.events import Credentials
-from .protocol.outbox import Submission
 from .protocol.session import Session
 from .protocol.states import READY_STATES
+from .protocol.timers import earlier
 from .receivers import Receivers
 from .send_handle import SendHandle
+from .sender import Sender
 from .shutdown import CloseWaiters, end_at_exit, exit_has_begun
 from .tally import Tally
 from .uwsgi import warn_about_uwsgi
@@ -142,6 +145,7 @@ class Driver:
             self._mutex,
             self.notes,
         )
+        self.exclusive = Exclusive(self.name, self._lease_lost, self._drain, lambda: self.is_closed)
         self._link: Link | None = None
         self._waker: Waker | None = None
         self._thread: threading.Thread | None = None
@@ -153,11 +157,13 @@ class Driver:
         self._session_credentials: SessionCredentials | None = None
         self._sleeps_until: float | None = None  # the deadline that the connection thread knows
         self._ends = 0  # how often the connection has entered CLOSED
-        self._waiting_senders = 0  # the number of threads that wait for room in the outbound buffer
         self.aborted = False
         """Whether the connection was ended at once: nothing waits for its receivers any more."""
         self.close_waiters = CloseWaiters()
         self._holding_link = self.holding_link  # one bound method for all handles
+        self.sender = Sender(
+            self, self._mutex, self._changed, self.core, self._durability, self._tally.unsettled
+        )
 
     # --- for any thread ---
 
@@ -191,6 +197,8 @@ class Driver:
             raise ForkedError(
                 "this process was forked from the one that logged in: call chat.login() here"
             )
+        if self.exclusive.hold is not None:
+            self.exclusive.check(self._durability.running.hold)
 
     @property
     def is_closed(self) -> bool:
@@ -215,24 +223,25 @@ class Driver:
         *,
         any_resource: bool,
         since: float | None = None,
+        hold: Hold | None = None,
     ) -> None:
         """Become ready as the user of the credentials, or raise; concurrent calls share one attempt.
 
         If ``session_credentials`` are given, the password is the token of a session, and they renew it.
         With ``any_resource`` the durable store may choose the resource, so that this process replaces the
         session of a process that was killed. A first login reads the messages since ``since`` (unix seconds)
-        from history.
+        from history. ``hold`` is that of the login's lease, from ``holding()``.
         """
-        check_fork()
-        if self.is_closed:
-            warn_about_uwsgi(self.name)
-            self._begin_again_if_patched()
+        self._prepare_login()
         network = self._network or Network.of(self._config)
         network.check(self._config.chat_host, self._config.chat_port)
         self._network = network
         self._forked = False
         beginning = None
         if self.is_closed:
+            with self._mutex:
+                if self.is_closed:
+                    self.exclusive.begin(hold, self.core, self._durability, self._receivers)
             user_id, kept = credentials.user_id, self._durability
             beginning = self._beginnings.find(self.core, kept, user_id, since, deadline)
         with self._mutex:
@@ -252,7 +261,7 @@ class Driver:
                 attempt = self._join_attempt()
             # The caller may be the slow receiver whose full queue keeps the link closed.
             self.core.hold_link(time.monotonic())
-            self._after_command()
+            self.after_command()
         try:
             wait([attempt], deadline.remaining())
         finally:
@@ -264,10 +273,13 @@ class Driver:
             raise LoginTimeoutError("the connection did not become ready in time")
         attempt.result()
 
-    def _begin_again_if_patched(self) -> None:
-        """Replace locks made before gevent patched: one that waits would stop all greenlets."""
-        if self._kind_of_lock is not type(threading.Lock()):
-            self._begin()
+    def _prepare_login(self) -> None:
+        check_fork()
+        if self.is_closed:
+            warn_about_uwsgi(self.name)
+            # Locks made before gevent patched are replaced: one that waits would stop all greenlets.
+            if self._kind_of_lock is not type(threading.Lock()):
+                self._begin()
 
     def _start_attempt(
         self,
@@ -306,7 +318,7 @@ class Driver:
         if self._attempt is None or self._attempt.done():
             self._attempt = Future()
         self.core.relogin(time.monotonic())
-        self._after_command()
+        self.after_command()
         return self._attempt
 
     def _abandon_attempt(self, attempt: Future[None]) -> None:
@@ -315,7 +327,43 @@ class Driver:
         self.core.close(now, now, logs_out=False)
         # Before the state is routed, whose reason would be that of a logout.
         attempt.set_exception(LoginTimeoutError("the chat login did not finish in time"))
-        self._after_command()
+        self.after_command()
+
+    # --- the lease ---
+
+    def holding(
+        self, lease: Lease | None, deadline: Deadline
+    ) -> AbstractContextManager[Hold | None]:
+        """Return a context manager that waits for the lease and holds it for the ``login`` inside."""
+        if lease is None:
+            return nullcontext()
+        self._prepare_login()
+        with self._mutex:
+            self._wait(lambda: self.core.state is not ChatState.CLOSING, deadline)
+            self._check_can_begin()
+        return self.exclusive.holding(lease, deadline)
+
+    @property
+    def fencing(self) -> int | None:
+        """The number of the lease: inside a receiver that of the connection which brought the event."""
+        hold = self._durability.running.hold or self.exclusive.hold
+        return None if hold is None else hold.fencing
+
+    def _lease_lost(self) -> None:
+        with self._mutex:
+            self._end_if_lost()
+
+    def _end_if_lost(self) -> None:
+        assert self._mutex.locked()
+        if self.exclusive.end_if_lost(self.core):
+            self.after_command()
+
+    def _drain(self, deadline: Deadline) -> bool:
+        """Wait until the receivers have returned; return whether they have."""
+        if not self.dispatcher.join(deadline):
+            return False
+        self._durability.finish(deadline)
+        return True
 
     def relogin(self) -> None:
         """Ask for an attempt now; returns at once."""
@@ -325,6 +373,8 @@ class Driver:
             if self.core.credentials is None:
                 raise self.core.not_connected_error()
             was_closed = self.core.state is ChatState.CLOSED
+            if was_closed and self.exclusive.hold is not None:
+                raise NotConnectedError("the lease was given back: call chat.login(exclusive=…)")
             saved = SavedState()
             if was_closed:
                 beginning = self._beginnings.now(self.core)
@@ -332,7 +382,7 @@ class Driver:
             self.core.relogin(time.monotonic())
             if was_closed:
                 self._start_thread(saved)
-            self._after_command()
+            self.after_command()
 
     def reset(self) -> None:
         """Go from CLOSED back to IDLE and forget the user."""
@@ -341,7 +391,7 @@ class Driver:
             if self.core.state is ChatState.CLOSED:
                 self.dispatcher.forget_user()  # the logout has counted and logged what was queued
                 self.core.reset()
-                self._after_command()
+                self.after_command()
 
     # --- the end of the connection ---
 
@@ -355,15 +405,21 @@ class Driver:
         if self._forked:
             return Abandoned
         with self._mutex:
+            if self.is_closed:
+                self.exclusive.cancel()  # a login may stand by for a lease
             # The number of ends and not the state: a receiver may log in again before this caller looks.
             ends = None if self.is_closed else self._ends
             now = time.monotonic()
             self.core.close(now, deadline.at if deadline.at is not None else now)
-            self._after_command()
-            return partial(self._finish_logout, deadline, self._thread, ends)
+            self.after_command()
+            return partial(self._finish_logout, deadline, self._thread, ends, self.exclusive.hold)
 
     def _finish_logout(
-        self, deadline: Deadline, thread: threading.Thread | None, ends: int | None
+        self,
+        deadline: Deadline,
+        thread: threading.Thread | None,
+        ends: int | None,
+        hold: Hold | None,
     ) -> Abandoned:
         """Wait until the connection has ended more than ``ends`` times; None: it had ended before."""
         with self._mutex:
@@ -383,6 +439,8 @@ class Driver:
                 # A receiver may have logged in again; then the workers go on.
                 stays = self.is_closed
             unsaved = 0 if self._durability.finish(deadline) else 1
+            if stays:
+                self.exclusive.end(hold, deadline)
         return self._left_undone(messages, stays, unsaved)
 
     def abort(self) -> Abandoned:
@@ -392,13 +450,14 @@ class Driver:
             if not self.is_closed:
                 self._abandon()
             self.aborted = True
+            self.exclusive.end(self.exclusive.hold, Deadline(0.0))
             return self._left_undone(self.core.abandoned, True)
 
     def _abandon(self) -> None:
         assert self._mutex.locked()
         self._generation += 1
         self.core.abort(None)
-        self._after_command()
+        self.after_command()
         self.dispatcher.stop()
 
     def _left_undone(self, messages: tuple[int, int], stays: bool, unsaved: int = 0) -> Abandoned:
@@ -450,7 +509,7 @@ class Driver:
         with self._mutex:
             core = self.core  # the same one at the end, also if the process forks meanwhile
             core.hold_link(time.monotonic())
-            self._after_command()
+            self.after_command()
         try:
             yield
         finally:
@@ -484,77 +543,6 @@ class Driver:
         """Return the id for a new message to a bare JID."""
         return self._durability.message_id(recipient)
 
-    def submit(self, submission: Submission, data: bytes, deadline: Deadline) -> SendHandle[Any]:
-        """Send a message through the outbound buffer and return its handle; wait for room until the deadline.
-
-        In durable mode, and with a cursor store, the result is the earlier handle if a message with this id
-        was sent before.
-        """
-        self.check_usable()
-        if (stored := self._durability.find_stored(submission)) is not None:
-            return stored
-        while (handle := self._submit_if_room(submission, data)) is None:
-            with self.holding_link(), self._mutex:
-                self._wait_for_room(len(data), deadline)
-        if handle is not submission.waiter:
-            self._durability.running.warn_if_other(submission, handle)
-        return handle
-
-    def send_later(self, action: Callable[[Session, float], None]) -> None:
-        """Call ``action(session, now)``, which sends a stanza without an outcome, once there is room."""
-        self.check_usable()
-        deadline = Deadline(self._config.timeouts.send)
-        while not self._send_if_room(action):
-            with self.holding_link(), self._mutex:
-                self._wait_for_room(0, deadline)
-
-    def _send_if_room(self, action: Callable[[Session, float], None]) -> bool:
-        with self._mutex:
-            session = self.core.open_session
-            has_room = session.has_room(0)
-            if has_room:
-                action(session, time.monotonic())
-                self._after_command()
-            return has_room
-
-    def _wait_for_room(self, size: int, deadline: Deadline) -> None:
-        assert self._mutex.locked()
-        if deadline.expired:
-            raise SendQueueFullError(
-                f"the outbound buffer had no room in time: {self.core.session.why_full()}"
-            )
-        # No acknowledgement may be asked for yet: only messages ask for it, and the buffer may hold others.
-        self.core.session.ask_if_needed(time.monotonic())
-        self._after_command()
-        self._waiting_senders += 1
-        try:
-            self._changed.wait_for(
-                lambda: self.core.session.has_room(size) or not self.core.is_open,
-                deadline.remaining(),
-            )
-        finally:
-            self._waiting_senders -= 1
-
-    def _submit_if_room(self, submission: Submission, data: bytes) -> SendHandle[Any] | None:
-        with self._mutex:
-            session = self.core.open_session
-            known = self._durability.known(submission)
-            if known is not None:
-                return known
-            if len(data) > session.most_bytes:
-                raise session.too_large("message", len(data))
-            if not session.has_room(len(data)):
-                return None
-            # The store first: a message that the server may get must survive this process.
-            self._durability.accept(submission, data)
-            session.submit(submission, data, time.monotonic())
-            handle: SendHandle[Any] = submission.waiter
-            self._tally.unsettled.add(handle)
-            if self.notes is not None:
-                self.notes.note("message_submitted", handle)
-            self._after_command()
-            return handle
-
     def new_handle(self, message_id: str, message: Sent) -> SendHandle[Sent]:
         """Return the handle of a message that is about to be sent."""
         acknowledgement = self._config.timeouts.acknowledgement
@@ -567,7 +555,7 @@ class Driver:
         self.check_usable()
         with self._mutex:
             result = action(self.core, time.monotonic())
-            self._after_command()
+            self.after_command()
             return result
 
     def request(self, kind: str, to: str | None, payload: str, deadline: Deadline) -> Any:
@@ -591,10 +579,10 @@ class Driver:
             with self._mutex:
                 self._wait_ready(deadline)
                 while not self.core.ready_session.has_room(0):
-                    self._wait_for_room(0, deadline)
+                    self.sender.wait_for_room(0, deadline)
                     self._wait_ready(deadline)
                 cancel = start(self.core.ready_session, waiter)
-                self._after_command()
+                self.after_command()
             try:
                 wait([waiter], deadline.remaining())
             finally:
@@ -607,7 +595,7 @@ class Driver:
 
     # --- with the mutex held ---
 
-    def _after_command(self) -> None:
+    def after_command(self) -> None:
         """Route the outputs of a command, write what the link takes, and wake the connection thread."""
         assert self._mutex.locked()
         self._hand_over()
@@ -633,8 +621,11 @@ class Driver:
 
     def _write(self, link: Link) -> None:
         assert self._mutex.locked()
-        outgoing = self.core.session.outgoing
+        outgoing, hold = self.core.session.outgoing, self.exclusive.hold
         while outgoing:
+            if hold is not None and hold.is_expired():
+                self._wake()  # the connection thread ends the link
+                return
             written = link.send(outgoing)
             if not written:
                 return
@@ -647,7 +638,7 @@ class Driver:
         if has_routed and self.is_closed:
             self._durability.release()
         # An acknowledgement of markers has no output, but it makes room for a sender.
-        if has_routed or self._waiting_senders:
+        if has_routed or self.sender.waiting:
             self._changed.notify_all()
 
     def _note_state(self, change: StateChange) -> None:
@@ -684,7 +675,7 @@ class Driver:
         waker = self._waker = Waker()
         self._thread = threading.Thread(
             target=self._run,
-            args=(self._generation, waker),
+            args=(self._generation, waker, self.exclusive.hold),
             name=f"{self.name}-connection",
             daemon=True,
         )
@@ -700,7 +691,7 @@ class Driver:
             now = time.monotonic()
             wanted = answer(core, now)
             core.gap_answered(now)
-            self._after_command()
+            self.after_command()
             return wanted
 
     # --- the dispatcher's workers ---
@@ -708,7 +699,7 @@ class Driver:
     def _drained(self) -> None:
         with self._mutex:
             self.core.drained(self._router.overflow_error(), time.monotonic())
-            self._after_command()
+            self.after_command()
 
     def _leave_in_file(self, queue_key: Hashable) -> None:
         with self._mutex:  # no event is queued meanwhile, which would be before these
@@ -725,11 +716,11 @@ class Driver:
     def _fail(self, error: DurableStoreError) -> None:
         with self._mutex:
             self.core.abort(error)
-            self._after_command()
+            self.after_command()
 
     # --- the connection thread ---
 
-    def _run(self, generation: int, waker: Waker) -> None:
+    def _run(self, generation: int, waker: Waker, hold: Hold | None) -> None:
         link: Link | None = None
         try:
             while True:
@@ -759,17 +750,23 @@ class Driver:
             self._give_up(generation, error)
         finally:
             self._leave(generation, link, waker)
+            self.exclusive.close(hold)  # once the workers have ended
 
     def _tick(self, now: float) -> float | None:
         """Do what has become due; return when something will be due next."""
         assert self._mutex.locked()
+        hold = self.exclusive.hold
+        if hold is not None:
+            self._end_if_lost()
         deadline = self.core.next_deadline
-        if deadline is None or now < deadline:
-            return deadline
-        self.core.tick(now)
-        self._note_cursor(now)
-        self._hand_over()
-        return self.core.next_deadline
+        if deadline is not None and now >= deadline:
+            self.core.tick(now)
+            self._note_cursor(now)
+            self._hand_over()
+            deadline = self.core.next_deadline
+        if hold is not None:
+            deadline = earlier(deadline, now + hold.seconds_to_change)
+        return deadline
 
     def _connect(self, generation: int, waker: Waker) -> Link | None:
         """Renew the credentials if they may have expired, open a link and begin the stream on it.
@@ -819,6 +816,8 @@ class Driver:
         with self._mutex:
             if link is not self._link:
                 return  # another thread closed this link; discard its data
+            if self.exclusive.is_lost:
+                return  # this process may have been stopped; _tick() ends the connection
             try:
                 self._read(link)
                 self._write(link)

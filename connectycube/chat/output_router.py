@@ -33,7 +33,7 @@ from .protocol.events import (
 from .protocol.iq import Answer
 from .protocol.parser import summary
 from .protocol.states import READY_STATES
-from .receivers import Receivers
+from .receivers import OF_THIS_PROCESS, Receivers
 from .send_handle import DoneCallback, SendHandle
 from .tally import Tally
 
@@ -322,8 +322,14 @@ class OutputRouter:
             notes.note("recovery_ended", delivery.event)
 
     def _task(self, delivery: Delivery, entry: InboxEntry | None, now: float) -> Task:
+        hold, handle = self._receivers.hold, self._receivers.handle
+        run = (
+            partial(handle, delivery, entry)
+            if hold is None or delivery.signal in OF_THIS_PROCESS
+            else partial(handle, delivery, entry, None, hold)
+        )
         return Task(
-            partial(self._receivers.handle, delivery, entry),
+            run,
             delivery.conversation,
             delivery.size,
             delivery.merge_key,

@@ -341,7 +341,7 @@ class Privacy(NotCopied):
         except BaseException:
             data = encode_iq("set", None, encode_default(name), new_id())
             with suppress(ChatError):
-                self._driver.send_later(lambda session, now: session.send_later(data, now))
+                self._driver.sender.send_later(lambda session, now: session.send_later(data, now))
             raise
 
 

@@ -29,14 +29,19 @@ from .signals import Connection
 if TYPE_CHECKING:
     from .cursor_mode import CursorMode
     from .durable.mode import Durability
+    from .lease.hold import Hold
     from .tally import Tally
 
-__all__ = ["Receivers"]
+__all__ = ["OF_THIS_PROCESS", "Receivers"]
 
 logger = logging.getLogger("connectycube.chat")
 
 _LAST = frozenset({"callback_failed", "receiver_gave_up"})
 """Signals about failures: a failure of their receivers is only logged."""
+OF_THIS_PROCESS = _LAST | {
+    *("state_changed", "message_sent", "message_failed", "system_message_failed"),
+}
+"""Signals about what this process did: they tell also what followed from the loss of its lease."""
 _GIVE_UP_AFTER = 60.0  # seconds, in memory
 _UNTIL_CLOSED = 1.0  # seconds between two looks whether the connection is open again
 _LONGEST_WAIT = 3_600.0  # seconds, whatever an error asks for
@@ -104,6 +109,8 @@ class Receivers:
         self._dispatcher: Dispatcher
         self._durability: Durability | CursorMode
         self._tally: Tally
+        self.hold: Hold | None = None
+        """That of the lease under which events arrive now; None: there is no lease."""
 
     def attach(
         self,
@@ -118,6 +125,7 @@ class Receivers:
         self._dispatcher = dispatcher
         self._durability = durability
         self._running = durability.running
+        self.hold = None
 
     def is_connected(self, signal: str, receiver: str) -> bool:
         """Whether there is a receiver of this name, by the name of the signal."""
@@ -126,11 +134,16 @@ class Receivers:
         return any(connection.name == receiver for connection in connections)
 
     def handle(
-        self, delivery: Delivery, entry: InboxEntry | None = None, progress: _Progress | None = None
+        self,
+        delivery: Delivery,
+        entry: InboxEntry | None = None,
+        progress: _Progress | None = None,
+        hold: Hold | None = None,
     ) -> Again | None:
         """Run the receivers of an event; return when to run those again that failed for the moment.
 
-        ``entry`` is the event's in the durable store, ``progress`` that of the passes before this one.
+        ``entry`` is the event's in the durable store, ``progress`` that of the passes before this one. With a
+        lease (``hold``) none is called once it is over; then an event in a store is left to the next login.
         """
         if progress is None:
             if isinstance(delivery.event, StateChange):
@@ -140,11 +153,15 @@ class Receivers:
         running = self._running
         connections = getattr(self.chat, delivery.signal).connections_for(self.chat)
         for connection in connections:
+            if hold is not None and not hold.is_valid():
+                self._leave(entry, progress)
+                return None
             if progress is not None:
                 if not progress.wants(connection.name):
                     continue
                 self._note_done(entry, progress)  # before the next receiver, which may take long
             failure = progress.failures.pop(connection.name, None) if progress is not None else None
+            running.hold = hold
             error = self._call(connection, delivery, entry, failure)
             answers, running.answers = running.answers, None
             if error is not None:
@@ -157,7 +174,7 @@ class Receivers:
                 progress.is_noted = False
         if progress is None:
             return None
-        return self._finish(delivery, entry, progress, connections)
+        return self._finish(delivery, entry, progress, connections, hold)
 
     def report(self, failure: CallbackFailure) -> None:
         """Tell the receivers and streams of ``callback_failed``, unless one of them is what failed."""
@@ -201,7 +218,7 @@ class Receivers:
         except BaseException as error:  # noqa: BLE001 - also SystemExit: it would end the worker alone
             return error
         finally:
-            running.delivery = None
+            running.delivery = running.hold = None
             self._dispatcher.receiver_ended(outer)
             took = time.monotonic() - began
             if took > self._slow:
@@ -334,10 +351,10 @@ class Receivers:
         delivery, running = Delivery(signal=signal, event=event), self._running
         self._connection.show(delivery)
         # A done-callback that fails inside a receiver is told of in the same thread.
-        outer = running.delivery, running.entry, running.receiver, running.answers
+        outer = running.delivery, running.entry, running.receiver, running.answers, running.hold
         running.answers = None
         self.handle(delivery)
-        running.delivery, running.entry, running.receiver, running.answers = outer
+        running.delivery, running.entry, running.receiver, running.answers, running.hold = outer
 
     # --- the end of a pass ---
 
@@ -347,6 +364,7 @@ class Receivers:
         entry: InboxEntry | None,
         progress: _Progress,
         connections: tuple[Connection, ...],
+        hold: Hold | None,
     ) -> Again | None:
         """Note in the store what was done; return when to go on, or None if the event is handled."""
         connected = {connection.name for connection in connections}
@@ -354,12 +372,12 @@ class Receivers:
             del progress.failures[name]  # it was disconnected meanwhile
         if progress.is_cut_off:
             self._note_done(entry, progress)
-            return Again(_UNTIL_CLOSED, partial(self._go_on, delivery, entry, progress))
+            return Again(_UNTIL_CLOSED, partial(self._go_on, delivery, entry, progress, hold))
         if progress.failures:
             self._note_done(entry, progress)
             progress.is_repeating = True
             due = min(failure.due for failure in progress.failures.values())
-            again = partial(self.handle, delivery, entry, progress)
+            again = partial(self.handle, delivery, entry, progress, hold)
             return Again(max(0.0, due - time.monotonic()), again)
         if entry is not None:
             # Without receivers while the connection is being closed: destroy() has forgotten them.
@@ -373,7 +391,11 @@ class Receivers:
         return None
 
     def _go_on(
-        self, delivery: Delivery, entry: InboxEntry | None, progress: _Progress
+        self,
+        delivery: Delivery,
+        entry: InboxEntry | None,
+        progress: _Progress,
+        hold: Hold | None,
     ) -> Again | None:
         """Run the receivers that the close cut off, if a login came before the workers were to end.
 
@@ -381,8 +403,14 @@ class Receivers:
         leaves the whole queue to the next login when it stops.
         """
         if self._connection.is_open:
-            return self.handle(delivery, entry, _Progress(progress.only, progress.done))
-        return Again(_UNTIL_CLOSED, partial(self._go_on, delivery, entry, progress))
+            return self.handle(delivery, entry, _Progress(progress.only, progress.done), hold)
+        return Again(_UNTIL_CLOSED, partial(self._go_on, delivery, entry, progress, hold))
+
+    def _leave(self, entry: InboxEntry | None, progress: _Progress | None) -> None:
+        """Leave an event to the next holder of the lease."""
+        if entry is not None and progress is not None:
+            self._note_done(entry, progress)
+            self._durability.handled(entry, keep=True)
 
     def _note_done(self, entry: InboxEntry | None, progress: _Progress) -> None:
         if entry is not None and not progress.is_noted:

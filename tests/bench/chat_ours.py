@@ -95,7 +95,7 @@ class Ours:
         driver = self._driver
         with driver._mutex:
             driver.core.abort(None)
-            driver._after_command()
+            driver.after_command()
         driver.dispatcher.stop()
         driver._waker.close()
 

@@ -216,7 +216,7 @@ class Client:
             self._over.set()
             with driver._mutex:
                 driver.core.abort(None)
-                driver._after_command()
+                driver.after_command()
             driver.dispatcher.stop()
             driver._waker.close()
 

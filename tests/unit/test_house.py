@@ -361,7 +361,7 @@ def test_a_method_that_needs_the_mutex_is_called_with_it():
         for name, method in methods.items()
         if ASSERTION in [ast.unparse(statement) for statement in method.body[:2]]
     }
-    assert needing >= {"_after_command", "_hand_over", "_write", "_read", "_tick", "_wait"}
+    assert needing >= {"after_command", "_hand_over", "_write", "_read", "_tick", "_wait"}
     unguarded = [
         f"{name} calls {called}"
         for name, method in methods.items()

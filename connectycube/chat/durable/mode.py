@@ -33,6 +33,7 @@ from ...models import DialogRef, Message, ReceiverGaveUp
 from ..answers import Answers, InboxEntry, Running
 from ..beginning import Beginning, monotonic_of
 from ..ids import new_id
+from ..lease.hold import Hold
 from ..protocol.decoding import MESSAGE_SIGNALS, Delivery
 from ..protocol.events import OutcomeKnown, Output
 from ..protocol.outbox import Submission
@@ -171,6 +172,7 @@ class Durability:
         self.running = Running()
         self._memory_id = secrets.token_hex(16)  # in place of a store's id
         self._has_begun = False
+        self.hold: Hold | None = None  # of the lease of the login; the lock of the file is enough
         # The cursor with which this process began, by the monotonic and the service's clock.
         self._begun: tuple[float, float] | None = None
         self._cursor: float | None = None  # the core's newest cursor
@@ -187,6 +189,10 @@ class Durability:
         return self._config.durable is not None and not (
             os.path.exists(self.path) and os.path.getsize(self.path)
         )
+
+    def begin_anew(self) -> None:
+        """Let the next login begin where the file says: another process may have used it meanwhile."""
+        self._has_begun = False
 
     def open(self, user_id: int, beginning: Beginning | None = None) -> SavedState:
         """Open the store for a login of that user, unless it is open; return the unfinished work in it.

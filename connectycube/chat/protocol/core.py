@@ -130,6 +130,7 @@ class Core:
         # Where in the session a stanza without an end has last silenced a link.
         self._endless_at: tuple[Resumable | None] | None = None
         self._logs_out = False  # this end is a logout: the next login fills no gap
+        self._end_reason: Exception | None = None  # that of ``close``, for CLOSED
 
     # --- properties for the driver ---
 
@@ -248,16 +249,24 @@ class Core:
         if not self.session.recovery.is_holding and not self._waits_for_receivers:
             self.drained(QueueOverflowError(_HELD_TOO_MUCH, receiver=None), now)
 
-    def close(self, now: float, deadline: float, *, logs_out: bool = True) -> None:
+    def close(
+        self,
+        now: float,
+        deadline: float,
+        *,
+        logs_out: bool = True,
+        reason: Exception | None = None,
+    ) -> None:
         """End the session until ``deadline``: wait for acknowledgements, then end the stream.
 
-        After a logout (``logs_out``) the next login fills no gap.
+        After a logout (``logs_out``) the next login fills no gap. ``reason`` is that of the changes of state.
         """
         if not self.is_open:
             return
         self._logs_out = logs_out
+        self._end_reason = reason
         was_ready = self.is_ready
-        self._machine.go(ChatState.CLOSING)
+        self._machine.go(ChatState.CLOSING, reason)
         self._timers.clear()
         if not was_ready:
             self._finish(None)
@@ -277,6 +286,10 @@ class Core:
         """Go from CLOSED to IDLE and forget who was logged in."""
         self.credentials = self.closed_reason = None
         self._machine.go(ChatState.IDLE)
+        self._renew_session()
+
+    def begin_anew(self) -> None:
+        """Forget the session of the last login: another process may have gone on with its messages."""
         self._renew_session()
 
     def start_closed(self, reason: Exception) -> None:
@@ -585,7 +598,8 @@ class Core:
         self.session.link_down()
 
     def _finish(self, reason: Exception | None) -> None:
-        """Enter CLOSED and cancel all timers."""
+        """Enter CLOSED and cancel all timers; without a ``reason``, for that of ``close``."""
+        reason, self._end_reason = reason or self._end_reason, None
         self._stream = self.refused = self._broken = None
         self._timers.clear()
         self._end_sent = self._waits_for_receivers = False

@@ -521,6 +521,6 @@ def test_a_sender_has_room_once_a_marker_is_acknowledged(chat_to, certificates):
             lambda: driver_of(chat).core.session.unfinished == 1, "the marker, unacknowledged"
         )
         sending = pool.submit(chat.send_message, BOB, "hello yourself", timeout=TIMEOUT)
-        wait_until(lambda: driver_of(chat)._waiting_senders == 1, "the sender that waits for room")
+        wait_until(lambda: driver_of(chat).sender.waiting == 1, "the sender that waits for room")
         is_waiting.set()
         sending.result(TIMEOUT / 2)

@@ -1,0 +1,210 @@
+"""A lease of several hosts: one row of a table, in any database with a module of DB-API 2.0 (PEP 249)."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from ..._checks import check_callable, check_number, check_one_of, check_str
+from ...errors import LeaseStoreError
+from .lease import LEAST_SECONDS, MOST_SECONDS
+
+__all__ = ["SqlLease"]
+
+_STYLES = ("qmark", "numeric", "named", "format", "pyformat")
+_CLOCKS = (
+    "CAST(EXTRACT(EPOCH FROM clock_timestamp()) AS DOUBLE PRECISION)",  # PostgreSQL
+    "UNIX_TIMESTAMP(SYSDATE(6))",  # MySQL and MariaDB
+    "((julianday('now') - 2440587.5) * 86400.0)",  # SQLite
+)
+"""The time of the database, in unix seconds, when a row is looked at: not when the statement began, which may
+have waited for the row. The first one that a database knows is used.
+"""
+_TABLE = (
+    "CREATE TABLE IF NOT EXISTS connectycube_lease (name VARCHAR(190) NOT NULL PRIMARY KEY,"
+    " holder VARCHAR(255) NOT NULL, fencing BIGINT NOT NULL, until DOUBLE PRECISION NOT NULL)"
+)
+_ROW = "INSERT INTO connectycube_lease (name, holder, fencing, until) VALUES (:name, '', 0, 0)"
+# The one statement that decides: the database looks at the row and changes it while no one else can.
+_ACQUIRE = (
+    "UPDATE connectycube_lease SET holder = :holder, fencing = fencing + 1, until = NOW + :seconds"
+    " WHERE name = :name AND (until <= NOW OR holder = :holder)"
+)
+_READ = "SELECT holder, fencing FROM connectycube_lease WHERE name = :name"
+_RENEW = (
+    "UPDATE connectycube_lease SET until = NOW + :seconds WHERE name = :name AND holder = :holder"
+)
+_RELEASE = "UPDATE connectycube_lease SET until = 0 WHERE name = :name AND holder = :holder"
+_LONGEST_NAME = 190  # characters; an index of MySQL takes no more
+
+
+class SqlLease:
+    """Lets one process of all hosts at a time listen: ``chat.login(exclusive=SqlLease(connect, name))``.
+
+    The lease is a row of the table ``connectycube_lease``, which is made if it is missing: ``name``,
+    ``holder``, ``fencing`` (a number that grows by one with each acquisition) and ``until`` (unix seconds by
+    the clock of the database; clocks of the hosts do not matter). PostgreSQL, MySQL, MariaDB and SQLite.
+
+    May be used from any thread; each call opens a connection of its own and closes it, so a restart of the
+    database leaves no broken one.
+
+    Args:
+        connect: Called without arguments; returns a new connection of a DB-API 2.0 module, as
+            ``partial(psycopg.connect, "dbname=shop")``, or one of a pool that ``close()`` gives back. Let it
+            give up within a third of ``seconds``.
+        name: Which lease it is: one name for all listeners of which one is to be connected.
+        seconds: How long the lease lasts without being renewed. Another listener takes over at most half as
+            much again after the holder has died.
+        paramstyle: That of the module (``"format"`` …); None: the module of the connection says it.
+
+    Raises:
+        ArgumentTypeError, ArgumentValueError: An argument is wrong; the error names it.
+    """
+
+    def __init__(
+        self,
+        connect: Callable[[], Any],
+        name: str,
+        seconds: float = 15.0,
+        *,
+        paramstyle: str | None = None,
+    ) -> None:
+        check_callable("connect", connect)
+        if paramstyle is not None:
+            check_one_of("paramstyle", paramstyle, _STYLES)
+        self.name = check_str("name", name, longest=_LONGEST_NAME)
+        self.seconds: float | None = check_number(
+            "seconds", seconds, least=LEAST_SECONDS, most=MOST_SECONDS
+        )
+        self.held_by: str | None = None
+        """The holder that the last refused ``acquire`` has found."""
+        self._connect = connect
+        self._style = paramstyle
+        self._clock: str | None = None
+
+    def acquire(self, holder: str) -> int | None:
+        """Take the row if its time is over; return the new number, or None if another holder has it."""
+        if self._clock is None:
+            self._clock = self._find_clock()
+        found = None
+        with contextlib.suppress(
+            Exception
+        ):  # modules have classes of their own for a missing table
+            found = self._take(holder)
+        if found is None:
+            self._make()
+            found = self._take(holder)
+        if found is None or found[0] != holder:
+            self.held_by = None if found is None else found[0]
+            return None
+        return int(found[1])
+
+    def renew(self, holder: str) -> bool:
+        """Let the time begin anew; return False if another holder has taken the row, or it is gone."""
+        with self._cursor() as run:
+            changed: int = run(_RENEW, holder=holder).rowcount
+        return changed == 1
+
+    def release(self, holder: str) -> None:
+        """Let the time be over, unless another holder has taken the row."""
+        if self._clock is not None:  # else no call has come so far as to take it
+            with self._cursor() as run:
+                run(_RELEASE, holder=holder)
+
+    # --- connections and statements ---
+
+    def _take(self, holder: str) -> Any:
+        """Take the row if its time is over; return who has it, and the number. None: there is no row."""
+        with self._cursor() as run:
+            run(_ACQUIRE, holder=holder)
+            return run(_READ).fetchone()
+
+    def _make(self) -> None:
+        """Make the table and the row, if they are missing: an account may lack the right to make tables."""
+        try:
+            if self._has_row():
+                return
+        except Exception:  # noqa: BLE001 - as above
+            with self._cursor() as run:
+                run(_TABLE)
+        try:
+            with self._cursor() as run:
+                run(_ROW)
+        except Exception:
+            if not self._has_row():  # another process may have made it meanwhile
+                raise
+
+    def _has_row(self) -> bool:
+        with self._cursor() as run:
+            return run(_READ).fetchone() is not None
+
+    def _find_clock(self) -> str:
+        failures = []
+        for clock in _CLOCKS:
+            try:
+                with self._cursor() as run:
+                    run(f"SELECT {clock}").fetchone()
+                return clock
+            except LeaseStoreError:
+                raise
+            except Exception as error:  # noqa: BLE001 - another database, or one that is away
+                failures.append(error)
+        raise failures[0]
+
+    @contextmanager
+    def _cursor(self) -> Iterator[Callable[..., Any]]:
+        """Give a function that executes a statement, in one transaction on a connection of its own."""
+        connection = self._connect()
+        try:
+            style = self._style or _style_of(connection)
+            cursor = connection.cursor()
+
+            def run(statement: str, **values: object) -> Any:
+                values |= {"name": self.name, "seconds": self.seconds}
+                cursor.execute(
+                    *_in_style(style, statement.replace("NOW", self._clock or "NOW"), values)
+                )
+                return cursor
+
+            yield run
+            connection.commit()
+        except BaseException:
+            with contextlib.suppress(Exception):  # a connection that is broken cannot roll back
+                connection.rollback()
+            raise
+        finally:
+            connection.close()
+
+
+def _style_of(connection: object) -> str:
+    """Return the paramstyle of the module that a connection, or a class that it extends, comes from."""
+    for kind in type(connection).__mro__:
+        name = kind.__module__
+        while name:
+            style = getattr(sys.modules.get(name), "paramstyle", None)
+            if style in _STYLES:
+                return str(style)
+            name = name.rpartition(".")[0]
+    raise LeaseStoreError(
+        f"the module of {type(connection).__qualname__} does not say its paramstyle:"
+        " give SqlLease(…, paramstyle=…)"
+    )
+
+
+def _in_style(style: str, statement: str, values: dict[str, object]) -> tuple[str, Any]:
+    """Return a statement with parameters like ``:name`` as a module wants it, and its parameters."""
+    names = re.findall(r":(\w+)", statement)
+    if style in ("named", "pyformat"):
+        shown = "%({})s" if style == "pyformat" else ":{}"
+        text = re.sub(r":(\w+)", lambda found: shown.format(found[1]), statement)
+        return text, {name: values[name] for name in names}
+    if style == "numeric":
+        numbers = iter(range(1, len(names) + 1))
+        text = re.sub(r":\w+", lambda _: f":{next(numbers)}", statement)
+    else:
+        text = re.sub(r":\w+", "?" if style == "qmark" else "%s", statement)
+    return text, tuple(values[name] for name in names)

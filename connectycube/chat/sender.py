@@ -1,0 +1,139 @@
+"""Puts what callers send into the outbound buffer, and waits for room in it."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from typing import Any, Protocol
+
+from .._deadline import Deadline
+from ..config import Timeouts
+from ..errors import SendQueueFullError
+from .cursor_mode import CursorMode
+from .durable.mode import Durability
+from .lease.exclusive import Exclusive
+from .observed_mutex import ObservedMutex
+from .protocol.core import Core
+from .protocol.outbox import Submission
+from .protocol.session import Session
+from .send_handle import SendHandle
+
+__all__ = ["Sender"]
+
+
+class Connection(Protocol):
+    """The driver, as far as sending needs it."""
+
+    exclusive: Exclusive
+    notes: ObservedMutex | None
+
+    @property
+    def timeouts(self) -> Timeouts: ...
+    def check_usable(self) -> None: ...
+    def holding_link(self) -> AbstractContextManager[None]: ...
+    def after_command(self) -> None: ...
+
+
+class Sender:
+    """Sends for all threads of one connection.
+
+    ``mutex`` and ``changed`` are those of the driver, ``unsettled`` the handles without an outcome.
+    """
+
+    def __init__(
+        self,
+        driver: Connection,
+        mutex: threading.Lock,
+        changed: threading.Condition,
+        core: Core,
+        durability: Durability | CursorMode,
+        unsettled: set[SendHandle[Any]],
+    ) -> None:
+        self._driver = driver
+        self._mutex = mutex
+        self._changed = changed
+        self._core = core
+        self._durability = durability
+        self._unsettled = unsettled
+        self.waiting = 0
+        """The number of threads that wait for room."""
+
+    def submit(self, submission: Submission, data: bytes, deadline: Deadline) -> SendHandle[Any]:
+        """Send a message through the outbound buffer and return its handle; wait for room until the deadline.
+
+        In durable mode, and with a cursor store, the result is the earlier handle if a message with this id
+        was sent before.
+        """
+        self._driver.check_usable()
+        if (stored := self._durability.find_stored(submission)) is not None:
+            return stored
+        while (handle := self._submit_if_room(submission, data)) is None:
+            with self._driver.holding_link(), self._mutex:
+                self.wait_for_room(len(data), deadline)
+        if handle is not submission.waiter:
+            self._durability.running.warn_if_other(submission, handle)
+        return handle
+
+    def send_later(self, action: Callable[[Session, float], None]) -> None:
+        """Call ``action(session, now)``, which sends a stanza without an outcome, once there is room."""
+        self._driver.check_usable()
+        deadline = Deadline(self._driver.timeouts.send)
+        while not self._send_if_room(action):
+            with self._driver.holding_link(), self._mutex:
+                self.wait_for_room(0, deadline)
+
+    def _send_if_room(self, action: Callable[[Session, float], None]) -> bool:
+        exclusive = self._driver.exclusive
+        with self._mutex:
+            if exclusive.hold is not None:  # again, as it may have been lost during the wait
+                exclusive.check(self._durability.running.hold)
+            session = self._core.open_session
+            has_room = session.has_room(0)
+            if has_room:
+                action(session, time.monotonic())
+                self._driver.after_command()
+            return has_room
+
+    def wait_for_room(self, size: int, deadline: Deadline) -> None:
+        """Wait until so many bytes have room, or raise SendQueueFullError; the mutex is held."""
+        assert self._mutex.locked()
+        if deadline.expired:
+            raise SendQueueFullError(
+                f"the outbound buffer had no room in time: {self._core.session.why_full()}"
+            )
+        # No acknowledgement may be asked for yet: only messages ask for it, and the buffer may hold others.
+        self._core.session.ask_if_needed(time.monotonic())
+        self._driver.after_command()
+        self.waiting += 1
+        try:
+            self._changed.wait_for(
+                lambda: self._core.session.has_room(size) or not self._core.is_open,
+                deadline.remaining(),
+            )
+        finally:
+            self.waiting -= 1
+
+    def _submit_if_room(self, submission: Submission, data: bytes) -> SendHandle[Any] | None:
+        exclusive = self._driver.exclusive
+        with self._mutex:
+            if exclusive.hold is not None:  # again, as it may have been lost during the wait
+                exclusive.check(self._durability.running.hold)
+            session = self._core.open_session
+            known = self._durability.known(submission)
+            if known is not None:
+                return known
+            if len(data) > session.most_bytes:
+                raise session.too_large("message", len(data))
+            if not session.has_room(len(data)):
+                return None
+            # The store first: a message that the server may get must survive this process.
+            self._durability.accept(submission, data)
+            session.submit(submission, data, time.monotonic())
+            handle: SendHandle[Any] = submission.waiter
+            self._unsettled.add(handle)
+            if self._driver.notes is not None:
+                self._driver.notes.note("message_submitted", handle)
+            self._driver.after_command()
+            return handle
