@@ -198,7 +198,7 @@ class Driver:
                 "this process was forked from the one that logged in: call chat.login() here"
             )
         if self.exclusive.hold is not None:
-            self.exclusive.check(self._durability.running.hold)
+            self._check_lease()
 
     @property
     def is_closed(self) -> bool:
@@ -339,6 +339,7 @@ class Driver:
             return nullcontext()
         self._prepare_login()
         with self._mutex:
+            self._end_if_lost()
             self._wait(lambda: self.core.state is not ChatState.CLOSING, deadline)
             self._check_can_begin()
         return self.exclusive.holding(lease, deadline)
@@ -348,6 +349,12 @@ class Driver:
         """The number of the lease: inside a receiver that of the connection which brought the event."""
         hold = self._durability.running.hold or self.exclusive.hold
         return None if hold is None else hold.fencing
+
+    def _check_lease(self) -> None:
+        loss = self.exclusive.loss(self._durability.running.hold)
+        if loss is not None:
+            self._lease_lost()  # the connection thread sleeps by a clock that may have stood still
+            raise loss
 
     def _lease_lost(self) -> None:
         with self._mutex:

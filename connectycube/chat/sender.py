@@ -85,10 +85,9 @@ class Sender:
                 self.wait_for_room(0, deadline)
 
     def _send_if_room(self, action: Callable[[Session, float], None]) -> bool:
-        exclusive = self._driver.exclusive
         with self._mutex:
-            if exclusive.hold is not None:  # again, as it may have been lost during the wait
-                exclusive.check(self._durability.running.hold)
+            if self._driver.exclusive.hold is not None:
+                self._check_lease()
             session = self._core.open_session
             has_room = session.has_room(0)
             if has_room:
@@ -116,10 +115,9 @@ class Sender:
             self.waiting -= 1
 
     def _submit_if_room(self, submission: Submission, data: bytes) -> SendHandle[Any] | None:
-        exclusive = self._driver.exclusive
         with self._mutex:
-            if exclusive.hold is not None:  # again, as it may have been lost during the wait
-                exclusive.check(self._durability.running.hold)
+            if self._driver.exclusive.hold is not None:
+                self._check_lease()
             session = self._core.open_session
             known = self._durability.known(submission)
             if known is not None:
@@ -137,3 +135,9 @@ class Sender:
                 self._driver.notes.note("message_submitted", handle)
             self._driver.after_command()
             return handle
+
+    def _check_lease(self) -> None:
+        """Raise LeaseLostError if the lease was lost during the wait for room, or for the mutex."""
+        loss = self._driver.exclusive.loss(self._durability.running.hold)
+        if loss is not None:
+            raise loss

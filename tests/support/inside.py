@@ -13,6 +13,7 @@ from unittest import mock
 from connectycube import Chat, ConnectyCube, Signal, _forks
 from connectycube.chat.driver import Driver
 from connectycube.chat.durable.store import DurableStore
+from connectycube.chat.lease.hold import Hold
 from connectycube.chat.protocol.core import Core
 from connectycube.chat.protocol.session import Session
 from connectycube.emulator import Emulator
@@ -59,3 +60,10 @@ def without_fork_hook() -> Iterator[None]:
         mock.patch.object(_forks, "_replace_inherited", lambda: None),
     ):
         yield
+
+
+def hold_of(chat: Chat) -> Hold:
+    """Return how long a chat may act as the holder of its lease; ``now`` is its clock."""
+    hold = chat._driver.exclusive.hold
+    assert hold is not None
+    return hold

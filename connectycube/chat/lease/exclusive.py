@@ -108,11 +108,12 @@ class Exclusive:
         """Whether the connection is to be ended, as its lease is over."""
         return self.hold is not None and not self.hold.is_valid()
 
-    def check(self, of_receiver: Hold | None) -> None:
-        """Raise LeaseLostError if the lease is lost, or was since the receiver that calls was called."""
+    def loss(self, of_receiver: Hold | None) -> LeaseLostError | None:
+        """Return why the lease is lost, or that of the receiver which calls; None if it is not."""
         for hold in (self.hold, of_receiver):
             if hold is not None and hold.loss is not None:
-                raise hold.loss
+                return hold.loss
+        return None
 
     def end_if_lost(self, core: Core) -> bool:
         """End the connection if the lease is lost; the mutex of the driver is held; return whether it is.
