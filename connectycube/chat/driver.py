@@ -823,8 +823,6 @@ class Driver:
         with self._mutex:
             if link is not self._link:
                 return  # another thread closed this link; discard its data
-            if self.exclusive.is_lost:
-                return  # this process may have been stopped; _tick() ends the connection
             try:
                 self._read(link)
                 self._write(link)
@@ -834,9 +832,11 @@ class Driver:
 
     def _read(self, link: Link) -> None:
         assert self._mutex.locked()
+        hold = self.exclusive.hold
         for _ in range(_READS_A_ROUND):
             data = link.receive()
-            if data is None:
+            # Another process may have the lease by now, whose login ends this link: that is not the reason.
+            if data is None or (hold is not None and not hold.is_valid()):
                 return
             now = time.monotonic()
             self.core.receive(data, now)

@@ -103,11 +103,6 @@ class Exclusive:
             core.begin_anew()
             durability.begin_anew()
 
-    @property
-    def is_lost(self) -> bool:
-        """Whether the connection is to be ended, as its lease is over."""
-        return self.hold is not None and not self.hold.is_valid()
-
     def loss(self, of_receiver: Hold | None) -> LeaseLostError | None:
         """Return why the lease is lost, or that of the receiver which calls; None if it is not."""
         for hold in (self.hold, of_receiver):

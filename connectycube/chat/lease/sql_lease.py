@@ -5,8 +5,9 @@ from __future__ import annotations
 import contextlib
 import re
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 from ..._checks import check_callable, check_number, check_one_of, check_str
@@ -121,7 +122,8 @@ class SqlLease:
         """Take the row if its time is over; return who has it, and the number. None: there is no row."""
         with self._cursor() as run:
             run(_ACQUIRE, holder=holder)
-            return run(_READ).fetchone()
+            found = run(_READ).fetchone()
+        return tuple(found.values()) if isinstance(found, Mapping) else found
 
     def _make(self) -> None:
         """Make the table and the row, if they are missing: an account may lack the right to make tables."""
@@ -157,8 +159,9 @@ class SqlLease:
 
     @contextmanager
     def _cursor(self) -> Iterator[Callable[..., Any]]:
-        """Give a function that executes a statement, in one transaction on a connection of its own."""
+        """Give a function that executes a statement at once, on a connection of its own."""
         connection = self._connect()
+        restore = _make_autocommit(connection)
         try:
             style = self._style or _style_of(connection)
             cursor = connection.cursor()
@@ -171,13 +174,33 @@ class SqlLease:
                 return cursor
 
             yield run
-            connection.commit()
+            connection.commit()  # for modules that know no autocommit
         except BaseException:
             with contextlib.suppress(Exception):  # a connection that is broken cannot roll back
                 connection.rollback()
             raise
         finally:
+            with contextlib.suppress(Exception):
+                restore()
             connection.close()
+
+
+def _make_autocommit(connection: Any) -> Callable[[], object]:
+    """Let each statement be a transaction; return a function that restores the connection, for its pool.
+
+    A process that is stopped between a change and its commit would keep the row locked for all others.
+    """
+    if callable(getattr(connection, "autocommit", None)):  # MySQLdb, PyMySQL
+        before = getattr(connection, "get_autocommit", bool)()
+        connection.autocommit(True)
+        return partial(connection.autocommit, before)
+    # psycopg, mysql.connector and SQLite from Python 3.12 on; then SQLite before.
+    for name, value in (("autocommit", True), ("isolation_level", None)):
+        if hasattr(connection, name):
+            before = getattr(connection, name)
+            setattr(connection, name, value)
+            return partial(setattr, connection, name, before)
+    return bool
 
 
 def _style_of(connection: object) -> str:
