@@ -127,22 +127,22 @@ class SqlLease:
 
     def _make(self) -> None:
         """Make the table and the row, if they are missing: an account may lack the right to make tables."""
-        try:
-            if self._has_row():
-                return
-        except Exception:  # noqa: BLE001 - as above
-            with self._cursor() as run:
-                run(_TABLE)
-        try:
-            with self._cursor() as run:
-                run(_ROW)
-        except Exception:
-            if not self._has_row():  # another process may have made it meanwhile
-                raise
+        for statement in (_TABLE, _ROW):
+            if self._is_made(statement):
+                continue
+            try:
+                with self._cursor() as run:
+                    run(statement)
+            except Exception:
+                if not self._is_made(statement):  # another process may have made it meanwhile
+                    raise
 
-    def _has_row(self) -> bool:
-        with self._cursor() as run:
-            return run(_READ).fetchone() is not None
+    def _is_made(self, statement: str) -> bool:
+        try:
+            with self._cursor() as run:
+                return run(_READ).fetchone() is not None or statement is _TABLE
+        except Exception:  # noqa: BLE001 - modules have classes of their own for a missing table
+            return False
 
     def _find_clock(self) -> str:
         failures = []

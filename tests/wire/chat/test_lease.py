@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 import signal
 import sqlite3
@@ -622,3 +623,84 @@ def test_what_came_while_another_had_the_lease_is_not_handled_again(listener, da
     alice.chat.send_private(first.id, "two").result()
     first.events.wait_for("message_received")
     assert (first.bodies, second.bodies) == (["two"], ["one"])
+
+
+# --- with what a listener keeps ---------------------------------------------------------------------
+
+
+class Cursors:
+    """A cursor store in memory, which several listeners share."""
+
+    def __init__(self) -> None:
+        self.text = "null"
+        self.saves = 0
+
+    def load(self) -> Any:
+        return json.loads(self.text)
+
+    def save(self, value: Any) -> None:
+        self.saves += 1
+        self.text = json.dumps(value)
+
+
+@pytest.mark.parametrize("kept", ["cursor", "durable"])
+def test_two_listeners_in_turn_handle_each_message_once(
+    listener, lease, alice, tmp_path, emulator, kept
+):
+    options = (
+        {"cursor_store": Cursors()} if kept == "cursor" else {"durable": str(tmp_path / "bot.db")}
+    )
+    bots = [listener(**options), listener(**options)]
+    leases = [lease(), lease()]
+    alice.login()
+    turns = [0, 1, 0, 1, 0]
+    for turn, who in enumerate(turns):
+        bots[who].chat.login(exclusive=leases[who])
+        alice.chat.send_private(bots[0].id, f"live {turn}").result()
+        bots[who].events.wait(lambda _, who=who, turn=turn: f"live {turn}" in bots[who].bodies)
+        bots[who].chat.logout()
+        alice.chat.send_private(bots[0].id, f"away {turn}").result()
+    bots[1].chat.login(exclusive=leases[1])
+    bots[1].events.wait(lambda _: "away 4" in bots[1].bodies)
+    assert bots[0].bodies == ["live 0", "away 1", "live 2", "away 3", "live 4"]
+    assert bots[1].bodies == ["away 0", "live 1", "away 2", "live 3", "away 4"]
+
+
+def test_a_lost_lease_saves_no_cursor_any_more(listener, database, alice, stack):
+    store, gate = Cursors(), stack.enter_context(Gate())
+    bot = listener(cursor_store=store)
+    bot.chat.message_received.connect(gate)
+    bot.chat.login(exclusive=database.lease())
+    alice.login()
+    alice.chat.send_private(bot.id, "one").result()
+    gate.wait_until_entered()
+    wait_until(lambda: store.saves)
+    suspend(bot, 100.0)
+    before = store.text
+    gate.open()
+    loss_of(bot)
+    assert bot.chat.wait_until_idle(TIMEOUT)
+    bot.chat.logout()
+    assert store.text == before
+
+
+def test_an_event_is_left_to_the_next_holder_of_the_file(
+    listener, database, alice, stack, tmp_path
+):
+    options = {"durable": str(tmp_path / "bot.db")}
+    first, second = listener(**options), listener(**options)
+    gate = stack.enter_context(Gate())
+    first.chat.message_received.connect(gate)
+    first.chat.login(exclusive=database.lease())
+    alice.login()
+    for body in ("one", "two"):
+        alice.chat.send_private(first.id, body).result()
+    gate.wait_until_entered()
+    first.chat.ping()
+    suspend(first, 100.0)
+    gate.open()
+    loss_of(first)
+    assert first.chat.wait_until_idle(TIMEOUT)
+    second.chat.login(exclusive=database.lease(), timeout=TIMEOUT)
+    second.events.wait(lambda _: "two" in second.bodies)
+    assert "two" not in first.bodies
