@@ -541,7 +541,7 @@ def _line(path: Path, depth: int) -> str:
 
 def chat_modules() -> str:
     """Write what each module of the chat is, in its own words."""
-    return _modules("chat", "durable")
+    return _modules("chat", "durable", "lease")
 
 
 def rest_modules() -> str:

@@ -137,7 +137,7 @@ def test_a_stopped_process_keeps_no_row_locked(database):
         assert lease_in(database, options="-c lock_timeout=5000").acquire("second") == 2
 
 
-def test_an_account_without_the_right_to_make_tables_uses_the_one_that_is_there(database):
+def test_an_account_that_may_not_make_tables_uses_the_one_there(database):
     lease_in(database).acquire("first")
     execute(database, "DROP ROLE IF EXISTS listener")
     execute(database, "CREATE ROLE listener LOGIN")

@@ -67,3 +67,8 @@ def hold_of(chat: Chat) -> Hold:
     hold = chat._driver.exclusive.hold
     assert hold is not None
     return hold
+
+
+def stands_by(chat: Chat) -> bool:
+    """Whether a call of login waits for the lease."""
+    return any(keeper.logins for keeper in chat._driver.exclusive._keepers)

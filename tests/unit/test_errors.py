@@ -19,6 +19,7 @@ def make(cls):
         "condition": "policy-violation",
         "receiver": "answer",
         "path": "bot.db",
+        "holder": "process 5 on web-1 (9f3a1c22b07e)",
         "class_name": "library.Error",
     }
     takes = inspect.getfullargspec(cls.__init__)

@@ -31,7 +31,7 @@ from connectycube import (
 )
 from connectycube.chat.lease import hold as hold_module
 from connectycube.emulator import Emulator
-from tests.support.inside import hold_of
+from tests.support.inside import hold_of, stands_by
 from tests.support.people import PASSWORD, Person, settled
 from tests.support.waiting import TIMEOUT, Gate, wait_until
 
@@ -246,7 +246,7 @@ def test_a_logout_on_another_thread_ends_the_wait(listener, lease):
     first, second = listener(), listener()
     first.chat.login(exclusive=lease())
     standby = Login(second, lease())
-    wait_until(lambda: second.chat._driver.exclusive._keepers)
+    wait_until(lambda: stands_by(second.chat))
     second.chat.logout()
     error = standby.finish()
     assert isinstance(error, NotConnectedError)
@@ -510,7 +510,7 @@ def test_after_a_loss_a_new_login_stands_by_again(listener, database):
     database.give_away()
     loss_of(bot)
     again = Login(bot, mine)
-    wait_until(lambda: bot.chat._driver.exclusive._keepers)
+    wait_until(lambda: stands_by(bot.chat))
     assert again.is_alive()
     database.free()
     assert again.finish() is None
