@@ -241,7 +241,8 @@ class Driver:
         if self.is_closed:
             with self._mutex:
                 if self.is_closed:
-                    self.exclusive.begin(hold, self.core, self._durability, self._receivers)
+                    kept, streams = self._durability, self._router.streams
+                    self.exclusive.begin(hold, self.core, kept, self._receivers, streams)
             user_id, kept = credentials.user_id, self._durability
             beginning = self._beginnings.find(self.core, kept, user_id, since, deadline)
         with self._mutex:

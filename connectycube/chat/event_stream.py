@@ -16,6 +16,7 @@ from .._not_copied import NotCopied
 from ..config import Limits
 from ..errors import ChatTimeoutError, EventStreamOverflowError, ForkedError, NotConnectedError
 from ..models import ChatState, StateChange
+from .lease.hold import OF_THIS_PROCESS, Hold
 from .protocol.decoding import Delivery
 from .protocol.seen_messages import SeenMessages
 from .protocol.stream_management import is_before
@@ -52,6 +53,8 @@ class EventStream(NotCopied):
         self._changed = threading.Condition()
         self._ended = False
         self._reason: Exception | None = None
+        self.hold: Hold | None = None
+        """That of the lease under which the events arrived; for the connection alone."""
         register_for_fork(self)
 
     def next(
@@ -82,6 +85,9 @@ class EventStream(NotCopied):
 
     def _take(self, deadline: Deadline) -> Any:
         check_fork()
+        hold = self.hold
+        if hold is not None and hold.loss is not None and self.signal not in OF_THIS_PROCESS:
+            raise hold.loss  # another process may have had these events
         with self._changed:
             if self._events:
                 return self._take_first()
@@ -173,6 +179,8 @@ class Streams:
     """
 
     def __init__(self) -> None:
+        self.hold: Hold | None = None
+        """That of the lease under which events arrive now; None: there is no lease."""
         self._open: tuple[weakref.ref[EventStream], ...] = ()
         self._lock = threading.Lock()
         self._shown = SeenMessages()
@@ -202,6 +210,7 @@ class Streams:
         interested = [stream for stream in streams if stream._wants(delivery)]
         if interested and self._note_shown(delivery):
             for stream in interested:
+                stream.hold = self.hold
                 stream.put(delivery.event, delivery.size)
         if change is not None and change.state is ChatState.CLOSED:
             for stream in streams:

@@ -18,6 +18,7 @@ from .cursor_mode import CursorMode
 from .dispatcher import Dispatcher, Task
 from .durable.mode import MOST_BYTES_IN_MEMORY, Durability, Saved
 from .event_stream import Streams
+from .lease.hold import OF_THIS_PROCESS
 from .observed_mutex import ObservedMutex
 from .protocol.core import Core
 from .protocol.decoding import MESSAGE_SIGNALS, Delivery
@@ -33,7 +34,7 @@ from .protocol.events import (
 from .protocol.iq import Answer
 from .protocol.parser import summary
 from .protocol.states import READY_STATES
-from .receivers import OF_THIS_PROCESS, Receivers
+from .receivers import Receivers
 from .send_handle import DoneCallback, SendHandle
 from .tally import Tally
 

@@ -32,16 +32,12 @@ if TYPE_CHECKING:
     from .lease.hold import Hold
     from .tally import Tally
 
-__all__ = ["OF_THIS_PROCESS", "Receivers"]
+__all__ = ["Receivers"]
 
 logger = logging.getLogger("connectycube.chat")
 
 _LAST = frozenset({"callback_failed", "receiver_gave_up"})
 """Signals about failures: a failure of their receivers is only logged."""
-OF_THIS_PROCESS = _LAST | {
-    *("state_changed", "message_sent", "message_failed", "system_message_failed"),
-}
-"""Signals about what this process did: they tell also what followed from the loss of its lease."""
 _GIVE_UP_AFTER = 60.0  # seconds, in memory
 _UNTIL_CLOSED = 1.0  # seconds between two looks whether the connection is open again
 _LONGEST_WAIT = 3_600.0  # seconds, whatever an error asks for

@@ -92,12 +92,17 @@ class Exclusive:
     # --- the connection with the lease ---
 
     def begin(
-        self, hold: Hold | None, core: Core, durability: Durability | CursorMode, receivers: Holder
+        self,
+        hold: Hold | None,
+        core: Core,
+        durability: Durability | CursorMode,
+        receivers: Holder,
+        streams: Holder,
     ) -> None:
         """Begin a login with the lease, or without one; the mutex of the driver is held."""
         if hold is not None and not hold.is_valid():
             raise hold.loss or _given_back(hold)
-        self.hold = receivers.hold = durability.hold = hold
+        self.hold = durability.hold = receivers.hold = streams.hold = hold
         if hold is not None:
             # Between two logins with a lease another process may have had it, and gone on with the messages.
             core.begin_anew()

@@ -9,7 +9,15 @@ from collections.abc import Callable
 
 from ...errors import LeaseLostError
 
-__all__ = ["Hold", "clock"]
+__all__ = ["OF_THIS_PROCESS", "Hold", "clock"]
+
+OF_THIS_PROCESS = frozenset(
+    {
+        *("callback_failed", "message_failed", "message_sent", "receiver_gave_up"),
+        *("state_changed", "system_message_failed"),
+    }
+)
+"""The signals that tell what this process did, also what follows from the loss of its lease."""
 
 _RENEWED_AFTER = 1 / 3  # of the length of the lease
 _MARGIN = 1 / 10  # of the length; then the connection ends, so that the server hears of it in time

@@ -303,7 +303,7 @@ def test_the_lease_is_kept_until_the_receivers_have_returned(listener, lease, al
     alice.chat.send_private(first.id, "one")
     gate.wait_until_entered()
     listener().chat.login(resource="one")  # ends the first connection, not its receiver
-    first.wait_for_state(ChatState.CLOSED) if first.chat.is_ready else None
+    wait_until(lambda: first.chat.state is ChatState.CLOSED)
     with pytest.raises(LeaseHeldError):
         second.chat.login(exclusive=lease(), timeout=0.5)
     gate.open()
@@ -605,6 +605,25 @@ def test_a_second_receiver_is_not_called_once_the_lease_is_over(listener, databa
     assert isinstance(loss_of(bot), LeaseLostError)
     assert bot.chat.wait_until_idle(TIMEOUT)
     assert called == ["first"]
+
+
+def test_a_stream_gives_no_event_once_the_lease_is_over(listener, database, alice):
+    bot = listener()
+    received, changed = bot.chat.message_received, bot.chat.state_changed
+    with bot.chat.events(received) as events, bot.chat.events(changed) as changes:
+        bot.chat.login(exclusive=database.lease())
+        alice.login()
+        for body in ("one", "two"):
+            alice.chat.send_private(bot.id, body).result()
+        bot.events.wait_for("message_received", 2)
+        assert events.next().body == "one"
+        suspend(bot, 100.0)
+        with pytest.raises(LeaseLostError):
+            events.next()
+        with pytest.raises(LeaseLostError):
+            bot.chat.ping()
+        closed = changes.next(where=lambda change: change.state is ChatState.CLOSED)
+        assert isinstance(closed.reason, LeaseLostError)
 
 
 def test_what_came_while_another_had_the_lease_is_not_handled_again(listener, database, alice):
