@@ -71,4 +71,4 @@ def hold_of(chat: Chat) -> Hold:
 
 def stands_by(chat: Chat) -> bool:
     """Whether a call of login waits for the lease."""
-    return any(keeper.logins for keeper in chat._driver.exclusive._keepers)
+    return any(keeper._wakers for keeper in chat._driver.exclusive._keepers)

@@ -57,9 +57,7 @@ class Keeper:
         self._is_closing = False
         self._is_ended = False
         self._is_released = False
-        self._error: Exception | None = (
-            None  # why the lease could not be asked for, at the last attempt
-        )
+        self._error: Exception | None = None  # of the last attempt, if the next one may do better
         self._failure: BaseException | None = None  # an error that does not pass
         threading.Thread(target=self._run, name=f"{name}-lease", daemon=True).start()
 
@@ -137,8 +135,9 @@ class Keeper:
         try:
             if self._acquire():
                 self._keep()
-        except Exception as error:  # noqa: BLE001 - raised by the application's lease; login() raises it
+        except BaseException as error:  # noqa: BLE001 - of the application's lease; login() raises it
             self._failure = error
+            self._tell()  # before the lease is given back, which may take long
         finally:
             self._release()
 

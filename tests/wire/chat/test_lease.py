@@ -260,7 +260,12 @@ def test_an_interrupt_ends_the_wait_and_leaves_the_lease(listener, lease):
     first.chat.login(exclusive=lease())
     main = threading.main_thread().ident
     assert main is not None
-    interrupt = threading.Timer(0.2, signal.pthread_kill, (main, signal.SIGINT))
+
+    def press() -> None:
+        wait_until(lambda: stands_by(second.chat))
+        signal.pthread_kill(main, signal.SIGINT)
+
+    interrupt = threading.Thread(target=press)
     interrupt.start()
     with pytest.raises(KeyboardInterrupt):
         second.chat.login(exclusive=lease(), timeout=math.inf)
@@ -465,7 +470,7 @@ def test_the_server_hears_of_the_end_before_the_lease_expires(listener, database
         ChatState.CLOSING,
         ChatState.CLOSED,
     ]
-    assert emulator.forget_sessions(bot.id) in (None, 0)  # none is left that could be resumed
+    wait_until(lambda: emulator.sessions(bot.id) == [])  # none is left that waits to be resumed
 
 
 def test_a_database_that_hangs_does_not_hold_up_the_connection(listener, database, alice):
