@@ -72,7 +72,7 @@ class FileLease:
             self._close(holder)
         descriptor = self._open()
         try:
-            # A file that was removed or replaced since it was opened is locked in vain.
+            # The lock of a file that was removed or replaced since it was opened excludes nobody.
             if not _lock(descriptor) or not self._is_at_path(descriptor):
                 self.held_by = _read(descriptor).get("holder")
                 os.close(descriptor)

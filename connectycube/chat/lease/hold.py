@@ -31,7 +31,7 @@ def _boot_time() -> float:
 clock: Callable[[], float] = _boot_time if hasattr(time, "CLOCK_BOOTTIME") else time.monotonic
 """Seconds that also pass while the process is stopped and, where the system can count them, while the machine
 is suspended: Linux has CLOCK_BOOTTIME; the monotonic clock of Windows counts them anyway; that of macOS does
-not. No one can set this clock, unlike the clock of the wall.
+not. Unlike the wall clock it cannot be set.
 """
 
 
