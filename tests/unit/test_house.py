@@ -329,17 +329,19 @@ def test_a_half_uses_what_it_does_not_make(source, borrowed):
 
 # --- the mutex of the connection --------------------------------------------------------------------
 
-DRIVER = PACKAGE / "chat" / "driver.py"
+WITH_THE_MUTEX = {"driver": "Driver", "sender": "Sender"}
+"""The classes whose methods take the mutex, by the module of the chat."""
 ASSERTION = "assert self._mutex.locked()"
 
 
-def methods_of_driver() -> dict[str, ast.FunctionDef]:
-    (driver,) = (
+def methods_of(module: str) -> dict[str, ast.FunctionDef]:
+    path = PACKAGE / "chat" / f"{module}.py"
+    (found,) = (
         node
-        for node in ast.parse(DRIVER.read_text()).body
-        if isinstance(node, ast.ClassDef) and node.name == "Driver"
+        for node in ast.parse(path.read_text()).body
+        if isinstance(node, ast.ClassDef) and node.name == WITH_THE_MUTEX[module]
     )
-    return {node.name: node for node in driver.body if isinstance(node, ast.FunctionDef)}
+    return {node.name: node for node in found.body if isinstance(node, ast.FunctionDef)}
 
 
 def calls_without_mutex(node: ast.AST) -> Iterator[str]:
@@ -354,14 +356,21 @@ def calls_without_mutex(node: ast.AST) -> Iterator[str]:
         yield from calls_without_mutex(child)
 
 
-def test_a_method_that_needs_the_mutex_is_called_with_it():
-    methods = methods_of_driver()
+NEEDING = {
+    "driver": {"after_command", "_hand_over", "_write", "_read", "_tick", "_wait", "_end_if_lost"},
+    "sender": {"wait_for_room"},
+}
+
+
+@pytest.mark.parametrize("module", WITH_THE_MUTEX)
+def test_a_method_that_needs_the_mutex_is_called_with_it(module):
+    methods = methods_of(module)
     needing = {
         name
         for name, method in methods.items()
         if ASSERTION in [ast.unparse(statement) for statement in method.body[:2]]
     }
-    assert needing >= {"after_command", "_hand_over", "_write", "_read", "_tick", "_wait"}
+    assert needing >= NEEDING[module]
     unguarded = [
         f"{name} calls {called}"
         for name, method in methods.items()
@@ -381,7 +390,7 @@ def test_the_core_is_touched_with_the_mutex_held():
         "core.link_up",
         "core.abort",
     }
-    methods = methods_of_driver()
+    methods = methods_of("driver")
     touching = [
         f"{name} calls {called}"
         for name, method in methods.items()
