@@ -102,8 +102,9 @@ class Exclusive:
         """Begin a login with the lease, or without one; the mutex of the driver is held."""
         if hold is not None and not hold.is_valid():
             raise hold.loss or _given_back(hold)
+        is_new = hold is not None and hold is not self.hold  # logins of several threads share one
         self.hold = durability.hold = receivers.hold = streams.hold = hold
-        if hold is not None:
+        if is_new:
             # Between two logins with a lease another process may have had it, and gone on with the messages.
             core.begin_anew()
             durability.begin_anew()
