@@ -480,7 +480,7 @@ class Chat(NotCopied, ChatSignals):
         me = self._user.id if self._user is not None else None
         to = self._destinations.find(dialog, me, deadline)
         content = content_of(message, custom, more, clean)
-        own_id = content.id or self._driver.message_id(to.jid)
+        own_id = content.id or self._driver.sender.message_id(to.jid)
         whole = outgoing.message(to, dialog, content, own_id, me)
         return self._submit(*whole, deadline)
 

@@ -239,11 +239,10 @@ class Driver:
         self._forked = False
         beginning = None
         if self.is_closed:
+            user_id, kept, streams = credentials.user_id, self._durability, self._router.streams
             with self._mutex:
                 if self.is_closed:
-                    kept, streams = self._durability, self._router.streams
                     self.exclusive.begin(hold, self.core, kept, self._receivers, streams)
-            user_id, kept = credentials.user_id, self._durability
             beginning = self._beginnings.find(self.core, kept, user_id, since, deadline)
         with self._mutex:
             self._wait(lambda: self.core.state is not ChatState.CLOSING, deadline)
@@ -546,10 +545,6 @@ class Driver:
             raise ChatTimeoutError(f"the chat connection is still {self.core.state.value}")
 
     # --- messages ---
-
-    def message_id(self, recipient: str) -> str:
-        """Return the id for a new message to a bare JID."""
-        return self._durability.message_id(recipient)
 
     def new_handle(self, message_id: str, message: Sent) -> SendHandle[Sent]:
         """Return the handle of a message that is about to be sent."""

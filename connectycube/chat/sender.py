@@ -60,6 +60,10 @@ class Sender:
         self.waiting = 0
         """The number of threads that wait for room."""
 
+    def message_id(self, recipient: str) -> str:
+        """Return the id for a new message to a bare JID."""
+        return self._durability.message_id(recipient)
+
     def submit(self, submission: Submission, data: bytes, deadline: Deadline) -> SendHandle[Any]:
         """Send a message through the outbound buffer and return its handle; wait for room until the deadline.
 
