@@ -1,0 +1,55 @@
+"""Django: a bot as a management command, sending from views, tests without a network.
+
+Put ``"connectycube.contrib.django"`` into ``INSTALLED_APPS``. Importing it opens nothing.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+try:
+    import django  # noqa: F401
+except ModuleNotFoundError as error:
+    if error.name != "django":
+        raise
+    raise ModuleNotFoundError(
+        "django is missing: pip install 'connectycube[django]'", name="django"
+    ) from None
+
+if TYPE_CHECKING:
+    from . import signals, testing
+    from .clients import client_for, get_client
+    from .handlers import on
+    from .identity import IdentityView, identity_token
+    from .sending import send
+
+__all__ = [
+    "IdentityView",
+    "client_for",
+    "get_client",
+    "identity_token",
+    "on",
+    "send",
+    "signals",
+    "testing",
+]
+
+_MODULE_OF = {
+    "IdentityView": "identity",
+    "client_for": "clients",
+    "get_client": "clients",
+    "identity_token": "identity",
+    "on": "handlers",
+    "send": "sending",
+}
+_MODULES = ("signals", "testing")
+
+
+def __getattr__(name: str) -> Any:
+    # Imported on first use: Django imports this package before its settings and models are ready.
+    if name in _MODULES:
+        return import_module(f"{__name__}.{name}")
+    if name not in _MODULE_OF:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_MODULE_OF[name]}"), name)

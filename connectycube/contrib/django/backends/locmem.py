@@ -1,0 +1,99 @@
+"""The backend ``locmem``: keeps what is sent in a list, for tests."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from attrs import field, frozen
+from django.core import mail
+
+from connectycube import Message
+
+from .base import Outgoing
+from .offline import OfflineBackend, sent_copy
+
+__all__ = ["Backend", "Outbox", "OutboxMessage", "outbox"]
+
+
+@frozen(kw_only=True)
+class OutboxMessage:
+    """A message that was sent in a test."""
+
+    to: Any
+    """What ``send()`` was given; for an answer the dialog of the message that was answered."""
+    body: str | None
+    custom: dict[str, Any] = field(factory=dict)
+    bot: str = "default"
+    as_user: Any = None
+    after_commit: bool = False
+    """Whether it is sent after the commit: it was sent in a transaction, with ``on_commit=True``."""
+    in_reply_to: Message | None = None
+    """The message that a handler has answered."""
+    message: Message
+    """The message itself, with its id and attachments."""
+
+
+class Outbox(list[OutboxMessage]):
+    """What was sent in this test, the oldest first.
+
+    Django makes a new ``mail.outbox`` for each test; by that this list notices that another test has begun,
+    and is empty again. ``clear()`` empties it elsewhere.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._test: Any = None
+        self._failures: list[BaseException] = []
+
+    def of_this_test(self) -> Outbox:
+        """Return this list, emptied if another test has begun."""
+        test = getattr(mail, "outbox", None)
+        if test is not self._test:
+            self._test = test
+            self.clear()
+        return self
+
+    def clear(self) -> None:
+        """Forget the messages, and the errors of ``fail_next()``."""
+        super().clear()
+        self._failures.clear()
+
+    def fail_next(self, error: BaseException) -> None:
+        """Let the next message fail with an error."""
+        self._failures.append(error)
+
+    def add(self, message: OutboxMessage) -> None:
+        """Keep a message, unless ``fail_next()`` says otherwise."""
+        if self._failures:
+            raise self._failures.pop(0)
+        self.append(message)
+
+
+_outbox = Outbox()
+
+
+def outbox() -> Outbox:
+    """Return the messages of this test."""
+    return _outbox.of_this_test()
+
+
+class Backend(OfflineBackend):
+    """Keeps each message in the list."""
+
+    waits_for_commit = False  # a TestCase never commits
+
+    def send(self, outgoing: Outgoing) -> Message:
+        """Keep the message."""
+        copy = sent_copy(outgoing)
+        outbox().add(
+            OutboxMessage(
+                to=outgoing.to,
+                body=copy.body,
+                custom=dict(copy.custom),
+                bot=outgoing.bot,
+                as_user=outgoing.as_user,
+                after_commit=outgoing.after_commit,
+                message=copy,
+            )
+        )
+        return copy

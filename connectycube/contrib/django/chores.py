@@ -1,0 +1,136 @@
+"""The chores of a listener: sending the rows of OutgoingMessage, and running marked dead letters."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+
+from attrs import frozen
+from django.db import DatabaseError, InterfaceError, close_old_connections, connections
+from django.db.models import F
+from django.utils import timezone
+
+from connectycube import (
+    ConnectyCube,
+    ConnectyCubeError,
+    Dialog,
+    Message,
+    NotFoundError,
+    is_transient,
+)
+
+from .conf import Bot
+from .dead_letters import run_marked
+from .handlers import Handler
+from .models import OutgoingMessage
+
+__all__ = ["Chores", "send_waiting"]
+
+logger = logging.getLogger("connectycube.django")
+
+_EVERY = 1.0  # seconds between two looks for messages to send
+_LETTERS_EVERY = 5.0
+_AT_ONCE = 50
+
+
+class Chores:
+    """Looks into the database on a thread of its own, from ``start()`` to ``close()``."""
+
+    def __init__(self, bot: Bot, client: ConnectyCube, handlers: list[Handler]) -> None:
+        self._bot = bot
+        self._client = client
+        self._handlers = handlers
+        self._end = threading.Event()
+        self._thread = threading.Thread(target=self._run, name=f"chores-{bot.name}", daemon=True)
+        self._letters_due = 0.0
+        self._is_away = False
+
+    def start(self) -> None:
+        """Begin to look."""
+        self._thread.start()
+
+    def close(self) -> None:
+        """Look no longer; a message that is on its way may finish within the time-out of logging out."""
+        self._end.set()
+        if self._thread.is_alive():
+            self._thread.join(self._bot.config.timeouts.logout)
+
+    def _run(self) -> None:
+        try:
+            while not self._end.wait(_EVERY):
+                self._look()
+        finally:
+            connections.close_all()  # this thread's, which nothing else closes at its end
+
+    def _look(self) -> None:
+        close_old_connections()
+        try:
+            send_waiting(self._bot.name, self._client, self._end)
+            if time.monotonic() >= self._letters_due:
+                self._letters_due = time.monotonic() + _LETTERS_EVERY
+                is_durable = self._bot.config.durable is not None
+                run_marked(self._bot.name, self._client.chat, self._handlers, is_durable=is_durable)
+        except (DatabaseError, InterfaceError) as error:
+            if not self._is_away:  # once an outage
+                logger.warning("the messages to send cannot be read for the moment: %s", error)
+            self._is_away = True
+        except Exception:
+            logger.exception("the messages to send could not be looked through")
+        else:
+            self._is_away = False
+
+
+def send_waiting(bot: str, client: ConnectyCube, end: threading.Event | None = None) -> None:
+    """Send the messages of a bot that wait, in the order in which they were written."""
+    waiting = OutgoingMessage.State.WAITING
+    for row in OutgoingMessage.objects.filter(bot=bot, state=waiting)[:_AT_ONCE]:
+        if end is not None and end.is_set():
+            return
+        outcome = _send(row, client)
+        if outcome is None:
+            return  # what comes after it waits, too: the order is kept
+        changes: dict[str, object] = {"state": outcome.state, "error": outcome.error}
+        if outcome.state == OutgoingMessage.State.SENT:
+            changes["sent_at"] = timezone.now()
+        OutgoingMessage.objects.filter(pk=row.pk).update(**changes)
+
+
+@frozen
+class _Outcome:
+    state: str
+    error: str = ""
+
+
+def _send(row: OutgoingMessage, client: ConnectyCube) -> _Outcome | None:
+    """Send a message; return what became of it, or None if it is to be tried again later."""
+    rows = OutgoingMessage.objects.filter(pk=row.pk)
+    try:
+        # An attempt before this one may have sent it: the process ended before the row said so.
+        if row.attempts and _is_stored(row, client):
+            return _Outcome(OutgoingMessage.State.SENT)
+        rows.update(attempts=F("attempts") + 1)
+        message = Message(id=row.message_id, body=row.body or None, custom=row.custom)
+        if row.to_user is not None:
+            client.chat.send_private(row.to_user, message).result()
+        else:
+            client.chat.send_message(row.to_dialog, message).result()
+    except ConnectyCubeError as error:
+        rows.update(error=str(error))
+        if is_transient(error):
+            logger.warning("message %s was not sent, and waits: %r", row.message_id, error)
+            return None
+        logger.error("message %s cannot be sent: %r", row.message_id, error)
+        return _Outcome(OutgoingMessage.State.FAILED, str(error))
+    return _Outcome(OutgoingMessage.State.SENT)
+
+
+def _is_stored(row: OutgoingMessage, client: ConnectyCube) -> bool:
+    dialog: str | Dialog = row.to_dialog
+    if row.to_user is not None:
+        dialog = client.dialogs.create_private(row.to_user)
+    try:
+        client.messages.get(dialog, row.message_id)
+    except NotFoundError:
+        return False
+    return True

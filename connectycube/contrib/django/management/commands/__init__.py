@@ -1,0 +1,1 @@
+"""The commands of ``manage.py``: connectycube_listen and others."""

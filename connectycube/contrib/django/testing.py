@@ -1,0 +1,392 @@
+"""For tests: what was sent, messages that arrive, and a test case with a service of its own.
+
+In a ``TestCase`` nothing is connected: ``send()`` fills ``outbox``, and ``deliver()`` calls handlers on the
+test's thread, in its transaction. :class:`ChatTransactionTestCase` has an emulator and a listener.
+"""
+
+from __future__ import annotations
+
+import itertools
+import secrets
+import threading
+from collections.abc import Callable
+from datetime import datetime, timezone
+from typing import Any, ClassVar
+
+from attrs import field, frozen
+from django.conf import settings as django_settings
+from django.core.exceptions import ImproperlyConfigured
+from django.db import connections
+from django.db.models import Model
+from django.test import TransactionTestCase, override_settings
+
+from connectycube import ChatState, ConnectyCube, DialogRef, Message, ReconnectPolicy, User
+from connectycube._checks import check_str, nearest
+from connectycube.errors import ArgumentTypeError, ArgumentValueError
+
+from .addresses import address_of, check_user
+from .backends import get_backend, live
+from .backends.base import Outgoing
+from .backends.locmem import Backend as LocmemBackend
+from .backends.locmem import Outbox, OutboxMessage
+from .backends.locmem import outbox as current_outbox
+from .backends.offline import sent_copy
+from .conf import LIVE, read_settings
+from .handlers import discover, handlers_of
+from .identity import identity_of
+from .listener import Listener
+from .models import ChatAccount
+from .signals import SIGNALS, ChatSignal
+
+__all__ = ["ChatTransactionTestCase", "OutboxMessage", "deliver", "fail_next", "outbox"]
+
+outbox: Outbox
+"""What was sent in this test, the oldest first: a list of :class:`OutboxMessage`."""
+
+
+def __getattr__(name: str) -> Any:
+    if name == "outbox":
+        return current_outbox()
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def fail_next(error: BaseException) -> None:
+    """Let the next message that is sent in this test fail.
+
+    Args:
+        error: What ``send()``, or a handler's answer, raises.
+    """
+    if not isinstance(error, BaseException):
+        raise ArgumentTypeError(f"error must be an exception, not {type(error).__name__}")
+    current_outbox().fail_next(error)
+
+
+# --- messages that arrive ---------------------------------------------------------------------------
+
+_BOT_ID = 1
+_SENDER_ID = 1_001
+_numbers = itertools.count(10_001)
+
+
+def deliver(
+    body: Any,
+    sender: Any = _SENDER_ID,
+    dialog: str | DialogRef | None = None,
+    *,
+    bot: str = "default",
+    signal: str | ChatSignal = "message_received",
+    **fields: Any,
+) -> list[OutboxMessage]:
+    """Call the handlers of a bot for a message, on this thread and in the test's transaction.
+
+    What a handler raises is raised here, and no handler runs again.
+
+    Args:
+        body: The text of the message; or a whole event, such as a Message or a MessageEdit.
+        sender: Who wrote it: an id, or a user of Django, who gets a ChatAccount if there is none.
+        dialog: The dialog that it came from; None: the private dialog with the sender. An id is that of a
+            group.
+        bot: The name of the bot that receives it.
+        signal: The signal of the event.
+        fields: Other fields of the Message, such as ``custom``.
+
+    Returns:
+        What the handlers sent meanwhile, which is in ``outbox``, too.
+
+    Raises:
+        ImproperlyConfigured: BACKEND is not ``locmem``, or there is no such bot.
+        ArgumentTypeError, ArgumentValueError: An argument is wrong.
+    """
+    backend = get_backend()
+    if not isinstance(backend, LocmemBackend):
+        raise ImproperlyConfigured(
+            f"deliver() needs the backend locmem, and CONNECTYCUBE['BACKEND'] is {backend.settings.backend}"
+        )
+    if backend.settings.bots:
+        backend.settings.bot(bot)
+    name = signal.name if isinstance(signal, ChatSignal) else signal
+    if name not in SIGNALS:
+        raise ArgumentValueError(f"signal {name!r} is unknown: {nearest(name, list(SIGNALS))}")
+    discover(backend.settings.handlers_module)
+    event = _message(body, sender, dialog, fields) if isinstance(body, str) else body
+    chat: Any = _TestChat(bot)
+    before = len(current_outbox())
+    for handler in handlers_of(bot):
+        if handler.signal == name:
+            handler.function(chat, event)
+    SIGNALS[name].send(sender=type(event), chat=chat, event=event, bot=bot)
+    return current_outbox()[before:]
+
+
+def _message(
+    body: str, sender: Any, dialog: str | DialogRef | None, fields: dict[str, Any]
+) -> Message:
+    sender_id = _chat_id(sender)
+    if dialog is None:
+        place = DialogRef.private(sender_id, f"{sender_id:024x}")
+    elif isinstance(dialog, str):
+        place = DialogRef.room(check_str("dialog", dialog))
+    else:
+        place = dialog
+    given = {
+        "id": secrets.token_hex(12),
+        "dialog_id": place.id,
+        "dialog": place,
+        "sender_id": sender_id,
+        "recipient_id": _BOT_ID if place.peer_id is not None else None,
+        "date_sent": datetime.now(timezone.utc).replace(microsecond=0),
+    }
+    return Message(**{**given, **fields, "body": body})
+
+
+def _chat_id(sender: Any) -> int:
+    if not isinstance(sender, Model):
+        found = address_of(sender)
+        if not isinstance(found, int):
+            raise ArgumentTypeError(f"sender must be a user, as an id or an object, not {sender!r}")
+        return found
+    check_user("sender", sender)
+    account, _ = ChatAccount.objects.get_or_create(uid=str(sender.pk), defaults={"user": sender})
+    if account.chat_id is None:
+        account.chat_id = next(_numbers)
+        account.save()
+    return int(account.chat_id)
+
+
+@frozen
+class _TestHandle:
+    """The handle of a message that is in the outbox: sent already."""
+
+    message: Message
+
+    @property
+    def id(self) -> str | None:
+        return self.message.id
+
+    def result(self, timeout: float | None = None) -> Message:
+        return self.message
+
+    def exception(self, timeout: float | None = None) -> None:
+        return None
+
+    def done(self) -> bool:
+        return True
+
+    def cancel(self) -> bool:
+        return False
+
+    def add_done_callback(self, function: Callable[[Any], object]) -> None:
+        function(self)
+
+
+@frozen
+class _TestChat:
+    """What handlers get in a test: it writes what they send into the outbox."""
+
+    _bot: str
+    user: User = field(factory=lambda: User(id=_BOT_ID))
+    state: ChatState = ChatState.READY
+    is_ready: bool = True
+
+    def send_message(self, dialog: Any, message: str | Message, **custom: Any) -> _TestHandle:
+        return self._send(dialog, message, custom)
+
+    def send_private(self, user_id: Any, message: str | Message, **custom: Any) -> _TestHandle:
+        return self._send(user_id, message, custom)
+
+    def reply(self, message: Message, reply: str | Message, **custom: Any) -> _TestHandle:
+        if not isinstance(message, Message):
+            raise ArgumentTypeError(f"message must be a Message, not {type(message).__name__}")
+        return self._send(message.dialog, reply, custom, message)
+
+    def _send(
+        self, to: Any, body: str | Message, custom: dict[str, Any], answered: Message | None = None
+    ) -> _TestHandle:
+        message = body if isinstance(body, Message) else Message(body=check_str("body", body))
+        clean, own = custom.pop("clean", False), custom.pop("custom", {})
+        custom.pop("timeout", None)
+        del clean
+        outgoing = Outgoing(to=to, address=address_of(to), message=message, bot=self._bot)
+        copy = sent_copy(outgoing)
+        current_outbox().add(
+            OutboxMessage(
+                to=to,
+                body=copy.body,
+                custom={**copy.custom, **own, **custom},
+                bot=self._bot,
+                in_reply_to=answered,
+                message=copy,
+            )
+        )
+        return _TestHandle(copy)
+
+    def _nothing(self, *_: Any, **__: Any) -> None:
+        """Statuses, typing and rooms: nobody is there who would see them."""
+
+    mark_read = mark_delivered = send_typing = send_stop_typing = join = leave = _nothing
+
+    def __getattr__(self, name: str) -> Any:
+        raise AttributeError(
+            f"the chat of deliver() has no {name}: ChatTransactionTestCase has a service"
+        )
+
+
+# --- a service of its own ---------------------------------------------------------------------------
+
+_SECONDS = 10.0
+
+
+class ChatTransactionTestCase(TransactionTestCase):
+    """A test case with an emulator, where bots listen on threads of their own and commits are real.
+
+    It needs the extra ``emulator``, and a database that threads share: any but SQLite in memory. The setting
+    CONNECTYCUBE points to the emulator, without files of durable mode and without leases. ``self.emulator``
+    is a ``connectycube.emulator.Emulator``, emptied for each test.
+    """
+
+    bots: ClassVar[tuple[str, ...] | None] = None
+    """The names of the bots that listen; None: all."""
+    emulator: ClassVar[Any]
+
+    @classmethod
+    def setUpClass(cls) -> None:
+        """Start the emulator, and point the setting there."""
+        super().setUpClass()
+        _check_database()
+        from connectycube.emulator import Emulator
+
+        emulator = Emulator(identity_provider=_identity_from_another_thread)
+        cls.emulator = emulator.start()
+        cls.addClassCleanup(emulator.stop)
+        changed = override_settings(CONNECTYCUBE=_settings_for(emulator))
+        changed.enable()
+        cls.addClassCleanup(changed.disable)
+
+    def setUp(self) -> None:
+        """Let the bots log in."""
+        super().setUp()
+        self.emulator.reset()
+        self.addCleanup(self._close_clients)
+        self._clients: list[ConnectyCube] = []
+        settings = read_settings()
+        discover(settings.handlers_module)
+        backend = get_backend()
+        assert isinstance(backend, live.Backend)
+        self.addCleanup(backend.close)
+        self._listeners: list[tuple[Listener, threading.Thread]] = []
+        self.addCleanup(self._end_listeners)
+        for bot in settings.bots.values():
+            self.emulator.add_user(
+                bot.credentials.get("login", bot.name), bot.credentials["password"]
+            )
+            if self.bots is None or bot.name in self.bots:
+                self._listen(Listener(bot=bot, backend=backend, say=lambda sentence: None))
+
+    def _listen(self, listener: Listener) -> None:
+        failures: list[BaseException] = []
+
+        def run() -> None:
+            try:
+                listener.run()
+            except BaseException as error:  # noqa: BLE001 - the test raises it
+                failures.append(error)
+            finally:
+                connections.close_all()
+
+        thread = threading.Thread(target=run, name=f"bot-{listener.bot.name}", daemon=True)
+        thread.start()
+        self._listeners.append((listener, thread))
+        while not listener.ready.wait(0.01):
+            if failures:
+                raise failures[0]
+
+    def _end_listeners(self) -> None:
+        for listener, _ in self._listeners:
+            listener.end()
+        for _, thread in self._listeners:
+            thread.join(_SECONDS)
+
+    def _close_clients(self) -> None:
+        for client in self._clients:
+            client.close()
+
+    def chat_user(self, login: str, password: str = "a password") -> ConnectyCube:
+        """Return the client of a new user, logged in to REST and chat; it is closed after the test.
+
+        Args:
+            login: The login of the user.
+            password: The password.
+        """
+        self.emulator.add_user(login, password)
+        client = ConnectyCube(config=self.emulator.config())
+        self._clients.append(client)
+        client.login(login=login, password=password)
+        client.chat.login()
+        return client
+
+    def bot_id(self, bot: str = "default") -> int:
+        """Return the id of a bot at the service."""
+        user = get_backend().client(bot).user
+        assert user is not None and user.id is not None
+        return user.id
+
+    def wait_until_handled(self, bot: str = "default", timeout: float = _SECONDS) -> None:
+        """Wait until the bot's handlers have handled what was sent to it before this call.
+
+        Args:
+            bot: The name of the bot.
+            timeout: Seconds.
+        """
+        chat = get_backend().client(bot).chat
+        chat.ping(timeout)
+        if not chat.wait_until_idle(timeout):
+            raise TimeoutError(
+                f"the handlers of the bot {bot!r} did not return in {timeout} seconds"
+            )
+
+
+def _check_database() -> None:
+    for alias in connections:
+        connection = connections[alias]
+        if connection.vendor == "sqlite" and connection.is_in_memory_db():  # type: ignore[attr-defined]
+            raise ImproperlyConfigured(
+                f"ChatTransactionTestCase needs a database that threads share, and {alias!r} is SQLite in"
+                f" memory: give DATABASES[{alias!r}] a file for tests, as"
+                ' "TEST": {"NAME": BASE_DIR / "test.sqlite3"}'
+            )
+
+
+def _settings_for(emulator: Any) -> dict[str, Any]:
+    """Return the setting for the emulator; the bots are those of the project."""
+    given = dict(getattr(django_settings, "CONNECTYCUBE", {}))
+    bots = {name: {**bot, "DURABLE": None} for name, bot in dict(given.get("BOTS") or {}).items()}
+    return {
+        **given,
+        "BOTS": bots,
+        "BACKEND": LIVE,
+        "APP_ID": emulator.app_id,
+        "AUTH_KEY": emulator.auth_key,
+        "AUTH_SECRET": emulator.auth_secret,
+        "API_URL": emulator.api_url,
+        "CHAT_HOST": emulator.domain,
+        "CHAT_PORT": emulator.chat_port,
+        "CA_FILE": emulator.ca_file,
+        "RECONNECT": ReconnectPolicy(max_attempts=None, delay=0.05),
+        "LEASE_SECONDS": None,
+    }
+
+
+def _identity_from_another_thread(token: str) -> dict[str, Any] | None:
+    """Answer as IdentityView does; the emulator's own thread has an event loop, where no query may run."""
+    found: list[dict[str, Any] | None] = []
+
+    def look() -> None:
+        try:
+            found.append(identity_of(token))
+        finally:
+            connections.close_all()
+
+    thread = threading.Thread(target=look, name="identity", daemon=True)
+    thread.start()
+    thread.join(_SECONDS)
+    return found[0] if found else None
