@@ -14,6 +14,7 @@ from django.core.checks import CheckMessage, Error, Warning
 from django.core.exceptions import ImproperlyConfigured
 from django.urls import URLPattern, get_resolver
 
+from .backends import load
 from .conf import LOCMEM, Settings, read
 from .identity import IdentityView
 
@@ -45,6 +46,10 @@ def check_settings(*, app_configs: Any = None, **_: Any) -> list[CheckMessage]:
     ]
     if settings is None:
         return found
+    try:
+        load(settings)
+    except ImproperlyConfigured as error:
+        found.append(Error(str(error), hint=_HINTS["E002"], id="connectycube.E002"))
     if settings.has_users and settings.users.by == "identity" and not _has_identity_url():
         text = "CONNECTYCUBE['USERS']['BY'] is 'identity', and no URL leads to IdentityView"
         found.append(Error(text, hint=_HINTS["E005"], id="connectycube.E005"))

@@ -152,11 +152,13 @@ class _Reader:
     def read(self, raw: object) -> Settings | None:
         """Return the setting; None if it, or what everything needs of it, is wrong."""
         values = self._table(_SETTING, raw, (*_OWN_KEYS, *_CONFIG_KEYS))
+        if not isinstance(raw, Mapping):
+            return None
         # As Django has it for e-mail: a test sends nothing unless it says so.
         default = LOCMEM if hasattr(mail, "outbox") else LIVE
         backend = self._text(values, "BACKEND", default)
         given = self._config_fields(_SETTING, values)
-        config = self._config(given, backend)
+        config = self._config(values, given, backend)
         bots = self._bots(values.get("BOTS"), config)
         settings: dict[str, Any] = dict(  # noqa: C408
             backend=backend,
@@ -216,7 +218,9 @@ class _Reader:
             found[name] = value
         return found
 
-    def _config(self, given: dict[str, Any], backend: str) -> Config | None:
+    def _config(
+        self, values: Mapping[str, Any], given: dict[str, Any], backend: str
+    ) -> Config | None:
         """Return what all bots begin with, completed from the environment."""
         complete = dict(given)
         if backend in (LOCMEM, CONSOLE):  # no service is asked
@@ -229,7 +233,7 @@ class _Reader:
             if name not in complete and not self._environ.get(f"CONNECTYCUBE_{name.upper()}")
         ]
         for name in missing:
-            if not any(f"[{name.upper()!r}]" in problem.text for problem in self.problems):
+            if values.get(name.upper()) is None:  # one that is wrong has been told of
                 text = f"[{name.upper()!r}] is missing, and CONNECTYCUBE_{name.upper()} is not set either"
                 self._wrong("E002", _SETTING, text)
         if missing:

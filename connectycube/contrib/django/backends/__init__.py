@@ -14,7 +14,7 @@ from django.core.exceptions import ImproperlyConfigured
 from ..conf import Settings, read_settings
 from .base import BaseBackend, Outgoing
 
-__all__ = ["BaseBackend", "Outgoing", "get_backend", "reset"]
+__all__ = ["BaseBackend", "Outgoing", "get_backend", "load", "reset"]
 
 
 class _Current:
@@ -44,7 +44,7 @@ def get_backend() -> BaseBackend:
     if backend is None:
         with _current.lock:
             if _current.backend is None:
-                _current.backend = _load(read_settings())
+                _current.backend = load(read_settings())
             backend = _current.backend
     return backend
 
@@ -57,7 +57,12 @@ def reset() -> None:
         backend.close()
 
 
-def _load(settings: Settings) -> BaseBackend:
+def load(settings: Settings) -> BaseBackend:
+    """Return a new backend, as BACKEND of the setting says; nothing is opened.
+
+    Raises:
+        ImproperlyConfigured: BACKEND is no backend.
+    """
     try:
         cls = import_module(settings.backend).Backend
     except (ImportError, AttributeError) as error:

@@ -8,7 +8,7 @@ from typing import Any, NoReturn
 
 from attrs import evolve
 
-from connectycube import ConnectyCube, Message, Request
+from connectycube import Config, ConnectyCube, Message, Request
 
 from .base import BaseBackend, Outgoing
 
@@ -23,12 +23,16 @@ class OfflineBackend(BaseBackend):
     def client(self, bot: str) -> ConnectyCube:
         """Return a client of the bot that refuses every request."""
         config = self.settings.bot(bot).config if self.settings.bots else self.settings.config
-        return ConnectyCube(config=config, transport=_Refusing(self.settings.backend))
+        return self._refusing(config)
 
     def client_for(self, user: Any) -> ConnectyCube:
         """Return a client that refuses every request."""
-        config = self.settings.config
-        return ConnectyCube(config=config, transport=_Refusing(self.settings.backend))
+        return self._refusing(self.settings.config)
+
+    def _refusing(self, config: Config) -> ConnectyCube:
+        # With a session: otherwise the error would be that there is none.
+        client = ConnectyCube(config=config, transport=_Refusing(self.settings.backend))
+        return client.with_token("no token", user_id=1)
 
 
 class _Refusing:

@@ -1,0 +1,1 @@
+"""A small project of Django: a shop whose bot writes orders into the database, and answers them."""
