@@ -93,7 +93,7 @@ def send_waiting(bot: str, client: ConnectyCube, end: threading.Event | None = N
         changes: dict[str, object] = {"state": outcome.state, "error": outcome.error}
         if outcome.state == OutgoingMessage.State.SENT:
             changes["sent_at"] = timezone.now()
-        OutgoingMessage.objects.filter(pk=row.pk).update(**changes)
+        _change(row, **changes)
 
 
 @frozen
@@ -104,25 +104,28 @@ class _Outcome:
 
 def _send(row: OutgoingMessage, client: ConnectyCube) -> _Outcome | None:
     """Send a message; return what became of it, or None if it is to be tried again later."""
-    rows = OutgoingMessage.objects.filter(pk=row.pk)
     try:
         # An attempt before this one may have sent it: the process ended before the row said so.
         if row.attempts and _is_stored(row, client):
             return _Outcome(OutgoingMessage.State.SENT)
-        rows.update(attempts=F("attempts") + 1)
+        _change(row, attempts=F("attempts") + 1)
         message = Message(id=row.message_id, body=row.body or None, custom=row.custom)
         if row.to_user is not None:
             client.chat.send_private(row.to_user, message).result()
         else:
             client.chat.send_message(row.to_dialog, message).result()
     except ConnectyCubeError as error:
-        rows.update(error=str(error))
+        _change(row, error=str(error))
         if is_transient(error):
             logger.warning("message %s was not sent, and waits: %r", row.message_id, error)
             return None
         logger.error("message %s cannot be sent: %r", row.message_id, error)
         return _Outcome(OutgoingMessage.State.FAILED, str(error))
     return _Outcome(OutgoingMessage.State.SENT)
+
+
+def _change(row: OutgoingMessage, **changes: object) -> None:
+    OutgoingMessage.objects.filter(pk=row.pk).update(**changes)
 
 
 def _is_stored(row: OutgoingMessage, client: ConnectyCube) -> bool:

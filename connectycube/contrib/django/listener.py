@@ -145,4 +145,4 @@ class Listener:
 
 def _state_of(chat: Chat) -> dict[str, Any]:
     """Return what the health page shows."""
-    return {"ready": chat.is_ready, "state": chat.state.value}
+    return {"ready": chat.is_ready, "state": chat.state.name}

@@ -50,8 +50,9 @@ def test_every_refusal_is_the_same(ann, monkeypatch):
     stranger = identity_token(get_user_model().objects.create_user("gone"))
     get_user_model().objects.filter(username="gone").delete()
     of_another_use = signing.TimestampSigner().sign(str(ann.pk))
+    now = time.time()
     with monkeypatch.context() as patch:
-        patch.setattr(time, "time", lambda now=time.time(): now - 61)
+        patch.setattr(time, "time", lambda: now - 61)
         old = identity_token(ann)
     refused = [
         ask(token) for token in ("", "x", good[:-1], f"2{good}", stranger, of_another_use, old)
