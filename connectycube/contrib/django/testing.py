@@ -7,6 +7,7 @@ test's thread, in its transaction. :class:`ChatTransactionTestCase` has an emula
 from __future__ import annotations
 
 import itertools
+import os
 import secrets
 import threading
 from collections.abc import Callable
@@ -31,9 +32,9 @@ from .backends.locmem import Backend as LocmemBackend
 from .backends.locmem import Outbox, OutboxMessage
 from .backends.locmem import outbox as current_outbox
 from .backends.offline import sent_copy
-from .conf import LIVE, read_settings
+from .conf import LIVE, LOCMEM, Settings, read, read_settings
+from .emulating import add_bots, emulator_of
 from .handlers import discover, handlers_of
-from .identity import identity_of
 from .listener import Listener
 from .models import ChatAccount
 from .signals import SIGNALS, ChatSignal
@@ -253,9 +254,7 @@ class ChatTransactionTestCase(TransactionTestCase):
         """Start the emulator, and point the setting there."""
         super().setUpClass()
         _check_database()
-        from connectycube.emulator import Emulator
-
-        emulator = Emulator(identity_provider=_identity_from_another_thread)
+        emulator = emulator_of(_settings_of_project())
         cls.emulator = emulator.start()
         cls.addClassCleanup(emulator.stop)
         changed = override_settings(CONNECTYCUBE=_settings_for(emulator))
@@ -275,10 +274,8 @@ class ChatTransactionTestCase(TransactionTestCase):
         self.addCleanup(backend.close)
         self._listeners: list[tuple[Listener, threading.Thread]] = []
         self.addCleanup(self._end_listeners)
+        add_bots(self.emulator, settings.bots.values())
         for bot in settings.bots.values():
-            self.emulator.add_user(
-                bot.credentials.get("login", bot.name), bot.credentials["password"]
-            )
             if self.bots is None or bot.name in self.bots:
                 self._listen(Listener(bot=bot, backend=backend, say=lambda sentence: None))
 
@@ -356,6 +353,15 @@ def _check_database() -> None:
             )
 
 
+def _settings_of_project() -> Settings:
+    """Return the setting, which need not name an application: the emulator is one."""
+    given = {**getattr(django_settings, "CONNECTYCUBE", {}), "BACKEND": LOCMEM}
+    settings, problems = read(given, os.environ)
+    if settings is None or problems:
+        raise ImproperlyConfigured("; ".join(problem.text for problem in problems))
+    return settings
+
+
 def _settings_for(emulator: Any) -> dict[str, Any]:
     """Return the setting for the emulator; the bots are those of the project."""
     given = dict(getattr(django_settings, "CONNECTYCUBE", {}))
@@ -374,19 +380,3 @@ def _settings_for(emulator: Any) -> dict[str, Any]:
         "RECONNECT": ReconnectPolicy(max_attempts=None, delay=0.05),
         "LEASE_SECONDS": None,
     }
-
-
-def _identity_from_another_thread(token: str) -> dict[str, Any] | None:
-    """Answer as IdentityView does; the emulator's own thread has an event loop, where no query may run."""
-    found: list[dict[str, Any] | None] = []
-
-    def look() -> None:
-        try:
-            found.append(identity_of(token))
-        finally:
-            connections.close_all()
-
-    thread = threading.Thread(target=look, name="identity", daemon=True)
-    thread.start()
-    thread.join(_SECONDS)
-    return found[0] if found else None

@@ -129,7 +129,7 @@ def test_receivers_of_djangos_signals_are_called(live, friend):
 
 def test_a_bot_with_a_wrong_password_does_not_listen(live, emulator):
     live(BOTS={"default": {"LOGIN": "bot", "PASSWORD": "wrong password"}})
-    with listening() as (listener, _, failures):
+    with listening() as (_listener, _said, failures):
         wait_until(lambda: failures)
     assert not isinstance(failures[0], ChatAuthenticationError)
     assert "401" in str(failures[0])
@@ -152,7 +152,7 @@ def test_another_listener_waits_and_takes_the_place_of_one_that_ends(live):
 
 def test_a_listener_that_may_not_wait_says_who_listens(live):
     DatabaseLease("bot:default", 15).acquire("web1:17:abc")
-    with listening(lease_seconds=15.0, waits=False) as (_, _, failures):
+    with listening(lease_seconds=15.0, waits=False) as (_listener, _said, failures):
         wait_until(lambda: failures)
     assert isinstance(failures[0], LeaseHeldError)
     assert str(failures[0]) == "web1:17:abc listens for the bot 'default'"
@@ -212,11 +212,11 @@ def state_of(row):
 
 def test_rows_are_sent_in_order_with_their_ids(live, friend, quick):
     rows = [OutgoingMessage.objects.send(friend.user, str(number), n=number) for number in range(5)]
-    with friend.chat.events(friend.chat.message_received, TIMEOUT) as messages:
-        with listening() as (listener, *_):
-            ready(listener)
-            got = [messages.next() for _ in rows]
-            wait_until(lambda: {state_of(row) for row in rows} == {"sent"})
+    messages = friend.chat.events(friend.chat.message_received, TIMEOUT)
+    with messages, listening() as (listener, *_):
+        ready(listener)
+        got = [messages.next() for _ in rows]
+        wait_until(lambda: {state_of(row) for row in rows} == {"sent"})
     assert [(one.id, one.body) for one in got] == [(row.message_id, row.body) for row in rows]
     assert got[3].custom == {"n": "3"}
     assert rows[0].sent_at is not None

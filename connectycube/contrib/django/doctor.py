@@ -1,0 +1,143 @@
+"""What ``manage.py connectycube_doctor`` looks at: each finding says what is, and what to do."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Iterator
+
+from attrs import frozen
+from django.core.cache import caches
+from django.db import DatabaseError, connection
+from django.db.migrations.executor import MigrationExecutor
+
+from connectycube import ConnectyCube
+from connectycube.errors import ConnectyCubeError
+
+from .checks import check_settings
+from .conf import LIVE, Bot, Settings, read_settings
+from .handlers import discover, handlers_of
+from .leases import DatabaseLease
+from .models import DeadLetter, OutgoingMessage
+
+__all__ = ["Finding", "examine"]
+
+_SECONDS = 15.0
+
+
+@frozen
+class Finding:
+    """One thing that was looked at."""
+
+    what: str
+    state: str
+    """"ok", "warning" or "failed"."""
+    why: str = ""
+    hint: str = ""
+
+
+def examine() -> Iterator[Finding]:
+    """Look at the setting, the database, the handlers, and the service; nothing is changed."""
+    messages = check_settings()
+    for message in messages:
+        state = "failed" if message.is_serious() else "warning"
+        yield Finding("setting", state, message.msg, message.hint or "")
+    if any(message.is_serious() for message in messages):
+        return
+    settings = read_settings()
+    yield Finding("setting", "ok", f"{len(settings.bots)} bots, backend {settings.backend}")
+    yield from _database(settings)
+    yield from _handlers(settings)
+    if settings.has_users:
+        yield _cache(settings)
+    if settings.backend != LIVE:
+        yield Finding("service", "warning", f"the backend {settings.backend} opens no connection")
+        return
+    for bot in settings.bots.values():
+        yield _bot(bot)
+
+
+def _database(settings: Settings) -> Iterator[Finding]:
+    try:
+        executor = MigrationExecutor(connection)
+        plan = executor.migration_plan(executor.loader.graph.leaf_nodes("connectycube"))
+    except DatabaseError as error:
+        text = " ".join(str(error).split())
+        yield Finding("database", "failed", text, "Start it, or correct DATABASES['default'].")
+        return
+    yield Finding("database", "ok", connection.vendor)
+    if plan:
+        yield Finding(
+            "migrations",
+            "failed",
+            f"{len(plan)} are missing",
+            "Run manage.py migrate connectycube.",
+        )
+        return
+    yield Finding("migrations", "ok")
+    for name in settings.bots:
+        holder = DatabaseLease(f"bot:{name}", 1).holder()
+        yield Finding(f"listener of {name}", "ok", holder or "none has the lease")
+    waiting, failed = (
+        OutgoingMessage.objects.filter(state=state).count() for state in ("waiting", "failed")
+    )
+    state = "warning" if failed else "ok"
+    yield Finding(
+        "outgoing messages", state, f"{waiting} wait, {failed} failed", _LOOK if failed else ""
+    )
+    letters = DeadLetter.objects.count()
+    yield Finding(
+        "dead letters", "warning" if letters else "ok", str(letters), _LOOK if letters else ""
+    )
+
+
+_LOOK = "Look at them in the admin."
+
+
+def _handlers(settings: Settings) -> Iterator[Finding]:
+    try:
+        discover(settings.handlers_module)
+    except Exception as error:  # noqa: BLE001 - whatever a module of the project raises
+        hint = f"Correct the module {settings.handlers_module}."
+        yield Finding("handlers", "failed", f"{type(error).__name__}: {error}", hint)
+        return
+    for name in settings.bots:
+        names = [handler.name for handler in handlers_of(name)]
+        hint = (
+            "" if names else f"Write one with @on in a module {settings.handlers_module} of an app."
+        )
+        yield Finding(
+            f"handlers of {name}", "ok" if names else "warning", ", ".join(names) or "none", hint
+        )
+
+
+def _cache(settings: Settings) -> Finding:
+    alias, key, value = settings.users.cache, "connectycube:doctor", secrets.token_hex(8)
+    try:
+        caches[alias].set(key, value, 60)
+        found = caches[alias].get(key)
+    except Exception as error:  # noqa: BLE001 - each cache has errors of its own
+        return Finding(
+            "cache", "failed", f"{type(error).__name__}: {error}", f"Start the cache {alias!r}."
+        )
+    if found != value:
+        return Finding("cache", "warning", f"{alias!r} keeps nothing", "Each call logs a user in.")
+    return Finding("cache", "ok", repr(alias))
+
+
+def _bot(bot: Bot) -> Finding:
+    """Log a bot in to REST and chat, beside its listener and without taking anything from it."""
+    what = f"bot {bot.name}"
+    config = bot.config.replace(
+        durable=None, cursor_store=None, auto_delivered=False, fill_gaps=False, join_rooms=False
+    )
+    step = "REST"
+    try:
+        with ConnectyCube(config=config) as client:
+            user = client.login(**bot.credentials, timeout=_SECONDS)
+            step = "chat"
+            client.chat.login(timeout=_SECONDS)
+            seconds = client.chat.ping(_SECONDS)
+    except ConnectyCubeError as error:
+        hint = "Check LOGIN and PASSWORD, API_URL and CHAT_HOST; docs/chat.md has a table of the errors."
+        return Finding(what, "failed", f"{step}: {type(error).__name__}: {error}", hint)
+    return Finding(what, "ok", f"user {user.id}, {seconds * 1000:.0f} ms to the chat server")
