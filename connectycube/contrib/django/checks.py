@@ -60,13 +60,17 @@ def check_settings(*, app_configs: Any = None, **_: Any) -> list[CheckMessage]:
 
 def _warnings(settings: Settings) -> Iterator[tuple[str, str]]:
     config = settings.config
+    is_emulator = _is_here(urlsplit(config.api_url).hostname) or _is_here(config.chat_host)
     # Django's test runner turns DEBUG off, and uses an emulator or no network.
-    if not django_settings.DEBUG and not hasattr(mail, "outbox"):
-        if _is_here(urlsplit(config.api_url).hostname) or _is_here(config.chat_host):
+    is_production = not django_settings.DEBUG and not hasattr(mail, "outbox")
+    if is_production:
+        if is_emulator:
             yield "W001", f"the service is at {config.api_url}, an emulator, and DEBUG is off"
         if settings.backend == LOCMEM:
             yield "W005", f"CONNECTYCUBE['BACKEND'] is {LOCMEM}, and DEBUG is off"
-    if config.ca_file is not None and _is_below(config.ca_file, tempfile.gettempdir()):
+    # The emulator's own file is there, while somebody develops with it.
+    is_expected = is_emulator and not is_production
+    if config.ca_file and not is_expected and _is_below(config.ca_file, tempfile.gettempdir()):
         yield "W002", f"CA_FILE is in the temporary folder: {config.ca_file}"
     yield from _database_warnings(settings)
     yield from _file_warnings(settings)

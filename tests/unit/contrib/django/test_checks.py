@@ -98,6 +98,9 @@ def test_a_certificate_in_a_temporary_folder_is_a_warning(found, tmp_path, monke
     file.write_text("")
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     assert set(found({**GOOD, "CA_FILE": str(file)})) == {"W002"}
+    emulator = {**GOOD, "CA_FILE": str(file), "API_URL": "http://127.0.0.1:8"}
+    assert found(emulator) == {}, "the emulator's own, while somebody develops"
+    assert set(found(emulator, DEBUG=False)) == {"W001", "W002"}
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "other"))
     assert found({**GOOD, "CA_FILE": file}) == {}
 

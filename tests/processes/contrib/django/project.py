@@ -1,0 +1,79 @@
+"""The project of ``tests/support/django_project`` as its people run it: with ``manage.py``."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+
+from connectycube.emulator import Emulator
+from tests.processes.programs.running import LOGIN, PASSWORD, Program, running
+from tests.support.paths import ROOT
+from tests.support.waiting import wait_until
+
+MANAGE = [sys.executable, "-W", "error", "-m", "tests.support.django_project.manage"]
+READY = "listens; handlers: "
+_SECONDS = 60.0
+
+
+class Project:
+    """The project with a database of its own in ``folder``, and an emulator."""
+
+    def __init__(self, emulator: Emulator, folder: Path, **environment: str) -> None:
+        self.emulator = emulator
+        self.folder = folder
+        self.environment = {"SHOP_FOLDER": str(folder), **environment}
+
+    def manage(self, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+        """Run a command to its end."""
+        return subprocess.run(
+            [*MANAGE, *arguments],
+            cwd=self.folder,
+            env={
+                **os.environ,
+                **self.emulator.environment(),
+                "PYTHONPATH": str(ROOT),
+                "LOGIN": LOGIN,
+                "PASSWORD": PASSWORD,
+                **self.environment,
+                **environment,
+            },
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=_SECONDS,
+            check=False,
+        )
+
+    def migrate(self) -> None:
+        """Make the tables."""
+        done = self.manage("migrate", "-v0")
+        assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+    @contextmanager
+    def started(self, *arguments: str, **environment: str) -> Iterator[Program]:
+        """Start a command that goes on."""
+        everything = {**self.environment, **environment}
+        with running(self.emulator, self.folder, [*MANAGE, *arguments], **everything) as program:
+            yield program
+
+    @contextmanager
+    def listening(self, *arguments: str, **environment: str) -> Iterator[Program]:
+        """Run the bot, which is ready when the block begins."""
+        with self.started("connectycube_listen", *arguments, **environment) as program:
+            wait_until(lambda: READY in program.words or has_ended(program), "the bot", _SECONDS)
+            assert READY in program.words, program.words
+            yield program
+
+    def orders(self) -> list[str]:
+        """The texts of the orders in the SQLite database, in the order in which they were written."""
+        with closing(sqlite3.connect(self.folder / "shop.sqlite3")) as database:
+            return [text for (text,) in database.execute("SELECT text FROM shop_order ORDER BY id")]
+
+
+def has_ended(program: Program) -> bool:
+    return program.process.poll() is not None

@@ -1,0 +1,119 @@
+"""Commands and web workers of a project with a bot: none of them connects to the service."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+from contextlib import closing, contextmanager
+
+import pytest
+
+from tests.processes.contrib.django.project import MANAGE, Project
+from tests.processes.programs.running import Site, program, running
+from tests.support.ports import free_port
+from tests.support.waiting import wait_until
+
+
+class Elsewhere:
+    """A place where the service would be, and where nobody answers."""
+
+    def __init__(self):
+        self._listening = socket.create_server(("127.0.0.1", 0))
+        self._listening.setblocking(False)
+        self.port = self._listening.getsockname()[1]
+
+    def environment(self):
+        return {
+            "CONNECTYCUBE_APP_ID": "1",
+            "CONNECTYCUBE_AUTH_KEY": "key",
+            "CONNECTYCUBE_API_URL": f"http://127.0.0.1:{self.port}",
+            "CONNECTYCUBE_CHAT_HOST": "localhost",
+            "CONNECTYCUBE_CHAT_PORT": str(self.port),
+        }
+
+    def assert_untouched(self):
+        with pytest.raises(BlockingIOError):
+            self._listening.accept()[0].close()
+
+    def close(self):
+        self._listening.close()
+
+
+@pytest.fixture
+def elsewhere():
+    with closing(Elsewhere()) as place:
+        yield place
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["check", "--fail-level", "WARNING"],
+        ["check", "--database", "default"],
+        ["migrate", "-v0"],
+        ["makemigrations", "--check"],
+        ["shell", "-c", "from connectycube.contrib.django import on, send, get_client"],
+        ["help", "connectycube_listen"],
+    ],
+    ids=lambda arguments: arguments[0],
+)
+def test_a_command_connects_to_nothing(elsewhere, tmp_path, arguments):
+    project = Project(elsewhere, tmp_path)
+    done = project.manage(*arguments)
+    assert (done.returncode, done.stderr) == (0, "")
+    elsewhere.assert_untouched()
+
+
+@contextmanager
+def serving(elsewhere, folder, command):
+    port = free_port()
+    command = [part.replace("PORT", str(port)) for part in command]
+    with running(elsewhere, folder, command, SHOP_FOLDER=str(folder)) as server:
+        site = Site(port, server)
+
+        def answers():
+            assert server.process.poll() is None, server.words
+            try:
+                return site.get("/hello/") == "hello"
+            except OSError:
+                return False
+
+        wait_until(answers, "the site", 30)
+        yield site
+
+
+@pytest.mark.parametrize("server", ["runserver", "gunicorn"])
+def test_a_web_worker_connects_to_nothing(elsewhere, tmp_path, server):
+    if server == "runserver":
+        command = [*MANAGE, "runserver", "127.0.0.1:PORT"]
+    else:
+        wsgi = "tests.support.django_project.wsgi"
+        command = [program("gunicorn"), "--bind", "127.0.0.1:PORT", "--workers", "2", wsgi]
+    with serving(elsewhere, tmp_path, command) as site:
+        assert site.get_all(["/hello/"] * 8) == ["hello"] * 8
+        assert "Traceback" not in site.program.words
+    elsewhere.assert_untouched()
+
+
+def test_the_package_itself_never_imports_django():
+    code = "import sys, connectycube; connectycube.ConnectyCube; print('django' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "False\n"
+
+
+def test_the_setting_needs_no_client_and_no_emulator():
+    code = (
+        "import sys\n"
+        "from tests.support import django_setup\n"
+        "from django.core.management import call_command\n"
+        "call_command('check')\n"
+        "heavy = {'xmpp', 'aiohttp', 'trustme', 'connectycube.chat', 'pytest_django'}\n"
+        "print(sorted(heavy & set(sys.modules)))"
+    )
+    environment = {**os.environ, "CONNECTYCUBE_APP_ID": "1", "CONNECTYCUBE_AUTH_KEY": "key"}
+    done = subprocess.run(
+        [sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stdout.splitlines()[-1:]) == (0, ["[]"]), done.stderr
