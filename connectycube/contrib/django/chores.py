@@ -23,6 +23,7 @@ from connectycube import (
 from .conf import Bot
 from .dead_letters import run_marked
 from .handlers import Handler
+from .leases import one_line
 from .models import OutgoingMessage
 
 __all__ = ["Chores", "send_waiting"]
@@ -73,7 +74,8 @@ class Chores:
                 run_marked(self._bot.name, self._client.chat, self._handlers, is_durable=is_durable)
         except (DatabaseError, InterfaceError) as error:
             if not self._is_away:  # once an outage
-                logger.warning("the messages to send cannot be read for the moment: %s", error)
+                text = "the messages to send cannot be read for the moment: %s"
+                logger.warning(text, one_line(error))
             self._is_away = True
         except Exception:
             logger.exception("the messages to send could not be looked through")

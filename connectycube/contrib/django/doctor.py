@@ -16,7 +16,7 @@ from connectycube.errors import ConnectyCubeError
 from .checks import check_settings
 from .conf import LIVE, Bot, Settings, read_settings
 from .handlers import discover, handlers_of
-from .leases import DatabaseLease
+from .leases import DatabaseLease, one_line
 from .models import DeadLetter, OutgoingMessage
 
 __all__ = ["Finding", "examine"]
@@ -61,8 +61,9 @@ def _database(settings: Settings) -> Iterator[Finding]:
         executor = MigrationExecutor(connection)
         plan = executor.migration_plan(executor.loader.graph.leaf_nodes("connectycube"))
     except DatabaseError as error:
-        text = " ".join(str(error).split())
-        yield Finding("database", "failed", text, "Start it, or correct DATABASES['default'].")
+        yield Finding(
+            "database", "failed", one_line(error), "Start it, or correct DATABASES['default']."
+        )
         return
     yield Finding("database", "ok", connection.vendor)
     if plan:

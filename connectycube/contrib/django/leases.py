@@ -17,7 +17,7 @@ from django.db.models.functions import Now
 
 from .models import Lease
 
-__all__ = ["DatabaseLease", "LeaseKeeper", "new_holder"]
+__all__ = ["DatabaseLease", "LeaseKeeper", "new_holder", "one_line"]
 
 logger = logging.getLogger("connectycube.django")
 
@@ -110,7 +110,9 @@ class LeaseKeeper:
                 close_old_connections()
                 self._lease.release(self._holder)
             except (DatabaseError, InterfaceError) as error:
-                logger.warning("the lease %s was not given back: %s", self._lease.name, error)
+                logger.warning(
+                    "the lease %s was not given back: %s", self._lease.name, one_line(error)
+                )
 
     def _run(self) -> None:
         failures = 0
@@ -123,10 +125,17 @@ class LeaseKeeper:
                 except (DatabaseError, InterfaceError) as error:
                     failures += 1
                     is_held = failures < _PART
-                    logger.warning("the lease %s was not renewed: %s", self._lease.name, error)
+                    logger.warning(
+                        "the lease %s was not renewed: %s", self._lease.name, one_line(error)
+                    )
                 if not is_held:
                     self.is_lost = True
                     self._stop.set()
                     return
         finally:
             connections.close_all()  # this thread's, which nothing else closes at its end
+
+
+def one_line(error: BaseException) -> str:
+    """Return an error's text, which databases write on several lines, for a log."""
+    return " ".join(str(error).split())

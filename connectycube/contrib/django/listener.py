@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from attrs import define, field
+from django.db import DatabaseError, InterfaceError, close_old_connections
 
 from connectycube import Chat, ConnectyCube, ReceiverGaveUp
 
@@ -16,7 +17,7 @@ from .conf import Bot
 from .dead_letters import keep
 from .handlers import Handler, connect
 from .health import HealthFile, HealthServer
-from .leases import DatabaseLease, LeaseKeeper, new_holder
+from .leases import DatabaseLease, LeaseKeeper, new_holder, one_line
 
 __all__ = ["LeaseHeldError", "Listener"]
 
@@ -81,7 +82,9 @@ class Listener:
 
     def _listen_with_lease(self, signals: tuple[int, ...], seconds: float) -> None:
         lease, holder = DatabaseLease(f"bot:{self.bot.name}", seconds), new_holder()
-        while self._acquire(lease, holder):
+        was_held = False
+        while self._acquire(lease, holder, is_patient=was_held):
+            was_held = True
             keeper = LeaseKeeper(lease, holder, self._stop)
             keeper.start()
             try:
@@ -93,18 +96,30 @@ class Listener:
             self.say(f"the lease of the bot {self.bot.name!r} was lost")
             self._stop.clear()
 
-    def _acquire(self, lease: DatabaseLease, holder: str) -> bool:
-        """Wait for the lease; False if ``end()`` was called first."""
+    def _acquire(self, lease: DatabaseLease, holder: str, *, is_patient: bool) -> bool:
+        """Wait for the lease; False if ``end()`` was called first.
+
+        ``is_patient``: wait for the database as well, which has answered before.
+        """
         has_told = False
-        while not self._is_ended and lease.acquire(holder) is None:
-            other = lease.holder()
-            if not self.waits:
-                raise LeaseHeldError(f"{other} listens for the bot {self.bot.name!r}")
+        while not self._is_ended:
+            try:
+                close_old_connections()
+                if lease.acquire(holder) is not None:
+                    return True
+                reason = f"{lease.holder()} listens for the bot {self.bot.name!r}"
+            except (DatabaseError, InterfaceError) as error:
+                if not is_patient:
+                    raise
+                reason = f"the database does not answer: {one_line(error)}"
+            else:
+                if not self.waits:
+                    raise LeaseHeldError(reason)
             if not has_told:
-                self.say(f"{other} listens for the bot {self.bot.name!r}: waiting for its end")
+                self.say(f"{reason}; waiting")
                 has_told = True
             self._stop.wait(min(_ASK_AGAIN, lease.seconds / 3))
-        return not self._is_ended
+        return False
 
     def _listen(self, signals: tuple[int, ...]) -> None:
         with ConnectyCube(config=self.bot.config) as client:

@@ -11,6 +11,7 @@ from connectycube.errors import ConnectyCubeError
 from ..backends import get_backend, live
 from ..conf import Bot, Settings, read_settings
 from ..handlers import discover
+from ..leases import one_line
 
 __all__ = ["bot_of", "check_database", "discover_handlers", "live_backend", "settings_or_error"]
 
@@ -57,8 +58,8 @@ def check_database(table: str) -> None:
     try:
         tables = connection.introspection.table_names()
     except (DatabaseError, InterfaceError) as error:
-        text = " ".join(str(error).split())
-        raise CommandError(f"the database 'default' does not answer: {text}") from None
+        text = f"the database 'default' does not answer: {one_line(error)}"
+        raise CommandError(text) from None
     if table not in tables:
         raise CommandError(
             f"the database 'default' has no table {table}: run manage.py migrate connectycube"

@@ -63,8 +63,11 @@ def test_what_waits_at_sigterm_is_handled_by_the_next_process(project, bot_id, f
 
 def test_another_process_takes_the_place_of_one_that_was_killed(project, bot_id, friend):
     quick = {"SHOP_CONNECTYCUBE": json.dumps({"LEASE_SECONDS": 2})}
-    with project.listening(**quick) as first, project.started("connectycube_listen", **quick) as second:
-        wait_until(lambda: "waiting for its end" in second.words, timeout=30)
+    with (
+        project.listening(**quick) as first,
+        project.started("connectycube_listen", **quick) as second,
+    ):
+        wait_until(lambda: "; waiting" in second.words, timeout=30)
         refused = project.manage("connectycube_listen", "--no-wait", **quick)
         assert refused.returncode == 1
         assert "listens for the bot 'default'; without --no-wait" in refused.stderr
@@ -78,7 +81,7 @@ def test_another_process_takes_the_place_of_one_that_was_killed(project, bot_id,
 
 def test_a_process_that_waits_for_its_turn_ends_with_sigterm(project):
     with project.listening() as first, project.started("connectycube_listen") as second:
-        wait_until(lambda: "waiting for its end" in second.words, timeout=30)
+        wait_until(lambda: "; waiting" in second.words, timeout=30)
         assert second.ends() == 0
         assert "Traceback" not in second.words
         assert first.ends() == 0
@@ -137,8 +140,16 @@ BOT = {"LOGIN": "program", "PASSWORD": "a password"}
         ([], setting(BOTS={}), "CONNECTYCUBE['BOTS'] has no bot: give one a LOGIN"),
         ([], setting(BOTS={"default": {"LOGIN": "x"}}), "(connectycube.E003) CONNECTYCUBE['BOTS']"),
         ([], setting(TYPO=1), "(connectycube.E001) CONNECTYCUBE has an unknown key 'TYPO'"),
-        ([], setting(APP_ID="one"), "(connectycube.E002) CONNECTYCUBE['APP_ID'] is wrong: app_id must be"),
-        ([], setting(BACKEND="connectycube.contrib.django.backends.locmem"), "which opens no connection"),
+        (
+            [],
+            setting(APP_ID="one"),
+            "(connectycube.E002) CONNECTYCUBE['APP_ID'] is wrong: app_id must be",
+        ),
+        (
+            [],
+            setting(BACKEND="connectycube.contrib.django.backends.locmem"),
+            "which opens no connection",
+        ),
         (["--bot", "none"], {}, "has no bot 'none': there are: default; name one with --bot"),
         (["--workers", "0"], {}, "--workers must be at least 1, not 0"),
         (["--health-port", "x"], {}, "--health-port must be a port, or HOST:PORT, not 'x'"),

@@ -143,7 +143,7 @@ def test_another_listener_waits_and_takes_the_place_of_one_that_ends(live):
         ready(first)
         with listening(lease_seconds=15.0) as (second, said, _):
             wait_until(lambda: said)
-            assert "listens for the bot 'default': waiting for its end" in said[0]
+            assert "listens for the bot 'default'; waiting" in said[0]
             first.close()
             ready(second)
             assert Lease.objects.get().fencing == 2

@@ -17,6 +17,7 @@ from connectycube.errors import ConnectyCubeError
 
 from ...conf import Bot
 from ...health import address_of_port
+from ...leases import one_line
 from ...listener import LeaseHeldError, Listener
 from ...models import Lease
 from ..base import bot_of, check_database, discover_handlers, live_backend, settings_or_error
@@ -92,8 +93,8 @@ class Command(BaseCommand):
         except (ConnectyCubeError, OSError) as error:
             raise CommandError(f"{type(error).__name__}: {error}") from None
         except (DatabaseError, InterfaceError) as error:
-            text = " ".join(str(error).split())
-            raise CommandError(f"the database 'default' does not answer: {text}") from None
+            text = f"the database 'default' does not answer: {one_line(error)}"
+            raise CommandError(text) from None
         finally:
             atexit.unregister(listener.close)
 

@@ -1,0 +1,147 @@
+"""The project on SQLite and PostgreSQL: its own tests, and a database that restarts under the bot."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+import threading
+import time
+from contextlib import ExitStack
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from tests.interop.postgresql import PostgreSQL
+from tests.processes.contrib.django.project import Project
+from tests.support.people import logged_in
+from tests.support.waiting import TIMEOUT, wait_until
+
+MESSAGES = 120
+RATE = 20.0  # messages a second
+RESTARTS = 3
+AWAY = 1.0  # seconds, at each restart
+SECONDS = 20.0  # for what is left once everything has been sent
+
+
+@pytest.fixture
+def postgresql():
+    """An empty database. User ``postgres`` may enter its folder, but none that pytest makes."""
+    with tempfile.TemporaryDirectory(dir="/tmp") as folder:
+        Path(folder).chmod(0o755)
+        with PostgreSQL(Path(folder, "postgresql")) as running:
+            yield running
+
+
+@pytest.fixture
+def on_postgresql(emulator, bot_id, tmp_path, postgresql):
+    """The project with a migrated PostgreSQL database; its bot is durable."""
+    made = Project(
+        *(emulator, tmp_path),
+        SHOP_DURABLE=str(tmp_path / "bot.db"),
+        SHOP_POSTGRESQL=str(postgresql.port),
+    )
+    made.migrate()
+    return made
+
+
+def run_its_tests(project):
+    users = {"USERS": {"BY": "identity", "CACHE": "default"}}
+    environment = {"SHOP_CONNECTYCUBE": json.dumps(users)}
+    done = project.manage("test", "tests.support.django_project.shop.tests", **environment)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "Ran 6 tests" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_the_tests_of_a_project_pass_on_sqlite(project):
+    run_its_tests(project)
+    run_its_tests(project)
+
+
+@pytest.mark.referee("postgresql")
+def test_the_tests_of_a_project_pass_on_postgresql(on_postgresql):
+    run_its_tests(on_postgresql)
+
+
+def orders(postgresql):
+    with psycopg.connect(postgresql.address) as connection:
+        return [text for (text,) in connection.execute("SELECT text FROM shop_order ORDER BY id")]
+
+
+class Sender:
+    """A friend who writes numbers to the bot, so many a second."""
+
+    def __init__(self, friend, bot_id):
+        self.bodies = [str(number) for number in range(MESSAGES)]
+        self._friend = friend
+        self._bot_id = bot_id
+        self._thread = threading.Thread(target=self._run)
+
+    def __enter__(self):
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_):
+        self._thread.join(TIMEOUT + MESSAGES / RATE)
+
+    def _run(self):
+        began = time.monotonic()
+        for number, body in enumerate(self.bodies):
+            time.sleep(max(0.0, began + number / RATE - time.monotonic()))
+            self._friend.chat.send_private(self._bot_id, body)
+
+
+def check_answers(friend, bodies):
+    try:
+        answers = friend.events.wait_for("message_received", len(bodies), timeout=SECONDS)
+    except TimeoutError:
+        answers = friend.events.of("message_received")
+    assert [answer.body for answer in answers] == [f"kept {body}" for body in bodies]
+
+
+WARNED = "runs again in"
+TOLD = (WARNED, "was not renewed", "the messages to send cannot be read for the moment")
+"""What a bot without its database writes: one line each."""
+
+
+@pytest.mark.referee("postgresql")
+def test_three_restarts_of_the_database_cost_a_bot_no_message(
+    on_postgresql, postgresql, bob, bot_id
+):
+    with logged_in(bob), on_postgresql.listening() as bot:
+        with Sender(bob, bot_id) as sender:
+            for _ in range(RESTARTS):
+                warnings = bot.words.count(WARNED)
+                postgresql.stop()
+                time.sleep(AWAY)  # it is a time without the database that is tested
+                wait_until(lambda before=warnings: bot.words.count(WARNED) > before)
+                postgresql.start()
+        check_answers(bob, sender.bodies)
+        assert bot.ends() == 0
+        assert orders(postgresql) == sender.bodies
+        assert "Traceback" not in bot.words
+        lines = bot.words.splitlines()[1:]
+        assert [line for line in lines if not any(words in line for words in TOLD)] == []
+
+
+@pytest.mark.referee("postgresql")
+def test_sigterm_while_the_database_is_away_leaves_the_rest_to_the_next(
+    on_postgresql, postgresql, bob, bot_id
+):
+    sender = Sender(bob, bot_id)
+    with logged_in(bob), ExitStack() as stack:
+        quick = {"SHOP_CONNECTYCUBE": json.dumps({"LEASE_SECONDS": 5})}
+        with on_postgresql.listening(**quick) as bot:
+            stack.enter_context(sender)
+            bob.events.wait_for("message_received", 10)
+            postgresql.stop()
+            wait_until(lambda: WARNED in bot.words)
+            assert bot.ends() == 0
+            assert "Traceback" not in bot.words
+        postgresql.start()
+        with on_postgresql.listening() as bot:
+            check_answers(bob, sender.bodies)
+            assert bot.ends() == 0
+            assert "Traceback" not in bot.words
+    assert orders(postgresql) == sender.bodies
