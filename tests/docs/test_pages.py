@@ -7,6 +7,7 @@ makes it something else::
     <!-- friend -->     a program that writes to the bot of its page, and prints the answer
     <!-- script -->     a program that ends by itself, with status 0
     <!-- test file -->  a file of tests for pytest
+    <!-- django … -->   a part of a file of a project, made and run by test_django_page.py
     <!-- excerpt -->    needs what a test does not have; it is only compiled
 """
 
@@ -42,7 +43,11 @@ from tests.unit.test_house import MAY_KNOW, OUTSIDERS
 
 DOCS = ROOT / "docs"
 PAGES = [ROOT / "README.md", *sorted(DOCS.glob("*.md"))]
-KINDS = ("bot", "friend", "script", "test file", "excerpt")
+DJANGO = ("settings", "handlers", "views", "urls", "tests")
+KINDS = (
+    *("bot", "friend", "script", "test file", "excerpt"),
+    *(f"django {name}" for name in DJANGO),
+)
 PASSWORD = "a password"
 
 _BLOCK = re.compile(

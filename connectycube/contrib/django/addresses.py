@@ -63,7 +63,8 @@ def chat_id_of(user: Any, *, known_only: bool = True) -> int | None:
 
 def check_user(name: str, user: Any) -> None:
     """Raise an error unless ``user`` is a user of Django who is saved."""
-    if not isinstance(user, Model) or not hasattr(type(user), "chat_account"):
+    # request.user is a lazy object, whose class is that of the user, and whose type is not.
+    if not isinstance(user, Model) or not hasattr(user.__class__, "chat_account"):
         raise ArgumentTypeError(f"{name} must be a user of Django, not {type(user).__name__}")
     if user.pk is None:
         raise ArgumentValueError(f"{name} is not saved: it has no primary key yet")

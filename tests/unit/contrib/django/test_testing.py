@@ -7,6 +7,7 @@ from django.contrib.auth import get_user_model
 from django.core import mail
 from django.core.exceptions import ImproperlyConfigured
 from django.db import transaction
+from django.utils.functional import SimpleLazyObject
 
 from connectycube import DialogRef, Message, MessageEdit, NotConnectedError, Typing, User
 from connectycube.contrib.django import client_for, get_client, handlers, on, send, signals
@@ -84,7 +85,7 @@ def test_a_message_is_for_a_user_or_a_dialog(locmem, to, address):
 
 
 def test_a_message_may_be_for_a_user_of_django_and_from_one(locmem, ann):
-    send(ann, "hello", as_user=ann)
+    send(SimpleLazyObject(lambda: ann), "hello", as_user=ann)  # as request.user is
     ChatAccount.objects.create(user=ann, uid=str(ann.pk), chat_id=99)
     ann.refresh_from_db()
     assert send(ann, "again").recipient_id == 99
