@@ -5,6 +5,7 @@
 #   make check   everything: make test, then other people's servers and clients, processes, random faults
 #
 #   make test-lowest  the tests near each dependency, with its oldest release that setup.cfg lets in
+#   make test-django  the tests of Django's integration, with each release beside the one in .venv
 #   make venv    the virtual environment that all share, in .venv
 #   make lint    style and types alone
 #   make docs    the documentation, in docs/_build/html
@@ -30,7 +31,7 @@ PYTEST = .venv/bin/python -m pytest
 # Each worker begins with a share of neighbouring tests, which have fixtures in common, and helps out at the end.
 PARALLEL = $(PYTEST) -n $(WORKERS) --dist worksteal $(if $(SEED),--hypothesis-seed=$(SEED))
 
-.PHONY: demo test test-lowest check venv lint docs bench bench-guard soak fuzz properties flood jitter reconnect-table referees clean
+.PHONY: demo test test-lowest test-django check venv lint docs bench bench-guard soak fuzz properties flood jitter reconnect-table referees clean
 
 # The environment of the tests will do, if it is there; else one with what the demo needs alone.
 DEMO := $(if $(wildcard .venv/ready),.venv,build/demo)
@@ -46,6 +47,7 @@ check:
 	@$(MAKE) --no-print-directory test-lowest
 	@$(MAKE) --no-print-directory bench-guard
 	@.ci/install referees
+	@$(MAKE) --no-print-directory test-django
 	@$(PARALLEL) $(if $(filter true,$(CI)),--all-referees) tests/interop tests/processes tests/fuzz tests/soak
 
 # requests and urllib3: rest. attrs: models. blinker: signals. xmpppy: protocol. aiohttp and trustme: emulator.
@@ -60,6 +62,24 @@ test-lowest: build/lowest/ready
 
 build/lowest/ready: setup.cfg setup.py .ci/install .ci/lowest
 	@.ci/install lowest
+
+# The newest release that this Python can have is in .venv, so that the other tiers run these tests with it.
+DJANGO = 4.2 5.2
+OF_DJANGO = tests/unit/contrib/django tests/wire/contrib/django tests/processes/contrib/django \
+	tests/docs/test_django_page.py
+NEWEST_DJANGO = .venv/bin/python -c 'import django; print("%d.%d" % django.VERSION[:2])'
+
+test-django: venv
+	@for version in $(DJANGO); do \
+		[ "$$($(NEWEST_DJANGO))" != $$version ] || continue; \
+		$(MAKE) --no-print-directory build/django-$$version/ready || exit 1; \
+		echo "Django $$version"; \
+		build/django-$$version/bin/python -m pytest -n $(WORKERS) --dist worksteal \
+			--durations=0 --durations-min=30 $(OF_DJANGO) || exit 1; \
+	done
+
+build/django-%/ready: setup.cfg setup.py .ci/install
+	@.ci/install django $*
 
 venv: .venv/ready
 

@@ -16,8 +16,8 @@ from connectycube.errors import ConnectyCubeError
 from .checks import check_settings
 from .conf import LIVE, Bot, Settings, read_settings
 from .handlers import discover, handlers_of
-from .leases import DatabaseLease, one_line
-from .models import DeadLetter, OutgoingMessage
+from .leases import one_line
+from .models import DeadLetter, Lease, OutgoingMessage
 
 __all__ = ["Finding", "examine"]
 
@@ -76,7 +76,8 @@ def _database(settings: Settings) -> Iterator[Finding]:
         return
     yield Finding("migrations", "ok")
     for name in settings.bots:
-        holder = DatabaseLease(f"bot:{name}", 1).holder()
+        row = Lease.objects.filter(name=f"bot:{name}").first()
+        holder = row.holder if row is not None else ""
         yield Finding(f"listener of {name}", "ok", holder or "none has the lease")
     waiting, failed = (
         OutgoingMessage.objects.filter(state=state).count() for state in ("waiting", "failed")

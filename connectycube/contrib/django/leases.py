@@ -35,6 +35,8 @@ class DatabaseLease:
     def __init__(self, name: str, seconds: float) -> None:
         self.name = name
         self.seconds = seconds
+        self.held_by: str | None = None
+        """The holder that the last refused ``acquire`` has found."""
 
     def acquire(self, holder: str) -> int | None:
         """Take the lease if nobody has it, or return None.
@@ -49,7 +51,9 @@ class DatabaseLease:
             .filter(free)
             .update(holder=holder, until=self._end(), fencing=F("fencing") + 1)
         )
-        return self._rows().get().fencing if taken else None
+        row = self._rows().get()
+        self.held_by = None if taken else row.holder
+        return row.fencing if taken else None
 
     def renew(self, holder: str) -> bool:
         """Hold the lease longer; False if somebody else has taken it meanwhile."""
@@ -58,11 +62,6 @@ class DatabaseLease:
     def release(self, holder: str) -> None:
         """Give the lease back, so that another process has it at once."""
         self._rows().filter(holder=holder).update(holder="", until=_long_ago())
-
-    def holder(self) -> str:
-        """Return who has the lease, or had it last; empty if nobody."""
-        row = self._rows().first()
-        return row.holder if row is not None else ""
 
     def _rows(self) -> Any:
         return Lease.objects.filter(name=self.name)

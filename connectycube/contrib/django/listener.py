@@ -107,7 +107,7 @@ class Listener:
                 close_old_connections()
                 if lease.acquire(holder) is not None:
                     return True
-                reason = f"{lease.holder()} listens for the bot {self.bot.name!r}"
+                reason = f"{lease.held_by} listens for the bot {self.bot.name!r}"
             except (DatabaseError, InterfaceError) as error:
                 if not is_patient:
                     raise

@@ -82,6 +82,7 @@ class Lease(models.Model):
     objects = models.Manager["Lease"]()
 
     class Meta:
+        db_table = "connectycube_listener"  # SqlLease has a table connectycube_lease of its own
         ordering: ClassVar[list[str]] = ["name"]
 
     def __str__(self) -> str:

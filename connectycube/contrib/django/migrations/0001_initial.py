@@ -81,6 +81,7 @@ class Migration(migrations.Migration):
                 ),
             ],
             options={
+                "db_table": "connectycube_listener",
                 "ordering": ["name"],
             },
         ),

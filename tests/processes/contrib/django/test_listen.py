@@ -173,7 +173,7 @@ def test_what_is_wrong_is_a_sentence_and_an_exit_code(project, arguments, enviro
 def test_a_database_without_tables_says_to_migrate(project):
     (project.folder / "shop.sqlite3").unlink()
     done = project.manage("connectycube_listen")
-    assert "has no table connectycube_lease: run manage.py migrate connectycube" in done.stderr
+    assert "has no table connectycube_listener: run manage.py migrate connectycube" in done.stderr
     assert (done.returncode, "Traceback" in done.stderr) == (1, False)
 
 

@@ -174,6 +174,24 @@ def test_a_listener_whose_lease_was_taken_logs_out_and_waits(live, emulator):
         wait_until(lambda: len([one for one in said if "handlers" in one]) == 2)
 
 
+def test_a_listener_that_has_lost_its_lease_waits_for_the_database(live, monkeypatch):
+    with listening(lease_seconds=0.3) as (listener, said, failures):
+        ready(listener)
+        acquire, calls = DatabaseLease.acquire, []
+
+        def away_at_first(lease, holder):
+            calls.append(holder)
+            if len(calls) < 3:
+                raise OperationalError("connection refused\n  is it running?")
+            return acquire(lease, holder)
+
+        monkeypatch.setattr(DatabaseLease, "acquire", away_at_first)
+        Lease.objects.update(holder="thief", until=Lease.objects.get().until)
+        wait_until(lambda: len([one for one in said if "handlers" in one]) == 2)
+    assert failures == []
+    assert "the database does not answer: connection refused is it running?; waiting" in said
+
+
 # --- health ---
 
 

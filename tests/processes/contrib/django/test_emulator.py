@@ -1,0 +1,103 @@
+"""``manage.py connectycube_emulator -- COMMAND``: the command finds a service with the project's bots."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+
+from tests.processes.contrib.django.project import MANAGE, READY, Project, has_ended
+from tests.support.waiting import TIMEOUT, wait_until
+
+
+class Nowhere:
+    """No emulator: the environment names no service."""
+
+    def environment(self):
+        return {}
+
+
+@pytest.fixture
+def alone(tmp_path):
+    made = Project(Nowhere(), tmp_path)
+    done = made.manage("migrate", "-v0", CONNECTYCUBE_APP_ID="1", CONNECTYCUBE_AUTH_KEY="k")
+    assert (done.returncode, done.stderr) == (0, "")
+    return made
+
+
+LOG_IN = """
+import os
+from connectycube import ConnectyCube
+with ConnectyCube.from_env() as cube:
+    print(cube.login(login=os.environ["WHO"], password="a password").login)
+raise SystemExit(7)
+"""
+
+
+def test_a_command_has_a_service_with_bots_and_loaded_users(alone):
+    file = alone.folder / "people.json"
+    file.write_text(json.dumps({"users": [{"login": "ann", "password": "a password"}]}))
+    for who in ("ann", "program"):
+        done = alone.manage(
+            *("connectycube_emulator", "--load", str(file), "--", sys.executable, "-c", LOG_IN),
+            WHO=who,
+        )
+        assert (done.stdout, done.returncode) == (f"{who}\n", 7), done.stderr
+
+
+def test_a_bot_listens_on_the_emulator_and_sigterm_reaches_it(alone):
+    with alone.started("connectycube_emulator", "--", *MANAGE, "connectycube_listen") as program:
+        wait_until(lambda: READY in program.words or has_ended(program), timeout=30)
+        assert READY in program.words
+        assert program.ends() == 0
+        assert "Traceback" not in program.words
+
+
+HIDDEN = {"SHOP_CONNECTYCUBE": json.dumps({"API_URL": "https://api.example.com"})}
+
+
+@pytest.mark.parametrize(
+    ("words", "environment", "sentence"),
+    [
+        ([], {}, "COMMAND is missing: connectycube_emulator -- ./manage.py"),
+        (["--", "true"], HIDDEN, "CONNECTYCUBE['API_URL'] is set, so the command would not find"),
+        (["--", "/no/such/program"], {}, "/no/such/program"),
+        (["--load", "/none.json", "--", "true"], {}, "/none.json"),
+        (
+            ["--", "true"],
+            {"CONNECTYCUBE_API_URL": "https://api.connectycube.com"},
+            "hosted service",
+        ),
+    ],
+)
+def test_what_is_wrong_is_a_sentence(alone, words, environment, sentence):
+    done = alone.manage("connectycube_emulator", *words, **environment)
+    assert sentence in done.stderr
+    assert (done.returncode, "Traceback" in done.stderr) == (1, False)
+
+
+def test_a_missing_extra_is_named(alone):
+    (alone.folder / "aiohttp.py").write_text("raise ModuleNotFoundError('no', name='aiohttp')\n")
+    environment = {"PYTHONPATH": f"{alone.folder}{os.pathsep}{os.getcwd()}"}
+    done = alone.manage("connectycube_emulator", "--", "true", **environment)
+    assert "aiohttp is missing: pip install 'connectycube[emulator]'" in done.stderr
+    assert (done.returncode, "Traceback" in done.stderr) == (1, False)
+
+
+def test_without_django_the_import_names_the_extra(tmp_path):
+    (tmp_path / "django.py").write_text("raise ModuleNotFoundError('no', name='django')\n")
+    environment = {**os.environ, "PYTHONPATH": f"{tmp_path}{os.pathsep}{os.getcwd()}"}
+    done = subprocess.run(
+        [sys.executable, "-c", "import connectycube; import connectycube.contrib.django"],
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=TIMEOUT * 3,
+        check=False,
+    )
+    assert done.stderr.splitlines()[-1] == (
+        "ModuleNotFoundError: django is missing: pip install 'connectycube[django]'"
+    )
