@@ -528,6 +528,7 @@ def packages() -> str:
 
 _NESTED = {
     "chat": ("protocol",),
+    "contrib": ("django",),
     "emulator": ("domain", "db", "storage", "api", "xmpp", "net", "control", "remote"),
 }
 """The folders inside a package that the tree shows, too."""
@@ -547,6 +548,11 @@ def chat_modules() -> str:
 def rest_modules() -> str:
     """Write what each module of REST is, in its own words."""
     return _modules("rest")
+
+
+def django_modules() -> str:
+    """Write what each module of the integration with Django is, in its own words."""
+    return _modules("contrib/django", "backends")
 
 
 def protocol_modules() -> str:
@@ -586,6 +592,7 @@ PARTS: dict[str, dict[str, Callable[[], str]]] = {
         "packages": packages,
         "protocol_modules": protocol_modules,
         "chat_modules": chat_modules,
+        "django_modules": django_modules,
         "rest_modules": rest_modules,
     },
 }
