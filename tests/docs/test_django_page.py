@@ -40,7 +40,7 @@ urlpatterns += [path("ship/<int:pk>/", views.ship), path("refund/<int:pk>/", vie
 urlpatterns += [path("token/", views.chat_token)]
 """
 SECRET = 'PASSWORD = os.environ["BOT_PASSWORD"]'
-SECONDS = 60.0
+SECONDS = 120.0
 
 
 def blocks(kind):
@@ -112,6 +112,7 @@ def project(emulator, tmp_path):
     return made
 
 
+@pytest.mark.time_limit(300)
 def test_the_bot_of_the_page_answers_and_its_tests_pass(project, emulator, bob):
     assert "no issues" in project.run("check")
     assert "Ran 4 tests" in project.run("test")
@@ -120,10 +121,10 @@ def test_the_bot_of_the_page_answers_and_its_tests_pass(project, emulator, bob):
         try:
             wait_until(lambda: emulator.sessions(bot_id), timeout=SECONDS)
             bob.chat.send_private(bot_id, "three apples").result(TIMEOUT)
-            assert bob.events.wait_for("message_received")[0].body == "thank you"
+            assert bob.events.wait_for("message_received", timeout=SECONDS)[0].body == "thank you"
             wait_until(lambda: handles_signals(bot))
             bot.send_signal(signal.SIGTERM)
-            output = bot.communicate(timeout=TIMEOUT)[0].decode()
+            output = bot.communicate(timeout=SECONDS)[0].decode()
             assert (bot.returncode, len(output.splitlines())) == (0, 1), output
         finally:
             bot.kill()

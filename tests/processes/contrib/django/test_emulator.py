@@ -4,16 +4,26 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 
 import pytest
 
-from tests.processes.contrib.django.project import MANAGE, READY, Project, has_ended
-from tests.support.waiting import TIMEOUT, wait_until
+from tests.processes.contrib.django.project import (
+    MANAGE,
+    READY,
+    SECONDS,
+    Elsewhere,
+    Project,
+    has_ended,
+)
+from tests.support.waiting import wait_until
+
+pytestmark = pytest.mark.time_limit(300)
 
 
-class Nowhere:
+class Nowhere(Elsewhere):
     """No emulator: the environment names no service."""
 
     def environment(self):
@@ -21,11 +31,9 @@ class Nowhere:
 
 
 @pytest.fixture
-def alone(tmp_path):
-    made = Project(Nowhere(), tmp_path)
-    done = made.manage("migrate", "-v0", CONNECTYCUBE_APP_ID="1", CONNECTYCUBE_AUTH_KEY="k")
-    assert (done.returncode, done.stderr) == (0, "")
-    return made
+def alone(tmp_path, migrated):
+    shutil.copy(migrated, tmp_path)
+    return Project(Nowhere(), tmp_path)
 
 
 LOG_IN = """
@@ -50,7 +58,7 @@ def test_a_command_has_a_service_with_bots_and_loaded_users(alone):
 
 def test_a_bot_listens_on_the_emulator_and_sigterm_reaches_it(alone):
     with alone.started("connectycube_emulator", "--", *MANAGE, "connectycube_listen") as program:
-        wait_until(lambda: READY in program.words or has_ended(program), timeout=30)
+        wait_until(lambda: READY in program.words or has_ended(program), timeout=SECONDS)
         assert READY in program.words
         assert program.ends() == 0
         assert "Traceback" not in program.words
@@ -95,7 +103,7 @@ def test_without_django_the_import_names_the_extra(tmp_path):
         env=environment,
         capture_output=True,
         text=True,
-        timeout=TIMEOUT * 3,
+        timeout=SECONDS,
         check=False,
     )
     assert done.stderr.splitlines()[-1] == (

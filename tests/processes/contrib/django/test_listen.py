@@ -9,10 +9,12 @@ import urllib.request
 
 import pytest
 
-from tests.processes.contrib.django.project import READY, has_ended
+from tests.processes.contrib.django.project import READY, SECONDS, has_ended
 from tests.support.people import logged_in
 from tests.support.ports import free_port
 from tests.support.waiting import TIMEOUT, wait_until
+
+pytestmark = pytest.mark.time_limit(300)
 
 
 @pytest.fixture
@@ -40,7 +42,7 @@ def test_a_bot_writes_answers_and_ends_with_sigterm(project, bot_id, friend):
 def test_ctrl_c_ends_a_bot_without_a_traceback(project):
     with project.listening() as bot:
         bot.process.send_signal(signal.SIGINT)
-        assert bot.process.wait(TIMEOUT) == 0
+        assert bot.process.wait(SECONDS) == 0
         assert "Traceback" not in bot.words
 
 
@@ -54,7 +56,7 @@ def test_what_waits_at_sigterm_is_handled_by_the_next_process(project, bot_id, f
     for number in numbers[40:]:
         friend.chat.send_private(bot_id, number).result(TIMEOUT)
     with project.listening() as bot:
-        friend.events.wait_for("message_received", 60)
+        friend.events.wait_for("message_received", 60, timeout=SECONDS)
         assert bot.ends() == 0
         assert "Traceback" not in bot.words
     assert bodies(friend) == [f"kept {number}" for number in numbers]
@@ -67,13 +69,13 @@ def test_another_process_takes_the_place_of_one_that_was_killed(project, bot_id,
         project.listening(**quick) as first,
         project.started("connectycube_listen", **quick) as second,
     ):
-        wait_until(lambda: "; waiting" in second.words, timeout=30)
+        wait_until(lambda: "; waiting" in second.words, timeout=SECONDS)
         refused = project.manage("connectycube_listen", "--no-wait", **quick)
         assert refused.returncode == 1
         assert "listens for the bot 'default'; without --no-wait" in refused.stderr
         assert "Traceback" not in refused.stderr
         first.process.kill()
-        wait_until(lambda: READY in second.words, timeout=30)
+        wait_until(lambda: READY in second.words, timeout=SECONDS)
         friend.chat.send_private(bot_id, "apples")
         friend.events.wait_for("message_received")
         assert second.ends() == 0
@@ -81,7 +83,7 @@ def test_another_process_takes_the_place_of_one_that_was_killed(project, bot_id,
 
 def test_a_process_that_waits_for_its_turn_ends_with_sigterm(project):
     with project.listening() as first, project.started("connectycube_listen") as second:
-        wait_until(lambda: "; waiting" in second.words, timeout=30)
+        wait_until(lambda: "; waiting" in second.words, timeout=SECONDS)
         assert second.ends() == 0
         assert "Traceback" not in second.words
         assert first.ends() == 0
@@ -180,7 +182,7 @@ def test_a_database_without_tables_says_to_migrate(project):
 def test_a_bot_that_has_ended_for_good_ends_the_command(project, emulator, bot_id):
     with project.listening() as bot:
         emulator.faults.stream_error(condition="conflict", user=bot_id)
-        wait_until(lambda: has_ended(bot), timeout=TIMEOUT)
+        wait_until(lambda: has_ended(bot), timeout=SECONDS)
         assert bot.process.returncode == 1
         assert "CommandError: StreamError: " in bot.words
         assert "Traceback" not in bot.words

@@ -10,13 +10,15 @@ from contextlib import closing, contextmanager
 
 import pytest
 
-from tests.processes.contrib.django.project import MANAGE, Project
+from tests.processes.contrib.django.project import MANAGE, SECONDS, Project
 from tests.processes.programs.running import Site, program, running
 from tests.support.ports import free_port
 from tests.support.waiting import wait_until
 
+pytestmark = pytest.mark.time_limit(300)
 
-class Elsewhere:
+
+class Untouched:
     """A place where the service would be, and where nobody answers."""
 
     def __init__(self):
@@ -43,7 +45,7 @@ class Elsewhere:
 
 @pytest.fixture
 def elsewhere():
-    with closing(Elsewhere()) as place:
+    with closing(Untouched()) as place:
         yield place
 
 
@@ -80,7 +82,7 @@ def serving(elsewhere, folder, command):
             except OSError:
                 return False
 
-        wait_until(answers, "the site", 30)
+        wait_until(answers, "the site", SECONDS)
         yield site
 
 

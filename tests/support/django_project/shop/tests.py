@@ -43,10 +43,10 @@ class ServiceTests(testing.ChatTransactionTestCase):
     def test_a_message_is_an_order(self):
         """From a friend's chat to the row and back."""
         ann = self.chat_user("ann")
-        with ann.chat.events(ann.chat.message_received, 10) as answers:
+        with ann.chat.events(ann.chat.message_received, 60) as answers:
             ann.chat.send_private(self.bot_id(), "apples")
             assert answers.next().body == "kept apples"
-        self.wait_until_handled()
+        self.wait_until_handled(timeout=60)
         assert Order.objects.get().text == "apples"
 
     def test_the_tables_are_empty_in_the_next_test(self):

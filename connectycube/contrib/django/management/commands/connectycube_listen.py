@@ -5,6 +5,7 @@ from __future__ import annotations
 import atexit
 import signal
 import sys
+import threading
 from contextlib import suppress
 from typing import Any
 
@@ -69,11 +70,16 @@ class Command(BaseCommand):
         """Listen."""
         if options["reload"]:
             autoreload.run_with_reloader(self._listen_until_reload, options)
+        elif threading.current_thread() is not threading.main_thread():
+            self._listen(options, ())  # Python handles signals in the main thread alone
         else:
             # A signal that comes before the bot listens ends the process, with its exit handlers.
-            signal.signal(signal.SIGTERM, _exit)
-            with suppress(KeyboardInterrupt):
-                self._listen(options, _SIGNALS)
+            before = signal.signal(signal.SIGTERM, _exit)
+            try:
+                with suppress(KeyboardInterrupt):
+                    self._listen(options, _SIGNALS)
+            finally:
+                signal.signal(signal.SIGTERM, before)
 
     def _listen_until_reload(self, options: dict[str, Any]) -> None:
         """Listen on the reloader's thread; an error is shown, and the next change starts again."""
