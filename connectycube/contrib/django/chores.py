@@ -5,23 +5,32 @@ from __future__ import annotations
 import logging
 import threading
 import time
+from collections import deque
 
 from attrs import frozen
-from django.db import DatabaseError, InterfaceError, close_old_connections, connections
+from django.db import (
+    DatabaseError,
+    InterfaceError,
+    OperationalError,
+    close_old_connections,
+    connections,
+)
 from django.db.models import F
 from django.utils import timezone
 
 from connectycube import (
+    Chat,
     ConnectyCube,
     ConnectyCubeError,
     Dialog,
     Message,
     NotFoundError,
+    ReceiverGaveUp,
     is_transient,
 )
 
 from .conf import Bot
-from .dead_letters import run_marked
+from .dead_letters import keep, run_marked
 from .handlers import Handler
 from .leases import one_line
 from .models import OutgoingMessage
@@ -33,6 +42,8 @@ logger = logging.getLogger("connectycube.django")
 _EVERY = 1.0  # seconds between two looks for messages to send
 _LETTERS_EVERY = 5.0
 _AT_ONCE = 50
+_MOST_GIVEN_UP = 1_000
+"""Dead letters that wait for the database; a file of durable mode has them all."""
 
 
 class Chores:
@@ -45,11 +56,16 @@ class Chores:
         self._end = threading.Event()
         self._thread = threading.Thread(target=self._run, name=f"chores-{bot.name}", daemon=True)
         self._letters_due = 0.0
+        self._given_up: deque[ReceiverGaveUp] = deque(maxlen=_MOST_GIVEN_UP)
         self._is_away = False
 
     def start(self) -> None:
         """Begin to look."""
         self._thread.start()
+
+    def keep(self, chat: Chat, gave_up: ReceiverGaveUp) -> None:
+        """Write a dead letter at the next look: the database may be away, and a handler waits for nothing."""
+        self._given_up.append(gave_up)
 
     def close(self) -> None:
         """Look no longer; a message that is on its way may finish within the time-out of logging out."""
@@ -59,14 +75,19 @@ class Chores:
 
     def _run(self) -> None:
         try:
-            while not self._end.wait(_EVERY):
-                self._look()
+            is_over = False
+            while not is_over:
+                is_over = self._end.wait(_EVERY)
+                self._look()  # for the last time at the end, for dead letters
         finally:
             connections.close_all()  # this thread's, which nothing else closes at its end
 
     def _look(self) -> None:
         close_old_connections()
         try:
+            self._write_dead_letters()
+            if self._end.is_set():
+                return
             send_waiting(self._bot.name, self._client, self._end)
             if time.monotonic() >= self._letters_due:
                 self._letters_due = time.monotonic() + _LETTERS_EVERY
@@ -81,6 +102,19 @@ class Chores:
             logger.exception("the messages to send could not be looked through")
         else:
             self._is_away = False
+
+    def _write_dead_letters(self) -> None:
+        while self._given_up:
+            gave_up = self._given_up[0]
+            try:
+                keep(self._bot.name, gave_up)
+            except (OperationalError, InterfaceError):
+                raise  # it stays for the next look
+            except DatabaseError as error:
+                logger.error(
+                    "a dead letter of %s was not kept: %s", gave_up.receiver, one_line(error)
+                )
+            self._given_up.popleft()
 
 
 def send_waiting(bot: str, client: ConnectyCube, end: threading.Event | None = None) -> None:

@@ -44,7 +44,7 @@ def _key(bot: str, signal: str, receiver: str, event: dict[str, Any]) -> str:
 
 
 def _text(error: BaseException) -> str:
-    return f"{type(error).__name__}: {error}"[:_LONGEST]
+    return f"{type(error).__name__}: {error}"[:_LONGEST].replace("\0", "\N{REPLACEMENT CHARACTER}")
 
 
 def run_marked(bot: str, chat: Chat, handlers: list[Handler], *, is_durable: bool) -> None:

@@ -9,12 +9,11 @@ from typing import Any
 from attrs import define, field
 from django.db import DatabaseError, InterfaceError, close_old_connections
 
-from connectycube import Chat, ConnectyCube, ReceiverGaveUp
+from connectycube import Chat, ConnectyCube
 
 from .backends import live
 from .chores import Chores
 from .conf import Bot
-from .dead_letters import keep
 from .handlers import Handler, connect
 from .health import HealthFile, HealthServer
 from .leases import DatabaseLease, LeaseKeeper, new_holder, one_line
@@ -126,11 +125,10 @@ class Listener:
             client.login(**self.bot.credentials)
             chat = client.chat
             handlers = connect(chat, self.bot.name, self.bot.config.handling)
-            chat.receiver_gave_up.connect(
-                self._keep_dead_letter, key="connectycube.django.dead_letters"
-            )
+            chores = Chores(self.bot, client, handlers)
+            chat.receiver_gave_up.connect(chores.keep, key="connectycube.django.dead_letters")
             self.backend.listen_with(self.bot.name, client, chat)
-            companions: list[Any] = [Chores(self.bot, client, handlers), *self._health(chat)]
+            companions: list[Any] = [chores, *self._health(chat)]
             try:
                 user = chat.login()
                 for companion in companions:
@@ -153,9 +151,6 @@ class Listener:
     def _say_ready(self, handlers: list[Handler], user_id: int | None) -> None:
         names = ", ".join(handler.name for handler in handlers) or "none"
         self.say(f"the bot {self.bot.name!r} (user {user_id}) listens; handlers: {names}")
-
-    def _keep_dead_letter(self, chat: Chat, gave_up: ReceiverGaveUp) -> None:
-        keep(self.bot.name, gave_up)
 
 
 def _state_of(chat: Chat) -> dict[str, Any]:

@@ -288,6 +288,43 @@ def test_what_a_handler_gives_up_is_in_the_database_and_runs_again(live, friend,
             wait_until(lambda: not DeadLetter.objects.exists())
 
 
+def test_a_dead_letter_waits_for_a_database_that_is_away(live, friend, quick, monkeypatch, caplog):
+    update_or_create, calls = DeadLetter.objects.update_or_create, []
+
+    def away_at_first(**values):
+        calls.append(values)
+        if len(calls) < 3:
+            raise OperationalError("away")
+        return update_or_create(**values)
+
+    monkeypatch.setattr(DeadLetter.objects, "update_or_create", away_at_first)
+
+    @on("message_received")
+    def fail(chat, message):
+        raise ValueError("no")
+
+    with listening() as (listener, *_):
+        ready(listener)
+        friend.chat.send_private(live.bot_id, "apples")
+        wait_until(DeadLetter.objects.first)
+    told = [one for one in caplog.records if one.name == "connectycube.django"]
+    assert [(one.levelname, one.exc_info) for one in told] == [("WARNING", None)]
+
+
+def test_what_is_given_up_before_the_end_is_kept(live, friend):
+    @on("message_received")
+    def fail(chat, message):
+        raise ValueError("no")
+
+    with listening() as (listener, *_):
+        ready(listener)
+        with friend.chat.events(friend.chat.message_delivered, TIMEOUT) as delivered:
+            friend.chat.send_private(live.bot_id, "apples")
+            delivered.next()
+        assert backends.get_backend().client("default").chat.wait_until_idle()
+    assert DeadLetter.objects.count() == 1
+
+
 def test_a_dead_letter_of_durable_mode_runs_again_from_the_file(live, friend, quick, tmp_path):
     bot = {"LOGIN": "bot", "PASSWORD": "a password", "DURABLE": str(tmp_path / "bot.db")}
     live(BOTS={"default": bot})
