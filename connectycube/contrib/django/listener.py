@@ -2,29 +2,23 @@
 
 from __future__ import annotations
 
+import math
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from attrs import define, field
-from django.db import DatabaseError, InterfaceError, close_old_connections
 
-from connectycube import Chat, ConnectyCube
+from connectycube import Chat, ConnectyCube, LeaseLostError, NotConnectedError, User
 
 from .backends import live
 from .chores import Chores
 from .conf import Bot
 from .handlers import Handler, connect
 from .health import HealthFile, HealthServer
-from .leases import DatabaseLease, LeaseKeeper, new_holder, one_line
+from .leases import DatabaseLease, HeldElsewhereError
 
-__all__ = ["LeaseHeldError", "Listener"]
-
-_ASK_AGAIN = 5.0  # seconds at most before a listener that waits asks for the lease again
-
-
-class LeaseHeldError(Exception):
-    """Another process listens for this bot."""
+__all__ = ["Listener"]
 
 
 @define(kw_only=True)
@@ -35,7 +29,7 @@ class Listener:
         bot: The bot.
         backend: The backend of this process, which then sends over the bot's chat.
         lease_seconds: The seconds of the lease; None: no lease.
-        waits: Whether it waits while another process has the lease, and raises LeaseHeldError otherwise.
+        waits: Whether it waits while another process has the lease, and ends otherwise.
         health_file: A file that says whether it works; None: no file.
         health_address: Host and port of a page that says whether it works; None: no page.
         say: Called with a sentence for people.
@@ -53,11 +47,15 @@ class Listener:
     _stop: threading.Event = field(factory=threading.Event)
     _returned: threading.Event = field(factory=threading.Event)
     _is_ended: bool = False
+    _chat: Chat | None = None
 
     def end(self) -> None:
         """Let ``run()`` log out and return; from any thread, before it or meanwhile."""
         self._is_ended = True
         self._stop.set()
+        chat = self._chat
+        if chat is not None and not self.ready.is_set():
+            chat.logout()
 
     def close(self) -> None:
         """End it, and wait until ``run()`` has returned on its thread, for a moment."""
@@ -68,79 +66,57 @@ class Listener:
         """Listen until one of the signals arrives, ``end()`` is called, or the chat has failed for good.
 
         Raises:
-            LeaseHeldError: Another process listens for this bot, and ``waits`` is False.
+            LeaseStoreError: Another process listens for this bot, and ``waits`` is False (the cause is a
+                HeldElsewhereError); or the database of the lease cannot be used.
             ConnectyCubeError: The bot could not log in, or its chat failed for good.
         """
         try:
-            if self.lease_seconds is None:
-                self._listen(tuple(signals))
-            else:
-                self._listen_with_lease(tuple(signals), self.lease_seconds)
+            while not self._is_ended:
+                try:
+                    self._listen(tuple(signals))
+                    return
+                except LeaseLostError as error:
+                    self.say(f"{error}; waiting for it")
+        except NotConnectedError:
+            if not self._is_ended:  # end() logs out while the login stands by
+                raise
         finally:
             self._returned.set()
-
-    def _listen_with_lease(self, signals: tuple[int, ...], seconds: float) -> None:
-        lease, holder = DatabaseLease(f"bot:{self.bot.name}", seconds), new_holder()
-        was_held = False
-        while self._acquire(lease, holder, is_patient=was_held):
-            was_held = True
-            keeper = LeaseKeeper(lease, holder, self._stop)
-            keeper.start()
-            try:
-                self._listen(signals)
-            finally:
-                keeper.close()
-            if not keeper.is_lost:
-                return
-            self.say(f"the lease of the bot {self.bot.name!r} was lost")
-            self._stop.clear()
-
-    def _acquire(self, lease: DatabaseLease, holder: str, *, is_patient: bool) -> bool:
-        """Wait for the lease; False if ``end()`` was called first.
-
-        ``is_patient``: wait for the database as well, which has answered before.
-        """
-        has_told = False
-        while not self._is_ended:
-            try:
-                close_old_connections()
-                if lease.acquire(holder) is not None:
-                    return True
-                reason = f"{lease.held_by} listens for the bot {self.bot.name!r}"
-            except (DatabaseError, InterfaceError) as error:
-                if not is_patient:
-                    raise
-                reason = f"the database does not answer: {one_line(error)}"
-            else:
-                if not self.waits:
-                    raise LeaseHeldError(reason)
-            if not has_told:
-                self.say(f"{reason}; waiting")
-                has_told = True
-            self._stop.wait(min(_ASK_AGAIN, lease.seconds / 3))
-        return False
 
     def _listen(self, signals: tuple[int, ...]) -> None:
         with ConnectyCube(config=self.bot.config) as client:
             client.login(**self.bot.credentials)
-            chat = client.chat
+            chat = self._chat = client.chat
             handlers = connect(chat, self.bot.name, self.bot.config.handling)
             chores = Chores(self.bot, client, handlers)
             chat.receiver_gave_up.connect(chores.keep, key="connectycube.django.dead_letters")
             self.backend.listen_with(self.bot.name, client, chat)
             companions: list[Any] = [chores, *self._health(chat)]
             try:
-                user = chat.login()
+                user = self._log_in(chat)
                 for companion in companions:
                     companion.start()
                 self._say_ready(handlers, user.id)
                 self.ready.set()
                 chat.wait(signals=signals, stop=self._stop)
             finally:
+                self._chat = None
                 self.ready.clear()
                 for companion in companions:
                     companion.close()
                 self.backend.listen_no_longer(self.bot.name)
+
+    def _log_in(self, chat: Chat) -> User:
+        if self.lease_seconds is None:
+            return chat.login()
+        lease = DatabaseLease(f"bot:{self.bot.name}", self.lease_seconds, self._held_elsewhere)
+        return chat.login(exclusive=lease, timeout=math.inf)
+
+    def _held_elsewhere(self, holder: str) -> None:
+        text = f"{holder} listens for the bot {self.bot.name!r}"
+        if not self.waits:
+            raise HeldElsewhereError(text)
+        self.say(f"{text}; waiting")
 
     def _health(self, chat: Chat) -> Iterator[HealthFile | HealthServer]:
         if self.health_file is not None:

@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import re
-import threading
 from datetime import timedelta
 
 import pytest
 from django.contrib.auth import get_user_model
 from django.core.management import call_command
-from django.db import OperationalError, transaction
+from django.db import transaction
 from django.db.models.functions import Now
 from django.test import Client
 
+import connectycube
 from connectycube import DialogRef, Message, ReceiverGaveUp
-from connectycube.contrib.django import dead_letters, leases
-from connectycube.contrib.django.leases import DatabaseLease, LeaseKeeper, new_holder
+from connectycube.contrib.django import dead_letters
+from connectycube.contrib.django.leases import DatabaseLease
 from connectycube.contrib.django.models import ChatAccount, DeadLetter, Lease, OutgoingMessage
 from connectycube.errors import ArgumentValueError
 
@@ -54,65 +54,13 @@ def test_a_lease_ends_by_the_clock_of_the_database():
     assert lease.acquire("b") == 2
 
 
-def test_every_process_has_a_name_of_its_own():
-    assert re.fullmatch(r".+:\d+:[0-9a-f]{8}", new_holder())
-    assert new_holder() != new_holder()
-
-
-class ScriptedLease(DatabaseLease):
-    """A lease whose renewals do what the test says."""
-
-    def __init__(self, *outcomes):
-        super().__init__("scripted", 0.03)
-        self.outcomes = list(outcomes)
-        self.released = threading.Event()
-
-    def renew(self, holder):
-        outcome = self.outcomes.pop(0) if self.outcomes else True
-        if isinstance(outcome, Exception):
-            raise outcome
-        return outcome
-
-    def release(self, holder):
-        self.released.set()
-
-
-def keep(lease):
-    stop = threading.Event()
-    keeper = LeaseKeeper(lease, "a", stop)
-    keeper.start()
-    return keeper, stop
-
-
-def test_a_keeper_stops_the_listener_when_somebody_else_has_the_lease():
-    lease = ScriptedLease(True, False)
-    keeper, stop = keep(lease)
-    assert stop.wait(5)
-    keeper.close()
-    assert keeper.is_lost and not lease.released.is_set()
-
-
-def test_a_database_that_is_away_for_a_moment_costs_no_lease(caplog):
-    lease = ScriptedLease(OperationalError("away"), OperationalError("away"), True)
-    keeper, stop = keep(lease)
-    while lease.outcomes:
-        assert not stop.wait(0.005)
-    keeper.close()
-    assert not keeper.is_lost and lease.released.is_set()
-    assert [record.levelname for record in caplog.records] == ["WARNING"] * 2
-    assert all(record.exc_info is None for record in caplog.records)
-
-
-def test_a_lease_that_could_not_be_renewed_in_its_seconds_is_lost():
-    keeper, stop = keep(ScriptedLease(*[OperationalError("away")] * 3))
-    assert stop.wait(5)
-    keeper.close()
-    assert keeper.is_lost
-
-
-@pytest.fixture(autouse=True)
-def _threads_touch_no_connection(monkeypatch):
-    monkeypatch.setattr(leases, "close_old_connections", lambda: None)
+def test_a_lease_tells_of_another_holder_once():
+    told = []
+    lease = DatabaseLease("bot:default", 15, told.append)
+    lease.acquire("a")
+    assert [lease.acquire("b"), lease.acquire("b")] == [None, None]
+    assert told == ["a"]
+    assert isinstance(lease, connectycube.Lease)
 
 
 # --- outgoing messages ---

@@ -14,12 +14,12 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import DatabaseError, InterfaceError
 from django.utils import autoreload
 
-from connectycube.errors import ConnectyCubeError
+from connectycube.errors import ConnectyCubeError, LeaseStoreError
 
 from ...conf import Bot
 from ...health import address_of_port
-from ...leases import one_line
-from ...listener import LeaseHeldError, Listener
+from ...leases import HeldElsewhereError, one_line
+from ...listener import Listener
 from ...models import Lease
 from ..base import bot_of, check_database, discover_handlers, live_backend, settings_or_error
 
@@ -94,8 +94,11 @@ class Command(BaseCommand):
         atexit.register(listener.close)
         try:
             listener.run(signals)
-        except LeaseHeldError as error:
-            raise CommandError(f"{error}; without --no-wait this process would wait") from None
+        except LeaseStoreError as error:
+            if isinstance(error.__cause__, HeldElsewhereError):
+                text = f"{error.__cause__}; without --no-wait this process would wait"
+                raise CommandError(text) from None
+            raise CommandError(str(error)) from None
         except (ConnectyCubeError, OSError) as error:
             raise CommandError(f"{type(error).__name__}: {error}") from None
         except (DatabaseError, InterfaceError) as error:
