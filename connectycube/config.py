@@ -230,6 +230,17 @@ class Handling:
                     f" holds {name_of(each) if callable(each) else repr_of(each)}"
                 )
 
+    def passes(self, error: Exception) -> bool:
+        """Return whether an error passes, as ``transient`` says; a function of the application may raise.
+
+        Args:
+            error: What a receiver raised.
+        """
+        transient = self.transient
+        if isinstance(transient, (type, tuple)):
+            return isinstance(error, transient)
+        return bool(transient(error))
+
 
 @frozen(kw_only=True)
 class Limits:

@@ -431,11 +431,8 @@ def _asked_by(error: Exception) -> float:
 
 def _passes(handling: Handling, error: Exception) -> bool:
     """Whether the application, or the default, says that an error passes."""
-    transient = handling.transient
-    if isinstance(transient, (type, tuple)):
-        return isinstance(error, transient)
     try:
-        return bool(transient(error))
+        return handling.passes(error)
     except Exception:
         logger.exception("transient() of a Handling raised")
         return False

@@ -364,15 +364,15 @@ def _of_bot(given: dict[str, Any]) -> Any:
     """Return fields of Config in which the errors of a database that restarts are transient."""
     if "handling" in given:
         handling = given["handling"]
-        return {**given, "handling": evolve(handling, transient=_Passes(handling.transient))}
+        return {**given, "handling": evolve(handling, transient=_Passes(handling))}
     return given
 
 
 class _Passes:
     """Says which errors pass: those of the setting, and a database that does not answer."""
 
-    def __init__(self, passes: Callable[[Exception], object]) -> None:
-        self._passes = passes
+    def __init__(self, handling: Handling) -> None:
+        self._handling = handling
 
     def __call__(self, error: Exception) -> object:
-        return isinstance(error, (OperationalError, InterfaceError)) or self._passes(error)
+        return isinstance(error, (OperationalError, InterfaceError)) or self._handling.passes(error)

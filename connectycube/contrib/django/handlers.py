@@ -151,7 +151,7 @@ class _Counted:
     ) -> None:
         self._function = function
         self._attempts = attempts
-        self._transient = handling.transient
+        self._handling = handling
         self._failed: dict[int, tuple[Any, int]] = {}
         """By the event's id(); the event is held, so that no other has its id()."""
         self._current = threading.local()
@@ -165,7 +165,7 @@ class _Counted:
         """Whether the handler may run again; asked after each failed attempt, on its thread."""
         event = self._current.event
         _, failed = self._failed.pop(id(event), (event, 0))
-        if failed + 1 >= self._attempts or not self._transient(error):
+        if failed + 1 >= self._attempts or not self._handling.passes(error):
             return False
         self._failed[id(event)] = event, failed + 1
         return True

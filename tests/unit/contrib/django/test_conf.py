@@ -55,8 +55,11 @@ def test_a_bot_comes_back_for_ever_unless_the_setting_says_otherwise():
 
 
 @pytest.mark.parametrize("error", [OperationalError("away"), InterfaceError("closed")])
-@pytest.mark.parametrize("raw", [{}, {"HANDLING": Handling(transient=lambda error: False)}])
-def test_a_database_that_is_away_is_transient_for_every_bot(error, raw):
+@pytest.mark.parametrize(
+    "transient", [None, lambda error: False, TimeoutError, (TimeoutError, EOFError)]
+)
+def test_a_database_that_is_away_is_transient_for_every_bot(error, transient):
+    raw = {} if transient is None else {"HANDLING": Handling(transient=transient)}
     own = {**BOT, "HANDLING": {"DELAY": 0.2}}
     settings = good({**GOOD, **raw, "BOTS": {"a": BOT, "b": own}})
     for bot in settings.bots.values():

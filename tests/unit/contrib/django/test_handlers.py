@@ -88,7 +88,12 @@ def test_handlers_are_connected_under_their_names(chat):
     assert {one.handling for one in found.values()} == {handling}
 
 
-def test_a_handler_runs_as_often_for_an_event_as_attempts_says(chat):
+@pytest.mark.parametrize(
+    "transient",
+    [lambda error: isinstance(error, OperationalError), OperationalError, (OperationalError,)],
+    ids=["function", "class", "classes"],
+)
+def test_a_handler_runs_as_often_for_an_event_as_attempts_says(chat, transient):
     calls = []
 
     @on("message_received", attempts=3)
@@ -96,7 +101,7 @@ def test_a_handler_runs_as_often_for_an_event_as_attempts_says(chat):
         calls.append(message.id)
         raise OperationalError("away")
 
-    handling = Handling(transient=lambda error: isinstance(error, OperationalError))
+    handling = Handling(transient=transient)
     handlers.connect(chat, "default", handling)
     connected = next(iter(connections_of(chat).values()))
 
