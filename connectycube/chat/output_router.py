@@ -82,6 +82,8 @@ class OutputRouter:
         self._tally = tally
         self._mutex = mutex
         self._notes = notes
+        # By conversation: the number of the last event that was queued before it was left in the file.
+        self._queued_to: dict[str, int] = {}
         self._now = 0.0  # when these outputs are routed: one number for all their tasks
         self.streams = Streams()
         self._routes: Mapping[type, Callable[[Core, Any], None]] = {
@@ -97,6 +99,7 @@ class OutputRouter:
     def begin_for(self, user_id: int) -> None:
         """Drop what is queued for another user, whose events must not reach the receivers of this one."""
         other, self._last_user = self._last_user, user_id
+        self._queued_to.clear()
         if other in (None, user_id):
             return
         dropped = self._dispatcher.forget_user()
@@ -222,9 +225,11 @@ class OutputRouter:
         for delivery, entry in saved:
             if not self._durability.was_shown(entry):
                 self.streams.feed(delivery)
+            self._dispatcher.put(self._task(delivery, entry, now), bounded=False, counts=counts)
+            if entry.n <= self._queued_to.get(entry.key[0], 0):
+                continue  # it was counted and told of then
             if getattr(delivery.event, "redelivered", False):
                 self._tally.redelivered += 1
-            self._dispatcher.put(self._task(delivery, entry, now), bounded=False, counts=counts)
             if self._notes is not None:
                 self._notes.note("event_queued", delivery.signal, delivery.event)
 
@@ -243,12 +248,18 @@ class OutputRouter:
         self._queue_stored(saved, counts=True)
         if has_more:
             self._queue_read_back(conversation)
+        else:
+            self._queued_to.pop(conversation, None)
 
     def leave_in_file(self, queue_key: Hashable) -> None:
         """Take a conversation that waits out of memory, but for its first event; it is read back later."""
         taken = [task.stored for task in self._dispatcher.take_stored(queue_key)]
-        if taken and self._file is not None and self._file.park(taken):
-            self._queue_read_back(taken[0].key[0])
+        if not taken or self._file is None:
+            return
+        conversation, last = taken[0].key[0], taken[-1].n
+        self._queued_to[conversation] = max(last, self._queued_to.get(conversation, 0))
+        if self._file.park(taken):
+            self._queue_read_back(conversation)
 
     def watch_dead_letters(self, seconds: float = 0.0) -> None:
         """Look, after so many seconds and again and again, for dead letters that are marked to be retried."""

@@ -24,6 +24,7 @@ from connectycube import (
 from connectycube.emulator import Emulator
 from tests.support.durable_people import as_after_a_crash
 from tests.support.inside import driver_of
+from tests.support.observing import Recorder
 from tests.support.people import PASSWORD, SLOW, Person, away, settled
 from tests.support.waiting import TIMEOUT, Gate, wait_until
 
@@ -346,6 +347,45 @@ def test_another_process_goes_on_with_what_it_finds(make, copy, alice):
     wait_until(lambda: kept(born) == (0, 0, 0))
     send(alice, born, "four")
     wait_until(lambda: born.chat.statistics().received == 1)
+
+
+def test_what_goes_back_to_the_file_is_counted_and_told_once(make, copy, alice, bob):
+    alice.login()
+    bob.login()
+    dead, gate = make(reconnect=SLOW), Gate()
+    dead.chat.message_received.connect(gate, key="gate")
+    dead.chat.login()
+    with gate:
+        send(alice, dead, "one", "two", "three")
+        gate.wait_until_entered()
+        dead.chat.ping(TIMEOUT)
+        as_after_a_crash(dead.path, copy)
+    dead.chat.logout()
+    observer, is_away, second = Recorder(), threading.Event(), Gate()
+    is_away.set()
+    limits = Limits(queued_events=10)
+    born = make(copy, workers=1, limits=limits, handling=QUICK, observer=observer)
+
+    def work(chat: Chat, message: Any) -> None:
+        second(chat, message)
+        if is_away.is_set():
+            raise ConnectionRefusedError("no database")
+
+    born.chat.message_received.connect(work, key="gate")
+    with second:
+        born.chat.login()
+        second.wait_until_entered()
+        observer.wait_for("recovery_ended")
+        send(bob, born, *(f"{number}" for number in range(7)))  # the queue is more than half full
+        wait_until(lambda: born.chat.statistics().received == 7)
+    wait_until(lambda: born.chat.statistics().queued_events == 2)  # the rest is in the file
+    is_away.clear()
+    settled(born)
+    wait_until(lambda: kept(born) == (0, 0, 0))
+    assert counts(born.chat.statistics(), "received", "redelivered") == (7, 3)
+    told = [call.arguments[1:] for call in observer.of("event_queued")]
+    messages = [event.body for signal, event in told if signal == "message_received"]
+    assert sorted(messages) == sorted(["one", "two", "three", *map(str, range(7))])
 
 
 def test_the_counts_of_a_file_stay_after_a_logout(make, emulator, alice):
