@@ -35,6 +35,7 @@ from connectycube import (
     MessageFailure,
     OutcomeUnknownError,
     ReceiverGaveUp,
+    RunningReceiver,
     SerializedError,
     StanzaError,
     StateChange,
@@ -78,6 +79,7 @@ EVENTS = (
 PLAINEST: dict[Any, Any] = {
     str: "x",
     int: 1,
+    float: 1.0,
     bool: True,
     datetime: datetime(2026, 1, 1, tzinfo=timezone.utc),
     DialogRef: DialogRef(),
@@ -88,6 +90,8 @@ PLAINEST: dict[Any, Any] = {
     BaseException: ValueError(),
     str | None: None,
     int | None: None,
+    Exception | None: None,
+    tuple[RunningReceiver, ...]: (),
 }
 """A value for each type of a field without a default."""
 ERRORS = st.sampled_from(
