@@ -108,6 +108,8 @@ class Running(threading.local):
     """None before the first message of the first attempt."""
     hold: Hold | None = None
     """That of the lease under which the event arrived."""
+    user_id: int | None = None
+    """The user whose receiver it is; None outside of receivers."""
 
     def call_inside(
         self, outside: Callable[[Callable[[], object]], None], call: Callable[[], object]

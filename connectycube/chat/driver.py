@@ -193,6 +193,7 @@ class Driver:
         if getpid() != self._process:  # check_fork() without a call, as every message comes here
             check_fork()
         self._check_open()
+        self._receivers.check_user()
         if self._forked:
             raise ForkedError(
                 "this process was forked from the one that logged in: call chat.login() here"

@@ -98,6 +98,7 @@ class OutputRouter:
 
     def begin_for(self, user_id: int) -> None:
         """Drop what is queued for another user, whose events must not reach the receivers of this one."""
+        self._receivers.begin_for(user_id)
         other, self._last_user = self._last_user, user_id
         self._queued_to.clear()
         if other in (None, user_id):

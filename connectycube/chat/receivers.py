@@ -16,7 +16,7 @@ from attrs import define, field
 from .._backoff import delay_before
 from .._checks import name_of, repr_of
 from ..config import Config, Handling
-from ..errors import DurableStoreError
+from ..errors import DurableStoreError, NotConnectedError
 from ..models import CallbackFailure, ReceiverGaveUp, StateChange
 from ..observer import call_observer
 from .answers import Answers, InboxEntry
@@ -107,6 +107,7 @@ class Receivers:
         self._tally: Tally
         self.hold: Hold | None = None
         """That of the lease under which events arrive now; None: there is no lease."""
+        self._user_id: int | None = None
 
     def attach(
         self,
@@ -122,6 +123,20 @@ class Receivers:
         self._durability = durability
         self._running = durability.running
         self.hold = None
+
+    def begin_for(self, user_id: int) -> None:
+        """Call receivers for this user from now on; the receiver that logs in itself goes on for the user."""
+        self._user_id = user_id
+        if self._running.user_id is not None:
+            self._running.user_id = user_id
+
+    def check_user(self) -> None:
+        """Raise NotConnectedError in a receiver that still runs for the user of an earlier login."""
+        user_id = self._running.user_id
+        if user_id is not None and user_id != self._user_id:
+            raise NotConnectedError(
+                f"this receiver was called for user {user_id}, and user {self._user_id} has logged in since"
+            )
 
     def is_connected(self, signal: str, receiver: str) -> bool:
         """Whether there is a receiver of this name, by the name of the signal."""
@@ -157,7 +172,7 @@ class Receivers:
                     continue
                 self._note_done(entry, progress)  # before the next receiver, which may take long
             failure = progress.failures.pop(connection.name, None) if progress is not None else None
-            running.hold = hold
+            running.hold, running.user_id = hold, self._user_id
             error = self._call(connection, delivery, entry, failure)
             answers, running.answers = running.answers, None
             if error is not None:
@@ -214,7 +229,7 @@ class Receivers:
         except BaseException as error:  # noqa: BLE001 - also SystemExit: it would end the worker alone
             return error
         finally:
-            running.delivery = running.hold = None
+            running.delivery = running.hold = running.user_id = None
             self._dispatcher.receiver_ended(outer)
             took = time.monotonic() - began
             if took > self._slow:
@@ -347,10 +362,11 @@ class Receivers:
         delivery, running = Delivery(signal=signal, event=event), self._running
         self._connection.show(delivery)
         # A done-callback that fails inside a receiver is told of in the same thread.
-        outer = running.delivery, running.entry, running.receiver, running.answers, running.hold
-        running.answers = None
+        outer = vars(running).copy()
+        vars(running).clear()
         self.handle(delivery)
-        running.delivery, running.entry, running.receiver, running.answers, running.hold = outer
+        vars(running).clear()
+        vars(running).update(outer)
 
     # --- the end of a pass ---
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from connectycube import Chat, ChatState, Handling, Limits, Message
+from connectycube import Chat, ChatState, Handling, Limits, Message, NotConnectedError
 from connectycube.cli import main
 from connectycube.emulator import Emulator
 from tests.support.durable_people import Bot, as_after_a_crash
@@ -202,6 +202,42 @@ def test_what_waits_for_one_user_never_reaches_another(alice, emulator, caplog, 
     assert (
         f"abandoned: 2 queued events{'' if is_destroyed else f' of user {bot.id}'}" in caplog.text
     )
+    bot.chat.logout()
+
+
+@pytest.mark.parametrize("itself", [False, True], ids=["another thread", "the receiver"])
+def test_a_receiver_of_one_user_sends_nothing_as_another(alice, emulator, itself):
+    bot, other, gate = Person.new(emulator), Person.new(emulator), Gate()
+    answers, refused = [], []
+
+    def change() -> None:
+        bot.chat.logout(timeout=0.1)
+        bot.chat.login(other.id, PASSWORD)
+
+    @bot.chat.message_received.connect
+    def balance(chat: Chat, message: Message) -> None:
+        gate()
+        try:
+            if itself:
+                change()
+            answers.append(chat.reply(message, "5").result(TIMEOUT))
+        except NotConnectedError as error:
+            refused.append(str(error))
+
+    bot.login()
+    send(alice, bot, "balance?")
+    gate.wait_until_entered()
+    if not itself:
+        change()
+    gate.open()
+    assert bot.chat.wait_until_idle(TIMEOUT)
+    if itself:
+        assert len(answers) == 1
+    else:
+        words = (
+            f"this receiver was called for user {bot.id}, and user {other.id} has logged in since"
+        )
+        assert (answers, refused) == ([], [words])
     bot.chat.logout()
 
 
