@@ -196,8 +196,10 @@ class SessionState:
             if session.id is None and session.user_id is None:  # the token alone
                 return evolve(session, user_id=stale.user_id, user=stale.user)
             return session
-        kind = type(fresh.open()).__name__
-        raise ArgumentTypeError(f"renew_session must return a token or a Session, not {kind}")
+        wrong = type(fresh.open()).__name__
+        if isinstance(fresh.open(), (str, Session)):
+            raise ArgumentValueError(f"renew_session returned {wrong} without a token")
+        raise ArgumentTypeError(f"renew_session must return a token or a Session, not {wrong}")
 
     def _is_current(self, session: Session) -> bool:
         return self._session is not None and self._session.token == session.token

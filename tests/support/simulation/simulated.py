@@ -102,6 +102,7 @@ class Server:
         self.says_h_when_failed = True
         self.answers_questions = True
         self.last_answers = 0  # so many more, before it does not
+        self.counts_too_many = 0
         self.session_feature = ""
         self.replies: dict[str, str] = {}
         self.sessions: dict[str, ServerSession] = {}
@@ -318,7 +319,8 @@ class ServerLink:
             self.server.questions += 1
             assert self.session is not None
             if self.server.answers():
-                self._reply("r", f"<a xmlns='{SM}' h='{self.session.handled}'/>")
+                count = self.session.handled + self.server.counts_too_many
+                self._reply("r", f"<a xmlns='{SM}' h='{count}'/>")
         elif name == "a":
             assert self.session is not None
             self.session.acknowledge(int(element.attrib["h"]))

@@ -156,6 +156,18 @@ def test_the_applications_renewal_is_asked_once_for_each_refusal(emulator, clien
     assert alice.cube.session.token != old
 
 
+def test_a_token_alone_is_renewed_by_a_session_at_the_login(emulator, client):
+    def renew(session):
+        with ConnectyCube(config=emulator.config()) as other:
+            other.login(login=alice.name, password=PASSWORD)
+            return other.session
+
+    alice = client(renew_session=renew, known_user=False)
+    expire(alice.cube, emulator)
+    alice.chat.login()
+    assert alice.chat.is_ready and alice.chat.user.id == alice.id
+
+
 def test_an_applications_renewal_that_logs_in_itself_may_return_none(emulator, client):
     def renew(session):
         alice.cube.login(login=alice.name, password=PASSWORD)
@@ -214,14 +226,23 @@ def test_a_renewal_that_brings_nothing_new_is_final(emulator, client, renew):
     assert "the session was not renewed" in str(reason)
 
 
-def test_a_renewal_that_returns_nonsense_is_final_and_named(emulator, client):
-    alice = client(renew_session=lambda session: 7)
+@pytest.mark.parametrize(
+    ("returned", "words"),
+    [
+        (7, "renew_session must return a token or a Session, not int"),
+        ("", "renew_session returned str without a token"),
+        (Session(), "renew_session returned Session without a token"),
+    ],
+    ids=["number", "empty", "session"],
+)
+def test_a_renewal_that_returns_nonsense_is_final_and_named(emulator, client, returned, words):
+    alice = client(renew_session=lambda session: returned)
     alice.chat.login()
     expire(alice.cube, emulator)
     lose_session(alice, emulator)
     reason = alice.wait_for_state(S.CLOSED).reason
     assert isinstance(reason, ChatAuthenticationError)
-    assert "renew_session must return a token or a Session, not int" in str(reason)
+    assert words in str(reason)
 
 
 @pytest.mark.parametrize("as_session", [False, True], ids=["token", "session"])

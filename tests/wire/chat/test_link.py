@@ -394,6 +394,17 @@ def test_a_refusal_says_what_is_wrong_with_the_certificate(connect, certificates
         assert len(server.tls_errors) == 1
 
 
+@pytest.mark.parametrize(
+    ("kind", "hint"), [(kind, kind in ("self_signed", "unknown_authority")) for kind in REFUSED]
+)
+def test_an_unknown_authority_alone_is_a_reason_to_name_ca_file(connect, certificates, kind, hint):
+    with ScriptedServer(stay_silent, tls=getattr(certificates, kind)) as server:
+        with pytest.raises(CertificateError) as caught:
+            connect(server.port)
+        server.wait_for_ends()
+    assert ("ca_file, or CONNECTYCUBE_CA_FILE" in str(caught.value)) is hint
+
+
 def test_a_server_of_old_tls_is_refused(connect, certificates):
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(certificates.chain_file, certificates.key_file)

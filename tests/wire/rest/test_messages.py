@@ -750,6 +750,13 @@ def test_a_system_message_carries_texts_and_objects(cube, server):
     assert server.requests[0].json == {"recipientId": 6, "who": {"name": "Ana"}, "n": 1}
 
 
+def test_the_body_of_a_system_message_is_one_more_parameter(cube, server):
+    server.play(answer(201, {"messageId": "m", "extensionParams": {"a": "1", "body": "hello"}}))
+    sent = cube.messages.create_system(6, {"a": 1}, "hello")
+    assert (sent.body, sent.custom) == (None, {"a": "1", "body": "hello"})
+    assert server.requests[0].json == {"recipientId": 6, "a": 1, "body": "hello"}
+
+
 @pytest.mark.parametrize(
     ("user", "custom", "words"),
     [
@@ -757,6 +764,7 @@ def test_a_system_message_carries_texts_and_objects(cube, server):
         ("6", {}, "user"),
         (6, None, "custom"),
         (6, {"a b": 1}, "a b"),
+        (6, {"CO₂": 1}, "CO₂"),
         (6, {"recipientId": 5}, "recipientId"),
         (6, {"moduleIdentifier": "x"}, "moduleIdentifier"),
         (6, {"a": object()}, "custom"),

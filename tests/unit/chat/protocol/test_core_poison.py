@@ -493,6 +493,17 @@ def test_the_limit_that_the_server_names_counts(told: str, most: int) -> None:
 # --- counts that cannot be --------------------------------------------------------------------------
 
 
+def test_two_too_many_in_each_count_lose_nothing() -> None:
+    world = ready()
+    world.server.counts_too_many = 2
+    for number in (1, 2, 3, 4):
+        submission = world.send(number)
+        world.advance(60)
+        world.answer_lookups()
+        assert world.outcome(submission) == "sent"
+    assert world.server.messages() == ids(1, 2, 3, 4)
+
+
 WRONG_COUNTS = [" h='99'", "", " h=''", " h='many'", " h='+3'", " h='4.0'", f" h='{2**32}'"]
 
 
