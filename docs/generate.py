@@ -421,7 +421,7 @@ def lookups() -> str:
     """Write what the lists of dialogs and messages can be asked for."""
     rows = []
     for name, listing in (("dialogs", DIALOGS), ("messages", MESSAGES)):
-        fields = [*listing.fields, *(f"{nested}__<key>" for nested in listing.nested)]
+        fields = [*listing.fields, *(f'{nested}={{"key": "value"}}' for nested in listing.nested)]
         rows.append((f"`cube.{name}`", _codes(fields), _codes(listing.sortable)))
     return _table(("list", "fields to look up", "to sort by"), rows)
 

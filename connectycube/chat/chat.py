@@ -51,7 +51,7 @@ from .protocol.outbox import Submission
 from .receivers import Receivers
 from .send_handle import SendHandle
 from .shutdown import check_signals, check_stop, report, wait_until_closed
-from .signals import Signal, check_callback
+from .signals import Event_co, Signal, check_callback
 
 if TYPE_CHECKING:
     from .durable.dead_letters import DeadLetters
@@ -340,7 +340,9 @@ class Chat(NotCopied, ChatSignals):
 
         return DeadLetters(f"{self._config.durable}.dead")
 
-    def events(self, signal: Signal, timeout: float | None = None) -> EventStream:
+    def events(
+        self, signal: Signal[Event_co], timeout: float | None = None
+    ) -> EventStream[Event_co]:
         """Return a stream of the signal's events from now on, for code that prefers a loop to callbacks.
 
         Iterating yields each event. It ends when the time-out passes without an event, or with
@@ -362,7 +364,8 @@ class Chat(NotCopied, ChatSignals):
         if timeout is None:
             timeout = self._config.timeouts.event
         seconds = check_number("timeout", timeout, least=0.0)
-        return self._driver.stream(EventStream, signal.name, seconds)
+        stream: EventStream[Event_co] = self._driver.stream(EventStream, signal.name, seconds)
+        return stream
 
     def follow(
         self, dialog: str | DialogRef, *, history: int = 20, timeout: float | None = None
@@ -388,10 +391,10 @@ class Chat(NotCopied, ChatSignals):
 
     def wait_for(
         self,
-        signal: Signal,
+        signal: Signal[Event_co],
         timeout: float | None = None,
-        where: Callable[[Any], object] | None = None,
-    ) -> Any:
+        where: Callable[[Event_co], object] | None = None,
+    ) -> Event_co:
         """Wait for the signal's next event for which ``where(event)`` is true, and return it.
 
         An event that arrives before this call is not seen; use :meth:`events` for that.

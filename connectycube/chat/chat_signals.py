@@ -149,5 +149,5 @@ class ChatSignals:
         self._managers = (*self._managers, manager)
         return manager
 
-    def _signals(self) -> list[Signal]:
+    def _signals(self) -> list[Signal[Any]]:
         return [value for value in vars(self).values() if isinstance(value, Signal)]

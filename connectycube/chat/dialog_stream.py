@@ -21,7 +21,7 @@ from .protocol.seen_messages import Content, digest_of_message, seconds
 __all__ = ["DialogStream"]
 
 
-class DialogStream(EventStream):
+class DialogStream(EventStream[Message]):
     """The messages of one dialog; ``chat.follow(…)`` makes it.
 
     Iterating yields each :class:`Message`, in order: those of history first, then those of others, of this
@@ -35,7 +35,7 @@ class DialogStream(EventStream):
         timeout: float,
         limits: Limits,
         waiting: Callable[[Callable[[], bool]], AbstractContextManager[None]],
-        forget: Callable[[EventStream], None],
+        forget: Callable[[EventStream[Any]], None],
     ) -> None:
         super().__init__(
             f"dialog {dialog.dialog.id or dialog.jid}", timeout, limits, waiting, forget

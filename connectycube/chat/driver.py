@@ -69,7 +69,7 @@ __all__ = ["Driver"]
 logger = logging.getLogger("connectycube.chat")
 
 Sent = TypeVar("Sent")
-Stream = TypeVar("Stream", bound=EventStream)
+Stream = TypeVar("Stream", bound=EventStream[Any])
 
 _READS_A_ROUND = 16  # then timers and other threads get their turn, however much the server sends
 

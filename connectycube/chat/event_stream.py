@@ -8,7 +8,7 @@ from collections import deque
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from types import TracebackType
-from typing import Any
+from typing import Any, Generic
 
 from .._deadline import Deadline
 from .._forks import check_fork, register_for_fork
@@ -20,12 +20,12 @@ from .lease.hold import OF_THIS_PROCESS, Hold
 from .protocol.decoding import Delivery
 from .protocol.seen_messages import SeenMessages
 from .protocol.stream_management import is_before
-from .signals import check_callback
+from .signals import Event_co, check_callback
 
 __all__ = ["EventStream", "Streams"]
 
 
-class EventStream(NotCopied):
+class EventStream(NotCopied, Generic[Event_co]):
     """The events of one signal, from its creation until ``close()``; ``chat.events(…)`` makes it.
 
     It collects events also between two calls of :meth:`next`, so a loop misses none. Iterating ends when the
@@ -40,7 +40,7 @@ class EventStream(NotCopied):
         timeout: float,
         limits: Limits,
         waiting: Callable[[Callable[[], bool]], AbstractContextManager[None]],
-        forget: Callable[[EventStream], None],
+        forget: Callable[[EventStream[Any]], None],
     ) -> None:
         self.signal = signal
         self._timeout = timeout
@@ -48,7 +48,7 @@ class EventStream(NotCopied):
         self._most_bytes = max(limits.queued_bytes, limits.stanza_bytes)
         self._waiting = waiting
         self._forget = forget
-        self._events: deque[tuple[Any, int]] = deque()
+        self._events: deque[tuple[Event_co, int]] = deque()
         self._bytes = 0
         self._changed = threading.Condition()
         self._ended = False
@@ -58,8 +58,8 @@ class EventStream(NotCopied):
         register_for_fork(self)
 
     def next(
-        self, timeout: float | None = None, where: Callable[[Any], object] | None = None
-    ) -> Any:
+        self, timeout: float | None = None, where: Callable[[Event_co], object] | None = None
+    ) -> Event_co:
         """Return the next event for which ``where(event)`` is true; the others are dropped.
 
         Args:
@@ -83,7 +83,7 @@ class EventStream(NotCopied):
             if where is None or where(event):
                 return event
 
-    def _take(self, deadline: Deadline) -> Any:
+    def _take(self, deadline: Deadline) -> Event_co:
         check_fork()
         hold = self.hold
         if hold is not None and hold.loss is not None and self.signal not in OF_THIS_PROCESS:
@@ -99,7 +99,7 @@ class EventStream(NotCopied):
                 raise self._reason or NotConnectedError("logged out, or the stream was closed")
         raise ChatTimeoutError(f"no event of {self.signal} came in time")
 
-    def _take_first(self) -> Any:
+    def _take_first(self) -> Event_co:
         event, size = self._events.popleft()
         self._bytes -= size
         return event
@@ -147,10 +147,10 @@ class EventStream(NotCopied):
         self._forget = lambda stream: None  # a thread that is gone may hold the parent's lock
         self._ended, self._reason = True, ForkedError("this process is a fork")
 
-    def __iter__(self) -> EventStream:
+    def __iter__(self) -> EventStream[Event_co]:
         return self
 
-    def __next__(self) -> Any:
+    def __next__(self) -> Event_co:
         try:
             return self.next()
         except (ChatTimeoutError, NotConnectedError) as error:
@@ -158,7 +158,7 @@ class EventStream(NotCopied):
                 raise  # the connection failed for good, or nobody has logged in
             raise StopIteration from None
 
-    def __enter__(self) -> EventStream:
+    def __enter__(self) -> EventStream[Event_co]:
         return self
 
     def __exit__(
@@ -181,20 +181,20 @@ class Streams:
     def __init__(self) -> None:
         self.hold: Hold | None = None
         """That of the lease under which events arrive now; None: there is no lease."""
-        self._open: tuple[weakref.ref[EventStream], ...] = ()
+        self._open: tuple[weakref.ref[EventStream[Any]], ...] = ()
         self._lock = threading.Lock()
         self._shown = SeenMessages()
         self._newest: dict[str, int] = {}  # by signal: the last stanza that was shown, …
         self._before: dict[str, int] = {}  # … that of the link before, …
         self._replayed: dict[str, int] = {}  # … and that of when the session was resumed
 
-    def add(self, stream: EventStream) -> None:
+    def add(self, stream: EventStream[Any]) -> None:
         """Feed a stream from now on."""
         with self._lock:
             alive = [ref for ref in self._open if ref() is not None]
             self._open = (*alive, weakref.ref(stream))
 
-    def remove(self, stream: EventStream) -> None:
+    def remove(self, stream: EventStream[Any]) -> None:
         """Feed a stream no longer."""
         with self._lock:
             self._open = tuple(ref for ref in self._open if ref() is not stream)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable
+from typing import Any
 
 from .._forks import register_before_fork
 from .driver import Driver
@@ -21,7 +22,7 @@ class ForkWarning:
     log's stream, and that thread is not there in the child, which would wait for the lock for ever.
     """
 
-    def __init__(self, driver: Driver, signals: Iterable[Signal]) -> None:
+    def __init__(self, driver: Driver, signals: Iterable[Signal[Any]]) -> None:
         self._driver = driver
         self._signals = signals
         self._was_given = False

@@ -8,7 +8,7 @@ import weakref
 from collections.abc import Callable, Hashable, Iterator
 from functools import partial
 from operator import itemgetter
-from typing import TYPE_CHECKING, Any, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Generic, TypeVar, overload
 
 import blinker
 from attrs import frozen
@@ -20,10 +20,13 @@ from .._not_copied import NotCopied
 from ..config import Handling
 from ..errors import ArgumentTypeError
 
-__all__ = ["Connection", "Signal", "check_callback"]
+if TYPE_CHECKING:
+    from .chat import Chat
 
-Receiver = TypeVar("Receiver", bound=Callable[..., Any])
+__all__ = ["Connection", "Event_co", "Signal", "check_callback"]
 
+Event_co = TypeVar("Event_co", covariant=True)
+"""The class of a signal's events."""
 
 _numbers = itertools.count()
 
@@ -71,7 +74,7 @@ class Connection:
     handling: Handling | None
 
 
-class Signal(NotCopied, blinker.Signal):
+class Signal(NotCopied, blinker.Signal, Generic[Event_co]):
     """A kind of event of one chat connection; connect a receiver with ``signal.connect``.
 
     Receivers are called as ``receiver(chat, event)`` with one frozen event object, in the order in which
@@ -83,7 +86,7 @@ class Signal(NotCopied, blinker.Signal):
 
     set_class = _InOrder  # type: ignore[assignment]
 
-    def __init__(self, name: str, event: type, doc: str) -> None:
+    def __init__(self, name: str, event: type[Event_co], doc: str) -> None:
         super().__init__(doc)
         self.name = name
         self.event = event
@@ -98,27 +101,27 @@ class Signal(NotCopied, blinker.Signal):
     @overload  # type: ignore[override]
     def connect(
         self,
-        receiver: Receiver,
+        receiver: Callable[[Chat, Event_co], None],
         /,
         *,
-        where: Callable[[Any], object] | None = None,
+        where: Callable[[Event_co], object] | None = None,
         key: str | None = None,
         handling: Handling | None = None,
         sender: Any = blinker.ANY,
         weak: bool = False,
-    ) -> Receiver: ...
+    ) -> Callable[[Chat, Event_co], None]: ...
     @overload
     def connect(
         self,
         receiver: None = None,
         /,
         *,
-        where: Callable[[Any], object] | None = None,
+        where: Callable[[Event_co], object] | None = None,
         key: str | None = None,
         handling: Handling | None = None,
         sender: Any = blinker.ANY,
         weak: bool = False,
-    ) -> Callable[[Receiver], Receiver]: ...
+    ) -> Callable[[Callable[[Chat, Event_co], None]], Callable[[Chat, Event_co], None]]: ...
     def connect(
         self,
         receiver: Any = None,

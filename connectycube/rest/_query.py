@@ -150,7 +150,8 @@ class QuerySchema:
     Args:
         fields: The fields, by our names.
         sortable: The names of the fields to sort by.
-        nested: Fields whose keys are the application's (``extensions__location="Lima"``).
+        nested: Fields whose keys are the application's (``extensions={"location": "Lima"}``, or
+            ``extensions__location="Lima"``, which no type checker knows).
         open_field: Makes a field of a name that is not in ``fields`` (argument's name, field's name), where
             the application has fields of its own; None where there are no others.
         operators: The operators in Django's words, with the service's.
@@ -223,6 +224,8 @@ class QuerySchema:
         return ("sort_desc" if text.startswith("-") else "sort_asc", self._field("sort", name).wire)
 
     def _pairs(self, argument: str, value: object) -> Pairs:
+        if argument in self.nested:
+            return self._nested_pairs(argument, value)
         found, operator = self._resolve(argument)
         key = f"{found.wire}[{self.operators[operator]}]" if operator else found.wire
         checked = self._checked(found, argument, value, operator)
@@ -231,6 +234,17 @@ class QuerySchema:
         if self.is_list_repeated:
             return [(f"{key}[]", entry) for entry in checked]
         return [(key, comma_separated(argument, checked))]
+
+    def _nested_pairs(self, argument: str, value: object) -> Pairs:
+        if not isinstance(value, Mapping) or not value:
+            raise ArgumentTypeError(
+                f'{argument} must be a mapping such as {{"key": "value"}}, not {type(value).__name__}'
+            )
+        return [
+            pair
+            for key, text in value.items()
+            for pair in self._pairs(f"{argument}__{check_str(f'a key of {argument}', key)}", text)
+        ]
 
     def _check_primary(self, lookups: Mapping[str, object]) -> None:
         fields, operators = self.primary

@@ -6,7 +6,7 @@ import builtins
 import time
 from collections.abc import Hashable, Iterable, Iterator, Mapping
 from datetime import datetime
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from attrs import evolve
 
@@ -26,6 +26,7 @@ from ._arguments import (
     reference_to,
 )
 from ._deletion import delete
+from ._lookups import DialogLookups
 from ._paging import PAGE_SIZE, Items, PageReader, Row, Span, check_page_size, rows_of
 from ._query import (
     QueryField,
@@ -37,6 +38,9 @@ from ._query import (
 )
 from ._response import read_count, read_object, read_page, read_record, unexpected
 from .sessions import Sessions
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack  # mypy brings it; nothing imports it at run time
 
 __all__ = ["DIALOGS", "Dialogs"]
 
@@ -219,7 +223,7 @@ class Dialogs(NotCopied):
         skip: int | None = None,
         sort: str | None = None,
         timeout: float | None = None,
-        **lookups: Any,
+        **lookups: Unpack[DialogLookups],
     ) -> Page[Dialog]:
         """Return one page of the user's dialogs. (Server API: Retrieve chat dialogs.)
 
@@ -230,8 +234,9 @@ class Dialogs(NotCopied):
                 newest first.
             timeout: Seconds for the whole call; by default those of ``Config.timeouts``.
             lookups: Fields with Django's words: id, type, name, last_message_date_sent, created_at,
-                updated_at and extensions__<key>, each also with __lt, __lte, __gt, __gte, __ne, __in,
-                __nin, __all, __contains. Times are aware datetimes or unix seconds.
+                updated_at, each also with __lt, __lte, __gt, __gte, __ne, __in, __nin, __all, __contains;
+                and ``extensions={"key": "value"}``, whose keys take these words too. Times are aware
+                datetimes or unix seconds.
 
         Raises:
             ArgumentTypeError: A look-up does not exist, or an argument has the wrong type; the error
@@ -248,7 +253,7 @@ class Dialogs(NotCopied):
         sort: str = "-last_message_date_sent",
         page_size: int = PAGE_SIZE,
         timeout: float | None = None,
-        **lookups: Any,
+        **lookups: Unpack[DialogLookups],
     ) -> Iterator[Dialog]:
         """Yield all dialogs that match, each once; pages are requested as they are needed.
 
@@ -346,7 +351,7 @@ class Dialogs(NotCopied):
         updated = self._reader({"updated_at__gte": since}, sort, PAGE_SIZE, None)
         return Items([map(with_messages, sent), map(others, updated)])
 
-    def count(self, *, timeout: float | None = None, **lookups: Any) -> int:
+    def count(self, *, timeout: float | None = None, **lookups: Unpack[DialogLookups]) -> int:
         """Return how many dialogs match. (Server API: Retrieve chat dialogs.)
 
         Args:

@@ -6,7 +6,7 @@ import itertools
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from functools import partial
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from attrs import evolve, frozen
 
@@ -48,6 +48,7 @@ from ._arguments import (
 )
 from ._deletion import delete
 from ._http import CallDeadline, Response
+from ._lookups import MessageLookups
 from ._paging import PAGE_SIZE, Items, PageReader, Row, Span, check_page_size
 from ._query import (
     Pairs,
@@ -61,6 +62,9 @@ from ._query import (
 )
 from ._response import read_count, read_object, read_page, read_record, unexpected
 from .sessions import Sessions
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack  # mypy brings it; nothing imports it at run time
 
 __all__ = ["MESSAGES", "Messages"]
 
@@ -145,7 +149,7 @@ class Messages(NotCopied):
         preview: bool = False,
         sort: str | None = None,
         timeout: float | None = None,
-        **lookups: Any,
+        **lookups: Unpack[MessageLookups],
     ) -> Page[Message]:
         """Return one page of a dialog's history, by default the oldest messages first.
 
@@ -191,7 +195,7 @@ class Messages(NotCopied):
         sort: str = "date_sent",
         page_size: int = PAGE_SIZE,
         timeout: float | None = None,
-        **lookups: Any,
+        **lookups: Unpack[MessageLookups],
     ) -> Iterator[Message]:
         """Yield all messages that match, each once; pages are requested as they are needed.
 
@@ -238,7 +242,7 @@ class Messages(NotCopied):
         dialog: str | DialogRef | Message,
         *,
         timeout: float | None = None,
-        **lookups: Any,
+        **lookups: Unpack[MessageLookups],
     ) -> int:
         """Return how many messages of a dialog match; none is marked as read.
 

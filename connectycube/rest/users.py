@@ -13,6 +13,7 @@ from ..models import Page, User
 from ..models._json import as_int
 from ._api import Api
 from ._arguments import check_user_id
+from ._lookups import UserLookups
 from ._paging import PAGE_SIZE, Items, PageReader, Row, Span, rows_of
 from ._query import (
     OPERATORS,
@@ -345,7 +346,7 @@ class Users(NotCopied):
         skip: int | None = None,
         sort: str | None = None,
         timeout: float | None = None,
-        **lookups: Any,
+        **lookups: Unpack[UserLookups],
     ) -> Page[User]:
         """Return one page of the users that match. (Server API: Retrieve Users V2.)
 
@@ -416,7 +417,9 @@ class Users(NotCopied):
             raise unexpected(response, "a count was expected")
         return count
 
-    def iter(self, *, timeout: float | None = None, **lookups: Any) -> Iterator[User]:
+    def iter(
+        self, *, timeout: float | None = None, **lookups: Unpack[UserLookups]
+    ) -> Iterator[User]:
         """Yield all users that match, sorted by id, each once; pages are requested as they are needed.
 
         Users who sign up meanwhile come at the end. Others may be deleted: pages overlap, so none of the rest

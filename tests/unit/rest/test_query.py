@@ -51,6 +51,10 @@ def test_message_lookups_in_the_services_words(lookups, pairs):
         ({"name__contains": "x"}, [("name[ctn]", "x")]),
         ({"extensions__location": "Lima"}, [("extensions[location]", "Lima")]),
         ({"extensions__location__ne": "Lima"}, [("extensions[location][ne]", "Lima")]),
+        (
+            {"extensions": {"location": "Lima", "size__in": ["1", "2"]}},
+            [("extensions[location]", "Lima"), ("extensions[size][in]", "1,2")],
+        ),
         ({"extensions__in__in": ["a"]}, [("extensions[in][in]", "a")]),
         ({"last_message_date_sent__lte": 5}, [("last_message_date_sent[lte]", 5)]),
     ],
@@ -87,8 +91,12 @@ def test_wrong_lookups_are_refused_by_name(lookups, cls, words):
     [
         ({"type": 9}, "type must be one of"),
         ({"type__in": [2, 9]}, "type__in must be one of"),
-        ({"extensions": "x"}, "extensions is no argument"),
         ({"extensions__": "x"}, "extensions__ is no argument"),
+        ({"extensions": "x"}, "extensions must be a mapping"),
+        ({"extensions": {}}, "extensions must be a mapping"),
+        ({"extensions": {5: "x"}}, "a key of extensions must be"),
+        ({"extensions": {"": "x"}}, "a key of extensions"),
+        ({"extensions": {"size": 5}}, "extensions__size must be"),
     ],
 )
 def test_wrong_dialog_lookups_are_refused_by_name(lookups, words):
