@@ -1,5 +1,7 @@
 """No secret of a test is in anything that the package shows: each test is looked through at its end.
 
+No log record of the package is long or has several lines either, whatever a peer sent.
+
 The secrets are those that the test itself uses: what the package is given as a secret, the tokens of its
 sessions, the keys of its configurations and the passwords of the emulator's users. Short ones cannot be told
 from other words, so credentials that many tests share hold :data:`MARK`.
@@ -37,6 +39,7 @@ MARK = "5ec4e7c0de"
 _SHORTEST = 12  # a shorter secret without the mark may be a part of other texts
 _TESTS = str(Path(__file__).parents[1])
 _OTHERS = ("_pytest", "pluggy", "pytest", "unittest", "hypothesis", "pdb", "xdist", "execnet")
+_LONGEST_RECORD = 2_500  # characters; docs/security.md bounds each text of others in a record
 _SQLITE = b"SQLite format 3\0"
 
 
@@ -46,6 +49,8 @@ class Canaries:
     def __init__(self) -> None:
         self.secrets = {MARK}
         self.hits: list[str] = []
+        self.wild: list[str] = []
+        """Records of the log that are too long, or have several lines."""
         self.errors: deque[BaseException] = deque(maxlen=200)
 
     def learn(self, secret: object) -> None:
@@ -81,8 +86,12 @@ class Canaries:
 
     def look_at_record(self, record: logging.LogRecord) -> None:
         """Look through a log record, with its traceback."""
-        where = f"log of {record.name}"
-        self.look_at(where, f"{record.getMessage()} {record.args!r} {record.threadName}")
+        where, text = f"log of {record.name}", record.getMessage()
+        if record.name.startswith("connectycube") and (
+            len(text) > _LONGEST_RECORD or not text.isprintable()
+        ):
+            self.wild.append(f"{where}, {len(text)} characters: {text[:200]!r}")
+        self.look_at(where, f"{text} {record.args!r} {record.threadName}")
         if record.exc_info and record.exc_info[1] is not None:
             self.look_at_error(record.exc_info[1])
 
@@ -203,3 +212,5 @@ def _no_secret_is_shown(
     if found.hits:
         places = "\n  ".join(dict.fromkeys(found.hits))
         pytest.fail(f"a secret is shown in:\n  {places}", pytrace=False)
+    if found.wild:
+        pytest.fail(f"wild records in the log: {found.wild}", pytrace=False)

@@ -108,3 +108,18 @@ def test_the_search_runs_over_every_test(pytester):
     result = pytester.runpytest_inprocess("-p", "no:connectycube", "-p", "no:cacheprovider")
     result.assert_outcomes(passed=1, errors=1)
     result.stdout.fnmatch_lines(["*a secret is shown in:*", "*log of connectycube.rest*"])
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "is_wild"),
+    [
+        ("connectycube.chat", "x" * 2_500, False),
+        ("connectycube.chat", "x" * 2_501, True),
+        ("connectycube.rest", "two\nlines", True),
+        ("connectycube.rest", "red \x1b[31m", True),
+        ("urllib3.connectionpool", "x" * 5_000, False),
+    ],
+)
+def test_a_long_record_or_one_of_several_lines_is_found(canaries, name, text, is_wild):
+    canaries.look_at_record(logging.LogRecord(name, 10, __file__, 1, "%s", (text,), None))
+    assert bool(canaries.wild) is is_wild
