@@ -309,7 +309,7 @@ class TokenStore(Protocol):
 
         Args:
             key: As for ``get``.
-            value: A small JSON object: the token, the user's id and the end of the session.
+            value: A small JSON object: the key, the token, the user's id and the end of the session.
             seconds: How long to keep it.
         """
 

@@ -38,7 +38,8 @@ _Value = tuple[Secret, int]  # and the seconds for which the store keeps it
 _NOTHING: _Value = (Secret(""), 1)  # as a store need not know how to delete
 
 _log = logging.getLogger("connectycube.rest")
-# Whether this thread makes a session for the store: the thread, or the process, would wait for itself.
+# Whether this thread makes a session for the store, or runs a method of it: the thread, or the process, would
+# wait for itself, and a store that makes a session would be asked for it without an end.
 _is_inside: ContextVar[bool] = ContextVar("_is_inside", default=False)
 
 
@@ -149,8 +150,10 @@ class SharedSession:
             self._warn("is not asked, as it has not answered yet", outcome)
             return create(deadline)
         value: _Value | None = None
+        is_late = True
         try:
-            if not self._is_answered(visit, deadline):
+            is_late = not self._is_answered(visit, deadline)
+            if visit.failure or is_late:
                 self._warn(visit.failure or "took too long", outcome)
                 return create(deadline)
             found = visit.found.result()
@@ -161,7 +164,8 @@ class SharedSession:
         finally:
             # The thread must go on whatever happened here, as it holds the lock.
             visit.made.set_result(value)
-            thread.join(self._patience(deadline))
+            if not is_late:  # else the wait for the store would be twice as long
+                thread.join(self._patience(deadline))
             if thread.is_alive():
                 self._shared.leave(thread)
             if value is not None and (thread.is_alive() or visit.failure):
@@ -169,7 +173,7 @@ class SharedSession:
 
     def _is_answered(self, visit: _Visit, deadline: CallDeadline) -> bool:
         wait([visit.found], timeout=self._patience(deadline))
-        return visit.found.done() and visit.failure is None
+        return visit.found.done()
 
     def _patience(self, deadline: CallDeadline) -> float:
         left = deadline.remaining()
@@ -193,6 +197,7 @@ class SharedSession:
         if seconds < 1:
             return None
         known = {
+            "key": self.key,
             "token": Secret(session.token),
             "user_id": session.user_id,
             "expires_at": expires_at,
@@ -207,7 +212,7 @@ class SharedSession:
         """
         if not value.open():
             return None
-        session = _read(value)
+        session = _read(value, self.key)
         if not _is_of_same_user(session, stale):
             raise _NotOurs("another user's")
         if stale is not None and session.token == stale.token:
@@ -235,6 +240,7 @@ class _Visit:
 
     def run(self) -> None:
         """Use the store until a session is found, or made and kept."""
+        _is_inside.set(True)  # for this thread, which ends with this method
         try:
             self._run()
         except BaseException as error:  # noqa: BLE001 - its text and its frames may hold a token
@@ -282,8 +288,8 @@ def _is_of_same_user(session: Session, stale: Session | None) -> bool:
     return stale is None or stale.user_id is None or session.user_id == stale.user_id
 
 
-def _read(value: Secret) -> Session:
-    """Read a value as :meth:`SharedSession._value` writes it; raise _NotOurs for any other."""
+def _read(value: Secret, key: str) -> Session:
+    """Read a value as :meth:`SharedSession._value` writes it under this key; raise _NotOurs for any other."""
     if not isinstance(value.open(), (str, bytes)) or len(value.open()) > _MOST_CHARACTERS:
         raise _NotOurs("no text, or too long")
     try:
@@ -292,6 +298,8 @@ def _read(value: Secret) -> Session:
         raise _NotOurs("no JSON") from None
     if not isinstance(known.open(), dict):
         raise _NotOurs("no object")
+    if known.open().get("key", key) != key:  # the store has mixed up its values
+        raise _NotOurs("that of another key, which may be another user's")
     user_id, expires_at = known.open().get("user_id"), known.open().get("expires_at")
     token = Secret(known.open().get("token"))
     if not isinstance(token.open(), str) or not _TOKEN.fullmatch(token.open()):

@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from connectycube import Config, MemoryTokenStore, Session, Timeouts
+from connectycube.rest import _shared_session
 from connectycube.rest._http import CallDeadline
 from connectycube.rest._shared_session import SharedSessions
 from tests.support.waiting import TIMEOUT, Gate, wait_until
@@ -110,9 +111,9 @@ def test_a_value_is_the_token_the_user_and_the_end():
     place = place_of(store, clock=now.timestamp)
     made = Session(token=TOKEN, user_id=5, expires_at=now + timedelta(seconds=100))
     assert obtain(place, made) == made
-    kept = {"token": TOKEN, "user_id": 5, "expires_at": int(now.timestamp()) + 100}
     key, value, seconds = store.uses[-1][1:]
-    assert (key, json.loads(value), seconds) == (place.key, kept, 100)
+    kept = {"token": TOKEN, "user_id": 5, "expires_at": int(now.timestamp()) + 100}
+    assert (key, json.loads(value), seconds) == (place.key, {"key": key, **kept}, 100)
     assert obtain(place, None) == made
 
 
@@ -140,6 +141,18 @@ def test_a_lock_never_has_the_key_of_a_value():
 def test_a_session_that_is_found_is_not_made():
     store = MemoryTokenStore()
     obtain(place_of(store))
+    assert place_of(store).obtain(None, CallDeadline(60), never) == MADE
+
+
+def test_a_value_of_another_key_is_not_taken(caplog):
+    """As of a store that mixes up its keys: the session would be another user's."""
+    store = MemoryTokenStore()
+    theirs = place_of(store, {"user": {"login": "eve", "password": PASSWORD}})
+    obtain(theirs, Session(token="of-eve-5ec4e7c0de", user_id=6))
+    ours = place_of(store)
+    store.set(ours.key, store.get(theirs.key), 60)
+    assert obtain(ours) == MADE
+    assert "another value" in caplog.text
     assert place_of(store).obtain(None, CallDeadline(60), never) == MADE
 
 
@@ -272,11 +285,27 @@ def test_a_store_that_is_slow_costs_a_warning(method, caplog):
 def test_a_slow_store_takes_half_of_the_time_of_a_call(monkeypatch):
     waits = []
     monkeypatch.setattr(CallDeadline, "remaining", lambda deadline: 0.4)
+    monkeypatch.setattr(_shared_session, "wait", lambda _, timeout: waits.append(timeout))
     monkeypatch.setattr(threading.Thread, "join", lambda thread, timeout: waits.append(timeout))
     with Gate() as gate:
         assert obtain(place_of(Recorder(get=gate))) == MADE
     monkeypatch.undo()
-    assert waits == [0.2]
+    assert waits == [0.2]  # once: not again after the session was made
+
+
+def test_a_store_that_makes_a_session_itself_is_asked_once(caplog):
+    store = MemoryTokenStore()
+    place, get, gets = place_of(store), store.get, []
+
+    def get_and_make(key):
+        gets.append(key)
+        if len(gets) < 5:
+            assert obtain(place) == MADE
+        return get(key)
+
+    store.get = get_and_make
+    assert obtain(place, OTHER) == OTHER
+    assert len(gets) == 2 and caplog.records == []  # before the lock, and inside it
 
 
 def test_a_lock_that_another_process_keeps_is_not_waited_for(caplog):
