@@ -50,7 +50,7 @@ class Hold:
         self.now = now
         self.fencing: int | None = None
         """The number that grows with each acquisition; None before this one."""
-        self.trouble: Exception | None = None
+        self.trouble: BaseException | None = None
         """Why the last renewal failed; None if it did not."""
         self._seconds = math.inf if seconds is None else seconds
         self._lock = threading.Lock()
@@ -76,7 +76,7 @@ class Hold:
             self._stops_at = asked + self._seconds * (1 - _MARGIN)
             self._renew_at = asked + min(self._seconds * _RENEWED_AFTER, _UNLIMITED_CHECKED_EVERY)
 
-    def not_renewed(self, error: Exception) -> None:
+    def not_renewed(self, error: BaseException) -> None:
         """Note that a renewal failed; the next one is due soon."""
         self.trouble = error
         self._renew_at = self.now() + min(self._seconds / 10, 1.0)

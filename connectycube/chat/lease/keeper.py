@@ -57,9 +57,11 @@ class Keeper:
         self._is_closing = False
         self._is_ended = False
         self._is_released = False
+        self._is_refused = False  # whether another holder had it when it was last asked for
         self._error: Exception | None = None  # of the last attempt, if the next one may do better
         self._failure: BaseException | None = None  # an error that does not pass
-        threading.Thread(target=self._run, name=f"{name}-lease", daemon=True).start()
+        self._thread = threading.Thread(target=self._run, name=f"{name}-lease", daemon=True)
+        self._thread.start()
 
     # --- for any thread ---
 
@@ -104,13 +106,17 @@ class Keeper:
             error = self._unusable(self._error)
             error.__cause__ = self._error
             return error
+        if not self._is_refused:
+            text = f"whether the lease {self.lease.name!r} is free was not answered in time"
+            return LeaseHeldError(text, holder=None)
         holder = self.lease.held_by
         return LeaseHeldError(
             f"the lease {self.lease.name!r} is held by {holder or 'another process'}", holder=holder
         )
 
     def _unusable(self, error: BaseException) -> LeaseStoreError:
-        return LeaseStoreError(f"the lease {self.lease.name!r} cannot be asked for: {error!r}")
+        why = str(error) if isinstance(error, LeaseStoreError) else repr(error)
+        return LeaseStoreError(f"the lease {self.lease.name!r} cannot be asked for: {why}")
 
     def close(self) -> None:
         """Give the lease back once the receivers have returned: the connection is closed."""
@@ -126,6 +132,8 @@ class Keeper:
 
     def wait_until_released(self, deadline: Deadline) -> None:
         """Wait until the lease was given back, not beyond the deadline."""
+        if threading.current_thread() is self._thread:
+            return  # an observer that is told of the loss logs out: this thread gives it back afterwards
         with self._changed:
             self._changed.wait_for(lambda: self._is_released, deadline.remaining())
 
@@ -138,6 +146,11 @@ class Keeper:
         except BaseException as error:  # noqa: BLE001 - of the application's lease; login() raises it
             self._failure = error
             self._tell()  # before the lease is given back, which may take long
+            if self.hold.fencing is not None:
+                self.hold.end(
+                    LeaseLostError(f"the lease {self.hold.name!r} is kept no longer: {error!r}")
+                )
+                self._lost()
         finally:
             self._release()
 
@@ -148,7 +161,7 @@ class Keeper:
         while not (self._is_ended or self._is_closing):
             asked, fencing = self.hold.now(), None
             try:
-                fencing = self.lease.acquire(self.hold.holder)
+                fencing = _checked(self.lease.acquire(self.hold.holder))
             except Exception as error:
                 if not _passes(error):
                     raise
@@ -159,7 +172,7 @@ class Keeper:
                     )
                 self._error = error
             else:
-                self._error = None
+                self._error, self._is_refused = None, fencing is None
             if fencing is None:
                 self._pause(pause)
             elif self.hold.begin(asked, fencing):  # else the answer took as long as the lease lasts
@@ -187,7 +200,7 @@ class Keeper:
         hold, asked = self.hold, self.hold.now()
         try:
             is_ours = self.lease.renew(hold.holder)
-        except Exception as error:  # noqa: BLE001 - until the lease expires each error may pass
+        except BaseException as error:  # noqa: BLE001 - until the lease expires each error may pass
             if hold.trouble is None:
                 logger.warning("%s: the lease %r was not renewed: %r", self._name, hold.name, error)
             hold.not_renewed(error)
@@ -217,6 +230,15 @@ class Keeper:
             self._changed.notify_all()
         for waker in tuple(self._wakers):
             waker.wake()
+
+
+def _checked(fencing: object) -> int | None:
+    """Return what a lease of the application has returned for its number."""
+    if fencing is not None and (isinstance(fencing, bool) or not isinstance(fencing, int)):
+        raise LeaseStoreError(
+            f"acquire must return a number, or None if another holder has the lease, not {fencing!r}"
+        )
+    return fencing
 
 
 def _passes(error: Exception) -> bool:

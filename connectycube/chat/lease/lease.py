@@ -7,7 +7,7 @@ import secrets
 import socket
 from typing import Protocol, runtime_checkable
 
-from ..._checks import check_number
+from ..._checks import check_callable, check_number
 from ...errors import ArgumentTypeError
 
 __all__ = ["LEAST_SECONDS", "MOST_SECONDS", "Lease", "check_lease", "holder_name"]
@@ -46,7 +46,7 @@ class Lease(Protocol):
         """Take the lease if it is free; return its fencing number, or None if another holder has it.
 
         The number is greater than that of every holder before. A holder that has the lease already may
-        take it again.
+        take it again. Any other result, also False, ends the login.
         """
         ...
 
@@ -66,6 +66,8 @@ def check_lease(name: str, value: object) -> Lease:
             f"{name} must be a Lease, such as FileLease(path) or SqlLease(connect, name), not"
             f" {value.__name__ if isinstance(value, type) else type(value).__name__}"
         )
+    for method in ("acquire", "renew", "release"):
+        check_callable(f"{name}.{method}", getattr(value, method), "holder")
     if value.seconds is not None:
         check_number(f"{name}.seconds", value.seconds, least=LEAST_SECONDS, most=MOST_SECONDS)
     return value

@@ -374,9 +374,21 @@ class Badly:
         raise AssertionError
 
 
+class Coroutine(Badly):
+    async def acquire(self, holder: str) -> int | None:  # type: ignore[override]
+        return 1
+
+
+class Narrow(Badly):
+    def renew(self) -> bool:  # type: ignore[override]
+        return True
+
+
 @pytest.mark.parametrize(
     ("exclusive", "error", "words"),
     [
+        (Coroutine(5.0), ArgumentTypeError, "exclusive.acquire .* is a coroutine function"),
+        (Narrow(5.0), ArgumentTypeError, "exclusive.renew .* cannot be called as"),
         (True, ArgumentTypeError, "exclusive must be a Lease, such as .*, not bool"),
         ("bot.lease", ArgumentTypeError, "exclusive must be a Lease.*not str"),
         (FileLease, ArgumentTypeError, "exclusive must be a Lease.*not FileLease"),
