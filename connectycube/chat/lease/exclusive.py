@@ -71,7 +71,10 @@ class Exclusive:
                 is_unused = keeper.logins == 0 and self._is_closed()
             if is_unused:
                 keeper.close()
-                keeper.wait_until_released(Deadline(_RELEASED_WITHIN))
+                if (
+                    keeper.hold.fencing is not None
+                ):  # else the caller's time is up, and nothing is held
+                    keeper.wait_until_released(Deadline(_RELEASED_WITHIN))
 
     def _join(self, lease: Lease) -> Keeper:
         with self._lock:
@@ -84,7 +87,8 @@ class Exclusive:
                 self._keepers.append(current)
             elif current.lease is not lease:
                 raise ChatError(
-                    f"the chat has, or stands by for, the lease {current.lease.name!r}: log out first"
+                    f"the chat has, or stands by for, the lease {current.lease.name!r}: log out first, or"
+                    " pass the same object"
                 )
             current.logins += 1
             return current
@@ -134,9 +138,14 @@ class Exclusive:
     # --- the end ---
 
     def close(self, hold: Hold | None) -> None:
-        """Give the lease back once the receivers have returned: the connection is closed."""
-        for keeper in self._keepers_of(hold):
-            keeper.close()
+        """Give the lease back once the receivers have returned: the connection is closed.
+
+        But not if another login has begun with it since then: its own end gives it back.
+        """
+        with self._lock:
+            for keeper in self._keepers_of(hold):
+                if keeper.logins == 0 and (self._is_closed() or self.hold is not hold):
+                    keeper.close()
 
     def end(self, hold: Hold | None, deadline: Deadline) -> None:
         """Give the lease back now, and wait until it was given back, not beyond the deadline."""
