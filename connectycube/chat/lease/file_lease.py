@@ -70,20 +70,23 @@ class FileLease:
         check_fork()
         if holder in self._descriptors:
             self._close(holder)
-        descriptor = self._open()
+        # Noted before it is locked: a child that is forked meanwhile must close it, or it keeps the lock.
+        descriptor = self._descriptors[holder] = self._open()
         try:
             # The lock of a file that was removed or replaced since it was opened excludes nobody.
-            if not _lock(descriptor) or not self._is_at_path(descriptor):
-                self.held_by = _read(descriptor).get("holder")
-                os.close(descriptor)
-                return None
-            fencing = self._next(descriptor)
-            _write(descriptor, fencing, holder)
+            if _lock(descriptor) and self._is_at_path(descriptor):
+                fencing = self._next(descriptor)
+                _write(descriptor, fencing, holder)
+                return fencing
+            self.held_by = _read(descriptor).get("holder")
+        except OSError as error:
+            self._close(holder)
+            raise LeaseStoreError(f"the file {self.path} cannot be used: {error}") from None
         except BaseException:
-            os.close(descriptor)
+            self._close(holder)
             raise
-        self._descriptors[holder] = descriptor
-        return fencing
+        self._close(holder)
+        return None
 
     def renew(self, holder: str) -> bool:
         """Return whether the locked file still is the one that others would lock."""

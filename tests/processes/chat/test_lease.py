@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from connectycube import FileLease
+from connectycube.chat.lease import file_lease
 from connectycube.emulator import Emulator
 from tests.support.people import PASSWORD, Person
 from tests.support.waiting import TIMEOUT, wait_until
@@ -258,3 +259,32 @@ def test_a_forked_child_neither_keeps_nor_frees_the_lock_of_its_parent(tmp_path)
     finally:
         os.close(writer)
         assert os.waitpid(child, 0)[1] == 0
+
+
+def test_a_child_forked_while_the_file_is_locked_does_not_keep_the_lock(tmp_path, monkeypatch):
+    path, lock, children = tmp_path / "bot.lease", file_lease._lock, []
+    reader, writer = os.pipe()
+
+    def lock_and_fork(descriptor: int) -> bool:
+        is_locked = lock(descriptor)
+        children.append(os.fork())
+        if not children[-1]:
+            os.close(writer)
+            os.read(reader, 1)  # lives for longer than the parent has the lock
+            os._exit(0)
+        return is_locked
+
+    lease = FileLease(path)
+    monkeypatch.setattr(file_lease, "_lock", lock_and_fork)
+    try:
+        assert lease.acquire("parent") == 1
+        monkeypatch.undo()
+        lease.release("parent")
+        other = FileLease(path)
+        assert wait_until(lambda: other.acquire("other")) == 2
+        other.release("other")
+    finally:
+        os.close(reader)
+        os.close(writer)
+        for child in children:
+            assert os.waitpid(child, 0)[1] == 0

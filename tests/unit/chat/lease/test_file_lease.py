@@ -85,6 +85,18 @@ def test_a_path_that_cannot_be_opened_is_named(tmp_path, where):
         FileLease(tmp_path / where).acquire("me")
 
 
+@pytest.mark.parametrize("device", ["fifo", "/dev/null", "/dev/full"])
+def test_a_file_that_cannot_be_written_is_named(tmp_path, device):
+    path = Path(device)
+    if not path.is_absolute():
+        path = tmp_path / device
+        os.mkfifo(path)
+    lease = FileLease(path)
+    with pytest.raises(LeaseStoreError, match=f"the file {path} cannot be used"):
+        lease.acquire("me")
+    assert not lease.renew("me")
+
+
 def test_a_file_that_was_removed_is_not_the_lease_any_more(path):
     lease = FileLease(path)
     lease.acquire("me")
