@@ -56,10 +56,10 @@ class SqlLease:
     Args:
         connect: Called without arguments; returns a new connection of a DB-API 2.0 module, as
             ``partial(psycopg.connect, "dbname=shop")``, or one of a pool that ``close()`` gives back. Let it
-            give up within a third of ``seconds``.
+            give up within a third of ``seconds``. The connection is closed after each call.
         name: Which lease it is: one name for all listeners of which one is to be connected.
-        seconds: How long the lease lasts without being renewed. Another listener takes over at most half as
-            much again after the holder has died.
+        seconds: How long the lease lasts without being renewed. After a holder has died, another listener
+            has it at most 1.2 times as many seconds later.
         paramstyle: That of the module (``"format"`` …); None: the module of the connection says it.
 
     Raises:
@@ -145,6 +145,8 @@ class SqlLease:
             return False
 
     def _find_clock(self) -> str:
+        with self._cursor() as run:
+            run("SELECT 1").fetchone()  # a database that is away says so itself, and not of a clock
         failures = []
         for clock in _CLOCKS:
             try:
@@ -161,6 +163,9 @@ class SqlLease:
     def _cursor(self) -> Iterator[Callable[..., Any]]:
         """Give a function that executes a statement at once, on a connection of its own."""
         connection = self._connect()
+        if not callable(getattr(connection, "close", None)):
+            kind = type(connection).__name__
+            raise LeaseStoreError(f"connect must return a connection of DB-API 2.0, not {kind}")
         restore = _make_autocommit(connection)
         try:
             style = self._style or _style_of(connection)

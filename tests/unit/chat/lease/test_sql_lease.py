@@ -220,6 +220,18 @@ def test_the_style_comes_from_the_module_of_an_extended_class(path):
     assert SqlLease(partial(sqlite3.connect, path, factory=Own), "orders").acquire("me") == 1
 
 
+def test_what_is_no_connection_is_named():
+    with pytest.raises(LeaseStoreError, match=r"connect must return .* not NoneType"):
+        SqlLease(lambda: None, "orders").acquire("me")
+
+
+def test_a_connection_that_is_closed_is_not_taken_for_another_database(path):
+    with closing(sqlite3.connect(path)) as shared:
+        lease = SqlLease(lambda: shared, "orders")
+        with pytest.raises(sqlite3.ProgrammingError, match="closed"):
+            lease.acquire("me")
+
+
 def test_a_connection_of_an_unknown_module_asks_for_the_style():
     class Pooled:
         def rollback(self) -> None: ...
