@@ -59,7 +59,9 @@ class Observer:
     **Threads.** Each method is called on the thread where the thing happens, and several threads may be in
     one method at once. No lock of the package is held. A method that blocks holds up its own thread alone:
     on a connection thread nothing is read and sent meanwhile, and the server may end the link. So return
-    soon, and call no method of the chat that waits for the server; ``chat.statistics()`` is fine.
+    soon. A call on a connection thread that would wait for this connection, such as ``chat.ping()``, raises
+    CallbackContextError there; ``chat.logout()`` returns at once, and the connection ends once the method
+    has returned. ``chat.statistics()``, ``chat.relogin()`` and sending are fine.
 
     **Order.** One thread calls in the order in which the things happened. Threads may overtake each other.
 

@@ -60,7 +60,7 @@ from .protocol.timers import earlier
 from .receivers import Receivers
 from .send_handle import SendHandle
 from .sender import Sender
-from .shutdown import CloseWaiters, end_at_exit, exit_has_begun
+from .shutdown import CloseWaiters, end_at_exit, exit_has_begun, left_undone
 from .tally import Tally
 from .uwsgi import warn_about_uwsgi
 
@@ -201,6 +201,13 @@ class Driver:
         if self.exclusive.hold is not None:
             self._check_lease()
 
+    def check_may_wait(self) -> None:
+        """Raise CallbackContextError on the connection thread, where the observer alone can make a call."""
+        if threading.current_thread() is self._thread:
+            raise CallbackContextError(
+                "the observer was called on the connection thread, which this call would wait for"
+            )
+
     @property
     def is_closed(self) -> bool:
         """Whether the state is IDLE or CLOSED."""
@@ -249,8 +256,7 @@ class Driver:
             self._wait(lambda: self.core.state is not ChatState.CLOSING, deadline)
             self._check_can_begin()  # after the wait, during which the client may have been closed
             # The first caller leads: it starts the attempt, and ends it if its own time is up. The others
-            # join it, each until its own deadline, so that one impatient caller does not spoil the login of
-            # another.
+            # join it, each until its own deadline: an impatient caller spoils no login of another.
             leads = self.is_closed
             if leads:
                 attempt = self._start_attempt(
@@ -259,6 +265,7 @@ class Driver:
             elif self._is_ready_as(credentials.user_id):
                 return
             else:
+                self.check_may_wait()
                 attempt = self._join_attempt()
             # The caller may be the slow receiver whose full queue keeps the link closed.
             self.core.hold_link(time.monotonic())
@@ -430,13 +437,15 @@ class Driver:
         hold: Hold | None,
     ) -> Abandoned:
         """Wait until the connection has ended more than ``ends`` times; None: it had ended before."""
+        if thread is threading.current_thread():
+            return Abandoned()  # nothing can end before the observer, called on it, returns
         with self._mutex:
             if not self._changed.wait_for(lambda: ends != self._ends, deadline.remaining()):
                 self._abandon()  # the connection thread is stuck in a call that nothing can interrupt
             messages = (0, 0) if ends is None else self.core.abandoned
             stays = self.is_closed
         if self.aborted:
-            return self._left_undone((0, 0), True)
+            return left_undone(self.dispatcher, (0, 0), True)
         unsaved = 0
         # Without the mutex from here on: the thread and the receivers need it to come to an end.
         if thread is not None:
@@ -444,12 +453,11 @@ class Driver:
         if stays and not self.dispatcher.is_worker():
             self.dispatcher.join(deadline)
             with self._mutex:
-                # A receiver may have logged in again; then the workers go on.
-                stays = self.is_closed
+                stays = self.is_closed  # else a receiver has logged in again, and the workers go on
             unsaved = 0 if self._durability.finish(deadline) else 1
             if stays:
                 self.exclusive.end(hold, deadline)
-        return self._left_undone(messages, stays, unsaved)
+        return left_undone(self.dispatcher, messages, stays, unsaved)
 
     def abort(self) -> Abandoned:
         """End the connection at once; the exit of the interpreter does not wait for it either."""
@@ -459,7 +467,7 @@ class Driver:
                 self._abandon()
             self.aborted = True
             self.exclusive.end(self.exclusive.hold, Deadline(0.0))
-            return self._left_undone(self.core.abandoned, True)
+            return left_undone(self.dispatcher, self.core.abandoned, True)
 
     def _abandon(self) -> None:
         assert self._mutex.locked()
@@ -467,19 +475,6 @@ class Driver:
         self.core.abort(None)
         self.after_command()
         self.dispatcher.stop()
-
-    def _left_undone(self, messages: tuple[int, int], stays: bool, unsaved: int = 0) -> Abandoned:
-        queued = running = 0
-        if stays and not self.dispatcher.is_worker():  # else the workers go on
-            queued, running = self.dispatcher.abandoned, len(self.dispatcher.running_receivers())
-        unsent, unacknowledged = messages
-        return Abandoned(
-            queued=queued,
-            running=running,
-            unsent=unsent,
-            unacknowledged=unacknowledged,
-            unsaved=unsaved,
-        )
 
     def stream(self, kind: Callable[..., Stream], what: object, timeout: float) -> Stream:
         """Return a stream that collects events from now on: those of a signal, or of a dialog."""
@@ -496,6 +491,8 @@ class Driver:
     def wait_until_ready(self, deadline: Deadline) -> None:
         """Wait until messages flow; raise if that cannot happen any more, or not in time."""
         self.check_usable()
+        if self.is_ready:
+            return
         with self.holding_link(), self._mutex:
             self._wait_ready(deadline)
 
@@ -505,6 +502,7 @@ class Driver:
             raise CallbackContextError(
                 "chat.wait_until_idle() would wait for the callback it was called in"
             )
+        self.check_may_wait()
         return self.dispatcher.wait_until_idle(deadline.remaining())
 
     @contextmanager
@@ -514,6 +512,7 @@ class Driver:
         if self._forked:
             yield
             return
+        self.check_may_wait()
         with self._mutex:
             core = self.core  # the same one at the end, also if the process forks meanwhile
             core.hold_link(time.monotonic())
@@ -542,6 +541,8 @@ class Driver:
 
     def _wait(self, condition: Callable[[], bool], deadline: Deadline) -> None:
         assert self._mutex.locked()
+        if not condition():
+            self.check_may_wait()
         if not self._changed.wait_for(condition, deadline.remaining()):
             raise ChatTimeoutError(f"the chat connection is still {self.core.state.value}")
 
@@ -620,7 +621,8 @@ class Driver:
             self._wake()
 
     def _wake(self) -> None:
-        if self._waker is not None and threading.current_thread() is not self._thread:
+        # An observer may call on the connection thread after that has decided what to wait for.
+        if self._waker and (self.notes or threading.current_thread() is not self._thread):
             self._waker.wake()
 
     def _write(self, link: Link) -> None:
@@ -670,9 +672,9 @@ class Driver:
         self.core.session.recovery.leave_out(saved.older)
         self._tally.unsettled.update(submission.waiter for submission, _ in saved.outbox)
         self._generation += 1
-        # This link is of an older thread, which has not noticed yet that it is no longer the current one.
-        # That thread closes it.
-        self._link = None
+        self._link = (
+            None  # that of an older thread, which closes it once it notices that it is older
+        )
         self.aborted = False
         self.dispatcher.start()
         self._router.watch_dead_letters()
@@ -798,8 +800,7 @@ class Driver:
                     self._hand_over()
             return None
         with self._mutex:
-            # Another thread may have closed the connection, or started another one, while the link was
-            # opened.
+            # Another thread may have closed the connection meanwhile, or started another one.
             if generation != self._generation or not self.core.wants_link:
                 link.close()
                 return None

@@ -34,6 +34,7 @@ __all__ = [
     "check_stop",
     "end_at_exit",
     "exit_has_begun",
+    "left_undone",
     "report",
     "wait_until_closed",
 ]
@@ -101,9 +102,30 @@ class Endable(Protocol):
     @property
     def is_over(self) -> bool: ...
     def check_usable(self) -> None: ...
+    def check_may_wait(self) -> None: ...
     def logout(self, deadline: Deadline) -> Abandoned: ...
     def begin_logout(self, deadline: Deadline) -> Callable[[], Abandoned]: ...
     def abort(self) -> Abandoned: ...
+
+
+def left_undone(
+    dispatcher: Dispatcher, messages: tuple[int, int], stays: bool, unsaved: int = 0
+) -> Abandoned:
+    """Return the counts of what a connection leaves undone; its workers go on unless it ``stays`` closed.
+
+    ``messages`` are the numbers of unsent and of unacknowledged ones.
+    """
+    queued = running = 0
+    if stays and not dispatcher.is_worker():
+        queued, running = dispatcher.abandoned, len(dispatcher.running_receivers())
+    unsent, unacknowledged = messages
+    return Abandoned(
+        queued=queued,
+        running=running,
+        unsent=unsent,
+        unacknowledged=unacknowledged,
+        unsaved=unsaved,
+    )
 
 
 def report(driver: Endable, abandoned: Abandoned) -> None:
@@ -235,6 +257,7 @@ def wait_until_closed(
     """
     if driver.dispatcher.is_worker():
         raise CallbackContextError("chat.wait() would wait for the callback it was called in")
+    driver.check_may_wait()
     driver.check_usable()
     if driver.core.state is ChatState.IDLE:
         raise driver.core.not_connected_error()

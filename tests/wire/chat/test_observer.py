@@ -5,23 +5,30 @@ from __future__ import annotations
 import itertools
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from typing import Any
 
 import pytest
 
 from connectycube import (
+    Abandoned,
+    CallbackContextError,
     Chat,
+    ChatError,
     ChatState,
     ConnectionLostError,
+    FileLease,
     Handling,
     Limits,
     OutcomeUnknownError,
+    ReconnectPolicy,
     RecoveryFinished,
+    Timeouts,
 )
 from connectycube.emulator import Emulator
 from tests.support.inside import driver_of
 from tests.support.observing import METHODS, Recorder, raising
-from tests.support.people import PASSWORD, SLOW, Person, away, settled
+from tests.support.people import FAST, PASSWORD, SLOW, Person, away, settled
 from tests.support.waiting import TIMEOUT, Gate, wait_until
 
 S = ChatState
@@ -355,3 +362,134 @@ def test_no_lock_is_held_while_a_change_of_privacy_lists_reconnects(client, ben,
         each for each in observer.of("state_changed") if each.arguments[1].state is S.RECONNECTING
     ]
     assert (call.thread, call.locks) == ("MainThread", ())
+
+
+# --- calls of an observer on the connection thread ----------------------------------------------------
+
+
+class Acting(Recorder):
+    """Makes one call on the connection thread, when a method is called there with what fits."""
+
+    def __init__(
+        self,
+        act: Callable[[Chat], object],
+        method: str = "state_changed",
+        where: Callable[..., bool] = lambda *_: True,
+    ) -> None:
+        super().__init__()
+        self._act, self._method, self._where = act, method, where
+        self._has_begun = False
+        self.done = threading.Event()
+        self.result: object = None
+
+    def note(self, method: str, *arguments: Any) -> None:
+        super().note(method, *arguments)
+        on_connection = threading.current_thread().name.endswith("-connection")
+        fits = method == self._method and on_connection and self._where(*arguments)
+        if not fits or self._has_begun:
+            return
+        self._has_begun = True
+        try:
+            self.result = self._act(arguments[0])
+        except Exception as error:
+            self.result = error
+        self.done.set()
+
+
+def enters(state: ChatState) -> Callable[..., bool]:
+    return lambda chat, change: change.state is state
+
+
+@pytest.mark.parametrize(
+    ("method", "where"),
+    [
+        ("state_changed", enters(S.READY)),
+        ("state_changed", enters(S.FORCE_CLOSED)),
+        ("event_queued", lambda chat, signal, event: signal == "message_received"),
+        ("message_settled", lambda *_: True),
+        ("reconnected", lambda *_: True),
+    ],
+    ids=["READY", "FORCE_CLOSED", "event", "outcome", "reconnection"],
+)
+@pytest.mark.parametrize("end", [Chat.logout, Chat.destroy])
+def test_an_observer_may_log_out(client, ben, emulator, caplog, end, method, where):
+    observer = Acting(end, method, where)
+    amy = client(observer=observer, reconnect=FAST)
+    amy.login()
+    with suppress(ChatError):
+        ben.chat.send_private(amy.id, "one").result(TIMEOUT)
+        amy.chat.send_private(ben.id, "two").result(TIMEOUT)
+        emulator.cut(amy.id)
+    assert observer.done.wait(TIMEOUT)
+    assert observer.result == Abandoned()
+    observer.wait_for("state_changed", 1, lambda call: call.arguments[1].state is S.CLOSED)
+    assert [each for each in caplog.records if each.levelname == "ERROR"] == []
+
+
+WAITS: dict[str, Callable[[Chat], object]] = {
+    "login": lambda chat: chat.login(),
+    "wait_until_ready": lambda chat: chat.wait_until_ready(),
+    "ping": lambda chat: chat.ping(),
+    "wait": lambda chat: chat.wait(),
+    "wait_until_idle": lambda chat: chat.wait_until_idle(),
+    "wait_for": lambda chat: chat.wait_for(chat.message_received),
+    "result": lambda chat: chat.send_private(1, "one").result(),
+}
+
+
+@pytest.mark.parametrize("name", WAITS)
+def test_an_observer_cannot_wait_for_the_connection_on_its_thread(client, emulator, name):
+    """The call would hold up what it waits for, until its time-out."""
+    observer = Acting(WAITS[name], where=enters(S.FORCE_CLOSED))
+    amy = client(observer=observer, reconnect=SLOW)
+    amy.login()
+    emulator.cut(amy.id)
+    assert observer.done.wait(TIMEOUT)
+    assert isinstance(observer.result, CallbackContextError)
+    assert "connection thread" in str(observer.result)
+    amy.chat.relogin()
+    assert amy.chat.ping(TIMEOUT) >= 0
+
+
+def test_what_needs_no_wait_is_done_on_the_connection_thread(client):
+    def act(chat: Chat) -> object:
+        chat.wait_until_ready()
+        chat.login()
+        return chat.is_ready
+
+    observer = Acting(act, where=enters(S.READY))
+    client(observer=observer).login()
+    assert observer.done.wait(TIMEOUT)
+    assert observer.result is True
+
+
+def test_a_relogin_by_an_observer_is_not_slept_over(client, emulator):
+    """A link that has fallen silent is lost when the connection thread has decided how long to sleep."""
+
+    def act(chat: Chat) -> None:
+        emulator.faults.stop_all()
+        chat.relogin()
+
+    observer = Acting(act, where=enters(S.FORCE_CLOSED))
+    timeouts = Timeouts(liveness_interval=0.3, liveness_answer=0.3)
+    amy = client(observer=observer, reconnect=SLOW, timeouts=timeouts)
+    amy.login()
+    with emulator.faults.half_open(user=amy.id):
+        assert observer.done.wait(TIMEOUT)
+    assert observer.result is None
+    observer.wait_for("reconnected")
+
+
+def test_an_observer_that_logs_in_again_keeps_the_lease(client, emulator, tmp_path):
+    """It does so on the thread of the connection that has failed, whose end gives the lease back."""
+    lease = FileLease(tmp_path / "amy.lease")
+    observer = Acting(lambda chat: chat.login(exclusive=lease), where=enters(S.CLOSED))
+    amy = client(observer=observer, reconnect=ReconnectPolicy(max_attempts=0))
+    amy.chat.login(exclusive=lease)
+    first = driver_of(amy.chat)._thread
+    emulator.cut(amy.id)
+    assert observer.done.wait(TIMEOUT)
+    assert observer.result == amy.cube.user
+    first.join(TIMEOUT)
+    assert amy.chat.is_ready and amy.chat.fencing == 1
+    assert amy.chat.login(exclusive=lease) == amy.cube.user, "the lease is the same one"
