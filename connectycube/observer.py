@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from attrs import frozen
 
 from ._checks import check_callable
-from .errors import ApiError, ArgumentTypeError
+from .errors import ArgumentTypeError
 
 if TYPE_CHECKING:
     from .models import RecoveryFailure, RecoveryFinished, StateChange
@@ -37,7 +37,8 @@ class RequestRecord:
         seconds: The time that the request took.
         bytes_received: The size of the response's body.
         attempt: 1, or more for a repetition.
-        error: The class of the error why there was no response; None if there was one.
+        error: The class of the error that ended the request, an ApiError, or one of the application's own
+            transport or file; None if there was a response.
     """
 
     method: str
@@ -47,7 +48,7 @@ class RequestRecord:
     seconds: float
     bytes_received: int = 0
     attempt: int = 1
-    error: type[ApiError] | None = None
+    error: type[BaseException] | None = None
 
 
 class Observer:

@@ -435,15 +435,18 @@ class Api:
         started = time.monotonic()
         try:
             response = self._transport.send(request)
-        except ApiError as error:
+            if getattr(response, "request", None) is not request:
+                response = _of_request(response, request)
+        except (
+            BaseException
+        ) as error:  # also of the application: its transport, or the file it writes to
             seconds = time.monotonic() - started
-            _log.debug("%s, after %.3f s", error, seconds)
+            if isinstance(error, ApiError):
+                _log.debug("%s, after %.3f s", error, seconds)
             if observer is not None:
                 self._tell(observer, request, attempt, seconds, error=type(error))
             raise
         seconds = time.monotonic() - started
-        if getattr(response, "request", None) is not request:
-            response = _of_request(response, request)
         if self._is_api(request.url):
             self._clock.note(http_date(response.headers.get("Date", "")))
         if _log.isEnabledFor(logging.DEBUG):

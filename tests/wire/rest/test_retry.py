@@ -173,6 +173,35 @@ def test_each_request_is_told_without_secrets(persistent, server, told):
     assert "S3CRET" not in repr(record)
 
 
+class Broken:
+    """A transport of an application, which fails in a way of its own."""
+
+    def __init__(self, send):
+        self.send = send
+
+
+def interrupted(request):
+    raise KeyboardInterrupt
+
+
+@pytest.mark.parametrize(
+    ("send", "error"),
+    [
+        (interrupted, KeyboardInterrupt),
+        (lambda request: {}["key"], KeyError),
+        (lambda request: None, ArgumentTypeError),
+    ],
+)
+def test_a_request_that_ends_with_any_error_is_told(told, send, error):
+    cube = ConnectyCube(
+        app_id=7, auth_key="k-5ec4e7c0de", transport=Broken(send), observer=Requests(told.append)
+    )
+    with pytest.raises(error):
+        cube.login(login="bob", password="a password")
+    (record,) = told
+    assert (record.error, record.status, record.path) == (error, None, "/session")
+
+
 def test_an_observer_that_raises_is_logged_and_breaks_no_call(server, caplog):
     def broken(record):
         raise RuntimeError("metrics are down")
