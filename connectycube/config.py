@@ -408,7 +408,7 @@ class Config:
     retry: RetryPolicy = field(factory=RetryPolicy)
     """Which REST requests are sent again, and when."""
     observer: Observer | None = field(default=None, repr=False)
-    """What is told of requests, states, events, receivers and messages, for metrics and traces."""
+    """An object that is told of requests, states, events, receivers and messages, for metrics and traces."""
     workers: int = field(default=1, validator=_count)
     """Threads that call receivers; the order within a conversation is kept, whatever their number."""
     auto_delivered: bool | Literal["all"] = field(default=True, validator=_bool_or_all)
@@ -429,7 +429,7 @@ class Config:
     cursor_store: CursorStore | None = field(default=None, repr=False)
     """Where the chat notes how far it was, in place of the file; one value for each user."""
     token_store: TokenStore | None = field(default=None, repr=False)
-    """Where the clients of ``for_user`` find sessions that other processes of the application have made."""
+    """The store through which the clients of ``for_user`` share sessions with other processes."""
     handling: Handling = field(factory=Handling)
     """When a receiver that raised runs again; ``connect(…, handling=…)`` replaces it for one receiver."""
     timeouts: Timeouts = field(factory=Timeouts)

@@ -428,9 +428,10 @@ class LoginTimeoutError(ChatTimeoutError):
 
 
 class LeaseHeldError(ChatTimeoutError):
-    """Another listener held the lease until the deadline of ``chat.login(exclusive=…)``.
+    """The lease was not free until the deadline of ``chat.login(exclusive=…)``.
 
-    ``holder`` names it, such as "process 4242 on web-1 (9f3a1c22b07e)"; None if it is not known.
+    ``holder`` names the listener that has it, such as "process 4242 on web-1 (9f3a1c22b07e)"; None if it is
+    not known, as when the database has not answered.
     """
 
     def __init__(self, message: str, *, holder: str | None) -> None:

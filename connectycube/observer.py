@@ -1,4 +1,4 @@
-"""Observer: what an application is told of requests, messages and receivers, for metrics and traces."""
+"""Observer: an object that is told of requests, messages and receivers, for metrics and traces."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class RequestRecord:
         method: The HTTP method.
         path: The path as a template, such as ``/chat/Dialog/{id}``: fit for the name of a metric or a span.
             None if the request did not go to the API (the storage of files).
-        url: The URL, with its secrets masked. It may hold what a user searched for.
+        url: The URL, with its secrets masked. It may hold the text of a search.
         status: The status of the response; None if there was none.
         seconds: The time that the request took.
         bytes_received: The size of the response's body.
@@ -52,7 +52,7 @@ class RequestRecord:
 
 
 class Observer:
-    """What is told of requests, messages and receivers; ``Config(observer=…)`` takes one.
+    """An object that is told of requests, messages and receivers; ``Config(observer=…)`` takes one.
 
     Override the methods you need: each does nothing here. One observer may serve many clients, and a forked
     child goes on with it.
@@ -66,8 +66,9 @@ class Observer:
 
     **Order.** One thread calls in the order in which the things happened. Threads may overtake each other.
 
-    **Errors.** What a method raises goes no further. The first error of each method is logged at ERROR, on
-    logger ``connectycube``. KeyboardInterrupt on the main thread is passed on: it is meant for the program.
+    **Errors.** An error that a method raises goes no further. The first error of each method is logged at
+    ERROR, on logger ``connectycube``. KeyboardInterrupt on the main thread is passed on: it is meant for the
+    program.
     """
 
     def request_finished(self, record: RequestRecord) -> None:
@@ -128,7 +129,7 @@ class Observer:
             signal: The name of the signal; None for a done-callback.
             event: The event; for a done-callback the handle of the message.
             receiver: The name of the receiver.
-            error: What it raised, or None.
+            error: The error that it raised, or None.
         """
 
     def message_submitted(self, chat: Any, handle: Any) -> None:
@@ -160,7 +161,7 @@ class Observer:
     def reconnected(
         self, chat: Any, resumed: bool, seconds: float, reason: Exception | None
     ) -> None:
-        """A connection that was lost is ready again, without a ``login()``.
+        """A connection is ready again, by itself or by ``relogin()``, without a ``login()``.
 
         Thread: the connection thread.
 

@@ -135,7 +135,7 @@ class Chat(NotCopied, ChatSignals):
         return self._driver.fencing
 
     def statistics(self) -> Statistics:
-        """Return what the connection is doing and has done, in numbers: for metrics and health checks.
+        """Return the state of the connection and its counts, for metrics and health checks.
 
         Legal in every state and on every thread. It reads no file and waits for nothing. Each number is
         right; two of them may be a moment apart.

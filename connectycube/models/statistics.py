@@ -1,4 +1,4 @@
-"""Statistics: what a chat connection is doing and has done, in numbers."""
+"""Statistics: the state of a chat connection, and its counts."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ class Statistics(Serializable):
     """The events that a receiver runs no more for, counted for each receiver (``receiver_gave_up``)."""
 
     reconnects: int
-    """How often the connection was ready again after a loss, without a ``login()``."""
+    """How often the connection was ready again, by itself or by ``relogin()``, without a ``login()``."""
     resumed: int
     """Of ``reconnects``: how often the session went on, so that no history was read."""
     last_reason: Exception | None
@@ -81,7 +81,7 @@ class Statistics(Serializable):
     dead_letters: int
     """The events that were given up, beside the file of durable mode.
 
-    What another process retries or drops is noticed within seconds, while the connection is logged in.
+    A change by another process is noticed within seconds, while the connection is logged in.
     """
 
     merged: int

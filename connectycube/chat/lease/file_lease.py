@@ -29,8 +29,9 @@ class FileLease:
     """Lets one process of this host at a time listen: ``chat.login(exclusive=FileLease(path))``.
 
     The system frees the lock when the process that holds it ends, however it ends, so another one takes over
-    at once; nothing has to be renewed. The file stays; it names the holder and counts the acquisitions. A
-    process that is stopped (SIGSTOP), or hangs, keeps the lock. The file must be on a disk of this machine:
+    at once; nothing has to be renewed. A process that is stopped (SIGSTOP), or hangs, keeps the lock. The
+    file stays; it names the holder and counts the acquisitions. ``chat.fencing`` begins at 1 again if the
+    file is removed, as it is in ``/run`` at a restart of the machine. It must be on a disk of this machine:
     many network file systems lock nothing.
 
     May be used from any thread. A copy, also in a forked child, is without the lock of the original.

@@ -1,4 +1,4 @@
-"""What a lease is: the protocol that the two of this package, and any of an application, implement."""
+"""Lease: the protocol of the two leases of this package, and of any lease of an application."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Lease(Protocol):
 
     @property
     def name(self) -> str:
-        """What the lease is called in errors and logs."""
+        """The name of the lease in errors and logs."""
         ...
 
     @property
