@@ -132,6 +132,7 @@ class Chat(NotCopied, ChatSignals):
         It grows with each acquisition, so a database can refuse what an earlier holder writes. Inside a
         receiver it is that of the connection which brought the event.
         """
+        check_fork()
         return self._driver.fencing
 
     def statistics(self) -> Statistics:

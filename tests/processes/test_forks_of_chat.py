@@ -20,6 +20,7 @@ from connectycube import (
     ChatState,
     ChatTimeoutError,
     DialogRef,
+    FileLease,
     ForkedError,
     NotConnectedError,
 )
@@ -181,6 +182,14 @@ def test_a_child_begins_with_statistics_of_its_own(alice, bob, fork):
         alice.chat.send_private(bob.id, "x").result(TIMEOUT)
         assert holds_in_child(in_child, fork)
         assert alice.chat.statistics().sent == 1
+
+
+def test_a_child_has_no_number_of_the_lease_of_its_parent(alice, fork, tmp_path):
+    lease = FileLease(tmp_path / "alice.lease")
+    alice.chat.login(alice.id, PASSWORD, exclusive=lease)
+    assert holds_in_child(lambda: alice.chat.fencing is None, fork)
+    assert alice.chat.fencing == 1
+    alice.chat.logout()
 
 
 def test_an_observer_goes_on_in_a_child(emulator, alice, fork):
