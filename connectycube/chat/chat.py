@@ -255,9 +255,8 @@ class Chat(NotCopied, ChatSignals):
     def relogin(self) -> None:
         """Attempt to reconnect now instead of later, and return at once. (Guide: relogin.)
 
-        For an application's own reconnection manager. From CLOSED it logs the last user in again. From
-        FORCE_CLOSED it skips the rest of the delay. In other states it does nothing. Legal from every
-        thread, also inside a ``state_changed`` receiver.
+        From CLOSED it logs the last user in again, from FORCE_CLOSED it skips the rest of the delay, else it
+        does nothing. Legal from every thread, also inside a ``state_changed`` receiver.
 
         Raises:
             NotConnectedError: There was no login yet.

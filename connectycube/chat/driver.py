@@ -867,8 +867,7 @@ class Driver:
         with self._mutex:
             if link is not None:
                 link.close()
-            # Also if this thread is no longer the current one: a closed link must not stay in the driver,
-            # or a fork would close its descriptor, which may be another file by then.
+            # Also in an older thread: a fork would close the link's descriptor, another file by then.
             if self._link is link:
                 self._link = None
             if self._waker is waker:
