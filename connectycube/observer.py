@@ -61,8 +61,8 @@ class Observer:
     one method at once. No lock of the package is held. A method that blocks holds up its own thread alone:
     on a connection thread nothing is read and sent meanwhile, and the server may end the link. So return
     soon. A call on a connection thread that would wait for this connection, such as ``chat.ping()``, raises
-    CallbackContextError there; ``chat.logout()`` returns at once, and the connection ends once the method
-    has returned. ``chat.statistics()``, ``chat.relogin()`` and sending are fine.
+    CallbackContextError there; ``chat.logout()`` returns at once, without counts, and the connection ends
+    once the method has returned. ``chat.statistics()``, ``chat.relogin()`` and sending are fine.
 
     **Order.** One thread calls in the order in which the things happened. Threads may overtake each other.
 
