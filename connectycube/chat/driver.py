@@ -193,11 +193,10 @@ class Driver:
         if getpid() != self._process:  # check_fork() without a call, as every message comes here
             check_fork()
         self._check_open()
-        self._receivers.check_user()
+        if (user_id := self._receivers.running.user_id) and user_id != self._receivers.user_id:
+            self._receivers.refuse_user()
         if self._forked:
-            raise ForkedError(
-                "this process was forked from the one that logged in: call chat.login() here"
-            )
+            raise ForkedError("another process logged in and forked this one: call chat.login()")
         if self.exclusive.hold is not None:
             self._check_lease()
 

@@ -107,7 +107,7 @@ class Receivers:
         self._tally: Tally
         self.hold: Hold | None = None
         """That of the lease under which events arrive now; None: there is no lease."""
-        self._user_id: int | None = None
+        self.user_id: int | None = None
 
     def attach(
         self,
@@ -121,22 +121,21 @@ class Receivers:
         self._connection = connection
         self._dispatcher = dispatcher
         self._durability = durability
-        self._running = durability.running
+        self.running = durability.running
         self.hold = None
 
     def begin_for(self, user_id: int) -> None:
         """Call receivers for this user from now on; the receiver that logs in itself goes on for the user."""
-        self._user_id = user_id
-        if self._running.user_id is not None:
-            self._running.user_id = user_id
+        self.user_id = user_id
+        if self.running.user_id is not None:
+            self.running.user_id = user_id
 
-    def check_user(self) -> None:
-        """Raise NotConnectedError in a receiver that still runs for the user of an earlier login."""
-        user_id = self._running.user_id
-        if user_id is not None and user_id != self._user_id:
-            raise NotConnectedError(
-                f"this receiver was called for user {user_id}, and user {self._user_id} has logged in since"
-            )
+    def refuse_user(self) -> None:
+        """Raise NotConnectedError: the calling receiver still runs for the user of an earlier login."""
+        raise NotConnectedError(
+            f"this receiver was called for user {self.running.user_id}, and user {self.user_id} has"
+            " logged in since"
+        )
 
     def is_connected(self, signal: str, receiver: str) -> bool:
         """Whether there is a receiver of this name, by the name of the signal."""
@@ -161,7 +160,7 @@ class Receivers:
                 self._log(delivery.event)
             if entry is not None:
                 progress = _Progress(entry.receiver, set(entry.done))
-        running = self._running
+        running = self.running
         connections = getattr(self.chat, delivery.signal).connections_for(self.chat)
         for connection in connections:
             if hold is not None and not hold.is_valid():
@@ -172,7 +171,7 @@ class Receivers:
                     continue
                 self._note_done(entry, progress)  # before the next receiver, which may take long
             failure = progress.failures.pop(connection.name, None) if progress is not None else None
-            running.hold, running.user_id = hold, self._user_id
+            running.hold, running.user_id = hold, self.user_id
             error = self._call(connection, delivery, entry, failure)
             answers, running.answers = running.answers, None
             if error is not None:
@@ -210,7 +209,7 @@ class Receivers:
     ) -> BaseException | None:
         """Call a receiver, if it wants the event; return what it raised."""
         name, where, event, chat = connection.name, connection.where, delivery.event, self.chat
-        running = self._running
+        running = self.running
         running.delivery, running.entry, running.receiver = delivery, entry, name
         if failure is not None and failure.answers is not None:
             running.answers = failure.answers
@@ -359,7 +358,7 @@ class Receivers:
         self._tell("receiver_gave_up", gave_up)
 
     def _tell(self, signal: str, event: Any) -> None:
-        delivery, running = Delivery(signal=signal, event=event), self._running
+        delivery, running = Delivery(signal=signal, event=event), self.running
         self._connection.show(delivery)
         # A done-callback that fails inside a receiver is told of in the same thread.
         outer = vars(running).copy()
