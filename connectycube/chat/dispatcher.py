@@ -1,4 +1,4 @@
-"""Runs tasks on worker threads: in order within a conversation, behind a bounded queue, again if they ask."""
+"""Queues tasks for worker threads: in order within a conversation, behind bounds, again if they ask."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ from attrs import define, field, frozen
 from .._deadline import Deadline
 from ..config import Limits
 from ..models import RunningReceiver
+from .workers import Workers
 
 __all__ = ["Again", "Dispatcher", "Task"]
 
@@ -62,12 +63,14 @@ class Task:
 
 
 class Dispatcher:
-    """Worker threads and one queue for each conversation; the bounds are those of all queues together.
+    """One queue of tasks for each conversation; the bounds are those of all queues together.
 
-    Only one worker at a time takes tasks from a queue, so its order holds with any number of workers. Queues
-    with tasks take turns. A queue whose first task is to run again waits without a worker. Threads start
-    with ``start()`` and end after ``stop()`` once all queues are empty or wait. ``on_low_water`` is called,
-    on a worker and without a lock, each time the queues are at most half full after they were full.
+    ``workers`` are the threads that run the tasks, which several dispatchers may share, or the number of its
+    own threads. Only one worker at a time takes tasks from a queue, so its order holds with any number of
+    workers. Queues with tasks take turns. A queue whose first task is to run again waits without a worker.
+    Threads start with ``start()`` and end after ``stop()`` once all queues are empty or wait.
+    ``on_low_water`` is called, on a worker and without a lock, each time the queues are at most half full
+    after they were full.
     ``on_long_wait(key)`` is called in the same way when a queue waits whose stored tasks are to be taken out
     with :meth:`take_stored`: the queues are more than half full.
     """
@@ -75,20 +78,21 @@ class Dispatcher:
     def __init__(
         self,
         name: str,
-        workers: int,
+        workers: Workers | int,
         limits: Limits,
         on_low_water: Callable[[], None],
         on_long_wait: Callable[[Hashable], None] = lambda queue_key: None,
     ) -> None:
         self._name = name
-        self._workers = workers
+        self.workers = workers if isinstance(workers, Workers) else Workers(name, workers)
+        self.workers.attach()
         self._limits = limits
         self._on_low_water = on_low_water
         self._on_long_wait = on_long_wait
-        lock = threading.RLock()
-        self._changed = threading.Condition(lock)
-        # A second condition, so that a notify() for a worker never wakes a thread that waits for room.
-        self._room = threading.Condition(lock)
+        self._changed = self.workers.changed
+        # A second condition, so that a notify() for a worker never wakes a thread that waits for room, or
+        # for the end.
+        self._room = threading.Condition(self.workers.lock)
         # For each receiver that awaits an event: whether the event is still missing.
         self._event_waiters: list[Callable[[], bool]] = []
         self._queues: dict[Hashable, deque[Task]] = {}
@@ -101,8 +105,11 @@ class Dispatcher:
         self._timers: list[tuple[float, int, Hashable]] = []
         self._numbers = itertools.count()
         self._mergeable: dict[Hashable, Task] = {}  # the newest queued task of each merge key
-        self._threads: set[threading.Thread] = set()  # also threads that are about to end
-        self._working = 0  # the number of threads, without those that are about to end
+        self._turns = self.workers.turns
+        self._has_turn = False  # whether this dispatcher is among them
+        self._at_work: set[int] = (
+            set()
+        )  # the identifiers of the threads that run a task of these queues
         self._stopping = True
         self._was_full = False
         self.queued = 0
@@ -122,17 +129,8 @@ class Dispatcher:
         """Start the workers that are not running yet."""
         with self._changed:
             self._stopping = False
-            self._changed.notify_all()  # a thread in join() waits no longer, as the workers go on
-            self._threads = {thread for thread in self._threads if thread.is_alive()}
-            while self._working < self._workers:
-                thread = threading.Thread(
-                    target=self._work,
-                    name=f"{self._name}-dispatcher-{self._working + 1}",
-                    daemon=True,
-                )
-                thread.start()
-                self._threads.add(thread)
-                self._working += 1
+            self._room.notify_all()  # a thread in join() waits no longer, as the workers go on
+            self.workers.start(self)
 
     def stop(self) -> None:
         """Let the workers end once all queues are empty, or wait for a repetition."""
@@ -140,8 +138,8 @@ class Dispatcher:
             self._stopping = True
             self._cancel_timers(lambda due: isinstance(due, Task))
             left = [task for key in tuple(self._waiting) for task in self._leave(key)]
-            self._changed.notify_all()
             self._room.notify_all()
+            self.workers.stop(self)
         for leave in left:
             leave()
 
@@ -160,7 +158,6 @@ class Dispatcher:
                 if not self._queues[queue_key]:
                     self._forget_empty(queue_key)
             self._ready = deque(key for key in self._ready if key in self._queues)
-            self._changed.notify_all()
             self._room.notify_all()
         for task in gone:
             if task.leave is not None:
@@ -168,31 +165,30 @@ class Dispatcher:
         return sum(task.leave is None for task in gone)
 
     def join(self, deadline: Deadline) -> bool:
-        """Wait until all workers but the calling one have ended; return whether they have.
+        """Wait until no worker but the calling one has a task; return whether that is so.
 
-        It returns False at the deadline, and when ``start()`` is called meanwhile.
+        Workers that no other dispatcher needs have then ended. It returns False at the deadline, and when
+        ``start()`` is called meanwhile.
         """
         with self._changed:
-            others = self._threads - {threading.current_thread()}
-            own = len(self._threads) - len(others)
-            self._changed.wait_for(
-                lambda: self._working <= own or not self._stopping, deadline.remaining()
+            self._room.wait_for(
+                lambda: not self.is_working or not self._stopping, deadline.remaining()
             )
-            if self._working > own:
+            if self.is_working:
                 return False
-        for thread in others:
-            thread.join(deadline.remaining())
-        return not any(thread.is_alive() for thread in others)
+        return self.workers.join(deadline) and self._stopping
 
     @property
     def is_working(self) -> bool:
-        """Whether there are workers apart from the calling thread."""
+        """Whether workers apart from the calling thread have tasks, or may get some."""
         with self._changed:
-            return self._working > (threading.current_thread() in self._threads)
+            if len(self._at_work) > (threading.get_ident() in self._at_work):
+                return True
+            return (not self._stopping or bool(self._ready)) and self.workers.has_others
 
     def is_worker(self) -> bool:
         """Whether the calling thread is one of the workers."""
-        return threading.current_thread() in self._threads
+        return threading.current_thread() in self.workers.threads
 
     @contextmanager
     def awaiting_event(self, is_waiting: Callable[[], bool]) -> Iterator[None]:
@@ -249,7 +245,9 @@ class Dispatcher:
                 self.merged += 1
                 queued = self._mergeable.get(task.merge_key)
                 if queued is not None and self._can_replace(queued, task.size):
-                    self.queued_bytes += task.size - queued.size if queued.counts else 0
+                    if queued.counts:
+                        self.queued_bytes += task.size - queued.size
+                        self.workers.queued_bytes += task.size - queued.size
                     self.event_bytes += task.size - queued.size if queued.since is not None else 0
                     queued.run, queued.size = task.run, task.size
                 return True
@@ -257,7 +255,8 @@ class Dispatcher:
             if queue is None:
                 queue = self._queues[task.queue_key] = deque()
                 self._ready.append(task.queue_key)
-                self._changed.notify()
+                if not self._has_turn:
+                    self._take_turn()
             queue.append(task)
             if task.merge_key is not None:
                 self._mergeable[task.merge_key] = task
@@ -265,6 +264,7 @@ class Dispatcher:
             if task.counts:
                 self.queued += 1
                 self.queued_bytes += task.size
+                self.workers.queued_bytes += task.size
             if task.since is not None:
                 self.events += 1
                 self.event_bytes += task.size
@@ -285,7 +285,6 @@ class Dispatcher:
             )
             if not self._stopping:
                 self._set_timer(seconds, task)
-                self._changed.notify()
 
     def is_overlong(self, queue_key: Hashable, most: int, most_bytes: int) -> bool:
         """Whether the first task of a queue is to run again, and its later tasks are to stay elsewhere.
@@ -374,9 +373,16 @@ class Dispatcher:
             self._spent[name] = self._spent.get(name, 0.0) + time.monotonic() - began
 
     def _has_room(self, size: int) -> bool:
-        return not self.queued or (
-            self.queued < self._limits.queued_events
-            and self.queued_bytes + size <= self._limits.queued_bytes
+        if not self.queued:
+            return True
+        limits, workers, size_then = self._limits, self.workers, self.queued_bytes + size
+        if self.queued >= limits.queued_events or size_then > limits.queued_bytes:
+            return False
+        shared = workers.shared_bytes
+        return (
+            shared is None
+            or workers.queued_bytes + size <= shared // 2
+            or size_then <= workers.bytes_for_each
         )
 
     def _can_replace(self, queued: Task, size: int) -> bool:
@@ -386,43 +392,77 @@ class Dispatcher:
             or self.queued_bytes + size - queued.size <= self._limits.queued_bytes
         )
 
-    def _work(self) -> None:
-        while True:
-            with self._changed:
-                if (self._timers or not self._ready) and not self._wait_until_ready():
-                    self._working -= 1
-                    self._changed.notify_all()
-                    return
-                queue_key = self._ready.popleft()
-                task = self._take(queue_key)
-            if self._was_full:
-                self._tell_low_water()
-            again: object = _run(task.run)
-            left: Sequence[Callable[[], None]] = ()
-            is_long = False
-            with self._changed:
-                is_gone = again is _RAISED
-                if self._outdated and queue_key in self._outdated:
-                    self._outdated.discard(queue_key)
-                    is_gone = is_gone or task.is_users
-                if is_gone and task.leave is not None:
-                    left = (task.leave,)
-                if isinstance(again, Again) and not is_gone:
-                    left = self._put_back(task, again)
-                    is_long = self._is_long(queue_key)
+    # --- for the workers ---
+
+    def take(self) -> Task | None:
+        """Take the next task, as the calling thread's; None if it has gone meanwhile. The lock is held."""
+        self._has_turn = False
+        if not self._ready:
+            return None
+        self._at_work.add(threading.get_ident())
+        task = self._queues[self._ready.popleft()].popleft()
+        if self._ready:
+            self._take_turn()
+        if task.since is not None:
+            self.events -= 1
+            self.event_bytes -= task.size
+        if task.counts:
+            self.queued -= 1
+            self.queued_bytes -= task.size
+            self.workers.queued_bytes -= task.size
+            if self._is_half_empty():
+                self._room.notify_all()
+        if task.merge_key is not None and self._mergeable.get(task.merge_key) is task:
+            del self._mergeable[task.merge_key]
+        return task
+
+    def perform(self, task: Task) -> None:
+        """Run the task that the calling thread has taken, without the lock."""
+        if self._was_full:
+            self._tell_low_water()
+        again: object = _RAISED
+        try:
+            again = task.run()
+        except BaseException:  # noqa: BLE001 - it is logged
+            _log_raised()
+        queue_key = task.queue_key
+        left: Sequence[Callable[[], None]] = ()
+        is_long = False
+        with self._changed:
+            self._at_work.discard(threading.get_ident())
+            is_gone = again is _RAISED
+            if self._outdated and queue_key in self._outdated:
+                self._outdated.discard(queue_key)
+                is_gone = is_gone or task.is_users
+            if is_gone and task.leave is not None:
+                left = (task.leave,)
+            if isinstance(again, Again) and not is_gone:
+                left = self._put_back(task, again)
+                is_long = self._is_long(queue_key)
+            else:
+                self._repeating.discard(queue_key)
+                if self._queues[queue_key]:
+                    self._ready.append(queue_key)
                 else:
-                    self._repeating.discard(queue_key)
-                    if self._queues[queue_key]:
-                        self._ready.append(queue_key)
-                        self._changed.notify()
-                    else:
-                        self._forget_empty(queue_key)
-            for leave in left:
-                _run(leave)
-            if is_long:
-                _run(partial(self._on_long_wait, queue_key))
-                self._tell_low_water()
-            del task, again, left  # or a worker without work would keep the event alive
+                    self._forget_empty(queue_key)
+            if self._ready and not self._has_turn:
+                # Not notified: the calling thread looks for a turn next.
+                self._has_turn = True
+                self._turns.append(self)
+            elif self._stopping:
+                self._room.notify_all()  # a thread in join()
+        for leave in left:
+            _run(leave)
+        if is_long:
+            _run(partial(self._on_long_wait, queue_key))
+            self._tell_low_water()
+
+    def _take_turn(self) -> None:
+        """Let a worker take the next task, unless one is to do that already, or enough have one."""
+        if not self._has_turn and len(self._at_work) < self.workers.most_for_one:
+            self._has_turn = True
+            self._turns.append(self)
+            self._changed.notify()
 
     def _tell_low_water(self) -> None:
         """Call ``on_low_water`` if the queues were full and are half empty now."""
@@ -438,18 +478,6 @@ class Dispatcher:
         if queue_key not in self._waiting or self._is_half_empty():
             return False
         return any(task.stored is not None for task in islice(self._queues[queue_key], 1, None))
-
-    def _wait_until_ready(self) -> bool:
-        """Wait until there is a task to run; return False if there is none and the workers are to end."""
-        while True:
-            if self._timers:
-                self._take_due()
-            if self._ready:
-                return True
-            if self._stopping:
-                return False
-            timers = self._timers
-            self._changed.wait(max(0.0, timers[0][0] - time.monotonic()) if timers else None)
 
     def _forget_empty(self, queue_key: Hashable) -> None:
         del self._queues[queue_key]
@@ -472,7 +500,6 @@ class Dispatcher:
         self._set_timer(again.seconds, task.queue_key)
         if self._stopping:
             return self._leave(task.queue_key)
-        self._changed.notify()  # another worker may sleep for longer than that
         return ()
 
     def _leave(self, queue_key: Hashable) -> list[Callable[[], None]]:
@@ -500,14 +527,18 @@ class Dispatcher:
             self._cancel_timers(lambda due: due == queue_key)
             if queue:
                 self._ready.append(queue_key)
+                self._take_turn()
             else:
                 self._forget_empty(queue_key)
         return removed
 
     def _set_timer(self, seconds: float, due: Hashable) -> None:
-        heapq.heappush(self._timers, (time.monotonic() + seconds, next(self._numbers), due))
+        moment = time.monotonic() + seconds
+        heapq.heappush(self._timers, (moment, next(self._numbers), due))
+        self.workers.wake_at(moment, self)
 
-    def _take_due(self) -> None:
+    def take_due(self) -> None:
+        """Queue what has become due. The lock is held."""
         now = time.monotonic()
         while self._timers and self._timers[0][0] <= now:
             *_, due = heapq.heappop(self._timers)
@@ -516,45 +547,40 @@ class Dispatcher:
             else:
                 self._waiting.discard(due)
                 self._ready.append(due)
+                self._take_turn()
 
     def _cancel_timers(self, chosen: Callable[[Hashable], bool]) -> None:
         self._timers = [entry for entry in self._timers if not chosen(entry[2])]
         heapq.heapify(self._timers)
 
-    def _take(self, queue_key: Hashable) -> Task:
-        task = self._queues[queue_key].popleft()
-        if task.since is not None:
-            self.events -= 1
-            self.event_bytes -= task.size
-        if task.counts:
-            self.queued -= 1
-            self.queued_bytes -= task.size
-            if self._is_half_empty():
-                self._room.notify_all()
-        if task.merge_key is not None and self._mergeable.get(task.merge_key) is task:
-            del self._mergeable[task.merge_key]
-        return task
-
     def _count(self, task: Task, sign: int) -> None:
         if task.counts:
             self.queued += sign
             self.queued_bytes += sign * task.size
+            self.workers.queued_bytes += sign * task.size
         if task.since is not None:
             self.events += sign
             self.event_bytes += sign * task.size
 
     def _is_half_empty(self) -> bool:
+        limits, shared = self._limits, self.workers.shared_bytes
+        if self.queued > limits.queued_events // 2 or self.queued_bytes > limits.queued_bytes // 2:
+            return False
         return (
-            self.queued <= self._limits.queued_events // 2
-            and self.queued_bytes <= self._limits.queued_bytes // 2
+            shared is None
+            or self.workers.queued_bytes <= shared // 4
+            or self.queued_bytes <= self.workers.bytes_for_each // 2
         )
 
 
-def _run(call: Callable[[], object]) -> object:
-    """Call, and log the error of the call, so that the worker goes on; return ``_RAISED`` then."""
+def _run(call: Callable[[], object]) -> None:
+    """Call, and log the error of the call, so that the worker goes on."""
     try:
-        return call()
-    except BaseException:
-        with contextlib.suppress(Exception):  # an application's log filter may raise as well
-            logger.exception("a dispatcher task raised")
-    return _RAISED
+        call()
+    except BaseException:  # noqa: BLE001 - it is logged
+        _log_raised()
+
+
+def _log_raised() -> None:
+    with contextlib.suppress(Exception):  # an application's log filter may raise as well
+        logger.exception("a dispatcher task raised")

@@ -141,8 +141,8 @@ class Ours:
             driver._hand_over()
         driver._waker.drain()
         if not self._threaded:
-            driver.dispatcher._working += 1
-            driver.dispatcher._work()  # returns when the queue is empty: it is not started
+            driver.dispatcher.workers._working += 1
+            driver.dispatcher.workers.work()  # returns when the queue is empty: it is not started
 
     def _receive(self, chat: Chat, message: Message) -> None:
         attachment = message.attachments[0]

@@ -296,7 +296,7 @@ def test_what_no_receiver_got_because_they_were_forgotten_stays(make, alice, gat
     bot.chat.ping(TIMEOUT)  # so that all of it has arrived
     bot.chat.destroy(timeout=0.1)
     gate.open()
-    for worker in driver_of(bot.chat).dispatcher._threads:
+    for worker in driver_of(bot.chat).dispatcher.workers.threads:
         worker.join(TIMEOUT)
     born.chat.login()
     born.events.wait_for("message_received")
@@ -630,7 +630,7 @@ def test_the_file_is_held_while_a_receiver_runs_and_free_when_it_returns(make, a
     with pytest.raises(DurableStoreError, match="has it open"):
         second.chat.login()
     gate.open()
-    for worker in driver_of(bot.chat).dispatcher._threads:
+    for worker in driver_of(bot.chat).dispatcher.workers.threads:
         worker.join(TIMEOUT)
     second.chat.login()
     settled(second)
@@ -655,7 +655,7 @@ def test_logging_out_inside_a_receiver_frees_the_file(make, alice):
     bot.chat.login()
     send(alice, bot, "stop")
     bot.wait_for_state(ChatState.CLOSED)
-    for worker in driver_of(bot.chat).dispatcher._threads:
+    for worker in driver_of(bot.chat).dispatcher.workers.threads:
         worker.join(TIMEOUT)
     second.chat.login()
     settled(second)
