@@ -50,6 +50,7 @@ from .protocol.events import Credentials
 from .protocol.outbox import Submission
 from .receivers import Receivers
 from .send_handle import SendHandle
+from .shared import Shared
 from .shutdown import check_signals, check_stop, report, wait_until_closed
 from .signals import Event_co, Signal, check_callback
 
@@ -91,8 +92,9 @@ class Chat(NotCopied, ChatSignals):
         history: History | None = None,
         look_up_dialog: LookUp | None = None,
         check_open: Callable[[], None] | None = None,
+        shared: Shared | None = None,
     ) -> None:
-        super().__init__(check_open)
+        super().__init__(check_open, None if shared is None else shared.signals)
         self._config = config
         self._session_credentials = session_credentials
         self._history = history
@@ -101,8 +103,10 @@ class Chat(NotCopied, ChatSignals):
         self._user: User | None = None
         self._destinations = Destinations(self._addresses, look_up_dialog)
         name = f"connectycube-{self._resource[-8:]}"
-        self._driver = Driver(config, name, Receivers(self, config), history, check_open)
-        self._fork_warning = ForkWarning(self._driver, self._signals())
+        receivers = Receivers(self, config)
+        self._driver = driver = Driver(config, name, receivers, history, check_open, shared)
+        fork_warning = shared and shared.fork_warning
+        self._fork_warning = fork_warning or ForkWarning(driver, self._signals())
         register_for_fork(self)
         self._contacts = Contacts(config, self._driver, self._addresses)
         self._privacy = Privacy(config, self._driver, self._addresses)
@@ -245,8 +249,7 @@ class Chat(NotCopied, ChatSignals):
         abandoned = self.logout(timeout=deadline.remaining())
         if not self._driver.aborted:
             self._driver.history_reader.join(deadline)
-        for signal in self._signals():
-            signal.disconnect_all()
+        self._forget_receivers()
         self._user = None
         if self.state is ChatState.CLOSED:
             self._driver.reset()

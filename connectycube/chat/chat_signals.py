@@ -38,10 +38,23 @@ Manager = Callable[[Any, "str | None", Any, str], AbstractContextManager[Any]]
 
 
 class ChatSignals:
-    """The signals of one chat connection, as attributes; see :class:`Signal` for how to connect to one."""
+    """The signals of one chat connection, as attributes; see :class:`Signal` for how to connect to one.
 
-    def __init__(self, check_open: Callable[[], None] | None = None) -> None:
+    ``shared`` are signals of several chats: they are those of this one, too, and what is put around them.
+    """
+
+    def __init__(
+        self, check_open: Callable[[], None] | None = None, shared: ChatSignals | None = None
+    ) -> None:
+        self._failure_observer: Callable[[Any, CallbackFailure], object] | None = None
+        """Called for each failure outside of ``around``, and kept by ``destroy()``; for the pytest plugin."""
+        self._are_shared = shared is not None
         self._check_open = check_open
+        self._managers: list[Manager] = []
+        if shared is not None:
+            self._check_open, self._managers = shared._check_open, shared._managers
+            vars(self).update({signal.name: signal for signal in shared._signals()})
+            return
         self.state_changed = Signal(
             "state_changed", StateChange, "The connection entered another state."
         )
@@ -120,9 +133,6 @@ class ChatSignals:
 
         for signal in self._signals():
             signal.check_open = check_open
-        self._managers: tuple[Manager, ...] = ()
-        self._failure_observer: Callable[[Any, CallbackFailure], object] | None = None
-        """Called for each failure outside of ``around``, and kept by ``destroy()``; for the pytest plugin."""
 
     def around(self, manager: Manager) -> Manager:
         """Put a context manager around every call of a receiver or done-callback from now on.
@@ -146,8 +156,16 @@ class ChatSignals:
         check_callback("manager", manager, "chat", "signal", "event", "receiver")
         if self._check_open is not None:
             self._check_open()
-        self._managers = (*self._managers, manager)
+        self._managers.append(manager)
         return manager
 
     def _signals(self) -> list[Signal[Any]]:
         return [value for value in vars(self).values() if isinstance(value, Signal)]
+
+    def _forget_receivers(self) -> None:
+        """Disconnect all receivers; of shared signals, those that are connected for this chat alone."""
+        for signal in self._signals():
+            if self._are_shared:
+                signal.disconnect_sender(self)
+            else:
+                signal.disconnect_all()

@@ -38,6 +38,7 @@ from ..errors import (
 )
 from ..models import Abandoned, ChatState, StateChange, Statistics
 from .beginning import Beginning, Beginnings
+from .connection_thread import Run, Step, Waking, run_connection
 from .credentials import SessionCredentials, plan_attempt, renewed
 from .cursor_mode import durability_of
 from .dispatcher import Dispatcher
@@ -48,7 +49,7 @@ from .ids import new_id
 from .lease.exclusive import Exclusive
 from .lease.hold import Hold
 from .lease.lease import Lease
-from .link import AttemptCancelled, Link, Waker, open_link, wait_for
+from .link import AttemptCancelled, Link, Waker, open_link
 from .observed_mutex import ObservedMutex
 from .output_router import OutputRouter
 from .protocol.core import Core
@@ -60,6 +61,8 @@ from .protocol.timers import earlier
 from .receivers import Receivers
 from .send_handle import SendHandle
 from .sender import Sender
+from .shared import Shared
+from .shared_reader import Place
 from .shutdown import CloseWaiters, end_at_exit, exit_has_begun, left_undone
 from .tally import Tally
 from .uwsgi import warn_about_uwsgi
@@ -74,17 +77,14 @@ Stream = TypeVar("Stream", bound=EventStream[Any])
 _READS_A_ROUND = 16  # then timers and other threads get their turn, however much the server sends
 
 
-def _always_open() -> None:
-    """Accept every call: the connection belongs to no client that could be closed."""
-
-
 class Driver:
     """Runs the core of one chat connection on a thread of its own.
 
     ``receivers`` are called on dispatcher workers. Two callbacks run on short-lived threads: the
     credentials callback passed to ``login()`` (before each reconnection, and after the server rejects the
     token), and the functions of ``history`` (when a session cannot be resumed). ``check_open()`` raises
-    ClientClosedError once the client that the connection belongs to is closed.
+    ClientClosedError once the client that the connection belongs to is closed. With ``shared`` it has no
+    threads of its own, neither for itself nor for receivers.
     """
 
     def __init__(
@@ -94,8 +94,10 @@ class Driver:
         receivers: Receivers,
         history: History | None,
         check_open: Callable[[], None] | None = None,
+        shared: Shared | None = None,
     ) -> None:
         self._config = config
+        self._shared = shared
         self.name = name
         """The name of the connection; the names of its threads begin with it."""
         self.timeouts = config.timeouts
@@ -104,7 +106,7 @@ class Driver:
         self.has_history = config.fill_gaps and history is not None
         """Whether gaps are filled from history."""
         self._beginnings = Beginnings(config, name, history)
-        self._check_open = check_open or _always_open
+        self._check_open = check_open or (lambda: None)
         self._forked = False
         self._begin()
         end_at_exit(self)
@@ -123,7 +125,8 @@ class Driver:
             random=random.random,
             fills_gaps=self.has_history,
         )
-        workers, limits = self._config.workers, self._config.limits
+        shared, limits = self._shared, self._config.limits
+        workers = self._config.workers if shared is None else shared.workers
         self.dispatcher = Dispatcher(self.name, workers, limits, self._drained, self._leave_in_file)
         self.history_reader = HistoryReader(
             self._config, self.name, self._history, self.dispatcher, self._tell
@@ -147,10 +150,10 @@ class Driver:
         )
         self.exclusive = Exclusive(self.name, self._lease_lost, self._drain, lambda: self.is_closed)
         self._link: Link | None = None
-        self._waker: Waker | None = None
-        self._thread: threading.Thread | None = None
-        # The number of the current connection thread. An older thread that was stuck in a call finds another
-        # number after it, and ends without touching anything.
+        # What wakes the thread that makes the steps, and what is joined; one thing if that thread is shared.
+        self._waker: Waking | None = None
+        self._thread: threading.Thread | Place | None = None
+        # The number of the current run; a thread of an older one ends without touching anything.
         self._generation = 0
         self._attempt: Future[None] | None = None  # the login that threads wait for
         self._network: Network | None = None
@@ -431,7 +434,7 @@ class Driver:
     def _finish_logout(
         self,
         deadline: Deadline,
-        thread: threading.Thread | None,
+        thread: threading.Thread | Place | None,
         ends: int | None,
         hold: Hold | None,
     ) -> Abandoned:
@@ -652,6 +655,8 @@ class Driver:
         if change.state is ChatState.CLOSED:
             self._ends += 1
             self.close_waiters.tell(change.reason)
+            if self._shared is not None:
+                self._shared.closed(change.reason)
         attempt = self._attempt
         if attempt is None or attempt.done():
             return
@@ -671,16 +676,19 @@ class Driver:
         self.core.session.recovery.leave_out(saved.older)
         self._tally.unsettled.update(submission.waiter for submission, _ in saved.outbox)
         self._generation += 1
-        self._link = (
-            None  # that of an older thread, which closes it once it notices that it is older
-        )
+        # This link is of an older run, whose thread has not noticed its end yet, and closes the link.
+        self._link = None
         self.aborted = False
         self.dispatcher.start()
         self._router.watch_dead_letters()
+        run = Run(self._generation, self.exclusive.hold)
+        if self._shared is not None:
+            self._waker = self._thread = self._shared.reader.start(self, run)
+            return
         waker = self._waker = Waker()
         self._thread = threading.Thread(
-            target=self._run,
-            args=(self._generation, waker, self.exclusive.hold),
+            target=run_connection,
+            args=(self, run, waker),
             name=f"{self.name}-connection",
             daemon=True,
         )
@@ -725,37 +733,32 @@ class Driver:
 
     # --- the connection thread ---
 
-    def _run(self, generation: int, waker: Waker, hold: Hold | None) -> None:
-        link: Link | None = None
-        try:
-            while True:
-                with self._mutex:
-                    if generation != self._generation:
-                        return
-                    deadline = self._tick(time.monotonic())
-                    if self.is_closed:
-                        return
-                    if link is not None and not self.core.has_stream:
-                        self._link = None
-                        link.close()
-                        link = None
-                    connects = link is None and self.core.wants_link
-                    # Under the same lock as the tick: a change by another thread after it wakes this thread.
-                    self._sleeps_until = deadline
-                    writes = link is not None and (
-                        bool(self.core.session.outgoing) or link.wants_write
-                    )
-                if connects:
-                    link = self._connect(generation, waker)
-                else:
-                    self._serve(link, waker, deadline, writes)
-        except BaseException as error:
-            clear_locals(error)  # a log may show them, and they hold what was read and written
-            logger.exception("%s: the connection thread failed", self.name)
-            self._give_up(generation, error)
-        finally:
-            self._leave(generation, link, waker)
-            self.exclusive.close(hold)  # once the workers have ended
+    def next_step(self, run: Run) -> Step | None:
+        """Do what has become due; return what to do next, None if the run is over."""
+        with self._mutex:
+            if run.generation != self._generation:
+                return None
+            deadline = self._tick(time.monotonic())
+            if self.is_closed:
+                return None
+            if run.link is not None and not self.core.has_stream:
+                self._link = None
+                run.link.close()
+                run.link = None
+            link = run.link
+            connects = link is None and self.core.wants_link
+            # Under the same lock as the tick: a change by another thread after it wakes this thread.
+            self._sleeps_until = deadline
+            writes = link is not None and (bool(self.core.session.outgoing) or link.wants_write)
+            return Step(deadline, connects, writes, self.core.is_ready)
+
+    def wait_for_turn(self, run: Run) -> float | None:
+        """Let the attempt to connect begin later; return when there is something to do in any case."""
+        with self._mutex:
+            if run.generation == self._generation:
+                self.core.postpone_attempt(time.monotonic())
+                self._sleeps_until = self.core.next_deadline
+            return self._sleeps_until
 
     def _tick(self, now: float) -> float | None:
         """Do what has become due; return when something will be due next."""
@@ -773,7 +776,7 @@ class Driver:
             deadline = earlier(deadline, now + hold.seconds_to_change)
         return deadline
 
-    def _connect(self, generation: int, waker: Waker) -> Link | None:
+    def connect(self, run: Run, waker: Waker) -> None:
         """Renew the credentials if they may have expired, open a link and begin the stream on it.
 
         The mutex is held before and after, and not while credentials or link are waited for.
@@ -781,7 +784,7 @@ class Driver:
 
         def is_wanted() -> bool:
             with self._mutex:
-                return generation == self._generation and self.core.wants_link
+                return run.generation == self._generation and self.core.wants_link
 
         with self._mutex:
             plan = plan_attempt(self.core, self._session_credentials, time.monotonic())
@@ -791,34 +794,27 @@ class Driver:
             assert self._network is not None
             link = open_link(self._config, self._network, deadline, waker, is_wanted)
         except AttemptCancelled:
-            return None
+            return
         except (ConnectionLostError, ChatAuthenticationError) as error:
             with self._mutex:
-                if generation == self._generation:
+                if run.generation == self._generation:
                     self.core.link_lost(error, time.monotonic())
                     self._hand_over()
-            return None
-        with self._mutex:
-            # Another thread may have closed the connection meanwhile, or started another one.
-            if generation != self._generation or not self.core.wants_link:
-                link.close()
-                return None
-            self._link = link
-            self.core.credentials = credentials
-            self.core.link_up(time.monotonic())
-        return link
-
-    def _serve(self, link: Link | None, waker: Waker, deadline: float | None, writes: bool) -> None:
-        """Wait for the socket, the waker or the deadline; then read and write without waiting."""
-        # Readable also means that TLS has data or an end; the link tells which. Without a link only the
-        # waker and the deadline count.
-        timeout = None if deadline is None else max(0.0, deadline - time.monotonic())
-        sock = link.sock if link is not None else None
-        readable, writable = wait_for(sock, waker, timeout, read=True, write=writes)
-        if link is None or not (readable or writable):
             return
         with self._mutex:
-            if link is not self._link:
+            # Another thread may have closed the connection meanwhile, or started another run.
+            if run.generation != self._generation or not self.core.wants_link:
+                link.close()
+                return
+            run.link = self._link = link
+            self.core.credentials = credentials
+            self.core.link_up(time.monotonic())
+
+    def serve(self, run: Run) -> None:
+        """Read and write, without waiting, what the socket takes now."""
+        link = run.link
+        with self._mutex:
+            if link is None or link is not self._link:
                 return  # another thread closed this link; discard its data
             try:
                 self._read(link)
@@ -855,27 +851,32 @@ class Driver:
             self.core.abort(error)
             self._hand_over()
 
-    def _give_up(self, generation: int, error: BaseException) -> None:
+    def give_up(self, run: Run, error: BaseException) -> None:
         """Close the connection after a defect of this package, so that no caller waits for ever."""
+        clear_locals(error)  # a log may show them, and they hold what was read and written
+        logger.error("%s: the connection thread failed", self.name, exc_info=error)
         with self._mutex:
-            if generation == self._generation:
+            if run.generation == self._generation:
                 self.core.abort(ChatError(f"the connection thread failed: {error!r}"))
                 self._hand_over()
 
-    def _leave(self, generation: int, link: Link | None, waker: Waker) -> None:
+    def leave(self, run: Run, waker: Waking) -> None:
+        """Release what the run has, once it is over."""
+        link = run.link
         with self._mutex:
             if link is not None:
                 link.close()
-            # Also in an older thread: a fork would close the link's descriptor, another file by then.
+            # Also in an older run: a fork would close the link's descriptor, another file by then.
             if self._link is link:
                 self._link = None
             if self._waker is waker:
                 self._waker = None
-            if generation == self._generation:
+            if run.generation == self._generation:
                 # Receivers still get the queued events. The workers end once the queue is empty.
                 self.dispatcher.stop()
             waker.close()
             self._changed.notify_all()
+        self.exclusive.close(run.hold)  # once the workers have ended
 
     # --- forks and the end of the process ---
 

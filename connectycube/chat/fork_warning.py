@@ -4,15 +4,23 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, Protocol
 
 from .._forks import register_before_fork
-from .driver import Driver
 from .signals import Signal
 
 __all__ = ["ForkWarning"]
 
 logger = logging.getLogger("connectycube.chat")
+
+
+class _Owner(Protocol):
+    """The driver of a chat, or a fleet."""
+
+    name: str
+
+    @property
+    def is_closed(self) -> bool: ...
 
 
 class ForkWarning:
@@ -22,8 +30,8 @@ class ForkWarning:
     log's stream, and that thread is not there in the child, which would wait for the lock for ever.
     """
 
-    def __init__(self, driver: Driver, signals: Iterable[Signal[Any]]) -> None:
-        self._driver = driver
+    def __init__(self, owner: _Owner, signals: Iterable[Signal[Any]]) -> None:
+        self._owner = owner
         self._signals = signals
         self._was_given = False
         register_before_fork(self)
@@ -33,7 +41,7 @@ class ForkWarning:
         self._was_given = False
 
     def _before_fork(self) -> None:
-        if not self._driver.is_closed:
+        if not self._owner.is_closed:
             self.give()
 
     def give(self) -> None:
@@ -49,6 +57,6 @@ class ForkWarning:
             logger.warning(
                 "%s: a process that is forked from the one that is logged in does not call its receivers: %s;"
                 " call chat.login() there if they shall run there as well",
-                self._driver.name,
+                self._owner.name,
                 ", ".join(uncalled),
             )

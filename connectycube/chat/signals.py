@@ -255,6 +255,14 @@ class Signal(NotCopied, blinker.Signal, Generic[Event_co]):
             self._options.clear()
             self._clear_state()
 
+    def disconnect_sender(self, sender: Any) -> None:
+        """Disconnect the receivers that were connected with ``sender=`` from the events of this sender."""
+        check_fork()
+        sender_id = make_id(sender)
+        with self._lock:
+            for receiver_id in list(self._by_sender.get(sender_id, ())):
+                self._disconnect(receiver_id, sender_id)
+
     def _disconnect(self, receiver_id: Any, sender_id: Any) -> None:
         # Also what blinker calls, on any thread, when a weak receiver was collected.
         check_fork()

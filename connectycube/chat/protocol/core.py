@@ -238,6 +238,11 @@ class Core:
             self._backoff.reset()
             self._retry(now)
 
+    def postpone_attempt(self, now: float) -> None:
+        """Let the time-out of a reconnection begin now: the attempt waits until it may open a link."""
+        if self.state is ChatState.RECONNECTING and self._stream is None and not self._first_login:
+            self._timers.set(_ATTEMPT, now + self._config.timeouts.login, self._attempt_expired)
+
     def _begin(self, state: ChatState, deadline: float) -> None:
         self.closed_reason = self.refused = None
         self._backoff.reset()

@@ -17,7 +17,7 @@ from connectycube import (
     ReconnectPolicy,
     Timeouts,
 )
-from connectycube.chat import driver
+from connectycube.chat import connection_thread
 from tests.support.inside import driver_of
 from tests.support.people import SLOW
 from tests.support.scripted_xmpp import ScriptedXmppServer
@@ -201,7 +201,7 @@ class HeldThread:
     def __init__(self, monkeypatch):
         self.held: threading.Thread | None = None
         self.stands, self.go = threading.Event(), threading.Event()
-        original = driver.wait_for
+        original = connection_thread.wait_for
 
         def wait_for(*arguments, **keywords):
             if threading.current_thread() is self.held:
@@ -209,7 +209,7 @@ class HeldThread:
                 self.go.wait(TIMEOUT * 2)
             return original(*arguments, **keywords)
 
-        monkeypatch.setattr(driver, "wait_for", wait_for)
+        monkeypatch.setattr(connection_thread, "wait_for", wait_for)
 
 
 LATE = {

@@ -1,0 +1,96 @@
+"""The steps of a connection, one after the other, on a thread of its own."""
+
+from __future__ import annotations
+
+import time
+from typing import NamedTuple, Protocol
+
+from attrs import define
+
+from .lease.hold import Hold
+from .link import Link, Waker, wait_for
+
+__all__ = ["Run", "Step", "Steps", "run_connection", "seconds_until"]
+
+
+@define(eq=False)
+class Run:
+    """One run of a connection: from a login to CLOSED. ``link`` is for the thread that makes its steps."""
+
+    generation: int
+    """The number of the run: a thread that was stuck in a call finds another number after it."""
+    hold: Hold | None
+    link: Link | None = None
+
+
+class Step(NamedTuple):
+    """What is to be done next for a connection."""
+
+    deadline: float | None
+    """When there is something to do in any case (monotonic), or None."""
+    connects: bool
+    """Whether a link is to be opened."""
+    writes: bool
+    """Whether there are bytes to write once the socket takes them."""
+    is_ready: bool
+    """Whether messages flow."""
+
+
+class Waking(Protocol):
+    """What wakes the thread that makes the steps."""
+
+    def wake(self) -> None:
+        """Wake it, now or when it waits next; from any thread, with any lock."""
+
+    def close(self) -> None:
+        """Release what belongs to one connection alone."""
+
+
+class Steps(Protocol):
+    """The driver, as far as the thread that makes its steps needs it."""
+
+    name: str
+
+    def next_step(self, run: Run) -> Step | None:
+        """Do what has become due; return what to do next, None if the run is over."""
+
+    def wait_for_turn(self, run: Run) -> float | None:
+        """Let the attempt to connect begin later; return when there is something to do in any case."""
+
+    def connect(self, run: Run, waker: Waker) -> None:
+        """Open a link, which may take long; ``waker`` interrupts it."""
+
+    def serve(self, run: Run) -> None:
+        """Read and write, without waiting, what the socket takes now."""
+
+    def give_up(self, run: Run, error: BaseException) -> None:
+        """Close the connection after a defect of this package."""
+
+    def leave(self, run: Run, waker: Waking) -> None:
+        """Release what the run has, once it is over."""
+
+
+def seconds_until(deadline: float | None) -> float | None:
+    """Return the seconds until a moment (monotonic), at least 0; None if there is none."""
+    return None if deadline is None else max(0.0, deadline - time.monotonic())
+
+
+def run_connection(driver: Steps, run: Run, waker: Waker) -> None:
+    """Make the steps of one run on the calling thread, until the connection is closed."""
+    try:
+        while (step := driver.next_step(run)) is not None:
+            if step.connects:
+                driver.connect(run, waker)
+                continue
+            # Readable also means that TLS has data or an end; the link tells which. Without a link only the
+            # waker and the deadline count.
+            sock = run.link.sock if run.link is not None else None
+            ready = wait_for(
+                sock, waker, seconds_until(step.deadline), read=True, write=step.writes
+            )
+            if any(ready):
+                driver.serve(run)
+    except BaseException as error:  # noqa: BLE001 - the driver logs it
+        driver.give_up(run, error)
+    finally:
+        driver.leave(run, waker)

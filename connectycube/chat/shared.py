@@ -1,0 +1,27 @@
+"""What the chats of a fleet share: their threads, their signals, and who is told of an end."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from attrs import frozen
+
+from .chat_signals import ChatSignals
+from .fork_warning import ForkWarning
+from .shared_reader import SharedReader
+from .workers import Workers
+
+__all__ = ["Shared"]
+
+
+@frozen
+class Shared:
+    """The part of one chat in what all chats of its fleet share."""
+
+    reader: SharedReader
+    workers: Workers
+    signals: ChatSignals
+    """Their signals and context managers are those of all the chats."""
+    fork_warning: ForkWarning
+    closed: Callable[[Exception | None], None]
+    """Called with the reason when this chat has entered CLOSED, with the driver's mutex held."""
