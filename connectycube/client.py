@@ -27,13 +27,14 @@ from .rest.dialogs import Dialogs
 from .rest.files import Files
 from .rest.messages import Messages
 from .rest.push import Push
-from .rest.sessions import OTHER_WORDS, SECRET_ARGUMENTS, Credentials, Sessions
+from .rest.sessions import OTHER_WORDS, SECRET_ARGUMENTS, Credentials, Sessions, check_login
 from .rest.users import Users
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack  # mypy brings it; nothing imports it at run time
 
     from .chat import Chat, History
+    from .chat.shared import Shared
 
 __all__ = ["ConnectyCube"]
 
@@ -105,6 +106,7 @@ class ConnectyCube(NotCopied):
         self._push = Push(self._api)
         self._address_book = AddressBook(self._api)
         self._custom_objects = CustomObjects(self._api)
+        self._fleet_part: Shared | None = None
         self._chat: Chat | None = None
         self._first_chat: dict[str, Chat] = {}
 
@@ -202,7 +204,7 @@ class ConnectyCube(NotCopied):
             ApiError: The call failed; a subclass says how.
         """
         if provider is None and not guest and login is None and email is None:
-            raise ArgumentValueError("give login or email with password, a provider, or guest=True")
+            check_login()  # which says what to give
         session = self._sessions.create(
             login=login,
             email=email,
@@ -290,6 +292,10 @@ class ConnectyCube(NotCopied):
         other._config, other._shared = self._config, self._shared
         other._become(renew_session, self._api.transport, shared)
         return other
+
+    def _member(self, renew_session: RenewSession | None) -> ConnectyCube:
+        """Return a client without a session for a member of a fleet; its sessions are in the token store."""
+        return self._sibling(renew_session, self._shared)
 
     def logout(self, *, timeout: float | None = None) -> None:
         """End the session at the service, and the chat connection; nothing happens if there is no session.
@@ -443,6 +449,7 @@ class ConnectyCube(NotCopied):
                 history=self._history(),
                 look_up_dialog=self._look_up_dialog,
                 check_open=self._api.check_open,
+                shared=self._fleet_part,
             )
             # Of two threads that get here at once one wins; a lock might be held across a fork.
             self._chat = self._first_chat.setdefault("chat", made)
@@ -516,12 +523,13 @@ class ConnectyCube(NotCopied):
 
         The session stays alive at the service: :meth:`logout` ends it.
         """
-        deadline = Deadline(self.config.timeouts.logout)
+        self._close(Deadline(self.config.timeouts.logout))
+
+    def _close(self, deadline: Deadline) -> None:
         self._end_chat(deadline)
         self._api.close()
-        self._end_chat(
-            deadline
-        )  # another thread may have logged in meanwhile; from now on none can
+        # Another thread may have logged in meanwhile; from now on none can.
+        self._end_chat(deadline)
 
     def _end_chat(self, deadline: Deadline) -> None:
         if self._chat is not None:

@@ -258,6 +258,9 @@ class Limits:
     """Events in the queue for receivers."""
     queued_bytes: int = field(default=33_554_432, validator=_count)
     """Bytes of stanzas in the queue for receivers."""
+    fleet_queued_bytes: int = field(default=134_217_728, validator=_count)
+    """Bytes of stanzas in the queues of all members of a Fleet, beside the bounds of each queue: one half
+    for the members that need it, the other half in equal parts for each."""
     outbound_stanzas: int = field(default=1_000, validator=_count)
     """Stanzas that wait for the link or for the server's acknowledgement."""
     outbound_bytes: int = field(default=16_777_216, validator=_count)

@@ -11,6 +11,7 @@ import time
 from collections import deque
 from contextlib import suppress
 
+from .._deadline import Deadline
 from .._forks import check_fork, register_for_fork
 from .connection_thread import Run, Step, Steps, seconds_until
 from .link import Waker
@@ -76,6 +77,7 @@ class SharedReader:
         self._woken: deque[Place] = deque()
         self._waker: Waker | None = None
         self._selector: selectors.BaseSelector | None = None
+        self._thread: threading.Thread | None = None
         # The rest is for the thread of the reader alone.
         self._waiting: dict[Place, None] = {}  # for a slot, in this order
         self._slots = self._connecting
@@ -90,14 +92,21 @@ class SharedReader:
             self._places.add(place)
             if self._waker is None:
                 self._waker, self._selector = Waker(), selectors.DefaultSelector()
-                threading.Thread(
+                self._thread = threading.Thread(
                     target=self._work,
                     args=(self._waker, self._selector),
                     name=f"{self._name}-reader",
                     daemon=True,
-                ).start()
+                )
+                self._thread.start()
         place.wake()
         return place
+
+    def join(self, deadline: Deadline) -> None:
+        """Wait until the thread has ended, as there are no runs; not beyond the deadline."""
+        thread = self._thread
+        if thread is not None and thread is not threading.current_thread():
+            thread.join(deadline.remaining())
 
     def wake(self, place: Place) -> None:
         """Have the next step of a run made soon; any thread may call it, with any lock."""

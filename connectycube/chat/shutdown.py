@@ -36,6 +36,7 @@ __all__ = [
     "exit_has_begun",
     "left_undone",
     "report",
+    "wait_for_end",
     "wait_until_closed",
 ]
 
@@ -86,10 +87,9 @@ class CloseWaiters:
             self._waits.discard(wait)
 
 
-class Endable(Protocol):
-    """The driver of a connection, as far as its end needs it; every method may be called from any thread."""
+class Waitable(Protocol):
+    """Something whose end a thread can wait for: a driver, or a fleet; each method is for any thread."""
 
-    core: Core
     dispatcher: Dispatcher
     close_waiters: CloseWaiters
 
@@ -99,13 +99,20 @@ class Endable(Protocol):
     def timeouts(self) -> Timeouts: ...
     @property
     def is_closed(self) -> bool: ...
+    def logout(self, deadline: Deadline) -> Abandoned: ...
+    def abort(self) -> Abandoned: ...
+
+
+class Endable(Waitable, Protocol):
+    """The driver of a connection, as far as its end needs it; every method may be called from any thread."""
+
+    core: Core
+
     @property
     def is_over(self) -> bool: ...
     def check_usable(self) -> None: ...
     def check_may_wait(self) -> None: ...
-    def logout(self, deadline: Deadline) -> Abandoned: ...
     def begin_logout(self, deadline: Deadline) -> Callable[[], Abandoned]: ...
-    def abort(self) -> Abandoned: ...
 
 
 def left_undone(
@@ -128,7 +135,7 @@ def left_undone(
     )
 
 
-def report(driver: Endable, abandoned: Abandoned) -> None:
+def report(driver: Waitable, abandoned: Abandoned) -> None:
     """Log the messages and events that a connection abandoned, if there are any."""
     if abandoned:
         running = driver.dispatcher.running_receivers() if abandoned.running else ()
@@ -261,13 +268,23 @@ def wait_until_closed(
     driver.check_usable()
     if driver.core.state is ChatState.IDLE:
         raise driver.core.not_connected_error()
+    wait_for_end(driver, lambda: driver.core.closed_reason, signals, stop)
+
+
+def wait_for_end(
+    driver: Waitable,
+    reason: Callable[[], Exception | None],
+    signals: Collection[int],
+    stop: threading.Event | None,
+) -> None:
+    """Do what :func:`wait_until_closed` does, without its checks; ``reason()`` is why it is closed."""
     with (
         closing(Waker()) as waker,
         driver.close_waiters.waited_for(waker) as wait,
         _Signals(signals, waker) as asked,
     ):
         if driver.is_closed:
-            wait.end(driver.core.closed_reason)
+            wait.end(reason())
         # Only the threads in stop.wait() are woken when an event is set, so it is looked at now and then.
         interval = None if stop is None else _STOP_INTERVAL
         while not (wait.is_over or asked.received or (stop is not None and stop.is_set())):
@@ -279,7 +296,7 @@ def wait_until_closed(
         raise wait.reason
 
 
-def _log_out(driver: Endable, waker: Waker, asked: _Signals) -> None:
+def _log_out(driver: Waitable, waker: Waker, asked: _Signals) -> None:
     results: list[Abandoned] = []
 
     def log_out() -> None:

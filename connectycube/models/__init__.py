@@ -15,6 +15,7 @@ from .events import (
     ContactEvent,
     DeadLetter,
     LastActivity,
+    MemberFailure,
     MessageDeletion,
     MessageEdit,
     MessageFailure,
@@ -42,7 +43,7 @@ from .results import (
     SystemMessage,
     UnreadCount,
 )
-from .statistics import RunningReceiver, Statistics
+from .statistics import FleetStatistics, RunningReceiver, Statistics
 from .users import Session, User
 
 __all__ = [
@@ -62,7 +63,9 @@ __all__ = [
     "DialogRef",
     "DialogType",
     "File",
+    "FleetStatistics",
     "LastActivity",
+    "MemberFailure",
     "Message",
     "MessageDeletion",
     "MessageEdit",

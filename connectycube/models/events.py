@@ -308,6 +308,25 @@ class ReceiverGaveUp(Serializable):
 
 
 @frozen(kw_only=True, slots=True)
+class MemberFailure(Serializable):
+    """A member of a fleet could not log in, or its connection was closed for good.
+
+    Args:
+        user_id: The user, as far as known: None if the REST login has never succeeded.
+        name: The login or the e-mail address of the credentials; None if they have neither.
+        error: Why.
+        attempts: The number of failures in a row.
+        retry_in: The seconds until the next attempt; None if there is none, as it would fail again.
+    """
+
+    user_id: int | None
+    name: str | None
+    error: BaseException
+    attempts: int
+    retry_in: float | None
+
+
+@frozen(kw_only=True, slots=True)
 class DeadLetter(Serializable):
     """An event that a receiver of durable mode has given up; it is kept until it is retried or dropped.
 

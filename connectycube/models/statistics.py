@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
 
 from attrs import frozen
@@ -9,7 +10,7 @@ from attrs import frozen
 from ._dicts import Serializable
 from .events import ChatState
 
-__all__ = ["RunningReceiver", "Statistics"]
+__all__ = ["FleetStatistics", "RunningReceiver", "Statistics"]
 
 
 @frozen(kw_only=True, slots=True, repr=False)
@@ -108,3 +109,31 @@ class Statistics(Serializable):
     """The automatic 'delivered' markers, answers and typing for which ``Limits`` had no room."""
     ephemeral_dropped: int
     """The typing events that were not sent, because the link was down."""
+
+
+@frozen(kw_only=True, slots=True, repr=False)
+class FleetStatistics:
+    """The members of a fleet and their counts, as ``fleet.statistics()`` returns them."""
+
+    members: Mapping[int, Statistics]
+    """The statistics of each member that has been logged in over REST, by the user's id."""
+    waiting: int
+    """The members whose login is still to come: the first one, or after a failure."""
+    failed: int
+    """The members that are not logged in, and that no further attempt is made for."""
+
+    @property
+    def ready(self) -> int:
+        """The members whose messages flow."""
+        return sum(one.connected_for > 0 for one in self.members.values())
+
+    @property
+    def sums(self) -> Mapping[str, int]:
+        """The sum of each count over all members, by its name in Statistics."""
+        counts = [name for name, kind in Statistics.__annotations__.items() if kind == "int"]
+        return {name: sum(getattr(one, name) for one in self.members.values()) for name in counts}
+
+    @property
+    def oldest_queued_seconds(self) -> float:
+        """The seconds since the oldest event of all queues was queued; 0 if there is none."""
+        return max((one.oldest_queued_seconds for one in self.members.values()), default=0.0)

@@ -36,6 +36,7 @@ __all__ = [
     "Credentials",
     "Provider",
     "Sessions",
+    "check_login",
     "signature_of",
 ]
 
@@ -147,26 +148,14 @@ class Sessions(NotCopied):
             ApiError: The call failed; a subclass says how.
         """
         who: dict[str, Any]
-        if full_name is not None and not guest:
-            raise ArgumentValueError("full_name is for guests; other users have their own")
         named = {"login": login, "email": email, "password": password}
-        keys = _given(
-            {
-                "token": token,
-                "secret": secret,
-                "project_id": project_id,
-                "access_token": access_token,
-            }
-        )
-        if check_bool("guest", guest):
-            _refuse(keys | _given({**named, "provider": provider}), "a guest")
-            who = {"user": _guest(full_name)}
-        elif provider is not None:
-            _refuse(_given({"login": login, "email": email}), "a provider")
-            who = _of_provider(provider, keys | _given({"password": password}))
-        else:
-            _refuse(keys, "a login without a provider")
-            who = {"user": _credentials(**named)} if _given(named) else {}
+        keys = {
+            "token": token,
+            "secret": secret,
+            "project_id": project_id,
+            "access_token": access_token,
+        }
+        who = _who(named, _given(keys), provider, guest, full_name)
 
         def renewal(deadline: CallDeadline) -> Session:
             return self._create(who, deadline)
@@ -308,6 +297,53 @@ class Sessions(NotCopied):
             status=refused.status,
             messages=refused.messages,
         )
+
+
+@hides(*SECRET_ARGUMENTS)
+def check_login(
+    *,
+    login: str | None = None,
+    email: str | None = None,
+    password: str | None = None,
+    provider: str | None = None,
+    token: str | None = None,
+    secret: str | None = None,
+    project_id: str | None = None,
+    access_token: str | None = None,
+    guest: bool = False,
+    full_name: str | None = None,
+) -> None:
+    """Raise what a login with these arguments would raise before anything is sent."""
+    if provider is None and not guest and login is None and email is None:
+        raise ArgumentValueError("give login or email with password, a provider, or guest=True")
+    named = {"login": login, "email": email, "password": password}
+    keys = {
+        "token": token,
+        "secret": secret,
+        "project_id": project_id,
+        "access_token": access_token,
+    }
+    _who(named, _given(keys), provider, guest, full_name)
+
+
+def _who(
+    named: Mapping[str, Any],
+    keys: Mapping[str, object],
+    provider: str | None,
+    guest: bool,
+    full_name: str | None,
+) -> dict[str, Any]:
+    """Return the user of a login, as the service reads it: the arguments, all checked."""
+    if full_name is not None and not guest:
+        raise ArgumentValueError("full_name is for guests; other users have their own")
+    if check_bool("guest", guest):
+        _refuse({**keys, **_given({**named, "provider": provider})}, "a guest")
+        return {"user": _guest(full_name)}
+    if provider is not None:
+        _refuse(_given({"login": named["login"], "email": named["email"]}), "a provider")
+        return _of_provider(provider, {**keys, **_given({"password": named["password"]})})
+    _refuse(keys, "a login without a provider")
+    return {"user": _credentials(**named)} if _given(named) else {}
 
 
 def _credentials(*, login: object, email: object, password: object) -> dict[str, object]:
