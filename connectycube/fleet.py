@@ -20,6 +20,7 @@ from ._backoff import delay_before
 from ._checks import check_int, nearest, repr_of
 from ._deadline import Deadline
 from ._forks import check_fork, register_for_fork
+from ._network import Network
 from ._not_copied import NotCopied
 from ._os_errors import reason_of
 from ._secrets import Secret, clear_locals, hides
@@ -164,6 +165,7 @@ class Fleet(NotCopied, ChatSignals):
         self.timeouts = config.timeouts
         self._workers = Workers(self.name, workers, config.limits.fleet_queued_bytes)
         self._reader = SharedReader(self.name, logins)
+        self._network = Network.of(config)
         self._receivers = Receivers(self, config)
         self._fork_warning = ForkWarning(self, self._signals())
         self._members: list[_Member] = []
@@ -531,6 +533,7 @@ class Fleet(NotCopied, ChatSignals):
         client._fleet_part = Shared(
             reader=self._reader,
             workers=self._workers,
+            network=self._network,
             signals=self,
             fork_warning=self._fork_warning,
             closed=partial(self._closed, member),

@@ -156,7 +156,7 @@ class Driver:
         # The number of the current run; a thread of an older one ends without touching anything.
         self._generation = 0
         self._attempt: Future[None] | None = None  # the login that threads wait for
-        self._network: Network | None = None
+        self._network = None if shared is None else shared.network
         self._session_credentials: SessionCredentials | None = None
         self._sleeps_until: float | None = None  # the deadline that the connection thread knows
         self._ends = 0  # how often the connection has entered CLOSED

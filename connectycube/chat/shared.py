@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from attrs import frozen
 
+from .._network import Network
 from .chat_signals import ChatSignals
 from .fork_warning import ForkWarning
 from .shared_reader import SharedReader
@@ -20,6 +21,8 @@ class Shared:
 
     reader: SharedReader
     workers: Workers
+    network: Network
+    """Its TLS contexts are those of all the chats: each holds the certificates of all authorities."""
     signals: ChatSignals
     """Their signals and context managers are those of all the chats."""
     fork_warning: ForkWarning
