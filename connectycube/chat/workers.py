@@ -8,15 +8,20 @@ import threading
 import time
 from collections import deque
 from os import getpid
-from typing import TYPE_CHECKING
+from typing import Any, Protocol
 
 from .._deadline import Deadline
 from .._forks import register_for_fork
 
-if TYPE_CHECKING:
-    from .dispatcher import Dispatcher
-
 __all__ = ["Workers"]
+
+
+class _Dispatcher(Protocol):
+    """A dispatcher, as far as its workers need it."""
+
+    def take(self) -> Any: ...
+    def perform(self, task: Any) -> None: ...
+    def take_due(self) -> None: ...
 
 
 class Workers:
@@ -47,12 +52,12 @@ class Workers:
         self.changed = threading.Condition(self.lock)
         """Notified for each new turn. Only workers wait for it: no notification is lost on other threads."""
         self._ended = threading.Condition(self.lock)
-        self.turns: deque[Dispatcher] = deque()
+        self.turns: deque[_Dispatcher] = deque()
         """The dispatchers whose next task may begin; one that may begin two is behind the others again."""
         # When dispatchers have timers, as (moment, number, dispatcher); a timer may be cancelled by now.
-        self._alarms: list[tuple[float, int, Dispatcher]] = []
+        self._alarms: list[tuple[float, int, _Dispatcher]] = []
         self._numbers = itertools.count()
-        self._started: set[Dispatcher] = set()
+        self._started: set[_Dispatcher] = set()
         self.queued_bytes = 0
         """The bytes in the queues of all dispatchers, as far as they count towards the bounds."""
         self.threads: set[threading.Thread] = set()
@@ -78,7 +83,7 @@ class Workers:
         """Whether there are threads apart from the calling one; the lock is held."""
         return self._working > (threading.current_thread() in self.threads)
 
-    def start(self, dispatcher: Dispatcher) -> None:
+    def start(self, dispatcher: _Dispatcher) -> None:
         """Start the threads that are not running yet; they run until ``stop`` at least."""
         with self.lock:
             self._started.add(dispatcher)
@@ -94,7 +99,7 @@ class Workers:
                 self._working += 1
             self._ended.notify_all()
 
-    def stop(self, dispatcher: Dispatcher) -> None:
+    def stop(self, dispatcher: _Dispatcher) -> None:
         """Let the threads end once no dispatcher needs them."""
         with self.lock:
             self._started.discard(dispatcher)
@@ -121,7 +126,7 @@ class Workers:
             thread.join(deadline.remaining())
         return not any(thread.is_alive() for thread in others)
 
-    def wake_at(self, moment: float, dispatcher: Dispatcher) -> None:
+    def wake_at(self, moment: float, dispatcher: _Dispatcher) -> None:
         """Have ``dispatcher.take_due()`` called at a moment (monotonic); the lock is held."""
         heapq.heappush(self._alarms, (moment, next(self._numbers), dispatcher))
         self.changed.notify()  # each thread may sleep for longer than that

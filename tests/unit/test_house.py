@@ -70,8 +70,9 @@ MAY_KNOW: dict[str, set[str]] = {
     "rest": VALUES,
     "chat": VALUES,
     "client": VALUES | {"rest", "chat"},
+    "fleet": VALUES | {"rest", "chat", "client"},
     "emulator": BASE | {"config"},
-    "__init__": VALUES | {"rest", "chat", "client"},
+    "__init__": VALUES | {"rest", "chat", "client", "fleet"},
 }
 # The folders of the emulator, and which others each may import; its own modules on top know all of them.
 EMULATOR_MAY_KNOW: dict[str, set[str]] = {

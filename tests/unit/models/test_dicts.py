@@ -90,6 +90,7 @@ PLAINEST: dict[Any, Any] = {
     BaseException: ValueError(),
     str | None: None,
     int | None: None,
+    float | None: None,
     Exception | None: None,
     tuple[RunningReceiver, ...]: (),
 }
