@@ -9,7 +9,8 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from concurrent.futures import Future
+from concurrent.futures import Future, InvalidStateError
+from contextlib import suppress
 from functools import partial
 from types import TracebackType
 from typing import Any
@@ -477,7 +478,7 @@ class Fleet(NotCopied, ChatSignals):
 
     def _start_logins(self) -> None:
         """Start as many threads as there are members to log in, within the bound."""
-        while len(self._threads) < min(self._logins, len(self._queue)):
+        for _ in range(min(self._logins - len(self._threads), len(self._queue))):
             thread = threading.Thread(
                 target=self._log_in_all, name=f"{self.name}-login", daemon=True
             )
@@ -550,7 +551,7 @@ class Fleet(NotCopied, ChatSignals):
             member.client.close()
             return
         assert member.chat is not None
-        if not member.is_settled:
+        with suppress(InvalidStateError):  # not the first attempt
             member.first.set_result(member.chat)
         with self._lock:
             self._changed.notify_all()
@@ -731,7 +732,8 @@ def _waits(member: _Member) -> bool:
 
 
 def _settle(member: _Member, error: BaseException) -> None:
-    if not member.is_settled:
+    """Make the error the outcome of the first attempt, unless it has one."""
+    with suppress(InvalidStateError):
         member.first.set_exception(error)
 
 

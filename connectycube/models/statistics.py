@@ -125,7 +125,8 @@ class FleetStatistics:
     @property
     def ready(self) -> int:
         """The members whose messages flow."""
-        return sum(one.connected_for > 0 for one in self.members.values())
+        ready = (ChatState.READY, ChatState.RESUMED)
+        return sum(one.state in ready for one in self.members.values())
 
     @property
     def sums(self) -> Mapping[str, int]:
