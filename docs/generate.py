@@ -263,6 +263,11 @@ def bounds() -> str:
             " server sends it again.",
         ),
         (
+            "Events in the queues of all members of a fleet",
+            "`fleet_queued_bytes`, and an event of each member",
+            "As above, but not for a member that has less than its part of half of the bound.",
+        ),
+        (
             "Events in a stream (`chat.events`)",
             queued,
             "`EventStreamOverflowError` ends the stream.",

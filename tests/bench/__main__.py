@@ -19,6 +19,7 @@ from tests.bench import (  # noqa: F401  (each registers its topic; they run in 
     chat_outbound,
     decoding,
     emulator,
+    fleet,
     history,
     rest_calls,
     uploads,
