@@ -24,7 +24,7 @@ from ._forks import check_fork, register_for_fork
 from ._network import Network
 from ._not_copied import NotCopied
 from ._os_errors import reason_of
-from ._secrets import Secret, clear_locals, hides
+from ._secrets import Secret, clear_locals, confined, hides
 from .chat import Chat, Signal
 from .chat.answers import Running
 from .chat.chat_signals import ChatSignals
@@ -129,6 +129,7 @@ class Fleet(NotCopied, ChatSignals):
         ClientClosedError: ``cube`` was closed.
     """
 
+    @confined
     @hides("credentials")
     def __init__(
         self,
@@ -681,9 +682,14 @@ def _folder(durable: object) -> str | None:
     return path
 
 
+def _open(value: Any) -> Any:
+    """Return what ``hides`` has hidden; it leaves None, and a default, as they are."""
+    return value.open() if isinstance(value, Secret) else value
+
+
 def _opened(value: Any, name: str) -> Iterable[Any]:
     """Return the credentials of several members, or raise an error that names the argument."""
-    opened = value.open() if isinstance(value, Secret) else value
+    opened = _open(value)
     if isinstance(opened, (str, bytes, Mapping)) or not isinstance(opened, Iterable):
         raise ArgumentTypeError(
             f"{name} must be several mappings, one for each member, not {type(opened).__name__}"
@@ -691,9 +697,10 @@ def _opened(value: Any, name: str) -> Iterable[Any]:
     return opened
 
 
+@confined
 def _checked(credentials: Any) -> Mapping[str, Any]:
     """Return the arguments of a login, with Secrets for secrets, or raise an error that names the fault."""
-    given = credentials.open()
+    given = _open(credentials)
     if not isinstance(given, Mapping):
         raise ArgumentTypeError(
             'credentials must be a mapping, such as {"login": "alice", "password": "…"}, not'

@@ -1,0 +1,179 @@
+"""Dispatchers that share their workers: turns, the bound of all of them, and the end of each."""
+
+import itertools
+import threading
+
+import pytest
+
+from connectycube._deadline import Deadline
+from connectycube.chat.dispatcher import Again, Dispatcher, Task
+from connectycube.chat.workers import Workers
+from connectycube.config import Limits
+from tests.support.waiting import TIMEOUT, Gate, wait_until
+
+NAMES = (f"shared-{number}" for number in itertools.count())
+
+
+class Shared:
+    """Workers, and the dispatchers that share them."""
+
+    def __init__(self, count=1, size=1_000_000):
+        self.workers = Workers(next(NAMES), count, size)
+        self.made = []
+        self.low = []
+
+    def dispatcher(self, *, start=True, events=1_000):
+        made = Dispatcher("one", self.workers, Limits(queued_events=events), self._drained)
+        self.made.append(made)
+        if start:
+            made.start()
+        return made
+
+    def _drained(self):
+        self.low.append(threading.current_thread())
+
+    def finish(self):
+        for each in self.made:
+            each.stop()
+        for each in self.made:
+            assert each.join(Deadline(TIMEOUT))
+        assert self.workers.join(Deadline(TIMEOUT))
+        assert not any(thread.is_alive() for thread in self.workers.threads)
+        assert self.workers.queued_bytes == 0
+
+
+@pytest.fixture
+def shared():
+    made = []
+
+    def make(*arguments, **options):
+        made.append(Shared(*arguments, **options))
+        return made[-1]
+
+    yield make
+    for each in made:
+        each.finish()
+
+
+def test_dispatchers_with_tasks_take_turns(shared):
+    scene, order = shared(), []
+    first, second = scene.dispatcher(), scene.dispatcher()
+    with Gate() as gate:
+        first.put(Task(gate))
+        gate.wait_until_entered()
+        for number in range(3):
+            first.put(Task(lambda number=number: order.append(f"first {number}"), number))
+        for number in range(3):
+            second.put(Task(lambda number=number: order.append(f"second {number}"), number))
+    assert first.wait_until_idle(TIMEOUT) and second.wait_until_idle(TIMEOUT)
+    wait_until(lambda: len(order) == 6)
+    assert sorted(order[:2]) == ["first 0", "second 0"]
+    assert sorted(order[2:4]) == ["first 1", "second 1"]
+
+
+def test_one_dispatcher_has_at_most_half_of_the_workers(shared):
+    scene, running = shared(4), threading.Semaphore(0)
+    one, other = scene.dispatcher(), scene.dispatcher()
+    with Gate() as gate:
+
+        def slow():
+            running.release()
+            gate()
+
+        for number in range(10):
+            one.put(Task(slow, number))
+        assert running.acquire(timeout=TIMEOUT) and running.acquire(timeout=TIMEOUT)
+        done = threading.Event()
+        other.put(Task(done.set))
+        assert done.wait(TIMEOUT)
+        assert not running.acquire(blocking=False)
+        assert len(one.running_receivers()) == 0 and len(one._at_work) == 2
+    assert one.wait_until_idle(TIMEOUT)
+
+
+def test_a_dispatcher_with_few_bytes_has_room_in_full_workers(shared):
+    scene = shared(size=1_000)
+    loud, quiet = scene.dispatcher(), scene.dispatcher()
+    with Gate() as gate:
+        loud.put(Task(gate))
+        gate.wait_until_entered()
+        taken = 0
+        while loud.put(Task(lambda: None, size=50)):
+            taken += 50
+        assert taken == 500
+        for _ in range(5):
+            assert quiet.put(Task(lambda: None, size=50))
+        assert not quiet.put(Task(lambda: None, size=50))
+        assert scene.workers.queued_bytes == 750
+        assert scene.low == []
+    assert loud.wait_until_idle(TIMEOUT) and quiet.wait_until_idle(TIMEOUT)
+    wait_until(lambda: len(scene.low) == 2)  # each is told that it has room again
+
+
+def test_an_empty_queue_takes_one_task_however_full_the_workers_are(shared):
+    scene = shared(size=100)
+    loud, quiet = scene.dispatcher(), scene.dispatcher()
+    with Gate() as gate:
+        loud.put(Task(gate))
+        gate.wait_until_entered()
+        assert loud.put(Task(lambda: None, size=90))
+        assert quiet.put(Task(lambda: None, size=5_000))
+        assert not quiet.put(Task(lambda: None, size=50))
+    assert quiet.wait_until_idle(TIMEOUT)
+
+
+def test_one_dispatcher_ends_while_the_others_go_on(shared):
+    scene, done = shared(2), threading.Event()
+    one, other = scene.dispatcher(), scene.dispatcher()
+    one.put(Task(lambda: None))
+    one.stop()
+    assert one.join(Deadline(TIMEOUT)) and not one.is_working
+    assert other.is_working
+    other.put(Task(done.set))
+    assert done.wait(TIMEOUT)
+
+
+def test_join_waits_for_the_task_of_the_dispatcher_alone(shared):
+    scene = shared(2)
+    one, other = scene.dispatcher(), scene.dispatcher()
+    with Gate() as gate:
+        one.put(Task(gate))
+        gate.wait_until_entered()
+        one.stop()
+        other.stop()
+        assert other.join(Deadline(0.0)) is False  # its threads have the other's task
+        assert one.join(Deadline(0.01)) is False
+        other.start()
+        assert one.join(Deadline(0.01)) is False
+    assert one.join(Deadline(TIMEOUT))
+
+
+def test_the_repetitions_of_all_dispatchers_run_when_they_are_due(shared):
+    scene, ran = shared(2), []
+    for delay in (0.03, 0.01, 0.02):
+        again = Again(delay, lambda delay=delay: ran.append(delay))
+        scene.dispatcher().put(Task(lambda again=again: again))
+    wait_until(lambda: len(ran) == 3)
+    assert ran == [0.01, 0.02, 0.03]
+
+
+def test_each_task_runs_once_and_in_order_however_many_share_the_workers(shared):
+    scene, ran = shared(3), {}
+    dispatchers = [scene.dispatcher() for _ in range(20)]
+    for number in range(50):
+        for position, dispatcher in enumerate(dispatchers):
+            for lane in range(2):
+                into = ran.setdefault((position, lane), [])
+                dispatcher.put(Task(lambda into=into, number=number: into.append(number), lane))
+    assert all(each.wait_until_idle(TIMEOUT) for each in dispatchers)
+    wait_until(lambda: all(len(each) == 50 for each in ran.values()))
+    assert all(each == list(range(50)) for each in ran.values())
+
+
+def test_every_worker_is_one_of_every_dispatcher(shared):
+    scene, seen = shared(), []
+    one, other = scene.dispatcher(), scene.dispatcher()
+    one.put(Task(lambda: seen.append((one.is_worker(), other.is_worker()))))
+    wait_until(lambda: seen)
+    assert seen == [(True, True)]
+    assert not one.is_worker()
