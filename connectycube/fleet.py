@@ -244,6 +244,8 @@ class Fleet(NotCopied, ChatSignals):
         with self._lock:
             member = self._find("user", user)
             self._forget(member)
+        # Without the lock, as callbacks of the future are user code.
+        _settle(member, ClientClosedError("the member was removed"))
         abandoned = Abandoned()
         if member.chat is not None:
             abandoned = member.chat.logout(timeout=deadline.remaining())
@@ -440,7 +442,9 @@ class Fleet(NotCopied, ChatSignals):
     @property
     def is_closed(self) -> bool:
         """Whether no member is connected."""
-        return all(chat._driver.is_closed for chat in list(self))
+        # Without the lock: a thread that forks asks.
+        chats = [member.chat for member in list(self._members) if member.chat is not None]
+        return all(chat._driver.is_closed for chat in chats)
 
     def _check_open(self) -> None:
         if self._is_closed:
@@ -465,7 +469,6 @@ class Fleet(NotCopied, ChatSignals):
             del self._by_user[member.user_id]
         if member.is_queued:
             self._queue.remove(member)
-        _settle(member, ClientClosedError("the member was removed"))
         self._changed.notify_all()
 
     def _is_settled(self) -> bool:

@@ -268,12 +268,17 @@ class SharedReader:
 
     def _start_connecting(self, place: Place) -> None:
         place.connecting = waker = Waker()
-        threading.Thread(
-            target=self._connect,
-            args=(place, waker),
-            name=f"{place.driver.name}-connect",
-            daemon=True,
-        ).start()
+        try:
+            threading.Thread(
+                target=self._connect,
+                args=(place, waker),
+                name=f"{place.driver.name}-connect",
+                daemon=True,
+            ).start()
+        except RuntimeError:  # the process has too many
+            place.connecting = None
+            waker.close()
+            raise
 
     def _connect(self, place: Place, waker: Waker) -> None:
         try:

@@ -20,6 +20,7 @@ from connectycube import (
 )
 from connectycube.fleet import _delay
 from connectycube.testing import MockTransport
+from tests.support.inside import signals_of
 
 PASSWORD = "pa55w0rd-5ec4e7"
 GOOD = {"login": "alice", "password": PASSWORD}
@@ -124,9 +125,9 @@ def test_a_member_without_a_session_is_removed_by_its_login(cube):
 
 
 def test_all_signals_of_a_chat_are_those_of_a_fleet(cube):
-    names = {signal.name for signal in Fleet(cube)._signals()}
-    assert names == {signal.name for signal in cube.chat._signals()} | {"member_failed"}
-    assert CallbackFailure in {signal.event for signal in Fleet(cube)._signals()}
+    names = {signal.name for signal in signals_of(Fleet(cube))}
+    assert names == {signal.name for signal in signals_of(cube.chat)} | {"member_failed"}
+    assert CallbackFailure in {signal.event for signal in signals_of(Fleet(cube))}
 
 
 def api_error(kind, **attributes):

@@ -201,6 +201,20 @@ def test_a_receiver_may_be_connected_for_one_member(fleet_of, alice):
     ]
 
 
+def test_callbacks_of_the_future_of_a_member_may_use_the_fleet(fleet_of, emulator):
+    fleet, seen = fleet_of(), []
+    added = fleet.add(new_user(emulator))
+    added.add_done_callback(lambda future: seen.append((len(fleet), fleet.failures)))
+    fleet.login(timeout=TIMEOUT)
+    emulator.faults.delay(seconds=0.2)
+    credentials = new_user(emulator)
+    other = fleet.add(credentials)
+    other.add_done_callback(lambda future: seen.append((len(fleet), fleet.failures)))
+    fleet.remove(credentials["login"])
+    wait_until(lambda: len(seen) == 2)
+    assert seen == [(1, ()), (1, ())]
+
+
 def test_removing_a_member_keeps_the_receivers_of_the_others(fleet_of, alice):
     alice.login()
     fleet = fleet_of(2)
@@ -315,9 +329,9 @@ def test_what_passes_is_tried_again_until_the_member_is_ready(fleet_of, emulator
     emulator.faults.server_error(times=2)
     first = fleet.login(timeout=TIMEOUT)
     assert [failure.retry_in is not None for failure in first] == [True]
-    wait_until(lambda: all(chat.is_ready for chat in fleet) and len(list(fleet)) == 1)
+    wait_until(lambda: fleet.failures == ())
     assert [failure.attempts for failure in failures.wait(2)] == [1, 2]
-    assert fleet.failures == ()
+    assert [chat.is_ready for chat in fleet] == [True]
 
 
 def test_the_others_wait_while_the_service_limits_the_rate(fleet_of, emulator):
