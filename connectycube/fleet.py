@@ -169,7 +169,7 @@ class Fleet(NotCopied, ChatSignals):
         self._reader = SharedReader(self.name, logins)
         self._network = Network.of(config)
         self._receivers = Receivers(self, config)
-        self._fork_warning = ForkWarning(self, self._signals())
+        self._fork_warning = ForkWarning(self, self)
         self._members: list[_Member] = []
         self._by_user: dict[int, _Member] = {}
         self._is_closed = False

@@ -103,10 +103,8 @@ class Chat(NotCopied, ChatSignals):
         self._user: User | None = None
         self._destinations = Destinations(self._addresses, look_up_dialog)
         name = f"connectycube-{self._resource[-8:]}"
-        receivers = Receivers(self, config)
-        self._driver = driver = Driver(config, name, receivers, history, check_open, shared)
-        fork_warning = shared and shared.fork_warning
-        self._fork_warning = fork_warning or ForkWarning(driver, self._signals())
+        self._driver = Driver(config, name, Receivers(self, config), history, check_open, shared)
+        self._fork_warning = (shared and shared.fork_warning) or ForkWarning(self._driver, self)
         register_for_fork(self)
         self._contacts = Contacts(config, self._driver, self._addresses)
         self._privacy = Privacy(config, self._driver, self._addresses)
@@ -364,9 +362,8 @@ class Chat(NotCopied, ChatSignals):
         if signal not in self._signals():
             name = type(signal).__name__
             raise ArgumentTypeError(f"signal must be a signal of this connection, not {name}")
-        if timeout is None:
-            timeout = self._config.timeouts.event
-        seconds = check_number("timeout", timeout, least=0.0)
+        seconds = self._config.timeouts.event if timeout is None else timeout
+        seconds = check_number("timeout", seconds, least=0.0)
         stream: EventStream[Event_co] = self._driver.stream(EventStream, signal.name, seconds)
         return stream
 

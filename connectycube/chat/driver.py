@@ -83,8 +83,7 @@ class Driver:
     ``receivers`` are called on dispatcher workers. Two callbacks run on short-lived threads: the
     credentials callback passed to ``login()`` (before each reconnection, and after the server rejects the
     token), and the functions of ``history`` (when a session cannot be resumed). ``check_open()`` raises
-    ClientClosedError once the client that the connection belongs to is closed. With ``shared`` it has no
-    threads of its own, neither for itself nor for receivers.
+    ClientClosedError once the client of the connection is closed. With ``shared`` no thread is its own.
     """
 
     def __init__(

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable
-from typing import Any, Protocol
+from typing import Protocol
 
 from .._forks import register_before_fork
-from .signals import Signal
+from .chat_signals import ChatSignals
 
 __all__ = ["ForkWarning"]
 
@@ -30,7 +29,7 @@ class ForkWarning:
     log's stream, and that thread is not there in the child, which would wait for the lock for ever.
     """
 
-    def __init__(self, owner: _Owner, signals: Iterable[Signal[Any]]) -> None:
+    def __init__(self, owner: _Owner, signals: ChatSignals) -> None:
         self._owner = owner
         self._signals = signals
         self._was_given = False
@@ -50,7 +49,9 @@ class ForkWarning:
         A child calls this too: the parent has not given it before a fork in C.
         """
         uncalled = [
-            f"{name} ({signal.name})" for signal in self._signals for name in signal.names()
+            f"{name} ({signal.name})"
+            for signal in self._signals._signals()
+            for name in signal.names()
         ]
         if uncalled and not self._was_given:
             self._was_given = True

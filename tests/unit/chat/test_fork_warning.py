@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import logging
+from types import SimpleNamespace
 
 import pytest
 
@@ -19,6 +20,11 @@ class Connection:
         self.is_closed = is_closed
 
 
+def of(*signals):
+    """What has these signals, as a chat has its own."""
+    return SimpleNamespace(_signals=lambda: list(signals))
+
+
 @pytest.fixture
 def received():
     return Signal("message_received", Message, "")
@@ -26,7 +32,7 @@ def received():
 
 @pytest.fixture
 def fork_warning(received):
-    return ForkWarning(Connection(), [received])
+    return ForkWarning(Connection(), of(received))
 
 
 def warnings_of(caplog):
@@ -75,7 +81,7 @@ def test_there_is_no_warning_without_receivers(fork_warning, caplog):
 
 def test_there_is_no_warning_while_the_connection_is_closed(received, caplog):
     received.connect(answer)
-    ForkWarning(Connection(is_closed=True), [received])._before_fork()
+    ForkWarning(Connection(is_closed=True), of(received))._before_fork()
     assert warnings_of(caplog) == []
 
 
