@@ -146,9 +146,6 @@ class SharedReader:
     def _make_steps(self, selector: selectors.BaseSelector) -> bool:
         """Make the steps of those that were woken, or are due; return False once there are no runs."""
         with self._lock:
-            if not self._places:
-                self._waker = self._selector = None  # the next run starts another thread
-                return False
             woken, self._woken = self._woken, deque()
             for place in woken:
                 place.is_woken = False
@@ -160,7 +157,11 @@ class SharedReader:
                 woken.append(place)
         for place in woken:
             self._step(place, selector)
-        return True
+        with self._lock:
+            if self._places:
+                return True
+            self._waker = self._selector = None  # the next run starts another thread
+            return False
 
     def _serve(self, place: Place, selector: selectors.BaseSelector) -> None:
         try:
