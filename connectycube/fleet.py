@@ -26,14 +26,12 @@ from ._not_copied import NotCopied
 from ._os_errors import reason_of
 from ._secrets import Secret, clear_locals, confined, hides
 from .chat import Chat, Signal
-from .chat.answers import Running
 from .chat.chat_signals import ChatSignals
 from .chat.dispatcher import Dispatcher, Task
 from .chat.fork_warning import ForkWarning
 from .chat.ids import new_resource
 from .chat.protocol.core import PERMANENT
 from .chat.protocol.decoding import Delivery
-from .chat.receivers import Receivers
 from .chat.shared import Shared
 from .chat.shared_reader import SharedReader
 from .chat.shutdown import CloseWaiters, check_signals, check_stop, report, wait_for_end
@@ -168,7 +166,6 @@ class Fleet(NotCopied, ChatSignals):
         self._workers = Workers(self.name, workers, config.limits.fleet_queued_bytes)
         self._reader = SharedReader(self.name, logins)
         self._network = Network.of(config)
-        self._receivers = Receivers(self, config)
         self._fork_warning = ForkWarning(self, self)
         self._members: list[_Member] = []
         self._by_user: dict[int, _Member] = {}
@@ -183,8 +180,6 @@ class Fleet(NotCopied, ChatSignals):
         self._lock = threading.Lock()
         self._changed = threading.Condition(self._lock)
         self.dispatcher = Dispatcher(self.name, self._workers, self._config.limits, lambda: None)
-        alone: Any = _Alone()
-        self._receivers.attach(alone, self.dispatcher, alone, alone)
         self.close_waiters = CloseWaiters()
         self._is_started = False
         self._queue: deque[_Member] = deque()
@@ -535,7 +530,12 @@ class Fleet(NotCopied, ChatSignals):
         if self._folder is not None:
             path = os.path.join(self._folder, f"{user.id}.db")
             client._config = evolve(self._config, durable=path)
-        client._fleet_part = Shared(
+        client._fleet_part = self._part_of(member)
+        member.chat = client.chat
+        member.chat.login()
+
+    def _part_of(self, member: _Member) -> Shared:
+        return Shared(
             reader=self._reader,
             workers=self._workers,
             network=self._network,
@@ -543,8 +543,6 @@ class Fleet(NotCopied, ChatSignals):
             fork_warning=self._fork_warning,
             closed=partial(self._closed, member),
         )
-        member.chat = client.chat
-        member.chat.login()
 
     def _succeeded(self, member: _Member) -> None:
         with self._lock:
@@ -586,8 +584,11 @@ class Fleet(NotCopied, ChatSignals):
         what = "is not tried again" if delay is None else f"is tried again in {delay:.3g} seconds"
         who = member.user_id or member.name
         logger.warning("%s: member %s failed and %s: %s", self.name, who, what, repr_of(error))
-        delivery = Delivery(signal="member_failed", event=failure)
-        run = partial(self._receivers.handle, delivery)
+        # A member that has never logged in over REST has no chat yet: this one has no user.
+        chat = member.chat or Chat(self._config, shared=self._part_of(member))
+        run = partial(
+            chat._driver.receivers.handle, Delivery(signal="member_failed", event=failure)
+        )
         self.dispatcher.put(Task(run, "member_failed"), bounded=False)
         _settle(member, error)
         with self._lock:
@@ -650,21 +651,6 @@ class _Wait:
         for chat in self._fleet:
             total = _sum(total, chat._driver.abort())
         return total
-
-
-class _Alone:
-    """What the fleet's own events have in place of a connection, a durable store and counts."""
-
-    is_open = True
-
-    def __init__(self) -> None:
-        self.running = Running()
-
-    def show(self, delivery: Delivery) -> None:
-        """Show the event in no stream: a fleet has none."""
-
-    def gave_up(self) -> None:
-        """Count nothing."""
 
 
 def _folder(durable: object) -> str | None:

@@ -100,7 +100,7 @@ class Driver:
         self.name = name
         """The name of the connection; the names of its threads begin with it."""
         self.timeouts = config.timeouts
-        self._receivers = receivers
+        self.receivers = receivers
         self._history = history
         self.has_history = config.fill_gaps and history is not None
         """Whether gaps are filled from history."""
@@ -115,7 +115,7 @@ class Driver:
         self._process = getpid()
         self._kind_of_lock: type = type(threading.Lock())
         observer = self._config.observer
-        self.notes = ObservedMutex(observer, self._receivers.chat) if observer is not None else None
+        self.notes = ObservedMutex(observer, self.receivers.chat) if observer is not None else None
         self._mutex = cast("threading.Lock", self.notes or threading.Lock())
         self._changed = threading.Condition(self._mutex)
         self.core = Core(
@@ -134,10 +134,10 @@ class Driver:
         arguments = (self._history, service_time, self.new_handle, self._fail, warn)
         self._durability = durability_of(self._config, self.name, *arguments)
         self._tally = Tally(self.core, self.dispatcher, self._durability)
-        self._receivers.attach(self, self.dispatcher, self._durability, self._tally)
+        self.receivers.attach(self, self.dispatcher, self._durability, self._tally)
         self._router = OutputRouter(
             self.dispatcher,
-            self._receivers,
+            self.receivers,
             self._read_back,
             self._note_state,
             self.history_reader.ask,
@@ -195,8 +195,8 @@ class Driver:
         if getpid() != self._process:  # check_fork() without a call, as every message comes here
             check_fork()
         self._check_open()
-        if (user_id := self._receivers.running.user_id) and user_id != self._receivers.user_id:
-            self._receivers.refuse_user()
+        if (user_id := self.receivers.running.user_id) and user_id != self.receivers.user_id:
+            self.receivers.refuse_user()
         if self._forked:
             raise ForkedError("another process logged in and forked this one: call chat.login()")
         if self.exclusive.hold is not None:
@@ -251,7 +251,7 @@ class Driver:
             user_id, kept, streams = credentials.user_id, self._durability, self._router.streams
             with self._mutex:
                 if self.is_closed:
-                    self.exclusive.begin(hold, self.core, kept, self._receivers, streams)
+                    self.exclusive.begin(hold, self.core, kept, self.receivers, streams)
             beginning = self._beginnings.find(self.core, kept, user_id, since, deadline)
         with self._mutex:
             self._wait(lambda: self.core.state is not ChatState.CLOSING, deadline)
@@ -552,7 +552,7 @@ class Driver:
     def new_handle(self, message_id: str, message: Sent) -> SendHandle[Sent]:
         """Return the handle of a message that is about to be sent."""
         acknowledgement = self._config.timeouts.acknowledgement
-        return SendHandle(message_id, message, acknowledgement, self._holding_link, self._receivers)
+        return SendHandle(message_id, message, acknowledgement, self._holding_link, self.receivers)
 
     # --- commands and requests ---
 

@@ -92,7 +92,8 @@ class Failures:
         self._changed = threading.Condition()
         fleet.member_failed.connect(self._note)
 
-    def _note(self, fleet, failure):
+    def _note(self, chat, failure):
+        assert (chat.user and chat.user.id) in (None, failure.user_id)
         with self._changed:
             self.all.append(failure)
             self._changed.notify_all()
