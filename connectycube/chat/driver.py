@@ -62,7 +62,7 @@ from .receivers import Receivers
 from .send_handle import SendHandle
 from .sender import Sender
 from .shared import Shared
-from .shared_reader import Place
+from .shared_reader import Place, runs_here
 from .shutdown import CloseWaiters, end_at_exit, exit_has_begun, left_undone
 from .tally import Tally
 from .uwsgi import warn_about_uwsgi
@@ -204,7 +204,7 @@ class Driver:
 
     def check_may_wait(self) -> None:
         """Raise CallbackContextError on the connection thread, where the observer alone can make a call."""
-        if threading.current_thread() is self._thread:
+        if runs_here(self._thread):
             raise CallbackContextError(
                 "the observer was called on the connection thread, which this call would wait for"
             )

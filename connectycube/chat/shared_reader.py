@@ -16,7 +16,7 @@ from .._forks import check_fork, register_for_fork
 from .connection_thread import Run, Step, Steps, seconds_until
 from .link import Waker
 
-__all__ = ["Place", "SharedReader"]
+__all__ = ["Place", "SharedReader", "runs_here"]
 
 logger = logging.getLogger("connectycube.chat")
 
@@ -36,6 +36,7 @@ class Place:
         self.is_woken = False
         self.connecting: Waker | None = None
         """Wakes the thread that opens the link; None without one. The reader's lock guards it."""
+        self.connector: threading.Thread | None = None
         self.has_slot = False
         """Whether it counts among those that connect: from the attempt to open a link until it is ready."""
         self.descriptor = -1
@@ -53,8 +54,19 @@ class Place:
         """Wait until the run is over, at most ``timeout`` seconds."""
         self.over.wait(timeout)
 
+    def is_current(self) -> bool:
+        """Whether the calling thread is the one that makes the steps of this run, or opens its link."""
+        return threading.current_thread() in (self._reader._thread, self.connector)
+
     def close(self) -> None:
         """Do nothing: the reader closes what it shares."""
+
+
+def runs_here(thread: threading.Thread | Place | None) -> bool:
+    """Whether the calling thread makes the steps of the connection with this thread, or place."""
+    if isinstance(thread, Place):
+        return thread.is_current()
+    return threading.current_thread() is thread
 
 
 class SharedReader:
@@ -270,12 +282,13 @@ class SharedReader:
     def _start_connecting(self, place: Place) -> None:
         place.connecting = waker = Waker()
         try:
-            threading.Thread(
+            place.connector = threading.Thread(
                 target=self._connect,
                 args=(place, waker),
                 name=f"{place.driver.name}-connect",
                 daemon=True,
-            ).start()
+            )
+            place.connector.start()
         except RuntimeError:  # the process has too many
             place.connecting = None
             waker.close()

@@ -23,6 +23,7 @@ from connectycube import (
     LoginTimeoutError,
     MemoryTokenStore,
     NotConnectedError,
+    Observer,
     RetryPolicy,
     StreamError,
     Timeouts,
@@ -214,6 +215,21 @@ def test_callbacks_of_the_future_of_a_member_may_use_the_fleet(fleet_of, emulato
     fleet.remove(credentials["login"])
     wait_until(lambda: len(seen) == 2)
     assert seen == [(1, ()), (1, ())]
+
+
+def test_an_observer_on_the_readers_thread_may_not_wait_for_it(fleet_of):
+    refused: Future = Future()
+
+    class Pinging(Observer):
+        def state_changed(self, chat, change):
+            if change.state is ChatState.READY and not refused.done():
+                try:
+                    chat.ping()
+                except CallbackContextError as error:
+                    refused.set_result(str(error))
+
+    fleet_of(1, config={"observer": Pinging()})
+    assert "connection thread" in refused.result(TIMEOUT)
 
 
 def test_removing_a_member_keeps_the_receivers_of_the_others(fleet_of, alice):
