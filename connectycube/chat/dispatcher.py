@@ -131,6 +131,8 @@ class Dispatcher:
             self._stopping = False
             self._room.notify_all()  # a thread in join() waits no longer, as the workers go on
             self.workers.start(self)
+            for moment, *_ in self._timers:  # of queues that have waited since before the end
+                self.workers.wake_at(moment, self)
 
     def stop(self) -> None:
         """Let the workers end once all queues are empty, or wait for a repetition."""
