@@ -9,7 +9,7 @@ from itertools import islice
 from types import TracebackType
 from typing import TYPE_CHECKING, cast
 
-from ._checks import check_callable, check_int, keywords_only, takes
+from ._checks import check_callable, check_int, check_str, keywords_only, takes
 from ._deadline import Deadline
 from ._not_copied import NotCopied
 from ._secrets import Secret, check_secret, confined, hides
@@ -225,6 +225,7 @@ class ConnectyCube(NotCopied):
         self,
         *,
         renew_session: RenewSession | None = None,
+        shared_as: str | None = None,
         **credentials: Unpack[Credentials],
     ) -> ConnectyCube:
         """Return another client, logged in as another user, which shares this client's connections.
@@ -237,6 +238,9 @@ class ConnectyCube(NotCopied):
 
         Args:
             renew_session: A function that renews a session of the other client, as for the class.
+            shared_as: The name of the user's session in the token store, for a user whose credentials are
+                others at each login, as a provider's token is. Whoever gives the name gets the session,
+                whatever the credentials say. Without ``Config.token_store`` it has no effect.
             credentials: The arguments of :meth:`login`.
 
         Raises:
@@ -246,7 +250,11 @@ class ConnectyCube(NotCopied):
             ClientClosedError: This client was closed.
             ApiError: The call failed; a subclass says how.
         """
-        other = self._sibling(renew_session, self._shared)
+        shared = self._shared
+        if shared_as is not None:
+            name = check_str("shared_as", shared_as)
+            shared = None if shared is None else shared.under(name)
+        other = self._sibling(renew_session, shared)
         other.login(**credentials)
         return other
 

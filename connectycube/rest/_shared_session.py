@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import hashlib
 import json
 import logging
@@ -56,6 +57,13 @@ class SharedSessions:
         self.store = config.token_store
         self.seconds = config.timeouts.token_store
         self._overdue: set[threading.Thread] = set()
+        self._name: str | None = None
+
+    def under(self, name: str) -> SharedSessions:
+        """Return the same store for one user, whom the application names in place of the credentials."""
+        named = copy.copy(self)
+        named._name = name
+        return named
 
     def session_of(
         self, credentials: Mapping[str, Any], clock: Callable[[], float | None]
@@ -71,7 +79,8 @@ class SharedSessions:
         being guessed by the keys of a store.
         """
         config = self._config
-        parts = [config.app_id, config.api_url.rstrip("/"), Secret(config.auth_key), credentials]
+        who = credentials if self._name is None else {"shared_as": self._name}
+        parts = [config.app_id, config.api_url.rstrip("/"), Secret(config.auth_key), who]
         text = json.dumps(parts, sort_keys=True, separators=(",", ":"), default=Secret.open)
         key = hashlib.pbkdf2_hmac("sha256", text.encode(), b"connectycube session", _ITERATIONS)
         return f"connectycube:session:{key.hex()}"

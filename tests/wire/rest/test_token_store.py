@@ -42,8 +42,10 @@ class Processes:
         self.clients.append(ConnectyCube(config=config))
         return self.clients[-1]
 
-    def user(self, login="bob", *, renew_session=None, password=PASSWORD):
-        return self.start().for_user(login=login, password=password, renew_session=renew_session)
+    def user(self, login="bob", *, renew_session=None, password=PASSWORD, shared_as=None):
+        return self.start().for_user(
+            login=login, password=password, renew_session=renew_session, shared_as=shared_as
+        )
 
 
 @pytest.fixture
@@ -124,6 +126,33 @@ def test_the_renewal_of_the_application_is_shared(processes, emulator, bob):
     emulator.clock.advance(LATER)
     at_once(20, lambda number: users[number].users.get(bob))
     assert (renewed, processes.made) == ([old], 2)
+
+
+def test_a_session_has_the_name_that_the_application_gives(processes, emulator, bob):
+    """As for a provider, whose token is another at each login: here the password is."""
+
+    def renew(session, client):
+        return client.sessions.create(login="bob", password=PASSWORD)
+
+    first = processes.user(shared_as="bob of the site", renew_session=renew)
+    others = [
+        processes.user(password="not asked", shared_as="bob of the site", renew_session=renew)
+        for _ in range(9)
+    ]
+    emulator.clock.advance(LATER)
+    at_once(9, lambda number: others[number].users.get(bob))
+    assert first.users.get(bob).id == bob
+    assert len({user.session.token for user in [first, *others]}) == 1
+    assert processes.made == 2
+    assert processes.user().session.token != first.session.token, "by credentials alone"
+
+
+def test_a_name_of_a_session_needs_no_store(emulator, bob):
+    with ConnectyCube(config=emulator.config()) as cube:
+        user = cube.for_user(login="bob", password=PASSWORD, shared_as="bob")
+        assert user.session.user_id == bob
+        with pytest.raises(ArgumentTypeError, match="shared_as must be a str"):
+            cube.for_user(login="bob", password=PASSWORD, shared_as=3)
 
 
 def test_a_renewal_by_login_of_the_same_client_does_not_wait_for_itself(
