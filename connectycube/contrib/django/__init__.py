@@ -23,8 +23,10 @@ if TYPE_CHECKING:
     from .handlers import on
     from .identity import IdentityView, identity_token
     from .sending import send
+    from .tokens import CacheTokenStore
 
 __all__ = [
+    "CacheTokenStore",
     "IdentityView",
     "client_for",
     "get_client",
@@ -36,6 +38,7 @@ __all__ = [
 ]
 
 _MODULE_OF = {
+    "CacheTokenStore": "tokens",
     "IdentityView": "identity",
     "client_for": "clients",
     "get_client": "clients",

@@ -66,7 +66,8 @@ class ChatAccount(models.Model):
         ordering: ClassVar[list[str]] = ["id"]
 
     def __str__(self) -> str:
-        return f"{self.user or self.uid} ({self.chat_id or 'not at the service'})"
+        # Without the user, which would be a query: in logs, and once a row in the admin.
+        return f"user {self.uid} ({self.chat_id or 'not at the service'})"
 
 
 class Lease(models.Model):

@@ -3,28 +3,26 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from django.core.cache import caches
 from django.utils.crypto import salted_hmac
 
-from connectycube import ConnectyCube, Message, Session, ValidationError
+from connectycube import Config, ConnectyCube, Message, Session, ValidationError
 from connectycube.errors import ArgumentValueError
 
 from ..addresses import check_user
 from ..conf import Settings
 from ..identity import fields_of, token_of_uid
 from ..models import ChatAccount
+from ..tokens import CacheTokenStore
 from .base import BaseBackend, Outgoing
 
 if TYPE_CHECKING:
     from connectycube import Chat
 
 __all__ = ["Backend"]
-
-_SESSION_SECONDS = 7_200
-"""The service ends a session after so long; an older token would be refused, and renewed."""
 
 
 class Backend(BaseBackend):
@@ -78,73 +76,63 @@ class Backend(BaseBackend):
         if not user.is_active:
             raise ArgumentValueError(f"user is not active: {user!r}")
         account, _ = ChatAccount.objects.get_or_create(uid=str(user.pk), defaults={"user": user})
-        fields = partial(fields_of, user)
-        session = self._session_of(account, fields)
-        return self.application().with_token(
-            str(session.token),
-            user_id=session.user_id,
-            renew_session=lambda _old: self._new_session(account, fields),
-        )
+        return self._client_of(account, partial(fields_of, user))
 
     def client_of_account(self, account: Any) -> ConnectyCube:
         """Return a client for an account whose user of Django may be gone."""
-        session = self._new_session(account, dict)
-        return self.application().with_token(str(session.token), user_id=session.user_id)
+        return self._client_of(account, dict)
 
     def application(self) -> ConnectyCube:
-        """Return the client of the application, whose connections those of users share."""
+        """Return the client of the application, whose connections and token store those of users share."""
         if self._application is None:
             with self._lock:
                 if self._application is None:
-                    self._application = ConnectyCube(config=self.settings.config)
+                    self._application = ConnectyCube(config=self._config_for_users())
         return self._application
 
-    def _session_of(self, account: Any, fields: Any) -> Session:
-        """Return the session of a user that another process may have begun."""
-        kept = caches[self.settings.users.cache].get(self._cache_key(account))
-        if kept is not None:
-            return Session(token=kept["token"], user_id=kept["user_id"])
-        return self._new_session(account, fields)
+    def _config_for_users(self) -> Config:
+        config = self.settings.config
+        if config.token_store is not None:
+            return config
+        return config.replace(token_store=CacheTokenStore(self.settings.users.cache))
 
-    def _new_session(self, account: Any, fields: Any) -> Session:
+    def _client_of(self, account: Any, fields: Callable[[], Mapping[str, Any]]) -> ConnectyCube:
         by_identity = self.settings.users.by == "identity"
         client = self._by_identity(account) if by_identity else self._by_password(account, fields)
         session = client.session
         assert session is not None
-        user_id = session.user_id
-        kept = {"token": session.token, "user_id": user_id}
-        caches[self.settings.users.cache].set(self._cache_key(account), kept, _SESSION_SECONDS)
-        if account.chat_id != user_id:
-            account.chat_id = user_id
+        if account.chat_id != session.user_id:
+            account.chat_id = session.user_id
             account.save(update_fields=["chat_id", "changed"])
-        return session
-
-    def _cache_key(self, account: Any) -> str:
-        return f"connectycube:session:{self.settings.config.app_id}:{account.uid}"
+        return client
 
     def _by_identity(self, account: Any) -> ConnectyCube:
-        token = token_of_uid(account.uid)
-        return self.application().for_user(provider="custom_identity", token=token)
+        """Log a user in with a token of this moment; the session is found without it."""
+        uid = account.uid
 
-    def _by_password(self, account: Any, fields: Any) -> ConnectyCube:
+        def renew(_ended: Session, client: ConnectyCube) -> Session:
+            return client.sessions.create(provider="custom_identity", token=token_of_uid(uid))
+
+        return self.application().for_user(
+            provider="custom_identity",
+            token=token_of_uid(uid),
+            renew_session=renew,
+            # Only a site with this SECRET_KEY may speak for the user.
+            shared_as=salted_hmac("connectycube.contrib.django.session", uid).hexdigest(),
+        )
+
+    def _by_password(self, account: Any, fields: Callable[[], Mapping[str, Any]]) -> ConnectyCube:
         """Log a user in with a password that is made of SECRET_KEY; sign the user up who is not there."""
-        login, password = f"django-{account.uid}", _password_of(account.uid)
+        # The password is in no local variable, which a report of an error would show.
+        login = f"django-{account.uid}"
         application = self.application()
         if account.chat_id is None:
-            if application.session is None:
-                application.sessions.create()
+            given = {"external_id": account.uid, **fields(), "login": login}
             try:
-                application.users.create(
-                    **{
-                        "external_id": account.uid,
-                        **fields(),
-                        "login": login,
-                        "password": password,
-                    }
-                )
+                application.users.create(**{**given, "password": _password_of(account.uid)})
             except ValidationError:
                 pass  # signed up before; if not, the login says so
-        return application.for_user(login=login, password=password)
+        return application.for_user(login=login, password=_password_of(account.uid))
 
     # --- sending ---
 

@@ -18,7 +18,7 @@ from tests.support.django_setup import (  # noqa: F401
 def live(emulator, setting, tables):  # noqa: F811
     """The backend ``live`` and the emulator, with a bot; ``live(BOTS={…})`` changes the setting."""
 
-    def change(**changes):
+    def change(_others=None, **changes):
         setting(
             {
                 "BACKEND": LIVE,
@@ -32,7 +32,8 @@ def live(emulator, setting, tables):  # noqa: F811
                 "HANDLING": {"DELAY": 0.02, "MAX_DELAY": 0.1},
                 "RECONNECT": {"MAX_ATTEMPTS": None, "DELAY": 0.05},
                 **changes,
-            }
+            },
+            **(_others or {}),
         )
 
     change()
