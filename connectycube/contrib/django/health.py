@@ -1,4 +1,7 @@
-"""Whether a listener works, for a supervisor: a file that is young, or an HTTP port that answers 200."""
+"""Whether a listener works, for a supervisor: a file that is young, or an HTTP port that answers 200.
+
+Both show the numbers of ``chat.statistics()`` as JSON, beside ``healthy`` and the lease.
+"""
 
 from __future__ import annotations
 
@@ -10,23 +13,52 @@ from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
-__all__ = ["HealthFile", "HealthServer", "address_of_port"]
+from connectycube import Chat
+
+from .leases import DatabaseLease
+
+__all__ = ["Health", "HealthFile", "HealthServer", "address_of_port", "health_of"]
 
 _EVERY = 1.0  # seconds
 
+Health = Callable[[], dict[str, Any]]
+"""Returns what is shown; ``healthy`` says whether the listener works."""
+
+
+def health_of(bot: str, chat: Chat, lease: DatabaseLease | None) -> dict[str, Any]:
+    """Return the health of a listener.
+
+    It works while its bot is connected, and while it stands by for the lease that another process has: a
+    supervisor must not end the process that waits to take over.
+    """
+    is_ready = chat.is_ready
+    stands_by = lease is not None and lease.is_awaited
+    return {
+        "healthy": is_ready or stands_by,
+        "bot": bot,
+        "ready": is_ready,
+        "lease": None
+        if lease is None
+        else {"name": lease.name, "fencing": chat.fencing, "held_by": lease.held_by},
+        "statistics": chat.statistics().to_dict(),
+    }
+
 
 class HealthFile:
-    """A file that is touched each second while ``is_healthy()`` says so, and absent otherwise."""
+    """A file that is written anew each second while the listener is healthy, and absent otherwise."""
 
-    def __init__(self, path: str, is_healthy: Callable[[], bool]) -> None:
+    def __init__(self, path: str, health: Health) -> None:
         self._path = path
-        self._is_healthy = is_healthy
+        self._health = health
         self._end = threading.Event()
         self._thread = threading.Thread(target=self._run, name="health-file", daemon=True)
 
     def start(self) -> None:
         """Write the file for the first time, and go on."""
-        self._write()  # an error of the path is one of the command
+        # An error of the path is one of the command; the listener may not be healthy yet.
+        with open(self._other, "w", encoding="utf-8"):
+            pass
+        self._write()
         self._thread.start()
 
     def close(self) -> None:
@@ -34,8 +66,12 @@ class HealthFile:
         self._end.set()
         if self._thread.is_alive():
             self._thread.join()
-        with suppress(OSError):
-            os.unlink(self._path)
+        self._remove()
+
+    @property
+    def _other(self) -> str:
+        """A file beside it, so that nobody reads half a text."""
+        return f"{self._path}.new"
 
     def _run(self) -> None:
         while not self._end.wait(_EVERY):
@@ -43,24 +79,32 @@ class HealthFile:
                 self._write()
 
     def _write(self) -> None:
-        if self._is_healthy():
-            with open(self._path, "a", encoding="utf-8"):
-                os.utime(self._path)
-        else:
-            with suppress(FileNotFoundError):
-                os.unlink(self._path)
+        found = self._health()
+        if not found["healthy"]:
+            self._remove()
+            return
+        with open(self._other, "w", encoding="utf-8") as file:
+            file.write(_text_of(found))
+        os.replace(self._other, self._path)
+
+    def _remove(self) -> None:
+        for path in (self._path, self._other):
+            with suppress(OSError):
+                os.unlink(path)
 
 
 class HealthServer:
-    """Answers ``GET`` with 200 while ``state()["ready"]`` is true, and with 503 otherwise."""
+    """Answers ``GET`` with 200 while the listener is healthy, and with 503 otherwise."""
 
-    def __init__(self, address: tuple[str, int], state: Callable[[], dict[str, Any]]) -> None:
+    def __init__(self, address: tuple[str, int], health: Health) -> None:
         class Handler(BaseHTTPRequestHandler):
+            timeout = 10.0  # seconds: nobody holds a thread for longer
+
             def do_GET(self) -> None:
-                """Answer with the state as JSON."""
-                found = state()
-                body = json.dumps(found).encode()
-                self.send_response(200 if found["ready"] else 503)
+                """Answer with the health as JSON."""
+                found = health()
+                body = _text_of(found).encode()
+                self.send_response(200 if found["healthy"] else 503)
                 self.send_header("Content-Type", "application/json")
                 self.send_header("Content-Length", str(len(body)))
                 self.end_headers()
@@ -85,6 +129,10 @@ class HealthServer:
             self._server.shutdown()
             self._thread.join()
         self._server.server_close()
+
+
+def _text_of(health: dict[str, Any]) -> str:
+    return json.dumps(health, indent=1) + "\n"
 
 
 def address_of_port(text: str) -> tuple[str, int]:

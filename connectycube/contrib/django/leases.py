@@ -38,6 +38,8 @@ class DatabaseLease:
         self.seconds: float | None = seconds
         self.held_by: str | None = None
         """The holder that the last refused ``acquire`` has found."""
+        self.is_awaited = False
+        """Whether another holder had it when it was last asked for."""
         self._on_held = on_held
 
     def acquire(self, holder: str) -> int | None:
@@ -55,9 +57,11 @@ class DatabaseLease:
                 .update(holder=holder, until=self._end(), fencing=F("fencing") + 1)
             )
             row = self._rows().get()
+        is_news, self.is_awaited = not self.is_awaited and not taken, not taken
         if taken:
+            self.held_by = None
             return int(row.fencing)
-        is_news, self.held_by = self.held_by is None, row.holder
+        self.held_by = row.holder
         if is_news:
             self._on_held(row.holder)
         return None

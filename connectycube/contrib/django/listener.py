@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import threading
 from collections.abc import Callable, Iterable, Iterator
-from typing import Any
+from functools import partial
 
 from attrs import define, field
 
@@ -15,7 +15,7 @@ from .backends import live
 from .chores import Chores
 from .conf import Bot
 from .handlers import Handler, connect
-from .health import HealthFile, HealthServer
+from .health import HealthFile, HealthServer, health_of
 from .leases import DatabaseLease, HeldElsewhereError
 
 __all__ = ["Listener"]
@@ -91,25 +91,31 @@ class Listener:
             chores = Chores(self.bot, client, handlers)
             chat.receiver_gave_up.connect(chores.keep, key="connectycube.django.dead_letters")
             self.backend.listen_with(self.bot.name, client, chat)
-            companions: list[Any] = [chores, *self._health(chat)]
+            lease = self._lease()
+            health = list(self._health(chat, lease))
             try:
-                user = self._log_in(chat)
-                for companion in companions:
-                    companion.start()
+                for each in health:  # also while it stands by for the lease
+                    each.start()
+                user = self._log_in(chat, lease)
+                chores.start()
                 self._say_ready(handlers, user.id)
                 self.ready.set()
                 chat.wait(signals=signals, stop=self._stop)
             finally:
                 self._chat = None
                 self.ready.clear()
-                for companion in companions:
+                for companion in (chores, *health):
                     companion.close()
                 self.backend.listen_no_longer(self.bot.name)
 
-    def _log_in(self, chat: Chat) -> User:
+    def _lease(self) -> DatabaseLease | None:
         if self.lease_seconds is None:
+            return None
+        return DatabaseLease(f"bot:{self.bot.name}", self.lease_seconds, self._held_elsewhere)
+
+    def _log_in(self, chat: Chat, lease: DatabaseLease | None) -> User:
+        if lease is None:
             return chat.login()
-        lease = DatabaseLease(f"bot:{self.bot.name}", self.lease_seconds, self._held_elsewhere)
         return chat.login(exclusive=lease, timeout=math.inf)
 
     def _held_elsewhere(self, holder: str) -> None:
@@ -118,17 +124,15 @@ class Listener:
             raise HeldElsewhereError(text)
         self.say(f"{text}; waiting")
 
-    def _health(self, chat: Chat) -> Iterator[HealthFile | HealthServer]:
+    def _health(
+        self, chat: Chat, lease: DatabaseLease | None
+    ) -> Iterator[HealthFile | HealthServer]:
+        health = partial(health_of, self.bot.name, chat, lease)
         if self.health_file is not None:
-            yield HealthFile(self.health_file, lambda: chat.is_ready)
+            yield HealthFile(self.health_file, health)
         if self.health_address is not None:
-            yield HealthServer(self.health_address, lambda: _state_of(chat))
+            yield HealthServer(self.health_address, health)
 
     def _say_ready(self, handlers: list[Handler], user_id: int | None) -> None:
         names = ", ".join(handler.name for handler in handlers) or "none"
         self.say(f"the bot {self.bot.name!r} (user {user_id}) listens; handlers: {names}")
-
-
-def _state_of(chat: Chat) -> dict[str, Any]:
-    """Return what the health page shows."""
-    return {"ready": chat.is_ready, "state": chat.state.name}

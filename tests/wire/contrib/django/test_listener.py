@@ -10,9 +10,25 @@ from contextlib import closing, contextmanager
 
 import pytest
 from django.db import OperationalError, connections
+from django.db.models.functions import Now
 
-from connectycube import ChatAuthenticationError, LeaseStoreError, Message, ReceiverGaveUp
-from connectycube.contrib.django import backends, chores, dead_letters, handlers, on, send, signals
+from connectycube import (
+    ChatAuthenticationError,
+    LeaseStoreError,
+    Message,
+    ReceiverGaveUp,
+    Statistics,
+)
+from connectycube.contrib.django import (
+    backends,
+    chores,
+    dead_letters,
+    handlers,
+    health,
+    on,
+    send,
+    signals,
+)
 from connectycube.contrib.django.conf import read_settings
 from connectycube.contrib.django.leases import DatabaseLease
 from connectycube.contrib.django.listener import Listener
@@ -179,6 +195,11 @@ def test_a_listener_whose_lease_was_taken_logs_out_and_waits(live, emulator):
 # --- health ---
 
 
+@pytest.fixture(autouse=True)
+def _often(monkeypatch):
+    monkeypatch.setattr(health, "_EVERY", 0.02)
+
+
 def ask(port):
     with closing(http.client.HTTPConnection("127.0.0.1", port, timeout=TIMEOUT)) as link:
         link.request("GET", "/")
@@ -191,11 +212,58 @@ def test_a_supervisor_sees_whether_the_bot_is_connected(live, emulator, tmp_path
     live(RECONNECT={"MAX_ATTEMPTS": None, "DELAY": 3600})
     with listening(health_file=str(file), health_address=("127.0.0.1", port)) as (listener, *_):
         ready(listener)
-        assert file.exists()
-        assert ask(port) == (200, {"ready": True, "state": "READY"})
+        wait_until(file.exists)
+        status, shown = ask(port)
+        assert (status, shown["healthy"], shown["lease"]) == (200, True, None)
         emulator.cut(live.bot_id)
         wait_until(lambda: ask(port)[0] == 503)
         wait_until(lambda: not file.exists())
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_health_is_the_statistics_of_the_chat_and_the_lease(live, friend, emulator, tmp_path):
+    @on("message_received")
+    def keep(chat, message):
+        inside.set()
+        assert go_on.wait(TIMEOUT)
+
+    inside, go_on = threading.Event(), threading.Event()
+    file, port = tmp_path / "healthy", free_port()
+    options = {"health_file": str(file), "health_address": ("127.0.0.1", port)}
+    with listening(lease_seconds=15.0, **options) as (listener, *_):
+        ready(listener)
+        emulator.cut(live.bot_id)
+        wait_until(lambda: ask(port)[1]["statistics"]["reconnects"] == 1)
+        for body in ("one", "two"):
+            friend.chat.send_private(live.bot_id, body)
+        assert inside.wait(TIMEOUT)
+        wait_until(lambda: ask(port)[1]["statistics"]["queued_events"] == 1)
+        _, shown = ask(port)
+        go_on.set()
+        numbers = Statistics.from_dict(shown["statistics"])
+        assert shown["statistics"]["state"] in ("ready", "resumed")
+        assert (numbers.queued_events, numbers.dead_letters, numbers.received) == (1, 0, 2)
+        assert numbers.oldest_queued_seconds > 0
+        assert numbers.since.tzinfo is not None
+        assert shown["lease"] == {"name": "bot:default", "fencing": 1, "held_by": None}
+        wait_until(file.exists)
+        assert set(json.loads(file.read_text())) == set(shown)
+
+
+def test_a_listener_that_stands_by_is_healthy(live, tmp_path):
+    DatabaseLease("bot:default", 15).acquire("web1:17:abc")
+    file, port = tmp_path / "healthy", free_port()
+    options = {"health_file": str(file), "health_address": ("127.0.0.1", port)}
+    with listening(lease_seconds=0.6, **options) as (listener, said, _):
+        wait_until(lambda: said)
+        wait_until(file.exists)
+        assert ask(port)[0] == 200
+        _, shown = ask(port)
+        assert (shown["ready"], shown["lease"]["held_by"]) == (False, "web1:17:abc")
+        Lease.objects.update(holder="")
+        Lease.objects.update(until=Now())
+        ready(listener)
+        assert ask(port)[1]["lease"]["held_by"] is None
 
 
 # --- chores ---

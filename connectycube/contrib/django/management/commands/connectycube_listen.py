@@ -58,12 +58,12 @@ class Command(BaseCommand):
         parser.add_argument(
             "--health-file",
             metavar="FILE",
-            help="touch this file each second while the bot is connected",
+            help="write this file each second while the listener works",
         )
         parser.add_argument(
             "--health-port",
             metavar="[HOST:]PORT",
-            help="answer HTTP requests with 200 while the bot is connected, and 503 otherwise",
+            help="answer HTTP requests with 200 while the listener works, and 503 otherwise",
         )
 
     def handle(self, *args: Any, **options: Any) -> None:
