@@ -22,12 +22,13 @@ if TYPE_CHECKING:
     from .clients import client_for, get_client
     from .handlers import on
     from .identity import IdentityView, identity_token
-    from .sending import send
+    from .sending import asend, send
     from .tokens import CacheTokenStore
 
 __all__ = [
     "CacheTokenStore",
     "IdentityView",
+    "asend",
     "client_for",
     "get_client",
     "identity_token",
@@ -40,6 +41,7 @@ __all__ = [
 _MODULE_OF = {
     "CacheTokenStore": "tokens",
     "IdentityView": "identity",
+    "asend": "sending",
     "client_for": "clients",
     "get_client": "clients",
     "identity_token": "identity",

@@ -12,6 +12,7 @@ from connectycube import NotFoundError
 from connectycube.errors import ConnectyCubeError
 
 from .backends import live
+from .databases import primary
 from .identity import fields_of
 from .models import ChatAccount
 
@@ -37,14 +38,14 @@ def sync(backend: live.Backend, *, dry_run: bool = False, delete: bool = False) 
     """
     users = get_user_model()._default_manager.filter(is_active=True).order_by("pk")
     for user in users.iterator():
-        account = ChatAccount.objects.filter(uid=str(user.pk)).first()
+        account = primary(ChatAccount).filter(uid=str(user.pk)).first()
         fields = fields_of(user)
         if account is None or account.chat_id is None:
             yield _done("create", user, dry_run, _create, backend, user, fields)
         elif account.fields_sent != fields:
             yield _done("update", user, dry_run, _update, backend, user, fields)
     if delete:
-        for account in ChatAccount.objects.filter(user=None):
+        for account in primary(ChatAccount).filter(user=None):
             yield _done("delete", account, dry_run, _delete, backend, account)
 
 
@@ -59,14 +60,14 @@ def _done(action: str, who: Any, dry_run: bool, function: Any, *arguments: Any) 
 
 def _create(backend: live.Backend, user: Any, fields: dict[str, Any]) -> None:
     backend.client_for(user)  # the account gets the fields when it is made
-    ChatAccount.objects.filter(uid=str(user.pk)).update(fields_sent=fields)
+    primary(ChatAccount).filter(uid=str(user.pk)).update(fields_sent=fields)
 
 
 def _update(backend: live.Backend, user: Any, fields: dict[str, Any]) -> None:
     if fields:
         client = backend.client_for(user)
-        client.users.update(ChatAccount.objects.get(uid=str(user.pk)).chat_id, **fields)
-    ChatAccount.objects.filter(uid=str(user.pk)).update(fields_sent=fields)
+        client.users.update(primary(ChatAccount).get(uid=str(user.pk)).chat_id, **fields)
+    primary(ChatAccount).filter(uid=str(user.pk)).update(fields_sent=fields)
 
 
 def _delete(backend: live.Backend, account: ChatAccount) -> None:

@@ -33,12 +33,13 @@ _HINTS = {
     "W005": "The backend locmem is for tests: messages go nowhere.",
     "W006": "The web server shows what is in this folder to everybody. Put the file somewhere else.",
     "W007": "Use a cache that all processes share, such as Redis, Memcached or the database.",
+    "W008": 'Write BASE_DIR / "bot.db": a listener that starts in another folder finds another file.',
 }
 _PER_PROCESS = ("locmem.LocMemCache", "dummy.DummyCache")
 
 
 def check_settings(*, app_configs: Any = None, **_: Any) -> list[CheckMessage]:
-    """Return what is wrong with the setting (E001 to E005), and what looks wrong (W001 to W007)."""
+    """Return what is wrong with the setting (E001 to E005), and what looks wrong (W001 to W008)."""
     settings, problems = read(getattr(django_settings, "CONNECTYCUBE", {}), os.environ)
     found: list[CheckMessage] = [
         Error(problem.text, hint=_HINTS[problem.id], id=f"connectycube.{problem.id}")
@@ -74,7 +75,7 @@ def _warnings(settings: Settings) -> Iterator[tuple[str, str]]:
         yield "W002", f"CA_FILE is in the temporary folder: {config.ca_file}"
     yield from _database_warnings(settings)
     yield from _file_warnings(settings)
-    if settings.has_users:
+    if settings.has_users and config.token_store is None:
         backend = django_settings.CACHES[settings.users.cache]["BACKEND"]
         if backend.endswith(_PER_PROCESS):
             text = "each process logs every user in by itself"
@@ -82,15 +83,16 @@ def _warnings(settings: Settings) -> Iterator[tuple[str, str]]:
 
 
 def _database_warnings(settings: Settings) -> Iterator[tuple[str, str]]:
-    database = django_settings.DATABASES.get("default", {})
     if not settings.bots:
         return
-    if database.get("CONN_MAX_AGE", 0) != 0 and not database.get("CONN_HEALTH_CHECKS", False):
-        yield "W003", "the database 'default' has CONN_MAX_AGE without CONN_HEALTH_CHECKS"
-    if str(database.get("ENGINE", "")).endswith(("sqlite3", "spatialite")):
-        for bot in settings.bots.values():
-            if bot.config.workers > 1:
-                yield "W004", f"the bot {bot.name!r} has {bot.config.workers} WORKERS, and SQLite"
+    for alias, database in django_settings.DATABASES.items():
+        if database.get("CONN_MAX_AGE", 0) != 0 and not database.get("CONN_HEALTH_CHECKS", False):
+            yield "W003", f"the database {alias!r} has CONN_MAX_AGE without CONN_HEALTH_CHECKS"
+        if str(database.get("ENGINE", "")).endswith(("sqlite3", "spatialite")):
+            for bot in settings.bots.values():
+                if bot.config.workers > 1:
+                    text = f"{bot.config.workers} WORKERS, and the database {alias!r} is SQLite"
+                    yield "W004", f"the bot {bot.name!r} has {text}"
 
 
 def _file_warnings(settings: Settings) -> Iterator[tuple[str, str]]:
@@ -100,6 +102,10 @@ def _file_warnings(settings: Settings) -> Iterator[tuple[str, str]]:
             path = bot.config.durable
             if folder and path is not None and _is_below(path, folder):
                 yield "W006", f"the DURABLE of the bot {bot.name!r} is below {name}: {path}"
+    for bot in settings.bots.values():
+        path = bot.config.durable
+        if path is not None and not os.path.isabs(path):
+            yield "W008", f"the DURABLE of the bot {bot.name!r} has no folder of its own: {path}"
 
 
 def _is_here(host: str | None) -> bool:

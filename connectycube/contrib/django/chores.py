@@ -8,13 +8,7 @@ import time
 from collections import deque
 
 from attrs import frozen
-from django.db import (
-    DatabaseError,
-    InterfaceError,
-    OperationalError,
-    close_old_connections,
-    connections,
-)
+from django.db import DatabaseError, InterfaceError, OperationalError
 from django.db.models import F
 from django.utils import timezone
 
@@ -30,9 +24,9 @@ from connectycube import (
 )
 
 from .conf import Bot
+from .databases import closed_afterwards, one_line, primary
 from .dead_letters import keep, run_marked
 from .handlers import Handler
-from .leases import one_line
 from .models import OutgoingMessage
 
 __all__ = ["Chores", "send_waiting"]
@@ -74,16 +68,13 @@ class Chores:
             self._thread.join(self._bot.config.timeouts.logout)
 
     def _run(self) -> None:
-        try:
-            is_over = False
-            while not is_over:
-                is_over = self._end.wait(_EVERY)
+        is_over = False
+        while not is_over:
+            is_over = self._end.wait(_EVERY)
+            with closed_afterwards():
                 self._look()  # for the last time at the end, for dead letters
-        finally:
-            connections.close_all()  # this thread's, which nothing else closes at its end
 
     def _look(self) -> None:
-        close_old_connections()
         try:
             self._write_dead_letters()
             if self._end.is_set():
@@ -120,7 +111,7 @@ class Chores:
 def send_waiting(bot: str, client: ConnectyCube, end: threading.Event | None = None) -> None:
     """Send the messages of a bot that wait, in the order in which they were written."""
     waiting = OutgoingMessage.State.WAITING
-    for row in OutgoingMessage.objects.filter(bot=bot, state=waiting)[:_AT_ONCE]:
+    for row in primary(OutgoingMessage).filter(bot=bot, state=waiting)[:_AT_ONCE]:
         if end is not None and end.is_set():
             return
         outcome = _send(row, client)
@@ -161,7 +152,7 @@ def _send(row: OutgoingMessage, client: ConnectyCube) -> _Outcome | None:
 
 
 def _change(row: OutgoingMessage, **changes: object) -> None:
-    OutgoingMessage.objects.filter(pk=row.pk).update(**changes)
+    primary(OutgoingMessage).filter(pk=row.pk).update(**changes)
 
 
 def _is_stored(row: OutgoingMessage, client: ConnectyCube) -> bool:

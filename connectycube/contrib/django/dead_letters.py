@@ -10,6 +10,7 @@ from typing import Any
 import connectycube
 from connectycube import Chat, ReceiverGaveUp
 
+from .databases import primary
 from .handlers import Handler, around_receiver
 from .models import DeadLetter
 from .signals import SIGNALS
@@ -49,7 +50,7 @@ def _text(error: BaseException) -> str:
 
 def run_marked(bot: str, chat: Chat, handlers: list[Handler], *, is_durable: bool) -> None:
     """Have the handlers of marked letters run again; a row goes when its handler has returned."""
-    for letter in DeadLetter.objects.filter(bot=bot, is_marked=True):
+    for letter in primary(DeadLetter).filter(bot=bot, is_marked=True):
         event = _event_of(letter)
         if is_durable and _retry_in_file(chat, letter, event):
             letter.delete()  # if the handler gives up again, it is there again

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from attrs import frozen
 from django.core.cache import caches
-from django.db import DatabaseError, connection
+from django.db import DatabaseError, connections, router
 from django.db.migrations.executor import MigrationExecutor
 
 from connectycube import ConnectyCube
@@ -15,8 +15,8 @@ from connectycube.errors import ConnectyCubeError
 
 from .checks import check_settings
 from .conf import LIVE, Bot, Settings, read_settings
+from .databases import one_line, primary
 from .handlers import discover, handlers_of
-from .leases import one_line
 from .models import DeadLetter, Lease, OutgoingMessage
 
 __all__ = ["Finding", "examine"]
@@ -57,13 +57,14 @@ def examine() -> Iterator[Finding]:
 
 
 def _database(settings: Settings) -> Iterator[Finding]:
+    connection = connections[router.db_for_write(Lease)]
+    label = Lease._meta.app_label
     try:
         executor = MigrationExecutor(connection)
-        plan = executor.migration_plan(executor.loader.graph.leaf_nodes("connectycube"))
+        plan = executor.migration_plan(executor.loader.graph.leaf_nodes(label))
     except DatabaseError as error:
-        yield Finding(
-            "database", "failed", one_line(error), "Start it, or correct DATABASES['default']."
-        )
+        hint = f"Start it, or correct DATABASES[{connection.alias!r}]."
+        yield Finding("database", "failed", one_line(error), hint)
         return
     yield Finding("database", "ok", connection.vendor)
     if plan:
@@ -71,12 +72,12 @@ def _database(settings: Settings) -> Iterator[Finding]:
             "migrations",
             "failed",
             f"{len(plan)} are missing",
-            "Run manage.py migrate connectycube.",
+            f"Run manage.py migrate {label}.",
         )
         return
     yield Finding("migrations", "ok")
     for name in settings.bots:
-        row = Lease.objects.filter(name=f"bot:{name}").first()
+        row = primary(Lease).filter(name=f"bot:{name}").first()
         holder = row.holder if row is not None else ""
         yield Finding(f"listener of {name}", "ok", holder or "none has the lease")
     waiting, failed = (

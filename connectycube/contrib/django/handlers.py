@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+import inspect
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -57,8 +59,8 @@ def on(
             ``HANDLING`` of the setting says.
 
     Raises:
-        ArgumentTypeError, ArgumentValueError: There is no such signal; an argument is wrong; or the function
-            cannot be called with ``(chat, event)``.
+        ArgumentTypeError, ArgumentValueError: There is no such signal; an argument is wrong; the function
+            cannot be called with ``(chat, event)``, or another one has its name.
     """
     name: object = signal.name if isinstance(signal, ChatSignal) else signal
     if not isinstance(name, str):
@@ -76,10 +78,33 @@ def on(
     def connected(function: Function) -> Function:
         check_callable("handler", function, "chat", "event")
         handler = Handler(function, name, name_of(function), bot, attempts)
+        _check_name(handler, _handlers.get((name, handler.name, bot)))
         _handlers[name, handler.name, bot] = handler
         return function
 
     return connected
+
+
+def _check_name(handler: Handler, before: Handler | None) -> None:
+    """Refuse a second handler of the same name: it would take the place of the first one silently.
+
+    Durable mode knows a handler by its name. A module that is imported anew brings the same functions.
+    """
+    if before is not None and _identity_of(before.function) != _identity_of(handler.function):
+        raise ArgumentValueError(
+            f"there are two handlers {handler.name} of {handler.signal}: give each a name of its own, a"
+            " partial or a method by a function around it"
+        )
+
+
+def _identity_of(function: Any) -> object:
+    """Return what tells functions of the same name apart, and stays the same in a new import."""
+    if isinstance(function, functools.partial):
+        return function.args, function.keywords, _identity_of(function.func)
+    if inspect.ismethod(function):
+        return id(function.__self__)
+    code = getattr(inspect.unwrap(function), "__code__", None)
+    return (code.co_filename, code.co_firstlineno) if code is not None else id(function)
 
 
 def discover(module: str) -> None:

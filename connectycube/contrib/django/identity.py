@@ -8,9 +8,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from django.apps import apps
 from django.contrib.auth import get_user_model
-from django.core.exceptions import ObjectDoesNotExist
+from django.core.exceptions import ObjectDoesNotExist, ValidationError
 from django.core.signing import BadSignature, TimestampSigner
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.utils.decorators import method_decorator
@@ -22,6 +21,7 @@ from connectycube.errors import ArgumentValueError
 
 from .addresses import check_user
 from .conf import read_settings
+from .databases import primary
 
 __all__ = ["IdentityView", "fields_of", "identity_token", "token_of_uid"]
 
@@ -99,15 +99,15 @@ def identity_of(token: str) -> dict[str, Any] | None:
         uid = _signer().unsign(token[:_LONGEST], max_age=read_settings().identity_max_age)
     except BadSignature:
         return None
-    model = get_user_model()
     try:
-        user: Any = model._default_manager.get(pk=uid)
-    except (ObjectDoesNotExist, ValueError):
+        user: Any = primary(get_user_model()).get(pk=uid)
+    except (ObjectDoesNotExist, ValueError, ValidationError):  # the last: no UUID
         return _identity_of_gone_user(uid)
     return {"uid": uid, **fields_of(user)} if user.is_active else None
 
 
 def _identity_of_gone_user(uid: str) -> dict[str, Any] | None:
     """Return the identity of a user who is gone, for the deletion of the account: we alone sign tokens."""
-    accounts = apps.get_model("connectycube", "ChatAccount")._default_manager
-    return {"uid": uid} if accounts.filter(uid=uid, user=None).exists() else None
+    from .models import ChatAccount  # models may not be ready when this module is imported
+
+    return {"uid": uid} if primary(ChatAccount).filter(uid=uid, user=None).exists() else None

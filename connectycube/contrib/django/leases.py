@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from datetime import datetime, timedelta, timezone
 from typing import Any
 
 from django.conf import settings as django_settings
-from django.db import close_old_connections, connection
 from django.db.models import F, Q
 from django.db.models.functions import Now
 
+from .databases import closed_afterwards, primary
 from .models import Lease
 
-__all__ = ["DatabaseLease", "HeldElsewhereError", "one_line"]
+__all__ = ["DatabaseLease", "HeldElsewhereError"]
 
 
 class HeldElsewhereError(Exception):
@@ -48,8 +47,8 @@ class DatabaseLease:
         Returns:
             The fencing number, which grows with each holder.
         """
-        with _connection_of_this_call():
-            Lease.objects.get_or_create(name=self.name, defaults={"until": _long_ago()})
+        with closed_afterwards():
+            primary(Lease).get_or_create(name=self.name, defaults={"until": _long_ago()})
             free = Q(until__lt=Now()) | Q(holder=holder)
             taken = (
                 self._rows()
@@ -68,38 +67,20 @@ class DatabaseLease:
 
     def renew(self, holder: str) -> bool:
         """Hold the lease longer; False if somebody else has taken it meanwhile."""
-        with _connection_of_this_call():
+        with closed_afterwards():
             return bool(self._rows().filter(holder=holder).update(until=self._end()))
 
     def release(self, holder: str) -> None:
         """Give the lease back, so that another process has it at once."""
-        with _connection_of_this_call():
+        with closed_afterwards():
             self._rows().filter(holder=holder).update(holder="", until=_long_ago())
 
     def _rows(self) -> Any:
-        return Lease.objects.filter(name=self.name)
+        return primary(Lease).filter(name=self.name)
 
     def _end(self) -> Any:
         return Now() + timedelta(seconds=self.seconds or 0)
 
 
-@contextmanager
-def _connection_of_this_call() -> Iterator[None]:
-    """Close the connection after the call: nothing else does at the end of the chat's thread."""
-    if connection.in_atomic_block:  # a transaction of the caller, in a test
-        yield
-        return
-    close_old_connections()
-    try:
-        yield
-    finally:
-        connection.close()
-
-
 def _long_ago() -> datetime:
     return datetime(1970, 1, 2, tzinfo=timezone.utc if django_settings.USE_TZ else None)
-
-
-def one_line(error: BaseException) -> str:
-    """Return an error's text, which databases write on several lines, for a log."""
-    return " ".join(str(error).split())

@@ -1,4 +1,7 @@
-"""``send()``: a message from a view, a task or a handler, after the transaction's commit."""
+"""``send()``: a message from a view, a task or a handler, after the transaction's commit.
+
+``asend()`` is the same for asynchronous views.
+"""
 
 from __future__ import annotations
 
@@ -6,8 +9,11 @@ import logging
 from collections.abc import Mapping
 from typing import Any
 
+from asgiref.sync import sync_to_async
 from attrs import evolve
-from django.db import connection, transaction
+from django.db import DEFAULT_DB_ALIAS, connections, transaction
+from django.utils.asyncio import async_unsafe
+from django.utils.functional import Promise
 
 from connectycube import ConnectyCubeError, Message
 from connectycube._checks import check_bool, check_str, misspelt
@@ -16,13 +22,14 @@ from connectycube.errors import ArgumentTypeError, ArgumentValueError
 from .addresses import address_of, check_user
 from .backends import BaseBackend, Outgoing, get_backend
 
-__all__ = ["checked_message", "send"]
+__all__ = ["asend", "checked_message", "send"]
 
 logger = logging.getLogger("connectycube.django")
 
 _ARGUMENTS = ("bot", "as_user", "on_commit")
 
 
+@async_unsafe("send() waits for the service: in a coroutine await asend(…).")
 def send(
     to: Any,
     body: str | Message,
@@ -41,10 +48,10 @@ def send(
     Args:
         to: A dialog (an id as a string, a Dialog, one of its messages), or a user: an id as an int, a User of
             the service, or a user of Django, who needs a ``ChatAccount``.
-        body: The text; or a Message, with attachments and more.
+        body: The text, which may be a lazy translation; or a Message, with attachments and more.
         bot: The name of the bot that sends it.
         as_user: A user of Django who sends it, instead of a bot.
-        on_commit: False sends at once, also within a transaction of the default database.
+        on_commit: False sends at once, also within a transaction.
         custom: Custom parameters, by their names.
 
     Returns:
@@ -54,6 +61,7 @@ def send(
         ArgumentTypeError, ArgumentValueError: An argument is wrong; nothing is sent.
         ImproperlyConfigured: The setting is wrong, or has no such bot.
         ConnectyCubeError: The message could not be sent at once.
+        SynchronousOnlyOperation: It was called in a coroutine.
     """
     check_bool("on_commit", on_commit)
     backend = get_backend()
@@ -61,7 +69,8 @@ def send(
         check_user("as_user", as_user)
     elif backend.settings.bots or backend.needs_address:
         backend.settings.bot(check_str("bot", bot))
-    waits = on_commit and connection.in_atomic_block
+    transaction_of = _open_transaction() if on_commit else None
+    waits = transaction_of is not None
     outgoing = Outgoing(
         to=to,
         address=address_of(to, known_only=backend.needs_address),
@@ -72,8 +81,49 @@ def send(
     )
     if not waits or not backend.waits_for_commit:
         return backend.send(outgoing)
-    transaction.on_commit(lambda: _send_late(backend, outgoing))
+    transaction.on_commit(lambda: _send_late(backend, outgoing), using=transaction_of)
     return None
+
+
+async def asend(
+    to: Any,
+    body: str | Message,
+    *,
+    bot: str = "default",
+    as_user: Any = None,
+    on_commit: bool = True,
+    **custom: str | int | float | bool | Mapping[str, Any],
+) -> Message | None:
+    """Send a message as :func:`send` does, without blocking the event loop, for asynchronous views.
+
+    Args:
+        to: A dialog or a user, as for ``send()``.
+        body: The text, or a Message.
+        bot: The name of the bot that sends it.
+        as_user: A user of Django who sends it, instead of a bot.
+        on_commit: False sends at once, also within a transaction.
+        custom: Custom parameters, by their names.
+
+    Returns:
+        The message as it was sent; None if it waits for the commit.
+
+    Raises:
+        Exception: What ``send()`` raises.
+    """
+    return await sync_to_async(send)(
+        to, body, bot=bot, as_user=as_user, on_commit=on_commit, **custom
+    )
+
+
+def _open_transaction() -> str | None:
+    """Return the alias of the database whose transaction is open on this thread; None if none is.
+
+    If several are, it is the default one.
+    """
+    found = [each.alias for each in connections.all(initialized_only=True) if each.in_atomic_block]
+    if not found or DEFAULT_DB_ALIAS in found:
+        return DEFAULT_DB_ALIAS if found else None
+    return found[0]
 
 
 def checked_message(body: object, custom: Mapping[str, Any]) -> Message:
@@ -82,10 +132,15 @@ def checked_message(body: object, custom: Mapping[str, Any]) -> Message:
         meant = misspelt(name, _ARGUMENTS)
         if meant is not None:
             raise ArgumentTypeError(f"{name} is no argument of send: did you mean {meant}?")
+    if isinstance(body, Promise):  # a lazy translation, which the reader's language decides
+        body = str(body)
     message = body if isinstance(body, Message) else Message(body=check_str("body", body))
     if not message.body and not message.attachments:
         raise ArgumentValueError("body must not be empty in a message without attachments")
-    return evolve(message, custom={**message.custom, **custom}) if custom else message
+    given = {
+        name: str(value) if isinstance(value, Promise) else value for name, value in custom.items()
+    }
+    return evolve(message, custom={**message.custom, **given}) if given else message
 
 
 def _send_late(backend: BaseBackend, outgoing: Outgoing) -> None:

@@ -9,7 +9,8 @@ from contextlib import contextmanager
 from typing import Any
 
 from django.core.cache import caches
-from django.db import connections
+
+from .databases import closed_afterwards
 
 __all__ = ["CacheTokenStore"]
 
@@ -90,10 +91,8 @@ class CacheTokenStore:
         A cache in the database opens a connection, which nothing else closes.
         """
         cache = caches[self.alias]
-        try:
-            yield cache
-        finally:
-            cache.close()
-            for connection in connections.all(initialized_only=True):
-                if not connection.in_atomic_block:  # a transaction of the caller, in a test
-                    connection.close()
+        with closed_afterwards():
+            try:
+                yield cache
+            finally:
+                cache.close()

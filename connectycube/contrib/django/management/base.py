@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from django.core.exceptions import ImproperlyConfigured
 from django.core.management.base import CommandError
-from django.db import DatabaseError, InterfaceError, connection
+from django.db import DatabaseError, InterfaceError, connections, router
+from django.db.models import Model
 
 from connectycube.errors import ConnectyCubeError
 
 from ..backends import get_backend, live
 from ..conf import Bot, Settings, read_settings
+from ..databases import closed_afterwards, one_line
 from ..handlers import discover
-from ..leases import one_line
 
 __all__ = ["bot_of", "check_database", "discover_handlers", "live_backend", "settings_or_error"]
 
@@ -53,16 +54,18 @@ def live_backend() -> live.Backend:
     return backend
 
 
-def check_database(table: str) -> None:
-    """Raise a CommandError unless the default database answers and has the table."""
+def check_database(model: type[Model]) -> None:
+    """Raise a CommandError unless the database of a model answers and has its table."""
+    alias, table, label = router.db_for_write(model), model._meta.db_table, model._meta.app_label
     try:
-        tables = connection.introspection.table_names()
+        with closed_afterwards():
+            tables = connections[alias].introspection.table_names()
     except (DatabaseError, InterfaceError) as error:
-        text = f"the database 'default' does not answer: {one_line(error)}"
+        text = f"the database {alias!r} does not answer: {one_line(error)}"
         raise CommandError(text) from None
     if table not in tables:
         raise CommandError(
-            f"the database 'default' has no table {table}: run manage.py migrate connectycube"
+            f"the database {alias!r} has no table {table}: run manage.py migrate {label}"
         )
 
 

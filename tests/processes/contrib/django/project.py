@@ -1,4 +1,4 @@
-"""The project of ``tests/support/django_project`` as its people run it: with ``manage.py``."""
+"""The projects of ``tests/support`` as their people run them: with ``manage.py``."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from tests.support.paths import ROOT
 from tests.support.waiting import wait_until
 
 MANAGE = [sys.executable, "-W", "error", "-m", "tests.support.django_project.manage"]
+STRANGE = [*MANAGE[:-1], "tests.support.strange_project.manage"]
 READY = "listens; handlers: "
 SECONDS = 120.0
 """For a command to end, or to be ready, on a machine with much to do."""
@@ -31,16 +32,19 @@ class Elsewhere:
 class Project:
     """The project with a database of its own in ``folder``, and an emulator."""
 
+    command = MANAGE
+
     def __init__(self, emulator: Emulator | Elsewhere, folder: Path, **environment: str) -> None:
         self.emulator = emulator
         self.folder = folder
+        self.starts_in = folder
         self.environment = {"SHOP_FOLDER": str(folder), **environment}
 
     def manage(self, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
         """Run a command to its end."""
         return subprocess.run(
-            [*MANAGE, *arguments],
-            cwd=self.folder,
+            [*self.command, *arguments],
+            cwd=self.starts_in,
             env={
                 **os.environ,
                 **self.emulator.environment(),
@@ -66,7 +70,9 @@ class Project:
     def started(self, *arguments: str, **environment: str) -> Iterator[Program]:
         """Start a command that goes on."""
         everything = {**self.environment, **environment}
-        with running(self.emulator, self.folder, [*MANAGE, *arguments], **everything) as program:
+        with running(
+            self.emulator, self.starts_in, [*self.command, *arguments], **everything
+        ) as program:
             yield program
 
     @contextmanager

@@ -9,6 +9,7 @@ from django.conf import settings as django_settings
 from django.core import mail
 from django.urls import path
 
+from connectycube import MemoryTokenStore
 from connectycube.contrib.django import IdentityView
 from connectycube.contrib.django.checks import check_settings
 from tests.support.django_setup import LOCMEM
@@ -48,7 +49,7 @@ def test_a_good_setting_has_no_messages(found):
         ({**GOOD, "BACKEND": "no.such.module"}, "E002"),
         ({**GOOD, "BACKEND": "json"}, "E002"),
         ({**GOOD, "BOTS": {"a": {}}}, "E003"),
-        ({**GOOD, "DURABLE": "bot.db", "BOTS": {"a": BOT, "b": BOT}}, "E004"),
+        ({**GOOD, "DURABLE": "/bots/bot.db", "BOTS": {"a": BOT, "b": BOT}}, "E004"),
     ],
 )
 def test_what_is_wrong_is_an_error(found, raw, id):
@@ -142,6 +143,27 @@ def test_a_file_that_the_web_server_shows_is_a_warning(found, tmp_path, name):
     bots = {**GOOD, "BOTS": {"default": {**BOT, "DURABLE": tmp_path / "bots" / "bot.db"}}}
     assert set(found(bots, **{name: tmp_path})) == {"W006"}
     assert found(bots, **{name: tmp_path / "bot"}) == {}
+
+
+def test_a_file_that_depends_on_the_folder_of_the_start_is_a_warning(found, tmp_path):
+    assert set(found({**GOOD, "BOTS": {"default": {**BOT, "DURABLE": "bot.db"}}})) == {"W008"}
+    absolute = {**GOOD, "BOTS": {"default": {**BOT, "DURABLE": tmp_path / "bot.db"}}}
+    assert found(absolute) == {}
+
+
+def test_every_database_is_looked_at(found, monkeypatch):
+    sqlite = {"ENGINE": "django.db.backends.sqlite3", "NAME": "a"}
+    kept = {"ENGINE": "django.db.backends.postgresql", "CONN_MAX_AGE": 60}
+    monkeypatch.setitem(django_settings.DATABASES, "orders", kept)
+    monkeypatch.setitem(django_settings.DATABASES, "logs", sqlite)
+    messages = found({**GOOD, "BOTS": {"default": {**BOT, "WORKERS": 2}}})
+    assert "'orders' has CONN_MAX_AGE" in messages["W003"]
+    assert "'logs' is SQLite" in messages["W004"], "the last of them"
+
+
+def test_a_token_store_of_the_setting_needs_no_cache(found):
+    users = {**GOOD, "USERS": {"BY": "password"}, "TOKEN_STORE": MemoryTokenStore()}
+    assert found(users) == {}
 
 
 def test_a_cache_of_each_process_is_a_warning(found):

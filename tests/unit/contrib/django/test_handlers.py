@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+
 import pytest
 from django.db import OperationalError, connection
 
@@ -49,6 +51,16 @@ def test_a_module_that_is_imported_anew_replaces_its_handlers():
 async def coroutine(chat, message): ...
 
 
+class Shop:
+    """An object with a handler."""
+
+    def keep(self, chat, message):
+        return self
+
+    def __call__(self, chat, message):
+        return self
+
+
 @pytest.mark.parametrize(
     ("arguments", "error", "text"),
     [
@@ -65,10 +77,60 @@ def test_wrong_arguments_are_named(arguments, error, text):
         on(*arguments)
 
 
-@pytest.mark.parametrize("function", [lambda message: None, lambda *, chat, event: 0, coroutine, 3])
+@pytest.mark.parametrize(
+    "function",
+    [lambda message: None, lambda *, chat, event: 0, coroutine, functools.partial(coroutine), 3],
+)
 def test_a_function_that_cannot_be_called_is_refused(function):
     with pytest.raises(ArgumentTypeError, match="handler"):
         on("message_received")(function)
+
+
+def test_a_method_of_an_object_is_a_handler():
+    shop = Shop()
+    on("message_received")(shop.keep)
+    on("message_received")(shop.keep)
+    (handler,) = handlers.handlers_of("default")
+    assert handler.name == f"{__name__}.Shop.keep"
+    assert handler.function(None, None) is shop
+
+
+def second():
+    def keep(chat, message):
+        """Another function."""
+
+    keep.__qualname__ = "keep"
+    return keep
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        (keep, second()),
+        (functools.partial(keep), functools.partial(keep, more=1)),
+        (functools.partial(Shop.keep, 1), functools.partial(Shop.keep, 2)),
+        (Shop().keep, Shop().keep),
+        (Shop(), Shop()),
+    ],
+    ids=["functions", "keywords", "arguments", "methods", "objects"],
+)
+def test_two_handlers_of_one_name_are_refused(one, other):
+    on("message_received")(one)
+    on("message_edited")(other)
+    with pytest.raises(ArgumentValueError, match="there are two handlers"):
+        on("message_received")(other)
+    assert next(each.function for each in handlers.handlers_of("default")) is one
+
+
+def test_a_function_with_a_wrapper_is_itself_in_a_new_import():
+    for _ in range(2):
+
+        @on("message_received")
+        @functools.wraps(keep)
+        def wrapper(chat, message):
+            """As a decorator of the project makes it."""
+
+    assert len(handlers.handlers_of("default")) == 1
 
 
 def connections_of(chat, signal="message_received"):

@@ -7,10 +7,19 @@ from django.contrib.auth import get_user_model
 from django.core import mail
 from django.core.exceptions import ImproperlyConfigured
 from django.db import transaction
-from django.utils.functional import SimpleLazyObject
+from django.utils.functional import SimpleLazyObject, lazy
+from django.utils.text import format_lazy
+from django.utils.translation import get_language, override
 
 from connectycube import DialogRef, Message, MessageEdit, NotConnectedError, Typing, User
-from connectycube.contrib.django import client_for, get_client, handlers, on, send, signals
+from connectycube.contrib.django import (
+    client_for,
+    get_client,
+    handlers,
+    on,
+    send,
+    signals,
+)
 from connectycube.contrib.django.models import ChatAccount
 from connectycube.errors import ArgumentTypeError, ArgumentValueError
 from tests.support.django_project.shop.models import Order
@@ -113,6 +122,19 @@ def test_wrong_arguments_send_nothing(locmem, arguments, more, error, text):
     with pytest.raises(error, match=text):
         send(*arguments, **more)
     assert locmem.outbox == []
+
+
+def test_a_lazy_translation_is_text_when_it_is_sent(locmem):
+    languages = []
+
+    def translated():
+        languages.append(get_language())
+        return "hello"
+
+    with override("de"):
+        sent = send(17, lazy(translated, str)(), note=format_lazy("a {}", "note"))
+    assert (sent.body, sent.custom) == ("hello", {"note": "a note"})
+    assert languages == ["de"]
 
 
 def test_a_user_who_is_not_saved_is_refused(locmem):

@@ -6,13 +6,14 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+from asgiref.sync import async_to_sync
 from django.contrib.auth import get_user_model
 from django.core.cache import caches
-from django.core.exceptions import ImproperlyConfigured
+from django.core.exceptions import ImproperlyConfigured, SynchronousOnlyOperation
 from django.db import connections, transaction
 
 from connectycube import ApiAuthenticationError, ApiError, ClientClosedError
-from connectycube.contrib.django import backends, client_for, get_client, send
+from connectycube.contrib.django import asend, backends, client_for, get_client, send, sending
 from connectycube.contrib.django.identity import identity_of
 from connectycube.contrib.django.models import ChatAccount
 from connectycube.errors import ArgumentValueError
@@ -76,6 +77,27 @@ def test_a_message_in_a_transaction_is_sent_after_the_commit(live, friend):
             send(friend.user, "at once", on_commit=False)
         bodies = [messages.next().body, messages.next().body]
     assert bodies == ["at once", "after the commit"]
+
+
+def test_an_asynchronous_view_awaits_what_it_sends(live, friend, ann):
+    async def view():
+        with pytest.raises(SynchronousOnlyOperation, match="await asend"):
+            send(friend.user, "at once")
+        return await asend(friend.user, "hello", order="4711")
+
+    with friend.chat.events(friend.chat.message_received, TIMEOUT) as messages:
+        sent = async_to_sync(view)()
+        got = messages.next()
+    assert (got.id, got.body, got.custom) == (sent.id, "hello", {"order": "4711"})
+
+
+def test_a_message_waits_for_the_transaction_of_another_database(live, friend, monkeypatch):
+    """Here of the only database, under another name, as of a project with several."""
+    monkeypatch.setattr(sending, "DEFAULT_DB_ALIAS", "none")
+    with friend.chat.events(friend.chat.message_received, TIMEOUT) as messages:
+        with transaction.atomic():
+            assert send(friend.user, "after the commit") is None
+        assert messages.next().body == "after the commit"
 
 
 def test_a_rollback_sends_nothing(live, friend, emulator):

@@ -17,8 +17,9 @@ from django.utils import autoreload
 from connectycube.errors import ConnectyCubeError, LeaseStoreError
 
 from ...conf import Bot
+from ...databases import one_line
 from ...health import address_of_port
-from ...leases import HeldElsewhereError, one_line
+from ...leases import HeldElsewhereError
 from ...listener import Listener
 from ...models import Lease
 from ..base import bot_of, check_database, discover_handlers, live_backend, settings_or_error
@@ -102,7 +103,7 @@ class Command(BaseCommand):
         except (ConnectyCubeError, OSError) as error:
             raise CommandError(f"{type(error).__name__}: {error}") from None
         except (DatabaseError, InterfaceError) as error:
-            text = f"the database 'default' does not answer: {one_line(error)}"
+            text = f"the database does not answer: {one_line(error)}"
             raise CommandError(text) from None
         finally:
             atexit.unregister(listener.close)
@@ -117,7 +118,7 @@ class Command(BaseCommand):
             except ValueError:
                 text = f"--health-port must be a port, or HOST:PORT, not {options['health_port']!r}"
                 raise CommandError(text) from None
-        check_database(Lease._meta.db_table)
+        check_database(Lease)
         discover_handlers(settings)
         return Listener(
             bot=_with_workers(bot, options["workers"]),

@@ -38,7 +38,7 @@ class Command(BaseCommand):
         """Do it; status 1 if the service refused one."""
         settings_or_error()
         backend = live_backend()
-        check_database(ChatAccount._meta.db_table)
+        check_database(ChatAccount)
         counts = dict.fromkeys(_DONE, 0)
         failed = 0
         for step in sync(backend, dry_run=options["dry_run"], delete=options["delete"]):
