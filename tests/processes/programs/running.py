@@ -61,10 +61,15 @@ class Program:
 
 @contextmanager
 def running(
-    emulator: Emulator, folder: Path, command: Sequence[str], **environment: str
+    emulator: Emulator,
+    folder: Path,
+    command: Sequence[str],
+    *,
+    log_name: str = "program.log",
+    **environment: str,
 ) -> Iterator[Program]:
     """Run a program that finds the emulator and the folder's modules; kill it and its children at the end."""
-    log = folder / "program.log"
+    log = folder / log_name
     with log.open("wb") as out:
         process = subprocess.Popen(
             command,

@@ -38,6 +38,7 @@ class Project:
         self.emulator = emulator
         self.folder = folder
         self.starts_in = folder
+        self._logs = 0
         self.environment = {"SHOP_FOLDER": str(folder), **environment}
 
     def manage(self, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
@@ -70,8 +71,11 @@ class Project:
     def started(self, *arguments: str, **environment: str) -> Iterator[Program]:
         """Start a command that goes on."""
         everything = {**self.environment, **environment}
+        self._logs += 1  # two programs at a time do not write into one file
+        name = f"program{self._logs}.log"
+        command = [*self.command, *arguments]
         with running(
-            self.emulator, self.starts_in, [*self.command, *arguments], **everything
+            self.emulator, self.starts_in, command, log_name=name, **everything
         ) as program:
             yield program
 

@@ -19,8 +19,7 @@ from tests.support.waiting import TIMEOUT, wait_until
 
 MESSAGES = 120
 RATE = 20.0  # messages a second
-RESTARTS = 3
-AWAY = 1.0  # seconds, at each restart
+AWAY = (1.0, 1.0, 3.0)  # seconds, at each restart
 
 pytestmark = pytest.mark.time_limit(300)
 
@@ -60,13 +59,24 @@ def test_the_tests_of_a_project_pass_on_sqlite(project):
 
 
 @pytest.mark.referee("postgresql")
-def test_the_tests_of_a_project_pass_on_postgresql(on_postgresql):
+def test_the_tests_of_a_project_pass_on_postgresql(on_postgresql, postgresql):
     run_its_tests(on_postgresql)
+    wait_until(lambda: clients_of(postgresql) == [])
 
 
 def orders(postgresql):
     with psycopg.connect(postgresql.address) as connection:
         return [text for (text,) in connection.execute("SELECT text FROM shop_order ORDER BY id")]
+
+
+def clients_of(postgresql):
+    """What other processes have open to the database: the last query of each."""
+    with psycopg.connect(postgresql.address) as connection:
+        found = connection.execute(
+            "SELECT query FROM pg_stat_activity"
+            " WHERE backend_type = 'client backend' AND pid <> pg_backend_pid()"
+        )
+        return [query for (query,) in found]
 
 
 class Sender:
@@ -111,18 +121,36 @@ def test_three_restarts_of_the_database_cost_a_bot_no_message(
 ):
     with logged_in(bob), on_postgresql.listening() as bot:
         with Sender(bob, bot_id) as sender:
-            for _ in range(RESTARTS):
+            for seconds in AWAY:
                 warnings = bot.words.count(WARNED)
                 postgresql.stop()
-                time.sleep(AWAY)  # it is a time without the database that is tested
+                time.sleep(seconds)  # it is a time without the database that is tested
                 wait_until(lambda before=warnings: bot.words.count(WARNED) > before)
                 postgresql.start()
         check_answers(bob, sender.bodies)
+        wait_until(lambda: clients_of(postgresql) == [], "the bot has nothing to do")
         assert bot.ends() == 0
         assert orders(postgresql) == sender.bodies
         assert "Traceback" not in bot.words
         lines = bot.words.splitlines()[1:]
         assert [line for line in lines if not any(words in line for words in TOLD)] == []
+
+
+@pytest.mark.referee("postgresql")
+def test_a_database_that_is_away_at_the_start_costs_no_message(
+    on_postgresql, postgresql, bob, bot_id
+):
+    with logged_in(bob):
+        bob.chat.send_private(bot_id, "apples").result(TIMEOUT)
+        postgresql.stop()
+        done = on_postgresql.manage("connectycube_listen")
+        assert (done.returncode, done.stdout, len(done.stderr.splitlines())) == (1, "", 1)
+        assert done.stderr.startswith("CommandError: the database 'default' does not answer: ")
+        postgresql.start()
+        with on_postgresql.listening() as bot:
+            check_answers(bob, ["apples"])
+            assert bot.ends() == 0
+    assert orders(postgresql) == ["apples"]
 
 
 @pytest.mark.referee("postgresql")

@@ -103,7 +103,8 @@ def ask(port):
 def test_a_supervisor_may_ask_a_file_and_a_port(project):
     file, port = project.folder / "healthy", free_port()
     with project.listening("--health-file", str(file), "--health-port", str(port)) as bot:
-        assert (file.exists(), ask(port)) == (True, 200)
+        wait_until(file.exists)
+        assert ask(port) == 200
         assert bot.ends() == 0
     assert (file.exists(), ask(port)) == (False, None)
 
@@ -170,6 +171,28 @@ def test_what_is_wrong_is_a_sentence_and_an_exit_code(project, arguments, enviro
     assert sentence in done.stderr
     assert done.returncode == 1
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "environment", "sentence"),
+    [
+        ([], {"CONNECTYCUBE_APP_ID": ""}, "E002) CONNECTYCUBE['APP_ID'] is missing"),
+        (
+            [],
+            setting(AUHT_KEY="k"),
+            "E001) CONNECTYCUBE has an unknown key 'AUHT_KEY': did you mean AUTH_KEY?",
+        ),
+        (
+            ["--deploy", "--fail-level", "WARNING"],
+            {"SHOP_DEBUG": "0"},
+            "W001) the service is at http://127.0.0.1:",
+        ),
+    ],
+)
+def test_a_check_names_what_is_wrong(project, arguments, environment, sentence):
+    done = project.manage("check", *arguments, **environment)
+    assert sentence in done.stderr
+    assert (done.returncode, "Traceback" in done.stderr) == (1, False)
 
 
 def test_a_database_without_tables_says_to_migrate(project):

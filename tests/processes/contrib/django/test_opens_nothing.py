@@ -86,14 +86,33 @@ def serving(elsewhere, folder, command):
         yield site
 
 
-@pytest.mark.parametrize("server", ["runserver", "gunicorn"])
+WSGI = "tests.support.django_project.wsgi"
+
+
+def gunicorn(*flags):
+    return lambda: [program("gunicorn"), "--bind", "127.0.0.1:PORT", "--workers", "2", *flags, WSGI]
+
+
+def uwsgi(*flags):
+    # uWSGI has the interpreter of its own build; the packages are those of the tests.
+    python = ["--virtualenv", sys.prefix, "--disable-logging", "--module", WSGI]
+    address = ["--http-socket", "127.0.0.1:PORT", "--master", "--processes", "2", "--die-on-term"]
+    return lambda: [program("uwsgi"), *address, *python, *flags]
+
+
+SERVERS = {
+    "runserver with its reloader": lambda: [*MANAGE, "runserver", "127.0.0.1:PORT"],
+    "gunicorn": gunicorn(),
+    "gunicorn gthread": gunicorn("-k", "gthread", "--threads", "4"),
+    "gunicorn preload": gunicorn("--preload"),
+    "uwsgi": uwsgi(),
+    "uwsgi threads": uwsgi("--enable-threads", "--threads", "4", "--lazy-apps"),
+}
+
+
+@pytest.mark.parametrize("server", SERVERS)
 def test_a_web_worker_connects_to_nothing(elsewhere, tmp_path, server):
-    if server == "runserver":
-        command = [*MANAGE, "runserver", "127.0.0.1:PORT"]
-    else:
-        wsgi = "tests.support.django_project.wsgi"
-        command = [program("gunicorn"), "--bind", "127.0.0.1:PORT", "--workers", "2", wsgi]
-    with serving(elsewhere, tmp_path, command) as site:
+    with serving(elsewhere, tmp_path, SERVERS[server]()) as site:
         assert site.get_all(["/hello/"] * 8) == ["hello"] * 8
         assert "Traceback" not in site.program.words
     elsewhere.assert_untouched()

@@ -58,4 +58,4 @@ def test_a_bot_has_its_lease_in_the_database_that_the_router_says(strange, bot_i
         assert bot.ends() == 0
         assert "Traceback" not in bot.words
     assert rows(strange, "default", "SELECT text FROM people_note") == [("apples",)]
-    assert sorted(path.name for path in strange.starts_in.iterdir()) == ["program.log"]
+    assert sorted(path.name for path in strange.starts_in.iterdir()) == ["program1.log"]
