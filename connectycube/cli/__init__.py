@@ -22,6 +22,7 @@ COMMANDS = {
     "dead": "list, retry or drop the events that receivers have given up",
     "demo": "watch two people talk, on an emulator, for a few seconds",
     "emulator": "run a ConnectyCube on this machine",
+    "exec": "run a command with a ConnectyCube on this machine",
 }
 """The commands, each with its description; a command has the name of its module."""
 

@@ -1,11 +1,9 @@
 """Run a ConnectyCube on this machine until SIGINT or SIGTERM.
 
-Standard output gets one `export` line a variable, quoted for the shell, and then the line `ready`. The
-command goes on running, so send its output to a file and read that:
+Standard output gets one `export` line a variable, quoted for the shell, and then the line `ready`. A
+program that needs an emulator is rather run by `connectycube exec`, which starts one and sets the variables:
 
-    rm -f emulator.env; connectycube emulator > emulator.env &
-    (until grep -qsx ready emulator.env; do kill -0 $! || exit; sleep 0.1; done) &&
-        eval "$(grep '^export ' emulator.env)"
+    connectycube exec -- python my_bot.py
 
 With --coverage the command lists what the emulator implements, and ends.
 """
@@ -17,7 +15,6 @@ import ipaddress
 import json
 import math
 import os
-import shlex
 import signal
 import sys
 import threading
@@ -254,6 +251,8 @@ def _signals() -> Iterator[tuple[threading.Event, list[int]]]:
 
 def _announce(emulator: Emulator) -> bool:
     """Write the addresses; return False if standard output is closed."""
+    from connectycube.emulator import export_lines
+
     loopback = _is_loopback(emulator.host)
     reach = "this machine only" if loopback else f"reachable at {emulator.host}"
     print(f"This is an emulator of ConnectyCube, {reach}; Ctrl-C ends it.", file=sys.stderr)
@@ -263,16 +262,8 @@ def _announce(emulator: Emulator) -> bool:
             "whose REST API and WebSocket are not encrypted.",
             file=sys.stderr,
         )
-    variables = {
-        **emulator.environment(),
-        "CONNECTYCUBE_HTTPS_URL": emulator.https_url,  # these are for clients in browsers and Node.js
-        "CONNECTYCUBE_WEBSOCKET_URL": emulator.websocket_url,
-        "CONNECTYCUBE_CONTROL_URL": emulator.control_url,
-        "CONNECTYCUBE_CONTROL_TOKEN": emulator.control_token,
-    }
-    lines = [f"export {name}={shlex.quote(value)}" for name, value in variables.items()]
     try:
-        print("\n".join([*lines, "ready"]), flush=True)
+        print("\n".join([*export_lines(emulator), "ready"]), flush=True)
     except BrokenPipeError:
         # The reader has closed the pipe. Without this the interpreter would complain at exit, too.
         sys.stdout = open(os.devnull, "w")  # noqa: SIM115

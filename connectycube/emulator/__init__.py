@@ -8,6 +8,7 @@ The emulator is the server's side. It reads and writes the protocol with code of
 """
 
 try:
+    from .command import CommandNotRunError, export_lines, run_command
     from .control.clock import EmulatorClock
     from .control.faults import Fault, Faults
     from .control.loader import LoadReport
@@ -25,6 +26,7 @@ except ModuleNotFoundError as error:
 
 __all__ = [
     "SWITCHES",
+    "CommandNotRunError",
     "Emulator",
     "EmulatorClock",
     "Entry",
@@ -35,4 +37,6 @@ __all__ = [
     "Switch",
     "coverage",
     "coverage_text",
+    "export_lines",
+    "run_command",
 ]

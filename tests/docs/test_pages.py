@@ -13,6 +13,7 @@ makes it something else::
 
 from __future__ import annotations
 
+import argparse
 import contextlib
 import importlib.util
 import itertools
@@ -33,6 +34,7 @@ import connectycube
 from connectycube import Chat, Config, ConnectyCube, ReconnectPolicy, models
 from connectycube.chat.protocol.core import PERMANENT
 from connectycube.cli import emulator as emulator_command
+from connectycube.cli import exec as exec_command
 from connectycube.emulator import Emulator
 from connectycube.errors import ArgumentValueError, ClientClosedError
 from tests.support.inside import signals_of
@@ -477,7 +479,7 @@ SHELL = [
     pytest.param(found["code"], id=page.name)
     for page in PAGES
     for found in _BLOCK.finditer(page.read_text(encoding="utf-8"))
-    if found["language"] == "sh" and "connectycube emulator" in found["code"]
+    if found["language"] == "sh" and "connectycube exec" in found["code"]
 ]
 
 
@@ -486,27 +488,25 @@ SHELL = [
 def test_the_shell_commands_start_an_emulator_that_a_program_finds(code, tmp_path):
     (tmp_path / "my_bot.py").write_text(
         "from connectycube import ConnectyCube\n"
+        "import pathlib\n"
+        "assert 'CONNECTYCUBE_API_URL' in pathlib.Path('emulator.env').read_text()\n"
         "with ConnectyCube.from_env() as cube:\n"
         "    print('session of', cube.login(login='alice', password='a password').login)\n"
         "    print('state', cube.chat.login() and cube.chat.state.name)\n"
     )
     programs = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
     assert shutil.which("connectycube", path=programs), "the package is not installed"
-    with subprocess.Popen(
-        ["sh", "-e", "-c", f'{code}\nkill "$!"\nwait "$!"'],
+    done = subprocess.run(
+        ["sh", "-e", "-c", code],
         cwd=tmp_path,
         env={"PATH": programs, "PYTHONPATH": str(ROOT), "HOME": str(tmp_path)},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        start_new_session=True,
-    ) as shell:
-        try:
-            out, err = shell.communicate(timeout=30)
-        finally:
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(shell.pid, signal.SIGKILL)  # the emulator, if the shell did not end it
-    assert out.decode() == "session of alice\nstate READY\n", err.decode()
-    assert shell.returncode == 0
+        capture_output=True,
+        text=True,
+        timeout=30,
+    )
+    assert done.stdout == "session of alice\nstate READY\n", done.stderr
+    assert done.returncode == 0
+    assert not (tmp_path / "emulator.env").exists()
 
 
 @pytest.mark.skipif(os.name != "posix", reason="this is for a POSIX shell")
@@ -516,7 +516,6 @@ def test_the_shell_commands_end_if_the_emulator_cannot_start(code, shell, tmp_pa
     if shutil.which(shell) is None:
         _missing(shell)
     (tmp_path / "my_bot.py").write_text("print('it runs all the same')")
-    (tmp_path / "emulator.env").write_text("ready\n")  # of an earlier run
     programs = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
     hosted = {"CONNECTYCUBE_API_URL": "https://api.connectycube.com"}
     done = subprocess.run(
@@ -659,8 +658,19 @@ def test_the_options_of_the_emulator_command_are_those_of_its_parser():
 
     parser = Recorder()
     emulator_command.add_arguments(parser)
-    table = rows(DOCS / "emulator.md", "As a command")
+    table = rows(DOCS / "emulator.md", "An emulator that goes on")
     assert [re.findall(r"--[\w-]+", row[0])[0] for row in table] == parser.names
+
+
+def test_the_options_of_exec_are_those_of_its_parser():
+    parser = argparse.ArgumentParser()
+    exec_command.add_arguments(parser)
+    options = [action.option_strings for action in parser._actions]
+    table = rows(DOCS / "emulator.md", "As a command")
+    assert [row[0].split()[0] for row in table] == [
+        *("`" + names[0] for names in options if names and "--help" not in names),
+        "`--",
+    ]
 
 
 def test_the_members_of_the_emulator_are_named():

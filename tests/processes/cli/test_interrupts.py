@@ -12,7 +12,7 @@ import pytest
 PROGRAM = """
 import os, signal, sys
 signal.signal(signal.SIGINT, signal.default_int_handler)
-command, event, words = sys.argv[1:]
+event, words, *command = sys.argv[1:]
 sent = []
 
 def interrupt(name, arguments):
@@ -32,15 +32,15 @@ class Watched:
 from connectycube import cli
 sys.stdout = Watched(sys.stdout)
 sys.addaudithook(interrupt)
-sys.argv = ["connectycube", command]
+sys.argv = ["connectycube", *command]
 sys.exit(cli.main())
 """
 
 
-def interrupted(command, event, words):
+def interrupted(event, words, *command):
     """Run a command that gets SIGINT at an audit event, or a ``write``, whose repr holds these words."""
     done = subprocess.run(
-        [sys.executable, "-W", "error", "-c", PROGRAM, command, event, words],
+        [sys.executable, "-W", "error", "-c", PROGRAM, event, words, *command],
         capture_output=True,
         text=True,
         timeout=60,
@@ -63,12 +63,28 @@ def interrupted(command, event, words):
     ],
 )
 def test_ctrl_c_ends_a_command_with_status_130_at_any_moment(command, event, words):
-    status, errors, output = interrupted(command, event, words)
+    status, errors, output = interrupted(event, words, command)
     assert (status, errors) == (130, "")
     assert "ready" not in output.splitlines()
 
 
 def test_ctrl_c_once_the_emulator_is_ready_ends_it_in_good_order():
-    status, errors, output = interrupted("emulator", "write", "ready")
+    status, errors, output = interrupted("write", "ready", "emulator")
     assert (status, len(errors.splitlines())) == (0, 1)
     assert output.splitlines()[-1] == "ready"
+
+
+@pytest.mark.parametrize(
+    ("event", "words"),
+    [
+        ("import", "connectycube.emulator.emulator"),
+        ("socket.bind", "127.0.0.1"),
+        ("os.rename", "emulator.env"),
+        ("subprocess.Popen", "sleep"),
+    ],
+)
+def test_ctrl_c_ends_exec_before_its_command_runs(event, words, tmp_path):
+    file = tmp_path / "emulator.env"
+    command = ("--env-file", str(file), "--", "sleep", "1000")
+    assert interrupted(event, words, "exec", *command) == (130, "", "")
+    assert list(tmp_path.iterdir()) == []

@@ -68,23 +68,29 @@ HIDDEN = {"SHOP_CONNECTYCUBE": json.dumps({"API_URL": "https://api.example.com"}
 
 
 @pytest.mark.parametrize(
-    ("words", "environment", "sentence"),
+    ("words", "environment", "status", "sentence"),
     [
-        ([], {}, "COMMAND is missing: connectycube_emulator -- ./manage.py"),
-        (["--", "true"], HIDDEN, "CONNECTYCUBE['API_URL'] is set, so the command would not find"),
-        (["--", "/no/such/program"], {}, "/no/such/program"),
-        (["--load", "/none.json", "--", "true"], {}, "/none.json"),
+        ([], {}, 1, "COMMAND is missing: connectycube_emulator -- ./manage.py"),
+        (
+            ["--", "true"],
+            HIDDEN,
+            1,
+            "CONNECTYCUBE['API_URL'] is set, so the command would not find",
+        ),
+        (["--", "/no/such/program"], {}, 127, "'/no/such/program' cannot be run"),
+        (["--load", "/none.json", "--", "true"], {}, 1, "/none.json"),
         (
             ["--", "true"],
             {"CONNECTYCUBE_API_URL": "https://api.connectycube.com"},
+            1,
             "hosted service",
         ),
     ],
 )
-def test_what_is_wrong_is_a_sentence(alone, words, environment, sentence):
+def test_what_is_wrong_is_a_sentence(alone, words, environment, status, sentence):
     done = alone.manage("connectycube_emulator", *words, **environment)
     assert sentence in done.stderr
-    assert (done.returncode, "Traceback" in done.stderr) == (1, False)
+    assert (done.returncode, "Traceback" in done.stderr) == (status, False)
 
 
 def test_a_missing_extra_is_named(alone):

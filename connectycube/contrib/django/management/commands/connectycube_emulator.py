@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import argparse
 import os
-import signal
-import subprocess
 import sys
 from typing import Any
 
@@ -40,15 +37,13 @@ class Command(BaseCommand):
         parser.add_argument(
             "arguments",
             metavar="-- COMMAND",
-            nargs=argparse.REMAINDER,
+            nargs="*",
             help="a program with its arguments, such as: -- ./manage.py connectycube_listen",
         )
 
     def handle(self, *args: Any, **options: Any) -> None:
         """Run the command."""
-        words = list(options["arguments"])
-        if words[:1] == ["--"]:
-            del words[0]
+        words = options["arguments"]
         if not words:
             raise CommandError("COMMAND is missing: connectycube_emulator -- ./manage.py runserver")
         given = getattr(django_settings, "CONNECTYCUBE", {})
@@ -73,28 +68,18 @@ class Command(BaseCommand):
             raise CommandError("; ".join(problem.text for problem in problems))
         try:
             emulator = emulator_of(settings)
+            from connectycube.emulator import CommandNotRunError, run_command
         except ModuleNotFoundError as error:
             raise CommandError(str(error)) from None  # it says which extra is missing
+
+        def prepare() -> None:
+            if load is not None:
+                emulator.load(load)
+            add_bots(emulator, settings.bots.values())
+
         try:
-            with emulator:
-                if load is not None:
-                    emulator.load(load)
-                add_bots(emulator, settings.bots.values())
-                return _call(words, {**os.environ, **emulator.environment()})
+            return run_command(words, emulator, prepare=prepare)
+        except CommandNotRunError as error:
+            raise CommandError(str(error), returncode=error.status) from None
         except (ConnectyCubeError, OSError) as error:
             raise CommandError(str(error)) from None
-
-
-def _call(words: list[str], environ: dict[str, str]) -> int:
-    """Run the command; Ctrl-C is its business, and SIGTERM is passed on."""
-    with subprocess.Popen(words, env=environ) as process:
-        before = [
-            (number, signal.signal(number, lambda number, frame: process.send_signal(number)))
-            for number in (signal.SIGTERM, signal.SIGINT)
-        ]
-        try:
-            code = process.wait()
-        finally:
-            for number, handler in before:
-                signal.signal(number, handler)
-    return code if code >= 0 else 128 - code

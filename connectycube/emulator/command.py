@@ -1,0 +1,233 @@
+"""Runs a command beside an emulator: its variables, its signals, its exit status, and nothing left behind."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import signal
+import subprocess
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, nullcontext, suppress
+from pathlib import Path
+from types import FrameType
+
+from connectycube.errors import ArgumentValueError
+
+from .emulator import Emulator
+
+__all__ = ["CommandNotRunError", "export_lines", "run_command"]
+
+_FORWARDED = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)
+_GRACE = 5.0
+"""Seconds that processes which the command has left may take to end after SIGTERM."""
+_MADE_HERE = "# Variables of an emulator. The command that wrote this file removes it at its end."
+
+
+class CommandNotRunError(OSError):
+    """A command could not be found or run.
+
+    Attributes:
+        status: The exit status that a shell has in this case: 127 if there is no such command, or 126.
+    """
+
+    def __init__(self, name: str, cause: OSError) -> None:
+        super().__init__(f"{name!r} cannot be run: {cause.strerror}")
+        self.status = 127 if isinstance(cause, FileNotFoundError) else 126
+
+
+def export_lines(emulator: Emulator) -> list[str]:
+    """Return one ``export`` line, quoted for the shell, for each variable that leads to an emulator.
+
+    Args:
+        emulator: An emulator that has been started.
+
+    Returns:
+        The variables of ``Emulator.environment()``, the addresses for clients in browsers
+        (``CONNECTYCUBE_HTTPS_URL``, ``CONNECTYCUBE_WEBSOCKET_URL``) and the control API
+        (``CONNECTYCUBE_CONTROL_URL``, ``CONNECTYCUBE_CONTROL_TOKEN``).
+
+    Raises:
+        RuntimeError: The emulator has not been started.
+    """
+    return [f"export {name}={shlex.quote(value)}" for name, value in _variables(emulator).items()]
+
+
+def _variables(emulator: Emulator) -> dict[str, str]:
+    return {
+        **emulator.environment(),
+        "CONNECTYCUBE_HTTPS_URL": emulator.https_url,
+        "CONNECTYCUBE_WEBSOCKET_URL": emulator.websocket_url,
+        "CONNECTYCUBE_CONTROL_URL": emulator.control_url,
+        "CONNECTYCUBE_CONTROL_TOKEN": emulator.control_token,
+    }
+
+
+def run_command(
+    command: Sequence[str],
+    emulator: Emulator,
+    *,
+    prepare: Callable[[], object] | None = None,
+    env_file: str | None = None,
+) -> int:
+    """Start an emulator, run a command with the variables that lead to it, and stop the emulator.
+
+    The command has the standard streams of this process, and a session (setsid) of its own. SIGINT, SIGTERM,
+    SIGHUP and SIGQUIT go to its process group and do not end this process. When the command has ended, the
+    processes that it left in its group get SIGTERM and, 5 seconds later, SIGKILL.
+
+    Args:
+        command: The program and its arguments.
+        emulator: An emulator that has not been started.
+        prepare: A function that is called between the start of the emulator and that of the command, for
+            example to add users.
+        env_file: The file that gets the variables as ``export`` lines, for other processes. It appears whole,
+            readable by its owner alone, before the command starts, and is removed at the end.
+
+    Returns:
+        The exit status of the command, or 128 and the number of the signal that ended it, as in a shell. If
+        one of the signals came before the command was started, 128 and the number of that signal.
+
+    Raises:
+        CommandNotRunError: The command does not exist or is no program.
+        ArgumentValueError: ``env_file`` cannot be written, or is a file that another program has written.
+        ValueError: This is not the main thread, where alone Python handles signals.
+        OSError: The emulator cannot start, for example because a port is in use.
+    """
+    if env_file is not None:
+        _remove_old(Path(env_file))
+    with _forwarding_signals() as signals, emulator:
+        if prepare is not None:
+            prepare()
+        with nullcontext() if env_file is None else _written(Path(env_file), emulator):
+            if signals.first is not None:
+                return 128 + signals.first
+            return _run(command, {**os.environ, **_variables(emulator)}, signals)
+
+
+def _run(command: Sequence[str], environ: dict[str, str], signals: _Signals) -> int:
+    try:
+        process = subprocess.Popen(command, env=environ, start_new_session=True)
+    except OSError as error:
+        raise CommandNotRunError(command[0], error) from None
+    try:
+        signals.forward_to(process.pid)
+        code = process.wait()
+    finally:
+        signals.keep()
+        _end_group(process.pid)
+    return code if code >= 0 else 128 - code
+
+
+class _Signals:
+    """The signals of this process: they go to the group of the command, or wait until it runs."""
+
+    def __init__(self) -> None:
+        self._waiting: list[int] = []
+        self._group: int | None = None
+
+    @property
+    def first(self) -> int | None:
+        """The first signal to end that waits."""
+        return next((number for number in self._waiting if number != signal.SIGTSTP), None)
+
+    def forward_to(self, group: int) -> None:
+        """Forward signals to this group, beginning with those that wait."""
+        self._group = group
+        while self._waiting:
+            self.forward(self._waiting.pop(0))
+
+    def keep(self) -> None:
+        """Forward no more signals."""
+        self._group = None
+
+    def forward(self, number: int, _: FrameType | None = None) -> None:
+        """Forward a signal; it is the handler of them all."""
+        if self._group is None:
+            self._waiting.append(number)
+        elif number == signal.SIGTSTP:  # Ctrl-Z: the terminal tells this process alone
+            _send(self._group, signal.SIGSTOP)
+            os.kill(
+                os.getpid(), signal.SIGSTOP
+            )  # returns when the shell's `fg` continues this process
+            _send(self._group, signal.SIGCONT)
+        else:
+            _send(self._group, number)
+
+
+def _send(group: int, number: int) -> None:
+    with suppress(ProcessLookupError, PermissionError):  # it has ended, or is another user's
+        os.killpg(group, number)
+
+
+@contextmanager
+def _forwarding_signals() -> Iterator[_Signals]:
+    """Handle the signals that end or stop a program, but for a SIGHUP that ``nohup`` has switched off."""
+    signals = _Signals()
+    numbers = [*_FORWARDED, signal.SIGTSTP]
+    if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
+        numbers.remove(signal.SIGHUP)
+    before = {number: signal.signal(number, signals.forward) for number in numbers}
+    try:
+        yield signals
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _end_group(group: int) -> None:
+    """End the processes that are left in the command's group, which ignore no SIGKILL."""
+    for number in (signal.SIGTERM, signal.SIGKILL):
+        deadline = time.monotonic() + _GRACE
+        try:
+            os.killpg(group, number)
+            os.killpg(group, signal.SIGCONT)  # one that is stopped takes no SIGTERM
+            while time.monotonic() < deadline:
+                time.sleep(0.01)  # nothing tells of the end of processes that are no children
+                os.killpg(group, 0)
+        except (
+            ProcessLookupError,
+            PermissionError,
+        ):  # none is left; on macOS the latter for zombies
+            return
+
+
+@contextmanager
+def _written(path: Path, emulator: Emulator) -> Iterator[None]:
+    """Keep the variables in a file: as a whole or not at all, because others wait for it to appear."""
+    text = "\n".join([_MADE_HERE, *export_lines(emulator), ""])
+    try:
+        descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}-")  # mode 0600
+        try:
+            with open(descriptor, "w", encoding="utf-8") as file:
+                file.write(text)
+            os.replace(name, path)
+        except BaseException:
+            os.unlink(name)
+            raise
+    except OSError as error:
+        raise ArgumentValueError(f"env_file cannot be written: {path}: {error.strerror}") from None
+    try:
+        yield
+    finally:
+        with suppress(OSError):
+            if path.read_text(encoding="utf-8") == text:  # and not that of another run
+                path.unlink()
+
+
+def _remove_old(path: Path) -> None:
+    """Remove the file of a run that was killed, so that nobody reads it; leave the files of others alone."""
+    try:
+        with path.open(encoding="utf-8", errors="replace") as file:
+            is_old = file.readline().rstrip("\n") == _MADE_HERE
+        if not is_old:
+            raise ArgumentValueError(
+                f"env_file would replace a file that this command has not written: {path}. It is the file to"
+                " write variables to; name a new one"
+            )
+        path.unlink()
+    except FileNotFoundError:
+        pass
+    except OSError as error:
+        raise ArgumentValueError(f"env_file cannot be written: {path}: {error.strerror}") from None
