@@ -44,7 +44,7 @@ from tests.support.waiting import TIMEOUT, wait_until
 from tests.unit.test_house import MAY_KNOW, OUTSIDERS
 
 DOCS = ROOT / "docs"
-PAGES = [ROOT / "README.md", *sorted(DOCS.glob("*.md"))]
+PAGES = [ROOT / "README.md", *sorted(DOCS.glob("*.md")), *sorted(DOCS.glob("examples/*/index.md"))]
 DJANGO = ("settings", "handlers", "views", "urls", "tests")
 KINDS = (
     *("bot", "friend", "script", "test file", "excerpt"),
@@ -729,7 +729,7 @@ def anchors(page: Path) -> set[str]:
     return {re.sub(r"[^\w\- ]", "", title).replace(" ", "-") for title in titles}
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 def test_internal_links_lead_somewhere(page):
     for found in _LINK.finditer(prose_of(page)):
         target, _, anchor = found["target"].partition("#")
@@ -747,6 +747,11 @@ def test_the_pages_are_all_reachable_from_the_first():
         if page.stem != "index":
             assert f"({page.name}" in index, page.name
             assert f"\n{page.stem}\n" in index, page.name
+    examples = (DOCS / "examples.md").read_text(encoding="utf-8")
+    for page in DOCS.glob("examples/*/index.md"):
+        name = f"examples/{page.parent.name}/index"
+        assert f"({name}.md)" in examples, name
+        assert f"\n{name}\n" in examples, name
 
 
 @pytest.mark.time_limit(180)  # about 8 s alone, a minute beside other work
