@@ -7,9 +7,9 @@ from typing import Any
 from django.core.exceptions import ObjectDoesNotExist
 from django.db.models import Model
 
-from connectycube import DialogRef, Message, User
-from connectycube._checks import check_id, check_int
 from connectycube.errors import ArgumentTypeError, ArgumentValueError
+
+from ..common.sending import address_of as common_address_of
 
 __all__ = ["address_of", "chat_id_of", "check_user"]
 
@@ -27,23 +27,7 @@ def address_of(to: Any, *, known_only: bool = True) -> int | str | None:
     """
     if isinstance(to, Model):
         return chat_id_of(to, known_only=known_only)
-    if isinstance(to, int):
-        return check_int("to", to, least=1)
-    if isinstance(to, str):
-        return check_id("to", to)
-    if isinstance(to, Message):
-        to = to.dialog or DialogRef(id=to.dialog_id)
-    if isinstance(to, DialogRef):
-        found: int | str | None = to.id or to.peer_id
-    elif isinstance(to, User):
-        found = to.id
-    else:
-        raise ArgumentTypeError(
-            f"to must be a dialog or a user, as an id or an object, not {type(to).__name__}"
-        )
-    if found is None:
-        raise ArgumentValueError(f"to has no id: {to!r}")
-    return found
+    return common_address_of(to)
 
 
 def chat_id_of(user: Any, *, known_only: bool = True) -> int | None:

@@ -6,16 +6,23 @@ import os
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from attrs import evolve, field, fields, frozen
+from attrs import field, frozen
 from django.conf import settings as django_settings
 from django.core import mail
 from django.core.exceptions import ImproperlyConfigured
 from django.db import InterfaceError, OperationalError
 from django.utils.module_loading import import_string
 
-from connectycube import Config, Handling, Limits, ReconnectPolicy, RetryPolicy, Timeouts
+from connectycube import Config, ReconnectPolicy
 from connectycube._checks import check_int, check_number, check_str, nearest
-from connectycube.errors import ArgumentTypeError, ArgumentValueError
+
+from ..common.config_fields import (
+    CONFIG_KEYS,
+    WRONG,
+    missing_keys,
+    passing_too,
+    read_config_fields,
+)
 
 __all__ = [
     "CONSOLE",
@@ -38,27 +45,6 @@ _OWN_KEYS = ("BACKEND", "BOTS", "HANDLERS_MODULE", "USERS", "IDENTITY", "LEASE_S
 _BOT_KEYS = ("LOGIN", "EMAIL", "PASSWORD")
 _USERS_KEYS = ("BY", "FIELDS", "CACHE")
 _IDENTITY_KEYS = ("MAX_AGE",)
-_CONFIG_KEYS = tuple(entry.name.upper() for entry in fields(Config))
-_TABLES = {
-    "HANDLING": Handling,
-    "LIMITS": Limits,
-    "RECONNECT": ReconnectPolicy,
-    "RETRY": RetryPolicy,
-    "TIMEOUTS": Timeouts,
-}
-_FROM_ENVIRONMENT = (
-    "app_id",
-    "auth_key",
-    "auth_secret",
-    "api_url",
-    "chat_host",
-    "chat_port",
-    "ca_file",
-)
-_TOGETHER = ("client_key", "client_key_password", "cursor_store", "durable")
-"""Fields of Config that are wrong only beside others."""
-
-_WRONG = (ArgumentTypeError, ArgumentValueError)
 
 
 @frozen(kw_only=True)
@@ -151,7 +137,7 @@ class _Reader:
 
     def read(self, raw: object) -> Settings | None:
         """Return the setting; None if it, or what everything needs of it, is wrong."""
-        values = self._table(_SETTING, raw, (*_OWN_KEYS, *_CONFIG_KEYS))
+        values = self._table(_SETTING, raw, (*_OWN_KEYS, *CONFIG_KEYS))
         if not isinstance(raw, Mapping):
             return None
         # As Django has it for e-mail: a test sends nothing unless it says so.
@@ -193,7 +179,7 @@ class _Reader:
         """Return what ``check()`` returns, or the default if it raises an error, which names the key."""
         try:
             return check()
-        except _WRONG as error:
+        except WRONG as error:
             self._wrong("E002", f"{_SETTING}: ", str(error))
             return default
 
@@ -201,22 +187,9 @@ class _Reader:
 
     def _config_fields(self, place: str, values: Mapping[str, Any]) -> dict[str, Any]:
         """Return the fields of Config among the entries, each checked by itself."""
-        # Any application will do: only the other field is looked at.
-        empty = Config(app_id=1, auth_key="key")
-        found = {}
-        for name in (name for name in map(str.lower, _CONFIG_KEYS) if name.upper() in values):
-            key, value = name.upper(), values[name.upper()]
-            if value is None and name in _FROM_ENVIRONMENT:
-                continue  # os.environ.get("…"): the environment fills it
-            try:
-                value = _with_table(key, value)
-                if name not in _TOGETHER:
-                    empty.replace(**{name: value})
-            except _WRONG as error:
-                self._wrong("E002", place, f"[{key!r}] is wrong: {error}")
-                continue
-            found[name] = value
-        return found
+        return read_config_fields(
+            values, lambda key, text: self._wrong("E002", place, f"[{key!r}] is wrong: {text}")
+        )
 
     def _config(
         self, values: Mapping[str, Any], given: dict[str, Any], backend: str
@@ -227,20 +200,16 @@ class _Reader:
             for name, value in (("app_id", 1), ("auth_key", "none")):
                 if name not in given and not self._environ.get(f"CONNECTYCUBE_{name.upper()}"):
                     complete[name] = value
-        missing = [
-            name
-            for name in ("app_id", "auth_key")
-            if name not in complete and not self._environ.get(f"CONNECTYCUBE_{name.upper()}")
-        ]
-        for name in missing:
-            if values.get(name.upper()) is None:  # one that is wrong has been told of
-                text = f"[{name.upper()!r}] is missing, and CONNECTYCUBE_{name.upper()} is not set either"
+        missing = missing_keys(complete, self._environ)
+        for key in missing:
+            if values.get(key) is None:  # one that is wrong has been told of
+                text = f"[{key!r}] is missing, and CONNECTYCUBE_{key} is not set either"
                 self._wrong("E002", _SETTING, text)
         if missing:
             return None
         try:
             return _with_defaults(Config.from_env(self._environ, **complete), given)
-        except _WRONG as error:
+        except WRONG as error:
             self._wrong("E002", f"{_SETTING}: ", str(error))
             return None
 
@@ -262,12 +231,12 @@ class _Reader:
         return found
 
     def _bot(self, place: str, name: str, raw: object, config: Config | None) -> Bot | None:
-        values = self._table(place, raw, (*_BOT_KEYS, *_CONFIG_KEYS))
+        values = self._table(place, raw, (*_BOT_KEYS, *CONFIG_KEYS))
         credentials = {}
         for key in (key for key in _BOT_KEYS if values.get(key) is not None):
             try:
                 credentials[key.lower()] = check_str(key, values[key])
-            except _WRONG as error:
+            except WRONG as error:
                 self._wrong("E002", place, f": {error}")
         if "login" not in credentials and "email" not in credentials:
             self._wrong("E003", place, " has no LOGIN (or EMAIL): as whom shall the bot log in?")
@@ -280,7 +249,7 @@ class _Reader:
             return None
         try:
             return Bot(name=name, credentials=credentials, config=config.replace(**_of_bot(fields)))
-        except _WRONG as error:
+        except WRONG as error:
             self._wrong("E002", f"{place}: ", str(error))
             return None
 
@@ -340,18 +309,6 @@ class _Reader:
         return float(seconds)
 
 
-def _with_table(key: str, value: Any) -> Any:
-    """Return the object for a dictionary such as ``"RECONNECT": {"MAX_ATTEMPTS": 3}``."""
-    if key not in _TABLES or not isinstance(value, Mapping):
-        return value
-    cls: Any = _TABLES[key]
-    known = [entry.name.upper() for entry in fields(cls)]
-    for name in value:
-        if name not in known:
-            raise ArgumentTypeError(f"it has an unknown key {name!r}: {nearest(str(name), known)}")
-    return cls(**{name.lower(): entry for name, entry in value.items()})
-
-
 def _with_defaults(config: Config, given: Mapping[str, Any]) -> Config:
     """Return the configuration with what suits a server: it comes back however long an outage takes."""
     changes = _of_bot({"handling": config.handling})
@@ -363,16 +320,10 @@ def _with_defaults(config: Config, given: Mapping[str, Any]) -> Config:
 def _of_bot(given: dict[str, Any]) -> Any:
     """Return fields of Config in which the errors of a database that restarts are transient."""
     if "handling" in given:
-        handling = given["handling"]
-        return {**given, "handling": evolve(handling, transient=_Passes(handling))}
+        return {**given, "handling": passing_too(given["handling"], _is_of_database)}
     return given
 
 
-class _Passes:
-    """Says which errors pass: those of the setting, and a database that does not answer."""
-
-    def __init__(self, handling: Handling) -> None:
-        self._handling = handling
-
-    def __call__(self, error: Exception) -> object:
-        return isinstance(error, (OperationalError, InterfaceError)) or self._handling.passes(error)
+def _is_of_database(error: Exception) -> bool:
+    """Whether an error says that a database does not answer."""
+    return isinstance(error, (OperationalError, InterfaceError))

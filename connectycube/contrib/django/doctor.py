@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Iterator
+from functools import partial
 
-from attrs import frozen
 from django.core.cache import caches
 from django.db import DatabaseError, connections, router
 from django.db.migrations.executor import MigrationExecutor
 
 from connectycube import ConnectyCube
-from connectycube.errors import ConnectyCubeError
 
+from ..common.doctor import Finding, examine_bot
 from .checks import check_settings
 from .conf import LIVE, Bot, Settings, read_settings
 from .databases import one_line, primary
@@ -20,19 +20,6 @@ from .handlers import discover, handlers_of
 from .models import DeadLetter, Lease, OutgoingMessage
 
 __all__ = ["Finding", "examine"]
-
-_SECONDS = 15.0
-
-
-@frozen
-class Finding:
-    """One thing that was looked at."""
-
-    what: str
-    state: str
-    """"ok", "warning" or "failed"."""
-    why: str = ""
-    hint: str = ""
 
 
 def examine() -> Iterator[Finding]:
@@ -53,7 +40,7 @@ def examine() -> Iterator[Finding]:
         yield Finding("service", "warning", f"the backend {settings.backend} opens no connection")
         return
     for bot in settings.bots.values():
-        yield _bot(bot)
+        yield examine_bot(f"bot {bot.name}", bot.config, partial(_log_in, bot))
 
 
 def _database(settings: Settings) -> Iterator[Finding]:
@@ -127,20 +114,5 @@ def _cache(settings: Settings) -> Finding:
     return Finding("cache", "ok", repr(alias))
 
 
-def _bot(bot: Bot) -> Finding:
-    """Log a bot in to REST and chat, beside its listener and without taking anything from it."""
-    what = f"bot {bot.name}"
-    config = bot.config.replace(
-        durable=None, cursor_store=None, auto_delivered=False, fill_gaps=False, join_rooms=False
-    )
-    step = "REST"
-    try:
-        with ConnectyCube(config=config) as client:
-            user = client.login(**bot.credentials, timeout=_SECONDS)
-            step = "chat"
-            client.chat.login(timeout=_SECONDS)
-            seconds = client.chat.ping(_SECONDS)
-    except ConnectyCubeError as error:
-        hint = "Check LOGIN and PASSWORD, API_URL and CHAT_HOST; docs/chat.md has a table of the errors."
-        return Finding(what, "failed", f"{step}: {type(error).__name__}: {error}", hint)
-    return Finding(what, "ok", f"user {user.id}, {seconds * 1000:.0f} ms to the chat server")
+def _log_in(bot: Bot, client: ConnectyCube, seconds: float) -> None:
+    client.login(**bot.credentials, timeout=seconds)

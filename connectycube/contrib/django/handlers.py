@@ -14,9 +14,10 @@ from django.conf import settings as django_settings
 from django.db import close_old_connections, reset_queries
 from django.utils.module_loading import autodiscover_modules
 
-from connectycube._checks import check_callable, check_int, check_str, name_of, nearest
-from connectycube.errors import ArgumentTypeError, ArgumentValueError
+from connectycube._checks import check_callable, check_int, check_str, name_of
+from connectycube.errors import ArgumentValueError
 
+from ..common.signal_names import check_signal
 from .signals import SIGNALS, ChatSignal
 
 if TYPE_CHECKING:
@@ -62,14 +63,7 @@ def on(
         ArgumentTypeError, ArgumentValueError: There is no such signal; an argument is wrong; the function
             cannot be called with ``(chat, event)``, or another one has its name.
     """
-    name: object = signal.name if isinstance(signal, ChatSignal) else signal
-    if not isinstance(name, str):
-        text = (
-            'a function: write @on("message_received")' if callable(name) else type(name).__name__
-        )
-        raise ArgumentTypeError(f"signal must be the name of a signal, not {text}")
-    if name not in SIGNALS:
-        raise ArgumentValueError(f"signal {name!r} is unknown: {nearest(name, list(SIGNALS))}")
+    name = check_signal(signal.name if isinstance(signal, ChatSignal) else signal)
     if bot is not None:
         check_str("bot", bot)
     if attempts is not None:

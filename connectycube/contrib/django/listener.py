@@ -11,11 +11,11 @@ from attrs import define, field
 
 from connectycube import Chat, ConnectyCube, LeaseLostError, NotConnectedError, User
 
+from ..common.health import HealthFile, HealthServer, health_of
 from .backends import live
 from .chores import Chores
 from .conf import Bot
 from .handlers import Handler, connect
-from .health import HealthFile, HealthServer, health_of
 from .leases import DatabaseLease, HeldElsewhereError
 
 __all__ = ["Listener"]

@@ -14,7 +14,7 @@ from connectycube._checks import check_str
 from connectycube.errors import ArgumentValueError
 
 from .addresses import address_of
-from .sending import checked_message
+from .sending import message_of
 
 __all__ = ["ChatAccount", "DeadLetter", "Lease", "OutgoingMessage"]
 
@@ -144,7 +144,7 @@ class OutgoingMessageManager(models.Manager["OutgoingMessage"]):
         Raises:
             ArgumentTypeError, ArgumentValueError: An argument is wrong; nothing is written.
         """
-        message = checked_message(body, custom)
+        message = message_of(body, custom)
         if message.attachments:
             raise ArgumentValueError(
                 "body must be a Message without attachments: a row does not keep them"

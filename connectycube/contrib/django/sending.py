@@ -10,19 +10,18 @@ from collections.abc import Mapping
 from typing import Any
 
 from asgiref.sync import sync_to_async
-from attrs import evolve
 from django.db import DEFAULT_DB_ALIAS, connections, transaction
 from django.utils.asyncio import async_unsafe
 from django.utils.functional import Promise
 
 from connectycube import ConnectyCubeError, Message
-from connectycube._checks import check_bool, check_str, misspelt
-from connectycube.errors import ArgumentTypeError, ArgumentValueError
+from connectycube._checks import check_bool, check_str
 
+from ..common.sending import checked_message
 from .addresses import address_of, check_user
 from .backends import BaseBackend, Outgoing, get_backend
 
-__all__ = ["asend", "checked_message", "send"]
+__all__ = ["asend", "message_of", "send"]
 
 logger = logging.getLogger("connectycube.django")
 
@@ -74,7 +73,7 @@ def send(
     outgoing = Outgoing(
         to=to,
         address=address_of(to, known_only=backend.needs_address),
-        message=checked_message(body, custom),
+        message=message_of(body, custom),
         bot=bot,
         as_user=as_user,
         after_commit=waits,
@@ -126,21 +125,15 @@ def _open_transaction() -> str | None:
     return found[0]
 
 
-def checked_message(body: object, custom: Mapping[str, Any]) -> Message:
-    """Return the message to send: with a text or attachments, and the custom parameters."""
-    for name in custom:
-        meant = misspelt(name, _ARGUMENTS)
-        if meant is not None:
-            raise ArgumentTypeError(f"{name} is no argument of send: did you mean {meant}?")
-    if isinstance(body, Promise):  # a lazy translation, which the reader's language decides
-        body = str(body)
-    message = body if isinstance(body, Message) else Message(body=check_str("body", body))
-    if not message.body and not message.attachments:
-        raise ArgumentValueError("body must not be empty in a message without attachments")
-    given = {
-        name: str(value) if isinstance(value, Promise) else value for name, value in custom.items()
-    }
-    return evolve(message, custom={**message.custom, **given}) if given else message
+def message_of(body: object, custom: Mapping[str, Any]) -> Message:
+    """Return the message to send, checked; a lazy translation becomes text in the language of now."""
+    return checked_message(
+        _plain(body), {name: _plain(value) for name, value in custom.items()}, _ARGUMENTS
+    )
+
+
+def _plain(value: Any) -> Any:
+    return str(value) if isinstance(value, Promise) else value
 
 
 def _send_late(backend: BaseBackend, outgoing: Outgoing) -> None:

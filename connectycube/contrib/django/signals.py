@@ -10,17 +10,9 @@ from __future__ import annotations
 
 from django.dispatch import Signal
 
-__all__ = ["SIGNALS", "ChatSignal"]
+from ..common.signal_names import SIGNAL_NAMES
 
-_NAMES = (
-    *("state_changed", "callback_failed", "receiver_gave_up"),
-    *("message_received", "own_message_received", "message_sent", "message_failed"),
-    *("message_delivered", "message_read", "message_edited", "message_deleted", "reaction_changed"),
-    *("stanza_refused", "recovery_failed", "recovery_finished", "typing_started", "typing_stopped"),
-    *("system_message_received", "system_message_failed", "occupant_joined", "occupant_left"),
-    *("room_left", "last_activity_changed", "contact_requested", "contact_confirmed"),
-    *("contact_rejected", "contact_cancelled", "contact_list_changed", "presence_changed"),
-)
+__all__ = ["SIGNALS", "ChatSignal"]
 
 
 class ChatSignal(Signal):
@@ -34,7 +26,7 @@ class ChatSignal(Signal):
         return f"<ChatSignal {self.name}>"
 
 
-SIGNALS = {name: ChatSignal(name) for name in _NAMES}
+SIGNALS = {name: ChatSignal(name) for name in SIGNAL_NAMES}
 """All of them by name; each is an attribute of this module, too."""
 globals().update(SIGNALS)
 

@@ -8,30 +8,25 @@ from __future__ import annotations
 
 import itertools
 import os
-import secrets
 import threading
-from collections.abc import Callable
-from datetime import datetime, timezone
 from typing import Any, ClassVar
 
-from attrs import field, frozen
 from django.conf import settings as django_settings
 from django.core.exceptions import ImproperlyConfigured
 from django.db import connections
 from django.db.models import Model
 from django.test import TransactionTestCase, override_settings
 
-from connectycube import ChatState, ConnectyCube, DialogRef, Message, ReconnectPolicy, User
-from connectycube._checks import check_str, nearest
-from connectycube.errors import ArgumentTypeError, ArgumentValueError
+from connectycube import ConnectyCube, DialogRef, Message, ReconnectPolicy
+from connectycube.errors import ArgumentTypeError
 
+from ..common.offline import SENDER_ID, OfflineChat, arriving_message
+from ..common.signal_names import check_signal
 from .addresses import address_of, check_user
 from .backends import get_backend, live
-from .backends.base import Outgoing
 from .backends.locmem import Backend as LocmemBackend
 from .backends.locmem import Outbox, OutboxMessage
 from .backends.locmem import outbox as current_outbox
-from .backends.offline import sent_copy
 from .conf import LIVE, LOCMEM, Settings, read, read_settings
 from .emulating import add_bots, emulator_of
 from .handlers import discover, handlers_of
@@ -57,21 +52,17 @@ def fail_next(error: BaseException) -> None:
     Args:
         error: What ``send()``, or a handler's answer, raises.
     """
-    if not isinstance(error, BaseException):
-        raise ArgumentTypeError(f"error must be an exception, not {type(error).__name__}")
     current_outbox().fail_next(error)
 
 
 # --- messages that arrive ---------------------------------------------------------------------------
 
-_BOT_ID = 1
-_SENDER_ID = 1_001
 _numbers = itertools.count(10_001)
 
 
 def deliver(
     body: Any,
-    sender: Any = _SENDER_ID,
+    sender: Any = SENDER_ID,
     dialog: str | DialogRef | None = None,
     *,
     bot: str = "default",
@@ -105,39 +96,18 @@ def deliver(
         )
     if backend.settings.bots:
         backend.settings.bot(bot)
-    name = signal.name if isinstance(signal, ChatSignal) else signal
-    if name not in SIGNALS:
-        raise ArgumentValueError(f"signal {name!r} is unknown: {nearest(name, list(SIGNALS))}")
+    name = check_signal(signal.name if isinstance(signal, ChatSignal) else signal)
     discover(backend.settings.handlers_module)
-    event = _message(body, sender, dialog, fields) if isinstance(body, str) else body
-    chat: Any = _TestChat(bot)
+    event = body
+    if isinstance(body, str):
+        event = arriving_message(body, _chat_id(sender), dialog, fields)
+    chat = _chat_of(bot)
     before = len(current_outbox())
     for handler in handlers_of(bot):
         if handler.signal == name:
             handler.function(chat, event)
     SIGNALS[name].send(sender=type(event), chat=chat, event=event, bot=bot)
     return current_outbox()[before:]
-
-
-def _message(
-    body: str, sender: Any, dialog: str | DialogRef | None, fields: dict[str, Any]
-) -> Message:
-    sender_id = _chat_id(sender)
-    if dialog is None:
-        place = DialogRef.private(sender_id, f"{sender_id:024x}")
-    elif isinstance(dialog, str):
-        place = DialogRef.room(check_str("dialog", dialog))
-    else:
-        place = dialog
-    given = {
-        "id": secrets.token_hex(12),
-        "dialog_id": place.id,
-        "dialog": place,
-        "sender_id": sender_id,
-        "recipient_id": _BOT_ID if place.peer_id is not None else None,
-        "date_sent": datetime.now(timezone.utc).replace(microsecond=0),
-    }
-    return Message(**{**given, **fields, "body": body})
 
 
 def _chat_id(sender: Any) -> int:
@@ -154,82 +124,22 @@ def _chat_id(sender: Any) -> int:
     return int(account.chat_id)
 
 
-@frozen
-class _TestHandle:
-    """The handle of a message that is in the outbox: sent already."""
+def _chat_of(bot: str) -> OfflineChat:
+    """Return what handlers get in a test: what they send is in the outbox."""
 
-    message: Message
-
-    @property
-    def id(self) -> str | None:
-        return self.message.id
-
-    def result(self, timeout: float | None = None) -> Message:
-        return self.message
-
-    def exception(self, timeout: float | None = None) -> None:
-        return None
-
-    def done(self) -> bool:
-        return True
-
-    def cancel(self) -> bool:
-        return False
-
-    def add_done_callback(self, function: Callable[[Any], object]) -> None:
-        function(self)
-
-
-@frozen
-class _TestChat:
-    """What handlers get in a test: it writes what they send into the outbox."""
-
-    _bot: str
-    user: User = field(factory=lambda: User(id=_BOT_ID))
-    state: ChatState = ChatState.READY
-    is_ready: bool = True
-
-    def send_message(self, dialog: Any, message: str | Message, **custom: Any) -> _TestHandle:
-        return self._send(dialog, message, custom)
-
-    def send_private(self, user_id: Any, message: str | Message, **custom: Any) -> _TestHandle:
-        return self._send(user_id, message, custom)
-
-    def reply(self, message: Message, reply: str | Message, **custom: Any) -> _TestHandle:
-        if not isinstance(message, Message):
-            raise ArgumentTypeError(f"message must be a Message, not {type(message).__name__}")
-        return self._send(message.dialog, reply, custom, message)
-
-    def _send(
-        self, to: Any, body: str | Message, custom: dict[str, Any], answered: Message | None = None
-    ) -> _TestHandle:
-        message = body if isinstance(body, Message) else Message(body=check_str("body", body))
-        clean, own = custom.pop("clean", False), custom.pop("custom", {})
-        custom.pop("timeout", None)
-        del clean
-        outgoing = Outgoing(to=to, address=address_of(to), message=message, bot=self._bot)
-        copy = sent_copy(outgoing)
+    def keep(to: Any, message: Message, custom: dict[str, Any], answered: Message | None) -> None:
         current_outbox().add(
             OutboxMessage(
                 to=to,
-                body=copy.body,
-                custom={**copy.custom, **own, **custom},
-                bot=self._bot,
+                body=message.body,
+                custom=custom,
+                bot=bot,
                 in_reply_to=answered,
-                message=copy,
+                message=message,
             )
         )
-        return _TestHandle(copy)
 
-    def _nothing(self, *_: Any, **__: Any) -> None:
-        """Statuses, typing and rooms: nobody is there who would see them."""
-
-    mark_read = mark_delivered = send_typing = send_stop_typing = join = leave = _nothing
-
-    def __getattr__(self, name: str) -> Any:
-        raise AttributeError(
-            f"the chat of deliver() has no {name}: ChatTransactionTestCase has a service"
-        )
+    return OfflineChat(keep, "ChatTransactionTestCase has a service", address_of)
 
 
 # --- a service of its own ---------------------------------------------------------------------------

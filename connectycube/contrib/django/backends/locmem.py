@@ -9,6 +9,7 @@ from django.core import mail
 
 from connectycube import Message
 
+from ...common.offline import Outbox as BaseOutbox
 from .base import Outgoing
 from .offline import OfflineBackend, sent_copy
 
@@ -33,7 +34,7 @@ class OutboxMessage:
     """The message itself, with its id and attachments."""
 
 
-class Outbox(list[OutboxMessage]):
+class Outbox(BaseOutbox[OutboxMessage]):
     """What was sent in this test, the oldest first.
 
     Django makes a new ``mail.outbox`` for each test; by that this list notices that another test has begun,
@@ -43,7 +44,6 @@ class Outbox(list[OutboxMessage]):
     def __init__(self) -> None:
         super().__init__()
         self._test: Any = None
-        self._failures: list[BaseException] = []
 
     def of_this_test(self) -> Outbox:
         """Return this list, emptied if another test has begun."""
@@ -52,21 +52,6 @@ class Outbox(list[OutboxMessage]):
             self._test = test
             self.clear()
         return self
-
-    def clear(self) -> None:
-        """Forget the messages, and the errors of ``fail_next()``."""
-        super().clear()
-        self._failures.clear()
-
-    def fail_next(self, error: BaseException) -> None:
-        """Let the next message fail with an error."""
-        self._failures.append(error)
-
-    def add(self, message: OutboxMessage) -> None:
-        """Keep a message, unless ``fail_next()`` says otherwise."""
-        if self._failures:
-            raise self._failures.pop(0)
-        self.append(message)
 
 
 _outbox = Outbox()

@@ -19,12 +19,12 @@ from connectycube import (
     ReceiverGaveUp,
     Statistics,
 )
+from connectycube.contrib.common import health
 from connectycube.contrib.django import (
     backends,
     chores,
     dead_letters,
     handlers,
-    health,
     on,
     send,
     signals,

@@ -16,9 +16,9 @@ from django.utils import autoreload
 
 from connectycube.errors import ConnectyCubeError, LeaseStoreError
 
+from ....common.health import address_of_port
 from ...conf import Bot
 from ...databases import one_line
-from ...health import address_of_port
 from ...leases import HeldElsewhereError
 from ...listener import Listener
 from ...models import Lease

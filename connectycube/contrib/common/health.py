@@ -11,13 +11,11 @@ import threading
 from collections.abc import Callable
 from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any
+from typing import Any, Protocol
 
 from connectycube import Chat
 
-from .leases import DatabaseLease
-
-__all__ = ["Health", "HealthFile", "HealthServer", "address_of_port", "health_of"]
+__all__ = ["Health", "HealthFile", "HealthServer", "Turn", "address_of_port", "health_of"]
 
 _EVERY = 1.0  # seconds
 
@@ -25,7 +23,23 @@ Health = Callable[[], dict[str, Any]]
 """Returns what is shown; ``healthy`` says whether the listener works."""
 
 
-def health_of(bot: str, chat: Chat, lease: DatabaseLease | None) -> dict[str, Any]:
+class Turn(Protocol):
+    """What the health shows of a lease."""
+
+    @property
+    def name(self) -> str:
+        """What it is for."""
+
+    @property
+    def is_awaited(self) -> bool:
+        """Whether another holder had it when it was last asked for."""
+
+    @property
+    def held_by(self) -> str | None:
+        """That holder."""
+
+
+def health_of(bot: str, chat: Chat, lease: Turn | None = None) -> dict[str, Any]:
     """Return the health of a listener.
 
     It works while its bot is connected, and while it stands by for the lease that another process has: a

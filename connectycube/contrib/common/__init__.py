@@ -1,0 +1,1 @@
+"""What several integrations share, without their frameworks: settings, sending, tests, health, doctor."""
