@@ -13,6 +13,7 @@ import pytest
 KNOWN = (
     *("prosody", "ejabberd", "slixmpp", "javascript"),
     *("tinyproxy", "stunnel", "microsocks", "postgresql"),
+    "chromium",
 )
 
 _PROPERTY = "referee"
