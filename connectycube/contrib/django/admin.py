@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 from django.contrib import admin, messages
 from django.db.models import QuerySet
 from django.http import HttpRequest
+from django.utils.html import format_html
 
 from .models import ChatAccount, DeadLetter, Lease, OutgoingMessage
 
@@ -46,8 +48,15 @@ class DeadLetterAdmin(_NotAdded, admin.ModelAdmin):  # type: ignore[type-arg]
     list_display = ("at", "bot", "signal", "receiver", "attempts", "error", "is_marked")
     list_filter = ("bot", "signal", "is_marked")
     search_fields = ("receiver", "error")
-    readonly_fields = ("bot", "signal", "receiver", "key", "event", "error", "attempts", "at")
+    readonly_fields = ("bot", "signal", "receiver", "event_on_lines", "error", "attempts", "at")
+    fields = (*readonly_fields, "is_marked")
     actions = ("run_again",)
+
+    @admin.display(description="event")
+    def event_on_lines(self, letter: DeadLetter) -> str:
+        """Return the event as people read JSON."""
+        text = json.dumps(letter.event, indent=2, ensure_ascii=False)
+        return format_html("<pre>{}</pre>", text)
 
     @admin.action(
         description="Run the handlers of the selected dead letters again", permissions=["change"]

@@ -67,6 +67,14 @@ else:
         }
     }
 
+if "SHOP_CACHE" in os.environ:
+    CACHES = {
+        "default": {
+            "BACKEND": "django.core.cache.backends.db.DatabaseCache",
+            "LOCATION": os.environ["SHOP_CACHE"],
+        }
+    }
+
 BOT = {
     "LOGIN": os.environ.get("LOGIN", "bot"),
     "PASSWORD": os.environ.get("PASSWORD", "a password"),

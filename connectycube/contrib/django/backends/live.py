@@ -117,8 +117,7 @@ class Backend(BaseBackend):
             provider="custom_identity",
             token=token_of_uid(uid),
             renew_session=renew,
-            # Only a site with this SECRET_KEY may speak for the user.
-            shared_as=salted_hmac("connectycube.contrib.django.session", uid).hexdigest(),
+            shared_as=_name_of_session(uid),
         )
 
     def _by_password(self, account: Any, fields: Callable[[], Mapping[str, Any]]) -> ConnectyCube:
@@ -163,8 +162,16 @@ class Backend(BaseBackend):
                 client.close()
 
 
+def _name_of_session(uid: str) -> str:
+    """Return the name under which the token store has a user's session: sites of another key find none."""
+    return _hash("session", uid)
+
+
 def _password_of(uid: str) -> str:
     """Return a password that nobody has to keep; another SECRET_KEY makes another one."""
-    return salted_hmac("connectycube.contrib.django.password", uid, algorithm="sha256").hexdigest()[
-        :40
-    ]
+    return _hash("password", uid)[:40]
+
+
+def _hash(purpose: str, uid: str) -> str:
+    salt = f"connectycube.contrib.django.{purpose}"
+    return salted_hmac(salt, uid, algorithm="sha256").hexdigest()

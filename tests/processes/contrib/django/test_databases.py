@@ -14,7 +14,9 @@ import pytest
 
 from tests.interop.postgresql import PostgreSQL
 from tests.processes.contrib.django.project import SECONDS, Project
+from tests.processes.programs.running import Site, program, running
 from tests.support.people import logged_in
+from tests.support.ports import free_port
 from tests.support.waiting import TIMEOUT, wait_until
 
 MESSAGES = 120
@@ -62,6 +64,63 @@ def test_the_tests_of_a_project_pass_on_sqlite(project):
 def test_the_tests_of_a_project_pass_on_postgresql(on_postgresql, postgresql):
     run_its_tests(on_postgresql)
     wait_until(lambda: clients_of(postgresql) == [])
+
+
+class OneForAll(Site):
+    """A site that is up once it says hello."""
+
+    def is_up(self):
+        try:
+            assert self.program.process.poll() is None, self.program.words
+            return self.get("/hello/") == "hello"
+        except OSError:
+            return False
+
+
+@pytest.mark.referee("postgresql")
+def test_ten_web_workers_make_and_renew_one_session_of_a_user(on_postgresql, emulator):
+    port = free_port()
+    settings = {
+        "SHOP_CACHE": "tokens",
+        "SHOP_CONNECTYCUBE": json.dumps(
+            {"USERS": {"BY": "password"}, "TIMEOUTS": {"TOKEN_STORE": 60.0, "REST_READ": 120.0}}
+        ),
+        "DJANGO_SUPERUSER_PASSWORD": "a password",
+    }
+    on_postgresql.environment.update(settings)
+    for arguments in (
+        ["createcachetable"],
+        ["createsuperuser", "--noinput", "--username", "ann", "--email", "ann@example.com"],
+    ):
+        done = on_postgresql.manage(*arguments)
+        assert done.returncode == 0, done.stderr
+    # A worker takes one request at a time, so that ten requests are in ten processes.
+    command = [program("gunicorn"), "--bind", f"127.0.0.1:{port}", "--workers", "10", "--preload"]
+    command += ["tests.support.django_project.wsgi"]
+    folder = on_postgresql.folder
+    with running(emulator, folder, command, **on_postgresql.environment) as server:
+        site = OneForAll(port, server)
+        wait_until(site.is_up, "the site", SECONDS)
+        workers = set()
+        tokens = ask_all(site, workers)
+        assert len(tokens) == 1
+        emulator.clock.advance(LATER)
+        renewed = ask_all(site, workers)
+        assert len(renewed) == 1
+        assert renewed != tokens
+        assert len(workers) > 3, "several workers answered"
+        assert server.ends() == 0
+        assert "Traceback" not in server.words
+
+
+LATER = 7_201  # seconds: a session has ended by then
+
+
+def ask_all(site, workers):
+    """Ask ten times at once; return the tokens of the answers."""
+    answers = [each.split() for each in site.get_all(["/session/ann/"] * 10)]
+    workers.update(process for process, _ in answers)
+    return {token for _, token in answers}
 
 
 def orders(postgresql):

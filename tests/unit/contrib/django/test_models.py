@@ -148,6 +148,13 @@ def test_the_admin_shows_every_table(browser, model):
     assert browser.get(f"/admin/connectycube/{model}/?q=5").status_code == 200
 
 
+def test_a_dead_letter_shows_its_event_on_lines(browser):
+    dead_letters.keep("default", gave_up(event=Message(id="a" * 24, body="<b>an order</b>")))
+    pk = DeadLetter.objects.get().pk
+    page = browser.get(f"/admin/connectycube/deadletter/{pk}/change/").content.decode()
+    assert "&quot;body&quot;: &quot;&lt;b&gt;an order&lt;/b&gt;&quot;\n}" in page
+
+
 def act(browser, model, action):
     pks = [str(pk) for pk in model.objects.values_list("pk", flat=True)]
     path = f"/admin/connectycube/{model._meta.model_name}/"
