@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
 from django.db import connections, router
 
-__all__ = ["closed_afterwards", "one_line", "primary"]
+__all__ = ["KeptConnections", "closed_afterwards", "one_line", "primary"]
 
 
 @contextmanager
@@ -30,6 +31,31 @@ def _idle() -> Iterator[Any]:
     for connection in connections.all(initialized_only=True):
         if not connection.in_atomic_block:
             yield connection
+
+
+class KeptConnections:
+    """The connections that worker threads keep open between receivers, as ``CONN_MAX_AGE`` says.
+
+    A worker thread ends without closing them. Then the driver complains, and a test database cannot be
+    dropped, until Python collects them.
+    """
+
+    def __init__(self) -> None:
+        self._thread_of: dict[Any, threading.Thread] = {}
+
+    def note(self) -> None:
+        """Remember what is open on this thread."""
+        for connection in connections.all(initialized_only=True):
+            if connection.connection is not None:
+                self._thread_of[connection] = threading.current_thread()
+
+    def close(self) -> None:
+        """Close those whose threads have ended."""
+        for connection, thread in self._thread_of.items():
+            if not thread.is_alive():  # a receiver that has not returned goes on with its own
+                connection.inc_thread_sharing()
+                connection.close()
+        self._thread_of.clear()
 
 
 def primary(model: Any) -> Any:

@@ -18,6 +18,7 @@ from connectycube._checks import check_callable, check_int, check_str, name_of
 from connectycube.errors import ArgumentValueError
 
 from ..common.signal_names import check_signal
+from .databases import KeptConnections
 from .signals import SIGNALS, ChatSignal
 
 if TYPE_CHECKING:
@@ -129,9 +130,28 @@ def around_receiver(chat: Any, signal: str | None, event: Any, receiver: str) ->
 # --- connecting them to a chat ----------------------------------------------------------------------
 
 
-def connect(chat: Chat, bot: str, handling: Handling) -> list[Handler]:
-    """Connect the handlers of a bot, and Django's signals, to its chat; return the handlers."""
-    chat.around(around_receiver)
+def connect(
+    chat: Chat, bot: str, handling: Handling, kept: KeptConnections | None = None
+) -> list[Handler]:
+    """Connect the handlers of a bot, and Django's signals, to its chat; return the handlers.
+
+    Args:
+        chat: The chat.
+        bot: The name of the bot.
+        handling: What follows when a handler raises.
+        kept: Notes the connections that the worker threads keep open.
+    """
+
+    @contextmanager
+    def around(*call: Any) -> Iterator[None]:
+        try:
+            with around_receiver(*call):
+                yield
+        finally:
+            if kept is not None:
+                kept.note()
+
+    chat.around(around)
     handlers = handlers_of(bot)
     for handler in handlers:
         function, options = handler.function, handling

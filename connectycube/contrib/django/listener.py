@@ -15,6 +15,7 @@ from ..common.health import HealthFile, HealthServer, health_of
 from .backends import live
 from .chores import Chores
 from .conf import Bot
+from .databases import KeptConnections
 from .handlers import Handler, connect
 from .leases import DatabaseLease, HeldElsewhereError
 
@@ -84,10 +85,17 @@ class Listener:
             self._returned.set()
 
     def _listen(self, signals: tuple[int, ...]) -> None:
+        kept = KeptConnections()
+        try:
+            self._listen_with(kept, signals)
+        finally:
+            kept.close()  # the worker threads have ended with the client
+
+    def _listen_with(self, kept: KeptConnections, signals: tuple[int, ...]) -> None:
         with ConnectyCube(config=self.bot.config) as client:
             client.login(**self.bot.credentials)
             chat = self._chat = client.chat
-            handlers = connect(chat, self.bot.name, self.bot.config.handling)
+            handlers = connect(chat, self.bot.name, self.bot.config.handling, kept)
             chores = Chores(self.bot, client, handlers)
             chat.receiver_gave_up.connect(chores.keep, key="connectycube.django.dead_letters")
             self.backend.listen_with(self.bot.name, client, chat)

@@ -55,6 +55,8 @@ if "SHOP_POSTGRESQL" in os.environ:
             "USER": "postgres",
             "NAME": "postgres",
             "OPTIONS": {"connect_timeout": 2},
+            "CONN_MAX_AGE": int(os.environ.get("SHOP_CONN_MAX_AGE", "0")),
+            "CONN_HEALTH_CHECKS": True,
         }
     }
 else:

@@ -54,6 +54,7 @@ def run_its_tests(project):
     assert done.returncode == 0, done.stdout + done.stderr
     assert "Ran 6 tests" in done.stderr
     assert "Traceback" not in done.stderr
+    assert "Warning" not in done.stderr
 
 
 def test_the_tests_of_a_project_pass_on_sqlite(project):
@@ -61,7 +62,9 @@ def test_the_tests_of_a_project_pass_on_sqlite(project):
 
 
 @pytest.mark.referee("postgresql")
-def test_the_tests_of_a_project_pass_on_postgresql(on_postgresql, postgresql):
+@pytest.mark.parametrize("seconds", [0, 600])
+def test_the_tests_of_a_project_pass_on_postgresql(on_postgresql, postgresql, seconds):
+    on_postgresql.environment["SHOP_CONN_MAX_AGE"] = str(seconds)
     run_its_tests(on_postgresql)
     wait_until(lambda: clients_of(postgresql) == [])
 
@@ -193,6 +196,23 @@ def test_three_restarts_of_the_database_cost_a_bot_no_message(
         assert "Traceback" not in bot.words
         lines = bot.words.splitlines()[1:]
         assert [line for line in lines if not any(words in line for words in TOLD)] == []
+
+
+@pytest.mark.referee("postgresql")
+def test_connections_that_are_kept_are_closed_at_the_end(on_postgresql, postgresql, bob, bot_id):
+    with logged_in(bob), on_postgresql.listening(SHOP_CONN_MAX_AGE="600") as bot:
+        bob.chat.send_private(bot_id, "apples")
+        check_answers(bob, ["apples"])
+        wait_until(lambda: len(clients_of(postgresql)) == 1, "the worker keeps one")
+        postgresql.stop()
+        postgresql.start()
+        bob.chat.send_private(bot_id, "pears")
+        check_answers(bob, ["apples", "pears"])
+        assert WARNED not in bot.words, "it was checked before it was used"
+        assert bot.ends() == 0
+        assert "Warning" not in bot.words
+        assert "Traceback" not in bot.words
+    wait_until(lambda: clients_of(postgresql) == [])
 
 
 @pytest.mark.referee("postgresql")
