@@ -25,7 +25,8 @@
     │           └── ResponseTooLargeError  the answer is beyond 32 MB: ask for less
     └── ChatError                      the real-time connection
         ├── NotConnectedError          the call needs a connection that is logged in
-        │   └── ForkedError            this process is a fork: log in again
+        │   ├── ForkedError            this process is a fork: log in again
+        │   └── NotHandledError        raised by a receiver: it could not begin before the end
         ├── ConnectionLostError        the link could not be made, or ended
         │   ├── HostUnknownError       the host name has no address
         │   ├── HostUnreachableError   no server listens there, or the host is out of reach
@@ -91,6 +92,7 @@ __all__ = [
     "LoginTimeoutError",
     "NotConnectedError",
     "NotFoundError",
+    "NotHandledError",
     "OutcomeUnknownError",
     "PermissionDeniedError",
     "ProxyError",
@@ -282,6 +284,16 @@ class NotConnectedError(ChatError):
 
 class ForkedError(NotConnectedError):
     """This process is a fork of the one that logged in; call ``chat.login()`` here."""
+
+
+class NotHandledError(NotConnectedError):
+    """A receiver raises it if the chat ended before the receiver could begin: the event is not handled.
+
+    For a receiver that has its events handled elsewhere, such as on the thread of a window. Once the
+    connection is closed, or being closed, nothing is reported: in durable mode the event stays for the next
+    login, and in memory it is one of ``Abandoned.queued``. While the connection is open this is an error like
+    any other ``NotConnectedError``: the receiver runs again.
+    """
 
 
 class ConnectionLostError(ChatError):

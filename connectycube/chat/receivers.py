@@ -16,7 +16,7 @@ from attrs import define, field
 from .._backoff import delay_before
 from .._checks import name_of, repr_of
 from ..config import Config, Handling
-from ..errors import DurableStoreError, NotConnectedError
+from ..errors import DurableStoreError, NotConnectedError, NotHandledError
 from ..models import CallbackFailure, ReceiverGaveUp, StateChange
 from ..observer import call_observer
 from .answers import Answers, InboxEntry
@@ -274,10 +274,18 @@ class Receivers:
         name, signal, now = connection.name, delivery.signal, time.monotonic()
         # The close of the connection may well be the cause: in durable mode the receiver is left to the next
         # login, which is also what follows a transient error then.
-        is_cut_off = entry is not None and not self._connection.is_open
+        is_over = not self._connection.is_open
+        is_cut_off = entry is not None and is_over
         if caused_by_exit(error):
             logger.debug("receiver %s of %s was cut off: %s", name, signal, error)
             progress.is_cut_off = is_cut_off
+            return
+        is_of_server = delivery.sequence is not None or delivery.takes_room
+        if is_over and isinstance(error, NotHandledError) and (entry is not None or is_of_server):
+            # No fault of the receiver: the event is left to the next login, and counted as abandoned if no
+            # store has it.
+            logger.debug("receiver %s of %s was cut off: %s", name, signal, error)
+            progress.is_cut_off = True
             return
         failure.attempts += 1
         delay = None if signal in _LAST else self._delay(connection, entry, failure, error, now)
