@@ -390,7 +390,10 @@ class ChatWindow:
         for line in reversed(lines):
             self._insert("1.0", line)
         self.window.update_idletasks()
-        self.text.yview("end" if was_empty else "top")
+        if was_empty:
+            self.text.yview_moveto(1.0)
+        else:
+            self.text.yview("top")
 
     def _insert(self, index, line):
         bubble = self._bubble(line)
@@ -479,7 +482,8 @@ def main(logins):
     fonts = set_style(root)
     windows = [ChatWindow(tk.Toplevel(root), login) for login in logins]
     for number, each in enumerate(windows):
-        each.window.geometry(f"+{40 + 400 * number}+{40 + 200 * number}")
+        left = min(20 + 780 * number, root.winfo_screenwidth() - 780)
+        each.window.geometry(f"+{max(left, 0)}+40")
     # The handovers' timers wake the interpreter often, so that a signal is handled at once.
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: root.quit())

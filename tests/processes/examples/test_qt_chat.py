@@ -1,0 +1,74 @@
+"""docs/examples/qt_chat: two windows without a screen, used by Qt's own keyboard."""
+
+from __future__ import annotations
+
+import json
+import os
+import struct
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from connectycube.emulator import Emulator
+from tests.support.paths import ROOT
+from tests.support.screen import qt  # noqa: F401
+from tests.support.waiting import wait_until
+from tests.support.windows import EXAMPLES, SECONDS, RunningExample
+
+pytestmark = [pytest.mark.referee("qt"), pytest.mark.usefixtures("qt")]
+
+FOLDER = EXAMPLES / "qt_chat"
+PERSON = Path(__file__).parent / "qt_person.py"
+
+
+@pytest.mark.time_limit(120)
+def test_two_windows_talk_and_show_that_messages_are_read(tmp_path):
+    picture = tmp_path / "window.png"
+    with Emulator() as emulator:
+        emulator.load(FOLDER / "people.json")
+        done = subprocess.run(
+            [sys.executable, "-W", "error", str(PERSON), str(picture)],
+            env={
+                **os.environ,
+                **emulator.environment(),
+                "QT_QPA_PLATFORM": "offscreen",
+                "PYTHONPATH": f"{FOLDER}{os.pathsep}{ROOT}",
+            },
+            capture_output=True,
+            text=True,
+            timeout=SECONDS,
+            check=False,
+        )
+    assert done.returncode == 0, done.stdout + done.stderr
+    said = [line for line in done.stderr.splitlines() if "propagateSizeHints" not in line]
+    assert said == []
+    shown = json.loads(done.stdout)
+    assert [line[0] for line in shown["alice"][-2:]] == ["Then I ask them", "Thank you"]
+    assert shown["alice"][-2][1].endswith("✓✓ read")
+    assert shown["bob"][-1][1].endswith("✓✓ read")
+    assert all("connected" in state for state in shown["states"])
+    assert shown["seconds"] < 1.0
+    width, height = struct.unpack(">II", picture.read_bytes()[16:24])  # of a PNG
+    assert (width, height) == (420, 520)
+
+
+@pytest.mark.time_limit(120)
+def test_its_command_runs_until_ctrl_c():
+    running = RunningExample("qt_chat", {"QT_QPA_PLATFORM": "offscreen"})
+    try:
+        wait_until(lambda: has_read(running), "the messages are read", SECONDS)
+        output = running.interrupt()
+    finally:
+        running.kill()
+    said = [line for line in output.splitlines() if "propagateSizeHints" not in line]
+    assert (running.process.returncode, said) == (0, [])
+
+
+def has_read(running):
+    """Whether alice's window has reported that the last message of bob was read."""
+    with running.client("bob") as bob:
+        dialog = bob.dialogs.list()[0]
+        last = bob.messages.list(dialog, sort="-date_sent", limit=1, mark_as_read=False)[0]
+        return len(last.read_ids) == 2
