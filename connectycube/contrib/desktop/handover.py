@@ -30,7 +30,7 @@ __all__ = ["Handover"]
 
 logger = logging.getLogger("connectycube.desktop")
 
-Receiver = TypeVar("Receiver", bound=Callable[..., Any])
+Event = TypeVar("Event")
 Result = TypeVar("Result")
 Self = TypeVar("Self", bound="Handover")
 
@@ -56,7 +56,7 @@ _closed: weakref.WeakSet[Handover] = weakref.WeakSet()
 class _Link:
     """One connected receiver. A worker knows the link alone, and so never holds an object of the window."""
 
-    signal: Signal
+    signal: Signal[Any]
     name: str
     receiver: Callable[..., Any] | None
     """None: it was disconnected, or the window was closed."""
@@ -128,28 +128,28 @@ class Handover:
     @overload
     def connect(
         self,
-        signal: Signal,
-        receiver: Receiver,
+        signal: Signal[Event],
+        receiver: Callable[[Chat, Event], None],
         /,
         *,
-        where: Callable[[Any], object] | None = None,
+        where: Callable[[Event], object] | None = None,
         key: str | None = None,
         handling: Handling | None = None,
-    ) -> Receiver: ...
+    ) -> Callable[[Chat, Event], None]: ...
     @overload
     def connect(
         self,
-        signal: Signal,
+        signal: Signal[Event],
         receiver: None = None,
         /,
         *,
-        where: Callable[[Any], object] | None = None,
+        where: Callable[[Event], object] | None = None,
         key: str | None = None,
         handling: Handling | None = None,
-    ) -> Callable[[Receiver], Receiver]: ...
+    ) -> Callable[[Callable[[Chat, Event], None]], Callable[[Chat, Event], None]]: ...
     def connect(
         self,
-        signal: Signal,
+        signal: Signal[Any],
         receiver: Any = None,
         /,
         *,
@@ -200,7 +200,7 @@ class Handover:
 
         return connected if receiver is None else connected(receiver)
 
-    def disconnect(self, signal: Signal, receiver: Callable[..., Any]) -> None:
+    def disconnect(self, signal: Signal[Any], receiver: Callable[..., Any]) -> None:
         """Call ``receiver`` no longer, also for an event that waits; one that is not connected is ignored.
 
         Args:
@@ -233,13 +233,13 @@ class Handover:
         if self._closed_at is not None:
             raise ClientClosedError("the handover was closed: make a new one for a new window")
 
-    def _link_of(self, signal: Signal, receiver: object) -> _Link | None:
+    def _link_of(self, signal: Signal[Any], receiver: object) -> _Link | None:
         for link in self._links:
             if link.signal is signal and _is_same(link.receiver, receiver):
                 return link
         return None
 
-    def _new_link(self, signal: Signal, receiver: Callable[..., Any]) -> _Link:
+    def _new_link(self, signal: Signal[Any], receiver: Callable[..., Any]) -> _Link:
         def hand_over(chat: Chat, event: Any) -> None:
             self._hand_over(link, event)
 

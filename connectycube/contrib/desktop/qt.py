@@ -35,7 +35,7 @@ def qt_post(window: Any = None) -> Post:
     try:
         QtCore: Any = import_module("PySide6.QtCore")
     except ModuleNotFoundError as error:
-        if error.name != "PySide6":
+        if (error.name or "").partition(".")[0] != "PySide6":
             raise
         raise ModuleNotFoundError(
             "PySide6 is missing: pip install 'connectycube[desktop]'", name="PySide6"
@@ -64,7 +64,11 @@ def qt_post(window: Any = None) -> Post:
 class _QtPost:
     def __init__(self, caller: Any, window: Any) -> None:
         self._caller = caller
-        self._window = window
+        self._ends: list[Callable[[], object]] = []
+        if window is not None:
+            window.destroyed.connect(
+                self._end
+            )  # and not held, or it would not go with its last reference
 
     def __call__(self, function: Callable[[], object]) -> None:
         """Have a function called on the GUI thread; for any thread."""
@@ -72,5 +76,9 @@ class _QtPost:
 
     def call_when_destroyed(self, function: Callable[[], object]) -> None:
         """Call a function, on the GUI thread, when the window is destroyed."""
-        if self._window is not None:
-            self._window.destroyed.connect(lambda *_: function())
+        self._ends.append(function)
+
+    def _end(self, *_: object) -> None:
+        ends, self._ends = self._ends, []
+        for end in ends:
+            end()

@@ -11,19 +11,24 @@ from pathlib import Path
 
 import pytest
 
+from connectycube import Config, ConnectyCube
 from connectycube.emulator import Emulator
+from tests.processes.examples.running import EXAMPLES, SECONDS, running
 from tests.support.paths import ROOT
 from tests.support.screen import qt  # noqa: F401
 from tests.support.waiting import wait_until
-from tests.support.windows import EXAMPLES, SECONDS, RunningExample
 
-pytestmark = [pytest.mark.referee("qt"), pytest.mark.usefixtures("qt")]
+pytestmark = [
+    pytest.mark.referee("qt"),
+    pytest.mark.usefixtures("qt"),
+    pytest.mark.time_limit(120),
+]
 
 FOLDER = EXAMPLES / "qt_chat"
+OFFSCREEN = "propagateSizeHints"  # what Qt says of a platform without a screen
 PERSON = Path(__file__).parent / "qt_person.py"
 
 
-@pytest.mark.time_limit(120)
 def test_two_windows_talk_and_show_that_messages_are_read(tmp_path):
     picture = tmp_path / "window.png"
     with Emulator() as emulator:
@@ -42,7 +47,7 @@ def test_two_windows_talk_and_show_that_messages_are_read(tmp_path):
             check=False,
         )
     assert done.returncode == 0, done.stdout + done.stderr
-    said = [line for line in done.stderr.splitlines() if "propagateSizeHints" not in line]
+    said = [line for line in done.stderr.splitlines() if OFFSCREEN not in line]
     assert said == []
     shown = json.loads(done.stdout)
     assert [line[0] for line in shown["alice"][-2:]] == ["Then I ask them", "Thank you"]
@@ -54,21 +59,18 @@ def test_two_windows_talk_and_show_that_messages_are_read(tmp_path):
     assert (width, height) == (420, 520)
 
 
-@pytest.mark.time_limit(120)
-def test_its_command_runs_until_ctrl_c():
-    running = RunningExample("qt_chat", {"QT_QPA_PLATFORM": "offscreen"})
-    try:
-        wait_until(lambda: has_read(running), "the messages are read", SECONDS)
-        output = running.interrupt()
-    finally:
-        running.kill()
-    said = [line for line in output.splitlines() if "propagateSizeHints" not in line]
-    assert (running.process.returncode, said) == (0, [])
+def test_its_command_runs_until_ctrl_c(tmp_path):
+    with running("qt_chat", tmp_path, QT_QPA_PLATFORM="offscreen") as example:
+        with ConnectyCube(config=Config.from_env(example.environment)) as bob:
+            bob.login(login="bob", password="a password")
+            wait_until(lambda: has_read(bob), "alice has read the last message", SECONDS)
+        assert example.end() == 0
+        assert example.lines == []
+        assert [line for line in example.errors if OFFSCREEN not in line] == []
 
 
-def has_read(running):
+def has_read(bob):
     """Whether alice's window has reported that the last message of bob was read."""
-    with running.client("bob") as bob:
-        dialog = bob.dialogs.list()[0]
-        last = bob.messages.list(dialog, sort="-date_sent", limit=1, mark_as_read=False)[0]
-        return len(last.read_ids) == 2
+    (dialog,) = bob.dialogs.list()
+    last = bob.messages.list(dialog, sort="-date_sent", limit=1, mark_as_read=False)[0]
+    return len(last.read_ids) == 2

@@ -417,9 +417,7 @@ def test_a_receiver_that_logs_out_does_not_wait_for_itself(gui, window, alice, b
     assert took[0] < AT_ONCE
 
 
-def test_a_receiver_that_runs_when_another_thread_ends_it_is_not_waited_for(
-    gui, window, alice, bob
-):
+def test_a_receiver_that_runs_is_not_waited_for_by_another_thread(gui, window, alice, bob):
     gate = Gate()
     window.connect(alice.chat.message_received, gate)
     took = []
