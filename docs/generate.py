@@ -533,7 +533,7 @@ def packages() -> str:
 
 _NESTED = {
     "chat": ("protocol",),
-    "contrib": ("django",),
+    "contrib": ("desktop", "django"),
     "emulator": ("domain", "db", "storage", "api", "xmpp", "net", "control", "remote"),
 }
 """The folders inside a package that the tree shows, too."""
@@ -558,6 +558,11 @@ def rest_modules() -> str:
 def django_modules() -> str:
     """Write what each module of the integration with Django is, in its own words."""
     return _modules("contrib/django", "backends")
+
+
+def desktop_modules() -> str:
+    """Write what each module of the hand-over to windows is, in its own words."""
+    return _modules("contrib/desktop")
 
 
 def protocol_modules() -> str:
@@ -597,6 +602,7 @@ PARTS: dict[str, dict[str, Callable[[], str]]] = {
         "packages": packages,
         "protocol_modules": protocol_modules,
         "chat_modules": chat_modules,
+        "desktop_modules": desktop_modules,
         "django_modules": django_modules,
         "rest_modules": rest_modules,
     },

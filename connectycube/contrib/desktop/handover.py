@@ -44,7 +44,7 @@ _OVER = (ChatState.CLOSING, ChatState.CLOSED, ChatState.IDLE)
 _LOOK = (
     0.05  # seconds between two looks of a waiting worker at the states of the chat and the window
 )
-_PATIENCE = 0.3  # seconds without a sign of life of the window, once the chat is over
+_PATIENCE = 0.2  # seconds without a sign of life of the window, once the chat is over
 _FAREWELL = 3.0  # seconds after close() within which the chat may be ended as well
 _MOST_THREADS = 4
 
@@ -254,13 +254,16 @@ class Handover:
     def _hand_over(self, link: _Link, event: Any) -> None:
         """Have the receiver called on the GUI thread, and wait until it has returned or raised."""
         is_kept = link.signal.name in KEPT
-        if is_kept and self._is_over() and self._is_frozen:
+        is_frozen = self._is_over() and self._is_frozen
+        if is_frozen and is_kept:
             self._leave()
+        seconds = 0.0 if is_frozen else _LOOK
         call = Call(link.name, partial(self._receive, link, event))
         if not self._send(call.run):
             self._end(is_kept)
             return
-        while not call.wait(_LOOK):
+        while not call.wait(seconds):
+            seconds = _LOOK
             if self.is_closed and call.take_back():
                 self._end(is_kept)
                 return
@@ -300,9 +303,10 @@ class Handover:
 
     def _is_without_life(self, call: Call) -> bool:
         """Whether the chat is over and the GUI thread does nothing: perhaps it waits in ``logout()``."""
-        if not self._is_over() or self._over_since is None:
+        over_since = self._over_since if self._is_over() else None
+        if over_since is None:
             return False
-        signs = (self._over_since, self._alive_at, call.since)
+        signs = (over_since, self._alive_at, call.since)
         self._is_frozen = self._is_frozen or time.monotonic() - max(signs) > _PATIENCE
         return self._is_frozen
 

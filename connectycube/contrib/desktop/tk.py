@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 __all__ = ["tk_post"]
 
-_IDLE_MS = 15
+_IDLE_MS = 40
 """Milliseconds between two looks into an empty queue."""
 _BUSY_MS = 1
 """The same after a function was called. Not 0: Tk draws only when no timer is due."""
@@ -34,7 +34,7 @@ _NEXT = 0.001
 def tk_post(root: tkinter.Misc) -> Post:
     """Return the ``post`` of a window of Tk, for ``Handover``.
 
-    Functions are put into a queue; the GUI thread looks into it every 15 milliseconds, and at once while
+    Functions are put into a queue; the GUI thread looks into it every 40 milliseconds, and at once while
     there are more. So it works before ``mainloop()`` runs, and the thread that posts never waits. Call it on
     the thread that made the window.
 

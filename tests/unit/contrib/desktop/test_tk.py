@@ -43,14 +43,14 @@ class Root:
 def test_functions_are_called_in_order_and_the_queue_is_looked_into_again():
     root, seen = Root(), []
     post = tk_post(root)
-    assert root.tick() == 15
+    assert root.tick() == 40
     for number in range(3):
         post(lambda number=number: seen.append(number))
     assert seen == []
-    assert root.tick() == 15
+    assert root.tick() == 40
     assert seen == [0, 1, 2]
     assert root.tick() == 1
-    assert root.tick() == 15
+    assert root.tick() == 40
 
 
 def test_a_function_that_raises_does_not_stop_the_queue():
