@@ -50,6 +50,7 @@ _MOST_THREADS = 4
 
 _closed: weakref.WeakSet[Handover] = weakref.WeakSet()
 """The closed handovers whose receivers are still connected."""
+_closed_lock = threading.Lock()
 
 
 @define(eq=False)
@@ -63,6 +64,26 @@ class _Link:
     function: Callable[[Chat, Any], None]
     """What the signal calls, on a worker."""
     key: str | None = None
+
+
+@define(eq=False)
+class _Ends:
+    """What follows a call of ``run``. The thread of the call does not know it, and so never lets go of it."""
+
+    name: str
+    done: Callable[[Any], object] | None
+    failed: Callable[[BaseException], object] | None
+
+    def tell(self, future: Future[Any]) -> None:
+        """Call ``done`` or ``failed``."""
+        error = future.exception()
+        if error is None:
+            if self.done is not None:
+                self.done(future.result())
+        elif self.failed is not None:
+            self.failed(error)
+        else:
+            logger.error("%s raised, off the GUI thread", self.name, exc_info=error)
 
 
 class Handover:
@@ -98,6 +119,9 @@ class Handover:
         self._post: Post = post
         self._lock = threading.Lock()
         self._links: list[_Link] = []
+        self._ends: dict[
+            Future[Any], _Ends
+        ] = {}  # of the calls of run() that have not been told of
         self._closed_at: float | None = None
         self._has_ended = False
         """Whether the chat was over at some time after the window was closed."""
@@ -106,9 +130,10 @@ class Handover:
         self._over_since: float | None = None  # since when the chat was seen to be over
         self._is_frozen = False  # whether the GUI thread has done nothing since then
         self._background = Background("connectycube-handover", _MOST_THREADS)
-        for other in tuple(_closed):
-            if other.chat is chat:
-                other._let_go()  # the chat goes on, with this window
+        with _closed_lock:
+            others = [one for one in _closed if one.chat is chat]
+        for other in others:
+            other._let_go()  # the chat goes on, with this window
         when_destroyed = getattr(post, "call_when_destroyed", None)
         if when_destroyed is not None:
             when_destroyed(self.close)
@@ -347,7 +372,7 @@ class Handover:
             ArgumentTypeError: ``function`` cannot be called like this.
         """
         check_callable("function", function)
-        self._send(partial(self._run_posted, function))
+        self._send(partial(self._run_posted, name_of(function), function))
 
     def run(
         self,
@@ -359,7 +384,7 @@ class Handover:
 
         For calls that block, such as all of REST. At most four run at a time, and others wait for their turn.
         After :meth:`close` neither ``done`` nor ``failed`` is called, and what has not begun is cancelled. A
-        call that has begun goes on to its end, on a daemon thread.
+        call that has begun goes on to its end, on a daemon thread, which then lets go of the function.
 
         Args:
             function: Called without arguments on a thread of the handover; it must not touch the window.
@@ -380,40 +405,27 @@ class Handover:
         if failed is not None:
             check_callable("failed", failed, "error")
         future: Future[Result] = Future()
-        finish = partial(self._finish, name_of(function), done, failed)
-        future.add_done_callback(
-            lambda future: self._send(partial(self._run_posted, partial(finish, future)))
-        )
+        future.add_done_callback(lambda future: self._send(partial(self._finish, future)))
         with self._lock:
             self._check_open()
+            self._ends[future] = _Ends(name_of(function), done, failed)
             self._background.call(function, future)
         return future
 
-    def _finish(
-        self,
-        name: str,
-        done: Callable[[Any], object] | None,
-        failed: Callable[[BaseException], object] | None,
-        future: Future[Any],
-    ) -> None:
-        if future.cancelled():
-            return
-        error = future.exception()
-        if error is None:
-            if done is not None:
-                done(future.result())
-        elif failed is not None:
-            failed(error)
-        else:
-            logger.error("%s raised, off the GUI thread", name, exc_info=error)
+    def _finish(self, future: Future[Any]) -> None:
+        """Tell the end of a call of ``run``, on the GUI thread."""
+        with self._lock:
+            ends = self._ends.pop(future, None)
+        if ends is not None and not future.cancelled():
+            self._run_posted(ends.name, partial(ends.tell, future))
 
-    def _run_posted(self, function: Callable[[], object]) -> None:
+    def _run_posted(self, name: str, function: Callable[[], object]) -> None:
         if self.is_closed:
             return
         try:
             function()
         except Exception:
-            logger.exception("%s raised, on the GUI thread", name_of(function))
+            logger.exception("%s raised, on the GUI thread", name)
 
     def _send(self, function: Callable[[], object]) -> bool:
         """Post a function; return False if the window is closed."""
@@ -442,13 +454,14 @@ class Handover:
                 return
             self._closed_at = time.monotonic()
             # The objects of the window are let go here, and not on a worker, where Tk could not be called.
-            released = [self._post, *(link.receiver for link in self._links)]
-            self._post = _nowhere
+            released = [self._post, self._ends, *(link.receiver for link in self._links)]
+            self._post, self._ends = _nowhere, {}
             for link in self._links:
                 link.receiver = None
         del released  # without the lock: what is let go may be code of the application
         self._background.cancel()
-        _closed.add(self)
+        with _closed_lock:
+            _closed.add(self)
 
     def _let_go(self) -> None:
         """Disconnect the receivers: the chat goes on without this window."""
@@ -456,7 +469,8 @@ class Handover:
             links, self._links = self._links, []
         for link in links:
             link.signal.disconnect(link.function)
-        _closed.discard(self)
+        with _closed_lock:
+            _closed.discard(self)
 
     def __enter__(self: Self) -> Self:
         return self

@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import partial
 
 from connectycube import Chat, ConnectyCube, DialogType, Message, SendHandle, Typing, User
+from connectycube.contrib.desktop import Handover
 
 cube = ConnectyCube(app_id=1, auth_key="key")
 chat = cube.chat
@@ -51,3 +52,13 @@ cube.messages.list("0" * 24, date_sent__gt=1_700_000_000, sender_id__in=[1, User
 bodies += [message.body for message in cube.messages.iter("0" * 24, body__contains="hello")]
 cube.users.list(login__startswith="alic", limit=5)
 handle: SendHandle[Message] = chat.send_private(5, "hello", colour="blue")
+
+with Handover(chat, lambda function: function()) as handover:
+    handover.connect(chat.message_received, receive, where=lambda message: message.own)
+    handover.connect(chat.message_received, lambda chat, message: bodies.append(message.body))
+
+    @handover.connect(chat.typing_started, key="dots")
+    def show(chat: Chat, typing: Typing) -> None: ...
+
+    handover.post(lambda: print(typing))
+    handover.run(lambda: cube.dialogs.list(), lambda page: print(page[0].name), print).cancel()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from connectycube import Chat, ConnectyCube, Message, Typing
+from connectycube.contrib.desktop import Handover
 
 cube = ConnectyCube(app_id=1, auth_key="key")
 chat = cube.chat
@@ -54,3 +55,10 @@ cube.users.list(id__in=5)  # error: has incompatible type "int"
 cube.login(nonsense=1)  # error: Unexpected keyword argument "nonsense"
 ConnectyCube(nonsense=1)  # error: Unexpected keyword argument "nonsense"
 ConnectyCube(app_id="1", auth_key="key")  # error: has incompatible type "str"
+
+handover = Handover(chat, print)
+handover.connect(chat.message_received, of_typing)  # error: expected "Callable[[Chat, Message]
+handover.connect(chat.message_received)(of_typing)  # error: incompatible type
+handover.connect(of_typing)  # error: No overload variant of "connect"
+handover.run(lambda: cube.users.get(1), lambda user: user.nonsense)  # error: has no attribute
+Handover(cube, print)  # error: incompatible type "ConnectyCube"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from functools import partial
 
 import pytest
 
@@ -241,7 +242,11 @@ def test_a_closed_handover_holds_no_object_of_the_window(chat, gui):
     gone = [weakref.ref(widget), weakref.ref(post)]
     closed = Handover(chat, post.post)
     closed.connect(chat.message_received, widget.show)
-    closed.close()
+    with Gate() as gate:
+        running = closed.run(gate, partial(widget.show, chat))
+        gate.wait_until_entered()
+        closed.close()
     del widget, post
     gc.collect()
+    running.result(TIMEOUT)
     assert [ref() for ref in gone] == [None, None]
