@@ -54,3 +54,13 @@ def test_importing_the_emulator_loads_nothing_of_the_client():
 def test_importing_the_client_does_not_import_the_chat():
     code = "import sys, connectycube.client; sys.exit(bool({'connectycube.chat', 'xmpp'} & set(sys.modules)))"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_the_desktop_integration_imports_no_toolkit():
+    code = (
+        "import sys, connectycube.contrib.desktop as desktop; before = set(sys.modules)\n"
+        "desktop.Handover, desktop.tk_post, desktop.qt_post, desktop.Post\n"
+        "print('connectycube.chat' in before, *{'tkinter', 'PySide6'} & set(sys.modules))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=30)
+    assert (done.stdout.strip(), done.returncode) == ("False", 0), done.stderr

@@ -54,7 +54,7 @@ def test_two_windows_talk_and_show_that_messages_are_read(tmp_path):
     assert shown["alice"][-2][1].endswith("✓✓ read")
     assert shown["bob"][-1][1].endswith("✓✓ read")
     assert all("connected" in state for state in shown["states"])
-    assert shown["seconds"] < 1.0
+    assert shown["seconds"] < 3.0  # a logout that waits takes 5
     width, height = struct.unpack(">II", picture.read_bytes()[16:24])  # of a PNG
     assert (width, height) == (420, 520)
 

@@ -35,4 +35,4 @@ def test_receivers_run_on_the_gui_thread_until_the_window_is_destroyed(qt):  # n
     assert result["in order"]
     assert (result["threads"], result["found"]) == (["MainThread"], [1])
     assert (result["closed"], result["shown later"]) == (True, 0)
-    assert result["seconds"] < 1.0
+    assert result["seconds"] < 3.0  # a logout that waits takes 5
