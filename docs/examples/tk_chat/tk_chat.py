@@ -320,7 +320,7 @@ class ChatWindow:
         self.detail = ttk.Label(header, font="ChatNote", background="#ffffff", foreground=GREY)
         self.detail.pack(side="left", padx=10)
         self.text = tk.Text(
-            pane, state="disabled", wrap="word", relief="flat", highlightthickness=0,
+            pane, state="disabled", wrap="word", relief="flat", highlightthickness=0, border=0,
             background="#f4f5f7", padx=14, pady=10, font="ChatText", width=1, height=1, cursor="arrow",
         )  # fmt: skip
         self.text.grid(row=1, column=0, sticky="nsew")
@@ -338,7 +338,7 @@ class ChatWindow:
         self.entry.grid(row=0, column=0, sticky="ew", padx=(0, 8), ipady=4)
         self.entry.bind("<Return>", self._send)
         self.entry.bind("<KeyPress>", self._type)
-        ttk.Button(bar, text="Send", command=self._send).grid(row=0, column=1)
+        ttk.Button(bar, text="Send", width=8, command=self._send).grid(row=0, column=1)
 
     def _name(self, user_id):
         return self.names.get(user_id) or f"user {user_id}"
@@ -414,8 +414,8 @@ class ChatWindow:
                 bubble, text=name, font="ChatNote", background=colour, foreground="#5b4b9a"
             ).pack(anchor="w")
         body = tk.Label(
-            bubble, text=line.body, font="ChatText", background=colour, justify="left",
-            wraplength=self._widest(),
+            bubble, text=line.body, font="ChatText", background=colour, foreground="#1c1f23",
+            justify="left", wraplength=self._widest(),
         )  # fmt: skip
         body.pack(anchor="w")
         note = tk.Label(bubble, font="ChatNote", background=colour)
@@ -444,7 +444,7 @@ class ChatWindow:
             body.configure(wraplength=self._widest())
 
 
-def shortened(text, most=28):
+def shortened(text, most=22):
     """The beginning of a text, on one line."""
     text = " ".join(text.split())
     return text if len(text) <= most else f"{text[: most - 1]}…"
