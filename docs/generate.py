@@ -576,6 +576,20 @@ def reconnections() -> str:
     return "\n\n".join(_reconnections(table) for table in tables.values())
 
 
+def notebook() -> str:
+    """Return the cells of the example's notebook, but for its title."""
+    file = FOLDER / "examples" / "notebook" / "notebook.ipynb"
+    cells = [
+        (cell["cell_type"], "".join(cell["source"]))
+        for cell in json.loads(file.read_text(encoding="utf-8"))["cells"]
+    ]
+    assert cells[0][1].startswith("# ")
+    return "\n\n".join(
+        text if kind == "markdown" else f"<!-- excerpt -->\n```python\n{text}\n```"
+        for kind, text in cells[1:]
+    )
+
+
 PARTS: dict[str, dict[str, Callable[[], str]]] = {
     "chat.md": {
         "courses": courses,
@@ -596,6 +610,7 @@ PARTS: dict[str, dict[str, Callable[[], str]]] = {
         "verbs": verbs,
     },
     "api.md": {"errors": error_tree},
+    "examples/notebook/index.md": {"notebook": notebook},
     "reconnecting.md": {"reconnections": reconnections},
     "security.md": {"bounds": bounds, "floods": floods, "vouched": vouched},
     "design.md": {

@@ -9,7 +9,7 @@ import subprocess
 import sys
 import threading
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -97,7 +97,7 @@ class Example:
         return subprocess.Popen(
             command,
             cwd=self.folder,
-            env={**_base_environment(), **self.environment},
+            env={**base_environment(), **self.environment},
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -134,7 +134,7 @@ class _AsEmulator:
         return self._config.replace(**fields)
 
 
-def _base_environment() -> dict[str, str]:
+def base_environment() -> dict[str, str]:
     """Return the environment of a reader's shell: the programs beside this Python come first."""
     programs = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
     return {**os.environ, "PATH": programs, "PYTHONPATH": str(ROOT), "PYTHONWARNINGS": "error"}
@@ -148,7 +148,13 @@ def copy_of(name: str, folder: Path) -> Path:
 
 
 @contextmanager
-def running(name: str, folder: Path, *words: str, **environment: str) -> Iterator[Example]:
+def running(
+    name: str,
+    folder: Path,
+    *words: str,
+    change: Callable[[Path], object] | None = None,
+    **environment: str,
+) -> Iterator[Example]:
     """Start the ``run`` of an example, and kill it if the block has not ended it.
 
     At the end nothing of it may be left: no process that it has started, and no file of variables.
@@ -157,14 +163,17 @@ def running(name: str, folder: Path, *words: str, **environment: str) -> Iterato
         name: The example.
         folder: A temporary folder.
         words: Arguments of ``run``, behind ``--env-file FILE``.
+        change: A function that is called with the copy of the example's folder, before the start.
         environment: Variables of the example.
     """
     copy = copy_of(name, folder)
+    if change is not None:
+        change(copy)
     env_file = folder / "emulator.env"
     mark = uuid.uuid4().hex
     with subprocess.Popen(
         [str(copy / "run"), "--env-file", str(env_file), *words],
-        env={**_base_environment(), **environment, _MARK: mark},
+        env={**base_environment(), **environment, _MARK: mark},
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
