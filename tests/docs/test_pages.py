@@ -479,7 +479,7 @@ SHELL = [
     pytest.param(found["code"], id=page.name)
     for page in PAGES
     for found in _BLOCK.finditer(page.read_text(encoding="utf-8"))
-    if found["language"] == "sh" and "connectycube exec" in found["code"]
+    if found["language"] == "sh" and "-- python my_bot.py" in found["code"]
 ]
 
 

@@ -19,8 +19,11 @@ from connectycube.emulator import Emulator, command, run_command
 from tests.processes.cli.test_emulator import COMMAND, Process
 from tests.support.waiting import TIMEOUT, wait_until
 
+pytestmark = pytest.mark.time_limit(180)
+
 EXEC = [*COMMAND, "exec"]
 SECONDS = 60.0
+"""For a command to start or to end, on a machine with much to do."""
 SIGNALS = [signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT]
 
 
@@ -165,10 +168,10 @@ def test_a_stop_of_the_terminal_stops_the_command_until_both_continue():
     with running("--", "sh", "-c", "echo $$; sleep 1000") as (process, pid):
         process.send_signal(signal.SIGTSTP)
         for stopped in (pid, process.pid):
-            wait_until(lambda stopped=stopped: state_of(stopped) == "T")
+            wait_until(lambda stopped=stopped: state_of(stopped) == "T", timeout=SECONDS)
         process.send_signal(signal.SIGCONT)
         for continued in (pid, process.pid):
-            wait_until(lambda continued=continued: state_of(continued) == "S")
+            wait_until(lambda continued=continued: state_of(continued) == "S", timeout=SECONDS)
         process.send_signal(signal.SIGTERM)
         assert process.wait(SECONDS) == 143
 
@@ -177,14 +180,14 @@ def test_a_stop_of_the_terminal_stops_the_command_until_both_continue():
 def test_what_the_command_leaves_in_its_group_is_ended(ending):
     with running("--", "sh", "-c", f"sleep 1000 & echo $!; {ending}") as (process, left):
         assert process.wait(SECONDS) in (0, 137)
-    wait_until(lambda: has_ended(left))
+    wait_until(lambda: has_ended(left), timeout=SECONDS)
 
 
 def test_a_process_that_ignores_sigterm_is_killed(monkeypatch, tmp_path):
     monkeypatch.setattr(command, "_GRACE", 0.1)
     script = f'trap "" TERM; sleep 1000 & echo $! > {tmp_path}/pid'
     assert run_command(["sh", "-c", script], Emulator()) == 0
-    wait_until(lambda: has_ended(int((tmp_path / "pid").read_text())))
+    wait_until(lambda: has_ended(int((tmp_path / "pid").read_text())), timeout=SECONDS)
 
 
 def test_the_emulator_ends_with_the_command():

@@ -44,7 +44,9 @@ def test_the_bot_answers_calls_a_person_steps_back_and_takes_over(tmp_path):
             name = f"Support for user {ann.id}"
             (call,) = received(olga, 1)
             assert call == f"Olga, user {ann.id} asks for you."
-            wait_until(lambda: f"Olga answers in the group {name!r}." in ann.bodies)
+            wait_until(
+                lambda: f"Olga answers in the group {name!r}." in ann.bodies, timeout=SECONDS
+            )
             (group,) = ann.cube.dialogs.list(type=DialogType.GROUP)
             assert (group.name, set(group.occupants_ids)) == (name, {ann.id, olga.id, bot.id})
 
@@ -127,18 +129,24 @@ def test_a_killed_bot_answers_each_question_once(emulator, tmp_path):
 
         for kill in range(6):
             with bot.started() as process:
+                before = answers()
                 for customer in customers:
                     for question in questions[kill * 2 : kill * 2 + 2]:
                         customer.chat.send_private(1, question)
-                before = answers()
-                wait_until(lambda before=before, kill=kill: answers() >= before + 1 + kill % 3)
+                wait_until(
+                    lambda before=before, kill=kill: answers() >= before + 1 + kill % 3,
+                    timeout=SECONDS,
+                )
                 process.kill()
         expected = [answer_to(question) for question in questions]
         groups = {f"Support for user {customer.id}" for customer in customers}
         with bot.started() as process:
             for customer in customers:
-                wait_until(lambda customer=customer: len(private(customer)) >= len(expected))
-            wait_until(lambda: len(olga.bodies) >= 2 * len(groups))
+                wait_until(
+                    lambda customer=customer: len(private(customer)) >= len(expected),
+                    timeout=SECONDS,
+                )
+            wait_until(lambda: len(olga.bodies) >= 2 * len(groups), timeout=SECONDS)
             process.terminate()
             assert process.wait(SECONDS) == 0
         for customer in customers:

@@ -182,7 +182,7 @@ def test_a_run_that_is_killed_later_adds_the_new_messages_once(archive, dialogs,
 
 def test_two_runs_do_not_write_at_the_same_time(archive, dialogs, emulator):
     with emulator.faults.half_open(on="rest") as silent, archive.exporting() as process:
-        silent.wait(1)
+        silent.wait(1, SECONDS)
         status, words = archive.export()
         assert (status, words) == (
             7,
