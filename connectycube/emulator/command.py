@@ -19,7 +19,13 @@ from .emulator import Emulator
 
 __all__ = ["CommandNotRunError", "export_lines", "run_command"]
 
-_FORWARDED = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)
+_FORWARDED = (
+    "SIGINT",
+    "SIGTERM",
+    "SIGHUP",
+    "SIGQUIT",
+)  # by name: Windows lacks some, and imports this
+_IS_POSIX = os.name == "posix"
 _GRACE = 5.0
 """Seconds that processes which the command has left may take to end after SIGTERM."""
 _MADE_HERE = "# Variables of an emulator. The command that wrote this file removes it at its end."
@@ -93,8 +99,11 @@ def run_command(
         CommandNotRunError: The command does not exist or is no program.
         ArgumentValueError: ``env_file`` cannot be written, or is a file that another program has written.
         ValueError: This is not the main thread, where alone Python handles signals.
-        OSError: The emulator cannot start, for example because a port is in use.
+        OSError: The emulator cannot start, for example because a port is in use; or this is Windows, which
+            has neither these signals nor process groups.
     """
+    if not _IS_POSIX:
+        raise OSError("a command can be run beside an emulator on Linux and macOS only")
     if env_file is not None:
         _remove_old(Path(env_file))
     with _forwarding_signals() as signals, emulator:
@@ -165,7 +174,7 @@ def _send(group: int, number: int) -> None:
 def _forwarding_signals() -> Iterator[_Signals]:
     """Handle the signals that end or stop a program, but for a SIGHUP that ``nohup`` has switched off."""
     signals = _Signals()
-    numbers = [*_FORWARDED, signal.SIGTSTP]
+    numbers = [*(getattr(signal, name) for name in _FORWARDED), signal.SIGTSTP]
     if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
         numbers.remove(signal.SIGHUP)
     before = {number: signal.signal(number, signals.forward) for number in numbers}

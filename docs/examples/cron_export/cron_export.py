@@ -7,7 +7,7 @@ A run that was killed left ``DIALOG_ID.jsonl.part``; the next one goes on there.
 EXPORT_PASSWORD are in the environment, beside the variables of ``ConnectyCube.from_env()``.
 
 Exit status: 0 everything is exported; 1 a dialog or a file failed; 2 a wrong argument or variable; 4 the
-login was refused; 6 the network failed; 7 another run is at work, or the service asks to come later.
+login was refused; 6 the network failed; 7 another run is at work, or the service limits the rate.
 """
 
 import fcntl

@@ -231,7 +231,7 @@ def test_what_is_wrong_is_a_sentence_and_a_status(
     assert len(said.splitlines()) == 1
 
 
-def test_a_service_that_wants_rest_and_one_that_fails_are_told_apart(archive, dialogs, emulator):
+def test_a_rate_limit_and_a_failing_service_have_a_status_each(archive, dialogs, emulator):
     with emulator.faults.rate_limit(retry_after=3600):
         status, words = archive.export()
         assert (status, len(words.splitlines())) == (7, 1)
