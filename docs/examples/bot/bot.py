@@ -24,7 +24,7 @@ from connectycube import (
 )
 
 logging.basicConfig(stream=sys.stdout, format="%(message)s")  # warnings of the package, too
-log = logging.getLogger("bot")
+log = logging.getLogger("bot")  # what others wrote goes in with !r, without control characters
 log.setLevel(logging.INFO)
 
 ANSWERS = {
@@ -73,13 +73,13 @@ class Bot:
         if in_a_group and message.sender_id == self.operator.id:
             self.obey(chat, message, words)
         elif in_a_group and self.desk.is_of_a_person(message.dialog_id):
-            log.info(f"left to the person: {message.body}")
+            log.info(f"left to the person: {message.body!r}")
         elif "person" in words:
             self.call_a_person(chat, message)
         else:
             found = [answer for word, answer in ANSWERS.items() if word in words]
             chat.reply(message, "\n".join(found) or HELP)
-            log.info(f"answered user {message.sender_id}: {message.body}")
+            log.info(f"answered user {message.sender_id}: {message.body!r}")
 
     def call_a_person(self, chat, message):
         group = self.group_with(message.sender_id)
@@ -113,7 +113,7 @@ def passes(error):
 
 def on_own_message(chat, message):
     """Another device of the bot's account wrote this; `message_received` never has it."""
-    log.info(f"written by hand: {message.body}")
+    log.info(f"written by hand: {message.body!r}")
 
 
 def main():

@@ -14,7 +14,8 @@ me, other = sys.argv[1:]
 
 
 def show(chat, message):
-    print(f"{message.sender_id}: {message.body}", flush=True)
+    body = "".join(each if each.isprintable() else " " for each in message.body or "")
+    print(f"{message.sender_id}: {body}", flush=True)
 
 
 try:
@@ -28,7 +29,7 @@ try:
         cube.chat.message_received.connect(show)
         cube.chat.login()
         print(f"you are user {cube.user.id}; write a line", flush=True)
-        for line in sys.stdin:
+        for line in filter(str.strip, sys.stdin):
             cube.chat.send_message(dialog, line.rstrip("\n")).result()
         cube.chat.logout()
 except ConnectyCubeError as error:

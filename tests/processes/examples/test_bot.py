@@ -52,7 +52,7 @@ def test_the_bot_answers_calls_a_person_steps_back_and_takes_over(tmp_path):
 
             olga.chat.send_message(group, "How can I help?").result()
             ann.chat.send_message(group, "What is the price for ten?").result()
-            example.wait_for_line("left to the person: What is the price for ten?")
+            example.wait_for_line("left to the person: 'What is the price for ten?'")
             olga.chat.send_message(group, "/bot").result()
             ann.chat.send_message(group, "And the price for one?").result()
             assert received(ann, 7)[-1] == PRICE
@@ -62,7 +62,7 @@ def test_the_bot_answers_calls_a_person_steps_back_and_takes_over(tmp_path):
             by_hand = example.person("support")
             with closing(by_hand.cube):
                 by_hand.chat.send_private(ann.id, "price: ask me").result()
-                example.wait_for_line("written by hand: price: ask me")
+                example.wait_for_line("written by hand: 'price: ask me'")
         assert example.end() == 0
         assert example.lines[-1] == "logged out"
         assert example.errors == []
@@ -72,7 +72,7 @@ def test_two_people_talk_with_the_bot_from_terminals(tmp_path):
     with running("bot", tmp_path) as example:
         example.wait_for_line("support is ready")
         with example.program("python", "talk.py", "ann", "support") as ann:
-            ann.stdin.write("open?\n")
+            ann.stdin.write("\nopen?\n")
             ann.stdin.flush()
             assert ann.stdout.readline().startswith("you are user ")
             assert ann.stdout.readline().endswith(f": {OPEN}\n")
