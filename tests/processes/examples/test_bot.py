@@ -205,17 +205,3 @@ def test_what_is_wrong_is_a_sentence_and_a_status(variables, status, sentence, e
     assert (done.returncode, done.stdout) == (status, "")
     assert sentence in done.stderr
     assert len(done.stderr.splitlines()) == 1
-
-
-def test_run_says_what_to_install(tmp_path):
-    run = copy_of("bot", tmp_path) / "run"
-    done = subprocess.run(
-        ["/bin/sh", str(run)],
-        env={"PATH": "/usr/bin:/bin"},
-        capture_output=True,
-        text=True,
-        timeout=SECONDS,
-        check=False,
-    )
-    assert (done.returncode, done.stdout) == (127, "")
-    assert "pip install '.[emulator]'" in done.stderr
