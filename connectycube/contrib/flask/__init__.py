@@ -1,0 +1,32 @@
+"""Flask: a bot as a command of ``flask``, live pages by server-sent events, tests without a network.
+
+``cube = FlaskCube()``, then ``cube.init_app(app)`` in the application's factory. Both open nothing.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+try:
+    import flask  # noqa: F401
+except ModuleNotFoundError as error:
+    if error.name != "flask":
+        raise
+    raise ModuleNotFoundError(
+        "flask is missing: pip install 'connectycube[flask]'", name="flask"
+    ) from None
+
+if TYPE_CHECKING:
+    from .extension import FlaskCube
+    from .testing import OutboxMessage
+
+__all__ = ["FlaskCube", "OutboxMessage"]
+
+_MODULE_OF = {"FlaskCube": "extension", "OutboxMessage": "testing"}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _MODULE_OF:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_MODULE_OF[name]}"), name)

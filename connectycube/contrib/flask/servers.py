@@ -1,0 +1,53 @@
+"""What the web server says of this process: how many requests it serves at once, and whether it ends.
+
+WSGI has no word for the end of a server. gunicorn's worker is found through its handler of SIGTERM, which is
+a method of it; uWSGI has a module of its own.
+"""
+
+from __future__ import annotations
+
+import importlib
+import signal
+import sys
+from typing import Any
+
+__all__ = ["is_ending", "most_streams"]
+
+
+def is_ending() -> bool:
+    """Whether the server has been told to end this process, or to replace it."""
+    worker = _gunicorn_worker()
+    return worker is not None and not worker.alive
+
+
+def most_streams(environ: dict[str, Any]) -> int | None:
+    """Return how many streams this process may keep open beside other requests; None: any number.
+
+    Args:
+        environ: The WSGI environment of a request.
+    """
+    if not environ.get("wsgi.multithread"):
+        return 0  # one request at a time (PEP 3333)
+    worker = _gunicorn_worker()
+    threads = (
+        worker.cfg.threads if worker is not None and _has_threads(worker) else _uwsgi_threads()
+    )
+    return None if threads is None else threads - 1
+
+
+def _gunicorn_worker() -> Any:
+    """Return the worker of gunicorn that this process is; None under another server."""
+    handler = signal.getsignal(signal.SIGTERM)
+    owner = getattr(handler, "__self__", None)
+    return owner if hasattr(owner, "alive") and hasattr(owner, "cfg") else None
+
+
+def _has_threads(worker: Any) -> bool:
+    return bool(type(worker).__module__.endswith(".gthread"))
+
+
+def _uwsgi_threads() -> int | None:
+    if "uwsgi" not in sys.modules:
+        return None
+    threads = importlib.import_module("uwsgi").opt.get("threads")
+    return int(threads) if threads is not None else None

@@ -1,0 +1,69 @@
+"""For tests: what was sent, and messages that arrive, without a network."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from attrs import evolve, field, frozen
+
+from connectycube import ConnectyCube, DialogRef, Message
+from connectycube.errors import ArgumentTypeError
+
+from ..common.offline import OfflineChat, Outbox, arriving_message
+from ..common.sending import address_of
+from .handlers import Handler
+
+__all__ = ["OutboxMessage", "deliver", "event_of"]
+
+
+@frozen(kw_only=True)
+class OutboxMessage:
+    """A message that was sent in a test."""
+
+    to: Any
+    """What ``send()`` was given; for an answer the dialog of the message that was answered."""
+    message: Message
+    """The message itself, with its id and attachments."""
+    body: str | None = field(init=False)
+    custom: dict[str, Any] = field(init=False)
+    as_client: ConnectyCube | None = None
+    """What ``send()`` was given."""
+    in_reply_to: Message | None = None
+    """The message that a handler has answered."""
+
+    @body.default
+    def _body_of_message(self) -> str | None:
+        return self.message.body
+
+    @custom.default
+    def _custom_of_message(self) -> dict[str, Any]:
+        return dict(self.message.custom)
+
+
+def event_of(body: Any, sender: Any, dialog: str | DialogRef | None, fields: dict[str, Any]) -> Any:
+    """Return the event for a text; anything but a text is an event already."""
+    if not isinstance(body, str):
+        return body
+    sender_id = address_of(sender)
+    if not isinstance(sender_id, int):
+        raise ArgumentTypeError(f"sender must be a user, as an id or a User, not {sender!r}")
+    return arriving_message(body, sender_id, dialog, fields)
+
+
+def deliver(
+    app: Any, handlers: Iterable[Handler], event: Any, outbox: Outbox[OutboxMessage]
+) -> list[OutboxMessage]:
+    """Call handlers for an event on this thread, each in an application context, as the listener does."""
+
+    def keep(to: Any, message: Message, custom: dict[str, Any], answered: Message | None) -> None:
+        message = evolve(message, custom=custom)
+        outbox.add(OutboxMessage(to=to, message=message, in_reply_to=answered))
+
+    chat = OfflineChat(keep, "an emulator has a service")
+    before = len(outbox)
+    for handler in handlers:
+        if handler.wants(event):
+            with app.app_context():
+                handler.function(chat, event)
+    return outbox[before:]
