@@ -94,8 +94,12 @@ class Bell:
             self._waiters.discard(waiter)
             if self._waiters or self._wake is None:
                 return
-            (end, _), self._wake, self._socket = self._wake, None, None
-        end.close()  # the thread closes the others
+            (end, _), self._wake = self._wake, None
+            listener, self._socket = self._socket, None
+            if listener is not None:  # now: the process may be gone before the thread is
+                with suppress(OSError):
+                    os.unlink(listener.getsockname())
+            end.close()  # the thread closes its end, and the listener
 
     def end_streams(self) -> None:
         """Let the streams of this process end."""
@@ -167,8 +171,6 @@ class Bell:
         finally:
             end.close()
             if listener is not None:
-                with suppress(OSError):
-                    os.unlink(listener.getsockname())
                 listener.close()
 
     def _warn(self, error: Exception) -> None:

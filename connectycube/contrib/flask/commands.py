@@ -259,7 +259,7 @@ def send(to: str, text: str | None) -> None:
 
 
 def _lines() -> Iterator[str]:
-    for line in click.get_text_stream("stdin"):
+    for line in sys.stdin:
         if line.strip():
             yield line.rstrip("\n")
 

@@ -144,7 +144,8 @@ class _Reader:
         known = (*DEFAULTS, *CONFIG_KEYS)
         for key in self._values:
             if key not in known:
-                meant = nearest(f"{PREFIX}{key}", [f"{PREFIX}{name}" for name in known])
+                # Without the prefix, which makes every two keys alike.
+                meant = nearest(key, known).replace("did you mean ", f"did you mean {PREFIX}")
                 self._problems.append(f"app.config has an unknown key '{PREFIX}{key}': {meant}")
         settings = Settings(
             given=read_config_fields(self._values, self._wrong),
