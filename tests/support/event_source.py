@@ -28,8 +28,8 @@ def blocks_of(text: str) -> list[dict[str, str]]:
 class EventSource:
     """Reads a stream on a thread until ``close()``; ``messages`` is what the page shows.
 
-    As in a browser, an event whose block was cut is lost, a status other than 200 ends it, and the wait before
-    the next connection is what ``retry`` says.
+    As in a browser, an event whose block was cut is lost, a status other than 200 ends it, and ``retry`` says
+    how long it waits before the next connection.
     """
 
     def __init__(self, port: int, path: str) -> None:

@@ -49,22 +49,28 @@ class Bell:
     def __init__(self, folder: Callable[[], str], is_ending: Callable[[], bool]) -> None:
         self._folder = folder
         self._asks_ending = is_ending
+        self._socket: socket.socket | None = None
+        self._wake: tuple[socket.socket, socket.socket] | None = None
         self._become()
 
     def _become(self) -> None:
-        """Begin anew, in this process: what was inherited from a parent is the parent's."""
+        """Begin anew, in this process."""
         self._process = os.getpid()
         self._lock = threading.Lock()
         self._waiters: set[Waiter] = set()
-        self._socket: socket.socket | None = None
-        self._wake: tuple[socket.socket, socket.socket] | None = None
         self._has_warned = False
         self.is_ending = False
         """Whether the streams are to end."""
 
     def _check_process(self) -> None:
-        if self._process != os.getpid():  # forked, perhaps without Python's hooks
-            self._become()
+        if self._process == os.getpid():
+            return
+        # Forked, perhaps without Python's hooks. The streams are the parent's, and so are these sockets.
+        for inherited in (self._socket, *(self._wake or ())):
+            if inherited is not None:
+                inherited.close()
+        self._socket = self._wake = None
+        self._become()
 
     @property
     def open_streams(self) -> int:

@@ -93,6 +93,15 @@ class Clients:
     def _refusing(self) -> ConnectyCube:
         return refusing_client(self.settings.config(offline=True), _WHY)
 
+    def close(self) -> None:
+        """Close the clients, and end the streams; the next use opens others."""
+        self.bell.end_streams()
+        with self._locked():
+            clients, self._bot, self._application = (self._bot, self._application), None, None
+        for client in clients:
+            if client is not None:
+                client.close()
+
     # --- the listener of this process ---
 
     def listen_with(self, client: ConnectyCube, chat: Chat) -> None:

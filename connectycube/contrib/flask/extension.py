@@ -303,6 +303,13 @@ class FlaskCube:
         """
         self._clients.bell.end_streams()
 
+    def close(self) -> None:
+        """Close what the current application has opened in this process, for scripts and tests that go on.
+
+        The next use opens it again. A process that ends need not call it.
+        """
+        self._clients.close()
+
     # --- tests ---
 
     @property

@@ -23,7 +23,7 @@ OVERLAP = 5
 
 _MOST_SHOWN = 1_000  # a header of HTTP has room for 8,000 bytes
 _DIGITS = 6  # of base64: 36 bits for each message
-_FORM = re.compile(r"(?P<at>\d{1,11})\.(?P<shown>(?:[A-Za-z0-9_-]{6}){0,1000})")
+_FORM = re.compile(r"(?P<at>[0-9]{1,11})\.(?P<shown>(?:[A-Za-z0-9_-]{6}){0,1000})")
 
 
 @define

@@ -83,7 +83,9 @@ def test_what_is_missing_is_named_at_its_first_use(missing):
 
 
 def test_credentials_that_are_missing_are_named():
-    with pytest.raises(ArgumentValueError, match=r"CONNECTYCUBE_LOGIN .* is missing: as which user"):
+    with pytest.raises(
+        ArgumentValueError, match=r"CONNECTYCUBE_LOGIN .* is missing: as which user"
+    ):
         settings_of(PASSWORD="p").credentials()
     with pytest.raises(ArgumentValueError, match="CONNECTYCUBE_PASSWORD is missing: bot cannot"):
         settings_of(LOGIN="bot").credentials()

@@ -161,7 +161,9 @@ def test_deliver_takes_events_of_every_signal_and_respects_where(app, cube):
     cube.on("message_received", key="a", where=lambda message: message.dialog_id == "d" * 24)(
         lambda chat, message: bodies.append(message.body)
     )
-    cube.deliver(MessageEdit(user_id=1, message_id="m", body="new", dialog=None), signal="message_edited")
+    cube.deliver(
+        MessageEdit(user_id=1, message_id="m", body="new", dialog=None), signal="message_edited"
+    )
     cube.deliver("in the group", dialog="d" * 24)
     cube.deliver("in private")
     assert bodies == ["new", "in the group"]
