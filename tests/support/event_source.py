@@ -36,6 +36,7 @@ class EventSource:
         self.messages: list[dict[str, Any]] = []
         self.connections = 0
         self.status: int | None = None
+        self.has_begun = False
         self.notes: list[tuple[float, str]] = []
         """What happened, and when: "open", "byte", "end"."""
         self._port, self._path = port, path
@@ -57,6 +58,10 @@ class EventSource:
     def bodies(self) -> list[str]:
         """The texts that the page shows."""
         return [message["body"] for message in self.messages]
+
+    def words(self) -> list[str]:
+        """What happened, in order."""
+        return [word for _, word in self.notes]
 
     def wait_for(self, condition: Any, timeout: float = TIMEOUT) -> None:
         """Wait until ``condition()`` is true."""
@@ -118,6 +123,7 @@ class EventSource:
             self._last_id = fields.get("id", self._last_id)
             if fields.get("event") == "begin":
                 self.messages.clear()
+                self.has_begun = True
             elif "data" in fields:
                 self.messages.append(json.loads(fields["data"]))
             self._changed.notify_all()

@@ -7,6 +7,7 @@ a method of it; uWSGI has a module of its own.
 from __future__ import annotations
 
 import importlib
+import os
 import signal
 import sys
 from typing import Any
@@ -15,9 +16,12 @@ __all__ = ["is_ending", "most_streams"]
 
 
 def is_ending() -> bool:
-    """Whether the server has been told to end this process, or to replace it."""
+    """Whether the server has been told to end this process or to replace it, or was killed."""
     worker = _gunicorn_worker()
-    return worker is not None and not worker.alive
+    if worker is None:
+        return False
+    # A worker whose parent is gone waits for its requests, and keeps the port from the next server meanwhile.
+    return not worker.alive or getattr(worker, "ppid", os.getppid()) != os.getppid()
 
 
 def most_streams(environ: dict[str, Any]) -> int | None:

@@ -115,6 +115,14 @@ class Site:
             link.request("GET", path)
             return link.getresponse().read().decode()
 
+    def post(self, path: str, body: str) -> str:
+        """Send a body, which must be taken, and return that of the answer."""
+        with closing(http.client.HTTPConnection("127.0.0.1", self._port, timeout=_ENDS)) as link:
+            link.request("POST", path, body.encode())
+            answer = link.getresponse()
+            assert answer.status == 200, answer.read()
+            return answer.read().decode()
+
     def get_all(self, paths: Sequence[str]) -> list[str]:
         """Return the bodies of many pages, many of which are asked for at once."""
         with ThreadPoolExecutor(AT_ONCE) as pool:

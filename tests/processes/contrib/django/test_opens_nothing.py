@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import socket
 import subprocess
 import sys
 from contextlib import closing, contextmanager
@@ -13,34 +12,10 @@ import pytest
 from tests.processes.contrib.django.project import MANAGE, SECONDS, Project
 from tests.processes.programs.running import Site, program, running
 from tests.support.ports import free_port
+from tests.support.untouched import Untouched
 from tests.support.waiting import wait_until
 
 pytestmark = pytest.mark.time_limit(300)
-
-
-class Untouched:
-    """A place where the service would be, and where nobody answers."""
-
-    def __init__(self):
-        self._listening = socket.create_server(("127.0.0.1", 0))
-        self._listening.setblocking(False)
-        self.port = self._listening.getsockname()[1]
-
-    def environment(self):
-        return {
-            "CONNECTYCUBE_APP_ID": "1",
-            "CONNECTYCUBE_AUTH_KEY": "key",
-            "CONNECTYCUBE_API_URL": f"http://127.0.0.1:{self.port}",
-            "CONNECTYCUBE_CHAT_HOST": "localhost",
-            "CONNECTYCUBE_CHAT_PORT": str(self.port),
-        }
-
-    def assert_untouched(self):
-        with pytest.raises(BlockingIOError):
-            self._listening.accept()[0].close()
-
-    def close(self):
-        self._listening.close()
 
 
 @pytest.fixture

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
 from types import SimpleNamespace
@@ -39,6 +40,13 @@ THREADS = {"wsgi.multithread": True}
 def test_a_worker_of_gunicorn_ends_when_it_is_told_to(worker):
     assert not servers.is_ending()
     signal.raise_signal(signal.SIGTERM)
+    assert servers.is_ending()
+
+
+def test_a_worker_whose_server_was_killed_ends(worker):
+    worker.ppid = os.getppid()
+    assert not servers.is_ending()
+    worker.ppid += 1
     assert servers.is_ending()
 
 
