@@ -533,7 +533,7 @@ def packages() -> str:
 
 _NESTED = {
     "chat": ("protocol",),
-    "contrib": ("desktop", "django"),
+    "contrib": ("common", "desktop", "django", "flask"),
     "emulator": ("domain", "db", "storage", "api", "xmpp", "net", "control", "remote"),
 }
 """The folders inside a package that the tree shows, too."""
@@ -563,6 +563,16 @@ def django_modules() -> str:
 def desktop_modules() -> str:
     """Write what each module of the hand-over to windows is, in its own words."""
     return _modules("contrib/desktop")
+
+
+def flask_modules() -> str:
+    """Write what each module of the integration with Flask is, in its own words."""
+    return _modules("contrib/flask")
+
+
+def common_modules() -> str:
+    """Write what each module that the integrations share is, in its own words."""
+    return _modules("contrib/common")
 
 
 def protocol_modules() -> str:
@@ -618,7 +628,9 @@ PARTS: dict[str, dict[str, Callable[[], str]]] = {
         "protocol_modules": protocol_modules,
         "chat_modules": chat_modules,
         "desktop_modules": desktop_modules,
+        "common_modules": common_modules,
         "django_modules": django_modules,
+        "flask_modules": flask_modules,
         "rest_modules": rest_modules,
     },
 }

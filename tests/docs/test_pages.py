@@ -8,6 +8,7 @@ makes it something else::
     <!-- script -->     a program that ends by itself, with status 0
     <!-- test file -->  a file of tests for pytest
     <!-- django … -->   a part of a file of a project, made and run by test_django_page.py
+    <!-- flask … -->    a part of a file of an application, made and run by test_flask_page.py
     <!-- excerpt -->    needs what a test does not have; it is only compiled
 """
 
@@ -46,9 +47,11 @@ from tests.unit.test_house import MAY_KNOW, OUTSIDERS
 DOCS = ROOT / "docs"
 PAGES = [ROOT / "README.md", *sorted(DOCS.glob("*.md")), *sorted(DOCS.glob("examples/*/index.md"))]
 DJANGO = ("settings", "handlers", "views", "urls", "tests")
+FLASK = ("app", "views", "tests")
 KINDS = (
     *("bot", "friend", "script", "test file", "excerpt"),
     *(f"django {name}" for name in DJANGO),
+    *(f"flask {name}" for name in FLASK),
 )
 PASSWORD = "a password"
 

@@ -1,4 +1,4 @@
-"""``flask connectycube listen|doctor|tail|send``: what is wrong ends them with a sentence and a status."""
+"""``flask connectycube …``: listen, doctor, tail and send; what is wrong ends them with a status."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ from .listener import HeldElsewhereError, Listener
 __all__ = ["group"]
 
 _SIGNALS = (signal.SIGTERM, signal.SIGINT)
-_FAILED, _WRONG, _AUTHENTICATION, _NOT_FOUND, _NETWORK, _LATER = 1, 2, 4, 5, 6, 7
+_FAILED, _USAGE, _AUTHENTICATION, _NOT_FOUND, _NETWORK, _LATER = 1, 2, 4, 5, 6, 7
 _COLOURS = {"ok": "green", "warning": "yellow", "failed": "red"}
 
 

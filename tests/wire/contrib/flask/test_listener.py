@@ -41,7 +41,7 @@ def test_a_handler_answers_in_a_context_whose_teardown_runs(app, cube, friend, b
     assert said == [f"user {bot_id} listens; handlers: {cube.handlers[0].name}"]
 
 
-def test_a_transient_error_is_seen_by_the_teardown_and_the_handler_runs_again(
+def test_a_transient_error_reaches_the_teardown_and_is_tried_again(
     app, cube, friend, bot_id, listening
 ):
     errors, attempts = [], []
