@@ -23,6 +23,9 @@ def create_app() -> Flask:
     if "DURABLE" in os.environ:
         app.config["CONNECTYCUBE_DURABLE"] = os.environ["DURABLE"]
     cube.init_app(app)
+    if "CLIENT_AT_IMPORT" in os.environ:
+        with app.app_context():
+            assert cube.client.user is not None
 
     @app.get("/state")
     def state() -> str:

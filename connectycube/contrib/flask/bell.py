@@ -12,14 +12,15 @@ import os
 import secrets
 import select
 import socket
-import stat
 import threading
 from collections.abc import Callable
 from contextlib import suppress
 
 from connectycube.errors import ArgumentValueError
 
-__all__ = ["Bell", "Waiter", "ready_folder"]
+from .run_folder import RunFolder
+
+__all__ = ["Bell", "Waiter"]
 
 logger = logging.getLogger("connectycube.flask")
 
@@ -42,11 +43,11 @@ class Bell:
     """The bell of one application in this process; opened by the first stream, closed by the last.
 
     Args:
-        folder: Returns the run folder; called when a stream opens.
+        folder: Returns the run folder; called when it is needed.
         is_ending: Says whether the server ends this process.
     """
 
-    def __init__(self, folder: Callable[[], str], is_ending: Callable[[], bool]) -> None:
+    def __init__(self, folder: Callable[[], RunFolder], is_ending: Callable[[], bool]) -> None:
         self._folder = folder
         self._asks_ending = is_ending
         self._socket: socket.socket | None = None
@@ -130,13 +131,13 @@ class Bell:
             return
         folder = self._folder()
         with suppress(FileNotFoundError):
-            names = [name for name in os.listdir(folder) if name.endswith(_SUFFIX)]
-            if not names or not _is_ours(folder):
+            names = [name for name in os.listdir(folder.path) if name.endswith(_SUFFIX)]
+            if not names or not folder.is_safe():
                 return
             with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sender:
                 sender.setblocking(False)
                 for name in names:
-                    _send(sender, os.path.join(folder, name), word)
+                    _send(sender, os.path.join(folder.path, name), word)
 
     def _ring_here(self, word: bytes) -> None:
         for waiter in tuple(self._waiters):
@@ -151,9 +152,10 @@ class Bell:
             return None
         listener = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         try:
-            folder = ready_folder(self._folder())
             name = f"{os.getpid()}-{secrets.token_hex(3)}{_SUFFIX}"
-            listener.bind(os.path.join(folder, name))
+            path = os.path.join(self._folder().made(), name)
+            listener.bind(path)
+            os.chmod(path, 0o666)  # who may enter the folder may ring
         except (OSError, ArgumentValueError) as error:
             listener.close()
             self._warn(error)
@@ -193,25 +195,3 @@ def _send(sender: socket.socket, path: str, word: bytes) -> None:
             os.unlink(path)  # its process was killed
     except OSError:
         pass  # its buffer is full: it has been woken
-
-
-def ready_folder(folder: str) -> str:
-    """Make the run folder, if it is missing, for this user alone.
-
-    Raises:
-        OSError: It cannot be made.
-        ArgumentValueError: It is another user's, who could wake or mislead this process.
-    """
-    os.makedirs(folder, mode=0o700, exist_ok=True)
-    if not _is_ours(folder):
-        raise ArgumentValueError(
-            f"{folder} belongs to another user: set CONNECTYCUBE_RUN_FOLDER to a folder of this one"
-        )
-    return folder
-
-
-def _is_ours(folder: str) -> bool:
-    if not hasattr(os, "getuid"):
-        return True
-    found = os.lstat(folder)
-    return stat.S_ISDIR(found.st_mode) and found.st_uid in (os.getuid(), 0)

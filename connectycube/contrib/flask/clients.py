@@ -6,7 +6,7 @@ import os
 import threading
 from typing import Any
 
-from attrs import define, field
+from attrs import define, field, frozen
 
 from connectycube import Chat, ConnectyCube, Message
 
@@ -17,12 +17,19 @@ from .conf import LIVE, LOCMEM, Settings
 from .servers import is_ending
 from .testing import OutboxMessage
 
-__all__ = ["Clients"]
+__all__ = ["Clients", "Credentials"]
 
 _WHY = (
     "app.testing is on, so CONNECTYCUBE_BACKEND is 'locmem'; use cube.send(), a client of your own with a"
     " MockTransport, or an emulator with CONNECTYCUBE_BACKEND = 'live'"
 )
+
+
+@frozen
+class Credentials:
+    """What ``client_for`` is given, as an object that shows nothing of it in the frames of an error."""
+
+    given: dict[str, Any] = field(repr=False)
 
 
 @define(eq=False)
@@ -41,6 +48,9 @@ class Clients:
     _chat: Chat | None = field(default=None, init=False)
 
     def __attrs_post_init__(self) -> None:
+        self._hang_bell()
+
+    def _hang_bell(self) -> None:
         self.bell = Bell(self.settings.folder, is_ending)
 
     def backend(self, *, testing: bool) -> str:
@@ -68,14 +78,14 @@ class Clients:
             raise
         return client
 
-    def user(self, credentials: dict[str, Any], *, testing: bool) -> ConnectyCube:
+    def user(self, credentials: Credentials, *, testing: bool) -> ConnectyCube:
         """Return a client of a user, which shares its connections with those of others."""
         if self.backend(testing=testing) == LOCMEM:
             return self._refusing()
         application = self._shared()
-        if "token" in credentials and "provider" not in credentials:
-            return application.with_token(**credentials)
-        return application.for_user(**credentials)
+        if "token" in credentials.given and "provider" not in credentials.given:
+            return application.with_token(**credentials.given)
+        return application.for_user(**credentials.given)
 
     def _shared(self) -> ConnectyCube:
         if self._application is None:
@@ -96,6 +106,7 @@ class Clients:
     def close(self) -> None:
         """Close the clients, and end the streams; the next use opens others."""
         self.bell.end_streams()
+        self._hang_bell()
         with self._locked():
             clients, self._bot, self._application = (self._bot, self._application), None, None
         for client in clients:

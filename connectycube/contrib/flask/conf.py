@@ -22,6 +22,7 @@ from ..common.config_fields import (
     passing_too,
     read_config_fields,
 )
+from .run_folder import RunFolder
 
 __all__ = ["DEFAULTS", "LIVE", "LOCMEM", "PREFIX", "Settings", "read_settings"]
 
@@ -99,23 +100,24 @@ class Settings:
             raise ArgumentValueError(f"{PREFIX}PASSWORD is missing: {who} cannot log in without it")
         return self.login
 
-    def folder(self) -> str:
+    def folder(self) -> RunFolder:
         """Return the folder of the sockets and the lease: RUN_FOLDER, or a temporary one of this user."""
         if self.run_folder is not None:
-            return self.run_folder
+            return RunFolder(self.run_folder, is_temporary=False)
         config = self.config(offline=True)
         whose = self.login.get("login") or self.login.get("email") or ""
         parts = [str(config.app_id), config.api_url, whose]
         digest = hashlib.sha256("\0".join(parts).encode()).hexdigest()[:12]
         user = os.getuid() if hasattr(os, "getuid") else 0
-        return os.path.join(tempfile.gettempdir(), f"connectycube-{user}-{digest}")
+        path = os.path.join(tempfile.gettempdir(), f"connectycube-{user}-{digest}")
+        return RunFolder(path, is_temporary=True)
 
     def listener_lease(self) -> Lease | None:
         """Return what lets one listener at a time work; None: nothing does."""
         if self.lease is False:
             return None
         if self.lease is None or self.lease is True:
-            return FileLease(os.path.join(self.folder(), "listener.lease"))
+            return FileLease(os.path.join(self.folder().path, "listener.lease"))
         return FileLease(self.lease) if isinstance(self.lease, str) else self.lease
 
 

@@ -13,7 +13,6 @@ from connectycube import ConnectyCube
 from connectycube.errors import ConnectyCubeError
 
 from ..common.doctor import Finding, examine_bot
-from .bell import ready_folder
 from .clients import Clients
 from .conf import LIVE, Settings
 from .handlers import Handler
@@ -52,9 +51,8 @@ def examine(app: Flask, clients: Clients, handlers: list[Handler]) -> Iterator[F
 
 
 def _run_folder(settings: Settings) -> Finding:
-    folder = settings.folder()
     try:
-        ready_folder(folder)
+        folder = settings.folder().made()
         if not os.access(folder, os.W_OK | os.X_OK):
             raise PermissionError(f"{folder} cannot be written to")
     except (OSError, ConnectyCubeError) as error:

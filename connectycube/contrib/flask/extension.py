@@ -26,7 +26,7 @@ from ..common.offline import SENDER_ID, Outbox
 from ..common.sending import address_of, checked_message
 from ..common.signal_names import check_signal
 from . import testing
-from .clients import Clients
+from .clients import Clients, Credentials
 from .commands import group
 from .conf import DEFAULTS, LOCMEM, PREFIX, read_settings
 from .handlers import Handler, handler_of
@@ -146,12 +146,14 @@ class FlaskCube:
             ApiAuthenticationError: The credentials are wrong.
             ApiError: The user could not log in.
         """
+        wanted = Credentials(credentials)
+        del credentials  # the frames of an error show no secret
         clients, kept = self._clients, _clients_in_g()
         for known, client in kept:
-            if known == credentials:
+            if known == wanted:
                 return client
-        client = clients.user(credentials, testing=current_app.testing)
-        kept.append((credentials, client))
+        client = clients.user(wanted, testing=current_app.testing)
+        kept.append((wanted, client))
         return client
 
     # --- handlers ---
@@ -392,10 +394,10 @@ def _refuse(error: ApiError) -> None:
 # --- clients in g -----------------------------------------------------------------------------------
 
 
-def _clients_in_g() -> list[tuple[dict[str, Any], ConnectyCube]]:
+def _clients_in_g() -> list[tuple[Credentials, ConnectyCube]]:
     if _OPEN_CLIENTS not in g:
         setattr(g, _OPEN_CLIENTS, [])
-    found: list[tuple[dict[str, Any], ConnectyCube]] = getattr(g, _OPEN_CLIENTS)
+    found: list[tuple[Credentials, ConnectyCube]] = getattr(g, _OPEN_CLIENTS)
     return found
 
 

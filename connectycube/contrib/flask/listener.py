@@ -12,7 +12,6 @@ from flask import Flask
 from connectycube import Chat, ConnectyCube, Lease, LeaseLostError, Message
 
 from ..common.health import HealthFile, HealthServer
-from .bell import ready_folder
 from .clients import Clients
 from .handlers import Handler, connect, context_of
 
@@ -109,7 +108,7 @@ class Listener:
         if lease is None:
             return chat.login()
         if self.clients.settings.lease in (None, True):
-            ready_folder(self.clients.settings.folder())
+            self.clients.settings.folder().made()
         return chat.login(exclusive=_Announced(lease, self._held_elsewhere), timeout=math.inf)
 
     def _held_elsewhere(self, holder: str | None) -> None:

@@ -73,7 +73,7 @@ class Position:
 
 def stored_at(message: Message, otherwise: int) -> int:
     """Return when the service stored a message, in unix seconds."""
-    time = message.created_at or message.updated_at or message.date_sent
+    time = message.created_at or message.date_sent  # never updated_at, which each reader changes
     return otherwise if time is None else int(time.timestamp())
 
 

@@ -54,4 +54,6 @@ def _uwsgi_threads() -> int | None:
     if "uwsgi" not in sys.modules:
         return None
     threads = importlib.import_module("uwsgi").opt.get("threads")
-    return int(threads) if threads is not None else None
+    if isinstance(threads, list):  # the option was given more than once
+        threads = threads[-1]
+    return int(threads) if threads else None

@@ -65,7 +65,8 @@ def test_a_kill_of_each_part_costs_no_page_a_message(place, group, anna, stack):
 
 @pytest.mark.parametrize("kind", SERVERS)
 def test_pages_are_live_and_the_server_ends_while_they_are_open(place, group, anna, stack, kind):
-    site = stack.enter_context(place.serving(kind))
+    # Before the fork, where the server loads the application before it forks.
+    site = stack.enter_context(place.serving(kind, CLIENT_AT_IMPORT="1"))
     with ExitStack() as open_pages:
         pages = pages_of(open_pages, place, group)
         bodies = [str(number) for number in range(10)]

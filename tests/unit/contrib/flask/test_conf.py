@@ -9,6 +9,7 @@ from attrs import fields
 
 from connectycube import Config, FileLease, Handling, is_transient
 from connectycube.contrib.flask.conf import DEFAULTS, read_settings
+from connectycube.contrib.flask.run_folder import RunFolder
 from connectycube.errors import ArgumentValueError
 
 
@@ -137,8 +138,8 @@ def test_the_run_folder_is_one_of_this_user_and_these_settings(monkeypatch, tmp_
     first, same = settings_of(**APPLICATION, LOGIN="a"), settings_of(**APPLICATION, LOGIN="a")
     other = settings_of(**APPLICATION, LOGIN="b")
     assert first.folder() == same.folder() != other.folder()
-    assert os.path.dirname(first.folder()) == str(tmp_path)
-    assert settings_of(RUN_FOLDER=tmp_path).folder() == str(tmp_path)
+    assert os.path.dirname(first.folder().path) == str(tmp_path)
+    assert settings_of(RUN_FOLDER=tmp_path).folder() == RunFolder(str(tmp_path), False)
 
 
 def test_the_lease_is_a_file_of_the_run_folder_unless_named(tmp_path):

@@ -66,7 +66,9 @@ def test_a_greenlet_for_each_request_has_no_bound(monkeypatch, worker):
     assert servers.most_streams(THREADS) is None
 
 
-@pytest.mark.parametrize(("options", "most"), [({"threads": b"4"}, 3), ({}, None)])
+@pytest.mark.parametrize(
+    ("options", "most"), [({"threads": b"4"}, 3), ({"threads": [b"2", b"8"]}, 7), ({}, None)]
+)
 def test_uwsgi_says_how_many_threads_it_has(monkeypatch, options, most):
     monkeypatch.setitem(sys.modules, "uwsgi", SimpleNamespace(opt=options))
     assert servers.most_streams(THREADS) == most

@@ -9,7 +9,8 @@ import tempfile
 
 import pytest
 
-from connectycube.contrib.flask.bell import Bell, ready_folder
+from connectycube.contrib.flask.bell import Bell
+from connectycube.contrib.flask.run_folder import RunFolder
 from connectycube.errors import ArgumentValueError
 from tests.support.waiting import TIMEOUT
 
@@ -23,7 +24,9 @@ def folder():
 @pytest.fixture
 def bell(folder):
     """Makes bells as other processes have them."""
-    return lambda is_ending=lambda: False: Bell(lambda: folder, is_ending)
+    return lambda is_ending=lambda: False: Bell(
+        lambda: RunFolder(folder, is_temporary=True), is_ending
+    )
 
 
 def test_a_ring_wakes_the_streams_of_that_dialog_in_every_process(bell):
@@ -85,7 +88,7 @@ def test_the_end_of_the_server_wakes_every_stream(bell):
 
 
 def test_a_folder_that_cannot_be_used_leaves_the_polling(caplog):
-    one = Bell(lambda: "/proc/nothing", lambda: False)
+    one = Bell(lambda: RunFolder("/proc/nothing", is_temporary=True), lambda: False)
     for _ in range(2):
         waiter = one.wait_for("dialog")
         one.ring("dialog")
@@ -97,18 +100,32 @@ def test_a_folder_that_cannot_be_used_leaves_the_polling(caplog):
 
 
 def test_a_folder_is_made_for_this_user_alone(folder):
-    made = ready_folder(os.path.join(folder, "run"))
+    made = RunFolder(os.path.join(folder, "run"), is_temporary=True).made()
     assert stat.S_IMODE(os.stat(made).st_mode) == 0o700
 
 
 @pytest.mark.skipif(os.getuid() != 0, reason="only root can give a folder away")
-def test_a_folder_of_another_user_is_refused(folder):
-    strange = os.path.join(folder, "strange")
+def test_a_temporary_folder_of_another_user_is_refused(folder):
+    strange, link = os.path.join(folder, "strange"), os.path.join(folder, "link")
     os.mkdir(strange)
     os.chown(strange, 12_345, 12_345)
-    with pytest.raises(ArgumentValueError, match="belongs to another user"):
-        ready_folder(strange)
-    link = os.path.join(folder, "link")
     os.symlink(folder, link)
-    with pytest.raises(ArgumentValueError, match="belongs to another user"):
-        ready_folder(link)
+    for path in (strange, link):
+        with pytest.raises(ArgumentValueError, match="belongs to another user"):
+            RunFolder(path, is_temporary=True).made()
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as thief:
+        thief.bind(os.path.join(strange, "1-abcdef.bell"))
+        thief.setblocking(False)
+        Bell(lambda: RunFolder(strange, is_temporary=True), lambda: False).ring("dialog")
+        with pytest.raises(BlockingIOError):
+            thief.recv(100)
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="only root can give a folder away")
+def test_a_folder_that_is_named_may_be_shared(folder):
+    os.chown(folder, 12_345, 12_345)
+    shared = Bell(lambda: RunFolder(folder, is_temporary=False), lambda: False)
+    waiter = shared.wait_for("dialog")
+    (name,) = os.listdir(folder)
+    assert stat.S_IMODE(os.stat(os.path.join(folder, name)).st_mode) == 0o666
+    shared.forget(waiter)

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 
 import pytest
 
-from connectycube import ConnectyCube
+from connectycube import ApiAuthenticationError, ConnectyCube
 from connectycube.contrib.flask import stream
 from tests.support.event_source import blocks_of
 from tests.support.waiting import TIMEOUT, wait_until
@@ -306,3 +306,25 @@ def test_threads_are_left_for_other_requests(app, cube, dialog, monkeypatch):
         second = Page(app, dialog)
         assert second.has_ended.wait(TIMEOUT)
         second.join()
+
+
+def test_after_close_the_next_page_is_live_again(app, cube, dialog):
+    with app.app_context():
+        cube.close()
+    with page_of(app, cube, dialog) as page:
+        page.wait_for(lambda: page.blocks)
+        with app.app_context():
+            cube.send(dialog, "hello")
+        page.wait_for_bodies("hello")
+
+
+def test_a_login_that_fails_shows_no_secret_in_its_frames(app, cube):
+    password = "s3cret of ann"
+    with app.app_context(), pytest.raises(ApiAuthenticationError) as caught:
+        cube.client_for(login="bot", password=password)
+    frames = []
+    trace = caught.value.__traceback__.tb_next  # the first frame is this one
+    while trace is not None:
+        frames.append(repr(trace.tb_frame.f_locals))
+        trace = trace.tb_next
+    assert frames and not [frame for frame in frames if password in frame]
