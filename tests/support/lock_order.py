@@ -182,7 +182,8 @@ def ordered(order: LockOrder, package: str = _PACKAGE) -> dict[str, Callable[...
                 inner = OrderedLock(make_rlock(), _name(frame), order)
             super().__init__(inner)
 
-    return {"Lock": lock, "RLock": rlock, "Condition": Condition}
+    # As the functions of threading, which are in C, they do not become methods of a class that keeps them.
+    return {"Lock": staticmethod(lock), "RLock": staticmethod(rlock), "Condition": Condition}
 
 
 def _name(frame: FrameType) -> str:

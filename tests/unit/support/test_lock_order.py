@@ -147,3 +147,11 @@ def test_the_session_watches_the_locks_of_the_package() -> None:
     from tests.support.lock_order import OrderedLock
 
     assert isinstance(Signal("name", Message, "doc")._lock, OrderedLock)
+
+
+@pytest.mark.parametrize("kind", ["Lock", "RLock"])
+def test_a_class_may_keep_the_function_that_makes_its_locks(order: LockOrder, kind: str) -> None:
+    """As werkzeug's Map does, which may be imported while locks are watched."""
+    keeper = type("Keeper", (), {"lock_class": ordered(order, __name__)[kind]})
+    with keeper().lock_class():
+        pass
