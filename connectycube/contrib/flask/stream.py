@@ -36,6 +36,7 @@ _RETRY_AFTER_ERROR = 5_000
 _LEAST_PAUSE = 0.1  # seconds between two looks, however often the bell rings
 _AGAIN = 0.4  # a message may be delivered a moment before history has it
 _RUNG_FOR = 2.0  # seconds after a ring in which to look again
+_SECONDS = 10.0  # for one request: a service that hangs holds up the end of the server no longer
 _LONGEST_PAUSE = 30.0  # seconds between two looks that fail
 
 
@@ -54,7 +55,11 @@ class DialogReader:
             ApiError: The user may not read the dialog, or the request failed.
         """
         page = self.client.messages.list(
-            self.dialog_id, limit=MOST_HISTORY, sort="-date_sent", mark_as_read=False
+            self.dialog_id,
+            limit=MOST_HISTORY,
+            sort="-date_sent",
+            mark_as_read=False,
+            timeout=_SECONDS,
         )
         newest = list(page)[::-1]
         for message in sorted(newest, key=lambda message: stored_at(message, 0)):
@@ -68,7 +73,9 @@ class DialogReader:
             ApiError: The user may not read the dialog any more, or a request failed.
         """
         since = self.position.since
-        found = self.client.messages.iter(self.dialog_id, updated_at__gte=since, mark_as_read=False)
+        found = self.client.messages.iter(
+            self.dialog_id, updated_at__gte=since, mark_as_read=False, timeout=_SECONDS
+        )
         new: list[Message] = []
         for message in found:
             if self.position.is_new(message):
