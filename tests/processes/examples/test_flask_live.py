@@ -59,8 +59,8 @@ def test_two_windows_talk_and_a_killed_worker_costs_nothing(tmp_path):
         ben.wait_for(TEXT, *said[:3])
         ben.write("#write input", f"{said[3]}\n")
         ann.wait_for(TEXT, *said)
-        assert ann.shown(".name") == ["You", "Ben", "You", "Ben"]
-        assert ben.shown(".name") == ["Ann", "You", "Ann", "You"]
+        ann.wait_for(".name", "You", "Ben", "You", "Ben")
+        ben.wait_for(".name", "Ann", "You", "Ann", "You")
 
         workers = workers_of(example)
         assert len(workers) == 4
