@@ -96,17 +96,22 @@ class Settings:
                 f"{PREFIX}LOGIN (or {PREFIX}EMAIL) is missing: as which user shall this application log in?"
             )
         if "password" not in self.login:
-            who = self.login.get("login") or self.login.get("email")
-            raise ArgumentValueError(f"{PREFIX}PASSWORD is missing: {who} cannot log in without it")
+            raise ArgumentValueError(
+                f"{PREFIX}PASSWORD is missing: {self.user} cannot log in without it"
+            )
         return self.login
+
+    @property
+    def user(self) -> str:
+        """The login or e-mail address of the application's user; empty if there is none."""
+        return self.login.get("login") or self.login.get("email") or ""
 
     def folder(self) -> RunFolder:
         """Return the folder of the sockets and the lease: RUN_FOLDER, or a temporary one of this user."""
         if self.run_folder is not None:
             return RunFolder(self.run_folder, is_temporary=False)
         config = self.config(offline=True)
-        whose = self.login.get("login") or self.login.get("email") or ""
-        parts = [str(config.app_id), config.api_url, whose]
+        parts = [str(config.app_id), config.api_url, self.user]
         digest = hashlib.sha256("\0".join(parts).encode()).hexdigest()[:12]
         user = os.getuid() if hasattr(os, "getuid") else 0
         path = os.path.join(tempfile.gettempdir(), f"connectycube-{user}-{digest}")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from typing import Any
 
 from attrs import define
@@ -11,7 +12,7 @@ from flask import Flask
 
 from connectycube import Chat, ConnectyCube, Lease, LeaseLostError, Message
 
-from ..common.health import HealthFile, HealthServer
+from ..common.health import HealthFile, HealthServer, health_of
 from .clients import Clients
 from .handlers import Handler, connect, context_of
 
@@ -73,11 +74,12 @@ class Listener:
             chat = client.chat
             self._connect(chat)
             self.clients.listen_with(client, chat)
-            companions = list(self._health(chat))
+            lease = self._lease()
+            companions = list(self._health(chat, lease))
             try:
-                user = self._log_in(chat)
                 for companion in companions:
-                    companion.start()
+                    companion.start()  # before the login: one that stands by is healthy, too
+                user = self._log_in(chat, lease)
                 names = ", ".join(handler.name for handler in self.handlers) or "none"
                 self.say(f"user {user.id} listens; handlers: {names}")
                 chat.wait(signals=signals)
@@ -103,13 +105,19 @@ class Listener:
         for handler in self.handlers:
             connect(chat, handler)
 
-    def _log_in(self, chat: Chat) -> Any:
-        lease = self.clients.settings.listener_lease()
+    def _lease(self) -> _Announced | None:
+        settings = self.clients.settings
+        lease = settings.listener_lease()
+        if lease is None:
+            return None
+        if settings.lease in (None, True):
+            settings.folder().made()
+        return _Announced(lease, self._held_elsewhere)
+
+    def _log_in(self, chat: Chat, lease: _Announced | None) -> Any:
         if lease is None:
             return chat.login()
-        if self.clients.settings.lease in (None, True):
-            self.clients.settings.folder().made()
-        return chat.login(exclusive=_Announced(lease, self._held_elsewhere), timeout=math.inf)
+        return chat.login(exclusive=lease, timeout=math.inf)
 
     def _held_elsewhere(self, holder: str | None) -> None:
         text = f"{holder or 'another process'} listens"
@@ -117,13 +125,12 @@ class Listener:
             raise HeldElsewhereError(text)
         self.say(f"{text}; waiting")
 
-    def _health(self, chat: Chat) -> Iterator[HealthFile | HealthServer]:
+    def _health(self, chat: Chat, lease: _Announced | None) -> Iterator[HealthFile | HealthServer]:
+        health = partial(health_of, self.clients.settings.user, chat, lease)
         if self.health_file is not None:
-            yield HealthFile(self.health_file, lambda: chat.is_ready)
+            yield HealthFile(self.health_file, health)
         if self.health_address is not None:
-            yield HealthServer(
-                self.health_address, lambda: {"ready": chat.is_ready, "state": chat.state.name}
-            )
+            yield HealthServer(self.health_address, health)
 
 
 class _Announced:
@@ -132,6 +139,8 @@ class _Announced:
     def __init__(self, lease: Lease, on_held: Callable[[str | None], object]) -> None:
         self._lease = lease
         self._on_held: Callable[[str | None], object] | None = on_held
+        self.is_awaited = False
+        """Whether another holder had it when it was last asked for."""
 
     @property
     def name(self) -> str:
@@ -147,6 +156,7 @@ class _Announced:
 
     def acquire(self, holder: str) -> int | None:
         number = self._lease.acquire(holder)
+        self.is_awaited = number is None
         if number is None and self._on_held is not None:
             tell, self._on_held = self._on_held, None
             tell(self._lease.held_by)

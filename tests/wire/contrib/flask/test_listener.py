@@ -109,5 +109,5 @@ def test_a_second_listener_waits_and_takes_over(app, cube, listening, tmp_path, 
 def test_health_is_told_by_a_file_while_it_listens(app, cube, listening, bot_id, tmp_path):
     path = tmp_path / "health"
     with listening(health_file=str(path)):
-        assert path.exists()
+        wait_until(path.exists)  # it is written each second
     assert not path.exists()
