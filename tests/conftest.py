@@ -14,6 +14,7 @@ pytest_plugins = [
     "tests.support.certificates",
     "tests.support.client_certificates",
     "tests.support.hanging",
+    "tests.support.interrupts",
     "tests.support.leaks",
     "tests.support.lock_order",
     "tests.support.network",

@@ -8,10 +8,9 @@ import sys
 import pytest
 
 # The signal comes where a module is imported, a line is printed or a server is started, so that no test
-# depends on how fast the machine is. A background job ignores SIGINT, hence the handler.
+# depends on how fast the machine is.
 PROGRAM = """
 import os, signal, sys
-signal.signal(signal.SIGINT, signal.default_int_handler)
 event, words, *command = sys.argv[1:]
 sent = []
 

@@ -18,7 +18,6 @@ def test_sigint_in_a_program_with_an_emulator_is_the_programs_own():
     code = (
         "import os, signal\n"
         "from connectycube.emulator import Emulator\n"
-        "signal.signal(signal.SIGINT, signal.default_int_handler)  # a background job ignores it\n"
         "with Emulator():\n"
         "    try:\n"
         "        os.kill(os.getpid(), signal.SIGINT); signal.pause()\n"
