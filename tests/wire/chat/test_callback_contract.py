@@ -31,6 +31,7 @@ from connectycube import (
     Message,
     QueueOverflowError,
     ReconnectPolicy,
+    RetryPolicy,
     SendHandle,
     Signal,
     StanzaError,
@@ -66,6 +67,7 @@ class Scene:
     def __init__(self, emulator: Emulator, **options: Any) -> None:
         self.emulator = emulator
         options.setdefault("limits", Limits(stanza_bytes=100_000))
+        options.setdefault("retry", RetryPolicy(delay=0.05))  # soon, where a test lets a call fail
         self.bot = somebody(emulator, **options)
         self.peer = somebody(emulator)
         self.stranger = somebody(emulator)
