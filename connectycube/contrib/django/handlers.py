@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import functools
-import inspect
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -17,6 +15,7 @@ from django.utils.module_loading import autodiscover_modules
 from connectycube._checks import check_callable, check_int, check_str, name_of
 from connectycube.errors import ArgumentValueError
 
+from ..common.same_function import is_same_function
 from ..common.signal_names import check_signal
 from .databases import KeptConnections
 from .signals import SIGNALS, ChatSignal
@@ -85,21 +84,11 @@ def _check_name(handler: Handler, before: Handler | None) -> None:
 
     Durable mode knows a handler by its name. A module that is imported anew brings the same functions.
     """
-    if before is not None and _identity_of(before.function) != _identity_of(handler.function):
+    if before is not None and not is_same_function(before.function, handler.function):
         raise ArgumentValueError(
             f"there are two handlers {handler.name} of {handler.signal}: give each a name of its own, a"
             " partial or a method by a function around it"
         )
-
-
-def _identity_of(function: Any) -> object:
-    """Return what tells functions of the same name apart, and stays the same in a new import."""
-    if isinstance(function, functools.partial):
-        return function.args, function.keywords, _identity_of(function.func)
-    if inspect.ismethod(function):
-        return id(function.__self__)
-    code = getattr(inspect.unwrap(function), "__code__", None)
-    return (code.co_filename, code.co_firstlineno) if code is not None else id(function)
 
 
 def discover(module: str) -> None:

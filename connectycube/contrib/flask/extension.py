@@ -29,7 +29,7 @@ from . import testing
 from .clients import Clients, Credentials
 from .commands import group
 from .conf import DEFAULTS, LOCMEM, PREFIX, read_settings
-from .handlers import Handler, handler_of
+from .handlers import Handler, check_name, handler_of
 from .position import Position
 from .servers import most_streams
 from .stream import (
@@ -174,17 +174,20 @@ class FlaskCube:
         Args:
             signal: The name of a signal of the chat, such as "message_received".
             where: The function is called only for events for which ``where(event)`` is true.
-            key: The handler's name; None: its module and qualified name. A handler replaces one of its name.
+            key: The handler's name; None: its module and qualified name. A handler replaces one of the same
+                key; without a key two functions of the same name are an error.
             handling: When it runs again after an error; None: as CONNECTYCUBE_HANDLING says.
 
         Raises:
             ArgumentTypeError, ArgumentValueError: There is no such signal; an argument is wrong; or the
-                function cannot be called with ``(chat, event)``.
+                function cannot be called with ``(chat, event)``, or another one has its name.
         """
         check_signal(signal)
 
         def connected(function: Function) -> Function:
             handler = handler_of(function, signal, key, where, handling)
+            if key is None:
+                check_name(handler, self._handlers.get((handler.signal, handler.name)))
             self._handlers[handler.signal, handler.name] = handler
             return function
 

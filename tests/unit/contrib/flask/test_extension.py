@@ -113,9 +113,27 @@ def test_wrong_arguments_of_on_are_named(cube, arguments, options, words):
         cube.on(*arguments, **options)(lambda chat, event: None)
 
 
-def test_a_handler_of_the_same_name_replaces_the_one_before(cube):
+def test_a_handler_of_the_same_key_replaces_the_one_before(cube):
     for number in (1, 2):
         cube.on("message_read", key="same")(lambda chat, event, number=number: number)
+    (handler,) = cube.handlers
+    assert handler.function(None, None) == 2
+
+
+def test_two_handlers_of_one_name_are_refused(cube):
+    first = lambda chat, event: 1  # noqa: E731 - all lambdas of a module have one name
+    second = lambda chat, event: 2  # noqa: E731
+    cube.on("message_read")(first)
+    with pytest.raises(ArgumentValueError, match=r"two handlers .*<lambda> of message_read: give"):
+        cube.on("message_read")(second)
+    cube.on("message_edited")(second)
+    cube.on("message_read", key="second")(second)
+    assert [handler.function(None, None) for handler in cube.handlers] == [1, 2, 2]
+
+
+def test_a_module_that_is_imported_anew_replaces_its_handlers(cube):
+    for number in (1, 2):
+        cube.on("message_read")(lambda chat, event, number=number: number)
     (handler,) = cube.handlers
     assert handler.function(None, None) == 2
 
