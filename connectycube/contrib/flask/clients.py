@@ -80,10 +80,12 @@ class Clients:
 
     def user(self, credentials: Credentials, *, testing: bool) -> ConnectyCube:
         """Return a client of a user, which shares its connections with those of others."""
+        has_session = "token" in credentials.given and "provider" not in credentials.given
         if self.backend(testing=testing) == LOCMEM:
-            return self._refusing()
+            refusing = self._refusing()
+            return refusing.with_token(**credentials.given) if has_session else refusing
         application = self._shared()
-        if "token" in credentials.given and "provider" not in credentials.given:
+        if has_session:
             return application.with_token(**credentials.given)
         return application.for_user(**credentials.given)
 

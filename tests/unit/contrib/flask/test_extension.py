@@ -250,6 +250,14 @@ def test_clients_of_tests_refuse_every_request_and_say_what_to_do(app, cube):
 # --- clients in g ---
 
 
+def test_the_client_of_a_session_is_checked_in_tests_as_well(app, cube):
+    assert cube.client_for(token="a token", user_id=17).session.user_id == 17
+    with pytest.raises(ArgumentTypeError, match="user_id must be an int"):
+        cube.client_for(token="a token", user_id="17")
+    with pytest.raises(ArgumentValueError, match="token"):
+        cube.client_for(token="", user_id=17)
+
+
 def test_a_users_client_is_one_a_context_and_closed_at_its_end(make_app, cube):
     app = make_app(cube)
     with app.app_context():
