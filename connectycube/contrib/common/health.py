@@ -70,9 +70,12 @@ class HealthFile:
     def start(self) -> None:
         """Write the file for the first time, and go on."""
         # An error of the path is one of the command; the listener may not be healthy yet.
-        with open(self._other, "w", encoding="utf-8"):
-            pass
-        self._write()
+        try:
+            with open(self._other, "w", encoding="utf-8"):
+                pass
+            self._write()
+        except OSError as error:
+            raise _told(f"the health file {self._path} cannot be written", error) from None
         self._thread.start()
 
     def close(self) -> None:
@@ -127,7 +130,11 @@ class HealthServer:
             def log_message(self, format: str, *args: Any) -> None:
                 """Log nothing: a probe comes every few seconds."""
 
-        self._server = ThreadingHTTPServer(address, Handler)
+        try:
+            self._server = ThreadingHTTPServer(address, Handler)
+        except OSError as error:
+            host, port = address
+            raise _told(f"the health port {port} of {host} cannot be opened", error) from None
         self.port = self._server.server_address[1]
         self._thread = threading.Thread(
             target=self._server.serve_forever, args=(0.1,), name="health-port", daemon=True
@@ -143,6 +150,11 @@ class HealthServer:
             self._server.shutdown()
             self._thread.join()
         self._server.server_close()
+
+
+def _told(what: str, error: OSError) -> OSError:
+    """Return an error of the same kind that says what was wanted."""
+    return type(error)(error.errno, f"{what}: {error.strerror or error}")
 
 
 def _text_of(health: dict[str, Any]) -> str:

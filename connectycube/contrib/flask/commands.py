@@ -123,13 +123,15 @@ def _say(sentence: str) -> None:
 @click.option(
     "--no-wait",
     is_flag=True,
-    help="End with status 1 if another process listens.",
+    help="End with status 1 if another process listens, instead of waiting.",
 )
-@click.option("--health-file", metavar="FILE", help="Touch this file each second while connected.")
+@click.option(
+    "--health-file", metavar="FILE", help="Write this file each second while the listener works."
+)
 @click.option(
     "--health-port",
     metavar="[HOST:]PORT",
-    help="Answer HTTP with 200 while connected, and 503 otherwise.",
+    help="Answer HTTP requests with 200 while the listener works, and 503 otherwise.",
 )
 @with_appcontext
 def listen(
@@ -213,6 +215,8 @@ def tail(dialog: str | None, signals: tuple[str, ...], as_json: bool) -> None:
         )
         with ConnectyCube(config=config) as client:
             client.login(**settings.credentials())
+            if dialog is not None:
+                client.dialogs.get(dialog)  # else a wrong id would be a silent wait for ever
             for name in signals or ("message_received", "own_message_received"):
                 getattr(client.chat, name).connect(
                     _shown(name, as_json), key="tail", where=_of_dialog(dialog)

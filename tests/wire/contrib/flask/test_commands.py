@@ -79,7 +79,16 @@ def test_send_without_a_text_sends_each_line_of_the_input(run, friend):
         (("send", "99999999999999999999", "hi"), 5, "NotFoundError"),
         (("listen", "--workers", "0"), 2, "Invalid value for '--workers'"),
         (("listen", "--health-port", "99999"), 2, "--health-port must be a port, or HOST:PORT"),
-        (("listen", "--health-file", "/proc/nothing/x"), 1, "No such file or directory"),
+        (
+            ("listen", "--health-file", "/proc/nothing/x"),
+            *(1, "the health file /proc/nothing/x cannot be written: No such file or directory"),
+        ),
+        (
+            ("listen", "--health-port", "192.0.2.1:80"),
+            *(1, "the health port 80 of 192.0.2.1 cannot be opened: Cannot assign requested"),
+        ),
+        (("tail", "5" * 24), 5, "NotFoundError"),
+        (("tail", "nothing"), 5, "NotFoundError"),
         (("tail", "--signal", "mesage"), 2, "Invalid value for '--signal'"),
         (("nothing",), 2, "No such command 'nothing'"),
     ],
