@@ -33,8 +33,8 @@ _FROM_ENVIRONMENT = (
     "chat_port",
     "ca_file",
 )
-_TOGETHER = ("client_key", "client_key_password", "cursor_store", "durable")
-"""Fields of Config that are wrong only beside others."""
+_TOGETHER = ("client_key", "client_key_password")
+"""Fields of Config that are wrong without another one."""
 
 
 def read_config_fields(

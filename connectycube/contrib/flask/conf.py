@@ -75,9 +75,9 @@ class Settings:
             given = {"app_id": 1, "auth_key": "none", **given}
         elif missing:
             keys = " and ".join(f"{PREFIX}{key}" for key in missing)
-            verb = "is" if len(missing) == 1 else "are"
+            verb, what = ("is", "it") if len(missing) == 1 else ("are", "them")
             raise ArgumentValueError(
-                f"{keys} {verb} missing: set it in app.config before init_app(app), or in the environment"
+                f"{keys} {verb} missing: set {what} in app.config before init_app(app), or in the environment"
             )
         config = Config.from_env(**given)
         # What suits a server: it comes back however long an outage takes.
@@ -162,9 +162,18 @@ class _Reader:
             run_folder=self._checked("RUN_FOLDER", _check_folder),
             stream_poll=self._checked("STREAM_POLL", _check_poll) or DEFAULTS["STREAM_POLL"],
         )
+        if not self._problems:
+            self._check_together(settings.given)
         if self._problems:
             raise ArgumentValueError("; ".join(self._problems))
         return settings
+
+    def _check_together(self, given: Mapping[str, Any]) -> None:
+        """Find fields of Config that exclude or need each other, such as DURABLE and CURSOR_STORE."""
+        try:
+            Config(**{"app_id": 1, "auth_key": "none", **given})
+        except WRONG as error:
+            self._problems.append(f"app.config is wrong: {error}")
 
     def _login(self) -> dict[str, str]:
         found = {}

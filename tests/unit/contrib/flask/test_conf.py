@@ -45,6 +45,9 @@ def _no_environment(monkeypatch):
         ("LEASE", 3, "it must be a path, False, or a Lease such as SqlLease(…), not int"),
         ("RUN_FOLDER", 3, "it must be the path of a folder, not int"),
         ("RUN_FOLDER", "/run/" + "x" * 90, "has room for 80: give a shorter path"),
+        ("DURABLE", 5, "CONNECTYCUBE_DURABLE'] is wrong: durable must be a string, not int"),
+        ("CURSOR_STORE", 5, "CONNECTYCUBE_CURSOR_STORE'] is wrong: cursor_store must have"),
+        ("CLIENT_KEY", "/etc/key.pem", "app.config is wrong: client_key"),
         ("STREAM_POLL", 0, "CONNECTYCUBE_STREAM_POLL'] is wrong: it must be"),
         ("STREAM_POLL", "5", "CONNECTYCUBE_STREAM_POLL'] is wrong: it must be"),
     ],
@@ -67,6 +70,21 @@ def test_login_and_email_exclude_each_other():
         settings_of(LOGIN="a", EMAIL="a@b.c")
 
 
+class Store:
+    """A cursor store."""
+
+    def load(self):
+        """Return nothing."""
+
+    def save(self, value):
+        """Keep nothing."""
+
+
+def test_fields_that_exclude_each_other_are_told_at_once():
+    with pytest.raises(ArgumentValueError, match="cursor_store takes the place of durable"):
+        settings_of(DURABLE="bot.db", CURSOR_STORE=Store())
+
+
 def test_no_error_repeats_a_secret():
     with pytest.raises(ArgumentValueError) as caught:
         settings_of(PASSWORD=["s3cret"], AUTH_KEY=["s3cret"], AUTH_SECRET=["s3cret"])
@@ -79,7 +97,9 @@ def test_what_is_missing_is_named_at_its_first_use(missing):
     given = {key: value for key, value in APPLICATION.items() if key not in missing}
     settings = settings_of(**given)
     names = " and ".join(f"CONNECTYCUBE_{key}" for key in missing)
-    with pytest.raises(ArgumentValueError, match=f"^{names} (is|are) missing"):
+    with pytest.raises(
+        ArgumentValueError, match=f"^{names} (is missing: set it|are missing: set them)"
+    ):
         settings.config()
 
 
