@@ -111,6 +111,16 @@ def test_a_wrong_password_is_told_and_a_login_can_be_left(tmp_path):
         assert example.end(signal.SIGTERM) == 0
 
 
+def test_a_worker_that_hangs_does_not_hold_up_the_end(tmp_path):
+    with running("flask_live", tmp_path, PORT=str(free_port())) as example:
+        example.wait_for_line("listens; handlers: live.roll")
+        wait_until(lambda: len(workers_of(example)) == 4, timeout=SECONDS)
+        os.kill(workers_of(example)[0], signal.SIGSTOP)
+        example.process.send_signal(signal.SIGINT)
+        assert example.process.wait(20) == 0, example.said  # gunicorn's own patience is 30 seconds
+        example.end(None)
+
+
 def test_a_port_that_is_taken_ends_the_example(tmp_path):
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = str(taken.getsockname()[1])
