@@ -15,6 +15,7 @@ import sys
 
 from connectycube import (
     ApiError,
+    ArgumentValueError,
     ConnectyCube,
     ConnectyCubeError,
     DialogType,
@@ -148,7 +149,7 @@ def main():
             log.info("logged out")
     except (ConnectyCubeError, sqlite3.Error) as error:
         print(f"bot.py: {error}", file=sys.stderr)
-        return 1
+        return 2 if isinstance(error, ArgumentValueError) else 1
     return 0
 
 

@@ -181,10 +181,11 @@ def private(person: Person) -> list[str]:
 @pytest.mark.parametrize(
     ("variables", "status", "sentence"),
     [
+        ({"CONNECTYCUBE_CHAT_PORT": "x"}, 2, "bot.py: CONNECTYCUBE_CHAT_PORT must be"),
         ({"OPERATOR": None}, 2, "bot.py: the variable OPERATOR is missing"),
         ({"BOT_PASSWORD": "wrong"}, 1, "bot.py: "),
         ({"OPERATOR": "nobody"}, 1, "there is no user 'nobody'"),
-        ({"CONNECTYCUBE_APP_ID": None}, 1, "CONNECTYCUBE_APP_ID"),
+        ({"CONNECTYCUBE_APP_ID": None}, 2, "bot.py: CONNECTYCUBE_APP_ID is not set"),
         ({"CONNECTYCUBE_API_URL": "http://127.0.0.1:1"}, 1, "127.0.0.1"),
     ],
 )
