@@ -1,15 +1,16 @@
-"""What the doctors of all integrations look at: whether a bot can log in to REST and chat."""
+"""What the doctors of all integrations look at: the durable file of a bot, and its login to REST and chat."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import os
+from collections.abc import Callable, Iterator
 
 from attrs import frozen
 
 from connectycube import Config, ConnectyCube
 from connectycube.errors import ConnectyCubeError
 
-__all__ = ["Finding", "examine_bot"]
+__all__ = ["Finding", "examine_bot", "examine_durable"]
 
 _SECONDS = 15.0
 
@@ -23,6 +24,27 @@ class Finding:
     """"ok", "warning" or "failed"."""
     why: str = ""
     hint: str = ""
+
+
+def examine_durable(what: str, path: str | None) -> Iterator[Finding]:
+    """Look at the place of the file of durable mode, which need not be there yet.
+
+    Args:
+        what: What the finding is about.
+        path: ``Config.durable``.
+    """
+    if path is None:
+        return
+    folder = os.path.dirname(path) or "."
+    if not os.access(folder, os.W_OK | os.X_OK):
+        why = f"the folder of {path} is missing, or cannot be written to"
+        yield Finding(what, "failed", why, "Make the folder, or correct DURABLE.")
+    elif not os.path.isabs(path):
+        why = f"{path} is a relative path"
+        hint = "A listener that starts in another folder finds another file."
+        yield Finding(what, "warning", why, hint)
+    else:
+        yield Finding(what, "ok", path)
 
 
 def examine_bot(

@@ -12,7 +12,7 @@ from django.db.migrations.executor import MigrationExecutor
 
 from connectycube import ConnectyCube
 
-from ..common.doctor import Finding, examine_bot
+from ..common.doctor import Finding, examine_bot, examine_durable
 from .checks import check_settings
 from .conf import LIVE, Bot, Settings, read_settings
 from .databases import one_line, primary
@@ -31,8 +31,12 @@ def examine() -> Iterator[Finding]:
     if any(message.is_serious() for message in messages):
         return
     settings = read_settings()
-    yield Finding("setting", "ok", f"{len(settings.bots)} bots, backend {settings.backend}")
+    yield Finding(
+        "setting", "ok", f"bots: {', '.join(settings.bots) or 'none'}; backend {settings.backend}"
+    )
     yield from _database(settings)
+    for bot in settings.bots.values():
+        yield from examine_durable(f"durable mode of {bot.name}", bot.config.durable)
     yield from _handlers(settings)
     if settings.has_users:
         yield _cache(settings)

@@ -22,6 +22,7 @@ from connectycube import (
     ConnectionLostError,
     ConnectyCube,
     ConnectyCubeError,
+    DurableStoreError,
     LeaseStoreError,
     Message,
     NotFoundError,
@@ -80,6 +81,8 @@ def _status_of(error: ConnectyCubeError) -> int:
         return _NOT_FOUND
     if isinstance(error, (ApiNetworkError, ConnectionLostError, TimeoutError)):
         return _NETWORK
+    if isinstance(error, DurableStoreError):
+        return _FAILED  # it is transient, but no word of the service
     return _LATER if is_transient(error) or _is_of_server(error) else _FAILED
 
 

@@ -12,7 +12,7 @@ from flask import Flask
 from connectycube import ConnectyCube
 from connectycube.errors import ConnectyCubeError
 
-from ..common.doctor import Finding, examine_bot
+from ..common.doctor import Finding, examine_bot, examine_durable
 from .clients import Clients
 from .conf import LIVE, Settings
 from .handlers import Handler
@@ -41,6 +41,7 @@ def examine(app: Flask, clients: Clients, handlers: list[Handler]) -> Iterator[F
             "Remove CONNECTYCUBE_API_URL and CONNECTYCUBE_CHAT_HOST.",
         )
     yield _run_folder(settings)
+    yield from examine_durable("durable mode", config.durable)
     names = ", ".join(handler.name for handler in handlers)
     hint = "" if names else "Write one with @cube.on, in a module that the application imports."
     yield Finding("handlers", "ok" if names else "warning", names or "none", hint)

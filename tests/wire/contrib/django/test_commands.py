@@ -66,6 +66,15 @@ def test_the_doctor_says_what_is_wrong_and_what_to_do(live, capsys):
     assert found["dead letters"]["state"] == "warning"
 
 
+def test_the_doctor_looks_at_the_place_of_durable_files(live, capsys, tmp_path):
+    bot = {"LOGIN": "bot", "PASSWORD": "a password"}
+    for path, state in (("/proc/nothing/bot.db", "failed"), (tmp_path / "bot.db", "ok")):
+        live(BOTS={"default": {**bot, "DURABLE": path}})
+        _, found = findings(capsys)
+        assert found["durable mode of default"]["state"] == state
+    assert list(tmp_path.iterdir()) == []  # it makes no file
+
+
 def test_the_doctor_stops_at_a_wrong_setting(setting, capsys, tables):
     setting({"APP_ID": "x", "AUTH_KEY": "k"})
     code, out, _ = run(capsys, "connectycube_doctor")

@@ -125,6 +125,18 @@ def test_wrong_settings_end_with_a_sentence(
     assert PASSWORD not in wrong
 
 
+def test_a_durable_file_that_cannot_be_opened_fails_listen_and_doctor(with_keys):
+    run = with_keys(DURABLE="/proc/nothing/bot.db")
+    status, wrong = run("listen")
+    assert (status, "DurableStoreError: the durable store /proc/nothing/bot.db" in wrong) == (
+        1,
+        True,
+    )
+    status, wrong = run("doctor")
+    assert (status, wrong) == (1, "Error: 1 failed\n")
+    assert with_keys(DURABLE="bot.db")("doctor") == (0, "")  # a warning
+
+
 def test_a_service_that_is_too_busy_is_a_status_of_its_own(run, emulator):
     with emulator.faults.rate_limit(retry_after=3600):
         status, _, wrong = run("send", "@bot", "hi")
