@@ -143,8 +143,8 @@ class Signal(NotCopied, blinker.Signal, Generic[Event_co]):
                 and no generator function. Without it ``connect`` returns a decorator.
             where: The receiver is called only for events for which ``where(event)`` is true. If it raises,
                 the receiver counts as having raised.
-            key: The receiver's name in this signal; it replaces an earlier receiver of the same key. Without
-                a key the name is that of the module and of the function.
+            key: The receiver's name in this signal; it replaces an earlier receiver of the same key, but not
+                one of another ``sender``. Without a key the name is that of the module and of the function.
             handling: What follows when the receiver raises; None is ``Config.handling``.
             sender: The chat whose events it gets; by default every chat's.
             weak: Whether to hold the receiver by a weak reference, so that it goes with its object.
@@ -180,9 +180,10 @@ class Signal(NotCopied, blinker.Signal, Generic[Event_co]):
                 self.check_open()
             with self._lock:
                 receiver_id = make_id(receiver)
-                self._replace(key, receiver_id)
+                sender_id = ANY_ID if sender is blinker.ANY else make_id(sender)
+                self._replace(key, receiver_id, sender_id)
                 plain = key or name_of(receiver)
-                name = self._name_for(plain, receiver_id)
+                name = self._name_for(plain, receiver_id, sender_id)
                 self._options[receiver_id] = _Options(name, plain, where, key, handling)
                 self._alike = None
                 return super(Signal, self).connect(receiver, sender, weak)
@@ -193,20 +194,30 @@ class Signal(NotCopied, blinker.Signal, Generic[Event_co]):
         """Return a decorator that connects a receiver to the events of one sender."""
         return self.connect(sender=sender, weak=weak)
 
-    def _name_for(self, plain: str, receiver_id: Hashable) -> str:
-        """Return the name of a receiver: ``plain``, or numbered if others bear it."""
+    def _others_for(self, receiver_id: Hashable, sender_id: Hashable) -> dict[Hashable, _Options]:
+        """Return the options of the other receivers that get events of this sender, or of one in common."""
+        return {
+            other: options
+            for other, options in self._options.items()
+            if other != receiver_id
+            and (sender_id == ANY_ID or {ANY_ID, sender_id} & set(self._by_receiver.get(other, ())))
+        }
+
+    def _name_for(self, plain: str, receiver_id: Hashable, sender_id: Hashable) -> str:
+        """Return the name of a receiver: ``plain``, or numbered if others of the sender bear it."""
+        used = {options.name for options in self._others_for(receiver_id, sender_id).values()}
         before = self._options.get(receiver_id)
-        if before is not None and before.plain == plain:
+        if before is not None and before.plain == plain and before.name not in used:
             return before.name
-        used = {options.name for options in self._options.values() if options is not before}
         numbered = (f"{plain}#{number}" for number in itertools.count(2))
         return next(name for name in itertools.chain([plain], numbered) if name not in used)
 
-    def _replace(self, key: str | None, receiver_id: Hashable) -> None:
-        """Disconnect the other receiver of this key, if there is one."""
-        for other, options in list(self._options.items()):
-            if key is not None and options.key == key and other != receiver_id:
-                self._disconnect(other, ANY_ID)
+    def _replace(self, key: str | None, receiver_id: Hashable, sender_id: Hashable) -> None:
+        """Disconnect the other receiver of this key, if the sender has one."""
+        for other, options in self._others_for(receiver_id, sender_id).items():
+            if key is not None and options.key == key:
+                is_for_all = ANY_ID in self._by_receiver[other]
+                self._disconnect(other, ANY_ID if is_for_all else sender_id)
 
     def disconnect(self, receiver: Callable[..., Any], sender: Any = blinker.ANY) -> None:
         """Call ``receiver`` no longer; one that is not connected is ignored."""

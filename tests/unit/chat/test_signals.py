@@ -442,6 +442,29 @@ def test_the_same_key_replaces_the_earlier_receiver(signal, chat):
     assert list(signal.receivers_for(chat)) == [receiver, plain]
 
 
+def test_a_key_and_a_name_are_those_of_one_sender(signal, chat):
+    other, one = Chat(), functools.partial(numbered, 1)
+    two, three = functools.partial(numbered, 2), functools.partial(numbered, 3)
+    signal.connect(one, sender=chat, key="show")
+    signal.connect(two, sender=other, key="show")
+    assert list(signal.receivers_for(chat)) == [one]
+    assert list(signal.receivers_for(other)) == [two]
+    assert [each.name for each in signal.connections_for(other)] == ["show"]
+    signal.connect(three, sender=chat, key="show")
+    assert list(signal.receivers_for(chat)) == [three]
+    signal.connect(one, key="show")
+    assert list(signal.receivers_for(chat)) == list(signal.receivers_for(other)) == [one]
+
+
+def test_receivers_of_one_name_are_numbered_for_each_sender(signal, chat):
+    other = Chat()
+    for sender in (chat, other):
+        signal.connect(functools.partial(numbered, 1), sender=sender)
+        signal.connect(functools.partial(numbered, 2), sender=sender)
+    names = [[each.name for each in signal.connections_for(sender)] for sender in (chat, other)]
+    assert names[0] == names[1] and names[0][1] == names[0][0] + "#2"
+
+
 def test_the_same_receiver_connected_again_has_the_new_options(signal, chat):
     signal.connect(plain, key="old")
     signal.connect(plain, where=bool)
