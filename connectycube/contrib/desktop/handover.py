@@ -214,7 +214,10 @@ class Handover:
             with self._lock:
                 self._check_open()
                 link = self._link_of(signal, receiver) or self._new_link(signal, receiver)
-                signal.connect(link.function, where=where, key=key, handling=handling)
+                # A fleet's signal is that of all its members; it would call the receiver for each of them.
+                signal.connect(
+                    link.function, where=where, key=key, handling=handling, sender=self._chat
+                )
                 link.key = key
                 others = [one for one in self._links if one is not link]
                 replaced = [one for one in others if key and (one.signal, one.key) == (signal, key)]

@@ -13,6 +13,7 @@ from connectycube import (
     ChatState,
     ClientClosedError,
     ConnectyCube,
+    Fleet,
     Handling,
     Limits,
     NotHandledError,
@@ -212,6 +213,29 @@ def test_ctrl_c_in_a_receiver_reaches_the_gui_thread_too(gui, window, alice, bob
         failed = alice.events.wait_for("callback_failed")[0]
         window.close()
     assert isinstance(failed.error, KeyboardInterrupt)
+
+
+def test_a_window_of_a_member_of_a_fleet_has_the_events_of_that_member(gui, emulator, bob):
+    members = [{"login": login, "password": "a password"} for login in ("anna", "berta")]
+    for member in members:
+        emulator.add_user(**member)
+    with (
+        logged_in(bob),
+        ConnectyCube(config=emulator.config(reconnect=FAST)) as cube,
+        Fleet(cube, members) as fleet,
+    ):
+        anna, berta = fleet
+        with Handover(anna, gui.post) as for_anna, Handover(berta, gui.post) as for_berta:
+            shown = {
+                one.user.id: shown_by(of, gui) for one, of in ((anna, for_anna), (berta, for_berta))
+            }
+            send(bob, berta.user.id, "for berta")
+            send(bob, anna.user.id, "for anna")
+            gui.run_until(lambda: sum(map(len, shown.values())) == 2)
+            for_anna.close()
+            send(bob, berta.user.id, "again")
+            gui.run_until(lambda: "again" in shown[berta.user.id])
+    assert list(shown.values()) == [["for anna"], ["for berta", "again"]]
 
 
 def test_a_frozen_window_fills_the_queue_to_its_bound_and_loses_nothing(gui, emulator, bob):
