@@ -657,11 +657,13 @@ def _folder(durable: object) -> str | None:
     """Return the path of the folder for durable mode, which exists then."""
     if durable is None:
         return None
-    if not isinstance(durable, (str, os.PathLike)) or not os.fspath(durable):
+    path = os.fspath(durable) if isinstance(durable, os.PathLike) else durable
+    if not isinstance(path, str):
         raise ArgumentTypeError(
             f"durable must be the path of a folder, not {type(durable).__name__}"
         )
-    path = os.fspath(durable)
+    if not path:
+        raise ArgumentValueError("durable must be the path of a folder, not an empty text")
     try:
         os.makedirs(path, mode=0o700, exist_ok=True)
     except OSError as error:

@@ -138,3 +138,8 @@ class FleetStatistics:
     def oldest_queued_seconds(self) -> float:
         """The seconds since the oldest event of all queues was queued; 0 if there is none."""
         return max((one.oldest_queued_seconds for one in self.members.values()), default=0.0)
+
+    def __repr__(self) -> str:
+        return (
+            f"<FleetStatistics: {self.ready} ready, {self.waiting} waiting, {self.failed} failed>"
+        )

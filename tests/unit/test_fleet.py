@@ -65,6 +65,11 @@ def test_one_login_twice_is_refused(cube):
     assert len(fleet) == 1
 
 
+def test_statistics_are_shown_as_the_numbers_of_members(cube):
+    statistics = Fleet(cube, [GOOD]).statistics()
+    assert repr(statistics) == "<FleetStatistics: 0 ready, 1 waiting, 0 failed>"
+
+
 @pytest.mark.parametrize(
     ("arguments", "error", "words"),
     [
@@ -75,7 +80,12 @@ def test_one_login_twice_is_refused(cube):
         ({"workers": "4"}, ArgumentTypeError, "workers"),
         ({"logins": 0}, ArgumentValueError, "logins"),
         ({"durable": 7}, ArgumentTypeError, "durable must be the path of a folder"),
-        ({"durable": ""}, ArgumentTypeError, "durable must be the path of a folder"),
+        ({"durable": ""}, ArgumentValueError, "durable must be the path of a folder, not an empty"),
+        (
+            {"durable": b"bots"},
+            ArgumentTypeError,
+            "durable must be the path of a folder, not bytes",
+        ),
         ({"renew_session": 7, "credentials": [GOOD]}, ArgumentTypeError, "renew_session"),
     ],
 )
