@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import heapq
+import itertools
 import logging
 import os
 import random
@@ -179,11 +181,16 @@ class Fleet(NotCopied, ChatSignals):
         """Create all objects that a forked child must not share with its parent."""
         self._lock = threading.Lock()
         self._changed = threading.Condition(self._lock)
+        self._due = threading.Condition(self._lock)  # for the login thread that waits
         self.dispatcher = Dispatcher(self.name, self._workers, self._config.limits, lambda: None)
         self.close_waiters = CloseWaiters()
         self._is_started = False
         self._queue: deque[_Member] = deque()
+        # The members that are tried again later, as (moment, number, member); one may be removed by now.
+        self._later: list[tuple[float, int, _Member]] = []
+        self._numbers = itertools.count()
         self._threads: set[threading.Thread] = set()
+        self._is_waited = False  # whether a login thread waits for the next moment
         self._paused_until = 0.0
 
     # --- the members ---
@@ -390,6 +397,8 @@ class Fleet(NotCopied, ChatSignals):
             members, self._members = self._members, []
             self._by_user.clear()
             self._queue.clear()
+            self._later.clear()
+            self._due.notify()
             threads = self._threads - {threading.current_thread()}
             self._changed.notify_all()
         drivers = [member.chat._driver for member in members if member.chat is not None]
@@ -476,8 +485,10 @@ class Fleet(NotCopied, ChatSignals):
             self._start_logins()
 
     def _start_logins(self) -> None:
-        """Start as many threads as there are members to log in, within the bound."""
-        for _ in range(min(self._logins - len(self._threads), len(self._queue))):
+        """Have a thread for each member to log in, within the bound, and one if others are tried later."""
+        self._due.notify()  # its moment may be now
+        wanted = len(self._queue) + (bool(self._later) and not self._is_waited)
+        for _ in range(min(self._logins - len(self._threads), wanted)):
             thread = threading.Thread(
                 target=self._log_in_all, name=f"{self.name}-login", daemon=True
             )
@@ -505,12 +516,29 @@ class Fleet(NotCopied, ChatSignals):
 
     def _next_member(self) -> _Member | None:
         with self._lock:
-            if not self._queue or time.monotonic() < self._paused_until:
-                self._threads.discard(threading.current_thread())
-                return None
+            while not self._is_ready_to_log_in():
+                if self._is_waited or not (self._queue or self._later) or self._is_closed:
+                    self._threads.discard(threading.current_thread())
+                    return None
+                moments = [self._paused_until] if self._queue else []
+                moments += [max(self._later[0][0], self._paused_until)] if self._later else []
+                self._is_waited = True
+                self._due.wait(max(0.0, min(moments) - time.monotonic()))
+                self._is_waited = False
             member = self._queue.popleft()
             member.is_queued, member.is_logging_in = False, True
+            self._start_logins()  # another thread for what this one would have waited for
             return member
+
+    def _is_ready_to_log_in(self) -> bool:
+        """Queue the members whose next attempt is due; return whether one may log in now."""
+        now = time.monotonic()
+        while self._later and self._later[0][0] <= now:
+            member = heapq.heappop(self._later)[2]
+            if not (member.is_queued or member.is_logging_in or member.is_removed):
+                member.is_queued = True
+                self._queue.append(member)
+        return bool(self._queue) and now >= self._paused_until
 
     def _log_in(self, member: _Member) -> None:
         client = member.client
@@ -577,10 +605,11 @@ class Fleet(NotCopied, ChatSignals):
             )
             if isinstance(error, RateLimitError) and delay is not None:
                 # The service counts the requests of all members: the others would be refused as well.
-                self._paused_until = time.monotonic() + delay
-                self.dispatcher.put_later(delay, Task(self._resume_logins, "logins"))
+                self._paused_until = max(self._paused_until, time.monotonic() + delay)
             if delay is not None:
-                self.dispatcher.put_later(delay, Task(partial(self._retry, member), member))
+                moment = time.monotonic() + delay
+                heapq.heappush(self._later, (moment, next(self._numbers), member))
+                self._start_logins()
         what = "is not tried again" if delay is None else f"is tried again in {delay:.3g} seconds"
         who = member.user_id or member.name
         logger.warning("%s: member %s failed and %s: %s", self.name, who, what, repr_of(error))
@@ -590,14 +619,11 @@ class Fleet(NotCopied, ChatSignals):
             chat._driver.receivers.handle, Delivery(signal="member_failed", event=failure)
         )
         self.dispatcher.put(Task(run, "member_failed"), bounded=False)
-        _settle(member, error)
-        with self._lock:
-            self._changed.notify_all()
-
-    def _retry(self, member: _Member) -> None:
-        with self._lock:
-            if not self._is_closed:
-                self._queue_login(member)
+        try:
+            _settle(member, error)
+        finally:
+            with self._lock:
+                self._changed.notify_all()
 
     def _resume_logins(self) -> None:
         with self._lock:

@@ -160,6 +160,15 @@ def test_what_would_fail_again_is_not_tried_again(error):
     assert _delay(error, lambda random: 1.0) is None
 
 
+def test_a_shorter_rate_limit_does_not_end_a_longer_one(cube):
+    fleet, pauses = Fleet(cube, [GOOD]), []
+    for seconds in (60.0, 1.0):
+        fleet._failed(fleet._members[0], api_error(RateLimitError, retry_after=seconds))
+        pauses.append(fleet._paused_until)
+    fleet.close()
+    assert pauses[0] == pauses[1]
+
+
 @pytest.mark.parametrize(
     ("error", "delay"),
     [

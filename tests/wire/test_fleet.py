@@ -24,13 +24,15 @@ from connectycube import (
     MemoryTokenStore,
     NotConnectedError,
     Observer,
+    RateLimitError,
     RetryPolicy,
+    ServerError,
     StreamError,
     Timeouts,
 )
 from connectycube.emulator import Emulator
 from tests.support.inside import driver_of
-from tests.support.people import FAST, PASSWORD, Person
+from tests.support.people import FAST, PASSWORD, SLOW, Person
 from tests.support.waiting import TIMEOUT, Gate, wait_until
 
 numbers = itertools.count(1)
@@ -43,7 +45,7 @@ def fleet_of(emulator):
     made = []
 
     def make(count=0, *, config=None, logged_in=True, **options):
-        cube = ConnectyCube(config=emulator.config(reconnect=FAST, **(config or {})))
+        cube = ConnectyCube(config=emulator.config(**{"reconnect": FAST, **(config or {})}))
         members = [new_user(emulator) for _ in range(count)]
         fleet = Fleet(cube, members, **options)
         made.append((cube, fleet))
@@ -385,6 +387,52 @@ def test_a_login_that_takes_too_long_goes_on_in_the_background(fleet_of, emulato
         fleet.login(timeout=0.01)
     fault.stop()
     assert fleet.login(timeout=TIMEOUT) == ()
+
+
+def test_members_are_tried_again_while_receivers_block_all_workers(fleet_of, emulator, alice):
+    alice.login()
+    fleet = fleet_of(1, workers=1, config={"retry": NO_RETRIES})
+    with Gate() as gate:
+        fleet.message_received.connect(gate)
+        (one,) = fleet
+        alice.chat.send_private(one.user, "hello").result(TIMEOUT)
+        gate.wait_until_entered()
+        emulator.faults.server_error(times=1)
+        with pytest.raises(ServerError):
+            fleet.add(new_user(emulator)).result(TIMEOUT)
+        wait_until(lambda: fleet.statistics().ready == 2)
+
+
+def test_a_receiver_may_wait_for_a_login_that_a_rate_limit_delays(fleet_of, emulator, alice):
+    alice.login()
+    fleet = fleet_of(1, workers=1, config={"retry": NO_RETRIES})
+    done: Future = Future()
+
+    @fleet.message_received.connect
+    def receive(chat, event):
+        try:
+            with pytest.raises(RateLimitError):
+                fleet.add(new_user(emulator)).result(TIMEOUT)
+            done.set_result(fleet.add(new_user(emulator)).result(TIMEOUT).is_ready)
+        except BaseException as error:
+            done.set_exception(error)
+
+    (one,) = fleet
+    emulator.faults.rate_limit(retry_after=1, times=1)
+    alice.chat.send_private(one.user, "hello")
+    assert done.result(TIMEOUT * 2)
+
+
+def test_a_login_takes_no_turn_from_others_while_one_waits_to_be_tried(fleet_of, emulator):
+    fleet = fleet_of(1, logins=1, config={"retry": NO_RETRIES, "reconnect": SLOW})
+    emulator.faults.server_error(times=1)
+    with pytest.raises(ServerError):
+        fleet.add(new_user(emulator)).result(TIMEOUT)
+    for _ in range(3):
+        assert fleet.add(new_user(emulator)).result(TIMEOUT).is_ready
+    assert (fleet.statistics().ready, fleet.statistics().waiting) == (4, 1)
+    fleet.close()
+    assert threads_of(fleet) == []
 
 
 # --- its life ---------------------------------------------------------------------------------------
