@@ -12,7 +12,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Future, InvalidStateError
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from functools import partial
 from types import TracebackType
 from typing import Any
@@ -30,6 +30,7 @@ from ._secrets import Secret, clear_locals, confined, hides
 from .chat import Chat, Signal
 from .chat.chat_signals import ChatSignals
 from .chat.dispatcher import Dispatcher, Task
+from .chat.driver import Driver
 from .chat.fork_warning import ForkWarning
 from .chat.ids import new_resource
 from .chat.protocol.core import PERMANENT
@@ -246,12 +247,14 @@ class Fleet(NotCopied, ChatSignals):
         with self._lock:
             member = self._find("user", user)
             self._forget(member)
-        # Without the lock, as callbacks of the future are user code.
-        _settle(member, ClientClosedError("the member was removed"))
-        abandoned = Abandoned()
-        if member.chat is not None:
-            abandoned = member.chat.logout(timeout=deadline.remaining())
-        member.client._close(deadline)
+        try:
+            # Without the lock, as callbacks of the future are user code, which may raise SystemExit.
+            _settle(member, ClientClosedError("the member was removed"))
+        finally:
+            abandoned = Abandoned()
+            if member.chat is not None:
+                abandoned = member.chat.logout(timeout=deadline.remaining())
+            member.client._close(deadline)
         return abandoned
 
     def chat(self, user: int | User) -> Chat:
@@ -404,6 +407,23 @@ class Fleet(NotCopied, ChatSignals):
         drivers = [member.chat._driver for member in members if member.chat is not None]
         # Every logout begins before the first wait: else a slow receiver of the first takes the others' time.
         ends = [(driver, driver.begin_logout(deadline)) for driver in drivers]
+        try:
+            with ExitStack() as settling:  # all, also if a callback of one future raises SystemExit
+                for member in members:
+                    # Before the first wait: a receiver may wait for the future, and close() for the receiver.
+                    settling.callback(_settle, member, ClientClosedError("the fleet was closed"))
+        finally:
+            total = self._finish_close(deadline, members, ends, threads)
+        return total
+
+    def _finish_close(
+        self,
+        deadline: Deadline,
+        members: list[_Member],
+        ends: list[tuple[Driver, Callable[[], Abandoned]]],
+        threads: set[threading.Thread],
+    ) -> Abandoned:
+        """Wait until all members have ended, and end what they share."""
         total = Abandoned()
         for driver, wait in ends:
             abandoned = wait()
@@ -411,7 +431,6 @@ class Fleet(NotCopied, ChatSignals):
             total = _sum(total, abandoned)
         for member in members:
             member.client._close(deadline)
-            _settle(member, ClientClosedError("the fleet was closed"))
         self.dispatcher.stop()
         for thread in threads:
             thread.join(deadline.remaining())
@@ -510,9 +529,16 @@ class Fleet(NotCopied, ChatSignals):
                 self._log_in(member)
             except BaseException as error:  # noqa: BLE001 - it is told; also one of a transport
                 clear_locals(error)
-                self._failed(member, error)
+                end = partial(self._failed, member, error)
             else:
-                self._succeeded(member)
+                end = partial(self._succeeded, member)
+            try:
+                end()
+            except (
+                BaseException
+            ):  # of a callback of the future, such as SystemExit, or of a log handler
+                logger.exception("%s: a callback of add() raised", self.name)
+            del member, end  # or a thread that waits would keep the error alive
 
     def _next_member(self) -> _Member | None:
         with self._lock:
@@ -581,10 +607,15 @@ class Fleet(NotCopied, ChatSignals):
             member.client.close()
             return
         assert member.chat is not None
-        with suppress(InvalidStateError):  # not the first attempt
-            member.first.set_result(member.chat)
-        with self._lock:
-            self._changed.notify_all()
+        try:
+            with suppress(InvalidStateError):  # not the first attempt
+                member.first.set_result(member.chat)
+        finally:
+            with self._lock:
+                self._changed.notify_all()
+            driver = member.chat._driver
+            if driver.is_closed:  # meanwhile, when it was not told because the attempt was not over
+                self._closed(member, driver.core.closed_reason)
 
     # --- failures ---
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import os
+import sys
 import threading
 from collections import Counter, defaultdict
 from concurrent.futures import Future
@@ -217,6 +218,49 @@ def test_callbacks_of_the_future_of_a_member_may_use_the_fleet(fleet_of, emulato
     fleet.remove(credentials["login"])
     wait_until(lambda: len(seen) == 2)
     assert seen == [(1, ()), (1, ())]
+
+
+def test_a_callback_that_raises_system_exit_stops_no_login(fleet_of, emulator, caplog):
+    fleet = fleet_of(logins=1)
+    called = threading.Event()
+    fleet.add(new_user(emulator)).add_done_callback(lambda first: (called.set(), sys.exit(3)))
+    assert fleet.add(new_user(emulator)).result(TIMEOUT).is_ready
+    assert called.is_set() and "a callback of add() raised" in caplog.text
+
+
+def test_a_callback_that_raises_system_exit_stops_no_removal_and_no_end(fleet_of, emulator):
+    fleet = fleet_of(logged_in=False)
+    gone, *others = [new_user(emulator) for _ in range(3)]
+    called = []
+    for member in (gone, *others):
+        fleet.add(member).add_done_callback(lambda first: (called.append(1), sys.exit(3)))
+    with pytest.raises(SystemExit):
+        fleet.remove(gone["login"])
+    assert len(fleet) == 2
+    with pytest.raises(SystemExit):
+        fleet.close()
+    assert len(called) == 3
+    assert not fleet.close()
+
+
+def test_the_end_does_not_wait_for_a_receiver_that_waits_for_a_login(fleet_of, emulator, alice):
+    alice.login()
+    fleet = fleet_of(1)
+    waits, error = threading.Event(), Future()
+
+    @fleet.message_received.connect
+    def receive(chat, event):
+        emulator.faults.delay(seconds=TIMEOUT)
+        first = fleet.add(new_user(emulator))
+        waits.set()
+        error.set_result(first.exception(TIMEOUT * 6))
+
+    (one,) = fleet
+    alice.chat.send_private(one.user, "hello")
+    assert waits.wait(TIMEOUT)
+    assert not fleet.close(timeout=TIMEOUT)
+    emulator.faults.stop_all()
+    assert isinstance(error.result(0), ClientClosedError)
 
 
 def test_an_observer_on_the_readers_thread_may_not_wait_for_it(fleet_of):
