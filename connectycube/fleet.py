@@ -82,6 +82,8 @@ class _Member:
     """The outcome of the first attempt to log in."""
     user_id: int | None = None
     chat: Chat | None = None
+    stand_in: Chat | None = None
+    """What receivers of ``member_failed`` get before there is a chat: one that has no user."""
     failure: MemberFailure | None = None
     """Of the last attempt; None while it is logged in, and before the first attempt."""
     attempts: int = 0
@@ -477,7 +479,9 @@ class Fleet(NotCopied, ChatSignals):
 
     def _find(self, argument: str, user: object) -> _Member:
         if isinstance(user, (Chat, str)):
-            found = next((each for each in self._members if user in (each.chat, each.name)), None)
+            found = next(
+                (one for one in self._members if user in (one.chat, one.stand_in, one.name)), None
+            )
         else:
             user_id = check_user_id(argument, user)
             found = self._by_user.get(user_id)
@@ -645,7 +649,10 @@ class Fleet(NotCopied, ChatSignals):
         who = member.user_id or member.name
         logger.warning("%s: member %s failed and %s: %s", self.name, who, what, repr_of(error))
         # A member that has never logged in over REST has no chat yet: this one has no user.
-        chat = member.chat or Chat(self._config, shared=self._part_of(member))
+        if member.chat is None and member.stand_in is None:
+            member.stand_in = Chat(self._config, shared=self._part_of(member))
+        chat = member.chat or member.stand_in
+        assert chat is not None
         run = partial(
             chat._driver.receivers.handle, Delivery(signal="member_failed", event=failure)
         )
@@ -681,7 +688,7 @@ class Fleet(NotCopied, ChatSignals):
         self._begin()
         for member in self._members:
             member.is_queued = member.is_logging_in = False
-            member.failure, member.attempts = None, 0
+            member.failure, member.attempts, member.stand_in = None, 0, None
             member.first = Future()
             member.first.set_running_or_notify_cancel()
 

@@ -479,6 +479,15 @@ def test_a_login_takes_no_turn_from_others_while_one_waits_to_be_tried(fleet_of,
     assert threads_of(fleet) == []
 
 
+def test_a_member_without_a_chat_is_removed_by_what_member_failed_gives(fleet_of, emulator):
+    fleet = fleet_of(1)
+    done: Future = Future()
+    fleet.member_failed.connect(lambda chat, failure: done.set_result(fleet.remove(chat)))
+    fleet.add({**new_user(emulator), "password": "wrong password"})
+    assert not done.result(TIMEOUT)
+    assert len(fleet) == 1 and fleet.failures == ()
+
+
 # --- its life ---------------------------------------------------------------------------------------
 
 
