@@ -85,7 +85,7 @@ class _Member:
     stand_in: Chat | None = None
     """What receivers of ``member_failed`` get before there is a chat: one that has no user."""
     failure: MemberFailure | None = None
-    """Of the last attempt; None while it is logged in, and before the first attempt."""
+    """Of the last attempt of the fleet; None after one that succeeded, and before the first one."""
     attempts: int = 0
     is_queued: bool = False
     is_logging_in: bool = False
@@ -95,6 +95,14 @@ class _Member:
     def is_settled(self) -> bool:
         """Whether the first attempt to log in is over."""
         return self.first.done()
+
+    @property
+    def standing_failure(self) -> MemberFailure | None:
+        """The failure because of which the member is not logged in; the application may log it in itself."""
+        is_tried = self.is_queued or self.is_logging_in
+        if self.chat is None or is_tried or self.chat._driver.is_closed:
+            return self.failure
+        return None
 
 
 class Fleet(NotCopied, ChatSignals):
@@ -234,8 +242,8 @@ class Fleet(NotCopied, ChatSignals):
         """Log a member out and forget it; its REST session stays alive. May be called inside a receiver.
 
         Args:
-            user: The user, their id or their chat; or the login or e-mail address of a member that has not
-                logged in.
+            user: The user, their id or their chat, also the one that ``member_failed`` was sent with; or the
+                login or e-mail address of the member.
             timeout: Seconds; None is ``Config.timeouts.logout``.
 
         Returns:
@@ -292,7 +300,8 @@ class Fleet(NotCopied, ChatSignals):
     @property
     def failures(self) -> tuple[MemberFailure, ...]:
         """The last failure of each member that is not logged in because of it."""
-        return tuple(member.failure for member in self._all() if member.failure is not None)
+        failures = [member.standing_failure for member in self._all()]
+        return tuple(failure for failure in failures if failure is not None)
 
     def statistics(self) -> FleetStatistics:
         """Return the numbers of this moment: those of each member, and their sums.
@@ -300,6 +309,7 @@ class Fleet(NotCopied, ChatSignals):
         Legal in every state and on every thread.
         """
         members = self._all()
+        failures = [member.standing_failure for member in members]
         return FleetStatistics(
             members={
                 member.user_id: member.chat.statistics()
@@ -307,9 +317,7 @@ class Fleet(NotCopied, ChatSignals):
                 if member.chat is not None and member.user_id is not None
             },
             waiting=sum(_waits(member) for member in members),
-            failed=sum(
-                member.failure is not None and member.failure.retry_in is None for member in members
-            ),
+            failed=sum(failure is not None and failure.retry_in is None for failure in failures),
         )
 
     def _all(self) -> list[_Member]:
@@ -545,6 +553,11 @@ class Fleet(NotCopied, ChatSignals):
             del member, end  # or a thread that waits would keep the error alive
 
     def _next_member(self) -> _Member | None:
+        """Return the next member to log in; None: another thread waits for the next one, or there is none.
+
+        One thread waits for the moment of the next attempt, so that it needs no worker: receivers may block
+        all of them, and may themselves wait for a login.
+        """
         with self._lock:
             while not self._is_ready_to_log_in():
                 if self._is_waited or not (self._queue or self._later) or self._is_closed:
@@ -668,8 +681,11 @@ class Fleet(NotCopied, ChatSignals):
             self._start_logins()
 
     def _closed(self, member: _Member, reason: Exception | None) -> None:
-        """Note that a chat has entered CLOSED; its driver's mutex is held."""
-        if reason is not None:
+        """Note that a chat has entered CLOSED; its driver's mutex may be held."""
+        if reason is None:
+            # A logout of the application, which had logged in. Without the lock: see docs/design.md.
+            member.failure = None
+        else:
             run = partial(self._note_closed, member, reason)
             self.dispatcher.put(Task(run, member), bounded=False)
 
@@ -788,8 +804,9 @@ def _delay(error: BaseException, back_off: Callable[[Callable[[], float]], float
 
 
 def _waits(member: _Member) -> bool:
-    if member.failure is not None:
-        return member.failure.retry_in is not None
+    failure = member.standing_failure
+    if failure is not None:
+        return failure.retry_in is not None
     return not member.is_settled
 
 

@@ -31,6 +31,7 @@ from connectycube import (
     StreamError,
     Timeouts,
 )
+from connectycube.chat.dispatcher import Task
 from connectycube.emulator import Emulator
 from tests.support.inside import driver_of
 from tests.support.people import FAST, PASSWORD, SLOW, Person
@@ -486,6 +487,39 @@ def test_a_member_without_a_chat_is_removed_by_what_member_failed_gives(fleet_of
     fleet.add({**new_user(emulator), "password": "wrong password"})
     assert not done.result(TIMEOUT)
     assert len(fleet) == 1 and fleet.failures == ()
+
+
+def test_a_failure_ends_when_the_application_logs_the_member_in(fleet_of, emulator):
+    fleet = fleet_of(1)
+    failures, (one,) = Failures(fleet), fleet
+    fault = emulator.faults.stream_error(condition="conflict", user=one.user.id)
+    failures.wait()
+    assert (len(fleet.failures), fleet.statistics().failed) == (1, 1)
+    fault.stop()
+    fleet.chat(one.user).login()
+    assert (len(fleet.failures), fleet.statistics().failed) == (0, 0)
+    one.logout()
+    assert (len(fleet.failures), fleet.statistics().failed) == (0, 0)
+
+
+def test_what_closes_a_chat_before_its_login_has_returned_is_told(fleet_of, emulator, monkeypatch):
+    fleet = fleet_of(logged_in=False)
+    failures, succeeded = Failures(fleet), fleet._succeeded
+
+    def closed_meanwhile(member):
+        fault = emulator.faults.stream_error(condition="conflict", user=member.user_id)
+        wait_until(lambda: member.chat.state is ChatState.CLOSED)
+        fault.stop()
+        fleet.dispatcher.put(Task(told.set), bounded=False)  # behind the first try to tell it
+        assert told.wait(TIMEOUT)
+        succeeded(member)
+
+    told = threading.Event()
+    monkeypatch.setattr(fleet, "_succeeded", closed_meanwhile)
+    fleet.add(new_user(emulator))
+    fleet.login(timeout=TIMEOUT)
+    (failure,) = failures.wait()
+    assert isinstance(failure.error, StreamError) and fleet.failures == (failure,)
 
 
 # --- its life ---------------------------------------------------------------------------------------
