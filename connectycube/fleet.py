@@ -67,6 +67,7 @@ _PERMANENT = (
     *(PermissionDeniedError, NotFoundError, ValidationError),
 )
 """The errors of a login after which the next one would fail again."""
+_LONGEST_WAIT = 3_600.0  # seconds; the system has a bound, and the service may name any number
 _KNOWN = frozenset(Credentials.__annotations__) - {"timeout"}
 
 
@@ -546,9 +547,8 @@ class Fleet(NotCopied, ChatSignals):
                 end = partial(self._succeeded, member)
             try:
                 end()
-            except (
-                BaseException
-            ):  # of a callback of the future, such as SystemExit, or of a log handler
+            except BaseException:
+                # Of a callback of the future, such as SystemExit, or of a log handler.
                 logger.exception("%s: a callback of add() raised", self.name)
             del member, end  # or a thread that waits would keep the error alive
 
@@ -566,7 +566,8 @@ class Fleet(NotCopied, ChatSignals):
                 moments = [self._paused_until] if self._queue else []
                 moments += [max(self._later[0][0], self._paused_until)] if self._later else []
                 self._is_waited = True
-                self._due.wait(max(0.0, min(moments) - time.monotonic()))
+                seconds = max(0.0, min(moments) - time.monotonic())
+                self._due.wait(min(seconds, _LONGEST_WAIT))
                 self._is_waited = False
             member = self._queue.popleft()
             member.is_queued, member.is_logging_in = False, True
