@@ -1,6 +1,6 @@
-"""SIGINT interrupts tests and the programs that they start, also where the run is a background job.
+"""Signals end tests and the programs that they start, also where the run is a background job.
 
-A shell lets its background jobs ignore SIGINT, and their children inherit that.
+A shell lets its background jobs ignore SIGINT and SIGQUIT, ``nohup`` SIGHUP, and their children inherit that.
 """
 
 from __future__ import annotations
@@ -9,9 +9,16 @@ import signal
 
 import pytest
 
+_HANDLERS = {
+    signal.SIGINT: signal.default_int_handler,
+    signal.SIGQUIT: signal.SIG_DFL,
+    signal.SIGHUP: signal.SIG_DFL,
+}
+
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Let SIGINT raise KeyboardInterrupt in this process, and be its default in children."""
-    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
-        signal.signal(signal.SIGINT, signal.default_int_handler)
-        config.add_cleanup(lambda: signal.signal(signal.SIGINT, signal.SIG_IGN))
+    """Let no signal be ignored in this process, nor in its children."""
+    for number, handler in _HANDLERS.items():
+        if signal.getsignal(number) is signal.SIG_IGN:
+            signal.signal(number, handler)
+            config.add_cleanup(lambda number=number: signal.signal(number, signal.SIG_IGN))
