@@ -122,11 +122,18 @@ def _run(command: Sequence[str], environ: dict[str, str], signals: _Signals) -> 
         raise CommandNotRunError(command[0], error) from None
     try:
         signals.forward_to(process.pid)
-        code = process.wait()
+        code = _wait(process)
     finally:
         signals.keep()
         _end_group(process.pid)
     return code if code >= 0 else 128 - code
+
+
+def _wait(process: subprocess.Popen[bytes]) -> int:
+    # Not one call without an end: a signal that arrives right before that call is handled after it alone.
+    while True:
+        with suppress(subprocess.TimeoutExpired):
+            return process.wait(1.0)
 
 
 class _Signals:
