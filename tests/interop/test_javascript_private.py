@@ -29,7 +29,7 @@ from tests.interop import javascript_messages as material
 from tests.interop.javascript_messages import TEXT
 from tests.interop.javascript_people import NOBODY, go_offline, person_at
 from tests.support.people import PASSWORD, settled
-from tests.support.waiting import TIMEOUT
+from tests.support.waiting import TIMEOUT, wait_until
 from tests.wire.emulator.conftest import ManualClock
 
 pytestmark = pytest.mark.referee("javascript")
@@ -478,6 +478,7 @@ def test_they_ask_when_we_were_last_active(service, clock, ours, theirs):
     ask = ("chat.getLastUserActivity", ours.id)
     assert theirs.call(*ask) == {"userId": ours.id, "seconds": 0}
     ours.chat.logout()
+    wait_until(lambda: not service.sessions(ours.id), "the end of the session")
     clock.now += 77
     assert theirs.call(*ask) == {"userId": ours.id, "seconds": 77}
 
