@@ -9,6 +9,7 @@ import math
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, TypeVar, cast
+from urllib.parse import SplitResult, urlsplit
 
 from .errors import ArgumentTypeError, ArgumentValueError
 
@@ -16,6 +17,7 @@ __all__ = [
     "MILLISECONDS_FROM",
     "check_bool",
     "check_callable",
+    "check_http_url",
     "check_id",
     "check_int",
     "check_json_object",
@@ -58,6 +60,19 @@ def check_str(name: str, value: object, *, empty: bool = False, longest: int | N
         pass
     # Raised here and not in the handler: the error of Python holds the value, which may be a secret.
     raise ArgumentValueError(f"{name} holds half a surrogate pair, which UTF-8 cannot carry")
+
+
+def check_http_url(name: str, value: object) -> SplitResult:
+    """Return the parts of an http(s) URL with a host; no error repeats the URL, which may hold a secret."""
+    text = check_str(name, value)
+    try:
+        parts = urlsplit(text)
+        host, _ = parts.hostname, parts.port
+    except ValueError:
+        parts, host = urlsplit(""), None
+    if parts.scheme not in ("http", "https") or not host:
+        raise ArgumentValueError(f"{name} must be an http(s) URL with a host")
+    return parts
 
 
 def check_int(

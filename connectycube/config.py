@@ -6,13 +6,13 @@ import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any, Literal, Protocol, TypedDict
-from urllib.parse import urlsplit
 
 from attrs import Attribute, evolve, field, fields, frozen
 
 from ._checks import (
     check_bool,
     check_callable,
+    check_http_url,
     check_int,
     check_number,
     check_str,
@@ -445,19 +445,14 @@ class Config:
 
     @api_url.validator
     def _check_api_url(self, attribute: Attribute[str], value: object) -> None:
-        # No error repeats it: it may be a secret that was put into the wrong variable.
-        text = check_str("api_url", value)
-        try:
-            parts = urlsplit(text)
-            host, _ = parts.hostname, parts.port
-        except ValueError:
-            parts, host = urlsplit(""), None
-        if parts.scheme not in ("http", "https") or not host:
-            raise ArgumentValueError("api_url must be an http(s) URL with a host")
+        parts = check_http_url(
+            "api_url", value
+        )  # perhaps a secret that was put into the wrong variable
         if parts.username or parts.password or parts.query or parts.fragment:
             raise ArgumentValueError(
                 "api_url must hold neither credentials nor a query nor a fragment"
             )
+        host = parts.hostname or ""
         if parts.scheme == "http" and not is_loopback(host):
             raise ArgumentValueError(
                 f"api_url is plain http to {host}: only loopback addresses may be spoken to without TLS"

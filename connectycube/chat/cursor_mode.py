@@ -173,7 +173,7 @@ class CursorMode:
         self._older = dict.fromkeys(loaded.older)
         self._loaded = loaded
 
-    def begin_anew(self) -> None:
+    def forget_last_login(self) -> None:
         """Forget the value and all messages: another process may have gone on with them, and saved."""
         with self._changed:
             self._loaded = self._cursor = self._begun = None

@@ -1,4 +1,4 @@
-"""What the chats of a fleet share: their threads, their signals, and who is told of an end."""
+"""The objects that all chats of a fleet share: threads, signals, and a callback for a chat that has ended."""
 
 from __future__ import annotations
 

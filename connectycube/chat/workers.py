@@ -65,7 +65,7 @@ class Workers:
         self._working = 0  # the number of threads, without those that are about to end
 
     def attach(self) -> None:
-        """Begin anew if this process is a fork: called by each new dispatcher, before it uses the lock."""
+        """Replace the lock if this process is a fork; a new dispatcher calls it before it uses the lock."""
         if self._process != getpid():
             self._begin()
 

@@ -130,7 +130,8 @@ def _run(command: Sequence[str], environ: dict[str, str], signals: _Signals) -> 
 
 
 def _wait(process: subprocess.Popen[bytes]) -> int:
-    # Not one call without an end: a signal that arrives right before that call is handled after it alone.
+    # A signal that arrives right before the system call does not interrupt it: Python runs the handler when
+    # the call has returned. So each call ends within a second.
     while True:
         with suppress(subprocess.TimeoutExpired):
             return process.wait(1.0)

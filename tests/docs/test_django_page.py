@@ -3,11 +3,7 @@
 from __future__ import annotations
 
 import importlib
-import os
 import re
-import signal
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -15,11 +11,9 @@ from django.core.management import load_command_class
 from django.core.management.base import BaseCommand
 
 from connectycube.contrib.django import checks, conf
-from tests.docs.test_pages import BLOCKS, DOCS, handles_signals, rows
+from tests.docs.page_folder import PageFolder, blocks
+from tests.docs.test_pages import BLOCKS, DOCS, rows
 from tests.support import django_setup  # noqa: F401 - configures Django
-from tests.support.paths import ROOT
-from tests.support.people import logged_in
-from tests.support.waiting import TIMEOUT, wait_until
 
 PAGE = DOCS / "django.md"
 COMMANDS = {"listen", "doctor", "sync_users", "emulator"}
@@ -40,69 +34,32 @@ urlpatterns += [path("ship/<int:pk>/", views.ship), path("refund/<int:pk>/", vie
 urlpatterns += [path("token/", views.chat_token)]
 """
 SECRET = 'PASSWORD = os.environ["BOT_PASSWORD"]'
-SECONDS = 120.0
 
 
-def blocks(kind):
-    return "\n\n".join(
-        one.code for one in BLOCKS if one.page == PAGE and one.kind == f"django {kind}"
-    )
-
-
-class Project:
+class Project(PageFolder):
     """A project of django-admin's template, with what the page says."""
 
-    def __init__(self, folder: Path, environment: dict[str, str]) -> None:
-        self.folder = folder
-        self._environment = {
-            **os.environ,
-            **environment,
-            "PYTHONPATH": f"{folder}{os.pathsep}{ROOT}",
-            "BOT_PASSWORD": "a password",
-        }
-
-    def run(self, *words: str) -> str:
-        done = subprocess.run(
-            [sys.executable, "-W", "error", "-m", "django", *words],
-            cwd=self.folder,
-            env=self._environment,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            timeout=SECONDS,
-            check=False,
-        )
-        assert done.returncode == 0, done.stdout + done.stderr
-        return done.stdout + done.stderr
-
-    def start(self, *words: str) -> subprocess.Popen[bytes]:
-        return subprocess.Popen(
-            [sys.executable, "-W", "error", "-m", "django", *words],
-            cwd=self.folder,
-            env=self._environment,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-        )
+    def manage(self, *words: str) -> str:
+        return self.run("django", *words)
 
     def write(self) -> None:
         """Make the files, and put the blocks of the page into them."""
-        self.run("startproject", "site_of_shop", ".")
-        self.run("startapp", "shop")
-        self._environment["DJANGO_SETTINGS_MODULE"] = "site_of_shop.settings"
+        self.manage("startproject", "site_of_shop", ".")
+        self.manage("startapp", "shop")
+        self.environment["DJANGO_SETTINGS_MODULE"] = "site_of_shop.settings"
         for name, text in {
-            "site_of_shop/settings.py": f"import os\n\n{SECRET}\n{blocks('settings')}"
+            "site_of_shop/settings.py": f"import os\n\n{SECRET}\n{blocks(PAGE, 'django settings')}"
             'DATABASES["default"]["TEST"] = {"NAME": BASE_DIR / "test.sqlite3"}\n',
-            "site_of_shop/urls.py": f"{blocks('urls')}{URLS}",
+            "site_of_shop/urls.py": f"{blocks(PAGE, 'django urls')}{URLS}",
             "shop/models.py": MODELS,
-            "shop/chat_handlers.py": blocks("handlers"),
-            "shop/views.py": blocks("views"),
-            "shop/tests.py": blocks("tests"),
+            "shop/chat_handlers.py": blocks(PAGE, "django handlers"),
+            "shop/views.py": blocks(PAGE, "django views"),
+            "shop/tests.py": blocks(PAGE, "django tests"),
         }.items():
             with (self.folder / name).open("a", encoding="utf-8") as file:
                 file.write(f"\n{text}")
-        self.run("makemigrations", "shop", "-v0")
-        self.run("migrate", "-v0")
+        self.manage("makemigrations", "shop", "-v0")
+        self.manage("migrate", "-v0")
 
 
 @pytest.fixture
@@ -114,21 +71,10 @@ def project(emulator, tmp_path):
 
 @pytest.mark.time_limit(300)
 def test_the_bot_of_the_page_answers_and_its_tests_pass(project, emulator, bob):
-    assert "no issues" in project.run("check")
-    assert "Ran 4 tests" in project.run("test")
+    assert "no issues" in project.manage("check")
+    assert "Ran 4 tests" in project.manage("test")
     bot_id = emulator.add_user("shop", "a password")
-    with logged_in(bob), project.start("connectycube_listen") as bot:
-        try:
-            wait_until(lambda: emulator.sessions(bot_id), timeout=SECONDS)
-            bob.chat.send_private(bot_id, "three apples").result(TIMEOUT)
-            assert bob.events.wait_for("message_received", timeout=SECONDS)[0].body == "thank you"
-            wait_until(lambda: handles_signals(bot))
-            bot.send_signal(signal.SIGTERM)
-            output = bot.communicate(timeout=SECONDS)[0].decode()
-            assert (bot.returncode, len(output.splitlines())) == (0, 1), output
-        finally:
-            bot.kill()
-            bot.communicate()
+    project.check_bot(emulator, bot_id, bob, "django", "connectycube_listen")
 
 
 def lines_of(code):

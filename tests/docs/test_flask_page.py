@@ -2,66 +2,15 @@
 
 from __future__ import annotations
 
-import os
 import re
-import signal
-import subprocess
-import sys
-from pathlib import Path
 
 import pytest
 
 from connectycube.contrib.flask import commands, conf
-from tests.docs.test_pages import BLOCKS, DOCS, handles_signals, rows
-from tests.support.paths import ROOT
-from tests.support.people import logged_in
-from tests.support.waiting import TIMEOUT, wait_until
+from tests.docs.page_folder import PageFolder, blocks
+from tests.docs.test_pages import DOCS, rows
 
 PAGE = DOCS / "flask.md"
-SECONDS = 120.0
-
-
-def blocks(kind):
-    return "\n\n".join(
-        one.code for one in BLOCKS if one.page == PAGE and one.kind == f"flask {kind}"
-    )
-
-
-class Application:
-    """The files of the page in a folder."""
-
-    def __init__(self, folder: Path, environment: dict[str, str]) -> None:
-        self._folder = folder
-        self._environment = {
-            **os.environ,
-            **environment,
-            "PYTHONPATH": f"{folder}{os.pathsep}{ROOT}",
-            "BOT_PASSWORD": "a password",
-        }
-        (folder / "shop.py").write_text(blocks("app") + "\n\n" + blocks("views"))
-        (folder / "test_shop.py").write_text(blocks("tests"))
-
-    def run(self, *words: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [sys.executable, "-W", "error", "-m", *words],
-            cwd=self._folder,
-            env=self._environment,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            timeout=SECONDS,
-            check=False,
-        )
-
-    def start(self, *words: str) -> subprocess.Popen[bytes]:
-        return subprocess.Popen(
-            [sys.executable, "-W", "error", "-m", *words],
-            cwd=self._folder,
-            env=self._environment,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-        )
 
 
 FLASK = ("flask", "--app", "shop", "connectycube")
@@ -70,24 +19,15 @@ FLASK = ("flask", "--app", "shop", "connectycube")
 @pytest.mark.time_limit(300)
 def test_the_bot_of_the_page_answers_and_its_tests_pass(emulator, tmp_path, bob):
     run_folder = {"CONNECTYCUBE_RUN_FOLDER": str(tmp_path)}
-    application = Application(tmp_path, {**emulator.environment(), **run_folder})
-    done = application.run("pytest", "-q", "-p", "no:cacheprovider", "test_shop.py")
-    assert "4 passed" in done.stdout, done.stdout + done.stderr
+    application = PageFolder(tmp_path, {**emulator.environment(), **run_folder})
+    (tmp_path / "shop.py").write_text(
+        f"{blocks(PAGE, 'flask app')}\n\n{blocks(PAGE, 'flask views')}"
+    )
+    (tmp_path / "test_shop.py").write_text(blocks(PAGE, "flask tests"))
+    assert "4 passed" in application.run("pytest", "-q", "-p", "no:cacheprovider", "test_shop.py")
     bot_id = emulator.add_user("shop", "a password")
-    doctor = application.run(*FLASK, "doctor")
-    assert doctor.returncode == 0, doctor.stdout + doctor.stderr
-    with logged_in(bob), application.start(*FLASK, "listen") as bot:
-        try:
-            wait_until(lambda: emulator.sessions(bot_id), timeout=SECONDS)
-            bob.chat.send_private(bot_id, "three apples").result(TIMEOUT)
-            assert bob.events.wait_for("message_received", timeout=SECONDS)[0].body == "thank you"
-            wait_until(lambda: handles_signals(bot))
-            bot.send_signal(signal.SIGTERM)
-            output = bot.communicate(timeout=SECONDS)[0].decode()
-            assert (bot.returncode, len(output.splitlines())) == (0, 1), output
-        finally:
-            bot.kill()
-            bot.communicate()
+    application.run(*FLASK, "doctor")
+    application.check_bot(emulator, bot_id, bob, *FLASK, "listen")
 
 
 # --- tables ---

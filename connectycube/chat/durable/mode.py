@@ -190,7 +190,7 @@ class Durability:
             os.path.exists(self.path) and os.path.getsize(self.path)
         )
 
-    def begin_anew(self) -> None:
+    def forget_last_login(self) -> None:
         """Let the next login begin where the file says: another process may have used it meanwhile."""
         self._has_begun = False
 

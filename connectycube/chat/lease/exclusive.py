@@ -110,8 +110,8 @@ class Exclusive:
         self.hold = durability.hold = receivers.hold = streams.hold = hold
         if is_new:
             # Between two logins with a lease another process may have had it, and gone on with the messages.
-            core.begin_anew()
-            durability.begin_anew()
+            core.forget_last_login()
+            durability.forget_last_login()
 
     def loss(self, of_receiver: Hold | None) -> LeaseLostError | None:
         """Return why the lease is lost, or that of the receiver which calls; None if it is not."""

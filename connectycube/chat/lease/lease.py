@@ -51,7 +51,7 @@ class Lease(Protocol):
         ...
 
     def renew(self, holder: str) -> bool:
-        """Begin the ``seconds`` anew; return False if another holder has taken the lease."""
+        """Extend the lease to ``seconds`` from now; return False if another holder has taken it."""
         ...
 
     def release(self, holder: str) -> None:

@@ -105,7 +105,7 @@ class SqlLease:
         return int(found[1])
 
     def renew(self, holder: str) -> bool:
-        """Let the time begin anew; return False if another holder has taken the row, or it is gone."""
+        """Extend the time of the row; return False if another holder has taken the row, or it is deleted."""
         with self._cursor() as run:
             changed: int = run(_RENEW, holder=holder).rowcount
         return changed == 1
@@ -119,7 +119,7 @@ class SqlLease:
     # --- connections and statements ---
 
     def _take(self, holder: str) -> Any:
-        """Take the row if its time is over; return who has it, and the number. None: there is no row."""
+        """Take the row if its time is over; return its holder and its number, or None if there is no row."""
         with self._cursor() as run:
             run(_ACQUIRE, holder=holder)
             found = run(_READ).fetchone()

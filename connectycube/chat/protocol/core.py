@@ -293,7 +293,7 @@ class Core:
         self._machine.go(ChatState.IDLE)
         self._renew_session()
 
-    def begin_anew(self) -> None:
+    def forget_last_login(self) -> None:
         """Forget the session of the last login: another process may have gone on with its messages."""
         self._renew_session()
 

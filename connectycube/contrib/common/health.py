@@ -43,7 +43,7 @@ def health_of(bot: str, chat: Chat, lease: Turn | None = None) -> dict[str, Any]
     """Return the health of a listener.
 
     It works while its bot is connected, and while it stands by for the lease that another process has: a
-    supervisor must not end the process that waits to take over.
+    supervisor must not end a standby process.
     """
     is_ready = chat.is_ready
     stands_by = lease is not None and lease.is_awaited
@@ -59,7 +59,7 @@ def health_of(bot: str, chat: Chat, lease: Turn | None = None) -> dict[str, Any]
 
 
 class HealthFile:
-    """A file that is written anew each second while the listener is healthy, and absent otherwise."""
+    """A file that is rewritten each second while the listener is healthy, and absent otherwise."""
 
     def __init__(self, path: str, health: Health) -> None:
         self._path = path

@@ -1,20 +1,39 @@
-"""Whether two functions of the same name are one: durable mode knows a handler by its name alone."""
+"""Refuses a second handler of the same name: durable mode knows a handler by its name alone."""
 
 from __future__ import annotations
 
 import functools
 import inspect
-from typing import Any
+from typing import Any, Protocol
 
-__all__ = ["is_same_function"]
+from connectycube.errors import ArgumentValueError
+
+__all__ = ["check_same_function"]
 
 
-def is_same_function(one: Any, other: Any) -> bool:
-    """Whether two functions of the same name are one, which was perhaps imported anew.
+class _Handler(Protocol):
+    @property
+    def function(self) -> Any: ...
+    @property
+    def name(self) -> str: ...
+    @property
+    def signal(self) -> str: ...
 
-    Otherwise the second one would take the place of the first one silently.
+
+def check_same_function(handler: _Handler, before: _Handler | None, advice: str) -> None:
+    """Raise ArgumentValueError if a handler would silently replace another function of the same name.
+
+    A module that is imported again brings the same functions, and they may replace the earlier ones.
+
+    Args:
+        handler: The new handler.
+        before: The handler that has its name already, or None.
+        advice: How to give the two different names, for the error.
     """
-    return _identity_of(one) == _identity_of(other)
+    if before is not None and _identity_of(before.function) != _identity_of(handler.function):
+        raise ArgumentValueError(
+            f"there are two handlers {handler.name} of {handler.signal}: {advice}"
+        )
 
 
 def _identity_of(function: Any) -> object:

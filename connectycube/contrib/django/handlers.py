@@ -13,9 +13,8 @@ from django.db import close_old_connections, reset_queries
 from django.utils.module_loading import autodiscover_modules
 
 from connectycube._checks import check_callable, check_int, check_str, name_of
-from connectycube.errors import ArgumentValueError
 
-from ..common.same_function import is_same_function
+from ..common.same_function import check_same_function
 from ..common.signal_names import check_signal
 from .databases import KeptConnections
 from .signals import SIGNALS, ChatSignal
@@ -40,8 +39,9 @@ class Handler:
     attempts: int | None = None
 
 
+_ADVICE = "give each a name of its own, a partial or a method by a function around it"
 _handlers: dict[tuple[str, str, str | None], Handler] = {}
-"""By signal, name and bot: a module that is imported anew replaces its handlers."""
+"""By signal, name and bot: a module that is imported again replaces its handlers."""
 
 
 def on(
@@ -72,23 +72,11 @@ def on(
     def connected(function: Function) -> Function:
         check_callable("handler", function, "chat", "event")
         handler = Handler(function, name, name_of(function), bot, attempts)
-        _check_name(handler, _handlers.get((name, handler.name, bot)))
+        check_same_function(handler, _handlers.get((name, handler.name, bot)), _ADVICE)
         _handlers[name, handler.name, bot] = handler
         return function
 
     return connected
-
-
-def _check_name(handler: Handler, before: Handler | None) -> None:
-    """Refuse a second handler of the same name: it would take the place of the first one silently.
-
-    Durable mode knows a handler by its name. A module that is imported anew brings the same functions.
-    """
-    if before is not None and not is_same_function(before.function, handler.function):
-        raise ArgumentValueError(
-            f"there are two handlers {handler.name} of {handler.signal}: give each a name of its own, a"
-            " partial or a method by a function around it"
-        )
 
 
 def discover(module: str) -> None:

@@ -52,10 +52,10 @@ class Bell:
         self._asks_ending = is_ending
         self._socket: socket.socket | None = None
         self._wake: tuple[socket.socket, socket.socket] | None = None
-        self._become()
+        self._create()
 
-    def _become(self) -> None:
-        """Begin anew, in this process."""
+    def _create(self) -> None:
+        """Create the objects of this process; a fork has its own."""
         self._process = os.getpid()
         self._lock = threading.Lock()
         self._waiters: set[Waiter] = set()
@@ -71,7 +71,7 @@ class Bell:
             if inherited is not None:
                 inherited.close()
         self._socket = self._wake = None
-        self._become()
+        self._create()
 
     @property
     def open_streams(self) -> int:

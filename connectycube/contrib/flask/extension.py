@@ -23,13 +23,14 @@ from connectycube._checks import check_int, check_number, check_str
 from connectycube.errors import ArgumentTypeError
 
 from ..common.offline import SENDER_ID, Outbox
+from ..common.same_function import check_same_function
 from ..common.sending import address_of, checked_message
 from ..common.signal_names import check_signal
 from . import testing
 from .clients import Clients, Credentials
 from .commands import group
 from .conf import DEFAULTS, LOCMEM, PREFIX, read_settings
-from .handlers import Handler, check_name, handler_of
+from .handlers import Handler, handler_of
 from .position import Position
 from .servers import most_streams
 from .stream import (
@@ -187,7 +188,8 @@ class FlaskCube:
         def connected(function: Function) -> Function:
             handler = handler_of(function, signal, key, where, handling)
             if key is None:
-                check_name(handler, self._handlers.get((handler.signal, handler.name)))
+                before = self._handlers.get((handler.signal, handler.name))
+                check_same_function(handler, before, "give each its own name or key")
             self._handlers[handler.signal, handler.name] = handler
             return function
 

@@ -11,12 +11,11 @@ from flask import Flask
 
 from connectycube import Chat, Handling
 from connectycube._checks import check_callable, check_str, name_of
-from connectycube.errors import ArgumentTypeError, ArgumentValueError
+from connectycube.errors import ArgumentTypeError
 
-from ..common.same_function import is_same_function
 from ..common.signal_names import check_signal
 
-__all__ = ["Handler", "check_name", "connect", "context_of", "handler_of"]
+__all__ = ["Handler", "connect", "context_of", "handler_of"]
 
 
 @frozen(kw_only=True)
@@ -51,17 +50,6 @@ def handler_of(
         raise ArgumentTypeError(f"handling must be a Handling, not {type(handling).__name__}")
     known_as = name_of(function) if key is None else check_str("key", key)
     return Handler(function=function, signal=name, name=known_as, where=where, handling=handling)
-
-
-def check_name(handler: Handler, before: Handler | None) -> None:
-    """Refuse a second function of the same name: it would take the place of the first one silently.
-
-    A module that is imported anew brings the same functions.
-    """
-    if before is not None and not is_same_function(before.function, handler.function):
-        raise ArgumentValueError(
-            f"there are two handlers {handler.name} of {handler.signal}: give each its own name or key"
-        )
 
 
 def connect(chat: Chat, handler: Handler) -> None:

@@ -152,7 +152,7 @@ class EventStream:
     Args:
         reader: Reads the dialog.
         first: The blocks that are known already.
-        history: How many messages it shows if it has to begin anew.
+        history: How many messages of history it shows if the last position is unknown.
         bell: The bell of this process.
         poll: Seconds between two looks without a ring.
         heartbeat: Seconds of silence after which the browser is sent a comment.

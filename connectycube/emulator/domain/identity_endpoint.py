@@ -13,7 +13,7 @@ from urllib.parse import urlencode, urlsplit
 
 from attrs import Attribute, field, frozen
 
-from connectycube._checks import check_number, check_one_of, check_str
+from connectycube._checks import check_http_url, check_number, check_one_of, check_str
 from connectycube.errors import ArgumentTypeError, ArgumentValueError
 
 from .api_error import ApiError
@@ -102,15 +102,10 @@ class HttpIdentityProvider:
 
     @url.validator
     def _check_url(self, attribute: Attribute[str], value: object) -> None:
-        # No error repeats it: its query may hold a key of the provider.
-        text = check_str("identity_provider", value)
-        try:
-            parts = urlsplit(text)
-            host, _ = parts.hostname, parts.port
-        except ValueError:
-            parts, host = urlsplit(""), None
-        if parts.scheme not in ("http", "https") or not host:
-            raise ArgumentValueError("identity_provider must be an http(s) URL with a host")
+        parts = check_http_url(
+            "identity_provider", value
+        )  # its query may hold a key of the provider
+        text = self.url  # urlsplit() drops some characters
         if parts.username or parts.password or parts.fragment:
             raise ArgumentValueError(
                 "identity_provider must hold neither credentials nor a fragment: give headers"

@@ -140,7 +140,7 @@ def main():
                 return 1
             bot = Bot(cube, person, Desk("desk.db"))
             # Connected before the login, because that calls them for what was left. The keys are the names by
-            # which the file knows who has handled what, so they must stay the same.
+            # which the file knows the receivers that have handled an event, so they must stay the same.
             cube.chat.message_received.connect(bot.on_message, key="answer")
             cube.chat.own_message_received.connect(on_own_message, key="own")
             cube.chat.login()

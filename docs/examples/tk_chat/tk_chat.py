@@ -439,7 +439,7 @@ class ChatWindow:
         return max(120, int(self.text.winfo_width() * 0.65))
 
     def _wrap(self, event):
-        """Wrap the texts anew when the window has another width."""
+        """Wrap the texts again when the window has another width."""
         for body in self.bodies:
             body.configure(wraplength=self._widest())
 

@@ -323,8 +323,8 @@ def test_the_counts_of_the_file_follow_what_is_in_it(make, alice, emulator):
     wait_until(lambda: kept(bot) == (0, 0, 0))
 
 
-def test_another_process_goes_on_with_what_it_finds(make, copy, alice):
-    alice.login()
+def leave_three_unhandled(make, copy, alice):
+    """Make ``copy`` the durable file of a killed bot, which had three messages in hand."""
     dead, gate = make(reconnect=SLOW), Gate()
     dead.chat.message_received.connect(gate, key="gate")
     dead.chat.login()
@@ -334,6 +334,11 @@ def test_another_process_goes_on_with_what_it_finds(make, copy, alice):
         dead.chat.ping(TIMEOUT)
         as_after_a_crash(dead.path, copy)
     dead.chat.logout()
+
+
+def test_another_process_goes_on_with_what_it_finds(make, copy, alice):
+    alice.login()
+    leave_three_unhandled(make, copy, alice)
     # One worker stays at the gate; the other one handles the events of the login.
     born, second = make(copy, workers=2), Gate()
     born.chat.message_received.connect(second, key="gate")
@@ -352,15 +357,7 @@ def test_another_process_goes_on_with_what_it_finds(make, copy, alice):
 def test_what_goes_back_to_the_file_is_counted_and_told_once(make, copy, alice, bob):
     alice.login()
     bob.login()
-    dead, gate = make(reconnect=SLOW), Gate()
-    dead.chat.message_received.connect(gate, key="gate")
-    dead.chat.login()
-    with gate:
-        send(alice, dead, "one", "two", "three")
-        gate.wait_until_entered()
-        dead.chat.ping(TIMEOUT)
-        as_after_a_crash(dead.path, copy)
-    dead.chat.logout()
+    leave_three_unhandled(make, copy, alice)
     observer, is_away, second = Recorder(), threading.Event(), Gate()
     is_away.set()
     limits = Limits(queued_events=10)

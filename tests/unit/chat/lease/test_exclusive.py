@@ -9,12 +9,12 @@ from connectycube.chat.lease.hold import Hold
 
 
 class Part:
-    """A part of a connection; ``begun`` says how often it began anew."""
+    """A part of a connection; ``begun`` counts the times at which it forgot the last login."""
 
     hold = None
     begun = 0
 
-    def begin_anew(self):
+    def forget_last_login(self):
         self.begun += 1
 
 
@@ -24,7 +24,7 @@ def held():
     return hold
 
 
-def test_logins_that_share_a_lease_begin_anew_once():
+def test_logins_that_share_a_lease_forget_the_last_one_once():
     exclusive = Exclusive("chat", lambda: None, lambda deadline: True, lambda: True)
     core, durability, receivers, streams = Part(), Part(), SimpleNamespace(), SimpleNamespace()
 

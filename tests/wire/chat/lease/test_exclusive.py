@@ -15,11 +15,11 @@ from tests.support.waiting import TIMEOUT, Gate
 
 
 class Part:
-    """A part of a connection that begins anew with each lease."""
+    """A part of a connection, which forgets the last login with each lease."""
 
     hold = None
 
-    def begin_anew(self):
+    def forget_last_login(self):
         pass
 
 
