@@ -1,7 +1,8 @@
 """``python -m tests.bench [TOPIC …]``: run the topics, print a table, write build/bench.json.
 
 The file is a list of {name, peer, value, goal}: ratios (or what the table says, such as megabytes) that
-should not be exceeded; a goal of null is none. A topic that fails costs its own rows and the exit status
+should not be exceeded; a goal of null is none. Where rounds were measured, the value is their median, and
+the two ``quartiles`` are there as well. A topic that fails costs its own rows and the exit status
 1; a goal that is missed is shown and costs nothing, since a busy machine may be the reason.
 """
 
@@ -13,14 +14,23 @@ import sys
 import traceback
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from tests.bench import (  # noqa: F401  (each registers its topic; they run in this order)
+    chat_burst,
     chat_inbound,
+    chat_login,
     chat_outbound,
+    chat_ping,
+    chat_sending,
     decoding,
+    durable,
     emulator,
     fleet,
+    growth,
     history,
+    imports,
+    queued,
     rest_calls,
     uploads,
 )
@@ -68,21 +78,25 @@ def formatted(row: Row) -> str:
     value, goal = (
         "" if number is None else f"{number:.2f} {row.unit}" for number in (row.value, row.goal)
     )
-    return line(row.name, row.peer, value, goal, verdict)
+    middle = "" if row.low is None else f"({row.low:.2f} to {row.high:.2f})"
+    return line(row.name, row.peer, value, goal, verdict, middle)
 
 
-def line(name: str, peer: str, value: str, goal: str, verdict: str) -> str:
-    return f"{name:32} {peer:24} {value:>10} {goal:>10}  {verdict}".rstrip()
+def line(name: str, peer: str, value: str, goal: str, verdict: str, middle: str = "") -> str:
+    return f"{name:38} {peer:30} {middle:>16} {value:>10} {goal:>10}  {verdict}".rstrip()
 
 
 def write(path: Path, rows: Sequence[Row]) -> None:
     """Write the results for other programs."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    entries = [
-        {"name": row.name, "peer": row.peer, "value": round(row.value, 3), "goal": row.goal}
-        for row in rows
-    ]
-    path.write_text(json.dumps(entries, indent=2) + "\n")
+    path.write_text(json.dumps([*map(_entry, rows)], indent=2) + "\n")
+
+
+def _entry(row: Row) -> dict[str, Any]:
+    entry = {"name": row.name, "peer": row.peer, "value": round(row.value, 3), "goal": row.goal}
+    if row.low is not None and row.high is not None:
+        entry["quartiles"] = [round(row.low, 3), round(row.high, 3)]
+    return entry
 
 
 if __name__ == "__main__":

@@ -25,6 +25,7 @@ __all__ = [
     "ack",
     "bursts",
     "jid",
+    "message",
     "singles",
     "stanzas",
     "texts",
@@ -60,17 +61,15 @@ HEADER = (
 )
 
 
-def jid(user_id: int) -> str:
+def jid(user_id: int, host: str = HOST) -> str:
     """The bare JID of a user."""
-    return f"{user_id}-{APP}@{HOST}"
+    return f"{user_id}-{APP}@{host}"
 
 
 def bursts() -> Iterator[list[bytes]]:
     """Yield bursts for ever, each as chunks from a socket; a request for an acknowledgement ends each."""
     made = [
-        _chunks(
-            b"".join(map(_message, range(first, first + BURST))) + b"<r xmlns='urn:xmpp:sm:3'/>"
-        )
+        _chunks(b"".join(map(message, range(first, first + BURST))) + b"<r xmlns='urn:xmpp:sm:3'/>")
         for first in range(0, _IDS, BURST)
     ]
     return itertools.cycle(made)
@@ -79,16 +78,17 @@ def bursts() -> Iterator[list[bytes]]:
 def singles() -> Iterator[list[bytes]]:
     """Yield the same bursts, each message a chunk of its own, as live traffic brings them."""
     made = [
-        [*map(_message, range(first, first + BURST)), b"<r xmlns='urn:xmpp:sm:3'/>"]
+        [*map(message, range(first, first + BURST)), b"<r xmlns='urn:xmpp:sm:3'/>"]
         for first in range(0, _IDS, BURST)
     ]
     return itertools.cycle(made)
 
 
-def _message(number: int) -> bytes:
+def message(number: int, *, host: str = HOST, resource: str = "phone") -> bytes:
+    """Return a message stanza with an id of its own."""
     attachment = "".join(f" {name}='{value}'" for name, value in ATTACHMENT.items())
     return (
-        f"<message from='{jid(PEER)}/phone' to='{jid(ME)}' type='chat' id='{number:024x}'>"
+        f"<message from='{jid(PEER, host)}/{resource}' to='{jid(ME, host)}' type='chat' id='{number:024x}'>"
         f"<body>{TEXT}</body><extraParams xmlns='{_CLIENT}'>"
         f"<date_sent>{_FIRST_SENT + number}</date_sent><save_to_history>1</save_to_history>"
         f"<topic>{TOPIC}</topic><dialog_id>{DIALOG}</dialog_id><attachment{attachment}/>"

@@ -22,7 +22,7 @@ from connectycube.models import User
 from tests.bench import chat_material as material
 from tests.support.inside import driver_of, session_of
 
-__all__ = ["LOGIN", "Ours", "ours"]
+__all__ = ["LOGIN", "Ours", "attachment", "ours", "read_fields"]
 
 LOGIN = (
     f"{material.HEADER}<stream:features><mechanisms xmlns='urn:ietf:params:xml:ns:xmpp-sasl'>"
@@ -76,6 +76,7 @@ class Ours:
         credentials = Credentials(material.ME, "secret", "bench")
         self.chat._user = User(id=material.ME)
         with driver._mutex:
+            driver._durability.open(material.ME, None)
             now = time.monotonic()
             driver.core.login(credentials, now, now + _SECONDS)
             driver.core.link_up(now)
@@ -121,7 +122,7 @@ class Ours:
                 Message(
                     body=material.TEXT,
                     custom={"topic": material.TOPIC},
-                    attachments=(_attachment(),),
+                    attachments=(attachment(),),
                 ),
             )
         self.acknowledge()
@@ -132,44 +133,58 @@ class Ours:
 
     def serve(self, chunks: Sequence[bytes]) -> None:
         """Do what the connection thread does when the socket is readable, then what the worker does."""
+        self.queue(chunks)
+        if not self._threaded:
+            self.work()
+
+    def queue(self, chunks: Sequence[bytes]) -> None:
+        """Do what the connection thread does when the socket is readable."""
         driver, link = self._driver, self._link
         link.arriving.extend(chunks)
         with driver._mutex:
             driver._sleeps_until = driver.core.next_deadline
-            driver._read(link)
+            while link.arriving:
+                driver._read(link)
             driver._write(link)
             driver._hand_over()
         driver._waker.drain()
-        if not self._threaded:
-            driver.dispatcher.workers._working += 1
-            driver.dispatcher.workers.work()  # returns when the queue is empty: it is not started
+
+    def work(self) -> None:
+        """Do what the worker does until the queue is empty."""
+        workers = self._driver.dispatcher.workers
+        workers._working += 1
+        workers.work()  # returns when the queue is empty: it is not started
 
     def _receive(self, chat: Chat, message: Message) -> None:
-        attachment = message.attachments[0]
-        self.read.append(
-            (
-                message.sender_id,
-                message.id,
-                message.body,
-                message.date_sent,
-                message.dialog_id,
-                message.save_to_history,
-                message.custom["topic"],
-                attachment.id,
-                attachment.uid,
-                attachment.type,
-                attachment.url,
-                attachment.content_type,
-                attachment.size,
-                attachment.name,
-                message.markable,
-            )
-        )
+        self.read.append(read_fields(message))
         if len(self.read) == material.BURST:
             self._caught_up.set()
 
 
-def _attachment() -> Attachment:
+def read_fields(message: Message) -> tuple[Any, ...]:
+    """Read all fields of a message."""
+    file = message.attachments[0]
+    return (
+        message.sender_id,
+        message.id,
+        message.body,
+        message.date_sent,
+        message.dialog_id,
+        message.save_to_history,
+        message.custom["topic"],
+        file.id,
+        file.uid,
+        file.type,
+        file.url,
+        file.content_type,
+        file.size,
+        file.name,
+        message.markable,
+    )
+
+
+def attachment() -> Attachment:
+    """Return the attachment of each message."""
     given = material.ATTACHMENT
     return Attachment(
         type=given["type"],
@@ -182,13 +197,14 @@ def _attachment() -> Attachment:
 
 
 @contextmanager
-def ours(*, threaded: bool = False, marks: bool = False) -> Iterator[Ours]:
+def ours(*, threaded: bool = False, marks: bool = False, **options: Any) -> Iterator[Ours]:
     """Log in; ``marks`` leaves on that each message is answered with the marker 'received'."""
     config = Config(
         app_id=material.APP,
         auth_key="key",
         chat_host=material.HOST,
         auto_delivered=marks,
+        **options,
     )
     side = Ours(Chat(config), threaded=threaded, marks=marks)
     side.log_in()

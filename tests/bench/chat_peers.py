@@ -21,7 +21,7 @@ from xmpp.dispatcher import Dispatcher
 
 from tests.bench import chat_material as material
 
-__all__ = ["Expat", "Slixmpp", "Xmpppy", "slixmpp_peer"]
+__all__ = ["Expat", "Slixmpp", "Xmpppy", "make_message", "read_fields", "slixmpp_peer"]
 
 _NAMES = ("id", "uid", "type", "url", "content-type", "size", "name")
 _MARKERS = "urn:xmpp:chat-markers:0"
@@ -160,21 +160,7 @@ class Slixmpp:
             self.acknowledge()
 
     def _receive(self, message: Any) -> None:
-        params = message.xml.find("{jabber:client}extraParams")
-        attachment = params.find("{jabber:client}attachment")
-        self.read.append(
-            (
-                message["from"].bare,
-                message["id"],
-                message["body"],
-                params.findtext("{jabber:client}date_sent"),
-                params.findtext("{jabber:client}dialog_id"),
-                params.findtext("{jabber:client}save_to_history"),
-                params.findtext("{jabber:client}topic"),
-                *map(attachment.get, _NAMES),
-                message.xml.find(f"{{{_MARKERS}}}markable") is not None,
-            )
-        )
+        self.read.append(read_fields(message))
         if self._marks:
             self._mark(message["from"].bare, message["id"])
 
@@ -189,26 +175,49 @@ class Slixmpp:
     def send_burst(self) -> None:
         self.written.clear()
         for _ in range(material.BURST):
-            message = self._client.make_message(
-                mto=material.jid(material.PEER), mbody=material.TEXT, mtype="chat"
-            )
-            message["id"] = self._client.new_id()
-            params = SubElement(message.xml, "{jabber:client}extraParams")
-            for name, value in (
-                ("date_sent", str(int(time.time()))),
-                ("save_to_history", "1"),
-                ("topic", material.TOPIC),
-                ("dialog_id", material.DIALOG),
-            ):
-                SubElement(params, f"{{jabber:client}}{name}").text = value
-            SubElement(params, "{jabber:client}attachment", material.ATTACHMENT)
-            SubElement(message.xml, f"{{{_MARKERS}}}markable")
+            message = make_message(self._client)
             message.send()
         self._settle()
         self.acknowledge()
 
     def acknowledge(self) -> None:
         self._client.data_received(material.ack(self._management.seq))
+
+
+def read_fields(message: Any) -> tuple[Any, ...]:
+    """Read all fields of slixmpp's message, as our receivers do of ours."""
+    params = message.xml.find("{jabber:client}extraParams")
+    attachment = params.find("{jabber:client}attachment")
+    return (
+        message["from"].bare,
+        message["id"],
+        message["body"],
+        params.findtext("{jabber:client}date_sent"),
+        params.findtext("{jabber:client}dialog_id"),
+        params.findtext("{jabber:client}save_to_history"),
+        params.findtext("{jabber:client}topic"),
+        *map(attachment.get, _NAMES),
+        message.xml.find(f"{{{_MARKERS}}}markable") is not None,
+    )
+
+
+def make_message(client: Any) -> Any:
+    """Make the message with slixmpp that ours sends."""
+    message = client.make_message(
+        mto=material.jid(material.PEER), mbody=material.TEXT, mtype="chat"
+    )
+    message["id"] = client.new_id()
+    params = SubElement(message.xml, "{jabber:client}extraParams")
+    for name, value in (
+        ("date_sent", str(int(time.time()))),
+        ("save_to_history", "1"),
+        ("topic", material.TOPIC),
+        ("dialog_id", material.DIALOG),
+    ):
+        SubElement(params, f"{{jabber:client}}{name}").text = value
+    SubElement(params, "{jabber:client}attachment", material.ATTACHMENT)
+    SubElement(message.xml, f"{{{_MARKERS}}}markable")
+    return message
 
 
 @contextmanager

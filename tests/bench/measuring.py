@@ -13,29 +13,80 @@ kind, so that imports, connections and caches do not count. Linux only: nowhere 
 from __future__ import annotations
 
 import gc
+import math
 import multiprocessing
 import statistics
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from typing import Any, TypeVar
 
-__all__ = ["cpu_ratio", "in_fresh_process", "memory_growth"]
+from attrs import frozen
+
+__all__ = [
+    "Ratio",
+    "cpu",
+    "cpu_of",
+    "cpu_ratio",
+    "cpu_ratios",
+    "exponent",
+    "in_fresh_process",
+    "memory_growth",
+    "quartiles",
+    "resident",
+]
 
 T = TypeVar("T")
 
 ROUNDS = 15
+_SHORT_ROUNDS = 5
 _MEGABYTE = 1_000_000
 _KIBIBYTE = 1024
+
+
+@frozen
+class Ratio:
+    """The median of the rounds' ratios, and the quartiles below and above it."""
+
+    median: float
+    low: float
+    high: float
+
+
+def quartiles(ratios: Sequence[float]) -> Ratio:
+    """Return median and quartiles of the ratios of some rounds."""
+    low, median, high = statistics.quantiles(ratios, n=4, method="inclusive")
+    return Ratio(median, low, high)
 
 
 def cpu_ratio(
     ours: Callable[[], object], theirs: Callable[[], object], *, calls: int, rounds: int = ROUNDS
 ) -> float:
     """Return how many times the CPU of ``theirs`` a call of ``ours`` takes; a round is ``calls`` calls."""
-    ratios = [_cpu(ours, calls) / _cpu(theirs, calls) for _ in range(rounds + 1)]
-    return statistics.median(ratios[1:])
+    return cpu_ratios(ours, theirs, calls=calls, rounds=rounds).median
+
+
+def cpu_ratios(
+    ours: Callable[[], object], theirs: Callable[[], object], *, calls: int, rounds: int = ROUNDS
+) -> Ratio:
+    """Return the same ratio with its quartiles."""
+    return quartiles([_cpu(ours, calls) / _cpu(theirs, calls) for _ in range(rounds + 1)][1:])
+
+
+def cpu(work: Callable[[], object], calls: int) -> float:
+    """Return the seconds of CPU of one call: the least of some rounds, as other programs only add to it."""
+    return min(_cpu(work, calls) for _ in range(_SHORT_ROUNDS)) / calls
+
+
+def exponent(small: int, cost: float, large: int, large_cost: float) -> float:
+    """Return by which power of its size the cost of something grows: 0 is not at all, 1 in proportion."""
+    return math.log(large_cost / cost) / math.log(large / small)
+
+
+def cpu_of(work: Callable[[], object], calls: int) -> float:
+    """Return the seconds of CPU of so many calls, garbage collected before."""
+    return _cpu(work, calls)
 
 
 def _cpu(work: Callable[[], object], calls: int) -> float:
@@ -54,6 +105,12 @@ def memory_growth(warm_up: Callable[[], object], work: Callable[[], object]) -> 
     before = _memory("VmRSS")
     work()
     return (_memory("VmHWM") - before) / _MEGABYTE
+
+
+def resident() -> int:
+    """Return the bytes of memory that this process holds."""
+    gc.collect()
+    return _memory("VmRSS")
 
 
 def _memory(name: str) -> int:

@@ -6,19 +6,36 @@ from collections.abc import Callable, Sequence
 
 from attrs import frozen
 
-__all__ = ["MEGABYTES", "PER_SECOND", "SECONDS", "TIMES", "TOPICS", "Row", "topic"]
+from tests.bench.measuring import Ratio
+
+__all__ = [
+    "EXPONENT",
+    "KILOBYTES",
+    "MEGABYTES",
+    "MILLISECONDS",
+    "PER_SECOND",
+    "SECONDS",
+    "TIMES",
+    "TOPICS",
+    "Row",
+    "topic",
+]
 
 TIMES = "x"
 MEGABYTES = "MB"
 SECONDS = "s"
 PER_SECOND = "/s"
+KILOBYTES = "kB"
+MILLISECONDS = "ms"
+EXPONENT = "^"
+"""The unit of growth: the power of its size with which something becomes dearer."""
 
 
 @frozen(kw_only=True)
 class Row:
     """One result: ``value``, measured against ``peer``, should not exceed ``goal``, both in ``unit``.
 
-    A row without a goal says where we stand.
+    A row without a goal says where we stand. ``low`` and ``high`` are the quartiles of its rounds.
     """
 
     name: str
@@ -26,6 +43,15 @@ class Row:
     value: float
     goal: float | None
     unit: str = TIMES
+    low: float | None = None
+    high: float | None = None
+
+    @classmethod
+    def of(cls, name: str, peer: str, ratio: Ratio, goal: float | None = None) -> Row:
+        """Return the row of a ratio that was measured in rounds."""
+        return cls(
+            name=name, peer=peer, value=ratio.median, goal=goal, low=ratio.low, high=ratio.high
+        )
 
     @property
     def reached(self) -> bool:

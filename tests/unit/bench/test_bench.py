@@ -8,7 +8,7 @@ import re
 import pytest
 
 from tests.bench import __main__ as bench
-from tests.bench.measuring import cpu_ratio
+from tests.bench.measuring import Ratio, cpu_ratio, cpu_ratios, exponent, quartiles
 from tests.bench.registry import MEGABYTES, TOPICS, Row, topic
 from tests.support.paths import ROOT
 
@@ -17,6 +17,18 @@ def test_the_ratio_of_cpu_is_that_of_the_work_in_the_measured_rounds(monkeypatch
     spent = iter([1.0, 1.0, 6.0, 2.0, 8.0, 2.0, 2.0, 2.0])
     monkeypatch.setattr("tests.bench.measuring._cpu", lambda work, calls: next(spent))
     assert cpu_ratio(lambda: None, lambda: None, calls=1, rounds=3) == 3.0  # of 3, 4 and 1
+
+
+def test_quartiles_are_those_of_the_measured_rounds(monkeypatch):
+    spent = iter([9.0, 1.0, *(part for n in range(1, 6) for part in (float(n), 1.0))])
+    monkeypatch.setattr("tests.bench.measuring._cpu", lambda work, calls: next(spent))
+    found = cpu_ratios(lambda: None, lambda: None, calls=1, rounds=5)
+    assert found == Ratio(median=3.0, low=2.0, high=4.0) == quartiles([5.0, 4.0, 3.0, 2.0, 1.0])
+
+
+@pytest.mark.parametrize(("cost", "power"), [(2.0, 0.0), (200.0, 0.5), (20_000.0, 1.0)])
+def test_growth_is_the_power_of_the_size(cost, power):
+    assert exponent(1, 2.0, 10_000, cost) == pytest.approx(power)
 
 
 def test_every_topic_is_run():
@@ -63,6 +75,14 @@ def test_results_are_a_table_and_a_file_for_programs(topics, capsys):
     assert call[-4:] == ["1.23", "x", "1.25", "x"]
     assert aimless[-3:] == ["sockets", "4.00", "x"]
     assert upload[-5:] == ["12.00", "MB", "10.00", "MB", "missed"]
+
+
+def test_the_quartiles_of_a_row_are_shown_and_written(topics, capsys):
+    topic("calls")(lambda: [Row.of("a call", "sockets", Ratio(1.5, 1.25, 1.75), 2.0)])
+    assert bench.main() == 0
+    row = {"name": "a call", "peer": "sockets", "value": 1.5, "goal": 2.0}
+    assert json.loads(topics.read_text()) == [{**row, "quartiles": [1.25, 1.75]}]
+    assert "(1.25 to 1.75)" in capsys.readouterr().out
 
 
 def test_a_topic_that_fails_costs_its_own_rows_and_the_status(topics, capsys):
