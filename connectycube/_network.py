@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 from ._proxy import Proxies, Proxy
 from ._secrets import confined
-from ._tls import client_context, load_client_certificate
+from ._tls import client_context, load_client_certificate, shared_context
 from .config import Config
 
 __all__ = ["Network"]
@@ -15,6 +15,8 @@ __all__ = ["Network"]
 
 class Network:
     """The TLS contexts and the proxies of one client; made on first use and then kept.
+
+    Without a client certificate the context is that of the process for the same authorities.
 
     Args:
         ca_file: A file with certificate authorities, in place of the system's.
@@ -48,7 +50,6 @@ class Network:
         # By the class of the contexts. gevent replaces ssl.SSLContext, and a context of the class before
         # calls itself for ever.
         self._contexts: dict[type[ssl.SSLContext], ssl.SSLContext] = {}
-        self._proxy_contexts: dict[type[ssl.SSLContext], ssl.SSLContext] = {}
 
     @classmethod
     def of(cls, config: Config) -> Network:
@@ -73,8 +74,10 @@ class Network:
         # If two threads get here at once, each makes one; a lock might be held across a fork.
         context = self._contexts.get(ssl.SSLContext)
         if context is None:
-            context = client_context(self._ca_file)
-            if self._client_cert is not None:
+            if self._client_cert is None:
+                context = shared_context(self._ca_file)
+            else:
+                context = client_context(self._ca_file)
                 load_client_certificate(
                     context, self._client_cert, self._client_key, self._client_key_password
                 )
@@ -84,10 +87,7 @@ class Network:
     @property
     def proxy_context(self) -> ssl.SSLContext:
         """The TLS context for proxies, which do not get the client's certificate."""
-        context = self._proxy_contexts.get(ssl.SSLContext)
-        if context is None:
-            context = self._proxy_contexts[ssl.SSLContext] = client_context(self._ca_file)
-        return context
+        return shared_context(self._ca_file)
 
     def proxy_for(self, host: str, port: int) -> Proxy | None:
         """Return the proxy of a TLS connection to a host, or None for a direct connection.
@@ -96,6 +96,14 @@ class Network:
             ArgumentValueError: The variable that applies holds no URL of a proxy.
         """
         return self._proxies.proxy_for(host, port)
+
+    def check_proxy(self, host: str, port: int) -> None:
+        """Read the proxy for a host, and no file of certificates: that waits for the first connection.
+
+        Raises:
+            ArgumentValueError: The variable that applies holds no URL of a proxy.
+        """
+        self.proxy_for(host, port)
 
     def check(self, host: str, port: int) -> None:
         """Make the TLS contexts and read the proxy for a host, without a connection.

@@ -15,6 +15,7 @@ __all__ = [
     "client_context",
     "load_client_certificate",
     "refusal_words",
+    "shared_context",
     "tls_words",
 ]
 
@@ -33,6 +34,45 @@ _ALERTS = {
     "ALERT_ACCESS_DENIED": "the server refused client_cert: access denied",
     "ALERT_UNKNOWN_CA": "the server refused client_cert: it does not know its authority",
 }
+
+
+_MOST_SHARED = 16  # contexts of different files that are kept
+_shared: dict[tuple[type[ssl.SSLContext], str | None], tuple[object, ssl.SSLContext]] = {}
+"""The contexts of this process, by class and ca_file, each with what its files were when they were read.
+
+By the class of the contexts, because gevent replaces ssl.SSLContext, and a context of the class before calls
+itself for ever.
+"""
+
+
+def shared_context(ca_file: str | None) -> ssl.SSLContext:
+    """Return the context of this process for a ca_file, made at the first call; nobody may change it.
+
+    To read the system's authorities takes 30 ms and 900 kB, so that all connections share them. A file that
+    has changed is read again. Raises ArgumentValueError as :func:`client_context` does.
+    """
+    # If two threads get here at once, each makes one; a lock might be held across a fork.
+    key = (ssl.SSLContext, ca_file)
+    now = _version(*((ca_file, None) if ca_file is not None else _system_authorities()))
+    version, context = _shared.get(key, (None, None))
+    if context is None or version != now:
+        context = client_context(ca_file)
+        if len(_shared) >= _MOST_SHARED:
+            _shared.pop(next(iter(tuple(_shared))), None)
+        _shared[key] = (now, context)
+    return context
+
+
+def _version(*paths: str | None) -> object:
+    """Return what tells whether files have changed; None for one that cannot be looked at."""
+    found = []
+    for path in paths:
+        try:
+            state = os.stat(path) if path is not None else None
+        except OSError:
+            state = None
+        found.append(state and (state.st_ino, state.st_size, state.st_mtime_ns))
+    return tuple(found)
 
 
 def client_context(ca_file: str | None) -> ssl.SSLContext:

@@ -99,7 +99,7 @@ class Api:
         self._own_client: HttpClient | None = None
         if transport is None:
             transport = self._own_client = HttpClient(Network.of(config))
-            self._own_client.prepare(config.api_url)
+            self._own_client.check_proxy(config.api_url)
         elif not hasattr(transport, "send"):
             kind = type(transport).__name__
             raise ArgumentTypeError(

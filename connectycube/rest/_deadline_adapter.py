@@ -199,6 +199,10 @@ class _DeadlineConnection:
         """
         hostname = self._tls_name()
         proxy = None if hostname is None else self._network.proxy_for(self.host, self.port)
+        if hostname is not None:
+            _ = (
+                self._network.context
+            )  # a file that cannot be read is an error before anything is sent
         failure: Exception = socket.gaierror("no address")
         tells_most = (False, False)
         ways = self._ways(proxy)

@@ -229,6 +229,16 @@ class HttpClient:
         self._adapters: dict[type[ssl.SSLContext], DeadlineAdapter] = {}
         register_for_fork(self)
 
+    def check_proxy(self, url: str) -> None:
+        """Read the proxy for ``url``.
+
+        Raises:
+            ArgumentValueError: The proxy variable is wrong; the error names it.
+        """
+        parts = urlsplit(url)
+        if parts.scheme == "https":
+            self._network.check_proxy(parts.hostname or "", parts.port or 443)
+
     def prepare(self, url: str) -> None:
         """Make what is needed to speak to ``url``, without a connection.
 

@@ -65,7 +65,7 @@ def _measured(side: Callable[..., float], where: tuple[int, str], server: Prosod
     with ThreadPoolExecutor(1) as pool:
         online = Path(tempfile.mkdtemp(prefix="bench-")) / "online"
         try:
-            spent = pool.submit(in_fresh_process, side, *where, str(online))
+            spent = pool.submit(in_fresh_process, side, *where, str(online), _MESSAGES)
             while not online.exists() and not spent.done():
                 time.sleep(0.05)
             if not spent.done():
@@ -88,7 +88,7 @@ def _send_burst(port: int, ca_file: str) -> None:
     peer.close()
 
 
-def _our_burst(port: int, ca_file: str, online: str) -> float:
+def _our_burst(port: int, ca_file: str, online: str, count: int) -> float:
     config = Config(
         app_id=material.APP,
         auth_key="unused",
@@ -102,7 +102,7 @@ def _our_burst(port: int, ca_file: str, online: str) -> float:
     @chat.message_received.connect
     def take(chat: Chat, message: Any) -> None:
         read.append(read_fields(message))
-        if len(read) == _MESSAGES:
+        if len(read) == count:
             all_read.set()
 
     chat.login(material.ME, "secret")
@@ -114,11 +114,11 @@ def _our_burst(port: int, ca_file: str, online: str) -> float:
     return spent
 
 
-def _their_burst(port: int, ca_file: str, online: str) -> float:
+def _their_burst(port: int, ca_file: str, online: str, count: int) -> float:
     async def take(client: Any, read: list[Any]) -> float:
         before, began = time.process_time(), time.monotonic()
         Path(online).touch()
-        while len(read) < _MESSAGES:
+        while len(read) < count:
             assert time.monotonic() < began + _SECONDS, len(read)
             await asyncio.sleep(0.05)
         return time.process_time() - before

@@ -7,8 +7,8 @@ import ssl
 
 import pytest
 
-from connectycube import ArgumentValueError
-from connectycube._tls import client_context, load_client_certificate, tls_words
+from connectycube import ArgumentValueError, _tls
+from connectycube._tls import client_context, load_client_certificate, shared_context, tls_words
 from tests.support.client_certificates import PASSWORD
 
 
@@ -109,3 +109,23 @@ def test_an_alert_about_the_client_certificate_names_its_field(reason, words):
     error = ssl.SSLError(1, "[SSL] words of OpenSSL")
     error.reason = reason
     assert re.search(words, tls_words(error))
+
+
+# --- contexts that are shared
+
+
+def test_a_ca_file_that_has_changed_is_read_again(certificates, tmp_path):
+    path = tmp_path / "ca.pem"
+    path.write_bytes(certificates.ca_file.read_bytes())
+    before = shared_context(str(path))
+    assert shared_context(str(path)) is before
+    path.write_bytes(path.read_bytes() * 2)
+    assert shared_context(str(path)) is not before
+
+
+def test_contexts_of_many_files_are_not_kept(certificates, tmp_path):
+    for number in range(40):
+        path = tmp_path / f"{number}.pem"
+        path.write_bytes(certificates.ca_file.read_bytes())
+        shared_context(str(path))
+    assert len(_tls._shared) <= 16
