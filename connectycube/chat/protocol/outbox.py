@@ -75,6 +75,8 @@ class Outbox:
         self.unacknowledged: deque[Outbound] = deque()
         self.messages_waiting = 0
         """The number of waiting stanzas whose outcome is reported."""
+        # The unacknowledged stanzas whose outcome is reported, by the id of the message.
+        self._by_id: dict[str, list[Outbound]] = {}
         self._acknowledged = 0  # the server's count of our stanzas in this session, modulo 2^32
         self._bytes = 0
         # The share of background stanzas in both queues. The bounds for callers do not count it.
@@ -162,6 +164,8 @@ class Outbox:
             self.messages_waiting -= stanza.submission is not None
             stanza.attempted = True
             self.unacknowledged.append(stanza)
+            if stanza.submission is not None:
+                self._by_id.setdefault(stanza.submission.id, []).append(stanza)
             yield stanza
 
     @property
@@ -174,6 +178,25 @@ class Outbox:
         """The first stanza that was written without being acknowledged and outlives its session, or None."""
         written = (o for o in self.unacknowledged if o.attempted and not o.session_only)
         return next(written, None)
+
+    def release(self, stanza: Outbound) -> Submission | None:
+        """Let a stanza stay without a submission, whose outcome is known; return the submission."""
+        submission, stanza.submission = stanza.submission, None
+        if submission is not None:
+            self._forget_id(submission.id, stanza)
+        return submission
+
+    def refused(self, message_id: str) -> Submission | None:
+        """Release the first unacknowledged message with an id, as the server refuses it; None without one."""
+        stanzas = self._by_id.get(message_id)
+        return self.release(stanzas[0]) if stanzas else None
+
+    def _forget_id(self, message_id: str, stanza: Outbound) -> None:
+        stanzas = self._by_id.get(message_id, [])
+        if stanza in stanzas:
+            stanzas.remove(stanza)
+            if not stanzas:
+                del self._by_id[message_id]
 
     def acknowledge(self, h: int) -> list[Outbound]:
         """Remove and return the stanzas that the server has handled, by its count ``h``.
@@ -242,6 +265,7 @@ class Outbox:
         everything = list(self)
         self.waiting.clear()
         self.unacknowledged.clear()
+        self._by_id.clear()
         self.replays = False
         self.messages_waiting = self._bytes = self._background = self._background_bytes = 0
         return everything
@@ -249,6 +273,8 @@ class Outbox:
     def _remove_oldest(self) -> Outbound:
         stanza = self.unacknowledged.popleft()
         self._bytes -= len(stanza.data)
+        if stanza.submission is not None:
+            self._forget_id(stanza.submission.id, stanza)
         if stanza.background:
             self._count_background(stanza, -1)
         return stanza

@@ -89,7 +89,7 @@ class Rooms:
         return room.dialog if room is not None else None
 
     def want(self, dialog: DialogRef) -> None:
-        """Note that a dialog's room is wanted; :meth:`enter` asks the server."""
+        """Note that a dialog's room is wanted; :meth:`enter` asks the server to let us in."""
         assert dialog.id is not None
         jid = self._addresses.room(dialog.id)
         room = self._rooms.get(jid)
@@ -103,9 +103,17 @@ class Rooms:
     def enter(self, me: int) -> None:
         """Ask to join every wanted room that was not asked yet in this session."""
         for jid, room in self._rooms.items():
-            if not room.is_joining and not room.is_joined:
-                room.is_joining = True
-                self._send(encode_join(jid, me, self._new_id()))
+            self._enter(jid, room, me)
+
+    def enter_one(self, dialog_id: str, me: int) -> None:
+        """Ask to join a wanted room, unless it was asked in this session."""
+        jid = self._addresses.room(dialog_id)
+        self._enter(jid, self._rooms[jid], me)
+
+    def _enter(self, jid: str, room: _Room, me: int) -> None:
+        if not room.is_joining and not room.is_joined:
+            room.is_joining = True
+            self._send(encode_join(jid, me, self._new_id()))
 
     def join(self, dialog: DialogRef, waiter: Any, me: int) -> list[Output]:
         """Join a room and answer ``waiter`` once we are in it."""
@@ -115,7 +123,7 @@ class Rooms:
         if room.is_joined:
             return [Answer(waiter)]
         room.joining.append(waiter)
-        self.enter(me)
+        self.enter_one(dialog.id, me)
         return []
 
     def leave(self, dialog_id: str, waiter: Any, me: int) -> list[Output]:
@@ -130,12 +138,12 @@ class Rooms:
             self._send(encode_leave(jid, me))
         return []
 
-    def cancel_join(self, waiter: Any) -> None:
+    def cancel_join(self, dialog_id: str, waiter: Any) -> None:
         """Give no answer to a waiter of ``join`` or ``leave``, whose caller has stopped waiting."""
-        for room in self._rooms.values():
-            for waiting in (room.joining, room.leaving):
-                if waiter in waiting:
-                    waiting.remove(waiter)
+        room = self._rooms.get(self._addresses.room(dialog_id))
+        for waiting in (room.joining, room.leaving) if room is not None else ():
+            if waiter in waiting:
+                waiting.remove(waiter)
 
     def session_ended(self) -> list[Output]:
         """Note that we are in no room any more; the next session joins the wanted ones."""

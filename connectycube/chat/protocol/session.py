@@ -406,8 +406,8 @@ class Session:
         """Join the room of a dialog unless ``Config.join_rooms`` is off, now or once there is a link."""
         if self._config.join_rooms:
             self._rooms.want(dialog)
-            if self.flowing:
-                self._rooms.enter(self.me)
+            if self.flowing and dialog.id is not None:
+                self._rooms.enter_one(dialog.id, self.me)
 
     def send_later(self, data: bytes, now: float, *, background: bool = False) -> None:
         """Send a stanza without an outcome, now or once there is a link; drop it if there is no room.
@@ -530,7 +530,8 @@ class Session:
         Return a function after which the waiter gets no answer; the room is entered all the same.
         """
         self.outputs += self._rooms.join(dialog, waiter, self.me)
-        return partial(self._rooms.cancel_join, waiter)
+        assert dialog.id is not None
+        return partial(self._rooms.cancel_join, dialog.id, waiter)
 
     def leave(self, dialog_id: str, waiter: Any) -> Callable[[], None]:
         """Leave a dialog's room; the :class:`Answer` carries ``waiter``.
@@ -538,7 +539,7 @@ class Session:
         Return a function after which the waiter gets no answer; the room is left all the same.
         """
         self.outputs += self._rooms.leave(dialog_id, waiter, self.me)
-        return partial(self._rooms.cancel_join, waiter)
+        return partial(self._rooms.cancel_join, dialog_id, waiter)
 
     def _fail_requests(self, error: Exception) -> None:
         failed = self._requests.fail(error)
@@ -690,7 +691,7 @@ class Session:
             outbound.suspect = True
             return True
         self.cannot_resume()  # the resumed session would send it again
-        submission, outbound.submission = outbound.submission, None
+        submission = self._outbox.release(outbound)
         if submission is not None:
             refusal = StanzaError(
                 f"the server ended the stream twice when it got this message: {error.condition}",
@@ -735,12 +736,9 @@ class Session:
 
     def _refused(self, failure: MessageFailure) -> None:
         """Settle the message that an error refuses, if it has no outcome yet."""
-        for outbound in self._outbox.unacknowledged:
-            submission = outbound.submission
-            if submission is not None and submission.id == failure.message_id:
-                outbound.submission = None
-                self.outputs.append(OutcomeKnown(submission, failure.error))
-                return
+        submission = self._outbox.refused(failure.message_id)
+        if submission is not None:
+            self.outputs.append(OutcomeKnown(submission, failure.error))
 
     def _receive_refused(self, element: RefusedElement) -> None:
         """Report a stanza that was not read, and answer it if it is a request. (RFC 6120, 8.2.3.)"""

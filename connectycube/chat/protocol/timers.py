@@ -2,27 +2,32 @@
 
 from __future__ import annotations
 
+import heapq
+import itertools
 from collections.abc import Hashable
 from typing import Any
 
 __all__ = ["Timers", "earlier"]
 
 
+_MOST_OUTDATED = 64
+"""Entries of cancelled and replaced things that the heap may hold beside one for each thing that waits."""
+
+
 class Timers:
-    """Things with the time at which they are due; there are few at any moment, so a dict is enough."""
+    """Things with the time at which they are due, in a heap: what waits later costs nothing earlier."""
 
     def __init__(self) -> None:
-        self._waiting: dict[Hashable, tuple[float, Any]] = {}
+        # The time of each thing, the thing, and the number of its entry in the heap.
+        self._waiting: dict[Hashable, tuple[float, Any, int]] = {}
+        # (time, text of the key, number, key): of things that are due together the text decides.
+        self._heap: list[tuple[float, str, int, Hashable]] = []
+        self._numbers = itertools.count()
+        self.deadline: float | None = None
+        """The time at which the next thing is due, or None."""
 
     def __len__(self) -> int:
         return len(self._waiting)
-
-    @property
-    def deadline(self) -> float | None:
-        """The time at which the next thing is due, or None."""
-        if not self._waiting:
-            return None
-        return min(when for when, _ in self._waiting.values())
 
     def due_at(self, key: Hashable) -> float | None:
         """Return the time at which the thing of this key is due, or None."""
@@ -31,25 +36,46 @@ class Timers:
 
     def set(self, key: Hashable, when: float, thing: Any) -> None:
         """Let ``thing`` be due at ``when``, in place of an earlier thing for the same key."""
-        self._waiting[key] = (when, thing)
+        number = next(self._numbers)
+        self._waiting[key] = (when, thing, number)
+        heapq.heappush(self._heap, (when, str(key), number, key))
+        self._drop_outdated()
 
     def cancel(self, key: Hashable) -> None:
         """Cancel the thing of this key, if there is one."""
-        self._waiting.pop(key, None)
+        if self._waiting.pop(key, None) is not None:
+            self._drop_outdated()
 
     def clear(self) -> None:
         """Cancel all things."""
         self._waiting.clear()
+        self._drop_outdated()
 
     def take_next(self, now: float) -> Any | None:
         """Remove and return the thing that has been due for the longest time; None if nothing is due.
 
         One at a time, because the action of the first may cancel the second.
         """
-        if not self._waiting:
+        if self.deadline is None or self.deadline > now:
             return None
-        key = min(self._waiting, key=lambda key: (self._waiting[key][0], str(key)))
-        return self._waiting.pop(key)[1] if self._waiting[key][0] <= now else None
+        key = self._heap[0][3]
+        thing = self._waiting.pop(key)[1]
+        self._drop_outdated()
+        return thing
+
+    def _drop_outdated(self) -> None:
+        """Let the first entry of the heap be that of a thing that waits, and note when it is due."""
+        heap, waiting = self._heap, self._waiting
+        if len(heap) > 2 * len(waiting) + _MOST_OUTDATED:
+            heap[:] = [entry for entry in heap if self._is_current(entry)]
+            heapq.heapify(heap)
+        while heap and not self._is_current(heap[0]):
+            heapq.heappop(heap)
+        self.deadline = heap[0][0] if heap else None
+
+    def _is_current(self, entry: tuple[float, str, int, Hashable]) -> bool:
+        found = self._waiting.get(entry[3])
+        return found is not None and found[2] == entry[2]
 
 
 def earlier(one: float | None, other: float | None) -> float | None:

@@ -192,7 +192,8 @@ class OutboxAgainstModel(RuleBasedStateMachine):
         )
         assert self.box.has_room(len(data)) == room
         if room:
-            submission = Submission("m", "c", DialogRef.private(1)) if reported else None
+            message_id = f"m{self.number % 3}"  # a caller may give an id again
+            submission = Submission(message_id, "c", DialogRef.private(1)) if reported else None
             self.box.add(Outbound(data, submission))
             self.waiting.append(data)
 
@@ -217,6 +218,12 @@ class OutboxAgainstModel(RuleBasedStateMachine):
         expected = [self.written.popleft() for _ in range(count)]
         assert names(self.box.acknowledge(self.acknowledged)) == expected
 
+    @rule(message_id=st.sampled_from(["m0", "m1", "m2", "m3"]))
+    def refuse(self, message_id: str) -> None:
+        reported = [stanza.submission for stanza in self.box.unacknowledged if stanza.submission]
+        expected = next((each for each in reported if each.id == message_id), None)
+        assert self.box.refused(message_id) is expected
+
     @rule(beyond=st.integers(1, 2**31))
     def acknowledge_too_much(self, beyond: int) -> None:
         with pytest.raises(StreamProtocolError):
@@ -240,6 +247,8 @@ class OutboxAgainstModel(RuleBasedStateMachine):
         assert self.box._bytes == sum(map(len, [*self.written, *self.waiting]))
         reported = [stanza for stanza in self.box.waiting if stanza.submission is not None]
         assert self.box.messages_waiting == len(reported)
+        unsettled = [stanza for stanza in self.box.unacknowledged if stanza.submission is not None]
+        assert sum(map(len, self.box._by_id.values())) == len(unsettled)
 
 
 TestOutboxAgainstModel = OutboxAgainstModel.TestCase

@@ -249,24 +249,34 @@ def test_an_error_of_a_room_that_has_us_is_about_something_else(inside):
 def test_who_gives_up_is_not_answered(place):
     place.join("a")
     place.join("b")
-    place.rooms.cancel_join("a")
+    place.rooms.cancel_join("d1", "a")
     assert summary(place.says(presence(ME, codes=(110,)))) == [("b", None)]
 
 
 def test_who_gives_up_waiting_to_have_left_has_left_all_the_same(inside):
     inside.rooms.leave("d1", "leave", ME)
-    inside.rooms.cancel_join("leave")
+    inside.rooms.cancel_join("d1", "leave")
     assert inside.says(presence(ME, kind="unavailable", codes=(110,))) == [], "no room_left"
     assert inside.rooms.dialog(ROOM) is None
 
     inside.join("again")
     inside.says(presence(ME, codes=(110,)))
     inside.rooms.leave("d1", "leave", ME)
-    inside.rooms.cancel_join("leave")
+    inside.rooms.cancel_join("d1", "leave")
     assert inside.rooms.session_ended() == []
     inside.written.clear()
     inside.rooms.enter(ME)
     assert inside.written == [], "the next session does not enter it"
+
+
+def test_a_message_to_one_room_asks_for_no_other(place):
+    for dialog_id in ("d1", "d2", "d3"):
+        place.rooms.want(DialogRef.room(dialog_id))
+    place.rooms.enter_one("d2", ME)
+    place.rooms.enter_one("d2", ME)
+    assert [w.attrib["to"] for w in place.written] == [f"7_d2@muc.chat.example/{ME}"]
+    place.rooms.enter(ME)
+    assert [w.attrib["to"][:4] for w in place.written] == ["7_d2", "7_d1", "7_d3"]
 
 
 def test_leaving_twice_at_once_asks_once_and_answers_both(inside):

@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+from hypothesis import given
+from hypothesis import strategies as st
+
 from connectycube.chat.protocol.timers import Timers
 
 
@@ -35,3 +38,42 @@ def test_what_is_cancelled_is_not_due() -> None:
     assert timers.due_at("a") is None and timers.deadline == 2.0
     timers.clear()
     assert timers.deadline is None and timers.take_next(9.0) is None
+
+
+TIMES = st.floats(0, 100, allow_nan=False)
+STEPS = st.lists(
+    st.tuples(st.just("set"), st.sampled_from("abcde"), TIMES)
+    | st.tuples(st.just("cancel"), st.sampled_from("abcde"), TIMES)
+    | st.tuples(st.just("take"), st.none(), TIMES),
+    max_size=60,
+)
+
+
+@given(STEPS)
+def test_the_earliest_thing_is_found_whatever_was_replaced(steps) -> None:
+    timers, expected = Timers(), dict[str, float]()
+    for step, key, when in steps:
+        if step == "set":
+            timers.set(key, when, key)
+            expected[key] = when
+        elif step == "cancel":
+            timers.cancel(key)
+            expected.pop(key, None)
+        else:
+            first = min(expected, key=lambda key: (expected[key], key), default=None)
+            is_due = first is not None and expected[first] <= when
+            assert timers.take_next(when) == (first if is_due else None)
+            if is_due:
+                del expected[first]
+        assert timers.deadline == min(expected.values(), default=None)
+        assert len(timers) == len(expected)
+        assert {key: timers.due_at(key) for key in expected} == expected
+
+
+def test_replaced_things_do_not_pile_up() -> None:
+    timers = timers_with(("first", 0.0))
+    for number in range(10_000):
+        timers.set("typing", float(number), number)
+    assert len(timers._heap) < 100
+    assert timers.take_next(0.0) == "thing of first"
+    assert timers.take_next(9_999.0) == 9_999
