@@ -104,6 +104,11 @@ class TagBuffer:
         self._state = _TEXT  # the state at _position
         self._passes = False  # whether bad XML was found: no more data is held back
 
+    @property
+    def is_between_tags(self) -> bool:
+        """Whether nothing is held back, and what follows begins between tags."""
+        return not self.held and self._state == _TEXT and not self._passes
+
     def take(self, data: bytes) -> bytes:
         """Add ``data``; return, once, all data up to the incomplete tag or text at its end.
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import Any
+from unittest import mock
 
 from connectycube.chat.protocol import parser as client
 from connectycube.emulator.xmpp import parser as emulator
@@ -37,6 +39,46 @@ def read_by_client(pieces: list[bytes]) -> tuple[list[Any], bool, bool]:
     read = items[: skipped[0]] if skipped else items
     refused = refused or bool(skipped) or bool(parser.skips)
     return [plain_item(item) for item in read], refused, bool(parser._tags.held)
+
+
+def read_in_both_ways(pieces: list[bytes], **limits: int) -> tuple[list[Any], list[Any]]:
+    """All that the client's parser finds with runs of messages read as trees, and without that.
+
+    That is each item with its size and, for one that was refused, the reason; what the parser skips and holds
+    back; the fault that ended the stream, without positions, and the element with the fault.
+    """
+    chosen = {"stanza_bytes": BYTES, "stanza_depth": DEPTH, "stanza_elements": BYTES, **limits}
+    as_trees = _all_of(client.StreamParser(**chosen), pieces)
+    with mock.patch.object(client, "_SHALLOWEST", 10**9):
+        return as_trees, _all_of(client.StreamParser(**chosen), pieces)
+
+
+def _all_of(parser: client.StreamParser, pieces: list[bytes]) -> list[Any]:
+    items: list[client.Item] = []
+    found: list[Any] = []
+    try:
+        for piece in pieces:
+            parser.feed(piece, items)
+    except StreamProtocolError as error:
+        broken = parser.broken("why")
+        found.append(_POSITION.sub("", str(error)))
+        found.append(None if broken is None else _refused_item(broken))
+    else:
+        found += [parser.skips, bytes(parser._tags.held), parser.is_endless]
+    read = [
+        _refused_item(item)
+        if isinstance(item, client.RefusedElement)
+        else (getattr(item, "size", None), getattr(item, "entries", None), plain_item(item))
+        for item in items
+    ]
+    return [*read, *found]
+
+
+_POSITION = re.compile(r": line \d+, column \d+")
+
+
+def _refused_item(item: client.RefusedElement) -> Any:
+    return item.namespace, item.name, item.attributes, item.reason, item.size
 
 
 def read_by_emulator(pieces: list[bytes]) -> tuple[list[Any], bool, bool]:

@@ -1,9 +1,10 @@
 """Bytes of an XMPP stream in, its first-level elements out: one parser, one set of limits.
 
-A ``<message/>`` of the client namespace becomes a :class:`MessageStanza` straight from the parser's
-events; every other first-level element becomes an xmpppy Node. An element beyond the limits, or with a
-comment or a processing instruction in it, is skipped and becomes a :class:`RefusedElement`. Bad XML ends the
-stream.
+A ``<message/>`` of the client namespace becomes a :class:`MessageStanza`; every other first-level element
+becomes an xmpppy Node. Runs of whole messages, which is nearly everything, are read as trees
+(``message_trees``), and all else straight from expat's events: both ways read the same. An element beyond the
+limits, or with a comment or a processing instruction in it, is skipped and becomes a :class:`RefusedElement`.
+Bad XML ends the stream.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from ..._expat import TagBuffer, first_tag
 from ..._redact import peer_text
 from ...errors import StreamProtocolError
 from . import namespaces as ns
+from .message_trees import END, START, BeyondLimits, MessageTrees, renamed, tree_as_node
 from .nodes import Node, add_text, attach, children, new_node
 
 __all__ = [
@@ -32,6 +34,10 @@ __all__ = [
 _STREAM = f"{ns.STREAM} stream"
 _MESSAGE = f"{ns.CLIENT} message"
 _BODY = f"{ns.CLIENT} body"
+_BODY_TREE = f"{{{ns.CLIENT}}}body"
+_PARAMS_TREE = f"{{{ns.CLIENT}}}extraParams"
+_SHALLOWEST = 3  # levels of a message with parameters; below them no message is read as a tree
+_MOST_CUTS = 64  # places in a piece of data at which a run of messages may begin
 _PIECE = 65_536  # bytes given to expat at once; the limits are checked after each piece
 _MOST_SKIPPED = 16_777_216  # bytes of one element; a longer one ends the stream
 _END_TAG = 256  # bytes
@@ -142,6 +148,7 @@ class StreamParser:
         self._params: list[dict[str, Any]] = []  # dicts under construction inside extraParams
         self._tags = TagBuffer()
         self._header = b""  # the stream's start tag, with which a new parser begins
+        self._trees: MessageTrees | None = None  # from the header on
         self._begin_expat(0)
 
     def feed(self, data: bytes, items: list[Item]) -> None:
@@ -155,10 +162,7 @@ class StreamParser:
             for start in range(0, len(data), _PIECE):
                 piece = data[start : start + _PIECE]
                 self._fed += len(piece)
-                self._parse(self._tags.take(piece))
-                if self._tags.held and (self._depth <= 1 or self.skips):
-                    # Text is not held back here: white space that keeps a connection alive may never end.
-                    self._parse(self._tags.take_text())
+                self._take(piece)
                 if self._depth > 1:
                     self._look_inside(piece)
                 # The size of an element ends where its end tag begins, a part of which may be here already.
@@ -168,6 +172,114 @@ class StreamParser:
         except expat.ExpatError as error:
             self._keep_head(piece)
             raise StreamProtocolError(f"the server sent bad XML: {error}") from None
+
+    def _take(self, piece: bytes) -> None:
+        """Read a piece of data: each run of whole messages as trees, the rest from expat's events."""
+        position, size = 0, len(piece)
+        for _ in range(_MOST_CUTS):
+            if self._trees is None:
+                break
+            # Where the next run may begin: at the next message, or behind the end of this one.
+            if self._depth == 1 and self._tags.is_between_tags and not self.skips:
+                if piece.startswith(START, position):
+                    position = self._take_run(piece, position)
+                if position == size:
+                    return
+                cut = piece.find(START, position + 1)
+            else:
+                cut = piece.find(END, position)
+                cut += len(END) if cut >= 0 else 0
+            if cut < 0 or cut == size:
+                break
+            self._take_events(piece[position:cut])
+            position = cut
+        self._take_events(piece[position:] if position else piece)
+
+    def _take_events(self, data: bytes) -> None:
+        self._parse(self._tags.take(data))
+        if self._tags.held and (self._depth <= 1 or self.skips):
+            # Text is not held back here: white space that keeps a connection alive may never end.
+            self._parse(self._tags.take_text())
+
+    def _take_run(self, piece: bytes, position: int) -> int:
+        """Read the whole messages that begin at ``position``; return the position behind them."""
+        find, size, most = piece.find, len(piece), self._stanza_bytes
+        first, ends = position, []
+        # As for expat, an element ends where its end tag begins, and the next one begins there.
+        began = self._began - (self._fed - size)
+        while True:
+            following = find(START, position + len(START))
+            end = find(END, position, following if following >= 0 else size)
+            if end < 0 or end - began > most:
+                break
+            began = end
+            position = end + len(END)
+            ends.append(position)
+            if following != position:
+                break
+        if not ends:
+            return first
+        run = piece[first:position] if first or position < size else piece
+        assert self._trees is not None
+        trees = self._trees.read(run, len(ends))
+        if trees is None:
+            self._take_events(run)
+            return position
+        for tree, end in zip(trees, ends, strict=True):
+            try:
+                stanza = self._stanza_of(tree)
+            except BeyondLimits:
+                self._take_events(piece[first:end])
+            else:
+                self._pass_over(end - first)
+                stanza.size = -self._began
+                self._began = self._parsed - len(END)
+                stanza.size += self._began
+                self._items.append(stanza)
+            first = end
+        return position
+
+    def _pass_over(self, size: int) -> None:
+        """Note that so many bytes were read in another way, so expat does not see them."""
+        self._parsed += size
+        self._offset += size
+        self._began_expat += size
+
+    def _stanza_of(self, tree: Any) -> MessageStanza:
+        """Read a message that is a tree, as the methods below read one from expat's events."""
+        stanza = MessageStanza(renamed(tree.attrib))
+        elements, deep = len(tree), False
+        for kid in tree:
+            tag = kid.tag
+            if tag == _BODY_TREE and stanza.body is None:
+                stanza.body = kid.text or ""
+                if len(kid):
+                    stanza.body, deep = "".join(kid.itertext()), True
+            elif tag == _PARAMS_TREE or tag.rpartition("}")[2] == "extraParams":
+                stanza.entries += len(kid)
+                for entry in kid:
+                    name = entry.tag.rpartition("}")[2]
+                    if name == "attachment":
+                        stanza.attachments.append(renamed(entry.attrib))
+                    else:
+                        stanza.params[name] = entry.text or ""
+                    if len(entry):
+                        deep = True
+                        stanza.entries += sum(1 for _ in entry.iter()) - 1
+                        if name != "attachment":
+                            stanza.params[name] = _tree_param(entry, self._stanza_depth - 3)
+            else:
+                node = tree_as_node(kid, self._stanza_depth - 2)
+                deep = deep or len(kid) > 0
+                namespace = node.namespace
+                name = f"{namespace} {node.name}" if namespace else node.name
+                stanza.others.setdefault(name, node)
+        elements += stanza.entries
+        if deep:
+            elements = _check_depth(tree, self._stanza_depth)
+        if elements > self._stanza_elements:
+            raise BeyondLimits
+        return stanza
 
     def broken(self, reason: str) -> RefusedElement | None:
         """Return the incomplete element, whose reading ends for ``reason``; None if none has begun."""
@@ -312,6 +424,8 @@ class StreamParser:
             context = self._expat.GetInputContext()
             assert context is not None
             self._header = first_tag(context)
+            if self._stanza_depth >= _SHALLOWEST:
+                self._trees = MessageTrees(self._header)
             self._items.append(StreamStart(attributes))
             return
         if (
@@ -485,6 +599,25 @@ def _count(node: Any) -> int:
 
 def _param(node: Any) -> dict[str, Any] | str:
     return {kid.name: _param(kid) for kid in children(node)} or "".join(node.data)
+
+
+def _tree_param(tree: Any, depth: int) -> dict[str, Any] | str:
+    if depth < 0:
+        raise BeyondLimits
+    inner = {kid.tag.rpartition("}")[2]: _tree_param(kid, depth - 1) for kid in tree}
+    return inner or tree.text or ""
+
+
+def _check_depth(tree: Any, depth: int) -> int:
+    """Return the number of elements inside a tree; raise BeyondLimits if one is more than ``depth`` deep."""
+    count, level = 0, list(tree)
+    while level:
+        depth -= 1
+        if depth < 1:
+            raise BeyondLimits
+        count += len(level)
+        level = [kid for parent in level for kid in parent]
+    return count
 
 
 def _node(name: str, attributes: dict[str, str]) -> Any:
