@@ -34,6 +34,7 @@ __all__ = [
     "as_text",
     "as_texts",
     "as_time",
+    "maker_of",
     "others",
     "read",
     "reader_of",
@@ -148,6 +149,26 @@ def reader_of(cls: type[Any], into: str = "extra") -> Callable[..., Any]:
     body = [*first, *lines, *ending, *last]
     exec("\n    ".join([f"def reader({', '.join(parameters)}):", *body]), names)
     made: Callable[..., Any] = names["reader"]
+    return made
+
+
+def maker_of(cls: type[Any], *fields: str) -> Callable[..., Any]:
+    """Make a function that builds a ``cls`` from the values of ``fields``, in this order, by position.
+
+    The other fields get their defaults. It is for what arrives by the thousand, as the initializer of a class
+    of many fields costs several times as much: no value is checked or converted, and the class must have no
+    hooks of attrs. Only names of fields, which are ours, become code; see :func:`reader_of`.
+    """
+    names: dict[str, Any] = {"cls": cls, "thawed": _thawed(cls), "new": object.__new__}
+    lines = ["made = new(thawed)"]
+    for number, entry in enumerate(attrs.fields(cls)):
+        assert entry.name in fields or not isinstance(entry.default, attrs.Factory)
+        names[f"default{number}"] = entry.default
+        value = entry.name if entry.name in fields else f"default{number}"
+        lines.append(f"made.{entry.name} = {value}")
+    body = [*lines, "made.__class__ = cls", "return made"]
+    exec("\n    ".join([f"def maker({', '.join(fields)}):", *body]), names)
+    made: Callable[..., Any] = names["maker"]
     return made
 
 

@@ -29,6 +29,7 @@ from ._json import (
     as_time,
     others,
     read,
+    reader_of,
     wire,
 )
 from .dialogs import DialogRef, DialogType
@@ -130,7 +131,7 @@ class Attachment(Serializable):
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Attachment:
         """Decode the service's attachment object, or the attributes of an attachment in a stanza."""
-        made = read(cls, data)
+        made = reader_of(cls)(data)
         if made.data is not None and "%" in made.data:
             made = evolve(made, data=_decoded(made.data))
         if made.id == made.uid or (made.id and made.uid):

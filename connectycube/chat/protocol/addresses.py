@@ -37,6 +37,8 @@ class Addresses:
     host: str = field(converter=_lower)
     _of_users: str = _suffix("-{0.app_id}@{0.host}")
     _of_rooms: str = _suffix("@muc.{0.host}")
+    origins: dict[Any, Any] = field(init=False, repr=False, eq=False, factory=dict)
+    """What the decoder remembers of the JIDs that it has read, up to a bound."""
 
     @property
     def rooms_host(self) -> str:

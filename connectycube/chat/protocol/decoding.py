@@ -29,7 +29,7 @@ from ...models import (
     SystemMessage,
     Typing,
 )
-from ...models._json import as_bool, as_int, as_time
+from ...models._json import as_bool, as_int, as_time, maker_of
 from ...models.messages import RESERVED_NAMES
 from . import namespaces as ns
 from .addresses import OBJECT_ID, Addresses, bare
@@ -56,6 +56,7 @@ _COMPACT_DATE = re.compile(r"(\d{4})(\d\d)(\d\d)T")  # of XEP-0091
 _ERROR = f"{ns.CLIENT} error"
 _DESTROY = f"{ns.DESTROY_AFTER} destroy"
 _MARKABLE = f"{ns.CHAT_MARKERS} markable"
+_MARKED = {_MARKABLE}
 _DELAYS = frozenset({f"{ns.DELAY} delay", f"{ns.DELAY_LEGACY} x"})
 _CARBONS = (f"{ns.CARBONS} sent", f"{ns.CARBONS} received")
 
@@ -96,6 +97,11 @@ class Delivery:
     """Whether it counts towards the bounds of the queue even without a sequence."""
 
 
+_new_delivery = maker_of(
+    Delivery,
+    *("signal", "event", "conversation", "size", "key", "content", "is_delayed", "stored_at"),
+)
+
 Unreported = Literal[
     "calls", "forged", "not_understood", "outdated", "own_echoes", "refused", "repeated"
 ]
@@ -107,6 +113,8 @@ Decoder = Callable[[MessageStanza, Addresses, int], "Delivery | Unreported"]
 
 def decode(stanza: MessageStanza, addresses: Addresses, me: int) -> Delivery | Unreported:
     """Classify and decode a message stanza to user ``me``; return the event, or why there is none."""
+    if _is_plain(stanza):  # nearly all are
+        return _message(stanza, addresses, me)
     for matches, decoder in KINDS:
         if matches(stanza):
             return decoder(stanza, addresses, me)
@@ -127,8 +135,27 @@ class _Origin:
         return Content(self.conversation, self.user_id, short_id(own_id or ""), digest, date)
 
 
+_MOST_ORIGINS = 1_000
+
+
 def _origin(stanza: MessageStanza, addresses: Addresses, me: int) -> _Origin | None:
     """Return the sender and dialog of a stanza; None if it is from no user, such as a room's own message."""
+    get, dialog_id = stanza.attributes.get, stanza.params.get("dialog_id")
+    if dialog_id.__class__ is not str:
+        dialog_id = None
+    names = (get("from"), get("to"), get("type") == "groupchat", dialog_id, me)
+    known: dict[Any, _Origin | None] = addresses.origins
+    try:
+        return known[names]
+    except KeyError:
+        origin = _read_origin(stanza, addresses, me)
+    if len(known) >= _MOST_ORIGINS:
+        known.clear()
+    known[names] = origin
+    return origin
+
+
+def _read_origin(stanza: MessageStanza, addresses: Addresses, me: int) -> _Origin | None:
     sender = stanza.attributes.get("from") or addresses.user(me)
     if stanza.attributes.get("type") == "groupchat":
         room_id, nick = addresses.dialog_id(sender), addresses.occupant(sender)
@@ -372,54 +399,65 @@ def _may_speak_for(sender: str, user_id: int, addresses: Addresses) -> bool:
     return user_id == (addresses.occupant(sender) if is_in_room else addresses.user_id(sender))
 
 
+_new_message = maker_of(
+    Message,
+    *("id", "dialog_id", "body", "sender_id", "recipient_id", "date_sent", "attachments", "custom"),
+    *("silent", "markable", "save_to_history", "destroy_after", "delayed", "own", "dialog"),
+)
+_TRUE = ("1", "true")
+
+
 def _message(stanza: MessageStanza, addresses: Addresses, me: int) -> Delivery | Unreported:
     origin = _origin(stanza, addresses, me)
     if origin is None:
         return _announcement(stanza, addresses, me)
-    in_room = origin.dialog.peer_id is None
-    params = stanza.params
+    params, others, dialog = stanza.params, stanza.others, origin.dialog
+    get = params.get
     own_id = message_id = stanza.attributes.get("id")
     is_unique = own_id is not None and OBJECT_ID.match(own_id) is not None
     if not is_unique and (given_id := _text_param(stanza, "message_id")) is not None:
         # The service gives such a message an id of its own, which is its id in history.
         message_id, is_unique = given_id, OBJECT_ID.match(given_id) is not None
-    destroy = stanza.others.get(_DESTROY)
-    markable = as_bool(params.get("markable")) if "markable" in params else None
-    is_delayed = not _DELAYS.isdisjoint(stanza.others)
-    date_sent = as_time(params.get("date_sent"))
-    stored_at = _stamp(stanza) if is_delayed else None
+    markable = as_bool(params["markable"]) if "markable" in params else None
+    date_sent = as_time(get("date_sent"))
+    destroy_after = stored_at = None
+    is_delayed = False
+    if others and others.keys() != _MARKED:
+        is_delayed = _is_delayed(stanza)
+        stored_at = _stamp(stanza) if is_delayed else None
+        if _DESTROY in others:
+            destroy_after = as_int(others[_DESTROY].attrs.get("after"))
     if date_sent is None:
         date_sent = stored_at
-    message = Message(
-        id=message_id,
-        dialog_id=origin.dialog.id,
-        body=stanza.body or None,
-        sender_id=origin.user_id,
-        recipient_id=None if in_room else origin.dialog.peer_id if origin.own else me,
-        date_sent=date_sent,
-        attachments=tuple(map(Attachment.from_json, stanza.attachments)),
-        custom={key: value for key, value in params.items() if key not in RESERVED_NAMES},
-        markable=_MARKABLE in stanza.others if markable is None else markable,
-        save_to_history=params.get("save_to_history") in ("1", "true"),
-        silent=params.get("silent") in ("1", "true"),
-        destroy_after=as_int(destroy.attrs.get("after")) if destroy is not None else None,
-        delayed=is_delayed,
-        own=origin.own,
-        dialog=origin.dialog,
+    message = _new_message(
+        message_id,
+        dialog.id,
+        stanza.body or None,
+        origin.user_id,
+        None if dialog.peer_id is None else dialog.peer_id if origin.own else me,
+        date_sent,
+        tuple([Attachment.from_json(attributes) for attributes in stanza.attachments]),
+        {key: value for key, value in params.items() if key not in RESERVED_NAMES},
+        get("silent") in _TRUE,
+        _MARKABLE in others if markable is None else markable,
+        get("save_to_history") in _TRUE,
+        destroy_after,
+        is_delayed,
+        origin.own,
+        dialog,
     )
     content = None
     if not is_unique:
-        date = seconds(date_sent)
-        content = origin.content(message_id, digest_of_message(message), date)
-    return Delivery(
-        signal=MESSAGE_SIGNALS[origin.own],
-        event=message,
-        conversation=origin.conversation,
-        size=stanza.size + _ENTRY * stanza.entries,
-        key=(origin.conversation, origin.user_id, message_id or "") if is_unique else None,
-        content=content,
-        is_delayed=is_delayed,
-        stored_at=stored_at,
+        content = origin.content(message_id, digest_of_message(message), seconds(date_sent))
+    return _new_delivery(  # type: ignore[no-any-return]
+        MESSAGE_SIGNALS[origin.own],
+        message,
+        origin.conversation,
+        stanza.size + _ENTRY * stanza.entries,
+        (origin.conversation, origin.user_id, message_id or "") if is_unique else None,
+        content,
+        is_delayed,
+        stored_at,
     )
 
 
@@ -465,7 +503,11 @@ _INSIDE_CONTENT = _DELAYS | {_MARKABLE, _DESTROY}
 
 
 def _is_plain(stanza: MessageStanza) -> bool:
-    return _has_content(stanza) and stanza.others.keys() <= _INSIDE_CONTENT
+    return (
+        stanza.others.keys() <= _INSIDE_CONTENT
+        and bool(stanza.body or stanza.attachments)
+        and _is_conversation(stanza)
+    )
 
 
 def _has_params(stanza: MessageStanza) -> bool:

@@ -36,7 +36,14 @@ _MESSAGE = f"{ns.CLIENT} message"
 _BODY = f"{ns.CLIENT} body"
 _BODY_TREE = f"{{{ns.CLIENT}}}body"
 _PARAMS_TREE = f"{{{ns.CLIENT}}}extraParams"
+_IN_CLIENT = f"{{{ns.CLIENT}}}"
+_CLIENT_TAG = len(_IN_CLIENT)
+_MARKABLE = f"{ns.CHAT_MARKERS} markable"
+_MARKABLE_TREE = f"{{{ns.CHAT_MARKERS}}}markable"
+_MARKABLE_NODE = new_node("markable", ns.CHAT_MARKERS, {})
+"""That of most messages: a Node of the server is never changed."""
 _SHALLOWEST = 3  # levels of a message with parameters; below them no message is read as a tree
+_LONGEST_RUN = 4_096  # bytes; all trees of a run are in memory at once
 _MOST_CUTS = 64  # places in a piece of data at which a run of messages may begin
 _PIECE = 65_536  # bytes given to expat at once; the limits are checked after each piece
 _MOST_SKIPPED = 16_777_216  # bytes of one element; a longer one ends the stream
@@ -182,9 +189,11 @@ class StreamParser:
             # Where the next run may begin: at the next message, or behind the end of this one.
             if self._depth == 1 and self._tags.is_between_tags and not self.skips:
                 if piece.startswith(START, position):
-                    position = self._take_run(piece, position)
-                if position == size:
-                    return
+                    begins, position = position, self._take_run(piece, position)
+                    if position == size:
+                        return
+                    if position > begins:
+                        continue
                 cut = piece.find(START, position + 1)
             else:
                 cut = piece.find(END, position)
@@ -215,7 +224,7 @@ class StreamParser:
             began = end
             position = end + len(END)
             ends.append(position)
-            if following != position:
+            if following != position or position - first > _LONGEST_RUN:
                 break
         if not ends:
             return first
@@ -257,17 +266,23 @@ class StreamParser:
                     stanza.body, deep = "".join(kid.itertext()), True
             elif tag == _PARAMS_TREE or tag.rpartition("}")[2] == "extraParams":
                 stanza.entries += len(kid)
+                params = stanza.params
                 for entry in kid:
-                    name = entry.tag.rpartition("}")[2]
+                    tag = entry.tag
+                    name = (
+                        tag[_CLIENT_TAG:] if tag.startswith(_IN_CLIENT) else tag.rpartition("}")[2]
+                    )
                     if name == "attachment":
                         stanza.attachments.append(renamed(entry.attrib))
                     else:
-                        stanza.params[name] = entry.text or ""
+                        params[name] = entry.text or ""
                     if len(entry):
                         deep = True
                         stanza.entries += sum(1 for _ in entry.iter()) - 1
                         if name != "attachment":
-                            stanza.params[name] = _tree_param(entry, self._stanza_depth - 3)
+                            params[name] = _tree_param(entry, self._stanza_depth - 3)
+            elif tag == _MARKABLE_TREE and not (kid.attrib or kid.text or len(kid)):
+                stanza.others.setdefault(_MARKABLE, _MARKABLE_NODE)
             else:
                 node = tree_as_node(kid, self._stanza_depth - 2)
                 deep = deep or len(kid) > 0

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from connectycube import Message
 from connectycube.chat.durable.serialization import message_of, text_of
 from connectycube.models import _json as fields
-from connectycube.models._json import as_int, as_time, others, read, wire
+from connectycube.models._json import as_int, as_time, maker_of, others, read, wire
 from tests.support.damage import JSON
 
 READERS = [
@@ -217,3 +217,17 @@ def test_extra_keeps_whatever_has_no_attribute(data):
 def test_fields_of_the_application_take_no_value_that_cannot_be_understood():
     data = {"number": "many", "reserved": 1, "own": 2}
     assert read(Record, data, into="fields") == Record(fields={"own": 2})
+
+
+def test_a_maker_builds_what_the_class_builds():
+    new = maker_of(Message, "id", "custom", "own")
+    made = new("a", {"k": "v"}, True)
+    assert made == Message(id="a", custom={"k": "v"}, own=True)
+    assert type(made) is Message and hash(made.id) and repr(made) == repr(attrs.evolve(made))
+    with pytest.raises(attrs.exceptions.FrozenInstanceError):
+        made.id = "b"
+
+
+def test_a_maker_wants_the_fields_whose_default_is_made_anew():
+    with pytest.raises(AssertionError):
+        maker_of(Message, "id")

@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from connectycube import Chat, Config
+from connectycube.chat.protocol.addresses import Addresses
 from connectycube.chat.protocol.decoding import Delivery, Unreported, decode
 from connectycube.chat.protocol.parser import MessageStanza
 from connectycube.errors import StanzaError
@@ -847,3 +848,45 @@ def test_no_message_makes_reading_raise(xml: str) -> None:
         assert decoded.key is None or decoded.key[0] == decoded.conversation
     else:
         assert decoded in UNREPORTED
+
+
+SENDERS = st.sampled_from(
+    [
+        None,
+        "",
+        "1001-7@chat.example",
+        "1002-7@CHAT.example/a",
+        "7_d1@muc.chat.example/1001",
+        "x@y",
+        "1002",
+    ]
+)
+
+
+@given(
+    st.lists(
+        st.tuples(
+            *(SENDERS, SENDERS, st.sampled_from([None, "chat", "groupchat"])),
+            *(st.sampled_from([None, "", "d1", {"a": "b"}]), st.sampled_from([1001, 1002])),
+        ),
+        max_size=12,
+    )
+)
+def test_what_is_remembered_of_senders_changes_nothing(messages):
+    remembering = Addresses(7, "chat.example")
+    for sender, to, kind, dialog_id, me in messages:
+        given = {"from": sender, "to": to, "type": kind}
+        stanza = MessageStanza({key: value for key, value in given.items() if value is not None})
+        stanza.body = "a text"
+        stanza.params = {} if dialog_id is None else {"dialog_id": dialog_id}
+        found = [decode(stanza, each, me) for each in (remembering, Addresses(7, "chat.example"))]
+        assert repr(found[0]) == repr(found[1])
+
+
+def test_what_is_remembered_of_senders_is_bounded():
+    addresses = Addresses(7, "chat.example")
+    for number in range(1, 3_000):
+        stanza = MessageStanza({"from": f"{number}-7@chat.example"})
+        stanza.body = "a text"
+        assert decode(stanza, addresses, 1).event.sender_id == number
+    assert len(addresses.origins) <= 1_000
