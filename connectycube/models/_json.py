@@ -162,7 +162,7 @@ def maker_of(cls: type[Any], *fields: str) -> Callable[..., Any]:
     names: dict[str, Any] = {"cls": cls, "thawed": _thawed(cls), "new": object.__new__}
     lines = ["made = new(thawed)"]
     for number, entry in enumerate(attrs.fields(cls)):
-        assert entry.name in fields or not isinstance(entry.default, attrs.Factory)
+        assert entry.name in fields or not hasattr(entry.default, "factory")
         names[f"default{number}"] = entry.default
         value = entry.name if entry.name in fields else f"default{number}"
         lines.append(f"made.{entry.name} = {value}")

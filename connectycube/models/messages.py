@@ -29,7 +29,6 @@ from ._json import (
     as_time,
     others,
     read,
-    reader_of,
     wire,
 )
 from .dialogs import DialogRef, DialogType
@@ -131,7 +130,7 @@ class Attachment(Serializable):
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Attachment:
         """Decode the service's attachment object, or the attributes of an attachment in a stanza."""
-        made = reader_of(cls)(data)
+        made = read(cls, data)
         if made.data is not None and "%" in made.data:
             made = evolve(made, data=_decoded(made.data))
         if made.id == made.uid or (made.id and made.uid):

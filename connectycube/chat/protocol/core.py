@@ -43,6 +43,7 @@ from .events import (
     StreamEvent,
 )
 from .outbox import Submission
+from .parser import MessageStanza
 from .resume_policy import ResumePolicy
 from .seen_messages import Key
 from .session import Session
@@ -330,6 +331,10 @@ class Core:
         self.session.liveness.heard(now)
         try:
             for event in stream.receive(data):
+                # A message, which nearly all are, makes no connection ready and ends none.
+                if event.__class__ is Stanza and event.item.__class__ is MessageStanza:
+                    self.session.receive_message(event.item, now)
+                    continue
                 self._handle(event, now)
                 if self._stream is not stream:
                     return

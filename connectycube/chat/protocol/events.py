@@ -109,7 +109,7 @@ class Bound:
     resume_id: str | None
 
 
-@frozen
+@define
 class Stanza:
     """A message, presence or IQ from the server."""
 

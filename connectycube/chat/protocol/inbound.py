@@ -179,18 +179,11 @@ class Inbound:
             self._drop(decoded, stanza)
             return
         event = decoded.event
+        is_message = event.__class__ is Message
         # 2. Settle the message that an error refuses, even if the event is rejected below: an outcome is not
         #    a delivery, and settling a message twice changes nothing.
-        if isinstance(event, MessageFailure):
-            reason = self._take_failure(decoded, event, stanza.attributes.get("from"), me)
-            if reason is not None:
-                self._drop(reason, stanza)
-                return
-        elif isinstance(event, (MessageEdit, MessageDeletion)):
-            by_author = self._seen_messages.is_author(
-                decoded.conversation or "", event.user_id, event.message_id
-            )
-            decoded.event = evolve(event, by_author=by_author)
+        if not is_message and not self._prepare(decoded, event, stanza, me):
+            return
         is_repeated = decoded.content is not None and self._recognise(decoded, decoded.content, me)
         # 3. Behind a rejected stanza note no message as seen: the server sends it again on the next link,
         #    in its place.
@@ -199,7 +192,7 @@ class Inbound:
                 self.report(decoded)
             return
         # 4. Look for the echo of a room before repetitions, because sending has noted its key as seen.
-        if isinstance(event, Message) and event.own and self._take_echo(stanza, decoded, now):
+        if is_message and event.own and self._take_echo(stanza, decoded, now):
             return
         # 5. Report each message once, whether it arrives live, as a carbon or from history.
         if decoded.key is not None:
@@ -208,11 +201,25 @@ class Inbound:
                 self._drop("own_echoes" if decoded.key[1] == me else "repeated", stanza)
                 return
         # 6. Complete the event with the knowledge of the session: rooms, settings, timers.
-        if isinstance(event, Message):
+        if is_message:
             self._complete(decoded, event, now)
         elif isinstance(event, Typing):
             self._expect_end_of_typing(decoded, now)
         self.report(decoded)
+
+    def _prepare(self, delivery: Delivery, event: Any, stanza: MessageStanza, me: int) -> bool:
+        """Settle what an error refuses, and say who may have made a change; False if there is no event."""
+        if isinstance(event, MessageFailure):
+            reason = self._take_failure(delivery, event, stanza.attributes.get("from"), me)
+            if reason is not None:
+                self._drop(reason, stanza)
+                return False
+        elif isinstance(event, (MessageEdit, MessageDeletion)):
+            by_author = self._seen_messages.is_author(
+                delivery.conversation or "", event.user_id, event.message_id
+            )
+            delivery.event = evolve(event, by_author=by_author)
+        return True
 
     def _take_failure(
         self, delivery: Delivery, failure: MessageFailure, sender: str | None, me: int
@@ -287,11 +294,15 @@ class Inbound:
         """
         delivery.sequence = self._received
         delivery.size = max(delivery.size, self._size)
-        if self.first_rejected is None and self._recovery.holds(delivery):
-            if self._recovery.hold(delivery):
+        if self.first_rejected is None:
+            recovery = self._recovery
+            if not (recovery.is_holding and recovery.holds(delivery)):
+                self._emit(delivery)
+                return
+            if recovery.hold(delivery):
                 return
             self.reject([delivery])
-        self._emit(delivery if self.first_rejected is None else UncommittedDelivery(delivery))
+        self._emit(UncommittedDelivery(delivery))
 
     def _take_echo(self, stanza: MessageStanza, delivery: Delivery, now: float) -> bool:
         """Take a message that a room has reflected to its sender; return False if it is no such echo."""
@@ -312,8 +323,10 @@ class Inbound:
             self._end_typing(typing_key(delivery.conversation, message.sender_id), now)
         in_room = message.dialog is not None and message.dialog.peer_id is None
         is_history = in_room and message.delayed  # a room sends its history to each user who joins
+        marks = self._config.auto_delivered
         if (
-            (message.markable or self._config.auto_delivered == "all")
+            (message.markable or marks == "all")
+            and marks
             and message.id
             and not (message.own or delivery.is_carbon or is_history)
         ):

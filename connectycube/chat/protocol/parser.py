@@ -257,7 +257,7 @@ class StreamParser:
     def _stanza_of(self, tree: Any) -> MessageStanza:
         """Read a message that is a tree, as the methods below read one from expat's events."""
         stanza = MessageStanza(renamed(tree.attrib))
-        elements, deep = len(tree), False
+        deep = False
         for kid in tree:
             tag = kid.tag
             if tag == _BODY_TREE and stanza.body is None:
@@ -265,36 +265,38 @@ class StreamParser:
                 if len(kid):
                     stanza.body, deep = "".join(kid.itertext()), True
             elif tag == _PARAMS_TREE or tag.rpartition("}")[2] == "extraParams":
-                stanza.entries += len(kid)
-                params = stanza.params
-                for entry in kid:
-                    tag = entry.tag
-                    name = (
-                        tag[_CLIENT_TAG:] if tag.startswith(_IN_CLIENT) else tag.rpartition("}")[2]
-                    )
-                    if name == "attachment":
-                        stanza.attachments.append(renamed(entry.attrib))
-                    else:
-                        params[name] = entry.text or ""
-                    if len(entry):
-                        deep = True
-                        stanza.entries += sum(1 for _ in entry.iter()) - 1
-                        if name != "attachment":
-                            params[name] = _tree_param(entry, self._stanza_depth - 3)
+                deep = self._read_params(kid, stanza) or deep
             elif tag == _MARKABLE_TREE and not (kid.attrib or kid.text or len(kid)):
                 stanza.others.setdefault(_MARKABLE, _MARKABLE_NODE)
             else:
                 node = tree_as_node(kid, self._stanza_depth - 2)
                 deep = deep or len(kid) > 0
-                namespace = node.namespace
-                name = f"{namespace} {node.name}" if namespace else node.name
+                name = f"{node.namespace} {node.name}".lstrip()
                 stanza.others.setdefault(name, node)
-        elements += stanza.entries
+        elements = len(tree) + stanza.entries
         if deep:
             elements = _check_depth(tree, self._stanza_depth)
         if elements > self._stanza_elements:
             raise BeyondLimits
         return stanza
+
+    def _read_params(self, tree: Any, stanza: MessageStanza) -> bool:
+        """Read extraParams; return whether elements are nested in them."""
+        params, deep = stanza.params, False
+        for entry in tree:
+            tag = entry.tag
+            name = tag[_CLIENT_TAG:] if tag.startswith(_IN_CLIENT) else tag.rpartition("}")[2]
+            if name == "attachment":
+                stanza.attachments.append(renamed(entry.attrib))
+            else:
+                params[name] = entry.text or ""
+            if len(entry):
+                deep = True
+                stanza.entries += sum(1 for _ in entry.iter()) - 1
+                if name != "attachment":
+                    params[name] = _tree_param(entry, self._stanza_depth - 3)
+        stanza.entries += len(tree)
+        return deep
 
     def broken(self, reason: str) -> RefusedElement | None:
         """Return the incomplete element, whose reading ends for ``reason``; None if none has begun."""

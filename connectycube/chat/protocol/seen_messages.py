@@ -125,7 +125,7 @@ class SeenMessages:
         if not is_new:
             self._seen.move_to_end(key)
             return False
-        content = _content_of(key)
+        content = _content_of(key) if "/" in key[2] else None
         if content is not None:
             alike = self._contents.setdefault(_group_of(content), {})
             alike[key] = (content, self._link)

@@ -719,12 +719,18 @@ class Session:
 
     # --- what we receive ---
 
+    def receive_message(self, stanza: MessageStanza, now: float) -> None:
+        """Count a message stanza, decode it and emit its outputs."""
+        self._inbound.count(stanza.size)
+        self._inbound.receive_message(stanza, self.me, now)
+
     def receive_stanza(self, item: Any, now: float) -> None:
         """Count a stanza, decode it and emit its outputs."""
-        self._inbound.count(getattr(item, "size", 0))
         if isinstance(item, MessageStanza):
-            self._inbound.receive_message(item, self.me, now)
-        elif isinstance(item, RefusedElement):
+            self.receive_message(item, now)
+            return
+        self._inbound.count(getattr(item, "size", 0))
+        if isinstance(item, RefusedElement):
             self._receive_refused(item)
         elif item.name == "iq":
             self._receive_iq(item, now)

@@ -98,7 +98,10 @@ class Stream:
         for item in items:
             if parser is not self._parser:
                 break  # the stream was restarted; the other elements belonged to the old one
-            yield from self._take(item)
+            if item.__class__ is MessageStanza and self._expected == self._established:
+                yield Stanza(item)
+            else:
+                yield from self._take(item)
         if fault is not None:
             yield from self._broken(fault)
 

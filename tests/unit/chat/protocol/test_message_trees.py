@@ -179,7 +179,7 @@ def test_a_message_that_was_read_is_not_kept():
     assert len(made._trees._stream) == 0 and made._trees._stream.text is None
 
 
-def test_a_tree_that_fails_is_read_by_the_other_parser_and_then_trees_again(read):
+def test_trees_are_read_again_after_one_that_failed(read):
     made, items = new_parser(), []
     made.feed(b"<message><!-- a comment --></message>", items)
     made.feed(material.message(1), items)
