@@ -20,9 +20,10 @@ from attrs import define, field, frozen
 from .._deadline import Deadline
 from ..config import Limits
 from ..models import RunningReceiver
+from ..models._json import maker_of
 from .workers import Workers
 
-__all__ = ["Again", "Dispatcher", "Task"]
+__all__ = ["Again", "Dispatcher", "Task", "new_task"]
 
 logger = logging.getLogger("connectycube.chat")
 
@@ -62,6 +63,11 @@ class Task:
     """Whether the task counts towards the bounds of the queue; ``put`` decides it."""
 
 
+_FIELDS = ("run", "queue_key", "size", "merge_key", "leave", "is_users", "stored", "since")
+new_task: Callable[..., Task] = maker_of(Task, *_FIELDS)
+"""Make a task from the values of these fields, by position: one is made for each event."""
+
+
 class Dispatcher:
     """One queue of tasks for each conversation; the bounds are those of all queues together.
 
@@ -89,6 +95,8 @@ class Dispatcher:
         self._limits = limits
         self._on_low_water = on_low_water
         self._on_long_wait = on_long_wait
+        # The hot paths take the lock itself: to enter a condition is a call in Python.
+        self._lock = self.workers.lock
         self._changed = self.workers.changed
         # A second condition, so that a notify() for a worker never wakes a thread that waits for room, or
         # for the end.
@@ -239,19 +247,12 @@ class Dispatcher:
         ``counts`` says whether the task counts towards the bounds. By default (None) unbounded tasks do not,
         so they cannot crowd out bounded ones.
         """
-        with self._changed:
-            if bounded and not self._has_room(task.size):
+        with self._lock:
+            if bounded and self.queued and not self._has_room(task.size):
                 self._was_full = True
                 if task.merge_key is None:
                     return False
-                self.merged += 1
-                queued = self._mergeable.get(task.merge_key)
-                if queued is not None and self._can_replace(queued, task.size):
-                    if queued.counts:
-                        self.queued_bytes += task.size - queued.size
-                        self.workers.queued_bytes += task.size - queued.size
-                    self.event_bytes += task.size - queued.size if queued.since is not None else 0
-                    queued.run, queued.size = task.run, task.size
+                self._merge(task)
                 return True
             queue = self._queues.get(task.queue_key)
             if queue is None:
@@ -271,6 +272,17 @@ class Dispatcher:
                 self.events += 1
                 self.event_bytes += task.size
             return True
+
+    def _merge(self, task: Task) -> None:
+        """Let a task take the place of the queued one of its merge key, or drop it."""
+        self.merged += 1
+        queued = self._mergeable.get(task.merge_key)
+        if queued is not None and self._can_replace(queued, task.size):
+            if queued.counts:
+                self.queued_bytes += task.size - queued.size
+                self.workers.queued_bytes += task.size - queued.size
+            self.event_bytes += task.size - queued.size if queued.since is not None else 0
+            queued.run, queued.size = task.run, task.size
 
     def warn(self, error: Exception) -> None:
         """Let a worker log an error: a log handler is user code, and the caller may hold a lock."""

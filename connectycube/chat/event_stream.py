@@ -199,6 +199,11 @@ class Streams:
         with self._lock:
             self._open = tuple(ref for ref in self._open if ref() is not stream)
 
+    @property
+    def is_open(self) -> bool:
+        """Whether there may be a stream that an event of a stanza belongs to."""
+        return bool(self._open)
+
     def feed(self, delivery: Delivery) -> None:
         """Put an event into the streams of its signal."""
         change = delivery.event if isinstance(delivery.event, StateChange) else None

@@ -15,7 +15,7 @@ from ..errors import DurableStoreError, QueueOverflowError
 from ..models import Abandoned, StateChange
 from .answers import InboxEntry
 from .cursor_mode import CursorMode
-from .dispatcher import Dispatcher, Task
+from .dispatcher import Dispatcher, Task, new_task
 from .durable.mode import MOST_BYTES_IN_MEMORY, Durability, Saved
 from .event_stream import Streams
 from .lease.hold import OF_THIS_PROCESS
@@ -135,16 +135,18 @@ class OutputRouter:
         again in their order; without this rule a later message could overtake an earlier one.
         """
         rejected: list[Delivery] = []
+        streams, durability = self.streams, self._durability
         for output in outputs:
             if not isinstance(output, Delivery):
                 self._routes[type(output)](core, output)
                 continue
             is_repeatable = output.sequence is not None
-            if is_repeatable and self._durability.has_saved:
+            if is_repeatable and durability.has_saved:
                 self._queue_saved()  # events of an earlier process are older than any of this session
             # Before the queue, which may reject the event: the caller that waits for it in a stream may be
             # the slow receiver that keeps the queue full.
-            self.streams.feed(output)
+            if streams.is_open or output.sequence is None:
+                streams.feed(output)
             if (rejected and is_repeatable) or not self._queue(output, entries):
                 rejected.append(output)
         if not rejected:
@@ -341,7 +343,7 @@ class OutputRouter:
             if hold is None or delivery.signal in OF_THIS_PROCESS
             else partial(handle, delivery, entry, None, hold)
         )
-        return Task(
+        return new_task(
             run,
             delivery.conversation,
             delivery.size,
