@@ -21,6 +21,7 @@ from .._deadline import Deadline
 from ..config import Limits
 from ..models import RunningReceiver
 from ..models._json import maker_of
+from .changed import Changed
 from .workers import Workers
 
 __all__ = ["Again", "Dispatcher", "Task", "new_task"]
@@ -100,7 +101,7 @@ class Dispatcher:
         self._changed = self.workers.changed
         # A second condition, so that a notify() for a worker never wakes a thread that waits for room, or
         # for the end.
-        self._room = threading.Condition(self.workers.lock)
+        self._room = Changed(self.workers.lock)
         # For each receiver that awaits an event: whether the event is still missing.
         self._event_waiters: list[Callable[[], bool]] = []
         self._queues: dict[Hashable, deque[Task]] = {}
@@ -424,7 +425,7 @@ class Dispatcher:
             self.queued -= 1
             self.queued_bytes -= task.size
             self.workers.queued_bytes -= task.size
-            if self._is_half_empty():
+            if self._room.waiting and self._is_half_empty():
                 self._room.notify_all()
         if task.merge_key is not None and self._mergeable.get(task.merge_key) is task:
             del self._mergeable[task.merge_key]

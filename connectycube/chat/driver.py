@@ -38,6 +38,7 @@ from ..errors import (
 )
 from ..models import Abandoned, ChatState, StateChange, Statistics
 from .beginning import Beginning, Beginnings
+from .changed import Changed
 from .connection_thread import Run, Step, Waking, run_connection
 from .credentials import SessionCredentials, plan_attempt, renewed
 from .cursor_mode import durability_of
@@ -117,7 +118,7 @@ class Driver:
         observer = self._config.observer
         self.notes = ObservedMutex(observer, self.receivers.chat) if observer is not None else None
         self._mutex = cast("threading.Lock", self.notes or threading.Lock())
-        self._changed = threading.Condition(self._mutex)
+        self._changed = Changed(self._mutex)
         self.core = Core(
             self._config,
             new_id=new_id,

@@ -12,6 +12,7 @@ from typing import Any, Protocol
 
 from .._deadline import Deadline
 from .._forks import register_for_fork
+from .changed import Changed
 
 __all__ = ["Workers"]
 
@@ -49,9 +50,9 @@ class Workers:
     def _begin(self) -> None:
         self._process = getpid()
         self.lock = threading.RLock()
-        self.changed = threading.Condition(self.lock)
+        self.changed = Changed(self.lock)
         """Notified for each new turn. Only workers wait for it: no notification is lost on other threads."""
-        self._ended = threading.Condition(self.lock)
+        self._ended = Changed(self.lock)
         self.turns: deque[_Dispatcher] = deque()
         """The dispatchers whose next task may begin; one that may begin two is behind the others again."""
         # When dispatchers have timers, as (moment, number, dispatcher); a timer may be cancelled by now.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
 from operator import attrgetter
 from typing import Any
@@ -29,6 +29,7 @@ from ._json import (
     as_time,
     others,
     read,
+    reader_of,
     wire,
 )
 from .dialogs import DialogRef, DialogType
@@ -130,7 +131,7 @@ class Attachment(Serializable):
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Attachment:
         """Decode the service's attachment object, or the attributes of an attachment in a stanza."""
-        made = read(cls, data)
+        made = _read_attachment(data) if cls is Attachment else read(cls, data)
         if made.data is not None and "%" in made.data:
             made = evolve(made, data=_decoded(made.data))
         if made.id == made.uid or (made.id and made.uid):
@@ -252,6 +253,9 @@ def _as_attachment(name: str, value: object) -> Attachment:
         kind = type(value).__name__
         raise ArgumentTypeError(f"{name} must be an Attachment or an uploaded File, not {kind}")
     return value
+
+
+_read_attachment: Callable[[Mapping[str, Any]], Attachment] = reader_of(Attachment)
 
 
 def _attachments(value: Any) -> tuple[Attachment, ...] | None:

@@ -490,9 +490,12 @@ def _is(kind: str) -> Callable[[MessageStanza], bool]:
     return lambda stanza: stanza.attributes.get("type") == kind
 
 
+_NO_CONVERSATION = ("error", "headline")
+
+
 def _is_conversation(stanza: MessageStanza) -> bool:
     # A message without a type, or of an unknown one, is a normal message (RFC 6121, 5.2.2).
-    return stanza.attributes.get("type") not in ("error", "headline")
+    return stanza.attributes.get("type") not in _NO_CONVERSATION
 
 
 def _has_content(stanza: MessageStanza) -> bool:
@@ -506,7 +509,7 @@ def _is_plain(stanza: MessageStanza) -> bool:
     return (
         stanza.others.keys() <= _INSIDE_CONTENT
         and bool(stanza.body or stanza.attachments)
-        and _is_conversation(stanza)
+        and stanza.attributes.get("type") not in _NO_CONVERSATION
     )
 
 

@@ -70,9 +70,8 @@ class MessageTrees:
         if self._bytes > _BYTES_OF_A_PARSER:
             self._begin()
         try:
-            self._parser.feed(data)
             # An element behind the messages: it is no child of the stream while a comment is open.
-            self._parser.feed(_MARK)
+            self._parser.feed(data + _MARK)
         except Exception:  # noqa: BLE001 - the other parser says what is wrong
             self._begin()
             return None
@@ -89,8 +88,6 @@ class MessageTrees:
 
 def renamed(attributes: dict[str, str]) -> dict[str, str]:
     """Return attributes with names as the other parser writes them: "namespace name"."""
-    if "{" not in "".join(attributes):
-        return attributes
     return {_name(name): value for name, value in attributes.items()}
 
 
@@ -103,7 +100,10 @@ def tree_as_node(tree: Element, depth: int) -> Any:
     if depth < 0:
         raise BeyondLimits
     namespace, _, local = tree.tag.rpartition("}")
-    node = new_node(local, namespace[1:], renamed(tree.attrib))
+    attributes = tree.attrib
+    node = new_node(
+        local, namespace[1:], renamed(attributes) if "{" in "".join(attributes) else attributes
+    )
     if tree.text:
         add_text(node, tree.text)
     for kid in tree:

@@ -155,6 +155,7 @@ class StreamParser:
         self._params: list[dict[str, Any]] = []  # dicts under construction inside extraParams
         self._tags = TagBuffer()
         self._header = b""  # the stream's start tag, with which a new parser begins
+        self._parsed = self._began_expat = self._offset = 0
         self._trees: MessageTrees | None = None  # from the header on
         self._begin_expat(0)
 
@@ -214,8 +215,9 @@ class StreamParser:
         """Read the whole messages that begin at ``position``; return the position behind them."""
         find, size, most = piece.find, len(piece), self._stanza_bytes
         first, ends = position, []
+        start = self._fed - size  # of the piece, in the stream
         # As for expat, an element ends where its end tag begins, and the next one begins there.
-        began = self._began - (self._fed - size)
+        before = began = self._began - start
         while True:
             following = find(START, position + len(START))
             end = find(END, position, following if following >= 0 else size)
@@ -234,29 +236,35 @@ class StreamParser:
         if trees is None:
             self._take_events(run)
             return position
+        stanza_of, append, end_tag = self._stanza_of, self._items.append, len(END)
         for tree, end in zip(trees, ends, strict=True):
             try:
-                stanza = self._stanza_of(tree)
+                stanza = stanza_of(tree)
             except BeyondLimits:
+                self._pass_over(start + first, start + before)
                 self._take_events(piece[first:end])
+                before = self._began - start
             else:
-                self._pass_over(end - first)
-                stanza.size = -self._began
-                self._began = self._parsed - len(END)
-                stanza.size += self._began
-                self._items.append(stanza)
+                began = end - end_tag
+                stanza.size = began - before
+                before = began
+                append(stanza)
             first = end
+        self._pass_over(start + position, start + before)
         return position
 
-    def _pass_over(self, size: int) -> None:
-        """Note that so many bytes were read in another way, so expat does not see them."""
-        self._parsed += size
+    def _pass_over(self, position: int, began: int) -> None:
+        """Note that all up to a position was read in another way, so expat does not see it."""
+        size = position - self._parsed
+        self._parsed = position
         self._offset += size
         self._began_expat += size
+        self._began = began
 
     def _stanza_of(self, tree: Any) -> MessageStanza:
         """Read a message that is a tree, as the methods below read one from expat's events."""
-        stanza = MessageStanza(renamed(tree.attrib))
+        attributes = tree.attrib
+        stanza = MessageStanza(renamed(attributes) if "{" in "".join(attributes) else attributes)
         deep = False
         for kid in tree:
             tag = kid.tag
@@ -287,7 +295,10 @@ class StreamParser:
             tag = entry.tag
             name = tag[_CLIENT_TAG:] if tag.startswith(_IN_CLIENT) else tag.rpartition("}")[2]
             if name == "attachment":
-                stanza.attachments.append(renamed(entry.attrib))
+                attributes = entry.attrib
+                stanza.attachments.append(
+                    renamed(attributes) if "{" in "".join(attributes) else attributes
+                )
             else:
                 params[name] = entry.text or ""
             if len(entry):
