@@ -377,6 +377,30 @@ def floods() -> str:
     return f"{words}\n\n{_table(head, rows)}"
 
 
+def performance() -> str:
+    """Write what ``make bench`` measured."""
+    found = json.loads((FOLDER / "performance.json").read_text(encoding="utf-8"))
+    rows = [
+        (
+            one["name"],
+            one["peer"],
+            _measure(one["value"], one["unit"]),
+            " to ".join(f"{value:.2f}" for value in one.get("quartiles", ())),
+            "" if one["goal"] is None else _measure(one["goal"], one["unit"]),
+            "missed" if one["goal"] is not None and one["value"] > one["goal"] else "",
+        )
+        for one in found["rows"]
+    ]
+    head = ("measured", "against", "median", "quartiles", "goal", "")
+    versions = ", ".join(f"{name} {number}" for name, number in found["versions"].items())
+    words = f"{found['machine']}, Python {found['python']}, {versions}, {found['date']}:"
+    return f"{words}\n\n{_table(head, rows)}"
+
+
+def _measure(value: float, unit: str) -> str:
+    return f"{value:.2f} {unit}"
+
+
 def vouched() -> str:
     """Write who vouches for each field of an event."""
     rows = []
@@ -621,6 +645,7 @@ PARTS: dict[str, dict[str, Callable[[], str]]] = {
     },
     "api.md": {"errors": error_tree},
     "examples/notebook/index.md": {"notebook": notebook},
+    "performance.md": {"performance": performance},
     "reconnecting.md": {"reconnections": reconnections},
     "security.md": {"bounds": bounds, "floods": floods, "vouched": vouched},
     "design.md": {

@@ -1,8 +1,9 @@
-"""``python -m tests.bench [TOPIC …]``: run the topics, print a table, write build/bench.json.
+"""``python -m tests.bench [--store] [TOPIC …]``: run the topics, print a table, write build/bench.json.
 
 The file is a list of {name, peer, value, goal}: ratios (or what the table says, such as megabytes) that
 should not be exceeded; a goal of null is none. Where rounds were measured, the value is their median, and
-the two ``quartiles`` are there as well. A topic that fails costs its own rows and the exit status
+the two ``quartiles`` are there as well. ``--store`` writes the rows to docs/performance.json, too, from which
+docs/generate.py makes a table; rows of other topics stay there. A topic that fails costs its own rows and the exit status
 1; a goal that is missed is shown and costs nothing, since a busy machine may be the reason.
 """
 
@@ -10,11 +11,16 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
+import platform
 import sys
 import traceback
 from collections.abc import Sequence
+from datetime import date
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
+from xml.parsers import expat
 
 from tests.bench import (  # noqa: F401  (each registers its topic; they run in this order)
     chat_burst,
@@ -38,18 +44,23 @@ from tests.bench.registry import TOPICS, Row
 from tests.support.paths import ROOT
 
 RESULTS = ROOT / "build" / "bench.json"
+STORED = ROOT / "docs" / "performance.json"
 
 
 def main() -> int:
     """Run what was asked for; return 1 if a topic failed."""
     parser = argparse.ArgumentParser(prog="python -m tests.bench", description="Measure.")
     parser.add_argument("topics", nargs="*", metavar="TOPIC", help=f"of {', '.join(TOPICS)}")
-    wanted = parser.parse_args().topics or list(TOPICS)
+    parser.add_argument("--store", action="store_true", help="write docs/performance.json, too")
+    arguments = parser.parse_args()
+    wanted = arguments.topics or list(TOPICS)
     for name in wanted:
         if name not in TOPICS:
             parser.error(f"there is no topic {name!r}, only {', '.join(TOPICS)}")
     rows, failed = _measured(wanted)
     write(RESULTS, rows)
+    if arguments.store:
+        store(STORED, rows)
     for name in failed:
         print(f"{name} failed", file=sys.stderr)
     return 1 if failed else 0
@@ -90,6 +101,22 @@ def write(path: Path, rows: Sequence[Row]) -> None:
     """Write the results for other programs."""
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps([*map(_entry, rows)], indent=2) + "\n")
+
+
+def store(path: Path, rows: Sequence[Row]) -> None:
+    """Let the rows take the place of those of the same name in the file, and say where they are from."""
+    found = json.loads(path.read_text()) if path.exists() else {"rows": []}
+    new = {(row.name, row.peer): {**_entry(row), "unit": row.unit} for row in rows}
+    kept = {(entry["name"], entry["peer"]): entry for entry in found["rows"]}
+    found = {
+        "machine": f"{os.cpu_count()} cores, {platform.machine()}",
+        "python": platform.python_version(),
+        "versions": {"expat": expat.EXPAT_VERSION.removeprefix("expat_")}
+        | {name: version(name) for name in ("requests", "slixmpp", "xmpppy")},
+        "date": f"{date.today():%B %Y}",
+        "rows": [*(kept | new).values()],
+    }
+    path.write_text(json.dumps(found, indent=1) + "\n")
 
 
 def _entry(row: Row) -> dict[str, Any]:

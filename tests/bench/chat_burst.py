@@ -28,7 +28,7 @@ from tests.bench.slixmpp_process import running
 from tests.interop.prosody import Prosody
 from tests.support.certificates import make_certificates
 
-_MESSAGES, _ROUNDS = 50_000, 5
+_MESSAGES, _ROUNDS = 50_000, 3
 _SECONDS = 120
 _READY = "ready"
 _HOST = "localhost"
