@@ -136,6 +136,7 @@ class _Origin:
 
 
 _MOST_ORIGINS = 1_000
+_LONGEST_NAMES = 512  # characters of the JIDs and the dialog's id of an origin that is remembered
 
 
 def _origin(stanza: MessageStanza, addresses: Addresses, me: int) -> _Origin | None:
@@ -149,6 +150,8 @@ def _origin(stanza: MessageStanza, addresses: Addresses, me: int) -> _Origin | N
         return known[names]
     except KeyError:
         origin = _read_origin(stanza, addresses, me)
+    if sum(len(name) for name in names if isinstance(name, str)) > _LONGEST_NAMES:
+        return origin
     if len(known) >= _MOST_ORIGINS:
         known.clear()
     known[names] = origin

@@ -890,3 +890,16 @@ def test_what_is_remembered_of_senders_is_bounded():
         stanza.body = "a text"
         assert decode(stanza, addresses, 5_000).event.sender_id == number
     assert len(addresses.origins) <= 1_000
+
+
+def test_long_names_of_senders_are_not_remembered():
+    addresses = Addresses(7, "chat.example")
+    for place in ("from", "to", "dialog_id"):
+        stanza = MessageStanza({"from": "1002-7@chat.example"})
+        stanza.body = "a text"
+        if place == "dialog_id":
+            stanza.params[place] = "d" * 10_000
+        else:
+            stanza.attributes[place] = f"1002-7@chat.example/{'r' * 10_000}"
+        assert decode(stanza, addresses, 5_000).event.sender_id == 1002
+    assert not addresses.origins
