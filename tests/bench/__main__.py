@@ -3,8 +3,8 @@
 The file is a list of {name, peer, value, goal}: ratios (or what the table says, such as megabytes) that
 should not be exceeded; a goal of null is none. Where rounds were measured, the value is their median, and
 the two ``quartiles`` are there as well. ``--store`` writes the rows to docs/performance.json, too, from which
-docs/generate.py makes a table; rows of other topics stay there. A topic that fails costs its own rows and the exit status
-1; a goal that is missed is shown and costs nothing, since a busy machine may be the reason.
+docs/generate.py makes a table; rows of other topics stay there. A topic that fails costs its own rows and the
+exit status 1; a goal that is missed is shown and costs nothing, since a busy machine may be the reason.
 """
 
 from __future__ import annotations

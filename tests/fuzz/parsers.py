@@ -43,10 +43,9 @@ class Stream(Target):
         random = Random(crc32(data))
         whole, fault, holds = _read([data])
         items, other, other_holds = _read(pieces_of(data, random))
-        as_trees, from_events = parsers.read_in_both_ways(
+        parsers.check_both_ways(
             pieces_of(data, random), stanza_bytes=_BYTES, stanza_depth=_DEPTH, stanza_elements=40
         )
-        assert as_trees == from_events
         assert items == whole
         # A fault in what is held back, because its markup has no end yet, may not be seen yet.
         assert bool(other) == bool(fault) or (other_holds if fault else holds), (fault, other)

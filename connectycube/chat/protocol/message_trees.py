@@ -45,18 +45,22 @@ def _refuse(*_: object) -> NoReturn:
 
 
 class MessageTrees:
-    """Makes the trees of whole messages inside a stream that was opened with the tag ``header``."""
+    """Makes the trees of whole messages inside a stream that was opened with the tag ``header``.
+
+    The parser is made for the first message: a connection that is idle does not hold its 15 kB.
+    """
 
     def __init__(self, header: bytes) -> None:
         self._header = header
-        self._begin()
+        self._parser: XMLParser | None = None
 
-    def _begin(self) -> None:
+    def _begin(self) -> XMLParser:
         builder = TreeBuilder(comment_factory=_refuse, pi_factory=_refuse)
-        self._parser = XMLParser(target=builder, encoding="UTF-8")
-        self._parser.feed(self._header)
+        parser = self._parser = XMLParser(target=builder, encoding="UTF-8")
+        parser.feed(self._header)
         self._stream: Element = builder.close()  # it goes on to build this element
         self._bytes = 0
+        return parser
 
     def read(self, data: bytes, count: int) -> list[Element] | None:
         """Return the trees of ``count`` messages, which ``data`` seems to be; None if it is anything else.
@@ -66,14 +70,15 @@ class MessageTrees:
         """
         if _ODD_NAMESPACE.search(data):
             return None
+        parser = self._parser
+        if parser is None or self._bytes > _BYTES_OF_A_PARSER:
+            parser = self._begin()
         self._bytes += len(data)
-        if self._bytes > _BYTES_OF_A_PARSER:
-            self._begin()
         try:
             # An element behind the messages: it is no child of the stream while a comment is open.
-            self._parser.feed(data + _MARK)
+            parser.feed(data + _MARK)
         except Exception:  # noqa: BLE001 - the other parser says what is wrong
-            self._begin()
+            self._parser = None
             return None
         trees = self._stream[:]
         self._stream.clear()
@@ -82,7 +87,7 @@ class MessageTrees:
         # may be open, and then the messages are too few; without a real END the mark is missing.
         if len(trees) == count and {tree.tag for tree in trees} == _MESSAGES:
             return trees
-        self._begin()
+        self._parser = None
         return None
 
 
