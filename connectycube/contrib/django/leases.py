@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from datetime import datetime, timedelta, timezone
 from typing import Any
 
@@ -13,11 +12,7 @@ from django.db.models.functions import Now
 from .databases import closed_afterwards, primary
 from .models import Lease
 
-__all__ = ["DatabaseLease", "HeldElsewhereError"]
-
-
-class HeldElsewhereError(Exception):
-    """Another process listens for this bot, and this one is not to wait."""
+__all__ = ["DatabaseLease"]
 
 
 class DatabaseLease:
@@ -26,20 +21,13 @@ class DatabaseLease:
     Args:
         name: What it is for.
         seconds: It ends so long after it was acquired or renewed last.
-        on_held: Called with the holder, once, if another process has the lease. What it raises ends the
-            login.
     """
 
-    def __init__(
-        self, name: str, seconds: float, on_held: Callable[[str], object] = lambda holder: None
-    ) -> None:
+    def __init__(self, name: str, seconds: float) -> None:
         self.name = name
         self.seconds: float | None = seconds
         self.held_by: str | None = None
         """The holder that the last refused ``acquire`` has found."""
-        self.is_awaited = False
-        """Whether another holder had it when it was last asked for."""
-        self._on_held = on_held
 
     def acquire(self, holder: str) -> int | None:
         """Take the lease if nobody has it, or return None.
@@ -56,14 +44,8 @@ class DatabaseLease:
                 .update(holder=holder, until=self._end(), fencing=F("fencing") + 1)
             )
             row = self._rows().get()
-        is_news, self.is_awaited = not self.is_awaited and not taken, not taken
-        if taken:
-            self.held_by = None
-            return int(row.fencing)
-        self.held_by = row.holder
-        if is_news:
-            self._on_held(row.holder)
-        return None
+        self.held_by = None if taken else row.holder
+        return int(row.fencing) if taken else None
 
     def renew(self, holder: str) -> bool:
         """Hold the lease longer; False if somebody else has taken it meanwhile."""

@@ -31,10 +31,11 @@ from connectycube import (
 from connectycube.errors import ArgumentTypeError, ArgumentValueError
 
 from ..common.health import address_of_port
+from ..common.listener import HeldElsewhereError
 from ..common.signal_names import SIGNAL_NAMES
 from .conf import LIVE
 from .doctor import examine
-from .listener import HeldElsewhereError, Listener
+from .listener import Listener
 
 __all__ = ["group"]
 

@@ -8,7 +8,7 @@ import pytest
 from flask import current_app, g
 
 from connectycube import FileLease, LeaseStoreError
-from connectycube.contrib.flask.listener import HeldElsewhereError
+from connectycube.contrib.common.listener import HeldElsewhereError
 from tests.support.waiting import TIMEOUT, wait_until
 
 

@@ -17,9 +17,9 @@ from django.utils import autoreload
 from connectycube.errors import ConnectyCubeError, LeaseStoreError
 
 from ....common.health import address_of_port
+from ....common.listener import HeldElsewhereError
 from ...conf import Bot
 from ...databases import one_line
-from ...leases import HeldElsewhereError
 from ...listener import Listener
 from ...models import Lease
 from ..base import bot_of, check_database, discover_handlers, live_backend, settings_or_error
