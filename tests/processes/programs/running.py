@@ -128,13 +128,20 @@ class Site:
         with ThreadPoolExecutor(AT_ONCE) as pool:
             return list(pool.map(self.get, paths))
 
-    def is_up(self) -> bool:
-        """Whether it answers a request; it fails once the program has ended."""
+    def state(self) -> str:
+        """Return the body of the page of its state, empty if it does not answer now.
+
+        It fails once the program has ended.
+        """
         try:
             assert self.program.process.poll() is None, self.program.words
-            return bool(self.get("/state"))
+            return self.get("/state")
         except (OSError, http.client.HTTPException):
-            return False
+            return ""
+
+    def is_up(self) -> bool:
+        """Whether it answers a request; it fails once the program has ended."""
+        return bool(self.state())
 
 
 @contextmanager
