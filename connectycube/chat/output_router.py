@@ -21,7 +21,7 @@ from .event_stream import Streams
 from .lease.hold import OF_THIS_PROCESS
 from .observed_mutex import ObservedMutex
 from .protocol.core import Core
-from .protocol.decoding import MESSAGE_SIGNALS, Delivery
+from .protocol.decoding import MESSAGE_SIGNALS, Delivery, summary
 from .protocol.events import (
     CheckStored,
     Dropped,
@@ -32,7 +32,6 @@ from .protocol.events import (
     UncommittedDelivery,
 )
 from .protocol.iq import Answer
-from .protocol.parser import summary
 from .protocol.states import READY_STATES
 from .receivers import Receivers
 from .send_handle import DoneCallback, SendHandle

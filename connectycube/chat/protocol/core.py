@@ -332,6 +332,9 @@ class Core:
         try:
             for event in stream.receive(data):
                 # A message, which nearly all are, makes no connection ready and ends none.
+                if event.__class__ is Delivery:
+                    self.session.receive_plain(event, now)
+                    continue
                 if event.__class__ is Stanza and event.item.__class__ is MessageStanza:
                     self.session.receive_message(event.item, now)
                     continue

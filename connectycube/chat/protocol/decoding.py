@@ -40,18 +40,25 @@ from .seen_messages import Content, Key, digest, digest_of_message, seconds, sho
 
 __all__ = [
     "MESSAGE_SIGNALS",
+    "NO_CONVERSATION",
+    "SIZE_OF_ENTRY",
+    "TRUE",
     "Delivery",
     "Unreported",
     "decode",
     "decode_refused",
     "error_of",
+    "new_delivery",
+    "new_message",
+    "origin_of",
+    "summary",
     "typing_key",
 ]
 
 MESSAGE_SIGNALS = ("message_received", "own_message_received")
 """The signals of messages that arrive, by whether they are this user's own: False, True."""
 
-_ENTRY = 150  # bytes of memory that a parameter needs beyond its own
+SIZE_OF_ENTRY = 150  # bytes of memory that a parameter needs beyond its own
 _COMPACT_DATE = re.compile(r"(\d{4})(\d\d)(\d\d)T")  # of XEP-0091
 _ERROR = f"{ns.CLIENT} error"
 _DESTROY = f"{ns.DESTROY_AFTER} destroy"
@@ -97,7 +104,7 @@ class Delivery:
     """Whether it counts towards the bounds of the queue even without a sequence."""
 
 
-_new_delivery = maker_of(
+new_delivery = maker_of(
     Delivery,
     *("signal", "event", "conversation", "size", "key", "content", "is_delayed", "stored_at"),
 )
@@ -127,6 +134,8 @@ class _Origin:
 
     user_id: int
     own: bool
+    recipient_id: int | None
+    """The user whom a private message is to."""
     dialog: DialogRef
     conversation: str
 
@@ -140,39 +149,57 @@ _LONGEST_NAMES = 512  # characters of the JIDs and the dialog's id of an origin 
 
 
 def _origin(stanza: MessageStanza, addresses: Addresses, me: int) -> _Origin | None:
-    """Return the sender and dialog of a stanza; None if it is from no user, such as a room's own message."""
     get, dialog_id = stanza.attributes.get, stanza.params.get("dialog_id")
     if dialog_id.__class__ is not str:
         dialog_id = None
     names = (get("from"), get("to"), get("type") == "groupchat", dialog_id, me)
-    known: dict[Any, _Origin | None] = addresses.origins
-    try:
-        return known[names]
-    except KeyError:
-        origin = _read_origin(stanza, addresses, me)
-    if sum(len(name) for name in names if isinstance(name, str)) > _LONGEST_NAMES:
+    return addresses.origins.get(names) or origin_of(names, addresses)
+
+
+_Names = tuple[str | None, str | None, bool, str | None, int]
+
+
+def origin_of(names: _Names, addresses: Addresses) -> _Origin | None:
+    """Return a stanza's sender and dialog; None if it is from no user, such as a room's own message.
+
+    ``names`` are the addresses that it is from and to, whether it is of a room, its dialog's id, and the user
+    who gets it. ``addresses.origins`` remembers the answer.
+    """
+    origin = _read_origin(*names, addresses)
+    if (
+        origin is None
+        or sum([len(each) for each in names if isinstance(each, str)]) > _LONGEST_NAMES
+    ):
         return origin
+    known = addresses.origins
     if len(known) >= _MOST_ORIGINS:
         known.clear()
     known[names] = origin
     return origin
 
 
-def _read_origin(stanza: MessageStanza, addresses: Addresses, me: int) -> _Origin | None:
-    sender = stanza.attributes.get("from") or addresses.user(me)
-    if stanza.attributes.get("type") == "groupchat":
+def _read_origin(
+    sender: str | None,
+    to: str | None,
+    in_room: bool,
+    dialog_id: str | None,
+    me: int,
+    addresses: Addresses,
+) -> _Origin | None:
+    sender = sender or addresses.user(me)
+    if in_room:
         room_id, nick = addresses.dialog_id(sender), addresses.occupant(sender)
         if room_id is None or nick is None:
             return None
-        return _Origin(nick, nick == me, DialogRef.room(room_id), addresses.room(room_id))
+        room = DialogRef.room(room_id)
+        return _Origin(nick, nick == me, None, room, addresses.room(room_id))
     user_id = addresses.user_id(sender)  # None for a private message of an occupant (XEP-0045, 7.5)
-    peer_id = user_id
-    if user_id == me:
-        peer_id = addresses.user_id(stanza.attributes.get("to"))
+    own = user_id == me
+    peer_id = addresses.user_id(to) if own else user_id
     if user_id is None or peer_id is None:
         return None
-    dialog = DialogRef.private(peer_id, _text_param(stanza, "dialog_id"))
-    return _Origin(user_id, user_id == me, dialog, addresses.user(peer_id))
+    dialog = DialogRef.private(peer_id, dialog_id or None)
+    return _Origin(user_id, own, peer_id if own else me, dialog, addresses.user(peer_id))
 
 
 # --- by kind --------------------------------------------------------------------------------------
@@ -243,7 +270,7 @@ def _system_message(stanza: MessageStanza, addresses: Addresses, me: int) -> Del
             },
         ),
         conversation=addresses.user(sender_id),
-        size=stanza.size + _ENTRY * stanza.entries,
+        size=stanza.size + SIZE_OF_ENTRY * stanza.entries,
     )
 
 
@@ -402,12 +429,12 @@ def _may_speak_for(sender: str, user_id: int, addresses: Addresses) -> bool:
     return user_id == (addresses.occupant(sender) if is_in_room else addresses.user_id(sender))
 
 
-_new_message = maker_of(
+new_message = maker_of(
     Message,
     *("id", "dialog_id", "body", "sender_id", "recipient_id", "date_sent", "attachments", "custom"),
     *("silent", "markable", "save_to_history", "destroy_after", "delayed", "own", "dialog"),
 )
-_TRUE = ("1", "true")
+TRUE = ("1", "true")
 
 
 def _message(stanza: MessageStanza, addresses: Addresses, me: int) -> Delivery | Unreported:
@@ -432,18 +459,18 @@ def _message(stanza: MessageStanza, addresses: Addresses, me: int) -> Delivery |
             destroy_after = as_int(others[_DESTROY].attrs.get("after"))
     if date_sent is None:
         date_sent = stored_at
-    message = _new_message(
+    message = new_message(
         message_id,
         dialog.id,
         stanza.body or None,
         origin.user_id,
-        None if dialog.peer_id is None else dialog.peer_id if origin.own else me,
+        origin.recipient_id,
         date_sent,
         tuple([Attachment.from_json(attributes) for attributes in stanza.attachments]),
         {key: value for key, value in params.items() if key not in RESERVED_NAMES},
-        get("silent") in _TRUE,
+        get("silent") in TRUE,
         _MARKABLE in others if markable is None else markable,
-        get("save_to_history") in _TRUE,
+        get("save_to_history") in TRUE,
         destroy_after,
         is_delayed,
         origin.own,
@@ -452,11 +479,11 @@ def _message(stanza: MessageStanza, addresses: Addresses, me: int) -> Delivery |
     content = None
     if not is_unique:
         content = origin.content(message_id, digest_of_message(message), seconds(date_sent))
-    return _new_delivery(  # type: ignore[no-any-return]
+    return new_delivery(  # type: ignore[no-any-return]
         MESSAGE_SIGNALS[origin.own],
         message,
         origin.conversation,
-        stanza.size + _ENTRY * stanza.entries,
+        stanza.size + SIZE_OF_ENTRY * stanza.entries,
         (origin.conversation, origin.user_id, message_id or "") if is_unique else None,
         content,
         is_delayed,
@@ -493,12 +520,12 @@ def _is(kind: str) -> Callable[[MessageStanza], bool]:
     return lambda stanza: stanza.attributes.get("type") == kind
 
 
-_NO_CONVERSATION = ("error", "headline")
+NO_CONVERSATION = ("error", "headline")
 
 
 def _is_conversation(stanza: MessageStanza) -> bool:
     # A message without a type, or of an unknown one, is a normal message (RFC 6121, 5.2.2).
-    return stanza.attributes.get("type") not in _NO_CONVERSATION
+    return stanza.attributes.get("type") not in NO_CONVERSATION
 
 
 def _has_content(stanza: MessageStanza) -> bool:
@@ -512,7 +539,7 @@ def _is_plain(stanza: MessageStanza) -> bool:
     return (
         stanza.others.keys() <= _INSIDE_CONTENT
         and bool(stanza.body or stanza.attachments)
-        and stanza.attributes.get("type") not in _NO_CONVERSATION
+        and stanza.attributes.get("type") not in NO_CONVERSATION
     )
 
 
@@ -563,6 +590,25 @@ def decode_refused(element: RefusedElement, addresses: Addresses) -> Delivery:
         conversation=bare(sender) if sender else None,
         merge_key=("stanza_refused", bare(sender) if sender else ""),
     )
+
+
+def summary(stanza: Any) -> str:
+    """Describe a stanza without the texts of users: its name, type, sender and the names of its children."""
+    parts: list[str]
+    if isinstance(stanza, Delivery):  # of a plain message
+        message = stanza.event
+        return f"message {message.id} of user {message.sender_id} in {stanza.conversation}"
+    if isinstance(stanza, RefusedElement):
+        parts, name, attributes = [stanza.reason], stanza.name, stanza.attributes
+    elif isinstance(stanza, MessageStanza):
+        parts = [*(["body"] if stanza.body is not None else []), *stanza.params, *stanza.others]
+        name, attributes = "message", stanza.attributes
+    else:
+        parts = [f"{kid.namespace} {kid.name}" for kid in children(stanza)]
+        name, attributes = stanza.name, stanza.attrs
+    kind, sender = attributes.get("type"), attributes.get("from")
+    text = f"{name} of type {kind} from {sender} with {', '.join(parts) or 'nothing'}"
+    return peer_text(text)
 
 
 def error_of(node: Any | None) -> StanzaError:

@@ -131,7 +131,10 @@ class StreamBroken:
     error: StreamProtocolError
 
 
-StreamEvent = Authenticated | NotResumed | Resumed | Bound | Stanza | Nonza | StreamBroken
+StreamEvent = (
+    Authenticated | NotResumed | Resumed | Bound | Stanza | Delivery | Nonza | StreamBroken
+)
+"""A :class:`Delivery` is a plain message, which is decoded while it is read."""
 
 
 # --- outputs ---

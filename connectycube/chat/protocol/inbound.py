@@ -171,6 +171,23 @@ class Inbound:
         """Prepare for the refusal of a marker of ours: no caller waits for it."""
         _remember(self._markers, marker_id, None)
 
+    def receive_plain(self, delivery: Delivery, me: int, now: float) -> None:
+        """Count a plain message and report its event: the steps of ``receive_message`` that it needs."""
+        self._received = (self._received + 1) % MODULUS
+        message, key = delivery.event, delivery.key
+        assert key is not None
+        if self.first_rejected is not None:
+            if key not in self._seen_messages:
+                self.report(delivery)
+            return
+        if message.own and self._take_echo(message.id, delivery, delivery, now):
+            return
+        if not self._seen_messages.add(key, now):
+            self._drop("own_echoes" if message.sender_id == me else "repeated", delivery)
+            return
+        self._complete(delivery, message, now)
+        self.report(delivery)
+
     def receive_message(self, stanza: MessageStanza, me: int, now: float) -> None:
         """Decode a message stanza and report its event; each step relies on those before it."""
         # 1. Decode the stanza. Most stanzas that make no event end here.
@@ -192,8 +209,10 @@ class Inbound:
                 self.report(decoded)
             return
         # 4. Look for the echo of a room before repetitions, because sending has noted its key as seen.
-        if is_message and event.own and self._take_echo(stanza, decoded, now):
-            return
+        if is_message and event.own:
+            own_id = stanza.attributes.get("id", "")
+            if self._take_echo(own_id, decoded, stanza, now):
+                return
         # 5. Report each message once, whether it arrives live, as a carbon or from history.
         if decoded.key is not None:
             is_new = not is_repeated and self._seen_messages.add(decoded.key, now, decoded.content)
@@ -304,10 +323,11 @@ class Inbound:
             self.reject([delivery])
         self._emit(UncommittedDelivery(delivery))
 
-    def _take_echo(self, stanza: MessageStanza, delivery: Delivery, now: float) -> bool:
-        """Take a message that a room has reflected to its sender; return False if it is no such echo."""
-        # By the id of the stanza, because the server may have given the message another id.
-        own_id = stanza.attributes.get("id", "")
+    def _take_echo(self, own_id: str, delivery: Delivery, stanza: Any, now: float) -> bool:
+        """Take a message that a room has reflected to its sender; return False if it is no such echo.
+
+        ``own_id`` is the id of the stanza, because the server may have given the message another id.
+        """
         submission = self._echoes.pop((delivery.conversation or "", own_id), None)
         if submission is None:
             return False

@@ -10,11 +10,11 @@ Bad XML ends the stream.
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from typing import Any, TypeAlias
 from xml.parsers import expat
 
 from ..._expat import TagBuffer, first_tag
-from ..._redact import peer_text
 from ...errors import StreamProtocolError
 from . import namespaces as ns
 from .message_trees import END, START, BeyondLimits, MessageTrees, renamed, tree_as_node
@@ -28,7 +28,6 @@ __all__ = [
     "StreamParser",
     "StreamStart",
     "message_of",
-    "summary",
 ]
 
 _STREAM = f"{ns.STREAM} stream"
@@ -115,7 +114,7 @@ class RefusedElement:
         self.size = size
 
 
-Item: TypeAlias = StreamStart | StreamEnd | MessageStanza | RefusedElement | Node
+Item: TypeAlias = StreamStart | StreamEnd | MessageStanza | RefusedElement | Node | Any
 
 
 class _ExpatIsFull(Exception):
@@ -157,6 +156,8 @@ class StreamParser:
         self._header = b""  # the stream's start tag, with which a new parser begins
         self._parsed = self._began_expat = self._offset = 0
         self._trees: MessageTrees | None = None  # from the header on
+        self.read_plain: Callable[[Any, int], Any] = lambda tree, size: None
+        """Returns the item to make of a message, given its tree and size; None: a MessageStanza."""
         self._begin_expat(0)
 
     def feed(self, data: bytes, items: list[Item]) -> None:
@@ -236,19 +237,19 @@ class StreamParser:
         if trees is None:
             self._take_events(run)
             return position
-        stanza_of, append, end_tag = self._stanza_of, self._items.append, len(END)
+        read_plain, append, end_tag = self.read_plain, self._items.append, len(END)
         for tree, end in zip(trees, ends, strict=True):
-            try:
-                stanza = stanza_of(tree)
-            except BeyondLimits:
+            began = end - end_tag
+            item = read_plain(tree, began - before)
+            if item is not None:
+                append(item)
+                before = began
+            elif self._append_stanza(tree, began - before):
+                before = began
+            else:
                 self._pass_over(start + first, start + before)
                 self._take_events(piece[first:end])
                 before = self._began - start
-            else:
-                began = end - end_tag
-                stanza.size = began - before
-                before = began
-                append(stanza)
             first = end
         self._pass_over(start + position, start + before)
         return position
@@ -260,6 +261,16 @@ class StreamParser:
         self._offset += size
         self._began_expat += size
         self._began = began
+
+    def _append_stanza(self, tree: Any, size: int) -> bool:
+        """Append the stanza of a tree to the items; return False if it is beyond the limits."""
+        try:
+            stanza = self._stanza_of(tree)
+        except BeyondLimits:
+            return False
+        stanza.size = size
+        self._items.append(stanza)
+        return True
 
     def _stanza_of(self, tree: Any) -> MessageStanza:
         """Read a message that is a tree, as the methods below read one from expat's events."""
@@ -594,22 +605,6 @@ def message_of(node: Any, size: int) -> MessageStanza:
         else:
             stanza.others.setdefault(f"{kid.namespace} {kid.name}".lstrip(), kid)
     return stanza
-
-
-def summary(stanza: Any) -> str:
-    """Describe a stanza without the texts of users: its name, type, sender and the names of its children."""
-    parts: list[str]
-    if isinstance(stanza, RefusedElement):
-        parts, name, attributes = [stanza.reason], stanza.name, stanza.attributes
-    elif isinstance(stanza, MessageStanza):
-        parts = [*(["body"] if stanza.body is not None else []), *stanza.params, *stanza.others]
-        name, attributes = "message", stanza.attributes
-    else:
-        parts = [f"{kid.namespace} {kid.name}" for kid in children(stanza)]
-        name, attributes = stanza.name, stanza.attrs
-    kind, sender = attributes.get("type"), attributes.get("from")
-    text = f"{name} of type {kind} from {sender} with {', '.join(parts) or 'nothing'}"
-    return peer_text(text)
 
 
 def _all_text(node: Any) -> str:

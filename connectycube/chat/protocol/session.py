@@ -719,6 +719,10 @@ class Session:
 
     # --- what we receive ---
 
+    def receive_plain(self, delivery: Delivery, now: float) -> None:
+        """Count a plain message and emit its outputs."""
+        self._inbound.receive_plain(delivery, self.me, now)
+
     def receive_message(self, stanza: MessageStanza, now: float) -> None:
         """Count a message stanza, decode it and emit its outputs."""
         self._inbound.count(stanza.size)

@@ -19,6 +19,7 @@ from ...errors import (
 )
 from . import namespaces as ns
 from .addresses import Addresses
+from .decoding import Delivery
 from .events import (
     Authenticated,
     Bound,
@@ -41,6 +42,7 @@ from .parser import (
     StreamParser,
     StreamStart,
 )
+from .plain_messages import PlainMessages
 from .stream_management import MODULUS, WrongCountError
 
 __all__ = ["Stream"]
@@ -98,7 +100,9 @@ class Stream:
         for item in items:
             if parser is not self._parser:
                 break  # the stream was restarted; the other elements belonged to the old one
-            if item.__class__ is MessageStanza and self._expected == self._established:
+            if item.__class__ is Delivery:
+                yield item
+            elif item.__class__ is MessageStanza and self._expected == self._established:
                 yield Stanza(item)
             else:
                 yield from self._take(item)
@@ -204,7 +208,7 @@ class Stream:
         if isinstance(item, Node) and item.namespace == ns.STREAM_MANAGEMENT:
             if item.name == "resumed":
                 self._check_resumed(item)
-                self._expected = self._established
+                self._establish()
                 return (Resumed(_count(item, required=True) or 0),)
             if item.name == "failed":
                 self._send_bind()
@@ -254,19 +258,26 @@ class Stream:
             self.output.append(f'<enable xmlns="{ns.STREAM_MANAGEMENT}" resume="true"/>')
             self._expected = self._enabled
             return ()
-        self._expected = self._established
+        self._establish()
         return (Bound(self._jid, managed=False, resume_id=None),)
 
     def _enabled(self, item: Item) -> _Events:
         if isinstance(item, Node) and item.namespace == ns.STREAM_MANAGEMENT:
             if item.name == "enabled":
-                self._expected = self._established
+                self._establish()
                 resumes = item.attrs.get("resume") in ("true", "1")
                 return (Bound(self._jid, True, item.attrs.get("id") if resumes else None),)
             if item.name == "failed":
-                self._expected = self._established
+                self._establish()
                 return (Bound(self._jid, managed=False, resume_id=None),)
         return _stanza(item, "the outcome of enabling stream management")
+
+    def _establish(self) -> None:
+        """Let stanzas flow; from now on plain messages come decoded out of the parser."""
+        self._expected = self._established
+        limits = self._limits
+        plain = PlainMessages(self._addresses, self._credentials.user_id, limits.stanza_elements)
+        self._parser.read_plain = plain.read
 
     def _established(self, item: Item) -> _Events:
         if isinstance(item, Node) and item.namespace == ns.STREAM_MANAGEMENT:
