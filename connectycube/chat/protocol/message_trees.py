@@ -55,7 +55,7 @@ class MessageTrees:
         self._parser: XMLParser | None = None
 
     def _begin(self) -> XMLParser:
-        builder = TreeBuilder(comment_factory=_refuse, pi_factory=_refuse)
+        builder = TreeBuilder(comment_factory=_refuse)
         parser = self._parser = XMLParser(target=builder, encoding="UTF-8")
         parser.feed(self._header)
         self._stream: Element = builder.close()  # it goes on to build this element
@@ -69,6 +69,9 @@ class MessageTrees:
         with the first END.
         """
         if _ODD_NAMESPACE.search(data):
+            return None
+        # The tree builder passes over processing instructions. Few texts have a "?", which is found at once.
+        if b"?" in data and b"<?" in data:
             return None
         parser = self._parser
         if parser is None or self._bytes > _BYTES_OF_A_PARSER:

@@ -35,6 +35,8 @@ def runs(draw):
                 " ",
                 "<message/>",
                 "<message></message >",
+                "<message><?a b?><body>c</body></message>",
+                "<message><body>?<?a b?></body></message>",
             ),
             *("<messages></messages>", "<!-- </message> -->", "<![CDATA[</message>]]>", "<?a b?>"),
             *("<message><message></message></message>", "<p:message xmlns:p='jabber:client'/>"),
@@ -78,6 +80,15 @@ def test_runs_of_messages_are_read_as_events_tell_of_them(data, cuts):
     for pieces in (cut(data, cuts), [HEADER, data[len(HEADER) :]]):
         for limits in ({}, LIMITS, {**LIMITS, "stanza_depth": 3}):
             check_both_ways(pieces, **limits)
+
+
+@pytest.mark.parametrize(
+    "inside", ["<?a b?>", "<!-- a -->", "<body>a<?b?></body>", "<body><!--a--></body>"]
+)
+def test_a_message_with_what_xmpp_forbids_is_refused(inside):
+    made, items = new_parser(), []
+    made.feed(material.message(1) + f"<message id='2'>{inside}</message>".encode(), items)
+    assert [type(item) for item in items] == [parser.MessageStanza, parser.RefusedElement]
 
 
 @pytest.mark.parametrize("number", range(len(sorted(CORPUS.iterdir()))))
