@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 
-__all__ = ["LONGEST_NAMESPACE", "TagBuffer", "first_tag"]
+__all__ = ["LONGEST_NAMESPACE", "WHOLE_TAG", "TagBuffer", "first_tag"]
 
 LONGEST_NAMESPACE = 256
 """Bytes; a longer namespace is cut to this length."""
@@ -43,15 +43,16 @@ _LONGEST_REFERENCE = 64  # bytes; a longer one is no reference that XMPP allows
 _MAY_BE_LONG = re.compile(
     rb"xmlns[^\s=]*\s*=\s*(?:\"[^\"]{%(n)d}|'[^']{%(n)d})" % {b"n": LONGEST_NAMESPACE + 1}
 )
-_TAG = re.compile(rb"""<[^<>"'!?]*(?:(?:"[^"]*"|'[^']*')[^<>"']*)*>""")
-_SECTION_OR_TAG = re.compile(rb"<!\[CDATA\[.*?\]\]>|<!--.*?-->|" + _TAG.pattern, re.DOTALL)
+WHOLE_TAG = re.compile(rb"""<[^<>"'!?]*(?:(?:"[^"]*"|'[^']*')[^<>"']*)*>""")
+"""A start tag, an end tag or an empty element, from its first to its last byte."""
+_SECTION_OR_TAG = re.compile(rb"<!\[CDATA\[.*?\]\]>|<!--.*?-->|" + WHOLE_TAG.pattern, re.DOTALL)
 _BAD_VALUE = re.compile(rb"<" + _NEVER)
 _ATTRIBUTE = re.compile(rb"""([^\s=<>"'/]+\s*=\s*)("[^"]*"|'[^']*')""")
 
 
 def first_tag(data: bytes) -> bytes:
     """Return the whole tag with which ``data`` begins."""
-    found = _TAG.match(data)
+    found = WHOLE_TAG.match(data)
     assert found is not None
     return found[0]
 
@@ -120,7 +121,7 @@ class TagBuffer:
             and not self.held
             and data.endswith(b">")
             and not _has_sections(data, 0)
-            and _TAG.fullmatch(data, data.rfind(b"<"))
+            and WHOLE_TAG.fullmatch(data, data.rfind(b"<"))
         )
         if not is_whole:
             data = self._take(data)
@@ -149,7 +150,7 @@ class TagBuffer:
             assert found is not None  # the pattern also matches the empty text
             self._position = found.end()
         elif (last := self.held.rfind(b"<", before)) >= 0:
-            tag = _TAG.match(self.held, last)
+            tag = WHOLE_TAG.match(self.held, last)
             self._position = last if tag is None else tag.end()
         if self._position == before:
             return False

@@ -47,6 +47,7 @@ EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 _INTEGER = re.compile(r"-?[0-9]{1,30}")
 _KEEPS_ODD_VALUES = "extra"  # other fields of this kind hold the application's own names
 _DIGITS_OF_SECONDS = 11
+_DIGITS_OF_SECONDS_NOW = 10  # as all live messages have them, each with a time of its own
 _DEEPEST_PARAMETER = (
     100  # a message of history whose parameters are deeper must not cost the others
 )
@@ -290,6 +291,8 @@ def as_time(value: Any) -> datetime | None:
     """Return ISO 8601 text or unix time (seconds; above 1e11 milliseconds) as an aware datetime in UTC."""
     try:
         if isinstance(value, str):
+            if len(value) == _DIGITS_OF_SECONDS_NOW and value.isdigit() and value.isascii():
+                return _from_seconds(int(value), timezone.utc)
             return _moment_of(value)
         if type(value) is int and 0 <= value <= MILLISECONDS_FROM:
             return _from_seconds(value, timezone.utc)

@@ -27,6 +27,7 @@ from ._json import (
     as_text,
     as_texts,
     as_time,
+    maker_of,
     others,
     read,
     reader_of,
@@ -256,6 +257,39 @@ def _as_attachment(name: str, value: object) -> Attachment:
 
 
 _read_attachment: Callable[[Mapping[str, Any]], Attachment] = reader_of(Attachment)
+KEYS_OF_ATTACHMENTS = tuple(_READERS)
+"""The keys of the service's attachment object that are fields."""
+_new_attachment: Callable[..., Attachment] = maker_of(
+    Attachment, *[entry.name for entry in fields(Attachment)]
+)
+
+
+def attachment_of(
+    kind: str | None,
+    file_id: str | None,
+    uid: str | None,
+    url: str | None,
+    content_type: str | None,
+    name: str | None,
+    data: str | None,
+    *texts: Any,
+) -> Attachment:
+    """Return what ``Attachment.from_json`` makes of texts for ``KEYS_OF_ATTACHMENTS``; None: not given."""
+    size, width, height, duration = texts
+    if (
+        file_id != uid
+        or data is not None
+        or (size is not None and (size := _measure(size)) is None)
+        or (width is not None and (width := _measure(width)) is None)
+        or (height is not None and (height := _measure(height)) is None)
+        or (duration is not None and (duration := _measure(duration)) is None)
+    ):
+        words = (kind, file_id, uid, url, content_type, name, data)
+        given = zip(KEYS_OF_ATTACHMENTS, (*words, *texts), strict=True)
+        return Attachment.from_json({key: text for key, text in given if text is not None})
+    return _new_attachment(
+        kind, uid, uid, url, content_type, name, None, size, width, height, duration, {}
+    )
 
 
 def _attachments(value: Any) -> tuple[Attachment, ...] | None:

@@ -74,7 +74,9 @@ def _all_of(
         broken = parser.broken("why")
         rest: tuple[Any, ...] = () if broken is None else (broken.namespace, broken.name)
     else:
-        rest = (parser.skips, bytes(parser._tags.held), parser.is_endless)
+        # Whether it is endless first: this lets expat read the beginning of a message that is held back.
+        endless = parser.is_endless
+        rest = (parser.skips, bytes(parser._tags.held), endless)
     read = [
         _refused_item(item)
         if isinstance(item, client.RefusedElement)

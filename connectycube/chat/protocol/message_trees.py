@@ -14,13 +14,34 @@ from typing import Any, NoReturn
 from xml.etree.ElementTree import Element, TreeBuilder, XMLParser
 
 from ..._expat import LONGEST_NAMESPACE
+from ...models.messages import RESERVED_NAMES
 from . import namespaces as ns
 from .nodes import add_text, attach, new_node
 
-__all__ = ["END", "START", "BeyondLimits", "MessageTrees", "renamed", "tree_as_node"]
+__all__ = [
+    "ATTACHMENT",
+    "BODY",
+    "CLIENT",
+    "END",
+    "MARKABLE",
+    "PARAMS",
+    "RESERVED",
+    "START",
+    "BeyondLimits",
+    "MessageTrees",
+    "renamed",
+    "tree_as_node",
+]
 
 START, END = b"<message", b"</message>"
-_MESSAGES = {f"{{{ns.CLIENT}}}message"}
+CLIENT = f"{{{ns.CLIENT}}}"
+"""What each tag of the client namespace begins with, in a tree."""
+BODY, PARAMS = f"{CLIENT}body", f"{CLIENT}extraParams"
+ATTACHMENT = f"{CLIENT}attachment"
+MARKABLE = f"{{{ns.CHAT_MARKERS}}}markable"
+RESERVED = frozenset([f"{CLIENT}{name}" for name in RESERVED_NAMES])
+"""The tags in extraParams that are no custom parameters."""
+_MESSAGES = {f"{CLIENT}message"}
 _MARK = b"<mark/>"
 # ElementTree's parser keeps each name that it has read, so a new one follows after so many bytes.
 _BYTES_OF_A_PARSER = 65_536

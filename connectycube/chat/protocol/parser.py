@@ -10,14 +10,24 @@ Bad XML ends the stream.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
-from typing import Any, TypeAlias
+from collections.abc import Sequence
+from typing import Any, Protocol, TypeAlias
 from xml.parsers import expat
 
-from ..._expat import TagBuffer, first_tag
+from ..._expat import WHOLE_TAG, TagBuffer, first_tag
 from ...errors import StreamProtocolError
 from . import namespaces as ns
-from .message_trees import END, START, BeyondLimits, MessageTrees, renamed, tree_as_node
+from .message_trees import (
+    BODY,
+    END,
+    MARKABLE,
+    PARAMS,
+    START,
+    BeyondLimits,
+    MessageTrees,
+    renamed,
+    tree_as_node,
+)
 from .nodes import Node, add_text, attach, children, new_node
 
 __all__ = [
@@ -33,16 +43,12 @@ __all__ = [
 _STREAM = f"{ns.STREAM} stream"
 _MESSAGE = f"{ns.CLIENT} message"
 _BODY = f"{ns.CLIENT} body"
-_BODY_TREE = f"{{{ns.CLIENT}}}body"
-_PARAMS_TREE = f"{{{ns.CLIENT}}}extraParams"
-_IN_CLIENT = f"{{{ns.CLIENT}}}"
-_CLIENT_TAG = len(_IN_CLIENT)
 _MARKABLE = f"{ns.CHAT_MARKERS} markable"
-_MARKABLE_TREE = f"{{{ns.CHAT_MARKERS}}}markable"
 _MARKABLE_NODE = new_node("markable", ns.CHAT_MARKERS, {})
 """That of most messages: a Node of the server is never changed."""
 _SHALLOWEST = 3  # levels of a message with parameters; below them no message is read as a tree
 _LONGEST_RUN = 4_096  # bytes; all trees of a run are in memory at once
+_END_OF_MESSAGE = b"</message"  # also of one with a space behind the name
 _MOST_CUTS = 64  # places in a piece of data at which a run of messages may begin
 _PIECE = 65_536  # bytes given to expat at once; the limits are checked after each piece
 _MOST_SKIPPED = 16_777_216  # bytes of one element; a longer one ends the stream
@@ -124,6 +130,23 @@ class _ExpatIsFull(Exception):
         self.position = position
 
 
+class PlainReader(Protocol):
+    """What makes the items of plain messages for the parser."""
+
+    @property
+    def shapes(self) -> Sequence[object]:
+        """What ``read_alike`` knows; without these it finds nothing."""
+
+    def read_alike(self, data: bytes, size: int) -> object | None:
+        """Return the item of a message that is written like an earlier one, None if it is not."""
+
+    def read(self, tree: Any, size: int) -> object | None:
+        """Return the item of a message that is plain, None if it is not."""
+
+    def learn(self, data: bytes, tree: Any, item: Any) -> None:
+        """Note how a message is written that ``read`` has made an item of."""
+
+
 class StreamParser:
     """An incremental parser of one stream; a restarted stream needs a new one.
 
@@ -153,11 +176,13 @@ class StreamParser:
         self._text: list[str] = []  # always the same list, because expat calls its append()
         self._params: list[dict[str, Any]] = []  # dicts under construction inside extraParams
         self._tags = TagBuffer()
+        self._held = b""  # the beginning of a message, not fed yet
+        self._is_between = False  # whether the next byte may be the first one of a message in a run
         self._header = b""  # the stream's start tag, with which a new parser begins
         self._parsed = self._began_expat = self._offset = 0
         self._trees: MessageTrees | None = None  # from the header on
-        self.read_plain: Callable[[Any, int], Any] = lambda tree, size: None
-        """Returns the item to make of a message, given its tree and size; None: a MessageStanza."""
+        self.plain: PlainReader | None = None
+        """Makes the items of plain messages, once stanzas flow; other messages become a MessageStanza."""
         self._begin_expat(0)
 
     def feed(self, data: bytes, items: list[Item]) -> None:
@@ -167,59 +192,143 @@ class StreamParser:
         before it, and :meth:`broken` the element with the fault. The parser cannot be used afterwards.
         """
         self._items = items
-        try:
+        if len(data) <= _PIECE:
+            self._feed(data)
+        else:
             for start in range(0, len(data), _PIECE):
-                piece = data[start : start + _PIECE]
-                self._fed += len(piece)
-                self._take(piece)
-                if self._depth > 1:
-                    self._look_inside(piece)
-                # The size of an element ends where its end tag begins, a part of which may be here already.
-                if self._fed - self._began > self._stanza_bytes + _END_TAG:
-                    self._bound_size()
-                self._keep_head(piece)
+                self._feed(data[start : start + _PIECE])
+
+    def _feed(self, piece: bytes) -> None:
+        held = self._held
+        if held:
+            piece, self._held = held + piece, b""
+        self._fed += len(piece)
+        try:
+            position = self._take(piece, bool(held))
         except expat.ExpatError as error:
             self._keep_head(piece)
             raise StreamProtocolError(f"the server sent bad XML: {error}") from None
+        if position < len(piece):
+            self._held, piece = piece[position:], piece[:position]
+            self._fed -= len(self._held)
+        if self._fed - self._began == len(END) and piece.endswith(END):
+            # Nothing follows a message that has just been read: this is what the rest would come to.
+            self._head_at, self._head, self._recent = self._began, END, END
+            return
+        if self._depth > 1:
+            self._look_inside(piece)
+        # The size of an element ends where its end tag begins, a part of which may be here already.
+        if self._fed - self._began > self._stanza_bytes + _END_TAG:
+            self._bound_size()
+        self._keep_head(piece)
 
-    def _take(self, piece: bytes) -> None:
-        """Read a piece of data: each run of whole messages as trees, the rest from expat's events."""
+    def _take(self, piece: bytes, was_held: bool) -> int:
+        """Read a piece of data: each run of whole messages as such, and the rest from expat's events.
+
+        Return the position behind what was read. The beginning of a message at the end is left to the next
+        piece, unless this piece has been held back for that before (``was_held``).
+        """
         position, size = 0, len(piece)
         for _ in range(_MOST_CUTS):
-            if self._trees is None:
-                break
             # Where the next run may begin: at the next message, or behind the end of this one.
-            if self._depth == 1 and self._tags.is_between_tags and not self.skips:
-                if piece.startswith(START, position):
-                    begins, position = position, self._take_run(piece, position)
-                    if position == size:
-                        return
-                    if position > begins:
-                        continue
+            if self._is_between:
+                position = self._take_run(piece, position)
+                if position == size:
+                    return size
+                if (position or not was_held) and self._may_wait(piece, position):
+                    return position
                 cut = piece.find(START, position + 1)
             else:
-                cut = piece.find(END, position)
+                cut = piece.find(END, position) if self._trees is not None else -1
                 cut += len(END) if cut >= 0 else 0
             if cut < 0 or cut == size:
                 break
             self._take_events(piece[position:cut])
             position = cut
         self._take_events(piece[position:] if position else piece)
+        return size
+
+    def _may_wait(self, piece: bytes, position: int) -> bool:
+        """Whether the rest of a piece is the beginning of a message, of which nothing is an item yet."""
+        if not piece.startswith(START, position):
+            return False
+        if len(piece) - position > min(_LONGEST_RUN, self._stanza_bytes):
+            return False
+        tag = WHOLE_TAG.match(piece, position)
+        return (
+            tag is not None
+            and not tag[0].endswith(b"/>")
+            and piece.find(_END_OF_MESSAGE, position) < 0
+        )
 
     def _take_events(self, data: bytes) -> None:
         self._parse(self._tags.take(data))
         if self._tags.held and (self._depth <= 1 or self.skips):
             # Text is not held back here: white space that keeps a connection alive may never end.
             self._parse(self._tags.take_text())
+        self._is_between = (
+            self._depth == 1
+            and not self.skips
+            and self._trees is not None
+            and self._tags.is_between_tags
+        )
+
+    def _take_held(self) -> None:
+        """Let expat read the beginning of a message that was held back."""
+        held, self._held = self._held, b""
+        if not held:
+            return
+        self._fed += len(held)
+        try:
+            self._take_events(held)
+        except (expat.ExpatError, StreamProtocolError):
+            pass  # the link ends for another reason
+        if self._depth > 1:
+            self._look_inside(held)
+        self._keep_head(held)
 
     def _take_run(self, piece: bytes, position: int) -> int:
         """Read the whole messages that begin at ``position``; return the position behind them."""
+        plain = self.plain
+        while self._is_between and piece.startswith(START, position):
+            begins = position
+            if plain is not None and plain.shapes:
+                position = self._take_alike(plain, piece, position)
+            if piece.startswith(START, position):
+                position = self._take_trees(piece, position)
+            if position == begins:
+                break
+        return position
+
+    def _take_alike(self, plain: PlainReader, piece: bytes, position: int) -> int:
+        """Read the messages that are written like earlier ones; return the position behind them."""
+        start = self._fed - len(piece)  # of the piece, in the stream
+        begins, began = position, self._began - start
+        read_alike, append = plain.read_alike, self._items.append
+        while piece.startswith(START, position):
+            end = piece.find(END, position, position + _LONGEST_RUN)
+            if end < 0 or end - began > self._stanza_bytes:
+                break
+            behind = end + len(END)
+            item = read_alike(piece[position:behind], end - began)
+            if item is None:
+                break
+            append(item)
+            # As for expat, an element ends where its end tag begins, and the next one begins there.
+            began, position = end, behind
+        if position > begins:
+            self._pass_over(start + position, start + began)
+        return position
+
+    def _take_trees(self, piece: bytes, position: int) -> int:
+        """Read the messages that begin at ``position`` as trees; return the position behind them."""
         find, size, most = piece.find, len(piece), self._stanza_bytes
+        # Once shapes are known, the next message may have one.
+        longest = 0 if self.plain is not None and self.plain.shapes else _LONGEST_RUN
         first, ends = position, []
-        start = self._fed - size  # of the piece, in the stream
-        # As for expat, an element ends where its end tag begins, and the next one begins there.
+        start = self._fed - size
         before = began = self._began - start
-        while True:
+        while piece.startswith(START, position):
             following = find(START, position + len(START))
             end = find(END, position, following if following >= 0 else size)
             if end < 0 or end - began > most:
@@ -227,7 +336,7 @@ class StreamParser:
             began = end
             position = end + len(END)
             ends.append(position)
-            if following != position or position - first > _LONGEST_RUN:
+            if position - first > longest:
                 break
         if not ends:
             return first
@@ -237,15 +346,9 @@ class StreamParser:
         if trees is None:
             self._take_events(run)
             return position
-        read_plain, append, end_tag = self.read_plain, self._items.append, len(END)
         for tree, end in zip(trees, ends, strict=True):
-            began = end - end_tag
-            item = read_plain(tree, began - before)
-            if item is not None:
-                append(item)
-                before = began
-            elif self._append_stanza(tree, began - before):
-                before = began
+            if self._append_tree(tree, piece[first:end], end - len(END) - before):
+                before = end - len(END)
             else:
                 self._pass_over(start + first, start + before)
                 self._take_events(piece[first:end])
@@ -253,6 +356,20 @@ class StreamParser:
             first = end
         self._pass_over(start + position, start + before)
         return position
+
+    def _append_tree(self, tree: Any, data: bytes, size: int) -> bool:
+        """Append the item of a message to the items; return False if it is beyond the limits."""
+        item: Any = None
+        if self.plain is not None and (item := self.plain.read(tree, size)) is not None:
+            self.plain.learn(data, tree, item)
+        if item is None:
+            try:
+                item = self._stanza_of(tree)
+            except BeyondLimits:
+                return False
+            item.size = size
+        self._items.append(item)
+        return True
 
     def _pass_over(self, position: int, began: int) -> None:
         """Note that all up to a position was read in another way, so expat does not see it."""
@@ -262,16 +379,6 @@ class StreamParser:
         self._began_expat += size
         self._began = began
 
-    def _append_stanza(self, tree: Any, size: int) -> bool:
-        """Append the stanza of a tree to the items; return False if it is beyond the limits."""
-        try:
-            stanza = self._stanza_of(tree)
-        except BeyondLimits:
-            return False
-        stanza.size = size
-        self._items.append(stanza)
-        return True
-
     def _stanza_of(self, tree: Any) -> MessageStanza:
         """Read a message that is a tree, as the methods below read one from expat's events."""
         attributes = tree.attrib
@@ -279,13 +386,13 @@ class StreamParser:
         deep = False
         for kid in tree:
             tag = kid.tag
-            if tag == _BODY_TREE and stanza.body is None:
+            if tag == BODY and stanza.body is None:
                 stanza.body = kid.text or ""
                 if len(kid):
                     stanza.body, deep = "".join(kid.itertext()), True
-            elif tag == _PARAMS_TREE or tag.rpartition("}")[2] == "extraParams":
+            elif tag == PARAMS or tag.rpartition("}")[2] == "extraParams":
                 deep = self._read_params(kid, stanza) or deep
-            elif tag == _MARKABLE_TREE and not (kid.attrib or kid.text or len(kid)):
+            elif tag == MARKABLE and not (kid.attrib or kid.text or len(kid)):
                 stanza.others.setdefault(_MARKABLE, _MARKABLE_NODE)
             else:
                 node = tree_as_node(kid, self._stanza_depth - 2)
@@ -304,7 +411,7 @@ class StreamParser:
         params, deep = stanza.params, False
         for entry in tree:
             tag = entry.tag
-            name = tag[_CLIENT_TAG:] if tag.startswith(_IN_CLIENT) else tag.rpartition("}")[2]
+            name = tag.rpartition("}")[2]
             if name == "attachment":
                 attributes = entry.attrib
                 stanza.attachments.append(
@@ -322,6 +429,7 @@ class StreamParser:
 
     def broken(self, reason: str) -> RefusedElement | None:
         """Return the incomplete element, whose reading ends for ``reason``; None if none has begun."""
+        self._take_held()
         size = self._fed - self._began
         if self._depth > 1:
             return RefusedElement(*self._first, reason, size)
@@ -334,6 +442,7 @@ class StreamParser:
 
         Then the server will not end it: all that follows would be read as its content.
         """
+        self._take_held()
         return self._depth > 1 and self._endless_at == self._began
 
     def _look_inside(self, piece: bytes) -> None:

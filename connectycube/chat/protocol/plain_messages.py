@@ -7,12 +7,13 @@ kinds (``decoding``), which read everything. What both can read they read alike.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Any
 from xml.etree.ElementTree import Element
 
 from ...models import Attachment
 from ...models._json import as_bool, as_time
-from ...models.messages import RESERVED_NAMES
-from . import namespaces as ns
+from ...models.messages import attachment_of
 from .addresses import OBJECT_ID, Addresses
 from .decoding import (
     MESSAGE_SIGNALS,
@@ -24,20 +25,16 @@ from .decoding import (
     new_message,
     origin_of,
 )
+from .message_shapes import VALUES, Shape, shape_of
+from .message_trees import ATTACHMENT, BODY, CLIENT, MARKABLE, PARAMS, RESERVED
 
 __all__ = ["PlainMessages"]
 
-_CLIENT = f"{{{ns.CLIENT}}}"
-_BODY = f"{_CLIENT}body"
-_PARAMS = f"{_CLIENT}extraParams"
-_MARKABLE = f"{{{ns.CHAT_MARKERS}}}markable"
-_ATTACHMENT = f"{_CLIENT}attachment"
-_DATE_SENT = f"{_CLIENT}date_sent"
-_DIALOG_ID = f"{_CLIENT}dialog_id"
-_IS_MARKABLE = f"{_CLIENT}markable"
-_SAVE_TO_HISTORY = f"{_CLIENT}save_to_history"
-_SILENT = f"{_CLIENT}silent"
-_RESERVED = frozenset([f"{_CLIENT}{name}" for name in RESERVED_NAMES])
+_DATE_SENT, _DIALOG_ID, _IS_MARKABLE, _SILENT, _SAVE_TO_HISTORY = VALUES[5:]
+_MOST_SHAPES = 4
+_FIRST_WAIT = 8  # messages without a known shape, until one of them is learned; then twice as many
+_LONGEST = 4_096  # bytes of a message whose shape is learned
+_LONGEST_WAIT = 8_192  # to compile a shape costs as much as to read some hundred messages
 _is_object_id = OBJECT_ID.match
 
 
@@ -48,49 +45,136 @@ class PlainMessages:
         self._addresses = addresses
         self._me = me
         self._most_elements = most_elements
+        self.shapes: list[Shape] = []
+        """How messages are written; the shape that fitted last is the first."""
+        self._wait = _FIRST_WAIT
+        self._until_learning = _FIRST_WAIT
+
+    def read_alike(self, data: bytes, size: int) -> Delivery | None:
+        """Return the event of a message that is written like an earlier one; None if it is not."""
+        try:
+            text = data.decode()
+        except UnicodeDecodeError:
+            return None
+        for shape in self.shapes:
+            values = shape.match(text)
+            if values is not None:
+                if shape is not self.shapes[0]:
+                    self.shapes.remove(shape)
+                    self.shapes.insert(0, shape)
+                return self._event_of(shape, values, size)
+        return None
+
+    def _event_of(self, shape: Shape, values: Sequence[Any], size: int) -> Delivery | None:
+        """Return the event of a message of a shape; None if it is not plain."""
+        custom = {}
+        for name, place in shape.custom:
+            custom[name] = values[place]
+        attachments: tuple[Attachment, ...] = ()
+        for chosen in shape.attachments:
+            attachments += (attachment_of(*chosen(values)),)
+        size += SIZE_OF_ENTRY * shape.entries
+        return self._event(shape.first(values), custom, attachments, shape.is_marked, size)
+
+    def learn(self, data: bytes, tree: Element, delivery: Delivery) -> None:
+        """Note that :meth:`read` has read this message: the next ones may be written like it."""
+        self._until_learning -= 1
+        if self._until_learning > 0 or len(data) > _LONGEST:
+            return
+        self._wait = self._until_learning = min(2 * self._wait, _LONGEST_WAIT)
+        text = data.decode()
+        shape = shape_of(text, tree)
+        values = None if shape is None else shape.match(text)
+        if shape is None or values is None:
+            return
+        again = self._event_of(shape, values, 0)
+        if again is not None and again.event == delivery.event:
+            self.shapes.insert(0, shape)
+            del self.shapes[_MOST_SHAPES:]
 
     def read(self, tree: Element, size: int) -> Delivery | None:
         """Return the event of a message of ``size`` bytes; None if the message is not plain."""
-        get = tree.get
-        message_id, kind = get("id"), get("type")
-        if message_id is None or not _is_object_id(message_id) or kind in NO_CONVERSATION:
-            return None
         body, is_marked, entries = None, False, 0
         reserved: dict[str, str] = {}
         custom: dict[str, str] = {}
         attachments: list[Attachment] = []
         for part in tree:
             tag = part.tag
-            if tag == _PARAMS and _read_params(part, reserved, custom, attachments):
+            if tag == PARAMS and _read_params(part, reserved, custom, attachments):
                 entries += len(part)
             elif len(part):
                 return None
-            elif tag == _BODY and body is None:
+            elif tag == BODY and body is None:
                 body = part.text or ""
-            elif tag == _MARKABLE:
+            elif tag == MARKABLE:
                 is_marked = True
             else:
                 return None
-        if not (body or attachments) or len(tree) + entries > self._most_elements:
+        if len(tree) + entries > self._most_elements:
             return None
-        param = reserved.get
-        names = (get("from"), get("to"), kind == "groupchat", param(_DIALOG_ID), self._me)
+        get, param = tree.get, reserved.get
+        values = (
+            get("id"),
+            get("type"),
+            get("from"),
+            get("to"),
+            body,
+            param(_DATE_SENT),
+            param(_DIALOG_ID),
+            param(_IS_MARKABLE),
+            param(_SILENT),
+            param(_SAVE_TO_HISTORY),
+        )
+        return self._event(
+            values, custom, tuple(attachments), is_marked, size + SIZE_OF_ENTRY * entries
+        )
+
+    def _event(
+        self,
+        values: Sequence[Any],
+        custom: dict[str, str],
+        attachments: tuple[Attachment, ...],
+        is_marked: bool,
+        size: int,
+    ) -> Delivery | None:
+        """Return the event of a message whose first ``values`` are those of ``VALUES``; None if not plain."""
+        (
+            message_id,
+            kind,
+            sender,
+            to,
+            body,
+            date_sent,
+            dialog_id,
+            markable,
+            silent,
+            save_to_history,
+        ) = values
+        if (
+            message_id is None
+            or not _is_object_id(message_id)
+            or kind in NO_CONVERSATION
+            or not (body or attachments)
+        ):
+            return None
+        names = (sender, to, kind == "groupchat", dialog_id, self._me)
         origin = self._addresses.origins.get(names) or origin_of(names, self._addresses)
         if origin is None:
             return None  # such as a text of the server itself
-        markable = as_bool(reserved[_IS_MARKABLE]) if _IS_MARKABLE in reserved else None
+        if markable is not None:
+            markable = as_bool(markable)
         message = new_message(
             message_id,
             origin.dialog.id,
             body or None,
             origin.user_id,
             origin.recipient_id,
-            as_time(param(_DATE_SENT)),
-            tuple(attachments),
+            as_time(date_sent),
+            attachments,
             custom,
-            param(_SILENT) in TRUE,
+            silent in TRUE,
             is_marked if markable is None else markable,
-            param(_SAVE_TO_HISTORY) in TRUE,
+            save_to_history in TRUE,
             None,
             False,
             origin.own,
@@ -100,7 +184,7 @@ class PlainMessages:
             MESSAGE_SIGNALS[origin.own],
             message,
             origin.conversation,
-            size + SIZE_OF_ENTRY * entries,
+            size,
             (origin.conversation, origin.user_id, message_id),
             None,
             False,
@@ -119,15 +203,15 @@ def _read_params(
         if len(entry):
             return False
         tag = entry.tag
-        if tag in _RESERVED:
-            if tag == _ATTACHMENT:
+        if tag in RESERVED:
+            if tag == ATTACHMENT:
                 attachment = Attachment.from_json(entry.attrib)
                 if attachment.extra and "{" in "".join(attachment.extra):
                     return False  # an attribute with a namespace
                 attachments.append(attachment)
             else:
                 reserved[tag] = entry.text or ""
-        elif (name := tag.removeprefix(_CLIENT)) != tag:
+        elif (name := tag.removeprefix(CLIENT)) != tag:
             custom[name] = entry.text or ""
         else:
             return False

@@ -276,8 +276,9 @@ class Stream:
         """Let stanzas flow; from now on plain messages come decoded out of the parser."""
         self._expected = self._established
         limits = self._limits
-        plain = PlainMessages(self._addresses, self._credentials.user_id, limits.stanza_elements)
-        self._parser.read_plain = plain.read
+        self._parser.plain = PlainMessages(
+            self._addresses, self._credentials.user_id, limits.stanza_elements
+        )
 
     def _established(self, item: Item) -> _Events:
         if isinstance(item, Node) and item.namespace == ns.STREAM_MANAGEMENT:

@@ -167,7 +167,7 @@ def test_a_message_beyond_the_limits_is_refused_as_without_the_pass():
     for reads in (False, True):
         parser = StreamParser(stanza_bytes=10_000, stanza_depth=9, stanza_elements=MOST)
         if reads:
-            parser.read_plain = PlainMessages(ADDRESSES, ALICE, MOST).read
+            parser.plain = PlainMessages(ADDRESSES, ALICE, MOST)
         items = []
         parser.feed(HEADER, items)
         parser.feed(
