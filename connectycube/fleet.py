@@ -114,9 +114,9 @@ class Fleet(NotCopied, ChatSignals):
     the members have the signals of the fleet, and what ``around`` was given: ``sender=chat`` connects a
     receiver for one member. As a context manager it logs in, and closes itself.
 
-    **Threads.** One thread reads the sockets of all members, ``workers`` threads call the receivers, and at
-    most ``logins`` members connect at the same time, each with short-lived threads. All are daemons. They
-    start with ``login()`` and end with ``close()``.
+    **Threads.** One thread reads the sockets of all members, at most ``workers`` threads call the receivers,
+    and at most ``logins`` members connect at the same time, each with short-lived threads. All are daemons.
+    They start with ``login()``, or later when they are needed, and end with ``close()``.
 
     **Order.** Receivers are called in order within each conversation of each member. Members with events take
     turns, and one member never has more than half of the workers. Each member has the bounds of
@@ -130,7 +130,7 @@ class Fleet(NotCopied, ChatSignals):
         cube: The client whose configuration, connections and token store all members use. It needs no
             session. Close the fleet before it.
         credentials: Those of the first members, as for :meth:`add`.
-        workers: The number of threads that call receivers.
+        workers: The largest number of threads that call receivers.
         logins: How many members may log in, or reconnect, at the same time.
         durable: A folder for durable mode, with a file for each member, named by the user's id; it is created
             if it does not exist. None: memory only.

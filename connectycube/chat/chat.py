@@ -67,9 +67,9 @@ Parameter: TypeAlias = "str | int | float | bool | Mapping[str, Any]"
 class Chat(NotCopied, ChatSignals):
     """One user's real-time connection; ``cube.chat``.
 
-    **Threads.** Every method may be called from any thread. ``login()`` starts a connection thread,
-    which never runs your code, and dispatcher workers (``Config.workers``, default one), which call
-    the receivers. All threads are daemons and end with ``logout()``.
+    **Threads.** Every method may be called from any thread. A connection thread of its own never runs your
+    code. Dispatcher workers call the receivers: all connections of a process share them, and at most
+    ``Config.workers`` (default one) work for this one. All are daemons and end with the last ``logout()``.
 
     **Callbacks.** Receivers are connected to signals, before or after login, and are called as
     ``receiver(chat, event)``: one at a time and in order within a conversation. Every blocking

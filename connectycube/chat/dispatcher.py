@@ -6,13 +6,13 @@ import contextlib
 import heapq
 import itertools
 import logging
-import threading
 import time
 from collections import deque
 from collections.abc import Callable, Hashable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from itertools import islice
+from threading import get_ident
 from typing import Any
 
 from attrs import define, field, frozen
@@ -22,7 +22,7 @@ from ..config import Limits
 from ..models import RunningReceiver
 from ..models._json import maker_of
 from .changed import Changed
-from .workers import Workers
+from .workers import Workers, workers_of_process
 
 __all__ = ["Again", "Dispatcher", "Task", "new_task"]
 
@@ -72,10 +72,10 @@ new_task: Callable[..., Task] = maker_of(Task, *_FIELDS)
 class Dispatcher:
     """One queue of tasks for each conversation; the bounds are those of all queues together.
 
-    ``workers`` are the threads that run the tasks, which several dispatchers may share, or the number of its
-    own threads. Only one worker at a time takes tasks from a queue, so its order holds with any number of
-    workers. Queues with tasks take turns. A queue whose first task is to run again waits without a worker.
-    Threads start with ``start()`` and end after ``stop()`` once all queues are empty or wait.
+    ``workers`` says how many tasks may run at a time, on the workers of the process; or it is the workers of
+    a fleet. Only one worker at a time takes tasks from a queue, so its order holds with any number of
+    workers. Queues with tasks take turns, one task each. A queue whose first task is to run again waits
+    without a worker. Tasks run from ``start()`` on, and after ``stop()`` until all queues are empty or wait.
     ``on_low_water`` is called, on a worker and without a lock, each time the queues are at most half full
     after they were full.
     ``on_long_wait(key)`` is called in the same way when a queue waits whose stored tasks are to be taken out
@@ -91,17 +91,17 @@ class Dispatcher:
         on_long_wait: Callable[[Hashable], None] = lambda queue_key: None,
     ) -> None:
         self._name = name
-        self.workers = workers if isinstance(workers, Workers) else Workers(name, workers)
+        if isinstance(workers, Workers):
+            self.workers, self.most = workers, workers.most_for_one
+        else:
+            self.workers, self.most = workers_of_process(), workers
         self.workers.attach()
         self._limits = limits
         self._on_low_water = on_low_water
         self._on_long_wait = on_long_wait
-        # The hot paths take the lock itself: to enter a condition is a call in Python.
         self._lock = self.workers.lock
-        self._changed = self.workers.changed
-        # A second condition, so that a notify() for a worker never wakes a thread that waits for room, or
-        # for the end.
-        self._room = Changed(self.workers.lock)
+        # Notified when there is room, and when tasks have ended for which a thread may wait.
+        self._room = Changed(self._lock)
         # For each receiver that awaits an event: whether the event is still missing.
         self._event_waiters: list[Callable[[], bool]] = []
         self._queues: dict[Hashable, deque[Task]] = {}
@@ -114,11 +114,9 @@ class Dispatcher:
         self._timers: list[tuple[float, int, Hashable]] = []
         self._numbers = itertools.count()
         self._mergeable: dict[Hashable, Task] = {}  # the newest queued task of each merge key
-        self._turns = self.workers.turns
-        self._has_turn = False  # whether this dispatcher is among them
-        self._at_work: set[int] = (
-            set()
-        )  # the identifiers of the threads that run a task of these queues
+        self._has_turn = False  # whether this dispatcher is among those with a turn
+        # The identifiers of the threads that run tasks of these queues.
+        self._at_work: set[int] = set()
         self._stopping = True
         self._was_full = False
         self.queued = 0
@@ -135,22 +133,25 @@ class Dispatcher:
         self._spent: dict[str, float] = {}  # seconds by receiver, since the queue was last empty
 
     def start(self) -> None:
-        """Start the workers that are not running yet."""
-        with self._changed:
+        """Let the tasks run."""
+        with self._lock:
             self._stopping = False
-            self._room.notify_all()  # a thread in join() waits no longer, as the workers go on
-            self.workers.start(self)
+            self._room.notify_all()  # a thread in join() waits no longer, as the tasks go on
+            self.workers.start(self, len(self._at_work))
             for moment, *_ in self._timers:  # of queues that have waited since before the end
                 self.workers.wake_at(moment, self)
+            if self._ready:
+                self._take_turn()
 
     def stop(self) -> None:
-        """Let the workers end once all queues are empty, or wait for a repetition."""
-        with self._changed:
-            self._stopping = True
+        """Run no more tasks once all queues are empty, or wait for a repetition."""
+        with self._lock:
             self._cancel_timers(lambda due: isinstance(due, Task))
+            # Before it stops: what is behind the tasks that are left is run.
             left = [task for key in tuple(self._waiting) for task in self._leave(key)]
+            self._stopping = True
             self._room.notify_all()
-            self.workers.stop(self)
+            self.workers.stop(self, len(self._at_work))
         for leave in left:
             leave()
 
@@ -160,15 +161,15 @@ class Dispatcher:
         A task of the user that runs now runs to its end, and not again.
         """
         gone: list[Task] = []
-        with self._changed:
+        with self._lock:
             ready = set(self._ready)
             self._outdated |= self._queues.keys() - ready - self._waiting
             for queue_key in tuple(self._queues):
                 gone += self._remove(queue_key, lambda task: task.is_users)
             for queue_key in ready:
                 if not self._queues[queue_key]:
+                    self._ready.remove(queue_key)
                     self._forget_empty(queue_key)
-            self._ready = deque(key for key in self._ready if key in self._queues)
             self._room.notify_all()
         for task in gone:
             if task.leave is not None:
@@ -178,10 +179,10 @@ class Dispatcher:
     def join(self, deadline: Deadline) -> bool:
         """Wait until no worker but the calling one has a task; return whether that is so.
 
-        Workers that no other dispatcher needs have then ended. It returns False at the deadline, and when
-        ``start()`` is called meanwhile.
+        Workers without a task that no other dispatcher needs have then ended. It returns False at the
+        deadline, and when ``start()`` is called meanwhile.
         """
-        with self._changed:
+        with self._lock:
             self._room.wait_for(
                 lambda: not self.is_working or not self._stopping, deadline.remaining()
             )
@@ -192,14 +193,18 @@ class Dispatcher:
     @property
     def is_working(self) -> bool:
         """Whether workers apart from the calling thread have tasks, or may get some."""
-        with self._changed:
-            if len(self._at_work) > (threading.get_ident() in self._at_work):
+        with self._lock:
+            own = get_ident() in self._at_work
+            if len(self._at_work) > own:
                 return True
-            return (not self._stopping or bool(self._ready)) and self.workers.has_others
+            may_begin = (not self._stopping or self._has_turn) and self.most > own
+            return may_begin and self.workers.has_others
 
     def is_worker(self) -> bool:
-        """Whether the calling thread is one of the workers."""
-        return threading.current_thread() in self.workers.threads
+        """Whether the calling thread is a worker that this dispatcher may need."""
+        if self.workers.are_counted:
+            return self.workers.includes_caller
+        return get_ident() in self._at_work
 
     @contextmanager
     def awaiting_event(self, is_waiting: Callable[[], bool]) -> Iterator[None]:
@@ -211,13 +216,13 @@ class Dispatcher:
         if not self.is_worker():
             yield
             return
-        with self._changed:
+        with self._lock:
             self._event_waiters.append(is_waiting)
             self._room.notify_all()
         try:
             yield
         finally:
-            with self._changed:
+            with self._lock:
                 self._event_waiters.remove(is_waiting)
 
     def wait_for_room(self) -> None:
@@ -226,7 +231,7 @@ class Dispatcher:
         Used by producers that are faster than receivers, such as history replay. It returns at once after
         ``stop()``, and while a receiver waits for an event, which the caller may be about to queue.
         """
-        with self._changed:
+        with self._lock:
             self._room.wait_for(
                 lambda: (
                     self._stopping or self._is_half_empty() or any(f() for f in self._event_waiters)
@@ -235,7 +240,7 @@ class Dispatcher:
 
     def wait_until_idle(self, timeout: float | None) -> bool:
         """Wait at most ``timeout`` seconds until all tasks so far are done; return whether they are."""
-        with self._changed:
+        with self._lock:
             self._idle_waiters += 1
             try:
                 return self._room.wait_for(lambda: not self._queues, timeout)
@@ -259,8 +264,7 @@ class Dispatcher:
             if queue is None:
                 queue = self._queues[task.queue_key] = deque()
                 self._ready.append(task.queue_key)
-                if not self._has_turn:
-                    self._take_turn()
+                self._take_turn()
             queue.append(task)
             if task.merge_key is not None:
                 self._mergeable[task.merge_key] = task
@@ -294,7 +298,7 @@ class Dispatcher:
 
         It takes the place of an earlier one of the same ``queue_key``.
         """
-        with self._changed:
+        with self._lock:
             self._cancel_timers(
                 lambda due: isinstance(due, Task) and due.queue_key == task.queue_key
             )
@@ -306,7 +310,7 @@ class Dispatcher:
 
         That is so if it has so many tasks, or bytes, already, or if all queues are more than half full.
         """
-        with self._changed:
+        with self._lock:
             if queue_key not in self._repeating:
                 return False
             if not self._is_half_empty():
@@ -316,7 +320,7 @@ class Dispatcher:
 
     def take_stored(self, queue_key: Hashable) -> list[Task]:
         """Take the stored tasks behind the first one out of a queue that waits, and return them."""
-        with self._changed:
+        with self._lock:
             if queue_key not in self._repeating:
                 return []
             first = self._queues[queue_key][0] if queue_key in self._waiting else None
@@ -330,13 +334,13 @@ class Dispatcher:
     @property
     def abandoned(self) -> int:
         """The number of queued tasks that count towards the bounds and are in no file."""
-        with self._changed:
+        with self._lock:
             queues = self._queues.values()
             return sum(task.counts and task.stored is None for queue in queues for task in queue)
 
     def room_to_half(self) -> int:
         """Return how many tasks may be queued until the queues are half full."""
-        with self._changed:
+        with self._lock:
             return max(0, self._limits.queued_events // 2 - self.queued)
 
     def slowest_receiver(self) -> str | None:
@@ -362,7 +366,7 @@ class Dispatcher:
 
     def oldest_waits(self, now: float) -> float:
         """Return the seconds since the oldest queued event was queued; 0 if there is none."""
-        with self._changed:
+        with self._lock:
             # The first event of each queue is its oldest one, also after it was put back.
             firsts = (
                 next((task.since for task in queue if task.since is not None), now)
@@ -372,14 +376,14 @@ class Dispatcher:
 
     def receiver_began(self, name: str, signal: str) -> tuple[str, str, float] | None:
         """Note that the calling thread runs a receiver; return the one inside which it does, or None."""
-        running, ident = self.receivers, threading.get_ident()
+        running, ident = self.receivers, get_ident()
         outer = running.get(ident)
         running[ident] = (name, signal, time.monotonic())
         return outer
 
     def receiver_ended(self, outer: tuple[str, str, float] | None) -> None:
         """Note that the receiver of the calling thread has returned, and that ``outer`` goes on."""
-        running, ident = self.receivers, threading.get_ident()
+        running, ident = self.receivers, get_ident()
         ended = running.pop(ident, None)  # None in a child that the receiver has forked
         if outer is not None:
             running[ident] = outer
@@ -409,15 +413,66 @@ class Dispatcher:
 
     # --- for the workers ---
 
-    def take(self) -> Task | None:
-        """Take the next task, as the calling thread's; None if it has gone meanwhile. The lock is held."""
+    def begin(self) -> None:
+        """Count the calling thread among those that run tasks. The lock is held."""
         self._has_turn = False
-        if not self._ready:
-            return None
-        self._at_work.add(threading.get_ident())
-        task = self._queues[self._ready.popleft()].popleft()
-        if self._ready:
+        self._at_work.add(get_ident())
+        if len(self._ready) > 1:
             self._take_turn()
+
+    def work(self) -> None:
+        """Run tasks on the calling thread until there is none, or others wait for a worker.
+
+        One step with the lock ends a task and takes the next one. So between two tasks everything is as it
+        is without workers: what is counted, the order of the queues, and what ``stop`` and ``forget_user``
+        find.
+        """
+        lock, workers, queues, ready = self._lock, self.workers, self._queues, self._ready
+        key: Hashable = None
+        task: Task | None = None
+        again: object = None
+        has_run = False
+        while True:
+            if lock is not workers.lock:
+                return  # the task has forked, and this is the child, in which nobody releases the lock
+            calls: Sequence[Callable[[], object]] = ()
+            with lock:
+                if task is not None:
+                    if again is not None or self._outdated or self._repeating:
+                        calls = self._settle(key, task, again)
+                    elif queues[key]:
+                        ready.append(key)
+                    else:
+                        self._forget_empty(key)
+                    task, has_run = None, True
+                if not calls:
+                    if not ready or (has_run and workers.is_wanted()):
+                        return
+                    key = ready.popleft()
+                    task = self._take(queues[key])
+            for call in calls:
+                _run(call)
+            if self._was_full:
+                self._tell_low_water()
+            if task is not None:
+                again = _RAISED
+                try:
+                    again = task.run()
+                except BaseException:  # noqa: BLE001 - it is logged
+                    _log_raised()
+
+    def end(self) -> None:
+        """Count the calling thread no longer among those that run tasks. The lock is held."""
+        self._at_work.discard(get_ident())
+        if self._ready and not self._has_turn:
+            self._has_turn = True
+            self.workers.add_turn(self)
+        if self._stopping:
+            self._room.notify_all()  # a thread in join()
+
+    def _take(self, queue: deque[Task]) -> Task:
+        """Take the next task of a queue."""
+        task = queue.popleft()
         if task.since is not None:
             self.events -= 1
             self.event_bytes -= task.size
@@ -431,57 +486,43 @@ class Dispatcher:
             del self._mergeable[task.merge_key]
         return task
 
-    def perform(self, task: Task) -> None:
-        """Run the task that the calling thread has taken, without the lock."""
-        if self._was_full:
-            self._tell_low_water()
-        again: object = _RAISED
-        try:
-            again = task.run()
-        except BaseException:  # noqa: BLE001 - it is logged
-            _log_raised()
-        queue_key = task.queue_key
-        left: Sequence[Callable[[], None]] = ()
-        is_long = False
-        with self._changed:
-            self._at_work.discard(threading.get_ident())
-            is_gone = again is _RAISED
-            if self._outdated and queue_key in self._outdated:
-                self._outdated.discard(queue_key)
-                is_gone = is_gone or task.is_users
-            if is_gone and task.leave is not None:
-                left = (task.leave,)
-            if isinstance(again, Again) and not is_gone:
-                left = self._put_back(task, again)
-                is_long = self._is_long(queue_key)
-            else:
-                self._repeating.discard(queue_key)
-                if self._queues[queue_key]:
-                    self._ready.append(queue_key)
-                else:
-                    self._forget_empty(queue_key)
-            if self._ready and not self._has_turn:
-                # Not notified: the calling thread looks for a turn next.
-                self._has_turn = True
-                self._turns.append(self)
-            elif self._stopping:
-                self._room.notify_all()  # a thread in join()
-        for leave in left:
-            _run(leave)
-        if is_long:
-            _run(partial(self._on_long_wait, queue_key))
-            self._tell_low_water()
+    def _settle(
+        self, queue_key: Hashable, task: Task, again: object
+    ) -> Sequence[Callable[[], object]]:
+        """Let a queue go on after its task, or wait to repeat it; return what to call without the lock."""
+        calls: list[Callable[[], object]] = []
+        is_gone = again is _RAISED
+        if queue_key in self._outdated:
+            self._outdated.discard(queue_key)
+            is_gone = is_gone or task.is_users
+        if is_gone and task.leave is not None:
+            calls.append(task.leave)
+        if isinstance(again, Again) and not is_gone:
+            calls += self._put_back(task, again)
+            if self._is_long(queue_key):
+                calls.append(partial(self._on_long_wait, queue_key))
+            return calls
+        self._repeating.discard(queue_key)
+        if self._queues[queue_key]:
+            self._ready.append(queue_key)
+        else:
+            self._forget_empty(queue_key)
+        return calls
 
     def _take_turn(self) -> None:
-        """Let a worker take the next task, unless one is to do that already, or enough have one."""
-        if not self._has_turn and len(self._at_work) < self.workers.most_for_one:
+        """Let a worker begin a task, unless one is to do that already, or enough have one.
+
+        Once it has stopped and no task runs, tasks wait for the next start.
+        """
+        if self._has_turn or len(self._at_work) >= self.most:
+            return
+        if not self._stopping or self._at_work:
             self._has_turn = True
-            self._turns.append(self)
-            self._changed.notify()
+            self.workers.add_turn(self)
 
     def _tell_low_water(self) -> None:
         """Call ``on_low_water`` if the queues were full and are half empty now."""
-        with self._changed:
+        with self._lock:
             is_low_water = self._was_full and self._is_half_empty()
             if is_low_water:
                 self._was_full = False

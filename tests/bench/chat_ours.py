@@ -151,9 +151,10 @@ class Ours:
 
     def work(self) -> None:
         """Do what the worker does until the queue is empty."""
-        workers = self._driver.dispatcher.workers
-        workers._working += 1
-        workers.work()  # returns when the queue is empty: it is not started
+        dispatcher = self._driver.dispatcher
+        dispatcher.begin()
+        dispatcher.work()
+        dispatcher.end()
 
     def _receive(self, chat: Chat, message: Message) -> None:
         self.read.append(read_fields(message))

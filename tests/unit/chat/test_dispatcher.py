@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from connectycube._deadline import Deadline
 from connectycube.chat import dispatcher as dispatcher_module
 from connectycube.chat.dispatcher import Again, Dispatcher, Task
+from connectycube.chat.workers import Workers
 from connectycube.config import Limits
 from tests.support.waiting import TIMEOUT, Gate, wait_until
 
@@ -23,7 +24,8 @@ NAMES = (f"of-test-{number}" for number in itertools.count())
 
 def make(workers=1, events=1000, size=1_000_000, on_low_water=lambda: None, **options):
     limits = Limits(queued_events=events, queued_bytes=size)
-    return Dispatcher(next(NAMES), workers, limits, on_low_water, **options)
+    name = next(NAMES)
+    return Dispatcher(name, Workers(name, workers), limits, on_low_water, **options)
 
 
 @pytest.fixture
@@ -519,8 +521,10 @@ def test_without_start_there_is_no_thread_and_tasks_wait_for_it(dispatchers):
     assert done.wait(TIMEOUT)
 
 
-def test_workers_are_daemons_named_after_the_connection(dispatchers):
+def test_workers_are_daemons_that_start_when_they_are_needed(dispatchers):
     dispatcher = dispatchers(3)
+    assert len(threads_of(dispatcher)) == 1
+    meet(dispatcher, 3)
     workers = threads_of(dispatcher)
     prefix = dispatcher._name
     assert {w.name for w in workers} == {f"{prefix}-dispatcher-{n}" for n in (1, 2, 3)}
@@ -529,6 +533,7 @@ def test_workers_are_daemons_named_after_the_connection(dispatchers):
 
 def test_starting_twice_makes_no_more_workers(dispatchers):
     dispatcher = dispatchers(2)
+    meet(dispatcher, 2)
     before = set(threads_of(dispatcher))
     dispatcher.start()
     assert set(threads_of(dispatcher)) == before
@@ -557,7 +562,6 @@ def test_what_is_put_after_the_end_runs_once_it_is_started_again(dispatchers):
     assert dispatcher.queued == 1
     dispatcher.start()
     assert done.wait(TIMEOUT)
-    assert len(threads_of(dispatcher)) == 2
 
 
 def test_started_while_stopping_it_has_all_its_workers_again_and_no_more(dispatchers):
@@ -596,6 +600,7 @@ def test_join_waits_for_workers_that_are_about_to_end_too(dispatchers, monkeypat
 
     monkeypatch.setattr(threading.Thread, "run", run)
     dispatcher = dispatchers(2)
+    meet(dispatcher, 2)
     dispatcher.stop()
     assert at_the_end.acquire(timeout=TIMEOUT)
     assert at_the_end.acquire(timeout=TIMEOUT)
@@ -655,22 +660,35 @@ def test_a_worker_of_a_stopped_dispatcher_still_knows_that_it_is_one(dispatchers
     assert answers == [True, True]
 
 
-def test_a_thread_that_cannot_be_started_leaves_the_dispatcher_usable(dispatchers, monkeypatch):
-    dispatcher = dispatchers(2, start=False)
-    original = threading.Thread.start
+@pytest.fixture
+def no_threads(monkeypatch):
+    """The process has no more threads, until the test says so."""
 
     def start(thread):
-        if thread.name.endswith("-2"):
-            raise RuntimeError("can't start new thread")
-        original(thread)
+        raise RuntimeError("can't start new thread")
 
-    monkeypatch.setattr(threading.Thread, "start", start)
+    with monkeypatch.context() as patch:
+        patch.setattr(threading.Thread, "start", start)
+        yield patch
+
+
+def test_a_start_without_a_thread_raises_and_may_be_tried_again(dispatchers, no_threads):
+    dispatcher = dispatchers(2, start=False)
     with pytest.raises(RuntimeError):
         dispatcher.start()
-    monkeypatch.undo()
+    no_threads.undo()
     dispatcher.start()
     meet(dispatcher, 2)
     assert len(threads_of(dispatcher)) == 2
+
+
+def test_without_more_threads_those_that_are_there_take_turns(dispatchers, request):
+    dispatcher, done = dispatchers(4), []
+    request.getfixturevalue("no_threads")
+    for number in range(20):
+        assert dispatcher.put(Task(lambda number=number: done.append(number), number % 3))
+    wait_until_idle(dispatcher)
+    assert done == list(range(20))
 
 
 # --- tasks that fail ------------------------------------------------------------------------------

@@ -380,7 +380,8 @@ def test_managers_nest_and_are_entered_anew_for_each_attempt(chat):
     chat.put(1)
     chat.idle()
     attempt = [
-        (name, "typing_started", 1, "bot", "test-dispatcher-1") for name in ("outer", "inner")
+        (name, "typing_started", 1, "bot", "connectycube-dispatcher-1")
+        for name in ("outer", "inner")
     ]
     told = [each for each in told if "callback_failed" not in each]
     assert told == [*attempt, "inner saw it", "outer saw it", *attempt, "inner left", "outer left"]

@@ -1,4 +1,4 @@
-"""Dispatchers that share their workers: turns, the bound of all of them, and the end of each."""
+"""Dispatchers that share their workers: turns, the bound of all of them, threads, and the end of each."""
 
 import itertools
 import threading
@@ -6,8 +6,9 @@ import threading
 import pytest
 
 from connectycube._deadline import Deadline
+from connectycube.chat import workers as workers_module
 from connectycube.chat.dispatcher import Again, Dispatcher, Task
-from connectycube.chat.workers import Workers
+from connectycube.chat.workers import Workers, workers_of_process
 from connectycube.config import Limits
 from tests.support.waiting import TIMEOUT, Gate, wait_until
 
@@ -177,3 +178,134 @@ def test_every_worker_is_one_of_every_dispatcher(shared):
     wait_until(lambda: seen)
     assert seen == [(True, True)]
     assert not one.is_worker()
+
+
+# --- those of the process ---------------------------------------------------------------------------
+
+
+class Process:
+    """Dispatchers on the workers of the process."""
+
+    def __init__(self):
+        self.made = []
+
+    def dispatcher(self, most=1):
+        made = Dispatcher("one", most, Limits(), lambda: None)
+        self.made.append(made)
+        made.start()
+        return made
+
+    @property
+    def threads(self):
+        prefix = "connectycube-dispatcher-"
+        return [each for each in threading.enumerate() if each.name.startswith(prefix)]
+
+
+@pytest.fixture
+def process():
+    scene = Process()
+    yield scene
+    for each in scene.made:
+        each.stop()
+    for each in scene.made:
+        assert each.join(Deadline(TIMEOUT))
+    assert scene.threads == [] and workers_of_process()._room == 0
+
+
+def test_one_connection_with_one_task_at_a_time_has_one_thread(process):
+    dispatcher, done = process.dispatcher(), []
+    for number in range(10):
+        dispatcher.put(Task(lambda number=number: done.append(number), number))
+    wait_until(lambda: len(done) == 10)
+    assert len(process.threads) == 1
+
+
+def test_tasks_that_block_delay_no_other_connection(process):
+    gate, inside = threading.Event(), threading.Semaphore(0)
+
+    def block():
+        inside.release()
+        assert gate.wait(TIMEOUT)
+
+    blocked = [process.dispatcher(most) for most in (1, 3, 2)]
+    for dispatcher in blocked:
+        for number in range(dispatcher.most + 2):
+            dispatcher.put(Task(block, number))
+    for _ in range(6):
+        assert inside.acquire(timeout=TIMEOUT)
+    other, done = process.dispatcher(), threading.Event()
+    other.put(Task(done.set))
+    assert done.wait(TIMEOUT)
+    assert len(process.threads) == 7 and not inside.acquire(blocking=False)
+    gate.set()
+    assert all(each.wait_until_idle(TIMEOUT) for each in blocked)
+
+
+def test_threads_without_work_end_but_for_two(process, monkeypatch):
+    monkeypatch.setattr(workers_module, "_IDLE", 0.01)
+    together = threading.Barrier(5)
+    for _ in range(4):
+        process.dispatcher().put(Task(lambda: together.wait(TIMEOUT)))
+    together.wait(TIMEOUT)
+    wait_until(lambda: len(process.threads) == 2)
+    done = threading.Event()
+    process.made[0].put(Task(done.set))
+    assert done.wait(TIMEOUT)
+
+
+def test_the_last_connection_takes_the_threads_along(process):
+    one, other = process.dispatcher(), process.dispatcher()
+    one.stop()
+    assert one.join(Deadline(TIMEOUT)) and process.threads
+    other.stop()
+    assert other.join(Deadline(TIMEOUT)) and not process.threads
+
+
+def test_a_task_of_one_connection_does_not_hold_up_the_end_of_another(process):
+    one, other = process.dispatcher(), process.dispatcher()
+    with Gate() as gate:
+        one.put(Task(gate))
+        gate.wait_until_entered()
+        one.stop()
+        other.stop()
+        assert other.join(Deadline(TIMEOUT))
+        assert len(process.threads) == 1 and one.is_working
+    assert one.join(Deadline(TIMEOUT))
+
+
+def test_a_task_may_wait_for_the_tasks_of_another_connection(process):
+    one, other, seen = process.dispatcher(), process.dispatcher(), []
+
+    def wait():
+        other.put(Task(lambda: seen.append("of the other")))
+        seen.append((one.is_worker(), other.is_worker(), other.wait_until_idle(TIMEOUT)))
+
+    one.put(Task(wait))
+    wait_until(lambda: len(seen) == 2)
+    assert seen == ["of the other", (True, False, True)]
+
+
+def test_a_repetition_runs_when_it_is_due_while_others_block(process):
+    one, other, done = process.dispatcher(), process.dispatcher(), threading.Event()
+    one.put(Task(lambda: Again(0.05, done.set)))
+    wait_until(lambda: one._waiting)
+    with Gate() as gate:
+        other.put(Task(gate))
+        gate.wait_until_entered()
+        assert done.wait(TIMEOUT)
+
+
+def test_what_a_connection_may_begin_is_right_after_any_end(process):
+    dispatcher, workers = process.dispatcher(3), workers_of_process()
+    with Gate() as gate:
+        dispatcher.put(Task(gate))
+        gate.wait_until_entered()
+        assert workers._room == 2
+        dispatcher.stop()
+        assert workers._room == 0
+        dispatcher.start()
+        assert workers._room == 2
+        dispatcher.stop()
+    assert dispatcher.join(Deadline(TIMEOUT))
+    dispatcher.start()
+    assert workers._room == 3
