@@ -77,7 +77,7 @@ def locked(alice):
 
     with logged_in(alice):
         driver = driver_of(alice.chat)
-        locks = [driver._mutex, driver.dispatcher._changed, driver.history_reader._woken]
+        locks = [driver._mutex, driver.dispatcher._lock, driver.history_reader._woken]
         locks += [signal._lock for signal in signals_of(alice.chat)]
         holder = threading.Thread(target=hold, args=(locks,))
         holder.start()

@@ -142,7 +142,7 @@ def test_join_waits_for_the_task_of_the_dispatcher_alone(shared):
         gate.wait_until_entered()
         one.stop()
         other.stop()
-        assert other.join(Deadline(0.0)) is False  # its threads have the other's task
+        assert other.join(Deadline(TIMEOUT))
         assert one.join(Deadline(0.01)) is False
         other.start()
         assert one.join(Deadline(0.01)) is False
