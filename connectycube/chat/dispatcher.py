@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from functools import partial
 from itertools import islice
 from threading import get_ident
-from typing import Any
+from typing import Any, TypeAlias
 
 from attrs import define, field, frozen
 
@@ -22,6 +22,7 @@ from ..config import Limits
 from ..models import RunningReceiver
 from ..models._json import maker_of
 from .changed import Changed
+from .protocol.decoding import Delivery
 from .workers import Workers, workers_of_process
 
 __all__ = ["Again", "Dispatcher", "Task", "new_task"]
@@ -68,6 +69,9 @@ _FIELDS = ("run", "queue_key", "size", "merge_key", "leave", "is_users", "stored
 new_task: Callable[..., Task] = maker_of(Task, *_FIELDS)
 """Make a task from the values of these fields, by position: one is made for each event."""
 
+_Queued: TypeAlias = "Task | Delivery"
+"""What waits in a queue. A delivery that is no task is run by the handler of the dispatcher."""
+
 
 class Dispatcher:
     """One queue of tasks for each conversation; the bounds are those of all queues together.
@@ -91,6 +95,8 @@ class Dispatcher:
         on_long_wait: Callable[[Hashable], None] = lambda queue_key: None,
     ) -> None:
         self._name = name
+        self.handle: Callable[[Delivery], Again | None]
+        """Runs the deliveries that were queued without a task."""
         if isinstance(workers, Workers):
             self.workers, self.most = workers, workers.most_for_one
         else:
@@ -104,7 +110,7 @@ class Dispatcher:
         self._room = Changed(self._lock)
         # For each receiver that awaits an event: whether the event is still missing.
         self._event_waiters: list[Callable[[], bool]] = []
-        self._queues: dict[Hashable, deque[Task]] = {}
+        self._queues: dict[Hashable, deque[_Queued]] = {}
         self._ready: deque[Hashable] = deque()  # the keys of queues with tasks and without a worker
         # The keys of queues whose first task is to run again later.
         self._waiting: set[Hashable] = set()
@@ -130,7 +136,8 @@ class Dispatcher:
         self.receivers: dict[int, tuple[str, str, float]] = {}
         """The receivers that run now, by thread identifier: name, signal, and when it began (monotonic)."""
         self._idle_waiters = 0  # threads in wait_until_idle
-        self._spent: dict[str, float] = {}  # seconds by receiver, since the queue was last empty
+        self.spent: dict[str, float] = {}
+        """The seconds of each receiver since the queue was last empty."""
 
     def start(self) -> None:
         """Let the tasks run."""
@@ -160,7 +167,7 @@ class Dispatcher:
 
         A task of the user that runs now runs to its end, and not again.
         """
-        gone: list[Task] = []
+        gone: list[_Queued] = []
         with self._lock:
             ready = set(self._ready)
             self._outdated |= self._queues.keys() - ready - self._waiting
@@ -278,9 +285,48 @@ class Dispatcher:
                 self.event_bytes += task.size
             return True
 
+    def put_all(self, deliveries: Sequence[Delivery], since: float) -> int:
+        """Queue deliveries, as ``put`` would one after the other, but without a task for each.
+
+        They have a sequence, no merge key and no place in a store, and are for the current user.
+
+        Returns:
+            How many were queued; the next one found no room, and the others were not tried.
+        """
+        limits, queues, ready, workers = self._limits, self._queues, self._ready, self.workers
+        most, most_bytes = limits.queued_events, limits.queued_bytes
+        is_shared = workers.shared_bytes is not None
+        count = 0
+        with self._lock:
+            for delivery in deliveries:
+                size = delivery.size
+                if (
+                    is_shared or self.queued >= most or self.queued_bytes + size > most_bytes
+                ) and not self._has_room(size):
+                    self._was_full = True
+                    break
+                key = delivery.conversation
+                queue = queues.get(key)
+                if queue is None:
+                    queue = queues[key] = deque()
+                    ready.append(key)
+                delivery.since = since
+                queue.append(delivery)
+                count += 1
+                self.queued += 1
+                self.queued_bytes += size
+                self.event_bytes += size
+                if is_shared:
+                    workers.queued_bytes += size
+            self.events += count
+            if ready:
+                self._take_turn()
+        return count
+
     def _merge(self, task: Task) -> None:
         """Let a task take the place of the queued one of its merge key, or drop it."""
         self.merged += 1
+        # Only tasks are there: a delivery that may be merged has one.
         queued = self._mergeable.get(task.merge_key)
         if queued is not None and self._can_replace(queued, task.size):
             if queued.counts:
@@ -318,7 +364,7 @@ class Dispatcher:
             tasks = self._queues[queue_key]
             return len(tasks) >= most or sum(task.size for task in tasks) >= most_bytes
 
-    def take_stored(self, queue_key: Hashable) -> list[Task]:
+    def take_stored(self, queue_key: Hashable) -> list[_Queued]:
         """Take the stored tasks behind the first one out of a queue that waits, and return them."""
         with self._lock:
             if queue_key not in self._repeating:
@@ -350,7 +396,7 @@ class Dispatcher:
 
     def slowest_of_late(self) -> str | None:
         """Return the name of the receiver that took the most time since the queue was last empty, or None."""
-        spent = dict(self._spent)
+        spent = dict(self.spent)
         return max(spent, key=spent.__getitem__, default=None)
 
     def running_receivers(self) -> tuple[str, ...]:
@@ -389,7 +435,7 @@ class Dispatcher:
             running[ident] = outer
         if ended is not None:
             name, _, began = ended
-            self._spent[name] = self._spent.get(name, 0.0) + time.monotonic() - began
+            self.spent[name] = self.spent.get(name, 0.0) + time.monotonic() - began
 
     def _has_room(self, size: int) -> bool:
         if not self.queued:
@@ -429,7 +475,7 @@ class Dispatcher:
         """
         lock, workers, queues, ready = self._lock, self.workers, self._queues, self._ready
         key: Hashable = None
-        task: Task | None = None
+        task: _Queued | None = None
         again: object = None
         has_run = False
         while True:
@@ -446,7 +492,8 @@ class Dispatcher:
                         self._forget_empty(key)
                     task, has_run = None, True
                 if not calls:
-                    if not ready or (has_run and workers.is_wanted()):
+                    others_wait = workers.turns or (workers.alarms and workers.has_due())
+                    if not ready or (has_run and others_wait):
                         return
                     key = ready.popleft()
                     task = self._take(queues[key])
@@ -457,7 +504,7 @@ class Dispatcher:
             if task is not None:
                 again = _RAISED
                 try:
-                    again = task.run()
+                    again = self.handle(task) if task.run is None else task.run()
                 except BaseException:  # noqa: BLE001 - it is logged
                     _log_raised()
 
@@ -470,7 +517,7 @@ class Dispatcher:
         if self._stopping:
             self._room.notify_all()  # a thread in join()
 
-    def _take(self, queue: deque[Task]) -> Task:
+    def _take(self, queue: deque[_Queued]) -> _Queued:
         """Take the next task of a queue."""
         task = queue.popleft()
         if task.since is not None:
@@ -479,7 +526,8 @@ class Dispatcher:
         if task.counts:
             self.queued -= 1
             self.queued_bytes -= task.size
-            self.workers.queued_bytes -= task.size
+            if self.workers.shared_bytes is not None:
+                self.workers.queued_bytes -= task.size
             if self._room.waiting and self._is_half_empty():
                 self._room.notify_all()
         if task.merge_key is not None and self._mergeable.get(task.merge_key) is task:
@@ -487,7 +535,7 @@ class Dispatcher:
         return task
 
     def _settle(
-        self, queue_key: Hashable, task: Task, again: object
+        self, queue_key: Hashable, task: _Queued, again: object
     ) -> Sequence[Callable[[], object]]:
         """Let a queue go on after its task, or wait to repeat it; return what to call without the lock."""
         calls: list[Callable[[], object]] = []
@@ -498,7 +546,7 @@ class Dispatcher:
         if is_gone and task.leave is not None:
             calls.append(task.leave)
         if isinstance(again, Again) and not is_gone:
-            calls += self._put_back(task, again)
+            calls += self._put_back(queue_key, task, again)
             if self._is_long(queue_key):
                 calls.append(partial(self._on_long_wait, queue_key))
             return calls
@@ -538,24 +586,27 @@ class Dispatcher:
     def _forget_empty(self, queue_key: Hashable) -> None:
         del self._queues[queue_key]
         if not self._queues:
-            self._spent.clear()
+            self.spent.clear()
             if self._idle_waiters:
                 self._room.notify_all()
 
     # --- repetitions ---
 
-    def _put_back(self, task: Task, again: Again) -> Sequence[Callable[[], None]]:
+    def _put_back(
+        self, queue_key: Hashable, done: _Queued, again: Again
+    ) -> Sequence[Callable[[], None]]:
         """Let a queue wait, with this task as its first one; return what to call without the lock."""
-        task.run = again.run
-        self._queues[task.queue_key].appendleft(task)
-        if task.stored is not None:
-            task.counts = False
+        task = done
+        if task.run is None:
+            task = Task(again.run, queue_key, done.size, is_users=True, since=done.since)
+        task.run, task.counts = again.run, done.counts and done.stored is None
+        self._queues[queue_key].appendleft(task)
         self._count(task, 1)
-        self._waiting.add(task.queue_key)
-        self._repeating.add(task.queue_key)
-        self._set_timer(again.seconds, task.queue_key)
+        self._waiting.add(queue_key)
+        self._repeating.add(queue_key)
+        self._set_timer(again.seconds, queue_key)
         if self._stopping:
-            return self._leave(task.queue_key)
+            return self._leave(queue_key)
         return ()
 
     def _leave(self, queue_key: Hashable) -> list[Callable[[], None]]:
@@ -563,7 +614,7 @@ class Dispatcher:
         left = self._remove(queue_key, lambda task: task.leave is not None)
         return [task.leave for task in left if task.leave is not None]
 
-    def _remove(self, queue_key: Hashable, chosen: Callable[[Task], bool]) -> list[Task]:
+    def _remove(self, queue_key: Hashable, chosen: Callable[[_Queued], bool]) -> list[_Queued]:
         """Remove tasks of a queue, and return them; a queue that waits ends if its first task is one."""
         queue = self._queues[queue_key]
         tasks = tuple(queue)
@@ -609,7 +660,7 @@ class Dispatcher:
         self._timers = [entry for entry in self._timers if not chosen(entry[2])]
         heapq.heapify(self._timers)
 
-    def _count(self, task: Task, sign: int) -> None:
+    def _count(self, task: _Queued, sign: int) -> None:
         if task.counts:
             self.queued += sign
             self.queued_bytes += sign * task.size

@@ -21,7 +21,7 @@ from .event_stream import Streams
 from .lease.hold import OF_THIS_PROCESS
 from .observed_mutex import ObservedMutex
 from .protocol.core import Core
-from .protocol.decoding import MESSAGE_SIGNALS, Delivery, summary
+from .protocol.decoding import Delivery, summary
 from .protocol.events import (
     CheckStored,
     Dropped,
@@ -134,9 +134,13 @@ class OutputRouter:
         again in their order; without this rule a later message could overtake an earlier one.
         """
         rejected: list[Delivery] = []
+        together: list[Delivery] = []
         streams, durability = self.streams, self._durability
+        # What waits in the queue without a task of its own: no store and no lease must know of it.
+        may_be_plain = not entries and self._receivers.hold is None
         for output in outputs:
             if not isinstance(output, Delivery):
+                self._queue_together(together, rejected)
                 self._routes[type(output)](core, output)
                 continue
             is_repeatable = output.sequence is not None
@@ -146,8 +150,13 @@ class OutputRouter:
             # the slow receiver that keeps the queue full.
             if streams.is_open or output.sequence is None:
                 streams.feed(output)
+            if may_be_plain and is_repeatable and output.merge_key is None:
+                together.append(output)
+                continue
+            self._queue_together(together, rejected)
             if (rejected and is_repeatable) or not self._queue(output, entries):
                 rejected.append(output)
+        self._queue_together(together, rejected)
         if not rejected:
             core.committed(time.monotonic())
             return
@@ -255,12 +264,13 @@ class OutputRouter:
 
     def leave_in_file(self, queue_key: Hashable) -> None:
         """Take a conversation that waits out of memory, but for its first event; it is read back later."""
-        taken = [task.stored for task in self._dispatcher.take_stored(queue_key)]
-        if not taken or self._file is None:
+        tasks = self._dispatcher.take_stored(queue_key)
+        entries = [task.stored for task in tasks if task.stored is not None]
+        if not entries or self._file is None:
             return
-        conversation, last = taken[0].key[0], taken[-1].n
+        conversation, last = entries[0].key[0], entries[-1].n
         self._queued_to[conversation] = max(last, self._queued_to.get(conversation, 0))
-        if self._file.park(taken):
+        if self._file.park(entries):
             self._queue_read_back(conversation)
 
     def watch_dead_letters(self, seconds: float = 0.0) -> None:
@@ -294,6 +304,19 @@ class OutputRouter:
             receiver=name,
         )
 
+    def _queue_together(self, deliveries: list[Delivery], rejected: list[Delivery]) -> None:
+        """Queue deliveries for the receivers, and empty the list; what finds no room is rejected."""
+        if not deliveries:
+            return
+        count = 0 if rejected else self._dispatcher.put_all(deliveries, self._now)
+        queued = deliveries if count == len(deliveries) else deliveries[:count]
+        rejected += deliveries[count:]
+        self._tally.note_queued(queued)
+        if self._notes is not None:
+            for delivery in queued:
+                self._note_queued(self._notes, delivery)
+        deliveries.clear()
+
     def _queue(self, delivery: Delivery, entries: Mapping[Delivery, InboxEntry]) -> bool:
         """Queue a delivery for the receivers; return whether there was room."""
         change = delivery.event if isinstance(delivery.event, StateChange) else None
@@ -312,11 +335,7 @@ class OutputRouter:
             counts=bounded or delivery.takes_room,
         )
         if has_room:
-            if delivery.signal in MESSAGE_SIGNALS:
-                tally, message = self._tally, delivery.event
-                tally.received += 1
-                tally.recovered += message.recovered
-                tally.redelivered += message.redelivered
+            self._tally.note_queued((delivery,))
             if self._notes is not None and not stays:
                 self._note_queued(self._notes, delivery)
         if change is not None and change.state in READY_STATES:

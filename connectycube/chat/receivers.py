@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable
 from contextlib import ExitStack, suppress
 from functools import partial
+from threading import get_ident
 from typing import TYPE_CHECKING, Any, Protocol
 
 from attrs import define, field
@@ -123,6 +124,7 @@ class Receivers:
         self._durability = durability
         self.running = durability.running
         self.hold = None
+        dispatcher.handle = self.handle
 
     def begin_for(self, user_id: int) -> None:
         """Call receivers for this user from now on; the receiver that logs in itself goes on for the user."""
@@ -171,9 +173,11 @@ class Receivers:
                     continue
                 self._note_done(entry, progress)  # before the next receiver, which may take long
             failure = progress.failures.pop(connection.name, None) if progress is not None else None
-            running.hold, running.user_id = hold, self.user_id
+            running.hold = hold
             error = self._call(connection, delivery, entry, failure)
-            answers, running.answers = running.answers, None
+            answers = running.answers
+            if answers is not None:
+                running.answers = None
             if error is not None:
                 progress = progress or _Progress()
                 failure = failure or _Failure(time.monotonic())
@@ -209,13 +213,16 @@ class Receivers:
     ) -> BaseException | None:
         """Call a receiver, if it wants the event; return what it raised."""
         name, where, event, chat = connection.name, connection.where, delivery.event, self.chat
-        running = self.running
+        running, dispatcher, thread = self.running, self._dispatcher, get_ident()
         running.delivery, running.entry, running.receiver = delivery, entry, name
+        running.user_id = self.user_id
         if failure is not None and failure.answers is not None:
             running.answers = failure.answers
             failure.answers.begin()
-        outer = self._dispatcher.receiver_began(name, delivery.signal)
-        began = time.monotonic()
+        # As receiver_began() and receiver_ended() of the dispatcher, without the calls.
+        receivers, spent = dispatcher.receivers, dispatcher.spent
+        outer, began = receivers.get(thread), time.monotonic()
+        receivers[thread] = (name, delivery.signal, began)
         try:
             if where is None or where(event):
                 if chat._managers or self._observer is not None:
@@ -229,8 +236,12 @@ class Receivers:
             return error
         finally:
             running.delivery = running.hold = running.user_id = None
-            self._dispatcher.receiver_ended(outer)
+            if outer is None:
+                del receivers[thread]
+            else:
+                receivers[thread] = outer
             took = time.monotonic() - began
+            spent[name] = spent.get(name, 0.0) + took
             if took > self._slow:
                 logger.warning("receiver %s of %s took %.1f seconds", name, delivery.signal, took)
         return None

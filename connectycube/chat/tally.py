@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Iterable
 from datetime import datetime, timezone
 from typing import Any
 
@@ -15,6 +16,7 @@ from .cursor_mode import CursorMode
 from .dispatcher import Dispatcher
 from .durable.mode import Durability
 from .protocol.core import Core
+from .protocol.decoding import MESSAGE_SIGNALS, Delivery
 from .protocol.states import READY_STATES
 from .send_handle import SendHandle
 
@@ -80,6 +82,17 @@ class Tally:
         self._resumed += resumed
         self._lost = None
         return Return(resumed, self._entered.monotonic - lost.monotonic, self._why_lost)
+
+    def note_queued(self, deliveries: Iterable[Delivery]) -> None:
+        """Note the messages among events that were queued for receivers."""
+        for delivery in deliveries:
+            if delivery.signal in MESSAGE_SIGNALS:
+                message = delivery.event
+                self.received += 1
+                if message.recovered:
+                    self.recovered += 1
+                if message.redelivered:
+                    self.redelivered += 1
 
     def begin_closed(self, reason: Exception) -> None:
         """Begin in CLOSED, as in a forked child."""

@@ -171,10 +171,9 @@ class Workers:
         if len(self.turns) > self._looking:
             self._wake()  # if none waits, the next one that is free looks for a turn
 
-    def is_wanted(self) -> bool:
-        """Whether a thread that has done a task is to look at what others need first."""
-        alarms = self.alarms
-        return bool(self.turns or (alarms and alarms[0][0] <= time.monotonic()))
+    def has_due(self) -> bool:
+        """Whether the next alarm is due; there is one."""
+        return self.alarms[0][0] <= time.monotonic()
 
     # --- the threads ---
 

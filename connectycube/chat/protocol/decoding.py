@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from datetime import datetime
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 from attrs import define, field, frozen
 
@@ -102,6 +102,16 @@ class Delivery:
     """Whether the views of its dialog get a copy of it, once the earlier messages of a gap are there."""
     takes_room: bool = field(default=False)
     """Whether it counts towards the bounds of the queue even without a sequence."""
+
+    # What a task of the dispatcher has: most events wait in its queues without a task of their own.
+    since: float | None = field(default=None)
+    """When the event was queued (monotonic)."""
+    counts: bool = field(default=True)
+    """Whether it counts towards the bounds of the queue; the dispatcher decides it."""
+    run: ClassVar[None] = None
+    leave: ClassVar[None] = None
+    stored: ClassVar[None] = None
+    is_users: ClassVar[bool] = True
 
 
 new_delivery = maker_of(

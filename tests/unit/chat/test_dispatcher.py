@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from connectycube._deadline import Deadline
 from connectycube.chat import dispatcher as dispatcher_module
 from connectycube.chat.dispatcher import Again, Dispatcher, Task
+from connectycube.chat.protocol.decoding import Delivery
 from connectycube.chat.workers import Workers
 from connectycube.config import Limits
 from tests.support.waiting import TIMEOUT, Gate, wait_until
@@ -222,6 +223,48 @@ def test_a_lane_keeps_its_order_and_is_worked_by_one_worker_at_a_time(dispatcher
     wait_until_idle(dispatcher)
     assert overlaps == []
     assert done == {lane: list(range(200)) for lane in range(5)}
+
+
+@pytest.mark.parametrize("workers", [1, 4])
+def test_events_that_are_queued_together_run_in_order_one_at_a_time(dispatchers, workers):
+    dispatcher, running, seen = dispatchers(workers), set(), defaultdict(list)
+
+    def handle(delivery):
+        assert delivery.conversation not in running
+        running.add(delivery.conversation)
+        seen[delivery.conversation].append(delivery.event)
+        running.discard(delivery.conversation)
+
+    dispatcher.handle = handle
+    numbers = itertools.count()
+    for _ in range(50):
+        together = [
+            Delivery(
+                signal="typing_started", event=number, conversation=str(number % 5), sequence=1
+            )
+            for number in itertools.islice(numbers, 17)
+        ]
+        assert dispatcher.put_all(together, 1.0) == 17
+    wait_until_idle(dispatcher)
+    assert seen == {str(lane): list(range(lane, 850, 5)) for lane in range(5)}
+
+
+def test_an_event_without_a_task_runs_again_if_it_asks_for_that(dispatchers):
+    dispatcher, seen = dispatchers(), []
+
+    def handle(delivery):
+        seen.append(delivery.event)
+        return Again(0.01, lambda: seen.append("again")) if len(seen) == 1 else None
+
+    dispatcher.handle = handle
+    together = [
+        Delivery(signal="typing_started", event=event, conversation="a", size=3, sequence=1)
+        for event in ("first", "second")
+    ]
+    dispatcher.put_all(together, 1.0)
+    wait_until_idle(dispatcher)
+    assert seen == ["first", "again", "second"]
+    assert (dispatcher.queued, dispatcher.events, dispatcher.event_bytes) == (0, 0, 0)
 
 
 def test_lanes_run_at_the_same_time_when_there_are_workers(dispatchers):
