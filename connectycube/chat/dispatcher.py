@@ -102,6 +102,7 @@ class Dispatcher:
         else:
             self.workers, self.most = workers_of_process(), workers
         self.workers.attach()
+        self._is_shared = self.workers.shared_bytes is not None
         self._limits = limits
         self._on_low_water = on_low_water
         self._on_long_wait = on_long_wait
@@ -140,7 +141,7 @@ class Dispatcher:
         """The seconds of each receiver since the queue was last empty."""
 
     def start(self) -> None:
-        """Let the tasks run."""
+        """Let the tasks run; RuntimeError if there is no thread for them, which may then be tried again."""
         with self._lock:
             self._stopping = False
             self._room.notify_all()  # a thread in join() waits no longer, as the tasks go on
@@ -277,9 +278,7 @@ class Dispatcher:
                 self._mergeable[task.merge_key] = task
             task.counts = bounded if counts is None else counts
             if task.counts:
-                self.queued += 1
-                self.queued_bytes += task.size
-                self.workers.queued_bytes += task.size
+                self._add(1, task.size)
             if task.since is not None:
                 self.events += 1
                 self.event_bytes += task.size
@@ -295,8 +294,7 @@ class Dispatcher:
         """
         limits, queues, ready, workers = self._limits, self._queues, self._ready, self.workers
         most, most_bytes = limits.queued_events, limits.queued_bytes
-        is_shared = workers.shared_bytes is not None
-        count = 0
+        is_shared, count = self._is_shared, 0
         with self._lock:
             for delivery in deliveries:
                 size = delivery.size
@@ -330,8 +328,7 @@ class Dispatcher:
         queued = self._mergeable.get(task.merge_key)
         if queued is not None and self._can_replace(queued, task.size):
             if queued.counts:
-                self.queued_bytes += task.size - queued.size
-                self.workers.queued_bytes += task.size - queued.size
+                self._add(0, task.size - queued.size)
             self.event_bytes += task.size - queued.size if queued.since is not None else 0
             queued.run, queued.size = task.run, task.size
 
@@ -526,7 +523,7 @@ class Dispatcher:
         if task.counts:
             self.queued -= 1
             self.queued_bytes -= task.size
-            if self.workers.shared_bytes is not None:
+            if self._is_shared:
                 self.workers.queued_bytes -= task.size
             if self._room.waiting and self._is_half_empty():
                 self._room.notify_all()
@@ -662,12 +659,17 @@ class Dispatcher:
 
     def _count(self, task: _Queued, sign: int) -> None:
         if task.counts:
-            self.queued += sign
-            self.queued_bytes += sign * task.size
-            self.workers.queued_bytes += sign * task.size
+            self._add(sign, sign * task.size)
         if task.since is not None:
             self.events += sign
             self.event_bytes += sign * task.size
+
+    def _add(self, tasks: int, size: int) -> None:
+        """Count so many tasks more, with so many bytes, towards the bounds."""
+        self.queued += tasks
+        self.queued_bytes += size
+        if self._is_shared:
+            self.workers.queued_bytes += size
 
     def _is_half_empty(self) -> bool:
         limits, shared = self._limits, self.workers.shared_bytes

@@ -181,7 +181,8 @@ class Streams:
     def __init__(self) -> None:
         self.hold: Hold | None = None
         """That of the lease under which events arrive now; None: there is no lease."""
-        self._open: tuple[weakref.ref[EventStream[Any]], ...] = ()
+        self.open: tuple[weakref.ref[EventStream[Any]], ...] = ()
+        """Refer to all streams; without any, an event of a stanza need not be fed to them."""
         self._lock = threading.Lock()
         self._shown = SeenMessages()
         self._newest: dict[str, int] = {}  # by signal: the last stanza that was shown, …
@@ -191,27 +192,22 @@ class Streams:
     def add(self, stream: EventStream[Any]) -> None:
         """Feed a stream from now on."""
         with self._lock:
-            alive = [ref for ref in self._open if ref() is not None]
-            self._open = (*alive, weakref.ref(stream))
+            alive = [ref for ref in self.open if ref() is not None]
+            self.open = (*alive, weakref.ref(stream))
 
     def remove(self, stream: EventStream[Any]) -> None:
         """Feed a stream no longer."""
         with self._lock:
-            self._open = tuple(ref for ref in self._open if ref() is not stream)
-
-    @property
-    def is_open(self) -> bool:
-        """Whether there may be a stream that an event of a stanza belongs to."""
-        return bool(self._open)
+            self.open = tuple(ref for ref in self.open if ref() is not stream)
 
     def feed(self, delivery: Delivery) -> None:
         """Put an event into the streams of its signal."""
         change = delivery.event if isinstance(delivery.event, StateChange) else None
         if change is not None:
             self._note_session(change.state)
-        if not self._open:
+        if not self.open:
             return
-        streams = [stream for ref in self._open if (stream := ref()) is not None]
+        streams = [stream for ref in self.open if (stream := ref()) is not None]
         interested = [stream for stream in streams if stream._wants(delivery)]
         if interested and self._note_shown(delivery):
             for stream in interested:

@@ -113,7 +113,8 @@ class OutputRouter:
         """Route all outputs of the core, in order; return whether there were any."""
         has_routed = False
         self._now = time.monotonic()
-        while outputs := core.session.take_outputs():
+        while core.session.outputs:
+            outputs = core.session.take_outputs()
             has_routed = True
             # The order is the promise of durable mode: commit, then queue for receivers, then acknowledge to
             # the server. A process that is killed between two of these steps repeats work and loses none.
@@ -135,7 +136,7 @@ class OutputRouter:
         """
         rejected: list[Delivery] = []
         together: list[Delivery] = []
-        streams, durability = self.streams, self._durability
+        streams, has_saved = self.streams, self._durability.has_saved
         # What waits in the queue without a task of its own: no store and no lease must know of it.
         may_be_plain = not entries and self._receivers.hold is None
         for output in outputs:
@@ -144,11 +145,12 @@ class OutputRouter:
                 self._routes[type(output)](core, output)
                 continue
             is_repeatable = output.sequence is not None
-            if is_repeatable and durability.has_saved:
+            if is_repeatable and has_saved:
+                has_saved = False
                 self._queue_saved()  # events of an earlier process are older than any of this session
             # Before the queue, which may reject the event: the caller that waits for it in a stream may be
             # the slow receiver that keeps the queue full.
-            if streams.is_open or output.sequence is None:
+            if streams.open or output.sequence is None:
                 streams.feed(output)
             if may_be_plain and is_repeatable and output.merge_key is None:
                 together.append(output)
