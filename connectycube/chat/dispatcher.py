@@ -6,13 +6,13 @@ import contextlib
 import heapq
 import itertools
 import logging
+import threading
 import time
 from collections import deque
 from collections.abc import Callable, Hashable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from itertools import islice
-from threading import get_ident
 from typing import Any, TypeAlias
 
 from attrs import define, field, frozen
@@ -202,7 +202,7 @@ class Dispatcher:
     def is_working(self) -> bool:
         """Whether workers apart from the calling thread have tasks, or may get some."""
         with self._lock:
-            own = get_ident() in self._at_work
+            own = threading.get_ident() in self._at_work
             if len(self._at_work) > own:
                 return True
             may_begin = (not self._stopping or self._has_turn) and self.most > own
@@ -212,7 +212,7 @@ class Dispatcher:
         """Whether the calling thread is a worker that this dispatcher may need."""
         if self.workers.are_counted:
             return self.workers.includes_caller
-        return get_ident() in self._at_work
+        return threading.get_ident() in self._at_work
 
     @contextmanager
     def awaiting_event(self, is_waiting: Callable[[], bool]) -> Iterator[None]:
@@ -419,14 +419,14 @@ class Dispatcher:
 
     def receiver_began(self, name: str, signal: str) -> tuple[str, str, float] | None:
         """Note that the calling thread runs a receiver; return the one inside which it does, or None."""
-        running, ident = self.receivers, get_ident()
+        running, ident = self.receivers, threading.get_ident()
         outer = running.get(ident)
         running[ident] = (name, signal, time.monotonic())
         return outer
 
     def receiver_ended(self, outer: tuple[str, str, float] | None) -> None:
         """Note that the receiver of the calling thread has returned, and that ``outer`` goes on."""
-        running, ident = self.receivers, get_ident()
+        running, ident = self.receivers, threading.get_ident()
         ended = running.pop(ident, None)  # None in a child that the receiver has forked
         if outer is not None:
             running[ident] = outer
@@ -459,7 +459,7 @@ class Dispatcher:
     def begin(self) -> None:
         """Count the calling thread among those that run tasks. The lock is held."""
         self._has_turn = False
-        self._at_work.add(get_ident())
+        self._at_work.add(threading.get_ident())
         if len(self._ready) > 1:
             self._take_turn()
 
@@ -507,7 +507,7 @@ class Dispatcher:
 
     def end(self) -> None:
         """Count the calling thread no longer among those that run tasks. The lock is held."""
-        self._at_work.discard(get_ident())
+        self._at_work.discard(threading.get_ident())
         if self._ready and not self._has_turn:
             self._has_turn = True
             self.workers.add_turn(self)

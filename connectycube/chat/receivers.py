@@ -5,11 +5,11 @@ from __future__ import annotations
 import logging
 import math
 import random
+import threading
 import time
 from collections.abc import Callable
 from contextlib import ExitStack, suppress
 from functools import partial
-from threading import get_ident
 from typing import TYPE_CHECKING, Any, Protocol
 
 from attrs import define, field
@@ -213,7 +213,7 @@ class Receivers:
     ) -> BaseException | None:
         """Call a receiver, if it wants the event; return what it raised."""
         name, where, event, chat = connection.name, connection.where, delivery.event, self.chat
-        running, dispatcher, thread = self.running, self._dispatcher, get_ident()
+        running, dispatcher, thread = self.running, self._dispatcher, threading.get_ident()
         running.delivery, running.entry, running.receiver = delivery, entry, name
         running.user_id = self.user_id
         if failure is not None and failure.answers is not None:

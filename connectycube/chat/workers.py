@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import _thread
 import heapq
 import itertools
 import threading
 import time
-from _thread import LockType, allocate_lock
 from collections import deque
 from contextlib import suppress
 from os import getpid
@@ -77,8 +77,8 @@ class Workers:
             0  # the threads that look for a turn before they wait, or are about to start
         )
         # Of each thread that waits the lock that it waits for. One of them, the watcher, waits for alarms.
-        self._idle: list[LockType] = []
-        self._watcher: LockType | None = None
+        self._idle: list[_thread.LockType] = []
+        self._watcher: _thread.LockType | None = None
         # How many more tasks the started dispatchers may begin, whether they have them or not.
         self._room = 0
 
@@ -254,7 +254,7 @@ class Workers:
 
         The last that went to sleep is woken first, and the watcher last, so that the others can end.
         """
-        gate = allocate_lock()
+        gate = _thread.allocate_lock()  # as threading.Condition has one for each wait
         gate.acquire()
         if is_watcher:
             self._watcher = gate
@@ -295,12 +295,12 @@ class Workers:
         return True
 
 
-_of_process: dict[str, Workers] = {}
+_of_process: dict[type, Workers] = {}
+"""By the kind of lock: gevent replaces it, and a lock of before would stop all greenlets."""
 
 
 def workers_of_process() -> Workers:
     """Return the workers of all connections of this process but those of fleets."""
-    # Made with the first connection; of two threads that make it one wins.
-    return _of_process.get("connectycube") or _of_process.setdefault(
-        "connectycube", Workers("connectycube")
-    )
+    kind = type(threading.Lock())
+    # Made with the first connection; of two threads that make them one wins.
+    return _of_process.get(kind) or _of_process.setdefault(kind, Workers("connectycube"))
