@@ -25,6 +25,8 @@ def check_text(name: str, value: object, *, remedy: str = "") -> str:
     Raises ArgumentTypeError or ArgumentValueError that names the argument ``name``, the first
     forbidden character and its position; ``remedy`` ends its message.
     """
+    if type(value) is str and value.isprintable():
+        return value  # as most are: XML forbids no printable character, and this costs a third
     if not isinstance(value, str):
         raise ArgumentTypeError(f"{name} must be a string, not {type(value).__name__}")
     found = _FORBIDDEN.search(value)
@@ -43,6 +45,8 @@ def clean(value: str) -> str:
 
 def check_name(name: str, value: object) -> str:
     """Return ``value`` if it :func:`is_name`; else raise an error that names the argument ``name``."""
+    if type(value) is str and value.isascii() and value.isidentifier() and value != _DECLARATION:
+        return value  # as most are: the identifiers of ASCII are names of XML
     if not isinstance(value, str):
         raise ArgumentTypeError(f"{name} must have string keys, not {type(value).__name__}")
     if value == _DECLARATION:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime
+from functools import lru_cache
 from typing import Any
 
 from ..._checks import check_bool, check_int, check_str
@@ -36,6 +37,12 @@ SYSTEM_NOTIFICATIONS = "SystemNotifications"
 
 _CLEAN = " (clean=True replaces such characters)"
 
+_TO_PARAMS = f'</body><extraParams xmlns="{ns.CLIENT}"><date_sent>'
+_MARKABLE = f'</extraParams><markable xmlns="{ns.CHAT_MARKERS}"/></message>'
+_LARGE = 2**53  # a larger number is not written in one step
+_MOST_REMEMBERED = 1_024
+_LONGEST_REMEMBERED = 256  # characters
+
 
 def encode_message(message: Message, to: str, kind: str = "chat") -> bytes:
     """Write ``message``, which has an id and a date_sent, to the bare JID ``to``.
@@ -43,31 +50,46 @@ def encode_message(message: Message, to: str, kind: str = "chat") -> bytes:
     The JID is that of a user or, with kind "groupchat", of a room. Raises ArgumentTypeError or
     ArgumentValueError, which names the field that cannot be sent.
     """
-    parts = [
-        f'<message to="{attribute(to)}" type="{kind}" id="{_id("id", message.id)}">',
-        f"<body>{text(check_text('body', message.body or '', remedy=_CLEAN))}</body>",
-        f'<extraParams xmlns="{ns.CLIENT}">',
-        f"<date_sent>{_seconds(message.date_sent)}</date_sent>",
-    ]
-    if message.destroy_after is None and check_bool("save_to_history", message.save_to_history):
-        parts.append("<save_to_history>1</save_to_history>")
-    if check_bool("silent", message.silent):
-        parts.append("<silent>1</silent>")
-    if not check_bool("markable", message.markable):
-        parts.append("<markable>0</markable>")  # history keeps parameters, and no other elements
-    parts.append(_params("custom", message.custom, RESERVED_NAMES))
+    # Whoever sends many messages waits for this function. What is usual is looked for first, without a call:
+    # a bool where a bool belongs, and a printable text, which XML can carry and which holds no CR.
+    begin = _begin if len(to) <= _LONGEST_REMEMBERED else _begin.__wrapped__
+    body = message.body or ""
+    if type(body) is not str or not body.isprintable():
+        check_text("body", body, remedy=_CLEAN)
+    written = (
+        f'{begin(to, kind)}{_id("id", message.id)}"><body>{text(body)}'
+        f"{_TO_PARAMS}{_seconds(message.date_sent)}</date_sent>"
+    )
+    destroy_after, saved = message.destroy_after, message.save_to_history
+    if destroy_after is None and (saved is True or check_bool("save_to_history", saved)):
+        written += "<save_to_history>1</save_to_history>"
+    if message.silent is not False and check_bool("silent", message.silent):
+        written += "<silent>1</silent>"
+    if message.markable is not True and not check_bool("markable", message.markable):
+        written += "<markable>0</markable>"  # history keeps parameters, and no other elements
+    if message.custom or type(message.custom) is not dict:
+        written += _params("custom", message.custom, RESERVED_NAMES)
     if message.dialog_id is not None:
-        parts.append(f"<dialog_id>{_id('dialog_id', message.dialog_id)}</dialog_id>")
+        written += f"<dialog_id>{_id('dialog_id', message.dialog_id)}</dialog_id>"
     for position, attachment in enumerate(message.attachments):
-        parts.append(_attachment(f"attachments[{position}]", attachment))
-    parts.append("</extraParams>")
-    if message.destroy_after is not None:
-        seconds = check_int("destroy_after", message.destroy_after, least=1)
-        parts.append(f'<destroy xmlns="{ns.DESTROY_AFTER}" after="{seconds}"/>')
+        written += _plain_attachment(attachment) or _attachment(
+            f"attachments[{position}]", attachment
+        )
+    if destroy_after is None and message.markable:
+        return f"{written}{_MARKABLE}".encode()
+    written += "</extraParams>"
+    if destroy_after is not None:
+        seconds = check_int("destroy_after", destroy_after, least=1)
+        written += f'<destroy xmlns="{ns.DESTROY_AFTER}" after="{seconds}"/>'
     if message.markable:
-        parts.append(f'<markable xmlns="{ns.CHAT_MARKERS}"/>')
-    parts.append("</message>")
-    return "".join(parts).encode()
+        written += f'<markable xmlns="{ns.CHAT_MARKERS}"/>'
+    return f"{written}</message>".encode()
+
+
+@lru_cache(_MOST_REMEMBERED)
+def _begin(to: str, kind: str) -> str:
+    """Return how each message to a dialog begins."""
+    return f'<message to="{attribute(to)}" type="{kind}" id="'
 
 
 def encode_marker(name: str, message_id: str, dialog_id: str | None, to: str, own_id: str) -> bytes:
@@ -141,6 +163,8 @@ def encode_iq(kind: str, to: str | None, payload: str, own_id: str) -> bytes:
 
 
 def _id(name: str, value: object) -> str:
+    if type(value) is str and value.isalnum():
+        return value  # as the service makes ids: there is nothing to refuse or to escape
     return attribute(check_text(name, check_str(name, value)))
 
 
@@ -151,7 +175,20 @@ def _dialog(dialog_id: str) -> str:
     )
 
 
+_last_moment: tuple[datetime | None, int] = (None, 0)  # with its seconds
+
+
 def _seconds(moment: datetime | None) -> int:
+    global _last_moment  # noqa: PLW0603 - the messages of one second have the same moment
+    last, seconds = _last_moment
+    if moment is last and moment is not None:
+        return seconds
+    seconds = _read_seconds(moment)
+    _last_moment = (moment, seconds)
+    return seconds
+
+
+def _read_seconds(moment: object) -> int:
     if not isinstance(moment, datetime):
         raise ArgumentTypeError(f"date_sent must be a datetime, not {type(moment).__name__}")
     if moment.tzinfo is None:
@@ -160,20 +197,70 @@ def _seconds(moment: datetime | None) -> int:
 
 
 def _params(name: str, values: Mapping[str, Any], reserved: frozenset[str] = frozenset()) -> str:
-    if not isinstance(values, Mapping):
+    if type(values) is not dict and not isinstance(values, Mapping):
         raise ArgumentTypeError(f"{name} must be a mapping, not {type(values).__name__}")
-    parts = []
+    written = ""
     for key, value in values.items():
         tag = check_name(name, key)
         if tag in reserved:
             raise ArgumentValueError(f"{name} must not have the key {tag!r}: it is reserved")
-        path = f"{name}[{tag!r}]"
-        if isinstance(value, Mapping):
-            inner = _params(path, value)
+        if type(value) is str and value.isprintable():
+            inner = text(value)
+        elif isinstance(value, Mapping):
+            inner = _params(f"{name}[{tag!r}]", value)
         else:
-            inner = text(text_of(path, value, "a string, a number, a bool or a mapping"))
-        parts.append(f"<{tag}>{inner}</{tag}>")
-    return "".join(parts)
+            kinds = "a string, a number, a bool or a mapping"
+            inner = text(text_of(f"{name}[{tag!r}]", value, kinds))
+        written += f"<{tag}>{inner}</{tag}>"
+    return written
+
+
+_TEXTS = tuple(f' {name}="' for name in ("type", "id", "uid", "url", "content-type", "name"))
+_NUMBERS = tuple(f' {name}="' for name in ("size", "width", "height", "duration"))
+
+
+def _plain_attachment(attachment: Attachment) -> str | None:
+    """Write an attachment as :func:`_attachment` does, if all in it is usual and needs no escape; or None."""
+    if (
+        not isinstance(attachment, Attachment)
+        or attachment.data is not None
+        or type(attachment.extra) is not dict
+        or attachment.extra
+    ):
+        return None
+    written, quotes = "", 0
+    own_id, uid = attachment.id, attachment.uid
+    # Id and uid stand for each other, as clients read either.
+    texts = (
+        attachment.type,
+        own_id or uid,
+        uid or own_id,
+        attachment.url,
+        attachment.content_type,
+        attachment.name,
+    )
+    for begin, value in zip(_TEXTS, texts):  # noqa: B905 - strict costs half of the loop
+        if value is not None:
+            if type(value) is not str:
+                return None
+            written += f'{begin}{value}"'
+            quotes += 2
+    sizes = (attachment.size, attachment.width, attachment.height, attachment.duration)
+    for begin, number in zip(_NUMBERS, sizes):  # noqa: B905
+        if number is not None:
+            if type(number) is not int or not 0 <= number < _LARGE:
+                return None
+            written += f'{begin}{number}"'
+            quotes += 2
+    if (
+        not written.isprintable()
+        or written.count('"') != quotes
+        or "&" in written
+        or "<" in written
+        or ">" in written
+    ):
+        return None
+    return f"<attachment{written}/>" if written else None
 
 
 def _attachment(name: str, attachment: Attachment) -> str:

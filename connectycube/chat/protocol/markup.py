@@ -11,13 +11,16 @@ __all__ = ["attribute", "check_name", "check_text", "clean", "text"]
 
 def text(value: str) -> str:
     """Escape checked text for use between tags."""
-    # The ampersand first, as each escape brings one. Where nothing is found, replace() is a search in C.
-    value = value.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
-    return value.replace("\r", "&#13;")
+    if "&" in value or "<" in value or ">" in value or "\r" in value:
+        # The ampersand first, as each escape brings one.
+        value = value.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+        value = value.replace("\r", "&#13;")
+    return value
 
 
 def attribute(value: str) -> str:
     """Escape checked text for use in a double-quoted attribute."""
-    value = value.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
-    value = value.replace("\r", "&#13;").replace('"', "&quot;")
-    return value.replace("\n", "&#10;").replace("\t", "&#9;")
+    value = text(value)
+    if '"' in value or "\n" in value or "\t" in value:
+        value = value.replace('"', "&quot;").replace("\n", "&#10;").replace("\t", "&#9;")
+    return value

@@ -311,6 +311,27 @@ def test_no_forbidden_character_gets_past_any_field(forbidden: str) -> None:
             encode_message(sendable(**changes), TO)
 
 
+TEXTS = st.sampled_from(["map.png", "", 'a"b', "a&b", "<", ">", "a\nb", "a\tb", "\r", "5%", "é 🚀"])
+FIELDS: dict[str, Any] = {
+    name: TEXTS for name in ("type", "id", "uid", "url", "content_type", "name", "data")
+}
+for measure in ("size", "width", "height"):
+    FIELDS[measure] = st.none() | st.integers(0, 2**60)
+FIELDS["duration"] = st.none() | st.floats(0, 99)
+
+
+@given(
+    st.builds(Attachment, **FIELDS)
+    | st.builds(Attachment, uid=TEXTS.filter(bool), name=st.none() | TEXTS, size=st.just(0))
+)
+def test_an_attachment_is_written_as_its_json_says(attachment: Attachment) -> None:
+    data = encode_message(sendable(attachments=(attachment,)), TO)
+    (element,) = element_of(data).iter(f"{CLIENT}attachment")
+    assert list(element.attrib.items()) == [
+        (name, str(value)) for name, value in attachment.to_json().items()
+    ]
+
+
 # --- there and back -----------------------------------------------------------------------------
 
 keys = st.sampled_from(["k", "quiet", "größe", "x-1", "body", "files"])
