@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from concurrent.futures import Future, wait
-from contextlib import AbstractContextManager
+from concurrent.futures import Future, InvalidStateError, wait
+from contextlib import AbstractContextManager, suppress
 from typing import Any, Protocol, TypeVar
 
 from .._checks import name_of
@@ -23,6 +23,8 @@ logger = logging.getLogger("connectycube.chat")
 
 DoneCallback = Callable[["SendHandle[Any]"], object]
 Sent = TypeVar("Sent")
+
+_OF_FUTURE = frozenset(vars(Future()))
 
 
 class Callbacks(Protocol):
@@ -44,12 +46,15 @@ class SendHandle(NotCopied, Future[Sent]):
     returns False: a message cannot be taken back.
     """
 
-    __slots__ = (  # beside the dictionary of Future: there may be many handles
+    # There may be many handles, and few are waited for. So what is Future's own, a lock among it, is made once
+    # somebody waits, or adds a callback: until then the dictionary of Future is empty.
+    __slots__ = (
         "_callbacks",
         "_default_timeout",
         "_error",
         "_holding_link",
         "_is_done",
+        "_of_future",
         "_receivers",
         "id",
         "message",
@@ -74,11 +79,27 @@ class SendHandle(NotCopied, Future[Sent]):
         self._error: Exception | None = None
         # Not the list of Future: the connection thread would call what is in it.
         self._callbacks: tuple[DoneCallback, ...] = ()
-        self._begin()
+        # The dictionary of Future, once it is made. Two threads may add one each, and the first one counts.
+        self._of_future: list[dict[str, Any]] = []
 
     def _begin(self) -> None:
-        super().__init__()  # the lock, among others
-        self.set_running_or_notify_cancel()  # so that nobody can cancel it
+        """Be a Future from now on, with the outcome if that is known."""
+        if not self._of_future:
+            made: Future[Sent] = Future()
+            made.set_running_or_notify_cancel()  # so that nobody can cancel it
+            self._of_future.append(vars(made))
+        self.__dict__ = self._of_future[0]
+        # settle() notes the outcome and then looks for a Future, and this is the other way round: so one of
+        # the two finds what the other has done, or both do.
+        if self._is_done:
+            self._finish()
+
+    def __getattr__(self, name: str) -> Any:
+        """Return an attribute of Future, which its functions and those of ``concurrent.futures`` look for."""
+        if name not in _OF_FUTURE:
+            raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+        self._begin()
+        return vars(self)[name]
 
     def done(self) -> bool:
         """Whether the outcome is known (or known to be unknowable)."""
@@ -164,31 +185,30 @@ class SendHandle(NotCopied, Future[Sent]):
         return None
 
     def settle(self, error: Exception | None) -> tuple[DoneCallback, ...]:
-        """Set the outcome once and return the callbacks to run; for the connection alone."""
+        """Set the outcome once and return the callbacks to run; for the connection alone, and one thread."""
+        if self._is_done:
+            return ()
+        # Before set_result, which wakes the waiting threads.
+        self._error = error
+        self._is_done = True
+        if not self._of_future:
+            return ()
         with self._condition:
-            if self._is_done:
-                return ()
-            # Before set_result, which wakes the waiting threads.
-            self._error = error
-            self._is_done = True
             callbacks, self._callbacks = self._callbacks, ()
-            self._finish()
-            return callbacks
+        self._finish()
+        return callbacks
 
     def settle_in_child(self, error: Exception) -> None:
         """Set the outcome in a forked child, where threads that are gone may hold the locks."""
-        self._callbacks = ()
-        self._begin()
-        if self._is_done:
-            self._finish()
-        else:
-            self.settle(error)
+        self._callbacks, self._of_future, self.__dict__ = (), [], {}
+        self.settle(error)
 
     def _finish(self) -> None:
-        if self._error is None:
-            self.set_result(self.message)
-        else:
-            self.set_exception(self._error)
+        with suppress(InvalidStateError):  # another thread has done it
+            if self._error is None:
+                self.set_result(self.message)
+            else:
+                self.set_exception(self._error)
 
     def __repr__(self) -> str:
         if not self._is_done:

@@ -339,6 +339,35 @@ def test_whoever_adds_and_whoever_settles_each_callback_runs_exactly_once():
             assert handle.exception(0) in errors
 
 
+@pytest.mark.usefixtures("impatient_threads")
+def test_whoever_waits_gets_an_outcome_that_comes_at_that_moment():
+    with ThreadPoolExecutor(3) as pool:
+        for _ in range(300):
+            handle = SendHandle(MESSAGE.id, MESSAGE, TIMEOUT, nullcontext)
+            together = threading.Barrier(3)
+
+            def look(handle=handle, together=together):
+                together.wait(TIMEOUT)
+                return wait([handle], TIMEOUT).done
+
+            def end(handle=handle, together=together):
+                together.wait(TIMEOUT)
+                settle(handle)
+
+            waiting = [pool.submit(look), pool.submit(look)]
+            pool.submit(end).result(TIMEOUT)
+            assert [future.result(TIMEOUT) for future in waiting] == [{handle}] * 2
+
+
+def test_without_a_wait_or_a_callback_it_makes_no_lock(handle):
+    assert not handle.done()
+    settle(handle)
+    assert handle.done() and handle.result() is handle.message
+    assert vars(handle) == {}
+    assert handle._condition.acquire() and vars(handle), "and from then on it is a whole Future"
+    handle._condition.release()
+
+
 def test_it_shows_its_outcome_and_no_text_of_the_message(handle):
     assert repr(handle) == "<SendHandle m1 pending>"
     settle(handle)
