@@ -13,6 +13,9 @@ from .protocol.addresses import Addresses
 
 __all__ = ["Destination", "Destinations", "room_of"]
 
+_MOST_REMEMBERED = 1_000
+_LONGEST_REMEMBERED = 512  # characters of the JID and the dialog's id
+
 
 @frozen
 class Destination:
@@ -38,6 +41,7 @@ class Destinations:
     def __init__(self, addresses: Addresses, look_up: LookUp | None) -> None:
         self._addresses = addresses
         self._known = KnownDialogs(look_up)
+        self._found: dict[tuple[object, ...], Destination] = {}
 
     def find(self, dialog: object, me: int | None, deadline: Deadline) -> Destination:
         """Return the destination of a dialog of user ``me``.
@@ -45,6 +49,24 @@ class Destinations:
         Raises ArgumentTypeError and ArgumentValueError for what is no dialog that can be written to, and the
         errors of the look-up.
         """
+        if not isinstance(dialog, DialogRef):
+            return self._destination(dialog, me, deadline)
+        kind, own_id, peer_id = dialog.type, dialog.id, dialog.peer_id
+        # With the classes: True is equal to 1, and is no user.
+        key = (kind, type(kind), own_id, type(own_id), peer_id, type(peer_id), me)
+        try:
+            return self._found[key]
+        except (KeyError, TypeError):  # the TypeError of an unhashable id is for the checks to explain
+            found = self._destination(dialog, me, deadline)
+        # What had to be looked up may be found out differently the next time.
+        is_whole = kind is not None and (kind is not DialogType.PRIVATE or peer_id is not None)
+        if is_whole and len(found.jid) + len(own_id or "") <= _LONGEST_REMEMBERED:
+            if len(self._found) >= _MOST_REMEMBERED:
+                self._found.clear()
+            self._found[key] = found
+        return found
+
+    def _destination(self, dialog: object, me: int | None, deadline: Deadline) -> Destination:
         found = self._reference(dialog, me, deadline)
         if found.type is not DialogType.PRIVATE:
             assert found.id is not None

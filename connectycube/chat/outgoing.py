@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
 from datetime import datetime, timezone
 from typing import Any, TypeAlias, TypeVar
@@ -9,6 +10,7 @@ from typing import Any, TypeAlias, TypeVar
 from attrs import evolve
 
 from ..models import DialogRef, Message, SystemMessage
+from ..models._json import maker_of
 from .content import dialog_id_of, message_id_of
 from .destinations import Destination
 from .ids import new_id
@@ -22,25 +24,63 @@ __all__ = ["Outgoing", "deletion", "edit", "message", "system_message"]
 Content = TypeVar("Content")
 Outgoing: TypeAlias = tuple[Submission, Content, bytes]
 
+_new_message = maker_of(
+    Message,
+    *("id", "dialog_id", "body", "sender_id", "recipient_id", "date_sent", "attachments", "custom"),
+    *("silent", "markable", "save_to_history", "destroy_after", "dialog"),
+)
+_second = (0, datetime.now(timezone.utc))  # the last one that was asked for
+
+
+def _this_second() -> datetime:
+    """Return the date of now, in whole seconds as on the wire: the same object for a whole second."""
+    global _second  # noqa: PLW0603 - both in one step, for all threads
+    now, (second, date) = int(time.time()), _second
+    if now != second:
+        date = datetime.fromtimestamp(now, timezone.utc)
+        _second = now, date
+    return date
+
 
 def message(
     to: Destination, dialog: object, content: Message, own_id: str, sender_id: int | None
 ) -> Outgoing[Message]:
     """Complete a message of this user; ``dialog`` is what the caller gave."""
-    date = content.date_sent or datetime.now(timezone.utc)
-    sent = evolve(
-        content,
-        id=own_id,
-        # In whole seconds, as on the wire. What is no datetime is refused below.
-        date_sent=date.replace(microsecond=0) if isinstance(date, datetime) else date,
-        dialog_id=to.dialog.id,
-        sender_id=sender_id,
-        recipient_id=to.dialog.peer_id,
-        # A caller's Dialog has a name and more, which receivers of the outcome may want.
-        dialog=dialog if isinstance(dialog, DialogRef) and dialog.type else to.dialog,
-    )
+    place, date = to.dialog, content.date_sent
+    if not date:
+        date = _this_second()
+    elif isinstance(date, datetime):  # what is none is refused below
+        date = date.replace(microsecond=0)  # as on the wire
+    if type(content) is Message and content.dialog is None:
+        # A new message, in which nothing else is set: it is made in one step.
+        sent: Message = _new_message(
+            own_id,
+            place.id,
+            content.body,
+            sender_id,
+            place.peer_id,
+            date,
+            content.attachments,
+            content.custom,
+            content.silent,
+            content.markable,
+            content.save_to_history,
+            content.destroy_after,
+            # A caller's Dialog has a name and more, which receivers of the outcome may want.
+            dialog if isinstance(dialog, DialogRef) and dialog.type else place,
+        )
+    else:
+        sent = evolve(
+            content,
+            id=own_id,
+            dialog_id=place.id,
+            sender_id=sender_id,
+            recipient_id=place.peer_id,
+            date_sent=date,
+            dialog=dialog if isinstance(dialog, DialogRef) and dialog.type else place,
+        )
     data = encode_message(sent, to.jid, to.type)
-    return Submission(own_id, to.jid, to.dialog, sent), sent, data
+    return Submission(own_id, to.jid, place, sent), sent, data
 
 
 def edit(

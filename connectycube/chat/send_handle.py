@@ -46,8 +46,8 @@ class SendHandle(NotCopied, Future[Sent]):
     returns False: a message cannot be taken back.
     """
 
-    # There may be many handles, and few are waited for. So what is Future's own, a lock among it, is made once
-    # somebody waits, or adds a callback: until then the dictionary of Future is empty.
+    # There may be many handles, and few are waited for. So what is Future's own, a lock among it, is made
+    # once somebody waits, or adds a callback: until then the dictionary of Future is empty.
     __slots__ = (
         "_callbacks",
         "_default_timeout",
