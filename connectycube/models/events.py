@@ -39,6 +39,10 @@ __all__ = [
 class ChatState(enum.Enum):
     """The states of a chat connection, in the guide's words. (Guide: Connect to chat.)"""
 
+    __hash__ = (
+        object.__hash__
+    )  # that of Enum is Python, and each message asks whether the state is ready
+
     IDLE = "idle"
     CONNECTING = "connecting"
     AUTHENTICATED = "authenticated"
