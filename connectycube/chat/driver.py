@@ -60,7 +60,7 @@ from .protocol.session import Session
 from .protocol.states import READY_STATES
 from .protocol.timers import earlier
 from .receivers import Receivers
-from .send_handle import SendHandle
+from .send_handle import handles_for
 from .sender import Sender
 from .shared import Shared
 from .shared_reader import Place, runs_here
@@ -72,7 +72,6 @@ __all__ = ["Driver"]
 
 logger = logging.getLogger("connectycube.chat")
 
-Sent = TypeVar("Sent")
 Stream = TypeVar("Stream", bound=EventStream[Any])
 
 _READS_A_ROUND = 16  # then timers and other threads get their turn, however much the server sends
@@ -124,6 +123,7 @@ class Driver:
             new_id=new_id,
             random=random.random,
             fills_gaps=self.has_history,
+            wants_sent=lambda: self._router.wants_sent,
         )
         shared, limits = self._shared, self._config.limits
         workers = self._config.workers if shared is None else shared.workers
@@ -131,6 +131,7 @@ class Driver:
         self.history_reader = HistoryReader(
             self._config, self.name, self._history, self.dispatcher, self._tell
         )
+        self.new_handle = handles_for(self._config, self.holding_link, self.receivers)
         service_time, warn = self.history_reader.service_time, self.dispatcher.warn
         arguments = (self._history, service_time, self.new_handle, self._fail, warn)
         self._durability = durability_of(self._config, self.name, *arguments)
@@ -163,7 +164,6 @@ class Driver:
         self.aborted = False
         """Whether the connection was ended at once: nothing waits for its receivers any more."""
         self.close_waiters = CloseWaiters()
-        self._holding_link = self.holding_link  # one bound method for all handles
         self.sender = Sender(
             self, self._mutex, self._changed, self.core, self._durability, self._tally.unsettled
         )
@@ -548,13 +548,6 @@ class Driver:
         if not self._changed.wait_for(condition, deadline.remaining()):
             raise ChatTimeoutError(f"the chat connection is still {self.core.state.value}")
 
-    # --- messages ---
-
-    def new_handle(self, message_id: str, message: Sent) -> SendHandle[Sent]:
-        """Return the handle of a message that is about to be sent."""
-        acknowledgement = self._config.timeouts.acknowledgement
-        return SendHandle(message_id, message, acknowledgement, self._holding_link, self.receivers)
-
     # --- commands and requests ---
 
     def command(self, action: Callable[[Core, float], Any]) -> Any:
@@ -610,17 +603,21 @@ class Driver:
             self._write(self._link)
         # The connection thread must know of bytes that the socket did not take, of a link that is to be
         # closed or opened, and of a deadline before the one that it sleeps until.
-        deadline = self.core.next_deadline
-        if (
-            self.core.session.outgoing
-            or not self.core.wants_link
-            or self._link is None
-            or (
-                deadline is not None
-                and (self._sleeps_until is None or deadline < self._sleeps_until)
-            )
-        ):
+        waits = self.core.session.outgoing or self._link is None or not self.core.wants_link
+        if waits or self.core.is_due_before(self._sleeps_until):
             self._wake()
+
+    def after_submit(self, *, is_due_sooner: bool) -> None:
+        """Do what :meth:`after_command` does, as far as a message may need it."""
+        session, link = self.core.session, self._link
+        if session.outputs:
+            self.after_command()
+        elif (
+            link is not None
+        ):  # else the connection thread is at work on one, whatever waits for it
+            self._write(link)
+            if session.outgoing or (is_due_sooner and self.core.is_due_before(self._sleeps_until)):
+                self._wake()
 
     def _wake(self) -> None:
         # An observer may call on the connection thread after that has decided what to wait for.

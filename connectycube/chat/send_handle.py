@@ -6,18 +6,20 @@ import logging
 from collections.abc import Callable
 from concurrent.futures import Future, InvalidStateError, wait
 from contextlib import AbstractContextManager, suppress
+from functools import partial
 from typing import Any, Protocol, TypeVar
 
 from .._checks import name_of
 from .._deadline import Deadline
 from .._forks import check_fork
 from .._not_copied import NotCopied
+from ..config import Config
 from ..errors import ChatTimeoutError
 from ..models import CallbackFailure, Message
 from .shutdown import caused_by_exit
 from .signals import check_callback
 
-__all__ = ["SendHandle"]
+__all__ = ["SendHandle", "handles_for"]
 
 logger = logging.getLogger("connectycube.chat")
 
@@ -216,3 +218,15 @@ class SendHandle(NotCopied, Future[Sent]):
         else:
             outcome = "sent" if self._error is None else type(self._error).__name__
         return f"<SendHandle {self.id} {outcome}>"
+
+
+def handles_for(
+    config: Config,
+    holding_link: Callable[[], AbstractContextManager[None]],
+    receivers: Callbacks,
+) -> Callable[[str, Any], SendHandle[Any]]:
+    """Return a function that makes the handle of a message, from its id and the message."""
+    timeout = config.timeouts.acknowledgement
+    return partial(
+        SendHandle, default_timeout=timeout, holding_link=holding_link, receivers=receivers
+    )

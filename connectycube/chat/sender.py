@@ -34,6 +34,7 @@ class Connection(Protocol):
     def check_usable(self) -> None: ...
     def holding_link(self) -> AbstractContextManager[None]: ...
     def after_command(self) -> None: ...
+    def after_submit(self, *, is_due_sooner: bool) -> None: ...
 
 
 class Sender:
@@ -132,12 +133,12 @@ class Sender:
                 return None
             # The store first: a message that the server may get must survive this process.
             self._durability.accept(submission, data)
-            session.submit(submission, data, time.monotonic())
+            is_due_sooner = session.submit(submission, data, time.monotonic())
             handle: SendHandle[Any] = submission.waiter
             self._unsettled.add(handle)
             if self._driver.notes is not None:
                 self._driver.notes.note("message_submitted", handle)
-            self._driver.after_command()
+            self._driver.after_submit(is_due_sooner=is_due_sooner)
             return handle
 
     def _check_lease(self) -> None:

@@ -102,6 +102,7 @@ class Core:
         new_id: Callable[[], str],
         random: Callable[[], float],
         fills_gaps: bool = False,
+        wants_sent: Callable[[], bool] = lambda: True,
     ) -> None:
         self._config = config
         self._new_id = new_id
@@ -111,7 +112,7 @@ class Core:
         self.abandoned = (0, 0)
         """Of the last end: the messages that have certainly not arrived, and those not acknowledged."""
         self.counters = Counters()
-        self._fills_gaps = fills_gaps
+        self._fills_gaps, self._wants_sent = fills_gaps, wants_sent
         self.session = self._new_session()
         self._machine = StateMachine(self._state_changed)
         self._backoff = Backoff(config.reconnect, random)
@@ -178,12 +179,17 @@ class Core:
         """When ``tick`` has something to do, or None."""
         return earlier(self._timers.deadline, self.session.next_deadline)
 
+    def is_due_before(self, moment: float | None) -> bool:
+        """Whether ``tick`` has something to do before a moment; None stands for never."""
+        deadline = self.next_deadline
+        return deadline is not None and (moment is None or deadline < moment)
+
     # --- what callers may send ---
 
     @property
     def open_session(self) -> Session:
         """The session, for stanzas sent now or once there is a link; raises NotConnectedError unless open."""
-        if not self.is_open:
+        if self._machine.state not in _OPEN:
             raise self.not_connected_error()
         return self.session
 
@@ -647,7 +653,14 @@ class Core:
         self.session.outputs = reported
 
     def _new_session(self) -> Session:
-        return Session(self._config, self._addresses, self._new_id, self.counters, self._fills_gaps)
+        return Session(
+            self._config,
+            self._addresses,
+            self._new_id,
+            self.counters,
+            self._fills_gaps,
+            self._wants_sent,
+        )
 
     def _write_stream_output(self) -> None:
         if self._stream is not None:

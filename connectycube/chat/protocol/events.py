@@ -7,6 +7,7 @@ returns outputs: events, outcomes, answers and questions, in the order in which 
 from __future__ import annotations
 
 from base64 import b64encode
+from collections.abc import Callable
 from typing import Any, Literal
 
 from attrs import define, field, frozen
@@ -14,6 +15,7 @@ from attrs import define, field, frozen
 from ..._secrets import Secret
 from ...errors import StreamProtocolError
 from ...models import Message
+from ...models._json import maker_of
 from .addresses import Addresses
 from .decoding import Delivery, Unreported
 from .iq import Answer
@@ -38,6 +40,7 @@ __all__ = [
     "StreamBroken",
     "StreamEvent",
     "UncommittedDelivery",
+    "new_outcome",
 ]
 
 
@@ -146,6 +149,12 @@ class OutcomeKnown:
 
     submission: Submission
     error: Exception | None = None
+
+
+new_outcome: Callable[[Submission, Exception | None], OutcomeKnown] = maker_of(
+    OutcomeKnown, "submission", "error"
+)
+"""Make an outcome, by position: each message has one."""
 
 
 @frozen

@@ -16,6 +16,7 @@ from attrs import evolve, frozen
 
 from ...config import Config
 from ...models import DialogRef, Message, MessageDeletion, MessageEdit, MessageFailure, Typing
+from ...models._json import maker_of
 from .addresses import Addresses, bare
 from .decoding import Delivery, Unreported, decode, typing_key
 from .events import Counters, EchoReceived, Output, UncommittedDelivery
@@ -41,6 +42,9 @@ class _Sent:
     to: str
     failed: str
     dialog: DialogRef
+
+
+_new_sent = maker_of(_Sent, "to", "failed", "dialog")
 
 
 class Inbound:
@@ -158,14 +162,10 @@ class Inbound:
 
     def expect(self, submission: Submission) -> None:
         """Prepare for the echo and for the refusal of a message that is about to be sent."""
-        sent = _Sent(submission.to, submission.failed, submission.dialog)
+        sent = _new_sent(submission.to, submission.failed, submission.dialog)
         _remember(self._sent, submission.id, sent)
-        if submission.in_room and submission.message is not None:
+        if submission.dialog.peer_id is None and submission.message is not None:
             _remember(self._echoes, (submission.to, submission.id), submission)
-
-    def remember_own(self, submission: Submission, me: int, now: float) -> None:
-        """Note a message of ours as seen, because rooms reflect it and history returns it."""
-        self._seen_messages.add((submission.to, me, submission.id), now)
 
     def expect_marker(self, marker_id: str) -> None:
         """Prepare for the refusal of a marker of ours: no caller waits for it."""

@@ -75,8 +75,10 @@ class Outbox:
         self.unacknowledged: deque[Outbound] = deque()
         self.messages_waiting = 0
         """The number of waiting stanzas whose outcome is reported."""
-        # The unacknowledged stanzas whose outcome is reported, by the id of the message.
-        self._by_id: dict[str, list[Outbound]] = {}
+        # The unacknowledged stanzas whose outcome is reported: by the id of the message the first one, and
+        # those behind it, as an application may give one id to messages for several users.
+        self._by_id: dict[str, Outbound] = {}
+        self._namesakes: dict[str, list[Outbound]] = {}
         self._acknowledged = 0  # the server's count of our stanzas in this session, modulo 2^32
         self._bytes = 0
         # The share of background stanzas in both queues. The bounds for callers do not count it.
@@ -128,6 +130,17 @@ class Outbox:
         yield
         self.waiting.rotate(len(self.waiting) - before)
 
+    def take_at_once(self, stanza: Outbound) -> bool:
+        """Add a message that the caller writes at once; return False if it must wait behind others."""
+        queue = self.unacknowledged
+        if self.waiting or self.replays or (queue and queue[-1].suspect):
+            return False
+        stanza.attempted = True
+        queue.append(stanza)
+        self._bytes += len(stanza.data)
+        self._note_id(stanza)
+        return True
+
     def add_written(self, stanza: Outbound) -> None:
         """Add a stanza that the caller writes at once, ahead of the waiting stanzas."""
         stanza.attempted = True
@@ -164,8 +177,7 @@ class Outbox:
             self.messages_waiting -= stanza.submission is not None
             stanza.attempted = True
             self.unacknowledged.append(stanza)
-            if stanza.submission is not None:
-                self._by_id.setdefault(stanza.submission.id, []).append(stanza)
+            self._note_id(stanza)
             yield stanza
 
     @property
@@ -181,22 +193,35 @@ class Outbox:
 
     def release(self, stanza: Outbound) -> Submission | None:
         """Let a stanza stay without a submission, whose outcome is known; return the submission."""
-        submission, stanza.submission = stanza.submission, None
-        if submission is not None:
-            self._forget_id(submission.id, stanza)
+        submission = stanza.submission
+        self._forget_id(stanza)
+        stanza.submission = None
         return submission
 
     def refused(self, message_id: str) -> Submission | None:
         """Release the first unacknowledged message with an id, as the server refuses it; None without one."""
-        stanzas = self._by_id.get(message_id)
-        return self.release(stanzas[0]) if stanzas else None
+        stanza = self._by_id.get(message_id)
+        return None if stanza is None else self.release(stanza)
 
-    def _forget_id(self, message_id: str, stanza: Outbound) -> None:
-        stanzas = self._by_id.get(message_id, [])
-        if stanza in stanzas:
-            stanzas.remove(stanza)
-            if not stanzas:
-                del self._by_id[message_id]
+    def _note_id(self, stanza: Outbound) -> None:
+        if stanza.submission is not None:
+            message_id = stanza.submission.id
+            if self._by_id.setdefault(message_id, stanza) is not stanza:
+                self._namesakes.setdefault(message_id, []).append(stanza)
+
+    def _forget_id(self, stanza: Outbound) -> None:
+        if stanza.submission is None:
+            return
+        message_id = stanza.submission.id
+        first, behind = self._by_id.get(message_id), self._namesakes.get(message_id, [])
+        if first is stanza:
+            del self._by_id[message_id]
+            if behind:
+                self._by_id[message_id] = behind.pop(0)
+        elif stanza in behind:
+            behind.remove(stanza)
+        if not behind:
+            self._namesakes.pop(message_id, None)
 
     def acknowledge(self, h: int) -> list[Outbound]:
         """Remove and return the stanzas that the server has handled, by its count ``h``.
@@ -217,7 +242,7 @@ class Outbox:
                 f"the server acknowledged {h} stanzas, more than the {written % MODULUS} that were sent"
             )
         self._acknowledged = h
-        return [self._remove_oldest() for _ in range(handled)]
+        return self._remove_oldest(handled)
 
     def handled(self, h: int) -> list[Outbound]:
         """Take the server's last count of a link that is gone, as :meth:`acknowledge` does.
@@ -247,7 +272,7 @@ class Outbox:
             self._bytes -= len(stanza.data)
             if stanza.background:
                 self._count_background(stanza, -1)
-        return [self._remove_oldest() for _ in range(len(self.unacknowledged))]
+        return self._remove_oldest(len(self.unacknowledged))
 
     def put_back(self, stanzas: list[Outbound]) -> None:
         """Queue stanzas that have not arrived ahead of all waiting ones, in their order."""
@@ -266,18 +291,24 @@ class Outbox:
         self.waiting.clear()
         self.unacknowledged.clear()
         self._by_id.clear()
+        self._namesakes.clear()
         self.replays = False
         self.messages_waiting = self._bytes = self._background = self._background_bytes = 0
         return everything
 
-    def _remove_oldest(self) -> Outbound:
-        stanza = self.unacknowledged.popleft()
-        self._bytes -= len(stanza.data)
-        if stanza.submission is not None:
-            self._forget_id(stanza.submission.id, stanza)
-        if stanza.background:
-            self._count_background(stanza, -1)
-        return stanza
+    def _remove_oldest(self, count: int) -> list[Outbound]:
+        """Remove and return so many of the unacknowledged stanzas."""
+        queue, by_id = self.unacknowledged, self._by_id
+        removed = [queue.popleft() for _ in range(count)]
+        for stanza in removed:
+            self._bytes -= len(stanza.data)
+            if self._namesakes:
+                self._forget_id(stanza)
+            elif stanza.submission is not None:
+                by_id.pop(stanza.submission.id, None)
+            if stanza.background:
+                self._count_background(stanza, -1)
+        return removed
 
     def _count_background(self, stanza: Outbound, sign: int) -> None:
         self._background += sign

@@ -27,7 +27,16 @@ from . import namespaces as ns
 from .addresses import Addresses
 from .decoding import Delivery, Unreported, decode_refused
 from .encoding import encode_iq, encode_marker
-from .events import Bound, CheckStored, Counters, Nonza, OutcomeKnown, Output, Resumable
+from .events import (
+    Bound,
+    CheckStored,
+    Counters,
+    Nonza,
+    OutcomeKnown,
+    Output,
+    Resumable,
+    new_outcome,
+)
 from .inbound import Inbound
 from .iq import Answer, PendingRequests, decode_push
 from .liveness import Liveness
@@ -67,6 +76,7 @@ class Session:
 
     It appends bytes to ``outgoing`` and outputs to ``outputs``. Messages wait while ``flowing`` is false
     (no link, or not ready), and in a resumed session until the server has answered on the new link.
+    ``wants_sent()`` says whether there is anybody to be told that a message was sent: mostly there is nobody.
     """
 
     def __init__(
@@ -76,6 +86,7 @@ class Session:
         new_id: Callable[[], str],
         counters: Counters,
         fills_gaps: bool,
+        wants_sent: Callable[[], bool],
     ) -> None:
         self._config = config
         self._addresses = addresses
@@ -102,8 +113,9 @@ class Session:
         self._sent_typing = SentTyping()
         self._requests = PendingRequests()
         self.timers = Timers()  # holds bytes to send and deliveries to make
+        self._wants_sent = wants_sent
         self._rooms = Rooms(addresses, new_id, self._send_now)
-        seen_messages = SeenMessages()
+        seen_messages = self._seen_messages = SeenMessages()
         self.recovery = Recovery(
             config,
             addresses,
@@ -309,7 +321,7 @@ class Session:
             if found is None:
                 self._failed(submission, _unknown())
             elif submission.id in found:
-                self._sent(submission, now)
+                self._sent(submission, now, reports=True)
             else:
                 again.append(outbound)
         self._outbox.put_back(again)
@@ -355,7 +367,7 @@ class Session:
         asked = []
         for submission, data in outbox:
             self._inbound.expect(submission)
-            self._inbound.remember_own(submission, self.me, now)
+            self._remember_own(submission, now)
             if submission.in_room:
                 self.enter_room(submission.dialog)
             self._in_doubt.append(Outbound(data, submission, attempted=True))
@@ -390,17 +402,32 @@ class Session:
             )
         return f"{len(self._outbox)} stanzas wait for the server's acknowledgement"
 
-    def submit(self, submission: Submission, data: bytes, now: float) -> None:
-        """Send a message stanza, now or once there is a link; join its room first if need be."""
+    def submit(self, submission: Submission, data: bytes, now: float) -> bool:
+        """Send a message stanza, now or once there is a link; join its room first if need be.
+
+        Returns whether something may be due sooner than before.
+        """
         self._inbound.expect(submission)
-        if submission.message is not None and submission.to in self._sent_typing.told:
+        told = self._sent_typing.told
+        if told and submission.message is not None and submission.to in told:
             # To its readers a message ends the typing, so a planned "paused" would be a second end.
-            del self._sent_typing.told[submission.to]
+            del told[submission.to]
             self.timers.cancel(("typing", submission.to))
-        if submission.in_room:
+        if submission.dialog.peer_id is None:
             self.enter_room(submission.dialog)
-        self._outbox.add(Outbound(data, submission))
-        self.flush(now)
+        stanza = Outbound(data, submission)
+        is_free = self.flowing and not self._holds_back and not self._in_doubt
+        if not (is_free and self._outbox.take_at_once(stanza)):
+            self._outbox.add(stanza)
+            self.flush(now)
+            return True
+        # As flush() does, which looks for what goes before it.
+        self._remember_own(submission, now)
+        self.outgoing += data
+        if self.liveness.waiting:
+            return False
+        self.ask(now)
+        return True
 
     def enter_room(self, dialog: DialogRef) -> None:
         """Join the room of a dialog unless ``Config.join_rooms`` is off, now or once there is a link."""
@@ -563,8 +590,8 @@ class Session:
         # Note the message as seen now and not at its submission, which may be long ago: from now on a room
         # may reflect it, and history may hold it.
         if outbound.submission is not None:
-            self._inbound.remember_own(outbound.submission, self.me, now)
-        self.write(outbound.data)
+            self._remember_own(outbound.submission, now)
+        self.outgoing += outbound.data
 
     def _send_background(self, data: bytes) -> bool:
         """Send a stanza of this session that no caller waits for; if there is no room, return False."""
@@ -660,15 +687,22 @@ class Session:
             self.recovery.received_until(self._asked_when.popleft())
 
     def _settle(self, acknowledged: list[Outbound], now: float) -> None:
+        # A view of a dialog that is opened in a gap still gets what was sent before it.
+        reports = self.recovery.is_holding or self._wants_sent()
         for outbound in acknowledged:
             if outbound.submission is not None:
-                self._sent(outbound.submission, now)
+                self._sent(outbound.submission, now, reports)
 
-    def _sent(self, submission: Submission, now: float) -> None:
-        self._inbound.remember_own(submission, self.me, now)  # history holds it from now on
-        self.outputs.append(OutcomeKnown(submission))
+    def _remember_own(self, submission: Submission, now: float) -> None:
+        """Note a message of ours as seen, because rooms reflect it and history returns it."""
+        self._seen_messages.add((submission.to, self.me, submission.id), now)
+
+    def _sent(self, submission: Submission, now: float, reports: bool) -> None:
+        """Report the outcome of a message that the server has, and "message_sent" if that ``reports``."""
+        self._remember_own(submission, now)  # history holds it from now on
+        self.outputs.append(new_outcome(submission, None))
         message = submission.message
-        if message is not None:
+        if reports and message is not None:
             sent = MessageSent(message_id=submission.id, dialog=submission.dialog, message=message)
             delivery = Delivery(signal="message_sent", event=sent, conversation=submission.to)
             if self.recovery.is_holding:

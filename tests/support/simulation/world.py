@@ -63,6 +63,7 @@ class World:
         *,
         random: Callable[[], float] = lambda: 0.5,
         history: History | None = None,
+        wants_sent: Callable[[], bool] = lambda: True,
     ) -> None:
         self.server = server or Server()
         self.config = settings or config()
@@ -73,6 +74,7 @@ class World:
             new_id=lambda: next(self._ids),
             random=random,
             fills_gaps=history is not None and self.config.fill_gaps,
+            wants_sent=wants_sent,
         )
         self.fillings: list[Iterator[None]] = []
         self.recovers: list[FetchGap] = []

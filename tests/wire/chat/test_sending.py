@@ -299,3 +299,17 @@ def test_a_late_refusal_names_the_private_dialog(people, private, emulator):
     handle = sue.chat.send_message(private, "x")
     (failure,) = sue.events.wait_for("message_failed")
     assert (failure.message_id, failure.dialog_id) == (handle.id, private.id)
+
+
+def test_message_sent_comes_to_whoever_listens_by_then(people):
+    sue, tom = people
+    sue.chat.login()
+    heard = []
+    sue.chat.send_private(tom.id, "to nobody").result(TIMEOUT)
+    with sue.chat.events(sue.chat.message_sent, TIMEOUT) as stream:
+        streamed = sue.chat.send_private(tom.id, "to a stream").result(TIMEOUT)
+        assert stream.next().message == streamed
+    sue.chat.message_sent.connect(lambda chat, event: heard.append(event.message), key="ear")
+    called = sue.chat.send_private(tom.id, "to a receiver").result(TIMEOUT)
+    assert sue.chat.wait_until_idle(TIMEOUT)
+    assert heard == [called]

@@ -312,7 +312,9 @@ def test_no_forbidden_character_gets_past_any_field(forbidden: str) -> None:
 
 
 TEXTS = st.sampled_from(["map.png", "", 'a"b', "a&b", "<", ">", "a\nb", "a\tb", "\r", "5%", "é 🚀"])
-FIELDS: dict[str, Any] = dict.fromkeys(("type", "id", "uid", "url", "content_type", "name", "data"), TEXTS)
+FIELDS: dict[str, Any] = dict.fromkeys(
+    ("type", "id", "uid", "url", "content_type", "name", "data"), TEXTS
+)
 for measure in ("size", "width", "height"):
     FIELDS[measure] = st.none() | st.integers(0, 2**60)
 FIELDS["duration"] = st.none() | st.floats(0, 99)

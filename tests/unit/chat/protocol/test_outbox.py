@@ -205,6 +205,17 @@ class OutboxAgainstModel(RuleBasedStateMachine):
                 self.box.add(Outbound(b"%d" % (self.number % 10)))
             self.waiting.appendleft(b"%d" % (self.number % 10))
 
+    @rule(number=st.integers(0, 3))
+    def write_at_once(self, number: int) -> None:
+        if not self.box.has_room(2):
+            return
+        data, submission = b"%02d" % number, Submission(f"m{number}", "c", DialogRef.private(1))
+        if self.box.take_at_once(Outbound(data, submission)):
+            assert not self.waiting
+            self.written.append(data)
+        else:
+            assert self.waiting
+
     @rule()
     def take(self) -> None:
         assert names(self.box.take()) == list(self.waiting)
@@ -248,7 +259,8 @@ class OutboxAgainstModel(RuleBasedStateMachine):
         reported = [stanza for stanza in self.box.waiting if stanza.submission is not None]
         assert self.box.messages_waiting == len(reported)
         unsettled = [stanza for stanza in self.box.unacknowledged if stanza.submission is not None]
-        assert sum(map(len, self.box._by_id.values())) == len(unsettled)
+        noted = len(self.box._by_id) + sum(map(len, self.box._namesakes.values()))
+        assert noted == len(unsettled)
 
 
 TestOutboxAgainstModel = OutboxAgainstModel.TestCase

@@ -280,7 +280,7 @@ def history_order_ignored(patch: pytest.MonkeyPatch) -> None:
 
 
 def own_messages_not_remembered(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(Inbound, "remember_own", lambda self, submission, me, now: None)
+    patch.setattr(Session, "_remember_own", lambda self, submission, now: None)
 
 
 def edited_messages_taken_for_new(patch: pytest.MonkeyPatch) -> None:

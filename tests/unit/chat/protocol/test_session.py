@@ -51,6 +51,19 @@ def test_a_message_is_sent_once_the_server_has_acknowledged_it() -> None:
     assert world.sent == ids(1) and not world.core.session.unfinished
 
 
+def test_message_sent_is_made_while_somebody_wants_it() -> None:
+    wanted: list[bool] = []
+    world = World(wants_sent=lambda: bool(wanted))
+    world.login()
+    submissions = []
+    for number in (1, 2, 3):
+        wanted[:] = [True] * (number == 2)
+        submissions.append(world.send(number))
+        world.settle()
+    assert [world.outcome(submission) for submission in submissions] == ["sent"] * 3
+    assert [event.message_id for event in world.events("message_sent")] == ids(2)
+
+
 def test_sent_is_reported_once_for_each_message_and_in_order() -> None:
     world = ready()
     for number in range(1, 51):
