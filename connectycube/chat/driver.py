@@ -609,6 +609,7 @@ class Driver:
 
     def after_submit(self, *, is_due_sooner: bool) -> None:
         """Do what :meth:`after_command` does, as far as a message may need it."""
+        assert self._mutex.locked()
         session, link = self.core.session, self._link
         if session.outputs:
             self.after_command()

@@ -27,6 +27,7 @@ from ._json import (
     as_text,
     as_texts,
     as_time,
+    made_init,
     maker_of,
     others,
     read,
@@ -106,6 +107,7 @@ def _measure(value: Any) -> float | None:
     return None if number is None or number < 0 else number
 
 
+@made_init
 @frozen(kw_only=True, slots=True)
 class Attachment(Serializable):
     """A file, picture, place … that a message carries. (Guide: Attachments.)
@@ -313,6 +315,7 @@ def _with_attachments(values: Iterable[Attachment | File]) -> tuple[Attachment, 
     )
 
 
+@made_init
 @frozen(kw_only=True, slots=True, repr=False)
 class Message(Serializable):
     """A chat message: received, read from history, or to be sent. (Guide: Messages.)

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from connectycube import Message
 from connectycube.chat.durable.serialization import message_of, text_of
 from connectycube.models import _json as fields
-from connectycube.models._json import as_int, as_time, maker_of, others, read, wire
+from connectycube.models._json import as_int, as_time, made_init, maker_of, others, read, wire
 from tests.support.damage import JSON
 
 READERS = [
@@ -231,3 +231,70 @@ def test_a_maker_builds_what_the_class_builds():
 def test_a_maker_wants_the_fields_whose_default_is_made_anew():
     with pytest.raises(AssertionError):
         maker_of(Message, "id")
+
+
+# --- made initializers --------------------------------------------------------------------------
+
+
+def classes() -> tuple[Any, Any]:
+    """The same class twice, with attrs' initializer and with a made one."""
+    found = []
+    for _ in range(2):
+
+        @frozen(kw_only=True, slots=True)
+        class Thing:
+            one: int | None = attrs.field(default=None)
+            many: tuple[int, ...] = attrs.field(default=(), converter=tuple)
+            more: dict[str, int] = attrs.field(factory=dict)
+            needed: str = attrs.field()
+
+        found.append(Thing)
+    return found[0], made_init(found[1])
+
+
+USUAL, MADE = classes()
+
+
+@given(
+    st.fixed_dictionaries(
+        {"needed": st.text()},
+        optional={
+            "one": st.none() | st.integers(),
+            "many": st.lists(st.integers()),
+            "more": st.dictionaries(st.text(), st.integers()),
+        },
+    )
+)
+def test_a_made_initializer_sets_what_that_of_attrs_sets(values):
+    made = MADE(**values)
+    assert attrs.asdict(made) == attrs.asdict(USUAL(**values))
+    assert type(made) is MADE and made == attrs.evolve(made) == attrs.evolve(made, one=made.one)
+    assert made.more is not MADE(needed="x").more
+
+
+@pytest.mark.parametrize("wrong", [{}, {"needed": "x", "other": 1}, {"needed": "x", "many": 5}])
+def test_a_made_initializer_refuses_what_that_of_attrs_refuses(wrong):
+    with pytest.raises(TypeError) as usual:
+        USUAL(**wrong)
+    with pytest.raises(TypeError) as made:
+        MADE(**wrong)
+    assert str(made.value) == str(usual.value)
+
+
+def test_what_a_made_initializer_has_made_is_frozen():
+    made = MADE(needed="x")
+    for change in (lambda: setattr(made, "one", 1), lambda: delattr(made, "one")):
+        with pytest.raises(attrs.exceptions.FrozenInstanceError):
+            change()
+
+
+def test_a_class_below_one_with_a_made_initializer_has_that_of_attrs():
+    class Plain(MADE):
+        pass
+
+    @frozen(kw_only=True, slots=True)
+    class Longer(MADE):
+        last: int = 7
+
+    assert type(Plain(needed="x", one=3)) is Plain and Plain(needed="x", one=3).one == 3
+    assert attrs.asdict(Longer(needed="x")) == {**attrs.asdict(MADE(needed="x")), "last": 7}
