@@ -47,7 +47,6 @@ from .privacy import Privacy
 from .protocol import markup
 from .protocol.addresses import Addresses
 from .protocol.events import Credentials
-from .protocol.outbox import Submission
 from .receivers import Receivers
 from .send_handle import SendHandle
 from .shared import Shared
@@ -60,7 +59,6 @@ if TYPE_CHECKING:
 __all__ = ["Chat"]
 
 Self = TypeVar("Self", bound="Chat")
-Sent = TypeVar("Sent")
 Parameter: TypeAlias = "str | int | float | bool | Mapping[str, Any]"
 
 
@@ -483,9 +481,10 @@ class Chat(NotCopied, ChatSignals):
         me = self._user.id if self._user is not None else None
         to = self._destinations.find(dialog, me, deadline)
         content = content_of(message, custom, more, clean)
-        own_id = content.id or self._driver.sender.message_id(to.jid)
-        whole = outgoing.message(to, dialog, content, own_id, me)
-        return self._submit(*whole, deadline)
+        sender = self._driver.sender
+        own_id = content.id or sender.message_id(to.jid)
+        submission, sent, data = outgoing.message(to, dialog, content, own_id, me)
+        return sender.submit(submission, sent, data, deadline)
 
     def send_private(
         self,
@@ -591,7 +590,9 @@ class Chat(NotCopied, ChatSignals):
         """
         deadline = Deadline.of(timeout, self._config.timeouts.send)
         to = self._find(dialog, deadline)
-        return self._submit(*outgoing.edit(to, message, body, is_last, clean), deadline)
+        return self._driver.sender.submit(
+            *outgoing.edit(to, message, body, is_last, clean), deadline
+        )
 
     def delete_message(
         self, dialog: str | DialogRef, message: str | Message, *, timeout: float | None = None
@@ -617,7 +618,7 @@ class Chat(NotCopied, ChatSignals):
         """
         deadline = Deadline.of(timeout, self._config.timeouts.send)
         to = self._find(dialog, deadline)
-        return self._submit(*outgoing.deletion(to, message), deadline)
+        return self._driver.sender.submit(*outgoing.deletion(to, message), deadline)
 
     def mark_delivered(self, message: Message) -> None:
         """Tell the sender of a message that it was delivered. (Guide: 'Delivered' status; XEP-0333.)
@@ -715,7 +716,7 @@ class Chat(NotCopied, ChatSignals):
         deadline = Deadline.of(timeout, self._config.timeouts.send)
         peer_id = check_user_id("user_id", user_id)
         whole = outgoing.system_message(self._addresses, peer_id, self._user_id, custom, body)
-        return self._submit(*whole, deadline)
+        return self._driver.sender.submit(*whole, deadline)
 
     # --- rooms ---
 
@@ -886,13 +887,6 @@ class Chat(NotCopied, ChatSignals):
     @property
     def _user_id(self) -> int | None:
         return None if self._user is None else self._user.id
-
-    def _submit(
-        self, submission: Submission, content: Sent, data: bytes, deadline: Deadline
-    ) -> SendHandle[Sent]:
-        submission.waiter = self._driver.new_handle(submission.id, content)
-        accepted: SendHandle[Sent] = self._driver.sender.submit(submission, data, deadline)
-        return accepted
 
     def _mark(self, name: str, message: Message) -> None:
         if not check_message(message).id or not message.sender_id:

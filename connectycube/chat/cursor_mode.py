@@ -397,8 +397,11 @@ class CursorMode:
 
     def message_id(self, recipient: str) -> str:
         """Return the id of a new message: in a receiver the same id each time the receiver runs."""
+        if self.running.delivery is None:
+            return new_id()
         answers = self._answers
-        return new_id() if answers is None else answers.next_id(recipient)
+        assert answers is not None
+        return answers.next_id(recipient)
 
     @property
     def _answers(self) -> Answers | None:

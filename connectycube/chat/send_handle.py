@@ -56,7 +56,7 @@ class SendHandle(NotCopied, Future[Sent]):
         "_error",
         "_holding_link",
         "_is_done",
-        "_of_future",
+        "_is_future",
         "_receivers",
         "id",
         "message",
@@ -81,18 +81,19 @@ class SendHandle(NotCopied, Future[Sent]):
         self._error: Exception | None = None
         # Not the list of Future: the connection thread would call what is in it.
         self._callbacks: tuple[DoneCallback, ...] = ()
-        # The dictionary of Future, once it is made. Two threads may add one each, and the first one counts.
-        self._of_future: list[dict[str, Any]] = []
+        self._is_future = False
 
     def _begin(self) -> None:
         """Be a Future from now on, with the outcome if that is known."""
-        if not self._of_future:
+        self._is_future = True
+        found = self.__dict__
+        if "_condition" not in found:
             made: Future[Sent] = Future()
             made.set_running_or_notify_cancel()  # so that nobody can cancel it
-            self._of_future.append(vars(made))
-        self.__dict__ = self._of_future[0]
-        # settle() notes the outcome and then looks for a Future, and this is the other way round: so one of
-        # the two finds what the other has done, or both do.
+            # Two threads may come here: in one step, and for both, the dictionary of one of them counts.
+            self.__dict__ = found.setdefault("made", vars(made))
+        # settle() notes the outcome and then looks at the flag; this is the other way round. So one of the
+        # two finds what the other has done, or both do.
         if self._is_done:
             self._finish()
 
@@ -193,7 +194,7 @@ class SendHandle(NotCopied, Future[Sent]):
         # Before set_result, which wakes the waiting threads.
         self._error = error
         self._is_done = True
-        if not self._of_future:
+        if not self._is_future:
             return ()
         with self._condition:
             callbacks, self._callbacks = self._callbacks, ()
@@ -202,7 +203,7 @@ class SendHandle(NotCopied, Future[Sent]):
 
     def settle_in_child(self, error: Exception) -> None:
         """Set the outcome in a forked child, where threads that are gone may hold the locks."""
-        self._callbacks, self._of_future, self.__dict__ = (), [], {}
+        self._callbacks, self._is_future, self.__dict__ = (), False, {}
         self.settle(error)
 
     def _finish(self) -> None:

@@ -6,7 +6,7 @@ import threading
 import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 from .._deadline import Deadline
 from ..config import Timeouts
@@ -22,12 +22,15 @@ from .send_handle import SendHandle
 
 __all__ = ["Sender"]
 
+Sent = TypeVar("Sent")
+
 
 class Connection(Protocol):
     """The driver, as far as sending needs it."""
 
     exclusive: Exclusive
     notes: ObservedMutex | None
+    new_handle: Callable[[str, Any], SendHandle[Any]]
 
     @property
     def timeouts(self) -> Timeouts: ...
@@ -57,22 +60,26 @@ class Sender:
         self._changed = changed
         self._core = core
         self._durability = durability
+        self._finds_stored = isinstance(
+            durability, CursorMode
+        )  # a file is asked with the mutex held
         self._unsettled = unsettled
+        self.message_id = durability.message_id
+        """``message_id(recipient)`` returns the id for a new message to a bare JID."""
         self.waiting = 0
         """The number of threads that wait for room."""
 
-    def message_id(self, recipient: str) -> str:
-        """Return the id for a new message to a bare JID."""
-        return self._durability.message_id(recipient)
-
-    def submit(self, submission: Submission, data: bytes, deadline: Deadline) -> SendHandle[Any]:
+    def submit(
+        self, submission: Submission, content: Sent, data: bytes, deadline: Deadline
+    ) -> SendHandle[Sent]:
         """Send a message through the outbound buffer and return its handle; wait for room until the deadline.
 
         In durable mode, and with a cursor store, the result is the earlier handle if a message with this id
         was sent before.
         """
         self._driver.check_usable()
-        if (stored := self._durability.find_stored(submission)) is not None:
+        submission.waiter = self._driver.new_handle(submission.id, content)
+        if self._finds_stored and (stored := self._durability.find_stored(submission)) is not None:
             return stored
         while (handle := self._submit_if_room(submission, data)) is None:
             with self._driver.holding_link(), self._mutex:

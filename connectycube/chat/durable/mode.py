@@ -660,8 +660,11 @@ class Durability:
 
     def message_id(self, recipient: str) -> str:
         """Return the id of a new message: in a receiver the same id each time the receiver runs."""
+        if self.running.delivery is None:
+            return new_id()
         answers = self._answers
-        return new_id() if answers is None else answers.next_id(recipient)
+        assert answers is not None
+        return answers.next_id(recipient)
 
     def find_stored(self, submission: Submission) -> SendHandle[Any] | None:
         """Return None: the file knows what an earlier process has sent, and ``submit`` asks it."""

@@ -162,9 +162,9 @@ class Inbound:
 
     def expect(self, submission: Submission) -> None:
         """Prepare for the echo and for the refusal of a message that is about to be sent."""
-        sent = _new_sent(submission.to, submission.failed, submission.dialog)
-        _remember(self._sent, submission.id, sent)
-        if submission.dialog.peer_id is None and submission.message is not None:
+        dialog = submission.dialog
+        _remember(self._sent, submission.id, _new_sent(submission.to, submission.failed, dialog))
+        if dialog.peer_id is None and submission.message is not None:
             _remember(self._echoes, (submission.to, submission.id), submission)
 
     def expect_marker(self, marker_id: str) -> None:

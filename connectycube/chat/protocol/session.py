@@ -110,6 +110,8 @@ class Session:
         # In a resumed session nothing is sent until the server has answered on the new link.
         self._holds_back = False
         self._outbox = Outbox(config.limits)
+        self.has_room = self._outbox.has_room
+        """``has_room(size)`` says whether a message of so many bytes fits into the outbound buffer."""
         self._sent_typing = SentTyping()
         self._requests = PendingRequests()
         self.timers = Timers()  # holds bytes to send and deliveries to make
@@ -387,10 +389,6 @@ class Session:
             f"{name} is too large: {size} bytes as a stanza, and the server takes {self.most_bytes}"
             " (send long content as a file: cube.files.upload, then an Attachment)"
         )
-
-    def has_room(self, size: int) -> bool:
-        """Whether a message of ``size`` bytes fits into the outbound buffer."""
-        return self._outbox.has_room(size)
 
     def why_full(self) -> str:
         """Return why the outbound buffer is full, as words for an error."""
