@@ -6,7 +6,6 @@ import logging
 from collections.abc import Callable
 from concurrent.futures import Future, InvalidStateError, wait
 from contextlib import AbstractContextManager, suppress
-from functools import partial
 from typing import Any, Protocol, TypeVar
 
 from .._checks import name_of
@@ -228,6 +227,4 @@ def handles_for(
 ) -> Callable[[str, Any], SendHandle[Any]]:
     """Return a function that makes the handle of a message, from its id and the message."""
     timeout = config.timeouts.acknowledgement
-    return partial(
-        SendHandle, default_timeout=timeout, holding_link=holding_link, receivers=receivers
-    )
+    return lambda own_id, message: SendHandle(own_id, message, timeout, holding_link, receivers)

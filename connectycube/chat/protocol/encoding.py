@@ -38,7 +38,7 @@ SYSTEM_NOTIFICATIONS = "SystemNotifications"
 _CLEAN = " (clean=True replaces such characters)"
 
 _TO_PARAMS = f'</body><extraParams xmlns="{ns.CLIENT}"><date_sent>'
-_MARKABLE = f'</extraParams><markable xmlns="{ns.CHAT_MARKERS}"/></message>'
+_END_MARKABLE = f'<markable xmlns="{ns.CHAT_MARKERS}"/></message>'
 _LARGE = 2**53  # a larger number is not written in one step
 _MOST_REMEMBERED = 1_024
 _LONGEST_REMEMBERED = 256  # characters
@@ -53,13 +53,10 @@ def encode_message(message: Message, to: str, kind: str = "chat") -> bytes:
     # Whoever sends many messages waits for this function. What is usual is looked for first, without a call:
     # a bool where a bool belongs, and a printable text, which XML can carry and which holds no CR.
     begin = _begin if len(to) <= _LONGEST_REMEMBERED else _begin.__wrapped__
-    body = message.body or ""
+    own_id, body = _id("id", message.id), message.body or ""
     if type(body) is not str or not body.isprintable():
         check_text("body", body, remedy=_CLEAN)
-    written = (
-        f'{begin(to, kind)}{_id("id", message.id)}"><body>{text(body)}'
-        f"{_TO_PARAMS}{_seconds(message.date_sent)}</date_sent>"
-    )
+    written = f"{_TO_PARAMS}{_seconds(message.date_sent)}</date_sent>"
     destroy_after, saved = message.destroy_after, message.save_to_history
     if destroy_after is None and (saved is True or check_bool("save_to_history", saved)):
         written += "<save_to_history>1</save_to_history>"
@@ -70,20 +67,18 @@ def encode_message(message: Message, to: str, kind: str = "chat") -> bytes:
     if message.custom or type(message.custom) is not dict:
         written += _params("custom", message.custom, RESERVED_NAMES)
     if message.dialog_id is not None:
-        written += f"<dialog_id>{_id('dialog_id', message.dialog_id)}</dialog_id>"
+        written += _dialog_param(message.dialog_id)
     for position, attachment in enumerate(message.attachments):
         written += _plain_attachment(attachment) or _attachment(
             f"attachments[{position}]", attachment
         )
-    if destroy_after is None and message.markable:
-        return f"{written}{_MARKABLE}".encode()
     written += "</extraParams>"
     if destroy_after is not None:
         seconds = check_int("destroy_after", destroy_after, least=1)
         written += f'<destroy xmlns="{ns.DESTROY_AFTER}" after="{seconds}"/>'
-    if message.markable:
-        written += f'<markable xmlns="{ns.CHAT_MARKERS}"/>'
-    return f"{written}</message>".encode()
+    written += _END_MARKABLE if message.markable else "</message>"
+    # Each part by itself: one emoji in the body would make each character of the others four bytes wide.
+    return f'{begin(to, kind)}{own_id}"><body>'.encode() + text(body).encode() + written.encode()
 
 
 @lru_cache(_MOST_REMEMBERED)
@@ -169,10 +164,18 @@ def _id(name: str, value: object) -> str:
 
 
 def _dialog(dialog_id: str) -> str:
-    return (
-        f'<extraParams xmlns="{ns.CLIENT}">'
-        f"<dialog_id>{_id('dialog_id', dialog_id)}</dialog_id></extraParams>"
-    )
+    return f'<extraParams xmlns="{ns.CLIENT}">{_dialog_param(dialog_id)}</extraParams>'
+
+
+def _dialog_param(dialog_id: str) -> str:
+    if type(dialog_id) is str and len(dialog_id) <= _LONGEST_REMEMBERED:
+        return _usual_dialog_param(dialog_id)
+    return _usual_dialog_param.__wrapped__(dialog_id)
+
+
+@lru_cache(_MOST_REMEMBERED)
+def _usual_dialog_param(dialog_id: str) -> str:
+    return f"<dialog_id>{_id('dialog_id', dialog_id)}</dialog_id>"
 
 
 _last_moment: tuple[datetime | None, int] = (None, 0)  # with its seconds

@@ -10,13 +10,12 @@ from __future__ import annotations
 import math
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
-from attrs import evolve, frozen
+from attrs import evolve
 
 from ...config import Config
 from ...models import DialogRef, Message, MessageDeletion, MessageEdit, MessageFailure, Typing
-from ...models._json import maker_of
 from .addresses import Addresses, bare
 from .decoding import Delivery, Unreported, decode, typing_key
 from .events import Counters, EchoReceived, Output, UncommittedDelivery
@@ -35,16 +34,12 @@ _MOST_TYPING = 1_000  # users whose end of typing is awaited
 _MOST_REMEMBERED = 1_000  # sent stanzas whose echo or late refusal is still recognised
 
 
-@frozen
-class _Sent:
+class _Sent(NamedTuple):
     """A stanza that was sent: the bare JID that it went to, and the signal and dialog of a late failure."""
 
     to: str
     failed: str
     dialog: DialogRef
-
-
-_new_sent = maker_of(_Sent, "to", "failed", "dialog")
 
 
 class Inbound:
@@ -78,7 +73,7 @@ class Inbound:
         self._recovery = recovery
         self._echoes: OrderedDict[tuple[str, str], Submission] = OrderedDict()
         # The stanzas that may still be refused, by id, and the ids of markers among them.
-        self._sent: OrderedDict[str, _Sent] = OrderedDict()
+        self._sent: OrderedDict[str, tuple[str, str, DialogRef]] = OrderedDict()
         self._markers: OrderedDict[str, None] = OrderedDict()
         # The stanzas of a session are numbered from 1 on, modulo 2^32: stanza 0 follows 0xFFFFFFFF.
         self._received = 0  # the number of the newest stanza
@@ -162,8 +157,11 @@ class Inbound:
 
     def expect(self, submission: Submission) -> None:
         """Prepare for the echo and for the refusal of a message that is about to be sent."""
-        dialog = submission.dialog
-        _remember(self._sent, submission.id, _new_sent(submission.to, submission.failed, dialog))
+        dialog, window = submission.dialog, self._sent
+        # As values: one is made for each message, and few are refused.
+        window[submission.id] = submission.to, submission.failed, dialog
+        if len(window) > _MOST_REMEMBERED:
+            window.popitem(last=False)
         if dialog.peer_id is None and submission.message is not None:
             _remember(self._echoes, (submission.to, submission.id), submission)
 
@@ -246,7 +244,8 @@ class Inbound:
         """Settle the message that an error refuses, and complete the event; return why there is none."""
         if failure.message_id in self._markers:
             return "refused"
-        sent = self._sent.get(failure.message_id)
+        values = self._sent.get(failure.message_id)
+        sent = None if values is None else _Sent(*values)
         if not self._may_refuse(sender, sent, me):
             return "forged"
         self._refused(failure)

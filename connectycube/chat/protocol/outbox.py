@@ -138,7 +138,9 @@ class Outbox:
         stanza.attempted = True
         queue.append(stanza)
         self._bytes += len(stanza.data)
-        self._note_id(stanza)
+        submission = stanza.submission
+        if submission is not None and self._by_id.setdefault(submission.id, stanza) is not stanza:
+            self._note_id(stanza)
         return True
 
     def add_written(self, stanza: Outbound) -> None:
