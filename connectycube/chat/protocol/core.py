@@ -50,7 +50,7 @@ from .session import Session
 from .states import READY_STATES, StateMachine
 from .stream import Stream
 from .stream_management import WrongCountError
-from .timers import Timers, earlier
+from .timers import Timers
 
 __all__ = ["Core"]
 
@@ -67,8 +67,8 @@ PERMANENT = frozenset(
 )
 """Stream error conditions after which the same attempt would only fail again. (RFC 6120, 4.9.3.)"""
 
-_OPEN = frozenset(ChatState) - {ChatState.IDLE, ChatState.CLOSED, ChatState.CLOSING}
-_ATTEMPTING = frozenset({ChatState.CONNECTING, ChatState.AUTHENTICATED, ChatState.RECONNECTING})
+_ATTEMPTING = (ChatState.CONNECTING, ChatState.AUTHENTICATED, ChatState.RECONNECTING)
+_NOT_OPEN = (ChatState.IDLE, ChatState.CLOSED, ChatState.CLOSING)
 _OF_STANZAS = frozenset(
     {
         "bad-format",
@@ -149,7 +149,7 @@ class Core:
     @property
     def is_open(self) -> bool:
         """Whether messages are accepted, to flow now or later."""
-        return self._machine.state in _OPEN
+        return self._machine.state not in _NOT_OPEN
 
     @property
     def wants_link(self) -> bool:
@@ -177,7 +177,13 @@ class Core:
     @property
     def next_deadline(self) -> float | None:
         """When ``tick`` has something to do, or None."""
-        return earlier(self._timers.deadline, self.session.next_deadline)
+        # Written out: each read, each command and each wait ask for it.
+        session = self.session
+        deadline = session.liveness.deadline
+        for other in (session.timers.deadline, self._timers.deadline):
+            if other is not None and (deadline is None or other < deadline):
+                deadline = other
+        return deadline
 
     def is_due_before(self, moment: float | None) -> bool:
         """Whether ``tick`` has something to do before a moment; None stands for never."""

@@ -90,5 +90,7 @@ class Liveness:
         """The time at which a request is due or the link is dead, whichever is first; None without a link."""
         if not self._active:
             return None
+        if self._asked is None:  # mostly; each wait looks at it
+            return self._next
         end = self._end
         return self._next if end is None else min(self._next, end)

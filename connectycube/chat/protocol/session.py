@@ -48,7 +48,7 @@ from .rooms import Rooms
 from .roster import ROSTER_QUERY
 from .seen_messages import Key, SeenMessages
 from .sent_typing import SentTyping
-from .timers import Timers, earlier
+from .timers import Timers
 
 __all__ = ["DEFERRED", "Session"]
 
@@ -491,11 +491,6 @@ class Session:
             self.timers.cancel(key)
         else:
             self.timers.set(key, when, data)
-
-    @property
-    def next_deadline(self) -> float | None:
-        """When ``tick`` has something to do, or None."""
-        return earlier(self.liveness.deadline, self.timers.deadline)
 
     def tick(self, now: float) -> None:
         """Do what has become due; raises LivenessError if the server has not answered for too long."""

@@ -28,8 +28,8 @@ TRANSITIONS: Mapping[ChatState, frozenset[ChatState]] = {
 }
 """The states that may follow each state. The table in the documentation is made from this one."""
 
-READY_STATES = frozenset({_S.READY, _S.RESUMED})
-"""The states in which messages flow."""
+READY_STATES = (_S.READY, _S.RESUMED)
+"""The states in which messages flow; no set, as the hash of an Enum is a function of Python."""
 
 
 class StateMachine:
