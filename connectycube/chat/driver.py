@@ -56,10 +56,10 @@ from .output_router import OutputRouter
 from .protocol.core import Core
 from .protocol.decoding import Delivery
 from .protocol.events import Credentials
-from .protocol.session import Session
 from .protocol.states import READY_STATES
 from .protocol.timers import earlier
 from .receivers import Receivers
+from .requester import Requester
 from .send_handle import handles_for
 from .sender import Sender
 from .shared import Shared
@@ -167,6 +167,8 @@ class Driver:
         self.sender = Sender(
             self, self._mutex, self._changed, self.core, self._durability, self._tally.unsettled
         )
+        requester = Requester(self, self._mutex)
+        self.request, self.ask = requester.request, requester.ask
 
     # --- for any thread ---
 
@@ -496,7 +498,7 @@ class Driver:
         if self.is_ready:
             return
         with self.holding_link(), self._mutex:
-            self._wait_ready(deadline)
+            self.wait_ready(deadline)
 
     def wait_until_idle(self, deadline: Deadline) -> bool:
         """Wait until the workers have done everything that is queued; return whether they have."""
@@ -534,7 +536,8 @@ class Driver:
         with self.holding_link(), self.dispatcher.awaiting_event(is_waiting):
             yield
 
-    def _wait_ready(self, deadline: Deadline) -> None:
+    def wait_ready(self, deadline: Deadline) -> None:
+        """Wait until messages flow, with the mutex held; raise if they never will, or not in time."""
         assert self._mutex.locked()
         over = (ChatState.IDLE, ChatState.CLOSED, ChatState.CLOSING)
         self._wait(lambda: self.core.is_ready or self.core.state in over, deadline)
@@ -548,7 +551,7 @@ class Driver:
         if not self._changed.wait_for(condition, deadline.remaining()):
             raise ChatTimeoutError(f"the chat connection is still {self.core.state.value}")
 
-    # --- commands and requests ---
+    # --- commands ---
 
     def command(self, action: Callable[[Core, float], Any]) -> Any:
         """Call ``action(core, now)``, which must be short, with the mutex held; return its result."""
@@ -558,53 +561,19 @@ class Driver:
             self.after_command()
             return result
 
-    def request(self, kind: str, to: str | None, payload: str, deadline: Deadline) -> Any:
-        """Send an IQ once ready and return the answer's Node, or raise the answer's error."""
-
-        def start(session: Session, waiter: Future[Any]) -> Callable[[], None]:
-            return partial(session.forget_request, session.request(kind, to, payload, waiter))
-
-        return self.ask(start, deadline)
-
-    def ask(
-        self, start: Callable[[Session, Future[Any]], Callable[[], None]], deadline: Deadline
-    ) -> Any:
-        """Start a request of the session once ready; return the answer's Node, or raise the answer's error.
-
-        ``start(session, waiter)`` returns a function that cancels the request. The waiter gets the answer.
-        """
-        self.check_usable()
-        waiter: Future[Any] = Future()
-        with self.holding_link():
-            with self._mutex:
-                self._wait_ready(deadline)
-                while not self.core.ready_session.has_room(0):
-                    self.sender.wait_for_room(0, deadline)
-                    self._wait_ready(deadline)
-                cancel = start(self.core.ready_session, waiter)
-                self.after_command()
-            try:
-                wait([waiter], deadline.remaining())
-            finally:
-                # Also after an answer, and after a KeyboardInterrupt: a late answer must find no waiter.
-                with self._mutex:
-                    cancel()
-        if not waiter.done():
-            raise ChatTimeoutError("the chat server did not answer the request in time")
-        return waiter.result()
-
     # --- with the mutex held ---
 
     def after_command(self) -> None:
         """Route the outputs of a command, write what the link takes, and wake the connection thread."""
         assert self._mutex.locked()
         self._hand_over()
-        if self._link is not None and self.core.session.outgoing:
-            self._write(self._link)
+        core, link = self.core, self._link
+        if link is not None and core.session.outgoing:
+            self._write(link)
         # The connection thread must know of bytes that the socket did not take, of a link that is to be
         # closed or opened, and of a deadline before the one that it sleeps until.
-        waits = self.core.session.outgoing or self._link is None or not self.core.wants_link
-        if waits or self.core.is_due_before(self._sleeps_until):
+        waits = core.session.outgoing or link is None or not core.wants_link
+        if waits or core.is_due_before(self._sleeps_until):
             self._wake()
 
     def after_submit(self, *, is_due_sooner: bool) -> None:
@@ -640,7 +609,8 @@ class Driver:
     def _hand_over(self) -> None:
         """Route the outputs of the core, and notify the threads that wait for a state or for room."""
         assert self._mutex.locked()
-        has_routed = self._router.route(self.core)
+        # Most reads and commands have no output.
+        has_routed = bool(self.core.session.outputs) and self._router.route(self.core)
         if has_routed and self.is_closed:
             self._durability.release()
         # An acknowledgement of markers has no output, but it makes room for a sender.

@@ -6,8 +6,8 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Hashable, Mapping, Sequence
-from concurrent.futures import Future
 from functools import partial
+from queue import SimpleQueue
 from typing import Any
 
 from .._checks import name_of
@@ -214,11 +214,8 @@ class OutputRouter:
     def _answer(self, core: Core, answer: Answer) -> None:
         # Wakes the thread in Driver.ask; the mutex is held, so that thread sees the answer or cancels, not
         # both.
-        waiter: Future[Any] = answer.waiter
-        if answer.error is not None:
-            waiter.set_exception(answer.error)
-        else:
-            waiter.set_result(answer.node)
+        waiter: SimpleQueue[Answer] = answer.waiter
+        waiter.put(answer)
 
     def _show(self, core: Core, output: UncommittedDelivery) -> None:
         self.streams.feed(output.delivery)

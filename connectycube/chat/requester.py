@@ -1,0 +1,100 @@
+"""Makes requests to the server or a room, and waits for their answers."""
+
+from __future__ import annotations
+
+import queue
+import threading
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from functools import partial
+from typing import Any, Protocol
+
+from .._deadline import Deadline
+from ..errors import ChatTimeoutError
+from .protocol.core import Core
+from .protocol.session import Session
+from .sender import Sender
+
+__all__ = ["Requester"]
+
+
+class Connection(Protocol):
+    """The driver, as far as requests need it."""
+
+    core: Core
+    sender: Sender
+
+    def check_usable(self) -> None: ...
+    def check_may_wait(self) -> None: ...
+    def wait_ready(self, deadline: Deadline) -> None: ...
+    def after_command(self) -> None: ...
+
+
+class Requester:
+    """Makes requests for all threads of one connection; ``mutex`` is that of the driver."""
+
+    def __init__(self, driver: Connection, mutex: threading.Lock) -> None:
+        self._driver = driver
+        self._mutex = mutex
+
+    def request(self, kind: str, to: str | None, payload: str, deadline: Deadline) -> Any:
+        """Send an IQ once ready and return the answer's Node, or raise the answer's error."""
+
+        def start(session: Session, waiter: object) -> Callable[[], None]:
+            return partial(session.forget_request, session.request(kind, to, payload, waiter))
+
+        return self.ask(start, deadline)
+
+    def ask(
+        self, start: Callable[[Session, object], Callable[[], None]], deadline: Deadline
+    ) -> Any:
+        """Start a request of the session once ready; return the answer's Node, or raise the answer's error.
+
+        ``start(session, waiter)`` returns a function that cancels the request. The waiter gets the answer.
+        """
+        driver = self._driver
+        driver.check_usable()
+        driver.check_may_wait()
+        # It wakes this thread with one lock, a Future with six. Looked up here: gevent may replace the class
+        # later than this module is imported.
+        answers: queue.SimpleQueue[Any] = queue.SimpleQueue()
+        with self._mutex:
+            core = driver.core  # the same one at the end, also if the process forks meanwhile
+            core.hold_link(time.monotonic())
+            try:
+                if not (core.is_ready and core.session.has_room(0)):
+                    self._wait_for_room(deadline)
+                cancel = start(core.ready_session, answers)
+                driver.after_command()
+            except BaseException:
+                core.release_link()
+                raise
+        answer = None
+        try:
+            with suppress(queue.Empty):
+                answer = answers.get(timeout=deadline.remaining())
+        finally:
+            # Also after an answer, and after a KeyboardInterrupt: a late answer must find no waiter.
+            with self._mutex:
+                core.release_link()
+                cancel()
+        if answer is None:
+            if answers.empty():  # else it came between the time-out and the mutex
+                raise ChatTimeoutError("the chat server did not answer the request in time")
+            answer = answers.get()
+        if answer.error is None:
+            return answer.node
+        try:
+            raise answer.error
+        finally:
+            del answer  # the error holds this frame, which must not hold the error
+
+    def _wait_for_room(self, deadline: Deadline) -> None:
+        """Wait until the connection is ready and has room for a request; the mutex is held."""
+        driver = self._driver
+        driver.after_command()  # an attempt may have begun, as a caller waits for the link
+        driver.wait_ready(deadline)
+        while not driver.core.ready_session.has_room(0):
+            driver.sender.wait_for_room(0, deadline)
+            driver.wait_ready(deadline)
