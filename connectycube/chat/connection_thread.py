@@ -8,7 +8,7 @@ from typing import NamedTuple, Protocol
 from attrs import define
 
 from .lease.hold import Hold
-from .link import Link, Waker, wait_for
+from .link import Link, Poller, Waker
 
 __all__ = ["Run", "Step", "Steps", "run_connection", "seconds_until"]
 
@@ -30,8 +30,8 @@ class Step(NamedTuple):
     """When there is something to do in any case (monotonic), or None."""
     connects: bool
     """Whether a link is to be opened."""
-    writes: bool
-    """Whether there are bytes to write once the socket takes them."""
+    events: int
+    """What to wait for on the link's socket: EVENT_READ, with EVENT_WRITE if there are bytes to write."""
     is_ready: bool
     """Whether messages flow."""
 
@@ -60,8 +60,8 @@ class Steps(Protocol):
     def connect(self, run: Run, waker: Waker) -> None:
         """Open a link, which may take long; ``waker`` interrupts it."""
 
-    def serve(self, run: Run) -> None:
-        """Read and write, without waiting, what the socket takes now."""
+    def serve(self, run: Run) -> Step | None:
+        """Read and write, without waiting, what the socket takes now; return what :meth:`next_step` does."""
 
     def give_up(self, run: Run, error: BaseException) -> None:
         """Close the connection after a defect of this package."""
@@ -78,18 +78,20 @@ def seconds_until(deadline: float | None) -> float | None:
 def run_connection(driver: Steps, run: Run, waker: Waker) -> None:
     """Make the steps of one run on the calling thread, until the connection is closed."""
     try:
-        while (step := driver.next_step(run)) is not None:
+        poller = Poller(waker)
+        step = driver.next_step(run)
+        while step is not None:
             if step.connects:
                 driver.connect(run, waker)
+                step = driver.next_step(run)
                 continue
             # Readable also means that TLS has data or an end; the link tells which. Without a link only the
             # waker and the deadline count.
-            sock = run.link.sock if run.link is not None else None
-            ready = wait_for(
-                sock, waker, seconds_until(step.deadline), read=True, write=step.writes
-            )
-            if any(ready):
-                driver.serve(run)
+            descriptor = run.link.sock.fileno() if run.link is not None else -1
+            if poller.wait(descriptor, step.events, seconds_until(step.deadline)):
+                step = driver.serve(run)
+            else:
+                step = driver.next_step(run)
     except BaseException as error:  # noqa: BLE001 - the driver logs it
         driver.give_up(run, error)
     finally:

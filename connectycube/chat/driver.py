@@ -16,6 +16,7 @@ from concurrent.futures import Future, wait
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import partial
 from os import getpid
+from selectors import EVENT_READ, EVENT_WRITE
 from typing import Any, TypeVar, cast
 
 from attrs import evolve
@@ -74,7 +75,7 @@ logger = logging.getLogger("connectycube.chat")
 
 Stream = TypeVar("Stream", bound=EventStream[Any])
 
-_READS_A_ROUND = 16  # then timers and other threads get their turn, however much the server sends
+_BOTH = EVENT_READ | EVENT_WRITE
 
 
 class Driver:
@@ -704,21 +705,32 @@ class Driver:
     def next_step(self, run: Run) -> Step | None:
         """Do what has become due; return what to do next, None if the run is over."""
         with self._mutex:
-            if run.generation != self._generation:
-                return None
-            deadline = self._tick(time.monotonic())
-            if self.is_closed:
-                return None
-            if run.link is not None and not self.core.has_stream:
-                self._link = None
-                run.link.close()
-                run.link = None
-            link = run.link
-            connects = link is None and self.core.wants_link
-            # Under the same lock as the tick: a change by another thread after it wakes this thread.
-            self._sleeps_until = deadline
-            writes = link is not None and (bool(self.core.session.outgoing) or link.wants_write)
-            return Step(deadline, connects, writes, self.core.is_ready)
+            return self._next_step(run)
+
+    def _next_step(self, run: Run) -> Step | None:
+        assert self._mutex.locked()
+        if run.generation != self._generation:
+            return None
+        now = time.monotonic()
+        deadline = self._tick(now)
+        core, link = self.core, run.link
+        if self.is_closed:
+            return None
+        if link is not None and not core.has_stream:
+            self._link = run.link = None
+            link.close()
+            link = None
+        # Never later than this thread slept until before, as long as that is to come. A question to the
+        # server brings the deadline forward and its answer puts it off, so that each would wake this thread.
+        until = self._sleeps_until
+        if until is not None and until > now and (deadline is None or until < deadline):
+            deadline = until
+        # Under the same lock as the tick: a change by another thread after it wakes this thread.
+        self._sleeps_until = deadline
+        if link is None:
+            return Step(deadline, core.wants_link, EVENT_READ, core.is_ready)
+        writes = core.session.outgoing or link.wants_write
+        return Step(deadline, False, _BOTH if writes else EVENT_READ, core.is_ready)
 
     def wait_for_turn(self, run: Run) -> float | None:
         """Let the attempt to connect begin later; return when there is something to do in any case."""
@@ -778,26 +790,27 @@ class Driver:
             self.core.credentials = credentials
             self.core.link_up(time.monotonic())
 
-    def serve(self, run: Run) -> None:
-        """Read and write, without waiting, what the socket takes now."""
+    def serve(self, run: Run) -> Step | None:
+        """Read and write, without waiting, what the socket takes now; return what to do next."""
         link = run.link
         with self._mutex:
-            if link is None or link is not self._link:
-                return  # another thread closed this link; discard its data
-            try:
-                self._read(link)
-                self._write(link)
-            except ConnectionLostError as error:
-                self.core.link_lost(error, time.monotonic())
-                self._hand_over()
+            if link is not None and link is self._link:  # else another thread has closed it
+                try:
+                    self._read(link)
+                    if self.core.session.outgoing:
+                        self._write(link)  # also what the socket did not take before
+                except ConnectionLostError as error:
+                    self.core.link_lost(error, time.monotonic())
+                    self._hand_over()
+            return self._next_step(run)
 
     def _read(self, link: Link) -> None:
+        """Take what has arrived, or a part of it: then the next wait ends at once, for others had a turn."""
         assert self._mutex.locked()
         hold = self.exclusive.hold
-        for _ in range(_READS_A_ROUND):
-            data = link.receive()
+        while data := link.receive():
             # Another process may have the lease by now, whose login ends this link: that is not the reason.
-            if data is None or (hold is not None and not hold.is_valid()):
+            if hold is not None and not hold.is_valid():
                 return
             now = time.monotonic()
             self.core.receive(data, now)
@@ -806,7 +819,10 @@ class Driver:
             self._note_cursor(now)
             if not self.core.has_stream:
                 return
-            self._write(link)
+            if self.core.session.outgoing:
+                self._write(link)
+            if not link.has_ended:
+                return
 
     def _note_cursor(self, now: float) -> None:
         """Note the cursor in the durable store, and its time by the service's clock."""

@@ -28,7 +28,7 @@ from ..errors import (
     TlsError,
 )
 
-__all__ = ["AttemptCancelled", "Link", "Waker", "open_link", "run_in_thread", "wait_for"]
+__all__ = ["AttemptCancelled", "Link", "Poller", "Waker", "open_link", "run_in_thread", "wait_for"]
 
 _Result = TypeVar("_Result")
 _PIECE = 65_536
@@ -63,10 +63,9 @@ class Waker:
             pass  # full: a wake-up is under way already; closed: no thread waits any more
 
     def drain(self) -> None:
-        """Discard the wake-ups so far."""
+        """Discard the wake-ups so far; of very many some are left, and end the next wait at once."""
         try:
-            while self._reader.recv(4096):
-                pass
+            self._reader.recv(4096)
         except OSError:
             pass
 
@@ -76,12 +75,47 @@ class Waker:
         self._writer.close()
 
 
-def _selector() -> selectors.BaseSelector:
-    """Return a selector without a file descriptor of its own: nothing to leak, nothing shared with a fork.
+class Poller:
+    """Waits for a waker and for one socket at most, as often as it is asked, with one selector.
 
-    The class is looked up for each wait: gevent may replace it later than this module is imported.
+    To make a selector for each wait would cost more than the wait. This one has no file descriptor of its
+    own: nothing to leak, nothing shared with a fork, and a socket is known by its number alone. The class is
+    looked up for each poller, as gevent may replace it later than this module is imported.
     """
-    return getattr(selectors, "PollSelector", selectors.SelectSelector)()
+
+    def __init__(self, waker: Waker) -> None:
+        self._selector = getattr(selectors, "PollSelector", selectors.SelectSelector)()
+        self._selector.register(waker.fileno(), selectors.EVENT_READ)
+        self._waker = waker
+        self._watched = -1  # the number of the socket, and the events that are waited for
+        self._events = 0
+
+    def wait(self, descriptor: int, events: int, timeout: float | None) -> int:
+        """Wait for the events of a socket, or for the waker; return the events of the socket.
+
+        Args:
+            descriptor: The number of the socket; -1 without one.
+            events: EVENT_READ, EVENT_WRITE or both; 0 without a socket.
+            timeout: Seconds; None waits for ever.
+        """
+        if descriptor != self._watched or events != self._events:
+            self._watch(descriptor, events)
+        if timeout is not None and timeout > _LONGEST_WAIT:
+            timeout = _LONGEST_WAIT
+        ready = 0
+        for key, mask in self._selector.select(timeout):
+            if key.fd == descriptor:
+                ready = mask
+            else:
+                self._waker.drain()
+        return ready
+
+    def _watch(self, descriptor: int, events: int) -> None:
+        if self._watched != -1:
+            self._selector.unregister(self._watched)
+        if descriptor != -1:
+            self._selector.register(descriptor, events)
+        self._watched, self._events = descriptor, events
 
 
 def wait_for(
@@ -93,20 +127,10 @@ def wait_for(
     write: bool,
 ) -> tuple[bool, bool]:
     """Wait for the socket or the waker; return whether the socket can be read and written."""
-    with _selector() as selector:
-        selector.register(waker.fileno(), selectors.EVENT_READ)
-        events = (selectors.EVENT_READ if read else 0) | (selectors.EVENT_WRITE if write else 0)
-        if sock is not None and events:
-            selector.register(sock, events)
-        ready = selector.select(None if timeout is None else min(timeout, _LONGEST_WAIT))
-    readable = writable = False
-    for key, mask in ready:
-        if key.fileobj is sock:
-            readable = bool(mask & selectors.EVENT_READ)
-            writable = bool(mask & selectors.EVENT_WRITE)
-        else:
-            waker.drain()
-    return readable, writable
+    events = (selectors.EVENT_READ if read else 0) | (selectors.EVENT_WRITE if write else 0)
+    descriptor = sock.fileno() if sock is not None and events else -1
+    ready = Poller(waker).wait(descriptor, events, timeout)
+    return bool(ready & selectors.EVENT_READ), bool(ready & selectors.EVENT_WRITE)
 
 
 def run_in_thread(
@@ -151,6 +175,7 @@ class Link:
         self._tunnel = sock if isinstance(sock, TlsTunnel) else None
         self._reading_wants_write = False
         self._write_failure: ConnectionLostError | None = None
+        self._end: ConnectionLostError | None = None
 
     @property
     def wants_write(self) -> bool:
@@ -159,34 +184,48 @@ class Link:
             return True
         return self._reading_wants_write
 
-    def receive(self) -> bytes | None:
-        """Return the bytes that have arrived, None if there are none.
+    @property
+    def has_ended(self) -> bool:
+        """Whether the next :meth:`receive` raises: there is nothing to wait for."""
+        return self._end is not None
 
-        Raises ConnectionLostError when the link has ended. That holds also for an orderly end of TLS, because
-        even a reset may look like one: only the end of the XMPP stream tells that the server has finished. If
-        the link could not be written to, it ends once all that has arrived is read: the last words of the
-        server, or an alert of TLS, tell the cause better.
+    def receive(self) -> bytes:
+        """Return the bytes that have arrived, up to about 80 kB; none if there are none.
+
+        Raises ConnectionLostError when the link has ended, once all that had arrived before is returned. That
+        holds also for an orderly end of TLS, because even a reset may look like one: only the end of the XMPP
+        stream tells that the server has finished. If the link could not be written to, it ends once all that
+        has arrived is read: the last words of the server, or an alert of TLS, tell the cause better.
         """
+        pieces: list[bytes] = []
+        size = 0
         self._reading_wants_write = False
+        # TLS returns one record at a time, and a burst is many small ones. Each read here takes a whole
+        # record, so that TLS never keeps bytes that no wait for the socket would tell of.
+        while size < _PIECE and self._end is None and (piece := self._receive_record()):
+            pieces.append(piece)
+            size += len(piece)
+        if self._end is not None and not pieces:
+            end, self._end = self._end, None  # asked again, the socket says the same
+            raise end
+        return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+
+    def _receive_record(self) -> bytes:
+        """Return what one read returns; nothing if nothing has arrived, or if the link has ended."""
         try:
-            data = self.sock.recv(_PIECE)
-        except ssl.SSLWantReadError:
-            if self._write_failure is not None:
-                raise self._write_failure from None
-            return None
-        except ssl.SSLWantWriteError:
-            self._reading_wants_write = True
-            return None
-        except OSError as error:
-            failure = _broken(error)
-            raise (
-                failure if isinstance(failure, TlsError) else self._write_failure or failure
-            ) from None
-        if not data:
-            raise self._write_failure or ConnectionLostError(
+            if piece := self.sock.recv(_PIECE):
+                return piece
+            self._end = self._write_failure or ConnectionLostError(
                 "the link to the chat server ended without an end of the stream"
             )
-        return data
+        except ssl.SSLWantReadError:
+            self._end = self._write_failure
+        except ssl.SSLWantWriteError:
+            self._reading_wants_write = True
+        except OSError as error:
+            failure = _broken(error)
+            self._end = failure if isinstance(failure, TlsError) else self._write_failure or failure
+        return b""
 
     def send(self, data: bytearray) -> int:
         """Write from the front of ``data`` without waiting; return the number of bytes written.

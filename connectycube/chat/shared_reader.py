@@ -9,6 +9,7 @@ import selectors
 import threading
 import time
 from collections import deque
+from collections.abc import Callable
 from contextlib import suppress
 
 from .._deadline import Deadline
@@ -144,7 +145,7 @@ class SharedReader:
                     if key.data is None:
                         waker.drain()
                     else:
-                        self._serve(key.data, selector)
+                        self._step(key.data, key.data.driver.serve, selector)
         except BaseException as error:
             logger.exception("%s: the reader's thread failed", self._name)
             for place in self._take_all(waker):
@@ -168,25 +169,24 @@ class SharedReader:
                 place.due = None
                 woken.append(place)
         for place in woken:
-            self._step(place, selector)
+            self._step(place, place.driver.next_step, selector)
         with self._lock:
             if self._places:
                 return True
             self._waker = self._selector = None  # the next run starts another thread
             return False
 
-    def _serve(self, place: Place, selector: selectors.BaseSelector) -> None:
-        try:
-            place.driver.serve(place.run)
-        except BaseException as error:  # noqa: BLE001 - the driver logs it
-            place.driver.give_up(place.run, error)
-        self._step(place, selector)
-
-    def _step(self, place: Place, selector: selectors.BaseSelector) -> None:
+    def _step(
+        self,
+        place: Place,
+        make: Callable[[Run], Step | None],
+        selector: selectors.BaseSelector,
+    ) -> None:
+        """Make a step of a connection, and do what it says is next."""
         if place.connecting is not None or place.over.is_set():
             return  # the thread that connects wakes this one when it has finished
         try:
-            step = place.driver.next_step(place.run)
+            step = make(place.run)
             if step is not None:
                 self._follow(place, step, selector)
                 return
@@ -203,7 +203,7 @@ class SharedReader:
         if link is None:
             self._unregister(place, selector)
         else:
-            self._register(place, link.sock.fileno(), step.writes, selector)
+            self._register(place, link.sock.fileno(), step.events, selector)
         if step.connects:
             if self._takes_slot(place):
                 self._start_connecting(place)
@@ -216,9 +216,8 @@ class SharedReader:
             heapq.heappush(self._alarms, (deadline, next(self._numbers), place))
 
     def _register(
-        self, place: Place, descriptor: int, writes: bool, selector: selectors.BaseSelector
+        self, place: Place, descriptor: int, events: int, selector: selectors.BaseSelector
     ) -> None:
-        events = selectors.EVENT_READ | (selectors.EVENT_WRITE if writes else 0)
         if place.descriptor != descriptor:
             self._unregister(place, selector)
             selector.register(descriptor, events, place)

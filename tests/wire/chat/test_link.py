@@ -620,9 +620,8 @@ def linked(certificates, connect):
         link = connect(listener.getsockname()[1], host="127.0.0.1")
         with accepting.result(TIMEOUT) as server:
             server.settimeout(TIMEOUT)
-            assert (
-                link.receive() is None
-            )  # TLS's session waiters: unread, they would turn FIN into RST
+            # TLS's session tickets: unread, they would turn FIN into RST.
+            assert link.receive() == b""
             yield link, server
 
 
@@ -633,19 +632,20 @@ def readable(link):
 
 
 def receive(link):
-    """What comes next on the link; session waiters and the like are nothing."""
+    """What comes next on the link; session tickets and the like are nothing."""
     while True:
-        readable(link)
-        if (data := link.receive()) is not None:
+        if not link.has_ended:
+            readable(link)
+        if data := link.receive():
             return data
 
 
-def test_receive_returns_what_is_there_and_none_when_nothing_is(linked):
+def test_receive_returns_what_is_there_and_nothing_when_nothing_is(linked):
     link, server = linked
-    assert link.receive() is None
+    assert link.receive() == b""
     server.sendall(b"<presence/>")
     assert receive(link) == b"<presence/>"
-    assert link.receive() is None
+    assert link.receive() == b""
     assert not link.wants_write
 
 
@@ -662,6 +662,32 @@ def test_receive_leaves_nothing_hidden_where_poll_does_not_look(linked):
     assert received == data
 
 
+def test_records_that_have_arrived_are_received_together():
+    link = Link(Broken(b"<presence/>", b"<r/>", ssl.SSLWantReadError()))
+    assert link.receive() == b"<presence/><r/>"
+    assert not link.has_ended
+
+
+def test_a_server_that_never_stops_is_received_in_bounded_parts(linked):
+    link, server = linked
+    with ThreadPoolExecutor(1) as pool:
+        sending = pool.submit(server.sendall, bytes(2_000_000))
+        received = 0
+        while received < 2_000_000:
+            received += (length := len(receive(link)))
+            assert length <= 65_535 + 16_384
+        sending.result(TIMEOUT)
+
+
+def test_an_alert_behind_the_last_words_is_told_without_another_wait():
+    words = [b"the last ", b"words", alert("TLSV1_ALERT_UNKNOWN_CA")]
+    link = Link(Broken(*words))
+    assert link.receive() == b"the last words"
+    assert link.has_ended
+    with pytest.raises(TlsError, match="it does not know its authority"):
+        link.receive()
+
+
 def end_with_close_notify(server):
     server.settimeout(0)
     with contextlib.suppress(ssl.SSLError):
@@ -675,7 +701,7 @@ def end_with_fin(server):
 @pytest.mark.parametrize("end", [end_with_close_notify, end_with_fin, reset_with])
 def test_however_the_server_ends_the_link_is_lost_and_stays_lost(linked, end):
     link, server = linked
-    assert link.receive() is None
+    assert link.receive() == b""
     end(server)
     words = r"the link to the chat server (broke|ended)"
     with pytest.raises(ConnectionLostError, match=words):
@@ -768,7 +794,7 @@ def test_both_directions_at_full_load_carry_every_byte_in_order(linked):
         while data or len(received) < len(theirs):
             can_read, can_write = wait_for(link.sock, waker, TIMEOUT, read=True, write=bool(data))
             assert can_read or can_write
-            received += (can_read and link.receive()) or b""
+            received += link.receive() if can_read else b""
             if data:
                 del data[: link.send(data)]
         assert serving.result(TIMEOUT) == digest(ours)
@@ -867,19 +893,9 @@ def test_after_a_failed_write_the_rest_is_read_before_the_link_ends(end, reason)
 
 
 def test_what_tls_itself_wants_to_write_is_remembered_until_it_is_done():
-    class Renegotiating:
-        wants = ssl.SSLWantWriteError()
-
-        def recv(self, size):
-            if self.wants:
-                raise self.wants
-            return b"x"
-
-    sock = Renegotiating()
-    link = Link(sock)
-    assert link.receive() is None
+    link = Link(Broken(ssl.SSLWantWriteError(), b"x", ssl.SSLWantReadError()))
+    assert link.receive() == b""
     assert link.wants_write
-    sock.wants = None
     assert link.receive() == b"x"
     assert not link.wants_write
 

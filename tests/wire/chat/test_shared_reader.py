@@ -6,6 +6,7 @@ import itertools
 import socket
 import threading
 import time
+from selectors import EVENT_READ
 from types import SimpleNamespace
 
 import pytest
@@ -45,7 +46,7 @@ class Connection:
         if self.is_over:
             return None
         connects = run.link is None and self.wants_link
-        return Step(self.deadline, connects, False, self.is_ready)
+        return Step(self.deadline, connects, EVENT_READ, self.is_ready)
 
     def wait_for_turn(self, run):
         self.postponed += 1
@@ -58,6 +59,7 @@ class Connection:
             self.sock.recv(100)
             raise ValueError("a defect")
         self.read.append(self.sock.recv(100))
+        return self.next_step(run)
 
     def give_up(self, run, error):
         self.errors.append(str(error))
