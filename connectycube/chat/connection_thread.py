@@ -8,7 +8,7 @@ from typing import NamedTuple, Protocol
 from attrs import define
 
 from .lease.hold import Hold
-from .link import Link, Poller, Waker
+from .link import Link, Waker
 
 __all__ = ["Run", "Step", "Steps", "run_connection", "seconds_until"]
 
@@ -78,7 +78,6 @@ def seconds_until(deadline: float | None) -> float | None:
 def run_connection(driver: Steps, run: Run, waker: Waker) -> None:
     """Make the steps of one run on the calling thread, until the connection is closed."""
     try:
-        poller = Poller(waker)
         step = driver.next_step(run)
         while step is not None:
             if step.connects:
@@ -88,7 +87,7 @@ def run_connection(driver: Steps, run: Run, waker: Waker) -> None:
             # Readable also means that TLS has data or an end; the link tells which. Without a link only the
             # waker and the deadline count.
             descriptor = run.link.sock.fileno() if run.link is not None else -1
-            if poller.wait(descriptor, step.events, seconds_until(step.deadline)):
+            if waker.wait(seconds_until(step.deadline), descriptor, step.events):
                 step = driver.serve(run)
             else:
                 step = driver.next_step(run)

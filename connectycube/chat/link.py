@@ -7,6 +7,7 @@ import socket
 import ssl
 import threading
 from collections.abc import Callable
+from selectors import EVENT_READ, EVENT_WRITE
 from typing import Any, TypeVar
 
 from .._deadline import Deadline
@@ -28,7 +29,7 @@ from ..errors import (
     TlsError,
 )
 
-__all__ = ["AttemptCancelled", "Link", "Poller", "Waker", "open_link", "run_in_thread", "wait_for"]
+__all__ = ["AttemptCancelled", "Link", "Waker", "open_link", "run_in_thread"]
 
 _Result = TypeVar("_Result")
 _PIECE = 65_536
@@ -40,15 +41,25 @@ class AttemptCancelled(Exception):
 
 
 class Waker:
-    """Wakes the thread that waits on it, from any other thread."""
+    """Lets one thread wait, for a socket or for nothing else, and wakes it from any other thread.
+
+    All waits use one selector: to make one for each wait would cost more than the wait. It has no file
+    descriptor of its own, so there is nothing to leak and nothing shared with a fork, and it knows a socket
+    by its number alone. Its class is looked up for each waker: gevent may replace it after this module was
+    imported.
+    """
 
     def __init__(self) -> None:
         self._reader, self._writer = socket.socketpair()
         self._reader.setblocking(False)
         self._writer.setblocking(False)
+        self._selector = getattr(selectors, "PollSelector", selectors.SelectSelector)()
+        self._selector.register(self._reader.fileno(), EVENT_READ)
+        self._watched = -1  # the number of the socket that the selector knows, and its events
+        self._events = 0
 
     def fileno(self) -> int:
-        """Return the descriptor to wait on."""
+        """Return the descriptor to wait on, for a thread with a selector of its own."""
         return self._reader.fileno()
 
     def writer_fileno(self) -> int:
@@ -62,6 +73,34 @@ class Waker:
         except OSError:
             pass  # full: a wake-up is under way already; closed: no thread waits any more
 
+    def wait(self, timeout: float | None, descriptor: int = -1, events: int = 0) -> int:
+        """Wait until the thread is woken, or for the events of a socket; return the events of the socket.
+
+        Args:
+            timeout: Seconds; None waits for ever.
+            descriptor: The number of the socket; -1 without one.
+            events: ``selectors.EVENT_READ``, ``EVENT_WRITE`` or both; 0 without a socket.
+        """
+        if descriptor != self._watched or events != self._events:
+            self._watch(descriptor, events)
+        if timeout is not None and timeout > _LONGEST_WAIT:
+            timeout = _LONGEST_WAIT
+        ready = 0
+        for key, mask in self._selector.select(timeout):
+            if key.fd == descriptor:
+                ready = mask
+            else:
+                self.drain()
+        return ready
+
+    def _watch(self, descriptor: int, events: int) -> None:
+        if self._watched != -1:
+            self._selector.unregister(self._watched)
+            self._watched = -1
+        if descriptor != -1:
+            self._selector.register(descriptor, events)
+        self._watched, self._events = descriptor, events
+
     def drain(self) -> None:
         """Discard the wake-ups so far; of very many some are left, and end the next wait at once."""
         try:
@@ -73,64 +112,6 @@ class Waker:
         """Release both ends."""
         self._reader.close()
         self._writer.close()
-
-
-class Poller:
-    """Waits for a waker and for one socket at most, as often as it is asked, with one selector.
-
-    To make a selector for each wait would cost more than the wait. This one has no file descriptor of its
-    own: nothing to leak, nothing shared with a fork, and a socket is known by its number alone. The class is
-    looked up for each poller, as gevent may replace it later than this module is imported.
-    """
-
-    def __init__(self, waker: Waker) -> None:
-        self._selector = getattr(selectors, "PollSelector", selectors.SelectSelector)()
-        self._selector.register(waker.fileno(), selectors.EVENT_READ)
-        self._waker = waker
-        self._watched = -1  # the number of the socket, and the events that are waited for
-        self._events = 0
-
-    def wait(self, descriptor: int, events: int, timeout: float | None) -> int:
-        """Wait for the events of a socket, or for the waker; return the events of the socket.
-
-        Args:
-            descriptor: The number of the socket; -1 without one.
-            events: EVENT_READ, EVENT_WRITE or both; 0 without a socket.
-            timeout: Seconds; None waits for ever.
-        """
-        if descriptor != self._watched or events != self._events:
-            self._watch(descriptor, events)
-        if timeout is not None and timeout > _LONGEST_WAIT:
-            timeout = _LONGEST_WAIT
-        ready = 0
-        for key, mask in self._selector.select(timeout):
-            if key.fd == descriptor:
-                ready = mask
-            else:
-                self._waker.drain()
-        return ready
-
-    def _watch(self, descriptor: int, events: int) -> None:
-        if self._watched != -1:
-            self._selector.unregister(self._watched)
-        if descriptor != -1:
-            self._selector.register(descriptor, events)
-        self._watched, self._events = descriptor, events
-
-
-def wait_for(
-    sock: socket.socket | TlsTunnel | None,
-    waker: Waker,
-    timeout: float | None,
-    *,
-    read: bool,
-    write: bool,
-) -> tuple[bool, bool]:
-    """Wait for the socket or the waker; return whether the socket can be read and written."""
-    events = (selectors.EVENT_READ if read else 0) | (selectors.EVENT_WRITE if write else 0)
-    descriptor = sock.fileno() if sock is not None and events else -1
-    ready = Poller(waker).wait(descriptor, events, timeout)
-    return bool(ready & selectors.EVENT_READ), bool(ready & selectors.EVENT_WRITE)
 
 
 def run_in_thread(
@@ -157,7 +138,7 @@ def run_in_thread(
 
     threading.Thread(target=run, name=name, daemon=True).start()
     while not results and not failures:
-        wait_for(None, waker, deadline.remaining(), read=False, write=False)
+        waker.wait(deadline.remaining())
         if not is_wanted():
             raise AttemptCancelled
         if deadline.expired and not results and not failures:
@@ -198,34 +179,34 @@ class Link:
         has arrived is read: the last words of the server, or an alert of TLS, tell the cause better.
         """
         pieces: list[bytes] = []
-        size = 0
-        self._reading_wants_write = False
-        # TLS returns one record at a time, and a burst is many small ones. Each read here takes a whole
-        # record, so that TLS never keeps bytes that no wait for the socket would tell of.
-        while size < _PIECE and self._end is None and (piece := self._receive_record()):
-            pieces.append(piece)
-            size += len(piece)
-        if self._end is not None and not pieces:
+        if self._end is None:
+            self._reading_wants_write = False
+            try:
+                # TLS returns one record at a time, and a burst is many small ones. Each read takes a whole
+                # record, so that TLS never keeps bytes that no wait for the socket would tell of.
+                size = 0
+                while size < _PIECE:
+                    piece = self.sock.recv(_PIECE)
+                    if not piece:
+                        self._end = self._write_failure or ConnectionLostError(
+                            "the link to the chat server ended without an end of the stream"
+                        )
+                        break
+                    pieces.append(piece)
+                    size += len(piece)
+            except ssl.SSLWantReadError:
+                self._end = self._write_failure
+            except ssl.SSLWantWriteError:
+                self._reading_wants_write = True
+            except OSError as error:
+                failure = _broken(error)
+                self._end = (
+                    failure if isinstance(failure, TlsError) else self._write_failure or failure
+                )
+        if not pieces and self._end is not None:
             end, self._end = self._end, None  # asked again, the socket says the same
             raise end
         return pieces[0] if len(pieces) == 1 else b"".join(pieces)
-
-    def _receive_record(self) -> bytes:
-        """Return what one read returns; nothing if nothing has arrived, or if the link has ended."""
-        try:
-            if piece := self.sock.recv(_PIECE):
-                return piece
-            self._end = self._write_failure or ConnectionLostError(
-                "the link to the chat server ended without an end of the stream"
-            )
-        except ssl.SSLWantReadError:
-            self._end = self._write_failure
-        except ssl.SSLWantWriteError:
-            self._reading_wants_write = True
-        except OSError as error:
-            failure = _broken(error)
-            self._end = failure if isinstance(failure, TlsError) else self._write_failure or failure
-        return b""
 
     def send(self, data: bytearray) -> int:
         """Write from the front of ``data`` without waiting; return the number of bytes written.
@@ -374,11 +355,12 @@ class _Opening:
 
     def _waiting(self, deadline: Deadline) -> Wait:
         def wait(sock: Any, *, read: bool, write: bool) -> None:
+            events = (EVENT_READ if read else 0) | (EVENT_WRITE if write else 0)
             while True:
-                ready = wait_for(sock, self._waker, deadline.remaining(), read=read, write=write)
+                ready = self._waker.wait(deadline.remaining(), sock.fileno(), events)
                 if not self._is_wanted():
                     raise AttemptCancelled
-                if any(ready):
+                if ready:
                     return
                 if deadline.expired:
                     raise TimeoutError

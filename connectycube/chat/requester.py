@@ -6,7 +6,6 @@ import queue
 import threading
 import time
 from collections.abc import Callable
-from contextlib import suppress
 from functools import partial
 from typing import Any, Protocol
 
@@ -70,10 +69,10 @@ class Requester:
             except BaseException:
                 core.release_link()
                 raise
-        answer = None
         try:
-            with suppress(queue.Empty):
-                answer = answers.get(timeout=deadline.remaining())
+            answer = answers.get(timeout=deadline.remaining())
+        except queue.Empty:
+            answer = None
         finally:
             # Also after an answer, and after a KeyboardInterrupt: a late answer must find no waiter.
             with self._mutex:

@@ -24,7 +24,7 @@ from ..errors import (
 )
 from ..models import Abandoned, ChatState
 from .dispatcher import Dispatcher
-from .link import Waker, wait_for
+from .link import Waker
 from .protocol.core import Core
 
 __all__ = [
@@ -288,7 +288,7 @@ def wait_for_end(
         # Only the threads in stop.wait() are woken when an event is set, so it is looked at now and then.
         interval = None if stop is None else _STOP_INTERVAL
         while not (wait.is_over or asked.received or (stop is not None and stop.is_set())):
-            wait_for(None, waker, interval, read=False, write=False)
+            waker.wait(interval)
         if asked.received or not wait.is_over:
             _log_out(driver, waker, asked)
             return
@@ -307,5 +307,5 @@ def _log_out(driver: Waitable, waker: Waker, asked: _Signals) -> None:
     threading.Thread(target=log_out, name=f"{driver.name}-logout", daemon=True).start()
     enough = 2 if asked.received else 1
     while not results and len(asked.received) < enough:
-        wait_for(None, waker, None, read=False, write=False)
+        waker.wait(None)
     report(driver, results[0] if results else driver.abort())

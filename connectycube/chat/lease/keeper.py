@@ -16,7 +16,7 @@ from collections.abc import Callable
 from ..._deadline import Deadline
 from ..._transient import is_transient
 from ...errors import LeaseHeldError, LeaseLostError, LeaseStoreError, NotConnectedError
-from ..link import Waker, wait_for
+from ..link import Waker
 from .hold import Hold
 from .lease import Lease, holder_name
 
@@ -88,7 +88,7 @@ class Keeper:
                 self._raise_failure()
                 if deadline.expired:
                     raise self._not_in_time()
-                wait_for(None, waker, deadline.remaining(), read=False, write=False)
+                waker.wait(deadline.remaining())
         finally:
             self._wakers.discard(waker)
             waker.close()

@@ -13,6 +13,7 @@ import threading
 import time
 import warnings
 from concurrent.futures import ThreadPoolExecutor
+from selectors import EVENT_READ, EVENT_WRITE
 
 import pytest
 
@@ -23,7 +24,6 @@ from connectycube.chat.link import (
     Link,
     Waker,
     open_link,
-    wait_for,
 )
 from connectycube.config import Config
 from connectycube.errors import (
@@ -628,7 +628,7 @@ def linked(certificates, connect):
 def readable(link):
     """Wait until the link has something to say."""
     with contextlib.closing(Waker()) as waker:
-        assert wait_for(link.sock, waker, TIMEOUT, read=True, write=False) == (True, False)
+        assert waker.wait(TIMEOUT, link.sock.fileno(), EVENT_READ) == EVENT_READ
 
 
 def receive(link):
@@ -748,7 +748,7 @@ def test_a_peer_that_does_not_read_stops_send_which_completes_later(linked):
     with ThreadPoolExecutor(1) as pool, contextlib.closing(Waker()) as waker:
         reading = pool.submit(digest_of, server, len(payload) + 27)
         while data:
-            assert wait_for(link.sock, waker, TIMEOUT, read=False, write=True) == (False, True)
+            assert waker.wait(TIMEOUT, link.sock.fileno(), EVENT_WRITE) == EVENT_WRITE
             del data[: link.send(data)]
         assert stuck > 0
         assert reading.result(TIMEOUT) == digest(payload + b"what was appended meanwhile")
@@ -792,9 +792,10 @@ def test_both_directions_at_full_load_carry_every_byte_in_order(linked):
     with ThreadPoolExecutor(1) as pool, contextlib.closing(Waker()) as waker:
         serving = pool.submit(serve)
         while data or len(received) < len(theirs):
-            can_read, can_write = wait_for(link.sock, waker, TIMEOUT, read=True, write=bool(data))
-            assert can_read or can_write
-            received += link.receive() if can_read else b""
+            events = EVENT_READ | (EVENT_WRITE if data else 0)
+            ready = waker.wait(TIMEOUT, link.sock.fileno(), events)
+            assert ready
+            received += link.receive() if ready & EVENT_READ else b""
             if data:
                 del data[: link.send(data)]
         assert serving.result(TIMEOUT) == digest(ours)
@@ -911,31 +912,31 @@ def waker():
 
 def test_a_wait_ends_with_its_time_out(waker):
     began = time.monotonic()
-    assert wait_for(None, waker, 0.05, read=True, write=True) == (False, False)
+    assert waker.wait(0.05) == 0
     assert 0.05 <= time.monotonic() - began < TIMEOUT / 2
 
 
 def test_a_wake_up_before_the_wait_counts_and_counts_once(waker):
     waker.wake()
     waker.wake()
-    assert wait_for(None, waker, TIMEOUT, read=False, write=False) == (False, False)
+    assert waker.wait(TIMEOUT) == 0
     began = time.monotonic()
-    wait_for(None, waker, 0.02, read=False, write=False)
+    waker.wait(0.02)
     assert time.monotonic() - began >= 0.02
 
 
 @pytest.mark.parametrize("timeout", [None, 1e15])
 def test_another_thread_ends_a_wait(waker, timeout):
     with ThreadPoolExecutor(1) as pool:
-        waiting = pool.submit(wait_for, None, waker, timeout, read=False, write=False)
+        waiting = pool.submit(waker.wait, timeout)
         waker.wake()
-        assert waiting.result(TIMEOUT) == (False, False)
+        assert waiting.result(TIMEOUT) == 0
 
 
 def test_any_number_of_wake_ups_neither_blocks_nor_lasts(waker):
     for _ in range(20_000):
         waker.wake()
-    wait_for(None, waker, TIMEOUT, read=False, write=False)
+    waker.wait(TIMEOUT)
     with selectors.SelectSelector() as selector:
         selector.register(waker, selectors.EVENT_READ)
         assert selector.select(0) == []
@@ -949,16 +950,33 @@ def test_waking_a_waker_that_is_closed_does_nothing():
     waker.close()
 
 
+BOTH = EVENT_READ | EVENT_WRITE
+
+
 def test_a_wait_tells_what_the_socket_is_ready_for(waker):
     ours, theirs = socket.socketpair()
     with ours, theirs:
-        assert wait_for(ours, waker, 0, read=True, write=False) == (False, False)
-        assert wait_for(ours, waker, 0, read=True, write=True) == (False, True)
+        number = ours.fileno()
+        assert waker.wait(0, number, EVENT_READ) == 0
+        assert waker.wait(0, number, BOTH) == EVENT_WRITE
         theirs.send(b"x")
-        assert wait_for(ours, waker, TIMEOUT, read=True, write=True) == (True, True)
-        assert wait_for(ours, waker, TIMEOUT, read=True, write=False) == (True, False)
-        assert wait_for(ours, waker, TIMEOUT, read=False, write=True) == (False, True)
-        assert wait_for(ours, waker, 0.01, read=False, write=False) == (False, False)
+        assert waker.wait(TIMEOUT, number, BOTH) == BOTH
+        assert waker.wait(TIMEOUT, number, EVENT_READ) == EVENT_READ
+        assert waker.wait(TIMEOUT, number, EVENT_WRITE) == EVENT_WRITE
         waker.wake()
-        assert wait_for(ours, waker, TIMEOUT, read=True, write=False) == (True, False)
-        assert wait_for(None, waker, 0, read=True, write=False) == (False, False)
+        assert waker.wait(TIMEOUT, number, EVENT_READ) == EVENT_READ
+        assert waker.wait(0) == 0
+
+
+@pytest.mark.parametrize("kind", ["PollSelector", "SelectSelector"])
+def test_one_waker_waits_for_one_socket_after_the_other(monkeypatch, kind):
+    if kind == "SelectSelector":  # as on Windows
+        monkeypatch.delattr(selectors, "PollSelector")
+    with contextlib.closing(Waker()) as waker:
+        for _ in range(3):  # the numbers of sockets that are closed come again
+            ours, theirs = socket.socketpair()
+            with ours, theirs:
+                theirs.send(b"x")
+                assert waker.wait(TIMEOUT, ours.fileno(), BOTH) == BOTH
+                assert waker.wait(TIMEOUT, theirs.fileno(), EVENT_WRITE) == EVENT_WRITE
+        assert waker.wait(0) == 0
