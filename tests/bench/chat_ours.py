@@ -41,14 +41,14 @@ _SECONDS = 60
 class _Link:
     """What the driver takes for its link."""
 
-    wants_write = False
+    wants_write = has_ended = False
 
     def __init__(self) -> None:
         self.arriving: deque[bytes] = deque()
         self.written: list[bytes] = []
 
-    def receive(self) -> bytes | None:
-        return self.arriving.popleft() if self.arriving else None
+    def receive(self) -> bytes:
+        return self.arriving.popleft() if self.arriving else b""
 
     def send(self, data: bytearray) -> int:
         self.written.append(bytes(data))

@@ -152,7 +152,7 @@ class Outcome:
 class _Link:
     """What the driver takes for its link: it brings a flood, and answers what the client asks."""
 
-    wants_write = False
+    wants_write = has_ended = False
 
     def __init__(self) -> None:
         self.arriving: deque[bytes] = deque()
@@ -161,8 +161,8 @@ class _Link:
         self.wanted = b""
         self.is_written = threading.Event()
 
-    def receive(self) -> bytes | None:
-        return self.arriving.popleft() if self.arriving else None
+    def receive(self) -> bytes:
+        return self.arriving.popleft() if self.arriving else b""
 
     def send(self, data: bytearray) -> int:
         self.written = bytes(data)
