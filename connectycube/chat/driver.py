@@ -633,6 +633,8 @@ class Driver:
             attempt.set_result(None)
         elif change.state is ChatState.CLOSED:
             attempt.set_exception(change.reason or NotConnectedError("logged out during the login"))
+        if attempt.done():
+            self._attempt = None
 
     def _start_thread(self, saved: SavedState) -> None:
         assert self._mutex.locked()
