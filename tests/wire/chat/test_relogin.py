@@ -17,7 +17,7 @@ from connectycube import (
     ReconnectPolicy,
     Timeouts,
 )
-from connectycube.chat import connection_thread
+from connectycube.chat.link import Waker
 from tests.support.inside import driver_of
 from tests.support.people import SLOW
 from tests.support.scripted_xmpp import ScriptedXmppServer
@@ -201,15 +201,15 @@ class HeldThread:
     def __init__(self, monkeypatch):
         self.held: threading.Thread | None = None
         self.stands, self.go = threading.Event(), threading.Event()
-        original = connection_thread.wait_for
+        original = Waker.wait
 
-        def wait_for(*arguments, **keywords):
+        def wait(waker, *arguments):
             if threading.current_thread() is self.held:
                 self.stands.set()
                 self.go.wait(TIMEOUT * 2)
-            return original(*arguments, **keywords)
+            return original(waker, *arguments)
 
-        monkeypatch.setattr(connection_thread, "wait_for", wait_for)
+        monkeypatch.setattr(Waker, "wait", wait)
 
 
 LATE = {
