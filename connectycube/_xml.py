@@ -12,8 +12,9 @@ from .errors import ArgumentTypeError, ArgumentValueError
 
 __all__ = ["check_name", "check_text", "clean", "is_name"]
 
-# The complement of XML 1.0's Char production. No parser accepts these characters, escaped or not.
-_FORBIDDEN = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+# The characters that are not in XML 1.0's Char production: no parser accepts them, escaped or not. Written
+# as the complement of Char, the same set takes ten times as long to compile, 3 ms of each import.
+_FORBIDDEN = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
 _ASCII_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.\-]*\Z")
 _DECLARATION = "xmlns"
 _MARKUP = re.compile(r"[\s<>/&:='\"!?\x00]")
