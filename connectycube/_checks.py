@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import functools
 import inspect
 import math
@@ -341,6 +340,8 @@ def misspelt(name: str, arguments: Collection[str]) -> str | None:
 
 
 def _most_like(plain_name: str, known: Iterable[str], cutoff: float) -> str | None:
+    import difflib
+
     plain = {_plain(each): each for each in known}
     close = difflib.get_close_matches(plain_name, plain, n=1, cutoff=cutoff)
     return plain[close[0]] if close else None

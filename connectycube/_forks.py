@@ -6,6 +6,9 @@ it is told to. So the methods that use such an object call :func:`check_fork` as
 
 from __future__ import annotations
 
+# Before a fork Python runs the hook that was registered last, first: ours is to run before that of logging,
+# which holds logging's lock. One of ours waits for another thread's import, which may need that lock.
+import logging  # noqa: F401
 import os
 import threading
 import weakref
@@ -27,7 +30,10 @@ class Parent(Protocol):
     """Something that the parent does before a fork."""
 
     def _before_fork(self) -> None:
-        """Do it on the thread that forks, without waiting for a lock; it is not called before a fork in C."""
+        """Do it on the thread that forks, without waiting for a lock but those of imports.
+
+        It is not called before a fork in C.
+        """
 
 
 _inherited: weakref.WeakSet[Inherited] = weakref.WeakSet()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import html
 import re
 import unicodedata
 from collections.abc import Collection, Iterable, Iterator, Mapping
@@ -69,8 +68,10 @@ def peer_text(text: str, secrets: Iterable[Secret] = ()) -> str:
         text: The text, of any length.
         secrets: The secrets to mask in it: as they are, and as URLs and HTML write them.
     """
+    from html import escape
+
     values = {secret.open() for secret in secrets}
-    written = {each(value) for value in values for each in (str, quote, html.escape)}
+    written = {each(value) for value in values for each in (str, quote, escape)}
     # Before the text is cut, so that no part of a secret is left at its end. The longest first, because a
     # secret may be a part of another one.
     for secret in sorted(written, key=len, reverse=True):

@@ -2,50 +2,93 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Collection, Iterable
 from datetime import datetime
-from functools import partial
+from functools import partial, wraps
+from importlib import import_module
 from itertools import islice
 from types import TracebackType
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
+from . import models
 from ._checks import check_callable, check_int, check_str, keywords_only, takes
 from ._deadline import Deadline
+from ._forks import register_before_fork
 from ._not_copied import NotCopied
 from ._secrets import Secret, check_secret, confined, hides
 from .config import Config, ConfigFields, check_field_names
 from .errors import ArgumentTypeError, ArgumentValueError
-from .models import CustomObject, Dialog, DialogRef, Message, SearchResult, Session, User
 from .rest._api import Api
 from .rest._http import HttpTransport
-from .rest._search import search
 from .rest._session import ApplicationRenewal
-from .rest._shared_session import SharedSessions
-from .rest.address_book import AddressBook
-from .rest.custom_objects import CustomObjects
-from .rest.dialogs import Dialogs
-from .rest.files import Files
-from .rest.messages import Messages
-from .rest.push import Push
 from .rest.sessions import OTHER_WORDS, SECRET_ARGUMENTS, Credentials, Sessions, check_login
-from .rest.users import Users
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack  # mypy brings it; nothing imports it at run time
 
     from .chat import Chat, History
     from .chat.shared import Shared
+    from .models import CustomObject, Dialog, DialogRef, Message, SearchResult, Session, User
+    from .rest._shared_session import SharedSessions
+    from .rest.address_book import AddressBook
+    from .rest.custom_objects import CustomObjects
+    from .rest.dialogs import Dialogs
+    from .rest.files import Files
+    from .rest.messages import Messages
+    from .rest.push import Push
+    from .rest.users import Users
 
 __all__ = ["ConnectyCube"]
 
+_Part = TypeVar("_Part")
+
 RenewSession = (
-    Callable[[Session], "Session | str | None"]
-    | Callable[[Session, "ConnectyCube"], "Session | str | None"]
+    Callable[["Session"], "Session | str | None"]
+    | Callable[["Session", "ConnectyCube"], "Session | str | None"]
 )
 """The application's renewal of a session, with or without a client to make the new one."""
 
 _MOST_ON_A_PAGE = 100
+_LATER_MODULES = (
+    *("._search", "._shared_session", ".address_book", ".custom_objects", ".dialogs", ".files"),
+    *(".messages", ".push", ".users"),
+)
+"""The modules below ``rest`` that are imported when a client uses them first."""
 _AT_ONCE = 0.001  # seconds: the least that a call over REST takes for a time-out
+
+
+def _made_once(make: Callable[[ConnectyCube], _Part]) -> Callable[[ConnectyCube], _Part]:
+    """Make a part of a client at its first use; from then on return the same part."""
+    name = make.__name__
+
+    @wraps(make)
+    def part(client: ConnectyCube) -> _Part:
+        found: _Part | None = client._parts.get(name)
+        if found is None:
+            # Of two threads that get here at once one wins; a lock might be held across a fork.
+            found = client._parts.setdefault(name, make(client))
+        return found
+
+    return part
+
+
+class _ModulesOfChildren:
+    """Imports all modules of REST before a fork, whichever the parent has used.
+
+    A fork in the middle of another thread's import leaves a module in the child that is never whole: whoever
+    uses it waits for ever. Also, the children of a web server share what its master has imported.
+    """
+
+    def _before_fork(self) -> None:
+        for module in _LATER_MODULES:
+            import_module(f".rest{module}", __package__)
+        if f"{__package__}.chat" in sys.modules:  # perhaps not whole yet
+            import_module(".chat", __package__)
+
+
+_modules_of_children = _ModulesOfChildren()
+register_before_fork(_modules_of_children)
 
 
 class ConnectyCube(NotCopied):
@@ -85,8 +128,11 @@ class ConnectyCube(NotCopied):
         **fields: Unpack[ConfigFields],
     ) -> None:
         self._config = _config_of(config, fields)
-        store = self._config.token_store
-        self._shared = None if store is None else SharedSessions(self._config)
+        self._shared: SharedSessions | None = None
+        if self._config.token_store is not None:
+            from .rest._shared_session import SharedSessions
+
+            self._shared = SharedSessions(self._config)
         self._become(renew_session, transport)
 
     def _become(
@@ -95,20 +141,12 @@ class ConnectyCube(NotCopied):
         transport: HttpTransport | None,
         shared: SharedSessions | None = None,
     ) -> None:
-        """Make the parts; the sessions of ``shared`` are those of all processes."""
+        """Make what all parts use; the sessions of ``shared`` are those of all processes."""
         renewal = _with_client(renew_session, self._sibling)
         self._api = Api(self._config, renew_session=renewal, transport=transport)
         self._sessions = Sessions(self._api, shared)
-        self._users = Users(self._api)
-        self._dialogs = Dialogs(self._api)
-        self._messages = Messages(self._api)
-        self._files = Files(self._api)
-        self._push = Push(self._api)
-        self._address_book = AddressBook(self._api)
-        self._custom_objects = CustomObjects(self._api)
         self._fleet_part: Shared | None = None
-        self._chat: Chat | None = None
-        self._first_chat: dict[str, Chat] = {}
+        self._parts: dict[str, Any] = {}
 
     @classmethod
     @confined
@@ -218,7 +256,7 @@ class ConnectyCube(NotCopied):
             full_name=full_name,
             timeout=timeout,
         )
-        return _user_of(session) or User()
+        return _user_of(session) or models.User()
 
     @hides(*SECRET_ARGUMENTS, known=Credentials.__annotations__)
     def for_user(
@@ -286,7 +324,7 @@ class ConnectyCube(NotCopied):
         if user_id is not None:
             check_int("user_id", user_id, least=1)
         other = self._sibling(renew_session)
-        other._api.adopt(Session(token=secret.open(), user_id=user_id))
+        other._api.adopt(models.Session(token=secret.open(), user_id=user_id))
         return other
 
     def _sibling(
@@ -318,8 +356,9 @@ class ConnectyCube(NotCopied):
         Raises:
             ApiError: The call failed, and the session stays.
         """
-        if self._chat is not None:
-            self._chat.logout()
+        chat: Chat | None = self._parts.get("chat")
+        if chat is not None:
+            chat.logout()
         self._sessions.destroy(timeout=timeout)
 
     # --- what the service offers ----------------------------------------------------------------
@@ -330,39 +369,60 @@ class ConnectyCube(NotCopied):
         return self._sessions
 
     @property
+    @_made_once
     def users(self) -> Users:
         """Users: create, update, delete, reset_password, get, get_by, list, iter, online, online_count."""
-        return self._users
+        from .rest.users import Users
+
+        return Users(self._api)
 
     @property
+    @_made_once
     def dialogs(self) -> Dialogs:
         """Dialogs: create, list, change and delete them; occupants, admins, notifications."""
-        return self._dialogs
+        from .rest.dialogs import Dialogs
+
+        return Dialogs(self._api)
 
     @property
+    @_made_once
     def messages(self) -> Messages:
         """Messages: list, create, change and delete them; unread counts and reactions."""
-        return self._messages
+        from .rest.messages import Messages
+
+        return Messages(self._api)
 
     @property
+    @_made_once
     def files(self) -> Files:
         """Files: upload, download, get, list, iter, update, delete, private_url, public_url."""
-        return self._files
+        from .rest.files import Files
+
+        return Files(self._api)
 
     @property
+    @_made_once
     def push(self) -> Push:
         """Push notifications: subscribe, subscriptions, unsubscribe, send_event."""
-        return self._push
+        from .rest.push import Push
+
+        return Push(self._api)
 
     @property
+    @_made_once
     def address_book(self) -> AddressBook:
         """The address book: upload, get, registered_users."""
-        return self._address_book
+        from .rest.address_book import AddressBook
+
+        return AddressBook(self._api)
 
     @property
+    @_made_once
     def custom_objects(self) -> CustomObjects:
         """Custom objects: create, get, list, iter, count, update, delete, permissions."""
-        return self._custom_objects
+        from .rest.custom_objects import CustomObjects
+
+        return CustomObjects(self._api)
 
     def report_user(
         self, user: int | User, reason: str, *, timeout: float | None = None
@@ -382,7 +442,7 @@ class ConnectyCube(NotCopied):
             NotFoundError: The application has no class UserReports.
             ApiError: The call failed; a subclass says how.
         """
-        return self._custom_objects.report_user(user, reason, timeout=timeout)
+        return self.custom_objects.report_user(user, reason, timeout=timeout)
 
     def report_message(
         self, message: str | Message, reason: str, *, timeout: float | None = None
@@ -402,7 +462,7 @@ class ConnectyCube(NotCopied):
             NotFoundError: The application has no class MessageReports.
             ApiError: The call failed; a subclass says how.
         """
-        return self._custom_objects.report_message(message, reason, timeout=timeout)
+        return self.custom_objects.report_message(message, reason, timeout=timeout)
 
     def search(
         self,
@@ -433,6 +493,8 @@ class ConnectyCube(NotCopied):
             ValidationError: The service refuses the text or the time span.
             ApiError: The call failed; a subclass says how.
         """
+        from .rest._search import search
+
         return search(
             self._api,
             text,
@@ -446,22 +508,19 @@ class ConnectyCube(NotCopied):
     # --- real time ------------------------------------------------------------------------------
 
     @property
+    @_made_once
     def chat(self) -> Chat:
         """The real-time connection of this user; created on first use, connected by ``chat.login()``."""
-        if self._chat is None:
-            from .chat import Chat
+        from .chat import Chat
 
-            made = Chat(
-                self._config,
-                session_credentials=self._chat_credentials,
-                history=self._history(),
-                look_up_dialog=self._look_up_dialog,
-                check_open=self._api.check_open,
-                shared=self._fleet_part,
-            )
-            # Of two threads that get here at once one wins; a lock might be held across a fork.
-            self._chat = self._first_chat.setdefault("chat", made)
-        return self._chat
+        return Chat(
+            self._config,
+            session_credentials=self._chat_credentials,
+            history=self._history(),
+            look_up_dialog=self._look_up_dialog,
+            check_open=self._api.check_open,
+            shared=self._fleet_part,
+        )
 
     def _chat_credentials(
         self, refused: Secret | None = None, timeout: float | None = None
@@ -479,11 +538,13 @@ class ConnectyCube(NotCopied):
                 "there is no session of a user: call cube.login(login=…, password=…) first, or"
                 " chat.login(user_id, password)"
             )
-        return _user_of(session) or User(id=session.user_id), Secret(session.token)
+        return _user_of(session) or models.User(id=session.user_id), Secret(session.token)
 
     def _history(self) -> History:
         """Return the functions with which the chat reads history."""
         from .chat import History
+        from .rest.dialogs import Dialogs
+        from .rest.messages import Messages
 
         # The chat repeats the requests for a gap itself: the end of its session must end the waits.
         api = self._api.without_retries()
@@ -501,28 +562,28 @@ class ConnectyCube(NotCopied):
         """Return the user's dialog with that id; ``timeout`` is seconds."""
         if timeout is not None:
             timeout = max(timeout, _AT_ONCE)
-        return self._dialogs.get(dialog_id, timeout=timeout)
+        return self.dialogs.get(dialog_id, timeout=timeout)
 
     def _latest_messages(self, dialog: DialogRef, count: int) -> list[Message]:
         """Return the newest messages of a dialog, the oldest first; none is marked as read."""
         dialog = self._with_id(dialog)
         if count <= _MOST_ON_A_PAGE:
             newest = iter(
-                self._messages.list(dialog, limit=count, sort="-date_sent", mark_as_read=False)
+                self.messages.list(dialog, limit=count, sort="-date_sent", mark_as_read=False)
             )
         else:
-            newest = self._messages.iter(dialog, sort="-date_sent", mark_as_read=False)
+            newest = self.messages.iter(dialog, sort="-date_sent", mark_as_read=False)
         return [*islice(newest, count)][::-1]
 
     def _with_id(self, dialog: DialogRef) -> DialogRef:
         """Return the dialog with its id, which a private one of real time may lack."""
         if dialog.id is None and dialog.peer_id is not None:
-            return self._dialogs.create_private(dialog.peer_id)
+            return self.dialogs.create_private(dialog.peer_id)
         return dialog
 
     def _stored_ids(self, dialog: DialogRef, ids: Collection[str]) -> set[str]:
         """Return those of the message ids that the dialog's history holds."""
-        return self._messages.stored_ids(self._with_id(dialog).id or "", ids)
+        return self.messages.stored_ids(self._with_id(dialog).id or "", ids)
 
     # --- the end --------------------------------------------------------------------------------
 
@@ -540,8 +601,9 @@ class ConnectyCube(NotCopied):
         self._end_chat(deadline)
 
     def _end_chat(self, deadline: Deadline) -> None:
-        if self._chat is not None:
-            self._chat.destroy(timeout=deadline.remaining())
+        chat: Chat | None = self._parts.get("chat")
+        if chat is not None:
+            chat.destroy(timeout=deadline.remaining())
 
     def __enter__(self) -> ConnectyCube:
         self._api.check_open()
@@ -584,4 +646,4 @@ def _with_client(
 def _user_of(session: Session) -> User | None:
     if session.user is not None:
         return session.user
-    return User(id=session.user_id) if session.user_id else None
+    return models.User(id=session.user_id) if session.user_id else None

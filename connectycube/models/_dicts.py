@@ -125,6 +125,8 @@ def _checked(data: object, model: str) -> dict[str, Any]:
 def registered() -> Mapping[str, type[Serializable]]:
     """Return all models of this package by the names of their classes."""
     package = __name__.rpartition(".")[0]
+    for name in sys.modules[package].__all__:
+        getattr(sys.modules[package], name)  # which imports its module at the first use
     found: dict[str, type[Serializable]] = {}
     pending: list[type[Serializable]] = list(Serializable.__subclasses__())
     for cls in pending:  # the list grows while it is read

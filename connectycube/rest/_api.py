@@ -16,7 +16,7 @@ import logging
 import re
 import time
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 from urllib.parse import quote, urlencode, urljoin, urlsplit
 
 from attrs import evolve
@@ -35,15 +35,17 @@ from ..errors import (
     ArgumentValueError,
     ClientClosedError,
 )
-from ..models import Session
 from ..observer import Observer, RequestRecord, call_observer
 from ._http import Body, BodyWriter, CallDeadline, HttpClient, HttpTransport, Request, Response
 from ._response import check_response, http_date, unexpected
 from ._retry import pause_after_failure, pause_after_response
 from ._service_clock import ServiceClock
 from ._session import ApplicationRenewal, Renewal, SessionState, expiry_of
-from ._shared_session import SharedSession
 from ._template import template_of
+
+if TYPE_CHECKING:
+    from ..models import Session
+    from ._shared_session import SharedSession
 
 __all__ = ["Api", "Query"]
 

@@ -10,9 +10,9 @@ import time
 from collections.abc import Callable, Collection, Iterator, Mapping
 from datetime import datetime
 from email.utils import parsedate_to_datetime
-from typing import Any, Protocol, TypeVar
-from xml.parsers import expat
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
+from .. import models
 from .._redact import peer_text, redact_url
 from .._secrets import Secret
 from ..errors import (
@@ -27,9 +27,11 @@ from ..errors import (
     UnexpectedResponseError,
     ValidationError,
 )
-from ..models import Page
 from ..models._json import as_int
 from ._http import Response
+
+if TYPE_CHECKING:
+    from ..models import Page
 
 __all__ = [
     "check_response",
@@ -157,7 +159,7 @@ def read_page(response: Response, read: Reader[Item], name: str = "items") -> Pa
         shape = _shape(data.get(name))
         del data  # it may repeat a secret
         raise unexpected(response, f"a list of items was expected, not {shape}")
-    return Page(
+    return models.Page(
         items=tuple([read(item) for item in data[name] if isinstance(item, dict)]),
         total_entries=as_int(data.get("total_entries")),
         skip=_skipped(data),
@@ -330,6 +332,8 @@ def _storage_words(body: bytes) -> str:
 
     def refuse(*_: object) -> None:
         raise ValueError("a document type")
+
+    from xml.parsers import expat
 
     parser = expat.ParserCreate()
     parser.StartElementHandler, parser.EndElementHandler = begin, lambda _: path.pop()

@@ -4,28 +4,31 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from concurrent.futures import Future, wait
 from datetime import datetime, timedelta, timezone
 from functools import partial
 from os import getpid
+from typing import TYPE_CHECKING
 
 from attrs import evolve
 
+from .. import models
 from .._checks import check_callable
 from .._forks import check_fork, register_for_fork
 from .._secrets import Secret
 from ..errors import ApiTimeoutError, ArgumentTypeError, ArgumentValueError
-from ..models import Session
 from ..models._json import as_time
 from ._deadline_adapter import CallDeadline
-from ._shared_session import SharedSession
+
+if TYPE_CHECKING:
+    from ..models import Session
+    from ._shared_session import SharedSession
 
 __all__ = ["ApplicationRenewal", "Renewal", "SessionState", "expiry_of"]
 
 Renewal = Callable[[CallDeadline], "Session | None"]
 """Makes a session like the one that has ended, within the deadline; None if it cannot."""
 
-ApplicationRenewal = Callable[[Session], "Session | str | None"]
+ApplicationRenewal = Callable[["Session"], "Session | str | None"]
 """The application's renewal: takes the session that ended, returns a token or a session."""
 
 
@@ -190,14 +193,14 @@ class SessionState:
         if fresh.open() is None:  # it may have logged in
             return self._session
         if isinstance(fresh.open(), str) and fresh.open():
-            return Session(token=fresh.open(), user_id=stale.user_id, user=stale.user)
-        if isinstance(fresh.open(), Session) and fresh.open().token:
+            return models.Session(token=fresh.open(), user_id=stale.user_id, user=stale.user)
+        if isinstance(fresh.open(), models.Session) and fresh.open().token:
             session: Session = fresh.open()
             if session.id is None and session.user_id is None:  # the token alone
                 return evolve(session, user_id=stale.user_id, user=stale.user)
             return session
         wrong = type(fresh.open()).__name__
-        if isinstance(fresh.open(), (str, Session)):
+        if isinstance(fresh.open(), (str, models.Session)):
             raise ArgumentValueError(f"renew_session returned {wrong} without a token")
         raise ArgumentTypeError(f"renew_session must return a token or a Session, not {wrong}")
 
@@ -226,14 +229,15 @@ class _Refresh:
 
     def __init__(self) -> None:
         self.thread = threading.get_ident()
-        self._future: Future[bool] = Future()
+        self._has_ended = threading.Event()
+        self._failure: Exception | None = None
+        self._is_declined = False
 
     def finish(self, failure: Exception | None, is_declined: bool) -> None:
         """Set the outcome: none of a renewal that only ran out of time, so that another thread tries."""
-        if failure is None or isinstance(failure, ApiTimeoutError):
-            self._future.set_result(not is_declined)
-        else:
-            self._future.set_exception(failure)
+        self._failure = None if isinstance(failure, ApiTimeoutError) else failure
+        self._is_declined = is_declined
+        self._has_ended.set()
 
     def wait(self, deadline: CallDeadline) -> None:
         """Wait for the outcome.
@@ -241,13 +245,14 @@ class _Refresh:
         Raises:
             TimeoutError: The deadline passed before.
         """
-        wait([self._future], timeout=deadline.remaining())
-        if not self._future.done():
+        if not self._has_ended.wait(deadline.remaining()):
             raise TimeoutError("the session was not renewed in time")
 
     def may_have_succeeded(self) -> bool:
         """Tell whether to look at the session again; raise the failure, if there was one."""
-        return self._future.result()
+        if self._failure is not None:
+            raise self._failure
+        return not self._is_declined
 
 
 def expiry_of(text: str) -> datetime | None:

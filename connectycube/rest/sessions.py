@@ -8,10 +8,11 @@ import re
 import secrets
 import time
 from collections.abc import Iterator, Mapping
-from typing import Any, TypedDict
+from typing import TYPE_CHECKING, Any, TypedDict
 
 from attrs import evolve, frozen
 
+from .. import models
 from .._checks import check_bool, check_one_of, check_str, keywords_only
 from .._not_copied import NotCopied
 from .._redact import secrets_in
@@ -22,12 +23,14 @@ from ..errors import (
     ArgumentValueError,
     ValidationError,
 )
-from ..models import Session
 from ._api import Api
 from ._http import CallDeadline, Response
 from ._response import read_object, unexpected
 from ._session import expiry_of
-from ._shared_session import SharedSessions
+
+if TYPE_CHECKING:
+    from ..models import Session
+    from ._shared_session import SharedSessions
 
 __all__ = [
     "OTHER_WORDS",
@@ -416,7 +419,7 @@ def _flat(body: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
 def _session_of(response: Response) -> Session:
     """Decode a session, which is of no use without its token."""
     expiry = response.headers.get("CB-Token-ExpirationDate")
-    session = Session.from_json(
+    session = models.Session.from_json(
         read_object(response), expires_at=None if expiry is None else expiry_of(expiry)
     )
     if not session.token:

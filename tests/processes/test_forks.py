@@ -256,3 +256,51 @@ def test_a_forked_child_names_the_receivers_that_do_not_run_there(emulator):
     assert (first, last) == ("before login", "after logout")
     assert "forked" in warning and "__main__.answer (message_received)" in warning
     assert "chat.login()" in warning
+
+
+IMPORTING = """
+import os, signal, sys, threading, warnings
+from connectycube import ConnectyCube
+
+part, module = sys.argv[1:]
+importing, forked = threading.Event(), threading.Event()
+
+class Finder:
+    def find_spec(self, name, path, target=None):
+        if name == module:
+            importing.set()
+            forked.wait(0.5)  # for a fork that does not wait for the end of this import
+
+warnings.simplefilter("ignore", DeprecationWarning)  # 3.12: forking with threads, on purpose
+cube = ConnectyCube(app_id=7, auth_key="key")
+sys.meta_path.insert(0, Finder())
+thread = threading.Thread(target=getattr, args=(cube, part))
+thread.start()
+importing.wait()
+child = os.fork()
+if child == 0:
+    signal.alarm(20)
+    os._exit(getattr(cube, part) is None)
+forked.set()
+thread.join()
+sys.exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+"""
+
+
+@pytest.mark.parametrize(
+    ("part", "module"),
+    [
+        ("users", "connectycube.rest._paging"),
+        ("users", "connectycube.models.results"),
+        ("chat", "connectycube.chat.signals"),
+    ],
+)
+def test_a_child_of_a_fork_in_the_middle_of_an_import_has_the_part(part, module):
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", IMPORTING, part, module],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (0, "")

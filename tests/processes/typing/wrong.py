@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import connectycube
 from connectycube import Chat, ConnectyCube, Message, Typing
 from connectycube.contrib.desktop import Handover
 
@@ -62,3 +63,4 @@ handover.connect(chat.message_received)(of_typing)  # error: incompatible type
 handover.connect(of_typing)  # error: No overload variant of "connect"
 handover.run(lambda: cube.users.get(1), lambda user: user.nonsense)  # error: has no attribute
 Handover(cube, print)  # error: incompatible type "ConnectyCube"
+print(connectycube.Telegram)  # error: Module has no attribute "Telegram"
