@@ -99,7 +99,7 @@ class OutputRouter:
     def wants_sent(self) -> bool:
         """Whether there is somebody to be told that a message was sent."""
         receivers = self._receivers.chat.message_sent.receivers
-        return bool(receivers) or self.streams.is_open or self._notes is not None
+        return bool(receivers) or bool(self.streams.open) or self._notes is not None
 
     def begin_for(self, user_id: int) -> None:
         """Drop what is queued for another user, whose events must not reach the receivers of this one."""

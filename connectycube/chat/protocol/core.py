@@ -195,7 +195,7 @@ class Core:
     @property
     def open_session(self) -> Session:
         """The session, for stanzas sent now or once there is a link; raises NotConnectedError unless open."""
-        if self._machine.state not in _OPEN:
+        if self._machine.state in _NOT_OPEN:
             raise self.not_connected_error()
         return self.session
 
