@@ -394,6 +394,11 @@ def complete(messages: Iterable[Message], place: DialogRef, me: int | None) -> N
             _set(message, "dialog", dialogs[peer_id])
 
 
+def set_dialog(message: Message, dialog: DialogRef) -> None:
+    """Let a message that no other code has yet name its dialog, with all that is known of it."""
+    _set(message, "dialog", dialog)
+
+
 _set = object.__setattr__  # evolve() would copy every field
 _MAY_BE_PRIVATE = (None, DialogType.PRIVATE)
 _OF_SENDER = (

@@ -43,7 +43,6 @@ from .events import (
     StreamEvent,
 )
 from .outbox import Submission
-from .parser import MessageStanza
 from .resume_policy import ResumePolicy
 from .seen_messages import Key
 from .session import Session
@@ -337,45 +336,51 @@ class Core:
 
     def receive(self, data: bytes, now: float) -> None:
         """Take bytes from the link; call ``committed`` once the outputs are routed."""
-        stream = self._stream
+        stream, session = self._stream, self.session
         if stream is None or self._broken is not None:
             return
-        self.session.liveness.heard(now)
+        session.liveness.heard(now)
+        receive_plain = session.receive_plain
         try:
             for event in stream.receive(data):
-                # A message, which nearly all are, makes no connection ready and ends none.
+                # A plain message, as nearly all are, makes no connection ready and ends none.
                 if event.__class__ is Delivery:
-                    self.session.receive_plain(event, now)
-                    continue
-                if event.__class__ is Stanza and event.item.__class__ is MessageStanza:
-                    self.session.receive_message(event.item, now)
-                    continue
-                self._handle(event, now)
-                if self._stream is not stream:
-                    return
-            self.session.release_held_back(now)
-            self._write_stream_output()
+                    receive_plain(event, now)
+                else:
+                    self._handle(event, now)
+                    if self._stream is not stream:
+                        return
+            session.release_held_back(now)
+            if stream.output:
+                self._write_stream_output()
             if stream.skips or self._timers.due_at(_SKIPPING) is not None:
                 self._bound_skipping(stream, now)
-            if not self.session.outputs:
+            if not session.outputs:
                 self.committed(now)  # the driver routes nothing, so it would not confirm anything
         except (ConnectionLostError, ChatAuthenticationError) as error:
-            if self.state is ChatState.AUTHENTICATED and not self.session.flowing:
-                # The server answered our request to resume with the end of the stream, or with a count that
-                # cannot be. The same would follow on the next link.
-                self.session.cannot_resume()
-            if isinstance(error, WrongCountError):
-                self.session.distrust_counts()
-            if self._goes_on_with_another_token(error):
-                self._drop_stream()
-            else:
-                self._end_link(self._for_caller(error), now)
+            self._stream_failed(error, now)
+
+    def _stream_failed(
+        self, error: ConnectionLostError | ChatAuthenticationError, now: float
+    ) -> None:
+        if self.state is ChatState.AUTHENTICATED and not self.session.flowing:
+            # The server answered our request to resume with the end of the stream, or with a count that
+            # cannot be. The same would follow on the next link.
+            self.session.cannot_resume()
+        if isinstance(error, WrongCountError):
+            self.session.distrust_counts()
+        if self._goes_on_with_another_token(error):
+            self._drop_stream()
+        else:
+            self._end_link(self._for_caller(error), now)
 
     def committed(self, now: float) -> None:
         """Acknowledge the stanzas of the server, once all outputs are routed."""
         self.session.committed(now)
-        self._end_if_done(now)
-        self._end_if_broken(now)
+        if self._machine.state is ChatState.CLOSING:
+            self._end_if_done(now)
+        if self._broken is not None:
+            self._end_if_broken(now)
 
     def overflowed(
         self, rejected: Sequence[Delivery], error: QueueOverflowError, now: float
@@ -656,7 +661,7 @@ class Core:
     def _renew_session(self) -> None:
         reported = self.session.outputs
         self.session = self._new_session()
-        self.session.outputs = reported
+        self.session.outputs += reported
 
     def _new_session(self) -> Session:
         return Session(

@@ -16,6 +16,7 @@ from attrs import evolve
 
 from ...config import Config
 from ...models import DialogRef, Message, MessageDeletion, MessageEdit, MessageFailure, Typing
+from ...models.messages import set_dialog
 from .addresses import Addresses, bare
 from .decoding import Delivery, Unreported, decode, typing_key
 from .events import Counters, EchoReceived, Output, UncommittedDelivery
@@ -62,6 +63,7 @@ class Inbound:
         refused: Callable[[MessageFailure], None],
     ) -> None:
         self._config = config
+        self._marks = config.auto_delivered
         self._addresses = addresses
         self._rooms = rooms
         self._timers = timers
@@ -122,7 +124,10 @@ class Inbound:
         self.handled = (
             self._received if self.first_rejected is None else (self.first_rejected - 1) % MODULUS
         )
-        marks, self._to_mark = self._to_mark, []
+        marks = self._to_mark
+        if not marks:
+            return []
+        self._to_mark = []
         return [message for sequence, message in marks if self._is_before_rejected(sequence)]
 
     def reject(self, rejected: Sequence[Delivery]) -> None:
@@ -169,22 +174,28 @@ class Inbound:
         """Prepare for the refusal of a marker of ours: no caller waits for it."""
         _remember(self._markers, marker_id, None)
 
-    def receive_plain(self, delivery: Delivery, me: int, now: float) -> None:
-        """Count a plain message and report its event: the steps of ``receive_message`` that it needs."""
-        self._received = (self._received + 1) % MODULUS
+    def receive_plain(self, delivery: Delivery, now: float) -> None:
+        """Count a plain message and report its event: with the steps of ``receive_message`` that it needs."""
+        self._received = sequence = (self._received + 1) % MODULUS
+        self._size = delivery.size
         message, key = delivery.event, delivery.key
-        assert key is not None
-        if self.first_rejected is not None:
+        assert key is not None  # the id of a plain message is of the service's form
+        if self.first_rejected is not None:  # step 3
             if key not in self._seen_messages:
                 self.report(delivery)
             return
-        if message.own and self._take_echo(message.id, delivery, delivery, now):
+        if message.own and self._take_echo(message.id, delivery, delivery, now):  # step 4
             return
-        if not self._seen_messages.add(key, now):
-            self._drop("own_echoes" if message.sender_id == me else "repeated", delivery)
+        if not self._seen_messages.add_unique(key, now):  # step 5
+            self._drop("own_echoes" if message.own else "repeated", delivery)
             return
-        self._complete(delivery, message, now)
-        self.report(delivery)
+        if self._typing or self._marks or message.dialog.peer_id is None:  # step 6
+            self._complete(delivery, message, now)
+        if self._recovery.is_holding:
+            self.report(delivery)
+        else:
+            delivery.sequence = sequence
+            self._emit(delivery)
 
     def receive_message(self, stanza: MessageStanza, me: int, now: float) -> None:
         """Decode a message stanza and report its event; each step relies on those before it."""
@@ -342,17 +353,17 @@ class Inbound:
             self._end_typing(typing_key(delivery.conversation, message.sender_id), now)
         in_room = message.dialog is not None and message.dialog.peer_id is None
         is_history = in_room and message.delayed  # a room sends its history to each user who joins
-        marks = self._config.auto_delivered
+        marks = self._marks
         if (
-            (message.markable or marks == "all")
-            and marks
+            marks
+            and (message.markable or marks == "all")
             and message.id
             and not (message.own or delivery.is_carbon or is_history)
         ):
             self._to_mark.append((self._received, message))
         known = self._rooms.dialog(delivery.conversation or "") if in_room else None
         if known is not None:
-            delivery.event = evolve(message, dialog=known)
+            set_dialog(message, known)
 
     def _expect_end_of_typing(self, delivery: Delivery, now: float) -> None:
         """Report the end of typing after ``Config.typing_expires``, unless typing goes on or ends before."""

@@ -90,6 +90,11 @@ class Recovery:
         # It moves the cursor only once the deliveries before it are committed.
         self._pending_cursor = moment
 
+    @property
+    def awaits_commit(self) -> bool:
+        """Whether ``committed`` has anything to do."""
+        return self._pending_cursor is not None or bool(self._to_mark)
+
     def committed(self, *, rejected: bool) -> list[Message]:
         """Move the cursor, as deliveries were committed; return the messages to mark as delivered.
 

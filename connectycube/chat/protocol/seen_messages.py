@@ -134,17 +134,38 @@ class SeenMessages:
                 del alike[oldest]
                 self._stored.discard(oldest)
         self._authors.setdefault((key[0], key[2] if content is None else content.id), key[1])
-        while len(self._seen) > self._window:
-            oldest = next(iter(self._seen))
-            if self._seen[oldest] >= self.keep_since and len(self._seen) <= _MOST:
-                break
-            self.forget(oldest)
+        if len(self._seen) > self._window:
+            self._forget_oldest()
         if recovered is None:
             return True
         # Each copy in history is the copy of one message that arrives, so it counts once.
         self._forget_recovered(recovered)
         self._stored.add(key)
         return False
+
+    def add_unique(self, key: Key, now: float) -> bool:
+        """Do what ``add`` does, for a key with an id of the service's form."""
+        seen = self._seen
+        if key in seen:
+            seen[key] = now
+            seen.move_to_end(key)
+            return False
+        seen[key] = now
+        self._authors.setdefault((key[0], key[2]), key[1])
+        if len(seen) > self._window:
+            self._forget_oldest()
+        return True
+
+    def _forget_oldest(self) -> None:
+        """Forget the oldest keys, beyond the window, that need not be kept."""
+        seen = self._seen
+        while len(seen) > self._window:
+            oldest, moment = seen.popitem(last=False)
+            if moment >= self.keep_since and len(seen) < _MOST:
+                seen[oldest] = moment
+                seen.move_to_end(oldest, last=False)
+                return
+            self._forget_about(oldest)
 
     def has_equal(self, content: Content, *, on_this_link: bool) -> bool:
         """Whether a message of the same id, content and date was seen on an earlier link, or on this one."""
@@ -209,8 +230,13 @@ class SeenMessages:
     def forget(self, key: Key) -> None:
         """Forget ``key``, because its message was not committed and comes again, or is too old."""
         self._seen.pop(key, None)
-        self._forget_recovered(key)
-        content = _content_of(key)
+        self._forget_about(key)
+
+    def _forget_about(self, key: Key) -> None:
+        """Forget what is known of a key that was forgotten."""
+        if self._groups:
+            self._forget_recovered(key)
+        content = _content_of(key) if "/" in key[2] else None
         author_key = (key[0], key[2] if content is None else content.id)
         if self._authors.get(author_key) == key[1]:
             del self._authors[author_key]

@@ -95,7 +95,7 @@ class Session:
         self.me = 0
         self.jid: str | None = None
         self.outgoing = _Outgoing()
-        self.outputs: list[Output] = []
+        self.outputs: list[Output] = []  # always the same list
         self._counters = counters
         times = config.timeouts
         again = min(times.acknowledgement / 6, times.liveness_answer / 3)
@@ -123,7 +123,7 @@ class Session:
             addresses,
             seen_messages,
             counters,
-            self._emit,
+            self.outputs.append,
             lambda: self.me,
             fills_gaps,
             self._rooms.dialog,
@@ -137,9 +137,11 @@ class Session:
             seen_messages,
             self.recovery,
             new_id,
-            self._emit,
+            self.outputs.append,
             self._refused,
         )
+        self.receive_plain = self._inbound.receive_plain
+        """Count a plain message and emit its outputs: ``receive_plain(delivery, now)``."""
         self._session_requests: dict[Hashable, tuple[str, str | None, str]] = {
             "carbons": ("set", None, f'<enable xmlns="{ns.CARBONS}"/>'),
             # Servers push roster changes only to clients that have requested the roster (RFC 6121, 2.2).
@@ -187,11 +189,9 @@ class Session:
 
     def take_outputs(self) -> list[Output]:
         """Return the outputs since the last call, in order."""
-        outputs, self.outputs = self.outputs, []
+        outputs = self.outputs[:]
+        self.outputs.clear()
         return outputs
-
-    def _emit(self, output: Output) -> None:
-        self.outputs.append(output)
 
     def report(self, signal: str, event: Any, conversation: str | None = None) -> None:
         """Emit an event that did not come from a stanza."""
@@ -746,10 +746,6 @@ class Session:
 
     # --- what we receive ---
 
-    def receive_plain(self, delivery: Delivery, now: float) -> None:
-        """Count a plain message and emit its outputs."""
-        self._inbound.receive_plain(delivery, self.me, now)
-
     def receive_message(self, stanza: MessageStanza, now: float) -> None:
         """Count a message stanza, decode it and emit its outputs."""
         self._inbound.count(stanza.size)
@@ -828,7 +824,7 @@ class Session:
     def _drop(
         self, reason: Unreported | Literal["stanzas_refused", "unclaimed_answers"], stanza: Any
     ) -> None:
-        self._emit(self._counters.count(reason, stanza))
+        self.outputs.append(self._counters.count(reason, stanza))
 
     def _answered(self, answer: Answer) -> None:
         if answer.waiter is _PRESENT:
@@ -858,7 +854,9 @@ class Session:
         """Note the commit of all deliveries except the rejected ones, and acknowledge their stanzas."""
         # First 'delivered', then the acknowledgement. After a crash between the two the server sends the
         # message again, and it is marked again. The other way round the marker would be lost.
-        due = [*self._inbound.committed(), *self.recovery.committed(rejected=self.has_rejected)]
+        due = self._inbound.committed()
+        if self.recovery.awaits_commit:
+            due += self.recovery.committed(rejected=self.has_rejected)
         for message in due if self._config.auto_delivered else ():
             self.send_marker("received", message, now, background=True)
         # Not while the server reads nothing: the bytes that wait for the socket would grow without a bound.

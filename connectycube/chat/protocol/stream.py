@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Iterator
-from typing import Any
+from typing import Any, cast
 
 from ...config import Limits
 from ...errors import (
@@ -49,6 +49,7 @@ __all__ = ["Stream"]
 
 
 _Events = Iterable[StreamEvent]
+_ARE_EVENTS = frozenset({Delivery})  # the items of the parser that are events of the stream
 _STANZA_NAMES = frozenset({"message", "presence", "iq"})
 
 
@@ -84,11 +85,11 @@ class Stream:
         self.output: list[str] = []
         self._open(self._features_to_authenticate)
 
-    def receive(self, data: bytes) -> Iterator[StreamEvent]:
-        """Yield the events of ``data``.
+    def receive(self, data: bytes) -> Iterable[StreamEvent]:
+        """Return the events of ``data``.
 
-        Raises, after the events before the fault, ConnectionLostError or a subclass of it if the stream ends,
-        ChatAuthenticationError if the server refuses the credentials.
+        To iterate over them raises, after the events before the fault, ConnectionLostError or a subclass of
+        it if the stream ends, ChatAuthenticationError if the server refuses the credentials.
         """
         parser, items, fault = self._parser, list[Item](), None
         try:
@@ -97,6 +98,14 @@ class Stream:
             fault = error
         if parser.skips and self._expected != self._established:
             fault = StreamProtocolError(f"the server sent {parser.skips}")
+        if fault is None and _ARE_EVENTS.issuperset(map(type, items)):
+            return cast("list[StreamEvent]", items)
+        return self._events_of(items, fault)
+
+    def _events_of(
+        self, items: Iterable[Item], fault: StreamProtocolError | None
+    ) -> Iterator[StreamEvent]:
+        parser = self._parser
         for item in items:
             if parser is not self._parser:
                 break  # the stream was restarted; the other elements belonged to the old one
