@@ -82,6 +82,7 @@ RESERVED_NAMES = frozenset(
 """Names that the service and XMPP's extraParams use themselves: no custom parameter has one of them."""
 
 
+_MOST_DIGITS = 15
 _UNRESERVED = "-_.!~*'()"  # beside letters and digits, as encodeURIComponent has it
 _PERCENT_ENCODED = re.compile(r"(?:[A-Za-z0-9\-_.!~*'()]|%[0-9A-Fa-f]{2})*\Z")
 
@@ -103,6 +104,8 @@ _TYPES_OF_FILES = (AttachmentType.IMAGE, AttachmentType.AUDIO, AttachmentType.VI
 
 
 def _measure(value: Any) -> float | None:
+    if type(value) is str and value.isdigit() and value.isascii() and len(value) <= _MOST_DIGITS:
+        return int(value)
     number = as_number(value)
     return None if number is None or number < 0 else number
 
@@ -274,10 +277,13 @@ def attachment_of(
     content_type: str | None,
     name: str | None,
     data: str | None,
-    *texts: Any,
+    size: Any,
+    width: Any,
+    height: Any,
+    duration: Any,
 ) -> Attachment:
     """Return what ``Attachment.from_json`` makes of texts for ``KEYS_OF_ATTACHMENTS``; None: not given."""
-    size, width, height, duration = texts
+    texts = (size, width, height, duration)
     if (
         file_id != uid
         or data is not None

@@ -44,9 +44,9 @@ def read_by_client(pieces: list[bytes]) -> tuple[list[Any], bool, bool]:
 def check_both_ways(pieces: list[bytes], **limits: int) -> None:
     """Assert that the client's parser finds the same with runs of messages read as trees, and without that.
 
-    That is each item with its size, the reason of one that was refused, what the parser skips and holds back,
-    and the fault that ended the stream. A fault in what is held back, because its tag has no end yet, may be
-    seen later, as it may where the pieces end elsewhere.
+    That is each item with its size and the piece that brings it, the reason of one that was refused, what the
+    parser skips and holds back, and the fault that ended the stream. A fault in what is held back, because
+    its tag has no end yet, may be seen later, as it may where the pieces end elsewhere.
     """
     chosen = {"stanza_bytes": BYTES, "stanza_depth": DEPTH, "stanza_elements": BYTES, **limits}
     as_trees = _all_of(client.StreamParser(**chosen), pieces)
@@ -65,10 +65,14 @@ def _all_of(
 ) -> tuple[list[Any], str, tuple[Any, ...]]:
     """Return the items, the fault, and then the element with the fault, or what the parser waits for."""
     items: list[client.Item] = []
+    brought_by: list[int] = []
     fault = ""
     try:
-        for piece in pieces:
-            parser.feed(piece, items)
+        for number, piece in enumerate(pieces):
+            try:
+                parser.feed(piece, items)
+            finally:
+                brought_by += [number] * (len(items) - len(brought_by))
     except StreamProtocolError as error:
         fault = _POSITION.sub("", str(error))
         broken = parser.broken("why")
@@ -78,10 +82,10 @@ def _all_of(
         endless = parser.is_endless
         rest = (parser.skips, bytes(parser._tags.held), endless)
     read = [
-        _refused_item(item)
+        (_refused_item(item), number)
         if isinstance(item, client.RefusedElement)
-        else (getattr(item, "size", None), getattr(item, "entries", None), plain_item(item))
-        for item in items
+        else (getattr(item, "size", None), getattr(item, "entries", None), plain_item(item), number)
+        for item, number in zip(items, brought_by, strict=True)
     ]
     return read, fault, rest
 

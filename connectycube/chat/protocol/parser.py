@@ -194,17 +194,14 @@ class StreamParser:
         Raises StreamProtocolError for XML that may not be in a stream; ``items`` then holds the elements
         before it, and :meth:`broken` the element with the fault. The parser cannot be used afterwards.
         """
-        self._items = items
-        if len(data) <= _PIECE:
-            self._feed(data)
-        else:
+        if len(data) > _PIECE:
             for start in range(0, len(data), _PIECE):
-                self._feed(data[start : start + _PIECE])
-
-    def _feed(self, piece: bytes) -> None:
-        held = self._held
+                self.feed(data[start : start + _PIECE], items)
+            return
+        self._items = items
+        held, piece = self._held, data
         if held:
-            piece, self._held = held + piece, b""
+            piece, self._held = held + data, b""
         self._fed += len(piece)
         try:
             position = self._take(piece, bool(held))
@@ -258,11 +255,9 @@ class StreamParser:
         if len(piece) - position > min(_LONGEST_RUN, self._stanza_bytes):
             return False
         tag = WHOLE_TAG.match(piece, position)
-        return (
-            tag is not None
-            and not tag[0].endswith(b"/>")
-            and piece.find(_END_OF_MESSAGE, position) < 0
-        )
+        if tag is None:  # not even the start tag is whole, unless it is bad XML
+            return piece.find(b">", position) < 0 and piece.find(b"<", position + 1) < 0
+        return not tag[0].endswith(b"/>") and piece.find(_END_OF_MESSAGE, position) < 0
 
     def _take_events(self, data: bytes) -> None:
         self._parse(self._tags.take(data))
@@ -292,13 +287,13 @@ class StreamParser:
 
     def _take_run(self, piece: bytes, position: int) -> int:
         """Read the whole messages that begin at ``position``; return the position behind them."""
-        plain = self.plain
         while self._is_between and piece.startswith(START, position):
-            begins = position
+            begins, plain = position, self.plain
             if plain is not None and plain.shapes:
                 position = self._take_alike(plain, piece, position)
-            if piece.startswith(START, position):
-                position = self._take_trees(piece, position)
+                if not piece.startswith(START, position):
+                    break
+            position = self._take_trees(piece, position)
             if position == begins:
                 break
         return position
@@ -306,14 +301,13 @@ class StreamParser:
     def _take_alike(self, plain: PlainReader, piece: bytes, position: int) -> int:
         """Read the messages that are written like earlier ones; return the position behind them."""
         start = self._fed - len(piece)  # of the piece, in the stream
-        begins, began = position, self._began - start
-        read_alike, append = plain.read_alike, self._items.append
+        begins, began, append = position, self._began - start, self._items.append
         while piece.startswith(START, position):
             end = piece.find(END, position, position + _LONGEST_RUN)
             if end < 0 or end - began > self._stanza_bytes:
                 break
             behind = end + len(END)
-            item = read_alike(piece[position:behind], end - began)
+            item = plain.read_alike(piece[position:behind], end - began)
             if item is None:
                 break
             append(item)

@@ -59,14 +59,12 @@ class PlainMessages:
         for shape in self.shapes:
             values = shape.match(text)
             if values is not None:
-                if shape is not self.shapes[0]:
-                    self.shapes.remove(shape)
-                    self.shapes.insert(0, shape)
-                return self._event_of(shape, values, size)
-        return None
-
-    def _event_of(self, shape: Shape, values: Sequence[Any], size: int) -> Delivery | None:
-        """Return the event of a message of a shape; None if it is not plain."""
+                break
+        else:
+            return None
+        if shape is not self.shapes[0]:
+            self.shapes.remove(shape)
+            self.shapes.insert(0, shape)
         custom = {}
         for name, place in shape.custom:
             custom[name] = values[place]
@@ -82,15 +80,14 @@ class PlainMessages:
         if self._until_learning > 0 or len(data) > _LONGEST:
             return
         self._wait = self._until_learning = min(2 * self._wait, _LONGEST_WAIT)
-        text = data.decode()
-        shape = shape_of(text, tree)
-        values = None if shape is None else shape.match(text)
-        if shape is None or values is None:
+        shape = shape_of(data.decode(), tree)
+        if shape is None:
             return
-        again = self._event_of(shape, values, 0)
-        if again is not None and again.event == delivery.event:
-            self.shapes.insert(0, shape)
-            del self.shapes[_MOST_SHAPES:]
+        self.shapes.insert(0, shape)
+        again = self.read_alike(data, 0)
+        if again is None or again.event != delivery.event:
+            self.shapes.remove(shape)
+        del self.shapes[_MOST_SHAPES:]
 
     def read(self, tree: Element, size: int) -> Delivery | None:
         """Return the event of a message of ``size`` bytes; None if the message is not plain."""

@@ -857,8 +857,9 @@ class Session:
         due = self._inbound.committed()
         if self.recovery.awaits_commit:
             due += self.recovery.committed(rejected=self.has_rejected)
-        for message in due if self._config.auto_delivered else ():
-            self.send_marker("received", message, now, background=True)
+        if due and self._config.auto_delivered:
+            for message in due:
+                self.send_marker("received", message, now, background=True)
         # Not while the server reads nothing: the bytes that wait for the socket would grow without a bound.
         if self._answer_due and self.flowing and len(self.outgoing) < _MOST_UNREAD:
             self.answer()

@@ -136,6 +136,67 @@ def test_a_message_alone_in_a_read_is_read_as_a_tree(read):
     assert read == [1] * 5 and len(items) == 5
 
 
+@pytest.mark.parametrize("cut", [10, 60, 150, 300, 500, 570])
+def test_a_message_in_two_reads_is_read_as_a_tree(read, cut):
+    made, items = new_parser(), []
+    messages = b"".join(map(material.message, range(4)))
+    made.feed(messages[: 584 + cut], items)
+    assert len(items) == 1
+    made.feed(messages[584 + cut :], items)
+    assert len(items) == 4 and sum(read) == 4
+
+
+@pytest.mark.parametrize(
+    "whole",
+    [
+        *(b"<message/>", b"<message to='a>b'/>", b"<messages></messages>", b"<message></message >"),
+        *(
+            b"<message><a/></message\n>",
+            b"<message><r xmlns='u'/></message >",
+            b"<message-x a='/'/>",
+        ),
+    ],
+)
+def test_no_element_that_is_whole_waits_for_more(whole):
+    made, items = new_parser(), []
+    made.feed(material.message(1) + whole, items)
+    assert len(items) == 2
+    made.feed(whole, items)
+    assert len(items) == 3
+
+
+def test_a_message_waits_for_more_only_once_and_only_if_it_is_short():
+    made, items = new_parser(), []
+    made.feed(b"<message><body>", items)
+    assert made._held
+    made.feed(b"a", items)
+    assert not made._held
+    made.feed(b"</body></message><message><body>" + b"b" * 5_000, items)
+    assert not made._held and len(items) == 1
+    made = new_parser(stanza_bytes=100)
+    made.feed(b"<message><body>" + b"b" * 100, [])
+    assert not made._held
+
+
+def test_a_message_that_the_server_does_not_end_is_found_while_it_waits():
+    made, items = new_parser(), []
+    made.feed(b"<message id='1'><body>a</body><r xmlns='urn:xmpp:sm:3'/>", items)
+    assert made._held and made.is_endless
+    refused = made.broken("why")
+    assert (refused.name, refused.attributes) == ("message", {"id": "1"})
+
+
+def test_bad_xml_in_a_message_that_waits_is_told_with_what_follows():
+    made, items = new_parser(), []
+    made.feed(b"<message id='1'><body>&a;", items)
+    assert made.broken("why").name == "message"
+    made = new_parser()
+    made.feed(b"<message id='1'><body>&a;", items)
+    with pytest.raises(parser.StreamProtocolError, match="undefined entity"):
+        made.feed(b"</body>", items)
+    assert made.broken("why").attributes == {"id": "1"}
+
+
 def test_messages_behind_another_stanza_are_read_as_trees(read):
     made, items = new_parser(), []
     made.feed(b"<r xmlns='urn:xmpp:sm:3'/>" + material.message(1) + material.message(2), items)
