@@ -12,6 +12,9 @@ from lxml import etree
 
 from connectycube._expat import LONGEST_NAMESPACE
 from connectycube.chat.protocol import parser as client
+from connectycube.chat.protocol.addresses import Addresses
+from connectycube.chat.protocol.decoding import summary
+from connectycube.chat.protocol.plain_messages import PlainMessages
 from connectycube.emulator.xmpp.element import Element
 from connectycube.errors import StreamProtocolError
 from tests.fuzz.mutation import pieces_of
@@ -19,12 +22,42 @@ from tests.fuzz.stanzas import HEADER, WORDS, stanzas
 from tests.fuzz.target import Target
 from tests.support import parsers
 
-__all__ = ["Parsers", "Stream"]
+__all__ = ["Parsers", "Shapes", "Stream"]
 
 _BYTES, _DEPTH = 600, 6
 _DIGITS = re.compile(r"\d+|'.*'|: line.*", re.DOTALL)
 _END = b"</stream:stream>"
 # The client cuts such a namespace, so no names of ours are in it.
+_VALUE = re.compile(rb"'[^']*'|\"[^\"]*\"|>[^<]+<")
+_IN_VALUES = (
+    *(
+        b"a",
+        b"1",
+        b" ",
+        b"\n",
+        b"\t",
+        b"\r",
+        b"'",
+        b'"',
+        b">",
+        b"]]>",
+        b"<b/>",
+        b"<",
+        b"&",
+        b"&amp;",
+    ),
+    *(b"&lt;", b"&apos;", b"&#10;", b"&#0;", b"&a;", b"\x01", b"\x7f", b"\xff", b"\xef\xbf\xbe"),
+    *(
+        b"\xed\xa0\x80",
+        b"\xc2\x85",
+        "🚀".encode(),
+        b"<!-- -->",
+        b"<?a?>",
+        b"<![CDATA[a]]>",
+        b"chat",
+    ),
+    *(b"groupchat", b"error", b"f" * 24, b"1002-7@chat.example/b", b"1633780800"),
+)
 _LONG_NAMESPACE = re.compile(
     rb"xmlns[^=]*=\s*(\"[^\"]{%(n)d}|'[^']{%(n)d})" % {b"n": LONGEST_NAMESPACE}
 )
@@ -64,18 +97,64 @@ def _read(pieces: list[bytes]) -> tuple[list[Any], str, bool]:
         fault = str(error)
         broken = parser.broken("why")
         assert broken is None or broken.size >= 0
-    return [_plain(item) for item in items], fault, bool(parser._tags.held)
+    return [_plain(item) for item in items], fault, bool(parser._tags.held or parser._held)
 
 
 def _plain(item: client.Item) -> Any:
-    assert (
-        client.summary(item)
-        if not isinstance(item, client.StreamStart | client.StreamEnd)
-        else True
-    )
+    assert summary(item) if not isinstance(item, client.StreamStart | client.StreamEnd) else True
     if isinstance(item, client.RefusedElement):
         return "refused", item.namespace, item.name, item.attributes
     return parsers.plain_item(item)
+
+
+class Shapes(Target):
+    """Messages that are nearly like earlier ones: by their shape they are read as the parser reads them."""
+
+    name = "shapes"
+    mutations = 0.3
+
+    def __init__(self) -> None:
+        self._known = _plain_messages()
+        for seed in self.seeds():
+            learning = _plain_messages()
+            _read_with(learning, [seed] * 9)
+            self._known.shapes += learning.shapes
+        assert len(self._known.shapes) == len(self.seeds())
+        self._known.learn = lambda *_: None  # type: ignore[method-assign]
+
+    def make(self, random: Random) -> bytes:
+        """Return a message in which something else stands for some of its values and texts."""
+
+        def other(found: re.Match[bytes]) -> bytes:
+            if random.random() < 0.8:
+                return found[0]
+            words = [random.choice(_IN_VALUES) for _ in range(random.randrange(4))]
+            return found[0][:1] + b"".join(words) + found[0][-1:]
+
+        return _VALUE.sub(other, random.choice(self.seeds()))
+
+    def run(self, data: bytes) -> Hashable:
+        found = _read_with(self._known, [data])
+        assert found == _read_with(_plain_messages(), [data])
+        shown, fault = found
+        return fault, len(shown), self._known.shapes[0].is_marked
+
+
+def _plain_messages() -> PlainMessages:
+    return PlainMessages(Addresses(7, "chat.example"), 1001, 40)
+
+
+def _read_with(plain: PlainMessages, pieces: list[bytes]) -> tuple[list[Any], str]:
+    parser = client.StreamParser(stanza_bytes=4_000, stanza_depth=_DEPTH, stanza_elements=40)
+    items: list[Any] = []
+    parser.feed(HEADER.encode(), items)
+    parser.plain = plain
+    try:
+        for piece in pieces:
+            parser.feed(piece, items)
+    except StreamProtocolError as error:
+        return list(map(parsers.shown, items)), _DIGITS.sub("", str(error))
+    return list(map(parsers.shown, items)), ""
 
 
 class Parsers(Target):

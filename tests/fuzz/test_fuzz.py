@@ -11,7 +11,14 @@ from tests.fuzz.targets import TARGETS
 
 SEED = 1
 INPUTS = (
-    {"stream": 1500, "parsers": 1500, "stanzas": 2500, "core": 400, "responses": 2500}
+    {
+        "stream": 1500,
+        "shapes": 1500,
+        "parsers": 1500,
+        "stanzas": 2500,
+        "core": 400,
+        "responses": 2500,
+    }
     | {
         "saved_messages": 4000,
         "store": 150,

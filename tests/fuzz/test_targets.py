@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from connectycube.chat.durable.store import DurableStore
+from connectycube.chat.protocol import message_shapes
 from connectycube.chat.protocol.inbound import Inbound
 from connectycube.chat.protocol.parser import StreamParser
 from connectycube.emulator.xmpp.parser import StreamParser as EmulatorParser
@@ -37,10 +38,15 @@ def _believes_senders(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(DurableStore, "_key", lambda self, one, sender, other: (one, int(sender), other))
 
 
+def _opens_texts_to_all(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(message_shapes, "_OPEN_TEXT", "[^<]*")
+
+
 DEFECTS: dict[str, tuple[str, Callable[[Any], None]]] = {
     "stanzas are not counted": ("stanzas", _counts_nothing),
     "the client's parser loses text": ("parsers", _forgets_text),
     "the emulator's parser strips text": ("parsers", _joins_no_text),
+    "a shape takes any text": ("shapes", _opens_texts_to_all),
     "a body is believed": ("responses", _believes_bodies),
     "a saved sender is believed": ("store", _believes_senders),
 }

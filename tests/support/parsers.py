@@ -7,7 +7,10 @@ from collections.abc import Iterator
 from typing import Any
 from unittest import mock
 
+from attrs import asdict
+
 from connectycube.chat.protocol import parser as client
+from connectycube.chat.protocol.decoding import Delivery
 from connectycube.emulator.xmpp import parser as emulator
 from connectycube.emulator.xmpp.element import Element
 from connectycube.errors import StreamProtocolError
@@ -117,6 +120,16 @@ def read_by_emulator(pieces: list[bytes]) -> tuple[list[Any], bool, bool]:
     held = parser._held._data
     assert parser._open or not held or b"<" in held or b"&" in held
     return found, False, bool(parser._held)
+
+
+def shown(item: Any) -> Any:
+    """An item of any kind, also the event of a plain message, with all its fields and sizes."""
+    if isinstance(item, Delivery):
+        values = {name: getattr(item, name) for name in Delivery.__slots__ if name[0] != "_"}
+        return {**values, "event": asdict(item.event), "type": type(item.event)}
+    if isinstance(item, client.RefusedElement):
+        return _refused_item(item)
+    return plain_item(item), getattr(item, "size", None)
 
 
 def plain_item(item: client.Item) -> Any:

@@ -13,13 +13,13 @@ from connectycube.chat.protocol.addresses import Addresses
 from connectycube.chat.protocol.decoding import Delivery
 from connectycube.chat.protocol.message_shapes import VALUES, shape_of
 from connectycube.chat.protocol.message_trees import MessageTrees
-from connectycube.chat.protocol.parser import RefusedElement, StreamParser
+from connectycube.chat.protocol.parser import StreamParser
 from connectycube.chat.protocol.plain_messages import PlainMessages
 from connectycube.errors import StreamProtocolError
 from tests.bench import chat_material as material
-from tests.support.parsers import plain_item
+from tests.support.parsers import shown
 from tests.unit.chat.protocol.stanzas import ALICE, HEADER, ID, chat
-from tests.unit.chat.protocol.test_plain_messages import MARKED, values_of
+from tests.unit.chat.protocol.test_plain_messages import MARKED
 
 OPEN = re.compile(r"%([a-z]+)%")
 TEXTS = st.sampled_from(
@@ -137,14 +137,6 @@ def read(pieces, learns, monkeypatch):
     if learns and not fault:
         assert plain.shapes or not any(isinstance(item, Delivery) for item in items)
     return [shown(item) for item in items], fault
-
-
-def shown(item):
-    if isinstance(item, Delivery):
-        return values_of(item)
-    if isinstance(item, RefusedElement):
-        return item.name, item.attributes, item.reason, item.size
-    return plain_item(item), getattr(item, "size", None)
 
 
 @given(messages=series(), together=st.booleans())

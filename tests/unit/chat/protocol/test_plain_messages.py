@@ -5,7 +5,6 @@ from __future__ import annotations
 from xml.sax.saxutils import escape, quoteattr
 
 import pytest
-from attrs import asdict
 from hypothesis import example, given
 from hypothesis import strategies as st
 
@@ -15,17 +14,12 @@ from connectycube.chat.protocol.message_trees import MessageTrees
 from connectycube.chat.protocol.parser import StreamParser
 from connectycube.chat.protocol.plain_messages import PlainMessages
 from tests.bench import chat_material as material
+from tests.support.parsers import shown
 from tests.unit.chat.protocol.stanzas import ADDRESSES, ALICE, HEADER, ID, ROOM, chat, group, stanza
 from tests.unit.chat.protocol.texts import texts
 
 MARKED = "<markable xmlns='urn:xmpp:chat-markers:0'/>"
 SIZE, MOST = 583, 12
-
-
-def values_of(delivery):
-    """All that an event is, on its way; the event itself with the fields that no repr shows."""
-    values = {name: getattr(delivery, name) for name in Delivery.__slots__ if name[0] != "_"}
-    return {**values, "event": asdict(delivery.event), "type": type(delivery.event)}
 
 
 def plain(xml, addresses=ADDRESSES, me=ALICE):
@@ -42,7 +36,7 @@ def check_alike(xml, me=ALICE):
     read.size = SIZE
     decoded = decode(read, Addresses(7, "chat.example"), me)
     assert isinstance(decoded, Delivery)
-    assert values_of(found) == values_of(decoded)
+    assert shown(found) == shown(decoded)
     return True
 
 
