@@ -16,6 +16,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from connectycube import Attachment, Chat, Config, DialogRef, Message
+from connectycube.chat.connection_thread import Run
 from connectycube.chat.link import Waker
 from connectycube.chat.protocol.events import Credentials
 from connectycube.models import User
@@ -73,6 +74,7 @@ class Ours:
         """Log in to a server that says just what it must."""
         driver = self._driver
         driver._link, driver._waker = self._link, Waker()
+        self._run = Run(driver._generation, None, self._link)  # type: ignore[arg-type]
         credentials = Credentials(material.ME, "secret", "bench")
         self.chat._user = User(id=material.ME)
         with driver._mutex:
@@ -130,6 +132,7 @@ class Ours:
     def acknowledge(self) -> None:
         """Have the server acknowledge all that was sent."""
         self.serve([material.ack(session_of(self._driver.core)._outbox.sent)])
+        self._driver._waker.drain()  # the connection thread does when it was woken
 
     def serve(self, chunks: Sequence[bytes]) -> None:
         """Do what the connection thread does when the socket is readable, then what the worker does."""
@@ -139,15 +142,9 @@ class Ours:
 
     def queue(self, chunks: Sequence[bytes]) -> None:
         """Do what the connection thread does when the socket is readable."""
-        driver, link = self._driver, self._link
-        link.arriving.extend(chunks)
-        with driver._mutex:
-            driver._sleeps_until = driver.core.next_deadline
-            while link.arriving:
-                driver._read(link)
-            driver._write(link)
-            driver._hand_over()
-        driver._waker.drain()
+        self._link.arriving.extend(chunks)
+        while self._link.arriving:
+            self._driver.serve(self._run)
 
     def work(self) -> None:
         """Do what the worker does until the queue is empty."""
