@@ -14,6 +14,7 @@ from connectycube.chat.protocol.message_trees import MessageTrees
 from connectycube.chat.protocol.parser import StreamParser
 from connectycube.chat.protocol.plain_messages import PlainMessages
 from tests.bench import chat_material as material
+from tests.fuzz.connection import Connection
 from tests.support.parsers import shown
 from tests.unit.chat.protocol.stanzas import ADDRESSES, ALICE, HEADER, ID, ROOM, chat, group, stanza
 from tests.unit.chat.protocol.texts import texts
@@ -121,6 +122,59 @@ def messages(draw):
 @example(xml=chat("<body/><body>b</body>"), me=1001)
 def test_a_plain_message_is_decoded_as_the_table_decodes_it(xml, me):
     check_alike(xml, me)
+
+
+COMPOSING = "<composing xmlns='http://jabber.org/protocol/chatstates'/>"
+ARRIVING = st.one_of(
+    messages(),
+    st.sampled_from(
+        [
+            *(
+                chat("<body>a</body>" + MARKED),
+                group("<body>b</body>"),
+                group("<body>c</body>", sender=1001),
+            ),
+            *(chat("<body>d</body>", "").replace(ID, "e" * 24), chat(COMPOSING).replace(ID, "2")),
+            *(
+                chat("<body>of this user</body>").replace("1002", "1001"),
+                "<r xmlns='urn:xmpp:sm:3'/>",
+            ),
+            *("<presence from='1002-7@chat.example/a'/>", "reject", "lose"),
+        ]
+    ),
+)
+
+
+def outputs_of(arriving, patch, *, is_plain):
+    """All that a connection reports and writes while this arrives."""
+    if not is_plain:
+        patch.setattr(PlainMessages, "read", lambda *_: None)
+    connection = Connection()
+    connection.login()
+    connection.link_up("managed")
+    for each in arriving:
+        if each == "reject":
+            rejected = [each for each in connection.deliveries if each.sequence is not None][-1:]
+            if rejected and not connection.core.session.has_rejected:
+                connection.core.session.reject(rejected)
+        elif each == "lose":
+            connection.lose()
+            connection.wait()
+            connection.link_up("managed")
+        else:
+            connection.feed(each)
+    # As text, in which errors can be compared.
+    reported = [repr(shown(each)) for each in connection.deliveries if each.sequence is not None]
+    return reported, connection.written, connection.core.counters
+
+
+@given(arriving=st.lists(ARRIVING, max_size=12))
+def test_a_session_reports_plain_messages_as_it_reports_others(arriving):
+    found = []
+    for is_plain in (True, False):
+        with pytest.MonkeyPatch.context() as patch:
+            found.append(outputs_of(arriving, patch, is_plain=is_plain))
+    assert found[0] == found[1]
 
 
 @pytest.mark.parametrize(
