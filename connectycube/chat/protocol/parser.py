@@ -1,10 +1,10 @@
 """Bytes of an XMPP stream in, its first-level elements out: one parser, one set of limits.
 
 A ``<message/>`` of the client namespace becomes a :class:`MessageStanza`; every other first-level element
-becomes an xmpppy Node. Runs of whole messages, which is nearly everything, are read as trees
-(``message_trees``), and all else straight from expat's events: both ways read the same. An element beyond the
-limits, or with a comment or a processing instruction in it, is skipped and becomes a :class:`RefusedElement`.
-Bad XML ends the stream.
+becomes an xmpppy Node. Whole messages, which is nearly everything, are read by their shapes, or as trees
+(``message_trees``), and all else straight from expat's events: all ways read the same. Once stanzas flow, a
+plain message becomes what ``StreamParser.plain`` makes of it. An element beyond the limits, or with a comment
+or a processing instruction in it, is skipped and becomes a :class:`RefusedElement`. Bad XML ends the stream.
 """
 
 from __future__ import annotations

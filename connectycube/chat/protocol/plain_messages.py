@@ -1,4 +1,4 @@
-"""Decodes plain messages from their trees in one pass: nearly all that arrives.
+"""Decodes plain messages, which nearly all are, in one pass: from their trees, or by their shapes.
 
 A plain message has an id of the service's form, a text or an attachment, parameters without elements in them,
 perhaps the mark of XEP-0333, and nothing else. What is anything else is left to the parser and the table of
@@ -31,10 +31,12 @@ from .message_trees import ATTACHMENT, BODY, CLIENT, MARKABLE, PARAMS, RESERVED
 __all__ = ["PlainMessages"]
 
 _DATE_SENT, _DIALOG_ID, _IS_MARKABLE, _SILENT, _SAVE_TO_HISTORY = VALUES[5:]
-_MOST_SHAPES = 4
-_FIRST_WAIT = 8  # messages without a known shape, until one of them is learned; then twice as many
+_MOST_SHAPES = 6
 _LONGEST = 4_096  # bytes of a message whose shape is learned
+_FIRST_WAIT = 8  # messages without a known shape, until one of them is learned; then twice as many
 _LONGEST_WAIT = 8_192  # to compile a shape costs as much as to read some hundred messages
+# So many messages in a row without a known shape, and no shape is tried for so many messages.
+_MOST_MISSES, _REST = 8, 64
 _is_object_id = OBJECT_ID.match
 
 
@@ -49,6 +51,9 @@ class PlainMessages:
         """How messages are written; the shape that fitted last is the first."""
         self._wait = _FIRST_WAIT
         self._until_learning = _FIRST_WAIT
+        self._misses = 0  # messages that no shape has fitted, since one did
+        self._resting: list[Shape] = []  # shapes that are not tried now
+        self._until_trying = 0
 
     def read_alike(self, data: bytes, size: int) -> Delivery | None:
         """Return the event of a message that is written like an earlier one; None if it is not."""
@@ -61,7 +66,12 @@ class PlainMessages:
             if values is not None:
                 break
         else:
+            self._misses += 1
+            if self._misses >= _MOST_MISSES:
+                self._resting, self.shapes = self.shapes, []
+                self._until_trying = _REST
             return None
+        self._misses = 0
         if shape is not self.shapes[0]:
             self.shapes.remove(shape)
             self.shapes.insert(0, shape)
@@ -77,7 +87,12 @@ class PlainMessages:
     def learn(self, data: bytes, tree: Element, delivery: Delivery) -> None:
         """Note that :meth:`read` has read this message: the next ones may be written like it."""
         self._until_learning -= 1
-        if self._until_learning > 0 or len(data) > _LONGEST:
+        is_due = self._until_learning <= 0 and len(data) <= _LONGEST
+        if self._resting:
+            self._until_trying -= 1
+            if is_due or self._until_trying <= 0:
+                self.shapes, self._resting, self._misses = self._resting, [], 0
+        if not is_due:
             return
         self._wait = self._until_learning = min(2 * self._wait, _LONGEST_WAIT)
         shape = shape_of(data.decode(), tree)

@@ -221,9 +221,36 @@ def test_shapes_are_few_and_learned_ever_more_rarely():
         return chat(f"<body>a</body><extraParams><p{number}>b</p{number}></extraParams>").encode()
 
     plain = plain_messages_of(*map(message, range(2_100)))
-    assert len(plain.shapes) == 4
     learned = [shape.custom[0][0] for shape in plain.shapes]
-    assert learned == ["p2039", "p1015", "p503", "p247"]
+    assert learned == ["p2039", "p1015", "p503", "p247", "p119", "p55"]
+
+
+def test_shapes_that_do_not_fit_rest_for_a_while():
+    known, other = (chat(f"<body>a</body>{more}").encode() for more in ("", MARKED))
+    plain = plain_messages_of(*[known] * 8)
+    tree = MessageTrees(HEADER).read(other, 1)[0]
+    for _ in range(7):
+        assert plain.read_alike(other, 100) is None and plain.shapes
+    assert plain.read_alike(known, 100) and plain.shapes
+    for _ in range(8):
+        plain.read_alike(other, 100)
+    assert not plain.shapes, "then they are not tried"
+    plain._until_learning = 1_000
+    for _ in range(64):
+        assert not plain.shapes
+        plain.learn(other, tree, None)
+    assert plain.read_alike(known, 100)
+
+
+def test_a_shape_that_is_learned_wakes_those_that_rest():
+    known, other = (chat(f"<body>a</body>{more}").encode() for more in ("", MARKED))
+    plain = plain_messages_of(*[known] * 8)
+    for _ in range(8):
+        plain.read_alike(other, 100)
+    tree = MessageTrees(HEADER).read(other, 1)[0]
+    for _ in range(16):
+        plain.learn(other, tree, plain.read(tree, 100))
+    assert plain.read_alike(known, 100) and plain.read_alike(other, 100)
 
 
 def test_a_long_message_makes_no_shape():
