@@ -317,7 +317,7 @@ class Dispatcher:
                 if is_shared:
                     workers.queued_bytes += size
             self.events += count
-            if ready:
+            if ready and not self._has_turn:
                 self._take_turn()
         return count
 

@@ -194,9 +194,8 @@ class Workers:
                 self._looking -= 1
                 self._room -= dispatcher in self._started
                 dispatcher.begin()
-                with suppress(
-                    RuntimeError
-                ):  # the process has too many, or exits: those it has take turns
+                # If the process can have no more threads, as at its exit, those that it has take turns.
+                with suppress(RuntimeError):
                     self._have_another()
             dispatcher.work()
 
@@ -205,12 +204,9 @@ class Workers:
         if self._watcher is not None or self._looking or self._wake():
             return
         if (self._room or self.turns) and (self._count is None or len(self.threads) < self._count):
-            names = {thread.name for thread in self.threads}
-            name = next(
-                name
-                for number in itertools.count(1)
-                if (name := f"{self._name}-dispatcher-{number}") not in names
-            )
+            used = {thread.name for thread in self.threads}
+            names = (f"{self._name}-dispatcher-{number}" for number in itertools.count(1))
+            name = next(name for name in names if name not in used)
             thread = threading.Thread(target=self._work, name=name, daemon=True)
             self.threads.add(thread)
             self._looking += 1

@@ -1,8 +1,10 @@
 """Dispatchers that share their workers: turns, the bound of all of them, threads, and the end of each."""
 
 import itertools
+import random
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 
 import pytest
@@ -315,3 +317,37 @@ def test_what_a_connection_may_begin_is_right_after_any_end(process):
     assert dispatcher.join(Deadline(TIMEOUT))
     dispatcher.start()
     assert workers._room == 3
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_connections_that_begin_and_end_at_any_time_lose_no_task(process, seed):
+    """Each thread has its connections, whose tasks block for a moment, and starts and stops them."""
+    done, queued = {}, {}
+
+    def play(number):
+        chance = random.Random(f"{seed} {number}")
+        mine = [process.dispatcher(most) for most in (1, 2, 3)]
+        for step in range(200):
+            dispatcher = chance.choice(mine)
+            lane = (number, mine.index(dispatcher), chance.randrange(3))
+            into = done.setdefault(lane, [])
+            queued.setdefault(lane, []).append(step)
+            dispatcher.put(Task(partial(finish, into, step, chance.random() < 0.05), lane))
+            if chance.random() < 0.1:
+                dispatcher.stop()
+                dispatcher.join(Deadline(chance.choice([0.0, TIMEOUT])))
+                dispatcher.start()
+        for dispatcher in mine:
+            assert dispatcher.wait_until_idle(TIMEOUT)
+
+    def finish(into, step, blocks):
+        into.append(step)
+        if blocks:
+            threading.Event().wait(0.001)
+
+    with ThreadPoolExecutor(4) as pool:
+        for future in [pool.submit(play, number) for number in range(4)]:
+            future.result(TIMEOUT * 2)
+    assert done == queued
+    assert len(process.threads) <= sum(each.most for each in process.made)
+    wait_until(lambda: workers_of_process()._room == sum(each.most for each in process.made))
