@@ -183,7 +183,7 @@ def test_a_stream_that_was_closed_collects_nothing_and_is_let_go_of():
         streams.feed(told(1))
     streams.feed(told(2))
     assert list(stream) == [1]
-    assert streams._open == ()
+    assert streams.open == ()
 
 
 def test_streams_that_were_dropped_without_closing_cost_nothing():
@@ -192,7 +192,7 @@ def test_streams_that_were_dropped_without_closing_cost_nothing():
         opened(streams)
     gc.collect()
     stream = opened(streams)
-    assert len(streams._open) == 1
+    assert len(streams.open) == 1
     streams.feed(told(1))
     assert list(stream) == [1]
 
@@ -238,7 +238,7 @@ def test_wait_for_waits_for_one_event_and_leaves_nothing_open(alice, bob):
         while waiter.is_alive():
             bob.chat.send_private(alice.id, "hello").result(TIMEOUT)
         assert found[0].body == "hello"
-        assert driver_of(alice.chat)._router.streams._open == ()
+        assert driver_of(alice.chat)._router.streams.open == ()
 
 
 def test_what_where_raises_reaches_the_caller_and_closes_the_stream(alice, bob):
@@ -247,7 +247,7 @@ def test_what_where_raises_reaches_the_caller_and_closes_the_stream(alice, bob):
         bob.chat.send_private(alice.id, "hello")
         with pytest.raises(ZeroDivisionError), events:
             events.next(where=lambda message: 1 / 0)
-        assert driver_of(alice.chat)._router.streams._open == ()
+        assert driver_of(alice.chat)._router.streams.open == ()
 
 
 def test_a_wait_that_nothing_ends_times_out_and_names_the_signal(alice):
@@ -279,7 +279,7 @@ def test_wrong_arguments_are_named_and_nothing_is_left_open(alice, arguments, er
     if len(rest) == 1:
         with pytest.raises(error, match=name):
             chat.events(chat.message_received if signal == "ok" else signal, *rest)
-    assert driver_of(chat)._router.streams._open == ()
+    assert driver_of(chat)._router.streams.open == ()
 
 
 async def later(message):
@@ -562,7 +562,7 @@ def test_a_wait_for_an_event_without_a_login_raises_at_once(alice):
             events.next()
         with pytest.raises(NotConnectedError, match=LOGIN_FIRST):
             list(events)
-    assert driver_of(chat)._router.streams._open == ()
+    assert driver_of(chat)._router.streams.open == ()
 
 
 def test_a_wait_for_an_event_after_logout_raises_at_once(alice):
