@@ -575,7 +575,7 @@ class Driver:
         # closed or opened, and of a deadline before the one that it sleeps until.
         waits = core.session.outgoing or link is None or not core.wants_link
         if waits or core.is_due_before(self._sleeps_until):
-            self._wake()
+            self.wake()
 
     def after_submit(self, *, is_due_sooner: bool) -> None:
         """Do what :meth:`after_command` does, as far as a message may need it."""
@@ -583,15 +583,13 @@ class Driver:
         session, link = self.core.session, self._link
         if session.outputs:
             self.after_command()
-        elif (
-            link is not None
-        ):  # else the connection thread is at work on one, whatever waits for it
+        elif link is not None:  # else the connection thread is at work on one, whatever waits
             self._write(link)
             if session.outgoing or (is_due_sooner and self.core.is_due_before(self._sleeps_until)):
-                self._wake()
+                self.wake()
 
-    def _wake(self) -> None:
-        # An observer may call on the connection thread after that has decided what to wait for.
+    def wake(self) -> None:
+        """Let the connection thread look what there is to do; an observer may call on that thread itself."""
         if self._waker and (self.notes or threading.current_thread() is not self._thread):
             self._waker.wake()
 
@@ -600,7 +598,7 @@ class Driver:
         outgoing, hold = self.core.session.outgoing, self.exclusive.hold
         while outgoing:
             if hold is not None and hold.is_expired():
-                self._wake()  # the connection thread ends the link
+                self.wake()  # the connection thread ends the link
                 return
             written = link.send(outgoing)
             if not written:

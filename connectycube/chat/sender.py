@@ -24,6 +24,8 @@ __all__ = ["Sender"]
 
 Sent = TypeVar("Sent")
 
+_MOST_LEFT = 8_192  # bytes that a thread leaves for the next one to write
+
 
 class Connection(Protocol):
     """The driver, as far as sending needs it."""
@@ -38,6 +40,7 @@ class Connection(Protocol):
     def holding_link(self) -> AbstractContextManager[None]: ...
     def after_command(self) -> None: ...
     def after_submit(self, *, is_due_sooner: bool) -> None: ...
+    def wake(self) -> None: ...
 
 
 class Sender:
@@ -60,12 +63,15 @@ class Sender:
         self._changed = changed
         self._core = core
         self._durability = durability
-        self._finds_stored = isinstance(
-            durability, CursorMode
-        )  # a file is asked with the mutex held
+        # A file is asked with the mutex held.
+        self._finds_stored = isinstance(durability, CursorMode)
         self._unsettled = unsettled
         self.message_id = durability.message_id
         """``message_id(recipient)`` returns the id for a new message to a bare JID."""
+        # An entry for each thread that waits for the mutex to send a message. The thread before it leaves its
+        # bytes to it: one write, and one record of TLS, takes the messages of all threads that came together.
+        self._arriving: list[None] = []
+        self._is_due_sooner = False  # with what was left something may be due sooner
         self.waiting = 0
         """The number of threads that wait for room."""
 
@@ -127,7 +133,21 @@ class Sender:
             self.waiting -= 1
 
     def _submit_if_room(self, submission: Submission, data: bytes) -> SendHandle[Any] | None:
-        with self._mutex:
+        arriving, has_mutex = self._arriving, False
+        arriving.append(None)
+        try:
+            with self._mutex:
+                arriving.pop()
+                has_mutex = True
+                return self._submit(submission, data)
+        finally:
+            if not has_mutex:  # a signal's handler has raised, and others may have left their bytes
+                arriving.pop()
+                self._driver.wake()
+
+    def _submit(self, submission: Submission, data: bytes) -> SendHandle[Any] | None:
+        assert self._mutex.locked()
+        try:
             if self._driver.exclusive.hold is not None:
                 self._check_lease()
             session = self._core.open_session
@@ -140,13 +160,18 @@ class Sender:
                 return None
             # The store first: a message that the server may get must survive this process.
             self._durability.accept(submission, data)
-            is_due_sooner = session.submit(submission, data, time.monotonic())
+            if session.submit(submission, data, time.monotonic()):
+                self._is_due_sooner = True
             handle: SendHandle[Any] = submission.waiter
             self._unsettled.add(handle)
             if self._driver.notes is not None:
                 self._driver.notes.note("message_submitted", handle)
-            self._driver.after_submit(is_due_sooner=is_due_sooner)
             return handle
+        finally:
+            # Also what earlier threads have left, whatever became of this message.
+            if not self._arriving or len(self._core.session.outgoing) > _MOST_LEFT:
+                is_due_sooner, self._is_due_sooner = self._is_due_sooner, False
+                self._driver.after_submit(is_due_sooner=is_due_sooner)
 
     def _check_lease(self) -> None:
         """Raise LeaseLostError if the lease was lost during the wait for room, or for the mutex."""

@@ -5,11 +5,13 @@ from __future__ import annotations
 import itertools
 import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
 from connectycube import (
     ApiError,
+    ArgumentValueError,
     Attachment,
     Dialog,
     DialogRef,
@@ -18,10 +20,12 @@ from connectycube import (
     NotConnectedError,
     NotFoundError,
 )
+from connectycube.chat.link import Link
 from connectycube.emulator import Emulator
+from tests.support.inside import driver_of
 from tests.support.observing import Requests
 from tests.support.people import PASSWORD, SLOW, Person, away, settled
-from tests.support.waiting import TIMEOUT
+from tests.support.waiting import TIMEOUT, wait_until
 
 _numbers = itertools.count(1)
 OWN_ID = "5f1e0a0b0c0d0e0f10111213"
@@ -313,3 +317,57 @@ def test_message_sent_comes_to_whoever_listens_by_then(people):
     called = sue.chat.send_private(tom.id, "to a receiver").result(TIMEOUT)
     assert sue.chat.wait_until_idle(TIMEOUT)
     assert heard == [called]
+
+
+@pytest.mark.parametrize("last", [None, "x" * 2_000_000], ids=["sent", "too large"])
+def test_threads_that_send_together_share_a_write(people, monkeypatch, last):
+    sue, tom = people
+    tom.login()
+    sue.chat.login()
+    assert sue.chat.send_private(tom.id, "first").result(TIMEOUT)
+    driver, writes = driver_of(sue.chat), []
+    write = Link.send
+
+    def note(self, data):
+        writes.append(bytes(data))
+        return write(self, data)
+
+    monkeypatch.setattr(Link, "send", note)
+    bodies = [f"from thread {number}" for number in range(4)]
+    with ThreadPoolExecutor(5) as pool:
+        with driver._mutex:
+            sent = []
+            for body in [*bodies, *([] if last is None else [last])]:
+                sent.append(pool.submit(sue.chat.send_private, tom.id, body))
+                wait_until(lambda: len(driver.sender._arriving) == len(sent))
+        handles = [one.result(TIMEOUT) for one in sent[: len(bodies)]]
+        if last is not None:
+            with pytest.raises(ArgumentValueError, match="message is too large"):
+                sent[-1].result(TIMEOUT)
+    for handle in handles:
+        handle.result(TIMEOUT)
+    assert max(data.count(b"from thread") for data in writes) > 1
+    tom.events.wait_for("message_received", 5)
+    assert sorted(tom.bodies) == sorted(["first", *bodies])
+
+
+def test_a_thread_interrupted_as_it_waits_leaves_the_write_to_others(people):
+    sue, tom = people
+    sue.chat.login()
+    driver, woken = driver_of(sue.chat), []
+
+    class Interrupted:
+        def __enter__(self):
+            raise KeyboardInterrupt
+
+        def __exit__(self, *_):
+            raise AssertionError
+
+    sender = driver.sender
+    mutex, sender._mutex = sender._mutex, Interrupted()
+    wake, driver.wake = driver.wake, lambda: woken.append(wake())
+    with pytest.raises(KeyboardInterrupt):
+        sue.chat.send_private(tom.id, "never")
+    sender._mutex = mutex
+    assert sender._arriving == [] and woken
+    assert sue.chat.send_private(tom.id, "then").result(TIMEOUT)
