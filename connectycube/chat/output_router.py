@@ -147,7 +147,8 @@ class OutputRouter:
         may_be_plain = not entries and self._receivers.hold is None
         for output in outputs:
             if not isinstance(output, Delivery):
-                self._queue_together(together, rejected)
+                if together:
+                    self._queue_together(together, rejected)
                 self._routes[type(output)](core, output)
                 continue
             is_repeatable = output.sequence is not None
