@@ -139,39 +139,39 @@ class Sender:
             with self._mutex:
                 arriving.pop()
                 has_mutex = True
-                return self._submit(submission, data)
+                try:
+                    return self._put(submission, data)
+                finally:
+                    # Also what earlier threads have left, whatever became of this message.
+                    if not arriving or len(self._core.session.outgoing) > _MOST_LEFT:
+                        is_due_sooner, self._is_due_sooner = self._is_due_sooner, False
+                        self._driver.after_submit(is_due_sooner=is_due_sooner)
         finally:
             if not has_mutex:  # a signal's handler has raised, and others may have left their bytes
                 arriving.pop()
                 self._driver.wake()
 
-    def _submit(self, submission: Submission, data: bytes) -> SendHandle[Any] | None:
-        assert self._mutex.locked()
-        try:
-            if self._driver.exclusive.hold is not None:
-                self._check_lease()
-            session = self._core.open_session
-            known = self._durability.known(submission)
-            if known is not None:
-                return known
-            if len(data) > session.most_bytes:
-                raise session.too_large("message", len(data))
-            if not session.has_room(len(data)):
-                return None
-            # The store first: a message that the server may get must survive this process.
-            self._durability.accept(submission, data)
-            if session.submit(submission, data, time.monotonic()):
-                self._is_due_sooner = True
-            handle: SendHandle[Any] = submission.waiter
-            self._unsettled.add(handle)
-            if self._driver.notes is not None:
-                self._driver.notes.note("message_submitted", handle)
-            return handle
-        finally:
-            # Also what earlier threads have left, whatever became of this message.
-            if not self._arriving or len(self._core.session.outgoing) > _MOST_LEFT:
-                is_due_sooner, self._is_due_sooner = self._is_due_sooner, False
-                self._driver.after_submit(is_due_sooner=is_due_sooner)
+    def _put(self, submission: Submission, data: bytes) -> SendHandle[Any] | None:
+        """Put a message into the outbound buffer; return its handle, or None if there is no room."""
+        if self._driver.exclusive.hold is not None:
+            self._check_lease()
+        session = self._core.open_session
+        known = self._durability.known(submission)
+        if known is not None:
+            return known
+        if len(data) > session.most_bytes:
+            raise session.too_large("message", len(data))
+        if not session.has_room(len(data)):
+            return None
+        # The store first: a message that the server may get must survive this process.
+        self._durability.accept(submission, data)
+        if session.submit(submission, data, time.monotonic()):
+            self._is_due_sooner = True
+        handle: SendHandle[Any] = submission.waiter
+        self._unsettled.add(handle)
+        if self._driver.notes is not None:
+            self._driver.notes.note("message_submitted", handle)
+        return handle
 
     def _check_lease(self) -> None:
         """Raise LeaseLostError if the lease was lost during the wait for room, or for the mutex."""
