@@ -751,6 +751,8 @@ class Driver:
             self.core.tick(now)
             self._note_cursor(now)
             self._hand_over()
+            if self._link is not None and self.core.session.outgoing:
+                self._write(self._link)
             deadline = self.core.next_deadline
         if hold is not None:
             deadline = earlier(deadline, now + hold.seconds_to_change)
