@@ -7,7 +7,6 @@ import threading
 import time
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from functools import partial
-from queue import SimpleQueue
 from typing import Any
 
 from .._checks import name_of
@@ -213,10 +212,9 @@ class OutputRouter:
         echo.submission.waiter.server_copy = echo.message
 
     def _answer(self, core: Core, answer: Answer) -> None:
-        # Wakes the thread in Driver.ask; the mutex is held, so that thread sees the answer or cancels, not
+        # Wakes a thread in Requester.ask; the mutex is held, so that thread sees the answer or cancels, not
         # both.
-        waiter: SimpleQueue[Answer] = answer.waiter
-        waiter.put(answer)
+        answer.waiter.put(answer)
 
     def _show(self, core: Core, output: UncommittedDelivery) -> None:
         self.streams.feed(output.delivery)

@@ -12,6 +12,7 @@ from typing import Any, Protocol
 from .._deadline import Deadline
 from ..errors import ChatTimeoutError
 from .protocol.core import Core
+from .protocol.iq import Answer
 from .protocol.session import Session
 from .sender import Sender
 
@@ -28,6 +29,40 @@ class Connection(Protocol):
     def check_may_wait(self) -> None: ...
     def wait_ready(self, deadline: Deadline) -> None: ...
     def after_command(self) -> None: ...
+
+
+class _Waiter:
+    """A thread that waits for one answer; the link is kept open until it comes, or the wait is given up.
+
+    Only ``get`` may be called without the mutex. So a thread that gets its answer does not need the mutex,
+    which the connection thread holds at that moment.
+    """
+
+    def __init__(self, core: Core) -> None:
+        self._core = core  # the same one at the end, also if the process forks meanwhile
+        # It wakes the thread with one lock, a Future with six. Looked up here: gevent may replace the class
+        # later than this module is imported.
+        self._answers: queue.SimpleQueue[Any] = queue.SimpleQueue()
+        self._is_waiting = True
+        core.hold_link(time.monotonic())
+
+    def put(self, answer: Answer) -> None:
+        """Give the answer to the thread."""
+        self.stop()
+        self._answers.put(answer)
+
+    def stop(self) -> None:
+        """Keep the link open no longer."""
+        if self._is_waiting:
+            self._is_waiting = False
+            self._core.release_link()
+
+    def get(self, seconds: float | None) -> Any:
+        """Wait for the answer and return it; None if there was none in time."""
+        try:
+            return self._answers.get(timeout=seconds)
+        except queue.Empty:
+            return None
 
 
 class Requester:
@@ -55,33 +90,29 @@ class Requester:
         driver = self._driver
         driver.check_usable()
         driver.check_may_wait()
-        # It wakes this thread with one lock, a Future with six. Looked up here: gevent may replace the class
-        # later than this module is imported.
-        answers: queue.SimpleQueue[Any] = queue.SimpleQueue()
         with self._mutex:
-            core = driver.core  # the same one at the end, also if the process forks meanwhile
-            core.hold_link(time.monotonic())
+            core = driver.core
+            waiter = _Waiter(core)
             try:
                 if not (core.is_ready and core.session.has_room(0)):
                     self._wait_for_room(deadline)
-                cancel = start(core.ready_session, answers)
+                cancel = start(core.ready_session, waiter)
                 driver.after_command()
             except BaseException:
-                core.release_link()
+                waiter.stop()
                 raise
+        answer = None
         try:
-            answer = answers.get(timeout=deadline.remaining())
-        except queue.Empty:
-            answer = None
+            answer = waiter.get(deadline.remaining())
         finally:
-            # Also after an answer, and after a KeyboardInterrupt: a late answer must find no waiter.
-            with self._mutex:
-                core.release_link()
-                cancel()
+            if answer is None:
+                # Also after a KeyboardInterrupt: a late answer must find no waiter.
+                with self._mutex:
+                    cancel()
+                    waiter.stop()
+                answer = waiter.get(0)  # it may have come before the mutex
         if answer is None:
-            if answers.empty():  # else it came between the time-out and the mutex
-                raise ChatTimeoutError("the chat server did not answer the request in time")
-            answer = answers.get()
+            raise ChatTimeoutError("the chat server did not answer the request in time")
         if answer.error is None:
             return answer.node
         try:
