@@ -31,6 +31,7 @@ from connectycube import (
     Timeouts,
     TlsError,
 )
+from connectycube.chat.link import Waker
 from tests.support.certificates import REFUSED
 from tests.support.inside import driver_of
 from tests.support.people import FAST, Events
@@ -111,6 +112,23 @@ def log_in_and_answer(conn):
         else:
             conn.send("</stream:stream>")
             return
+
+
+def test_messages_one_after_the_other_wake_the_thread_that_reads_once(
+    chat_to, certificates, monkeypatch
+):
+    wakes = []
+    original = Waker.wake
+    with ScriptedXmppServer(log_in_and_answer, tls=certificates.valid) as server:
+        chat = chat_to(server.port)
+        chat.login(1, SECRET)
+        chat.send_message(BOB, "the first").result(TIMEOUT)
+        monkeypatch.setattr(Waker, "wake", lambda waker: (wakes.append(1), original(waker)))
+        for number in range(20):
+            chat.send_message(BOB, str(number)).result(TIMEOUT)
+        monkeypatch.undo()
+        chat.logout()
+    assert len(wakes) <= 1, "each question brings a deadline forward, each answer puts it off"
 
 
 # --- no link ------------------------------------------------------------------------------------
