@@ -34,8 +34,10 @@ _PEER = "1002-7@chat.example"
 _COLUMNS = {
     "identity": ("app_id", "user_id", "chat_host", "store_id", "opened"),
     "cursor": ("service_time",),
-    "seen": ("n", "conversation", "sender", "id", "at"),
-    "inbox": ("n", "conversation", "sender", "id", "message"),
+    "arrivals": (
+        *("n", "conversation", "sender", "id", "at", "message"),
+        *("signal", "done", "receiver", "letter"),
+    ),
     "outbox": ("n", "id", "recipient", "inbound", "stanza", "message"),
     "sent": ("n", "id", "recipient", "inbound", "at"),
 }
@@ -91,20 +93,21 @@ _STATEMENTS = (
     *(
         "PRAGMA application_id = 1",
         "PRAGMA user_version = 2",
+        "PRAGMA user_version = 1",
         "PRAGMA user_version = 0",
         "PRAGMA encoding = 'UTF-16'",
     ),
     *(
         "CREATE TABLE extra (a)",
-        "CREATE TRIGGER t AFTER INSERT ON seen BEGIN SELECT raise(ABORT, 'no'); END",
+        "CREATE TRIGGER t AFTER INSERT ON arrivals BEGIN SELECT raise(ABORT, 'no'); END",
     ),
     *(
         "CREATE VIEW v AS SELECT * FROM nothing",
-        "DROP TABLE inbox; CREATE VIEW inbox AS SELECT * FROM seen",
+        "DROP TABLE arrivals; CREATE VIEW arrivals AS SELECT * FROM sent",
     ),
     *(
-        "ALTER TABLE inbox ADD COLUMN more",
-        "CREATE UNIQUE INDEX i ON inbox (conversation)",
+        "ALTER TABLE arrivals ADD COLUMN more",
+        "CREATE UNIQUE INDEX i ON arrivals (conversation)",
         "VACUUM",
     ),
 )

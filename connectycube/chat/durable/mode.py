@@ -460,18 +460,25 @@ class Durability:
 
     def handled(self, entry: InboxEntry, *, keep: bool) -> None:
         """Note that all receivers have handled an event; ``keep``: run the others at the next login."""
-        keep = keep or not self._remove_letter(entry)
-        with self._noting(entry) as store:
-            self._in_hand.discard(entry)
-            try:
-                if store is not None and not keep:
-                    store.handled(entry.n)
-            finally:
-                self._close_if_unused()
+        keep = keep or (entry.receiver is not None and not self._remove_letter(entry))
+        # As _noting(), but without a context manager: each message comes here.
+        try:
+            with self._lock:
+                self._in_hand.discard(entry)
+                store = self._store  # a later login may have opened another one
+                try:
+                    if store is not None and store.store_id == entry.store_id and not keep:
+                        store.handled(entry.n)
+                finally:
+                    if self._is_released:
+                        self._close_if_unused()
+        except DurableStoreError as error:
+            self._is_broken = True
+            self._failed(error)
 
     def _remove_letter(self, entry: InboxEntry) -> bool:
         """Remove the dead letter whose event was handled, if it was one; return whether it is gone."""
-        letter = self._letters.get(entry.n) if entry.receiver is not None else None
+        letter = self._letters.get(entry.n)
         if letter is None:
             return True
         try:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import secrets
 from typing import Any
 
-from attrs import field, frozen
+from attrs import define, field, frozen
 
 from ...models import Message
 from ..protocol.seen_messages import Key
@@ -23,7 +23,7 @@ class Identity:
     chat_host: str
 
 
-@frozen
+@define(eq=False)
 class Arrived:
     """An event that has arrived and is about to be committed.
 

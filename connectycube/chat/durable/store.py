@@ -1,14 +1,19 @@
 """The durable store: the unfinished work of a connection, in one SQLite file.
 
-``inbox`` has the events that arrived and are not handled, with the receivers that have handled them already;
-``outbox`` has the messages that were accepted and have no outcome. By ``seen`` and ``sent`` repetitions are
-recognised. ``cursor`` is the moment, by the service's clock, up to which everything had arrived.
+``arrivals`` has the events that arrived. Those that are not handled are the inbox: they have a ``message``,
+the text of the event, and the receivers that have handled it already. Of the others the key is kept, by which
+a repetition is recognised. ``outbox`` has the messages that were accepted and have no outcome, ``sent`` the
+ids of those that were acknowledged. ``cursor`` is the moment, by the service's clock, up to which everything
+had arrived.
 ``beginning`` is that of the first login, before which nothing is read from history; ``older`` are the
 messages of its second that history had already.
 
 A transaction must be on the disk when it returns if the server or a caller is then told of it
 (``synchronous=FULL``). The others only avoid repeated work: they survive the end of the process, and a power
 failure may undo them. One thread at a time.
+
+Each message is written twice, when it arrives and when it is handled, so ``arrivals`` has no index but its
+numbers: what looks for something else reads the whole table, at a login or when a conversation goes on.
 """
 
 from __future__ import annotations
@@ -33,9 +38,9 @@ __all__ = ["DurableStore"]
 
 _APPLICATION_ID = 0x43756265
 """A number in the file's header ("Cube"): a database of another program is recognised by its absence."""
-_VERSION = 2
+_VERSION = 3
 _KEPT = 10_000
-"""The number of rows of ``seen`` and ``sent`` that are kept at least."""
+"""The number of rows of ``arrivals`` and ``sent`` that are kept at least."""
 _KEPT_SECONDS = 3_600.0
 """Rows that are later than so many seconds before the cursor are kept as well."""
 _PRUNE_AFTER = 1_000  # commits
@@ -48,16 +53,17 @@ _NUMBER: _Kind = int | NoneType
 _TIME: _Kind = int | float | NoneType
 _TEXT: _Kind = str | NoneType
 
+_ARRIVALS = (
+    "CREATE TABLE arrivals (n INTEGER PRIMARY KEY, conversation TEXT NOT NULL, sender TEXT NOT NULL,"
+    " id TEXT NOT NULL, at REAL, message TEXT, signal TEXT NOT NULL, done TEXT, receiver TEXT,"
+    " letter INTEGER)"
+)
 _SCHEMA = (
     "CREATE TABLE identity (app_id INTEGER, user_id INTEGER, chat_host TEXT, store_id TEXT, opened INTEGER)",
     "CREATE TABLE cursor (service_time REAL)",
     "CREATE TABLE beginning (service_time REAL)",
     "CREATE TABLE older (conversation TEXT NOT NULL, sender TEXT NOT NULL, id TEXT NOT NULL)",
-    "CREATE TABLE seen (n INTEGER PRIMARY KEY, conversation TEXT NOT NULL, sender TEXT NOT NULL,"
-    " id TEXT NOT NULL, at REAL, UNIQUE (conversation, sender, id))",
-    "CREATE TABLE inbox (n INTEGER PRIMARY KEY, conversation TEXT NOT NULL, sender TEXT NOT NULL,"
-    " id TEXT NOT NULL, message TEXT NOT NULL, signal TEXT NOT NULL DEFAULT 'message_received',"
-    " done TEXT, receiver TEXT, letter INTEGER UNIQUE)",
+    _ARRIVALS,
     "CREATE TABLE outbox (n INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, recipient TEXT NOT NULL,"
     " inbound INTEGER, stanza BLOB NOT NULL, message TEXT NOT NULL)",
     "CREATE TABLE sent (n INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, recipient TEXT NOT NULL,"
@@ -76,6 +82,19 @@ _TO_VERSION_2 = (
     "UPDATE inbox SET signal = 'own_message_received' WHERE json_extract(message, '$.own')",
 )
 """What a file of the first version lacks; its events are all messages."""
+
+_TO_VERSION_3 = (
+    _ARRIVALS,
+    "INSERT INTO arrivals SELECT inbox.n, inbox.conversation, inbox.sender, inbox.id, seen.at, message,"
+    " signal, done, receiver, letter FROM inbox LEFT JOIN seen ON seen.n = inbox.n",
+    "INSERT INTO arrivals SELECT n, conversation, sender, id, at, NULL, '', NULL, NULL, NULL FROM seen"
+    " WHERE n NOT IN (SELECT n FROM inbox)",
+    "DROP TABLE inbox",
+    "DROP TABLE seen",
+)
+"""The second version had events without their receivers' end in one table, and all keys in another one."""
+_FAILURES = (OSError, sqlite3.Error, UnicodeError)
+_HANDLED = "UPDATE arrivals SET message = NULL, done = NULL WHERE n = ? AND message IS NOT NULL"
 _COLUMNS = "n, conversation, sender, id, message, signal, done, receiver"
 
 
@@ -102,7 +121,7 @@ class DurableStore:
                 self._check_or_make(identity)
                 self._files = self._found()
                 self._next = self._first_free()
-                self.inbox_count: int = self._one("SELECT count(*) FROM inbox", int)
+                self.inbox_count: int = self._one("SELECT count(message) FROM arrivals", int)
                 self.outbox_count: int = self._one("SELECT count(*) FROM outbox", int)
         except BaseException:
             self._connection.close()
@@ -128,11 +147,12 @@ class DurableStore:
             if self._one("PRAGMA application_id") != _APPLICATION_ID:
                 raise self._error("opened", "it is a database of another program")
             version = self._one("PRAGMA user_version")
-            if version == 1:
-                for statement in _TO_VERSION_2:
-                    run(statement)
-                version = _VERSION
-                run(f"PRAGMA user_version = {_VERSION}")
+            for older, statements in ((1, _TO_VERSION_2), (2, _TO_VERSION_3)):
+                if version == older:
+                    for statement in statements:
+                        run(statement)
+                    version = older + 1
+                    run(f"PRAGMA user_version = {version}")
             if version != _VERSION:
                 raise self._error(
                     "opened",
@@ -148,11 +168,8 @@ class DurableStore:
             run("UPDATE identity SET opened = opened + 1")  # so that a full disk is noticed now
 
     def _first_free(self) -> int:
-        """Return the number of the next message; each table counts on from the greatest of both."""
-        numbers = [
-            self._one(f"SELECT coalesce(max(n), 0) FROM {table}") for table in ("seen", "inbox")
-        ]
-        newest: int = max(numbers)
+        """Return the number of the next message."""
+        newest: int = self._one("SELECT coalesce(max(n), 0) FROM arrivals", int)
         if newest >= _GREATEST:
             raise self._damaged("opened", f"a message has the number {newest}")
         return newest + 1
@@ -199,19 +216,23 @@ class DurableStore:
         """
         places = (
             f"SELECT {_COLUMNS}, row_number() OVER (PARTITION BY conversation ORDER BY n) AS place"
-            " FROM inbox"
+            " FROM arrivals WHERE message IS NOT NULL"
         )
         query = f"SELECT {_COLUMNS} FROM ({places}) WHERE ?1 < 0 OR place <= ?1 ORDER BY n"
         return self._events(query, most)
 
     def inbox_of(self, conversation: str, first: int, most: int) -> list[Waiting]:
         """Return at most so many events of a conversation, in order, from number ``first`` on."""
-        query = f"SELECT {_COLUMNS} FROM inbox WHERE conversation = ? AND n >= ? ORDER BY n LIMIT ?"
-        return self._events(query, conversation, first, most)
+        query = (
+            f"SELECT {_COLUMNS} FROM arrivals"
+            " WHERE n >= ? AND message IS NOT NULL AND conversation = ? ORDER BY n LIMIT ?"
+        )
+        return self._events(query, first, conversation, most)
 
     def inbox_from(self, first: int) -> list[Waiting]:
         """Return the events from number ``first`` on, in order."""
-        return self._events(f"SELECT {_COLUMNS} FROM inbox WHERE n >= ? ORDER BY n", first)
+        query = f"SELECT {_COLUMNS} FROM arrivals WHERE n >= ? AND message IS NOT NULL ORDER BY n"
+        return self._events(query, first)
 
     def _events(self, query: str, *values: object) -> list[Waiting]:
         found = self._all(query, *(int, str, str, str, str, str, _TEXT, _TEXT), values=values)
@@ -250,11 +271,18 @@ class DurableStore:
         return waiting
 
     def seen(self) -> list[tuple[Key, float | None]]:
-        """Return the keys of messages that had arrived, in order, with the service's time or None."""
-        found = self._all(
-            "SELECT conversation, sender, id, at FROM seen ORDER BY n", str, str, str, _TIME
-        )
-        return [(self._key(*key), at) for *key, at in found]
+        """Return the keys of messages that had arrived, in order, with the service's time or None.
+
+        A key that arrived again has the place of its last arrival. Dead letters did not arrive.
+        """
+        found: dict[Key, float | None] = {}
+        query = "SELECT conversation, sender, id, at FROM arrivals WHERE letter IS NULL ORDER BY n"
+        for *columns, at in self._all(query, str, str, str, _TIME):
+            key = self._key(*columns)
+            if not is_new_key(key):
+                found.pop(key, None)
+                found[key] = at
+        return [*found.items()]
 
     def sent(self) -> list[tuple[str, str, float | None]]:
         """Return id, recipient and service's time (or None) of acknowledged messages, in order."""
@@ -284,22 +312,16 @@ class DurableStore:
         ``cursor`` and ``now`` are unix seconds by the service's clock, None if that is not known.
         """
         places = list(range(self._next, self._next + len(arrived)))
-        with self._errors("written"):
-            entries = [_row(n, entry) for n, entry in zip(places, arrived, strict=True)]
-            keyed = [
-                (*row[:4], now)
-                for row, entry in zip(entries, arrived, strict=True)
-                if entry.letter is None and not is_new_key(entry.key)
-            ]
-            with self._transaction(full=bool(arrived)):
-                run = self._connection.executemany
-                run("INSERT OR REPLACE INTO seen VALUES (?, ?, ?, ?, ?)", keyed)
-                run(
-                    f"INSERT INTO inbox ({_COLUMNS}, letter) VALUES (?, ?, ?, ?, ?, ?, NULL, ?, ?)",
-                    entries,
-                )
-                settled = self._note_outcomes(outcomes, now)
-                self._set_cursor(cursor)
+        rows = [
+            (n, *_columns(one.key), now, one.text, one.signal, one.receiver, one.letter)
+            for n, one in zip(places, arrived, strict=True)
+        ]
+        with self._errors("written"), self._transaction(full=bool(arrived)):
+            self._connection.executemany(
+                "INSERT INTO arrivals VALUES (?, ?, ?, ?, ?, ?, ?, NULL, ?, ?)", rows
+            )
+            settled = self._note_outcomes(outcomes, now)
+            self._set_cursor(cursor)
         self._next += len(places)
         self.inbox_count += len(places)
         self.outbox_count -= settled
@@ -335,24 +357,30 @@ class DurableStore:
         """Forget events that the queue has rejected: the server sends them again."""
         gone = [(n,) for n in places]
         with self._errors("written"), self._transaction(full=False):
-            removed = self._connection.executemany("DELETE FROM inbox WHERE n = ?", gone).rowcount
-            self._connection.executemany("DELETE FROM seen WHERE n = ?", gone)
+            removed = self._connection.executemany(
+                "DELETE FROM arrivals WHERE n = ? AND message IS NOT NULL", gone
+            ).rowcount
         self.inbox_count -= removed
 
     def note_done(self, n: int, receivers: Iterable[str]) -> None:
         """Note the names of all receivers that have handled an event, of which others have not."""
         done = json.dumps(sorted(receivers))
         with self._errors("written"), self._transaction(full=False):
-            self._connection.execute("UPDATE inbox SET done = ? WHERE n = ?", (done, n))
+            self._connection.execute("UPDATE arrivals SET done = ? WHERE n = ?", (done, n))
 
     def letters(self) -> dict[int, int]:
         """Return the ids of the dead letters whose events are in the inbox again, by their numbers there."""
-        return dict(self._all("SELECT n, letter FROM inbox WHERE letter IS NOT NULL", int, int))
+        query = "SELECT n, letter FROM arrivals WHERE letter IS NOT NULL AND message IS NOT NULL"
+        return dict(self._all(query, int, int))
 
     def handled(self, n: int) -> None:
         """Remove an event from the inbox, because all receivers have handled it."""
-        with self._errors("written"), self._transaction(full=False):
-            removed = self._connection.execute("DELETE FROM inbox WHERE n = ?", (n,)).rowcount
+        try:
+            self._be_synchronous(full=False)
+            # One statement is a transaction, too.
+            removed = self._connection.execute(_HANDLED, (n,)).rowcount
+        except _FAILURES as error:
+            raise self._failure("written", error) from error
         self.inbox_count -= removed
 
     def add(self, outgoing: Outgoing) -> None:
@@ -383,12 +411,14 @@ class DurableStore:
     def prune(self) -> None:
         """Forget the keys and ids of messages that neither the server nor a receiver repeats any more."""
         young = "at IS NOT NULL AND at > coalesce((SELECT service_time FROM cursor), 0) - ?"
-        unfinished = "inbound IS NOT NULL AND inbound IN (SELECT n FROM inbox)"
+        unfinished = (
+            "inbound IS NOT NULL AND inbound IN (SELECT n FROM arrivals WHERE message IS NOT NULL)"
+        )
         with self._errors("written"), self._transaction(full=False):
             run = self._connection.execute
             run(
-                "DELETE FROM seen WHERE n <= (SELECT max(n) FROM seen) - ?"
-                f" AND NOT ({young}) AND n NOT IN (SELECT n FROM inbox)",
+                "DELETE FROM arrivals WHERE n <= (SELECT max(n) FROM arrivals) - ?"
+                f" AND NOT ({young}) AND message IS NULL",
                 (_KEPT, _KEPT_SECONDS),
             )
             run(
@@ -426,9 +456,7 @@ class DurableStore:
     @contextmanager
     def _transaction(self, *, full: bool) -> Iterator[None]:
         run = self._connection.execute
-        if full is not self._in_full:
-            run(f"PRAGMA synchronous = {'FULL' if full else 'NORMAL'}")
-            self._in_full = full
+        self._be_synchronous(full=full)
         if full and self._files is not None and self._found() != self._files:
             raise self._error("written", "it was removed or replaced while it was in use")
         run("BEGIN IMMEDIATE")
@@ -439,6 +467,12 @@ class DurableStore:
             if self._connection.in_transaction:  # some errors have ended the transaction
                 run("ROLLBACK")
             raise
+
+    def _be_synchronous(self, *, full: bool) -> None:
+        """Say whether the next transaction must be on the disk when it returns."""
+        if full is not self._in_full:
+            self._connection.execute(f"PRAGMA synchronous = {'FULL' if full else 'NORMAL'}")
+            self._in_full = full
 
     def _found(self) -> tuple[tuple[int, int], ...]:
         """Return device and inode of both files: SQLite does not notice that a file was replaced."""
@@ -469,22 +503,27 @@ class DurableStore:
     def _read(self, read: Callable[[str], Any], text: str) -> Any:
         try:
             return read(text)
-        except (ValueError, TypeError, KeyError) as error:
+        except (ValueError, TypeError, KeyError, RecursionError) as error:
             raise self._damaged("read", f"a message: {error}") from None
 
     @contextmanager
     def _errors(self, what: str) -> Iterator[None]:
         try:
             yield
-        except FileNotFoundError as error:
+        except _FAILURES as error:
+            raise self._failure(what, error) from error
+
+    def _failure(self, what: str, error: Exception) -> DurableStoreError:
+        """Return the error of this package for one of SQLite or of the operating system."""
+        if isinstance(error, FileNotFoundError):
             gone = "it was removed while it was in use" if what == "written" else error.strerror
-            raise self._error(what, str(gone)) from error
-        except OSError as error:
-            raise self._error(what, reason_of(error)) from error
-        except sqlite3.Error as error:
-            raise self._error(what, _sqlite_reason(error)) from error
-        except UnicodeError as error:  # SQLite names a broken part of the file in its error
-            raise self._damaged(what, "it holds text that is not UTF-8") from error
+            return self._error(what, str(gone))
+        if isinstance(error, OSError):
+            return self._error(what, reason_of(error))
+        if isinstance(error, sqlite3.Error):
+            return self._error(what, _sqlite_reason(error))
+        # SQLite names a broken part of the file in its error.
+        return self._damaged(what, "it holds text that is not UTF-8")
 
     def _damaged(self, what: str, damage: str) -> DurableStoreError:
         return self._error(what, f"it is damaged ({damage})")
@@ -499,13 +538,6 @@ def _columns(key: Key) -> tuple[str, str, str]:
     conversation, sender, own_id = key
     # The sender as text, because an id may exceed SQLite's integers, which end at 2^63.
     return conversation, str(sender), own_id
-
-
-def _row(n: int, arrived: Arrived) -> tuple[Any, ...]:
-    return (
-        *(n, *_columns(arrived.key), arrived.text),
-        *(arrived.signal, arrived.receiver, arrived.letter),
-    )
 
 
 def _event_or_damage(text: str) -> tuple[Any, str | None]:

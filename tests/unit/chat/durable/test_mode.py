@@ -136,7 +136,9 @@ def test_an_event_that_cannot_be_read_costs_itself(path):
     kept = durability(path, warnings=warnings)
     kept.open(5)
     entries = commit(kept, "one", "odd", "two", "three")
-    kept._store._connection.execute("UPDATE inbox SET message = '{' WHERE n = ?", (entries[1].n,))
+    kept._store._connection.execute(
+        "UPDATE arrivals SET message = '{' WHERE n = ?", (entries[1].n,)
+    )
     kept._close()
     kept._in_hand.clear()
     kept.open(5)
@@ -153,7 +155,9 @@ def test_an_event_that_cannot_be_read_does_not_hide_those_behind_it(path):
     )  # two of a conversation in memory
     kept.open(5)
     entries = commit(kept, "one", "odd", "two", "three", "four")
-    kept._store._connection.execute("UPDATE inbox SET message = '{' WHERE n = ?", (entries[1].n,))
+    kept._store._connection.execute(
+        "UPDATE arrivals SET message = '{' WHERE n = ?", (entries[1].n,)
+    )
     kept.park([entries[0]])
     kept._in_hand.clear()
     read, has_more = [], True
@@ -544,6 +548,8 @@ def test_a_letter_that_is_given_up_again_is_replaced(kept):
 
 def test_an_event_that_is_given_up_again_has_one_letter(kept):
     gave_up(kept)
-    kept._store._connection.execute("DELETE FROM seen")  # the store died before it noted the first
+    kept._store._connection.execute(
+        "DELETE FROM arrivals"
+    )  # the store died before it noted the first
     gave_up(kept)
     assert [letter.receiver for letter in kept.dead_letters] == ["bot.answer"]

@@ -329,6 +329,101 @@ def test_a_file_of_the_first_version_is_read_and_goes_on(path):
         assert [entry.done for entry in store.inbox()] == [{"one"}, frozenset(), frozenset()]
 
 
+SECOND_VERSION = (
+    *(
+        statement
+        for statement in FIRST_VERSION
+        if not statement.startswith(("INSERT", "CREATE TABLE inbox"))
+    ),
+    "CREATE TABLE beginning (service_time REAL)",
+    "CREATE TABLE older (conversation TEXT NOT NULL, sender TEXT NOT NULL, id TEXT NOT NULL)",
+    "CREATE TABLE inbox (n INTEGER PRIMARY KEY, conversation TEXT NOT NULL, sender TEXT NOT NULL,"
+    " id TEXT NOT NULL, message TEXT NOT NULL, signal TEXT NOT NULL DEFAULT 'message_received',"
+    " done TEXT, receiver TEXT, letter INTEGER UNIQUE)",
+    "INSERT INTO cursor VALUES (1000.5)",
+    "INSERT INTO beginning VALUES (900.0)",
+    f"INSERT INTO older VALUES ('{PEER}', '7', 'o')",
+    "INSERT INTO identity VALUES (1, 5, 'localhost', 'the store', 3)",
+    f"INSERT INTO seen VALUES (1, '{PEER}', '7', 'a', 1000.0), (2, '{PEER}', '7', 'b', 1001.0),"
+    f" (6, '{PEER}', '7', 'c', NULL)",
+    f"INSERT INTO inbox VALUES (2, '{PEER}', '7', 'b', '{{\"id\": \"b\", \"body\": \"left\"}}',"
+    """ 'own_message_received', '["one"]', NULL, NULL)""",
+    f"INSERT INTO inbox VALUES (4, '{PEER}', '0', '#5', '{{\"body\": \"new\"}}', 'message_edited',"
+    " NULL, NULL, NULL)",
+    f"INSERT INTO inbox VALUES (5, '{PEER}', '7', 'a', '{{\"body\": \"dead\"}}', 'message_received',"
+    " NULL, 'two', 12)",
+    f"INSERT INTO sent VALUES (1, 's', '{PEER}', 2, 1000.0)",
+    f"INSERT INTO outbox VALUES (1, 'c', '{PEER}', 2, x'3c6d2f3e',"
+    """ '{"id": "c", "dialog": {"id": null, "type": 3, "peer_id": 7}}')""",
+    "PRAGMA user_version = 2",
+)
+
+
+def test_a_file_of_the_second_version_is_read_and_goes_on(path):
+    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+        for statement in SECOND_VERSION:
+            connection.execute(statement)
+    for _ in range(2):  # the second time it is of the new version
+        with opened(path) as store:
+            left, new, dead = store.inbox()
+            assert (left.n, left.key, left.event.body) == (2, (PEER, 7, "b"), "left")
+            assert (left.signal, left.done) == ("own_message_received", {"one"})
+            assert (new.n, new.key, new.signal) == (4, (PEER, 0, "#5"), "message_edited")
+            assert (dead.n, dead.key, dead.receiver) == (5, (PEER, 7, "a"), "two")
+            assert store.letters() == {5: 12}
+            known = [
+                ((PEER, 7, name), at) for name, at in (("a", 1000.0), ("b", 1001.0), ("c", None))
+            ]
+            assert store.seen() == known
+            assert (store.inbox_count, store.outbox_count) == (3, 1)
+            assert store.sent() == [("s", PEER, 1000.0)]
+            assert (store.cursor, store.beginning) == (1000.5, 900.0)
+            assert store.older() == [(PEER, 7, "o")]
+    with opened(path) as store:
+        store.handled(2)
+        assert take(store, "d") == [7]
+        assert [entry.n for entry in store.inbox()] == [4, 5, 7]
+        assert [key[2] for key, _ in store.seen()] == ["a", "b", "c", "d"]
+
+
+def test_a_file_stays_of_its_version_if_it_cannot_be_brought_up(path):
+    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+        for statement in SECOND_VERSION:
+            connection.execute(statement)
+        connection.execute("CREATE TABLE arrivals (n)")
+    assert "table arrivals already exists" in refusal(path)
+    with closing(sqlite3.connect(path)) as connection:
+        assert connection.execute("PRAGMA user_version").fetchone() == (2,)
+        assert connection.execute("SELECT count(*) FROM inbox").fetchone() == (3,)
+
+
+def test_a_key_that_arrives_again_is_known_once_in_its_last_place(path):
+    with opened(path) as store:
+        take(store, "a", "b")
+        store.handled(1)
+        store.commit([arrived("a")], (), None, 20.0)
+        assert store.seen() == [((PEER, 7, "b"), None), ((PEER, 7, "a"), 20.0)]
+        assert [entry.n for entry in store.inbox()] == [2, 3]
+
+
+def test_a_dead_letter_that_is_retried_is_no_arrival(store):
+    take(store, "a")
+    letter = Arrived((PEER, 7, "a"), Message(id="a"), "message_received", "one", 12)
+    [number] = store.commit([letter], (), None, 20.0)
+    assert store.letters() == {number: 12}
+    assert store.seen() == [((PEER, 7, "a"), None)]
+    store.handled(number)
+    assert (store.letters(), store.seen()) == ({}, [((PEER, 7, "a"), None)])
+
+
+def test_a_handled_event_fails_if_the_store_cannot_be_written(store):
+    take(store, "a")
+    store._connection.execute("PRAGMA query_only = ON")
+    with pytest.raises(DurableStoreError, match=r"cannot be written: .*readonly"):
+        store.handled(1)
+    assert store.inbox_count == 1
+
+
 def test_a_file_of_a_later_release_is_refused(path):
     with opened(path) as store:
         store._connection.execute("PRAGMA user_version = 9")
@@ -351,16 +446,17 @@ DAMAGES = {
     "an owner of another type": "UPDATE identity SET user_id = 'x'",
     "no cursor": "DELETE FROM cursor",
     "a cursor that is text": "UPDATE cursor SET service_time = 'x'",
-    "a sender that is no number": "UPDATE seen SET sender = 'x'",
-    "a sender of an odd digit": "UPDATE seen SET sender = '\u00b2'",
-    "a sender that is too long": f"UPDATE inbox SET sender = '{'9' * 5000}'",
-    "an id that is bytes": "UPDATE inbox SET id = X'ff'",
-    "the last number of SQLite": "UPDATE seen SET n = 9223372036854775807",
-    "the last number in the inbox": "UPDATE inbox SET n = 9223372036854775807",
+    "a sender that is no number": "UPDATE arrivals SET sender = 'x'",
+    "a sender of an odd digit": "UPDATE arrivals SET sender = '\u00b2'",
+    "a sender that is too long": f"UPDATE arrivals SET sender = '{'9' * 5000}'",
+    "an id that is bytes": "UPDATE arrivals SET id = X'ff'",
+    "the last number of SQLite": "UPDATE arrivals SET n = 9223372036854775807",
+    "a signal that is no text": "UPDATE arrivals SET signal = X'00'",
+    "names of receivers that are nested too deeply": f"UPDATE arrivals SET done = '{'[' * 5000}'",
     "a stanza that is text": "UPDATE outbox SET stanza = 'text'",
     "an inbound that is text": "UPDATE outbox SET inbound = 'x'",
     "a message that is sent to nobody": "UPDATE outbox SET message = '{}'",
-    "a message of bytes": "UPDATE inbox SET message = X'00'",
+    "a message of bytes": "UPDATE arrivals SET message = X'00'",
     "a recipient that is bytes": "UPDATE sent SET recipient = X'00'",
     "a time that is text": "UPDATE sent SET at = 'x'",
     "a table that has gone": "DROP TABLE sent",
@@ -384,11 +480,11 @@ def test_a_damaged_row_is_an_error_with_its_reason(path, damage):
     assert caught.value.path == str(path) and "cannot be" in str(caught.value)
 
 
-def test_a_message_gets_a_number_that_no_table_has(path):
+def test_a_message_gets_a_number_that_no_other_has(path):
     with opened(path) as store:
         take(store, "first")
     with closing(sqlite3.connect(path, isolation_level=None)) as raw:
-        raw.execute("UPDATE inbox SET n = 70")
+        raw.execute("UPDATE arrivals SET n = 70")
     with opened(path) as store:
         assert take(store, "second") == [71]
 
@@ -421,7 +517,7 @@ def test_a_truncated_file_is_refused(path):
 )
 def test_an_event_that_cannot_be_read_costs_itself_and_stays(store, text):
     _, number, _ = take(store, "a", "b", "c")
-    store._connection.execute("UPDATE inbox SET message = ? WHERE n = ?", (text, number))
+    store._connection.execute("UPDATE arrivals SET message = ? WHERE n = ?", (text, number))
     one, damaged, three = store.inbox()
     assert (one.event.id, damaged.event, three.event.id) == ("a", None, "c")
     assert one.damage is None and damaged.damage
