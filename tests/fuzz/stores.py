@@ -161,7 +161,7 @@ class Store(Target):
 
     def run(self, data: bytes) -> Hashable:
         for path in self._folder.glob("bot.db*"):
-            path.unlink()
+            path.unlink(missing_ok=True)  # a store that failed is closed once it is collected
         self._path.write_bytes(self._good)
         what = _damage(self._path, data)
         step = "opened"
@@ -211,7 +211,7 @@ def _damage(path: Path, data: bytes) -> Hashable:
     try:
         damages = json.loads(data)
         kinds = tuple(_damage_one(path, *damage) for damage in damages)
-    except (ValueError, TypeError, KeyError, OverflowError, RecursionError, sqlite3.Error):
+    except (ValueError, TypeError, LookupError, OverflowError, RecursionError, sqlite3.Error):
         _overwrite(path, (crc32(data) % 1000) / 1000, data)
         return "bytes"
     return kinds
