@@ -382,19 +382,35 @@ def performance() -> str:
     found = json.loads((FOLDER / "performance.json").read_text(encoding="utf-8"))
     rows = [
         (
-            one["name"],
-            one["peer"],
-            _measure(one["value"], one["unit"]),
-            " to ".join(f"{value:.2f}" for value in one.get("quartiles", ())),
-            "" if one["goal"] is None else _measure(one["goal"], one["unit"]),
-            "missed" if one["goal"] is not None and one["value"] > one["goal"] else "",
+            f"{one['name']}<br>{one['peer']}",
+            "<br>".join((_measure(one["value"], one["unit"]), *_quartiles(one))),
+            "" if one["goal"] is None else _measure(one["goal"], one["unit"]) + _verdict(one),
         )
         for one in found["rows"]
     ]
-    head = ("measured", "against", "median", "quartiles", "goal", "")
+    # Few columns, so that the table can be read on a telephone.
+    head = ("measured<br>against", "median<br>quartiles", "goal")
     versions = ", ".join(f"{name} {number}" for name, number in found["versions"].items())
     words = f"{found['machine']}, Python {found['python']}, {versions}, {found['date']}:"
-    return f"{words}\n\n{_table(head, rows)}"
+    why = "\n".join(
+        f"- {one['name']}, against {one['peer']}: {MISSED[one['name'], one['peer']]}"
+        for one in found["rows"]
+        if _verdict(one) and (one["name"], one["peer"]) in MISSED
+    )
+    return "\n\n".join(filter(None, (words, _table(head, rows), why)))
+
+
+MISSED: dict[tuple[str, str], str] = {}
+"""Why a goal is missed: a sentence by the row's name and peer. It is shown as long as the goal is missed."""
+
+
+def _quartiles(one: dict[str, Any]) -> Iterator[str]:
+    if "quartiles" in one:
+        yield " to ".join(f"{value:.2f}" for value in one["quartiles"])
+
+
+def _verdict(one: dict[str, Any]) -> str:
+    return " missed" if one["goal"] is not None and one["value"] > one["goal"] else ""
 
 
 def _measure(value: float, unit: str) -> str:

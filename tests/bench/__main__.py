@@ -2,9 +2,10 @@
 
 The file is a list of {name, peer, value, goal}: ratios (or what the table says, such as megabytes) that
 should not be exceeded; a goal of null is none. Where rounds were measured, the value is their median, and
-the two ``quartiles`` are there as well. ``--store`` writes the rows to docs/performance.json, too, from which
-docs/generate.py makes a table; rows of other topics stay there. A topic that fails costs its own rows and the
-exit status 1; a goal that is missed is shown and costs nothing, since a busy machine may be the reason.
+the two ``quartiles`` are there as well; of growth there are the ``points``, sizes and seconds of CPU.
+``--store`` writes the rows to docs/performance.json, too, from which docs/generate.py makes a table and
+docs/plots.py the plots; rows of other topics stay there. A topic that fails costs its own rows and the exit
+status 1; a goal that is missed is shown and costs nothing, since a busy machine may be the reason.
 """
 
 from __future__ import annotations
@@ -123,6 +124,8 @@ def _entry(row: Row) -> dict[str, Any]:
     entry = {"name": row.name, "peer": row.peer, "value": round(row.value, 3), "goal": row.goal}
     if row.low is not None and row.high is not None:
         entry["quartiles"] = [round(row.low, 3), round(row.high, 3)]
+    if row.points:
+        entry["points"] = [[size, float(f"{seconds:.3g}")] for size, seconds in row.points]
     return entry
 
 

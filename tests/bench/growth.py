@@ -6,12 +6,13 @@ exponent is that of the cost of one of them, so 0 is right there as well.
 
 from __future__ import annotations
 
+import itertools
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import islice
 
-from connectycube import Chat, DialogRef, Limits, Message
+from connectycube import Chat, ConnectyCube, DialogRef, Limits, Message
 from connectycube.chat.protocol import namespaces as ns
 from tests.bench import chat_material as material
 from tests.bench.chat_ours import Ours, ours
@@ -34,18 +35,32 @@ def growth() -> Sequence[Row]:
         _row("a call of a receiver", "receivers", _call_of_receiver, most=1_000),
         _row("a character sent", "characters", _character, least=10_000, most=1_000_000),
     ]
-    return [*rows, _history()]
+    with service(messages=_MOST) as place, logged_in(place) as cube:
+
+        def read(count: int) -> float:
+            return cpu(lambda: _read(cube, place.dialog, count), 1) / count
+
+        rows.append(_row("a message of history", "messages read", read, least=100))
+    return rows
 
 
 def _row(
     name: str, of: str, cost: Callable[[int], float], *, least: int = 1, most: int = _MOST
 ) -> Row:
-    value = exponent(least, cost(least), most, cost(most))
-    return _growth(f"{name}, {least:,} to {most:,}", of, value)
-
-
-def _growth(name: str, of: str, value: float) -> Row:
-    return Row(name=name, peer=of, value=value, goal=0.05, unit=EXPONENT)
+    """Measure with each power of ten; the ends alone say how much dearer it becomes."""
+    sizes = itertools.takewhile(
+        lambda size: size <= most, (least * 10**n for n in itertools.count())
+    )
+    points = tuple((size, cost(size)) for size in sizes)
+    value = exponent(*points[0], *points[-1])
+    return Row(
+        name=f"{name}, {least:,} to {most:,}",
+        peer=of,
+        value=value,
+        goal=0.05,
+        unit=EXPONENT,
+        points=points,
+    )
 
 
 @contextmanager
@@ -136,14 +151,6 @@ def _character(count: int) -> float:
         return cpu(send, 3) / count
 
 
-def _history() -> Row:
-    small, large = 100, 10_000
-    with service(messages=large) as place, logged_in(place) as cube:
-
-        def read(count: int) -> None:
-            for _ in islice(cube.messages.iter(place.dialog, mark_as_read=False), count):
-                pass
-
-        cost = cpu(lambda: read(small), 1) / small
-        value = exponent(small, cost, large, cpu(lambda: read(large), 1) / large)
-    return _growth(f"a message of history, {small} to {large:,}", "messages read", value)
+def _read(cube: ConnectyCube, dialog: str, count: int) -> None:
+    for _ in islice(cube.messages.iter(dialog, mark_as_read=False), count):
+        pass

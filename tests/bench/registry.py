@@ -35,7 +35,8 @@ EXPONENT = "^"
 class Row:
     """One result: ``value``, measured against ``peer``, should not exceed ``goal``, both in ``unit``.
 
-    A row without a goal says where we stand. ``low`` and ``high`` are the quartiles of its rounds.
+    A row without a goal says where we stand. ``low`` and ``high`` are the quartiles of its rounds, ``points``
+    the sizes and costs behind an exponent.
     """
 
     name: str
@@ -45,6 +46,7 @@ class Row:
     unit: str = TIMES
     low: float | None = None
     high: float | None = None
+    points: tuple[tuple[int, float], ...] = ()
 
     @classmethod
     def of(cls, name: str, peer: str, ratio: Ratio, goal: float | None = None) -> Row:
