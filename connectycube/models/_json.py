@@ -124,23 +124,29 @@ def reader_of(cls: type[Any], into: str = "extra") -> Callable[..., Any]:
             made.__class__ = cls
             return made
 
+    Without an ``extra`` nothing keeps the odd values, and the lines that collect them are left out.
     ``thawed`` is the class as it would be if it were not frozen. Attributes are set directly, so the class
     must have no converters, validators or hooks of attrs. Only names of fields, which are ours, become code.
     """
     names: dict[str, Any] = {"cls": cls, "thawed": _thawed(cls), "new": object.__new__}
-    parameters, lines, ending, wires = ["data"], ["odd = None"], [], set()
+    parameters, lines, ending, wires = ["data"], [], [], set()
+    keeps_odd = into == _KEEPS_ODD_VALUES and any(
+        entry.name == into and "wire" not in entry.metadata for entry in attrs.fields(cls)
+    )
+    if keeps_odd:
+        lines.append("odd = None")
     for number, entry in enumerate(attrs.fields(cls)):
         names[f"default{number}"] = entry.default
         if "wire" in entry.metadata:
             wires.add(entry.metadata["wire"])
-            lines += _lines_of(number, entry, names)
+            lines += _lines_of(number, entry, names, keeps_odd)
         elif entry.name == into:
             wires.update(entry.metadata.get("without", ()))
             names["others"] = entry.metadata.get("reader") or _others
             ending.append(
                 f"made.{entry.name} = {{}} if wires.issuperset(data) else others(data, wires)"
             )
-            if into == _KEEPS_ODD_VALUES:
+            if keeps_odd:
                 ending.append(f"if odd: made.{entry.name} |= others(odd, ())")
         else:
             default = "" if entry.default is attrs.NOTHING else f"=default{number}"
@@ -212,7 +218,9 @@ def made_init(cls: type[Model]) -> type[Model]:
     return cls
 
 
-def _lines_of(number: int, entry: attrs.Attribute[Any], names: dict[str, Any]) -> list[str]:
+def _lines_of(
+    number: int, entry: attrs.Attribute[Any], names: dict[str, Any], keeps_odd: bool
+) -> list[str]:
     names[f"wire{number}"] = entry.metadata["wire"]
     names[f"read{number}"] = entry.metadata["reader"]
     names[f"type{number}"] = plain_type = _PLAIN_TYPES.get(entry.metadata["reader"])
@@ -224,7 +232,11 @@ def _lines_of(number: int, entry: attrs.Attribute[Any], names: dict[str, Any]) -
         f"v = get(wire{number})",
         f"if {check}:",
         f"    v = read{number}(v)",
-        f"    if v is None: odd = (odd or {{}}) | {{wire{number}: get(wire{number})}}",
+        *(
+            [f"    if v is None: odd = (odd or {{}}) | {{wire{number}: get(wire{number})}}"]
+            if keeps_odd
+            else ()
+        ),
         f"made.{entry.name} = {value}",
     ]
 
