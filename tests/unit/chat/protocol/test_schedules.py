@@ -28,6 +28,7 @@ FEW = 200  # enough to meet everything
 MORE = 1_000  # enough for each planted defect to be noticed; tests/soak plays 10,000
 
 
+@pytest.mark.time_limit(240)  # about 10 s alone, more than a minute beside much other work
 def test_none_of_a_thousand_schedules_breaks_a_promise() -> None:
     broken = [f"schedule {seed}: {problem}" for seed in range(MORE) for problem in problems(seed)]
     assert broken == []
