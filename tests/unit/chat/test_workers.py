@@ -249,6 +249,23 @@ def test_tasks_that_block_delay_no_other_connection(process):
     assert all(each.wait_until_idle(TIMEOUT) for each in blocked)
 
 
+def test_at_the_exit_a_task_that_blocks_leaves_a_thread_to_the_others(process, monkeypatch):
+    one, other, third = (process.dispatcher() for _ in range(3))
+    with Gate() as gate:
+        one.put(Task(gate))
+        gate.wait_until_entered()
+        wait_until(lambda: workers_of_process()._watcher)
+
+        def start(thread):  # as from Python 3.12 on at the exit of the interpreter
+            raise RuntimeError("can't create new thread at interpreter shutdown")
+
+        monkeypatch.setattr(threading.Thread, "start", start)
+        done = [threading.Event() for _ in range(2)]
+        for dispatcher, event in zip((other, third), done, strict=True):
+            dispatcher.put(Task(event.set))
+        assert all(event.wait(TIMEOUT) for event in done)
+
+
 def test_threads_without_work_end_but_for_two(process, monkeypatch):
     monkeypatch.setattr(workers_module, "_IDLE", 0.01)
     together = threading.Barrier(5)
