@@ -254,10 +254,17 @@ class StreamParser:
             return False
         if len(piece) - position > min(_LONGEST_RUN, self._stanza_bytes):
             return False
+        # What may be beyond a limit, or forbidden, expat reads at once. No more are nested than begin here.
+        count, find = piece.count, piece.find
+        begun = count(b"<", position) - count(b"</", position)
+        if begun > min(self._stanza_depth, self._stanza_elements):
+            return False
+        if find(b"<!", position) >= 0 or find(b"<?", position) >= 0:
+            return False
         tag = WHOLE_TAG.match(piece, position)
         if tag is None:  # not even the start tag is whole, unless it is bad XML
-            return piece.find(b">", position) < 0 and piece.find(b"<", position + 1) < 0
-        return not tag[0].endswith(b"/>") and piece.find(_END_OF_MESSAGE, position) < 0
+            return find(b">", position) < 0 and find(b"<", position + 1) < 0
+        return not tag[0].endswith(b"/>") and find(_END_OF_MESSAGE, position) < 0
 
     def _take_events(self, data: bytes) -> None:
         self._parse(self._tags.take(data))

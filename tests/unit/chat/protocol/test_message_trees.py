@@ -178,6 +178,22 @@ def test_a_message_waits_for_more_only_once_and_only_if_it_is_short():
     assert not made._held
 
 
+@pytest.mark.parametrize(
+    ("inside", "reason"),
+    [
+        ("<a>" * 6, "nested deeper than 5"),
+        ("<a/>" * 13, "more than 12 elements"),
+        ("<body>a<!-- a -->", "a comment"),
+        ("<?a b?>", "a processing instruction"),
+        ("<body>" + "b" * 700, "a stanza of more than 400 bytes"),
+    ],
+)
+def test_what_is_beyond_the_limits_does_not_wait_for_more(inside, reason):
+    made = new_parser(**LIMITS)
+    made.feed(f"<message>{inside}".encode(), [])
+    assert reason in made.skips
+
+
 def test_a_message_that_the_server_does_not_end_is_found_while_it_waits():
     made, items = new_parser(), []
     made.feed(b"<message id='1'><body>a</body><r xmlns='urn:xmpp:sm:3'/>", items)
