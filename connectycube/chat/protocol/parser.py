@@ -205,6 +205,9 @@ class StreamParser:
         self._fed += len(piece)
         try:
             position = self._take(piece, bool(held))
+        except StreamProtocolError:
+            self._keep_head(piece)
+            raise
         except expat.ExpatError as error:
             self._keep_head(piece)
             raise StreamProtocolError(f"the server sent bad XML: {error}") from None
