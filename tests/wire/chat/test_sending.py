@@ -313,6 +313,7 @@ def test_message_sent_comes_to_whoever_listens_by_then(people):
     with sue.chat.events(sue.chat.message_sent, TIMEOUT) as stream:
         streamed = sue.chat.send_private(tom.id, "to a stream").result(TIMEOUT)
         assert stream.next().message == streamed
+    assert sue.chat.wait_until_idle(TIMEOUT)  # or a receiver would be in time for that one
     sue.chat.message_sent.connect(lambda chat, event: heard.append(event.message), key="ear")
     called = sue.chat.send_private(tom.id, "to a receiver").result(TIMEOUT)
     assert sue.chat.wait_until_idle(TIMEOUT)
