@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -33,29 +34,56 @@ def _idle() -> Iterator[Any]:
             yield connection
 
 
+_lock = threading.Lock()
+_inside: Counter[int] = Counter()
+"""How many receivers each thread is inside of, by its identifier; the lock guards it."""
+
+
 class KeptConnections:
     """The connections that worker threads keep open between receivers, as ``CONN_MAX_AGE`` says.
 
-    A worker thread ends without closing them. Then the driver complains, and a test database cannot be
-    dropped, until Python collects them.
+    A worker thread ends without closing them, when it has had no work for some seconds; or it outlives the
+    listener, if the process has other chats. In either case the driver would complain, and a test database
+    could not be dropped, until Python collects them.
     """
 
     def __init__(self) -> None:
         self._thread_of: dict[Any, threading.Thread] = {}
 
-    def note(self) -> None:
-        """Remember what is open on this thread."""
-        for connection in connections.all(initialized_only=True):
-            if connection.connection is not None:
-                self._thread_of[connection] = threading.current_thread()
+    @contextmanager
+    def noted(self) -> Iterator[None]:
+        """Remember what is open on this thread after a receiver, and close what ended threads have left."""
+        ident = threading.get_ident()
+        with _lock:
+            _inside[ident] += 1
+        try:
+            yield
+        finally:
+            with _lock:
+                _inside[ident] -= 1
+                if not _inside[ident]:
+                    del _inside[ident]
+                for connection in connections.all(initialized_only=True):
+                    if connection.connection is not None:
+                        self._thread_of[connection] = threading.current_thread()
+                self._close(lambda thread: not thread.is_alive())
 
     def close(self) -> None:
-        """Close those whose threads have ended."""
-        for connection, thread in self._thread_of.items():
-            if not thread.is_alive():  # a receiver that has not returned goes on with its own
+        """Close those of all threads that are inside of no receiver."""
+        with _lock:
+            # A receiver that has not returned goes on with its own connection.
+            self._close(lambda thread: not thread.is_alive() or thread.ident not in _inside)
+            self._thread_of.clear()
+
+    def _close(self, is_over: Callable[[threading.Thread], bool]) -> None:
+        for connection, thread in tuple(self._thread_of.items()):
+            if is_over(thread):
+                del self._thread_of[connection]
                 connection.inc_thread_sharing()
-                connection.close()
-        self._thread_of.clear()
+                try:
+                    connection.close()
+                finally:
+                    connection.dec_thread_sharing()
 
 
 def primary(model: Any) -> Any:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from attrs import evolve, frozen
@@ -116,17 +116,13 @@ def connect(
         chat: The chat.
         bot: The name of the bot.
         handling: What follows when a handler raises.
-        kept: Notes the connections that the worker threads keep open.
+        kept: Notes the connections that the worker threads keep open between calls.
     """
 
     @contextmanager
     def around(*call: Any) -> Iterator[None]:
-        try:
-            with around_receiver(*call):
-                yield
-        finally:
-            if kept is not None:
-                kept.note()
+        with kept.noted() if kept is not None else nullcontext(), around_receiver(*call):
+            yield
 
     chat.around(around)
     handlers = handlers_of(bot)

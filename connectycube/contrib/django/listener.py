@@ -91,4 +91,4 @@ class Listener(BaseListener):
         try:
             super()._listen(signals)
         finally:
-            self._kept.close()  # the worker threads have ended with the client
+            self._kept.close()  # the client has ended, so no worker begins a receiver of it
