@@ -12,7 +12,7 @@ from django.db.migrations.executor import MigrationExecutor
 
 from connectycube import ConnectyCube
 
-from ..common.doctor import Finding, examine_bot, examine_durable
+from ..common.doctor import Finding, examine_durable, examine_service
 from .checks import check_settings
 from .conf import LIVE, Bot, Settings, read_settings
 from .databases import one_line, primary
@@ -44,7 +44,7 @@ def examine() -> Iterator[Finding]:
         yield Finding("service", "warning", f"the backend {settings.backend} opens no connection")
         return
     for bot in settings.bots.values():
-        yield examine_bot(f"bot {bot.name}", bot.config, partial(_log_in, bot))
+        yield from examine_service(bot.config, partial(_log_in, bot), of=f"bot {bot.name}")
 
 
 def _database(settings: Settings) -> Iterator[Finding]:

@@ -15,21 +15,14 @@ from flask import current_app
 from flask.cli import with_appcontext
 
 from connectycube import (
-    ApiError,
-    ApiNetworkError,
-    AuthenticationError,
     Chat,
-    ConnectionLostError,
     ConnectyCube,
     ConnectyCubeError,
-    DurableStoreError,
     LeaseStoreError,
     Message,
-    NotFoundError,
-    is_transient,
 )
-from connectycube.errors import ArgumentTypeError, ArgumentValueError
 
+from ..common.exit_status import FAILED, NOT_FOUND, sentence_of, status_of
 from ..common.health import address_of_port
 from ..common.listener import HeldElsewhereError
 from ..common.signal_names import SIGNAL_NAMES
@@ -40,14 +33,13 @@ from .listener import Listener
 __all__ = ["group"]
 
 _SIGNALS = (signal.SIGTERM, signal.SIGINT)
-_FAILED, _USAGE, _AUTHENTICATION, _NOT_FOUND, _NETWORK, _LATER = 1, 2, 4, 5, 6, 7
 _COLOURS = {"ok": "green", "warning": "yellow", "failed": "red"}
 
 
 class _Failure(click.ClickException):
     """A sentence, and the status that the command ends with."""
 
-    def __init__(self, text: str, status: int = _FAILED) -> None:
+    def __init__(self, text: str, status: int = FAILED) -> None:
         super().__init__(text)
         self.exit_code = status  # type: ignore[misc]
 
@@ -67,28 +59,9 @@ def _errors_as_sentences() -> Iterator[None]:
             raise _Failure(text) from None
         raise _Failure(str(error)) from None
     except ConnectyCubeError as error:
-        text = str(error)
-        if not isinstance(error, (ArgumentTypeError, ArgumentValueError)):
-            text = f"{type(error).__name__}: {text}"
-        raise _Failure(text, _status_of(error)) from None
+        raise _Failure(sentence_of(error), status_of(error)) from None
     except OSError as error:
         raise _Failure(f"{type(error).__name__}: {error}") from None
-
-
-def _status_of(error: ConnectyCubeError) -> int:
-    if isinstance(error, AuthenticationError):
-        return _AUTHENTICATION
-    if isinstance(error, NotFoundError):
-        return _NOT_FOUND
-    if isinstance(error, (ApiNetworkError, ConnectionLostError, TimeoutError)):
-        return _NETWORK
-    if isinstance(error, DurableStoreError):
-        return _FAILED  # it is transient, but no word of the service
-    return _LATER if is_transient(error) or _is_of_server(error) else _FAILED
-
-
-def _is_of_server(error: ConnectyCubeError) -> bool:
-    return isinstance(error, ApiError) and getattr(error, "status", 0) >= 500
 
 
 def _extension() -> Any:
@@ -277,5 +250,5 @@ def _address(client: ConnectyCube, to: str) -> int | str:
         return int(to) if to.isascii() and to.isdigit() and len(to) < 20 else to
     found = client.users.get_by(login=to[1:])
     if found is None or found.id is None:
-        raise _Failure(f"there is no user {to}", _NOT_FOUND)
+        raise _Failure(f"there is no user {to}", NOT_FOUND)
     return found.id

@@ -12,7 +12,7 @@ from flask import Flask
 from connectycube import ConnectyCube
 from connectycube.errors import ConnectyCubeError
 
-from ..common.doctor import Finding, examine_bot, examine_durable
+from ..common.doctor import Finding, examine_durable, examine_service
 from .clients import Clients
 from .conf import LIVE, Settings
 from .handlers import Handler
@@ -48,7 +48,7 @@ def examine(app: Flask, clients: Clients, handlers: list[Handler]) -> Iterator[F
     if backend != LIVE:
         yield Finding("service", "warning", f"the backend {backend} opens no connection")
         return
-    yield examine_bot("service", config, partial(_log_in, settings))
+    yield from examine_service(config, partial(_log_in, settings))
 
 
 def _run_folder(settings: Settings) -> Finding:

@@ -44,7 +44,8 @@ def test_the_doctor_finds_nothing_in_a_good_project(live, capsys, emulator):
     code, found = findings(capsys)
     assert code == 0
     assert {one["state"] for one in found.values()} <= {"ok", "warning"}
-    assert found["bot default"]["why"].startswith(f"user {live.bot_id}, ")
+    assert found["bot default: login"]["why"] == f"user {live.bot_id}"
+    assert found["bot default: ping"]["why"].endswith("ms to the chat server")
     assert (
         found["handlers of default"]["why"]
         == "tests.support.django_project.shop.chat_handlers.keep"
@@ -59,9 +60,9 @@ def test_the_doctor_says_what_is_wrong_and_what_to_do(live, capsys):
     DeadLetter.objects.create(bot="default", key="1", event={}, error="no")
     code, found = findings(capsys)
     assert code == "1 failed"
-    assert found["bot default"]["state"] == "failed"
-    assert found["bot default"]["why"].startswith("REST: ApiAuthenticationError")
-    assert "LOGIN and PASSWORD" in found["bot default"]["hint"]
+    assert found["bot default: login"]["state"] == "failed"
+    assert found["bot default: login"]["why"].startswith("ApiAuthenticationError")
+    assert "Login and password do not match" in found["bot default: login"]["hint"]
     assert found["outgoing messages"]["why"] == "0 wait, 1 failed"
     assert found["dead letters"]["state"] == "warning"
 
