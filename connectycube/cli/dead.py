@@ -17,6 +17,8 @@ from collections.abc import Callable
 
 from connectycube import ArgumentValueError, DeadLetter, DeadLetters, SerializedError
 
+from .printable import printable
+
 __all__ = ["add_arguments", "run"]
 
 _SUFFIX = ".dead"
@@ -86,16 +88,9 @@ def _line(letter: DeadLetter) -> str:
     mark = "  (to be retried)" if letter.is_marked else ""
     at = letter.at.strftime("%Y-%m-%d %H:%M:%SZ")
     if letter.event is None:
-        return _printable(f"{letter.id}  {at}  cannot be read: {letter.error}{mark}")
+        return printable(f"{letter.id}  {at}  cannot be read: {letter.error}{mark}")
     times = "once" if letter.attempts == 1 else f"{letter.attempts} times"
     error = letter.error
     name = error.class_name if isinstance(error, SerializedError) else type(error).__name__
     words = f"{letter.signal}  {letter.receiver}  raised {times}, at last {name}: {error}"
-    return _printable(f"{letter.id}  {at}  {words}{mark}")
-
-
-def _printable(line: str) -> str:
-    """Escape what would end the line or steer the terminal: other users may have written parts of it."""
-    return "".join(
-        each if each.isprintable() else each.encode("unicode_escape").decode() for each in line
-    )
+    return printable(f"{letter.id}  {at}  {words}{mark}")

@@ -1,0 +1,132 @@
+"""The table of the commands, the help that it makes, and how plain commands are run."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import sys
+from collections.abc import Sequence
+from types import ModuleType
+from typing import NamedTuple
+
+from connectycube.errors import ConnectyCubeError
+
+__all__ = [
+    "COMMANDS",
+    "COMPLETION",
+    "CONTROLS",
+    "Entry",
+    "failed",
+    "help_text",
+    "missing",
+    "plain_parser",
+    "run_plain",
+]
+
+COMPLETION = "_CONNECTYCUBE_COMPLETE"
+"""The variable by which a shell asks for the completion of words."""
+CONTROLS = ("state", "faults", "clock", "trigger")
+"""The commands of ``connectycube emulator``, which is a plain command itself."""
+_EXTRAS = {
+    **dict.fromkeys(("aiohttp", "trustme"), "emulator"),
+    **dict.fromkeys(("click", "rich", "platformdirs", "keyring"), "cli"),
+}
+
+
+class Entry(NamedTuple):
+    """A row of the table of commands."""
+
+    group: str
+    text: str
+    """What the command does, in a line."""
+    place: str = ""
+    """Module and name of a command of click; empty for a plain command, a module of its own name."""
+
+
+COMMANDS = {
+    "login": Entry("Account", "log in, and keep that for later commands", "access:login"),
+    "logout": Entry("Account", "end the session, and forget the user", "access:logout"),
+    "whoami": Entry("Account", "show the user, and the application", "access:whoami"),
+    "profiles": Entry("Account", "list, choose and remove accounts", "access:profiles"),
+    "doctor": Entry("Account", "find out why something does not work", "doctor:doctor"),
+    "completion": Entry(
+        "Account", "print what makes your shell complete words", "completion:completion"
+    ),
+    "dead": Entry("Development", "list, retry or drop the events that receivers have given up"),
+    "demo": Entry("Development", "watch two people talk, on an emulator, for a few seconds"),
+    "emulator": Entry("Development", "run a ConnectyCube on this machine"),
+    "exec": Entry("Development", "run a command with a ConnectyCube on this machine"),
+}
+"""The commands by their names, in the order of the help."""
+
+
+def help_text() -> str:
+    """Return the help of the program."""
+    width = max(map(len, COMMANDS)) + 2
+    lines = ["usage: connectycube [OPTIONS] COMMAND [ARGUMENTS]", ""]
+    lines.append("ConnectyCube chat, on the command line.")
+    for group in dict.fromkeys(entry.group for entry in COMMANDS.values()):
+        lines += ["", f"{group}:"]
+        lines += [
+            f"  {name:{width}}{entry.text}"
+            for name, entry in COMMANDS.items()
+            if entry.group == group
+        ]
+    lines += ["", "Options of each command but those of Development, before it or behind it:"]
+    lines += [f"  {option:{width + 10}}{text}" for option, text in OPTIONS.items()]
+    return "\n".join([*lines, "", "'connectycube COMMAND --help' says more about a command."])
+
+
+OPTIONS = {
+    "--profile NAME": "the account; 'connectycube profiles' lists them",
+    "--json": "one JSON object a line",
+    "--color WHEN": "auto, always or never; NO_COLOR means never",
+    "--timeout SECONDS": "for each answer of the service",
+    "-v": "tell what is going on; -vv tells more",
+    "--version": "show it and exit",
+    "--help": "show this and exit",
+}
+"""The options of all commands of click, for the help of the program."""
+
+
+def run_plain(command: str, words: Sequence[str]) -> int:
+    """Run a plain command; return its exit status."""
+    module, parser = plain_parser(command)
+    try:
+        return int(module.run(parser.parse_args(words)))
+    except BrokenPipeError:
+        raise
+    except (ConnectyCubeError, OSError) as error:
+        return failed(error, command)
+    except ModuleNotFoundError as error:
+        if _EXTRAS.get(error.name or "") != "emulator":
+            raise
+        return failed(error, command)  # the emulator says which extra brings them
+
+
+def plain_parser(command: str) -> tuple[ModuleType, argparse.ArgumentParser]:
+    """Return the module of a plain command, and the parser of its arguments."""
+    module = importlib.import_module(f"{__package__}.{command}")
+    parser = argparse.ArgumentParser(
+        prog=f"connectycube {command}", description=module.__doc__, formatter_class=_Formatter
+    )
+    module.add_arguments(parser)
+    return module, parser
+
+
+def missing(error: ModuleNotFoundError) -> str:
+    """Return what to install for a module that is missing, or raise the error if no extra has it."""
+    extra = _EXTRAS.get(error.name or "")
+    if extra is None:
+        raise error
+    return f"{error.name} is missing: pip install 'connectycube[{extra}]'"
+
+
+def failed(error: object, command: str = "", *, status: int = 1) -> int:
+    """Say what is wrong, and return the exit status."""
+    print(f"connectycube{command and f' {command}'}: {error}", file=sys.stderr)
+    return status
+
+
+class _Formatter(argparse.RawDescriptionHelpFormatter):
+    """Keeps the paragraphs of a module's docstring."""

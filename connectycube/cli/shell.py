@@ -1,0 +1,302 @@
+"""The commands of click: their options in common, their errors, and the root that finds them."""
+
+from __future__ import annotations
+
+import importlib
+import logging
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from functools import partial
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+from attrs import define
+from click.shell_completion import CompletionItem
+
+from connectycube._checks import nearest
+from connectycube.errors import ConnectyCubeError
+
+from .commands import COMMANDS, Entry, failed, missing, plain_parser, run_plain
+from .failure import Failure
+from .output import Output
+
+if TYPE_CHECKING:
+    from connectycube import ConnectyCube
+
+    from .account import Account
+    from .profiles import Profiles
+
+__all__ = ["ProfileName", "Shell", "command", "group", "pass_shell", "root", "run"]
+
+
+@define
+class Shell:
+    """What all commands have: the options in common, and what they lead to."""
+
+    profile: str | None = None
+    json: bool = False
+    color: str = "auto"
+    timeout: float | None = None
+    verbose: int = 0
+
+    @property
+    def output(self) -> Output:
+        """Where results and remarks go."""
+        return Output(as_json=self.json, color=self.color)
+
+    @property
+    def profiles(self) -> Profiles:
+        """The accounts that this machine knows."""
+        from .profiles import Profiles
+
+        return Profiles()
+
+    def account(self) -> Account:
+        """Return the account that the command acts for."""
+        from .account import account_of, patient
+
+        account = account_of(self.profiles, self.profile)
+        account.config = patient(account.config, self.timeout)
+        return account
+
+    @contextmanager
+    def client(self, **changes: Any) -> Iterator[ConnectyCube]:
+        """Yield a client of that account; ``changes`` are fields of its Config."""
+        account = self.account()
+        account.config = account.config.replace(**changes)
+        with account.client() as client:
+            yield client
+
+
+pass_shell = click.make_pass_decorator(Shell, ensure=True)
+
+
+# --- the options in common ----------------------------------------------------------------------------
+
+
+def _note(name: str) -> Callable[[click.Context, click.Parameter, Any], None]:
+    """Return what notes an option: the one behind the command overrides the one before it."""
+
+    def note(context: click.Context, parameter: click.Parameter, value: Any) -> None:
+        if value not in (None, False, 0):
+            setattr(context.ensure_object(Shell), name, value)
+
+    return note
+
+
+def _option(*words: str, name: str, **more: Any) -> click.Option:
+    return click.Option([*words], expose_value=False, callback=_note(name), **more)
+
+
+class ProfileName(click.ParamType):  # type: ignore[type-arg]
+    """The name of a profile, which a shell can complete."""
+
+    name = "name"
+
+    def shell_complete(
+        self, ctx: click.Context, param: click.Parameter, incomplete: str
+    ) -> list[CompletionItem]:
+        """Return the names of profiles."""
+        names = Shell().profiles.all()
+        return [CompletionItem(name) for name in names if name.startswith(incomplete)]
+
+
+def _common() -> list[click.Parameter]:
+    return [
+        _option(
+            "--profile", name="profile", metavar="NAME", type=ProfileName(), help="The account."
+        ),
+        _option("--json", name="json", is_flag=True, help="One JSON object a line."),
+        _option(
+            "--color",
+            name="color",
+            type=click.Choice(["auto", "always", "never"]),
+            help="Whether there are colours; NO_COLOR means never.",
+        ),
+        _option(
+            "--timeout",
+            name="timeout",
+            type=click.FloatRange(min=0.001, max=86_400),
+            metavar="SECONDS",
+            help="For each answer of the service.",
+        ),
+        _option("-v", name="verbose", count=True, help="Tell what is going on; -vv tells more."),
+    ]
+
+
+class _WithCommonOptions(click.Command):
+    """A command that has the options in common, in a section of their own in its help."""
+
+    def get_params(self, ctx: click.Context) -> list[click.Parameter]:
+        """Return its own options, then those in common."""
+        *own, helping = super().get_params(ctx)
+        return [*own, *_common(), helping]
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run it, with the logs that were asked for."""
+        verbose = ctx.ensure_object(Shell).verbose
+        if verbose:
+            logging.basicConfig(stream=sys.stderr, format="%(levelname)s %(name)s: %(message)s")
+            logging.getLogger("connectycube").setLevel("INFO" if verbose == 1 else "DEBUG")
+        return super().invoke(ctx)
+
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write both sections."""
+        own = [each.get_help_record(ctx) for each in self.params if isinstance(each, click.Option)]
+        names = {each.name for each in self.params}
+        others = [
+            each.get_help_record(ctx) for each in self.get_params(ctx) if each.name not in names
+        ]
+        for title, records in (("Options", own), ("Options of all commands", others)):
+            rows = [record for record in records if record is not None]
+            if rows:
+                with formatter.section(title):
+                    formatter.write_dl(rows)
+
+
+class Command(_WithCommonOptions):
+    """A command with the options in common."""
+
+
+class Group(_WithCommonOptions, click.Group):
+    """A command that has commands.
+
+    Args:
+        later: Commands that are made when they are called, by their names.
+    """
+
+    command_class = Command
+
+    def __init__(
+        self,
+        *words: Any,
+        later: Mapping[str, Callable[[], click.Command]] | None = None,
+        **more: Any,
+    ) -> None:
+        super().__init__(*words, **more)
+        self.later = dict(later or {})
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Return the names of its commands."""
+        return [*self.later, *super().list_commands(ctx)]
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Return the command of a name; None if there is none."""
+        make = self.later.get(cmd_name)
+        return super().get_command(ctx, cmd_name) if make is None else make()
+
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write its commands, then the options."""
+        self.format_commands(ctx, formatter)
+        super().format_options(ctx, formatter)
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Find a command, or name the nearest one."""
+        name = args[0]
+        if self.get_command(ctx, name) is None and not name.startswith("-"):
+            names = self.list_commands(ctx)
+            ctx.fail(f"there is no command {name!r}: {nearest(name, names)}")
+        return super().resolve_command(ctx, args)
+
+
+Group.group_class = Group
+
+_F = TypeVar("_F", bound=Callable[..., Any])
+
+
+def command(name: str | None = None, **more: Any) -> Callable[[_F], Command]:
+    """Make a command of a function."""
+    return click.command(name, cls=Command, **more)
+
+
+def group(name: str | None = None, **more: Any) -> Callable[[_F], Group]:
+    """Make a group of commands of a function."""
+    return click.group(name, cls=Group, **more)
+
+
+# --- the root ---------------------------------------------------------------------------------------
+
+
+def _found(name: str, entry: Entry) -> click.Command:
+    """Import a command; plain ones are there as well, because completion knows them, too."""
+    if not entry.place:
+        return _Plain(name)
+    module, _, attribute = entry.place.partition(":")
+    found: click.Command = getattr(importlib.import_module(f"{__package__}.{module}"), attribute)
+    return found
+
+
+class _Plain(click.Command):
+    """A plain command, behind options in common, which have no effect on it."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(
+            name,
+            callback=self._run,
+            params=[click.Argument(["words"], nargs=-1, type=click.UNPROCESSED)],
+            add_help_option=False,
+            context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False},
+        )
+
+    def _run(self, words: Sequence[str]) -> int:
+        return run_plain(str(self.name), words)
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        """Return its options."""
+        if not incomplete.startswith("-"):
+            return super().shell_complete(ctx, incomplete)
+        _, parser = plain_parser(str(self.name))
+        options = [
+            CompletionItem(word, help=action.help)
+            for action in parser._actions
+            for word in action.option_strings
+        ]
+        return [option for option in options if option.value.startswith(incomplete)]
+
+
+root = Group(
+    "connectycube",
+    help="ConnectyCube chat, on the command line.",
+    later={name: partial(_found, name, entry) for name, entry in COMMANDS.items()},
+)
+
+
+def run(words: Sequence[str]) -> int:
+    """Run a command of click; return its exit status."""
+    try:
+        status = root.main(list(words), prog_name="connectycube", standalone_mode=False)
+    except click.UsageError as error:
+        error.show()
+        return error.exit_code
+    except click.Abort:
+        return 130
+    except BrokenPipeError:
+        raise
+    except (
+        Failure,
+        click.ClickException,
+        ModuleNotFoundError,
+        ConnectyCubeError,
+        OSError,
+    ) as error:
+        text, code = _told(error)
+        return failed(text, status=code)
+    return status if isinstance(status, int) else 0
+
+
+def _told(error: Exception) -> tuple[str, int]:
+    """Return what a command says about its error, and its exit status."""
+    if isinstance(error, Failure):
+        return str(error), error.status
+    if isinstance(error, click.ClickException):
+        return error.format_message(), error.exit_code
+    if isinstance(error, ConnectyCubeError):
+        from connectycube.contrib.common.exit_status import sentence_of, status_of
+
+        return sentence_of(error), status_of(error)
+    if isinstance(error, ModuleNotFoundError):
+        return missing(error), 1
+    return str(error), 1
