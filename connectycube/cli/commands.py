@@ -52,6 +52,7 @@ COMMANDS = {
     "completion": Entry(
         "Account", "print what makes your shell complete words", "completion:completion"
     ),
+    "tail": Entry("Chat", "show messages as they come", "tail:tail"),
     "dead": Entry("Development", "list, retry or drop the events that receivers have given up"),
     "demo": Entry("Development", "watch two people talk, on an emulator, for a few seconds"),
     "emulator": Entry("Development", "run a ConnectyCube on this machine"),

@@ -125,6 +125,23 @@ def _common() -> list[click.Parameter]:
     ]
 
 
+@contextmanager
+def _logging(verbose: int) -> Iterator[None]:
+    """Show the log of the package; without -v nothing, as the commands tell errors themselves."""
+    log = logging.getLogger("connectycube")
+    handler = logging.StreamHandler(sys.stderr) if verbose else logging.NullHandler()
+    handler.setFormatter(logging.Formatter("%(levelname)s %(name)s: %(message)s"))
+    before = log.level
+    log.addHandler(handler)
+    if verbose:
+        log.setLevel("INFO" if verbose == 1 else "DEBUG")
+    try:
+        yield
+    finally:
+        log.removeHandler(handler)
+        log.setLevel(before)
+
+
 class _WithCommonOptions(click.Command):
     """A command that has the options in common, in a section of their own in its help."""
 
@@ -135,11 +152,8 @@ class _WithCommonOptions(click.Command):
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run it, with the logs that were asked for."""
-        verbose = ctx.ensure_object(Shell).verbose
-        if verbose:
-            logging.basicConfig(stream=sys.stderr, format="%(levelname)s %(name)s: %(message)s")
-            logging.getLogger("connectycube").setLevel("INFO" if verbose == 1 else "DEBUG")
-        return super().invoke(ctx)
+        with _logging(ctx.ensure_object(Shell).verbose):
+            return super().invoke(ctx)
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write both sections."""
