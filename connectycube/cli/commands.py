@@ -53,6 +53,8 @@ COMMANDS = {
         "Account", "print what makes your shell complete words", "completion:completion"
     ),
     "tail": Entry("Chat", "show messages as they come", "tail:tail"),
+    "send": Entry("Chat", "send messages, also the lines of a pipe", "send:send"),
+    "history": Entry("Chat", "show messages of a dialog, or export all of them", "history:history"),
     "dead": Entry("Development", "list, retry or drop the events that receivers have given up"),
     "demo": Entry("Development", "watch two people talk, on an emulator, for a few seconds"),
     "emulator": Entry("Development", "run a ConnectyCube on this machine"),

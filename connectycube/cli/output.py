@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 import sys
@@ -11,7 +10,7 @@ from typing import Any, Protocol
 
 from attrs import frozen
 
-from .printable import printable
+from .printable import json_line, printable
 
 __all__ = ["Model", "Output", "Style"]
 
@@ -50,7 +49,7 @@ class Output:
     def json_of(self, model: Model | dict[str, Any]) -> str:
         """Return one JSON object on one line."""
         data = model if isinstance(model, dict) else model.to_dict()
-        return json.dumps(data, ensure_ascii=False)
+        return json_line(data)
 
     def line(self, text: str = "") -> None:
         """Print a line, and flush it: a reader in a pipe gets it now."""
@@ -59,6 +58,10 @@ class Output:
         except UnicodeEncodeError:  # the terminal's encoding lacks a character
             sys.stdout.write(text.encode("ascii", "backslashreplace").decode("ascii") + "\n")
         sys.stdout.flush()
+
+    def raw(self, text: str) -> None:
+        """Write a piece of a document, which need not be seen at once."""
+        sys.stdout.write(text)
 
     def fields(self, rows: Iterable[tuple[str, object]]) -> None:
         """Print names and values, one pair a line; those without a value are left out."""

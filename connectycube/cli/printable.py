@@ -2,9 +2,23 @@
 
 from __future__ import annotations
 
-__all__ = ["one_line", "printable"]
+import json
+import re
+from typing import Any
+
+__all__ = ["json_line", "one_line", "printable"]
 
 _JOINERS = "\u200c\u200d"  # emoji, Persian and Indian scripts are written with them
+
+
+# What ends a line for some readers, steers a terminal, or is no character.
+_ESCAPED = re.compile("[\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
+
+
+def json_line(data: Any) -> str:
+    """Return JSON on one line, whatever a reader takes for the end of one."""
+    text = json.dumps(data, ensure_ascii=False)
+    return _ESCAPED.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
 
 
 def printable(text: str) -> str:

@@ -7,11 +7,11 @@ from typing import Any
 
 from attrs import evolve
 
-from connectycube import DialogRef, Message, User
+from connectycube import ConnectyCube, DialogRef, Message, User
 from connectycube._checks import check_id, check_int, check_str, misspelt
-from connectycube.errors import ArgumentTypeError, ArgumentValueError
+from connectycube.errors import ArgumentTypeError, ArgumentValueError, NotFoundError
 
-__all__ = ["address_of", "checked_message"]
+__all__ = ["address_of", "checked_message", "named_address", "named_user"]
 
 
 def address_of(to: Any) -> int | str:
@@ -40,6 +40,36 @@ def address_of(to: Any) -> int | str:
     if found is None:
         raise ArgumentValueError(f"to has no id: {to!r}")
     return found
+
+
+def named_address(client: ConnectyCube, to: str) -> int | str:
+    """Return the id of a user (``5``, ``@LOGIN``) or of a dialog, as people write them on a command line.
+
+    Raises:
+        ArgumentValueError: It is empty.
+        NotFoundError: There is no user of that login.
+    """
+    if to.startswith("@"):
+        return named_user(client, to)
+    return int(to) if to.isascii() and to.isdigit() and len(to) < 20 else check_id("to", to)
+
+
+def named_user(client: ConnectyCube, name: str) -> int:
+    """Return the id of a user: ``5``, or ``@LOGIN``.
+
+    Raises:
+        ArgumentValueError: It is neither.
+        NotFoundError: There is no user of that login.
+    """
+    if name.isascii() and name.isdigit() and len(name) < 20:
+        return int(name)
+    if not name.startswith("@") or len(name) == 1:
+        raise ArgumentValueError(f"a user is written as an id or as @LOGIN, not as {name!r}")
+    found = client.users.get_by(login=name[1:])
+    if found is None or found.id is None:
+        url = f"{client.config.api_url}/v2/users"
+        raise NotFoundError(f"there is no user {name}", method="GET", url=url, status=404)
+    return found.id
 
 
 def checked_message(

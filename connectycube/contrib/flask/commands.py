@@ -22,9 +22,10 @@ from connectycube import (
     Message,
 )
 
-from ..common.exit_status import FAILED, NOT_FOUND, sentence_of, status_of
+from ..common.exit_status import FAILED, sentence_of, status_of
 from ..common.health import address_of_port
 from ..common.listener import HeldElsewhereError
+from ..common.sending import named_address
 from ..common.signal_names import SIGNAL_NAMES
 from .conf import LIVE
 from .doctor import examine
@@ -233,7 +234,7 @@ def send(to: str, text: str | None) -> None:
     """Send TEXT to a dialog (its id), a user (a number) or @LOGIN; without TEXT, each line of the input."""
     with _errors_as_sentences():
         extension = _extension()
-        address = _address(extension.client, to)
+        address = named_address(extension.client, to)
         for line in [text] if text is not None else _lines():
             message = extension.send(address, line)
             click.echo(message.id)
@@ -243,12 +244,3 @@ def _lines() -> Iterator[str]:
     for line in sys.stdin:
         if line.strip():
             yield line.rstrip("\n")
-
-
-def _address(client: ConnectyCube, to: str) -> int | str:
-    if not to.startswith("@"):
-        return int(to) if to.isascii() and to.isdigit() and len(to) < 20 else to
-    found = client.users.get_by(login=to[1:])
-    if found is None or found.id is None:
-        raise _Failure(f"there is no user {to}", NOT_FOUND)
-    return found.id

@@ -11,7 +11,7 @@ import pytest
 
 from connectycube import User
 from connectycube.cli.output import Output
-from connectycube.cli.printable import one_line, printable
+from connectycube.cli.printable import json_line, one_line, printable
 
 ROWS = [
     (User(id=1, login="alice"), (1, "alice", "Alice of the long name")),
@@ -114,6 +114,17 @@ def test_a_character_that_the_terminal_lacks_is_escaped(monkeypatch):
 )
 def test_texts_of_others_do_not_steer_the_terminal(text, shown):
     assert printable(text) == shown
+
+
+@pytest.mark.parametrize(
+    "text", ["a\x85b", "a\u2028b", "\x9b31m", "\u202egnp", "\ud800", "Ж 👩\u200d🚀"]
+)
+def test_json_stays_on_one_line_and_steers_nothing(text):
+    line = json_line({"body": text})
+    assert len(line.splitlines()) == 1
+    assert json.loads(line) == {"body": text}
+    line.encode()
+    assert all(each.isprintable() or each == "\u200d" for each in line)
 
 
 def test_a_long_text_is_cut_to_one_line():
