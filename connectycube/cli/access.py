@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import sys
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -12,6 +11,7 @@ from attrs import evolve
 from connectycube.errors import ConnectyCubeError
 
 from .failure import Failure
+from .prompts import ask, password_from_stdin
 from .secret_store import Secrets
 from .shell import ProfileName, Shell, command, group, pass_shell
 
@@ -72,12 +72,12 @@ def login(
     name = chosen_name(known, shell.profile)
     before = known.get(name)
     # Standard input first: a prompt must not read a part of it.
-    secrets = Secrets(password=_first_line() if password_stdin else None)
+    secrets = password_from_stdin() if password_stdin else Secrets()
     config = _application(shell, before, name, app)
     if login is None and email is None:
-        login = _ask("Login", default=before.login if before is not None else None)
+        login = ask("Login", "give LOGIN", default=before.login if before is not None else None)
     if secrets.password is None:
-        secrets = Secrets(password=_ask("Password", secret=True))
+        secrets = Secrets(password=ask("Password", "use --password-stdin", secret=True))
     account = Account(name=name, config=config, login=login, email=email, secrets=secrets)
     with account.client() as client:
         assert client.session is not None
@@ -113,13 +113,13 @@ def _application(shell: Shell, before: Profile | None, name: str, app: dict[str,
             given = {**old, **given}
     if "app_id" not in given:
         given["app_id"] = _number(
-            os.environ.get("CONNECTYCUBE_APP_ID") or _ask("Id of the application")
+            os.environ.get("CONNECTYCUBE_APP_ID") or ask("Id of the application", "give --app-id")
         )
     config = Config(
         **given,
         auth_key=os.environ.get("CONNECTYCUBE_AUTH_KEY")
         or known.auth_key
-        or _ask("Key of the application", secret=True),
+        or ask("Key of the application", "set CONNECTYCUBE_AUTH_KEY", secret=True),
         auth_secret=os.environ.get("CONNECTYCUBE_AUTH_SECRET") or known.auth_secret,
     )
     return patient(config, shell.timeout)
@@ -129,28 +129,6 @@ def _number(text: str) -> int:
     if not text.isascii() or not text.isdigit():
         raise Failure(f"the id of an application is a number, not {text!r}", 2)
     return int(text)
-
-
-def _first_line() -> str:
-    line = sys.stdin.readline().rstrip("\r\n")
-    if not line:
-        raise Failure("--password-stdin: there is no password on standard input", 2)
-    return line
-
-
-def _ask(what: str, *, secret: bool = False, default: str | None = None) -> str:
-    """Ask on the terminal, or fail without one."""
-    if not sys.stdin.isatty():
-        ways = {
-            "Password": "use --password-stdin",
-            "Login": "give LOGIN",
-            "Id of the application": "give --app-id",
-            "Key of the application": "set CONNECTYCUBE_AUTH_KEY",
-        }
-        raise Failure(
-            f"{what.lower()} is missing, and there is no terminal to ask on: {ways[what]}", 2
-        )
-    return str(click.prompt(what, hide_input=secret, default=default, err=True))
 
 
 def _keep(known: Profiles, account: Account, user: User, session: Session, *, in_file: bool) -> str:

@@ -49,15 +49,19 @@ COMMANDS = {
     "whoami": Entry("Account", "show the user, and the application", "access:whoami"),
     "profiles": Entry("Account", "list, choose and remove accounts", "access:profiles"),
     "doctor": Entry("Account", "find out why something does not work", "doctor:doctor"),
-    "completion": Entry(
-        "Account", "print what makes your shell complete words", "completion:completion"
-    ),
+    "completion": Entry("Account", "let your shell complete words", "completion:completion"),
     "tail": Entry("Chat", "show messages as they come", "tail:tail"),
     "send": Entry("Chat", "send messages, also the lines of a pipe", "send:send"),
-    "history": Entry("Chat", "show messages of a dialog, or export all of them", "history:history"),
-    "dead": Entry("Development", "list, retry or drop the events that receivers have given up"),
-    "demo": Entry("Development", "watch two people talk, on an emulator, for a few seconds"),
-    "emulator": Entry("Development", "run a ConnectyCube on this machine"),
+    "history": Entry("Chat", "show a dialog's messages, or export all", "history:history"),
+    "dialogs": Entry("Chat", "list the dialogs of the user", "dialogs:dialogs"),
+    "dialog": Entry("Chat", "show, create, update and delete a dialog", "dialogs:dialog"),
+    "users": Entry("Chat", "find, show and create users; who is online", "users:users"),
+    "upload": Entry("Chat", "upload a file", "files:upload"),
+    "download": Entry("Chat", "download a file", "files:download"),
+    "push": Entry("Chat", "send push notifications", "push:push"),
+    "dead": Entry("Development", "list, retry or drop events that receivers have given up"),
+    "demo": Entry("Development", "watch two people talk, on an emulator"),
+    "emulator": Entry("Development", "run a ConnectyCube on this machine, or control one"),
     "exec": Entry("Development", "run a command with a ConnectyCube on this machine"),
 }
 """The commands by their names, in the order of the help."""

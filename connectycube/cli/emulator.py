@@ -5,7 +5,8 @@ program that needs an emulator is rather run by `connectycube exec`, which start
 
     connectycube exec -- python my_bot.py
 
-With --coverage the command lists what the emulator implements, and ends.
+With --coverage the command lists what the emulator implements, and ends. A running emulator is controlled by
+connectycube emulator state, faults, clock and trigger, each of which has a --help of its own.
 """
 
 from __future__ import annotations

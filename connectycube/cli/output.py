@@ -6,9 +6,10 @@ import os
 import shutil
 import sys
 from collections.abc import Iterable, Sequence
-from typing import Any, Protocol
+from datetime import datetime
+from typing import Any
 
-from attrs import frozen
+from attrs import asdict, frozen
 
 from .printable import json_line, printable
 
@@ -21,11 +22,22 @@ _NARROW = 60
 """Columns of a terminal below which a table has a line for each of its cells."""
 
 
-class Model(Protocol):
-    """A model of the package."""
+Model = Any
+"""A model of the package: most have ``to_dict()``."""
+_HIDDEN = ("extra", "access")
 
-    def to_dict(self) -> dict[str, Any]:
-        """Return what JSON can carry."""
+
+def _dict_of(model: Model) -> dict[str, Any]:
+    """Return what JSON can carry; models without ``to_dict()`` are written in its manner."""
+    if hasattr(model, "to_dict"):
+        return dict(model.to_dict())
+    found = asdict(
+        model, filter=lambda entry, value: value is not None and entry.name not in _HIDDEN
+    )
+    return {
+        key: value.isoformat() if isinstance(value, datetime) else value
+        for key, value in found.items()
+    }
 
 
 @frozen
@@ -48,8 +60,7 @@ class Output:
 
     def json_of(self, model: Model | dict[str, Any]) -> str:
         """Return one JSON object on one line."""
-        data = model if isinstance(model, dict) else model.to_dict()
-        return json_line(data)
+        return json_line(model if isinstance(model, dict) else _dict_of(model))
 
     def line(self, text: str = "") -> None:
         """Print a line, and flush it: a reader in a pipe gets it now."""

@@ -236,9 +236,10 @@ def group(name: str | None = None, **more: Any) -> Callable[[_F], Group]:
 
 def _found(name: str, entry: Entry) -> click.Command:
     """Import a command; plain ones are there as well, because completion knows them, too."""
-    if not entry.place:
+    if not entry.place and name != "emulator":
         return _Plain(name)
-    module, _, attribute = entry.place.partition(":")
+    # To run an emulator is a plain command, to control one is of click.
+    module, _, attribute = (entry.place or "control:emulator").partition(":")
     found: click.Command = getattr(importlib.import_module(f"{__package__}.{module}"), attribute)
     return found
 
