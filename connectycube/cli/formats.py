@@ -6,11 +6,12 @@ import csv
 import io
 from collections.abc import Callable
 from html import escape
-from typing import Protocol
-
-from connectycube import Attachment, Message
+from typing import TYPE_CHECKING, Protocol
 
 from .printable import json_line
+
+if TYPE_CHECKING:
+    from connectycube import Attachment, Message
 
 __all__ = ["FORMATS", "Format", "format_of"]
 

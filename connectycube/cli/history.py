@@ -9,19 +9,22 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from connectycube import ConnectyCube, Message
 from connectycube.errors import ConnectyCubeError
 
-from .export_file import ExportFile
 from .formats import FORMATS, format_of
-from .output import Output
-from .people import People
 from .printable import printable
 from .shell import Shell, command, pass_shell
+
+if TYPE_CHECKING:
+    from connectycube import ConnectyCube, Message
+
+    from .export_file import ExportFile
+    from .output import Output
+    from .people import People
 
 __all__ = ["history"]
 
@@ -100,6 +103,9 @@ def history(
         raise click.UsageError("--limit is not for an export: use --since")
     if path is None and (resume or overwrite):
         raise click.UsageError("--resume and --overwrite need -o FILE")
+    from .export_file import ExportFile  # late: --help needs none of it
+    from .people import People
+
     output = shell.output
     with shell.client() as client:
         people = People(client)

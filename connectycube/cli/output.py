@@ -122,8 +122,9 @@ class Output:
             pad_edge=False,
             header_style="bold" if self.colored else "",
         )
-        for name in columns:
-            table.add_column(name, overflow="fold")
+        for position, name in enumerate(columns):
+            # The first one is an id, mostly, which is copied in one piece.
+            table.add_column(name, overflow="fold", no_wrap=not position)
         for texts in lines:
             table.add_row(*map(Text, texts))
         Console(file=sys.stdout, no_color=not self.colored, highlight=False).print(table)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import logging
+import os
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -17,7 +18,7 @@ from click.shell_completion import CompletionItem
 from connectycube._checks import nearest
 from connectycube.errors import ConnectyCubeError
 
-from .commands import COMMANDS, Entry, failed, missing, plain_parser, run_plain
+from .commands import COMMANDS, COMPLETION, Entry, failed, missing, plain_parser, run_plain
 from .failure import Failure
 from .output import Output
 
@@ -281,8 +282,14 @@ root = Group(
 
 def run(words: Sequence[str]) -> int:
     """Run a command of click; return its exit status."""
+    if COMPLETION in os.environ:
+        root.main([], prog_name="connectycube")
     try:
-        status = root.main(list(words), prog_name="connectycube", standalone_mode=False)
+        # Not root.main(), which takes a reader that is gone for a failure.
+        with root.make_context("connectycube", list(words)) as context:
+            status = root.invoke(context)
+    except click.exceptions.Exit as end:
+        return end.exit_code
     except click.UsageError as error:
         error.show()
         return error.exit_code
