@@ -16,6 +16,7 @@ from random import Random
 from typing import Any
 
 import attrs
+import click
 
 import connectycube
 from connectycube import (
@@ -35,6 +36,9 @@ from connectycube.chat import known_dialogs
 from connectycube.chat.protocol import core, inbound, parser, seen_messages, session
 from connectycube.chat.protocol import rooms as chat_rooms
 from connectycube.chat.protocol.states import READY_STATES, TRANSITIONS
+from connectycube.cli.commands import COMMANDS, OPTIONS
+from connectycube.cli.shell import Command, Group, root
+from connectycube.contrib.common import exit_status
 from connectycube.emulator import coverage
 from connectycube.emulator.api.routing import ROUTES
 from connectycube.emulator.control.faults import FAULTS
@@ -615,6 +619,64 @@ def common_modules() -> str:
     return _modules("contrib/common")
 
 
+def cli_modules() -> str:
+    """Write what each module of the command line is, in its own words."""
+    return _modules("cli")
+
+
+def commands() -> str:
+    """Write the commands, each with its arguments and options, as click and argparse have them."""
+    rows: list[tuple[str, ...]] = [
+        (f"`connectycube {name}`", f"{entry.text[0].upper()}{entry.text[1:]}.", "")
+        for name, entry in COMMANDS.items()
+        if not entry.place
+    ]
+    return _table(("command", "what it does", "options"), [*_commands_of(root), *rows])
+
+
+def _commands_of(group: click.Group, *path: str) -> Iterator[tuple[str, str, str]]:
+    context = click.Context(group)
+    for name in group.list_commands(context):
+        found = group.get_command(context, name)
+        words = (*path, name)
+        if not isinstance(found, (Command, Group)):
+            continue
+        if not isinstance(found, Group) or found.invoke_without_command:
+            arguments = [each for each in found.params if isinstance(each, click.Argument)]
+            options = [each for each in found.params if isinstance(each, click.Option)]
+            shown = " ".join(["connectycube", *words, *map(_argument, arguments)])
+            text = found.get_short_help_str(limit=200)
+            yield f"`{shown}`", text.removesuffix(".") + ".", ", ".join(map(_option, options))
+        if isinstance(found, Group):
+            yield from _commands_of(found, *words)
+
+
+def _argument(argument: click.Argument) -> str:
+    return (argument.metavar or str(argument.name).upper()).strip()
+
+
+def _option(option: click.Option) -> str:
+    value = option.metavar or ("" if option.is_flag else str(option.type.name).upper())
+    if isinstance(option.type, click.Choice):
+        value = option.metavar or "|".join(option.type.choices)
+    return f"`{' '.join(filter(None, (max(option.opts, key=len), value)))}`".replace("|", "\\|")
+
+
+def common_options() -> str:
+    """Write the options that all commands of click have."""
+    rows = [(f"`{name}`", f"{text[0].upper()}{text[1:]}.") for name, text in OPTIONS.items()]
+    return _table(("option", "meaning"), rows)
+
+
+def exit_statuses() -> str:
+    """Write what each exit status means."""
+    rows = [
+        (str(status), meaning.replace("|", "\\|"))
+        for status, meaning in exit_status.MEANINGS.items()
+    ]
+    return _table(("status", "meaning"), rows)
+
+
 def protocol_modules() -> str:
     """Write what each module of the core is, in its own words."""
     return _modules("chat/protocol")
@@ -664,11 +726,17 @@ PARTS: dict[str, dict[str, Callable[[], str]]] = {
     "performance.md": {"performance": performance},
     "reconnecting.md": {"reconnections": reconnections},
     "security.md": {"bounds": bounds, "floods": floods, "vouched": vouched},
+    "shell.md": {
+        "commands": commands,
+        "common_options": common_options,
+        "exit_statuses": exit_statuses,
+    },
     "design.md": {
         "packages": packages,
         "protocol_modules": protocol_modules,
         "chat_modules": chat_modules,
         "desktop_modules": desktop_modules,
+        "cli_modules": cli_modules,
         "common_modules": common_modules,
         "django_modules": django_modules,
         "flask_modules": flask_modules,
