@@ -50,13 +50,13 @@ check:
 	@$(MAKE) --no-print-directory test-django
 	@$(PARALLEL) $(if $(filter true,$(CI)),--all-referees) tests/interop tests/processes tests/fuzz tests/soak
 
-# Flask: contrib/flask. requests and urllib3: rest. attrs: models. blinker: signals. xmpppy: protocol. aiohttp and trustme: emulator.
+# click, rich and keyring: cli. Flask: contrib/flask. requests and urllib3: rest. attrs: models. blinker: signals. xmpppy: protocol. aiohttp and trustme: emulator.
 LOWEST = tests/unit/models tests/unit/rest tests/unit/chat/test_signals.py \
 	tests/unit/chat/protocol/test_stream.py tests/unit/chat/protocol/test_rooms.py \
 	tests/unit/chat/protocol/test_decoding.py tests/unit/testing tests/wire/test_client.py \
 	tests/wire/rest tests/wire/chat/test_messaging.py tests/wire/emulator/test_rest.py \
 	tests/wire/emulator/test_xmpp.py tests/wire/emulator/api/test_files.py \
-	tests/unit/contrib/flask tests/wire/contrib/flask
+	tests/unit/contrib/flask tests/wire/contrib/flask tests/unit/cli tests/wire/cli
 
 test-lowest: build/lowest/ready
 	@build/lowest/bin/python -m pytest -n $(WORKERS) --dist worksteal --durations=0 --durations-min=10 $(LOWEST)
