@@ -6,6 +6,7 @@ import re
 
 import pytest
 
+from connectycube.contrib.common import exit_status
 from connectycube.contrib.flask import commands, conf
 from tests.docs.page_folder import PageFolder, blocks
 from tests.docs.test_pages import DOCS, rows
@@ -53,11 +54,7 @@ def test_the_tables_of_commands_name_all_of_them_with_their_options():
 def test_the_table_of_statuses_has_every_one():
     section = PAGE.read_text(encoding="utf-8").split("| status |")[1]
     told = {int(number) for number in re.findall(r"^\| (\d) \|", section, re.MULTILINE)}
-    assert told == {
-        value
-        for name, value in vars(commands).items()
-        if name in ("_FAILED", "_USAGE", "_AUTHENTICATION", "_NOT_FOUND", "_NETWORK", "_LATER")
-    }
+    assert told == {status for status in exit_status.MEANINGS if 0 < status < 128}
 
 
 def test_the_table_of_settings_has_every_key_with_its_default():

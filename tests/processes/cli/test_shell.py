@@ -50,7 +50,7 @@ def ran(*words, environment, **more):
 
 
 def is_listening(emulator):
-    return any(session["connected"] for session in emulator.sessions())
+    return any(session["available"] for session in emulator.sessions())
 
 
 # --- pipes and signals ----------------------------------------------------------------------------------

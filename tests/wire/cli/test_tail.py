@@ -25,7 +25,10 @@ def meanwhile(emulator, alice):
 
         def act():
             try:
-                wait_until(lambda: emulator.sessions(alice), TIMEOUT)
+                wait_until(
+                    lambda: any(session["available"] for session in emulator.sessions(alice)),
+                    TIMEOUT,
+                )
                 function()
             except Exception as error:
                 failures.append(error)
