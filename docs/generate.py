@@ -42,6 +42,7 @@ from connectycube.contrib.common import exit_status
 from connectycube.emulator import coverage
 from connectycube.emulator.api.routing import ROUTES
 from connectycube.emulator.control.faults import FAULTS
+from connectycube.emulator.remote.feed import EVENTS
 from connectycube.emulator.remote.verbs import VERBS
 from connectycube.emulator.settings import Settings
 from connectycube.models._dicts import json_schema
@@ -543,6 +544,11 @@ def verbs() -> str:
     return _table(("request", "what it does"), rows)
 
 
+def events() -> str:
+    """Write every event that the control API tells."""
+    return _table(("event", "its data"), [(f"`{name}`", text) for name, text in EVENTS.items()])
+
+
 def faults() -> str:
     """Write what the emulator can let go wrong."""
     rows = []
@@ -720,6 +726,7 @@ PARTS: dict[str, dict[str, Callable[[], str]]] = {
         "switches": switches,
         "faults": faults,
         "verbs": verbs,
+        "events": events,
     },
     "api.md": {"errors": error_tree},
     "examples/notebook/index.md": {"notebook": notebook},

@@ -10,6 +10,7 @@ The emulator is the server's side. It reads and writes the protocol with code of
 try:
     from .command import CommandNotRunError, export_lines, run_command
     from .control.clock import EmulatorClock
+    from .control.exchanges import Exchange, Exchanges
     from .control.faults import Fault, Faults
     from .control.loader import LoadReport
     from .coverage import Entry, coverage, coverage_text
@@ -30,6 +31,8 @@ __all__ = [
     "Emulator",
     "EmulatorClock",
     "Entry",
+    "Exchange",
+    "Exchanges",
     "Fault",
     "Faults",
     "HttpIdentityProvider",

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shlex
 import signal
 import subprocess
 import tempfile
@@ -16,6 +15,7 @@ from types import FrameType
 from connectycube.errors import ArgumentValueError
 
 from .emulator import Emulator
+from .remote.exports import export_lines, variables
 
 __all__ = ["CommandNotRunError", "export_lines", "run_command"]
 
@@ -41,33 +41,6 @@ class CommandNotRunError(OSError):
     def __init__(self, name: str, cause: OSError) -> None:
         super().__init__(f"{name!r} cannot be run: {cause.strerror}")
         self.status = 127 if isinstance(cause, FileNotFoundError) else 126
-
-
-def export_lines(emulator: Emulator) -> list[str]:
-    """Return one ``export`` line, quoted for the shell, for each variable that leads to an emulator.
-
-    Args:
-        emulator: An emulator that has been started.
-
-    Returns:
-        The variables of ``Emulator.environment()``, the addresses for clients in browsers
-        (``CONNECTYCUBE_HTTPS_URL``, ``CONNECTYCUBE_WEBSOCKET_URL``) and the control API
-        (``CONNECTYCUBE_CONTROL_URL``, ``CONNECTYCUBE_CONTROL_TOKEN``).
-
-    Raises:
-        RuntimeError: The emulator has not been started.
-    """
-    return [f"export {name}={shlex.quote(value)}" for name, value in _variables(emulator).items()]
-
-
-def _variables(emulator: Emulator) -> dict[str, str]:
-    return {
-        **emulator.environment(),
-        "CONNECTYCUBE_HTTPS_URL": emulator.https_url,
-        "CONNECTYCUBE_WEBSOCKET_URL": emulator.websocket_url,
-        "CONNECTYCUBE_CONTROL_URL": emulator.control_url,
-        "CONNECTYCUBE_CONTROL_TOKEN": emulator.control_token,
-    }
 
 
 def run_command(
@@ -112,7 +85,7 @@ def run_command(
         with nullcontext() if env_file is None else _written(Path(env_file), emulator):
             if signals.first is not None:
                 return 128 + signals.first
-            return _run(command, {**os.environ, **_variables(emulator)}, signals)
+            return _run(command, {**os.environ, **variables(emulator)}, signals)
 
 
 def _run(command: Sequence[str], environ: dict[str, str], signals: _Signals) -> int:

@@ -15,15 +15,16 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import trustme
 
-from connectycube._checks import check_str
+from connectycube._checks import check_int, check_str
 from connectycube._secrets import confined
 from connectycube.errors import ArgumentTypeError, ArgumentValueError
 
 from .control.clock import EmulatorClock, SystemClock
+from .control.exchanges import Exchanges
 from .control.faults import Faults
 from .control.loader import Loader, LoadReport, read_document
 from .db.data_folder import claim_folder
-from .domain.conversations import BROADCAST, PRIVATE
+from .domain.conversations import BROADCAST
 from .domain.pushes import Push
 from .domain.times import Clock
 from .net.access import Access, read_origins
@@ -128,6 +129,7 @@ class Emulator:
         self._data = None if data is None else _path(data)
         self._clock = EmulatorClock(clock or SystemClock(), self._advance)
         self._faults = Faults(self._on_its_thread)
+        self._exchanges = Exchanges()
         self._lock = threading.Lock()
         self._running: Running | None = None
         self._authority: trustme.CA | None = None
@@ -160,6 +162,7 @@ class Emulator:
                         self._settings,
                         self._clock,
                         self._faults,
+                        self._exchanges,
                         self._host,
                         self._ports,
                         context,
@@ -420,6 +423,11 @@ class Emulator:
         """
         return self._faults
 
+    @property
+    def exchanges(self) -> Exchanges:
+        """The log of requests, answers and stanzas, which ``exchanges.record()`` begins."""
+        return self._exchanges
+
     def _on_its_thread(self, work: Callable[[], None]) -> None:
         if self._running is None:
             work()
@@ -614,7 +622,9 @@ class Emulator:
             ArgumentValueError: There is no such dialog, or it is private and has no room.
             RuntimeError: The emulator is not running.
         """
-        return self._expel(dialog_id, user_id, actor_id, reason, ban=False)
+        return self._call(
+            lambda service: service.expel(dialog_id, user_id, actor_id, reason, ban=False)
+        )
 
     def ban(
         self,
@@ -641,7 +651,9 @@ class Emulator:
             ArgumentValueError: There is no such dialog, or it is private and has no room.
             RuntimeError: The emulator is not running.
         """
-        return self._expel(dialog_id, user_id, actor_id, reason, ban=True)
+        return self._call(
+            lambda service: service.expel(dialog_id, user_id, actor_id, reason, ban=True)
+        )
 
     def unban(self, dialog_id: str, user_id: int) -> bool:
         """End a ban; the user does not become an occupant of the dialog again.
@@ -658,46 +670,85 @@ class Emulator:
         """
         return self._call(lambda service: service.hub.occupancy.unban(dialog_id, user_id))
 
-    def _expel(
-        self, dialog_id: str, user_id: int, actor_id: int | None, reason: str | None, *, ban: bool
-    ) -> bool:
-        def expel(service: Service) -> bool:
-            dialog = service.conversations.store.dialog(dialog_id)
-            if dialog is None or dialog["type"] == PRIVATE:
-                raise ArgumentValueError(
-                    f"dialog_id must be that of a dialog with a room, not {dialog_id!r}"
-                )
-            return service.chat_server.expel(
-                dialog,
-                user_id,
-                actor=dialog["user_id"] if actor_id is None else actor_id,
-                reason=reason,
-                ban=ban,
-            )
+    def send_message(
+        self, dialog_id: str, sender_id: int, body: str, custom: Mapping[str, Any] | None = None
+    ) -> dict[str, Any]:
+        """Send a message in the name of a user, who need not be connected; the others receive it.
 
-        return self._call(expel)
+        Args:
+            dialog_id: The dialog's id.
+            sender_id: The user's id.
+            body: The text.
+            custom: Custom parameters by name.
 
-    def messages(self, dialog_id: str) -> list[dict[str, Any]]:
+        Returns:
+            The stored message, with the fields of the REST API.
+
+        Raises:
+            ArgumentTypeError: An argument has the wrong type.
+            ArgumentValueError: There is no such dialog, or the user may not write in it.
+            RuntimeError: The emulator is not running.
+        """
+        check_str("body", body)
+        if custom is not None and not isinstance(custom, Mapping):
+            raise ArgumentTypeError("custom must be a mapping")
+        given = dict(custom or {})
+        return self._call(lambda service: service.send_message(dialog_id, sender_id, body, given))
+
+    def users(self) -> list[dict[str, Any]]:
+        """Return all users.
+
+        Returns:
+            The users by id, each with the fields of the REST API.
+
+        Raises:
+            RuntimeError: The emulator is not running.
+        """
+        return self._call(lambda service: service.inspector.users())
+
+    def dialogs(self) -> list[dict[str, Any]]:
+        """Return all dialogs.
+
+        Returns:
+            The dialogs by id, each with the fields of the REST API as its owner sees them.
+
+        Raises:
+            RuntimeError: The emulator is not running.
+        """
+        return self._call(lambda service: service.inspector.dialogs())
+
+    def save(self) -> dict[str, Any]:
+        """Return users, dialogs and messages as a document that ``load`` adds to another emulator.
+
+        The document has hashes in place of passwords. It has no sessions, files, devices, custom objects or
+        contacts, and nothing that deleted users have written or owned. Guests become users.
+
+        Returns:
+            The document.
+
+        Raises:
+            RuntimeError: The emulator is not running.
+        """
+        return self._call(lambda service: service.document(), _FILL_SECONDS)
+
+    def messages(self, dialog_id: str, limit: int | None = None) -> list[dict[str, Any]]:
         """Return the stored messages of a dialog, without marking them as read.
 
         Args:
             dialog_id: The dialog's id.
+            limit: How many at most, the newest; None for all.
 
         Returns:
             The messages in the order of their arrival, each with the fields of the REST API.
 
         Raises:
+            ArgumentTypeError: ``limit`` is no whole number.
+            ArgumentValueError: ``limit`` is less than 1.
             RuntimeError: The emulator is not running.
         """
-
-        def read(service: Service) -> list[dict[str, Any]]:
-            conversations = service.conversations
-            return [
-                conversations.json.messages([row], row["sender_id"])[0]
-                for row in conversations.store.messages(dialog_id)
-            ]
-
-        return self._call(read)
+        if limit is not None:
+            check_int("limit", limit, least=1)
+        return self._call(lambda service: service.inspector.messages(dialog_id, limit))
 
     def private_dialog(self, user_id: int, other_id: int) -> str | None:
         """Return the id of the private dialog of two users.
@@ -744,13 +795,14 @@ class Emulator:
             ]
         )
 
-    def cut(self, user_id: int | None = None) -> int:
+    def cut(self, user_id: int | None = None, resource: str | None = None) -> int:
         """Reset chat connections, as a network failure does; their sessions can be resumed.
 
         When the call returns, the emulator has noted the loss of the links.
 
         Args:
             user_id: The user whose connections to reset; None for all users.
+            resource: The resource whose connection to reset; None for all resources.
 
         Returns:
             The number of connections.
@@ -758,7 +810,7 @@ class Emulator:
         Raises:
             RuntimeError: The emulator is not running.
         """
-        return self._call(lambda service: service.hub.cut(user_id))
+        return self._call(lambda service: service.hub.cut(user_id, resource))
 
     def forget_sessions(self, user_id: int | None = None) -> int:
         """Drop the chat sessions that wait to be resumed, as a restart of the server does.

@@ -7,33 +7,40 @@ import os
 import sqlite3
 import ssl
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as FutureTimeoutError
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from connectycube.errors import ArgumentValueError
 
 from .api import Api
 from .api.http import HttpServer
 from .control.clock import EmulatorClock
+from .control.exchanges import Exchanges
 from .control.faults import Faults
+from .control.inspector import Inspector
+from .control.saver import Saver
 from .control.seeder import Seeder
 from .control.timers import Timers
+from .db.changes import Changes
 from .db.data_folder import BUCKET, DATABASE
 from .db.database import Database
 from .db.store import Store
 from .domain.accounts import Accounts
 from .domain.address_book import AddressBook
-from .domain.conversations import Conversations
+from .domain.api_error import ApiError
+from .domain.conversations import PRIVATE, Conversations, NewMessage
 from .domain.events import Events
 from .domain.pushes import Pushes
 from .domain.records import Records
 from .domain.rest_sessions import RestSessions
+from .domain.roles import Action
 from .net.access import Access
 from .net.bounds import Bounds, most_connections, quiet_accept
 from .net.listener import Listener
 from .net.ports import Ports, origin
+from .remote.feed import Feed
 from .remote.server import CONTROL_HOST, ControlServer
 from .remote.verbs import ControlApi
 from .settings import Settings
@@ -62,6 +69,7 @@ class Service:
         settings: Settings,
         clock: EmulatorClock,
         faults: Faults,
+        exchanges: Exchanges,
         context: ssl.SSLContext,
         data: str,
         persistent: bool,
@@ -74,6 +82,7 @@ class Service:
         self._clock = clock
         self._data = data
         self._faults = faults
+        self._exchanges = exchanges
         self.timers = Timers(loop, clock)
         path = os.path.join(data, DATABASE)
         self.store = Store(path if persistent else ":memory:", settings.state_bytes)
@@ -86,6 +95,8 @@ class Service:
         except BaseException:
             self.store.close()
             raise
+        changes = Changes(self.store.database)
+        self.feed = Feed(control[0].emulator, changes, lambda: self.inspector)
         bounds = Bounds(most_connections(settings.connections), lambda: settings.handshake_seconds)
         self._rest = [
             HttpServer(
@@ -96,12 +107,22 @@ class Service:
                 access,
                 bounds,
                 settings=settings,
+                exchanges=exchanges,
                 context=tls,
             )
             for tls in (None, context)
         ]
         self._storage = [
-            BucketServer(self.bucket, self.timers, faults, access, bounds, context=tls)
+            BucketServer(
+                self.bucket,
+                self.timers,
+                faults,
+                access,
+                bounds,
+                clock=clock,
+                exchanges=exchanges,
+                context=tls,
+            )
             for tls in (None, context)
         ]
         self.tcp = TcpServer(self.chat_server, context, bounds)
@@ -113,7 +134,7 @@ class Service:
             "websocket": self.websocket,
             "https": self._rest[1],
             "storage_https": self._storage[1],
-            "control": ControlServer(*control, self.timers, bounds),
+            "control": ControlServer(*control, self.feed, self.timers, bounds),
         }
 
     def _make_parts(self) -> None:
@@ -124,6 +145,7 @@ class Service:
         self.sessions = RestSessions(self.store, settings, clock, self.accounts)
         self.conversations = Conversations(self.store, settings, clock)
         self.seeder = Seeder(self.accounts, self.conversations)
+        self.inspector = Inspector(self.accounts, self.conversations)
         self.hub = Hub(
             settings,
             clock,
@@ -133,6 +155,7 @@ class Service:
             self.pushes,
             self.timers,
             self._faults,
+            self._exchanges,
         )
         self.chat_server = ChatServer(self.hub)
         self.bucket = Bucket(
@@ -175,6 +198,40 @@ class Service:
             storage.bucket = self.bucket
         self.tcp.serve(self.chat_server)
         self.websocket.server = self.chat_server
+        self._exchanges.clear()
+        self.feed.was_reset()
+
+    def document(self) -> dict[str, Any]:
+        """Return users, dialogs and messages as a document."""
+        return Saver(self.accounts, self.conversations).document()
+
+    def send_message(
+        self, dialog_id: str, sender_id: int, body: str, custom: Mapping[str, Any]
+    ) -> dict[str, Any]:
+        """Store a message in the name of a user, and deliver it; return it."""
+        try:
+            dialog = self.conversations.dialog_for(sender_id, dialog_id, Action.WRITE)
+        except ApiError as refusal:
+            raise ArgumentValueError(refusal.sentence) from None
+        draft = NewMessage(body=body, custom=custom)
+        stored = self.conversations.add_message(dialog, sender_id, draft)
+        assert stored is not None
+        (row,) = self.conversations.store.messages_with([stored["id"]])
+        self.chat_server.send_to_chat(dialog, row, markable=True)
+        (message,) = self.inspector.messages_with([stored["id"]])
+        return message
+
+    def expel(
+        self, dialog_id: str, user_id: int, actor_id: int | None, reason: str | None, *, ban: bool
+    ) -> bool:
+        """Remove a user from a dialog's room; return whether the user was in it."""
+        dialog = self.conversations.store.dialog(dialog_id)
+        if dialog is None or dialog["type"] == PRIVATE:
+            raise ArgumentValueError(
+                f"dialog_id must be that of a dialog with a room, not {dialog_id!r}"
+            )
+        actor = dialog["user_id"] if actor_id is None else actor_id
+        return self.chat_server.expel(dialog, user_id, actor=actor, reason=reason, ban=ban)
 
     def _user_with_login(self, login: str) -> int | None:
         user = self.store.user_by("login", login)
@@ -224,6 +281,7 @@ class Running:
         settings: Settings,
         clock: EmulatorClock,
         faults: Faults,
+        exchanges: Exchanges,
         host: str,
         ports: Ports,
         context: ssl.SSLContext,
@@ -237,7 +295,16 @@ class Running:
         self._thread = threading.Thread(target=self._run, name="connectycube-emulator", daemon=True)
         try:
             self._service = Service(
-                settings, clock, faults, context, data, persistent, control, access, self._loop
+                settings,
+                clock,
+                faults,
+                exchanges,
+                context,
+                data,
+                persistent,
+                control,
+                access,
+                self._loop,
             )
         except BaseException:
             self._loop.close()

@@ -28,7 +28,7 @@ __all__ = ["COUNT", "FLAG", "NAMES", "SECONDS", "Form", "Switch", "function", "o
 
 @frozen
 class Form:
-    """A kind of value: its check, its reader from text, and its form in help texts.
+    """A kind of value: its check, its reader from text, its form in help texts, and its choices.
 
     A value without a reader may be a function, which only a program can give.
     """
@@ -36,6 +36,7 @@ class Form:
     check: Callable[[str, Any], object]
     read: Callable[[str], Any] | None
     written: str
+    choices: Sequence[str] = ()
 
 
 @frozen(kw_only=True)
@@ -106,4 +107,4 @@ def function(*parameters: str) -> Form:
 def one_of(*choices: str) -> Form:
     """Return the form of a value that is one of a few words."""
     written = f"{', '.join(choices[:-1])} or {choices[-1]}"
-    return Form(lambda name, value: check_one_of(name, value, choices), str, written)
+    return Form(lambda name, value: check_one_of(name, value, choices), str, written, choices)

@@ -17,6 +17,7 @@ from connectycube.chat.lease.hold import Hold
 from connectycube.chat.protocol.core import Core
 from connectycube.chat.protocol.session import Session
 from connectycube.emulator import Emulator
+from connectycube.emulator.remote.feed import Feed
 from connectycube.rest._api import Api
 
 
@@ -45,6 +46,12 @@ def store_of(chat: Chat) -> DurableStore:
 def api_of(cube: ConnectyCube) -> Api:
     """Return what sends a client's REST calls."""
     return cube._api
+
+
+def feed_of(emulator: Emulator) -> Feed:
+    """The feed of a running emulator."""
+    feed: Feed = on_emulator(emulator, lambda service: service.feed)
+    return feed
 
 
 def on_emulator(emulator: Emulator, work: Callable[[Any], Any]) -> Any:

@@ -8,6 +8,7 @@ import ssl
 from aiohttp import web
 from attrs import evolve
 
+from ..control.exchanges import Exchanges
 from ..control.faults import REST, Faults
 from ..control.timers import Timers
 from ..db.database import FULL, is_full
@@ -19,6 +20,7 @@ from ..net.bounds import Bounds
 from ..net.http_faults import Dropped, RestFaults
 from ..net.identity_client import IdentityClient
 from ..net.listener import MALFORMED, Listener, header_text, refusal_of
+from ..net.recording import HttpRecord
 from ..settings import Settings
 from . import Api, Request, Response
 
@@ -40,6 +42,7 @@ class HttpServer(Listener):
         bounds: Bounds,
         *,
         settings: Settings,
+        exchanges: Exchanges,
         context: ssl.SSLContext | None = None,
     ) -> None:
         super().__init__(faults, REST, timers, access, bounds, context)
@@ -47,6 +50,7 @@ class HttpServer(Listener):
         self._rest_faults = RestFaults(faults, timers, api.store)
         self._clock = clock
         self._settings = settings
+        self._exchanges = exchanges
         self._identities = IdentityClient()
 
     def most_bytes(self) -> int:
@@ -55,11 +59,31 @@ class HttpServer(Listener):
 
     async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
         """Answer one request."""
+        if not self._exchanges.active:
+            return await self._respond(request, None)
+        record = HttpRecord(self._exchanges, REST, request, self._clock.time())
+        record.user_id = self._user(request)
+        response = None
+        try:
+            response = await self._respond(request, record)
+        finally:  # also without a response, when the client has gone
+            record.end(response)
+        return response
+
+    def _user(self, request: web.BaseRequest) -> int | None:
+        session = self.api.store.session(header_text(request.headers.get("CB-Token", "")))
+        return None if session is None else session["user_id"]
+
+    async def _respond(
+        self, request: web.BaseRequest, record: HttpRecord | None
+    ) -> web.StreamResponse:
         try:
             if self.faults.active:
                 await self._rest_faults.before(request)
-            response = await self._answer(request)
+            response = await self._answer(request, record)
         except Dropped:
+            if record is not None:
+                record.is_dropped = True
             return web.Response()  # the connection is closed already
         except MALFORMED as error:
             return self.refuse(*refusal_of(error))
@@ -67,6 +91,8 @@ class HttpServer(Listener):
             response = Response.refused(refusal)
         except Exception as error:  # noqa: BLE001  (an error here must not end the server)
             response = Response.refused(self._failure(request, error))
+        if record is not None and record.user_id is None:
+            record.user_id = self._user(request) or _new_user(response)
         body = response.body()
         if self.faults.active:
             await self._rest_faults.after(request, len(body))
@@ -96,12 +122,14 @@ class HttpServer(Listener):
             charset="utf-8",
         )
 
-    async def _answer(self, request: web.BaseRequest) -> Response:
+    async def _answer(self, request: web.BaseRequest, record: HttpRecord | None) -> Response:
         body = bytearray()
         async for chunk in request.content.iter_any():
             body += chunk
             if len(body) > self._settings.body_bytes:
                 raise ApiError(413, f"The body is larger than {self._settings.body_bytes} bytes")
+        if record is not None:
+            record.body = bytes(body)
         whole = Request(
             method=request.method,
             path=request.rel_url.raw_path,
@@ -116,3 +144,10 @@ class HttpServer(Listener):
             # Nothing was changed before it was raised, so the request is handled from the start.
             answer = await self._identities.ask(needed.question)
         return self.api.handle(evolve(whole, answer=answer))
+
+
+def _new_user(response: Response) -> int | None:
+    """Return the user of a session that an answer begins."""
+    content = response.content if isinstance(response.content, dict) else {}
+    session = content.get("session")
+    return session.get("user_id") if isinstance(session, dict) else None

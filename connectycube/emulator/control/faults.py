@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import itertools
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from types import TracebackType
 from typing import Any
 
@@ -40,12 +40,13 @@ _STREAM_ERRORS = (
 
 @frozen
 class Parameter:
-    """One parameter of a fault: how to check a value, how to read it from text, and its default."""
+    """One parameter of a fault: how to check a value, how to read it from text, default and choices."""
 
     check: Callable[[str, Any], Any]
     read: Callable[[str], Any]
     meaning: str
     default: Any = _REQUIRED
+    choices: Sequence[str] = ()
 
     @property
     def required(self) -> bool:
@@ -155,7 +156,9 @@ FAULTS: dict[str, FaultKind] = {
         "Ends streams with an error: at once, and whenever a connection is bound or resumed.",
         "a connection",
         {
-            "condition": Parameter(_condition, str, "of RFC 6120, 4.9.3", "conflict"),
+            "condition": Parameter(
+                _condition, str, "of RFC 6120, 4.9.3", "conflict", _STREAM_ERRORS
+            ),
             "resumable": Parameter(
                 check_bool,
                 yes_or_no,

@@ -18,6 +18,7 @@ from typing import Any
 
 from attrs import field, frozen
 
+from connectycube._checks import check_str
 from connectycube.errors import ArgumentTypeError, ArgumentValueError
 
 from .seeder import Seeder
@@ -25,7 +26,9 @@ from .seeder import Seeder
 __all__ = ["LoadReport", "Loader", "read_document"]
 
 _PARTS = ("users", "dialogs", "messages")
-_DIALOG_FIELDS = frozenset(("type", "name", "owner", "occupants", "admins", "description", "photo"))
+_DIALOG_FIELDS = frozenset(
+    ("type", "name", "key", "owner", "occupants", "admins", "description", "photo")
+)
 _MESSAGE_FIELDS = frozenset(
     ("dialog", "sender", "message", "date_sent", "attachments", "custom", "read_by", "_id")
 )
@@ -37,7 +40,7 @@ class LoadReport:
 
     Attributes:
         users: The ids of the users by login, and by email.
-        dialogs: The ids of the dialogs by name.
+        dialogs: The ids of the dialogs by name, or by key if they have one.
         messages: The number of messages.
     """
 
@@ -90,8 +93,9 @@ class Loader:
 
     def _dialog(self, dialog: Mapping[str, Any]) -> None:
         kind, name = dialog.get("type", "group"), dialog.get("name")
-        if isinstance(name, str) and name in self._dialogs:
-            raise ArgumentValueError(f"name: another dialog is called {name!r}")
+        called = dialog.get("key", name)
+        if isinstance(called, str) and called in self._dialogs:
+            raise ArgumentValueError(f"name: another dialog is called {called!r}")
         dialog_id = self._seeder.dialog(
             kind,
             self._user_id("owner", dialog.get("owner")),
@@ -101,8 +105,8 @@ class Loader:
             description=dialog.get("description"),
             photo=dialog.get("photo"),
         )
-        if name is not None:
-            self._dialogs[name] = dialog_id
+        if called is not None:
+            self._dialogs[check_str("key", called)] = dialog_id
 
     def _all_messages(self, parts: Mapping[str, Any]) -> int:
         # One call for all messages of a dialog is much faster than a call for each message.

@@ -14,20 +14,21 @@ from connectycube._checks import check_int, check_list, check_one_of, check_str
 from connectycube.errors import ArgumentTypeError, ArgumentValueError
 
 from ..db.store import Row
-from ..domain.accounts import USER_COLUMNS, Accounts
+from ..domain.accounts import USER_COLUMNS, Accounts, is_password_hash
 from ..domain.api_error import ApiError
 from ..domain.conversations import PRIVATE, BackdatedMessage, Conversations, NewMessage
 from ..domain.identifiers import is_object_id
 from ..domain.roles import MOST_ADMINS, TYPES
 
-__all__ = ["Seeder"]
+__all__ = ["USER_FIELDS", "Seeder"]
 
 _LATEST = 2**53  # the largest integer that every JSON reader holds
 _KINDS = {name: number for number, name in TYPES.items()}
-_USER_FIELDS = (USER_COLUMNS.keys() - {"id", "created_at", "updated_at", "last_request_at"}) | {
+USER_FIELDS = (USER_COLUMNS.keys() - {"id", "created_at", "updated_at", "last_request_at"}) | {
     "password",
     "tag_list",
 }
+"""The fields that a new user may have."""
 _MESSAGE_FIELDS = frozenset(
     ("_id", "sender_id", "message", "date_sent", "attachments", "custom", "read_ids")
 )
@@ -42,13 +43,25 @@ class Seeder:
 
     def user(self, fields: Mapping[str, Any]) -> int:
         """Add a user as a sign-up does; return the id."""
-        unknown = fields.keys() - _USER_FIELDS
+        unknown = fields.keys() - USER_FIELDS - {"password_hash"}
         if unknown:
             raise ArgumentValueError(f"{min(unknown, key=str)} is no field of a user")
         try:
+            if "password_hash" in fields:
+                return self._saved_user(fields)
             return int(self._accounts.sign_up(fields)["id"])
         except ApiError as refusal:
             raise ArgumentValueError(refusal.sentence) from None
+
+    def _saved_user(self, fields: Mapping[str, Any]) -> int:
+        """Add a user whose password was saved as its hash; None is that of a user without a password."""
+        saved = fields["password_hash"]
+        if saved is not None and not is_password_hash(check_str("password_hash", saved)):
+            raise ArgumentValueError("password_hash must be one that an emulator has saved")
+        rest = {name: value for name, value in fields.items() if name != "password_hash"}
+        if "password" in rest:
+            raise ArgumentValueError("password and password_hash must not be given both")
+        return int(self._accounts.add_saved(rest, saved)["id"])
 
     def dialog(
         self,

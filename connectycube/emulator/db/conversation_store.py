@@ -146,6 +146,15 @@ class ConversationStore:
         """Return the dialog with this id."""
         return self._db.one("SELECT * FROM dialogs WHERE id = ?", dialog_id)
 
+    def all_dialogs(self, ids: Sequence[Any] | None = None) -> list[Row]:
+        """Return every dialog, or those with some ids, by id."""
+        if ids is None:
+            return self._db.all("SELECT * FROM dialogs ORDER BY id")
+        wanted = "(SELECT value FROM json_each(?))"
+        return self._db.all(
+            f"SELECT * FROM dialogs WHERE id IN {wanted} ORDER BY id", (json.dumps(list(ids)),)
+        )
+
     def private_dialog(self, user_id: int, other_id: int) -> Row | None:
         """Return the private dialog of two users."""
         return self._db.one("SELECT * FROM dialogs WHERE pair = ?", pair_of(user_id, other_id))
@@ -312,6 +321,16 @@ class ConversationStore:
     def message(self, message_id: str) -> Row | None:
         """Return the message with this id, without its receipts."""
         return self._db.one("SELECT * FROM messages WHERE id = ?", message_id)
+
+    def messages_with(self, ids: Sequence[Any]) -> list[Row]:
+        """Return messages by their ids, as ``messages`` does, in the order of their arrival."""
+        wanted = "(SELECT value FROM json_each(?))"
+        return self._with_receipts(
+            self._db.all(
+                f"SELECT * FROM messages WHERE id IN {wanted} ORDER BY seq",
+                (json.dumps(list(ids)),),
+            )
+        )
 
     def messages(
         self,

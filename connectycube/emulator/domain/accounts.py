@@ -26,7 +26,7 @@ from .identity_endpoint import Answer
 from .times import Clock, iso_time
 from .values import column_number, words
 
-__all__ = ["USER_COLUMNS", "Accounts"]
+__all__ = ["USER_COLUMNS", "Accounts", "is_password_hash"]
 
 _TEXTS = (
     "full_name",
@@ -83,6 +83,14 @@ class Accounts:
         if _text(fields, "password") is None:
             raise ApiError.invalid("password", "is required")
         return self._add(fields)
+
+    def add_saved(self, fields: Mapping[str, Any], password_hash: str | None) -> Row:
+        """Create a user whose password is known by its hash alone; None: a user without a password."""
+        if _text(fields, "login") is None and _text(fields, "email") is None:
+            raise ApiError(422, "login or email is required")
+        user = self._add(fields)
+        self._db.update("users", user["id"], {"password": password_hash})
+        return self.user(user["id"])
 
     def _add(self, fields: Mapping[str, Any], **more: Any) -> Row:
         login, email, password = self._check_credentials(fields)
@@ -333,6 +341,11 @@ def _taken(error: sqlite3.IntegrityError) -> ApiError:
 def _hash(password: str) -> str:
     salt = secrets.token_bytes(8)
     return f"{salt.hex()}:{_derive(password, salt)}"
+
+
+def is_password_hash(text: str) -> bool:
+    """Whether a text has the form of the hashes that the database has in place of passwords."""
+    return re.fullmatch(r"[0-9a-f]{16}:[0-9a-f]{64}", text) is not None
 
 
 def _verify(password: str, stored: str | None) -> bool:

@@ -13,15 +13,18 @@ from aiohttp import BodyPartReader, web
 from aiohttp.multipart import MultipartReader
 from attrs import evolve
 
+from ..control.exchanges import Exchanges
 from ..control.faults import STORAGE, Faults
 from ..control.timers import Timers
 from ..db.database import FULL, is_full
 from ..domain.api_error import ApiError
+from ..domain.times import Clock
 from ..net import cors
 from ..net.access import Access
 from ..net.bounds import Bounds
 from ..net.http_faults import Dropped, HttpFaults
 from ..net.listener import MALFORMED, NOT_SNIFFED, Listener, refusal_of
+from ..net.recording import HttpRecord
 from .bucket import MOST_BYTES, Bucket, S3Error, StoredObject
 
 __all__ = ["BucketServer"]
@@ -52,12 +55,16 @@ class BucketServer(Listener):
         access: Access,
         bounds: Bounds,
         *,
+        clock: Clock,
+        exchanges: Exchanges,
         context: ssl.SSLContext | None = None,
     ) -> None:
         # A browser that the API redirects to the bucket sends no origin (Fetch, 4.4). Such a request reads
         # an object whose address is signed or cannot be guessed.
         super().__init__(faults, STORAGE, timers, evolve(access, null_reads=True), bounds, context)
         self.bucket = bucket
+        self._clock = clock
+        self._exchanges = exchanges
         self._storage_faults = HttpFaults(faults, STORAGE, timers)
 
     def most_bytes(self) -> int:
@@ -66,11 +73,26 @@ class BucketServer(Listener):
 
     async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
         """Answer one request."""
+        if not self._exchanges.active:
+            return await self._respond(request, None)
+        record = HttpRecord(self._exchanges, STORAGE, request, self._clock.time())
+        response = None
+        try:
+            response = await self._respond(request, record)
+        finally:  # also without a response, when the client has gone
+            record.end(response)
+        return response
+
+    async def _respond(
+        self, request: web.BaseRequest, record: HttpRecord | None
+    ) -> web.StreamResponse:
         try:
             if self.faults.active:
                 await self._storage_faults.before(request)
             return await self._answer(request)
         except Dropped:
+            if record is not None:
+                record.is_dropped = True
             return web.Response()  # the connection is closed already
         except ApiError as fault:
             return _error(S3Error(fault.status, "InternalError", "A fault of the emulator"))

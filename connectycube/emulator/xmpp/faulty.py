@@ -9,9 +9,12 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable
 
+from ..control.exchanges import Exchanges
 from ..control.faults import CHAT, Fault, Faults
 from ..control.timers import Timers
+from ..domain.times import Clock
 from .element import Element
+from .recording import note_stanza
 from .session import Link, Session
 
 __all__ = ["FaultyDelivery", "FaultyLink"]
@@ -27,11 +30,21 @@ class FaultyLink:
     silent: the client has not seen the discarded stanzas, so the counts of stream management would differ.
     """
 
-    def __init__(self, link: Link, faults: Faults, timers: Timers, most_bytes: int) -> None:
+    def __init__(
+        self,
+        link: Link,
+        faults: Faults,
+        timers: Timers,
+        most_bytes: int,
+        exchanges: Exchanges,
+        clock: Clock,
+    ) -> None:
         self._link = link
         self._faults = faults
         self._timers = timers
         self._most_bytes = most_bytes
+        self._exchanges = exchanges
+        self._clock = clock
         self._waiting: deque[tuple[int, Callable[[], None]]] = deque()
         self._waiting_bytes = 0
         self._free_at = 0.0
@@ -65,9 +78,19 @@ class FaultyLink:
         """Write an element."""
         if self._faults.active or self._waiting or self.silent:
             size = len(element.to_xml().encode())
-            self._write(lambda: self._link.send(element), size)
+            self._write(lambda: self._write_element(element), size)
         else:
-            self._link.send(element)
+            self._write_element(element)
+
+    def _write_element(self, element: Element) -> None:
+        if self._exchanges.active:
+            self.note("out", element)
+        self._link.send(element)
+
+    def note(self, direction: str, element: Element) -> None:
+        """Note an element of this connection in the log of exchanges."""
+        now = self._clock.time()
+        note_stanza(self._exchanges, now, direction, self.user_id, self.resource, element)
 
     def close(self) -> None:
         """Write the closing tag behind everything that waits, and end the connection."""

@@ -7,6 +7,7 @@ import sqlite3
 from collections import OrderedDict
 from collections.abc import Callable, Iterable
 
+from ..control.exchanges import Exchanges
 from ..control.faults import Fault, Faults
 from ..control.timers import Timer, Timers
 from ..db.database import FULL, is_full
@@ -60,6 +61,7 @@ class Hub:
         pushes: Pushes,
         timers: Timers,
         faults: Faults,
+        exchanges: Exchanges,
     ) -> None:
         self.settings = settings
         self.clock = clock
@@ -70,6 +72,7 @@ class Hub:
         self.timers = timers
         self.schedule = timers.schedule
         self.faults = faults
+        self.exchanges = exchanges
         faults.started, faults.ended = self._apply_fault, self._fault_ended
         self._faulty_delivery = FaultyDelivery(faults, timers, self._deliver)
         self.rosters = Rosters(store.database)
@@ -255,10 +258,12 @@ class Hub:
 
     # --- faults -------------------------------------------------------------------------------------
 
-    def cut(self, user_id: int | None) -> int:
-        """Abort the links of a user, or all; return their number."""
+    def cut(self, user_id: int | None, resource: str | None = None) -> int:
+        """Abort the links of a user, or of one resource, or all; return their number."""
         streams = [
-            stream for stream in self.streams if user_id is None or stream.user_id == user_id
+            stream
+            for stream in self.streams
+            if user_id in (None, stream.user_id) and resource in (None, stream.resource)
         ]
         for stream in streams:
             stream.cut()

@@ -39,6 +39,10 @@ class OpenStream(Protocol):
     def user_id(self) -> int | None:
         """The user that has authenticated on the stream; None before."""
 
+    @property
+    def resource(self) -> str | None:
+        """The resource that is bound on the stream; None before."""
+
     def cut(self) -> None:
         """Abort the link."""
 

@@ -73,7 +73,9 @@ class Stream:
     def __init__(self, server: ChatServer, link: Link) -> None:
         self._server = server
         hub = self._hub = server.hub
-        self._link = FaultyLink(link, hub.faults, hub.timers, hub.settings.unsent_bytes)
+        self._link = FaultyLink(
+            link, hub.faults, hub.timers, hub.settings.unsent_bytes, hub.exchanges, hub.clock
+        )
         self._phase = Phase.HEADER
         self._header_sent = False
         self._restarted = False
@@ -184,9 +186,16 @@ class Stream:
     def _too_slow(self) -> None:
         self.fail(StreamFault("connection-timeout", "No resource was bound in time"))
 
+    @property
+    def resource(self) -> str | None:
+        """The resource that is bound on the stream; None before."""
+        return self._link.resource
+
     # --- events -----------------------------------------------------------------------------------
 
     def _handle(self, event: StreamEvent) -> None:
+        if self._hub.exchanges.active and isinstance(event, Element):
+            self._link.note("in", event)
         if isinstance(event, StreamHeader):
             self._take_header(event)
         elif isinstance(event, StreamClosed):

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import argparse
+import base64
 import inspect
 import json
 import socket
 
+import attrs
 import pytest
 import requests
 
 from connectycube.cli.emulator import add_arguments
-from connectycube.emulator import SWITCHES, Emulator
+from connectycube.emulator import SWITCHES, Emulator, export_lines
+from connectycube.emulator.control.faults import FAULTS
 from connectycube.emulator.remote.verbs import VERBS
 from connectycube.emulator.settings import Settings
 from connectycube.errors import ArgumentTypeError, ArgumentValueError
@@ -251,7 +254,8 @@ class TestNothingDrifts:
             *("app_id", "auth_key", "auth_secret", "domain", "host", "ca_file", "control_token"),
         }
         life = {"start", "stop", "config"}
-        paths = {verb.path.partition("/")[0] for verb in VERBS} - {"health"}
+        beside = {"health", "events", "forms", "exports"}
+        paths = {verb.path.partition("/")[0] for verb in VERBS} - beside
         assert paths == (members - addresses - life - {"set_switches"})
 
     def test_each_switch_is_an_option_and_a_value_of_the_control_api(self, emulator, control):
@@ -309,3 +313,187 @@ class TestSwitchesOfAProgram:
         emulator.set_switches(body_bytes=10)
         answer = requests.post(f"{emulator.api_url}/session", data=b"x" * 11, timeout=5)
         assert answer.status_code == 413
+
+
+class TestWhatAPageNeeds:
+    def test_users_and_dialogs_are_listed_as_rest_has_them(
+        self, emulator, control, rest, alice, bob
+    ):
+        dialog = emulator.add_dialog("private", alice, [bob])
+        assert control("GET", "users") == emulator.users()
+        client = rest("alice")
+        assert client("GET", f"users/{alice}").json()["user"].keys() == emulator.users()[0].keys()
+        (listed,) = client("GET", "chat/Dialog").json()["items"]
+        assert control("GET", "dialogs") == emulator.dialogs() == [listed]
+        assert listed["_id"] == dialog
+
+    def test_a_message_is_sent_in_the_name_of_a_user(self, emulator, control, connect, alice, bob):
+        dialog = emulator.add_dialog("private", alice, [bob])
+        receiver = connect().log_in(bob)
+        body = {"dialog_id": dialog, "sender_id": alice, "body": "Hello", "custom": {"a": "b"}}
+        sent = control("POST", "send_message", body)
+        assert (sent["message"], sent["a"], sent["sender_id"]) == ("Hello", "b", alice)
+        message = receiver.message()
+        assert message.get("id") == sent["_id"]
+        assert control("POST", "messages", {"dialog_id": dialog}) == [sent]
+
+    @pytest.mark.parametrize(
+        ("change", "word"),
+        [
+            ({"dialog_id": "0" * 24}, "does not exist"),
+            ({"sender_id": 99}, "not an occupant"),
+            ({"body": ""}, "body"),
+            ({"body": 5}, "body"),
+            ({"custom": "x"}, "custom"),
+            ({"sender_id": "1"}, "sender_id"),
+        ],
+    )
+    def test_a_message_that_nobody_may_send_is_refused(
+        self, emulator, control, alice, bob, change, word
+    ):
+        dialog = emulator.add_dialog("private", alice, [bob])
+        body = {"dialog_id": dialog, "sender_id": alice, "body": "Hello", **change}
+        status, error = control.error("POST", "send_message", body)
+        assert (status, word in error) == (422, True), error
+        assert emulator.messages(dialog) == []
+
+    def test_the_newest_messages_are_enough(self, emulator, control, alice, bob):
+        dialog = emulator.add_dialog("private", alice, [bob])
+        emulator.add_messages(dialog, [{"sender_id": alice, "message": str(n)} for n in range(9)])
+        newest = control("POST", "messages", {"dialog_id": dialog, "limit": 2})
+        assert [one["message"] for one in newest] == ["7", "8"]
+        assert control.error("POST", "messages", {"dialog_id": dialog, "limit": 0})[0] == 422
+
+    def test_one_connection_of_a_user_is_cut(self, emulator, control, connect, alice):
+        for resource in ("phone", "desk"):
+            connect().log_in(alice, resource).enable()
+        assert control("POST", "cut", {"user_id": alice, "resource": "phone"}) == 1
+        sessions = {one["resource"]: one["connected"] for one in emulator.sessions()}
+        assert sessions == {"phone": False, "desk": True}
+        assert control("POST", "cut", {"user_id": alice, "resource": "nowhere"}) == 0
+
+    def test_the_forms_have_every_fault_and_every_switch(self, emulator, control):
+        forms = control("GET", "forms")
+        assert [form["name"] for form in forms["faults"]] == list(FAULTS)
+        for form in forms["faults"]:
+            kind = FAULTS[form["name"]]
+            assert (form["meaning"], form["sides"]) == (kind.meaning, list(kind.sides))
+            assert [one["name"] for one in form["parameters"]] == list(kind.parameters)
+        assert {form["name"]: form["default"] for form in forms["switches"]} == control(
+            "GET", "switches"
+        )
+        types = {
+            one["type"]
+            for form in (*forms["faults"], forms)
+            for one in form.get("parameters", forms["switches"])
+        }
+        assert types == {"number", "whole number", "boolean", "choice", "texts"}
+
+    def test_each_fault_can_be_started_from_its_form(self, emulator, control):
+        values = {"number": 1.5, "whole number": 501, "boolean": True, "text": "x"}
+        for form in control("GET", "forms")["faults"]:
+            given = {
+                one["name"]: one["choices"][0] if one["choices"] else values[one["type"]]
+                for one in form["parameters"]
+            }
+            started = control("POST", "faults", {"name": form["name"], **given})
+            assert {name: started[name] for name in given} == given
+            control("DELETE", "faults")
+
+    def test_the_exports_are_those_of_the_command(self, emulator, control):
+        assert control("GET", "exports") == export_lines(emulator)
+
+    def test_a_state_is_saved_and_loaded(self, emulator, control):
+        control("POST", "load", DOCUMENT)
+        saved = control("GET", "save")
+        assert saved == emulator.save()
+        control("POST", "reset")
+        assert control("POST", "load", saved)["messages"] == 1
+        assert control("GET", "save") == saved
+
+
+class TestExchanges:
+    def test_they_are_recorded_between_begin_and_end(self, emulator, control, rest):
+        rest()
+        assert control("GET", "exchanges") == {"recording": False, "active": False, "left_out": 0}
+        assert control("PUT", "exchanges", {"recording": True})["recording"] is True
+        rest()("GET", "session")
+        control("PUT", "exchanges", {"recording": False})
+        rest()
+        found = control("POST", "exchanges", {})
+        assert [one["what"] for one in found] == ["POST /session", "GET /session"]
+        one = control("GET", f"exchanges/{found[1]['id']}")
+        assert one == found[1]
+        assert one["curl"].startswith(f"curl --request GET {emulator.api_url}/session --header")
+        assert '--header "CB-Token: $CB_TOKEN"' in one["curl"]
+        (brief,) = control("POST", "exchanges", {"after": found[0]["id"], "brief": True})
+        assert (brief["id"], "answer" in brief) == (one["id"], False)
+        assert control("DELETE", "exchanges") is None
+        assert control("POST", "exchanges", {}) == []
+
+    @pytest.mark.parametrize("part", ["7", "x", "0", "-1", "9" * 30])
+    def test_an_exchange_that_is_not_there_is_404(self, control, part):
+        assert control.error("GET", f"exchanges/{part}")[0] == 404
+
+    @pytest.mark.parametrize(
+        ("method", "body"),
+        [
+            *(("PUT", body) for body in ({}, {"recording": 1}, {"recording": True, "a": 1}, [])),
+            *(("POST", body) for body in ({"side": "x"}, {"brief": 1}, {"user": 1}, {"limit": 0})),
+        ],
+    )
+    def test_wrong_arguments_are_refused(self, control, method, body):
+        assert control.error(method, "exchanges", body)[0] == 422
+
+    def test_no_secret_is_in_the_log(self, emulator, rest, connect, alice):
+        emulator.exchanges.record()
+        try:
+            client = rest("alice")
+            client("GET", f"users/{alice}")
+            client(
+                "PUT",
+                f"users/{alice}",
+                json={"user": {"password": "n3w", "old_password": "secret"}},
+            )
+            connect().authenticated(alice, "n3w")
+        finally:
+            emulator.exchanges.stop()
+        shown = str([attrs.asdict(one) for one in emulator.exchanges.find()])
+        for secret in ("secret", "n3w", client.token, base64.b64encode(b"n3w").decode()[:3]):
+            assert f"'{secret}'" not in shown
+            assert f'"{secret}"' not in shown
+        assert client.token not in shown
+        assert ">***</auth>" in shown
+
+    def test_faults_and_answers_that_never_come_are_in_the_log(self, emulator, rest, alice):
+        client = rest("alice")
+        emulator.exchanges.record()
+        emulator.faults.rate_limit(times=1)
+        assert client("GET", "session").status_code == 429
+        emulator.faults.drop(on="rest", times=1)
+        with pytest.raises(requests.ConnectionError):
+            client("GET", "session")
+        emulator.exchanges.stop()
+        found = emulator.exchanges.find()
+        assert [(one.status, one.user_id) for one in found] == [(429, alice), (None, alice)]
+
+    def test_a_file_is_in_the_log_by_its_size(self, emulator, rest):
+        client = rest()
+        emulator.exchanges.record()
+        requests.get(f"{emulator.storage_url}/nowhere/x?token=abc", timeout=5)
+        emulator.exchanges.stop()
+        (one,) = emulator.exchanges.find(side="storage")
+        assert (one.what, one.about, one.status) == ("GET /nowhere/x", "token=***", 404)
+        assert client.token
+
+    def test_a_stanza_that_a_fault_withholds_is_not_in_the_log(self, emulator, connect, alice, bob):
+        receiver = connect().log_in(bob)
+        sender = connect().log_in(alice)
+        emulator.exchanges.record()
+        emulator.faults.half_open(user="bob")
+        sender.send(chat(bob))
+        sender.sync()
+        emulator.exchanges.stop()
+        outgoing = [one for one in emulator.exchanges.find(user_id=bob) if one.direction == "out"]
+        assert outgoing == []
+        assert receiver.jid
