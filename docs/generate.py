@@ -584,7 +584,7 @@ def packages() -> str:
 _NESTED = {
     "chat": ("protocol",),
     "contrib": ("common", "desktop", "django", "flask"),
-    "emulator": ("domain", "db", "storage", "api", "xmpp", "net", "control", "remote"),
+    "emulator": ("domain", "db", "storage", "api", "xmpp", "net", "control", "remote", "page"),
 }
 """The folders inside a package that the tree shows, too."""
 

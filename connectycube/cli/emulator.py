@@ -54,6 +54,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
             help=f"port of the {meaning} (default: a free one)",
         )
     parser.add_argument(
+        "--ui-port",
+        type=_port,
+        metavar="N",
+        help="port of the page that shows what happens, on this machine only; 0: a free one (default: none)",
+    )
+    parser.add_argument(
         "--control-token",
         metavar="TOKEN",
         default=os.environ.get("CONNECTYCUBE_CONTROL_TOKEN") or None,
@@ -263,6 +269,8 @@ def _announce(emulator: Emulator) -> bool:
             "whose REST API and WebSocket are not encrypted.",
             file=sys.stderr,
         )
+    if emulator.ui_url is not None:
+        print(f"Look at it on {emulator.ui_url}", file=sys.stderr)
     try:
         print("\n".join([*export_lines(emulator), "ready"]), flush=True)
     except BrokenPipeError:

@@ -66,6 +66,8 @@ class Emulator:
         https_port: The port of the REST API over HTTPS.
         storage_https_port: The port of the storage bucket over HTTPS.
         control_port: The port of the control API, on 127.0.0.1 whatever ``host`` is.
+        ui_port: The port of the page with which people look at the emulator, on 127.0.0.1 as well; None, the
+            default, for no page.
         control_token: The token that requests to the control API must have; a random one by default.
         allow_origins: The origins of web pages that may use the emulator, such as
             ``"https://app.example"``, besides the pages of this machine and of ``host``. A host in
@@ -97,6 +99,7 @@ class Emulator:
         https_port: int = 0,
         storage_https_port: int = 0,
         control_port: int = 0,
+        ui_port: int | None = None,
         control_token: str | None = None,
         allow_origins: Iterable[str] = (),
         data: str | os.PathLike[str] | None = None,
@@ -120,6 +123,7 @@ class Emulator:
             https=https_port,
             storage_https=storage_https_port,
             control=control_port,
+            ui=ui_port,
         )
         self._control_token = (
             secrets.token_urlsafe(24)
@@ -318,6 +322,18 @@ class Emulator:
     def control_token(self) -> str:
         """The token that requests to the control API must have."""
         return self._control_token
+
+    @property
+    def ui_port(self) -> int | None:
+        """The port of the page; 0 before the first start, unless a port was given; None without a page."""
+        return self._ports.ui
+
+    @property
+    def ui_url(self) -> str | None:
+        """The address of the page, with the control token behind ``#``; None without a page."""
+        if self.ui_port is None:
+            return None
+        return f"{origin('http', CONTROL_HOST, self.ui_port)}/#{self.control_token}"
 
     @property
     def ca_file(self) -> str:

@@ -12,6 +12,8 @@ from concurrent.futures import Future
 from concurrent.futures import TimeoutError as FutureTimeoutError
 from typing import Any, TypeVar
 
+from attrs import evolve
+
 from connectycube.errors import ArgumentValueError
 
 from .api import Api
@@ -41,6 +43,7 @@ from .net.bounds import Bounds, most_connections, quiet_accept
 from .net.listener import Listener
 from .net.ports import Ports, origin
 from .remote.feed import Feed
+from .remote.page import PageServer
 from .remote.server import CONTROL_HOST, ControlServer
 from .remote.verbs import ControlApi
 from .settings import Settings
@@ -52,6 +55,7 @@ __all__ = ["Running", "Service"]
 
 T = TypeVar("T")
 
+_LOOPBACK_ALONE = ("control", "ui")
 _START_SECONDS = 10.0
 _STOP_SECONDS = 5.0
 
@@ -135,6 +139,7 @@ class Service:
             "https": self._rest[1],
             "storage_https": self._storage[1],
             "control": ControlServer(*control, self.feed, self.timers, bounds),
+            "ui": PageServer(*control, self.feed, self.timers, bounds),
         }
 
     def _make_parts(self) -> None:
@@ -248,13 +253,15 @@ class Service:
 
     async def start(self, host: str, ports: Ports) -> Ports:
         """Start to listen; return the ports, free ones in place of 0."""
-        started = Ports(
+        started = evolve(
+            ports,
             **{
                 name: await server.start(
-                    CONTROL_HOST if name == "control" else host, getattr(ports, name)
+                    CONTROL_HOST if name in _LOOPBACK_ALONE else host, getattr(ports, name)
                 )
                 for name, server in self._servers.items()
-            }
+                if getattr(ports, name) is not None
+            },
         )
         self.bucket.urls = {
             "http": origin("http", host, started.storage),

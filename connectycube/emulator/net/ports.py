@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from attrs import Attribute, field, frozen
+from attrs import Attribute, field, frozen, validators
 
 from connectycube._checks import check_int
 
@@ -17,7 +17,7 @@ def _port(instance: object, attribute: Attribute[int], value: Any) -> None:
 
 @frozen(kw_only=True)
 class Ports:
-    """The port of each server; 0 stands for a free port until the server listens."""
+    """The port of each server; 0 stands for a free port until the server listens, None for no server."""
 
     api: int = field(validator=_port)
     chat: int = field(validator=_port)
@@ -26,6 +26,7 @@ class Ports:
     https: int = field(validator=_port)
     storage_https: int = field(validator=_port)
     control: int = field(validator=_port)
+    ui: int | None = field(validator=validators.optional(_port))
 
 
 def origin(scheme: str, host: str, port: int) -> str:

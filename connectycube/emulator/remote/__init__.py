@@ -1,1 +1,1 @@
-"""Remote control: the verbs of ``Emulator`` and its events over HTTP, for other languages."""
+"""Remote control: the verbs of ``Emulator`` and its events over HTTP, for other languages and the page."""

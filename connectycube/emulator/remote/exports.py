@@ -19,8 +19,9 @@ def export_lines(emulator: Emulator) -> list[str]:
 
     Returns:
         The variables of ``Emulator.environment()``, the addresses for clients in browsers
-        (``CONNECTYCUBE_HTTPS_URL``, ``CONNECTYCUBE_WEBSOCKET_URL``) and the control API
-        (``CONNECTYCUBE_CONTROL_URL``, ``CONNECTYCUBE_CONTROL_TOKEN``).
+        (``CONNECTYCUBE_HTTPS_URL``, ``CONNECTYCUBE_WEBSOCKET_URL``), the control API
+        (``CONNECTYCUBE_CONTROL_URL``, ``CONNECTYCUBE_CONTROL_TOKEN``) and, if it has one, the page
+        (``CONNECTYCUBE_UI_URL``).
 
     Raises:
         RuntimeError: The emulator has not been started.
@@ -30,10 +31,12 @@ def export_lines(emulator: Emulator) -> list[str]:
 
 def variables(emulator: Emulator) -> dict[str, str]:
     """Return the same variables by name."""
+    page = {} if emulator.ui_url is None else {"CONNECTYCUBE_UI_URL": emulator.ui_url}
     return {
         **emulator.environment(),
         "CONNECTYCUBE_HTTPS_URL": emulator.https_url,
         "CONNECTYCUBE_WEBSOCKET_URL": emulator.websocket_url,
         "CONNECTYCUBE_CONTROL_URL": emulator.control_url,
         "CONNECTYCUBE_CONTROL_TOKEN": emulator.control_token,
+        **page,
     }

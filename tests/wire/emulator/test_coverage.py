@@ -50,7 +50,7 @@ def test_every_kind_of_message_presence_question_and_element_is_listed():
 
 
 def test_every_port_that_chat_is_spoken_on_is_listed():
-    others = {"api", "https", "storage", "storage_https", "control"}
+    others = {"api", "https", "storage", "storage_https", "control", "ui"}
     assert {entry.name for entry in fields(Ports)} == others | set(TRANSPORTS)
 
 

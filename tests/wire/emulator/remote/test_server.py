@@ -402,6 +402,8 @@ class TestWhatAPageNeeds:
 
     def test_the_exports_are_those_of_the_command(self, emulator, control):
         assert control("GET", "exports") == export_lines(emulator)
+        with Emulator(ui_port=0) as other:
+            assert f"export CONNECTYCUBE_UI_URL='{other.ui_url}'" in export_lines(other)
 
     def test_a_state_is_saved_and_loaded(self, emulator, control):
         control("POST", "load", DOCUMENT)
