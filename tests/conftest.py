@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from connectycube.emulator import Emulator
+from tests.support.ports import emulator_ports
 
 pytest_plugins = [
     "pytester",
@@ -42,5 +43,5 @@ def emulator(_session_emulator: Emulator) -> Iterator[Emulator]:
 @pytest.fixture
 def own_emulator() -> Iterator[Emulator]:
     """A running emulator for this test alone: to stop, start and cut off."""
-    with Emulator() as running:
+    with Emulator(**emulator_ports()) as running:
         yield running

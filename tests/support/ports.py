@@ -26,6 +26,12 @@ def free_port() -> int:
     raise RuntimeError(f"no free port among {mine}")
 
 
+def emulator_ports() -> dict[str, int]:
+    """Return the arguments for an emulator that is stopped and starts again on the same ports."""
+    names = ("api", "chat", "storage", "websocket", "https", "storage_https", "control")
+    return {f"{name}_port": free_port() for name in names}
+
+
 def _ports_of_this_worker() -> range:
     """Return every n-th port: the n workers of pytest-xdist do not know what the others were given."""
     end = int(_RANGE.read_text().split()[0]) if _RANGE.exists() else _OTHERWISE

@@ -18,6 +18,7 @@ from connectycube.emulator import Emulator
 from connectycube.emulator.control.faults import FAULTS
 from tests.support.browser import SECONDS, Window, window
 from tests.support.people import FAST, Person
+from tests.support.ports import emulator_ports, free_port
 from tests.support.waiting import wait_until
 
 pytestmark = [pytest.mark.referee("chromium"), pytest.mark.time_limit(300)]
@@ -37,7 +38,7 @@ def _window() -> Iterator[Window]:
 @pytest.fixture
 def emulator(_window) -> Iterator[Emulator]:
     # One for each test: the browser keeps connections to it, which end with it.
-    with Emulator(ui_port=0) as running:
+    with Emulator(ui_port=free_port(), **emulator_ports()) as running:
         yield running
         _window.open("about:blank")
 

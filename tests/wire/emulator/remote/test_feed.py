@@ -11,7 +11,6 @@ from contextlib import ExitStack
 import pytest
 import requests
 
-from connectycube.emulator import Emulator
 from connectycube.emulator.remote import feed as feed_module
 from connectycube.emulator.remote.feed import Subscription
 from tests.support.event_stream import EventStream
@@ -152,14 +151,14 @@ class TestExchanges:
 
 
 class TestItsEnd:
-    def test_the_stop_ends_the_stream_with_an_event(self):
-        with Emulator() as emulator, EventStream(emulator, EXCHANGES) as stream:
-            emulator.stop()
+    def test_the_stop_ends_the_stream_with_an_event(self, own_emulator):
+        with EventStream(own_emulator, EXCHANGES) as stream:
+            own_emulator.stop()
             stream.wait_for("end")
             wait_until(lambda: stream.has_ended)
-            assert emulator.start().users() == []
-            assert not emulator.exchanges.active
-            with EventStream(emulator):
+            assert own_emulator.start().users() == []
+            assert not own_emulator.exchanges.active
+            with EventStream(own_emulator):
                 pass
 
     def test_without_readers_nothing_is_noted(self, emulator):

@@ -11,6 +11,7 @@ import requests
 import connectycube.emulator
 from connectycube.emulator import Emulator
 from connectycube.errors import ArgumentTypeError, ArgumentValueError
+from tests.support.ports import emulator_ports, free_port
 
 FOLDER = Path(connectycube.emulator.__file__).parent / "page"
 SUFFIXES = (".css", ".html", ".js", ".svg")
@@ -127,9 +128,9 @@ class TestItsPort:
         assert (emulator.ui_port, emulator.ui_url) == (None, None)
 
     def test_it_is_on_the_loopback_address_alone_and_stays_there(self):
-        with Emulator(host="0.0.0.0", ui_port=0) as emulator:
-            port = emulator.ui_port
-            assert port
+        port = free_port()
+        with Emulator(host="0.0.0.0", ui_port=port, **emulator_ports()) as emulator:
+            assert emulator.ui_port == port
             assert emulator.ui_url == f"http://127.0.0.1:{port}/#{emulator.control_token}"
             with pytest.raises(ConnectionRefusedError):
                 socket.create_connection(("127.0.0.2", port), 2)
