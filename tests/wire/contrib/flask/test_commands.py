@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+from inspect import signature
 
 import pytest
+from click.testing import CliRunner
 from flask import Flask
 
 from connectycube.contrib.flask import FlaskCube
@@ -13,10 +15,14 @@ from tests.support.waiting import TIMEOUT
 from tests.wire.contrib.flask.conftest import PASSWORD
 
 
+# Before click 8.2 standard error is kept apart only if that is asked for.
+APART = {"mix_stderr": False} if "mix_stderr" in signature(CliRunner).parameters else {}
+
+
 @pytest.fixture
 def run(app):
     """``run("send", "5", "hi")`` returns status, standard output and standard error."""
-    runner = app.test_cli_runner()
+    runner = app.test_cli_runner(**APART)
 
     def run(*words, text=None):
         done = runner.invoke(args=["connectycube", *words], input=text)
@@ -38,7 +44,7 @@ def with_keys(app, cube, emulator):
         other.config.update({f"CONNECTYCUBE_{key}": value for key, value in keys.items()})
         FlaskCube(other)
         made.append(other)
-        runner = other.test_cli_runner()
+        runner = other.test_cli_runner(**APART)
 
         def run(*words):
             done = runner.invoke(args=["connectycube", *words])
