@@ -14,7 +14,6 @@ from tests.support.ports import free_port
 from tests.support.waiting import TIMEOUT
 from tests.wire.contrib.flask.conftest import PASSWORD
 
-
 # Before click 8.2 standard error is kept apart only if that is asked for.
 APART = {"mix_stderr": False} if "mix_stderr" in signature(CliRunner).parameters else {}
 
