@@ -98,11 +98,13 @@ class PlainMessages:
         shape = shape_of(data.decode(), tree)
         if shape is None:
             return
-        self.shapes.insert(0, shape)
-        again = self.read_alike(data, 0)
-        if again is None or again.event != delivery.event:
-            self.shapes.remove(shape)
-        del self.shapes[_MOST_SHAPES:]
+        # Tried alone, because a message that no shape fits may let all shapes rest.
+        trial = PlainMessages(self._addresses, self._me, self._most_elements)
+        trial.shapes.append(shape)
+        again = trial.read_alike(data, 0)
+        if again is not None and again.event == delivery.event:
+            self.shapes.insert(0, shape)
+            del self.shapes[_MOST_SHAPES:]
 
     def read(self, tree: Element, size: int) -> Delivery | None:
         """Return the event of a message of ``size`` bytes; None if the message is not plain."""

@@ -253,6 +253,22 @@ def test_a_shape_that_is_learned_wakes_those_that_rest():
     assert plain.read_alike(known, 100) and plain.read_alike(other, 100)
 
 
+def test_a_shape_that_does_not_fit_its_own_message_is_not_kept():
+    plain = PlainMessages(Addresses(7, "chat.example"), ALICE, 20)
+    parser = StreamParser(stanza_bytes=10_000, stanza_depth=5, stanza_elements=20)
+    items = []
+    parser.feed(HEADER, items)
+    parser.plain = plain
+    known, referring = (chat(f"<body>{text}</body>").encode() for text in ("a", "a&#65;"))
+    # A second shape is due with the seventh message in a row that the first one does not fit.
+    written = [known] * 8 + [referring, known] * 9 + [referring] * 7
+    for message in written:
+        parser.feed(message, items)
+    assert len(items) == 1 + len(written)
+    assert all(isinstance(item, Delivery) for item in items[1:])
+    assert len(plain.shapes) == 1 and not plain._resting
+
+
 def test_a_long_message_makes_no_shape():
     plain = plain_messages_of(*[chat(f"<body>{'a' * 5_000}</body>").encode()] * 10)
     assert not plain.shapes
