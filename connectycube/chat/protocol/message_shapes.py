@@ -171,8 +171,9 @@ def _slots_of_entry(entry: Element, attachments: Iterator[int]) -> Iterator[_Slo
         yield from (None for _ in entry.attrib)
         if entry.text:
             yield None if entry.tag in _UNREAD else entry.tag
-        elif entry.tag not in RESERVED:
-            raise _NoShape  # a custom parameter without a text has no value, but a name
+        elif entry.tag not in _UNREAD:
+            # It has no value in the shape, but an empty one for the reader, which takes the last of a name.
+            raise _NoShape
     yield from _ignored(entry.tail)
 
 

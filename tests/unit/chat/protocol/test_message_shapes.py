@@ -192,6 +192,10 @@ def test_what_differs_in_more_than_values_has_another_shape(part, other):
         chat("<body><![CDATA[a]]></body>"),
         chat("<body>a</body><extraParams><attachment color='red'/></extraParams>"),
         chat("<body>a</body><extraParams><empty/></extraParams>"),
+        *(
+            chat(f"<body>a</body><extraParams><{name}>0</{name}><{name}/></extraParams>")
+            for name in ("silent", "save_to_history", "markable", "date_sent", "dialog_id")
+        ),
     ],
 )
 def test_some_messages_have_no_shape(xml):
@@ -206,6 +210,16 @@ def plain_messages_of(*messages):
         delivery = plain.read(tree, len(xml))
         plain.learn(xml, tree, delivery)
     return plain
+
+
+def test_an_empty_parameter_counts_if_it_is_the_last_of_its_name():
+    def message(text):
+        params = f"<silent>{text}</silent><silent/>"
+        return chat(f"<body>a</body><extraParams>{params}</extraParams>").encode()
+
+    plain = plain_messages_of(*[message("0")] * 8)
+    delivery = plain.read_alike(message("1"), 100)
+    assert delivery is None or not delivery.event.silent
 
 
 def test_a_shape_is_learned_once_several_messages_had_no_known_one():
