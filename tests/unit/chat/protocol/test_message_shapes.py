@@ -196,6 +196,7 @@ def test_what_differs_in_more_than_values_has_another_shape(part, other):
             chat(f"<body>a</body><extraParams><{name}>0</{name}><{name}/></extraParams>")
             for name in ("silent", "save_to_history", "markable", "date_sent", "dialog_id")
         ),
+        chat(f"<body>a</body><extraParams>{'<read>1</read>' * 92}</extraParams>"),
     ],
 )
 def test_some_messages_have_no_shape(xml):
