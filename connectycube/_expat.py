@@ -40,14 +40,17 @@ _OVERLAP = 2  # bytes at the end of the data that may be the beginning of a matc
 _TEXTS_AND_TAGS = re.compile(rb"""(?:[^<]*<(?![!?])[^<>"']*(?:(?:"[^"]*"|'[^']*')[^<>"']*)*>)*""")
 _LONGEST_REFERENCE = 64  # bytes; a longer one is no reference that XMPP allows
 
+# An attribute begins behind white space, and so does the search: from each place in a long word it would read
+# on to the end of the word, in quadratic time.
 _MAY_BE_LONG = re.compile(
-    rb"xmlns[^\s=]*\s*=\s*(?:\"[^\"]{%(n)d}|'[^']{%(n)d})" % {b"n": LONGEST_NAMESPACE + 1}
+    rb"xmlns(?<=\sxmlns)[^\s=]*\s*=\s*(?:\"[^\"]{%(n)d}|'[^']{%(n)d})"
+    % {b"n": LONGEST_NAMESPACE + 1}
 )
 WHOLE_TAG = re.compile(rb"""<[^<>"'!?]*(?:(?:"[^"]*"|'[^']*')[^<>"']*)*>""")
 """A start tag, an end tag or an empty element, from its first to its last byte."""
 _SECTION_OR_TAG = re.compile(rb"<!\[CDATA\[.*?\]\]>|<!--.*?-->|" + WHOLE_TAG.pattern, re.DOTALL)
 _BAD_VALUE = re.compile(rb"<" + _NEVER)
-_ATTRIBUTE = re.compile(rb"""([^\s=<>"'/]+\s*=\s*)("[^"]*"|'[^']*')""")
+_ATTRIBUTE = re.compile(rb"""(?<=\s)([^\s=<>"'/]+\s*=\s*)("[^"]*"|'[^']*')""")
 
 
 def first_tag(data: bytes) -> bytes:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from xml.parsers import expat
 
 import pytest
@@ -202,6 +203,21 @@ def test_small_pieces_cost_work_that_is_linear_in_their_sum(data, piece, monkeyp
     assert given + len(tags.held) == len(data)
     # Each byte some times, and for each piece a constant.
     assert Counted.looked_at < 10 * len(data) + 70 * (len(data) / piece)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"<m>" + b"xmlns" * (LONG // 10) + b"</m>",
+        b"<m " + b"xmlns" * (LONG // 10) + b"='1'/>",
+        b"<" + b"m" * (LONG // 5) + b" xmlns='" + b"u" * 300 + b"'/>",
+    ],
+    ids=["text", "attribute", "element"],
+)
+def test_a_long_word_costs_time_that_is_linear_in_its_length(data):
+    began = time.thread_time()
+    TagBuffer().take(data)
+    assert time.thread_time() - began < 1, "quadratic time is ten times as long"
 
 
 @pytest.mark.parametrize("quote", [b"'", b'"'])

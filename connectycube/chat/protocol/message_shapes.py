@@ -29,7 +29,7 @@ VALUES = (*_ATTRIBUTES, "body", *[f"{CLIENT}{name}" for name in _PARAMS])
 _UNREAD = RESERVED - frozenset(VALUES)
 _KEYS = frozenset(KEYS_OF_ATTACHMENTS)
 _TAG = re.compile(r"""<[^<>"'!?]*(?:(?:"[^"]*"|'[^']*')[^<>"']*)*>""")
-_ATTRIBUTE = re.compile(r"""([^\s=<>"'/]+)\s*=\s*(?:"([^"]*)"|'([^']*)')""")
+_ATTRIBUTE = re.compile(r"""(?<=\s)([^\s=<>"'/]+)\s*=\s*(?:"([^"]*)"|'([^']*)')""")
 _ENTITIES = {"lt": "<", "gt": ">", "quot": '"', "apos": "'", "amp": "&"}
 _ENTITY = re.compile(f"&({'|'.join(_ENTITIES)});")
 _WITH_ENTITIES = f"({{}}(?:&(?:{'|'.join(_ENTITIES)});{{}})*)"

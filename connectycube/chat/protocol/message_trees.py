@@ -46,9 +46,9 @@ _MARK = b"<mark/>"
 # ElementTree's parser keeps each name that it has read, so a new one follows after so many bytes.
 _BYTES_OF_A_PARSER = 65_536
 # Long namespaces cost memory: see _expat. Where another character than these is in one, expat's answer may
-# depend on how it is asked to write names.
+# depend on how it is asked to write names. The search is linear: see _expat.
 _ODD_NAMESPACE = re.compile(
-    rb"xmlns[^\s=]*\s*=\s*(?!\"[!#-%%(-;=?-|~]{0,%(n)d}\"|'[!#-%%(-;=?-|~]{0,%(n)d}')"
+    rb"xmlns(?<=\sxmlns)[^\s=]*\s*=\s*(?!\"[!#-%%(-;=?-|~]{0,%(n)d}\"|'[!#-%%(-;=?-|~]{0,%(n)d}')"
     % {b"n": LONGEST_NAMESPACE}
 )
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 
 import pytest
 from hypothesis import example, given
@@ -211,6 +212,13 @@ def plain_messages_of(*messages):
         delivery = plain.read(tree, len(xml))
         plain.learn(xml, tree, delivery)
     return plain
+
+
+def test_a_long_name_costs_time_that_is_linear_in_its_length():
+    name = "a" * 30_000
+    began = time.thread_time()
+    assert learned(chat(f"<body>a</body><extraParams><{name}>1</{name}></extraParams>"))
+    assert time.thread_time() - began < 1, "quadratic time is ten times as long"
 
 
 def test_an_empty_parameter_counts_if_it_is_the_last_of_its_name():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
 import pytest
@@ -273,3 +274,10 @@ def test_trees_are_read_again_after_one_that_failed(read):
     made.feed(material.message(1), items)
     assert read == [0, 1]
     assert [type(item) for item in items] == [parser.RefusedElement, parser.MessageStanza]
+
+
+def test_a_long_word_costs_time_that_is_linear_in_its_length():
+    trees = MessageTrees(HEADER)
+    began = time.thread_time()
+    assert trees.read(b"<message><body>" + b"xmlns" * 20_000 + b"</body></message>", 1)
+    assert time.thread_time() - began < 1, "quadratic time is ten times as long"
