@@ -154,6 +154,19 @@ def test_all_records_that_arrived_together_are_read_without_the_socket(opened, s
     assert rest == expected[size:]
 
 
+@pytest.mark.parametrize("first", range(1, 13_000, 200))
+def test_no_byte_stays_unread_once_the_socket_has_given_all(opened, first):
+    outer, tunnel = opened()
+    until_done(tunnel.do_handshake)
+    sizes = [first] + [13_000] * 20
+    for size in sizes:
+        outer.server.write(b"x" * size)
+    read = 0
+    while outer.to_client.pending:  # else no wait for the socket would end
+        read += len(tunnel.recv(65_536))
+    assert read == sum(sizes)
+
+
 def test_the_end_of_the_outer_connection_is_an_end(opened):
     outer, tunnel = opened()
     until_done(tunnel.do_handshake)
