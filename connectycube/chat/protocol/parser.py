@@ -588,8 +588,11 @@ class StreamParser:
             len(self._names) > _NAMES_OF_AN_EXPAT
             or self._began - self._began_expat > _BYTES_OF_AN_EXPAT
         ):
-            self._depth -= 1
-            raise _ExpatIsFull(self._expat.CurrentByteIndex + self._offset)
+            position = self._expat.CurrentByteIndex + self._offset
+            # The names of this tag are counted already: a new parser that begins with it must read it.
+            if position > self._began_expat:
+                self._depth -= 1
+                raise _ExpatIsFull(position)
         self._elements = 0
         self._first = (name, attributes)
         if name == _MESSAGE:

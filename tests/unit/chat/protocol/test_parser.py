@@ -549,6 +549,26 @@ def test_a_new_parser_goes_on_where_the_one_before_ends(
     assert sum(sizes[1:]) <= len(data) and min(sizes) > 0
 
 
+@pytest.mark.parametrize("name", ["presence", "message", "iq"])
+def test_a_start_tag_with_more_names_than_expat_may_keep_is_read(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun, begin = list[int](), StreamParser._begin_expat
+
+    def counted(self: StreamParser, position: int) -> None:
+        begun.append(position)
+        assert len(begun) < 20, "the same tag is read again and again"
+        begin(self, position)
+
+    monkeypatch.setattr(StreamParser, "_begin_expat", counted)
+    attributes = " ".join([f"a{number}='1'" for number in range(1_500)])
+    large = f"<{name} {attributes}><!-- a comment --></{name}><{name} {attributes}/>"
+    written = large + f"<{name} id='1'/>" * 2 + large
+    items, fault = parse(HEADER + written.encode(), [200], limit=100_000)
+    assert not fault and len(items) == 7
+    assert begun == sorted(set(begun))
+
+
 @pytest.mark.parametrize(
     "stanza",
     [
