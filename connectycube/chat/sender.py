@@ -68,9 +68,9 @@ class Sender:
         self._unsettled = unsettled
         self.message_id = durability.message_id
         """``message_id(recipient)`` returns the id for a new message to a bare JID."""
-        # An entry for each thread that waits for the mutex to send a message. The thread before it leaves its
+        # The message of each thread that waits for the mutex to send it. The thread before it leaves its
         # bytes to it: one write, and one record of TLS, takes the messages of all threads that came together.
-        self._arriving: list[None] = []
+        self._arriving: set[Submission] = set()
         self._is_due_sooner = False  # with what was left something may be due sooner
         self.waiting = 0
         """The number of threads that wait for room."""
@@ -133,12 +133,11 @@ class Sender:
             self.waiting -= 1
 
     def _submit_if_room(self, submission: Submission, data: bytes) -> SendHandle[Any] | None:
-        arriving, has_mutex = self._arriving, False
-        arriving.append(None)
+        arriving, is_over = self._arriving, False
         try:
+            arriving.add(submission)
             with self._mutex:
-                arriving.pop()
-                has_mutex = True
+                arriving.discard(submission)
                 try:
                     return self._put(submission, data)
                 finally:
@@ -146,9 +145,12 @@ class Sender:
                     if not arriving or len(self._core.session.outgoing) > _MOST_LEFT:
                         is_due_sooner, self._is_due_sooner = self._is_due_sooner, False
                         self._driver.after_submit(is_due_sooner=is_due_sooner)
+                    is_over = True
         finally:
-            if not has_mutex:  # a signal's handler has raised, and others may have left their bytes
-                arriving.pop()
+            # A signal's handler may have raised at any step. Nobody may wait for this thread from then on,
+            # and the connection thread writes what this and other threads have left.
+            if not is_over:
+                arriving.discard(submission)
                 self._driver.wake()
 
     def _put(self, submission: Submission, data: bytes) -> SendHandle[Any] | None:

@@ -21,7 +21,9 @@ from connectycube import (
     NotFoundError,
 )
 from connectycube.chat.link import Link
+from connectycube.chat.sender import Sender
 from connectycube.emulator import Emulator
+from tests.support.cutting import cut_at_each_call
 from tests.support.inside import driver_of
 from tests.support.observing import Requests
 from tests.support.people import PASSWORD, SLOW, Person, away, settled
@@ -370,5 +372,24 @@ def test_a_thread_interrupted_as_it_waits_leaves_the_write_to_others(people):
     with pytest.raises(KeyboardInterrupt):
         sue.chat.send_private(tom.id, "never")
     sender._mutex = mutex
-    assert sender._arriving == [] and woken
+    assert sender._arriving == set() and woken
     assert sue.chat.send_private(tom.id, "then").result(TIMEOUT)
+
+
+def test_a_thread_interrupted_at_any_step_of_a_send_keeps_up_no_other(people):
+    sue, tom = people
+    tom.login()
+    sue.chat.login()
+    send, driver = sue.chat.send_private, driver_of(sue.chat)
+    rounds = 0
+    with ThreadPoolExecutor(1) as pool:
+        for _ in cut_at_each_call(lambda: send(tom.id, "cut off"), Sender._submit_if_room):
+            rounds += 1
+            pool.submit(send, tom.id, f"after {rounds}").result(TIMEOUT)
+            with driver._mutex:
+                assert not driver.core.session.outgoing, "it was written at once"
+    assert rounds > 4
+    tom.events.wait(lambda events: f"after {rounds}" in tom.bodies)
+    assert [body for body in tom.bodies if body != "cut off"] == [
+        f"after {number}" for number in range(1, rounds + 1)
+    ]
