@@ -26,6 +26,7 @@ DoneCallback = Callable[["SendHandle[Any]"], object]
 Sent = TypeVar("Sent")
 
 _OF_FUTURE = frozenset(vars(Future()))
+_MADE = "_made"
 
 
 class Callbacks(Protocol):
@@ -48,7 +49,7 @@ class SendHandle(NotCopied, Future[Sent]):
     """
 
     # There may be many handles, and few are waited for. So what is Future's own, a lock among it, is made
-    # once somebody waits, or adds a callback: until then the dictionary of Future is empty.
+    # once somebody waits, or adds a callback: until then it is not in the dictionary.
     __slots__ = (
         "_callbacks",
         "_default_timeout",
@@ -84,17 +85,18 @@ class SendHandle(NotCopied, Future[Sent]):
 
     def _begin(self) -> None:
         """Be a Future from now on, with the outcome if that is known."""
-        self._is_future = True
-        found = self.__dict__
-        if "_condition" not in found:
-            made: Future[Sent] = Future()
-            made.set_running_or_notify_cancel()  # so that nobody can cancel it
-            # Two threads may come here: in one step, and for both, the dictionary of one of them counts.
-            self.__dict__ = found.setdefault("made", vars(made))
         # settle() notes the outcome and then looks at the flag; this is the other way round. So one of the
         # two finds what the other has done, or both do.
+        self._is_future = True
+        made: Future[Sent] = Future()
+        made.set_running_or_notify_cancel()  # so that nobody can cancel it
         if self._is_done:
-            self._finish()
+            self._finish(made)
+        # Two threads may come here, or one again that a signal's handler has cut off: the values of the first
+        # one count, each of which is put once. The dictionary stays, as the application may use it as well.
+        own = vars(self)
+        for name, value in own.setdefault(_MADE, vars(made)).items():
+            own.setdefault(name, value)
 
     def __getattr__(self, name: str) -> Any:
         """Return an attribute of Future, which its functions and those of ``concurrent.futures`` look for."""
@@ -197,20 +199,22 @@ class SendHandle(NotCopied, Future[Sent]):
             return ()
         with self._condition:
             callbacks, self._callbacks = self._callbacks, ()
-        self._finish()
+        self._finish(self)
         return callbacks
 
     def settle_in_child(self, error: Exception) -> None:
         """Set the outcome in a forked child, where threads that are gone may hold the locks."""
-        self._callbacks, self._is_future, self.__dict__ = (), False, {}
+        self._callbacks, self._is_future = (), False
+        for name in (_MADE, *_OF_FUTURE):
+            vars(self).pop(name, None)
         self.settle(error)
 
-    def _finish(self) -> None:
+    def _finish(self, future: Future[Sent]) -> None:
         with suppress(InvalidStateError):  # another thread has done it
             if self._error is None:
-                self.set_result(self.message)
+                future.set_result(self.message)
             else:
-                self.set_exception(self._error)
+                future.set_exception(self._error)
 
     def __repr__(self) -> str:
         if not self._is_done:

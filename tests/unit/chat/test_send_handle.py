@@ -18,6 +18,7 @@ from connectycube.errors import (
     OutcomeUnknownError,
 )
 from connectycube.models import CallbackFailure, Message
+from tests.support.cutting import cut_at_each_call
 from tests.support.waiting import TIMEOUT
 
 MESSAGE = Message(id="m1", body="secret words")
@@ -366,6 +367,42 @@ def test_without_a_wait_or_a_callback_it_makes_no_lock(handle):
     assert vars(handle) == {}
     assert handle._condition.acquire() and vars(handle), "and from then on it is a whole Future"
     handle._condition.release()
+
+
+def test_attributes_of_an_application_stay_when_somebody_waits(handle):
+    class Ticket(SendHandle):
+        def __init__(self, *arguments):
+            super().__init__(*arguments)
+            self.number = 5
+
+    ticket = Ticket(MESSAGE.id, MESSAGE, TIMEOUT, nullcontext)
+    handle.order = 4711
+    for one in (handle, ticket):
+        wait([one], 0)
+    handle.note = "later"
+    assert (handle.order, handle.note, ticket.number) == (4711, "later", 5)
+    for one in (handle, ticket):
+        one.settle_in_child(ForkedError("sent by the parent"))
+    assert (handle.order, handle.note, ticket.number) == (4711, "later", 5)
+
+
+@pytest.mark.parametrize("error", [None, ConnectionLostError("gone")])
+def test_a_wait_interrupted_at_its_beginning_can_be_repeated(error):
+    settled, pending, rounds = [], [], 0
+
+    def wait_first():
+        settled.append(SendHandle(MESSAGE.id, MESSAGE, TIMEOUT, nullcontext))
+        pending.append(SendHandle(MESSAGE.id, MESSAGE, TIMEOUT, nullcontext))
+        settle(settled[-1], error)
+        wait([settled[-1], pending[-1]], 0)
+
+    for _ in cut_at_each_call(
+        wait_first, SendHandle.__getattr__, SendHandle._begin, SendHandle._finish
+    ):
+        rounds += 1
+        settle(pending[-1], error)
+        assert wait([settled[-1], pending[-1]], 0).not_done == set()
+    assert rounds > 10
 
 
 def test_it_shows_its_outcome_and_no_text_of_the_message(handle):
