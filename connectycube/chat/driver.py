@@ -588,6 +588,18 @@ class Driver:
             if session.outgoing or (is_due_sooner and self.core.is_due_before(self._sleeps_until)):
                 self.wake()
 
+    def cut_off(self) -> None:
+        """End the link after an exception, such as that of a signal's handler, amid the steps of a stanza.
+
+        It may be noted and not written, or written twice. The resumption counts what has arrived.
+        """
+        assert self._mutex.locked()
+        if self.core.is_ready:
+            self._link = None
+            self.core.link_lost(ConnectionLostError("a send was interrupted"), time.monotonic())
+            self._hand_over()
+        self.wake()
+
     def wake(self) -> None:
         """Let the connection thread look what there is to do; an observer may call on that thread itself."""
         if self._waker and (self.notes or threading.current_thread() is not self._thread):

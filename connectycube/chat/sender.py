@@ -10,7 +10,7 @@ from typing import Any, Protocol, TypeVar
 
 from .._deadline import Deadline
 from ..config import Timeouts
-from ..errors import SendQueueFullError
+from ..errors import ConnectyCubeError, SendQueueFullError
 from .cursor_mode import CursorMode
 from .durable.mode import Durability
 from .lease.exclusive import Exclusive
@@ -40,6 +40,7 @@ class Connection(Protocol):
     def holding_link(self) -> AbstractContextManager[None]: ...
     def after_command(self) -> None: ...
     def after_submit(self, *, is_due_sooner: bool) -> None: ...
+    def cut_off(self) -> None: ...
     def wake(self) -> None: ...
 
 
@@ -109,8 +110,14 @@ class Sender:
             session = self._core.open_session
             has_room = session.has_room(0)
             if has_room:
-                action(session, time.monotonic())
-                self._driver.after_command()
+                try:
+                    action(session, time.monotonic())
+                    self._driver.after_command()
+                except ConnectyCubeError:
+                    raise
+                except BaseException:
+                    self._driver.cut_off()
+                    raise
             return has_room
 
     def wait_for_room(self, size: int, deadline: Deadline) -> None:
@@ -139,13 +146,19 @@ class Sender:
             with self._mutex:
                 arriving.discard(submission)
                 try:
-                    return self._put(submission, data)
-                finally:
-                    # Also what earlier threads have left, whatever became of this message.
-                    if not arriving or len(self._core.session.outgoing) > _MOST_LEFT:
-                        is_due_sooner, self._is_due_sooner = self._is_due_sooner, False
-                        self._driver.after_submit(is_due_sooner=is_due_sooner)
-                    is_over = True
+                    try:
+                        return self._put(submission, data)
+                    finally:
+                        # Also what earlier threads have left, whatever became of this message.
+                        if not arriving or len(self._core.session.outgoing) > _MOST_LEFT:
+                            is_due_sooner, self._is_due_sooner = self._is_due_sooner, False
+                            self._driver.after_submit(is_due_sooner=is_due_sooner)
+                        is_over = True
+                except ConnectyCubeError:
+                    raise
+                except BaseException:
+                    self._driver.cut_off()
+                    raise
         finally:
             # A signal's handler may have raised at any step. Nobody may wait for this thread from then on,
             # and the connection thread writes what this and other threads have left.

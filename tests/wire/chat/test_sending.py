@@ -20,7 +20,10 @@ from connectycube import (
     NotConnectedError,
     NotFoundError,
 )
+from connectycube.chat.driver import Driver
 from connectycube.chat.link import Link
+from connectycube.chat.protocol.outbox import Outbox
+from connectycube.chat.protocol.session import Session
 from connectycube.chat.sender import Sender
 from connectycube.emulator import Emulator
 from tests.support.cutting import cut_at_each_call
@@ -393,3 +396,24 @@ def test_a_thread_interrupted_at_any_step_of_a_send_keeps_up_no_other(people):
     assert [body for body in tom.bodies if body != "cut off"] == [
         f"after {number}" for number in range(1, rounds + 1)
     ]
+
+
+@pytest.mark.parametrize(
+    "step", [Session.submit, Driver.after_submit, Driver._write, Outbox.take_at_once]
+)
+def test_a_send_interrupted_amid_its_stanza_leaves_each_other_sent_once(people, step):
+    sue, tom = people
+    tom.login()
+    sue.chat.login()
+    send, driver = sue.chat.send_private, driver_of(sue.chat)
+    rounds = 0
+    for _ in cut_at_each_call(lambda: send(tom.id, "cut off"), step):
+        rounds += 1
+        assert send(tom.id, f"after {rounds}").result(TIMEOUT)
+        wait_until(lambda: sue.chat.is_ready and not driver.core.session.outgoing)
+    assert rounds > 1
+    tom.events.wait(lambda events: f"after {rounds}" in tom.bodies)
+    assert [body for body in tom.bodies if body != "cut off"] == [
+        f"after {number}" for number in range(1, rounds + 1)
+    ]
+    assert tom.bodies.count("cut off") <= rounds
