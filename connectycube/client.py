@@ -11,7 +11,7 @@ from itertools import islice
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
-from . import models
+from . import models, rest
 from ._checks import check_callable, check_int, check_str, keywords_only, takes
 from ._deadline import Deadline
 from ._forks import register_before_fork
@@ -29,23 +29,15 @@ if TYPE_CHECKING:
 
     from .chat import Chat, History
     from .chat.shared import Shared
-    from .models import CustomObject, Dialog, DialogRef, Message, SearchResult, Session, User
     from .rest._shared_session import SharedSessions
-    from .rest.address_book import AddressBook
-    from .rest.custom_objects import CustomObjects
-    from .rest.dialogs import Dialogs
-    from .rest.files import Files
-    from .rest.messages import Messages
-    from .rest.push import Push
-    from .rest.users import Users
 
 __all__ = ["ConnectyCube"]
 
 _Part = TypeVar("_Part")
 
 RenewSession = (
-    Callable[["Session"], "Session | str | None"]
-    | Callable[["Session", "ConnectyCube"], "Session | str | None"]
+    Callable[["models.Session"], "models.Session | str | None"]
+    | Callable[["models.Session", "ConnectyCube"], "models.Session | str | None"]
 )
 """The application's renewal of a session, with or without a client to make the new one."""
 
@@ -183,12 +175,12 @@ class ConnectyCube(NotCopied):
     # --- the session ----------------------------------------------------------------------------
 
     @property
-    def session(self) -> Session | None:
+    def session(self) -> models.Session | None:
         """The current REST session, or None."""
         return self._api.session
 
     @property
-    def user(self) -> User | None:
+    def user(self) -> models.User | None:
         """The user of the current session, as of its creation, or None."""
         session = self._api.session
         return _user_of(session) if session is not None else None
@@ -209,7 +201,7 @@ class ConnectyCube(NotCopied):
         guest: bool = False,
         full_name: str | None = None,
         timeout: float | None = None,
-    ) -> User:
+    ) -> models.User:
         """Create a session of a user, and use it from now on. (Server API: Create session token.)
 
         There are three ways to name the user: ``login`` or ``email`` with a ``password``; a ``provider``
@@ -370,63 +362,49 @@ class ConnectyCube(NotCopied):
 
     @property
     @_made_once
-    def users(self) -> Users:
+    def users(self) -> rest.Users:
         """Users: create, update, delete, reset_password, get, get_by, list, iter, online, online_count."""
-        from .rest.users import Users
-
-        return Users(self._api)
+        return rest.Users(self._api)
 
     @property
     @_made_once
-    def dialogs(self) -> Dialogs:
+    def dialogs(self) -> rest.Dialogs:
         """Dialogs: create, list, change and delete them; occupants, admins, notifications."""
-        from .rest.dialogs import Dialogs
-
-        return Dialogs(self._api)
+        return rest.Dialogs(self._api)
 
     @property
     @_made_once
-    def messages(self) -> Messages:
+    def messages(self) -> rest.Messages:
         """Messages: list, create, change and delete them; unread counts and reactions."""
-        from .rest.messages import Messages
-
-        return Messages(self._api)
+        return rest.Messages(self._api)
 
     @property
     @_made_once
-    def files(self) -> Files:
+    def files(self) -> rest.Files:
         """Files: upload, download, get, list, iter, update, delete, private_url, public_url."""
-        from .rest.files import Files
-
-        return Files(self._api)
+        return rest.Files(self._api)
 
     @property
     @_made_once
-    def push(self) -> Push:
+    def push(self) -> rest.Push:
         """Push notifications: subscribe, subscriptions, unsubscribe, send_event."""
-        from .rest.push import Push
-
-        return Push(self._api)
+        return rest.Push(self._api)
 
     @property
     @_made_once
-    def address_book(self) -> AddressBook:
+    def address_book(self) -> rest.AddressBook:
         """The address book: upload, get, registered_users."""
-        from .rest.address_book import AddressBook
-
-        return AddressBook(self._api)
+        return rest.AddressBook(self._api)
 
     @property
     @_made_once
-    def custom_objects(self) -> CustomObjects:
+    def custom_objects(self) -> rest.CustomObjects:
         """Custom objects: create, get, list, iter, count, update, delete, permissions."""
-        from .rest.custom_objects import CustomObjects
-
-        return CustomObjects(self._api)
+        return rest.CustomObjects(self._api)
 
     def report_user(
-        self, user: int | User, reason: str, *, timeout: float | None = None
-    ) -> CustomObject:
+        self, user: int | models.User, reason: str, *, timeout: float | None = None
+    ) -> models.CustomObject:
         """Report a user to the moderators. (Guide: Moderation, Report user.)
 
         A report is a record of class UserReports, which the application must have.
@@ -445,8 +423,8 @@ class ConnectyCube(NotCopied):
         return self.custom_objects.report_user(user, reason, timeout=timeout)
 
     def report_message(
-        self, message: str | Message, reason: str, *, timeout: float | None = None
-    ) -> CustomObject:
+        self, message: str | models.Message, reason: str, *, timeout: float | None = None
+    ) -> models.CustomObject:
         """Report a message to the moderators. (Guide: Moderation, Report message.)
 
         A report is a record of class MessageReports, which the application must have.
@@ -468,12 +446,12 @@ class ConnectyCube(NotCopied):
         self,
         text: str,
         *,
-        dialogs: str | DialogRef | Iterable[str | DialogRef] | None = None,
+        dialogs: str | models.DialogRef | Iterable[str | models.DialogRef] | None = None,
         start: datetime | float | None = None,
         end: datetime | float | None = None,
         limit: int | None = None,
         timeout: float | None = None,
-    ) -> SearchResult:
+    ) -> models.SearchResult:
         """Find dialogs by their name and messages by their body, with the users concerned.
 
         (Server API: Global search.)
@@ -524,7 +502,7 @@ class ConnectyCube(NotCopied):
 
     def _chat_credentials(
         self, refused: Secret | None = None, timeout: float | None = None
-    ) -> tuple[User, Secret]:
+    ) -> tuple[models.User, Secret]:
         """Return the session's user and its token, which is a password for the chat.
 
         The session is renewed, if it can be, when it has expired or its token is the ``refused`` one.
@@ -543,28 +521,26 @@ class ConnectyCube(NotCopied):
     def _history(self) -> History:
         """Return the functions with which the chat reads history."""
         from .chat import History
-        from .rest.dialogs import Dialogs
-        from .rest.messages import Messages
 
         # The chat repeats the requests for a gap itself: the end of its session must end the waits.
         api = self._api.without_retries()
-        dialogs = Dialogs(api)
+        dialogs = rest.Dialogs(api)
         return History(
             stored_ids=self._stored_ids,
             service_time=api.service_time,
             ask_time=partial(dialogs.list, limit=1),
             changed_dialogs=dialogs.changed,
-            messages=Messages(api).changed,
+            messages=rest.Messages(api).changed,
             latest=self._latest_messages,
         )
 
-    def _look_up_dialog(self, dialog_id: str, timeout: float | None) -> Dialog:
+    def _look_up_dialog(self, dialog_id: str, timeout: float | None) -> models.Dialog:
         """Return the user's dialog with that id; ``timeout`` is seconds."""
         if timeout is not None:
             timeout = max(timeout, _AT_ONCE)
         return self.dialogs.get(dialog_id, timeout=timeout)
 
-    def _latest_messages(self, dialog: DialogRef, count: int) -> list[Message]:
+    def _latest_messages(self, dialog: models.DialogRef, count: int) -> list[models.Message]:
         """Return the newest messages of a dialog, the oldest first; none is marked as read."""
         dialog = self._with_id(dialog)
         if count <= _MOST_ON_A_PAGE:
@@ -575,13 +551,13 @@ class ConnectyCube(NotCopied):
             newest = self.messages.iter(dialog, sort="-date_sent", mark_as_read=False)
         return [*islice(newest, count)][::-1]
 
-    def _with_id(self, dialog: DialogRef) -> DialogRef:
+    def _with_id(self, dialog: models.DialogRef) -> models.DialogRef:
         """Return the dialog with its id, which a private one of real time may lack."""
         if dialog.id is None and dialog.peer_id is not None:
             return self.dialogs.create_private(dialog.peer_id)
         return dialog
 
-    def _stored_ids(self, dialog: DialogRef, ids: Collection[str]) -> set[str]:
+    def _stored_ids(self, dialog: models.DialogRef, ids: Collection[str]) -> set[str]:
         """Return those of the message ids that the dialog's history holds."""
         return self.messages.stored_ids(self._with_id(dialog).id or "", ids)
 
@@ -639,11 +615,13 @@ def _with_client(
     if not callable(renew_session) or takes(renew_session, 1) or not takes(renew_session, 2):
         return cast("ApplicationRenewal | None", renew_session)  # the REST API checks it
     check_callable("renew_session", renew_session, "session", "client")
-    renew = cast("Callable[[Session, ConnectyCube], Session | str | None]", renew_session)
+    renew = cast(
+        "Callable[[models.Session, ConnectyCube], models.Session | str | None]", renew_session
+    )
     return lambda session: renew(session, new_client())
 
 
-def _user_of(session: Session) -> User | None:
+def _user_of(session: models.Session) -> models.User | None:
     if session.user is not None:
         return session.user
     return models.User(id=session.user_id) if session.user_id else None

@@ -188,7 +188,9 @@ def made_init(cls: type[Model]) -> type[Model]:
     does. Classes below ``cls`` keep that of attrs. ``cls`` must have no validators and no hooks of attrs.
     """
     usual = cast("Any", cls).__init__
-    names: dict[str, Any] = {"cls": cls, "thawed": _thawed(cls), "usual": usual}
+    # With the module's names, by which ``typing.get_type_hints`` finds what the annotations mean.
+    names: dict[str, Any] = {**vars(sys.modules[cls.__module__]), cls.__name__: cls}
+    names |= {"cls": cls, "thawed": _thawed(cls), "usual": usual}
     names["set_anyhow"] = object.__setattr__
     parameters, arguments, values, lines = [], [], [], []
     for number, entry in enumerate(attrs.fields(cast("Any", cls))):

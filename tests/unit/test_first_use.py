@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import ast
 import importlib
+import inspect
 import sys
+import typing
 from pathlib import Path
 
 import pytest
 
 import connectycube
-from connectycube import models
+from connectycube import ConnectyCube, models
 from connectycube._first_use import at_first_use
 
 PACKAGES = [connectycube, models]
@@ -82,3 +84,26 @@ def test_each_name_is_there_and_shown(package):
 def test_the_functions_belong_to_the_package_that_asks(garden):
     getattr_, _ = at_first_use("garden", {"trees": ["Elm"]})
     assert getattr_("Elm") is garden.Elm
+
+
+def test_the_type_hints_of_a_client_can_be_evaluated():
+    # Not that of ``chat``: a program without a chat does not import what its hint would need.
+    members = [
+        member
+        for name, member in vars(ConnectyCube).items()
+        if not name.startswith("_") and name != "chat"
+    ]
+    getters = [member.fget for member in members if isinstance(member, property)]
+    methods = [member for member in members if inspect.isfunction(member)]
+    # Keywords that are unpacked have the type of a package that is not needed at run time.
+    for function in (*getters, *methods):
+        if "Unpack" not in str(function.__annotations__):
+            assert "return" in typing.get_type_hints(function), function
+    assert typing.get_type_hints(ConnectyCube.users.fget)["return"] is connectycube.rest.Users
+
+
+def test_the_type_hints_of_each_model_can_be_evaluated():
+    for name in models.__all__:
+        model = getattr(models, name)
+        assert typing.get_type_hints(model) is not None
+        assert typing.get_type_hints(model.__init__) is not None, name
