@@ -65,6 +65,12 @@ def _made_once(make: Callable[[ConnectyCube], _Part]) -> Callable[[ConnectyCube]
     return part
 
 
+def _import_rest() -> None:
+    """Import all modules of REST."""
+    for module in _LATER_MODULES:
+        import_module(f".rest{module}", __package__)
+
+
 class _ModulesOfChildren:
     """Imports all modules of REST before a fork, whichever the parent has used.
 
@@ -73,8 +79,7 @@ class _ModulesOfChildren:
     """
 
     def _before_fork(self) -> None:
-        for module in _LATER_MODULES:
-            import_module(f".rest{module}", __package__)
+        _import_rest()
         if f"{__package__}.chat" in sys.modules:  # perhaps not whole yet
             import_module(".chat", __package__)
 
@@ -491,6 +496,9 @@ class ConnectyCube(NotCopied):
         """The real-time connection of this user; created on first use, connected by ``chat.login()``."""
         from .chat import Chat
 
+        # Before there are threads of a chat. A fork without hooks in the middle of an import by one of them
+        # would leave a child that waits for ever.
+        _import_rest()
         return Chat(
             self._config,
             session_credentials=self._chat_credentials,

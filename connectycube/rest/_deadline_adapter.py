@@ -27,6 +27,7 @@ from typing import Any
 from requests.adapters import HTTPAdapter
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
+from urllib3.exceptions import ProtocolError
 from urllib3.util.wait import wait_for_read, wait_for_write
 
 from .._deadline import Deadline
@@ -185,7 +186,11 @@ class _DeadlineConnection:
         """Connect in place of urllib3, which would give each address the whole time."""
         call = _current.get()
         call.connecting = True
-        opened = self._open(time.monotonic() + self.timeout)
+        try:
+            opened = self._open(time.monotonic() + self.timeout)
+        except (BrokenPipeError, ConnectionResetError) as error:
+            # urllib3 would take it for an end while it sent, and go on to read from no socket.
+            raise ProtocolError("Connection aborted.", error) from error
         call.connecting = False
         _sockets.add(opened)
         self.sock = _DeadlineSocket(opened)

@@ -119,6 +119,17 @@ def test_a_pickle_is_read_by_a_process_that_has_imported_nothing():
     assert (done.stdout.strip(), done.returncode) == (b"hello", 0), done.stderr
 
 
+def test_a_chat_has_all_modules_of_rest_before_its_threads_start():
+    code = (
+        "import sys; from connectycube import ConnectyCube\n"
+        "cube = ConnectyCube(app_id=1, auth_key='k', auth_secret='s'); cube.chat; before = set(sys.modules)\n"
+        "import connectycube.rest as rest; [getattr(rest, name) for name in dir(rest)]\n"
+        "print(sorted(name for name in set(sys.modules) - before if name.startswith('connectycube.rest')))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=30)
+    assert (done.stdout.strip(), done.returncode) == ("[]", 0), done.stderr
+
+
 def test_the_desktop_integration_imports_no_toolkit():
     code = (
         "import sys, connectycube.contrib.desktop as desktop; before = set(sys.modules)\n"

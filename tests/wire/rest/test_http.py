@@ -1,4 +1,5 @@
 import contextlib
+import errno
 import gzip
 import os
 import socket
@@ -15,7 +16,7 @@ from connectycube.errors import (
     ApiTimeoutError,
     ArgumentValueError,
 )
-from connectycube.rest import _http
+from connectycube.rest import _deadline_adapter, _http
 from connectycube.rest._http import CallDeadline, HttpClient, Request
 from tests.support.certificates import REFUSED
 from tests.support.ports import free_port
@@ -284,6 +285,16 @@ def test_an_unknown_host_is_a_network_error(pool):
 def test_a_reset_before_the_answer_is_a_network_error(pool, server):
     server.play(reset)
     with pytest.raises(ApiNetworkError, match=r"reset|without an answer"):
+        get(pool, server.url)
+
+
+@pytest.mark.parametrize("kind", [ConnectionResetError, BrokenPipeError])
+def test_a_reset_while_it_connects_is_a_network_error(pool, server, monkeypatch, kind):
+    def fail(*_):
+        raise kind(errno.ECONNRESET, os.strerror(errno.ECONNRESET))
+
+    monkeypatch.setattr(_deadline_adapter._DeadlineConnection, "_open", fail)
+    with pytest.raises(ApiNetworkError, match="reset"):
         get(pool, server.url)
 
 
