@@ -27,6 +27,7 @@ from ._network import Network
 from ._not_copied import NotCopied
 from ._os_errors import reason_of
 from ._secrets import Secret, clear_locals, confined, hides
+from ._threads import start_thread
 from .chat import Chat, Signal
 from .chat.chat_signals import ChatSignals
 from .chat.dispatcher import Dispatcher, Task
@@ -526,7 +527,7 @@ class Fleet(NotCopied, ChatSignals):
             )
             self._threads.add(thread)
             try:
-                thread.start()
+                start_thread(thread)
             except RuntimeError:  # the process has too many
                 self._threads.discard(thread)
                 logger.exception("%s: no thread can be started for a login", self.name)

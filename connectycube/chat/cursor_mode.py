@@ -21,6 +21,7 @@ from attrs import define, evolve
 
 from .._checks import repr_of
 from .._deadline import Deadline
+from .._threads import start_thread
 from ..config import Config
 from ..errors import ArgumentValueError, DurableStoreError, LoginTimeoutError
 from ..models import ReceiverGaveUp
@@ -134,9 +135,10 @@ class CursorMode:
             loading = self._loading
             if loading is None:
                 loading = self._loading = Future()
-                threading.Thread(
+                thread = threading.Thread(
                     target=self._run_load, args=(loading,), name=f"{self._name}-load", daemon=True
-                ).start()
+                )
+                start_thread(thread)
         wait([loading], deadline.remaining())
         if not loading.done():
             raise LoginTimeoutError("the cursor store did not load its value in time")
@@ -214,7 +216,7 @@ class CursorMode:
             self._kept = {}
             if self._thread is None or not self._thread.is_alive():
                 self._thread = threading.Thread(target=self._save, name=self._name, daemon=True)
-                self._thread.start()
+                start_thread(self._thread)
             cursor, service_cursor = self._begin_from(beginning)
             keys = [key for key, _ in self._handled]
             return SavedState(keys, cursor, service_cursor, self._bound(), tuple(self._older))

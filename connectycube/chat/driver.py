@@ -12,7 +12,6 @@ import random
 import threading
 import time
 from collections.abc import Callable, Hashable, Iterator
-from concurrent.futures import Future, wait
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import partial
 from os import getpid
@@ -25,6 +24,7 @@ from .._deadline import Deadline
 from .._forks import check_fork
 from .._network import Network
 from .._secrets import clear_locals
+from .._threads import uninterrupted
 from ..config import Config
 from ..errors import (
     CallbackContextError,
@@ -52,6 +52,7 @@ from .lease.exclusive import Exclusive
 from .lease.hold import Hold
 from .lease.lease import Lease
 from .link import AttemptCancelled, Link, Waker, open_link
+from .login_attempt import LoginAttempt
 from .observed_mutex import ObservedMutex
 from .output_router import OutputRouter
 from .protocol.core import Core
@@ -157,7 +158,7 @@ class Driver:
         self._thread: threading.Thread | Place | None = None
         # The number of the current run; a thread of an older one ends without touching anything.
         self._generation = 0
-        self._attempt: Future[None] | None = None  # the login that threads wait for
+        self._attempt: LoginAttempt | None = None  # the login that threads wait for
         self._network = None if shared is None else shared.network
         self._session_credentials: SessionCredentials | None = None
         self._sleeps_until: float | None = None  # the deadline that the connection thread knows
@@ -272,19 +273,16 @@ class Driver:
             else:
                 self.check_may_wait()
                 attempt = self._join_attempt()
-            # The caller may be the slow receiver whose full queue keeps the link closed.
-            self.core.hold_link(time.monotonic())
-            self.after_command()
         try:
-            wait([attempt], deadline.remaining())
+            attempt.wait(deadline.remaining())
         finally:
             with self._mutex:
                 self.core.release_link()
-                if leads and not attempt.done():
+                if leads and not attempt.is_over:
                     self._abandon_attempt(attempt)
-        if not attempt.done():
+        if not attempt.is_over:
             raise LoginTimeoutError("the connection did not become ready in time")
-        attempt.result()
+        attempt.check()
 
     def _prepare_login(self) -> None:
         check_fork()
@@ -301,18 +299,22 @@ class Driver:
         deadline: Deadline,
         any_resource: bool,
         beginning: Beginning | None,
-    ) -> Future[None]:
-        """Open the durable store, begin the login and start the connection thread."""
+    ) -> LoginAttempt:
+        """Open the durable store, begin the login and start the connection thread; the link is held."""
         assert self._mutex.locked()
         saved = self._durability.open(credentials.user_id, beginning)
         self._router.begin_for(credentials.user_id)
         if any_resource and self._durability.resource is not None:
             credentials = evolve(credentials, resource=self._durability.resource)
         self._session_credentials = session_credentials
-        attempt = self._attempt = Future()
+        attempt = self._attempt = LoginAttempt()
         until = deadline.at if deadline.at is not None else float("inf")
-        self.core.login(credentials, time.monotonic(), until)
-        self._start_thread(saved)
+        now = time.monotonic()
+        self._apply(
+            partial(self.core.login, credentials, now, until),
+            partial(self._start_thread, saved),
+            partial(self.core.hold_link, now),
+        )
         return attempt
 
     def _is_ready_as(self, user_id: int) -> bool:
@@ -325,22 +327,25 @@ class Driver:
             )
         return self.core.is_ready
 
-    def _join_attempt(self) -> Future[None]:
-        """Join the login that is under way, or let a lost connection make its next attempt now."""
-        assert self._mutex.locked()
-        if self._attempt is None or self._attempt.done():
-            self._attempt = Future()
-        self.core.relogin(time.monotonic())
-        self.after_command()
-        return self._attempt
+    def _join_attempt(self) -> LoginAttempt:
+        """Join the login that is under way, or let a lost connection make its next attempt now.
 
-    def _abandon_attempt(self, attempt: Future[None]) -> None:
+        The link is held: the caller may be the slow receiver whose full queue keeps it closed.
+        """
         assert self._mutex.locked()
+        attempt = self._attempt
+        if attempt is None or attempt.is_over:
+            attempt = self._attempt = LoginAttempt()
         now = time.monotonic()
-        self.core.close(now, now, logs_out=False)
+        self._apply(partial(self.core.relogin, now), partial(self.core.hold_link, now))
+        return attempt
+
+    def _abandon_attempt(self, attempt: LoginAttempt) -> None:
+        assert self._mutex.locked()
         # Before the state is routed, whose reason would be that of a logout.
-        attempt.set_exception(LoginTimeoutError("the chat login did not finish in time"))
-        self.after_command()
+        attempt.fail(LoginTimeoutError("the chat login did not finish in time"))
+        now = time.monotonic()
+        self._apply(partial(self.core.close, now, now, logs_out=False))
 
     # --- the lease ---
 
@@ -399,19 +404,16 @@ class Driver:
             if was_closed:
                 beginning = self._beginnings.now(self.core)
                 saved = self._durability.open(self.core.credentials.user_id, beginning)
-            self.core.relogin(time.monotonic())
-            if was_closed:
-                self._start_thread(saved)
-            self.after_command()
+            start = (partial(self._start_thread, saved),) if was_closed else ()
+            self._apply(partial(self.core.relogin, time.monotonic()), *start)
 
     def reset(self) -> None:
         """Go from CLOSED back to IDLE and forget the user."""
         check_fork()
         with self._mutex:
             if self.core.state is ChatState.CLOSED:
-                self.dispatcher.forget_user()  # the logout has counted and logged what was queued
-                self.core.reset()
-                self.after_command()
+                # The logout has counted and logged what was queued.
+                self._apply(self.dispatcher.forget_user, self.core.reset)
 
     # --- the end of the connection ---
 
@@ -430,8 +432,8 @@ class Driver:
             # The number of ends and not the state: a receiver may log in again before this caller looks.
             ends = None if self.is_closed else self._ends
             now = time.monotonic()
-            self.core.close(now, deadline.at if deadline.at is not None else now)
-            self.after_command()
+            until = deadline.at if deadline.at is not None else now
+            self._apply(partial(self.core.close, now, until))
             return partial(self._finish_logout, deadline, self._thread, ends, self.exclusive.hold)
 
     def _finish_logout(
@@ -564,6 +566,11 @@ class Driver:
 
     # --- with the mutex held ---
 
+    def _apply(self, *changes: Callable[[], object]) -> None:
+        """Change the state and do what follows; interrupted, a login might have no thread."""
+        assert self._mutex.locked()
+        uninterrupted(*changes, self.after_command)
+
     def after_command(self) -> None:
         """Route the outputs of a command, write what the link takes, and wake the connection thread."""
         assert self._mutex.locked()
@@ -636,17 +643,11 @@ class Driver:
             self.close_waiters.tell(change.reason)
             if self._shared is not None:
                 self._shared.closed(change.reason)
-        attempt = self._attempt
-        if attempt is None or attempt.done():
-            return
-        if change.state in READY_STATES:
-            attempt.set_result(None)
-        elif change.state is ChatState.CLOSED:
-            attempt.set_exception(change.reason or NotConnectedError("logged out during the login"))
-        if attempt.done():
+        if self._attempt is not None and self._attempt.follow(change):
             self._attempt = None
 
     def _start_thread(self, saved: SavedState) -> None:
+        """Start the connection thread; the caller lets no signal interrupt it."""
         assert self._mutex.locked()
         # Before the thread exists: nothing may arrive until the core knows what an earlier process had
         # handled, and nothing may be sent before the messages that it had left.

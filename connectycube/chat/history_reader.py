@@ -22,6 +22,7 @@ from attrs import define, frozen
 
 from .._backoff import delay_before
 from .._deadline import Deadline
+from .._threads import start_thread
 from ..config import Config
 from ..errors import (
     ApiAuthenticationError,
@@ -139,7 +140,7 @@ class HistoryReader:
             target=target, args=(core, question), name=self._name, daemon=True
         )
         self._threads = [*(one for one in self._threads if one.is_alive()), thread]
-        thread.start()
+        start_thread(thread)
 
     def wake(self) -> None:
         """Let threads that wait before a repetition see whether it is still wanted."""

@@ -16,6 +16,7 @@ from .._network import Network
 from .._os_errors import reason_of
 from .._proxy import Proxy
 from .._proxy_handshake import ProxyFailure
+from .._threads import start_thread
 from .._tls import refusal_words, tls_words
 from .._tls_tunnel import TlsTunnel
 from ..config import Config
@@ -136,7 +137,7 @@ def run_in_thread(
             failures.append(error)
         waker.wake()
 
-    threading.Thread(target=run, name=name, daemon=True).start()
+    start_thread(threading.Thread(target=run, name=name, daemon=True))
     while not results and not failures:
         waker.wait(deadline.remaining())
         if not is_wanted():

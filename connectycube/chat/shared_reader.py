@@ -14,6 +14,7 @@ from contextlib import suppress
 
 from .._deadline import Deadline
 from .._forks import check_fork, register_for_fork
+from .._threads import start_thread
 from .connection_thread import Run, Step, Steps, seconds_until
 from .link import Waker
 
@@ -111,7 +112,7 @@ class SharedReader:
                     name=f"{self._name}-reader",
                     daemon=True,
                 )
-                self._thread.start()
+                start_thread(self._thread)
         place.wake()
         return place
 
@@ -287,7 +288,7 @@ class SharedReader:
                 name=f"{place.driver.name}-connect",
                 daemon=True,
             )
-            place.connector.start()
+            start_thread(place.connector)
         except RuntimeError:  # the process has too many
             place.connecting = None
             waker.close()

@@ -15,6 +15,7 @@ from typing import Any, Protocol
 from .._checks import check_int
 from .._deadline import Deadline
 from .._forks import check_fork
+from .._threads import start_thread
 from ..config import Timeouts
 from ..errors import (
     ArgumentTypeError,
@@ -304,7 +305,7 @@ def _log_out(driver: Waitable, waker: Waker, asked: _Signals) -> None:
         waker.wake()
 
     # On a thread of its own, so that the next signal finds this one waiting for it.
-    threading.Thread(target=log_out, name=f"{driver.name}-logout", daemon=True).start()
+    start_thread(threading.Thread(target=log_out, name=f"{driver.name}-logout", daemon=True))
     enough = 2 if asked.received else 1
     while not results and len(asked.received) < enough:
         waker.wait(None)

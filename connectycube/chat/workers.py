@@ -14,6 +14,7 @@ from typing import Protocol
 
 from .._deadline import Deadline
 from .._forks import register_for_fork
+from .._threads import start_thread
 from .changed import Changed
 
 __all__ = ["Workers", "workers_of_process"]
@@ -211,8 +212,8 @@ class Workers:
             self.threads.add(thread)
             self._looking += 1
             try:
-                thread.start()
-            except BaseException:
+                start_thread(thread)
+            except RuntimeError:
                 self.threads.discard(thread)
                 self._looking -= 1
                 raise

@@ -16,6 +16,7 @@ from datetime import datetime, timezone
 from typing import Any
 
 from .._secrets import Secret, confined
+from .._threads import start_thread
 from ..config import Config, TokenStore
 from ..models import Session
 from ._deadline_adapter import CallDeadline
@@ -94,7 +95,7 @@ class SharedSessions:
             return None
         thread = threading.Thread(target=run, name="connectycube-token-store", daemon=True)
         try:
-            thread.start()
+            start_thread(thread)
         except RuntimeError:  # the process has too many, or it ends
             return None
         return thread

@@ -139,7 +139,9 @@ class OrderedLock:
     def _is_owned(self) -> bool:
         if hasattr(self._lock, "_is_owned"):
             return bool(self._lock._is_owned())
-        return any(lock is self for lock in self._order.held)
+        return bool(
+            self._lock.locked()
+        )  # as threading.Condition sees it: another thread may hold it
 
     def _release_save(self) -> tuple[int, Any]:
         count = sum(lock is self for lock in self._order.held)

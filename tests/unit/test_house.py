@@ -27,7 +27,8 @@ BASE = {"errors", "_checks", "_secrets"}
 TOOLS = {
     *("_backoff", "_deadline", "_dial", "_expat", "_first_use", "_forks", "_hosts", "_network"),
     "_not_copied",
-    *("_os_errors", "_proxy", "_proxy_handshake", "_redact", "_tls", "_tls_tunnel", "_transient"),
+    *("_os_errors", "_proxy", "_proxy_handshake", "_redact", "_threads", "_tls"),
+    *("_tls_tunnel", "_transient"),
     "_xml",
 }
 VALUES = BASE | TOOLS | {"config", "models", "observer"}
@@ -62,6 +63,7 @@ MAY_KNOW: dict[str, set[str]] = {
     "_os_errors": set(),
     "_proxy": {"_hosts", "_secrets", "errors"},
     "_proxy_handshake": {"_proxy"},
+    "_threads": set(),
     "_tls": BASE | {"_os_errors"},
     "_tls_tunnel": set(),
     "_transient": {"errors"},

@@ -14,6 +14,7 @@ import threading
 from collections.abc import Callable
 
 from ..._deadline import Deadline
+from ..._threads import start_thread
 from ..._transient import is_transient
 from ...errors import LeaseHeldError, LeaseLostError, LeaseStoreError, NotConnectedError
 from ..link import Waker
@@ -61,7 +62,7 @@ class Keeper:
         self._error: Exception | None = None  # of the last attempt, if the next one may do better
         self._failure: BaseException | None = None  # an error that does not pass
         self._thread = threading.Thread(target=self._run, name=f"{name}-lease", daemon=True)
-        self._thread.start()
+        start_thread(self._thread)
 
     # --- for any thread ---
 

@@ -27,7 +27,12 @@ from connectycube import (
     SendQueueFullError,
     StanzaError,
     User,
+    _threads,
 )
+from connectycube.chat.dispatcher import Dispatcher
+from connectycube.chat.driver import Driver
+from connectycube.chat.login_attempt import LoginAttempt
+from tests.support.cutting import cut_at_each_call
 from tests.support.inside import driver_of
 from tests.support.people import FAST, Events, Person, logged_in
 from tests.support.proxy import FaultProxy
@@ -297,6 +302,35 @@ def test_login_that_times_out_leaves_nothing_running(alice):
         with pytest.raises(TimeoutError):
             chat.login(alice.id, alice.password, timeout=0.3)
         assert chat.state is S.CLOSED
+
+
+def test_a_login_and_a_logout_interrupted_anywhere_leave_the_chat_usable(alice):
+    steps = (
+        Driver.login,
+        Driver._start_attempt,
+        Driver._apply,
+        Driver.after_command,
+        LoginAttempt.wait,
+        Dispatcher.put,
+        Dispatcher.start,
+        _threads.start_thread,
+        _threads.uninterrupted,
+        _threads._in_thread,
+        threading.Thread.start,
+        threading.Event.wait,
+    )
+    rounds = 0
+    for _ in cut_at_each_call(alice.login, *steps):
+        rounds += 1
+        assert not alice.chat.logout()
+        assert alice.chat.state in (S.IDLE, S.CLOSED)
+    assert rounds > 20
+    ends = (Driver._apply, Driver.after_command, _threads.uninterrupted, _threads._in_thread)
+    for _ in cut_at_each_call(alice.chat.logout, *ends):
+        assert not alice.chat.logout()
+        assert alice.chat.state in (S.IDLE, S.CLOSED)
+        alice.login()
+    assert alice.chat.ping(timeout=TIMEOUT) is not None
 
 
 def test_a_chat_whose_session_was_ended_does_not_attempt_for_ever(emulator):

@@ -1,0 +1,96 @@
+"""Steps that a signal does not interrupt, the start of a thread above all.
+
+A signal handler that raises, as that of Ctrl-C does, interrupts the main thread between any two of its
+instructions. In ``Thread.start`` this can leave the lock held under which the new thread says that it has
+started, or the lock under which ``threading`` lists all threads: the first thread would never run, and then
+no thread of the process could start or end. Python runs signal handlers in the main thread alone, so another
+thread takes such steps for it.
+"""
+
+from __future__ import annotations
+
+import _thread
+import threading
+from collections.abc import Callable
+
+__all__ = ["start_thread", "uninterrupted"]
+
+
+def uninterrupted(*steps: Callable[[], object]) -> None:
+    """Call functions one after the other; what a signal handler raises meanwhile is raised after them.
+
+    Raises:
+        RuntimeError: The process can have no more threads; no function was called.
+    """
+
+    def take() -> None:
+        for step in steps:
+            step()
+
+    if not _can_be_interrupted():
+        take()
+        return
+    # ``threading`` would list a thread that it did not start itself for as long as the process lives.
+    _in_thread(take, lambda run: start_thread(threading.Thread(target=run, daemon=True)))
+
+
+def start_thread(thread: threading.Thread) -> None:
+    """Start a thread; what a signal handler raises meanwhile is raised once it has started.
+
+    Raises:
+        RuntimeError: The process can have no more threads.
+    """
+    if not _can_be_interrupted():
+        thread.start()
+        return
+    _in_thread(thread.start, lambda start: _thread.start_new_thread(start, ()))
+
+
+def _can_be_interrupted() -> bool:
+    return threading.current_thread() is threading.main_thread()
+
+
+def _in_thread(call: Callable[[], object], start: Callable[[Callable[[], None]], object]) -> None:
+    """Have ``start`` call its argument in another thread, which makes the call; wait for its end."""
+    undecided = [True]  # the thread that pops it decides whether the call is made
+    outcome: list[BaseException | None] = []
+    gate = _thread.allocate_lock()
+    gate.acquire()
+
+    def decides() -> bool:
+        try:
+            return undecided.pop()
+        except IndexError:
+            return False
+
+    def run() -> None:
+        if not decides():
+            return
+        try:
+            call()
+        except BaseException as error:  # noqa: BLE001 - it is raised in the caller
+            outcome.append(error)
+        else:
+            outcome.append(None)
+        gate.release()
+
+    interrupt: BaseException | None = None
+    try:
+        start(run)
+    except BaseException as error:
+        if decides():
+            raise  # the call was not made, and will not be
+        interrupt = error
+    while not outcome:
+        try:
+            gate.acquire()
+        except BaseException as error:  # noqa: BLE001 - it is raised below
+            interrupt = error
+    failure = outcome[0] or interrupt
+    try:
+        if failure is not None:
+            raise failure
+    finally:
+        # The error holds this frame, which must not hold the error.
+        outcome.clear()
+        del failure, interrupt
