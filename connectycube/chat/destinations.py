@@ -56,10 +56,7 @@ class Destinations:
         key = (kind, type(kind), own_id, type(own_id), peer_id, type(peer_id), me)
         try:
             return self._found[key]
-        except (
-            KeyError,
-            TypeError,
-        ):  # the TypeError of an unhashable id is for the checks to explain
+        except (KeyError, TypeError):  # an id that is not hashable: the checks say why
             found = self._destination(dialog, me, deadline)
         # What had to be looked up may be found out differently the next time.
         is_whole = kind is not None and (kind is not DialogType.PRIVATE or peer_id is not None)

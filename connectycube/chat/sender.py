@@ -72,7 +72,8 @@ class Sender:
         # The message of each thread that waits for the mutex to send it. The thread before it leaves its
         # bytes to it: one write, and one record of TLS, takes the messages of all threads that came together.
         self._arriving: set[Submission] = set()
-        self._is_due_sooner = False  # with what was left something may be due sooner
+        # Whether a message whose bytes were left needs an earlier wake-up of the connection thread.
+        self._is_due_sooner = False
         self.waiting = 0
         """The number of threads that wait for room."""
 

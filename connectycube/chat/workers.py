@@ -74,9 +74,7 @@ class Workers:
         self.threads: set[threading.Thread] = set()
         """Without those that are about to end."""
         self._ending: set[threading.Thread] = set()
-        self._looking = (
-            0  # the threads that look for a turn before they wait, or are about to start
-        )
+        self._looking = 0  # threads that look for a turn before they wait, or are about to start
         # Of each thread that waits the lock that it waits for. One of them, the watcher, waits for alarms.
         self._idle: list[_thread.LockType] = []
         self._watcher: _thread.LockType | None = None

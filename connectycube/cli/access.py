@@ -1,4 +1,4 @@
-"""Who is logged in: login, logout, whoami and profiles."""
+"""The account of the commands: login, logout, whoami and profiles."""
 
 from __future__ import annotations
 
@@ -210,7 +210,7 @@ def logout(shell: Shell, everything: bool) -> None:
 @command()
 @pass_shell
 def whoami(shell: Shell) -> None:
-    """Show the user who is logged in, as the service knows the user, and the application."""
+    """Ask the service for the user of the profile, and show user and application."""
     account = shell.account()
     with account.client() as client:
         user_id = client.sessions.info().user_id

@@ -55,7 +55,7 @@ COMMANDS = {
     "history": Entry("Chat", "show a dialog's messages, or export all", "history:history"),
     "dialogs": Entry("Chat", "list the dialogs of the user", "dialogs:dialogs"),
     "dialog": Entry("Chat", "show, create, update and delete a dialog", "dialogs:dialog"),
-    "users": Entry("Chat", "find, show and create users; who is online", "users:users"),
+    "users": Entry("Chat", "find, show, count and create users", "users:users"),
     "upload": Entry("Chat", "upload a file", "files:upload"),
     "download": Entry("Chat", "download a file", "files:download"),
     "push": Entry("Chat", "send push notifications", "push:push"),

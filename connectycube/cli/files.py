@@ -38,7 +38,7 @@ def upload(
 @click.option(
     "-o", "--output", "path", metavar="FILE", help="The file to write, or - for standard output."
 )
-@click.option("--overwrite", is_flag=True, help="Write FILE anew if it is there.")
+@click.option("--overwrite", is_flag=True, help="Replace FILE if it exists.")
 @pass_shell
 def download(shell: Shell, uid: str, path: str | None, overwrite: bool) -> None:
     """Download the file UID, into a file of its own name if none is given.

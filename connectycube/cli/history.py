@@ -72,7 +72,7 @@ class _Moment(click.ParamType):  # type: ignore[type-arg]
     help="Export into FILE.",
 )
 @click.option("--resume", is_flag=True, help="Go on with FILE, where an earlier export has ended.")
-@click.option("--overwrite", is_flag=True, help="Write FILE anew if it is there.")
+@click.option("--overwrite", is_flag=True, help="Replace FILE if it exists.")
 @pass_shell
 def history(
     shell: Shell,

@@ -34,7 +34,7 @@ def tail(
     """Show messages as they come, until Ctrl-C; with DIALOG, the id of a dialog, those of that one.
 
     Nothing is taken from other programs of the user: nothing is reported as delivered or read. A lost
-    connection comes back by itself, and what came meanwhile is shown.
+    connection comes back by itself, and the messages of the time between are shown.
 
     With --forward-to each event is sent to a program of yours, in order; it is sent again for a minute as
     long as that program is out of reach or answers with 429 or 5xx.

@@ -1,4 +1,4 @@
-"""The users of the application: find, show and create them; who is online."""
+"""The users of the application: find, show and create them, and list those that are online."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _COLUMNS = ("id", "login", "name", "email", "last seen")
 
 @group()
 def users() -> None:
-    """Find, show and create users; who is online."""
+    """Find, show and create users, and list those that are online."""
 
 
 @users.command("list")

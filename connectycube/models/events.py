@@ -39,9 +39,8 @@ __all__ = [
 class ChatState(enum.Enum):
     """The states of a chat connection, in the guide's words. (Guide: Connect to chat.)"""
 
-    __hash__ = (
-        object.__hash__
-    )  # that of Enum is Python, and each message asks whether the state is ready
+    # That of Enum is a function in Python, and each message asks whether the state is ready.
+    __hash__ = object.__hash__
 
     IDLE = "idle"
     CONNECTING = "connecting"

@@ -65,9 +65,7 @@ class Shape:
         self._match = _compiled(parts, "({})")
         self._match_entities: _Match | None = None
         places: dict[_Slot, int] = {slot: place for place, slot in enumerate(slots)}
-        none = len(
-            slots
-        )  # the place of the group that stands for values that the shape does not have
+        none = len(slots)  # the place of the group for values that the shape does not have
         self.first: _Getter = itemgetter(*[places.get(name, none) for name in VALUES])
         self.custom = [
             (slot.removeprefix(CLIENT), place)

@@ -53,9 +53,8 @@ _MOST_CUTS = 64  # places in a piece of data at which a run of messages may begi
 _PIECE = 65_536  # bytes given to expat at once; the limits are checked after each piece
 _MOST_SKIPPED = 16_777_216  # bytes of one element; a longer one ends the stream
 _END_TAG = 256  # bytes
-_TEXT_BUFFER = (
-    1_024  # bytes of a text that come at once; each connection holds them, and expat's 8,192 else
-)
+# Bytes of a text that expat tells of at once. Each connection has such a buffer, of 8,192 bytes by default.
+_TEXT_BUFFER = 1_024
 _DEEPEST_SKIPPED = 10_000  # expat needs memory for each open element
 # Expat keeps each name and each prefix that it has read as long as it lives. After so many bytes or names a
 # new parser takes its place, between two elements.

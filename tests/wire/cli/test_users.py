@@ -1,4 +1,4 @@
-"""users: find, show and create them; who is online."""
+"""users: find, show and create them, and list those that are online."""
 
 from __future__ import annotations
 
