@@ -583,7 +583,7 @@ def packages() -> str:
 
 _NESTED = {
     "chat": ("protocol",),
-    "contrib": ("common", "desktop", "django", "flask"),
+    "contrib": ("common", "desktop", "django", "flask", "relay"),
     "emulator": ("domain", "db", "storage", "api", "xmpp", "net", "control", "remote", "page"),
 }
 """The folders inside a package that the tree shows, too."""
@@ -618,6 +618,11 @@ def desktop_modules() -> str:
 def flask_modules() -> str:
     """Write what each module of the integration with Flask is, in its own words."""
     return _modules("contrib/flask")
+
+
+def relay_modules() -> str:
+    """Write what each module of the relay is, in its own words."""
+    return _modules("contrib/relay")
 
 
 def common_modules() -> str:
@@ -744,6 +749,7 @@ PARTS: dict[str, dict[str, Callable[[], str]]] = {
         "chat_modules": chat_modules,
         "desktop_modules": desktop_modules,
         "cli_modules": cli_modules,
+        "relay_modules": relay_modules,
         "common_modules": common_modules,
         "django_modules": django_modules,
         "flask_modules": flask_modules,

@@ -29,6 +29,7 @@ CONTROLS = ("state", "faults", "clock", "trigger")
 """The commands of ``connectycube emulator``, which is a plain command itself."""
 _EXTRAS = {
     **dict.fromkeys(("aiohttp", "trustme"), "emulator"),
+    **dict.fromkeys(("pika", "redis"), "relay"),
     **dict.fromkeys(("click", "rich", "platformdirs", "keyring"), "cli"),
 }
 
@@ -59,6 +60,8 @@ COMMANDS = {
     "upload": Entry("Chat", "upload a file", "files:upload"),
     "download": Entry("Chat", "download a file", "files:download"),
     "push": Entry("Chat", "send push notifications", "push:push"),
+    "relay": Entry("Workers", "hand a bot's events over to workers, or look at what waits"),
+    "worker": Entry("Workers", "handle the events that a relay hands over"),
     "dead": Entry("Development", "list, retry or drop events that receivers have given up"),
     "demo": Entry("Development", "watch two people talk, on an emulator"),
     "emulator": Entry("Development", "run a ConnectyCube on this machine, or control one"),
@@ -79,7 +82,7 @@ def help_text() -> str:
             for name, entry in COMMANDS.items()
             if entry.group == group
         ]
-    lines += ["", "Options of each command but those of Development, before it or behind it:"]
+    lines += ["", "Options of each command but those of Workers and Development, before it or behind it:"]
     lines += [f"  {option:{width + 10}}{text}" for option, text in OPTIONS.items()]
     return "\n".join([*lines, "", "'connectycube COMMAND --help' says more about a command."])
 
@@ -106,9 +109,9 @@ def run_plain(command: str, words: Sequence[str]) -> int:
     except (ConnectyCubeError, OSError) as error:
         return failed(error, command)
     except ModuleNotFoundError as error:
-        if _EXTRAS.get(error.name or "") != "emulator":
+        if _EXTRAS.get(error.name or "") not in ("emulator", "relay"):
             raise
-        return failed(error, command)  # the emulator says which extra brings them
+        return failed(error, command)  # the error says which extra brings it
 
 
 def plain_parser(command: str) -> tuple[ModuleType, argparse.ArgumentParser]:

@@ -13,7 +13,7 @@ import pytest
 KNOWN = (
     *("prosody", "ejabberd", "slixmpp", "javascript"),
     *("tinyproxy", "stunnel", "microsocks", "postgresql"),
-    *("chromium", "tk", "qt"),
+    *("redis", "chromium", "tk", "qt"),
 )
 
 _PROPERTY = "referee"

@@ -1,0 +1,38 @@
+"""The errors of the relay: each says what is wrong with the engine or the envelope, and what to do."""
+
+from __future__ import annotations
+
+from connectycube.errors import ConnectyCubeError
+
+__all__ = [
+    "ClaimLostError",
+    "EngineFullError",
+    "EngineSettingsError",
+    "EngineUnavailableError",
+    "EnvelopeError",
+    "RelayError",
+]
+
+
+class RelayError(ConnectyCubeError):
+    """What this package raises beside the errors of arguments."""
+
+
+class EngineUnavailableError(RelayError):
+    """The engine cannot be reached, or did not answer in time; the call can be repeated."""
+
+
+class EngineFullError(RelayError):
+    """A queue of the engine has no room: workers are too slow, or none runs; the call can be repeated."""
+
+
+class EngineSettingsError(RelayError):
+    """What the engine has does not fit to the settings: other partitions, another type, no permission."""
+
+
+class EnvelopeError(RelayError):
+    """An envelope or an answer cannot be read: another schema, or no envelope at all."""
+
+
+class ClaimLostError(RelayError):
+    """Another worker has the partition: this one was too slow, or the engine gave up its connection."""

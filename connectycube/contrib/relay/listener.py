@@ -1,0 +1,63 @@
+"""The listener of ``connectycube relay``: one bot's chat in this process, attached to a relay."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from contextlib import ExitStack
+from typing import Any
+
+from attrs import define
+
+from connectycube import Chat, Config, ConnectyCube, Lease
+
+from ..common.listener import BaseListener
+from .relay import Relay
+
+__all__ = ["RelayListener"]
+
+
+@define(kw_only=True)
+class RelayListener(BaseListener):
+    """Hands the events of a bot over until a signal, or until the chat has failed for good.
+
+    Args:
+        relay: The relay.
+        client_config: The configuration of the bot's client.
+        login: The arguments of ``client.login()``.
+        signals: The names of the signals whose events are handed over.
+        lease_of_bot: The lease without which it does not log in to the chat, or None.
+        waits: Whether it waits while another process has the lease, and ends otherwise.
+        health_file: A file that says whether it works; None: no file.
+        health_address: Host and port of a page that says whether it works; None: no page.
+        say: Called with a sentence for people.
+    """
+
+    relay: Relay
+    client_config: Config
+    login: Mapping[str, Any]
+    signals: tuple[str, ...] = ("message_received",)
+    lease_of_bot: Lease | None = None
+
+    @property
+    def name(self) -> str:
+        """The login of the bot."""
+        return str(self.login.get("login"))
+
+    @property
+    def config(self) -> Config:
+        """The configuration of the bot's client."""
+        return self.client_config
+
+    @property
+    def credentials(self) -> Mapping[str, Any]:
+        """The arguments of ``client.login()``."""
+        return self.login
+
+    def lease(self) -> Lease | None:
+        """Return the lease of the bot."""
+        return self.lease_of_bot
+
+    def connect(self, client: ConnectyCube, chat: Chat, ends: ExitStack) -> list[str]:
+        """Attach the relay."""
+        self.relay.attach(chat, self.signals)
+        return [f"the relay of {', '.join(self.signals)}"]

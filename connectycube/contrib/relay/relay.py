@@ -1,0 +1,236 @@
+"""A relay: hands the events of a chat over to workers on an engine, and sends their answers."""
+
+from __future__ import annotations
+
+import json
+import logging
+import threading
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from connectycube import Chat, ChatState, Handling, StateChange
+from connectycube._checks import check_callable, check_list
+from connectycube.errors import ArgumentTypeError, NotConnectedError
+
+from ..common.signal_names import check_signal
+from .engine import Engine, Letter, PartitionStatus
+from .engines import engine_of
+from .envelope import Envelope, conversation_of, is_traceparent
+from .errors import RelayError
+from .ids import EventIds
+from .outbox import Outbox
+from .topics import check_name, events_topic
+
+__all__ = ["EngineCursor", "Relay"]
+
+logger = logging.getLogger("connectycube.relay")
+
+_FOR_EVER = 1e9  # seconds: an event that the engine does not take is never given up
+_JOIN = 5.0  # seconds for an outbox to end
+_PASSING = (RelayError, NotConnectedError)
+_OPEN = (ChatState.READY, ChatState.RESUMED)
+_OVER = (ChatState.CLOSED, ChatState.IDLE)
+
+
+class EngineCursor:
+    """A cursor store in the engine: ``Config(cursor_store=relay.cursor("shop-bot"))``."""
+
+    def __init__(self, engine: Engine, name: str) -> None:
+        self._engine = engine
+        self._name = name
+
+    def load(self) -> Any:
+        """Return the value that was saved last; None if there is none."""
+        found = self._engine.load(self._name)
+        return None if found is None else json.loads(found)
+
+    def save(self, value: Any) -> None:
+        """Keep the value in place of the one before.
+
+        Args:
+            value: What JSON can carry.
+        """
+        self._engine.save(self._name, json.dumps(value).encode())
+
+
+class Relay:
+    """Hands events over to workers, and sends their answers.
+
+    A receiver of the chat gives each event to the engine, and returns when the engine has it. While the
+    engine is away the receiver runs again and again, so the event stays in the file of durable mode, or is
+    read from history again by the next process.
+
+    Args:
+        url: The engine: ``redis://…`` or ``amqp://…``, or an Engine.
+        prefix: What all names in the broker begin with.
+        partitions: The number of queues; the events of a dialog are in one of them. All relays and workers of
+            a prefix have the same number.
+        groups: The names of the groups of workers, each of which gets each event.
+        limit: The number of events that may wait in a partition. Beyond it the relay waits.
+        traceparent: ``traceparent(chat, event)`` returns the trace of an event (W3C Trace Context) or None;
+            it is the custom parameter ``traceparent`` of a message by default.
+        options: More arguments of the engine's class.
+    """
+
+    def __init__(
+        self,
+        url: str | Engine,
+        prefix: str = "cube",
+        partitions: int = 16,
+        *,
+        groups: Iterable[str] = ("workers",),
+        limit: int = 100_000,
+        traceparent: Callable[[Chat, Any], str | None] | None = None,
+        **options: Any,
+    ) -> None:
+        self._engine = engine_of(url, check_name("prefix", prefix), **options)
+        self._prefix = prefix
+        self._limit = limit
+        self._topic = events_topic(groups, partitions, limit)
+        if traceparent is not None:
+            check_callable("traceparent", traceparent, "chat", "event")
+        self._traceparent = traceparent or _traceparent_of
+        self._ids = EventIds()
+        self._lock = threading.Lock()
+        self._outboxes: dict[int, Outbox] = {}
+
+    def cursor(self, name: str) -> EngineCursor:
+        """Return a cursor store in the engine, for a relay without a disk: ``Config(cursor_store=…)``.
+
+        Args:
+            name: A name that no other bot has.
+
+        Raises:
+            ArgumentTypeError, ArgumentValueError: It is no name.
+        """
+        return EngineCursor(self._engine, f"cursor.{check_name('name', name)}")
+
+    def attach(self, chat: Chat, signals: Iterable[str] = ("message_received",)) -> Relay:
+        """Hand over the events of a chat from its login on, and send the answers for it.
+
+        Call it before ``chat.login()``, so that the events that an earlier process has left are handed over.
+
+        Args:
+            chat: The chat of a bot.
+            signals: The names of the signals whose events are handed over.
+
+        Returns:
+            The relay.
+
+        Raises:
+            ArgumentTypeError, ArgumentValueError: A signal is unknown.
+            EngineUnavailableError: The engine cannot be reached.
+            EngineSettingsError: The engine has other settings than this relay.
+        """
+        if not isinstance(chat, Chat):
+            raise ArgumentTypeError(f"chat must be a Chat, not {type(chat).__name__}")
+        names = [check_signal(signal) for signal in _names(signals)]
+        self._engine.declare(self._topic)
+        for name in names:
+            getattr(chat, name).connect(
+                self._receiver(name),
+                key=f"connectycube.relay.{self._prefix}",
+                handling=Handling(
+                    delay=0.1, max_delay=5.0, give_up_after=_FOR_EVER, transient=_PASSING
+                ),
+            )
+        chat.state_changed.connect(self._follow, key=f"connectycube.relay.{self._prefix}.outbox")
+        return self
+
+    def _receiver(self, signal: str) -> Callable[[Chat, Any], None]:
+        def hand_over(chat: Chat, event: Any) -> None:
+            user = chat.user
+            if user is None or user.id is None:  # events may arrive before login() has returned
+                raise NotConnectedError("the chat has no user yet, or no more")
+            conversation = conversation_of(event)
+            envelope = Envelope(
+                id=self._ids.id_of(user.id, signal, conversation, event),
+                bot=user.id,
+                signal=signal,
+                conversation=conversation,
+                event=event,
+                traceparent=self._traceparent(chat, event),
+            )
+            key = f"{user.id}/{conversation}"
+            self._engine.add(self._topic, key, envelope.id, envelope.to_json())
+            self._ids.forget(event)
+
+        return hand_over
+
+    def _follow(self, chat: Chat, change: StateChange) -> None:
+        """Begin to send the answers when the chat is ready, and end it when it is closed."""
+        ended: Outbox | None = None
+        with self._lock:
+            if change.state in _OPEN and id(chat) not in self._outboxes:
+                outbox = self._outboxes[id(chat)] = Outbox(self._engine, chat, self._limit)
+                outbox.start()
+            elif change.state in _OVER:
+                ended = self._outboxes.pop(id(chat), None)
+        if ended is not None:
+            ended.close(_JOIN)
+
+    def status(self) -> list[PartitionStatus]:
+        """Return what waits in the engine: the events, and the answers of the bots of this relay.
+
+        Raises:
+            EngineUnavailableError: The engine cannot be reached.
+        """
+        with self._lock:
+            outboxes = [outbox.topic for outbox in self._outboxes.values()]
+        topics = [self._topic, *(topic for topic in outboxes if topic is not None)]
+        return [each for topic in topics for each in self._engine.status(topic)]
+
+    def letters(self) -> list[Letter]:
+        """Return the dead letters of all groups, the oldest first.
+
+        Raises:
+            EngineUnavailableError: The engine cannot be reached.
+        """
+        return self._engine.letters()
+
+    def retry_letters(self, *ids: str) -> None:
+        """Put events back behind the others of their partition, for the group that has given them up.
+
+        Args:
+            ids: The ids of dead letters.
+
+        Raises:
+            ArgumentValueError: One of the ids is that of no letter; then none is put back.
+            EngineUnavailableError: The engine cannot be reached.
+        """
+        self._engine.retry_letters(ids)
+
+    def drop_letters(self, *ids: str) -> None:
+        """Remove dead letters for good.
+
+        Args:
+            ids: The ids of dead letters.
+
+        Raises:
+            ArgumentValueError: One of the ids is that of no letter; then none is removed.
+            EngineUnavailableError: The engine cannot be reached.
+        """
+        self._engine.drop_letters(ids)
+
+    def close(self) -> None:
+        """End the threads that send answers, and close the connections to the engine.
+
+        Log out of the chat first. What was not sent stays in the engine.
+        """
+        with self._lock:
+            outboxes, self._outboxes = [*self._outboxes.values()], {}
+        for outbox in outboxes:
+            outbox.close(_JOIN)
+        self._engine.close()
+
+
+def _names(signals: Iterable[str]) -> list[str]:
+    if isinstance(signals, str):
+        raise ArgumentTypeError("signals must be several names, not one text: write (name,)")
+    return [str(each) for each in check_list("signals", [*signals], "names", empty=False)]
+
+
+def _traceparent_of(chat: Chat, event: Any) -> str | None:
+    custom = getattr(event, "custom", None) or {}
+    value = custom.get("traceparent")
+    return value if is_traceparent(value) else None

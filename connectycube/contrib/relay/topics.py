@@ -1,0 +1,44 @@
+"""The topics of a relay: one for events, and one for the answers of each bot."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+
+from connectycube._checks import check_int, check_str
+from connectycube.errors import ArgumentTypeError, ArgumentValueError
+
+from .engine import Topic
+
+__all__ = ["SENDERS", "check_name", "events_topic", "outbox_topic"]
+
+SENDERS = "relay"
+"""The one group of an outbox: the relay of its bot."""
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
+
+
+def check_name(argument: str, value: object) -> str:
+    """Return a name that both engines take: letters, digits, dots, hyphens and underscores."""
+    text = check_str(argument, value)
+    if _NAME.fullmatch(text) is None:
+        raise ArgumentValueError(
+            f"{argument} must be letters, digits, dots, hyphens and underscores, at most 63, not {text!r}"
+        )
+    return text
+
+
+def events_topic(groups: Iterable[str], partitions: int, limit: int) -> Topic:
+    """Return the topic of events; raises ArgumentTypeError and ArgumentValueError."""
+    if isinstance(groups, str):
+        raise ArgumentTypeError("groups must be several names, not one text: write (name,)")
+    names = tuple(check_name("groups", group) for group in groups)
+    if not names:
+        raise ArgumentValueError("groups must name at least one group: without one events are lost")
+    check_int("partitions", partitions, least=1)
+    check_int("limit", limit, least=1)
+    return Topic("events", names, partitions, limit)
+
+
+def outbox_topic(bot: int, limit: int = 100_000) -> Topic:
+    """Return the topic of the answers that a bot is to send."""
+    return Topic(f"outbox.{bot}", (SENDERS,), 1, limit)
