@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import logging
 import os
 import signal
 import sys
@@ -90,6 +91,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _run(relay: Relay, arguments: argparse.Namespace) -> None:
+    logging.getLogger("pika").setLevel(logging.CRITICAL)  # the relay says it in one line
     login = _credentials(os.environ)
     store: dict[str, Any] = (
         {"durable": arguments.durable}

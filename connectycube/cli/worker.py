@@ -42,6 +42,7 @@ def run(arguments: argparse.Namespace) -> int:
     """Work until a signal; return 0."""
     if not logging.getLogger().handlers:
         logging.basicConfig(format="%(asctime)s %(levelname)s %(process)d %(message)s")
+    logging.getLogger("pika").setLevel(logging.CRITICAL)  # the relay says it in one line
     worker = find_worker(arguments.worker)  # also here, so that a wrong name is said once
     if arguments.concurrency == 1:
         if arguments.child:

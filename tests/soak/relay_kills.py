@@ -26,6 +26,7 @@ from attrs import define, field
 
 from connectycube import Chat, ConnectyCube, Message
 from connectycube.emulator import Emulator
+from tests.interop.rabbitmq import RabbitMQ
 from tests.interop.redis_server import RedisServer
 from tests.support.paths import ROOT
 from tests.support.waiting import wait_until
@@ -204,7 +205,8 @@ class Scene:
 @contextmanager
 def broker_of(engine: str, folder: Path) -> Iterator[Broker]:
     """Run a broker."""
-    with RedisServer(folder / "redis") as server:
+    server = RedisServer(folder / engine) if engine == "redis" else RabbitMQ(folder / engine)
+    with server:
         yield server
 
 

@@ -18,7 +18,10 @@ def test_a_report_shows_what_was_broken():
 
 @pytest.mark.time_limit(300)
 @pytest.mark.parametrize("has_disk", [True, False])
-@pytest.mark.parametrize("engine", [pytest.param("redis", marks=pytest.mark.referee("redis"))])
+@pytest.mark.parametrize(
+    "engine",
+    [pytest.param(name, marks=pytest.mark.referee(name)) for name in ("redis", "rabbitmq")],
+)
 def test_killed_parts_of_a_relay_lose_nothing_and_answer_once(engine, has_disk, capsys):
     report = play(engine, messages=500, workers=2, kills=6, has_disk=has_disk, seed=1)
     with capsys.disabled():

@@ -55,6 +55,7 @@ class Envelope:
         event: The event: a Message, MessageEdit and so on.
         at: When the relay took it.
         traceparent: The trace it belongs to (W3C Trace Context), or None.
+        repeated: Whether an earlier attempt to hand it over may have succeeded.
     """
 
     id: str
@@ -64,6 +65,7 @@ class Envelope:
     event: Any
     at: datetime = field(factory=lambda: datetime.now(timezone.utc))
     traceparent: str | None = None
+    repeated: bool = False
 
     def to_dict(self) -> dict[str, Any]:
         """Return the envelope as a dictionary of JSON's types; "schema" is its version."""
@@ -76,7 +78,11 @@ class Envelope:
             "at": self.at.isoformat(),
             "event": self.event.to_dict(),
         }
-        return data if self.traceparent is None else {**data, "traceparent": self.traceparent}
+        if self.traceparent is not None:
+            data["traceparent"] = self.traceparent
+        if self.repeated:
+            data["repeated"] = True
+        return data
 
     def to_json(self) -> bytes:
         """Return the envelope as JSON in UTF-8."""
@@ -99,6 +105,7 @@ class Envelope:
             event=_event(data.get("event")),
             at=_time(data, "at"),
             traceparent=traceparent if is_traceparent(traceparent) else None,
+            repeated=data.get("repeated") is True,
         )
 
     @classmethod

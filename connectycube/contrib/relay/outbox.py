@@ -45,13 +45,11 @@ class Outbox:
     Args:
         engine: The engine that has the answers.
         chat: The chat.
-        limit: The number of answers that may wait.
     """
 
-    def __init__(self, engine: Engine, chat: Chat, limit: int) -> None:
+    def __init__(self, engine: Engine, chat: Chat) -> None:
         self._engine = engine
         self._chat = chat
-        self._limit = limit
         self.topic: Topic | None = None
         """The outbox of the chat's user, once that is known."""
         self._stop = threading.Event()
@@ -73,7 +71,7 @@ class Outbox:
             if user is None or user.id is None:  # it is READY a moment before login() has returned
                 self._stop.wait(_LOOK / 10)
                 continue
-            topic = self.topic = outbox_topic(user.id, self._limit)
+            topic = self.topic = outbox_topic(user.id)
             try:
                 self._engine.declare(topic)
                 with ExitStack() as ends:

@@ -85,12 +85,12 @@ class Relay:
     ) -> None:
         self._engine = engine_of(url, check_name("prefix", prefix), **options)
         self._prefix = prefix
-        self._limit = limit
         self._topic = events_topic(groups, partitions, limit)
         if traceparent is not None:
             check_callable("traceparent", traceparent, "chat", "event")
         self._traceparent = traceparent or _traceparent_of
         self._ids = EventIds()
+        self._tried: set[str] = set()  # events that the engine may have, although it did not say so
         self._lock = threading.Lock()
         self._outboxes: dict[int, Outbox] = {}
 
@@ -143,16 +143,20 @@ class Relay:
             if user is None or user.id is None:  # events may arrive before login() has returned
                 raise NotConnectedError("the chat has no user yet, or no more")
             conversation = conversation_of(event)
+            event_id = self._ids.id_of(user.id, signal, conversation, event)
             envelope = Envelope(
-                id=self._ids.id_of(user.id, signal, conversation, event),
+                id=event_id,
                 bot=user.id,
                 signal=signal,
                 conversation=conversation,
                 event=event,
                 traceparent=self._traceparent(chat, event),
+                repeated=event_id in self._tried,
             )
-            key = f"{user.id}/{conversation}"
-            self._engine.add(self._topic, key, envelope.id, envelope.to_json())
+            body, key = envelope.to_json(), f"{user.id}/{conversation}"
+            self._tried.add(event_id)
+            self._engine.add(self._topic, key, event_id, body)
+            self._tried.discard(event_id)
             self._ids.forget(event)
 
         return hand_over
@@ -162,7 +166,7 @@ class Relay:
         ended: Outbox | None = None
         with self._lock:
             if change.state in _OPEN and id(chat) not in self._outboxes:
-                outbox = self._outboxes[id(chat)] = Outbox(self._engine, chat, self._limit)
+                outbox = self._outboxes[id(chat)] = Outbox(self._engine, chat)
                 outbox.start()
             elif change.state in _OVER:
                 ended = self._outboxes.pop(id(chat), None)

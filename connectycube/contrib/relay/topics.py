@@ -39,6 +39,6 @@ def events_topic(groups: Iterable[str], partitions: int, limit: int) -> Topic:
     return Topic("events", names, partitions, limit)
 
 
-def outbox_topic(bot: int, limit: int = 100_000) -> Topic:
+def outbox_topic(bot: int) -> Topic:
     """Return the topic of the answers that a bot is to send."""
-    return Topic(f"outbox.{bot}", (SENDERS,), 1, limit)
+    return Topic(f"outbox.{bot}", (SENDERS,))

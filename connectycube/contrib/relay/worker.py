@@ -232,7 +232,10 @@ class Worker:
             return
         event = envelope.event
         repeated = (
-            attempt > 1 or delivery.may_be_repeated or bool(getattr(event, "redelivered", False))
+            attempt > 1
+            or delivery.may_be_repeated
+            or envelope.repeated
+            or bool(getattr(event, "redelivered", False))
         )
         context = Context(envelope, self._group, attempt, repeated, self._add_answer)
         with ExitStack() as inside:

@@ -10,6 +10,7 @@ import pytest
 
 from connectycube.contrib.relay import Engine
 from connectycube.contrib.relay.engines import engine_of
+from tests.interop.rabbitmq import RabbitMQ
 from tests.interop.redis_server import RedisServer
 
 LEASE = 1.0
@@ -23,7 +24,17 @@ def redis_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServ
         yield server
 
 
-@pytest.fixture(scope="session", params=[pytest.param("redis", marks=pytest.mark.referee("redis"))])
+@pytest.fixture(scope="session")
+def rabbitmq_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RabbitMQ]:
+    """A running RabbitMQ for all tests; it takes some seconds."""
+    with RabbitMQ(tmp_path_factory.mktemp("rabbitmq")) as server:
+        yield server
+
+
+@pytest.fixture(
+    scope="session",
+    params=[pytest.param(name, marks=pytest.mark.referee(name)) for name in ("redis", "rabbitmq")],
+)
 def url(request: pytest.FixtureRequest) -> str:
     """The URL of each engine."""
     return str(request.getfixturevalue(f"{request.param}_server").url)

@@ -18,7 +18,7 @@ from connectycube import (
     Handling,
     Message,
 )
-from connectycube.contrib.relay import Engine, Relay, Worker
+from connectycube.contrib.relay import Engine, EngineUnavailableError, Relay, Worker
 from connectycube.contrib.relay.envelope import Envelope
 from connectycube.contrib.relay.topics import events_topic
 from tests.support.people import PASSWORD, Person
@@ -59,7 +59,7 @@ def new_worker(new_engine: Callable[..., Engine]) -> Callable[..., Worker]:
 @pytest.fixture
 def hand_over(engine: Engine) -> Callable[..., None]:
     """Add events as a relay does, without a chat."""
-    topic = events_topic(("workers",), PARTITIONS, 1000)
+    topic = events_topic(("workers",), PARTITIONS, 100_000)
     engine.declare(topic)
 
     def add(*bodies: str, key: str = "user:3") -> None:
@@ -138,7 +138,7 @@ def test_the_last_attempt_ends_in_a_dead_letter(hand_over, new_worker, at_work, 
 
 
 def test_an_envelope_that_cannot_be_read_is_a_dead_letter(engine, hand_over, new_worker, at_work):
-    topic = events_topic(("workers",), PARTITIONS, 1000)
+    topic = events_topic(("workers",), PARTITIONS, 100_000)
     for number, body in enumerate((b"{}", b"\xff\xfe", b'{"schema": 2}')):
         engine.add(topic, "user:3", f"bad-{number}", body)
     hand_over("good")
@@ -220,8 +220,8 @@ def relayed(emulator, new_engine) -> Iterator[Callable[..., Person]]:
     ends: list[Callable[[], object]] = []
     emulator.add_user("relay-bot", PASSWORD)
 
-    def begin(signals=("message_received",), has_cursor=False, **options):
-        relay = Relay(new_engine(), partitions=PARTITIONS, **options)
+    def begin(signals=("message_received",), has_cursor=False, engine=None, **options):
+        relay = Relay(engine or new_engine(), partitions=PARTITIONS, **options)
         store = {"cursor_store": relay.cursor("bot")} if has_cursor else {}
         bot = Person.with_session(emulator, "relay-bot", **store)
         relay.attach(bot.chat, signals)
@@ -288,6 +288,28 @@ def test_an_answer_over_rest_is_sent_once(alice, relayed, emulator, new_worker, 
         (message,) = alice.events.wait_for("message_received")
         assert {*sent} == {message.id}
         assert message.custom["in_reply_to"]
+
+
+def test_an_event_that_was_added_without_a_word_is_known_as_repeated(
+    alice, relayed, new_engine, new_worker, at_work, monkeypatch
+):
+    engine, worker, seen = new_engine(), new_worker(), Seen()
+    add, answers = engine.add, [EngineUnavailableError("the answer was lost"), None]
+
+    def lose_the_first_answer(topic, key, event_id, body):
+        answer = answers.pop(0)
+        add(topic, key, f"{event_id}{len(answers)}", body)  # as with an engine that knows no ids
+        if answer is not None:
+            raise answer
+        return True
+
+    monkeypatch.setattr(engine, "add", lose_the_first_answer)
+    worker.on("message_received")(seen)
+    bot = relayed(engine=engine)
+    alice.chat.send_private(bot.id, "hello")
+    wait_until(lambda: not answers)
+    at_work(worker)
+    assert [repeated for _, _, repeated in seen.wait(2)] == [False, True]
 
 
 def test_the_trace_of_a_message_reaches_the_handler(alice, relayed, new_worker, at_work):

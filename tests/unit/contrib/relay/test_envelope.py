@@ -51,9 +51,16 @@ def envelope(**fields: object) -> dict[str, object]:
     return {**data, **fields}
 
 
-@given(event=EVENTS, trace=st.sampled_from([None, TRACE]), conversation=st.text())
-def test_an_envelope_is_read_as_it_was_written(event, trace, conversation):
-    written = Envelope("id", 7, "message_received", conversation, event, traceparent=trace)
+@given(
+    event=EVENTS,
+    trace=st.sampled_from([None, TRACE]),
+    conversation=st.text(),
+    repeated=st.booleans(),
+)
+def test_an_envelope_is_read_as_it_was_written(event, trace, conversation, repeated):
+    written = Envelope(
+        *("id", 7, "message_received", conversation, event), traceparent=trace, repeated=repeated
+    )
     assert Envelope.from_json(written.to_json()) == written
     assert written.to_dict()["schema"] == SCHEMA
 

@@ -1,0 +1,516 @@
+"""The engine of RabbitMQ: quorum queues with a single active consumer each, for more than one machine.
+
+A topic is a fanout exchange. Each group has a consistent-hash exchange behind it, which chooses one of the
+group's queues by the key. The broker gives a queue to one consumer at a time, and what that has not
+acknowledged to the next one, in its place.
+"""
+
+from __future__ import annotations
+
+import itertools
+import logging
+import random
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
+from concurrent.futures import TimeoutError as FutureTimeoutError
+from functools import partial
+from typing import Any
+
+from attrs import evolve
+
+from connectycube.errors import ArgumentValueError
+
+from .engine import Claim, Delivery, Engine, Letter, PartitionStatus, Subscription, Topic
+from .errors import (
+    ClaimLostError,
+    EngineFullError,
+    EngineSettingsError,
+    EngineUnavailableError,
+)
+from .rabbitmq_link import REFUSED, WAIT, Link, blocking, parameters_of, pika
+
+__all__ = ["RabbitEngine"]
+
+logger = logging.getLogger("connectycube.relay")
+
+_NO_LIMIT = 1_000_000
+"""Deliveries after which RabbitMQ drops an event (20 by default since 4.0): workers count them themselves."""
+_LOOK = 2.0  # seconds between two looks at how many workers there are
+_NOT_FOUND = 404
+
+
+class RabbitEngine(Engine):
+    """Events in queues of RabbitMQ.
+
+    Args:
+        url: ``amqp://`` or ``amqps://``, as pika takes it; the nodes of a cluster are separated by commas.
+        prefix: What all names begin with.
+        lease: Seconds between two looks at whether a claim still holds. The broker gives the queues of a dead
+            worker to another one as soon as it notices: at once, or after 20 seconds if its machine is gone.
+    """
+
+    def __init__(self, url: str, prefix: str = "cube", *, lease: float = 10.0) -> None:
+        self.lease = lease
+        self._prefix = prefix
+        self._parameters = parameters_of(url)
+        self._lock = threading.Lock()
+        self._publisher: _Publisher | None = None
+
+    def name(self, *parts: object) -> str:
+        """Return a name in the broker."""
+        return ".".join([self._prefix, *map(str, parts)])
+
+    # --- events ---
+
+    def declare(self, topic: Topic) -> None:
+        """Declare exchanges, queues and bindings."""
+        with blocking(self._parameters) as connection:
+            for group in topic.groups:
+                self._check_partitions(connection, topic, group)
+            channel = connection.channel()
+            source = self.name(topic.name)
+            channel.exchange_declare(source, "fanout", durable=True)
+            for group in topic.groups:
+                exchange = self.name(topic.name, group)
+                channel.exchange_declare(exchange, "x-consistent-hash", durable=True)
+                # The last one first: if its declaration is interrupted, the next one finds all or too few.
+                for partition in reversed(range(topic.partitions)):
+                    queue = self.name(topic.name, group, partition)
+                    channel.queue_declare(
+                        queue, durable=True, arguments=_partition_arguments(topic.limit)
+                    )
+                    channel.queue_bind(queue, exchange, routing_key="1")
+                self._declare_small(channel, self.name(topic.name, group, "members"))
+                channel.exchange_bind(exchange, source)
+            self._declare_small(channel, self.name("dead"))
+
+    def _check_partitions(self, connection: Any, topic: Topic, group: str) -> None:
+        """Raise EngineSettingsError if the group has queues, but another number of them."""
+        name = partial(self.name, topic.name, group)
+        if not _exists(connection, name(0)):
+            return
+        wanted = topic.partitions
+        if not _exists(connection, name(wanted - 1)) or _exists(connection, name(wanted)):
+            there = next(n for n in itertools.count(1) if not _exists(connection, name(n)))
+            raise EngineSettingsError(
+                f"group {group} of topic {topic.name} has {there} partitions, not {wanted}: events would"
+                " leave their order; use that number, or another prefix once nothing waits in this one"
+            )
+
+    @staticmethod
+    def _declare_small(channel: Any, queue: str, **more: Any) -> None:
+        arguments = {"x-queue-type": "quorum", "x-delivery-limit": _NO_LIMIT, **more}
+        channel.queue_declare(queue, durable=True, arguments=arguments)
+
+    def add(self, topic: Topic, key: str, event_id: str, body: bytes) -> bool:
+        """Publish an event, and wait until a majority of the queue's nodes has it."""
+        self.publish(self.name(topic.name), key, event_id, body)
+        return True
+
+    def publish(self, exchange: str, key: str, message_id: str, body: bytes) -> None:
+        """Publish, and wait for the confirm; for the subscriptions of this engine, too."""
+        with self._lock:
+            if self._publisher is None or not self._publisher.is_open:
+                self._publisher = _Publisher(self._parameters)
+            publisher = self._publisher
+        publisher.publish(exchange, key, message_id, body)
+
+    def subscribe(self, topic: Topic, group: str, batch: int) -> Subscription:
+        """Begin to consume the queues of a group."""
+        return _RabbitSubscription(self, self._parameters, topic, group, batch)
+
+    def status(self, topic: Topic) -> list[PartitionStatus]:
+        """Return what is ready in each queue, and how many consumers it has."""
+        found = []
+        with blocking(self._parameters) as connection:
+            for group in topic.groups:
+                for partition in range(topic.partitions):
+                    queue = self.name(topic.name, group, partition)
+                    count = _exists(connection, queue)
+                    if count is not None:
+                        ready, consumers = count
+                        owner = f"{consumers} consumers" if consumers else None
+                        found.append(
+                            PartitionStatus(topic.name, group, partition, ready, owner, None)
+                        )
+        return found
+
+    # --- dead letters ---
+
+    def letters(self) -> list[Letter]:
+        """Return the dead letters, the oldest first."""
+        with blocking(self._parameters) as connection:
+            return [letter for letter, _ in self._got(connection.channel())]
+
+    def retry_letters(self, ids: Sequence[str]) -> None:
+        """Publish events to their queues again, each before its letter is removed."""
+
+        def put_back(channel: Any, letter: Letter) -> None:
+            queue = self.name(letter.topic, letter.group, letter.partition)
+            _publish_blocking(channel, queue, letter.event_id, letter.body)
+
+        self._change(ids, put_back)
+
+    def drop_letters(self, ids: Sequence[str]) -> None:
+        """Remove letters for good."""
+        self._change(ids, lambda channel, letter: None)
+
+    def _change(self, ids: Sequence[str], change: Callable[[Any, Letter], None]) -> None:
+        with blocking(self._parameters) as connection:
+            channel = connection.channel()
+            channel.confirm_delivery()
+            found = self._got(channel)
+            known = {letter.id for letter, _ in found}
+            for each in ids:
+                if each not in known:
+                    raise ArgumentValueError(f"there is no dead letter {each}")
+            for letter, tag in found:
+                if letter.id in ids:
+                    change(channel, letter)
+                    channel.basic_ack(tag)
+            # The end of the connection puts the others back.
+
+    def _got(self, channel: Any) -> list[tuple[Letter, int]]:
+        """Take all letters; what is not acknowledged goes back when the channel ends."""
+        self._declare_small(channel, self.name("dead"))
+        found: list[tuple[Letter, int]] = []
+        while True:
+            method, _, body = channel.basic_get(self.name("dead"))
+            if method is None:
+                return sorted(found, key=lambda each: each[0].at)
+            found.append((Letter.from_json(body), method.delivery_tag))
+
+    # --- the side store ---
+
+    def load(self, name: str) -> bytes | None:
+        """Return the newest message of a queue of one, which is put back as a new one."""
+        queue = self.name("store", name)
+        with blocking(self._parameters) as connection:
+            channel = connection.channel()
+            channel.confirm_delivery()
+            self._declare_store(channel, queue)
+            value: bytes | None = None
+            while True:
+                method, _, body = channel.basic_get(queue)
+                if method is None:
+                    return value
+                if (
+                    value is not None
+                ):  # two are there after an interrupted load, the newer one behind
+                    channel.basic_ack(method.delivery_tag)
+                    continue
+                value = body
+                _publish_blocking(channel, queue, name, body)
+                channel.basic_ack(method.delivery_tag)
+                return value
+
+    def save(self, name: str, value: bytes) -> None:
+        """Publish to a queue that keeps its newest message alone."""
+        queue = self.name("store", name)
+        try:
+            self.publish("", queue, name, value)
+        except EngineSettingsError:
+            with blocking(self._parameters) as connection:
+                self._declare_store(connection.channel(), queue)
+            self.publish("", queue, name, value)
+
+    def _declare_store(self, channel: Any, queue: str) -> None:
+        self._declare_small(channel, queue, **{"x-max-length": 1, "x-overflow": "drop-head"})
+
+    def close(self) -> None:
+        """Close the connection of the publisher."""
+        with self._lock:
+            publisher, self._publisher = self._publisher, None
+        if publisher is not None:
+            publisher.close()
+
+
+def _partition_arguments(limit: int) -> dict[str, Any]:
+    return {
+        "x-queue-type": "quorum",
+        "x-single-active-consumer": True,
+        "x-delivery-limit": _NO_LIMIT,
+        "x-max-length": limit,
+        "x-overflow": "reject-publish",
+    }
+
+
+def _exists(connection: Any, queue: str) -> tuple[int, int] | None:
+    """Return how many messages and consumers a queue has; None if there is none."""
+    channel = connection.channel()
+    try:
+        declared = channel.queue_declare(queue, passive=True).method
+    except pika.exceptions.ChannelClosedByBroker as error:
+        if error.reply_code != _NOT_FOUND:
+            raise
+        return None
+    channel.close()
+    return declared.message_count, declared.consumer_count
+
+
+def _publish_blocking(channel: Any, queue: str, message_id: str, body: bytes) -> None:
+    channel.basic_publish("", queue, body, _properties(message_id), mandatory=True)
+
+
+def _properties(message_id: str) -> Any:
+    return pika.BasicProperties(
+        delivery_mode=2, message_id=message_id, content_type="application/json"
+    )
+
+
+class _Publisher:
+    """A link that publishes, and tells each caller what the broker says of their message."""
+
+    def __init__(self, parameters: Sequence[Any]) -> None:
+        self._pending: dict[int, tuple[str, Future[None]]] = {}
+        self._returned: set[str] = set()
+        self._last_tag = 0
+        self._link = Link(parameters, "connectycube-publisher", self._begin, self._lost)
+
+    @property
+    def is_open(self) -> bool:
+        return self._link.is_open
+
+    def publish(self, exchange: str, key: str, message_id: str, body: bytes) -> None:
+        """Publish, from any thread, and wait for the confirm."""
+        future: Future[None] = Future()
+        self._link.call(partial(self._send, exchange, key, message_id, body, future))
+        try:
+            future.result(WAIT)
+        except FutureTimeoutError:
+            # A channel may go on asking a leader that is gone; a new one finds the present leader.
+            self._link.abort()
+            if self._link.is_blocked:
+                raise EngineFullError(
+                    "RabbitMQ takes nothing more, as it has no memory or disk left"
+                ) from None
+            raise EngineUnavailableError(
+                f"RabbitMQ did not confirm within {WAIT:.0f} seconds: a queue may have lost its majority"
+            ) from None
+
+    def close(self) -> None:
+        self._link.close()
+
+    # On the thread of the link.
+
+    def _begin(self, channel: Any) -> None:
+        channel.confirm_delivery(self._confirmed)
+        channel.add_on_return_callback(self._return)
+
+    def _send(
+        self,
+        exchange: str,
+        key: str,
+        message_id: str,
+        body: bytes,
+        future: Future[None],
+        channel: Any,
+    ) -> None:
+        self._last_tag += 1
+        self._pending[self._last_tag] = message_id, future
+        channel.basic_publish(exchange, key, body, _properties(message_id), mandatory=True)
+
+    def _return(self, channel: Any, method: Any, properties: Any, body: bytes) -> None:
+        self._returned.add(properties.message_id)  # its confirm follows
+
+    def _confirmed(self, frame: Any) -> None:
+        method = frame.method
+        is_taken = isinstance(method, pika.spec.Basic.Ack)
+        tags = (
+            [tag for tag in self._pending if tag <= method.delivery_tag]
+            if method.multiple
+            else [method.delivery_tag]
+        )
+        for tag in tags:
+            message_id, future = self._pending.pop(tag)
+            if not is_taken:
+                future.set_exception(EngineFullError(REFUSED))
+            elif message_id in self._returned:
+                self._returned.discard(message_id)
+                future.set_exception(
+                    EngineSettingsError(
+                        "RabbitMQ has no queue for this: the exchange or its bindings were removed"
+                    )
+                )
+            else:
+                future.set_result(None)
+
+    def _lost(self, error: Exception) -> None:
+        pending, self._pending = self._pending, {}
+        for _, future in pending.values():
+            future.set_exception(error)
+
+
+class _Queue:
+    """What a worker has of one partition."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.tag: str | None = None
+        """The consumer's tag; None while it is cancelled."""
+        self.arrived: deque[Delivery] = deque()
+        self.due = 0.0
+        self.is_claimed = False
+        self.is_active = False
+        """Whether the broker has given it to this worker."""
+
+
+class _RabbitSubscription(Subscription):
+    """A worker of the engine: a consumer of each queue, active in some and standing by in the others.
+
+    One event of each queue is here at a time. So when a worker has more than its share of the queues, it can
+    leave one between two events: it cancels its consumer while it has the only event that was delivered,
+    acknowledges that, and stands by again.
+    """
+
+    def __init__(
+        self, engine: RabbitEngine, parameters: Sequence[Any], topic: Topic, group: str, batch: int
+    ) -> None:
+        self._engine = engine
+        self._members = engine.name(topic.name, group, "members")
+        self._batch = batch if topic.partitions == 1 else 1
+        self._queues = [_Queue(engine.name(topic.name, group, n)) for n in range(topic.partitions)]
+        self._changed = threading.Condition()
+        self._failure: Exception | None = None
+        self._share = topic.partitions
+        self._looked = time.monotonic()
+        self._link = Link(parameters, f"connectycube-{group}-amqp", self._begin, self._lost)
+
+    # --- on the thread of the link ---
+
+    def _begin(self, channel: Any) -> None:
+        channel.basic_qos(prefetch_count=self._batch)
+        channel.basic_consume(self._members, lambda *_: None)
+        for number in random.sample(range(len(self._queues)), len(self._queues)):
+            self._consume(channel, number)
+
+    def _consume(self, channel: Any, number: int) -> None:
+        queue = self._queues[number]
+        queue.tag = channel.basic_consume(queue.name, partial(self._arrive, number))
+
+    def _arrive(self, number: int, channel: Any, method: Any, properties: Any, body: bytes) -> None:
+        count = int((properties.headers or {}).get("x-delivery-count", 0))
+        delivery = Delivery(
+            body, method.delivery_tag, crashes=count, may_be_repeated=method.redelivered
+        )
+        with self._changed:
+            queue = self._queues[number]
+            queue.is_active = True
+            queue.arrived.append(delivery)
+            self._changed.notify_all()
+
+    def _lost(self, error: Exception) -> None:
+        with self._changed:
+            self._failure = error
+            self._changed.notify_all()
+
+    def _acknowledge(self, number: int, tag: int, channel: Any) -> None:
+        queue = self._queues[number]
+        active = sum(each.is_active for each in self._queues)
+        if active <= self._share or self._batch > 1:
+            channel.basic_ack(tag)
+            self._look(channel)
+            return
+        queue.is_active = False
+
+        def cancelled(frame: Any) -> None:
+            # Nothing else of this queue is here, so the next worker goes on behind this event.
+            channel.basic_ack(tag)
+            self._consume(channel, number)
+
+        channel.basic_cancel(queue.tag, cancelled)
+
+    def _look(self, channel: Any) -> None:
+        """Ask, now and then, how many workers there are."""
+        if time.monotonic() - self._looked < _LOOK or self._batch > 1:
+            return
+        self._looked = time.monotonic()
+
+        def counted(frame: Any) -> None:
+            workers = max(1, frame.method.consumer_count)
+            self._share = -(-len(self._queues) // workers)
+
+        channel.queue_declare(self._members, passive=True, callback=counted)
+
+    # --- on the thread of the worker ---
+
+    def claim(self, timeout: float) -> Claim | None:
+        """Return what was delivered; of several queues the one whose event was delivered least often."""
+        deadline = time.monotonic() + timeout
+        with self._changed:
+            while True:
+                if self._failure is not None:
+                    raise EngineUnavailableError(str(self._failure)) from self._failure
+                now = time.monotonic()
+                ready = [
+                    (queue.arrived[0].crashes, random.random(), number)
+                    for number, queue in enumerate(self._queues)
+                    if queue.arrived and not queue.is_claimed and queue.due <= now
+                ]
+                if ready:
+                    return self._claim(min(ready)[2])
+                if now >= deadline:
+                    return None
+                soonest = min(
+                    (
+                        queue.due
+                        for queue in self._queues
+                        if queue.arrived and not queue.is_claimed and queue.due > now
+                    ),
+                    default=deadline,
+                )
+                self._changed.wait(max(0.001, min(soonest, deadline) - now))
+
+    def _claim(self, number: int) -> Claim:
+        queue = self._queues[number]
+        queue.is_claimed = True
+        deliveries: deque[Delivery] = deque()
+        while queue.arrived and len(deliveries) < self._batch:
+            deliveries.append(queue.arrived.popleft())
+        return Claim(number, deliveries)
+
+    def renew(self, claim: Claim) -> None:
+        """Look whether the connection is there: as long as it is, the broker gives the queue to no other."""
+        if self._failure is not None or not self._link.is_open:
+            raise ClaimLostError("the connection to RabbitMQ was lost, and the claim with it")
+
+    def ack(self, claim: Claim, letter: Letter | None = None) -> None:
+        """Acknowledge an event, once its letter is in the queue of dead letters."""
+        self.renew(claim)
+        if letter is not None:
+            self._engine.publish("", self._engine.name("dead"), letter.id, letter.to_json())
+        tag = claim.deliveries[0].place
+        if len(claim.deliveries) == 1:
+            self._give_back(claim, [], 0.0)
+        try:
+            self._link.call(partial(self._acknowledge, claim.partition, tag))
+        except EngineUnavailableError as error:
+            raise ClaimLostError(str(error)) from None
+        claim.deliveries.popleft()
+
+    def retry(self, claim: Claim, seconds: float) -> None:
+        """Keep an event that has failed here, unacknowledged, until it is due."""
+        self.renew(claim)
+        first, *rest = claim.deliveries
+        failed = evolve(first, failures=first.failures + 1)
+        self._give_back(claim, [failed, *rest], time.monotonic() + seconds)
+
+    def release(self, claim: Claim) -> None:
+        """Keep events here for the next claim."""
+        self._give_back(claim, claim.deliveries, 0.0)
+
+    def _give_back(
+        self, claim: Claim, deliveries: Sequence[Delivery] | deque[Delivery], due: float
+    ) -> None:
+        with self._changed:
+            queue = self._queues[claim.partition]
+            queue.arrived.extendleft(reversed(deliveries))
+            queue.due = due
+            queue.is_claimed = False
+
+    def close(self) -> None:
+        """Cut the connection; the broker gives what is not acknowledged to other workers, in order."""
+        self._link.abort()

@@ -1,0 +1,111 @@
+"""What the engine of RabbitMQ promises beyond the others: shares of workers, and clear errors."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pika
+import pytest
+
+from connectycube import ArgumentValueError
+from connectycube.contrib.relay import EngineSettingsError, EngineUnavailableError
+from connectycube.contrib.relay.engine import Topic
+from connectycube.contrib.relay.rabbitmq import RabbitEngine
+from tests.interop.rabbitmq import RabbitMQ
+from tests.support.waiting import wait_until
+
+pytestmark = pytest.mark.referee("rabbitmq")
+
+TOPIC = Topic("events", ("workers",), partitions=4)
+
+
+@pytest.fixture
+def engine(rabbitmq_server: RabbitMQ, request: pytest.FixtureRequest) -> Iterator[RabbitEngine]:
+    made = RabbitEngine(rabbitmq_server.url, request.node.name[:60], lease=1)
+    yield made
+    made.close()
+
+
+def test_a_limit_that_was_another_is_named(engine):
+    engine.declare(TOPIC)
+    with pytest.raises(
+        EngineSettingsError, match=r"x-max-length.*received '5' but current is '100000'"
+    ):
+        engine.declare(Topic("events", ("workers",), partitions=4, limit=5))
+
+
+def test_an_exchange_of_another_type_is_named(engine, rabbitmq_server):
+    connection = pika.BlockingConnection(pika.URLParameters(rabbitmq_server.url))
+    connection.channel().exchange_declare(engine.name("events"), "topic", durable=True)
+    with pytest.raises(EngineSettingsError, match=r"inequivalent arg 'type'.*fanout.*topic"):
+        engine.declare(TOPIC)
+    connection.close()
+
+
+def test_wrong_credentials_are_named(rabbitmq_server):
+    engine = RabbitEngine(rabbitmq_server.url.replace("guest:guest", "guest:wrong"))
+    with pytest.raises(EngineSettingsError, match="refuses the credentials"):
+        engine.declare(TOPIC)
+
+
+def test_a_broker_that_is_away_is_named():
+    engine = RabbitEngine("amqp://guest:guest@127.0.0.1:1/")
+    for call in (lambda: engine.declare(TOPIC), lambda: engine.add(TOPIC, "k", "id", b"a")):
+        with pytest.raises(EngineUnavailableError, match="cannot be reached"):
+            call()
+
+
+def test_a_wrong_url_is_an_argument_error():
+    with pytest.raises(ArgumentValueError, match="no URL of AMQP"):
+        RabbitEngine("amqp://host:port/")
+
+
+def test_an_event_without_a_queue_is_refused(engine):
+    with pytest.raises((EngineSettingsError, EngineUnavailableError)):
+        engine.add(TOPIC, "k", "id", b"a")
+    engine.declare(TOPIC)
+    assert engine.add(TOPIC, "k", "id", b"a")
+
+
+def test_workers_share_the_partitions(engine):
+    engine.declare(TOPIC)
+    workers = [engine.subscribe(TOPIC, "workers", 16) for _ in range(2)]
+    handled: list[set[int]] = [set(), set()]
+    number = 0
+
+    def both_work() -> bool:
+        nonlocal number
+        for _ in range(8):
+            number += 1
+            engine.add(TOPIC, str(number), str(number), b"a")
+        for worker, partitions in zip(workers, handled, strict=True):
+            partitions.clear()
+            while (claim := worker.claim(0.02)) is not None:
+                partitions.add(claim.partition)
+                worker.ack(claim)
+        return all(1 <= len(partitions) <= 2 for partitions in handled)
+
+    wait_until(both_work, "each of two workers has two of four partitions", timeout=30)
+    for worker in workers:
+        worker.close()
+
+
+@pytest.fixture
+def own_server(tmp_path: Path) -> Iterator[RabbitMQ]:
+    with RabbitMQ(tmp_path / "rabbitmq") as server:
+        yield server
+
+
+@pytest.mark.time_limit(120)
+def test_a_broker_that_was_killed_has_all_events(own_server):
+    engine = RabbitEngine(own_server.url)
+    engine.declare(TOPIC)
+    for number in range(100):
+        engine.add(TOPIC, str(number), str(number), b"a")
+    own_server.kill()
+    with pytest.raises(EngineUnavailableError):
+        engine.add(TOPIC, "k", "id", b"a")
+    own_server.start()
+    wait_until(lambda: sum(each.waiting for each in engine.status(TOPIC)) == 100, timeout=60)
+    engine.close()
