@@ -268,11 +268,12 @@ class _Publisher:
         self._pending: dict[int, tuple[str, Future[None]]] = {}
         self._returned: set[str] = set()
         self._last_tag = 0
+        self._is_stale = False
         self._link = Link(parameters, "connectycube-publisher", self._begin, self._lost)
 
     @property
     def is_open(self) -> bool:
-        return self._link.is_open
+        return self._link.is_open and not self._is_stale
 
     def publish(self, exchange: str, key: str, message_id: str, body: bytes) -> None:
         """Publish, from any thread, and wait for the confirm."""
@@ -327,6 +328,9 @@ class _Publisher:
         for tag in tags:
             message_id, future = self._pending.pop(tag)
             if not is_taken:
+                # After the loss of a leader RabbitMQ (3.10) refuses all that this channel publishes from now on;
+                # a new one finds the present leader.
+                self._is_stale = True
                 future.set_exception(EngineFullError(REFUSED))
             elif message_id in self._returned:
                 self._returned.discard(message_id)
@@ -337,6 +341,8 @@ class _Publisher:
                 )
             else:
                 future.set_result(None)
+        if self._is_stale and not self._pending:
+            self._link.close()
 
     def _lost(self, error: Exception) -> None:
         pending, self._pending = self._pending, {}

@@ -1,4 +1,4 @@
-"""What the engine of RabbitMQ promises beyond the others: shares of workers, and clear errors."""
+"""What the engine of RabbitMQ promises beyond the others: shares of workers, a cluster, clear errors."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ import pika
 import pytest
 
 from connectycube import ArgumentValueError
-from connectycube.contrib.relay import EngineSettingsError, EngineUnavailableError
+from connectycube.contrib.relay import EngineSettingsError, EngineUnavailableError, RelayError
 from connectycube.contrib.relay.engine import Topic
 from connectycube.contrib.relay.rabbitmq import RabbitEngine
-from tests.interop.rabbitmq import RabbitMQ
+from tests.interop.rabbitmq import RabbitCluster, RabbitMQ
 from tests.support.waiting import wait_until
 
 pytestmark = pytest.mark.referee("rabbitmq")
@@ -109,3 +109,40 @@ def test_a_broker_that_was_killed_has_all_events(own_server):
     own_server.start()
     wait_until(lambda: sum(each.waiting for each in engine.status(TOPIC)) == 100, timeout=60)
     engine.close()
+
+
+@pytest.mark.time_limit(300)
+def test_a_cluster_loses_nothing_when_any_node_is_killed(tmp_path):
+    with RabbitCluster(tmp_path) as cluster:
+        engine = RabbitEngine(cluster.url)
+        engine.declare(TOPIC)
+        added, number = [], 0
+        for node in cluster.nodes:
+            for _ in range(30):
+                number += 1
+                engine.add(TOPIC, str(number % 7), str(number), str(number).encode())
+                added.append(number)
+            node.kill()
+            while added[-1] < number + 30:
+                number_of = added[-1] + 1
+                try:
+                    engine.add(TOPIC, str(number_of % 7), str(number_of), str(number_of).encode())
+                except RelayError:
+                    continue  # the relay tries again as well
+                added.append(number_of)
+            number = added[-1]
+            node.start()
+        found: dict[int, list[int]] = {}
+        worker = engine.subscribe(TOPIC, "workers", 16)
+        seen: set[int] = set()
+        while seen != {*added}:
+            claim = worker.claim(30)
+            assert claim is not None, f"{len(added) - len(seen)} events are lost"
+            each = int(claim.deliveries[0].body)
+            if each not in seen:
+                seen.add(each)
+                found.setdefault(each % 7, []).append(each)
+            worker.ack(claim)
+        worker.close()
+        engine.close()
+        assert all(numbers == sorted(numbers) for numbers in found.values())
