@@ -583,7 +583,7 @@ def packages() -> str:
 
 _NESTED = {
     "chat": ("protocol",),
-    "contrib": ("common", "desktop", "django", "flask", "relay"),
+    "contrib": ("celery", "common", "desktop", "django", "flask", "relay"),
     "emulator": ("domain", "db", "storage", "api", "xmpp", "net", "control", "remote", "page"),
 }
 """The folders inside a package that the tree shows, too."""

@@ -18,7 +18,6 @@ from tests.support.waiting import wait_until
 __all__ = ["RabbitCluster", "RabbitMQ"]
 
 _BIN = Path("/usr/lib/rabbitmq/bin")
-_SECONDS = 60.0  # for a node to start or to join
 
 
 class Epmd:
@@ -52,6 +51,7 @@ class RabbitMQ(RefereeProcess):
     """
 
     program, package = "rabbitmq-server", "rabbitmq-server"
+    start_seconds = 120.0
 
     def __init__(self, folder: Path, name: str = "rabbit", epmd: Epmd | None = None) -> None:
         super().__init__(folder)
@@ -59,6 +59,13 @@ class RabbitMQ(RefereeProcess):
         self._own_epmd = epmd is None
         self._epmd = epmd or Epmd()
         self._distribution = free_port()
+
+    def __enter__(self) -> RabbitMQ:
+        try:
+            return super().__enter__()
+        except BaseException:
+            self._close_epmd()
+            raise
 
     def __exit__(
         self,
@@ -68,6 +75,9 @@ class RabbitMQ(RefereeProcess):
     ) -> None:
         self.kill()
         super().__exit__(kind, error, traceback)
+        self._close_epmd()
+
+    def _close_epmd(self) -> None:
         if self._own_epmd:
             self._epmd.close()
 

@@ -21,7 +21,6 @@ __all__ = ["HOST", "RefereeProcess", "accepts"]
 
 HOST = "127.0.0.1"
 
-_START_SECONDS = 30.0
 _STOP_SECONDS = 10.0
 _Self = TypeVar("_Self", bound="RefereeProcess")
 
@@ -38,6 +37,8 @@ class RefereeProcess(ABC):
     package: ClassVar[str]
     """The Debian package with the program."""
     stop_signal: ClassVar[signal.Signals] = signal.SIGTERM
+    start_seconds: ClassVar[float] = 30.0
+    """How long its start may take on a busy machine."""
 
     def __init__(self, folder: Path) -> None:
         self.port = 0
@@ -77,7 +78,7 @@ class RefereeProcess(ABC):
                 env={**os.environ, **self._environment()},
             )
         try:
-            wait_until(self._is_ready, f"{self.program} is ready", timeout=_START_SECONDS)
+            wait_until(self._is_ready, f"{self.program} is ready", timeout=self.start_seconds)
         except BaseException:
             print(self.log())
             self.kill()

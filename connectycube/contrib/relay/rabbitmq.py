@@ -328,8 +328,8 @@ class _Publisher:
         for tag in tags:
             message_id, future = self._pending.pop(tag)
             if not is_taken:
-                # After the loss of a leader RabbitMQ (3.10) refuses all that this channel publishes from now on;
-                # a new one finds the present leader.
+                # After the loss of a leader RabbitMQ (3.10) refuses all that this channel publishes from now
+                # on; a new one finds the present leader.
                 self._is_stale = True
                 future.set_exception(EngineFullError(REFUSED))
             elif message_id in self._returned:
