@@ -11,8 +11,8 @@
 #   make docs    the documentation, in docs/_build/html
 #   make bench   what calls cost, in CPU and memory, beside their goals; also in build/bench.json
 #   make bench-guard  whether a hot path has become dearer: calls and memory, counted and not timed
-#   make soak    long runs: a million messages, a bot that is killed 100 times, then 500 schedules of
-#                faults (SCHEDULES=, SEED=)
+#   make soak    long runs: a million messages, a bot that is killed 100 times, a relay of which
+#                each part is killed, then 500 schedules of faults (SCHEDULES=, SEED=)
 #   make fuzz    damaged input for parsers, decoders, files and ports (FUZZ_SECONDS=600, SEED=, TARGETS=)
 #   make properties  the property tests with other examples, ten times as many (SEED=, EXAMPLES=1000)
 #   make jitter  the tests of all that has threads, with random pauses inside the package (SEED=)
@@ -99,6 +99,8 @@ bench-guard: venv
 soak: venv referees
 	@.venv/bin/python -m tests.soak.flat
 	@.venv/bin/python -m tests.soak.kills
+	@.venv/bin/python -m tests.soak.relay_kills --engine redis
+	@.venv/bin/python -m tests.soak.relay_kills --engine rabbitmq --messages 5000
 	@SCHEDULES='$(SCHEDULES)' SEED='$(SEED)' .venv/bin/python -m tests.soak
 
 fuzz: venv
