@@ -16,6 +16,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as FutureTimeoutError
+from contextlib import suppress
 from functools import partial
 from typing import Any
 
@@ -39,6 +40,7 @@ logger = logging.getLogger("connectycube.relay")
 _NO_LIMIT = 1_000_000
 """Deliveries after which RabbitMQ drops an event (20 by default since 4.0): workers count them themselves."""
 _LOOK = 2.0  # seconds between two looks at how many workers there are
+_SETTLE = 2.0  # seconds for the broker to read the last acknowledgements
 _NOT_FOUND = 404
 
 
@@ -519,4 +521,13 @@ class _RabbitSubscription(Subscription):
 
     def close(self) -> None:
         """Cut the connection; the broker gives what is not acknowledged to other workers, in order."""
+        settled = threading.Event()
+
+        def settle(channel: Any) -> None:
+            # The answer says that the broker has read the acknowledgements before it, which a cut may lose.
+            channel.basic_qos(prefetch_count=self._batch, callback=lambda _: settled.set())
+
+        with suppress(EngineUnavailableError):
+            self._link.call(settle)
+            settled.wait(_SETTLE)
         self._link.abort()

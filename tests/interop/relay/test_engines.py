@@ -74,8 +74,9 @@ def test_each_group_gets_each_event(engine, subscribe):
 
 def test_a_partition_has_one_worker_at_a_time(engine, subscribe):
     added(engine, "a", "b")
-    first, second = subscribe(), subscribe()
+    first = subscribe()
     claim, body = one(first)
+    second = subscribe()
     assert (body, second.claim(0.3)) == ("a", None)
     first.ack(claim)
     for _ in range(len(claim.deliveries)):
@@ -85,8 +86,9 @@ def test_a_partition_has_one_worker_at_a_time(engine, subscribe):
 @pytest.mark.parametrize("batch", [1, 16])
 def test_what_a_worker_did_not_finish_comes_again_in_its_place(engine, subscribe, batch):
     added(engine, "a", "b", "c")
-    first, second = subscribe(batch=batch), subscribe()
+    first = subscribe(batch=batch)
     claim, _ = one(first)
+    second = subscribe()
     first.ack(claim)
     if not claim.deliveries:
         claim, _ = one(first)
@@ -98,6 +100,16 @@ def test_what_a_worker_did_not_finish_comes_again_in_its_place(engine, subscribe
     second.ack(claim)
     while claim.deliveries:
         second.ack(claim)
+
+
+def test_a_worker_that_ends_at_once_has_finished_what_it_finished(engine, subscribe):
+    added(engine, "a", "b")
+    first = subscribe(batch=1)
+    claim, _ = one(first)
+    second = subscribe()
+    first.ack(claim)
+    first.close()
+    assert drained(second, 1) == ["b"]
 
 
 def test_a_failed_event_blocks_its_partition_and_comes_first(engine, subscribe):

@@ -1,0 +1,71 @@
+"""``connectycube relay`` on each engine: what it prints, and what it refuses."""
+
+from __future__ import annotations
+
+import itertools
+import json
+
+import pytest
+
+from connectycube.cli import main
+from connectycube.contrib.relay import Letter
+from connectycube.contrib.relay.engines import engine_of
+from connectycube.contrib.relay.topics import events_topic
+
+_numbers = itertools.count(1)
+
+
+@pytest.fixture
+def prefix() -> str:
+    return f"cli{next(_numbers)}"
+
+
+@pytest.fixture
+def at(url, prefix):
+    """The arguments that name the engine; an event waits there, and another one is a dead letter."""
+    engine, topic = engine_of(url, prefix), events_topic(("workers",), 2, 100_000)
+    engine.declare(topic)
+    worker = engine.subscribe(topic, "workers", 1)
+    engine.add(topic, "k", "dead", b"dead\x1b[2J")
+    claim = worker.claim(10)
+    assert claim is not None
+    letter = ("letter", "events", "workers", claim.partition, "k", "dead", "Error: \x1b[2J", 3)
+    worker.ack(claim, Letter(*letter, claim.deliveries[0].body))
+    worker.close()
+    engine.add(topic, "k", "waits", b"waits")
+    engine.close()
+    return ["--url", url, "--prefix", prefix, "--partitions", "2"]
+
+
+def test_the_status_says_what_waits(at, capsys):
+    assert main(["relay", "status", *at, "--json"]) == 0
+    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert sum(line["waiting"] for line in lines[:-1]) == 1
+    assert lines[-1] == {"dead": 1}
+    assert main(["relay", *at, "status"]) == 0
+    assert "dead letters: 1" in capsys.readouterr().out
+
+
+def test_dead_letters_are_listed_put_back_and_dropped(at, capsys):
+    assert main(["relay", "dead", "list", *at]) == 0
+    out = capsys.readouterr().out
+    assert "letter" in out
+    assert "\x1b" not in out
+    assert main(["relay", "dead", "retry", *at, "other"]) == 1
+    assert "there is no dead letter other" in capsys.readouterr().err
+    assert main(["relay", "dead", "retry", *at, "letter"]) == 0
+    assert capsys.readouterr().out == "1 put back\n"
+    assert main(["relay", "dead", "drop", *at, "--all"]) == 0
+    assert capsys.readouterr().out == "0 dropped\n"
+
+
+def test_a_dead_letter_is_one_line_of_json(at, capsys):
+    assert main(["relay", *at, "dead", "list", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["id"] == "letter"
+
+
+def test_a_relay_without_a_login_says_which_variables_it_needs(at, capsys, monkeypatch):
+    for name in ("LOGIN", "PASSWORD"):
+        monkeypatch.delenv(f"CONNECTYCUBE_{name}", raising=False)
+    assert main(["relay", *at]) == 1
+    assert "CONNECTYCUBE_LOGIN and CONNECTYCUBE_PASSWORD must be set" in capsys.readouterr().err
