@@ -73,9 +73,11 @@ class RabbitMQ(RefereeProcess):
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        self.kill()
-        super().__exit__(kind, error, traceback)
-        self._close_epmd()
+        try:
+            self.kill()
+            super().__exit__(kind, error, traceback)
+        finally:
+            self._close_epmd()
 
     def _close_epmd(self) -> None:
         if self._own_epmd:
