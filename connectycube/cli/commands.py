@@ -82,7 +82,10 @@ def help_text() -> str:
             for name, entry in COMMANDS.items()
             if entry.group == group
         ]
-    lines += ["", "Options of each command but those of Workers and Development, before it or behind it:"]
+    lines += [
+        "",
+        "Options of each command but those of Workers and Development, before it or behind it:",
+    ]
     lines += [f"  {option:{width + 10}}{text}" for option, text in OPTIONS.items()]
     return "\n".join([*lines, "", "'connectycube COMMAND --help' says more about a command."])
 
