@@ -60,7 +60,7 @@ COMMANDS = {
     "upload": Entry("Chat", "upload a file", "files:upload"),
     "download": Entry("Chat", "download a file", "files:download"),
     "push": Entry("Chat", "send push notifications", "push:push"),
-    "relay": Entry("Workers", "hand a bot's events over to workers, or look at what waits"),
+    "relay": Entry("Workers", "hand a bot's events over to workers"),
     "worker": Entry("Workers", "handle the events that a relay hands over"),
     "dead": Entry("Development", "list, retry or drop events that receivers have given up"),
     "demo": Entry("Development", "watch two people talk, on an emulator"),
@@ -84,7 +84,7 @@ def help_text() -> str:
         ]
     lines += [
         "",
-        "Options of each command but those of Workers and Development, before it or behind it:",
+        "Options of the commands of Account and Chat, before or behind them:",
     ]
     lines += [f"  {option:{width + 10}}{text}" for option, text in OPTIONS.items()]
     return "\n".join([*lines, "", "'connectycube COMMAND --help' says more about a command."])
