@@ -158,7 +158,7 @@ def accepts(host: str, port: int) -> bool:
     """Whether somebody accepts connections there."""
     try:
         socket.create_connection((host, port), timeout=1).close()
-    except ConnectionRefusedError:
+    except (ConnectionRefusedError, ConnectionResetError):  # reset: it ends right now
         return False
     return True
 
