@@ -45,7 +45,7 @@ class Epmd:
 
 
 class RabbitMQ(RefereeProcess):
-    """One node with the plugin of consistent-hash exchanges: start it with ``with``.
+    """One node without plugins: start it with ``with``.
 
     It keeps its data and its ports when it is killed and started again.
     """
@@ -116,7 +116,7 @@ class RabbitMQ(RefereeProcess):
         if not cookie.exists():
             cookie.write_text(self._epmd.cookie)
             cookie.chmod(0o400)
-        (self._folder / "plugins").write_text("[rabbitmq_consistent_hash_exchange].\n")
+        (self._folder / "plugins").write_text("[].\n")
         (self._folder / "rabbitmq.conf").write_text(
             f"listeners.tcp.1 = {HOST}:{self.port}\nloopback_users = none\nlog.console = true\n"
             "vm_memory_high_watermark.absolute = 512MB\ndisk_free_limit.absolute = 20MB\n"

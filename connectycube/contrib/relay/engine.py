@@ -7,6 +7,7 @@ library raises leaves it as one of the errors of this package.
 from __future__ import annotations
 
 import json
+import zlib
 from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Mapping, Sequence
@@ -43,6 +44,10 @@ class Topic:
     groups: tuple[str, ...]
     partitions: int = 1
     limit: int = 100_000
+
+    def partition_of(self, key: str) -> int:
+        """Return the number of the partition of a key, which is the same in each process and release."""
+        return zlib.crc32(key.encode(errors="surrogatepass")) % self.partitions
 
 
 @frozen

@@ -1,8 +1,9 @@
 """The engine of RabbitMQ: quorum queues with a single active consumer each, for more than one machine.
 
-A topic is a fanout exchange. Each group has a consistent-hash exchange behind it, which chooses one of the
-group's queues by the key. The broker gives a queue to one consumer at a time, and what that has not
-acknowledged to the next one, in its place.
+A topic is a direct exchange. Each group has a queue for each partition, bound by the partition's number. The
+broker gives a queue to one consumer at a time, and what that has not acknowledged to the next one, in its
+place. The partition is chosen here and not by a consistent-hash exchange: after a restart RabbitMQ (3.10)
+sends most keys to other queues than before, past the events that wait in those.
 """
 
 from __future__ import annotations
@@ -73,20 +74,17 @@ class RabbitEngine(Engine):
             for group in topic.groups:
                 self._check_partitions(connection, topic, group)
             channel = connection.channel()
-            source = self.name(topic.name)
-            channel.exchange_declare(source, "fanout", durable=True)
+            exchange = self.name(topic.name)
+            channel.exchange_declare(exchange, "direct", durable=True)
             for group in topic.groups:
-                exchange = self.name(topic.name, group)
-                channel.exchange_declare(exchange, "x-consistent-hash", durable=True)
                 # The last one first: if its declaration is interrupted, the next one finds all or too few.
                 for partition in reversed(range(topic.partitions)):
                     queue = self.name(topic.name, group, partition)
                     channel.queue_declare(
                         queue, durable=True, arguments=_partition_arguments(topic.limit)
                     )
-                    channel.queue_bind(queue, exchange, routing_key="1")
+                    channel.queue_bind(queue, exchange, routing_key=str(partition))
                 self._declare_small(channel, self.name(topic.name, group, "members"))
-                channel.exchange_bind(exchange, source)
             self._declare_small(channel, self.name("dead"))
 
     def _check_partitions(self, connection: Any, topic: Topic, group: str) -> None:
@@ -109,7 +107,7 @@ class RabbitEngine(Engine):
 
     def add(self, topic: Topic, key: str, event_id: str, body: bytes) -> bool:
         """Publish an event, and wait until a majority of the queue's nodes has it."""
-        self.publish(self.name(topic.name), key, event_id, body)
+        self.publish(self.name(topic.name), str(topic.partition_of(key)), event_id, body)
         return True
 
     def publish(self, exchange: str, key: str, message_id: str, body: bytes) -> None:
@@ -194,20 +192,12 @@ class RabbitEngine(Engine):
             channel = connection.channel()
             channel.confirm_delivery()
             self._declare_store(channel, queue)
-            value: bytes | None = None
-            while True:
-                method, _, body = channel.basic_get(queue)
-                if method is None:
-                    return value
-                if (
-                    value is not None
-                ):  # two are there after an interrupted load, the newer one behind
-                    channel.basic_ack(method.delivery_tag)
-                    continue
-                value = body
-                _publish_blocking(channel, queue, name, body)
-                channel.basic_ack(method.delivery_tag)
-                return value
+            method, _, body = channel.basic_get(queue)
+            if method is None:
+                return None
+            _publish_blocking(channel, queue, name, body)
+            channel.basic_ack(method.delivery_tag)
+            return bytes(body)
 
     def save(self, name: str, value: bytes) -> None:
         """Publish to a queue that keeps its newest message alone."""

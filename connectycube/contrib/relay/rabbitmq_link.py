@@ -65,11 +65,6 @@ def error_of(error: BaseException) -> Exception:
     """Return this package's error for one of pika."""
     text = str(error) or type(error).__name__
     code = getattr(error, "reply_code", None)
-    if "unknown exchange type" in text:
-        return EngineSettingsError(
-            "RabbitMQ has no consistent-hash exchanges: run 'rabbitmq-plugins enable"
-            f" rabbitmq_consistent_hash_exchange' on each node ({text})"
-        )
     if isinstance(
         error,
         (

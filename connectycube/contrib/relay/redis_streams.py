@@ -8,7 +8,6 @@ import re
 import secrets
 import socket
 import time
-import zlib
 from collections import deque
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -135,7 +134,7 @@ class RedisEngine(Engine):
 
     def add(self, topic: Topic, key: str, event_id: str, body: bytes) -> bool:
         """Keep an event, unless its id is known."""
-        partition = zlib.crc32(key.encode(errors="surrogatepass")) % topic.partitions
+        partition = topic.partition_of(key)
         added = self.run(
             "ADD",
             [

@@ -38,7 +38,7 @@ def test_a_limit_that_was_another_is_named(engine):
 def test_an_exchange_of_another_type_is_named(engine, rabbitmq_server):
     connection = pika.BlockingConnection(pika.URLParameters(rabbitmq_server.url))
     connection.channel().exchange_declare(engine.name("events"), "topic", durable=True)
-    with pytest.raises(EngineSettingsError, match=r"inequivalent arg 'type'.*fanout.*topic"):
+    with pytest.raises(EngineSettingsError, match=r"inequivalent arg 'type'.*direct.*topic"):
         engine.declare(TOPIC)
     connection.close()
 
@@ -109,6 +109,31 @@ def test_a_broker_that_was_killed_has_all_events(own_server):
     own_server.start()
     wait_until(lambda: sum(each.waiting for each in engine.status(TOPIC)) == 100, timeout=60)
     engine.close()
+
+
+@pytest.mark.time_limit(120)
+def test_events_of_a_key_keep_their_order_over_a_kill_of_the_broker(own_server):
+    topic, keys = Topic("events", ("workers",), partitions=16), [str(n) for n in range(50)]
+    engine = RabbitEngine(own_server.url)
+    engine.declare(topic)
+    for key in keys:
+        engine.add(topic, key, f"{key} first", f"{key} first".encode())
+    own_server.kill()
+    engine.close()
+    own_server.start()
+    engine.declare(topic)
+    for key in keys:
+        engine.add(topic, key, f"{key} second", f"{key} second".encode())
+    worker = engine.subscribe(topic, "workers", 1)
+    found: list[str] = []
+    while len(found) < 2 * len(keys):
+        claim = worker.claim(10)
+        assert claim is not None
+        found.append(claim.deliveries[0].body.decode())
+        worker.ack(claim)
+    worker.close()
+    engine.close()
+    assert [key for key in keys if found.index(f"{key} first") > found.index(f"{key} second")] == []
 
 
 @pytest.mark.time_limit(300)
