@@ -162,4 +162,6 @@ class Running(threading.local):
 def _content(message: Any) -> tuple[object, ...]:
     if not isinstance(message, Message):
         return ()
-    return message.body, tuple(message.attachments), dict(message.custom)
+    # Each attempt has a trace of its own (W3C Trace Context), which is no other content.
+    custom = {name: value for name, value in message.custom.items() if name != "traceparent"}
+    return message.body, tuple(message.attachments), custom
