@@ -8,7 +8,8 @@ from other words, so credentials that many tests share hold :data:`MARK`.
 
 Looked through are the errors of the package with the locals of the frames that they passed, their pickles and
 those of the errors that they are chained to; log records from DEBUG on; names of threads; the files of
-durable mode. Warnings are errors here. What a test prints is not searched: the emulator prints its keys.
+durable mode; the spans, metrics and reports of those who watch. Warnings are errors here. What a test prints
+is not searched: the emulator prints its keys.
 """
 
 from __future__ import annotations
@@ -132,6 +133,11 @@ def _pickled(error: BaseException) -> str:
 
 
 _current = Canaries()
+
+
+def look_at(where: str, text: str) -> None:
+    """Look through what the package gave to a program that watches it."""
+    _current.look_at(where, text)
 
 
 class _Handler(logging.Handler):

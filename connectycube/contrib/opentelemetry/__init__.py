@@ -1,0 +1,33 @@
+"""OpenTelemetry: spans of requests, messages and receivers, and metrics of queues and connections.
+
+``ConnectyCubeInstrumentor().instrument()`` before the first client is made, or ``opentelemetry-instrument``.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+try:
+    import opentelemetry.instrumentation.instrumentor
+    import opentelemetry.trace  # noqa: F401
+except ModuleNotFoundError as error:
+    if error.name is None or not error.name.startswith("opentelemetry"):
+        raise
+    raise ModuleNotFoundError(
+        f"{error.name} is missing: pip install 'connectycube[opentelemetry]'", name=error.name
+    ) from None
+
+if TYPE_CHECKING:
+    from .instrumentor import ConnectyCubeInstrumentor
+    from .workers import traced_worker
+
+__all__ = ["ConnectyCubeInstrumentor", "traced_worker"]
+
+_MODULE_OF = {"ConnectyCubeInstrumentor": "instrumentor", "traced_worker": "workers"}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _MODULE_OF:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_MODULE_OF[name]}"), name)
