@@ -21,7 +21,9 @@ def test_an_example_has_a_command_and_a_test(name):
     assert Path(__file__).with_name(f"test_{name}.py").exists()
 
 
-@pytest.mark.parametrize("name", ["django_desk", "flask_live", "notebook", "qt_chat", "tk_chat"])
+@pytest.mark.parametrize(
+    "name", ["django_desk", "flask_live", "notebook", "prometheus", "qt_chat", "tk_chat"]
+)
 def test_its_command_says_which_other_package_is_missing(name, tmp_path):
     programs = tmp_path / "bin"
     programs.mkdir()
