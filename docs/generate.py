@@ -583,7 +583,10 @@ def packages() -> str:
 
 _NESTED = {
     "chat": ("protocol",),
-    "contrib": ("celery", "common", "desktop", "django", "flask", "relay"),
+    "contrib": (
+        *("celery", "common", "desktop", "django", "flask", "opentelemetry", "relay"),
+        "sentry",
+    ),
     "emulator": ("domain", "db", "storage", "api", "xmpp", "net", "control", "remote", "page"),
 }
 """The folders inside a package that the tree shows, too."""
@@ -618,6 +621,16 @@ def desktop_modules() -> str:
 def flask_modules() -> str:
     """Write what each module of the integration with Flask is, in its own words."""
     return _modules("contrib/flask")
+
+
+def opentelemetry_modules() -> str:
+    """Write what each module of the integration with OpenTelemetry is, in its own words."""
+    return _modules("contrib/opentelemetry")
+
+
+def sentry_modules() -> str:
+    """Write what each module of the integration with Sentry is, in its own words."""
+    return _modules("contrib/sentry")
 
 
 def relay_modules() -> str:
@@ -749,6 +762,8 @@ PARTS: dict[str, dict[str, Callable[[], str]]] = {
         "chat_modules": chat_modules,
         "desktop_modules": desktop_modules,
         "cli_modules": cli_modules,
+        "opentelemetry_modules": opentelemetry_modules,
+        "sentry_modules": sentry_modules,
         "relay_modules": relay_modules,
         "common_modules": common_modules,
         "django_modules": django_modules,
