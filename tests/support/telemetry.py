@@ -77,9 +77,7 @@ def telemetry(**options: Any) -> Iterator[Telemetry]:
     """Instrument the package until the end of the block."""
     made = Telemetry()
     instrumentor = ConnectyCubeInstrumentor()
-    instrumentor.instrument(
-        tracer_provider=made.tracers, meter_provider=made.meters, skip_dep_check=True, **options
-    )
+    instrumentor.instrument(tracer_provider=made.tracers, meter_provider=made.meters, **options)
     try:
         yield made
     finally:

@@ -93,6 +93,16 @@ EMULATOR_MAY_KNOW: dict[str, set[str]] = {
 OUTSIDERS = {"cli", "contrib", "testing", "__main__"}
 # What the command line shares with the integrations.
 SHARED = "connectycube.contrib.common."
+# The integration that is the business of a library, which no other part imports.
+OF_INTEGRATION = {
+    "celery": "celery",
+    "django": "django",
+    "flask": "flask",
+    "opentelemetry": "opentelemetry",
+    "pika": "relay",
+    "redis": "relay",
+    "sentry_sdk": "sentry",
+}
 # What the core without I/O must be handed.
 OUTSIDE_WORLD = {
     *(
@@ -255,6 +265,17 @@ def test_each_library_stays_in_the_part_whose_business_it_is(imports):
         and entry.part not in OUTSIDERS
     ]
     assert elsewhere == []
+
+
+def test_each_framework_stays_in_its_integration(imports):
+    elsewhere = [
+        f"{entry.where} imports {entry.module}"
+        for entry in imports
+        if entry.top in OF_INTEGRATION
+        and not entry.where.startswith(f"contrib/{OF_INTEGRATION[entry.top]}/")
+    ]
+    assert elsewhere == []
+    assert {entry.top for entry in imports} >= OF_INTEGRATION.keys()
 
 
 def test_errors_and_checks_need_the_standard_library_only(imports):

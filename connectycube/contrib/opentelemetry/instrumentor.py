@@ -37,8 +37,8 @@ class ConnectyCubeInstrumentor(BaseInstrumentor):  # type: ignore[misc]
     _propagation: Propagation | None = None
 
     def instrumentation_dependencies(self) -> Collection[str]:
-        """Return the requirements of what is instrumented, in the words of pip."""
-        return ("connectycube",)
+        """Return nothing: what is instrumented is the package that this module is a part of."""
+        return ()
 
     def _instrument(self, **options: Any) -> None:
         propagate = check_bool("propagate", options.get("propagate", False))

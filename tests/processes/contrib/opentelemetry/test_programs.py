@@ -85,6 +85,34 @@ def test_the_entry_point_for_the_command_names_the_instrumentor():
     assert getattr(import_module(module), attribute) is ConnectyCubeInstrumentor
 
 
+def test_the_command_of_opentelemetry_instruments_a_program(tmp_path):
+    # The package may be installed without its entry points, as in a folder of PYTHONPATH.
+    metadata = tmp_path / "connectycube_entry_points-1.dist-info"
+    metadata.mkdir()
+    (metadata / "METADATA").write_text(
+        "Metadata-Version: 2.1\nName: connectycube_entry_points\nVersion: 1\n"
+    )
+    (metadata / "entry_points.txt").write_text(
+        "[opentelemetry_instrumentor]\n"
+        "connectycube = connectycube.contrib.opentelemetry:ConnectyCubeInstrumentor\n"
+    )
+    program = tmp_path / "program.py"
+    program.write_text(
+        "import connectycube\n"
+        "config = connectycube.Config(app_id=1, auth_key='key')\n"
+        "print(type(config.observer).__name__)\n"
+    )
+    run = "from opentelemetry.instrumentation.auto_instrumentation import run; run()"
+    done = subprocess.run(
+        [sys.executable, "-c", run, sys.executable, program],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        env={**os.environ, "PYTHONPATH": f"{tmp_path}{os.pathsep}{ROOT}"},
+    )
+    assert done.stdout == "Observers\n", done.stderr
+
+
 @pytest.mark.parametrize("missing", ["opentelemetry", "opentelemetry.instrumentation"])
 def test_the_extra_that_is_missing_is_named(missing):
     code = (

@@ -210,21 +210,22 @@ def test_nothing_secret_or_written_is_in_any_attribute(propagating, people, emul
 
 def test_numbers_are_of_all_chats_of_the_process(exported, people):
     anna, bruno = people("anna-login"), people("bruno-login")
-    gate = Gate()
-    bruno.chat.message_received.connect(gate)
-    for _ in range(3):
-        anna.chat.send_private(bruno.id, BODY).result(TIMEOUT)
-    gate.wait_until_entered()
-    wait_until(lambda: bruno.chat.statistics().queued_events == 2, "two events that wait")
-    assert exported.value_of("connectycube.queue.events") == 2
-    assert exported.value_of("connectycube.queue.age") > 0
-    assert exported.value_of("connectycube.queue.size") > 0
-    assert exported.value_of("connectycube.receivers.running") == 1
-    assert exported.value_of("connectycube.outbound.unacknowledged") == 0
-    assert exported.value_of("connectycube.durable.inbox") == 0
-    (states,) = exported.points()["connectycube.connections"]
-    assert (states.value, states.attributes) == (2, {"connectycube.state": ChatState.READY.value})
-    gate.open()
+    with Gate() as gate:
+        bruno.chat.message_received.connect(gate)
+        for _ in range(3):
+            anna.chat.send_private(bruno.id, BODY).result(TIMEOUT)
+        gate.wait_until_entered()
+        settled(anna)
+        wait_until(
+            lambda: exported.value_of("connectycube.queue.events") == 2, "two events that wait"
+        )
+        assert exported.value_of("connectycube.queue.age") > 0
+        assert exported.value_of("connectycube.queue.size") > 0
+        assert exported.value_of("connectycube.receivers.running") == 1
+        assert exported.value_of("connectycube.outbound.unacknowledged") == 0
+        assert exported.value_of("connectycube.durable.inbox") == 0
+        (states,) = exported.points()["connectycube.connections"]
+        assert (states.value, states.attributes) == (2, {"connectycube.state": "ready"})
     bruno.events.wait_for("message_received", 3)
     exported.named("process private", 6)
     (sends,) = exported.points()["messaging.client.operation.duration"]
@@ -235,12 +236,11 @@ def test_numbers_are_of_all_chats_of_the_process(exported, people):
 
 def test_durable_boxes_are_counted(exported, people, tmp_path):
     anna, bruno = people("anna-login"), people("bruno-login", durable=tmp_path / "bot.db")
-    gate = Gate()
-    bruno.chat.message_received.connect(gate, key="gate")
-    anna.chat.send_private(bruno.id, BODY).result(TIMEOUT)
-    gate.wait_until_entered()
-    assert exported.value_of("connectycube.durable.inbox") == 1
-    gate.open()
+    with Gate() as gate:
+        bruno.chat.message_received.connect(gate, key="gate")
+        anna.chat.send_private(bruno.id, BODY).result(TIMEOUT)
+        gate.wait_until_entered()
+        assert exported.value_of("connectycube.durable.inbox") == 1
     wait_until(lambda: exported.value_of("connectycube.durable.inbox") == 0, "an empty inbox")
 
 
