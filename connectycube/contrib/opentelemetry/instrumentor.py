@@ -47,7 +47,7 @@ class ConnectyCubeInstrumentor(BaseInstrumentor):  # type: ignore[misc]
         self._spans = Spans(tracer, meter)
         observing.watch(self._spans)
         if propagate:
-            self._propagation = Propagation(tracer)
+            self._propagation = Propagation(tracer, self._spans.watches)
 
     def _uninstrument(self, **options: Any) -> None:
         if self._propagation is not None:

@@ -60,6 +60,10 @@ class Numbers:
         """Observe a chat from now on."""
         self._chats[id(chat)] = chat
 
+    def has(self, chat: Chat) -> bool:
+        """Whether a chat is observed."""
+        return self._chats.get(id(chat)) is chat
+
     def reconnected(self, resumed: bool, reason: BaseException | None) -> None:
         """Count a reconnection. It is an event, which no statistics hold by reason."""
         why = "logout" if reason is None else type(reason).__qualname__

@@ -24,10 +24,16 @@ _TRACE_CONTEXT = TraceContextTextMapPropagator()
 
 
 class Propagation:
-    """Adds the parameter to what ``chat.send_message`` and the calls above it send, until it is undone."""
+    """Adds the parameter to what ``chat.send_message`` and the calls above it send, until it is undone.
 
-    def __init__(self, tracer: Tracer) -> None:
+    Args:
+        tracer: Begins the spans.
+        is_watched: Says whether there is somebody to end the span of a message of this chat.
+    """
+
+    def __init__(self, tracer: Tracer, is_watched: Callable[[Chat], bool]) -> None:
         self._tracer = tracer
+        self._is_watched = is_watched
         self._patches = (
             Patch(Chat, "send_message", self._send),
             Patch(Chat, "send_system_message", self._send_system),
@@ -48,7 +54,8 @@ class Propagation:
         custom: Any = None,
         **more: Any,
     ) -> Any:
-        if not _is_content(message, custom, more) or names.TRACEPARENT in more:
+        is_ours = self._is_watched(chat) and _is_content(message, custom, more)
+        if not is_ours or names.TRACEPARENT in more:
             return send(dialog, message, custom=custom, **more)
         return self._inside_span(
             lambda found: send(dialog, message, custom={**found, **(custom or {})}, **more)
@@ -63,7 +70,7 @@ class Propagation:
         *rest: Any,
         **more: Any,
     ) -> Any:
-        if not isinstance(custom, Mapping):
+        if not self._is_watched(chat) or not isinstance(custom, Mapping):
             return send(user_id, custom, *rest, **more)
         return self._inside_span(lambda found: send(user_id, {**found, **custom}, *rest, **more))
 

@@ -104,6 +104,10 @@ class Spans(Observer):
         self._is_on = False
         self._numbers.end()
 
+    def watches(self, chat: Any) -> bool:
+        """Whether this observer is told of a chat. One whose client was made before is not known."""
+        return self._numbers.has(chat)
+
     # --- requests ---
 
     def request_finished(self, record: RequestRecord) -> None:

@@ -18,10 +18,12 @@ from connectycube import (
     Handling,
     Message,
 )
+from connectycube.contrib.opentelemetry import traced_worker
 from connectycube.contrib.relay import Engine, EngineUnavailableError, Relay, Worker
 from connectycube.contrib.relay.envelope import Envelope
 from connectycube.contrib.relay.topics import events_topic
 from tests.support.people import PASSWORD, Person
+from tests.support.telemetry import Telemetry, telemetry
 from tests.support.waiting import TIMEOUT, wait_until
 
 FAST = Handling(delay=0.01, max_delay=0.05)
@@ -322,6 +324,33 @@ def test_the_trace_of_a_message_reaches_the_handler(alice, relayed, new_worker, 
     alice.chat.send_private(bot.id, "hello", custom={"traceparent": "nonsense"})
     wait_until(lambda: len(traces) == 2)
     assert traces == [trace, None]
+
+
+@pytest.fixture
+def exported() -> Iterator[Telemetry]:
+    """Spans of each client that the test makes after it."""
+    with telemetry(propagate=True) as made:
+        yield made
+
+
+def test_a_handler_is_linked_to_the_span_of_the_sender(
+    exported, alice, relayed, new_worker, at_work
+):
+    worker, seen = traced_worker(new_worker(), tracer_provider=exported.tracers), Seen()
+    worker.on("message_received")(seen)
+    at_work(worker)
+    bot = relayed()
+    alice.chat.send_private(bot.id, "hello")
+    seen.wait(1)
+    (sent,) = exported.named("send private")
+
+    def of_handler():
+        spans = exported.named("process private")
+        return [span for span in spans if "connectycube.receiver" not in span.attributes]
+
+    (received,) = wait_until(of_handler)
+    (link,) = received.links
+    assert link.context.span_id == sent.context.span_id
 
 
 def test_an_answer_that_cannot_be_sent_is_a_dead_letter(

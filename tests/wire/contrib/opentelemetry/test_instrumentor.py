@@ -132,6 +132,28 @@ def test_nothing_travels_to_others_unless_asked_for(exported, people):
     assert message.custom == {}
 
 
+def test_a_chat_that_was_there_before_sends_as_it_did(people):
+    anna, bruno = people("anna-login"), people("bruno-login")
+    with telemetry(propagate=True) as made:
+        anna.chat.send_private(bruno.id, BODY).result(TIMEOUT)
+        anna.chat.send_system_message(bruno.id, {"colour": "blue"}).result(TIMEOUT)
+        (message,) = bruno.events.wait_for("message_received")
+        (system,) = bruno.events.wait_for("system_message_received")
+        assert (message.custom, system.custom) == ({}, {"colour": "blue"})
+        assert made.spans == []
+
+
+def test_system_messages_are_linked_too(propagating, people):
+    anna, bruno = people("anna-login"), people("bruno-login")
+    anna.chat.send_system_message(bruno.id, {"colour": "blue"}).result(TIMEOUT)
+    (message,) = bruno.events.wait_for("system_message_received")
+    assert message.custom.keys() == {"colour", "traceparent"}
+    (sent,) = propagating.named("send system")
+    (received,) = propagating.named("process system")
+    (link,) = received.links
+    assert (link.context.trace_id, link.context.span_id) == trace_of(sent)
+
+
 @pytest.mark.parametrize("arguments", [("",), (Message(),), ("hello", 5)])
 def test_a_wrong_message_is_refused_as_ever(propagating, people, arguments):
     anna = people("anna-login")
