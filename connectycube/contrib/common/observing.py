@@ -65,7 +65,11 @@ class _Watch:
         observer: Observer | None = None,
         **fields: Any,
     ) -> None:
-        make(*arguments, observer=self._with(observer), **fields)
+        try:
+            make(*arguments, observer=self._with(observer), **fields)
+        except BaseException:
+            del arguments, fields  # the key of the application is among them
+            raise
 
     def _with(self, observer: Any) -> Any:
         """Return the observer with those that watch; what is none as it is, for the error of ``Config``."""

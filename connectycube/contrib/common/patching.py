@@ -26,9 +26,15 @@ class Patch:
 
         @functools.wraps(original)
         def replaced(instance: Any, *arguments: Any, **keywords: Any) -> Any:
-            if not self._is_on:
-                return original(instance, *arguments, **keywords)
-            return wrapper(functools.partial(original, instance), instance, *arguments, **keywords)
+            try:
+                if not self._is_on:
+                    return original(instance, *arguments, **keywords)
+                return wrapper(
+                    functools.partial(original, instance), instance, *arguments, **keywords
+                )
+            except BaseException:
+                del arguments, keywords  # they may be secrets, which no traceback is to hold
+                raise
 
         self._replaced = replaced
         setattr(owner, name, replaced)

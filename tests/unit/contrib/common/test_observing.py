@@ -81,13 +81,38 @@ def test_the_last_one_that_ends_leaves_nothing_behind():
     assert config().observer is None
 
 
-def test_a_wrapper_of_somebody_else_is_left_in_place(monkeypatch):
+def test_a_wrapper_of_somebody_else_is_left_in_place():
     one, before = Recorder(), Config.__init__
     observing.watch(one)
     ours = Config.__init__
-    monkeypatch.setattr(Config, "__init__", lambda self, **fields: ours(self, **fields))
-    theirs = Config.__init__
-    observing.unwatch(one)
-    assert Config.__init__ is theirs
-    assert config().observer is None
-    Config.__init__ = before
+    Config.__init__ = theirs = lambda self, **fields: ours(self, **fields)
+    try:
+        observing.unwatch(one)
+        assert Config.__init__ is theirs
+        assert config().observer is None
+    finally:
+        Config.__init__ = before
+
+
+@pytest.mark.parametrize("is_on", [True, False], ids=["on", "off"])
+def test_a_wrong_configuration_shows_no_secret(is_on):
+    one, before = Recorder(), Config.__init__
+    observing.watch(one)
+    if not is_on:  # left in place, under a wrapper of somebody else
+        ours = Config.__init__
+        Config.__init__ = lambda self, **fields: ours(self, **fields)
+        observing.unwatch(one)
+    try:
+        with pytest.raises(ArgumentTypeError, match="workers") as caught:
+            Config(app_id=1, auth_key="a key that nobody may see", workers="many")
+    finally:
+        observing.unwatch(one)
+        Config.__init__ = before
+    frames = []
+    entry = caught.value.__traceback__
+    while entry is not None:
+        if "connectycube/contrib/common/" in entry.tb_frame.f_code.co_filename:
+            frames.append(repr(entry.tb_frame.f_locals))
+        entry = entry.tb_next
+    assert frames
+    assert not [frame for frame in frames if "nobody may see" in frame]
