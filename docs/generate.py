@@ -595,7 +595,7 @@ _NESTED = {
 def _line(path: Path, depth: int) -> str:
     name = f"{path.name}/" if path.is_dir() else path.name
     words = _words(path / "__init__.py" if path.is_dir() else path)
-    return f"{'  ' * depth + name:<18}{words.partition('; see')[0].rstrip('.').replace('``', '')}"
+    return f"{'  ' * depth + name:<19}{words.partition('; see')[0].rstrip('.').replace('``', '')}"
 
 
 def chat_modules() -> str:

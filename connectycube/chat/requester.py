@@ -100,6 +100,7 @@ class Requester:
                 driver.after_command()
             except BaseException:
                 waiter.stop()
+                core.session.forget_waiter(waiter)
                 raise
         answer = None
         try:

@@ -74,6 +74,11 @@ class PendingRequests:
         """Drop a request whose caller has stopped waiting."""
         self._pending.pop(request_id, None)
 
+    def forget_waiter(self, waiter: Any) -> None:
+        """Drop the requests of a caller who has never learnt their ids."""
+        for request_id in [id_ for id_, (_, who) in self._pending.items() if who is waiter]:
+            del self._pending[request_id]
+
     def fail(self, error: Exception) -> list[Answer]:
         """Return an answer with ``error`` for every request."""
         answers = [Answer(waiter, error=error) for _, waiter in self._pending.values()]

@@ -520,6 +520,10 @@ class Session:
         """Ignore the answer to a request, because its caller has stopped waiting."""
         self._requests.forget(request_id)
 
+    def forget_waiter(self, waiter: Any) -> None:
+        """Ignore the answers to the requests of a caller whom a signal handler has interrupted amid one."""
+        self._requests.forget_waiter(waiter)
+
     def remember(self, key: Hashable, kind: str, to: str | None, payload: str) -> None:
         """Make this request again in every new session, until :meth:`forget`."""
         self._session_requests[key] = (kind, to, payload)

@@ -44,6 +44,9 @@ class Core:
     def release_link(self):
         self.holders -= 1
 
+    def forget_waiter(self, waiter):
+        self.forgotten = waiter
+
 
 class Driver:
     def __init__(self):
@@ -133,3 +136,4 @@ def test_a_request_that_cannot_be_sent_holds_no_link(scene):
     scene.driver.sent = fail
     with pytest.raises(StanzaError, match="too large"):
         scene.ask()
+    assert scene.driver.core.forgotten is scene.waiter

@@ -24,6 +24,7 @@ from connectycube.chat.driver import Driver
 from connectycube.chat.link import Link
 from connectycube.chat.protocol.outbox import Outbox
 from connectycube.chat.protocol.session import Session
+from connectycube.chat.requester import Requester
 from connectycube.chat.sender import Sender
 from connectycube.emulator import Emulator
 from tests.support.cutting import cut_at_each_call
@@ -417,3 +418,16 @@ def test_a_send_interrupted_amid_its_stanza_leaves_each_other_sent_once(people, 
         f"after {number}" for number in range(1, rounds + 1)
     ]
     assert tom.bodies.count("cut off") <= rounds
+
+
+@pytest.mark.parametrize("step", [Requester.ask, Session.request, Driver.after_command])
+def test_a_request_that_is_interrupted_leaves_nothing_to_be_answered(people, step):
+    sue, _ = people
+    sue.chat.login()
+    pending = driver_of(sue.chat).core.session._requests
+    rounds = 0
+    for _ in cut_at_each_call(lambda: sue.chat.ping(timeout=TIMEOUT), step):
+        rounds += 1
+        assert sue.chat.ping(timeout=TIMEOUT) > 0
+        assert len(pending) == 0
+    assert rounds > 1
