@@ -28,7 +28,7 @@ from connectycube.errors import ArgumentValueError
 if TYPE_CHECKING:
     from connectycube.emulator import Emulator, HttpIdentityProvider, Switch
 
-__all__ = ["add_arguments", "run"]
+__all__ = ["add_arguments", "port_number", "run"]
 
 _PORTS = (
     ("api", "REST API"),
@@ -48,14 +48,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     for name, meaning in _PORTS:
         parser.add_argument(
             f"--{name}-port",
-            type=_port,
+            type=port_number,
             default=0,
             metavar="N",
             help=f"port of the {meaning} (default: a free one)",
         )
     parser.add_argument(
         "--ui-port",
-        type=_port,
+        type=port_number,
         metavar="N",
         help="port of the page that shows what happens, on this machine only; 0: a free one (default: none)",
     )
@@ -304,7 +304,8 @@ def _texts(text: str) -> dict[str, str]:
     return value
 
 
-def _port(text: str) -> int:
+def port_number(text: str) -> int:
+    """Return the number of a port, as a type of argparse."""
     if not text.isascii() or not text.isdigit() or int(text) > 65535:
         raise argparse.ArgumentTypeError(f"{text!r} is not a port (0 to 65535)")
     return int(text)

@@ -20,12 +20,16 @@ import argparse
 import os
 import sys
 
+from .emulator import port_number
+
 __all__ = ["add_arguments", "run"]
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
-    parser.usage = "%(prog)s [-h] [--load FILE] [--env-file FILE] -- COMMAND [ARGUMENT ...]"
+    parser.usage = (
+        "%(prog)s [-h] [--load FILE] [--env-file FILE] [--ui-port N] -- COMMAND [ARGUMENT ...]"
+    )
     parser.add_argument(
         "--load", metavar="FILE", help="JSON file of users, dialogs and messages to start with"
     )
@@ -33,6 +37,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--env-file",
         metavar="FILE",
         help="file that gets the variables, as export lines, before COMMAND starts; removed at the end",
+    )
+    parser.add_argument(
+        "--ui-port",
+        type=port_number,
+        metavar="N",
+        help="port of the page that shows what happens, whose address is on standard error; 0: a free one "
+        "(default: no page)",
     )
     parser.add_argument(
         "command", nargs="+", metavar="COMMAND", help="a program, and after it its arguments"
@@ -46,13 +57,20 @@ def run(arguments: argparse.Namespace) -> int:
     emulator = Emulator(
         auth_secret=os.environ.get("CONNECTYCUBE_AUTH_SECRET") or None,
         control_token=os.environ.get("CONNECTYCUBE_CONTROL_TOKEN") or None,
+        ui_port=arguments.ui_port,
     )
-    file = arguments.load
+
+    def prepare() -> None:
+        if arguments.load is not None:
+            emulator.load(arguments.load)
+        if emulator.ui_url is not None:
+            print(f"The page of the emulator: {emulator.ui_url}", file=sys.stderr, flush=True)
+
     try:
         return run_command(
             arguments.command,
             emulator,
-            prepare=None if file is None else lambda: emulator.load(file),
+            prepare=prepare,
             env_file=arguments.env_file,
         )
     except CommandNotRunError as error:

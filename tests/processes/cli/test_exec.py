@@ -95,6 +95,15 @@ with ConnectyCube.from_env() as cube:
     assert (done.stdout, done.stderr, done.returncode) == ("1\nREADY\n", "", 0)
 
 
+def test_the_address_of_the_page_is_on_standard_error_and_a_variable():
+    code = (
+        "import os, urllib.request as u; print(u.urlopen(os.environ['CONNECTYCUBE_UI_URL']).status)"
+    )
+    done = executed("--ui-port", "0", "--", sys.executable, "-c", code)
+    assert (done.stdout, done.returncode) == ("200\n", 0), done.stderr
+    assert re.fullmatch(r"The page of the emulator: http://127\.0\.0\.1:\d+/#\S+\n", done.stderr)
+
+
 def test_secrets_of_the_environment_are_those_of_the_emulator():
     secrets = {"CONNECTYCUBE_AUTH_SECRET": "a secret", "CONNECTYCUBE_CONTROL_TOKEN": "a token"}
     script = 'printf "%s %s" "$CONNECTYCUBE_AUTH_SECRET" "$CONNECTYCUBE_CONTROL_TOKEN"'
@@ -289,6 +298,7 @@ def test_a_file_of_somebody_else_is_left_alone(tmp_path):
         ([], 2, "the following arguments are required: COMMAND"),
         (["--laod", "people.json", "--", "echo", "x"], 2, "unrecognized arguments: --laod"),
         (["echo", "--load"], 2, "--load"),
+        (["--ui-port", "many", "--", "echo", "x"], 2, "'many' is not a port (0 to 65535)"),
     ],
 )
 def test_what_is_wrong_is_one_sentence_and_a_status(words, status, said, tmp_path, monkeypatch):
