@@ -19,8 +19,7 @@ __all__ = ["start_thread", "uninterrupted"]
 def uninterrupted(*steps: Callable[[], object]) -> None:
     """Call functions one after the other; what a signal handler raises meanwhile is raised after them.
 
-    Raises:
-        RuntimeError: The process can have no more threads; no function was called.
+    In a process that can have no more threads, as at its exit, they can be interrupted.
     """
 
     def take() -> None:
@@ -52,45 +51,63 @@ def _can_be_interrupted() -> bool:
 
 def _in_thread(call: Callable[[], object], start: Callable[[Callable[[], None]], object]) -> None:
     """Have ``start`` call its argument in another thread, which makes the call; wait for its end."""
-    undecided = [True]  # the thread that pops it decides whether the call is made
-    outcome: list[BaseException | None] = []
-    gate = _thread.allocate_lock()
-    gate.acquire()
+    elsewhere, interrupt = _Elsewhere(call), None
+    try:
+        start(elsewhere.run)
+    except BaseException as error:
+        if elsewhere.is_decided_here():
+            if isinstance(error, RuntimeError):
+                call()  # there is no other thread
+                return
+            raise
+        interrupt = error
+    try:
+        elsewhere.finish(interrupt)
+    finally:
+        del interrupt  # as in ``finish``
 
-    def decides() -> bool:
+
+class _Elsewhere:
+    """A call that another thread makes, or nobody."""
+
+    def __init__(self, call: Callable[[], object]) -> None:
+        self._call = call
+        self._undecided = [True]  # the thread that pops it decides whether the call is made
+        self._outcome: list[BaseException | None] = []
+        self._gate = _thread.allocate_lock()
+        self._gate.acquire()
+
+    def is_decided_here(self) -> bool:
+        """Whether this thread decides about the call: no other one has begun it, and none will."""
         try:
-            return undecided.pop()
+            return self._undecided.pop()
         except IndexError:
             return False
 
-    def run() -> None:
-        if not decides():
+    def run(self) -> None:
+        """Make the call, in the other thread."""
+        if not self.is_decided_here():
             return
         try:
-            call()
+            self._call()
         except BaseException as error:  # noqa: BLE001 - it is raised in the caller
-            outcome.append(error)
+            self._outcome.append(error)
         else:
-            outcome.append(None)
-        gate.release()
+            self._outcome.append(None)
+        self._gate.release()
 
-    interrupt: BaseException | None = None
-    try:
-        start(run)
-    except BaseException as error:
-        if decides():
-            raise  # the call was not made, and will not be
-        interrupt = error
-    while not outcome:
+    def finish(self, interrupt: BaseException | None) -> None:
+        """Wait until the call is made; raise what it or a signal handler has raised."""
+        while not self._outcome:
+            try:
+                self._gate.acquire()
+            except BaseException as error:  # noqa: BLE001 - it is raised below
+                interrupt = error
+        failure = self._outcome[0] or interrupt
         try:
-            gate.acquire()
-        except BaseException as error:  # noqa: BLE001 - it is raised below
-            interrupt = error
-    failure = outcome[0] or interrupt
-    try:
-        if failure is not None:
-            raise failure
-    finally:
-        # The error holds this frame, which must not hold the error.
-        outcome.clear()
-        del failure, interrupt
+            if failure is not None:
+                raise failure
+        finally:
+            # The error holds this frame, which must not hold the error.
+            self._outcome.clear()
+            del failure, interrupt

@@ -15,6 +15,8 @@ INTERRUPTED = (
     start_thread,
     uninterrupted,
     _threads._in_thread,
+    _threads._Elsewhere.__init__,
+    _threads._Elsewhere.finish,
     threading.Thread.start,
     threading.Event.wait,
     threading.Condition.__enter__,
@@ -102,11 +104,15 @@ def test_an_error_of_the_steps_is_raised_and_kept_nowhere():
     assert gone
 
 
-def test_a_process_without_another_thread_says_so(monkeypatch):
+def test_without_another_thread_steps_are_taken_and_a_start_fails(monkeypatch):
     def refuse(*arguments):
         raise RuntimeError("can't start new thread")
 
     monkeypatch.setattr(_threads._thread, "start_new_thread", refuse)
+    monkeypatch.setattr(threading, "_start_new_thread", refuse)
+    taken = []
+    uninterrupted(lambda: taken.append(1), lambda: taken.append(2))
+    assert taken == [1, 2]
     with pytest.raises(RuntimeError, match="can't start new thread"):
         start_thread(threading.Thread(target=int))
 

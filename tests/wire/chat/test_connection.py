@@ -316,6 +316,7 @@ def test_a_login_and_a_logout_interrupted_anywhere_leave_the_chat_usable(alice):
         _threads.start_thread,
         _threads.uninterrupted,
         _threads._in_thread,
+        _threads._Elsewhere.finish,
         threading.Thread.start,
         threading.Event.wait,
     )
@@ -325,7 +326,7 @@ def test_a_login_and_a_logout_interrupted_anywhere_leave_the_chat_usable(alice):
         assert not alice.chat.logout()
         assert alice.chat.state in (S.IDLE, S.CLOSED)
     assert rounds > 20
-    ends = (Driver._apply, Driver.after_command, _threads.uninterrupted, _threads._in_thread)
+    ends = (Driver._apply, Driver.after_command, _threads._in_thread, _threads._Elsewhere.finish)
     for _ in cut_at_each_call(alice.chat.logout, *ends):
         assert not alice.chat.logout()
         assert alice.chat.state in (S.IDLE, S.CLOSED)
