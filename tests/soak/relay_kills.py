@@ -56,7 +56,8 @@ class Report:
     kills: Counter[str] = field(factory=Counter)
     seconds: float = 0.0
     lost: int = 0
-    out_of_order: int = 0
+    disorder: list[str] = field(factory=list)
+    """Each event that was first handled after a later one of its dialog."""
     answered_twice: int = 0
     runs: int = 0
     """How often a handler was called."""
@@ -66,12 +67,16 @@ class Report:
     """Answers that came again, which the receiving SDK knew by their ids."""
 
     @property
+    def out_of_order(self) -> int:
+        return len(self.disorder)
+
+    @property
     def is_kept(self) -> bool:
         return not (self.lost or self.out_of_order or self.answered_twice)
 
     def __str__(self) -> str:
         where = ", ".join(f"{count} {part}" for part, count in sorted(self.kills.items()))
-        return (
+        return "".join(f"{line}\n" for line in self.disorder) + (
             f"killed: {where or 'nothing'}\n"
             f"{self.messages / self.seconds:.0f} messages/s; {self.runs - self.messages + self.lost} events"
             f" handled again, {self.marked} of them known as repeated; {self.same_id} answers came again on"
@@ -292,8 +297,10 @@ def _judge(report: Report, askers: Askers, log: Path) -> None:
             continue
         seen.add((sender, number))
         first.setdefault(sender, []).append(number)
-    for numbers in first.values():
-        report.out_of_order += sum(each < before for before, each in itertools.pairwise(numbers))
+    for sender, numbers in first.items():
+        for before, each in itertools.pairwise(numbers):
+            if each < before:
+                report.disorder.append(f"user {sender}: {each} was handled after {before}")
     asked = {
         (user, number)
         for index, user in enumerate(askers.answers)

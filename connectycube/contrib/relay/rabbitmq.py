@@ -347,27 +347,32 @@ class _Queue:
 
     def __init__(self, name: str) -> None:
         self.name = name
-        self.tag: str | None = None
-        """The consumer's tag; None while it is cancelled."""
+        self.link: Link | None = None
+        """The connection of the consumer; None while it is to be opened again."""
         self.arrived: deque[Delivery] = deque()
         self.due = 0.0
         self.is_claimed = False
         self.is_active = False
         """Whether the broker has given it to this worker."""
+        self.channel: Any = None
+        """That of the consumer; None once this worker leaves the queue: what arrives then is for the next."""
 
 
 class _RabbitSubscription(Subscription):
     """A worker of the engine: a consumer of each queue, active in some and standing by in the others.
 
-    One event of each queue is here at a time. So when a worker has more than its share of the queues, it can
-    leave one between two events: it cancels its consumer while it has the only event that was delivered,
-    acknowledges that, and stands by again.
+    A worker that has more than its share of the queues leaves one between two events. Each queue has a
+    connection of its own, because a cut is the one way to leave it in order: after the cancel of a consumer
+    RabbitMQ (3.10) now and then gives the next one the second event that waits, and then the first. One event
+    of each queue is here at a time.
     """
 
     def __init__(
         self, engine: RabbitEngine, parameters: Sequence[Any], topic: Topic, group: str, batch: int
     ) -> None:
         self._engine = engine
+        self._parameters = parameters
+        self._name = f"connectycube-{group}-amqp"
         self._members = engine.name(topic.name, group, "members")
         self._batch = batch if topic.partitions == 1 else 1
         self._queues = [_Queue(engine.name(topic.name, group, n)) for n in range(topic.partitions)]
@@ -375,19 +380,23 @@ class _RabbitSubscription(Subscription):
         self._failure: Exception | None = None
         self._share = topic.partitions
         self._looked = time.monotonic()
-        self._link = Link(parameters, f"connectycube-{group}-amqp", self._begin, self._lost)
+        self._link = Link(parameters, self._name, self._join, self._lost)
+        try:
+            self._open_links()
+        except BaseException:
+            self.close()
+            raise
 
-    # --- on the thread of the link ---
+    # --- on the threads of the links ---
 
-    def _begin(self, channel: Any) -> None:
-        channel.basic_qos(prefetch_count=self._batch)
+    def _join(self, channel: Any) -> None:
+        """Be counted among the workers."""
         channel.basic_consume(self._members, lambda *_: None)
-        for number in random.sample(range(len(self._queues)), len(self._queues)):
-            self._consume(channel, number)
 
-    def _consume(self, channel: Any, number: int) -> None:
-        queue = self._queues[number]
-        queue.tag = channel.basic_consume(queue.name, partial(self._arrive, number))
+    def _stand_by(self, number: int, channel: Any) -> None:
+        self._queues[number].channel = channel
+        channel.basic_qos(prefetch_count=self._batch)
+        channel.basic_consume(self._queues[number].name, partial(self._arrive, number))
 
     def _arrive(self, number: int, channel: Any, method: Any, properties: Any, body: bytes) -> None:
         count = int((properties.headers or {}).get("x-delivery-count", 0))
@@ -396,6 +405,8 @@ class _RabbitSubscription(Subscription):
         )
         with self._changed:
             queue = self._queues[number]
+            if queue.channel is not channel:
+                return
             queue.is_active = True
             queue.arrived.append(delivery)
             self._changed.notify_all()
@@ -407,25 +418,25 @@ class _RabbitSubscription(Subscription):
 
     def _acknowledge(self, number: int, tag: int, channel: Any) -> None:
         queue = self._queues[number]
-        active = sum(each.is_active for each in self._queues)
-        if active <= self._share or self._batch > 1:
-            channel.basic_ack(tag)
-            self._look(channel)
-            return
-        queue.is_active = False
+        with self._changed:
+            active = sum(each.is_active for each in self._queues)
+            leaves = self._batch == 1 and active > self._share
+            if leaves:
+                queue.channel, queue.is_active = None, False
+        channel.basic_ack(tag)
+        if leaves:
+            _settle(channel, partial(self._leave, queue))
 
-        def cancelled(frame: Any) -> None:
-            # Nothing else of this queue is here, so the next worker goes on behind this event.
-            channel.basic_ack(tag)
-            self._consume(channel, number)
+    def _leave(self, queue: _Queue) -> None:
+        """Cut the connection of a queue, whose acknowledgements the broker has read."""
+        assert queue.link is not None
+        queue.link.abort()
+        with self._changed:
+            queue.link = None
+            self._changed.notify_all()
 
-        channel.basic_cancel(queue.tag, cancelled)
-
-    def _look(self, channel: Any) -> None:
-        """Ask, now and then, how many workers there are."""
-        if time.monotonic() - self._looked < _LOOK or self._batch > 1:
-            return
-        self._looked = time.monotonic()
+    def _count(self, channel: Any) -> None:
+        """Ask how many workers there are."""
 
         def counted(frame: Any) -> None:
             workers = max(1, frame.method.consumer_count)
@@ -438,6 +449,8 @@ class _RabbitSubscription(Subscription):
     def claim(self, timeout: float) -> Claim | None:
         """Return what was delivered; of several queues the one whose event was delivered least often."""
         deadline = time.monotonic() + timeout
+        self._look()
+        self._open_links()
         with self._changed:
             while True:
                 if self._failure is not None:
@@ -462,6 +475,21 @@ class _RabbitSubscription(Subscription):
                 )
                 self._changed.wait(max(0.001, min(soonest, deadline) - now))
 
+    def _look(self) -> None:
+        """Ask, now and then, how many workers there are."""
+        if self._batch == 1 and time.monotonic() - self._looked >= _LOOK:
+            self._looked = time.monotonic()
+            self._link.call(self._count)
+
+    def _open_links(self) -> None:
+        """Stand by for the queues that have no connection, in any order, so that workers share them out."""
+        for number in random.sample(range(len(self._queues)), len(self._queues)):
+            queue = self._queues[number]
+            if queue.link is None:
+                queue.link = Link(
+                    self._parameters, self._name, partial(self._stand_by, number), self._lost
+                )
+
     def _claim(self, number: int) -> Claim:
         queue = self._queues[number]
         queue.is_claimed = True
@@ -472,7 +500,8 @@ class _RabbitSubscription(Subscription):
 
     def renew(self, claim: Claim) -> None:
         """Look whether the connection is there: as long as it is, the broker gives the queue to no other."""
-        if self._failure is not None or not self._link.is_open:
+        link = self._queues[claim.partition].link
+        if self._failure is not None or link is None or not link.is_open:
             raise ClaimLostError("the connection to RabbitMQ was lost, and the claim with it")
 
     def ack(self, claim: Claim, letter: Letter | None = None) -> None:
@@ -483,8 +512,10 @@ class _RabbitSubscription(Subscription):
         tag = claim.deliveries[0].place
         if len(claim.deliveries) == 1:
             self._give_back(claim, [], 0.0)
+        link = self._queues[claim.partition].link
+        assert link is not None  # as ``renew`` has looked
         try:
-            self._link.call(partial(self._acknowledge, claim.partition, tag))
+            link.call(partial(self._acknowledge, claim.partition, tag))
         except EngineUnavailableError as error:
             raise ClaimLostError(str(error)) from None
         claim.deliveries.popleft()
@@ -510,14 +541,21 @@ class _RabbitSubscription(Subscription):
             queue.is_claimed = False
 
     def close(self) -> None:
-        """Cut the connection; the broker gives what is not acknowledged to other workers, in order."""
-        settled = threading.Event()
+        """Cut the connections; the broker gives what is not acknowledged to other workers, in order."""
+        links = [queue.link for queue in self._queues if queue.link is not None]
+        settled = threading.Semaphore(0)
+        asked = 0
+        for link in links:
+            with suppress(EngineUnavailableError):
+                link.call(partial(_settle, done=settled.release))
+                asked += 1
+        deadline = time.monotonic() + _SETTLE
+        while asked and settled.acquire(timeout=max(0.0, deadline - time.monotonic())):
+            asked -= 1
+        for link in (*links, self._link):
+            link.abort()
 
-        def settle(channel: Any) -> None:
-            # The answer says that the broker has read the acknowledgements before it, which a cut may lose.
-            channel.basic_qos(prefetch_count=self._batch, callback=lambda _: settled.set())
 
-        with suppress(EngineUnavailableError):
-            self._link.call(settle)
-            settled.wait(_SETTLE)
-        self._link.abort()
+def _settle(channel: Any, done: Callable[[], object]) -> None:
+    """Call ``done`` once the broker has read all acknowledgements of a channel, which a cut may lose."""
+    channel.basic_qos(prefetch_count=1, callback=lambda _: done())
