@@ -11,6 +11,8 @@ from typing import NamedTuple
 
 from connectycube.errors import ConnectyCubeError
 
+from .failure import Failure
+
 __all__ = [
     "COMMANDS",
     "COMPLETION",
@@ -111,10 +113,12 @@ def run_plain(command: str, words: Sequence[str]) -> int:
         raise
     except (ConnectyCubeError, OSError) as error:
         return failed(error, command)
+    except Failure as error:
+        return failed(error, command, status=error.status)
     except ModuleNotFoundError as error:
-        if _EXTRAS.get(error.name or "") not in ("emulator", "relay"):
-            raise
-        return failed(error, command)  # the error says which extra brings it
+        if _EXTRAS.get(error.name or "") in ("emulator", "relay"):
+            return failed(error, command)  # the error says which extra brings it
+        return failed(missing(error), command)
 
 
 def plain_parser(command: str) -> tuple[ModuleType, argparse.ArgumentParser]:

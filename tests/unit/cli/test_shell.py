@@ -187,7 +187,7 @@ def test_commands_options_and_profiles_are_completed(folder):
 
 
 def test_options_of_plain_commands_are_completed():
-    assert completed("exec", "--") == ["--help", "--load", "--env-file"]
+    assert completed("exec", "--") == ["--help", "--load", "--env-file", "--ui-port"]
 
 
 @pytest.mark.parametrize("name", ["bash", "zsh", "fish"])
