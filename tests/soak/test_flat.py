@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+
 import pytest
 
 from tests.soak.flat import live, main
@@ -11,7 +13,8 @@ RECONNECTS = 50
 
 
 @pytest.mark.time_limit(240)
-def test_messages_and_reconnects_grow_no_threads_descriptors_or_objects():
+def test_messages_and_reconnects_grow_no_threads_descriptors_or_objects(caplog):
+    caplog.set_level(logging.WARNING, "connectycube")  # pytest keeps each line that is logged
     lines = []
     taken = live("emulator", MESSAGES, RECONNECTS, 5, lines.append)
     assert lines == [str(sample) for sample in taken]
