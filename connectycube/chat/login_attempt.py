@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import _thread
 import threading
+from contextlib import suppress
 
 from ..errors import NotConnectedError
 from ..models import ChatState, StateChange
@@ -49,8 +50,13 @@ class LoginAttempt:
         gate = _thread.allocate_lock()
         gate.acquire()
         self._gates.append(gate)
-        if not self.is_over:
-            gate.acquire(timeout=-1 if seconds is None else min(seconds, threading.TIMEOUT_MAX))
+        try:
+            if not self.is_over:
+                gate.acquire(timeout=-1 if seconds is None else min(seconds, threading.TIMEOUT_MAX))
+        finally:
+            # A reconnection may take days, and many calls wait for it, each for a while.
+            with suppress(ValueError):  # it is gone if the attempt is over
+                self._gates.remove(gate)
 
     def check(self) -> None:
         """Raise the error that it failed with, if it did."""

@@ -1,12 +1,12 @@
-"""Hand the events of a bot over to workers on Redis or RabbitMQ, or look at what waits there.
+"""Hand the events of a bot over to workers on Redis or RabbitMQ, or look at the events that wait there.
 
 Without an ACTION it runs the bot until SIGTERM or Ctrl-C: it logs in, gives each event to the engine, and
 sends the answers of workers. The bot is the user of a profile (--bot, as of "connectycube login"), or that of
 CONNECTYCUBE_LOGIN and CONNECTYCUBE_PASSWORD, with the application's keys in the other variables. Its position
 is in the engine, or with --durable in a file.
 
-"status" prints what waits for each group and partition. "dead list", "dead retry" and "dead drop" are for
-events that workers have given up. The URL of the engine may be in CONNECTYCUBE_RELAY_URL.
+"status" prints the number of waiting events for each group and partition. "dead list", "dead retry" and
+"dead drop" are for events that workers have given up. The URL of the engine may be in CONNECTYCUBE_RELAY_URL.
 """
 
 from __future__ import annotations
@@ -58,7 +58,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--lease-file", metavar="FILE", help="wait while another process has it")
     parser.add_argument("--health-file", metavar="FILE", help="touch it while the bot is ready")
     actions = parser.add_subparsers(dest="action", metavar="ACTION")
-    status = actions.add_parser("status", help="what waits, for each group and partition")
+    status = actions.add_parser(
+        "status", help="the number of waiting events, for each group and partition"
+    )
     add_engine_arguments(status, again=True)
     status.add_argument("--json", action="store_true", help="one JSON object a line")
     dead = actions.add_parser("dead", help="the events that workers have given up")
@@ -126,8 +128,8 @@ def _of_profile(name: str) -> tuple[Config, dict[str, str]]:
 
 def _cursor_name(login: Mapping[str, str]) -> str:
     """Return the name of a bot's position in the engine, where not every login is a name."""
-    who = login.get("login") or login["email"]
-    return f"bot-{hashlib.sha256(who.encode()).hexdigest()[:32]}"
+    name = login.get("login") or login["email"]
+    return f"bot-{hashlib.sha256(name.encode()).hexdigest()[:32]}"
 
 
 def _credentials(environment: Mapping[str, str]) -> dict[str, str]:

@@ -50,7 +50,7 @@ class Broker(Protocol):
 
 @define
 class Report:
-    """What came of it."""
+    """The losses, repetitions and rates of a play."""
 
     messages: int
     kills: Counter[str] = field(factory=Counter)
@@ -118,7 +118,7 @@ class Askers:
         """Send so many questions, as fast as answers come."""
         for number in range(count):
             if not self._room.acquire(timeout=PATIENCE):
-                return  # who waits for the answers says so
+                return  # ``wait_for`` says that answers are missing
             cube = self._cubes[number % _ASKERS]
             cube.chat.send_private(self._bot, str(number // _ASKERS))
 

@@ -75,9 +75,10 @@ class PendingRequests:
         self._pending.pop(request_id, None)
 
     def forget_waiter(self, waiter: Any) -> None:
-        """Drop the requests of a caller who has never learnt their ids."""
-        for request_id in [id_ for id_, (_, who) in self._pending.items() if who is waiter]:
-            del self._pending[request_id]
+        """Drop the requests of a waiter, whose ids the caller does not know."""
+        for request_id, (_, its_waiter) in tuple(self._pending.items()):
+            if its_waiter is waiter:
+                del self._pending[request_id]
 
     def fail(self, error: Exception) -> list[Answer]:
         """Return an answer with ``error`` for every request."""

@@ -521,7 +521,7 @@ class Session:
         self._requests.forget(request_id)
 
     def forget_waiter(self, waiter: Any) -> None:
-        """Ignore the answers to the requests of a caller whom a signal handler has interrupted amid one."""
+        """Ignore the answers to the requests of a waiter: a signal handler has interrupted its caller."""
         self._requests.forget_waiter(waiter)
 
     def remember(self, key: Hashable, kind: str, to: str | None, payload: str) -> None:

@@ -86,14 +86,14 @@ class Claim:
 
 @frozen
 class PartitionStatus:
-    """What waits in a partition for a group.
+    """The events that wait in a partition for a group.
 
     Args:
         topic: The name of the topic.
         group: The group.
         partition: The number of the partition.
         waiting: The number of events that are not handled; RabbitMQ counts those that no worker has.
-        owner: Who has it: the worker (Redis) or the number of consumers (RabbitMQ); None: nobody.
+        owner: The worker that has it (Redis) or the number of consumers (RabbitMQ); None: no worker has it.
         oldest: Seconds since the oldest of them was added; None: there is none, or the engine does not say.
     """
 
@@ -256,7 +256,7 @@ class Engine(ABC):
 
     @abstractmethod
     def status(self, topic: Topic) -> list[PartitionStatus]:
-        """Return what waits, for each group and partition."""
+        """Return the number of waiting events for each group and partition."""
 
     @abstractmethod
     def letters(self) -> list[Letter]:

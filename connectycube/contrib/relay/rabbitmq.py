@@ -483,12 +483,12 @@ class _RabbitSubscription(Subscription):
 
     def _open_links(self) -> None:
         """Stand by for the queues that have no connection, in any order, so that workers share them out."""
-        for number in random.sample(range(len(self._queues)), len(self._queues)):
-            queue = self._queues[number]
-            if queue.link is None:
-                queue.link = Link(
-                    self._parameters, self._name, partial(self._stand_by, number), self._lost
-                )
+        closed = [number for number, queue in enumerate(self._queues) if queue.link is None]
+        random.shuffle(closed)
+        for number in closed:
+            self._queues[number].link = Link(
+                self._parameters, self._name, partial(self._stand_by, number), self._lost
+            )
 
     def _claim(self, number: int) -> Claim:
         queue = self._queues[number]

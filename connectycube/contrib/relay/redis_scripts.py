@@ -1,10 +1,11 @@
 """The scripts of the Redis engine: each is one step that no other client sees a half of.
 
-The n-th event of a partition has the id ``n-0`` in its stream, so a cursor is a number, and what waits is a
-difference. All times are those of the broker. The fields of a group, one hash for each partition:
+The n-th event of a partition has the id ``n-0`` in its stream, so a cursor is a number, and the number
+of waiting events is a difference. All times are those of the broker. The fields of a group, one hash for
+each partition:
 
 cursor    the number of the last finished event
-token     grows with each claim: who has an older one has lost the partition (fencing)
+token     grows with each claim: a worker with an older token has lost the partition (fencing)
 owner     the worker that claimed it last
 until     when the claim is over, in milliseconds
 due       nobody may claim the partition before then (back-off)

@@ -155,7 +155,7 @@ class RedisEngine(Engine):
         return _RedisSubscription(self, self._client, topic, group, batch, self._prefix)
 
     def status(self, topic: Topic) -> list[PartitionStatus]:
-        """Return what waits, for each group and partition."""
+        """Return the number of waiting events for each group and partition."""
         found = []
         with _errors():
             now = self._client.time()[0]

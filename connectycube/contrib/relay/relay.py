@@ -174,7 +174,7 @@ class Relay:
             ended.close(_JOIN)
 
     def status(self) -> list[PartitionStatus]:
-        """Return what waits in the engine: the events, and the answers of the bots of this relay.
+        """Return the numbers of waiting events, and of waiting answers of the bots of this relay.
 
         Raises:
             EngineUnavailableError: The engine cannot be reached.

@@ -73,7 +73,7 @@ async function addUser(event) {
   event.preventDefault();
   const form = event.target;
   const fields = Object.fromEntries([...new FormData(form)].filter(([, value]) => value));
-  form.reset(); // at once, for who writes on
+  form.reset(); // at once: the person may go on writing
   form.elements.login.focus();
   if ((await attempt(() => control("POST", "add_user", fields))) !== undefined) return;
   for (const [name, value] of Object.entries(fields)) form.elements[name].value ||= value;
@@ -251,7 +251,7 @@ async function send(event) {
   const { sender, body } = $("composer").elements;
   const text = body.value;
   if (!text.trim()) return;
-  body.value = ""; // at once, for who writes on
+  body.value = ""; // at once: the person may go on writing
   const done = await attempt(() => control("POST", "send_message", { dialog_id: chosen, sender_id: Number(sender.value), body: text }));
   if (done === undefined) body.value ||= text;
   else toEnd($("messages"));
