@@ -37,6 +37,7 @@ FEATURES: Mapping[str, frozenset[str]] = {
     "last activity of anybody": ALL - {"prosody", "ejabberd"},
     "list of occupants": ALL - {"prosody"},
     "nicks of one's choice": ALL - {"emulator"},
+    "order amid a resumption": ALL - {"ejabberd"},
     "room messages without a join": ALL - {"prosody", "ejabberd"},
     "rooms by joining": ALL - {"emulator"},
     "rooms that outlive the server": ALL - {"emulator"},
