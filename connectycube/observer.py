@@ -39,6 +39,11 @@ class RequestRecord:
         attempt: 1, or more for a repetition.
         error: The class of the error that ended the request, an ApiError, or one of the application's own
             transport or file; None if there was a response.
+
+    Example:
+        >>> record = RequestRecord(method="GET", path="/users/{id}", url="/users/7", status=200, seconds=0.1)
+        >>> record.path, record.status
+        ('/users/{id}', 200)
     """
 
     method: str
@@ -69,6 +74,17 @@ class Observer:
     **Errors.** An error that a method raises goes no further. The first error of each method is logged at
     ERROR, on logger ``connectycube``. KeyboardInterrupt on the main thread is passed on: it is meant for the
     program.
+
+    Example:
+        >>> class Counter(Observer):
+        ...     count = 0
+        ...     def request_finished(self, record):
+        ...         self.count += 1
+        >>> counter = Counter()
+        >>> with ConnectyCube(config=cube.config.replace(observer=counter)) as client:
+        ...     user = client.login(login="alice", password="a password")
+        >>> counter.count
+        1
     """
 
     def request_finished(self, record: RequestRecord) -> None:
