@@ -107,6 +107,11 @@ class CustomObjects(NotCopied):
     """The records of the application's classes; every method may be called from any thread.
 
     Classes are created in the admin panel. A record is given as its id or as a CustomObject.
+
+    Example:
+        >>> record = cube.custom_objects.create("Book", {"title": "Emma", "year": 1815})
+        >>> [found.fields["title"] for found in cube.custom_objects.list("Book", year__lt=1900)]
+        ['Emma']
     """
 
     def __init__(self, api: Api) -> None:
@@ -192,6 +197,9 @@ class CustomObjects(NotCopied):
             record: The record.
             timeout: Seconds for the whole call; by default those of ``Config.timeouts``.
 
+        Returns:
+            The record.
+
         Raises:
             ArgumentTypeError: An argument has the wrong type; the error names it.
             ArgumentValueError: An argument has a wrong value; the error names it.
@@ -238,6 +246,9 @@ class CustomObjects(NotCopied):
                 Django's words: __gt, __lt, __gte, __lte, __ne, __in, __nin, __all, __or, __contains.
                 Times are aware datetimes or unix seconds. For fields that are places, __near with
                 (longitude, latitude, metres). With ``group_by``, __calc with "avg", "min", "max" or "sum".
+
+        Returns:
+            The page.
 
         Raises:
             ArgumentTypeError: A look-up does not exist, or an argument has the wrong type; the error
@@ -296,6 +307,9 @@ class CustomObjects(NotCopied):
             class_name: The name of the class.
             timeout: Seconds for the whole call; by default those of ``Config.timeouts``.
             lookups: Fields with Django's words, as for :meth:`list`.
+
+        Returns:
+            The number of records.
 
         Raises:
             ArgumentTypeError: A look-up does not exist or has the wrong type; the error names it.
@@ -382,6 +396,9 @@ class CustomObjects(NotCopied):
             lookups: Fields with Django's words, as for :meth:`list`, but for __near and __calc; at least
                 one.
 
+        Returns:
+            The number of records that were deleted.
+
         Raises:
             ArgumentTypeError: A look-up does not exist or has the wrong type; the error names it.
             ArgumentValueError: A look-up has a wrong value, or there is none; the error names it.
@@ -436,6 +453,9 @@ class CustomObjects(NotCopied):
             class_name: The name of the class.
             record: The record, whose owner this user must be.
             timeout: Seconds for the whole call; by default those of ``Config.timeouts``.
+
+        Returns:
+            The permissions, as the service has them: by the kind of access, the users who have it.
 
         Raises:
             ArgumentTypeError: An argument has the wrong type; the error names it.

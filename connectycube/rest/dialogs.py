@@ -71,6 +71,11 @@ class Dialogs(NotCopied):
 
     A dialog is given as its id, as a Dialog (or DialogRef), or as one of its messages; a user as an id or a
     User. Where a list is expected, one alone will do.
+
+    Example:
+        >>> hikers = cube.dialogs.create_group("Hikers", [bob_id])
+        >>> [dialog.name for dialog in cube.dialogs.list(name="Hikers")]
+        ['Hikers']
     """
 
     def __init__(self, api: Api) -> None:
@@ -87,6 +92,9 @@ class Dialogs(NotCopied):
         Args:
             user: The other user, as an id or a User.
             timeout: Seconds for the whole call; by default those of ``Config.timeouts``.
+
+        Returns:
+            The dialog.
 
         Raises:
             ArgumentTypeError: An argument has the wrong type; the error names it.
@@ -203,6 +211,9 @@ class Dialogs(NotCopied):
             dialog: The dialog, usually as its id.
             timeout: Seconds for the whole call; by default those of ``Config.timeouts``.
 
+        Returns:
+            The dialog.
+
         Raises:
             ArgumentTypeError: An argument has the wrong type; the error names it.
             ArgumentValueError: An argument has a wrong value; the error names it.
@@ -237,6 +248,9 @@ class Dialogs(NotCopied):
                 updated_at, each also with __lt, __lte, __gt, __gte, __ne, __in, __nin, __all, __contains;
                 and ``extensions={"key": "value"}``, whose keys take these words too. Times are aware
                 datetimes or unix seconds.
+
+        Returns:
+            The page.
 
         Raises:
             ArgumentTypeError: A look-up does not exist, or an argument has the wrong type; the error
@@ -357,6 +371,9 @@ class Dialogs(NotCopied):
         Args:
             timeout: Seconds for the whole call; by default those of ``Config.timeouts``.
             lookups: Fields with Django's words, as for :meth:`list`.
+
+        Returns:
+            The number of dialogs.
 
         Raises:
             ArgumentTypeError: A look-up does not exist or has the wrong type; the error names it.
@@ -598,6 +615,9 @@ class Dialogs(NotCopied):
             skip: The number of users to leave out in front.
             timeout: Seconds for the whole call; by default those of ``Config.timeouts``.
 
+        Returns:
+            The users, as one page.
+
         Raises:
             ArgumentTypeError: An argument has the wrong type; the error names it.
             ArgumentValueError: An argument has a wrong value; the error names it.
@@ -684,6 +704,9 @@ class Dialogs(NotCopied):
         Args:
             dialog: The dialog.
             timeout: Seconds for the whole call; by default those of ``Config.timeouts``.
+
+        Returns:
+            Whether this user gets them.
 
         Raises:
             ArgumentTypeError: An argument has the wrong type; the error names it.

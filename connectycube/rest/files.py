@@ -38,7 +38,13 @@ _log = logging.getLogger("connectycube.rest")
 
 
 class Files(NotCopied):
-    """The files of the session's user; every method may be called from any thread."""
+    """The files of the session's user; every method may be called from any thread.
+
+    Example:
+        >>> file = cube.files.upload(b"three apples", name="note.txt", content_type="text/plain")
+        >>> cube.files.download(file)
+        b'three apples'
+    """
 
     def __init__(self, api: Api) -> None:
         self._api = api
@@ -112,6 +118,9 @@ class Files(NotCopied):
             file: The file, as its id or a File.
             timeout: Seconds for the whole call; by default those of ``Config.timeouts``.
 
+        Returns:
+            The file.
+
         Raises:
             ArgumentTypeError: An argument has the wrong type; the error names it.
             ArgumentValueError: An argument has a wrong value; the error names it.
@@ -128,6 +137,9 @@ class Files(NotCopied):
         Args:
             file: The file, as its uid or a File.
             timeout: Seconds for the whole call; by default those of ``Config.timeouts``.
+
+        Returns:
+            The file.
 
         Raises:
             ArgumentTypeError: An argument has the wrong type; the error names it.
@@ -152,6 +164,9 @@ class Files(NotCopied):
             page: The number of the page, from 1.
             per_page: The number of files on a page, at most 100; by default 10.
             timeout: Seconds for the whole call; by default those of ``Config.timeouts``.
+
+        Returns:
+            The page.
 
         Raises:
             ArgumentTypeError: An argument has the wrong type; the error names it.
@@ -323,6 +338,9 @@ class Files(NotCopied):
         Args:
             file: The file, as its uid or a File.
 
+        Returns:
+            The URL.
+
         Raises:
             ArgumentTypeError: ``file`` has the wrong type.
             ArgumentValueError: ``file`` has a wrong value, or there is no session.
@@ -341,6 +359,9 @@ class Files(NotCopied):
 
         Args:
             file: The file, as its uid or a File.
+
+        Returns:
+            The URL.
 
         Raises:
             ArgumentTypeError: An argument has the wrong type; the error names it.

@@ -101,6 +101,11 @@ class Messages(NotCopied):
 
     A dialog is given as its id, as a Dialog (or DialogRef), or as one of its messages; a message as its id
     or a Message. Where a list is expected, one alone will do.
+
+    Example:
+        >>> message = cube.messages.create(group, "Hello all")
+        >>> [found.body for found in cube.messages.list(group, limit=10)]
+        ['Hello all']
     """
 
     def __init__(self, api: Api) -> None:
@@ -123,6 +128,9 @@ class Messages(NotCopied):
             dialog: The dialog.
             message: The message, usually as its id.
             timeout: Seconds for the whole call; by default those of ``Config.timeouts``.
+
+        Returns:
+            The message.
 
         Raises:
             ArgumentTypeError: An argument has the wrong type; the error names it.
@@ -169,6 +177,9 @@ class Messages(NotCopied):
             lookups: Fields with Django's words: id, body, date_sent, sender_id, recipient_id,
                 attachments_type and updated_at, each also with __lt, __lte, __gt, __gte, __ne, __in,
                 __nin, __all, __contains. Times are aware datetimes or unix seconds.
+
+        Returns:
+            The page.
 
         Raises:
             ArgumentTypeError: A look-up does not exist, or an argument has the wrong type; the error
@@ -252,6 +263,9 @@ class Messages(NotCopied):
             dialog: The dialog.
             timeout: Seconds for the whole call; by default those of ``Config.timeouts``.
             lookups: Fields with Django's words, as for :meth:`list`.
+
+        Returns:
+            The number of messages.
 
         Raises:
             ArgumentTypeError: A look-up does not exist, or an argument has the wrong type; the error
@@ -599,6 +613,9 @@ class Messages(NotCopied):
         Args:
             message: The message.
             timeout: Seconds for the whole call; by default those of ``Config.timeouts``.
+
+        Returns:
+            By the reaction, the ids of its users.
 
         Raises:
             ArgumentTypeError: An argument has the wrong type; the error names it.
