@@ -112,6 +112,14 @@ class ConnectyCube(NotCopied):
         ArgumentTypeError: An argument has the wrong type, is missing or does not exist; the error names
             it.
         ArgumentValueError: An argument has a wrong value; the error names it.
+
+    Example:
+        >>> with ConnectyCube.from_env() as cube:
+        ...     user = cube.login(login="alice", password="a password")
+        ...     with cube.chat as chat:
+        ...         handle = chat.send_private(bob_id, "Hello")
+        ...         print(handle.result().body)
+        Hello
     """
 
     @confined
@@ -156,13 +164,22 @@ class ConnectyCube(NotCopied):
     ) -> ConnectyCube:
         """Make a client from the CONNECTYCUBE_* environment variables.
 
+        The variables are CONNECTYCUBE_APP_ID and _AUTH_KEY (required), _AUTH_SECRET, _API_URL, _CHAT_HOST,
+        _CHAT_PORT and _CA_FILE. An empty variable counts as absent.
+
         Args:
-            renew_session: A function that renews a session which has ended, as for the class.
-            transport: What sends the REST requests, as for the class.
+            renew_session: A function that renews a session which has ended: it is called with the old
+                Session, and returns a new token, a Session or None.
+            transport: The object that sends the REST requests, by ``send(request)``; by default they go over
+                the network.
             overrides: Fields of Config, which take precedence over the variables.
+
+        Returns:
+            The client, without a session.
 
         Raises:
             ArgumentValueError: A variable is missing or wrong; the error names it.
+            ArgumentTypeError: A field of ``overrides`` has the wrong type; the error names it.
         """
         config = Config.from_env(**overrides)
         return cls(config=config, renew_session=renew_session, transport=transport)
@@ -278,6 +295,9 @@ class ConnectyCube(NotCopied):
                 whatever the credentials say. Without ``Config.token_store`` it has no effect.
             credentials: The arguments of :meth:`login`.
 
+        Returns:
+            The client. Close it when it is no longer needed; this client stays open.
+
         Raises:
             ArgumentTypeError: An argument has the wrong type; the error names it.
             ArgumentValueError: An argument has a wrong value; the error names it.
@@ -311,6 +331,9 @@ class ConnectyCube(NotCopied):
                 needed: by the chat, and for the ``peer_id`` of private dialogs.
             renew_session: A function that renews the session, as for the class. Without it the end of
                 the session is an ApiAuthenticationError.
+
+        Returns:
+            The client.
 
         Raises:
             ArgumentTypeError: An argument has the wrong type; the error names it.
@@ -419,6 +442,9 @@ class ConnectyCube(NotCopied):
             reason: The reason, as free text.
             timeout: Seconds for the whole call; by default those of ``Config.timeouts``.
 
+        Returns:
+            The record of the report.
+
         Raises:
             ArgumentTypeError: An argument has the wrong type; the error names it.
             ArgumentValueError: An argument has a wrong value; the error names it.
@@ -438,6 +464,9 @@ class ConnectyCube(NotCopied):
             message: The message, as an id or a Message.
             reason: The reason, as free text.
             timeout: Seconds for the whole call; by default those of ``Config.timeouts``.
+
+        Returns:
+            The record of the report.
 
         Raises:
             ArgumentTypeError: An argument has the wrong type; the error names it.
@@ -469,6 +498,9 @@ class ConnectyCube(NotCopied):
             end: The older end of the time span; it may be given alone.
             limit: The largest number of results, at most 100.
             timeout: Seconds for the whole call; by default those of ``Config.timeouts``.
+
+        Returns:
+            The dialogs, messages and users that were found.
 
         Raises:
             ArgumentTypeError: An argument has the wrong type; the error names it.
@@ -574,7 +606,8 @@ class ConnectyCube(NotCopied):
     def close(self) -> None:
         """Close the connections, also that of the chat; every later call raises ClientClosedError.
 
-        The session stays alive at the service: :meth:`logout` ends it.
+        The session stays alive at the service: :meth:`logout` ends it. May be called from any thread, and
+        more than once.
         """
         self._close(Deadline(self.config.timeouts.logout))
 

@@ -140,6 +140,14 @@ class Fleet(NotCopied, ChatSignals):
     Raises:
         ArgumentTypeError, ArgumentValueError: An argument is wrong; the error names it.
         ClientClosedError: ``cube`` was closed.
+
+    Example:
+        >>> with Fleet(cube, [{"login": "bot-1", "password": "a password"}]) as fleet:
+        ...     @fleet.message_received.connect
+        ...     def greet(chat, message):
+        ...         chat.reply(message, "Hello")
+        ...     print(fleet.statistics().ready)
+        1
     """
 
     @confined
@@ -275,6 +283,9 @@ class Fleet(NotCopied, ChatSignals):
         Args:
             user: The user, or their id.
 
+        Returns:
+            The chat.
+
         Raises:
             ArgumentTypeError, ArgumentValueError: ``user`` is no member, or has never been logged in.
         """
@@ -309,6 +320,9 @@ class Fleet(NotCopied, ChatSignals):
         """Return the numbers of this moment: those of each member, and their sums.
 
         Legal in every state and on every thread.
+
+        Returns:
+            The statistics of each member, and their sums.
         """
         members = self._all()
         failures = [member.standing_failure for member in members]

@@ -68,6 +68,14 @@ class DeadLetters:
 
     Args:
         path: The file of dead letters: that of durable mode, and ".dead".
+
+    Raises:
+        ArgumentTypeError, ArgumentValueError: ``path`` is no path of a file.
+
+    Example:
+        >>> letters = DeadLetters("bot.db.dead")
+        >>> len(letters), letters.retry_all()
+        (0, 0)
     """
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
