@@ -81,6 +81,14 @@ class Emulator:
     Raises:
         ArgumentTypeError: An argument has the wrong type.
         ArgumentValueError: An argument has a value that is not allowed.
+
+    Example:
+        >>> from connectycube.emulator import Emulator
+        >>> with Emulator() as emulator:
+        ...     alice = emulator.add_user("alice", "a password")
+        ...     with ConnectyCube(config=emulator.config()) as cube:
+        ...         print(cube.login(login="alice", password="a password").id == alice)
+        True
     """
 
     @confined

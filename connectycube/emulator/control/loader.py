@@ -42,6 +42,11 @@ class LoadReport:
         users: The ids of the users by login, and by email.
         dialogs: The ids of the dialogs by name, or by key if they have one.
         messages: The number of messages.
+
+    Example:
+        >>> report = emulator.load({"users": [{"login": "carol", "password": "a password"}]})
+        >>> sorted(report.users), report.messages
+        (['carol'], 0)
     """
 
     users: dict[str, int] = field(factory=dict)

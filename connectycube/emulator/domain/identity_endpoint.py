@@ -89,6 +89,13 @@ class HttpIdentityProvider:
     Raises:
         ArgumentTypeError: An argument has the wrong type; the error names it.
         ArgumentValueError: An argument has a wrong value; the error names it.
+
+    Example:
+        >>> from connectycube.emulator import Emulator, HttpIdentityProvider
+        >>> provider = HttpIdentityProvider(
+        ...     url="https://shop.example/me", response={"uid": "#{user.id}", "login": "#{user.name}"}
+        ... )
+        >>> emulator = Emulator(identity_provider=provider)
     """
 
     url: str = field(repr=False)
