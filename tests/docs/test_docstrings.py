@@ -16,6 +16,7 @@ import pytest
 import connectycube
 from connectycube import ConnectyCube, testing
 from connectycube.emulator import Emulator
+from tests.support.django_setup import locmem, setting  # noqa: F401 - fixtures
 from tests.support.people import FAST, PASSWORD, Person, logged_in
 from tests.support.public_names import PublicName, public_names
 
@@ -53,7 +54,9 @@ def names(service: Emulator, tmp_path, monkeypatch) -> Iterator[dict[str, Any]]:
 
 
 @pytest.mark.parametrize("public", EXAMPLES, ids=lambda public: public.name)
-def test_the_example_of_a_docstring_says_what_happens(public: PublicName, names):
+def test_the_example_of_a_docstring_says_what_happens(public: PublicName, names, request):
+    if "django" in public.path.parts:
+        request.getfixturevalue("locmem")  # a setting, and an outbox that is empty
     example = _PARSER.get_doctest(
         public.docstring, dict(names), public.name, str(public.path), public.node.lineno
     )

@@ -20,6 +20,14 @@ class ChatTask(Task):  # type: ignore[misc]
 
     It is called with the event. A worker acknowledges it after the run, so a task whose worker was killed
     runs again: use ``self.context.event_id``, which is the id of the task too, as a key for what it writes.
+
+    Example:
+        >>> from celery import Celery
+        >>> from connectycube.contrib.celery import ChatTask
+        >>> app = Celery("bot")
+        >>> @app.task(base=ChatTask, bind=True)
+        ... def answer(self, message):
+        ...     print(f"{message.body}, in {self.name}")
     """
 
     acks_late = True

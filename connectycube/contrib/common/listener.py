@@ -111,14 +111,31 @@ class BaseListener(ABC):
 
     @abstractmethod
     def lease(self) -> Lease | None:
-        """Return the lease that it needs for its login, or None."""
+        """Return the lease that the listener needs for its login.
+
+        Returns:
+            The lease; None: it logs in without one.
+        """
 
     @abstractmethod
     def connect(self, client: ConnectyCube, chat: Chat, ends: ExitStack) -> list[str]:
-        """Connect the handlers, and return their names; ``ends`` gets what is to be done after the logout."""
+        """Connect the handlers; ``run()`` calls it before the login to the chat.
+
+        Args:
+            client: The client, with a REST session.
+            chat: Its chat, which is not logged in yet.
+            ends: Gets what is to be done after the logout.
+
+        Returns:
+            The names of the handlers, for people.
+        """
 
     def begin_chores(self, ends: ExitStack) -> None:  # noqa: B027 - not every listener has chores
-        """Begin what is done beside the handlers, once the user is logged in to the chat."""
+        """Begin the work beside the handlers, once the user is logged in to the chat.
+
+        Args:
+            ends: Gets what is to be done after the logout.
+        """
 
     @property
     def for_whom(self) -> str:
@@ -126,13 +143,23 @@ class BaseListener(ABC):
         return ""
 
     def subject(self, user: User) -> str:
-        """Return the subject of the sentence that the user listens."""
+        """Return the subject of the sentence that the user listens.
+
+        Args:
+            user: The user who is logged in.
+
+        Returns:
+            Such as "user 7".
+        """
         return f"user {user.id}"
 
     # --- from the first login to the last logout ---
 
     def run(self, signals: Iterable[int] = ()) -> None:
         """Listen until one of the signals arrives, ``end()`` is called, or the chat has failed for good.
+
+        Args:
+            signals: Numbers of signals of the operating system, for the main thread alone.
 
         Raises:
             LeaseStoreError: Another process listens, and ``waits`` is False (the cause is a
@@ -155,7 +182,7 @@ class BaseListener(ABC):
             self._returned.set()
 
     def end(self) -> None:
-        """Let ``run()`` log out and return; from any thread, before it or meanwhile."""
+        """Let ``run()`` log out and return; from any thread, also before ``run()``."""
         self._is_ended = True
         self._stop.set()
         chat = self._chat

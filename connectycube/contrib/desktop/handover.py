@@ -97,6 +97,15 @@ class Handover:
 
     Use it in a ``with`` statement, or call :meth:`close` when the window closes. Methods may be called from
     any thread.
+
+    Example:
+        >>> from connectycube.contrib.desktop import Handover
+        >>> def post(function):  # tk_post(root) and qt_post() make one for a window
+        ...     function()
+        >>> with Handover(chat, post) as handover:
+        ...     @handover.connect(chat.message_received)
+        ...     def show(chat, message):
+        ...         print(message.body)
     """
 
     def __init__(self, chat: Chat, post: Post) -> None:
@@ -445,12 +454,10 @@ class Handover:
     # --- the end ---
 
     def close(self) -> None:
-        """Call nothing on the GUI thread any more; for the end of the window. Later calls do nothing.
+        """End the hand-over: nothing is called on the GUI thread any more.
 
-        It waits for nothing, so it is legal on the GUI thread and inside a receiver. A receiver that runs
-        goes on to its end. An event that waits for the window is not handled: if the chat is ended, before or
-        within three seconds, it stays for the next login, and otherwise the chat goes on without these
-        receivers. So close the window, then ``chat.logout()`` or ``cube.close()``: neither waits.
+        An event whose receiver has not begun stays with the chat. May be called from any thread, and more
+        than once.
         """
         with self._lock:
             if self._closed_at is not None:

@@ -37,6 +37,9 @@ def identity_token(user: Any) -> str:
     Args:
         user: A user of Django, saved and active.
 
+    Returns:
+        The token, as a text for a URL.
+
     Raises:
         ArgumentTypeError, ArgumentValueError: ``user`` is no saved and active user of Django.
     """
@@ -80,12 +83,24 @@ class IdentityView(View):
     Put it into the URLconf, and its address with ``?token=#{login}`` into the dashboard of the service. The
     answer is a JSON object with ``uid`` and the fields of the user. Every refusal is the same 401, whether
     the token is damaged, too old, or of a user who is gone: nobody learns who exists.
+
+    Example:
+        >>> from django.urls import path
+        >>> from connectycube.contrib.django import IdentityView
+        >>> urlpatterns = [path("chat/identity/", IdentityView.as_view())]
     """
 
     http_method_names = ["get"]  # noqa: RUF012 - as Django has it
 
     def get(self, request: HttpRequest) -> HttpResponse:
-        """Answer the question."""
+        """Answer the question of the service.
+
+        Args:
+            request: The request of the service, with the parameter ``token``.
+
+        Returns:
+            A JSON object with ``uid`` and the fields of the user; status 401 for a token that is not valid.
+        """
         fields = identity_of(request.GET.get("token", ""))
         if fields is None:
             return JsonResponse({"error": "the token is not valid"}, status=401)

@@ -153,6 +153,14 @@ class ChatTransactionTestCase(TransactionTestCase):
     It needs the extra ``emulator``, and a database that threads share: any but SQLite in memory. The setting
     CONNECTYCUBE points to the emulator, without files of durable mode and without leases. ``self.emulator``
     is a ``connectycube.emulator.Emulator``, emptied for each test.
+
+    Example:
+        >>> from connectycube.contrib.django.testing import ChatTransactionTestCase
+        >>> class BotTest(ChatTransactionTestCase):
+        ...     def test_the_bot_answers(self):
+        ...         alice = self.chat_user("alice")
+        ...         alice.chat.send_private(self.bot_id(), "Hello").result()
+        ...         self.wait_until_handled()
     """
 
     bots: ClassVar[tuple[str, ...] | None] = None
@@ -223,6 +231,9 @@ class ChatTransactionTestCase(TransactionTestCase):
         Args:
             login: The login of the user.
             password: The password.
+
+        Returns:
+            The client.
         """
         self.emulator.add_user(login, password)
         client = ConnectyCube(config=self.emulator.config())
@@ -232,7 +243,14 @@ class ChatTransactionTestCase(TransactionTestCase):
         return client
 
     def bot_id(self, bot: str = "default") -> int:
-        """Return the id of a bot at the service."""
+        """Return the id of a bot at the service.
+
+        Args:
+            bot: The name of the bot in the setting.
+
+        Returns:
+            The id.
+        """
         user = get_backend().client(bot).user
         assert user is not None and user.id is not None
         return user.id
@@ -243,6 +261,10 @@ class ChatTransactionTestCase(TransactionTestCase):
         Args:
             bot: The name of the bot.
             timeout: Seconds.
+
+        Raises:
+            TimeoutError: The handlers did not return in time.
+            ChatError: The bot is not logged in, or has lost its connection.
         """
         chat = get_backend().client(bot).chat
         chat.ping(timeout)

@@ -64,6 +64,17 @@ class FlaskCube:
     Raises:
         RuntimeError: The application has such an extension already.
         ArgumentValueError: Keys ``CONNECTYCUBE_*`` of ``app.config`` are unknown or wrong.
+
+    Example:
+        >>> from flask import Flask
+        >>> from connectycube.contrib.flask import FlaskCube
+        >>> flask_cube = FlaskCube()
+        >>> app = Flask("shop")
+        >>> app.config.update(TESTING=True, CONNECTYCUBE_BACKEND="locmem")
+        >>> flask_cube.init_app(app)
+        >>> with app.app_context():
+        ...     flask_cube.send(7, "Your order is ready").body
+        'Your order is ready'
     """
 
     def __init__(self, app: Flask | None = None) -> None:
@@ -141,6 +152,9 @@ class FlaskCube:
                 ``password``, or ``provider`` and ``token``. With CONNECTYCUBE_TOKEN_STORE all processes
                 share these sessions.
 
+        Returns:
+            The client.
+
         Raises:
             RuntimeError: There is no application context.
             ArgumentTypeError, ArgumentValueError: An argument is wrong, or a key is missing.
@@ -178,6 +192,9 @@ class FlaskCube:
             key: The handler's name; None: its module and qualified name. A handler replaces one of the same
                 key; without a key two functions of the same name are an error.
             handling: When it runs again after an error; None: as CONNECTYCUBE_HANDLING says.
+
+        Returns:
+            The decorator, which returns the function.
 
         Raises:
             ArgumentTypeError, ArgumentValueError: There is no such signal; an argument is wrong; or the
@@ -263,6 +280,9 @@ class FlaskCube:
             heartbeat: Seconds of silence after which a comment is sent, so that proxies keep the connection.
             history: How many of the newest messages are sent where a page begins, 100 at most.
 
+        Returns:
+            The response.
+
         Raises:
             RuntimeError: There is no application context.
             ArgumentTypeError, ArgumentValueError: An argument is wrong.
@@ -307,6 +327,9 @@ class FlaskCube:
         """End the streams of the current application in this process, for servers that do not tell their end.
 
         gunicorn does: there they end by themselves.
+
+        Raises:
+            RuntimeError: There is no application context.
         """
         self._clients.bell.end_streams()
 
@@ -314,6 +337,9 @@ class FlaskCube:
         """Close what the current application has opened in this process, for scripts and tests that go on.
 
         The next use opens it again. A process that ends need not call it.
+
+        Raises:
+            RuntimeError: There is no application context.
         """
         self._clients.close()
 

@@ -19,7 +19,14 @@ __all__ = ["OutboxMessage", "deliver", "event_of"]
 
 @frozen(kw_only=True)
 class OutboxMessage:
-    """A message that was sent in a test."""
+    """A message that was sent in a test.
+
+    Example:
+        >>> from connectycube.contrib.flask import OutboxMessage
+        >>> sent = OutboxMessage(to=7, message=Message(body="Hello", custom={"order": "42"}))
+        >>> sent.body, sent.custom
+        ('Hello', {'order': '42'})
+    """
 
     to: Any
     """What ``send()`` was given; for an answer the dialog of the message that was answered."""

@@ -31,13 +31,22 @@ class ConnectyCubeInstrumentor(BaseInstrumentor):  # type: ignore[misc]
 
     ``uninstrument()`` ends all of it, also for clients that are there; a later ``instrument()`` is for those
     that are made after it. Call both from one thread at a time.
+
+    Example:
+        >>> from connectycube.contrib.opentelemetry import ConnectyCubeInstrumentor
+        >>> ConnectyCubeInstrumentor().instrument()  # before the first client is made
+        >>> ConnectyCubeInstrumentor().uninstrument()
     """
 
     _spans: Spans | None = None
     _propagation: Propagation | None = None
 
     def instrumentation_dependencies(self) -> Collection[str]:
-        """Return nothing: what is instrumented is the package that this module is a part of."""
+        """Return the packages that are needed: this package itself, and no other.
+
+        Returns:
+            Nothing, as an empty tuple.
+        """
         return ()
 
     def _instrument(self, **options: Any) -> None:

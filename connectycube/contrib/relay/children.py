@@ -37,6 +37,12 @@ class Children:
     Args:
         command: The command of a child.
         count: The number of processes.
+
+    Example:
+        >>> import sys
+        >>> from connectycube.contrib.relay import Children
+        >>> children = Children([sys.executable, "-m", "connectycube", "worker"], count=4)
+        >>> children.stop()  # from a signal handler; run() ends the processes and returns
     """
 
     def __init__(self, command: Sequence[str], count: int) -> None:
@@ -46,7 +52,11 @@ class Children:
         self._children: list[_Child] = []
 
     def run(self) -> int:
-        """Keep the children running until ``stop()``; return the number of those that died meanwhile."""
+        """Keep the children running until ``stop()``; one that dies is replaced.
+
+        Returns:
+            The number of children that died.
+        """
         died = 0
         starts = [0.0] * self._count
         try:
@@ -99,7 +109,13 @@ class Children:
 
 
 def end_with_parent(stop: Callable[[], object]) -> None:
-    """Call ``stop()`` when the standard input ends, which is a pipe from the parent; returns at once."""
+    """Watch the standard input, which is a pipe from the parent process; return at once.
+
+    A child of :class:`Children` calls it.
+
+    Args:
+        stop: Called without arguments, on a thread of its own, when the parent has ended.
+    """
 
     def watch() -> None:
         with suppress(OSError, ValueError):

@@ -28,13 +28,23 @@ _PAGE = 100
 
 @define(eq=False)
 class Context:
-    """What a handler is called with, beside the event.
+    """The second argument of a handler, beside the event: its id, the attempt, and ways to answer.
 
     Args:
         envelope: The envelope of the event.
         group: The group of the worker.
         attempt: The number of this attempt for the event, from 1.
         repeated: Whether a handler may have run for the event before.
+
+    Example:
+        >>> from connectycube.contrib.relay import Context, Envelope
+        >>> message = Message(id="5f" * 12, body="Hello", dialog=group)
+        >>> envelope = Envelope("e1", 7, "message_received", f"dialog:{group.id}", message)
+        >>> answers = []  # a handler is tested with a list in place of the engine
+        >>> context = Context(envelope, "workers", attempt=1, repeated=False, add=answers.append)
+        >>> message_id = context.reply("you said Hello")
+        >>> answers[0].message.body
+        'you said Hello'
     """
 
     envelope: Envelope
@@ -60,7 +70,7 @@ class Context:
         return self.envelope.traceparent
 
     def reply(self, body: str | Message, **custom: Any) -> str:
-        """Have the relay send a message to the dialog of the event; return the message's id.
+        """Have the relay send a message to the dialog of the event.
 
         The n-th message of a handler has the same id in each attempt, so a repetition is known at the other
         end. When this returns, the engine has the message, and the relay sends it, in order.
@@ -69,6 +79,9 @@ class Context:
             body: The text, or a Message.
             custom: Custom parameters of the message.
 
+        Returns:
+            The id of the message.
+
         Raises:
             ArgumentTypeError, ArgumentValueError: An argument is wrong, or the event is of no dialog.
             EngineUnavailableError, EngineFullError: The engine did not take it; both are transient.
@@ -76,12 +89,18 @@ class Context:
         return self.send(self._dialog(), body, **custom)
 
     def send(self, dialog: DialogRef, body: str | Message, **custom: Any) -> str:
-        """Have the relay send a message to any dialog, as ``reply`` does.
+        """Have the relay send a message to any dialog.
+
+        The n-th message of a handler has the same id in each attempt, so a repetition is known at the other
+        end. When this returns, the engine has the message, and the relay sends it, in order.
 
         Args:
             dialog: Where to, such as ``DialogRef.private(user_id)`` or the dialog of a message.
             body: The text, or a Message.
             custom: Custom parameters of the message.
+
+        Returns:
+            The id of the message.
 
         Raises:
             ArgumentTypeError, ArgumentValueError: An argument is wrong.
@@ -100,7 +119,7 @@ class Context:
         return message_id
 
     def reply_over_rest(self, client: ConnectyCube, body: str | Message, **custom: Any) -> Message:
-        """Send a message to the dialog of the event over REST, without the relay; return it.
+        """Send a message to the dialog of the event over REST, without the relay.
 
         REST takes no id of ours. So the message carries one in the parameter ``in_reply_to``, and a repeated
         attempt first looks for that in the dialog's history.
@@ -109,6 +128,9 @@ class Context:
             client: A client with a session of the bot.
             body: The text, or a Message.
             custom: Custom parameters of the message.
+
+        Returns:
+            The message as the service stored it.
 
         Raises:
             ArgumentTypeError, ArgumentValueError: An argument is wrong, or the event is of no dialog.

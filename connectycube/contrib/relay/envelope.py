@@ -56,6 +56,13 @@ class Envelope:
         at: When the relay took it.
         traceparent: The trace it belongs to (W3C Trace Context), or None.
         repeated: Whether an earlier attempt to hand it over may have succeeded.
+
+    Example:
+        >>> from connectycube.contrib.relay import Envelope
+        >>> message = Message(id="5f" * 12, body="Hello", dialog=group)
+        >>> envelope = Envelope("e1", 7, "message_received", f"dialog:{group.id}", message)
+        >>> Envelope.from_json(envelope.to_json()).event.body
+        'Hello'
     """
 
     id: str
@@ -68,7 +75,11 @@ class Envelope:
     repeated: bool = False
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the envelope as a dictionary of JSON's types; "schema" is its version."""
+        """Write the envelope as a dictionary of JSON's types.
+
+        Returns:
+            The dictionary; "schema" is its version.
+        """
         data = {
             "schema": SCHEMA,
             "id": self.id,
@@ -85,12 +96,22 @@ class Envelope:
         return data
 
     def to_json(self) -> bytes:
-        """Return the envelope as JSON in UTF-8."""
+        """Write the envelope as JSON.
+
+        Returns:
+            The JSON, in UTF-8.
+        """
         return json.dumps(self.to_dict(), separators=(",", ":")).encode()
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Envelope:
-        """Return the envelope of a dictionary that :meth:`to_dict` made.
+        """Read the dictionary that :meth:`to_dict` made.
+
+        Args:
+            data: The dictionary, also after a way through JSON.
+
+        Returns:
+            The envelope.
 
         Raises:
             EnvelopeError: It is none, or of another schema.
@@ -110,7 +131,13 @@ class Envelope:
 
     @classmethod
     def from_json(cls, body: bytes) -> Envelope:
-        """Return the envelope of what :meth:`to_json` made.
+        """Read the JSON that :meth:`to_json` made.
+
+        Args:
+            body: The JSON, in UTF-8.
+
+        Returns:
+            The envelope.
 
         Raises:
             EnvelopeError: It is none, or of another schema.

@@ -70,6 +70,11 @@ class Relay:
         traceparent: ``traceparent(chat, event)`` returns the trace of an event (W3C Trace Context) or None;
             it is the custom parameter ``traceparent`` of a message by default.
         options: More arguments of the engine's class.
+
+    Example:
+        >>> from connectycube.contrib.relay import Relay
+        >>> relay = Relay("redis://localhost/0", groups=("workers", "archive"))
+        >>> relay.close()  # relay.attach(chat) comes between, before chat.login()
     """
 
     def __init__(
@@ -95,10 +100,13 @@ class Relay:
         self._outboxes: dict[int, Outbox] = {}
 
     def cursor(self, name: str) -> EngineCursor:
-        """Return a cursor store in the engine, for a relay without a disk: ``Config(cursor_store=…)``.
+        """Make a cursor store in the engine, for a relay without a disk: ``Config(cursor_store=…)``.
 
         Args:
             name: A name that no other bot has.
+
+        Returns:
+            The cursor store.
 
         Raises:
             ArgumentTypeError, ArgumentValueError: It is no name.
@@ -174,7 +182,10 @@ class Relay:
             ended.close(_JOIN)
 
     def status(self) -> list[PartitionStatus]:
-        """Return the numbers of waiting events, and of waiting answers of the bots of this relay.
+        """Count the events that wait for workers, and the answers that wait for this relay.
+
+        Returns:
+            The numbers for each topic, group and partition.
 
         Raises:
             EngineUnavailableError: The engine cannot be reached.
@@ -185,7 +196,10 @@ class Relay:
         return [each for topic in topics for each in self._engine.status(topic)]
 
     def letters(self) -> list[Letter]:
-        """Return the dead letters of all groups, the oldest first.
+        """Return the dead letters of all groups.
+
+        Returns:
+            The letters, the oldest first.
 
         Raises:
             EngineUnavailableError: The engine cannot be reached.

@@ -68,6 +68,14 @@ class Worker:
         handling: Which errors pass, and the delays between attempts; ``give_up_after`` is not looked at.
         limit: That of the relay.
         options: More arguments of the engine's class, such as ``lease``.
+
+    Example:
+        >>> from connectycube.contrib.relay import Worker
+        >>> worker = Worker("redis://localhost/0", attempts=5)
+        >>> @worker.on("message_received")
+        ... def answer(message, context):
+        ...     context.reply(f"you said {message.body}")
+        >>> worker.stop()  # from a signal handler; worker.run() blocks until then
     """
 
     def __init__(
@@ -109,6 +117,9 @@ class Worker:
         Args:
             signal: The name of a signal of the chat, such as "message_received".
 
+        Returns:
+            The decorator, which returns the handler.
+
         Raises:
             ArgumentTypeError, ArgumentValueError: The signal is unknown or has a handler, or the handler
                 cannot be called with two arguments.
@@ -134,6 +145,9 @@ class Worker:
 
         Args:
             manager: Returns the context manager; the first one that is given is the outermost.
+
+        Returns:
+            The manager, so that it works as a decorator.
 
         Raises:
             ArgumentTypeError: It cannot be called with two arguments.

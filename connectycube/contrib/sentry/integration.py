@@ -20,6 +20,10 @@ class ConnectyCubeIntegration(Integration):
     - An attempt that is repeated is a breadcrumb, and no error.
     - A change of the connection's state is a breadcrumb of every later report of the process.
     - Reports show no local variables of this package and of what it calls, and no query of its requests.
+
+    Example:
+        >>> from connectycube.contrib.sentry import ConnectyCubeIntegration
+        >>> integrations = [ConnectyCubeIntegration()]  # for sentry_sdk.init(…, integrations=integrations)
     """
 
     identifier = "connectycube"

@@ -18,7 +18,14 @@ __all__ = ["Backend", "Outbox", "OutboxMessage", "outbox"]
 
 @frozen(kw_only=True)
 class OutboxMessage:
-    """A message that was sent in a test."""
+    """A message that was sent in a test.
+
+    Example:
+        >>> from connectycube.contrib.django import send, testing
+        >>> message = send("5f" * 12, "Your order is ready")
+        >>> testing.outbox[0].body
+        'Your order is ready'
+    """
 
     to: Any
     """What ``send()`` was given; for an answer the dialog of the message that was answered."""
